@@ -1,0 +1,347 @@
+//! The bounds that every input is held to, and the checks that hold it.
+//!
+//! A check returns an [`InvalidInput`] that names the bound. Checks run before
+//! any work: what they refuse is never embedded and never written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, SubsecRound, Utc};
+
+use crate::error::InvalidInput;
+use crate::id::{EntityId, MemoryId};
+
+/// Longest content, in characters (not bytes).
+pub const MAX_CONTENT_CHARS: usize = 10_000;
+/// Longest entity name, in characters.
+pub const MAX_ENTITY_ID_CHARS: usize = 256;
+/// Most tags on a memory.
+pub const MAX_TAGS: usize = 64;
+/// Longest tag, in characters.
+pub const MAX_TAG_CHARS: usize = 128;
+/// Most bytes of metadata, keys and values together.
+pub const MAX_METADATA_BYTES: usize = 64 * 1024;
+/// Longest context, in characters.
+pub const MAX_CONTEXT_CHARS: usize = 1_024;
+/// Most links of a memory: to other memories, and to involved entities each.
+pub const MAX_LINKS: usize = 256;
+/// Longest role of an involved entity or relation to a memory, in characters.
+pub const MAX_ROLE_CHARS: usize = 128;
+/// Most memories that one list or recall returns.
+pub const MAX_LIMIT: usize = 1_000;
+/// Most dimensions of a vector.
+pub const MAX_DIMENSIONS: usize = 8_192;
+/// Longest query of a recall, in characters.
+pub const MAX_QUERY_CHARS: usize = 10_000;
+
+/// The earliest timestamp: 0001-01-01T00:00:00Z.
+///
+/// The range is that of RFC 3339's four-digit years, so that what one store
+/// holds every other store, and every export, can hold as well.
+pub const MIN_TIMESTAMP_MICROS: i64 = -62_135_596_800_000_000;
+/// The latest timestamp: 9999-12-31T23:59:59.999999Z.
+pub const MAX_TIMESTAMP_MICROS: i64 = 253_402_300_799_999_999;
+
+type Check<T = ()> = Result<T, InvalidInput>;
+
+/// Content: not blank, at most [`MAX_CONTENT_CHARS`] characters, no NUL.
+///
+/// # Errors
+/// [`InvalidInput`] naming the bound that is broken.
+pub fn check_content(content: &str) -> Check {
+    if content.trim().is_empty() {
+        return Err(InvalidInput::EmptyContent);
+    }
+    let chars = content.chars().count();
+    if chars > MAX_CONTENT_CHARS {
+        return Err(InvalidInput::ContentTooLong {
+            chars,
+            max: MAX_CONTENT_CHARS,
+        });
+    }
+    no_nul("content", content)
+}
+
+/// A recall's text: not blank, at most [`MAX_QUERY_CHARS`] characters, no NUL.
+///
+/// # Errors
+/// [`InvalidInput`] naming the bound that is broken.
+pub fn check_query(text: &str) -> Check {
+    if text.trim().is_empty() {
+        return Err(InvalidInput::EmptyQuery);
+    }
+    at_most_chars("query", text, MAX_QUERY_CHARS)?;
+    no_nul("query", text)
+}
+
+/// Importance: a number from 0 to 1.
+///
+/// # Errors
+/// [`InvalidInput::Importance`], also for NaN.
+pub fn check_importance(importance: f32) -> Check {
+    if (0.0..=1.0).contains(&importance) {
+        Ok(())
+    } else {
+        Err(InvalidInput::Importance { value: importance })
+    }
+}
+
+/// Tags: at most [`MAX_TAGS`], none blank, none over [`MAX_TAG_CHARS`].
+///
+/// # Errors
+/// [`InvalidInput`] naming the bound that is broken.
+pub fn check_tags(tags: &BTreeSet<String>) -> Check {
+    if tags.len() > MAX_TAGS {
+        return Err(InvalidInput::TooManyTags {
+            count: tags.len(),
+            max: MAX_TAGS,
+        });
+    }
+    for tag in tags {
+        if tag.trim().is_empty() {
+            return Err(InvalidInput::EmptyTag);
+        }
+        let chars = tag.chars().count();
+        if chars > MAX_TAG_CHARS {
+            return Err(InvalidInput::TagTooLong {
+                chars,
+                max: MAX_TAG_CHARS,
+            });
+        }
+        no_nul("tag", tag)?;
+    }
+    Ok(())
+}
+
+/// Metadata: at most [`MAX_METADATA_BYTES`] of keys and values, no empty key.
+///
+/// # Errors
+/// [`InvalidInput`] naming the bound that is broken.
+pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Check {
+    let bytes: usize = metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
+    if bytes > MAX_METADATA_BYTES {
+        return Err(InvalidInput::MetadataTooLarge {
+            bytes,
+            max: MAX_METADATA_BYTES,
+        });
+    }
+    for (key, value) in metadata {
+        if key.is_empty() {
+            return Err(InvalidInput::EmptyMetadataKey);
+        }
+        no_nul("metadata", key)?;
+        no_nul("metadata", value)?;
+    }
+    Ok(())
+}
+
+/// Context: at most [`MAX_CONTEXT_CHARS`] characters, no NUL.
+///
+/// # Errors
+/// [`InvalidInput`] naming the bound that is broken.
+pub fn check_context(context: Option<&str>) -> Check {
+    let Some(context) = context else {
+        return Ok(());
+    };
+    at_most_chars("context", context, MAX_CONTEXT_CHARS)?;
+    no_nul("context", context)
+}
+
+/// Involved entities: at most [`MAX_LINKS`], valid names, short roles.
+///
+/// # Errors
+/// [`InvalidInput`] naming the bound that is broken.
+pub fn check_entities(entities: &BTreeMap<EntityId, String>) -> Check {
+    at_most_links("involved entities", entities.len())?;
+    for (entity, role) in entities {
+        check_entity(entity)?;
+        check_role(role)?;
+    }
+    Ok(())
+}
+
+/// Related memories: at most [`MAX_LINKS`], short relations.
+///
+/// # Errors
+/// [`InvalidInput`] naming the bound that is broken.
+pub fn check_related(related: &BTreeMap<MemoryId, String>) -> Check {
+    at_most_links("related memories", related.len())?;
+    related
+        .values()
+        .try_for_each(|relation| check_role(relation))
+}
+
+/// A timestamp that every store can hold.
+///
+/// # Errors
+/// [`InvalidInput::Timestamp`] outside the years 1 to 9999.
+pub fn check_timestamp(timestamp: DateTime<Utc>) -> Check {
+    let micros = timestamp.timestamp_micros();
+    if (MIN_TIMESTAMP_MICROS..=MAX_TIMESTAMP_MICROS).contains(&micros) {
+        Ok(())
+    } else {
+        Err(InvalidInput::Timestamp)
+    }
+}
+
+/// A limit from 1 to [`MAX_LIMIT`].
+///
+/// # Errors
+/// [`InvalidInput::Limit`].
+pub fn check_limit(limit: usize) -> Check {
+    if (1..=MAX_LIMIT).contains(&limit) {
+        Ok(())
+    } else {
+        Err(InvalidInput::Limit {
+            value: limit,
+            max: MAX_LIMIT,
+        })
+    }
+}
+
+/// A vector of `dimensions` finite numbers, not all zero.
+///
+/// # Errors
+/// [`InvalidInput`] naming what is wrong.
+pub fn check_vector(vector: &[f32], dimensions: usize) -> Check {
+    if vector.len() != dimensions {
+        return Err(InvalidInput::VectorDimensions {
+            expected: dimensions,
+            found: vector.len(),
+        });
+    }
+    if let Some(index) = vector.iter().position(|x| !x.is_finite()) {
+        return Err(InvalidInput::VectorNotFinite { index });
+    }
+    if vector.iter().all(|x| *x == 0.0) {
+        return Err(InvalidInput::VectorZero);
+    }
+    Ok(())
+}
+
+/// An entity's name, as [`EntityId::validate`], for use among other checks.
+///
+/// # Errors
+/// [`InvalidInput::EntityId`].
+pub fn check_entity(entity: &EntityId) -> Check {
+    let name = entity.as_str();
+    let chars = name.chars().count();
+    if name.trim().is_empty() || chars > MAX_ENTITY_ID_CHARS || name.chars().any(char::is_control) {
+        return Err(InvalidInput::EntityId {
+            chars,
+            max: MAX_ENTITY_ID_CHARS,
+        });
+    }
+    Ok(())
+}
+
+/// Cuts a timestamp to whole microseconds, the finest that stores hold.
+#[must_use]
+pub fn to_micros(timestamp: DateTime<Utc>) -> DateTime<Utc> {
+    timestamp.trunc_subsecs(6)
+}
+
+fn check_role(role: &str) -> Check {
+    at_most_chars("role", role, MAX_ROLE_CHARS)?;
+    no_nul("role", role)
+}
+
+fn at_most_chars(field: &'static str, text: &str, max: usize) -> Check {
+    let chars = text.chars().count();
+    if chars > max {
+        Err(InvalidInput::TextTooLong { field, chars, max })
+    } else {
+        Ok(())
+    }
+}
+
+fn at_most_links(field: &'static str, count: usize) -> Check {
+    if count > MAX_LINKS {
+        return Err(InvalidInput::TooManyLinks {
+            field,
+            count,
+            max: MAX_LINKS,
+        });
+    }
+    Ok(())
+}
+
+fn no_nul(field: &'static str, text: &str) -> Check {
+    if text.contains('\0') {
+        Err(InvalidInput::NulCharacter { field })
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_counts_characters_and_not_bytes() {
+        assert!(check_content(&"記".repeat(MAX_CONTENT_CHARS)).is_ok());
+        assert!(matches!(
+            check_content(&"a".repeat(MAX_CONTENT_CHARS + 1)),
+            Err(InvalidInput::ContentTooLong {
+                chars: 10_001,
+                max: 10_000
+            })
+        ));
+        for blank in ["", " \n\t", "\u{3000}"] {
+            assert!(matches!(
+                check_content(blank),
+                Err(InvalidInput::EmptyContent)
+            ));
+        }
+        assert!(matches!(
+            check_content("a\0b"),
+            Err(InvalidInput::NulCharacter { .. })
+        ));
+    }
+
+    #[test]
+    fn importance_is_a_number_from_0_to_1() {
+        for good in [0.0, 0.5, 1.0] {
+            assert!(check_importance(good).is_ok());
+        }
+        for bad in [-0.01, 1.01, f32::NAN, f32::INFINITY] {
+            assert!(check_importance(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn timestamps_end_with_the_four_digit_years() {
+        let at = |micros| DateTime::from_timestamp_micros(micros).unwrap();
+        assert_eq!(
+            at(MIN_TIMESTAMP_MICROS).to_rfc3339(),
+            "0001-01-01T00:00:00+00:00"
+        );
+        assert!(
+            at(MAX_TIMESTAMP_MICROS)
+                .to_rfc3339()
+                .starts_with("9999-12-31T23:59:59.999999")
+        );
+        assert!(check_timestamp(at(MAX_TIMESTAMP_MICROS)).is_ok());
+        assert!(check_timestamp(at(MAX_TIMESTAMP_MICROS + 1)).is_err());
+        assert!(check_timestamp(at(MIN_TIMESTAMP_MICROS - 1)).is_err());
+        assert!(check_timestamp(DateTime::<Utc>::MAX_UTC).is_err());
+    }
+
+    #[test]
+    fn a_vector_is_finite_whole_and_not_zero() {
+        assert!(check_vector(&[0.6, 0.8], 2).is_ok());
+        assert!(check_vector(&[0.6], 2).is_err());
+        assert!(check_vector(&[0.0, 0.0], 2).is_err());
+        assert!(check_vector(&[0.0, f32::NAN], 2).is_err());
+    }
+
+    #[test]
+    fn tags_and_metadata_are_bounded() {
+        let tags: BTreeSet<String> = (0..65).map(|n| n.to_string()).collect();
+        assert!(check_tags(&tags).is_err());
+        assert!(check_tags(&BTreeSet::from([" ".to_owned()])).is_err());
+        assert!(check_tags(&BTreeSet::from(["x".repeat(129)])).is_err());
+        let big = BTreeMap::from([("k".to_owned(), "v".repeat(MAX_METADATA_BYTES))]);
+        assert!(check_metadata(&big).is_err());
+    }
+}

@@ -1,0 +1,134 @@
+//! The contract of a cache.
+
+use std::fmt;
+use std::hash::Hash;
+use std::time::Duration;
+
+use crate::config::MaxBytes;
+
+/// What a cache may be keyed by.
+pub trait CacheKey: Hash + Eq + Clone + Send + Sync + 'static {}
+impl<T: Hash + Eq + Clone + Send + Sync + 'static> CacheKey for T {}
+
+/// What a cache may hold: cheap to clone, so usually an [`std::sync::Arc`].
+pub trait CacheValue: Clone + Send + Sync + 'static {}
+impl<T: Clone + Send + Sync + 'static> CacheValue for T {}
+
+/// A bounded map in this process: synchronous, infallible, shared by threads.
+///
+/// # Behaviour
+/// - After `insert(k, v)` returns, `get(&k)` gives `v` or nothing, never an
+///   older value: also when `v` itself is too heavy to be held.
+/// - After `remove(&k)` or `clear()` returns, `get(&k)` gives nothing until
+///   the next insert; also for an insert of the same thread just before.
+/// - At rest (after [`settle`](Cache::settle)) both bounds of the
+///   [`CachePolicy`] hold.
+/// - An entry older than the policy's `ttl`, or unread for its `tti`, is not
+///   returned.
+/// - [`CacheCounters`] count true hits and misses of `get`.
+pub trait Cache<K: CacheKey, V: CacheValue>: Send + Sync + 'static {
+    /// The value under `key`, if it is held and fresh.
+    fn get(&self, key: &K) -> Option<V>;
+
+    /// Holds `value` under `key`, in place of what was there.
+    fn insert(&self, key: K, value: V);
+
+    /// Lets go of what is under `key`; whether there was something may not be
+    /// known for what has expired.
+    fn remove(&self, key: &K);
+
+    /// Lets go of everything.
+    fn clear(&self);
+
+    /// Entries held; exact after [`settle`](Cache::settle).
+    fn entry_count(&self) -> u64;
+
+    /// Bytes held, by the policy's weigher; exact after [`settle`](Cache::settle).
+    fn weight(&self) -> u64;
+
+    /// What happened so far.
+    fn counters(&self) -> CacheCounters;
+
+    /// Finishes pending work: evictions, expiries, counts.
+    fn settle(&self);
+}
+
+/// Makes caches of one family, so that whoever is generic over the family pays
+/// no dispatch for a look-up.
+pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
+    /// The caches of this family.
+    type Cache<K: CacheKey, V: CacheValue>: Cache<K, V>;
+
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+
+    /// Makes an empty cache.
+    fn build<K: CacheKey, V: CacheValue>(&self, policy: CachePolicy<K, V>) -> Self::Cache<K, V>;
+}
+
+/// Bytes that an entry holds, key and value, heap included.
+pub type Weigher<K, V> = fn(&K, &V) -> u64;
+
+/// What bounds a cache.
+pub struct CachePolicy<K, V> {
+    /// Most entries.
+    pub max_entries: u64,
+    /// Most bytes, by the weigher.
+    pub max_bytes: MaxBytes,
+    /// How long an entry lives after it was inserted.
+    pub ttl: Option<Duration>,
+    /// How long an entry lives after it was last read.
+    pub tti: Option<Duration>,
+    /// What an entry weighs.
+    pub weigher: Weigher<K, V>,
+}
+
+impl<K, V> CachePolicy<K, V> {
+    /// A policy without expiry.
+    pub const fn new(max_entries: u64, max_bytes: MaxBytes, weigher: Weigher<K, V>) -> Self {
+        Self {
+            max_entries,
+            max_bytes,
+            ttl: None,
+            tti: None,
+            weigher,
+        }
+    }
+
+    /// Lets entries live no longer than `ttl`.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Lets entries live no longer than `tti` unread.
+    #[must_use]
+    pub const fn tti(mut self, tti: Duration) -> Self {
+        self.tti = Some(tti);
+        self
+    }
+}
+
+impl<K, V> fmt::Debug for CachePolicy<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachePolicy")
+            .field("max_entries", &self.max_entries)
+            .field("max_bytes", &self.max_bytes)
+            .field("ttl", &self.ttl)
+            .field("tti", &self.tti)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What happened in a cache since it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheCounters {
+    /// Look-ups that found a fresh entry.
+    pub hits: u64,
+    /// Look-ups that did not.
+    pub misses: u64,
+    /// Entries let go of for want of room or because they expired; removals
+    /// and replacements are not evictions.
+    pub evictions: u64,
+}

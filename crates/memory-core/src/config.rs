@@ -1,0 +1,217 @@
+//! How the memory system is tuned.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{MemoryError, MemoryResult};
+
+/// A bound in bytes, which a count of entries cannot be mistaken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MaxBytes(pub u64);
+
+impl MaxBytes {
+    /// So many mebibytes (1,048,576 bytes each).
+    #[must_use]
+    pub const fn mebibytes(count: u64) -> Self {
+        Self(count * 1024 * 1024)
+    }
+}
+
+impl fmt::Display for MaxBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0)
+    }
+}
+
+/// Sizes and lifetimes of the three tiers.
+///
+/// Take a preset and change what you know better:
+///
+/// ```
+/// use memory_core::MemoryConfig;
+/// let config = MemoryConfig { cache_ttl_seconds: 30, ..MemoryConfig::default() };
+/// ```
+///
+/// | field | [`default`](Self::default) | [`high_traffic`](Self::high_traffic) | [`low_memory`](Self::low_memory) |
+/// |---|---|---|---|
+/// | `cache_max_capacity` | 10,000 | 50,000 | 1,000 |
+/// | `cache_ttl_seconds` | 300 | 600 | 60 |
+/// | `cache_tti_seconds` | 60 | 120 | 30 |
+/// | `embedding_cache_capacity` | 1,000 | 5,000 | 100 |
+/// | `embedding_cache_ttl_seconds` | 600 | 1,200 | 300 |
+/// | `memory_cache_max_bytes` | 64 MiB | 256 MiB | 8 MiB |
+/// | `entity_cache_max_bytes` | 256 MiB | 1 GiB | 32 MiB |
+/// | `embedding_cache_max_bytes` | 16 MiB | 64 MiB | 2 MiB |
+/// | `snapshot_max_memories` | 20,000 | 20,000 | 5,000 |
+///
+/// The first five are the seed system's, with its values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryConfig {
+    /// Most memories in the memory tier; the entity tier holds a tenth as many.
+    pub cache_max_capacity: u64,
+    /// How long a memory or a snapshot stays in its tier.
+    pub cache_ttl_seconds: u64,
+    /// How long it stays there unread.
+    pub cache_tti_seconds: u64,
+    /// Most vectors in the embedding tier.
+    pub embedding_cache_capacity: u64,
+    /// How long a vector stays there.
+    pub embedding_cache_ttl_seconds: u64,
+    /// Most bytes in the memory tier.
+    pub memory_cache_max_bytes: MaxBytes,
+    /// Most bytes in the entity tier.
+    pub entity_cache_max_bytes: MaxBytes,
+    /// Most bytes in the embedding tier.
+    pub embedding_cache_max_bytes: MaxBytes,
+    /// Entities with more memories than this are searched in the store and
+    /// not held as a snapshot.
+    pub snapshot_max_memories: u64,
+}
+
+impl Default for MemoryConfig {
+    /// The balanced preset.
+    fn default() -> Self {
+        Self {
+            cache_max_capacity: 10_000,
+            cache_ttl_seconds: 300,
+            cache_tti_seconds: 60,
+            embedding_cache_capacity: 1_000,
+            embedding_cache_ttl_seconds: 600,
+            memory_cache_max_bytes: MaxBytes::mebibytes(64),
+            entity_cache_max_bytes: MaxBytes::mebibytes(256),
+            embedding_cache_max_bytes: MaxBytes::mebibytes(16),
+            snapshot_max_memories: 20_000,
+        }
+    }
+}
+
+impl MemoryConfig {
+    /// For servers with many busy entities and memory to spare.
+    #[must_use]
+    pub fn high_traffic() -> Self {
+        Self {
+            cache_max_capacity: 50_000,
+            cache_ttl_seconds: 600,
+            cache_tti_seconds: 120,
+            embedding_cache_capacity: 5_000,
+            embedding_cache_ttl_seconds: 1_200,
+            memory_cache_max_bytes: MaxBytes::mebibytes(256),
+            entity_cache_max_bytes: MaxBytes::mebibytes(1_024),
+            embedding_cache_max_bytes: MaxBytes::mebibytes(64),
+            snapshot_max_memories: 20_000,
+        }
+    }
+
+    /// For small machines.
+    #[must_use]
+    pub fn low_memory() -> Self {
+        Self {
+            cache_max_capacity: 1_000,
+            cache_ttl_seconds: 60,
+            cache_tti_seconds: 30,
+            embedding_cache_capacity: 100,
+            embedding_cache_ttl_seconds: 300,
+            memory_cache_max_bytes: MaxBytes::mebibytes(8),
+            entity_cache_max_bytes: MaxBytes::mebibytes(32),
+            embedding_cache_max_bytes: MaxBytes::mebibytes(2),
+            snapshot_max_memories: 5_000,
+        }
+    }
+
+    /// Most snapshots in the entity tier: a tenth of `cache_max_capacity`, at
+    /// least one.
+    #[must_use]
+    pub fn entity_cache_capacity(&self) -> u64 {
+        (self.cache_max_capacity / 10).max(1)
+    }
+
+    /// `cache_ttl_seconds` as a duration.
+    #[must_use]
+    pub const fn cache_ttl(&self) -> Duration {
+        Duration::from_secs(self.cache_ttl_seconds)
+    }
+
+    /// `cache_tti_seconds` as a duration.
+    #[must_use]
+    pub const fn cache_tti(&self) -> Duration {
+        Duration::from_secs(self.cache_tti_seconds)
+    }
+
+    /// `embedding_cache_ttl_seconds` as a duration.
+    #[must_use]
+    pub const fn embedding_cache_ttl(&self) -> Duration {
+        Duration::from_secs(self.embedding_cache_ttl_seconds)
+    }
+
+    /// Checks that capacities and lifetimes make sense.
+    ///
+    /// # Errors
+    /// [`MemoryError::Configuration`] for a capacity of 0, or a lifetime of 0
+    /// seconds or over a hundred years.
+    pub fn validate(&self) -> MemoryResult<()> {
+        /// The longest lifetime, which every cache library can add to a clock.
+        const MAX_SECONDS: u64 = 100 * 365 * 86_400;
+        let capacities = [
+            ("cache_max_capacity", self.cache_max_capacity),
+            ("embedding_cache_capacity", self.embedding_cache_capacity),
+        ];
+        for (field, value) in capacities {
+            if value == 0 {
+                return Err(MemoryError::configuration(format!(
+                    "{field} is 0; it must be at least 1"
+                )));
+            }
+        }
+        let lifetimes = [
+            ("cache_ttl_seconds", self.cache_ttl_seconds),
+            ("cache_tti_seconds", self.cache_tti_seconds),
+            (
+                "embedding_cache_ttl_seconds",
+                self.embedding_cache_ttl_seconds,
+            ),
+        ];
+        for (field, value) in lifetimes {
+            if !(1..=MAX_SECONDS).contains(&value) {
+                return Err(MemoryError::configuration(format!(
+                    "{field} is {value}; it must be from 1 to {MAX_SECONDS}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid_and_a_zero_is_not() {
+        for preset in [
+            MemoryConfig::default(),
+            MemoryConfig::high_traffic(),
+            MemoryConfig::low_memory(),
+        ] {
+            preset.validate().unwrap();
+        }
+        let bad = MemoryConfig {
+            cache_ttl_seconds: 0,
+            ..MemoryConfig::default()
+        };
+        assert!(
+            bad.validate()
+                .unwrap_err()
+                .to_string()
+                .contains("cache_ttl_seconds")
+        );
+        let bad = MemoryConfig {
+            cache_max_capacity: 0,
+            ..MemoryConfig::default()
+        };
+        assert!(bad.validate().is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! The contract of an embedder.
+
+use std::fmt;
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::MemoryResult;
+
+/// Turns text into vectors.
+///
+/// # Behaviour
+/// - One vector per text, in the order of the texts, each of
+///   [`EmbedderProfile::dimensions`] finite components, L2-normalised.
+/// - A vector does not depend on the other texts of the batch, nor on their
+///   order: equal text and role give an equal vector (to 1e-4 where arithmetic
+///   is done in another order).
+/// - An empty slice gives an empty vector of vectors. Text of any shape is
+///   accepted; what lies beyond the model's window does not count
+///   (see [`chunk`](Embedder::chunk)).
+/// - Inference never runs on an async worker thread.
+/// - **Cancellation.** Dropping the future abandons the work; nothing else is
+///   disturbed by it.
+#[async_trait]
+pub trait Embedder: Debug + Send + Sync + 'static {
+    /// What this embedder is; the same for its whole life.
+    fn profile(&self) -> &EmbedderProfile;
+
+    /// Embeds a batch.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::Embedder`].
+    async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>>;
+
+    /// Cuts each text into pieces that the model's window holds whole.
+    ///
+    /// # Behaviour
+    /// - One list per text, in order; each holds at least one byte range, on
+    ///   character boundaries, in the order of the text.
+    /// - Together the ranges cover all that is not white space; neighbours
+    ///   overlap, so that no sentence is lost on a cut.
+    /// - A text that fits is one range, the whole of it.
+    ///
+    /// The default suits a model without a window: each text whole.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::Embedder`].
+    async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {
+        #[expect(
+            clippy::single_range_in_vec_init,
+            reason = "a list of one range is meant"
+        )]
+        Ok(texts.iter().map(|text| vec![0..text.len()]).collect())
+    }
+}
+
+/// Whether a text is asked with or kept: some models embed the two differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmbedRole {
+    /// A question, put to what is kept.
+    Query,
+    /// A text that is kept.
+    Passage,
+}
+
+/// What an embedder is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedderProfile {
+    /// The model's name, for people.
+    pub model: String,
+    /// What makes vectors comparable; see [`Fingerprint`].
+    pub fingerprint: Fingerprint,
+    /// Components of each vector.
+    pub dimensions: usize,
+    /// The model's window in tokens, special tokens included.
+    pub max_tokens: usize,
+}
+
+/// A digest of all that decides a vector: weights, tokenizer, pooling, length
+/// and quantisation. Vectors of different fingerprints are never compared.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(Arc<str>);
+
+impl Fingerprint {
+    /// The digest as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Fingerprint {
+    fn from(digest: &str) -> Self {
+        Self(digest.into())
+    }
+}
+
+impl From<String> for Fingerprint {
+    fn from(digest: String) -> Self {
+        Self(digest.into())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({})", self.0)
+    }
+}

@@ -1,0 +1,282 @@
+//! Which memories a list or a recall is about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::bounds;
+use crate::error::{InvalidInput, MemoryError, MemoryResult};
+use crate::id::EntityId;
+use crate::kind::MemoryKind;
+use crate::memory::Memory;
+
+/// How a memory's tags are held against the tags asked for.
+///
+/// | mode | untagged memories | tagged memories |
+/// |---|---|---|
+/// | `Any` | pass | pass with one of the tags |
+/// | `All` | pass | pass with every one of the tags |
+/// | `AnyStrict` | don't pass | pass with one of the tags |
+/// | `AllStrict` | don't pass | pass with every one of the tags |
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum MemoryTagMode {
+    /// One of the tags, or none at all on the memory.
+    #[default]
+    Any,
+    /// Every one of the tags, or none at all on the memory.
+    All,
+    /// One of the tags.
+    AnyStrict,
+    /// Every one of the tags.
+    AllStrict,
+}
+
+impl MemoryTagMode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [Self::Any, Self::All, Self::AnyStrict, Self::AllStrict];
+
+    /// The name in files and on command lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::All => "all",
+            Self::AnyStrict => "any-strict",
+            Self::AllStrict => "all-strict",
+        }
+    }
+
+    /// Whether memories without any tag pass.
+    #[must_use]
+    pub const fn admits_untagged(self) -> bool {
+        matches!(self, Self::Any | Self::All)
+    }
+
+    /// Whether a memory must bear every one of the tags asked for.
+    #[must_use]
+    pub const fn needs_all(self) -> bool {
+        matches!(self, Self::All | Self::AllStrict)
+    }
+
+    /// Whether a memory with tags `held` passes where `wanted` is asked for.
+    /// Where nothing is asked for, everything passes.
+    #[must_use]
+    pub fn admits(self, wanted: &BTreeSet<String>, held: &BTreeSet<String>) -> bool {
+        if wanted.is_empty() {
+            return true;
+        }
+        if held.is_empty() {
+            return self.admits_untagged();
+        }
+        if self.needs_all() {
+            wanted.is_subset(held)
+        } else {
+            !wanted.is_disjoint(held)
+        }
+    }
+}
+
+impl fmt::Display for MemoryTagMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for MemoryTagMode {
+    type Err = MemoryError;
+
+    /// # Errors
+    /// [`InvalidInput::UnknownTagMode`] for any other word.
+    fn from_str(name: &str) -> Result<Self, MemoryError> {
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.as_str().eq_ignore_ascii_case(name))
+            .ok_or_else(|| InvalidInput::UnknownTagMode.into())
+    }
+}
+
+/// Conditions that a memory must meet, all of them. The empty filter admits
+/// every memory. Filters are exact: [`MemoryFilter::admits`] is the reference
+/// that every store must agree with.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryFilter {
+    /// One of these kinds; every kind when empty.
+    pub kinds: BTreeSet<MemoryKind>,
+    /// Tags asked for; no condition when empty.
+    pub tags: BTreeSet<String>,
+    /// How tags are held against each other.
+    pub tag_mode: MemoryTagMode,
+    /// Happened at or after.
+    pub from: Option<DateTime<Utc>>,
+    /// Happened before (this very moment excluded).
+    pub until: Option<DateTime<Utc>>,
+    /// Every one of these keys has exactly this value.
+    pub metadata: BTreeMap<String, String>,
+    /// This entity takes part in it.
+    pub involves: Option<EntityId>,
+}
+
+impl MemoryFilter {
+    /// The filter that admits every memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a kind to those admitted.
+    #[must_use]
+    pub fn kind(mut self, kind: MemoryKind) -> Self {
+        self.kinds.insert(kind);
+        self
+    }
+
+    /// Asks for tags, in a mode.
+    #[must_use]
+    pub fn tags(
+        mut self,
+        tags: impl IntoIterator<Item = impl Into<String>>,
+        mode: MemoryTagMode,
+    ) -> Self {
+        self.tags = tags.into_iter().map(Into::into).collect();
+        self.tag_mode = mode;
+        self
+    }
+
+    /// Happened at `from` or later.
+    #[must_use]
+    pub fn from(mut self, from: DateTime<Utc>) -> Self {
+        self.from = Some(from);
+        self
+    }
+
+    /// Happened before `until`.
+    #[must_use]
+    pub fn until(mut self, until: DateTime<Utc>) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// Bears `key` with exactly `value`.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// `entity` takes part in it.
+    #[must_use]
+    pub fn involves(mut self, entity: impl Into<EntityId>) -> Self {
+        self.involves = Some(entity.into());
+        self
+    }
+
+    /// Whether the filter admits every memory.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+            && self.tags.is_empty()
+            && self.from.is_none()
+            && self.until.is_none()
+            && self.metadata.is_empty()
+            && self.involves.is_none()
+    }
+
+    /// Whether `memory` meets every condition.
+    #[must_use]
+    pub fn admits(&self, memory: &Memory) -> bool {
+        (self.kinds.is_empty() || self.kinds.contains(&memory.kind))
+            && self.from.is_none_or(|from| memory.timestamp >= from)
+            && self.until.is_none_or(|until| memory.timestamp < until)
+            && self.tag_mode.admits(&self.tags, &memory.tags)
+            && self
+                .metadata
+                .iter()
+                .all(|(key, value)| memory.metadata.get(key) == Some(value))
+            && self
+                .involves
+                .as_ref()
+                .is_none_or(|who| memory.entities.contains_key(who))
+    }
+
+    /// Checks the bounds that memories themselves are held to.
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`] naming the first bound that is broken, or
+    /// a time range that holds no time.
+    pub fn validate(&self) -> MemoryResult<()> {
+        bounds::check_tags(&self.tags)?;
+        bounds::check_metadata(&self.metadata)?;
+        self.involves
+            .as_ref()
+            .map_or(Ok(()), bounds::check_entity)?;
+        for time in [self.from, self.until].into_iter().flatten() {
+            bounds::check_timestamp(time)?;
+        }
+        match (self.from, self.until) {
+            (Some(from), Some(until)) if until <= from => Err(InvalidInput::TimeRange.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::MemoryBatchItem;
+
+    fn set(tags: &[&str]) -> BTreeSet<String> {
+        tags.iter().map(|&tag| tag.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_four_tag_modes_differ_as_their_table_says() {
+        use MemoryTagMode::{All, AllStrict, Any, AnyStrict};
+        let wanted = set(&["a", "b"]);
+        let table = [
+            (set(&[]), [true, true, false, false]),
+            (set(&["a"]), [true, false, true, false]),
+            (set(&["a", "b", "c"]), [true; 4]),
+            (set(&["c"]), [false; 4]),
+        ];
+        for (held, expected) in table {
+            let got = [Any, All, AnyStrict, AllStrict].map(|mode| mode.admits(&wanted, &held));
+            assert_eq!(got, expected, "{held:?}");
+            assert!(
+                AllStrict.admits(&set(&[]), &held),
+                "no tags asked for: no condition"
+            );
+        }
+    }
+
+    #[test]
+    fn every_condition_can_refuse() {
+        let time = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let memory = MemoryBatchItem::new("mira", MemoryKind::World, "x")
+            .with_timestamp(time)
+            .with_metadata("k", "v")
+            .with_entity("tam", "seller")
+            .into_memory(time)
+            .unwrap();
+        let admit = |filter: MemoryFilter| filter.admits(&memory);
+        assert!(admit(
+            MemoryFilter::new()
+                .kind(MemoryKind::World)
+                .from(time)
+                .metadata("k", "v")
+        ));
+        assert!(admit(MemoryFilter::new().involves("tam")));
+        assert!(!admit(MemoryFilter::new().kind(MemoryKind::Opinion)));
+        assert!(
+            !admit(MemoryFilter::new().until(time)),
+            "until excludes its moment"
+        );
+        assert!(!admit(MemoryFilter::new().metadata("k", "w")));
+        assert!(!admit(MemoryFilter::new().involves("mira")));
+    }
+}

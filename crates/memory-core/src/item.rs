@@ -1,0 +1,230 @@
+//! What a caller hands over to be retained.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::bounds;
+use crate::error::MemoryResult;
+use crate::id::{EntityId, MemoryId};
+use crate::kind::MemoryKind;
+use crate::memory::Memory;
+
+/// A memory to be retained: an entity, a kind, a content, and what else is known.
+///
+/// ```
+/// use memory_core::{MemoryBatchItem, MemoryKind};
+/// let item = MemoryBatchItem::new("mira", MemoryKind::Experience, "Tam sold me a lame horse.")
+///     .with_entity("tam", "seller")
+///     .with_tag("market")
+///     .with_importance(0.8);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemoryBatchItem {
+    /// Whose memory it will be.
+    pub entity_id: EntityId,
+    /// What it is about.
+    pub kind: MemoryKind,
+    /// The text, 1 to 10,000 characters.
+    pub content: String,
+    /// The caller's own id, which makes the write idempotent.
+    pub id: Option<MemoryId>,
+    /// When it happened; the time of the call when `None`.
+    pub timestamp: Option<DateTime<Utc>>,
+    /// 0 to 1; [`MemoryBatchItem::DEFAULT_IMPORTANCE`] when `None`.
+    pub importance: Option<f32>,
+    /// The episode it belongs to.
+    pub context: Option<String>,
+    /// Free key and value pairs.
+    pub metadata: BTreeMap<String, String>,
+    /// Links to other memories of the same entity.
+    pub related: BTreeMap<MemoryId, String>,
+    /// Who takes part, and in which role.
+    pub entities: BTreeMap<EntityId, String>,
+    /// Labels; duplicates are merged.
+    pub tags: BTreeSet<String>,
+}
+
+impl MemoryBatchItem {
+    /// The importance of a memory whose caller names none.
+    pub const DEFAULT_IMPORTANCE: f32 = 0.5;
+
+    /// Starts with the three things that every memory has.
+    pub fn new(entity: impl Into<EntityId>, kind: MemoryKind, content: impl Into<String>) -> Self {
+        Self {
+            entity_id: entity.into(),
+            kind,
+            content: content.into(),
+            id: None,
+            timestamp: None,
+            importance: None,
+            context: None,
+            metadata: BTreeMap::new(),
+            related: BTreeMap::new(),
+            entities: BTreeMap::new(),
+            tags: BTreeSet::new(),
+        }
+    }
+
+    /// Brings an id of the caller's own. Retaining the same id with the same
+    /// content again is a no-op; with other content it is a conflict.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<MemoryId>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Names the episode: a session, a place, a quest.
+    #[must_use]
+    pub fn with_context(mut self, context: impl Into<String>) -> Self {
+        self.context = Some(context.into());
+        self
+    }
+
+    /// Adds a key and its value; a key given twice keeps the later value.
+    #[must_use]
+    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds someone who takes part, and the role.
+    #[must_use]
+    pub fn with_entity(mut self, entity: impl Into<EntityId>, role: impl Into<String>) -> Self {
+        self.entities.insert(entity.into(), role.into());
+        self
+    }
+
+    /// Links another memory of the same entity.
+    #[must_use]
+    pub fn with_related(mut self, id: impl Into<MemoryId>, relation: impl Into<String>) -> Self {
+        self.related.insert(id.into(), relation.into());
+        self
+    }
+
+    /// Adds a label.
+    #[must_use]
+    pub fn with_tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.insert(tag.into());
+        self
+    }
+
+    /// Says when it happened. Finer than a microsecond is cut off.
+    #[must_use]
+    pub fn with_timestamp(mut self, timestamp: DateTime<Utc>) -> Self {
+        self.timestamp = Some(timestamp);
+        self
+    }
+
+    /// Says how much it matters, 0 to 1.
+    #[must_use]
+    pub fn with_importance(mut self, importance: f32) -> Self {
+        self.importance = Some(importance);
+        self
+    }
+
+    /// Checks every bound.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] naming the first bound that is broken.
+    pub fn validate(&self) -> MemoryResult<()> {
+        bounds::check_entity(&self.entity_id)?;
+        bounds::check_content(&self.content)?;
+        bounds::check_importance(self.importance.unwrap_or(Self::DEFAULT_IMPORTANCE))?;
+        bounds::check_context(self.context.as_deref())?;
+        bounds::check_tags(&self.tags)?;
+        bounds::check_metadata(&self.metadata)?;
+        bounds::check_related(&self.related)?;
+        bounds::check_entities(&self.entities)?;
+        if let Some(timestamp) = self.timestamp {
+            bounds::check_timestamp(timestamp)?;
+        }
+        Ok(())
+    }
+
+    /// Checks every bound and makes the memory, with a fresh id where the
+    /// caller brought none and `now` where no time was given.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn into_memory(self, now: DateTime<Utc>) -> MemoryResult<Memory> {
+        self.validate()?;
+        Ok(Memory {
+            id: self.id.unwrap_or_else(MemoryId::new),
+            entity_id: self.entity_id,
+            kind: self.kind,
+            content: self.content,
+            timestamp: bounds::to_micros(self.timestamp.unwrap_or(now)),
+            last_accessed: None,
+            access_count: 0,
+            importance: self.importance.unwrap_or(Self::DEFAULT_IMPORTANCE),
+            decay_rate: self.kind.decay_rate(),
+            context: self.context,
+            metadata: self.metadata,
+            related: self.related,
+            entities: self.entities,
+            tags: self.tags,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{ErrorKind, InvalidInput, MemoryError};
+
+    fn item() -> MemoryBatchItem {
+        MemoryBatchItem::new(
+            "mira",
+            MemoryKind::World,
+            "The mill stands north of the bridge.",
+        )
+    }
+
+    #[test]
+    fn duplicates_of_a_tag_are_merged_and_time_is_cut_to_micros() {
+        let fine = DateTime::from_timestamp(1_700_000_000, 123_456_789).unwrap();
+        let memory = item()
+            .with_tag("mill")
+            .with_tag("mill")
+            .with_timestamp(fine)
+            .into_memory(Utc::now())
+            .unwrap();
+        assert_eq!(memory.tags.len(), 1);
+        assert_eq!(memory.timestamp.timestamp_subsec_nanos(), 123_456_000);
+        assert_eq!(memory.decay_rate, MemoryKind::World.decay_rate());
+    }
+
+    #[test]
+    fn each_broken_bound_has_its_own_error() {
+        let problem = |item: MemoryBatchItem| match item.into_memory(Utc::now()) {
+            Err(MemoryError::InvalidInput { problem, .. }) => problem,
+            other => panic!("expected InvalidInput, got {other:?}"),
+        };
+        let mut blank = item();
+        blank.content = " ".into();
+        assert_eq!(problem(blank), InvalidInput::EmptyContent);
+        assert!(matches!(
+            problem(item().with_importance(f32::NAN)),
+            InvalidInput::Importance { value } if value.is_nan()
+        ));
+        assert_eq!(problem(item().with_tag("")), InvalidInput::EmptyTag);
+        assert_eq!(
+            problem(item().with_metadata("", "v")),
+            InvalidInput::EmptyMetadataKey
+        );
+        assert_eq!(
+            problem(item().with_context("a\0")),
+            InvalidInput::NulCharacter { field: "context" }
+        );
+        assert_eq!(
+            problem(item().with_timestamp(DateTime::<Utc>::MAX_UTC)),
+            InvalidInput::Timestamp
+        );
+        let error = MemoryBatchItem::new("", MemoryKind::World, "x")
+            .validate()
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+}

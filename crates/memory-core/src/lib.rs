@@ -1,0 +1,58 @@
+//! The vocabulary of the memory system.
+//!
+//! This crate names things and promises things; it does nothing. It holds the
+//! types that travel between the parts ([`Memory`], [`MemoryBatchItem`],
+//! [`MemoryFilter`], …), the [`bounds`] that every input is held to, the one
+//! [`MemoryError`], and the four traits that a backend implements:
+//!
+//! | trait | what stands behind it |
+//! |---|---|
+//! | [`Store`] | a database: rows, vectors, generations |
+//! | [`Embedder`] | a model that turns text into vectors |
+//! | [`Cache`] and [`CacheBackend`] | a bounded map in this process |
+//! | [`LanguageModel`] | a model that completes a prompt (always optional) |
+//!
+//! There is no runtime, no backend and no I/O among its dependencies, so that
+//! a backend author depends on little and on nothing that moves fast. Prove an
+//! implementation with the conformance suites of `memory-testkit`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod bounds;
+mod cache;
+mod clock;
+mod config;
+mod decay;
+mod embedder;
+mod error;
+mod filter;
+mod id;
+mod item;
+mod kind;
+mod language_model;
+mod memory;
+mod patch;
+mod stats;
+mod store;
+mod vector;
+
+pub use cache::{Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use config::{MaxBytes, MemoryConfig};
+pub use decay::{access_boost, current_importance};
+pub use embedder::{EmbedRole, Embedder, EmbedderProfile, Fingerprint};
+pub use error::{ErrorKind, InvalidInput, MemoryError, MemoryResult, SharedSource};
+pub use filter::{MemoryFilter, MemoryTagMode};
+pub use id::{EntityId, MemoryId};
+pub use item::MemoryBatchItem;
+pub use kind::MemoryKind;
+pub use language_model::LanguageModel;
+pub use memory::Memory;
+pub use patch::MemoryPatch;
+pub use stats::{CacheStats, TierStats};
+pub use store::{
+    Candidate, Candidates, Changes, DenseQuery, EntityStats, Fetched, Generation, InsertOutcome,
+    ListPage, ListRequest, PageCursor, PreparedMemory, RemoveOutcome, SearchRequest, Store,
+    StoreCapabilities, Touch, UpdateOutcome,
+};
+pub use vector::{Embedding, cosine, normalize};

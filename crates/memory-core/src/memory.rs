@@ -1,0 +1,89 @@
+//! A memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::decay;
+use crate::id::{EntityId, MemoryId};
+use crate::kind::MemoryKind;
+
+/// One memory of one entity, as every verb returns it.
+///
+/// Its embedding travels apart from it: lists and gets never carry vectors.
+/// A `Memory` made by [`crate::MemoryBatchItem::into_memory`] keeps every bound
+/// of [`crate::bounds`]; a store may rely on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Which memory.
+    pub id: MemoryId,
+    /// Whose memory.
+    pub entity_id: EntityId,
+    /// What it is about, and so how fast it fades.
+    pub kind: MemoryKind,
+    /// The text, 1 to 10,000 characters, byte for byte as it was given.
+    pub content: String,
+    /// When it happened (not when it was stored), in whole microseconds.
+    pub timestamp: DateTime<Utc>,
+    /// When it was last recalled, if ever. Advisory: counted in the background.
+    pub last_accessed: Option<DateTime<Utc>>,
+    /// How often it was recalled. Advisory: counted in the background.
+    pub access_count: u64,
+    /// How much it mattered when it was made, 0 to 1.
+    pub importance: f32,
+    /// Decay of importance per day; the kind's own unless consolidation slowed it.
+    pub decay_rate: f32,
+    /// The episode it belongs to: a session, a place, a quest.
+    pub context: Option<String>,
+    /// Free key and value pairs.
+    pub metadata: BTreeMap<String, String>,
+    /// Other memories of the same entity, and how they relate to this one.
+    pub related: BTreeMap<MemoryId, String>,
+    /// Who takes part in it, and in which role.
+    pub entities: BTreeMap<EntityId, String>,
+    /// Labels to filter by; a set, so duplicates are merged.
+    pub tags: BTreeSet<String>,
+}
+
+impl Memory {
+    /// Importance at `now`, decayed and lifted by use: see
+    /// [`crate::current_importance`].
+    #[must_use]
+    pub fn current_importance(&self, now: DateTime<Utc>) -> f32 {
+        decay::current_importance(
+            self.importance,
+            self.decay_rate,
+            now - self.timestamp,
+            self.access_count,
+            self.last_accessed.map(|at| now - at),
+        )
+    }
+
+    /// Bytes this memory holds on the heap and in the struct itself, near
+    /// enough to bound a cache by.
+    ///
+    /// Tree nodes are counted at their filled size and allocator slack is not
+    /// counted.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        /// What a B-tree spends on an entry beside the keys' and values' heap.
+        const ENTRY: usize = 56;
+        let texts = |len: usize| ENTRY + len;
+        size_of::<Self>()
+            + self.content.len()
+            + self.context.as_ref().map_or(0, String::len)
+            + self
+                .metadata
+                .iter()
+                .map(|(k, v)| texts(k.len() + v.len()))
+                .sum::<usize>()
+            + self.related.values().map(|v| texts(v.len())).sum::<usize>()
+            + self
+                .entities
+                .iter()
+                .map(|(k, v)| texts(k.as_str().len() + v.len()))
+                .sum::<usize>()
+            + self.tags.iter().map(|tag| texts(tag.len())).sum::<usize>()
+    }
+}

@@ -1,0 +1,198 @@
+//! What a caller wants changed in a memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::bounds;
+use crate::error::{InvalidInput, MemoryResult};
+use crate::id::{EntityId, MemoryId};
+use crate::kind::MemoryKind;
+use crate::memory::Memory;
+
+/// Changes to one memory; a field that is `None` stays as it is.
+///
+/// ```
+/// use memory_core::MemoryPatch;
+/// let patch = MemoryPatch::new().content("The mill stands south of the bridge.").importance(0.9);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryPatch {
+    /// New text; the memory is embedded anew.
+    pub content: Option<String>,
+    /// New kind; the decay rate follows it.
+    pub kind: Option<MemoryKind>,
+    /// New time.
+    pub timestamp: Option<DateTime<Utc>>,
+    /// New importance, 0 to 1.
+    pub importance: Option<f32>,
+    /// New context; `Some(None)` takes it away.
+    pub context: Option<Option<String>>,
+    /// New metadata, in place of the old.
+    pub metadata: Option<BTreeMap<String, String>>,
+    /// New links to memories, in place of the old.
+    pub related: Option<BTreeMap<MemoryId, String>>,
+    /// New involved entities, in place of the old.
+    pub entities: Option<BTreeMap<EntityId, String>>,
+    /// New tags, in place of the old.
+    pub tags: Option<BTreeSet<String>>,
+}
+
+impl MemoryPatch {
+    /// A patch that changes nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the text; the memory is embedded anew.
+    #[must_use]
+    pub fn content(mut self, content: impl Into<String>) -> Self {
+        self.content = Some(content.into());
+        self
+    }
+
+    /// Replaces the kind, and with it the decay rate.
+    #[must_use]
+    pub fn kind(mut self, kind: MemoryKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Replaces the time.
+    #[must_use]
+    pub fn timestamp(mut self, timestamp: DateTime<Utc>) -> Self {
+        self.timestamp = Some(timestamp);
+        self
+    }
+
+    /// Replaces the importance, 0 to 1.
+    #[must_use]
+    pub fn importance(mut self, importance: f32) -> Self {
+        self.importance = Some(importance);
+        self
+    }
+
+    /// Replaces the context, or takes it away.
+    #[must_use]
+    pub fn context(mut self, context: Option<String>) -> Self {
+        self.context = Some(context);
+        self
+    }
+
+    /// Replaces all metadata.
+    #[must_use]
+    pub fn metadata(mut self, metadata: BTreeMap<String, String>) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+
+    /// Replaces all links to memories.
+    #[must_use]
+    pub fn related(mut self, related: BTreeMap<MemoryId, String>) -> Self {
+        self.related = Some(related);
+        self
+    }
+
+    /// Replaces all involved entities.
+    #[must_use]
+    pub fn entities(mut self, entities: BTreeMap<EntityId, String>) -> Self {
+        self.entities = Some(entities);
+        self
+    }
+
+    /// Replaces all tags.
+    #[must_use]
+    pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tags = Some(tags.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Checks every bound of what is set.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] naming the first bound that is
+    /// broken, or that nothing is set.
+    pub fn validate(&self) -> MemoryResult<()> {
+        if *self == Self::default() {
+            return Err(InvalidInput::EmptyPatch.into());
+        }
+        self.content
+            .as_deref()
+            .map_or(Ok(()), bounds::check_content)?;
+        self.importance.map_or(Ok(()), bounds::check_importance)?;
+        self.timestamp.map_or(Ok(()), bounds::check_timestamp)?;
+        self.tags.as_ref().map_or(Ok(()), bounds::check_tags)?;
+        self.metadata
+            .as_ref()
+            .map_or(Ok(()), bounds::check_metadata)?;
+        self.related
+            .as_ref()
+            .map_or(Ok(()), bounds::check_related)?;
+        self.entities
+            .as_ref()
+            .map_or(Ok(()), bounds::check_entities)?;
+        if let Some(context) = &self.context {
+            bounds::check_context(context.as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// Applies the changes to `memory`; what is not set stays.
+    pub fn apply(&self, memory: &mut Memory) {
+        fn set<T: Clone>(field: &mut T, change: Option<&T>) {
+            if let Some(value) = change {
+                field.clone_from(value);
+            }
+        }
+        set(&mut memory.content, self.content.as_ref());
+        set(&mut memory.importance, self.importance.as_ref());
+        set(&mut memory.context, self.context.as_ref());
+        set(&mut memory.metadata, self.metadata.as_ref());
+        set(&mut memory.related, self.related.as_ref());
+        set(&mut memory.entities, self.entities.as_ref());
+        set(&mut memory.tags, self.tags.as_ref());
+        if let Some(timestamp) = self.timestamp {
+            memory.timestamp = bounds::to_micros(timestamp);
+        }
+        if let Some(kind) = self.kind {
+            memory.kind = kind;
+            memory.decay_rate = kind.decay_rate();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::MemoryBatchItem;
+
+    #[test]
+    fn what_is_not_set_stays() {
+        let mut memory = MemoryBatchItem::new("mira", MemoryKind::World, "old")
+            .with_context("spring")
+            .with_tag("mill")
+            .into_memory(Utc::now())
+            .unwrap();
+        MemoryPatch::new()
+            .content("new")
+            .kind(MemoryKind::Observation)
+            .apply(&mut memory);
+        assert_eq!(memory.content, "new");
+        assert_eq!(memory.decay_rate, 0.02);
+        assert_eq!(memory.context.as_deref(), Some("spring"));
+        MemoryPatch::new().context(None).apply(&mut memory);
+        assert_eq!(memory.context, None);
+        assert!(memory.tags.contains("mill"));
+    }
+
+    #[test]
+    fn a_patch_keeps_the_bounds_and_must_change_something() {
+        assert!(MemoryPatch::new().validate().is_err());
+        assert!(MemoryPatch::new().content("").validate().is_err());
+        assert!(MemoryPatch::new().importance(2.0).validate().is_err());
+        assert!(MemoryPatch::new().context(None).validate().is_ok());
+    }
+}

@@ -1,0 +1,118 @@
+//! Embeddings, and the little arithmetic on them.
+
+use crate::bounds;
+use crate::embedder::Fingerprint;
+use crate::error::{InvalidInput, MemoryResult};
+
+/// The embedding of one memory: one vector per chunk of its content, all made
+/// by the same model in the same way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding {
+    /// What made the vectors; only equal fingerprints may be compared.
+    pub fingerprint: Fingerprint,
+    /// One L2-normalised vector per chunk, in the order of the text; at least one.
+    pub vectors: Vec<Vec<f32>>,
+}
+
+impl Embedding {
+    /// Checks that there is at least one vector and that all are of one
+    /// length, finite and not zero.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] naming what is wrong.
+    pub fn validate(&self) -> MemoryResult<()> {
+        let first = self.vectors.first().ok_or(InvalidInput::NoVector)?;
+        let dimensions = first.len().clamp(1, bounds::MAX_DIMENSIONS);
+        for vector in &self.vectors {
+            bounds::check_vector(vector, dimensions)?;
+        }
+        Ok(())
+    }
+
+    /// Components of each vector.
+    #[must_use]
+    pub fn dimensions(&self) -> usize {
+        self.vectors.first().map_or(0, Vec::len)
+    }
+}
+
+/// Scales `vector` to length 1.
+///
+/// # Errors
+/// [`InvalidInput::VectorNotFinite`] or [`InvalidInput::VectorZero`] when it
+/// has no direction; the vector is then unchanged.
+pub fn normalize(vector: &mut [f32]) -> Result<(), InvalidInput> {
+    bounds::check_vector(vector, vector.len())?;
+    let norm = vector
+        .iter()
+        .map(|x| f64::from(*x) * f64::from(*x))
+        .sum::<f64>()
+        .sqrt();
+    for x in vector {
+        #[expect(clippy::cast_possible_truncation, reason = "a quotient of at most 1")]
+        {
+            *x = (f64::from(*x) / norm) as f32;
+        }
+    }
+    Ok(())
+}
+
+/// The cosine of two L2-normalised vectors: their dot product.
+///
+/// Sixteen running sums let the compiler use vector instructions; the order of
+/// additions is fixed, so equal inputs give equal results everywhere. Over
+/// unequal lengths the shorter decides.
+#[must_use]
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut sums = [0.0f32; LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest: f32 = a_chunks
+        .remainder()
+        .iter()
+        .zip(b_chunks.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
+    for (x, y) in a_chunks.zip(b_chunks) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_normalised_vector_has_length_1_and_cosine_1_with_itself() {
+        let mut vector: Vec<f32> = (1..=37u8).map(f32::from).collect();
+        normalize(&mut vector).unwrap();
+        assert!((cosine(&vector, &vector) - 1.0).abs() < 1e-6);
+        let mut huge = vec![3e38f32, 3e38];
+        normalize(&mut huge).unwrap();
+        assert!((huge[0] - 0.5f32.sqrt()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_embedding_without_vectors_or_with_odd_ones_is_refused() {
+        let embedding = |vectors| Embedding {
+            fingerprint: "test".into(),
+            vectors,
+        };
+        assert!(embedding(vec![]).validate().is_err());
+        assert!(embedding(vec![vec![]]).validate().is_err());
+        assert!(
+            embedding(vec![vec![1.0], vec![1.0, 0.0]])
+                .validate()
+                .is_err()
+        );
+        assert!(embedding(vec![vec![f32::INFINITY]]).validate().is_err());
+        assert!(
+            embedding(vec![vec![1.0, 0.0], vec![0.0, 1.0]])
+                .validate()
+                .is_ok()
+        );
+    }
+}
