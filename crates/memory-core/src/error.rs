@@ -393,6 +393,22 @@ pub enum InvalidInput {
         /// The largest allowed.
         max: usize,
     },
+    /// A ranking's weight outside its range, or not a number.
+    #[error("the weight of {weight} is {value}; it must be a number from 0 to {max}")]
+    Weight {
+        /// Which weight.
+        weight: &'static str,
+        /// The value found.
+        value: f32,
+        /// The largest allowed.
+        max: f32,
+    },
+    /// A half-life that is not a positive number.
+    #[error("a half-life is {days} days; it must be a positive number")]
+    HalfLife {
+        /// The value found.
+        days: f32,
+    },
     /// A kind that is none of the four.
     #[error("unknown kind; it must be world, experience, opinion or observation")]
     UnknownKind,

@@ -1,0 +1,41 @@
+//! Brings the assets that are missing or damaged (feature `fetch`).
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cache = memory_assets::cache_dir()?;
+//! let outcome = memory_assets::Setup::new(cache)
+//!     .with_report(|event| println!("{event}"))
+//!     .run()?;
+//! println!("{} fetched", outcome.fetched.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The work is done by pip, with its configuration as it stands: proxies,
+//! mirrors and certificates that work for the user's Python work here too. pip
+//! only downloads; nothing is installed and no Python code of a wheel runs.
+
+mod error;
+mod event;
+mod hash;
+mod lock;
+mod pip;
+mod place;
+mod setup;
+mod staging;
+mod wheel;
+
+use std::path::Path;
+
+pub use error::SetupError;
+pub use event::Event;
+pub use setup::{Outcome, Setup};
+
+use crate::check::{AssetStatus, statuses};
+
+/// Looks at the default assets by the SHA-256 of their files: reads about
+/// 150 MB, which takes from a tenth of a second to a second.
+#[must_use]
+pub fn verify(cache: &Path) -> Vec<AssetStatus> {
+    statuses(cache, hash::by_hash)
+}

@@ -1,0 +1,68 @@
+//! SHA-256 of files, and of what streams through to a file.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::check::{Fault, by_size};
+use crate::pins::Member;
+
+/// Large enough that system calls cost nothing beside the hashing.
+const BUFFER: usize = 256 * 1024;
+
+/// Presence, size and SHA-256.
+pub(super) fn by_hash(path: &Path, member: &Member) -> Option<Fault> {
+    by_size(path, member).or_else(|| match of_file(path) {
+        Ok(found) if found == member.sha256 => None,
+        Ok(_) => Some(Fault::Hash),
+        Err(error) => Some(Fault::Unreadable(error)),
+    })
+}
+
+/// The SHA-256 of a file, in lower-case hexadecimal.
+pub(super) fn of_file(path: &Path) -> io::Result<String> {
+    copy(&mut File::open(path)?, &mut io::sink())
+}
+
+/// Copies `from` to `to` and gives the SHA-256 of what was copied.
+pub(super) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(0) => return Ok(hexadecimal(&hasher.finalize())),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(&buffer[..read]);
+        to.write_all(&buffer[..read])?;
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_the_published_vector() {
+        let mut copied = Vec::new();
+        let hash = copy(&mut b"abc".as_slice(), &mut copied).unwrap();
+        let published = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hash, published);
+        assert_eq!(copied, b"abc");
+    }
+}

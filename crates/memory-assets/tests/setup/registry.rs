@@ -1,0 +1,118 @@
+//! A package registry in a folder: wheels that the test makes itself, for the
+//! real pip to download.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use memory_assets::Setup;
+use memory_assets::pins::{Asset, Member, Wheel};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+/// The registry, removed when dropped unless the folder is the caller's.
+pub(crate) struct Registry {
+    folder: PathBuf,
+    _owned: Option<TempDir>,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        let owned = tempfile::tempdir().unwrap();
+        Self {
+            folder: owned.path().to_owned(),
+            _owned: Some(owned),
+        }
+    }
+
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            _owned: None,
+        }
+    }
+
+    /// Publishes a wheel with these files, and pins all of them.
+    pub(crate) fn publish(&self, package: &'static str, files: &[(&str, &[u8])]) -> Wheel {
+        let file_name = leak(format!("{package}-1.0-py3-none-any.whl"));
+        let path = self.folder.join(file_name);
+        write_wheel(&path, package, files);
+        let bytes = fs::read(path).unwrap();
+        let members = files.iter().map(|(name, content)| Member {
+            from: leak(format!("{package}/{name}")),
+            to: leak((*name).to_owned()),
+            size: content.len() as u64,
+            sha256: sha256(content),
+        });
+        Wheel {
+            package,
+            version: "1.0",
+            file_name,
+            size: bytes.len() as u64,
+            sha256: sha256(&bytes),
+            platform: None,
+            members: members.collect::<Vec<_>>().leak(),
+        }
+    }
+
+    /// A setup that knows no other registry than this one.
+    pub(crate) fn setup<'a>(&self, cache: &Path, asset: Asset) -> Setup<'a> {
+        let folder = self.folder.as_os_str().to_owned();
+        let options: [OsString; 3] = ["--no-index".into(), "--find-links".into(), folder];
+        Setup::new(cache)
+            .with_assets([asset])
+            .with_pip_options(options)
+    }
+}
+
+/// An asset made of `wheels`, in the folder `things/small`.
+pub(crate) fn asset(wheels: impl IntoIterator<Item = Wheel>) -> Asset {
+    Asset {
+        name: "small",
+        folder: "things/small",
+        wheels: wheels.into_iter().collect::<Vec<_>>().leak(),
+    }
+}
+
+/// Pins live as long as the program; those of a test may as well.
+pub(crate) fn leak(text: String) -> &'static str {
+    text.leak()
+}
+
+/// The same wheel with its pinned members changed.
+pub(crate) fn with_member(wheel: Wheel, change: impl FnOnce(&mut Member)) -> Wheel {
+    let mut members = wheel.members.to_vec();
+    change(&mut members[0]);
+    Wheel {
+        members: members.leak(),
+        ..wheel
+    }
+}
+
+fn sha256(bytes: &[u8]) -> &'static str {
+    let digest = Sha256::digest(bytes);
+    leak(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The least that pip takes for a wheel.
+fn write_wheel(path: &Path, package: &str, files: &[(&str, &[u8])]) {
+    let mut zip = ZipWriter::new(File::create(path).unwrap());
+    let mut add = |name: String, content: &[u8]| {
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
+    };
+    for (name, content) in files {
+        add(format!("{package}/{name}"), content);
+    }
+    let info = format!("{package}-1.0.dist-info");
+    let metadata = format!("Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n");
+    let wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
+    add("../escaped.txt".to_owned(), b"a member that nobody pinned");
+    add(format!("{info}/METADATA"), metadata.as_bytes());
+    add(format!("{info}/WHEEL"), wheel.as_bytes());
+    add(format!("{info}/RECORD"), b"");
+    zip.finish().unwrap();
+}

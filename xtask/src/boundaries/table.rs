@@ -1,0 +1,102 @@
+//! Who may depend on whom. A crate joins the house by a row here.
+
+/// What one crate may depend on, directly or not, with its default features.
+pub(super) struct Boundary {
+    pub(super) package: &'static str,
+    /// The only crates of the house that it may hold; `None` for any.
+    pub(super) house: Option<&'static [&'static str]>,
+    /// What it holds under no circumstances.
+    pub(super) never: &'static [Group],
+}
+
+/// Packages that mean one thing.
+pub(super) struct Group {
+    pub(super) what: &'static str,
+    pub(super) packages: &'static [&'static str],
+}
+
+pub(super) const BOUNDARIES: &[Boundary] = &[
+    Boundary {
+        package: "memory-core",
+        house: Some(&[]),
+        never: &[RUNTIMES, BACKENDS],
+    },
+    Boundary {
+        package: "memory-assets",
+        house: Some(&[]),
+        never: &[RUNTIMES, BACKENDS, TLS],
+    },
+    Boundary {
+        package: "memory-testkit",
+        house: Some(&["memory-core"]),
+        never: &[BACKENDS],
+    },
+    Boundary {
+        package: "memory-engine",
+        house: Some(&["memory-core"]),
+        never: &[BACKENDS],
+    },
+    Boundary {
+        package: "memory-sqlite",
+        house: Some(&["memory-core"]),
+        never: &[POSTGRES, TLS],
+    },
+    Boundary {
+        package: "memory-moka",
+        house: Some(&["memory-core"]),
+        never: &[RUNTIMES],
+    },
+    Boundary {
+        package: "memory-onnx",
+        house: Some(&["memory-core", "memory-assets"]),
+        never: &[LIBTORCH, TLS, UNPACKING],
+    },
+    Boundary {
+        package: "memory",
+        house: None,
+        never: &[POSTGRES, LIBTORCH, TLS],
+    },
+    Boundary {
+        package: "memory-cli",
+        house: None,
+        never: &[POSTGRES, LIBTORCH, TLS],
+    },
+];
+
+pub(super) const POSTGRES: Group = Group {
+    what: "PostgreSQL",
+    packages: &["sqlx-postgres", "tokio-postgres", "pgvector"],
+};
+
+const LIBTORCH: Group = Group {
+    what: "libtorch",
+    packages: &["tch", "torch-sys", "rust-bert"],
+};
+
+const TLS: Group = Group {
+    what: "TLS stack",
+    packages: &[
+        "native-tls",
+        "openssl",
+        "openssl-sys",
+        "rustls",
+        "aws-lc-rs",
+        "ring",
+    ],
+};
+
+const RUNTIMES: Group = Group {
+    what: "async runtime",
+    packages: &["tokio", "async-std", "smol"],
+};
+
+const BACKENDS: Group = Group {
+    what: "backend",
+    packages: &["sqlx", "sqlx-core", "moka", "quick_cache", "ort"],
+};
+
+// An embedder only asks where the assets lie; fetching them is for the tools.
+const UNPACKING: Group = Group {
+    what: "unpacking of assets",
+    packages: &["zip"],
+};

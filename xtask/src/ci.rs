@@ -1,0 +1,124 @@
+//! `cargo xtask ci`: everything that has to pass before a merge, in order.
+
+use std::time::{Duration, Instant};
+
+use crate::error::TaskError;
+use crate::{boundaries, shell, tidy};
+
+struct Step {
+    name: &'static str,
+    action: Action,
+}
+
+enum Action {
+    /// Cargo with these arguments, and with this variable set.
+    Cargo(
+        &'static [&'static str],
+        Option<(&'static str, &'static str)>,
+    ),
+    /// A task of this program.
+    Task(fn() -> Result<(), TaskError>),
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        action: Action::Cargo(&["fmt", "--all", "--check"], None),
+    },
+    Step {
+        name: "clippy",
+        action: Action::Cargo(
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+            None,
+        ),
+    },
+    Step {
+        name: "rustdoc",
+        action: Action::Cargo(
+            &["doc", "--workspace", "--no-deps"],
+            Some(("RUSTDOCFLAGS", "-D warnings")),
+        ),
+    },
+    Step {
+        name: "tidy",
+        action: Action::Task(tidy::run),
+    },
+    Step {
+        name: "boundaries",
+        action: Action::Task(boundaries::run),
+    },
+    // The README promises these two commands: run them as it does.
+    Step {
+        name: "test",
+        action: Action::Cargo(&["xtask", "test"], None),
+    },
+    Step {
+        name: "demo",
+        action: Action::Cargo(&["xtask", "demo"], None),
+    },
+];
+
+pub(crate) fn run() -> Result<(), TaskError> {
+    let mut times = Vec::new();
+    let mut outcome = Ok(());
+    for (index, step) in STEPS.iter().enumerate() {
+        println!("\n=== {} ({} of {}) ===", step.name, index + 1, STEPS.len());
+        let start = Instant::now();
+        outcome = step.run();
+        times.push((step.name, start.elapsed()));
+        if outcome.is_err() {
+            println!("=== {} failed ===", step.name);
+            break;
+        }
+    }
+    println!("\n{}", summary(&times));
+    outcome
+}
+
+impl Step {
+    fn run(&self) -> Result<(), TaskError> {
+        match self.action {
+            Action::Task(task) => task(),
+            Action::Cargo(arguments, variable) => {
+                let mut cargo = shell::cargo();
+                cargo.args(arguments).envs(variable);
+                shell::run(&mut cargo)
+            }
+        }
+    }
+}
+
+/// A line a step, and the sum.
+fn summary(times: &[(&str, Duration)]) -> String {
+    let total = times.iter().map(|(_, time)| *time).sum();
+    let rows = times.iter().copied().chain([("total", total)]);
+    let lines: Vec<_> = rows
+        .map(|(name, time)| format!("{name:<10} {:>7.1} s", time.as_secs_f64()))
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_adds_up() {
+        let times = [
+            ("tidy", Duration::from_millis(250)),
+            ("test", Duration::from_secs(90)),
+        ];
+        let lines = summary(&times);
+        assert_eq!(
+            lines,
+            "tidy           0.2 s\ntest          90.0 s\ntotal         90.2 s"
+        );
+    }
+}

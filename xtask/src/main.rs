@@ -1,0 +1,67 @@
+//! Project tasks: `cargo xtask help`.
+#![allow(
+    clippy::print_stdout,
+    reason = "a task runner talks to the person who runs it"
+)]
+
+mod boundaries;
+mod ci;
+mod demo;
+mod error;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::TaskError;
+
+/// Project tasks of the memory workspace.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Fetch the pinned runtime and model into the cache folder
+    Setup(setup::Options),
+    /// Set up what is missing, then run the demo
+    Demo,
+    /// Set up what is missing, then run every test of the workspace
+    Test(test::Options),
+    /// Check the house rules that no compiler knows
+    Tidy,
+    /// Check with cargo tree that dependencies point the right way
+    Boundaries,
+    /// Run everything that has to pass before a merge
+    Ci,
+}
+
+impl Task {
+    fn run(self) -> Result<(), TaskError> {
+        match self {
+            Self::Setup(options) => setup::run(options).map(drop),
+            Self::Demo => demo::run(),
+            Self::Test(options) => test::run(&options),
+            Self::Tidy => tidy::run(),
+            Self::Boundaries => boundaries::run(),
+            Self::Ci => ci::run(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().task.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error::print(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
