@@ -1,0 +1,35 @@
+//! The engine of the memory system: three tiers, coherence, ranking, batching.
+//!
+//! It knows the traits of `memory-core` and nothing of any backend. Data flows
+//! one way through it:
+//!
+//! ```text
+//! verbs (what a caller asks)  →  tiers (what is held)  →  Store, Embedder
+//!          │                        │
+//!          └→ ranking ←─ snapshot ←─┘
+//! ```
+//!
+//! | folder | what it holds |
+//! |---|---|
+//! | `verbs/` | one file per verb: retain, recall, read, alter, delete, embed |
+//! | `tiers/` | the memory, entity and embedding tiers; single flight; coherence |
+//! | `snapshot/` | an entity's memories and vectors as one searchable value |
+//! | `ranking/` | from similarity, importance and recency to a score |
+//!
+//! [`Engine`] is generic over its [`memory_core::CacheBackend`], so that a
+//! look-up costs no dispatch; [`Verbs`] erases whole operations for whoever
+//! wants a handle without type parameters (the facade `memory` does).
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod engine;
+mod ranking;
+mod recall;
+mod snapshot;
+mod tiers;
+mod verbs;
+
+pub use engine::{Engine, EngineParts};
+pub use ranking::{Blend, Ranking};
+pub use recall::{RecallRequest, Recalled};
+pub use verbs::Verbs;

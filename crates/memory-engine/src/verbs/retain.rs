@@ -1,0 +1,125 @@
+//! Retaining: validate all, embed what is missing, write in one transaction.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use memory_core::{
+    CacheBackend, EntityId, InvalidInput, Memory, MemoryBatchItem, MemoryError, MemoryId,
+    MemoryResult, PreparedMemory,
+};
+
+use crate::engine::Shared;
+
+impl<B: CacheBackend> Shared<B> {
+    pub(crate) async fn retain_batch(
+        self: &Arc<Self>,
+        items: Vec<MemoryBatchItem>,
+    ) -> MemoryResult<Vec<MemoryId>> {
+        let own_ids: Vec<bool> = items.iter().map(|item| item.id.is_some()).collect();
+        let memories = self.validate(items)?;
+        let ids: Vec<MemoryId> = memories.iter().map(|memory| memory.id).collect();
+        let missing = self.not_yet_held(memories, &own_ids).await?;
+        if missing.is_empty() {
+            return Ok(ids);
+        }
+        let contents: Vec<&str> = missing
+            .iter()
+            .map(|memory| memory.content.as_str())
+            .collect();
+        let embeddings = self.embed_contents(&contents).await?;
+        let batch: Vec<PreparedMemory> = missing
+            .into_iter()
+            .zip(embeddings)
+            .map(|(memory, embedding)| PreparedMemory { memory, embedding })
+            .collect();
+        self.insert(batch).await?;
+        Ok(ids)
+    }
+
+    /// Makes every item a memory, or refuses the batch by its first fault.
+    fn validate(&self, items: Vec<MemoryBatchItem>) -> MemoryResult<Vec<Memory>> {
+        let now = self.clock.now();
+        let mut seen: HashSet<(EntityId, MemoryId)> = HashSet::with_capacity(items.len());
+        items
+            .into_iter()
+            .enumerate()
+            .map(|(index, item)| {
+                let memory = item
+                    .into_memory(now)
+                    .map_err(|error| error.at_item(index))?;
+                if !seen.insert((memory.entity_id.clone(), memory.id)) {
+                    let problem = InvalidInput::DuplicateId { id: memory.id };
+                    return Err(MemoryError::from(problem).at_item(index));
+                }
+                Ok(memory)
+            })
+            .collect()
+    }
+
+    /// Leaves out what the store has already, so that retaining it again costs
+    /// no inference. The store decides again in its transaction: this look is
+    /// for speed, and for an early conflict.
+    async fn not_yet_held(
+        &self,
+        memories: Vec<Memory>,
+        own_ids: &[bool],
+    ) -> MemoryResult<Vec<Memory>> {
+        let mut by_entity: BTreeMap<EntityId, Vec<usize>> = BTreeMap::new();
+        for (index, memory) in memories
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| own_ids[*index])
+        {
+            by_entity
+                .entry(memory.entity_id.clone())
+                .or_default()
+                .push(index);
+        }
+        let mut held: HashSet<usize> = HashSet::new();
+        for (entity, indices) in by_entity {
+            let ids: Vec<MemoryId> = indices.iter().map(|&index| memories[index].id).collect();
+            let found = self.store.get(&entity, &ids).await?.memories;
+            for (index, found) in indices.into_iter().zip(found) {
+                match found {
+                    Some(found) if found.content == memories[index].content => {
+                        held.insert(index);
+                    }
+                    Some(found) => {
+                        return Err(MemoryError::Conflict {
+                            entity,
+                            id: found.id,
+                        });
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(memories
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, memory)| (!held.contains(&index)).then_some(memory))
+            .collect())
+    }
+
+    async fn insert(self: &Arc<Self>, batch: Vec<PreparedMemory>) -> MemoryResult<()> {
+        let mut targets: BTreeMap<EntityId, Vec<MemoryId>> = BTreeMap::new();
+        for prepared in &batch {
+            let memory = &prepared.memory;
+            targets
+                .entry(memory.entity_id.clone())
+                .or_default()
+                .push(memory.id);
+        }
+        let store = Arc::clone(&self.store);
+        self.commit(
+            targets.into_iter().collect(),
+            async move { store.insert(&batch).await },
+            |tiers, (entity, ids), outcome| match outcome.generations.get(entity) {
+                Some(generation) => tiers.written(entity, *generation, ids),
+                None => tiers.distrust(entity, ids),
+            },
+        )
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,310 @@
+//! A read after a write sees it, and nothing stale is ever kept.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use common::{GatedStore, bench, item, mira};
+use memory_core::{ErrorKind, MemoryPatch};
+use memory_engine::{RecallRequest, Verbs};
+
+fn ask(text: &str) -> RecallRequest {
+    RecallRequest::new(text)
+}
+
+#[tokio::test]
+async fn a_read_after_a_write_sees_it_in_every_tier() {
+    let b = bench();
+    let id = b
+        .engine
+        .retain_batch(vec![item("the mill burned")])
+        .await
+        .unwrap()[0];
+    assert_eq!(
+        b.engine.get_memory(&mira(), &id).await.unwrap().content,
+        "the mill burned"
+    );
+    assert_eq!(
+        b.engine.recall(&mira(), &ask("mill")).await.unwrap().len(),
+        1
+    );
+
+    let patch = MemoryPatch::new().content("the mill was rebuilt");
+    let altered = b.engine.alter_memory(&mira(), &id, &patch).await.unwrap();
+    assert_eq!(altered.content, "the mill was rebuilt");
+    assert_eq!(
+        b.engine.get_memory(&mira(), &id).await.unwrap().content,
+        "the mill was rebuilt"
+    );
+    let recalled = b.engine.recall(&mira(), &ask("rebuilt")).await.unwrap();
+    assert_eq!(recalled[0].memory.content, "the mill was rebuilt");
+    assert!(
+        recalled[0].similarity > 0.3,
+        "the new content has its own vector"
+    );
+
+    b.engine.delete_memory(&mira(), &id).await.unwrap();
+    let gone = b.engine.get_memory(&mira(), &id).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    assert!(
+        b.engine
+            .recall(&mira(), &ask("mill"))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        b.engine
+            .delete_memory(&mira(), &id)
+            .await
+            .unwrap_err()
+            .kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[tokio::test]
+async fn a_warm_snapshot_is_refreshed_by_what_changed() {
+    let b = bench();
+    let batch = (0..20)
+        .map(|n| item(&format!("memory number {n}")))
+        .collect();
+    b.engine.retain_batch(batch).await.unwrap();
+    for n in 0..10 {
+        b.engine
+            .retain_batch(vec![item(&format!("later memory {n}"))])
+            .await
+            .unwrap();
+        let found = b
+            .engine
+            .recall(&mira(), &ask(&format!("later memory {n}")))
+            .await
+            .unwrap();
+        assert_eq!(found[0].memory.content, format!("later memory {n}"));
+    }
+    assert_eq!(
+        GatedStore::count(&b.store.full_loads),
+        1,
+        "one full load, then deltas"
+    );
+    assert_eq!(GatedStore::count(&b.store.deltas), 9);
+    assert_eq!(GatedStore::count(&b.store.searches), 0);
+    b.engine.recall(&mira(), &ask("number 3")).await.unwrap();
+    assert_eq!(
+        GatedStore::count(&b.store.deltas),
+        9,
+        "warm: the store is not asked"
+    );
+}
+
+#[tokio::test]
+async fn a_load_that_a_write_overtakes_answers_and_is_not_kept() {
+    let b = bench();
+    let id = b
+        .engine
+        .retain_batch(vec![item("first version")])
+        .await
+        .unwrap()[0];
+    b.store.hold_reads();
+    let engine = b.engine.clone();
+    let slow = tokio::spawn(async move { engine.get_memory(&mira(), &id).await });
+    b.store.reached.notified().await;
+    let patch = MemoryPatch::new().content("second version");
+    b.engine.alter_memory(&mira(), &id, &patch).await.unwrap();
+
+    // Whoever asks after the write must not be handed the load that began before.
+    let engine = b.engine.clone();
+    let after = tokio::spawn(async move { engine.get_memory(&mira(), &id).await });
+    b.store.reached.notified().await;
+    b.store.release();
+    assert_eq!(slow.await.unwrap().unwrap().content, "first version");
+    assert_eq!(after.await.unwrap().unwrap().content, "second version");
+    assert_eq!(
+        b.engine.get_memory(&mira(), &id).await.unwrap().content,
+        "second version"
+    );
+    assert_eq!(b.engine.cache_stats().memory.stale_fills_refused, 1);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_a_write_overtakes_is_not_kept() {
+    let b = bench();
+    b.engine.retain_batch(vec![item("old news")]).await.unwrap();
+    b.store.hold_reads();
+    let engine = b.engine.clone();
+    let slow = tokio::spawn(async move { engine.recall(&mira(), &ask("news")).await });
+    b.store.reached.notified().await;
+    b.engine
+        .retain_batch(vec![item("fresh news")])
+        .await
+        .unwrap();
+    b.store.release();
+    assert_eq!(
+        slow.await.unwrap().unwrap().len(),
+        1,
+        "it answers what it read"
+    );
+    assert_eq!(b.engine.cache_stats().entity.stale_fills_refused, 1);
+    let found = b.engine.recall(&mira(), &ask("fresh news")).await.unwrap();
+    assert_eq!(found[0].memory.content, "fresh news");
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_is_seen_all_the_same() {
+    let b = bench();
+    b.engine.retain_batch(vec![item("before")]).await.unwrap();
+    b.engine.recall(&mira(), &ask("warm up")).await.unwrap();
+    b.store.lose_next_answer.store(true, Ordering::SeqCst);
+    let error = b
+        .engine
+        .retain_batch(vec![item("during")])
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert!(error.is_retryable());
+    let found = b.engine.recall(&mira(), &ask("during")).await.unwrap();
+    assert_eq!(found[0].memory.content, "during");
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_during_a_write_leaves_no_stale_tier() {
+    let b = bench();
+    b.engine.retain_batch(vec![item("before")]).await.unwrap();
+    b.engine.recall(&mira(), &ask("warm up")).await.unwrap();
+    b.store.hold_writes();
+    let impatient = b.engine.retain_batch(vec![item("abandoned")]);
+    tokio::time::timeout(Duration::from_millis(20), impatient)
+        .await
+        .unwrap_err();
+    b.store.release();
+    // The write goes on by itself; wait for its end through the store.
+    while b.engine.entity_stats(&mira()).await.unwrap().memory_count < 2 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let found = b.engine.recall(&mira(), &ask("abandoned")).await.unwrap();
+    assert_eq!(found[0].memory.content, "abandoned");
+}
+
+#[tokio::test]
+async fn deleting_leaves_nothing_in_any_tier() {
+    let b = bench();
+    let ids = b
+        .engine
+        .retain_batch(vec![item("a secret"), item("no secret")])
+        .await
+        .unwrap();
+    b.engine.get_memory(&mira(), &ids[0]).await.unwrap();
+    b.engine.recall(&mira(), &ask("secret")).await.unwrap();
+    b.engine.delete_memory(&mira(), &ids[0]).await.unwrap();
+    let stats = b.engine.cache_stats();
+    assert_eq!(stats.memory.entries, 0);
+    assert_eq!(stats.embedding.entries, 2, "the query and the other memory");
+    let embedded = b.embedder.texts();
+    b.engine.retain_batch(vec![item("a secret")]).await.unwrap();
+    assert_eq!(b.embedder.texts(), embedded + 1, "its vector was forgotten");
+}
+
+#[tokio::test]
+async fn invalidations_let_go_of_what_they_name() {
+    let b = bench();
+    let id = b.engine.retain_batch(vec![item("x")]).await.unwrap()[0];
+    let warm = || async {
+        b.engine.get_memory(&mira(), &id).await.unwrap();
+        b.engine.recall(&mira(), &ask("x")).await.unwrap();
+    };
+    warm().await;
+    warm().await;
+    let before = b.engine.cache_stats();
+    assert_eq!((before.memory.entries, before.entity.entries), (1, 1));
+    assert_eq!((before.memory.hits, before.memory.misses), (1, 1));
+    b.engine.invalidate_memory_cache(&id);
+    assert_eq!(b.engine.cache_stats().memory.entries, 0);
+    b.engine.invalidate_entity_cache(&mira());
+    assert_eq!(b.engine.cache_stats().entity.entries, 0);
+    warm().await;
+    b.engine.clear_all_caches();
+    let after = b.engine.cache_stats();
+    assert_eq!(
+        (
+            after.memory.entries,
+            after.entity.entries,
+            after.embedding.entries
+        ),
+        (0, 0, 0)
+    );
+    warm().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stampede_loads_once() {
+    let b = bench();
+    let id = b.engine.retain_batch(vec![item("popular")]).await.unwrap()[0];
+    let embedded = b.embedder.texts();
+    b.store.hold_reads();
+    let tasks: Vec<_> = (0..100)
+        .map(|n| {
+            let engine = b.engine.clone();
+            tokio::spawn(async move {
+                if n % 2 == 0 {
+                    engine.get_memory(&mira(), &id).await.unwrap();
+                } else {
+                    assert_eq!(
+                        engine
+                            .recall(&mira(), &ask("popular?"))
+                            .await
+                            .unwrap()
+                            .len(),
+                        1
+                    );
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    b.store.release();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(GatedStore::count(&b.store.gets), 1);
+    assert_eq!(GatedStore::count(&b.store.full_loads), 1);
+    assert_eq!(b.embedder.texts(), embedded + 1);
+    let stats = b.engine.cache_stats();
+    assert_eq!(stats.memory.loads, 1);
+    assert!(stats.memory.coalesced_loads >= 1 && stats.entity.coalesced_loads >= 1);
+}
+
+#[tokio::test]
+async fn one_id_under_two_entities_is_two_memories() {
+    let b = bench();
+    let id = memory_core::MemoryId::new();
+    let tam = memory_core::EntityId::from("tam");
+    let mut other = item("tam's own").with_id(id);
+    other.entity_id = tam.clone();
+    b.engine
+        .retain_batch(vec![item("mira's own").with_id(id), other])
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(
+            b.engine.get_memory(&mira(), &id).await.unwrap().content,
+            "mira's own"
+        );
+        assert_eq!(
+            b.engine.get_memory(&tam, &id).await.unwrap().content,
+            "tam's own"
+        );
+    }
+    let stranger = memory_core::EntityId::from("stranger");
+    let error = b.engine.get_memory(&stranger, &id).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(
+        b.engine
+            .recall(&stranger, &ask("own"))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}

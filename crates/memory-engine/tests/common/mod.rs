@@ -1,0 +1,212 @@
+//! An engine on the reference store, with a gate behind the store's methods.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "shared by several test files"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use memory_core::{
+    Candidates, Changes, Embedding, EntityId, EntityStats, ErrorKind, Fetched, Fingerprint,
+    Generation, InsertOutcome, ListPage, ListRequest, MemoryBatchItem, MemoryConfig, MemoryError,
+    MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome,
+    SearchRequest, Store, StoreCapabilities, Touch, UpdateOutcome,
+};
+use memory_engine::{Engine, EngineParts};
+use memory_moka::MokaBackend;
+use memory_testkit::{HashEmbedder, MemStore};
+use tokio::sync::{Notify, Semaphore};
+
+/// A store that counts its calls, can be held up after it read, and can fail.
+#[derive(Debug)]
+pub struct GatedStore {
+    inner: MemStore,
+    pub gets: AtomicU64,
+    pub inserts: AtomicU64,
+    pub searches: AtomicU64,
+    pub full_loads: AtomicU64,
+    pub deltas: AtomicU64,
+    /// Where calls wait that are held, with their result already in hand.
+    gate: Semaphore,
+    reads_wait: AtomicBool,
+    writes_wait: AtomicBool,
+    pub reached: Notify,
+    /// The next insert commits and then says that it cannot tell.
+    pub lose_next_answer: AtomicBool,
+}
+
+impl GatedStore {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            inner: MemStore::new(),
+            gets: AtomicU64::new(0),
+            inserts: AtomicU64::new(0),
+            searches: AtomicU64::new(0),
+            full_loads: AtomicU64::new(0),
+            deltas: AtomicU64::new(0),
+            gate: Semaphore::new(0),
+            reads_wait: AtomicBool::new(false),
+            writes_wait: AtomicBool::new(false),
+            reached: Notify::new(),
+            lose_next_answer: AtomicBool::new(false),
+        })
+    }
+
+    pub fn hold_reads(&self) {
+        self.reads_wait.store(true, Ordering::SeqCst);
+    }
+
+    pub fn hold_writes(&self) {
+        self.writes_wait.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets through all that wait and all that come.
+    pub fn release(&self) {
+        self.reads_wait.store(false, Ordering::SeqCst);
+        self.writes_wait.store(false, Ordering::SeqCst);
+        self.gate.add_permits(1_000);
+    }
+
+    pub fn count(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::SeqCst)
+    }
+
+    async fn pass(&self, waits: &AtomicBool) {
+        if waits.load(Ordering::SeqCst) {
+            self.reached.notify_one();
+            self.gate.acquire().await.unwrap().forget();
+        }
+    }
+}
+
+#[async_trait]
+impl Store for GatedStore {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+        self.inserts.fetch_add(1, Ordering::SeqCst);
+        let outcome = self.inner.insert(batch).await;
+        self.pass(&self.writes_wait).await;
+        if self.lose_next_answer.swap(false, Ordering::SeqCst) {
+            return Err(MemoryError::store(
+                ErrorKind::OutcomeUnknown,
+                "insert",
+                "cut off",
+            ));
+        }
+        outcome
+    }
+
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+        self.gets.fetch_add(1, Ordering::SeqCst);
+        let fetched = self.inner.get(entity, ids).await;
+        self.pass(&self.reads_wait).await;
+        fetched
+    }
+
+    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
+        self.inner.list(entity, request).await
+    }
+
+    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
+        self.inner.count(entity, filter).await
+    }
+
+    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+        self.searches.fetch_add(1, Ordering::SeqCst);
+        self.inner.search(entity, request).await
+    }
+
+    async fn changes_since(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Changes> {
+        let counter = if since == Generation::ZERO {
+            &self.full_loads
+        } else {
+            &self.deltas
+        };
+        counter.fetch_add(1, Ordering::SeqCst);
+        let changes = self.inner.changes_since(entity, since, fingerprint).await;
+        self.pass(&self.reads_wait).await;
+        changes
+    }
+
+    async fn update(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<UpdateOutcome> {
+        self.inner.update(entity, id, patch, embedding).await
+    }
+
+    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
+        self.inner.delete(entity, ids).await
+    }
+
+    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
+        self.inner.touch(entity, touches).await
+    }
+
+    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
+        self.inner.entity_stats(entity).await
+    }
+
+    async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        self.inner.list_entities(after, limit).await
+    }
+
+    async fn close(&self) -> MemoryResult<()> {
+        self.inner.close().await
+    }
+}
+
+/// An engine, and the parts to look into.
+pub struct Bench {
+    pub engine: Engine<MokaBackend>,
+    pub store: Arc<GatedStore>,
+    pub embedder: Arc<HashEmbedder>,
+}
+
+pub fn bench() -> Bench {
+    bench_with(MemoryConfig::default())
+}
+
+pub fn bench_with(config: MemoryConfig) -> Bench {
+    let (store, embedder) = (GatedStore::new(), Arc::new(HashEmbedder::new()));
+    let parts = EngineParts {
+        config,
+        ..EngineParts::new(
+            Arc::clone(&store) as Arc<dyn Store>,
+            Arc::clone(&embedder) as Arc<dyn memory_core::Embedder>,
+            MokaBackend::default(),
+        )
+    };
+    Bench {
+        engine: Engine::new(parts).unwrap(),
+        store,
+        embedder,
+    }
+}
+
+pub fn mira() -> EntityId {
+    EntityId::from("mira")
+}
+
+pub fn item(content: &str) -> MemoryBatchItem {
+    MemoryBatchItem::new("mira", MemoryKind::Experience, content)
+}

@@ -1,0 +1,151 @@
+//! Choosing the parts.
+
+use std::fmt;
+use std::sync::Arc;
+
+use memory_core::{
+    CacheBackend, Clock, Embedder, MemoryConfig, MemoryError, MemoryResult, Store, SystemClock,
+};
+use memory_engine::{Engine, EngineParts, Verbs};
+use memory_moka::MokaBackend;
+
+use crate::open;
+use crate::system::MemorySystem;
+
+/// Puts an engine together on one cache backend: the type of the cache ends
+/// here, so that none reaches the caller.
+type Assemble = Box<dyn FnOnce(EngineParts<()>) -> MemoryResult<Arc<dyn Verbs>> + Send>;
+
+/// Builds a [`MemorySystem`] from chosen parts; what is not chosen is the
+/// default.
+///
+/// ```no_run
+/// # async fn build() -> memory::MemoryResult<()> {
+/// use memory::{MemoryConfig, MemorySystem};
+/// let memory = MemorySystem::builder()
+///     .url("sqlite://agent.db")
+///     .config(MemoryConfig::low_memory())
+///     .build()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct MemorySystemBuilder {
+    url: Option<String>,
+    store: Option<Arc<dyn Store>>,
+    embedder: Option<Arc<dyn Embedder>>,
+    clock: Arc<dyn Clock>,
+    config: MemoryConfig,
+    assemble: Assemble,
+}
+
+impl Default for MemorySystemBuilder {
+    fn default() -> Self {
+        Self {
+            url: None,
+            store: None,
+            embedder: None,
+            clock: Arc::new(SystemClock),
+            config: MemoryConfig::default(),
+            assemble: assemble_on(MokaBackend::default()),
+        }
+    }
+}
+
+impl MemorySystemBuilder {
+    /// Opens the store that a URL names; see [`MemorySystem::open`].
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Takes any store, in place of a URL.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Takes any embedder.
+    #[must_use]
+    pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.embedder = Some(embedder);
+        self
+    }
+
+    /// Makes the tiers of any cache.
+    #[must_use]
+    pub fn cache(mut self, backend: impl CacheBackend) -> Self {
+        self.assemble = assemble_on(backend);
+        self
+    }
+
+    /// Takes any clock, so that decay and recency can be replayed.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sizes and lifetimes of the tiers.
+    #[must_use]
+    pub fn config(mut self, config: MemoryConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Opens what was chosen and puts it together.
+    ///
+    /// # Errors
+    /// [`MemoryError::Configuration`] when there is neither a URL nor a store,
+    /// or both, or a setting makes no sense; what opening the parts fails with.
+    pub async fn build(self) -> MemoryResult<MemorySystem> {
+        self.config.validate()?;
+        // The embedder first: when it is missing, no database file is made.
+        let embedder = match self.embedder {
+            Some(embedder) => embedder,
+            None => open::default_embedder().await?,
+        };
+        let store = match (self.store, self.url) {
+            (Some(store), None) => store,
+            (None, Some(url)) => open::store(&url).await?,
+            (None, None) => return Err(MemoryError::configuration("no store and no URL was given")),
+            (Some(_), Some(_)) => {
+                return Err(MemoryError::configuration("both a store and a URL were given"));
+            }
+        };
+        (self.assemble)(EngineParts {
+            store,
+            embedder,
+            cache: (),
+            clock: self.clock,
+            config: self.config,
+        })
+        .map(MemorySystem::new)
+    }
+}
+
+impl fmt::Debug for MemorySystemBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemorySystemBuilder")
+            .field("store", &self.store)
+            .field("embedder", &self.embedder)
+            .field("clock", &self.clock)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+fn assemble_on(backend: impl CacheBackend) -> Assemble {
+    Box::new(move |parts| {
+        let engine = Engine::new(EngineParts {
+            store: parts.store,
+            embedder: parts.embedder,
+            cache: backend,
+            clock: parts.clock,
+            config: parts.config,
+        })?;
+        Ok(Arc::new(engine))
+    })
+}

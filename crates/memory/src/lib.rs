@@ -1,0 +1,50 @@
+//! Long-term memory for AI agents and game characters.
+//!
+//! An *entity* (an agent, a character, a user) retains memories, recalls what
+//! matters, alters and deletes them:
+//!
+//! ```no_run
+//! # async fn five_lines() -> memory::MemoryResult<()> {
+//! use memory::{MemoryKind, MemorySystem};
+//!
+//! let memory = MemorySystem::open("sqlite://agent.db").await?;
+//! memory.retain("mira", MemoryKind::Experience, "Tam sold me a lame horse.").await?;
+//! for found in memory.recall("mira", "Who sold me the horse?").await? {
+//!     println!("{:.2} {}", found.score, found.memory.content);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`MemorySystem::open`] takes the defaults: SQLite in one file, the
+//! all-MiniLM-L6-v2 model on ONNX Runtime, moka caches. Nothing is downloaded
+//! at run time; `memory setup` (the command of `memory-cli`) lays out runtime
+//! and model once. [`MemorySystem::builder`] takes any other store, embedder,
+//! cache or clock; no type parameter ever reaches your code.
+//!
+//! Calls need a tokio runtime. Every verb is scoped to an entity: a memory of
+//! another entity is *not found*. Bad input is refused before any work with a
+//! [`MemoryError::InvalidInput`] that names the bound.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod builder;
+mod open;
+mod system;
+
+pub use builder::MemorySystemBuilder;
+pub use system::MemorySystem;
+
+pub use memory_core::{
+    Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheStats, CacheValue, Clock,
+    EmbedRole, Embedder, EmbedderProfile, EntityId, EntityStats, ErrorKind, Fingerprint,
+    Generation, InvalidInput, LanguageModel, ListPage, ListRequest, ManualClock, MaxBytes, Memory,
+    MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch,
+    MemoryResult, MemoryTagMode, PageCursor, Store, SystemClock, TierStats, bounds,
+};
+pub use memory_engine::{Blend, Ranking, RecallRequest, Recalled};
+pub use memory_moka::MokaBackend;
+#[cfg(feature = "onnx")]
+pub use memory_onnx::{OnnxEmbedder, OnnxOptions};
+#[cfg(feature = "sqlite")]
+pub use memory_sqlite::{SqliteOptions, SqliteStore};
