@@ -403,6 +403,14 @@ pub enum InvalidInput {
         /// The largest allowed.
         max: f32,
     },
+    /// Neighbours that reach too far.
+    #[error("neighbours reach {found} steps; at most {max} are allowed")]
+    NeighbourReach {
+        /// Steps found.
+        found: usize,
+        /// Steps allowed.
+        max: usize,
+    },
     /// A half-life that is not a positive number.
     #[error("a half-life is {days} days; it must be a positive number")]
     HalfLife {

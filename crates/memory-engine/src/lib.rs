@@ -23,13 +23,16 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod engine;
+mod found;
+mod query;
 mod ranking;
 mod recall;
 mod snapshot;
 mod tiers;
 mod verbs;
+mod words;
 
 pub use engine::{Engine, EngineParts};
-pub use ranking::{Blend, Ranking};
+pub use ranking::{ArmSummary, Blend, Explanation, Ranking, RecallPath};
 pub use recall::{RecallRequest, Recalled};
 pub use verbs::Verbs;

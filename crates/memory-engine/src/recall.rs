@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use memory_core::{InvalidInput, Memory, MemoryFilter, MemoryResult, bounds};
 use serde::{Deserialize, Serialize};
 
-use crate::ranking::Ranking;
+use crate::ranking::{Explanation, Ranking};
 
 /// What to recall.
 ///
@@ -33,6 +34,10 @@ pub struct RecallRequest {
     /// How what is found is ordered.
     #[serde(default)]
     pub ranking: Ranking,
+    /// Recalls as at this moment: what happened later is not recalled, and
+    /// importance and recency are as they were. The clock's now when `None`.
+    #[serde(default)]
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 impl RecallRequest {
@@ -47,6 +52,7 @@ impl RecallRequest {
             limit: Self::DEFAULT_LIMIT,
             min_similarity: None,
             ranking: Ranking::default(),
+            as_of: None,
         }
     }
 
@@ -78,6 +84,13 @@ impl RecallRequest {
         self
     }
 
+    /// Recalls as at `moment`.
+    #[must_use]
+    pub fn as_of(mut self, moment: DateTime<Utc>) -> Self {
+        self.as_of = Some(moment);
+        self
+    }
+
     /// Checks every bound.
     ///
     /// # Errors
@@ -87,6 +100,7 @@ impl RecallRequest {
         bounds::check_limit(self.limit)?;
         self.filter.validate()?;
         self.ranking.validate()?;
+        self.as_of.map_or(Ok(()), bounds::check_timestamp)?;
         match self.min_similarity {
             Some(value) if !(-1.0..=1.0).contains(&value) => {
                 Err(InvalidInput::Similarity { value }.into())
@@ -119,6 +133,9 @@ pub struct Recalled {
     pub memory: Arc<Memory>,
     /// What it was ordered by: see [`Ranking`]. Comparable within one recall.
     pub score: f32,
-    /// Cosine between the query and the memory's best chunk, −1 to 1.
-    pub similarity: f32,
+    /// Cosine between the query and the memory's best chunk, −1 to 1; `None`
+    /// when it has no vector of this model and was found by its words.
+    pub similarity: Option<f32>,
+    /// Everything that the score was made of.
+    pub explanation: Explanation,
 }

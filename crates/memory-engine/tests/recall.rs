@@ -96,7 +96,12 @@ async fn filters_are_exact_and_limit_k_gives_k() {
             .min_similarity(0.4)
             .limit(1_000);
         let found = b.engine.recall(&mira(), &request).await.unwrap();
-        assert!(!found.is_empty() && found.iter().all(|recalled| recalled.similarity >= 0.4));
+        assert!(
+            !found.is_empty()
+                && found
+                    .iter()
+                    .all(|recalled| recalled.similarity >= Some(0.4))
+        );
     }
 }
 
@@ -120,4 +125,112 @@ async fn an_entity_that_outgrows_its_snapshot_is_still_recalled() {
     }
     assert!(GatedStore::count(&b.store.searches) >= 6);
     assert_eq!(b.engine.cache_stats().entity.entries, 0);
+}
+
+#[tokio::test]
+async fn an_exact_identifier_is_found_although_embeddings_shrug() {
+    let b = bench();
+    let mut batch: Vec<_> = (0..200)
+        .map(|n| item(&format!("Ticket INC-{} was about the mill.", 10_000 + n)))
+        .collect();
+    batch.push(item("Somebody called about INC-90312, a broken bridge."));
+    b.engine.retain_batch(batch).await.unwrap();
+    for (question, expected) in [
+        ("INC-90312", "INC-90312"),
+        ("what of ticket inc 10117?", "INC-10117"),
+    ] {
+        let found = b
+            .engine
+            .recall(&mira(), &RecallRequest::new(question))
+            .await
+            .unwrap();
+        assert!(
+            found[0].memory.content.contains(expected),
+            "{}",
+            found[0].memory.content
+        );
+        assert!(found[0].explanation.lexical > found[1].explanation.lexical);
+    }
+}
+
+#[tokio::test]
+async fn what_stands_beside_a_match_comes_up_and_what_is_named_too() {
+    let b = bench();
+    let filler = (0..50).map(|n| item(&format!("nothing of note on day {n}")));
+    let scene = [
+        "the stranger knocked at dusk",
+        "she wore a green cloak",
+        "we let her in",
+    ];
+    let scene = scene.map(|text| item(text).with_context("the stranger's visit"));
+    let named = item("something quite unrelated").with_tag("Black Fen");
+    b.engine
+        .retain_batch(filler.chain(scene).chain([named]).collect())
+        .await
+        .unwrap();
+    let found = b
+        .engine
+        .recall(
+            &mira(),
+            &RecallRequest::new("who knocked at dusk?").limit(3),
+        )
+        .await;
+    let found: Vec<String> = found
+        .unwrap()
+        .iter()
+        .map(|recalled| recalled.memory.content.clone())
+        .collect();
+    assert_eq!(found[0], "the stranger knocked at dusk");
+    assert!(
+        found.contains(&"she wore a green cloak".to_owned()),
+        "{found:?}"
+    );
+    let request = RecallRequest::new("Black Fen?").limit(1);
+    let found = b.engine.recall(&mira(), &request).await.unwrap();
+    assert!(found[0].explanation.mentioned);
+    assert_eq!(found[0].memory.content, "something quite unrelated");
+}
+
+#[tokio::test]
+async fn as_of_recalls_what_was_known_then() {
+    let b = bench();
+    let day = |n: i64| chrono::DateTime::from_timestamp(1_700_000_000 + n * 86_400, 0).unwrap();
+    let batch = (0..5)
+        .map(|n| item(&format!("news of day {n}")).with_timestamp(day(n)))
+        .collect();
+    b.engine.retain_batch(batch).await.unwrap();
+    let request = RecallRequest::new("news").as_of(day(2));
+    let found = b.engine.recall(&mira(), &request).await.unwrap();
+    assert_eq!(found.len(), 3);
+    assert!(
+        found
+            .iter()
+            .all(|r| r.memory.timestamp <= day(2) && r.explanation.now == day(2))
+    );
+    let all = b
+        .engine
+        .recall(&mira(), &RecallRequest::new("news"))
+        .await
+        .unwrap();
+    assert_eq!(all.len(), 5);
+}
+
+#[tokio::test]
+async fn a_score_can_be_replayed_from_its_explanation() {
+    let config = MemoryConfig {
+        snapshot_max_memories: 10,
+        ..MemoryConfig::default()
+    };
+    for b in [bench(), bench_with(config)] {
+        populate(&b).await;
+        let found = b
+            .engine
+            .recall(&mira(), &RecallRequest::new("mill river 17"))
+            .await
+            .unwrap();
+        for recalled in found {
+            let replayed = Ranking::default().replay(&recalled.explanation);
+            assert_eq!(replayed.to_bits(), recalled.score.to_bits());
+        }
+    }
 }

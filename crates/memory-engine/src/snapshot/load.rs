@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
-use memory_core::{EntityId, Generation, MemoryResult, Store};
+use memory_core::{
+    Changes, EmbedderProfile, EntityId, ErrorKind, Generation, MemoryError, MemoryResult, Store,
+};
 
 use super::EntitySnapshot;
-use memory_core::EmbedderProfile;
+
+/// More memories than this are indexed on a blocking thread: stemming takes
+/// some ten microseconds a memory, and an async worker is not to be held up
+/// for milliseconds.
+const INLINE_MEMORIES: usize = 100;
 
 /// Reads what `base` lacks, or everything where there is no base.
 ///
@@ -23,12 +29,22 @@ pub(crate) async fn load(
     let changes = store
         .changes_since(entity, since, &profile.fingerprint)
         .await?;
-    match base {
-        Some(base) if base.generation() == changes.generation && !changes.reset => Ok(base),
-        Some(base) => Ok(Arc::new(base.apply(changes))),
-        None => {
-            let empty = EntitySnapshot::empty(entity.clone(), profile.dimensions);
-            Ok(Arc::new(empty.apply(changes)))
-        }
+    let base = match base {
+        Some(base) if base.generation() == changes.generation && !changes.reset => return Ok(base),
+        Some(base) => base,
+        None => Arc::new(EntitySnapshot::empty(entity.clone(), profile.dimensions)),
+    };
+    apply(base, changes).await.map(Arc::new)
+}
+
+async fn apply(base: Arc<EntitySnapshot>, changes: Changes) -> MemoryResult<EntitySnapshot> {
+    if changes.written.len() <= INLINE_MEMORIES {
+        return Ok(base.apply(changes));
     }
+    tokio::task::spawn_blocking(move || base.apply(changes))
+        .await
+        .map_err(|ended| {
+            MemoryError::store(ErrorKind::Other, "load", "the snapshot's task ended early")
+                .with_source(ended)
+        })
 }

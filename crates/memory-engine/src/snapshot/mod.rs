@@ -1,44 +1,66 @@
-//! An entity's memories and vectors as one searchable value.
+//! An entity's memories as one searchable value.
 
+mod episodes;
+mod labels;
+mod lexical;
 mod load;
 mod scan;
+mod vectors;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use memory_core::{Changes, EntityId, Generation, Memory, MemoryId, PreparedMemory};
+use rpds::HashTrieMapSync;
 
+use episodes::Episodes;
+use labels::Labels;
+use lexical::Lexical;
+use vectors::Vectors;
+
+pub(crate) use labels::names;
 pub(crate) use load::load;
 
-/// All memories of one entity at one generation: a materialised view. Never
-/// changed once made; a newer one is made from it and what changed.
+/// All memories of one entity at one generation: a materialised view.
+///
+/// Never changed once it is shared. The next version is a clone with the
+/// changes applied: it shares what did not change, so it costs little more
+/// than what did.
+#[derive(Clone)]
 pub(crate) struct EntitySnapshot {
     entity: EntityId,
     generation: Generation,
-    memories: Vec<Arc<Memory>>,
-    /// One row of `dimensions` numbers per chunk, in the order of the memories,
-    /// in one stretch of memory for the scan to run through.
-    matrix: Vec<f32>,
-    /// Which memory each row belongs to.
-    owners: Vec<u32>,
-    dimensions: usize,
-    size_bytes: usize,
+    /// A memory keeps its slot for as long as it lives; `None` where one was
+    /// removed.
+    memories: Vec<Option<Arc<Memory>>>,
+    slots: HashTrieMapSync<MemoryId, u32>,
+    vectors: Vectors,
+    lexical: Lexical,
+    episodes: Episodes,
+    labels: Labels,
+    /// Slots of memories that are related to others.
+    related: HashTrieMapSync<u32, ()>,
+    memory_bytes: usize,
 }
+
+/// What a memory costs beside itself: its counted pointer, its place in the
+/// slots and in the list of them, near enough.
+const SLOT_BYTES: usize = 120;
 
 impl EntitySnapshot {
     /// The snapshot of an entity that was never written to.
     pub(crate) fn empty(entity: EntityId, dimensions: usize) -> Self {
-        let mut snapshot = Self {
+        Self {
             entity,
             generation: Generation::ZERO,
             memories: Vec::new(),
-            matrix: Vec::new(),
-            owners: Vec::new(),
-            dimensions,
-            size_bytes: 0,
-        };
-        snapshot.size_bytes = snapshot.measure();
-        snapshot
+            slots: HashTrieMapSync::default(),
+            vectors: Vectors::new(dimensions),
+            lexical: Lexical::default(),
+            episodes: Episodes::default(),
+            labels: Labels::default(),
+            related: HashTrieMapSync::default(),
+            memory_bytes: 0,
+        }
     }
 
     pub(crate) fn entity(&self) -> &EntityId {
@@ -49,48 +71,41 @@ impl EntitySnapshot {
         self.generation
     }
 
+    /// Memories held.
     pub(crate) fn len(&self) -> usize {
-        self.memories.len()
+        self.slots.size()
     }
 
-    /// The memory in a slot that [`scan`](Self::scan) named.
-    pub(crate) fn memory(&self, slot: usize) -> Arc<Memory> {
-        Arc::clone(&self.memories[slot])
-    }
-
-    /// Bytes held: struct, memories, vectors.
+    /// Bytes held: memories, vectors, indexes. What versions share is counted
+    /// in each.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.size_bytes
+        size_of::<Self>()
+            + self.memory_bytes
+            + self.vectors.size_bytes()
+            + self.lexical.size_bytes()
+            + self.episodes.size_bytes()
+            + self.labels.size_bytes()
     }
 
-    /// The snapshot after `changes`, made from this one.
+    /// The snapshot after `changes`.
     pub(crate) fn apply(&self, changes: Changes) -> Self {
-        let replaced: HashSet<MemoryId> = changes
-            .written
-            .iter()
-            .map(|written| written.memory.id)
-            .chain(changes.removed.iter().copied())
-            .collect();
-        let kept = if changes.reset {
-            0
+        let mut next = if changes.reset {
+            self.emptied()
         } else {
-            self.memories.len()
+            self.clone()
         };
-        let mut next = Self {
-            generation: changes.generation,
-            memories: Vec::with_capacity(kept + changes.written.len()),
-            matrix: Vec::with_capacity(self.matrix.len()),
-            owners: Vec::with_capacity(self.owners.len()),
-            ..Self::empty(self.entity.clone(), self.dimensions)
-        };
-        if !changes.reset {
-            self.copy_all_but(&replaced, &mut next);
+        for id in &changes.removed {
+            next.remove(id);
         }
         for written in changes.written {
-            next.push(written);
+            next.put(written);
         }
-        next.size_bytes = next.measure();
-        next
+        next.generation = changes.generation;
+        if next.has_many_holes() {
+            next.compacted()
+        } else {
+            next
+        }
     }
 
     /// This snapshot, at its own generation, without some memories.
@@ -102,38 +117,61 @@ impl EntitySnapshot {
         })
     }
 
-    fn copy_all_but(&self, replaced: &HashSet<MemoryId>, next: &mut Self) {
-        // Where each memory that stays stands in the next snapshot.
-        let mut moved: HashMap<u32, u32> = HashMap::with_capacity(self.memories.len());
-        for (slot, memory) in (0u32..).zip(&self.memories) {
-            if !replaced.contains(&memory.id) {
-                moved.insert(slot, next.next_slot());
-                next.memories.push(Arc::clone(memory));
+    fn emptied(&self) -> Self {
+        Self::empty(self.entity.clone(), self.vectors.dimensions())
+    }
+
+    /// Puts a memory in its own slot, or in a new one at the end.
+    fn put(&mut self, written: PreparedMemory) {
+        let id = written.memory.id;
+        let slot = match self.slots.get(&id).copied() {
+            Some(slot) => {
+                self.clear(slot);
+                slot
             }
+            None => self.next_slot(),
+        };
+        for vector in &written.embedding.vectors {
+            self.vectors.push(slot, vector);
         }
-        for (owner, row) in self
-            .owners
-            .iter()
-            .zip(self.matrix.chunks_exact(self.dimensions))
-        {
-            if let Some(&slot) = moved.get(owner) {
-                next.owners.push(slot);
-                next.matrix.extend_from_slice(row);
-            }
+        self.fill(slot, Arc::new(written.memory));
+    }
+
+    /// Enters a memory into everything but the vectors.
+    fn fill(&mut self, slot: u32, memory: Arc<Memory>) {
+        self.lexical.push(slot, &memory.content);
+        self.episodes
+            .push(slot, memory.context.as_deref(), memory.timestamp);
+        self.labels.push(slot, &memory);
+        if !memory.related.is_empty() {
+            self.related.insert_mut(slot, ());
+        }
+        self.slots.insert_mut(memory.id, slot);
+        self.memory_bytes += SLOT_BYTES + memory.size_bytes();
+        let place = slot as usize;
+        if self.memories.len() <= place {
+            self.memories.resize(place + 1, None);
+        }
+        self.memories[place] = Some(memory);
+    }
+
+    fn remove(&mut self, id: &MemoryId) {
+        if let Some(slot) = self.slots.get(id).copied() {
+            self.clear(slot);
         }
     }
 
-    fn push(&mut self, written: PreparedMemory) {
-        let slot = self.next_slot();
-        for vector in &written.embedding.vectors {
-            // A row of another length cannot be compared; the store should
-            // never give one under this fingerprint.
-            if vector.len() == self.dimensions {
-                self.owners.push(slot);
-                self.matrix.extend_from_slice(vector);
-            }
-        }
-        self.memories.push(Arc::new(written.memory));
+    fn clear(&mut self, slot: u32) {
+        let Some(memory) = self.memories[slot as usize].take() else {
+            return;
+        };
+        self.vectors.remove(slot);
+        self.lexical.remove(slot, &memory.content);
+        self.episodes.remove(slot, memory.context.as_deref());
+        self.labels.remove(slot, &memory);
+        self.related.remove_mut(&slot);
+        self.slots.remove_mut(&memory.id);
+        self.memory_bytes -= SLOT_BYTES + memory.size_bytes();
     }
 
     #[expect(
@@ -144,17 +182,126 @@ impl EntitySnapshot {
         self.memories.len() as u32
     }
 
-    fn measure(&self) -> usize {
-        /// The two counters before the value in an `Arc`.
-        const ARC: usize = 2 * size_of::<usize>();
-        size_of::<Self>()
-            + self.memories.capacity() * size_of::<Arc<Memory>>()
-            + self
-                .memories
-                .iter()
-                .map(|memory| ARC + memory.size_bytes())
-                .sum::<usize>()
-            + self.matrix.capacity() * size_of::<f32>()
-            + self.owners.capacity() * size_of::<u32>()
+    /// Whether a quarter of the slots, or of the rows, is spent.
+    fn has_many_holes(&self) -> bool {
+        const FEW: usize = 64;
+        let holes = self.memories.len() - self.len();
+        (holes > FEW && holes * 4 > self.memories.len()) || self.vectors.has_many_holes()
+    }
+
+    /// The same memories in the same order, without holes.
+    fn compacted(&self) -> Self {
+        let mut next = Self {
+            generation: self.generation,
+            ..self.emptied()
+        };
+        let mut moved = vec![0; self.memories.len()];
+        for (slot, memory) in self.memories.iter().enumerate() {
+            if let Some(memory) = memory {
+                moved[slot] = next.next_slot();
+                next.fill(moved[slot], Arc::clone(memory));
+            }
+        }
+        next.vectors = self.vectors.moved(|slot| moved[slot as usize]);
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{Embedding, MemoryBatchItem, MemoryFilter, MemoryKind};
+
+    use super::*;
+    use crate::query::Query;
+    use crate::ranking::Field;
+
+    fn written(n: u8) -> PreparedMemory {
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, format!("memory number {n}"));
+        PreparedMemory {
+            memory: item.into_memory(chrono::Utc::now()).unwrap(),
+            embedding: Embedding {
+                fingerprint: "test".into(),
+                vectors: vec![vec![f32::from(n), 1.0]],
+            },
+        }
+    }
+
+    fn changes(written: Vec<PreparedMemory>, removed: Vec<MemoryId>) -> Changes {
+        Changes {
+            generation: Generation(1),
+            written,
+            removed,
+            reset: false,
+        }
+    }
+
+    fn contents(snapshot: &EntitySnapshot) -> Vec<String> {
+        snapshot
+            .memories
+            .iter()
+            .flatten()
+            .map(|memory| memory.content.clone())
+            .collect()
+    }
+
+    fn similarities(snapshot: &EntitySnapshot) -> Vec<f32> {
+        let query = Query::new("", Arc::new([1.0, 0.0]));
+        let field = snapshot.field(&query, &MemoryFilter::new());
+        field
+            .similarities
+            .into_iter()
+            .filter(|value| *value > Field::NONE)
+            .collect()
+    }
+
+    #[test]
+    fn a_version_is_the_one_before_with_its_changes() {
+        let first = EntitySnapshot::empty("mira".into(), 2)
+            .apply(changes((0..4).map(written).collect(), vec![]));
+        let ids: Vec<MemoryId> = first.memories.iter().flatten().map(|m| m.id).collect();
+        let mut altered = written(9);
+        altered.memory.id = ids[1];
+        let second = first.apply(changes(
+            vec![altered, written(5)],
+            vec![ids[0], MemoryId::new()],
+        ));
+        assert_eq!(contents(&first).len(), 4);
+        assert_eq!(
+            contents(&second),
+            [
+                "memory number 9",
+                "memory number 2",
+                "memory number 3",
+                "memory number 5"
+            ]
+        );
+        assert_eq!(second.len(), 4);
+        assert_eq!(similarities(&second), [9.0, 2.0, 3.0, 5.0]);
+    }
+
+    #[test]
+    fn holes_are_closed_and_what_is_left_stays_in_order() {
+        let all = EntitySnapshot::empty("mira".into(), 2)
+            .apply(changes((0..200).map(written).collect(), vec![]));
+        let ids: Vec<MemoryId> = all.memories.iter().flatten().map(|m| m.id).collect();
+        let odd: Vec<MemoryId> = ids.iter().copied().skip(1).step_by(2).collect();
+        let even = all.apply(changes(vec![], odd));
+        assert_eq!(even.memories.len(), 100, "no holes");
+        let expected: Vec<f32> = (0..200u8).step_by(2).map(f32::from).collect();
+        assert_eq!(similarities(&even), expected);
+        assert!(even.size_bytes() < all.size_bytes() * 3 / 4);
+    }
+
+    #[test]
+    fn removing_everything_leaves_no_bytes_behind() {
+        let empty = EntitySnapshot::empty("mira".into(), 2);
+        let full = empty.apply(changes((0..10).map(written).collect(), vec![]));
+        let ids: Vec<MemoryId> = full.memories.iter().flatten().map(|m| m.id).collect();
+        let gone = full.without(&ids);
+        assert_eq!((gone.len(), gone.memory_bytes), (0, 0));
+        assert_eq!(
+            (gone.lexical.size_bytes() < 200, gone.labels.size_bytes()),
+            (true, 0)
+        );
     }
 }

@@ -1,48 +1,71 @@
-//! The exact search: every row of the snapshot against the query.
+//! The exact search: every memory of the snapshot against the query.
 
-use memory_core::{Memory, MemoryFilter, cosine};
+use std::collections::BTreeSet;
+
+use memory_core::MemoryFilter;
 
 use super::EntitySnapshot;
-
-/// A memory that may be recalled, with the cosine of its best chunk.
-pub(crate) struct Scanned<'a> {
-    /// Which of the snapshot's memories it is.
-    pub(crate) slot: usize,
-    pub(crate) memory: &'a Memory,
-    pub(crate) similarity: f32,
-}
+use crate::query::Query;
+use crate::ranking::{ArmSummary, Field, RecallPath};
 
 impl EntitySnapshot {
-    /// Every memory that the filter admits and that has a vector, in the order
-    /// of the slots. O(rows · dimensions).
-    pub(crate) fn scan(&self, query: &[f32], filter: &MemoryFilter) -> Vec<Scanned<'_>> {
-        const UNSEEN: f32 = f32::NEG_INFINITY;
-        let admitted: Option<Vec<bool>> = (!filter.is_empty()).then(|| {
-            self.memories
-                .iter()
-                .map(|memory| filter.admits(memory))
-                .collect()
-        });
-        let mut best = vec![UNSEEN; self.memories.len()];
-        for (owner, row) in self
-            .owners
+    /// The field of all memories that the filter admits, with every arm's
+    /// value. O(rows · dimensions).
+    pub(crate) fn field(&self, query: &Query, filter: &MemoryFilter) -> Field<'_> {
+        let memories: Vec<_> = self
+            .memories
             .iter()
-            .zip(self.matrix.chunks_exact(self.dimensions))
-        {
-            let slot = *owner as usize;
-            if admitted.as_ref().is_none_or(|admitted| admitted[slot]) {
-                best[slot] = best[slot].max(cosine(query, row));
+            .map(|memory| memory.as_ref().filter(|memory| filter.admits(memory)))
+            .collect();
+        let admitted: Vec<bool> = memories.iter().map(Option::is_some).collect();
+        let mut similarities = vec![Field::NONE; memories.len()];
+        self.vectors
+            .scan(&query.vector, &admitted, &mut similarities);
+        let mut lexical = vec![0.0; memories.len()];
+        self.lexical.score(&query.stems, &admitted, &mut lexical);
+        let mut mentioned = vec![false; memories.len()];
+        self.labels.mark(&query.words, &mut mentioned);
+        let compared = similarities
+            .iter()
+            .copied()
+            .filter(|value| *value > Field::NONE);
+        let places = || (0..memories.len()).filter(|&place| admitted[place]);
+        Field {
+            dense: ArmSummary::of(compared),
+            words: ArmSummary::of(places().map(|place| lexical[place])),
+            mentions: ArmSummary::of(places().map(|place| f32::from(u8::from(mentioned[place])))),
+            episodes: self.admitted_episodes(&admitted),
+            links: self.links(&admitted),
+            path: RecallPath::Snapshot,
+            generation: self.generation,
+            memories,
+            similarities,
+            lexical,
+            mentioned,
+        }
+    }
+
+    fn admitted_episodes(&self, admitted: &[bool]) -> Vec<Vec<usize>> {
+        self.episodes
+            .each()
+            .map(|slots| slots.filter(|&slot| admitted[slot]).collect())
+            .collect()
+    }
+
+    /// Each pair of related memories once.
+    fn links(&self, admitted: &[bool]) -> Vec<(usize, usize)> {
+        let mut links = BTreeSet::new();
+        for &slot in self.related.keys() {
+            let Some(memory) = &self.memories[slot as usize] else {
+                continue;
+            };
+            for other in memory.related.keys().filter_map(|id| self.slots.get(id)) {
+                let pair = (slot.min(*other) as usize, slot.max(*other) as usize);
+                if pair.0 != pair.1 && admitted[pair.0] && admitted[pair.1] {
+                    links.insert(pair);
+                }
             }
         }
-        let seen = best
-            .into_iter()
-            .enumerate()
-            .filter(|(_, similarity)| *similarity > UNSEEN);
-        seen.map(|(slot, similarity)| Scanned {
-            slot,
-            memory: &self.memories[slot],
-            similarity,
-        })
-        .collect()
+        links.into_iter().collect()
     }
 }

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use memory_core::{
-    CacheBackend, DenseQuery, EntityId, ErrorKind, MemoryError, MemoryResult, SearchRequest, bounds,
+    CacheBackend, DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult,
+    SearchRequest, bounds,
 };
 
 use crate::engine::Shared;
-use crate::ranking::Contest;
+use crate::found::Found;
+use crate::query::Query;
+use crate::ranking::{Contest, Field, Ranking};
 use crate::recall::{RecallRequest, Recalled};
 use crate::snapshot::{self, EntitySnapshot};
-use crate::tiers::Vector;
 
 /// Snapshots of more memories than this are scanned on a blocking thread: up
 /// to here a scan takes about as long as handing it over is worth (well under
@@ -32,19 +34,18 @@ impl<B: CacheBackend> Shared<B> {
     ) -> MemoryResult<Vec<Recalled>> {
         entity.validate()?;
         request.validate()?;
-        let query = self.embed_query(&request.text).await?;
-        let now = self.clock.now();
+        let query = Query::new(&request.text, self.embed_query(&request.text).await?);
+        let question = Question::new(request, query, self.clock.now());
         match self.snapshot(entity).await? {
             Some(snapshot) if snapshot.len() > INLINE_SCAN => {
-                let request = request.clone();
-                let scan = move || recall_from_snapshot(&snapshot, &query, &request, now);
+                let scan = move || question.ask(&snapshot);
                 tokio::task::spawn_blocking(scan).await.map_err(|ended| {
                     MemoryError::store(ErrorKind::Other, "recall", "the scan's task ended early")
                         .with_source(ended)
                 })
             }
-            Some(snapshot) => Ok(recall_from_snapshot(&snapshot, &query, request, now)),
-            None => self.recall_from_store(entity, &query, request, now).await,
+            Some(snapshot) => Ok(question.ask(&snapshot)),
+            None => self.recall_from_store(entity, &question).await,
         }
     }
 
@@ -102,69 +103,75 @@ impl<B: CacheBackend> Shared<B> {
     async fn recall_from_store(
         &self,
         entity: &EntityId,
-        query: &Vector,
-        request: &RecallRequest,
-        now: DateTime<Utc>,
+        question: &Question,
     ) -> MemoryResult<Vec<Recalled>> {
-        let limit = (request.limit * OVERSAMPLING).clamp(MIN_CANDIDATES, bounds::MAX_LIMIT);
         let search = SearchRequest {
-            filter: request.filter.clone(),
-            limit,
+            filter: question.filter.clone(),
+            limit: (question.limit * OVERSAMPLING).clamp(MIN_CANDIDATES, bounds::MAX_LIMIT),
             dense: Some(DenseQuery {
                 fingerprint: self.embedder.profile().fingerprint.clone(),
-                vector: query.to_vec(),
+                vector: question.query.vector.to_vec(),
             }),
-            lexical: None,
+            lexical: self
+                .store
+                .capabilities()
+                .lexical
+                .then(|| question.text.clone()),
         };
-        let found = self.store.search(entity, &search).await?.candidates;
-        let entries = found.into_iter().filter_map(|candidate| {
-            candidate
-                .similarity
-                .map(|similarity| (Arc::new(candidate.memory), similarity))
-        });
-        let entries: Vec<_> = entries.collect();
-        let best = contest(request, now).best(
-            entries
-                .iter()
-                .map(|(memory, similarity)| (memory, &**memory, *similarity)),
-        );
-        Ok(best
-            .into_iter()
-            .map(|scored| Recalled {
-                memory: Arc::clone(scored.of),
-                score: scored.score,
-                similarity: scored.similarity,
-            })
-            .collect())
+        let found = Found::new(self.store.search(entity, &search).await?);
+        Ok(question.answer(&found.field(&question.query)))
     }
 }
 
-fn recall_from_snapshot(
-    snapshot: &EntitySnapshot,
-    query: &[f32],
-    request: &RecallRequest,
+/// A recall's request, checked and ready to be put to a snapshot or a store.
+struct Question {
+    text: String,
+    query: Query,
+    filter: MemoryFilter,
+    ranking: Ranking,
     now: DateTime<Utc>,
-) -> Vec<Recalled> {
-    let scanned = snapshot.scan(query, &request.filter);
-    let best = contest(request, now).best(
-        scanned
-            .iter()
-            .map(|entry| (entry.slot, entry.memory, entry.similarity)),
-    );
-    best.into_iter()
-        .map(|scored| Recalled {
-            memory: snapshot.memory(scored.of),
-            score: scored.score,
-            similarity: scored.similarity,
-        })
-        .collect()
+    min_similarity: Option<f32>,
+    limit: usize,
 }
 
-fn contest(request: &RecallRequest, now: DateTime<Utc>) -> Contest<'_> {
-    Contest {
-        ranking: &request.ranking,
-        now,
-        min_similarity: request.min_similarity,
-        limit: request.limit,
+impl Question {
+    fn new(request: &RecallRequest, query: Query, clock: DateTime<Utc>) -> Self {
+        let mut filter = request.filter.clone();
+        if let Some(moment) = request.as_of {
+            // `until` excludes its moment, and time is in whole microseconds.
+            let later = bounds::to_micros(moment) + TimeDelta::microseconds(1);
+            filter.until = Some(filter.until.map_or(later, |until| until.min(later)));
+        }
+        Self {
+            text: request.text.clone(),
+            query,
+            filter,
+            ranking: request.ranking,
+            now: request.as_of.unwrap_or(clock),
+            min_similarity: request.min_similarity,
+            limit: request.limit,
+        }
+    }
+
+    fn ask(&self, snapshot: &EntitySnapshot) -> Vec<Recalled> {
+        self.answer(&snapshot.field(&self.query, &self.filter))
+    }
+
+    fn answer(&self, field: &Field<'_>) -> Vec<Recalled> {
+        let contest = Contest {
+            ranking: &self.ranking,
+            now: self.now,
+            min_similarity: self.min_similarity,
+            limit: self.limit,
+        };
+        let ranked = field.best(&contest).into_iter();
+        ranked
+            .map(|ranked| Recalled {
+                memory: ranked.memory,
+                score: ranked.score,
+                similarity: ranked.explanation.similarity,
+                explanation: ranked.explanation,
+            })
+            .collect()
     }
 }

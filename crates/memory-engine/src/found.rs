@@ -1,0 +1,104 @@
+//! What a store found for a recall, as a field to rank.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use memory_core::{Candidates, Generation, Memory, MemoryId};
+
+use crate::query::Query;
+use crate::ranking::{ArmSummary, Field, RecallPath};
+use crate::snapshot;
+
+/// The candidates of a search, held so that a field can borrow them.
+pub(crate) struct Found {
+    memories: Vec<Arc<Memory>>,
+    similarities: Vec<f32>,
+    lexical: Vec<f32>,
+    dense: ArmSummary,
+    words: ArmSummary,
+    generation: Generation,
+}
+
+impl Found {
+    pub(crate) fn new(found: Candidates) -> Self {
+        let mut this = Self {
+            memories: Vec::with_capacity(found.candidates.len()),
+            similarities: Vec::with_capacity(found.candidates.len()),
+            lexical: Vec::with_capacity(found.candidates.len()),
+            dense: ArmSummary::default(),
+            words: ArmSummary::default(),
+            generation: found.generation,
+        };
+        for candidate in found.candidates {
+            this.memories.push(Arc::new(candidate.memory));
+            this.similarities
+                .push(candidate.similarity.unwrap_or(Field::NONE));
+            this.lexical.push(candidate.lexical.unwrap_or(0.0));
+        }
+        let compared = this
+            .similarities
+            .iter()
+            .copied()
+            .filter(|value| *value > Field::NONE);
+        this.dense = ArmSummary::of(compared);
+        this.words = ArmSummary::of(this.lexical.iter().copied());
+        this
+    }
+
+    /// The field of these candidates. A neighbour that no arm found lends
+    /// nothing: its relevance is near the mean, which is 0.
+    pub(crate) fn field(&self, query: &Query) -> Field<'_> {
+        let mentioned: Vec<bool> = self
+            .memories
+            .iter()
+            .map(|memory| snapshot::names(&query.words, memory))
+            .collect();
+        Field {
+            memories: self.memories.iter().map(Some).collect(),
+            similarities: self.similarities.clone(),
+            lexical: self.lexical.clone(),
+            mentions: ArmSummary::of(mentioned.iter().map(|named| f32::from(u8::from(*named)))),
+            mentioned,
+            episodes: self.episodes(),
+            links: self.links(),
+            dense: self.dense,
+            words: self.words,
+            path: RecallPath::Store,
+            generation: self.generation,
+        }
+    }
+
+    fn episodes(&self) -> Vec<Vec<usize>> {
+        let mut by_context: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, memory) in self.memories.iter().enumerate() {
+            if let Some(context) = &memory.context {
+                by_context.entry(context).or_default().push(place);
+            }
+        }
+        let mut episodes: Vec<Vec<usize>> = by_context.into_values().collect();
+        for episode in &mut episodes {
+            episode.sort_by_key(|&place| (self.memories[place].timestamp, self.memories[place].id));
+        }
+        episodes
+    }
+
+    fn links(&self) -> Vec<(usize, usize)> {
+        let places: HashMap<MemoryId, usize> = self
+            .memories
+            .iter()
+            .enumerate()
+            .map(|(place, memory)| (memory.id, place))
+            .collect();
+        let mut links: Vec<(usize, usize)> = self
+            .memories
+            .iter()
+            .enumerate()
+            .flat_map(|(a, memory)| memory.related.keys().map(move |id| (a, id)))
+            .filter_map(|(a, id)| places.get(id).map(|&b| (a.min(b), a.max(b))))
+            .filter(|(a, b)| a != b)
+            .collect();
+        links.sort_unstable();
+        links.dedup();
+        links
+    }
+}

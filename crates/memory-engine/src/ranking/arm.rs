@@ -1,0 +1,67 @@
+//! What an arm's values are like, so that arms can be added.
+
+use serde::{Deserialize, Serialize};
+
+/// Mean and standard deviation of an arm's raw values over all memories that
+/// were admitted, not only those that were found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArmSummary {
+    /// The mean.
+    pub mean: f32,
+    /// The standard deviation over the whole population; 0 where the arm says
+    /// the same of every memory, and so says nothing.
+    pub deviation: f32,
+}
+
+impl ArmSummary {
+    /// Summarises values. O(n), in double precision.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "counts of memories; f64 to f32 rounds, by design"
+    )]
+    pub(crate) fn of(values: impl Iterator<Item = f32>) -> Self {
+        let (mut count, mut sum, mut squares) = (0usize, 0.0f64, 0.0f64);
+        for value in values.map(f64::from) {
+            count += 1;
+            sum += value;
+            squares += value * value;
+        }
+        if count == 0 {
+            return Self::default();
+        }
+        let mean = sum / count as f64;
+        let variance = (squares / count as f64 - mean * mean).max(0.0);
+        Self {
+            mean: mean as f32,
+            deviation: variance.sqrt() as f32,
+        }
+    }
+
+    /// A raw value in standard deviations from the mean; 0 where there is no
+    /// deviation.
+    #[must_use]
+    pub fn normalise(&self, raw: f32) -> f32 {
+        /// Below this, differences are rounding and no opinion.
+        const NOTHING: f32 = 1e-6;
+        if self.deviation < NOTHING {
+            0.0
+        } else {
+            (raw - self.mean) / self.deviation
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_told_in_deviations_from_their_mean() {
+        let summary = ArmSummary::of([1.0, 2.0, 3.0].into_iter());
+        assert_eq!(summary.mean, 2.0);
+        assert!((summary.normalise(3.0) - 1.5f32.sqrt()).abs() < 1e-6);
+        assert_eq!(ArmSummary::of([0.3; 7].into_iter()).normalise(0.3), 0.0);
+        assert_eq!(ArmSummary::of(std::iter::empty()).normalise(5.0), 0.0);
+    }
+}

@@ -1,0 +1,172 @@
+//! The lexical arm of a snapshot: an inverted index, scored by BM25.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rpds::HashTrieMapSync;
+
+use crate::words;
+
+/// How soon repetitions of a word stop counting, and how much long memories
+/// are held back. The values are those of the Anserini toolkit, which Trotman
+/// et al. ("Improvements to BM25 and Language Models Examined", 2014) found
+/// best over collections of short documents.
+const K1: f32 = 0.9;
+const B: f32 = 0.4;
+
+/// Which memories bear which stem. Cloning shares everything; a change copies
+/// the lists of the stems it touches.
+#[derive(Clone, Default)]
+pub(super) struct Lexical {
+    postings: HashTrieMapSync<Arc<str>, Arc<Vec<Posting>>>,
+    /// Stems of each slot's memory; 0 where there is none.
+    lengths: Vec<u32>,
+    documents: u32,
+    total_length: u64,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Posting {
+    slot: u32,
+    count: u32,
+}
+
+/// What a stem costs beside its postings: its node in the map, the counted
+/// pointers to its text and list, near enough.
+const STEM_BYTES: usize = 160;
+
+impl Lexical {
+    /// Indexes a memory's text under its slot.
+    pub(super) fn push(&mut self, slot: u32, text: &str) {
+        let (counts, length) = count(text);
+        for (stem, count) in counts {
+            let posting = Posting { slot, count };
+            if let Some(list) = self.postings.get_mut(stem.as_str()) {
+                Arc::make_mut(list).push(posting);
+            } else {
+                self.bytes += STEM_BYTES + stem.len();
+                self.postings
+                    .insert_mut(stem.into(), Arc::new(vec![posting]));
+            }
+            self.bytes += size_of::<Posting>();
+        }
+        let place = slot as usize;
+        if self.lengths.len() <= place {
+            self.lengths.resize(place + 1, 0);
+        }
+        self.lengths[place] = length;
+        self.documents += 1;
+        self.total_length += u64::from(length);
+    }
+
+    /// Takes out what [`push`](Self::push) put in for this slot and text.
+    pub(super) fn remove(&mut self, slot: u32, text: &str) {
+        let (counts, length) = count(text);
+        for stem in counts.into_keys() {
+            let Some(list) = self.postings.get_mut(stem.as_str()) else {
+                continue;
+            };
+            let list = Arc::make_mut(list);
+            list.retain(|posting| posting.slot != slot);
+            self.bytes = self.bytes.saturating_sub(size_of::<Posting>());
+            if list.is_empty() {
+                self.postings.remove_mut(stem.as_str());
+                self.bytes = self.bytes.saturating_sub(STEM_BYTES + stem.len());
+            }
+        }
+        self.lengths[slot as usize] = 0;
+        self.documents -= 1;
+        self.total_length -= u64::from(length);
+    }
+
+    /// Adds to each admitted slot's entry in `scores` the BM25 of the query's
+    /// stems: Σ idf · tf · (k₁ + 1) / (tf + k₁ · (1 − b + b · length / mean))
+    /// with idf = ln(1 + (N − n + ½) / (n + ½)), N and n counted over the
+    /// whole entity.
+    #[expect(clippy::cast_precision_loss, reason = "counts of memories and words")]
+    pub(super) fn score(&self, stems: &[String], admitted: &[bool], scores: &mut [f32]) {
+        let mean = self.total_length as f32 / self.documents.max(1) as f32;
+        for (index, stem) in stems.iter().enumerate() {
+            if stems[..index].contains(stem) {
+                continue;
+            }
+            let Some(list) = self.postings.get(stem.as_str()) else {
+                continue;
+            };
+            let (all, bearing) = (self.documents as f32, list.len() as f32);
+            let idf = ((all - bearing + 0.5) / (bearing + 0.5)).ln_1p();
+            for posting in list.iter() {
+                let slot = posting.slot as usize;
+                if admitted[slot] {
+                    let length = self.lengths[slot] as f32 / mean;
+                    let count = posting.count as f32;
+                    scores[slot] +=
+                        idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length));
+                }
+            }
+        }
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.bytes + self.lengths.capacity() * size_of::<u32>()
+    }
+}
+
+fn count(text: &str) -> (BTreeMap<String, u32>, u32) {
+    let mut counts = BTreeMap::new();
+    let mut length = 0;
+    for stem in words::stems(text) {
+        *counts.entry(stem).or_insert(0) += 1;
+        length += 1;
+    }
+    (counts, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scores(index: &Lexical, query: &str, slots: usize) -> Vec<f32> {
+        let mut scores = vec![0.0; slots];
+        index.score(&words::stems(query), &vec![true; slots], &mut scores);
+        scores
+    }
+
+    #[test]
+    fn a_rare_word_weighs_more_than_a_common_one() {
+        let mut index = Lexical::default();
+        for slot in 0..20 {
+            index.push(slot, "the horse walked to market");
+        }
+        index.push(20, "ticket INC-90312 about the horse");
+        let scores = scores(&index, "horse INC-90312", 21);
+        assert!(scores[20] > 5.0 * scores[0], "{scores:?}");
+        assert_eq!(scores[0], scores[19]);
+    }
+
+    #[test]
+    fn what_is_removed_is_as_if_it_had_never_been() {
+        let mut index = Lexical::default();
+        index.push(0, "the mill by the river");
+        let (before, bytes) = (scores(&index, "mill river horse", 2), index.bytes);
+        let mut changed = index.clone();
+        changed.push(1, "a horse at the mill");
+        assert!(scores(&changed, "mill river horse", 2)[1] > 0.0);
+        changed.remove(1, "a horse at the mill");
+        assert_eq!(scores(&changed, "mill river horse", 2), before);
+        assert_eq!(changed.bytes, bytes);
+        assert_eq!(
+            scores(&index, "mill river horse", 2),
+            before,
+            "versions do not meet"
+        );
+    }
+
+    #[test]
+    fn a_word_asked_for_twice_counts_once() {
+        let mut index = Lexical::default();
+        index.push(0, "the mill");
+        assert_eq!(scores(&index, "mill mill", 1), scores(&index, "mill", 1));
+    }
+}

@@ -1,0 +1,159 @@
+//! The vectors of a snapshot, in stretches that versions share.
+
+use std::sync::Arc;
+
+use memory_core::cosine;
+
+/// Rows of a block: small enough to copy on a write (384 KiB at 384
+/// dimensions), long enough for a scan to run through.
+const BLOCK_ROWS: usize = 256;
+
+/// The owner of a row whose memory is gone.
+const NOBODY: u32 = u32::MAX;
+
+/// One row of `dimensions` numbers per chunk. Cloning shares every block; a
+/// change copies only the blocks that it touches.
+#[derive(Clone)]
+pub(super) struct Vectors {
+    blocks: Vec<Arc<Block>>,
+    dimensions: usize,
+    rows: usize,
+    dead: usize,
+}
+
+#[derive(Clone, Default)]
+struct Block {
+    /// Which slot each row belongs to.
+    owners: Vec<u32>,
+    /// The rows, one after the other.
+    numbers: Vec<f32>,
+}
+
+impl Vectors {
+    pub(super) fn new(dimensions: usize) -> Self {
+        Self {
+            blocks: Vec::new(),
+            dimensions,
+            rows: 0,
+            dead: 0,
+        }
+    }
+
+    pub(super) fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    /// Adds a row. One of another length cannot be compared and is left out;
+    /// a store never gives one under the snapshot's fingerprint.
+    pub(super) fn push(&mut self, slot: u32, row: &[f32]) {
+        if row.len() != self.dimensions {
+            return;
+        }
+        if self.rows.is_multiple_of(BLOCK_ROWS) {
+            self.blocks.push(Arc::default());
+        }
+        self.rows += 1;
+        if let Some(last) = self.blocks.last_mut() {
+            let block = Arc::make_mut(last);
+            block.owners.push(slot);
+            block.numbers.extend_from_slice(row);
+        }
+    }
+
+    /// Forgets a slot's rows: overwrites them, so that nothing of them stays.
+    pub(super) fn remove(&mut self, slot: u32) {
+        for block in &mut self.blocks {
+            if !block.owners.contains(&slot) {
+                continue;
+            }
+            let block = Arc::make_mut(block);
+            let rows = block.numbers.chunks_exact_mut(self.dimensions);
+            for (owner, row) in block.owners.iter_mut().zip(rows) {
+                if *owner == slot {
+                    *owner = NOBODY;
+                    row.fill(0.0);
+                    self.dead += 1;
+                }
+            }
+        }
+    }
+
+    /// The live rows in the same order, each under the slot that its own has
+    /// moved to.
+    pub(super) fn moved(&self, to: impl Fn(u32) -> u32) -> Self {
+        let mut next = Self::new(self.dimensions);
+        for (owner, row) in self.each().filter(|(owner, _)| *owner != NOBODY) {
+            next.push(to(owner), row);
+        }
+        next
+    }
+
+    /// Whether more than a quarter of the rows belong to nobody.
+    pub(super) fn has_many_holes(&self) -> bool {
+        self.dead > BLOCK_ROWS && self.dead * 4 > self.rows
+    }
+
+    /// Raises each admitted slot's entry in `best` to the cosine of its best
+    /// row. O(rows · dimensions).
+    pub(super) fn scan(&self, query: &[f32], admitted: &[bool], best: &mut [f32]) {
+        for (owner, row) in self.each() {
+            let slot = owner as usize;
+            if owner != NOBODY && admitted[slot] {
+                best[slot] = best[slot].max(cosine(query, row));
+            }
+        }
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        let block = |block: &Arc<Block>| {
+            size_of::<Block>()
+                + block.owners.capacity() * size_of::<u32>()
+                + block.numbers.capacity() * size_of::<f32>()
+        };
+        self.blocks.iter().map(block).sum()
+    }
+
+    fn each(&self) -> impl Iterator<Item = (u32, &[f32])> {
+        self.blocks.iter().flat_map(|block| {
+            block
+                .owners
+                .iter()
+                .copied()
+                .zip(block.numbers.chunks_exact(self.dimensions))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_share_what_did_not_change() {
+        let mut first = Vectors::new(2);
+        for slot in 0..600u32 {
+            first.push(slot, &[1.0, 0.0]);
+        }
+        let mut second = first.clone();
+        second.push(600, &[0.0, 1.0]);
+        second.remove(3);
+        assert!(!Arc::ptr_eq(&first.blocks[0], &second.blocks[0]));
+        assert!(Arc::ptr_eq(&first.blocks[1], &second.blocks[1]));
+        assert!(!Arc::ptr_eq(&first.blocks[2], &second.blocks[2]));
+        let rows_of_3 = |vectors: &Vectors| vectors.each().filter(|(slot, _)| *slot == 3).count();
+        assert_eq!((rows_of_3(&first), rows_of_3(&second)), (1, 0));
+        assert_eq!(second.moved(|slot| slot).rows, 600);
+    }
+
+    #[test]
+    fn the_best_of_a_slots_rows_counts_and_only_where_admitted() {
+        let mut vectors = Vectors::new(2);
+        vectors.push(0, &[0.6, 0.8]);
+        vectors.push(0, &[1.0, 0.0]);
+        vectors.push(1, &[1.0, 0.0]);
+        vectors.push(1, &[1.0]);
+        let mut best = [f32::NEG_INFINITY; 2];
+        vectors.scan(&[1.0, 0.0], &[true, false], &mut best);
+        assert_eq!(best, [1.0, f32::NEG_INFINITY]);
+    }
+}
