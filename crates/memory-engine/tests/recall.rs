@@ -185,13 +185,25 @@ async fn what_stands_beside_a_match_comes_up_and_what_is_named_too() {
         found.contains(&"she wore a green cloak".to_owned()),
         "{found:?}"
     );
-    let request = RecallRequest::new("Black Fen?").limit(3);
-    let found = b.engine.recall(&mira(), &request).await.unwrap();
-    let named = found
-        .iter()
-        .find(|recalled| recalled.explanation.mentioned)
-        .unwrap();
-    assert_eq!(named.memory.content, "something quite unrelated");
+    let place = |mention| {
+        let ranking = Ranking {
+            mention,
+            ..Ranking::default()
+        };
+        let request = RecallRequest::new("Black Fen?")
+            .limit(1_000)
+            .ranking(ranking);
+        let engine = b.engine.clone();
+        async move {
+            let found = engine.recall(&mira(), &request).await.unwrap();
+            found
+                .iter()
+                .position(|recalled| recalled.explanation.mentioned)
+                .unwrap()
+        }
+    };
+    assert!(place(Ranking::default().mention).await < place(0.0).await);
+    assert_eq!(place(10.0).await, 0);
 }
 
 #[tokio::test]
