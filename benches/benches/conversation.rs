@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let conversations = locomo::read(&data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_all()
         .build()?;
     runtime.block_on(report(&conversations))
 }

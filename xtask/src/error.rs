@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use memory_assets::{CacheDirError, SetupError};
 
+use crate::pg::PgError;
+
 /// Why a task failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TaskError {
@@ -13,6 +15,8 @@ pub(crate) enum TaskError {
     Cache(#[from] CacheDirError),
     #[error("setup failed")]
     Setup(#[from] SetupError),
+    #[error("there is no PostgreSQL server")]
+    Pg(#[from] PgError),
     #[error("could not start `{command}`")]
     Start {
         command: String,

@@ -8,6 +8,7 @@ mod boundaries;
 mod ci;
 mod demo;
 mod error;
+mod pg;
 mod setup;
 mod shell;
 mod test;
@@ -29,12 +30,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Fetch the pinned runtime and model into the cache folder
+    /// Fetch the pinned runtime, model and test server into the cache folder
     Setup(setup::Options),
     /// Set up what is missing, then run the demo
     Demo,
     /// Set up what is missing, then run every test of the workspace
     Test(test::Options),
+    /// A private PostgreSQL with pgvector
+    #[command(subcommand)]
+    Pg(pg::Action),
     /// Check the house rules that no compiler knows
     Tidy,
     /// Check with cargo tree that dependencies point the right way
@@ -46,9 +50,10 @@ enum Task {
 impl Task {
     fn run(self) -> Result<(), TaskError> {
         match self {
-            Self::Setup(options) => setup::run(options).map(drop),
+            Self::Setup(options) => setup::with_server(options).map(drop),
             Self::Demo => demo::run(),
             Self::Test(options) => test::run(&options),
+            Self::Pg(action) => pg::run(action),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),
             Self::Ci => ci::run(),

@@ -1,4 +1,4 @@
-//! `cargo xtask setup`: fetches the pinned runtime and model.
+//! `cargo xtask setup`: fetches the pinned runtime, model and test server.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use clap::Args;
 use memory_assets::{Setup, cache_dir};
 
 use crate::error::TaskError;
+use crate::pg;
 
 #[derive(Args, Default)]
 pub(crate) struct Options {
@@ -22,5 +23,16 @@ pub(crate) fn run(options: Options) -> Result<PathBuf, TaskError> {
         setup = setup.with_python(python);
     }
     setup.run()?;
+    Ok(cache)
+}
+
+/// As [`run`], and fetches the database server of the tests, where one is
+/// pinned for this platform.
+pub(crate) fn with_server(options: Options) -> Result<PathBuf, TaskError> {
+    let python = options.python.clone();
+    let cache = run(options)?;
+    if !pg::fetch(&cache, python.as_deref())? {
+        println!("no PostgreSQL is pinned for this platform: tests need DATABASE_URL");
+    }
     Ok(cache)
 }

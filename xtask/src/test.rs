@@ -1,10 +1,11 @@
-//! `cargo xtask test`: sets up what is missing, then runs every test.
+//! `cargo xtask test`: sets up what is missing, then runs every test, with a
+//! database server that ends with them.
 
 use clap::Args;
 use memory_assets::CACHE_ENV;
 
 use crate::error::TaskError;
-use crate::{setup, shell};
+use crate::{pg, setup, shell};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -21,5 +22,5 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
         .args(["test", "--workspace"])
         .args(&options.extra)
         .env(CACHE_ENV, cache);
-    shell::run(&mut tests)
+    pg::with_server(&mut tests)
 }

@@ -6,9 +6,11 @@
 //! and damage is found without any record beside the files.
 
 mod model;
+mod postgres;
 mod runtime;
 
 pub use model::model;
+pub use postgres::postgres;
 pub use runtime::{PLATFORMS, runtime, runtime_for};
 
 /// A folder of the cache, filled from one or more wheels.
@@ -73,7 +75,7 @@ mod tests {
         let runtimes = PLATFORMS
             .iter()
             .filter_map(|&(os, arch)| runtime_for(os, arch));
-        runtimes.chain([model()])
+        runtimes.chain([model(), postgres::LINUX_X86_64])
     }
 
     #[test]

@@ -30,7 +30,6 @@ mod recall;
 mod snapshot;
 mod tiers;
 mod verbs;
-mod words;
 
 pub use engine::{Engine, EngineParts};
 pub use ranking::{ArmSummary, Blend, Explanation, Ranking, RecallPath};

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::words;
-
 /// What the arms compare with.
 pub(crate) struct Query {
     /// For the dense arm: L2-normalised.
@@ -18,8 +16,8 @@ impl Query {
     pub(crate) fn new(text: &str, vector: Arc<[f32]>) -> Self {
         Self {
             vector,
-            stems: words::stems(text),
-            words: words::words(text),
+            stems: memory_text::stems(text),
+            words: memory_text::words(text),
         }
     }
 }

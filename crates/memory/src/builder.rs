@@ -102,18 +102,19 @@ impl MemorySystemBuilder {
     /// or both, or a setting makes no sense; what opening the parts fails with.
     pub async fn build(self) -> MemoryResult<MemorySystem> {
         self.config.validate()?;
+        if self.store.is_some() == self.url.is_some() {
+            return Err(MemoryError::configuration(
+                "either a store or a URL must be given, and not both",
+            ));
+        }
         // The embedder first: when it is missing, no database file is made.
         let embedder = match self.embedder {
             Some(embedder) => embedder,
             None => open::default_embedder().await?,
         };
-        let store = match (self.store, self.url) {
-            (Some(store), None) => store,
-            (None, Some(url)) => open::store(&url).await?,
-            (None, None) => return Err(MemoryError::configuration("no store and no URL was given")),
-            (Some(_), Some(_)) => {
-                return Err(MemoryError::configuration("both a store and a URL were given"));
-            }
+        let store = match self.store {
+            Some(store) => store,
+            None => open::store(self.url.as_deref().unwrap_or_default()).await?,
         };
         (self.assemble)(EngineParts {
             store,

@@ -22,7 +22,7 @@
 //! and model once. [`MemorySystem::builder`] takes any other store, embedder,
 //! cache or clock; no type parameter ever reaches your code.
 //!
-//! Calls need a tokio runtime. Every verb is scoped to an entity: a memory of
+//! Calls need a tokio runtime with timers, as `#[tokio::main]` makes it. Every verb is scoped to an entity: a memory of
 //! another entity is *not found*. Bad input is refused before any work with a
 //! [`MemoryError::InvalidInput`] that names the bound.
 
@@ -48,3 +48,8 @@ pub use memory_moka::MokaBackend;
 pub use memory_onnx::{OnnxEmbedder, OnnxOptions};
 #[cfg(feature = "sqlite")]
 pub use memory_sqlite::{SqliteOptions, SqliteStore};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

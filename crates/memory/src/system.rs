@@ -57,7 +57,9 @@ impl MemorySystem {
         kind: MemoryKind,
         content: impl Into<String>,
     ) -> MemoryResult<MemoryId> {
-        let ids = self.retain_batch(vec![MemoryBatchItem::new(entity, kind, content)]).await?;
+        let ids = self
+            .retain_batch(vec![MemoryBatchItem::new(entity, kind, content)])
+            .await?;
         ids.into_iter().next().ok_or_else(|| {
             MemoryError::store(ErrorKind::Corrupt, "retain", "the store answered no id")
         })

@@ -27,22 +27,37 @@ pub(super) const BOUNDARIES: &[Boundary] = &[
         never: &[RUNTIMES, BACKENDS, TLS],
     },
     Boundary {
+        package: "memory-text",
+        house: Some(&[]),
+        never: &[RUNTIMES, BACKENDS, TLS],
+    },
+    Boundary {
         package: "memory-testkit",
         house: Some(&["memory-core"]),
         never: &[BACKENDS],
     },
     Boundary {
         package: "memory-engine",
-        house: Some(&["memory-core"]),
+        house: Some(&["memory-core", "memory-text"]),
         never: &[BACKENDS],
     },
     Boundary {
         package: "memory-sqlite",
-        house: Some(&["memory-core"]),
+        house: Some(&["memory-core", "memory-text"]),
         never: &[POSTGRES, TLS],
     },
     Boundary {
+        package: "memory-pg",
+        house: Some(&["memory-core"]),
+        never: &[TLS],
+    },
+    Boundary {
         package: "memory-moka",
+        house: Some(&["memory-core"]),
+        never: &[RUNTIMES],
+    },
+    Boundary {
+        package: "memory-quick",
         house: Some(&["memory-core"]),
         never: &[RUNTIMES],
     },

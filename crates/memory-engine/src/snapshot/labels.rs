@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use memory_core::Memory;
+use memory_text::{is_stop_word, words};
 use rpds::HashTrieMapSync;
-
-use crate::words::{is_stop_word, words};
 
 /// Which memories bear which label, found by the label's first word. Cloning
 /// shares everything.

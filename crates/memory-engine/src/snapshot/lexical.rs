@@ -5,14 +5,7 @@ use std::sync::Arc;
 
 use rpds::HashTrieMapSync;
 
-use crate::words;
-
-/// How soon repetitions of a word stop counting, and how much long memories
-/// are held back. The values are those of the Anserini toolkit, which Trotman
-/// et al. ("Improvements to BM25 and Language Models Examined", 2014) found
-/// best over collections of short documents.
-const K1: f32 = 0.9;
-const B: f32 = 0.4;
+use memory_text::{bm25, each_stem};
 
 /// Which memories bear which stem. Cloning shares everything; a change copies
 /// the lists of the stems it touches.
@@ -81,12 +74,15 @@ impl Lexical {
     }
 
     /// Adds to each admitted slot's entry in `scores` the BM25 of the query's
-    /// stems: Σ idf · tf · (k₁ + 1) / (tf + k₁ · (1 − b + b · length / mean))
-    /// with idf = ln(1 + (N − n + ½) / (n + ½)), N and n counted over the
-    /// whole entity.
-    #[expect(clippy::cast_precision_loss, reason = "counts of memories and words")]
+    /// stems. Rarity and length are taken over the whole entity, so a memory
+    /// scores the same under every filter.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "a mean length and a score need 24 bits"
+    )]
     pub(super) fn score(&self, stems: &[String], admitted: &[bool], scores: &mut [f32]) {
-        let mean = self.total_length as f32 / self.documents.max(1) as f32;
+        let mean = self.total_length as f64 / f64::from(self.documents.max(1));
         for (index, stem) in stems.iter().enumerate() {
             if stems[..index].contains(stem) {
                 continue;
@@ -94,15 +90,12 @@ impl Lexical {
             let Some(list) = self.postings.get(stem.as_str()) else {
                 continue;
             };
-            let (all, bearing) = (self.documents as f32, list.len() as f32);
-            let idf = ((all - bearing + 0.5) / (bearing + 0.5)).ln_1p();
+            let rarity = bm25::rarity(self.documents.into(), list.len() as u64);
             for posting in list.iter() {
                 let slot = posting.slot as usize;
                 if admitted[slot] {
-                    let length = self.lengths[slot] as f32 / mean;
-                    let count = posting.count as f32;
-                    scores[slot] +=
-                        idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length));
+                    let weight = bm25::saturation(posting.count, self.lengths[slot], mean);
+                    scores[slot] += (rarity * weight) as f32;
                 }
             }
         }
@@ -116,10 +109,10 @@ impl Lexical {
 fn count(text: &str) -> (BTreeMap<String, u32>, u32) {
     let mut counts = BTreeMap::new();
     let mut length = 0;
-    for stem in words::stems(text) {
-        *counts.entry(stem).or_insert(0) += 1;
+    each_stem(text, |stem| {
+        *counts.entry(stem.to_owned()).or_insert(0) += 1;
         length += 1;
-    }
+    });
     (counts, length)
 }
 
@@ -129,7 +122,7 @@ mod tests {
 
     fn scores(index: &Lexical, query: &str, slots: usize) -> Vec<f32> {
         let mut scores = vec![0.0; slots];
-        index.score(&words::stems(query), &vec![true; slots], &mut scores);
+        index.score(&memory_text::stems(query), &vec![true; slots], &mut scores);
         scores
     }
 

@@ -1,0 +1,299 @@
+//! How a run ends: exit codes, and errors as people and machines read them.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use memory::{ErrorKind, MemoryError};
+use memory_assets::{CacheDirError, SetupError};
+use serde::Serialize;
+
+use crate::output::Format;
+
+/// What the process ends with; `docs/cli.md` and `--help` tell people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Code {
+    Failed = 1,
+    Usage = 2,
+    InvalidInput = 3,
+    NotFound = 4,
+    Conflict = 5,
+    Missing = 6,
+    Unavailable = 7,
+    Unusable = 8,
+}
+
+impl Code {
+    fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InvalidInput => Self::InvalidInput,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::Missing => Self::Missing,
+            ErrorKind::Unavailable | ErrorKind::OutcomeUnknown => Self::Unavailable,
+            ErrorKind::Configuration => Self::Usage,
+            ErrorKind::Full
+            | ErrorKind::ReadOnly
+            | ErrorKind::ForeignData
+            | ErrorKind::NewerSchema
+            | ErrorKind::Corrupt => Self::Unusable,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// Why a run ends early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something went wrong that the user is told.
+    Told(Box<Report>),
+    /// Whoever read our output has read enough (`memory export | head -1`).
+    /// Nothing went wrong and nothing is said.
+    ReaderGone,
+}
+
+/// An error as it is told.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    #[serde(skip)]
+    code: u8,
+    kind: &'static str,
+    message: String,
+    retryable: bool,
+    /// The chain of sources, as far as it says more than the message.
+    causes: Vec<String>,
+}
+
+impl Failure {
+    /// A failure that no lower error stands behind.
+    pub(crate) fn new(code: Code, kind: &'static str, message: impl Into<String>) -> Self {
+        Self::with_code(code as u8, kind, message.into())
+    }
+
+    /// Parts are not well, as was told; the code is that of the first.
+    pub(crate) fn unwell(code: u8, message: impl Into<String>) -> Self {
+        Self::with_code(code, "unwell", message.into())
+    }
+
+    fn with_code(code: u8, kind: &'static str, message: String) -> Self {
+        Self::Told(Box::new(Report {
+            code,
+            kind,
+            message,
+            retryable: false,
+            causes: Vec::new(),
+        }))
+    }
+
+    /// Words of the command line that each read well and do not fit together.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Code::Usage, "usage", message)
+    }
+
+    /// A file, a stream or the system refused `action`.
+    pub(crate) fn io(action: impl Display, error: &io::Error) -> Self {
+        Self::new(Code::Failed, "io", format!("cannot {action}: {error}"))
+    }
+
+    /// Standard output refused what was written.
+    pub(crate) fn output(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::ReaderGone
+        } else {
+            Self::io("write to standard output", error)
+        }
+    }
+
+    /// Which exit code this ends with.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Told(report) => report.code,
+            Self::ReaderGone => 0,
+        }
+    }
+
+    /// The sort of failure, as machines read it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Told(report) => report.kind,
+            Self::ReaderGone => "reader_gone",
+        }
+    }
+
+    /// What is told, without its sources.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Told(report) => &report.message,
+            Self::ReaderGone => "the reader is gone",
+        }
+    }
+
+    /// Tells the failure on standard error.
+    pub(crate) fn report(&self, format: Format) -> ExitCode {
+        if let Self::Told(report) = self {
+            // Where standard error is gone, there is nobody left to tell.
+            let _ = report.write(format, &mut io::stderr().lock());
+        }
+        ExitCode::from(self.code())
+    }
+
+    fn with_causes_of(mut self, error: &dyn Error) -> Self {
+        if let Self::Told(report) = &mut self {
+            let mut next = error.source();
+            while let Some(cause) = next {
+                let text = cause.to_string();
+                // Many messages quote their source; once is enough.
+                if !report.message.contains(&text) {
+                    report.causes.push(text);
+                }
+                next = cause.source();
+            }
+        }
+        self
+    }
+}
+
+impl Report {
+    fn write(&self, format: Format, to: &mut impl Write) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            error: &'a Report,
+        }
+        match format {
+            Format::Json => {
+                serde_json::to_writer(&mut *to, &Document { error: self })?;
+                writeln!(to)
+            }
+            Format::Human => {
+                writeln!(to, "error: {}", self.message)?;
+                self.causes
+                    .iter()
+                    .try_for_each(|cause| writeln!(to, "cause: {cause}"))
+            }
+        }
+    }
+}
+
+impl From<MemoryError> for Failure {
+    fn from(error: MemoryError) -> Self {
+        let kind = error.kind();
+        let mut failure = Self::new(Code::of(kind), name(kind), error.to_string());
+        if let Self::Told(report) = &mut failure {
+            report.retryable = error.is_retryable();
+        }
+        failure.with_causes_of(&error)
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        let code = match error {
+            SetupError::PythonNotFound { .. } => Code::Missing,
+            _ => Code::Failed,
+        };
+        Self::new(code, "setup", error.to_string()).with_causes_of(&error)
+    }
+}
+
+impl From<CacheDirError> for Failure {
+    fn from(error: CacheDirError) -> Self {
+        Self::new(Code::Missing, "missing", error.to_string()).with_causes_of(&error)
+    }
+}
+
+/// A kind's name for machines.
+fn name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidInput => "invalid_input",
+        ErrorKind::NotFound => "not_found",
+        ErrorKind::Conflict => "conflict",
+        ErrorKind::Unsupported => "unsupported",
+        ErrorKind::Unavailable => "unavailable",
+        ErrorKind::OutcomeUnknown => "outcome_unknown",
+        ErrorKind::Full => "full",
+        ErrorKind::ReadOnly => "read_only",
+        ErrorKind::ForeignData => "foreign_data",
+        ErrorKind::NewerSchema => "newer_schema",
+        ErrorKind::Corrupt => "corrupt",
+        ErrorKind::Missing => "missing",
+        ErrorKind::Closed => "closed",
+        ErrorKind::Configuration => "configuration",
+        _ => "other",
+    }
+}
+
+/// Ends a run whose command line did not read, or that asked for help.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // The command line did not read, so what it says of the format is looked
+    // for by hand.
+    let json = std::env::args_os().any(|word| word == "--json");
+    if !error.use_stderr() || !json {
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8));
+    }
+    let text = error.render().to_string();
+    // What follows the first paragraph is the usage, for people.
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first
+        .trim_start_matches("error: ")
+        .split_whitespace()
+        .collect();
+    Failure::usage(words.join(" ")).report(Format::Json)
+}
+
+#[cfg(test)]
+mod tests {
+    use memory::MemoryId;
+
+    use super::*;
+
+    fn written(failure: &Failure, format: Format) -> String {
+        let Failure::Told(report) = failure else {
+            panic!("nothing to tell");
+        };
+        let mut out = Vec::new();
+        report.write(format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn kinds_have_their_codes() {
+        let code = |kind| Failure::from(MemoryError::store(kind, "test", "x")).code();
+        assert_eq!(code(ErrorKind::Other), 1);
+        assert_eq!(code(ErrorKind::Missing), 6);
+        assert_eq!(code(ErrorKind::Unavailable), 7);
+        assert_eq!(code(ErrorKind::NewerSchema), 8);
+        let (entity, id) = ("mira".into(), MemoryId::new());
+        assert_eq!(
+            Failure::from(MemoryError::NotFound { entity, id }).code(),
+            4
+        );
+        assert_eq!(Failure::from(MemoryError::configuration("x")).code(), 2);
+    }
+
+    #[test]
+    fn the_chain_of_sources_is_told_once() {
+        let error = MemoryError::store(ErrorKind::Full, "retain", "no room")
+            .with_source(io::Error::other("disk on fire"));
+        let failure = Failure::from(error);
+        let human = written(&failure, Format::Human);
+        assert_eq!(human, "error: retain: no room\ncause: disk on fire\n");
+        let json: serde_json::Value =
+            serde_json::from_str(&written(&failure, Format::Json)).unwrap();
+        assert_eq!(json["error"]["kind"], "full");
+        assert_eq!(json["error"]["retryable"], false);
+
+        // Its source is part of its message already.
+        let input = Failure::from(MemoryError::from(memory::InvalidInput::EmptyContent));
+        assert_eq!(written(&input, Format::Human).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_failure() {
+        let gone = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert_eq!(Failure::output(&gone).code(), 0);
+        assert_eq!(Failure::output(&io::Error::other("full")).code(), 1);
+    }
+}

@@ -1,0 +1,186 @@
+use memory::bounds;
+
+use super::*;
+
+fn refused(text: &str) -> String {
+    parse(text, None).unwrap_err()
+}
+
+/// A line of mira's with these further fields.
+fn with(fields: &str) -> String {
+    format!(r#"{{"entity":"mira","content":"Rain.",{fields}}}"#)
+}
+
+/// `item` as the memory that it becomes.
+fn memory(item: MemoryBatchItem) -> Memory {
+    let now = time::parse("2026-03-01T09:30:00Z").unwrap();
+    item.into_memory(now).unwrap()
+}
+
+#[test]
+fn the_least_line_has_the_documented_defaults() {
+    let item = parse(r#"{"content":"Rain."}"#, Some(&"mira".into())).unwrap();
+    let expected = MemoryBatchItem::new("mira", MemoryKind::Experience, "Rain.");
+    assert_eq!(item, expected);
+    let nulls = with(r#""kind":null,"tags":null,"importance":null,"id":null,"related":null"#);
+    assert_eq!(parse(&nulls, None).unwrap(), expected);
+}
+
+#[test]
+fn a_line_names_its_own_entity_before_the_default() {
+    let item = parse(&with(r#""kind":"world""#), Some(&"tam".into())).unwrap();
+    assert_eq!(item.entity_id.as_str(), "mira");
+}
+
+#[test]
+fn what_is_written_reads_back_whole() {
+    let id = MemoryId::new();
+    let item = MemoryBatchItem::new(
+        "mira",
+        MemoryKind::Opinion,
+        "Tam \"cheats\".\n\u{1}水车\u{7f}",
+    )
+    .with_id(id)
+    .with_timestamp(time::parse("0001-01-01T00:00:00.000001Z").unwrap())
+    .with_context("spring")
+    .with_importance(0.1)
+    .with_tag("b")
+    .with_tag("a")
+    .with_metadata("k", "")
+    .with_entity("tam", "seller")
+    .with_related(MemoryId::new(), "causes");
+    let text = serde_json::to_string(&Line::from(&memory(item.clone()))).unwrap();
+    assert_eq!(parse(&text, None).unwrap(), item);
+    assert!(text.contains(r#""importance":0.1,"#), "{text}");
+    assert!(
+        text.contains(r#""timestamp":"0001-01-01T00:00:00.000001Z""#),
+        "{text}"
+    );
+}
+
+#[test]
+fn importance_comes_back_bit_for_bit() {
+    // Every exponent of the range, with mantissas that are awkward in decimal.
+    let every = (0..=1.0_f32.to_bits()).step_by(99_991).map(f32::from_bits);
+    for value in every.chain([f32::MIN_POSITIVE, 0.3, 0.1 + 0.2, 1.0 - f32::EPSILON / 2.0]) {
+        let written = serde_json::to_string(&value).unwrap();
+        let item = parse(&with(&format!(r#""importance":{written}"#)), None).unwrap();
+        assert_eq!(
+            item.importance.unwrap().to_bits(),
+            value.to_bits(),
+            "{written}"
+        );
+    }
+}
+
+#[test]
+fn malformed_json_is_refused_with_its_place() {
+    assert_eq!(refused("[1]"), "it is not a JSON object");
+    assert_eq!(refused("plain text"), "it is not a JSON object");
+    let cut = refused(r#"{"entity":"mira","content":"Ra"#);
+    assert!(cut.contains("EOF") && cut.contains("column 30"), "{cut}");
+    let tail = refused(&(with(r#""kind":"world""#) + " {}"));
+    assert!(tail.contains("trailing characters"), "{tail}");
+    let escape = refused(r#"{"entity":"mira","content":"\ud800."}"#);
+    assert!(escape.starts_with("`content`: "), "{escape}");
+}
+
+#[test]
+fn unknown_and_repeated_keys_are_refused_by_name() {
+    let unknown = refused(&with(r#""improtance":0.9"#));
+    assert!(unknown.contains("unknown field `improtance`"), "{unknown}");
+    let repeated = refused(&with(r#""content":"Sun.""#));
+    assert!(repeated.contains("duplicate field `content`"), "{repeated}");
+    let inner = refused(&with(r#""metadata":{"k":"a","k":"b"}"#));
+    assert_eq!(
+        inner,
+        "`metadata` must be an object of strings, no key twice"
+    );
+    let long = refused(&with(&format!(r#""{}\u001b[31m":1"#, "k".repeat(5_000))));
+    assert!(long.len() < 400 && !long.contains('\u{1b}'), "{long}");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_refused_by_its_key_and_not_quoted() {
+    for (field, key) in [
+        (r#""kind":"secret""#, "kind"),
+        (r#""kind":7"#, "kind"),
+        (r#""id":"secret""#, "id"),
+        (r#""timestamp":"secret""#, "timestamp"),
+        (r#""timestamp":1700000000"#, "timestamp"),
+        (r#""importance":"secret""#, "importance"),
+        (r#""importance":"0.5""#, "importance"),
+        (r#""importance":true"#, "importance"),
+        (r#""context":["secret"]"#, "context"),
+        (r#""tags":"secret""#, "tags"),
+        (r#""tags":["a",1]"#, "tags"),
+        (r#""metadata":{"k":["secret"]}"#, "metadata"),
+        (r#""metadata":["secret"]"#, "metadata"),
+        (r#""entities":["secret"]"#, "entities"),
+        (r#""related":{"secret":"r"}"#, "related"),
+    ] {
+        let reason = refused(&with(field));
+        assert!(reason.starts_with(&format!("`{key}`")), "{field}: {reason}");
+        assert!(!reason.contains("secret"), "{field}: {reason}");
+    }
+    assert_eq!(refused(r#"{"entity":"mira"}"#), "`content` is missing");
+    assert!(refused(r#"{"content":"Rain."}"#).contains("--entity"));
+}
+
+#[test]
+fn every_bound_is_named() {
+    let tags: Vec<String> = (0..65).map(|n| format!("\"t{n}\"")).collect();
+    for (line, bound) in [
+        (
+            r#"{"entity":"mira","content":" \n"}"#.to_owned(),
+            "empty or blank",
+        ),
+        (
+            format!(r#"{{"entity":"mira","content":"{}"}}"#, "a".repeat(10_001)),
+            "10001",
+        ),
+        (
+            r#"{"entity":"mira","content":"a\u0000b"}"#.to_owned(),
+            "NUL",
+        ),
+        (
+            r#"{"entity":" ","content":"Rain."}"#.to_owned(),
+            "entity id",
+        ),
+        (with(r#""importance":1.01"#), "0 to 1"),
+        (with(r#""importance":-1e-9"#), "0 to 1"),
+        (with(r#""importance":1e999"#), "0 to 1"),
+        (
+            with(&format!(r#""tags":[{}]"#, tags.join(","))),
+            "65 tags; at most 64",
+        ),
+        (with(r#""tags":[""]"#), "1 to 128"),
+        (
+            with(&format!(r#""tags":["{}"]"#, "t".repeat(129))),
+            "at most 128",
+        ),
+        (
+            with(&format!(r#""metadata":{{"k":"{}"}}"#, "v".repeat(65_536))),
+            "at most 65536",
+        ),
+        (
+            with(&format!(r#""context":"{}""#, "c".repeat(1_025))),
+            "at most 1024",
+        ),
+        (with(r#""timestamp":"0000-12-31T23:59:59Z""#), "0001-01-01"),
+        (
+            with(r#""timestamp":"9999-12-31T23:59:59-01:00""#),
+            "9999-12-31",
+        ),
+    ] {
+        let reason = refused(&line);
+        assert!(reason.contains(bound), "{bound}: {reason}");
+    }
+    let wide = "水".repeat(bounds::MAX_CONTENT_CHARS);
+    let fits = format!(r#"{{"entity":"mira","content":"{wide}","tags":["t","t"]}}"#);
+    assert_eq!(
+        parse(&fits, None).unwrap().tags.len(),
+        1,
+        "duplicates are merged"
+    );
+}

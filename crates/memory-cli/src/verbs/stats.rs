@@ -1,0 +1,120 @@
+//! `memory stats`: how many entities and memories, and how much room they take.
+
+use std::path::PathBuf;
+
+use memory::{CacheStats, EntityId, MemoryResult, MemorySystem, bounds};
+use serde::Serialize;
+
+use crate::database::Database;
+use crate::exit::Failure;
+use crate::output::{Output, bytes};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// This entity alone
+    #[arg(value_name = "ENTITY")]
+    entity: Option<String>,
+}
+
+pub(crate) async fn run(
+    database: &Database,
+    args: Args,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let system = database.open_to_look().await?;
+    let names = match args.entity {
+        Some(name) => vec![name.into()],
+        None => all_entities(&system).await?,
+    };
+    let stats = gather(&system, names, database).await?;
+    system.close().await?;
+    if output.is_json() {
+        output.document(&stats)
+    } else {
+        print(&stats, output)
+    }
+}
+
+/// Every entity that holds memories, in the order of their names.
+pub(super) async fn all_entities(system: &MemorySystem) -> MemoryResult<Vec<EntityId>> {
+    let mut names: Vec<EntityId> = Vec::new();
+    loop {
+        let page = system
+            .list_entities(names.last(), bounds::MAX_LIMIT)
+            .await?;
+        let is_last = page.len() < bounds::MAX_LIMIT;
+        names.extend(page);
+        if is_last {
+            return Ok(names);
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Stats {
+    database: Option<PathBuf>,
+    database_bytes: Option<u64>,
+    entities: usize,
+    memories: u64,
+    by_entity: Vec<OfEntity>,
+    caches: CacheStats,
+}
+
+#[derive(Serialize)]
+struct OfEntity {
+    entity: EntityId,
+    memories: u64,
+    generation: u64,
+}
+
+async fn gather(
+    system: &MemorySystem,
+    names: Vec<EntityId>,
+    database: &Database,
+) -> Result<Stats, Failure> {
+    let mut by_entity = Vec::with_capacity(names.len());
+    for entity in names {
+        let stats = system.entity_stats(&entity).await?;
+        by_entity.push(OfEntity {
+            entity,
+            memories: stats.memory_count,
+            generation: stats.generation.0,
+        });
+    }
+    Ok(Stats {
+        database: database.file(),
+        database_bytes: database.size(),
+        entities: by_entity.len(),
+        memories: by_entity.iter().map(|entity| entity.memories).sum(),
+        by_entity,
+        caches: system.cache_stats(),
+    })
+}
+
+fn print(stats: &Stats, output: &mut Output) -> Result<(), Failure> {
+    if let (Some(file), Some(size)) = (&stats.database, stats.database_bytes) {
+        output.line(format_args!(
+            "database  {} ({})",
+            file.display(),
+            bytes(size)
+        ))?;
+    }
+    output.line(format_args!("entities  {}", stats.entities))?;
+    output.line(format_args!("memories  {}", stats.memories))?;
+    if stats.by_entity.is_empty() {
+        return Ok(());
+    }
+    output.line(format_args!(
+        "\n{:>10}  {:>10}  entity",
+        "memories", "generation"
+    ))?;
+    for OfEntity {
+        entity,
+        memories,
+        generation,
+    } in &stats.by_entity
+    {
+        output.line(format_args!("{memories:>10}  {generation:>10}  {entity}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What export writes, import restores exactly.
+
+use crate::bench::{Bench, parse, word};
+
+/// Two entities; everything that a line can hold, and what is awkward in it.
+const RICH: &str = concat!(
+    r#"{"entity":"tam","content":"Mira pays late.","kind":"opinion","timestamp":"2026-03-01T09:00:00.000001Z"}"#,
+    "\n",
+    r#"{"entity":"mira","content":"Line one.\nLine \"two\".\ttab \u0001 水车 🌾","kind":"world","timestamp":"0001-01-01T00:00:00Z","context":"","importance":0.1,"tags":["b","a","b"],"metadata":{"k":"","ключ":"значение"},"entities":{"tam":"seller","水":""},"related":{"0192d3a0-0000-7000-8000-000000000002":"causes"},"id":"0192d3a0-0000-7000-8000-000000000001"}"#,
+    "\n",
+    r#"{"entity":"mira","content":"  Kept with its spaces.  ","timestamp":"9999-12-31T23:59:59.999999Z","importance":0.33333334,"id":"00000000-0000-0000-0000-000000000000"}"#,
+    "\n",
+    r#"{"entity":"mira","content":"Nothing is said of me."}"#,
+    "\n",
+    r#"{"entity":"mira","content":"Same moment.","timestamp":"2026-03-01T09:00:00Z","importance":0}"#,
+    "\n",
+    r#"{"entity":"mira","content":"Same moment.","timestamp":"2026-03-01T09:00:00Z","importance":1}"#,
+    "\n",
+);
+
+#[test]
+fn export_import_export_is_byte_identical() {
+    let bench = Bench::new();
+    let imported = bench.run_on(&["import", "-"], RICH).code(0);
+    assert!(imported.out.starts_with("imported 6,"), "{imported:?}");
+    let first = bench.run(&["export", "--output", "first.jsonl"]).code(0);
+    assert_eq!(first.out, "exported 6 to first.jsonl\n");
+    let other = ["--db", "sqlite://other.db"];
+    let again = bench
+        .run(&[&["import", "first.jsonl"], other.as_slice()].concat())
+        .code(0);
+    assert!(again.out.starts_with("imported 6,"), "{again:?}");
+    let second = bench.run(&[&["export"], other.as_slice()].concat()).code(0);
+    assert_eq!(bench.read("first.jsonl"), second.out);
+
+    // Entities by name, each newest first, and every value as it was given.
+    let lines: Vec<_> = second.out.lines().map(parse).collect();
+    let entities: Vec<_> = lines
+        .iter()
+        .map(|line| line["entity"].as_str().unwrap())
+        .collect();
+    assert_eq!(entities, ["mira", "mira", "mira", "mira", "mira", "tam"]);
+    assert_eq!(lines[0]["content"], "  Kept with its spaces.  ");
+    assert_eq!(lines[0]["timestamp"], "9999-12-31T23:59:59.999999Z");
+    assert!(
+        second.out.contains(r#""importance":0.33333334}"#),
+        "{}",
+        second.out
+    );
+    let oldest = parse(RICH.lines().nth(1).unwrap_or_default());
+    for key in [
+        "id",
+        "content",
+        "kind",
+        "context",
+        "importance",
+        "metadata",
+        "entities",
+        "related",
+    ] {
+        assert_eq!(lines[4][key], oldest[key], "{key}");
+    }
+    assert_eq!(lines[4]["tags"], serde_json::json!(["a", "b"]));
+    assert_eq!(lines[4]["timestamp"], "0001-01-01T00:00:00.000000Z");
+
+    // One entity alone, into a file that is replaced; nothing is left beside.
+    let run = bench
+        .run(&[
+            "--json",
+            "export",
+            "--entity",
+            "tam",
+            "--output",
+            "first.jsonl",
+        ])
+        .code(0);
+    assert_eq!(run.json()["exported"], 1);
+    assert_eq!(
+        bench.read("first.jsonl"),
+        second.out.lines().last().unwrap_or_default().to_owned() + "\n"
+    );
+    assert!(
+        !bench.names().iter().any(|name| name.contains(".part")),
+        "{:?}",
+        bench.names()
+    );
+
+    let nowhere = bench.path("no/such/folder.jsonl");
+    let run = bench.run(&["--json", "export", "--output", word(&nowhere)]);
+    assert!(run.fails(1, "io").contains("folder.jsonl"));
+}

@@ -1,0 +1,44 @@
+//! Embedder on ONNX Runtime: the default of the memory system.
+//!
+//! [`OnnxEmbedder`] opens a model's folder in sentence-transformers form (the
+//! default model of the cache folder, unless [`OnnxOptions`] say otherwise)
+//! and computes its vectors with the ONNX Runtime library, which it finds and
+//! loads at run time: nothing native is linked, and nothing is downloaded
+//! unless the caller asks for a model of a hub by name (feature `hub`).
+//!
+//! A call passes through these modules:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `embedder` | the async side: computes equal texts once, cuts calls into segments, waits |
+//! | `queue`, `workers` | two lanes, small calls before large ones; threads that take from them |
+//! | `worker`, `job` | one thread's share of a call, and the call's answer |
+//! | `tokenize` | text to tokens, cut to the window, never padded |
+//! | `batch` | sorts by length, cuts by a budget of tokens |
+//! | `graph` | tokens to vectors: session, pooling, normalisation |
+//! | `chunk` | cuts a text beyond the window into chunks |
+//! | `model`, `runtime` | what is on disk: the model's folder, the runtime library |
+
+mod batch;
+mod chunk;
+mod distinct;
+mod embedder;
+mod error;
+mod graph;
+#[cfg(feature = "hub")]
+mod hub;
+mod job;
+mod model;
+mod options;
+mod queue;
+mod runtime;
+mod segment;
+mod tokenize;
+mod worker;
+mod workers;
+
+pub use embedder::OnnxEmbedder;
+#[cfg(feature = "hub")]
+pub use hub::HubModel;
+pub use options::{MaxTokens, OnnxOptions, Parallelism};
+pub use runtime::{RuntimeInfo, load_runtime};

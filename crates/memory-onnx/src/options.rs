@@ -1,0 +1,252 @@
+//! How an embedder is opened.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use memory_core::{EmbedRole, MemoryError, MemoryResult};
+
+/// A number of tokens, which a number of texts or bytes cannot be mistaken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MaxTokens(pub usize);
+
+/// How the work is spread over the machine.
+///
+/// Each session holds the model's weights once more (about 95 MB for the
+/// default model) and computes one batch at a time with `threads_each`
+/// threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parallelism {
+    /// Batches computed at the same time; at least 1.
+    pub sessions: usize,
+    /// Threads that share the work of one batch; at least 1.
+    pub threads_each: usize,
+}
+
+impl Parallelism {
+    /// Most sessions that [`Parallelism::available`] chooses, for the sake of
+    /// memory.
+    pub const MAX_SESSIONS: usize = 4;
+
+    /// All cores that this process may use: a session each up to
+    /// [`MAX_SESSIONS`](Self::MAX_SESSIONS), then more threads a session.
+    ///
+    /// Threads within a batch wait for each other after every operator, and
+    /// idle spinning is off; so on 2 cores two sessions of one thread embed
+    /// 15 to 30 % more conversation turns a second than one session of two
+    /// threads, and a lone query is as fast.
+    #[must_use]
+    pub fn available() -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let sessions = cores.min(Self::MAX_SESSIONS);
+        Self {
+            sessions,
+            threads_each: cores / sessions,
+        }
+    }
+}
+
+/// Everything that [`OnnxEmbedder::open`](crate::OnnxEmbedder::open) can be
+/// told. The default opens the default model of the cache folder.
+///
+/// ```
+/// use memory_onnx::{MaxTokens, OnnxOptions};
+/// let options = OnnxOptions::new().model_dir("models/bge-small").batch_tokens(MaxTokens(512));
+/// ```
+#[derive(Debug, Clone)]
+pub struct OnnxOptions {
+    pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) model_dir: Option<PathBuf>,
+    pub(crate) model_name: Option<String>,
+    pub(crate) runtime_library: Option<PathBuf>,
+    pub(crate) max_sequence: Option<MaxTokens>,
+    pub(crate) query_prefix: Option<String>,
+    pub(crate) passage_prefix: Option<String>,
+    pub(crate) batch_tokens: MaxTokens,
+    pub(crate) queue_depth: usize,
+    pub(crate) parallelism: Parallelism,
+}
+
+impl Default for OnnxOptions {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            model_dir: None,
+            model_name: None,
+            runtime_library: None,
+            max_sequence: None,
+            query_prefix: None,
+            passage_prefix: None,
+            batch_tokens: Self::DEFAULT_BATCH_TOKENS,
+            queue_depth: Self::DEFAULT_QUEUE_DEPTH,
+            parallelism: Parallelism::available(),
+        }
+    }
+}
+
+impl OnnxOptions {
+    /// The default of [`batch_tokens`](Self::batch_tokens).
+    ///
+    /// Measured over 2,080 conversation turns on 2 cores: 128 to 512 tokens a
+    /// batch embed equally fast, 1,024 and more are slower (the activations
+    /// leave the cache), and a small batch keeps a lone query's wait short.
+    pub const DEFAULT_BATCH_TOKENS: MaxTokens = MaxTokens(256);
+    /// The default of [`queue_depth`](Self::queue_depth).
+    pub const DEFAULT_QUEUE_DEPTH: usize = 64;
+
+    /// The default model of the cache folder, on all cores.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The cache folder, in place of [`memory_assets::cache_dir`].
+    #[must_use]
+    pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(folder.into());
+        self
+    }
+
+    /// A model's folder in sentence-transformers form with a `model.onnx`, in
+    /// place of the default model of the cache folder.
+    #[must_use]
+    pub fn model_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.model_dir = Some(folder.into());
+        self
+    }
+
+    /// The model's name in the profile, in place of its folder's name.
+    #[must_use]
+    pub fn model_name(mut self, name: impl Into<String>) -> Self {
+        self.model_name = Some(name.into());
+        self
+    }
+
+    /// The ONNX Runtime library. It is used or refused: when it is given, no
+    /// other place is looked at.
+    #[must_use]
+    pub fn runtime_library(mut self, file: impl Into<PathBuf>) -> Self {
+        self.runtime_library = Some(file.into());
+        self
+    }
+
+    /// A window shorter than the model's own. Vectors of different windows are
+    /// not comparable, so the fingerprint changes with it.
+    #[must_use]
+    pub fn max_sequence(mut self, tokens: MaxTokens) -> Self {
+        self.max_sequence = Some(tokens);
+        self
+    }
+
+    /// What is put before each text of a role, in place of the prompt that the
+    /// model's folder names; for models (e5, bge) whose folder names none.
+    #[must_use]
+    pub fn prefix(mut self, role: EmbedRole, prefix: impl Into<String>) -> Self {
+        match role {
+            EmbedRole::Query => self.query_prefix = Some(prefix.into()),
+            EmbedRole::Passage => self.passage_prefix = Some(prefix.into()),
+        }
+        self
+    }
+
+    /// Most tokens of one batch, padding included. It bounds the memory of an
+    /// inference and how long a lone query waits behind an import. A text
+    /// longer than this is a batch of its own.
+    #[must_use]
+    pub fn batch_tokens(mut self, tokens: MaxTokens) -> Self {
+        self.batch_tokens = tokens;
+        self
+    }
+
+    /// Most pieces of work (of up to 512 texts each) that wait in each of the
+    /// two lanes, of small calls and of large ones; callers beyond it wait.
+    #[must_use]
+    pub fn queue_depth(mut self, depth: usize) -> Self {
+        self.queue_depth = depth;
+        self
+    }
+
+    /// How the work is spread over the machine.
+    #[must_use]
+    pub fn parallelism(mut self, parallelism: Parallelism) -> Self {
+        self.parallelism = parallelism;
+        self
+    }
+
+    /// Refuses quantities with which nothing could be done.
+    pub(crate) fn validate(&self) -> MemoryResult<()> {
+        let quantities = [
+            ("batch_tokens", self.batch_tokens.0),
+            ("queue_depth", self.queue_depth),
+            ("parallelism.sessions", self.parallelism.sessions),
+            ("parallelism.threads_each", self.parallelism.threads_each),
+        ];
+        match quantities.into_iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(MemoryError::configuration(format!(
+                "{name} is 0; it must be at least 1"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The model's folder: the one given, or the default model's.
+    pub(crate) fn resolve_model_dir(&self) -> MemoryResult<PathBuf> {
+        if let Some(folder) = &self.model_dir {
+            return Ok(folder.clone());
+        }
+        let cache = match &self.cache_dir {
+            Some(folder) => folder.clone(),
+            None => memory_assets::cache_dir()
+                .map_err(|error| MemoryError::configuration(error.to_string()))?,
+        };
+        Ok(memory_assets::model_dir(
+            &cache,
+            memory_assets::DEFAULT_MODEL,
+        ))
+    }
+
+    /// The prefix that was set for a role.
+    pub(crate) fn prefix_of(&self, role: EmbedRole) -> Option<&str> {
+        match role {
+            EmbedRole::Query => self.query_prefix.as_deref(),
+            EmbedRole::Passage => self.passage_prefix.as_deref(),
+        }
+    }
+
+    /// The model's name in the profile.
+    pub(crate) fn name_of(&self, folder: &Path) -> String {
+        self.model_name.clone().unwrap_or_else(|| {
+            let name = folder.file_name().unwrap_or(folder.as_os_str());
+            name.to_string_lossy().into_owned()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_spreads_over_all_cores() {
+        let cores = thread::available_parallelism().unwrap().get();
+        let spread = Parallelism::available();
+        let used = spread.sessions * spread.threads_each;
+        assert!(used <= cores && used > cores / 2, "{spread:?} on {cores}");
+        assert!(spread.sessions <= Parallelism::MAX_SESSIONS);
+    }
+
+    #[test]
+    fn nothing_may_be_zero() {
+        assert!(OnnxOptions::new().validate().is_ok());
+        let error = OnnxOptions::new().queue_depth(0).validate().unwrap_err();
+        assert!(error.to_string().contains("queue_depth is 0"), "{error}");
+    }
+
+    #[test]
+    fn a_given_cache_folder_holds_the_default_model() {
+        let options = OnnxOptions::new().cache_dir("some/cache");
+        let folder = options.resolve_model_dir().unwrap();
+        assert!(folder.starts_with("some/cache"));
+        assert_eq!(options.name_of(&folder), memory_assets::DEFAULT_MODEL);
+        assert_eq!(options.model_name("mine").name_of(&folder), "mine");
+    }
+}

@@ -1,0 +1,67 @@
+//! Long memories are found whole.
+
+use memory_core::{EmbedRole, Embedder as _, cosine};
+
+use super::shared;
+
+const FACT: &str =
+    "Grandmother Odile hid the silver locket under the third step of the cellar stairs.";
+const QUESTION: &str = "Where is the silver locket hidden?";
+
+/// 10,000 characters about other things, ending with the fact.
+fn long_memory() -> String {
+    let idle =
+        "The caravan moved on through rain and mud, and nobody spoke of anything but bread. ";
+    let mut text = idle.repeat(10_000 / idle.len());
+    text.truncate(10_000 - FACT.len() - 1);
+    text.push(' ');
+    text.push_str(FACT);
+    assert_eq!(text.chars().count(), 10_000);
+    text
+}
+
+#[tokio::test]
+async fn a_fact_in_the_last_sentence_of_10_000_characters_is_found() {
+    let embedder = shared().await;
+    let memory = long_memory();
+    let unrelated = [
+        "Tam sold me a lame horse at the spring fair.",
+        "The mill stands north of the bridge.",
+        "A locksmith's guild meets on the first day of the month.",
+        "Silver is mined in the hills to the east.",
+    ];
+    let chunks = embedder.chunk(&[&memory]).await.unwrap().remove(0);
+    assert!(chunks.len() > 5);
+    let mut texts: Vec<&str> = chunks.iter().map(|range| &memory[range.clone()]).collect();
+    texts.extend(unrelated);
+    texts.push(&memory);
+    let vectors = embedder.embed(&texts, EmbedRole::Passage).await.unwrap();
+    let query = embedder.embed(&[QUESTION], EmbedRole::Query).await.unwrap();
+    let score = |vector: &Vec<f32>| cosine(&query[0], vector);
+    let best = |vectors: &[Vec<f32>]| vectors.iter().map(score).fold(f32::MIN, f32::max);
+    let (chunked, rest) = vectors.split_at(chunks.len());
+    let (others, whole) = rest.split_at(unrelated.len());
+    assert!(
+        best(chunked) > best(others),
+        "{} <= {}",
+        best(chunked),
+        best(others)
+    );
+    // And it takes the chunks: read as far as the window goes, it is lost.
+    assert!(score(&whole[0]) < best(others));
+}
+
+#[tokio::test]
+async fn chunks_come_back_in_order_with_short_texts_among_long_ones() {
+    let embedder = shared().await;
+    let memory = long_memory();
+    let texts: Vec<&str> = (0..40)
+        .map(|n| if n % 3 == 0 { &memory } else { FACT })
+        .collect();
+    let chunks = embedder.chunk(&texts).await.unwrap();
+    assert_eq!(chunks.len(), texts.len());
+    for (text, chunks) in texts.iter().zip(&chunks) {
+        assert_eq!(chunks.len() > 1, text.len() > FACT.len());
+        assert_eq!(chunks.last().unwrap().end, text.len());
+    }
+}

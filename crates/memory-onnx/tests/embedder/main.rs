@@ -1,0 +1,65 @@
+//! The embedder on the real runtime and the default model, both from the
+//! cache folder. Where they are missing these tests fail, with the message
+//! that a user would get.
+
+mod calls;
+mod long_text;
+mod open;
+mod parity;
+mod threads;
+
+use std::sync::Arc;
+
+use memory_core::cosine;
+use memory_onnx::{OnnxEmbedder, OnnxOptions, Parallelism};
+use tokio::sync::OnceCell;
+
+/// One embedder for all tests that do not need their own.
+async fn shared() -> Arc<OnnxEmbedder> {
+    static SHARED: OnceCell<Arc<OnnxEmbedder>> = OnceCell::const_new();
+    let open = async || Arc::new(opened(OnnxOptions::new()).await);
+    SHARED.get_or_init(open).await.clone()
+}
+
+/// One session, so that tests with an embedder of their own stay small.
+fn small() -> OnnxOptions {
+    OnnxOptions::new().parallelism(Parallelism {
+        sessions: 1,
+        threads_each: 1,
+    })
+}
+
+async fn opened(options: OnnxOptions) -> OnnxEmbedder {
+    let opened = OnnxEmbedder::open(options).await;
+    opened.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The largest difference of two vectors in any component.
+fn difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(b)
+        .map(|(x, y)| (x - y).abs())
+        .fold(0.0, f32::max)
+}
+
+fn assert_normalised(vector: &[f32]) {
+    assert!(vector.iter().all(|x| x.is_finite()));
+    assert!((cosine(vector, vector) - 1.0).abs() < 1e-5);
+}
+
+/// Texts of mixed length that are all different.
+fn turns(count: usize) -> Vec<String> {
+    let words = [
+        "mill", "river", "horse", "bridge", "flood", "market", "candle", "wolf",
+    ];
+    let turn = |n: usize| {
+        let said = (0..1 + n * 7 % 40).map(|k| words[(n * 31 + k * k) % words.len()]);
+        format!("{n}: {}", said.collect::<Vec<_>>().join(" "))
+    };
+    (0..count).map(turn).collect()
+}
+
+fn refs(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}

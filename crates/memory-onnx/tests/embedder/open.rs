@@ -1,0 +1,122 @@
+//! What opening says when something is missing, damaged or contradictory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use memory_assets::{DEFAULT_MODEL, SETUP_COMMAND, cache_dir, model_dir};
+use memory_core::{Embedder as _, ErrorKind, MemoryError};
+use memory_onnx::{OnnxEmbedder, OnnxOptions};
+use tempfile::TempDir;
+
+use super::{opened, shared, small};
+
+fn default_model() -> PathBuf {
+    model_dir(&cache_dir().unwrap(), DEFAULT_MODEL)
+}
+
+/// A copy of the default model's folder, all but the checkpoint that is not
+/// read here.
+fn copied_model() -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for name in [
+        "modules.json",
+        "config.json",
+        "sentence_bert_config.json",
+        "tokenizer.json",
+    ] {
+        copy_file(name, copy.path());
+    }
+    copy_file("1_Pooling/config.json", copy.path());
+    copy_file("model.onnx", copy.path());
+    copy
+}
+
+fn copy_file(name: &str, to: &Path) {
+    let to = to.join(name);
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    let from = default_model().join(name);
+    fs::copy(&from, to).unwrap_or_else(|error| {
+        panic!("{}: {error}; run: {SETUP_COMMAND}", from.display());
+    });
+}
+
+async fn refused(options: OnnxOptions) -> MemoryError {
+    OnnxEmbedder::open(options).await.expect_err("it opened")
+}
+
+#[tokio::test]
+async fn the_default_profile_is_the_default_model_s() {
+    let embedder = shared().await;
+    let profile = embedder.profile();
+    assert_eq!(profile.model, DEFAULT_MODEL);
+    assert_eq!((profile.dimensions, profile.max_tokens), (384, 256));
+    let version = embedder.runtime().version.as_deref();
+    assert!(embedder.runtime().library.is_file() && version != Some(""));
+}
+
+#[tokio::test]
+async fn the_same_files_have_the_same_fingerprint_wherever_they_lie() {
+    let copy = copied_model();
+    let moved = opened(small().model_dir(copy.path()).model_name("mine")).await;
+    assert_eq!(moved.profile().model, "mine");
+    assert_eq!(
+        moved.profile().fingerprint,
+        shared().await.profile().fingerprint
+    );
+}
+
+#[tokio::test]
+async fn damaged_weights_and_tokenizer_are_named() {
+    for name in ["model.onnx", "tokenizer.json"] {
+        let copy = copied_model();
+        let file = copy.path().join(name);
+        let content = fs::read(&file).unwrap();
+        fs::write(&file, &content[..content.len() / 2]).unwrap();
+        let error = refused(small().model_dir(copy.path())).await;
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(name) && text.contains(SETUP_COMMAND),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_empty_cache_names_the_model_s_folder_and_the_command() {
+    let cache = tempfile::tempdir().unwrap();
+    let error = refused(small().cache_dir(cache.path())).await;
+    assert_eq!(error.kind(), ErrorKind::Missing);
+    let text = error.to_string();
+    assert!(
+        text.contains(DEFAULT_MODEL) && text.contains(SETUP_COMMAND),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_process_holds_one_runtime() {
+    let loaded = shared().await.runtime().clone();
+    // The same library by another path will do.
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&loaded.library, &link).unwrap();
+    #[cfg(not(unix))]
+    let link = loaded.library.clone();
+    let again = opened(small().runtime_library(&link)).await;
+    assert_eq!(*again.runtime(), loaded);
+    let other = small().runtime_library(folder.path().join("other"));
+    let error = refused(other).await;
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(
+        error.to_string().contains(loaded.library.to_str().unwrap()),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn options_that_make_no_sense_are_refused() {
+    let error = refused(small().queue_depth(0)).await;
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+}

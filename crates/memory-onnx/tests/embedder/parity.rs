@@ -1,0 +1,121 @@
+//! Vectors equal those of an independent reference, whatever the batch.
+
+use memory_core::{EmbedRole, Embedder as _};
+use memory_onnx::{MaxTokens, OnnxOptions};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde::Deserialize;
+
+use super::{assert_normalised, difference, opened, shared};
+
+/// What the vectors may differ by in any component.
+const TOLERANCE: f32 = 1e-4;
+
+#[derive(Deserialize)]
+struct Reference {
+    text: String,
+    vector: Vec<f32>,
+}
+
+/// Made by `make_reference.py`.
+fn reference() -> Vec<Reference> {
+    serde_json::from_str(include_str!("../fixtures/reference.json")).unwrap()
+}
+
+#[tokio::test]
+async fn vectors_equal_the_reference_one_by_one_and_all_at_once() {
+    let embedder = shared().await;
+    let reference = reference();
+    let texts: Vec<&str> = reference.iter().map(|row| row.text.as_str()).collect();
+    let together = embedder.embed(&texts, EmbedRole::Passage).await.unwrap();
+    for (row, vector) in reference.iter().zip(&together) {
+        let alone = embedder
+            .embed(&[&row.text], EmbedRole::Passage)
+            .await
+            .unwrap();
+        for vector in [vector, &alone[0]] {
+            assert_normalised(vector);
+            let off = difference(vector, &row.vector);
+            assert!(
+                off <= TOLERANCE,
+                "off by {off} in a text of {} bytes",
+                row.text.len()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn batches_of_any_size_give_the_same_vectors() {
+    let reference = reference();
+    let texts: Vec<&str> = reference.iter().map(|row| row.text.as_str()).collect();
+    for tokens in [1, 64, 4_096] {
+        let options = OnnxOptions::new().batch_tokens(MaxTokens(tokens));
+        let embedder = opened(options).await;
+        let vectors = embedder.embed(&texts, EmbedRole::Query).await.unwrap();
+        for (row, vector) in reference.iter().zip(&vectors) {
+            assert!(
+                difference(vector, &row.vector) <= TOLERANCE,
+                "batches of {tokens}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_company_changes_a_vector() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let embedder = runtime.block_on(shared());
+    let reference = reference();
+    let company = prop::collection::vec(0..reference.len(), 1..24);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(24));
+    runner
+        .run(&company, |rows| {
+            let texts: Vec<&str> = rows
+                .iter()
+                .map(|row| reference[*row].text.as_str())
+                .collect();
+            let vectors = runtime
+                .block_on(embedder.embed(&texts, EmbedRole::Passage))
+                .unwrap();
+            prop_assert_eq!(vectors.len(), rows.len());
+            for (row, vector) in rows.iter().zip(&vectors) {
+                prop_assert!(difference(vector, &reference[*row].vector) <= TOLERANCE);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_shorter_window_reads_less_and_has_another_fingerprint() {
+    let (whole, short) = (
+        shared().await,
+        opened(super::small().max_sequence(MaxTokens(16))).await,
+    );
+    assert_eq!(short.profile().max_tokens, 16);
+    assert_ne!(short.profile().fingerprint, whole.profile().fingerprint);
+    let start = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen";
+    let long = format!("{start} and what else there may be");
+    let vectors = short
+        .embed(&[start, &long], EmbedRole::Passage)
+        .await
+        .unwrap();
+    assert!(difference(&vectors[0], &vectors[1]) <= TOLERANCE);
+}
+
+#[tokio::test]
+async fn a_prefix_is_part_of_the_text_and_of_the_fingerprint() {
+    let prefixed = opened(super::small().prefix(EmbedRole::Query, "query: ")).await;
+    let plain = shared().await;
+    assert_ne!(prefixed.profile().fingerprint, plain.profile().fingerprint);
+    let embedded = |role| prefixed.embed(&["the mill"], role);
+    let query = embedded(EmbedRole::Query).await.unwrap();
+    let passage = embedded(EmbedRole::Passage).await.unwrap();
+    let expected = plain
+        .embed(&["query: the mill", "the mill"], EmbedRole::Query)
+        .await
+        .unwrap();
+    assert!(difference(&query[0], &expected[0]) <= TOLERANCE);
+    assert!(difference(&passage[0], &expected[1]) <= TOLERANCE);
+}

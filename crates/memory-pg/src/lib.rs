@@ -1,0 +1,54 @@
+//! A [`Store`](memory_core::Store) on PostgreSQL with pgvector: one database
+//! that many processes share.
+//!
+//! ```no_run
+//! # async fn open() -> memory_core::MemoryResult<()> {
+//! use memory_pg::PgStore;
+//! let store = PgStore::connect("postgres://app@localhost/memories").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It needs PostgreSQL 14 or newer with the extensions `vector` (0.7 or newer)
+//! and `btree_gin`. Tables are made, and brought up to date, when a store is
+//! opened; they lie in the first schema of the role's search path.
+//!
+//! | what | how |
+//! |---|---|
+//! | a write | one transaction, one statement a table, however many rows; it goes on when its future is dropped |
+//! | a read | one statement, so one consistent state |
+//! | the dense arm | exact: every vector of the entity, from an index that holds them side by side |
+//! | the lexical arm | BM25 over English stems, computed in the database |
+//! | vectors | half precision unless [`PgOptions::precision`] says otherwise |
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod changes;
+mod columns;
+mod database;
+mod delete;
+mod dense;
+mod error;
+mod filter;
+mod get;
+mod insert;
+mod lexical;
+mod list;
+mod options;
+mod read;
+mod row;
+mod schema;
+mod search;
+mod sql;
+mod stats;
+mod store;
+mod touch;
+mod update;
+mod validate;
+mod vectors;
+mod words;
+mod write;
+
+pub use error::ServerError;
+pub use options::{Migrations, PgOptions, Precision};
+pub use store::PgStore;

@@ -1,0 +1,146 @@
+//! [`PgStore`] itself: each verb is in the module of its name.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use memory_core::{
+    Candidates, Changes, Embedding, EntityId, EntityStats, Fetched, Fingerprint, Generation,
+    InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    PreparedMemory, RemoveOutcome, SearchRequest, Store, StoreCapabilities, Touch, UpdateOutcome,
+};
+use sqlx::PgPool;
+
+use crate::database::Database;
+use crate::options::PgOptions;
+use crate::{changes, delete, get, insert, list, schema, search, stats, touch, update};
+
+/// The name in errors and reports.
+const BACKEND: &str = "postgres";
+
+/// Memories in PostgreSQL. Clones share the pool.
+#[derive(Clone)]
+pub struct PgStore {
+    database: Arc<Database>,
+}
+
+impl PgStore {
+    /// Opens a store with a pool of its own and the default
+    /// [options](PgOptions), and brings its tables up to date.
+    ///
+    /// # Errors
+    /// As [`PgOptions::connect`].
+    pub async fn connect(url: &str) -> MemoryResult<Self> {
+        PgOptions::new().connect(url).await
+    }
+
+    /// Opens a store on a pool that others use as well, with the default
+    /// options. Closing the store leaves the pool open.
+    ///
+    /// # Errors
+    /// As [`PgOptions::with_pool`].
+    pub async fn with_pool(pool: PgPool) -> MemoryResult<Self> {
+        PgOptions::new().with_pool(pool).await
+    }
+
+    pub(crate) async fn open(pool: PgPool, options: PgOptions, owned: bool) -> MemoryResult<Self> {
+        let database = Database::new(pool, options, owned);
+        let prepared = schema::prepare(&database).await;
+        if prepared.is_err() {
+            database.close().await;
+        }
+        prepared.map(|()| Self {
+            database: Arc::new(database),
+        })
+    }
+}
+
+impl fmt::Debug for PgStore {
+    /// Settings only: neither the address nor content stands in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgStore")
+            .field("options", &self.database.options)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for PgStore {
+    fn capabilities(&self) -> StoreCapabilities {
+        StoreCapabilities::new(BACKEND)
+    }
+
+    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+        let max_dimensions = self.capabilities().max_dimensions;
+        insert::insert(&self.database, batch, max_dimensions).await
+    }
+
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+        get::get(&self.database, entity, ids).await
+    }
+
+    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
+        list::list(&self.database, entity, request).await
+    }
+
+    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
+        list::count(&self.database, entity, filter).await
+    }
+
+    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+        search::search(&self.database, entity, request).await
+    }
+
+    async fn changes_since(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Changes> {
+        changes::changes_since(&self.database, entity, since, fingerprint).await
+    }
+
+    async fn update(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<UpdateOutcome> {
+        let max_dimensions = self.capabilities().max_dimensions;
+        update::update(
+            &self.database,
+            entity,
+            *id,
+            patch,
+            embedding,
+            max_dimensions,
+        )
+        .await
+    }
+
+    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
+        delete::delete(&self.database, entity, ids).await
+    }
+
+    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
+        touch::touch(&self.database, entity, touches).await
+    }
+
+    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
+        stats::entity_stats(&self.database, entity).await
+    }
+
+    async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        stats::list_entities(&self.database, after, limit).await
+    }
+
+    async fn close(&self) -> MemoryResult<()> {
+        self.database.close().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! [`Store::touch`](memory_core::Store::touch).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use memory_core::{EntityId, MemoryResult, Touch};
+use uuid::Uuid;
+
+use crate::database::{Database, Link};
+use crate::error::Failure;
+use crate::row;
+use crate::write::{End, Write, write};
+
+const OPERATION: &str = "touch";
+
+pub(crate) async fn touch(
+    database: &Arc<Database>,
+    entity: &EntityId,
+    touches: &[Touch],
+) -> MemoryResult<()> {
+    database.open(OPERATION)?;
+    if touches.is_empty() {
+        return Ok(());
+    }
+    write(database, Accesses::new(entity.clone(), touches)).await
+}
+
+/// One row for each memory, in the order of the ids: a statement may not write
+/// a row twice, and two that lock rows in one order do not lock each other out.
+struct Accesses {
+    entity: EntityId,
+    ids: Vec<Uuid>,
+    counts: Vec<i64>,
+    times: Vec<DateTime<Utc>>,
+}
+
+impl Accesses {
+    fn new(entity: EntityId, touches: &[Touch]) -> Self {
+        let mut merged: BTreeMap<Uuid, (u64, DateTime<Utc>)> = BTreeMap::new();
+        for touch in touches {
+            let (count, time) = merged
+                .entry(*touch.id.as_uuid())
+                .or_insert((0, touch.last_accessed));
+            *count = count.saturating_add(touch.accesses);
+            *time = touch.last_accessed.max(*time);
+        }
+        let mut accesses = Self {
+            entity,
+            ids: Vec::with_capacity(merged.len()),
+            counts: Vec::with_capacity(merged.len()),
+            times: Vec::with_capacity(merged.len()),
+        };
+        for (id, (count, time)) in merged {
+            accesses.ids.push(id);
+            accesses.counts.push(row::signed(count));
+            accesses.times.push(time);
+        }
+        accesses
+    }
+}
+
+impl Write for Accesses {
+    const OPERATION: &'static str = OPERATION;
+    type Outcome = ();
+
+    async fn attempt(&self, link: &mut Link) -> Result<End<()>, Failure> {
+        // Shared with other touches, not with writers: a memory that is being
+        // removed would leave its accesses behind.
+        let lock =
+            sqlx::query("SELECT e.entity_id FROM entity e WHERE e.entity_id = $1::text FOR SHARE");
+        link.rows(lock.bind(self.entity.as_str())).await?;
+        let query = sqlx::query(
+            "INSERT INTO memory_access AS a (entity_id, memory_id, access_count, last_accessed) \
+             SELECT m.entity_id, m.memory_id, u.accesses, u.at \
+             FROM unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) \
+             AS u(memory_id, accesses, at) \
+             JOIN memory m ON m.entity_id = $1::text AND m.memory_id = u.memory_id \
+             ORDER BY m.memory_id \
+             ON CONFLICT (entity_id, memory_id) DO UPDATE SET access_count = \
+             least(a.access_count::numeric + excluded.access_count, 9223372036854775807)::bigint, \
+             last_accessed = greatest(a.last_accessed, excluded.last_accessed)",
+        );
+        let query = query
+            .bind(self.entity.as_str())
+            .bind(&self.ids)
+            .bind(&self.counts)
+            .bind(&self.times);
+        link.run(query).await?;
+        Ok(End::Commit(()))
+    }
+}

@@ -1,0 +1,190 @@
+//! [`Store::update`](memory_core::Store::update).
+
+use std::sync::Arc;
+
+use memory_core::{
+    Embedding, EntityId, Generation, Memory, MemoryError, MemoryId, MemoryPatch, MemoryResult,
+    PreparedMemory, UpdateOutcome,
+};
+use sqlx::types::Json;
+
+use crate::columns::{EmbeddingColumns, InvolvedColumns};
+use crate::database::{Database, Link};
+use crate::error::Failure;
+use crate::options::Precision;
+use crate::row;
+use crate::sql::Sql;
+use crate::validate;
+use crate::words;
+use crate::write::{End, Write, write};
+
+const OPERATION: &str = "update";
+
+pub(crate) async fn update(
+    database: &Arc<Database>,
+    entity: &EntityId,
+    id: MemoryId,
+    patch: &MemoryPatch,
+    embedding: Option<&Embedding>,
+    max_dimensions: usize,
+) -> MemoryResult<UpdateOutcome> {
+    database.open(OPERATION)?;
+    validate::patch(patch, embedding, max_dimensions)?;
+    let update = Update {
+        entity: entity.clone(),
+        id,
+        patch: patch.clone(),
+        embedding: embedding.cloned(),
+        precision: database.options.precision,
+    };
+    write(database, update).await
+}
+
+struct Update {
+    entity: EntityId,
+    id: MemoryId,
+    patch: MemoryPatch,
+    embedding: Option<Embedding>,
+    precision: Precision,
+}
+
+impl Write for Update {
+    const OPERATION: &'static str = OPERATION;
+    type Outcome = UpdateOutcome;
+
+    async fn attempt(&self, link: &mut Link) -> Result<End<UpdateOutcome>, Failure> {
+        let lock = sqlx::query(
+            "SELECT e.generation FROM entity e WHERE e.entity_id = $1::text FOR NO KEY UPDATE",
+        );
+        let locked = link.rows(lock.bind(self.entity.as_str())).await?;
+        let locked = locked.first().ok_or_else(|| self.not_found())?;
+        let generation = row::generation(locked)?.next();
+        let before = self.read(link).await?;
+        let mut memory = before.clone();
+        self.patch.apply(&mut memory);
+        self.store(link, &memory, generation).await?;
+        if let Some(embedding) = &self.embedding {
+            self.replace_embedding(link, &memory, embedding).await?;
+        }
+        if self.patch.entities.is_some() {
+            self.replace_involved(link, &memory).await?;
+        }
+        let grown = words::count(&memory.content) - words::count(&before.content);
+        let raise = sqlx::query(
+            "UPDATE entity SET generation = generation + 1, \
+             word_count = word_count + $2::integer WHERE entity_id = $1::text",
+        );
+        link.run(raise.bind(self.entity.as_str()).bind(grown))
+            .await?;
+        Ok(End::Commit(UpdateOutcome { generation, memory }))
+    }
+}
+
+impl Update {
+    fn not_found(&self) -> Failure {
+        Failure::Memory(MemoryError::NotFound {
+            entity: self.entity.clone(),
+            id: self.id,
+        })
+    }
+
+    /// The memory as it stands; the lock on the entity keeps it so.
+    async fn read(&self, link: &mut Link) -> Result<Memory, Failure> {
+        let mut sql = Sql::new();
+        let of = sql.value(self.entity.as_str(), "text");
+        let id = sql.value(*self.id.as_uuid(), "uuid");
+        sql.push(format!(
+            "SELECT {} FROM {} WHERE m.entity_id = {of} AND m.memory_id = {id}",
+            row::COLUMNS,
+            row::TABLES,
+        ));
+        let rows = link.rows(sql.query()?).await?;
+        let found = rows.first().map(|row| row::memory(row, &self.entity));
+        found.transpose()?.flatten().ok_or_else(|| self.not_found())
+    }
+
+    /// Writes the columns that the patch sets, and no others: a content that
+    /// stays is not cut into words again.
+    async fn store(
+        &self,
+        link: &mut Link,
+        memory: &Memory,
+        version: Generation,
+    ) -> Result<(), Failure> {
+        let mut sql = Sql::new();
+        let of = sql.value(self.entity.as_str(), "text");
+        let id = sql.value(*self.id.as_uuid(), "uuid");
+        let version = sql.value(row::signed(version.0), "bigint");
+        sql.push(format!("UPDATE memory SET version = {version}"));
+        let mut set = |column: &str, value: &dyn Fn(&mut Sql) -> String| {
+            let value = value(&mut sql);
+            sql.push(format!(", {column} = {value}"));
+        };
+        let patch = &self.patch;
+        if patch.content.is_some() {
+            set("content", &|sql| sql.value(&memory.content, "text"));
+            let count = words::count(&memory.content);
+            set("word_count", &|sql| sql.value(count, "integer"));
+        }
+        if patch.kind.is_some() {
+            set("kind", &|sql| sql.value(memory.kind.as_str(), "text"));
+            set("decay_rate", &|sql| sql.value(memory.decay_rate, "real"));
+        }
+        if patch.timestamp.is_some() {
+            set("timestamp", &|sql| {
+                sql.value(memory.timestamp, "timestamptz")
+            });
+        }
+        if patch.importance.is_some() {
+            set("importance", &|sql| sql.value(memory.importance, "real"));
+        }
+        if patch.context.is_some() {
+            set("context", &|sql| {
+                sql.value(memory.context.as_deref(), "text")
+            });
+        }
+        if patch.metadata.is_some() {
+            set("metadata", &|sql| {
+                sql.value(Json(&memory.metadata), "jsonb")
+            });
+        }
+        if patch.related.is_some() {
+            set("related", &|sql| sql.value(Json(&memory.related), "jsonb"));
+        }
+        if patch.tags.is_some() {
+            let tags: Vec<&str> = memory.tags.iter().map(String::as_str).collect();
+            set("tags", &|sql| sql.value(&tags, "text[]"));
+        }
+        sql.push(format!(" WHERE entity_id = {of} AND memory_id = {id}"));
+        link.run(sql.query()?).await?;
+        Ok(())
+    }
+
+    async fn replace_embedding(
+        &self,
+        link: &mut Link,
+        memory: &Memory,
+        embedding: &Embedding,
+    ) -> Result<(), Failure> {
+        let clear = sqlx::query(
+            "DELETE FROM memory_embedding WHERE entity_id = $1::text AND memory_id = $2::uuid",
+        );
+        link.run(clear.bind(self.entity.as_str()).bind(*self.id.as_uuid()))
+            .await?;
+        let item = PreparedMemory {
+            memory: memory.clone(),
+            embedding: embedding.clone(),
+        };
+        let columns = EmbeddingColumns::new([&item], self.precision).map_err(MemoryError::from)?;
+        columns.insert(link).await
+    }
+
+    async fn replace_involved(&self, link: &mut Link, memory: &Memory) -> Result<(), Failure> {
+        let clear = sqlx::query(
+            "DELETE FROM memory_entity WHERE entity_id = $1::text AND memory_id = $2::uuid",
+        );
+        link.run(clear.bind(self.entity.as_str()).bind(*self.id.as_uuid()))
+            .await?;
+        InvolvedColumns::new([memory]).insert(link).await
+    }
+}

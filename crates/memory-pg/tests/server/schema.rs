@@ -1,0 +1,90 @@
+//! Opening: tables are made once, and what is not ours is left alone.
+
+use memory_core::{EntityId, ErrorKind, Store};
+use memory_pg::{Migrations, PgOptions, PgStore};
+
+use crate::memories;
+use crate::support::{connect, run, with_database};
+
+const FIRST: &str = include_str!("../../migrations/0001_memory.sql");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_may_open_an_empty_database_at_once() {
+    with_database(|url| async move {
+        let opening: Vec<_> = (0..8)
+            .map(|_| {
+                let url = url.clone();
+                tokio::spawn(async move { PgStore::connect(&url).await })
+            })
+            .collect();
+        for store in opening {
+            let store = store.await.unwrap().unwrap();
+            store.insert(&memories("mira", 3)).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_psql_applied_is_ours() {
+    with_database(|url| async move {
+        let check = || PgOptions::new().migrations(Migrations::Check).connect(&url);
+        let refused = check().await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Missing, "{refused}");
+        let mut psql = connect(&url).await;
+        run(&mut psql, FIRST).await;
+        PgStore::connect(&url).await.unwrap();
+        check().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_schema_is_refused_and_untouched() {
+    with_database(|url| async move {
+        let store = PgStore::connect(&url).await.unwrap();
+        store.insert(&memories("mira", 3)).await.unwrap();
+        let mut newer = connect(&url).await;
+        run(&mut newer, "INSERT INTO memory_schema (version) VALUES (2)").await;
+        let refused = PgStore::connect(&url).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NewerSchema, "{refused}");
+        run(&mut newer, "DELETE FROM memory_schema WHERE version = 2").await;
+        let store = PgStore::connect(&url).await.unwrap();
+        let stats = store.entity_stats(&EntityId::from("mira")).await.unwrap();
+        assert_eq!(stats.memory_count, 3);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_migration_and_a_foreign_table_are_refused() {
+    with_database(|url| async move {
+        PgStore::connect(&url).await.unwrap();
+        let mut other = connect(&url).await;
+        run(&mut other, "UPDATE memory_schema SET checksum = 'other'").await;
+        let refused = PgStore::connect(&url).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ForeignData, "{refused}");
+    })
+    .await;
+    with_database(|url| async move {
+        let mut other = connect(&url).await;
+        run(&mut other, "CREATE TABLE memory (theirs text)").await;
+        let refused = PgStore::connect(&url).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ForeignData, "{refused}");
+        run(&mut other, "SELECT theirs FROM memory").await;
+    })
+    .await;
+}
+
+/// Also a pool that the caller gave is left open when opening fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_there_is_unavailable() {
+    let options = PgOptions::new().acquire_timeout(std::time::Duration::from_millis(300));
+    let nowhere = "postgres:///memory?host=/nonexistent&user=nobody";
+    let refused = options.connect(nowhere).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+    let refused = PgStore::connect("no address, password=secret").await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Configuration);
+    assert!(!refused.to_string().contains("secret"), "{refused}");
+}

@@ -1,0 +1,143 @@
+//! However many rows a call is about, it takes the same number of statements.
+
+use memory_core::{
+    DenseQuery, EntityId, Generation, ListRequest, MemoryFilter, MemoryId, MemoryPatch,
+    PreparedMemory, SearchRequest, Store, Touch,
+};
+use memory_pg::{PgOptions, PgStore};
+use memory_testkit::population;
+use sqlx::{Connection, PgConnection, Row};
+
+use crate::memories;
+use crate::support::{connect, run, server, with_database};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_verb_takes_more_statements_for_more_rows() {
+    with_database(|url| async move {
+        let mut counter = Counter::new(&url).await;
+        // One connection, so that types are looked up once.
+        let store = PgOptions::new().max_connections(1).connect(&url).await;
+        let store = store.unwrap();
+        verbs(&store, &mut counter, "warm", 2).await;
+        let few = verbs(&store, &mut counter, "few", 3).await;
+        let many = verbs(&store, &mut counter, "many", 300).await;
+        assert_eq!(few, many);
+        let most = few.iter().map(|(_, count)| *count).max();
+        assert!(most <= Some(12), "{few:?}");
+        counter.close().await;
+    })
+    .await;
+}
+
+/// Every verb over `size` rows, with the number of statements that it took.
+async fn verbs(
+    store: &PgStore,
+    counter: &mut Counter,
+    name: &str,
+    size: usize,
+) -> Vec<(&'static str, i64)> {
+    let entity = EntityId::from(name);
+    let batch = memories(name, size);
+    let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
+    let first = batch[0].memory.clone();
+    let touches: Vec<Touch> = ids
+        .iter()
+        .map(|&id| Touch {
+            id,
+            accesses: 1,
+            last_accessed: population::at(1),
+        })
+        .collect();
+    let both = SearchRequest {
+        filter: MemoryFilter::new().kind(first.kind),
+        limit: size,
+        dense: Some(DenseQuery {
+            fingerprint: population::fingerprint(),
+            vector: batch[0].embedding.vectors[0].clone(),
+        }),
+        lexical: Some(first.content.clone()),
+    };
+    let patch = MemoryPatch::new()
+        .content("patched")
+        .entities([("tam".into(), "seen".to_owned())].into());
+    let known: Vec<PreparedMemory> = batch.clone();
+    let mut counts = Vec::new();
+    macro_rules! counted {
+        ($name:literal, $call:expr) => {
+            counter.reset().await;
+            $call.await.unwrap();
+            counts.push(($name, counter.read().await));
+        };
+    }
+    counted!("insert", store.insert(&batch));
+    counted!("insert again", store.insert(&known));
+    counted!("get", store.get(&entity, &ids));
+    counted!("list", store.list(&entity, &ListRequest::new(size)));
+    counted!("count", store.count(&entity, &both.filter));
+    counted!("search", store.search(&entity, &both));
+    let model = population::fingerprint();
+    counted!(
+        "changes",
+        store.changes_since(&entity, Generation::ZERO, &model)
+    );
+    counted!("touch", store.touch(&entity, &touches));
+    let embedding = Some(&batch[1].embedding);
+    counted!(
+        "update",
+        store.update(&entity, &first.id, &patch, embedding)
+    );
+    counted!("stats", store.entity_stats(&entity));
+    counted!("delete", store.delete(&entity, &ids));
+    counted!("entities", store.list_entities(None, size));
+    counts
+}
+
+/// Counts the statements of one database, from another.
+struct Counter {
+    connection: PgConnection,
+    database: String,
+}
+
+impl Counter {
+    async fn new(url: &str) -> Self {
+        let mut connection = connect(&server()).await;
+        run(
+            &mut connection,
+            "CREATE EXTENSION IF NOT EXISTS pg_stat_statements",
+        )
+        .await;
+        let address = url.split_once('?').map_or(url, |(address, _)| address);
+        let database = address.rsplit('/').next().unwrap().to_owned();
+        Self {
+            connection,
+            database,
+        }
+    }
+
+    async fn reset(&mut self) {
+        let query = sqlx::query(
+            "SELECT pg_stat_statements_reset(0, d.oid, 0) FROM pg_database d WHERE d.datname = $1",
+        );
+        query
+            .bind(&self.database)
+            .execute(&mut self.connection)
+            .await
+            .unwrap();
+    }
+
+    async fn read(&mut self) -> i64 {
+        let query = sqlx::query(
+            "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements s \
+             JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = $1",
+        );
+        let row = query
+            .bind(&self.database)
+            .fetch_one(&mut self.connection)
+            .await;
+        row.unwrap().get(0)
+    }
+
+    async fn close(self) {
+        self.connection.close().await.unwrap();
+    }
+}

@@ -1,0 +1,108 @@
+//! [`Store::changes_since`](memory_core::Store::changes_since).
+
+use memory_core::{
+    Changes, Embedding, EntityId, Fingerprint, Generation, MemoryId, PreparedMemory,
+};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Row, query};
+
+use crate::database::Work;
+use crate::error::Failure;
+use crate::offload::fold;
+use crate::row::{self, NEXT_COLUMN, memory_columns};
+use crate::space::Space;
+use crate::{entity, keys, space, vectors};
+
+pub(crate) struct ChangesSince {
+    pub(crate) entity: EntityId,
+    pub(crate) since: Generation,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl Work for ChangesSince {
+    type Output = Changes;
+    const OPERATION: &'static str = "changes_since";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<Changes, Failure> {
+        let Some(entity) = entity::find(conn, &self.entity).await? else {
+            return Ok(Changes {
+                reset: self.since > Generation::ZERO,
+                ..Changes::default()
+            });
+        };
+        let reset = self.since > entity.generation;
+        let since = if reset { Generation::ZERO } else { self.since };
+        if since == entity.generation {
+            return Ok(Changes {
+                generation: entity.generation,
+                ..Changes::default()
+            });
+        }
+        let since = since.0.cast_signed();
+        let space = space::find(conn, entity.key, &self.fingerprint).await?;
+        Ok(Changes {
+            generation: entity.generation,
+            removed: removed(conn, entity.key, since).await?,
+            written: self.written(conn, entity.key, since, space).await?,
+            reset,
+        })
+    }
+}
+
+impl ChangesSince {
+    async fn written(
+        self,
+        conn: &mut SqliteConnection,
+        entity_key: i64,
+        since: i64,
+        space: Option<Space>,
+    ) -> Result<Vec<PreparedMemory>, Failure> {
+        let rows = query(concat!(
+            "SELECT ",
+            memory_columns!(),
+            ", e.vectors FROM memory AS m
+             LEFT JOIN memory_access AS a ON a.memory_key = m.memory_key
+             LEFT JOIN memory_embedding AS e ON e.embedding_key = m.memory_key + ?3
+             WHERE m.entity_key = ?1 AND m.version > ?2",
+        ))
+        .bind(entity_key)
+        .bind(since)
+        // NULL where there is no space, and then no row is joined.
+        .bind(space.map(|space| keys::shift(entity_key, space.key)))
+        .fetch(conn);
+        let dimensions = space.map_or(0, |space| space.dimensions);
+        let state = (Vec::new(), self);
+        let (written, _) = fold(rows, state, move |(written, asked), row| {
+            let vectors = match row.try_get(NEXT_COLUMN)? {
+                Some(bytes) => vectors::decode(bytes, dimensions)?,
+                None => Vec::new(),
+            };
+            let fingerprint = asked.fingerprint.clone();
+            written.push(PreparedMemory {
+                memory: row::read(row, &asked.entity)?,
+                embedding: Embedding {
+                    fingerprint,
+                    vectors,
+                },
+            });
+            Ok(())
+        })
+        .await?;
+        Ok(written)
+    }
+}
+
+async fn removed(
+    conn: &mut SqliteConnection,
+    entity_key: i64,
+    since: i64,
+) -> Result<Vec<MemoryId>, Failure> {
+    query("SELECT memory_id FROM memory_tombstone WHERE entity_key = ?1 AND version > ?2")
+        .bind(entity_key)
+        .bind(since)
+        .fetch_all(conn)
+        .await?
+        .iter()
+        .map(|row| row::memory_id(row.try_get(0)?))
+        .collect()
+}

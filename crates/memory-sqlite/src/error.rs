@@ -1,0 +1,178 @@
+//! From SQLite's codes to the errors of the memory system.
+
+use std::io;
+
+use memory_core::{ErrorKind, InvalidInput, MemoryError};
+
+/// Why a piece of work stopped, before it is told which operation it was.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// An error that needs no translation.
+    Refused(MemoryError),
+    /// SQLite or the connection pool failed.
+    Driver(sqlx::Error),
+    /// A row reads, and means nothing.
+    Damaged(&'static str),
+}
+
+impl From<MemoryError> for Failure {
+    fn from(error: MemoryError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<InvalidInput> for Failure {
+    fn from(problem: InvalidInput) -> Self {
+        Self::Refused(problem.into())
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl Failure {
+    /// The error to hand out, with the operation that failed.
+    pub(crate) fn during(self, operation: &'static str) -> MemoryError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Driver(error) => translate(error, operation),
+            Self::Damaged(what) => MemoryError::store(ErrorKind::Corrupt, operation, what),
+        }
+    }
+
+    /// The error of a commit that failed: where the disk failed in the middle
+    /// of it, nobody can know whether it happened.
+    pub(crate) fn during_commit(self, operation: &'static str) -> MemoryError {
+        let unknown = self.primary_code() == Some(SQLITE_IOERR);
+        match self.during(operation) {
+            MemoryError::Store { source, .. } if unknown => MemoryError::Store {
+                kind: ErrorKind::OutcomeUnknown,
+                operation,
+                message: "the disk failed during the commit".to_owned(),
+                source,
+            },
+            error => error,
+        }
+    }
+
+    /// SQLite's primary result code, where it is SQLite that failed.
+    pub(crate) fn primary_code(&self) -> Option<i32> {
+        match self {
+            Self::Driver(error) => Some(extended_code(error)? & 0xff),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) const SQLITE_BUSY: i32 = 5;
+pub(crate) const SQLITE_CORRUPT: i32 = 11;
+pub(crate) const SQLITE_CANTOPEN: i32 = 14;
+pub(crate) const SQLITE_NOTADB: i32 = 26;
+const SQLITE_IOERR: i32 = 10;
+/// The shared memory beside the database cannot grow: the disk is full.
+const SQLITE_IOERR_SHMSIZE: i32 = SQLITE_IOERR | (19 << 8);
+/// The file system says that a file is damaged.
+const SQLITE_IOERR_CORRUPTFS: i32 = SQLITE_IOERR | (33 << 8);
+/// The database file was moved or removed while it was open.
+const SQLITE_READONLY_DBMOVED: i32 = 8 | (4 << 8);
+
+fn extended_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
+/// The message is fixed text by kind: SQLite's own may quote what it was given.
+fn translate(error: sqlx::Error, operation: &'static str) -> MemoryError {
+    let (kind, message) = match &error {
+        sqlx::Error::PoolClosed => (ErrorKind::Closed, "the store was closed"),
+        sqlx::Error::PoolTimedOut => (ErrorKind::Unavailable, "no connection became free in time"),
+        sqlx::Error::Io(error) => describe_io(error.kind()),
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+            (ErrorKind::Corrupt, "a stored value does not read")
+        }
+        error => extended_code(error).map_or(
+            (ErrorKind::Other, "the connection to SQLite failed"),
+            describe_code,
+        ),
+    };
+    MemoryError::store(kind, operation, message).with_source(error)
+}
+
+fn describe_code(code: i32) -> (ErrorKind, &'static str) {
+    match code {
+        SQLITE_IOERR_SHMSIZE => return (ErrorKind::Full, "no room left on the disk"),
+        SQLITE_IOERR_CORRUPTFS => return (ErrorKind::Corrupt, "the database file is damaged"),
+        SQLITE_READONLY_DBMOVED => {
+            return (ErrorKind::Other, "the database file was moved or removed");
+        }
+        _ => {}
+    }
+    match code & 0xff {
+        3 => (ErrorKind::Other, "access to the database file is denied"),
+        SQLITE_BUSY | 6 => (
+            ErrorKind::Unavailable,
+            "the database is locked by another connection",
+        ),
+        7 => (ErrorKind::Other, "SQLite is out of memory"),
+        8 => (ErrorKind::ReadOnly, "the database can only be read"),
+        9 | 15 => (ErrorKind::Unavailable, "the database was too busy"),
+        SQLITE_IOERR => (ErrorKind::Other, "the disk failed"),
+        SQLITE_CORRUPT | SQLITE_NOTADB => (ErrorKind::Corrupt, "the database file is damaged"),
+        13 => (ErrorKind::Full, "no room left for the database"),
+        SQLITE_CANTOPEN => (ErrorKind::Other, "the database file cannot be opened"),
+        18 => (ErrorKind::Other, "more data than SQLite takes at once"),
+        19 => (ErrorKind::Other, "a constraint of the schema is broken"),
+        _ => (ErrorKind::Other, "SQLite failed"),
+    }
+}
+
+fn describe_io(kind: io::ErrorKind) -> (ErrorKind, &'static str) {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::Full, "no room left on the disk")
+        }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            (ErrorKind::ReadOnly, "the database can only be read")
+        }
+        io::ErrorKind::NotFound => (ErrorKind::Missing, "the database file is missing"),
+        _ => (ErrorKind::Other, "the disk failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_failure_has_its_kind() {
+        for (code, kind) in [
+            (5, ErrorKind::Unavailable),
+            (5 | (2 << 8), ErrorKind::Unavailable), // BUSY_SNAPSHOT
+            (6, ErrorKind::Unavailable),
+            (8, ErrorKind::ReadOnly),
+            (8 | (6 << 8), ErrorKind::ReadOnly), // READONLY_DIRECTORY
+            (SQLITE_READONLY_DBMOVED, ErrorKind::Other),
+            (11, ErrorKind::Corrupt),
+            (11 | (1 << 8), ErrorKind::Corrupt), // CORRUPT_VTAB: the lexical index
+            (13, ErrorKind::Full),
+            (SQLITE_IOERR_SHMSIZE, ErrorKind::Full),
+            (10 | (3 << 8), ErrorKind::Other), // IOERR_WRITE
+            (26, ErrorKind::Corrupt),
+        ] {
+            assert_eq!(describe_code(code).0, kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_full_or_read_only_disk_is_told_apart() {
+        assert_eq!(describe_io(io::ErrorKind::StorageFull).0, ErrorKind::Full);
+        for kind in [
+            io::ErrorKind::ReadOnlyFilesystem,
+            io::ErrorKind::PermissionDenied,
+        ] {
+            assert_eq!(describe_io(kind).0, ErrorKind::ReadOnly);
+        }
+    }
+}

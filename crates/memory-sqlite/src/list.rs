@@ -1,0 +1,95 @@
+//! [`Store::list`](memory_core::Store::list) and
+//! [`Store::count`](memory_core::Store::count).
+
+use memory_core::{EntityId, ListPage, ListRequest, MemoryFilter, PageCursor};
+use sqlx::QueryBuilder;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::database::Work;
+use crate::entity;
+use crate::error::Failure;
+use crate::filter::push_conditions;
+use crate::offload::fold;
+use crate::row::{self, memory_columns};
+
+pub(crate) struct List {
+    pub(crate) entity: EntityId,
+    pub(crate) request: ListRequest,
+}
+
+impl Work for List {
+    type Output = ListPage;
+    const OPERATION: &'static str = "list";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<ListPage, Failure> {
+        let Some(entity) = entity::find(conn, &self.entity).await? else {
+            return Ok(ListPage::default());
+        };
+        let ListRequest {
+            filter,
+            limit,
+            after,
+        } = self.request;
+        let mut query = QueryBuilder::new(concat!(
+            "SELECT ",
+            memory_columns!(),
+            " FROM memory AS m LEFT JOIN memory_access AS a ON a.memory_key = m.memory_key
+             WHERE m.entity_key = ",
+        ));
+        query.push_bind(entity.key);
+        push_conditions(&mut query, entity.key, &filter);
+        if let Some(PageCursor { timestamp, id }) = after {
+            query
+                .push(" AND (m.timestamp, m.memory_id) < (")
+                .push_bind(timestamp.timestamp_micros())
+                .push(", ")
+                .push_bind(id.as_uuid().as_bytes().to_vec())
+                .push(")");
+        }
+        // One row more than asked for tells whether there is a next page.
+        let read = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        query
+            .push(" ORDER BY m.timestamp DESC, m.memory_id DESC LIMIT ")
+            .push_bind(read);
+        let rows = query.build().fetch(conn);
+        let (mut memories, _) = fold(
+            rows,
+            (Vec::new(), self.entity),
+            |(memories, entity), row| {
+                memories.push(row::read(row, entity)?);
+                Ok(())
+            },
+        )
+        .await?;
+        let more = memories.len() > limit;
+        memories.truncate(limit);
+        Ok(ListPage {
+            generation: entity.generation,
+            next: memories.last().filter(|_| more).map(PageCursor::from),
+            memories,
+        })
+    }
+}
+
+pub(crate) struct Count {
+    pub(crate) entity: EntityId,
+    pub(crate) filter: MemoryFilter,
+}
+
+impl Work for Count {
+    type Output = u64;
+    const OPERATION: &'static str = "count";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<u64, Failure> {
+        let Some(entity) = entity::find(conn, &self.entity).await? else {
+            return Ok(0);
+        };
+        if self.filter.is_empty() {
+            return Ok(entity.memory_count);
+        }
+        let mut query = QueryBuilder::new("SELECT count(*) FROM memory AS m WHERE m.entity_key = ");
+        query.push_bind(entity.key);
+        push_conditions(&mut query, entity.key, &self.filter);
+        Ok(query.build_query_scalar().fetch_one(conn).await?)
+    }
+}

@@ -1,0 +1,95 @@
+//! Embedding spaces: an entity's vectors by one model.
+
+use std::collections::BTreeMap;
+
+use memory_core::{Fingerprint, InvalidInput};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Row, query};
+
+use crate::error::Failure;
+use crate::row::to_json;
+
+/// A space, once it has been made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Space {
+    pub(crate) key: i64,
+    pub(crate) dimensions: usize,
+}
+
+impl Space {
+    fn read(row: &SqliteRow) -> Result<Self, Failure> {
+        let dimensions: u32 = row.try_get(1)?;
+        Ok(Self {
+            key: row.try_get(0)?,
+            dimensions: usize::try_from(dimensions)
+                .map_err(|_| Failure::Damaged("a stored dimension is out of range"))?,
+        })
+    }
+
+    /// Checks that vectors of so many dimensions belong here.
+    pub(crate) fn check(self, found: usize) -> Result<(), InvalidInput> {
+        let expected = self.dimensions;
+        if found == expected {
+            Ok(())
+        } else {
+            Err(InvalidInput::VectorDimensions { expected, found })
+        }
+    }
+}
+
+/// Reads a space; `None` where the entity has no vector of this model.
+pub(crate) async fn find(
+    conn: &mut SqliteConnection,
+    entity_key: i64,
+    fingerprint: &Fingerprint,
+) -> Result<Option<Space>, Failure> {
+    query(
+        "SELECT space_key, dimensions FROM embedding_space
+         WHERE entity_key = ?1 AND fingerprint = ?2",
+    )
+    .bind(entity_key)
+    .bind(fingerprint.as_str())
+    .fetch_optional(conn)
+    .await?
+    .as_ref()
+    .map(Space::read)
+    .transpose()
+}
+
+/// Makes the spaces that are missing, with the dimensions that are given, and
+/// reads all of them.
+pub(crate) async fn find_or_make<'f>(
+    conn: &mut SqliteConnection,
+    wanted: &BTreeMap<(i64, &'f Fingerprint), usize>,
+) -> Result<BTreeMap<(i64, &'f Fingerprint), Space>, Failure> {
+    let rows: Vec<_> = wanted
+        .iter()
+        .map(|((entity_key, fingerprint), dimensions)| (entity_key, fingerprint, dimensions))
+        .collect();
+    let json = to_json(&rows)?;
+    query(
+        "INSERT INTO embedding_space (entity_key, fingerprint, dimensions)
+         SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1) WHERE true
+         ON CONFLICT (entity_key, fingerprint) DO NOTHING",
+    )
+    .bind(&json)
+    .execute(&mut *conn)
+    .await?;
+    let spaces = query(
+        "SELECT s.space_key, s.dimensions FROM jsonb_each(?1) AS w
+         CROSS JOIN embedding_space AS s
+             ON s.entity_key = w.value ->> 0 AND s.fingerprint = w.value ->> 1
+         ORDER BY w.key",
+    )
+    .bind(json)
+    .fetch_all(conn)
+    .await?;
+    if spaces.len() != wanted.len() {
+        return Err(Failure::Damaged("an embedding space is missing"));
+    }
+    wanted
+        .keys()
+        .zip(&spaces)
+        .map(|(wanted, row)| Ok((*wanted, Space::read(row)?)))
+        .collect()
+}

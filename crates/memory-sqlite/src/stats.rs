@@ -1,0 +1,52 @@
+//! Statistics of an entity, and which entities there are.
+
+use memory_core::{EntityId, EntityStats};
+use sqlx::query_scalar;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::database::Work;
+use crate::entity;
+use crate::error::Failure;
+
+/// [`Store::entity_stats`](memory_core::Store::entity_stats).
+pub(crate) struct Stats {
+    pub(crate) entity: EntityId,
+}
+
+impl Work for Stats {
+    type Output = EntityStats;
+    const OPERATION: &'static str = "entity_stats";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<EntityStats, Failure> {
+        let row = entity::find(conn, &self.entity).await?;
+        Ok(row.map_or_else(EntityStats::default, |row| EntityStats {
+            generation: row.generation,
+            memory_count: row.memory_count,
+        }))
+    }
+}
+
+/// [`Store::list_entities`](memory_core::Store::list_entities).
+pub(crate) struct ListEntities {
+    pub(crate) after: Option<EntityId>,
+    pub(crate) limit: usize,
+}
+
+impl Work for ListEntities {
+    type Output = Vec<EntityId>;
+    const OPERATION: &'static str = "list_entities";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<Vec<EntityId>, Failure> {
+        // No name is empty, so all of them come after the empty text.
+        let after = self.after.as_ref().map_or("", EntityId::as_str);
+        let names: Vec<String> = query_scalar(
+            "SELECT entity_id FROM entity WHERE memory_count > 0 AND entity_id > ?1
+             ORDER BY entity_id LIMIT ?2",
+        )
+        .bind(after)
+        .bind(i64::try_from(self.limit).unwrap_or(i64::MAX))
+        .fetch_all(conn)
+        .await?;
+        Ok(names.into_iter().map(EntityId::from).collect())
+    }
+}

@@ -1,0 +1,217 @@
+//! The store: every verb checks its input and hands it to its module.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use memory_core::{
+    Candidates, Changes, Embedding, EntityId, EntityStats, Fetched, Fingerprint, Generation,
+    InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    PreparedMemory, RemoveOutcome, SearchRequest, Store, StoreCapabilities, Touch, UpdateOutcome,
+    bounds,
+};
+
+use crate::changes::ChangesSince;
+use crate::connect;
+use crate::database::{Database, Work};
+use crate::delete::Delete;
+use crate::get::Get;
+use crate::insert::Insert;
+use crate::list::{Count, List};
+use crate::options::{Location, SqliteOptions};
+use crate::search::Search;
+use crate::stats::{ListEntities, Stats};
+use crate::touch::TouchAll;
+use crate::update::Update;
+use crate::validate;
+
+/// The name in errors and reports.
+const BACKEND: &str = "sqlite";
+
+/// A [`Store`] in one SQLite file.
+///
+/// It is made for one machine: any number of tasks may use it at once, and
+/// several processes may share the file. Reads run beside each other and beside
+/// a write; writes queue.
+///
+/// Needs a Tokio runtime, with its timer. Dropping the store lets go of the
+/// file in the background; [`close`](Store::close) waits for it.
+pub struct SqliteStore {
+    database: Database,
+    options: SqliteOptions,
+}
+
+impl SqliteStore {
+    /// Opens the database at a URL or path, as [`SqliteOptions::from_url`]
+    /// reads it, and creates it where there is none.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with); and
+    /// [`ErrorKind::Configuration`](memory_core::ErrorKind::Configuration) for
+    /// a URL that means nothing.
+    pub async fn open(url: &str) -> MemoryResult<Self> {
+        Self::open_with(SqliteOptions::from_url(url)?).await
+    }
+
+    /// Opens a database.
+    ///
+    /// # Errors
+    /// By [`kind`](memory_core::MemoryError::kind):
+    /// - `ForeignData` for a file that is no SQLite database, or another
+    ///   application's, and `NewerSchema` for one that a newer version of this
+    ///   crate wrote. The file stays, byte for byte, as it was.
+    /// - `Corrupt` for a damaged file.
+    /// - `Missing` where there is no file and none is to be created, where its
+    ///   folder does not exist, or where the SQLite that is linked in is too
+    ///   old or lacks FTS5.
+    /// - `ReadOnly` where a file has to be created or migrated and cannot be
+    ///   written.
+    /// - `Unavailable` where another process holds a lock for longer than the
+    ///   busy timeout.
+    /// - `Configuration` for options that cannot work, a file system without
+    ///   what WAL mode needs, or a database with other migrations.
+    pub async fn open_with(options: SqliteOptions) -> MemoryResult<Self> {
+        let database = connect::open(&options).await?;
+        Ok(Self { database, options })
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("location", &self.options.location)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn capabilities(&self) -> StoreCapabilities {
+        StoreCapabilities::new(BACKEND).durable(self.options.location != Location::Memory)
+    }
+
+    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+        self.database.check_open(Insert::OPERATION)?;
+        validate::batch(batch)?;
+        if batch.is_empty() {
+            return Ok(InsertOutcome::default());
+        }
+        let batch = batch.into();
+        self.database.write(Insert { batch }).await
+    }
+
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+        entity.validate()?;
+        let get = Get {
+            entity: entity.clone(),
+            ids: ids.to_vec(),
+        };
+        self.database.read(get).await
+    }
+
+    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
+        entity.validate()?;
+        request.validate()?;
+        let list = List {
+            entity: entity.clone(),
+            request: request.clone(),
+        };
+        self.database.read(list).await
+    }
+
+    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
+        entity.validate()?;
+        filter.validate()?;
+        let count = Count {
+            entity: entity.clone(),
+            filter: filter.clone(),
+        };
+        self.database.read(count).await
+    }
+
+    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+        entity.validate()?;
+        request.validate()?;
+        let search = Search {
+            entity: entity.clone(),
+            request: request.clone(),
+        };
+        self.database.read(search).await
+    }
+
+    async fn changes_since(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Changes> {
+        entity.validate()?;
+        let changes = ChangesSince {
+            entity: entity.clone(),
+            since,
+            fingerprint: fingerprint.clone(),
+        };
+        self.database.read(changes).await
+    }
+
+    async fn update(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<UpdateOutcome> {
+        entity.validate()?;
+        validate::patch(patch, embedding)?;
+        let update = Update {
+            entity: entity.clone(),
+            id: *id,
+            patch: patch.clone(),
+            embedding: embedding.cloned(),
+        };
+        self.database.write(update).await
+    }
+
+    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
+        entity.validate()?;
+        let delete = Delete {
+            entity: entity.clone(),
+            ids: ids.to_vec(),
+        };
+        self.database.write(delete).await
+    }
+
+    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
+        self.database.check_open(TouchAll::OPERATION)?;
+        entity.validate()?;
+        validate::touches(touches)?;
+        if touches.is_empty() {
+            return Ok(());
+        }
+        let touch = TouchAll {
+            entity: entity.clone(),
+            touches: touches.to_vec(),
+        };
+        self.database.write(touch).await
+    }
+
+    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
+        entity.validate()?;
+        let entity = entity.clone();
+        self.database.read(Stats { entity }).await
+    }
+
+    async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        bounds::check_limit(limit)?;
+        let after = after.cloned();
+        self.database.read(ListEntities { after, limit }).await
+    }
+
+    async fn close(&self) -> MemoryResult<()> {
+        self.database.close().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! [`Store::update`](memory_core::Store::update).
+
+use memory_core::{Embedding, EntityId, Memory, MemoryError, MemoryId, MemoryPatch, UpdateOutcome};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Row, query};
+
+use crate::database::Work;
+use crate::entity::{self, EntityChange, EntityRow};
+use crate::error::Failure;
+use crate::row::{self, NEXT_COLUMN, json_column, kind_code, memory_columns};
+use crate::{delete, keys, labels, lexical, space, vectors};
+
+pub(crate) struct Update {
+    pub(crate) entity: EntityId,
+    pub(crate) id: MemoryId,
+    pub(crate) patch: MemoryPatch,
+    pub(crate) embedding: Option<Embedding>,
+}
+
+/// A memory as it stands, and where.
+struct Stored {
+    key: i64,
+    words: i64,
+    memory: Memory,
+}
+
+impl Work for Update {
+    type Output = UpdateOutcome;
+    const OPERATION: &'static str = "update";
+
+    /// Any text that is replaced may be what the caller wants gone.
+    fn erases(&self) -> bool {
+        let patch = &self.patch;
+        patch.content.is_some()
+            || patch.context.is_some()
+            || patch.metadata.is_some()
+            || patch.related.is_some()
+            || patch.entities.is_some()
+            || patch.tags.is_some()
+    }
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<UpdateOutcome, Failure> {
+        let not_found = || MemoryError::NotFound {
+            entity: self.entity.clone(),
+            id: self.id,
+        };
+        let entity = entity::find(conn, &self.entity)
+            .await?
+            .ok_or_else(not_found)?;
+        let stored = self.stored(conn, &entity).await?.ok_or_else(not_found)?;
+        let mut memory = stored.memory.clone();
+        self.patch.apply(&mut memory);
+        if let Some(embedding) = &self.embedding {
+            replace_embedding(conn, &entity, stored.key, embedding).await?;
+        } else if memory == stored.memory {
+            return Ok(UpdateOutcome {
+                generation: entity.generation,
+                memory,
+            });
+        }
+        stored.replace(conn, &entity, &memory).await?;
+        Ok(UpdateOutcome {
+            generation: entity.generation.next(),
+            memory,
+        })
+    }
+}
+
+impl Update {
+    async fn stored(
+        &self,
+        conn: &mut SqliteConnection,
+        entity: &EntityRow,
+    ) -> Result<Option<Stored>, Failure> {
+        query(concat!(
+            "SELECT ",
+            memory_columns!(),
+            ", m.word_count FROM memory AS m
+             LEFT JOIN memory_access AS a ON a.memory_key = m.memory_key
+             WHERE m.entity_key = ?1 AND m.memory_id = ?2",
+        ))
+        .bind(entity.key)
+        .bind(self.id.as_uuid().as_bytes().as_slice())
+        .fetch_optional(conn)
+        .await?
+        .map(|row| {
+            Ok(Stored {
+                key: row::key(&row)?,
+                words: row.try_get(NEXT_COLUMN)?,
+                memory: row::read(&row, &self.entity)?,
+            })
+        })
+        .transpose()
+    }
+}
+
+impl Stored {
+    /// Writes `memory` in place of what stands here.
+    async fn replace(
+        &self,
+        conn: &mut SqliteConnection,
+        entity: &EntityRow,
+        memory: &Memory,
+    ) -> Result<(), Failure> {
+        let mut words = self.words;
+        if memory.content != self.memory.content {
+            let (entry, count) = lexical::index_entry(entity.key, &memory.content);
+            words = count;
+            query("UPDATE memory_words SET words = ?2 WHERE rowid = ?1")
+                .bind(self.key)
+                .bind(entry)
+                .execute(&mut *conn)
+                .await?;
+        }
+        self.replace_labels(conn, memory).await?;
+        query(
+            "UPDATE memory SET kind = ?2, content = ?3, timestamp = ?4, importance = ?5,
+                 decay_rate = ?6, context = ?7, metadata = ?8, related = ?9, entities = ?10,
+                 tags = ?11, word_count = ?12, version = ?13
+             WHERE memory_key = ?1",
+        )
+        .bind(self.key)
+        .bind(kind_code(memory.kind))
+        .bind(&memory.content)
+        .bind(memory.timestamp.timestamp_micros())
+        .bind(f64::from(memory.importance))
+        .bind(f64::from(memory.decay_rate))
+        .bind(&memory.context)
+        .bind(json_column(&memory.metadata)?)
+        .bind(json_column(&memory.related)?)
+        .bind(json_column(&memory.entities)?)
+        .bind(json_column(&memory.tags)?)
+        .bind(words)
+        .bind(entity.generation.next().0.cast_signed())
+        .execute(&mut *conn)
+        .await?;
+        let change = EntityChange {
+            words: words - self.words,
+            ..EntityChange::default()
+        };
+        entity::raise(conn, &[(entity.key, change)].into()).await
+    }
+
+    async fn replace_labels(
+        &self,
+        conn: &mut SqliteConnection,
+        memory: &Memory,
+    ) -> Result<(), Failure> {
+        let labels =
+            |memory| -> Vec<_> { labels::of(memory).map(|label| (self.key, label)).collect() };
+        let (old, new) = (labels(&self.memory), labels(memory));
+        if old == new {
+            return Ok(());
+        }
+        labels::erase(conn, &old).await?;
+        labels::write(conn, &new).await
+    }
+}
+
+/// Writes the vectors of a memory in place of those it had.
+async fn replace_embedding(
+    conn: &mut SqliteConnection,
+    entity: &EntityRow,
+    memory_key: i64,
+    embedding: &Embedding,
+) -> Result<(), Failure> {
+    let dimensions = embedding.dimensions();
+    let wanted = (entity.key, &embedding.fingerprint);
+    let spaces = space::find_or_make(conn, &[(wanted, dimensions)].into()).await?;
+    let space = spaces[&wanted];
+    space.check(dimensions)?;
+    delete::erase_embeddings(conn, entity.key, &format!("[{memory_key}]")).await?;
+    let mut bytes = Vec::new();
+    vectors::encode(&embedding.vectors, &mut bytes);
+    query("INSERT INTO memory_embedding (embedding_key, vectors) VALUES (?1, ?2)")
+        .bind(memory_key + keys::shift(entity.key, space.key))
+        .bind(bytes)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Reading a database's URL.
+
+use std::path::PathBuf;
+
+use memory_core::{MemoryError, MemoryResult};
+
+use crate::options::{Access, Location};
+
+/// What a URL says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Parsed {
+    pub(crate) location: Location,
+    pub(crate) access: Access,
+}
+
+/// Reads `sqlite:` URLs; anything without a scheme is a path as it stands.
+pub(crate) fn parse(text: &str) -> MemoryResult<Parsed> {
+    let Some(rest) = strip_scheme(text)? else {
+        return Ok(Parsed {
+            location: location(text.to_owned())?,
+            access: Access::Create,
+        });
+    };
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut access = Access::Create;
+    let mut in_memory = false;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair {
+            "mode=ro" => access = Access::Read,
+            "mode=rw" => access = Access::Write,
+            "mode=rwc" => access = Access::Create,
+            "mode=memory" => in_memory = true,
+            other => {
+                return Err(MemoryError::configuration(format!(
+                    "{other:?} in a database URL; mode=ro, mode=rw, mode=rwc or mode=memory may stand there"
+                )));
+            }
+        }
+    }
+    let location = if in_memory {
+        Location::Memory
+    } else {
+        location(decode(path)?)?
+    };
+    Ok(Parsed { location, access })
+}
+
+/// What follows `sqlite:` or `sqlite://`; `None` for a plain path.
+fn strip_scheme(text: &str) -> MemoryResult<Option<&str>> {
+    if let Some(rest) = text.strip_prefix("sqlite:") {
+        return Ok(Some(rest.strip_prefix("//").unwrap_or(rest)));
+    }
+    match text.split_once("://") {
+        Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            Err(MemoryError::configuration(format!(
+                "{scheme}:// is not a database that SQLite opens; sqlite:// is"
+            )))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn location(path: String) -> MemoryResult<Location> {
+    match path.as_str() {
+        "" => Err(MemoryError::configuration(
+            "a database needs a path, or :memory:",
+        )),
+        ":memory:" => Ok(Location::Memory),
+        _ => Ok(Location::File(PathBuf::from(path))),
+    }
+}
+
+/// Replaces each `%` and two hexadecimal digits by the byte they name.
+fn decode(path: &str) -> MemoryResult<String> {
+    let malformed = || {
+        MemoryError::configuration(
+            "the path in a database URL is malformed; a % must be followed by two hexadecimal digits, and all must be UTF-8",
+        )
+    };
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        if first != b'%' {
+            bytes.push(first);
+            continue;
+        }
+        let digits = tail.get(..2).ok_or_else(malformed)?;
+        let [high, low] = [digits[0], digits[1]].map(|digit| char::from(digit).to_digit(16));
+        let value = high.zip(low).map(|(high, low)| high * 16 + low);
+        let value = value.and_then(|value| u8::try_from(value).ok());
+        bytes.push(value.ok_or_else(malformed)?);
+        rest = &tail[2..];
+    }
+    String::from_utf8(bytes).map_err(|_| malformed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, access: Access) -> Parsed {
+        let location = Location::File(path.into());
+        Parsed { location, access }
+    }
+
+    #[test]
+    fn urls_and_paths_read_as_the_table_says() {
+        for (text, wanted) in [
+            ("agent.db", file("agent.db", Access::Create)),
+            (
+                "/data/a b?c%20.db",
+                file("/data/a b?c%20.db", Access::Create),
+            ),
+            ("sqlite:agent.db", file("agent.db", Access::Create)),
+            ("sqlite://agent.db", file("agent.db", Access::Create)),
+            (
+                "sqlite:///data/agent.db",
+                file("/data/agent.db", Access::Create),
+            ),
+            (
+                "sqlite://a%20b%3F.db?mode=ro",
+                file("a b?.db", Access::Read),
+            ),
+            (
+                "sqlite://%E8%A8%98.db?mode=rw",
+                file("記.db", Access::Write),
+            ),
+            (
+                "sqlite://agent.db?mode=rwc",
+                file("agent.db", Access::Create),
+            ),
+        ] {
+            assert_eq!(parse(text).unwrap(), wanted, "{text}");
+        }
+        for text in [
+            ":memory:",
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite://?mode=memory",
+        ] {
+            assert_eq!(parse(text).unwrap().location, Location::Memory, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_and_not_guessed() {
+        for text in [
+            "",
+            "sqlite:",
+            "sqlite://",
+            "postgres://host/db",
+            "sqlite://a.db?mode=fast",
+            "sqlite://a.db?cache=shared",
+            "sqlite://a%2.db",
+            "sqlite://a%zz.db",
+            "sqlite://a%FF.db",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(matches!(error, MemoryError::Configuration { .. }), "{text}");
+        }
+    }
+}

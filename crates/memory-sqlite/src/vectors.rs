@@ -1,0 +1,103 @@
+//! Vectors as bytes: little-endian `f32`, one vector after the other.
+
+use memory_core::cosine;
+
+use crate::error::Failure;
+
+/// Bytes of one component.
+const COMPONENT: usize = size_of::<f32>();
+
+/// Appends the bytes of vectors.
+pub(crate) fn encode(vectors: &[Vec<f32>], bytes: &mut Vec<u8>) {
+    for component in vectors.iter().flatten() {
+        bytes.extend_from_slice(&component.to_le_bytes());
+    }
+}
+
+/// Reads the vectors of one memory.
+pub(crate) fn decode(bytes: &[u8], dimensions: usize) -> Result<Vec<Vec<f32>>, Failure> {
+    pieces(bytes, dimensions)?
+        .map(|piece| {
+            let mut vector = Vec::with_capacity(dimensions);
+            vector.extend(components(piece));
+            Ok(vector)
+        })
+        .collect()
+}
+
+/// The best cosine between `query` and the vectors in `bytes`, all of the
+/// query's length; `buffer` spares an allocation for each.
+pub(crate) fn best_cosine(
+    bytes: &[u8],
+    query: &[f32],
+    buffer: &mut Vec<f32>,
+) -> Result<f32, Failure> {
+    let mut best = f32::NEG_INFINITY;
+    for piece in pieces(bytes, query.len())? {
+        buffer.clear();
+        buffer.extend(components(piece));
+        best = best.max(cosine(buffer, query));
+    }
+    Ok(best)
+}
+
+/// The bytes of each vector.
+fn pieces(bytes: &[u8], dimensions: usize) -> Result<impl Iterator<Item = &[u8]>, Failure> {
+    let length = dimensions * COMPONENT;
+    if length == 0 || bytes.is_empty() || !bytes.len().is_multiple_of(length) {
+        return Err(Failure::Damaged("a stored embedding has a broken length"));
+    }
+    Ok(bytes.chunks_exact(length))
+}
+
+fn components(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
+    let (components, _) = bytes.as_chunks::<COMPONENT>();
+    components.iter().copied().map(f32::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn vectors_come_back_bit_for_bit(
+            vectors in (1usize..40).prop_flat_map(|dimensions| {
+                let vector = prop::collection::vec(prop::num::f32::ANY, dimensions);
+                prop::collection::vec(vector, 1..5)
+            })
+        ) {
+            let mut bytes = Vec::new();
+            encode(&vectors, &mut bytes);
+            let back = decode(&bytes, vectors[0].len()).unwrap();
+            let bits = |vectors: &[Vec<f32>]| -> Vec<u32> {
+                vectors.iter().flatten().map(|x| x.to_bits()).collect()
+            };
+            prop_assert_eq!(bits(&back), bits(&vectors));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_vectors_are_damage() {
+        for (bytes, dimensions) in [(7, 1), (0, 1), (12, 2), (4, 0)] {
+            let result = decode(&vec![0; bytes], dimensions);
+            assert!(
+                matches!(result, Err(Failure::Damaged(_))),
+                "{bytes} {dimensions}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_best_of_several_chunks_counts() {
+        let mut bytes = Vec::new();
+        encode(
+            &[vec![0.0, 1.0], vec![0.6, 0.8], vec![-1.0, 0.0]],
+            &mut bytes,
+        );
+        let best = best_cosine(&bytes, &[1.0, 0.0], &mut Vec::new()).unwrap();
+        assert_eq!(best, 0.6);
+    }
+}

@@ -1,0 +1,85 @@
+//! What the tests share.
+
+#![allow(dead_code, reason = "not every test file uses everything")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use memory_core::{EntityId, MemoryError, PreparedMemory, SearchRequest, Store};
+use memory_core::{MemoryFilter, MemoryId};
+use memory_sqlite::{SqliteOptions, SqliteStore};
+use memory_testkit::{Seeded, population};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+
+pub fn mira() -> EntityId {
+    EntityId::from("mira")
+}
+
+/// A plain memory of Mira's.
+pub fn memory(content: impl Into<String>, chance: &mut Seeded) -> PreparedMemory {
+    population::plain(&mira(), content, chance)
+}
+
+/// `count` memories of Mira's, varied in every field.
+pub fn memories(count: usize, seed: u64) -> Vec<PreparedMemory> {
+    population::population(&mira(), count, &mut Seeded::new(seed))
+}
+
+pub fn ids(batch: &[PreparedMemory]) -> Vec<MemoryId> {
+    batch.iter().map(|one| one.memory.id).collect()
+}
+
+/// A search by words, without a filter.
+pub fn lexical(text: &str) -> SearchRequest {
+    SearchRequest {
+        filter: MemoryFilter::new(),
+        limit: 1_000,
+        dense: None,
+        lexical: Some(text.to_owned()),
+    }
+}
+
+pub async fn open(path: &Path) -> SqliteStore {
+    try_open(path).await.unwrap()
+}
+
+pub async fn try_open(path: &Path) -> Result<SqliteStore, MemoryError> {
+    SqliteStore::open_with(SqliteOptions::new(path)).await
+}
+
+/// A database of some memories, closed.
+pub async fn filled(path: &Path, count: usize) -> Vec<PreparedMemory> {
+    let store = open(path).await;
+    let batch = memories(count, 1);
+    store.insert(&batch).await.unwrap();
+    store.close().await.unwrap();
+    batch
+}
+
+/// A connection of the test's own, beside the store's.
+pub async fn connect(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// Runs SQL on a file, as another program would.
+pub async fn run_sql(path: &Path, sql: &'static str) {
+    let mut conn = connect(path).await;
+    sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+/// The name and the bytes of every file in a folder.
+pub fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.clone(), fs::read(&path).unwrap()))
+        .collect()
+}

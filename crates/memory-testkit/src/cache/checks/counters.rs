@@ -1,0 +1,83 @@
+//! Counters tell the truth.
+
+use std::thread::sleep;
+
+use memory_core::{Cache, CacheBackend, CacheCounters};
+
+use super::bounds::fill;
+use super::expiry::{PAST, SHORT};
+use crate::cache::payload::{put, version};
+use crate::cache::policy;
+use crate::check::{CheckResult, ensure, ensure_eq};
+
+/// Each `get` is a hit or a miss; no other call is either.
+pub fn count_hits_and_misses<B: CacheBackend>(backend: &B) -> CheckResult {
+    let cache = backend.build(policy(1_000, 100_000));
+    ensure_eq!(cache.counters(), CacheCounters::default(), "when new");
+    let (mut hits, mut misses) = (0, 0);
+    for round in 0..500 {
+        let key = round % 20;
+        match version(&cache, key) {
+            Some(_) => hits += 1,
+            None => misses += 1,
+        }
+        match round % 3 {
+            0 => put(&cache, key, round, 1),
+            1 => cache.remove(&(key + 1)),
+            _ => cache.settle(),
+        }
+    }
+    ensure!(hits > 0 && misses > 0, "{hits} hits and {misses} misses");
+    let counters = cache.counters();
+    ensure_eq!(counters.hits, hits, "hits");
+    ensure_eq!(counters.misses, misses, "misses");
+    Ok(())
+}
+
+/// A look-up of what has expired is a miss.
+pub fn count_the_expired_as_missed<B: CacheBackend>(backend: &B) -> CheckResult {
+    let cache = backend.build(policy(100, 1_000).ttl(SHORT));
+    fill(&cache, 5, |_| 1);
+    sleep(PAST);
+    let before = cache.counters();
+    for key in 0..5 {
+        ensure_eq!(version(&cache, key), None, "expired {key}");
+    }
+    let counters = cache.counters();
+    ensure_eq!(counters.hits, before.hits, "hits");
+    ensure_eq!(counters.misses, before.misses + 5, "misses");
+    Ok(())
+}
+
+/// What had to go for want of room is counted, no more and no less.
+pub fn count_evictions<B: CacheBackend>(backend: &B) -> CheckResult {
+    let by_entries = backend.build(policy(50, 1_000_000));
+    let by_bytes = backend.build(policy(1_000_000, 500));
+    for cache in [by_entries, by_bytes] {
+        fill(&cache, 700, |_| 10);
+        cache.settle();
+        let gone = 700 - cache.entry_count();
+        ensure!(gone >= 650, "only {gone} of 700 entries went");
+        ensure_eq!(cache.counters().evictions, gone, "evictions");
+    }
+    Ok(())
+}
+
+/// Removals, clears and replacements are no evictions.
+pub fn do_not_count_removals<B: CacheBackend>(backend: &B) -> CheckResult {
+    let cache = backend.build(policy(1_000, 100_000).ttl(SHORT * 1_000));
+    for round in 0..10 {
+        fill(&cache, 100, |_| 10 + round);
+        for key in 0..30 {
+            cache.remove(&key);
+        }
+        cache.settle();
+        ensure_eq!(cache.counters().evictions, 0, "after removals");
+        if round % 2 == 0 {
+            cache.clear();
+            cache.settle();
+            ensure_eq!(cache.counters().evictions, 0, "after a clear");
+        }
+    }
+    Ok(())
+}

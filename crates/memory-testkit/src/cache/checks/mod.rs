@@ -1,0 +1,65 @@
+//! The table of checks, and the checks themselves, by what they are about.
+
+pub mod bounds;
+pub mod counters;
+pub mod expiry;
+pub mod threads;
+pub mod values;
+
+use memory_core::CacheBackend;
+
+use crate::check::CheckResult;
+
+/// One promise of the contract, and how it is put to the test.
+#[derive(Debug)]
+pub struct Check<B> {
+    /// `module::what_it_demands`, the name of a function in this module.
+    pub name: &'static str,
+    run: fn(&B) -> CheckResult,
+}
+
+impl<B> Check<B> {
+    /// Puts the promise to the test.
+    ///
+    /// # Errors
+    /// How the promise is broken.
+    pub fn run(&self, backend: &B) -> CheckResult {
+        (self.run)(backend)
+    }
+}
+
+macro_rules! checks {
+    ($($module:ident::{$($name:ident),+ $(,)?})+) => {
+        vec![$($(
+            Check {
+                name: concat!(stringify!($module), "::", stringify!($name)),
+                run: $module::$name::<B>,
+            },
+        )+)+]
+    };
+}
+
+/// Every check, in the order in which they run.
+#[must_use]
+pub fn table<B: CacheBackend>() -> Vec<Check<B>> {
+    checks! {
+        values::{
+            holds_what_fits, gives_the_latest, gives_nothing_else, too_heavy_a_value_ends_the_older,
+            remove_takes_effect_at_once, clear_takes_effect_at_once, goes_on_after_a_clear,
+        }
+        bounds::{
+            entries_are_bounded, bytes_are_bounded, both_are_bounded, weightless_entries_count,
+            sizes_are_exact_at_rest, keys_may_weigh, weights_exceed_32_bits, bounds_may_be_endless,
+            one_entry_may_fill_it,
+        }
+        expiry::{
+            ttl_ends_an_entry, reads_do_not_prolong_a_ttl, tti_ends_an_unread_entry,
+            reads_prolong_a_tti, expired_entries_are_let_go, lifetimes_may_be_endless,
+        }
+        counters::{
+            count_hits_and_misses, count_the_expired_as_missed, count_evictions,
+            do_not_count_removals,
+        }
+        threads::{never_see_older_values, leave_a_sound_cache, may_clear_at_any_time}
+    }
+}

@@ -1,0 +1,153 @@
+//! How a check says what it found.
+
+use std::any::Any;
+use std::fmt::{Debug, Display};
+use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
+
+use futures_util::FutureExt;
+use memory_core::{ErrorKind, InvalidInput, MemoryError, MemoryResult};
+
+use crate::report::Verdict;
+
+/// What a check returns: `Ok` when the promise is kept.
+pub type CheckResult = Result<(), Shortfall>;
+
+/// Why a check did not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shortfall {
+    /// A promise is broken.
+    Failed(String),
+    /// The backend makes no such promise.
+    NotApplicable(String),
+}
+
+impl Shortfall {
+    pub(crate) fn failed(why: impl Into<String>) -> Self {
+        Self::Failed(why.into())
+    }
+
+    /// Says at which step of the check it happened.
+    fn at(self, step: &dyn Display) -> Self {
+        match self {
+            Self::Failed(why) => Self::Failed(format!("{step}: {why}")),
+            Self::NotApplicable(why) => Self::NotApplicable(why),
+        }
+    }
+}
+
+impl From<MemoryError> for Shortfall {
+    fn from(error: MemoryError) -> Self {
+        Self::Failed(format!("unexpected error {:?}: {error}", error.kind()))
+    }
+}
+
+/// Names the step of a check in which something fell short.
+pub(crate) trait At<T> {
+    fn at(self, step: impl Display) -> Result<T, Shortfall>;
+}
+
+impl<T, E: Into<Shortfall>> At<T> for Result<T, E> {
+    fn at(self, step: impl Display) -> Result<T, Shortfall> {
+        self.map_err(|error| error.into().at(&step))
+    }
+}
+
+/// Ends the check with a reason unless the condition holds.
+macro_rules! ensure {
+    ($holds:expr, $($why:tt)+) => {
+        match $holds {
+            true => {}
+            false => return Err($crate::check::Shortfall::failed(format!($($why)+))),
+        }
+    };
+}
+
+/// Ends the check unless two values are equal; the rest names the value.
+macro_rules! ensure_eq {
+    ($got:expr, $wanted:expr, $($what:tt)+) => {
+        $crate::check::equal(&$got, &$wanted, format_args!($($what)+))?
+    };
+}
+
+pub(crate) use {ensure, ensure_eq};
+
+pub(crate) fn equal<T, U>(got: &T, wanted: &U, what: impl Display) -> CheckResult
+where
+    T: PartialEq<U> + Debug,
+    U: Debug,
+{
+    if got == wanted {
+        return Ok(());
+    }
+    let (got, wanted) = (shortened(got), shortened(wanted));
+    Err(Shortfall::failed(format!(
+        "{what}: got {got}, expected {wanted}"
+    )))
+}
+
+/// A value's text, cut where it would drown the report.
+fn shortened(value: &impl Debug) -> String {
+    const MAX_CHARS: usize = 400;
+    let text = format!("{value:?}");
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Demands an error of one of these kinds.
+pub(crate) fn refused<T>(result: MemoryResult<T>, kinds: &[ErrorKind], what: &str) -> CheckResult {
+    match result {
+        Ok(_) => Err(Shortfall::failed(format!(
+            "{what}: accepted, expected an error of kind {kinds:?}"
+        ))),
+        Err(error) if kinds.contains(&error.kind()) => Ok(()),
+        Err(error) => Err(Shortfall::failed(format!(
+            "{what}: got {:?} ({error}), expected an error of kind {kinds:?}",
+            error.kind()
+        ))),
+    }
+}
+
+/// Demands [`MemoryError::InvalidInput`] with a problem that `is` accepts.
+pub(crate) fn invalid<T>(
+    result: MemoryResult<T>,
+    is: fn(&InvalidInput) -> bool,
+    what: &str,
+) -> CheckResult {
+    match result {
+        Err(MemoryError::InvalidInput { problem, .. }) if is(&problem) => Ok(()),
+        Err(MemoryError::InvalidInput { problem, .. }) => Err(Shortfall::failed(format!(
+            "{what}: refused with the wrong reason: {problem}"
+        ))),
+        other => refused(other, &[ErrorKind::InvalidInput], what),
+    }
+}
+
+/// Runs an asynchronous check; a panic of the backend fails it.
+pub(crate) async fn judge(check: impl Future<Output = CheckResult>) -> Verdict {
+    verdict(AssertUnwindSafe(check).catch_unwind().await)
+}
+
+/// Runs a synchronous check; a panic of the backend fails it.
+pub(crate) fn judge_sync(check: impl FnOnce() -> CheckResult) -> Verdict {
+    verdict(panic::catch_unwind(AssertUnwindSafe(check)))
+}
+
+fn verdict(result: Result<CheckResult, Box<dyn Any + Send>>) -> Verdict {
+    match result {
+        Ok(Ok(())) => Verdict::Passed,
+        Ok(Err(Shortfall::Failed(why))) => Verdict::Failed(why),
+        Ok(Err(Shortfall::NotApplicable(why))) => Verdict::NotApplicable(why),
+        Err(payload) => Verdict::Failed(format!("panicked: {}", panic_text(payload.as_ref()))),
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("(no message)")
+}

@@ -1,0 +1,159 @@
+//! [`Embedder::chunk`](memory_core::Embedder::chunk).
+
+use std::ops::Range;
+
+use super::texts::ODD_TEXTS;
+use super::vectors::TEXTS;
+use crate::check::{CheckResult, ensure, ensure_eq};
+use crate::embedder::Ground;
+use crate::embedder::ground::{apart, shown};
+
+/// Long texts: prose, no sentence ends, no spaces, no words, odd white space.
+fn long_texts() -> Vec<String> {
+    let prose: String = (0..120)
+        .map(|n| {
+            format!(
+                "On day {n} the miller of Oster counted {} sacks of flour. ",
+                n * 7
+            )
+        })
+        .collect();
+    let endless: String = (0..1_500).map(|n| format!("w{n} ")).collect();
+    let spaced: String = (0..800)
+        .map(|n| format!("\n\n\tline {n}\u{3000}  "))
+        .collect();
+    vec![
+        prose,
+        endless,
+        spaced,
+        "記憶は川のように流れる。".repeat(400),
+        "Ünïcödé wörds ëvërÿwhërë, née naïve; ".repeat(200),
+        "🐎 👩‍👩‍👧‍👦! ".repeat(600),
+        "a".repeat(10_000),
+        "…!? ".repeat(2_000),
+    ]
+}
+
+/// One list per text, in order, each of at least one range; none for none.
+pub async fn come_one_list_for_each_text(ground: &Ground<'_>) -> CheckResult {
+    ensure_eq!(ground.chunk(&[]).await?.len(), 0, "lists of no texts");
+    let long = long_texts();
+    let mut texts: Vec<&str> = long.iter().map(String::as_str).collect();
+    texts.extend(TEXTS);
+    ground.chance().shuffle(&mut texts);
+    let together = ground.chunk(&texts).await?;
+    for (text, pieces) in texts.iter().zip(&together) {
+        ensure!(!pieces.is_empty(), "no range for {}", shown(text));
+        let alone = ground.chunk(&[text]).await?;
+        ensure_eq!(*pieces, alone[0], "ranges of {}", shown(text));
+    }
+    Ok(())
+}
+
+/// A text that fits is one range, the whole of it, white space and all.
+pub async fn leave_fitting_texts_whole(ground: &Ground<'_>) -> CheckResult {
+    let texts: Vec<&str> = ["hello", "  hello  there \n", "🐎"]
+        .into_iter()
+        .chain(ODD_TEXTS.into_iter().take(7))
+        .collect();
+    let window = ground.embedder().profile().max_tokens;
+    for (text, pieces) in texts.iter().zip(ground.chunk(&texts).await?) {
+        // A byte is a token at most, and special tokens need some room.
+        if text.len() + 4 <= window {
+            let whole = 0..text.len();
+            ensure_eq!(pieces, std::slice::from_ref(&whole), "ranges of {text:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Ranges lie on character boundaries, within the text, in its order.
+pub async fn lie_on_characters(ground: &Ground<'_>) -> CheckResult {
+    for (text, pieces) in cut(ground).await? {
+        for piece in &pieces {
+            ensure!(
+                text.get(piece.clone())
+                    .is_some_and(|piece| !piece.is_empty()),
+                "{piece:?} is no piece of {}",
+                shown(&text)
+            );
+        }
+        for pair in pieces.windows(2) {
+            ensure!(
+                pair[0].start < pair[1].start && pair[0].end < pair[1].end,
+                "{:?} does not come after {:?} in {}",
+                pair[1],
+                pair[0],
+                shown(&text)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Together the ranges cover all that is not white space.
+pub async fn cover_everything(ground: &Ground<'_>) -> CheckResult {
+    for (text, pieces) in cut(ground).await? {
+        let mut covered = 0;
+        for piece in pieces.iter().chain([&(text.len()..text.len())]) {
+            let gap = text.get(covered..piece.start.max(covered)).unwrap_or("?");
+            ensure!(
+                gap.trim().is_empty(),
+                "{} is in no range of {}",
+                shown(gap),
+                shown(&text)
+            );
+            covered = covered.max(piece.end);
+        }
+    }
+    Ok(())
+}
+
+/// Neighbours overlap, so that no sentence is lost on a cut.
+pub async fn overlap(ground: &Ground<'_>) -> CheckResult {
+    for (text, pieces) in cut(ground).await? {
+        for pair in pieces.windows(2) {
+            ensure!(
+                pair[1].start < pair[0].end,
+                "{:?} and {:?} do not overlap in {}",
+                pair[0],
+                pair[1],
+                shown(&text)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The window holds each piece whole: its last word counts.
+pub async fn fit_the_window(ground: &Ground<'_>) -> CheckResult {
+    // Below this, two vectors are those of one text.
+    const NOTICED: f32 = 1e-6;
+    for text in &long_texts()[..2] {
+        let pieces = &ground.chunk(&[text]).await?[0];
+        for place in [0, pieces.len() / 2, pieces.len() - 1] {
+            let piece = text[pieces[place].clone()].trim_end();
+            let end = piece.trim_end_matches(|c: char| !c.is_alphanumeric());
+            let last_word = end.rfind(' ').map_or(0, |space| space + 1);
+            let altered = format!("{}zebra", &piece[..last_word]);
+            let original = &piece[..end.len()];
+            let vectors = ground.embed(&[original, &altered]).await?;
+            ensure!(
+                apart(&vectors[0], &vectors[1]) > NOTICED,
+                "the last word of piece {place} of {} does not count: the window does not hold it",
+                shown(text)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Long texts and their pieces.
+async fn cut(
+    ground: &Ground<'_>,
+) -> Result<Vec<(String, Vec<Range<usize>>)>, crate::check::Shortfall> {
+    let texts = long_texts();
+    let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let pieces = ground.chunk(&borrowed).await?;
+    Ok(texts.into_iter().zip(pieces).collect())
+}

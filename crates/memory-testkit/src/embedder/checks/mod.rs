@@ -1,0 +1,62 @@
+//! The table of checks, and the checks themselves, by what they are about.
+
+pub mod batches;
+pub mod chunks;
+pub mod concurrency;
+pub mod meaning;
+pub mod texts;
+pub mod vectors;
+
+use futures_util::future::BoxFuture;
+
+use super::ground::Ground;
+use crate::check::CheckResult;
+
+/// One promise of the contract, and how it is put to the test.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// `module::what_it_demands`, the name of a function in this module.
+    pub name: &'static str,
+    run: for<'a> fn(&'a Ground<'a>) -> BoxFuture<'a, CheckResult>,
+}
+
+impl Check {
+    /// Puts the promise to the test.
+    ///
+    /// # Errors
+    /// How the promise is broken, or why it does not apply.
+    pub async fn run<'a>(&self, ground: &'a Ground<'a>) -> CheckResult {
+        (self.run)(ground).await
+    }
+}
+
+macro_rules! checks {
+    ($($module:ident::{$($name:ident),+ $(,)?})+) => {
+        &[$($(
+            Check {
+                name: concat!(stringify!($module), "::", stringify!($name)),
+                run: |ground| Box::pin($module::$name(ground)),
+            },
+        )+)+]
+    };
+}
+
+/// Every check of form, in the order in which they run.
+pub const CHECKS: &[Check] = checks! {
+    vectors::{
+        come_from_a_named_model, come_one_for_each_text_in_order, are_unit_vectors,
+        are_repeatable, serve_both_roles,
+    }
+    batches::{do_not_depend_on_their_mates, may_repeat_a_text, may_be_empty, may_be_large}
+    texts::{of_any_shape_are_taken, beyond_the_window_do_not_count, may_be_absurdly_long}
+    chunks::{
+        come_one_list_for_each_text, leave_fitting_texts_whole, lie_on_characters,
+        cover_everything, overlap, fit_the_window,
+    }
+    concurrency::{calls_do_not_mix, dropped_calls_disturb_nobody}
+};
+
+/// The checks of meaning, which [`Suite::with_meaning`](super::Suite::with_meaning) adds.
+pub const MEANING: &[Check] = checks! {
+    meaning::{related_texts_are_closer}
+};

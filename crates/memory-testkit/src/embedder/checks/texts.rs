@@ -1,0 +1,74 @@
+//! Text of any shape is taken.
+
+use crate::check::{CheckResult, Shortfall};
+use crate::embedder::Ground;
+
+/// Text that has tripped one tokenizer or another.
+pub(super) const ODD_TEXTS: [&str; 14] = [
+    "",
+    " ",
+    " \n\t\r ",
+    "!?.,;:…",
+    "🐎",
+    "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽",
+    "記憶は川のように流れる",
+    "\u{1}\u{7f}\u{85} control \u{200b}\u{feff}",
+    "\u{202e}right to left\u{202c}",
+    "e\u{301} \u{e9} \u{10ffff}\u{fffd}",
+    "[CLS] [SEP] [MASK] [UNK] <s> </s> <|endoftext|>",
+    "a\u{0}b",
+    "CamelCase snake_case http://example.invalid/a?b=c#d",
+    "0xDEADBEEF 3.14159 -1e-9",
+];
+
+/// Empty, blank, emoji, control characters, a model's own markers: each has a
+/// vector, alone and together.
+pub async fn of_any_shape_are_taken(ground: &Ground<'_>) -> CheckResult {
+    let alone = ground.embed_alone(&ODD_TEXTS).await?;
+    let together = ground.embed(&ODD_TEXTS).await?;
+    for (text, vector) in ODD_TEXTS.into_iter().zip(alone.iter().chain(&together)) {
+        ground.sound(vector, text)?;
+    }
+    for (text, vector) in ODD_TEXTS.into_iter().zip(&together) {
+        ground.sound(vector, text)?;
+    }
+    Ok(())
+}
+
+/// What lies beyond the window does not count.
+pub async fn beyond_the_window_do_not_count(ground: &Ground<'_>) -> CheckResult {
+    /// No content is as long, so no larger window can be told from none.
+    const MOST_WORDS: usize = 20_000;
+    let window = ground.embedder().profile().max_tokens;
+    if window > MOST_WORDS {
+        let why = format!("the window of {window} tokens is longer than any memory");
+        return Err(Shortfall::NotApplicable(why));
+    }
+    // Each word is a token at least.
+    let within = "bee ".repeat(window + 10);
+    let beyond = format!("{within}and then something else entirely");
+    let vectors = ground.embed(&[&within, &beyond]).await?;
+    ground.sound(&vectors[0], &within)?;
+    ground.same(
+        &vectors[1],
+        &vectors[0],
+        "a text that goes on past the window",
+    )
+}
+
+/// Text of any length: ten thousand characters of several shapes, and far more
+/// than any memory holds.
+pub async fn may_be_absurdly_long(ground: &Ground<'_>) -> CheckResult {
+    let texts = [
+        "a".repeat(10_000),
+        "記".repeat(10_000),
+        "🐎".repeat(10_000),
+        " ".repeat(10_000),
+        "one more sentence. ".repeat(20_000),
+    ];
+    for text in &texts {
+        let vectors = ground.embed(&[text]).await?;
+        ground.sound(&vectors[0], text)?;
+    }
+    Ok(())
+}

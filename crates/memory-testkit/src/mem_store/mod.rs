@@ -1,0 +1,260 @@
+//! The reference store: in memory, brute force, plainly right.
+
+mod bm25;
+mod search;
+mod shelf;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use memory_core::{
+    Candidates, Changes, Embedding, EntityId, EntityStats, ErrorKind, Fetched, Fingerprint,
+    Generation, InsertOutcome, InvalidInput, ListPage, ListRequest, MemoryError, MemoryFilter,
+    MemoryId, MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, SearchRequest, Store,
+    StoreCapabilities, Touch, UpdateOutcome, bounds,
+};
+
+use self::shelf::Shelf;
+
+/// The name in errors and reports.
+const BACKEND: &str = "mem";
+
+/// A [`Store`] in memory: the reference that others are compared with, and a
+/// stand-in for tests of what lies above a store.
+///
+/// Everything happens under one lock, in the plainest way: every search scans
+/// every row. Clones share the same memories. Nothing survives the last clone.
+#[derive(Clone)]
+pub struct MemStore {
+    state: Arc<Mutex<State>>,
+    capabilities: StoreCapabilities,
+}
+
+/// All entities, and whether the store was closed.
+#[derive(Default)]
+struct State {
+    closed: bool,
+    shelves: BTreeMap<EntityId, Shelf>,
+}
+
+impl MemStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            state: Arc::default(),
+            capabilities: StoreCapabilities::new(BACKEND).durable(false),
+        }
+    }
+
+    /// An empty store that has no lexical arm and says so.
+    #[must_use]
+    pub fn without_lexical() -> Self {
+        let mut store = Self::new();
+        store.capabilities = store.capabilities.lexical(false);
+        store
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        // A panic of another test thread leaves no half-made state behind:
+        // every write is planned first and carried out infallibly.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, unless the store was closed.
+    fn open(&self, operation: &'static str) -> MemoryResult<MutexGuard<'_, State>> {
+        let state = self.locked();
+        if state.closed {
+            let message = "the store was closed";
+            return Err(MemoryError::store(ErrorKind::Closed, operation, message));
+        }
+        Ok(state)
+    }
+}
+
+impl State {
+    /// Reads one entity's shelf, an empty one where there is none.
+    fn read<T>(&self, entity: &EntityId, read: impl FnOnce(&Shelf) -> T) -> T {
+        match self.shelves.get(entity) {
+            Some(shelf) => read(shelf),
+            None => read(&Shelf::default()),
+        }
+    }
+}
+
+impl Default for MemStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemStore {
+    /// Counts only: content stands in no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemStore")
+            .field("entities", &self.locked().shelves.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for MemStore {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.capabilities.clone()
+    }
+
+    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+        let mut state = self.open("insert")?;
+        PreparedMemory::validate_batch(batch, self.capabilities.max_dimensions)?;
+        let mut inserted = Vec::with_capacity(batch.len());
+        for (index, item) in batch.iter().enumerate() {
+            shelf::check_memory(&item.memory)
+                .map_err(|problem| MemoryError::from(problem).at_item(index))?;
+            inserted.push(state.read(&item.memory.entity_id, |shelf| shelf.lacks(&item.memory))?);
+        }
+        // Nothing below can fail, so the batch is whole.
+        let new = batch.iter().zip(&inserted).filter(|(_, new)| **new);
+        let changed: BTreeSet<&EntityId> = new
+            .clone()
+            .map(|(item, _)| &item.memory.entity_id)
+            .collect();
+        for entity in changed {
+            state.shelves.entry(entity.clone()).or_default().raise();
+        }
+        for (item, _) in new {
+            let shelf = state.shelves.entry(item.memory.entity_id.clone());
+            shelf.or_default().put(item.clone());
+        }
+        let generations = batch
+            .iter()
+            .map(|item| &item.memory.entity_id)
+            .map(|entity| (entity.clone(), state.read(entity, Shelf::generation)))
+            .collect();
+        Ok(InsertOutcome {
+            inserted,
+            generations,
+        })
+    }
+
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+        let state = self.open("get")?;
+        Ok(state.read(entity, |shelf| shelf.get(ids)))
+    }
+
+    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
+        let state = self.open("list")?;
+        request.validate()?;
+        Ok(state.read(entity, |shelf| shelf.list(request)))
+    }
+
+    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
+        let state = self.open("count")?;
+        filter.validate()?;
+        Ok(state.read(entity, |shelf| shelf.admitted(filter).count() as u64))
+    }
+
+    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+        let state = self.open("search")?;
+        request.validate()?;
+        if request.lexical.is_some() && !self.capabilities.lexical {
+            return Err(MemoryError::Unsupported {
+                operation: "lexical search",
+                backend: BACKEND,
+            });
+        }
+        Ok(state.read(entity, |shelf| search::search(shelf, request)))
+    }
+
+    async fn changes_since(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Changes> {
+        let state = self.open("changes_since")?;
+        Ok(state.read(entity, |shelf| shelf.changes_since(since, fingerprint)))
+    }
+
+    async fn update(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<UpdateOutcome> {
+        let mut state = self.open("update")?;
+        patch.validate()?;
+        check_replacement(patch, embedding, self.capabilities.max_dimensions)?;
+        let not_found = || MemoryError::NotFound {
+            entity: entity.clone(),
+            id: *id,
+        };
+        let shelf = state.shelves.get_mut(entity).ok_or_else(not_found)?;
+        shelf.update(id, patch, embedding).ok_or_else(not_found)
+    }
+
+    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
+        let mut state = self.open("delete")?;
+        Ok(match state.shelves.get_mut(entity) {
+            Some(shelf) => shelf.delete(ids),
+            None => RemoveOutcome::default(),
+        })
+    }
+
+    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
+        let mut state = self.open("touch")?;
+        if let Some(shelf) = state.shelves.get_mut(entity) {
+            shelf.touch(touches);
+        }
+        Ok(())
+    }
+
+    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
+        let state = self.open("entity_stats")?;
+        Ok(state.read(entity, Shelf::stats))
+    }
+
+    async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        let state = self.open("list_entities")?;
+        bounds::check_limit(limit)?;
+        let beyond = |entity: &EntityId| after.is_none_or(|after| entity > after);
+        let holding = state.shelves.iter().filter(|(_, shelf)| shelf.holds_any());
+        Ok(holding
+            .map(|(entity, _)| entity)
+            .filter(|entity| beyond(entity))
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    async fn close(&self) -> MemoryResult<()> {
+        self.locked().closed = true;
+        Ok(())
+    }
+}
+
+/// An embedding is given exactly when the content is set, and is in order.
+fn check_replacement(
+    patch: &MemoryPatch,
+    embedding: Option<&Embedding>,
+    max_dimensions: usize,
+) -> MemoryResult<()> {
+    match (&patch.content, embedding) {
+        (None, None) => Ok(()),
+        (Some(_), None) => Err(InvalidInput::NoVector.into()),
+        (None, Some(_)) => Err(MemoryError::configuration(
+            "an embedding was given with a patch that leaves the content as it is",
+        )),
+        (Some(_), Some(embedding)) => {
+            embedding.validate()?;
+            shelf::check_dimensions(embedding, max_dimensions)
+        }
+    }
+}

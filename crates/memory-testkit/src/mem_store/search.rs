@@ -1,0 +1,61 @@
+//! Search by brute force: every admitted row is scored in every arm.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use memory_core::{Candidate, Candidates, DenseQuery, MemoryId, SearchRequest, cosine};
+
+use super::bm25;
+use super::shelf::{Row, Shelf};
+
+/// Finds the best of each arm asked for, with every arm's value.
+pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> Candidates {
+    let admitted: BTreeMap<MemoryId, &Row> = shelf
+        .admitted(&request.filter)
+        .map(|row| (row.item.memory.id, row))
+        .collect();
+    let dense: BTreeMap<MemoryId, f32> = request.dense.as_ref().map_or_else(BTreeMap::new, |q| {
+        admitted
+            .iter()
+            .filter_map(|(id, row)| Some((*id, similarity(row, q)?)))
+            .collect()
+    });
+    let mut lexical = request
+        .lexical
+        .as_deref()
+        .map_or_else(BTreeMap::new, |text| bm25::scores(shelf, text));
+    lexical.retain(|id, _| admitted.contains_key(id));
+
+    let found: BTreeSet<MemoryId> = best(&dense, request.limit)
+        .chain(best(&lexical, request.limit))
+        .collect();
+    let candidate = |id| Candidate {
+        memory: admitted[&id].item.memory.clone(),
+        similarity: dense.get(&id).copied(),
+        lexical: lexical.get(&id).copied(),
+    };
+    Candidates {
+        generation: shelf.generation(),
+        candidates: found.into_iter().map(candidate).collect(),
+    }
+}
+
+/// The best cosine among a row's vectors, where they are comparable at all.
+fn similarity(row: &Row, query: &DenseQuery) -> Option<f32> {
+    let embedding = &row.item.embedding;
+    if embedding.fingerprint != query.fingerprint {
+        return None;
+    }
+    embedding
+        .vectors
+        .iter()
+        .filter(|vector| vector.len() == query.vector.len())
+        .map(|vector| cosine(vector, &query.vector))
+        .reduce(f32::max)
+}
+
+/// The ids of the `limit` highest values; equal values by id.
+fn best(values: &BTreeMap<MemoryId, f32>, limit: usize) -> impl Iterator<Item = MemoryId> {
+    let mut ranked: Vec<(MemoryId, f32)> = values.iter().map(|(id, v)| (*id, *v)).collect();
+    ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    ranked.into_iter().take(limit).map(|(id, _)| id)
+}

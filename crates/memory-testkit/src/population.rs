@@ -1,0 +1,226 @@
+//! Memories to test with: made from a seed, varied in every field.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use memory_core::{
+    Embedding, EntityId, Fingerprint, Memory, MemoryFilter, MemoryKind, MemoryTagMode,
+    PreparedMemory,
+};
+
+use crate::seeded::Seeded;
+
+/// Components of the vectors made here: more than one SIMD register, few
+/// enough to be quick.
+pub const DIMENSIONS: usize = 32;
+
+/// Tags that memories bear and filters ask for.
+const TAGS: [&str; 5] = ["market", "mill", "road", "storm", "trade"];
+/// Those who take part.
+const PEOPLE: [&str; 3] = ["tam", "wenna", "oster"];
+const PLACES: [&str; 3] = ["bridge", "mill", "harbour"];
+pub(crate) const WORDS: [&str; 24] = [
+    "amber", "barrel", "candle", "donkey", "ember", "falcon", "garnet", "hammer", "island",
+    "jasper", "kettle", "lantern", "marble", "needle", "orchard", "pepper", "quarry", "ribbon",
+    "saddle", "timber", "umbrella", "velvet", "walnut", "zinc",
+];
+
+/// The fingerprint of the vectors made here.
+#[must_use]
+pub fn fingerprint() -> Fingerprint {
+    Fingerprint::from("testkit/model-a")
+}
+
+/// Another model's fingerprint.
+#[must_use]
+pub fn other_fingerprint() -> Fingerprint {
+    Fingerprint::from("testkit/model-b")
+}
+
+/// A moment, in microseconds from 1970.
+#[must_use]
+pub fn at_micros(micros: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::microseconds(micros)
+}
+
+/// A moment in 2024, `seconds` after its first.
+#[must_use]
+pub fn at(seconds: i64) -> DateTime<Utc> {
+    at_micros((1_704_067_200 + seconds) * 1_000_000)
+}
+
+/// A plain memory with a fresh id, one random vector and nothing optional.
+pub fn plain(entity: &EntityId, content: impl Into<String>, chance: &mut Seeded) -> PreparedMemory {
+    let kind = MemoryKind::World;
+    PreparedMemory {
+        memory: Memory {
+            id: chance.id(),
+            entity_id: entity.clone(),
+            kind,
+            content: content.into(),
+            timestamp: at(0),
+            last_accessed: None,
+            access_count: 0,
+            importance: 0.5,
+            decay_rate: kind.decay_rate(),
+            context: None,
+            metadata: BTreeMap::new(),
+            related: BTreeMap::new(),
+            entities: BTreeMap::new(),
+            tags: BTreeSet::new(),
+        },
+        embedding: embedding(1, chance),
+    }
+}
+
+/// An embedding of `chunks` random unit vectors.
+pub fn embedding(chunks: usize, chance: &mut Seeded) -> Embedding {
+    Embedding {
+        fingerprint: fingerprint(),
+        vectors: (0..chunks).map(|_| chance.vector(DIMENSIONS)).collect(),
+    }
+}
+
+/// `size` memories of one entity, varied in every field: kinds, tags (none on
+/// a third), people, metadata, times with ties and before 1970, one to three
+/// vectors each.
+pub fn population(entity: &EntityId, size: usize, chance: &mut Seeded) -> Vec<PreparedMemory> {
+    (0..size)
+        .map(|number| varied(entity, number, chance))
+        .collect()
+}
+
+/// One memory of a [`population`]; `number` goes into its content, so that no
+/// two are alike.
+pub fn varied(entity: &EntityId, number: usize, chance: &mut Seeded) -> PreparedMemory {
+    let words: Vec<&str> = (0..4 + chance.below(8))
+        .map(|_| *chance.pick(&WORDS))
+        .collect();
+    let mut item = plain(entity, format!("{} n{number}", words.join(" ")), chance);
+    let memory = &mut item.memory;
+    memory.kind = *chance.pick(&MemoryKind::ALL);
+    memory.decay_rate = memory.kind.decay_rate();
+    memory.timestamp = time(chance);
+    memory.importance = chance.unit();
+    if chance.one_in(2) {
+        memory.context = Some(format!("day {}", chance.below(4)));
+    }
+    if !chance.one_in(3) {
+        memory.tags = tags(chance);
+    }
+    if chance.one_in(2) {
+        let place = (*chance.pick(&PLACES)).to_owned();
+        memory.metadata.insert("place".to_owned(), place);
+    }
+    if chance.one_in(3) {
+        let season = chance.below(2).to_string();
+        memory.metadata.insert("season".to_owned(), season);
+    }
+    if chance.one_in(2) {
+        let who = EntityId::from(*chance.pick(&PEOPLE));
+        memory.entities.insert(who, "seen".to_owned());
+    }
+    let chunks = 1 + chance.below(3);
+    item.embedding = embedding(chunks, chance);
+    item
+}
+
+/// Filters over a [`population`]: each condition alone, every tag mode, and
+/// `combined` at random.
+pub fn filters(combined: usize, chance: &mut Seeded) -> Vec<MemoryFilter> {
+    let new = MemoryFilter::new;
+    let mut filters = vec![
+        new(),
+        new().from(at(5)),
+        new().until(at(5)),
+        new().from(at(3)).until(at(7)),
+        new().until(at_micros(0)),
+        new().metadata("place", "mill"),
+        new().metadata("place", "mill").metadata("season", "1"),
+        new().metadata("place", "nowhere"),
+        new().involves("tam"),
+        new().involves("nobody"),
+    ];
+    filters.extend(MemoryKind::ALL.map(|kind| new().kind(kind)));
+    filters.push(new().kind(MemoryKind::World).kind(MemoryKind::Opinion));
+    for mode in MemoryTagMode::ALL {
+        filters.push(new().tags(["mill"], mode));
+        filters.push(new().tags(["mill", "storm"], mode));
+        filters.push(new().tags(["unheard-of"], mode));
+        filters.push(new().tags(Vec::<String>::new(), mode));
+    }
+    filters.extend((0..combined).map(|_| filter(chance)));
+    filters
+}
+
+/// A filter of conditions chosen at random.
+pub fn filter(chance: &mut Seeded) -> MemoryFilter {
+    let mut filter = MemoryFilter::new();
+    if chance.one_in(3) {
+        filter = filter.kind(*chance.pick(&MemoryKind::ALL));
+        filter = filter.kind(*chance.pick(&MemoryKind::ALL));
+    }
+    if chance.one_in(2) {
+        filter = filter.tags(tags(chance), *chance.pick(&MemoryTagMode::ALL));
+    }
+    let (one, other) = (time(chance), time(chance));
+    if chance.one_in(3) {
+        filter = filter.from(one.min(other));
+    }
+    if one != other && chance.one_in(3) {
+        filter = filter.until(one.max(other));
+    }
+    if chance.one_in(4) {
+        filter = filter.metadata("place", *chance.pick(&PLACES));
+    }
+    if chance.one_in(4) {
+        filter = filter.involves(*chance.pick(&PEOPLE));
+    }
+    filter
+}
+
+fn tags(chance: &mut Seeded) -> BTreeSet<String> {
+    (0..1 + chance.below(3))
+        .map(|_| (*chance.pick(&TAGS)).to_owned())
+        .collect()
+}
+
+/// One of a few moments, so that ties are common; some a microsecond apart,
+/// some before 1970.
+fn time(chance: &mut Seeded) -> DateTime<Utc> {
+    let micros = TimeDelta::microseconds(i64::from(chance.one_in(3)));
+    if chance.one_in(8) {
+        at_micros(-1_000_000_000) + micros
+    } else {
+        at(*chance.pick(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])) + micros
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_population_is_varied_and_its_filters_tell_it_apart() {
+        let mut chance = Seeded::new(1);
+        let people = population(&EntityId::from("mira"), 120, &mut chance);
+        for filter in filters(40, &mut chance) {
+            filter.validate().unwrap();
+        }
+        let admitted = |filter: &MemoryFilter| {
+            people
+                .iter()
+                .filter(|item| filter.admits(&item.memory))
+                .count()
+        };
+        for mode in MemoryTagMode::ALL {
+            let filter = MemoryFilter::new().tags(["mill", "storm"], mode);
+            let found = admitted(&filter);
+            assert!((1..120).contains(&found), "{mode}: {found}");
+        }
+        assert!(admitted(&MemoryFilter::new().until(at_micros(0))) > 3);
+        for item in &people {
+            item.embedding.validate().unwrap();
+        }
+    }
+}

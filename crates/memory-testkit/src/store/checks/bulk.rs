@@ -1,0 +1,77 @@
+//! Batches larger than the limits that lurk below: bound parameters, rows of a
+//! statement, size of a message.
+
+use memory_core::{Generation, MemoryFilter, MemoryId, Touch};
+
+use crate::check::{At, CheckResult, ensure, ensure_eq};
+use crate::population::{at, plain};
+use crate::store::Ground;
+
+/// More than 65,535 parameters would hold in one statement, at any number of
+/// columns.
+const MANY: usize = 3_000;
+
+/// A batch of thousands is one write.
+pub async fn inserts_many(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let batch: Vec<_> = (0..MANY)
+        .map(|number| plain(&mira, format!("one of many, {number}"), &mut chance))
+        .collect();
+    let outcome = ground.insert(&batch).await?;
+    ensure_eq!(outcome.inserted, vec![true; MANY], "inserted");
+    ensure_eq!(ground.count(&mira).await?, MANY as u64, "count");
+    ensure_eq!(ground.generation(&mira).await?, Generation(1), "generation");
+    let again = ground.insert(&batch).await?;
+    ensure_eq!(again.inserted, vec![false; MANY], "inserted again");
+    let listed = ground.listed(&mira, &MemoryFilter::new(), 1_000).await?;
+    ensure_eq!(listed.len(), MANY, "memories listed");
+    let whole = ground.changes(&mira, Generation::ZERO).await?;
+    ensure_eq!(whole.written.len(), MANY, "memories in the whole state");
+    Ok(())
+}
+
+/// Get, touch and delete take thousands of ids at once.
+pub async fn reads_and_removes_many(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let kept = plain(&mira, "kept", &mut chance);
+    let batch: Vec<_> = (0..40)
+        .map(|number| plain(&mira, format!("one of many, {number}"), &mut chance))
+        .chain([kept.clone()])
+        .collect();
+    ground.insert(&batch).await?;
+    // Mostly unknown, so that the number of ids is what is tried here.
+    let mut ids: Vec<MemoryId> = batch[..40].iter().map(|item| item.memory.id).collect();
+    ids.extend((0..40_000).map(|_| chance.id()));
+    chance.shuffle(&mut ids);
+    let store = ground.store();
+    let touches: Vec<Touch> = ids
+        .iter()
+        .map(|id| Touch {
+            id: *id,
+            accesses: 1,
+            last_accessed: at(1),
+        })
+        .collect();
+    store.touch(&mira, &touches).await.at("touch")?;
+    let fetched = store.get(&mira, &ids).await.at("get")?;
+    ensure_eq!(fetched.memories.len(), ids.len(), "results");
+    let found = fetched.memories.iter().zip(&ids);
+    let found: Vec<_> = found
+        .filter_map(|(memory, id)| Some((memory.as_ref()?, id)))
+        .collect();
+    ensure_eq!(found.len(), 40, "memories found");
+    for (memory, id) in found {
+        ensure_eq!(memory.id, *id, "memory in the place of its id");
+        ensure_eq!(memory.access_count, 1, "accesses");
+    }
+    let outcome = store.delete(&mira, &ids).await.at("delete")?;
+    ensure_eq!(outcome.removed.len(), 40, "ids removed");
+    ensure_eq!(ground.count(&mira).await?, 1, "count");
+    ensure!(
+        ground.has(&mira, kept.memory.id).await?,
+        "the other memory went"
+    );
+    Ok(())
+}

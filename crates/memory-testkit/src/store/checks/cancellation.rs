@@ -1,0 +1,128 @@
+//! A dropped future leaves the write whole or undone, never half, and the
+//! store usable.
+
+use memory_core::{EntityId, Generation, MemoryFilter, MemoryId, MemoryPatch};
+
+use crate::check::{At, CheckResult, ensure, ensure_eq};
+use crate::patience::drop_after;
+use crate::population::{embedding, plain, population};
+use crate::seeded::Seeded;
+use crate::store::Ground;
+
+/// Writes begun and dropped in each check, each a little later than the one
+/// before: from before its first step to past its end.
+const ROUNDS: usize = 40;
+
+/// A dropped insert has written all of its batch or nothing; inserting the
+/// same batch again completes it.
+pub async fn insert_is_whole_or_absent(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let mut written = Vec::new();
+    for round in 0..ROUNDS {
+        let mut batch = population(&mira, 6, &mut chance);
+        for item in &mut batch {
+            item.memory.content.push_str(&format!(" round {round}"));
+        }
+        drop_after(round, ground.store().insert(&batch)).await;
+        let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
+        let fetched = ground.store().get(&mira, &ids).await.at("get")?;
+        let there = fetched.memories.iter().flatten().count();
+        ensure!(
+            there == 0 || there == ids.len(),
+            "round {round}: {there} of {} were written",
+            ids.len()
+        );
+        let outcome = ground.insert(&batch).await.at("the same batch again")?;
+        let first = outcome.inserted[0];
+        ensure_eq!(outcome.inserted, [first; 6], "round {round}: inserted");
+        written.extend(ids);
+    }
+    ensure_eq!(ground.count(&mira).await?, written.len() as u64, "count");
+    let generation = ground.generation(&mira).await?;
+    ensure_eq!(generation, Generation(ROUNDS as u64), "generation");
+    settled(ground, &mira, written.len(), &mut chance).await
+}
+
+/// A dropped update has changed everything that its patch sets, embedding
+/// included, or nothing.
+pub async fn update_is_whole_or_absent(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let item = plain(&mira, "before", &mut chance);
+    let id = item.memory.id;
+    ground.insert(std::slice::from_ref(&item)).await?;
+    for round in 0..ROUNDS {
+        // The number of vectors tells which embedding is there.
+        let chunks = 1 + round % 5;
+        let fresh = embedding(chunks, &mut chance);
+        let patch = MemoryPatch::new()
+            .content(format!("round {round} of {chunks}"))
+            .context(Some(format!("round {round} of {chunks}")));
+        let update = ground.store().update(&mira, &id, &patch, Some(&fresh));
+        drop_after(round, update).await;
+        let whole = ground.changes(&mira, Generation::ZERO).await?;
+        ensure_eq!(whole.written.len(), 1, "memories");
+        let (memory, vectors) = (
+            &whole.written[0].memory,
+            &whole.written[0].embedding.vectors,
+        );
+        let context = memory.context.as_deref().unwrap_or("before");
+        ensure_eq!(
+            memory.content,
+            context,
+            "round {round}: content and context"
+        );
+        let wanted = context.rsplit(' ').next().and_then(|n| n.parse().ok());
+        ensure_eq!(vectors.len(), wanted.unwrap_or(1), "round {round}: vectors");
+    }
+    settled(ground, &mira, 1, &mut chance).await
+}
+
+/// A dropped delete has removed everything that it names or nothing.
+pub async fn delete_is_whole_or_absent(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    for round in 0..ROUNDS {
+        let batch = population(&mira, 6, &mut chance);
+        let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
+        ground.insert(&batch).await?;
+        drop_after(round, ground.store().delete(&mira, &ids)).await;
+        let page = ground.listed(&mira, &MemoryFilter::new(), 100).await?;
+        ensure!(
+            page.is_empty() || page.len() == ids.len(),
+            "round {round}: {} of {} are left",
+            page.len(),
+            ids.len()
+        );
+        let done = ground
+            .store()
+            .delete(&mira, &ids)
+            .await
+            .at("delete again")?;
+        ensure!(
+            done.removed.is_empty() || done.removed.len() == ids.len(),
+            "round {round}: {} were left to remove",
+            done.removed.len()
+        );
+    }
+    settled(ground, &mira, 0, &mut chance).await
+}
+
+/// The store still answers, writes included, and all reads agree on `count`.
+async fn settled(
+    ground: &Ground,
+    entity: &EntityId,
+    count: usize,
+    chance: &mut Seeded,
+) -> CheckResult {
+    let last = plain(entity, "after all that", chance);
+    ground.insert(&[last]).await.at("a write afterwards")?;
+    let count = count + 1;
+    let listed = ground.listed(entity, &MemoryFilter::new(), 1_000).await?;
+    ensure_eq!(listed.len(), count, "memories listed");
+    ensure_eq!(ground.count(entity).await?, count as u64, "count");
+    let whole = ground.changes(entity, Generation::ZERO).await?;
+    ensure_eq!(whole.written.len(), count, "memories in the whole state");
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! [`Store::close`](memory_core::Store::close).
+
+use futures_util::future::join;
+use memory_core::{
+    DenseQuery, ErrorKind, Generation, ListRequest, MemoryFilter, MemoryPatch, SearchRequest, Touch,
+};
+
+use crate::check::{At, CheckResult, ensure_eq, refused};
+use crate::population::{DIMENSIONS, at, fingerprint, plain};
+use crate::store::Ground;
+
+/// After a close, every method that reaches for the database answers
+/// [`ErrorKind::Closed`].
+pub async fn answers_closed(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let item = plain(&mira, "written before the close", &mut chance);
+    let id = item.memory.id;
+    ground.insert(std::slice::from_ref(&item)).await?;
+    let store = ground.store();
+    let before = store.capabilities();
+    store.close().await.at("close")?;
+    let closed = [ErrorKind::Closed];
+    let new = plain(&mira, "written after the close", &mut chance);
+    refused(store.insert(&[new]).await, &closed, "insert")?;
+    refused(store.get(&mira, &[id]).await, &closed, "get")?;
+    let list = ListRequest::new(10);
+    refused(store.list(&mira, &list).await, &closed, "list")?;
+    let all = MemoryFilter::new();
+    refused(store.count(&mira, &all).await, &closed, "count")?;
+    let search = SearchRequest {
+        filter: all,
+        limit: 10,
+        dense: Some(DenseQuery {
+            fingerprint: fingerprint(),
+            vector: chance.vector(DIMENSIONS),
+        }),
+        lexical: None,
+    };
+    refused(store.search(&mira, &search).await, &closed, "search")?;
+    let model = fingerprint();
+    let changes = store.changes_since(&mira, Generation::ZERO, &model);
+    refused(changes.await, &closed, "changes_since")?;
+    let patch = MemoryPatch::new().importance(0.25);
+    let update = store.update(&mira, &id, &patch, None);
+    refused(update.await, &closed, "update")?;
+    refused(store.delete(&mira, &[id]).await, &closed, "delete")?;
+    let touch = Touch {
+        id,
+        accesses: 1,
+        last_accessed: at(1),
+    };
+    refused(store.touch(&mira, &[touch]).await, &closed, "touch")?;
+    refused(store.entity_stats(&mira).await, &closed, "entity_stats")?;
+    refused(
+        store.list_entities(None, 10).await,
+        &closed,
+        "list_entities",
+    )?;
+    ensure_eq!(store.capabilities(), before, "capabilities");
+    Ok(())
+}
+
+/// Closing twice is fine, also at once.
+pub async fn may_be_repeated(ground: &Ground) -> CheckResult {
+    let store = ground.store();
+    let (one, other) = join(store.close(), store.close()).await;
+    one.at("close")?;
+    other.at("close at the same time")?;
+    store.close().await.at("close again")?;
+    let stats = store.entity_stats(&ground.entity("mira")).await;
+    refused(stats, &[ErrorKind::Closed], "entity_stats")
+}

@@ -1,0 +1,116 @@
+//! [`Store::entity_stats`](memory_core::Store::entity_stats) and
+//! [`Store::list_entities`](memory_core::Store::list_entities).
+
+use memory_core::{EntityId, EntityStats, Generation};
+
+use crate::check::{At, CheckResult, Shortfall, ensure_eq};
+use crate::population::plain;
+use crate::store::Ground;
+
+/// Zeros for an entity never written to.
+pub async fn stats_start_at_zero(ground: &Ground) -> CheckResult {
+    let nobody = ground.entity("nobody");
+    let stats = ground.store().entity_stats(&nobody).await;
+    ensure_eq!(stats.at("entity_stats")?, EntityStats::default(), "stats");
+    Ok(())
+}
+
+/// Generation and count follow every write.
+pub async fn stats_follow_writes(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ground.populate(&mira, 4, &mut chance).await?;
+    let store = ground.store();
+    let stats = |generation, memory_count| EntityStats {
+        generation: Generation(generation),
+        memory_count,
+    };
+    let now = || async { store.entity_stats(&mira).await.at("entity_stats") };
+    ensure_eq!(now().await?, stats(1, 4), "after 4 inserts");
+    ground.insert(&people).await?;
+    ensure_eq!(now().await?, stats(1, 4), "after a repetition");
+    ground
+        .insert(&[plain(&mira, "one more", &mut chance)])
+        .await?;
+    ensure_eq!(now().await?, stats(2, 5), "after one more");
+    let ids = [people[0].memory.id, people[1].memory.id];
+    store.delete(&mira, &ids).await.at("delete")?;
+    ensure_eq!(now().await?, stats(3, 3), "after 2 deletions");
+    ground.insert(&people[..1]).await?;
+    ensure_eq!(now().await?, stats(4, 4), "after 1 came back");
+    Ok(())
+}
+
+/// In the order of their names: that of their characters' numbers, which no
+/// locale changes.
+pub async fn are_listed_in_order(ground: &Ground) -> CheckResult {
+    let mut wanted = Vec::new();
+    for name in [
+        "b", "a", "B", "a b", "a-b", "é", "e", "猫", "🐎", "_", "10", "9", "\u{fb01}",
+    ] {
+        wanted.push(inhabit(ground, name).await?);
+    }
+    wanted.sort();
+    ensure_eq!(listed(ground, 1_000).await?, wanted, "entities");
+    Ok(())
+}
+
+/// Pages by `after` lose none and repeat none.
+pub async fn are_listed_in_pages(ground: &Ground) -> CheckResult {
+    let mut wanted = Vec::new();
+    for number in 0..7 {
+        wanted.push(inhabit(ground, &format!("e{number}")).await?);
+    }
+    for limit in [1, 2, 3, 7, 8] {
+        ensure_eq!(listed(ground, limit).await?, wanted, "in pages of {limit}");
+    }
+    let first = ground.store().list_entities(None, 1).await;
+    ensure_eq!(first.at("list_entities")?.len(), 1, "a first page of 1");
+    Ok(())
+}
+
+/// Only entities that hold at least one memory are listed.
+pub async fn without_memories_are_not_listed(ground: &Ground) -> CheckResult {
+    let stays = inhabit(ground, "stays").await?;
+    let leaves = ground.entity("leaves");
+    let item = plain(&leaves, "soon gone", &mut ground.chance());
+    let id = item.memory.id;
+    ground.insert(&[item]).await?;
+    ensure_eq!(listed(ground, 10).await?.len(), 2, "entities before");
+    ground.store().delete(&leaves, &[id]).await.at("delete")?;
+    ensure_eq!(listed(ground, 10).await?, [stays], "entities after");
+    Ok(())
+}
+
+/// Gives an entity a memory.
+async fn inhabit(ground: &Ground, name: &str) -> Result<EntityId, Shortfall> {
+    let entity = ground.entity(name);
+    let item = plain(&entity, "here", &mut ground.chance());
+    ground.insert(&[item]).await?;
+    Ok(entity)
+}
+
+/// The entities of this namespace, in pages of `limit`. Others may live in the
+/// same database, before and after it.
+pub(crate) async fn listed(ground: &Ground, limit: usize) -> Result<Vec<EntityId>, Shortfall> {
+    let mut listed: Vec<EntityId> = Vec::new();
+    let mut after = EntityId::from(ground.namespace());
+    loop {
+        let page = ground.store().list_entities(Some(&after), limit).await;
+        let page = page.at("list_entities")?;
+        let full = page.len() >= limit;
+        ensure_eq!(page.len() > limit, false, "more than {limit} entities");
+        for entity in page {
+            if !entity.as_str().starts_with(ground.namespace()) {
+                return Ok(listed);
+            }
+            // An order that does not advance would go on for ever.
+            ensure_eq!(entity > after, true, "order of {entity}");
+            after = entity.clone();
+            listed.push(entity);
+        }
+        if !full {
+            return Ok(listed);
+        }
+    }
+}

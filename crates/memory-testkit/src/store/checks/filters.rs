@@ -1,0 +1,266 @@
+//! Filters are exact: every method agrees with
+//! [`MemoryFilter::admits`](memory_core::MemoryFilter::admits).
+
+use std::collections::BTreeSet;
+
+use memory_core::{
+    DenseQuery, EntityId, Memory, MemoryFilter, MemoryId, MemoryTagMode, PreparedMemory,
+    SearchRequest,
+};
+
+use crate::check::{At, CheckResult, ensure_eq};
+use crate::population::{DIMENSIONS, at, at_micros, filters, fingerprint, plain};
+use crate::store::Ground;
+use crate::store::ground::in_list_order;
+
+/// Memories in the population that filters are tried on.
+const SIZE: usize = 90;
+/// Filters of conditions combined at random, beside those of one condition.
+const COMBINED: usize = 40;
+
+/// A list holds exactly what the filter admits, over all its pages.
+pub async fn list_agrees(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ground.populate(&mira, SIZE, &mut chance).await?;
+    for filter in filters(COMBINED, &mut chance) {
+        for limit in [7, 1_000] {
+            let listed = ground.listed(&mira, &filter, limit).await?;
+            let wanted = in_list_order(&people, &filter);
+            ensure_eq!(ids(&listed), ids(&wanted), "list in {limit}s by {filter:?}");
+        }
+    }
+    Ok(())
+}
+
+/// A count counts exactly what the filter admits.
+pub async fn count_agrees(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ground.populate(&mira, SIZE, &mut chance).await?;
+    for filter in filters(COMBINED, &mut chance) {
+        let counted = ground.store().count(&mira, &filter).await.at("count")?;
+        let wanted = in_list_order(&people, &filter).len() as u64;
+        ensure_eq!(counted, wanted, "count by {filter:?}");
+    }
+    Ok(())
+}
+
+/// A search finds only what the filter admits, and all of it where the limit
+/// allows.
+pub async fn search_agrees(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ground.populate(&mira, SIZE, &mut chance).await?;
+    for filter in filters(COMBINED, &mut chance) {
+        let vector = chance.vector(DIMENSIONS);
+        same_found(ground, &mira, &people, &filter, vector).await?;
+    }
+    Ok(())
+}
+
+/// The four tag modes: untagged memories pass the lenient ones only, and "all"
+/// wants every tag.
+pub async fn tag_modes_differ(ground: &Ground) -> CheckResult {
+    let tagged: &[&[&str]] = &[&[], &["a"], &["b"], &["a", "b"], &["a", "b", "c"], &["c"]];
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let mut items = Vec::new();
+    for tags in tagged {
+        let mut item = plain(&mira, format!("tags {tags:?}"), &mut chance);
+        item.memory.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
+        items.push(item);
+    }
+    ground.insert(&items).await?;
+    for mode in MemoryTagMode::ALL {
+        for tags in [&["a", "b"][..], &["a"], &["d"], &[]] {
+            let filter = MemoryFilter::new().tags(tags.iter().copied(), mode);
+            agree(ground, &mira, &items, &filter).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A tag is one text, compared whole: no case folding, no patterns, no
+/// separators.
+pub async fn tags_are_exact(ground: &Ground) -> CheckResult {
+    let tags = [
+        "mill",
+        "Mill",
+        "mill ",
+        "mil",
+        "mill,road",
+        "road",
+        "m%",
+        "mi_l",
+        "\"mill\"",
+        "[mill]",
+        "'",
+        "猫",
+        "e\u{301}",
+        "\u{e9}",
+        "a\\b",
+    ];
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let mut items = Vec::new();
+    for tag in tags {
+        let mut item = plain(&mira, format!("tag {tag}"), &mut chance);
+        item.memory.tags = [tag.to_owned()].into();
+        items.push(item);
+    }
+    ground.insert(&items).await?;
+    for tag in tags {
+        for mode in [MemoryTagMode::AnyStrict, MemoryTagMode::All] {
+            let filter = MemoryFilter::new().tags([tag], mode);
+            agree(ground, &mira, &items, &filter).await?;
+        }
+    }
+    Ok(())
+}
+
+/// `from` takes its own moment in and `until` leaves it out, to the
+/// microsecond, on both sides of 1970.
+pub async fn time_edges_are_exact(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let moments = [-1_000_001, -1, 0, 1, 1_000_000].map(at_micros);
+    let mut items = Vec::new();
+    for moment in moments {
+        let mut item = plain(&mira, format!("at {moment}"), &mut chance);
+        item.memory.timestamp = moment;
+        items.push(item);
+    }
+    ground.insert(&items).await?;
+    for edge in moments {
+        let new = MemoryFilter::new;
+        agree(ground, &mira, &items, &new().from(edge)).await?;
+        agree(ground, &mira, &items, &new().until(edge)).await?;
+        let only = new()
+            .from(edge)
+            .until(edge + chrono::TimeDelta::microseconds(1));
+        agree(ground, &mira, &items, &only).await?;
+        agree(ground, &mira, &items, &only.until(at(0))).await?;
+    }
+    Ok(())
+}
+
+/// A metadata condition compares whole keys with whole values.
+pub async fn metadata_is_exact(ground: &Ground) -> CheckResult {
+    let pairs = [
+        ("place", "mill"),
+        ("place", "Mill"),
+        ("place", ""),
+        ("Place", "mill"),
+        ("a.b", "1"),
+        ("a", "{\"b\":\"1\"}"),
+        ("$.a", "%"),
+        ("\"quoted\"", "'single'"),
+        ("it's", "null"),
+        ("a b", "true"),
+        ("[0]", "01"),
+        ("猫", "🐎"),
+        ("back\\slash", "a\\\"b"),
+    ];
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let mut items = vec![plain(&mira, "without metadata", &mut chance)];
+    for (key, value) in pairs {
+        let mut item = plain(&mira, format!("{key} is {value}"), &mut chance);
+        item.memory
+            .metadata
+            .insert(key.to_owned(), value.to_owned());
+        items.push(item);
+    }
+    ground.insert(&items).await?;
+    for (key, value) in pairs {
+        let one = MemoryFilter::new().metadata(key, value);
+        agree(ground, &mira, &items, &one).await?;
+        agree(ground, &mira, &items, &one.metadata("place", "mill")).await?;
+    }
+    let absent = MemoryFilter::new().metadata("absent", "");
+    agree(ground, &mira, &items, &absent).await
+}
+
+/// An involved entity is found by its whole name, whatever its role.
+pub async fn involved_entities_are_exact(ground: &Ground) -> CheckResult {
+    let names = [
+        "tam",
+        "Tam",
+        "ta",
+        "tam, the miller",
+        "o'brien",
+        "100%",
+        "猫",
+    ];
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let mut items = vec![plain(&mira, "alone", &mut chance)];
+    for name in names {
+        let mut item = plain(&mira, format!("with {name}"), &mut chance);
+        let memory = &mut item.memory;
+        memory.entities.insert(name.into(), "tam".to_owned());
+        memory.entities.insert("witness".into(), String::new());
+        items.push(item);
+    }
+    ground.insert(&items).await?;
+    for name in names.into_iter().chain(["witness", "nobody"]) {
+        let filter = MemoryFilter::new().involves(name);
+        agree(ground, &mira, &items, &filter).await?;
+    }
+    Ok(())
+}
+
+/// List, count and search all agree with the filter.
+async fn agree(
+    ground: &Ground,
+    entity: &EntityId,
+    items: &[PreparedMemory],
+    filter: &MemoryFilter,
+) -> CheckResult {
+    let wanted = in_list_order(items, filter);
+    let listed = ground.listed(entity, filter, 1_000).await?;
+    ensure_eq!(contents(&listed), contents(&wanted), "list by {filter:?}");
+    let counted = ground.store().count(entity, filter).await.at("count")?;
+    ensure_eq!(counted, wanted.len() as u64, "count by {filter:?}");
+    let vector = ground.chance().vector(DIMENSIONS);
+    same_found(ground, entity, items, filter, vector).await
+}
+
+/// A search without a tight limit finds what the filter admits.
+async fn same_found(
+    ground: &Ground,
+    entity: &EntityId,
+    items: &[PreparedMemory],
+    filter: &MemoryFilter,
+    vector: Vec<f32>,
+) -> CheckResult {
+    let request = SearchRequest {
+        filter: filter.clone(),
+        limit: 1_000,
+        dense: Some(DenseQuery {
+            fingerprint: fingerprint(),
+            vector,
+        }),
+        lexical: None,
+    };
+    let found = ground.store().search(entity, &request).await.at("search")?;
+    let memories = found.candidates.iter().map(|found| &found.memory);
+    let found: Vec<MemoryId> = memories.map(|memory| memory.id).collect();
+    let distinct: BTreeSet<MemoryId> = found.iter().copied().collect();
+    let wanted: BTreeSet<MemoryId> = in_list_order(items, filter)
+        .iter()
+        .map(|memory| memory.id)
+        .collect();
+    ensure_eq!(distinct, wanted, "search by {filter:?}");
+    ensure_eq!(found.len(), wanted.len(), "candidates by {filter:?}");
+    Ok(())
+}
+
+fn ids(memories: &[Memory]) -> Vec<MemoryId> {
+    memories.iter().map(|memory| memory.id).collect()
+}
+
+fn contents(memories: &[Memory]) -> Vec<&str> {
+    memories.iter().map(|memory| &*memory.content).collect()
+}

@@ -1,0 +1,269 @@
+//! Bad input is refused with an error that says what is wrong, and nothing is
+//! written.
+
+use std::collections::BTreeMap;
+
+use memory_core::bounds::{MAX_CONTENT_CHARS, MAX_LIMIT, MAX_QUERY_CHARS, MAX_TAGS};
+use memory_core::{
+    DenseQuery, EntityId, ErrorKind, Generation, InvalidInput, ListRequest, Memory, MemoryFilter,
+    MemoryPatch, SearchRequest,
+};
+
+use crate::check::{CheckResult, ensure_eq, invalid, refused};
+use crate::population::{DIMENSIONS, at, at_micros, embedding, fingerprint, plain};
+use crate::store::Ground;
+
+const INVALID: [ErrorKind; 1] = [ErrorKind::InvalidInput];
+
+/// A limit of 0 or over the maximum is refused; the maximum itself is not.
+pub async fn limits_are_bounded(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    ground.populate(&mira, 2, &mut ground.chance()).await?;
+    let store = ground.store();
+    let is_limit = |problem: &InvalidInput| matches!(problem, InvalidInput::Limit { .. });
+    for limit in [0, MAX_LIMIT + 1, usize::MAX] {
+        let list = store.list(&mira, &ListRequest::new(limit)).await;
+        invalid(list, is_limit, &format!("list, limit {limit}"))?;
+        let search = store.search(&mira, &dense(limit, vec![1.0; 32])).await;
+        invalid(search, is_limit, &format!("search, limit {limit}"))?;
+        let entities = store.list_entities(None, limit).await;
+        invalid(entities, is_limit, &format!("list_entities, limit {limit}"))?;
+    }
+    store.list(&mira, &ListRequest::new(MAX_LIMIT)).await?;
+    store.list_entities(None, MAX_LIMIT).await?;
+    Ok(())
+}
+
+/// A filter outside the bounds is refused by every method that takes one.
+pub async fn filters_are_bounded(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    ground.populate(&mira, 2, &mut ground.chance()).await?;
+    let store = ground.store();
+    let many = (0..=MAX_TAGS).map(|number| number.to_string());
+    let filters = [
+        (
+            "too many tags",
+            MemoryFilter::new().tags(many, Default::default()),
+        ),
+        (
+            "a blank tag",
+            MemoryFilter::new().tags([" "], Default::default()),
+        ),
+        ("an empty key", MemoryFilter::new().metadata("", "value")),
+        ("a NUL", MemoryFilter::new().metadata("key", "a\0b")),
+        ("no one", MemoryFilter::new().involves("")),
+        ("no time", MemoryFilter::new().from(at(5)).until(at(5))),
+        (
+            "time backwards",
+            MemoryFilter::new().from(at(5)).until(at(4)),
+        ),
+        (
+            "time too early",
+            MemoryFilter::new().from(at_micros(i64::MIN / 4)),
+        ),
+    ];
+    for (what, filter) in filters {
+        let list = ListRequest::new(10).filter(filter.clone());
+        let list = store.list(&mira, &list).await;
+        refused(list, &INVALID, &format!("list by {what}"))?;
+        let count = store.count(&mira, &filter).await;
+        refused(count, &INVALID, &format!("count by {what}"))?;
+        let search = SearchRequest {
+            filter,
+            ..dense(10, vec![1.0; DIMENSIONS])
+        };
+        let search = store.search(&mira, &search).await;
+        refused(search, &INVALID, &format!("search by {what}"))?;
+    }
+    Ok(())
+}
+
+/// Vectors that are none, not finite, all zeros or of unequal lengths are
+/// refused by insert, update and search.
+pub async fn vectors_are_sound(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let good = plain(&mira, "with a sound vector", &mut chance);
+    let id = good.memory.id;
+    ground.insert(std::slice::from_ref(&good)).await?;
+    let spoilt = |value: f32| {
+        let mut vector = vec![0.5; DIMENSIONS];
+        vector[DIMENSIONS - 1] = value;
+        vector
+    };
+    let bad = [
+        ("NaN", vec![spoilt(f32::NAN)]),
+        ("infinity", vec![spoilt(f32::NEG_INFINITY)]),
+        ("all zeros", vec![vec![0.0; DIMENSIONS]]),
+        ("no components", vec![vec![]]),
+    ];
+    let store = ground.store();
+    for (what, vectors) in &bad {
+        let search = store.search(&mira, &dense(10, vectors[0].clone())).await;
+        refused(search, &INVALID, &format!("search by a vector of {what}"))?;
+    }
+    let sound = chance.vector(DIMENSIONS);
+    let unequal = vec![sound.clone(), chance.vector(DIMENSIONS - 1)];
+    let second = vec![sound, vec![0.0; DIMENSIONS]];
+    let more = [
+        ("no vector", vec![]),
+        ("unequal lengths", unequal),
+        ("zeros behind", second),
+    ];
+    for (what, vectors) in bad.into_iter().chain(more) {
+        let mut item = plain(&mira, format!("with {what}"), &mut chance);
+        item.embedding.vectors = vectors;
+        let patch = MemoryPatch::new().content("never written");
+        let update = store
+            .update(&mira, &id, &patch, Some(&item.embedding))
+            .await;
+        refused(update, &INVALID, &format!("update with {what}"))?;
+        let batch = [plain(&mira, "a bystander", &mut chance), item];
+        let insert = store.insert(&batch).await;
+        refused(insert, &INVALID, &format!("insert with {what}"))?;
+    }
+    untouched(ground, &mira, &good.memory).await
+}
+
+/// A query of no words at all or beyond the bounds is refused, also by a
+/// store without a lexical arm (which may say `Unsupported` instead).
+pub async fn queries_are_sound(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let store = ground.store();
+    let mut kinds = vec![ErrorKind::InvalidInput];
+    if !store.capabilities().lexical {
+        kinds.push(ErrorKind::Unsupported);
+    }
+    let long = "a".repeat(MAX_QUERY_CHARS + 1);
+    for (what, text) in [
+        ("empty", ""),
+        ("blank", " \n\t"),
+        ("NUL", "a\0b"),
+        ("long", &long),
+    ] {
+        let request = SearchRequest {
+            dense: None,
+            lexical: Some(text.to_owned()),
+            ..dense(10, vec![1.0])
+        };
+        let search = store.search(&mira, &request).await;
+        refused(search, &kinds, &format!("search by a query that is {what}"))?;
+    }
+    Ok(())
+}
+
+/// Vectors of as many components as the store names are taken, longer ones
+/// refused.
+pub async fn dimensions_are_bounded(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let max = ground.store().capabilities().max_dimensions;
+    let mut longest = plain(&mira, "as long as can be", &mut chance);
+    longest.embedding.vectors = vec![chance.vector(max)];
+    ground.insert(std::slice::from_ref(&longest)).await?;
+    let mut longer = plain(&mira, "too long", &mut chance);
+    longer.embedding.vectors = vec![chance.vector(max + 1)];
+    let is_length =
+        |problem: &InvalidInput| matches!(problem, InvalidInput::VectorDimensions { .. });
+    let store = ground.store();
+    let insert = store.insert(std::slice::from_ref(&longer)).await;
+    invalid(insert, is_length, "insert of too many dimensions")?;
+    let patch = MemoryPatch::new().content("never written");
+    let id = longest.memory.id;
+    let update = store
+        .update(&mira, &id, &patch, Some(&longer.embedding))
+        .await;
+    invalid(update, is_length, "update to too many dimensions")?;
+    untouched(ground, &mira, &longest.memory).await
+}
+
+/// A memory made by hand, outside the bounds, is refused with its whole batch.
+pub async fn memories_keep_their_bounds(ground: &Ground) -> CheckResult {
+    type Spoil = fn(&mut Memory);
+    let spoils: [(&str, Spoil); 11] = [
+        ("blank content", |memory| memory.content = " \n".to_owned()),
+        ("NUL in the content", |memory| memory.content.push('\0')),
+        ("too long a content", |memory| {
+            memory.content = "a".repeat(MAX_CONTENT_CHARS + 1);
+        }),
+        ("importance over 1", |memory| memory.importance = 1.01),
+        ("importance NaN", |memory| memory.importance = f32::NAN),
+        ("an empty tag", |memory| {
+            memory.tags = [String::new()].into()
+        }),
+        ("an empty key", |memory| {
+            memory.metadata = BTreeMap::from([(String::new(), String::new())]);
+        }),
+        ("NUL in the context", |memory| {
+            memory.context = Some("\0".to_owned())
+        }),
+        ("a blank entity", |memory| {
+            memory.entity_id = EntityId::from(" ")
+        }),
+        ("a nameless guest", |memory| {
+            memory.entities = BTreeMap::from([(EntityId::from(""), String::new())]);
+        }),
+        ("a time too late", |memory| {
+            memory.timestamp = at_micros(i64::MAX / 4)
+        }),
+    ];
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let good = plain(&mira, "within every bound", &mut chance);
+    ground.insert(std::slice::from_ref(&good)).await?;
+    for (what, spoil) in spoils {
+        let mut bad = plain(&mira, "about to be spoilt", &mut chance);
+        spoil(&mut bad.memory);
+        let batch = [plain(&mira, "a bystander", &mut chance), bad];
+        let insert = ground.store().insert(&batch).await;
+        refused(insert, &INVALID, &format!("insert with {what}"))?;
+    }
+    untouched(ground, &mira, &good.memory).await
+}
+
+/// A patch outside the bounds, or one that sets nothing, is refused.
+pub async fn patches_keep_their_bounds(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let good = plain(&mira, "within every bound", &mut chance);
+    let id = good.memory.id;
+    ground.insert(std::slice::from_ref(&good)).await?;
+    let new = MemoryPatch::new;
+    let patches = [
+        ("nothing", new()),
+        ("blank content", new().content(" ")),
+        ("importance", new().importance(-0.5)),
+        ("importance NaN", new().importance(f32::NAN)),
+        ("a blank tag", new().tags([""])),
+        ("a time too early", new().timestamp(at_micros(i64::MIN / 4))),
+    ];
+    for (what, patch) in patches {
+        let fresh = patch.content.as_ref().map(|_| embedding(1, &mut chance));
+        let store = ground.store();
+        let update = store.update(&mira, &id, &patch, fresh.as_ref()).await;
+        refused(update, &INVALID, &format!("a patch of {what}"))?;
+    }
+    untouched(ground, &mira, &good.memory).await
+}
+
+fn dense(limit: usize, vector: Vec<f32>) -> SearchRequest {
+    SearchRequest {
+        filter: MemoryFilter::new(),
+        limit,
+        dense: Some(DenseQuery {
+            fingerprint: fingerprint(),
+            vector,
+        }),
+        lexical: None,
+    }
+}
+
+/// The one memory stands as it was first written, alone.
+async fn untouched(ground: &Ground, entity: &EntityId, memory: &Memory) -> CheckResult {
+    let stored = ground.get(entity, memory.id).await?;
+    ensure_eq!(stored.as_ref(), Some(memory), "memory after the refusals");
+    ensure_eq!(ground.count(entity).await?, 1, "count after the refusals");
+    let generation = ground.generation(entity).await?;
+    ensure_eq!(generation, Generation(1), "generation after the refusals");
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Every method is scoped to one entity: a memory of another is never seen.
+
+use memory_core::{
+    Changes, DenseQuery, EntityId, EntityStats, Generation, ListPage, ListRequest, MemoryFilter,
+    MemoryId, PreparedMemory, SearchRequest, Touch,
+};
+
+use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::population::{DIMENSIONS, at, fingerprint, varied};
+use crate::store::Ground;
+
+/// Names that a careless comparison takes for one another.
+const NAMES: [&str; 6] = ["mira", "Mira", "mira ", "mir", "mira%", "m_ra"];
+
+/// Get, list, count and statistics of one entity show nothing of another.
+pub async fn reads_stay_at_home(ground: &Ground) -> CheckResult {
+    let store = ground.store();
+    let all = MemoryFilter::new();
+    for (entity, hers, theirs) in neighbours(ground).await? {
+        let fetched = store.get(&entity, &theirs).await.at("get")?;
+        let strangers = fetched.memories.iter().flatten().count();
+        ensure_eq!(strangers, 0, "memories of others by get of {entity}");
+        for limit in [2, 100] {
+            let listed = ground.listed(&entity, &all, limit).await?;
+            let at_home = listed.iter().all(|memory| memory.entity_id == entity);
+            ensure!(at_home, "list of {entity} shows others");
+            ensure_eq!(listed.len(), hers.len(), "memories listed of {entity}");
+        }
+        ensure_eq!(ground.count(&entity).await?, 3, "count of {entity}");
+        let stats = store.entity_stats(&entity).await.at("entity_stats")?;
+        let wanted = EntityStats {
+            generation: Generation(1),
+            memory_count: 3,
+        };
+        ensure_eq!(stats, wanted, "statistics of {entity}");
+    }
+    let nobody = ground.entity("nobody");
+    let page = store.list(&nobody, &ListRequest::new(10)).await;
+    ensure_eq!(page.at("list")?, ListPage::default(), "list of nobody");
+    ensure_eq!(ground.count(&nobody).await?, 0, "count of nobody");
+    Ok(())
+}
+
+/// A search finds the entity's own memories only, in every arm.
+pub async fn searches_stay_at_home(ground: &Ground) -> CheckResult {
+    let store = ground.store();
+    for (entity, hers, _) in neighbours(ground).await? {
+        let request = SearchRequest {
+            filter: MemoryFilter::new(),
+            limit: 100,
+            dense: Some(DenseQuery {
+                fingerprint: fingerprint(),
+                vector: ground.chance().vector(DIMENSIONS),
+            }),
+            lexical: store.capabilities().lexical.then(|| "shared".to_owned()),
+        };
+        let found = store.search(&entity, &request).await.at("search")?;
+        let mut ids: Vec<MemoryId> = found.candidates.iter().map(|it| it.memory.id).collect();
+        ids.sort_unstable();
+        let mut wanted = hers.clone();
+        wanted.sort_unstable();
+        ensure_eq!(ids, wanted, "found for {entity}");
+        for candidate in &found.candidates {
+            ensure_eq!(candidate.memory.entity_id, entity, "owner");
+        }
+    }
+    Ok(())
+}
+
+/// Changes tell of the entity's own writes and removals only.
+pub async fn changes_stay_at_home(ground: &Ground) -> CheckResult {
+    let people = neighbours(ground).await?;
+    let (first, others) = (&people[0], &people[1..]);
+    let store = ground.store();
+    let done = store.delete(&first.0, &first.1[..1]).await.at("delete")?;
+    ensure_eq!(done.generation, Generation(2), "generation");
+    for (entity, hers, _) in others {
+        let news = ground.changes(entity, Generation(1)).await?;
+        let none = Changes {
+            generation: Generation(1),
+            ..Changes::default()
+        };
+        ensure_eq!(news, none, "news of {entity}");
+        let whole = ground.changes(entity, Generation::ZERO).await?;
+        let mut ids: Vec<MemoryId> = whole.written.iter().map(|it| it.memory.id).collect();
+        ids.sort_unstable();
+        let mut wanted = hers.clone();
+        wanted.sort_unstable();
+        ensure_eq!(ids, wanted, "whole state of {entity}");
+        ensure_eq!(whole.removed, [], "removed of {entity}");
+    }
+    Ok(())
+}
+
+/// Delete and touch of one entity leave another's memories alone, whatever ids
+/// they are given.
+pub async fn writes_stay_at_home(ground: &Ground) -> CheckResult {
+    let people = neighbours(ground).await?;
+    let store = ground.store();
+    let mut everything: Vec<MemoryId> = Vec::new();
+    everything.extend(people.iter().flat_map(|(_, hers, _)| hers));
+    let touches: Vec<Touch> = everything
+        .iter()
+        .map(|id| Touch {
+            id: *id,
+            accesses: 1,
+            last_accessed: at(1),
+        })
+        .collect();
+    let first = &people[0].0;
+    store.touch(first, &touches).await.at("touch")?;
+    let done = store.delete(first, &everything).await.at("delete")?;
+    ensure_eq!(done.removed.len(), 3, "ids removed");
+    for (entity, hers, _) in &people[1..] {
+        let fetched = store.get(entity, hers).await.at("get")?;
+        ensure_eq!(fetched.generation, Generation(1), "generation of {entity}");
+        for memory in &fetched.memories {
+            let count = memory.as_ref().map(|memory| memory.access_count);
+            ensure_eq!(count, Some(0), "accesses of a memory of {entity}");
+        }
+    }
+    Ok(())
+}
+
+type Neighbour = (EntityId, Vec<MemoryId>, Vec<MemoryId>);
+
+/// Entities with confusable names and three memories each: the name, the
+/// entity's own ids, and everybody else's.
+async fn neighbours(ground: &Ground) -> Result<Vec<Neighbour>, Shortfall> {
+    let mut chance = ground.chance();
+    let mut batch: Vec<PreparedMemory> = Vec::new();
+    for (name, number) in NAMES
+        .iter()
+        .flat_map(|name| [(name, 0), (name, 1), (name, 2)])
+    {
+        let mut item = varied(&ground.entity(name), number, &mut chance);
+        item.memory.content.push_str(" shared");
+        batch.push(item);
+    }
+    ground.insert(&batch).await?;
+    let ids = |entity: &EntityId, own: bool| -> Vec<MemoryId> {
+        let memories = batch.iter().map(|item| &item.memory);
+        memories
+            .filter(|memory| (memory.entity_id == *entity) == own)
+            .map(|memory| memory.id)
+            .collect()
+    };
+    Ok(NAMES
+        .iter()
+        .map(|name| ground.entity(name))
+        .map(|entity| (entity.clone(), ids(&entity, true), ids(&entity, false)))
+        .collect())
+}

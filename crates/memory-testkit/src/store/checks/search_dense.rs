@@ -1,0 +1,215 @@
+//! The dense arm of [`Store::search`](memory_core::Store::search).
+
+use memory_core::{
+    Candidates, DenseQuery, EntityId, Fingerprint, Generation, MemoryFilter, PreparedMemory,
+    SearchRequest, cosine,
+};
+
+use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::population::{DIMENSIONS, filters, fingerprint, other_fingerprint, plain};
+use crate::store::{Ground, Tolerance};
+
+/// The best cosine among a memory's vectors ranks it, exactly, at every limit.
+pub async fn ranks_by_best_vector(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ground.populate(&mira, 60, &mut chance).await?;
+    for limit in [1, 2, 5, 20, 59, 60, 61, 1_000] {
+        let query = chance.vector(DIMENSIONS);
+        let found = search(ground, &mira, MemoryFilter::new(), limit, &query).await?;
+        exact(ground, &found, &people, &query, limit).at(format!("limit {limit}"))?;
+    }
+    // A stored vector itself is its memory's best chunk, whichever it is.
+    for item in people.iter().take(10) {
+        for vector in &item.embedding.vectors {
+            let found = search(ground, &mira, MemoryFilter::new(), 1, vector).await?;
+            let first = found.candidates.first().map(|found| found.memory.id);
+            ensure_eq!(first, Some(item.memory.id), "nearest to its own vector");
+        }
+    }
+    Ok(())
+}
+
+/// `limit k` finds k whenever k memories match, however few pass the filter
+/// and however far they are from the query.
+pub async fn finds_k_under_every_filter(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ground.populate(&mira, 150, &mut chance).await?;
+    for filter in filters(30, &mut chance) {
+        let admitted: Vec<PreparedMemory> = people
+            .iter()
+            .filter(|item| filter.admits(&item.memory))
+            .cloned()
+            .collect();
+        for limit in [1, 4, 25] {
+            let query = chance.vector(DIMENSIONS);
+            let found = search(ground, &mira, filter.clone(), limit, &query).await?;
+            exact(ground, &found, &admitted, &query, limit)
+                .at(format!("limit {limit} by {filter:?}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Vectors of other fingerprints are never compared: neither of the same
+/// length nor of another.
+pub async fn compares_one_fingerprint_only(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let query = chance.vector(DIMENSIONS);
+    let mut ours = plain(&mira, "of our model", &mut chance);
+    ours.embedding.vectors = vec![query.iter().map(|x| -x).collect()];
+    let mut theirs = plain(&mira, "of their model", &mut chance);
+    theirs.embedding.fingerprint = other_fingerprint();
+    theirs.embedding.vectors = vec![query.clone()];
+    let mut longer = plain(&mira, "of a longer model", &mut chance);
+    longer.embedding.fingerprint = Fingerprint::from("testkit/model-long");
+    longer.embedding.vectors = vec![chance.vector(DIMENSIONS * 2)];
+    let long_query = longer.embedding.vectors[0].clone();
+    ground
+        .insert(&[ours.clone(), theirs.clone(), longer.clone()])
+        .await?;
+
+    for (item, query, similarity) in [
+        (&ours, &query, -1.0),
+        (&theirs, &query, 1.0),
+        (&longer, &long_query, 1.0),
+    ] {
+        let request = dense(MemoryFilter::new(), 10, &item.embedding.fingerprint, query);
+        let found = ground.store().search(&mira, &request).await.at("search")?;
+        let name = &item.memory.content;
+        ensure_eq!(found.candidates.len(), 1, "candidates {name}");
+        let candidate = &found.candidates[0];
+        ensure_eq!(candidate.memory.id, item.memory.id, "candidate {name}");
+        ensure!(
+            close(ground.tolerance(), candidate.similarity, similarity),
+            "{name}: similarity {:?}, expected {similarity}",
+            candidate.similarity
+        );
+    }
+    let unknown = Fingerprint::from("testkit/unheard-of");
+    let request = dense(MemoryFilter::new(), 10, &unknown, &query);
+    let found = ground.store().search(&mira, &request).await.at("search")?;
+    ensure_eq!(found.candidates.len(), 0, "candidates of an unknown model");
+    Ok(())
+}
+
+/// A candidate's memory is whole: what a get of it gives.
+pub async fn returns_whole_memories(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ground.populate(&mira, 20, &mut chance).await?;
+    let query = chance.vector(DIMENSIONS);
+    let found = search(ground, &mira, MemoryFilter::new(), 100, &query).await?;
+    ensure_eq!(found.generation, Generation(1), "generation");
+    ensure_eq!(found.candidates.len(), people.len(), "candidates");
+    for candidate in &found.candidates {
+        let wanted = people
+            .iter()
+            .map(|item| &item.memory)
+            .find(|memory| memory.id == candidate.memory.id);
+        ensure_eq!(Some(&candidate.memory), wanted, "candidate");
+    }
+    let stranger = ground.entity("stranger");
+    let found = search(ground, &stranger, MemoryFilter::new(), 10, &query).await?;
+    ensure_eq!(found, Candidates::default(), "found by a stranger");
+    Ok(())
+}
+
+/// Where no arm is asked, nothing is found.
+pub async fn asks_no_arm_finds_nothing(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    ground.populate(&mira, 3, &mut ground.chance()).await?;
+    let request = SearchRequest {
+        filter: MemoryFilter::new(),
+        limit: 10,
+        dense: None,
+        lexical: None,
+    };
+    let found = ground.store().search(&mira, &request).await.at("search")?;
+    ensure_eq!(found.candidates, [], "candidates of no arm");
+    ensure_eq!(found.generation, Generation(1), "generation");
+    Ok(())
+}
+
+fn dense(
+    filter: MemoryFilter,
+    limit: usize,
+    fingerprint: &Fingerprint,
+    vector: &[f32],
+) -> SearchRequest {
+    SearchRequest {
+        filter,
+        limit,
+        dense: Some(DenseQuery {
+            fingerprint: fingerprint.clone(),
+            vector: vector.to_vec(),
+        }),
+        lexical: None,
+    }
+}
+
+pub(crate) async fn search(
+    ground: &Ground,
+    entity: &EntityId,
+    filter: MemoryFilter,
+    limit: usize,
+    vector: &[f32],
+) -> Result<Candidates, Shortfall> {
+    let request = dense(filter, limit, &fingerprint(), vector);
+    ground.store().search(entity, &request).await.at("search")
+}
+
+/// Holds what was found against a scan of everything: the right number, true
+/// similarities, and nothing better left out.
+pub(crate) fn exact(
+    ground: &Ground,
+    found: &Candidates,
+    admitted: &[PreparedMemory],
+    query: &[f32],
+    limit: usize,
+) -> CheckResult {
+    let best = |item: &PreparedMemory| {
+        let cosines = item
+            .embedding
+            .vectors
+            .iter()
+            .map(|vector| cosine(vector, query));
+        cosines.fold(f32::NEG_INFINITY, f32::max)
+    };
+    ensure_eq!(
+        found.candidates.len(),
+        limit.min(admitted.len()),
+        "candidates"
+    );
+    let mut worst = f32::INFINITY;
+    for candidate in &found.candidates {
+        let id = candidate.memory.id;
+        let Some(item) = admitted.iter().find(|item| item.memory.id == id) else {
+            return Err(Shortfall::failed(format!("{id} is not admitted")));
+        };
+        let wanted = best(item);
+        ensure!(
+            close(ground.tolerance(), candidate.similarity, wanted),
+            "similarity {:?}, by a scan {wanted}",
+            candidate.similarity
+        );
+        worst = worst.min(wanted);
+    }
+    for item in admitted {
+        let id = item.memory.id;
+        let left_out = found.candidates.iter().all(|found| found.memory.id != id);
+        let slack = 2.0 * ground.tolerance().0;
+        ensure!(
+            !left_out || best(item) <= worst + slack,
+            "similarity {} was left out while {worst} was found",
+            best(item)
+        );
+    }
+    Ok(())
+}
+
+fn close(tolerance: Tolerance, got: Option<f32>, wanted: f32) -> bool {
+    got.is_some_and(|got| tolerance.same(got, wanted))
+}

@@ -1,0 +1,179 @@
+//! Where a check stands: a store and names of its own in it.
+
+use std::sync::Arc;
+
+use memory_core::{
+    Changes, EntityId, Generation, InsertOutcome, ListPage, ListRequest, Memory, MemoryFilter,
+    MemoryId, PreparedMemory, Store,
+};
+
+use super::Tolerance;
+use crate::check::{At, Shortfall, ensure};
+use crate::population;
+use crate::seeded::Seeded;
+
+/// What a check is given: the store, and a namespace that nobody else uses,
+/// so that one database serves every check and every run.
+#[derive(Debug)]
+pub struct Ground {
+    store: Arc<dyn Store>,
+    namespace: String,
+    tolerance: Tolerance,
+}
+
+impl Ground {
+    /// A fresh namespace in `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, tolerance: Tolerance) -> Self {
+        Self {
+            store,
+            // Of a fixed length and without any name's prefix in it, so that
+            // the entities of a namespace stand together in their order.
+            namespace: format!("testkit-{}", MemoryId::new()),
+            tolerance,
+        }
+    }
+
+    /// The store under test.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// What every entity's name here begins with.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// An entity of this namespace.
+    #[must_use]
+    pub fn entity(&self, name: &str) -> EntityId {
+        EntityId::from(format!("{}/{name}", self.namespace))
+    }
+
+    /// How far numbers may be off.
+    #[must_use]
+    pub const fn tolerance(&self) -> Tolerance {
+        self.tolerance
+    }
+
+    /// Chance for this check's data: the same in every run, and begun anew by
+    /// every call.
+    #[must_use]
+    pub const fn chance(&self) -> Seeded {
+        Seeded::new(0x5eed)
+    }
+
+    /// Inserts a batch that must succeed.
+    pub(crate) async fn insert(
+        &self,
+        batch: &[PreparedMemory],
+    ) -> Result<InsertOutcome, Shortfall> {
+        self.store.insert(batch).await.at("insert")
+    }
+
+    /// Inserts a varied population and returns it.
+    pub(crate) async fn populate(
+        &self,
+        entity: &EntityId,
+        size: usize,
+        chance: &mut Seeded,
+    ) -> Result<Vec<PreparedMemory>, Shortfall> {
+        let people = population::population(entity, size, chance);
+        self.insert(&people).await?;
+        Ok(people)
+    }
+
+    /// One memory, `None` where the entity has none.
+    pub(crate) async fn get(
+        &self,
+        entity: &EntityId,
+        id: MemoryId,
+    ) -> Result<Option<Memory>, Shortfall> {
+        let fetched = self.store.get(entity, &[id]).await.at("get")?;
+        ensure!(
+            fetched.memories.len() == 1,
+            "get of 1 id gave {} results",
+            fetched.memories.len()
+        );
+        Ok(fetched.memories.into_iter().next().flatten())
+    }
+
+    /// Whether the entity has this memory.
+    pub(crate) async fn has(&self, entity: &EntityId, id: MemoryId) -> Result<bool, Shortfall> {
+        Ok(self.get(entity, id).await?.is_some())
+    }
+
+    /// The entity's generation, by its statistics.
+    pub(crate) async fn generation(&self, entity: &EntityId) -> Result<Generation, Shortfall> {
+        let stats = self.store.entity_stats(entity).await.at("entity_stats")?;
+        Ok(stats.generation)
+    }
+
+    /// Every memory of an entity.
+    pub(crate) async fn count(&self, entity: &EntityId) -> Result<u64, Shortfall> {
+        let all = MemoryFilter::new();
+        self.store.count(entity, &all).await.at("count")
+    }
+
+    /// What changed, with the vectors of the kit's own fingerprint.
+    pub(crate) async fn changes(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+    ) -> Result<Changes, Shortfall> {
+        self.store
+            .changes_since(entity, since, &population::fingerprint())
+            .await
+            .at("changes_since")
+    }
+
+    /// Turns all pages of a list.
+    pub(crate) async fn pages(
+        &self,
+        entity: &EntityId,
+        filter: &MemoryFilter,
+        limit: usize,
+    ) -> Result<Vec<ListPage>, Shortfall> {
+        /// More than any check has to turn: an endless list ends here.
+        const MAX_PAGES: usize = 2_000;
+        let mut request = ListRequest::new(limit).filter(filter.clone());
+        let mut pages = Vec::new();
+        while pages.len() < MAX_PAGES {
+            let page = self.store.list(entity, &request).await.at("list")?;
+            let next = page.next;
+            pages.push(page);
+            match next {
+                Some(cursor) => request.after = Some(cursor),
+                None => return Ok(pages),
+            }
+        }
+        Err(Shortfall::failed(format!(
+            "list does not end: {MAX_PAGES} pages of {limit} and still a next one"
+        )))
+    }
+
+    /// Every memory that a filter lists, over all pages.
+    pub(crate) async fn listed(
+        &self,
+        entity: &EntityId,
+        filter: &MemoryFilter,
+        limit: usize,
+    ) -> Result<Vec<Memory>, Shortfall> {
+        let pages = self.pages(entity, filter, limit).await?;
+        Ok(pages.into_iter().flat_map(|page| page.memories).collect())
+    }
+}
+
+/// The memories of `items` that a filter admits, in the order of a list.
+pub(crate) fn in_list_order(items: &[PreparedMemory], filter: &MemoryFilter) -> Vec<Memory> {
+    let mut admitted: Vec<Memory> = items
+        .iter()
+        .map(|item| &item.memory)
+        .filter(|memory| filter.admits(memory))
+        .cloned()
+        .collect();
+    admitted.sort_by_key(|memory| std::cmp::Reverse((memory.timestamp, memory.id)));
+    admitted
+}

@@ -1,0 +1,260 @@
+//! Runs one sequence against both and compares.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use memory_core::{
+    EntityId, EntityStats, ErrorKind, Generation, MemoryFilter, MemoryId, PreparedMemory,
+    SearchRequest, Touch,
+};
+
+use super::op::{self, Op};
+use super::reference::{Entity, Reference};
+use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq, refused};
+use crate::population::{DIMENSIONS, at, filter};
+use crate::seeded::Seeded;
+use crate::store::Ground;
+use crate::store::checks::changes::{apply, same_state, without_access};
+use crate::store::checks::entities::listed;
+use crate::store::checks::search_dense;
+use crate::store::ground::in_list_order;
+
+/// A follower of an entity's changes, as an engine's snapshot is one.
+#[derive(Default)]
+struct Follower {
+    generation: Generation,
+    state: BTreeMap<MemoryId, PreparedMemory>,
+}
+
+/// Both sides, and a follower of each entity.
+struct Machine<'a> {
+    ground: &'a Ground,
+    model: Reference,
+    followers: BTreeMap<EntityId, Follower>,
+}
+
+pub(super) async fn run(ground: &Ground, ops: &[Op]) -> CheckResult {
+    let mut machine = Machine {
+        ground,
+        model: Reference::default(),
+        followers: BTreeMap::new(),
+    };
+    for (step, op) in ops.iter().enumerate() {
+        machine.step(op).await.at(format!("step {step}"))?;
+    }
+    machine.finish().await.at("at the end")
+}
+
+impl Machine<'_> {
+    async fn step(&mut self, op: &Op) -> CheckResult {
+        match op {
+            Op::Insert(items) => {
+                let batch: Vec<PreparedMemory> = items
+                    .iter()
+                    .map(|item| op::prepared(self.ground, item))
+                    .collect();
+                self.insert(&batch).await
+            }
+            Op::Update { entity, id, seed } => {
+                let entity = op::entity(self.ground, *entity);
+                self.update(&entity, op::id(*id), *seed).await
+            }
+            Op::Delete { entity, ids } => {
+                let entity = op::entity(self.ground, *entity);
+                let ids: Vec<MemoryId> = ids.iter().map(|id| op::id(*id)).collect();
+                self.delete(&entity, &ids).await
+            }
+            Op::Touch { entity, touches } => {
+                let entity = op::entity(self.ground, *entity);
+                self.touch(&entity, touches).await
+            }
+            Op::Read { entity, seed } => {
+                let entity = op::entity(self.ground, *entity);
+                self.read(&entity, *seed).await
+            }
+            Op::Follow { entity } => self.follow(&op::entity(self.ground, *entity)).await,
+        }
+    }
+
+    async fn insert(&mut self, batch: &[PreparedMemory]) -> CheckResult {
+        let result = self.ground.store().insert(batch).await;
+        match self.model.insert(batch) {
+            Ok(wanted) => ensure_eq!(result.at("insert")?, wanted, "outcome of insert"),
+            Err(kinds) => refused(result, &kinds, "insert")?,
+        }
+        for item in batch {
+            self.stats(&item.memory.entity_id).await?;
+        }
+        Ok(())
+    }
+
+    async fn update(&mut self, entity: &EntityId, id: MemoryId, seed: u8) -> CheckResult {
+        let (patch, embedding) = op::patch(seed);
+        let before = self.model.entity(entity).rows.remove(&id);
+        if let Some(row) = before {
+            let mut after = row.memory.clone();
+            patch.apply(&mut after);
+            if after == row.memory && embedding.is_none() {
+                // Whether such a patch is a write, the contract leaves open.
+                return Ok(());
+            }
+        }
+        let store = self.ground.store();
+        let result = store.update(entity, &id, &patch, embedding.as_ref()).await;
+        match self.model.update(entity, id, &patch, embedding.as_ref()) {
+            Some(wanted) => {
+                let outcome = result.at("update")?;
+                ensure_eq!(outcome.memory, wanted.memory, "outcome of update");
+                let generation = self.model.entity(entity).generation;
+                ensure_eq!(outcome.generation, generation, "generation of update");
+            }
+            None => refused(result, &[ErrorKind::NotFound], "update")?,
+        }
+        self.stats(entity).await
+    }
+
+    async fn delete(&mut self, entity: &EntityId, ids: &[MemoryId]) -> CheckResult {
+        let outcome = self.ground.store().delete(entity, ids).await.at("delete")?;
+        let wanted = self.model.delete(entity, ids);
+        ensure_eq!(outcome.removed.len(), wanted.len(), "ids of delete");
+        let removed: BTreeSet<MemoryId> = outcome.removed.into_iter().collect();
+        ensure_eq!(removed, wanted, "outcome of delete");
+        let generation = self.model.entity(entity).generation;
+        ensure_eq!(outcome.generation, generation, "generation of delete");
+        self.stats(entity).await
+    }
+
+    async fn touch(&mut self, entity: &EntityId, touches: &[(u8, u8)]) -> CheckResult {
+        let touches: Vec<Touch> = touches
+            .iter()
+            .map(|&(id, accesses)| Touch {
+                id: op::id(id),
+                accesses: u64::from(accesses),
+                last_accessed: at(i64::from(accesses) * 37 % 101),
+            })
+            .collect();
+        let store = self.ground.store();
+        store.touch(entity, &touches).await.at("touch")?;
+        self.model.touch(entity, &touches);
+        self.stats(entity).await
+    }
+
+    async fn stats(&self, entity: &EntityId) -> CheckResult {
+        let wanted = self.model.entity(entity);
+        let wanted = EntityStats {
+            generation: wanted.generation,
+            memory_count: wanted.rows.len() as u64,
+        };
+        let stats = self.ground.store().entity_stats(entity).await;
+        ensure_eq!(stats.at("entity_stats")?, wanted, "statistics");
+        Ok(())
+    }
+
+    /// Reads in every way, by a filter chosen at random.
+    async fn read(&self, entity: &EntityId, seed: u8) -> CheckResult {
+        let mut chance = Seeded::new(u64::from(seed));
+        let wanted = self.model.entity(entity);
+        let store = self.ground.store();
+        let fetched = store.get(entity, &op::ids()).await.at("get")?;
+        let rows = op::ids().into_iter().map(|id| wanted.rows.get(&id));
+        let memories: Vec<_> = rows.map(|row| row.map(|row| row.memory.clone())).collect();
+        ensure_eq!(fetched.memories, memories, "memories by get");
+        ensure_eq!(fetched.generation, wanted.generation, "generation by get");
+
+        let filter = filter(&mut chance);
+        let items: Vec<PreparedMemory> = wanted.rows.values().cloned().collect();
+        let admitted = in_list_order(&items, &filter);
+        let pages = self
+            .ground
+            .listed(entity, &filter, 1 + chance.below(4))
+            .await?;
+        ensure_eq!(pages, admitted, "list by {filter:?}");
+        let counted = store.count(entity, &filter).await.at("count")?;
+        ensure_eq!(counted, admitted.len() as u64, "count by {filter:?}");
+        self.search(entity, &wanted, filter, &mut chance).await
+    }
+
+    async fn search(
+        &self,
+        entity: &EntityId,
+        wanted: &Entity,
+        filter: MemoryFilter,
+        chance: &mut Seeded,
+    ) -> CheckResult {
+        let admitted: Vec<PreparedMemory> = wanted
+            .rows
+            .values()
+            .filter(|row| filter.admits(&row.memory))
+            .cloned()
+            .collect();
+        let (query, limit) = (chance.vector(DIMENSIONS), 1 + chance.below(4));
+        let found = search_dense::search(self.ground, entity, filter.clone(), limit, &query).await;
+        let found = found?;
+        search_dense::exact(self.ground, &found, &admitted, &query, limit).at("dense arm")?;
+        if !self.ground.store().capabilities().lexical {
+            return Ok(());
+        }
+        let word = op::word(chance);
+        let request = SearchRequest {
+            filter,
+            limit,
+            dense: None,
+            lexical: Some(word.to_owned()),
+        };
+        let found = self.ground.store().search(entity, &request).await;
+        let found = found.at("search")?.candidates;
+        let matching = |content: &str| content.split(' ').any(|held| held == word);
+        let matches = admitted.iter().filter(|row| matching(&row.memory.content));
+        let count = matches.count().min(limit);
+        ensure_eq!(found.len(), count, "candidates for {word}");
+        for candidate in found {
+            let row = wanted.rows.get(&candidate.memory.id);
+            ensure_eq!(
+                row.map(|row| &row.memory),
+                Some(&candidate.memory),
+                "candidate"
+            );
+            ensure!(
+                matching(&candidate.memory.content),
+                "{word} does not stand in {:?}",
+                candidate.memory.content
+            );
+        }
+        Ok(())
+    }
+
+    /// Brings an entity's follower up to date and compares it.
+    async fn follow(&mut self, entity: &EntityId) -> CheckResult {
+        let follower = self.followers.entry(entity.clone()).or_default();
+        let changes = self.ground.changes(entity, follower.generation).await?;
+        let wanted = self.model.entity(entity);
+        ensure_eq!(
+            changes.generation,
+            wanted.generation,
+            "generation of changes"
+        );
+        follower.generation = changes.generation;
+        follower.state = apply(std::mem::take(&mut follower.state), changes)?;
+        let (got, wanted) = (follower.state.clone(), wanted.rows);
+        same_state(
+            &without_access(got),
+            &without_access(wanted),
+            self.ground.tolerance(),
+        )
+        .at("follower")
+    }
+
+    /// Compares the whole state once more, access counts included.
+    async fn finish(&mut self) -> CheckResult {
+        for entity in op::entities(self.ground) {
+            self.read(&entity, 0).await?;
+            self.follow(&entity).await?;
+            let whole = self.ground.changes(&entity, Generation::ZERO).await?;
+            let whole = apply(BTreeMap::new(), whole)?;
+            let wanted = self.model.entity(&entity).rows;
+            same_state(&whole, &wanted, self.ground.tolerance()).at("whole state")?;
+        }
+        let inhabited: Vec<EntityId> = listed(self.ground, 2).await?;
+        ensure_eq!(inhabited, self.model.inhabited(), "entities");
+        Ok::<(), Shortfall>(())
+    }
+}

@@ -1,0 +1,129 @@
+//! Running the suite.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use memory_core::Store;
+
+use super::checks::{CHECKS, Check, Needs};
+use super::ground::Ground;
+use super::open::IntoStore;
+use crate::check::judge;
+use crate::report::{Report, Verdict};
+
+/// Runs every check against a store, with the strictest tolerance.
+///
+/// `open` is called once for most checks and once more for each check that
+/// closes the store; it may give the same database each time. What it gives
+/// may be anything that is [`IntoStore`].
+///
+/// ```
+/// # async fn proof() {
+/// use memory_testkit::{MemStore, store};
+/// store::conformance(|| async { MemStore::new() }).await.assert();
+/// # }
+/// ```
+pub async fn conformance<Open, Opening, Form>(open: Open) -> Report
+where
+    Open: Fn() -> Opening,
+    Opening: Future,
+    Opening::Output: IntoStore<Form>,
+{
+    Suite::new().run(open).await
+}
+
+/// How the suite is run, where the defaults do not fit.
+#[derive(Debug, Clone, Default)]
+pub struct Suite {
+    tolerance: Tolerance,
+    only: Vec<&'static str>,
+}
+
+/// How far similarities and vectors read back may be off, as an absolute
+/// difference of each number.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Tolerance(pub f32);
+
+impl Default for Tolerance {
+    /// 1e-4: full precision, summed in any order.
+    fn default() -> Self {
+        Self(1e-4)
+    }
+}
+
+impl Tolerance {
+    /// 2e-3: components kept with half precision (11 bits).
+    pub const HALF_PRECISION: Self = Self(2e-3);
+
+    /// Whether two numbers are the same, so far as can be demanded.
+    #[must_use]
+    pub fn same(self, a: f32, b: f32) -> bool {
+        (a - b).abs() <= self.0
+    }
+}
+
+impl Suite {
+    /// Every check, with the strictest tolerance.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets similarities and vectors be off by more.
+    #[must_use]
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.tolerance = tolerance;
+        self
+    }
+
+    /// Runs only the checks of these names.
+    #[must_use]
+    pub fn only(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
+        self.only.extend(names);
+        self
+    }
+
+    /// Runs the checks, one after the other, each in a namespace of its own.
+    pub async fn run<Open, Opening, Form>(&self, open: Open) -> Report
+    where
+        Open: Fn() -> Opening,
+        Opening: Future,
+        Opening::Output: IntoStore<Form>,
+    {
+        let store = match open().await.into_store() {
+            Ok(store) => store,
+            Err(why) => return unopened(why),
+        };
+        let capabilities = store.capabilities();
+        let mut report = Report::new(format!("store {}", capabilities.backend));
+        for check in CHECKS.iter().filter(|check| self.wants(check)) {
+            let verdict = match check.needs {
+                Needs::Lexical if !capabilities.lexical => {
+                    Verdict::NotApplicable("the store has no lexical arm".to_owned())
+                }
+                Needs::OwnStore => match open().await.into_store() {
+                    Ok(own) => self.verdict(check, own).await,
+                    Err(why) => Verdict::Failed(format!("open: {why}")),
+                },
+                Needs::Store | Needs::Lexical => self.verdict(check, Arc::clone(&store)).await,
+            };
+            report.push(check.name, verdict);
+        }
+        report
+    }
+
+    async fn verdict(&self, check: &Check, store: Arc<dyn Store>) -> Verdict {
+        judge(check.run(&Ground::new(store, self.tolerance))).await
+    }
+
+    fn wants(&self, check: &Check) -> bool {
+        self.only.is_empty() || self.only.contains(&check.name)
+    }
+}
+
+/// The report of a store that could not be opened.
+pub(super) fn unopened(why: String) -> Report {
+    let mut report = Report::new("store");
+    report.push("open", Verdict::Failed(why));
+    report
+}

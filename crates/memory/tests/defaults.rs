@@ -1,0 +1,205 @@
+//! The defaults, end to end: SQLite in a file, the real model, moka caches.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use memory::{
+    ErrorKind, ListRequest, ManualClock, MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryKind,
+    MemoryPatch, MemorySystem, MemoryTagMode, RecallRequest,
+};
+
+/// One folder and one system per test.
+async fn open() -> (tempfile::TempDir, MemorySystem) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("agent.db").display());
+    let memory = MemorySystem::open(&url).await.unwrap();
+    (folder, memory)
+}
+
+fn item(content: &str) -> MemoryBatchItem {
+    MemoryBatchItem::new("mira", MemoryKind::Experience, content)
+}
+
+#[tokio::test]
+async fn a_memory_is_retained_recalled_altered_and_deleted() {
+    let (_folder, memory) = open().await;
+    let id = memory
+        .retain(
+            "mira",
+            MemoryKind::Experience,
+            "Tam sold me a lame horse at the spring market.",
+        )
+        .await
+        .unwrap();
+    let others = [
+        "The miller's daughter sings in the choir.",
+        "Rain fell for nine days.",
+    ];
+    memory
+        .retain_batch(others.map(item).to_vec())
+        .await
+        .unwrap();
+
+    let found = memory
+        .recall("mira", "Who cheated me over an animal?")
+        .await
+        .unwrap();
+    assert_eq!(found[0].memory.id, id);
+    assert!(found[0].similarity > found[1].similarity);
+
+    let patch = MemoryPatch::new().content("Tam gave the money back: the horse was only tired.");
+    memory.alter_memory("mira", &id, &patch).await.unwrap();
+    let found = memory
+        .recall("mira", "Did I ever get a refund?")
+        .await
+        .unwrap();
+    assert_eq!(found[0].memory.id, id);
+    assert!(
+        memory
+            .get_memory("mira", &id)
+            .await
+            .unwrap()
+            .content
+            .contains("gave the money back")
+    );
+
+    assert_eq!(
+        memory.get_memory("tam", &id).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    memory.delete_memory("mira", &id).await.unwrap();
+    assert_eq!(
+        memory.get_memory("mira", &id).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(
+        memory
+            .count_memories("mira", &MemoryFilter::new())
+            .await
+            .unwrap(),
+        2
+    );
+    memory.close().await.unwrap();
+    let error = memory
+        .count_memories("mira", &MemoryFilter::new())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn a_fact_in_the_last_sentence_of_a_long_memory_is_found() {
+    let (_folder, memory) = open().await;
+    let sentence =
+        "The council spoke at length about the price of grain and the state of the road. ";
+    let mut long = sentence.repeat(123);
+    long.push_str(
+        "At the very end Ondrej whispered that the silver key lies below the chapel stairs.",
+    );
+    assert!(
+        (9_500..=10_000).contains(&long.chars().count()),
+        "{}",
+        long.chars().count()
+    );
+    let short = (0..30).map(|n| item(&format!("On day {n} the council met about the road.")));
+    let id = memory.retain_batch(vec![item(&long)]).await.unwrap()[0];
+    memory.retain_batch(short.collect()).await.unwrap();
+    for ranking in [memory::Ranking::default(), memory::Ranking::seed()] {
+        let request = RecallRequest::new("Where is the silver key hidden?")
+            .ranking(ranking)
+            .limit(1);
+        assert_eq!(
+            memory.recall("mira", request).await.unwrap()[0].memory.id,
+            id
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_retained_is_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("agent.db").display());
+    let day = DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap();
+    let full = item("The ferry stops at dusk.")
+        .with_timestamp(day)
+        .with_importance(0.7)
+        .with_context("harbour")
+        .with_metadata("source", "ferryman")
+        .with_entity("ferryman", "speaker")
+        .with_tag("ferry");
+    let memory = MemorySystem::open(&url).await.unwrap();
+    let id = memory.retain_batch(vec![full.clone()]).await.unwrap()[0];
+    let before = memory.get_memory("mira", &id).await.unwrap();
+    memory.close().await.unwrap();
+
+    let memory = MemorySystem::open(&url).await.unwrap();
+    assert_eq!(memory.get_memory("mira", &id).await.unwrap(), before);
+    assert_eq!((before.timestamp, before.importance), (day, 0.7));
+    let filter = MemoryFilter::new()
+        .tags(["ferry"], MemoryTagMode::AllStrict)
+        .involves("ferryman");
+    let page = memory
+        .list_memories("mira", &ListRequest::new(10).filter(filter))
+        .await
+        .unwrap();
+    assert_eq!(page.memories, [(*before).clone()]);
+    assert_eq!(
+        memory
+            .recall("mira", "until when can I cross?")
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn importance_and_recency_settle_equal_matches_by_the_injected_clock() {
+    let now: DateTime<Utc> = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let memory = MemorySystem::builder()
+        .url(format!(
+            "sqlite://{}",
+            folder.path().join("agent.db").display()
+        ))
+        .clock(Arc::new(ManualClock::new(now)))
+        .config(MemoryConfig::low_memory())
+        .build()
+        .await
+        .unwrap();
+    let text = "The bell rang at noon.";
+    let old = item(text).with_timestamp(now - TimeDelta::days(400));
+    let weighty = item(text)
+        .with_timestamp(now - TimeDelta::days(1))
+        .with_importance(0.9);
+    let ids = memory
+        .retain_batch(vec![old, weighty, item("Bread is dear.")])
+        .await
+        .unwrap();
+    let found = memory.recall("mira", "bell at noon").await.unwrap();
+    let order: Vec<_> = found.iter().map(|recalled| recalled.memory.id).collect();
+    assert_eq!(order, [ids[1], ids[0], ids[2]]);
+    assert_eq!(found[0].explanation.now, now);
+}
+
+#[tokio::test]
+async fn a_builder_that_cannot_work_says_why() {
+    let neither = MemorySystem::builder().build().await.unwrap_err();
+    assert_eq!(neither.kind(), ErrorKind::Configuration);
+    let unknown = MemorySystem::open("redis://user:secret@somewhere")
+        .await
+        .unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Configuration);
+    assert!(!unknown.to_string().contains("secret"), "{unknown}");
+    let config = MemoryConfig {
+        cache_max_capacity: 0,
+        ..MemoryConfig::default()
+    };
+    let error = MemorySystem::builder()
+        .url("sqlite::memory:")
+        .config(config)
+        .build()
+        .await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Configuration);
+}
