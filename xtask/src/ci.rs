@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::TaskError;
-use crate::{boundaries, shell, tidy};
+use crate::{boundaries, quality, shell, tidy};
 
 struct Step {
     name: &'static str,
@@ -62,6 +62,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "demo",
         action: Action::Cargo(&["xtask", "demo"], None),
+    },
+    Step {
+        name: "quality",
+        action: Action::Task(quality::check),
     },
 ];
 

@@ -9,6 +9,7 @@ mod ci;
 mod demo;
 mod error;
 mod pg;
+mod quality;
 mod setup;
 mod shell;
 mod test;
@@ -39,6 +40,8 @@ enum Task {
     /// A private PostgreSQL with pgvector
     #[command(subcommand)]
     Pg(pg::Action),
+    /// Measure recall on real conversations, each part of the ranking off once
+    Quality(quality::Options),
     /// Check the house rules that no compiler knows
     Tidy,
     /// Check with cargo tree that dependencies point the right way
@@ -54,6 +57,7 @@ impl Task {
             Self::Demo => demo::run(),
             Self::Test(options) => test::run(&options),
             Self::Pg(action) => pg::run(action),
+            Self::Quality(options) => quality::run(&options),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),
             Self::Ci => ci::run(),

@@ -19,6 +19,8 @@
 //! | `chunk` | cuts a text beyond the window into chunks |
 //! | `model`, `runtime` | what is on disk: the model's folder, the runtime library |
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod batch;
 mod chunk;
 mod distinct;

@@ -6,7 +6,9 @@
 //! all embedders share them.
 
 mod choose;
+mod place;
 mod places;
+mod python;
 mod version;
 mod whole;
 
@@ -28,11 +30,23 @@ pub struct RuntimeInfo {
     pub library: PathBuf,
     /// Its version, where the file's name tells it.
     pub version: Option<String>,
-    /// The place where it was found: `the cache folder, …`.
-    pub found_in: String,
+    /// The place where it was found, as people call it: `the cache folder`.
+    pub found_in: &'static str,
 }
 
 /// Finds and loads the ONNX Runtime library, as opening an embedder would.
+///
+/// [`OnnxOptions::runtime_library`] is taken or refused. Without it, the first
+/// of these that is whole, new enough and loads is taken, and those passed
+/// over are logged as warnings:
+///
+/// 1. the file that `ORT_DYLIB_PATH` names;
+/// 2. the cache folder;
+/// 3. the folder of the executable;
+/// 4. the `onnxruntime` package of the active Python environment
+///    (`VIRTUAL_ENV`, `CONDA_PREFIX`, the first `python3` on the PATH);
+/// 5. the system's library folders (`LD_LIBRARY_PATH` first, or what stands
+///    for it on the platform).
 ///
 /// Blocks for the time of loading a shared library (about 30 ms). A process
 /// that has loaded one already answers with that one.

@@ -1,5 +1,12 @@
 //! Dropping an embedder ends its threads. In a process of its own, where no
 //! other embedder has threads of that name.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 #![cfg(target_os = "linux")]
 
 use std::fs;

@@ -1,6 +1,13 @@
 //! A model of a hub, from a cache that is laid out as the hub's tools lay it
 //! out; no network.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,13 @@
 //! Without the runtime library: an error that says so, and no panic. In a
 //! process of its own, because a process that has loaded one keeps it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use memory_core::ErrorKind;
 use memory_onnx::{OnnxEmbedder, OnnxOptions, load_runtime};
 

@@ -5,7 +5,12 @@
 //! ```sh
 //! cargo xtask pg run -- cargo run --release -p memory-pg --example measure
 //! ```
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_wrap
+)]
 
 use std::future::Future;
 use std::time::{Duration, Instant};

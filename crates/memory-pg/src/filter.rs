@@ -5,39 +5,43 @@ use sqlx::types::Json;
 
 use crate::sql::Sql;
 
-/// Adds ` AND …` for each condition that is set. None that is not: a condition
-/// that may or may not apply would hide from the planner which index serves.
-pub(crate) fn push_conditions(sql: &mut Sql, filter: &MemoryFilter) {
+/// ` AND …` for each condition that is set, to be used any number of times.
+/// None for what is not: a condition that may or may not apply would hide from
+/// the planner which index serves.
+pub(crate) fn conditions(sql: &mut Sql, filter: &MemoryFilter) -> String {
+    let mut conditions = String::new();
+    let mut add = |condition: String| {
+        conditions.push_str(" AND ");
+        conditions.push_str(&condition);
+    };
     if !filter.kinds.is_empty() {
         let kinds: Vec<&str> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
-        let kinds = sql.value(kinds, "text[]");
-        sql.push(format!(" AND m.kind = ANY ({kinds})"));
+        add(format!("m.kind = ANY ({})", sql.value(kinds, "text[]")));
     }
     if let Some(from) = filter.from {
-        let from = sql.value(from, "timestamptz");
-        sql.push(format!(" AND m.timestamp >= {from}"));
+        add(format!("m.timestamp >= {}", sql.value(from, "timestamptz")));
     }
     if let Some(until) = filter.until {
-        let until = sql.value(until, "timestamptz");
-        sql.push(format!(" AND m.timestamp < {until}"));
+        add(format!("m.timestamp < {}", sql.value(until, "timestamptz")));
     }
     if !filter.tags.is_empty() {
-        push_tags(sql, filter);
+        add(tags(sql, filter));
     }
     if !filter.metadata.is_empty() {
-        let metadata = sql.value(Json(&filter.metadata), "jsonb");
-        sql.push(format!(" AND m.metadata @> {metadata}"));
+        let wanted = sql.value(Json(&filter.metadata), "jsonb");
+        add(format!("m.metadata @> {wanted}"));
     }
     if let Some(who) = &filter.involves {
         let who = sql.value(who.as_str(), "text");
-        sql.push(format!(
-            " AND EXISTS (SELECT FROM memory_entity i WHERE i.entity_id = m.entity_id \
+        add(format!(
+            "EXISTS (SELECT FROM memory_entity i WHERE i.entity_id = m.entity_id \
              AND i.involved_entity_id = {who} AND i.memory_id = m.memory_id)"
         ));
     }
+    conditions
 }
 
-fn push_tags(sql: &mut Sql, filter: &MemoryFilter) {
+fn tags(sql: &mut Sql, filter: &MemoryFilter) -> String {
     let tags: Vec<&str> = filter.tags.iter().map(String::as_str).collect();
     let tags = sql.value(tags, "text[]");
     let mode: MemoryTagMode = filter.tag_mode;
@@ -47,5 +51,5 @@ fn push_tags(sql: &mut Sql, filter: &MemoryFilter) {
     } else {
         ""
     };
-    sql.push(format!(" AND (m.tags {operator} {tags}{untagged})"));
+    format!("(m.tags {operator} {tags}{untagged})")
 }

@@ -7,7 +7,7 @@ use memory_core::{
 use sqlx::Row;
 
 use crate::database::Database;
-use crate::filter::push_conditions;
+use crate::filter::conditions;
 use crate::read::read;
 use crate::row;
 use crate::sql::Sql;
@@ -51,7 +51,8 @@ fn page(entity: &EntityId, request: &ListRequest, limit: usize) -> Sql {
         row::COLUMNS,
         row::generation_of(&of),
     ));
-    push_conditions(&mut sql, &request.filter);
+    let admitted = conditions(&mut sql, &request.filter);
+    sql.push(admitted);
     if let Some(after) = request.after {
         let time = sql.value(after.timestamp, "timestamptz");
         let id = sql.value(*after.id.as_uuid(), "uuid");
@@ -85,7 +86,8 @@ pub(crate) async fn count(
         sql.push(format!(
             "SELECT count(*) FROM memory m WHERE m.entity_id = {of}"
         ));
-        push_conditions(&mut sql, filter);
+        let admitted = conditions(&mut sql, filter);
+        sql.push(admitted);
     }
     read(database, OPERATION, sql, |rows| {
         rows.first()

@@ -4,7 +4,7 @@ use memory_core::{Candidate, Candidates, EntityId, Generation, MemoryResult, Sea
 use sqlx::Row;
 
 use crate::database::Database;
-use crate::filter::push_conditions;
+use crate::filter::conditions;
 use crate::read::read;
 use crate::row;
 use crate::sql::Sql;
@@ -19,7 +19,8 @@ pub(crate) async fn search(
 ) -> MemoryResult<Candidates> {
     database.open(OPERATION)?;
     request.validate()?;
-    let sql = statement(entity, request);
+    let mut sql = Sql::new();
+    push_statement(&mut sql, entity, request);
     read(database, OPERATION, sql, |rows| {
         let mut found = Candidates {
             generation: Generation::ZERO,
@@ -40,48 +41,53 @@ pub(crate) async fn search(
     .await
 }
 
-/// Each arm values all that is admitted; the best of each are found; what is
-/// found is read with the values of both.
-pub(crate) fn statement(entity: &EntityId, request: &SearchRequest) -> Sql {
-    let mut sql = Sql::new();
+/// Each arm values all that is admitted; the best of each are found, with the
+/// values of both; what is found is read.
+pub(crate) fn push_statement(sql: &mut Sql, entity: &EntityId, request: &SearchRequest) {
     let of = sql.value(entity.as_str(), "text");
-    sql.push("WITH ");
-    let (mut admits_dense, mut admits_lexical) = ("", "");
-    if !request.filter.is_empty() {
-        sql.push(format!(
-            "admitted AS MATERIALIZED (SELECT m.memory_id FROM memory m WHERE m.entity_id = {of}"
-        ));
-        push_conditions(&mut sql, &request.filter);
-        sql.push("), ");
-        admits_dense = " AND v.memory_id IN (SELECT f.memory_id FROM admitted f)";
-        admits_lexical = " AND h.memory_id IN (SELECT f.memory_id FROM admitted f)";
-    }
-    match &request.dense {
-        Some(query) => dense::push_arm(&mut sql, &of, query, admits_dense),
-        None => drop(
-            sql.push("dense AS (SELECT NULL::uuid AS memory_id, NULL::real AS similarity LIMIT 0)"),
-        ),
-    }
-    sql.push(", ");
-    match &request.lexical {
-        Some(text) => lexical::push_arm(&mut sql, &of, text, admits_lexical),
-        None => drop(
-            sql.push("lexical AS (SELECT NULL::uuid AS memory_id, NULL::real AS score LIMIT 0)"),
-        ),
-    }
+    let conditions = conditions(sql, &request.filter);
     let limit = sql.value(row::signed(request.limit as u64), "bigint");
+    let best = |value: &str| {
+        format!(
+            "(SELECT * FROM arms WHERE {value} IS NOT NULL \
+             ORDER BY {value} DESC, memory_id LIMIT {limit})"
+        )
+    };
+    sql.push("WITH ");
+    match (&request.dense, &request.lexical) {
+        (Some(query), None) => {
+            dense::push_arm(sql, &of, query, &conditions);
+            sql.push(", arms AS (SELECT *, NULL::real AS score FROM dense), found AS ");
+            sql.push(best("similarity"));
+        }
+        (None, Some(text)) => {
+            lexical::push_arm(sql, &of, text, &conditions);
+            sql.push(", arms AS (SELECT *, NULL::real AS similarity FROM lexical), found AS ");
+            sql.push(best("score"));
+        }
+        (Some(query), Some(text)) => {
+            dense::push_arm(sql, &of, query, &conditions);
+            sql.push(", ");
+            lexical::push_arm(sql, &of, text, &conditions);
+            // A full join is one pass over both, whatever the planner expects.
+            sql.push(
+                ", arms AS MATERIALIZED (SELECT memory_id, similarity, score \
+                 FROM dense FULL JOIN lexical USING (memory_id)), found AS (",
+            );
+            sql.push(best("similarity") + " UNION " + &best("score") + ")");
+        }
+        (None, None) => {
+            sql.push(format!(
+                "found AS (SELECT NULL::uuid AS memory_id, NULL::real AS similarity, \
+                 NULL::real AS score LIMIT least({limit}, 0))"
+            ));
+        }
+    }
     sql.push(format!(
-        ", found AS (\
-           (SELECT d.memory_id FROM dense d ORDER BY d.similarity DESC, d.memory_id LIMIT {limit}) \
-           UNION \
-           (SELECT l.memory_id FROM lexical l ORDER BY l.score DESC, l.memory_id LIMIT {limit})) \
-         SELECT g.generation, {}, d.similarity, l.score FROM {} LEFT JOIN (found f \
-         JOIN ({}) ON m.entity_id = {of} AND m.memory_id = f.memory_id \
-         LEFT JOIN dense d ON d.memory_id = f.memory_id \
-         LEFT JOIN lexical l ON l.memory_id = f.memory_id) ON true",
+        " SELECT g.generation, {}, f.similarity, f.score FROM {} LEFT JOIN (found f \
+         JOIN ({}) ON m.entity_id = {of} AND m.memory_id = f.memory_id) ON true",
         row::COLUMNS,
         row::generation_of(&of),
         row::TABLES,
     ));
-    sql
 }

@@ -8,7 +8,7 @@
 //! | asked for | how |
 //! |---|---|
 //! | two bounds, entries and bytes | one weight that fills the room by either (`room.rs`) |
-//! | TTL and TTI | two times on each entry, checked in place at a look-up (`tag.rs`) |
+//! | TTL and TTI | two times on each entry, checked in place at a look-up (`tag.rs`, `clock.rs`) |
 //! | true bytes and evictions | the library's lifecycle hooks (`departures.rs`) |
 //! | hits and misses | counters that threads do not share (`tally.rs`) |
 //!
@@ -18,8 +18,9 @@
 //! - What expired is let go of when a look-up meets it, when room is needed,
 //!   or by [`settle`](memory_core::Cache::settle), which visits every entry.
 //!   Until then it counts as held, and is never returned.
-//! - An entry expires exactly at its TTL; at its TTI, or up to a 256th of it
-//!   sooner.
+//! - An entry never outlives its TTL or TTI. It may expire up to a hundredth
+//!   sooner, which keeps the price of a hit down: a clock that is read at each
+//!   hit is a coarse one, and a hit writes to its entry now and then only.
 //! - An entry heavier than 97 % of its shard is refused, and counted as an
 //!   eviction; what it would have replaced is gone. A cache for fewer than
 //!   2,048 entries is one shard. A larger one has shards for 1,024 entries or
@@ -43,6 +44,7 @@
 
 mod backend;
 mod cache;
+mod clock;
 mod departures;
 mod lifetimes;
 mod room;

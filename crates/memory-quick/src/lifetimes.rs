@@ -1,46 +1,45 @@
 //! How long entries live.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// A time that never comes, in nanoseconds since the cache was made.
+use crate::clock::Clock;
+
+/// A time that never comes.
 const NEVER: u64 = u64::MAX;
 
-/// The TTI is divided by this to give how stale the time of a last read may be.
-const READ_GRAINS: u64 = 256;
+/// The part of the TTI by which the time of a last read may be out of date.
+const READ_PART: u64 = 256;
 
-/// The policy's TTL and TTI, and the clock they are measured by: nanoseconds
-/// since the cache was made, which fill 64 bits after 584 years.
+/// The policy's TTL and TTI, and a clock to measure them by.
 #[derive(Debug)]
 pub(crate) struct Lifetimes {
-    made: Instant,
+    /// None where nothing expires: the time is the dearest part of a look-up.
+    clock: Option<Clock>,
     ttl: u64,
     tti: u64,
 }
 
 impl Lifetimes {
     pub(crate) fn new(ttl: Option<Duration>, tti: Option<Duration>) -> Self {
-        Self {
-            made: Instant::now(),
-            ttl: ttl.map_or(NEVER, nanos),
-            tti: tti.map_or(NEVER, nanos),
-        }
+        let shortest = ttl.into_iter().chain(tti).min();
+        let clock = shortest.map(Clock::fit_for);
+        let measure = |lifetime: Option<Duration>| match (&clock, lifetime) {
+            (Some(clock), Some(lifetime)) => clock.measure(lifetime),
+            _ => NEVER,
+        };
+        let (ttl, tti) = (measure(ttl), measure(tti));
+        Self { clock, ttl, tti }
     }
 
     /// Whether entries expire at all.
-    #[inline]
     pub(crate) const fn limited(&self) -> bool {
-        self.ttl != NEVER || self.tti != NEVER
+        self.clock.is_some()
     }
 
-    /// Now. A cache without lifetimes has no use for a clock, which costs as
-    /// much as the look-up; there it is always 0.
+    /// Now, in the clock's nanoseconds; always 0 where nothing expires.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
-        if self.limited() {
-            nanos(self.made.elapsed())
-        } else {
-            0
-        }
+        self.clock.as_ref().map_or(0, Clock::now)
     }
 
     /// Whether an entry inserted and last read at these times has expired.
@@ -57,17 +56,8 @@ impl Lifetimes {
     /// which the contract allows; too late it does not.
     #[inline]
     pub(crate) const fn worth_noting(&self, read: u64, now: u64) -> bool {
-        self.tti != NEVER && now.saturating_sub(read) > self.tti / READ_GRAINS
+        self.tti != NEVER && now.saturating_sub(read) > self.tti / READ_PART
     }
-}
-
-#[inline]
-fn nanos(duration: Duration) -> u64 {
-    const NANOS_PER_SECOND: u64 = 1_000_000_000;
-    duration
-        .as_secs()
-        .saturating_mul(NANOS_PER_SECOND)
-        .saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 #[cfg(test)]
@@ -88,6 +78,19 @@ mod tests {
         assert!(tti.passed(0, 9_000, 10_000));
         // A look-up that began before the insert.
         assert!(!tti.passed(500, 500, 400));
+    }
+
+    #[test]
+    fn the_shorter_lifetime_chooses_the_clock() {
+        let (short, long) = (Duration::from_secs(2), Duration::from_secs(512));
+        for lifetimes in [
+            Lifetimes::new(Some(short), Some(long)),
+            Lifetimes::new(Some(long), Some(short)),
+        ] {
+            // Exact for the short one, and so for both.
+            assert!(matches!(lifetimes.clock, Some(Clock::Exact(_))));
+            assert_eq!(lifetimes.ttl.max(lifetimes.tti), 512_000_000_000);
+        }
     }
 
     #[test]

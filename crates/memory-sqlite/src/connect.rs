@@ -9,7 +9,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePool, SqliteSynchronous};
 
 use crate::database::{Database, check_runtime};
-use crate::error::{Failure, SQLITE_CANTOPEN};
+use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
 use crate::inspect::{self, Found};
 use crate::options::{Access, Location, SqliteOptions, Synchronous};
 use crate::schema;
@@ -93,16 +93,19 @@ async fn read_only(
 ) -> MemoryResult<SqlitePool> {
     let file = file.clone().read_only(true);
     let readers = options.max_readers.get();
-    match checked(readers, file.clone()).await {
-        Err(failure)
-            if failure.primary_code() == Some(SQLITE_CANTOPEN)
-                && !inspect::beside(path, "-wal") =>
-        {
-            checked(readers, file.immutable(true)).await
-        }
-        result => result,
+    let failure = match checked(readers, file.clone()).await {
+        Ok(pool) => return Ok(pool),
+        Err(failure) => failure,
+    };
+    let placeless = matches!(
+        failure.primary_code(),
+        Some(SQLITE_CANTOPEN | SQLITE_READONLY)
+    );
+    if !placeless || inspect::beside(path, "-wal") {
+        return Err(opening(failure));
     }
-    .map_err(opening)
+    let unchanging = file.immutable(true);
+    checked(readers, unchanging).await.map_err(opening)
 }
 
 /// A pool on a database whose schema is the one that this program knows.

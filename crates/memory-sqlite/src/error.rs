@@ -68,16 +68,17 @@ impl Failure {
 }
 
 pub(crate) const SQLITE_BUSY: i32 = 5;
-pub(crate) const SQLITE_CORRUPT: i32 = 11;
+pub(crate) const SQLITE_READONLY: i32 = 8;
 pub(crate) const SQLITE_CANTOPEN: i32 = 14;
 pub(crate) const SQLITE_NOTADB: i32 = 26;
 const SQLITE_IOERR: i32 = 10;
+const SQLITE_CORRUPT: i32 = 11;
 /// The shared memory beside the database cannot grow: the disk is full.
 const SQLITE_IOERR_SHMSIZE: i32 = SQLITE_IOERR | (19 << 8);
 /// The file system says that a file is damaged.
 const SQLITE_IOERR_CORRUPTFS: i32 = SQLITE_IOERR | (33 << 8);
 /// The database file was moved or removed while it was open.
-const SQLITE_READONLY_DBMOVED: i32 = 8 | (4 << 8);
+const SQLITE_READONLY_DBMOVED: i32 = SQLITE_READONLY | (4 << 8);
 
 fn extended_code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
@@ -116,7 +117,7 @@ fn describe_code(code: i32) -> (ErrorKind, &'static str) {
             "the database is locked by another connection",
         ),
         7 => (ErrorKind::Other, "SQLite is out of memory"),
-        8 => (ErrorKind::ReadOnly, "the database can only be read"),
+        SQLITE_READONLY => (ErrorKind::ReadOnly, "the database can only be read"),
         9 | 15 => (ErrorKind::Unavailable, "the database was too busy"),
         SQLITE_IOERR => (ErrorKind::Other, "the disk failed"),
         SQLITE_CORRUPT | SQLITE_NOTADB => (ErrorKind::Corrupt, "the database file is damaged"),

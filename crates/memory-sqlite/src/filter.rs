@@ -1,6 +1,7 @@
 //! From a filter to SQL that admits exactly what
 //! [`MemoryFilter::admits`](memory_core::MemoryFilter::admits) does.
 
+use chrono::{DateTime, Utc};
 use memory_core::MemoryFilter;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::Sqlite;
@@ -25,19 +26,10 @@ pub(crate) fn push_conditions(
         query.push(")");
     }
     if let Some(from) = filter.from {
-        // A time between two microseconds lies after the first of them.
-        let micros = from.timestamp_micros();
-        let rounded = from.timestamp_subsec_nanos() % 1_000 > 0;
-        query
-            .push(" AND m.timestamp >= ")
-            .push_bind(micros + i64::from(rounded));
+        query.push(" AND m.timestamp >= ").push_bind(micros(from));
     }
     if let Some(until) = filter.until {
-        let micros = until.timestamp_micros();
-        let rounded = until.timestamp_subsec_nanos() % 1_000 > 0;
-        query
-            .push(" AND m.timestamp < ")
-            .push_bind(micros + i64::from(rounded));
+        query.push(" AND m.timestamp < ").push_bind(micros(until));
     }
     push_tags(query, entity_key, filter);
     for (key, value) in &filter.metadata {
@@ -54,6 +46,13 @@ pub(crate) fn push_conditions(
         query.push(" AND ");
         push_labelled(query, entity_key, [labels::involved(entity)], 1);
     }
+}
+
+/// A bound in whole microseconds, as memories have them: one that lies between
+/// two of them parts the memories where the later one does.
+fn micros(bound: DateTime<Utc>) -> i64 {
+    let between = !bound.timestamp_subsec_nanos().is_multiple_of(1_000);
+    bound.timestamp_micros() + i64::from(between)
 }
 
 fn push_tags(query: &mut QueryBuilder<Sqlite>, entity_key: i64, filter: &MemoryFilter) {

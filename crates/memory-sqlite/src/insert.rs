@@ -23,9 +23,11 @@ use crate::offload::{fold, offload};
 use crate::row::{self, to_json};
 use crate::{keys, space};
 
-/// Memories that are turned into rows and written at once: bounds the memory
-/// that a large batch takes beside itself.
+/// Memories that are turned into rows and written at once, and bytes of their
+/// texts and vectors after which no more are added: these bound the memory that
+/// a large batch takes beside itself, and what one statement is given.
 const ROUND: usize = 4_096;
+const ROUND_BYTES: usize = 64 * 1024 * 1024;
 
 /// The rows of the entities of a batch.
 type Entities<'b> = BTreeMap<&'b EntityId, EntityRow>;
@@ -45,7 +47,9 @@ impl Work for Insert {
         let inserted = self.lacking(conn, &entities).await?;
         let places = self.places(conn, &entities, &inserted).await?;
         let mut changes: BTreeMap<i64, EntityChange> = BTreeMap::new();
-        for round in places.chunks(ROUND) {
+        let mut left = places.as_slice();
+        while let Some((round, rest)) = self.round(left, ROUND_BYTES) {
+            left = rest;
             let (batch, round) = (Arc::clone(&self.batch), round.to_vec());
             let mut rows = offload(round.len(), move || Rows::of(&batch, &round)).await??;
             rows.write(conn).await?;
@@ -110,6 +114,30 @@ impl Insert {
             .collect()
     }
 
+    /// Parts the places into the next round and the rest; `None` at the end.
+    fn round<'p>(
+        &self,
+        places: &'p [Place],
+        most_bytes: usize,
+    ) -> Option<(&'p [Place], &'p [Place])> {
+        let size = |place: &Place| {
+            let PreparedMemory { memory, embedding } = &self.batch[place.item];
+            let components: usize = embedding.vectors.iter().map(Vec::len).sum();
+            memory.size_bytes() + components * size_of::<f32>()
+        };
+        let mut bytes = 0;
+        let count = places
+            .iter()
+            .take(ROUND)
+            .take_while(|place| {
+                let room = bytes < most_bytes;
+                bytes += size(place);
+                room
+            })
+            .count();
+        (count > 0).then(|| places.split_at(count))
+    }
+
     /// Where each new memory goes.
     async fn places(
         &self,
@@ -151,5 +179,51 @@ impl Insert {
                 })
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{Embedding, MemoryBatchItem, MemoryKind};
+
+    use super::*;
+
+    #[test]
+    fn rounds_are_bounded_by_bytes_and_leave_nothing_out() {
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, "x".repeat(1_000));
+        let one = PreparedMemory {
+            memory: item.into_memory(chrono::Utc::now()).unwrap(),
+            embedding: Embedding {
+                fingerprint: "model".into(),
+                vectors: vec![vec![1.0; 250]],
+            },
+        };
+        let insert = Insert {
+            batch: vec![one; 10].into(),
+        };
+        let place = |item| Place {
+            item,
+            entity_key: 1,
+            memory_key: 1,
+            embedding_key: 1,
+            version: 1,
+        };
+        let places: Vec<Place> = (0..10).map(place).collect();
+        // Each takes over 2,000 bytes and under 3,000; a round ends once it is
+        // over the bound, and holds at least one.
+        for (most_bytes, wanted) in [
+            (6_000, vec![3, 3, 3, 1]),
+            (1, vec![1; 10]),
+            (99_999, vec![10]),
+        ] {
+            let (mut left, mut sizes, mut items) = (places.as_slice(), Vec::new(), Vec::new());
+            while let Some((round, rest)) = insert.round(left, most_bytes) {
+                sizes.push(round.len());
+                items.extend(round.iter().map(|place| place.item));
+                left = rest;
+            }
+            assert_eq!(sizes, wanted, "{most_bytes}");
+            assert_eq!(items, (0..10).collect::<Vec<_>>());
+        }
     }
 }

@@ -59,12 +59,14 @@ pub(crate) async fn inspect(path: &Path, base: SqliteConnectOptions) -> MemoryRe
     if beside(path, "-journal") {
         return Ok(Found::Ours);
     }
-    let file = base.filename(path).read_only(true);
     // Without a log the file is complete in itself, and reading it as one that
     // never changes leaves no log behind. With one, the log is there anyway.
-    let file = file.immutable(!beside(path, "-wal"));
+    let complete = !beside(path, "-wal");
+    let file = base.filename(path).read_only(true).immutable(complete);
     match look(&file).await {
         Ok(found) => Ok(found),
+        // It did change: somebody has begun to write to it.
+        Err(_) if complete && (beside(path, "-wal") || beside(path, "-journal")) => Ok(Found::Ours),
         Err(failure) if failure.primary_code() == Some(SQLITE_NOTADB) => {
             Err(foreign(path, NO_DATABASE))
         }

@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod broken;
 pub mod cache;
 mod check;
 pub mod embedder;

@@ -1,12 +1,12 @@
 //! `memory doctor`: looks for runtime, model and database, and says what is
 //! wrong with each and what mends it. It makes no database and changes none.
 
-use memory::bounds;
 use serde::Serialize;
 
 use crate::database::Database;
 use crate::exit::{Code, Failure};
 use crate::output::{Output, bytes, counted};
+use crate::verbs::stats::all_entities;
 
 mod assets;
 
@@ -115,7 +115,7 @@ async fn look_at(database: &Database) -> Finding {
     };
     match count(database).await {
         Ok((entities, memories)) => {
-            let entities = counted(entities, "entity", "entities");
+            let entities = counted(entities as u64, "entity", "entities");
             let memories = counted(memories, "memory", "memories");
             let size = database
                 .size()
@@ -132,26 +132,16 @@ async fn look_at(database: &Database) -> Finding {
     }
 }
 
-/// Entities and memories.
-async fn count(database: &Database) -> Result<(u64, u64), Failure> {
+/// How many entities and memories it holds.
+async fn count(database: &Database) -> Result<(usize, u64), Failure> {
     let system = database.open_untouched().await?;
-    let (mut entities, mut memories) = (0u64, 0u64);
-    let mut last = None;
-    loop {
-        let page = system
-            .list_entities(last.as_ref(), bounds::MAX_LIMIT)
-            .await?;
-        for entity in &page {
-            memories += system.entity_stats(entity).await?.memory_count;
-            entities += 1;
-        }
-        let full = page.len() == bounds::MAX_LIMIT;
-        last = page.into_iter().last();
-        if !full {
-            system.close().await?;
-            return Ok((entities, memories));
-        }
+    let entities = all_entities(&system).await?;
+    let mut memories = 0;
+    for entity in &entities {
+        memories += system.entity_stats(entity).await?.memory_count;
     }
+    system.close().await?;
+    Ok((entities.len(), memories))
 }
 
 /// What to do about a database that does not open, by the name of the failure.

@@ -16,8 +16,9 @@ mod replace;
 
 use replace::Replacement;
 
-/// Memories read at a time: few enough to hold, enough to be quick.
-const PAGE: usize = 500;
+/// Memories read at a time: few enough to hold, be they as large as they may,
+/// and enough to be quick.
+const PAGE: usize = 128;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use memory::{CacheStats, EntityId, MemoryResult, MemorySystem, bounds};
+use memory::{CacheStats, EntityId, MemoryResult, MemorySystem};
 use serde::Serialize;
 
 use crate::database::Database;
@@ -35,14 +35,15 @@ pub(crate) async fn run(
     }
 }
 
+/// Names of entities that are read at a time.
+const PAGE: usize = 100;
+
 /// Every entity that holds memories, in the order of their names.
 pub(super) async fn all_entities(system: &MemorySystem) -> MemoryResult<Vec<EntityId>> {
     let mut names: Vec<EntityId> = Vec::new();
     loop {
-        let page = system
-            .list_entities(names.last(), bounds::MAX_LIMIT)
-            .await?;
-        let is_last = page.len() < bounds::MAX_LIMIT;
+        let page = system.list_entities(names.last(), PAGE).await?;
+        let is_last = page.len() < PAGE;
         names.extend(page);
         if is_last {
             return Ok(names);

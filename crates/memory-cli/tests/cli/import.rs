@@ -160,3 +160,25 @@ fn what_cannot_be_read_is_told_before_anything_is_made() {
         .fails(2, "usage");
     assert_eq!(bench.names(), [""; 0], "no database was made");
 }
+
+#[test]
+fn more_entities_than_a_page_are_all_counted_and_exported() {
+    let bench = Bench::new();
+    let line = |n| format!("{{\"entity\":\"npc {n}\",\"content\":\"Good morning.\"}}\n");
+    let file: String = (0..205).map(line).collect();
+    bench
+        .run_on(&["import", "-", "--batch", "1000"], file)
+        .code(0);
+    let stats = bench.run(&["--json", "stats"]).code(0).json();
+    assert_eq!(
+        (&stats["entities"], &stats["memories"]),
+        (&205.into(), &205.into())
+    );
+    assert!(stats["database_bytes"].as_u64() > Some(100_000), "{stats}");
+    let human = bench.run(&["stats", "npc 7"]).code(0);
+    assert!(
+        human.out.contains("memories  1\n") && human.out.contains("npc 7"),
+        "{human:?}"
+    );
+    assert_eq!(bench.run(&["export"]).code(0).out.lines().count(), 205);
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ort::LoadDynamicError;
 
-use super::places::Place;
+use super::place::Place;
 use super::version::{NEEDED, Version};
 use super::whole;
 
@@ -14,7 +14,7 @@ use super::whole;
 pub(super) struct Choice {
     pub(super) library: PathBuf,
     pub(super) version: Option<Version>,
-    pub(super) place: String,
+    pub(super) place: &'static str,
 }
 
 /// Loads the first library that will do. A place whose libraries will not do
@@ -28,12 +28,12 @@ pub(super) fn choose(
 ) -> Result<Choice, String> {
     let mut report = format!("no ONNX Runtime library of version {NEEDED} or newer was found:");
     for place in places {
-        let mut reasons: Vec<String> = place.empty_because.into_iter().collect();
-        for library in place.libraries {
-            match attempt(&library, &mut load) {
+        let mut reasons: Vec<String> = place.empty_because.iter().cloned().collect();
+        for library in &place.libraries {
+            match attempt(library, &mut load) {
                 Ok(version) => {
                     return Ok(Choice {
-                        library,
+                        library: library.clone(),
                         version,
                         place: place.name,
                     });
@@ -45,7 +45,7 @@ pub(super) fn choose(
             }
         }
         // Writing to a string cannot fail.
-        let _ = write!(report, "\n  - {}: {}", place.name, reasons.join("; "));
+        let _ = write!(report, "\n  - {place}: {}", reasons.join("; "));
     }
     Err(report)
 }

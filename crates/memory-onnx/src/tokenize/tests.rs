@@ -90,9 +90,11 @@ fn lower_case_is_done_before_a_cased_tokenizer() {
 /// The ground under [`Tokenizer::surely_fits`], by exhaustion.
 #[test]
 fn no_character_becomes_more_characters_than_it_has_bytes() {
-    for (strip_accents, lowercase) in [(Some(true), true), (Some(false), false), (None, true)] {
-        let normalizer = BertNormalizer::new(true, true, strip_accents, lowercase);
-        for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+    // Unicode gives no character a meaning beyond these.
+    let assigned = (0..0x3_2400).chain(0xE_0000..0xE_0200);
+    for character in assigned.filter_map(char::from_u32) {
+        for (strip_accents, lowercase) in [(true, true), (true, false), (false, true)] {
+            let normalizer = BertNormalizer::new(true, true, Some(strip_accents), lowercase);
             let mut text = NormalizedString::from(character.to_string());
             normalizer.normalize(&mut text).unwrap();
             let visible = text.get().chars().filter(|c| !c.is_whitespace()).count();

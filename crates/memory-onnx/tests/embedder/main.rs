@@ -2,7 +2,15 @@
 //! cache folder. Where they are missing these tests fail, with the message
 //! that a user would get.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod calls;
+mod conformance;
 mod long_text;
 mod open;
 mod parity;

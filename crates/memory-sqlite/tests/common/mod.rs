@@ -1,6 +1,10 @@
 //! What the tests share.
 
-#![allow(dead_code, reason = "not every test file uses everything")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "not every test file uses everything"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -71,8 +71,8 @@ pub fn model_check<B: CacheBackend>(backend: &B, cases: u32, steps: usize) -> Re
 fn op() -> impl Strategy<Value = Op> {
     let key = 0..KEYS;
     prop_oneof![
-        6 => (key.clone(), 0..MAX_BYTES * 5 / 4).prop_map(|(key, bytes)| Op::Insert { key, bytes }),
-        4 => (key.clone(), 0..20u64).prop_map(|(key, bytes)| Op::Insert { key, bytes }),
+        3 => (key.clone(), 0..MAX_BYTES * 5 / 4).prop_map(|(key, bytes)| Op::Insert { key, bytes }),
+        9 => (key.clone(), 0..8u64).prop_map(|(key, bytes)| Op::Insert { key, bytes }),
         6 => key.clone().prop_map(|key| Op::Get { key }),
         3 => key.prop_map(|key| Op::Remove { key }),
         1 => Just(Op::Clear),

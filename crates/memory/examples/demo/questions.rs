@@ -52,7 +52,7 @@ const QUESTIONS: [Question; 9] = [
     )
     .among(Scope::Cosine(0.3)),
     Question::new(
-        "Who stole the barley from the tithe barn?",
+        "Who robbed the tithe barn?",
         "barley-thief",
         "Bram Holloway who robbed",
     ),

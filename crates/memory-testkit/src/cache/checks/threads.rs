@@ -27,18 +27,22 @@ pub fn never_see_older_values<B: CacheBackend>(backend: &B) -> CheckResult {
     // Room for all, and too little for all: evictions are in the game as well.
     for max_entries in [1_000, KEYS / 2] {
         let cache = backend.build(policy(max_entries, 1_000));
-        let floors = Floors::default();
+        let (floors, writing) = (Floors::default(), AtomicU64::new(WRITERS));
         thread::scope(|scope| {
             let writers: Vec<_> = (0..WRITERS)
                 .map(|writer| {
-                    let (cache, floors) = (&cache, &floors);
-                    scope.spawn(move || write(cache, floors, writer))
+                    let (cache, floors, writing) = (&cache, &floors, &writing);
+                    scope.spawn(move || {
+                        let written = write(cache, floors, writer);
+                        writing.fetch_sub(1, Ordering::SeqCst);
+                        written
+                    })
                 })
                 .collect();
             let readers: Vec<_> = (0..2)
                 .map(|seed| {
-                    let (cache, floors) = (&cache, &floors);
-                    scope.spawn(move || read(cache, floors, seed))
+                    let (cache, floors, writing) = (&cache, &floors, &writing);
+                    scope.spawn(move || read(cache, floors, writing, seed))
                 })
                 .collect();
             writers.into_iter().chain(readers).try_for_each(joined)
@@ -93,6 +97,10 @@ pub fn may_clear_at_any_time<B: CacheBackend>(backend: &B) -> CheckResult {
 /// Writes rising versions of keys that no other thread writes.
 fn write(cache: &impl Cache<u64, Arc<Payload>>, floors: &Floors, writer: u64) -> CheckResult {
     for round in 1..=ROUNDS {
+        if round % 50 == 0 {
+            // On few cores, others would hardly come in between.
+            thread::yield_now();
+        }
         let key = round % (KEYS / WRITERS) * WRITERS + writer;
         put(cache, key, round, round % 90);
         if round % 5 == 0 {
@@ -112,9 +120,15 @@ fn write(cache: &impl Cache<u64, Arc<Payload>>, floors: &Floors, writer: u64) ->
     Ok(())
 }
 
-fn read(cache: &impl Cache<u64, Arc<Payload>>, floors: &Floors, seed: u64) -> CheckResult {
+/// Reads as long as anyone writes.
+fn read(
+    cache: &impl Cache<u64, Arc<Payload>>,
+    floors: &Floors,
+    writing: &AtomicU64,
+    seed: u64,
+) -> CheckResult {
     let mut chance = Seeded::new(seed);
-    for _ in 0..ROUNDS * WRITERS {
+    while writing.load(Ordering::SeqCst) > 0 {
         let key = chance.bits() % KEYS;
         let floor = floors[slot(key)].load(Ordering::SeqCst);
         let got = version(cache, key);

@@ -85,6 +85,8 @@ pub(super) fn prepared(ground: &Ground, item: &Item) -> PreparedMemory {
     let mut chance = Seeded::new(u64::from(item.seed));
     let mut made = varied(&entity(ground, item.entity), 0, &mut chance);
     made.memory.id = id(item.id);
+    // Few moments, so that ties are common even among few memories.
+    made.memory.timestamp = at(i64::from(item.seed % 3));
     let (one, other) = (
         usize::from(item.id) * 3 % WORDS.len(),
         (usize::from(item.id) + 7 * usize::from(item.text)) % WORDS.len(),

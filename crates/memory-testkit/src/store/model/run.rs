@@ -252,6 +252,9 @@ impl Machine<'_> {
             let whole = apply(BTreeMap::new(), whole)?;
             let wanted = self.model.entity(&entity).rows;
             same_state(&whole, &wanted, self.ground.tolerance()).at("whole state")?;
+            let (all, items) = (MemoryFilter::new(), wanted.into_values());
+            let wanted = in_list_order(&items.collect::<Vec<_>>(), &all);
+            ensure_eq!(self.ground.listed(&entity, &all, 2).await?, wanted, "list");
         }
         let inhabited: Vec<EntityId> = listed(self.ground, 2).await?;
         ensure_eq!(inhabited, self.model.inhabited(), "entities");

@@ -1,0 +1,130 @@
+//! The plans that the planner must arrive at, held against a real server.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use memory_core::{DenseQuery, EntityId, MemoryFilter, MemoryKind, SearchRequest, Store};
+use memory_testkit::{Seeded, population};
+use sqlx::{PgConnection, Row};
+
+use self::support::{connect, run, with_database};
+use crate::search;
+use crate::sql::Sql;
+use crate::store::PgStore;
+
+/// Whether plans are made for the values at hand or for any.
+const MODES: [&str; 2] = ["force_custom_plan", "force_generic_plan"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exact_search_reads_its_index_alone() {
+    with_database(|url| async move {
+        let mut connection = populated(&url).await;
+        // One that an approximate search would gladly use.
+        run(
+            &mut connection,
+            "CREATE INDEX approximate ON memory_embedding \
+             USING hnsw ((half::halfvec(32)) halfvec_cosine_ops)",
+        )
+        .await;
+        for mode in MODES {
+            let plan = explain(&mut connection, mode, &request(dense(), None)).await;
+            let scan = "Index Only Scan using idx_memory_embedding on memory_embedding";
+            assert!(plan.contains(scan), "{mode}\n{plan}");
+            assert!(plan.contains("Heap Fetches: 0"), "{mode}\n{plan}");
+            assert!(!plan.contains("approximate"), "{mode}\n{plan}");
+            assert!(
+                !plan.contains("Seq Scan on memory_embedding"),
+                "{mode}\n{plan}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_looked_up_in_the_entity_s_part_of_the_index() {
+    with_database(|url| async move {
+        let mut connection = populated(&url).await;
+        for mode in MODES {
+            let plan = explain(
+                &mut connection,
+                mode,
+                &request(None, Some("lantern saddle")),
+            )
+            .await;
+            assert!(plan.contains("idx_memory_lexemes"), "{mode}\n{plan}");
+            assert!(!plan.contains("Seq Scan on memory m"), "{mode}\n{plan}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_find_their_indexes() {
+    with_database(|url| async move {
+        let mut connection = populated(&url).await;
+        let new = MemoryFilter::new;
+        for (filter, index) in [
+            (new().from(population::at(9)), "idx_memory_entity_timestamp"),
+            (
+                new().kind(MemoryKind::World).from(population::at(9)),
+                "idx_memory_entity_",
+            ),
+            (new().involves("rare"), "idx_memory_entities_involved"),
+        ] {
+            let mut request = request(dense(), None);
+            request.filter = filter;
+            let plan = explain(&mut connection, MODES[0], &request).await;
+            assert!(plan.contains(index), "{index}\n{plan}");
+            assert!(!plan.contains("Seq Scan on memory m"), "{index}\n{plan}");
+        }
+    })
+    .await;
+}
+
+/// Many entities of different sizes, one of them with half of all rows.
+async fn populated(url: &str) -> PgConnection {
+    let store = PgStore::connect(url).await.unwrap();
+    let mut chance = Seeded::new(7);
+    for (name, size) in [("large", 3_000), ("mira", 600)] {
+        let batch = population::population(&EntityId::from(name), size, &mut chance);
+        store.insert(&batch).await.unwrap();
+    }
+    for number in 0..40 {
+        let entity = EntityId::from(format!("small {number}"));
+        let mut batch = population::population(&entity, 60, &mut chance);
+        batch[0].memory.entities = [("rare".into(), "seen".to_owned())].into();
+        store.insert(&batch).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let mut connection = connect(url).await;
+    run(&mut connection, "VACUUM ANALYZE").await;
+    connection
+}
+
+fn dense() -> Option<DenseQuery> {
+    Some(DenseQuery {
+        fingerprint: population::fingerprint(),
+        vector: Seeded::new(3).vector(population::DIMENSIONS),
+    })
+}
+
+fn request(dense: Option<DenseQuery>, lexical: Option<&str>) -> SearchRequest {
+    SearchRequest {
+        filter: MemoryFilter::new(),
+        limit: 20,
+        dense,
+        lexical: lexical.map(str::to_owned),
+    }
+}
+
+/// The plan of the very statement that a search sends, as text.
+async fn explain(connection: &mut PgConnection, mode: &str, request: &SearchRequest) -> String {
+    run(connection, &format!("SET plan_cache_mode = {mode}")).await;
+    let mut sql = Sql::new();
+    sql.push("EXPLAIN (ANALYZE, BUFFERS) ");
+    search::push_statement(&mut sql, &EntityId::from("mira"), request);
+    let rows = sql.query().unwrap().fetch_all(connection).await.unwrap();
+    let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    lines.join("\n")
+}

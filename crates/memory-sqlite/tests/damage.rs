@@ -1,0 +1,157 @@
+//! A damaged file is an error of its kind, never a panic and never a wrong
+//! answer passed off as right.
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use common::{connect, filled, ids, lexical, mira, open, try_open};
+use memory_core::{ErrorKind, Generation, ListRequest, MemoryError, Store};
+use memory_sqlite::SqliteStore;
+use memory_testkit::population::fingerprint;
+use sqlx::Connection;
+use tempfile::tempdir;
+
+const PAGE: u64 = 8_192;
+
+fn overwrite(path: &Path, from: u64, bytes: &[u8]) {
+    let mut file = OpenOptions::new().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(from)).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+/// Reads an entity in every way; the errors met.
+async fn read_everything(store: &SqliteStore) -> Vec<MemoryError> {
+    let errors = [
+        store.list(&mira(), &ListRequest::new(1_000)).await.err(),
+        store
+            .changes_since(&mira(), Generation::ZERO, &fingerprint())
+            .await
+            .err(),
+        store
+            .search(&mira(), &lexical("mill amber saddle"))
+            .await
+            .err(),
+        store.entity_stats(&mira()).await.err(),
+    ];
+    errors.into_iter().flatten().collect()
+}
+
+#[tokio::test]
+async fn pages_overwritten_in_the_middle_are_corrupt_data() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    filled(&path, 600).await;
+    let pages = fs::metadata(&path).unwrap().len() / PAGE;
+    assert!(pages > 30, "{pages} pages");
+    for page in 8..pages - 1 {
+        overwrite(&path, page * PAGE, &[0xab; PAGE as usize]);
+    }
+    let errors = match try_open(&path).await {
+        Ok(store) => read_everything(&store).await,
+        Err(error) => vec![error],
+    };
+    assert!(!errors.is_empty());
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(!error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn each_single_damaged_page_is_an_error_or_harmless() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let batch = filled(&path, 60).await;
+    let whole = fs::read(&path).unwrap();
+    let mut noticed = 0;
+    for page in 1..whole.len() as u64 / PAGE {
+        fs::write(&path, &whole).unwrap();
+        overwrite(&path, page * PAGE, &[0xab; PAGE as usize]);
+        let store = match try_open(&path).await {
+            Ok(store) => store,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "page {page}: {error}");
+                noticed += 1;
+                continue;
+            }
+        };
+        let errors = read_everything(&store).await;
+        noticed += usize::from(!errors.is_empty());
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "page {page}: {error}");
+        }
+        if let Ok(got) = store.get(&mira(), &ids(&batch)).await {
+            for (got, wanted) in got.memories.iter().zip(&batch) {
+                assert!(got.as_ref().is_none_or(|got| *got == wanted.memory));
+            }
+        }
+        store.close().await.unwrap();
+    }
+    assert!(noticed > 5, "only {noticed} damaged pages were noticed");
+}
+
+#[tokio::test]
+async fn a_truncated_file_is_corrupt() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    filled(&path, 100).await;
+    let length = fs::metadata(&path).unwrap().len();
+    for kept in [length / 2, PAGE + 100, PAGE, 600] {
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(kept).unwrap();
+        let error = match try_open(&path).await {
+            Ok(store) => read_everything(&store).await.remove(0),
+            Err(error) => error,
+        };
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{kept} bytes: {error}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_mean_nothing_are_corrupt() {
+    let folder = tempdir().unwrap();
+    for (name, sql) in [
+        ("kind", "UPDATE memory SET kind = 77"),
+        ("tags", "UPDATE memory SET tags = 'zrbl'"),
+        ("metadata", "UPDATE memory SET metadata = '[1]'"),
+        (
+            "timestamp",
+            "UPDATE memory SET timestamp = 9223372036854775807",
+        ),
+        ("vectors", "UPDATE memory_embedding SET vectors = x'010203'"),
+        ("text", "UPDATE memory SET content = CAST(x'ff80' AS TEXT)"),
+    ] {
+        let path = folder.path().join(name);
+        filled(&path, 20).await;
+        common::run_sql(&path, sql).await;
+        let store = open(&path).await;
+        let errors = read_everything(&store).await;
+        assert!(!errors.is_empty(), "{name}");
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}: {error}");
+            assert!(!error.to_string().contains("zrbl"), "{error}");
+        }
+        // What is not damaged still answers.
+        assert_eq!(store.entity_stats(&mira()).await.unwrap().memory_count, 20);
+    }
+}
+
+#[tokio::test]
+async fn a_sound_database_passes_sqlites_own_check() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let batch = filled(&path, 200).await;
+    let store = open(&path).await;
+    store.delete(&mira(), &ids(&batch[..50])).await.unwrap();
+    store.close().await.unwrap();
+    let mut conn = connect(&path).await;
+    let verdict: String = sqlx::query_scalar("PRAGMA integrity_check")
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+    assert_eq!(verdict, "ok");
+    conn.close().await.unwrap();
+}

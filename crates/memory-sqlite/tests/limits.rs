@@ -1,0 +1,150 @@
+//! A full disk, a lock that is held, a file that can only be read: typed
+//! errors, nothing written, and a store that goes on when the cause is gone.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{connect, contents, filled, ids, memories, mira, open};
+use memory_core::{ErrorKind, Generation, MaxBytes, MemoryPatch, Store, Touch};
+use memory_sqlite::{SqliteOptions, SqliteStore, Synchronous};
+use memory_testkit::Seeded;
+use memory_testkit::population::{at, population};
+use sqlx::Executor;
+use tempfile::tempdir;
+
+#[tokio::test]
+async fn a_full_database_refuses_whole_batches_and_goes_on_when_there_is_room() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let options = SqliteOptions::new(&path).max_size(MaxBytes(600_000));
+    let store = SqliteStore::open_with(options).await.unwrap();
+    let (mut written, mut round) = (Vec::new(), 0);
+    let refused = loop {
+        round += 1;
+        let batch = memories(40, round);
+        match store.insert(&batch).await {
+            Ok(_) => written.extend(batch),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+                assert!(!error.is_retryable());
+                break batch;
+            }
+        }
+    };
+    assert!(written.len() >= 80, "{} written", written.len());
+    let stats = store.entity_stats(&mira()).await.unwrap();
+    assert_eq!(stats.memory_count, written.len() as u64);
+    assert_eq!(stats.generation, Generation(round - 1));
+    let got = store.get(&mira(), &ids(&refused)).await.unwrap();
+    assert!(got.memories.iter().all(Option::is_none));
+
+    store.delete(&mira(), &ids(&written[..80])).await.unwrap();
+    store.insert(&refused).await.unwrap();
+    let stats = store.entity_stats(&mira()).await.unwrap();
+    assert_eq!(stats.memory_count, written.len() as u64 - 40);
+    store.close().await.unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() <= 600_000);
+}
+
+#[tokio::test]
+async fn a_held_lock_makes_writes_unavailable_and_leaves_reads_alone() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let batch = filled(&path, 10).await;
+    let patient = SqliteOptions::new(&path).busy_timeout(Duration::from_millis(50));
+    let store = SqliteStore::open_with(patient.clone()).await.unwrap();
+    let mut other = connect(&path).await;
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+
+    let fresh = population(&mira(), 5, &mut Seeded::new(2));
+    let error = store.insert(&fresh).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.is_retryable());
+    assert_eq!(error.operation(), Some("insert"));
+    assert_eq!(store.entity_stats(&mira()).await.unwrap().memory_count, 10);
+    // A schema that is up to date needs no lock to be opened.
+    let second = SqliteStore::open_with(patient).await.unwrap();
+    assert!(second.get(&mira(), &ids(&batch)).await.is_ok());
+
+    other.execute("ROLLBACK").await.unwrap();
+    store.insert(&fresh).await.unwrap();
+    assert_eq!(second.entity_stats(&mira()).await.unwrap().memory_count, 15);
+}
+
+#[tokio::test]
+async fn an_exclusive_lock_makes_opening_unavailable() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    filled(&path, 10).await;
+    let mut other = connect(&path).await;
+    let sql = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE";
+    sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
+    let options = SqliteOptions::new(&path).busy_timeout(Duration::from_millis(50));
+    let error = SqliteStore::open_with(options.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    other.execute("ROLLBACK").await.unwrap();
+    sqlx::Connection::close(other).await.unwrap();
+    SqliteStore::open_with(options).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_for_reading_reads_and_refuses_every_write() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let batch = filled(&path, 10).await;
+    let before = std::fs::read(&path).unwrap();
+    let options = SqliteOptions::new(&path).read_only();
+    let store = SqliteStore::open_with(options).await.unwrap();
+    let got = store.get(&mira(), &ids(&batch)).await.unwrap();
+    assert_eq!(got.memories.iter().flatten().count(), 10);
+    let id = batch[0].memory.id;
+    let patch = MemoryPatch::new().importance(0.1);
+    let touch = Touch {
+        id,
+        accesses: 1,
+        last_accessed: at(0),
+    };
+    for error in [
+        store.insert(&memories(1, 9)).await.unwrap_err(),
+        store.update(&mira(), &id, &patch, None).await.unwrap_err(),
+        store.delete(&mira(), &[id]).await.unwrap_err(),
+        store.touch(&mira(), &[touch]).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
+    }
+    store.close().await.unwrap();
+    let error = store.delete(&mira(), &[id]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+    assert!(before == std::fs::read(&path).unwrap(), "the file changed");
+}
+
+#[tokio::test]
+async fn a_reader_sees_what_a_writer_beside_it_writes() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let writer = open(&path).await;
+    let options = SqliteOptions::new(&path).read_only();
+    let reader = SqliteStore::open_with(options).await.unwrap();
+    for round in 1..4 {
+        writer.insert(&memories(3, round)).await.unwrap();
+        let stats = reader.entity_stats(&mira()).await.unwrap();
+        assert_eq!((stats.generation.0, stats.memory_count), (round, round * 3));
+    }
+}
+
+#[tokio::test]
+async fn a_relaxed_store_is_a_store() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let options = SqliteOptions::new(&path)
+        .synchronous(Synchronous::Normal)
+        .page_cache(MaxBytes::mebibytes(1))
+        .max_readers(std::num::NonZeroU32::MIN);
+    let store = SqliteStore::open_with(options).await.unwrap();
+    store.insert(&memories(300, 1)).await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(contents(folder.path()).len(), 1);
+    let stats = open(&path).await.entity_stats(&mira()).await.unwrap();
+    assert_eq!(stats.memory_count, 300);
+}

@@ -1,0 +1,169 @@
+//! What is deleted leaves no trace in the files, and content stands in no
+//! error and no debug output.
+
+mod common;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use common::{contents, ids, lexical, memories, memory, mira, open};
+use memory_core::{ListRequest, MemoryPatch, PreparedMemory, Store};
+use memory_testkit::Seeded;
+use memory_testkit::population::embedding;
+use tempfile::tempdir;
+
+/// A word that stands nowhere else, and that stemming leaves alone.
+fn secret(number: usize) -> String {
+    let letters = |mut rest: usize| {
+        let mut word = String::new();
+        for _ in 0..4 {
+            word.push(char::from(b'a' + (rest % 26) as u8));
+            rest /= 26;
+        }
+        word
+    };
+    format!("zq{}xk", letters(number * 7_919))
+}
+
+/// A memory that bears its secret in every text it has.
+fn secretive(number: usize, chance: &mut Seeded) -> PreparedMemory {
+    let word = secret(number);
+    let mut one = memory(format!("They hid the {word} under the mill."), chance);
+    let text = |prefix: &str| format!("{prefix} {word}");
+    let fields = &mut one.memory;
+    fields.context = Some(text("context"));
+    fields.tags.insert(text("tag"));
+    fields.metadata.insert(text("key"), text("value"));
+    fields.entities.insert(text("entity").into(), text("role"));
+    fields.related.insert(chance.id(), text("relation"));
+    one
+}
+
+/// The first bytes of a memory's vector in the file.
+fn vector_begin(one: &PreparedMemory) -> [u8; 8] {
+    let [first, second] = [0, 1].map(|at| one.embedding.vectors[0][at].to_le_bytes());
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&first);
+    bytes[4..].copy_from_slice(&second);
+    bytes
+}
+
+/// How often any secret stands in any file of the folder.
+fn traces(folder: &Path) -> usize {
+    let is_secret = |word: &[u8]| word.starts_with(b"zq") && word.ends_with(b"xk");
+    let in_file = |bytes: &Vec<u8>| bytes.windows(8).filter(|word| is_secret(word)).count();
+    contents(folder).values().map(in_file).sum()
+}
+
+#[tokio::test]
+async fn what_is_deleted_leaves_no_trace() {
+    const COUNT: usize = 400;
+    let folder = tempdir().unwrap();
+    let store = open(&folder.path().join("agent.db")).await;
+    let mut chance = Seeded::new(5);
+    let secrets: Vec<_> = (0..COUNT)
+        .map(|number| secretive(number, &mut chance))
+        .collect();
+    // Among others, in random order, so that pages split and rows move.
+    let mut all: Vec<_> = memories(COUNT, 6)
+        .into_iter()
+        .chain(secrets.clone())
+        .collect();
+    chance.shuffle(&mut all);
+    for batch in all.chunks(30) {
+        store.insert(batch).await.unwrap();
+    }
+    assert!(traces(folder.path()) > 5 * COUNT);
+    let mut doomed = ids(&secrets);
+    chance.shuffle(&mut doomed);
+    for some in doomed.chunks(45) {
+        store.delete(&mira(), some).await.unwrap();
+    }
+    assert_eq!(traces(folder.path()), 0);
+    let begins: HashSet<[u8; 8]> = secrets.iter().map(vector_begin).collect();
+    for file in contents(folder.path()).values() {
+        let found = file.windows(8).any(|bytes| begins.contains(bytes));
+        assert!(!found, "a vector");
+    }
+    // The others are all there.
+    let listed = store.list(&mira(), &ListRequest::new(1_000)).await.unwrap();
+    assert_eq!(listed.memories.len(), COUNT);
+}
+
+#[tokio::test]
+async fn what_is_replaced_leaves_no_trace() {
+    let folder = tempdir().unwrap();
+    let store = open(&folder.path().join("agent.db")).await;
+    let mut chance = Seeded::new(5);
+    let one = secretive(1, &mut chance);
+    store.insert(std::slice::from_ref(&one)).await.unwrap();
+    let patch = MemoryPatch::new()
+        .content("They hid nothing.")
+        .context(None)
+        .metadata([].into())
+        .related([].into())
+        .entities([].into())
+        .tags(Vec::<String>::new());
+    let fresh = embedding(1, &mut chance);
+    store
+        .update(&mira(), &one.memory.id, &patch, Some(&fresh))
+        .await
+        .unwrap();
+    assert_eq!(traces(folder.path()), 0);
+}
+
+/// A reader of an old state keeps the log alive; the next write makes good.
+#[tokio::test]
+async fn a_log_that_cannot_be_emptied_is_emptied_later() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let store = open(&path).await;
+    let one = secretive(1, &mut Seeded::new(5));
+    store.insert(std::slice::from_ref(&one)).await.unwrap();
+    let mut reader = common::connect(&path).await;
+    let hold = "BEGIN; SELECT count(*) FROM memory";
+    sqlx::raw_sql(hold).execute(&mut reader).await.unwrap();
+    store.delete(&mira(), &[one.memory.id]).await.unwrap();
+    assert!(traces(folder.path()) > 0, "held by the reader");
+    sqlx::raw_sql("ROLLBACK")
+        .execute(&mut reader)
+        .await
+        .unwrap();
+    store.insert(&memories(1, 9)).await.unwrap();
+    assert_eq!(traces(folder.path()), 0);
+}
+
+#[tokio::test]
+async fn errors_and_debug_output_hold_no_content() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let store = open(&path).await;
+    let mut chance = Seeded::new(5);
+    let one = secretive(1, &mut chance);
+    store.insert(std::slice::from_ref(&one)).await.unwrap();
+    let mut conflict = one.clone();
+    conflict.memory.content.push_str(" Twice.");
+    let mut malformed = secretive(2, &mut chance);
+    malformed.memory.decay_rate = f32::NAN;
+    let mut errors = vec![
+        store.insert(&[conflict]).await.unwrap_err(),
+        store.insert(&[malformed]).await.unwrap_err(),
+    ];
+    common::run_sql(&path, "UPDATE memory SET metadata = content").await;
+    let id = one.memory.id;
+    errors.push(store.get(&mira(), &[id]).await.unwrap_err());
+    common::run_sql(&path, "DROP TABLE memory_words").await;
+    let query = lexical(&format!("\"{}* AND (", secret(1)));
+    errors.push(store.search(&mira(), &query).await.unwrap_err());
+    errors.push(
+        store
+            .insert(&[secretive(3, &mut chance)])
+            .await
+            .unwrap_err(),
+    );
+    let shown =
+        format!("{errors:?} {store:?}") + &errors.iter().map(|e| e.to_string()).collect::<String>();
+    for number in 1..=3 {
+        assert!(!shown.contains(&secret(number)), "{shown}");
+    }
+}

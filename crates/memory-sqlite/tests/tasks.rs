@@ -1,0 +1,131 @@
+//! Many tasks on one store, and callers that go away.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{ids, memories, mira, open};
+use memory_core::{
+    DenseQuery, EntityId, Generation, ListRequest, MemoryFilter, SearchRequest, Store,
+};
+use memory_sqlite::SqliteStore;
+use memory_testkit::Seeded;
+use memory_testkit::population::{DIMENSIONS, fingerprint, population};
+use tempfile::tempdir;
+
+fn both_arms(chance: &mut Seeded) -> SearchRequest {
+    SearchRequest {
+        filter: MemoryFilter::new(),
+        limit: 10,
+        dense: Some(DenseQuery {
+            fingerprint: fingerprint(),
+            vector: chance.vector(DIMENSIONS),
+        }),
+        lexical: Some("amber lantern saddle".to_owned()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn eight_tasks_write_and_read_at_once() {
+    const ROUNDS: u64 = 12;
+    let folder = tempdir().unwrap();
+    let store = Arc::new(open(&folder.path().join("agent.db")).await);
+    let shared = EntityId::from("shared");
+    let tasks: Vec<_> = (0..8u64)
+        .map(|task| {
+            let (store, shared) = (Arc::clone(&store), shared.clone());
+            tokio::spawn(async move {
+                let mut chance = Seeded::new(task);
+                let own = EntityId::from(format!("own{task}"));
+                for round in 0..ROUNDS {
+                    let mut batch = population(&own, 5, &mut chance);
+                    batch.extend(population(&shared, 3, &mut chance));
+                    let outcome = store.insert(&batch).await.unwrap();
+                    assert_eq!(outcome.generations[&own], Generation(2 * round + 1));
+                    let removed = store.delete(&own, &ids(&batch[..2])).await.unwrap();
+                    assert_eq!(removed.removed.len(), 2);
+                    let stats = store.entity_stats(&own).await.unwrap();
+                    assert_eq!(stats.memory_count, 3 * (round + 1));
+                    let found = store.search(&own, &both_arms(&mut chance)).await.unwrap();
+                    assert!(found.candidates.len() >= 3);
+                    let stats = store.entity_stats(&shared).await.unwrap();
+                    assert_eq!(stats.memory_count, stats.generation.0 * 3, "whole batches");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let stats = store.entity_stats(&shared).await.unwrap();
+    assert_eq!(stats.generation, Generation(8 * ROUNDS));
+    assert_eq!(store.list_entities(None, 100).await.unwrap().len(), 9);
+}
+
+/// Callers that go away at every moment leave the connections clean: the store
+/// goes on, and what is there is whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_calls_leave_nothing_half_done() {
+    let folder = tempdir().unwrap();
+    let store = open(&folder.path().join("agent.db")).await;
+    let mut chance = Seeded::new(3);
+    for round in 0..150u64 {
+        let patience = Duration::from_micros(chance.below(4_000) as u64);
+        let batch = memories(20, 1_000 + round);
+        let request = both_arms(&mut chance);
+        let dropped = async {
+            store.insert(&batch).await.unwrap();
+            store.search(&mira(), &request).await.unwrap();
+            store.delete(&mira(), &ids(&batch[..10])).await.unwrap();
+        };
+        let _ = tokio::time::timeout(patience, dropped).await;
+    }
+    let last = memories(20, 9);
+    store.insert(&last).await.unwrap();
+    let stats = store.entity_stats(&mira()).await.unwrap();
+    assert_eq!(stats.memory_count % 10, 0, "whole batches only");
+    let listed = store.list(&mira(), &ListRequest::new(1)).await.unwrap();
+    assert_eq!(listed.generation, stats.generation);
+    let got = store.get(&mira(), &ids(&last)).await.unwrap();
+    assert_eq!(got.memories.iter().flatten().count(), 20);
+    store.close().await.unwrap();
+}
+
+/// More rows than are worked on in one go, so that blocks change hands.
+#[tokio::test]
+async fn large_entities_are_read_whole() {
+    let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+    let batch = memories(5_000, 4);
+    let outcome = store.insert(&batch).await.unwrap();
+    assert_eq!(outcome.inserted, vec![true; 5_000]);
+    let changes = store
+        .changes_since(&mira(), Generation::ZERO, &fingerprint())
+        .await
+        .unwrap();
+    let mut got = changes.written;
+    let mut wanted = batch.clone();
+    got.sort_by_key(|one| one.memory.id);
+    wanted.sort_by_key(|one| one.memory.id);
+    assert!(got == wanted);
+    // The nearest to a stored vector is its own memory, in whichever block.
+    for one in batch.iter().step_by(701) {
+        let request = SearchRequest {
+            filter: MemoryFilter::new(),
+            limit: 1,
+            dense: Some(DenseQuery {
+                fingerprint: fingerprint(),
+                vector: one.embedding.vectors[0].clone(),
+            }),
+            lexical: None,
+        };
+        let found = store.search(&mira(), &request).await.unwrap();
+        assert_eq!(found.candidates[0].memory.id, one.memory.id);
+    }
+    let again = store.insert(&batch).await.unwrap();
+    assert_eq!(again.inserted, vec![false; 5_000]);
+    assert_eq!(again.generations[&mira()], Generation(1));
+    let removed = store.delete(&mira(), &ids(&batch)).await.unwrap();
+    assert_eq!(removed.removed, ids(&batch));
+    assert_eq!(store.entity_stats(&mira()).await.unwrap().memory_count, 0);
+}

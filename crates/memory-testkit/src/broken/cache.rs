@@ -1,0 +1,283 @@
+//! A cache that breaks one promise.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use memory_core::{
+    Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, MaxBytes, Weigher,
+};
+
+use super::faults::faults;
+use crate::map_cache::{MapBackend, MapCache};
+
+faults! {
+    /// The one promise that a [`BrokenCache`] breaks.
+    pub enum CacheFault {
+        /// Nothing is ever held.
+        HoldsNothing => "values::holds_what_fits",
+        /// A key keeps its first value.
+        KeepsTheFirst => "values::gives_the_latest",
+        /// A value too heavy to be held leaves the older one in place.
+        KeepsTheOlder => "values::too_heavy_a_value_ends_the_older",
+        /// A removal takes effect when the cache is settled.
+        RemovesLater => "values::remove_takes_effect_at_once",
+        /// A clear takes effect when the cache is settled.
+        ClearsLater => "values::clear_takes_effect_at_once",
+        /// After a clear, nothing is held any more.
+        EndsWithAClear => "values::goes_on_after_a_clear",
+        /// Any number of entries is held.
+        IgnoresMaxEntries => "bounds::entries_are_bounded",
+        /// Any number of bytes is held.
+        IgnoresMaxBytes => "bounds::bytes_are_bounded",
+        /// Entries that weigh nothing take no room.
+        HoldsTheWeightlessFree => "bounds::weightless_entries_count",
+        /// What is removed still weighs.
+        WeighsWhatIsGone => "bounds::sizes_are_exact_at_rest",
+        /// Bytes are counted in 32 bits.
+        CountsIn32Bits => "bounds::weights_exceed_32_bits",
+        /// Entries grow old and stay.
+        NeverExpires => "expiry::ttl_ends_an_entry",
+        /// Reading makes an entry young again.
+        RenewsByReading => "expiry::reads_do_not_prolong_a_ttl",
+        /// Unread entries stay.
+        IgnoresIdleness => "expiry::tti_ends_an_unread_entry",
+        /// Reading does not keep an entry.
+        TakesIdlenessForAge => "expiry::reads_prolong_a_tti",
+        /// Expired entries are hidden and never let go of.
+        HoardsTheExpired => "expiry::expired_entries_are_let_go",
+        /// Every look-up counts as a hit.
+        CountsHitsOnly => "counters::count_hits_and_misses",
+        /// A look-up of an expired entry counts as a hit.
+        CountsTheExpiredAsHits => "counters::count_the_expired_as_missed",
+        /// Evictions are not counted.
+        ForgetsEvictions => "counters::count_evictions",
+        /// Removals count as evictions.
+        CountsRemovals => "counters::do_not_count_removals",
+        /// Each thread may see what it read a moment ago.
+        ReadsFromThePast => "threads::never_see_older_values",
+        /// Look-ups of several threads at once are counted as one.
+        LosesCounts => "threads::leave_a_sound_cache",
+    }
+}
+
+/// Makes [`BrokenCache`]s.
+#[derive(Debug, Clone, Copy)]
+pub struct BrokenBackend(pub CacheFault);
+
+impl CacheBackend for BrokenBackend {
+    type Cache<K: CacheKey, V: CacheValue> = BrokenCache<K, V>;
+
+    fn name(&self) -> &'static str {
+        "broken"
+    }
+
+    fn build<K: CacheKey, V: CacheValue>(&self, policy: CachePolicy<K, V>) -> BrokenCache<K, V> {
+        let Self(fault) = *self;
+        let (weigher, max_bytes, ttl) = (policy.weigher, policy.max_bytes, policy.ttl);
+        BrokenCache {
+            inner: MapBackend.build(misread(fault, policy)),
+            fault,
+            weigher,
+            max_bytes,
+            ttl,
+            extra: Mutex::new(Extra {
+                first: HashSet::new(),
+                later: Vec::new(),
+                inserted: HashMap::new(),
+                near: HashMap::new(),
+                weighed: 0,
+                evicted: 0,
+                cleared: false,
+            }),
+            lookups: AtomicU64::new(0),
+        }
+    }
+}
+
+/// What becomes of a policy.
+fn misread<K, V>(fault: CacheFault, mut policy: CachePolicy<K, V>) -> CachePolicy<K, V> {
+    match fault {
+        CacheFault::HoldsNothing => policy.max_entries = 0,
+        CacheFault::IgnoresMaxEntries => policy.max_entries = u64::MAX,
+        CacheFault::IgnoresMaxBytes => policy.max_bytes = MaxBytes(u64::MAX),
+        CacheFault::HoldsTheWeightlessFree if policy.max_bytes.0 == 1_000 => {
+            policy.max_entries = u64::MAX;
+        }
+        CacheFault::NeverExpires
+        | CacheFault::HoardsTheExpired
+        | CacheFault::CountsTheExpiredAsHits => policy.ttl = None,
+        CacheFault::RenewsByReading => {
+            policy.tti = policy.ttl.take().map(|ttl| ttl.saturating_mul(2))
+        }
+        CacheFault::IgnoresIdleness => policy.tti = None,
+        CacheFault::TakesIdlenessForAge => {
+            policy.ttl = policy.ttl.into_iter().chain(policy.tti.take()).min();
+        }
+        _ => {}
+    }
+    policy
+}
+
+/// A [`MapCache`] with one fault.
+#[derive(Debug)]
+pub struct BrokenCache<K, V> {
+    inner: MapCache<K, V>,
+    fault: CacheFault,
+    weigher: Weigher<K, V>,
+    max_bytes: MaxBytes,
+    ttl: Option<Duration>,
+    extra: Mutex<Extra<K, V>>,
+    lookups: AtomicU64,
+}
+
+/// What a broken cache remembers, so as to go wrong.
+#[derive(Debug)]
+struct Extra<K, V> {
+    first: HashSet<K>,
+    /// Removals put off; `None` for a clear.
+    later: Vec<Option<K>>,
+    inserted: HashMap<K, Instant>,
+    near: HashMap<(ThreadId, K), (V, u8)>,
+    weighed: u64,
+    evicted: u64,
+    cleared: bool,
+}
+
+impl<K: CacheKey, V: CacheValue> BrokenCache<K, V> {
+    fn extra(&self) -> MutexGuard<'_, Extra<K, V>> {
+        self.extra.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn expired(&self, inserted: Instant) -> bool {
+        self.ttl.is_some_and(|ttl| inserted.elapsed() >= ttl)
+    }
+
+    /// Looks where this thread looked a moment ago.
+    fn get_near(&self, key: &K) -> Option<V> {
+        let place = (thread::current().id(), key.clone());
+        if let Some((value, left)) = self.extra().near.get_mut(&place)
+            && *left > 0
+        {
+            *left -= 1;
+            return Some(value.clone());
+        }
+        let value = self.inner.get(key)?;
+        self.extra().near.insert(place, (value.clone(), 20));
+        Some(value)
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        let seen = self.lookups.load(Ordering::Relaxed);
+        if self.fault == CacheFault::LosesCounts {
+            thread::yield_now();
+        }
+        self.lookups.store(seen + 1, Ordering::Relaxed);
+        match self.fault {
+            CacheFault::ReadsFromThePast => self.get_near(key),
+            CacheFault::HoardsTheExpired | CacheFault::CountsTheExpiredAsHits => {
+                let value = self.inner.get(key);
+                let inserted = self.extra().inserted.get(key).copied();
+                value.filter(|_| inserted.is_none_or(|inserted| !self.expired(inserted)))
+            }
+            _ => self.inner.get(key),
+        }
+    }
+
+    fn insert(&self, key: K, value: V) {
+        let bytes = (self.weigher)(&key, &value);
+        {
+            let mut extra = self.extra();
+            let first = extra.first.insert(key.clone());
+            let kept = match self.fault {
+                CacheFault::KeepsTheFirst => first,
+                CacheFault::KeepsTheOlder => bytes <= self.max_bytes.0,
+                CacheFault::EndsWithAClear => !extra.cleared,
+                _ => true,
+            };
+            if !kept {
+                return;
+            }
+            extra.weighed = extra.weighed.saturating_add(bytes);
+            extra.inserted.insert(key.clone(), Instant::now());
+            extra.near.remove(&(thread::current().id(), key.clone()));
+        }
+        self.inner.insert(key, value);
+    }
+
+    fn remove(&self, key: &K) {
+        let mut extra = self.extra();
+        extra.near.remove(&(thread::current().id(), key.clone()));
+        extra.evicted += u64::from(self.fault == CacheFault::CountsRemovals);
+        match self.fault {
+            CacheFault::RemovesLater => extra.later.push(Some(key.clone())),
+            _ => self.inner.remove(key),
+        }
+    }
+
+    fn clear(&self) {
+        let mut extra = self.extra();
+        extra
+            .near
+            .retain(|(thread, _), _| *thread != thread::current().id());
+        extra.cleared = true;
+        match self.fault {
+            CacheFault::ClearsLater => extra.later.push(None),
+            _ => self.inner.clear(),
+        }
+    }
+
+    fn entry_count(&self) -> u64 {
+        self.inner.entry_count()
+    }
+
+    fn weight(&self) -> u64 {
+        match self.fault {
+            CacheFault::WeighsWhatIsGone => self.extra().weighed,
+            CacheFault::CountsIn32Bits => self.inner.weight() & u64::from(u32::MAX),
+            _ => self.inner.weight(),
+        }
+    }
+
+    fn counters(&self) -> CacheCounters {
+        let mut counters = self.inner.counters();
+        match self.fault {
+            CacheFault::CountsHitsOnly => {
+                counters.hits += std::mem::take(&mut counters.misses);
+            }
+            CacheFault::LosesCounts | CacheFault::ReadsFromThePast => {
+                let lookups = self.lookups.load(Ordering::Relaxed);
+                counters.hits = lookups.saturating_sub(counters.misses);
+            }
+            CacheFault::ForgetsEvictions => counters.evictions = 0,
+            _ => counters.evictions += self.extra().evicted,
+        }
+        counters
+    }
+
+    fn settle(&self) {
+        let later = std::mem::take(&mut self.extra().later);
+        for removal in later {
+            match removal {
+                Some(key) => self.inner.remove(&key),
+                None => self.inner.clear(),
+            }
+        }
+        if self.fault == CacheFault::CountsTheExpiredAsHits {
+            let mut extra = self.extra();
+            let old = extra.inserted.iter().filter(|(_, at)| self.expired(**at));
+            let old: Vec<K> = old.map(|(key, _)| key.clone()).collect();
+            for key in old {
+                extra.inserted.remove(&key);
+                extra.evicted += 1;
+                self.inner.remove(&key);
+            }
+        }
+        self.inner.settle();
+    }
+}

@@ -1,0 +1,151 @@
+//! A store that breaks one promise.
+
+mod fault;
+mod notes;
+mod reads;
+mod writes;
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use memory_core::{
+    Candidates, Changes, Embedding, EntityId, EntityStats, ErrorKind, Fetched, Fingerprint,
+    Generation, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
+    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, SearchRequest, Store,
+    StoreCapabilities, Touch, UpdateOutcome,
+};
+
+pub use self::fault::StoreFault;
+
+use self::notes::Notes;
+use crate::mem_store::MemStore;
+
+/// A [`MemStore`] with one fault.
+#[derive(Debug)]
+pub struct BrokenStore {
+    inner: MemStore,
+    fault: StoreFault,
+    notes: Mutex<Notes>,
+}
+
+impl BrokenStore {
+    /// An empty store with this fault.
+    #[must_use]
+    pub fn new(fault: StoreFault) -> Self {
+        Self {
+            inner: MemStore::new(),
+            fault,
+            notes: Mutex::default(),
+        }
+    }
+
+    fn has(&self, fault: StoreFault) -> bool {
+        self.fault == fault
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Store for BrokenStore {
+    fn capabilities(&self) -> StoreCapabilities {
+        let lexical = !self.has(StoreFault::DeniesAnArmItHas);
+        self.inner.capabilities().lexical(lexical)
+    }
+
+    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+        self.note_written(batch);
+        let mut outcome = self.insert_brokenly(batch).await?;
+        for (entity, generation) in &mut outcome.generations {
+            *generation = self.shown(entity, *generation);
+        }
+        Ok(outcome)
+    }
+
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+        let mut fetched = self.get_brokenly(entity, ids).await?;
+        fetched.generation = self.shown(entity, fetched.generation);
+        Ok(fetched)
+    }
+
+    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
+        let mut page = self.list_brokenly(entity, request).await?;
+        page.generation = self.shown(entity, page.generation);
+        Ok(page)
+    }
+
+    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
+        if self.has(StoreFault::CountsWhatIsFilteredOut) {
+            return self.inner.count(entity, &MemoryFilter::new()).await;
+        }
+        self.inner.count(entity, &self.misread(filter)).await
+    }
+
+    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+        let mut found = self.search_brokenly(entity, request).await?;
+        found.generation = self.shown(entity, found.generation);
+        Ok(found)
+    }
+
+    async fn changes_since(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Changes> {
+        let since = self.meant(entity, since);
+        let mut changes = self.changes_brokenly(entity, since, fingerprint).await?;
+        changes.generation = self.shown(entity, changes.generation);
+        Ok(changes)
+    }
+
+    async fn update(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<UpdateOutcome> {
+        let mut outcome = self.update_brokenly(entity, id, patch, embedding).await?;
+        outcome.generation = self.shown(entity, outcome.generation);
+        Ok(outcome)
+    }
+
+    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
+        let mut outcome = self.delete_brokenly(entity, ids).await?;
+        outcome.generation = self.shown(entity, outcome.generation);
+        Ok(outcome)
+    }
+
+    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
+        self.touch_brokenly(entity, touches).await
+    }
+
+    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
+        let mut stats = self.inner.entity_stats(entity).await?;
+        stats.generation = self.shown(entity, stats.generation);
+        if self.has(StoreFault::StartsAtOne) {
+            stats.generation = stats.generation.max(Generation(1));
+        }
+        Ok(stats)
+    }
+
+    async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        self.list_entities_brokenly(after, limit).await
+    }
+
+    async fn close(&self) -> MemoryResult<()> {
+        let closed_before = self.note_close();
+        match self.fault {
+            StoreFault::NeverCloses => Ok(()),
+            StoreFault::ClosesOnceOnly if closed_before => {
+                let message = "the store was closed";
+                Err(MemoryError::store(ErrorKind::Closed, "close", message))
+            }
+            _ => self.inner.close().await,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a broken store remembers, so as to go wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use memory_core::{Embedding, EntityId, Generation, MemoryId, PreparedMemory, Touch};
+
+use super::BrokenStore;
+
+/// What happened so far.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// How far an entity's generation is off.
+    shifts: BTreeMap<EntityId, i64>,
+    pub(super) embeddings: BTreeMap<(EntityId, MemoryId), Embedding>,
+    /// What each memory said first.
+    pub(super) contents: BTreeMap<(EntityId, MemoryId), String>,
+    pub(super) deleted: BTreeSet<(EntityId, MemoryId)>,
+    pub(super) touched: BTreeMap<(EntityId, MemoryId), DateTime<Utc>>,
+    pub(super) entities: BTreeSet<EntityId>,
+    closed: bool,
+}
+
+impl BrokenStore {
+    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, shows an entity's generation off by so much more.
+    pub(super) fn shift(&self, entity: &EntityId, by: i64) {
+        *self.notes().shifts.entry(entity.clone()).or_default() += by;
+    }
+
+    /// The generation as it is shown to callers.
+    pub(super) fn shown(&self, entity: &EntityId, generation: Generation) -> Generation {
+        let shift = self.notes().shifts.get(entity).copied().unwrap_or(0);
+        Generation(generation.0.saturating_add_signed(shift))
+    }
+
+    /// The generation that a caller means.
+    pub(super) fn meant(&self, entity: &EntityId, generation: Generation) -> Generation {
+        let shift = self.notes().shifts.get(entity).copied().unwrap_or(0);
+        Generation(generation.0.saturating_add_signed(-shift))
+    }
+
+    pub(super) fn note_written(&self, batch: &[PreparedMemory]) {
+        let mut notes = self.notes();
+        for PreparedMemory { memory, embedding } in batch {
+            let key = (memory.entity_id.clone(), memory.id);
+            notes.entities.insert(memory.entity_id.clone());
+            let content = notes.contents.entry(key.clone());
+            content.or_insert(memory.content.clone());
+            notes.embeddings.entry(key).or_insert(embedding.clone());
+        }
+    }
+
+    /// Everybody who was ever written to.
+    pub(super) fn everybody(&self) -> Vec<EntityId> {
+        self.notes().entities.iter().cloned().collect()
+    }
+
+    pub(super) fn note_deleted(&self, entity: &EntityId, ids: &[MemoryId]) {
+        let mut notes = self.notes();
+        for id in ids {
+            let key = (entity.clone(), *id);
+            notes.embeddings.remove(&key);
+            notes.deleted.insert(key);
+        }
+    }
+
+    pub(super) fn note_touched(&self, entity: &EntityId, touches: &[Touch]) {
+        let mut notes = self.notes();
+        for touch in touches {
+            let key = (entity.clone(), touch.id);
+            notes.touched.insert(key, touch.last_accessed);
+        }
+    }
+
+    /// Whether the store was closed before.
+    pub(super) fn note_close(&self) -> bool {
+        std::mem::replace(&mut self.notes().closed, true)
+    }
+}

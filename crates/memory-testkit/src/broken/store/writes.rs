@@ -1,0 +1,286 @@
+//! Writing, brokenly.
+
+use std::collections::BTreeSet;
+
+use memory_core::{
+    Embedding, EntityId, ErrorKind, InsertOutcome, InvalidInput, MemoryError, MemoryId,
+    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Store, Touch, UpdateOutcome, bounds,
+    normalize,
+};
+
+use super::{BrokenStore, StoreFault as Fault};
+use crate::patience::yield_now;
+use crate::population::{at_micros, plain};
+use crate::seeded::Seeded;
+
+impl BrokenStore {
+    pub(super) async fn insert_brokenly(
+        &self,
+        batch: &[PreparedMemory],
+    ) -> MemoryResult<InsertOutcome> {
+        let mut batch = batch.to_vec();
+        batch.iter_mut().for_each(|item| self.spoil(item));
+        match self.fault {
+            Fault::LosesLastOfBatch if batch.len() > 1 => {
+                batch.pop();
+                let mut outcome = self.inner.insert(&batch).await?;
+                outcome.inserted.push(true);
+                Ok(outcome)
+            }
+            Fault::RefusesEmptyBatches if batch.is_empty() => Err(InvalidInput::NoVector.into()),
+            Fault::RefusesLargeBatches if batch.len() > 1_000 => {
+                let message = "too many memories";
+                Err(MemoryError::store(ErrorKind::Other, "insert", message))
+            }
+            Fault::WritesUpToAConflict => {
+                let whole = self.inner.insert(&batch).await;
+                if let Err(MemoryError::Conflict { .. }) = whole {
+                    for item in &batch {
+                        self.inner.insert(std::slice::from_ref(item)).await?;
+                    }
+                }
+                whole
+            }
+            Fault::OverwritesOnConflict => {
+                for item in &batch {
+                    let one = std::slice::from_ref(item);
+                    if let Err(MemoryError::Conflict { entity, id }) = self.inner.insert(one).await
+                    {
+                        self.inner.delete(&entity, &[id]).await?;
+                    }
+                }
+                self.inner.insert(&batch).await
+            }
+            Fault::CountsRepeatsAsWrites => {
+                let outcome = self.inner.insert(&batch).await?;
+                if !outcome.inserted.contains(&true) {
+                    let entities = outcome.generations.keys();
+                    entities.for_each(|entity| self.shift(entity, 1));
+                }
+                Ok(outcome)
+            }
+            Fault::MergesDuplicateIds => {
+                let mut seen = BTreeSet::new();
+                batch.retain(|item| seen.insert((item.memory.entity_id.clone(), item.memory.id)));
+                self.inner.insert(&batch).await
+            }
+            Fault::TellsALaterGeneration => {
+                let mut outcome = self.inner.insert(&batch).await?;
+                yield_now().await;
+                for (entity, generation) in &mut outcome.generations {
+                    *generation = self.inner.entity_stats(entity).await?.generation;
+                }
+                Ok(outcome)
+            }
+            Fault::KeepsDeletedIdsTaken => {
+                let taken = |item: &PreparedMemory| {
+                    let key = (item.memory.entity_id.clone(), item.memory.id);
+                    self.notes().deleted.contains(&key)
+                };
+                let inserted = batch.iter().map(|item| !taken(item)).collect();
+                batch.retain(|item| !taken(item));
+                let outcome = self.inner.insert(&batch).await?;
+                Ok(if batch.is_empty() {
+                    InsertOutcome {
+                        inserted,
+                        ..outcome
+                    }
+                } else {
+                    outcome
+                })
+            }
+            Fault::WritesWhatItCan => {
+                let mut outcome = InsertOutcome::default();
+                for item in &batch {
+                    match self.inner.insert(std::slice::from_ref(item)).await {
+                        Ok(one) => {
+                            outcome.inserted.extend(one.inserted);
+                            outcome.generations.extend(one.generations);
+                        }
+                        Err(MemoryError::InvalidInput { .. }) => outcome.inserted.push(false),
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(outcome)
+            }
+            Fault::InsertsOneByOne => {
+                let mut outcome = InsertOutcome::default();
+                for item in &batch {
+                    yield_now().await;
+                    let one = self.inner.insert(std::slice::from_ref(item)).await?;
+                    outcome.inserted.extend(one.inserted);
+                    outcome.generations.extend(one.generations);
+                }
+                Ok(outcome)
+            }
+            _ => self.inner.insert(&batch).await,
+        }
+    }
+
+    /// Breaks an item on its way in.
+    fn spoil(&self, item: &mut PreparedMemory) {
+        let memory = &mut item.memory;
+        match self.fault {
+            Fault::DropsAccessFields => (memory.access_count, memory.last_accessed) = (0, None),
+            Fault::CutsLongContent => {
+                if let Some((end, _)) = memory.content.char_indices().nth(4_000)
+                    && memory.content.chars().count() <= bounds::MAX_CONTENT_CHARS
+                {
+                    memory.content.truncate(end);
+                }
+            }
+            Fault::RoundsTimes => {
+                let millis = memory.timestamp.timestamp_micros().div_euclid(1_000);
+                memory.timestamp = at_micros(millis * 1_000);
+            }
+            Fault::RoundsImportance => {
+                memory.importance = (memory.importance * 100.0).round() / 100.0
+            }
+            Fault::TrimsContent => memory.content = memory.content.trim().to_owned(),
+            Fault::DropsContext => memory.context = None,
+            Fault::KeepsTheFirstVectorOnly => item.embedding.vectors.truncate(1),
+            Fault::MendsVectors => mend(&mut item.embedding),
+            _ => {}
+        }
+    }
+
+    pub(super) async fn update_brokenly(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<UpdateOutcome> {
+        let (mut patch, mut embedding) = (patch.clone(), embedding.cloned());
+        let key = (entity.clone(), *id);
+        match self.fault {
+            Fault::ClearsWhatIsNotSet => patch.context = patch.context.or(Some(None)),
+            Fault::KeepsOldVectors => {
+                if let (Some(new), Some(old)) = (&mut embedding, self.notes().embeddings.get(&key))
+                {
+                    new.vectors.extend(old.vectors.clone());
+                }
+            }
+            Fault::InventsVectors if patch.content.is_some() && embedding.is_none() => {
+                embedding = Some(plain(entity, "invented", &mut Seeded::new(0)).embedding);
+            }
+            Fault::MendsVectors => embedding.iter_mut().for_each(mend),
+            Fault::LosesUpdates if patch.content.is_none() => {
+                let read = self
+                    .inner
+                    .get(entity, &[*id])
+                    .await?
+                    .memories
+                    .pop()
+                    .flatten();
+                yield_now().await;
+                if let Some(mut memory) = read {
+                    patch.apply(&mut memory);
+                    patch = MemoryPatch {
+                        content: None,
+                        kind: Some(memory.kind),
+                        timestamp: Some(memory.timestamp),
+                        importance: Some(memory.importance),
+                        context: Some(memory.context),
+                        metadata: Some(memory.metadata),
+                        related: Some(memory.related),
+                        entities: Some(memory.entities),
+                        tags: Some(memory.tags),
+                    };
+                }
+            }
+            Fault::UpdatesInTwoSteps if patch.content.is_some() && patch.context.is_some() => {
+                let context = MemoryPatch::new().context(patch.context.take().flatten());
+                self.inner.update(entity, id, &context, None).await?;
+                self.shift(entity, -1);
+                yield_now().await;
+            }
+            _ => {}
+        }
+        let result = self
+            .inner
+            .update(entity, id, &patch, embedding.as_ref())
+            .await;
+        if let (Ok(_), Some(new)) = (&result, embedding) {
+            self.notes().embeddings.insert(key, new);
+        }
+        match (self.fault, result) {
+            (Fault::UpdatesInSilence, Ok(outcome)) => {
+                self.shift(entity, -1);
+                Ok(outcome)
+            }
+            (Fault::UpdatesNothingGladly, Err(MemoryError::NotFound { .. })) => {
+                let memory = plain(entity, "nothing", &mut Seeded::new(0)).memory;
+                let generation = self.inner.entity_stats(entity).await?.generation;
+                Ok(UpdateOutcome { generation, memory })
+            }
+            (_, result) => result,
+        }
+    }
+
+    pub(super) async fn delete_brokenly(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+    ) -> MemoryResult<RemoveOutcome> {
+        if self.has(Fault::FailsOnUnknownIds) {
+            let there = self.inner.get(entity, ids).await?.memories;
+            if let Some((id, _)) = ids.iter().zip(there).find(|(_, row)| row.is_none()) {
+                let entity = entity.clone();
+                return Err(MemoryError::NotFound { entity, id: *id });
+            }
+        }
+        if self.has(Fault::DeletesEverywhere) {
+            for entity in self.everybody() {
+                self.inner.delete(&entity, ids).await?;
+            }
+        }
+        let step = match self.fault {
+            Fault::DeletesOneByOne => 1,
+            Fault::DeletesInTwoSteps => ids.len().div_ceil(2),
+            _ => ids.len(),
+        };
+        let mut outcome = self.inner.delete(entity, &[]).await?;
+        for ids in ids.chunks(step.max(1)) {
+            let one = self.inner.delete(entity, ids).await?;
+            outcome.removed.extend(one.removed);
+            outcome.generation = one.generation;
+            if self.has(Fault::DeletesInTwoSteps) {
+                yield_now().await;
+            }
+        }
+        self.note_deleted(entity, &outcome.removed);
+        Ok(outcome)
+    }
+
+    pub(super) async fn touch_brokenly(
+        &self,
+        entity: &EntityId,
+        touches: &[Touch],
+    ) -> MemoryResult<()> {
+        let mut touches = touches.to_vec();
+        if self.has(Fault::CountsOneAccess) {
+            let known = |id| self.notes().touched.contains_key(&(entity.clone(), id));
+            touches.retain(|touch| !known(touch.id));
+        }
+        if self.has(Fault::TouchesAloud) && !touches.is_empty() {
+            self.shift(entity, 1);
+        }
+        self.note_touched(entity, &touches);
+        self.inner.touch(entity, &touches).await
+    }
+}
+
+/// Makes vectors of what are none.
+fn mend(embedding: &mut Embedding) {
+    let length = embedding.vectors.first().map_or(1, Vec::len).max(1);
+    embedding
+        .vectors
+        .resize(embedding.vectors.len().max(1), Vec::new());
+    for vector in &mut embedding.vectors {
+        vector.resize(length, 0.0);
+        if normalize(vector).is_err() {
+            vector.fill(1.0);
+        }
+    }
+}

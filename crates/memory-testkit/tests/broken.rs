@@ -1,0 +1,144 @@
+//! The suites reject what is broken, by the check that is there for it.
+
+#![allow(clippy::panic)]
+
+use memory_testkit::broken::{
+    BrokenBackend, BrokenEmbedder, BrokenStore, CacheFault, EmbedderFault, StoreFault,
+};
+use memory_testkit::{Outcome, Report, Verdict, cache, embedder, store};
+
+/// The check that the fault names must fail, and with a reason of its own.
+fn assert_rejected(report: &Report, fault: impl std::fmt::Debug, by: &str) {
+    let [Outcome { name, verdict }] = report.outcomes() else {
+        panic!("{fault:?}: there is no check {by}");
+    };
+    assert_eq!(*name, by);
+    match verdict {
+        Verdict::Failed(why) => assert!(!why.contains("panicked"), "{fault:?}: {why}"),
+        verdict => panic!("{fault:?} was not rejected by {by}: {verdict:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_broken_store_is_rejected() {
+    for &fault in StoreFault::ALL {
+        let suite = store::Suite::new().only([fault.caught_by()]);
+        let report = suite.run(|| async { BrokenStore::new(fault) }).await;
+        assert_rejected(&report, fault, fault.caught_by());
+    }
+}
+
+#[tokio::test]
+async fn every_check_of_a_store_rejects_something() {
+    for check in store::CHECKS {
+        let suite = store::Suite::new().only([check.name]);
+        let mut rejects = false;
+        for &fault in StoreFault::ALL {
+            let named = fault.caught_by() == check.name;
+            rejects = named
+                || !suite
+                    .run(|| async { BrokenStore::new(fault) })
+                    .await
+                    .is_conformant();
+            if rejects {
+                break;
+            }
+        }
+        assert!(rejects, "{} rejects nothing", check.name);
+    }
+}
+
+#[tokio::test]
+async fn most_broken_stores_are_rejected_by_the_model_too() {
+    for fault in [
+        StoreFault::LosesLastOfBatch,
+        StoreFault::WritesUpToAConflict,
+        StoreFault::CountsRepeatsAsWrites,
+        StoreFault::KeepsDeletedIdsTaken,
+        StoreFault::ReadsOtherEntities,
+        StoreFault::LosesTiesBetweenPages,
+        StoreFault::IgnoresTagStrictness,
+        StoreFault::FiltersAfterTheLimit,
+        StoreFault::ForgetsDeletions,
+        StoreFault::KeepsOldTombstones,
+        StoreFault::ClearsWhatIsNotSet,
+        StoreFault::KeepsOldVectors,
+        StoreFault::UpdatesInSilence,
+        StoreFault::CountsOneAccess,
+        StoreFault::MovesAccessBack,
+        StoreFault::ListsTheDeparted,
+    ] {
+        let report = store::model_check(|| async { BrokenStore::new(fault) }, 60, 40).await;
+        assert!(!report.is_conformant(), "the model accepts {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_by_the_model_shows_a_short_sequence() {
+    let fault = StoreFault::UpdatesInSilence;
+    let report = store::model_check(|| async { BrokenStore::new(fault) }, 60, 40).await;
+    let Verdict::Failed(why) = &report.outcomes()[0].verdict else {
+        panic!("{report}");
+    };
+    let steps = [
+        "Insert(", "Update ", "Delete ", "Touch ", "Read ", "Follow ",
+    ];
+    let steps = steps.map(|step| why.matches(step).count());
+    assert_eq!(steps, [1, 1, 0, 0, 0, 0], "{why}");
+}
+
+#[tokio::test]
+async fn every_broken_embedder_is_rejected() {
+    for &fault in EmbedderFault::ALL {
+        let suite = embedder::Suite::new()
+            .with_meaning()
+            .only([fault.caught_by()]);
+        let report = suite.run(&BrokenEmbedder::new(fault)).await;
+        assert_rejected(&report, fault, fault.caught_by());
+    }
+}
+
+#[test]
+fn every_check_of_an_embedder_rejects_something() {
+    for check in embedder::CHECKS.iter().chain(embedder::MEANING) {
+        let mut faults = EmbedderFault::ALL.iter();
+        let rejects = faults.any(|fault| fault.caught_by() == check.name);
+        assert!(rejects, "{} rejects nothing", check.name);
+    }
+}
+
+#[test]
+fn every_broken_cache_is_rejected() {
+    for &fault in CacheFault::ALL {
+        let suite = cache::Suite::new().only([fault.caught_by()]);
+        let report = suite.run(&BrokenBackend(fault));
+        assert_rejected(&report, fault, fault.caught_by());
+    }
+}
+
+#[test]
+fn every_check_of_a_cache_rejects_something() {
+    for check in cache::table::<BrokenBackend>() {
+        let mut faults = CacheFault::ALL.iter();
+        let rejects = faults.any(|fault| {
+            fault.caught_by() == check.name || check.run(&BrokenBackend(*fault)).is_err()
+        });
+        assert!(rejects, "{} rejects nothing", check.name);
+    }
+}
+
+#[test]
+fn lying_caches_are_rejected_by_the_model_too() {
+    for fault in [
+        CacheFault::KeepsTheFirst,
+        CacheFault::KeepsTheOlder,
+        CacheFault::RemovesLater,
+        CacheFault::ClearsLater,
+        CacheFault::IgnoresMaxEntries,
+        CacheFault::IgnoresMaxBytes,
+        CacheFault::WeighsWhatIsGone,
+    ] {
+        let report = cache::model_check(&BrokenBackend(fault), 100, 100);
+        assert!(!report.is_conformant(), "the model accepts {fault:?}");
+    }
+}
