@@ -77,7 +77,8 @@ async fn bad_input_is_refused_before_any_work() {
     let b = bench();
     let id = MemoryId::new();
     let many_tags = (0..65).fold(item("x"), |item, n| item.with_tag(n.to_string()));
-    let bad: Vec<(MemoryBatchItem, fn(&InvalidInput) -> bool)> = vec![
+    type Fault = (MemoryBatchItem, fn(&InvalidInput) -> bool);
+    let bad: Vec<Fault> = vec![
         (item(""), |p| *p == InvalidInput::EmptyContent),
         (item(" \n"), |p| *p == InvalidInput::EmptyContent),
         (item(&"x".repeat(10_001)), |p| {

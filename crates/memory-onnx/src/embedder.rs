@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
@@ -140,13 +141,17 @@ impl OnnxEmbedder {
 
     /// Waits for a place in a lane. The places are bounded, so a caller that
     /// brings work faster than it is done is slowed down.
-    async fn place(&self, lane: Lane) -> MemoryResult<OwnedSemaphorePermit> {
+    async fn place(
+        &self,
+        operation: &'static str,
+        lane: Lane,
+    ) -> MemoryResult<OwnedSemaphorePermit> {
         let gate = match lane {
             Lane::Express => &self.gates[0],
             Lane::Bulk => &self.gates[1],
         };
         let permit = Arc::clone(gate).acquire_owned().await;
-        permit.map_err(|_| error::stopped(EMBED))
+        permit.map_err(|_| error::stopped(operation))
     }
 
     /// Hands texts to the threads that embed.
@@ -156,7 +161,7 @@ impl OnnxEmbedder {
         role: EmbedRole,
         lane: Lane,
     ) -> MemoryResult<Answer<Vec<Vec<f32>>>> {
-        let permit = self.place(lane).await?;
+        let permit = self.place(EMBED, lane).await?;
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
         let (job, answer) = EmbedJob::new(texts, role, lane, permit);
         let pushed = self
@@ -173,7 +178,7 @@ impl OnnxEmbedder {
         texts: &[&str],
         lane: Lane,
     ) -> MemoryResult<Vec<Vec<Range<usize>>>> {
-        let permit = self.place(lane).await?;
+        let permit = self.place(CHUNK, lane).await?;
         let (reply, answer) = oneshot::channel();
         let job = ChunkJob {
             texts: texts.iter().map(|text| (*text).to_owned()).collect(),
@@ -246,20 +251,20 @@ fn open_graphs(
     parallelism: Parallelism,
 ) -> MemoryResult<Vec<Graph>> {
     let open = || Graph::open(environment, model, parallelism.threads_each);
+    let panicked = |_| {
+        Err(error::failed(
+            OPEN,
+            "a thread that loads the model panicked",
+        ))
+    };
     thread::scope(|scope| {
-        let loading: Vec<_> = (0..parallelism.sessions)
-            .map(|_| scope.spawn(open))
-            .collect();
-        let loaded = loading.into_iter().map(|thread| {
-            let panicked = |_| {
-                Err(error::failed(
-                    OPEN,
-                    "a thread that loads the model panicked",
-                ))
-            };
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, open);
+        let loading: Vec<_> = (0..parallelism.sessions).map(spawn).collect();
+        let join = |thread: io::Result<thread::ScopedJoinHandle<'_, _>>| {
+            let thread = thread.map_err(no_thread)?;
             thread.join().unwrap_or_else(panicked)
-        });
-        loaded.collect()
+        };
+        loading.into_iter().map(join).collect()
     })
 }
 
@@ -271,6 +276,6 @@ async fn received<T>(operation: &'static str, answer: Answer<T>) -> MemoryResult
         .unwrap_or_else(|_| Err(error::stopped(operation)))
 }
 
-fn no_thread(error: std::io::Error) -> memory_core::MemoryError {
+fn no_thread(error: io::Error) -> memory_core::MemoryError {
     error::failed(OPEN, format!("no thread could be started: {error}")).with_source(error)
 }

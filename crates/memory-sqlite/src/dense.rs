@@ -7,12 +7,12 @@ use memory_core::{DenseQuery, MemoryFilter};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row};
 
+use crate::best::Best;
 use crate::entity::EntityRow;
 use crate::error::Failure;
 use crate::filter::push_conditions;
 use crate::keys;
 use crate::offload::fold;
-use crate::search::Best;
 use crate::space;
 use crate::vectors::best_cosine;
 

@@ -29,6 +29,15 @@ pub(crate) struct EntityChange {
 }
 
 impl EntityRow {
+    /// The generation after a write that did, or did not, change something.
+    pub(crate) fn generation_after(&self, raised: bool) -> Generation {
+        if raised {
+            self.generation.next()
+        } else {
+            self.generation
+        }
+    }
+
     fn read(row: &SqliteRow) -> Result<Self, Failure> {
         Ok(Self {
             key: row.try_get(0)?,

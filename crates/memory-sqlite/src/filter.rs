@@ -1,8 +1,11 @@
 //! From a filter to SQL that admits exactly what
 //! [`MemoryFilter::admits`](memory_core::MemoryFilter::admits) does.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
-use memory_core::MemoryFilter;
+use memory_core::{MemoryFilter, MemoryTagMode};
+use serde_json::json;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::Sqlite;
 
@@ -11,7 +14,9 @@ use crate::row::kind_code;
 
 /// Appends ` AND …` for every condition of the filter; the memory's row is `m`.
 ///
-/// Only fixed text is appended; whatever the caller brought is bound.
+/// Only fixed text is appended; whatever the caller brought is bound. Lists of
+/// any length are bound as one JSON array, so that the statement does not grow
+/// with the filter.
 pub(crate) fn push_conditions(
     query: &mut QueryBuilder<Sqlite>,
     entity_key: i64,
@@ -31,20 +36,11 @@ pub(crate) fn push_conditions(
     if let Some(until) = filter.until {
         query.push(" AND m.timestamp < ").push_bind(micros(until));
     }
-    push_tags(query, entity_key, filter);
-    for (key, value) in &filter.metadata {
-        query.push(" AND ");
-        push_labelled(query, entity_key, [labels::metadata(key, value)], 1);
-        query
-            .push(" AND EXISTS (SELECT 1 FROM json_each(m.metadata) WHERE key = ")
-            .push_bind(key.clone())
-            .push(" AND value = ")
-            .push_bind(value.clone())
-            .push(")");
-    }
+    push_tags(query, entity_key, &filter.tags, filter.tag_mode);
+    push_metadata(query, entity_key, &filter.metadata);
     if let Some(entity) = &filter.involves {
         query.push(" AND ");
-        push_labelled(query, entity_key, [labels::involved(entity)], 1);
+        push_labelled(query, entity_key, &[labels::involved(entity)].into(), 1);
     }
 }
 
@@ -55,44 +51,62 @@ fn micros(bound: DateTime<Utc>) -> i64 {
     bound.timestamp_micros() + i64::from(between)
 }
 
-fn push_tags(query: &mut QueryBuilder<Sqlite>, entity_key: i64, filter: &MemoryFilter) {
-    if filter.tags.is_empty() {
+fn push_tags(
+    query: &mut QueryBuilder<Sqlite>,
+    entity_key: i64,
+    tags: &BTreeSet<String>,
+    mode: MemoryTagMode,
+) {
+    if tags.is_empty() {
         return;
     }
     query.push(" AND (");
-    if filter.tag_mode.admits_untagged() {
+    if mode.admits_untagged() {
         query.push("m.tags IS NULL OR ");
     }
-    let needed = if filter.tag_mode.needs_all() {
-        filter.tags.len()
-    } else {
-        1
-    };
-    push_labelled(
-        query,
-        entity_key,
-        filter.tags.iter().map(|tag| labels::tag(tag)),
-        needed,
-    );
+    let labels: BTreeSet<String> = tags.iter().map(|tag| labels::tag(tag)).collect();
+    let needed = if mode.needs_all() { labels.len() } else { 1 };
+    push_labelled(query, entity_key, &labels, needed);
     query.push(")");
+}
+
+/// The labels, which may be cut, narrow it down; what stands in the row decides.
+fn push_metadata(
+    query: &mut QueryBuilder<Sqlite>,
+    entity_key: i64,
+    metadata: &BTreeMap<String, String>,
+) {
+    if metadata.is_empty() {
+        return;
+    }
+    let labels: BTreeSet<String> = metadata
+        .iter()
+        .map(|(key, value)| labels::metadata(key, value))
+        .collect();
+    query.push(" AND ");
+    push_labelled(query, entity_key, &labels, labels.len());
+    query
+        .push(" AND NOT EXISTS (SELECT 1 FROM json_each(")
+        .push_bind(json!(metadata).to_string())
+        .push(
+            ") AS wanted WHERE NOT EXISTS (SELECT 1 FROM json_each(m.metadata) AS held
+             WHERE held.key = wanted.key AND held.value = wanted.value))",
+        );
 }
 
 /// Appends a condition: the memory bears at least `needed` of these labels.
 fn push_labelled(
     query: &mut QueryBuilder<Sqlite>,
     entity_key: i64,
-    wanted: impl IntoIterator<Item = String>,
+    labels: &BTreeSet<String>,
     needed: usize,
 ) {
     query
         .push("m.memory_key IN (SELECT memory_key FROM memory_label WHERE entity_key = ")
         .push_bind(entity_key)
-        .push(" AND label IN (");
-    let mut list = query.separated(", ");
-    for label in wanted {
-        list.push_bind(label);
-    }
-    query.push(")");
+        .push(" AND label IN (SELECT value FROM json_each(")
+        .push_bind(json!(labels).to_string())
+        .push("))");
     if needed > 1 {
         let needed = i64::try_from(needed).unwrap_or(i64::MAX);
         query

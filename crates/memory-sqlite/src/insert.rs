@@ -65,9 +65,9 @@ impl Work for Insert {
             inserted,
             generations: entities
                 .into_iter()
-                .map(|(name, entity)| match changes.contains_key(&entity.key) {
-                    true => (name.clone(), entity.generation.next()),
-                    false => (name.clone(), entity.generation),
+                .map(|(name, entity)| {
+                    let raised = changes.contains_key(&entity.key);
+                    (name.clone(), entity.generation_after(raised))
                 })
                 .collect(),
         })

@@ -53,25 +53,24 @@ pub(crate) async fn inspect(path: &Path, base: SqliteConnectOptions) -> MemoryRe
         Ok(found) if found.len() < SMALLEST => return Err(foreign(path, NO_DATABASE)),
         Ok(_) => {}
     }
-    // A journal means that a process died while it made the database, or is at
-    // it now. Only a connection that writes can settle that; it then checks
-    // whose the file is by itself.
-    if beside(path, "-journal") {
-        return Ok(Found::Ours);
-    }
     // Without a log the file is complete in itself, and reading it as one that
     // never changes leaves no log behind. With one, the log is there anyway.
     let complete = !beside(path, "-wal");
     let file = base.filename(path).read_only(true).immutable(complete);
     match look(&file).await {
         Ok(found) => Ok(found),
-        // It did change: somebody has begun to write to it.
-        Err(_) if complete && (beside(path, "-wal") || beside(path, "-journal")) => Ok(Found::Ours),
-        Err(failure) if failure.primary_code() == Some(SQLITE_NOTADB) => {
-            Err(foreign(path, NO_DATABASE))
-        }
         Err(Failure::Refused(error)) if error.kind() == ErrorKind::ForeignData => {
             Err(foreign(path, "it is a database of another application"))
+        }
+        // A process died while it made the database, or is at it now. Only a
+        // connection that writes can settle that; it then looks for itself.
+        Err(Failure::Driver(_))
+            if beside(path, "-journal") || (complete && beside(path, "-wal")) =>
+        {
+            Ok(Found::Ours)
+        }
+        Err(failure) if failure.primary_code() == Some(SQLITE_NOTADB) => {
+            Err(foreign(path, NO_DATABASE))
         }
         Err(failure) => Err(failure.during(OPERATION)),
     }

@@ -115,10 +115,13 @@ async fn matches(
              CROSS JOIN memory AS m ON m.memory_key = w.doc",
         );
     let rows = query.build().fetch(conn);
-    fold(rows, Vec::new(), |matches, row| {
+    let words = words.len();
+    fold(rows, Vec::new(), move |matches, row| {
+        let word = usize::try_from(row.try_get::<u32, _>(0)?).ok();
         matches.push(Match {
-            word: usize::try_from(row.try_get::<u32, _>(0)?)
-                .map_err(|_| Failure::Damaged("a word's number is out of range"))?,
+            word: word
+                .filter(|word| *word < words)
+                .ok_or(Failure::Damaged("a word's number is out of range"))?,
             memory_key: row.try_get(1)?,
             count: row.try_get(2)?,
             length: row.try_get(3)?,

@@ -37,6 +37,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod best;
 mod changes;
 mod connect;
 mod database;

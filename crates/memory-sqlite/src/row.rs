@@ -77,7 +77,7 @@ pub(crate) fn hex_list<'i>(ids: impl IntoIterator<Item = &'i MemoryId>) -> Resul
 
 /// Rows and lists travel to SQLite as JSON.
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string(value).map_err(|_| Failure::Damaged("a value has no form in JSON"))
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()).into())
 }
 
 /// A count as SQLite holds it; beyond 2^63 all are equally large.

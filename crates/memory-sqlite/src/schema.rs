@@ -197,7 +197,8 @@ fn migrations() -> Vec<Migration> {
 
 /// Checks that the SQLite linked into this program can do what is needed.
 pub(crate) async fn check_library() -> Result<(), Failure> {
-    let mut conn = SqliteConnectOptions::new().connect().await?;
+    let library = SqliteConnectOptions::new().disable_statement_logging();
+    let mut conn = library.connect().await?;
     let version: String = sqlx::query_scalar("SELECT sqlite_version()")
         .fetch_one(&mut conn)
         .await?;

@@ -1,6 +1,8 @@
 //! The store keeps the contract of `memory_core::Store`, in a file and in
 //! memory.
 
+#![allow(clippy::unwrap_used)]
+
 use memory_sqlite::SqliteStore;
 use memory_testkit::store;
 

@@ -1,11 +1,12 @@
 //! A damaged file is an error of its kind, never a panic and never a wrong
 //! answer passed off as right.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
-use std::fs::{self, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
+use std::fs;
+use std::ops::Range;
 
 use common::{connect, filled, ids, lexical, mira, open, try_open};
 use memory_core::{ErrorKind, Generation, ListRequest, MemoryError, Store};
@@ -14,12 +15,13 @@ use memory_testkit::population::fingerprint;
 use sqlx::Connection;
 use tempfile::tempdir;
 
-const PAGE: u64 = 8_192;
+const PAGE: usize = 8_192;
 
-fn overwrite(path: &Path, from: u64, bytes: &[u8]) {
-    let mut file = OpenOptions::new().write(true).open(path).unwrap();
-    file.seek(SeekFrom::Start(from)).unwrap();
-    file.write_all(bytes).unwrap();
+/// A database with some of its pages overwritten, counted from 0.
+fn damaged(whole: &[u8], pages: Range<usize>) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    bytes[pages.start * PAGE..pages.end * PAGE].fill(0xab);
+    bytes
 }
 
 /// Reads an entity in every way; the errors met.
@@ -44,11 +46,10 @@ async fn pages_overwritten_in_the_middle_are_corrupt_data() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     filled(&path, 600).await;
-    let pages = fs::metadata(&path).unwrap().len() / PAGE;
+    let whole = fs::read(&path).unwrap();
+    let pages = whole.len() / PAGE;
     assert!(pages > 30, "{pages} pages");
-    for page in 8..pages - 1 {
-        overwrite(&path, page * PAGE, &[0xab; PAGE as usize]);
-    }
+    fs::write(&path, damaged(&whole, 8..pages - 1)).unwrap();
     let errors = match try_open(&path).await {
         Ok(store) => read_everything(&store).await,
         Err(error) => vec![error],
@@ -67,9 +68,8 @@ async fn each_single_damaged_page_is_an_error_or_harmless() {
     let batch = filled(&path, 60).await;
     let whole = fs::read(&path).unwrap();
     let mut noticed = 0;
-    for page in 1..whole.len() as u64 / PAGE {
-        fs::write(&path, &whole).unwrap();
-        overwrite(&path, page * PAGE, &[0xab; PAGE as usize]);
+    for page in 1..whole.len() / PAGE {
+        fs::write(&path, damaged(&whole, page..page + 1)).unwrap();
         let store = match try_open(&path).await {
             Ok(store) => store,
             Err(error) => {
@@ -98,10 +98,9 @@ async fn a_truncated_file_is_corrupt() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     filled(&path, 100).await;
-    let length = fs::metadata(&path).unwrap().len();
-    for kept in [length / 2, PAGE + 100, PAGE, 600] {
-        let file = OpenOptions::new().write(true).open(&path).unwrap();
-        file.set_len(kept).unwrap();
+    let whole = fs::read(&path).unwrap();
+    for kept in [whole.len() / 2, PAGE + 100, PAGE, 600] {
+        fs::write(&path, &whole[..kept]).unwrap();
         let error = match try_open(&path).await {
             Ok(store) => read_everything(&store).await.remove(0),
             Err(error) => error,

@@ -1,5 +1,7 @@
 //! Filters agree with `MemoryFilter::admits`, whatever the texts are.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,4 +109,26 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// A filter as long as its bound allows is no longer a statement than another.
+#[tokio::test]
+async fn a_filter_may_ask_for_thousands_of_things() {
+    let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+    let mut chance = Seeded::new(3);
+    let mut rich = memory("rich", &mut chance);
+    rich.memory.metadata = (0..7_000)
+        .map(|n| (format!("k{n}"), "v".to_owned()))
+        .collect();
+    rich.memory.tags = (0..64).map(|n| format!("t{n}")).collect();
+    let poor = memory("poor", &mut chance);
+    store.insert(&[rich.clone(), poor]).await.unwrap();
+    let mut filter = MemoryFilter::new().tags(rich.memory.tags.clone(), MemoryTagMode::All);
+    filter.metadata = rich.memory.metadata.clone();
+    filter.validate().unwrap();
+    let list =
+        |filter: &MemoryFilter| store.list(&mira(), &ListRequest::new(10).filter(filter.clone()));
+    assert_eq!(list(&filter).await.unwrap().memories, [rich.memory]);
+    filter.metadata.insert("k3".to_owned(), "w".to_owned());
+    assert_eq!(list(&filter).await.unwrap().memories, []);
 }

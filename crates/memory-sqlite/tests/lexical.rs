@@ -1,6 +1,8 @@
 //! The lexical arm, beyond what the conformance suite asks: exact scores,
 //! whatever other entities hold.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,8 @@
 //! A full disk, a lock that is held, a file that can only be read: typed
 //! errors, nothing written, and a store that goes on when the cause is gone.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::time::Duration;

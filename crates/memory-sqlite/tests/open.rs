@@ -1,5 +1,7 @@
 //! Opening: what is ours is opened, what is not is left alone.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::fs;
@@ -92,6 +94,31 @@ async fn a_database_that_another_application_has_open_is_left_alone() {
     assert_eq!(error.kind(), ErrorKind::ForeignData);
     assert!(before == (fs::read(&path).unwrap(), fs::read(&log).unwrap()));
     other.close().await.unwrap();
+}
+
+/// What another application left when it died in the middle of a write is for
+/// that application to mend.
+#[tokio::test]
+async fn a_broken_off_write_of_another_application_is_left_alone() {
+    let folder = tempdir().unwrap();
+    let theirs = folder.path().join("recipes.db");
+    let mut other = connect(&theirs).await;
+    let sql = "PRAGMA synchronous = OFF; CREATE TABLE recipe (text);
+        PRAGMA cache_size = 1; BEGIN;
+        INSERT INTO recipe SELECT hex(randomblob(900)) FROM json_each(json_array(1, 2, 3, 4, 5));
+        INSERT INTO recipe SELECT a.text FROM recipe AS a, recipe AS b, recipe AS c";
+    sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
+    let left = folder.path().join("left");
+    fs::create_dir(&left).unwrap();
+    let path = left.join("agent.db");
+    fs::copy(&theirs, &path).unwrap();
+    fs::copy(
+        folder.path().join("recipes.db-journal"),
+        left.join("agent.db-journal"),
+    )
+    .unwrap();
+    assert!(fs::metadata(&path).unwrap().len() > 100_000);
+    left_alone(&path, ErrorKind::ForeignData).await;
 }
 
 #[tokio::test]

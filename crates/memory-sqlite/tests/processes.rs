@@ -2,6 +2,8 @@
 //!
 //! A test that needs another process runs itself again as that process.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::env;

@@ -1,5 +1,7 @@
 //! Many tasks on one store, and callers that go away.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::sync::Arc;

@@ -47,7 +47,7 @@ impl Default for MemorySystemBuilder {
             embedder: None,
             clock: Arc::new(SystemClock),
             config: MemoryConfig::default(),
-            assemble: assemble_on(MokaBackend::default()),
+            assemble: assemble_on(MokaBackend),
         }
     }
 }

@@ -23,10 +23,10 @@ pub(crate) use field::{Contest, Field};
 /// |---|---|---|
 /// | `similarity` | 0.65 | 0.6 |
 /// | `lexical` | 0.35 | 0 |
-/// | `neighbours` | 0.3 | 0 |
-/// | `neighbour_decay` | 0.65 | 0.65 |
+/// | `neighbours` | 0.4 | 0 |
+/// | `neighbour_decay` | 0.5 | 0.5 |
 /// | `neighbour_reach` | 3 | 3 |
-/// | `mention` | 0.6 | 0 |
+/// | `mention` | 0.8 | 0 |
 /// | `importance` | 0.05 | 0.3 |
 /// | `recency` | 0.05 | 0.1 |
 /// | `recency_half_life_days` | 30 | 30 |
@@ -94,10 +94,10 @@ impl Default for Ranking {
         Self {
             similarity: 0.65,
             lexical: 0.35,
-            neighbours: 0.3,
-            neighbour_decay: 0.65,
+            neighbours: 0.4,
+            neighbour_decay: 0.5,
             neighbour_reach: 3,
-            mention: 0.6,
+            mention: 0.8,
             importance: 0.05,
             recency: 0.05,
             recency_half_life_days: 30.0,

@@ -23,24 +23,24 @@ use tokio::sync::{Notify, Semaphore};
 
 /// A store that counts its calls, can be held up after it read, and can fail.
 #[derive(Debug)]
-pub struct GatedStore {
+pub(crate) struct GatedStore {
     inner: MemStore,
-    pub gets: AtomicU64,
-    pub inserts: AtomicU64,
-    pub searches: AtomicU64,
-    pub full_loads: AtomicU64,
-    pub deltas: AtomicU64,
+    pub(crate) gets: AtomicU64,
+    pub(crate) inserts: AtomicU64,
+    pub(crate) searches: AtomicU64,
+    pub(crate) full_loads: AtomicU64,
+    pub(crate) deltas: AtomicU64,
     /// Where calls wait that are held, with their result already in hand.
     gate: Semaphore,
     reads_wait: AtomicBool,
     writes_wait: AtomicBool,
-    pub reached: Notify,
+    pub(crate) reached: Notify,
     /// The next insert commits and then says that it cannot tell.
-    pub lose_next_answer: AtomicBool,
+    pub(crate) lose_next_answer: AtomicBool,
 }
 
 impl GatedStore {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             inner: MemStore::new(),
             gets: AtomicU64::new(0),
@@ -56,22 +56,22 @@ impl GatedStore {
         })
     }
 
-    pub fn hold_reads(&self) {
+    pub(crate) fn hold_reads(&self) {
         self.reads_wait.store(true, Ordering::SeqCst);
     }
 
-    pub fn hold_writes(&self) {
+    pub(crate) fn hold_writes(&self) {
         self.writes_wait.store(true, Ordering::SeqCst);
     }
 
     /// Lets through all that wait and all that come.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.reads_wait.store(false, Ordering::SeqCst);
         self.writes_wait.store(false, Ordering::SeqCst);
         self.gate.add_permits(1_000);
     }
 
-    pub fn count(counter: &AtomicU64) -> u64 {
+    pub(crate) fn count(counter: &AtomicU64) -> u64 {
         counter.load(Ordering::SeqCst)
     }
 
@@ -176,24 +176,24 @@ impl Store for GatedStore {
 }
 
 /// An engine, and the parts to look into.
-pub struct Bench {
-    pub engine: Engine<MokaBackend>,
-    pub store: Arc<GatedStore>,
-    pub embedder: Arc<HashEmbedder>,
+pub(crate) struct Bench {
+    pub(crate) engine: Engine<MokaBackend>,
+    pub(crate) store: Arc<GatedStore>,
+    pub(crate) embedder: Arc<HashEmbedder>,
 }
 
-pub fn bench() -> Bench {
+pub(crate) fn bench() -> Bench {
     bench_with(MemoryConfig::default())
 }
 
-pub fn bench_with(config: MemoryConfig) -> Bench {
+pub(crate) fn bench_with(config: MemoryConfig) -> Bench {
     let (store, embedder) = (GatedStore::new(), Arc::new(HashEmbedder::new()));
     let parts = EngineParts {
         config,
         ..EngineParts::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(&embedder) as Arc<dyn memory_core::Embedder>,
-            MokaBackend::default(),
+            MokaBackend,
         )
     };
     Bench {
@@ -203,10 +203,10 @@ pub fn bench_with(config: MemoryConfig) -> Bench {
     }
 }
 
-pub fn mira() -> EntityId {
+pub(crate) fn mira() -> EntityId {
     EntityId::from("mira")
 }
 
-pub fn item(content: &str) -> MemoryBatchItem {
+pub(crate) fn item(content: &str) -> MemoryBatchItem {
     MemoryBatchItem::new("mira", MemoryKind::Experience, content)
 }

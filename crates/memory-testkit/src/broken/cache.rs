@@ -58,6 +58,8 @@ faults! {
         CountsRemovals => "counters::do_not_count_removals",
         /// Each thread may see what it read a moment ago.
         ReadsFromThePast => "threads::never_see_older_values",
+        /// A clear soon after another does nothing.
+        SkipsClears => "threads::may_clear_at_any_time",
         /// Look-ups of several threads at once are counted as one.
         LosesCounts => "threads::leave_a_sound_cache",
     }
@@ -88,9 +90,10 @@ impl CacheBackend for BrokenBackend {
                 later: Vec::new(),
                 inserted: HashMap::new(),
                 near: HashMap::new(),
+                weightless: HashMap::new(),
                 weighed: 0,
                 evicted: 0,
-                cleared: false,
+                cleared: None,
             }),
             lookups: AtomicU64::new(0),
         }
@@ -103,9 +106,6 @@ fn misread<K, V>(fault: CacheFault, mut policy: CachePolicy<K, V>) -> CachePolic
         CacheFault::HoldsNothing => policy.max_entries = 0,
         CacheFault::IgnoresMaxEntries => policy.max_entries = u64::MAX,
         CacheFault::IgnoresMaxBytes => policy.max_bytes = MaxBytes(u64::MAX),
-        CacheFault::HoldsTheWeightlessFree if policy.max_bytes.0 == 1_000 => {
-            policy.max_entries = u64::MAX;
-        }
         CacheFault::NeverExpires
         | CacheFault::HoardsTheExpired
         | CacheFault::CountsTheExpiredAsHits => policy.ttl = None,
@@ -141,9 +141,10 @@ struct Extra<K, V> {
     later: Vec<Option<K>>,
     inserted: HashMap<K, Instant>,
     near: HashMap<(ThreadId, K), (V, u8)>,
+    weightless: HashMap<K, V>,
     weighed: u64,
     evicted: u64,
-    cleared: bool,
+    cleared: Option<Instant>,
 }
 
 impl<K: CacheKey, V: CacheValue> BrokenCache<K, V> {
@@ -179,6 +180,10 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
         }
         self.lookups.store(seen + 1, Ordering::Relaxed);
         match self.fault {
+            CacheFault::HoldsTheWeightlessFree => {
+                let weightless = self.extra().weightless.get(key).cloned();
+                weightless.or_else(|| self.inner.get(key))
+            }
             CacheFault::ReadsFromThePast => self.get_near(key),
             CacheFault::HoardsTheExpired | CacheFault::CountsTheExpiredAsHits => {
                 let value = self.inner.get(key);
@@ -197,7 +202,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
             let kept = match self.fault {
                 CacheFault::KeepsTheFirst => first,
                 CacheFault::KeepsTheOlder => bytes <= self.max_bytes.0,
-                CacheFault::EndsWithAClear => !extra.cleared,
+                CacheFault::EndsWithAClear => extra.cleared.is_none(),
                 _ => true,
             };
             if !kept {
@@ -206,6 +211,12 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
             extra.weighed = extra.weighed.saturating_add(bytes);
             extra.inserted.insert(key.clone(), Instant::now());
             extra.near.remove(&(thread::current().id(), key.clone()));
+            extra.weightless.remove(&key);
+            if bytes == 0 && self.fault == CacheFault::HoldsTheWeightlessFree {
+                extra.weightless.insert(key.clone(), value);
+                self.inner.remove(&key);
+                return;
+            }
         }
         self.inner.insert(key, value);
     }
@@ -213,6 +224,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
     fn remove(&self, key: &K) {
         let mut extra = self.extra();
         extra.near.remove(&(thread::current().id(), key.clone()));
+        extra.weightless.remove(key);
         extra.evicted += u64::from(self.fault == CacheFault::CountsRemovals);
         match self.fault {
             CacheFault::RemovesLater => extra.later.push(Some(key.clone())),
@@ -225,15 +237,18 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
         extra
             .near
             .retain(|(thread, _), _| *thread != thread::current().id());
-        extra.cleared = true;
+        extra.weightless.clear();
+        let before = extra.cleared.replace(Instant::now());
+        let soon = before.is_some_and(|before| before.elapsed() < Duration::from_mins(1));
         match self.fault {
             CacheFault::ClearsLater => extra.later.push(None),
+            CacheFault::SkipsClears if soon => {}
             _ => self.inner.clear(),
         }
     }
 
     fn entry_count(&self) -> u64 {
-        self.inner.entry_count()
+        self.inner.entry_count() + self.extra().weightless.len() as u64
     }
 
     fn weight(&self) -> u64 {

@@ -32,7 +32,8 @@ pub(crate) async fn show(memory: &MemorySystem) -> Demo {
     )?;
     match memory.get_memory(MIRA, &id).await {
         Err(error) if error.kind() == memory::ErrorKind::NotFound => {
-            println!("deleted  {error}");
+            println!("deleted  no longer among the answers, and get_memory says:");
+            println!("         {error}");
             Ok(())
         }
         Err(error) => Err(error.into()),

@@ -48,7 +48,7 @@ const QUESTIONS: [Question; 9] = [
     Question::new(
         "Where is Gideon Tolland's key hidden?",
         "asp-deathbed",
-        "under the third hearthstone",
+        "third hearthstone of the cold kitchen at Saint Orrin's",
     )
     .among(Scope::Cosine(0.3)),
     Question::new(

@@ -31,7 +31,7 @@ pub(crate) async fn measure(memory: &MemorySystem, ids: &[MemoryId], import: Dur
     );
     row(
         "recall, cold",
-        micros(cold.median()),
+        format!("{:.1} ms", 1e3 * cold.median().as_secs_f64()),
         &format!(
             "query embedded, snapshot loaded; median of {}",
             cold.0.len()
