@@ -32,6 +32,8 @@ const STEPS: &[Step] = &[
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                "--features",
+                shell::FEATURES,
                 "--",
                 "-D",
                 "warnings",
@@ -42,7 +44,13 @@ const STEPS: &[Step] = &[
     Step {
         name: "rustdoc",
         action: Action::Cargo(
-            &["doc", "--workspace", "--no-deps"],
+            &[
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--features",
+                shell::FEATURES,
+            ],
             Some(("RUSTDOCFLAGS", "-D warnings")),
         ),
     },

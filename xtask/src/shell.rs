@@ -7,6 +7,9 @@ use std::process::{Command, ExitStatus};
 
 use crate::error::TaskError;
 
+/// The features that checks and tests turn on beside the defaults.
+pub(crate) const FEATURES: &str = "memory/postgres";
+
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -19,7 +19,7 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     let mut tests = shell::cargo();
     // Tests run in the folder of their crate: the path has to be absolute.
     tests
-        .args(["test", "--workspace"])
+        .args(["test", "--workspace", "--features", shell::FEATURES])
         .args(&options.extra)
         .env(CACHE_ENV, cache);
     pg::with_server(&mut tests)

@@ -53,4 +53,5 @@ mod write;
 
 pub use error::ServerError;
 pub use options::{Migrations, PgOptions, Precision};
+pub use sqlx::PgPool;
 pub use store::PgStore;

@@ -42,10 +42,14 @@ pub use memory_core::{
     MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch,
     MemoryResult, MemoryTagMode, PageCursor, Store, SystemClock, TierStats, bounds,
 };
-pub use memory_engine::{Blend, Ranking, RecallRequest, Recalled};
+pub use memory_engine::{
+    ArmSummary, Blend, Explanation, Ranking, RecallPath, RecallRequest, Recalled,
+};
 pub use memory_moka::MokaBackend;
 #[cfg(feature = "onnx")]
 pub use memory_onnx::{OnnxEmbedder, OnnxOptions};
+#[cfg(feature = "postgres")]
+pub use memory_pg::{PgOptions, PgPool, PgStore};
 #[cfg(feature = "sqlite")]
 pub use memory_sqlite::{SqliteOptions, SqliteStore};
 

@@ -4,26 +4,34 @@ use std::sync::Arc;
 
 use memory_core::{Embedder, MemoryError, MemoryResult, Store};
 
+/// The URL schemes that this build answers to.
+const KNOWN: &[&str] = &[
+    #[cfg(feature = "sqlite")]
+    "sqlite",
+    #[cfg(feature = "postgres")]
+    "postgres",
+    #[cfg(feature = "postgres")]
+    "postgresql",
+];
+
 /// Opens the store that a URL's scheme names.
 #[cfg_attr(
-    not(feature = "sqlite"),
+    not(any(feature = "sqlite", feature = "postgres")),
     expect(clippy::unused_async, reason = "no store to open")
 )]
 pub(crate) async fn store(url: &str) -> MemoryResult<Arc<dyn Store>> {
-    #[cfg(feature = "sqlite")]
-    if url.starts_with("sqlite:") {
-        return Ok(Arc::new(memory_sqlite::SqliteStore::open(url).await?));
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme {
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Ok(Arc::new(memory_sqlite::SqliteStore::open(url).await?)),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => Ok(Arc::new(memory_pg::PgStore::connect(url).await?)),
+        // The URL itself stays out of the message: it may hold a password.
+        _ => Err(MemoryError::configuration(format!(
+            "no store answers to a URL of scheme {scheme:?}; this build knows: {}",
+            KNOWN.join(", ")
+        ))),
     }
-    // The URL itself stays out of the message: it may hold a password.
-    let scheme = url.split_once(':').map_or("none", |(scheme, _)| scheme);
-    Err(MemoryError::configuration(format!(
-        "no store answers to a URL of scheme {scheme:?}; this build knows: {}",
-        if cfg!(feature = "sqlite") {
-            "sqlite"
-        } else {
-            "none (feature sqlite is off)"
-        }
-    )))
 }
 
 /// Opens the default model on ONNX Runtime, off the async workers.

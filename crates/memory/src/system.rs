@@ -28,6 +28,9 @@ impl MemorySystem {
     /// Opens a database with the defaults: the store that the URL names, the
     /// all-MiniLM-L6-v2 embedder, moka caches, the balanced configuration.
     ///
+    /// With the feature `postgres`, `postgres://user@host/database` is a
+    /// PostgreSQL with pgvector.
+    ///
     /// `sqlite://agent.db` is a file beside you, made if it is not there;
     /// `sqlite:///var/lib/agent.db` an absolute path; `sqlite::memory:` a
     /// database that ends with the process.
@@ -39,6 +42,24 @@ impl MemorySystem {
     /// store's own errors for a file that is foreign, newer, locked or damaged.
     pub async fn open(url: &str) -> MemoryResult<Self> {
         Self::builder().url(url).build().await
+    }
+
+    /// Opens a PostgreSQL database through a pool of the caller's, with the
+    /// default embedder and caches. Closing the system leaves the pool open.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[cfg(feature = "postgres")]
+    pub async fn with_pool(
+        pool: memory_pg::PgPool,
+        config: memory_core::MemoryConfig,
+    ) -> MemoryResult<Self> {
+        let store = memory_pg::PgStore::with_pool(pool).await?;
+        Self::builder()
+            .store(Arc::new(store))
+            .config(config)
+            .build()
+            .await
     }
 
     /// Chooses the parts one by one.

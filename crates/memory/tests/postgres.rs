@@ -1,0 +1,70 @@
+//! The facade on a real PostgreSQL: `cargo xtask test` starts one.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use memory::{
+    ErrorKind, MemoryConfig, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemorySystem, PgPool,
+};
+
+fn server() -> String {
+    std::env::var("MEMORY_TEST_PG")
+        .or_else(|_| std::env::var("DATABASE_URL"))
+        .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`")
+}
+
+/// Tests share the server's database, so each has an entity of its own.
+fn entity() -> String {
+    format!("mira-{}", MemoryId::new())
+}
+
+#[tokio::test]
+async fn two_systems_on_one_database_see_each_others_memories() {
+    let mira = entity();
+    let first = MemorySystem::open(&server()).await.unwrap();
+    let id = first
+        .retain(
+            &mira,
+            MemoryKind::Experience,
+            "Tam sold me a lame horse at the spring market.",
+        )
+        .await
+        .unwrap();
+    first
+        .retain(&mira, MemoryKind::World, "The choir sings on Sundays.")
+        .await
+        .unwrap();
+    let found = first
+        .recall(&mira, "Who cheated me over an animal?")
+        .await
+        .unwrap();
+    assert_eq!(found[0].memory.id, id);
+
+    let pool = PgPool::connect(&server()).await.unwrap();
+    let second = MemorySystem::with_pool(pool, MemoryConfig::low_memory())
+        .await
+        .unwrap();
+    assert_eq!(
+        second.recall(&mira, "lame horse").await.unwrap()[0]
+            .memory
+            .id,
+        id
+    );
+
+    let patch = MemoryPatch::new().content("Tam gave the money back.");
+    first.alter_memory(&mira, &id, &patch).await.unwrap();
+    assert_eq!(
+        first.recall(&mira, "Did I get a refund?").await.unwrap()[0]
+            .memory
+            .content,
+        "Tam gave the money back."
+    );
+    first.delete_memory(&mira, &id).await.unwrap();
+    let gone = first.get_memory(&mira, &id).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    assert_eq!(
+        second
+            .count_memories(&mira, &MemoryFilter::new())
+            .await
+            .unwrap(),
+        1
+    );
+}
