@@ -91,7 +91,7 @@ CREATE TABLE memory_tombstone (
 CREATE INDEX memory_tombstone_by_version ON memory_tombstone (entity_key, version);
 
 -- The lexical index; its rowid is the memory_key. Words come folded, stemmed
--- and marked with their entity (src/words.rs, src/lexical.rs), so the index
+-- and marked with their entity (src/lexical.rs), so the index
 -- itself only cuts them at spaces.
 CREATE VIRTUAL TABLE memory_words USING fts5 (
     words, columnsize = 0, tokenize = "ascii tokenchars '_'"

@@ -19,8 +19,9 @@
 //!   or by [`settle`](memory_core::Cache::settle), which visits every entry.
 //!   Until then it counts as held, and is never returned.
 //! - An entry never outlives its TTL or TTI. It may expire up to a hundredth
-//!   sooner, which keeps the price of a hit down: a clock that is read at each
-//!   hit is a coarse one, and a hit writes to its entry now and then only.
+//!   sooner, for the sake of cheap hits: lifetimes of ten seconds and more are
+//!   measured by the kernel's ticks (on Linux), and of frequent reads not every
+//!   one is noted.
 //! - An entry heavier than 97 % of its shard is refused, and counted as an
 //!   eviction; what it would have replaced is gone. A cache for fewer than
 //!   2,048 entries is one shard. A larger one has shards for 1,024 entries or

@@ -67,8 +67,9 @@ impl Database {
 
     /// Runs work that only reads: all that it sees is one state.
     pub(crate) async fn read<W: Work>(&self, work: W) -> MemoryResult<W::Output> {
-        let mut session = Session::on(&self.readers, W::OPERATION).await?;
+        let readers = self.readers.clone();
         spawn(W::OPERATION, async move {
+            let mut session = Session::on(&readers, W::OPERATION).await?;
             session.transact("BEGIN", work).await
         })
         .await
@@ -78,13 +79,13 @@ impl Database {
     /// away in the middle.
     pub(crate) async fn write<W: Work>(&self, work: W) -> MemoryResult<W::Output> {
         self.check_open(W::OPERATION)?;
-        let writer = self.writer.as_ref().ok_or_else(|| {
+        let writer = self.writer.clone().ok_or_else(|| {
             let message = "the database was opened for reading only";
             MemoryError::store(ErrorKind::ReadOnly, W::OPERATION, message)
         })?;
-        let mut session = Session::on(writer, W::OPERATION).await?;
         let log = Arc::clone(&self.log);
         spawn(W::OPERATION, async move {
+            let mut session = Session::on(&writer, W::OPERATION).await?;
             let erases = work.erases();
             let output = session.transact("BEGIN IMMEDIATE", work).await?;
             log.empty_if_due(&mut session.conn, erases).await;
@@ -112,6 +113,10 @@ pub(crate) fn check_runtime() -> MemoryResult<Handle> {
 }
 
 /// Runs a future to its end, whether or not the caller waits for it.
+///
+/// Waiting for a connection belongs to it: the driver closes a connection whose
+/// taker goes away at the wrong moment, and a database in memory is gone with
+/// it.
 async fn spawn<T: Send + 'static>(
     operation: &'static str,
     future: impl Future<Output = MemoryResult<T>> + Send + 'static,
@@ -136,7 +141,6 @@ struct Session {
 
 impl Session {
     async fn on(pool: &SqlitePool, operation: &'static str) -> MemoryResult<Self> {
-        check_runtime()?;
         match pool.acquire().await {
             Ok(conn) => Ok(Self {
                 conn,

@@ -6,10 +6,14 @@
 //! everybody's postings. Instead every word is marked with its entity
 //! (`3_mill`), which gives each entity posting lists of its own, and the score
 //! is computed here from the counts of that entity alone.
+//!
+//! The index holds what `memory_text` makes of a text; where that changes, a
+//! migration must index every memory anew.
 
 use std::collections::HashMap;
 
 use memory_core::MemoryFilter;
+use memory_text::{bm25, each_stem};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row};
 
@@ -18,18 +22,11 @@ use crate::error::Failure;
 use crate::filter::push_conditions;
 use crate::offload::fold;
 use crate::row::to_json;
-use crate::words;
-
-/// How soon repetitions of a word stop counting, and how much long memories are
-/// held back: best over short texts, by Trotman et al., "Improvements to BM25
-/// and Language Models Examined" (2014).
-const K1: f64 = 0.9;
-const B: f64 = 0.4;
 
 /// A memory's words as the index takes them, and how many there are.
 pub(crate) fn index_entry(entity_key: i64, content: &str) -> (String, i64) {
     let (mut entry, mut count) = (String::with_capacity(content.len() * 2), 0);
-    words::words(content, |word| {
+    each_stem(content, |word| {
         if count > 0 {
             entry.push(' ');
         }
@@ -66,8 +63,7 @@ pub(crate) async fn scores(
     filter: &MemoryFilter,
     text: &str,
 ) -> Result<HashMap<i64, f32>, Failure> {
-    let mut words = Vec::new();
-    words::words(text, |word| words.push(word.to_owned()));
+    let mut words = memory_text::stems(text);
     words.sort_unstable();
     words.dedup();
     if words.is_empty() {
@@ -80,12 +76,12 @@ pub(crate) async fn scores(
     }
     let rarity: Vec<f64> = holding
         .into_iter()
-        .map(|holding| rarity(entity.memory_count, holding))
+        .map(|holding| bm25::rarity(entity.memory_count, holding))
         .collect();
     let mean = float(entity.word_count) / float(entity.memory_count.max(1));
     let mut scores: HashMap<i64, f64> = HashMap::new();
     for found in matches.iter().filter(|found| found.admitted) {
-        let weight = saturation(found.count.into(), found.length.into(), mean);
+        let weight = bm25::saturation(found.count, found.length, mean);
         *scores.entry(found.memory_key).or_default() += rarity[found.word] * weight;
     }
     Ok(scores
@@ -132,21 +128,6 @@ async fn matches(
     .await
 }
 
-/// How much a word tells: the logarithm of how few memories hold it, in the
-/// form that is never negative.
-fn rarity(memories: u64, holding: u64) -> f64 {
-    let (memories, holding) = (float(memories), float(holding));
-    ((memories - holding + 0.5) / (holding + 0.5))
-        .max(0.0)
-        .ln_1p()
-}
-
-/// How much `count` occurrences in a memory of `length` words weigh.
-fn saturation(count: f64, length: f64, mean_length: f64) -> f64 {
-    let relative = length / mean_length.max(1.0);
-    count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * relative))
-}
-
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 fn float(count: u64) -> f64 {
     count as f64
@@ -160,14 +141,6 @@ fn narrow(score: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rarer_words_and_shorter_memories_weigh_more() {
-        assert!(rarity(100, 1) > rarity(100, 50) && rarity(100, 100) > 0.0);
-        assert!(saturation(2.0, 10.0, 10.0) > saturation(1.0, 10.0, 10.0));
-        assert!(saturation(1.0, 5.0, 10.0) > saturation(1.0, 20.0, 10.0));
-        assert!(saturation(1e6, 10.0, 10.0) < K1 + 1.0);
-    }
 
     #[test]
     fn the_words_of_two_entities_are_never_the_same_term() {

@@ -61,14 +61,12 @@ mod schema;
 mod search;
 mod space;
 mod stats;
-mod stop;
 mod store;
 mod touch;
 mod update;
 mod url;
 mod validate;
 mod vectors;
-mod words;
 
 pub use options::{SqliteOptions, Synchronous};
 pub use store::SqliteStore;

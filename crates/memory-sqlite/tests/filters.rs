@@ -126,9 +126,11 @@ async fn a_filter_may_ask_for_thousands_of_things() {
     let mut filter = MemoryFilter::new().tags(rich.memory.tags.clone(), MemoryTagMode::All);
     filter.metadata = rich.memory.metadata.clone();
     filter.validate().unwrap();
-    let list =
-        |filter: &MemoryFilter| store.list(&mira(), &ListRequest::new(10).filter(filter.clone()));
-    assert_eq!(list(&filter).await.unwrap().memories, [rich.memory]);
+    let list = async |filter: &MemoryFilter| {
+        let request = ListRequest::new(10).filter(filter.clone());
+        store.list(&mira(), &request).await.unwrap().memories
+    };
+    assert_eq!(list(&filter).await, [rich.memory]);
     filter.metadata.insert("k3".to_owned(), "w".to_owned());
-    assert_eq!(list(&filter).await.unwrap().memories, []);
+    assert_eq!(list(&filter).await, []);
 }

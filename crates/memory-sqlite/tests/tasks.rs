@@ -4,7 +4,9 @@
 
 mod common;
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use common::{ids, memories, mira, open};
@@ -92,6 +94,26 @@ async fn dropped_calls_leave_nothing_half_done() {
     let got = store.get(&mira(), &ids(&last)).await.unwrap();
     assert_eq!(got.memories.iter().flatten().count(), 20);
     store.close().await.unwrap();
+}
+
+/// A database in memory lives in one connection, which no dropped call may take
+/// with it.
+#[tokio::test]
+async fn dropped_calls_do_not_lose_a_database_in_memory() {
+    let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+    store.insert(&memories(20, 1)).await.unwrap();
+    let mira = mira();
+    for steps in (0..40).cycle().take(2_000) {
+        let mut call = store.entity_stats(&mira);
+        for _ in 0..steps {
+            if poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_ready())).await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    let stats = store.entity_stats(&mira).await.unwrap();
+    assert_eq!(stats.memory_count, 20);
 }
 
 /// More rows than are worked on in one go, so that blocks change hands.

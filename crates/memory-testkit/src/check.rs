@@ -151,3 +151,44 @@ fn panic_text(payload: &(dyn Any + Send)) -> &str {
         .or_else(|| payload.downcast_ref::<&str>().copied())
         .unwrap_or("(no message)")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(verdict: Verdict) -> String {
+        match verdict {
+            Verdict::Failed(why) => why,
+            other => panic!("expected a failure, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_backend_is_a_failure_with_its_text() {
+        let why = failure(judge_sync(|| panic!("row {} is gone", 7)));
+        assert_eq!(why, "panicked: row 7 is gone");
+    }
+
+    #[test]
+    fn a_failure_names_its_step_the_value_and_what_was_expected() {
+        let check = || -> CheckResult {
+            equal(&2, &3, "count").at("step 5")?;
+            Ok(())
+        };
+        assert_eq!(
+            failure(judge_sync(check)),
+            "step 5: count: got 2, expected 3"
+        );
+        let long = "x".repeat(1_000);
+        let why = failure(judge_sync(|| equal(&long, &String::new(), "text")));
+        assert!(why.chars().count() < 500 && why.contains('…'), "{why}");
+    }
+
+    #[test]
+    fn an_error_of_the_wrong_kind_is_no_refusal() {
+        let closed = || MemoryResult::<()>::Err(MemoryError::store(ErrorKind::Closed, "get", ""));
+        assert!(refused(closed(), &[ErrorKind::Closed], "get").is_ok());
+        assert!(refused(closed(), &[ErrorKind::NotFound], "get").is_err());
+        assert!(refused(Ok(()), &[ErrorKind::Closed], "get").is_err());
+    }
+}

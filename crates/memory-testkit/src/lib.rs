@@ -9,6 +9,23 @@
 //! report.assert();
 //! # }
 //! ```
+//!
+//! | contract | suite | against a model | reference | broken on purpose |
+//! |---|---|---|---|---|
+//! | [`Store`](memory_core::Store) | [`store::conformance`] | [`store::model_check`] | [`MemStore`] | [`broken::BrokenStore`] |
+//! | [`Embedder`](memory_core::Embedder) | [`embedder::conformance`] | | [`HashEmbedder`] | [`broken::BrokenEmbedder`] |
+//! | [`CacheBackend`](memory_core::CacheBackend) | [`cache::conformance`] | [`cache::model_check`] | [`MapBackend`] | [`broken::BrokenBackend`] |
+//!
+//! A suite is a table of checks, one for each promise of the contract's
+//! `# Behaviour` lists; a [`Report`] says which of them hold, which do not and
+//! why. What a backend's capabilities rule out is *not applicable* and
+//! printed; [`NO_SKIPS`] in the environment turns that into a failure. Whether
+//! the checks catch what they are for is tested here: each of the broken
+//! backends breaks one promise, and is rejected by the check that it names.
+//!
+//! The asynchronous suites run on whatever runtime awaits them. Data comes
+//! from fixed seeds ([`Seeded`], [`population`]), so a failure can be repeated;
+//! no check asserts how fast anything is.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -30,16 +30,13 @@ async fn every_broken_store_is_rejected() {
 
 #[tokio::test]
 async fn every_check_of_a_store_rejects_something() {
-    for check in store::CHECKS {
+    let named = |name| StoreFault::ALL.iter().any(|it| it.caught_by() == name);
+    for check in store::CHECKS.iter().filter(|check| !named(check.name)) {
         let suite = store::Suite::new().only([check.name]);
         let mut rejects = false;
         for &fault in StoreFault::ALL {
-            let named = fault.caught_by() == check.name;
-            rejects = named
-                || !suite
-                    .run(|| async { BrokenStore::new(fault) })
-                    .await
-                    .is_conformant();
+            let report = suite.run(|| async { BrokenStore::new(fault) }).await;
+            rejects |= !report.is_conformant();
             if rejects {
                 break;
             }
@@ -118,11 +115,11 @@ fn every_broken_cache_is_rejected() {
 
 #[test]
 fn every_check_of_a_cache_rejects_something() {
-    for check in cache::table::<BrokenBackend>() {
+    let named = |name| CacheFault::ALL.iter().any(|it| it.caught_by() == name);
+    let checks = cache::table::<BrokenBackend>().into_iter();
+    for check in checks.filter(|check| !named(check.name)) {
         let mut faults = CacheFault::ALL.iter();
-        let rejects = faults.any(|fault| {
-            fault.caught_by() == check.name || check.run(&BrokenBackend(*fault)).is_err()
-        });
+        let rejects = faults.any(|fault| check.run(&BrokenBackend(*fault)).is_err());
         assert!(rejects, "{} rejects nothing", check.name);
     }
 }

@@ -144,11 +144,13 @@ pub enum InvalidInput {
         /// Steps allowed.
         max: usize,
     },
-    /// A half-life that is not a positive number.
-    #[error("a half-life is {days} days; it must be a positive number")]
-    HalfLife {
+    /// A span of time in a ranking that is not a positive number.
+    #[error("{span} is {value}; it must be a positive number")]
+    Span {
+        /// Which span.
+        span: &'static str,
         /// The value found.
-        days: f32,
+        value: f32,
     },
     /// A kind that is none of the four.
     #[error("unknown kind; it must be world, experience, opinion or observation")]

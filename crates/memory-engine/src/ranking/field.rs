@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{Generation, Memory};
 
 use super::{ArmSummary, Explanation, Ranking, RecallPath};
@@ -106,6 +106,7 @@ impl Field<'_> {
         for step in 1..=ranking.neighbour_reach {
             for episode in &self.episodes {
                 for (&a, &b) in episode.iter().zip(episode.iter().skip(step)) {
+                    let share = share * ranking.across(self.gap(a, b));
                     lent[a] += share * relevance[b];
                     lent[b] += share * relevance[a];
                 }
@@ -117,6 +118,13 @@ impl Field<'_> {
             lent[b] += ranking.neighbours * relevance[a];
         }
         lent
+    }
+
+    fn gap(&self, a: usize, b: usize) -> TimeDelta {
+        let time = |place: usize| self.memories[place].map(|memory| memory.timestamp);
+        time(a)
+            .zip(time(b))
+            .map_or_else(TimeDelta::zero, |(a, b)| b - a)
     }
 
     fn rank(&self, runner: &Runner, lent: f32, contest: &Contest<'_>) -> Option<Ranked> {
@@ -172,7 +180,6 @@ fn by_rank(a: &Ranked, b: &Ranked) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use memory_core::{MemoryBatchItem, MemoryKind};
     use proptest::prelude::*;
 
@@ -241,6 +248,21 @@ mod tests {
                 .iter()
                 .any(|ranked| ranked.memory.id == memories[4].id)
         );
+    }
+
+    #[test]
+    fn what_happened_long_after_lends_nothing() {
+        let memories = [memory(0.5, 0), memory(0.5, 24), memory(0.5, 2_400)];
+        let mut field = field(&memories, &[0.9, 0.1, 0.1], &[0.0; 3]);
+        field.episodes = vec![vec![2, 1, 0]];
+        let best = field.best(&contest(&Ranking::default(), 3));
+        let lent: Vec<f32> = memories
+            .iter()
+            .filter_map(|m| best.iter().find(|ranked| ranked.memory.id == m.id))
+            .map(|ranked| ranked.explanation.neighbours)
+            .collect();
+        assert!(lent[1] > 0.0);
+        assert_eq!(lent[2], 0.0);
     }
 
     proptest! {

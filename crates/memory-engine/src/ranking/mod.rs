@@ -9,7 +9,7 @@ mod arm;
 mod explanation;
 mod field;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{InvalidInput, Memory, MemoryError, MemoryResult};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,7 @@ pub(crate) use field::{Contest, Field};
 /// | `neighbours` | 0.4 | 0 |
 /// | `neighbour_decay` | 0.5 | 0.5 |
 /// | `neighbour_reach` | 3 | 3 |
+/// | `neighbour_span_hours` | 48 | 48 |
 /// | `mention` | 0.8 | 0 |
 /// | `importance` | 0.05 | 0.3 |
 /// | `recency` | 0.05 | 0.1 |
@@ -49,6 +50,9 @@ pub struct Ranking {
     pub neighbour_decay: f32,
     /// How many steps it reaches, 0 to 8.
     pub neighbour_reach: usize,
+    /// The gap in time over which that share falls to nothing, in a straight
+    /// line: what happened weeks later in the same place is another episode.
+    pub neighbour_span_hours: f32,
     /// Weight of being named: whether the query names one of the memory's
     /// tags, metadata values or involved entities. Scaled like an arm, so that
     /// a label which few memories bear lifts them more, but by no more than
@@ -86,6 +90,8 @@ const MAX_WEIGHT: f32 = 1_000.0;
 /// thousand memories would drown every match.
 const MAX_MENTION: f32 = 3.0;
 
+const SECONDS_PER_HOUR: f32 = 3_600.0;
+
 /// The furthest that neighbours reach.
 const MAX_REACH: usize = 8;
 
@@ -97,6 +103,7 @@ impl Default for Ranking {
             neighbours: 0.4,
             neighbour_decay: 0.5,
             neighbour_reach: 3,
+            neighbour_span_hours: 48.0,
             mention: 0.8,
             importance: 0.05,
             recency: 0.05,
@@ -147,11 +154,14 @@ impl Ranking {
             let (found, max) = (self.neighbour_reach, MAX_REACH);
             return Err(InvalidInput::NeighbourReach { found, max }.into());
         }
-        let half_life = self.recency_half_life_days;
-        if !(half_life.is_finite() && half_life > 0.0) {
-            return Err(MemoryError::from(InvalidInput::HalfLife {
-                days: half_life,
-            }));
+        let spans = [
+            ("recency_half_life_days", self.recency_half_life_days),
+            ("neighbour_span_hours", self.neighbour_span_hours),
+        ];
+        for (span, value) in spans {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(MemoryError::from(InvalidInput::Span { span, value }));
+            }
         }
         Ok(())
     }
@@ -199,6 +209,19 @@ impl Ranking {
             Blend::Boost => total + total.abs() * boost,
             Blend::Sum => total + boost,
         }
+    }
+
+    /// What is left of a neighbour's share across a gap in time, 0 to 1.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "f64 to f32 rounds, by design"
+    )]
+    fn across(&self, gap: TimeDelta) -> f32 {
+        if gap.is_zero() {
+            return 1.0;
+        }
+        let hours = gap.abs().as_seconds_f64() as f32 / SECONDS_PER_HOUR;
+        (1.0 - hours / self.neighbour_span_hours).max(0.0)
     }
 
     fn importance_of(memory: &Memory, now: DateTime<Utc>) -> f32 {

@@ -133,6 +133,8 @@ faults! {
         MendsVectors => "input::vectors_are_sound",
         /// Items out of bounds are left out of the batch.
         WritesWhatItCan => "input::memories_keep_their_bounds",
+        /// An error quotes the content that was refused.
+        QuotesContent => "input::errors_hold_no_content",
         /// A read takes its generation before its memories.
         TearsReads => "concurrency::readers_see_whole_batches",
         /// A batch is written item by item: a dropped insert leaves half.

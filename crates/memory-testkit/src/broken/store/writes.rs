@@ -89,6 +89,11 @@ impl BrokenStore {
                     outcome
                 })
             }
+            Fault::QuotesContent => self.inner.insert(&batch).await.map_err(|error| {
+                let contents = batch.iter().map(|item| &*item.memory.content);
+                let contents: Vec<&str> = contents.collect();
+                MemoryError::store(error.kind(), "insert", contents.join(", "))
+            }),
             Fault::WritesWhatItCan => {
                 let mut outcome = InsertOutcome::default();
                 for item in &batch {

@@ -147,7 +147,7 @@ pub fn one_entry_may_fill_it<B: CacheBackend>(backend: &B) -> CheckResult {
         let cache = backend.build(policy(10, max));
         for round in 0..20 {
             put(&cache, round % 2, round, max);
-            sound(&cache, 2, 1, max)?;
+            sound(&cache, 6, 10, max)?;
             put(&cache, 5, round, 1);
             sound(&cache, 6, 10, max)?;
         }

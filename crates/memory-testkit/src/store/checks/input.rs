@@ -9,7 +9,7 @@ use memory_core::{
     MemoryPatch, SearchRequest,
 };
 
-use crate::check::{CheckResult, ensure_eq, invalid, refused};
+use crate::check::{CheckResult, ensure, ensure_eq, invalid, refused};
 use crate::population::{DIMENSIONS, at, at_micros, embedding, fingerprint, plain};
 use crate::store::Ground;
 
@@ -244,6 +244,50 @@ pub async fn patches_keep_their_bounds(ground: &Ground) -> CheckResult {
         refused(update, &INVALID, &format!("a patch of {what}"))?;
     }
     untouched(ground, &mira, &good.memory).await
+}
+
+/// Whatever is refused, its content stands neither in the error's text nor in
+/// its parts, nor in the store's own debugging text.
+pub async fn errors_hold_no_content(ground: &Ground) -> CheckResult {
+    const SECRET: &str = "quorvexian";
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let stored = plain(&mira, format!("a {SECRET} secret"), &mut chance);
+    let id = stored.memory.id;
+    ground.insert(std::slice::from_ref(&stored)).await?;
+    let mut conflict = stored.clone();
+    conflict.memory.content = format!("another {SECRET} secret");
+    let twice = plain(&mira, format!("the same {SECRET} twice"), &mut chance);
+    let mut long = plain(&mira, SECRET.repeat(2_000), &mut chance);
+    long.memory.context = Some(SECRET.to_owned());
+    let mut no_vector = plain(&mira, format!("a bare {SECRET}"), &mut chance);
+    no_vector.embedding.vectors.clear();
+    let store = ground.store();
+    let mut texts = vec![format!("{store:?}")];
+    for batch in [
+        vec![conflict],
+        vec![twice.clone(), twice],
+        vec![long],
+        vec![no_vector],
+    ] {
+        if let Err(error) = store.insert(&batch).await {
+            texts.extend([error.to_string(), format!("{error:?}")]);
+        }
+    }
+    let patch = MemoryPatch::new().content(SECRET.repeat(2_000));
+    let fresh = embedding(1, &mut chance);
+    if let Err(error) = store.update(&mira, &id, &patch, Some(&fresh)).await {
+        texts.extend([error.to_string(), format!("{error:?}")]);
+    }
+    ensure_eq!(texts.len(), 11, "texts, that is 5 refusals");
+    for text in texts {
+        ensure!(
+            !text.contains(SECRET),
+            "content in {:.60}…",
+            text.replace(SECRET, "***")
+        );
+    }
+    Ok(())
 }
 
 fn dense(limit: usize, vector: Vec<f32>) -> SearchRequest {

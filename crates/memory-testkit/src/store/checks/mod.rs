@@ -120,7 +120,7 @@ table! {
     }
     Store: input::{
         limits_are_bounded, filters_are_bounded, vectors_are_sound, queries_are_sound,
-        dimensions_are_bounded, memories_keep_their_bounds, patches_keep_their_bounds,
+        dimensions_are_bounded, memories_keep_their_bounds, patches_keep_their_bounds, errors_hold_no_content,
     }
     Store: bulk::{inserts_many, reads_and_removes_many}
     Store: concurrency::{
