@@ -1,4 +1,4 @@
-//! [`memory_core::Cache`] on [moka](::moka): the default of the memory system.
+//! Cache on [moka]: the default of the memory system.
 //!
 //! [`MokaBackend`] makes caches bounded by entries *and* bytes, with TTL and
 //! TTI, that let go of what is least worth keeping (TinyLFU: how often and how
