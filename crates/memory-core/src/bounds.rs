@@ -85,6 +85,18 @@ pub fn check_importance(importance: f32) -> Check {
     }
 }
 
+/// Decay per day: a finite number from 0 on.
+///
+/// # Errors
+/// [`InvalidInput::DecayRate`], also for NaN.
+pub fn check_decay_rate(decay_rate: f32) -> Check {
+    if decay_rate.is_finite() && decay_rate >= 0.0 {
+        Ok(())
+    } else {
+        Err(InvalidInput::DecayRate { value: decay_rate })
+    }
+}
+
 /// Tags: at most [`MAX_TAGS`], none blank, none over [`MAX_TAG_CHARS`].
 ///
 /// # Errors

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::bounds;
 use crate::decay;
+use crate::error::MemoryResult;
 use crate::id::{EntityId, MemoryId};
 use crate::kind::MemoryKind;
 
@@ -58,6 +60,24 @@ impl Memory {
             self.access_count,
             self.last_accessed.map(|at| now - at),
         )
+    }
+
+    /// Checks every bound; one made by hand may break them.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] naming the first bound that is broken.
+    pub fn validate(&self) -> MemoryResult<()> {
+        bounds::check_entity(&self.entity_id)?;
+        bounds::check_content(&self.content)?;
+        bounds::check_importance(self.importance)?;
+        bounds::check_decay_rate(self.decay_rate)?;
+        bounds::check_context(self.context.as_deref())?;
+        bounds::check_tags(&self.tags)?;
+        bounds::check_metadata(&self.metadata)?;
+        bounds::check_related(&self.related)?;
+        bounds::check_entities(&self.entities)?;
+        bounds::check_timestamp(self.timestamp)?;
+        Ok(self.last_accessed.map_or(Ok(()), bounds::check_timestamp)?)
     }
 
     /// Bytes this memory holds on the heap and in the struct itself, near

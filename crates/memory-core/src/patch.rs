@@ -10,6 +10,7 @@ use crate::error::{InvalidInput, MemoryResult};
 use crate::id::{EntityId, MemoryId};
 use crate::kind::MemoryKind;
 use crate::memory::Memory;
+use crate::vector::Embedding;
 
 /// Changes to one memory; a field that is `None` stays as it is.
 ///
@@ -138,6 +139,25 @@ impl MemoryPatch {
             bounds::check_context(context.as_deref())?;
         }
         Ok(())
+    }
+
+    /// Checks every bound of what is set and of its embedding, which must come
+    /// exactly with new content: what a store does before an update.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] naming what is wrong.
+    pub fn validate_with(
+        &self,
+        embedding: Option<&Embedding>,
+        max_dimensions: usize,
+    ) -> MemoryResult<()> {
+        self.validate()?;
+        match (&self.content, embedding) {
+            (None, None) => Ok(()),
+            (Some(_), Some(embedding)) => embedding.validate(max_dimensions),
+            (Some(_), None) => Err(InvalidInput::NoVector.into()),
+            (None, Some(_)) => Err(InvalidInput::UnaskedEmbedding.into()),
+        }
     }
 
     /// Applies the changes to `memory`; what is not set stays.

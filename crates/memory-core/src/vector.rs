@@ -16,13 +16,13 @@ pub struct Embedding {
 
 impl Embedding {
     /// Checks that there is at least one vector and that all are of one
-    /// length, finite and not zero.
+    /// length, at most `max_dimensions`, finite and not zero.
     ///
     /// # Errors
     /// [`crate::MemoryError::InvalidInput`] naming what is wrong.
-    pub fn validate(&self) -> MemoryResult<()> {
+    pub fn validate(&self, max_dimensions: usize) -> MemoryResult<()> {
         let first = self.vectors.first().ok_or(InvalidInput::NoVector)?;
-        let dimensions = first.len().clamp(1, bounds::MAX_DIMENSIONS);
+        let dimensions = first.len().clamp(1, max_dimensions);
         for vector in &self.vectors {
             bounds::check_vector(vector, dimensions)?;
         }
@@ -101,17 +101,17 @@ mod tests {
             fingerprint: "test".into(),
             vectors,
         };
-        assert!(embedding(vec![]).validate().is_err());
-        assert!(embedding(vec![vec![]]).validate().is_err());
+        assert!(embedding(vec![]).validate(8).is_err());
+        assert!(embedding(vec![vec![]]).validate(8).is_err());
         assert!(
             embedding(vec![vec![1.0], vec![1.0, 0.0]])
-                .validate()
+                .validate(8)
                 .is_err()
         );
-        assert!(embedding(vec![vec![f32::INFINITY]]).validate().is_err());
+        assert!(embedding(vec![vec![f32::INFINITY]]).validate(8).is_err());
         assert!(
             embedding(vec![vec![1.0, 0.0], vec![0.0, 1.0]])
-                .validate()
+                .validate(8)
                 .is_ok()
         );
     }

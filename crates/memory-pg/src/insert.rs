@@ -14,7 +14,6 @@ use crate::database::{Database, Link};
 use crate::error::Failure;
 use crate::options::Precision;
 use crate::row;
-use crate::validate;
 use crate::words;
 use crate::write::{End, Write, write};
 
@@ -28,7 +27,7 @@ pub(crate) async fn insert(
     max_dimensions: usize,
 ) -> MemoryResult<InsertOutcome> {
     database.open(OPERATION)?;
-    validate::batch(batch, max_dimensions)?;
+    PreparedMemory::validate_batch(batch, max_dimensions)?;
     if batch.is_empty() {
         return Ok(InsertOutcome::default());
     }

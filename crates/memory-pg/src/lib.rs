@@ -46,7 +46,6 @@ mod stats;
 mod store;
 mod touch;
 mod update;
-mod validate;
 mod vectors;
 mod words;
 mod write;

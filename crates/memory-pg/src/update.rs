@@ -14,7 +14,6 @@ use crate::error::Failure;
 use crate::options::Precision;
 use crate::row;
 use crate::sql::Sql;
-use crate::validate;
 use crate::words;
 use crate::write::{End, Write, write};
 
@@ -29,7 +28,7 @@ pub(crate) async fn update(
     max_dimensions: usize,
 ) -> MemoryResult<UpdateOutcome> {
     database.open(OPERATION)?;
-    validate::patch(patch, embedding, max_dimensions)?;
+    patch.validate_with(embedding, max_dimensions)?;
     let update = Update {
         entity: entity.clone(),
         id,

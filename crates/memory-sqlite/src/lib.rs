@@ -65,7 +65,6 @@ mod store;
 mod touch;
 mod update;
 mod url;
-mod validate;
 mod vectors;
 
 pub use options::{SqliteOptions, Synchronous};

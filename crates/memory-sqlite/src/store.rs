@@ -22,7 +22,6 @@ use crate::search::Search;
 use crate::stats::{ListEntities, Stats};
 use crate::touch::TouchAll;
 use crate::update::Update;
-use crate::validate;
 
 /// The name in errors and reports.
 const BACKEND: &str = "sqlite";
@@ -91,7 +90,7 @@ impl Store for SqliteStore {
 
     async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
         self.database.check_open(Insert::OPERATION)?;
-        validate::batch(batch)?;
+        PreparedMemory::validate_batch(batch, bounds::MAX_DIMENSIONS)?;
         if batch.is_empty() {
             return Ok(InsertOutcome::default());
         }
@@ -161,7 +160,7 @@ impl Store for SqliteStore {
         embedding: Option<&Embedding>,
     ) -> MemoryResult<UpdateOutcome> {
         entity.validate()?;
-        validate::patch(patch, embedding)?;
+        patch.validate_with(embedding, bounds::MAX_DIMENSIONS)?;
         let update = Update {
             entity: entity.clone(),
             id: *id,
@@ -183,7 +182,7 @@ impl Store for SqliteStore {
     async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
         self.database.check_open(TouchAll::OPERATION)?;
         entity.validate()?;
-        validate::touches(touches)?;
+        Touch::validate_all(touches)?;
         if touches.is_empty() {
             return Ok(());
         }

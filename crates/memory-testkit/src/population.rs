@@ -220,7 +220,9 @@ mod tests {
         }
         assert!(admitted(&MemoryFilter::new().until(at_micros(0))) > 3);
         for item in &people {
-            item.embedding.validate().unwrap();
+            item.embedding
+                .validate(memory_core::bounds::MAX_DIMENSIONS)
+                .unwrap();
         }
     }
 }

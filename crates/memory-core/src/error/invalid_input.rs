@@ -49,6 +49,12 @@ pub enum InvalidInput {
         /// The value found.
         value: f32,
     },
+    /// A decay rate below 0, or not a finite number.
+    #[error("decay rate is {value} per day; it must be a finite number from 0 on")]
+    DecayRate {
+        /// The value found.
+        value: f32,
+    },
     /// Too many tags.
     #[error("{count} tags; at most {max} are allowed")]
     TooManyTags {
@@ -112,6 +118,9 @@ pub enum InvalidInput {
     /// An embedding without any vector.
     #[error("an embedding holds no vector; at least 1 is needed")]
     NoVector,
+    /// An embedding that comes without new content.
+    #[error("an embedding was given with a patch that leaves the content as it is")]
+    UnaskedEmbedding,
     /// A similarity outside −1..1, or not a number.
     #[error("minimum similarity is {value}; it must be a number from -1 to 1")]
     Similarity {

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use memory_core::{
     Candidates, Changes, Embedding, EntityId, EntityStats, ErrorKind, Fetched, Fingerprint,
-    Generation, InsertOutcome, InvalidInput, ListPage, ListRequest, MemoryError, MemoryFilter,
-    MemoryId, MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, SearchRequest, Store,
+    Generation, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
+    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, SearchRequest, Store,
     StoreCapabilities, Touch, UpdateOutcome, bounds,
 };
 
@@ -110,9 +110,7 @@ impl Store for MemStore {
         let mut state = self.open("insert")?;
         PreparedMemory::validate_batch(batch, self.capabilities.max_dimensions)?;
         let mut inserted = Vec::with_capacity(batch.len());
-        for (index, item) in batch.iter().enumerate() {
-            shelf::check_memory(&item.memory)
-                .map_err(|problem| MemoryError::from(problem).at_item(index))?;
+        for item in batch {
             inserted.push(state.read(&item.memory.entity_id, |shelf| shelf.lacks(&item.memory))?);
         }
         // Nothing below can fail, so the batch is whole.
@@ -186,8 +184,7 @@ impl Store for MemStore {
         embedding: Option<&Embedding>,
     ) -> MemoryResult<UpdateOutcome> {
         let mut state = self.open("update")?;
-        patch.validate()?;
-        check_replacement(patch, embedding, self.capabilities.max_dimensions)?;
+        patch.validate_with(embedding, self.capabilities.max_dimensions)?;
         let not_found = || MemoryError::NotFound {
             entity: entity.clone(),
             id: *id,
@@ -237,24 +234,5 @@ impl Store for MemStore {
     async fn close(&self) -> MemoryResult<()> {
         self.locked().closed = true;
         Ok(())
-    }
-}
-
-/// An embedding is given exactly when the content is set, and is in order.
-fn check_replacement(
-    patch: &MemoryPatch,
-    embedding: Option<&Embedding>,
-    max_dimensions: usize,
-) -> MemoryResult<()> {
-    match (&patch.content, embedding) {
-        (None, None) => Ok(()),
-        (Some(_), None) => Err(InvalidInput::NoVector.into()),
-        (None, Some(_)) => Err(MemoryError::configuration(
-            "an embedding was given with a patch that leaves the content as it is",
-        )),
-        (Some(_), Some(embedding)) => {
-            embedding.validate()?;
-            shelf::check_dimensions(embedding, max_dimensions)
-        }
     }
 }

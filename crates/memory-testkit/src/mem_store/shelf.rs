@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use memory_core::{
-    Changes, Embedding, EntityStats, Fetched, Fingerprint, Generation, InvalidInput, ListPage,
-    ListRequest, Memory, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    PageCursor, PreparedMemory, RemoveOutcome, Touch, UpdateOutcome, bounds,
+    Changes, Embedding, EntityStats, Fetched, Fingerprint, Generation, ListPage, ListRequest,
+    Memory, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, PageCursor,
+    PreparedMemory, RemoveOutcome, Touch, UpdateOutcome,
 };
 
 /// What one entity holds, at one generation.
@@ -189,27 +189,4 @@ impl Row {
             },
         }
     }
-}
-
-/// Holds a memory to every bound, as one made by hand may break them.
-pub(super) fn check_memory(memory: &Memory) -> Result<(), InvalidInput> {
-    bounds::check_entity(&memory.entity_id)?;
-    bounds::check_content(&memory.content)?;
-    bounds::check_importance(memory.importance)?;
-    bounds::check_timestamp(memory.timestamp)?;
-    bounds::check_context(memory.context.as_deref())?;
-    bounds::check_tags(&memory.tags)?;
-    bounds::check_metadata(&memory.metadata)?;
-    bounds::check_related(&memory.related)?;
-    bounds::check_entities(&memory.entities)
-}
-
-/// Refuses vectors of more components than the store takes.
-pub(super) fn check_dimensions(embedding: &Embedding, max: usize) -> MemoryResult<()> {
-    let found = embedding.dimensions();
-    if found <= max {
-        return Ok(());
-    }
-    let expected = max;
-    Err(InvalidInput::VectorDimensions { expected, found }.into())
 }

@@ -1,0 +1,51 @@
+//! What a store is and can do.
+
+use crate::bounds;
+
+/// What a store is and can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreCapabilities {
+    /// Its name in errors and reports: `sqlite`, `postgres`, …
+    pub backend: &'static str,
+    /// Whether an acknowledged write survives the end of the process.
+    pub durable: bool,
+    /// Whether [`Store::search`] has a lexical arm.
+    pub lexical: bool,
+    /// The most dimensions that a vector may have.
+    pub max_dimensions: usize,
+}
+
+impl StoreCapabilities {
+    /// A durable store with a lexical arm and the core's own vector bound.
+    #[must_use]
+    pub const fn new(backend: &'static str) -> Self {
+        Self {
+            backend,
+            durable: true,
+            lexical: true,
+            max_dimensions: bounds::MAX_DIMENSIONS,
+        }
+    }
+
+    /// Sets whether acknowledged writes survive the end of the process.
+    #[must_use]
+    pub const fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Sets whether there is a lexical arm.
+    #[must_use]
+    pub const fn lexical(mut self, lexical: bool) -> Self {
+        self.lexical = lexical;
+        self
+    }
+
+    /// Sets the most dimensions that a vector may have.
+    #[must_use]
+    pub const fn max_dimensions(mut self, max_dimensions: usize) -> Self {
+        self.max_dimensions = max_dimensions;
+        self
+    }
+}

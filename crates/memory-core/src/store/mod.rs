@@ -1,0 +1,182 @@
+//! The contract of a store.
+
+mod capabilities;
+mod generation;
+mod outcomes;
+mod prepared;
+mod requests;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::embedder::Fingerprint;
+use crate::error::MemoryResult;
+use crate::filter::MemoryFilter;
+use crate::id::{EntityId, MemoryId};
+use crate::patch::MemoryPatch;
+use crate::vector::Embedding;
+
+pub use capabilities::StoreCapabilities;
+pub use generation::Generation;
+pub use outcomes::{
+    Candidate, Candidates, Changes, EntityStats, Fetched, InsertOutcome, ListPage, RemoveOutcome,
+    UpdateOutcome,
+};
+pub use prepared::PreparedMemory;
+pub use requests::{DenseQuery, ListRequest, PageCursor, SearchRequest, Touch};
+
+/// A database of memories.
+///
+/// Every method is scoped to one entity (or, for [`insert`](Store::insert), to
+/// the entity that each memory names); a memory of another entity is never
+/// seen. The conformance suite of `memory-testkit` mirrors the `# Behaviour`
+/// lists, point by point.
+///
+/// # Behaviour of every method
+/// - **Generations.** Each entity has a [`Generation`], 0 before its first
+///   write. A write that changes something raises it by one in its own
+///   transaction and stamps what it changed with it; a write that changes
+///   nothing leaves it alone. [`touch`](Store::touch) never raises it.
+/// - **Snapshots.** What a read returns, its generation included, is one
+///   consistent state.
+/// - **Cancellation.** A dropped future leaves the write whole or undone, never
+///   half, and the store usable.
+/// - **Errors.** A full, locked, damaged, foreign or read-only database answers
+///   with the [`crate::ErrorKind`] of that name; what was refused wrote nothing.
+/// - **Privacy.** Content stands in no error, log or metric.
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// What this store is and can do.
+    fn capabilities(&self) -> StoreCapabilities;
+
+    /// Writes a batch, all or nothing, in one transaction.
+    ///
+    /// # Behaviour
+    /// - The batch may hold memories of several entities; each entity's
+    ///   generation rises by one if anything of it was inserted.
+    /// - An id that the entity has already, with equal content, is a no-op
+    ///   ([`InsertOutcome::inserted`] is `false` there).
+    /// - An id that was deleted before may be inserted anew.
+    /// - The memories keep their `access_count` and `last_accessed`.
+    /// - When this returns `Ok`, the batch survives a crash of the process.
+    /// - An empty batch is a no-op.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::Conflict`] for an id with other content;
+    /// [`InvalidInput::DuplicateId`](crate::InvalidInput::DuplicateId) for an id twice under one entity;
+    /// [`crate::MemoryError::InvalidInput`] for vectors that
+    /// [`Embedding::validate`] refuses or a memory outside [`bounds`](crate::bounds).
+    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome>;
+
+    /// Reads memories by id.
+    ///
+    /// # Behaviour
+    /// - One result per id, in the order asked; `None` where the entity has none.
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched>;
+
+    /// Reads a page of memories, newest first: by timestamp, then by id, both
+    /// descending.
+    ///
+    /// # Behaviour
+    /// - Exactly the memories that [`MemoryFilter::admits`], none twice and
+    ///   none left out while the pages are turned without writes in between.
+    /// - [`ListPage::next`] is `None` on the last page.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] as [`ListRequest::validate`].
+    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage>;
+
+    /// Counts the memories that a filter admits.
+    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64>;
+
+    /// Finds candidates for a recall: the best `limit` of each arm asked for.
+    ///
+    /// # Behaviour
+    /// - Only memories that the filter admits; `limit k` finds k per arm
+    ///   whenever k match.
+    /// - The dense arm ranks by the best cosine among a memory's vectors of the
+    ///   query's fingerprint; vectors of other fingerprints are never compared.
+    /// - The lexical arm ranks by BM25 (higher is better) over the words of
+    ///   the query, any of which may match.
+    /// - Each candidate carries the value of every arm asked for in which it
+    ///   has one, also when another arm found it.
+    /// - Text of any shape is a valid lexical query; operators mean nothing.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] as [`SearchRequest::validate`];
+    /// [`crate::MemoryError::Unsupported`] for an arm that
+    /// [`StoreCapabilities`] denies.
+    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates>;
+
+    /// Reads what changed after `since`, with the vectors of one fingerprint.
+    ///
+    /// # Behaviour
+    /// - From generation 0 it returns the entity's whole state.
+    /// - Otherwise every memory written and every id removed after `since`,
+    ///   in its latest state only; applying them to the state at `since` gives
+    ///   the state at [`Changes::generation`].
+    /// - A memory without a vector of `fingerprint` comes with no vectors.
+    /// - A `since` beyond the entity's generation (a database put back from a
+    ///   backup) answers with the whole state and [`Changes::reset`].
+    async fn changes_since(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Changes>;
+
+    /// Applies a patch to one memory and, where given, replaces its embedding,
+    /// in one transaction.
+    ///
+    /// # Behaviour
+    /// - The patch is applied to the row as it stands in that transaction, so
+    ///   two patches of different fields both take effect.
+    /// - `embedding` must be given exactly when the patch sets the content.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::NotFound`]; [`crate::MemoryError::InvalidInput`]
+    /// for a patch or vectors outside the bounds.
+    async fn update(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<UpdateOutcome>;
+
+    /// Removes memories for good, with their vectors and access counts, in one
+    /// transaction, leaving a tombstone (an id and a generation) for
+    /// [`changes_since`](Store::changes_since).
+    ///
+    /// # Behaviour
+    /// - Ids that the entity does not have are passed over.
+    /// - Content is not left behind in free space or journals where the
+    ///   backend can prevent it.
+    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome>;
+
+    /// Adds to access counts and moves `last_accessed` forward (never back).
+    ///
+    /// # Behaviour
+    /// - Ids that the entity does not have are passed over.
+    /// - Does not raise the generation.
+    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()>;
+
+    /// Generation and number of memories; zeros for an entity never written to.
+    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats>;
+
+    /// Names entities that hold at least one memory, in the order of their
+    /// names, after `after`: an administrator's scan, which reads no memory.
+    ///
+    /// # Errors
+    /// [`InvalidInput::Limit`](crate::InvalidInput::Limit) as [`check_limit`](crate::bounds::check_limit).
+    async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>>;
+
+    /// Finishes what is under way and lets go of every connection. Calls after
+    /// it answer with [`crate::ErrorKind::Closed`]; closing twice is fine.
+    async fn close(&self) -> MemoryResult<()>;
+}

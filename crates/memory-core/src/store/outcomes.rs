@@ -1,0 +1,100 @@
+//! What a store answers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Generation, PageCursor, PreparedMemory};
+use crate::id::{EntityId, MemoryId};
+use crate::memory::Memory;
+
+/// What [`Store::insert`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InsertOutcome {
+    /// One per item, in order: `true` where a row was written, `false` where
+    /// the same id and content stood there already.
+    pub inserted: Vec<bool>,
+    /// The generation of each entity of the batch, after it.
+    pub generations: BTreeMap<EntityId, Generation>,
+}
+
+/// What [`Store::get`] read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fetched {
+    /// The entity's generation at that moment.
+    pub generation: Generation,
+    /// One per id, in the order asked.
+    pub memories: Vec<Option<Memory>>,
+}
+
+/// A page of memories.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListPage {
+    /// The entity's generation at that moment.
+    pub generation: Generation,
+    /// Newest first.
+    pub memories: Vec<Memory>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<PageCursor>,
+}
+
+/// What [`Store::search`] found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Candidates {
+    /// The entity's generation at that moment.
+    pub generation: Generation,
+    /// The union of the arms' findings, each memory once, in no order.
+    pub candidates: Vec<Candidate>,
+}
+
+/// One memory found, with each arm's raw value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The memory.
+    pub memory: Memory,
+    /// Best cosine among its vectors, −1 to 1.
+    pub similarity: Option<f32>,
+    /// BM25, higher is better; `None` when no word matched.
+    pub lexical: Option<f32>,
+}
+
+/// What [`Store::changes_since`] read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// The entity's generation at that moment.
+    pub generation: Generation,
+    /// Memories written after the generation asked about. The embedding's
+    /// fingerprint is the one asked for; its vectors may be missing.
+    pub written: Vec<PreparedMemory>,
+    /// Ids removed after the generation asked about.
+    pub removed: Vec<MemoryId>,
+    /// What was held before counts no more: `written` is the whole state.
+    pub reset: bool,
+}
+
+/// What [`Store::update`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpdateOutcome {
+    /// The entity's generation after it.
+    pub generation: Generation,
+    /// The memory as it now stands.
+    pub memory: Memory,
+}
+
+/// What [`Store::delete`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RemoveOutcome {
+    /// The entity's generation after it.
+    pub generation: Generation,
+    /// The ids that were there and are gone.
+    pub removed: Vec<MemoryId>,
+}
+
+/// What a store knows of an entity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityStats {
+    /// How often it was written to.
+    pub generation: Generation,
+    /// How many memories it holds.
+    pub memory_count: u64,
+}

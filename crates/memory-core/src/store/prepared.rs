@@ -1,0 +1,42 @@
+//! What is handed to a store to be written.
+
+use std::collections::HashSet;
+
+use crate::error::{InvalidInput, MemoryError, MemoryResult};
+use crate::memory::Memory;
+use crate::vector::Embedding;
+
+/// A memory and its embedding, ready to be written (or read for a snapshot).
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreparedMemory {
+    /// The memory, within every bound.
+    pub memory: Memory,
+    /// Its vectors.
+    pub embedding: Embedding,
+}
+
+impl PreparedMemory {
+    /// Holds every memory and vector of a batch to its bounds, as one made by
+    /// hand may break them, and refuses an id that stands twice under one
+    /// entity.
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`] naming the item and what is wrong.
+    pub fn validate_batch(batch: &[Self], max_dimensions: usize) -> MemoryResult<()> {
+        let mut seen = HashSet::with_capacity(batch.len());
+        for (index, item) in batch.iter().enumerate() {
+            item.validate(max_dimensions)
+                .map_err(|error| error.at_item(index))?;
+            if !seen.insert((&item.memory.entity_id, item.memory.id)) {
+                let problem = InvalidInput::DuplicateId { id: item.memory.id };
+                return Err(MemoryError::from(problem).at_item(index));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate(&self, max_dimensions: usize) -> MemoryResult<()> {
+        self.memory.validate()?;
+        self.embedding.validate(max_dimensions)
+    }
+}

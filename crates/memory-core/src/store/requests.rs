@@ -1,0 +1,143 @@
+//! What a store is asked.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::bounds;
+use crate::embedder::Fingerprint;
+use crate::error::{MemoryError, MemoryResult};
+use crate::filter::MemoryFilter;
+use crate::id::MemoryId;
+use crate::memory::Memory;
+
+/// Which page [`Store::list`] is to read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ListRequest {
+    /// Which memories.
+    #[serde(default)]
+    pub filter: MemoryFilter,
+    /// How many at most, 1 to [`bounds::MAX_LIMIT`].
+    pub limit: usize,
+    /// Where the page before ended; the first page when `None`.
+    #[serde(default)]
+    pub after: Option<PageCursor>,
+}
+
+impl ListRequest {
+    /// The first page of `limit` memories, of all there are.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            filter: MemoryFilter::new(),
+            limit,
+            after: None,
+        }
+    }
+
+    /// Lists only what `filter` admits.
+    #[must_use]
+    pub fn filter(mut self, filter: MemoryFilter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Goes on where a page ended.
+    #[must_use]
+    pub fn after(mut self, cursor: PageCursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    /// Checks the limit and the filter.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] naming the bound that is broken.
+    pub fn validate(&self) -> MemoryResult<()> {
+        bounds::check_limit(self.limit)?;
+        self.filter.validate()
+    }
+}
+
+/// Where a page ended: its last memory's place in the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageCursor {
+    /// That memory's timestamp.
+    pub timestamp: DateTime<Utc>,
+    /// That memory's id.
+    pub id: MemoryId,
+}
+
+impl From<&Memory> for PageCursor {
+    fn from(memory: &Memory) -> Self {
+        Self {
+            timestamp: memory.timestamp,
+            id: memory.id,
+        }
+    }
+}
+
+/// What [`Store::search`] is to find.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchRequest {
+    /// Which memories may be found.
+    pub filter: MemoryFilter,
+    /// How many each arm finds at most, 1 to [`bounds::MAX_LIMIT`].
+    pub limit: usize,
+    /// By meaning.
+    pub dense: Option<DenseQuery>,
+    /// By words.
+    pub lexical: Option<String>,
+}
+
+impl SearchRequest {
+    /// Checks the limit, the filter, the vector and the text.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] naming the bound that is broken.
+    pub fn validate(&self) -> MemoryResult<()> {
+        bounds::check_limit(self.limit)?;
+        self.filter.validate()?;
+        if let Some(dense) = &self.dense {
+            let dimensions = dense.vector.len().clamp(1, bounds::MAX_DIMENSIONS);
+            bounds::check_vector(&dense.vector, dimensions)?;
+        }
+        self.lexical
+            .as_deref()
+            .map_or(Ok(()), bounds::check_query)?;
+        Ok(())
+    }
+}
+
+/// The dense arm of a search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DenseQuery {
+    /// What made the vector; only vectors of the same are compared.
+    pub fingerprint: Fingerprint,
+    /// The L2-normalised query vector.
+    pub vector: Vec<f32>,
+}
+
+/// Accesses of one memory, gathered over a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Touch {
+    /// Which memory.
+    pub id: MemoryId,
+    /// How many accesses to add.
+    pub accesses: u64,
+    /// When the last of them was.
+    pub last_accessed: DateTime<Utc>,
+}
+
+impl Touch {
+    /// Checks the times of touches.
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`] naming the item and the bound.
+    pub fn validate_all(touches: &[Self]) -> MemoryResult<()> {
+        for (index, touch) in touches.iter().enumerate() {
+            bounds::check_timestamp(touch.last_accessed)
+                .map_err(|problem| MemoryError::from(problem).at_item(index))?;
+        }
+        Ok(())
+    }
+}
