@@ -26,6 +26,21 @@ impl fmt::Display for MaxBytes {
     }
 }
 
+/// Who else writes to the store, and so what the tiers may be trusted with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Consistency {
+    /// This system alone writes to the store: what the tiers hold is true.
+    /// Another's writes are seen when an entry's lifetime ends.
+    #[default]
+    Local,
+    /// Others write too. A recall asks the store for the entity's generation
+    /// first (one small statement) and catches up by what changed; a get reads
+    /// from the store.
+    Checked,
+}
+
 /// Sizes and lifetimes of the three tiers.
 ///
 /// Take a preset and change what you know better:
@@ -46,6 +61,7 @@ impl fmt::Display for MaxBytes {
 /// | `entity_cache_max_bytes` | 256 MiB | 1 GiB | 32 MiB |
 /// | `embedding_cache_max_bytes` | 16 MiB | 64 MiB | 2 MiB |
 /// | `snapshot_max_memories` | 20,000 | 20,000 | 5,000 |
+/// | `consistency` | local | local | local |
 ///
 /// The first five are the seed system's, with its values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +86,8 @@ pub struct MemoryConfig {
     /// Entities with more memories than this are searched in the store and
     /// not held as a snapshot.
     pub snapshot_max_memories: u64,
+    /// Who else writes to the store.
+    pub consistency: Consistency,
 }
 
 impl Default for MemoryConfig {
@@ -85,6 +103,7 @@ impl Default for MemoryConfig {
             entity_cache_max_bytes: MaxBytes::mebibytes(256),
             embedding_cache_max_bytes: MaxBytes::mebibytes(16),
             snapshot_max_memories: 20_000,
+            consistency: Consistency::Local,
         }
     }
 }
@@ -103,6 +122,7 @@ impl MemoryConfig {
             entity_cache_max_bytes: MaxBytes::mebibytes(1_024),
             embedding_cache_max_bytes: MaxBytes::mebibytes(64),
             snapshot_max_memories: 20_000,
+            consistency: Consistency::Local,
         }
     }
 
@@ -119,6 +139,7 @@ impl MemoryConfig {
             entity_cache_max_bytes: MaxBytes::mebibytes(32),
             embedding_cache_max_bytes: MaxBytes::mebibytes(2),
             snapshot_max_memories: 5_000,
+            consistency: Consistency::Local,
         }
     }
 

@@ -38,7 +38,7 @@ mod vector;
 
 pub use cache::{Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{MaxBytes, MemoryConfig};
+pub use config::{Consistency, MaxBytes, MemoryConfig};
 pub use decay::{access_boost, current_importance};
 pub use embedder::{EmbedRole, Embedder, EmbedderProfile, Fingerprint};
 pub use error::{ErrorKind, InvalidInput, MemoryError, MemoryResult, SharedSource};

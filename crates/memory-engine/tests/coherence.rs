@@ -6,8 +6,8 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{GatedStore, bench, item, mira};
-use memory_core::{ErrorKind, MemoryPatch};
+use common::{GatedStore, bench, bench_on, item, mira};
+use memory_core::{Consistency, ErrorKind, MemoryConfig, MemoryPatch};
 use memory_engine::{RecallRequest, Verbs};
 
 fn ask(text: &str) -> RecallRequest {
@@ -307,4 +307,57 @@ async fn one_id_under_two_entities_is_two_memories() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn where_others_write_too_their_writes_are_seen_at_once() {
+    let checked = MemoryConfig {
+        consistency: Consistency::Checked,
+        ..MemoryConfig::default()
+    };
+    let first = bench();
+    let second = bench_on(std::sync::Arc::clone(&first.store), checked);
+    let id = first
+        .engine
+        .retain_batch(vec![item("the mill burned")])
+        .await
+        .unwrap()[0];
+    for content in [
+        "the mill was rebuilt",
+        "the mill was sold",
+        "the mill was flooded",
+    ] {
+        let patch = MemoryPatch::new().content(content);
+        first
+            .engine
+            .alter_memory(&mira(), &id, &patch)
+            .await
+            .unwrap();
+        let found = second.engine.recall(&mira(), &ask("mill")).await.unwrap();
+        assert_eq!(found[0].memory.content, content);
+        assert_eq!(
+            second
+                .engine
+                .get_memory(&mira(), &id)
+                .await
+                .unwrap()
+                .content,
+            content
+        );
+    }
+    assert_eq!(
+        GatedStore::count(&first.store.full_loads),
+        1,
+        "by what changed, not anew"
+    );
+    first.engine.delete_memory(&mira(), &id).await.unwrap();
+    assert!(
+        second
+            .engine
+            .recall(&mira(), &ask("mill"))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(second.engine.get_memory(&mira(), &id).await.is_err());
 }

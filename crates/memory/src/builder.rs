@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(doc)]
+use memory_core::Consistency;
 use memory_core::{
     CacheBackend, Clock, Embedder, MemoryConfig, MemoryError, MemoryResult, Store, SystemClock,
 };
@@ -35,7 +37,7 @@ pub struct MemorySystemBuilder {
     store: Option<Arc<dyn Store>>,
     embedder: Option<Arc<dyn Embedder>>,
     clock: Arc<dyn Clock>,
-    config: MemoryConfig,
+    config: Option<MemoryConfig>,
     assemble: Assemble,
 }
 
@@ -46,7 +48,7 @@ impl Default for MemorySystemBuilder {
             store: None,
             embedder: None,
             clock: Arc::new(SystemClock),
-            config: MemoryConfig::default(),
+            config: None,
             assemble: assemble_on(MokaBackend),
         }
     }
@@ -88,10 +90,12 @@ impl MemorySystemBuilder {
         self
     }
 
-    /// Sizes and lifetimes of the tiers.
+    /// Sizes and lifetimes of the tiers, and who else writes to the store.
+    /// Where none is given it is [`MemoryConfig::default`], for a URL of
+    /// PostgreSQL with [`Consistency::Checked`].
     #[must_use]
     pub fn config(mut self, config: MemoryConfig) -> Self {
-        self.config = config;
+        self.config = Some(config);
         self
     }
 
@@ -101,7 +105,9 @@ impl MemorySystemBuilder {
     /// [`MemoryError::Configuration`] when there is neither a URL nor a store,
     /// or both, or a setting makes no sense; what opening the parts fails with.
     pub async fn build(self) -> MemoryResult<MemorySystem> {
-        self.config.validate()?;
+        let url = self.url.as_deref().unwrap_or_default();
+        let config = self.config.unwrap_or_else(|| open::default_config(url));
+        config.validate()?;
         if self.store.is_some() == self.url.is_some() {
             return Err(MemoryError::configuration(
                 "either a store or a URL must be given, and not both",
@@ -114,14 +120,14 @@ impl MemorySystemBuilder {
         };
         let store = match self.store {
             Some(store) => store,
-            None => open::store(self.url.as_deref().unwrap_or_default()).await?,
+            None => open::store(url).await?,
         };
         (self.assemble)(EngineParts {
             store,
             embedder,
             cache: (),
             clock: self.clock,
-            config: self.config,
+            config,
         })
         .map(MemorySystem::new)
     }

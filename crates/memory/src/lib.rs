@@ -37,10 +37,11 @@ pub use system::MemorySystem;
 
 pub use memory_core::{
     Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheStats, CacheValue, Clock,
-    EmbedRole, Embedder, EmbedderProfile, EntityId, EntityStats, ErrorKind, Fingerprint,
-    Generation, InvalidInput, LanguageModel, ListPage, ListRequest, ManualClock, MaxBytes, Memory,
-    MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch,
-    MemoryResult, MemoryTagMode, PageCursor, Store, SystemClock, TierStats, bounds,
+    Consistency, EmbedRole, Embedder, EmbedderProfile, EntityId, EntityStats, ErrorKind,
+    Fingerprint, Generation, InvalidInput, LanguageModel, ListPage, ListRequest, ManualClock,
+    MaxBytes, Memory, MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter, MemoryId,
+    MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode, PageCursor, Store, SystemClock,
+    TierStats, bounds,
 };
 pub use memory_engine::{
     ArmSummary, Blend, Explanation, Ranking, RecallPath, RecallRequest, Recalled,

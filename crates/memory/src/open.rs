@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::{Embedder, MemoryError, MemoryResult, Store};
+use memory_core::{Consistency, Embedder, MemoryConfig, MemoryError, MemoryResult, Store};
 
 /// The URL schemes that this build answers to.
 const KNOWN: &[&str] = &[
@@ -13,6 +13,20 @@ const KNOWN: &[&str] = &[
     #[cfg(feature = "postgres")]
     "postgresql",
 ];
+
+/// The balanced preset; a database that is made to be shared is not taken for
+/// this system's own.
+pub(crate) fn default_config(url: &str) -> MemoryConfig {
+    let shared = url.starts_with("postgres");
+    MemoryConfig {
+        consistency: if shared {
+            Consistency::Checked
+        } else {
+            Consistency::Local
+        },
+        ..MemoryConfig::default()
+    }
+}
 
 /// Opens the store that a URL's scheme names.
 #[cfg_attr(

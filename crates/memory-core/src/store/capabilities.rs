@@ -10,7 +10,7 @@ pub struct StoreCapabilities {
     pub backend: &'static str,
     /// Whether an acknowledged write survives the end of the process.
     pub durable: bool,
-    /// Whether [`Store::search`] has a lexical arm.
+    /// Whether [`Store::search`](super::Store::search) has a lexical arm.
     pub lexical: bool,
     /// The most dimensions that a vector may have.
     pub max_dimensions: usize,

@@ -8,7 +8,7 @@ use super::{Generation, PageCursor, PreparedMemory};
 use crate::id::{EntityId, MemoryId};
 use crate::memory::Memory;
 
-/// What [`Store::insert`] did.
+/// What [`Store::insert`](super::Store::insert) did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InsertOutcome {
     /// One per item, in order: `true` where a row was written, `false` where
@@ -18,7 +18,7 @@ pub struct InsertOutcome {
     pub generations: BTreeMap<EntityId, Generation>,
 }
 
-/// What [`Store::get`] read.
+/// What [`Store::get`](super::Store::get) read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fetched {
     /// The entity's generation at that moment.
@@ -38,7 +38,7 @@ pub struct ListPage {
     pub next: Option<PageCursor>,
 }
 
-/// What [`Store::search`] found.
+/// What [`Store::search`](super::Store::search) found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Candidates {
     /// The entity's generation at that moment.
@@ -58,7 +58,7 @@ pub struct Candidate {
     pub lexical: Option<f32>,
 }
 
-/// What [`Store::changes_since`] read.
+/// What [`Store::changes_since`](super::Store::changes_since) read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     /// The entity's generation at that moment.
@@ -72,7 +72,7 @@ pub struct Changes {
     pub reset: bool,
 }
 
-/// What [`Store::update`] did.
+/// What [`Store::update`](super::Store::update) did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpdateOutcome {
     /// The entity's generation after it.
@@ -81,7 +81,7 @@ pub struct UpdateOutcome {
     pub memory: Memory,
 }
 
-/// What [`Store::delete`] did.
+/// What [`Store::delete`](super::Store::delete) did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RemoveOutcome {
     /// The entity's generation after it.

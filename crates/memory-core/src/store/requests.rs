@@ -10,7 +10,7 @@ use crate::filter::MemoryFilter;
 use crate::id::MemoryId;
 use crate::memory::Memory;
 
-/// Which page [`Store::list`] is to read.
+/// Which page [`Store::list`](super::Store::list) is to read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListRequest {
     /// Which memories.
@@ -76,7 +76,7 @@ impl From<&Memory> for PageCursor {
     }
 }
 
-/// What [`Store::search`] is to find.
+/// What [`Store::search`](super::Store::search) is to find.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchRequest {
     /// Which memories may be found.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use memory_core::{CacheBackend, EntityId, Memory, MemoryError, MemoryId, MemoryResult};
+use memory_core::{
+    CacheBackend, Consistency, EntityId, Memory, MemoryError, MemoryId, MemoryResult,
+};
 
 use crate::engine::Shared;
 use crate::tiers::Loaded;
@@ -15,7 +17,7 @@ impl<B: CacheBackend> Shared<B> {
         entity: &EntityId,
         id: &MemoryId,
     ) -> MemoryResult<Arc<Memory>> {
-        if let Some(memory) = self.tiers.memory.get(entity, id) {
+        if let Some(memory) = self.held(entity, id) {
             return Ok(memory);
         }
         entity.validate()?;
@@ -36,10 +38,7 @@ impl<B: CacheBackend> Shared<B> {
         ids: &[MemoryId],
     ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
         entity.validate()?;
-        let mut memories: Vec<_> = ids
-            .iter()
-            .map(|id| self.tiers.memory.get(entity, id))
-            .collect();
+        let mut memories: Vec<_> = ids.iter().map(|id| self.held(entity, id)).collect();
         let missing: Vec<usize> = (0..ids.len()).filter(|&n| memories[n].is_none()).collect();
         if !missing.is_empty() {
             let wanted: Vec<MemoryId> = missing.iter().map(|&n| ids[n]).collect();
@@ -49,6 +48,16 @@ impl<B: CacheBackend> Shared<B> {
             }
         }
         Ok(memories)
+    }
+
+    /// What the tier holds and may be trusted with: where others write too,
+    /// asking whether an entry is still true costs as much as reading it.
+    #[inline]
+    fn held(&self, entity: &EntityId, id: &MemoryId) -> Option<Arc<Memory>> {
+        match self.config.consistency {
+            Consistency::Checked => None,
+            _ => self.tiers.memory.get(entity, id),
+        }
     }
 
     /// Reads from the store in one statement what no other caller is reading

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use memory_core::{
-    CacheBackend, DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult,
-    SearchRequest, bounds,
+    CacheBackend, Consistency, DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter,
+    MemoryResult, SearchRequest, bounds,
 };
 
 use crate::engine::Shared;
@@ -57,7 +57,9 @@ impl<B: CacheBackend> Shared<B> {
     ) -> MemoryResult<Option<Arc<EntitySnapshot>>> {
         let tier = &self.tiers.entity;
         let base = match tier.get(entity) {
-            Some(held) if !held.behind => return Ok(Some(held.snapshot)),
+            Some(held) if !held.behind && self.is_current(&held.snapshot).await? => {
+                return Ok(Some(held.snapshot));
+            }
             Some(held) => Some(held.snapshot),
             None => None,
         };
@@ -98,6 +100,18 @@ impl<B: CacheBackend> Shared<B> {
             tier.tally.coalesced();
         }
         flight.await.map(Some)
+    }
+
+    /// Whether nobody wrote to the entity behind this system's back, as far as
+    /// the consistency asks.
+    async fn is_current(&self, snapshot: &EntitySnapshot) -> MemoryResult<bool> {
+        match self.config.consistency {
+            Consistency::Checked => {
+                let stats = self.store.entity_stats(snapshot.entity()).await?;
+                Ok(stats.generation == snapshot.generation())
+            }
+            _ => Ok(true),
+        }
     }
 
     async fn recall_from_store(

@@ -187,7 +187,12 @@ pub(crate) fn bench() -> Bench {
 }
 
 pub(crate) fn bench_with(config: MemoryConfig) -> Bench {
-    let (store, embedder) = (GatedStore::new(), Arc::new(HashEmbedder::new()));
+    bench_on(GatedStore::new(), config)
+}
+
+/// Another system on a store that is there already.
+pub(crate) fn bench_on(store: Arc<GatedStore>, config: MemoryConfig) -> Bench {
+    let embedder = Arc::new(HashEmbedder::new());
     let parts = EngineParts {
         config,
         ..EngineParts::new(
