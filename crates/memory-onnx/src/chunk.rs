@@ -29,6 +29,11 @@ pub(crate) fn chunk(tokenizer: &Tokenizer, text: &str) -> MemoryResult<Vec<Range
     // Where this chunk starts, and where the one before it ended.
     let (mut start, mut covered) = (0, 0);
     while let Some(cut) = Cut::find(tokenizer, &text[start..], covered - start)? {
+        // A text that fits stays whole, although its beginning alone may not
+        // fit: an endless word is one unknown token whole and many in part.
+        if chunks.is_empty() && tokenizer.offsets(text)?.len() <= tokenizer.room() {
+            break;
+        }
         chunks.push(start..start + cut.end);
         covered = start + cut.end;
         start += cut.next;

@@ -55,6 +55,14 @@ fn what_fits_is_one_range_the_whole() {
 }
 
 #[test]
+fn an_endless_word_that_fits_as_a_whole_stays_whole() {
+    let tokenizer = tokenizer(16);
+    let endless = "b".repeat(150);
+    assert!(tokenizer.offsets(&endless[..84]).unwrap().len() > tokenizer.room());
+    assert_eq!(checked(&tokenizer, &endless).len(), 1);
+}
+
+#[test]
 fn prose_is_cut_between_sentences_and_every_sentence_is_whole_somewhere() {
     let tokenizer = tokenizer(256);
     let sentences: Vec<String> = (0..120)
