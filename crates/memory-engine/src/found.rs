@@ -14,8 +14,6 @@ pub(crate) struct Found {
     memories: Vec<Arc<Memory>>,
     similarities: Vec<f32>,
     lexical: Vec<f32>,
-    dense: ArmSummary,
-    words: ArmSummary,
     generation: Generation,
 }
 
@@ -25,8 +23,6 @@ impl Found {
             memories: Vec::with_capacity(found.candidates.len()),
             similarities: Vec::with_capacity(found.candidates.len()),
             lexical: Vec::with_capacity(found.candidates.len()),
-            dense: ArmSummary::default(),
-            words: ArmSummary::default(),
             generation: found.generation,
         };
         for candidate in found.candidates {
@@ -35,13 +31,6 @@ impl Found {
                 .push(candidate.similarity.unwrap_or(Field::NONE));
             this.lexical.push(candidate.lexical.unwrap_or(0.0));
         }
-        let compared = this
-            .similarities
-            .iter()
-            .copied()
-            .filter(|value| *value > Field::NONE);
-        this.dense = ArmSummary::of(compared);
-        this.words = ArmSummary::of(this.lexical.iter().copied());
         this
     }
 
@@ -53,7 +42,14 @@ impl Found {
             .iter()
             .map(|memory| snapshot::names(&query.words, memory))
             .collect();
+        let compared = self
+            .similarities
+            .iter()
+            .copied()
+            .filter(|value| *value > Field::NONE);
         Field {
+            dense: ArmSummary::of(compared),
+            words: ArmSummary::of(self.lexical.iter().copied()),
             memories: self.memories.iter().map(Some).collect(),
             similarities: self.similarities.clone(),
             lexical: self.lexical.clone(),
@@ -61,8 +57,6 @@ impl Found {
             mentioned,
             episodes: self.episodes(),
             links: self.links(),
-            dense: self.dense,
-            words: self.words,
             path: RecallPath::Store,
             generation: self.generation,
         }

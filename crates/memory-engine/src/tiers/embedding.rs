@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::join_all;
 use memory_core::{
     Cache, CacheBackend, CachePolicy, EmbedRole, Embedder, ErrorKind, Fingerprint, MemoryConfig,
     MemoryError, MemoryResult, TierStats, bounds,
@@ -110,13 +109,9 @@ impl<B: CacheBackend> EmbeddingTier<B> {
             .boxed()
         });
         (0..boarding.joined).for_each(|_| self.tally.coalesced());
-        let slots: Vec<usize> = boarding.seats.iter().map(|&(_, slot)| slot).collect();
-        let landed = join_all(boarding.seats.into_iter().map(|(flight, _)| flight)).await;
-        landed
-            .into_iter()
-            .zip(slots)
-            .map(|(vectors, slot)| vectors.map(|vectors| Arc::clone(&vectors[slot])))
-            .collect()
+        boarding
+            .land(|vectors, slot| Arc::clone(&vectors[slot]))
+            .await
     }
 
     /// Lets go of the vectors of these passages.

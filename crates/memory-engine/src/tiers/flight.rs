@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared, WeakShared};
+use futures_util::future::{BoxFuture, Shared, WeakShared, join_all};
 use memory_core::MemoryResult;
 
 /// A load that any number of callers wait for. Whoever polls drives it, so a
@@ -28,9 +28,20 @@ struct Seat<V> {
 /// One caller's share in the loads that its keys need.
 pub(crate) struct Boarding<V> {
     /// For each key, in order: the load, and the place of its value in it.
-    pub(crate) seats: Vec<(Flight<V>, usize)>,
+    seats: Vec<(Flight<V>, usize)>,
     /// How many of the keys joined loads that were under way already.
     pub(crate) joined: usize,
+}
+
+impl<V: Clone> Boarding<V> {
+    /// Waits for every load and picks each key's value from its place.
+    pub(crate) async fn land<T>(self, pick: impl Fn(&V, usize) -> T) -> MemoryResult<Vec<T>> {
+        let (flights, slots): (Vec<_>, Vec<_>) = self.seats.into_iter().unzip();
+        let landed = join_all(flights).await.into_iter().zip(slots);
+        landed
+            .map(|(loaded, slot)| Ok(pick(&loaded?, slot)))
+            .collect()
+    }
 }
 
 impl<K: Hash + Eq + Clone + Send + 'static, V: Clone + Send + Sync + 'static> Flights<K, V> {

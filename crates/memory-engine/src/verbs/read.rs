@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::join_all;
 use memory_core::{
     CacheBackend, Consistency, EntityId, Memory, MemoryError, MemoryId, MemoryResult,
 };
@@ -100,12 +99,8 @@ impl<B: CacheBackend> Shared<B> {
             .boxed()
         });
         (0..boarding.joined).for_each(|_| tier.tally.coalesced());
-        let slots: Vec<usize> = boarding.seats.iter().map(|&(_, slot)| slot).collect();
-        let landed = join_all(boarding.seats.into_iter().map(|(flight, _)| flight)).await;
-        landed
-            .into_iter()
-            .zip(slots)
-            .map(|(loaded, slot)| loaded.map(|loaded| loaded.get(slot).cloned().flatten()))
-            .collect()
+        boarding
+            .land(|loaded, slot| loaded.get(slot).cloned().flatten())
+            .await
     }
 }
