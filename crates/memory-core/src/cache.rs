@@ -129,6 +129,8 @@ pub struct CacheCounters {
     /// Look-ups that did not.
     pub misses: u64,
     /// Entries let go of for want of room or because they expired; removals
-    /// and replacements are not evictions.
+    /// and replacements are not evictions. An insert that is refused, too heavy
+    /// to be held at all or worth less than what is there, is one: every insert
+    /// is held, replaced, removed or evicted.
     pub evictions: u64,
 }

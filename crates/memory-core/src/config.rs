@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consistency::Consistency;
 use crate::error::{MemoryError, MemoryResult};
 
 /// A bound in bytes, which a count of entries cannot be mistaken for.
@@ -26,22 +27,32 @@ impl fmt::Display for MaxBytes {
     }
 }
 
-/// Who else writes to the store, and so what the tiers may be trusted with.
+/// What becomes of a write to an entity that holds as many memories as it may.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Consistency {
-    /// This system alone writes to the store: what the tiers hold is true.
-    /// Another's writes are seen when an entry's lifetime ends.
+pub enum LimitPolicy {
+    /// It is refused with [`MemoryError::LimitReached`].
     #[default]
-    Local,
-    /// Others write too. A recall asks the store for the entity's generation
-    /// first (one small statement) and catches up by what changed; a get reads
-    /// from the store.
-    Checked,
+    Reject,
+    /// The memories of the lowest current importance make room for it.
+    Prune,
 }
 
-/// Sizes and lifetimes of the three tiers.
+/// Whether recalls are counted on the memories that they return.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum AccessCounting {
+    /// In the background, a batch every few seconds. What was not yet written
+    /// when a process crashes is lost.
+    #[default]
+    Background,
+    /// Not at all: access counts stay as they are.
+    Off,
+}
+
+/// Sizes and lifetimes of the three tiers, and how many memories there may be.
 ///
 /// Take a preset and change what you know better:
 ///
@@ -62,6 +73,11 @@ pub enum Consistency {
 /// | `embedding_cache_max_bytes` | 16 MiB | 64 MiB | 2 MiB |
 /// | `snapshot_max_memories` | 20,000 | 20,000 | 5,000 |
 /// | `consistency` | local | local | local |
+/// | `max_memories_per_entity` | none | none | none |
+/// | `limit_policy` | reject | reject | reject |
+/// | `prune_min_keep` | 10 | 10 | 10 |
+/// | `consolidation_threshold` | 1,000 | 1,000 | 1,000 |
+/// | `access_counting` | background | background | background |
 ///
 /// The first five are the seed system's, with its values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +104,20 @@ pub struct MemoryConfig {
     pub snapshot_max_memories: u64,
     /// Who else writes to the store.
     pub consistency: Consistency,
+    /// Most live memories of an entity; any number when `None`. It holds
+    /// exactly, however many write at once; archived memories do not count.
+    pub max_memories_per_entity: Option<u64>,
+    /// What becomes of a write beyond `max_memories_per_entity`.
+    pub limit_policy: LimitPolicy,
+    /// Where memories make room for others, so many of those that were there
+    /// stay; a batch that would need more room is refused.
+    pub prune_min_keep: u64,
+    /// How many live memories an entity has since its last consolidation
+    /// before the next is worth it: what
+    /// `MemorySystem::auto_consolidate_if_needed` goes by.
+    pub consolidation_threshold: u64,
+    /// Whether recalls are counted on the memories that they return.
+    pub access_counting: AccessCounting,
 }
 
 impl Default for MemoryConfig {
@@ -104,6 +134,11 @@ impl Default for MemoryConfig {
             embedding_cache_max_bytes: MaxBytes::mebibytes(16),
             snapshot_max_memories: 20_000,
             consistency: Consistency::Local,
+            max_memories_per_entity: None,
+            limit_policy: LimitPolicy::Reject,
+            prune_min_keep: 10,
+            consolidation_threshold: 1_000,
+            access_counting: AccessCounting::Background,
         }
     }
 }
@@ -121,8 +156,7 @@ impl MemoryConfig {
             memory_cache_max_bytes: MaxBytes::mebibytes(256),
             entity_cache_max_bytes: MaxBytes::mebibytes(1_024),
             embedding_cache_max_bytes: MaxBytes::mebibytes(64),
-            snapshot_max_memories: 20_000,
-            consistency: Consistency::Local,
+            ..Self::default()
         }
     }
 
@@ -139,7 +173,7 @@ impl MemoryConfig {
             entity_cache_max_bytes: MaxBytes::mebibytes(32),
             embedding_cache_max_bytes: MaxBytes::mebibytes(2),
             snapshot_max_memories: 5_000,
-            consistency: Consistency::Local,
+            ..Self::default()
         }
     }
 
@@ -168,17 +202,24 @@ impl MemoryConfig {
         Duration::from_secs(self.embedding_cache_ttl_seconds)
     }
 
-    /// Checks that capacities and lifetimes make sense.
+    /// Checks that capacities, lifetimes and limits make sense.
     ///
     /// # Errors
-    /// [`MemoryError::Configuration`] for a capacity of 0, or a lifetime of 0
-    /// seconds or over a hundred years.
+    /// [`MemoryError::Configuration`] for a capacity, limit or threshold of 0,
+    /// a lifetime of 0 seconds or over a hundred years, or more memories to
+    /// keep than an entity may have.
     pub fn validate(&self) -> MemoryResult<()> {
+        self.consistency.validate()?;
         /// The longest lifetime, which every cache library can add to a clock.
         const MAX_SECONDS: u64 = 100 * 365 * 86_400;
         let capacities = [
             ("cache_max_capacity", self.cache_max_capacity),
             ("embedding_cache_capacity", self.embedding_cache_capacity),
+            (
+                "max_memories_per_entity",
+                self.max_memories_per_entity.unwrap_or(u64::MAX),
+            ),
+            ("consolidation_threshold", self.consolidation_threshold),
         ];
         for (field, value) in capacities {
             if value == 0 {
@@ -186,6 +227,15 @@ impl MemoryConfig {
                     "{field} is 0; it must be at least 1"
                 )));
             }
+        }
+        if let Some(max) = self.max_memories_per_entity
+            && self.limit_policy == LimitPolicy::Prune
+            && self.prune_min_keep > max
+        {
+            return Err(MemoryError::configuration(format!(
+                "prune_min_keep is {}; it must be at most max_memories_per_entity, {max}",
+                self.prune_min_keep
+            )));
         }
         let lifetimes = [
             ("cache_ttl_seconds", self.cache_ttl_seconds),
@@ -234,5 +284,26 @@ mod tests {
             ..MemoryConfig::default()
         };
         assert!(bad.validate().is_err());
+    }
+
+    #[test]
+    fn what_is_kept_fits_what_is_allowed() {
+        let tight = MemoryConfig {
+            max_memories_per_entity: Some(5),
+            limit_policy: LimitPolicy::Prune,
+            ..MemoryConfig::default()
+        };
+        let said = tight.validate().unwrap_err().to_string();
+        assert!(said.contains("prune_min_keep is 10"), "{said}");
+        let fits = MemoryConfig {
+            prune_min_keep: 5,
+            ..tight.clone()
+        };
+        fits.validate().unwrap();
+        let none = MemoryConfig {
+            max_memories_per_entity: Some(0),
+            ..MemoryConfig::default()
+        };
+        assert!(none.validate().is_err());
     }
 }

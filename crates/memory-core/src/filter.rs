@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounds;
 use crate::error::{InvalidInput, MemoryError, MemoryResult};
-use crate::id::EntityId;
+use crate::id::{EntityId, MemoryId};
 use crate::kind::MemoryKind;
 use crate::memory::Memory;
 
@@ -120,6 +120,8 @@ pub struct MemoryFilter {
     pub metadata: BTreeMap<String, String>,
     /// This entity takes part in it.
     pub involves: Option<EntityId>,
+    /// It links to this memory.
+    pub relates_to: Option<MemoryId>,
 }
 
 impl MemoryFilter {
@@ -176,6 +178,13 @@ impl MemoryFilter {
         self
     }
 
+    /// It links to the memory `id`.
+    #[must_use]
+    pub fn relates_to(mut self, id: MemoryId) -> Self {
+        self.relates_to = Some(id);
+        self
+    }
+
     /// Whether the filter admits every memory.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -185,6 +194,7 @@ impl MemoryFilter {
             && self.until.is_none()
             && self.metadata.is_empty()
             && self.involves.is_none()
+            && self.relates_to.is_none()
     }
 
     /// Whether `memory` meets every condition.
@@ -202,6 +212,9 @@ impl MemoryFilter {
                 .involves
                 .as_ref()
                 .is_none_or(|who| memory.entities.contains_key(who))
+            && self
+                .relates_to
+                .is_none_or(|id| memory.related.contains_key(&id))
     }
 
     /// Checks the bounds that memories themselves are held to.
@@ -257,10 +270,12 @@ mod tests {
     #[test]
     fn every_condition_can_refuse() {
         let time = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let other = MemoryId::new();
         let memory = MemoryBatchItem::new("mira", MemoryKind::World, "x")
             .with_timestamp(time)
             .with_metadata("k", "v")
             .with_entity("tam", "seller")
+            .with_related(other, "caused by")
             .into_memory(time)
             .unwrap();
         let admit = |filter: MemoryFilter| filter.admits(&memory);
@@ -278,5 +293,7 @@ mod tests {
         );
         assert!(!admit(MemoryFilter::new().metadata("k", "w")));
         assert!(!admit(MemoryFilter::new().involves("mira")));
+        assert!(admit(MemoryFilter::new().relates_to(other)));
+        assert!(!admit(MemoryFilter::new().relates_to(memory.id)));
     }
 }

@@ -165,6 +165,7 @@ impl MemoryBatchItem {
             related: self.related,
             entities: self.entities,
             tags: self.tags,
+            archived_by: None,
         })
     }
 }

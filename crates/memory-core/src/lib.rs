@@ -22,6 +22,7 @@ pub mod bounds;
 mod cache;
 mod clock;
 mod config;
+mod consistency;
 mod decay;
 mod embedder;
 mod error;
@@ -38,7 +39,8 @@ mod vector;
 
 pub use cache::{Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{Consistency, MaxBytes, MemoryConfig};
+pub use config::{AccessCounting, LimitPolicy, MaxBytes, MemoryConfig};
+pub use consistency::Consistency;
 pub use decay::{access_boost, current_importance};
 pub use embedder::{EmbedRole, Embedder, EmbedderProfile, Fingerprint};
 pub use error::{ErrorKind, InvalidInput, MemoryError, MemoryResult, SharedSource};
@@ -51,8 +53,9 @@ pub use memory::Memory;
 pub use patch::MemoryPatch;
 pub use stats::{CacheStats, TierStats};
 pub use store::{
-    Candidate, Candidates, Changes, DenseQuery, EntityStats, Fetched, Generation, InsertOutcome,
-    ListPage, ListRequest, PageCursor, PreparedMemory, RemoveOutcome, SearchRequest, Store,
-    StoreCapabilities, Touch, UpdateOutcome,
+    ArmSummary, ArmTally, Candidate, Candidates, Changes, ConsolidateOutcome, Consolidation,
+    DenseQuery, EntityStats, Fetched, Generation, InsertOutcome, ListPage, ListRequest, ListScope,
+    PageCursor, PreparedMemory, RemoveOutcome, Room, SearchRequest, Store, StoreCapabilities,
+    StoreNews, StoreWatch, Touch, UpdateOutcome, VectorPrecision,
 };
 pub use vector::{Embedding, cosine, normalize};

@@ -46,6 +46,11 @@ pub struct Memory {
     pub entities: BTreeMap<EntityId, String>,
     /// Labels to filter by; a set, so duplicates are merged.
     pub tags: BTreeSet<String>,
+    /// The summary that stands for it since a consolidation; `None` while it is
+    /// live. An archived memory is read by id, and listed where archived ones
+    /// are asked for; nothing else finds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_by: Option<MemoryId>,
 }
 
 impl Memory {

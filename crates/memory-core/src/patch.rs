@@ -35,6 +35,10 @@ pub struct MemoryPatch {
     pub metadata: Option<BTreeMap<String, String>>,
     /// New links to memories, in place of the old.
     pub related: Option<BTreeMap<MemoryId, String>>,
+    /// Links to add, or to give another relation; after `related`.
+    pub relate: BTreeMap<MemoryId, String>,
+    /// Links to drop; after `related`, before `relate`.
+    pub unrelate: BTreeSet<MemoryId>,
     /// New involved entities, in place of the old.
     pub entities: Option<BTreeMap<EntityId, String>>,
     /// New tags, in place of the old.
@@ -97,6 +101,21 @@ impl MemoryPatch {
         self
     }
 
+    /// Adds one link to a memory, or gives it another relation; every other
+    /// link stays, also one that another writer adds at the same time.
+    #[must_use]
+    pub fn relate(mut self, id: MemoryId, relation: impl Into<String>) -> Self {
+        self.relate.insert(id, relation.into());
+        self
+    }
+
+    /// Drops one link to a memory, if there is one.
+    #[must_use]
+    pub fn unrelate(mut self, id: MemoryId) -> Self {
+        self.unrelate.insert(id);
+        self
+    }
+
     /// Replaces all involved entities.
     #[must_use]
     pub fn entities(mut self, entities: BTreeMap<EntityId, String>) -> Self {
@@ -132,6 +151,7 @@ impl MemoryPatch {
         self.related
             .as_ref()
             .map_or(Ok(()), bounds::check_related)?;
+        bounds::check_related(&self.relate)?;
         self.entities
             .as_ref()
             .map_or(Ok(()), bounds::check_entities)?;
@@ -161,6 +181,10 @@ impl MemoryPatch {
     }
 
     /// Applies the changes to `memory`; what is not set stays.
+    ///
+    /// Links that are added may carry a memory over
+    /// [`bounds::MAX_LINKS`]: whoever applies a patch checks
+    /// [`Memory::related`] afterwards.
     pub fn apply(&self, memory: &mut Memory) {
         fn set<T: Clone>(field: &mut T, change: Option<&T>) {
             if let Some(value) = change {
@@ -172,6 +196,12 @@ impl MemoryPatch {
         set(&mut memory.context, self.context.as_ref());
         set(&mut memory.metadata, self.metadata.as_ref());
         set(&mut memory.related, self.related.as_ref());
+        for id in &self.unrelate {
+            memory.related.remove(id);
+        }
+        for (id, relation) in &self.relate {
+            memory.related.insert(*id, relation.clone());
+        }
         set(&mut memory.entities, self.entities.as_ref());
         set(&mut memory.tags, self.tags.as_ref());
         if let Some(timestamp) = self.timestamp {
@@ -206,6 +236,19 @@ mod tests {
         MemoryPatch::new().context(None).apply(&mut memory);
         assert_eq!(memory.context, None);
         assert!(memory.tags.contains("mill"));
+    }
+
+    #[test]
+    fn links_are_added_and_dropped_one_by_one() {
+        let (tam, ona) = (MemoryId::new(), MemoryId::new());
+        let mut memory = MemoryBatchItem::new("mira", MemoryKind::World, "x")
+            .with_related(tam, "caused by")
+            .into_memory(Utc::now())
+            .unwrap();
+        MemoryPatch::new().relate(ona, "before").apply(&mut memory);
+        assert_eq!(memory.related.len(), 2);
+        MemoryPatch::new().unrelate(tam).apply(&mut memory);
+        assert_eq!(memory.related, BTreeMap::from([(ona, "before".to_owned())]));
     }
 
     #[test]

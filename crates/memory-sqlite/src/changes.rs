@@ -63,7 +63,7 @@ impl ChangesSince {
             ", e.vectors FROM memory AS m
              LEFT JOIN memory_access AS a ON a.memory_key = m.memory_key
              LEFT JOIN memory_embedding AS e ON e.embedding_key = m.memory_key + ?3
-             WHERE m.entity_key = ?1 AND m.version > ?2",
+             WHERE m.entity_key = ?1 AND m.version > ?2 AND m.archived_by IS NULL",
         ))
         .bind(entity_key)
         .bind(since)
@@ -97,12 +97,17 @@ async fn removed(
     entity_key: i64,
     since: i64,
 ) -> Result<Vec<MemoryId>, Failure> {
-    query("SELECT memory_id FROM memory_tombstone WHERE entity_key = ?1 AND version > ?2")
-        .bind(entity_key)
-        .bind(since)
-        .fetch_all(conn)
-        .await?
-        .iter()
-        .map(|row| row::memory_id(row.try_get(0)?))
-        .collect()
+    query(
+        "SELECT memory_id FROM memory_tombstone WHERE entity_key = ?1 AND version > ?2
+         UNION ALL
+         SELECT memory_id FROM memory
+         WHERE entity_key = ?1 AND version > ?2 AND archived_by IS NOT NULL",
+    )
+    .bind(entity_key)
+    .bind(since)
+    .fetch_all(conn)
+    .await?
+    .iter()
+    .map(|row| row::memory_id(row.try_get(0)?))
+    .collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use memory_core::{DenseQuery, MemoryFilter};
+use memory_core::{ArmTally, DenseQuery, MemoryFilter};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row};
 
@@ -24,6 +24,8 @@ pub(crate) struct Sweep {
     /// Memories that another arm has found, with their similarity where they
     /// have a vector to compare.
     pub(crate) others: HashMap<i64, Option<f32>>,
+    /// Every similarity, whether or not it is among the best.
+    pub(crate) tally: ArmTally,
     buffer: Vec<f32>,
 }
 
@@ -41,6 +43,7 @@ pub(crate) async fn sweep(
         query: dense.vector.into(),
         best: Best::new(limit),
         others,
+        tally: ArmTally::default(),
         buffer: Vec::new(),
     };
     let Some(space) = space::find(conn, entity.key, &dense.fingerprint).await? else {
@@ -82,6 +85,7 @@ impl Sweep {
     fn compare(&mut self, row: &SqliteRow) -> Result<(), Failure> {
         let key: i64 = row.try_get(0)?;
         let similarity = best_cosine(row.try_get(1)?, &self.query, &mut self.buffer)?;
+        self.tally.add(similarity);
         self.best.offer(key, similarity);
         if let Some(other) = self.others.get_mut(&key) {
             *other = Some(similarity);

@@ -14,7 +14,10 @@ use crate::row::to_json;
 pub(crate) struct EntityRow {
     pub(crate) key: i64,
     pub(crate) generation: Generation,
+    /// Live memories.
     pub(crate) memory_count: u64,
+    pub(crate) archived_count: u64,
+    /// Words in its live memories.
     pub(crate) word_count: u64,
     /// The number of its next memory.
     pub(crate) next_number: i64,
@@ -23,8 +26,10 @@ pub(crate) struct EntityRow {
 /// What a write changes in an entity's row.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct EntityChange {
+    /// Live memories, and the words in them.
     pub(crate) memories: i64,
     pub(crate) words: i64,
+    pub(crate) archived: i64,
     pub(crate) numbers_used: i64,
 }
 
@@ -45,6 +50,7 @@ impl EntityRow {
             memory_count: row.try_get(2)?,
             word_count: row.try_get(3)?,
             next_number: row.try_get(4)?,
+            archived_count: row.try_get(5)?,
         })
     }
 }
@@ -55,7 +61,7 @@ pub(crate) async fn find(
     entity: &EntityId,
 ) -> Result<Option<EntityRow>, Failure> {
     query(
-        "SELECT entity_key, generation, memory_count, word_count, next_number
+        "SELECT entity_key, generation, memory_count, word_count, next_number, archived_count
          FROM entity WHERE entity_id = ?1",
     )
     .bind(entity.as_str())
@@ -80,7 +86,7 @@ pub(crate) async fn find_or_make<'e>(
     .execute(&mut *conn)
     .await?;
     let rows = query(
-        "SELECT e.entity_key, e.generation, e.memory_count, e.word_count, e.next_number
+        "SELECT e.entity_key, e.generation, e.memory_count, e.word_count, e.next_number, e.archived_count
          FROM json_each(?1) AS wanted JOIN entity AS e ON e.entity_id = wanted.value
          ORDER BY wanted.key",
     )
@@ -104,14 +110,23 @@ pub(crate) async fn raise(
 ) -> Result<(), Failure> {
     let changes: Vec<_> = changes
         .iter()
-        .map(|(key, change)| (key, change.memories, change.words, change.numbers_used))
+        .map(|(key, change)| {
+            let EntityChange {
+                memories,
+                words,
+                archived,
+                numbers_used,
+            } = change;
+            (key, memories, words, numbers_used, archived)
+        })
         .collect();
     query(
         "UPDATE entity SET
              generation = generation + 1,
              memory_count = memory_count + (change.value ->> 1),
              word_count = word_count + (change.value ->> 2),
-             next_number = next_number + (change.value ->> 3)
+             next_number = next_number + (change.value ->> 3),
+             archived_count = archived_count + (change.value ->> 4)
          FROM jsonb_each(?1) AS change
          WHERE entity.entity_key = change.value ->> 0",
     )

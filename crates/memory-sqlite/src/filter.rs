@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use memory_core::{MemoryFilter, MemoryTagMode};
+use memory_core::{ListScope, MemoryFilter, MemoryTagMode};
 use serde_json::json;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::Sqlite;
@@ -41,6 +41,26 @@ pub(crate) fn push_conditions(
     if let Some(entity) = &filter.involves {
         query.push(" AND ");
         push_labelled(query, entity_key, &[labels::involved(entity)].into(), 1);
+    }
+    if let Some(id) = &filter.relates_to {
+        query.push(" AND ");
+        push_labelled(query, entity_key, &[labels::link(id)].into(), 1);
+    }
+}
+
+/// Appends ` AND …` for the memories that a list goes through.
+pub(crate) fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: ListScope) {
+    match scope {
+        ListScope::SourcesOf(summary) => {
+            let summary = summary.as_uuid().as_bytes().to_vec();
+            query.push(" AND m.archived_by = ").push_bind(summary);
+        }
+        ListScope::Archived => {
+            query.push(" AND m.archived_by IS NOT NULL");
+        }
+        _ => {
+            query.push(" AND m.archived_by IS NULL");
+        }
     }
 }
 

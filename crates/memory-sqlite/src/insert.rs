@@ -1,4 +1,4 @@
-//! [`Store::insert`](memory_core::Store::insert).
+//! [`Store::insert_within`](memory_core::Store::insert_within).
 //!
 //! A batch takes the same dozen statements however large it is (per round of
 //! [`ROUND`] memories): rows travel as one JSON array and vectors as one blob,
@@ -11,7 +11,9 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use memory_core::{EntityId, InsertOutcome, MemoryError, MemoryId, PreparedMemory};
+use memory_core::{
+    EntityId, InsertOutcome, MemoryError, MemoryId, PreparedMemory, RemoveOutcome, Room,
+};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
@@ -21,7 +23,7 @@ use crate::entity::{self, EntityChange, EntityRow};
 use crate::error::Failure;
 use crate::offload::{fold, offload};
 use crate::row::{self, to_json};
-use crate::{keys, space};
+use crate::{keys, removal, space};
 
 /// Memories that are turned into rows and written at once, and bytes of their
 /// texts and vectors after which no more are added: these bound the memory that
@@ -30,23 +32,97 @@ const ROUND: usize = 4_096;
 const ROUND_BYTES: usize = 64 * 1024 * 1024;
 
 /// The rows of the entities of a batch.
-type Entities<'b> = BTreeMap<&'b EntityId, EntityRow>;
+pub(crate) type Entities<'b> = BTreeMap<&'b EntityId, EntityRow>;
 
 /// A batch, within every bound.
 pub(crate) struct Insert {
     pub(crate) batch: Arc<[PreparedMemory]>,
+    pub(crate) room: Room,
 }
 
 impl Work for Insert {
     type Output = InsertOutcome;
     const OPERATION: &'static str = "insert";
 
+    fn erases(&self) -> bool {
+        !self.room.evict.is_empty()
+    }
+
     async fn run(self, conn: &mut SqliteConnection) -> Result<InsertOutcome, Failure> {
         let names: BTreeSet<_> = self.batch.iter().map(|one| &one.memory.entity_id).collect();
         let entities = entity::find_or_make(conn, &names).await?;
         let inserted = self.lacking(conn, &entities).await?;
-        let places = self.places(conn, &entities, &inserted).await?;
-        let mut changes: BTreeMap<i64, EntityChange> = BTreeMap::new();
+        let mut changes = BTreeMap::new();
+        let evicted = self
+            .make_room(conn, &entities, &inserted, &mut changes)
+            .await?;
+        self.write(conn, &entities, &inserted, &mut changes).await?;
+        entity::raise(conn, &changes).await?;
+        Ok(InsertOutcome {
+            inserted,
+            evicted,
+            generations: entities
+                .into_iter()
+                .map(|(name, entity)| {
+                    let raised = changes.contains_key(&entity.key);
+                    (name.clone(), entity.generation_after(raised))
+                })
+                .collect(),
+        })
+    }
+}
+
+impl Insert {
+    /// A batch that may be of any number.
+    pub(crate) fn unbounded(batch: Vec<PreparedMemory>) -> Self {
+        Self {
+            batch: batch.into(),
+            room: Room::unlimited(),
+        }
+    }
+
+    /// Lets what is to give way go, in every entity that something is to be
+    /// written of, and counts. What goes is told in `changes`.
+    async fn make_room(
+        &self,
+        conn: &mut SqliteConnection,
+        entities: &Entities<'_>,
+        inserted: &[bool],
+        changes: &mut BTreeMap<i64, EntityChange>,
+    ) -> Result<BTreeMap<EntityId, RemoveOutcome>, Failure> {
+        let mut new: BTreeMap<&EntityId, u64> = BTreeMap::new();
+        for (one, _) in self.batch.iter().zip(inserted).filter(|(_, new)| **new) {
+            *new.entry(&one.memory.entity_id).or_default() += 1;
+        }
+        let mut evicted = BTreeMap::new();
+        for (name, new) in new {
+            let (entity, mut left) = (entities[name], entities[name].memory_count);
+            if let Some(ids) = self.room.evict.get(name)
+                && let Some((gone, change)) = removal::remove(conn, name, &entity, ids).await?
+            {
+                left = left.saturating_add_signed(change.memories);
+                changes.insert(entity.key, change);
+                evicted.insert(name.clone(), gone);
+            }
+            let count = left + new;
+            if let Some(max) = self.room.max_memories.filter(|max| count > *max) {
+                let entity = name.clone();
+                return Err(MemoryError::LimitReached { entity, count, max }.into());
+            }
+        }
+        Ok(evicted)
+    }
+
+    /// Writes those of the batch that are new, and tells in `changes` what that
+    /// changes in the counts of their entities, by key. The caller raises them.
+    pub(crate) async fn write(
+        &self,
+        conn: &mut SqliteConnection,
+        entities: &Entities<'_>,
+        inserted: &[bool],
+        changes: &mut BTreeMap<i64, EntityChange>,
+    ) -> Result<(), Failure> {
+        let places = self.places(conn, entities, inserted).await?;
         let mut left = places.as_slice();
         while let Some((round, rest)) = self.round(left, ROUND_BYTES) {
             left = rest;
@@ -60,21 +136,9 @@ impl Work for Insert {
                 change.words += words;
             }
         }
-        entity::raise(conn, &changes).await?;
-        Ok(InsertOutcome {
-            inserted,
-            generations: entities
-                .into_iter()
-                .map(|(name, entity)| {
-                    let raised = changes.contains_key(&entity.key);
-                    (name.clone(), entity.generation_after(raised))
-                })
-                .collect(),
-        })
+        Ok(())
     }
-}
 
-impl Insert {
     /// Which of the batch are new; an id with other content is a conflict.
     async fn lacking(
         &self,
@@ -198,9 +262,7 @@ mod tests {
                 vectors: vec![vec![1.0; 250]],
             },
         };
-        let insert = Insert {
-            batch: vec![one; 10].into(),
-        };
+        let insert = Insert::unbounded(vec![one; 10]);
         let place = |item| Place {
             item,
             entity_key: 1,

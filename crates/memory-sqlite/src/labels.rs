@@ -1,14 +1,14 @@
 //! Labels: what filters look for, as one text each.
 //!
-//! A tag is `#tag`, an involved entity `@entity`, metadata `:key=value`. Tags
-//! and entities are written whole, so their labels decide. Metadata may be
+//! A tag is `#tag`, an involved entity `@entity`, a link `>id`, metadata
+//! `:key=value`. The first three are written whole, so their labels decide. Metadata may be
 //! long, so its label is cut and only narrows the search down; the row itself
 //! decides (see `filter`).
 //!
 //! A memory's labels are taken away by making them anew from its row, so
 //! changing how one is written needs a migration that rewrites the table.
 
-use memory_core::{EntityId, Memory};
+use memory_core::{EntityId, Memory, MemoryId};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
@@ -26,6 +26,11 @@ pub(crate) fn involved(entity: &EntityId) -> String {
     format!("@{entity}")
 }
 
+/// A link to a memory.
+pub(crate) fn link(id: &MemoryId) -> String {
+    format!(">{id}")
+}
+
 pub(crate) fn metadata(key: &str, value: &str) -> String {
     let mut label = format!(":{key}={value}");
     label.truncate(label.floor_char_boundary(METADATA_BYTES));
@@ -40,7 +45,8 @@ pub(crate) fn of(memory: &Memory) -> impl Iterator<Item = String> {
         .metadata
         .iter()
         .map(|(key, value)| metadata(key, value));
-    tags.chain(entities).chain(metadata)
+    let links = memory.related.keys().map(link);
+    tags.chain(entities).chain(links).chain(metadata)
 }
 
 /// Writes labels: each with the key of its memory.

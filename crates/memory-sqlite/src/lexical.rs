@@ -36,6 +36,14 @@ pub(crate) fn index_entry(entity_key: i64, content: &str) -> (String, i64) {
     (entry, count)
 }
 
+/// Writes entries: pairs of memory key and entry, as JSON.
+pub(crate) const INSERT_ENTRIES: &str = "
+    INSERT INTO memory_words (rowid, words) SELECT value ->> 0, value ->> 1 FROM jsonb_each(?1)";
+
+/// Takes entries away, by their memory keys, as JSON.
+pub(crate) const DELETE_ENTRIES: &str = "
+    DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(?1))";
+
 /// A word as a term of the index. No word holds an underscore.
 fn mark(entity_key: i64, word: &str) -> String {
     format!("{entity_key}_{word}")

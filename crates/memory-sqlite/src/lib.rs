@@ -37,9 +37,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod archive;
 mod best;
 mod changes;
 mod connect;
+mod consolidate;
 mod database;
 mod delete;
 mod dense;
@@ -56,6 +58,7 @@ mod list;
 mod log;
 mod offload;
 mod options;
+mod removal;
 mod row;
 mod schema;
 mod search;

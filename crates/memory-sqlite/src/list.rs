@@ -1,14 +1,14 @@
 //! [`Store::list`](memory_core::Store::list) and
 //! [`Store::count`](memory_core::Store::count).
 
-use memory_core::{EntityId, ListPage, ListRequest, MemoryFilter, PageCursor};
+use memory_core::{EntityId, ListPage, ListRequest, ListScope, MemoryFilter, PageCursor};
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::database::Work;
-use crate::entity;
+use crate::entity::{self, EntityRow};
 use crate::error::Failure;
-use crate::filter::push_conditions;
+use crate::filter::{push_conditions, push_scope};
 use crate::offload::fold;
 use crate::row::{self, memory_columns};
 
@@ -29,6 +29,7 @@ impl Work for List {
             filter,
             limit,
             after,
+            scope,
         } = self.request;
         let mut query = QueryBuilder::new(concat!(
             "SELECT ",
@@ -37,6 +38,7 @@ impl Work for List {
              WHERE m.entity_key = ",
         ));
         query.push_bind(entity.key);
+        push_scope(&mut query, scope);
         push_conditions(&mut query, entity.key, &filter);
         if let Some(PageCursor { timestamp, id }) = after {
             query
@@ -84,12 +86,22 @@ impl Work for Count {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
             return Ok(0);
         };
-        if self.filter.is_empty() {
-            return Ok(entity.memory_count);
-        }
-        let mut query = QueryBuilder::new("SELECT count(*) FROM memory AS m WHERE m.entity_key = ");
-        query.push_bind(entity.key);
-        push_conditions(&mut query, entity.key, &self.filter);
-        Ok(query.build_query_scalar().fetch_one(conn).await?)
+        admitted(conn, &entity, &self.filter).await
     }
+}
+
+/// How many live memories the filter admits.
+pub(crate) async fn admitted(
+    conn: &mut SqliteConnection,
+    entity: &EntityRow,
+    filter: &MemoryFilter,
+) -> Result<u64, Failure> {
+    if filter.is_empty() {
+        return Ok(entity.memory_count);
+    }
+    let mut query = QueryBuilder::new("SELECT count(*) FROM memory AS m WHERE m.entity_key = ");
+    query.push_bind(entity.key);
+    push_scope(&mut query, ListScope::Live);
+    push_conditions(&mut query, entity.key, filter);
+    Ok(query.build_query_scalar().fetch_one(conn).await?)
 }

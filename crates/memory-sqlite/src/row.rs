@@ -17,13 +17,14 @@ use crate::error::Failure;
 macro_rules! memory_columns {
     () => {
         "m.memory_key, m.memory_id, m.kind, m.content, m.timestamp, m.importance, m.decay_rate, \
-         m.context, m.metadata, m.related, m.entities, m.tags, a.access_count, a.last_accessed"
+         m.context, m.metadata, m.related, m.entities, m.tags, a.access_count, a.last_accessed, \
+         m.archived_by"
     };
 }
 pub(crate) use memory_columns;
 
 /// The first column after those of [`memory_columns`].
-pub(crate) const NEXT_COLUMN: usize = 14;
+pub(crate) const NEXT_COLUMN: usize = 15;
 
 /// The key of a memory's row.
 pub(crate) fn key(row: &SqliteRow) -> Result<i64, Failure> {
@@ -55,6 +56,10 @@ pub(crate) fn read(row: &SqliteRow, entity: &EntityId) -> Result<Memory, Failure
         related: collection(row, 9)?,
         entities: collection(row, 10)?,
         tags: collection(row, 11)?,
+        archived_by: row
+            .try_get::<Option<&[u8]>, _>(14)?
+            .map(memory_id)
+            .transpose()?,
     })
 }
 

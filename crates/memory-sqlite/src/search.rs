@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use memory_core::{Candidate, Candidates, EntityId, Memory, SearchRequest};
+use memory_core::{ArmSummary, ArmTally, Candidate, Candidates, EntityId, Memory, SearchRequest};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
@@ -12,7 +12,7 @@ use crate::entity;
 use crate::error::Failure;
 use crate::offload::fold;
 use crate::row::{self, memory_columns, to_json};
-use crate::{dense, lexical};
+use crate::{dense, lexical, list};
 
 pub(crate) struct Search {
     pub(crate) entity: EntityId,
@@ -25,7 +25,11 @@ impl Work for Search {
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<Candidates, Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
-            return Ok(Candidates::default());
+            return Ok(Candidates {
+                dense: self.request.dense.map(|_| ArmSummary::default()),
+                lexical: self.request.lexical.map(|_| ArmSummary::default()),
+                ..Candidates::default()
+            });
         };
         let SearchRequest {
             filter,
@@ -33,8 +37,17 @@ impl Work for Search {
             dense,
             lexical,
         } = self.request;
+        let mut words = None;
         let lexical = match lexical {
-            Some(text) => lexical::scores(conn, &entity, &filter, &text).await?,
+            Some(text) => {
+                let scores = lexical::scores(conn, &entity, &filter, &text).await?;
+                let mut tally = ArmTally::default();
+                scores.values().for_each(|score| tally.add(*score));
+                let admitted = list::admitted(conn, &entity, &filter).await?;
+                tally.add_zeros(admitted.saturating_sub(scores.len() as u64));
+                words = Some(tally.summary());
+                scores
+            }
             None => HashMap::new(),
         };
         let mut best = Best::new(limit);
@@ -43,8 +56,10 @@ impl Work for Search {
         }
         // Every candidate, with its similarity.
         let mut found: HashMap<i64, Option<f32>> = best.keys().map(|key| (key, None)).collect();
+        let mut similarities = None;
         if let Some(dense) = dense {
             let sweep = dense::sweep(conn, &entity, &filter, dense, limit, found).await?;
+            similarities = Some(sweep.tally.summary());
             found = sweep.others;
             found.extend(
                 sweep
@@ -62,6 +77,8 @@ impl Work for Search {
         Ok(Candidates {
             generation: entity.generation,
             candidates: memories.into_iter().map(candidate).collect(),
+            dense: similarities,
+            lexical: words,
         })
     }
 }

@@ -22,6 +22,7 @@ impl Work for Stats {
         Ok(row.map_or_else(EntityStats::default, |row| EntityStats {
             generation: row.generation,
             memory_count: row.memory_count,
+            archived_count: row.archived_count,
         }))
     }
 }
@@ -40,7 +41,7 @@ impl Work for ListEntities {
         // No name is empty, so all of them come after the empty text.
         let after = self.after.as_ref().map_or("", EntityId::as_str);
         let names: Vec<String> = query_scalar(
-            "SELECT entity_id FROM entity WHERE memory_count > 0 AND entity_id > ?1
+            "SELECT entity_id FROM entity WHERE memory_count + archived_count > 0 AND entity_id > ?1
              ORDER BY entity_id LIMIT ?2",
         )
         .bind(after)

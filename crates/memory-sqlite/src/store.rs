@@ -4,14 +4,15 @@ use std::fmt;
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, Embedding, EntityId, EntityStats, Fetched, Fingerprint, Generation,
-    InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    PreparedMemory, RemoveOutcome, SearchRequest, Store, StoreCapabilities, Touch, UpdateOutcome,
-    bounds,
+    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
+    Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId,
+    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room, SearchRequest, Store,
+    StoreCapabilities, Touch, UpdateOutcome, bounds,
 };
 
 use crate::changes::ChangesSince;
 use crate::connect;
+use crate::consolidate::Consolidate;
 use crate::database::{Database, Work};
 use crate::delete::Delete;
 use crate::get::Get;
@@ -88,14 +89,38 @@ impl Store for SqliteStore {
         StoreCapabilities::new(BACKEND).durable(self.options.location != Location::Memory)
     }
 
-    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+    async fn insert_within(
+        &self,
+        batch: &[PreparedMemory],
+        room: &Room,
+    ) -> MemoryResult<InsertOutcome> {
         self.database.check_open(Insert::OPERATION)?;
         PreparedMemory::validate_batch(batch, bounds::MAX_DIMENSIONS)?;
         if batch.is_empty() {
             return Ok(InsertOutcome::default());
         }
-        let batch = batch.into();
-        self.database.write(Insert { batch }).await
+        let insert = Insert {
+            batch: batch.into(),
+            room: room.clone(),
+        };
+        self.database.write(insert).await
+    }
+
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[Consolidation],
+        read_at: Generation,
+    ) -> MemoryResult<ConsolidateOutcome> {
+        self.database.check_open(Consolidate::OPERATION)?;
+        entity.validate()?;
+        Consolidation::validate_all(groups, entity, bounds::MAX_DIMENSIONS)?;
+        let consolidate = Consolidate {
+            entity: entity.clone(),
+            groups: groups.to_vec(),
+            read_at,
+        };
+        self.database.write(consolidate).await
     }
 
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {

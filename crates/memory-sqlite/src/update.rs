@@ -1,6 +1,8 @@
 //! [`Store::update`](memory_core::Store::update).
 
-use memory_core::{Embedding, EntityId, Memory, MemoryError, MemoryId, MemoryPatch, UpdateOutcome};
+use memory_core::{
+    Embedding, EntityId, Memory, MemoryError, MemoryId, MemoryPatch, UpdateOutcome, bounds,
+};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
@@ -8,7 +10,7 @@ use crate::database::Work;
 use crate::entity::{self, EntityChange, EntityRow};
 use crate::error::Failure;
 use crate::row::{self, NEXT_COLUMN, json_column, kind_code, memory_columns};
-use crate::{delete, keys, labels, lexical, space, vectors};
+use crate::{keys, labels, lexical, removal, space, vectors};
 
 pub(crate) struct Update {
     pub(crate) entity: EntityId,
@@ -35,6 +37,8 @@ impl Work for Update {
             || patch.context.is_some()
             || patch.metadata.is_some()
             || patch.related.is_some()
+            || !patch.relate.is_empty()
+            || !patch.unrelate.is_empty()
             || patch.entities.is_some()
             || patch.tags.is_some()
     }
@@ -48,8 +52,16 @@ impl Work for Update {
             .await?
             .ok_or_else(not_found)?;
         let stored = self.stored(conn, &entity).await?.ok_or_else(not_found)?;
+        if let Some(summary) = stored.memory.archived_by {
+            return Err(Failure::Refused(MemoryError::Archived {
+                entity: self.entity.clone(),
+                id: self.id,
+                summary,
+            }));
+        }
         let mut memory = stored.memory.clone();
         self.patch.apply(&mut memory);
+        bounds::check_related(&memory.related).map_err(MemoryError::from)?;
         if let Some(embedding) = &self.embedding {
             replace_embedding(conn, &entity, stored.key, embedding).await?;
         } else if memory == stored.memory {
@@ -169,7 +181,7 @@ async fn replace_embedding(
     let spaces = space::find_or_make(conn, &[(wanted, dimensions)].into()).await?;
     let space = spaces[&wanted];
     space.check(dimensions)?;
-    delete::erase_embeddings(conn, entity.key, &format!("[{memory_key}]")).await?;
+    removal::erase_embeddings(conn, entity.key, &format!("[{memory_key}]")).await?;
     let mut bytes = Vec::new();
     vectors::encode(&embedding.vectors, &mut bytes);
     query("INSERT INTO memory_embedding (embedding_key, vectors) VALUES (?1, ?2)")

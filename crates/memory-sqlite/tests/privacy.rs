@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use common::{contents, ids, lexical, memories, memory, mira, open};
-use memory_core::{ListRequest, MemoryPatch, PreparedMemory, Store};
+use memory_core::{Consolidation, ListRequest, MemoryPatch, PreparedMemory, Store};
 use memory_testkit::Seeded;
 use memory_testkit::population::embedding;
 use tempfile::tempdir;
@@ -84,6 +84,36 @@ async fn what_is_deleted_leaves_no_trace() {
     // The others are all there.
     let listed = store.list(&mira(), &ListRequest::new(1_000)).await.unwrap();
     assert_eq!(listed.memories.len(), COUNT);
+}
+
+/// Archiving moves words and vectors about; nothing of them stays behind.
+#[tokio::test]
+async fn what_was_consolidated_and_deleted_leaves_no_trace() {
+    let folder = tempdir().unwrap();
+    let store = open(&folder.path().join("agent.db")).await;
+    let mut chance = Seeded::new(5);
+    let sources: Vec<_> = (0..30)
+        .map(|number| secretive(number, &mut chance))
+        .collect();
+    let summary = secretive(99, &mut chance);
+    let generation = store.insert(&sources).await.unwrap().generations[&mira()];
+    let group = Consolidation {
+        summary: summary.clone(),
+        sources: ids(&sources),
+    };
+    store
+        .consolidate(&mira(), &[group], generation)
+        .await
+        .unwrap();
+    // One source takes the summary along and makes the others live again.
+    let gone = store.delete(&mira(), &ids(&sources)[..1]).await.unwrap();
+    assert_eq!((gone.removed.len(), gone.restored.len()), (2, 29));
+    store.delete(&mira(), &ids(&sources)).await.unwrap();
+    assert_eq!(traces(folder.path()), 0);
+    let begins: HashSet<[u8; 8]> = sources.iter().chain([&summary]).map(vector_begin).collect();
+    for file in contents(folder.path()).values() {
+        assert!(!file.windows(8).any(|bytes| begins.contains(bytes)));
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
-    Embedding, EntityId, Fingerprint, Memory, MemoryFilter, MemoryKind, MemoryTagMode,
-    PreparedMemory,
+    Consolidation, Embedding, EntityId, Fingerprint, Memory, MemoryFilter, MemoryId, MemoryKind,
+    MemoryTagMode, PreparedMemory,
 };
 
 use crate::seeded::Seeded;
@@ -68,8 +68,22 @@ pub fn plain(entity: &EntityId, content: impl Into<String>, chance: &mut Seeded)
             related: BTreeMap::new(),
             entities: BTreeMap::new(),
             tags: BTreeSet::new(),
+            archived_by: None,
         },
         embedding: embedding(1, chance),
+    }
+}
+
+/// A plain summary, and what it is to stand for.
+pub fn consolidation(
+    entity: &EntityId,
+    content: impl Into<String>,
+    sources: impl IntoIterator<Item = MemoryId>,
+    chance: &mut Seeded,
+) -> Consolidation {
+    Consolidation {
+        summary: plain(entity, content, chance),
+        sources: sources.into_iter().collect(),
     }
 }
 

@@ -203,4 +203,13 @@ pub enum InvalidInput {
     /// A change that changes nothing.
     #[error("the patch changes nothing; at least 1 field must be set")]
     EmptyPatch,
+    /// A consolidation without sources.
+    #[error("a consolidation has no sources; it must have at least 1")]
+    NoSources,
+    /// A memory of another entity than the call is about.
+    #[error("a memory names another entity than the call is about")]
+    OtherEntity,
+    /// A link of a memory to itself.
+    #[error("a memory cannot relate to itself")]
+    SelfRelation,
 }

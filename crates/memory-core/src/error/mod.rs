@@ -64,6 +64,41 @@ pub enum MemoryError {
         id: MemoryId,
     },
 
+    /// The memory stands archived under a summary. Nothing was written.
+    #[error(
+        "memory {id} of entity {entity} is archived under {summary}; undo that consolidation to change it"
+    )]
+    Archived {
+        /// Whose memory it is.
+        entity: EntityId,
+        /// The memory that was to be changed.
+        id: MemoryId,
+        /// The summary that stands for it.
+        summary: MemoryId,
+    },
+
+    /// The memory was changed, archived or removed since it was read. Nothing
+    /// was written; reading it anew and trying again can help.
+    #[error("memory {id} of entity {entity} changed since it was read")]
+    Changed {
+        /// Whose memory it is.
+        entity: EntityId,
+        /// The memory that is no longer as it was.
+        id: MemoryId,
+    },
+
+    /// The entity would hold more memories than its limit allows. Nothing was
+    /// written.
+    #[error("entity {entity} would hold {count} memories; at most {max} are allowed")]
+    LimitReached {
+        /// Whose memories are counted.
+        entity: EntityId,
+        /// Live memories after the write.
+        count: u64,
+        /// Live memories allowed.
+        max: u64,
+    },
+
     /// The backend does not offer this.
     #[error("{backend} does not support {operation}")]
     Unsupported {
@@ -133,6 +168,12 @@ pub enum ErrorKind {
     NotFound,
     /// The id is taken by other content.
     Conflict,
+    /// The memory stands archived under a summary.
+    Archived,
+    /// The memory is no longer as it was read.
+    Changed,
+    /// The entity holds as many memories as it may.
+    LimitReached,
     /// The backend does not offer this.
     Unsupported,
     /// Busy, locked, out of connections or timed out: nothing happened, and
@@ -169,6 +210,9 @@ impl MemoryError {
             Self::InvalidInput { .. } => ErrorKind::InvalidInput,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Archived { .. } => ErrorKind::Archived,
+            Self::Changed { .. } => ErrorKind::Changed,
+            Self::LimitReached { .. } => ErrorKind::LimitReached,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Configuration { .. } => ErrorKind::Configuration,
             Self::Store { kind, .. }

@@ -14,6 +14,19 @@ pub struct StoreCapabilities {
     pub lexical: bool,
     /// The most dimensions that a vector may have.
     pub max_dimensions: usize,
+    /// How exactly vectors come back.
+    pub precision: VectorPrecision,
+}
+
+/// How exactly a store gives back the vectors that it was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VectorPrecision {
+    /// As `f32`, bit for bit.
+    #[default]
+    Single,
+    /// Each component rounded to the nearest IEEE 754 `binary16`, ties to even.
+    Half,
 }
 
 impl StoreCapabilities {
@@ -25,6 +38,7 @@ impl StoreCapabilities {
             durable: true,
             lexical: true,
             max_dimensions: bounds::MAX_DIMENSIONS,
+            precision: VectorPrecision::Single,
         }
     }
 
@@ -46,6 +60,13 @@ impl StoreCapabilities {
     #[must_use]
     pub const fn max_dimensions(mut self, max_dimensions: usize) -> Self {
         self.max_dimensions = max_dimensions;
+        self
+    }
+
+    /// Sets how exactly vectors come back.
+    #[must_use]
+    pub const fn precision(mut self, precision: VectorPrecision) -> Self {
+        self.precision = precision;
         self
     }
 }

@@ -1,10 +1,14 @@
 //! The contract of a store.
 
+mod arm;
 mod capabilities;
+mod consolidation;
 mod generation;
 mod outcomes;
 mod prepared;
 mod requests;
+mod room;
+mod watch;
 
 use std::fmt::Debug;
 
@@ -17,20 +21,24 @@ use crate::id::{EntityId, MemoryId};
 use crate::patch::MemoryPatch;
 use crate::vector::Embedding;
 
-pub use capabilities::StoreCapabilities;
+pub use arm::{ArmSummary, ArmTally};
+pub use capabilities::{StoreCapabilities, VectorPrecision};
+pub use consolidation::{ConsolidateOutcome, Consolidation};
 pub use generation::Generation;
 pub use outcomes::{
     Candidate, Candidates, Changes, EntityStats, Fetched, InsertOutcome, ListPage, RemoveOutcome,
     UpdateOutcome,
 };
 pub use prepared::PreparedMemory;
-pub use requests::{DenseQuery, ListRequest, PageCursor, SearchRequest, Touch};
+pub use requests::{DenseQuery, ListRequest, ListScope, PageCursor, SearchRequest, Touch};
+pub use room::Room;
+pub use watch::{StoreNews, StoreWatch};
 
 /// A database of memories.
 ///
-/// Every method is scoped to one entity (or, for [`insert`](Store::insert), to
-/// the entity that each memory names); a memory of another entity is never
-/// seen. The conformance suite of `memory-testkit` mirrors the `# Behaviour`
+/// Every method is scoped to one entity (or, for
+/// [`insert_within`](Store::insert_within), to the entity that each memory
+/// names); a memory of another entity is never seen. The conformance suite of `memory-testkit` mirrors the `# Behaviour`
 /// lists, point by point.
 ///
 /// # Behaviour of every method
@@ -38,6 +46,10 @@ pub use requests::{DenseQuery, ListRequest, PageCursor, SearchRequest, Touch};
 ///   write. A write that changes something raises it by one in its own
 ///   transaction and stamps what it changed with it; a write that changes
 ///   nothing leaves it alone. [`touch`](Store::touch) never raises it.
+/// - **Archived memories.** A memory that [`consolidate`](Store::consolidate)
+///   archived is *live* no more: it is read by id and by a
+///   [`ListScope`] that asks for it, and by nothing else. Its vectors and its
+///   access count stay with it.
 /// - **Snapshots.** What a read returns, its generation included, is one
 ///   consistent state.
 /// - **Cancellation.** A dropped future leaves the write whole or undone, never
@@ -50,7 +62,16 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// What this store is and can do.
     fn capabilities(&self) -> StoreCapabilities;
 
-    /// Writes a batch, all or nothing, in one transaction.
+    /// Writes a batch, all or nothing, in one transaction, with room for any
+    /// number of memories: see [`insert_within`](Store::insert_within).
+    ///
+    /// # Errors
+    /// As [`insert_within`](Store::insert_within).
+    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+        self.insert_within(batch, &Room::unlimited()).await
+    }
+
+    /// Writes a batch, all or nothing, in one transaction, where there is room.
     ///
     /// # Behaviour
     /// - The batch may hold memories of several entities; each entity's
@@ -61,39 +82,84 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// - The memories keep their `access_count` and `last_accessed`.
     /// - When this returns `Ok`, the batch survives a crash of the process.
     /// - An empty batch is a no-op.
+    /// - What is to give way ([`Room::evict`]) is removed as by
+    ///   [`delete`](Store::delete), in the same transaction and at the same
+    ///   generation, and only for entities of which something is inserted. Ids
+    ///   of no memory are passed over.
+    /// - [`Room::max_memories`] counts the entity's live memories after the
+    ///   evictions and the batch, for entities of which something is inserted;
+    ///   it holds however many write at once.
+    /// - Memories come in live: [`Memory::archived_by`](crate::Memory::archived_by)
+    ///   of the batch is not regarded, and an archived memory counts as one
+    ///   that the entity has.
     ///
     /// # Errors
+    /// [`crate::MemoryError::LimitReached`] where there is no room: nothing is
+    /// written and nothing gives way;
     /// [`crate::MemoryError::Conflict`] for an id with other content;
     /// [`InvalidInput::DuplicateId`](crate::InvalidInput::DuplicateId) for an id twice under one entity;
     /// [`crate::MemoryError::InvalidInput`] for vectors that
     /// [`Embedding::validate`] refuses or a memory outside [`bounds`](crate::bounds).
-    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome>;
+    async fn insert_within(
+        &self,
+        batch: &[PreparedMemory],
+        room: &Room,
+    ) -> MemoryResult<InsertOutcome>;
+
+    /// Inserts summaries and archives what they stand for, all or nothing, in
+    /// one transaction.
+    ///
+    /// # Behaviour
+    /// - Every source bears its summary in
+    ///   [`Memory::archived_by`](crate::Memory::archived_by) afterwards, and is
+    ///   otherwise as it was; its summary is live.
+    /// - Every source must be live and not written after `read_at`, the
+    ///   generation at which the caller read it: a summary never stands for
+    ///   what it did not see.
+    /// - The generation rises by one.
+    /// - Where every summary stands already with equal content and its sources
+    ///   archived under it, this is a no-op: a call whose outcome was unknown
+    ///   may be repeated.
+    /// - No groups is a no-op.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::Changed`] for a source that is not live or was
+    /// written after `read_at`; [`crate::MemoryError::Conflict`] for a summary's
+    /// id that is taken; [`crate::MemoryError::InvalidInput`] as
+    /// [`Consolidation::validate_all`].
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[Consolidation],
+        read_at: Generation,
+    ) -> MemoryResult<ConsolidateOutcome>;
 
     /// Reads memories by id.
     ///
     /// # Behaviour
     /// - One result per id, in the order asked; `None` where the entity has none.
+    /// - Archived memories are found as well.
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched>;
 
     /// Reads a page of memories, newest first: by timestamp, then by id, both
     /// descending.
     ///
     /// # Behaviour
-    /// - Exactly the memories that [`MemoryFilter::admits`], none twice and
-    ///   none left out while the pages are turned without writes in between.
+    /// - Exactly the memories of the [`ListScope`] that
+    ///   [`MemoryFilter::admits`], none twice and none left out while the pages are turned without writes in between.
     /// - [`ListPage::next`] is `None` on the last page.
     ///
     /// # Errors
     /// [`crate::MemoryError::InvalidInput`] as [`ListRequest::validate`].
     async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage>;
 
-    /// Counts the memories that a filter admits.
+    /// Counts the live memories that a filter admits.
     async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64>;
 
     /// Finds candidates for a recall: the best `limit` of each arm asked for.
     ///
     /// # Behaviour
-    /// - Only memories that the filter admits; `limit k` finds k per arm
+    /// - Only live memories that the filter admits; `limit k` finds k per arm
     ///   whenever k match.
     /// - The dense arm ranks by the best cosine among a memory's vectors of the
     ///   query's fingerprint; vectors of other fingerprints are never compared.
@@ -101,6 +167,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   the query, any of which may match.
     /// - Each candidate carries the value of every arm asked for in which it
     ///   has one, also when another arm found it.
+    /// - Each arm's mean and deviation are those of all admitted memories, so
+    ///   that values of two searches of the same state compare.
     /// - Text of any shape is a valid lexical query; operators mean nothing.
     ///
     /// # Errors
@@ -112,8 +180,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Reads what changed after `since`, with the vectors of one fingerprint.
     ///
     /// # Behaviour
-    /// - From generation 0 it returns the entity's whole state.
-    /// - Otherwise every memory written and every id removed after `since`,
+    /// - From generation 0 it returns the entity's whole live state.
+    /// - Otherwise every live memory written and every id removed or archived
+    ///   after `since`; a memory that is live again counts as written,
     ///   in its latest state only; applying them to the state at `since` gives
     ///   the state at [`Changes::generation`].
     /// - A memory without a vector of `fingerprint` comes with no vectors.
@@ -132,10 +201,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Behaviour
     /// - The patch is applied to the row as it stands in that transaction, so
     ///   two patches of different fields both take effect.
+    /// - Links that [`MemoryPatch::relate`] adds are counted there too.
     /// - `embedding` must be given exactly when the patch sets the content.
     ///
     /// # Errors
-    /// [`crate::MemoryError::NotFound`]; [`crate::MemoryError::InvalidInput`]
+    /// [`crate::MemoryError::NotFound`]; [`crate::MemoryError::Archived`] for a
+    /// memory that a summary stands for; [`crate::MemoryError::InvalidInput`]
     /// for a patch or vectors outside the bounds.
     async fn update(
         &self,
@@ -151,6 +222,14 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Behaviour
     /// - Ids that the entity does not have are passed over.
+    /// - A summary never outlives a memory that it was made from: where an
+    ///   archived memory is removed, the summary that stands for it is removed
+    ///   as well, and the summary that stands for that one.
+    /// - Where a summary is removed, the memories that it stood for are live
+    ///   again, unless they are removed too.
+    /// - Links of the entity's other memories, archived ones included, to a
+    ///   removed memory are dropped; that counts as writing them.
+    /// - The generation rises by one, whatever all this amounts to.
     /// - Content is not left behind in free space or journals where the
     ///   backend can prevent it.
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome>;
@@ -162,10 +241,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// - Does not raise the generation.
     async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()>;
 
-    /// Generation and number of memories; zeros for an entity never written to.
+    /// Generation and numbers of memories; zeros for an entity never written to.
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats>;
 
-    /// Names entities that hold at least one memory, in the order of their
+    /// Names entities that hold at least one memory, live or archived, in the order of their
     /// names, after `after`: an administrator's scan, which reads no memory.
     ///
     /// # Errors
@@ -175,6 +254,15 @@ pub trait Store: Debug + Send + Sync + 'static {
         after: Option<&EntityId>,
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>>;
+
+    /// Listens to what is written, by whatever process; `None` where the store
+    /// has no such channel.
+    ///
+    /// # Errors
+    /// Those of a connection that cannot be had.
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+        Ok(None)
+    }
 
     /// Finishes what is under way and lets go of every connection. Calls after
     /// it answer with [`crate::ErrorKind::Closed`]; closing twice is fine.

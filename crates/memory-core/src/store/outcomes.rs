@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Generation, PageCursor, PreparedMemory};
+use super::{ArmSummary, Generation, PageCursor, PreparedMemory};
 use crate::id::{EntityId, MemoryId};
 use crate::memory::Memory;
 
-/// What [`Store::insert`](super::Store::insert) did.
+/// What [`Store::insert_within`](super::Store::insert_within) did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InsertOutcome {
     /// One per item, in order: `true` where a row was written, `false` where
@@ -16,6 +16,8 @@ pub struct InsertOutcome {
     pub inserted: Vec<bool>,
     /// The generation of each entity of the batch, after it.
     pub generations: BTreeMap<EntityId, Generation>,
+    /// What gave way, for each entity of which something did.
+    pub evicted: BTreeMap<EntityId, RemoveOutcome>,
 }
 
 /// What [`Store::get`](super::Store::get) read.
@@ -45,6 +47,13 @@ pub struct Candidates {
     pub generation: Generation,
     /// The union of the arms' findings, each memory once, in no order.
     pub candidates: Vec<Candidate>,
+    /// Cosines over every admitted memory that has a vector of the query's
+    /// fingerprint, found or not; `None` where the arm was not asked for, or
+    /// the search was approximate and did not see them all.
+    pub dense: Option<ArmSummary>,
+    /// BM25 over every admitted memory, 0 where no word matched; `None` where
+    /// the arm was not asked for.
+    pub lexical: Option<ArmSummary>,
 }
 
 /// One memory found, with each arm's raw value.
@@ -66,7 +75,7 @@ pub struct Changes {
     /// Memories written after the generation asked about. The embedding's
     /// fingerprint is the one asked for; its vectors may be missing.
     pub written: Vec<PreparedMemory>,
-    /// Ids removed after the generation asked about.
+    /// Ids removed or archived after the generation asked about.
     pub removed: Vec<MemoryId>,
     /// What was held before counts no more: `written` is the whole state.
     pub reset: bool,
@@ -81,13 +90,20 @@ pub struct UpdateOutcome {
     pub memory: Memory,
 }
 
-/// What [`Store::delete`](super::Store::delete) did.
+/// What [`Store::delete`](super::Store::delete) did. Every list is in no order
+/// and names an id once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RemoveOutcome {
     /// The entity's generation after it.
     pub generation: Generation,
-    /// The ids that were there and are gone.
+    /// The ids that were there and are gone, with the summaries that went
+    /// along.
     pub removed: Vec<MemoryId>,
+    /// Archived memories that are live again, as the summary that stood for
+    /// them is gone.
+    pub restored: Vec<MemoryId>,
+    /// Other memories that lost a link to a removed one.
+    pub unlinked: Vec<MemoryId>,
 }
 
 /// What a store knows of an entity.
@@ -95,6 +111,8 @@ pub struct RemoveOutcome {
 pub struct EntityStats {
     /// How often it was written to.
     pub generation: Generation,
-    /// How many memories it holds.
+    /// How many live memories it holds.
     pub memory_count: u64,
+    /// How many archived ones, which count towards no limit.
+    pub archived_count: u64,
 }

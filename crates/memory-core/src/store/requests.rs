@@ -21,17 +21,54 @@ pub struct ListRequest {
     /// Where the page before ended; the first page when `None`.
     #[serde(default)]
     pub after: Option<PageCursor>,
+    /// Live memories, or archived ones.
+    #[serde(default)]
+    pub scope: ListScope,
+}
+
+/// Which of an entity's memories a list goes through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ListScope {
+    /// Those that are live: not archived.
+    #[default]
+    Live,
+    /// Those that a consolidation archived.
+    Archived,
+    /// Those that this summary stands for.
+    SourcesOf(MemoryId),
+}
+
+impl ListScope {
+    /// Whether a list of this scope holds a memory that is archived so.
+    #[must_use]
+    pub fn holds(self, archived_by: Option<MemoryId>) -> bool {
+        match self {
+            Self::Live => archived_by.is_none(),
+            Self::Archived => archived_by.is_some(),
+            Self::SourcesOf(summary) => archived_by == Some(summary),
+        }
+    }
 }
 
 impl ListRequest {
-    /// The first page of `limit` memories, of all there are.
+    /// The first page of `limit` memories, of all that are live.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
             filter: MemoryFilter::new(),
             limit,
             after: None,
+            scope: ListScope::Live,
         }
+    }
+
+    /// Lists archived memories, or the sources of one summary.
+    #[must_use]
+    pub fn scope(mut self, scope: ListScope) -> Self {
+        self.scope = scope;
+        self
     }
 
     /// Lists only what `filter` admits.

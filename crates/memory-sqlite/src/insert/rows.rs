@@ -76,7 +76,7 @@ impl Rows {
         for (sql, rows) in [
             (INSERT_MEMORIES, &mut self.memories),
             (INSERT_ACCESSES, &mut self.accesses),
-            (INSERT_ENTRIES, &mut self.entries),
+            (lexical::INSERT_ENTRIES, &mut self.entries),
             (DELETE_TOMBSTONES, &mut self.ids),
         ] {
             query(sql)
@@ -115,7 +115,8 @@ fn memory_row<'m>(place: &Place, memory: &'m Memory, words: i64) -> impl Seriali
 }
 
 const INSERT_MEMORIES: &str = "
-    INSERT INTO memory
+    INSERT INTO memory (memory_key, entity_key, memory_id, kind, content, timestamp, importance,
+        decay_rate, context, metadata, related, entities, tags, word_count, version)
     SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5,
         value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
         value ->> 12, value ->> 13, value ->> 14
@@ -123,9 +124,6 @@ const INSERT_MEMORIES: &str = "
 
 const INSERT_ACCESSES: &str = "
     INSERT INTO memory_access SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1)";
-
-const INSERT_ENTRIES: &str = "
-    INSERT INTO memory_words (rowid, words) SELECT value ->> 0, value ->> 1 FROM jsonb_each(?1)";
 
 /// An id that was removed and comes anew is not removed any more.
 const DELETE_TOMBSTONES: &str = "

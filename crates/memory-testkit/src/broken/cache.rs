@@ -54,6 +54,10 @@ faults! {
         CountsTheExpiredAsHits => "counters::count_the_expired_as_missed",
         /// Evictions are not counted.
         ForgetsEvictions => "counters::count_evictions",
+        /// What is too heavy is refused and not counted.
+        ForgetsRefusals => "counters::count_the_refused",
+        /// Replacements count as evictions.
+        CountsReplacements => "counters::add_up",
         /// Removals count as evictions.
         CountsRemovals => "counters::do_not_count_removals",
         /// Each thread may see what it read a moment ago.
@@ -93,6 +97,7 @@ impl CacheBackend for BrokenBackend {
                 weightless: HashMap::new(),
                 weighed: 0,
                 evicted: 0,
+                refused: 0,
                 cleared: None,
             }),
             lookups: AtomicU64::new(0),
@@ -144,6 +149,7 @@ struct Extra<K, V> {
     weightless: HashMap<K, V>,
     weighed: u64,
     evicted: u64,
+    refused: u64,
     cleared: Option<Instant>,
 }
 
@@ -199,6 +205,13 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
         {
             let mut extra = self.extra();
             let first = extra.first.insert(key.clone());
+            match self.fault {
+                CacheFault::ForgetsRefusals => {
+                    extra.refused += u64::from(bytes > self.max_bytes.0);
+                }
+                CacheFault::CountsReplacements => extra.evicted += u64::from(!first),
+                _ => {}
+            }
             let kept = match self.fault {
                 CacheFault::KeepsTheFirst => first,
                 CacheFault::KeepsTheOlder => bytes <= self.max_bytes.0,
@@ -270,6 +283,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
                 counters.hits = lookups.saturating_sub(counters.misses);
             }
             CacheFault::ForgetsEvictions => counters.evictions = 0,
+            CacheFault::ForgetsRefusals => counters.evictions -= self.extra().refused,
             _ => counters.evictions += self.extra().evicted,
         }
         counters

@@ -24,7 +24,7 @@ const B: f64 = 0.75;
 pub(super) fn scores(shelf: &Shelf, query: &str) -> BTreeMap<MemoryId, f32> {
     let wanted: BTreeSet<String> = words(query).collect();
     let texts: Vec<(MemoryId, BTreeMap<String, usize>)> = shelf
-        .rows()
+        .live()
         .map(|row| (row.item.memory.id, counts(&row.item.memory.content)))
         .collect();
     let total = texts.len() as f64;

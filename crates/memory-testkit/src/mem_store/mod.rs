@@ -1,22 +1,25 @@
 //! The reference store: in memory, brute force, plainly right.
 
+mod archive;
 mod bm25;
+mod news;
 mod search;
 mod shelf;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, Embedding, EntityId, EntityStats, ErrorKind, Fetched, Fingerprint,
-    Generation, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, SearchRequest, Store,
-    StoreCapabilities, Touch, UpdateOutcome, bounds,
+    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
+    ErrorKind, Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryError,
+    MemoryFilter, MemoryId, MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room,
+    SearchRequest, Store, StoreCapabilities, StoreWatch, Touch, UpdateOutcome, bounds,
 };
 
+use self::news::News;
 use self::shelf::Shelf;
 
 /// The name in errors and reports.
@@ -33,11 +36,13 @@ pub struct MemStore {
     capabilities: StoreCapabilities,
 }
 
-/// All entities, and whether the store was closed.
+/// All entities, who listens to what is written to them, and whether the store
+/// was closed.
 #[derive(Default)]
 struct State {
     closed: bool,
     shelves: BTreeMap<EntityId, Shelf>,
+    news: News,
 }
 
 impl MemStore {
@@ -56,6 +61,20 @@ impl MemStore {
         let mut store = Self::new();
         store.capabilities = store.capabilities.lexical(false);
         store
+    }
+
+    /// Breaks the channel of [`Store::watch`]: every listener, also one that
+    /// comes later, hears [`StoreNews::Lost`](memory_core::StoreNews::Lost),
+    /// and nothing of what is written from here on.
+    pub fn lose_news(&self) {
+        self.locked().news.lose();
+    }
+
+    /// Mends the channel: every listener hears
+    /// [`StoreNews::Restored`](memory_core::StoreNews::Restored), and again
+    /// what is written from here on.
+    pub fn restore_news(&self) {
+        self.locked().news.restore();
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {
@@ -83,6 +102,22 @@ impl State {
             None => read(&Shelf::default()),
         }
     }
+
+    /// Changes one entity's shelf, and tells of it where that was a write.
+    ///
+    /// What is done to an entity that has no shelf is done to an empty one,
+    /// which is not kept: only an insert brings an entity into being.
+    fn write<T>(&mut self, entity: &EntityId, write: impl FnOnce(&mut Shelf) -> T) -> T {
+        let mut nothing = Shelf::default();
+        let shelf = self.shelves.get_mut(entity).unwrap_or(&mut nothing);
+        let before = shelf.generation();
+        let done = write(shelf);
+        let after = shelf.generation();
+        if after > before {
+            self.news.written(entity, after);
+        }
+        done
+    }
 }
 
 impl Default for MemStore {
@@ -106,25 +141,43 @@ impl Store for MemStore {
         self.capabilities.clone()
     }
 
-    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+    async fn insert_within(
+        &self,
+        batch: &[PreparedMemory],
+        room: &Room,
+    ) -> MemoryResult<InsertOutcome> {
         let mut state = self.open("insert")?;
         PreparedMemory::validate_batch(batch, self.capabilities.max_dimensions)?;
         let mut inserted = Vec::with_capacity(batch.len());
         for item in batch {
             inserted.push(state.read(&item.memory.entity_id, |shelf| shelf.lacks(&item.memory))?);
         }
-        // Nothing below can fail, so the batch is whole.
-        let new = batch.iter().zip(&inserted).filter(|(_, new)| **new);
-        let changed: BTreeSet<&EntityId> = new
-            .clone()
-            .map(|(item, _)| &item.memory.entity_id)
-            .collect();
-        for entity in changed {
-            state.shelves.entry(entity.clone()).or_default().raise();
+        let mut new: BTreeMap<&EntityId, Vec<&PreparedMemory>> = BTreeMap::new();
+        for (item, _) in batch.iter().zip(&inserted).filter(|(_, new)| **new) {
+            new.entry(&item.memory.entity_id).or_default().push(item);
         }
-        for (item, _) in new {
-            let shelf = state.shelves.entry(item.memory.entity_id.clone());
-            shelf.or_default().put(item.clone());
+        // The whole batch is carried out on copies, which replace the shelves
+        // when every entity had room.
+        let mut evicted = BTreeMap::new();
+        let mut changed = Vec::with_capacity(new.len());
+        for (entity, items) in new {
+            let mut shelf = state.shelves.get(entity).cloned().unwrap_or_default();
+            shelf.raise();
+            if let Some(ids) = room.evict.get(entity) {
+                evicted.insert(entity.clone(), shelf.remove(ids));
+            }
+            items.into_iter().for_each(|item| shelf.insert(item));
+            let count = shelf.stats().memory_count;
+            if let Some(max) = room.max_memories.filter(|max| count > *max) {
+                let entity = entity.clone();
+                return Err(MemoryError::LimitReached { entity, count, max });
+            }
+            changed.push((entity.clone(), shelf));
+        }
+        evicted.retain(|_, gone: &mut RemoveOutcome| !gone.removed.is_empty());
+        for (entity, shelf) in changed {
+            state.news.written(&entity, shelf.generation());
+            state.shelves.insert(entity, shelf);
         }
         let generations = batch
             .iter()
@@ -134,6 +187,22 @@ impl Store for MemStore {
         Ok(InsertOutcome {
             inserted,
             generations,
+            evicted,
+        })
+    }
+
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[Consolidation],
+        read_at: Generation,
+    ) -> MemoryResult<ConsolidateOutcome> {
+        let mut state = self.open("consolidate")?;
+        Consolidation::validate_all(groups, entity, self.capabilities.max_dimensions)?;
+        state.write(entity, |shelf| {
+            shelf.consolidate(entity, groups, read_at)?;
+            let generation = shelf.generation();
+            Ok(ConsolidateOutcome { generation })
         })
     }
 
@@ -185,20 +254,12 @@ impl Store for MemStore {
     ) -> MemoryResult<UpdateOutcome> {
         let mut state = self.open("update")?;
         patch.validate_with(embedding, self.capabilities.max_dimensions)?;
-        let not_found = || MemoryError::NotFound {
-            entity: entity.clone(),
-            id: *id,
-        };
-        let shelf = state.shelves.get_mut(entity).ok_or_else(not_found)?;
-        shelf.update(id, patch, embedding).ok_or_else(not_found)
+        state.write(entity, |shelf| shelf.update(entity, id, patch, embedding))
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
         let mut state = self.open("delete")?;
-        Ok(match state.shelves.get_mut(entity) {
-            Some(shelf) => shelf.delete(ids),
-            None => RemoveOutcome::default(),
-        })
+        Ok(state.write(entity, |shelf| shelf.delete(ids)))
     }
 
     async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
@@ -231,8 +292,15 @@ impl Store for MemStore {
             .collect())
     }
 
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+        let mut state = self.open("watch")?;
+        Ok(Some(Box::new(state.news.listen())))
+    }
+
     async fn close(&self) -> MemoryResult<()> {
-        self.locked().closed = true;
+        let mut state = self.locked();
+        state.closed = true;
+        state.news.close();
         Ok(())
     }
 }

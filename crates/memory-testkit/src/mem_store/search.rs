@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memory_core::{Candidate, Candidates, DenseQuery, MemoryId, SearchRequest, cosine};
+use memory_core::{ArmSummary, Candidate, Candidates, DenseQuery, MemoryId, SearchRequest, cosine};
 
 use super::bm25;
 use super::shelf::{Row, Shelf};
@@ -25,6 +25,13 @@ pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> Candidates {
         .map_or_else(BTreeMap::new, |text| bm25::scores(shelf, text));
     lexical.retain(|id, _| admitted.contains_key(id));
 
+    let words = admitted
+        .keys()
+        .map(|id| lexical.get(id).copied().unwrap_or(0.0));
+    let summaries = (
+        ArmSummary::of(dense.values().copied()),
+        ArmSummary::of(words),
+    );
     let found: BTreeSet<MemoryId> = best(&dense, request.limit)
         .chain(best(&lexical, request.limit))
         .collect();
@@ -36,6 +43,8 @@ pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> Candidates {
     Candidates {
         generation: shelf.generation(),
         candidates: found.into_iter().map(candidate).collect(),
+        dense: request.dense.as_ref().map(|_| summaries.0),
+        lexical: request.lexical.as_ref().map(|_| summaries.1),
     }
 }
 

@@ -3,24 +3,26 @@
 use std::collections::BTreeMap;
 
 use memory_core::{
-    Changes, Embedding, EntityStats, Fetched, Fingerprint, Generation, ListPage, ListRequest,
-    Memory, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, PageCursor,
-    PreparedMemory, RemoveOutcome, Touch, UpdateOutcome,
+    Changes, Embedding, EntityId, EntityStats, Fetched, Fingerprint, Generation, ListPage,
+    ListRequest, Memory, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    PageCursor, PreparedMemory, Touch, UpdateOutcome, bounds,
 };
 
 /// What one entity holds, at one generation.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Shelf {
-    generation: Generation,
-    rows: BTreeMap<MemoryId, Row>,
+    pub(super) generation: Generation,
+    /// Live and archived.
+    pub(super) rows: BTreeMap<MemoryId, Row>,
     /// Ids removed and not inserted anew, with the generation of the removal.
-    tombstones: BTreeMap<MemoryId, Generation>,
+    pub(super) tombstones: BTreeMap<MemoryId, Generation>,
 }
 
 /// A memory, its vectors, and the generation that wrote it last.
+#[derive(Clone)]
 pub(super) struct Row {
     pub(super) item: PreparedMemory,
-    written: Generation,
+    pub(super) written: Generation,
 }
 
 impl Shelf {
@@ -29,9 +31,11 @@ impl Shelf {
     }
 
     pub(super) fn stats(&self) -> EntityStats {
+        let live = self.live().count() as u64;
         EntityStats {
             generation: self.generation,
-            memory_count: self.rows.len() as u64,
+            memory_count: live,
+            archived_count: self.rows.len() as u64 - live,
         }
     }
 
@@ -39,14 +43,14 @@ impl Shelf {
         !self.rows.is_empty()
     }
 
-    /// Every row, in the order of the ids.
-    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.rows.values()
+    /// Every live row, in the order of the ids.
+    pub(super) fn live(&self) -> impl Iterator<Item = &Row> {
+        self.rows.values().filter(|row| row.is_live())
     }
 
-    /// The rows that a filter admits.
+    /// The live rows that a filter admits.
     pub(super) fn admitted(&self, filter: &MemoryFilter) -> impl Iterator<Item = &Row> {
-        self.rows().filter(|row| filter.admits(&row.item.memory))
+        self.live().filter(|row| filter.admits(&row.item.memory))
     }
 
     /// Whether `memory` would be new here; `false` if it is here already.
@@ -76,6 +80,13 @@ impl Shelf {
         self.rows.insert(item.memory.id, Row { item, written });
     }
 
+    /// Inserts a memory, live, at the present generation.
+    pub(super) fn insert(&mut self, item: &PreparedMemory) {
+        let mut item = item.clone();
+        item.memory.archived_by = None;
+        self.put(item);
+    }
+
     pub(super) fn get(&self, ids: &[MemoryId]) -> Fetched {
         let memory = |id| self.rows.get(id).map(|row| row.item.memory.clone());
         Fetched {
@@ -86,13 +97,14 @@ impl Shelf {
 
     pub(super) fn list(&self, request: &ListRequest) -> ListPage {
         let place = |memory: &Memory| (memory.timestamp, memory.id);
+        let cursor = request.after.as_ref();
         let mut left: Vec<&Memory> = self
-            .admitted(&request.filter)
+            .rows
+            .values()
             .map(|row| &row.item.memory)
-            .filter(|memory| {
-                let cursor = request.after.as_ref();
-                cursor.is_none_or(|after| place(memory) < (after.timestamp, after.id))
-            })
+            .filter(|memory| request.scope.holds(memory.archived_by))
+            .filter(|memory| request.filter.admits(memory))
+            .filter(|memory| cursor.is_none_or(|after| place(memory) < (after.timestamp, after.id)))
             .collect();
         left.sort_by_key(|memory| std::cmp::Reverse(place(memory)));
         let more = left.len() > request.limit;
@@ -110,56 +122,61 @@ impl Shelf {
     pub(super) fn changes_since(&self, since: Generation, fingerprint: &Fingerprint) -> Changes {
         let reset = since > self.generation;
         let since = if reset { Generation::ZERO } else { since };
-        let written = self.rows.values().filter(|row| row.written > since);
+        let (written, archived): (Vec<_>, Vec<_>) = self
+            .rows
+            .values()
+            .filter(|row| row.written > since)
+            .partition(|row| row.is_live());
         let removed = self.tombstones.iter().filter(|(_, at)| **at > since);
         Changes {
             generation: self.generation,
             written: written
+                .into_iter()
                 .map(|row| row.with_vectors_of(fingerprint))
                 .collect(),
-            removed: removed.map(|(id, _)| *id).collect(),
+            removed: removed
+                .map(|(id, _)| *id)
+                .chain(archived.iter().map(|row| row.item.memory.id))
+                .collect(),
             reset,
         }
     }
 
-    /// Applies a patch; `None` where there is no such memory.
+    /// Applies a patch.
     pub(super) fn update(
         &mut self,
+        entity: &EntityId,
         id: &MemoryId,
         patch: &MemoryPatch,
         embedding: Option<&Embedding>,
-    ) -> Option<UpdateOutcome> {
-        let mut item = self.rows.get(id)?.item.clone();
+    ) -> MemoryResult<UpdateOutcome> {
+        let entity = || entity.clone();
+        let Some(row) = self.rows.get(id) else {
+            return Err(MemoryError::NotFound {
+                entity: entity(),
+                id: *id,
+            });
+        };
+        if let Some(summary) = row.item.memory.archived_by {
+            return Err(MemoryError::Archived {
+                entity: entity(),
+                id: *id,
+                summary,
+            });
+        }
+        let mut item = row.item.clone();
         patch.apply(&mut item.memory);
+        bounds::check_related(&item.memory.related)?;
         if let Some(embedding) = embedding {
             item.embedding = embedding.clone();
         }
         self.raise();
         let memory = item.memory.clone();
         self.put(item);
-        Some(UpdateOutcome {
+        Ok(UpdateOutcome {
             generation: self.generation,
             memory,
         })
-    }
-
-    pub(super) fn delete(&mut self, ids: &[MemoryId]) -> RemoveOutcome {
-        let mut removed: Vec<MemoryId> = Vec::new();
-        for id in ids {
-            if self.rows.remove(id).is_some() {
-                removed.push(*id);
-            }
-        }
-        if !removed.is_empty() {
-            self.raise();
-        }
-        for id in &removed {
-            self.tombstones.insert(*id, self.generation);
-        }
-        RemoveOutcome {
-            generation: self.generation,
-            removed,
-        }
     }
 
     pub(super) fn touch(&mut self, touches: &[Touch]) {
@@ -174,6 +191,10 @@ impl Shelf {
 }
 
 impl Row {
+    pub(super) fn is_live(&self) -> bool {
+        self.item.memory.archived_by.is_none()
+    }
+
     /// The row as a snapshot takes it: vectors of other fingerprints stay away.
     fn with_vectors_of(&self, fingerprint: &Fingerprint) -> PreparedMemory {
         let same = self.item.embedding.fingerprint == *fingerprint;

@@ -9,10 +9,10 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, Embedding, EntityId, EntityStats, ErrorKind, Fetched, Fingerprint,
-    Generation, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, SearchRequest, Store,
-    StoreCapabilities, Touch, UpdateOutcome,
+    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
+    ErrorKind, Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryError,
+    MemoryFilter, MemoryId, MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room,
+    SearchRequest, Store, StoreCapabilities, StoreWatch, Touch, UpdateOutcome,
 };
 
 pub use self::fault::StoreFault;
@@ -53,11 +53,31 @@ impl Store for BrokenStore {
     }
 
     async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+        self.insert_within(batch, &Room::unlimited()).await
+    }
+
+    async fn insert_within(
+        &self,
+        batch: &[PreparedMemory],
+        room: &Room,
+    ) -> MemoryResult<InsertOutcome> {
         self.note_written(batch);
-        let mut outcome = self.insert_brokenly(batch).await?;
+        let mut outcome = self.insert_brokenly(batch, room).await?;
         for (entity, generation) in &mut outcome.generations {
             *generation = self.shown(entity, *generation);
         }
+        Ok(outcome)
+    }
+
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[Consolidation],
+        read_at: Generation,
+    ) -> MemoryResult<ConsolidateOutcome> {
+        let read_at = self.meant(entity, read_at);
+        let mut outcome = self.inner.consolidate(entity, groups, read_at).await?;
+        outcome.generation = self.shown(entity, outcome.generation);
         Ok(outcome)
     }
 
@@ -135,6 +155,10 @@ impl Store for BrokenStore {
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>> {
         self.list_entities_brokenly(after, limit).await
+    }
+
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+        self.inner.watch().await
     }
 
     async fn close(&self) -> MemoryResult<()> {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use memory_core::{
     Embedding, EntityId, ErrorKind, InsertOutcome, InvalidInput, MemoryError, MemoryId,
-    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Store, Touch, UpdateOutcome, bounds,
-    normalize,
+    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room, Store, Touch, UpdateOutcome,
+    bounds, normalize,
 };
 
 use super::{BrokenStore, StoreFault as Fault};
@@ -17,13 +17,14 @@ impl BrokenStore {
     pub(super) async fn insert_brokenly(
         &self,
         batch: &[PreparedMemory],
+        room: &Room,
     ) -> MemoryResult<InsertOutcome> {
         let mut batch = batch.to_vec();
         batch.iter_mut().for_each(|item| self.spoil(item));
         match self.fault {
             Fault::LosesLastOfBatch if batch.len() > 1 => {
                 batch.pop();
-                let mut outcome = self.inner.insert(&batch).await?;
+                let mut outcome = self.inner.insert_within(&batch, room).await?;
                 outcome.inserted.push(true);
                 Ok(outcome)
             }
@@ -33,10 +34,12 @@ impl BrokenStore {
                 Err(MemoryError::store(ErrorKind::Other, "insert", message))
             }
             Fault::WritesUpToAConflict => {
-                let whole = self.inner.insert(&batch).await;
+                let whole = self.inner.insert_within(&batch, room).await;
                 if let Err(MemoryError::Conflict { .. }) = whole {
                     for item in &batch {
-                        self.inner.insert(std::slice::from_ref(item)).await?;
+                        self.inner
+                            .insert_within(std::slice::from_ref(item), room)
+                            .await?;
                     }
                 }
                 whole
@@ -44,15 +47,16 @@ impl BrokenStore {
             Fault::OverwritesOnConflict => {
                 for item in &batch {
                     let one = std::slice::from_ref(item);
-                    if let Err(MemoryError::Conflict { entity, id }) = self.inner.insert(one).await
+                    if let Err(MemoryError::Conflict { entity, id }) =
+                        self.inner.insert_within(one, room).await
                     {
                         self.inner.delete(&entity, &[id]).await?;
                     }
                 }
-                self.inner.insert(&batch).await
+                self.inner.insert_within(&batch, room).await
             }
             Fault::CountsRepeatsAsWrites => {
-                let outcome = self.inner.insert(&batch).await?;
+                let outcome = self.inner.insert_within(&batch, room).await?;
                 if !outcome.inserted.contains(&true) {
                     let entities = outcome.generations.keys();
                     entities.for_each(|entity| self.shift(entity, 1));
@@ -62,10 +66,10 @@ impl BrokenStore {
             Fault::MergesDuplicateIds => {
                 let mut seen = BTreeSet::new();
                 batch.retain(|item| seen.insert((item.memory.entity_id.clone(), item.memory.id)));
-                self.inner.insert(&batch).await
+                self.inner.insert_within(&batch, room).await
             }
             Fault::TellsALaterGeneration => {
-                let mut outcome = self.inner.insert(&batch).await?;
+                let mut outcome = self.inner.insert_within(&batch, room).await?;
                 yield_now().await;
                 for (entity, generation) in &mut outcome.generations {
                     *generation = self.inner.entity_stats(entity).await?.generation;
@@ -79,7 +83,7 @@ impl BrokenStore {
                 };
                 let inserted = batch.iter().map(|item| !taken(item)).collect();
                 batch.retain(|item| !taken(item));
-                let outcome = self.inner.insert(&batch).await?;
+                let outcome = self.inner.insert_within(&batch, room).await?;
                 Ok(if batch.is_empty() {
                     InsertOutcome {
                         inserted,
@@ -89,15 +93,23 @@ impl BrokenStore {
                     outcome
                 })
             }
-            Fault::QuotesContent => self.inner.insert(&batch).await.map_err(|error| {
-                let contents = batch.iter().map(|item| &*item.memory.content);
-                let contents: Vec<&str> = contents.collect();
-                MemoryError::store(error.kind(), "insert", contents.join(", "))
-            }),
+            Fault::QuotesContent => self
+                .inner
+                .insert_within(&batch, room)
+                .await
+                .map_err(|error| {
+                    let contents = batch.iter().map(|item| &*item.memory.content);
+                    let contents: Vec<&str> = contents.collect();
+                    MemoryError::store(error.kind(), "insert", contents.join(", "))
+                }),
             Fault::WritesWhatItCan => {
                 let mut outcome = InsertOutcome::default();
                 for item in &batch {
-                    match self.inner.insert(std::slice::from_ref(item)).await {
+                    match self
+                        .inner
+                        .insert_within(std::slice::from_ref(item), room)
+                        .await
+                    {
                         Ok(one) => {
                             outcome.inserted.extend(one.inserted);
                             outcome.generations.extend(one.generations);
@@ -112,13 +124,16 @@ impl BrokenStore {
                 let mut outcome = InsertOutcome::default();
                 for item in &batch {
                     yield_now().await;
-                    let one = self.inner.insert(std::slice::from_ref(item)).await?;
+                    let one = self
+                        .inner
+                        .insert_within(std::slice::from_ref(item), room)
+                        .await?;
                     outcome.inserted.extend(one.inserted);
                     outcome.generations.extend(one.generations);
                 }
                 Ok(outcome)
             }
-            _ => self.inner.insert(&batch).await,
+            _ => self.inner.insert_within(&batch, room).await,
         }
     }
 
@@ -191,6 +206,7 @@ impl BrokenStore {
                         related: Some(memory.related),
                         entities: Some(memory.entities),
                         tags: Some(memory.tags),
+                        ..MemoryPatch::default()
                     };
                 }
             }

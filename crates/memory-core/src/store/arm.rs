@@ -15,27 +15,11 @@ pub struct ArmSummary {
 
 impl ArmSummary {
     /// Summarises values. O(n), in double precision.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        reason = "counts of memories; f64 to f32 rounds, by design"
-    )]
-    pub(crate) fn of(values: impl Iterator<Item = f32>) -> Self {
-        let (mut count, mut sum, mut squares) = (0usize, 0.0f64, 0.0f64);
-        for value in values.map(f64::from) {
-            count += 1;
-            sum += value;
-            squares += value * value;
-        }
-        if count == 0 {
-            return Self::default();
-        }
-        let mean = sum / count as f64;
-        let variance = (squares / count as f64 - mean * mean).max(0.0);
-        Self {
-            mean: mean as f32,
-            deviation: variance.sqrt() as f32,
-        }
+    #[must_use]
+    pub fn of(values: impl Iterator<Item = f32>) -> Self {
+        let mut tally = ArmTally::default();
+        values.for_each(|value| tally.add(value));
+        tally.summary()
     }
 
     /// A raw value in standard deviations from the mean; 0 where there is no
@@ -48,6 +32,48 @@ impl ArmSummary {
             0.0
         } else {
             (raw - self.mean) / self.deviation
+        }
+    }
+}
+
+/// What an [`ArmSummary`] is made of, gathered value by value.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ArmTally {
+    count: u64,
+    sum: f64,
+    squares: f64,
+}
+
+impl ArmTally {
+    /// Counts one value in.
+    pub fn add(&mut self, value: f32) {
+        let value = f64::from(value);
+        self.count += 1;
+        self.sum += value;
+        self.squares += value * value;
+    }
+
+    /// Counts `count` values of 0 in, as of memories in which no word matched.
+    pub fn add_zeros(&mut self, count: u64) {
+        self.count += count;
+    }
+
+    /// The summary; zeros where nothing was counted.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "counts of memories; f64 to f32 rounds, by design"
+    )]
+    pub fn summary(&self) -> ArmSummary {
+        if self.count == 0 {
+            return ArmSummary::default();
+        }
+        let mean = self.sum / self.count as f64;
+        let variance = (self.squares / self.count as f64 - mean * mean).max(0.0);
+        ArmSummary {
+            mean: mean as f32,
+            deviation: variance.sqrt() as f32,
         }
     }
 }

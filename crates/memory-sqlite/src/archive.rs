@@ -1,0 +1,124 @@
+//! Moving memories out of what searches find, and back.
+
+use std::collections::BTreeMap;
+
+use memory_core::MemoryId;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Row, query};
+
+use crate::entity::{EntityChange, EntityRow};
+use crate::error::Failure;
+use crate::lexical;
+use crate::offload::{fold, offload};
+use crate::row::{self, to_json};
+
+/// Archives live memories: their keys, each with the summary that stands for it.
+/// Answers what that changes in the counts of their entity.
+pub(crate) async fn archive(
+    conn: &mut SqliteConnection,
+    entity: &EntityRow,
+    memories: &BTreeMap<i64, MemoryId>,
+) -> Result<EntityChange, Failure> {
+    let rows: Vec<_> = memories
+        .iter()
+        .map(|(key, summary)| (key, row::hex(summary)))
+        .collect();
+    let archived = query(
+        "UPDATE memory SET archived_by = unhex(one.value ->> 1), version = ?2
+         FROM jsonb_each(?1) AS one WHERE memory_key = one.value ->> 0
+         RETURNING word_count",
+    )
+    .bind(to_json(&rows)?)
+    .bind(entity.generation.next().0.cast_signed())
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut change = EntityChange::default();
+    for row in &archived {
+        change.memories -= 1;
+        change.archived += 1;
+        change.words -= row.try_get::<i64, _>(0)?;
+    }
+    let keys = to_json(&memories.keys().collect::<Vec<_>>())?;
+    query(lexical::DELETE_ENTRIES)
+        .bind(&keys)
+        .execute(&mut *conn)
+        .await?;
+    for sql in [
+        concat!(
+            "INSERT INTO archived_embedding SELECT embedding_key, vectors FROM memory_embedding ",
+            embeddings_of!()
+        ),
+        concat!("DELETE FROM memory_embedding ", embeddings_of!()),
+    ] {
+        query(sql)
+            .bind(entity.key)
+            .bind(&keys)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(change)
+}
+
+/// Makes archived memories live again, by their keys.
+pub(crate) async fn restore(
+    conn: &mut SqliteConnection,
+    entity: &EntityRow,
+    keys: &[i64],
+) -> Result<EntityChange, Failure> {
+    if keys.is_empty() {
+        return Ok(EntityChange::default());
+    }
+    let json = to_json(&keys)?;
+    let rows = query(
+        "UPDATE memory SET archived_by = NULL, version = ?2
+         WHERE memory_key IN (SELECT value FROM json_each(?1))
+         RETURNING memory_key, content, word_count",
+    )
+    .bind(&json)
+    .bind(entity.generation.next().0.cast_signed())
+    .fetch(&mut *conn);
+    let restored = (Vec::new(), EntityChange::default());
+    let (contents, change) = fold(rows, restored, |(contents, change), row| {
+        contents.push((row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?));
+        change.memories += 1;
+        change.archived -= 1;
+        change.words += row.try_get::<i64, _>(2)?;
+        Ok(())
+    })
+    .await?;
+    let of = entity.key;
+    let entries = offload(contents.len(), move || {
+        let entry = |(key, content): (i64, String)| (key, lexical::index_entry(of, &content).0);
+        to_json(&contents.into_iter().map(entry).collect::<Vec<_>>())
+    })
+    .await??;
+    query(lexical::INSERT_ENTRIES)
+        .bind(entries)
+        .execute(&mut *conn)
+        .await?;
+    for sql in [
+        concat!(
+            "INSERT INTO memory_embedding SELECT embedding_key, vectors FROM archived_embedding ",
+            embeddings_of!()
+        ),
+        concat!("DELETE FROM archived_embedding ", embeddings_of!()),
+    ] {
+        query(sql)
+            .bind(entity.key)
+            .bind(&json)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(change)
+}
+
+/// Narrows a table of vectors down to those of memories, by whichever models
+/// they are: `?1` is the entity's key, `?2` the memories' keys as JSON.
+macro_rules! embeddings_of {
+    () => {
+        "WHERE embedding_key IN (
+             SELECT one.value + (s.space_key - s.entity_key) * 4294967296
+             FROM embedding_space AS s, json_each(?2) AS one WHERE s.entity_key = ?1)"
+    };
+}
+pub(crate) use embeddings_of;

@@ -1,0 +1,59 @@
+//! A database of an earlier schema is brought up to date with all it holds.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{connect, mira, open, run_sql};
+use memory_core::{ListRequest, MemoryFilter, MemoryId, Store};
+use sqlx::migrate::{Migrate, Migration, MigrationType};
+use sqlx::{Connection, SqlSafeStr};
+use tempfile::tempdir;
+
+const FIRST: &str = include_str!("../migrations/0001_memory.sql");
+
+/// What the first version of this crate wrote for one memory and one that
+/// links to it.
+const ROWS: &str = "
+    PRAGMA application_id = 1298492783;
+    PRAGMA user_version = 1;
+    INSERT INTO entity (entity_key, entity_id, generation, memory_count, word_count, next_number)
+    VALUES (1, 'mira', 1, 2, 2, 2);
+    INSERT INTO memory (memory_key, entity_key, memory_id, kind, content, timestamp, importance,
+        decay_rate, related, word_count, version)
+    VALUES
+        (4294967296, 1, x'0193d4c8a0007000800000000000000a', 0, 'mill', 0, 0.5, 0.005, NULL, 1, 1),
+        (4294967297, 1, x'0193d4c8a0007000800000000000000b', 1, 'bridge', 1, 0.5, 0.01,
+         '{\"0193d4c8-a000-7000-8000-00000000000a\":\"near\"}', 1, 1);
+    INSERT INTO memory_words (rowid, words) VALUES (4294967296, '1_mill'), (4294967297, '1_bridg');";
+
+#[tokio::test]
+async fn the_first_schema_is_brought_up_to_date() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let mut conn = connect(&path).await;
+    conn.ensure_migrations_table("_sqlx_migrations")
+        .await
+        .unwrap();
+    let first = Migration::new(
+        1,
+        "memory".into(),
+        MigrationType::Simple,
+        FIRST.into_sql_str(),
+        false,
+    );
+    conn.apply("_sqlx_migrations", &first).await.unwrap();
+    conn.close().await.unwrap();
+    run_sql(&path, ROWS).await;
+
+    let store = open(&path).await;
+    let stats = store.entity_stats(&mira()).await.unwrap();
+    assert_eq!((stats.memory_count, stats.archived_count), (2, 0));
+    let mill: MemoryId = "0193d4c8-a000-7000-8000-00000000000a".parse().unwrap();
+    let near = ListRequest::new(10).filter(MemoryFilter::new().relates_to(mill));
+    let near = store.list(&mira(), &near).await.unwrap().memories;
+    assert_eq!(near.len(), 1, "links of old rows are found from their end");
+    assert_eq!(near[0].content, "bridge");
+    let gone = store.delete(&mira(), &[mill]).await.unwrap();
+    assert_eq!(gone.unlinked, [near[0].id]);
+}
