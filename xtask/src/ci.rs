@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::TaskError;
-use crate::{boundaries, quality, shell, tidy};
+use crate::{boundaries, libtorch, quality, shell, tidy};
 
 struct Step {
     name: &'static str,
@@ -30,7 +30,9 @@ const STEPS: &[Step] = &[
         action: Action::Cargo(
             &[
                 "clippy",
-                "--workspace",
+                shell::BARE[0],
+                shell::BARE[1],
+                shell::BARE[2],
                 "--all-targets",
                 "--features",
                 shell::FEATURES,
@@ -46,7 +48,9 @@ const STEPS: &[Step] = &[
         action: Action::Cargo(
             &[
                 "doc",
-                "--workspace",
+                shell::BARE[0],
+                shell::BARE[1],
+                shell::BARE[2],
                 "--no-deps",
                 "--features",
                 shell::FEATURES,
@@ -66,6 +70,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "test",
         action: Action::Cargo(&["xtask", "test"], None),
+    },
+    Step {
+        name: "libtorch",
+        action: Action::Task(libtorch::check),
     },
     Step {
         name: "demo",

@@ -31,6 +31,14 @@ pub(crate) enum TaskError {
         #[source]
         source: io::Error,
     },
+    #[error("could not write {}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("no libtorch is pinned for this platform: set {variable} to the folder of one")]
+    NoLibtorch { variable: &'static str },
     #[error("{count} {what}")]
     Findings { count: usize, what: &'static str },
 }

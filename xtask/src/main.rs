@@ -4,10 +4,13 @@
     reason = "a task runner talks to the person who runs it"
 )]
 
+mod bench_report;
 mod boundaries;
 mod ci;
 mod demo;
+mod embedding;
 mod error;
+mod libtorch;
 mod pg;
 mod quality;
 mod setup;
@@ -42,6 +45,11 @@ enum Task {
     Pg(pg::Action),
     /// Measure recall on real conversations, each part of the ranking off once
     Quality(quality::Options),
+    /// Run the swap bench of the caches and write docs/performance.md and its plots
+    BenchReport(bench_report::Options),
+    /// Measure what embedding costs, beside what people use today (needs
+    /// libtorch: 800 MB to download, once)
+    Embedding(embedding::Options),
     /// Check the house rules that no compiler knows
     Tidy,
     /// Check with cargo tree that dependencies point the right way
@@ -58,6 +66,8 @@ impl Task {
             Self::Test(options) => test::run(&options),
             Self::Pg(action) => pg::run(action),
             Self::Quality(options) => quality::run(&options),
+            Self::BenchReport(options) => bench_report::run(&options),
+            Self::Embedding(options) => embedding::run(&options),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),
             Self::Ci => ci::run(),

@@ -6,6 +6,7 @@ mod account;
 mod error;
 mod home;
 mod install;
+mod pooler;
 mod server;
 
 use std::ffi::OsString;
@@ -27,6 +28,9 @@ use crate::shell;
 pub(crate) const URL_ENV: &str = "MEMORY_TEST_PG";
 /// The variable with which a person brings a server of their own.
 const OWN_URL_ENV: &str = "DATABASE_URL";
+
+/// The variable that tells tests in which folder PgBouncer is.
+const POOLER_ENV: &str = "MEMORY_TEST_PGBOUNCER";
 
 #[derive(Subcommand)]
 pub(crate) enum Action {
@@ -67,10 +71,18 @@ pub(crate) fn run(action: Action) -> Result<(), TaskError> {
 /// whatever becomes of it.
 pub(crate) fn with_server(command: &mut Command) -> Result<(), TaskError> {
     if let Some(url) = std::env::var_os(OWN_URL_ENV).filter(|url| !url.is_empty()) {
-        return shell::run(command.env(URL_ENV, url));
+        command.env(URL_ENV, url);
+        if let Some(folder) = own_pooler().or_else(|| fetched_pooler(&cache_dir().ok()?)) {
+            command.env(POOLER_ENV, folder);
+        }
+        return shell::run(command);
     }
     let server = fresh(Life::WithUs)?;
-    let outcome = shell::run(command.env(URL_ENV, server.url()));
+    command.env(URL_ENV, server.url());
+    if let Some(folder) = own_pooler().or_else(|| server.pooler()) {
+        command.env(POOLER_ENV, folder);
+    }
+    let outcome = shell::run(command);
     server.stop()?;
     outcome
 }
@@ -89,14 +101,34 @@ fn start() -> Result<(), TaskError> {
     fs::write(&memo, server.home().to_string_lossy().as_bytes())
         .map_err(PgError::disk("write", &memo))?;
     println!("export {URL_ENV}='{}'", server.url());
+    if let Some(folder) = server.pooler() {
+        println!("export {POOLER_ENV}='{}'", folder.display());
+    }
     server.leave_running();
     Ok(())
+}
+
+/// One that a person brings.
+fn own_pooler() -> Option<PathBuf> {
+    let folder = std::env::var_os(POOLER_ENV).filter(|folder| !folder.is_empty());
+    folder.map(PathBuf::from)
+}
+
+/// The pinned one. Where it cannot be had this says why, and the tests that go
+/// through it fail.
+fn fetched_pooler(cache: &Path) -> Option<PathBuf> {
+    let fetched = pooler::fetch(cache);
+    fetched.inspect_err(crate::error::print).ok()
 }
 
 fn fresh(life: Life) -> Result<Server, TaskError> {
     let cache = cache_dir()?;
     fetch(&cache, None)?;
-    Server::start(&cache, life)
+    let pooler = own_pooler()
+        .is_none()
+        .then(|| fetched_pooler(&cache))
+        .flatten();
+    Server::start(&cache, pooler.as_deref(), life)
 }
 
 fn stop() -> Result<(), TaskError> {

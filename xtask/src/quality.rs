@@ -1,7 +1,7 @@
 //! `cargo xtask quality`: how well recall finds what answers a question, on a
 //! file of real conversations.
 
-use std::path::{Path, PathBuf, absolute};
+use std::path::{PathBuf, absolute};
 
 use clap::Args;
 use memory_assets::CACHE_ENV;
@@ -47,13 +47,17 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     shell::run(&mut quality)
 }
 
+/// The conversations beside this checkout, if there are any.
+pub(crate) fn beside() -> Option<PathBuf> {
+    Some(shell::root().join(BESIDE)).filter(|data| data.exists())
+}
+
 /// Holds the default ranking to its least, where the conversations are there.
 pub(crate) fn check() -> Result<(), TaskError> {
-    let data = shell::root().join(BESIDE);
-    if !Path::new(&data).exists() {
+    let Some(data) = beside() else {
         println!("no conversations lie beside this checkout: nothing to measure with");
         return Ok(());
-    }
+    };
     run(&Options {
         data,
         json: false,

@@ -1,18 +1,22 @@
 //! `cargo xtask setup`: fetches the pinned runtime, model and test server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use memory_assets::{Setup, cache_dir};
+use memory_assets::{Setup, cache_dir, pins};
 
 use crate::error::TaskError;
-use crate::pg;
+use crate::{libtorch, pg};
 
 #[derive(Args, Default)]
 pub(crate) struct Options {
     /// The Python whose pip downloads the wheels [default: the first one found]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+    /// Also fetch libtorch (800 MB to download, 530 MB on disk), which
+    /// memory-bert is built with
+    #[arg(long)]
+    libtorch: bool,
 }
 
 /// Fetches what is missing, says each step, and gives the cache folder.
@@ -26,13 +30,29 @@ pub(crate) fn run(options: Options) -> Result<PathBuf, TaskError> {
     Ok(cache)
 }
 
+/// Fetches the exported graph, which tests and benchmarks read.
+pub(crate) fn exported_graph(cache: &Path, python: Option<&Path>) -> Result<(), TaskError> {
+    let setup = Setup::new(cache).with_report(|event| println!("{event}"));
+    let mut setup = setup.with_assets([pins::exported_graph()]);
+    if let Some(python) = python {
+        setup = setup.with_python(python);
+    }
+    setup.run()?;
+    Ok(())
+}
+
 /// As [`run`], and fetches the database server of the tests, where one is
-/// pinned for this platform.
+/// pinned for this platform, and libtorch where it is asked for.
 pub(crate) fn with_server(options: Options) -> Result<PathBuf, TaskError> {
     let python = options.python.clone();
+    let with_libtorch = options.libtorch;
     let cache = run(options)?;
+    exported_graph(&cache, python.as_deref())?;
     if !pg::fetch(&cache, python.as_deref())? {
         println!("no PostgreSQL is pinned for this platform: tests need DATABASE_URL");
+    }
+    if with_libtorch {
+        libtorch::install(&cache, python.as_deref())?;
     }
     Ok(cache)
 }

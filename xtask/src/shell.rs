@@ -8,7 +8,10 @@ use std::process::{Command, ExitStatus};
 use crate::error::TaskError;
 
 /// The features that checks and tests turn on beside the defaults.
-pub(crate) const FEATURES: &str = "memory/postgres";
+pub(crate) const FEATURES: &str = "memory/openai,memory/postgres";
+
+/// The crates that are built without libtorch: all but one.
+pub(crate) const BARE: [&str; 3] = ["--workspace", "--exclude", "memory-bert"];
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {

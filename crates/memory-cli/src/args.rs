@@ -4,7 +4,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::output::Format;
-use crate::verbs::{export, forget, import, list, recall, retain, setup, stats};
+use crate::verbs::{
+    consolidate, export, forget, import, list, prune, recall, reflect, relate, retain, setup, stats,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -13,7 +15,8 @@ Exit codes:
   2  the command line does not read, or names a database that no store answers to
   3  input breaks a bound; import: lines were refused, the others are in
   4  the entity has no such memory
-  5  the id is taken by a memory with other content
+  5  the id is taken by a memory with other content; or the memory is archived,
+     changed meanwhile, or there is no room for it
   6  something needed is missing: the runtime, the model, the database
   7  busy or unreachable; the same command may succeed later
   8  the database or a file of the model cannot be used: foreign, newer, damaged,
@@ -57,7 +60,21 @@ pub(crate) enum Verb {
     Export(export::Args),
     /// List an entity's memories, newest first
     List(list::Args),
-    /// Remove one memory for good
+    /// Print what matters to a text, quoted as data for a prompt
+    Reflect(reflect::Args),
+    /// Put one summary in place of each group of near-duplicates
+    Consolidate(consolidate::Args),
+    /// Take a summary away and make what it stood for live again
+    Undo(consolidate::UndoArgs),
+    /// Link one memory to another
+    Relate(relate::RelateArgs),
+    /// Drop the link from one memory to another
+    Unrelate(relate::UnrelateArgs),
+    /// Print what a memory links to, and what links to it
+    Related(relate::RelatedArgs),
+    /// Remove memories that have faded
+    Prune(prune::Args),
+    /// Remove one memory for good, in whatever it went into
     Forget(forget::Args),
     /// Count entities and memories
     Stats(stats::Args),

@@ -12,6 +12,13 @@ use memory::{
 
 use crate::without_model::WithoutModel;
 
+/// Whether a verb embeds.
+#[derive(Debug, Clone, Copy)]
+enum Model {
+    Default,
+    None,
+}
+
 /// The database that the command line names. Nothing is opened by naming it.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -25,6 +32,9 @@ impl Database {
 
     /// For verbs that retain: with the model, and made if it is not there.
     pub(crate) async fn open_or_create(&self) -> MemoryResult<MemorySystem> {
+        if self.is_shared() {
+            return self.open_shared(Model::Default).await;
+        }
         let options = self.options()?;
         // The model first: where it is missing, no file is made.
         let embedder = OnnxEmbedder::open(OnnxOptions::default()).await?;
@@ -35,6 +45,9 @@ impl Database {
 
     /// For verbs that recall: with the model.
     pub(crate) async fn open(&self) -> MemoryResult<MemorySystem> {
+        if self.is_shared() {
+            return self.open_shared(Model::Default).await;
+        }
         // The file first: a wrong path is told at once.
         let store = self.store_to_look().await?;
         MemorySystem::builder().store(store).build().await
@@ -42,17 +55,43 @@ impl Database {
 
     /// For verbs that remove: no model is needed.
     pub(crate) async fn open_without_model(&self) -> MemoryResult<MemorySystem> {
+        if self.is_shared() {
+            return self.open_shared(Model::None).await;
+        }
         without_model(open_existing(self.options()?.existing_only()).await?).await
     }
 
     /// For verbs that look: no model is needed, nor a file that may be written.
     pub(crate) async fn open_to_look(&self) -> MemoryResult<MemorySystem> {
+        if self.is_shared() {
+            return self.open_shared(Model::None).await;
+        }
         without_model(self.store_to_look().await?).await
     }
 
     /// For the doctor: the file stays as it is, old schema and all.
     pub(crate) async fn open_untouched(&self) -> MemoryResult<MemorySystem> {
+        if self.is_shared() {
+            return self.open_shared(Model::None).await;
+        }
         without_model(self.store_untouched().await?).await
+    }
+
+    /// Whether it is a server's database, for which this build has a store.
+    /// Where it has none, the embedded store refuses the URL.
+    pub(crate) fn is_shared(&self) -> bool {
+        cfg!(feature = "postgres") && self.url.starts_with("postgres")
+    }
+
+    /// A server's database, which its own tables are made in if they are not
+    /// there; others write to it too.
+    async fn open_shared(&self, model: Model) -> MemoryResult<MemorySystem> {
+        let builder = MemorySystem::builder().url(&self.url);
+        let builder = match model {
+            Model::Default => builder,
+            Model::None => builder.embedder(Arc::new(WithoutModel::new())),
+        };
+        builder.build().await
     }
 
     /// A file that may be written is brought up to date and closed as ever, so
@@ -80,6 +119,9 @@ impl Database {
 
     /// The database's file; `None` for a database in memory.
     pub(crate) fn file(&self) -> Option<PathBuf> {
+        if self.is_shared() {
+            return None;
+        }
         let path = match self.url.strip_prefix("sqlite:") {
             Some(rest) => {
                 let rest = rest.strip_prefix("//").unwrap_or(rest);

@@ -30,7 +30,10 @@ impl Code {
         match kind {
             ErrorKind::InvalidInput => Self::InvalidInput,
             ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::Conflict
+            | ErrorKind::Archived
+            | ErrorKind::Changed
+            | ErrorKind::LimitReached => Self::Conflict,
             ErrorKind::Missing => Self::Missing,
             ErrorKind::Unavailable | ErrorKind::OutcomeUnknown => Self::Unavailable,
             ErrorKind::Configuration => Self::Usage,
@@ -209,6 +212,9 @@ fn name(kind: ErrorKind) -> &'static str {
         ErrorKind::InvalidInput => "invalid_input",
         ErrorKind::NotFound => "not_found",
         ErrorKind::Conflict => "conflict",
+        ErrorKind::Archived => "archived",
+        ErrorKind::Changed => "changed",
+        ErrorKind::LimitReached => "limit_reached",
         ErrorKind::Unsupported => "unsupported",
         ErrorKind::Unavailable => "unavailable",
         ErrorKind::OutcomeUnknown => "outcome_unknown",

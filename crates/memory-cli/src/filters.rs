@@ -52,6 +52,7 @@ impl Filters {
             until: self.until,
             metadata: unique("--meta", self.metadata)?,
             involves: self.involves.map(Into::into),
+            relates_to: None,
         })
     }
 }

@@ -1,5 +1,5 @@
-//! The `memory` command: retain, recall, import, export, list, forget, stats,
-//! doctor, setup.
+//! The `memory` command: retain, recall, reflect, consolidate, relate, prune,
+//! import, export, list, forget, stats, doctor, setup.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -85,30 +85,49 @@ impl Memory {
         Ok(self.last_accessed.map_or(Ok(()), bounds::check_timestamp)?)
     }
 
-    /// Bytes this memory holds on the heap and in the struct itself, near
-    /// enough to bound a cache by.
+    /// Bytes this memory holds on the heap and in the struct itself, within a
+    /// tenth of what was allocated: what a cache is bounded by.
     ///
-    /// Tree nodes are counted at their filled size and allocator slack is not
-    /// counted.
+    /// Not counted are the entity's name, which memories share, and what the
+    /// allocator rounds up.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        /// What a B-tree spends on an entry beside the keys' and values' heap.
-        const ENTRY: usize = 56;
-        let texts = |len: usize| ENTRY + len;
+        /// The two counts before a shared string.
+        const COUNTS: usize = 2 * size_of::<usize>();
+        let (metadata, related) = (&self.metadata, &self.related);
+        let (entities, tags) = (&self.entities, &self.tags);
+        let texts = metadata.iter().map(|(key, value)| key.len() + value.len());
+        let roles = entities
+            .iter()
+            .map(|(entity, role)| COUNTS + entity.as_str().len() + role.len());
         size_of::<Self>()
             + self.content.len()
             + self.context.as_ref().map_or(0, String::len)
-            + self
-                .metadata
-                .iter()
-                .map(|(k, v)| texts(k.len() + v.len()))
-                .sum::<usize>()
-            + self.related.values().map(|v| texts(v.len())).sum::<usize>()
-            + self
-                .entities
-                .iter()
-                .map(|(k, v)| texts(k.as_str().len() + v.len()))
-                .sum::<usize>()
-            + self.tags.iter().map(|tag| texts(tag.len())).sum::<usize>()
+            + tree_bytes::<String, String>(metadata.len())
+            + texts.sum::<usize>()
+            + tree_bytes::<MemoryId, String>(related.len())
+            + related.values().map(String::len).sum::<usize>()
+            + tree_bytes::<EntityId, String>(entities.len())
+            + roles.sum::<usize>()
+            + tree_bytes::<String, ()>(tags.len())
+            + tags.iter().map(String::len).sum::<usize>()
+    }
+}
+
+/// What the nodes of a B-tree of the standard library take: each leaf has room
+/// for eleven entries, and one is all there is up to that many. Larger trees
+/// are taken to be filled to two thirds, with an inner node to eight leaves.
+fn tree_bytes<K, V>(entries: usize) -> usize {
+    const ROOM: usize = 11;
+    const FILLED: usize = 8;
+    let leaf = ROOM * (size_of::<K>() + size_of::<V>()) + 2 * size_of::<usize>();
+    let inner = leaf + (ROOM + 1) * size_of::<usize>();
+    match entries {
+        0 => 0,
+        1..=ROOM => leaf,
+        _ => {
+            let leaves = entries.div_ceil(FILLED);
+            leaves * leaf + leaves.div_ceil(FILLED) * inner
+        }
     }
 }

@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use memory_core::{
-    CacheBackend, Clock, Embedder, MemoryConfig, MemoryError, MemoryResult, Store, SystemClock,
+    CacheBackend, Clock, Embedder, LanguageModel, MemoryConfig, MemoryError, MemoryResult, Store,
+    SystemClock,
 };
 
+use crate::lifecycle::{Accesses, LookedAt, Turns};
+use crate::news::{self, News};
 use crate::tiers::Tiers;
 
 /// What an engine is made of.
@@ -20,7 +23,9 @@ pub struct EngineParts<B> {
     pub cache: B,
     /// Where "now" comes from.
     pub clock: Arc<dyn Clock>,
-    /// Sizes and lifetimes of the tiers.
+    /// What answers and summarises; without one, memories speak for themselves.
+    pub language_model: Option<Arc<dyn LanguageModel>>,
+    /// Sizes and lifetimes of the tiers, and how many memories there may be.
     pub config: MemoryConfig,
 }
 
@@ -32,6 +37,7 @@ impl<B> EngineParts<B> {
             embedder,
             cache,
             clock: Arc::new(SystemClock),
+            language_model: None,
             config: MemoryConfig::default(),
         }
     }
@@ -48,12 +54,18 @@ pub(crate) struct Shared<B: CacheBackend> {
     pub(crate) embedder: Arc<dyn Embedder>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: MemoryConfig,
+    pub(crate) language_model: Option<Arc<dyn LanguageModel>>,
     pub(crate) tiers: Tiers<B>,
+    pub(crate) accesses: Arc<Accesses>,
+    pub(crate) turns: Turns,
+    pub(crate) looked_at: LookedAt,
+    pub(crate) news: News,
     cache_name: &'static str,
 }
 
 impl<B: CacheBackend> Engine<B> {
-    /// Puts the parts together.
+    /// Puts the parts together. Where others write to the store too, it listens
+    /// to what they write, in a task on the runtime that it is called in.
     ///
     /// # Errors
     /// [`MemoryError::Configuration`] when a setting makes no sense or the
@@ -70,17 +82,22 @@ impl<B: CacheBackend> Engine<B> {
                 capabilities.backend, capabilities.max_dimensions
             )));
         }
-        let tiers = Tiers::new(&parts.cache, &parts.config);
-        Ok(Self {
-            shared: Arc::new(Shared {
-                store: parts.store,
-                embedder: parts.embedder,
-                clock: parts.clock,
-                config: parts.config,
-                tiers,
-                cache_name: parts.cache.name(),
-            }),
-        })
+        let tiers = Tiers::new(&parts.cache, &parts.config, capabilities.precision);
+        let shared = Arc::new(Shared {
+            store: parts.store,
+            embedder: parts.embedder,
+            clock: parts.clock,
+            config: parts.config,
+            language_model: parts.language_model,
+            tiers,
+            accesses: Arc::default(),
+            turns: Turns::new(),
+            looked_at: LookedAt::default(),
+            cache_name: parts.cache.name(),
+            news: News::default(),
+        });
+        news::start(&shared);
+        Ok(Self { shared })
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use memory_core::{Candidates, Generation, Memory, MemoryId};
+use memory_core::{ArmSummary, ArmTally, Candidates, Generation, Memory, MemoryId};
 
 use crate::query::Query;
-use crate::ranking::{ArmSummary, Field, RecallPath};
+use crate::ranking::{Field, RecallPath};
 use crate::snapshot;
 
 /// The candidates of a search, held so that a field can borrow them.
@@ -14,12 +14,20 @@ pub(crate) struct Found {
     memories: Vec<Arc<Memory>>,
     similarities: Vec<f32>,
     lexical: Vec<f32>,
+    /// What the arms are like over all that was admitted, where the store says.
+    summaries: (Option<ArmSummary>, Option<ArmSummary>),
+    /// How many memories were admitted: at least those that were found.
+    admitted: u64,
     generation: Generation,
 }
 
 impl Found {
-    pub(crate) fn new(found: Candidates) -> Self {
+    /// What a search found among so many memories that it admitted, where that
+    /// is known.
+    pub(crate) fn new(found: Candidates, admitted: Option<u64>) -> Self {
         let mut this = Self {
+            summaries: (found.dense, found.lexical),
+            admitted: admitted.unwrap_or(0).max(found.candidates.len() as u64),
             memories: Vec::with_capacity(found.candidates.len()),
             similarities: Vec::with_capacity(found.candidates.len()),
             lexical: Vec::with_capacity(found.candidates.len()),
@@ -35,25 +43,32 @@ impl Found {
     }
 
     /// The field of these candidates. A neighbour that no arm found lends
-    /// nothing: its relevance is near the mean, which is 0.
+    /// nothing: its relevance is near the mean, which is 0. Labels are looked
+    /// for among the candidates alone, and taken for all that there are.
     pub(crate) fn field(&self, query: &Query) -> Field<'_> {
         let mentioned: Vec<bool> = self
             .memories
             .iter()
             .map(|memory| snapshot::names(&query.words, memory))
             .collect();
+        let mut mentions = ArmTally::default();
+        for named in &mentioned {
+            mentions.add(f32::from(u8::from(*named)));
+        }
+        mentions.add_zeros(self.admitted - self.memories.len() as u64);
         let compared = self
             .similarities
             .iter()
             .copied()
             .filter(|value| *value > Field::NONE);
+        let (dense, words) = self.summaries;
         Field {
-            dense: ArmSummary::of(compared),
-            words: ArmSummary::of(self.lexical.iter().copied()),
+            dense: dense.unwrap_or_else(|| ArmSummary::of(compared)),
+            words: words.unwrap_or_else(|| ArmSummary::of(self.lexical.iter().copied())),
             memories: self.memories.iter().map(Some).collect(),
             similarities: self.similarities.clone(),
             lexical: self.lexical.clone(),
-            mentions: ArmSummary::of(mentioned.iter().map(|named| f32::from(u8::from(*named)))),
+            mentions: mentions.summary(),
             mentioned,
             episodes: self.episodes(),
             links: self.links(),

@@ -11,7 +11,8 @@
 //!
 //! | folder | what it holds |
 //! |---|---|
-//! | `verbs/` | one file per verb: retain, recall, read, alter, delete, embed |
+//! | `verbs/` | one file per verb: retain, recall, read, alter, delete, consolidate, … |
+//! | `lifecycle/` | grouping, summarising, quoting for a prompt, counting accesses |
 //! | `tiers/` | the memory, entity and embedding tiers; single flight; coherence |
 //! | `snapshot/` | an entity's memories and vectors as one searchable value |
 //! | `ranking/` | from similarity, importance and recency to a score |
@@ -24,6 +25,8 @@
 
 mod engine;
 mod found;
+mod lifecycle;
+mod news;
 mod query;
 mod ranking;
 mod recall;
@@ -32,6 +35,9 @@ mod tiers;
 mod verbs;
 
 pub use engine::{Engine, EngineParts};
-pub use ranking::{ArmSummary, Blend, Explanation, Ranking, RecallPath};
+pub use lifecycle::{
+    ConsolidateRequest, Consolidated, Direction, ReflectRequest, Reflection, Related, Summary,
+};
+pub use ranking::{Blend, Explanation, Ranking, RecallPath};
 pub use recall::{RecallRequest, Recalled};
 pub use verbs::Verbs;

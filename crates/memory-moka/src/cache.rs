@@ -96,6 +96,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MokaCache<K, V> {
             // moka would show the value until its next housekeeping, and only
             // then reject it; the older one must go in any case.
             self.remove(&key);
+            self.ledger.evictions.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let mut turn = self.turns.of(&key);

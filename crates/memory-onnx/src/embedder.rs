@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use async_trait::async_trait;
@@ -12,22 +12,18 @@ use memory_core::{EmbedRole, Embedder, EmbedderProfile, MemoryResult};
 use ort::environment::Environment;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::batch::BatchLimits;
 use crate::distinct::Distinct;
 use crate::error::{self, CHUNK, EMBED, OPEN};
-use crate::graph::Graph;
-use crate::job::{Answer, EmbedJob};
+use crate::graph::{Graph, Shared};
+use crate::job::{Answer, ChunkJob, EmbedJob};
 use crate::model::Model;
 use crate::options::{OnnxOptions, Parallelism};
-use crate::queue::{Lane, Queue};
+use crate::queue::{Lane, Queue, Work};
 use crate::runtime::{self, RuntimeInfo};
 use crate::segment::segments;
 use crate::tokenize::Tokenizer;
-use crate::worker::{self, ChunkJob, Work, Worker};
+use crate::worker::{self, Worker};
 use crate::workers::Workers;
-
-/// Tokens of padding a text that a batch may have on average.
-const MEAN_PADDING: usize = 8;
 
 /// Segments of one call that are under way at the same time: while the
 /// threads finish one, the next is there.
@@ -36,9 +32,11 @@ const SEGMENTS_UNDER_WAY: usize = 2;
 /// An [`Embedder`] on ONNX Runtime.
 ///
 /// All computing, tokenising included, is done by threads of its own; no
-/// async runtime is needed, and none is slowed down. Calls of about one batch
-/// (a query, a single memory) go before calls of many (an import), batch by
-/// batch, so that a query waits for one small batch and not for an import.
+/// async runtime is needed, and none is slowed down. Each batch is made, when
+/// a thread becomes free, of all texts that wait then, whoever sent them.
+/// Calls of about one batch (a query, a single memory) go before calls of many
+/// (an import), batch by batch, so that a query waits for one small batch and
+/// not for an import.
 ///
 /// Dropping it ends the threads and waits for the batch in hand, some tens of
 /// milliseconds.
@@ -58,10 +56,10 @@ pub struct OnnxEmbedder {
     profile: EmbedderProfile,
     runtime: RuntimeInfo,
     tokenizer: Arc<Tokenizer>,
-    limits: BatchLimits,
+    batch_tokens: usize,
     /// Places in the queue: of the express lane, of the bulk lane.
     gates: [Arc<Semaphore>; 2],
-    workers: Workers<Work>,
+    workers: Workers,
 }
 
 impl OnnxEmbedder {
@@ -101,18 +99,17 @@ impl OnnxEmbedder {
         let model = Model::read(&options.resolve_model_dir()?, options)?;
         let tokenizer = Arc::new(Tokenizer::new(&model)?);
         let (runtime, environment) = runtime::environment(options)?;
-        let limits = BatchLimits {
-            tokens: options.batch_tokens.0,
-            mean_padding: MEAN_PADDING,
-        };
-        let queue = Arc::new(Queue::new());
-        let workers = open_graphs(&environment, &model, options.parallelism)?
+        let batch_tokens = options.batch_tokens.0;
+        let queue = Arc::new(Queue::new(batch_tokens, options.parallelism.sessions));
+        let Graphs { each, wide } = open_graphs(&environment, &model, options.parallelism)?;
+        let wide = wide.map(|graph| Arc::new(Mutex::new(graph)));
+        let workers = each
             .into_iter()
             .map(|graph| {
                 let mut worker = Worker {
                     graph,
+                    wide: wide.clone(),
                     tokenizer: Arc::clone(&tokenizer),
-                    limits,
                     queue: Arc::clone(&queue),
                 };
                 move |work| worker.work(work)
@@ -127,7 +124,7 @@ impl OnnxEmbedder {
             profile: model.profile,
             runtime,
             tokenizer,
-            limits,
+            batch_tokens,
             gates: [gate(), gate()],
             workers: Workers::start(queue, workers).map_err(no_thread)?,
         })
@@ -199,7 +196,7 @@ impl Embedder for OnnxEmbedder {
 
     async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
         let distinct = Distinct::of(texts);
-        let lane = worker::lane(&distinct.texts, self.limits);
+        let lane = worker::lane(&distinct.texts, self.batch_tokens);
         let mut vectors = Vec::with_capacity(distinct.texts.len());
         let mut under_way = VecDeque::new();
         for segment in segments(&distinct.texts) {
@@ -223,7 +220,7 @@ impl Embedder for OnnxEmbedder {
             .filter(|index| !self.tokenizer.surely_fits(texts[*index]))
             .collect();
         let long: Vec<&str> = unsure.iter().map(|index| texts[*index]).collect();
-        let lane = worker::lane(&long, self.limits);
+        let lane = worker::lane(&long, self.batch_tokens);
         let mut places = unsure.into_iter();
         for segment in segments(&long) {
             let cut = self.chunk_segment(segment, lane).await?;
@@ -244,13 +241,19 @@ impl fmt::Debug for OnnxEmbedder {
     }
 }
 
+/// The sessions of an embedder.
+struct Graphs {
+    each: Vec<Graph>,
+    wide: Option<Graph>,
+}
+
 /// Loads the sessions, all at the same time.
 fn open_graphs(
     environment: &Environment,
     model: &Model,
     parallelism: Parallelism,
-) -> MemoryResult<Vec<Graph>> {
-    let open = || Graph::open(environment, model, parallelism.threads_each);
+) -> MemoryResult<Graphs> {
+    let shared = &Shared::read(model)?;
     let panicked = |_| {
         Err(error::failed(
             OPEN,
@@ -258,13 +261,21 @@ fn open_graphs(
         ))
     };
     thread::scope(|scope| {
-        let spawn = |_| thread::Builder::new().spawn_scoped(scope, open);
-        let loading: Vec<_> = (0..parallelism.sessions).map(spawn).collect();
+        let spawn = |threads| {
+            let open = move || Graph::open(environment, model, shared, threads);
+            thread::Builder::new().spawn_scoped(scope, open)
+        };
+        let wide = (parallelism.threads_alone > 0).then(|| spawn(parallelism.threads_alone));
+        let each = (0..parallelism.sessions).map(|_| spawn(parallelism.threads_each));
+        let each: Vec<_> = each.collect();
         let join = |thread: io::Result<thread::ScopedJoinHandle<'_, _>>| {
             let thread = thread.map_err(no_thread)?;
             thread.join().unwrap_or_else(panicked)
         };
-        loading.into_iter().map(join).collect()
+        Ok(Graphs {
+            each: each.into_iter().map(join).collect::<MemoryResult<_>>()?,
+            wide: wide.map(join).transpose()?,
+        })
     })
 }
 

@@ -1,103 +1,137 @@
 //! The model's graph in a session of ONNX Runtime: tokens in, vectors out.
 
+mod exported;
+mod pooling;
+
 use std::borrow::Cow;
-use std::path::Path;
+use std::sync::Arc;
 
 use memory_core::MemoryResult;
-use ort::ErrorCode;
 use ort::environment::Environment;
+use ort::session::builder::SessionBuilder;
 use ort::session::{Session, SessionInputValue};
-use ort::value::{Outlet, Tensor, TensorElementType};
+use ort::value::Tensor;
 
-use crate::error::{self, EMBED};
-use crate::model::{Model, Pooling};
+use crate::bert::{self, Embeddings, Network};
+use crate::checkpoint::Checkpoint;
+use crate::error::{self, EMBED, OPEN};
+use crate::model::{Model, Pooling, Source};
+use crate::pool;
 use crate::tokenize::Tokens;
+use exported::Input;
 
 /// A session and what is to be asked of it.
 #[derive(Debug)]
 pub(crate) struct Graph {
     session: Session,
-    inputs: Vec<Input>,
+    feed: Feed,
     /// The name of the output that holds a vector for each token.
-    output: String,
+    output: Cow<'static, str>,
     pooling: Pooling,
     dimensions: usize,
 }
 
-/// What a graph may ask for.
-#[derive(Debug, Clone, Copy)]
-enum Input {
-    Ids,
-    Mask,
-    TypeIds,
+/// What the session is fed with.
+#[derive(Debug)]
+enum Feed {
+    /// Numbers of tokens: an exported graph looks its embeddings up itself.
+    Tokens(Vec<Input>),
+    /// Embedded tokens.
+    Embedded(Arc<Embeddings>),
 }
 
-impl Input {
-    const ALL: [Self; 3] = [Self::Ids, Self::Mask, Self::TypeIds];
+/// What the sessions of a model have in common and hold once.
+#[derive(Debug, Clone)]
+pub(crate) enum Shared {
+    Nothing,
+    Embeddings(Arc<Embeddings>),
+}
 
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Ids => "input_ids",
-            Self::Mask => "attention_mask",
-            Self::TypeIds => "token_type_ids",
-        }
-    }
-
-    /// The rows of a batch, each padded to `length` with zeros: with the mask
-    /// at zero the graph takes no notice of what else stands there.
-    fn fill(self, batch: &[&Tokens], length: usize) -> Vec<i64> {
-        let mut rows = vec![0; batch.len() * length];
-        for (row, tokens) in rows.chunks_exact_mut(length).zip(batch) {
-            let ones = std::iter::repeat_n(&1, tokens.len());
-            match self {
-                Self::Ids => copy(row, tokens.ids.iter()),
-                Self::Mask => copy(row, ones),
-                Self::TypeIds => copy(row, tokens.type_ids.iter()),
+impl Shared {
+    /// Reads what the model's sessions have in common.
+    pub(crate) fn read(model: &Model) -> MemoryResult<Self> {
+        match &model.source {
+            Source::Graph(_) => Ok(Self::Nothing),
+            Source::Checkpoint {
+                file, architecture, ..
+            } => {
+                let embeddings = Embeddings::read(&mut Checkpoint::open(file)?, architecture)?;
+                Ok(Self::Embeddings(Arc::new(embeddings)))
             }
         }
-        rows
     }
 }
 
+/// A session's inputs by name.
+type Inputs = Vec<(Cow<'static, str>, SessionInputValue<'static>)>;
+
 impl Graph {
-    /// Loads a model's graph into a session whose batches are computed by
-    /// `threads` threads. Takes about 0.2 s.
+    /// Loads a model into a session whose batches are computed by `threads`
+    /// threads. Takes about 0.2 s.
     ///
     /// # Errors
-    /// `Corrupt` for a graph that does not load, `Unsupported` for one with
+    /// `Corrupt` for weights that do not load, `Unsupported` for a graph with
     /// other inputs or outputs.
     pub(crate) fn open(
         environment: &Environment,
         model: &Model,
+        shared: &Shared,
         threads: usize,
     ) -> MemoryResult<Self> {
-        let session = session(environment, &model.graph, threads)
-            .map_err(|error| does_not_load(&model.graph, error))?;
-        let inputs = inputs(&model.graph, session.inputs())?;
-        let output = output(&model.graph, session.outputs())?;
+        let mut builder = builder(environment, threads).map_err(|error| {
+            error::failed(OPEN, format!("no session could be made: {error}")).with_source(error)
+        })?;
+        let (session, feed, output) = match (&model.source, shared) {
+            (
+                Source::Checkpoint {
+                    file,
+                    architecture,
+                    precision,
+                },
+                Shared::Embeddings(embeddings),
+            ) => {
+                let mut checkpoint = Checkpoint::open(file)?;
+                let network = Network::new(&mut checkpoint, architecture, *precision)?;
+                let feed = Feed::Embedded(Arc::clone(embeddings));
+                (network.session(&builder)?, feed, bert::OUTPUT.into())
+            }
+            (Source::Graph(file) | Source::Checkpoint { file, .. }, _) => {
+                let session = exported::load(&mut builder, file)?;
+                let feed = Feed::Tokens(exported::inputs(file, session.inputs())?);
+                let output = exported::output(file, session.outputs())?;
+                (session, feed, output.into())
+            }
+        };
         Ok(Self {
             session,
-            inputs,
+            feed,
             output,
             pooling: model.pooling,
             dimensions: model.profile.dimensions,
         })
     }
 
-    /// The L2-normalised vectors of a batch, one for each text.
-    pub(crate) fn run(&mut self, batch: &[&Tokens]) -> MemoryResult<Vec<Vec<f32>>> {
-        let length = batch.iter().map(|tokens| tokens.len()).max().unwrap_or(0);
+    /// The L2-normalised vectors of a batch, one for each text. What is wrong
+    /// with one text does not harm the others.
+    ///
+    /// # Errors
+    /// When the whole batch came to nothing.
+    pub(crate) fn run(&mut self, batch: &[&Tokens]) -> MemoryResult<Vec<MemoryResult<Vec<f32>>>> {
+        let longest = batch.iter().map(|tokens| tokens.len()).max().unwrap_or(0);
         let failed = |error: ort::Error| {
             error::failed(EMBED, format!("the graph did not run: {error}")).with_source(error)
         };
-        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::new();
-        for input in &self.inputs {
-            let rows = input.fill(batch, length);
-            let tensor = Tensor::from_array(([batch.len(), length], rows)).map_err(failed)?;
-            inputs.push((input.name().into(), tensor.into()));
-        }
-        let outputs = self.session.run(inputs).map_err(failed)?;
-        let Some(output) = outputs.get(&self.output) else {
+        let mut unknown: Vec<MemoryResult<()>> = Vec::new();
+        let (length, inputs) = match &self.feed {
+            // It may have no positions for padding.
+            Feed::Tokens(asked) => (longest, exported::feed(asked, batch, longest)),
+            Feed::Embedded(embeddings) => {
+                let length = pool::padded(longest);
+                (length, embedded(embeddings, batch, length, &mut unknown))
+            }
+        };
+        let outputs = self.session.run(inputs.map_err(failed)?).map_err(failed)?;
+        let Some(output) = outputs.get(&*self.output) else {
             return Err(error::failed(EMBED, "the graph gave no token vectors"));
         };
         let (shape, values) = output.try_extract_tensor::<f32>().map_err(failed)?;
@@ -110,99 +144,53 @@ impl Graph {
             let message = format!("the graph gave a tensor of {shape:?} instead of {expected:?}");
             return Err(error::failed(EMBED, message));
         }
-        values
+        let mut unknown = unknown.into_iter();
+        let vectors = values
             .chunks_exact(length * self.dimensions)
             .zip(batch)
             .map(|(text, tokens)| {
+                unknown.next().unwrap_or(Ok(()))?;
                 let real = &text[..tokens.len() * self.dimensions];
-                pool(self.pooling, real, self.dimensions)
+                pooling::pool(self.pooling, real, self.dimensions)
             })
-            .collect()
+            .collect();
+        Ok(vectors)
     }
 }
 
-/// One normalised vector from those of a text's tokens, padding left out.
-fn pool(pooling: Pooling, tokens: &[f32], dimensions: usize) -> MemoryResult<Vec<f32>> {
-    let mut vector = vec![0.0; dimensions];
-    match pooling {
-        // The mean is not divided by the number of tokens: normalisation
-        // would undo it.
-        Pooling::Mean => {
-            for token in tokens.chunks_exact(dimensions) {
-                vector.iter_mut().zip(token).for_each(|(sum, x)| *sum += x);
-            }
-        }
-        Pooling::Cls => vector.copy_from_slice(&tokens[..dimensions]),
+/// The inputs of a network that is built here: embedded tokens, each row
+/// padded to `length` with zeros, and the rows' lengths. Notes for each text
+/// whether all its tokens are known.
+fn embedded(
+    embeddings: &Embeddings,
+    batch: &[&Tokens],
+    length: usize,
+    unknown: &mut Vec<MemoryResult<()>>,
+) -> Result<Inputs, ort::Error> {
+    let width = embeddings.hidden();
+    let mut rows = vec![0.0; batch.len() * length * width];
+    for (row, tokens) in rows.chunks_exact_mut(length * width).zip(batch) {
+        unknown.push(embeddings.embed(tokens, row));
     }
-    memory_core::normalize(&mut vector).map_err(|problem| {
-        error::failed(EMBED, format!("the model gave no direction: {problem}"))
-    })?;
-    Ok(vector)
+    let lengths: Vec<i32> = batch
+        .iter()
+        .map(|tokens| i32::try_from(tokens.len()).unwrap_or(i32::MAX))
+        .collect();
+    let hidden = Tensor::from_array(([batch.len(), length, width], rows))?;
+    let lengths = Tensor::from_array(([batch.len()], lengths))?;
+    Ok(vec![
+        (bert::HIDDEN.into(), hidden.into()),
+        (bert::LENGTHS.into(), lengths.into()),
+    ])
 }
 
-fn copy<'a>(row: &mut [i64], values: impl Iterator<Item = &'a u32>) {
-    for (cell, value) in row.iter_mut().zip(values) {
-        *cell = i64::from(*value);
-    }
-}
-
-fn session(environment: &Environment, graph: &Path, threads: usize) -> Result<Session, ort::Error> {
-    Session::builder(environment)?
+fn builder(environment: &Environment, threads: usize) -> Result<SessionBuilder, ort::Error> {
+    Ok(Session::builder(environment)?
         .with_intra_threads(threads)?
         // Threads that spin while they wait would take cores from the program
         // whose memory this is.
         .with_intra_op_spinning(false)?
         // A plan of memory is kept for every shape ever seen, and each batch
         // is a new shape.
-        .with_memory_pattern(false)?
-        .commit_from_file(graph)
-}
-
-fn does_not_load(graph: &Path, error: ort::Error) -> memory_core::MemoryError {
-    let said = match error.code() {
-        ErrorCode::NotImplemented => error::unsupported(graph, &error),
-        _ => error::corrupt(graph, &error),
-    };
-    said.with_source(error)
-}
-
-/// What the graph asks for, all of which must be known here.
-fn inputs(graph: &Path, outlets: &[Outlet]) -> MemoryResult<Vec<Input>> {
-    let known = |outlet: &Outlet| {
-        let named = Input::ALL
-            .into_iter()
-            .find(|input| input.name() == outlet.name());
-        named.filter(|_| outlet.dtype().tensor_type() == Some(TensorElementType::Int64))
-    };
-    let input = |outlet| {
-        known(outlet).ok_or_else(|| {
-            let what = format!("the input {} is not supported", outlet.name());
-            error::unsupported(graph, what)
-        })
-    };
-    outlets.iter().map(input).collect()
-}
-
-/// The output with a vector for each token: the one that exporters call so,
-/// or else the first of three axes.
-fn output(graph: &Path, outlets: &[Outlet]) -> MemoryResult<String> {
-    const NAMES: [&str; 2] = ["last_hidden_state", "token_embeddings"];
-    let has_three_axes = |outlet: &&Outlet| {
-        outlet.dtype().tensor_type() == Some(TensorElementType::Float32)
-            && outlet
-                .dtype()
-                .tensor_shape()
-                .is_some_and(|shape| shape.len() == 3)
-    };
-    let mut fitting = outlets.iter().filter(has_three_axes);
-    let named = fitting
-        .clone()
-        .find(|outlet| NAMES.contains(&outlet.name()));
-    match named.or_else(|| fitting.next()) {
-        Some(outlet) => Ok(outlet.name().to_owned()),
-        None => Err(error::unsupported(
-            graph,
-            "no output holds a 32-bit vector for each token",
-        )),
-    }
+        .with_memory_pattern(false)?)
 }

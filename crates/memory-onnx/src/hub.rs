@@ -17,7 +17,10 @@ const FETCH: &str = "fetch a model of a hub";
 /// The file that tells which other files there are, so it comes first.
 const MODULES: &str = "modules.json";
 
-/// Where a graph may lie, the first that exists is taken.
+/// The weights of a family that is built here.
+const CHECKPOINT: &str = "model.safetensors";
+
+/// Where an exported graph may lie.
 const GRAPHS: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
 
 /// Files that a model may do without.
@@ -29,7 +32,8 @@ const OPTIONAL: [&str; 4] = [
     "onnx/model.onnx_data",
 ];
 
-/// A sentence-transformers model of a hub that has an ONNX graph.
+/// A sentence-transformers model of a hub: of the BERT family, or one that has
+/// an ONNX graph.
 ///
 /// ```no_run
 /// # async fn example() -> memory_core::MemoryResult<()> {
@@ -170,11 +174,17 @@ impl HubModel {
         for file in [pooling.as_str(), "config.json", "tokenizer.json"] {
             get(file.to_owned()).await?;
         }
-        if let Err(error) = get(GRAPHS[0].to_owned()).await {
-            if kind(&error) != ErrorKind::Missing {
-                return Err(error);
+        // The first of these that the model has.
+        let checkpoint = model::is_built(&folder).then_some(CHECKPOINT);
+        let mut weights = checkpoint.into_iter().chain(GRAPHS).peekable();
+        while let Some(file) = weights.next() {
+            match get(file.to_owned()).await {
+                Err(error) if kind(&error) == ErrorKind::Missing && weights.peek().is_some() => {}
+                result => {
+                    result?;
+                    break;
+                }
             }
-            get(GRAPHS[1].to_owned()).await?;
         }
         let mut is_certain = true;
         for file in OPTIONAL {

@@ -1,12 +1,12 @@
 //! A caller's work as the threads see it: what to do, and whom to answer.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memory_core::{EmbedRole, MemoryError, MemoryResult};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::queue::Lane;
-use crate::tokenize::Tokens;
 
 /// Who waits for an answer.
 pub(crate) type Reply<T> = oneshot::Sender<MemoryResult<T>>;
@@ -14,15 +14,23 @@ pub(crate) type Reply<T> = oneshot::Sender<MemoryResult<T>>;
 /// What a caller gets to wait on.
 pub(crate) type Answer<T> = oneshot::Receiver<MemoryResult<T>>;
 
-/// Distinct texts that are to be embedded. Several threads may work on its
-/// batches at the same time; the last batch answers the caller.
+/// Texts that are to be cut into chunks.
+#[derive(Debug)]
+pub(crate) struct ChunkJob {
+    pub(crate) texts: Vec<String>,
+    pub(crate) reply: Reply<Vec<Vec<Range<usize>>>>,
+    /// The job's place in the bounded queue, given back when it is over.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// Distinct texts that are to be embedded. Several threads may work on them at
+/// the same time, each text in a batch with those of other jobs; the last text
+/// answers the caller.
 #[derive(Debug)]
 pub(crate) struct EmbedJob {
     pub(crate) texts: Vec<String>,
     pub(crate) role: EmbedRole,
     pub(crate) lane: Lane,
-    /// One for each text, once they are made.
-    pub(crate) tokens: OnceLock<Vec<Tokens>>,
     progress: Mutex<Progress>,
     /// The job's place in the bounded queue, given back when it is over.
     _permit: OwnedSemaphorePermit,
@@ -55,7 +63,6 @@ impl EmbedJob {
             texts,
             role,
             lane,
-            tokens: OnceLock::new(),
             progress: Mutex::new(progress),
             _permit: permit,
         };
@@ -63,25 +70,26 @@ impl EmbedJob {
     }
 
     /// Whether nobody waits any more: the caller has gone, or has been
-    /// answered with the error of another batch.
+    /// answered with the error of another text.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.progress().reply.as_ref().is_none_or(Reply::is_closed)
     }
 
-    /// Notes the vectors of a batch; with the last one, answers the caller.
-    pub(crate) fn complete(&self, batch: &[usize], vectors: Vec<Vec<f32>>) {
+    /// Notes the vector of a text; with the last one, answers the caller.
+    pub(crate) fn complete(&self, index: usize, vector: Vec<f32>) {
         let mut progress = self.progress();
-        for (index, vector) in batch.iter().zip(vectors) {
-            progress.vectors[*index] = vector;
-        }
-        progress.left = progress.left.saturating_sub(batch.len());
+        let Some(place) = progress.vectors.get_mut(index) else {
+            return;
+        };
+        *place = vector;
+        progress.left = progress.left.saturating_sub(1);
         if progress.left == 0 {
             let vectors = std::mem::take(&mut progress.vectors);
             answer(progress, Ok(vectors));
         }
     }
 
-    /// Answers the caller with an error; batches still to come are skipped.
+    /// Answers the caller with an error; texts still to come are skipped.
     pub(crate) fn fail(&self, error: MemoryError) {
         answer(self.progress(), Err(error));
     }
@@ -125,11 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn the_last_batch_answers_in_the_order_of_the_texts() {
+    fn the_last_text_answers_in_the_order_of_the_texts() {
         let (job, mut answer, gate) = job(3);
-        job.complete(&[2, 0], vec![vec![2.0], vec![0.0]]);
+        job.complete(2, vec![2.0]);
+        job.complete(0, vec![0.0]);
         assert!(answer.try_recv().is_err() && !job.is_abandoned());
-        job.complete(&[1], vec![vec![1.0]]);
+        job.complete(1, vec![1.0]);
         let vectors = answer.try_recv().unwrap().unwrap();
         assert_eq!(vectors, [[0.0], [1.0], [2.0]]);
         assert_eq!(gate.available_permits(), 0);
@@ -143,7 +152,8 @@ mod tests {
         job.fail(MemoryError::embedder(ErrorKind::Other, "embed", "first"));
         assert!(job.is_abandoned());
         job.fail(MemoryError::embedder(ErrorKind::Other, "embed", "second"));
-        job.complete(&[0, 1], vec![vec![0.0], vec![1.0]]);
+        job.complete(0, vec![0.0]);
+        job.complete(1, vec![1.0]);
         let error = answer.try_recv().unwrap().unwrap_err();
         assert!(error.to_string().contains("first"));
     }

@@ -12,16 +12,18 @@
 //! |---|---|
 //! | `embedder` | the async side: computes equal texts once, cuts calls into segments, waits |
 //! | `queue`, `workers` | two lanes, small calls before large ones; threads that take from them |
-//! | `worker`, `job` | one thread's share of a call, and the call's answer |
+//! | `worker`, `job` | what a thread does with a piece of work, and a call's answer |
 //! | `tokenize` | text to tokens, cut to the window, never padded |
-//! | `batch` | sorts by length, cuts by a budget of tokens |
+//! | `pool` | tokenised texts of all callers; batches of one length, by a budget of tokens |
 //! | `graph` | tokens to vectors: session, pooling, normalisation |
+//! | `bert`, `checkpoint` | the network of a checkpoint, built from its safetensors |
 //! | `chunk` | cuts a text beyond the window into chunks |
 //! | `model`, `runtime` | what is on disk: the model's folder, the runtime library |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod batch;
+mod bert;
+mod checkpoint;
 mod chunk;
 mod distinct;
 mod embedder;
@@ -32,6 +34,7 @@ mod hub;
 mod job;
 mod model;
 mod options;
+mod pool;
 mod queue;
 mod runtime;
 mod segment;
@@ -42,5 +45,5 @@ mod workers;
 pub use embedder::OnnxEmbedder;
 #[cfg(feature = "hub")]
 pub use hub::HubModel;
-pub use options::{MaxTokens, OnnxOptions, Parallelism};
+pub use options::{MaxTokens, OnnxOptions, Parallelism, Precision, WeightsFrom};
 pub use runtime::{RuntimeInfo, load_runtime};

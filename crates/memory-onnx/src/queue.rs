@@ -1,7 +1,17 @@
-//! A queue with two lanes: work that is small goes before work that is large.
+//! What waits for the threads: two lanes, small calls before large ones.
+//!
+//! In each lane there is work that comes first (texts to tokenise, texts to
+//! cut into chunks) and the pool of tokenised texts, of which a batch is made
+//! at the moment a thread is free to compute it. So callers who come while a
+//! batch runs share the next one.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::job::{ChunkJob, EmbedJob};
+use crate::pool::{Place, Pool, Taken, Waiting};
+use crate::tokenize::Tokens;
 
 /// Which lane a piece of work takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,64 +26,133 @@ pub(crate) enum Lane {
 /// its turn, so that a stream of queries does not stop an import.
 const EXPRESS_IN_A_ROW: usize = 8;
 
+/// Tokens of a batch below which it is not worth while to give a part of the
+/// texts to another thread.
+const LEAST_SHARE: usize = 32;
+
+/// What a thread does next.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Tokenise a job's texts and put them into the pool of its lane.
+    Tokenize(Arc<EmbedJob>),
+    /// Cut texts into chunks.
+    Chunk(ChunkJob),
+    /// Compute a batch.
+    Infer(Batch),
+}
+
+/// Texts that are computed together.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) texts: Vec<Waiting>,
+    /// Whether all other threads were idle when it was made, and nothing else
+    /// waited.
+    pub(crate) is_alone: bool,
+}
+
 /// Shared by those who bring work and the threads that take it.
 ///
 /// It is unbounded: who brings work holds one of a bounded number of permits.
 #[derive(Debug)]
-pub(crate) struct Queue<T> {
-    state: Mutex<State<T>>,
+pub(crate) struct Queue {
+    /// Most tokens of a batch, padding included.
+    batch_tokens: usize,
+    /// Threads that take from it.
+    threads: usize,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug)]
-struct State<T> {
-    express: VecDeque<T>,
-    bulk: VecDeque<T>,
+#[derive(Debug, Default)]
+struct State {
+    express: LaneState,
+    bulk: LaneState,
     express_in_a_row: usize,
-    open: bool,
+    /// Threads that wait for work.
+    idle: usize,
+    is_closed: bool,
 }
 
-impl<T> Queue<T> {
-    pub(crate) fn new() -> Self {
+#[derive(Debug, Default)]
+struct LaneState {
+    first: VecDeque<Work>,
+    pool: Pool,
+}
+
+impl LaneState {
+    fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.pool.is_empty()
+    }
+}
+
+impl Queue {
+    /// A queue for so many threads, whose batches have at most `batch_tokens`
+    /// tokens, padding included, unless one text alone has more.
+    pub(crate) fn new(batch_tokens: usize, threads: usize) -> Self {
         Self {
-            state: Mutex::new(State {
-                express: VecDeque::new(),
-                bulk: VecDeque::new(),
-                express_in_a_row: 0,
-                open: true,
-            }),
+            batch_tokens,
+            threads,
+            state: Mutex::default(),
             changed: Condvar::new(),
         }
     }
 
     /// Puts work at the end of a lane; a closed queue gives it back.
-    pub(crate) fn push(&self, lane: Lane, work: T) -> Result<(), T> {
+    pub(crate) fn push(&self, lane: Lane, work: Work) -> Result<(), Work> {
         let mut state = self.lock();
-        if !state.open {
+        if state.is_closed {
             return Err(work);
         }
-        match lane {
-            Lane::Express => state.express.push_back(work),
-            Lane::Bulk => state.bulk.push_back(work),
-        }
+        state.lane(lane).first.push_back(work);
+        drop(state);
         self.changed.notify_one();
         Ok(())
     }
 
-    /// Waits for work; `None` once the queue is closed.
-    pub(crate) fn pop(&self) -> Option<T> {
+    /// Puts a job's texts into the pool of its lane. A closed queue takes
+    /// nothing and says so.
+    pub(crate) fn add(&self, job: &Arc<EmbedJob>, texts: Vec<Arc<Tokens>>) -> bool {
         let mut state = self.lock();
+        if state.is_closed {
+            return false;
+        }
+        let pool = &mut state.lane(job.lane).pool;
+        for (index, tokens) in texts.into_iter().enumerate() {
+            let job = Arc::clone(job);
+            pool.add(tokens, Place { job, index });
+        }
+        // Who brought them takes a batch too.
+        let is_worth_sharing = pool.tokens() > LEAST_SHARE && state.idle > 0;
+        drop(state);
+        if is_worth_sharing {
+            self.changed.notify_all();
+        }
+        true
+    }
+
+    /// Waits for work; `None` once the queue is closed.
+    pub(crate) fn next(&self) -> Option<Work> {
+        let mut abandoned = Vec::new();
         loop {
-            if !state.open {
+            // Dropping texts may wake their callers, so no lock is held.
+            abandoned.clear();
+            let mut state = self.lock();
+            while !state.is_closed && state.express.is_empty() && state.bulk.is_empty() {
+                state.idle += 1;
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+            }
+            if state.is_closed {
                 return None;
             }
-            if let Some(work) = state.next() {
-                return Some(work);
+            let work = state.next(self.batch_tokens, self.threads, &mut abandoned);
+            drop(state);
+            if work.is_some() {
+                return work;
             }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -81,72 +160,68 @@ impl<T> Queue<T> {
     pub(crate) fn close(&self) {
         let dropped = {
             let mut state = self.lock();
-            state.open = false;
-            (
-                std::mem::take(&mut state.express),
-                std::mem::take(&mut state.bulk),
-            )
+            state.is_closed = true;
+            (mem::take(&mut state.express), mem::take(&mut state.bulk))
         };
         self.changed.notify_all();
         // Outside the lock: what is dropped may wake its caller.
         drop(dropped);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> State<T> {
-    fn next(&mut self) -> Option<T> {
+impl State {
+    fn lane(&mut self, lane: Lane) -> &mut LaneState {
+        match lane {
+            Lane::Express => &mut self.express,
+            Lane::Bulk => &mut self.bulk,
+        }
+    }
+
+    /// The next piece of work; `None` if all that was there was abandoned.
+    fn next(
+        &mut self,
+        batch_tokens: usize,
+        threads: usize,
+        abandoned: &mut Vec<Waiting>,
+    ) -> Option<Work> {
         let bulk_s_turn = self.express_in_a_row >= EXPRESS_IN_A_ROW && !self.bulk.is_empty();
-        if !bulk_s_turn && let Some(work) = self.express.pop_front() {
-            self.express_in_a_row += 1;
+        let is_express = !bulk_s_turn && !self.express.is_empty();
+        let (idle, all_idle) = (self.idle, self.idle + 1 == threads);
+        let lane = self.lane(if is_express {
+            Lane::Express
+        } else {
+            Lane::Bulk
+        });
+        // All that waits is tokenised before a batch is made of it.
+        if let Some(work) = lane.first.pop_front() {
             return Some(work);
         }
-        self.express_in_a_row = 0;
-        self.bulk.pop_front()
+        let share = lane.pool.tokens().div_ceil(idle + 1).max(LEAST_SHARE);
+        let Taken {
+            batch,
+            abandoned: gone,
+        } = lane.pool.take(batch_tokens.min(share));
+        abandoned.extend(gone);
+        if batch.is_empty() {
+            return None;
+        }
+        self.express_in_a_row = if is_express {
+            self.express_in_a_row + 1
+        } else {
+            0
+        };
+        let is_alone = all_idle && self.express.is_empty() && self.bulk.is_empty();
+        Some(Work::Infer(Batch {
+            texts: batch,
+            is_alone,
+        }))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_express_lane_goes_first_but_not_for_ever() {
-        let queue = Queue::new();
-        for n in 0..3 {
-            queue.push(Lane::Bulk, 100 + n).unwrap();
-        }
-        for n in 0..EXPRESS_IN_A_ROW + 2 {
-            queue.push(Lane::Express, n).unwrap();
-        }
-        let order: Vec<_> = (0..EXPRESS_IN_A_ROW + 5)
-            .map(|_| queue.pop().unwrap())
-            .collect();
-        let mut expected: Vec<_> = (0..EXPRESS_IN_A_ROW).collect();
-        expected.extend([100, 8, 9, 101, 102]);
-        assert_eq!(order, expected);
-    }
-
-    #[test]
-    fn closing_wakes_who_waits_and_drops_what_waits() {
-        let queue = std::sync::Arc::new(Queue::new());
-        let waiting = {
-            let queue = std::sync::Arc::clone(&queue);
-            std::thread::spawn(move || {
-                let first = queue.pop().is_some();
-                (first, queue.pop().is_some())
-            })
-        };
-        queue.push(Lane::Bulk, ()).unwrap();
-        while !queue.lock().bulk.is_empty() {
-            std::thread::yield_now();
-        }
-        queue.close();
-        assert_eq!(waiting.join().unwrap(), (true, false));
-        assert!(queue.push(Lane::Express, ()).is_err());
-    }
-}
+mod tests;

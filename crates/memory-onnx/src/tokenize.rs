@@ -16,7 +16,7 @@ use crate::model::{Model, Prompts};
 const BYTES_PER_TOKEN: usize = 8;
 
 /// The tokens of one text, special ones included: what the graph reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Tokens {
     pub(crate) ids: Box<[u32]>,
     pub(crate) type_ids: Box<[u32]>,

@@ -1,46 +1,26 @@
 //! What one thread does with a piece of work.
 
-use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, TryLockError};
 
 use memory_core::MemoryResult;
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::batch::{self, BatchLimits};
 use crate::chunk;
 use crate::error::{self, CHUNK, EMBED};
 use crate::graph::Graph;
-use crate::job::{EmbedJob, Reply};
-use crate::queue::{Lane, Queue};
+use crate::job::{ChunkJob, EmbedJob};
+use crate::pool::Waiting;
+use crate::queue::{Batch, Lane, Queue, Work};
 use crate::tokenize::{Tokenizer, Tokens};
-
-/// A piece of work: small enough that whoever waits behind it need not wait
-/// long.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// Tokenise a job's texts and cut them into batches.
-    Tokenize(Arc<EmbedJob>),
-    /// Compute one batch of a job, given by the indices of its texts.
-    Infer(Arc<EmbedJob>, Vec<usize>),
-    /// Cut texts into chunks.
-    Chunk(ChunkJob),
-}
-
-/// Texts that are to be cut into chunks.
-#[derive(Debug)]
-pub(crate) struct ChunkJob {
-    pub(crate) texts: Vec<String>,
-    pub(crate) reply: Reply<Vec<Vec<Range<usize>>>>,
-    pub(crate) permit: OwnedSemaphorePermit,
-}
 
 /// One thread's tools: a session of its own, the rest shared.
 pub(crate) struct Worker {
     pub(crate) graph: Graph,
+    /// A session whose batches are computed by all cores, for a batch that has
+    /// the machine to itself.
+    pub(crate) wide: Option<Arc<Mutex<Graph>>>,
     pub(crate) tokenizer: Arc<Tokenizer>,
-    pub(crate) limits: BatchLimits,
-    pub(crate) queue: Arc<Queue<Work>>,
+    pub(crate) queue: Arc<Queue>,
 }
 
 impl Worker {
@@ -48,59 +28,66 @@ impl Worker {
     /// caller if it was the last.
     pub(crate) fn work(&mut self, work: Work) {
         match work {
-            Work::Tokenize(job) => self.tokenize(job),
-            Work::Infer(job, batch) => self.infer(&job, &batch),
+            Work::Tokenize(job) => self.tokenize(&job),
+            Work::Infer(batch) => self.infer(&batch),
             Work::Chunk(job) => self.chunk(job),
         }
     }
 
-    fn tokenize(&mut self, job: Arc<EmbedJob>) {
+    fn tokenize(&self, job: &Arc<EmbedJob>) {
         if job.is_abandoned() {
             return;
         }
         let tokens = guarded(EMBED, || {
             let texts = job.texts.iter();
             texts
-                .map(|text| self.tokenizer.encode(text, job.role))
+                .map(|text| self.tokenizer.encode(text, job.role).map(Arc::new))
                 .collect::<Result<Vec<_>, _>>()
         });
-        let tokens = match tokens {
-            Ok(tokens) => job.tokens.get_or_init(|| tokens),
-            Err(error) => return job.fail(error),
-        };
-        let lengths: Vec<usize> = tokens.iter().map(Tokens::len).collect();
-        let mut batches = batch::plan(&lengths, self.limits).into_iter();
-        // The first batch is done here and now; with it, most queries are.
-        let first = batches.next();
-        for batch in batches {
-            if self
-                .queue
-                .push(job.lane, Work::Infer(Arc::clone(&job), batch))
-                .is_err()
-            {
-                return job.fail(error::stopped(EMBED));
+        match tokens {
+            Ok(tokens) => {
+                if !self.queue.add(job, tokens) {
+                    job.fail(error::stopped(EMBED));
+                }
             }
-        }
-        if let Some(batch) = first {
-            self.infer(&job, &batch);
-        }
-    }
-
-    fn infer(&mut self, job: &EmbedJob, batch: &[usize]) {
-        if job.is_abandoned() {
-            return;
-        }
-        let Some(tokens) = job.tokens.get() else {
-            return job.fail(error::failed(EMBED, "a batch came before its tokens"));
-        };
-        let chosen: Vec<&Tokens> = batch.iter().map(|index| &tokens[*index]).collect();
-        match guarded(EMBED, || self.graph.run(&chosen)) {
-            Ok(vectors) => job.complete(batch, vectors),
             Err(error) => job.fail(error),
         }
     }
 
-    fn chunk(&mut self, job: ChunkJob) {
+    fn infer(&mut self, batch: &Batch) {
+        let tokens: Vec<&Tokens> = batch.texts.iter().map(|text| &*text.tokens).collect();
+        match guarded(EMBED, || self.run(batch.is_alone, &tokens)) {
+            Ok(vectors) => batch
+                .texts
+                .iter()
+                .zip(vectors)
+                .for_each(|(text, vector)| answer(text, vector)),
+            Err(error) => batch
+                .texts
+                .iter()
+                .for_each(|text| answer(text, Err(error.clone()))),
+        }
+    }
+
+    fn run(
+        &mut self,
+        is_alone: bool,
+        tokens: &[&Tokens],
+    ) -> MemoryResult<Vec<MemoryResult<Vec<f32>>>> {
+        match self
+            .wide
+            .as_ref()
+            .filter(|_| is_alone)
+            .map(|wide| wide.try_lock())
+        {
+            Some(Ok(mut wide)) => wide.run(tokens),
+            // A panic leaves nothing half changed in a session.
+            Some(Err(TryLockError::Poisoned(wide))) => wide.into_inner().run(tokens),
+            None | Some(Err(TryLockError::WouldBlock)) => self.graph.run(tokens),
+        }
+    }
+
+    fn chunk(&self, job: ChunkJob) {
         let ChunkJob {
             texts,
             reply,
@@ -121,6 +108,16 @@ impl Worker {
     }
 }
 
+/// Gives a text's vector, or what went wrong with it, to everyone who waits.
+fn answer(text: &Waiting, vector: MemoryResult<Vec<f32>>) {
+    for place in &text.places {
+        match &vector {
+            Ok(vector) => place.job.complete(place.index, vector.clone()),
+            Err(error) => place.job.fail(error.clone()),
+        }
+    }
+}
+
 /// Runs `compute` and makes an error of a panic, which then costs one caller
 /// its answer and not everyone the thread. What the panic says is left out,
 /// because it may quote the text.
@@ -135,11 +132,11 @@ fn guarded<T>(
 }
 
 /// Which lane a call takes: the express lane if it is about one batch of work.
-pub(crate) fn lane(texts: &[&str], limits: BatchLimits) -> Lane {
+pub(crate) fn lane(texts: &[&str], batch_tokens: usize) -> Lane {
     /// Bytes that a token of English takes, roughly.
     const BYTES_PER_TOKEN: usize = 4;
     let bytes: usize = texts.iter().map(|text| text.len()).sum();
-    if texts.len() <= 1 || bytes <= limits.tokens * BYTES_PER_TOKEN {
+    if texts.len() <= 1 || bytes <= batch_tokens * BYTES_PER_TOKEN {
         Lane::Express
     } else {
         Lane::Bulk

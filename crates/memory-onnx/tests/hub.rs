@@ -23,7 +23,7 @@ const FILES: [&str; 5] = [
     "1_Pooling/config.json",
     "config.json",
     "tokenizer.json",
-    "onnx/model.onnx",
+    "model.safetensors",
 ];
 const OPTIONAL: [&str; 3] = [
     "sentence_bert_config.json",
@@ -118,6 +118,21 @@ async fn a_whole_cache_is_used_without_the_hub() {
             1
         );
     }
+}
+
+#[tokio::test]
+async fn without_a_checkpoint_an_exported_graph_is_used() {
+    let files = [&FILES[..4], &["onnx/model.onnx"]].concat();
+    let cache = cache(&[&files, OPTIONAL.as_slice()].concat());
+    let repository = cache.path().join("models--some-owner--some-model");
+    let absent = repository.join(".no_exist").join(COMMIT);
+    fs::create_dir_all(&absent).unwrap();
+    fs::write(absent.join("model.safetensors"), "").unwrap();
+    let options = model(&cache).fetch().await.unwrap();
+    let embedder = OnnxEmbedder::open(options).await;
+    let embedder = embedder.unwrap_or_else(|error| panic!("{error}"));
+    let vectors = embedder.embed(&["mill"], EmbedRole::Query).await.unwrap();
+    assert_eq!(vectors[0].len(), 384);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub(crate) async fn changes_since(
 ) -> MemoryResult<Changes> {
     database.open(OPERATION)?;
     let sql = statement(entity, since, fingerprint);
-    read(database, OPERATION, sql, |rows| {
+    read(database, OPERATION, entity, sql, |rows| {
         let mut changes = Changes::default();
         if let Some(first) = rows.first() {
             changes.generation = row::generation(first)?;
@@ -46,12 +46,17 @@ fn statement(entity: &EntityId, since: Generation, fingerprint: &Fingerprint) ->
     let model = sql.value(fingerprint.as_str(), "text");
     sql.push(format!(
         "SELECT s.generation, s.reset, CASE WHEN row_number() OVER () = 1 THEN \
-         (SELECT array_agg(t.memory_id) FROM memory_tombstone t \
-          WHERE t.entity_id = {of} AND t.version > s.since) END AS removed, \
+         (SELECT array_agg(t.memory_id) FROM (\
+            SELECT memory_id FROM memory_tombstone \
+            WHERE entity_id = {of} AND version > s.since \
+            UNION ALL SELECT memory_id FROM memory \
+            WHERE entity_id = {of} AND version > s.since AND archived_by IS NOT NULL) t) \
+         END AS removed, \
          {}, v.halves, v.singles \
          FROM (SELECT g.generation, {since} > g.generation AS reset, \
                CASE WHEN {since} > g.generation THEN 0 ELSE {since} END AS since FROM {}) s \
          LEFT JOIN ({}) ON m.entity_id = {of} AND m.version > s.since \
+         AND m.archived_by IS NULL \
          LEFT JOIN LATERAL (SELECT array_agg(w.half ORDER BY w.chunk) AS halves, \
                 array_agg(w.single ORDER BY w.chunk) AS singles FROM memory_embedding w \
                 WHERE w.entity_id = {of} AND w.memory_id = m.memory_id AND w.model = {model}) v \

@@ -122,12 +122,13 @@ impl<'a> EmbeddingColumns<'a> {
         Ok(columns)
     }
 
+    /// Arrays that are unfolded in the list of columns, and not in `FROM`, are
+    /// not first written to a file, as vectors of large batches would be.
     pub(crate) async fn insert(self, link: &mut Link) -> Result<(), Failure> {
         let query = sqlx::query(
             "INSERT INTO memory_embedding (entity_id, memory_id, model, chunk, half, single) \
-             SELECT u.entity_id, u.memory_id, u.model, u.chunk, u.half, u.single \
-             FROM unnest($1::text[], $2::uuid[], $3::text[], $4::integer[], $5::halfvec[], \
-             $6::vector[]) AS u(entity_id, memory_id, model, chunk, half, single)",
+             SELECT unnest($1::text[]), unnest($2::uuid[]), unnest($3::text[]), \
+             unnest($4::integer[]), unnest($5::halfvec[]), unnest($6::vector[])",
         );
         let query = query
             .bind(self.entities)

@@ -4,6 +4,7 @@
 use memory_core::DenseQuery;
 use pgvector::Vector;
 
+use crate::filter::LIVE;
 use crate::row::signed;
 use crate::sql::Sql;
 use crate::vectors;
@@ -24,7 +25,9 @@ pub(crate) fn push_arm(sql: &mut Sql, of: &str, query: &DenseQuery, conditions: 
     let filter = if conditions.is_empty() {
         String::new()
     } else {
-        format!(" JOIN memory m ON m.entity_id = {of} AND m.memory_id = v.memory_id{conditions}")
+        format!(
+            " JOIN memory m ON m.entity_id = {of} AND m.memory_id = v.memory_id{LIVE}{conditions}"
+        )
     };
     // The dimensions are asked for here and not in a condition, of which the
     // planner would think that hardly any row meets it.
@@ -33,7 +36,7 @@ pub(crate) fn push_arm(sql: &mut Sql, of: &str, query: &DenseQuery, conditions: 
             "SELECT v.memory_id, CASE {dimensions} WHEN vector_dims(v.half) THEN v.half <=> {half} \
              WHEN vector_dims(v.single) THEN v.single <=> {single} END AS distance \
              FROM memory_embedding v{filter} \
-             WHERE v.entity_id = {of} AND v.model = {model} AND {rows}"
+             WHERE v.entity_id = {of} AND v.model = {model} AND NOT v.archived AND {rows}"
         )
     };
     sql.push(format!(
@@ -42,4 +45,12 @@ pub(crate) fn push_arm(sql: &mut Sql, of: &str, query: &DenseQuery, conditions: 
         compared("v.compact"),
         compared("NOT v.compact"),
     ));
+}
+
+/// ` CROSS JOIN …` with mean and deviation of the arm over all that is
+/// admitted.
+pub(crate) fn summary() -> String {
+    " CROSS JOIN (SELECT coalesce(avg(d.similarity), 0)::real AS dense_mean, \
+         coalesce(stddev_pop(d.similarity), 0)::real AS dense_deviation FROM dense d) ds"
+        .to_owned()
 }

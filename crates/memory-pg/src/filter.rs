@@ -5,6 +5,9 @@ use sqlx::types::Json;
 
 use crate::sql::Sql;
 
+/// The condition that a memory is live.
+pub(crate) const LIVE: &str = " AND m.archived_by IS NULL";
+
 /// ` AND …` for each condition that is set, to be used any number of times.
 /// None for what is not: a condition that may or may not apply would hide from
 /// the planner which index serves.
@@ -14,9 +17,12 @@ pub(crate) fn conditions(sql: &mut Sql, filter: &MemoryFilter) -> String {
         conditions.push_str(" AND ");
         conditions.push_str(&condition);
     };
-    if !filter.kinds.is_empty() {
-        let kinds: Vec<&str> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
-        add(format!("m.kind = ANY ({})", sql.value(kinds, "text[]")));
+    let kinds: Vec<&str> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
+    match kinds.as_slice() {
+        [] => {}
+        // The index has a kind's memories in the order of time, several do not.
+        [kind] => add(format!("m.kind = {}", sql.value(*kind, "text"))),
+        _ => add(format!("m.kind = ANY ({})", sql.value(kinds, "text[]"))),
     }
     if let Some(from) = filter.from {
         add(format!("m.timestamp >= {}", sql.value(from, "timestamptz")));
@@ -37,6 +43,11 @@ pub(crate) fn conditions(sql: &mut Sql, filter: &MemoryFilter) -> String {
             "EXISTS (SELECT FROM memory_entity i WHERE i.entity_id = m.entity_id \
              AND i.involved_entity_id = {who} AND i.memory_id = m.memory_id)"
         ));
+    }
+    if let Some(other) = filter.relates_to {
+        let other = sql.value(other.to_string(), "text");
+        // The index has memories with links alone.
+        add(format!("m.related <> '{{}}' AND m.related ? {other}"));
     }
     conditions
 }

@@ -29,7 +29,7 @@ pub(crate) async fn get(
         row::generation_of(&of),
         row::TABLES,
     ));
-    read(database, OPERATION, sql, |rows| {
+    read(database, OPERATION, entity, sql, |rows| {
         let mut generation = Generation::ZERO;
         let mut found: HashMap<MemoryId, Memory> = HashMap::with_capacity(rows.len());
         for row in rows {

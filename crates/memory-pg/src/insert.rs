@@ -1,29 +1,33 @@
-//! [`Store::insert`](memory_core::Store::insert).
+//! [`Store::insert_within`](memory_core::Store::insert_within).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use memory_core::{
-    EntityId, Generation, InsertOutcome, MemoryError, MemoryId, MemoryResult, PreparedMemory,
+    EntityId, Generation, InsertOutcome, MemoryError, MemoryId, MemoryResult, PreparedMemory, Room,
 };
 use sqlx::Row;
 use uuid::Uuid;
 
 use crate::columns::{AccessColumns, EmbeddingColumns, InvolvedColumns, MemoryColumns};
 use crate::database::{Database, Link};
+use crate::entity::{self, Standing, Tallies};
 use crate::error::Failure;
 use crate::options::Precision;
+use crate::remove::{self, Removed};
 use crate::row;
 use crate::words;
 use crate::write::{End, Write, write};
 
 const OPERATION: &str = "insert";
 
-type Generations = BTreeMap<EntityId, Generation>;
+/// The generation of each entity.
+pub(crate) type Generations = BTreeMap<EntityId, Generation>;
 
 pub(crate) async fn insert(
     database: &Arc<Database>,
     batch: &[PreparedMemory],
+    room: &Room,
     max_dimensions: usize,
 ) -> MemoryResult<InsertOutcome> {
     database.open(OPERATION)?;
@@ -36,12 +40,26 @@ pub(crate) async fn insert(
         EmbeddingColumns::new([item], precision)
             .map_err(|problem| MemoryError::from(problem).at_item(index))?;
     }
-    let batch = batch.to_vec();
-    write(database, Insert { batch, precision }).await
+    let entities: BTreeSet<&EntityId> = batch.iter().map(|it| &it.memory.entity_id).collect();
+    let mut evict = room.evict.clone();
+    evict.retain(|entity, ids| entities.contains(entity) && !ids.is_empty());
+    let insert = Insert {
+        entities: entities.into_iter().cloned().collect(),
+        batch: batch.to_vec(),
+        max_memories: room.max_memories,
+        evict,
+        precision,
+    };
+    write(database, insert).await
 }
 
 struct Insert {
+    /// Each once, in the order of the names.
+    entities: Vec<EntityId>,
     batch: Vec<PreparedMemory>,
+    max_memories: Option<u64>,
+    /// Of entities of the batch alone.
+    evict: BTreeMap<EntityId, Vec<MemoryId>>,
     precision: Precision,
 }
 
@@ -49,25 +67,35 @@ impl Write for Insert {
     const OPERATION: &'static str = OPERATION;
     type Outcome = InsertOutcome;
 
-    /// Bets that every id is new, as nearly always; where one is not, begins
-    /// again and looks first.
+    fn entities(&self) -> Vec<&EntityId> {
+        self.entities.iter().collect()
+    }
+
+    /// Bets that every id is new and that there is room, as nearly always;
+    /// where it loses, begins again and looks first.
     async fn attempt(&self, link: &mut Link) -> Result<End<InsertOutcome>, Failure> {
-        let all: Vec<&PreparedMemory> = self.batch.iter().collect();
-        if let Some(generations) = self.put(link, &all).await? {
-            return Ok(End::Commit(InsertOutcome {
-                inserted: vec![true; all.len()],
-                generations,
-            }));
+        if self.evict.is_empty() {
+            let all: Vec<&PreparedMemory> = self.batch.iter().collect();
+            let raised = entity::raise(link, &tallies(&all)).await?;
+            let generations = generations(&raised);
+            let fits = self.check_room(&raised).is_ok();
+            if fits && put(link, &all, &generations, self.precision).await? {
+                return Ok(End::Commit(InsertOutcome {
+                    inserted: vec![true; all.len()],
+                    generations,
+                    evicted: Removed::new(),
+                }));
+            }
+            link.restart(&self.entities()).await?;
         }
-        link.script("ROLLBACK").await?;
-        link.script("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         self.put_what_is_new(link).await
     }
 }
 
 impl Insert {
     async fn put_what_is_new(&self, link: &mut Link) -> Result<End<InsertOutcome>, Failure> {
-        let mut generations = self.lock(link).await?;
+        let standings = entity::lock_all(link, &self.entities).await?;
+        let mut generations = generations(&standings);
         let known = self.known(link).await?;
         let mut new = Vec::new();
         let mut inserted = Vec::with_capacity(self.batch.len());
@@ -90,64 +118,54 @@ impl Insert {
             return Ok(End::Rollback(InsertOutcome {
                 inserted,
                 generations,
+                evicted: Removed::new(),
             }));
         }
-        // The lock is held and the others are not there: every row goes in.
-        let raised = self.put(link, &new).await?.unwrap_or_default();
-        generations.extend(raised);
+        let mut tallies = tallies(&new);
+        let evicted = self.make_room(link, &standings, &mut tallies).await?;
+        let raised = entity::raise(link, &tallies).await?;
+        self.check_room(&raised)?;
+        generations.extend(raised.iter().map(|(who, it)| (who.clone(), it.generation)));
+        // The locks are held and these ids are not there: every row goes in.
+        put(link, &new, &generations, self.precision).await?;
         Ok(End::Commit(InsertOutcome {
             inserted,
             generations,
+            evicted,
         }))
     }
 
-    /// Writes these rows and raises their entities; `None` where an id was
-    /// there already, and nothing of it may then be committed.
-    async fn put(
+    /// Removes what is to give way, of entities that something is written to.
+    async fn make_room(
         &self,
         link: &mut Link,
-        items: &[&PreparedMemory],
-    ) -> Result<Option<Generations>, Failure> {
-        let generations = raise(link, items).await?;
-        let memories = MemoryColumns::new(items, &generations);
-        if memories.insert(link).await? < items.len() as u64 {
-            return Ok(None);
+        standings: &BTreeMap<EntityId, Standing>,
+        tallies: &mut Tallies,
+    ) -> Result<Removed, Failure> {
+        let evict = self.evict.iter();
+        let ids: Vec<(&EntityId, MemoryId)> = evict
+            .filter(|(entity, _)| tallies.contains_key(*entity))
+            .flat_map(|(entity, ids)| ids.iter().map(move |id| (entity, *id)))
+            .collect();
+        if ids.is_empty() {
+            return Ok(Removed::new());
         }
-        EmbeddingColumns::new(items.iter().copied(), self.precision)
-            .map_err(MemoryError::from)?
-            .insert(link)
-            .await?;
-        InvolvedColumns::new(items.iter().map(|item| &item.memory))
-            .insert(link)
-            .await?;
-        AccessColumns::new(items).insert(link).await?;
-        bury_tombstones(link, items).await?;
-        Ok(Some(generations))
+        remove::remove(link, &ids, standings, tallies).await
     }
 
-    /// Locks every entity of the batch that there is, in the order in which
-    /// all writers do.
-    async fn lock(&self, link: &mut Link) -> Result<Generations, Failure> {
-        let entities: BTreeSet<&EntityId> = self
-            .batch
-            .iter()
-            .map(|item| &item.memory.entity_id)
-            .collect();
-        let names: Vec<&str> = entities.iter().map(|entity| entity.as_str()).collect();
-        let query = sqlx::query(
-            "SELECT e.entity_id, e.generation FROM entity e WHERE e.entity_id = ANY ($1::text[]) \
-             ORDER BY e.entity_id FOR NO KEY UPDATE",
-        );
-        let rows = link.rows(query.bind(names)).await?;
-        let mut generations: Generations = entities
-            .into_iter()
-            .map(|entity| (entity.clone(), Generation::ZERO))
-            .collect();
-        for row in &rows {
-            let entity = EntityId::from(row.try_get::<&str, _>("entity_id")?);
-            generations.insert(entity, row::generation(row)?);
+    /// Refuses what would leave an entity with more memories than allowed.
+    fn check_room(&self, raised: &BTreeMap<EntityId, Standing>) -> Result<(), MemoryError> {
+        let Some(max) = self.max_memories else {
+            return Ok(());
+        };
+        match raised.iter().find(|(_, it)| it.memories > max) {
+            Some((entity, it)) => Err(MemoryError::LimitReached {
+                entity: entity.clone(),
+                count: it.memories,
+                max,
+            }),
+            None => Ok(()),
         }
-        Ok(generations)
     }
 
     /// The contents of those items of the batch whose ids are there already.
@@ -169,39 +187,33 @@ impl Insert {
     }
 }
 
-/// Raises the generation of each entity of these items by one and counts them
-/// in. The order of the names is the order of the locks.
-async fn raise(link: &mut Link, items: &[&PreparedMemory]) -> Result<Generations, Failure> {
-    let mut entities: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
-    for item in items {
-        let (memories, counted) = entities.entry(item.memory.entity_id.as_str()).or_default();
-        *memories += 1;
-        *counted += i64::from(words::count(&item.memory.content));
+/// Writes these rows, at generations that their entities were raised to;
+/// `false` where an id was there already, and nothing of it may then be
+/// committed.
+pub(crate) async fn put(
+    link: &mut Link,
+    items: &[&PreparedMemory],
+    generations: &Generations,
+    precision: Precision,
+) -> Result<bool, Failure> {
+    let memories = MemoryColumns::new(items, generations);
+    if memories.insert(link).await? < items.len() as u64 {
+        return Ok(false);
     }
-    let names: Vec<&str> = entities.keys().copied().collect();
-    let (memories, counted): (Vec<i64>, Vec<i64>) = entities.into_values().unzip();
-    let query = sqlx::query(
-        "INSERT INTO entity AS e (entity_id, generation, memory_count, word_count) \
-         SELECT u.entity_id, 1, u.memories, u.words \
-         FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS u(entity_id, memories, words) \
-         ON CONFLICT (entity_id) DO UPDATE SET generation = e.generation + 1, \
-         memory_count = e.memory_count + excluded.memory_count, \
-         word_count = e.word_count + excluded.word_count \
-         RETURNING e.entity_id, e.generation",
-    );
-    let rows = link
-        .rows(query.bind(names).bind(memories).bind(counted))
+    EmbeddingColumns::new(items.iter().copied(), precision)
+        .map_err(MemoryError::from)?
+        .insert(link)
         .await?;
-    let mut generations = Generations::new();
-    for row in &rows {
-        let entity = EntityId::from(row.try_get::<&str, _>("entity_id")?);
-        generations.insert(entity, row::generation(row)?);
-    }
-    Ok(generations)
+    InvolvedColumns::new(items.iter().map(|item| &item.memory))
+        .insert(link)
+        .await?;
+    AccessColumns::new(items).insert(link).await?;
+    forget_removals(link, items).await?;
+    Ok(true)
 }
 
 /// An id that was removed before is there again.
-async fn bury_tombstones(link: &mut Link, items: &[&PreparedMemory]) -> Result<(), Failure> {
+async fn forget_removals(link: &mut Link, items: &[&PreparedMemory]) -> Result<(), Failure> {
     let (entities, ids) = keys(items.iter().copied());
     let query = sqlx::query(
         "DELETE FROM memory_tombstone t USING \
@@ -210,6 +222,20 @@ async fn bury_tombstones(link: &mut Link, items: &[&PreparedMemory]) -> Result<(
     );
     link.run(query.bind(entities).bind(ids)).await?;
     Ok(())
+}
+
+fn tallies(items: &[&PreparedMemory]) -> Tallies {
+    let mut tallies = Tallies::new();
+    for PreparedMemory { memory, .. } in items {
+        let tally = tallies.entry(memory.entity_id.clone()).or_default();
+        tally.add(words::count(&memory.content));
+    }
+    tallies
+}
+
+fn generations(standings: &BTreeMap<EntityId, Standing>) -> Generations {
+    let generation = |(entity, it): (&EntityId, &Standing)| (entity.clone(), it.generation);
+    standings.iter().map(generation).collect()
 }
 
 fn keys<'a>(items: impl Iterator<Item = &'a PreparedMemory>) -> (Vec<&'a str>, Vec<Uuid>) {

@@ -1,5 +1,6 @@
 //! The lexical arm: Okapi BM25, computed in the database.
 
+use crate::filter::LIVE;
 use crate::sql::Sql;
 
 /// How soon repetition of a word stops to count; the customary value.
@@ -29,7 +30,7 @@ pub(crate) fn push_arm(sql: &mut Sql, of: &str, text: &str, conditions: &str) {
                count(*) OVER (PARTITION BY t.lexeme) AS holders, \
                (true{conditions}) AS is_admitted \
              FROM memory m, unnest(m.lexemes) AS t(lexeme, positions, weights) \
-             WHERE m.entity_id = {of} AND t.lexeme IN (SELECT s.lexeme FROM stems s) \
+             WHERE m.entity_id = {of}{LIVE} AND t.lexeme IN (SELECT s.lexeme FROM stems s) \
              AND m.lexemes @@ (SELECT string_agg(\
                '''' || replace(replace(s.lexeme, '\\', '\\\\'), '''', '''''') \
                || '''', ' | ')::tsquery FROM stems s)) h \
@@ -40,6 +41,26 @@ pub(crate) fn push_arm(sql: &mut Sql, of: &str, text: &str, conditions: &str) {
         free = double(1.0 - B),
         b = double(B),
     ));
+}
+
+/// ` CROSS JOIN …` with mean and deviation of the arm over all that is
+/// admitted: a memory in which no word of the query stands counts as 0.
+pub(crate) fn summary(of: &str, conditions: &str) -> String {
+    let admitted = if conditions.is_empty() {
+        // The entity keeps count of what is live.
+        format!("SELECT e.memory_count FROM entity e WHERE e.entity_id = {of}")
+    } else {
+        format!("SELECT count(*) FROM memory m WHERE m.entity_id = {of}{LIVE}{conditions}")
+    };
+    format!(
+        " CROSS JOIN (SELECT s.mean::real AS lexical_mean, \
+           sqrt(greatest(s.squares - s.mean * s.mean, {zero}))::real AS lexical_deviation \
+           FROM (SELECT coalesce(sum(l.score::double precision), 0) / n.admitted AS mean, \
+             coalesce(sum(l.score::double precision * l.score), 0) / n.admitted AS squares \
+             FROM (SELECT greatest(coalesce(({admitted}), 0), 1)::double precision AS admitted) n \
+             LEFT JOIN lexical l ON true GROUP BY n.admitted) s) ls",
+        zero = double(0.0),
+    )
 }
 
 /// A number as the processor reckons: without the cast it would be a decimal,

@@ -2,12 +2,12 @@
 //! [`Store::count`](memory_core::Store::count).
 
 use memory_core::{
-    EntityId, Generation, ListPage, ListRequest, MemoryFilter, MemoryResult, PageCursor,
+    EntityId, Generation, ListPage, ListRequest, ListScope, MemoryFilter, MemoryResult, PageCursor,
 };
 use sqlx::Row;
 
 use crate::database::Database;
-use crate::filter::conditions;
+use crate::filter::{LIVE, conditions};
 use crate::read::read;
 use crate::row;
 use crate::sql::Sql;
@@ -23,7 +23,7 @@ pub(crate) async fn list(
     // One more than asked for tells whether there is a next page.
     let limit = request.limit + 1;
     let sql = page(entity, request, limit);
-    read(database, OPERATION, sql, |rows| {
+    read(database, OPERATION, entity, sql, |rows| {
         let mut page = ListPage {
             generation: Generation::ZERO,
             memories: Vec::with_capacity(rows.len()),
@@ -42,7 +42,8 @@ pub(crate) async fn list(
     .await
 }
 
-fn page(entity: &EntityId, request: &ListRequest, limit: usize) -> Sql {
+/// The statement of [`list`].
+pub(crate) fn page(entity: &EntityId, request: &ListRequest, limit: usize) -> Sql {
     let mut sql = Sql::new();
     let of = sql.value(entity.as_str(), "text");
     sql.push(format!(
@@ -51,6 +52,18 @@ fn page(entity: &EntityId, request: &ListRequest, limit: usize) -> Sql {
         row::COLUMNS,
         row::generation_of(&of),
     ));
+    match request.scope {
+        ListScope::Archived => {
+            sql.push(" AND m.archived_by IS NOT NULL");
+        }
+        ListScope::SourcesOf(summary) => {
+            let summary = sql.value(*summary.as_uuid(), "uuid");
+            sql.push(format!(" AND m.archived_by = {summary}"));
+        }
+        _ => {
+            sql.push(LIVE);
+        }
+    }
     let admitted = conditions(&mut sql, &request.filter);
     sql.push(admitted);
     if let Some(after) = request.after {
@@ -75,23 +88,29 @@ pub(crate) async fn count(
     const OPERATION: &str = "count";
     database.open(OPERATION)?;
     filter.validate()?;
+    let sql = number(entity, filter);
+    read(database, OPERATION, entity, sql, |rows| {
+        rows.first()
+            .map_or(Ok(0), |row| row::unsigned("count", row.try_get(0)?))
+    })
+    .await
+}
+
+/// The statement of [`count`].
+pub(crate) fn number(entity: &EntityId, filter: &MemoryFilter) -> Sql {
     let mut sql = Sql::new();
     let of = sql.value(entity.as_str(), "text");
     if filter.is_empty() {
-        // The entity keeps count of all it has.
+        // The entity keeps count of what is live.
         sql.push(format!(
             "SELECT coalesce((SELECT e.memory_count FROM entity e WHERE e.entity_id = {of}), 0)"
         ));
     } else {
         sql.push(format!(
-            "SELECT count(*) FROM memory m WHERE m.entity_id = {of}"
+            "SELECT count(*) FROM memory m WHERE m.entity_id = {of}{LIVE}"
         ));
         let admitted = conditions(&mut sql, filter);
         sql.push(admitted);
     }
-    read(database, OPERATION, sql, |rows| {
-        rows.first()
-            .map_or(Ok(0), |row| row::unsigned("count", row.try_get(0)?))
-    })
-    .await
+    sql
 }

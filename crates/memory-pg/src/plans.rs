@@ -3,14 +3,25 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use memory_core::{DenseQuery, EntityId, MemoryFilter, MemoryKind, SearchRequest, Store};
+use memory_core::{
+    DenseQuery, EntityId, ListRequest, ListScope, MemoryFilter, MemoryId, MemoryKind,
+    MemoryTagMode, SearchRequest, Store,
+};
 use memory_testkit::{Seeded, population};
 use sqlx::{PgConnection, Row};
+use uuid::Uuid;
 
 use self::support::{connect, run, with_database};
-use crate::search;
+use crate::approximate::ApproximateIndex;
+use crate::options::PgOptions;
 use crate::sql::Sql;
 use crate::store::PgStore;
+use crate::{list, near, search};
+
+/// A memory that others link to.
+fn linked() -> MemoryId {
+    MemoryId::from(Uuid::from_u128(7))
+}
 
 /// Whether plans are made for the values at hand or for any.
 const MODES: [&str; 2] = ["force_custom_plan", "force_generic_plan"];
@@ -36,6 +47,83 @@ async fn exact_search_reads_its_index_alone() {
                 !plan.contains("Seq Scan on memory_embedding"),
                 "{mode}\n{plan}"
             );
+        }
+    })
+    .await;
+}
+
+/// Every index that serves lists and counts, by the name that people know.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_named_index_is_in_use() {
+    with_database(|url| async move {
+        let mut connection = populated(&url).await;
+        let large = EntityId::from("large");
+        let new = MemoryFilter::new;
+        for (filter, index) in [
+            (
+                new().tags(["rare"], MemoryTagMode::AnyStrict),
+                "idx_memory_tags",
+            ),
+            (new().metadata("rare", "yes"), "idx_memory_metadata"),
+            (new().relates_to(linked()), "idx_memory_related"),
+            (new().involves("rare"), "idx_memory_entities_involved"),
+        ] {
+            let plan = lines(&mut connection, list::number(&large, &filter)).await;
+            assert!(plan.contains(index), "{index}\n{plan}");
+        }
+        let scope = |scope| ListRequest::new(20).scope(scope);
+        for (request, index) in [
+            // The newest, also of the last days alone.
+            (ListRequest::new(20), "idx_memory_entity_timestamp"),
+            (
+                ListRequest::new(20).filter(new().from(population::at(2_900))),
+                "idx_memory_entity_timestamp",
+            ),
+            (
+                ListRequest::new(20).filter(new().kind(MemoryKind::World)),
+                "idx_memory_entity_kind_timestamp",
+            ),
+            (scope(ListScope::SourcesOf(linked())), "idx_memory_archived"),
+            (scope(ListScope::Archived), "idx_memory_archived"),
+            // Who takes part in what was found.
+            (ListRequest::new(20), "idx_memory_entities_memory"),
+        ] {
+            let plan = lines(&mut connection, list::page(&large, &request, 20)).await;
+            assert!(plan.contains(index), "{index}\n{plan}");
+            assert!(!plan.contains("Seq Scan on memory m"), "{index}\n{plan}");
+        }
+    })
+    .await;
+}
+
+/// The search of a large entity by its index, and an exact one beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approximate_index_serves_where_it_is_asked_for_alone() {
+    with_database(|url| async move {
+        let mut connection = populated(&url).await;
+        let options = PgOptions::new().approximate_from(500);
+        let options = options.approximate(ApproximateIndex::hnsw());
+        let store = options.connect(&url).await.unwrap();
+        let done = store.maintain().await.unwrap();
+        assert_eq!(done.created, 2);
+        store.close().await.unwrap();
+        run(&mut connection, "VACUUM ANALYZE memory_embedding").await;
+        for mode in MODES {
+            let request = request(dense(), Some("lantern saddle"));
+            let plan = explain(&mut connection, mode, &request).await;
+            assert!(!plan.contains("idx_memory_near"), "{mode}\n{plan}");
+            let mut sql = Sql::new();
+            let query = request.dense.as_ref().unwrap();
+            near::push_statement(&mut sql, &EntityId::from("mira"), &request, query);
+            run(
+                &mut connection,
+                "SET hnsw.iterative_scan = relaxed_order; SET hnsw.ef_search = 100",
+            )
+            .await;
+            let plan = lines(&mut connection, sql).await;
+            let scan = "Index Scan using idx_memory_near";
+            assert!(plan.contains(scan), "{mode}\n{plan}");
+            assert!(!plan.contains("idx_memory_embedding "), "{mode}\n{plan}");
         }
     })
     .await;
@@ -93,7 +181,11 @@ async fn populated(url: &str) -> PgConnection {
     for number in 0..40 {
         let entity = EntityId::from(format!("small {number}"));
         let mut batch = population::population(&entity, 60, &mut chance);
-        batch[0].memory.entities = [("rare".into(), "seen".to_owned())].into();
+        let memory = &mut batch[0].memory;
+        memory.entities = [("rare".into(), "seen".to_owned())].into();
+        memory.tags = ["rare".to_owned()].into();
+        memory.metadata = [("rare".to_owned(), "yes".to_owned())].into();
+        memory.related = [(linked(), "after".to_owned())].into();
         store.insert(&batch).await.unwrap();
     }
     store.close().await.unwrap();
@@ -122,8 +214,12 @@ fn request(dense: Option<DenseQuery>, lexical: Option<&str>) -> SearchRequest {
 async fn explain(connection: &mut PgConnection, mode: &str, request: &SearchRequest) -> String {
     run(connection, &format!("SET plan_cache_mode = {mode}")).await;
     let mut sql = Sql::new();
-    sql.push("EXPLAIN (ANALYZE, BUFFERS) ");
     search::push_statement(&mut sql, &EntityId::from("mira"), request);
+    lines(connection, sql).await
+}
+
+async fn lines(connection: &mut PgConnection, mut sql: Sql) -> String {
+    sql.prepend("EXPLAIN (ANALYZE, BUFFERS) ");
     let rows = sql.query().unwrap().fetch_all(connection).await.unwrap();
     let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     lines.join("\n")

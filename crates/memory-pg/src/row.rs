@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// The columns that [`memory`] reads, of the table `memory` as `m` and of
 /// `memory_access` as `a`.
 pub(crate) const COLUMNS: &str = "m.memory_id, m.kind, m.content, m.timestamp, m.importance, \
-     m.decay_rate, m.context, m.metadata, m.related, m.tags, \
+     m.decay_rate, m.context, m.metadata, m.related, m.tags, m.archived_by, \
      (SELECT jsonb_object_agg(i.involved_entity_id, i.role) FROM memory_entity i \
       WHERE i.entity_id = m.entity_id AND i.memory_id = m.memory_id) AS entities, \
      a.access_count, a.last_accessed";
@@ -40,6 +40,7 @@ pub(crate) fn memory(row: &PgRow, entity: &EntityId) -> Result<Option<Memory>, s
     };
     let kind: &str = row.try_get("kind")?;
     let kind: MemoryKind = kind.parse().map_err(|error| damaged("kind", error))?;
+    let archived_by: Option<Uuid> = row.try_get("archived_by")?;
     let count = row.try_get::<Option<i64>, _>("access_count")?;
     Ok(Some(Memory {
         id: MemoryId::from(id),
@@ -59,6 +60,7 @@ pub(crate) fn memory(row: &PgRow, entity: &EntityId) -> Result<Option<Memory>, s
             .try_get::<Vec<String>, _>("tags")?
             .into_iter()
             .collect::<BTreeSet<_>>(),
+        archived_by: archived_by.map(MemoryId::from),
     }))
 }
 

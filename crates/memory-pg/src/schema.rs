@@ -7,12 +7,17 @@ use sqlx::Row;
 use crate::database::{Database, Link};
 use crate::error::Failure;
 use crate::options::Migrations;
+use crate::security;
 
 const OPERATION: &str = "open";
 
 /// The migrations, oldest first; the first is version 1. What was published is
 /// never changed: later versions are added.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_memory.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_memory.sql"),
+    include_str!("../migrations/0002_archive.sql"),
+    include_str!("../migrations/0003_approximate.sql"),
+];
 
 /// Makes sure that the tables are those of this program.
 ///
@@ -25,20 +30,18 @@ pub(crate) async fn prepare(database: &Database) -> MemoryResult<()> {
 
 async fn bring_up_to_date(database: &Database) -> Result<(), Failure> {
     let mut link = database.link().await?;
+    // Behind a pooler only a transaction stays with one session.
+    link.script("BEGIN").await?;
     let state = State::read(&mut link).await?;
+    link.script("COMMIT").await?;
     state.check()?;
     if state.is_current() {
-        link.release();
-        return Ok(());
+        return security::prepare(database, link).await;
     }
     if database.options.migrations == Migrations::Check {
         return Err(behind(&state));
     }
-    // Statements that rewrite tables may take their time.
-    link.script("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
-        .await?;
-    let lock = "SELECT pg_advisory_xact_lock(hashtext('memory-pg'), hashtext(current_schema()))";
-    link.rows(sqlx::query(lock)).await?;
+    begin_alone(&mut link).await?;
     let state = State::read(&mut link).await?;
     state.check()?;
     for (index, text) in MIGRATIONS.iter().copied().enumerate() {
@@ -50,8 +53,18 @@ async fn bring_up_to_date(database: &Database) -> Result<(), Failure> {
             stamp(&mut link, version(index), text).await?;
         }
     }
+    link.know_types().await?;
     link.script("COMMIT").await?;
-    link.release();
+    security::prepare(database, link).await
+}
+
+/// Begins a transaction that takes turns with others of its kind and has all
+/// the time that it needs.
+pub(crate) async fn begin_alone(link: &mut Link) -> Result<(), Failure> {
+    link.script("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        .await?;
+    let lock = "SELECT pg_advisory_xact_lock(hashtext('memory-pg'), hashtext(current_schema()))";
+    link.rows(sqlx::query(lock)).await?;
     Ok(())
 }
 
@@ -147,7 +160,7 @@ fn behind(state: &State) -> Failure {
     )
 }
 
-fn refusal(kind: ErrorKind, message: impl Into<String>) -> Failure {
+pub(crate) fn refusal(kind: ErrorKind, message: impl Into<String>) -> Failure {
     Failure::Memory(MemoryError::store(kind, OPERATION, message))
 }
 

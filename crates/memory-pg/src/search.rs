@@ -1,44 +1,66 @@
 //! [`Store::search`](memory_core::Store::search): both arms in one statement.
 
-use memory_core::{Candidate, Candidates, EntityId, Generation, MemoryResult, SearchRequest};
+use std::sync::Arc;
+
+use memory_core::{ArmSummary, Candidate, Candidates, EntityId, MemoryResult, SearchRequest};
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use crate::database::Database;
 use crate::filter::conditions;
 use crate::read::read;
 use crate::row;
 use crate::sql::Sql;
-use crate::{dense, lexical};
+use crate::{dense, lexical, near};
 
-const OPERATION: &str = "search";
+pub(crate) const OPERATION: &str = "search";
 
 pub(crate) async fn search(
-    database: &Database,
+    database: &Arc<Database>,
     entity: &EntityId,
     request: &SearchRequest,
 ) -> MemoryResult<Candidates> {
     database.open(OPERATION)?;
     request.validate()?;
+    if let Some(found) = near::search(database, entity, request).await? {
+        return Ok(found);
+    }
     let mut sql = Sql::new();
     push_statement(&mut sql, entity, request);
-    read(database, OPERATION, sql, |rows| {
-        let mut found = Candidates {
-            generation: Generation::ZERO,
-            candidates: Vec::with_capacity(rows.len()),
-        };
-        for row in rows {
-            found.generation = row::generation(row)?;
-            if let Some(memory) = row::memory(row, entity)? {
-                found.candidates.push(Candidate {
-                    memory,
-                    similarity: row.try_get("similarity")?,
-                    lexical: row.try_get("score")?,
-                });
-            }
-        }
-        Ok(found)
+    let (dense, lexical) = (request.dense.is_some(), request.lexical.is_some());
+    read(database, OPERATION, entity, sql, |rows| {
+        candidates(rows, entity, dense, lexical)
     })
     .await
+}
+
+/// What was found, with the summaries of those arms that have one in the rows.
+pub(crate) fn candidates(
+    rows: &[PgRow],
+    entity: &EntityId,
+    dense: bool,
+    lexical: bool,
+) -> Result<Candidates, sqlx::Error> {
+    let mut found = Candidates::default();
+    if let Some(row) = rows.first() {
+        found.generation = row::generation(row)?;
+        if dense {
+            found.dense = Some(summary(row, "dense_mean", "dense_deviation")?);
+        }
+        if lexical {
+            found.lexical = Some(summary(row, "lexical_mean", "lexical_deviation")?);
+        }
+    }
+    for row in rows {
+        if let Some(memory) = row::memory(row, entity)? {
+            found.candidates.push(Candidate {
+                memory,
+                similarity: row.try_get("similarity")?,
+                lexical: row.try_get("score")?,
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// Each arm values all that is admitted; the best of each are found, with the
@@ -83,11 +105,38 @@ pub(crate) fn push_statement(sql: &mut Sql, entity: &EntityId, request: &SearchR
             ));
         }
     }
+    let (summaries, columns) = summaries(&of, request, &conditions);
     sql.push(format!(
-        " SELECT g.generation, {}, f.similarity, f.score FROM {} LEFT JOIN (found f \
+        " SELECT g.generation, {}, f.similarity, f.score{columns} FROM {}{summaries} \
+         LEFT JOIN (found f \
          JOIN ({}) ON m.entity_id = {of} AND m.memory_id = f.memory_id) ON true",
         row::COLUMNS,
         row::generation_of(&of),
         row::TABLES,
     ));
+}
+
+/// Where the summaries of the arms come from, and what they are called.
+fn summaries(of: &str, request: &SearchRequest, conditions: &str) -> (String, &'static str) {
+    let dense = request.dense.as_ref().map(|_| dense::summary());
+    let lexical = request.lexical.as_ref();
+    let lexical = lexical.map(|_| lexical::summary(of, conditions));
+    let columns = match (&dense, &lexical) {
+        (Some(_), Some(_)) => ", ds.*, ls.*",
+        (Some(_), None) => ", ds.*",
+        (None, Some(_)) => ", ls.*",
+        (None, None) => "",
+    };
+    (
+        dense.unwrap_or_default() + &lexical.unwrap_or_default(),
+        columns,
+    )
+}
+
+/// What an arm's values are like, of a row with the columns so named.
+fn summary(row: &PgRow, mean: &str, deviation: &str) -> Result<ArmSummary, sqlx::Error> {
+    Ok(ArmSummary {
+        mean: row.try_get(mean)?,
+        deviation: row.try_get(deviation)?,
+    })
 }

@@ -30,6 +30,12 @@ impl Sql {
         self
     }
 
+    /// Puts text before what is there.
+    #[cfg(test)]
+    pub(crate) fn prepend(&mut self, text: &str) {
+        self.text.insert_str(0, text);
+    }
+
     /// Adds a value and gives what stands for it in the text, any number of
     /// times. The cast leaves the server nothing to guess.
     pub(crate) fn value<'v, T>(&mut self, value: T, cast: &str) -> String
@@ -49,5 +55,27 @@ impl Sql {
             Some(error) => Err(sqlx::Error::Encode(error)),
             None => Ok(sqlx::query_with(AssertSqlSafe(self.text), self.values)),
         }
+    }
+}
+
+/// A text as a constant of SQL, for what cannot be a value.
+pub(crate) fn quoted(text: &str) -> String {
+    let escaped = text.replace('\'', "''");
+    if escaped.contains('\\') {
+        format!("E'{}'", escaped.replace('\\', "\\\\"))
+    } else {
+        format!("'{escaped}'")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_ends_its_constant() {
+        assert_eq!(quoted("mira"), "'mira'");
+        assert_eq!(quoted("o'b"), "'o''b'");
+        assert_eq!(quoted("\\'; --"), "E'\\\\''; --'");
     }
 }

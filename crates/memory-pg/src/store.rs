@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, Embedding, EntityId, EntityStats, Fetched, Fingerprint, Generation,
-    InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    PreparedMemory, RemoveOutcome, SearchRequest, Store, StoreCapabilities, Touch, UpdateOutcome,
+    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
+    Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId,
+    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room, SearchRequest, Store,
+    StoreCapabilities, StoreWatch, Touch, UpdateOutcome, VectorPrecision,
 };
 use sqlx::PgPool;
 
 use crate::database::Database;
-use crate::options::PgOptions;
-use crate::{changes, delete, get, insert, list, schema, search, stats, touch, update};
+use crate::maintain::{self, Maintenance};
+use crate::options::{PgOptions, Precision};
+use crate::{
+    changes, consolidate, delete, get, insert, list, schema, search, stats, touch, update, watch,
+};
 
 /// The name in errors and reports.
 const BACKEND: &str = "postgres";
@@ -49,9 +53,29 @@ impl PgStore {
         if prepared.is_err() {
             database.close().await;
         }
+        if prepared.is_ok() && database.options.approximate.method().is_some() {
+            database.load_catalogue().await?;
+        }
         prepared.map(|()| Self {
             database: Arc::new(database),
         })
+    }
+}
+
+impl PgStore {
+    /// Makes the approximate indexes that the options ask for, and drops those
+    /// that they do not: for a job now and then, by a role that owns the
+    /// tables. Others go on reading and writing meanwhile. Building takes
+    /// minutes for each 100,000 vectors; dropping the future leaves a half-made
+    /// index, which the next run drops.
+    ///
+    /// # Errors
+    /// [`MemoryError::Unsupported`](memory_core::MemoryError::Unsupported)
+    /// through a pooler or under row-level security;
+    /// [`MemoryError::Store`](memory_core::MemoryError::Store) with kind
+    /// `Unavailable` while another process is at it.
+    pub async fn maintain(&self) -> MemoryResult<Maintenance> {
+        maintain::maintain(&self.database).await
     }
 }
 
@@ -67,12 +91,31 @@ impl fmt::Debug for PgStore {
 #[async_trait]
 impl Store for PgStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities::new(BACKEND)
+        StoreCapabilities::new(BACKEND).precision(match self.database.options.precision {
+            Precision::Half => VectorPrecision::Half,
+            Precision::Single => VectorPrecision::Single,
+        })
     }
 
-    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+    async fn insert_within(
+        &self,
+        batch: &[PreparedMemory],
+        room: &Room,
+    ) -> MemoryResult<InsertOutcome> {
         let max_dimensions = self.capabilities().max_dimensions;
-        insert::insert(&self.database, batch, max_dimensions).await
+        insert::insert(&self.database, batch, room, max_dimensions).await
+    }
+
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[Consolidation],
+        read_at: Generation,
+    ) -> MemoryResult<ConsolidateOutcome> {
+        let max_dimensions = self.capabilities().max_dimensions;
+        let consolidated =
+            consolidate::consolidate(&self.database, entity, groups, read_at, max_dimensions);
+        consolidated.await
     }
 
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
@@ -137,6 +180,10 @@ impl Store for PgStore {
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>> {
         stats::list_entities(&self.database, after, limit).await
+    }
+
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+        watch::watch(&self.database).await
     }
 
     async fn close(&self) -> MemoryResult<()> {

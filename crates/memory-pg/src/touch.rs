@@ -64,6 +64,10 @@ impl Write for Accesses {
     const OPERATION: &'static str = OPERATION;
     type Outcome = ();
 
+    fn entities(&self) -> Vec<&EntityId> {
+        vec![&self.entity]
+    }
+
     async fn attempt(&self, link: &mut Link) -> Result<End<()>, Failure> {
         // Shared with other touches, not with writers: a memory that is being
         // removed would leave its accesses behind.

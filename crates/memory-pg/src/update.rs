@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use memory_core::{
     Embedding, EntityId, Generation, Memory, MemoryError, MemoryId, MemoryPatch, MemoryResult,
-    PreparedMemory, UpdateOutcome,
+    PreparedMemory, UpdateOutcome, bounds,
 };
 use sqlx::types::Json;
 
 use crate::columns::{EmbeddingColumns, InvolvedColumns};
 use crate::database::{Database, Link};
+use crate::entity::{self, Tally};
 use crate::error::Failure;
 use crate::options::Precision;
 use crate::row;
@@ -51,16 +52,32 @@ impl Write for Update {
     const OPERATION: &'static str = OPERATION;
     type Outcome = UpdateOutcome;
 
+    fn entities(&self) -> Vec<&EntityId> {
+        vec![&self.entity]
+    }
+
     async fn attempt(&self, link: &mut Link) -> Result<End<UpdateOutcome>, Failure> {
-        let lock = sqlx::query(
-            "SELECT e.generation FROM entity e WHERE e.entity_id = $1::text FOR NO KEY UPDATE",
-        );
-        let locked = link.rows(lock.bind(self.entity.as_str())).await?;
-        let locked = locked.first().ok_or_else(|| self.not_found())?;
-        let generation = row::generation(locked)?.next();
+        let locked = entity::lock(link, &self.entity).await?;
+        let present = locked.ok_or_else(|| self.not_found())?.generation;
         let before = self.read(link).await?;
+        if let Some(summary) = before.archived_by {
+            return Err(Failure::Memory(MemoryError::Archived {
+                entity: self.entity.clone(),
+                id: self.id,
+                summary,
+            }));
+        }
         let mut memory = before.clone();
         self.patch.apply(&mut memory);
+        bounds::check_related(&memory.related).map_err(MemoryError::from)?;
+        if memory == before && self.embedding.is_none() {
+            return Ok(End::Rollback(UpdateOutcome {
+                generation: present,
+                memory,
+                changed: false,
+            }));
+        }
+        let generation = present.next();
         self.store(link, &memory, generation).await?;
         if let Some(embedding) = &self.embedding {
             self.replace_embedding(link, &memory, embedding).await?;
@@ -69,13 +86,16 @@ impl Write for Update {
             self.replace_involved(link, &memory).await?;
         }
         let grown = words::count(&memory.content) - words::count(&before.content);
-        let raise = sqlx::query(
-            "UPDATE entity SET generation = generation + 1, \
-             word_count = word_count + $2::integer WHERE entity_id = $1::text",
-        );
-        link.run(raise.bind(self.entity.as_str()).bind(grown))
-            .await?;
-        Ok(End::Commit(UpdateOutcome { generation, memory }))
+        let tally = Tally {
+            words: i64::from(grown),
+            ..Tally::default()
+        };
+        entity::raise_one(link, &self.entity, tally).await?;
+        Ok(End::Commit(UpdateOutcome {
+            generation,
+            memory,
+            changed: true,
+        }))
     }
 }
 
@@ -147,7 +167,7 @@ impl Update {
                 sql.value(Json(&memory.metadata), "jsonb")
             });
         }
-        if patch.related.is_some() {
+        if patch.related.is_some() || !patch.relate.is_empty() || !patch.unrelate.is_empty() {
             set("related", &|sql| sql.value(Json(&memory.related), "jsonb"));
         }
         if patch.tags.is_some() {

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memory_core::{ErrorKind, MemoryError, MemoryResult};
+use memory_core::{EntityId, ErrorKind, MemoryError, MemoryResult};
 
 use crate::database::{Database, Link};
 use crate::error::Failure;
@@ -23,6 +23,9 @@ pub(crate) trait Write: Send + Sync + 'static {
     const OPERATION: &'static str;
     /// What it comes to.
     type Outcome: Send + 'static;
+
+    /// Whom it is about.
+    fn entities(&self) -> Vec<&EntityId>;
 
     /// Does it, inside a transaction that has begun.
     fn attempt(
@@ -80,7 +83,7 @@ async fn once<W: Write>(
     write: &W,
 ) -> Result<MemoryResult<W::Outcome>, Failure> {
     let mut link = database.link().await?;
-    link.script("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    link.begin(&write.entities()).await?;
     match write.attempt(&mut link).await {
         Ok(End::Commit(outcome)) => match link.script("COMMIT").await {
             Ok(()) => {
@@ -110,7 +113,7 @@ async fn undo(mut link: Link) {
 }
 
 /// A random pause, so that those who met do not meet again.
-fn pause(attempt: u32) -> Duration {
+pub(crate) fn pause(attempt: u32) -> Duration {
     let longest = FIRST_PAUSE * 2u32.saturating_pow(attempt - 1);
     let chance = RandomState::new().hash_one(attempt);
     let micros = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);

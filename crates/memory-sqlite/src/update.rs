@@ -68,12 +68,14 @@ impl Work for Update {
             return Ok(UpdateOutcome {
                 generation: entity.generation,
                 memory,
+                changed: false,
             });
         }
         stored.replace(conn, &entity, &memory).await?;
         Ok(UpdateOutcome {
             generation: entity.generation.next(),
             memory,
+            changed: true,
         })
     }
 }

@@ -138,6 +138,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MapCache<K, V> {
         state.take(&key);
         let bytes = (self.policy.weigher)(&key, &value);
         if bytes > self.policy.max_bytes.0 {
+            state.counters.evictions += 1;
             return;
         }
         let (now, used) = (Instant::now(), state.tick());

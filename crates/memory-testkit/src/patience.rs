@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 
@@ -20,6 +20,21 @@ pub(crate) async fn yield_now() {
         Poll::Pending
     })
     .await;
+}
+
+/// Waits for a call, but not for ever.
+pub(crate) async fn within<F: Future>(limit: Duration, call: F) -> Option<F::Output> {
+    let patience = pin!(async {
+        let begun = Instant::now();
+        while begun.elapsed() < limit {
+            sleep(Duration::from_millis(1));
+            yield_now().await;
+        }
+    });
+    match select(pin!(call), patience).await {
+        Either::Left((output, _)) => Some(output),
+        Either::Right(_) => None,
+    }
 }
 
 /// Polls a call for a while, longer with each round, and drops it. Gives its

@@ -6,7 +6,8 @@ use std::sync::Arc;
 #[cfg(doc)]
 use memory_core::Consistency;
 use memory_core::{
-    CacheBackend, Clock, Embedder, MemoryConfig, MemoryError, MemoryResult, Store, SystemClock,
+    CacheBackend, Clock, Embedder, LanguageModel, MemoryConfig, MemoryError, MemoryResult, Store,
+    SystemClock,
 };
 use memory_engine::{Engine, EngineParts, Verbs};
 use memory_moka::MokaBackend;
@@ -36,6 +37,9 @@ pub struct MemorySystemBuilder {
     url: Option<String>,
     store: Option<Arc<dyn Store>>,
     embedder: Option<Arc<dyn Embedder>>,
+    #[cfg(feature = "onnx")]
+    precision: Option<memory_onnx::Precision>,
+    language_model: Option<Arc<dyn LanguageModel>>,
     clock: Arc<dyn Clock>,
     config: Option<MemoryConfig>,
     assemble: Assemble,
@@ -47,6 +51,9 @@ impl Default for MemorySystemBuilder {
             url: None,
             store: None,
             embedder: None,
+            #[cfg(feature = "onnx")]
+            precision: None,
+            language_model: None,
             clock: Arc::new(SystemClock),
             config: None,
             assemble: assemble_on(MokaBackend),
@@ -73,6 +80,27 @@ impl MemorySystemBuilder {
     #[must_use]
     pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
         self.embedder = Some(embedder);
+        self
+    }
+
+    /// Takes a language model, which answers in
+    /// [`reflect`](MemorySystem::reflect) and writes the summaries of
+    /// [`consolidate`](MemorySystem::consolidate). Nothing else asks it.
+    #[must_use]
+    pub fn language_model(mut self, model: Arc<dyn LanguageModel>) -> Self {
+        self.language_model = Some(model);
+        self
+    }
+
+    /// The precision of the default embedder; [`Precision::Full`] where none
+    /// is given. Vectors of different precisions are not compared: a store
+    /// that holds those of one refuses the other until it is re-embedded.
+    ///
+    /// [`Precision::Full`]: memory_onnx::Precision::Full
+    #[cfg(feature = "onnx")]
+    #[must_use]
+    pub fn precision(mut self, precision: memory_onnx::Precision) -> Self {
+        self.precision = Some(precision);
         self
     }
 
@@ -113,9 +141,18 @@ impl MemorySystemBuilder {
                 "either a store or a URL must be given, and not both",
             ));
         }
+        #[cfg(feature = "onnx")]
+        if self.embedder.is_some() && self.precision.is_some() {
+            return Err(MemoryError::configuration(
+                "the precision is that of the default embedder; one of your own has its own",
+            ));
+        }
         // The embedder first: when it is missing, no database file is made.
         let embedder = match self.embedder {
             Some(embedder) => embedder,
+            #[cfg(feature = "onnx")]
+            None => open::default_embedder(self.precision.unwrap_or_default()).await?,
+            #[cfg(not(feature = "onnx"))]
             None => open::default_embedder().await?,
         };
         let store = match self.store {
@@ -127,6 +164,7 @@ impl MemorySystemBuilder {
             embedder,
             cache: (),
             clock: self.clock,
+            language_model: self.language_model,
             config,
         })
         .map(MemorySystem::new)
@@ -138,6 +176,7 @@ impl fmt::Debug for MemorySystemBuilder {
         f.debug_struct("MemorySystemBuilder")
             .field("store", &self.store)
             .field("embedder", &self.embedder)
+            .field("language_model", &self.language_model)
             .field("clock", &self.clock)
             .field("config", &self.config)
             .finish_non_exhaustive()
@@ -151,6 +190,7 @@ fn assemble_on(backend: impl CacheBackend) -> Assemble {
             embedder: parts.embedder,
             cache: backend,
             clock: parts.clock,
+            language_model: parts.language_model,
             config: parts.config,
         })?;
         Ok(Arc::new(engine))

@@ -1,7 +1,7 @@
 //! Long-term memory for AI agents and game characters.
 //!
 //! An *entity* (an agent, a character, a user) retains memories, recalls what
-//! matters, alters and deletes them:
+//! matters, reflects on it, and alters, consolidates and forgets it:
 //!
 //! ```no_run
 //! # async fn five_lines() -> memory::MemoryResult<()> {
@@ -22,6 +22,9 @@
 //! and model once. [`MemorySystem::builder`] takes any other store, embedder,
 //! cache or clock; no type parameter ever reaches your code.
 //!
+//! The feature `postgres` adds a store on PostgreSQL, the feature `openai` a
+//! language model (`OpenAi`) on any OpenAI-compatible endpoint.
+//!
 //! Calls need a tokio runtime with timers, as `#[tokio::main]` makes it. Every verb is scoped to an entity: a memory of
 //! another entity is *not found*. Bad input is refused before any work with a
 //! [`MemoryError::InvalidInput`] that names the bound.
@@ -29,26 +32,32 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod builder;
+mod life;
 mod open;
+mod stream;
 mod system;
 
 pub use builder::MemorySystemBuilder;
+pub use stream::RetainProgress;
 pub use system::MemorySystem;
 
 pub use memory_core::{
-    Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheStats, CacheValue, Clock,
-    Consistency, EmbedRole, Embedder, EmbedderProfile, EntityId, EntityStats, ErrorKind,
-    Fingerprint, Generation, InvalidInput, LanguageModel, ListPage, ListRequest, ManualClock,
-    MaxBytes, Memory, MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter, MemoryId,
-    MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode, PageCursor, Store, SystemClock,
-    TierStats, bounds,
+    AccessCounting, ArmSummary, Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy,
+    CacheStats, CacheValue, Clock, Consistency, EmbedRole, Embedder, EmbedderProfile, EntityId,
+    EntityStats, ErrorKind, Fingerprint, Generation, InvalidInput, LanguageModel, LimitPolicy,
+    ListPage, ListRequest, ListScope, ManualClock, MaxBytes, Memory, MemoryBatchItem, MemoryConfig,
+    MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode,
+    PageCursor, Store, SystemClock, TierStats, bounds,
 };
 pub use memory_engine::{
-    ArmSummary, Blend, Explanation, Ranking, RecallPath, RecallRequest, Recalled,
+    Blend, ConsolidateRequest, Consolidated, Direction, Explanation, Ranking, RecallPath,
+    RecallRequest, Recalled, ReflectRequest, Reflection, Related, Summary,
 };
 pub use memory_moka::MokaBackend;
 #[cfg(feature = "onnx")]
-pub use memory_onnx::{OnnxEmbedder, OnnxOptions};
+pub use memory_onnx::{OnnxEmbedder, OnnxOptions, Precision};
+#[cfg(feature = "openai")]
+pub use memory_openai::{OpenAi, OpenAiOptions};
 #[cfg(feature = "postgres")]
 pub use memory_pg::{PgOptions, PgPool, PgStore};
 #[cfg(feature = "sqlite")]
@@ -58,3 +67,8 @@ pub use memory_sqlite::{SqliteOptions, SqliteStore};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The guide's story runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+struct Guide;

@@ -50,10 +50,11 @@ pub(crate) async fn store(url: &str) -> MemoryResult<Arc<dyn Store>> {
 
 /// Opens the default model on ONNX Runtime, off the async workers.
 #[cfg(feature = "onnx")]
-pub(crate) async fn default_embedder() -> MemoryResult<Arc<dyn Embedder>> {
-    Ok(Arc::new(
-        memory_onnx::OnnxEmbedder::open(memory_onnx::OnnxOptions::default()).await?,
-    ))
+pub(crate) async fn default_embedder(
+    precision: memory_onnx::Precision,
+) -> MemoryResult<Arc<dyn Embedder>> {
+    let options = memory_onnx::OnnxOptions::default().precision(precision);
+    Ok(Arc::new(memory_onnx::OnnxEmbedder::open(options).await?))
 }
 
 /// Without the feature there is no default.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(doc)]
+use memory_core::MemoryConfig;
 use memory_core::{
     CacheStats, EntityId, EntityStats, ErrorKind, ListPage, ListRequest, Memory, MemoryBatchItem,
     MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
@@ -23,6 +25,10 @@ pub struct MemorySystem {
 impl MemorySystem {
     pub(crate) fn new(verbs: Arc<dyn Verbs>) -> Self {
         Self { verbs }
+    }
+
+    pub(crate) fn verbs(&self) -> &Arc<dyn Verbs> {
+        &self.verbs
     }
 
     /// Opens a database with the defaults: the store that the URL names, the
@@ -95,8 +101,10 @@ impl MemorySystem {
     ///
     /// # Errors
     /// [`MemoryError::InvalidInput`] naming the item and the bound;
-    /// [`MemoryError::Conflict`] for an id that exists with other content; the
-    /// embedder's and the store's own. Nothing is written then, unless
+    /// [`MemoryError::Conflict`] for an id that exists with other content;
+    /// [`MemoryError::LimitReached`] where
+    /// [`max_memories_per_entity`](MemoryConfig::max_memories_per_entity)
+    /// leaves no room; the embedder's and the store's own. Nothing is written then, unless
     /// [`ErrorKind::OutcomeUnknown`] says that it cannot be told.
     pub async fn retain_batch(&self, items: Vec<MemoryBatchItem>) -> MemoryResult<Vec<MemoryId>> {
         self.verbs.retain_batch(items).await
@@ -195,8 +203,13 @@ impl MemorySystem {
         self.verbs.alter_memory(&entity.into(), id, patch).await
     }
 
-    /// Removes one memory for good: its row, its vectors, and every trace of
-    /// it in the tiers.
+    /// Removes one memory for good: its row, its vectors, links to it, and every
+    /// trace of it in the tiers.
+    ///
+    /// Where it is a summary, what it stood for is live again, as by
+    /// [`undo_consolidation`](Self::undo_consolidation); where it is archived,
+    /// the summaries above it, which may tell what it told, go too.
+    /// [`forget`](Self::forget) also removes what is archived under it.
     ///
     /// # Errors
     /// [`MemoryError::NotFound`]; the store's own.
@@ -252,7 +265,8 @@ impl MemorySystem {
         self.verbs.invalidate_entity_cache(entity);
     }
 
-    /// Finishes what is under way and closes the store. Calls after it answer
+    /// Finishes what is under way, writes what access counts wait, and closes
+    /// the store. Calls after it answer
     /// with [`ErrorKind::Closed`]. Dropping the last handle closes it too, but
     /// does not wait.
     ///

@@ -62,9 +62,24 @@ pub(super) const BOUNDARIES: &[Boundary] = &[
         never: &[RUNTIMES],
     },
     Boundary {
+        package: "memory-bert",
+        house: Some(&["memory-core", "memory-assets", "memory-sentence"]),
+        never: &[BACKENDS, TLS],
+    },
+    Boundary {
+        package: "memory-sentence",
+        house: Some(&["memory-core", "memory-assets"]),
+        never: &[RUNTIMES, BACKENDS, LIBTORCH, TLS, UNPACKING],
+    },
+    Boundary {
         package: "memory-onnx",
         house: Some(&["memory-core", "memory-assets"]),
         never: &[LIBTORCH, TLS, UNPACKING],
+    },
+    Boundary {
+        package: "memory-openai",
+        house: Some(&["memory-core"]),
+        never: &[BACKENDS, SECOND_TLS],
     },
     Boundary {
         package: "memory",
@@ -98,6 +113,13 @@ const TLS: Group = Group {
         "aws-lc-rs",
         "ring",
     ],
+};
+
+// Who speaks HTTPS does so with rustls on ring, as `memory-pg` does, and holds
+// no other stack beside it.
+const SECOND_TLS: Group = Group {
+    what: "second TLS stack",
+    packages: &["native-tls", "openssl", "openssl-sys", "aws-lc-rs"],
 };
 
 const RUNTIMES: Group = Group {

@@ -15,6 +15,13 @@ pub(crate) enum PgError {
     NotRunning,
     #[error("PostgreSQL refuses to run as root, and /etc/passwd has neither postgres nor nobody")]
     NoAccount,
+    #[error(
+        "{package} cannot be had from Debian's archive: run `apt-get update`, or put PgBouncer \
+         into a folder that the server's account can read, and set MEMORY_TEST_PGBOUNCER to it"
+    )]
+    NoPooler { package: &'static str },
+    #[error("the archive's {package} is another than the one that is pinned")]
+    OtherPackage { package: &'static str },
     #[error("PostgreSQL did not start; its last words:\n{last_words}")]
     NotStarted { last_words: String },
     #[error("could not {action} {}", path.display())]

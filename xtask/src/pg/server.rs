@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::account::Account;
 use super::error::PgError;
-use super::{home, install, install_dir};
+use super::{home, install, install_dir, pooler};
 use crate::error::TaskError;
 use crate::shell;
 
@@ -30,6 +30,9 @@ const SETTINGS: &[&str] = &[
     "shared_preload_libraries=pg_stat_statements",
     "pg_stat_statements.track=top",
 ];
+
+/// The folder of PgBouncer in that of a server.
+const POOLER: &str = "pgbouncer";
 
 /// How long a server runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,11 @@ impl Server {
     }
 
     /// Makes a fresh server with an empty database.
-    pub(super) fn start(cache: &Path, life: Life) -> Result<Self, TaskError> {
+    pub(super) fn start(
+        cache: &Path,
+        pooler: Option<&Path>,
+        life: Life,
+    ) -> Result<Self, TaskError> {
         home::sweep();
         let server = Self {
             home: home::create()?,
@@ -61,6 +68,9 @@ impl Server {
         };
         let account = Account::choose(&server.home)?;
         install::copy(cache, &server.home)?;
+        if let Some(folder) = pooler {
+            pooler::copy(folder, &server.home.join(POOLER))?;
+        }
         account.own(&server.home)?;
 
         let mut initdb = server.program("initdb");
@@ -91,6 +101,12 @@ impl Server {
     /// How to reach it, as its superuser.
     pub(super) fn url(&self) -> String {
         self.database(SUPERUSER)
+    }
+
+    /// The folder with PgBouncer, which tests run before it.
+    pub(super) fn pooler(&self) -> Option<PathBuf> {
+        let folder = self.home.join(POOLER);
+        folder.exists().then_some(folder)
     }
 
     /// One of its programs.

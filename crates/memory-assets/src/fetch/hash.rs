@@ -7,6 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::folder;
 use crate::check::{Fault, by_size};
 use crate::pins::Member;
 
@@ -15,7 +16,12 @@ const BUFFER: usize = 256 * 1024;
 
 /// Presence, size and SHA-256.
 pub(super) fn by_hash(path: &Path, member: &Member) -> Option<Fault> {
-    by_size(path, member).or_else(|| match of_file(path) {
+    let of = if member.is_folder() {
+        folder::hash
+    } else {
+        of_file
+    };
+    by_size(path, member).or_else(|| match of(path) {
         Ok(found) if found == member.sha256 => None,
         Ok(_) => Some(Fault::Hash),
         Err(error) => Some(Fault::Unreadable(error)),
@@ -41,6 +47,11 @@ pub(super) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<Stri
         hasher.update(&buffer[..read]);
         to.write_all(&buffer[..read])?;
     }
+}
+
+/// The SHA-256 of bytes at hand, in lower-case hexadecimal.
+pub(super) fn of_bytes(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

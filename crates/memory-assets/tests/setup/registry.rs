@@ -92,6 +92,25 @@ pub(crate) fn with_member(wheel: Wheel, change: impl FnOnce(&mut Member)) -> Whe
     }
 }
 
+/// The same wheel with one folder pinned in place of single files.
+pub(crate) fn with_folder(wheel: Wheel, folder: &str, files: &[(&str, &[u8])]) -> Wheel {
+    let lines = files.iter().map(|(name, content)| {
+        let inside = name.strip_prefix(folder).unwrap();
+        format!("{}  {inside}\n", sha256(content))
+    });
+    let listing: String = lines.collect();
+    let members = vec![Member {
+        from: leak(format!("{}/{folder}", wheel.package)),
+        to: leak(folder.to_owned()),
+        size: files.iter().map(|(_, content)| content.len() as u64).sum(),
+        sha256: sha256(listing.as_bytes()),
+    }];
+    Wheel {
+        members: members.leak(),
+        ..wheel
+    }
+}
+
 fn sha256(bytes: &[u8]) -> &'static str {
     let digest = Sha256::digest(bytes);
     leak(digest.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 
-use memory::{EntityId, Memory, MemoryBatchItem, MemoryError, MemoryId, MemoryKind};
+use chrono::{DateTime, Utc};
+use memory::{
+    EntityId, Memory, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, MemoryResult, bounds,
+};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
@@ -36,6 +39,20 @@ pub(crate) struct Line<'a> {
     entities: &'a BTreeMap<EntityId, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     related: &'a BTreeMap<MemoryId, String>,
+    /// Where it is not the kind's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decay_rate: Option<f32>,
+    #[serde(skip_serializing_if = "is_zero")]
+    access_count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_accessed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_by: Option<MemoryId>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl<'a> From<&'a Memory> for Line<'a> {
@@ -52,7 +69,36 @@ impl<'a> From<&'a Memory> for Line<'a> {
             metadata: &memory.metadata,
             entities: &memory.entities,
             related: &memory.related,
+            decay_rate: Some(memory.decay_rate).filter(|rate| *rate != memory.kind.decay_rate()),
+            access_count: memory.access_count,
+            last_accessed: memory.last_accessed.map(time::exact),
+            archived_by: memory.archived_by,
         }
+    }
+}
+
+/// A line that was read, within every bound.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    /// What a caller could have retained.
+    pub(crate) item: MemoryBatchItem,
+    decay_rate: Option<f32>,
+    access_count: u64,
+    last_accessed: Option<DateTime<Utc>>,
+    /// The summary that stood for it.
+    pub(crate) archived_by: Option<MemoryId>,
+}
+
+impl Parsed {
+    /// The memory of this line, under an id, live.
+    pub(crate) fn into_memory(self, id: MemoryId, now: DateTime<Utc>) -> MemoryResult<Memory> {
+        let memory = self.item.with_id(id).into_memory(now)?;
+        Ok(Memory {
+            decay_rate: self.decay_rate.unwrap_or(memory.decay_rate),
+            access_count: self.access_count,
+            last_accessed: self.last_accessed,
+            ..memory
+        })
     }
 }
 
@@ -61,17 +107,20 @@ impl<'a> From<&'a Memory> for Line<'a> {
 ///
 /// # Errors
 /// What is wrong, for people, without the line's content.
-pub(crate) fn parse(text: &str, entity: Option<&EntityId>) -> Result<MemoryBatchItem, String> {
+pub(crate) fn parse(text: &str, entity: Option<&EntityId>) -> Result<Parsed, String> {
     if !text.trim_start().starts_with('{') {
         return Err("it is not a JSON object".to_owned());
     }
     let fields: Fields = serde_json::from_str(text).map_err(|error| reason(&error))?;
-    let item = fields.into_item(entity)?;
-    item.validate().map_err(|error| match error {
+    let parsed = fields.into_parsed(entity)?;
+    parsed.item.validate().map_err(|error| match error {
         MemoryError::InvalidInput { problem, .. } => problem.to_string(),
         other => other.to_string(),
     })?;
-    Ok(item)
+    let further = parsed.decay_rate.map_or(Ok(()), bounds::check_decay_rate);
+    let last = parsed.last_accessed.map_or(Ok(()), bounds::check_timestamp);
+    further.and(last).map_err(|problem| problem.to_string())?;
+    Ok(parsed)
 }
 
 /// The keys of a line, their values not read yet: so that an error can name
@@ -103,9 +152,28 @@ struct Fields<'a> {
     entities: Option<&'a RawValue>,
     #[serde(borrow, default)]
     related: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    decay_rate: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    access_count: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    last_accessed: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    archived_by: Option<&'a RawValue>,
 }
 
 impl Fields<'_> {
+    fn into_parsed(self, entity: Option<&EntityId>) -> Result<Parsed, String> {
+        let count = "a whole number from 0 on";
+        Ok(Parsed {
+            decay_rate: number("decay_rate", self.decay_rate, "a number from 0 on")?,
+            access_count: read("access_count", self.access_count, count)?.unwrap_or(0),
+            last_accessed: moment("last_accessed", self.last_accessed)?,
+            archived_by: read("archived_by", self.archived_by, "a UUID")?,
+            item: self.into_item(entity)?,
+        })
+    }
+
     fn into_item(self, entity: Option<&EntityId>) -> Result<MemoryBatchItem, String> {
         let entity = match read::<String>("entity", self.entity, "a string")? {
             Some(name) => name.into(),
@@ -115,10 +183,6 @@ impl Fields<'_> {
         };
         let content: String =
             read("content", self.content, "a string")?.ok_or("`content` is missing")?;
-        let timestamp = match read::<String>("timestamp", self.timestamp, time::FORM)? {
-            Some(text) => Some(time::parse(&text).map_err(|why| format!("`timestamp`: {why}"))?),
-            None => None,
-        };
         let texts = "an object of strings, no key twice";
         Ok(MemoryBatchItem {
             entity_id: entity,
@@ -130,8 +194,8 @@ impl Fields<'_> {
             .unwrap_or(MemoryKind::Experience),
             content,
             id: read("id", self.id, "a UUID")?,
-            timestamp,
-            importance: importance(self.importance)?,
+            timestamp: moment("timestamp", self.timestamp)?,
+            importance: number("importance", self.importance, "a number from 0 to 1")?,
             context: read("context", self.context, "a string")?,
             metadata: read_map("metadata", self.metadata, texts)?,
             related: read_map(
@@ -170,9 +234,15 @@ fn read_map<'de, K: Deserialize<'de> + Ord>(
     Ok(map.map(|Unique(map)| map).unwrap_or_default())
 }
 
+fn moment(key: &str, value: Option<&RawValue>) -> Result<Option<DateTime<Utc>>, String> {
+    let text: Option<String> = read(key, value, time::FORM)?;
+    text.map(|text| time::parse(&text).map_err(|why| format!("`{key}`: {why}")))
+        .transpose()
+}
+
 /// Reads a number as the nearest `f32`, in one rounding: by way of an `f64` a
 /// written importance could come back as its neighbour.
-fn importance(value: Option<&RawValue>) -> Result<Option<f32>, String> {
+fn number(key: &str, value: Option<&RawValue>, must_be: &str) -> Result<Option<f32>, String> {
     let is_number = |text: &str| text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     value
         .map(|value| {
@@ -180,7 +250,7 @@ fn importance(value: Option<&RawValue>) -> Result<Option<f32>, String> {
             text.parse()
                 .ok()
                 .filter(|_| is_number(text))
-                .ok_or_else(|| "`importance` must be a number from 0 to 1".to_owned())
+                .ok_or_else(|| format!("`{key}` must be {must_be}"))
         })
         .transpose()
 }

@@ -111,6 +111,7 @@ async fn look_at(database: &Database) -> Finding {
     const PART: &str = "database";
     let place = match database.file() {
         Some(file) => file.display().to_string(),
+        None if database.is_shared() => "on its server".to_owned(),
         None => "in memory".to_owned(),
     };
     match count(database).await {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use memory::{EntityId, ListRequest, MemorySystem};
+use memory::{EntityId, ListRequest, ListScope, Memory, MemorySystem};
 use serde::Serialize;
 
 use crate::database::Database;
@@ -12,8 +12,10 @@ use crate::jsonl::Line;
 use crate::output::Output;
 use crate::verbs::stats::all_entities;
 
+mod levels;
 mod replace;
 
+use levels::Levels;
 use replace::Replacement;
 
 /// Memories read at a time: few enough to hold, be they as large as they may,
@@ -60,8 +62,8 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Writes entity by entity in the order given, each newest first; gives how
-/// many memories there were.
+/// Writes entity by entity in the order given; gives how many memories there
+/// were.
 async fn write(
     system: &MemorySystem,
     entities: &[EntityId],
@@ -70,23 +72,44 @@ async fn write(
 ) -> Result<u64, Failure> {
     let mut memories = 0;
     for entity in entities {
-        let mut request = ListRequest::new(PAGE);
-        loop {
-            let page = system.list_memories(entity, &request).await?;
-            for memory in &page.memories {
-                serde_json::to_writer(&mut *to, &Line::from(memory))
-                    .map_err(std::io::Error::from)
-                    .and_then(|()| to.write_all(b"\n"))
-                    .map_err(&failed)?;
-                memories += 1;
-            }
-            match page.next {
-                Some(next) => request = request.after(next),
-                None => break,
-            }
+        let levels = Levels::of(system, entity).await?;
+        // Sources before the summary that stands for them: so an import knows
+        // a summary when it comes, and has what it stands for.
+        for level in 0..levels.count() {
+            let on_level = |memory: &Memory| levels.of_memory(&memory.id) == level;
+            let archived = ListScope::Archived;
+            memories += write_scope(system, entity, archived, on_level, to, &failed).await?;
         }
+        memories += write_scope(system, entity, ListScope::Live, |_| true, to, &failed).await?;
     }
     Ok(memories)
+}
+
+/// Writes what a scope holds and `admits` lets through, newest first.
+async fn write_scope(
+    system: &MemorySystem,
+    entity: &EntityId,
+    scope: ListScope,
+    admits: impl Fn(&Memory) -> bool,
+    to: &mut impl Write,
+    failed: &impl Fn(std::io::Error) -> Failure,
+) -> Result<u64, Failure> {
+    let mut memories = 0;
+    let mut request = ListRequest::new(PAGE).scope(scope);
+    loop {
+        let page = system.list_memories(entity, &request).await?;
+        for memory in page.memories.iter().filter(|memory| admits(memory)) {
+            serde_json::to_writer(&mut *to, &Line::from(memory))
+                .map_err(std::io::Error::from)
+                .and_then(|()| to.write_all(b"\n"))
+                .map_err(failed)?;
+            memories += 1;
+        }
+        match page.next {
+            Some(next) => request = request.after(next),
+            None => return Ok(memories),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -1,11 +1,11 @@
-//! `memory forget`: removes one memory for good.
+//! `memory forget`: removes a memory for good, in whatever it went into.
 
 use memory::MemoryId;
 use serde::Serialize;
 
 use crate::database::Database;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{Output, counted};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -24,16 +24,29 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_without_model().await?;
-    system.delete_memory(args.entity, &args.id).await?;
+    let mut gone = system.forget(args.entity, &args.id).await?;
     system.close().await?;
+    gone.sort_unstable();
     if output.is_json() {
-        output.document(&Forgotten { forgotten: args.id })
-    } else {
-        output.line(format_args!("forgot {}", args.id))
+        return output.document(&Forgotten {
+            forgotten: args.id,
+            gone,
+        });
     }
+    let others = gone.len().saturating_sub(1);
+    if others == 0 {
+        return output.line(format_args!("forgot {}", args.id));
+    }
+    let others = counted(others as u64, "memory", "memories");
+    output.line(format_args!(
+        "forgot {} and {others} that it went into or that stood under it",
+        args.id
+    ))
 }
 
 #[derive(Serialize)]
 struct Forgotten {
     forgotten: MemoryId,
+    /// All that is gone, this memory included.
+    gone: Vec<MemoryId>,
 }

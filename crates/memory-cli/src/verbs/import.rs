@@ -5,18 +5,23 @@ use std::io::{self, BufRead, BufReader};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use memory::{EntityId, MemorySystem};
+use chrono::Utc;
+use memory::{EntityId, Memory, MemoryId, MemorySystem};
 
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::jsonl::{Ids, Lines, parse};
 use crate::output::{Output, remark};
 
+mod archive;
 mod batch;
+mod flights;
 mod progress;
 mod tally;
 
-use batch::{Batch, Pending};
+use archive::Archive;
+use batch::{Batch, Outcome, Pending, Settled};
+use flights::Flights;
 use progress::Progress;
 use tally::{Refusal, Tally};
 
@@ -49,6 +54,8 @@ pub(crate) async fn run(
     let system = database.open_or_create().await?;
     let mut import = Import {
         batch: Batch::new(args.batch),
+        flights: Flights::new(),
+        archive: Archive::default(),
         ids: Ids::default(),
         progress: Progress::new(input.length),
         tally: Tally::start(),
@@ -61,6 +68,7 @@ pub(crate) async fn run(
     // What was imported before a failure stays, and is told.
     import.tally.tell(output)?;
     outcome?;
+    import.archive.tell_orphans();
     import.system.close().await?;
     import.tally.verdict()
 }
@@ -102,6 +110,8 @@ struct Import {
     system: MemorySystem,
     entity: Option<EntityId>,
     batch: Batch,
+    flights: Flights,
+    archive: Archive,
     ids: Ids,
     progress: Progress,
     tally: Tally,
@@ -117,38 +127,100 @@ impl Import {
             };
             let number = line.number;
             let parsed = line.text.and_then(|text| {
-                let item = parse(text, self.entity.as_ref())?;
-                Ok((item, text.len()))
+                let parsed = parse(text, self.entity.as_ref())?;
+                let id = parsed
+                    .item
+                    .id
+                    .unwrap_or_else(|| self.ids.next(&parsed.item));
+                let archived_by = parsed.archived_by;
+                let memory = parsed.into_memory(id, Utc::now());
+                let memory = memory.map_err(|error| error.to_string())?;
+                Ok((memory, archived_by, text.len()))
             });
             match parsed {
-                Ok((item, bytes)) => {
-                    let id = item.id.unwrap_or_else(|| self.ids.next(&item));
-                    let pending = Pending::new(number, item, id);
-                    let outcome = self.batch.add(pending, bytes);
-                    self.count(outcome.into_iter());
+                Ok((memory, archived_by, bytes)) => {
+                    self.take(number, memory, archived_by, bytes).await?;
                 }
                 Err(reason) => self.refuse(&Refusal::malformed(number, reason)),
             }
             if self.batch.is_full() {
-                self.settle().await?;
+                self.send().await?;
                 self.progress.show(input.lines.consumed(), &self.tally);
             }
         }
         self.settle().await
     }
 
-    async fn settle(&mut self) -> Result<(), Failure> {
-        let settled = self.batch.settle(&self.system).await;
-        self.count(settled.outcomes.into_iter());
-        settled.end
+    /// Takes a memory into the batch; a summary whose sources came before it
+    /// is put above them.
+    async fn take(
+        &mut self,
+        line: usize,
+        memory: Memory,
+        archived_by: Option<MemoryId>,
+        bytes: usize,
+    ) -> Result<(), Failure> {
+        let pending = Pending::new(line, memory.clone());
+        let key = pending.key();
+        if let Some(summary) = archived_by {
+            self.archive.note((key.0.clone(), summary), key.1);
+        }
+        if self.archive.is_summary(&key) {
+            // Its sources have to be in.
+            self.settle().await?;
+            let outcome = self.archive.put(&self.system, line, memory).await?;
+            self.count(std::iter::once(outcome));
+            return Ok(());
+        }
+        if self.flights.hold(&key) {
+            // What becomes of this line hangs on what becomes of that one.
+            self.settle().await?;
+        }
+        let outcome = self.batch.add(pending, bytes);
+        self.count(outcome.into_iter());
+        Ok(())
     }
 
-    fn count(&mut self, outcomes: impl Iterator<Item = batch::Outcome>) {
+    /// Sends the batch on its way, once there is room beside those under way.
+    async fn send(&mut self) -> Result<(), Failure> {
+        if self.flights.is_full() {
+            self.land().await?;
+        }
+        self.flights.start(self.batch.take(), &self.system);
+        Ok(())
+    }
+
+    /// Waits for everything that was taken.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        if !self.batch.is_empty() {
+            self.send().await?;
+        }
+        while !self.flights.is_empty() {
+            self.land().await?;
+        }
+        Ok(())
+    }
+
+    async fn land(&mut self) -> Result<(), Failure> {
+        let Some(Settled {
+            outcomes,
+            refused,
+            end,
+        }) = self.flights.next().await?
+        else {
+            return Ok(());
+        };
+        self.archive.leave_out(refused);
+        self.count(outcomes.into_iter());
+        end
+    }
+
+    fn count(&mut self, outcomes: impl Iterator<Item = Outcome>) {
         for outcome in outcomes {
             match outcome {
-                batch::Outcome::Imported => self.tally.imported += 1,
-                batch::Outcome::AlreadyThere => self.tally.already_there += 1,
-                batch::Outcome::Refused(refusal) => self.refuse(&refusal),
+                Outcome::Imported => self.tally.imported += 1,
+                Outcome::AlreadyThere => self.tally.already_there += 1,
+                Outcome::Refused(refusal) => self.refuse(&refusal),
             }
         }
     }

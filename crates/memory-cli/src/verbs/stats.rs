@@ -65,6 +65,7 @@ struct Stats {
 struct OfEntity {
     entity: EntityId,
     memories: u64,
+    archived: u64,
     generation: u64,
 }
 
@@ -79,6 +80,7 @@ async fn gather(
         by_entity.push(OfEntity {
             entity,
             memories: stats.memory_count,
+            archived: stats.archived_count,
             generation: stats.generation.0,
         });
     }
@@ -106,16 +108,19 @@ fn print(stats: &Stats, output: &mut Output) -> Result<(), Failure> {
         return Ok(());
     }
     output.line(format_args!(
-        "\n{:>10}  {:>10}  entity",
-        "memories", "generation"
+        "\n{:>10}  {:>10}  {:>10}  entity",
+        "memories", "archived", "generation"
     ))?;
     for OfEntity {
         entity,
         memories,
+        archived,
         generation,
     } in &stats.by_entity
     {
-        output.line(format_args!("{memories:>10}  {generation:>10}  {entity}"))?;
+        output.line(format_args!(
+            "{memories:>10}  {archived:>10}  {generation:>10}  {entity}"
+        ))?;
     }
     Ok(())
 }

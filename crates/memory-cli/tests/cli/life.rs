@@ -91,9 +91,10 @@ fn a_memory_is_retained_recalled_listed_and_forgotten() {
     // Forgotten by another it is not found, by its own it is gone.
     let run = bench.run(&["--json", "forget", "tam", id]);
     assert!(run.fails(4, "not_found").contains(id));
+    let forgot = bench.run(&["--json", "forget", "mira", id]).code(0).json();
     assert_eq!(
-        bench.run(&["--json", "forget", "mira", id]).code(0).json()["forgotten"],
-        id
+        (&forgot["forgotten"], &forgot["gone"][0]),
+        (&id.into(), &id.into())
     );
     bench
         .run(&["--json", "forget", "mira", id])
@@ -207,4 +208,68 @@ fn the_environment_names_the_database_and_the_command_line_overrules_it() {
         .output()
         .expect("it runs");
     assert!(overruled.status.success());
+}
+
+#[test]
+fn memories_are_linked_summarised_reflected_on_and_pruned() {
+    let bench = Bench::new();
+    let file = STORY.to_owned()
+        + r#"{"content":"Tam sold me a lame horse at the spring market!","timestamp":"2026-03-01T10:00:00Z","id":"0192d3a0-0000-7000-8000-000000000002"}"#
+        + "\n"
+        + r#"{"content":"A fly sat on the wall.","timestamp":"2001-03-01T10:00:00Z","id":"0192d3a0-0000-7000-8000-000000000003"}"#
+        + "\n";
+    bench
+        .run_on(&["import", "-", "--entity", "mira"], file)
+        .code(0);
+    let (horse, fly) = (
+        "0192d3a0-0000-7000-8000-000000000002",
+        "0192d3a0-0000-7000-8000-000000000003",
+    );
+    bench.run(&["relate", "mira", horse, fly, "after"]).code(0);
+    let related = bench
+        .run(&["--json", "related", "mira", fly])
+        .code(0)
+        .json();
+    let link = &related["related"][0];
+    assert_eq!(
+        (&link["direction"], &link["relation"]),
+        (&"incoming".into(), &"after".into())
+    );
+    assert_eq!(link["memory"]["id"], horse);
+    let itself = ["--json", "relate", "mira", fly, fly, "x"];
+    bench.run(&itself).fails(3, "invalid_input");
+    bench.run(&["unrelate", "mira", horse, fly]).code(0);
+    let none = bench.run(&["related", "mira", fly]).code(0);
+    assert_eq!(
+        (none.out.as_str(), none.err.as_str()),
+        ("", "nothing is related\n")
+    );
+
+    let run = bench.run(&["reflect", "mira", "Who sold the horse?", "--limit", "1"]);
+    let run = run.code(0);
+    assert!(
+        run.out.starts_with(r#"{"when":"2026-03-01T"#),
+        "{}",
+        run.out
+    );
+    assert_eq!(run.out.lines().count(), 1);
+
+    let done = bench.run(&["--json", "consolidate", "mira"]).code(0).json();
+    let summary = done["summaries"][0]["id"].as_str().expect("a summary");
+    let archived = ["--json", "relate", "mira", horse, fly, "x"];
+    bench.run(&archived).fails(5, "archived");
+    let undone = bench
+        .run(&["--json", "undo", "mira", summary])
+        .code(0)
+        .json();
+    assert_eq!(undone["restored"].as_array().map(Vec::len), Some(2));
+    bench
+        .run(&["--json", "undo", "mira", summary])
+        .fails(4, "not_found");
+
+    let pruned = bench
+        .run(&["--json", "prune", "mira", "--keep", "4"])
+        .code(0)
+        .json();
+    assert_eq!(pruned["removed"], serde_json::json!([fly]));
 }

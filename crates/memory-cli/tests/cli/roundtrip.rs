@@ -89,3 +89,77 @@ fn export_import_export_is_byte_identical() {
     let run = bench.run(&["--json", "export", "--output", word(&nowhere)]);
     assert!(run.fails(1, "io").contains("folder.jsonl"));
 }
+
+/// Two that tell the same, so that a consolidation has something to do.
+const TWICE: &str = concat!(
+    r#"{"entity":"mira","content":"The ferry leaves the harbour at dawn.","timestamp":"2026-03-01T09:00:00Z","decay_rate":0.3,"access_count":7,"last_accessed":"2026-03-02T09:00:00.000001Z"}"#,
+    "\n",
+    r#"{"entity":"mira","content":"The ferry leaves the harbour at dawn!","timestamp":"2026-03-01T10:00:00Z"}"#,
+    "\n",
+    r#"{"entity":"mira","content":"Bread is dear.","timestamp":"2026-03-01T11:00:00Z"}"#,
+    "\n",
+);
+
+#[test]
+fn archived_memories_summaries_and_counts_come_back_too() {
+    let bench = Bench::new();
+    bench.run_on(&["import", "-"], TWICE).code(0);
+    let low = bench.run(&["--json", "consolidate", "mira"]).code(0).json();
+    assert_eq!(low["summaries"].as_array().map(Vec::len), Some(1), "{low}");
+    // A third, so that the summary is summarised in turn.
+    bench
+        .run(&["retain", "mira", "The ferry leaves the harbour at dawn."])
+        .code(0);
+    bench.run(&["consolidate", "mira"]).code(0);
+    let stats = bench.run(&["--json", "stats"]).code(0).json();
+    let counts = &stats["by_entity"][0];
+    assert_eq!(
+        (&counts["memories"], &counts["archived"]),
+        (&2.into(), &4.into())
+    );
+
+    bench.run(&["export", "--output", "first.jsonl"]).code(0);
+    let first = bench.read("first.jsonl");
+    assert_eq!(first.lines().count(), 6);
+    assert!(first.contains(
+        r#""decay_rate":0.3,"access_count":7,"last_accessed":"2026-03-02T09:00:00.000001Z""#
+    ));
+    let other = ["--db", "sqlite://other.db"];
+    let import = [&["import", "first.jsonl", "--batch", "2"], other.as_slice()].concat();
+    let told = bench.run(&import).code(0);
+    assert!(told.out.starts_with("imported 6,"), "{told:?}");
+    let second = bench.run(&[&["export"], other.as_slice()].concat()).code(0);
+    assert_eq!(second.out, first);
+    let again = bench.run(&import).code(0);
+    assert!(
+        again.out.starts_with("imported 0, already there 6,"),
+        "{again:?}"
+    );
+
+    // Without its summary an archived memory is live, and that is told.
+    let orphan: String = first
+        .lines()
+        .take(1)
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    let third = ["--db", "sqlite://third.db"];
+    let run = bench.run_on(&[&["import", "-"], third.as_slice()].concat(), orphan);
+    let run = run.code(0);
+    assert!(
+        run.err.contains("1 archived memory had no summary"),
+        "{run:?}"
+    );
+    // A summary that comes too early stands already when its sources come.
+    let backwards: String = first
+        .lines()
+        .rev()
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    let fourth = ["--db", "sqlite://fourth.db"];
+    let run = bench.run_on(&[&["import", "-"], fourth.as_slice()].concat(), backwards);
+    let run = run.code(0);
+    assert!(
+        run.err.contains("4 archived memories had no summary"),
+        "{run:?}"
+    );
+}

@@ -86,6 +86,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   [`delete`](Store::delete), in the same transaction and at the same
     ///   generation, and only for entities of which something is inserted. Ids
     ///   of no memory are passed over.
+    /// - Whether an id of the batch is new, a repetition or a conflict is judged
+    ///   before anything gives way.
     /// - [`Room::max_memories`] counts the entity's live memories after the
     ///   evictions and the batch, for entities of which something is inserted;
     ///   it holds however many write at once.

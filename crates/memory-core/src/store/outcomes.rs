@@ -88,6 +88,9 @@ pub struct UpdateOutcome {
     pub generation: Generation,
     /// The memory as it now stands.
     pub memory: Memory,
+    /// Whether this write made that generation; `false` where the memory stood
+    /// like that already, and the generation is another write's.
+    pub changed: bool,
 }
 
 /// What [`Store::delete`](super::Store::delete) did. Every list is in no order

@@ -1,10 +1,8 @@
 //! Why a memory stands where it does.
 
 use chrono::{DateTime, Utc};
-use memory_core::Generation;
+use memory_core::{ArmSummary, Generation};
 use serde::{Deserialize, Serialize};
-
-use super::ArmSummary;
 
 /// Everything that a score was made of: [`super::Ranking::replay`] computes
 /// it again, to the last digit.

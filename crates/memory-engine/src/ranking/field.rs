@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use memory_core::{Generation, Memory};
+use memory_core::{ArmSummary, Generation, Memory};
 
-use super::{ArmSummary, Explanation, Ranking, RecallPath};
+use super::{Explanation, Ranking, RecallPath};
 
 /// The memories that a recall is about, each in its place, with what the arms
 /// say of it. The places are a snapshot's slots, or the candidates of a store.

@@ -5,15 +5,13 @@
 //! episode lend each other part of theirs; a memory that bears a label which
 //! the query names is lifted; importance and recency are boosts on top.
 
-mod arm;
 mod explanation;
 mod field;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use memory_core::{InvalidInput, Memory, MemoryError, MemoryResult};
+use memory_core::{ArmSummary, InvalidInput, Memory, MemoryError, MemoryResult};
 use serde::{Deserialize, Serialize};
 
-pub use arm::ArmSummary;
 pub use explanation::{Explanation, RecallPath};
 pub(crate) use field::{Contest, Field};
 

@@ -17,22 +17,24 @@ pub(super) struct Episodes {
 /// Slots settle equal times: they are given in the order of retaining.
 type Moment = (DateTime<Utc>, u32);
 
-/// What a context costs beside its moments, near enough.
+/// What a context costs beside its text and its moments, as a stem does in
+/// `lexical`.
 const CONTEXT_BYTES: usize = 160;
 
 impl Episodes {
     pub(super) fn push(&mut self, slot: u32, context: Option<&str>, time: DateTime<Utc>) {
         let Some(context) = context else { return };
         let moment = (time, slot);
-        self.bytes += size_of::<Moment>();
         if let Some(list) = self.by_context.get_mut(context) {
+            self.bytes -= moments_bytes(list);
             let list = Arc::make_mut(list);
             let place = list.partition_point(|other| *other < moment);
             list.insert(place, moment);
+            self.bytes += moments_bytes(list);
         } else {
-            self.bytes += CONTEXT_BYTES + context.len();
-            self.by_context
-                .insert_mut(context.into(), Arc::new(vec![moment]));
+            let list = vec![moment];
+            self.bytes += CONTEXT_BYTES + context.len() + moments_bytes(&list);
+            self.by_context.insert_mut(context.into(), Arc::new(list));
         }
     }
 
@@ -41,12 +43,15 @@ impl Episodes {
         let Some(list) = self.by_context.get_mut(context) else {
             return;
         };
+        let before = moments_bytes(list);
         let list = Arc::make_mut(list);
         list.retain(|(_, other)| *other != slot);
-        self.bytes = self.bytes.saturating_sub(size_of::<Moment>());
         if list.is_empty() {
             self.by_context.remove_mut(context);
-            self.bytes = self.bytes.saturating_sub(CONTEXT_BYTES + context.len());
+            self.bytes -= before + CONTEXT_BYTES + context.len();
+        } else {
+            list.shrink_to(list.len() * 2);
+            self.bytes = self.bytes - before + moments_bytes(list);
         }
     }
 
@@ -60,6 +65,10 @@ impl Episodes {
     pub(super) fn size_bytes(&self) -> usize {
         self.bytes
     }
+}
+
+fn moments_bytes(list: &Vec<Moment>) -> usize {
+    list.capacity() * size_of::<Moment>()
 }
 
 #[cfg(test)]

@@ -21,31 +21,33 @@ struct Label {
     slots: Vec<u32>,
 }
 
-/// What a label costs beside its words and slots, near enough.
-const LABEL_BYTES: usize = 200;
+/// What a first word costs beside its text and its labels, as a stem does in
+/// `lexical`.
+const WORD_BYTES: usize = 160;
 
 impl Labels {
     pub(super) fn push(&mut self, slot: u32, memory: &Memory) {
         for label in labels_of(memory) {
             let Some(first) = label.first() else { continue };
-            self.bytes += size_of::<u32>();
             if self.by_first_word.get(first.as_str()).is_none() {
+                self.bytes += WORD_BYTES + first.len();
                 self.by_first_word
                     .insert_mut(first.as_str().into(), Arc::default());
             }
             let Some(list) = self.by_first_word.get_mut(first.as_str()) else {
                 continue;
             };
+            self.bytes -= labels_bytes(list);
             let list = Arc::make_mut(list);
             if let Some(known) = list.iter_mut().find(|known| known.words == label) {
                 known.slots.push(slot);
             } else {
-                self.bytes += LABEL_BYTES;
                 list.push(Label {
                     words: label,
                     slots: vec![slot],
                 });
             }
+            self.bytes += labels_bytes(list);
         }
     }
 
@@ -55,17 +57,16 @@ impl Labels {
             let Some(list) = self.by_first_word.get_mut(first.as_str()) else {
                 continue;
             };
+            self.bytes -= labels_bytes(list);
             let list = Arc::make_mut(list);
             for known in list.iter_mut().filter(|known| known.words == label) {
                 known.slots.retain(|other| *other != slot);
-                self.bytes = self.bytes.saturating_sub(size_of::<u32>());
+                known.slots.shrink_to(known.slots.len() * 2);
             }
-            let before = list.len();
             list.retain(|known| !known.slots.is_empty());
-            self.bytes = self
-                .bytes
-                .saturating_sub((before - list.len()) * LABEL_BYTES);
+            self.bytes += labels_bytes(list);
             if list.is_empty() {
+                self.bytes -= WORD_BYTES + first.len() + labels_bytes(list);
                 self.by_first_word.remove_mut(first.as_str());
             }
         }
@@ -92,6 +93,15 @@ impl Labels {
     pub(super) fn size_bytes(&self) -> usize {
         self.bytes
     }
+}
+
+fn labels_bytes(list: &Vec<Label>) -> usize {
+    let words = |words: &Vec<String>| {
+        let letters: usize = words.iter().map(String::capacity).sum();
+        letters + words.capacity() * size_of::<String>()
+    };
+    let label = |label: &Label| words(&label.words) + label.slots.capacity() * size_of::<u32>();
+    list.capacity() * size_of::<Label>() + list.iter().map(label).sum::<usize>()
 }
 
 /// Whether the query's words name one of the memory's labels.

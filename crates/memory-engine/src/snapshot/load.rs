@@ -7,11 +7,7 @@ use memory_core::{
 };
 
 use super::EntitySnapshot;
-
-/// More memories than this are indexed on a blocking thread: stemming takes
-/// some ten microseconds a memory, and an async worker is not to be held up
-/// for milliseconds.
-const INLINE_MEMORIES: usize = 100;
+use super::delta::INLINE_MEMORIES;
 
 /// Reads what `base` lacks, or everything where there is no base.
 ///

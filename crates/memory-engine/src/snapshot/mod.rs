@@ -1,5 +1,6 @@
 //! An entity's memories as one searchable value.
 
+mod delta;
 mod episodes;
 mod labels;
 mod lexical;
@@ -9,7 +10,7 @@ mod vectors;
 
 use std::sync::Arc;
 
-use memory_core::{Changes, EntityId, Generation, Memory, MemoryId, PreparedMemory};
+use memory_core::{Changes, EntityId, Generation, Memory, MemoryId, VectorPrecision};
 use rpds::HashTrieMapSync;
 
 use episodes::Episodes;
@@ -17,6 +18,7 @@ use labels::Labels;
 use lexical::Lexical;
 use vectors::Vectors;
 
+pub(crate) use delta::Delta;
 pub(crate) use labels::names;
 pub(crate) use load::load;
 
@@ -42,9 +44,12 @@ pub(crate) struct EntitySnapshot {
     memory_bytes: usize,
 }
 
-/// What a memory costs beside itself: its counted pointer, its place in the
-/// slots and in the list of them, near enough.
+/// What a memory costs beside itself: the counts of its pointer, and its nodes
+/// in the map of slots. Measured: `tests/size.rs`.
 const SLOT_BYTES: usize = 120;
+
+/// What a memory that is related to others costs in the map of those.
+const RELATED_BYTES: usize = 90;
 
 impl EntitySnapshot {
     /// The snapshot of an entity that was never written to.
@@ -81,6 +86,8 @@ impl EntitySnapshot {
     pub(crate) fn size_bytes(&self) -> usize {
         size_of::<Self>()
             + self.memory_bytes
+            + self.memories.capacity() * size_of::<Option<Arc<Memory>>>()
+            + self.related.size() * RELATED_BYTES
             + self.vectors.size_bytes()
             + self.lexical.size_bytes()
             + self.episodes.size_bytes()
@@ -98,14 +105,37 @@ impl EntitySnapshot {
             next.remove(id);
         }
         for written in changes.written {
-            next.put(written);
+            next.put(Arc::new(written.memory), &written.embedding.vectors);
         }
         next.generation = changes.generation;
-        if next.has_many_holes() {
-            next.compacted()
-        } else {
-            next
+        next.without_many_holes()
+    }
+
+    /// The snapshot after the write that made `generation`, the one after its
+    /// own: what [`apply`](Self::apply) would make of the store's changes,
+    /// without asking for them. `None` where they have to be asked for.
+    pub(crate) fn step(
+        &self,
+        generation: Generation,
+        delta: &Delta,
+        precision: VectorPrecision,
+    ) -> Option<Self> {
+        if generation != self.generation.next() || !delta.is_light() {
+            return None;
         }
+        let mut next = self.clone();
+        for id in &delta.removed {
+            next.remove(id);
+        }
+        for written in &delta.written {
+            let memory = Arc::clone(&written.memory);
+            match &written.vectors {
+                Some(vectors) => next.put(memory, &delta::given_back(vectors, precision)?),
+                None => next.replace(memory)?,
+            }
+        }
+        next.generation = generation;
+        Some(next.without_many_holes())
     }
 
     /// This snapshot, at its own generation, without some memories.
@@ -122,19 +152,27 @@ impl EntitySnapshot {
     }
 
     /// Puts a memory in its own slot, or in a new one at the end.
-    fn put(&mut self, written: PreparedMemory) {
-        let id = written.memory.id;
-        let slot = match self.slots.get(&id).copied() {
+    fn put(&mut self, memory: Arc<Memory>, vectors: &[Vec<f32>]) {
+        let slot = match self.slots.get(&memory.id).copied() {
             Some(slot) => {
                 self.clear(slot);
                 slot
             }
             None => self.next_slot(),
         };
-        for vector in &written.embedding.vectors {
+        for vector in vectors {
             self.vectors.push(slot, vector);
         }
-        self.fill(slot, Arc::new(written.memory));
+        self.fill(slot, memory);
+    }
+
+    /// Puts a memory in its own slot and leaves its vectors as they are; `None`
+    /// where it has no slot.
+    fn replace(&mut self, memory: Arc<Memory>) -> Option<()> {
+        let slot = self.slots.get(&memory.id).copied()?;
+        self.empty_slot(slot);
+        self.fill(slot, memory);
+        Some(())
     }
 
     /// Enters a memory into everything but the vectors.
@@ -162,10 +200,15 @@ impl EntitySnapshot {
     }
 
     fn clear(&mut self, slot: u32) {
+        self.vectors.remove(slot);
+        self.empty_slot(slot);
+    }
+
+    /// Takes a memory out of everything but the vectors.
+    fn empty_slot(&mut self, slot: u32) {
         let Some(memory) = self.memories[slot as usize].take() else {
             return;
         };
-        self.vectors.remove(slot);
         self.lexical.remove(slot, &memory.content);
         self.episodes.remove(slot, memory.context.as_deref());
         self.labels.remove(slot, &memory);
@@ -180,6 +223,14 @@ impl EntitySnapshot {
     )]
     fn next_slot(&self) -> u32 {
         self.memories.len() as u32
+    }
+
+    fn without_many_holes(self) -> Self {
+        if self.has_many_holes() {
+            self.compacted()
+        } else {
+            self
+        }
     }
 
     /// Whether a quarter of the slots, or of the rows, is spent.
@@ -209,7 +260,7 @@ impl EntitySnapshot {
 
 #[cfg(test)]
 mod tests {
-    use memory_core::{Embedding, MemoryBatchItem, MemoryFilter, MemoryKind};
+    use memory_core::{Embedding, MemoryBatchItem, MemoryFilter, MemoryKind, PreparedMemory};
 
     use super::*;
     use crate::query::Query;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use memory_core::MemoryFilter;
+use memory_core::{ArmSummary, MemoryFilter};
 
 use super::EntitySnapshot;
 use crate::query::Query;
-use crate::ranking::{ArmSummary, Field, RecallPath};
+use crate::ranking::{Field, RecallPath};
 
 impl EntitySnapshot {
     /// The field of all memories that the filter admits, with every arm's

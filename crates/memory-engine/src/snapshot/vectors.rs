@@ -105,12 +105,16 @@ impl Vectors {
     }
 
     pub(super) fn size_bytes(&self) -> usize {
+        /// The two counts of a shared pointer.
+        const COUNTS: usize = 2 * size_of::<usize>();
         let block = |block: &Arc<Block>| {
-            size_of::<Block>()
+            COUNTS
+                + size_of::<Block>()
                 + block.owners.capacity() * size_of::<u32>()
                 + block.numbers.capacity() * size_of::<f32>()
         };
-        self.blocks.iter().map(block).sum()
+        let pointers = self.blocks.capacity() * size_of::<Arc<Block>>();
+        pointers + self.blocks.iter().map(block).sum::<usize>()
     }
 
     fn each(&self) -> impl Iterator<Item = (u32, &[f32])> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use memory_core::{
-    Cache, CacheBackend, CachePolicy, EmbedRole, Embedder, ErrorKind, Fingerprint, MemoryConfig,
-    MemoryError, MemoryResult, TierStats, bounds,
+    Cache, CacheBackend, CachePolicy, EmbedRole, Embedder, ErrorKind, Fingerprint, MaxBytes,
+    MemoryConfig, MemoryError, MemoryResult, TierStats, bounds,
 };
 
 use super::flight::Flights;
@@ -14,6 +14,10 @@ use super::tally::Tally;
 
 /// A vector, shared by the tier and all who asked for it.
 pub(crate) type Vector = Arc<[f32]>;
+
+/// What an entry costs beside its text and its numbers: its key, its pointer,
+/// and the counts that both pointers share.
+const ENTRY_BYTES: usize = size_of::<TextKey>() + size_of::<Vector>() + 4 * size_of::<usize>();
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct TextKey {
@@ -24,26 +28,46 @@ struct TextKey {
 
 /// A vector depends on nothing but its key, so this tier knows no writes: a
 /// fill cannot be stale.
+///
+/// Queries and passages have half of the room each. What is retained is mostly
+/// never embedded again, and questions are asked again and again: a flood of
+/// passages must not wash the questions away, whatever the cache's policy.
 pub(crate) struct EmbeddingTier<B: CacheBackend> {
-    cache: Arc<B::Cache<TextKey, Vector>>,
+    queries: Arc<B::Cache<TextKey, Vector>>,
+    passages: Arc<B::Cache<TextKey, Vector>>,
     flights: Flights<TextKey, Arc<[Vector]>>,
     tally: Tally,
 }
 
 impl<B: CacheBackend> EmbeddingTier<B> {
     pub(super) fn new(backend: &B, config: &MemoryConfig) -> Self {
-        let policy = CachePolicy::new(
+        // At least one of each, and an odd one is a query's.
+        let (entries, bytes) = (
             config.embedding_cache_capacity,
-            config.embedding_cache_max_bytes,
-            |key: &TextKey, vector: &Vector| {
-                (size_of::<TextKey>() + key.text.len() + size_of_val::<[f32]>(vector)) as u64
-            },
-        )
-        .ttl(config.embedding_cache_ttl());
+            config.embedding_cache_max_bytes.0,
+        );
+        let half = |entries: u64, bytes: u64| {
+            let policy = CachePolicy::new(
+                entries.max(1),
+                MaxBytes(bytes),
+                |key: &TextKey, vector: &Vector| {
+                    (ENTRY_BYTES + key.text.len() + size_of_val::<[f32]>(vector)) as u64
+                },
+            );
+            Arc::new(backend.build(policy.ttl(config.embedding_cache_ttl())))
+        };
         Self {
-            cache: Arc::new(backend.build(policy)),
+            queries: half(entries.div_ceil(2), bytes.div_ceil(2)),
+            passages: half(entries / 2, bytes / 2),
             flights: Flights::new(),
             tally: Tally::default(),
+        }
+    }
+
+    fn cache(&self, role: EmbedRole) -> &Arc<B::Cache<TextKey, Vector>> {
+        match role {
+            EmbedRole::Query => &self.queries,
+            EmbedRole::Passage => &self.passages,
         }
     }
 
@@ -57,6 +81,7 @@ impl<B: CacheBackend> EmbeddingTier<B> {
         role: EmbedRole,
     ) -> MemoryResult<Vec<Vector>> {
         let fingerprint = &embedder.profile().fingerprint;
+        let cache = self.cache(role);
         let mut vectors: Vec<Option<Vector>> = Vec::with_capacity(texts.len());
         let mut missing: Vec<TextKey> = Vec::new();
         let mut wanted: HashMap<Arc<str>, usize> = HashMap::new();
@@ -68,7 +93,7 @@ impl<B: CacheBackend> EmbeddingTier<B> {
                 role,
                 text: (*text).into(),
             };
-            let held = self.cache.get(&key);
+            let held = cache.get(&key);
             if held.is_some() {
                 self.tally.hit();
             } else {
@@ -82,7 +107,7 @@ impl<B: CacheBackend> EmbeddingTier<B> {
             vectors.push(held);
         }
         if !missing.is_empty() {
-            let loaded = self.load(embedder, &missing).await?;
+            let loaded = self.load(embedder, cache, &missing).await?;
             for (index, place) in places {
                 vectors[index] = Some(Arc::clone(&loaded[place]));
             }
@@ -93,12 +118,13 @@ impl<B: CacheBackend> EmbeddingTier<B> {
     async fn load(
         &self,
         embedder: &Arc<dyn Embedder>,
+        cache: &Arc<B::Cache<TextKey, Vector>>,
         keys: &[TextKey],
     ) -> MemoryResult<Vec<Vector>> {
         let boarding = self.flights.board(keys, |mine| {
             self.tally.load();
             let keys: Vec<TextKey> = mine.iter().map(|&n| keys[n].clone()).collect();
-            let (embedder, cache) = (Arc::clone(embedder), Arc::clone(&self.cache));
+            let (embedder, cache) = (Arc::clone(embedder), Arc::clone(cache));
             async move {
                 let vectors = infer(&*embedder, &keys).await?;
                 for (key, vector) in keys.into_iter().zip(vectors.iter()) {
@@ -118,7 +144,7 @@ impl<B: CacheBackend> EmbeddingTier<B> {
     pub(crate) fn forget(&self, fingerprint: &Fingerprint, texts: &[&str]) {
         for text in texts {
             self.tally.invalidation();
-            self.cache.remove(&TextKey {
+            self.passages.remove(&TextKey {
                 fingerprint: fingerprint.clone(),
                 role: EmbedRole::Passage,
                 text: (*text).into(),
@@ -128,11 +154,12 @@ impl<B: CacheBackend> EmbeddingTier<B> {
 
     pub(super) fn clear(&self) {
         self.tally.invalidation();
-        self.cache.clear();
+        self.queries.clear();
+        self.passages.clear();
     }
 
     pub(super) fn stats(&self) -> TierStats {
-        self.tally.stats(&*self.cache)
+        self.tally.stats(&[&*self.queries, &*self.passages])
     }
 }
 

@@ -43,17 +43,20 @@ impl Tally {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Everything that was counted, with what `cache` knows.
-    pub(crate) fn stats<K: CacheKey, V: CacheValue>(&self, cache: &impl Cache<K, V>) -> TierStats {
-        cache.settle();
+    /// Everything that was counted, with what the tier's `caches` know.
+    pub(crate) fn stats<K: CacheKey, V: CacheValue>(
+        &self,
+        caches: &[&impl Cache<K, V>],
+    ) -> TierStats {
+        caches.iter().for_each(|cache| cache.settle());
         TierStats {
-            entries: cache.entry_count(),
-            bytes: cache.weight(),
+            entries: caches.iter().map(|cache| cache.entry_count()).sum(),
+            bytes: caches.iter().map(|cache| cache.weight()).sum(),
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
             loads: self.loads.load(Ordering::Relaxed),
             coalesced_loads: self.coalesced.load(Ordering::Relaxed),
-            evictions: cache.counters().evictions,
+            evictions: caches.iter().map(|cache| cache.counters().evictions).sum(),
             invalidations: self.invalidations.load(Ordering::Relaxed),
             stale_fills_refused: self.refused.load(Ordering::Relaxed),
         }

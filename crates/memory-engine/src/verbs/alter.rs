@@ -5,6 +5,8 @@ use std::sync::Arc;
 use memory_core::{CacheBackend, EntityId, Memory, MemoryId, MemoryPatch, MemoryResult};
 
 use crate::engine::Shared;
+use crate::snapshot::Delta;
+use crate::tiers::Stamp;
 
 impl<B: CacheBackend> Shared<B> {
     pub(crate) async fn alter_memory(
@@ -15,19 +17,35 @@ impl<B: CacheBackend> Shared<B> {
     ) -> MemoryResult<Arc<Memory>> {
         entity.validate()?;
         patch.validate()?;
-        let embedding = match &patch.content {
-            Some(content) => self.embed_contents(&[content]).await?.pop(),
-            None => None,
+        let (embedding, old) = match &patch.content {
+            Some(content) => {
+                // What it said until now, whose vectors go with it. One that
+                // is not there is told before anything is embedded.
+                let old = self.stored(entity, id).await?.content;
+                let embedding = self.embed_contents(&[content]).await?.pop();
+                (embedding, Some(old).filter(|old| old != content))
+            }
+            None => (None, None),
         };
         let (store, entity, id, patch) =
             (Arc::clone(&self.store), entity.clone(), *id, patch.clone());
-        let outcome = self
+        let began = Stamp::now(&*self.clock);
+        let (altered, ..) = self
             .commit(
                 vec![(entity.clone(), vec![id])],
-                async move { store.update(&entity, &id, &patch, embedding.as_ref()).await },
-                |tiers, (entity, ids), outcome| tiers.written(entity, outcome.generation, ids),
+                async move {
+                    let update = store.update(&entity, &id, &patch, embedding.as_ref());
+                    let outcome = update.await?;
+                    let altered = Arc::new(outcome.memory);
+                    let delta = Delta::altered(Arc::clone(&altered), embedding, outcome.changed);
+                    Ok((altered, outcome.generation, delta))
+                },
+                move |tiers, (entity, _), (_, generation, delta)| {
+                    tiers.follow(entity, *generation, delta, Some(began));
+                },
             )
             .await?;
-        Ok(Arc::new(outcome.memory))
+        self.forget_texts(old.as_slice()).await;
+        Ok(altered)
     }
 }

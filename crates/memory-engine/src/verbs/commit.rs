@@ -55,7 +55,12 @@ impl<B: CacheBackend> Shared<B> {
 const fn wrote_nothing(error: &MemoryError) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::InvalidInput | ErrorKind::Conflict | ErrorKind::NotFound
+        ErrorKind::InvalidInput
+            | ErrorKind::Conflict
+            | ErrorKind::NotFound
+            | ErrorKind::Archived
+            | ErrorKind::Changed
+            | ErrorKind::LimitReached
     )
 }
 

@@ -1,12 +1,22 @@
 //! What a caller can ask, one file per verb.
 
+mod access;
 mod alter;
 mod commit;
+mod consolidate;
 mod delete;
 mod embed;
+mod forget;
+mod prune;
 mod read;
 mod recall;
+mod reflect;
+mod relate;
+mod restore;
 mod retain;
+mod room;
+mod scan;
+mod shown;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,6 +28,7 @@ use memory_core::{
 };
 
 use crate::engine::Engine;
+use crate::lifecycle::{ConsolidateRequest, Consolidated, ReflectRequest, Reflection, Related};
 use crate::recall::{RecallRequest, Recalled};
 
 /// Every operation of the memory system, without type parameters.
@@ -69,8 +80,68 @@ pub trait Verbs: Debug + Send + Sync + 'static {
         patch: &MemoryPatch,
     ) -> MemoryResult<Arc<Memory>>;
 
-    /// Removes one memory for good.
+    /// Removes one memory for good, and any summary above it.
     async fn delete_memory(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<()>;
+
+    /// Removes a memory, what is archived under it, and any summary above it.
+    /// Answers all that is gone.
+    async fn forget(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Vec<MemoryId>>;
+
+    /// Answers a question from what was recalled, quoted as data.
+    async fn reflect(
+        &self,
+        entity: &EntityId,
+        request: &ReflectRequest,
+    ) -> MemoryResult<Reflection>;
+
+    /// Puts one summary in place of each group of near-duplicates.
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        request: &ConsolidateRequest,
+    ) -> MemoryResult<Consolidated>;
+
+    /// Consolidates an entity with enough memories since the last time.
+    async fn auto_consolidate_if_needed(
+        &self,
+        entity: &EntityId,
+    ) -> MemoryResult<Option<Consolidated>>;
+
+    /// Takes a summary away; answers the memories that are live again.
+    async fn undo_consolidation(
+        &self,
+        entity: &EntityId,
+        summary: &MemoryId,
+    ) -> MemoryResult<Vec<MemoryId>>;
+
+    /// Removes memories that have faded, while more than `min_keep` are live.
+    async fn prune_low_importance_memories(
+        &self,
+        entity: &EntityId,
+        min_keep: u64,
+    ) -> MemoryResult<Vec<MemoryId>>;
+
+    /// Links one memory to another.
+    async fn relate(
+        &self,
+        entity: &EntityId,
+        from: &MemoryId,
+        to: &MemoryId,
+        relation: &str,
+    ) -> MemoryResult<()>;
+
+    /// Drops the link from one memory to another.
+    async fn unrelate(&self, entity: &EntityId, from: &MemoryId, to: &MemoryId)
+    -> MemoryResult<()>;
+
+    /// What a memory links to, and what links to it.
+    async fn related(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Vec<Related>>;
+
+    /// Retains memories whole, as they were exported; all live.
+    async fn restore_memories(&self, memories: Vec<Memory>) -> MemoryResult<Vec<MemoryId>>;
+
+    /// Puts a summary back above its sources; answers whether it was missing.
+    async fn restore_summary(&self, summary: Memory, sources: Vec<MemoryId>) -> MemoryResult<bool>;
 
     /// Generation and number of memories.
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats>;
@@ -113,7 +184,12 @@ impl<B: CacheBackend> Verbs for Engine<B> {
         entity: &EntityId,
         request: &RecallRequest,
     ) -> MemoryResult<Vec<Recalled>> {
-        self.shared.recall(entity, request).await
+        let recalled = self.shared.recall(entity, request).await?;
+        // A look at an earlier moment leaves no trace on the present.
+        if request.as_of.is_none() {
+            self.shared.count_accesses(entity, &recalled);
+        }
+        Ok(recalled)
     }
 
     async fn get_memory(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Arc<Memory>> {
@@ -157,6 +233,81 @@ impl<B: CacheBackend> Verbs for Engine<B> {
         self.shared.delete_memory(entity, id).await
     }
 
+    async fn forget(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Vec<MemoryId>> {
+        self.shared.forget(entity, id).await
+    }
+
+    async fn reflect(
+        &self,
+        entity: &EntityId,
+        request: &ReflectRequest,
+    ) -> MemoryResult<Reflection> {
+        self.shared.reflect(entity, request).await
+    }
+
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        request: &ConsolidateRequest,
+    ) -> MemoryResult<Consolidated> {
+        self.shared.consolidate(entity, request).await
+    }
+
+    async fn auto_consolidate_if_needed(
+        &self,
+        entity: &EntityId,
+    ) -> MemoryResult<Option<Consolidated>> {
+        self.shared.auto_consolidate_if_needed(entity).await
+    }
+
+    async fn undo_consolidation(
+        &self,
+        entity: &EntityId,
+        summary: &MemoryId,
+    ) -> MemoryResult<Vec<MemoryId>> {
+        self.shared.undo_consolidation(entity, summary).await
+    }
+
+    async fn prune_low_importance_memories(
+        &self,
+        entity: &EntityId,
+        min_keep: u64,
+    ) -> MemoryResult<Vec<MemoryId>> {
+        let shared = &self.shared;
+        shared.prune_low_importance_memories(entity, min_keep).await
+    }
+
+    async fn relate(
+        &self,
+        entity: &EntityId,
+        from: &MemoryId,
+        to: &MemoryId,
+        relation: &str,
+    ) -> MemoryResult<()> {
+        self.shared.relate(entity, from, to, relation).await
+    }
+
+    async fn unrelate(
+        &self,
+        entity: &EntityId,
+        from: &MemoryId,
+        to: &MemoryId,
+    ) -> MemoryResult<()> {
+        self.shared.unrelate(entity, from, to).await
+    }
+
+    async fn related(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Vec<Related>> {
+        self.shared.related(entity, id).await
+    }
+
+    async fn restore_memories(&self, memories: Vec<Memory>) -> MemoryResult<Vec<MemoryId>> {
+        self.shared.restore_memories(memories).await
+    }
+
+    async fn restore_summary(&self, summary: Memory, sources: Vec<MemoryId>) -> MemoryResult<bool> {
+        self.shared.restore_summary(summary, sources).await
+    }
+
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
         entity.validate()?;
         self.shared.store.entity_stats(entity).await
@@ -187,6 +338,7 @@ impl<B: CacheBackend> Verbs for Engine<B> {
     }
 
     async fn close(&self) -> MemoryResult<()> {
+        self.shared.write_accesses().await;
         self.shared.store.close().await
     }
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::FutureExt;
 use memory_core::{
-    CacheBackend, Consistency, DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter,
-    MemoryResult, SearchRequest, bounds,
+    CacheBackend, DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult,
+    SearchRequest, bounds,
 };
 
 use crate::engine::Shared;
@@ -14,7 +13,8 @@ use crate::found::Found;
 use crate::query::Query;
 use crate::ranking::{Contest, Field, Ranking};
 use crate::recall::{RecallRequest, Recalled};
-use crate::snapshot::{self, EntitySnapshot};
+use crate::snapshot::EntitySnapshot;
+use crate::verbs::shown::Shown;
 
 /// Snapshots of more memories than this are scanned on a blocking thread: up
 /// to here a scan takes about as long as handing it over is worth (well under
@@ -26,6 +26,15 @@ const INLINE_SCAN: usize = 4_000;
 const OVERSAMPLING: usize = 4;
 const MIN_CANDIDATES: usize = 100;
 
+/// How many candidates each arm is to find. All, where the store may name as
+/// many: then neighbours lend, and labels count, as they do in a snapshot.
+fn candidates(wanted: usize, memories: u64) -> usize {
+    match usize::try_from(memories) {
+        Ok(memories) if memories <= bounds::MAX_LIMIT => bounds::MAX_LIMIT,
+        _ => (wanted * OVERSAMPLING).clamp(MIN_CANDIDATES, bounds::MAX_LIMIT),
+    }
+}
+
 impl<B: CacheBackend> Shared<B> {
     pub(crate) async fn recall(
         self: &Arc<Self>,
@@ -36,81 +45,16 @@ impl<B: CacheBackend> Shared<B> {
         request.validate()?;
         let query = Query::new(&request.text, self.embed_query(&request.text).await?);
         let question = Question::new(request, query, self.clock.now());
-        match self.snapshot(entity).await? {
-            Some(snapshot) if snapshot.len() > INLINE_SCAN => {
+        match self.shown(entity).await? {
+            Shown::Snapshot(snapshot) if snapshot.len() > INLINE_SCAN => {
                 let scan = move || question.ask(&snapshot);
                 tokio::task::spawn_blocking(scan).await.map_err(|ended| {
                     MemoryError::store(ErrorKind::Other, "recall", "the scan's task ended early")
                         .with_source(ended)
                 })
             }
-            Some(snapshot) => Ok(question.ask(&snapshot)),
-            None => self.recall_from_store(entity, &question).await,
-        }
-    }
-
-    /// The entity's snapshot, caught up with every write that ended before
-    /// this call; `None` where the entity is too large to be held.
-    async fn snapshot(
-        self: &Arc<Self>,
-        entity: &EntityId,
-    ) -> MemoryResult<Option<Arc<EntitySnapshot>>> {
-        let tier = &self.tiers.entity;
-        let base = match tier.get(entity) {
-            Some(held) if !held.behind && self.is_current(&held.snapshot).await? => {
-                return Ok(Some(held.snapshot));
-            }
-            Some(held) => Some(held.snapshot),
-            None => None,
-        };
-        // Before anything is read: see `tiers::coherence`.
-        let ticket = self.tiers.coherence.ticket(entity);
-        if base.is_none() {
-            let stats = self.store.entity_stats(entity).await?;
-            if stats.memory_count > self.config.snapshot_max_memories {
-                return Ok(None);
-            }
-        }
-        let shared = Arc::clone(self);
-        let owned = entity.clone();
-        let (flight, joined) = tier.flights.board_one((ticket, entity.clone()), || {
-            async move {
-                let tiers = &shared.tiers;
-                tiers.entity.tally.load();
-                let profile = shared.embedder.profile();
-                let snapshot = snapshot::load(&*shared.store, profile, &owned, base).await?;
-                let fits = snapshot.len() as u64 <= shared.config.snapshot_max_memories;
-                let kept = tiers
-                    .coherence
-                    .publish(ticket, &owned, snapshot.generation(), || {
-                        if fits {
-                            tiers.entity.fill(&snapshot);
-                        } else {
-                            tiers.entity.remove(&owned);
-                        }
-                    });
-                if !kept {
-                    tiers.entity.tally.refused();
-                }
-                Ok(snapshot)
-            }
-            .boxed()
-        });
-        if joined {
-            tier.tally.coalesced();
-        }
-        flight.await.map(Some)
-    }
-
-    /// Whether nobody wrote to the entity behind this system's back, as far as
-    /// the consistency asks.
-    async fn is_current(&self, snapshot: &EntitySnapshot) -> MemoryResult<bool> {
-        match self.config.consistency {
-            Consistency::Checked => {
-                let stats = self.store.entity_stats(snapshot.entity()).await?;
-                Ok(stats.generation == snapshot.generation())
-            }
-            _ => Ok(true),
+            Shown::Snapshot(snapshot) => Ok(question.ask(&snapshot)),
+            Shown::Store { memories } => self.recall_from_store(entity, &question, memories).await,
         }
     }
 
@@ -118,10 +62,11 @@ impl<B: CacheBackend> Shared<B> {
         &self,
         entity: &EntityId,
         question: &Question,
+        memories: u64,
     ) -> MemoryResult<Vec<Recalled>> {
         let search = SearchRequest {
             filter: question.filter.clone(),
-            limit: (question.limit * OVERSAMPLING).clamp(MIN_CANDIDATES, bounds::MAX_LIMIT),
+            limit: candidates(question.limit, memories),
             dense: Some(DenseQuery {
                 fingerprint: self.embedder.profile().fingerprint.clone(),
                 vector: question.query.vector.to_vec(),
@@ -132,7 +77,9 @@ impl<B: CacheBackend> Shared<B> {
                 .lexical
                 .then(|| question.text.clone()),
         };
-        let found = Found::new(self.store.search(entity, &search).await?);
+        // How many the filter admits is not known; without one, all are.
+        let admitted = (question.filter == MemoryFilter::new()).then_some(memories);
+        let found = Found::new(self.store.search(entity, &search).await?, admitted);
         Ok(question.answer(&found.field(&question.query)))
     }
 }

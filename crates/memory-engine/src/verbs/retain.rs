@@ -16,9 +16,20 @@ impl<B: CacheBackend> Shared<B> {
         items: Vec<MemoryBatchItem>,
     ) -> MemoryResult<Vec<MemoryId>> {
         let own_ids: Vec<bool> = items.iter().map(|item| item.id.is_some()).collect();
-        let memories = self.validate(items)?;
+        let now = self.clock.now();
+        let memories = validated(items.into_iter().map(|item| item.into_memory(now)))?;
+        self.retain_memories(memories, &own_ids).await
+    }
+
+    /// Retains memories that keep every bound; those whose id is the caller's
+    /// own may be there already.
+    pub(super) async fn retain_memories(
+        self: &Arc<Self>,
+        memories: Vec<Memory>,
+        own_ids: &[bool],
+    ) -> MemoryResult<Vec<MemoryId>> {
         let ids: Vec<MemoryId> = memories.iter().map(|memory| memory.id).collect();
-        let missing = self.not_yet_held(memories, &own_ids).await?;
+        let missing = self.not_yet_held(memories, own_ids).await?;
         if missing.is_empty() {
             return Ok(ids);
         }
@@ -34,26 +45,6 @@ impl<B: CacheBackend> Shared<B> {
             .collect();
         self.insert(batch).await?;
         Ok(ids)
-    }
-
-    /// Makes every item a memory, or refuses the batch by its first fault.
-    fn validate(&self, items: Vec<MemoryBatchItem>) -> MemoryResult<Vec<Memory>> {
-        let now = self.clock.now();
-        let mut seen: HashSet<(EntityId, MemoryId)> = HashSet::with_capacity(items.len());
-        items
-            .into_iter()
-            .enumerate()
-            .map(|(index, item)| {
-                let memory = item
-                    .into_memory(now)
-                    .map_err(|error| error.at_item(index))?;
-                if !seen.insert((memory.entity_id.clone(), memory.id)) {
-                    let problem = InvalidInput::DuplicateId { id: memory.id };
-                    return Err(MemoryError::from(problem).at_item(index));
-                }
-                Ok(memory)
-            })
-            .collect()
     }
 
     /// Leaves out what the store has already, so that retaining it again costs
@@ -100,26 +91,22 @@ impl<B: CacheBackend> Shared<B> {
             .filter_map(|(index, memory)| (!held.contains(&index)).then_some(memory))
             .collect())
     }
+}
 
-    async fn insert(self: &Arc<Self>, batch: Vec<PreparedMemory>) -> MemoryResult<()> {
-        let mut targets: BTreeMap<EntityId, Vec<MemoryId>> = BTreeMap::new();
-        for prepared in &batch {
-            let memory = &prepared.memory;
-            targets
-                .entry(memory.entity_id.clone())
-                .or_default()
-                .push(memory.id);
-        }
-        let store = Arc::clone(&self.store);
-        self.commit(
-            targets.into_iter().collect(),
-            async move { store.insert(&batch).await },
-            |tiers, (entity, ids), outcome| match outcome.generations.get(entity) {
-                Some(generation) => tiers.written(entity, *generation, ids),
-                None => tiers.distrust(entity, ids),
-            },
-        )
-        .await?;
-        Ok(())
-    }
+/// The memories of a batch, or its first fault: one that breaks a bound, or an
+/// id that stands twice under one entity.
+pub(super) fn validated(
+    made: impl ExactSizeIterator<Item = MemoryResult<Memory>>,
+) -> MemoryResult<Vec<Memory>> {
+    let mut seen: HashSet<(EntityId, MemoryId)> = HashSet::with_capacity(made.len());
+    made.enumerate()
+        .map(|(index, memory)| {
+            let memory = memory.map_err(|error| error.at_item(index))?;
+            if !seen.insert((memory.entity_id.clone(), memory.id)) {
+                let problem = InvalidInput::DuplicateId { id: memory.id };
+                return Err(MemoryError::from(problem).at_item(index));
+            }
+            Ok(memory)
+        })
+        .collect()
 }

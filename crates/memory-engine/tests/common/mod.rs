@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, Embedding, EntityId, EntityStats, ErrorKind, Fetched, Fingerprint,
-    Generation, InsertOutcome, ListPage, ListRequest, MemoryBatchItem, MemoryConfig, MemoryError,
-    MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome,
-    SearchRequest, Store, StoreCapabilities, Touch, UpdateOutcome,
+    Candidates, Changes, Clock, ConsolidateOutcome, Consolidation, Embedding, EntityId,
+    EntityStats, ErrorKind, Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest,
+    MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch,
+    MemoryResult, PreparedMemory, RemoveOutcome, Room, SearchRequest, Store, StoreCapabilities,
+    StoreWatch, SystemClock, Touch, UpdateOutcome,
 };
 use memory_engine::{Engine, EngineParts};
 use memory_moka::MokaBackend;
@@ -24,17 +25,20 @@ use tokio::sync::{Notify, Semaphore};
 /// A store that counts its calls, can be held up after it read, and can fail.
 #[derive(Debug)]
 pub(crate) struct GatedStore {
-    inner: MemStore,
+    pub(crate) inner: MemStore,
     pub(crate) gets: AtomicU64,
     pub(crate) inserts: AtomicU64,
     pub(crate) searches: AtomicU64,
     pub(crate) full_loads: AtomicU64,
     pub(crate) deltas: AtomicU64,
+    pub(crate) stats: AtomicU64,
     /// Where calls wait that are held, with their result already in hand.
     gate: Semaphore,
     reads_wait: AtomicBool,
     writes_wait: AtomicBool,
     pub(crate) reached: Notify,
+    /// There is no channel of news.
+    pub(crate) deaf: AtomicBool,
     /// The next insert commits and then says that it cannot tell.
     pub(crate) lose_next_answer: AtomicBool,
 }
@@ -48,10 +52,12 @@ impl GatedStore {
             searches: AtomicU64::new(0),
             full_loads: AtomicU64::new(0),
             deltas: AtomicU64::new(0),
+            stats: AtomicU64::new(0),
             gate: Semaphore::new(0),
             reads_wait: AtomicBool::new(false),
             writes_wait: AtomicBool::new(false),
             reached: Notify::new(),
+            deaf: AtomicBool::new(false),
             lose_next_answer: AtomicBool::new(false),
         })
     }
@@ -69,6 +75,18 @@ impl GatedStore {
         self.reads_wait.store(false, Ordering::SeqCst);
         self.writes_wait.store(false, Ordering::SeqCst);
         self.gate.add_permits(1_000);
+    }
+
+    /// Calls that read, of any kind.
+    pub(crate) fn reads(&self) -> u64 {
+        let counters = [
+            &self.gets,
+            &self.searches,
+            &self.full_loads,
+            &self.deltas,
+            &self.stats,
+        ];
+        counters.into_iter().map(Self::count).sum()
     }
 
     pub(crate) fn count(counter: &AtomicU64) -> u64 {
@@ -89,9 +107,13 @@ impl Store for GatedStore {
         self.inner.capabilities()
     }
 
-    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
+    async fn insert_within(
+        &self,
+        batch: &[PreparedMemory],
+        room: &Room,
+    ) -> MemoryResult<InsertOutcome> {
         self.inserts.fetch_add(1, Ordering::SeqCst);
-        let outcome = self.inner.insert(batch).await;
+        let outcome = self.inner.insert_within(batch, room).await;
         self.pass(&self.writes_wait).await;
         if self.lose_next_answer.swap(false, Ordering::SeqCst) {
             return Err(MemoryError::store(
@@ -101,6 +123,15 @@ impl Store for GatedStore {
             ));
         }
         outcome
+    }
+
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[Consolidation],
+        read_at: Generation,
+    ) -> MemoryResult<ConsolidateOutcome> {
+        self.inner.consolidate(entity, groups, read_at).await
     }
 
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
@@ -159,6 +190,7 @@ impl Store for GatedStore {
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
+        self.stats.fetch_add(1, Ordering::SeqCst);
         self.inner.entity_stats(entity).await
     }
 
@@ -168,6 +200,13 @@ impl Store for GatedStore {
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>> {
         self.inner.list_entities(after, limit).await
+    }
+
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+        if self.deaf.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
+        self.inner.watch().await
     }
 
     async fn close(&self) -> MemoryResult<()> {
@@ -192,9 +231,19 @@ pub(crate) fn bench_with(config: MemoryConfig) -> Bench {
 
 /// Another system on a store that is there already.
 pub(crate) fn bench_on(store: Arc<GatedStore>, config: MemoryConfig) -> Bench {
+    bench_at(store, config, Arc::new(SystemClock))
+}
+
+/// Another system on a store that is there already, by a clock of its own.
+pub(crate) fn bench_at(
+    store: Arc<GatedStore>,
+    config: MemoryConfig,
+    clock: Arc<dyn Clock>,
+) -> Bench {
     let embedder = Arc::new(HashEmbedder::new());
     let parts = EngineParts {
         config,
+        clock,
         ..EngineParts::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(&embedder) as Arc<dyn memory_core::Embedder>,

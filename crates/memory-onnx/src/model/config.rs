@@ -5,6 +5,7 @@ use std::path::Path;
 use memory_core::MemoryResult;
 use serde::Deserialize;
 
+use crate::bert::{Architecture, ArchitectureConfig};
 use crate::error;
 
 /// What of it matters here.
@@ -18,6 +19,8 @@ pub(super) struct Config {
     max_position_embeddings: Option<usize>,
     #[serde(default)]
     pad_token_id: Option<usize>,
+    #[serde(flatten)]
+    architecture: ArchitectureConfig,
 }
 
 impl Config {
@@ -27,6 +30,15 @@ impl Config {
             let file = folder.join("config.json");
             error::corrupt(&file, "it has no hidden_size")
         })
+    }
+
+    /// The sizes of the network, if it is one that is built here.
+    pub(super) fn architecture(&self, folder: &Path) -> MemoryResult<Architecture> {
+        let file = folder.join("config.json");
+        let hidden = self.hidden_size(folder)?;
+        let positions = self.max_position_embeddings;
+        self.architecture
+            .architecture(&file, &self.model_type, hidden, positions)
     }
 
     /// Most tokens that the model has positions for; `None` where positions

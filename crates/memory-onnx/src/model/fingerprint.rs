@@ -10,16 +10,16 @@ use sha2::{Digest, Sha256};
 
 use super::pooling::Pooling;
 use super::prompts::Prompts;
+use super::source::Source;
 use crate::error;
+use crate::options::Precision;
 
 /// Raised when this crate itself changes how a vector comes about.
 const FORMAT: &[u8] = b"memory-onnx 1";
-/// How the graph is computed. Other precisions will get names of their own.
-const PRECISION: &[u8] = b"as the graph";
 
 /// All that decides a vector.
 pub(super) struct Recipe<'a> {
-    pub(super) graph: &'a Path,
+    pub(super) source: &'a Source,
     pub(super) tokenizer: &'a [u8],
     pub(super) pooling: Pooling,
     pub(super) window: usize,
@@ -37,9 +37,24 @@ impl Recipe<'_> {
             sum.update(content);
         };
         part("format", FORMAT);
-        for file in weights(self.graph) {
+        let (files, network, precision) = match self.source {
+            Source::Graph(file) => (weights(file), "as exported".to_owned(), "as the graph"),
+            Source::Checkpoint {
+                file,
+                architecture,
+                precision,
+            } => {
+                let precision = match precision {
+                    Precision::Full => "full",
+                    Precision::Int8 => "8 bits in blocks of 128",
+                };
+                (vec![file.clone()], architecture.describe(), precision)
+            }
+        };
+        for file in files {
             part("weights", &hash_file(&file)?);
         }
+        part("network", network.as_bytes());
         part("tokenizer", &Sha256::digest(self.tokenizer));
         part("pooling", self.pooling.as_str().as_bytes());
         part("window", self.window.to_string().as_bytes());
@@ -50,7 +65,7 @@ impl Recipe<'_> {
             "passage prefix",
             self.prompts.of(EmbedRole::Passage).as_bytes(),
         );
-        part("precision", PRECISION);
+        part("precision", precision.as_bytes());
         Ok(hexadecimal(&sum.finalize()).into())
     }
 }

@@ -6,7 +6,7 @@ use memory_core::{EmbedRole, ErrorKind, MemoryError};
 use tempfile::TempDir;
 
 use super::*;
-use crate::options::MaxTokens;
+use crate::options::{MaxTokens, Precision, WeightsFrom};
 
 /// A folder that reads; its weights are no weights, which only a session
 /// would notice.
@@ -215,5 +215,113 @@ fn a_hub_s_folder_keeps_the_graph_one_level_down() {
     fs::create_dir(folder.path().join("onnx")).unwrap();
     let there = folder.path().join("onnx").join("model.onnx");
     fs::rename(folder.path().join("model.onnx"), &there).unwrap();
-    assert_eq!(read(&folder).unwrap().graph, there);
+    let source = read(&folder).unwrap().source;
+    assert!(matches!(source, Source::Graph(file) if file == there));
+}
+
+const BERT: &str = r#"{"model_type":"bert","hidden_size":384,"max_position_embeddings":512,
+    "num_hidden_layers":6,"num_attention_heads":12,"intermediate_size":1536,"vocab_size":30522}"#;
+
+/// A folder with both files; that of the checkpoint is none, which only
+/// opening would notice.
+fn with_checkpoint(config: &str) -> TempDir {
+    let folder = folder();
+    fs::write(folder.path().join("model.safetensors"), "weights").unwrap();
+    fs::write(folder.path().join("config.json"), config).unwrap();
+    folder
+}
+
+#[test]
+fn a_checkpoint_goes_before_a_graph_unless_the_options_say_otherwise() {
+    let folder = with_checkpoint(BERT);
+    let source = |options: OnnxOptions| Model::read(folder.path(), &options).unwrap().source;
+    assert!(matches!(
+        source(OnnxOptions::new()),
+        Source::Checkpoint { precision: Precision::Full, architecture, .. }
+            if architecture.layers == 6 && architecture.types == 2
+    ));
+    assert!(matches!(
+        source(OnnxOptions::new().precision(Precision::Int8)),
+        Source::Checkpoint {
+            precision: Precision::Int8,
+            ..
+        }
+    ));
+    assert!(matches!(
+        source(OnnxOptions::new().weights_from(WeightsFrom::Graph)),
+        Source::Graph(_)
+    ));
+}
+
+#[test]
+fn what_cannot_be_built_is_named_unless_there_is_a_graph() {
+    for (config, said) in [
+        (BERT.replace("\"bert\"", "\"mpnet\""), "\"mpnet\""),
+        (
+            BERT.replace('{', r#"{"position_embedding_type":"relative_key","#),
+            "relative_key",
+        ),
+        (BERT.replace('{', r#"{"hidden_act":"relu","#), "hidden_act"),
+        (BERT.replace('{', r#"{"is_decoder":true,"#), "decoder"),
+    ] {
+        let folder = with_checkpoint(&config);
+        assert!(matches!(read(&folder).unwrap().source, Source::Graph(_)));
+        let asked = OnnxOptions::new().weights_from(WeightsFrom::Checkpoint);
+        let error = Model::read(folder.path(), &asked).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        fs::remove_file(folder.path().join("model.onnx")).unwrap();
+        let error = refused(&folder, ErrorKind::Unsupported, "config.json");
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    for key in [
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "vocab_size",
+    ] {
+        let folder = with_checkpoint(&BERT.replace(key, "other"));
+        fs::remove_file(folder.path().join("model.onnx")).unwrap();
+        let error = refused(&folder, ErrorKind::Corrupt, "config.json");
+        assert!(error.to_string().contains(key), "{error}");
+    }
+    let uneven = with_checkpoint(&BERT.replace(":12,", ":7,"));
+    fs::remove_file(uneven.path().join("model.onnx")).unwrap();
+    refused(&uneven, ErrorKind::Corrupt, "does not divide");
+}
+
+#[test]
+fn a_graph_has_one_precision() {
+    let options = OnnxOptions::new().precision(Precision::Int8);
+    let error = Model::read(folder().path(), &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    assert!(error.to_string().contains("model.safetensors"), "{error}");
+    let options = OnnxOptions::new().weights_from(WeightsFrom::Checkpoint);
+    let error = Model::read(folder().path(), &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Missing, "{error}");
+}
+
+#[test]
+fn the_fingerprint_tells_precision_network_and_source_apart() {
+    let print = |config: &str, options: OnnxOptions| {
+        let folder = with_checkpoint(config);
+        Model::read(folder.path(), &options)
+            .unwrap()
+            .profile
+            .fingerprint
+    };
+    let options = OnnxOptions::new;
+    let prints = [
+        print(BERT, options()),
+        print(BERT, options().precision(Precision::Int8)),
+        print(BERT, options().weights_from(WeightsFrom::Graph)),
+        print(&BERT.replace(":12,", ":6,"), options()),
+        print(&BERT.replace('{', r#"{"layer_norm_eps":1e-5,"#), options()),
+        print(
+            &BERT.replace('{', r#"{"hidden_act":"gelu_new","#),
+            options(),
+        ),
+    ];
+    let different: std::collections::BTreeSet<_> = prints.iter().collect();
+    assert_eq!(different.len(), prints.len());
+    assert_eq!(print(BERT, options()), prints[0]);
 }

@@ -1,18 +1,16 @@
 //! One worker, stepped by hand.
 
 use memory_core::{EmbedRole, ErrorKind};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::*;
+use crate::graph::Shared;
 use crate::job::Answer;
 use crate::model::Model;
 use crate::options::OnnxOptions;
 use crate::runtime;
 
-const LIMITS: BatchLimits = BatchLimits {
-    tokens: 64,
-    mean_padding: 8,
-};
+const BATCH_TOKENS: usize = 64;
 
 /// A worker on the default model, with no thread.
 fn worker() -> Worker {
@@ -21,10 +19,10 @@ fn worker() -> Worker {
         let model = Model::read(&options.resolve_model_dir()?, &options)?;
         let (_, environment) = runtime::environment(&options)?;
         MemoryResult::Ok(Worker {
-            graph: Graph::open(&environment, &model, 1)?,
+            graph: Graph::open(&environment, &model, &Shared::read(&model)?, 1)?,
+            wide: None,
             tokenizer: Arc::new(Tokenizer::new(&model)?),
-            limits: LIMITS,
-            queue: Arc::new(Queue::new()),
+            queue: Arc::new(Queue::new(BATCH_TOKENS, 1)),
         })
     };
     open().unwrap_or_else(|error| panic!("{error}"))
@@ -36,7 +34,10 @@ fn permit() -> OwnedSemaphorePermit {
 
 /// A job of three batches.
 fn job() -> (Arc<EmbedJob>, Answer<Vec<Vec<f32>>>) {
-    let texts = [1, 25, 50].map(|words| "mill ".repeat(words)).into();
+    job_of([1, 25, 50].map(|words| "mill ".repeat(words)).into())
+}
+
+fn job_of(texts: Vec<String>) -> (Arc<EmbedJob>, Answer<Vec<Vec<f32>>>) {
     let (job, answer) = EmbedJob::new(texts, EmbedRole::Passage, Lane::Bulk, permit());
     (Arc::new(job), answer)
 }
@@ -46,11 +47,11 @@ fn a_job_is_done_in_steps_between_which_others_may_come() {
     let mut worker = worker();
     let (job, mut answer) = job();
     worker.work(Work::Tokenize(Arc::clone(&job)));
-    for left in [2, 1] {
-        assert_eq!(job.left(), left);
+    for left in [2, 1, 0] {
         assert!(answer.try_recv().is_err());
-        let next = worker.queue.pop().unwrap();
+        let next = worker.queue.next().unwrap();
         worker.work(next);
+        assert_eq!(job.left(), left);
     }
     let vectors = answer.try_recv().unwrap().unwrap();
     assert!(vectors.iter().all(|vector| vector.len() == 384));
@@ -62,14 +63,17 @@ fn what_nobody_waits_for_is_not_computed() {
     let (early, answer) = job();
     drop(answer);
     worker.work(Work::Tokenize(Arc::clone(&early)));
-    assert!(early.tokens.get().is_none());
 
     let (late, answer) = job();
     worker.work(Work::Tokenize(Arc::clone(&late)));
     drop(answer);
-    let next = worker.queue.pop().unwrap();
+    let (kept, mut kept_answer) = job_of(vec!["river".to_owned()]);
+    worker.work(Work::Tokenize(Arc::clone(&kept)));
+    let next = worker.queue.next().unwrap();
     worker.work(next);
-    assert_eq!(late.left(), 2, "a batch was computed for nobody");
+    assert!(kept_answer.try_recv().unwrap().is_ok());
+    assert_eq!(early.left(), 3, "a text was computed for nobody");
+    assert_eq!(late.left(), 3, "a text was computed for nobody");
 
     let (reply, answer) = oneshot::channel();
     drop(answer);
@@ -80,6 +84,23 @@ fn what_nobody_waits_for_is_not_computed() {
         reply,
         permit,
     }));
+}
+
+#[test]
+fn equal_texts_of_two_callers_are_computed_once_and_given_to_both() {
+    let mut worker = worker();
+    let (one, mut first) = job_of(vec!["mill".to_owned(), "river".to_owned()]);
+    let (other, mut second) = job_of(vec!["mill".to_owned()]);
+    worker.work(Work::Tokenize(one));
+    worker.work(Work::Tokenize(other));
+    let Some(Work::Infer(batch)) = worker.queue.next() else {
+        panic!("no batch");
+    };
+    assert_eq!(batch.texts.len(), 2);
+    worker.work(Work::Infer(batch));
+    let first = first.try_recv().unwrap().unwrap();
+    let second = second.try_recv().unwrap().unwrap();
+    assert_eq!(first[0], second[0]);
 }
 
 #[test]
@@ -102,10 +123,7 @@ fn a_panic_becomes_an_error_without_its_words() {
 
 #[test]
 fn a_query_is_express_and_an_import_is_not() {
-    let limits = BatchLimits {
-        tokens: 256,
-        mean_padding: 8,
-    };
+    let limits = 256;
     assert_eq!(lane(&["when did the mill burn?"], limits), Lane::Express);
     assert_eq!(lane(&["a short one"; 20], limits), Lane::Express);
     assert_eq!(

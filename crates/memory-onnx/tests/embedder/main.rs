@@ -9,17 +9,21 @@
     reason = "a test fails by panicking"
 )]
 
+mod bert;
 mod calls;
+mod checkpoint;
 mod conformance;
+mod invariance;
 mod long_text;
 mod open;
 mod parity;
 mod threads;
+mod tiny;
 
 use std::sync::Arc;
 
 use memory_core::cosine;
-use memory_onnx::{OnnxEmbedder, OnnxOptions, Parallelism};
+use memory_onnx::{OnnxEmbedder, OnnxOptions, Parallelism, Precision, WeightsFrom};
 use tokio::sync::OnceCell;
 
 /// One embedder for all tests that do not need their own.
@@ -29,11 +33,27 @@ async fn shared() -> Arc<OnnxEmbedder> {
     SHARED.get_or_init(open).await.clone()
 }
 
+/// As [`shared`], in 8 bits.
+async fn shared_int8() -> Arc<OnnxEmbedder> {
+    static SHARED: OnceCell<Arc<OnnxEmbedder>> = OnceCell::const_new();
+    let open = async || Arc::new(opened(OnnxOptions::new().precision(Precision::Int8)).await);
+    SHARED.get_or_init(open).await.clone()
+}
+
+/// As [`shared`], from the model's exported graph.
+async fn shared_graph() -> Arc<OnnxEmbedder> {
+    static SHARED: OnceCell<Arc<OnnxEmbedder>> = OnceCell::const_new();
+    let options = || OnnxOptions::new().weights_from(WeightsFrom::Graph);
+    let open = async || Arc::new(opened(options()).await);
+    SHARED.get_or_init(open).await.clone()
+}
+
 /// One session, so that tests with an embedder of their own stay small.
 fn small() -> OnnxOptions {
     OnnxOptions::new().parallelism(Parallelism {
         sessions: 1,
         threads_each: 1,
+        threads_alone: 0,
     })
 }
 

@@ -14,20 +14,19 @@ fn default_model() -> PathBuf {
     model_dir(&cache_dir().unwrap(), DEFAULT_MODEL)
 }
 
-/// A copy of the default model's folder, all but the checkpoint that is not
-/// read here.
-fn copied_model() -> TempDir {
+/// A copy of the default model's folder, with these weights.
+fn copied_model(weights: &str) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for name in [
         "modules.json",
         "config.json",
         "sentence_bert_config.json",
         "tokenizer.json",
+        "1_Pooling/config.json",
+        weights,
     ] {
         copy_file(name, copy.path());
     }
-    copy_file("1_Pooling/config.json", copy.path());
-    copy_file("model.onnx", copy.path());
     copy
 }
 
@@ -56,7 +55,7 @@ async fn the_default_profile_is_the_default_model_s() {
 
 #[tokio::test]
 async fn the_same_files_have_the_same_fingerprint_wherever_they_lie() {
-    let copy = copied_model();
+    let copy = copied_model("model.safetensors");
     let moved = opened(small().model_dir(copy.path()).model_name("mine")).await;
     assert_eq!(moved.profile().model, "mine");
     assert_eq!(
@@ -67,8 +66,12 @@ async fn the_same_files_have_the_same_fingerprint_wherever_they_lie() {
 
 #[tokio::test]
 async fn damaged_weights_and_tokenizer_are_named() {
-    for name in ["model.onnx", "tokenizer.json"] {
-        let copy = copied_model();
+    for (weights, name) in [
+        ("model.onnx", "model.onnx"),
+        ("model.safetensors", "model.safetensors"),
+        ("model.onnx", "tokenizer.json"),
+    ] {
+        let copy = copied_model(weights);
         let file = copy.path().join(name);
         let content = fs::read(&file).unwrap();
         fs::write(&file, &content[..content.len() / 2]).unwrap();

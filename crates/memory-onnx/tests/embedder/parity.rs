@@ -1,12 +1,13 @@
-//! Vectors equal those of an independent reference, whatever the batch.
+//! Vectors of an exported graph equal those of an independent reference,
+//! whatever the batch.
 
 use memory_core::{EmbedRole, Embedder as _};
-use memory_onnx::{MaxTokens, OnnxOptions};
+use memory_onnx::{MaxTokens, OnnxOptions, WeightsFrom};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde::Deserialize;
 
-use super::{assert_normalised, difference, opened, shared};
+use super::{assert_normalised, difference, opened, shared, shared_graph};
 
 /// What the vectors may differ by in any component.
 const TOLERANCE: f32 = 1e-4;
@@ -24,7 +25,7 @@ fn reference() -> Vec<Reference> {
 
 #[tokio::test]
 async fn vectors_equal_the_reference_one_by_one_and_all_at_once() {
-    let embedder = shared().await;
+    let embedder = shared_graph().await;
     let reference = reference();
     let texts: Vec<&str> = reference.iter().map(|row| row.text.as_str()).collect();
     let together = embedder.embed(&texts, EmbedRole::Passage).await.unwrap();
@@ -50,7 +51,9 @@ async fn batches_of_any_size_give_the_same_vectors() {
     let reference = reference();
     let texts: Vec<&str> = reference.iter().map(|row| row.text.as_str()).collect();
     for tokens in [1, 64, 4_096] {
-        let options = OnnxOptions::new().batch_tokens(MaxTokens(tokens));
+        let options = OnnxOptions::new()
+            .weights_from(WeightsFrom::Graph)
+            .batch_tokens(MaxTokens(tokens));
         let embedder = opened(options).await;
         let vectors = embedder.embed(&texts, EmbedRole::Query).await.unwrap();
         for (row, vector) in reference.iter().zip(&vectors) {
@@ -65,7 +68,7 @@ async fn batches_of_any_size_give_the_same_vectors() {
 #[test]
 fn no_company_changes_a_vector() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let embedder = runtime.block_on(shared());
+    let embedder = runtime.block_on(shared_graph());
     let reference = reference();
     let company = prop::collection::vec(0..reference.len(), 1..24);
     let mut runner = TestRunner::new(ProptestConfig::with_cases(24));

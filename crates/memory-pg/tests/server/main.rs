@@ -5,12 +5,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod approximate;
 mod commit;
 mod crash;
 mod limits;
+mod line;
 mod program;
+mod robust;
 mod schema;
+mod security;
 mod statements;
+mod watch;
 
 use memory_core::{EntityId, PreparedMemory};
 use memory_testkit::{Seeded, population};

@@ -45,10 +45,18 @@ async fn a_newer_schema_is_refused_and_untouched() {
         let store = PgStore::connect(&url).await.unwrap();
         store.insert(&memories("mira", 3)).await.unwrap();
         let mut newer = connect(&url).await;
-        run(&mut newer, "INSERT INTO memory_schema (version) VALUES (2)").await;
+        run(
+            &mut newer,
+            "INSERT INTO memory_schema (version) SELECT max(version) + 1 FROM memory_schema",
+        )
+        .await;
         let refused = PgStore::connect(&url).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::NewerSchema, "{refused}");
-        run(&mut newer, "DELETE FROM memory_schema WHERE version = 2").await;
+        run(
+            &mut newer,
+            "DELETE FROM memory_schema WHERE version = (SELECT max(version) FROM memory_schema)",
+        )
+        .await;
         let store = PgStore::connect(&url).await.unwrap();
         let stats = store.entity_stats(&EntityId::from("mira")).await.unwrap();
         assert_eq!(stats.memory_count, 3);

@@ -1,6 +1,8 @@
 //! A database for each test, on a real server.
 #![allow(dead_code, reason = "no test file needs all of it")]
 
+pub(crate) mod pooler;
+
 use std::env;
 use std::future::Future;
 use std::panic::resume_unwind;

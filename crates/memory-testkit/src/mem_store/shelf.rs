@@ -176,6 +176,7 @@ impl Shelf {
         Ok(UpdateOutcome {
             generation: self.generation,
             memory,
+            changed: true,
         })
     }
 

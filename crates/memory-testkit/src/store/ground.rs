@@ -1,10 +1,11 @@
 //! Where a check stands: a store and names of its own in it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use memory_core::{
-    Changes, EntityId, Generation, InsertOutcome, ListPage, ListRequest, Memory, MemoryFilter,
-    MemoryId, PreparedMemory, Store,
+    Changes, Consolidation, EntityId, Generation, InsertOutcome, ListPage, ListRequest, ListScope,
+    Memory, MemoryFilter, MemoryId, PreparedMemory, Store,
 };
 
 use super::Tolerance;
@@ -85,6 +86,17 @@ impl Ground {
         Ok(people)
     }
 
+    /// Archives memories as they stand now, which must succeed.
+    pub(crate) async fn consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[Consolidation],
+    ) -> Result<Generation, Shortfall> {
+        let read_at = self.generation(entity).await?;
+        let outcome = self.store.consolidate(entity, groups, read_at).await;
+        Ok(outcome.at("consolidate")?.generation)
+    }
+
     /// One memory, `None` where the entity has none.
     pub(crate) async fn get(
         &self,
@@ -129,16 +141,26 @@ impl Ground {
             .at("changes_since")
     }
 
-    /// Turns all pages of a list.
+    /// Turns all pages of a list of live memories.
     pub(crate) async fn pages(
         &self,
         entity: &EntityId,
         filter: &MemoryFilter,
         limit: usize,
     ) -> Result<Vec<ListPage>, Shortfall> {
+        let request = ListRequest::new(limit).filter(filter.clone());
+        self.pages_of(entity, request).await
+    }
+
+    /// Turns all pages of a list, from the one asked for on.
+    async fn pages_of(
+        &self,
+        entity: &EntityId,
+        mut request: ListRequest,
+    ) -> Result<Vec<ListPage>, Shortfall> {
         /// More than any check has to turn: an endless list ends here.
         const MAX_PAGES: usize = 2_000;
-        let mut request = ListRequest::new(limit).filter(filter.clone());
+        let limit = request.limit;
         let mut pages = Vec::new();
         while pages.len() < MAX_PAGES {
             let page = self.store.list(entity, &request).await.at("list")?;
@@ -154,7 +176,20 @@ impl Ground {
         )))
     }
 
-    /// Every memory that a filter lists, over all pages.
+    /// Every memory of a scope that a filter lists, over all pages.
+    pub(crate) async fn listed_in(
+        &self,
+        scope: ListScope,
+        entity: &EntityId,
+        filter: &MemoryFilter,
+        limit: usize,
+    ) -> Result<Vec<Memory>, Shortfall> {
+        let request = ListRequest::new(limit).filter(filter.clone()).scope(scope);
+        let pages = self.pages_of(entity, request).await?;
+        Ok(pages.into_iter().flat_map(|page| page.memories).collect())
+    }
+
+    /// Every live memory that a filter lists, over all pages.
     pub(crate) async fn listed(
         &self,
         entity: &EntityId,
@@ -164,6 +199,22 @@ impl Ground {
         let pages = self.pages(entity, filter, limit).await?;
         Ok(pages.into_iter().flat_map(|page| page.memories).collect())
     }
+}
+
+/// The ids of `items`, in their order.
+pub(crate) fn ids(items: &[PreparedMemory]) -> Vec<MemoryId> {
+    items.iter().map(|item| item.memory.id).collect()
+}
+
+/// Ids in no order, each of which must stand there once.
+pub(crate) fn distinct(
+    ids: impl IntoIterator<Item = MemoryId>,
+) -> Result<BTreeSet<MemoryId>, Shortfall> {
+    let mut seen = BTreeSet::new();
+    for id in ids {
+        ensure!(seen.insert(id), "id {id} stands there twice");
+    }
+    Ok(seen)
 }
 
 /// The memories of `items` that a filter admits, in the order of a list.

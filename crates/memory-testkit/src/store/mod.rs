@@ -8,6 +8,8 @@ pub mod checks;
 mod ground;
 mod model;
 mod open;
+mod portrait;
+mod scenes;
 mod suite;
 
 pub use self::checks::{CHECKS, Check, Needs};

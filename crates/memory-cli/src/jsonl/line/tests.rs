@@ -1,5 +1,3 @@
-use memory::bounds;
-
 use super::*;
 
 fn refused(text: &str) -> String {
@@ -19,16 +17,20 @@ fn memory(item: MemoryBatchItem) -> Memory {
 
 #[test]
 fn the_least_line_has_the_documented_defaults() {
-    let item = parse(r#"{"content":"Rain."}"#, Some(&"mira".into())).unwrap();
+    let item = parse(r#"{"content":"Rain."}"#, Some(&"mira".into()))
+        .unwrap()
+        .item;
     let expected = MemoryBatchItem::new("mira", MemoryKind::Experience, "Rain.");
     assert_eq!(item, expected);
     let nulls = with(r#""kind":null,"tags":null,"importance":null,"id":null,"related":null"#);
-    assert_eq!(parse(&nulls, None).unwrap(), expected);
+    assert_eq!(parse(&nulls, None).unwrap().item, expected);
 }
 
 #[test]
 fn a_line_names_its_own_entity_before_the_default() {
-    let item = parse(&with(r#""kind":"world""#), Some(&"tam".into())).unwrap();
+    let item = parse(&with(r#""kind":"world""#), Some(&"tam".into()))
+        .unwrap()
+        .item;
     assert_eq!(item.entity_id.as_str(), "mira");
 }
 
@@ -50,7 +52,7 @@ fn what_is_written_reads_back_whole() {
     .with_entity("tam", "seller")
     .with_related(MemoryId::new(), "causes");
     let text = serde_json::to_string(&Line::from(&memory(item.clone()))).unwrap();
-    assert_eq!(parse(&text, None).unwrap(), item);
+    assert_eq!(parse(&text, None).unwrap().item, item);
     assert!(text.contains(r#""importance":0.1,"#), "{text}");
     assert!(
         text.contains(r#""timestamp":"0001-01-01T00:00:00.000001Z""#),
@@ -64,7 +66,9 @@ fn importance_comes_back_bit_for_bit() {
     let every = (0..=1.0_f32.to_bits()).step_by(99_991).map(f32::from_bits);
     for value in every.chain([f32::MIN_POSITIVE, 0.3, 0.1 + 0.2, 1.0 - f32::EPSILON / 2.0]) {
         let written = serde_json::to_string(&value).unwrap();
-        let item = parse(&with(&format!(r#""importance":{written}"#)), None).unwrap();
+        let item = parse(&with(&format!(r#""importance":{written}"#)), None)
+            .unwrap()
+            .item;
         assert_eq!(
             item.importance.unwrap().to_bits(),
             value.to_bits(),
@@ -179,8 +183,58 @@ fn every_bound_is_named() {
     let wide = "水".repeat(bounds::MAX_CONTENT_CHARS);
     let fits = format!(r#"{{"entity":"mira","content":"{wide}","tags":["t","t"]}}"#);
     assert_eq!(
-        parse(&fits, None).unwrap().tags.len(),
+        parse(&fits, None).unwrap().item.tags.len(),
         1,
         "duplicates are merged"
     );
+}
+
+#[test]
+fn what_only_an_export_knows_reads_back_too() {
+    let item = parse(&with(r#""kind":"world""#), None).unwrap().item;
+    let last = time::parse("2026-03-01T09:30:00.000001Z").unwrap();
+    let summary = MemoryId::new();
+    let written = Memory {
+        decay_rate: 0.1 + 0.2,
+        access_count: u64::MAX,
+        last_accessed: Some(last),
+        archived_by: Some(summary),
+        ..memory(item)
+    };
+    let text = serde_json::to_string(&Line::from(&written)).unwrap();
+    let parsed = parse(&text, None).unwrap();
+    assert_eq!(parsed.archived_by, Some(summary));
+    let live = Memory {
+        archived_by: None,
+        ..written.clone()
+    };
+    assert_eq!(parsed.into_memory(written.id, last).unwrap(), live);
+
+    let plain = Memory {
+        decay_rate: MemoryKind::World.decay_rate(),
+        access_count: 0,
+        last_accessed: None,
+        ..live
+    };
+    let text = serde_json::to_string(&Line::from(&plain)).unwrap();
+    for key in ["decay_rate", "access_count", "last_accessed", "archived_by"] {
+        assert!(!text.contains(key), "{text}");
+    }
+    for (field, said) in [
+        (r#""decay_rate":-0.1"#, "from 0 on"),
+        (r#""decay_rate":"0.1""#, "`decay_rate` must be a number"),
+        (
+            r#""access_count":-1"#,
+            "`access_count` must be a whole number",
+        ),
+        (
+            r#""access_count":1.5"#,
+            "`access_count` must be a whole number",
+        ),
+        (r#""last_accessed":"now""#, "`last_accessed`"),
+        (r#""archived_by":"nobody""#, "`archived_by` must be a UUID"),
+    ] {
+        let reason = refused(&with(field));
+        assert!(reason.contains(said), "{field}: {reason}");
+    }
 }

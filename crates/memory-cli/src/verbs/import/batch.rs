@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 
-use memory::{EntityId, MemoryBatchItem, MemoryError, MemoryId, MemoryResult, MemorySystem};
+use memory::{EntityId, Memory, MemoryError, MemoryId, MemoryResult, MemorySystem};
 
 use super::tally::Refusal;
 use crate::exit::Failure;
@@ -17,31 +17,35 @@ use crate::jsonl::MAX_LINE_BYTES;
 /// The most bytes of lines that a batch holds, whatever their number.
 const MAX_BYTES: usize = MAX_LINE_BYTES;
 
+/// Which memory of whom.
+pub(super) type Key = (EntityId, MemoryId);
+
 /// A memory that waits to be written, and the line it came from.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     line: usize,
-    id: MemoryId,
-    item: MemoryBatchItem,
+    memory: Memory,
 }
 
 impl Pending {
-    /// The item brings its id.
-    pub(super) fn new(line: usize, item: MemoryBatchItem, id: MemoryId) -> Self {
-        let item = item.with_id(id);
-        Self { line, id, item }
+    pub(super) fn new(line: usize, memory: Memory) -> Self {
+        Self { line, memory }
+    }
+
+    pub(super) fn key(&self) -> Key {
+        (self.memory.entity_id.clone(), self.memory.id)
     }
 
     /// What becomes of it where its id stands already with this content.
     fn against(&self, content: &str, taken_by: &str) -> Outcome {
-        if self.item.content == content {
+        if self.memory.content == content {
             return Outcome::AlreadyThere;
         }
         Outcome::Refused(Refusal::conflict(
             self.line,
             format!(
                 "its id {} is taken by {taken_by} with other content",
-                self.id
+                self.memory.id
             ),
         ))
     }
@@ -60,6 +64,8 @@ pub(super) enum Outcome {
 pub(super) struct Settled {
     /// One for each line whose fate is known, in no order.
     pub(super) outcomes: Vec<Outcome>,
+    /// Those that are not in.
+    pub(super) refused: Vec<Key>,
     /// Why the rest was not written, if it was not.
     pub(super) end: Result<(), Failure>,
 }
@@ -68,7 +74,7 @@ pub(super) struct Settled {
 pub(super) struct Batch {
     most: NonZeroUsize,
     pending: Vec<Pending>,
-    by_id: HashMap<(EntityId, MemoryId), usize>,
+    by_id: HashMap<Key, usize>,
     bytes: usize,
 }
 
@@ -84,10 +90,10 @@ impl Batch {
 
     /// Takes a line in, or says what becomes of it because of a line before.
     pub(super) fn add(&mut self, pending: Pending, bytes: usize) -> Option<Outcome> {
-        let key = (pending.item.entity_id.clone(), pending.id);
+        let key = pending.key();
         if let Some(before) = self.by_id.get(&key).and_then(|&at| self.pending.get(at)) {
             let taken_by = format!("line {}", before.line);
-            return Some(pending.against(&before.item.content, &taken_by));
+            return Some(pending.against(&before.memory.content, &taken_by));
         }
         self.by_id.insert(key, self.pending.len());
         self.pending.push(pending);
@@ -99,60 +105,89 @@ impl Batch {
         self.pending.len() >= self.most.get() || self.bytes >= MAX_BYTES
     }
 
-    /// Writes what is not there yet, and leaves the batch empty.
-    pub(super) async fn settle(&mut self, system: &MemorySystem) -> Settled {
-        let pending = std::mem::take(&mut self.pending);
-        self.by_id.clear();
-        self.bytes = 0;
-        let mut outcomes = Vec::with_capacity(pending.len());
-        let end = write(system, pending, &mut outcomes)
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.by_id.contains_key(key)
+    }
+
+    /// This batch, and an empty one in its place.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self::new(self.most);
+        std::mem::replace(self, empty)
+    }
+
+    /// Writes what is not there yet.
+    pub(super) async fn settle(&self, system: &MemorySystem) -> Settled {
+        let mut settled = Settled {
+            outcomes: Vec::with_capacity(self.pending.len()),
+            refused: Vec::new(),
+            end: Ok(()),
+        };
+        settled.end = write(system, &self.pending, &mut settled)
             .await
             .map_err(Failure::from);
-        Settled { outcomes, end }
+        settled
+    }
+}
+
+impl Settled {
+    fn tell(&mut self, pending: &Pending, outcome: Outcome) {
+        if matches!(outcome, Outcome::Refused(_)) {
+            self.refused.push(pending.key());
+        }
+        self.outcomes.push(outcome);
     }
 }
 
 async fn write(
     system: &MemorySystem,
-    pending: Vec<Pending>,
-    outcomes: &mut Vec<Outcome>,
+    pending: &[Pending],
+    settled: &mut Settled,
 ) -> MemoryResult<()> {
-    let mut fresh = not_held(system, pending, outcomes).await?;
+    let mut fresh = not_held(system, pending, settled).await?;
     while !fresh.is_empty() {
-        let items = fresh.iter().map(|pending| pending.item.clone()).collect();
-        let Err(error) = system.retain_batch(items).await else {
-            outcomes.extend(fresh.iter().map(|_| Outcome::Imported));
+        let memories = fresh.iter().map(|pending| pending.memory.clone()).collect();
+        let Err(error) = system.restore_memories(memories).await else {
+            let imported = fresh.iter().map(|_| Outcome::Imported);
+            settled.outcomes.extend(imported);
             break;
         };
         let Some(at) = culprit(&fresh, &error) else {
             return Err(error);
         };
         let culprit = fresh.swap_remove(at);
-        outcomes.push(Outcome::Refused(Refusal::from_error(culprit.line, &error)));
+        let refusal = Refusal::from_error(culprit.line, &error);
+        settled.tell(culprit, Outcome::Refused(refusal));
     }
     Ok(())
 }
 
 /// Those that the store has not got yet; what becomes of the others is known.
-async fn not_held(
+async fn not_held<'a>(
     system: &MemorySystem,
-    pending: Vec<Pending>,
-    outcomes: &mut Vec<Outcome>,
-) -> MemoryResult<Vec<Pending>> {
-    let mut by_entity: BTreeMap<EntityId, Vec<Pending>> = BTreeMap::new();
+    pending: &'a [Pending],
+    settled: &mut Settled,
+) -> MemoryResult<Vec<&'a Pending>> {
+    let mut by_entity: BTreeMap<EntityId, Vec<&Pending>> = BTreeMap::new();
     for pending in pending {
         by_entity
-            .entry(pending.item.entity_id.clone())
+            .entry(pending.memory.entity_id.clone())
             .or_default()
             .push(pending);
     }
     let mut fresh = Vec::new();
     for (entity, pending) in by_entity {
-        let ids: Vec<MemoryId> = pending.iter().map(|pending| pending.id).collect();
+        let ids: Vec<MemoryId> = pending.iter().map(|pending| pending.memory.id).collect();
         let held = system.get_memories(&entity, &ids).await?;
         for (pending, held) in pending.into_iter().zip(held) {
             match held {
-                Some(held) => outcomes.push(pending.against(&held.content, "a memory")),
+                Some(held) => {
+                    let outcome = pending.against(&held.content, "a memory");
+                    settled.tell(pending, outcome);
+                }
                 None => fresh.push(pending),
             }
         }
@@ -161,28 +196,25 @@ async fn not_held(
 }
 
 /// The one because of which a batch was refused, where the error names one.
-fn culprit(fresh: &[Pending], error: &MemoryError) -> Option<usize> {
+fn culprit(fresh: &[&Pending], error: &MemoryError) -> Option<usize> {
     match error {
         MemoryError::InvalidInput { item, .. } => item.filter(|&at| at < fresh.len()),
         MemoryError::Conflict { entity, id } => fresh
             .iter()
-            .position(|pending| pending.id == *id && pending.item.entity_id == *entity),
+            .position(|pending| pending.memory.id == *id && pending.memory.entity_id == *entity),
         _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use memory::{InvalidInput, MemoryKind};
+    use memory::{InvalidInput, MemoryBatchItem, MemoryKind};
 
     use super::*;
 
     fn pending(line: usize, id: MemoryId, content: &str) -> Pending {
-        Pending::new(
-            line,
-            MemoryBatchItem::new("mira", MemoryKind::World, content),
-            id,
-        )
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, content).with_id(id);
+        Pending::new(line, item.into_memory(chrono::Utc::now()).unwrap())
     }
 
     fn batch(most: usize) -> Batch {
@@ -204,7 +236,7 @@ mod tests {
         assert!(told.contains("line 3") && told.contains("line 1"), "{told}");
 
         let mut elsewhere = pending(4, id, "Sun.");
-        elsewhere.item.entity_id = "tam".into();
+        elsewhere.memory.entity_id = "tam".into();
         assert_eq!(
             batch.add(elsewhere, 10),
             None,
@@ -228,6 +260,7 @@ mod tests {
     fn the_store_names_who_had_a_batch_refused() {
         let id = MemoryId::new();
         let fresh = [pending(7, MemoryId::new(), "a"), pending(8, id, "b")];
+        let fresh: Vec<&Pending> = fresh.iter().collect();
         let entity = "mira".into();
         assert_eq!(
             culprit(&fresh, &MemoryError::Conflict { entity, id }),

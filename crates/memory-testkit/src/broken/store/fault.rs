@@ -55,6 +55,8 @@ faults! {
         TakesUntilIn => "filters::time_edges_are_exact",
         /// Metadata conditions are not looked at.
         IgnoresMetadata => "filters::metadata_is_exact",
+        /// Link conditions are not looked at.
+        IgnoresLinks => "filters::links_are_exact",
         /// A count takes no notice of the filter.
         CountsWhatIsFilteredOut => "filters::count_agrees",
         /// The filter is applied to the best `limit` of all.
@@ -103,6 +105,8 @@ faults! {
         InventsVectors => "update::wants_an_embedding_with_content_only",
         /// An update does not raise the generation.
         UpdatesInSilence => "update::raises_the_generation",
+        /// An update says that it wrote nothing.
+        DeniesItsUpdates => "update::says_whether_it_wrote",
         /// An update writes back what it read a while before.
         LosesUpdates => "concurrency::patches_of_different_fields_meet",
         /// An update of a memory that is not there does nothing, well.
@@ -135,6 +139,112 @@ faults! {
         WritesWhatItCan => "input::memories_keep_their_bounds",
         /// An error quotes the content that was refused.
         QuotesContent => "input::errors_hold_no_content",
+        /// There is room for any number of memories.
+        ForgetsTheLimit => "room::limit_is_exact",
+        /// The limit counts all entities of a batch in one.
+        CountsEntitiesTogether => "room::limit_is_each_entitys_own",
+        /// What was to give way goes, also where there is no room.
+        EvictsOnRefusal => "room::refusal_changes_nothing",
+        /// What was to give way goes, also where nothing is inserted.
+        EvictsForRepeats => "room::repeats_need_no_room",
+        /// Archived memories count towards the limit.
+        CountsArchivedInTheLimit => "room::archived_memories_need_no_room",
+        /// A memory that comes in archived is.
+        TakesArchivedIn => "room::batch_comes_in_live",
+        /// An archived memory inserted again is live again.
+        RevivesArchived => "room::archived_ids_are_taken",
+        /// The limit is looked at before the write.
+        CountsBeforehand => "room::holds_with_many_writers",
+        /// What gives way goes in a write of its own.
+        EvictsBeforehand => "evict::makes_room_in_one_write",
+        /// What gives way must be there.
+        FailsOnUnknownEvictions => "evict::passes_over_unknown_ids",
+        /// What is restored by what gives way is not counted.
+        ForgetsWhatComesBack => "evict::follows_consolidations",
+        /// Links to what gave way stay.
+        KeepsLinksToWhatGaveWay => "evict::drops_links",
+        /// Archived memories lose their access counts.
+        AltersWhatItArchives => "consolidate::archives_its_sources",
+        /// Each group is a write of its own.
+        ConsolidatesGroupByGroup => "consolidate::is_one_write",
+        /// Groups before one that is refused stay written.
+        KeepsGroupsBeforeARefusal => "consolidate::is_all_or_nothing",
+        /// Sources that are not there are left out.
+        PassesOverMissingSources => "consolidate::refuses_what_is_not_live",
+        /// Sources may have changed since they were read.
+        ConsolidatesWhatChanged => "consolidate::refuses_what_changed",
+        /// A summary replaces what has its id.
+        TakesOverTakenIds => "consolidate::refuses_a_taken_id",
+        /// The same consolidation once more is a conflict.
+        RefusesRepeats => "consolidate::repeats_are_no_ops",
+        /// No groups raise the generation.
+        CountsEmptyConsolidations => "consolidate::no_groups_are_a_no_op",
+        /// A summary is no source.
+        ConsolidatesNoSummaries => "consolidate::summaries_may_be_sources",
+        /// Of two that share a source, both are told that they did it.
+        LetsEveryRivalWin => "consolidate::overlapping_ones_take_turns",
+        /// A source that stands twice is merged instead of refused.
+        MergesDuplicateSources => "consolidate::bad_groups_are_refused",
+        /// Archived memories are not found by id.
+        LosesArchived => "archive::is_read_by_id",
+        /// Archived memories are listed among the live ones.
+        ListsArchivedAsLive => "archive::is_listed_by_scope",
+        /// The sources of one summary are listed with everybody's.
+        ListsAllForOneSummary => "archive::is_listed_by_scope",
+        /// Archived memories are counted.
+        CountsArchivedAsLive => "archive::is_counted_apart",
+        /// Archived memories are found.
+        SearchesArchived => "archive::is_found_by_no_search",
+        /// Archived memories take up the limit, and are left out then.
+        FiltersArchivedAfterTheLimit => "archive::is_found_by_no_search",
+        /// Changes say nothing of what was archived.
+        TellsNothingOfArchiving => "archive::is_told_as_removed",
+        /// An archived memory is not found where it is to be updated.
+        HidesArchivedFromUpdates => "archive::is_not_updated",
+        /// Accesses of archived memories are not counted.
+        TouchesNothingArchived => "archive::is_touched_as_ever",
+        /// Entities that hold archived memories are not listed.
+        ForgetsConsolidatedEntities => "archive::keeps_its_entity_listed",
+        /// A summary outlives what it was made from.
+        LeavesSummariesBehind => "undo::removed_source_takes_its_summary",
+        /// The summary of a summary outlives what it was made from.
+        StopsAtTheFirstSummary => "undo::every_summary_above_goes",
+        /// With a summary goes what it stood for.
+        LosesWhatASummaryStoodFor => "undo::removed_summary_restores_its_sources",
+        /// What stands under a restored summary is restored as well.
+        BringsEveryLevelBack => "undo::levels_come_back_one_by_one",
+        /// What is removed with its summary is told as restored.
+        RestoresWhatGoes => "undo::what_goes_is_not_restored",
+        /// Restored memories are told without their vectors.
+        RestoresWithoutVectors => "undo::restored_memories_are_told_whole",
+        /// A consolidation that was undone passes as done.
+        RemembersWhatWasUndone => "undo::restored_memories_may_be_archived_again",
+        /// A link that is added takes the place of all.
+        ReplacesAllLinks => "links::are_added_and_dropped_one_by_one",
+        /// Links are written back as they were read a while before.
+        LosesLinks => "links::of_many_writers_meet",
+        /// A link too many pushes another one out.
+        IgnoresMaxLinks => "links::are_counted",
+        /// Links to what was removed stay.
+        KeepsDanglingLinks => "links::to_what_is_removed_are_dropped",
+        /// Restored memories that lost a link are not named.
+        MissesLinksOfTheRestored => "links::among_removed_and_restored_are_sound",
+        /// The dense summary is that of the candidates.
+        SummarisesTheFoundOnly => "summaries::dense_tells_of_all_admitted",
+        /// The lexical summary leaves out who matches no word.
+        SummarisesMatchesOnly => "summaries::lexical_tells_of_all_admitted",
+        /// Summaries are those of everybody, filter or not.
+        SummarisesWithoutTheFilter => "summaries::dense_tells_of_all_admitted",
+        /// Of two arms, only one has a summary.
+        SummarisesOneArmAtATime => "summaries::both_arms_tell_what_each_does",
+        /// Arms that were not asked for have a summary.
+        SummarisesUnaskedArms => "summaries::unasked_arms_tell_nothing",
+        /// A write is told with the generation after the next one.
+        ForetellsGenerations => "watch::tells_of_every_write",
+        /// News is lost where a wait for it is dropped.
+        ForgetsNewsOfDroppedWaits => "watch::loses_nothing_to_dropped_waits",
+        /// The end of a channel passes as its loss.
+        CallsItsEndALoss => "watch::ends_with_the_store",
         /// A read takes its generation before its memories.
         TearsReads => "concurrency::readers_see_whole_batches",
         /// A batch is written item by item: a dropped insert leaves half.
@@ -143,6 +253,8 @@ faults! {
         UpdatesInTwoSteps => "cancellation::update_is_whole_or_absent",
         /// Memories are deleted in two steps.
         DeletesInTwoSteps => "cancellation::delete_is_whole_or_absent",
+        /// Summaries come first, and then their sources are archived.
+        ConsolidatesInTwoSteps => "cancellation::consolidate_is_whole_or_absent",
         /// A closed store goes on answering.
         NeverCloses => "close::answers_closed",
         /// Closing a second time fails.

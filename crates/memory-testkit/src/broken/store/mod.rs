@@ -1,8 +1,13 @@
 //! A store that breaks one promise.
 
+mod archive;
+mod consolidate;
 mod fault;
 mod notes;
 mod reads;
+mod room;
+mod undo;
+mod watch;
 mod writes;
 
 use std::sync::Mutex;
@@ -18,6 +23,7 @@ use memory_core::{
 pub use self::fault::StoreFault;
 
 use self::notes::Notes;
+use self::watch::BrokenWatch;
 use crate::mem_store::MemStore;
 
 /// A [`MemStore`] with one fault.
@@ -62,7 +68,7 @@ impl Store for BrokenStore {
         room: &Room,
     ) -> MemoryResult<InsertOutcome> {
         self.note_written(batch);
-        let mut outcome = self.insert_brokenly(batch, room).await?;
+        let mut outcome = self.squeeze_brokenly(batch, room).await?;
         for (entity, generation) in &mut outcome.generations {
             *generation = self.shown(entity, *generation);
         }
@@ -76,32 +82,30 @@ impl Store for BrokenStore {
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         let read_at = self.meant(entity, read_at);
-        let mut outcome = self.inner.consolidate(entity, groups, read_at).await?;
+        let mut outcome = self.consolidate_brokenly(entity, groups, read_at).await?;
         outcome.generation = self.shown(entity, outcome.generation);
         Ok(outcome)
     }
 
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
         let mut fetched = self.get_brokenly(entity, ids).await?;
+        self.spoil_archived(entity, &mut fetched.memories);
         fetched.generation = self.shown(entity, fetched.generation);
         Ok(fetched)
     }
 
     async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
-        let mut page = self.list_brokenly(entity, request).await?;
+        let mut page = self.list_scope_brokenly(entity, request).await?;
         page.generation = self.shown(entity, page.generation);
         Ok(page)
     }
 
     async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
-        if self.has(StoreFault::CountsWhatIsFilteredOut) {
-            return self.inner.count(entity, &MemoryFilter::new()).await;
-        }
-        self.inner.count(entity, &self.misread(filter)).await
+        self.count_brokenly(entity, filter).await
     }
 
     async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
-        let mut found = self.search_brokenly(entity, request).await?;
+        let mut found = self.search_archive_brokenly(entity, request).await?;
         found.generation = self.shown(entity, found.generation);
         Ok(found)
     }
@@ -114,6 +118,7 @@ impl Store for BrokenStore {
     ) -> MemoryResult<Changes> {
         let since = self.meant(entity, since);
         let mut changes = self.changes_brokenly(entity, since, fingerprint).await?;
+        self.spoil_changes(entity, &mut changes).await?;
         changes.generation = self.shown(entity, changes.generation);
         Ok(changes)
     }
@@ -125,19 +130,20 @@ impl Store for BrokenStore {
         patch: &MemoryPatch,
         embedding: Option<&Embedding>,
     ) -> MemoryResult<UpdateOutcome> {
-        let mut outcome = self.update_brokenly(entity, id, patch, embedding).await?;
+        let mut outcome = self.link_brokenly(entity, id, patch, embedding).await?;
         outcome.generation = self.shown(entity, outcome.generation);
         Ok(outcome)
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
-        let mut outcome = self.delete_brokenly(entity, ids).await?;
+        let mut outcome = self.remove_brokenly(entity, ids).await?;
         outcome.generation = self.shown(entity, outcome.generation);
         Ok(outcome)
     }
 
     async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
-        self.touch_brokenly(entity, touches).await
+        let touches = self.touchable(entity, touches).await?;
+        self.touch_brokenly(entity, &touches).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
@@ -158,7 +164,11 @@ impl Store for BrokenStore {
     }
 
     async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
-        self.inner.watch().await
+        let watch = self.inner.watch().await?;
+        Ok(watch.map(|inner| -> Box<dyn StoreWatch> {
+            let fault = self.fault;
+            Box::new(BrokenWatch { inner, fault })
+        }))
     }
 
     async fn close(&self) -> MemoryResult<()> {

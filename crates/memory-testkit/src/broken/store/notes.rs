@@ -19,6 +19,11 @@ pub(super) struct Notes {
     pub(super) deleted: BTreeSet<(EntityId, MemoryId)>,
     pub(super) touched: BTreeMap<(EntityId, MemoryId), DateTime<Utc>>,
     pub(super) entities: BTreeSet<EntityId>,
+    /// What memories came in said of their being archived.
+    pub(super) arrived_archived: BTreeMap<(EntityId, MemoryId), MemoryId>,
+    pub(super) summaries: BTreeMap<(EntityId, MemoryId), PreparedMemory>,
+    /// Memories that were archived and are live again.
+    pub(super) restored: BTreeSet<(EntityId, MemoryId)>,
     closed: bool,
 }
 
@@ -51,8 +56,18 @@ impl BrokenStore {
             notes.entities.insert(memory.entity_id.clone());
             let content = notes.contents.entry(key.clone());
             content.or_insert(memory.content.clone());
+            if let Some(summary) = memory.archived_by {
+                notes.arrived_archived.insert(key.clone(), summary);
+            }
             notes.embeddings.entry(key).or_insert(embedding.clone());
         }
+    }
+
+    pub(super) fn note_summaries(&self, entity: &EntityId, summaries: Vec<PreparedMemory>) {
+        self.note_written(&summaries);
+        let keyed = |item: PreparedMemory| ((entity.clone(), item.memory.id), item);
+        let mut notes = self.notes();
+        notes.summaries.extend(summaries.into_iter().map(keyed));
     }
 
     /// Everybody who was ever written to.

@@ -94,6 +94,7 @@ impl BrokenStore {
                 filter.until = filter.until.map(|until| until + instant);
             }
             Fault::IgnoresMetadata => filter.metadata.clear(),
+            Fault::IgnoresLinks => filter.relates_to = None,
             _ => {}
         }
         filter
@@ -322,6 +323,15 @@ impl BrokenStore {
                 let known = notes.entities.iter();
                 let beyond = known.filter(|name| after.is_none_or(|after| *name > after));
                 page = beyond.take(limit).cloned().collect();
+            }
+            Fault::ForgetsConsolidatedEntities => {
+                let mut kept = Vec::new();
+                for entity in page {
+                    if self.inner.entity_stats(&entity).await?.archived_count == 0 {
+                        kept.push(entity);
+                    }
+                }
+                page = kept;
             }
             _ => {}
         }

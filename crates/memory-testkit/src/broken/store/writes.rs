@@ -230,10 +230,18 @@ impl BrokenStore {
                 self.shift(entity, -1);
                 Ok(outcome)
             }
+            (Fault::DeniesItsUpdates, Ok(outcome)) => Ok(UpdateOutcome {
+                changed: false,
+                ..outcome
+            }),
             (Fault::UpdatesNothingGladly, Err(MemoryError::NotFound { .. })) => {
                 let memory = plain(entity, "nothing", &mut Seeded::new(0)).memory;
                 let generation = self.inner.entity_stats(entity).await?.generation;
-                Ok(UpdateOutcome { generation, memory })
+                Ok(UpdateOutcome {
+                    generation,
+                    memory,
+                    changed: true,
+                })
             }
             (_, result) => result,
         }
@@ -265,6 +273,8 @@ impl BrokenStore {
         for ids in ids.chunks(step.max(1)) {
             let one = self.inner.delete(entity, ids).await?;
             outcome.removed.extend(one.removed);
+            outcome.restored.extend(one.restored);
+            outcome.unlinked.extend(one.unlinked);
             outcome.generation = one.generation;
             if self.has(Fault::DeletesInTwoSteps) {
                 yield_now().await;

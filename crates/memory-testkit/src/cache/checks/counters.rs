@@ -63,6 +63,48 @@ pub fn count_evictions<B: CacheBackend>(backend: &B) -> CheckResult {
     Ok(())
 }
 
+/// A value too heavy to be held is an eviction of its own; what it would have
+/// replaced is not another.
+pub fn count_the_refused<B: CacheBackend>(backend: &B) -> CheckResult {
+    let cache = backend.build(policy(100, 1_000));
+    for round in 0..20 {
+        put(&cache, 1, round, 10);
+        put(&cache, 1, round + 100, 1_001);
+        put(&cache, 2, round, 1_000_000);
+        cache.settle();
+        ensure_eq!(version(&cache, 1), None, "too heavy a replacement");
+        ensure_eq!(cache.entry_count(), 0, "entries after two refusals");
+        let refused = 2 * (round + 1);
+        ensure_eq!(cache.counters().evictions, refused, "refusals");
+    }
+    Ok(())
+}
+
+/// Every insert is held, or was replaced, removed or evicted.
+pub fn add_up<B: CacheBackend>(backend: &B) -> CheckResult {
+    const STEPS: u64 = 4_000;
+    let cache = backend.build(policy(40, 1_000));
+    let (mut replaced, mut removed) = (0, 0);
+    for step in 0..STEPS {
+        let key = step * 7 % 60;
+        // A cache may still show what it is about to evict.
+        cache.settle();
+        let there = u64::from(version(&cache, key).is_some());
+        if step % 9 == 0 {
+            cache.remove(&key);
+            removed += there;
+        } else {
+            replaced += there;
+        }
+        let bytes = if step % 50 == 3 { 5_000 } else { step % 60 };
+        put(&cache, key, step, bytes);
+    }
+    cache.settle();
+    let ended = replaced + removed + cache.counters().evictions;
+    ensure_eq!(cache.entry_count() + ended, STEPS, "fates of all inserts");
+    Ok(())
+}
+
 /// Removals, clears and replacements are no evictions.
 pub fn do_not_count_removals<B: CacheBackend>(backend: &B) -> CheckResult {
     let cache = backend.build(policy(1_000, 100_000).ttl(SHORT * 1_000));

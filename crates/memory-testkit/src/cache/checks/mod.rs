@@ -58,7 +58,7 @@ pub fn table<B: CacheBackend>() -> Vec<Check<B>> {
         }
         counters::{
             count_hits_and_misses, count_the_expired_as_missed, count_evictions,
-            do_not_count_removals,
+            count_the_refused, do_not_count_removals, add_up,
         }
         threads::{never_see_older_values, leave_a_sound_cache, may_clear_at_any_time}
     }

@@ -5,9 +5,10 @@ use memory_core::{EntityId, Generation, MemoryFilter, MemoryId, MemoryPatch};
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::patience::drop_after;
-use crate::population::{embedding, plain, population};
+use crate::population::{consolidation, embedding, plain, population};
 use crate::seeded::Seeded;
 use crate::store::Ground;
+use crate::store::ground::ids;
 
 /// Writes begun and dropped in each check, each a little later than the one
 /// before: from before its first step to past its end.
@@ -107,6 +108,43 @@ pub async fn delete_is_whole_or_absent(ground: &Ground) -> CheckResult {
         );
     }
     settled(ground, &mira, 0, &mut chance).await
+}
+
+/// A dropped consolidation has archived all of its sources under its summaries
+/// or nothing; the same call again completes it, or finds it done.
+pub async fn consolidate_is_whole_or_absent(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let mut generation = Generation::ZERO;
+    for round in 0..ROUNDS {
+        let people = ids(&ground.populate(&mira, 6, &mut chance).await?);
+        let read_at = generation.next();
+        let groups = [&people[..2], &people[2..5]]
+            .map(|sources| consolidation(&mira, "short", sources.iter().copied(), &mut chance));
+        let store = ground.store();
+        drop_after(round, store.consolidate(&mira, &groups, read_at)).await;
+        let summaries = ids(&groups.clone().map(|group| group.summary));
+        let (new, old) = (
+            store.get(&mira, &summaries).await.at("get")?,
+            store.get(&mira, &people).await.at("get")?,
+        );
+        let there = new.memories.iter().flatten().count();
+        let archived = old.memories.iter().flatten();
+        let archived = archived.filter(|memory| memory.archived_by.is_some());
+        let archived = archived.count();
+        // Between the two reads the dropped call may have come to its end.
+        ensure!(
+            matches!((there, archived), (0 | 2, 5) | (0, 0)),
+            "round {round}: {there} summaries, {archived} archived"
+        );
+        let done = store.consolidate(&mira, &groups, read_at).await;
+        generation = done.at("the same call again")?.generation;
+        ensure_eq!(generation, read_at.next(), "round {round}: generation");
+    }
+    let stats = ground.store().entity_stats(&mira).await;
+    let archived = stats.at("entity_stats")?.archived_count;
+    ensure_eq!(archived, 5 * ROUNDS as u64, "archived");
+    settled(ground, &mira, 3 * ROUNDS, &mut chance).await
 }
 
 /// The store still answers, writes included, and all reads agree on `count`.

@@ -6,7 +6,7 @@ use memory_core::{
 };
 
 use crate::check::{At, CheckResult, ensure_eq, refused};
-use crate::population::{DIMENSIONS, at, fingerprint, plain};
+use crate::population::{DIMENSIONS, at, consolidation, fingerprint, plain};
 use crate::store::Ground;
 
 /// After a close, every method that reaches for the database answers
@@ -23,6 +23,14 @@ pub async fn answers_closed(ground: &Ground) -> CheckResult {
     let closed = [ErrorKind::Closed];
     let new = plain(&mira, "written after the close", &mut chance);
     refused(store.insert(&[new]).await, &closed, "insert")?;
+    let group = consolidation(&mira, "archived after the close", [id], &mut chance);
+    let consolidate = store.consolidate(&mira, &[group], Generation(1)).await;
+    refused(consolidate, &closed, "consolidate")?;
+    // A store without a channel has nothing to close of it.
+    match store.watch().await {
+        Ok(None) => {}
+        watch => refused(watch, &closed, "watch")?,
+    }
     refused(store.get(&mira, &[id]).await, &closed, "get")?;
     let list = ListRequest::new(10);
     refused(store.list(&mira, &list).await, &closed, "list")?;

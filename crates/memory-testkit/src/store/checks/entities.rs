@@ -24,6 +24,7 @@ pub async fn stats_follow_writes(ground: &Ground) -> CheckResult {
     let stats = |generation, memory_count| EntityStats {
         generation: Generation(generation),
         memory_count,
+        archived_count: 0,
     };
     let now = || async { store.entity_stats(&mira).await.at("entity_stats") };
     ensure_eq!(now().await?, stats(1, 4), "after 4 inserts");

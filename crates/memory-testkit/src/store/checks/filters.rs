@@ -211,6 +211,35 @@ pub async fn involved_entities_are_exact(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
+/// A memory is found by those that it links to, whatever the relation.
+pub async fn links_are_exact(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let targets = [0; 3].map(|_| chance.id());
+    let mut items = vec![plain(&mira, "linked to nothing", &mut chance)];
+    for linked in [&targets[..1], &targets[..2], &targets] {
+        let mut item = plain(&mira, format!("linked to {}", linked.len()), &mut chance);
+        let links = linked.iter().map(|id| (*id, targets[2].to_string()));
+        item.memory.related = links.collect();
+        items.push(item);
+    }
+    // The id in other fields is no link.
+    let mut item = plain(&mira, format!("about {}", targets[0]), &mut chance);
+    let name = targets[0].to_string();
+    item.memory.metadata.insert(name.clone(), name.clone());
+    item.memory.tags.insert(name.clone());
+    item.memory.entities.insert(name.as_str().into(), name);
+    items.push(item);
+    ground.insert(&items).await?;
+    for id in targets.into_iter().chain([chance.id(), items[0].memory.id]) {
+        let filter = MemoryFilter::new().relates_to(id);
+        agree(ground, &mira, &items, &filter).await?;
+        let filter = filter.until(at(0));
+        agree(ground, &mira, &items, &filter).await?;
+    }
+    Ok(())
+}
+
 /// List, count and search all agree with the filter.
 async fn agree(
     ground: &Ground,

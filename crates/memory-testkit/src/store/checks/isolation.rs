@@ -31,6 +31,7 @@ pub async fn reads_stay_at_home(ground: &Ground) -> CheckResult {
         let wanted = EntityStats {
             generation: Generation(1),
             memory_count: 3,
+            archived_count: 0,
         };
         ensure_eq!(stats, wanted, "statistics of {entity}");
     }

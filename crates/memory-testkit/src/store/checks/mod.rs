@@ -1,25 +1,33 @@
 //! The table of checks, and the checks themselves: a module for each method
 //! of [`Store`](memory_core::Store), and some for what holds of all.
 
+pub mod archive;
 pub mod bulk;
 pub mod cancellation;
 pub mod changes;
 pub mod close;
 pub mod concurrency;
+pub mod consolidate;
 pub mod delete;
 pub mod entities;
+pub mod evict;
 pub mod filters;
 pub mod get;
 pub mod input;
 pub mod insert;
 pub mod isolation;
+pub mod links;
 pub mod list;
+pub mod room;
 pub mod round_trip;
 pub mod search_both;
 pub mod search_dense;
 pub mod search_lexical;
+pub mod summaries;
 pub mod touch;
+pub mod undo;
 pub mod update;
+pub mod watch;
 
 use futures_util::future::BoxFuture;
 
@@ -86,7 +94,7 @@ table! {
     }
     Store: filters::{
         list_agrees, count_agrees, search_agrees, tag_modes_differ, tags_are_exact,
-        time_edges_are_exact, metadata_is_exact, involved_entities_are_exact,
+        time_edges_are_exact, metadata_is_exact, involved_entities_are_exact, links_are_exact,
     }
     Store: search_dense::{
         ranks_by_best_vector, finds_k_under_every_filter, compares_one_fingerprint_only,
@@ -106,6 +114,7 @@ table! {
     Store: update::{
         changes_what_is_set_only, replaces_the_embedding, wants_an_embedding_with_content_only,
         finds_no_strangers, adds_up_with_other_patches, raises_the_generation,
+        says_whether_it_wrote,
     }
     Store: delete::{
         removes_for_good, passes_over_unknown_ids, raises_the_generation_once, is_seen_everywhere,
@@ -122,13 +131,48 @@ table! {
         limits_are_bounded, filters_are_bounded, vectors_are_sound, queries_are_sound,
         dimensions_are_bounded, memories_keep_their_bounds, patches_keep_their_bounds, errors_hold_no_content,
     }
+    Store: room::{
+        limit_is_exact, limit_is_each_entitys_own, refusal_changes_nothing, repeats_need_no_room,
+        archived_memories_need_no_room, batch_comes_in_live, archived_ids_are_taken,
+        holds_with_many_writers,
+    }
+    Store: evict::{
+        makes_room_in_one_write, passes_over_unknown_ids, follows_consolidations, drops_links,
+        comes_after_the_judgement,
+    }
+    Store: consolidate::{
+        archives_its_sources, is_one_write, is_all_or_nothing, refuses_what_is_not_live,
+        refuses_what_changed, refuses_a_taken_id, repeats_are_no_ops, no_groups_are_a_no_op,
+        summaries_may_be_sources, overlapping_ones_take_turns, bad_groups_are_refused,
+    }
+    Store: archive::{
+        is_read_by_id, is_listed_by_scope, is_counted_apart, is_found_by_no_search,
+        is_told_as_removed, is_not_updated, is_touched_as_ever, keeps_its_entity_listed,
+    }
+    Store: undo::{
+        removed_source_takes_its_summary, every_summary_above_goes,
+        removed_summary_restores_its_sources, levels_come_back_one_by_one,
+        what_goes_is_not_restored, restored_memories_are_told_whole,
+        restored_memories_may_be_archived_again,
+    }
+    Store: links::{
+        are_added_and_dropped_one_by_one, of_many_writers_meet, are_counted,
+        to_what_is_removed_are_dropped, among_removed_and_restored_are_sound,
+    }
+    Store: summaries::{dense_tells_of_all_admitted, unasked_arms_tell_nothing}
+    Lexical: summaries::{lexical_tells_of_all_admitted, both_arms_tell_what_each_does}
+    Store: watch::{tells_of_every_write, loses_nothing_to_dropped_waits}
     Store: bulk::{inserts_many, reads_and_removes_many}
     Store: concurrency::{
         writers_take_turns, readers_see_whole_batches, same_batch_lands_once,
         patches_of_different_fields_meet,
     }
-    Store: cancellation::{insert_is_whole_or_absent, update_is_whole_or_absent, delete_is_whole_or_absent}
+    Store: cancellation::{
+        insert_is_whole_or_absent, update_is_whole_or_absent, delete_is_whole_or_absent,
+        consolidate_is_whole_or_absent,
+    }
     OwnStore: close::{answers_closed, may_be_repeated}
+    OwnStore: watch::{ends_with_the_store}
 }
 
 #[cfg(test)]

@@ -198,6 +198,36 @@ pub async fn raises_the_generation(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
+/// An update says whether it wrote: exactly then it raised the generation, also
+/// where a patch sets what stands there already.
+pub async fn says_whether_it_wrote(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let item = varied(&mira, 1, &mut ground.chance());
+    let id = item.memory.id;
+    ground.insert(&[item]).await?;
+    let new = MemoryPatch::new;
+    for (number, (patch, changes)) in [
+        (new().importance(0.125), true),
+        (new().importance(0.125), false),
+        (new().tags(["one", "two"]), true),
+        (new().tags(["two", "one"]), false),
+        (new().unrelate(id), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let before = ground.generation(&mira).await?;
+        let outcome = ground.store().update(&mira, &id, &patch, None).await;
+        let outcome = outcome.at(format!("patch {number}"))?;
+        let present = ground.generation(&mira).await?;
+        ensure_eq!(outcome.generation, present, "generation of {number}");
+        let raised = Generation(before.0 + u64::from(outcome.changed));
+        ensure_eq!(present, raised, "generation after {number}");
+        ensure!(outcome.changed || !changes, "patch {number} wrote nothing");
+    }
+    Ok(())
+}
+
 /// The similarity of the only memory to a vector.
 async fn similarity(
     ground: &Ground,

@@ -2,28 +2,66 @@
 
 use std::ops::Range;
 
-use memory_core::{EntityId, MemoryId, MemoryPatch, PreparedMemory};
+use memory_core::{
+    Consolidation, EntityId, ListScope, MemoryFilter, MemoryId, MemoryPatch, PreparedMemory, Room,
+};
 use proptest::collection::vec;
-use proptest::prelude::{Strategy, any, prop_oneof};
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use uuid::Uuid;
 
-use crate::population::{WORDS, at, embedding, varied};
+use crate::population::{WORDS, at, embedding, filter, varied};
 use crate::seeded::Seeded;
 use crate::store::Ground;
 
 /// Few entities and few ids, so that operations meet.
-const ENTITIES: Range<u8> = 0..3;
-const IDS: Range<u8> = 0..8;
+const ENTITIES: Range<u8> = 0..2;
+const IDS: Range<u8> = 0..10;
 
 /// One step. Small numbers stand for entities and ids; a seed for the rest.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
     Insert(Vec<Item>),
-    Update { entity: u8, id: u8, seed: u8 },
-    Delete { entity: u8, ids: Vec<u8> },
-    Touch { entity: u8, touches: Vec<(u8, u8)> },
-    Read { entity: u8, seed: u8 },
-    Follow { entity: u8 },
+    Squeeze {
+        items: Vec<Item>,
+        max: u8,
+        evict: Vec<(u8, u8)>,
+    },
+    Consolidate {
+        entity: u8,
+        groups: Vec<Group>,
+        /// How many generations ago the sources were read.
+        lag: u8,
+        /// Whether it is made so that nothing speaks against it.
+        apt: bool,
+    },
+    /// The last consolidation once more.
+    Again,
+    Link {
+        entity: u8,
+        id: u8,
+        relate: Vec<u8>,
+        unrelate: Vec<u8>,
+    },
+    Update {
+        entity: u8,
+        id: u8,
+        seed: u8,
+    },
+    Delete {
+        entity: u8,
+        ids: Vec<u8>,
+    },
+    Touch {
+        entity: u8,
+        touches: Vec<(u8, u8)>,
+    },
+    Read {
+        entity: u8,
+        seed: u8,
+    },
+    Follow {
+        entity: u8,
+    },
 }
 
 /// A memory to insert. Equal text under an equal id is a repetition, other
@@ -36,6 +74,13 @@ pub(super) struct Item {
     pub(super) seed: u8,
 }
 
+/// A summary (a memory to insert, whose entity does not count) and its sources.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    summary: Item,
+    sources: Vec<u8>,
+}
+
 /// Sequences of up to `steps` operations.
 pub(super) fn sequence(steps: usize) -> impl Strategy<Value = Vec<Op>> {
     let item = (ENTITIES, IDS, 0..2u8, any::<u8>()).prop_map(|(entity, id, text, seed)| Item {
@@ -44,12 +89,21 @@ pub(super) fn sequence(steps: usize) -> impl Strategy<Value = Vec<Op>> {
         text,
         seed,
     });
+    let group =
+        (item.clone(), vec(IDS, 0..4)).prop_map(|(summary, sources)| Group { summary, sources });
     let op = prop_oneof![
-        4 => vec(item, 0..5).prop_map(Op::Insert),
+        4 => vec(item.clone(), 0..5).prop_map(Op::Insert),
+        2 => (vec(item, 0..4), 0..7u8, vec((ENTITIES, IDS), 0..4))
+            .prop_map(|(items, max, evict)| Op::Squeeze { items, max, evict }),
+        5 => (ENTITIES, vec(group, 0..3), 0..3u8, any::<bool>())
+            .prop_map(|(entity, groups, lag, apt)| Op::Consolidate { entity, groups, lag, apt }),
+        1 => Just(Op::Again),
+        2 => (ENTITIES, IDS, vec(IDS, 0..3), vec(IDS, 0..2))
+            .prop_map(|(entity, id, relate, unrelate)| Op::Link { entity, id, relate, unrelate }),
         3 => (ENTITIES, IDS, any::<u8>())
             .prop_map(|(entity, id, seed)| Op::Update { entity, id, seed }),
         2 => (ENTITIES, vec(IDS, 0..4)).prop_map(|(entity, ids)| Op::Delete { entity, ids }),
-        1 => (ENTITIES, vec((IDS, 1..50u8), 0..4))
+        2 => (ENTITIES, vec((IDS, 1..50u8), 0..7))
             .prop_map(|(entity, touches)| Op::Touch { entity, touches }),
         2 => (ENTITIES, any::<u8>()).prop_map(|(entity, seed)| Op::Read { entity, seed }),
         2 => ENTITIES.prop_map(|entity| Op::Follow { entity }),
@@ -92,7 +146,87 @@ pub(super) fn prepared(ground: &Ground, item: &Item) -> PreparedMemory {
         (usize::from(item.id) + 7 * usize::from(item.text)) % WORDS.len(),
     );
     made.memory.content = format!("{} {} text{}", WORDS[one], WORDS[other], item.text);
+    if item.seed.is_multiple_of(2) {
+        let linked = id(item.seed / 2 % IDS.end);
+        made.memory.related.insert(linked, "like".to_owned());
+        made.memory.related.remove(&made.memory.id);
+    }
     made
+}
+
+/// How much room there is, and what gives way.
+pub(super) fn room(ground: &Ground, max: u8, evict: &[(u8, u8)]) -> Room {
+    let room = Room::at_most(u64::from(max));
+    evict.iter().fold(room, |room, (name, number)| {
+        room.evict(entity(ground, *name), [id(*number)])
+    })
+}
+
+/// The consolidations that groups stand for, whether they can be done or not.
+pub(super) fn consolidations(ground: &Ground, name: u8, groups: &[Group]) -> Vec<Consolidation> {
+    let consolidation = |group: &Group| {
+        let summary = Item {
+            entity: name,
+            ..group.summary.clone()
+        };
+        Consolidation {
+            summary: prepared(ground, &summary),
+            sources: group.sources.iter().map(|number| id(*number)).collect(),
+        }
+    };
+    groups.iter().map(consolidation).collect()
+}
+
+/// Makes consolidations such that can be done: of sources that are live and
+/// summaries whose ids are free, each once.
+pub(super) fn mend(groups: &mut Vec<Consolidation>, mut live: Vec<MemoryId>, taken: &[MemoryId]) {
+    let mut free = ids();
+    free.retain(|id| !taken.contains(id));
+    groups.retain_mut(|group| {
+        let sources = group.sources.len().max(1).min(live.len());
+        group.sources = live.split_off(live.len() - sources);
+        let wanted = group.summary.memory.id;
+        let place = free.iter().position(|id| *id >= wanted).unwrap_or(0);
+        if group.sources.is_empty() || free.is_empty() {
+            return false;
+        }
+        group.summary.memory.id = free.remove(place);
+        true
+    });
+}
+
+/// The patch that links and unlinks.
+pub(super) fn links(relate: &[u8], unrelate: &[u8]) -> MemoryPatch {
+    let patch = MemoryPatch::new();
+    let patch = relate
+        .iter()
+        .fold(patch, |patch, number| patch.relate(id(*number), "linked"));
+    unrelate
+        .iter()
+        .fold(patch, |patch, number| patch.unrelate(id(*number)))
+}
+
+/// What to read: a filter, sometimes by a link.
+pub(super) fn any_filter(chance: &mut Seeded) -> MemoryFilter {
+    let filter = filter(chance);
+    if chance.one_in(4) {
+        filter.relates_to(any_id(chance))
+    } else {
+        filter
+    }
+}
+
+/// What to list beside what is live.
+pub(super) fn any_scope(chance: &mut Seeded) -> ListScope {
+    if chance.one_in(2) {
+        ListScope::Archived
+    } else {
+        ListScope::SourcesOf(any_id(chance))
+    }
+}
+
+fn any_id(chance: &mut Seeded) -> MemoryId {
+    *chance.pick(&ids())
 }
 
 /// The patch that a seed stands for, with an embedding where it needs one.

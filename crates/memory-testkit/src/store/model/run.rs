@@ -1,16 +1,16 @@
 //! Runs one sequence against both and compares.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use memory_core::{
-    EntityId, EntityStats, ErrorKind, Generation, MemoryFilter, MemoryId, PreparedMemory,
-    SearchRequest, Touch,
+    Consolidation, Embedding, EntityId, Generation, ListScope, MemoryFilter, MemoryId, MemoryPatch,
+    PreparedMemory, RemoveOutcome, Room, SearchRequest, Touch,
 };
 
 use super::op::{self, Op};
 use super::reference::{Entity, Reference};
 use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq, refused};
-use crate::population::{DIMENSIONS, at, filter};
+use crate::population::{DIMENSIONS, at};
 use crate::seeded::Seeded;
 use crate::store::Ground;
 use crate::store::checks::changes::{apply, same_state, without_access};
@@ -30,13 +30,19 @@ struct Machine<'a> {
     ground: &'a Ground,
     model: Reference,
     followers: BTreeMap<EntityId, Follower>,
+    /// The last consolidation that was called for.
+    last: Option<Call>,
 }
+
+/// A consolidation: of whom, what, and read when.
+type Call = (EntityId, Vec<Consolidation>, Generation);
 
 pub(super) async fn run(ground: &Ground, ops: &[Op]) -> CheckResult {
     let mut machine = Machine {
         ground,
         model: Reference::default(),
         followers: BTreeMap::new(),
+        last: None,
     };
     for (step, op) in ops.iter().enumerate() {
         machine.step(op).await.at(format!("step {step}"))?;
@@ -52,11 +58,60 @@ impl Machine<'_> {
                     .iter()
                     .map(|item| op::prepared(self.ground, item))
                     .collect();
-                self.insert(&batch).await
+                self.insert(&batch, &Room::unlimited()).await
+            }
+            Op::Squeeze { items, max, evict } => {
+                let items = items.iter().map(|item| op::prepared(self.ground, item));
+                let room = op::room(self.ground, *max, evict);
+                self.insert(&items.collect::<Vec<_>>(), &room).await
+            }
+            Op::Consolidate {
+                entity,
+                groups,
+                lag,
+                apt,
+            } => {
+                let name = op::entity(self.ground, *entity);
+                let mut groups = op::consolidations(self.ground, *entity, groups);
+                let Entity {
+                    generation, rows, ..
+                } = self.model.entity(&name);
+                let mut read_at = generation;
+                if *apt {
+                    let live = self.model.entity(&name).live().into_keys().collect();
+                    let taken: Vec<MemoryId> = rows.into_keys().collect();
+                    op::mend(&mut groups, live, &taken);
+                } else {
+                    read_at = Generation(generation.0.saturating_sub(u64::from(*lag)));
+                }
+                let call = (name, groups, read_at);
+                let done = self.consolidate(&call).await;
+                self.last = Some(call);
+                done
+            }
+            Op::Again => match self.last.take() {
+                Some(call) => {
+                    let done = self.consolidate(&call).await;
+                    self.last = Some(call);
+                    done
+                }
+                None => Ok(()),
+            },
+            Op::Link {
+                entity,
+                id,
+                relate,
+                unrelate,
+            } => {
+                let entity = op::entity(self.ground, *entity);
+                let patch = op::links(relate, unrelate);
+                self.update(&entity, op::id(*id), &patch, None).await
             }
             Op::Update { entity, id, seed } => {
                 let entity = op::entity(self.ground, *entity);
-                self.update(&entity, op::id(*id), *seed).await
+                let (patch, embedding) = op::patch(*seed);
+                let id = op::id(*id);
+                self.update(&entity, id, &patch, embedding.as_ref()).await
             }
             Op::Delete { entity, ids } => {
                 let entity = op::entity(self.ground, *entity);
@@ -75,10 +130,14 @@ impl Machine<'_> {
         }
     }
 
-    async fn insert(&mut self, batch: &[PreparedMemory]) -> CheckResult {
-        let result = self.ground.store().insert(batch).await;
-        match self.model.insert(batch) {
-            Ok(wanted) => ensure_eq!(result.at("insert")?, wanted, "outcome of insert"),
+    async fn insert(&mut self, batch: &[PreparedMemory], room: &Room) -> CheckResult {
+        let result = self.ground.store().insert_within(batch, room).await;
+        match self.model.insert(batch, room) {
+            Ok(wanted) => {
+                let mut outcome = result.at("insert")?;
+                outcome.evicted.values_mut().for_each(sort);
+                ensure_eq!(outcome, wanted, "outcome of insert");
+            }
             Err(kinds) => refused(result, &kinds, "insert")?,
         }
         for item in batch {
@@ -87,9 +146,27 @@ impl Machine<'_> {
         Ok(())
     }
 
-    async fn update(&mut self, entity: &EntityId, id: MemoryId, seed: u8) -> CheckResult {
-        let (patch, embedding) = op::patch(seed);
-        let before = self.model.entity(entity).rows.remove(&id);
+    async fn consolidate(&mut self, (entity, groups, read_at): &Call) -> CheckResult {
+        let store = self.ground.store();
+        let result = store.consolidate(entity, groups, *read_at).await;
+        match self.model.consolidate(entity, groups, *read_at) {
+            Ok(wanted) => {
+                let generation = result.at("consolidate")?.generation;
+                ensure_eq!(generation, wanted, "generation of consolidate");
+            }
+            Err(kinds) => refused(result, &kinds, "consolidate")?,
+        }
+        self.stats(entity).await
+    }
+
+    async fn update(
+        &mut self,
+        entity: &EntityId,
+        id: MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> CheckResult {
+        let before = self.model.entity(entity).live().remove(&id);
         if let Some(row) = before {
             let mut after = row.memory.clone();
             patch.apply(&mut after);
@@ -98,28 +175,30 @@ impl Machine<'_> {
                 return Ok(());
             }
         }
+        if *patch == MemoryPatch::new() {
+            return Ok(());
+        }
         let store = self.ground.store();
-        let result = store.update(entity, &id, &patch, embedding.as_ref()).await;
-        match self.model.update(entity, id, &patch, embedding.as_ref()) {
-            Some(wanted) => {
+        let result = store.update(entity, &id, patch, embedding).await;
+        match self.model.update(entity, id, patch, embedding) {
+            Ok(wanted) => {
                 let outcome = result.at("update")?;
                 ensure_eq!(outcome.memory, wanted.memory, "outcome of update");
+                ensure!(outcome.changed, "an update says that it wrote nothing");
                 let generation = self.model.entity(entity).generation;
                 ensure_eq!(outcome.generation, generation, "generation of update");
             }
-            None => refused(result, &[ErrorKind::NotFound], "update")?,
+            Err(kind) => refused(result, &[kind], "update")?,
         }
         self.stats(entity).await
     }
 
     async fn delete(&mut self, entity: &EntityId, ids: &[MemoryId]) -> CheckResult {
-        let outcome = self.ground.store().delete(entity, ids).await.at("delete")?;
+        let outcome = self.ground.store().delete(entity, ids).await;
+        let mut outcome = outcome.at("delete")?;
+        sort(&mut outcome);
         let wanted = self.model.delete(entity, ids);
-        ensure_eq!(outcome.removed.len(), wanted.len(), "ids of delete");
-        let removed: BTreeSet<MemoryId> = outcome.removed.into_iter().collect();
-        ensure_eq!(removed, wanted, "outcome of delete");
-        let generation = self.model.entity(entity).generation;
-        ensure_eq!(outcome.generation, generation, "generation of delete");
+        ensure_eq!(outcome, wanted, "outcome of delete");
         self.stats(entity).await
     }
 
@@ -139,11 +218,7 @@ impl Machine<'_> {
     }
 
     async fn stats(&self, entity: &EntityId) -> CheckResult {
-        let wanted = self.model.entity(entity);
-        let wanted = EntityStats {
-            generation: wanted.generation,
-            memory_count: wanted.rows.len() as u64,
-        };
+        let wanted = self.model.entity(entity).stats();
         let stats = self.ground.store().entity_stats(entity).await;
         ensure_eq!(stats.at("entity_stats")?, wanted, "statistics");
         Ok(())
@@ -160,14 +235,17 @@ impl Machine<'_> {
         ensure_eq!(fetched.memories, memories, "memories by get");
         ensure_eq!(fetched.generation, wanted.generation, "generation by get");
 
-        let filter = filter(&mut chance);
+        let filter = op::any_filter(&mut chance);
         let items: Vec<PreparedMemory> = wanted.rows.values().cloned().collect();
-        let admitted = in_list_order(&items, &filter);
-        let pages = self
-            .ground
-            .listed(entity, &filter, 1 + chance.below(4))
-            .await?;
-        ensure_eq!(pages, admitted, "list by {filter:?}");
+        let scope = op::any_scope(&mut chance);
+        let mut admitted = Vec::new();
+        for scope in [scope, ListScope::Live] {
+            admitted = in_list_order(&items, &filter);
+            admitted.retain(|memory| scope.holds(memory.archived_by));
+            let limit = 1 + chance.below(4);
+            let pages = self.ground.listed_in(scope, entity, &filter, limit);
+            ensure_eq!(pages.await?, admitted, "list of {scope:?} by {filter:?}");
+        }
         let counted = store.count(entity, &filter).await.at("count")?;
         ensure_eq!(counted, admitted.len() as u64, "count by {filter:?}");
         self.search(entity, &wanted, filter, &mut chance).await
@@ -180,12 +258,8 @@ impl Machine<'_> {
         filter: MemoryFilter,
         chance: &mut Seeded,
     ) -> CheckResult {
-        let admitted: Vec<PreparedMemory> = wanted
-            .rows
-            .values()
-            .filter(|row| filter.admits(&row.memory))
-            .cloned()
-            .collect();
+        let mut admitted: Vec<PreparedMemory> = wanted.live().into_values().collect();
+        admitted.retain(|row| filter.admits(&row.memory));
         let (query, limit) = (chance.vector(DIMENSIONS), 1 + chance.below(4));
         let found = search_dense::search(self.ground, entity, filter.clone(), limit, &query).await;
         let found = found?;
@@ -234,7 +308,7 @@ impl Machine<'_> {
         );
         follower.generation = changes.generation;
         follower.state = apply(std::mem::take(&mut follower.state), changes)?;
-        let (got, wanted) = (follower.state.clone(), wanted.rows);
+        let (got, wanted) = (follower.state.clone(), wanted.live());
         same_state(
             &without_access(got),
             &without_access(wanted),
@@ -250,7 +324,7 @@ impl Machine<'_> {
             self.follow(&entity).await?;
             let whole = self.ground.changes(&entity, Generation::ZERO).await?;
             let whole = apply(BTreeMap::new(), whole)?;
-            let wanted = self.model.entity(&entity).rows;
+            let wanted = self.model.entity(&entity).live();
             same_state(&whole, &wanted, self.ground.tolerance()).at("whole state")?;
             let (all, items) = (MemoryFilter::new(), wanted.into_values());
             let wanted = in_list_order(&items.collect::<Vec<_>>(), &all);
@@ -260,4 +334,11 @@ impl Machine<'_> {
         ensure_eq!(inhabited, self.model.inhabited(), "entities");
         Ok::<(), Shortfall>(())
     }
+}
+
+/// Puts the lists of an outcome in the order of the ids.
+fn sort(outcome: &mut RemoveOutcome) {
+    outcome.removed.sort_unstable();
+    outcome.restored.sort_unstable();
+    outcome.unlinked.sort_unstable();
 }

@@ -1,11 +1,9 @@
-//! Random verbs against a model: whatever is read is what was written last.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
+//! One system alone: what verbs do to a store, and whatever is read is what was
+//! written last.
 
 use std::collections::BTreeMap;
 
-use common::{Bench, bench, bench_with};
+use crate::common::{Bench, bench, bench_with};
 use memory_core::{
     EntityId, ErrorKind, ListRequest, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind,
     MemoryPatch,

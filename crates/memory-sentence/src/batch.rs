@@ -2,11 +2,11 @@
 
 /// What a batch may be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct BatchLimits {
+pub struct BatchLimits {
     /// Most tokens, padding included. A longer text is a batch of its own.
-    pub(crate) tokens: usize,
+    pub tokens: usize,
     /// Most tokens of padding a text, on average over the batch.
-    pub(crate) mean_padding: usize,
+    pub mean_padding: usize,
 }
 
 /// Cuts texts, given by their lengths in tokens, into batches of their
@@ -15,7 +15,8 @@ pub(crate) struct BatchLimits {
 ///
 /// Texts are sorted by length and each batch takes the next longest as long as
 /// the limits hold: neighbours in that order need the least padding.
-pub(crate) fn plan(lengths: &[usize], limits: BatchLimits) -> Vec<Vec<usize>> {
+#[must_use]
+pub fn plan(lengths: &[usize], limits: BatchLimits) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(lengths[*index]));
     let mut batches: Vec<Vec<usize>> = Vec::new();

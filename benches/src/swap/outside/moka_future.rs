@@ -1,0 +1,131 @@
+//! moka's asynchronous face, driven from synchronous code.
+//!
+//! Its calls are futures because eviction listeners may be; here there is
+//! none, and a call is ready at its first poll unless the queue of writes is
+//! full or another thread is at the housekeeping. So this is what the
+//! asynchronous face costs an engine whose look-ups are synchronous: making
+//! the future, and polling it in place.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use memory_core::{Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
+
+use super::narrow;
+
+/// Makes [`MokaFutureCache`]s.
+#[derive(Debug, Clone, Copy)]
+pub struct MokaFutureBackend;
+
+impl CacheBackend for MokaFutureBackend {
+    type Cache<K: CacheKey, V: CacheValue> = MokaFutureCache<K, V>;
+
+    fn name(&self) -> &'static str {
+        "moka::future"
+    }
+
+    fn build<K: CacheKey, V: CacheValue>(
+        &self,
+        policy: CachePolicy<K, V>,
+    ) -> MokaFutureCache<K, V> {
+        let weigher = policy.weigher;
+        MokaFutureCache {
+            max_bytes: policy.max_bytes.0,
+            weigher,
+            inner: moka::future::Cache::builder()
+                .max_capacity(policy.max_bytes.0)
+                .weigher(move |key, value| narrow(weigher(key, value)))
+                .build(),
+        }
+    }
+}
+
+/// `moka::future::Cache`.
+pub struct MokaFutureCache<K, V> {
+    max_bytes: u64,
+    weigher: Weigher<K, V>,
+    inner: moka::future::Cache<K, V>,
+}
+
+impl<K: CacheKey, V: CacheValue> Cache<K, V> for MokaFutureCache<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        wait(self.inner.get(key))
+    }
+
+    fn insert(&self, key: K, value: V) {
+        // It would show what it cannot hold until its next housekeeping.
+        if (self.weigher)(&key, &value) > self.max_bytes {
+            wait(self.inner.invalidate(&key));
+        } else {
+            wait(self.inner.insert(key, value));
+        }
+    }
+
+    fn remove(&self, key: &K) {
+        wait(self.inner.invalidate(key));
+    }
+
+    fn clear(&self) {
+        self.inner.invalidate_all();
+    }
+
+    fn entry_count(&self) -> u64 {
+        self.inner.entry_count()
+    }
+
+    fn weight(&self) -> u64 {
+        self.inner.weighted_size()
+    }
+
+    fn counters(&self) -> CacheCounters {
+        CacheCounters::default()
+    }
+
+    fn settle(&self) {
+        // One run stops after some hundred entries that it had to pass over.
+        loop {
+            let before = (self.entry_count(), self.weight());
+            wait(self.inner.run_pending_tasks());
+            if (self.entry_count(), self.weight()) == before {
+                return;
+            }
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for MokaFutureCache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MokaFutureCache").finish_non_exhaustive()
+    }
+}
+
+/// Polls a future here, and sleeps where it is not ready.
+fn wait<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    if let Poll::Ready(output) = future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        return output;
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}

@@ -1,0 +1,222 @@
+//! Caches that forget nothing and write down how they are used.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use memory_core::{Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
+
+use super::trace::{Op, Trace};
+
+/// What the engine's work does to its tiers, as a [`Trace`].
+///
+/// A read that missed and the insert of what was loaded become one read, as
+/// any cache would have to load then. The engine looks at what is held also
+/// when it writes; such a look loads nothing, so it is no read.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder {
+    log: Arc<Mutex<Log>>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    writing: bool,
+    tiers: Vec<String>,
+    ops: Vec<(usize, Op)>,
+    /// Where in `ops` the reads stand that await what is loaded for them.
+    loading: HashMap<(usize, u64), Vec<usize>>,
+}
+
+impl Recorder {
+    /// From now on the engine writes.
+    pub fn writes(&self) {
+        self.locked().writing = true;
+    }
+
+    /// From now on the engine reads.
+    pub fn reads(&self) {
+        self.locked().writing = false;
+    }
+
+    /// All that was recorded. Reads that found nothing to load are left out.
+    #[must_use]
+    pub fn trace(&self, name: &str) -> Trace {
+        let log = self.locked();
+        let found = |(_, op): &&(usize, Op)| !matches!(op, Op::Read { bytes: 0, .. });
+        Trace {
+            name: name.to_owned(),
+            tiers: log.tiers.clone(),
+            ops: log.ops.iter().filter(found).copied().collect(),
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CacheBackend for Recorder {
+    type Cache<K: CacheKey, V: CacheValue> = RecordingCache<K, V>;
+
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+
+    fn build<K: CacheKey, V: CacheValue>(&self, policy: CachePolicy<K, V>) -> RecordingCache<K, V> {
+        let mut log = self.locked();
+        let name = tier_name::<K>();
+        let name = match log
+            .tiers
+            .iter()
+            .filter(|tier| tier.starts_with(name))
+            .count()
+        {
+            0 => name.to_owned(),
+            others => format!("{name} {}", others + 1),
+        };
+        log.tiers.push(name);
+        RecordingCache {
+            recorder: self.clone(),
+            tier: log.tiers.len() - 1,
+            weigher: policy.weigher,
+            held: Mutex::default(),
+        }
+    }
+}
+
+/// The engine keys its tiers by memory, by entity and by text; of a tier that
+/// it makes of several caches the others are numbered.
+fn tier_name<K>() -> &'static str {
+    let key = std::any::type_name::<K>();
+    match key {
+        _ if key.contains("MemoryId") => "memory",
+        _ if key.contains("EntityId") => "entity",
+        _ => EMBEDDING,
+    }
+}
+
+/// The tier that knows no writes: what it is asked for when the engine writes
+/// it has to load.
+const EMBEDDING: &str = "embedding";
+
+/// A map that forgets nothing.
+pub struct RecordingCache<K, V> {
+    recorder: Recorder,
+    tier: usize,
+    weigher: Weigher<K, V>,
+    held: Mutex<HashMap<K, (V, u64)>>,
+}
+
+impl<K: CacheKey, V> RecordingCache<K, V> {
+    fn held(&self) -> MutexGuard<'_, HashMap<K, (V, u64)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: CacheKey, V: CacheValue> Cache<K, V> for RecordingCache<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        let found = self.held().get(key).cloned();
+        let mut log = self.recorder.locked();
+        if !log.writing || log.tiers[self.tier].starts_with(EMBEDDING) {
+            let (at, number) = (log.ops.len(), number(key));
+            let bytes = found.as_ref().map_or(0, |(_, bytes)| *bytes);
+            let key = number;
+            log.ops.push((self.tier, Op::Read { key, bytes }));
+            if found.is_none() {
+                log.loading.entry((self.tier, number)).or_default().push(at);
+            }
+        }
+        found.map(|(value, _)| value)
+    }
+
+    fn insert(&self, key: K, value: V) {
+        let (number, bytes) = (number(&key), (self.weigher)(&key, &value));
+        self.held().insert(key, (value, bytes));
+        let mut log = self.recorder.locked();
+        let key = number;
+        match log.loading.remove(&(self.tier, number)) {
+            Some(places) => {
+                for at in places {
+                    log.ops[at].1 = Op::Read { key, bytes };
+                }
+            }
+            None if log.writing => log.ops.push((self.tier, Op::Refresh { key, bytes })),
+            None => log.ops.push((self.tier, Op::Write { key, bytes })),
+        }
+    }
+
+    fn remove(&self, key: &K) {
+        self.held().remove(key);
+        let removal = Op::Remove { key: number(key) };
+        self.recorder.locked().ops.push((self.tier, removal));
+    }
+
+    fn clear(&self) {
+        let keys: Vec<K> = self.held().keys().cloned().collect();
+        keys.iter().for_each(|key| self.remove(key));
+    }
+
+    fn entry_count(&self) -> u64 {
+        self.held().len() as u64
+    }
+
+    fn weight(&self) -> u64 {
+        self.held().values().map(|(_, bytes)| bytes).sum()
+    }
+
+    fn counters(&self) -> CacheCounters {
+        CacheCounters::default()
+    }
+
+    fn settle(&self) {}
+}
+
+impl<K, V> fmt::Debug for RecordingCache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordingCache")
+            .field("tier", &self.tier)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A key as a number: equal keys, equal numbers.
+fn number(key: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{MaxBytes, MemoryId};
+
+    use super::*;
+
+    #[test]
+    fn loads_are_part_of_their_reads_and_looks_of_writers_are_none() {
+        let recorder = Recorder::default();
+        let policy = CachePolicy::new(9, MaxBytes(9), |_: &MemoryId, bytes: &u64| *bytes);
+        let cache = recorder.build(policy);
+        let id = MemoryId::new();
+        cache.get(&id);
+        cache.insert(id, 5);
+        cache.get(&id);
+        recorder.writes();
+        cache.get(&id);
+        cache.insert(id, 6);
+        cache.remove(&id);
+        recorder.reads();
+        cache.get(&id);
+        let trace = recorder.trace("small");
+        assert_eq!(trace.tiers, ["memory"]);
+        let key = number(&id);
+        let wanted = [
+            Op::Read { key, bytes: 5 },
+            Op::Read { key, bytes: 5 },
+            Op::Refresh { key, bytes: 6 },
+            Op::Remove { key },
+        ];
+        assert!(trace.ops.iter().map(|(_, op)| op).eq(&wanted), "{trace:?}");
+    }
+}

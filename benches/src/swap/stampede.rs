@@ -1,0 +1,111 @@
+//! A hundred callers at once want what nobody holds.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use memory_core::{CacheBackend, EntityId, MemoryBatchItem, MemoryKind, Store};
+use memory_engine::{Engine, EngineParts, RecallRequest, Verbs};
+use memory_testkit::HashEmbedder;
+use serde::{Deserialize, Serialize};
+
+use super::store::CountingStore;
+
+/// How many want the same at once.
+pub const CALLERS: usize = 100;
+
+/// What each read of the store and each inference takes: long enough for every
+/// caller to come while the first load is under way.
+const DELAY: Duration = Duration::from_millis(50);
+
+/// Loads that a stampede of [`CALLERS`] caused, for each tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loads {
+    /// Reads of the store for one memory by id.
+    pub memory: u64,
+    /// Loads of one entity's snapshot.
+    pub entity: u64,
+    /// Inferences of one question.
+    pub embedding: u64,
+}
+
+/// Sends the callers through an engine on this cache.
+///
+/// # Errors
+/// What the engine fails with.
+pub async fn run(backend: impl CacheBackend) -> Result<Loads, Box<dyn Error>> {
+    let slow = HashEmbedder::new().with_hook(|_| async {
+        tokio::time::sleep(DELAY).await;
+        Ok(())
+    });
+    let store = Arc::new(CountingStore::new(DELAY));
+    let engine = Engine::new(EngineParts::new(
+        Arc::clone(&store) as Arc<dyn Store>,
+        Arc::new(slow.clone()),
+        backend,
+    ))?;
+    let items = (0..20).map(|number| {
+        MemoryBatchItem::new("mira", MemoryKind::World, format!("fact number {number}"))
+    });
+    let ids = engine.retain_batch(items.collect()).await?;
+    engine.clear_all_caches();
+
+    let before = store.calls().reads;
+    all(&engine, |engine, entity| {
+        let id = ids[0];
+        async move { engine.get_memory(&entity, &id).await.map(drop) }
+    })
+    .await?;
+    let memory = store.calls().reads - before;
+
+    let (before, inferences) = (engine.cache_stats().entity.loads, slow.calls());
+    all(&engine, |engine, entity| async move {
+        let request = RecallRequest::new("which fact was it?");
+        engine.recall(&entity, &request).await.map(drop)
+    })
+    .await?;
+    engine.close().await?;
+    Ok(Loads {
+        memory,
+        entity: engine.cache_stats().entity.loads - before,
+        embedding: slow.calls() - inferences,
+    })
+}
+
+/// Every caller is a task of its own.
+async fn all<B, F, Calling>(engine: &Engine<B>, call: F) -> Result<(), Box<dyn Error>>
+where
+    B: CacheBackend,
+    F: Fn(Engine<B>, EntityId) -> Calling,
+    Calling: Future<Output = memory_core::MemoryResult<()>> + Send + 'static,
+{
+    let calls = (0..CALLERS).map(|_| tokio::spawn(call(engine.clone(), EntityId::from("mira"))));
+    for outcome in join_all(calls).await {
+        outcome??;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_testkit::MapBackend;
+
+    use super::*;
+
+    #[test]
+    fn a_hundred_callers_cause_one_load_of_each_kind() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let loads = runtime.block_on(run(MapBackend)).unwrap();
+        let one = Loads {
+            memory: 1,
+            entity: 1,
+            embedding: 1,
+        };
+        assert_eq!(loads, one);
+    }
+}

@@ -1,0 +1,156 @@
+//! A store that counts what is asked of it, and takes its time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use memory_core::{
+    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
+    Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId,
+    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room, SearchRequest, Store,
+    StoreCapabilities, StoreWatch, Touch, UpdateOutcome,
+};
+use memory_testkit::MemStore;
+use serde::{Deserialize, Serialize};
+
+/// The reference store, counting its calls.
+#[derive(Debug)]
+pub struct CountingStore {
+    inner: MemStore,
+    /// How long each read takes.
+    delay: Duration,
+    reads: AtomicU64,
+    writes: AtomicU64,
+}
+
+/// How often a store was asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calls {
+    /// Calls that read.
+    pub reads: u64,
+    /// Calls that wrote.
+    pub writes: u64,
+}
+
+impl CountingStore {
+    /// An empty store whose reads take so long.
+    #[must_use]
+    pub fn new(delay: Duration) -> Self {
+        Self {
+            inner: MemStore::new(),
+            delay,
+            reads: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+        }
+    }
+
+    /// What was asked so far.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        Calls {
+            reads: self.reads.load(Ordering::SeqCst),
+            writes: self.writes.load(Ordering::SeqCst),
+        }
+    }
+
+    async fn read(&self) -> &MemStore {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        &self.inner
+    }
+
+    fn write(&self) -> &MemStore {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        &self.inner
+    }
+}
+
+#[async_trait]
+impl Store for CountingStore {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn insert_within(
+        &self,
+        batch: &[PreparedMemory],
+        room: &Room,
+    ) -> MemoryResult<InsertOutcome> {
+        self.write().insert_within(batch, room).await
+    }
+
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[Consolidation],
+        read_at: Generation,
+    ) -> MemoryResult<ConsolidateOutcome> {
+        self.write().consolidate(entity, groups, read_at).await
+    }
+
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+        self.read().await.get(entity, ids).await
+    }
+
+    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
+        self.read().await.list(entity, request).await
+    }
+
+    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
+        self.read().await.count(entity, filter).await
+    }
+
+    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+        self.read().await.search(entity, request).await
+    }
+
+    async fn changes_since(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Changes> {
+        let store = self.read().await;
+        store.changes_since(entity, since, fingerprint).await
+    }
+
+    async fn update(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<UpdateOutcome> {
+        self.write().update(entity, id, patch, embedding).await
+    }
+
+    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
+        self.write().delete(entity, ids).await
+    }
+
+    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
+        self.write().touch(entity, touches).await
+    }
+
+    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
+        self.read().await.entity_stats(entity).await
+    }
+
+    async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        self.read().await.list_entities(after, limit).await
+    }
+
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+        self.inner.watch().await
+    }
+
+    async fn close(&self) -> MemoryResult<()> {
+        self.inner.close().await
+    }
+}

@@ -1,0 +1,165 @@
+//! Tokens to vectors: rust-bert's BERT, pooling, normalisation.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use memory_core::MemoryResult;
+use memory_sentence::{Pooling, Tokens, error as folder_error};
+use rust_bert::bert::BertForSentenceEmbeddings;
+use tch::nn::VarStore;
+use tch::{Device, Kind, TchError, Tensor};
+
+use crate::checkpoint::Checkpoint;
+use crate::error::{self, EMBED, OPEN};
+
+/// The network with its weights, in fp32. It may move to another thread and is
+/// used by one.
+pub(crate) struct Network {
+    transformer: BertForSentenceEmbeddings,
+    pooling: Pooling,
+    dimensions: usize,
+    // The transformer's tensors share the store's memory; it is kept to be
+    // dropped after them.
+    _store: VarStore,
+}
+
+impl Network {
+    /// Makes the network and reads its weights: about 0.5 s for the default
+    /// model.
+    ///
+    /// # Errors
+    /// `Corrupt` for weights that do not fit the configuration.
+    pub(crate) fn open(checkpoint: &Checkpoint, pooling: Pooling) -> MemoryResult<Self> {
+        let load = || {
+            let mut store = VarStore::new(Device::Cpu);
+            // The pooler is for classifying pairs of sentences: no vector
+            // passes it, and some checkpoints have none.
+            let transformer = BertForSentenceEmbeddings::new_with_optional_pooler(
+                store.root(),
+                &checkpoint.config,
+                false,
+            );
+            store.load(&checkpoint.weights)?;
+            // A checkpoint in halves is computed in whole.
+            store.float();
+            store.freeze();
+            Ok::<_, TchError>((transformer, store))
+        };
+        let (transformer, store) = guarded(OPEN, load)?
+            .map_err(|error| folder_error::corrupt(&checkpoint.weights, first_line(&error)))?;
+        Ok(Self {
+            transformer,
+            pooling,
+            dimensions: usize::try_from(checkpoint.config.hidden_size).unwrap_or(0),
+            _store: store,
+        })
+    }
+
+    /// The vectors of a batch of texts, in order. Shorter texts are padded and
+    /// the padding is masked: it has no part in attention or pooling.
+    pub(crate) fn embed(&self, batch: &[&Tokens]) -> MemoryResult<Vec<Vec<f32>>> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let flat = guarded(EMBED, || tch::no_grad(|| self.forward(batch)))?;
+        let flat = flat.map_err(|why| error::refused(EMBED, why))?;
+        Ok(flat
+            .chunks(self.dimensions.max(1))
+            .map(<[f32]>::to_vec)
+            .collect())
+    }
+
+    fn forward(&self, batch: &[&Tokens]) -> Result<Vec<f32>, String> {
+        let input = Input::of(batch)?;
+        let output = self.transformer.forward_t(
+            Some(&input.ids),
+            Some(&input.mask),
+            Some(&input.type_ids),
+            None,
+            None,
+            None,
+            None,
+            false,
+        );
+        let hidden = output.map_err(|error| error.to_string())?.hidden_state;
+        let normal = self
+            .pool(&hidden, &input.mask)
+            .and_then(|pooled| normalise(&pooled));
+        let flat = normal.and_then(|vectors| vectors.f_reshape([-1]));
+        let flat = flat.and_then(Vec::<f32>::try_from);
+        flat.map_err(|error| first_line(&error))
+    }
+
+    /// One vector a text of the vectors of its tokens; padding does not count.
+    fn pool(&self, hidden: &Tensor, mask: &Tensor) -> Result<Tensor, TchError> {
+        match self.pooling {
+            Pooling::Cls => hidden.f_select(1, 0),
+            Pooling::Mean => {
+                let weights = mask.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?;
+                let sum = hidden.f_mul(&weights)?.f_sum_dim_intlist(
+                    [1i64].as_slice(),
+                    false,
+                    Kind::Float,
+                )?;
+                // At least the special tokens count, so nothing is divided by 0.
+                sum.f_div(&weights.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?)
+            }
+        }
+    }
+}
+
+/// What the transformer reads: three tables of one row a text.
+struct Input {
+    ids: Tensor,
+    type_ids: Tensor,
+    /// 1 for a token, 0 for padding.
+    mask: Tensor,
+}
+
+impl Input {
+    fn of(batch: &[&Tokens]) -> Result<Self, String> {
+        let longest = batch.iter().map(|tokens| tokens.len()).max().unwrap_or(0);
+        let size = batch.len() * longest;
+        let (mut ids, mut type_ids, mut mask) = (
+            Vec::with_capacity(size),
+            Vec::with_capacity(size),
+            Vec::with_capacity(size),
+        );
+        for tokens in batch {
+            ids.extend(tokens.ids.iter().copied().map(i64::from));
+            type_ids.extend(tokens.type_ids.iter().copied().map(i64::from));
+            mask.resize(mask.len() + tokens.len(), 1);
+            for row in [&mut ids, &mut type_ids, &mut mask] {
+                row.resize(row.len() + longest - tokens.len(), 0);
+            }
+        }
+        let shape = [batch.len(), longest].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+        let table = |row: Vec<i64>| {
+            let table = Tensor::f_from_slice(&row).and_then(|row| row.f_reshape(shape));
+            table.map_err(|error| first_line(&error))
+        };
+        Ok(Self {
+            ids: table(ids)?,
+            type_ids: table(type_ids)?,
+            mask: table(mask)?,
+        })
+    }
+}
+
+/// Vectors of length 1.
+fn normalise(vectors: &Tensor) -> Result<Tensor, TchError> {
+    let lengths = vectors.f_norm_scalaropt_dim(2, [1i64].as_slice(), true)?;
+    vectors.f_div(&lengths.f_clamp_min(1e-12)?)
+}
+
+/// Runs what calls into libtorch. Where its own functions have no answer for
+/// an exception of C++, rust-bert panics: that becomes an error, and the thread
+/// lives on.
+fn guarded<T>(operation: &'static str, run: impl FnOnce() -> T) -> MemoryResult<T> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|_| error::refused(operation, "it panicked"))
+}
+
+/// What libtorch says, without its stack trace.
+fn first_line(error: &TchError) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
+}

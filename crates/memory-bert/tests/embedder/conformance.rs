@@ -1,0 +1,10 @@
+//! The contract, point by point, as `memory-testkit` puts it to the test.
+
+use memory_testkit::embedder::Suite;
+
+#[tokio::test]
+async fn the_embedder_keeps_the_contract() {
+    let embedder = super::shared().await;
+    let report = Suite::new().with_meaning().run(&*embedder).await;
+    report.assert();
+}

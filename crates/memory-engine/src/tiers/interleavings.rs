@@ -1,0 +1,198 @@
+//! Every interleaving of loads, writes and invalidations, gone through one by
+//! one by loom: whatever the order, a tier shows what the store holds, or
+//! nothing, or knows that it is behind.
+//!
+//! The threads of a model meet at the stripes' locks, which are loom's here,
+//! and at the store, whose every read and write is a step of its own.
+
+use std::sync::{Arc, PoisonError};
+
+use chrono::{DateTime, Utc};
+use loom::sync::Mutex;
+use loom::thread;
+use memory_core::{
+    Changes, Embedding, EntityId, Generation, ManualClock, Memory, MemoryBatchItem, MemoryConfig,
+    MemoryId, MemoryKind, PreparedMemory, VectorPrecision,
+};
+use memory_testkit::MapBackend;
+
+use super::{Held, Kept, Stamp, Tiers};
+use crate::snapshot::{Delta, EntitySnapshot};
+
+/// A store of one memory, and the tiers of a system on it.
+struct World {
+    tiers: Tiers<MapBackend>,
+    /// The entity's generation, which the memory's access count repeats: so
+    /// whatever is read tells how old it is.
+    store: Mutex<Generation>,
+    clock: ManualClock,
+    memory: Memory,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let item =
+            MemoryBatchItem::new("mira", MemoryKind::World, "the mill").with_id(MemoryId::new());
+        let config = MemoryConfig::default();
+        Arc::new(Self {
+            tiers: Tiers::new(&MapBackend, &config, VectorPrecision::Single),
+            store: Mutex::new(Generation(1)),
+            clock: ManualClock::new(now),
+            memory: item.into_memory(now).unwrap(),
+        })
+    }
+
+    fn entity(&self) -> &EntityId {
+        &self.memory.entity_id
+    }
+
+    fn stored(&self) -> Generation {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The memory as it was at a generation.
+    fn memory_at(&self, generation: Generation) -> Arc<Memory> {
+        let access_count = generation.0;
+        Arc::new(Memory {
+            access_count,
+            ..self.memory.clone()
+        })
+    }
+
+    fn snapshot_at(&self, generation: Generation) -> Arc<EntitySnapshot> {
+        let written = PreparedMemory {
+            memory: (*self.memory_at(generation)).clone(),
+            embedding: Embedding {
+                fingerprint: "test".into(),
+                vectors: vec![vec![1.0]],
+            },
+        };
+        let changes = Changes {
+            generation,
+            written: vec![written],
+            ..Changes::default()
+        };
+        Arc::new(EntitySnapshot::empty(self.entity().clone(), 1).apply(changes))
+    }
+
+    /// What `verbs::read` and `verbs::shown` do with the tiers: ticket, read,
+    /// publish.
+    fn load(&self) {
+        let (tiers, at) = (&self.tiers, Stamp::now(&self.clock));
+        let ticket = tiers.coherence.ticket(self.entity());
+        let generation = self.stored();
+        tiers
+            .coherence
+            .publish(ticket, self.entity(), generation, || {
+                tiers.memory.fill(Kept {
+                    memory: self.memory_at(generation),
+                    generation,
+                    at,
+                });
+                tiers
+                    .entity
+                    .fill(&Held::new(self.snapshot_at(generation), at));
+            });
+    }
+
+    /// A write of this system: commit, follow.
+    fn write(&self) {
+        let began = Stamp::now(&self.clock);
+        let generation = self.commit();
+        let delta = Delta::altered(self.memory_at(generation), None, true);
+        self.tiers
+            .follow(self.entity(), generation, &delta, Some(began));
+    }
+
+    /// A write of which no more is known than that it was.
+    fn write_in_doubt(&self) {
+        self.commit();
+        self.tiers.distrust(self.entity(), &[self.memory.id]);
+    }
+
+    fn commit(&self) -> Generation {
+        let mut stored = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        *stored = stored.next();
+        *stored
+    }
+
+    /// At rest nothing is shown that is older than the store.
+    fn check(&self) {
+        let stored = self.stored();
+        let memory = self
+            .tiers
+            .memory
+            .get(self.entity(), &self.memory.id, |_| true);
+        if let Some(memory) = memory {
+            assert_eq!(memory.access_count, stored.0, "a stale memory is kept");
+        }
+        if let Some(held) = self.tiers.entity.get(self.entity())
+            && !held.is_behind()
+        {
+            assert_eq!(
+                held.snapshot.generation(),
+                stored,
+                "a stale snapshot is kept"
+            );
+        }
+    }
+}
+
+/// Runs the steps at once, in every order, and checks the tiers after each.
+fn in_every_order(warm: bool, steps: &'static [fn(&World)]) {
+    loom::model(move || {
+        let world = World::new();
+        if warm {
+            world.load();
+        }
+        let threads: Vec<_> = steps
+            .iter()
+            .map(|step| {
+                let world = Arc::clone(&world);
+                thread::spawn(move || step(&world))
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        world.check();
+    });
+}
+
+#[test]
+fn a_fill_that_began_before_an_invalidation_never_publishes() {
+    // The generation is not known here, so only the epoch can tell.
+    in_every_order(false, &[World::load, World::write_in_doubt]);
+    in_every_order(true, &[World::load, World::write_in_doubt]);
+}
+
+#[test]
+fn a_fill_that_a_write_overtakes_never_publishes() {
+    in_every_order(false, &[World::load, World::write]);
+    in_every_order(true, &[World::load, World::write]);
+}
+
+#[test]
+fn writers_who_follow_in_the_other_order_leave_nothing_stale() {
+    in_every_order(true, &[World::write, World::write]);
+    in_every_order(true, &[World::write, World::write, World::load]);
+}
+
+#[test]
+fn a_caller_who_clears_meanwhile_lets_nothing_stale_in() {
+    fn clear(world: &World) {
+        world.tiers.clear();
+    }
+    in_every_order(true, &[World::load, World::write, clear]);
+}
+
+#[test]
+fn news_of_a_write_never_puts_a_tier_back() {
+    fn hear(world: &World) {
+        let generation = world.stored();
+        world.tiers.heard(world.entity(), generation);
+    }
+    in_every_order(true, &[World::write, World::load, hear]);
+    in_every_order(true, &[World::write, World::write, hear]);
+}

@@ -1,0 +1,71 @@
+//! Counting recalls in the background.
+
+use std::sync::Arc;
+
+use memory_core::{AccessCounting, CacheBackend, EntityId, ErrorKind, bounds};
+use tokio::runtime::Handle;
+
+use crate::engine::Shared;
+use crate::lifecycle::{Accesses, FLUSH_AFTER};
+use crate::recall::Recalled;
+
+impl<B: CacheBackend> Shared<B> {
+    /// Counts what a recall returned. Never fails, never waits: the counts are
+    /// written by a task of their own.
+    pub(super) fn count_accesses(self: &Arc<Self>, entity: &EntityId, recalled: &[Recalled]) {
+        if self.config.access_counting == AccessCounting::Off || recalled.is_empty() {
+            return;
+        }
+        let ids = recalled.iter().map(|recalled| recalled.memory.id);
+        let now = bounds::to_micros(self.clock.now());
+        if self.accesses.record(entity, ids, now) {
+            self.send_writer();
+        }
+    }
+
+    /// Sends a task that writes the counts after a while, or sooner when there
+    /// are many, and then ends. It does not keep the system alive: what was
+    /// not written when the last handle goes is lost, as in a crash.
+    fn send_writer(self: &Arc<Self>) {
+        let Ok(runtime) = Handle::try_current() else {
+            self.accesses.abandoned();
+            return;
+        };
+        let (system, accesses) = (Arc::downgrade(self), Arc::clone(&self.accesses));
+        runtime.spawn(async move {
+            // Also where the runtime ends before this task does.
+            let post = Post(accesses);
+            let many = post.0.many.notified();
+            // Whichever comes first; an elapsed timeout is no failure.
+            let _ = tokio::time::timeout(FLUSH_AFTER, many).await;
+            if let Some(system) = system.upgrade() {
+                system.write_accesses().await;
+            }
+        });
+    }
+
+    /// Writes all counts that wait. What cannot be written just now waits on;
+    /// what cannot be written at all is lost, and logged.
+    pub(super) async fn write_accesses(&self) {
+        for (entity, touches) in self.accesses.take() {
+            for touches in touches.chunks(bounds::MAX_LIMIT) {
+                let Err(error) = self.store.touch(&entity, touches).await else {
+                    continue;
+                };
+                if error.kind() == ErrorKind::Unavailable {
+                    self.accesses.put_back(&entity, touches);
+                }
+                tracing::warn!(%entity, kind = ?error.kind(), "accesses were not written");
+            }
+        }
+    }
+}
+
+/// Who waits to write; leaves its post when it is dropped before that.
+struct Post(Arc<Accesses>);
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        self.0.abandoned();
+    }
+}

@@ -1,0 +1,246 @@
+//! Consolidating: one summary in place of many near-duplicates.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use memory_core::{
+    CacheBackend, Changes, Consolidation, EntityId, ErrorKind, Fingerprint, Generation,
+    InvalidInput, ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, PreparedMemory,
+};
+
+use crate::engine::Shared;
+use crate::lifecycle::{
+    Candidate, ConsolidateRequest, Consolidated, Group, Summary, content_of, extract, groups,
+    is_summary, pause, read_at, summary_prompt,
+};
+
+/// How often an entity is read anew where its memories changed meanwhile.
+const MAX_TRIES: u32 = 5;
+
+/// Summaries that a language model is asked for at once.
+const CALLS_AT_ONCE: usize = 4;
+
+/// Summaries by the ids and contents that they were made from: another try
+/// asks only for what changed.
+type Drafts = HashMap<Vec<(MemoryId, String)>, String>;
+
+impl<B: CacheBackend> Shared<B> {
+    /// Groups near-duplicates among all live memories, writes one summary for
+    /// each group and archives its sources, in one transaction.
+    pub(crate) async fn consolidate(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        request: &ConsolidateRequest,
+    ) -> MemoryResult<Consolidated> {
+        entity.validate()?;
+        request.validate()?;
+        let mut drafts = Drafts::new();
+        let mut tries = 0;
+        loop {
+            let (found, generation) = self.near_duplicates(entity, request).await?;
+            let outcome = self
+                .consolidate_groups(entity, found, generation, &mut drafts)
+                .await;
+            match outcome {
+                Err(MemoryError::Changed { .. }) if tries < MAX_TRIES => {
+                    tries += 1;
+                    pause(tries).await;
+                }
+                Err(error) => return Err(error),
+                Ok(consolidated) => {
+                    if *request == ConsolidateRequest::default() {
+                        self.looked_at.set(entity, generation);
+                    }
+                    return Ok(consolidated);
+                }
+            }
+        }
+    }
+
+    /// Consolidates an entity that has as many live memories since its last
+    /// consolidation as the configuration asks for.
+    ///
+    /// How far the entity was looked through is remembered in this process,
+    /// and else told by the summaries themselves.
+    pub(crate) async fn auto_consolidate_if_needed(
+        self: &Arc<Self>,
+        entity: &EntityId,
+    ) -> MemoryResult<Option<Consolidated>> {
+        entity.validate()?;
+        let threshold = self.config.consolidation_threshold;
+        let stats = self.store.entity_stats(entity).await?;
+        if stats.memory_count < threshold {
+            return Ok(None);
+        }
+        let since = match self.looked_at.get(entity) {
+            Some(generation) => generation,
+            None => self.last_consolidation(entity).await?,
+        };
+        let written = self.changes_without_vectors(entity, since).await?.written;
+        let fresh = written.iter().filter(|item| !is_summary(&item.memory));
+        if (fresh.count() as u64) < threshold {
+            return Ok(None);
+        }
+        let request = ConsolidateRequest::default();
+        self.consolidate(entity, &request).await.map(Some)
+    }
+
+    /// Takes a summary away and lets what it stood for live again, as it was.
+    /// Answers what is live again.
+    pub(crate) async fn undo_consolidation(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        summary: &MemoryId,
+    ) -> MemoryResult<Vec<MemoryId>> {
+        let memory = self.stored(entity, summary).await?;
+        if let Some(above) = memory.archived_by {
+            return Err(MemoryError::Archived {
+                entity: entity.clone(),
+                id: *summary,
+                summary: above,
+            });
+        }
+        let sources = ListRequest::new(1).scope(ListScope::SourcesOf(*summary));
+        if self.store.list(entity, &sources).await?.memories.is_empty() {
+            return Err(InvalidInput::NoSources.into());
+        }
+        let outcome = self.remove(entity, vec![*summary], &[memory]).await?;
+        Ok(outcome.restored)
+    }
+
+    /// Reads the whole live state with its vectors, past the tiers, and groups
+    /// it on a blocking thread.
+    async fn near_duplicates(
+        &self,
+        entity: &EntityId,
+        request: &ConsolidateRequest,
+    ) -> MemoryResult<(Vec<Group>, Generation)> {
+        let fingerprint = &self.embedder.profile().fingerprint;
+        let changes = self
+            .store
+            .changes_since(entity, Generation::ZERO, fingerprint)
+            .await?;
+        let (generation, written, request) = (changes.generation, changes.written, request.clone());
+        let group = move || {
+            let mut candidates: Vec<Candidate> = written
+                .into_iter()
+                .filter_map(|item| Candidate::of(item, &request.filter))
+                .collect();
+            let least = request.min_sources.max(2);
+            let found = groups(&mut candidates, request.min_similarity, least);
+            let sources = |group: Vec<usize>| {
+                let memories = group.iter().map(|&at| Arc::clone(&candidates[at].memory));
+                Group {
+                    sources: memories.collect(),
+                }
+            };
+            found.into_iter().map(sources).collect()
+        };
+        let found = tokio::task::spawn_blocking(group).await.map_err(|ended| {
+            let message = "the grouping's task ended early";
+            MemoryError::store(ErrorKind::Other, "consolidate", message).with_source(ended)
+        })?;
+        Ok((found, generation))
+    }
+
+    async fn consolidate_groups(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        found: Vec<Group>,
+        generation: Generation,
+        drafts: &mut Drafts,
+    ) -> MemoryResult<Consolidated> {
+        if found.is_empty() {
+            return Ok(Consolidated::default());
+        }
+        let contents = self.contents(&found, drafts).await?;
+        let now = self.clock.now();
+        let texts: Vec<&str> = contents.iter().map(String::as_str).collect();
+        let embeddings = self.embed_contents(&texts).await?;
+        let mut writes = Vec::with_capacity(found.len());
+        let mut answer = Consolidated::default();
+        for ((group, content), embedding) in found.iter().zip(&contents).zip(embeddings) {
+            let memory = group.summary(entity, content.clone(), generation, now);
+            let sources = group.ids();
+            answer.summaries.push(Summary {
+                id: memory.id,
+                sources: sources.clone(),
+            });
+            writes.push(Consolidation {
+                summary: PreparedMemory { memory, embedding },
+                sources,
+            });
+        }
+        let (store, owner) = (Arc::clone(&self.store), entity.clone());
+        let touched = answer
+            .summaries
+            .iter()
+            .flat_map(|summary| summary.sources.iter().chain([&summary.id]))
+            .copied()
+            .collect();
+        self.commit(
+            vec![(entity.clone(), touched)],
+            async move { store.consolidate(&owner, &writes, generation).await },
+            |tiers, (entity, ids), outcome| tiers.written(entity, outcome.generation, ids),
+        )
+        .await?;
+        Ok(answer)
+    }
+
+    /// One content for each group, in order.
+    async fn contents(&self, found: &[Group], drafts: &mut Drafts) -> MemoryResult<Vec<String>> {
+        let key = |group: &Group| -> Vec<(MemoryId, String)> {
+            let sources = group.sources.iter();
+            sources.map(|m| (m.id, m.content.clone())).collect()
+        };
+        let missing = found
+            .iter()
+            .filter(|group| !drafts.contains_key(&key(group)));
+        // Boxed one by one: a closure's future over borrowed groups is not
+        // general enough for the compiler otherwise.
+        let calls: Vec<_> = missing.map(|group| self.draft(group, key(group))).collect();
+        let fresh: Vec<_> = stream::iter(calls)
+            .buffered(CALLS_AT_ONCE)
+            .try_collect()
+            .await?;
+        drafts.extend(fresh);
+        let contents = found
+            .iter()
+            .filter_map(|group| drafts.get(&key(group)).cloned());
+        Ok(contents.collect())
+    }
+
+    /// By the language model, where there is one and it says anything.
+    async fn draft(
+        &self,
+        group: &Group,
+        key: Vec<(MemoryId, String)>,
+    ) -> MemoryResult<(Vec<(MemoryId, String)>, String)> {
+        let spoken = match &self.language_model {
+            Some(model) => content_of(&model.complete(&summary_prompt(&group.sources)).await?),
+            None => None,
+        };
+        let content = spoken.unwrap_or_else(|| extract(&group.contents()));
+        Ok((key, content))
+    }
+
+    /// The latest generation at which sources of a live summary were read.
+    async fn last_consolidation(&self, entity: &EntityId) -> MemoryResult<Generation> {
+        let all = self
+            .changes_without_vectors(entity, Generation::ZERO)
+            .await?;
+        let read = all.written.iter().filter_map(|item| read_at(&item.memory));
+        Ok(read.max().unwrap_or(Generation::ZERO))
+    }
+
+    /// No vector has this fingerprint, so memories come without.
+    async fn changes_without_vectors(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+    ) -> MemoryResult<Changes> {
+        let nobodys = Fingerprint::from("");
+        self.store.changes_since(entity, since, &nobodys).await
+    }
+}

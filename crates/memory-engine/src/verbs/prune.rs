@@ -1,0 +1,55 @@
+//! Throwing out what has faded.
+
+use std::sync::Arc;
+
+use memory_core::{CacheBackend, EntityId, MemoryId, MemoryResult};
+
+use super::scan::each_live;
+use crate::engine::Shared;
+use crate::lifecycle::{Least, Worth};
+
+/// A memory of less current importance than this has faded.
+///
+/// One of the default importance, 0.5, that is never recalled gets there in
+/// ln 5 / λ days: an observation after 80, an experience or opinion after 161,
+/// a fact about the world after 322.
+pub(crate) const FADED: f32 = 0.1;
+
+/// Memories removed in one transaction, so that readers and writers beside it
+/// do not wait long.
+const BATCH: usize = 500;
+
+impl<B: CacheBackend> Shared<B> {
+    /// Removes the memories that have faded, the faintest first, while more
+    /// than `min_keep` are live. Answers all that is gone.
+    pub(crate) async fn prune_low_importance_memories(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        min_keep: u64,
+    ) -> MemoryResult<Vec<MemoryId>> {
+        entity.validate()?;
+        let _turn = self.turns.of(std::iter::once(entity)).await;
+        let stats = self.store.entity_stats(entity).await?;
+        let spare = stats.memory_count.saturating_sub(min_keep);
+        let now = self.clock.now();
+        let mut least = Least::new(usize::try_from(spare).unwrap_or(usize::MAX));
+        each_live(&*self.store, entity, |memory| {
+            let worth = Worth::of(&memory, now);
+            if worth.importance < FADED {
+                least.show(worth);
+            }
+        })
+        .await?;
+        let mut removed = Vec::new();
+        for ids in least.ids().chunks(BATCH) {
+            let gone = self
+                .with_sources(entity, ids.to_vec(), stats.archived_count > 0)
+                .await?;
+            let ids: Vec<MemoryId> = gone.iter().map(|memory| memory.id).collect();
+            if !ids.is_empty() {
+                removed.extend(self.remove(entity, ids, &gone).await?.removed);
+            }
+        }
+        Ok(removed)
+    }
+}

@@ -1,0 +1,57 @@
+//! Reflecting: memories recalled, quoted, and answered from.
+
+use std::sync::Arc;
+
+use memory_core::{CacheBackend, EntityId, ErrorKind, Memory, MemoryError, MemoryResult};
+
+use crate::engine::Shared;
+use crate::lifecycle::{ReflectRequest, Reflection, context, question_prompt};
+
+impl<B: CacheBackend> Shared<B> {
+    /// Recalls, quotes what was recalled, and has the language model answer,
+    /// where there is one. Nothing is held while it thinks.
+    pub(crate) async fn reflect(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        request: &ReflectRequest,
+    ) -> MemoryResult<Reflection> {
+        entity.validate()?;
+        request.validate()?;
+        let recalled = self.recall(entity, &request.recall).await?;
+        let memories: Vec<Arc<Memory>> = recalled
+            .iter()
+            .map(|recalled| Arc::clone(&recalled.memory))
+            .collect();
+        let (context, held) = context(&memories, request.max_context_chars);
+        let memories: Vec<_> = held.iter().map(|&at| recalled[at].clone()).collect();
+        if request.recall.as_of.is_none() {
+            self.count_accesses(entity, &memories);
+        }
+        let answer = match &self.language_model {
+            None => None,
+            Some(model) => {
+                let question = &request.recall.text;
+                let prompt = question_prompt(entity.as_str(), question, &context);
+                Some(spoken(&model.complete(&prompt).await?)?)
+            }
+        };
+        Ok(Reflection {
+            answer,
+            context,
+            memories,
+        })
+    }
+}
+
+/// An answer without white space around it.
+fn spoken(answer: &str) -> MemoryResult<String> {
+    let answer = answer.trim();
+    if answer.is_empty() {
+        return Err(MemoryError::language_model(
+            ErrorKind::Corrupt,
+            "reflect",
+            "the language model answered nothing",
+        ));
+    }
+    Ok(answer.to_owned())
+}

@@ -1,0 +1,93 @@
+//! Links between the memories of an entity.
+
+use std::sync::Arc;
+
+use memory_core::bounds::MAX_LIMIT;
+use memory_core::{
+    CacheBackend, EntityId, InvalidInput, ListRequest, MemoryFilter, MemoryId, MemoryPatch,
+    MemoryResult,
+};
+
+use super::delete::not_found;
+use crate::engine::Shared;
+use crate::lifecycle::{Direction, Related};
+
+impl<B: CacheBackend> Shared<B> {
+    /// Links `from` to `to`, or gives the link another relation.
+    pub(crate) async fn relate(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        from: &MemoryId,
+        to: &MemoryId,
+        relation: &str,
+    ) -> MemoryResult<()> {
+        entity.validate()?;
+        if from == to {
+            return Err(InvalidInput::SelfRelation.into());
+        }
+        let patch = MemoryPatch::new().relate(*to, relation);
+        patch.validate()?;
+        self.both(entity, from, to).await?;
+        self.alter_memory(entity, from, &patch).await?;
+        Ok(())
+    }
+
+    /// Drops the link from `from` to `to`; where there is none, nothing is
+    /// written.
+    pub(crate) async fn unrelate(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        from: &MemoryId,
+        to: &MemoryId,
+    ) -> MemoryResult<()> {
+        let memory = self.stored(entity, from).await?;
+        if memory.related.contains_key(to) {
+            let patch = MemoryPatch::new().unrelate(*to);
+            self.alter_memory(entity, from, &patch).await?;
+        }
+        Ok(())
+    }
+
+    /// What a memory links to, then what links to it (newest first, at most
+    /// [`MAX_LIMIT`]). Links to what is gone are passed over.
+    pub(crate) async fn related(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        id: &MemoryId,
+    ) -> MemoryResult<Vec<Related>> {
+        let memory = self.stored(entity, id).await?;
+        let ids: Vec<MemoryId> = memory.related.keys().copied().collect();
+        let linked = self.get_memories(entity, &ids).await?;
+        let outgoing = linked.into_iter().zip(memory.related.values());
+        let mut related: Vec<Related> = outgoing
+            .filter_map(|(memory, relation)| {
+                Some(Related {
+                    memory: memory?,
+                    relation: relation.clone(),
+                    direction: Direction::Outgoing,
+                })
+            })
+            .collect();
+        let filter = MemoryFilter::new().relates_to(*id);
+        let request = ListRequest::new(MAX_LIMIT).filter(filter);
+        let incoming = self.store.list(entity, &request).await?.memories;
+        related.extend(incoming.into_iter().filter_map(|memory| {
+            Some(Related {
+                relation: memory.related.get(id)?.clone(),
+                memory: Arc::new(memory),
+                direction: Direction::Incoming,
+            })
+        }));
+        Ok(related)
+    }
+
+    async fn both(&self, entity: &EntityId, from: &MemoryId, to: &MemoryId) -> MemoryResult<()> {
+        let found = self.store.get(entity, &[*from, *to]).await?.memories;
+        for (id, found) in [from, to].into_iter().zip(found) {
+            if found.is_none() {
+                return Err(not_found(entity, id));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! Recalls are counted in the background.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use memory_core::{AccessCounting, MemoryConfig, MemoryId};
+use memory_engine::{RecallRequest, Verbs};
+
+use crate::bench::{Bench, bench, bench_with, item, mira, now};
+
+async fn counted(b: &Bench, id: &MemoryId) -> u64 {
+    let found = b.store.get(&mira(), &[*id]).await.unwrap().memories;
+    found[0].as_ref().unwrap().access_count
+}
+
+/// Time stands still but for this test, which lets it pass.
+#[tokio::test(start_paused = true)]
+async fn recalls_are_counted_after_a_while_and_raise_no_generation() {
+    let b = bench();
+    let ids = b.retain(vec![item("horse"), item("ferry")]).await;
+    let generation = b.engine.entity_stats(&mira()).await.unwrap().generation;
+    let one = RecallRequest::new("horse").limit(1);
+    for _ in 0..3 {
+        b.engine.recall(&mira(), &one).await.unwrap();
+    }
+    b.clock.advance(TimeDelta::minutes(1));
+    b.engine
+        .recall(&mira(), &RecallRequest::new("horse"))
+        .await
+        .unwrap();
+    assert_eq!(counted(&b, &ids[0]).await, 0, "no read waits for it");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(
+        (counted(&b, &ids[0]).await, counted(&b, &ids[1]).await),
+        (4, 1)
+    );
+    let found = b.store.get(&mira(), &ids).await.unwrap();
+    let last = found.memories[0].as_ref().unwrap().last_accessed;
+    assert_eq!(last, Some(now() + TimeDelta::minutes(1)));
+    assert_eq!(found.generation, generation);
+    // And again, by another who is sent.
+    b.engine.recall(&mira(), &one).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(counted(&b, &ids[0]).await, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_are_written_at_once_and_only_recalls_of_the_present_count() {
+    let b = bench();
+    let ids = b
+        .retain((0..1_000).map(|n| item(&format!("horse {n}"))).collect())
+        .await;
+    let all = RecallRequest::new("horse").limit(1_000);
+    b.engine.recall(&mira(), &all).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(counted(&b, &ids[999]).await, 1, "a thousand do not wait");
+
+    let few = RecallRequest::new("horse").limit(1_000).as_of(now());
+    b.engine.recall(&mira(), &few).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(
+        counted(&b, &ids[999]).await,
+        1,
+        "a look back leaves no trace"
+    );
+    b.engine.get_memory(&mira(), &ids[0]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(counted(&b, &ids[0]).await, 1, "nor does reading by id");
+}
+
+#[tokio::test(start_paused = true)]
+async fn off_counts_nothing() {
+    let config = MemoryConfig {
+        access_counting: AccessCounting::Off,
+        ..MemoryConfig::default()
+    };
+    let b = bench_with(config, None);
+    let ids = b.retain(vec![item("horse")]).await;
+    b.recall("horse").await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(counted(&b, &ids[0]).await, 0);
+}

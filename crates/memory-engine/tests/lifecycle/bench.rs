@@ -1,0 +1,140 @@
+//! An engine on the reference store, with a clock to turn and a language model
+//! to put words into.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use memory_core::{
+    Changes, Embedder, EntityId, Fingerprint, Generation, LanguageModel, ListRequest, ListScope,
+    ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryError, MemoryId, MemoryKind,
+    MemoryResult, Store,
+};
+use memory_engine::{Engine, EngineParts, RecallRequest, Verbs};
+use memory_moka::MokaBackend;
+use memory_testkit::{HashEmbedder, MemStore};
+
+/// An engine, and the parts to look into.
+pub(crate) struct Bench {
+    pub(crate) engine: Engine<MokaBackend>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) embedder: Arc<HashEmbedder>,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+pub(crate) fn bench() -> Bench {
+    bench_with(MemoryConfig::default(), None)
+}
+
+pub(crate) fn bench_with(
+    config: MemoryConfig,
+    language_model: Option<Arc<dyn LanguageModel>>,
+) -> Bench {
+    bench_on(Arc::new(MemStore::new()), config, language_model)
+}
+
+pub(crate) fn bench_on(
+    store: Arc<dyn Store>,
+    config: MemoryConfig,
+    language_model: Option<Arc<dyn LanguageModel>>,
+) -> Bench {
+    let embedder = Arc::new(HashEmbedder::new());
+    let clock = Arc::new(ManualClock::new(now()));
+    let parts = EngineParts {
+        config,
+        language_model,
+        clock: Arc::clone(&clock) as _,
+        ..EngineParts::new(
+            Arc::clone(&store),
+            Arc::clone(&embedder) as Arc<dyn Embedder>,
+            MokaBackend,
+        )
+    };
+    Bench {
+        engine: Engine::new(parts).unwrap(),
+        store,
+        embedder,
+        clock,
+    }
+}
+
+impl Bench {
+    pub(crate) async fn retain(&self, items: Vec<MemoryBatchItem>) -> Vec<MemoryId> {
+        self.engine.retain_batch(items).await.unwrap()
+    }
+
+    pub(crate) async fn recall(&self, text: &str) -> Vec<String> {
+        let request = RecallRequest::new(text).limit(100);
+        let recalled = self.engine.recall(&mira(), &request).await.unwrap();
+        let contents = recalled.iter().map(|one| one.memory.content.clone());
+        contents.collect()
+    }
+
+    pub(crate) async fn all(&self, scope: ListScope) -> Vec<Memory> {
+        let request = ListRequest::new(1_000).scope(scope);
+        let page = self.engine.list_memories(&mira(), &request).await.unwrap();
+        assert_eq!(page.next, None);
+        page.memories
+    }
+
+    /// The whole live state with its vectors, in the order of ids.
+    pub(crate) async fn state(&self) -> Changes {
+        let fingerprint: &Fingerprint = &self.embedder.profile().fingerprint;
+        let changes = self
+            .store
+            .changes_since(&mira(), Generation::ZERO, fingerprint)
+            .await;
+        let mut changes = changes.unwrap();
+        changes.written.sort_by_key(|item| item.memory.id);
+        changes
+    }
+}
+
+pub(crate) fn mira() -> EntityId {
+    EntityId::from("mira")
+}
+
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+}
+
+pub(crate) fn days_ago(days: i64) -> DateTime<Utc> {
+    now() - TimeDelta::days(days)
+}
+
+pub(crate) fn item(content: &str) -> MemoryBatchItem {
+    MemoryBatchItem::new("mira", MemoryKind::Experience, content)
+}
+
+/// Says what it was given to say, in turn, and keeps what it was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Parrot {
+    pub(crate) says: Mutex<VecDeque<MemoryResult<String>>>,
+    pub(crate) asked: Mutex<Vec<String>>,
+}
+
+impl Parrot {
+    pub(crate) fn saying(
+        says: impl IntoIterator<Item = Result<&'static str, MemoryError>>,
+    ) -> Arc<Self> {
+        let says = says.into_iter().map(|said| said.map(str::to_owned));
+        Arc::new(Self {
+            says: Mutex::new(says.collect()),
+            asked: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl LanguageModel for Parrot {
+    async fn complete(&self, prompt: &str) -> MemoryResult<String> {
+        self.asked.lock().unwrap().push(prompt.to_owned());
+        let next = self.says.lock().unwrap().pop_front();
+        next.expect("it was given enough to say")
+    }
+}

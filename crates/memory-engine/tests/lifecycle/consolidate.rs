@@ -1,0 +1,278 @@
+//! One summary in place of many near-duplicates, and back.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use memory_core::{
+    ErrorKind, LanguageModel, ListScope, MemoryConfig, MemoryError, MemoryId, MemoryKind,
+    MemoryPatch, MemoryResult, bounds,
+};
+use memory_engine::{ConsolidateRequest, Engine, Verbs};
+use memory_moka::MokaBackend;
+
+use crate::bench::{Bench, Parrot, bench, bench_with, days_ago, item, mira};
+
+fn request() -> ConsolidateRequest {
+    ConsolidateRequest::new().min_similarity(0.6)
+}
+
+/// Three of a horse, two of a ferry, one by itself, and one of another kind.
+async fn stock(b: &Bench) -> Vec<MemoryId> {
+    let mut opinion = item("Tam sold me a lame horse");
+    opinion.kind = MemoryKind::Opinion;
+    b.retain(vec![
+        item("Tam sold me a lame horse")
+            .with_timestamp(days_ago(9))
+            .with_importance(0.5),
+        item("Tam sold me a lame horse yesterday")
+            .with_timestamp(days_ago(8))
+            .with_importance(0.6)
+            .with_tag("market"),
+        item("Tam sold me the lame horse")
+            .with_timestamp(days_ago(7))
+            .with_metadata("place", "fair"),
+        item("The ferry left the harbour at dawn").with_timestamp(days_ago(6)),
+        item("The ferry left the harbour at dawn on Sunday").with_timestamp(days_ago(5)),
+        item("Bread is dear this winter").with_timestamp(days_ago(4)),
+        opinion.with_timestamp(days_ago(3)),
+    ])
+    .await
+}
+
+#[tokio::test]
+async fn near_duplicates_become_one_and_undo_brings_them_back_byte_for_byte() {
+    let b = bench();
+    let ids = stock(&b).await;
+    assert_eq!(b.recall("lame horse").await.len(), 7);
+    let before = b.state().await.written;
+
+    let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
+    let sources: Vec<_> = done.summaries.iter().map(|s| s.sources.clone()).collect();
+    assert_eq!(sources, [ids[0..3].to_vec(), ids[3..5].to_vec()]);
+
+    // What is live: two summaries and what stood in no group.
+    let found = b.recall("lame horse").await;
+    assert_eq!(found.len(), 4, "{found:?}");
+    let summary = b
+        .engine
+        .get_memory(&mira(), &done.summaries[0].id)
+        .await
+        .unwrap();
+    assert_eq!(summary.content, "Tam sold me a lame horse yesterday");
+    assert!((summary.importance - 0.66).abs() < 1e-6);
+    assert!((summary.decay_rate - 0.008).abs() < 1e-6);
+    assert!(summary.tags.contains("market"));
+    assert_eq!(summary.metadata["place"], "fair");
+    assert_eq!(summary.timestamp, days_ago(7));
+    assert!(ids[0..3].iter().all(|id| summary.related.contains_key(id)));
+    // The sources are read by id, as they were, and bear their summary.
+    for id in &ids[0..3] {
+        let source = b.engine.get_memory(&mira(), id).await.unwrap();
+        assert_eq!(source.archived_by, Some(summary.id));
+    }
+    let archived = b.all(ListScope::SourcesOf(summary.id)).await;
+    assert_eq!(archived.len(), 3);
+
+    for (done, count) in done.summaries.iter().zip([3, 2]) {
+        let undone = b
+            .engine
+            .undo_consolidation(&mira(), &done.id)
+            .await
+            .unwrap();
+        assert_eq!(undone.len(), count);
+    }
+    assert_eq!(
+        b.state().await.written,
+        before,
+        "rows and vectors as they were"
+    );
+    assert_eq!(b.recall("lame horse").await.len(), 7);
+    let again = b.engine.undo_consolidation(&mira(), &summary.id).await;
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::NotFound);
+    let none = b.engine.undo_consolidation(&mira(), &ids[5]).await;
+    assert_eq!(none.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn summaries_are_summarised_in_turn_and_undone_from_the_top() {
+    let b = bench();
+    let text = "the ferry left the harbour";
+    let retain = |n: i64| b.retain(vec![item(text).with_timestamp(days_ago(n)); 2]);
+    retain(9).await;
+    let first = b.engine.consolidate(&mira(), &request()).await.unwrap();
+    retain(5).await;
+    let second = b.engine.consolidate(&mira(), &request()).await.unwrap();
+    let (low, high) = (&first.summaries[0], &second.summaries[0]);
+    assert!(high.sources.contains(&low.id) && high.sources.len() == 3);
+    let top = b.engine.get_memory(&mira(), &high.id).await.unwrap();
+    assert_eq!(
+        top.metadata["consolidation.from"],
+        days_ago(9).to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
+    );
+    let error = b.engine.undo_consolidation(&mira(), &low.id).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Archived);
+    b.engine
+        .undo_consolidation(&mira(), &high.id)
+        .await
+        .unwrap();
+    b.engine.undo_consolidation(&mira(), &low.id).await.unwrap();
+    assert_eq!(b.all(ListScope::Live).await.len(), 4);
+    assert!(b.all(ListScope::Archived).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_language_model_writes_the_summary_from_quoted_data() {
+    let parrot = Parrot::saying([Ok("  Tam sells lame horses.\n"), Ok("   ")]);
+    let model = Arc::clone(&parrot) as Arc<dyn LanguageModel>;
+    let b = bench_with(MemoryConfig::default(), Some(model));
+    stock(&b).await;
+    let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
+    let content = |n: usize| {
+        let id = done.summaries[n].id;
+        let engine = b.engine.clone();
+        async move {
+            engine
+                .get_memory(&mira(), &id)
+                .await
+                .unwrap()
+                .content
+                .clone()
+        }
+    };
+    assert_eq!(content(0).await, "Tam sells lame horses.");
+    let extracted = "The ferry left the harbour at dawn on Sunday";
+    assert_eq!(content(1).await, extracted, "it said nothing: extracted");
+    let asked = parrot.asked();
+    assert_eq!(asked.len(), 2);
+    assert!(asked[0].contains(r#""content":"Tam sold me a lame horse yesterday"}"#));
+    // The summary is found by its own words.
+    assert_eq!(
+        b.recall("sells lame horses").await[0],
+        "Tam sells lame horses."
+    );
+}
+
+#[tokio::test]
+async fn a_model_that_fails_leaves_everything_as_it_was() {
+    let down = MemoryError::language_model(ErrorKind::Unavailable, "complete", "down");
+    let parrot = Parrot::saying([Ok("one"), Err(down)]);
+    let b = bench_with(MemoryConfig::default(), Some(parrot));
+    stock(&b).await;
+    let before = b.state().await;
+    let error = b.engine.consolidate(&mira(), &request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(b.state().await, before);
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_kept_within_the_bound() {
+    let endless: &'static str = Box::leak("水车 turns. ".repeat(3_000).into_boxed_str());
+    let parrot = Parrot::saying([Ok(endless), Ok("short")]);
+    let b = bench_with(MemoryConfig::default(), Some(parrot));
+    stock(&b).await;
+    let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
+    let memory = b.engine.get_memory(&mira(), &done.summaries[0].id).await;
+    let chars = memory.unwrap().content.chars().count();
+    assert!(
+        chars <= bounds::MAX_CONTENT_CHARS && chars > 9_000,
+        "{chars}"
+    );
+}
+
+/// Changes a memory of the entity while it is asked, as often as it is told.
+#[derive(Debug)]
+struct Meddler {
+    engine: std::sync::OnceLock<Engine<MokaBackend>>,
+    id: std::sync::OnceLock<MemoryId>,
+    times: std::sync::atomic::AtomicI32,
+}
+
+#[async_trait]
+impl LanguageModel for Meddler {
+    async fn complete(&self, _prompt: &str) -> MemoryResult<String> {
+        use std::sync::atomic::Ordering;
+        if self.times.fetch_sub(1, Ordering::SeqCst) > 0 {
+            let patch = MemoryPatch::new().content("Tam sold me a lame horse, or two");
+            let (engine, id) = (self.engine.get().unwrap(), self.id.get().unwrap());
+            engine.alter_memory(&mira(), id, &patch).await?;
+        }
+        Ok("Tam sells lame horses.".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn what_changes_meanwhile_is_read_anew_and_never_summarised_unseen() {
+    for (times, ends_well) in [(1, true), (1_000, false)] {
+        let meddler = Arc::new(Meddler {
+            engine: std::sync::OnceLock::new(),
+            id: std::sync::OnceLock::new(),
+            times: times.into(),
+        });
+        let model = Arc::clone(&meddler) as Arc<dyn LanguageModel>;
+        let b = bench_with(MemoryConfig::default(), Some(model));
+        let ids = stock(&b).await;
+        meddler.engine.set(b.engine.clone()).unwrap();
+        meddler.id.set(ids[1]).unwrap();
+        let outcome = b.engine.consolidate(&mira(), &request()).await;
+        if ends_well {
+            assert_eq!(outcome.unwrap().summaries.len(), 2);
+            let source = b.engine.get_memory(&mira(), &ids[1]).await.unwrap();
+            assert!(source.content.ends_with("or two") && source.archived_by.is_some());
+        } else {
+            // Another draft is only asked for where the contents changed: the
+            // meddler writes the same again, so the tries end by themselves.
+            let done = outcome.unwrap();
+            assert_eq!(done.summaries.len(), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_runs_by_itself_when_enough_is_new() {
+    let config = MemoryConfig {
+        consolidation_threshold: 6,
+        ..MemoryConfig::default()
+    };
+    let store: Arc<dyn memory_core::Store> = Arc::new(memory_testkit::MemStore::new());
+    let b = crate::bench::bench_on(Arc::clone(&store), config.clone(), None);
+    let auto = || async { b.engine.auto_consolidate_if_needed(&mira()).await.unwrap() };
+    assert!(auto().await.is_none(), "nothing is there");
+    let same = |n: usize| (0..n).map(|_| item("the same again and again")).collect();
+    b.retain(same(5)).await;
+    assert!(auto().await.is_none(), "five of six");
+    b.retain(same(1)).await;
+    let done = auto().await.expect("six of six");
+    assert_eq!(done.summaries[0].sources.len(), 6);
+    assert!(auto().await.is_none());
+    let apart = |n: usize| {
+        let words = ["horse", "ferry", "bread", "snow", "mill", "song", "key"];
+        words[..n].iter().map(|word| item(word)).collect::<Vec<_>>()
+    };
+    b.retain(apart(5)).await;
+    assert!(auto().await.is_none(), "five since the last time");
+    // Another system, which remembers nothing, learns it from the summaries.
+    let other = crate::bench::bench_on(store, config, None);
+    let told = other.engine.auto_consolidate_if_needed(&mira()).await;
+    assert!(told.unwrap().is_none());
+    b.retain(vec![item("something else")]).await;
+    let none = auto()
+        .await
+        .expect("looked through, though nothing was found");
+    assert!(none.summaries.is_empty());
+    assert!(auto().await.is_none(), "and not again before there is more");
+}
+
+#[tokio::test]
+async fn a_request_is_held_to_its_bounds() {
+    let b = bench();
+    for similarity in [1.1, f32::NAN] {
+        let request = ConsolidateRequest::new().min_similarity(similarity);
+        let error = b.engine.consolidate(&mira(), &request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    let nobody = memory_core::EntityId::from("");
+    let error = b.engine.consolidate(&nobody, &request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let empty = b.engine.consolidate(&mira(), &request()).await.unwrap();
+    assert!(empty.summaries.is_empty());
+}

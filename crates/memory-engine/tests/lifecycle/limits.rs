@@ -1,0 +1,217 @@
+//! How many memories an entity may hold, and which give way.
+
+use std::sync::Arc;
+
+use memory_core::{
+    ErrorKind, LimitPolicy, ListScope, MemoryConfig, MemoryError, MemoryFilter, MemoryId,
+};
+use memory_engine::{ConsolidateRequest, Verbs};
+
+use crate::bench::{Bench, bench, bench_with, days_ago, item, mira};
+
+fn limited(max: u64, limit_policy: LimitPolicy, prune_min_keep: u64) -> Bench {
+    let config = MemoryConfig {
+        max_memories_per_entity: Some(max),
+        limit_policy,
+        prune_min_keep,
+        ..MemoryConfig::default()
+    };
+    bench_with(config, None)
+}
+
+async fn live(b: &Bench) -> u64 {
+    b.engine.entity_stats(&mira()).await.unwrap().memory_count
+}
+
+#[tokio::test]
+async fn a_full_entity_refuses_and_says_its_bound() {
+    let b = limited(3, LimitPolicy::Reject, 0);
+    let id = MemoryId::new();
+    b.retain(vec![item("a").with_id(id), item("b")]).await;
+    let batch = vec![item("c"), item("d")];
+    let error = b.engine.retain_batch(batch).await.unwrap_err();
+    assert!(matches!(
+        error,
+        MemoryError::LimitReached {
+            count: 4,
+            max: 3,
+            ..
+        }
+    ));
+    assert_eq!((error.kind(), live(&b).await), (ErrorKind::LimitReached, 2));
+    b.retain(vec![item("c")]).await;
+    // What is there already needs no room; another entity has its own.
+    b.retain(vec![item("a").with_id(id)]).await;
+    let mut other = item("z");
+    other.entity_id = "tam".into();
+    b.retain(vec![other]).await;
+    assert_eq!(live(&b).await, 3);
+    assert_eq!(b.recall("c").await.len(), 3, "the refusal harmed no tier");
+}
+
+#[tokio::test]
+async fn what_matters_least_makes_room() {
+    let b = limited(4, LimitPolicy::Prune, 1);
+    b.retain(vec![
+        item("weighty").with_importance(0.9),
+        item("faded")
+            .with_importance(0.9)
+            .with_timestamp(days_ago(400)),
+        item("slight").with_importance(0.1),
+        item("usual"),
+    ])
+    .await;
+    assert_eq!(b.recall("usual").await.len(), 4);
+    b.retain(vec![item("new one"), item("new two")]).await;
+    let mut left = b.recall("new").await;
+    left.sort();
+    assert_eq!(left, ["new one", "new two", "usual", "weighty"]);
+    // The vectors of what gave way are gone from the embedding tier.
+    let before = b.embedder.texts();
+    let texts = ["faded", "usual"].map(String::from);
+    b.engine.generate_embeddings_batch(&texts).await.unwrap();
+    assert_eq!(
+        b.embedder.texts(),
+        before + 1,
+        "only what gave way is embedded anew"
+    );
+}
+
+#[tokio::test]
+async fn so_many_are_kept_whatever_comes() {
+    let b = limited(5, LimitPolicy::Prune, 3);
+    b.retain((0..5).map(|n| item(&format!("old {n}"))).collect())
+        .await;
+    let three = || (0..3).map(|n| item(&format!("new {n}"))).collect();
+    let error = b.engine.retain_batch(three()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    b.retain(vec![item("new a"), item("new b")]).await;
+    let contents = b.recall("old new").await;
+    let old = contents.iter().filter(|content| content.starts_with("old"));
+    assert_eq!((contents.len(), old.count()), (5, 3));
+}
+
+#[tokio::test]
+async fn a_summary_gives_way_with_all_that_it_stands_for() {
+    let b = limited(4, LimitPolicy::Prune, 0);
+    let text = "the ferry left the old harbour at dawn";
+    b.retain((0..4).map(|_| item(text).with_importance(0.05)).collect())
+        .await;
+    let request = ConsolidateRequest::new();
+    let done = b.engine.consolidate(&mira(), &request).await.unwrap();
+    assert_eq!(done.summaries[0].sources.len(), 4);
+    assert_eq!(live(&b).await, 1);
+    b.retain(vec![item("a"), item("b"), item("c"), item("d")])
+        .await;
+    let stats = b.engine.entity_stats(&mira()).await.unwrap();
+    assert_eq!((stats.memory_count, stats.archived_count), (4, 0));
+    assert!(!b.recall("ferry").await.contains(&text.to_owned()));
+}
+
+async fn sixteen_writers(policy: LimitPolicy) -> (Bench, usize) {
+    const MAX: u64 = 20;
+    let b = limited(MAX, policy, 2);
+    let writers: Vec<_> = (0..16)
+        .map(|writer| {
+            let engine = b.engine.clone();
+            tokio::spawn(async move {
+                let mut written = 0;
+                for n in 0..10 {
+                    let batch = vec![
+                        item(&format!("writer {writer} says {n}")),
+                        item(&format!("writer {writer} adds {n}")),
+                    ];
+                    match engine.retain_batch(batch).await {
+                        Ok(_) => written += 2,
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::LimitReached),
+                    }
+                    let stats = engine.entity_stats(&mira()).await.unwrap();
+                    assert!(stats.memory_count <= MAX, "{stats:?}");
+                }
+                written
+            })
+        })
+        .collect();
+    let mut written = 0;
+    for writer in writers {
+        written += writer.await.unwrap();
+    }
+    assert_eq!(live(&b).await, MAX);
+    let found = b.recall("writer says").await;
+    assert_eq!(found.len() as u64, MAX, "the tiers show what is there");
+    (b, written)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_limit_is_exact_under_sixteen_writers() {
+    let (_, written) = sixteen_writers(LimitPolicy::Reject).await;
+    assert_eq!(written, 20, "what fits was written, no more and no less");
+    let (_, written) = sixteen_writers(LimitPolicy::Prune).await;
+    assert_eq!(written, 320, "nobody was refused");
+}
+
+/// Two systems on one store take no turns with each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_of_two_systems_make_room_side_by_side() {
+    let a = limited(10, LimitPolicy::Prune, 2);
+    let config = MemoryConfig {
+        max_memories_per_entity: Some(10),
+        limit_policy: LimitPolicy::Prune,
+        prune_min_keep: 2,
+        ..MemoryConfig::default()
+    };
+    let b = crate::bench::bench_on(Arc::clone(&a.store), config, None);
+    let write = |engine: memory_engine::Engine<memory_moka::MokaBackend>, name: &'static str| {
+        tokio::spawn(async move {
+            for n in 0..40 {
+                let batch = vec![item(&format!("{name} {n}"))];
+                engine.retain_batch(batch).await.unwrap();
+            }
+        })
+    };
+    let tasks = [
+        write(a.engine.clone(), "a"),
+        write(b.engine.clone(), "b"),
+        write(a.engine.clone(), "c"),
+        write(b.engine.clone(), "d"),
+    ];
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(live(&a).await, 10);
+}
+
+#[tokio::test]
+async fn what_has_faded_is_pruned_and_some_are_kept() {
+    let b = bench();
+    b.retain(vec![
+        item("fresh"),
+        item("faded").with_timestamp(days_ago(200)),
+        item("faint").with_timestamp(days_ago(300)),
+        item("old and weighty")
+            .with_importance(1.0)
+            .with_timestamp(days_ago(200)),
+    ])
+    .await;
+    let keep_all = b.engine.prune_low_importance_memories(&mira(), 4).await;
+    assert!(keep_all.unwrap().is_empty());
+    let one = b
+        .engine
+        .prune_low_importance_memories(&mira(), 3)
+        .await
+        .unwrap();
+    assert_eq!(one.len(), 1);
+    assert!(
+        !b.recall("faint").await.contains(&"faint".to_owned()),
+        "the faintest first"
+    );
+    let rest = b
+        .engine
+        .prune_low_importance_memories(&mira(), 0)
+        .await
+        .unwrap();
+    assert_eq!(rest.len(), 1);
+    let left = b.engine.count_memories(&mira(), &MemoryFilter::new()).await;
+    assert_eq!(left.unwrap(), 2, "what has not faded stays");
+    assert!(b.all(ListScope::Archived).await.is_empty());
+}

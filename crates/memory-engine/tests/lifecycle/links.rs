@@ -1,0 +1,110 @@
+//! Links between memories.
+
+use memory_core::{
+    ErrorKind, InvalidInput, ListRequest, MemoryBatchItem, MemoryError, MemoryFilter, MemoryId,
+    MemoryKind,
+};
+use memory_engine::{ConsolidateRequest, Direction, Verbs};
+
+use crate::bench::{bench, item, mira};
+
+#[tokio::test]
+async fn a_link_is_seen_from_both_ends_and_dropped_again() {
+    let b = bench();
+    let ids = b
+        .retain(vec![
+            item("the mill burned"),
+            item("a spark flew"),
+            item("rain"),
+        ])
+        .await;
+    let (fire, spark) = (ids[0], ids[1]);
+    b.engine
+        .relate(&mira(), &fire, &spark, "caused by")
+        .await
+        .unwrap();
+    b.engine
+        .relate(&mira(), &ids[2], &fire, "after")
+        .await
+        .unwrap();
+    let related = b.engine.related(&mira(), &fire).await.unwrap();
+    let told: Vec<_> = related
+        .iter()
+        .map(|r| (r.memory.content.as_str(), r.relation.as_str(), r.direction))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("a spark flew", "caused by", Direction::Outgoing),
+            ("rain", "after", Direction::Incoming)
+        ]
+    );
+    b.engine
+        .relate(&mira(), &fire, &spark, "because of")
+        .await
+        .unwrap();
+    let related = b.engine.related(&mira(), &spark).await.unwrap();
+    assert_eq!((related.len(), &*related[0].relation), (1, "because of"));
+
+    let filter = MemoryFilter::new().relates_to(spark);
+    let page = ListRequest::new(10).filter(filter.clone());
+    let page = b.engine.list_memories(&mira(), &page).await.unwrap();
+    assert_eq!(page.memories[0].id, fire);
+    assert_eq!(b.engine.count_memories(&mira(), &filter).await.unwrap(), 1);
+
+    let generation = || async { b.engine.entity_stats(&mira()).await.unwrap().generation };
+    b.engine.unrelate(&mira(), &fire, &spark).await.unwrap();
+    assert!(b.engine.related(&mira(), &spark).await.unwrap().is_empty());
+    let before = generation().await;
+    b.engine.unrelate(&mira(), &fire, &spark).await.unwrap();
+    assert_eq!(
+        generation().await,
+        before,
+        "nothing to drop, nothing written"
+    );
+}
+
+#[tokio::test]
+async fn both_ends_must_be_there_and_be_two() {
+    let b = bench();
+    let ids = b.retain(vec![item("a"), item("b")]).await;
+    let tams = MemoryBatchItem::new("tam", MemoryKind::World, "c");
+    let tams = b.retain(vec![tams]).await[0];
+    let error = b.engine.relate(&mira(), &ids[0], &ids[0], "x").await;
+    assert!(matches!(
+        error.unwrap_err(),
+        MemoryError::InvalidInput {
+            problem: InvalidInput::SelfRelation,
+            ..
+        }
+    ));
+    let long = "r".repeat(129);
+    let error = b.engine.relate(&mira(), &ids[0], &ids[1], &long).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
+    for (from, to) in [
+        (ids[0], MemoryId::new()),
+        (MemoryId::new(), ids[0]),
+        (ids[0], tams),
+    ] {
+        let error = b.engine.relate(&mira(), &from, &to, "x").await;
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    assert!(b.engine.related(&mira(), &ids[0]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_summary_shows_its_sources() {
+    let b = bench();
+    let ids = b.retain(vec![item("the same"), item("the same")]).await;
+    let request = ConsolidateRequest::new();
+    let done = b.engine.consolidate(&mira(), &request).await.unwrap();
+    let related = b
+        .engine
+        .related(&mira(), &done.summaries[0].id)
+        .await
+        .unwrap();
+    let mut shown: Vec<_> = related.iter().map(|r| r.memory.id).collect();
+    shown.sort();
+    assert_eq!(shown, ids);
+    assert!(related.iter().all(|r| r.relation == "summarises"));
+}

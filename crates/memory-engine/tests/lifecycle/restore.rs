@@ -1,0 +1,81 @@
+//! What was exported is put back whole.
+
+use memory_core::{ErrorKind, ListScope, Memory};
+use memory_engine::{ConsolidateRequest, Verbs};
+
+use crate::bench::{Bench, bench, days_ago, item, mira, now};
+
+async fn everything(b: &Bench) -> Vec<Memory> {
+    let mut all = b.all(ListScope::Live).await;
+    all.extend(b.all(ListScope::Archived).await);
+    all.sort_by_key(|memory| memory.id);
+    all
+}
+
+#[tokio::test]
+async fn memories_come_back_with_all_they_had_and_summaries_above_their_sources() {
+    let b = bench();
+    b.retain(vec![
+        item("the ferry left").with_timestamp(days_ago(9)),
+        item("the ferry left").with_timestamp(days_ago(8)),
+        item("bread").with_tag("x").with_importance(0.25),
+    ])
+    .await;
+    b.recall("ferry").await;
+    let request = ConsolidateRequest::new();
+    let low = b.engine.consolidate(&mira(), &request).await.unwrap();
+    b.retain(vec![item("the ferry left")]).await;
+    let high = b.engine.consolidate(&mira(), &request).await.unwrap();
+    let mut touched = b.all(ListScope::Live).await;
+    touched.retain(|memory| memory.content == "bread");
+    let touch = memory_core::Touch {
+        id: touched[0].id,
+        accesses: 7,
+        last_accessed: now(),
+    };
+    b.store.touch(&mira(), &[touch]).await.unwrap();
+    let before = everything(&b).await;
+    assert_eq!(before.len(), 6);
+
+    let other = bench();
+    let (low, high) = (&low.summaries[0], &high.summaries[0]);
+    let is_summary = |memory: &Memory| [low.id, high.id].contains(&memory.id);
+    let (summaries, plain): (Vec<_>, Vec<_>) = before.iter().cloned().partition(is_summary);
+    for time in 0..2 {
+        let ids = other.engine.restore_memories(plain.clone()).await.unwrap();
+        assert_eq!(ids.len(), 4);
+        for summary in [low, high] {
+            let memory = summaries.iter().find(|memory| memory.id == summary.id);
+            let (memory, sources) = (memory.unwrap().clone(), summary.sources.clone());
+            let fresh = other.engine.restore_summary(memory, sources).await;
+            assert_eq!(fresh.unwrap(), time == 0, "then everything stands already");
+        }
+        assert_eq!(everything(&other).await, before);
+    }
+    let generation = other.engine.entity_stats(&mira()).await.unwrap().generation;
+    assert_eq!(generation.0, 3, "the second time wrote nothing");
+    let bread = other
+        .engine
+        .get_memory(&mira(), &touched[0].id)
+        .await
+        .unwrap();
+    assert_eq!((bread.access_count, bread.last_accessed), (7, Some(now())));
+}
+
+#[tokio::test]
+async fn what_breaks_a_bound_or_lacks_its_sources_is_refused() {
+    let b = bench();
+    let memory = |content: &str| item(content).into_memory(now()).unwrap();
+    let mut bad = memory("x");
+    bad.decay_rate = f32::NAN;
+    let error = b.engine.restore_memories(vec![memory("a"), bad]).await;
+    assert!(error.unwrap_err().to_string().contains("item 1"));
+    let missing = vec![memory_core::MemoryId::new()];
+    let error = b.engine.restore_summary(memory("s"), missing).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Changed);
+    let taken = b.retain(vec![item("a"), item("b")]).await;
+    let mut summary = memory("other");
+    summary.id = taken[0];
+    let error = b.engine.restore_summary(summary, vec![taken[1]]).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Conflict);
+}

@@ -1,0 +1,110 @@
+//! A cache whose entries expire when they are told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memory_core::{
+    Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, MaxBytes, Weigher,
+};
+
+/// Makes any backend's caches, and lets all their entries expire at once.
+#[derive(Debug)]
+pub(crate) struct Expiring<B> {
+    inner: Arc<B>,
+    era: Arc<AtomicU64>,
+}
+
+impl<B> Clone for Expiring<B> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            era: Arc::clone(&self.era),
+        }
+    }
+}
+
+impl<B> Expiring<B> {
+    pub(crate) fn new(inner: B) -> Self {
+        Self {
+            inner: Arc::new(inner),
+            era: Arc::default(),
+        }
+    }
+
+    /// What is held now has expired.
+    pub(crate) fn expire(&self) {
+        self.era.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl<B: CacheBackend> CacheBackend for Expiring<B> {
+    type Cache<K: CacheKey, V: CacheValue> = ExpiringCache<B, K, V>;
+
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn build<K: CacheKey, V: CacheValue>(&self, policy: CachePolicy<K, V>) -> Self::Cache<K, V> {
+        let weigh: Weigher<K, Dated<V>> = |_, dated| dated.bytes;
+        ExpiringCache {
+            inner: self.inner.build(CachePolicy::new(
+                policy.max_entries,
+                MaxBytes(policy.max_bytes.0),
+                weigh,
+            )),
+            weigher: policy.weigher,
+            era: Arc::clone(&self.era),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Dated<V> {
+    value: V,
+    bytes: u64,
+    era: u64,
+}
+
+pub(crate) struct ExpiringCache<B: CacheBackend, K: CacheKey, V: CacheValue> {
+    inner: B::Cache<K, Dated<V>>,
+    weigher: Weigher<K, V>,
+    era: Arc<AtomicU64>,
+}
+
+impl<B: CacheBackend, K: CacheKey, V: CacheValue> Cache<K, V> for ExpiringCache<B, K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        let era = self.era.load(Ordering::SeqCst);
+        let dated = self.inner.get(key)?;
+        (dated.era == era).then_some(dated.value)
+    }
+
+    fn insert(&self, key: K, value: V) {
+        let bytes = (self.weigher)(&key, &value);
+        let era = self.era.load(Ordering::SeqCst);
+        self.inner.insert(key, Dated { value, bytes, era });
+    }
+
+    fn remove(&self, key: &K) {
+        self.inner.remove(key);
+    }
+
+    fn clear(&self) {
+        self.inner.clear();
+    }
+
+    fn entry_count(&self) -> u64 {
+        self.inner.entry_count()
+    }
+
+    fn weight(&self) -> u64 {
+        self.inner.weight()
+    }
+
+    fn counters(&self) -> CacheCounters {
+        self.inner.counters()
+    }
+
+    fn settle(&self) {
+        self.inner.settle();
+    }
+}

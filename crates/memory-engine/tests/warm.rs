@@ -1,0 +1,183 @@
+//! What stays warm, and what is worth loading.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use common::{GatedStore, bench, bench_with, item, mira};
+use memory_core::{MemoryBatchItem, MemoryConfig, MemoryKind, MemoryPatch};
+use memory_engine::{RecallPath, RecallRequest, Verbs};
+
+/// More than an entity that is loaded at first sight.
+const LARGE: usize = 1_200;
+
+fn large() -> Vec<MemoryBatchItem> {
+    (0..LARGE)
+        .map(|n| item(&format!("memory number {n}")))
+        .collect()
+}
+
+#[tokio::test]
+async fn retaining_and_recalling_in_turn_stays_warm() {
+    for first in [vec![item("the first day")], large()] {
+        let b = bench();
+        b.engine.retain_batch(first).await.unwrap();
+        for n in 0..100 {
+            let content = format!("what happened on day {n}");
+            b.engine.retain_batch(vec![item(&content)]).await.unwrap();
+            let request = RecallRequest::new(content.as_str());
+            let found = b.engine.recall(&mira(), &request).await.unwrap();
+            assert_eq!(found[0].memory.content, content);
+        }
+        let entity = b.engine.cache_stats().entity;
+        assert!(entity.hit_rate() > 0.95, "{entity:?}");
+        assert_eq!(GatedStore::count(&b.store.full_loads), 1);
+        assert_eq!(GatedStore::count(&b.store.deltas), 0);
+    }
+}
+
+#[tokio::test]
+async fn altering_and_deleting_stay_warm_too() {
+    let b = bench();
+    let contents = ["a red horse", "a grey mare", "a black mule"].map(item);
+    let ids = b.engine.retain_batch(contents.to_vec()).await.unwrap();
+    let recall = async || {
+        let request = RecallRequest::new("which animals?");
+        b.engine.recall(&mira(), &request).await.unwrap()
+    };
+    recall().await;
+    b.engine.get_memory(&mira(), &ids[0]).await.unwrap();
+    let before = b.store.reads();
+    let patch = MemoryPatch::new().content("a white horse");
+    b.engine
+        .alter_memory(&mira(), &ids[0], &patch)
+        .await
+        .unwrap();
+    let patch = MemoryPatch::new().importance(0.75);
+    b.engine
+        .alter_memory(&mira(), &ids[1], &patch)
+        .await
+        .unwrap();
+    let recalled = recall().await;
+    let of = |n: usize| recalled.iter().find(|r| r.memory.id == ids[n]).unwrap();
+    assert_eq!(of(0).memory.content, "a white horse");
+    assert_eq!(of(1).memory.importance, 0.75);
+    assert!(of(1).similarity.is_some(), "its vector is what it was");
+    assert_eq!(
+        b.engine.get_memory(&mira(), &ids[0]).await.unwrap().content,
+        "a white horse"
+    );
+    assert_eq!(
+        b.store.reads() - before,
+        1,
+        "of the content that was replaced, whose vectors are forgotten"
+    );
+    b.engine.delete_memory(&mira(), &ids[2]).await.unwrap();
+    let loads = GatedStore::count(&b.store.deltas);
+    assert_eq!(recall().await.len(), 2);
+    assert_eq!(GatedStore::count(&b.store.deltas), loads);
+}
+
+/// What a snapshot that followed every write shows, and one that is loaded.
+#[tokio::test]
+async fn a_snapshot_that_followed_is_what_the_store_would_give() {
+    let b = bench();
+    let ids = b.engine.retain_batch(large()).await.unwrap();
+    for _ in 0..2 {
+        b.engine
+            .recall(&mira(), &RecallRequest::new("warm up"))
+            .await
+            .unwrap();
+    }
+    for (n, id) in ids.iter().enumerate().take(150) {
+        if n % 2 == 0 {
+            b.engine.delete_memory(&mira(), id).await.unwrap();
+        } else {
+            let patch = MemoryPatch::new().content(format!("day {n} at the river"));
+            b.engine.alter_memory(&mira(), id, &patch).await.unwrap();
+        }
+    }
+    b.engine
+        .retain_batch(vec![item("a bridge over the river")])
+        .await
+        .unwrap();
+    let request = RecallRequest::new("the river on day 7").limit(1_000);
+    let scores = async || {
+        let recalled = b.engine.recall(&mira(), &request).await.unwrap();
+        let mut scores: Vec<_> = recalled
+            .iter()
+            .map(|r| (r.memory.id, r.score.to_bits(), r.memory.content.clone()))
+            .collect();
+        scores.sort_unstable();
+        scores
+    };
+    let followed = scores().await;
+    assert_eq!(GatedStore::count(&b.store.full_loads), 1, "it was followed");
+    b.engine.clear_all_caches();
+    assert_eq!(scores().await, followed);
+    assert_eq!(GatedStore::count(&b.store.full_loads), 2);
+}
+
+#[tokio::test]
+async fn who_comes_once_is_searched_and_who_comes_again_is_loaded() {
+    let b = bench();
+    b.engine.retain_batch(large()).await.unwrap();
+    let mut paths = Vec::new();
+    for _ in 0..3 {
+        let found = b
+            .engine
+            .recall(&mira(), &RecallRequest::new("memory number 7"))
+            .await
+            .unwrap();
+        assert_eq!(found[0].memory.content, "memory number 7");
+        paths.push(found[0].explanation.path);
+    }
+    use RecallPath::{Snapshot, Store};
+    assert_eq!(paths, [Store, Snapshot, Snapshot]);
+    assert_eq!(GatedStore::count(&b.store.searches), 1);
+    assert_eq!(GatedStore::count(&b.store.full_loads), 1);
+}
+
+#[tokio::test]
+async fn a_small_entity_is_loaded_at_first_sight() {
+    let b = bench();
+    b.engine
+        .retain_batch(large()[..200].to_vec())
+        .await
+        .unwrap();
+    b.engine
+        .recall(&mira(), &RecallRequest::new("number"))
+        .await
+        .unwrap();
+    assert_eq!(GatedStore::count(&b.store.searches), 0);
+    assert_eq!(GatedStore::count(&b.store.full_loads), 1);
+}
+
+#[tokio::test]
+async fn a_flood_of_passages_leaves_the_questions_warm() {
+    let b = bench_with(MemoryConfig {
+        embedding_cache_capacity: 100,
+        ..MemoryConfig::default()
+    });
+    let questions: Vec<String> = (0..40).map(|n| format!("where is horse {n}?")).collect();
+    let ask_all = async || {
+        for question in &questions {
+            b.engine
+                .recall(&mira(), &RecallRequest::new(question.as_str()))
+                .await
+                .unwrap();
+        }
+    };
+    b.engine.retain_batch(vec![item("a stable")]).await.unwrap();
+    ask_all().await;
+    let flood = (0..2_000)
+        .map(|n| MemoryBatchItem::new("tam", MemoryKind::World, format!("unique passage {n}")));
+    b.engine.retain_batch(flood.collect()).await.unwrap();
+    let embedded = b.embedder.texts();
+    ask_all().await;
+    assert_eq!(
+        b.embedder.texts(),
+        embedded,
+        "no question was embedded again"
+    );
+    assert!(b.engine.cache_stats().embedding.entries <= 100);
+}

@@ -1,0 +1,82 @@
+//! Weights in 8 bits.
+
+/// Weights that share a scale. A power of two that divides the common sizes,
+/// so that no block is padded.
+pub(super) const BLOCK: usize = 128;
+
+/// What stands for zero; the operator takes it where no other is given.
+const ZERO: f32 = 128.0;
+/// The largest distance from it that is used, the same on both sides.
+const REACH: f32 = 127.0;
+
+/// Brings the rows of a matrix to 8 bits, symmetrically about zero, block by
+/// block along each row. The last block of a row is filled up with zeros.
+///
+/// `quantised` holds a multiple of [`BLOCK`] bytes for each row, `scales` a
+/// number for each block.
+pub(super) fn quantise(weights: &[f32], columns: usize, quantised: &mut [u8], scales: &mut [f32]) {
+    let blocks = columns.div_ceil(BLOCK);
+    let rows = weights.chunks_exact(columns);
+    let places = quantised
+        .chunks_exact_mut(blocks * BLOCK)
+        .zip(scales.chunks_exact_mut(blocks));
+    for (row, (quantised, scales)) in rows.zip(places) {
+        let places = quantised.chunks_exact_mut(BLOCK).zip(scales);
+        for (block, (quantised, scale)) in row.chunks(BLOCK).zip(places) {
+            let largest = block.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+            *scale = largest / REACH;
+            let inverse = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
+            quantised.fill(to_byte(ZERO));
+            for (byte, x) in quantised.iter_mut().zip(block) {
+                *byte = to_byte((x * inverse).round_ties_even() + ZERO);
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast from float to integer keeps within the integer's range"
+)]
+fn to_byte(value: f32) -> u8 {
+    value as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_weight_is_within_half_a_step_and_the_largest_is_exact() {
+        let columns = BLOCK + 40;
+        let weights: Vec<f32> = (0..3 * columns)
+            .map(|n| ((n * 37 % 101) as f32 - 50.0) * if n < columns { 0.01 } else { 3.0 })
+            .collect();
+        let mut quantised = vec![0; 3 * 2 * BLOCK];
+        let mut scales = vec![0.0; 3 * 2];
+        quantise(&weights, columns, &mut quantised, &mut scales);
+        for (n, weight) in weights.iter().enumerate() {
+            let (row, column) = (n / columns, n % columns);
+            let scale = scales[row * 2 + column / BLOCK];
+            let back = (f32::from(quantised[row * 2 * BLOCK + column]) - ZERO) * scale;
+            assert!(
+                (back - weight).abs() <= scale * 0.501,
+                "{weight} became {back}"
+            );
+        }
+        // What fills up the last block counts for nothing.
+        assert!(
+            quantised[columns..2 * BLOCK]
+                .iter()
+                .all(|byte| *byte == 128)
+        );
+    }
+
+    #[test]
+    fn a_block_of_zeros_is_zeros() {
+        let (mut quantised, mut scales) = (vec![0; BLOCK], vec![1.0]);
+        quantise(&[0.0; BLOCK], BLOCK, &mut quantised, &mut scales);
+        assert_eq!((scales[0], quantised[7]), (0.0, 128));
+    }
+}

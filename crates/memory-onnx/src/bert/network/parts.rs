@@ -1,0 +1,118 @@
+//! What a graph is made of: nodes, weights, inputs and outputs.
+
+use std::fmt::Debug;
+
+use memory_core::{MemoryError, MemoryResult};
+use ort::editor::{Graph, Node, ONNX_DOMAIN};
+use ort::memory::Allocator;
+use ort::operator::{Attribute, ToAttribute};
+use ort::value::{
+    Outlet, PrimitiveTensorElementType, Shape, SymbolicDimensions, Tensor, TensorElementType,
+    ValueType,
+};
+
+use super::{HIDDEN, LENGTHS, OUTPUT};
+use crate::error::{self, OPEN};
+
+/// The domain of ONNX Runtime's own operators, which fuse several standard
+/// ones and are part of every build for the processor.
+pub(super) const FUSED: &str = "com.microsoft";
+
+/// Weights of fewer bytes are copied into the graph: the runtime wants them so.
+const LEAST_OUTSIDE: usize = 128;
+
+/// A graph and what is needed to add to it.
+pub(super) struct Parts {
+    pub(super) graph: Graph,
+    /// Components of a token's vector.
+    width: usize,
+    allocator: Allocator,
+    /// Nodes so far, for their names.
+    nodes: usize,
+}
+
+impl Parts {
+    pub(super) fn new(width: usize) -> MemoryResult<Self> {
+        Ok(Self {
+            graph: Graph::new().map_err(not_built)?,
+            width,
+            allocator: Allocator::default(),
+            nodes: 0,
+        })
+    }
+
+    /// Memory of the runtime for a weight.
+    pub(super) fn tensor<T>(&self, shape: &[usize]) -> MemoryResult<Tensor<T>>
+    where
+        T: PrimitiveTensorElementType + Debug,
+    {
+        let shape: Vec<i64> = shape.iter().map(|n| int(*n)).collect();
+        Tensor::new(&self.allocator, shape).map_err(not_built)
+    }
+
+    /// Gives a weight to the graph.
+    pub(super) fn add<T>(&mut self, name: &str, weight: Tensor<T>) -> MemoryResult<()>
+    where
+        T: PrimitiveTensorElementType + Debug,
+    {
+        let bytes = weight.shape().num_elements() * size_of::<T>();
+        self.graph
+            .add_initializer(name, weight, bytes >= LEAST_OUTSIDE)
+            .map_err(not_built)
+    }
+
+    /// Adds a node and gives the name of its output.
+    pub(super) fn node(
+        &mut self,
+        domain: &str,
+        operator: &str,
+        inputs: &[String],
+        attributes: impl IntoIterator<Item = Attribute>,
+    ) -> MemoryResult<String> {
+        self.nodes += 1;
+        let name = format!("{operator}.{}", self.nodes);
+        let node = Node::new(operator, domain, &name, inputs, [&name], attributes);
+        self.graph
+            .add_node(node.map_err(not_built)?)
+            .map_err(not_built)?;
+        Ok(name)
+    }
+
+    /// Makes `hidden` the output, and declares what goes in and out.
+    pub(super) fn finish(&mut self, hidden: &str) -> MemoryResult<()> {
+        let node = Node::new("Identity", ONNX_DOMAIN, OUTPUT, [hidden], [OUTPUT], []);
+        self.graph
+            .add_node(node.map_err(not_built)?)
+            .map_err(not_built)?;
+        let vectors = |name| outlet(name, TensorElementType::Float32, &[-1, -1, int(self.width)]);
+        let lengths = outlet(LENGTHS, TensorElementType::Int32, &[-1]);
+        self.graph
+            .set_inputs([vectors(HIDDEN), lengths])
+            .map_err(not_built)?;
+        self.graph.set_outputs([vectors(OUTPUT)]).map_err(not_built)
+    }
+}
+
+fn outlet(name: &str, ty: TensorElementType, shape: &[i64]) -> Outlet {
+    let names = ["batch", "length", ""];
+    let symbols = shape.iter().zip(names).map(|(_, name)| name.to_owned());
+    let dtype = ValueType::Tensor {
+        ty,
+        shape: Shape::new(shape.iter().copied()),
+        dimension_symbols: SymbolicDimensions::new(symbols),
+    };
+    Outlet::new(name, dtype)
+}
+
+pub(super) fn attribute(name: &str, value: impl ToAttribute) -> MemoryResult<Attribute> {
+    Attribute::new(name, value).map_err(not_built)
+}
+
+pub(super) fn int(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn not_built(error: ort::Error) -> MemoryError {
+    let message = format!("the runtime did not take the network: {error}");
+    error::failed(OPEN, message).with_source(error)
+}

@@ -1,0 +1,158 @@
+//! A checkpoint in safetensors form: tensors by name, read one by one.
+//!
+//! The file is never in memory as a whole: its header is, and each tensor goes
+//! straight to where it is needed.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use memory_core::MemoryResult;
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+
+use crate::error;
+
+/// Bytes before the header: its length.
+const PREFIX: usize = 8;
+/// The longest header that is read; the format's own bound.
+const MAX_HEADER: usize = 100_000_000;
+/// Bytes that are read and converted at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// An open checkpoint.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    path: PathBuf,
+    file: File,
+    header: Metadata,
+    /// Where the tensors begin.
+    data: usize,
+}
+
+impl Checkpoint {
+    /// Opens a checkpoint and reads its header.
+    ///
+    /// # Errors
+    /// `Missing` without the file, `Corrupt` for one that is cut short or
+    /// whose header does not fit the format.
+    pub(crate) fn open(path: &Path) -> MemoryResult<Self> {
+        let unreadable = |error| error::unreadable(path, error);
+        let mut file = File::open(path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
+        let mut prefix = [0; PREFIX];
+        read(&mut file, &mut prefix, path)?;
+        let length = usize::try_from(u64::from_le_bytes(prefix)).unwrap_or(usize::MAX);
+        if length > MAX_HEADER {
+            let why = format!("its header claims {length} bytes; at most {MAX_HEADER} are read");
+            return Err(error::corrupt(path, why));
+        }
+        if size < as_u64(PREFIX + length) {
+            return Err(cut_short(path));
+        }
+        let mut header = vec![0; length];
+        read(&mut file, &mut header, path)?;
+        let header: Metadata = serde_json::from_slice(&header)
+            .map_err(|error| error::corrupt(path, &error).with_source(error))?;
+        let data = PREFIX + length;
+        let expected = as_u64(data) + as_u64(header.data_len());
+        if size != expected {
+            let why = format!("it has {size} bytes; its header tells of {expected}");
+            return Err(error::corrupt(path, why));
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+            header,
+            data,
+        })
+    }
+
+    /// Whether there is a tensor of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.header.info(name).is_some()
+    }
+
+    /// Reads a tensor of the given shape; half precision is widened.
+    ///
+    /// # Errors
+    /// `Corrupt` for a tensor that is not there or has another shape,
+    /// `Unsupported` for one whose numbers are of another kind.
+    pub(crate) fn tensor(&mut self, name: &str, shape: &[usize]) -> MemoryResult<Vec<f32>> {
+        let mut values = vec![0.0; shape.iter().product()];
+        self.read(name, shape, &mut values)?;
+        Ok(values)
+    }
+
+    /// As [`tensor`](Self::tensor), into a place that holds as many numbers.
+    pub(crate) fn read(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        into: &mut [f32],
+    ) -> MemoryResult<()> {
+        let Some(info) = self.header.info(name) else {
+            let why = format!("it has no tensor {name}");
+            return Err(error::corrupt(&self.path, why));
+        };
+        if info.shape != shape {
+            let why = format!(
+                "the tensor {name} has the shape {:?}; by config.json it has {shape:?}",
+                info.shape
+            );
+            return Err(error::corrupt(&self.path, why));
+        }
+        let start = as_u64(self.data + info.data_offsets.0);
+        self.file
+            .seek(SeekFrom::Start(start))
+            .map_err(|error| error::unreadable(&self.path, error))?;
+        let (file, path) = (&mut self.file, &self.path);
+        match info.dtype {
+            Dtype::F32 => convert(file, path, into, f32::from_le_bytes),
+            Dtype::F16 => convert(file, path, into, |x| f16::from_le_bytes(x).to_f32()),
+            Dtype::BF16 => convert(file, path, into, |x| bf16::from_le_bytes(x).to_f32()),
+            other => {
+                let what = format!("the tensor {name} is of {other}; F32, F16 and BF16 are read");
+                Err(error::unsupported(&self.path, what))
+            }
+        }
+    }
+}
+
+/// Fills `into` from numbers of `N` bytes each.
+fn convert<const N: usize>(
+    file: &mut File,
+    path: &Path,
+    into: &mut [f32],
+    number: impl Fn([u8; N]) -> f32,
+) -> MemoryResult<()> {
+    let mut buffer = vec![0; BUFFER.min(into.len() * N)];
+    for part in into.chunks_mut(BUFFER / N) {
+        let bytes = &mut buffer[..part.len() * N];
+        read(file, bytes, path)?;
+        let (numbers, _) = bytes.as_chunks::<N>();
+        for (value, bytes) in part.iter_mut().zip(numbers) {
+            *value = number(*bytes);
+        }
+    }
+    Ok(())
+}
+
+fn read(file: &mut File, buffer: &mut [u8], path: &Path) -> MemoryResult<()> {
+    file.read_exact(buffer).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => cut_short(path),
+        _ => error::unreadable(path, error),
+    })
+}
+
+fn cut_short(path: &Path) -> memory_core::MemoryError {
+    error::corrupt(path, "it is cut short")
+}
+
+fn as_u64(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

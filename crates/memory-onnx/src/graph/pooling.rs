@@ -1,0 +1,25 @@
+//! From the vectors of a text's tokens to the text's one vector.
+
+use memory_core::MemoryResult;
+
+use crate::error::{self, EMBED};
+use crate::model::Pooling;
+
+/// One L2-normalised vector from those of a text's tokens, padding left out.
+pub(super) fn pool(pooling: Pooling, tokens: &[f32], dimensions: usize) -> MemoryResult<Vec<f32>> {
+    let mut vector = vec![0.0; dimensions];
+    match pooling {
+        // The mean is not divided by the number of tokens: normalisation
+        // would undo it.
+        Pooling::Mean => {
+            for token in tokens.chunks_exact(dimensions) {
+                vector.iter_mut().zip(token).for_each(|(sum, x)| *sum += x);
+            }
+        }
+        Pooling::Cls => vector.copy_from_slice(&tokens[..dimensions]),
+    }
+    memory_core::normalize(&mut vector).map_err(|problem| {
+        error::failed(EMBED, format!("the model gave no direction: {problem}"))
+    })?;
+    Ok(vector)
+}

@@ -1,0 +1,160 @@
+//! A small BERT of random weights in a folder of its own, for what the default
+//! model does not have: other poolings, other kinds of number, other names.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use half::{bf16, f16};
+use safetensors::Dtype;
+use safetensors::tensor::{TensorView, serialize};
+use tempfile::TempDir;
+
+pub(crate) const HIDDEN: usize = 48;
+const HEADS: usize = 4;
+const LAYERS: usize = 2;
+const INTERMEDIATE: usize = 80;
+const VOCABULARY: usize = 30_522;
+const POSITIONS: usize = 64;
+
+/// Shape and numbers of a tensor.
+type Numbers = (Vec<usize>, Vec<f32>);
+
+/// The tensors of a checkpoint by name.
+pub(crate) struct Tiny {
+    pub(crate) tensors: BTreeMap<String, Numbers>,
+    pub(crate) cls: bool,
+}
+
+impl Tiny {
+    pub(crate) fn new() -> Self {
+        let mut chance = Chance(7);
+        let mut tensors = BTreeMap::new();
+        let mut add = |name: &str, shape: &[usize], centre: f32, spread: f32| {
+            let count = shape.iter().product();
+            let numbers = (0..count).map(|_| centre + spread * chance.next());
+            tensors.insert(name.to_owned(), (shape.to_vec(), numbers.collect()));
+        };
+        add(
+            "embeddings.word_embeddings.weight",
+            &[VOCABULARY, HIDDEN],
+            0.0,
+            1.0,
+        );
+        add(
+            "embeddings.position_embeddings.weight",
+            &[POSITIONS, HIDDEN],
+            0.0,
+            0.5,
+        );
+        add(
+            "embeddings.token_type_embeddings.weight",
+            &[2, HIDDEN],
+            0.0,
+            0.5,
+        );
+        add("embeddings.LayerNorm.weight", &[HIDDEN], 1.0, 0.3);
+        add("embeddings.LayerNorm.bias", &[HIDDEN], 0.0, 0.3);
+        for layer in 0..LAYERS {
+            for (part, rows, columns) in [
+                ("attention.self.query", HIDDEN, HIDDEN),
+                ("attention.self.key", HIDDEN, HIDDEN),
+                ("attention.self.value", HIDDEN, HIDDEN),
+                ("attention.output.dense", HIDDEN, HIDDEN),
+                ("intermediate.dense", INTERMEDIATE, HIDDEN),
+                ("output.dense", HIDDEN, INTERMEDIATE),
+            ] {
+                let name = format!("encoder.layer.{layer}.{part}");
+                add(&format!("{name}.weight"), &[rows, columns], 0.0, 0.4);
+                add(&format!("{name}.bias"), &[rows], 0.0, 0.2);
+            }
+            for part in ["attention.output", "output"] {
+                let name = format!("encoder.layer.{layer}.{part}.LayerNorm");
+                add(&format!("{name}.weight"), &[HIDDEN], 1.0, 0.3);
+                add(&format!("{name}.bias"), &[HIDDEN], 0.0, 0.3);
+            }
+        }
+        Self {
+            tensors,
+            cls: false,
+        }
+    }
+
+    /// Rounds every number to what a kind of number holds.
+    pub(crate) fn rounded(mut self, dtype: Dtype) -> Self {
+        for (_, numbers) in self.tensors.values_mut() {
+            for x in numbers {
+                *x = match dtype {
+                    Dtype::F16 => f16::from_f32(*x).to_f32(),
+                    Dtype::BF16 => bf16::from_f32(*x).to_f32(),
+                    _ => *x,
+                };
+            }
+        }
+        self
+    }
+
+    /// A model's folder with these weights, each name after `prefix`.
+    pub(crate) fn folder(&self, dtype: Dtype, prefix: &str) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &[u8]| {
+            let file = folder.path().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, content).unwrap();
+        };
+        write(
+            "modules.json",
+            br#"[{"path":"","type":"x.Transformer"},{"path":"1_Pooling","type":"x.Pooling"}]"#,
+        );
+        let way = if self.cls { "cls_token" } else { "mean_tokens" };
+        let pooling = format!(r#"{{"pooling_mode_{way}":true}}"#);
+        write("1_Pooling/config.json", pooling.as_bytes());
+        let config = serde_json::json!({
+            "model_type": "bert", "hidden_act": "gelu", "layer_norm_eps": 1e-5,
+            "hidden_size": HIDDEN, "num_attention_heads": HEADS, "num_hidden_layers": LAYERS,
+            "intermediate_size": INTERMEDIATE, "vocab_size": VOCABULARY,
+            "max_position_embeddings": POSITIONS, "type_vocab_size": 2,
+        });
+        write("config.json", config.to_string().as_bytes());
+        copy_tokenizer(folder.path());
+        write("model.safetensors", &self.content(dtype, prefix));
+        folder
+    }
+
+    fn content(&self, dtype: Dtype, prefix: &str) -> Vec<u8> {
+        let bytes = |x: &f32| match dtype {
+            Dtype::F16 => f16::from_f32(*x).to_le_bytes().to_vec(),
+            Dtype::BF16 => bf16::from_f32(*x).to_le_bytes().to_vec(),
+            _ => x.to_le_bytes().to_vec(),
+        };
+        let encoded = self.tensors.iter().map(|(name, (shape, numbers))| {
+            let bytes: Vec<u8> = numbers.iter().flat_map(bytes).collect();
+            (format!("{prefix}{name}"), shape.clone(), bytes)
+        });
+        let encoded: Vec<_> = encoded.collect();
+        let views = encoded.iter().map(|(name, shape, bytes)| {
+            (name, TensorView::new(dtype, shape.clone(), bytes).unwrap())
+        });
+        serialize(views, None).unwrap()
+    }
+}
+
+fn copy_tokenizer(folder: &Path) {
+    let model = memory_assets::cache_dir().unwrap();
+    let model = memory_assets::model_dir(&model, memory_assets::DEFAULT_MODEL);
+    fs::copy(model.join("tokenizer.json"), folder.join("tokenizer.json")).unwrap();
+}
+
+/// Numbers from -1 to 1, the same in every run.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> f32 {
+        // Knuth's MMIX generator; its high bits are good enough here.
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    }
+}

@@ -1,0 +1,216 @@
+//! What others do to a call: drop it, get in its way, or stop answering.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use memory_core::{EntityId, ErrorKind, ListRequest, MemoryFilter, MemoryId, Store};
+use memory_pg::{PgOptions, PgStore, Pooler};
+use memory_testkit::population;
+
+use crate::line::{Line, PASS, SILENT};
+use crate::memories;
+use crate::support::{connect, run, with_database};
+
+/// More polls than any call here takes.
+const POLLS: usize = 200;
+
+/// Polls a future so many times and drops it; its answer, if it came to one.
+async fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut left = times;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// Every call is dropped at every point where it waits, on a pool of one
+/// connection, which has to be fit for the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_may_be_dropped_wherever_it_waits() {
+    with_database(|url| async move {
+        // As before a pooler, reads take transactions, which could be left open.
+        for pooler in [Pooler::None, Pooler::Transaction] {
+            let options = PgOptions::new().max_connections(1).pooler(pooler);
+            let store = options.connect(&url).await.unwrap();
+            let entity = EntityId::from(format!("{pooler:?}"));
+            let all = memories(entity.as_str(), POLLS * 2);
+            for (times, batch) in all.chunks(2).enumerate() {
+                let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
+                let inserted = polled(times, store.insert(batch)).await;
+                let read = polled(times, store.get(&entity, &ids)).await;
+                let page = ListRequest::new(10);
+                let listed = polled(times, store.list(&entity, &page)).await;
+                let model = population::fingerprint();
+                let since = memory_core::Generation::ZERO;
+                let changes = store.changes_since(&entity, since, &model);
+                let changed = polled(times, changes).await;
+                // Whatever became of the write, it may be repeated, and is whole.
+                store.insert(batch).await.unwrap();
+                let found = store.get(&entity, &ids).await.unwrap();
+                assert_eq!(found.memories.iter().flatten().count(), 2);
+                no_transaction_is_open(&url).await;
+                if inserted.is_some() && read.is_some() && listed.is_some() && changed.is_some() {
+                    assert!(times > 1, "nothing was dropped in the middle");
+                    break;
+                }
+                assert!(times < POLLS - 1, "no call ever ended");
+            }
+            let removed = polled(1, store.delete(&entity, &[all[0].memory.id])).await;
+            assert!(removed.is_none());
+            // The write goes on without its caller.
+            settled(&store, &entity, all[0].memory.id).await;
+            store.close().await.unwrap();
+        }
+    })
+    .await;
+}
+
+async fn settled(store: &PgStore, entity: &EntityId, gone: MemoryId) {
+    let start = Instant::now();
+    while store.get(entity, &[gone]).await.unwrap().memories[0].is_some() {
+        assert!(start.elapsed() < Duration::from_secs(10), "it never ended");
+    }
+}
+
+async fn no_transaction_is_open(url: &str) {
+    let mut other = connect(url).await;
+    let start = Instant::now();
+    loop {
+        let open: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'",
+        )
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+        if open == 0 {
+            return;
+        }
+        // A connection that was cut takes the server a moment to notice.
+        assert!(start.elapsed() < Duration::from_secs(5), "left open");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A deadlock in which the server gives up our transaction: it is tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadlock_is_tried_again() {
+    with_database(|url| async move {
+        let store = PgStore::connect(&url).await.unwrap();
+        for name in ["a", "b"] {
+            store.insert(&memories(name, 1)).await.unwrap();
+        }
+        let mut other = connect(&url).await;
+        // The other waits longer before it looks: ours is the one that is undone.
+        run(
+            &mut other,
+            "SET deadlock_timeout = '60s'; BEGIN; \
+             UPDATE entity SET generation = generation WHERE entity_id = 'b'",
+        )
+        .await;
+        let mut both = memories("a", 2).split_off(1);
+        both.extend(memories("b", 2).split_off(1));
+        let ours = store.clone();
+        let ours = tokio::spawn(async move { ours.insert(&both).await });
+        waits_for_a_lock(&url).await;
+        run(
+            &mut other,
+            "UPDATE entity SET generation = generation WHERE entity_id = 'a'; COMMIT",
+        )
+        .await;
+        let outcome = ours.await.unwrap().unwrap();
+        assert_eq!(outcome.inserted, [true, true]);
+        let deadlocks: i64 = sqlx::query_scalar(
+            "SELECT pg_stat_get_db_deadlocks(oid) FROM pg_database \
+             WHERE datname = current_database()",
+        )
+        .fetch_one(&mut connect(&url).await)
+        .await
+        .unwrap();
+        assert_eq!(deadlocks, 1, "that was no deadlock");
+    })
+    .await;
+}
+
+async fn waits_for_a_lock(url: &str) {
+    let mut other = connect(url).await;
+    loop {
+        let waits: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock')",
+        )
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+        if waits {
+            return;
+        }
+    }
+}
+
+/// A transaction that always loses is given up, and says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_end() {
+    with_database(|url| async move {
+        let store = PgStore::connect(&url).await.unwrap();
+        let mut other = connect(&url).await;
+        // The sequence counts attempts: it is not undone with them.
+        run(
+            &mut other,
+            "CREATE SEQUENCE attempts; \
+             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+               PERFORM nextval('attempts'); \
+               RAISE EXCEPTION 'somebody else was first' USING ERRCODE = '40001'; \
+             END $$; \
+             CREATE TRIGGER lose BEFORE INSERT ON memory FOR EACH STATEMENT EXECUTE FUNCTION lose()",
+        )
+        .await;
+        let refused = store.insert(&memories("mira", 2)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+        assert!(refused.is_retryable());
+        let attempts: i64 = sqlx::query_scalar("SELECT last_value FROM attempts")
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+        assert_eq!(attempts, 6);
+        run(&mut other, "DROP TRIGGER lose ON memory").await;
+        store.insert(&memories("mira", 2)).await.unwrap();
+    })
+    .await;
+}
+
+/// The server, or the way to it, is silent, and no connection ever ends. A call
+/// is told so in time, and the one place in the pool is not lost with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_is_noticed_and_outlived() {
+    with_database(|url| async move {
+        let line = Line::new(&url).await;
+        let options = PgOptions::new()
+            .statement_timeout(Duration::from_millis(200))
+            .acquire_timeout(Duration::from_millis(500));
+        let store = line.connect(options).await;
+        let mira = EntityId::from("mira");
+        store.insert(&memories("mira", 2)).await.unwrap();
+        for _ in 0..2 {
+            line.set(SILENT);
+            let start = Instant::now();
+            let refused = store.count(&mira, &MemoryFilter::new()).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+            let refused = store.insert(&memories("tam", 2)).await.unwrap_err();
+            assert!(refused.is_retryable(), "{refused}");
+            assert!(start.elapsed() < Duration::from_secs(20));
+            line.set(PASS);
+            let found = store.count(&mira, &MemoryFilter::new()).await.unwrap();
+            assert_eq!(found, 2);
+        }
+        line.remove();
+    })
+    .await;
+}

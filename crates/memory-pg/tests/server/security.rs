@@ -1,0 +1,197 @@
+//! Row-level security: whatever statement somebody forgets a condition in, it
+//! reaches the entities that its transaction named, and no others.
+
+use memory_core::{EntityId, ErrorKind, MemoryId, Store};
+use memory_pg::{PgOptions, PgStore};
+use memory_testkit::store::{Suite, Tolerance};
+use sqlx::{Executor, PgConnection};
+
+use crate::memories;
+use crate::support::{connect, run, server, with_database};
+
+/// A database with a role that is nothing special: its address with that role.
+async fn with_role<Test, Done>(test: Test)
+where
+    Test: FnOnce(String, String) -> Done + Send + 'static,
+    Done: Future<Output = ()> + Send + 'static,
+{
+    let role = format!("plain_{}", MemoryId::new().as_uuid().simple());
+    let mut admin = connect(&server()).await;
+    run(
+        &mut admin,
+        &format!("CREATE ROLE {role} LOGIN NOSUPERUSER NOBYPASSRLS"),
+    )
+    .await;
+    let name = role.clone();
+    let outcome = tokio::spawn(with_database(|url| async move {
+        let mut owner = connect(&url).await;
+        run(
+            &mut owner,
+            &format!(
+                "CREATE EXTENSION vector; CREATE EXTENSION btree_gin; \
+                 GRANT CREATE ON SCHEMA public TO {name}"
+            ),
+        )
+        .await;
+        let plain = with_user(&url, &name);
+        test(plain, url).await;
+    }))
+    .await;
+    run(&mut admin, &format!("DROP ROLE {role}")).await;
+    if let Err(error) = outcome {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+/// The same database, another user.
+fn with_user(url: &str, user: &str) -> String {
+    let kept: Vec<&str> = url
+        .split('&')
+        .filter(|it| !it.starts_with("user="))
+        .collect();
+    format!("{}&user={user}", kept.join("&"))
+}
+
+fn secured() -> PgOptions {
+    PgOptions::new().row_level_security(true)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_every_promise_under_policies() {
+    with_role(|url, _| async move {
+        let suite = Suite::new().tolerance(Tolerance::HALF_PRECISION);
+        let open = || secured().connect(&url);
+        suite.run(open).await.assert();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_reaches_an_entity_that_was_not_named() {
+    with_role(|url, owner| async move {
+        let store = secured().connect(&url).await.unwrap();
+        // Rows in every table, of both.
+        for name in ["mira", "tam"] {
+            let batch = memories(name, 6);
+            store.insert(&batch).await.unwrap();
+            let entity = EntityId::from(name);
+            store.delete(&entity, &[batch[0].memory.id]).await.unwrap();
+            let touch = memory_core::Touch {
+                id: batch[1].memory.id,
+                accesses: 1,
+                last_accessed: batch[1].memory.timestamp,
+            };
+            store.touch(&entity, &[touch]).await.unwrap();
+        }
+        let mut admin = connect(&owner).await;
+        let before = everything(&mut admin).await;
+        let mut plain = connect(&url).await;
+        for named in ["", "SET memory.entities = '{tam}'"] {
+            run(&mut plain, named).await;
+            for table in TABLES {
+                reads_nothing(&mut plain, table).await;
+                writes_nothing(&mut plain, table).await;
+            }
+            for (table, row) in ROWS {
+                let insert = format!("INSERT INTO {table} VALUES ({row})");
+                refused(&mut plain, &insert).await;
+            }
+        }
+        // Nor does a row change hands.
+        for table in TABLES {
+            let give = format!("UPDATE {table} SET entity_id = 'mira'");
+            refused(&mut plain, &give).await;
+        }
+        run(&mut plain, "SET memory.entities = '{mira}'").await;
+        let seen: i64 = count(&mut plain, "memory", "mira").await;
+        assert_eq!(seen, 5);
+        assert_eq!(everything(&mut admin).await, before);
+    })
+    .await;
+}
+
+const TABLES: [&str; 6] = [
+    "entity",
+    "memory",
+    "memory_embedding",
+    "memory_access",
+    "memory_entity",
+    "memory_tombstone",
+];
+
+/// A row of the other entity for each table.
+const ROWS: [(&str, &str); 6] = [
+    ("entity", "'ona', 1, 0, 0"),
+    (
+        "memory",
+        "'mira', gen_random_uuid(), 'world', 'x', '2026-01-01', 0, 0, NULL, '{}', '{}', '{}', 1, 1",
+    ),
+    (
+        "memory_embedding",
+        "'mira', gen_random_uuid(), 'model', 0, '[1,2]'",
+    ),
+    ("memory_access", "'mira', gen_random_uuid(), 1, NULL"),
+    ("memory_entity", "'mira', gen_random_uuid(), 'tam', 'seen'"),
+    ("memory_tombstone", "'mira', gen_random_uuid(), 1"),
+];
+
+async fn reads_nothing(connection: &mut PgConnection, table: &str) {
+    let found = count(connection, table, "mira").await;
+    assert_eq!(found, 0, "{table} was read");
+}
+
+async fn count(connection: &mut PgConnection, table: &str, entity: &str) -> i64 {
+    let query = format!("SELECT count(*) FROM {table} WHERE entity_id = '{entity}'");
+    let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query));
+    query.fetch_one(connection).await.unwrap()
+}
+
+async fn writes_nothing(connection: &mut PgConnection, table: &str) {
+    for statement in [
+        format!("UPDATE {table} SET entity_id = entity_id WHERE entity_id = 'mira'"),
+        format!("DELETE FROM {table} WHERE entity_id = 'mira'"),
+    ] {
+        let text = sqlx::AssertSqlSafe(statement.clone());
+        let done = connection.execute(sqlx::raw_sql(text)).await.unwrap();
+        assert_eq!(done.rows_affected(), 0, "{statement}");
+    }
+}
+
+/// The policy says no.
+async fn refused(connection: &mut PgConnection, statement: &str) {
+    let text = sqlx::AssertSqlSafe(format!("BEGIN; {statement}; ROLLBACK"));
+    let done = connection.execute(sqlx::raw_sql(text)).await;
+    run(connection, "ROLLBACK").await;
+    let error = done.expect_err(statement);
+    let code = error.as_database_error().and_then(|it| it.code());
+    assert_eq!(code.as_deref(), Some("42501"), "{statement}: {error}");
+}
+
+/// Every row, to compare with.
+async fn everything(admin: &mut PgConnection) -> Vec<String> {
+    let mut rows = Vec::new();
+    for table in TABLES {
+        let query = format!("SELECT t::text FROM {table} t ORDER BY 1");
+        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query));
+        let more: Vec<String> = query.fetch_all(&mut *admin).await.unwrap();
+        rows.extend(more);
+    }
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_choice_that_does_not_hold_is_refused() {
+    with_role(|_, owner| async move {
+        // A superuser is above policies.
+        let refused = secured().connect(&owner).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
+    })
+    .await;
+    with_role(|plain, _| async move {
+        secured().connect(&plain).await.unwrap();
+        // Whoever names nobody would find the tables empty.
+        let refused = PgStore::connect(&plain).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
+    })
+    .await;
+}

@@ -1,0 +1,93 @@
+//! PgBouncer in transaction mode, before the test server. That server starts
+//! it: it runs as an unprivileged account already.
+
+use std::future::Future;
+use std::time::Duration;
+
+use memory_core::MemoryId;
+
+use super::{connect, run, server, with_database};
+
+/// What `cargo xtask test` sets: the folder with the program and its libraries.
+const FOLDER_ENV: &str = "MEMORY_TEST_PGBOUNCER";
+
+/// Fewer sessions than a store has connections: they have to be shared.
+const SESSIONS: usize = 3;
+
+/// Runs a test against a fresh database that is reached through PgBouncer. It
+/// gets the address through it, and the direct one.
+pub(crate) async fn with_pooler<Test, Done>(test: Test)
+where
+    Test: FnOnce(String, String) -> Done + Send + 'static,
+    Done: Future<Output = ()> + Send + 'static,
+{
+    let programs = std::env::var(FOLDER_ENV).unwrap_or_else(|_| {
+        panic!(
+            "this test needs PgBouncer: run `cargo xtask test`, or set {FOLDER_ENV} to the \
+             folder of one that the server's account can read"
+        )
+    });
+    with_database(|url| async move {
+        let sockets = parameter(&url, "host=");
+        let user = parameter(&url, "user=");
+        let id = MemoryId::new().as_uuid().simple().to_string();
+        let folder = format!("{sockets}/pooler-{}", &id[20..]);
+        let settings = format!(
+            "[databases]\n* = host={sockets} user={user}\n[pgbouncer]\nlisten_addr =\nlisten_port = 5432\n\
+             unix_socket_dir = {folder}\nauth_type = any\npool_mode = transaction\n\
+             default_pool_size = {SESSIONS}\nmax_client_conn = 200\nlogfile = {folder}/log\n\
+             pidfile = {folder}/pid\n"
+        );
+        shell(&format!("mkdir -p {folder}")).await;
+        write(&format!("{folder}/ini"), &settings).await;
+        shell(&format!(
+            "LD_LIBRARY_PATH={programs} {programs}/pgbouncer -q -d {folder}/ini"
+        ))
+        .await;
+        while !std::path::Path::new(&format!("{folder}/.s.PGSQL.5432")).exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let pooled = url.replace(&sockets, &folder);
+        let outcome = tokio::spawn(test(pooled, url)).await;
+        shell(&format!(
+            "kill `cat {folder}/pid`; sleep 0.2; rm -r {folder}"
+        ))
+        .await;
+        if let Err(error) = outcome {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    })
+    .await;
+}
+
+/// A parameter of the URL: the folder of the server's socket, or who we are.
+fn parameter(url: &str, name: &str) -> String {
+    let found = url
+        .split(['?', '&'])
+        .find_map(|part| part.strip_prefix(name));
+    found
+        .expect("this test needs a server that is reached by a socket (?host=/…&user=…)")
+        .to_owned()
+}
+
+/// Lets the server run a command.
+async fn shell(command: &str) {
+    let command = command.replace('\'', "''");
+    let mut server = connect(&server()).await;
+    run(
+        &mut server,
+        &format!("COPY (SELECT 1) TO PROGRAM '{command}'"),
+    )
+    .await;
+}
+
+/// Lets the server write a file.
+async fn write(path: &str, text: &str) {
+    let lines: Vec<String> = text.lines().map(|line| format!("('{line}')")).collect();
+    let mut server = connect(&server()).await;
+    run(
+        &mut server,
+        &format!("COPY (VALUES {}) TO '{path}'", lines.join(", ")),
+    )
+    .await;
+}

@@ -1,0 +1,60 @@
+//! `config.json`: the transformer's own description.
+
+use std::path::Path;
+
+use memory_core::MemoryResult;
+use serde::Deserialize;
+
+use crate::error;
+
+/// What of it matters here.
+#[derive(Debug, Deserialize)]
+pub(super) struct Config {
+    #[serde(default)]
+    pub(super) model_type: String,
+    /// Components of a token's vector; DistilBERT calls it `dim`.
+    #[serde(alias = "dim")]
+    hidden_size: Option<usize>,
+    max_position_embeddings: Option<usize>,
+    #[serde(default)]
+    pad_token_id: Option<usize>,
+}
+
+impl Config {
+    /// Components of each vector.
+    pub(super) fn hidden_size(&self, folder: &Path) -> MemoryResult<usize> {
+        self.hidden_size.filter(|size| *size > 0).ok_or_else(|| {
+            let file = folder.join("config.json");
+            error::corrupt(&file, "it has no hidden_size")
+        })
+    }
+
+    /// Most tokens that the model has positions for; `None` where positions
+    /// are not counted.
+    pub(super) fn positions(&self) -> Option<usize> {
+        // These families number positions from the one after padding's.
+        let shifted = ["roberta", "xlm-roberta", "camembert", "mpnet"];
+        let reserved = if shifted.contains(&self.model_type.as_str()) {
+            self.pad_token_id.unwrap_or(1) + 1
+        } else {
+            0
+        };
+        self.max_position_embeddings
+            .map(|positions| positions.saturating_sub(reserved))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_that_reserve_positions_have_fewer() {
+        let positions = |json: &str| serde_json::from_str::<Config>(json).unwrap().positions();
+        let bert = r#"{"model_type":"bert","max_position_embeddings":512,"pad_token_id":0}"#;
+        assert_eq!(positions(bert), Some(512));
+        let roberta = r#"{"model_type":"roberta","max_position_embeddings":514,"pad_token_id":1}"#;
+        assert_eq!(positions(roberta), Some(512));
+        assert_eq!(positions(r#"{"model_type":"t5"}"#), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! The default model's tokenizer, from the cache folder.
+
+use tokenizers::NormalizedString;
+use tokenizers::Normalizer;
+use tokenizers::normalizers::BertNormalizer;
+
+use super::*;
+use crate::{Folder, FolderOptions, MaxTokens};
+
+fn tokenizer(options: &FolderOptions) -> Tokenizer {
+    let folder = options.resolve_model_dir().unwrap();
+    let model = Folder::read(&folder, options).unwrap_or_else(|error| panic!("{error}"));
+    Tokenizer::new(&model).unwrap()
+}
+
+/// What the library gives for the whole text, without the shortcut.
+fn plain(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+    tokenizer
+        .inner
+        .encode(text, true)
+        .unwrap()
+        .get_ids()
+        .to_vec()
+}
+
+#[test]
+fn the_model_s_window_counts_and_not_that_of_the_tokenizer_s_file() {
+    let tokenizer = tokenizer(&FolderOptions::default());
+    assert_eq!(tokenizer.room(), 254);
+    let ids = |text: &str| tokenizer.encode(text, EmbedRole::Query).unwrap().ids;
+    assert_eq!(*ids(""), [101, 102]);
+    assert_eq!(ids("mill").len(), 3, "no padding");
+    let long = ids(&"mill ".repeat(300));
+    assert_eq!((long.len(), long[0], long[255]), (256, 101, 102));
+}
+
+#[test]
+fn a_long_text_has_the_tokens_of_its_whole() {
+    let tokenizer = tokenizer(&FolderOptions::default());
+    let words: String = (0..40_000).map(|n| format!("mill{} ", n % 97)).collect();
+    for text in [
+        words.clone(),
+        format!("{}{words}", " ".repeat(50_000)),
+        format!("{}{words}", "x".repeat(30_000)),
+        "水車".repeat(20_000),
+        "\u{301}".repeat(20_000),
+        format!("{} end", "\n".repeat(90_000)),
+        format!("a {}", "é".repeat(30_001)),
+    ] {
+        let tokens = tokenizer.encode(&text, EmbedRole::Passage).unwrap();
+        assert_eq!(*tokens.ids, *plain(&tokenizer, &text));
+    }
+}
+
+#[test]
+fn a_prompt_takes_its_share_of_the_window() {
+    let options = FolderOptions {
+        query_prefix: Some("query: ".to_owned()),
+        passage_prefix: Some("a longer passage: ".to_owned()),
+        ..FolderOptions::default()
+    };
+    let tokenizer = tokenizer(&options);
+    assert_eq!(tokenizer.room(), 254 - 4);
+    let ids = tokenizer.encode("mill", EmbedRole::Query).unwrap().ids;
+    assert_eq!(*ids, *plain(&tokenizer, "query: mill"));
+}
+
+#[test]
+fn a_prompt_that_leaves_no_room_is_refused() {
+    let options = FolderOptions {
+        max_sequence: Some(MaxTokens(16)),
+        query_prefix: Some("one two three four five six seven".to_owned()),
+        ..FolderOptions::default()
+    };
+    let folder = options.resolve_model_dir().unwrap();
+    let model = Folder::read(&folder, &options).unwrap_or_else(|error| panic!("{error}"));
+    let error = Tokenizer::new(&model).unwrap_err();
+    assert_eq!(error.kind(), memory_core::ErrorKind::Configuration);
+}
+
+#[test]
+fn lower_case_is_done_before_a_cased_tokenizer() {
+    let mut cased = tokenizer(&FolderOptions::default());
+    cased
+        .inner
+        .with_normalizer(None::<NormalizerWrapper>)
+        .unwrap();
+    let lower = plain(&cased, "mill");
+    assert_ne!(plain(&cased, "MILL"), lower);
+    lower_case_first(&mut cased.inner).unwrap();
+    assert_eq!(plain(&cased, "MILL"), lower);
+}
+
+/// The ground under [`Tokenizer::surely_fits`], by exhaustion.
+#[test]
+fn no_character_becomes_more_characters_than_it_has_bytes() {
+    // Unicode gives no character a meaning beyond these.
+    let assigned = (0..0x3_2400).chain(0xE_0000..0xE_0200);
+    for character in assigned.filter_map(char::from_u32) {
+        for (strip_accents, lowercase) in [(true, true), (true, false), (false, true)] {
+            let normalizer = BertNormalizer::new(true, true, Some(strip_accents), lowercase);
+            let mut text = NormalizedString::from(character.to_string());
+            normalizer.normalize(&mut text).unwrap();
+            let visible = text.get().chars().filter(|c| !c.is_whitespace()).count();
+            assert!(
+                visible <= character.len_utf8(),
+                "{character:?} becomes {:?}",
+                text.get()
+            );
+        }
+    }
+}
+
+#[test]
+fn what_surely_fits_does_fit() {
+    let tokenizer = tokenizer(&FolderOptions::default());
+    for text in [
+        "a.".repeat(127),
+        "가나다".repeat(28),
+        "é,".repeat(84),
+        "ΐ".repeat(127),
+    ] {
+        assert!(tokenizer.surely_fits(&text));
+        assert!(tokenizer.encode(&text, EmbedRole::Query).unwrap().len() <= 256);
+    }
+    assert!(!tokenizer.surely_fits(&"a".repeat(255)));
+}

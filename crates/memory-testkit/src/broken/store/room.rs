@@ -1,0 +1,151 @@
+//! Finding room, brokenly.
+
+use std::collections::BTreeSet;
+
+use memory_core::{
+    EntityId, InsertOutcome, MemoryError, MemoryId, MemoryResult, PreparedMemory, Room, Store,
+};
+
+use super::{BrokenStore, StoreFault as Fault};
+use crate::patience::yield_now;
+
+impl BrokenStore {
+    pub(super) async fn squeeze_brokenly(
+        &self,
+        batch: &[PreparedMemory],
+        room: &Room,
+    ) -> MemoryResult<InsertOutcome> {
+        let entities: BTreeSet<&EntityId> = batch.iter().map(|it| &it.memory.entity_id).collect();
+        let mut room = room.clone();
+        match self.fault {
+            Fault::ForgetsTheLimit => room.max_memories = None,
+            Fault::CountsEntitiesTogether => {
+                let (count, max) = (batch.len() as u64, room.max_memories);
+                if let (Some(max), [Some(entity), Some(_)]) = (
+                    max.filter(|max| count > *max),
+                    [entities.first(), entities.iter().nth(1)],
+                ) {
+                    let entity = (*entity).clone();
+                    return Err(MemoryError::LimitReached { entity, count, max });
+                }
+            }
+            Fault::EvictsBeforehand => return self.evict_beforehand(batch, room).await,
+            Fault::FailsOnUnknownEvictions => {
+                for (entity, ids) in &room.evict {
+                    if let Some(id) = self.unknown(entity, ids).await? {
+                        let entity = entity.clone();
+                        return Err(MemoryError::NotFound { entity, id });
+                    }
+                }
+            }
+            Fault::ForgetsWhatComesBack => {
+                for (entity, ids) in &room.evict {
+                    if !self.archived_among(entity, ids).await?.is_empty() {
+                        room.max_memories = None;
+                    }
+                }
+            }
+            Fault::CountsArchivedInTheLimit => {
+                for entity in &entities {
+                    let archived = self.inner.entity_stats(entity).await?.archived_count;
+                    room.max_memories = room.max_memories.map(|max| max.saturating_sub(archived));
+                }
+            }
+            Fault::RevivesArchived => {
+                for item in batch {
+                    let PreparedMemory { memory, .. } = item;
+                    let found = self.inner.get(&memory.entity_id, &[memory.id]).await?;
+                    let found = found.memories.into_iter().flatten().next();
+                    if let Some(summary) = found.and_then(|memory| memory.archived_by) {
+                        self.inner.delete(&memory.entity_id, &[summary]).await?;
+                    }
+                }
+            }
+            Fault::CountsBeforehand => return self.count_beforehand(batch, room).await,
+            _ => {}
+        }
+        let links = self.links_of_all(&room).await?;
+        let result = self.insert_brokenly(batch, &room).await;
+        if self.has(Fault::EvictsOnRefusal)
+            && let Err(MemoryError::LimitReached { .. }) = result
+        {
+            for (entity, ids) in &room.evict {
+                self.inner.delete(entity, ids).await?;
+            }
+        }
+        let mut outcome = result?;
+        if self.has(Fault::EvictsForRepeats) && !outcome.inserted.contains(&true) {
+            for (entity, ids) in &room.evict {
+                self.inner.delete(entity, ids).await?;
+            }
+        }
+        if self.has(Fault::KeepsLinksToWhatGaveWay) {
+            for (entity, links) in links {
+                if let Some(gone) = outcome.evicted.get_mut(&entity) {
+                    self.relink(&entity, links, gone).await?;
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// What gives way goes first, in a write of its own.
+    async fn evict_beforehand(
+        &self,
+        batch: &[PreparedMemory],
+        mut room: Room,
+    ) -> MemoryResult<InsertOutcome> {
+        let mut evicted = std::mem::take(&mut room.evict)
+            .into_iter()
+            .collect::<Vec<_>>();
+        evicted.retain(|(entity, _)| batch.iter().any(|it| it.memory.entity_id == *entity));
+        let mut gone = Vec::new();
+        for (entity, ids) in evicted {
+            let outcome = self.inner.delete(&entity, &ids).await?;
+            gone.push((entity, outcome));
+        }
+        gone.retain(|(_, outcome)| !outcome.removed.is_empty());
+        let mut outcome = self.inner.insert_within(batch, &room).await?;
+        outcome.evicted.extend(gone);
+        Ok(outcome)
+    }
+
+    /// Counts before the write, which does not count again.
+    async fn count_beforehand(
+        &self,
+        batch: &[PreparedMemory],
+        mut room: Room,
+    ) -> MemoryResult<InsertOutcome> {
+        let max = room.max_memories.take();
+        for PreparedMemory { memory, .. } in batch {
+            let entity = memory.entity_id.clone();
+            let gone = room.evict.get(&entity).map_or(0, Vec::len) as u64;
+            let count = self.inner.entity_stats(&entity).await?.memory_count;
+            let count = count.saturating_sub(gone) + batch.len() as u64;
+            if let Some(max) = max.filter(|max| count > *max) {
+                return Err(MemoryError::LimitReached { entity, count, max });
+            }
+        }
+        yield_now().await;
+        self.inner.insert_within(batch, &room).await
+    }
+
+    /// The first of `ids` that the entity does not have.
+    async fn unknown(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Option<MemoryId>> {
+        let there = self.inner.get(entity, ids).await?.memories;
+        let mut pairs = ids.iter().zip(there);
+        Ok(pairs.find(|(_, row)| row.is_none()).map(|(id, _)| *id))
+    }
+
+    /// Those of `ids` that are archived.
+    pub(super) async fn archived_among(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+    ) -> MemoryResult<Vec<MemoryId>> {
+        let there = self.inner.get(entity, ids).await?.memories;
+        let archived = there.into_iter().flatten();
+        let archived = archived.filter(|memory| memory.archived_by.is_some());
+        Ok(archived.map(|memory| memory.id).collect())
+    }
+}

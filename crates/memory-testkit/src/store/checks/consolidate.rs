@@ -1,0 +1,376 @@
+//! [`Store::consolidate`](memory_core::Store::consolidate).
+
+use futures_util::future::join_all;
+use memory_core::{
+    Consolidation, EntityId, ErrorKind, Generation, InvalidInput, MemoryError, MemoryId,
+    MemoryPatch, Touch,
+};
+
+use crate::check::{At, CheckResult, Shortfall, ensure_eq, invalid, refused};
+use crate::population::{at, consolidation, plain, population};
+use crate::store::Ground;
+use crate::store::ground::ids;
+use crate::store::scenes::archived_under;
+
+/// Every source bears its summary afterwards and is otherwise as it was; the
+/// summary is live, as it was given.
+pub async fn archives_its_sources(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let mut people = population(&mira, 6, &mut chance);
+    let link = (chance.id(), "before".to_owned());
+    people[0].memory.related = [link, (people[5].memory.id, "of".to_owned())].into();
+    people[1].memory.access_count = 7;
+    people[1].memory.last_accessed = Some(at(70));
+    ground.insert(&people).await?;
+    let mut group = consolidation(&mira, "in short", ids(&people[..4]), &mut chance);
+    group.summary.memory.related = [(people[0].memory.id, "sums up".to_owned())].into();
+    group.summary.memory.access_count = 3;
+    let wanted = group.summary.memory.clone();
+    group.summary.memory.archived_by = Some(people[5].memory.id);
+    let done = ground.consolidate(&mira, &[group]).await?;
+    ensure_eq!(done, Generation(2), "generation in the outcome");
+    ensure_eq!(ground.generation(&mira).await?, Generation(2), "statistics");
+    let stored = ground.get(&mira, wanted.id).await?;
+    ensure_eq!(stored.as_ref(), Some(&wanted), "the summary");
+    for item in archived_under(&people[..4], wanted.id)
+        .iter()
+        .chain(&people[4..])
+    {
+        let stored = ground.get(&mira, item.memory.id).await?;
+        ensure_eq!(stored.as_ref(), Some(&item.memory), "a memory");
+    }
+    Ok(())
+}
+
+/// However many groups, it is one write.
+pub async fn is_one_write(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ids(&ground.populate(&mira, 7, &mut chance).await?);
+    let groups: Vec<Consolidation> = [&people[0..1], &people[1..3], &people[3..6]]
+        .map(|sources| consolidation(&mira, "short", sources.iter().copied(), &mut chance))
+        .into();
+    let done = ground.consolidate(&mira, &groups).await?;
+    ensure_eq!(done, Generation(2), "generation in the outcome");
+    ensure_eq!(ground.generation(&mira).await?, Generation(2), "statistics");
+    ensure_eq!(ground.count(&mira).await?, 4, "live memories");
+    for group in &groups {
+        let summary = group.summary.memory.id;
+        archived(ground, &mira, &group.sources, Some(summary)).await?;
+    }
+    archived(ground, &mira, &people[6..], None).await
+}
+
+/// Where one group is refused, nothing of the others is written.
+pub async fn is_all_or_nothing(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ids(&ground.populate(&mira, 5, &mut chance).await?);
+    let before = ground.portrait(&mira).await?;
+    let sound = consolidation(&mira, "sound", [people[0], people[1]], &mut chance);
+    let last = consolidation(&mira, "sound too", [people[3]], &mut chance);
+    let unknown = consolidation(&mira, "not", [people[2], chance.id()], &mut chance);
+    let mut taken = consolidation(&mira, "taken", [people[2]], &mut chance);
+    taken.summary.memory.id = people[4];
+    for (bad, kind) in [(unknown, ErrorKind::Changed), (taken, ErrorKind::Conflict)] {
+        let groups = [sound.clone(), bad, last.clone()];
+        let store = ground.store();
+        let result = store.consolidate(&mira, &groups, Generation(1)).await;
+        refused(result, &[kind], "one bad group among three")?;
+        ensure_eq!(ground.portrait(&mira).await?, before, "after the refusal");
+    }
+    ground.consolidate(&mira, &[sound, last]).await?;
+    Ok(())
+}
+
+/// A source that is not there, or not live, is refused: unknown, deleted,
+/// another entity's, archived already.
+pub async fn refuses_what_is_not_live(ground: &Ground) -> CheckResult {
+    let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
+    let mut chance = ground.chance();
+    let scene = ground.archive(&mira, 4, 1, &mut chance).await?;
+    let his = ground.populate(&tam, 1, &mut chance).await?[0].memory.id;
+    let [archived, live, gone] = [0, 1, 2].map(|index: usize| scene.people[index].memory.id);
+    ground.store().delete(&mira, &[gone]).await.at("delete")?;
+    let before = ground.portrait(&mira).await?;
+    for (what, entity, bad) in [
+        ("an unknown id", &mira, chance.id()),
+        ("a deleted memory", &mira, gone),
+        ("another entity's memory", &mira, his),
+        ("an archived memory", &mira, archived),
+        ("a memory of nobody", &ground.entity("nobody"), live),
+    ] {
+        let sources = if *entity == mira {
+            vec![live, bad]
+        } else {
+            vec![bad]
+        };
+        let group = consolidation(entity, "in short", sources, &mut chance);
+        let now = ground.generation(entity).await?;
+        let result = ground.store().consolidate(entity, &[group], now).await;
+        changed(result, entity, bad).at(what)?;
+    }
+    ensure_eq!(ground.portrait(&mira).await?, before, "after the refusals");
+    Ok(())
+}
+
+/// A source that was written after it was read is refused, however it was
+/// written; a write of another memory is none of its business, nor is a touch.
+pub async fn refuses_what_changed(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let mut people = population(&mira, 7, &mut chance);
+    let link = (people[6].memory.id, "after".to_owned());
+    people[2].memory.related = [link].into();
+    ground.insert(&people).await?;
+    let people = ids(&people);
+    let store = ground.store();
+    // Everything is read at generation 1, and then: one is patched, one is
+    // linked, one loses its link, one is archived and brought back.
+    let patch = MemoryPatch::new().importance(0.25);
+    store.update(&mira, &people[0], &patch, None).await?;
+    let patch = MemoryPatch::new().relate(people[4], "like");
+    store.update(&mira, &people[1], &patch, None).await?;
+    store.delete(&mira, &people[6..]).await.at("delete")?;
+    let group = consolidation(&mira, "for a while", [people[3]], &mut chance);
+    let summary = group.summary.memory.id;
+    ground.consolidate(&mira, &[group]).await?;
+    store.delete(&mira, &[summary]).await.at("undo")?;
+    let touch = Touch {
+        id: people[5],
+        accesses: 3,
+        last_accessed: at(3),
+    };
+    store.touch(&mira, &[touch]).await.at("touch")?;
+    let before = ground.portrait(&mira).await?;
+    for (what, bad) in [
+        ("patched", people[0]),
+        ("linked", people[1]),
+        ("without its link", people[2]),
+        ("restored", people[3]),
+    ] {
+        let group = consolidation(&mira, "in short", [people[4], bad], &mut chance);
+        let result = store.consolidate(&mira, &[group], Generation(1)).await;
+        changed(result, &mira, bad).at(what)?;
+    }
+    ensure_eq!(ground.portrait(&mira).await?, before, "after the refusals");
+    let same = consolidation(&mira, "the same", [people[4], people[5]], &mut chance);
+    let result = store.consolidate(&mira, &[same], Generation(1)).await;
+    result.at("what was touched only, and what was not written")?;
+    let anew = consolidation(&mira, "read anew", people[..4].to_vec(), &mut chance);
+    ground.consolidate(&mira, &[anew]).await.map(drop)
+}
+
+/// A summary's id that is taken is refused: by a memory of other content, by
+/// one of equal content that stands for nothing, by an archived one.
+pub async fn refuses_a_taken_id(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let scene = ground.archive(&mira, 5, 1, &mut chance).await?;
+    let [archived, other, same, source] =
+        [0, 1, 2, 3].map(|index: usize| scene.people[index].memory.clone());
+    let before = ground.portrait(&mira).await?;
+    for (what, id, content) in [
+        ("other content", other.id, "in short".to_owned()),
+        ("equal content", same.id, same.content),
+        ("an archived memory", archived.id, "in short".to_owned()),
+    ] {
+        let mut group = consolidation(&mira, content, [source.id], &mut chance);
+        group.summary.memory.id = id;
+        let now = ground.generation(&mira).await?;
+        match ground.store().consolidate(&mira, &[group], now).await {
+            Err(MemoryError::Conflict { entity, id: found }) => {
+                ensure_eq!((entity, found), (mira.clone(), id), "conflict: {what}");
+            }
+            Err(error) => return Err(error).at(what),
+            Ok(_) => return Err(Shortfall::failed(format!("accepted: {what}"))),
+        }
+    }
+    ensure_eq!(ground.portrait(&mira).await?, before, "after the refusals");
+    Ok(())
+}
+
+/// The same once more is a no-op: a call whose outcome was unknown may be
+/// repeated, also after other writes. Half of it is none.
+pub async fn repeats_are_no_ops(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ids(&ground.populate(&mira, 6, &mut chance).await?);
+    let mut groups = [&people[..2], &people[2..4]]
+        .map(|sources| consolidation(&mira, "short", sources.iter().copied(), &mut chance));
+    ground.consolidate(&mira, &groups).await?;
+    let before = ground.portrait(&mira).await?;
+    let store = ground.store();
+    groups[0].summary.memory.importance = 0.875;
+    let again = store.consolidate(&mira, &groups, Generation(1)).await;
+    let again = again.at("the same once more")?;
+    ensure_eq!(again.generation, Generation(2), "generation");
+    ensure_eq!(
+        ground.portrait(&mira).await?,
+        before,
+        "after the repetition"
+    );
+    let more = plain(&mira, "written meanwhile", &mut chance);
+    ground.insert(&[more]).await?;
+    let before = ground.portrait(&mira).await?;
+    let again = store.consolidate(&mira, &groups[1..], Generation(1)).await;
+    let again = again.at("again after another write")?;
+    ensure_eq!(again.generation, Generation(3), "generation");
+    let new = consolidation(&mira, "new", [people[4]], &mut chance);
+    let half = [groups[0].clone(), new];
+    let half = store.consolidate(&mira, &half, Generation(3)).await;
+    let kinds = [ErrorKind::Conflict, ErrorKind::Changed];
+    refused(half, &kinds, "one group that stands and one that does not")?;
+    ensure_eq!(ground.portrait(&mira).await?, before, "at the end");
+    Ok(())
+}
+
+/// No groups, no write: also for an entity that was never written to.
+pub async fn no_groups_are_a_no_op(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    ground.populate(&mira, 2, &mut ground.chance()).await?;
+    for (entity, generation) in [(&mira, 1), (&ground.entity("nobody"), 0)] {
+        let wanted = Generation(generation);
+        let done = ground.consolidate(entity, &[]).await?;
+        ensure_eq!(done, wanted, "outcome for {entity}");
+        let stats = ground.generation(entity).await?;
+        ensure_eq!(stats, wanted, "generation of {entity}");
+    }
+    Ok(())
+}
+
+/// A summary is a memory like any other: it may be a source in its turn, and
+/// what it stands for stays under it.
+pub async fn summaries_may_be_sources(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let scene = ground.levels(&mira, &mut ground.chance()).await?;
+    let (lower, upper) = (scene.lower.memory.id, scene.upper.memory.id);
+    let [a, b, c, d] = scene.ids();
+    archived(ground, &mira, &[a, b], Some(lower)).await?;
+    archived(ground, &mira, &[lower, c], Some(upper)).await?;
+    archived(ground, &mira, &[upper, d], None).await?;
+    ensure_eq!(ground.count(&mira).await?, 2, "live memories");
+    ensure_eq!(ground.generation(&mira).await?, Generation(3), "generation");
+    Ok(())
+}
+
+/// Of consolidations that share a source, all at once, exactly one is done.
+pub async fn overlapping_ones_take_turns(ground: &Ground) -> CheckResult {
+    let mira = ground.entity("mira");
+    let mut chance = ground.chance();
+    let people = ids(&ground.populate(&mira, 9, &mut chance).await?);
+    let rivals: Vec<[Consolidation; 1]> = people[1..]
+        .iter()
+        .map(|own| [consolidation(&mira, "mine", [people[0], *own], &mut chance)])
+        .collect();
+    let store = ground.store();
+    let calls = rivals
+        .iter()
+        .map(|group| store.consolidate(&mira, group, Generation(1)));
+    let mut done = Vec::new();
+    for (outcome, group) in join_all(calls).await.into_iter().zip(&rivals) {
+        match outcome {
+            Ok(outcome) => {
+                ensure_eq!(outcome.generation, Generation(2), "generation");
+                done.push(&group[0]);
+            }
+            Err(error) => changed::<()>(Err(error), &mira, people[0])?,
+        }
+    }
+    ensure_eq!(done.len(), 1, "consolidations that were done");
+    for own in &people[1..] {
+        let by = done[0].sources.contains(own);
+        let by = by.then_some(done[0].summary.memory.id);
+        archived(ground, &mira, &[*own], by).await?;
+    }
+    ensure_eq!(ground.count(&mira).await?, 8, "live memories");
+    ensure_eq!(ground.generation(&mira).await?, Generation(2), "generation");
+    Ok(())
+}
+
+/// Groups without sources, of another entity, with an id twice, or with a
+/// summary outside the bounds are refused.
+pub async fn bad_groups_are_refused(ground: &Ground) -> CheckResult {
+    let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
+    let mut chance = ground.chance();
+    let people = ids(&ground.populate(&mira, 3, &mut chance).await?);
+    let before = ground.portrait(&mira).await?;
+    let mut group = |sources: &[MemoryId]| {
+        consolidation(&mira, "in short", sources.iter().copied(), &mut chance)
+    };
+    type Is = fn(&InvalidInput) -> bool;
+    let twice: Is = |problem| matches!(problem, InvalidInput::DuplicateId { .. });
+    let mut cases: Vec<(&str, Vec<Consolidation>, Is)> = vec![
+        ("no sources", vec![group(&people[..1]), group(&[])], |it| {
+            matches!(it, InvalidInput::NoSources)
+        }),
+        (
+            "a source twice",
+            vec![group(&[people[0], people[0]])],
+            twice,
+        ),
+        (
+            "a source of two groups",
+            vec![group(&people[..2]), group(&people[1..])],
+            twice,
+        ),
+    ];
+    let mut own = group(&people[..1]);
+    own.sources.push(own.summary.memory.id);
+    cases.push(("a summary of itself", vec![own], twice));
+    let (one, mut other) = (group(&people[..1]), group(&people[1..]));
+    other.summary.memory.id = one.summary.memory.id;
+    cases.push(("two summaries of one id", vec![one, other], twice));
+    let (one, mut other) = (group(&people[..1]), group(&people[1..]));
+    other.sources[0] = one.summary.memory.id;
+    cases.push(("a summary of a new summary", vec![one, other], twice));
+    let mut theirs = group(&people[..1]);
+    theirs.summary.memory.entity_id = tam;
+    cases.push(("another entity's summary", vec![theirs], |it| {
+        matches!(it, InvalidInput::OtherEntity)
+    }));
+    let mut blank = group(&people[..1]);
+    blank.summary.memory.content = " ".to_owned();
+    cases.push(("a blank summary", vec![blank], |it| {
+        matches!(it, InvalidInput::EmptyContent)
+    }));
+    let mut bare = group(&people[..1]);
+    bare.summary.embedding.vectors.clear();
+    cases.push(("a summary without a vector", vec![bare], |it| {
+        matches!(it, InvalidInput::NoVector)
+    }));
+    for (what, groups, is) in cases {
+        let store = ground.store();
+        let result = store.consolidate(&mira, &groups, Generation(1)).await;
+        invalid(result, is, what)?;
+    }
+    ensure_eq!(ground.portrait(&mira).await?, before, "after the refusals");
+    Ok(())
+}
+
+/// Demands that these memories stand archived so.
+pub(super) async fn archived(
+    ground: &Ground,
+    entity: &EntityId,
+    ids: &[MemoryId],
+    by: Option<MemoryId>,
+) -> CheckResult {
+    let fetched = ground.store().get(entity, ids).await.at("get")?;
+    for (id, memory) in ids.iter().zip(fetched.memories) {
+        let found = memory.map(|memory| memory.archived_by);
+        ensure_eq!(found, Some(by), "the summary that stands for {id}");
+    }
+    Ok(())
+}
+
+/// Demands [`MemoryError::Changed`] with this memory in it.
+fn changed<T>(result: Result<T, MemoryError>, whose: &EntityId, which: MemoryId) -> CheckResult {
+    match result {
+        Err(MemoryError::Changed { entity, id }) => {
+            ensure_eq!((&entity, id), (whose, which), "what changed");
+            Ok(())
+        }
+        other => refused(other, &[ErrorKind::Changed], "consolidate"),
+    }
+}

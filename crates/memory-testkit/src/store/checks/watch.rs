@@ -1,0 +1,138 @@
+//! [`Store::watch`](memory_core::Store::watch), where a store has a channel.
+
+use std::time::Duration;
+
+use memory_core::{EntityId, Generation, MemoryPatch, StoreNews, StoreWatch};
+
+use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::patience::{drop_after, within};
+use crate::population::{consolidation, plain};
+use crate::seeded::Seeded;
+use crate::store::Ground;
+
+/// News comes sooner or later; this is later than any test machine.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A channel may break once in a while, and not all the time.
+const MAX_LOSSES: usize = 3;
+/// More news than the checks and their neighbours make.
+const MAX_NEWS: usize = 10_000;
+
+/// Every sort of write is told: the entity, and a generation that it reached.
+pub async fn tells_of_every_write(ground: &Ground) -> CheckResult {
+    let (mira, mut chance) = (ground.entity("mira"), ground.chance());
+    let mut watch = listen(ground).await?;
+    let watch = watch.as_mut();
+    let people = [0, 1, 2].map(|n| plain(&mira, format!("number {n}"), &mut chance));
+    let [a, b, c] = [0, 1, 2].map(|index: usize| people[index].memory.id);
+    let store = ground.store();
+    ground.insert(&people).await?;
+    told(ground, watch, &mira).await.at("insert")?;
+    let patch = MemoryPatch::new().importance(0.25);
+    store.update(&mira, &a, &patch, None).await.at("update")?;
+    told(ground, watch, &mira).await.at("update")?;
+    let group = consolidation(&mira, "in short", [a, b], &mut chance);
+    ground.consolidate(&mira, &[group]).await?;
+    told(ground, watch, &mira).await.at("consolidate")?;
+    store.delete(&mira, &[c]).await.at("delete")?;
+    told(ground, watch, &mira).await.at("delete")
+}
+
+/// A wait may be dropped and begun again: nothing is lost by it.
+pub async fn loses_nothing_to_dropped_waits(ground: &Ground) -> CheckResult {
+    let mut chance = ground.chance();
+    let mut watch = listen(ground).await?;
+    for round in 0..12 {
+        let entity = ground.entity(&format!("e{round}"));
+        let item = plain(&entity, "new", &mut chance);
+        // Dropped before the write, and after it.
+        let early = drop_after(round, watch.next()).await;
+        ground.insert(&[item]).await?;
+        let late = drop_after(round, watch.next()).await;
+        let news = early.into_iter().chain(late);
+        let mut about = news.filter(|news| concerns(news, &entity));
+        if about.next().is_none() {
+            told(ground, watch.as_mut(), &entity)
+                .await
+                .at(format!("round {round}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A store that is closed says so to whoever listens, for good.
+pub async fn ends_with_the_store(ground: &Ground) -> CheckResult {
+    let mut watch = listen(ground).await?;
+    ground.store().close().await.at("close")?;
+    for _ in 0..MAX_NEWS {
+        match next(watch.as_mut()).await? {
+            StoreNews::Closed => {
+                let after = next(watch.as_mut()).await?;
+                ensure_eq!(after, StoreNews::Closed, "news after the end");
+                return Ok(());
+            }
+            StoreNews::Written { .. } => {}
+            other => ensure_eq!(other, StoreNews::Closed, "news of a closed store"),
+        }
+    }
+    Err(Shortfall::failed("news of a closed store does not end"))
+}
+
+async fn listen(ground: &Ground) -> Result<Box<dyn StoreWatch>, Shortfall> {
+    let watch = ground.store().watch().await.at("watch")?;
+    watch.ok_or_else(|| Shortfall::NotApplicable("the store has no channel".to_owned()))
+}
+
+/// Waits until the entity's present generation is told. Where the channel
+/// broke meanwhile, whatever was written may be missing: the entity is written
+/// to once more when it stands again.
+async fn told(ground: &Ground, watch: &mut dyn StoreWatch, entity: &EntityId) -> CheckResult {
+    let mut wanted = ground.generation(entity).await?;
+    let mut losses = 0;
+    for _ in 0..MAX_NEWS {
+        match next(watch).await? {
+            StoreNews::Written {
+                entity: whose,
+                generation,
+            } if whose == *entity => {
+                let present = ground.generation(entity).await?;
+                ensure!(
+                    Generation::ZERO < generation && generation <= present,
+                    "told of generation {generation} at {present}"
+                );
+                if generation >= wanted {
+                    return Ok(());
+                }
+            }
+            StoreNews::Lost => {
+                losses += 1;
+                ensure!(losses <= MAX_LOSSES, "the channel breaks time and again");
+            }
+            StoreNews::Restored => {
+                let mut chance = Seeded::new(wanted.0);
+                ground
+                    .insert(&[plain(entity, "once more", &mut chance)])
+                    .await?;
+                wanted = ground.generation(entity).await?;
+            }
+            StoreNews::Closed => return Err(Shortfall::failed("the store was not closed")),
+            _ => {}
+        }
+    }
+    Err(Shortfall::failed(format!(
+        "{MAX_NEWS} news, and none of it"
+    )))
+}
+
+/// Whether news is about an entity, or says that it may be missing.
+fn concerns(news: &StoreNews, entity: &EntityId) -> bool {
+    match news {
+        StoreNews::Written { entity: whose, .. } => whose == entity,
+        StoreNews::Lost => true,
+        _ => false,
+    }
+}
+
+async fn next(watch: &mut dyn StoreWatch) -> Result<StoreNews, Shortfall> {
+    let news = within(PATIENCE, watch.next()).await;
+    news.ok_or_else(|| Shortfall::failed("no news came"))
+}

@@ -1,0 +1,111 @@
+//! What several checks begin with: entities that hold archived memories.
+
+use memory_core::{EntityId, MemoryId, PreparedMemory};
+
+use super::Ground;
+use super::ground::ids;
+use crate::check::Shortfall;
+use crate::population::consolidation;
+use crate::seeded::Seeded;
+
+/// Memories of which the first few are archived under one summary.
+pub(crate) struct Archive {
+    /// As they were inserted.
+    pub(crate) people: Vec<PreparedMemory>,
+    pub(crate) summary: PreparedMemory,
+    /// How many of `people` are archived.
+    pub(crate) archived: usize,
+}
+
+/// Two levels of summaries: `a` and `b` stand under `lower`, `lower` and `c`
+/// under `upper`, and `d` stands by itself.
+pub(crate) struct Levels {
+    /// `a` to `d` as they were inserted.
+    pub(crate) people: Vec<PreparedMemory>,
+    pub(crate) lower: PreparedMemory,
+    pub(crate) upper: PreparedMemory,
+}
+
+impl Ground {
+    /// Inserts `size` memories (generation 1) and archives the first `archived`
+    /// of them (generation 2).
+    pub(crate) async fn archive(
+        &self,
+        entity: &EntityId,
+        size: usize,
+        archived: usize,
+        chance: &mut Seeded,
+    ) -> Result<Archive, Shortfall> {
+        let people = self.populate(entity, size, chance).await?;
+        let sources = ids(&people[..archived]);
+        let group = consolidation(entity, "the lantern saddle in short", sources, chance);
+        self.consolidate(entity, std::slice::from_ref(&group))
+            .await?;
+        Ok(Archive {
+            people,
+            summary: group.summary,
+            archived,
+        })
+    }
+
+    /// Inserts four memories (generation 1) and two levels of summaries
+    /// (generations 2 and 3).
+    pub(crate) async fn levels(
+        &self,
+        entity: &EntityId,
+        chance: &mut Seeded,
+    ) -> Result<Levels, Shortfall> {
+        let people = self.populate(entity, 4, chance).await?;
+        let [a, b, c] = [0, 1, 2].map(|index: usize| people[index].memory.id);
+        let lower = consolidation(entity, "lower", [a, b], chance);
+        self.consolidate(entity, std::slice::from_ref(&lower))
+            .await?;
+        let sources = [lower.summary.memory.id, c];
+        let upper = consolidation(entity, "upper", sources, chance);
+        self.consolidate(entity, std::slice::from_ref(&upper))
+            .await?;
+        Ok(Levels {
+            people,
+            lower: lower.summary,
+            upper: upper.summary,
+        })
+    }
+}
+
+impl Archive {
+    pub(crate) fn summary(&self) -> MemoryId {
+        self.summary.memory.id
+    }
+
+    pub(crate) fn sources(&self) -> &[PreparedMemory] {
+        &self.people[..self.archived]
+    }
+
+    /// What is live: the rest, and the summary.
+    pub(crate) fn live(&self) -> Vec<PreparedMemory> {
+        let mut live = self.people[self.archived..].to_vec();
+        live.push(self.summary.clone());
+        live
+    }
+
+    /// The archived memories as they are read.
+    pub(crate) fn archived(&self) -> Vec<PreparedMemory> {
+        archived_under(self.sources(), self.summary())
+    }
+}
+
+impl Levels {
+    /// The ids of `a`, `b`, `c` and `d`.
+    pub(crate) fn ids(&self) -> [MemoryId; 4] {
+        [0, 1, 2, 3].map(|index: usize| self.people[index].memory.id)
+    }
+}
+
+/// Memories as they are read once they are archived.
+pub(crate) fn archived_under(items: &[PreparedMemory], summary: MemoryId) -> Vec<PreparedMemory> {
+    let mut items = items.to_vec();
+    for item in &mut items {
+        item.memory.archived_by = Some(summary);
+    }
+    items
+}

@@ -1,0 +1,104 @@
+//! When is a snapshot worth loading? What a first recall costs by loading the
+//! entity, and by searching it in the store, for entities of several sizes.
+//!
+//! `cargo run --release -p memory --example admission`
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use memory::{MemorySystem, SqliteStore};
+use memory_core::{
+    DenseQuery, EmbedRole, Embedder, Generation, MemoryBatchItem, MemoryFilter, MemoryKind,
+    SearchRequest, Store,
+};
+use memory_testkit::HashEmbedder;
+
+const SIZES: [usize; 6] = [100, 200, 500, 1_000, 2_000, 5_000];
+const ROUNDS: usize = 9;
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "this is what it is for")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let url = format!("sqlite://{}", folder.path().join("admission.db").display());
+    let store = Arc::new(SqliteStore::open(&url).await?);
+    let embedder = Arc::new(HashEmbedder::new().with_dimensions(384));
+    let memory = MemorySystem::builder()
+        .store(Arc::clone(&store) as _)
+        .embedder(Arc::clone(&embedder) as _)
+        .build()
+        .await?;
+    println!(
+        "| memories | load and recall (ms) | read alone (ms) | search 100 (ms) | search 1,000 (ms) |"
+    );
+    println!("|---|---|---|---|---|");
+    for size in SIZES {
+        let entity = format!("entity of {size}");
+        let items = (0..size).map(|n| item(&entity, n)).collect();
+        memory.retain_batch(items).await?;
+        let question = "who walked the horse to the market by the river?";
+        let vector = embedder
+            .embed(&[question], EmbedRole::Query)
+            .await?
+            .remove(0);
+        let search = |limit| SearchRequest {
+            filter: MemoryFilter::new(),
+            limit,
+            dense: Some(DenseQuery {
+                fingerprint: embedder.profile().fingerprint.clone(),
+                vector: vector.clone(),
+            }),
+            lexical: Some(question.to_owned()),
+        };
+        let (few, many) = (search(100), search(1_000));
+        let owner = entity.as_str().into();
+        // The second recall of an entity loads it, whatever its size.
+        memory.recall(&*entity, question).await?;
+        let load = median(async || {
+            memory.clear_all_caches();
+            memory.recall(&*entity, question).await.map(drop)
+        });
+        let read = median(async || {
+            let fingerprint = &embedder.profile().fingerprint;
+            store
+                .changes_since(&owner, Generation::ZERO, fingerprint)
+                .await
+                .map(drop)
+        });
+        let least = median(async || store.search(&owner, &few).await.map(drop));
+        let most = median(async || store.search(&owner, &many).await.map(drop));
+        let (load, read, least, most) = (load.await?, read.await?, least.await?, most.await?);
+        println!("| {size} | {load:.2} | {read:.2} | {least:.2} | {most:.2} |");
+    }
+    Ok(())
+}
+
+fn item(entity: &str, n: usize) -> MemoryBatchItem {
+    let words = [
+        "horse", "market", "river", "mill", "winter", "bread", "song", "bridge",
+    ];
+    let word = |step: usize| words[(n * step + step) % words.len()];
+    let content = format!(
+        "On day {n} the {} stood by the {} and nobody had seen the {} since the {} of the year before.",
+        word(1),
+        word(3),
+        word(5),
+        word(7),
+    );
+    MemoryBatchItem::new(entity, MemoryKind::Experience, content)
+        .with_context(format!("week {}", n / 7))
+}
+
+/// In milliseconds.
+async fn median<E>(run: impl AsyncFn() -> Result<(), E>) -> Result<f64, E> {
+    let mut times = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        run().await?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    let middle: Duration = times[ROUNDS / 2];
+    Ok(middle.as_secs_f64() * 1_000.0)
+}

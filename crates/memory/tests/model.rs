@@ -1,0 +1,42 @@
+//! Random verbs through two systems on one SQLite, held to one model.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "../../memory-engine/tests/model/world/mod.rs"]
+mod world;
+
+use std::sync::Arc;
+
+use memory::{CacheBackend, MokaBackend, SqliteStore};
+use memory_quick::QuickBackend;
+use proptest::prelude::*;
+use world::{SETTINGS, Setting, Verb, World, step};
+
+fn run<B: CacheBackend>(cache: fn() -> B, setting: Setting, steps: Vec<(usize, Verb)>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+        let world = World::new(Arc::new(store), Box::new(|_| {}), cache, setting);
+        world.run(steps).await;
+    });
+}
+
+fn steps() -> impl Strategy<Value = Vec<(usize, Verb)>> {
+    prop::collection::vec(step(), 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn with_moka(setting in prop::sample::select(&SETTINGS[..]), steps in steps()) {
+        run(|| MokaBackend, setting, steps);
+    }
+
+    #[test]
+    fn with_quick_cache(setting in prop::sample::select(&SETTINGS[..]), steps in steps()) {
+        run(|| QuickBackend, setting, steps);
+    }
+}

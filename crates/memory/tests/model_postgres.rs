@@ -1,0 +1,52 @@
+//! Random verbs through two systems on one PostgreSQL, held to one model:
+//! `cargo xtask test` starts a server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../../memory-engine/tests/model/world/mod.rs"]
+mod world;
+
+use std::sync::Arc;
+
+use memory::{MokaBackend, PgStore};
+use memory_quick::QuickBackend;
+use proptest::prelude::*;
+use world::{SETTINGS, Setting, Verb, World, step};
+
+fn server() -> String {
+    std::env::var("MEMORY_TEST_PG")
+        .or_else(|_| std::env::var("DATABASE_URL"))
+        .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`")
+}
+
+fn run(quick: bool, setting: Setting, steps: Vec<(usize, Verb)>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let store = Arc::new(PgStore::connect(&server()).await.unwrap());
+        let channel = Box::new(|_| {});
+        if quick {
+            World::new(store, channel, || QuickBackend, setting)
+                .run(steps)
+                .await;
+        } else {
+            World::new(store, channel, || MokaBackend, setting)
+                .run(steps)
+                .await;
+        }
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_cache(
+        quick in any::<bool>(),
+        setting in prop::sample::select(&SETTINGS[..]),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        run(quick, setting, steps);
+    }
+}

@@ -1,0 +1,155 @@
+//! Pushed down to the store or scanned in a snapshot, a recall ranks alike.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta};
+use memory::{
+    MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallPath,
+    RecallRequest, Store,
+};
+use memory_testkit::{HashEmbedder, Seeded};
+
+const MEMORIES: usize = 2_500;
+
+const WHO: [&str; 6] = [
+    "Tam",
+    "Edda",
+    "the miller",
+    "a stranger",
+    "my sister",
+    "old Joss",
+];
+const DID: [&str; 8] = [
+    "sold",
+    "mended",
+    "lost",
+    "borrowed",
+    "painted",
+    "dreamt of",
+    "asked about",
+    "found",
+];
+const WHAT: [&str; 10] = [
+    "the lame horse",
+    "a red cart",
+    "the bridge",
+    "seven loaves",
+    "the choir book",
+    "a green cloak",
+    "the mill wheel",
+    "a letter",
+    "the ferry",
+    "an iron key",
+];
+const WHERE: [&str; 8] = [
+    "at the market",
+    "by the river",
+    "in the chapel",
+    "on the north road",
+    "in winter",
+    "at dusk",
+    "after the fire",
+    "before the wedding",
+];
+
+/// A life in scenes: each some minutes long, and days apart.
+fn life(entity: &str) -> Vec<MemoryBatchItem> {
+    let mut random = Seeded::new(11);
+    let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    let mut items = Vec::with_capacity(MEMORIES);
+    for n in 0..MEMORIES {
+        let scene = n / 12;
+        let minutes = scene * 5_000 + n % 12 * 3;
+        let who = random.pick(&WHO);
+        let content = format!(
+            "{who} {} {} {}, {}",
+            random.pick(&DID),
+            random.pick(&WHAT),
+            random.pick(&WHERE),
+            random.pick(&WHERE),
+        );
+        let at = start + TimeDelta::minutes(i64::try_from(minutes).unwrap());
+        items.push(
+            MemoryBatchItem::new(entity, MemoryKind::Experience, content)
+                .with_timestamp(at)
+                .with_context(format!("scene {scene}"))
+                .with_entity(*who, "speaker")
+                .with_importance(random.unit()),
+        );
+    }
+    items
+}
+
+async fn system(store: &Arc<dyn Store>, snapshot_max_memories: u64) -> MemorySystem {
+    let config = MemoryConfig {
+        snapshot_max_memories,
+        ..MemoryConfig::default()
+    };
+    MemorySystem::builder()
+        .store(Arc::clone(store))
+        .embedder(Arc::new(HashEmbedder::new()))
+        .config(config)
+        .build()
+        .await
+        .unwrap()
+}
+
+async fn both_paths_rank_alike(store: Arc<dyn Store>) {
+    let entity = format!("mira-{}", MemoryId::new());
+    let (scanned, pushed) = (system(&store, 20_000).await, system(&store, 1).await);
+    scanned.retain_batch(life(&entity)).await.unwrap();
+    // Who is recalled again is loaded.
+    scanned.recall(&*entity, "warm up").await.unwrap();
+    let mut requests: Vec<RecallRequest> = Vec::new();
+    for (n, what) in WHAT.iter().enumerate() {
+        let (who, place) = (WHO[n % WHO.len()], WHERE[n % WHERE.len()]);
+        requests.push(format!("What did {who} do with {what} {place}?").into());
+        requests.push(format!("Who {} {what}?", DID[n % DID.len()]).into());
+    }
+    let (mut alike, mut asked) = (0, 0);
+    for request in requests {
+        let recall = async |system: &MemorySystem, path| {
+            let found = system.recall(&*entity, request.clone()).await.unwrap();
+            assert!(
+                found
+                    .iter()
+                    .all(|recalled| recalled.explanation.path == path)
+            );
+            found
+                .iter()
+                .map(|recalled| recalled.memory.id)
+                .collect::<Vec<_>>()
+        };
+        let snapshot = recall(&scanned, RecallPath::Snapshot).await;
+        let found = recall(&pushed, RecallPath::Store).await;
+        assert_eq!((snapshot.len(), found.len()), (10, 10));
+        alike += snapshot.iter().filter(|id| found.contains(id)).count();
+        asked += snapshot.len();
+    }
+    assert!(alike * 10 >= asked * 9, "{alike} of {asked} alike");
+    assert_eq!(
+        scanned
+            .count_memories(&*entity, &MemoryFilter::new())
+            .await
+            .unwrap(),
+        MEMORIES as u64
+    );
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn on_sqlite() {
+    let store = memory::SqliteStore::open("sqlite::memory:").await.unwrap();
+    both_paths_rank_alike(Arc::new(store)).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn on_postgres() {
+    let server = std::env::var("MEMORY_TEST_PG")
+        .or_else(|_| std::env::var("DATABASE_URL"))
+        .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`");
+    let store = memory::PgStore::connect(&server).await.unwrap();
+    both_paths_rank_alike(Arc::new(store)).await;
+}
