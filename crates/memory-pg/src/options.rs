@@ -89,7 +89,7 @@ impl Default for PgOptions {
             migrations: Migrations::default(),
             pooler: Pooler::default(),
             row_level_security: false,
-            announcements: true,
+            announcements: false,
             approximate: ApproximateIndex::default(),
             approximate_from: 50_000,
             approximate_at_most: 32,
@@ -174,9 +174,13 @@ impl PgOptions {
     }
 
     /// Whether each write is announced to those who
-    /// [`watch`](memory_core::Store::watch), in whatever process; on by
-    /// default. All who share a database must agree. The server lets
-    /// transactions that announce something commit one after the other.
+    /// [`watch`](memory_core::Store::watch), in whatever process; off by
+    /// default. All who share a database must agree.
+    ///
+    /// Only [`Consistency::Bounded`](memory_core::Consistency::Bounded) has
+    /// use for it: others' writes are then seen before the bound is over. It
+    /// costs every writer: the server lets transactions that announce
+    /// something commit one after the other.
     #[must_use]
     pub fn announcements(mut self, on: bool) -> Self {
         self.announcements = on;

@@ -3,14 +3,15 @@
 
 mod support;
 
-use memory_pg::{PgOptions, PgStore, Precision};
+use memory_pg::{PgOptions, Precision};
 use memory_testkit::store::{Suite, Tolerance};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_every_promise() {
     support::with_database(|url| async move {
         let suite = Suite::new().tolerance(Tolerance::HALF_PRECISION);
-        suite.run(|| PgStore::connect(&url)).await.assert();
+        let announcing = || PgOptions::new().announcements(true).connect(&url);
+        suite.run(announcing).await.assert();
     })
     .await;
 }

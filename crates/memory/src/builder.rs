@@ -93,8 +93,8 @@ impl MemorySystemBuilder {
     }
 
     /// The precision of the default embedder; [`Precision::Full`] where none
-    /// is given. Vectors of different precisions are not compared: a store
-    /// that holds those of one refuses the other until it is re-embedded.
+    /// is given. Vectors of different precisions are never compared: what was
+    /// retained at the other one is found by its words only.
     ///
     /// [`Precision::Full`]: memory_onnx::Precision::Full
     #[cfg(feature = "onnx")]
@@ -157,7 +157,7 @@ impl MemorySystemBuilder {
         };
         let store = match self.store {
             Some(store) => store,
-            None => open::store(url).await?,
+            None => open::store(url, config.consistency).await?,
         };
         (self.assemble)(EngineParts {
             store,

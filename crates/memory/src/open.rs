@@ -28,18 +28,27 @@ pub(crate) fn default_config(url: &str) -> MemoryConfig {
     }
 }
 
-/// Opens the store that a URL's scheme names.
+/// Opens the store that a URL's scheme names. Where reads may be old for a
+/// while, one that can announces what it writes, so that they seldom are.
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),
     expect(clippy::unused_async, reason = "no store to open")
 )]
-pub(crate) async fn store(url: &str) -> MemoryResult<Arc<dyn Store>> {
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(unused_variables, reason = "nobody to tell")
+)]
+pub(crate) async fn store(url: &str, consistency: Consistency) -> MemoryResult<Arc<dyn Store>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(memory_sqlite::SqliteStore::open(url).await?)),
         #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => Ok(Arc::new(memory_pg::PgStore::connect(url).await?)),
+        "postgres" | "postgresql" => {
+            let bounded = matches!(consistency, Consistency::Bounded(_));
+            let options = memory_pg::PgOptions::new().announcements(bounded);
+            Ok(Arc::new(options.connect(url).await?))
+        }
         // The URL itself stays out of the message: it may hold a password.
         _ => Err(MemoryError::configuration(format!(
             "no store answers to a URL of scheme {scheme:?}; this build knows: {}",

@@ -148,6 +148,9 @@ impl<B: CacheBackend> EntityTier<B> {
         removed: &[MemoryId],
     ) {
         let Some(held) = self.cache.get(entity) else {
+            // A cache may give nothing now and what it was given later: what
+            // cannot be brought up to this write must not come back.
+            self.cache.remove(entity);
             return;
         };
         if held.snapshot.generation() >= generation {

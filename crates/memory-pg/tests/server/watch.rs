@@ -19,6 +19,11 @@ fn written(entity: &str, generation: u64) -> StoreNews {
     }
 }
 
+async fn announcing(url: &str) -> PgStore {
+    let options = PgOptions::new().announcements(true);
+    options.connect(url).await.unwrap()
+}
+
 async fn next(watch: &mut Box<dyn StoreWatch>) -> StoreNews {
     timeout(PATIENCE, watch.next()).await.expect("no news came")
 }
@@ -26,8 +31,8 @@ async fn next(watch: &mut Box<dyn StoreWatch>) -> StoreNews {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_write_is_told_once_it_is_committed() {
     with_database(|url| async move {
-        let store = PgStore::connect(&url).await.unwrap();
-        let other = PgStore::connect(&url).await.unwrap();
+        let store = announcing(&url).await;
+        let other = announcing(&url).await;
         let mut watch = store.watch().await.unwrap().unwrap();
         let batch = memories("mira of the mill", 3);
         other.insert(&batch).await.unwrap();
@@ -57,7 +62,7 @@ async fn every_write_is_told_once_it_is_committed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_channel_says_so_and_mends_itself() {
     with_database(|url| async move {
-        let store = PgStore::connect(&url).await.unwrap();
+        let store = announcing(&url).await;
         let mut watch = store.watch().await.unwrap().unwrap();
         let mut admin = connect(&url).await;
         run(
@@ -84,9 +89,9 @@ async fn news_stay_in_their_schema() {
             "CREATE EXTENSION vector; CREATE EXTENSION btree_gin; CREATE SCHEMA beside",
         )
         .await;
-        let here = PgStore::connect(&url).await.unwrap();
+        let here = announcing(&url).await;
         let beside = format!("{url}&options=-c search_path=beside,public");
-        let there = PgStore::connect(&beside).await.unwrap();
+        let there = announcing(&beside).await;
         let mut watch = here.watch().await.unwrap().unwrap();
         there.insert(&memories("theirs", 1)).await.unwrap();
         here.insert(&memories("ours", 1)).await.unwrap();
@@ -98,8 +103,7 @@ async fn news_stay_in_their_schema() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nothing_is_announced_there_is_no_channel() {
     with_database(|url| async move {
-        let quiet = PgOptions::new().announcements(false);
-        let quiet = quiet.connect(&url).await.unwrap();
+        let quiet = PgStore::connect(&url).await.unwrap();
         assert!(quiet.watch().await.unwrap().is_none());
     })
     .await;
