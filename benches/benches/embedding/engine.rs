@@ -102,7 +102,9 @@ impl Running {
 }
 
 fn house(embedder: Arc<dyn Embedder>) -> Result<Running, Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     Ok(Running::House(embedder, runtime))
 }
 

@@ -61,17 +61,20 @@ fn kernel() -> Option<Kernel> {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    // Numbers come from `black_box`, or the compiler computes them instead.
     use std::arch::x86_64::{
         _mm256_add_ps, _mm256_cvtss_f32, _mm256_fmadd_ps, _mm256_set1_ps, _mm512_fmadd_ps,
         _mm512_reduce_add_ps, _mm512_set1_ps,
     };
 
+    use std::hint::black_box;
+
     use super::CHAINS;
 
     #[target_feature(enable = "avx512f")]
     pub(super) fn wide(rounds: u64) -> f32 {
-        let (a, b) = (_mm512_set1_ps(0.999), _mm512_set1_ps(0.001));
-        let mut chains = [_mm512_set1_ps(1.0); CHAINS];
+        let (a, b) = black_box((_mm512_set1_ps(0.999), _mm512_set1_ps(0.002)));
+        let mut chains = black_box([_mm512_set1_ps(1.0); CHAINS]);
         for _ in 0..rounds {
             for chain in &mut chains {
                 *chain = _mm512_fmadd_ps(*chain, a, b);
@@ -85,8 +88,8 @@ mod x86 {
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn narrow(rounds: u64) -> f32 {
-        let (a, b) = (_mm256_set1_ps(0.999), _mm256_set1_ps(0.001));
-        let mut chains = [_mm256_set1_ps(1.0); CHAINS];
+        let (a, b) = black_box((_mm256_set1_ps(0.999), _mm256_set1_ps(0.002)));
+        let mut chains = black_box([_mm256_set1_ps(1.0); CHAINS]);
         for _ in 0..rounds {
             for chain in &mut chains {
                 *chain = _mm256_fmadd_ps(*chain, a, b);

@@ -5,7 +5,6 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::thread;
 
-use memory_onnx::{OnnxOptions, load_runtime};
 use memory_sentence::FolderOptions;
 use ort::environment::Environment;
 use ort::session::Session;
@@ -96,9 +95,9 @@ pub(crate) fn model_folder() -> Result<PathBuf, Box<dyn Error>> {
     Ok(FolderOptions::default().resolve_model_dir()?)
 }
 
-/// The runtime library that `memory-onnx` computes with.
+/// The runtime library that `memory-onnx` computes with, from the cache folder.
 pub(crate) fn environment() -> Result<Environment, Box<dyn Error>> {
-    let library = load_runtime(&OnnxOptions::new())?.library;
+    let library = memory_assets::runtime_library(&memory_assets::cache_dir()?);
     Ok(ort::init_from(library)?.build()?)
 }
 

@@ -21,19 +21,11 @@ use crate::verbs::shown::Shown;
 /// a millisecond), beyond it would hold up its async worker.
 const INLINE_SCAN: usize = 4_000;
 
-/// How many candidates the store is asked for, for each that is wanted, as
-/// importance and recency reorder what similarity found.
-const OVERSAMPLING: usize = 4;
-const MIN_CANDIDATES: usize = 100;
-
-/// How many candidates each arm is to find. All, where the store may name as
-/// many: then neighbours lend, and labels count, as they do in a snapshot.
-fn candidates(wanted: usize, memories: u64) -> usize {
-    match usize::try_from(memories) {
-        Ok(memories) if memories <= bounds::MAX_LIMIT => bounds::MAX_LIMIT,
-        _ => (wanted * OVERSAMPLING).clamp(MIN_CANDIDATES, bounds::MAX_LIMIT),
-    }
-}
+/// How many candidates each arm of the store is to find, whatever is wanted:
+/// importance, recency, neighbours and labels reorder what similarity found,
+/// and the more of the entity takes part, the nearer it comes to what a
+/// snapshot would show (`tests/parity.rs` of the facade).
+const CANDIDATES: usize = bounds::MAX_LIMIT;
 
 impl<B: CacheBackend> Shared<B> {
     pub(crate) async fn recall(
@@ -66,7 +58,7 @@ impl<B: CacheBackend> Shared<B> {
     ) -> MemoryResult<Vec<Recalled>> {
         let search = SearchRequest {
             filter: question.filter.clone(),
-            limit: candidates(question.limit, memories),
+            limit: CANDIDATES,
             dense: Some(DenseQuery {
                 fingerprint: self.embedder.profile().fingerprint.clone(),
                 vector: question.query.vector.to_vec(),
