@@ -50,6 +50,12 @@ impl Checkpoint {
         }
         Ok(Self { config, weights })
     }
+
+    /// What the weights do not tell of the network, for fingerprints.
+    pub(crate) fn describe(&self) -> String {
+        let (heads, activation) = (self.config.num_attention_heads, self.config.hidden_act);
+        format!("bert heads: {heads} activation: {activation:?}")
+    }
 }
 
 impl Beyond {

@@ -95,6 +95,7 @@ impl BertEmbedder {
         let fingerprint = folder.fingerprint(Recipe {
             format: FORMAT,
             weights: std::slice::from_ref(&checkpoint.weights),
+            network: &checkpoint.describe(),
             precision: PRECISION,
         })?;
         let worker = Worker {

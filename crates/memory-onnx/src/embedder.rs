@@ -9,10 +9,10 @@ use std::thread;
 
 use async_trait::async_trait;
 use memory_core::{EmbedRole, Embedder, EmbedderProfile, MemoryResult};
+use memory_sentence::{Distinct, Tokenizer};
 use ort::environment::Environment;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::distinct::Distinct;
 use crate::error::{self, CHUNK, EMBED, OPEN};
 use crate::graph::{Graph, Shared};
 use crate::job::{Answer, ChunkJob, EmbedJob};
@@ -21,7 +21,6 @@ use crate::options::{OnnxOptions, Parallelism};
 use crate::queue::{Lane, Queue, Work};
 use crate::runtime::{self, RuntimeInfo};
 use crate::segment::segments;
-use crate::tokenize::Tokenizer;
 use crate::worker::{self, Worker};
 use crate::workers::Workers;
 
@@ -96,8 +95,8 @@ impl OnnxEmbedder {
     /// for options that the model or this process cannot follow.
     pub fn open_blocking(options: &OnnxOptions) -> MemoryResult<Self> {
         options.validate()?;
-        let model = Model::read(&options.resolve_model_dir()?, options)?;
-        let tokenizer = Arc::new(Tokenizer::new(&model)?);
+        let model = Model::read(&options.folder.resolve_model_dir()?, options)?;
+        let tokenizer = Arc::new(model.tokenizer()?);
         let (runtime, environment) = runtime::environment(options)?;
         let batch_tokens = options.batch_tokens.0;
         let queue = Arc::new(Queue::new(batch_tokens, options.parallelism.sessions));

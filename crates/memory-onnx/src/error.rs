@@ -8,54 +8,45 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use memory_assets::SETUP_COMMAND;
 use memory_core::{ErrorKind, MemoryError};
+use memory_sentence::error as folder;
+pub(crate) use memory_sentence::error::{CHUNK, EMBED, failed};
 
 /// The operation named by errors while an embedder is opened.
 pub(crate) const OPEN: &str = "open the ONNX embedder";
-/// The operation named by errors of `embed`.
-pub(crate) const EMBED: &str = "embed";
-/// The operation named by errors of `chunk`.
-pub(crate) const CHUNK: &str = "chunk";
+
+/// An error of opening any model, said of this embedder.
+pub(crate) fn opening(mut error: MemoryError) -> MemoryError {
+    if let MemoryError::Embedder { operation, .. } = &mut error
+        && *operation == folder::OPEN
+    {
+        *operation = OPEN;
+    }
+    error
+}
 
 /// A part that is needed is not there; the message ends with what mends it.
 pub(crate) fn missing(what: impl Display) -> MemoryError {
-    MemoryError::embedder(ErrorKind::Missing, OPEN, with_mend(what))
+    opening(folder::missing(what))
 }
 
 /// A file is there and cannot be used; the message ends with what mends it.
 pub(crate) fn corrupt(file: &Path, why: impl Display) -> MemoryError {
-    let what = format!("{} is damaged: {why}", file.display());
-    MemoryError::embedder(ErrorKind::Corrupt, OPEN, with_mend(what))
+    opening(folder::corrupt(file, why))
 }
 
 /// The model asks for something that this crate does not do.
 pub(crate) fn unsupported(file: &Path, what: impl Display) -> MemoryError {
-    let message = format!("{}: {what}", file.display());
-    MemoryError::embedder(ErrorKind::Unsupported, OPEN, message)
+    opening(folder::unsupported(file, what))
 }
 
 /// A file that could not be read: missing, or there and unreadable.
 pub(crate) fn unreadable(file: &Path, error: io::Error) -> MemoryError {
-    if error.kind() == io::ErrorKind::NotFound {
-        missing(format_args!("{} does not exist", file.display()))
-    } else {
-        let message = format!("{} cannot be read: {error}", file.display());
-        MemoryError::embedder(ErrorKind::Other, OPEN, message).with_source(error)
-    }
-}
-
-/// Something that should not happen and that no file is to blame for.
-pub(crate) fn failed(operation: &'static str, what: impl Into<String>) -> MemoryError {
-    MemoryError::embedder(ErrorKind::Other, operation, what)
+    opening(folder::unreadable(file, error))
 }
 
 /// The threads that do the work are gone.
 pub(crate) fn stopped(operation: &'static str) -> MemoryError {
     let message = "the embedder's threads have stopped; open it anew";
     MemoryError::embedder(ErrorKind::Closed, operation, message)
-}
-
-fn with_mend(what: impl Display) -> String {
-    format!("{what}\nto mend this, run: {SETUP_COMMAND}")
 }

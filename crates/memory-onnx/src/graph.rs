@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use memory_core::MemoryResult;
+use memory_sentence::{Pooling, Tokens};
 use ort::environment::Environment;
 use ort::session::builder::SessionBuilder;
 use ort::session::{Session, SessionInputValue};
@@ -15,9 +16,8 @@ use ort::value::Tensor;
 use crate::bert::{self, Embeddings, Network};
 use crate::checkpoint::Checkpoint;
 use crate::error::{self, EMBED, OPEN};
-use crate::model::{Model, Pooling, Source};
+use crate::model::{Model, Source};
 use crate::pool;
-use crate::tokenize::Tokens;
 use exported::Input;
 
 /// A session and what is to be asked of it.
@@ -106,7 +106,7 @@ impl Graph {
             session,
             feed,
             output,
-            pooling: model.pooling,
+            pooling: model.folder.pooling,
             dimensions: model.profile.dimensions,
         })
     }

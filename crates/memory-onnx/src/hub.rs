@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use hf_hub::{HFClient, HFError, HFRepository, RepoTypeModel, split_id};
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
 
+use crate::error::opening;
 use crate::model;
 use crate::options::OnnxOptions;
 
@@ -169,7 +170,8 @@ impl HubModel {
         };
         let modules = get(MODULES.to_owned()).await?;
         let folder = modules.parent().unwrap_or(Path::new("")).to_path_buf();
-        let pooling = model::pooling_file(&folder)
+        let pooling = memory_sentence::pooling_file(&folder)
+            .map_err(opening)
             .map_err(|error| HFError::Other(format!("{MODULES}: {error}")))?;
         for file in [pooling.as_str(), "config.json", "tokenizer.json"] {
             get(file.to_owned()).await?;

@@ -13,19 +13,18 @@
 //! | `embedder` | the async side: computes equal texts once, cuts calls into segments, waits |
 //! | `queue`, `workers` | two lanes, small calls before large ones; threads that take from them |
 //! | `worker`, `job` | what a thread does with a piece of work, and a call's answer |
-//! | `tokenize` | text to tokens, cut to the window, never padded |
 //! | `pool` | tokenised texts of all callers; batches of one length, by a budget of tokens |
 //! | `graph` | tokens to vectors: session, pooling, normalisation |
 //! | `bert`, `checkpoint` | the network of a checkpoint, built from its safetensors |
-//! | `chunk` | cuts a text beyond the window into chunks |
 //! | `model`, `runtime` | what is on disk: the model's folder, the runtime library |
+//!
+//! What the folder says, the tokenizer and the chunks are those of
+//! `memory-sentence`, which every embedder of such a folder takes them from.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bert;
 mod checkpoint;
-mod chunk;
-mod distinct;
 mod embedder;
 mod error;
 mod graph;
@@ -38,12 +37,12 @@ mod pool;
 mod queue;
 mod runtime;
 mod segment;
-mod tokenize;
 mod worker;
 mod workers;
 
 pub use embedder::OnnxEmbedder;
 #[cfg(feature = "hub")]
 pub use hub::HubModel;
-pub use options::{MaxTokens, OnnxOptions, Parallelism, Precision, WeightsFrom};
+pub use memory_sentence::MaxTokens;
+pub use options::{OnnxOptions, Parallelism, Precision, WeightsFrom};
 pub use runtime::{RuntimeInfo, load_runtime};

@@ -1,52 +1,37 @@
-//! A model's folder in sentence-transformers form.
+//! A model's folder: what every embedder reads in it, and the weights.
 //!
 //! ```text
-//! modules.json                        transformer, pooling, normalisation
-//! config.json                         hidden size, number of positions
-//! sentence_bert_config.json           the window in tokens (optional)
-//! config_sentence_transformers.json   prompts for queries and passages (optional)
-//! 1_Pooling/config.json               mean or CLS
-//! tokenizer.json, tokenizer_config.json (optional)
+//! modules.json, config.json, ...      as in memory_sentence::Folder
 //! model.safetensors                   the checkpoint, of the BERT family
 //! model.onnx, or onnx/model.onnx      for other families; one of the two is needed
 //! ```
 
-mod config;
-mod fingerprint;
-mod modules;
-mod pooling;
-mod prompts;
 mod source;
-mod window;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use memory_core::{EmbedderProfile, MemoryResult};
-use serde::de::DeserializeOwned;
-
-use crate::error;
-use crate::options::OnnxOptions;
-use config::Config;
-use fingerprint::Recipe;
 #[cfg(feature = "hub")]
-pub(crate) use modules::pooling_file;
-pub(crate) use pooling::Pooling;
-pub(crate) use prompts::Prompts;
+use memory_sentence::Config;
+use memory_sentence::{Folder, Recipe, Tokenizer};
+
+#[cfg(feature = "hub")]
+use crate::bert::ArchitectureConfig;
+use crate::error::opening;
+use crate::options::OnnxOptions;
 pub(crate) use source::Source;
 
-/// What the folder says, checked, with the options applied; the graph's
-/// weights are named and not loaded.
+/// Raised when this crate itself changes how a vector comes about.
+const FORMAT: &str = "memory-onnx 1";
+
+/// What the folder says, checked, with the options applied; the weights are
+/// named and not loaded.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) profile: EmbedderProfile,
     /// Where the weights are.
     pub(crate) source: Source,
-    /// The file and the content of `tokenizer.json`.
-    pub(crate) tokenizer: (PathBuf, Vec<u8>),
-    pub(crate) lower_case: bool,
-    pub(crate) pooling: Pooling,
-    pub(crate) prompts: Prompts,
+    pub(crate) folder: Folder,
 }
 
 impl Model {
@@ -57,42 +42,35 @@ impl Model {
     /// # Errors
     /// `Missing`, `Corrupt` or `Unsupported`, naming the file; `Configuration`
     /// for an option that the model cannot follow.
-    pub(crate) fn read(folder: &Path, options: &OnnxOptions) -> MemoryResult<Self> {
-        if !folder.is_dir() {
-            let what = format!("the model's folder {} does not exist", folder.display());
-            return Err(error::missing(what));
-        }
-        let pooling = modules::read(folder)?;
-        let config: Config = read_json(&folder.join("config.json"))?;
-        let dimensions = config.hidden_size(folder)?;
-        pooling.check_dimensions(dimensions)?;
-        let window = window::read(folder, &config, options)?;
-        let prompts = Prompts::read(folder, options)?;
-        let source = Source::find(folder, &config, options)?;
-        let tokenizer_file = folder.join("tokenizer.json");
-        let tokenizer = read_bytes(&tokenizer_file)?;
-        let fingerprint = Recipe {
-            source: &source,
-            tokenizer: &tokenizer,
-            pooling: pooling.mode,
-            window: window.tokens,
-            lower_case: window.lower_case,
-            prompts: &prompts,
-        }
-        .fingerprint()?;
+    pub(crate) fn read(path: &Path, options: &OnnxOptions) -> MemoryResult<Self> {
+        let folder = Folder::read(path, &options.folder).map_err(opening)?;
+        let source = Source::find(&folder, options)?;
+        let recipe = Recipe {
+            format: FORMAT,
+            weights: &source.files(),
+            network: &source.network(),
+            precision: source.precision(),
+        };
+        let fingerprint = folder.fingerprint(recipe).map_err(opening)?;
         Ok(Self {
             profile: EmbedderProfile {
-                model: options.name_of(folder),
+                model: folder.name.clone(),
                 fingerprint,
-                dimensions,
-                max_tokens: window.tokens,
+                dimensions: folder.dimensions,
+                max_tokens: folder.max_tokens,
             },
             source,
-            tokenizer: (tokenizer_file, tokenizer),
-            lower_case: window.lower_case,
-            pooling: pooling.mode,
-            prompts,
+            folder,
         })
+    }
+
+    /// The model's tokenizer.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the file; `Configuration` when special tokens and
+    /// prompts leave too little of the window.
+    pub(crate) fn tokenizer(&self) -> MemoryResult<Tokenizer> {
+        Tokenizer::new(&self.folder).map_err(opening)
     }
 }
 
@@ -100,28 +78,12 @@ impl Model {
 /// checkpoint.
 #[cfg(feature = "hub")]
 pub(crate) fn is_built(folder: &Path) -> bool {
-    let config: MemoryResult<Config> = read_json(&folder.join("config.json"));
-    config
-        .and_then(|config| config.architecture(folder))
-        .is_ok()
-}
-
-fn read_bytes(file: &Path) -> MemoryResult<Vec<u8>> {
-    fs::read(file).map_err(|error| error::unreadable(file, error))
-}
-
-fn read_json<T: DeserializeOwned>(file: &Path) -> MemoryResult<T> {
-    let bytes = read_bytes(file)?;
-    serde_json::from_slice(&bytes).map_err(|error| error::corrupt(file, &error).with_source(error))
-}
-
-/// Reads a file that may be absent; an absent one reads as the default.
-fn read_json_if_there<T: DeserializeOwned + Default>(file: &Path) -> MemoryResult<T> {
-    if file.exists() {
-        read_json(file)
-    } else {
-        Ok(T::default())
-    }
+    let architecture = || {
+        let config = Config::read(folder)?;
+        let hidden = config.hidden_size(folder)?;
+        ArchitectureConfig::read(folder)?.architecture(folder, &config.family, hidden)
+    };
+    architecture().is_ok()
 }
 
 #[cfg(test)]

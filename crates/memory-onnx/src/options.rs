@@ -1,13 +1,10 @@
 //! How an embedder is opened.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 
 use memory_core::{EmbedRole, MemoryError, MemoryResult};
-
-/// A number of tokens, which a number of texts or bytes cannot be mistaken for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MaxTokens(pub usize);
+use memory_sentence::{FolderOptions, MaxTokens};
 
 /// How the work is spread over the machine.
 ///
@@ -89,13 +86,8 @@ pub enum WeightsFrom {
 /// ```
 #[derive(Debug, Clone)]
 pub struct OnnxOptions {
-    pub(crate) cache_dir: Option<PathBuf>,
-    pub(crate) model_dir: Option<PathBuf>,
-    pub(crate) model_name: Option<String>,
+    pub(crate) folder: FolderOptions,
     pub(crate) runtime_library: Option<PathBuf>,
-    pub(crate) max_sequence: Option<MaxTokens>,
-    pub(crate) query_prefix: Option<String>,
-    pub(crate) passage_prefix: Option<String>,
     pub(crate) batch_tokens: MaxTokens,
     pub(crate) queue_depth: usize,
     pub(crate) parallelism: Parallelism,
@@ -106,13 +98,8 @@ pub struct OnnxOptions {
 impl Default for OnnxOptions {
     fn default() -> Self {
         Self {
-            cache_dir: None,
-            model_dir: None,
-            model_name: None,
+            folder: FolderOptions::default(),
             runtime_library: None,
-            max_sequence: None,
-            query_prefix: None,
-            passage_prefix: None,
             batch_tokens: Self::DEFAULT_BATCH_TOKENS,
             queue_depth: Self::DEFAULT_QUEUE_DEPTH,
             parallelism: Parallelism::available(),
@@ -143,7 +130,7 @@ impl OnnxOptions {
     /// The cache folder, in place of [`memory_assets::cache_dir`].
     #[must_use]
     pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.cache_dir = Some(folder.into());
+        self.folder.cache_dir = Some(folder.into());
         self
     }
 
@@ -151,14 +138,14 @@ impl OnnxOptions {
     /// `model.safetensors` of the BERT family or a `model.onnx`, in place of the default model of the cache folder.
     #[must_use]
     pub fn model_dir(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.model_dir = Some(folder.into());
+        self.folder.model_dir = Some(folder.into());
         self
     }
 
     /// The model's name in the profile, in place of its folder's name.
     #[must_use]
     pub fn model_name(mut self, name: impl Into<String>) -> Self {
-        self.model_name = Some(name.into());
+        self.folder.model_name = Some(name.into());
         self
     }
 
@@ -174,7 +161,7 @@ impl OnnxOptions {
     /// not comparable, so the fingerprint changes with it.
     #[must_use]
     pub fn max_sequence(mut self, tokens: MaxTokens) -> Self {
-        self.max_sequence = Some(tokens);
+        self.folder.max_sequence = Some(tokens);
         self
     }
 
@@ -182,10 +169,7 @@ impl OnnxOptions {
     /// model's folder names; for models (e5, bge) whose folder names none.
     #[must_use]
     pub fn prefix(mut self, role: EmbedRole, prefix: impl Into<String>) -> Self {
-        match role {
-            EmbedRole::Query => self.query_prefix = Some(prefix.into()),
-            EmbedRole::Passage => self.passage_prefix = Some(prefix.into()),
-        }
+        self.folder.set_prefix(role, prefix.into());
         self
     }
 
@@ -245,38 +229,6 @@ impl OnnxOptions {
             None => Ok(()),
         }
     }
-
-    /// The model's folder: the one given, or the default model's.
-    pub(crate) fn resolve_model_dir(&self) -> MemoryResult<PathBuf> {
-        if let Some(folder) = &self.model_dir {
-            return Ok(folder.clone());
-        }
-        let cache = match &self.cache_dir {
-            Some(folder) => folder.clone(),
-            None => memory_assets::cache_dir()
-                .map_err(|error| MemoryError::configuration(error.to_string()))?,
-        };
-        Ok(memory_assets::model_dir(
-            &cache,
-            memory_assets::DEFAULT_MODEL,
-        ))
-    }
-
-    /// The prefix that was set for a role.
-    pub(crate) fn prefix_of(&self, role: EmbedRole) -> Option<&str> {
-        match role {
-            EmbedRole::Query => self.query_prefix.as_deref(),
-            EmbedRole::Passage => self.passage_prefix.as_deref(),
-        }
-    }
-
-    /// The model's name in the profile.
-    pub(crate) fn name_of(&self, folder: &Path) -> String {
-        self.model_name.clone().unwrap_or_else(|| {
-            let name = folder.file_name().unwrap_or(folder.as_os_str());
-            name.to_string_lossy().into_owned()
-        })
-    }
 }
 
 #[cfg(test)]
@@ -297,14 +249,5 @@ mod tests {
         assert!(OnnxOptions::new().validate().is_ok());
         let error = OnnxOptions::new().queue_depth(0).validate().unwrap_err();
         assert!(error.to_string().contains("queue_depth is 0"), "{error}");
-    }
-
-    #[test]
-    fn a_given_cache_folder_holds_the_default_model() {
-        let options = OnnxOptions::new().cache_dir("some/cache");
-        let folder = options.resolve_model_dir().unwrap();
-        assert!(folder.starts_with("some/cache"));
-        assert_eq!(options.name_of(&folder), memory_assets::DEFAULT_MODEL);
-        assert_eq!(options.model_name("mine").name_of(&folder), "mine");
     }
 }

@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use memory_sentence::Tokens;
+
 use crate::job::EmbedJob;
-use crate::tokenize::Tokens;
 
 /// Lengths are rounded up to a multiple of this, and the texts of a batch have
 /// the same length then.

@@ -9,9 +9,10 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use memory_sentence::Tokens;
+
 use crate::job::{ChunkJob, EmbedJob};
 use crate::pool::{Place, Pool, Taken, Waiting};
-use crate::tokenize::Tokens;
 
 /// Which lane a piece of work takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

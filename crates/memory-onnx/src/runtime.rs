@@ -75,7 +75,7 @@ pub(crate) fn environment(options: &OnnxOptions) -> MemoryResult<(RuntimeInfo, E
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let loaded = match &mut *loaded {
         Some(loaded) => loaded,
-        empty => empty.insert(load(explicit, options.cache_dir.as_deref())?),
+        empty => empty.insert(load(explicit, options.folder.cache_dir.as_deref())?),
     };
     check_same(&loaded.info, explicit)?;
     let environment = match &loaded.environment {

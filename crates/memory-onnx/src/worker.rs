@@ -4,14 +4,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, TryLockError};
 
 use memory_core::MemoryResult;
+use memory_sentence::{Tokenizer, Tokens};
 
-use crate::chunk;
 use crate::error::{self, CHUNK, EMBED};
 use crate::graph::Graph;
 use crate::job::{ChunkJob, EmbedJob};
 use crate::pool::Waiting;
 use crate::queue::{Batch, Lane, Queue, Work};
-use crate::tokenize::{Tokenizer, Tokens};
 
 /// One thread's tools: a session of its own, the rest shared.
 pub(crate) struct Worker {
@@ -99,7 +98,7 @@ impl Worker {
         let chunks = guarded(CHUNK, || {
             texts
                 .iter()
-                .map(|text| chunk::chunk(&self.tokenizer, text))
+                .map(|text| memory_sentence::chunk(&self.tokenizer, text))
                 .collect()
         });
         drop(permit);

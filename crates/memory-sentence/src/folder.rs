@@ -24,8 +24,9 @@ use serde::de::DeserializeOwned;
 
 use crate::error;
 use crate::options::FolderOptions;
-use config::Config;
+pub use config::Config;
 pub use fingerprint::Recipe;
+pub use modules::pooling_file;
 pub use pooling::Pooling;
 pub use prompts::Prompts;
 
@@ -67,14 +68,14 @@ impl Folder {
             return Err(error::missing(what));
         }
         let pooling = modules::read(path)?;
-        let config: Config = read_json(&path.join("config.json"))?;
+        let config = Config::read(path)?;
         let dimensions = config.hidden_size(path)?;
         pooling.check_dimensions(dimensions)?;
         let window = window::read(path, &config, options)?;
         Ok(Self {
             path: path.to_owned(),
             name: options.name_of(path),
-            family: config.model_type,
+            family: config.family,
             dimensions,
             max_tokens: window.tokens,
             lower_case: window.lower_case,
@@ -94,7 +95,11 @@ fn read_bytes(file: &Path) -> MemoryResult<Vec<u8>> {
     fs::read(file).map_err(|error| error::unreadable(file, error))
 }
 
-fn read_json<T: DeserializeOwned>(file: &Path) -> MemoryResult<T> {
+/// Reads a file of the folder that holds JSON.
+///
+/// # Errors
+/// `Missing` or `Corrupt`, naming the file.
+pub fn read_json<T: DeserializeOwned>(file: &Path) -> MemoryResult<T> {
     let bytes = read_bytes(file)?;
     serde_json::from_slice(&bytes).map_err(|error| error::corrupt(file, &error).with_source(error))
 }

@@ -6,7 +6,9 @@
 //! at all. They take all of it from here; what is left to them is arithmetic.
 //!
 //! * [`Folder`]: the folder as it is on disk, checked, with options applied;
-//!   the digest of all that decides a vector.
+//!   the digest of all that decides a vector. [`Config`], [`pooling_file`] and
+//!   [`read_json`] read single files of a folder that is not whole yet, or that
+//!   hold more than is asked for here.
 //! * [`Tokenizer`]: text to tokens, cut to the window, never padded.
 //! * [`chunk`]: cuts a text beyond the window into chunks.
 //! * [`BatchLimits`], [`plan`]: batches that waste little on padding.
@@ -25,6 +27,6 @@ mod tokenize;
 pub use batch::{BatchLimits, plan};
 pub use chunk::chunk;
 pub use distinct::Distinct;
-pub use folder::{Folder, Pooling, Prompts, Recipe};
+pub use folder::{Config, Folder, Pooling, Prompts, Recipe, pooling_file, read_json};
 pub use options::{FolderOptions, MaxTokens};
 pub use tokenize::{Tokenizer, Tokens};

@@ -16,7 +16,7 @@ use crate::folder::{Folder, Prompts};
 const BYTES_PER_TOKEN: usize = 8;
 
 /// The tokens of one text, special ones included: what the graph reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tokens {
     /// Their numbers in the vocabulary.
     pub ids: Box<[u32]>,

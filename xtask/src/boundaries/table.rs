@@ -73,7 +73,7 @@ pub(super) const BOUNDARIES: &[Boundary] = &[
     },
     Boundary {
         package: "memory-onnx",
-        house: Some(&["memory-core", "memory-assets"]),
+        house: Some(&["memory-core", "memory-assets", "memory-sentence"]),
         never: &[LIBTORCH, TLS, UNPACKING],
     },
     Boundary {

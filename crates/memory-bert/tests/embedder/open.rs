@@ -1,5 +1,6 @@
 //! Opening: what is refused, and with which words.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -92,6 +93,24 @@ fn what_rust_bert_would_compute_otherwise_is_refused() {
         assert_eq!(error.kind(), kind, "{key}: {error}");
         assert!(error.to_string().contains("config.json"), "{error}");
     }
+}
+
+#[test]
+fn a_network_of_other_shape_on_the_same_weights_has_another_fingerprint() {
+    let folder = folder();
+    let cache = memory_assets::cache_dir().unwrap();
+    let model = memory_assets::model_dir(&cache, memory_assets::DEFAULT_MODEL);
+    let weights = "model.safetensors";
+    fs::copy(model.join(weights), folder.path().join(weights)).unwrap();
+    let fingerprint = || {
+        let opened = BertEmbedder::open_blocking(&BertOptions::new().model_dir(folder.path()));
+        opened.unwrap().profile().fingerprint.clone()
+    };
+    let mut seen = BTreeSet::from([fingerprint()]);
+    configure(&folder, "num_attention_heads", 6.into());
+    assert!(seen.insert(fingerprint()));
+    configure(&folder, "hidden_act", "relu".into());
+    assert!(seen.insert(fingerprint()));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use memory_core::MemoryResult;
 use serde::Deserialize;
 
-use crate::error;
+use crate::error::{self, opening};
 
 /// The function between the two halves of a layer's feed-forward part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,7 @@ pub(crate) struct Architecture {
 /// `config.json`, as far as it decides the architecture.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ArchitectureConfig {
+    max_position_embeddings: Option<usize>,
     num_hidden_layers: Option<usize>,
     num_attention_heads: Option<usize>,
     intermediate_size: Option<usize>,
@@ -53,6 +54,14 @@ pub(crate) struct ArchitectureConfig {
 }
 
 impl ArchitectureConfig {
+    /// Reads the file in a model's folder.
+    ///
+    /// # Errors
+    /// `Missing` or `Corrupt`, naming the file.
+    pub(crate) fn read(folder: &Path) -> MemoryResult<Self> {
+        memory_sentence::read_json(&folder.join("config.json")).map_err(opening)
+    }
+
     /// The architecture, if it is one that [`Network`](super::Network) builds.
     ///
     /// # Errors
@@ -61,11 +70,11 @@ impl ArchitectureConfig {
     /// file and the key.
     pub(crate) fn architecture(
         &self,
-        file: &Path,
+        folder: &Path,
         model_type: &str,
         hidden: usize,
-        positions: Option<usize>,
     ) -> MemoryResult<Architecture> {
+        let file = &folder.join("config.json");
         let unsupported = |what: String| Err(error::unsupported(file, what));
         if model_type != "bert" {
             return unsupported(format!(
@@ -107,7 +116,7 @@ impl ArchitectureConfig {
             hidden,
             intermediate: size("intermediate_size", self.intermediate_size)?,
             vocabulary: size("vocab_size", self.vocab_size)?,
-            positions: size("max_position_embeddings", positions)?,
+            positions: size("max_position_embeddings", self.max_position_embeddings)?,
             types: size("type_vocab_size", Some(self.type_vocab_size.unwrap_or(2)))?,
             // The family's own default.
             epsilon: self.layer_norm_eps.unwrap_or(1e-12),

@@ -2,12 +2,12 @@
 //! segment it belongs to become one vector, which is then normalised.
 
 use memory_core::MemoryResult;
+use memory_sentence::Tokens;
 
 use super::Architecture;
 use super::network::names;
 use crate::checkpoint::Checkpoint;
 use crate::error::{self, EMBED};
-use crate::tokenize::Tokens;
 
 /// The tables, in memory once however many sessions there are: they are half
 /// of a small model's weights.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use memory_core::MemoryResult;
+use memory_sentence::Tokens;
 use ort::ErrorCode;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
@@ -10,7 +11,6 @@ use ort::value::{Outlet, Tensor, TensorElementType};
 
 use super::Inputs;
 use crate::error;
-use crate::tokenize::Tokens;
 
 /// What a graph may ask for.
 #[derive(Debug, Clone, Copy)]

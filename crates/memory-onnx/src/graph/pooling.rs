@@ -1,9 +1,9 @@
 //! From the vectors of a text's tokens to the text's one vector.
 
 use memory_core::MemoryResult;
+use memory_sentence::Pooling;
 
 use crate::error::{self, EMBED};
-use crate::model::Pooling;
 
 /// One L2-normalised vector from those of a text's tokens, padding left out.
 pub(super) fn pool(pooling: Pooling, tokens: &[f32], dimensions: usize) -> MemoryResult<Vec<f32>> {

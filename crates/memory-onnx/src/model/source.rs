@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use memory_core::{MemoryError, MemoryResult};
+use memory_sentence::Folder;
 
-use super::config::Config;
-use crate::bert::Architecture;
+use crate::bert::{Architecture, ArchitectureConfig};
 use crate::error;
 use crate::options::{OnnxOptions, Precision, WeightsFrom};
 
@@ -29,15 +29,17 @@ impl Source {
     /// # Errors
     /// `Missing` or `Unsupported`, naming the file; `Configuration` for a
     /// precision that the graph's file does not have.
-    pub(super) fn find(
-        folder: &Path,
-        config: &Config,
-        options: &OnnxOptions,
-    ) -> MemoryResult<Self> {
-        let file = folder.join("model.safetensors");
+    pub(super) fn find(folder: &Folder, options: &OnnxOptions) -> MemoryResult<Self> {
+        // Even for a graph: what is damaged is not passed over.
+        let config = ArchitectureConfig::read(&folder.path)?;
+        let file = folder.path.join("model.safetensors");
         let checkpoint = || {
             Ok(Self::Checkpoint {
-                architecture: config.architecture(folder)?,
+                architecture: config.architecture(
+                    &folder.path,
+                    &folder.family,
+                    folder.dimensions,
+                )?,
                 precision: options.precision,
                 file: file.clone(),
             })
@@ -48,14 +50,55 @@ impl Source {
                 "{} does not exist",
                 file.display()
             ))),
-            Some(WeightsFrom::Graph) => graph(folder, options),
+            Some(WeightsFrom::Graph) => graph(&folder.path, options),
             None if file.is_file() => checkpoint().or_else(|refused| {
                 // What cannot be built may still have been exported.
-                find_graph(folder).map_or(Err(refused), |_| graph(folder, options))
+                find_graph(&folder.path).map_or(Err(refused), |_| graph(&folder.path, options))
             }),
-            None => graph(folder, options),
+            None => graph(&folder.path, options),
         }
     }
+
+    /// The files of the weights.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Graph(file) => graph_files(file),
+            Self::Checkpoint { file, .. } => vec![file.clone()],
+        }
+    }
+
+    /// What is computed with the weights, for fingerprints.
+    pub(super) fn network(&self) -> String {
+        match self {
+            Self::Graph(_) => "as exported".to_owned(),
+            Self::Checkpoint { architecture, .. } => architecture.describe(),
+        }
+    }
+
+    /// How the weights are held and multiplied, for fingerprints.
+    pub(super) const fn precision(&self) -> &'static str {
+        match self {
+            Self::Graph(_) => "as the graph",
+            Self::Checkpoint { precision, .. } => match precision {
+                Precision::Full => "full",
+                Precision::Int8 => "8 bits in blocks of 128",
+            },
+        }
+    }
+}
+
+/// The graph's file and, for models over 2 GB, the file beside it that holds
+/// the weights.
+fn graph_files(graph: &Path) -> Vec<PathBuf> {
+    let beside = ["_data", ".data"].map(|suffix| {
+        let mut name = graph.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    });
+    let outside = beside.into_iter().filter(|file| file.is_file());
+    std::iter::once(graph.to_path_buf())
+        .chain(outside)
+        .collect()
 }
 
 fn graph(folder: &Path, options: &OnnxOptions) -> MemoryResult<Source> {

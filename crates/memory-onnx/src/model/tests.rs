@@ -1,4 +1,5 @@
-//! What a folder must hold, and what is said of one that does not.
+//! Which weights are taken, the fingerprint, and what is said of a folder that
+//! cannot be opened. What else a folder says is tested where it is read.
 
 use std::fs;
 
@@ -6,7 +7,8 @@ use memory_core::{EmbedRole, ErrorKind, MemoryError};
 use tempfile::TempDir;
 
 use super::*;
-use crate::options::{MaxTokens, Precision, WeightsFrom};
+use crate::error::OPEN;
+use crate::options::{Precision, WeightsFrom};
 
 /// A folder that reads; its weights are no weights, which only a session
 /// would notice.
@@ -44,6 +46,7 @@ fn read(folder: &TempDir) -> MemoryResult<Model> {
 fn refused(folder: &TempDir, kind: ErrorKind, file: &str) -> MemoryError {
     let error = read(folder).unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
+    assert_eq!(error.operation(), Some(OPEN), "{error}");
     assert!(error.to_string().contains(file), "{error}");
     error
 }
@@ -54,8 +57,6 @@ fn a_whole_folder_reads() {
     let model = read(&folder).unwrap();
     assert_eq!(model.profile.dimensions, 384);
     assert_eq!(model.profile.max_tokens, 256);
-    assert_eq!(model.pooling, Pooling::Mean);
-    assert_eq!(model.prompts, Prompts::default());
     assert_eq!(model.profile.fingerprint.as_str().len(), 64);
 }
 
@@ -74,138 +75,44 @@ fn a_missing_file_is_named_with_what_mends_it() {
     }
     let gone = folder().path().join("gone");
     let error = Model::read(&gone, &OnnxOptions::new()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Missing);
-}
-
-#[test]
-fn a_damaged_file_is_named_with_what_mends_it() {
-    for name in [
-        "modules.json",
-        "config.json",
-        "sentence_bert_config.json",
-        "1_Pooling/config.json",
-    ] {
-        let folder = folder();
-        fs::write(folder.path().join(name), r#"{"cut": sho"#).unwrap();
-        let error = refused(&folder, ErrorKind::Corrupt, name);
-        assert!(error.to_string().contains(memory_assets::SETUP_COMMAND));
-    }
-}
-
-#[test]
-fn what_is_not_done_is_refused_and_not_ignored() {
-    let with = |name: &str, content: &str| {
-        let folder = folder();
-        fs::write(folder.path().join(name), content).unwrap();
-        folder
-    };
-    let pooling = "1_Pooling/config.json";
-    for config in [
-        r#"{"pooling_mode_max_tokens":true}"#,
-        r#"{"pooling_mode_mean_tokens":true,"pooling_mode_cls_token":true}"#,
-        r#"{"pooling_mode_lasttoken":true}"#,
-        r#"{"pooling_mode_mean_tokens":true,"include_prompt":false}"#,
-    ] {
-        refused(&with(pooling, config), ErrorKind::Unsupported, pooling);
-    }
-    let dense = r#"[{"path":"","type":"x.Transformer"},{"path":"1_Pooling","type":"x.Pooling"},
-                    {"path":"2_Dense","type":"x.Dense"}]"#;
-    refused(
-        &with("modules.json", dense),
-        ErrorKind::Unsupported,
-        "x.Dense",
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (ErrorKind::Missing, Some(OPEN))
     );
-    let other = r#"{"pooling_mode_cls_token":true,"word_embedding_dimension":768}"#;
-    refused(&with(pooling, other), ErrorKind::Corrupt, pooling);
 }
 
 #[test]
-fn cls_pooling_and_prompts_are_read() {
+fn what_is_damaged_is_named_even_where_a_graph_is_computed() {
     let folder = folder();
-    let write = |name: &str, content: &str| fs::write(folder.path().join(name), content).unwrap();
-    write(
-        "1_Pooling/config.json",
-        r#"{"pooling_mode_cls_token":true}"#,
+    fs::write(folder.path().join("1_Pooling/config.json"), "{").unwrap();
+    refused(&folder, ErrorKind::Corrupt, "1_Pooling/config.json");
+    let sizes = with_checkpoint(&BERT.replace(":12,", ":\"twelve\","));
+    refused(&sizes, ErrorKind::Corrupt, "config.json");
+    fs::remove_file(sizes.path().join("model.safetensors")).unwrap();
+    refused(&sizes, ErrorKind::Corrupt, "config.json");
+    let tokenizer = self::folder();
+    fs::write(tokenizer.path().join("tokenizer.json"), "{").unwrap();
+    let error = read(&tokenizer).unwrap().tokenizer().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (ErrorKind::Corrupt, Some(OPEN))
     );
-    write(
-        "config_sentence_transformers.json",
-        r#"{"prompts":{"query":"query: ","document":"passage: "},"default_prompt_name":null}"#,
-    );
-    let model = read(&folder).unwrap();
-    assert_eq!(model.pooling, Pooling::Cls);
-    assert_eq!(model.prompts.of(EmbedRole::Query), "query: ");
-    assert_eq!(model.prompts.of(EmbedRole::Passage), "passage: ");
-
-    write(
-        "config_sentence_transformers.json",
-        r#"{"prompts":{"all":"text: ","query":null},"default_prompt_name":"all"}"#,
-    );
-    let options = OnnxOptions::new().prefix(EmbedRole::Passage, "mine: ");
-    let model = Model::read(folder.path(), &options).unwrap();
-    assert_eq!(model.prompts.of(EmbedRole::Query), "text: ");
-    assert_eq!(model.prompts.of(EmbedRole::Passage), "mine: ");
+    assert!(error.to_string().contains("tokenizer.json"), "{error}");
 }
 
 #[test]
-fn the_window_is_the_smallest_that_any_file_or_option_tells() {
+fn the_fingerprint_changes_with_every_file_of_the_weights() {
+    let mut seen = std::collections::BTreeSet::new();
     let folder = folder();
-    let write = |name: &str, content: &str| fs::write(folder.path().join(name), content).unwrap();
-    let window = |options: &OnnxOptions| {
-        Model::read(folder.path(), options).map(|model| model.profile.max_tokens)
-    };
-    let short = OnnxOptions::new().max_sequence(MaxTokens(64));
-    assert_eq!(window(&short).unwrap(), 64);
-    for bad in [257, 15] {
-        let options = OnnxOptions::new().max_sequence(MaxTokens(bad));
-        assert_eq!(
-            window(&options).unwrap_err().kind(),
-            ErrorKind::Configuration
-        );
-    }
-    write("sentence_bert_config.json", r#"{"max_seq_length":null}"#);
-    assert_eq!(window(&OnnxOptions::new()).unwrap(), 512);
-    write("tokenizer_config.json", r#"{"model_max_length":128}"#);
-    assert_eq!(window(&OnnxOptions::new()).unwrap(), 128);
-    write("tokenizer_config.json", r#"{"model_max_length":1e30}"#);
-    assert_eq!(window(&OnnxOptions::new()).unwrap(), 512);
-    write("sentence_bert_config.json", r#"{"max_seq_length":8192}"#);
-    assert_eq!(window(&OnnxOptions::new()).unwrap(), 512);
-}
-
-#[test]
-fn the_fingerprint_changes_with_all_that_decides_a_vector() {
-    let plain = read(&folder()).unwrap().profile.fingerprint;
-    assert_eq!(read(&folder()).unwrap().profile.fingerprint, plain);
-    let changes = [
+    for (name, content) in [
+        ("model.onnx", "weights"),
         ("model.onnx", "other weights"),
         ("model.onnx_data", "outside weights"),
-        ("tokenizer.json", "{ }"),
-        (
-            "1_Pooling/config.json",
-            r#"{"pooling_mode_cls_token":true}"#,
-        ),
-        ("sentence_bert_config.json", r#"{"max_seq_length":128}"#),
-        (
-            "sentence_bert_config.json",
-            r#"{"max_seq_length":256,"do_lower_case":true}"#,
-        ),
-        (
-            "config_sentence_transformers.json",
-            r#"{"prompts":{"query":"q: "}}"#,
-        ),
-        (
-            "config_sentence_transformers.json",
-            r#"{"prompts":{"passage":"q: "}}"#,
-        ),
-    ];
-    let mut seen = std::collections::BTreeSet::from([plain]);
-    for (name, content) in changes {
-        let folder = folder();
+        ("model.onnx.data", "more of them"),
+    ] {
         fs::write(folder.path().join(name), content).unwrap();
-        assert!(
-            seen.insert(read(&folder).unwrap().profile.fingerprint),
-            "{name}"
-        );
+        let fingerprint = read(&folder).unwrap().profile.fingerprint;
+        assert!(seen.insert(fingerprint), "{name}");
     }
 }
 
@@ -324,4 +231,75 @@ fn the_fingerprint_tells_precision_network_and_source_apart() {
     let different: std::collections::BTreeSet<_> = prints.iter().collect();
     assert_eq!(different.len(), prints.len());
     assert_eq!(print(BERT, options()), prints[0]);
+}
+
+/// Vectors are stored with the fingerprint that they were made under, so it
+/// may change only with the vectors: these are those of version 0.1.0.
+#[test]
+fn the_fingerprint_of_what_is_stored_already_stays() {
+    let print = |folder: &TempDir, options: &OnnxOptions| {
+        let model = Model::read(folder.path(), options).unwrap();
+        model.profile.fingerprint.as_str().to_owned()
+    };
+    let told = folder();
+    let write = |name: &str, content: &str| fs::write(told.path().join(name), content).unwrap();
+    write("model.onnx_data", "outside weights");
+    write("model.onnx.data", "more of them");
+    write(
+        "1_Pooling/config.json",
+        r#"{"pooling_mode_cls_token":true}"#,
+    );
+    write(
+        "sentence_bert_config.json",
+        r#"{"max_seq_length":128,"do_lower_case":true}"#,
+    );
+    let options = OnnxOptions::new();
+    let prompted = options.clone().prefix(EmbedRole::Query, "query: ");
+    let prompted = prompted.prefix(EmbedRole::Passage, "passage: ");
+    let checkpoint = with_checkpoint(BERT);
+    let int8 = options.clone().precision(Precision::Int8);
+    for (folder, options, known) in [
+        (
+            &folder(),
+            &options,
+            "a454a3161187120e5e2c41ea1e61ec64ff1a771a1b55948ec1823ea7cbe23746",
+        ),
+        (
+            &told,
+            &prompted,
+            "30fdf082a265f8e3507d832f83967a5019ef77b55fd0fccc398935d73ba11a8e",
+        ),
+        (
+            &checkpoint,
+            &options,
+            "663bdad261dea666b16966efd045fc5e64e162fb3365afbf97bade0fc8d3f8b7",
+        ),
+        (
+            &checkpoint,
+            &int8,
+            "65d00921663490b684e18ee5dbeaa4d58f3a12d619e100f7cd76581b52ddb0cb",
+        ),
+    ] {
+        assert_eq!(print(folder, options), known);
+    }
+}
+
+/// The default model is pinned, so these are what every installation stores.
+#[test]
+fn the_default_model_s_fingerprint_stays() {
+    let options = OnnxOptions::new();
+    let folder = options.folder.resolve_model_dir().unwrap();
+    for (options, known) in [
+        (
+            options.clone(),
+            "bd9f519fc668a15cc19c4f474409d1431a7165c4d5e41bcd375a7364e28dad10",
+        ),
+        (
+            options.precision(Precision::Int8),
+            "638b78c8dd4ff6c4aca32a7960b53806f010dac4622b8e4256384a6f0a613a62",
+        ),
+    ] {
+        let model = Model::read(&folder, &options).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(model.profile.fingerprint.as_str(), known);
+    }
 }

@@ -16,12 +16,12 @@ const BATCH_TOKENS: usize = 64;
 fn worker() -> Worker {
     let options = OnnxOptions::new();
     let open = || {
-        let model = Model::read(&options.resolve_model_dir()?, &options)?;
+        let model = Model::read(&options.folder.resolve_model_dir()?, &options)?;
         let (_, environment) = runtime::environment(&options)?;
         MemoryResult::Ok(Worker {
             graph: Graph::open(&environment, &model, &Shared::read(&model)?, 1)?,
             wide: None,
-            tokenizer: Arc::new(Tokenizer::new(&model)?),
+            tokenizer: Arc::new(model.tokenizer()?),
             queue: Arc::new(Queue::new(BATCH_TOKENS, 1)),
         })
     };

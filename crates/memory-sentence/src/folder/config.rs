@@ -5,13 +5,15 @@ use std::path::Path;
 use memory_core::MemoryResult;
 use serde::Deserialize;
 
+use super::read_json;
 use crate::error;
 
-/// What of it matters here.
+/// What of it matters to every embedder.
 #[derive(Debug, Deserialize)]
-pub(super) struct Config {
-    #[serde(default)]
-    pub(super) model_type: String,
+pub struct Config {
+    /// The family of the transformer (`bert`); empty where the file names none.
+    #[serde(default, rename = "model_type")]
+    pub family: String,
     /// Components of a token's vector; DistilBERT calls it `dim`.
     #[serde(alias = "dim")]
     hidden_size: Option<usize>,
@@ -21,8 +23,19 @@ pub(super) struct Config {
 }
 
 impl Config {
+    /// Reads the file in a model's folder.
+    ///
+    /// # Errors
+    /// `Missing` or `Corrupt`, naming the file.
+    pub fn read(folder: &Path) -> MemoryResult<Self> {
+        read_json(&folder.join("config.json"))
+    }
+
     /// Components of each vector.
-    pub(super) fn hidden_size(&self, folder: &Path) -> MemoryResult<usize> {
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the file in `folder`, where it does not tell or says 0.
+    pub fn hidden_size(&self, folder: &Path) -> MemoryResult<usize> {
         self.hidden_size.filter(|size| *size > 0).ok_or_else(|| {
             let file = folder.join("config.json");
             error::corrupt(&file, "it has no hidden_size")
@@ -34,7 +47,7 @@ impl Config {
     pub(super) fn positions(&self) -> Option<usize> {
         // These families number positions from the one after padding's.
         let shifted = ["roberta", "xlm-roberta", "camembert", "mpnet"];
-        let reserved = if shifted.contains(&self.model_type.as_str()) {
+        let reserved = if shifted.contains(&self.family.as_str()) {
             self.pad_token_id.unwrap_or(1) + 1
         } else {
             0

@@ -20,6 +20,8 @@ pub struct Recipe<'a> {
     pub format: &'a str,
     /// The files of the weights, in a fixed order.
     pub weights: &'a [PathBuf],
+    /// What is computed with the weights, as far as they do not tell.
+    pub network: &'a str,
     /// How they are computed with.
     pub precision: &'a str,
 }
@@ -43,6 +45,7 @@ impl Folder {
         for file in recipe.weights {
             part("weights", &hash_file(file)?);
         }
+        part("network", recipe.network.as_bytes());
         part("tokenizer", &Sha256::digest(&self.tokenizer));
         part("pooling", self.pooling.as_str().as_bytes());
         part("window", self.max_tokens.to_string().as_bytes());

@@ -29,7 +29,7 @@ pub(super) fn read(folder: &Path) -> MemoryResult<PoolingConfig> {
 /// # Errors
 /// `Unsupported` for a module that is neither transformer, pooling nor
 /// normalisation (a dense layer would change the vector).
-fn pooling_file(folder: &Path) -> MemoryResult<String> {
+pub fn pooling_file(folder: &Path) -> MemoryResult<String> {
     let file = folder.join("modules.json");
     let modules: Vec<Module> = read_json(&file)?;
     let mut pooling = None;

@@ -11,6 +11,7 @@ use crate::options::MaxTokens;
 const RECIPE: Recipe<'_> = Recipe {
     format: "test 1",
     weights: &[],
+    network: "two layers",
     precision: "f32",
 };
 
@@ -217,6 +218,10 @@ fn the_fingerprint_changes_with_the_recipe() {
         RECIPE,
         Recipe {
             format: "test 2",
+            ..RECIPE
+        },
+        Recipe {
+            network: "three layers",
             ..RECIPE
         },
         Recipe {
