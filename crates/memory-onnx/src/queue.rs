@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use memory_sentence::Tokens;
@@ -49,6 +50,25 @@ pub(crate) struct Batch {
     /// Whether all other threads were idle when it was made, and nothing else
     /// waited.
     pub(crate) is_alone: bool,
+    _computing: Computing,
+}
+
+/// Counts a batch for as long as it is being computed.
+#[derive(Debug)]
+struct Computing(Arc<AtomicUsize>);
+
+impl Computing {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        // A count that is a moment old makes a batch smaller or larger, no more.
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Computing {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Shared by those who bring work and the threads that take it.
@@ -60,6 +80,8 @@ pub(crate) struct Queue {
     batch_tokens: usize,
     /// Threads that take from it.
     threads: usize,
+    /// Batches that are being computed, each by a thread.
+    computing: Arc<AtomicUsize>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -93,6 +115,7 @@ impl Queue {
         Self {
             batch_tokens,
             threads,
+            computing: Arc::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -149,7 +172,7 @@ impl Queue {
             if state.is_closed {
                 return None;
             }
-            let work = state.next(self.batch_tokens, self.threads, &mut abandoned);
+            let work = self.take(&mut state, &mut abandoned);
             drop(state);
             if work.is_some() {
                 return work;
@@ -169,6 +192,46 @@ impl Queue {
         drop(dropped);
     }
 
+    /// The next piece of work; `None` if all that was there was abandoned.
+    fn take(&self, state: &mut State, abandoned: &mut Vec<Waiting>) -> Option<Work> {
+        let all_idle = state.idle + 1 == self.threads;
+        let bulk_s_turn = state.express_in_a_row >= EXPRESS_IN_A_ROW && !state.bulk.is_empty();
+        let is_express = !bulk_s_turn && !state.express.is_empty();
+        let lane = state.lane(if is_express {
+            Lane::Express
+        } else {
+            Lane::Bulk
+        });
+        // All that waits is tokenised before a batch is made of it.
+        if let Some(work) = lane.first.pop_front() {
+            return Some(work);
+        }
+        // Whoever brought texts and whoever was woken for them may come in
+        // either order, so a share is for each that computes nothing.
+        let free = self
+            .threads
+            .saturating_sub(self.computing.load(Ordering::Relaxed));
+        let share = lane.pool.tokens().div_ceil(free.max(1)).max(LEAST_SHARE);
+        let Taken {
+            batch,
+            abandoned: gone,
+        } = lane.pool.take(self.batch_tokens.min(share));
+        abandoned.extend(gone);
+        if batch.is_empty() {
+            return None;
+        }
+        state.express_in_a_row = if is_express {
+            state.express_in_a_row + 1
+        } else {
+            0
+        };
+        Some(Work::Infer(Batch {
+            texts: batch,
+            is_alone: all_idle && state.express.is_empty() && state.bulk.is_empty(),
+            _computing: Computing::begin(&self.computing),
+        }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -181,46 +244,6 @@ impl State {
             Lane::Express => &mut self.express,
             Lane::Bulk => &mut self.bulk,
         }
-    }
-
-    /// The next piece of work; `None` if all that was there was abandoned.
-    fn next(
-        &mut self,
-        batch_tokens: usize,
-        threads: usize,
-        abandoned: &mut Vec<Waiting>,
-    ) -> Option<Work> {
-        let bulk_s_turn = self.express_in_a_row >= EXPRESS_IN_A_ROW && !self.bulk.is_empty();
-        let is_express = !bulk_s_turn && !self.express.is_empty();
-        let (idle, all_idle) = (self.idle, self.idle + 1 == threads);
-        let lane = self.lane(if is_express {
-            Lane::Express
-        } else {
-            Lane::Bulk
-        });
-        // All that waits is tokenised before a batch is made of it.
-        if let Some(work) = lane.first.pop_front() {
-            return Some(work);
-        }
-        let share = lane.pool.tokens().div_ceil(idle + 1).max(LEAST_SHARE);
-        let Taken {
-            batch,
-            abandoned: gone,
-        } = lane.pool.take(batch_tokens.min(share));
-        abandoned.extend(gone);
-        if batch.is_empty() {
-            return None;
-        }
-        self.express_in_a_row = if is_express {
-            self.express_in_a_row + 1
-        } else {
-            0
-        };
-        let is_alone = all_idle && self.express.is_empty() && self.bulk.is_empty();
-        Some(Work::Infer(Batch {
-            texts: batch,
-            is_alone,
-        }))
     }
 }
 

@@ -100,7 +100,24 @@ fn callers_who_come_while_a_batch_runs_share_the_next() {
 }
 
 #[test]
-fn work_is_shared_with_idle_threads() {
+fn threads_that_compute_nothing_share_what_came() {
+    let queue = Queue::new(BATCH_TOKENS, 2);
+    let (call, _call) = job(Lane::Express, 4);
+    assert!(queue.add(&call, texts(0, 4)));
+    // Whichever thread is first, half is for the other.
+    let held = queue.next();
+    assert!(matches!(&held, Some(Work::Infer(batch)) if batch.texts.len() == 2));
+    assert_eq!(batch(&queue), [2, 3]);
+    // While the other computes, a batch is as large as it may be.
+    assert!(queue.add(&call, texts(0, 4)));
+    assert_eq!(batch(&queue).len(), 4);
+    drop(held);
+    assert!(queue.add(&call, texts(0, 4)));
+    assert_eq!(batch(&queue).len(), 2);
+}
+
+#[test]
+fn who_waits_is_woken_for_a_share() {
     let queue = Arc::new(Queue::new(BATCH_TOKENS, 2));
     let (call, _call) = job(Lane::Express, 4);
     let other = {
@@ -111,12 +128,7 @@ fn work_is_shared_with_idle_threads() {
         std::thread::yield_now();
     }
     assert!(queue.add(&call, texts(0, 4)));
-    // Whichever is first, half is for the other.
-    let both = batch(&queue).len() + other.join().unwrap();
-    assert_eq!(both, 4);
-    // With nobody idle, a batch is as large as it may be.
-    assert!(queue.add(&call, texts(0, 4)));
-    assert_eq!(batch(&queue).len(), 4);
+    assert_eq!(batch(&queue).len() + other.join().unwrap(), 4);
 }
 
 #[test]
