@@ -101,9 +101,6 @@ async fn measure(pool: &PgPool, talk: &Talk, rows: usize) -> Outcome<()> {
             wanted.insert((size, name), found);
         }
     }
-    if std::env::args().any(|argument| argument == "--indexes") {
-        return indexes(pool, rows).await;
-    }
     for (kind, settings) in kinds() {
         build(pool, kind, rows).await?;
         for (setting, index) in settings {
@@ -119,6 +116,9 @@ async fn measure(pool: &PgPool, talk: &Talk, rows: usize) -> Outcome<()> {
                 }
             }
         }
+    }
+    if std::env::args().any(|argument| argument == "--indexes") {
+        indexes(pool, rows).await?;
     }
     Ok(())
 }

@@ -12,10 +12,17 @@ impl EntitySnapshot {
     /// The field of all memories that the filter admits, with every arm's
     /// value. O(rows · dimensions).
     pub(crate) fn field(&self, query: &Query, filter: &MemoryFilter) -> Field<'_> {
+        // Looking at a memory takes it into the processor's caches, so none is
+        // looked at where there is nothing to ask of it.
+        let all = filter.is_empty();
         let memories: Vec<_> = self
             .memories
             .iter()
-            .map(|memory| memory.as_ref().filter(|memory| filter.admits(memory)))
+            .map(|memory| {
+                memory
+                    .as_ref()
+                    .filter(|memory| all || filter.admits(memory))
+            })
             .collect();
         let admitted: Vec<bool> = memories.iter().map(Option::is_some).collect();
         let mut similarities = vec![Field::NONE; memories.len()];

@@ -70,7 +70,7 @@ impl<B: CacheBackend> Shared<B> {
                 .then(|| question.text.clone()),
         };
         // How many the filter admits is not known; without one, all are.
-        let admitted = (question.filter == MemoryFilter::new()).then_some(memories);
+        let admitted = question.filter.is_empty().then_some(memories);
         let found = Found::new(self.store.search(entity, &search).await?, admitted);
         Ok(question.answer(&found.field(&question.query)))
     }
