@@ -185,11 +185,16 @@ fn embedded(
 }
 
 fn builder(environment: &Environment, threads: usize) -> Result<SessionBuilder, ort::Error> {
+    /// The key of ONNX Runtime that ends spinning with the call.
+    const STOP_SPINNING: &str = "session.force_spinning_stop";
     Ok(Session::builder(environment)?
         .with_intra_threads(threads)?
-        // Threads that spin while they wait would take cores from the program
-        // whose memory this is.
-        .with_intra_op_spinning(false)?
+        // A graph is some dozens of operators of tens of microseconds: to be
+        // woken for each would take longer than many of them. Threads that
+        // went on between calls would take cores from the program whose memory
+        // this is.
+        .with_intra_op_spinning(threads > 1)?
+        .with_config_entry(STOP_SPINNING, "1")?
         // A plan of memory is kept for every shape ever seen, and each batch
         // is a new shape.
         .with_memory_pattern(false)?)

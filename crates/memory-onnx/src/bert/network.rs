@@ -2,7 +2,7 @@
 //!
 //! A layer is attention and a feed-forward part, each followed by an addition
 //! of what it began with and a layer normalisation (Devlin et al., 2019). It
-//! becomes ten nodes of the runtime's fused operators.
+//! becomes nine nodes, most of them the runtime's fused operators.
 
 pub(super) mod names;
 mod parts;
@@ -11,6 +11,7 @@ use memory_core::MemoryResult;
 use ort::editor::{Model, ONNX_DOMAIN, Opset};
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
+use ort::value::Tensor;
 
 use super::architecture::{Activation, Architecture};
 use super::blocks::{self, BLOCK};
@@ -81,11 +82,11 @@ impl<'a> Network<'a> {
         } = *self.architecture;
         let layer = Layer::new(self.checkpoint, number);
         let attended = self.attention(&layer, input)?;
-        let attended = self.product(&layer, Part::Attended, &attended, [hidden, hidden])?;
+        let attended = self.product(&layer, &[Part::Attended], &attended, [hidden, hidden])?;
         let attended = self.add_and_norm(&layer, Part::Attended, &attended, input)?;
-        let wide = self.product(&layer, Part::Wide, &attended, [intermediate, hidden])?;
+        let wide = self.product(&layer, &[Part::Wide], &attended, [intermediate, hidden])?;
         let wide = self.activate(&layer, &wide)?;
-        let narrow = self.product(&layer, Part::Narrow, &wide, [hidden, intermediate])?;
+        let narrow = self.product(&layer, &[Part::Narrow], &wide, [hidden, intermediate])?;
         self.add_and_norm(&layer, Part::Narrow, &narrow, &attended)
     }
 
@@ -94,13 +95,14 @@ impl<'a> Network<'a> {
     fn attention(&mut self, layer: &Layer, input: &str) -> MemoryResult<String> {
         let hidden = self.architecture.hidden;
         let parts = [Part::Query, Part::Key, Part::Value];
-        let mut inputs = Vec::new();
         let mut biases = self.parts.tensor::<f32>(&[3 * hidden])?;
         let places = biases.extract_tensor_mut().1.chunks_exact_mut(hidden);
         for (part, bias) in parts.into_iter().zip(places) {
-            inputs.push(self.product(layer, part, input, [hidden, hidden])?);
             self.checkpoint.read(&layer.bias(part), &[hidden], bias)?;
         }
+        let all = self.product(layer, &parts, input, [hidden, hidden])?;
+        let split = [attribute("axis", 2_i64)?, attribute("num_outputs", 3_i64)?];
+        let mut inputs = self.parts.nodes(ONNX_DOMAIN, "Split", &[all], split, 3)?;
         let bias = layer.biases();
         self.parts.add(&bias, biases)?;
         inputs.extend([bias, LENGTHS.to_owned()]);
@@ -109,27 +111,53 @@ impl<'a> Network<'a> {
             .node(FUSED, "MultiHeadAttention", &inputs, [heads])
     }
 
-    /// The product with a weight of `[rows, columns]`, as checkpoints hold
-    /// them: outputs by inputs. The bias is added by what comes next.
+    /// The product with the weights of some parts side by side, each of
+    /// `[rows, columns]`, as checkpoints hold them: outputs by inputs. The bias
+    /// is added by what comes next.
     fn product(
         &mut self,
         layer: &Layer,
-        part: Part,
+        parts: &[Part],
         input: &str,
-        shape: [usize; 2],
+        [rows, columns]: [usize; 2],
     ) -> MemoryResult<String> {
-        let name = layer.weight(part);
+        let name = layer.weights(parts);
+        let all = parts.len() * rows;
         match self.precision {
             Precision::Full => {
-                let mut weight = self.parts.tensor::<f32>(&shape)?;
-                let values = weight.extract_tensor_mut().1;
-                self.checkpoint.read(&name, &shape, values)?;
+                let mut weight = self.parts.tensor::<f32>(&[all, columns])?;
+                let places = weight.extract_tensor_mut().1;
+                for (part, place) in parts.iter().zip(places.chunks_exact_mut(rows * columns)) {
+                    self.checkpoint
+                        .read(&layer.weight(*part), &[rows, columns], place)?;
+                }
                 self.parts.add(&name, weight)?;
                 let transposed = attribute("transB", 1_i64)?;
                 let inputs = [input.to_owned(), name];
                 self.parts.node(FUSED, "FusedMatMul", &inputs, [transposed])
             }
-            Precision::Int8 => self.product_in_blocks(name, input, shape),
+            Precision::Int8 => {
+                let blocks = columns.div_ceil(BLOCK);
+                let mut weight = self.parts.tensor::<u8>(&[all, blocks, BLOCK])?;
+                let mut scales = self.parts.tensor::<f32>(&[all, blocks])?;
+                let places = weight
+                    .extract_tensor_mut()
+                    .1
+                    .chunks_exact_mut(rows * blocks * BLOCK)
+                    .zip(
+                        scales
+                            .extract_tensor_mut()
+                            .1
+                            .chunks_exact_mut(rows * blocks),
+                    );
+                for (part, (weight, scales)) in parts.iter().zip(places) {
+                    let values = self
+                        .checkpoint
+                        .tensor(&layer.weight(*part), &[rows, columns])?;
+                    blocks::quantise(&values, columns, weight, scales);
+                }
+                self.product_in_blocks(name, input, weight, scales, [all, columns])
+            }
         }
     }
 
@@ -137,19 +165,10 @@ impl<'a> Network<'a> {
         &mut self,
         name: String,
         input: &str,
-        shape: [usize; 2],
+        weight: Tensor<u8>,
+        scales: Tensor<f32>,
+        [rows, columns]: [usize; 2],
     ) -> MemoryResult<String> {
-        let [rows, columns] = shape;
-        let blocks = columns.div_ceil(BLOCK);
-        let values = self.checkpoint.tensor(&name, &shape)?;
-        let mut weight = self.parts.tensor::<u8>(&[rows, blocks, BLOCK])?;
-        let mut scales = self.parts.tensor::<f32>(&[rows, blocks])?;
-        blocks::quantise(
-            &values,
-            columns,
-            weight.extract_tensor_mut().1,
-            scales.extract_tensor_mut().1,
-        );
         let scale = format!("{name}.scales");
         self.parts.add(&name, weight)?;
         self.parts.add(&scale, scales)?;

@@ -66,6 +66,14 @@ impl Layer {
         format!("{}{}.bias", self.prefix, part.path())
     }
 
+    /// A name for the weights of some parts side by side.
+    pub(super) fn weights(&self, parts: &[Part]) -> String {
+        match parts {
+            [part] => self.weight(*part),
+            _ => format!("{}attention.self.weights", self.prefix),
+        }
+    }
+
     /// A name for the biases of queries, keys and values side by side.
     pub(super) fn biases(&self) -> String {
         format!("{}attention.self.biases", self.prefix)

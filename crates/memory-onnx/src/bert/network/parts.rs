@@ -69,13 +69,28 @@ impl Parts {
         inputs: &[String],
         attributes: impl IntoIterator<Item = Attribute>,
     ) -> MemoryResult<String> {
+        let mut outputs = self.nodes(domain, operator, inputs, attributes, 1)?;
+        Ok(outputs.swap_remove(0))
+    }
+
+    /// Adds a node and gives the names of its outputs, so many.
+    pub(super) fn nodes(
+        &mut self,
+        domain: &str,
+        operator: &str,
+        inputs: &[String],
+        attributes: impl IntoIterator<Item = Attribute>,
+        count: usize,
+    ) -> MemoryResult<Vec<String>> {
         self.nodes += 1;
         let name = format!("{operator}.{}", self.nodes);
-        let node = Node::new(operator, domain, &name, inputs, [&name], attributes);
+        let outputs: Vec<String> = (0..count).map(|n| format!("{name}.{n}")).collect();
+        let given: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let node = Node::new(operator, domain, &name, inputs, given, attributes);
         self.graph
             .add_node(node.map_err(not_built)?)
             .map_err(not_built)?;
-        Ok(name)
+        Ok(outputs)
     }
 
     /// Makes `hidden` the output, and declares what goes in and out.
