@@ -14,6 +14,11 @@ use crate::sql::quoted;
 /// How long what was read of the catalogue is good for.
 const FRESH: Duration = Duration::from_secs(60);
 
+/// How many vectors a search by a graph looks at, for each that it is to find,
+/// before it takes the conditions for too narrow: those that one in ten meets
+/// are served, and a scan in vain costs some milliseconds.
+const PATIENCE: usize = 10;
+
 /// How very large entities are searched.
 ///
 /// Without an index every vector of the entity is compared: exact, and in time
@@ -111,22 +116,30 @@ impl ApproximateIndex {
         Some(method) == self.method() && parameters == self.parameters(built) && !grown
     }
 
-    /// What a search tells the server first, in its transaction. Scans go on
-    /// until enough rows pass the conditions.
+    /// What a search for so many vectors tells the server first, in its
+    /// transaction. Scans go on until enough rows pass the conditions, or until
+    /// it shows that few do: those the exact search finds sooner, by the
+    /// conditions' own indexes.
     pub(crate) fn settings(self, limit: usize) -> String {
         match self {
             Self::None => String::new(),
             Self::Hnsw { ef_search, .. } => {
                 let ef_search = limit.clamp(ef_search.into(), 1_000);
+                let most = (limit * PATIENCE).clamp(1_000, 20_000);
                 format!(
                     "SET LOCAL hnsw.iterative_scan = 'relaxed_order'; \
-                     SET LOCAL hnsw.ef_search = {ef_search}"
+                     SET LOCAL hnsw.ef_search = {ef_search}; \
+                     SET LOCAL hnsw.max_scan_tuples = {most}"
                 )
             }
-            Self::IvfFlat { probes } => format!(
-                "SET LOCAL ivfflat.iterative_scan = 'relaxed_order'; \
-                 SET LOCAL ivfflat.probes = {probes}"
-            ),
+            Self::IvfFlat { probes } => {
+                let most = u32::from(probes).saturating_mul(4).min(32_768);
+                format!(
+                    "SET LOCAL ivfflat.iterative_scan = 'relaxed_order'; \
+                     SET LOCAL ivfflat.probes = {probes}; \
+                     SET LOCAL ivfflat.max_probes = {most}"
+                )
+            }
         }
     }
 }

@@ -114,18 +114,21 @@ pub(crate) fn push_statement(
     let limit = sql.value(row::signed(request.limit as u64), "bigint");
     let scanned = sql.value(row::signed((request.limit * MARGIN) as u64), "bigint");
     let dimensions = query.vector.len() as u64;
+    // A join would be turned round, and the whole index read, where the planner
+    // takes the entity for small; `OFFSET` keeps this to one look a vector.
     let filter = if conditions.is_empty() {
         String::new()
     } else {
         format!(
-            " JOIN memory m ON m.entity_id = {of} AND m.memory_id = v.memory_id{LIVE}{conditions}"
+            " AND EXISTS (SELECT FROM memory m WHERE m.entity_id = {of} \
+             AND m.memory_id = v.memory_id{LIVE}{conditions} OFFSET 0)"
         )
     };
     let distance = format!("(v.half::halfvec({dimensions})) <=> ({vector})::halfvec({dimensions})");
     sql.push(format!(
         "WITH near AS MATERIALIZED (SELECT c.memory_id FROM (\
-           SELECT v.memory_id, {distance} AS distance FROM memory_embedding v{filter} \
-           WHERE {} ORDER BY {distance} LIMIT {scanned}) c \
+           SELECT v.memory_id, {distance} AS distance FROM memory_embedding v \
+           WHERE {}{filter} ORDER BY {distance} LIMIT {scanned}) c \
            GROUP BY c.memory_id ORDER BY min(c.distance), c.memory_id LIMIT {limit}), ",
         predicate(
             entity.as_str(),

@@ -109,21 +109,37 @@ async fn an_approximate_index_serves_where_it_is_asked_for_alone() {
         store.close().await.unwrap();
         run(&mut connection, "VACUUM ANALYZE memory_embedding").await;
         for mode in MODES {
-            let request = request(dense(), Some("lantern saddle"));
-            let plan = explain(&mut connection, mode, &request).await;
-            assert!(!plan.contains("idx_memory_near"), "{mode}\n{plan}");
-            let mut sql = Sql::new();
-            let query = request.dense.as_ref().unwrap();
-            near::push_statement(&mut sql, &EntityId::from("mira"), &request, query);
-            run(
-                &mut connection,
-                "SET hnsw.iterative_scan = relaxed_order; SET hnsw.ef_search = 100",
-            )
-            .await;
-            let plan = lines(&mut connection, sql).await;
-            let scan = "Index Scan using idx_memory_near";
-            assert!(plan.contains(scan), "{mode}\n{plan}");
-            assert!(!plan.contains("idx_memory_embedding "), "{mode}\n{plan}");
+            for filter in [
+                MemoryFilter::new(),
+                MemoryFilter::new().kind(MemoryKind::World),
+                MemoryFilter::new().from(population::at(9)),
+            ] {
+                let mut request = request(dense(), Some("lantern saddle"));
+                request.filter = filter;
+                let plan = explain(&mut connection, mode, &request).await;
+                assert!(!plan.contains("idx_memory_near"), "{mode}\n{plan}");
+                let mut sql = Sql::new();
+                let query = request.dense.as_ref().unwrap();
+                near::push_statement(&mut sql, &EntityId::from("mira"), &request, query);
+                run(
+                    &mut connection,
+                    "SET hnsw.iterative_scan = relaxed_order; SET hnsw.ef_search = 100",
+                )
+                .await;
+                let plan = lines(&mut connection, sql).await;
+                let near = plan
+                    .split("  CTE ")
+                    .find(|it| it.starts_with("near"))
+                    .unwrap();
+                assert!(
+                    near.contains("Index Scan using idx_memory_near"),
+                    "{mode}\n{plan}"
+                );
+                // In the order of the index, until there are enough: a join
+                // would read all of it.
+                assert!(!near.contains("Join"), "{mode}\n{plan}");
+                assert!(!plan.contains("idx_memory_embedding "), "{mode}\n{plan}");
+            }
         }
     })
     .await;

@@ -71,8 +71,9 @@ pub(crate) async fn erase(
 ) -> Result<(), Failure> {
     change(
         conn,
-        "DELETE FROM memory_label WHERE (entity_key, label, memory_key) IN (
-             SELECT (value ->> 0) >> 32, value ->> 1, value ->> 0 FROM jsonb_each(?1))",
+        // See the migration: by its whole key, each.
+        "INSERT INTO memory_label_erased (entity_key, label, memory_key)
+         SELECT (value ->> 0) >> 32, value ->> 1, value ->> 0 FROM jsonb_each(?1)",
         labels,
     )
     .await

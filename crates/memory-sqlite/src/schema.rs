@@ -18,9 +18,10 @@ const APPLICATION_ID: i64 = 0x4d65_6d6f;
 const MIN_VERSION: (u32, u32) = (3, 51);
 
 /// Every migration, oldest first. One that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "memory", include_str!("../migrations/0001_memory.sql")),
     (2, "archive", include_str!("../migrations/0002_archive.sql")),
+    (3, "erase", include_str!("../migrations/0003_erase.sql")),
 ];
 
 /// Where the driver notes which of them were applied.

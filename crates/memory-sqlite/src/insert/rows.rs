@@ -127,8 +127,8 @@ const INSERT_ACCESSES: &str = "
 
 /// An id that was removed and comes anew is not removed any more.
 const DELETE_TOMBSTONES: &str = "
-    DELETE FROM memory_tombstone WHERE (entity_key, memory_id) IN (
-        SELECT value ->> 0, unhex(value ->> 1) FROM jsonb_each(?1))";
+    INSERT INTO memory_tombstone_erased (entity_key, memory_id)
+    SELECT value ->> 0, unhex(value ->> 1) FROM jsonb_each(?1)";
 
 const INSERT_EMBEDDINGS: &str = "
     INSERT INTO memory_embedding
