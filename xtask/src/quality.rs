@@ -22,6 +22,9 @@ pub(crate) struct Options {
     /// Conversations in the LoCoMo format
     #[arg(long)]
     data: PathBuf,
+    /// Embed with weights in 8 bits
+    #[arg(long)]
+    int8: bool,
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -37,6 +40,9 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     let mut quality = shell::cargo();
     quality.args(["run", "--quiet", "--release", "--package", "memory-benches"]);
     quality.args(["--bin", "quality", "--", "--data"]).arg(data);
+    if options.int8 {
+        quality.arg("--int8");
+    }
     if options.json {
         quality.arg("--json");
     }
@@ -60,6 +66,7 @@ pub(crate) fn check() -> Result<(), TaskError> {
     };
     run(&Options {
         data,
+        int8: false,
         json: false,
         at_least: Some(AT_LEAST.to_owned()),
     })

@@ -1,14 +1,14 @@
 //! How well recall finds what answers a question: the LoCoMo scoring through
 //! the real system, with one row for each part of the ranking switched off.
 //!
-//! `cargo xtask quality --data FILE [--json] [--at-least SHARE]`
+//! `cargo xtask quality --data FILE [--int8] [--json] [--at-least SHARE]`
 
 #![allow(clippy::print_stdout, reason = "a report is what this program is for")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use memory::{MemorySystem, Ranking, RecallRequest};
+use memory::{MemorySystem, Precision, Ranking, RecallRequest};
 use memory_benches::figures::{recall_at, reciprocal_rank};
 use memory_benches::locomo::{self, Conversation};
 use serde::Serialize;
@@ -26,6 +26,7 @@ const CATEGORIES: [(u8, &str); 4] = [
 
 struct Arguments {
     data: PathBuf,
+    precision: Precision,
     json: bool,
     /// The least recall@10 of the default ranking, 0 to 1.
     at_least: Option<f64>,
@@ -60,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = arguments()?;
     let conversations = locomo::read(&arguments.data)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let rows = runtime.block_on(measure(&conversations))?;
+    let rows = runtime.block_on(measure(&conversations, arguments.precision))?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
@@ -80,12 +81,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn arguments() -> Result<Arguments, Box<dyn Error>> {
     let mut parsed = Arguments {
         data: PathBuf::new(),
+        precision: Precision::Full,
         json: false,
         at_least: None,
     };
     let mut given = std::env::args().skip(1);
     while let Some(argument) = given.next() {
         match argument.as_str() {
+            "--int8" => parsed.precision = Precision::Int8,
             "--json" => parsed.json = true,
             "--data" => parsed.data = given.next().ok_or("--data needs a file")?.into(),
             "--at-least" => {
@@ -173,10 +176,14 @@ fn rankings() -> Vec<(&'static str, Ranking)> {
     ]
 }
 
-async fn measure(conversations: &[Conversation]) -> Result<Vec<Row>, Box<dyn Error>> {
+async fn measure(
+    conversations: &[Conversation],
+    precision: Precision,
+) -> Result<Vec<Row>, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite://{}", folder.path().join("quality.db").display());
-    let memory = MemorySystem::open(&url).await?;
+    let system = MemorySystem::builder().url(&url).precision(precision);
+    let memory = system.build().await?;
     for conversation in conversations {
         for batch in conversation.turns.chunks(BATCH) {
             memory.retain_batch(batch.to_vec()).await?;

@@ -195,6 +195,9 @@ fn builder(environment: &Environment, threads: usize) -> Result<SessionBuilder, 
         // this is.
         .with_intra_op_spinning(threads > 1)?
         .with_config_entry(STOP_SPINNING, "1")?
+        // What it makes of an addition and a normalisation takes longer than
+        // both.
+        .with_disabled_optimizers("SkipLayerNormFusion")?
         // A plan of memory is kept for every shape ever seen, and each batch
         // is a new shape.
         .with_memory_pattern(false)?)
