@@ -24,6 +24,12 @@ async fn no_verb_takes_more_statements_for_more_rows() {
         assert_eq!(few, many);
         let most = few.iter().map(|(_, count)| *count).max();
         assert!(most <= Some(14), "{few:?}");
+        // What bringing a snapshot up to date asks.
+        let asked = few
+            .iter()
+            .filter(|(verb, _)| ["stats", "changes"].contains(verb));
+        let asked: i64 = asked.map(|(_, count)| *count).sum();
+        assert!(asked <= 3, "{few:?}");
         counter.close().await;
     })
     .await;
