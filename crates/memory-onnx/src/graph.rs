@@ -193,7 +193,7 @@ fn builder(environment: &Environment, threads: usize) -> Result<SessionBuilder, 
         // woken for each would take longer than many of them. Threads that
         // went on between calls would take cores from the program whose memory
         // this is.
-        .with_intra_op_spinning(threads > 1)?
+        .with_intra_op_spinning(true)?
         .with_config_entry(STOP_SPINNING, "1")?
         // What it makes of an addition and a normalisation takes longer than
         // both.

@@ -19,6 +19,13 @@ const FRESH: Duration = Duration::from_secs(60);
 /// are served, and a scan in vain costs some milliseconds.
 const PATIENCE: usize = 10;
 
+/// How many times as many lists as its first a search by lists looks into, for
+/// the same reason.
+const MORE_LISTS: u32 = 4;
+
+/// The most lists that pgvector takes.
+const MAX_LISTS: u16 = 32_768;
+
 /// How very large entities are searched.
 ///
 /// Without an index every vector of the entity is compared: exact, and in time
@@ -78,7 +85,7 @@ impl ApproximateIndex {
             Self::Hnsw { ef_search, .. } if !(1..=1_000).contains(&ef_search) => {
                 Some("ef_search must be from 1 to 1,000")
             }
-            Self::IvfFlat { probes } if !(1..=32_768).contains(&probes) => {
+            Self::IvfFlat { probes } if !(1..=MAX_LISTS).contains(&probes) => {
                 Some("probes must be from 1 to 32,768")
             }
             _ => None,
@@ -101,7 +108,7 @@ impl ApproximateIndex {
             Self::Hnsw {
                 m, ef_construction, ..
             } => format!("m = {m}, ef_construction = {ef_construction}"),
-            Self::IvfFlat { .. } => format!("lists = {}", rows.isqrt().clamp(1, 32_768)),
+            Self::IvfFlat { .. } => format!("lists = {}", rows.isqrt().clamp(1, MAX_LISTS.into())),
         }
     }
 
@@ -133,7 +140,7 @@ impl ApproximateIndex {
                 )
             }
             Self::IvfFlat { probes } => {
-                let most = u32::from(probes).saturating_mul(4).min(32_768);
+                let most = (u32::from(probes) * MORE_LISTS).min(MAX_LISTS.into());
                 format!(
                     "SET LOCAL ivfflat.iterative_scan = 'relaxed_order'; \
                      SET LOCAL ivfflat.probes = {probes}; \

@@ -108,6 +108,11 @@ async fn an_approximate_index_serves_where_it_is_asked_for_alone() {
         assert_eq!(done.created, 2);
         store.close().await.unwrap();
         run(&mut connection, "VACUUM ANALYZE memory_embedding").await;
+        run(
+            &mut connection,
+            "SET hnsw.iterative_scan = relaxed_order; SET hnsw.ef_search = 100",
+        )
+        .await;
         for mode in MODES {
             for filter in [
                 MemoryFilter::new(),
@@ -121,11 +126,6 @@ async fn an_approximate_index_serves_where_it_is_asked_for_alone() {
                 let mut sql = Sql::new();
                 let query = request.dense.as_ref().unwrap();
                 near::push_statement(&mut sql, &EntityId::from("mira"), &request, query);
-                run(
-                    &mut connection,
-                    "SET hnsw.iterative_scan = relaxed_order; SET hnsw.ef_search = 100",
-                )
-                .await;
                 let plan = lines(&mut connection, sql).await;
                 let near = plan
                     .split("  CTE ")

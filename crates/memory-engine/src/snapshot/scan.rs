@@ -12,8 +12,8 @@ impl EntitySnapshot {
     /// The field of all memories that the filter admits, with every arm's
     /// value. O(rows · dimensions).
     pub(crate) fn field(&self, query: &Query, filter: &MemoryFilter) -> Field<'_> {
-        // Looking at a memory takes it into the processor's caches, so none is
-        // looked at where there is nothing to ask of it.
+        // Asked once, not of each memory: by a profile that was a twelfth of a
+        // recall from 10,000.
         let all = filter.is_empty();
         let memories: Vec<_> = self
             .memories

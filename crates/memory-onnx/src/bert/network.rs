@@ -11,7 +11,6 @@ use memory_core::MemoryResult;
 use ort::editor::{Model, ONNX_DOMAIN, Opset};
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
-use ort::value::Tensor;
 
 use super::architecture::{Activation, Architecture};
 use super::blocks::{self, BLOCK};
@@ -101,11 +100,14 @@ impl<'a> Network<'a> {
             self.checkpoint.read(&layer.bias(part), &[hidden], bias)?;
         }
         let all = self.product(layer, &parts, input, [hidden, hidden])?;
-        let split = [attribute("axis", 2_i64)?, attribute("num_outputs", 3_i64)?];
-        let mut inputs = self.parts.nodes(ONNX_DOMAIN, "Split", &[all], split, 3)?;
+        let split = [
+            attribute("axis", 2_i64)?,
+            attribute("num_outputs", int(parts.len()))?,
+        ];
+        let [query, key, value] = self.parts.nodes(ONNX_DOMAIN, "Split", &[all], split)?;
         let bias = layer.biases();
         self.parts.add(&bias, biases)?;
-        inputs.extend([bias, LENGTHS.to_owned()]);
+        let inputs = [query, key, value, bias, LENGTHS.to_owned()];
         let heads = attribute("num_heads", int(self.architecture.heads))?;
         self.parts
             .node(FUSED, "MultiHeadAttention", &inputs, [heads])
@@ -119,56 +121,59 @@ impl<'a> Network<'a> {
         layer: &Layer,
         parts: &[Part],
         input: &str,
-        [rows, columns]: [usize; 2],
+        shape: [usize; 2],
     ) -> MemoryResult<String> {
-        let name = layer.weights(parts);
-        let all = parts.len() * rows;
         match self.precision {
-            Precision::Full => {
-                let mut weight = self.parts.tensor::<f32>(&[all, columns])?;
-                let places = weight.extract_tensor_mut().1;
-                for (part, place) in parts.iter().zip(places.chunks_exact_mut(rows * columns)) {
-                    self.checkpoint
-                        .read(&layer.weight(*part), &[rows, columns], place)?;
-                }
-                self.parts.add(&name, weight)?;
-                let transposed = attribute("transB", 1_i64)?;
-                let inputs = [input.to_owned(), name];
-                self.parts.node(FUSED, "FusedMatMul", &inputs, [transposed])
-            }
-            Precision::Int8 => {
-                let blocks = columns.div_ceil(BLOCK);
-                let mut weight = self.parts.tensor::<u8>(&[all, blocks, BLOCK])?;
-                let mut scales = self.parts.tensor::<f32>(&[all, blocks])?;
-                let places = weight
-                    .extract_tensor_mut()
-                    .1
-                    .chunks_exact_mut(rows * blocks * BLOCK)
-                    .zip(
-                        scales
-                            .extract_tensor_mut()
-                            .1
-                            .chunks_exact_mut(rows * blocks),
-                    );
-                for (part, (weight, scales)) in parts.iter().zip(places) {
-                    let values = self
-                        .checkpoint
-                        .tensor(&layer.weight(*part), &[rows, columns])?;
-                    blocks::quantise(&values, columns, weight, scales);
-                }
-                self.product_in_blocks(name, input, weight, scales, [all, columns])
-            }
+            Precision::Full => self.product_in_full(layer, parts, input, shape),
+            Precision::Int8 => self.product_in_blocks(layer, parts, input, shape),
         }
+    }
+
+    fn product_in_full(
+        &mut self,
+        layer: &Layer,
+        parts: &[Part],
+        input: &str,
+        shape: [usize; 2],
+    ) -> MemoryResult<String> {
+        let [rows, columns] = shape;
+        let mut weight = self.parts.tensor::<f32>(&[parts.len() * rows, columns])?;
+        let places = weight
+            .extract_tensor_mut()
+            .1
+            .chunks_exact_mut(rows * columns);
+        for (part, place) in parts.iter().zip(places) {
+            self.checkpoint.read(&layer.weight(*part), &shape, place)?;
+        }
+        let name = layer.weights(parts);
+        self.parts.add(&name, weight)?;
+        let transposed = attribute("transB", 1_i64)?;
+        let inputs = [input.to_owned(), name];
+        self.parts.node(FUSED, "FusedMatMul", &inputs, [transposed])
     }
 
     fn product_in_blocks(
         &mut self,
-        name: String,
+        layer: &Layer,
+        parts: &[Part],
         input: &str,
-        weight: Tensor<u8>,
-        scales: Tensor<f32>,
-        [rows, columns]: [usize; 2],
+        shape: [usize; 2],
     ) -> MemoryResult<String> {
+        let [rows, columns] = shape;
+        let (rows, blocks) = (parts.len() * rows, columns.div_ceil(BLOCK));
+        let mut values = Vec::with_capacity(rows * columns);
+        for part in parts {
+            values.extend(self.checkpoint.tensor(&layer.weight(*part), &shape)?);
+        }
+        let mut weight = self.parts.tensor::<u8>(&[rows, blocks, BLOCK])?;
+        let mut scales = self.parts.tensor::<f32>(&[rows, blocks])?;
+        blocks::quantise(
+            &values,
+            columns,
+            weight.extract_tensor_mut().1,
+            scales.extract_tensor_mut().1,
+        );
+        let name = layer.weights(parts);
         let scale = format!("{name}.scales");
         self.parts.add(&name, weight)?;
         self.parts.add(&scale, scales)?;

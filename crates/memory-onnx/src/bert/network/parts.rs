@@ -1,5 +1,6 @@
 //! What a graph is made of: nodes, weights, inputs and outputs.
 
+use std::array;
 use std::fmt::Debug;
 
 use memory_core::{MemoryError, MemoryResult};
@@ -69,24 +70,22 @@ impl Parts {
         inputs: &[String],
         attributes: impl IntoIterator<Item = Attribute>,
     ) -> MemoryResult<String> {
-        let mut outputs = self.nodes(domain, operator, inputs, attributes, 1)?;
-        Ok(outputs.swap_remove(0))
+        let [output] = self.nodes(domain, operator, inputs, attributes)?;
+        Ok(output)
     }
 
-    /// Adds a node and gives the names of its outputs, so many.
-    pub(super) fn nodes(
+    /// Adds a node and gives the names of its outputs.
+    pub(super) fn nodes<const OUTPUTS: usize>(
         &mut self,
         domain: &str,
         operator: &str,
         inputs: &[String],
         attributes: impl IntoIterator<Item = Attribute>,
-        count: usize,
-    ) -> MemoryResult<Vec<String>> {
+    ) -> MemoryResult<[String; OUTPUTS]> {
         self.nodes += 1;
         let name = format!("{operator}.{}", self.nodes);
-        let outputs: Vec<String> = (0..count).map(|n| format!("{name}.{n}")).collect();
-        let given: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        let node = Node::new(operator, domain, &name, inputs, given, attributes);
+        let outputs = array::from_fn(|n| format!("{name}.{n}"));
+        let node = Node::new(operator, domain, &name, inputs, &outputs, attributes);
         self.graph
             .add_node(node.map_err(not_built)?)
             .map_err(not_built)?;
