@@ -23,10 +23,10 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use memory::{EntityId, ListRequest, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode, Store};
-use memory_core::{DenseQuery, Generation, PreparedMemory, SearchRequest};
+use memory_core::{DenseQuery, EmbeddedMemory, Generation, SearchRequest};
 use memory_pg::{PgOptions, PgPool};
 use memory_sqlite::SqliteStore;
-use memory_testkit::{Seeded, population};
+use memory_testkit::{SeededRng, population};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::runtime::Runtime;
 
@@ -151,7 +151,7 @@ fn group<'c>(c: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
 
 /// An entity of each size; the ids of the middle one.
 async fn fill(store: &AnyStore) -> Vec<MemoryId> {
-    let mut chance = Seeded::new(1);
+    let mut chance = SeededRng::new(1);
     let mut ids = Vec::new();
     for size in SIZES {
         for first in (0..size).step_by(BATCH) {
@@ -169,7 +169,12 @@ fn name(size: usize) -> EntityId {
     EntityId::from(format!("{size} memories"))
 }
 
-fn batch(entity: &EntityId, first: usize, size: usize, chance: &mut Seeded) -> Vec<PreparedMemory> {
+fn batch(
+    entity: &EntityId,
+    first: usize,
+    size: usize,
+    chance: &mut SeededRng,
+) -> Vec<EmbeddedMemory> {
     let memory = |number: usize| {
         let words: Vec<String> = (0..20)
             .map(|_| {
@@ -223,7 +228,7 @@ fn reads(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore, 
 
 fn searches(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore) {
     let mut group = group(c, "search");
-    let mut chance = Seeded::new(2);
+    let mut chance = SeededRng::new(2);
     let mut bench = |what: &str, size: usize, filter: MemoryFilter| {
         let entity = name(size);
         let request = SearchRequest {
@@ -257,7 +262,7 @@ fn searches(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStor
     bench(
         "a tenth of the time",
         MIDDLE,
-        new().from(population::at(tenth)),
+        new().since(population::at(tenth)),
     );
     bench("metadata", MIDDLE, new().metadata("place", "3"));
     group.finish();
@@ -270,7 +275,7 @@ fn writes(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore)
     for size in [10, 100, 1_000] {
         group.bench_function(format!("insert/{size}/{backend}"), |b| {
             b.to_async(runtime).iter_custom(|iterations| async move {
-                let mut chance = Seeded::new(3);
+                let mut chance = SeededRng::new(3);
                 let mut spent = Duration::ZERO;
                 for _ in 0..iterations {
                     let batch = batch(entity, 0, size, &mut chance);
@@ -284,7 +289,7 @@ fn writes(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore)
     }
     group.bench_function(format!("delete/1/{backend}"), |b| {
         b.to_async(runtime).iter_custom(|iterations| async move {
-            let mut chance = Seeded::new(4);
+            let mut chance = SeededRng::new(4);
             let count = usize::try_from(iterations).unwrap();
             let doomed = batch(entity, 0, count, &mut chance);
             store.insert(&doomed).await.unwrap();

@@ -32,11 +32,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use memory::{EntityId, MemoryFilter, MemoryId, MemoryKind, Store};
 use memory_benches::locomo;
 use memory_core::{
-    DenseQuery, EmbedRole, Embedder, Embedding, Fingerprint, Memory, PreparedMemory, SearchRequest,
+    DenseQuery, EmbedRole, EmbeddedMemory, Embedder, Embedding, Fingerprint, Memory, SearchRequest,
 };
 use memory_onnx::{OnnxEmbedder, OnnxOptions};
 use memory_pg::{ApproximateIndex, PgOptions, PgPool, PgStore};
-use memory_testkit::Seeded;
+use memory_testkit::SeededRng;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Row};
 
@@ -156,7 +156,7 @@ fn filters(size: usize) -> [(&'static str, MemoryFilter); 3] {
         ),
         (
             "a tenth of the time",
-            MemoryFilter::new().from(at(9 * tenth)),
+            MemoryFilter::new().since(at(9 * tenth)),
         ),
     ]
 }
@@ -236,7 +236,7 @@ fn at(number: i64) -> DateTime<Utc> {
 }
 
 async fn fill(store: &PgStore, talk: &Talk, rows: usize) -> Outcome<()> {
-    let mut chance = Seeded::new(11);
+    let mut chance = SeededRng::new(11);
     let mut entities: Vec<(EntityId, usize)> = sizes(rows).map(|size| (name(size), size)).collect();
     for number in 0.. {
         let taken: usize = entities.iter().map(|(_, size)| size).sum();
@@ -252,7 +252,7 @@ async fn fill(store: &PgStore, talk: &Talk, rows: usize) -> Outcome<()> {
     for (entity, size) in entities {
         for first in (0..size).step_by(BATCH) {
             let count = BATCH.min(size - first);
-            let batch: Vec<PreparedMemory> = (first..first + count)
+            let batch: Vec<EmbeddedMemory> = (first..first + count)
                 .map(|number| talk.memory(&entity, number, &mut chance))
                 .collect();
             store.insert(&batch).await?;
@@ -306,7 +306,7 @@ impl Talk {
     }
 
     /// Two or three sentences of one session, as one memory.
-    fn memory(&self, entity: &EntityId, number: usize, chance: &mut Seeded) -> PreparedMemory {
+    fn memory(&self, entity: &EntityId, number: usize, chance: &mut SeededRng) -> EmbeddedMemory {
         let session = chance.pick(&self.sessions);
         let count = 1 + chance.below(3);
         let parts: Vec<usize> = (0..count).map(|_| *chance.pick(session)).collect();
@@ -324,7 +324,7 @@ impl Talk {
             .collect();
         let kind = *chance.pick(&MemoryKind::ALL);
         let importance = u16::try_from(chance.below(1_001)).map_or(0.0, f32::from) / 1_000.0;
-        PreparedMemory {
+        EmbeddedMemory {
             memory: Memory {
                 id: MemoryId::new(),
                 entity_id: entity.clone(),

@@ -9,7 +9,7 @@ use memory_assets::CACHE_ENV;
 use crate::error::TaskError;
 use crate::{setup, shell};
 
-/// Conversations that may lie beside a checkout; their licence keeps them out
+/// Conversations that may lie beside a checkout; their license keeps them out
 /// of it.
 const BESIDE: &str = "../shared/data/locomo-dev.json";
 

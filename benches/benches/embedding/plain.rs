@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::thread;
 
-use memory_sentence::FolderOptions;
+use memory_sentence_transformers::FolderOptions;
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::Tensor;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use memory_benches::locomo;
 use memory_core::EmbedRole;
-use memory_sentence::{Folder, FolderOptions, Tokenizer};
+use memory_sentence_transformers::{Folder, FolderOptions, Tokenizer};
 
 use super::engine::Engine;
 

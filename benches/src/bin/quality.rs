@@ -103,11 +103,11 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
     Ok(parsed)
 }
 
-/// The default first, then each part off, then the arms alone and the seed's.
+/// The default first, then each part off, then the retrievers alone and the seed's.
 fn rankings() -> Vec<(&'static str, Ranking)> {
     let default = Ranking::default();
     let bare = Ranking {
-        neighbours: 0.0,
+        neighbors: 0.0,
         mention: 0.0,
         importance: 0.0,
         recency: 0.0,
@@ -116,9 +116,9 @@ fn rankings() -> Vec<(&'static str, Ranking)> {
     vec![
         ("default", default),
         (
-            "without neighbours",
+            "without neighbors",
             Ranking {
-                neighbours: 0.0,
+                neighbors: 0.0,
                 ..default
             },
         ),
@@ -172,7 +172,7 @@ fn rankings() -> Vec<(&'static str, Ranking)> {
                 ..bare
             },
         ),
-        ("seed", Ranking::seed()),
+        ("seed", Ranking::weighted_sum()),
     ]
 }
 

@@ -1,5 +1,5 @@
 //! How the plots look. They stand on pages light and dark: the ground is
-//! transparent, text and lines are of a grey that shows on both.
+//! transparent, text and lines are of a gray that shows on both.
 
 use std::error::Error;
 
@@ -13,7 +13,7 @@ pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// Text and axes: over 4:1 on white and on near-black.
 pub(super) const INK: RGBColor = RGBColor(0x7a, 0x82, 0x8a);
 
-/// One colour a cache, in the order of the register: the first two are the
+/// One color a cache, in the order of the register: the first two are the
 /// house's. After Okabe and Ito, "Color Universal Design" (2008), with the
 /// darkest made lighter for dark pages.
 const COLOURS: [RGBColor; 8] = [
@@ -30,8 +30,8 @@ const COLOURS: [RGBColor; 8] = [
 /// Caches of the house, which are drawn thicker.
 const HOUSE: usize = 2;
 
-/// The colour of the cache with this number.
-pub(super) fn colour(cache: usize) -> RGBColor {
+/// The color of the cache with this number.
+pub(super) fn color(cache: usize) -> RGBColor {
     COLOURS[cache % COLOURS.len()]
 }
 
@@ -85,17 +85,17 @@ pub(super) fn lines(
     // The house's last, on top.
     for line in lines.into_iter().rev() {
         let width = if line.cache < HOUSE { 3 } else { 1 };
-        let style = colour(line.cache).stroke_width(width);
+        let style = color(line.cache).stroke_width(width);
         chart.draw_series(LineSeries::new(line.points, style))?;
     }
     Ok(())
 }
 
-/// Names in their colours, from left to right.
+/// Names in their colors, from left to right.
 pub(super) fn legend(area: &Area<'_>, names: &[&str]) -> Result<(), Box<dyn Error>> {
     let mut left = 20;
     for (cache, name) in names.iter().enumerate() {
-        let swatch = Rectangle::new([(left, 8), (left + 14, 18)], colour(cache).filled());
+        let swatch = Rectangle::new([(left, 8), (left + 14, 18)], color(cache).filled());
         area.draw(&swatch)?;
         area.draw(&Text::new((*name).to_owned(), (left + 20, 6), text(14)))?;
         // About eight pixels a letter: without a font there is no measuring.
@@ -148,14 +148,14 @@ pub(super) fn bars(
     let height = 0.8 / places as f64;
     for bar in bars {
         let top = bar.cache as f64 + 0.1 + bar.place as f64 * height;
-        let colour = colour(bar.cache).mix(1.0 - 0.25 * bar.place as f64);
+        let color = color(bar.cache).mix(1.0 - 0.25 * bar.place as f64);
         let bottom = top + height * 0.9;
         chart.draw_series([Rectangle::new(
             [(10.0, top), (bar.p50, bottom)],
-            colour.filled(),
+            color.filled(),
         )])?;
         let mark = [(bar.p99, top), (bar.p99, bottom)];
-        chart.draw_series(LineSeries::new(mark, colour.stroke_width(2)))?;
+        chart.draw_series(LineSeries::new(mark, color.stroke_width(2)))?;
         let place = (bar.p50 * 1.05, (top + bottom) / 2.0);
         let style = text(11).pos(Pos::new(HPos::Left, VPos::Center));
         chart.draw_series([Text::new(bar.label.clone(), place, style)])?;

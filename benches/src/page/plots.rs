@@ -8,7 +8,7 @@ use super::charts::{self, Area, Bar, Frame, Line};
 use super::{caches, works};
 use crate::swap::results::Results;
 
-/// Room for the legend above the panels, in pixels.
+/// InsertOptions for the legend above the panels, in pixels.
 const LEGEND: u32 = 30;
 
 /// Threads at once, as the bench counts them.

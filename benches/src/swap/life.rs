@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{CacheBackend, Clock, EntityId, ManualClock, MemoryConfig, MemoryPatch};
-use memory_engine::{Engine, EngineParts, RecallRequest, Recalled, Verbs};
+use memory_engine::{Engine, EngineParts, RecallHit, RecallRequest, Verbs};
 use memory_testkit::HashEmbedder;
 
 use super::recorder::Recorder;
@@ -175,7 +175,7 @@ impl<B: CacheBackend> Life<B> {
         &mut self,
         entity: &EntityId,
         text: &str,
-    ) -> Result<Vec<Recalled>, Box<dyn Error>> {
+    ) -> Result<Vec<RecallHit>, Box<dyn Error>> {
         self.reads();
         self.deeds.recalls += 1;
         Ok(self
@@ -187,7 +187,7 @@ impl<B: CacheBackend> Life<B> {
     async fn read(
         &mut self,
         entity: &EntityId,
-        recalled: &[Recalled],
+        recalled: &[RecallHit],
         best: usize,
     ) -> Result<(), Box<dyn Error>> {
         for found in recalled.iter().take(best) {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Instant;
 
-use memory_core::{Cache, CacheBackend, CachePolicy, MaxBytes};
-use memory_testkit::Seeded;
+use memory_core::{ByteSize, Cache, CacheBackend, CachePolicy};
+use memory_testkit::SeededRng;
 
 use super::patterns::Zipf;
 
@@ -52,7 +52,7 @@ pub fn gets(backend: &impl CacheBackend, threads: usize, batches: usize) -> Pace
     for key in 0..ENTRIES {
         cache.insert(key, Arc::new(key));
     }
-    cache.settle();
+    cache.run_pending_tasks();
     let keys = keys_by_law();
     run(threads, batches, &keys, |key| {
         std::hint::black_box(cache.get(&key));
@@ -67,11 +67,11 @@ pub fn inserts(backend: &impl CacheBackend, threads: usize, batches: usize) -> P
     for key in 0..ENTRIES {
         cache.insert(key, Arc::new(key));
     }
-    cache.settle();
+    cache.run_pending_tasks();
     let value = Arc::new(0);
     // Threads begin far apart, and none meets a key again before it is gone.
     let mut keys: Vec<u64> = (ENTRIES..ENTRIES * 20).collect();
-    Seeded::new(7).shuffle(&mut keys);
+    SeededRng::new(7).shuffle(&mut keys);
     run(threads, batches, &keys, |key| {
         cache.insert(key, Arc::clone(&value));
     })
@@ -85,7 +85,7 @@ fn keys_by_law() -> Vec<u64> {
 
 /// One byte an entry: both bounds are the same, for caches that know but one.
 fn policy(entries: u64) -> CachePolicy<u64, Arc<u64>> {
-    CachePolicy::new(entries, MaxBytes(entries), |_, _| 1)
+    CachePolicy::new(entries, ByteSize(entries), |_, _| 1)
 }
 
 /// Each thread goes through all keys, over and over, from a place of its own.

@@ -1,6 +1,6 @@
 //! Traces made by formula, the same in every run.
 
-use memory_testkit::Seeded;
+use memory_testkit::SeededRng;
 
 use super::trace::{Op, Trace};
 
@@ -65,7 +65,7 @@ fn read(key: u64) -> Op {
 
 /// 64 bytes to 4 KiB, each doubling as frequent as another, fixed for a key.
 fn bytes_of(key: u64) -> u64 {
-    let mut chance = Seeded::new(key);
+    let mut chance = SeededRng::new(key);
     let doubling = 64 << (chance.bits() % 6);
     doubling + chance.bits() % doubling
 }
@@ -73,7 +73,7 @@ fn bytes_of(key: u64) -> u64 {
 /// Keys by Zipf's law.
 #[derive(Debug)]
 pub struct Zipf {
-    chance: Seeded,
+    chance: SeededRng,
     /// For each rank, the sum of the weights up to it.
     sums: Vec<f64>,
 }
@@ -91,7 +91,7 @@ impl Zipf {
             })
             .collect();
         Self {
-            chance: Seeded::new(0x5eed),
+            chance: SeededRng::new(0x5eed),
             sums,
         }
     }

@@ -161,7 +161,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for RecordingCache<K, V> {
         self.held().len() as u64
     }
 
-    fn weight(&self) -> u64 {
+    fn weighted_size(&self) -> u64 {
         self.held().values().map(|(_, bytes)| bytes).sum()
     }
 
@@ -169,7 +169,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for RecordingCache<K, V> {
         CacheCounters::default()
     }
 
-    fn settle(&self) {}
+    fn run_pending_tasks(&self) {}
 }
 
 impl<K, V> fmt::Debug for RecordingCache<K, V> {
@@ -189,14 +189,14 @@ fn number(key: &impl Hash) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use memory_core::{MaxBytes, MemoryId};
+    use memory_core::{ByteSize, MemoryId};
 
     use super::*;
 
     #[test]
     fn loads_are_part_of_their_reads_and_looks_of_writers_are_none() {
         let recorder = Recorder::default();
-        let policy = CachePolicy::new(9, MaxBytes(9), |_: &MemoryId, bytes: &u64| *bytes);
+        let policy = CachePolicy::new(9, ByteSize(9), |_: &MemoryId, bytes: &u64| *bytes);
         let cache = recorder.build(policy);
         let id = MemoryId::new();
         cache.get(&id);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memory_core::{Cache, CacheBackend, CachePolicy, MaxBytes};
+use memory_core::{ByteSize, Cache, CacheBackend, CachePolicy};
 
 /// Entries of each tenant.
 pub const PER_TENANT: u64 = 1_000;
@@ -27,13 +27,13 @@ pub struct LettingGo {
 /// go of one tenant in the middle, then of everything.
 #[must_use]
 pub fn let_go(backend: &impl CacheBackend, entries: u64) -> LettingGo {
-    // Room to spare, so that a cache of shards holds all.
+    // InsertOptions to spare, so that a cache of shards holds all.
     let cache = backend.build(policy(entries * 2));
     let value = Arc::new(1);
     for key in 0..entries {
         cache.insert(key, Arc::clone(&value));
     }
-    cache.settle();
+    cache.run_pending_tasks();
     let before = cache.entry_count();
     let first = entries / 2;
 
@@ -42,7 +42,7 @@ pub fn let_go(backend: &impl CacheBackend, entries: u64) -> LettingGo {
         cache.remove(&key);
     }
     let tenant = start.elapsed();
-    cache.settle();
+    cache.run_pending_tasks();
     let removed = before - cache.entry_count();
 
     let start = Instant::now();
@@ -52,7 +52,7 @@ pub fn let_go(backend: &impl CacheBackend, entries: u64) -> LettingGo {
     let mut left = u64::MAX;
     while cache.entry_count() < left {
         left = cache.entry_count();
-        cache.settle();
+        cache.run_pending_tasks();
     }
     LettingGo {
         tenant,
@@ -70,20 +70,20 @@ pub fn bytes_per_entry(backend: &impl CacheBackend, entries: u64, held: impl Fn(
     let before = held();
     let cache = backend.build(CachePolicy::new(
         entries,
-        MaxBytes(entries),
+        ByteSize(entries),
         |_: &u64, _: &u64| 1,
     ));
     for key in 0..entries {
         cache.insert(key, key);
     }
-    cache.settle();
+    cache.run_pending_tasks();
     let count = cache.entry_count().max(1);
     (held() - before) as f64 / count as f64
 }
 
 /// One byte an entry: both bounds are the same, for caches that know but one.
 fn policy(entries: u64) -> CachePolicy<u64, Arc<u64>> {
-    CachePolicy::new(entries, MaxBytes(entries), |_, _| 1)
+    CachePolicy::new(entries, ByteSize(entries), |_, _| 1)
 }
 
 #[cfg(test)]

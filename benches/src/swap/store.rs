@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
-    Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room, SearchRequest, Store,
-    StoreCapabilities, StoreWatch, Touch, UpdateOutcome,
+    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
+    EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
+    ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome,
+    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
 };
-use memory_testkit::MemStore;
+use memory_testkit::InMemoryStore;
 use serde::{Deserialize, Serialize};
 
 /// The reference store, counting its calls.
 #[derive(Debug)]
 pub struct CountingStore {
-    inner: MemStore,
+    inner: InMemoryStore,
     /// How long each read takes.
     delay: Duration,
     reads: AtomicU64,
@@ -37,7 +37,7 @@ impl CountingStore {
     #[must_use]
     pub fn new(delay: Duration) -> Self {
         Self {
-            inner: MemStore::new(),
+            inner: InMemoryStore::new(),
             delay,
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
@@ -53,7 +53,7 @@ impl CountingStore {
         }
     }
 
-    async fn read(&self) -> &MemStore {
+    async fn read(&self) -> &InMemoryStore {
         self.reads.fetch_add(1, Ordering::SeqCst);
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
@@ -61,7 +61,7 @@ impl CountingStore {
         &self.inner
     }
 
-    fn write(&self) -> &MemStore {
+    fn write(&self) -> &InMemoryStore {
         self.writes.fetch_add(1, Ordering::SeqCst);
         &self.inner
     }
@@ -73,24 +73,24 @@ impl Store for CountingStore {
         self.inner.capabilities()
     }
 
-    async fn insert_within(
+    async fn insert_opts(
         &self,
-        batch: &[PreparedMemory],
-        room: &Room,
+        batch: &[EmbeddedMemory],
+        room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
-        self.write().insert_within(batch, room).await
+        self.write().insert_opts(batch, room).await
     }
 
     async fn consolidate(
         &self,
         entity: &EntityId,
-        groups: &[Consolidation],
+        groups: &[SummaryGroup],
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         self.write().consolidate(entity, groups, read_at).await
     }
 
-    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
         self.read().await.get(entity, ids).await
     }
 
@@ -102,7 +102,11 @@ impl Store for CountingStore {
         self.read().await.count(entity, filter).await
     }
 
-    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+    async fn search(
+        &self,
+        entity: &EntityId,
+        request: &SearchRequest,
+    ) -> MemoryResult<SearchOutcome> {
         self.read().await.search(entity, request).await
     }
 
@@ -111,7 +115,7 @@ impl Store for CountingStore {
         entity: &EntityId,
         since: Generation,
         fingerprint: &Fingerprint,
-    ) -> MemoryResult<Changes> {
+    ) -> MemoryResult<ChangeSet> {
         let store = self.read().await;
         store.changes_since(entity, since, fingerprint).await
     }
@@ -130,8 +134,12 @@ impl Store for CountingStore {
         self.write().delete(entity, ids).await
     }
 
-    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
-        self.write().touch(entity, touches).await
+    async fn record_accesses(
+        &self,
+        entity: &EntityId,
+        updates: &[AccessUpdate],
+    ) -> MemoryResult<()> {
+        self.write().record_accesses(entity, updates).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
@@ -146,7 +154,7 @@ impl Store for CountingStore {
         self.read().await.list_entities(after, limit).await
     }
 
-    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         self.inner.watch().await
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memory_core::{Cache, CacheBackend, CachePolicy, MaxBytes};
+use memory_core::{ByteSize, Cache, CacheBackend, CachePolicy};
 
 /// One access. A key is a number; the size is that of the entry there and then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +162,7 @@ fn play(cache: &impl Cache<u64, Entry>, op: Op, tier: usize, score: &mut Score) 
 )]
 fn policy(footprint: Footprint, share: f64) -> CachePolicy<u64, Entry> {
     let bytes = (footprint.bytes as f64 * share).ceil() as u64;
-    CachePolicy::new(footprint.keys.max(1) * 4, MaxBytes(bytes), |_, entry| {
+    CachePolicy::new(footprint.keys.max(1) * 4, ByteSize(bytes), |_, entry| {
         **entry
     })
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use memory_core::MemoryResult;
-use memory_sentence::{Folder, error};
+use memory_sentence_transformers::{Folder, error};
 use rust_bert::bert::BertConfig;
 use serde::Deserialize;
 

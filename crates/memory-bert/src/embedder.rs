@@ -9,7 +9,9 @@ use std::thread;
 
 use async_trait::async_trait;
 use memory_core::{EmbedRole, Embedder, EmbedderProfile, MemoryError, MemoryResult};
-use memory_sentence::{BatchLimits, Distinct, Folder, Recipe, Tokenizer, error as folder_error};
+use memory_sentence_transformers::{
+    BatchLimits, Distinct, Folder, Recipe, Tokenizer, error as folder_error,
+};
 use tokio::sync::oneshot;
 
 use crate::checkpoint::Checkpoint;
@@ -32,7 +34,7 @@ const PRECISION: &str = "f32";
 
 /// An [`Embedder`] on rust-bert.
 ///
-/// All computing, tokenising included, is done by one thread of its own, since
+/// All computing, tokenizing included, is done by one thread of its own, since
 /// a network of libtorch may move between threads and be used by one; within a
 /// batch libtorch uses as many threads as [`BertOptions::threads`] says. Jobs
 /// of all callers wait in one bounded queue, first come, first served; a call

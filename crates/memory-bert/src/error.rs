@@ -1,8 +1,8 @@
 //! The errors that only this crate has; the rest are those of a model's folder
-//! in `memory-sentence`.
+//! in `memory-sentence-transformers`.
 
 use memory_core::{ErrorKind, MemoryError};
-use memory_sentence::error;
+use memory_sentence_transformers::error;
 
 pub(crate) use error::{CHUNK, EMBED, OPEN};
 

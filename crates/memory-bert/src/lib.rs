@@ -24,7 +24,7 @@
 //! |---|---|
 //! | `embedder` | the async side: computes equal texts once, cuts calls into jobs, waits |
 //! | `worker` | the one thread that owns the network, behind a bounded channel |
-//! | `network` | tokens to vectors: rust-bert's BERT, pooling, normalisation |
+//! | `network` | tokens to vectors: rust-bert's BERT, pooling, normalization |
 //! | `checkpoint` | `config.json` and `model.safetensors`: what rust-bert can compute |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
@@ -38,5 +38,5 @@ mod options;
 mod worker;
 
 pub use embedder::BertEmbedder;
-pub use memory_sentence::MaxTokens;
+pub use memory_sentence_transformers::MaxTokens;
 pub use options::BertOptions;

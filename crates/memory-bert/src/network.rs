@@ -1,9 +1,9 @@
-//! Tokens to vectors: rust-bert's BERT, pooling, normalisation.
+//! Tokens to vectors: rust-bert's BERT, pooling, normalization.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use memory_core::MemoryResult;
-use memory_sentence::{Pooling, Tokens, error as folder_error};
+use memory_sentence_transformers::{Pooling, Tokens, error as folder_error};
 use rust_bert::bert::BertForSentenceEmbeddings;
 use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
@@ -83,7 +83,7 @@ impl Network {
         let hidden = output.map_err(|error| error.to_string())?.hidden_state;
         let normal = self
             .pool(&hidden, &input.mask)
-            .and_then(|pooled| normalise(&pooled));
+            .and_then(|pooled| normalize(&pooled));
         let flat = normal.and_then(|vectors| vectors.f_reshape([-1]));
         let flat = flat.and_then(Vec::<f32>::try_from);
         flat.map_err(|error| first_line(&error))
@@ -146,7 +146,7 @@ impl Input {
 }
 
 /// Vectors of length 1.
-fn normalise(vectors: &Tensor) -> Result<Tensor, TchError> {
+fn normalize(vectors: &Tensor) -> Result<Tensor, TchError> {
     let lengths = vectors.f_norm_scalaropt_dim(2, [1i64].as_slice(), true)?;
     vectors.f_div(&lengths.f_clamp_min(1e-12)?)
 }

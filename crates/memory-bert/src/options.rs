@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use memory_core::{EmbedRole, MemoryError, MemoryResult};
-use memory_sentence::{FolderOptions, MaxTokens};
+use memory_sentence_transformers::{FolderOptions, MaxTokens};
 
 /// Everything that [`BertEmbedder::open`](crate::BertEmbedder::open) can be
 /// told. The default opens the default model of the cache folder.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use memory_core::{EmbedRole, MemoryResult};
-use memory_sentence::{BatchLimits, Tokenizer, Tokens, chunk, plan};
+use memory_sentence_transformers::{BatchLimits, Tokenizer, Tokens, chunk, plan};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::network::Network;

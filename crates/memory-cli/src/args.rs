@@ -71,7 +71,7 @@ pub(crate) enum Verb {
     /// Drop the link from one memory to another
     Unrelate(relate::UnrelateArgs),
     /// Print what a memory links to, and what links to it
-    Related(relate::RelatedArgs),
+    RelatedMemory(relate::RelatedArgs),
     /// Remove memories that have faded
     Prune(prune::Args),
     /// Remove one memory for good, in whatever it went into

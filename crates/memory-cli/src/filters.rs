@@ -48,7 +48,7 @@ impl Filters {
             kinds: self.kinds.into_iter().collect(),
             tags: self.tags.into_iter().collect(),
             tag_mode: self.tag_mode,
-            from: self.from,
+            since: self.from,
             until: self.until,
             metadata: unique("--meta", self.metadata)?,
             involves: self.involves.map(Into::into),

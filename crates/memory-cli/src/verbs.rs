@@ -32,7 +32,7 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
         Verb::Undo(args) => consolidate::undo(&database, args, output).await,
         Verb::Relate(args) => relate::relate(&database, args, output).await,
         Verb::Unrelate(args) => relate::unrelate(&database, args, output).await,
-        Verb::Related(args) => relate::related(&database, args, output).await,
+        Verb::RelatedMemory(args) => relate::related(&database, args, output).await,
         Verb::Prune(args) => prune::run(&database, args, output).await,
         Verb::Forget(args) => forget::run(&database, args, output).await,
         Verb::Stats(args) => stats::run(&database, args, output).await,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::time::Duration;
 
-use crate::config::MaxBytes;
+use crate::config::ByteSize;
 
 /// What a cache may be keyed by.
 pub trait CacheKey: Hash + Eq + Clone + Send + Sync + 'static {}
@@ -16,12 +16,12 @@ impl<T: Clone + Send + Sync + 'static> CacheValue for T {}
 
 /// A bounded map in this process: synchronous, infallible, shared by threads.
 ///
-/// # Behaviour
+/// # Behavior
 /// - After `insert(k, v)` returns, `get(&k)` gives `v` or nothing, never an
 ///   older value: also when `v` itself is too heavy to be held.
 /// - After `remove(&k)` or `clear()` returns, `get(&k)` gives nothing until
 ///   the next insert; also for an insert of the same thread just before.
-/// - At rest (after [`settle`](Cache::settle)) both bounds of the
+/// - At rest (after [`run_pending_tasks`](Cache::run_pending_tasks)) both bounds of the
 ///   [`CachePolicy`] hold.
 /// - An entry older than the policy's `ttl`, or unread for its `tti`, is not
 ///   returned.
@@ -40,17 +40,17 @@ pub trait Cache<K: CacheKey, V: CacheValue>: Send + Sync + 'static {
     /// Lets go of everything.
     fn clear(&self);
 
-    /// Entries held; exact after [`settle`](Cache::settle).
+    /// Entries held; exact after [`run_pending_tasks`](Cache::run_pending_tasks).
     fn entry_count(&self) -> u64;
 
-    /// Bytes held, by the policy's weigher; exact after [`settle`](Cache::settle).
-    fn weight(&self) -> u64;
+    /// Bytes held, by the policy's weigher; exact after [`run_pending_tasks`](Cache::run_pending_tasks).
+    fn weighted_size(&self) -> u64;
 
     /// What happened so far.
     fn counters(&self) -> CacheCounters;
 
     /// Finishes pending work: evictions, expiries, counts.
-    fn settle(&self);
+    fn run_pending_tasks(&self);
 }
 
 /// Makes caches of one family, so that whoever is generic over the family pays
@@ -74,7 +74,7 @@ pub struct CachePolicy<K, V> {
     /// Most entries.
     pub max_entries: u64,
     /// Most bytes, by the weigher.
-    pub max_bytes: MaxBytes,
+    pub max_bytes: ByteSize,
     /// How long an entry lives after it was inserted.
     pub ttl: Option<Duration>,
     /// How long an entry lives after it was last read.
@@ -85,7 +85,7 @@ pub struct CachePolicy<K, V> {
 
 impl<K, V> CachePolicy<K, V> {
     /// A policy without expiry.
-    pub const fn new(max_entries: u64, max_bytes: MaxBytes, weigher: Weigher<K, V>) -> Self {
+    pub const fn new(max_entries: u64, max_bytes: ByteSize, weigher: Weigher<K, V>) -> Self {
         Self {
             max_entries,
             max_bytes,

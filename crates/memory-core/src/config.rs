@@ -11,9 +11,9 @@ use crate::error::{MemoryError, MemoryResult};
 /// A bound in bytes, which a count of entries cannot be mistaken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct MaxBytes(pub u64);
+pub struct ByteSize(pub u64);
 
-impl MaxBytes {
+impl ByteSize {
     /// So many mebibytes (1,048,576 bytes each).
     #[must_use]
     pub const fn mebibytes(count: u64) -> Self {
@@ -21,7 +21,7 @@ impl MaxBytes {
     }
 }
 
-impl fmt::Display for MaxBytes {
+impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.0)
     }
@@ -94,11 +94,11 @@ pub struct MemoryConfig {
     /// How long a vector stays there.
     pub embedding_cache_ttl_seconds: u64,
     /// Most bytes in the memory tier.
-    pub memory_cache_max_bytes: MaxBytes,
+    pub memory_cache_max_bytes: ByteSize,
     /// Most bytes in the entity tier.
-    pub entity_cache_max_bytes: MaxBytes,
+    pub entity_cache_max_bytes: ByteSize,
     /// Most bytes in the embedding tier.
-    pub embedding_cache_max_bytes: MaxBytes,
+    pub embedding_cache_max_bytes: ByteSize,
     /// Entities with more memories than this are searched in the store and
     /// not held as a snapshot.
     pub snapshot_max_memories: u64,
@@ -129,9 +129,9 @@ impl Default for MemoryConfig {
             cache_tti_seconds: 60,
             embedding_cache_capacity: 1_000,
             embedding_cache_ttl_seconds: 600,
-            memory_cache_max_bytes: MaxBytes::mebibytes(64),
-            entity_cache_max_bytes: MaxBytes::mebibytes(256),
-            embedding_cache_max_bytes: MaxBytes::mebibytes(16),
+            memory_cache_max_bytes: ByteSize::mebibytes(64),
+            entity_cache_max_bytes: ByteSize::mebibytes(256),
+            embedding_cache_max_bytes: ByteSize::mebibytes(16),
             snapshot_max_memories: 20_000,
             consistency: Consistency::Local,
             max_memories_per_entity: None,
@@ -153,9 +153,9 @@ impl MemoryConfig {
             cache_tti_seconds: 120,
             embedding_cache_capacity: 5_000,
             embedding_cache_ttl_seconds: 1_200,
-            memory_cache_max_bytes: MaxBytes::mebibytes(256),
-            entity_cache_max_bytes: MaxBytes::mebibytes(1_024),
-            embedding_cache_max_bytes: MaxBytes::mebibytes(64),
+            memory_cache_max_bytes: ByteSize::mebibytes(256),
+            entity_cache_max_bytes: ByteSize::mebibytes(1_024),
+            embedding_cache_max_bytes: ByteSize::mebibytes(64),
             ..Self::default()
         }
     }
@@ -169,9 +169,9 @@ impl MemoryConfig {
             cache_tti_seconds: 30,
             embedding_cache_capacity: 100,
             embedding_cache_ttl_seconds: 300,
-            memory_cache_max_bytes: MaxBytes::mebibytes(8),
-            entity_cache_max_bytes: MaxBytes::mebibytes(32),
-            embedding_cache_max_bytes: MaxBytes::mebibytes(2),
+            memory_cache_max_bytes: ByteSize::mebibytes(8),
+            entity_cache_max_bytes: ByteSize::mebibytes(32),
+            embedding_cache_max_bytes: ByteSize::mebibytes(2),
             snapshot_max_memories: 5_000,
             ..Self::default()
         }

@@ -12,9 +12,9 @@ use crate::error::MemoryResult;
 
 /// Turns text into vectors.
 ///
-/// # Behaviour
+/// # Behavior
 /// - One vector per text, in the order of the texts, each of
-///   [`EmbedderProfile::dimensions`] finite components, L2-normalised.
+///   [`EmbedderProfile::dimensions`] finite components, L2-normalized.
 /// - A vector does not depend on the other texts of the batch, nor on their
 ///   order: equal text and role give an equal vector (to 1e-4 where arithmetic
 ///   is done in another order).
@@ -37,10 +37,10 @@ pub trait Embedder: Debug + Send + Sync + 'static {
 
     /// Cuts each text into pieces that the model's window holds whole.
     ///
-    /// # Behaviour
+    /// # Behavior
     /// - One list per text, in order; each holds at least one byte range, on
     ///   character boundaries, in the order of the text.
-    /// - Together the ranges cover all that is not white space; neighbours
+    /// - Together the ranges cover all that is not white space; neighbors
     ///   overlap, so that no sentence is lost on a cut.
     /// - A text that fits is one range, the whole of it.
     ///
@@ -81,7 +81,7 @@ pub struct EmbedderProfile {
 }
 
 /// A digest of all that decides a vector: weights, tokenizer, pooling, length
-/// and quantisation. Vectors of different fingerprints are never compared.
+/// and quantization. Vectors of different fingerprints are never compared.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(Arc<str>);

@@ -7,10 +7,10 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::bounds;
 use crate::error::{InvalidInput, MemoryError, MemoryResult};
 use crate::id::{EntityId, MemoryId};
 use crate::kind::MemoryKind;
+use crate::limits;
 use crate::memory::Memory;
 
 /// How a memory's tags are held against the tags asked for.
@@ -53,27 +53,27 @@ impl MemoryTagMode {
 
     /// Whether memories without any tag pass.
     #[must_use]
-    pub const fn admits_untagged(self) -> bool {
+    pub const fn matches_untagged(self) -> bool {
         matches!(self, Self::Any | Self::All)
     }
 
     /// Whether a memory must bear every one of the tags asked for.
     #[must_use]
-    pub const fn needs_all(self) -> bool {
+    pub const fn requires_all(self) -> bool {
         matches!(self, Self::All | Self::AllStrict)
     }
 
     /// Whether a memory with tags `held` passes where `wanted` is asked for.
     /// Where nothing is asked for, everything passes.
     #[must_use]
-    pub fn admits(self, wanted: &BTreeSet<String>, held: &BTreeSet<String>) -> bool {
+    pub fn matches(self, wanted: &BTreeSet<String>, held: &BTreeSet<String>) -> bool {
         if wanted.is_empty() {
             return true;
         }
         if held.is_empty() {
-            return self.admits_untagged();
+            return self.matches_untagged();
         }
-        if self.needs_all() {
+        if self.requires_all() {
             wanted.is_subset(held)
         } else {
             !wanted.is_disjoint(held)
@@ -101,7 +101,7 @@ impl FromStr for MemoryTagMode {
 }
 
 /// Conditions that a memory must meet, all of them. The empty filter admits
-/// every memory. Filters are exact: [`MemoryFilter::admits`] is the reference
+/// every memory. Filters are exact: [`MemoryFilter::matches`] is the reference
 /// that every store must agree with.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -113,7 +113,8 @@ pub struct MemoryFilter {
     /// How tags are held against each other.
     pub tag_mode: MemoryTagMode,
     /// Happened at or after.
-    pub from: Option<DateTime<Utc>>,
+    #[serde(alias = "from")]
+    pub since: Option<DateTime<Utc>>,
     /// Happened before (this very moment excluded).
     pub until: Option<DateTime<Utc>>,
     /// Every one of these keys has exactly this value.
@@ -150,10 +151,10 @@ impl MemoryFilter {
         self
     }
 
-    /// Happened at `from` or later.
+    /// Happened at `since` or later.
     #[must_use]
-    pub fn from(mut self, from: DateTime<Utc>) -> Self {
-        self.from = Some(from);
+    pub fn since(mut self, since: DateTime<Utc>) -> Self {
+        self.since = Some(since);
         self
     }
 
@@ -190,7 +191,7 @@ impl MemoryFilter {
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
             && self.tags.is_empty()
-            && self.from.is_none()
+            && self.since.is_none()
             && self.until.is_none()
             && self.metadata.is_empty()
             && self.involves.is_none()
@@ -199,11 +200,11 @@ impl MemoryFilter {
 
     /// Whether `memory` meets every condition.
     #[must_use]
-    pub fn admits(&self, memory: &Memory) -> bool {
+    pub fn matches(&self, memory: &Memory) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&memory.kind))
-            && self.from.is_none_or(|from| memory.timestamp >= from)
+            && self.since.is_none_or(|since| memory.timestamp >= since)
             && self.until.is_none_or(|until| memory.timestamp < until)
-            && self.tag_mode.admits(&self.tags, &memory.tags)
+            && self.tag_mode.matches(&self.tags, &memory.tags)
             && self
                 .metadata
                 .iter()
@@ -223,16 +224,16 @@ impl MemoryFilter {
     /// [`MemoryError::InvalidInput`] naming the first bound that is broken, or
     /// a time range that holds no time.
     pub fn validate(&self) -> MemoryResult<()> {
-        bounds::check_tags(&self.tags)?;
-        bounds::check_metadata(&self.metadata)?;
+        limits::check_tags(&self.tags)?;
+        limits::check_metadata(&self.metadata)?;
         self.involves
             .as_ref()
-            .map_or(Ok(()), bounds::check_entity)?;
-        for time in [self.from, self.until].into_iter().flatten() {
-            bounds::check_timestamp(time)?;
+            .map_or(Ok(()), limits::check_entity)?;
+        for time in [self.since, self.until].into_iter().flatten() {
+            limits::check_timestamp(time)?;
         }
-        match (self.from, self.until) {
-            (Some(from), Some(until)) if until <= from => Err(InvalidInput::TimeRange.into()),
+        match (self.since, self.until) {
+            (Some(since), Some(until)) if until <= since => Err(InvalidInput::TimeRange.into()),
             _ => Ok(()),
         }
     }
@@ -258,10 +259,10 @@ mod tests {
             (set(&["c"]), [false; 4]),
         ];
         for (held, expected) in table {
-            let got = [Any, All, AnyStrict, AllStrict].map(|mode| mode.admits(&wanted, &held));
+            let got = [Any, All, AnyStrict, AllStrict].map(|mode| mode.matches(&wanted, &held));
             assert_eq!(got, expected, "{held:?}");
             assert!(
-                AllStrict.admits(&set(&[]), &held),
+                AllStrict.matches(&set(&[]), &held),
                 "no tags asked for: no condition"
             );
         }
@@ -278,11 +279,11 @@ mod tests {
             .with_related(other, "caused by")
             .into_memory(time)
             .unwrap();
-        let admit = |filter: MemoryFilter| filter.admits(&memory);
+        let admit = |filter: MemoryFilter| filter.matches(&memory);
         assert!(admit(
             MemoryFilter::new()
                 .kind(MemoryKind::World)
-                .from(time)
+                .since(time)
                 .metadata("k", "v")
         ));
         assert!(admit(MemoryFilter::new().involves("tam")));

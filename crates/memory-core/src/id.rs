@@ -8,12 +8,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::bounds;
 use crate::error::{InvalidInput, MemoryResult};
+use crate::limits;
 
 /// The one who remembers: an agent, a character, a user.
 ///
-/// Any text serves as a name: 1 to [`bounds::MAX_ENTITY_ID_CHARS`] characters,
+/// Any text serves as a name: 1 to [`limits::MAX_ENTITY_ID_CHARS`] characters,
 /// no control characters. Making an `EntityId` never fails; every verb checks
 /// it before it does anything. Cloning is cheap (a shared string).
 ///
@@ -42,9 +42,9 @@ impl EntityId {
     ///
     /// # Errors
     /// [`InvalidInput::EntityId`] when it is blank, longer than
-    /// [`bounds::MAX_ENTITY_ID_CHARS`] characters or holds a control character.
+    /// [`limits::MAX_ENTITY_ID_CHARS`] characters or holds a control character.
     pub fn validate(&self) -> MemoryResult<()> {
-        Ok(bounds::check_entity(self)?)
+        Ok(limits::check_entity(self)?)
     }
 }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::bounds;
 use crate::error::MemoryResult;
 use crate::id::{EntityId, MemoryId};
 use crate::kind::MemoryKind;
+use crate::limits;
 use crate::memory::Memory;
 
 /// A memory to be retained: an entity, a kind, a content, and what else is known.
@@ -129,16 +129,16 @@ impl MemoryBatchItem {
     /// # Errors
     /// [`crate::MemoryError::InvalidInput`] naming the first bound that is broken.
     pub fn validate(&self) -> MemoryResult<()> {
-        bounds::check_entity(&self.entity_id)?;
-        bounds::check_content(&self.content)?;
-        bounds::check_importance(self.importance.unwrap_or(Self::DEFAULT_IMPORTANCE))?;
-        bounds::check_context(self.context.as_deref())?;
-        bounds::check_tags(&self.tags)?;
-        bounds::check_metadata(&self.metadata)?;
-        bounds::check_related(&self.related)?;
-        bounds::check_entities(&self.entities)?;
+        limits::check_entity(&self.entity_id)?;
+        limits::check_content(&self.content)?;
+        limits::check_importance(self.importance.unwrap_or(Self::DEFAULT_IMPORTANCE))?;
+        limits::check_context(self.context.as_deref())?;
+        limits::check_tags(&self.tags)?;
+        limits::check_metadata(&self.metadata)?;
+        limits::check_related(&self.related)?;
+        limits::check_entities(&self.entities)?;
         if let Some(timestamp) = self.timestamp {
-            bounds::check_timestamp(timestamp)?;
+            limits::check_timestamp(timestamp)?;
         }
         Ok(())
     }
@@ -155,7 +155,7 @@ impl MemoryBatchItem {
             entity_id: self.entity_id,
             kind: self.kind,
             content: self.content,
-            timestamp: bounds::to_micros(self.timestamp.unwrap_or(now)),
+            timestamp: limits::to_micros(self.timestamp.unwrap_or(now)),
             last_accessed: None,
             access_count: 0,
             importance: self.importance.unwrap_or(Self::DEFAULT_IMPORTANCE),

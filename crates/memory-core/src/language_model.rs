@@ -9,7 +9,7 @@ use crate::error::MemoryResult;
 /// Completes a prompt. Optional everywhere: without one, every verb still
 /// works, extractively.
 ///
-/// # Behaviour
+/// # Behavior
 /// - Called with no lock and no database connection held.
 /// - Dropping the future abandons the request.
 #[async_trait]

@@ -2,7 +2,7 @@
 //!
 //! This crate names things and promises things; it does nothing. It holds the
 //! types that travel between the parts ([`Memory`], [`MemoryBatchItem`],
-//! [`MemoryFilter`], …), the [`bounds`] that every input is held to, the one
+//! [`MemoryFilter`], …), the [`limits`] that every input is held to, the one
 //! [`MemoryError`], and the four traits that a backend implements:
 //!
 //! | trait | what stands behind it |
@@ -18,7 +18,6 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod bounds;
 mod cache;
 mod clock;
 mod config;
@@ -31,6 +30,7 @@ mod id;
 mod item;
 mod kind;
 mod language_model;
+pub mod limits;
 mod memory;
 mod patch;
 mod stats;
@@ -39,7 +39,7 @@ mod vector;
 
 pub use cache::{Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{AccessCounting, LimitPolicy, MaxBytes, MemoryConfig};
+pub use config::{AccessCounting, ByteSize, LimitPolicy, MemoryConfig};
 pub use consistency::Consistency;
 pub use decay::{access_boost, current_importance};
 pub use embedder::{EmbedRole, Embedder, EmbedderProfile, Fingerprint};
@@ -53,9 +53,10 @@ pub use memory::Memory;
 pub use patch::MemoryPatch;
 pub use stats::{CacheStats, TierStats};
 pub use store::{
-    ArmSummary, ArmTally, Candidate, Candidates, Changes, ConsolidateOutcome, Consolidation,
-    DenseQuery, EntityStats, Fetched, Generation, InsertOutcome, ListPage, ListRequest, ListScope,
-    PageCursor, PreparedMemory, RemoveOutcome, Room, SearchRequest, Store, StoreCapabilities,
-    StoreNews, StoreWatch, Touch, UpdateOutcome, VectorPrecision,
+    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, DenseQuery, EmbeddedMemory,
+    EntityStats, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest,
+    ListScope, PageCursor, RemoveOutcome, ScoreStats, ScoreStatsBuilder, SearchHit, SearchOutcome,
+    SearchRequest, Store, StoreCapabilities, StoreEvent, SummaryGroup, UpdateOutcome,
+    VectorPrecision,
 };
 pub use vector::{Embedding, cosine, normalize};

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::bounds;
 use crate::decay;
 use crate::error::MemoryResult;
 use crate::id::{EntityId, MemoryId};
 use crate::kind::MemoryKind;
+use crate::limits;
 
 /// One memory of one entity, as every verb returns it.
 ///
 /// Its embedding travels apart from it: lists and gets never carry vectors.
 /// A `Memory` made by [`crate::MemoryBatchItem::into_memory`] keeps every bound
-/// of [`crate::bounds`]; a store may rely on it.
+/// of [`crate::limits`]; a store may rely on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// Which memory.
@@ -72,17 +72,17 @@ impl Memory {
     /// # Errors
     /// [`crate::MemoryError::InvalidInput`] naming the first bound that is broken.
     pub fn validate(&self) -> MemoryResult<()> {
-        bounds::check_entity(&self.entity_id)?;
-        bounds::check_content(&self.content)?;
-        bounds::check_importance(self.importance)?;
-        bounds::check_decay_rate(self.decay_rate)?;
-        bounds::check_context(self.context.as_deref())?;
-        bounds::check_tags(&self.tags)?;
-        bounds::check_metadata(&self.metadata)?;
-        bounds::check_related(&self.related)?;
-        bounds::check_entities(&self.entities)?;
-        bounds::check_timestamp(self.timestamp)?;
-        Ok(self.last_accessed.map_or(Ok(()), bounds::check_timestamp)?)
+        limits::check_entity(&self.entity_id)?;
+        limits::check_content(&self.content)?;
+        limits::check_importance(self.importance)?;
+        limits::check_decay_rate(self.decay_rate)?;
+        limits::check_context(self.context.as_deref())?;
+        limits::check_tags(&self.tags)?;
+        limits::check_metadata(&self.metadata)?;
+        limits::check_related(&self.related)?;
+        limits::check_entities(&self.entities)?;
+        limits::check_timestamp(self.timestamp)?;
+        Ok(self.last_accessed.map_or(Ok(()), limits::check_timestamp)?)
     }
 
     /// Bytes this memory holds on the heap and in the struct itself, within a

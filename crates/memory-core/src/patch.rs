@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::bounds;
 use crate::error::{InvalidInput, MemoryResult};
 use crate::id::{EntityId, MemoryId};
 use crate::kind::MemoryKind;
+use crate::limits;
 use crate::memory::Memory;
 use crate::vector::Embedding;
 
@@ -141,22 +141,22 @@ impl MemoryPatch {
         }
         self.content
             .as_deref()
-            .map_or(Ok(()), bounds::check_content)?;
-        self.importance.map_or(Ok(()), bounds::check_importance)?;
-        self.timestamp.map_or(Ok(()), bounds::check_timestamp)?;
-        self.tags.as_ref().map_or(Ok(()), bounds::check_tags)?;
+            .map_or(Ok(()), limits::check_content)?;
+        self.importance.map_or(Ok(()), limits::check_importance)?;
+        self.timestamp.map_or(Ok(()), limits::check_timestamp)?;
+        self.tags.as_ref().map_or(Ok(()), limits::check_tags)?;
         self.metadata
             .as_ref()
-            .map_or(Ok(()), bounds::check_metadata)?;
+            .map_or(Ok(()), limits::check_metadata)?;
         self.related
             .as_ref()
-            .map_or(Ok(()), bounds::check_related)?;
-        bounds::check_related(&self.relate)?;
+            .map_or(Ok(()), limits::check_related)?;
+        limits::check_related(&self.relate)?;
         self.entities
             .as_ref()
-            .map_or(Ok(()), bounds::check_entities)?;
+            .map_or(Ok(()), limits::check_entities)?;
         if let Some(context) = &self.context {
-            bounds::check_context(context.as_deref())?;
+            limits::check_context(context.as_deref())?;
         }
         Ok(())
     }
@@ -176,15 +176,15 @@ impl MemoryPatch {
             (None, None) => Ok(()),
             (Some(_), Some(embedding)) => embedding.validate(max_dimensions),
             (Some(_), None) => Err(InvalidInput::NoVector.into()),
-            (None, Some(_)) => Err(InvalidInput::UnaskedEmbedding.into()),
+            (None, Some(_)) => Err(InvalidInput::UnexpectedEmbedding.into()),
         }
     }
 
     /// Applies the changes to `memory`; what is not set stays.
     ///
     /// Links that are added may carry a memory over
-    /// [`bounds::MAX_LINKS`]: whoever applies a patch checks
-    /// [`Memory::related`] afterwards.
+    /// [`limits::MAX_LINKS`]: whoever applies a patch checks
+    /// [`Memory::related`] afterward.
     pub fn apply(&self, memory: &mut Memory) {
         fn set<T: Clone>(field: &mut T, change: Option<&T>) {
             if let Some(value) = change {
@@ -205,7 +205,7 @@ impl MemoryPatch {
         set(&mut memory.entities, self.entities.as_ref());
         set(&mut memory.tags, self.tags.as_ref());
         if let Some(timestamp) = self.timestamp {
-            memory.timestamp = bounds::to_micros(timestamp);
+            memory.timestamp = limits::to_micros(timestamp);
         }
         if let Some(kind) = self.kind {
             memory.kind = kind;

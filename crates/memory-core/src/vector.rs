@@ -1,8 +1,8 @@
 //! Embeddings, and the little arithmetic on them.
 
-use crate::bounds;
 use crate::embedder::Fingerprint;
 use crate::error::{InvalidInput, MemoryResult};
+use crate::limits;
 
 /// The embedding of one memory: one vector per chunk of its content, all made
 /// by the same model in the same way.
@@ -10,7 +10,7 @@ use crate::error::{InvalidInput, MemoryResult};
 pub struct Embedding {
     /// What made the vectors; only equal fingerprints may be compared.
     pub fingerprint: Fingerprint,
-    /// One L2-normalised vector per chunk, in the order of the text; at least one.
+    /// One L2-normalized vector per chunk, in the order of the text; at least one.
     pub vectors: Vec<Vec<f32>>,
 }
 
@@ -24,7 +24,7 @@ impl Embedding {
         let first = self.vectors.first().ok_or(InvalidInput::NoVector)?;
         let dimensions = first.len().clamp(1, max_dimensions);
         for vector in &self.vectors {
-            bounds::check_vector(vector, dimensions)?;
+            limits::check_vector(vector, dimensions)?;
         }
         Ok(())
     }
@@ -42,7 +42,7 @@ impl Embedding {
 /// [`InvalidInput::VectorNotFinite`] or [`InvalidInput::VectorZero`] when it
 /// has no direction; the vector is then unchanged.
 pub fn normalize(vector: &mut [f32]) -> Result<(), InvalidInput> {
-    bounds::check_vector(vector, vector.len())?;
+    limits::check_vector(vector, vector.len())?;
     let norm = vector
         .iter()
         .map(|x| f64::from(*x) * f64::from(*x))
@@ -57,7 +57,7 @@ pub fn normalize(vector: &mut [f32]) -> Result<(), InvalidInput> {
     Ok(())
 }
 
-/// The cosine of two L2-normalised vectors: their dot product.
+/// The cosine of two L2-normalized vectors: their dot product.
 ///
 /// Sixteen running sums let the compiler use vector instructions; the order of
 /// additions is fixed, so equal inputs give equal results everywhere. Over

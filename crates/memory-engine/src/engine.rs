@@ -23,7 +23,7 @@ pub struct EngineParts<B> {
     pub cache: B,
     /// Where "now" comes from.
     pub clock: Arc<dyn Clock>,
-    /// What answers and summarises; without one, memories speak for themselves.
+    /// What answers and summarizes; without one, memories speak for themselves.
     pub language_model: Option<Arc<dyn LanguageModel>>,
     /// Sizes and lifetimes of the tiers, and how many memories there may be.
     pub config: MemoryConfig,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use memory_core::{ArmSummary, ArmTally, Candidates, Generation, Memory, MemoryId};
+use memory_core::{Generation, Memory, MemoryId, ScoreStats, ScoreStatsBuilder, SearchOutcome};
 
 use crate::query::Query;
 use crate::ranking::{Field, RecallPath};
@@ -14,8 +14,8 @@ pub(crate) struct Found {
     memories: Vec<Arc<Memory>>,
     similarities: Vec<f32>,
     lexical: Vec<f32>,
-    /// What the arms are like over all that was admitted, where the store says.
-    summaries: (Option<ArmSummary>, Option<ArmSummary>),
+    /// What the retrievers are like over all that was admitted, where the store says.
+    summaries: (Option<ScoreStats>, Option<ScoreStats>),
     /// How many memories were admitted: at least those that were found.
     admitted: u64,
     generation: Generation,
@@ -24,7 +24,7 @@ pub(crate) struct Found {
 impl Found {
     /// What a search found among so many memories that it admitted, where that
     /// is known.
-    pub(crate) fn new(found: Candidates, admitted: Option<u64>) -> Self {
+    pub(crate) fn new(found: SearchOutcome, admitted: Option<u64>) -> Self {
         let mut this = Self {
             summaries: (found.dense, found.lexical),
             admitted: admitted.unwrap_or(0).max(found.candidates.len() as u64),
@@ -42,7 +42,7 @@ impl Found {
         this
     }
 
-    /// The field of these candidates. A neighbour that no arm found lends
+    /// The field of these candidates. A neighbor that no retriever found lends
     /// nothing: its relevance is near the mean, which is 0. Labels are looked
     /// for among the candidates alone, and taken for all that there are.
     pub(crate) fn field(&self, query: &Query) -> Field<'_> {
@@ -51,7 +51,7 @@ impl Found {
             .iter()
             .map(|memory| snapshot::names(&query.words, memory))
             .collect();
-        let mut mentions = ArmTally::default();
+        let mut mentions = ScoreStatsBuilder::default();
         for named in &mentioned {
             mentions.add(f32::from(u8::from(*named)));
         }
@@ -63,8 +63,8 @@ impl Found {
             .filter(|value| *value > Field::NONE);
         let (dense, words) = self.summaries;
         Field {
-            dense: dense.unwrap_or_else(|| ArmSummary::of(compared)),
-            words: words.unwrap_or_else(|| ArmSummary::of(self.lexical.iter().copied())),
+            dense: dense.unwrap_or_else(|| ScoreStats::of(compared)),
+            words: words.unwrap_or_else(|| ScoreStats::of(self.lexical.iter().copied())),
             memories: self.memories.iter().map(Some).collect(),
             similarities: self.similarities.clone(),
             lexical: self.lexical.clone(),

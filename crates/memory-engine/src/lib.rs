@@ -12,7 +12,7 @@
 //! | folder | what it holds |
 //! |---|---|
 //! | `verbs/` | one file per verb: retain, recall, read, alter, delete, consolidate, … |
-//! | `lifecycle/` | grouping, summarising, quoting for a prompt, counting accesses |
+//! | `lifecycle/` | grouping, summarizing, quoting for a prompt, counting accesses |
 //! | `tiers/` | the memory, entity and embedding tiers; single flight; coherence |
 //! | `snapshot/` | an entity's memories and vectors as one searchable value |
 //! | `ranking/` | from similarity, importance and recency to a score |
@@ -36,8 +36,9 @@ mod verbs;
 
 pub use engine::{Engine, EngineParts};
 pub use lifecycle::{
-    ConsolidateRequest, Consolidated, Direction, ReflectRequest, Reflection, Related, Summary,
+    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, LinkDirection, ReflectRequest,
+    Reflection, RelatedMemory,
 };
-pub use ranking::{Blend, Explanation, Ranking, RecallPath};
-pub use recall::{RecallRequest, Recalled};
+pub use ranking::{Explanation, Ranking, RecallPath, ScoreFusion};
+pub use recall::{RecallHit, RecallRequest};
 pub use verbs::Verbs;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use memory_core::{CacheBackend, Consistency, ErrorKind, Store, StoreNews, StoreWatch};
+use memory_core::{CacheBackend, ChangeStream, Consistency, ErrorKind, Store, StoreEvent};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -110,11 +110,11 @@ async fn listen<B: CacheBackend>(engine: Weak<Shared<B>>, store: Arc<dyn Store>,
     loop {
         let news = watch.next().await;
         let heard = match news {
-            StoreNews::Written { entity, generation } => engine
+            StoreEvent::Changed { entity, generation } => engine
                 .upgrade()
                 .map(|engine| engine.tiers.heard(&entity, generation)),
-            StoreNews::Restored => hear_again(),
-            StoreNews::Closed => None,
+            StoreEvent::Reconnected => hear_again(),
+            StoreEvent::Closed => None,
             // What this version does not know of may be anything.
             _ => {
                 silence.begins();
@@ -132,7 +132,7 @@ struct Closed;
 
 /// The store's watch, asked for until it is had; `None` where the store has no
 /// such channel.
-async fn open(store: Arc<dyn Store>) -> Result<Option<Box<dyn StoreWatch>>, Closed> {
+async fn open(store: Arc<dyn Store>) -> Result<Option<Box<dyn ChangeStream>>, Closed> {
     let mut pause = FIRST_PAUSE;
     loop {
         match store.watch().await {

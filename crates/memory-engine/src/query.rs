@@ -1,12 +1,12 @@
-//! A question, ready for every arm.
+//! A question, ready for every retriever.
 
 use std::sync::Arc;
 
-/// What the arms compare with.
+/// What the retrievers compare with.
 pub(crate) struct Query {
-    /// For the dense arm: L2-normalised.
+    /// For the dense retriever: L2-normalized.
     pub(crate) vector: Arc<[f32]>,
-    /// For the lexical arm.
+    /// For the lexical retriever.
     pub(crate) stems: Vec<String>,
     /// For what the question names.
     pub(crate) words: Vec<String>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use memory_core::{InvalidInput, Memory, MemoryFilter, MemoryResult, bounds};
+use memory_core::{InvalidInput, Memory, MemoryFilter, MemoryResult, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::ranking::{Explanation, Ranking};
@@ -25,7 +25,7 @@ pub struct RecallRequest {
     /// Which memories may be recalled; exact.
     #[serde(default)]
     pub filter: MemoryFilter,
-    /// How many at most, 1 to [`bounds::MAX_LIMIT`].
+    /// How many at most, 1 to [`limits::MAX_LIMIT`].
     #[serde(default = "default_limit")]
     pub limit: usize,
     /// The least cosine, −1 to 1, that a memory must have.
@@ -63,7 +63,7 @@ impl RecallRequest {
         self
     }
 
-    /// Recalls at most `limit` memories, 1 to [`bounds::MAX_LIMIT`].
+    /// Recalls at most `limit` memories, 1 to [`limits::MAX_LIMIT`].
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
@@ -96,11 +96,11 @@ impl RecallRequest {
     /// # Errors
     /// [`memory_core::MemoryError::InvalidInput`] naming the bound that is broken.
     pub fn validate(&self) -> MemoryResult<()> {
-        bounds::check_query(&self.text)?;
-        bounds::check_limit(self.limit)?;
+        limits::check_query(&self.text)?;
+        limits::check_limit(self.limit)?;
         self.filter.validate()?;
         self.ranking.validate()?;
-        self.as_of.map_or(Ok(()), bounds::check_timestamp)?;
+        self.as_of.map_or(Ok(()), limits::check_timestamp)?;
         match self.min_similarity {
             Some(value) if !(-1.0..=1.0).contains(&value) => {
                 Err(InvalidInput::Similarity { value }.into())
@@ -128,7 +128,7 @@ fn default_limit() -> usize {
 
 /// A memory that was recalled, and why it stands where it does.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Recalled {
+pub struct RecallHit {
     /// The memory.
     pub memory: Arc<Memory>,
     /// What it was ordered by: see [`Ranking`]. Comparable within one recall.

@@ -182,13 +182,13 @@ async fn news_is_seen_before_the_bound_ends() {
 #[tokio::test]
 async fn while_news_is_lost_the_tiers_are_bypassed_and_then_cleared() {
     let pair = pair(Consistency::Bounded(BOUND), false).await;
-    pair.writer.store.inner.lose_news();
+    pair.writer.store.inner.disconnect();
     heard().await;
     for content in ["the mill burned", "the mill was rebuilt"] {
         pair.write(content).await;
         assert_eq!(pair.shown().await, [content; 2], "each read asks");
     }
-    pair.writer.store.inner.restore_news();
+    pair.writer.store.inner.reconnect();
     heard().await;
     let stats = pair.reader.engine.cache_stats();
     assert_eq!(

@@ -44,7 +44,7 @@ async fn snapshot_and_store_rank_alike() {
         .recall(&mira(), &RecallRequest::new("warm up"))
         .await
         .unwrap();
-    for ranking in [Ranking::default(), Ranking::seed()] {
+    for ranking in [Ranking::default(), Ranking::weighted_sum()] {
         let mut overlap = 0;
         for question in [
             "mill river",
@@ -95,7 +95,11 @@ async fn filters_are_exact_and_limit_k_gives_k() {
                 .limit(200);
             let found = b.engine.recall(&mira(), &request).await.unwrap();
             assert_eq!(found.len() as u64, matching.min(200));
-            assert!(found.iter().all(|recalled| filter.admits(&recalled.memory)));
+            assert!(
+                found
+                    .iter()
+                    .all(|recalled| filter.matches(&recalled.memory))
+            );
         }
         let request = RecallRequest::new("winter song")
             .min_similarity(0.4)

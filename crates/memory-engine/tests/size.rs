@@ -10,7 +10,7 @@ use memory_core::{
     AccessCounting, EntityId, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind, MemoryPatch,
 };
 use memory_engine::{Engine, EngineParts, RecallRequest, Verbs};
-use memory_testkit::{HashEmbedder, MapBackend, MemStore, Seeded};
+use memory_testkit::{HashEmbedder, InMemoryStore, MapBackend, SeededRng};
 
 /// Bytes allocated and not yet freed.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -36,19 +36,19 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-type Shape = fn(&mut Seeded, usize) -> MemoryBatchItem;
+type Shape = fn(&mut SeededRng, usize) -> MemoryBatchItem;
 
-fn words(random: &mut Seeded, count: usize) -> String {
-    let word = |random: &mut Seeded| format!("word{}", random.below(40).pow(2));
+fn words(random: &mut SeededRng, count: usize) -> String {
+    let word = |random: &mut SeededRng| format!("word{}", random.below(40).pow(2));
     let words: Vec<String> = (0..count).map(|_| word(random)).collect();
     words.join(" ")
 }
 
-fn plain(random: &mut Seeded, _: usize) -> MemoryBatchItem {
+fn plain(random: &mut SeededRng, _: usize) -> MemoryBatchItem {
     MemoryBatchItem::new("mira", MemoryKind::Experience, words(random, 15))
 }
 
-fn labelled(random: &mut Seeded, n: usize) -> MemoryBatchItem {
+fn labeled(random: &mut SeededRng, n: usize) -> MemoryBatchItem {
     let id = MemoryId::new();
     let (place, hour) = (random.below(20), random.below(1_000));
     let mut item = plain(random, n)
@@ -64,7 +64,7 @@ fn labelled(random: &mut Seeded, n: usize) -> MemoryBatchItem {
     item
 }
 
-fn long(random: &mut Seeded, _: usize) -> MemoryBatchItem {
+fn long(random: &mut SeededRng, _: usize) -> MemoryBatchItem {
     MemoryBatchItem::new("mira", MemoryKind::World, words(random, 300))
 }
 
@@ -87,7 +87,7 @@ fn the_tiers_hold_what_they_say() {
     let shapes: [(&str, Shape, usize, usize); 4] = [
         ("plain, 64 dimensions", plain, 900, 64),
         ("plain, 384 dimensions", plain, 300, 384),
-        ("labelled", labelled, 900, 384),
+        ("labeled", labeled, 900, 384),
         ("long", long, 300, 384),
     ];
     for (what, shape, count, dimensions) in shapes {
@@ -102,13 +102,13 @@ async fn measure(what: &str, shape: Shape, count: usize, dimensions: usize) {
             ..MemoryConfig::default()
         },
         ..EngineParts::new(
-            Arc::new(MemStore::new()),
+            Arc::new(InMemoryStore::new()),
             Arc::new(HashEmbedder::new().with_dimensions(dimensions)),
             MapBackend,
         )
     })
     .unwrap();
-    let (mira, mut random) = (EntityId::from("mira"), Seeded::new(7));
+    let (mira, mut random) = (EntityId::from("mira"), SeededRng::new(7));
     let items = (0..count).map(|n| shape(&mut random, n)).collect();
     let ids = engine.retain_batch(items).await.unwrap();
     let recall = async || {

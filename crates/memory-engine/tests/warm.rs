@@ -38,7 +38,7 @@ async fn retaining_and_recalling_in_turn_stays_warm() {
 #[tokio::test]
 async fn altering_and_deleting_stay_warm_too() {
     let b = bench();
-    let contents = ["a red horse", "a grey mare", "a black mule"].map(item);
+    let contents = ["a red horse", "a gray mare", "a black mule"].map(item);
     let ids = b.engine.retain_batch(contents.to_vec()).await.unwrap();
     let recall = async || {
         let request = RecallRequest::new("which animals?");

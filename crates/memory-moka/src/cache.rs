@@ -92,7 +92,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MokaCache<K, V> {
 
     fn insert(&self, key: K, value: V) {
         let bytes = (self.weigher)(&key, &value);
-        if !self.capacity.admits(bytes) {
+        if !self.capacity.matches(bytes) {
             // moka would show the value until its next housekeeping, and only
             // then reject it; the older one must go in any case.
             self.remove(&key);
@@ -130,7 +130,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MokaCache<K, V> {
         self.inner.entry_count()
     }
 
-    fn weight(&self) -> u64 {
+    fn weighted_size(&self) -> u64 {
         self.ledger.bytes.load(Ordering::Relaxed)
     }
 
@@ -142,13 +142,13 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MokaCache<K, V> {
         }
     }
 
-    fn settle(&self) {
+    fn run_pending_tasks(&self) {
         // One run stops after a tenth of a second or some hundred entries
         // that it had to pass over; the last run is the one that found nothing.
         loop {
-            let before = (self.inner.entry_count(), self.weight());
+            let before = (self.inner.entry_count(), self.weighted_size());
             self.inner.run_pending_tasks();
-            if (self.inner.entry_count(), self.weight()) == before {
+            if (self.inner.entry_count(), self.weighted_size()) == before {
                 return;
             }
         }
@@ -159,7 +159,7 @@ impl<K: CacheKey, V: CacheValue> fmt::Debug for MokaCache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MokaCache")
             .field("entries", &self.entry_count())
-            .field("bytes", &self.weight())
+            .field("bytes", &self.weighted_size())
             .field("counters", &self.counters())
             .finish_non_exhaustive()
     }
@@ -167,7 +167,7 @@ impl<K: CacheKey, V: CacheValue> fmt::Debug for MokaCache<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use memory_core::MaxBytes;
+    use memory_core::ByteSize;
 
     use super::*;
 
@@ -176,20 +176,20 @@ mod tests {
     fn cache(max_entries: u64, max_bytes: u64) -> Bytes {
         MokaCache::new(CachePolicy::new(
             max_entries,
-            MaxBytes(max_bytes),
+            ByteSize(max_bytes),
             |_, value| *value,
         ))
     }
 
     /// Whether moka's books agree with what is there.
     fn assert_booked(cache: &Bytes) {
-        cache.settle();
+        cache.run_pending_tasks();
         let units = |value: u64| u64::from(cache.capacity.units_of(value));
         let held: Vec<u64> = cache.inner.iter().map(|(_, held)| held.bytes).collect();
         let wanted: u64 = held.iter().map(|bytes| units(*bytes)).sum();
         assert_eq!(cache.inner.weighted_size(), wanted);
         assert_eq!(cache.entry_count(), held.len() as u64);
-        assert_eq!(cache.weight(), held.iter().sum::<u64>());
+        assert_eq!(cache.weighted_size(), held.iter().sum::<u64>());
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
         for round in 0..200 {
             let (first, second) = if round % 2 == 0 { (1, 900) } else { (900, 1) };
             cache.insert(1, first);
-            cache.settle();
+            cache.run_pending_tasks();
             cache.insert(1, second);
             cache.remove(&1);
             assert_booked(&cache);
@@ -207,7 +207,7 @@ mod tests {
             cache.insert(key, 10);
         }
         assert_booked(&cache);
-        assert_eq!(cache.weight(), 1_000, "all of it can still be used");
+        assert_eq!(cache.weighted_size(), 1_000, "all of it can still be used");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Two bounds in one: moka knows a single capacity, the policy has two.
 
-use memory_core::MaxBytes;
+use memory_core::ByteSize;
 
 /// The most that moka's 32-bit weights can express.
 const MAX_UNITS: u64 = u32::MAX as u64;
@@ -23,7 +23,7 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    pub(crate) fn new(max_entries: u64, max_bytes: MaxBytes) -> Self {
+    pub(crate) fn new(max_entries: u64, max_bytes: ByteSize) -> Self {
         // Beyond 2^32 entries the bound could not be reached in any memory.
         let shares = max_entries.min(MAX_UNITS);
         let share = MAX_UNITS.checked_div(shares).unwrap_or(0);
@@ -40,7 +40,7 @@ impl Capacity {
     }
 
     /// Whether a value of so many bytes may be held at all.
-    pub(crate) const fn admits(self, bytes: u64) -> bool {
+    pub(crate) const fn matches(self, bytes: u64) -> bool {
         bytes <= self.max_bytes && self.units > 0
     }
 
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn as_many_entries_fit_as_there_are_shares() {
         for max_entries in [1, 3, 7, 1_000, 999_983, 10_000_000] {
-            let capacity = Capacity::new(max_entries, MaxBytes::mebibytes(64));
+            let capacity = Capacity::new(max_entries, ByteSize::mebibytes(64));
             assert_eq!(fitting(capacity, 0), max_entries);
             assert_eq!(fitting(capacity, 1), max_entries);
         }
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn no_more_bytes_fit_than_allowed_and_rounding_costs_an_entry_at_most() {
         for max_bytes in [100, 1_000, 1 << 26, 1 << 34, 1 << 50] {
-            let capacity = Capacity::new(1 << 20, MaxBytes(max_bytes));
+            let capacity = Capacity::new(1 << 20, ByteSize(max_bytes));
             for parts in [1, 2, 3, 7, 99] {
                 let bytes = max_bytes / parts;
                 let fit = fitting(capacity, bytes);
@@ -85,20 +85,20 @@ mod tests {
                     "{fit} of {bytes} in {max_bytes}"
                 );
             }
-            assert!(capacity.admits(max_bytes) && !capacity.admits(max_bytes + 1));
+            assert!(capacity.matches(max_bytes) && !capacity.matches(max_bytes + 1));
             assert_eq!(u64::from(capacity.units_of(max_bytes)), capacity.units());
         }
     }
 
     #[test]
     fn bounds_of_zero_hold_nothing_and_endless_ones_overflow_nothing() {
-        assert!(!Capacity::new(0, MaxBytes(100)).admits(0));
-        assert!(!Capacity::new(10, MaxBytes(0)).admits(1));
-        let weightless = Capacity::new(10, MaxBytes(0));
-        assert!(weightless.admits(0));
+        assert!(!Capacity::new(0, ByteSize(100)).matches(0));
+        assert!(!Capacity::new(10, ByteSize(0)).matches(1));
+        let weightless = Capacity::new(10, ByteSize(0));
+        assert!(weightless.matches(0));
         assert_eq!(fitting(weightless, 0), 10);
-        let endless = Capacity::new(u64::MAX, MaxBytes(u64::MAX));
-        assert!(endless.admits(u64::MAX));
+        let endless = Capacity::new(u64::MAX, ByteSize(u64::MAX));
+        assert!(endless.matches(u64::MAX));
         assert_eq!(fitting(endless, u64::MAX), 1);
         assert_eq!(fitting(endless, 1 << 20), u64::from(u32::MAX));
     }

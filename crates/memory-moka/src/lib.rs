@@ -4,14 +4,14 @@
 //! TTI, that let go of what is least worth keeping (TinyLFU: how often and how
 //! lately it was read). There is no background thread: moka does its pending
 //! work a little at a time in the threads that read and write, and all of it
-//! in [`Cache::settle`](memory_core::Cache::settle).
+//! in [`Cache::run_pending_tasks`](memory_core::Cache::run_pending_tasks).
 //!
 //! ```
-//! use memory_core::{Cache, CacheBackend, CachePolicy, MaxBytes};
+//! use memory_core::{Cache, CacheBackend, CachePolicy, ByteSize};
 //! use memory_moka::MokaBackend;
 //!
 //! let weigher = |key: &String, value: &String| (key.len() + value.len()) as u64;
-//! let cache = MokaBackend.build(CachePolicy::new(1_000, MaxBytes::mebibytes(1), weigher));
+//! let cache = MokaBackend.build(CachePolicy::new(1_000, ByteSize::mebibytes(1), weigher));
 //! cache.insert("mira".to_owned(), "a miller".to_owned());
 //! assert_eq!(cache.get(&"mira".to_owned()).as_deref(), Some("a miller"));
 //! ```

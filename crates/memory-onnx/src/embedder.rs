@@ -9,7 +9,7 @@ use std::thread;
 
 use async_trait::async_trait;
 use memory_core::{EmbedRole, Embedder, EmbedderProfile, MemoryResult};
-use memory_sentence::{Distinct, Tokenizer};
+use memory_sentence_transformers::{Distinct, Tokenizer};
 use ort::environment::Environment;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -30,7 +30,7 @@ const SEGMENTS_UNDER_WAY: usize = 2;
 
 /// An [`Embedder`] on ONNX Runtime.
 ///
-/// All computing, tokenising included, is done by threads of its own; no
+/// All computing, tokenizing included, is done by threads of its own; no
 /// async runtime is needed, and none is slowed down. Each batch is made, when
 /// a thread becomes free, of all texts that wait then, whoever sent them.
 /// Calls of about one batch (a query, a single memory) go before calls of many

@@ -9,8 +9,8 @@ use std::io;
 use std::path::Path;
 
 use memory_core::{ErrorKind, MemoryError};
-use memory_sentence::error as folder;
-pub(crate) use memory_sentence::error::{CHUNK, EMBED, failed};
+use memory_sentence_transformers::error as folder;
+pub(crate) use memory_sentence_transformers::error::{CHUNK, EMBED, failed};
 
 /// The operation named by errors while an embedder is opened.
 pub(crate) const OPEN: &str = "open the ONNX embedder";

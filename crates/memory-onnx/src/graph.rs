@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use memory_core::MemoryResult;
-use memory_sentence::{Pooling, Tokens};
+use memory_sentence_transformers::{Pooling, Tokens};
 use ort::environment::Environment;
 use ort::session::builder::SessionBuilder;
 use ort::session::{Session, SessionInputValue};
@@ -111,7 +111,7 @@ impl Graph {
         })
     }
 
-    /// The L2-normalised vectors of a batch, one for each text. What is wrong
+    /// The L2-normalized vectors of a batch, one for each text. What is wrong
     /// with one text does not harm the others.
     ///
     /// # Errors
@@ -195,7 +195,7 @@ fn builder(environment: &Environment, threads: usize) -> Result<SessionBuilder, 
         // this is.
         .with_intra_op_spinning(true)?
         .with_config_entry(STOP_SPINNING, "1")?
-        // What it makes of an addition and a normalisation takes longer than
+        // What it makes of an addition and a normalization takes longer than
         // both.
         .with_disabled_optimizers("SkipLayerNormFusion")?
         // A plan of memory is kept for every shape ever seen, and each batch

@@ -170,7 +170,7 @@ impl HubModel {
         };
         let modules = get(MODULES.to_owned()).await?;
         let folder = modules.parent().unwrap_or(Path::new("")).to_path_buf();
-        let pooling = memory_sentence::pooling_file(&folder)
+        let pooling = memory_sentence_transformers::pooling_file(&folder)
             .map_err(opening)
             .map_err(|error| HFError::Other(format!("{MODULES}: {error}")))?;
         for file in [pooling.as_str(), "config.json", "tokenizer.json"] {

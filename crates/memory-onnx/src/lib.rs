@@ -13,13 +13,13 @@
 //! | `embedder` | the async side: computes equal texts once, cuts calls into segments, waits |
 //! | `queue`, `workers` | two lanes, small calls before large ones; threads that take from them |
 //! | `worker`, `job` | what a thread does with a piece of work, and a call's answer |
-//! | `pool` | tokenised texts of all callers; batches of one length, by a budget of tokens |
-//! | `graph` | tokens to vectors: session, pooling, normalisation |
+//! | `pool` | tokenized texts of all callers; batches of one length, by a budget of tokens |
+//! | `graph` | tokens to vectors: session, pooling, normalization |
 //! | `bert`, `checkpoint` | the network of a checkpoint, built from its safetensors |
 //! | `model`, `runtime` | what is on disk: the model's folder, the runtime library |
 //!
 //! What the folder says, the tokenizer and the chunks are those of
-//! `memory-sentence`, which every embedder of such a folder takes them from.
+//! `memory-sentence-transformers`, which every embedder of such a folder takes them from.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -43,6 +43,6 @@ mod workers;
 pub use embedder::OnnxEmbedder;
 #[cfg(feature = "hub")]
 pub use hub::HubModel;
-pub use memory_sentence::MaxTokens;
+pub use memory_sentence_transformers::MaxTokens;
 pub use options::{OnnxOptions, Parallelism, Precision, WeightsFrom};
 pub use runtime::{RuntimeInfo, load_runtime};

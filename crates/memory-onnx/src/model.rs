@@ -1,7 +1,7 @@
 //! A model's folder: what every embedder reads in it, and the weights.
 //!
 //! ```text
-//! modules.json, config.json, ...      as in memory_sentence::Folder
+//! modules.json, config.json, ...      as in memory_sentence_transformers::Folder
 //! model.safetensors                   the checkpoint, of the BERT family
 //! model.onnx, or onnx/model.onnx      for other families; one of the two is needed
 //! ```
@@ -12,8 +12,8 @@ use std::path::Path;
 
 use memory_core::{EmbedderProfile, MemoryResult};
 #[cfg(feature = "hub")]
-use memory_sentence::Config;
-use memory_sentence::{Folder, Recipe, Tokenizer};
+use memory_sentence_transformers::Config;
+use memory_sentence_transformers::{Folder, Recipe, Tokenizer};
 
 #[cfg(feature = "hub")]
 use crate::bert::ArchitectureConfig;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use memory_sentence::Tokens;
+use memory_sentence_transformers::Tokens;
 
 use crate::job::EmbedJob;
 
@@ -17,7 +17,7 @@ use crate::job::EmbedJob;
 ///
 /// A vector must not depend on the texts that it was computed with, not even
 /// by its last bit: in 8 bits a last bit may become a step of the next
-/// quantisation, and then differences reach 4e-3. Two things would make it
+/// quantization, and then differences reach 4e-3. Two things would make it
 /// depend. A softmax over more columns adds in another order, so a text always
 /// has the same number of columns. And the kernels that multiply in 8 bits
 /// take rows in twos, and a last row by itself in another way, so there is

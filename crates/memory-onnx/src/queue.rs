@@ -1,7 +1,7 @@
 //! What waits for the threads: two lanes, small calls before large ones.
 //!
-//! In each lane there is work that comes first (texts to tokenise, texts to
-//! cut into chunks) and the pool of tokenised texts, of which a batch is made
+//! In each lane there is work that comes first (texts to tokenize, texts to
+//! cut into chunks) and the pool of tokenized texts, of which a batch is made
 //! at the moment a thread is free to compute it. So callers who come while a
 //! batch runs share the next one.
 
@@ -10,7 +10,7 @@ use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use memory_sentence::Tokens;
+use memory_sentence_transformers::Tokens;
 
 use crate::job::{ChunkJob, EmbedJob};
 use crate::pool::{Place, Pool, Taken, Waiting};
@@ -35,7 +35,7 @@ const LEAST_SHARE: usize = 32;
 /// What a thread does next.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// Tokenise a job's texts and put them into the pool of its lane.
+    /// Tokenize a job's texts and put them into the pool of its lane.
     Tokenize(Arc<EmbedJob>),
     /// Cut texts into chunks.
     Chunk(ChunkJob),
@@ -202,7 +202,7 @@ impl Queue {
         } else {
             Lane::Bulk
         });
-        // All that waits is tokenised before a batch is made of it.
+        // All that waits is tokenized before a batch is made of it.
         if let Some(work) = lane.first.pop_front() {
             return Some(work);
         }

@@ -1,7 +1,7 @@
 //! Cutting a call into segments, so that an import is many small jobs.
 
 /// Most texts of a segment: sorted among so many, texts of like length come
-/// together; and tokenising them takes no longer than a batch.
+/// together; and tokenizing them takes no longer than a batch.
 const MAX_TEXTS: usize = 512;
 /// Most bytes of a segment, unless one text alone has more.
 const MAX_BYTES: usize = 256 * 1024;

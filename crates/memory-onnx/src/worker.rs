@@ -4,7 +4,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, TryLockError};
 
 use memory_core::MemoryResult;
-use memory_sentence::{Tokenizer, Tokens};
+use memory_sentence_transformers::{Tokenizer, Tokens};
 
 use crate::error::{self, CHUNK, EMBED};
 use crate::graph::Graph;
@@ -98,7 +98,7 @@ impl Worker {
         let chunks = guarded(CHUNK, || {
             texts
                 .iter()
-                .map(|text| memory_sentence::chunk(&self.tokenizer, text))
+                .map(|text| memory_sentence_transformers::chunk(&self.tokenizer, text))
                 .collect()
         });
         drop(permit);

@@ -1,17 +1,17 @@
 //! Reading a body, no further than its bound.
 
-use memory_core::MaxBytes;
+use memory_core::ByteSize;
 use reqwest::Response;
 
 use crate::answer;
 use crate::error::{OpenAiError, Reason};
 
 /// Of a body that only explains a failure no more is read than this.
-const MAX_FAILURE: MaxBytes = MaxBytes(64 * 1024);
+const MAX_FAILURE: ByteSize = ByteSize(64 * 1024);
 
 /// The whole body, or an error as soon as it is known to exceed `max`: what
 /// lies beyond is not read, and the connection is closed.
-pub(crate) async fn whole(mut response: Response, max: MaxBytes) -> Result<Vec<u8>, OpenAiError> {
+pub(crate) async fn whole(mut response: Response, max: ByteSize) -> Result<Vec<u8>, OpenAiError> {
     let too_large = OpenAiError::TooLarge { max };
     if response.content_length().is_some_and(|bytes| bytes > max.0) {
         return Err(too_large);

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use memory_core::{ErrorKind, MaxBytes};
+use memory_core::{ByteSize, ErrorKind};
 
 /// The operation named by errors of [`OpenAi`](crate::OpenAi).
 pub(crate) const COMPLETE: &str = "complete";
@@ -40,7 +40,7 @@ pub enum OpenAiError {
     #[error("the answer exceeds {max}")]
     TooLarge {
         /// The bound.
-        max: MaxBytes,
+        max: ByteSize,
     },
     /// An answer that is no JSON, or the beginning of some.
     #[error("the answer is not JSON; is the base URL that of an OpenAI-compatible endpoint?")]

@@ -32,7 +32,7 @@
 //! |---|---|
 //! | a call | one `POST {base URL}/chat/completions`, answered whole and not as a stream |
 //! | a time-out | of each request, from connecting to the answer's last byte; a request that ran into it is not sent again |
-//! | a retry | after status 408, 429 and 5xx and after a failed or broken connection, with jitter; `Retry-After` is honoured |
+//! | a retry | after status 408, 429 and 5xx and after a failed or broken connection, with jitter; `Retry-After` is honored |
 //! | an answer | at most [`OpenAiOptions::max_answer`] bytes are read, whatever the endpoint sends |
 //! | cancellation | dropping the future closes the connection, and nothing is sent any more |
 //! | redirects | are not followed: prompt and key go where the base URL points and nowhere else |

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use memory_core::{MaxBytes, MemoryError, MemoryResult};
+use memory_core::{ByteSize, MemoryError, MemoryResult};
 use reqwest::Url;
 
 use crate::retry::Waits;
@@ -32,7 +32,7 @@ pub struct OpenAiOptions {
     pub(crate) timeout: Duration,
     pub(crate) retries: u32,
     pub(crate) waits: Waits,
-    pub(crate) max_answer: MaxBytes,
+    pub(crate) max_answer: ByteSize,
 }
 
 impl OpenAiOptions {
@@ -65,7 +65,7 @@ impl OpenAiOptions {
                 first: Duration::from_millis(500),
                 longest: Duration::from_secs(30),
             },
-            max_answer: MaxBytes::mebibytes(1),
+            max_answer: ByteSize::mebibytes(1),
         }
     }
 
@@ -152,7 +152,7 @@ impl OpenAiOptions {
 
     /// Most bytes that are read of an answer, its JSON included; at least 1.
     #[must_use]
-    pub fn max_answer(mut self, size: MaxBytes) -> Self {
+    pub fn max_answer(mut self, size: ByteSize) -> Self {
         self.max_answer = size;
         self
     }
@@ -317,7 +317,7 @@ mod tests {
             (options().retries(11), "retries is 11; at most 10"),
             (options().longest_wait(hour + ms), "longest_wait is"),
             (options().first_wait(hour), "first_wait is 3600s"),
-            (options().max_answer(MaxBytes(0)), "max_answer is 0"),
+            (options().max_answer(ByteSize(0)), "max_answer is 0"),
         ] {
             let text = bad.validate().unwrap_err().to_string();
             assert!(text.contains(named), "{text}");

@@ -16,11 +16,11 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use memory_core::{
-    DenseQuery, EntityId, Generation, ListRequest, MemoryFilter, MemoryId, MemoryKind,
-    MemoryTagMode, PreparedMemory, SearchRequest, Store, Touch,
+    AccessUpdate, DenseQuery, EmbeddedMemory, EntityId, Generation, ListRequest, MemoryFilter,
+    MemoryId, MemoryKind, MemoryTagMode, SearchRequest, Store,
 };
 use memory_pg::PgOptions;
-use memory_testkit::{Seeded, population};
+use memory_testkit::{SeededRng, population};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 const DIMENSIONS: usize = 384;
@@ -41,7 +41,7 @@ async fn main() {
 
 async fn measure(pool: &PgPool) {
     let store = PgOptions::new().with_pool(pool.clone()).await.unwrap();
-    let mut chance = Seeded::new(1);
+    let mut chance = SeededRng::new(1);
     timed("SELECT 1", RUNS, || async {
         sqlx::query("SELECT 1").execute(pool).await.unwrap();
     })
@@ -72,7 +72,7 @@ async fn measure(pool: &PgPool) {
     }
 }
 
-async fn verbs(store: &impl Store, entity: &EntityId, ids: &[MemoryId], chance: &mut Seeded) {
+async fn verbs(store: &impl Store, entity: &EntityId, ids: &[MemoryId], chance: &mut SeededRng) {
     let some = &ids[..10];
     timed("get 1", RUNS, || async {
         drop(store.get(entity, &some[..1]).await.unwrap())
@@ -97,7 +97,7 @@ async fn verbs(store: &impl Store, entity: &EntityId, ids: &[MemoryId], chance: 
         (", tag or none", new().tags(["tag 3"], MemoryTagMode::Any)),
         (
             ", a tenth of the time",
-            new().from(population::at(ids.len() as i64 * 9 / 10)),
+            new().since(population::at(ids.len() as i64 * 9 / 10)),
         ),
         (", metadata", new().metadata("place", "3")),
         (", involved", new().involves("person 3")),
@@ -118,7 +118,7 @@ async fn verbs(store: &impl Store, entity: &EntityId, ids: &[MemoryId], chance: 
         .await;
         if name.is_empty() {
             request.lexical = Some("word12 word7 word1999 word500".to_owned());
-            timed("both arms", RUNS, || async {
+            timed("both retrievers", RUNS, || async {
                 drop(store.search(entity, &request).await.unwrap());
             })
             .await;
@@ -147,16 +147,16 @@ async fn verbs(store: &impl Store, entity: &EntityId, ids: &[MemoryId], chance: 
         })
         .await;
     }
-    let touches: Vec<Touch> = ids[..1_000]
+    let updates: Vec<AccessUpdate> = ids[..1_000]
         .iter()
-        .map(|&id| Touch {
+        .map(|&id| AccessUpdate {
             id,
             accesses: 1,
             last_accessed: population::at(1),
         })
         .collect();
     timed("touch 1,000", 5, || async {
-        store.touch(entity, &touches).await.unwrap()
+        store.record_accesses(entity, &updates).await.unwrap()
     })
     .await;
     let mut rest = ids.iter().copied();
@@ -168,12 +168,12 @@ async fn verbs(store: &impl Store, entity: &EntityId, ids: &[MemoryId], chance: 
 }
 
 /// Memories of about 20 words, with tags, metadata and somebody involved.
-fn batch(entity: &str, size: usize, chance: &mut Seeded) -> Vec<PreparedMemory> {
+fn batch(entity: &str, size: usize, chance: &mut SeededRng) -> Vec<EmbeddedMemory> {
     let entity = EntityId::from(entity);
     (0..size)
         .map(|number| {
             // Low numbers come often, as words do.
-            let word = |chance: &mut Seeded| {
+            let word = |chance: &mut SeededRng| {
                 let most = 1 + chance.below(WORDS);
                 format!("word{}", chance.below(most))
             };

@@ -11,7 +11,7 @@ use crate::database::Link;
 use crate::error::Failure;
 use crate::sql::quoted;
 
-/// How long what was read of the catalogue is good for.
+/// How long what was read of the catalog is good for.
 const FRESH: Duration = Duration::from_secs(60);
 
 /// How many vectors a search by a graph looks at, for each that it is to find,
@@ -47,7 +47,7 @@ pub enum ApproximateIndex {
         /// than that considers as many as it is for.
         ef_search: u16,
     },
-    /// Lists around centres: quick to build, and to be built anew when the
+    /// Lists around centers: quick to build, and to be built anew when the
     /// entity has grown much.
     IvfFlat {
         /// Lists that a search looks into, 1 to 32,768; there are about as many
@@ -116,7 +116,7 @@ impl ApproximateIndex {
     /// serves `rows`.
     pub(crate) fn keeps(self, method: &str, parameters: &str, built: u64, rows: u64) -> bool {
         let grown = match self {
-            // Centres lie where the vectors were.
+            // Centers lie where the vectors were.
             Self::IvfFlat { .. } => rows > built.saturating_mul(2),
             _ => false,
         };
@@ -164,7 +164,7 @@ pub(crate) fn predicate(entity: &str, model: &str, dimensions: u64, table: &str)
 
 /// Which indexes there are, as this process knows.
 #[derive(Debug, Default)]
-pub(crate) struct Catalogue(RwLock<Known>);
+pub(crate) struct Catalog(RwLock<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -173,7 +173,7 @@ struct Known {
     read_at: Option<Instant>,
 }
 
-impl Catalogue {
+impl Catalog {
     /// The dimensions of the index for an entity's vectors of a model.
     pub(crate) fn find(&self, entity: &EntityId, model: &Fingerprint) -> Option<u64> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! [`Store::changes_since`](memory_core::Store::changes_since).
 
 use memory_core::{
-    Changes, Embedding, EntityId, Fingerprint, Generation, MemoryId, MemoryResult, PreparedMemory,
+    ChangeSet, EmbeddedMemory, Embedding, EntityId, Fingerprint, Generation, MemoryId, MemoryResult,
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -20,11 +20,11 @@ pub(crate) async fn changes_since(
     entity: &EntityId,
     since: Generation,
     fingerprint: &Fingerprint,
-) -> MemoryResult<Changes> {
+) -> MemoryResult<ChangeSet> {
     database.open(OPERATION)?;
     let sql = statement(entity, since, fingerprint);
     read(database, OPERATION, entity, sql, |rows| {
-        let mut changes = Changes::default();
+        let mut changes = ChangeSet::default();
         if let Some(first) = rows.first() {
             changes.generation = row::generation(first)?;
             changes.reset = first.try_get("reset")?;
@@ -72,11 +72,11 @@ fn written(
     row: &PgRow,
     entity: &EntityId,
     fingerprint: &Fingerprint,
-) -> Result<Option<PreparedMemory>, sqlx::Error> {
+) -> Result<Option<EmbeddedMemory>, sqlx::Error> {
     let Some(memory) = row::memory(row, entity)? else {
         return Ok(None);
     };
-    Ok(Some(PreparedMemory {
+    Ok(Some(EmbeddedMemory {
         memory,
         embedding: Embedding {
             fingerprint: fingerprint.clone(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use memory_core::{EntityId, Generation, InvalidInput, Memory, MemoryId, PreparedMemory};
+use memory_core::{EmbeddedMemory, EntityId, Generation, InvalidInput, Memory, MemoryId};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ pub(crate) struct MemoryColumns<'a> {
 
 impl<'a> MemoryColumns<'a> {
     pub(crate) fn new(
-        items: &[&'a PreparedMemory],
+        items: &[&'a EmbeddedMemory],
         generations: &BTreeMap<EntityId, Generation>,
     ) -> Self {
         let mut columns = Self::default();
@@ -104,7 +104,7 @@ pub(crate) struct EmbeddingColumns<'a> {
 
 impl<'a> EmbeddingColumns<'a> {
     pub(crate) fn new(
-        items: impl IntoIterator<Item = &'a PreparedMemory>,
+        items: impl IntoIterator<Item = &'a EmbeddedMemory>,
         precision: Precision,
     ) -> Result<Self, InvalidInput> {
         let mut columns = Self::default();
@@ -195,9 +195,9 @@ pub(crate) struct AccessColumns<'a> {
 }
 
 impl<'a> AccessColumns<'a> {
-    pub(crate) fn new(items: &[&'a PreparedMemory]) -> Self {
+    pub(crate) fn new(items: &[&'a EmbeddedMemory]) -> Self {
         let mut columns = Self::default();
-        for PreparedMemory { memory, .. } in items {
+        for EmbeddedMemory { memory, .. } in items {
             if memory.access_count > 0 || memory.last_accessed.is_some() {
                 columns.entities.push(memory.entity_id.as_str());
                 columns.ids.push(*memory.id.as_uuid());

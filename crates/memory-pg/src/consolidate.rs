@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use memory_core::{
-    ConsolidateOutcome, Consolidation, EntityId, Generation, MemoryError, MemoryId, MemoryResult,
-    PreparedMemory,
+    ConsolidateOutcome, EmbeddedMemory, EntityId, Generation, MemoryError, MemoryId, MemoryResult,
+    SummaryGroup,
 };
 use sqlx::Row;
 use uuid::Uuid;
@@ -33,16 +33,16 @@ const ARCHIVE: &str = "WITH r AS (UPDATE memory m SET archived_by = u.summary, \
 pub(crate) async fn consolidate(
     database: &Arc<Database>,
     entity: &EntityId,
-    groups: &[Consolidation],
+    groups: &[SummaryGroup],
     read_at: Generation,
     max_dimensions: usize,
 ) -> MemoryResult<ConsolidateOutcome> {
     database.open(OPERATION)?;
-    Consolidation::validate_all(groups, entity, max_dimensions)?;
+    SummaryGroup::validate_all(groups, entity, max_dimensions)?;
     let precision = database.options.precision;
     for (index, group) in groups.iter().enumerate() {
         EmbeddingColumns::new([&group.summary], precision)
-            .map_err(|problem| MemoryError::from(problem).at_item(index))?;
+            .map_err(|problem| MemoryError::from(problem).with_item(index))?;
     }
     let consolidate = Consolidate {
         entity: entity.clone(),
@@ -55,7 +55,7 @@ pub(crate) async fn consolidate(
 
 struct Consolidate {
     entity: EntityId,
-    groups: Vec<Consolidation>,
+    groups: Vec<SummaryGroup>,
     read_at: Generation,
     precision: Precision,
 }
@@ -87,7 +87,7 @@ impl Write for Consolidate {
         self.check(&found)?;
         let generation = entity::raise_one(link, &self.entity, self.tally(&found)).await?;
         self.archive(link, generation).await?;
-        let summaries: Vec<&PreparedMemory> =
+        let summaries: Vec<&EmbeddedMemory> =
             self.groups.iter().map(|group| &group.summary).collect();
         let generations = [(self.entity.clone(), generation)].into();
         insert::put(link, &summaries, &generations, self.precision).await?;
@@ -96,7 +96,7 @@ impl Write for Consolidate {
 }
 
 /// Whether this very consolidation was written before.
-fn stands(group: &Consolidation, found: &HashMap<MemoryId, Found>) -> bool {
+fn stands(group: &SummaryGroup, found: &HashMap<MemoryId, Found>) -> bool {
     let summary = &group.summary.memory;
     let same = found
         .get(&summary.id)

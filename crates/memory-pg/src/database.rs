@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::approximate::Catalogue;
+use crate::approximate::Catalog;
 use crate::error::{self, Failure};
 use crate::manners::Manners;
 use crate::options::PgOptions;
@@ -23,7 +23,7 @@ pub(crate) struct Database {
     pub(crate) pool: PgPool,
     pub(crate) options: PgOptions,
     pub(crate) manners: Arc<Manners>,
-    pub(crate) catalogue: Catalogue,
+    pub(crate) catalog: Catalog,
     /// Whether closing the store closes the pool.
     owned: bool,
     closed: watch::Sender<bool>,
@@ -34,7 +34,7 @@ impl Database {
         Self {
             pool,
             manners: Arc::new(Manners::new(&options, owned)),
-            catalogue: Catalogue::default(),
+            catalog: Catalog::default(),
             options,
             owned,
             closed: watch::Sender::new(false),
@@ -70,10 +70,10 @@ impl Database {
     }
 
     /// Reads which approximate indexes there are.
-    pub(crate) async fn load_catalogue(&self) -> MemoryResult<()> {
+    pub(crate) async fn load_catalog(&self) -> MemoryResult<()> {
         let load = async {
             let mut link = self.link().await?;
-            self.catalogue.read(&mut link).await?;
+            self.catalog.read(&mut link).await?;
             link.release();
             Ok::<(), Failure>(())
         };

@@ -1,4 +1,4 @@
-//! The dense arm: every vector of the entity is compared, so that nothing is
+//! The dense retriever: every vector of the entity is compared, so that nothing is
 //! missed under any filter.
 
 use memory_core::DenseQuery;
@@ -47,7 +47,7 @@ pub(crate) fn push_arm(sql: &mut Sql, of: &str, query: &DenseQuery, conditions: 
     ));
 }
 
-/// ` CROSS JOIN …` with mean and deviation of the arm over all that is
+/// ` CROSS JOIN …` with mean and deviation of the retriever over all that is
 /// admitted.
 pub(crate) fn summary() -> String {
     " CROSS JOIN (SELECT coalesce(avg(d.similarity), 0)::real AS dense_mean, \

@@ -99,7 +99,7 @@ pub(crate) async fn lock_all(
 }
 
 /// Raises the generation of each entity by one, counts in what its tally says,
-/// and announces it. Tells how the entities stand afterwards.
+/// and announces it. Tells how the entities stand afterward.
 pub(crate) async fn raise(
     link: &mut Link,
     tallies: &Tallies,

@@ -24,8 +24,11 @@ pub(crate) fn conditions(sql: &mut Sql, filter: &MemoryFilter) -> String {
         [kind] => add(format!("m.kind = {}", sql.value(*kind, "text"))),
         _ => add(format!("m.kind = ANY ({})", sql.value(kinds, "text[]"))),
     }
-    if let Some(from) = filter.from {
-        add(format!("m.timestamp >= {}", sql.value(from, "timestamptz")));
+    if let Some(since) = filter.since {
+        add(format!(
+            "m.timestamp >= {}",
+            sql.value(since, "timestamptz")
+        ));
     }
     if let Some(until) = filter.until {
         add(format!("m.timestamp < {}", sql.value(until, "timestamptz")));
@@ -56,8 +59,8 @@ fn tags(sql: &mut Sql, filter: &MemoryFilter) -> String {
     let tags: Vec<&str> = filter.tags.iter().map(String::as_str).collect();
     let tags = sql.value(tags, "text[]");
     let mode: MemoryTagMode = filter.tag_mode;
-    let operator = if mode.needs_all() { "@>" } else { "&&" };
-    let untagged = if mode.admits_untagged() {
+    let operator = if mode.requires_all() { "@>" } else { "&&" };
+    let untagged = if mode.matches_untagged() {
         " OR m.tags = '{}'"
     } else {
         ""

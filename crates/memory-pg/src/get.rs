@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use memory_core::{EntityId, Fetched, Generation, Memory, MemoryId, MemoryResult};
+use memory_core::{EntityId, Generation, GetOutcome, Memory, MemoryId, MemoryResult};
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -16,7 +16,7 @@ pub(crate) async fn get(
     database: &Database,
     entity: &EntityId,
     ids: &[MemoryId],
-) -> MemoryResult<Fetched> {
+) -> MemoryResult<GetOutcome> {
     database.open(OPERATION)?;
     let mut sql = Sql::new();
     let of = sql.value(entity.as_str(), "text");
@@ -36,7 +36,7 @@ pub(crate) async fn get(
             generation = row::generation(row)?;
             found.extend(row::memory(row, entity)?.map(|memory| (memory.id, memory)));
         }
-        Ok(Fetched {
+        Ok(GetOutcome {
             generation,
             memories: ids.iter().map(|id| found.get(id).cloned()).collect(),
         })

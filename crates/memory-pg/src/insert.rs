@@ -1,10 +1,11 @@
-//! [`Store::insert_within`](memory_core::Store::insert_within).
+//! [`Store::insert_opts`](memory_core::Store::insert_opts).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use memory_core::{
-    EntityId, Generation, InsertOutcome, MemoryError, MemoryId, MemoryResult, PreparedMemory, Room,
+    EmbeddedMemory, EntityId, Generation, InsertOptions, InsertOutcome, MemoryError, MemoryId,
+    MemoryResult,
 };
 use sqlx::Row;
 use uuid::Uuid;
@@ -26,19 +27,19 @@ pub(crate) type Generations = BTreeMap<EntityId, Generation>;
 
 pub(crate) async fn insert(
     database: &Arc<Database>,
-    batch: &[PreparedMemory],
-    room: &Room,
+    batch: &[EmbeddedMemory],
+    room: &InsertOptions,
     max_dimensions: usize,
 ) -> MemoryResult<InsertOutcome> {
     database.open(OPERATION)?;
-    PreparedMemory::validate_batch(batch, max_dimensions)?;
+    EmbeddedMemory::validate_batch(batch, max_dimensions)?;
     if batch.is_empty() {
         return Ok(InsertOutcome::default());
     }
     let precision = database.options.precision;
     for (index, item) in batch.iter().enumerate() {
         EmbeddingColumns::new([item], precision)
-            .map_err(|problem| MemoryError::from(problem).at_item(index))?;
+            .map_err(|problem| MemoryError::from(problem).with_item(index))?;
     }
     let entities: BTreeSet<&EntityId> = batch.iter().map(|it| &it.memory.entity_id).collect();
     let mut evict = room.evict.clone();
@@ -56,7 +57,7 @@ pub(crate) async fn insert(
 struct Insert {
     /// Each once, in the order of the names.
     entities: Vec<EntityId>,
-    batch: Vec<PreparedMemory>,
+    batch: Vec<EmbeddedMemory>,
     max_memories: Option<u64>,
     /// Of entities of the batch alone.
     evict: BTreeMap<EntityId, Vec<MemoryId>>,
@@ -75,7 +76,7 @@ impl Write for Insert {
     /// where it loses, begins again and looks first.
     async fn attempt(&self, link: &mut Link) -> Result<End<InsertOutcome>, Failure> {
         if self.evict.is_empty() {
-            let all: Vec<&PreparedMemory> = self.batch.iter().collect();
+            let all: Vec<&EmbeddedMemory> = self.batch.iter().collect();
             let raised = entity::raise(link, &tallies(&all)).await?;
             let generations = generations(&raised);
             let fits = self.check_room(&raised).is_ok();
@@ -192,7 +193,7 @@ impl Insert {
 /// committed.
 pub(crate) async fn put(
     link: &mut Link,
-    items: &[&PreparedMemory],
+    items: &[&EmbeddedMemory],
     generations: &Generations,
     precision: Precision,
 ) -> Result<bool, Failure> {
@@ -213,7 +214,7 @@ pub(crate) async fn put(
 }
 
 /// An id that was removed before is there again.
-async fn forget_removals(link: &mut Link, items: &[&PreparedMemory]) -> Result<(), Failure> {
+async fn forget_removals(link: &mut Link, items: &[&EmbeddedMemory]) -> Result<(), Failure> {
     let (entities, ids) = keys(items.iter().copied());
     let query = sqlx::query(
         "DELETE FROM memory_tombstone t USING \
@@ -224,9 +225,9 @@ async fn forget_removals(link: &mut Link, items: &[&PreparedMemory]) -> Result<(
     Ok(())
 }
 
-fn tallies(items: &[&PreparedMemory]) -> Tallies {
+fn tallies(items: &[&EmbeddedMemory]) -> Tallies {
     let mut tallies = Tallies::new();
-    for PreparedMemory { memory, .. } in items {
+    for EmbeddedMemory { memory, .. } in items {
         let tally = tallies.entry(memory.entity_id.clone()).or_default();
         tally.add(words::count(&memory.content));
     }
@@ -238,8 +239,8 @@ fn generations(standings: &BTreeMap<EntityId, Standing>) -> Generations {
     standings.iter().map(generation).collect()
 }
 
-fn keys<'a>(items: impl Iterator<Item = &'a PreparedMemory>) -> (Vec<&'a str>, Vec<Uuid>) {
-    let key = |item: &'a PreparedMemory| {
+fn keys<'a>(items: impl Iterator<Item = &'a EmbeddedMemory>) -> (Vec<&'a str>, Vec<Uuid>) {
+    let key = |item: &'a EmbeddedMemory| {
         let id: MemoryId = item.memory.id;
         (item.memory.entity_id.as_str(), *id.as_uuid())
     };

@@ -1,4 +1,4 @@
-//! The lexical arm: Okapi BM25, computed in the database.
+//! The lexical retriever: Okapi BM25, computed in the database.
 
 use crate::filter::LIVE;
 use crate::sql::Sql;
@@ -43,7 +43,7 @@ pub(crate) fn push_arm(sql: &mut Sql, of: &str, text: &str, conditions: &str) {
     ));
 }
 
-/// ` CROSS JOIN …` with mean and deviation of the arm over all that is
+/// ` CROSS JOIN …` with mean and deviation of the retriever over all that is
 /// admitted: a memory in which no word of the query stands counts as 0.
 pub(crate) fn summary(of: &str, conditions: &str) -> String {
     let admitted = if conditions.is_empty() {

@@ -17,9 +17,9 @@
 //! |---|---|
 //! | a write | one transaction, one statement a table, however many rows; it goes on when its future is dropped |
 //! | a read | one statement, so one consistent state |
-//! | the dense arm | exact: every vector of the entity, from an index that holds them side by side |
+//! | the dense retriever | exact: every vector of the entity, from an index that holds them side by side |
 //! | very large entities | approximate where [`PgOptions::approximate`] says so, by indexes that [`PgStore::maintain`] makes; as many found as asked for all the same |
-//! | the lexical arm | BM25 over English stems, computed in the database |
+//! | the lexical retriever | BM25 over English stems, computed in the database |
 //! | vectors | half precision unless [`PgOptions::precision`] says otherwise |
 //! | news | `LISTEN`/`NOTIFY`, unless [`PgOptions::announcements`] says otherwise |
 //! | a pooler that shares sessions | [`PgOptions::pooler`], or `?pooler=transaction` in the URL |
@@ -48,6 +48,7 @@ mod options;
 #[cfg(test)]
 mod plans;
 mod read;
+mod record_accesses;
 mod remove;
 mod row;
 mod schema;
@@ -56,7 +57,6 @@ mod security;
 mod sql;
 mod stats;
 mod store;
-mod touch;
 mod update;
 mod vectors;
 mod watch;

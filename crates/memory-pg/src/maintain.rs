@@ -82,7 +82,7 @@ async fn work(database: &Database, link: &mut Link) -> Result<Maintenance, Failu
         create(database, link, wanted).await?;
         done.created += 1;
     }
-    database.catalogue.read(link).await?;
+    database.catalog.read(link).await?;
     Ok(done)
 }
 

@@ -1,8 +1,8 @@
-//! Search of a very large entity: the dense arm by its approximate index.
+//! Search of a very large entity: the dense retriever by its approximate index.
 
 use std::sync::Arc;
 
-use memory_core::{Candidates, DenseQuery, EntityId, MemoryResult, SearchRequest};
+use memory_core::{DenseQuery, EntityId, MemoryResult, SearchOutcome, SearchRequest};
 use pgvector::Vector;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -28,7 +28,7 @@ pub(crate) async fn search(
     database: &Arc<Database>,
     entity: &EntityId,
     request: &SearchRequest,
-) -> MemoryResult<Option<Candidates>> {
+) -> MemoryResult<Option<SearchOutcome>> {
     let Some(query) = &request.dense else {
         return Ok(None);
     };
@@ -37,7 +37,7 @@ pub(crate) async fn search(
     }
     refresh(database);
     let dimensions = query.vector.len() as u64;
-    let known = database.catalogue.find(entity, &query.fingerprint);
+    let known = database.catalog.find(entity, &query.fingerprint);
     if known != Some(dimensions) || vectors::halved(&query.vector).is_err() {
         return Ok(None);
     }
@@ -49,16 +49,16 @@ pub(crate) async fn search(
     found.map_err(|error| Failure::from(error).told(OPERATION))
 }
 
-/// Reads the catalogue in the background, now and then.
+/// Reads the catalog in the background, now and then.
 fn refresh(database: &Arc<Database>) {
-    if !database.catalogue.is_due() {
+    if !database.catalog.is_due() {
         return;
     }
     let database = Arc::clone(database);
     tokio::spawn(async move {
         // Where it fails, what was known stays; exact search needs none of it.
         if let Ok(mut link) = database.link().await
-            && database.catalogue.read(&mut link).await.is_ok()
+            && database.catalog.read(&mut link).await.is_ok()
         {
             link.release();
         }
@@ -88,7 +88,7 @@ fn found(
     rows: &[PgRow],
     entity: &EntityId,
     request: &SearchRequest,
-) -> Result<Option<Candidates>, sqlx::Error> {
+) -> Result<Option<SearchOutcome>, sqlx::Error> {
     let Some(first) = rows.first() else {
         return Ok(None);
     };
@@ -99,7 +99,7 @@ fn found(
     candidates(rows, entity, false, request.lexical.is_some()).map(Some)
 }
 
-/// Both arms in one statement, as the exact search; what is found is then
+/// Both retrievers in one statement, as the exact search; what is found is then
 /// compared exactly.
 pub(crate) fn push_statement(
     sql: &mut Sql,

@@ -164,7 +164,7 @@ impl PgOptions {
     ///
     /// The role must be neither a superuser nor have `BYPASSRLS`. Policies are
     /// made when a store is opened, or with [`Migrations::Check`] looked for.
-    /// Costs a round trip or two for each call, and the lexical arm and tag,
+    /// Costs a round trip or two for each call, and the lexical retriever and tag,
     /// metadata and link conditions read all of an entity's memories: the
     /// server uses no inverted index below a policy.
     #[must_use]

@@ -7,7 +7,7 @@ use memory_core::{
     DenseQuery, EntityId, ListRequest, ListScope, MemoryFilter, MemoryId, MemoryKind,
     MemoryTagMode, SearchRequest, Store,
 };
-use memory_testkit::{Seeded, population};
+use memory_testkit::{SeededRng, population};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -76,7 +76,7 @@ async fn every_named_index_is_in_use() {
             // The newest, also of the last days alone.
             (ListRequest::new(20), "idx_memory_entity_timestamp"),
             (
-                ListRequest::new(20).filter(new().from(population::at(2_900))),
+                ListRequest::new(20).filter(new().since(population::at(2_900))),
                 "idx_memory_entity_timestamp",
             ),
             (
@@ -117,7 +117,7 @@ async fn an_approximate_index_serves_where_it_is_asked_for_alone() {
             for filter in [
                 MemoryFilter::new(),
                 MemoryFilter::new().kind(MemoryKind::World),
-                MemoryFilter::new().from(population::at(9)),
+                MemoryFilter::new().since(population::at(9)),
             ] {
                 let mut request = request(dense(), Some("lantern saddle"));
                 request.filter = filter;
@@ -169,9 +169,12 @@ async fn filters_find_their_indexes() {
         let mut connection = populated(&url).await;
         let new = MemoryFilter::new;
         for (filter, index) in [
-            (new().from(population::at(9)), "idx_memory_entity_timestamp"),
             (
-                new().kind(MemoryKind::World).from(population::at(9)),
+                new().since(population::at(9)),
+                "idx_memory_entity_timestamp",
+            ),
+            (
+                new().kind(MemoryKind::World).since(population::at(9)),
                 "idx_memory_entity_",
             ),
             (new().involves("rare"), "idx_memory_entities_involved"),
@@ -189,7 +192,7 @@ async fn filters_find_their_indexes() {
 /// Many entities of different sizes, one of them with half of all rows.
 async fn populated(url: &str) -> PgConnection {
     let store = PgStore::connect(url).await.unwrap();
-    let mut chance = Seeded::new(7);
+    let mut chance = SeededRng::new(7);
     for (name, size) in [("large", 3_000), ("mira", 600)] {
         let batch = population::population(&EntityId::from(name), size, &mut chance);
         store.insert(&batch).await.unwrap();
@@ -213,7 +216,7 @@ async fn populated(url: &str) -> PgConnection {
 fn dense() -> Option<DenseQuery> {
     Some(DenseQuery {
         fingerprint: population::fingerprint(),
-        vector: Seeded::new(3).vector(population::DIMENSIONS),
+        vector: SeededRng::new(3).vector(population::DIMENSIONS),
     })
 }
 

@@ -86,7 +86,7 @@ struct State {
 
 impl State {
     async fn read(link: &mut Link) -> Result<Self, Failure> {
-        // The catalogue itself is asked: a look-up by name could remember that
+        // The catalog itself is asked: a look-up by name could remember that
         // there was nothing, from before the wait for the lock.
         let query = sqlx::query(
             "SELECT coalesce(bool_or(c.relname = 'memory_schema'), false) AS ours, \

@@ -1,8 +1,8 @@
-//! [`Store::search`](memory_core::Store::search): both arms in one statement.
+//! [`Store::search`](memory_core::Store::search): both retrievers in one statement.
 
 use std::sync::Arc;
 
-use memory_core::{ArmSummary, Candidate, Candidates, EntityId, MemoryResult, SearchRequest};
+use memory_core::{EntityId, MemoryResult, ScoreStats, SearchHit, SearchOutcome, SearchRequest};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -19,7 +19,7 @@ pub(crate) async fn search(
     database: &Arc<Database>,
     entity: &EntityId,
     request: &SearchRequest,
-) -> MemoryResult<Candidates> {
+) -> MemoryResult<SearchOutcome> {
     database.open(OPERATION)?;
     request.validate()?;
     if let Some(found) = near::search(database, entity, request).await? {
@@ -34,14 +34,14 @@ pub(crate) async fn search(
     .await
 }
 
-/// What was found, with the summaries of those arms that have one in the rows.
+/// What was found, with the summaries of those retrievers that have one in the rows.
 pub(crate) fn candidates(
     rows: &[PgRow],
     entity: &EntityId,
     dense: bool,
     lexical: bool,
-) -> Result<Candidates, sqlx::Error> {
-    let mut found = Candidates::default();
+) -> Result<SearchOutcome, sqlx::Error> {
+    let mut found = SearchOutcome::default();
     if let Some(row) = rows.first() {
         found.generation = row::generation(row)?;
         if dense {
@@ -53,7 +53,7 @@ pub(crate) fn candidates(
     }
     for row in rows {
         if let Some(memory) = row::memory(row, entity)? {
-            found.candidates.push(Candidate {
+            found.candidates.push(SearchHit {
                 memory,
                 similarity: row.try_get("similarity")?,
                 lexical: row.try_get("score")?,
@@ -63,7 +63,7 @@ pub(crate) fn candidates(
     Ok(found)
 }
 
-/// Each arm values all that is admitted; the best of each are found, with the
+/// Each retriever values all that is admitted; the best of each are found, with the
 /// values of both; what is found is read.
 pub(crate) fn push_statement(sql: &mut Sql, entity: &EntityId, request: &SearchRequest) {
     let of = sql.value(entity.as_str(), "text");
@@ -71,7 +71,7 @@ pub(crate) fn push_statement(sql: &mut Sql, entity: &EntityId, request: &SearchR
     let limit = sql.value(row::signed(request.limit as u64), "bigint");
     let best = |value: &str| {
         format!(
-            "(SELECT * FROM arms WHERE {value} IS NOT NULL \
+            "(SELECT * FROM retrievers WHERE {value} IS NOT NULL \
              ORDER BY {value} DESC, memory_id LIMIT {limit})"
         )
     };
@@ -79,12 +79,14 @@ pub(crate) fn push_statement(sql: &mut Sql, entity: &EntityId, request: &SearchR
     match (&request.dense, &request.lexical) {
         (Some(query), None) => {
             dense::push_arm(sql, &of, query, &conditions);
-            sql.push(", arms AS (SELECT *, NULL::real AS score FROM dense), found AS ");
+            sql.push(", retrievers AS (SELECT *, NULL::real AS score FROM dense), found AS ");
             sql.push(best("similarity"));
         }
         (None, Some(text)) => {
             lexical::push_arm(sql, &of, text, &conditions);
-            sql.push(", arms AS (SELECT *, NULL::real AS similarity FROM lexical), found AS ");
+            sql.push(
+                ", retrievers AS (SELECT *, NULL::real AS similarity FROM lexical), found AS ",
+            );
             sql.push(best("score"));
         }
         (Some(query), Some(text)) => {
@@ -93,7 +95,7 @@ pub(crate) fn push_statement(sql: &mut Sql, entity: &EntityId, request: &SearchR
             lexical::push_arm(sql, &of, text, &conditions);
             // A full join is one pass over both, whatever the planner expects.
             sql.push(
-                ", arms AS MATERIALIZED (SELECT memory_id, similarity, score \
+                ", retrievers AS MATERIALIZED (SELECT memory_id, similarity, score \
                  FROM dense FULL JOIN lexical USING (memory_id)), found AS (",
             );
             sql.push(best("similarity") + " UNION " + &best("score") + ")");
@@ -116,7 +118,7 @@ pub(crate) fn push_statement(sql: &mut Sql, entity: &EntityId, request: &SearchR
     ));
 }
 
-/// Where the summaries of the arms come from, and what they are called.
+/// Where the summaries of the retrievers come from, and what they are called.
 fn summaries(of: &str, request: &SearchRequest, conditions: &str) -> (String, &'static str) {
     let dense = request.dense.as_ref().map(|_| dense::summary());
     let lexical = request.lexical.as_ref();
@@ -133,9 +135,9 @@ fn summaries(of: &str, request: &SearchRequest, conditions: &str) -> (String, &'
     )
 }
 
-/// What an arm's values are like, of a row with the columns so named.
-fn summary(row: &PgRow, mean: &str, deviation: &str) -> Result<ArmSummary, sqlx::Error> {
-    Ok(ArmSummary {
+/// What a retriever's values are like, of a row with the columns so named.
+fn summary(row: &PgRow, mean: &str, deviation: &str) -> Result<ScoreStats, sqlx::Error> {
+    Ok(ScoreStats {
         mean: row.try_get(mean)?,
         deviation: row.try_get(deviation)?,
     })

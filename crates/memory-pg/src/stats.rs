@@ -1,7 +1,7 @@
 //! [`Store::entity_stats`](memory_core::Store::entity_stats) and
 //! [`Store::list_entities`](memory_core::Store::list_entities).
 
-use memory_core::{EntityId, EntityStats, MemoryResult, bounds};
+use memory_core::{EntityId, EntityStats, MemoryResult, limits};
 use sqlx::Row;
 
 use crate::database::{Database, Scope};
@@ -41,7 +41,7 @@ pub(crate) async fn list_entities(
 ) -> MemoryResult<Vec<EntityId>> {
     const OPERATION: &str = "list_entities";
     database.open(OPERATION)?;
-    bounds::check_limit(limit)?;
+    limits::check_limit(limit)?;
     let mut sql = Sql::new();
     sql.push("SELECT e.entity_id FROM entity e WHERE e.memory_count + e.archived_count > 0");
     if let Some(after) = after {

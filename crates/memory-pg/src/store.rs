@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
-    Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room, SearchRequest, Store,
-    StoreCapabilities, StoreWatch, Touch, UpdateOutcome, VectorPrecision,
+    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
+    EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
+    ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome,
+    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, VectorPrecision,
 };
 use sqlx::PgPool;
 
@@ -16,7 +16,8 @@ use crate::database::Database;
 use crate::maintain::{self, Maintenance};
 use crate::options::{PgOptions, Precision};
 use crate::{
-    changes, consolidate, delete, get, insert, list, schema, search, stats, touch, update, watch,
+    changes, consolidate, delete, get, insert, list, record_accesses, schema, search, stats,
+    update, watch,
 };
 
 /// The name in errors and reports.
@@ -54,7 +55,7 @@ impl PgStore {
             database.close().await;
         }
         if prepared.is_ok() && database.options.approximate.method().is_some() {
-            database.load_catalogue().await?;
+            database.load_catalog().await?;
         }
         prepared.map(|()| Self {
             database: Arc::new(database),
@@ -97,10 +98,10 @@ impl Store for PgStore {
         })
     }
 
-    async fn insert_within(
+    async fn insert_opts(
         &self,
-        batch: &[PreparedMemory],
-        room: &Room,
+        batch: &[EmbeddedMemory],
+        room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         let max_dimensions = self.capabilities().max_dimensions;
         insert::insert(&self.database, batch, room, max_dimensions).await
@@ -109,7 +110,7 @@ impl Store for PgStore {
     async fn consolidate(
         &self,
         entity: &EntityId,
-        groups: &[Consolidation],
+        groups: &[SummaryGroup],
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         let max_dimensions = self.capabilities().max_dimensions;
@@ -118,7 +119,7 @@ impl Store for PgStore {
         consolidated.await
     }
 
-    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
         get::get(&self.database, entity, ids).await
     }
 
@@ -130,7 +131,11 @@ impl Store for PgStore {
         list::count(&self.database, entity, filter).await
     }
 
-    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+    async fn search(
+        &self,
+        entity: &EntityId,
+        request: &SearchRequest,
+    ) -> MemoryResult<SearchOutcome> {
         search::search(&self.database, entity, request).await
     }
 
@@ -139,7 +144,7 @@ impl Store for PgStore {
         entity: &EntityId,
         since: Generation,
         fingerprint: &Fingerprint,
-    ) -> MemoryResult<Changes> {
+    ) -> MemoryResult<ChangeSet> {
         changes::changes_since(&self.database, entity, since, fingerprint).await
     }
 
@@ -166,8 +171,12 @@ impl Store for PgStore {
         delete::delete(&self.database, entity, ids).await
     }
 
-    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
-        touch::touch(&self.database, entity, touches).await
+    async fn record_accesses(
+        &self,
+        entity: &EntityId,
+        updates: &[AccessUpdate],
+    ) -> MemoryResult<()> {
+        record_accesses::record_accesses(&self.database, entity, updates).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
@@ -182,7 +191,7 @@ impl Store for PgStore {
         stats::list_entities(&self.database, after, limit).await
     }
 
-    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         watch::watch(&self.database).await
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use memory_core::{
-    Embedding, EntityId, Generation, Memory, MemoryError, MemoryId, MemoryPatch, MemoryResult,
-    PreparedMemory, UpdateOutcome, bounds,
+    EmbeddedMemory, Embedding, EntityId, Generation, Memory, MemoryError, MemoryId, MemoryPatch,
+    MemoryResult, UpdateOutcome, limits,
 };
 use sqlx::types::Json;
 
@@ -69,7 +69,7 @@ impl Write for Update {
         }
         let mut memory = before.clone();
         self.patch.apply(&mut memory);
-        bounds::check_related(&memory.related).map_err(MemoryError::from)?;
+        limits::check_related(&memory.related).map_err(MemoryError::from)?;
         if memory == before && self.embedding.is_none() {
             return Ok(End::Rollback(UpdateOutcome {
                 generation: present,
@@ -190,7 +190,7 @@ impl Update {
         );
         link.run(clear.bind(self.entity.as_str()).bind(*self.id.as_uuid()))
             .await?;
-        let item = PreparedMemory {
+        let item = EmbeddedMemory {
             memory: memory.clone(),
             embedding: embedding.clone(),
         };

@@ -19,7 +19,7 @@ impl VectorColumns {
     ///
     /// # Errors
     /// Where half precision would leave nothing of it: a component beyond
-    /// 65,504, or none but such as round to 0. No normalised vector is.
+    /// 65,504, or none but such as round to 0. No normalized vector is.
     pub(crate) fn push(
         &mut self,
         vector: &[f32],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use memory_core::{EntityId, Generation, MemoryResult, StoreNews, StoreWatch};
+use memory_core::{ChangeStream, EntityId, Generation, MemoryResult, StoreEvent};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::sync::mpsc::error::TrySendError;
@@ -28,7 +28,7 @@ const WAITING: usize = 1_024;
 /// Pauses between attempts to connect anew no longer double after so many.
 const DOUBLINGS: u32 = 9;
 
-pub(crate) async fn watch(database: &Arc<Database>) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+pub(crate) async fn watch(database: &Arc<Database>) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
     database.open(OPERATION)?;
     if !database.manners.announces || !database.manners.keeps_statements {
         return Ok(None);
@@ -48,15 +48,15 @@ pub(crate) async fn watch(database: &Arc<Database>) -> MemoryResult<Option<Box<d
 /// News on their way to whoever asks.
 #[derive(Debug)]
 struct Watch {
-    waiting: mpsc::Receiver<StoreNews>,
+    waiting: mpsc::Receiver<StoreEvent>,
     task: JoinHandle<()>,
 }
 
 #[async_trait]
-impl StoreWatch for Watch {
-    async fn next(&mut self) -> StoreNews {
+impl ChangeStream for Watch {
+    async fn next(&mut self) -> StoreEvent {
         // The task ends when the store is closed.
-        self.waiting.recv().await.unwrap_or(StoreNews::Closed)
+        self.waiting.recv().await.unwrap_or(StoreEvent::Closed)
     }
 }
 
@@ -72,9 +72,9 @@ async fn tell(ears: Ears, mut listener: PgListener, mut voice: Voice) {
     let listening = async {
         loop {
             hear(&ears, &mut listener, &mut voice).await;
-            voice.say(StoreNews::Lost);
+            voice.say(StoreEvent::Disconnected);
             listener = ears.listen_again().await;
-            voice.say(StoreNews::Restored);
+            voice.say(StoreEvent::Reconnected);
         }
     };
     tokio::select! {
@@ -104,9 +104,9 @@ async fn hear(ears: &Ears, listener: &mut PgListener, voice: &mut Voice) {
 }
 
 /// An announcement: the generation, and the rest is the entity's name.
-fn written(payload: &str) -> Option<StoreNews> {
+fn written(payload: &str) -> Option<StoreEvent> {
     let (generation, entity) = payload.split_once(' ')?;
-    Some(StoreNews::Written {
+    Some(StoreEvent::Changed {
         entity: EntityId::from(entity),
         generation: Generation(generation.parse().ok()?),
     })
@@ -165,21 +165,21 @@ impl Ears {
 
 /// Speaks to a reader who may be slow.
 struct Voice {
-    news: mpsc::Sender<StoreNews>,
+    news: mpsc::Sender<StoreEvent>,
     /// Whether news were dropped, and the reader does not know yet.
     is_behind: bool,
 }
 
 impl Voice {
-    fn say(&mut self, news: StoreNews) {
+    fn say(&mut self, news: StoreEvent) {
         if self.is_behind {
             // Both or none: a reader who hears of a loss waits for its end.
             if self.news.capacity() < 3 {
                 return;
             }
             self.is_behind = false;
-            self.say(StoreNews::Lost);
-            self.say(StoreNews::Restored);
+            self.say(StoreEvent::Disconnected);
+            self.say(StoreEvent::Reconnected);
         }
         self.is_behind = matches!(self.news.try_send(news), Err(TrySendError::Full(_)));
     }
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn an_announcement_is_a_generation_and_a_name_with_any_signs() {
-        let news = StoreNews::Written {
+        let news = StoreEvent::Changed {
             entity: "mira of the mill".into(),
             generation: Generation(12),
         };
@@ -206,7 +206,7 @@ mod tests {
             news,
             is_behind: false,
         };
-        let written = |number| StoreNews::Written {
+        let written = |number| StoreEvent::Changed {
             entity: "mira".into(),
             generation: Generation(number),
         };
@@ -217,7 +217,11 @@ mod tests {
             assert_eq!(waiting.recv().await, Some(written(number)));
         }
         voice.say(written(7));
-        for wanted in [StoreNews::Lost, StoreNews::Restored, written(7)] {
+        for wanted in [
+            StoreEvent::Disconnected,
+            StoreEvent::Reconnected,
+            written(7),
+        ] {
             assert_eq!(waiting.recv().await, Some(wanted));
         }
     }

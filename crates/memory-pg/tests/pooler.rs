@@ -7,7 +7,7 @@ mod support;
 use memory_core::{EntityId, MemoryFilter, Store};
 use memory_pg::{PgOptions, PgStore, Pooler};
 use memory_testkit::store::{Suite, Tolerance};
-use memory_testkit::{Seeded, population};
+use memory_testkit::{SeededRng, population};
 use support::pooler::with_pooler;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +33,7 @@ async fn sessions_are_shared_and_keep_nothing() {
                 let store = store.clone();
                 tasks.push(tokio::spawn(async move {
                     let entity = EntityId::from(format!("entity {number}"));
-                    let mut chance = Seeded::new(number * 100 + part);
+                    let mut chance = SeededRng::new(number * 100 + part);
                     for _ in 0..5 {
                         let batch = population::population(&entity, 3, &mut chance);
                         store.insert(&batch).await.unwrap();

@@ -17,7 +17,7 @@ use crate::tally::Tally;
 ///
 /// A hit takes its shard's read lock, clones the value and counts itself; with
 /// a lifetime in the policy it also reads the clock. What it promises beyond
-/// the contract is on the [crate's page](crate#behaviour).
+/// the contract is on the [crate's page](crate#behavior).
 ///
 /// [`QuickBackend`]: crate::QuickBackend
 pub struct QuickCache<K: CacheKey, V: CacheValue> {
@@ -91,7 +91,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for QuickCache<K, V> {
         self.held.len() as u64
     }
 
-    fn weight(&self) -> u64 {
+    fn weighted_size(&self) -> u64 {
         self.tally.bytes()
     }
 
@@ -101,7 +101,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for QuickCache<K, V> {
 
     /// Lets go of what has expired, under the lock of one shard after another.
     /// Without a lifetime in the policy there is nothing to do.
-    fn settle(&self) {
+    fn run_pending_tasks(&self) {
         if !self.lifetimes.limited() {
             return;
         }

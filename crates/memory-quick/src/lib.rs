@@ -12,11 +12,11 @@
 //! | true bytes and evictions | the library's lifecycle hooks (`departures.rs`) |
 //! | hits and misses | counters that threads do not share (`tally.rs`) |
 //!
-//! # Behaviour
+//! # Behavior
 //! - An insert evicts at once: there is no pending work, so the bounds hold
 //!   at all times and not only at rest.
 //! - What expired is let go of when a look-up meets it, when room is needed,
-//!   or by [`settle`](memory_core::Cache::settle), which visits every entry.
+//!   or by [`run_pending_tasks`](memory_core::Cache::run_pending_tasks), which visits every entry.
 //!   Until then it counts as held, and is never returned.
 //! - An entry never outlives its TTL or TTI. It may expire up to a hundredth
 //!   sooner, for the sake of cheap hits: lifetimes of ten seconds and more are
@@ -29,11 +29,11 @@
 //! - Keys and values are dropped outside all locks, except the keys of a sweep.
 //!
 //! ```
-//! use memory_core::{Cache, CacheBackend, CachePolicy, MaxBytes};
+//! use memory_core::{Cache, CacheBackend, CachePolicy, ByteSize};
 //! use memory_quick::QuickBackend;
 //! use std::time::Duration;
 //!
-//! let policy = CachePolicy::new(1_000, MaxBytes::mebibytes(1), |_: &u64, text: &String| {
+//! let policy = CachePolicy::new(1_000, ByteSize::mebibytes(1), |_: &u64, text: &String| {
 //!     8 + text.capacity() as u64
 //! });
 //! let cache = QuickBackend.build(policy.ttl(Duration::from_secs(300)));

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use memory_core::MaxBytes;
+use memory_core::ByteSize;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, sync};
 
 use crate::tag::Tag;
@@ -50,7 +50,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(crate) fn new(max_entries: u64, max_bytes: MaxBytes) -> Self {
+    pub(crate) fn new(max_entries: u64, max_bytes: ByteSize) -> Self {
         let entries = max_entries.min(MAX_ENTRIES);
         let product = u128::from(entries) * u128::from(max_bytes.0);
         let bits = u128::BITS - product.leading_zeros();
@@ -153,7 +153,7 @@ mod tests {
     use crate::departures::Hooks;
 
     fn room(max_entries: u64, max_bytes: u64) -> Room {
-        Room::new(max_entries, MaxBytes(max_bytes))
+        Room::new(max_entries, ByteSize(max_bytes))
     }
 
     /// What is held after `count` entries of `bytes` each went in.

@@ -1,7 +1,7 @@
 //! [`Store::changes_since`](memory_core::Store::changes_since).
 
 use memory_core::{
-    Changes, Embedding, EntityId, Fingerprint, Generation, MemoryId, PreparedMemory,
+    ChangeSet, EmbeddedMemory, Embedding, EntityId, Fingerprint, Generation, MemoryId,
 };
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
@@ -20,27 +20,27 @@ pub(crate) struct ChangesSince {
 }
 
 impl Work for ChangesSince {
-    type Output = Changes;
+    type Output = ChangeSet;
     const OPERATION: &'static str = "changes_since";
 
-    async fn run(self, conn: &mut SqliteConnection) -> Result<Changes, Failure> {
+    async fn run(self, conn: &mut SqliteConnection) -> Result<ChangeSet, Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
-            return Ok(Changes {
+            return Ok(ChangeSet {
                 reset: self.since > Generation::ZERO,
-                ..Changes::default()
+                ..ChangeSet::default()
             });
         };
         let reset = self.since > entity.generation;
         let since = if reset { Generation::ZERO } else { self.since };
         if since == entity.generation {
-            return Ok(Changes {
+            return Ok(ChangeSet {
                 generation: entity.generation,
-                ..Changes::default()
+                ..ChangeSet::default()
             });
         }
         let since = since.0.cast_signed();
         let space = space::find(conn, entity.key, &self.fingerprint).await?;
-        Ok(Changes {
+        Ok(ChangeSet {
             generation: entity.generation,
             removed: removed(conn, entity.key, since).await?,
             written: self.written(conn, entity.key, since, space).await?,
@@ -56,7 +56,7 @@ impl ChangesSince {
         entity_key: i64,
         since: i64,
         space: Option<Space>,
-    ) -> Result<Vec<PreparedMemory>, Failure> {
+    ) -> Result<Vec<EmbeddedMemory>, Failure> {
         let rows = query(concat!(
             "SELECT ",
             memory_columns!(),
@@ -78,7 +78,7 @@ impl ChangesSince {
                 None => Vec::new(),
             };
             let fingerprint = asked.fingerprint.clone();
-            written.push(PreparedMemory {
+            written.push(EmbeddedMemory {
                 memory: row::read(row, &asked.entity)?,
                 embedding: Embedding {
                     fingerprint,

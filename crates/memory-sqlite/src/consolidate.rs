@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use memory_core::{
-    ConsolidateOutcome, Consolidation, EntityId, Generation, MemoryError, MemoryId, PreparedMemory,
+    ConsolidateOutcome, EmbeddedMemory, EntityId, Generation, MemoryError, MemoryId, SummaryGroup,
 };
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
@@ -18,7 +18,7 @@ use crate::row;
 /// Groups, within every bound.
 pub(crate) struct Consolidate {
     pub(crate) entity: EntityId,
-    pub(crate) groups: Vec<Consolidation>,
+    pub(crate) groups: Vec<SummaryGroup>,
     pub(crate) read_at: Generation,
 }
 
@@ -56,7 +56,7 @@ impl Work for Consolidate {
         }
         let change = archive::archive(conn, &entity, &sources).await?;
         let mut changes = BTreeMap::from([(entity.key, change)]);
-        let summaries: Vec<PreparedMemory> =
+        let summaries: Vec<EmbeddedMemory> =
             self.groups.into_iter().map(|group| group.summary).collect();
         let all = vec![true; summaries.len()];
         let insert = Insert::unbounded(summaries);
@@ -120,7 +120,7 @@ impl Consolidate {
 }
 
 /// Whether this very consolidation was written before.
-fn stands(group: &Consolidation, standing: &HashMap<MemoryId, Standing>) -> bool {
+fn stands(group: &SummaryGroup, standing: &HashMap<MemoryId, Standing>) -> bool {
     let summary = &group.summary.memory;
     let same = standing.get(&summary.id);
     same.is_some_and(|found| found.content == summary.content)

@@ -1,9 +1,9 @@
-//! The dense arm: the cosine with every vector that the filter lets through.
+//! The dense retriever: the cosine with every vector that the filter lets through.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use memory_core::{ArmTally, DenseQuery, MemoryFilter};
+use memory_core::{DenseQuery, MemoryFilter, ScoreStatsBuilder};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row};
 
@@ -21,11 +21,11 @@ pub(crate) struct Sweep {
     query: Arc<[f32]>,
     /// The memories nearest to the query.
     pub(crate) best: Best,
-    /// Memories that another arm has found, with their similarity where they
+    /// Memories that another retriever has found, with their similarity where they
     /// have a vector to compare.
     pub(crate) others: HashMap<i64, Option<f32>>,
     /// Every similarity, whether or not it is among the best.
-    pub(crate) tally: ArmTally,
+    pub(crate) tally: ScoreStatsBuilder,
     buffer: Vec<f32>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn sweep(
         query: dense.vector.into(),
         best: Best::new(limit),
         others,
-        tally: ArmTally::default(),
+        tally: ScoreStatsBuilder::default(),
         buffer: Vec::new(),
     };
     let Some(space) = space::find(conn, entity.key, &dense.fingerprint).await? else {

@@ -1,5 +1,5 @@
 //! From a filter to SQL that admits exactly what
-//! [`MemoryFilter::admits`](memory_core::MemoryFilter::admits) does.
+//! [`MemoryFilter::matches`](memory_core::MemoryFilter::matches) does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,8 +30,8 @@ pub(crate) fn push_conditions(
         }
         query.push(")");
     }
-    if let Some(from) = filter.from {
-        query.push(" AND m.timestamp >= ").push_bind(micros(from));
+    if let Some(since) = filter.since {
+        query.push(" AND m.timestamp >= ").push_bind(micros(since));
     }
     if let Some(until) = filter.until {
         query.push(" AND m.timestamp < ").push_bind(micros(until));
@@ -81,11 +81,11 @@ fn push_tags(
         return;
     }
     query.push(" AND (");
-    if mode.admits_untagged() {
+    if mode.matches_untagged() {
         query.push("m.tags IS NULL OR ");
     }
     let labels: BTreeSet<String> = tags.iter().map(|tag| labels::tag(tag)).collect();
-    let needed = if mode.needs_all() { labels.len() } else { 1 };
+    let needed = if mode.requires_all() { labels.len() } else { 1 };
     push_labelled(query, entity_key, &labels, needed);
     query.push(")");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use memory_core::{EntityId, Fetched, Memory, MemoryId};
+use memory_core::{EntityId, GetOutcome, Memory, MemoryId};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
@@ -18,14 +18,14 @@ pub(crate) struct Get {
 }
 
 impl Work for Get {
-    type Output = Fetched;
+    type Output = GetOutcome;
     const OPERATION: &'static str = "get";
 
-    async fn run(self, conn: &mut SqliteConnection) -> Result<Fetched, Failure> {
+    async fn run(self, conn: &mut SqliteConnection) -> Result<GetOutcome, Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
-            return Ok(Fetched {
+            return Ok(GetOutcome {
                 memories: vec![None; self.ids.len()],
-                ..Fetched::default()
+                ..GetOutcome::default()
             });
         };
         let rows = query(concat!(
@@ -45,7 +45,7 @@ impl Work for Get {
             Ok(())
         })
         .await?;
-        Ok(Fetched {
+        Ok(GetOutcome {
             generation: entity.generation,
             memories: self.ids.iter().map(|id| found.get(id).cloned()).collect(),
         })

@@ -1,4 +1,4 @@
-//! [`Store::insert_within`](memory_core::Store::insert_within).
+//! [`Store::insert_opts`](memory_core::Store::insert_opts).
 //!
 //! A batch takes the same dozen statements however large it is (per round of
 //! [`ROUND`] memories): rows travel as one JSON array and vectors as one blob,
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use memory_core::{
-    EntityId, InsertOutcome, MemoryError, MemoryId, PreparedMemory, RemoveOutcome, Room,
+    EmbeddedMemory, EntityId, InsertOptions, InsertOutcome, MemoryError, MemoryId, RemoveOutcome,
 };
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
@@ -36,8 +36,8 @@ pub(crate) type Entities<'b> = BTreeMap<&'b EntityId, EntityRow>;
 
 /// A batch, within every bound.
 pub(crate) struct Insert {
-    pub(crate) batch: Arc<[PreparedMemory]>,
-    pub(crate) room: Room,
+    pub(crate) batch: Arc<[EmbeddedMemory]>,
+    pub(crate) room: InsertOptions,
 }
 
 impl Work for Insert {
@@ -74,10 +74,10 @@ impl Work for Insert {
 
 impl Insert {
     /// A batch that may be of any number.
-    pub(crate) fn unbounded(batch: Vec<PreparedMemory>) -> Self {
+    pub(crate) fn unbounded(batch: Vec<EmbeddedMemory>) -> Self {
         Self {
             batch: batch.into(),
-            room: Room::unlimited(),
+            room: InsertOptions::unlimited(),
         }
     }
 
@@ -145,7 +145,7 @@ impl Insert {
         conn: &mut SqliteConnection,
         entities: &Entities<'_>,
     ) -> Result<Vec<bool>, Failure> {
-        let key = |one: &PreparedMemory| (entities[&one.memory.entity_id].key, one.memory.id);
+        let key = |one: &EmbeddedMemory| (entities[&one.memory.entity_id].key, one.memory.id);
         let wanted: Vec<_> = self
             .batch
             .iter()
@@ -185,7 +185,7 @@ impl Insert {
         most_bytes: usize,
     ) -> Option<(&'p [Place], &'p [Place])> {
         let size = |place: &Place| {
-            let PreparedMemory { memory, embedding } = &self.batch[place.item];
+            let EmbeddedMemory { memory, embedding } = &self.batch[place.item];
             let components: usize = embedding.vectors.iter().map(Vec::len).sum();
             memory.size_bytes() + components * size_of::<f32>()
         };
@@ -230,7 +230,7 @@ impl Insert {
                 let space = spaces[&(entity.key, &one.embedding.fingerprint)];
                 space
                     .check(one.embedding.dimensions())
-                    .map_err(|problem| MemoryError::from(problem).at_item(item))?;
+                    .map_err(|problem| MemoryError::from(problem).with_item(item))?;
                 let next = next_numbers.entry(entity.key).or_insert(entity.next_number);
                 let number = *next;
                 *next += 1;
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn rounds_are_bounded_by_bytes_and_leave_nothing_out() {
         let item = MemoryBatchItem::new("mira", MemoryKind::World, "x".repeat(1_000));
-        let one = PreparedMemory {
+        let one = EmbeddedMemory {
             memory: item.into_memory(chrono::Utc::now()).unwrap(),
             embedding: Embedding {
                 fingerprint: "model".into(),

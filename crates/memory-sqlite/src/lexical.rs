@@ -1,4 +1,4 @@
-//! The lexical arm: BM25 over the words of one entity.
+//! The lexical retriever: BM25 over the words of one entity.
 //!
 //! FTS5 holds the index and its own `bm25()` is not used: that counts over all
 //! entities, so that one entity's scores would tell of the words of another's

@@ -21,9 +21,9 @@
 //! Several processes may share the file. A file that is not a memory database,
 //! or a newer one, is refused before anything is written to it.
 //!
-//! **Exact.** The dense arm compares the query with every vector that the
+//! **Exact.** The dense retriever compares the query with every vector that the
 //! filter lets through, in one sweep over contiguous rows; nothing is
-//! approximated. The lexical arm is BM25 over an FTS5 index, with the counts of
+//! approximated. The lexical retriever is BM25 over an FTS5 index, with the counts of
 //! the one entity, so a score depends on nothing that another entity wrote.
 //!
 //! **Private.** What is deleted is overwritten with zeros in the file, in the
@@ -58,6 +58,7 @@ mod list;
 mod log;
 mod offload;
 mod options;
+mod record_accesses;
 mod removal;
 mod row;
 mod schema;
@@ -65,7 +66,6 @@ mod search;
 mod space;
 mod stats;
 mod store;
-mod touch;
 mod update;
 mod url;
 mod vectors;

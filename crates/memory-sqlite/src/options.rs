@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use memory_core::{MaxBytes, MemoryError, MemoryResult};
+use memory_core::{ByteSize, MemoryError, MemoryResult};
 
 use crate::url;
 
@@ -25,8 +25,8 @@ pub struct SqliteOptions {
     pub(crate) busy_timeout: Duration,
     pub(crate) max_readers: NonZeroU32,
     pub(crate) synchronous: Synchronous,
-    pub(crate) page_cache: MaxBytes,
-    pub(crate) max_size: Option<MaxBytes>,
+    pub(crate) page_cache: ByteSize,
+    pub(crate) max_size: Option<ByteSize>,
 }
 
 /// Where the database is.
@@ -66,7 +66,7 @@ impl SqliteOptions {
     /// How long a call waits for a lock that another process holds.
     pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
     /// How much of the database each connection keeps in memory.
-    pub const DEFAULT_PAGE_CACHE: MaxBytes = MaxBytes::mebibytes(16);
+    pub const DEFAULT_PAGE_CACHE: ByteSize = ByteSize::mebibytes(16);
     /// The most connections for reading, where the machine has that many cores.
     const MOST_DEFAULT_READERS: u32 = 4;
 
@@ -169,7 +169,7 @@ impl SqliteOptions {
     /// How much of the database each connection keeps in memory; 16 MiB by
     /// default.
     #[must_use]
-    pub fn page_cache(mut self, bytes: MaxBytes) -> Self {
+    pub fn page_cache(mut self, bytes: ByteSize) -> Self {
         self.page_cache = bytes;
         self
     }
@@ -179,7 +179,7 @@ impl SqliteOptions {
     /// nothing. No bound by default. Rounded to whole pages; a file that is
     /// larger already does not grow further.
     #[must_use]
-    pub fn max_size(mut self, bytes: MaxBytes) -> Self {
+    pub fn max_size(mut self, bytes: ByteSize) -> Self {
         self.max_size = Some(bytes);
         self
     }

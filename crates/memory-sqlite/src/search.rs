@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use memory_core::{ArmSummary, ArmTally, Candidate, Candidates, EntityId, Memory, SearchRequest};
+use memory_core::{
+    EntityId, Memory, ScoreStats, ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest,
+};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
@@ -20,15 +22,15 @@ pub(crate) struct Search {
 }
 
 impl Work for Search {
-    type Output = Candidates;
+    type Output = SearchOutcome;
     const OPERATION: &'static str = "search";
 
-    async fn run(self, conn: &mut SqliteConnection) -> Result<Candidates, Failure> {
+    async fn run(self, conn: &mut SqliteConnection) -> Result<SearchOutcome, Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
-            return Ok(Candidates {
-                dense: self.request.dense.map(|_| ArmSummary::default()),
-                lexical: self.request.lexical.map(|_| ArmSummary::default()),
-                ..Candidates::default()
+            return Ok(SearchOutcome {
+                dense: self.request.dense.map(|_| ScoreStats::default()),
+                lexical: self.request.lexical.map(|_| ScoreStats::default()),
+                ..SearchOutcome::default()
             });
         };
         let SearchRequest {
@@ -41,7 +43,7 @@ impl Work for Search {
         let lexical = match lexical {
             Some(text) => {
                 let scores = lexical::scores(conn, &entity, &filter, &text).await?;
-                let mut tally = ArmTally::default();
+                let mut tally = ScoreStatsBuilder::default();
                 scores.values().for_each(|score| tally.add(*score));
                 let admitted = list::admitted(conn, &entity, &filter).await?;
                 tally.add_zeros(admitted.saturating_sub(scores.len() as u64));
@@ -69,12 +71,12 @@ impl Work for Search {
             );
         }
         let memories = memories(conn, self.entity, found.keys()).await?;
-        let candidate = |(key, memory)| Candidate {
+        let candidate = |(key, memory)| SearchHit {
             memory,
             similarity: found.get(&key).copied().flatten(),
             lexical: lexical.get(&key).copied(),
         };
-        Ok(Candidates {
+        Ok(SearchOutcome {
             generation: entity.generation,
             candidates: memories.into_iter().map(candidate).collect(),
             dense: similarities,

@@ -4,10 +4,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
-    Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room, SearchRequest, Store,
-    StoreCapabilities, Touch, UpdateOutcome, bounds,
+    AccessUpdate, ChangeSet, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId, EntityStats,
+    Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest,
+    MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest,
+    Store, StoreCapabilities, SummaryGroup, UpdateOutcome, limits,
 };
 
 use crate::changes::ChangesSince;
@@ -19,9 +19,9 @@ use crate::get::Get;
 use crate::insert::Insert;
 use crate::list::{Count, List};
 use crate::options::{Location, SqliteOptions};
+use crate::record_accesses::RecordAccesses;
 use crate::search::Search;
 use crate::stats::{ListEntities, Stats};
-use crate::touch::TouchAll;
 use crate::update::Update;
 
 /// The name in errors and reports.
@@ -89,13 +89,13 @@ impl Store for SqliteStore {
         StoreCapabilities::new(BACKEND).durable(self.options.location != Location::Memory)
     }
 
-    async fn insert_within(
+    async fn insert_opts(
         &self,
-        batch: &[PreparedMemory],
-        room: &Room,
+        batch: &[EmbeddedMemory],
+        room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         self.database.check_open(Insert::OPERATION)?;
-        PreparedMemory::validate_batch(batch, bounds::MAX_DIMENSIONS)?;
+        EmbeddedMemory::validate_batch(batch, limits::MAX_DIMENSIONS)?;
         if batch.is_empty() {
             return Ok(InsertOutcome::default());
         }
@@ -109,12 +109,12 @@ impl Store for SqliteStore {
     async fn consolidate(
         &self,
         entity: &EntityId,
-        groups: &[Consolidation],
+        groups: &[SummaryGroup],
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         self.database.check_open(Consolidate::OPERATION)?;
         entity.validate()?;
-        Consolidation::validate_all(groups, entity, bounds::MAX_DIMENSIONS)?;
+        SummaryGroup::validate_all(groups, entity, limits::MAX_DIMENSIONS)?;
         let consolidate = Consolidate {
             entity: entity.clone(),
             groups: groups.to_vec(),
@@ -123,7 +123,7 @@ impl Store for SqliteStore {
         self.database.write(consolidate).await
     }
 
-    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
         entity.validate()?;
         let get = Get {
             entity: entity.clone(),
@@ -152,7 +152,11 @@ impl Store for SqliteStore {
         self.database.read(count).await
     }
 
-    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+    async fn search(
+        &self,
+        entity: &EntityId,
+        request: &SearchRequest,
+    ) -> MemoryResult<SearchOutcome> {
         entity.validate()?;
         request.validate()?;
         let search = Search {
@@ -167,7 +171,7 @@ impl Store for SqliteStore {
         entity: &EntityId,
         since: Generation,
         fingerprint: &Fingerprint,
-    ) -> MemoryResult<Changes> {
+    ) -> MemoryResult<ChangeSet> {
         entity.validate()?;
         let changes = ChangesSince {
             entity: entity.clone(),
@@ -185,7 +189,7 @@ impl Store for SqliteStore {
         embedding: Option<&Embedding>,
     ) -> MemoryResult<UpdateOutcome> {
         entity.validate()?;
-        patch.validate_with(embedding, bounds::MAX_DIMENSIONS)?;
+        patch.validate_with(embedding, limits::MAX_DIMENSIONS)?;
         let update = Update {
             entity: entity.clone(),
             id: *id,
@@ -204,18 +208,22 @@ impl Store for SqliteStore {
         self.database.write(delete).await
     }
 
-    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
-        self.database.check_open(TouchAll::OPERATION)?;
+    async fn record_accesses(
+        &self,
+        entity: &EntityId,
+        updates: &[AccessUpdate],
+    ) -> MemoryResult<()> {
+        self.database.check_open(RecordAccesses::OPERATION)?;
         entity.validate()?;
-        Touch::validate_all(touches)?;
-        if touches.is_empty() {
+        AccessUpdate::validate_all(updates)?;
+        if updates.is_empty() {
             return Ok(());
         }
-        let touch = TouchAll {
+        let update = RecordAccesses {
             entity: entity.clone(),
-            touches: touches.to_vec(),
+            updates: updates.to_vec(),
         };
-        self.database.write(touch).await
+        self.database.write(update).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
@@ -229,7 +237,7 @@ impl Store for SqliteStore {
         after: Option<&EntityId>,
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>> {
-        bounds::check_limit(limit)?;
+        limits::check_limit(limit)?;
         let after = after.cloned();
         self.database.read(ListEntities { after, limit }).await
     }

@@ -1,7 +1,7 @@
 //! [`Store::update`](memory_core::Store::update).
 
 use memory_core::{
-    Embedding, EntityId, Memory, MemoryError, MemoryId, MemoryPatch, UpdateOutcome, bounds,
+    Embedding, EntityId, Memory, MemoryError, MemoryId, MemoryPatch, UpdateOutcome, limits,
 };
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
@@ -61,7 +61,7 @@ impl Work for Update {
         }
         let mut memory = stored.memory.clone();
         self.patch.apply(&mut memory);
-        bounds::check_related(&memory.related).map_err(MemoryError::from)?;
+        limits::check_related(&memory.related).map_err(MemoryError::from)?;
         if let Some(embedding) = &self.embedding {
             replace_embedding(conn, &entity, stored.key, embedding).await?;
         } else if memory == stored.memory {

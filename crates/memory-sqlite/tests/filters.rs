@@ -1,4 +1,4 @@
-//! Filters agree with `MemoryFilter::admits`, whatever the texts are.
+//! Filters agree with `MemoryFilter::matches`, whatever the texts are.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,9 +7,9 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{memory, mira};
-use memory_core::{ListRequest, MemoryFilter, MemoryId, MemoryTagMode, PreparedMemory, Store};
+use memory_core::{EmbeddedMemory, ListRequest, MemoryFilter, MemoryId, MemoryTagMode, Store};
 use memory_sqlite::SqliteStore;
-use memory_testkit::Seeded;
+use memory_testkit::SeededRng;
 use proptest::prelude::*;
 
 /// Text that JSON, SQL, patterns or paths may trip over, or any text.
@@ -52,7 +52,7 @@ fn texts() -> impl Strategy<Value = Texts> {
         })
 }
 
-fn bearing(texts: &Texts, chance: &mut Seeded) -> PreparedMemory {
+fn bearing(texts: &Texts, chance: &mut SeededRng) -> EmbeddedMemory {
     let mut one = memory("a memory", chance);
     one.memory.tags = texts.tags.clone();
     one.memory.metadata = texts.metadata.clone();
@@ -91,14 +91,14 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-            let mut chance = Seeded::new(3);
+            let mut chance = SeededRng::new(3);
             let batch: Vec<_> = all.iter().map(|texts| bearing(texts, &mut chance)).collect();
             store.insert(&batch).await.unwrap();
             for filter in all.iter().flat_map(filters) {
                 let request = ListRequest::new(100).filter(filter.clone());
                 let listed = store.list(&mira(), &request).await.unwrap().memories;
                 let got: BTreeSet<MemoryId> = listed.iter().map(|memory| memory.id).collect();
-                let admitted = batch.iter().filter(|one| filter.admits(&one.memory));
+                let admitted = batch.iter().filter(|one| filter.matches(&one.memory));
                 let wanted: BTreeSet<MemoryId> = admitted.map(|one| one.memory.id).collect();
                 prop_assert_eq!(got, wanted, "{:?}", filter);
                 for memory in listed {
@@ -115,7 +115,7 @@ proptest! {
 #[tokio::test]
 async fn a_filter_may_ask_for_thousands_of_things() {
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-    let mut chance = Seeded::new(3);
+    let mut chance = SeededRng::new(3);
     let mut rich = memory("rich", &mut chance);
     rich.memory.metadata = (0..7_000)
         .map(|n| (format!("k{n}"), "v".to_owned()))

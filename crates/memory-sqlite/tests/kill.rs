@@ -17,8 +17,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::{connect, mira, open};
-use memory_core::{Generation, Memory, MemoryId, PreparedMemory, Store};
-use memory_testkit::Seeded;
+use memory_core::{EmbeddedMemory, Generation, Memory, MemoryId, Store};
+use memory_testkit::SeededRng;
 use memory_testkit::population::{fingerprint, population};
 use sqlx::Connection;
 use tempfile::tempdir;
@@ -30,7 +30,7 @@ const ROUNDS: u64 = 10;
 
 /// What write number `number` is, counted from 1.
 enum Step {
-    Insert(Vec<PreparedMemory>),
+    Insert(Vec<EmbeddedMemory>),
     /// Deletes what this earlier write has inserted.
     Delete(u64),
 }
@@ -40,7 +40,7 @@ fn step(number: u64) -> Step {
         return Step::Delete(number - 2);
     }
     let size = usize::try_from(1 + number * 7 % 40).unwrap();
-    Step::Insert(population(&mira(), size, &mut Seeded::new(number)))
+    Step::Insert(population(&mira(), size, &mut SeededRng::new(number)))
 }
 
 /// The oracle: what the store holds after so many writes.
@@ -75,7 +75,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     }
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    let mut chance = Seeded::new(7);
+    let mut chance = SeededRng::new(7);
     let mut written = 0;
     for _ in 0..ROUNDS {
         let patience = Duration::from_micros(chance.below(150_000) as u64);
@@ -117,7 +117,7 @@ async fn a_database_half_made_is_made_whole() {
             open(&path).await.close().await.unwrap();
         }
     }
-    let mut chance = Seeded::new(8);
+    let mut chance = SeededRng::new(8);
     let mut made = 0;
     for _ in 0..ROUNDS {
         let folder = tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The lexical arm, beyond what the conformance suite asks: exact scores,
+//! The lexical retriever, beyond what the conformance suite asks: exact scores,
 //! whatever other entities hold.
 
 #![allow(clippy::unwrap_used)]
@@ -8,9 +8,9 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{ids, lexical, memory, mira};
-use memory_core::{Candidates, EntityId, MemoryId, Store};
+use memory_core::{EntityId, MemoryId, SearchOutcome, Store};
 use memory_sqlite::SqliteStore;
-use memory_testkit::{Seeded, population};
+use memory_testkit::{SeededRng, population};
 use proptest::prelude::*;
 
 const WORDS: [&str; 12] = [
@@ -18,8 +18,8 @@ const WORDS: [&str; 12] = [
     "lantern", "saddle",
 ];
 
-fn scores(found: &Candidates) -> BTreeMap<MemoryId, f32> {
-    let score = |one: &memory_core::Candidate| (one.memory.id, one.lexical.unwrap());
+fn scores(found: &SearchOutcome) -> BTreeMap<MemoryId, f32> {
+    let score = |one: &memory_core::SearchHit| (one.memory.id, one.lexical.unwrap());
     found.candidates.iter().map(score).collect()
 }
 
@@ -51,7 +51,7 @@ fn by_the_book(contents: &[String], query: &[&str]) -> Vec<f64> {
 #[tokio::test]
 async fn scores_are_bm25_by_the_book() {
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-    let mut chance = Seeded::new(11);
+    let mut chance = SeededRng::new(11);
     let contents: Vec<String> = (0..200)
         .map(|_| {
             let words = (0..1 + chance.below(30)).map(|_| *chance.pick(&WORDS));
@@ -84,7 +84,7 @@ async fn scores_are_bm25_by_the_book() {
 #[tokio::test]
 async fn scores_do_not_depend_on_other_entities() {
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-    let mut chance = Seeded::new(11);
+    let mut chance = SeededRng::new(11);
     let batch: Vec<_> = ["mill bridge", "mill horse river", "saddle"]
         .map(|text| memory(text, &mut chance))
         .into();
@@ -122,7 +122,7 @@ async fn scores_do_not_depend_on_other_entities() {
 #[tokio::test]
 async fn forms_accents_and_scripts_are_found() {
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-    let mut chance = Seeded::new(11);
+    let mut chance = SeededRng::new(11);
     let texts = [
         "She was riding to the café.",
         "猫の記憶は長い",
@@ -161,7 +161,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-            let mut chance = Seeded::new(11);
+            let mut chance = SeededRng::new(11);
             let batch = [memory(&text, &mut chance), memory("q", &mut chance)];
             store.insert(&batch).await.unwrap();
             let found = store.search(&mira(), &lexical(&text)).await.unwrap();

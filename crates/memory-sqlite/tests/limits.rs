@@ -8,9 +8,9 @@ mod common;
 use std::time::Duration;
 
 use common::{connect, contents, filled, ids, memories, mira, open};
-use memory_core::{ErrorKind, Generation, MaxBytes, MemoryPatch, Store, Touch};
+use memory_core::{AccessUpdate, ByteSize, ErrorKind, Generation, MemoryPatch, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore, Synchronous};
-use memory_testkit::Seeded;
+use memory_testkit::SeededRng;
 use memory_testkit::population::{at, population};
 use sqlx::Executor;
 use tempfile::tempdir;
@@ -19,7 +19,7 @@ use tempfile::tempdir;
 async fn a_full_database_refuses_whole_batches_and_goes_on_when_there_is_room() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    let options = SqliteOptions::new(&path).max_size(MaxBytes(600_000));
+    let options = SqliteOptions::new(&path).max_size(ByteSize(600_000));
     let store = SqliteStore::open_with(options).await.unwrap();
     let (mut written, mut round) = (Vec::new(), 0);
     let refused = loop {
@@ -59,7 +59,7 @@ async fn a_held_lock_makes_writes_unavailable_and_leaves_reads_alone() {
     let mut other = connect(&path).await;
     other.execute("BEGIN IMMEDIATE").await.unwrap();
 
-    let fresh = population(&mira(), 5, &mut Seeded::new(2));
+    let fresh = population(&mira(), 5, &mut SeededRng::new(2));
     let error = store.insert(&fresh).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.is_retryable());
@@ -102,7 +102,7 @@ async fn a_store_for_reading_reads_and_refuses_every_write() {
     assert_eq!(got.memories.iter().flatten().count(), 10);
     let id = batch[0].memory.id;
     let patch = MemoryPatch::new().importance(0.1);
-    let touch = Touch {
+    let update = AccessUpdate {
         id,
         accesses: 1,
         last_accessed: at(0),
@@ -111,7 +111,7 @@ async fn a_store_for_reading_reads_and_refuses_every_write() {
         store.insert(&memories(1, 9)).await.unwrap_err(),
         store.update(&mira(), &id, &patch, None).await.unwrap_err(),
         store.delete(&mira(), &[id]).await.unwrap_err(),
-        store.touch(&mira(), &[touch]).await.unwrap_err(),
+        store.record_accesses(&mira(), &[update]).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
     }
@@ -141,7 +141,7 @@ async fn a_relaxed_store_is_a_store() {
     let path = folder.path().join("agent.db");
     let options = SqliteOptions::new(&path)
         .synchronous(Synchronous::Normal)
-        .page_cache(MaxBytes::mebibytes(1))
+        .page_cache(ByteSize::mebibytes(1))
         .max_readers(std::num::NonZeroU32::MIN);
     let store = SqliteStore::open_with(options).await.unwrap();
     store.insert(&memories(300, 1)).await.unwrap();

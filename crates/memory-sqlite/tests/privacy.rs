@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use common::{contents, ids, lexical, memories, memory, mira, open};
-use memory_core::{Consolidation, ListRequest, MemoryPatch, PreparedMemory, Store};
-use memory_testkit::Seeded;
+use memory_core::{EmbeddedMemory, ListRequest, MemoryPatch, Store, SummaryGroup};
+use memory_testkit::SeededRng;
 use memory_testkit::population::embedding;
 use tempfile::tempdir;
 
@@ -22,7 +22,7 @@ fn secret(number: usize) -> String {
 }
 
 /// A memory that bears its secret in every text it has.
-fn secretive(number: usize, chance: &mut Seeded) -> PreparedMemory {
+fn secretive(number: usize, chance: &mut SeededRng) -> EmbeddedMemory {
     let word = secret(number);
     let mut one = memory(format!("They hid the {word} under the mill."), chance);
     let text = |prefix: &str| format!("{prefix} {word}");
@@ -36,7 +36,7 @@ fn secretive(number: usize, chance: &mut Seeded) -> PreparedMemory {
 }
 
 /// The first bytes of a memory's vector in the file.
-fn vector_begin(one: &PreparedMemory) -> [u8; 8] {
+fn vector_begin(one: &EmbeddedMemory) -> [u8; 8] {
     let [first, second] = [0, 1].map(|at| one.embedding.vectors[0][at].to_le_bytes());
     let mut bytes = [0; 8];
     bytes[..4].copy_from_slice(&first);
@@ -56,7 +56,7 @@ async fn what_is_deleted_leaves_no_trace() {
     const COUNT: usize = 400;
     let folder = tempdir().unwrap();
     let store = open(&folder.path().join("agent.db")).await;
-    let mut chance = Seeded::new(5);
+    let mut chance = SeededRng::new(5);
     let secrets: Vec<_> = (0..COUNT)
         .map(|number| secretive(number, &mut chance))
         .collect();
@@ -91,13 +91,13 @@ async fn what_is_deleted_leaves_no_trace() {
 async fn what_was_consolidated_and_deleted_leaves_no_trace() {
     let folder = tempdir().unwrap();
     let store = open(&folder.path().join("agent.db")).await;
-    let mut chance = Seeded::new(5);
+    let mut chance = SeededRng::new(5);
     let sources: Vec<_> = (0..30)
         .map(|number| secretive(number, &mut chance))
         .collect();
     let summary = secretive(99, &mut chance);
     let generation = store.insert(&sources).await.unwrap().generations[&mira()];
-    let group = Consolidation {
+    let group = SummaryGroup {
         summary: summary.clone(),
         sources: ids(&sources),
     };
@@ -120,7 +120,7 @@ async fn what_was_consolidated_and_deleted_leaves_no_trace() {
 async fn what_is_replaced_leaves_no_trace() {
     let folder = tempdir().unwrap();
     let store = open(&folder.path().join("agent.db")).await;
-    let mut chance = Seeded::new(5);
+    let mut chance = SeededRng::new(5);
     let one = secretive(1, &mut chance);
     store.insert(std::slice::from_ref(&one)).await.unwrap();
     let patch = MemoryPatch::new()
@@ -144,7 +144,7 @@ async fn a_log_that_cannot_be_emptied_is_emptied_later() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let store = open(&path).await;
-    let one = secretive(1, &mut Seeded::new(5));
+    let one = secretive(1, &mut SeededRng::new(5));
     store.insert(std::slice::from_ref(&one)).await.unwrap();
     let mut reader = common::connect(&path).await;
     let hold = "BEGIN; SELECT count(*) FROM memory";
@@ -164,7 +164,7 @@ async fn errors_and_debug_output_hold_no_content() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let store = open(&path).await;
-    let mut chance = Seeded::new(5);
+    let mut chance = SeededRng::new(5);
     let one = secretive(1, &mut chance);
     store.insert(std::slice::from_ref(&one)).await.unwrap();
     let mut conflict = one.clone();

@@ -15,11 +15,11 @@ use memory_core::{
     DenseQuery, EntityId, Generation, ListRequest, MemoryFilter, MemoryId, SearchRequest, Store,
 };
 use memory_sqlite::SqliteStore;
-use memory_testkit::Seeded;
+use memory_testkit::SeededRng;
 use memory_testkit::population::{DIMENSIONS, fingerprint, population};
 use tempfile::tempdir;
 
-fn both_arms(chance: &mut Seeded) -> SearchRequest {
+fn both_arms(chance: &mut SeededRng) -> SearchRequest {
     SearchRequest {
         filter: MemoryFilter::new(),
         limit: 10,
@@ -41,7 +41,7 @@ async fn eight_tasks_write_and_read_at_once() {
         .map(|task| {
             let (store, shared) = (Arc::clone(&store), shared.clone());
             tokio::spawn(async move {
-                let mut chance = Seeded::new(task);
+                let mut chance = SeededRng::new(task);
                 let own = EntityId::from(format!("own{task}"));
                 for round in 0..ROUNDS {
                     let mut batch = population(&own, 5, &mut chance);
@@ -74,7 +74,7 @@ async fn eight_tasks_write_and_read_at_once() {
 async fn dropped_calls_leave_nothing_half_done() {
     let folder = tempdir().unwrap();
     let store = open(&folder.path().join("agent.db")).await;
-    let mut chance = Seeded::new(3);
+    let mut chance = SeededRng::new(3);
     for round in 0..150u64 {
         let patience = Duration::from_micros(chance.below(4_000) as u64);
         let batch = memories(20, 1_000 + round);

@@ -11,18 +11,18 @@ use memory_core::{ErrorKind, InvalidInput, MemoryError, MemoryResult};
 use crate::report::Verdict;
 
 /// What a check returns: `Ok` when the promise is kept.
-pub type CheckResult = Result<(), Shortfall>;
+pub type CheckResult = Result<(), CheckFailure>;
 
 /// Why a check did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shortfall {
+pub enum CheckFailure {
     /// A promise is broken.
     Failed(String),
     /// The backend makes no such promise.
     NotApplicable(String),
 }
 
-impl Shortfall {
+impl CheckFailure {
     pub(crate) fn failed(why: impl Into<String>) -> Self {
         Self::Failed(why.into())
     }
@@ -36,7 +36,7 @@ impl Shortfall {
     }
 }
 
-impl From<MemoryError> for Shortfall {
+impl From<MemoryError> for CheckFailure {
     fn from(error: MemoryError) -> Self {
         Self::Failed(format!("unexpected error {:?}: {error}", error.kind()))
     }
@@ -44,11 +44,11 @@ impl From<MemoryError> for Shortfall {
 
 /// Names the step of a check in which something fell short.
 pub(crate) trait At<T> {
-    fn at(self, step: impl Display) -> Result<T, Shortfall>;
+    fn at(self, step: impl Display) -> Result<T, CheckFailure>;
 }
 
-impl<T, E: Into<Shortfall>> At<T> for Result<T, E> {
-    fn at(self, step: impl Display) -> Result<T, Shortfall> {
+impl<T, E: Into<CheckFailure>> At<T> for Result<T, E> {
+    fn at(self, step: impl Display) -> Result<T, CheckFailure> {
         self.map_err(|error| error.into().at(&step))
     }
 }
@@ -58,7 +58,7 @@ macro_rules! ensure {
     ($holds:expr, $($why:tt)+) => {
         match $holds {
             true => {}
-            false => return Err($crate::check::Shortfall::failed(format!($($why)+))),
+            false => return Err($crate::check::CheckFailure::failed(format!($($why)+))),
         }
     };
 }
@@ -81,7 +81,7 @@ where
         return Ok(());
     }
     let (got, wanted) = (shortened(got), shortened(wanted));
-    Err(Shortfall::failed(format!(
+    Err(CheckFailure::failed(format!(
         "{what}: got {got}, expected {wanted}"
     )))
 }
@@ -99,11 +99,11 @@ fn shortened(value: &impl Debug) -> String {
 /// Demands an error of one of these kinds.
 pub(crate) fn refused<T>(result: MemoryResult<T>, kinds: &[ErrorKind], what: &str) -> CheckResult {
     match result {
-        Ok(_) => Err(Shortfall::failed(format!(
+        Ok(_) => Err(CheckFailure::failed(format!(
             "{what}: accepted, expected an error of kind {kinds:?}"
         ))),
         Err(error) if kinds.contains(&error.kind()) => Ok(()),
-        Err(error) => Err(Shortfall::failed(format!(
+        Err(error) => Err(CheckFailure::failed(format!(
             "{what}: got {:?} ({error}), expected an error of kind {kinds:?}",
             error.kind()
         ))),
@@ -118,7 +118,7 @@ pub(crate) fn invalid<T>(
 ) -> CheckResult {
     match result {
         Err(MemoryError::InvalidInput { problem, .. }) if is(&problem) => Ok(()),
-        Err(MemoryError::InvalidInput { problem, .. }) => Err(Shortfall::failed(format!(
+        Err(MemoryError::InvalidInput { problem, .. }) => Err(CheckFailure::failed(format!(
             "{what}: refused with the wrong reason: {problem}"
         ))),
         other => refused(other, &[ErrorKind::InvalidInput], what),
@@ -138,8 +138,8 @@ pub(crate) fn judge_sync(check: impl FnOnce() -> CheckResult) -> Verdict {
 fn verdict(result: Result<CheckResult, Box<dyn Any + Send>>) -> Verdict {
     match result {
         Ok(Ok(())) => Verdict::Passed,
-        Ok(Err(Shortfall::Failed(why))) => Verdict::Failed(why),
-        Ok(Err(Shortfall::NotApplicable(why))) => Verdict::NotApplicable(why),
+        Ok(Err(CheckFailure::Failed(why))) => Verdict::Failed(why),
+        Ok(Err(CheckFailure::NotApplicable(why))) => Verdict::NotApplicable(why),
         Err(payload) => Verdict::Failed(format!("panicked: {}", panic_text(payload.as_ref()))),
     }
 }

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use memory_core::{
-    EmbedRole, Embedder, EmbedderProfile, Fingerprint, MemoryResult, bounds, normalize,
+    EmbedRole, Embedder, EmbedderProfile, Fingerprint, MemoryResult, limits, normalize,
 };
 
 /// A deterministic [`Embedder`] for tests: texts that share words are similar.
 ///
-/// Each lower-cased word and each pair of neighbouring words is hashed to a
+/// Each lower-cased word and each pair of neighboring words is hashed to a
 /// component and a sign; the sum is scaled to length 1. Equal texts give equal
 /// vectors in every process and on every machine; both roles embed alike. A
 /// text without words still has a vector of its own.
@@ -69,11 +69,11 @@ impl HashEmbedder {
         embedder.refingerprinted()
     }
 
-    /// Sets the components of a vector, 1 to [`bounds::MAX_DIMENSIONS`]
+    /// Sets the components of a vector, 1 to [`limits::MAX_DIMENSIONS`]
     /// (what lies outside is moved to the nearer end).
     #[must_use]
     pub fn with_dimensions(mut self, dimensions: usize) -> Self {
-        self.profile.dimensions = dimensions.clamp(1, bounds::MAX_DIMENSIONS);
+        self.profile.dimensions = dimensions.clamp(1, limits::MAX_DIMENSIONS);
         self.refingerprinted()
     }
 

@@ -4,27 +4,27 @@
 //!
 //! ```
 //! # async fn proof() {
-//! use memory_testkit::{MemStore, store};
-//! let report = store::conformance(|| async { MemStore::new() }).await;
+//! use memory_testkit::{InMemoryStore, store};
+//! let report = store::conformance(|| async { InMemoryStore::new() }).await;
 //! report.assert();
 //! # }
 //! ```
 //!
 //! | contract | suite | against a model | reference | broken on purpose |
 //! |---|---|---|---|---|
-//! | [`Store`](memory_core::Store) | [`store::conformance`] | [`store::model_check`] | [`MemStore`] | [`broken::BrokenStore`] |
+//! | [`Store`](memory_core::Store) | [`store::conformance`] | [`store::model_check`] | [`InMemoryStore`] | [`broken::BrokenStore`] |
 //! | [`Embedder`](memory_core::Embedder) | [`embedder::conformance`] | | [`HashEmbedder`] | [`broken::BrokenEmbedder`] |
 //! | [`CacheBackend`](memory_core::CacheBackend) | [`cache::conformance`] | [`cache::model_check`] | [`MapBackend`] | [`broken::BrokenBackend`] |
 //!
 //! A suite is a table of checks, one for each promise of the contract's
-//! `# Behaviour` lists; a [`Report`] says which of them hold, which do not and
+//! `# Behavior` lists; a [`Report`] says which of them hold, which do not and
 //! why. What a backend's capabilities rule out is *not applicable* and
 //! printed; [`NO_SKIPS`] in the environment turns that into a failure. Whether
 //! the checks catch what they are for is tested here: each of the broken
 //! backends breaks one promise, and is rejected by the check that it names.
 //!
 //! The asynchronous suites run on whatever runtime awaits them. Data comes
-//! from fixed seeds ([`Seeded`], [`population`]), so a failure can be repeated;
+//! from fixed seeds ([`SeededRng`], [`population`]), so a failure can be repeated;
 //! no check asserts how fast anything is.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -34,17 +34,17 @@ pub mod cache;
 mod check;
 pub mod embedder;
 mod hash_embedder;
+mod in_memory_store;
 mod map_cache;
-mod mem_store;
 mod patience;
 pub mod population;
 mod report;
 mod seeded;
 pub mod store;
 
-pub use check::{CheckResult, Shortfall};
+pub use check::{CheckFailure, CheckResult};
 pub use hash_embedder::HashEmbedder;
+pub use in_memory_store::InMemoryStore;
 pub use map_cache::{MapBackend, MapCache};
-pub use mem_store::MemStore;
 pub use report::{NO_SKIPS, Outcome, Report, Verdict};
-pub use seeded::Seeded;
+pub use seeded::SeededRng;

@@ -168,7 +168,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MapCache<K, V> {
         self.locked().entries.len() as u64
     }
 
-    fn weight(&self) -> u64 {
+    fn weighted_size(&self) -> u64 {
         // At most `max_bytes`, after every call.
         u64::try_from(self.locked().weight).unwrap_or(u64::MAX)
     }
@@ -177,7 +177,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MapCache<K, V> {
         self.locked().counters
     }
 
-    fn settle(&self) {
+    fn run_pending_tasks(&self) {
         self.shrink(&mut self.locked());
     }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
-    Consolidation, Embedding, EntityId, Fingerprint, Memory, MemoryFilter, MemoryId, MemoryKind,
-    MemoryTagMode, PreparedMemory,
+    EmbeddedMemory, Embedding, EntityId, Fingerprint, Memory, MemoryFilter, MemoryId, MemoryKind,
+    MemoryTagMode, SummaryGroup,
 };
 
-use crate::seeded::Seeded;
+use crate::seeded::SeededRng;
 
 /// Components of the vectors made here: more than one SIMD register, few
 /// enough to be quick.
@@ -50,9 +50,13 @@ pub fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 /// A plain memory with a fresh id, one random vector and nothing optional.
-pub fn plain(entity: &EntityId, content: impl Into<String>, chance: &mut Seeded) -> PreparedMemory {
+pub fn plain(
+    entity: &EntityId,
+    content: impl Into<String>,
+    chance: &mut SeededRng,
+) -> EmbeddedMemory {
     let kind = MemoryKind::World;
-    PreparedMemory {
+    EmbeddedMemory {
         memory: Memory {
             id: chance.id(),
             entity_id: entity.clone(),
@@ -79,16 +83,16 @@ pub fn consolidation(
     entity: &EntityId,
     content: impl Into<String>,
     sources: impl IntoIterator<Item = MemoryId>,
-    chance: &mut Seeded,
-) -> Consolidation {
-    Consolidation {
+    chance: &mut SeededRng,
+) -> SummaryGroup {
+    SummaryGroup {
         summary: plain(entity, content, chance),
         sources: sources.into_iter().collect(),
     }
 }
 
 /// An embedding of `chunks` random unit vectors.
-pub fn embedding(chunks: usize, chance: &mut Seeded) -> Embedding {
+pub fn embedding(chunks: usize, chance: &mut SeededRng) -> Embedding {
     Embedding {
         fingerprint: fingerprint(),
         vectors: (0..chunks).map(|_| chance.vector(DIMENSIONS)).collect(),
@@ -98,7 +102,7 @@ pub fn embedding(chunks: usize, chance: &mut Seeded) -> Embedding {
 /// `size` memories of one entity, varied in every field: kinds, tags (none on
 /// a third), people, metadata, times with ties and before 1970, one to three
 /// vectors each.
-pub fn population(entity: &EntityId, size: usize, chance: &mut Seeded) -> Vec<PreparedMemory> {
+pub fn population(entity: &EntityId, size: usize, chance: &mut SeededRng) -> Vec<EmbeddedMemory> {
     (0..size)
         .map(|number| varied(entity, number, chance))
         .collect()
@@ -106,7 +110,7 @@ pub fn population(entity: &EntityId, size: usize, chance: &mut Seeded) -> Vec<Pr
 
 /// One memory of a [`population`]; `number` goes into its content, so that no
 /// two are alike.
-pub fn varied(entity: &EntityId, number: usize, chance: &mut Seeded) -> PreparedMemory {
+pub fn varied(entity: &EntityId, number: usize, chance: &mut SeededRng) -> EmbeddedMemory {
     let words: Vec<&str> = (0..4 + chance.below(8))
         .map(|_| *chance.pick(&WORDS))
         .collect();
@@ -141,13 +145,13 @@ pub fn varied(entity: &EntityId, number: usize, chance: &mut Seeded) -> Prepared
 
 /// Filters over a [`population`]: each condition alone, every tag mode, and
 /// `combined` at random.
-pub fn filters(combined: usize, chance: &mut Seeded) -> Vec<MemoryFilter> {
+pub fn filters(combined: usize, chance: &mut SeededRng) -> Vec<MemoryFilter> {
     let new = MemoryFilter::new;
     let mut filters = vec![
         new(),
-        new().from(at(5)),
+        new().since(at(5)),
         new().until(at(5)),
-        new().from(at(3)).until(at(7)),
+        new().since(at(3)).until(at(7)),
         new().until(at_micros(0)),
         new().metadata("place", "mill"),
         new().metadata("place", "mill").metadata("season", "1"),
@@ -168,7 +172,7 @@ pub fn filters(combined: usize, chance: &mut Seeded) -> Vec<MemoryFilter> {
 }
 
 /// A filter of conditions chosen at random.
-pub fn filter(chance: &mut Seeded) -> MemoryFilter {
+pub fn filter(chance: &mut SeededRng) -> MemoryFilter {
     let mut filter = MemoryFilter::new();
     if chance.one_in(3) {
         filter = filter.kind(*chance.pick(&MemoryKind::ALL));
@@ -179,7 +183,7 @@ pub fn filter(chance: &mut Seeded) -> MemoryFilter {
     }
     let (one, other) = (time(chance), time(chance));
     if chance.one_in(3) {
-        filter = filter.from(one.min(other));
+        filter = filter.since(one.min(other));
     }
     if one != other && chance.one_in(3) {
         filter = filter.until(one.max(other));
@@ -193,7 +197,7 @@ pub fn filter(chance: &mut Seeded) -> MemoryFilter {
     filter
 }
 
-fn tags(chance: &mut Seeded) -> BTreeSet<String> {
+fn tags(chance: &mut SeededRng) -> BTreeSet<String> {
     (0..1 + chance.below(3))
         .map(|_| (*chance.pick(&TAGS)).to_owned())
         .collect()
@@ -201,7 +205,7 @@ fn tags(chance: &mut Seeded) -> BTreeSet<String> {
 
 /// One of a few moments, so that ties are common; some a microsecond apart,
 /// some before 1970.
-fn time(chance: &mut Seeded) -> DateTime<Utc> {
+fn time(chance: &mut SeededRng) -> DateTime<Utc> {
     let micros = TimeDelta::microseconds(i64::from(chance.one_in(3)));
     if chance.one_in(8) {
         at_micros(-1_000_000_000) + micros
@@ -216,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_population_is_varied_and_its_filters_tell_it_apart() {
-        let mut chance = Seeded::new(1);
+        let mut chance = SeededRng::new(1);
         let people = population(&EntityId::from("mira"), 120, &mut chance);
         for filter in filters(40, &mut chance) {
             filter.validate().unwrap();
@@ -224,7 +228,7 @@ mod tests {
         let admitted = |filter: &MemoryFilter| {
             people
                 .iter()
-                .filter(|item| filter.admits(&item.memory))
+                .filter(|item| filter.matches(&item.memory))
                 .count()
         };
         for mode in MemoryTagMode::ALL {
@@ -235,7 +239,7 @@ mod tests {
         assert!(admitted(&MemoryFilter::new().until(at_micros(0))) > 3);
         for item in &people {
             item.embedding
-                .validate(memory_core::bounds::MAX_DIMENSIONS)
+                .validate(memory_core::limits::MAX_DIMENSIONS)
                 .unwrap();
         }
     }

@@ -1,4 +1,4 @@
-//! Seeded chance: the same seed gives the same data everywhere.
+//! SeededRng chance: the same seed gives the same data everywhere.
 
 use memory_core::{MemoryId, normalize};
 
@@ -6,9 +6,9 @@ use memory_core::{MemoryId, normalize};
 ///
 /// For test data only: predictable by design.
 #[derive(Debug, Clone)]
-pub struct Seeded(u64);
+pub struct SeededRng(u64);
 
-impl Seeded {
+impl SeededRng {
     /// Starts from a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn equal_seeds_give_equal_data_and_others_do_not() {
         let draw = |seed| {
-            let mut chance = Seeded::new(seed);
+            let mut chance = SeededRng::new(seed);
             (chance.id(), chance.vector(8), chance.below(1_000_000))
         };
         assert_eq!(draw(7), draw(7));
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_ranges() {
-        let mut chance = Seeded::new(1);
+        let mut chance = SeededRng::new(1);
         assert!((0..1_000).all(|_| chance.below(3) < 3));
         assert!((0..1_000).all(|_| (0.0..=1.0).contains(&chance.unit())));
         let mut items: Vec<u32> = (0..50).collect();

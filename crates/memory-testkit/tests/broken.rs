@@ -22,15 +22,15 @@ fn assert_rejected(report: &Report, fault: impl std::fmt::Debug, by: &str) {
 #[tokio::test]
 async fn every_broken_store_is_rejected() {
     for &fault in StoreFault::ALL {
-        let suite = store::Suite::new().only([fault.caught_by()]);
+        let suite = store::Suite::new().only([fault.detected_by()]);
         let report = suite.run(|| async { BrokenStore::new(fault) }).await;
-        assert_rejected(&report, fault, fault.caught_by());
+        assert_rejected(&report, fault, fault.detected_by());
     }
 }
 
 #[tokio::test]
 async fn every_check_of_a_store_rejects_something() {
-    let named = |name| StoreFault::ALL.iter().any(|it| it.caught_by() == name);
+    let named = |name| StoreFault::ALL.iter().any(|it| it.detected_by() == name);
     for check in store::CHECKS.iter().filter(|check| !named(check.name)) {
         let suite = store::Suite::new().only([check.name]);
         let mut rejects = false;
@@ -124,7 +124,7 @@ async fn a_rejection_by_the_model_shows_a_short_sequence() {
         "Consolidate ",
         "Again",
         "Delete ",
-        "Touch ",
+        "AccessUpdate ",
         "Read ",
         "Follow ",
     ];
@@ -136,9 +136,9 @@ async fn every_broken_embedder_is_rejected() {
     for &fault in EmbedderFault::ALL {
         let suite = embedder::Suite::new()
             .with_meaning()
-            .only([fault.caught_by()]);
+            .only([fault.detected_by()]);
         let report = suite.run(&BrokenEmbedder::new(fault)).await;
-        assert_rejected(&report, fault, fault.caught_by());
+        assert_rejected(&report, fault, fault.detected_by());
     }
 }
 
@@ -146,7 +146,7 @@ async fn every_broken_embedder_is_rejected() {
 fn every_check_of_an_embedder_rejects_something() {
     for check in embedder::CHECKS.iter().chain(embedder::MEANING) {
         let mut faults = EmbedderFault::ALL.iter();
-        let rejects = faults.any(|fault| fault.caught_by() == check.name);
+        let rejects = faults.any(|fault| fault.detected_by() == check.name);
         assert!(rejects, "{} rejects nothing", check.name);
     }
 }
@@ -154,15 +154,15 @@ fn every_check_of_an_embedder_rejects_something() {
 #[test]
 fn every_broken_cache_is_rejected() {
     for &fault in CacheFault::ALL {
-        let suite = cache::Suite::new().only([fault.caught_by()]);
+        let suite = cache::Suite::new().only([fault.detected_by()]);
         let report = suite.run(&BrokenBackend(fault));
-        assert_rejected(&report, fault, fault.caught_by());
+        assert_rejected(&report, fault, fault.detected_by());
     }
 }
 
 #[test]
 fn every_check_of_a_cache_rejects_something() {
-    let named = |name| CacheFault::ALL.iter().any(|it| it.caught_by() == name);
+    let named = |name| CacheFault::ALL.iter().any(|it| it.detected_by() == name);
     let checks = cache::table::<BrokenBackend>().into_iter();
     for check in checks.filter(|check| !named(check.name)) {
         let mut faults = CacheFault::ALL.iter();

@@ -3,28 +3,28 @@
 #![allow(clippy::unwrap_used)]
 
 use futures_util::FutureExt;
-use memory_core::{EntityId, Generation, MemoryResult, Store, StoreNews, StoreWatch};
-use memory_testkit::{MemStore, Seeded, population};
+use memory_core::{ChangeStream, EntityId, Generation, MemoryResult, Store, StoreEvent};
+use memory_testkit::{InMemoryStore, SeededRng, population};
 
-async fn write(store: &MemStore, seed: u64) -> MemoryResult<()> {
-    let item = population::varied(&EntityId::from("mira"), 0, &mut Seeded::new(seed));
+async fn write(store: &InMemoryStore, seed: u64) -> MemoryResult<()> {
+    let item = population::varied(&EntityId::from("mira"), 0, &mut SeededRng::new(seed));
     store.insert(&[item]).await.map(drop)
 }
 
-fn written(generation: u64) -> StoreNews {
-    StoreNews::Written {
+fn written(generation: u64) -> StoreEvent {
+    StoreEvent::Changed {
         entity: EntityId::from("mira"),
         generation: Generation(generation),
     }
 }
 
-async fn listen(store: &MemStore) -> Box<dyn StoreWatch> {
+async fn listen(store: &InMemoryStore) -> Box<dyn ChangeStream> {
     store.watch().await.unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn what_is_written_is_told_and_a_dropped_wait_loses_nothing() {
-    let store = MemStore::new();
+    let store = InMemoryStore::new();
     write(&store, 0).await.unwrap();
     let mut watch = listen(&store).await;
     assert!(watch.next().now_or_never().is_none(), "told of the past");
@@ -37,34 +37,34 @@ async fn what_is_written_is_told_and_a_dropped_wait_loses_nothing() {
 
 #[tokio::test]
 async fn a_broken_channel_says_so_and_tells_again_once_mended() {
-    let store = MemStore::new();
+    let store = InMemoryStore::new();
     let mut early = listen(&store).await;
     write(&store, 0).await.unwrap();
-    store.lose_news();
-    store.lose_news();
+    store.disconnect();
+    store.disconnect();
     let mut late = listen(&store).await;
     write(&store, 1).await.unwrap();
-    store.restore_news();
-    store.restore_news();
+    store.reconnect();
+    store.reconnect();
     write(&store, 2).await.unwrap();
     assert_eq!(early.next().await, written(1));
     for watch in [&mut early, &mut late] {
-        assert_eq!(watch.next().await, StoreNews::Lost);
-        assert_eq!(watch.next().await, StoreNews::Restored);
+        assert_eq!(watch.next().await, StoreEvent::Disconnected);
+        assert_eq!(watch.next().await, StoreEvent::Reconnected);
         assert_eq!(watch.next().await, written(3));
     }
 }
 
 #[tokio::test]
 async fn closing_or_dropping_the_store_ends_the_channel() {
-    let store = MemStore::new();
+    let store = InMemoryStore::new();
     let mut closed = listen(&store).await;
     write(&store, 0).await.unwrap();
     store.close().await.unwrap();
     assert_eq!(closed.next().await, written(1));
-    assert_eq!(closed.next().await, StoreNews::Closed);
-    assert_eq!(closed.next().await, StoreNews::Closed);
+    assert_eq!(closed.next().await, StoreEvent::Closed);
+    assert_eq!(closed.next().await, StoreEvent::Closed);
     assert!(store.watch().await.is_err());
-    let mut dropped = listen(&MemStore::new()).await;
-    assert_eq!(dropped.next().await, StoreNews::Closed);
+    let mut dropped = listen(&InMemoryStore::new()).await;
+    assert_eq!(dropped.next().await, StoreEvent::Closed);
 }

@@ -1,6 +1,6 @@
 //! How the memory system cuts text into words and weighs them.
 //!
-//! The snapshot's lexical arm and a store's must agree on what a word is, or
+//! The snapshot's lexical retriever and a store's must agree on what a word is, or
 //! a recall would be ordered differently by where it was answered. Both take
 //! it from here.
 

@@ -18,7 +18,7 @@ pub fn words(text: &str) -> Vec<String> {
 }
 
 /// The stems of a text's [`words`], without stop words, in order: what the
-/// lexical arm keeps and asks for. English; words of other languages mostly
+/// lexical retriever keeps and asks for. English; words of other languages mostly
 /// stay as they are.
 ///
 /// A text of stop words alone has no stems: such words stand in most memories,

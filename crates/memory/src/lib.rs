@@ -42,16 +42,17 @@ pub use stream::RetainProgress;
 pub use system::MemorySystem;
 
 pub use memory_core::{
-    AccessCounting, ArmSummary, Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy,
+    AccessCounting, ByteSize, Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy,
     CacheStats, CacheValue, Clock, Consistency, EmbedRole, Embedder, EmbedderProfile, EntityId,
     EntityStats, ErrorKind, Fingerprint, Generation, InvalidInput, LanguageModel, LimitPolicy,
-    ListPage, ListRequest, ListScope, ManualClock, MaxBytes, Memory, MemoryBatchItem, MemoryConfig,
+    ListPage, ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig,
     MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode,
-    PageCursor, Store, SystemClock, TierStats, bounds,
+    PageCursor, ScoreStats, Store, SystemClock, TierStats, limits,
 };
 pub use memory_engine::{
-    Blend, ConsolidateRequest, Consolidated, Direction, Explanation, Ranking, RecallPath,
-    RecallRequest, Recalled, ReflectRequest, Reflection, Related, Summary,
+    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Explanation, LinkDirection,
+    Ranking, RecallHit, RecallPath, RecallRequest, ReflectRequest, Reflection, RelatedMemory,
+    ScoreFusion,
 };
 pub use memory_moka::MokaBackend;
 #[cfg(feature = "onnx")]

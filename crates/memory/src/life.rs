@@ -3,8 +3,10 @@
 
 use memory_core::{EntityId, Memory, MemoryId, MemoryResult};
 #[cfg(doc)]
-use memory_core::{ErrorKind, InvalidInput, MemoryConfig, MemoryError, bounds};
-use memory_engine::{ConsolidateRequest, Consolidated, ReflectRequest, Reflection, Related};
+use memory_core::{ErrorKind, InvalidInput, MemoryConfig, MemoryError, limits};
+use memory_engine::{
+    ConsolidateRequest, ConsolidationReport, ReflectRequest, Reflection, RelatedMemory,
+};
 
 use crate::system::MemorySystem;
 
@@ -46,7 +48,10 @@ impl MemorySystem {
     ///
     /// # Errors
     /// As [`consolidate_with`](Self::consolidate_with).
-    pub async fn consolidate(&self, entity: impl Into<EntityId>) -> MemoryResult<Consolidated> {
+    pub async fn consolidate(
+        &self,
+        entity: impl Into<EntityId>,
+    ) -> MemoryResult<ConsolidationReport> {
         self.consolidate_with(entity, &ConsolidateRequest::new())
             .await
     }
@@ -84,7 +89,7 @@ impl MemorySystem {
         &self,
         entity: impl Into<EntityId>,
         request: &ConsolidateRequest,
-    ) -> MemoryResult<Consolidated> {
+    ) -> MemoryResult<ConsolidationReport> {
         self.verbs().consolidate(&entity.into(), request).await
     }
 
@@ -99,7 +104,7 @@ impl MemorySystem {
     pub async fn auto_consolidate_if_needed(
         &self,
         entity: impl Into<EntityId>,
-    ) -> MemoryResult<Option<Consolidated>> {
+    ) -> MemoryResult<Option<ConsolidationReport>> {
         self.verbs()
             .auto_consolidate_if_needed(&entity.into())
             .await
@@ -150,8 +155,8 @@ impl MemorySystem {
     ///
     /// # Errors
     /// [`InvalidInput::SelfRelation`]; [`MemoryError::InvalidInput`] for a
-    /// relation over [`bounds::MAX_ROLE_CHARS`] or more than
-    /// [`bounds::MAX_LINKS`] links; [`MemoryError::NotFound`] where either is
+    /// relation over [`limits::MAX_ROLE_CHARS`] or more than
+    /// [`limits::MAX_LINKS`] links; [`MemoryError::NotFound`] where either is
     /// not there; [`MemoryError::Archived`] where `from` is; the store's own.
     pub async fn relate(
         &self,
@@ -181,7 +186,7 @@ impl MemorySystem {
     }
 
     /// What a memory links to, archived ones included, then the live memories
-    /// that link to it, newest first, at most [`bounds::MAX_LIMIT`] of these.
+    /// that link to it, newest first, at most [`limits::MAX_LIMIT`] of these.
     ///
     /// # Errors
     /// [`MemoryError::NotFound`]; the store's own.
@@ -189,7 +194,7 @@ impl MemorySystem {
         &self,
         entity: impl Into<EntityId>,
         id: &MemoryId,
-    ) -> MemoryResult<Vec<Related>> {
+    ) -> MemoryResult<Vec<RelatedMemory>> {
         self.verbs().related(&entity.into(), id).await
     }
 

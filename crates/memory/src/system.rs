@@ -8,7 +8,7 @@ use memory_core::{
     CacheStats, EntityId, EntityStats, ErrorKind, ListPage, ListRequest, Memory, MemoryBatchItem,
     MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
 };
-use memory_engine::{RecallRequest, Recalled, Verbs};
+use memory_engine::{RecallHit, RecallRequest, Verbs};
 
 use crate::builder::MemorySystemBuilder;
 
@@ -111,7 +111,7 @@ impl MemorySystem {
     }
 
     /// Embeds texts as they would be retained, without retaining them; one
-    /// L2-normalised vector per text, in order. What is held in the embedding
+    /// L2-normalized vector per text, in order. What is held in the embedding
     /// tier is not computed again.
     ///
     /// # Errors
@@ -134,7 +134,7 @@ impl MemorySystem {
         &self,
         entity: impl Into<EntityId>,
         request: impl Into<RecallRequest>,
-    ) -> MemoryResult<Vec<Recalled>> {
+    ) -> MemoryResult<Vec<RecallHit>> {
         self.verbs.recall(&entity.into(), &request.into()).await
     }
 

@@ -105,7 +105,7 @@ async fn a_fact_in_the_last_sentence_of_a_long_memory_is_found() {
     let short = (0..30).map(|n| item(&format!("On day {n} the council met about the road.")));
     let id = memory.retain_batch(vec![item(&long)]).await.unwrap()[0];
     memory.retain_batch(short.collect()).await.unwrap();
-    for ranking in [memory::Ranking::default(), memory::Ranking::seed()] {
+    for ranking in [memory::Ranking::default(), memory::Ranking::weighted_sum()] {
         let request = RecallRequest::new("Where is the silver key hidden?")
             .ranking(ranking)
             .limit(1);

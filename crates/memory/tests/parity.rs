@@ -1,6 +1,6 @@
 //! Pushed down to the store or scanned in a snapshot, a recall ranks alike, as
 //! long as the store may name all that it holds. Of larger entities the
-//! neighbours of what is found are partly missing.
+//! neighbors of what is found are partly missing.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use memory::{
     MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallPath,
     RecallRequest, Store,
 };
-use memory_testkit::{HashEmbedder, Seeded};
+use memory_testkit::{HashEmbedder, SeededRng};
 
 const MEMORIES: usize = 1_000;
 
@@ -57,7 +57,7 @@ const WHERE: [&str; 8] = [
 
 /// A life in scenes: each some minutes long, and days apart.
 fn life(entity: &str) -> Vec<MemoryBatchItem> {
-    let mut random = Seeded::new(11);
+    let mut random = SeededRng::new(11);
     let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
     let mut items = Vec::with_capacity(MEMORIES);
     for n in 0..MEMORIES {

@@ -63,17 +63,25 @@ pub(super) const BOUNDARIES: &[Boundary] = &[
     },
     Boundary {
         package: "memory-bert",
-        house: Some(&["memory-core", "memory-assets", "memory-sentence"]),
+        house: Some(&[
+            "memory-core",
+            "memory-assets",
+            "memory-sentence-transformers",
+        ]),
         never: &[BACKENDS, TLS],
     },
     Boundary {
-        package: "memory-sentence",
+        package: "memory-sentence-transformers",
         house: Some(&["memory-core", "memory-assets"]),
         never: &[RUNTIMES, BACKENDS, LIBTORCH, TLS, UNPACKING],
     },
     Boundary {
         package: "memory-onnx",
-        house: Some(&["memory-core", "memory-assets", "memory-sentence"]),
+        house: Some(&[
+            "memory-core",
+            "memory-assets",
+            "memory-sentence-transformers",
+        ]),
         never: &[LIBTORCH, TLS, UNPACKING],
     },
     Boundary {

@@ -89,7 +89,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for FoyerCache<K, V> {
         self.inner.entries() as u64
     }
 
-    fn weight(&self) -> u64 {
+    fn weighted_size(&self) -> u64 {
         self.inner.usage() as u64
     }
 
@@ -97,7 +97,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for FoyerCache<K, V> {
         CacheCounters::default()
     }
 
-    fn settle(&self) {}
+    fn run_pending_tasks(&self) {}
 }
 
 impl<K: CacheKey, V: CacheValue> fmt::Debug for FoyerCache<K, V> {

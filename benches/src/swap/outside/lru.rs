@@ -94,7 +94,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for LruCache<K, V> {
         self.locked().entries.len() as u64
     }
 
-    fn weight(&self) -> u64 {
+    fn weighted_size(&self) -> u64 {
         self.locked().bytes
     }
 
@@ -102,5 +102,5 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for LruCache<K, V> {
         CacheCounters::default()
     }
 
-    fn settle(&self) {}
+    fn run_pending_tasks(&self) {}
 }

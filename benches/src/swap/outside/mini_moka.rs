@@ -64,7 +64,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MiniMokaCache<K, V> {
         self.inner.entry_count()
     }
 
-    fn weight(&self) -> u64 {
+    fn weighted_size(&self) -> u64 {
         self.inner.weighted_size()
     }
 
@@ -72,7 +72,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MiniMokaCache<K, V> {
         CacheCounters::default()
     }
 
-    fn settle(&self) {
+    fn run_pending_tasks(&self) {
         self.inner.sync();
     }
 }

@@ -77,7 +77,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MokaFutureCache<K, V> {
         self.inner.entry_count()
     }
 
-    fn weight(&self) -> u64 {
+    fn weighted_size(&self) -> u64 {
         self.inner.weighted_size()
     }
 
@@ -85,12 +85,12 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MokaFutureCache<K, V> {
         CacheCounters::default()
     }
 
-    fn settle(&self) {
+    fn run_pending_tasks(&self) {
         // One run stops after some hundred entries that it had to pass over.
         loop {
-            let before = (self.entry_count(), self.weight());
+            let before = (self.entry_count(), self.weighted_size());
             wait(self.inner.run_pending_tasks());
-            if (self.entry_count(), self.weight()) == before {
+            if (self.entry_count(), self.weighted_size()) == before {
                 return;
             }
         }

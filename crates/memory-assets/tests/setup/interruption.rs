@@ -15,7 +15,7 @@ use crate::remains;
 /// Set in the child: the folder in which it works.
 const CHILD: &str = "MEMORY_ASSETS_TEST_CHILD";
 
-/// Large enough that unpacking it takes a while in an unoptimised build.
+/// Large enough that unpacking it takes a while in an unoptimized build.
 const SIZE: usize = 4 << 20;
 
 /// The wheel and the pins come out the same however often they are made.

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
 use memory::{
-    EntityId, Memory, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, MemoryResult, bounds,
+    EntityId, Memory, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, MemoryResult, limits,
 };
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -117,8 +117,8 @@ pub(crate) fn parse(text: &str, entity: Option<&EntityId>) -> Result<Parsed, Str
         MemoryError::InvalidInput { problem, .. } => problem.to_string(),
         other => other.to_string(),
     })?;
-    let further = parsed.decay_rate.map_or(Ok(()), bounds::check_decay_rate);
-    let last = parsed.last_accessed.map_or(Ok(()), bounds::check_timestamp);
+    let further = parsed.decay_rate.map_or(Ok(()), limits::check_decay_rate);
+    let last = parsed.last_accessed.map_or(Ok(()), limits::check_timestamp);
     further.and(last).map_err(|problem| problem.to_string())?;
     Ok(parsed)
 }
@@ -241,7 +241,7 @@ fn moment(key: &str, value: Option<&RawValue>) -> Result<Option<DateTime<Utc>>, 
 }
 
 /// Reads a number as the nearest `f32`, in one rounding: by way of an `f64` a
-/// written importance could come back as its neighbour.
+/// written importance could come back as its neighbor.
 fn number(key: &str, value: Option<&RawValue>, must_be: &str) -> Result<Option<f32>, String> {
     let is_number = |text: &str| text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     value

@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_largest_memory_fits_a_line() {
-        use memory::bounds::{
+        use memory::limits::{
             MAX_CONTENT_CHARS, MAX_CONTEXT_CHARS, MAX_ENTITY_ID_CHARS, MAX_LINKS,
             MAX_METADATA_BYTES, MAX_ROLE_CHARS, MAX_TAG_CHARS, MAX_TAGS,
         };

@@ -148,7 +148,7 @@ impl Import {
                 self.progress.show(input.lines.consumed(), &self.tally);
             }
         }
-        self.settle().await
+        self.run_pending_tasks().await
     }
 
     /// Takes a memory into the batch; a summary whose sources came before it
@@ -167,14 +167,14 @@ impl Import {
         }
         if self.archive.is_summary(&key) {
             // Its sources have to be in.
-            self.settle().await?;
+            self.run_pending_tasks().await?;
             let outcome = self.archive.put(&self.system, line, memory).await?;
             self.count(std::iter::once(outcome));
             return Ok(());
         }
         if self.flights.hold(&key) {
             // What becomes of this line hangs on what becomes of that one.
-            self.settle().await?;
+            self.run_pending_tasks().await?;
         }
         let outcome = self.batch.add(pending, bytes);
         self.count(outcome.into_iter());
@@ -191,7 +191,7 @@ impl Import {
     }
 
     /// Waits for everything that was taken.
-    async fn settle(&mut self) -> Result<(), Failure> {
+    async fn run_pending_tasks(&mut self) -> Result<(), Failure> {
         if !self.batch.is_empty() {
             self.send().await?;
         }

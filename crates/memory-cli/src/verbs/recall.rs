@@ -1,7 +1,7 @@
 //! `memory recall`: what matters to a text.
 
 use clap::ValueEnum;
-use memory::{Ranking, RecallRequest, Recalled};
+use memory::{Ranking, RecallHit, RecallRequest};
 use serde::Serialize;
 
 use crate::database::Database;
@@ -43,14 +43,15 @@ enum Order {
     #[default]
     Default,
     /// 60 % similarity, 30 % importance, 10 % recency
-    Seed,
+    #[value(alias = "seed")]
+    WeightedSum,
 }
 
 impl From<Order> for Ranking {
     fn from(order: Order) -> Self {
         match order {
             Order::Default => Self::default(),
-            Order::Seed => Self::seed(),
+            Order::WeightedSum => Self::weighted_sum(),
         }
     }
 }
@@ -80,7 +81,7 @@ pub(crate) async fn run(
     output.line(format_args!(
         "score  similarity  time                  kind         content"
     ))?;
-    for Recalled {
+    for RecallHit {
         memory,
         score,
         similarity,
@@ -109,8 +110,8 @@ struct Found<'a> {
     memory: Line<'a>,
 }
 
-impl<'a> From<&'a Recalled> for Found<'a> {
-    fn from(recalled: &'a Recalled) -> Self {
+impl<'a> From<&'a RecallHit> for Found<'a> {
+    fn from(recalled: &'a RecallHit) -> Self {
         Self {
             score: recalled.score,
             similarity: recalled.similarity,

@@ -1,7 +1,7 @@
 //! `memory relate`, `memory unrelate`, `memory related`: links between an
 //! entity's memories.
 
-use memory::{Direction, MemoryId, Related};
+use memory::{LinkDirection, MemoryId, RelatedMemory};
 use serde::Serialize;
 
 use crate::database::Database;
@@ -109,8 +109,8 @@ pub(crate) async fn related(
     }
     for link in &related {
         let arrow = match link.direction {
-            Direction::Outgoing => "->",
-            Direction::Incoming => "<-",
+            LinkDirection::Outgoing => "->",
+            LinkDirection::Incoming => "<-",
         };
         let (id, relation) = (link.memory.id, one_line(&link.relation));
         output.line(format_args!(
@@ -128,13 +128,13 @@ struct Answer<'a> {
 
 #[derive(Serialize)]
 struct Linked<'a> {
-    direction: Direction,
+    direction: LinkDirection,
     relation: &'a str,
     memory: Line<'a>,
 }
 
-impl<'a> From<&'a Related> for Linked<'a> {
-    fn from(link: &'a Related) -> Self {
+impl<'a> From<&'a RelatedMemory> for Linked<'a> {
+    fn from(link: &'a RelatedMemory) -> Self {
         Self {
             direction: link.direction,
             relation: &link.relation,

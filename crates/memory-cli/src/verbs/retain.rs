@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use chrono::{DateTime, Utc};
-use memory::{MemoryBatchItem, MemoryId, MemoryKind, bounds};
+use memory::{MemoryBatchItem, MemoryId, MemoryKind, limits};
 use serde::Serialize;
 
 use crate::database::Database;
@@ -118,7 +118,7 @@ fn from_stdin() -> Result<String, Failure> {
     if bytes.len() > MAX_LINE_BYTES {
         return Err(refused(format!(
             "standard input holds more than {most} bytes; content may hold {} characters",
-            bounds::MAX_CONTENT_CHARS
+            limits::MAX_CONTENT_CHARS
         )));
     }
     let mut text = String::from_utf8(bytes)

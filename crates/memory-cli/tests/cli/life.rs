@@ -52,7 +52,7 @@ fn a_memory_is_retained_recalled_listed_and_forgotten() {
         "again: a no-op"
     );
 
-    // Recalled by its meaning, before the others.
+    // RecallHit by its meaning, before the others.
     let run = bench.run(&[
         "--json",
         "recall",
@@ -163,7 +163,7 @@ fn filters_choose_and_pages_turn() {
         "mira",
         "horse",
         "--ranking",
-        "seed",
+        "weighted-sum",
         "--kind",
         "world",
     ];

@@ -106,7 +106,7 @@ fn archived_memories_summaries_and_counts_come_back_too() {
     bench.run_on(&["import", "-"], TWICE).code(0);
     let low = bench.run(&["--json", "consolidate", "mira"]).code(0).json();
     assert_eq!(low["summaries"].as_array().map(Vec::len), Some(1), "{low}");
-    // A third, so that the summary is summarised in turn.
+    // A third, so that the summary is summarized in turn.
     bench
         .run(&["retain", "mira", "The ferry leaves the harbour at dawn."])
         .code(0);

@@ -1,7 +1,7 @@
 //! What is wrong with an input.
 
-use crate::bounds;
 use crate::id::MemoryId;
+use crate::limits;
 
 /// What is wrong with an input, and the bound it breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -10,7 +10,7 @@ pub enum InvalidInput {
     /// Content of nothing but white space.
     #[error(
         "content is empty or blank; it must hold 1 to {} characters",
-        bounds::MAX_CONTENT_CHARS
+        limits::MAX_CONTENT_CHARS
     )]
     EmptyContent,
     /// Content over the bound.
@@ -24,7 +24,7 @@ pub enum InvalidInput {
     /// A query of nothing but white space.
     #[error(
         "the query is empty or blank; it must hold 1 to {} characters",
-        bounds::MAX_QUERY_CHARS
+        limits::MAX_QUERY_CHARS
     )]
     EmptyQuery,
     /// Some other text over its bound.
@@ -66,7 +66,7 @@ pub enum InvalidInput {
     /// A tag of nothing but white space.
     #[error(
         "a tag is empty or blank; it must hold 1 to {} characters",
-        bounds::MAX_TAG_CHARS
+        limits::MAX_TAG_CHARS
     )]
     EmptyTag,
     /// A tag over the bound.
@@ -120,7 +120,7 @@ pub enum InvalidInput {
     NoVector,
     /// An embedding that comes without new content.
     #[error("an embedding was given with a patch that leaves the content as it is")]
-    UnaskedEmbedding,
+    UnexpectedEmbedding,
     /// A similarity outside −1..1, or not a number.
     #[error("minimum similarity is {value}; it must be a number from -1 to 1")]
     Similarity {
@@ -145,9 +145,9 @@ pub enum InvalidInput {
         /// The largest allowed.
         max: f32,
     },
-    /// Neighbours that reach too far.
-    #[error("neighbours reach {found} steps; at most {max} are allowed")]
-    NeighbourReach {
+    /// Neighbors that reach too far.
+    #[error("neighbors reach {found} steps; at most {max} are allowed")]
+    NeighborReach {
         /// Steps found.
         found: usize,
         /// Steps allowed.
@@ -192,14 +192,6 @@ pub enum InvalidInput {
     /// A time range that ends before it begins.
     #[error("the time range ends at or before its start")]
     TimeRange,
-    /// A line of a JSONL file that does not read.
-    #[error("line {line}: {reason}")]
-    MalformedLine {
-        /// Which line, counted from 1.
-        line: usize,
-        /// Why, without the line's content.
-        reason: String,
-    },
     /// A change that changes nothing.
     #[error("the patch changes nothing; at least 1 field must be set")]
     EmptyPatch,
@@ -208,7 +200,7 @@ pub enum InvalidInput {
     NoSources,
     /// A memory of another entity than the call is about.
     #[error("a memory names another entity than the call is about")]
-    OtherEntity,
+    EntityMismatch,
     /// A link of a memory to itself.
     #[error("a memory cannot relate to itself")]
     SelfRelation,

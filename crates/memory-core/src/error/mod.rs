@@ -247,7 +247,7 @@ impl MemoryError {
 
     /// Names the item of a batch that an [`Self::InvalidInput`] is about.
     #[must_use]
-    pub fn at_item(mut self, index: usize) -> Self {
+    pub fn with_item(mut self, index: usize) -> Self {
         if let Self::InvalidInput { item, .. } = &mut self {
             *item = Some(index);
         }
@@ -341,7 +341,7 @@ mod tests {
             chars: 10_001,
             max: 10_000,
         });
-        let text = error.at_item(7).to_string();
+        let text = error.with_item(7).to_string();
         assert!(
             text.contains("item 7") && text.contains("10001") && text.contains("10000"),
             "{text}"

@@ -1,6 +1,6 @@
 //! What a store is and can do.
 
-use crate::bounds;
+use crate::limits;
 
 /// What a store is and can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct StoreCapabilities {
     pub backend: &'static str,
     /// Whether an acknowledged write survives the end of the process.
     pub durable: bool,
-    /// Whether [`Store::search`](super::Store::search) has a lexical arm.
+    /// Whether [`Store::search`](super::Store::search) has a lexical retriever.
     pub lexical: bool,
     /// The most dimensions that a vector may have.
     pub max_dimensions: usize,
@@ -30,14 +30,14 @@ pub enum VectorPrecision {
 }
 
 impl StoreCapabilities {
-    /// A durable store with a lexical arm and the core's own vector bound.
+    /// A durable store with a lexical retriever and the core's own vector bound.
     #[must_use]
     pub const fn new(backend: &'static str) -> Self {
         Self {
             backend,
             durable: true,
             lexical: true,
-            max_dimensions: bounds::MAX_DIMENSIONS,
+            max_dimensions: limits::MAX_DIMENSIONS,
             precision: VectorPrecision::Single,
         }
     }
@@ -49,7 +49,7 @@ impl StoreCapabilities {
         self
     }
 
-    /// Sets whether there is a lexical arm.
+    /// Sets whether there is a lexical retriever.
     #[must_use]
     pub const fn lexical(mut self, lexical: bool) -> Self {
         self.lexical = lexical;

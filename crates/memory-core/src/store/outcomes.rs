@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArmSummary, Generation, PageCursor, PreparedMemory};
+use super::{EmbeddedMemory, Generation, PageCursor, ScoreStats};
 use crate::id::{EntityId, MemoryId};
 use crate::memory::Memory;
 
-/// What [`Store::insert_within`](super::Store::insert_within) did.
+/// What [`Store::insert_opts`](super::Store::insert_opts) did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InsertOutcome {
     /// One per item, in order: `true` where a row was written, `false` where
@@ -22,7 +22,7 @@ pub struct InsertOutcome {
 
 /// What [`Store::get`](super::Store::get) read.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Fetched {
+pub struct GetOutcome {
     /// The entity's generation at that moment.
     pub generation: Generation,
     /// One per id, in the order asked.
@@ -42,23 +42,23 @@ pub struct ListPage {
 
 /// What [`Store::search`](super::Store::search) found.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Candidates {
+pub struct SearchOutcome {
     /// The entity's generation at that moment.
     pub generation: Generation,
-    /// The union of the arms' findings, each memory once, in no order.
-    pub candidates: Vec<Candidate>,
+    /// The union of the retrievers' findings, each memory once, in no order.
+    pub candidates: Vec<SearchHit>,
     /// Cosines over every admitted memory that has a vector of the query's
-    /// fingerprint, found or not; `None` where the arm was not asked for, or
+    /// fingerprint, found or not; `None` where the retriever was not asked for, or
     /// the search was approximate and did not see them all.
-    pub dense: Option<ArmSummary>,
+    pub dense: Option<ScoreStats>,
     /// BM25 over every admitted memory, 0 where no word matched; `None` where
-    /// the arm was not asked for.
-    pub lexical: Option<ArmSummary>,
+    /// the retriever was not asked for.
+    pub lexical: Option<ScoreStats>,
 }
 
-/// One memory found, with each arm's raw value.
+/// One memory found, with each retriever's raw value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Candidate {
+pub struct SearchHit {
     /// The memory.
     pub memory: Memory,
     /// Best cosine among its vectors, −1 to 1.
@@ -69,12 +69,12 @@ pub struct Candidate {
 
 /// What [`Store::changes_since`](super::Store::changes_since) read.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Changes {
+pub struct ChangeSet {
     /// The entity's generation at that moment.
     pub generation: Generation,
     /// Memories written after the generation asked about. The embedding's
     /// fingerprint is the one asked for; its vectors may be missing.
-    pub written: Vec<PreparedMemory>,
+    pub written: Vec<EmbeddedMemory>,
     /// Ids removed or archived after the generation asked about.
     pub removed: Vec<MemoryId>,
     /// What was held before counts no more: `written` is the whole state.
@@ -116,6 +116,6 @@ pub struct EntityStats {
     pub generation: Generation,
     /// How many live memories it holds.
     pub memory_count: u64,
-    /// How many archived ones, which count towards no limit.
+    /// How many archived ones, which count toward no limit.
     pub archived_count: u64,
 }

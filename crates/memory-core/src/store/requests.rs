@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::bounds;
 use crate::embedder::Fingerprint;
 use crate::error::{MemoryError, MemoryResult};
 use crate::filter::MemoryFilter;
 use crate::id::MemoryId;
+use crate::limits;
 use crate::memory::Memory;
 
 /// Which page [`Store::list`](super::Store::list) is to read.
@@ -16,7 +16,7 @@ pub struct ListRequest {
     /// Which memories.
     #[serde(default)]
     pub filter: MemoryFilter,
-    /// How many at most, 1 to [`bounds::MAX_LIMIT`].
+    /// How many at most, 1 to [`limits::MAX_LIMIT`].
     pub limit: usize,
     /// Where the page before ended; the first page when `None`.
     #[serde(default)]
@@ -90,7 +90,7 @@ impl ListRequest {
     /// # Errors
     /// [`crate::MemoryError::InvalidInput`] naming the bound that is broken.
     pub fn validate(&self) -> MemoryResult<()> {
-        bounds::check_limit(self.limit)?;
+        limits::check_limit(self.limit)?;
         self.filter.validate()
     }
 }
@@ -118,7 +118,7 @@ impl From<&Memory> for PageCursor {
 pub struct SearchRequest {
     /// Which memories may be found.
     pub filter: MemoryFilter,
-    /// How many each arm finds at most, 1 to [`bounds::MAX_LIMIT`].
+    /// How many each retriever finds at most, 1 to [`limits::MAX_LIMIT`].
     pub limit: usize,
     /// By meaning.
     pub dense: Option<DenseQuery>,
@@ -132,31 +132,31 @@ impl SearchRequest {
     /// # Errors
     /// [`crate::MemoryError::InvalidInput`] naming the bound that is broken.
     pub fn validate(&self) -> MemoryResult<()> {
-        bounds::check_limit(self.limit)?;
+        limits::check_limit(self.limit)?;
         self.filter.validate()?;
         if let Some(dense) = &self.dense {
-            let dimensions = dense.vector.len().clamp(1, bounds::MAX_DIMENSIONS);
-            bounds::check_vector(&dense.vector, dimensions)?;
+            let dimensions = dense.vector.len().clamp(1, limits::MAX_DIMENSIONS);
+            limits::check_vector(&dense.vector, dimensions)?;
         }
         self.lexical
             .as_deref()
-            .map_or(Ok(()), bounds::check_query)?;
+            .map_or(Ok(()), limits::check_query)?;
         Ok(())
     }
 }
 
-/// The dense arm of a search.
+/// The dense retriever of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DenseQuery {
     /// What made the vector; only vectors of the same are compared.
     pub fingerprint: Fingerprint,
-    /// The L2-normalised query vector.
+    /// The L2-normalized query vector.
     pub vector: Vec<f32>,
 }
 
 /// Accesses of one memory, gathered over a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Touch {
+pub struct AccessUpdate {
     /// Which memory.
     pub id: MemoryId,
     /// How many accesses to add.
@@ -165,15 +165,15 @@ pub struct Touch {
     pub last_accessed: DateTime<Utc>,
 }
 
-impl Touch {
-    /// Checks the times of touches.
+impl AccessUpdate {
+    /// Checks the times of updates.
     ///
     /// # Errors
     /// [`MemoryError::InvalidInput`] naming the item and the bound.
-    pub fn validate_all(touches: &[Self]) -> MemoryResult<()> {
-        for (index, touch) in touches.iter().enumerate() {
-            bounds::check_timestamp(touch.last_accessed)
-                .map_err(|problem| MemoryError::from(problem).at_item(index))?;
+    pub fn validate_all(updates: &[Self]) -> MemoryResult<()> {
+        for (index, update) in updates.iter().enumerate() {
+            limits::check_timestamp(update.last_accessed)
+                .map_err(|problem| MemoryError::from(problem).with_item(index))?;
         }
         Ok(())
     }

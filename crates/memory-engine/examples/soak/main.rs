@@ -12,7 +12,7 @@ use std::sync::Arc;
 use memory_core::Store;
 use memory_moka::MokaBackend;
 use memory_quick::QuickBackend;
-use memory_testkit::{MapBackend, MemStore};
+use memory_testkit::{InMemoryStore, MapBackend};
 use run::Soak;
 
 #[tokio::main(worker_threads = 4)]
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .nth(1)
         .map_or(Ok(1_000_000), |n| n.parse())?;
     let cache = std::env::args().nth(2);
-    let store = Arc::new(MemStore::new()) as Arc<dyn Store>;
+    let store = Arc::new(InMemoryStore::new()) as Arc<dyn Store>;
     let tally = match cache.as_deref() {
         None | Some("moka") => Soak::new(&store, || MokaBackend)?.run(operations).await?,
         Some("quick") => Soak::new(&store, || QuickBackend)?.run(operations).await?,

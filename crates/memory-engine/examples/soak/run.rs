@@ -23,7 +23,7 @@ use memory_core::{
     MemoryConfig, MemoryId, MemoryKind, MemoryPatch, MemoryResult, Store,
 };
 use memory_engine::{Engine, EngineParts, RecallRequest, Verbs};
-use memory_testkit::{HashEmbedder, Seeded};
+use memory_testkit::{HashEmbedder, SeededRng};
 
 const TASKS: usize = 8;
 const ENTITIES: usize = 8;
@@ -190,7 +190,7 @@ impl<B: CacheBackend> Soak<B> {
     }
 
     async fn live(&self, task: usize, operations: u64) -> MemoryResult<()> {
-        let mut random = Seeded::new(task as u64);
+        let mut random = SeededRng::new(task as u64);
         for _ in 0..operations {
             let system = random.below(2);
             let key = random.below(self.keys.len());

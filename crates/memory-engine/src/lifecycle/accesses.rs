@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use memory_core::{EntityId, MemoryId, Touch};
+use memory_core::{AccessUpdate, EntityId, MemoryId};
 use tokio::sync::Notify;
 
 /// How long counts wait at most before they are written: what a crash loses.
@@ -58,30 +58,30 @@ impl Accesses {
     }
 
     /// Takes all that waits. Whoever records next sends somebody anew.
-    pub(crate) fn take(&self) -> Vec<(EntityId, Vec<Touch>)> {
+    pub(crate) fn take(&self) -> Vec<(EntityId, Vec<AccessUpdate>)> {
         let mut pending = self.lock();
         let Pending { by_entity, .. } = std::mem::take(&mut *pending);
-        let touches = |counts: HashMap<MemoryId, Count>| {
-            let touch = |(id, count): (MemoryId, Count)| Touch {
+        let updates = |counts: HashMap<MemoryId, Count>| {
+            let update = |(id, count): (MemoryId, Count)| AccessUpdate {
                 id,
                 accesses: count.accesses,
                 last_accessed: count.last,
             };
-            counts.into_iter().map(touch).collect()
+            counts.into_iter().map(update).collect()
         };
         by_entity
             .into_iter()
-            .map(|(entity, counts)| (entity, touches(counts)))
+            .map(|(entity, counts)| (entity, updates(counts)))
             .collect()
     }
 
     /// Puts back what could not be written just now; the next access has it
     /// tried again.
-    pub(crate) fn put_back(&self, entity: &EntityId, touches: &[Touch]) {
+    pub(crate) fn put_back(&self, entity: &EntityId, updates: &[AccessUpdate]) {
         let mut pending = self.lock();
-        for touch in touches {
-            let one = std::iter::once((touch.id, touch.accesses));
-            pending.add(entity, one, touch.last_accessed);
+        for update in updates {
+            let one = std::iter::once((update.id, update.accesses));
+            pending.add(entity, one, update.last_accessed);
         }
     }
 
@@ -134,7 +134,7 @@ mod tests {
         assert!(!accesses.record(&mira, [a].into_iter(), early));
         let taken = accesses.take();
         assert_eq!((taken.len(), taken[0].1.len()), (1, 2));
-        let of_a = taken[0].1.iter().find(|touch| touch.id == a).unwrap();
+        let of_a = taken[0].1.iter().find(|update| update.id == a).unwrap();
         assert_eq!((of_a.accesses, of_a.last_accessed), (2, late));
         accesses.put_back(&mira, &taken[0].1);
         assert!(accesses.record(&mira, [a].into_iter(), late), "sent anew");
@@ -142,7 +142,7 @@ mod tests {
         assert!(accesses.record(&mira, std::iter::empty(), late));
         let again = accesses.take();
         assert_eq!(
-            again[0].1.iter().map(|touch| touch.accesses).sum::<u64>(),
+            again[0].1.iter().map(|update| update.accesses).sum::<u64>(),
             4
         );
     }

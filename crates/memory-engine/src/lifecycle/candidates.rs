@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use memory_core::{Memory, MemoryFilter, MemoryKind, PreparedMemory, normalize};
+use memory_core::{EmbeddedMemory, Memory, MemoryFilter, MemoryKind, normalize};
 
 /// A memory that may stand in a group, and where its meaning points.
-pub(crate) struct Candidate {
+pub(crate) struct ClusterItem {
     pub(crate) memory: Arc<Memory>,
     /// The mean of its vectors, at length 1: two long memories are near when
     /// they are near as a whole, and not when one passage resembles another.
     pub(crate) vector: Vec<f32>,
 }
 
-impl Candidate {
+impl ClusterItem {
     /// The candidate that this memory makes: an experience or an observation
     /// that the filter admits and that has vectors of the present model.
-    pub(crate) fn of(prepared: PreparedMemory, filter: &MemoryFilter) -> Option<Self> {
-        let PreparedMemory { memory, embedding } = prepared;
+    pub(crate) fn of(prepared: EmbeddedMemory, filter: &MemoryFilter) -> Option<Self> {
+        let EmbeddedMemory { memory, embedding } = prepared;
         let kind = matches!(
             memory.kind,
             MemoryKind::Experience | MemoryKind::Observation
         );
-        if !kind || !filter.admits(&memory) {
+        if !kind || !filter.matches(&memory) {
             return None;
         }
         Some(Self {

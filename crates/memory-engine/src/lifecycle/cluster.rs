@@ -2,7 +2,7 @@
 
 use memory_core::{MemoryKind, cosine};
 
-use super::candidates::Candidate;
+use super::candidates::ClusterItem;
 
 /// Most sources of one summary: all are linked from it (a memory has at most
 /// 256 links), and a prompt holds them. Larger heaps become several summaries.
@@ -19,11 +19,11 @@ struct Leader {
 /// Leader clustering: in the order of time, each candidate joins the group
 /// whose first member it is most similar to, of the same kind and at least
 /// `similarity`; else it opens a group. All of a group resemble its leader, so
-/// a group cannot drift from one thing to another as chains of neighbours do.
+/// a group cannot drift from one thing to another as chains of neighbors do.
 ///
 /// O(candidates · groups · dimensions).
 pub(crate) fn groups(
-    candidates: &mut [Candidate],
+    candidates: &mut [ClusterItem],
     similarity: f32,
     least: usize,
 ) -> Vec<Vec<usize>> {
@@ -51,8 +51,8 @@ pub(crate) fn groups(
 
 fn nearest<'a>(
     leaders: &'a mut [Leader],
-    candidates: &[Candidate],
-    candidate: &Candidate,
+    candidates: &[ClusterItem],
+    candidate: &ClusterItem,
     similarity: f32,
 ) -> Option<&'a mut Leader> {
     let mut best: Option<(f32, &mut Leader)> = None;
@@ -77,10 +77,10 @@ mod tests {
 
     use super::*;
 
-    fn candidate(day: i64, kind: MemoryKind, angle: f32) -> Candidate {
+    fn candidate(day: i64, kind: MemoryKind, angle: f32) -> ClusterItem {
         let at = DateTime::UNIX_EPOCH + TimeDelta::days(day);
         let item = MemoryBatchItem::new("mira", kind, "x").with_timestamp(at);
-        Candidate {
+        ClusterItem {
             memory: Arc::new(item.into_memory(at).unwrap()),
             vector: vec![angle.cos(), angle.sin()],
         }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_large_heap_becomes_several_groups() {
         let same = |n: usize| candidate(i64::try_from(n).unwrap(), MemoryKind::Observation, 1.0);
-        let mut candidates: Vec<Candidate> = (0..MAX_SOURCES * 2 + 1).map(same).collect();
+        let mut candidates: Vec<ClusterItem> = (0..MAX_SOURCES * 2 + 1).map(same).collect();
         let sizes: Vec<usize> = groups(&mut candidates, 0.9, 2)
             .iter()
             .map(Vec::len)

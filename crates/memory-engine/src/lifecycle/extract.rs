@@ -2,7 +2,7 @@
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use memory_core::bounds::MAX_CONTENT_CHARS;
+use memory_core::limits::MAX_CONTENT_CHARS;
 
 /// A summary may be this many times as long as its longest source: it stands
 /// for near-duplicates, so that little is new in each.

@@ -1,5 +1,5 @@
 //! The life of a memory after it was retained: what is counted, grouped,
-//! summarised, quoted and thrown out. What a caller can ask of it is in
+//! summarized, quoted and thrown out. What a caller can ask of it is in
 //! `verbs/`; here are the parts that need no store.
 
 mod accesses;
@@ -15,7 +15,7 @@ mod turns;
 mod worth;
 
 pub(crate) use accesses::{Accesses, FLUSH_AFTER};
-pub(crate) use candidates::Candidate;
+pub(crate) use candidates::ClusterItem;
 pub(crate) use looked_at::LookedAt;
 pub(crate) use prompt::{context, question_prompt, summary_prompt};
 pub(crate) use summary::{Group, content_of, is_summary, read_at};
@@ -26,5 +26,6 @@ pub(crate) use cluster::groups;
 pub(crate) use extract::extract;
 
 pub use requests::{
-    ConsolidateRequest, Consolidated, Direction, ReflectRequest, Reflection, Related, Summary,
+    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, LinkDirection, ReflectRequest,
+    Reflection, RelatedMemory,
 };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::SecondsFormat;
 use memory_core::Memory;
-use memory_core::bounds::MAX_CONTENT_CHARS;
+use memory_core::limits::MAX_CONTENT_CHARS;
 
 use super::quote::{quote, quote_within};
 

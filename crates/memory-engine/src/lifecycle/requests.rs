@@ -5,7 +5,7 @@ use std::sync::Arc;
 use memory_core::{InvalidInput, Memory, MemoryFilter, MemoryId, MemoryResult};
 use serde::{Deserialize, Serialize};
 
-use crate::recall::{RecallRequest, Recalled};
+use crate::recall::{RecallHit, RecallRequest};
 
 /// A question to reflect on.
 ///
@@ -90,7 +90,7 @@ pub struct Reflection {
     /// The memories as they stand in the prompt: one JSON object on each line.
     pub context: String,
     /// The memories that the context holds, best first.
-    pub memories: Vec<Recalled>,
+    pub memories: Vec<RecallHit>,
 }
 
 impl Reflection {
@@ -105,7 +105,7 @@ impl Reflection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConsolidateRequest {
-    /// Which memories may be summarised; experiences and observations only,
+    /// Which memories may be summarized; experiences and observations only,
     /// whatever it says.
     pub filter: MemoryFilter,
     /// The least cosine, −1 to 1, of a memory to the first of its group.
@@ -149,7 +149,7 @@ impl ConsolidateRequest {
         self
     }
 
-    /// Summarises groups of so many memories and more.
+    /// Summarizes groups of so many memories and more.
     #[must_use]
     pub fn min_sources(mut self, min_sources: usize) -> Self {
         self.min_sources = min_sources;
@@ -178,14 +178,14 @@ impl Default for ConsolidateRequest {
 
 /// What a consolidation did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Consolidated {
+pub struct ConsolidationReport {
     /// One for each group that was found.
-    pub summaries: Vec<Summary>,
+    pub summaries: Vec<ConsolidatedSummary>,
 }
 
 /// A memory that stands for others since a consolidation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub struct ConsolidatedSummary {
     /// The new memory.
     pub id: MemoryId,
     /// What it stands for, oldest first.
@@ -195,7 +195,7 @@ pub struct Summary {
 /// Which way a link points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Direction {
+pub enum LinkDirection {
     /// The memory asked about links to the other.
     Outgoing,
     /// The other links to the memory asked about.
@@ -204,11 +204,11 @@ pub enum Direction {
 
 /// A memory that is linked to another, and how.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Related {
+pub struct RelatedMemory {
     /// The memory at the other end.
     pub memory: Arc<Memory>,
     /// What was said of the link.
     pub relation: String,
     /// Which of the two says it.
-    pub direction: Direction,
+    pub direction: LinkDirection,
 }

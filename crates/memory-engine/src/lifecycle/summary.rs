@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use memory_core::bounds::{MAX_CONTENT_CHARS, MAX_LINKS, MAX_METADATA_BYTES, MAX_TAGS};
+use memory_core::limits::{MAX_CONTENT_CHARS, MAX_LINKS, MAX_METADATA_BYTES, MAX_TAGS};
 use memory_core::{EntityId, Generation, Memory, MemoryId};
 
 use super::extract::end_of_first;
@@ -18,7 +18,7 @@ const IMPORTANCE_FACTOR: f32 = 1.1;
 const DECAY_FACTOR: f32 = 0.8;
 
 /// The relation of a summary to each of its sources.
-const RELATION: &str = "summarises";
+const RELATION: &str = "summarizes";
 
 /// The keys that a summary bears in its metadata.
 const FROM: &str = "consolidation.from";

@@ -1,7 +1,7 @@
 //! Why a memory stands where it does.
 
 use chrono::{DateTime, Utc};
-use memory_core::{ArmSummary, Generation};
+use memory_core::{Generation, ScoreStats};
 use serde::{Deserialize, Serialize};
 
 /// Everything that a score was made of: [`super::Ranking::replay`] computes
@@ -12,16 +12,16 @@ pub struct Explanation {
     pub similarity: Option<f32>,
     /// BM25; 0 when no word of the query is in the memory.
     pub lexical: f32,
-    /// What the dense arm's values are like.
-    pub dense: ArmSummary,
-    /// What the lexical arm's values are like.
-    pub words: ArmSummary,
-    /// What neighbours and related memories lent, weights applied.
-    pub neighbours: f32,
+    /// What the dense retriever's values are like.
+    pub dense_stats: ScoreStats,
+    /// What the lexical retriever's values are like.
+    pub lexical_stats: ScoreStats,
+    /// What neighbors and related memories lent, weights applied.
+    pub neighbors: f32,
     /// Whether the query names one of the memory's labels.
     pub mentioned: bool,
-    /// What share of the memories it names: 0 and 1 as an arm's values.
-    pub mentions: ArmSummary,
+    /// What share of the memories it names: 0 and 1 as a retriever's values.
+    pub mention_stats: ScoreStats,
     /// Current importance, 0 to 1.
     pub importance: f32,
     /// Recency, 0 to 1.

@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use memory_core::{ArmSummary, Generation, Memory};
+use memory_core::{Generation, Memory, ScoreStats};
 
 use super::{Explanation, Ranking, RecallPath};
 
-/// The memories that a recall is about, each in its place, with what the arms
+/// The memories that a recall is about, each in its place, with what the retrievers
 /// say of it. The places are a snapshot's slots, or the candidates of a store.
 pub(crate) struct Field<'a> {
     /// `None` in a place that takes no part.
@@ -22,9 +22,9 @@ pub(crate) struct Field<'a> {
     pub(crate) episodes: Vec<Vec<usize>>,
     /// Places of memories that are related to each other.
     pub(crate) links: Vec<(usize, usize)>,
-    pub(crate) dense: ArmSummary,
-    pub(crate) words: ArmSummary,
-    pub(crate) mentions: ArmSummary,
+    pub(crate) dense: ScoreStats,
+    pub(crate) words: ScoreStats,
+    pub(crate) mentions: ScoreStats,
     pub(crate) path: RecallPath,
     pub(crate) generation: Generation,
 }
@@ -96,14 +96,14 @@ impl Field<'_> {
             .collect()
     }
 
-    /// What each place is lent by its neighbours and by what it is linked to.
+    /// What each place is lent by its neighbors and by what it is linked to.
     fn lend(&self, ranking: &Ranking, relevance: &[f32]) -> Vec<f32> {
         let mut lent = vec![0.0; self.memories.len()];
-        if ranking.neighbours == 0.0 {
+        if ranking.neighbors == 0.0 {
             return lent;
         }
-        let mut share = ranking.neighbours;
-        for step in 1..=ranking.neighbour_reach {
+        let mut share = ranking.neighbors;
+        for step in 1..=ranking.neighbor_reach {
             for episode in &self.episodes {
                 for (&a, &b) in episode.iter().zip(episode.iter().skip(step)) {
                     let share = share * ranking.across(self.gap(a, b));
@@ -111,11 +111,11 @@ impl Field<'_> {
                     lent[b] += share * relevance[a];
                 }
             }
-            share *= ranking.neighbour_decay;
+            share *= ranking.neighbor_decay;
         }
         for &(a, b) in &self.links {
-            lent[a] += ranking.neighbours * relevance[b];
-            lent[b] += ranking.neighbours * relevance[a];
+            lent[a] += ranking.neighbors * relevance[b];
+            lent[b] += ranking.neighbors * relevance[a];
         }
         lent
     }
@@ -138,11 +138,11 @@ impl Field<'_> {
             explanation: Explanation {
                 similarity: self.similarity(place),
                 lexical: self.lexical[place],
-                dense: self.dense,
-                words: self.words,
-                neighbours: lent,
+                dense_stats: self.dense,
+                lexical_stats: self.words,
+                neighbors: lent,
                 mentioned: self.mentioned[place],
-                mentions: self.mentions,
+                mention_stats: self.mentions,
                 importance,
                 recency,
                 path: self.path,
@@ -204,9 +204,9 @@ mod tests {
             mentioned: vec![false; memories.len()],
             episodes: Vec::new(),
             links: Vec::new(),
-            dense: ArmSummary::of(similarities.iter().copied()),
-            words: ArmSummary::of(lexical.iter().copied()),
-            mentions: ArmSummary::default(),
+            dense: ScoreStats::of(similarities.iter().copied()),
+            words: ScoreStats::of(lexical.iter().copied()),
+            mentions: ScoreStats::default(),
             path: RecallPath::Snapshot,
             generation: Generation(1),
         }
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_and_links_lend_and_a_mention_lifts() {
+    fn neighbors_and_links_lend_and_a_mention_lifts() {
         let memories: Vec<_> = (0..5).map(|_| memory(0.5, 1)).collect();
         let mut field = field(&memories, &[0.9, 0.1, 0.1, 0.1, 0.1], &[0.0; 5]);
         field.episodes = vec![vec![0, 1, 2]];
@@ -231,14 +231,14 @@ mod tests {
         let best = field.best(&contest(&ranking, 5));
         let lent = |n: usize| {
             let of = |ranked: &&Ranked| ranked.memory.id == memories[n].id;
-            best.iter().find(of).unwrap().explanation.neighbours
+            best.iter().find(of).unwrap().explanation.neighbors
         };
         assert_eq!(best[0].memory.id, memories[0].id);
         assert!(lent(1) > lent(2), "the nearer is lent more");
         assert!(lent(3) > 0.0, "a linked memory is lent too");
         assert_eq!(lent(4), 0.0);
         field.mentioned[4] = true;
-        field.mentions = ArmSummary {
+        field.mentions = ScoreStats {
             mean: 0.2,
             deviation: 0.4,
         };
@@ -259,7 +259,7 @@ mod tests {
         let lent: Vec<f32> = memories
             .iter()
             .filter_map(|m| best.iter().find(|ranked| ranked.memory.id == m.id))
-            .map(|ranked| ranked.explanation.neighbours)
+            .map(|ranked| ranked.explanation.neighbors)
             .collect();
         assert!(lent[1] > 0.0);
         assert_eq!(lent[2], 0.0);
@@ -277,7 +277,7 @@ mod tests {
             let lexical: Vec<f32> = values.iter().map(|v| v.1).collect();
             let mut field = field(&memories, &similarities, &lexical);
             field.episodes = vec![(0..values.len()).collect()];
-            let ranking = if seed { Ranking::seed() } else { Ranking::default() };
+            let ranking = if seed { Ranking::weighted_sum() } else { Ranking::default() };
             let all = field.best(&contest(&ranking, values.len()));
             let best = field.best(&contest(&ranking, limit));
             let ids = |ranked: &[Ranked]| ranked.iter().map(|r| r.memory.id).collect::<Vec<_>>();

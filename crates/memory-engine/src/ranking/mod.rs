@@ -1,7 +1,7 @@
-//! From what the arms found to one order.
+//! From what the retrievers found to one order.
 //!
-//! Each arm gives every memory a raw value (a cosine, a BM25). The values are
-//! normalised per arm and blended to a *relevance*; neighbours of the same
+//! Each retriever gives every memory a raw value (a cosine, a BM25). The values are
+//! normalized per retriever and blended to a *relevance*; neighbors of the same
 //! episode lend each other part of theirs; a memory that bears a label which
 //! the query names is lifted; importance and recency are boosts on top.
 
@@ -9,7 +9,7 @@ mod explanation;
 mod field;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use memory_core::{ArmSummary, InvalidInput, Memory, MemoryError, MemoryResult};
+use memory_core::{InvalidInput, Memory, MemoryError, MemoryResult, ScoreStats};
 use serde::{Deserialize, Serialize};
 
 pub use explanation::{Explanation, RecallPath};
@@ -21,10 +21,10 @@ pub(crate) use field::{Contest, Field};
 /// |---|---|---|
 /// | `similarity` | 0.65 | 0.6 |
 /// | `lexical` | 0.35 | 0 |
-/// | `neighbours` | 0.4 | 0 |
-/// | `neighbour_decay` | 0.5 | 0.5 |
-/// | `neighbour_reach` | 3 | 3 |
-/// | `neighbour_span_hours` | 48 | 48 |
+/// | `neighbors` | 0.4 | 0 |
+/// | `neighbor_decay` | 0.5 | 0.5 |
+/// | `neighbor_reach` | 3 | 3 |
+/// | `neighbor_span_hours` | 48 | 48 |
 /// | `mention` | 0.8 | 0 |
 /// | `importance` | 0.05 | 0.3 |
 /// | `recency` | 0.05 | 0.1 |
@@ -37,22 +37,22 @@ pub(crate) use field::{Contest, Field};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ranking {
-    /// Weight of the dense arm: the cosine between query and memory.
+    /// Weight of the dense retriever: the cosine between query and memory.
     pub similarity: f32,
-    /// Weight of the lexical arm: BM25 over stems.
+    /// Weight of the lexical retriever: BM25 over stems.
     pub lexical: f32,
     /// What share of its relevance a memory lends to each of those next to it
     /// in the same context, and to those it is related to.
-    pub neighbours: f32,
+    pub neighbors: f32,
     /// By what factor that share falls with each further step.
-    pub neighbour_decay: f32,
+    pub neighbor_decay: f32,
     /// How many steps it reaches, 0 to 8.
-    pub neighbour_reach: usize,
+    pub neighbor_reach: usize,
     /// The gap in time over which that share falls to nothing, in a straight
     /// line: what happened weeks later in the same place is another episode.
-    pub neighbour_span_hours: f32,
+    pub neighbor_span_hours: f32,
     /// Weight of being named: whether the query names one of the memory's
-    /// tags, metadata values or involved entities. Scaled like an arm, so that
+    /// tags, metadata values or involved entities. Scaled like a retriever, so that
     /// a label which few memories bear lifts them more, but by no more than
     /// three deviations.
     pub mention: f32,
@@ -64,20 +64,20 @@ pub struct Ranking {
     pub recency: f32,
     /// Age in days at which the recency is one half.
     pub recency_half_life_days: f32,
-    /// How arms are scaled, and how importance and recency come in.
-    pub blend: Blend,
+    /// How retrievers are scaled, and how importance and recency come in.
+    pub blend: ScoreFusion,
 }
 
 /// How the parts become one score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Blend {
-    /// Each arm's values in standard deviations from their mean, so that the
-    /// arms can be added; then `s + |s| · (importance weight · importance +
+pub enum ScoreFusion {
+    /// Each retriever's values in standard deviations from their mean, so that the
+    /// retrievers can be added; then `s + |s| · (importance weight · importance +
     /// recency weight · recency)`: importance and recency settle ties and
     /// never bury a match.
     Boost,
-    /// The arms' raw values, importance and recency, each by its weight, summed.
+    /// The retrievers' raw values, importance and recency, each by its weight, summed.
     Sum,
 }
 
@@ -90,7 +90,7 @@ const MAX_MENTION: f32 = 3.0;
 
 const SECONDS_PER_HOUR: f32 = 3_600.0;
 
-/// The furthest that neighbours reach.
+/// The furthest that neighbors reach.
 const MAX_REACH: usize = 8;
 
 impl Default for Ranking {
@@ -98,15 +98,15 @@ impl Default for Ranking {
         Self {
             similarity: 0.65,
             lexical: 0.35,
-            neighbours: 0.4,
-            neighbour_decay: 0.5,
-            neighbour_reach: 3,
-            neighbour_span_hours: 48.0,
+            neighbors: 0.4,
+            neighbor_decay: 0.5,
+            neighbor_reach: 3,
+            neighbor_span_hours: 48.0,
             mention: 0.8,
             importance: 0.05,
             recency: 0.05,
             recency_half_life_days: 30.0,
-            blend: Blend::Boost,
+            blend: ScoreFusion::Boost,
         }
     }
 }
@@ -115,15 +115,15 @@ impl Ranking {
     /// The seed system's formula: 60 % similarity, 30 % importance, 10 %
     /// recency, summed.
     #[must_use]
-    pub fn seed() -> Self {
+    pub fn weighted_sum() -> Self {
         Self {
             similarity: 0.6,
             lexical: 0.0,
-            neighbours: 0.0,
+            neighbors: 0.0,
             mention: 0.0,
             importance: 0.3,
             recency: 0.1,
-            blend: Blend::Sum,
+            blend: ScoreFusion::Sum,
             ..Self::default()
         }
     }
@@ -137,8 +137,8 @@ impl Ranking {
         let weights = [
             ("similarity", self.similarity, MAX_WEIGHT),
             ("lexical", self.lexical, MAX_WEIGHT),
-            ("neighbours", self.neighbours, 1.0),
-            ("neighbour_decay", self.neighbour_decay, 1.0),
+            ("neighbors", self.neighbors, 1.0),
+            ("neighbor_decay", self.neighbor_decay, 1.0),
             ("mention", self.mention, MAX_WEIGHT),
             ("importance", self.importance, MAX_WEIGHT),
             ("recency", self.recency, MAX_WEIGHT),
@@ -148,13 +148,13 @@ impl Ranking {
                 return Err(InvalidInput::Weight { weight, value, max }.into());
             }
         }
-        if self.neighbour_reach > MAX_REACH {
-            let (found, max) = (self.neighbour_reach, MAX_REACH);
-            return Err(InvalidInput::NeighbourReach { found, max }.into());
+        if self.neighbor_reach > MAX_REACH {
+            let (found, max) = (self.neighbor_reach, MAX_REACH);
+            return Err(InvalidInput::NeighborReach { found, max }.into());
         }
         let spans = [
             ("recency_half_life_days", self.recency_half_life_days),
-            ("neighbour_span_hours", self.neighbour_span_hours),
+            ("neighbor_span_hours", self.neighbor_span_hours),
         ];
         for (span, value) in spans {
             if !(value.is_finite() && value > 0.0) {
@@ -168,48 +168,48 @@ impl Ranking {
     #[must_use]
     pub fn replay(&self, explanation: &Explanation) -> f32 {
         let relevance = self.relevance(
-            self.scaled(explanation.similarity, explanation.dense),
-            self.scaled(Some(explanation.lexical), explanation.words),
+            self.scaled(explanation.similarity, explanation.dense_stats),
+            self.scaled(Some(explanation.lexical), explanation.lexical_stats),
         );
-        let named = self.named(explanation.mentioned, explanation.mentions);
-        let total = self.total(relevance, explanation.neighbours, named);
+        let named = self.named(explanation.mentioned, explanation.mention_stats);
+        let total = self.total(relevance, explanation.neighbors, named);
         self.score(total, explanation.importance, explanation.recency)
     }
 
-    /// An arm's raw value on the scale that the blend adds up.
-    fn scaled(&self, raw: Option<f32>, summary: ArmSummary) -> f32 {
+    /// A retriever's raw value on the scale that the blend adds up.
+    fn scaled(&self, raw: Option<f32>, summary: ScoreStats) -> f32 {
         match (raw, self.blend) {
-            (Some(raw), Blend::Boost) => summary.normalise(raw),
-            (Some(raw), Blend::Sum) => raw,
+            (Some(raw), ScoreFusion::Boost) => summary.z_score(raw),
+            (Some(raw), ScoreFusion::Sum) => raw,
             (None, _) => 0.0,
         }
     }
 
-    /// The arms together, both on the blend's scale.
+    /// The retrievers together, both on the blend's scale.
     fn relevance(&self, similarity: f32, lexical: f32) -> f32 {
         self.similarity * similarity + self.lexical * lexical
     }
 
     /// Being named, on the blend's scale.
-    fn named(&self, mentioned: bool, summary: ArmSummary) -> f32 {
+    fn named(&self, mentioned: bool, summary: ScoreStats) -> f32 {
         self.scaled(Some(f32::from(u8::from(mentioned))), summary)
             .min(MAX_MENTION)
     }
 
-    fn total(&self, relevance: f32, neighbours: f32, named: f32) -> f32 {
-        relevance + neighbours + self.mention * named
+    fn total(&self, relevance: f32, neighbors: f32, named: f32) -> f32 {
+        relevance + neighbors + self.mention * named
     }
 
     /// The score; never below `total`, as importance and recency are 0 to 1.
     fn score(&self, total: f32, importance: f32, recency: f32) -> f32 {
         let boost = self.importance * importance + self.recency * recency;
         match self.blend {
-            Blend::Boost => total + total.abs() * boost,
-            Blend::Sum => total + boost,
+            ScoreFusion::Boost => total + total.abs() * boost,
+            ScoreFusion::Sum => total + boost,
         }
     }
 
-    /// What is left of a neighbour's share across a gap in time, 0 to 1.
+    /// What is left of a neighbor's share across a gap in time, 0 to 1.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "f64 to f32 rounds, by design"
@@ -219,7 +219,7 @@ impl Ranking {
             return 1.0;
         }
         let hours = gap.abs().as_seconds_f64() as f32 / SECONDS_PER_HOUR;
-        (1.0 - hours / self.neighbour_span_hours).max(0.0)
+        (1.0 - hours / self.neighbor_span_hours).max(0.0)
     }
 
     fn importance_of(memory: &Memory, now: DateTime<Utc>) -> f32 {
@@ -249,11 +249,11 @@ mod tests {
                 ..Ranking::default()
             },
             Ranking {
-                neighbours: 1.1,
+                neighbors: 1.1,
                 ..Ranking::default()
             },
             Ranking {
-                neighbour_reach: 9,
+                neighbor_reach: 9,
                 ..Ranking::default()
             },
             Ranking {
@@ -265,7 +265,7 @@ mod tests {
             assert!(ranking.validate().is_err(), "{ranking:?}");
         }
         assert!(Ranking::default().validate().is_ok());
-        assert!(Ranking::seed().validate().is_ok());
+        assert!(Ranking::weighted_sum().validate().is_ok());
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_seed_formula_is_60_30_10() {
-        let seed = Ranking::seed();
+        let seed = Ranking::weighted_sum();
         let relevance = seed.relevance(0.4, 7.0);
         let score = seed.score(seed.total(relevance, 0.0, 1.0), 0.5, 0.25);
         assert!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use memory_core::{
-    Embedding, EntityId, InsertOutcome, Memory, MemoryId, PreparedMemory, RemoveOutcome,
+    EmbeddedMemory, Embedding, EntityId, InsertOutcome, Memory, MemoryId, RemoveOutcome,
     VectorPrecision,
 };
 
@@ -42,7 +42,7 @@ impl Delta {
 
     /// What an insert did to one entity of its `batch`.
     pub(crate) fn inserted(
-        batch: &[PreparedMemory],
+        batch: &[EmbeddedMemory],
         entity: &EntityId,
         outcome: &InsertOutcome,
     ) -> Self {
@@ -50,7 +50,7 @@ impl Delta {
             .iter()
             .zip(&outcome.inserted)
             .filter(|(prepared, _)| prepared.memory.entity_id == *entity);
-        let new: Vec<&PreparedMemory> = own
+        let new: Vec<&EmbeddedMemory> = own
             .clone()
             .filter_map(|(prepared, inserted)| inserted.then_some(prepared))
             .collect();

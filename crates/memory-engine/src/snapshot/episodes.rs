@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rpds::HashTrieMapSync;
 
 /// The memories of each context in the order of their time. Cloning shares
-/// everything; a change copies the lists of the contexts it touches.
+/// everything; a change copies the lists of the contexts it updates.
 #[derive(Clone, Default)]
 pub(super) struct Episodes {
     by_context: HashTrieMapSync<Arc<str>, Arc<Vec<Moment>>>,

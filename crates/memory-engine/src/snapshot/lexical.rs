@@ -1,4 +1,4 @@
-//! The lexical arm of a snapshot: an inverted index, scored by BM25.
+//! The lexical retriever of a snapshot: an inverted index, scored by BM25.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rpds::HashTrieMapSync;
 use memory_text::{bm25, each_stem};
 
 /// Which memories bear which stem. Cloning shares everything; a change copies
-/// the lists of the stems it touches.
+/// the lists of the stems it updates.
 #[derive(Clone, Default)]
 pub(super) struct Lexical {
     postings: HashTrieMapSync<Arc<str>, Arc<Vec<Posting>>>,

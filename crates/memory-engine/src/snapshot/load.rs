@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use memory_core::{
-    Changes, EmbedderProfile, EntityId, ErrorKind, Generation, MemoryError, MemoryResult, Store,
+    ChangeSet, EmbedderProfile, EntityId, ErrorKind, Generation, MemoryError, MemoryResult, Store,
 };
 
 use super::EntitySnapshot;
@@ -33,7 +33,7 @@ pub(crate) async fn load(
     apply(base, changes).await.map(Arc::new)
 }
 
-async fn apply(base: Arc<EntitySnapshot>, changes: Changes) -> MemoryResult<EntitySnapshot> {
+async fn apply(base: Arc<EntitySnapshot>, changes: ChangeSet) -> MemoryResult<EntitySnapshot> {
     if changes.written.len() <= INLINE_MEMORIES {
         return Ok(base.apply(changes));
     }

@@ -10,7 +10,7 @@ mod vectors;
 
 use std::sync::Arc;
 
-use memory_core::{Changes, EntityId, Generation, Memory, MemoryId, VectorPrecision};
+use memory_core::{ChangeSet, EntityId, Generation, Memory, MemoryId, VectorPrecision};
 use rpds::HashTrieMapSync;
 
 use episodes::Episodes;
@@ -22,7 +22,7 @@ pub(crate) use delta::Delta;
 pub(crate) use labels::names;
 pub(crate) use load::load;
 
-/// All memories of one entity at one generation: a materialised view.
+/// All memories of one entity at one generation: a materialized view.
 ///
 /// Never changed once it is shared. The next version is a clone with the
 /// changes applied: it shares what did not change, so it costs little more
@@ -95,7 +95,7 @@ impl EntitySnapshot {
     }
 
     /// The snapshot after `changes`.
-    pub(crate) fn apply(&self, changes: Changes) -> Self {
+    pub(crate) fn apply(&self, changes: ChangeSet) -> Self {
         let mut next = if changes.reset {
             self.emptied()
         } else {
@@ -140,10 +140,10 @@ impl EntitySnapshot {
 
     /// This snapshot, at its own generation, without some memories.
     pub(crate) fn without(&self, ids: &[MemoryId]) -> Self {
-        self.apply(Changes {
+        self.apply(ChangeSet {
             generation: self.generation,
             removed: ids.to_vec(),
-            ..Changes::default()
+            ..ChangeSet::default()
         })
     }
 
@@ -260,15 +260,15 @@ impl EntitySnapshot {
 
 #[cfg(test)]
 mod tests {
-    use memory_core::{Embedding, MemoryBatchItem, MemoryFilter, MemoryKind, PreparedMemory};
+    use memory_core::{EmbeddedMemory, Embedding, MemoryBatchItem, MemoryFilter, MemoryKind};
 
     use super::*;
     use crate::query::Query;
     use crate::ranking::Field;
 
-    fn written(n: u8) -> PreparedMemory {
+    fn written(n: u8) -> EmbeddedMemory {
         let item = MemoryBatchItem::new("mira", MemoryKind::World, format!("memory number {n}"));
-        PreparedMemory {
+        EmbeddedMemory {
             memory: item.into_memory(chrono::Utc::now()).unwrap(),
             embedding: Embedding {
                 fingerprint: "test".into(),
@@ -277,8 +277,8 @@ mod tests {
         }
     }
 
-    fn changes(written: Vec<PreparedMemory>, removed: Vec<MemoryId>) -> Changes {
-        Changes {
+    fn changes(written: Vec<EmbeddedMemory>, removed: Vec<MemoryId>) -> ChangeSet {
+        ChangeSet {
             generation: Generation(1),
             written,
             removed,

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use memory_core::{ArmSummary, MemoryFilter};
+use memory_core::{MemoryFilter, ScoreStats};
 
 use super::EntitySnapshot;
 use crate::query::Query;
 use crate::ranking::{Field, RecallPath};
 
 impl EntitySnapshot {
-    /// The field of all memories that the filter admits, with every arm's
+    /// The field of all memories that the filter admits, with every retriever's
     /// value. O(rows · dimensions).
     pub(crate) fn field(&self, query: &Query, filter: &MemoryFilter) -> Field<'_> {
         // Asked once, not of each memory: by a profile that was a twelfth of a
@@ -21,7 +21,7 @@ impl EntitySnapshot {
             .map(|memory| {
                 memory
                     .as_ref()
-                    .filter(|memory| all || filter.admits(memory))
+                    .filter(|memory| all || filter.matches(memory))
             })
             .collect();
         let admitted: Vec<bool> = memories.iter().map(Option::is_some).collect();
@@ -38,9 +38,9 @@ impl EntitySnapshot {
             .filter(|value| *value > Field::NONE);
         let places = || (0..memories.len()).filter(|&place| admitted[place]);
         Field {
-            dense: ArmSummary::of(compared),
-            words: ArmSummary::of(places().map(|place| lexical[place])),
-            mentions: ArmSummary::of(places().map(|place| f32::from(u8::from(mentioned[place])))),
+            dense: ScoreStats::of(compared),
+            words: ScoreStats::of(places().map(|place| lexical[place])),
+            mentions: ScoreStats::of(places().map(|place| f32::from(u8::from(mentioned[place])))),
             episodes: self.admitted_episodes(&admitted),
             links: self.links(&admitted),
             path: RecallPath::Snapshot,

@@ -12,7 +12,7 @@ const BLOCK_ROWS: usize = 256;
 const NOBODY: u32 = u32::MAX;
 
 /// One row of `dimensions` numbers per chunk. Cloning shares every block; a
-/// change copies only the blocks that it touches.
+/// change copies only the blocks that it updates.
 #[derive(Clone)]
 pub(super) struct Vectors {
     blocks: Vec<Arc<Block>>,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use memory_core::{
-    Cache, CacheBackend, CachePolicy, EmbedRole, Embedder, ErrorKind, Fingerprint, MaxBytes,
-    MemoryConfig, MemoryError, MemoryResult, TierStats, bounds,
+    ByteSize, Cache, CacheBackend, CachePolicy, EmbedRole, Embedder, ErrorKind, Fingerprint,
+    MemoryConfig, MemoryError, MemoryResult, TierStats, limits,
 };
 
 use super::flight::Flights;
@@ -49,7 +49,7 @@ impl<B: CacheBackend> EmbeddingTier<B> {
         let half = |entries: u64, bytes: u64| {
             let policy = CachePolicy::new(
                 entries.max(1),
-                MaxBytes(bytes),
+                ByteSize(bytes),
                 |key: &TextKey, vector: &Vector| {
                     (ENTRY_BYTES + key.text.len() + size_of_val::<[f32]>(vector)) as u64
                 },
@@ -183,7 +183,7 @@ async fn infer(embedder: &dyn Embedder, keys: &[TextKey]) -> MemoryResult<Arc<[V
         ));
     }
     for vector in &vectors {
-        bounds::check_vector(vector, embedder.profile().dimensions)?;
+        limits::check_vector(vector, embedder.profile().dimensions)?;
     }
     Ok(vectors.into_iter().map(Vector::from).collect())
 }

@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use loom::sync::Mutex;
 use loom::thread;
 use memory_core::{
-    Changes, Embedding, EntityId, Generation, ManualClock, Memory, MemoryBatchItem, MemoryConfig,
-    MemoryId, MemoryKind, PreparedMemory, VectorPrecision,
+    ChangeSet, EmbeddedMemory, Embedding, EntityId, Generation, ManualClock, Memory,
+    MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind, VectorPrecision,
 };
 use memory_testkit::MapBackend;
 
@@ -61,17 +61,17 @@ impl World {
     }
 
     fn snapshot_at(&self, generation: Generation) -> Arc<EntitySnapshot> {
-        let written = PreparedMemory {
+        let written = EmbeddedMemory {
             memory: (*self.memory_at(generation)).clone(),
             embedding: Embedding {
                 fingerprint: "test".into(),
                 vectors: vec![vec![1.0]],
             },
         };
-        let changes = Changes {
+        let changes = ChangeSet {
             generation,
             written: vec![written],
-            ..Changes::default()
+            ..ChangeSet::default()
         };
         Arc::new(EntitySnapshot::empty(self.entity().clone(), 1).apply(changes))
     }

@@ -48,10 +48,10 @@ impl Tally {
         &self,
         caches: &[&impl Cache<K, V>],
     ) -> TierStats {
-        caches.iter().for_each(|cache| cache.settle());
+        caches.iter().for_each(|cache| cache.run_pending_tasks());
         TierStats {
             entries: caches.iter().map(|cache| cache.entry_count()).sum(),
-            bytes: caches.iter().map(|cache| cache.weight()).sum(),
+            bytes: caches.iter().map(|cache| cache.weighted_size()).sum(),
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
             loads: self.loads.load(Ordering::Relaxed),

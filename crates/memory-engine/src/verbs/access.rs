@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use memory_core::{AccessCounting, CacheBackend, EntityId, ErrorKind, bounds};
+use memory_core::{AccessCounting, CacheBackend, EntityId, ErrorKind, limits};
 use tokio::runtime::Handle;
 
 use crate::engine::Shared;
 use crate::lifecycle::{Accesses, FLUSH_AFTER};
-use crate::recall::Recalled;
+use crate::recall::RecallHit;
 
 impl<B: CacheBackend> Shared<B> {
     /// Counts what a recall returned. Never fails, never waits: the counts are
     /// written by a task of their own.
-    pub(super) fn count_accesses(self: &Arc<Self>, entity: &EntityId, recalled: &[Recalled]) {
+    pub(super) fn count_accesses(self: &Arc<Self>, entity: &EntityId, recalled: &[RecallHit]) {
         if self.config.access_counting == AccessCounting::Off || recalled.is_empty() {
             return;
         }
         let ids = recalled.iter().map(|recalled| recalled.memory.id);
-        let now = bounds::to_micros(self.clock.now());
+        let now = limits::to_micros(self.clock.now());
         if self.accesses.record(entity, ids, now) {
             self.send_writer();
         }
@@ -47,13 +47,13 @@ impl<B: CacheBackend> Shared<B> {
     /// Writes all counts that wait. What cannot be written just now waits on;
     /// what cannot be written at all is lost, and logged.
     pub(super) async fn write_accesses(&self) {
-        for (entity, touches) in self.accesses.take() {
-            for touches in touches.chunks(bounds::MAX_LIMIT) {
-                let Err(error) = self.store.touch(&entity, touches).await else {
+        for (entity, updates) in self.accesses.take() {
+            for updates in updates.chunks(limits::MAX_LIMIT) {
+                let Err(error) = self.store.record_accesses(&entity, updates).await else {
                     continue;
                 };
                 if error.kind() == ErrorKind::Unavailable {
-                    self.accesses.put_back(&entity, touches);
+                    self.accesses.put_back(&entity, updates);
                 }
                 tracing::warn!(%entity, kind = ?error.kind(), "accesses were not written");
             }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use memory_core::{
-    CacheBackend, Changes, Consolidation, EntityId, ErrorKind, Fingerprint, Generation,
-    InvalidInput, ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, PreparedMemory,
+    CacheBackend, ChangeSet, EmbeddedMemory, EntityId, ErrorKind, Fingerprint, Generation,
+    InvalidInput, ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, SummaryGroup,
 };
 
 use crate::engine::Shared;
 use crate::lifecycle::{
-    Candidate, ConsolidateRequest, Consolidated, Group, Summary, content_of, extract, groups,
-    is_summary, pause, read_at, summary_prompt,
+    ClusterItem, ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Group, content_of,
+    extract, groups, is_summary, pause, read_at, summary_prompt,
 };
 
 /// How often an entity is read anew where its memories changed meanwhile.
@@ -32,7 +32,7 @@ impl<B: CacheBackend> Shared<B> {
         self: &Arc<Self>,
         entity: &EntityId,
         request: &ConsolidateRequest,
-    ) -> MemoryResult<Consolidated> {
+    ) -> MemoryResult<ConsolidationReport> {
         entity.validate()?;
         request.validate()?;
         let mut drafts = Drafts::new();
@@ -66,7 +66,7 @@ impl<B: CacheBackend> Shared<B> {
     pub(crate) async fn auto_consolidate_if_needed(
         self: &Arc<Self>,
         entity: &EntityId,
-    ) -> MemoryResult<Option<Consolidated>> {
+    ) -> MemoryResult<Option<ConsolidationReport>> {
         entity.validate()?;
         let threshold = self.config.consolidation_threshold;
         let stats = self.store.entity_stats(entity).await?;
@@ -123,9 +123,9 @@ impl<B: CacheBackend> Shared<B> {
             .await?;
         let (generation, written, request) = (changes.generation, changes.written, request.clone());
         let group = move || {
-            let mut candidates: Vec<Candidate> = written
+            let mut candidates: Vec<ClusterItem> = written
                 .into_iter()
-                .filter_map(|item| Candidate::of(item, &request.filter))
+                .filter_map(|item| ClusterItem::of(item, &request.filter))
                 .collect();
             let least = request.min_sources.max(2);
             let found = groups(&mut candidates, request.min_similarity, least);
@@ -150,25 +150,25 @@ impl<B: CacheBackend> Shared<B> {
         found: Vec<Group>,
         generation: Generation,
         drafts: &mut Drafts,
-    ) -> MemoryResult<Consolidated> {
+    ) -> MemoryResult<ConsolidationReport> {
         if found.is_empty() {
-            return Ok(Consolidated::default());
+            return Ok(ConsolidationReport::default());
         }
         let contents = self.contents(&found, drafts).await?;
         let now = self.clock.now();
         let texts: Vec<&str> = contents.iter().map(String::as_str).collect();
         let embeddings = self.embed_contents(&texts).await?;
         let mut writes = Vec::with_capacity(found.len());
-        let mut answer = Consolidated::default();
+        let mut answer = ConsolidationReport::default();
         for ((group, content), embedding) in found.iter().zip(&contents).zip(embeddings) {
             let memory = group.summary(entity, content.clone(), generation, now);
             let sources = group.ids();
-            answer.summaries.push(Summary {
+            answer.summaries.push(ConsolidatedSummary {
                 id: memory.id,
                 sources: sources.clone(),
             });
-            writes.push(Consolidation {
-                summary: PreparedMemory { memory, embedding },
+            writes.push(SummaryGroup {
+                summary: EmbeddedMemory { memory, embedding },
                 sources,
             });
         }
@@ -239,7 +239,7 @@ impl<B: CacheBackend> Shared<B> {
         &self,
         entity: &EntityId,
         since: Generation,
-    ) -> MemoryResult<Changes> {
+    ) -> MemoryResult<ChangeSet> {
         let nobodys = Fingerprint::from("");
         self.store.changes_since(entity, since, &nobodys).await
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use memory_core::{
-    CacheBackend, EmbedRole, Embedding, ErrorKind, MemoryError, MemoryResult, bounds,
+    CacheBackend, EmbedRole, Embedding, ErrorKind, MemoryError, MemoryResult, limits,
 };
 
 use crate::engine::Shared;
@@ -17,8 +17,8 @@ impl<B: CacheBackend> Shared<B> {
         texts: &[String],
     ) -> MemoryResult<Vec<Arc<[f32]>>> {
         for (index, text) in texts.iter().enumerate() {
-            bounds::check_content(text)
-                .map_err(|problem| MemoryError::from(problem).at_item(index))?;
+            limits::check_content(text)
+                .map_err(|problem| MemoryError::from(problem).with_item(index))?;
         }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         self.tiers

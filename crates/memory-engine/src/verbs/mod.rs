@@ -28,8 +28,10 @@ use memory_core::{
 };
 
 use crate::engine::Engine;
-use crate::lifecycle::{ConsolidateRequest, Consolidated, ReflectRequest, Reflection, Related};
-use crate::recall::{RecallRequest, Recalled};
+use crate::lifecycle::{
+    ConsolidateRequest, ConsolidationReport, ReflectRequest, Reflection, RelatedMemory,
+};
+use crate::recall::{RecallHit, RecallRequest};
 
 /// Every operation of the memory system, without type parameters.
 ///
@@ -42,7 +44,7 @@ pub trait Verbs: Debug + Send + Sync + 'static {
     /// already in one batch, writes in one transaction. Answers the ids, in order.
     async fn retain_batch(&self, items: Vec<MemoryBatchItem>) -> MemoryResult<Vec<MemoryId>>;
 
-    /// Embeds texts as passages; one L2-normalised vector per text, in order.
+    /// Embeds texts as passages; one L2-normalized vector per text, in order.
     async fn generate_embeddings_batch(&self, texts: &[String]) -> MemoryResult<Vec<Arc<[f32]>>>;
 
     /// Recalls what matters to a text, best first.
@@ -50,7 +52,7 @@ pub trait Verbs: Debug + Send + Sync + 'static {
         &self,
         entity: &EntityId,
         request: &RecallRequest,
-    ) -> MemoryResult<Vec<Recalled>>;
+    ) -> MemoryResult<Vec<RecallHit>>;
 
     /// Reads one memory.
     async fn get_memory(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Arc<Memory>>;
@@ -99,13 +101,13 @@ pub trait Verbs: Debug + Send + Sync + 'static {
         &self,
         entity: &EntityId,
         request: &ConsolidateRequest,
-    ) -> MemoryResult<Consolidated>;
+    ) -> MemoryResult<ConsolidationReport>;
 
     /// Consolidates an entity with enough memories since the last time.
     async fn auto_consolidate_if_needed(
         &self,
         entity: &EntityId,
-    ) -> MemoryResult<Option<Consolidated>>;
+    ) -> MemoryResult<Option<ConsolidationReport>>;
 
     /// Takes a summary away; answers the memories that are live again.
     async fn undo_consolidation(
@@ -135,7 +137,7 @@ pub trait Verbs: Debug + Send + Sync + 'static {
     -> MemoryResult<()>;
 
     /// What a memory links to, and what links to it.
-    async fn related(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Vec<Related>>;
+    async fn related(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Vec<RelatedMemory>>;
 
     /// Retains memories whole, as they were exported; all live.
     async fn restore_memories(&self, memories: Vec<Memory>) -> MemoryResult<Vec<MemoryId>>;
@@ -183,7 +185,7 @@ impl<B: CacheBackend> Verbs for Engine<B> {
         &self,
         entity: &EntityId,
         request: &RecallRequest,
-    ) -> MemoryResult<Vec<Recalled>> {
+    ) -> MemoryResult<Vec<RecallHit>> {
         let recalled = self.shared.recall(entity, request).await?;
         // A look at an earlier moment leaves no trace on the present.
         if request.as_of.is_none() {
@@ -249,14 +251,14 @@ impl<B: CacheBackend> Verbs for Engine<B> {
         &self,
         entity: &EntityId,
         request: &ConsolidateRequest,
-    ) -> MemoryResult<Consolidated> {
+    ) -> MemoryResult<ConsolidationReport> {
         self.shared.consolidate(entity, request).await
     }
 
     async fn auto_consolidate_if_needed(
         &self,
         entity: &EntityId,
-    ) -> MemoryResult<Option<Consolidated>> {
+    ) -> MemoryResult<Option<ConsolidationReport>> {
         self.shared.auto_consolidate_if_needed(entity).await
     }
 
@@ -296,7 +298,7 @@ impl<B: CacheBackend> Verbs for Engine<B> {
         self.shared.unrelate(entity, from, to).await
     }
 
-    async fn related(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Vec<Related>> {
+    async fn related(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Vec<RelatedMemory>> {
         self.shared.related(entity, id).await
     }
 

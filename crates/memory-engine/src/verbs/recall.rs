@@ -5,14 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
     CacheBackend, DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult,
-    SearchRequest, bounds,
+    SearchRequest, limits,
 };
 
 use crate::engine::Shared;
 use crate::found::Found;
 use crate::query::Query;
 use crate::ranking::{Contest, Field, Ranking};
-use crate::recall::{RecallRequest, Recalled};
+use crate::recall::{RecallHit, RecallRequest};
 use crate::snapshot::EntitySnapshot;
 use crate::verbs::shown::Shown;
 
@@ -21,18 +21,18 @@ use crate::verbs::shown::Shown;
 /// a millisecond), beyond it would hold up its async worker.
 const INLINE_SCAN: usize = 4_000;
 
-/// How many candidates each arm of the store is to find, whatever is wanted:
-/// importance, recency, neighbours and labels reorder what similarity found,
+/// How many candidates each retriever of the store is to find, whatever is wanted:
+/// importance, recency, neighbors and labels reorder what similarity found,
 /// and the more of the entity takes part, the nearer it comes to what a
 /// snapshot would show (`tests/parity.rs` of the facade).
-const CANDIDATES: usize = bounds::MAX_LIMIT;
+const CANDIDATES: usize = limits::MAX_LIMIT;
 
 impl<B: CacheBackend> Shared<B> {
     pub(crate) async fn recall(
         self: &Arc<Self>,
         entity: &EntityId,
         request: &RecallRequest,
-    ) -> MemoryResult<Vec<Recalled>> {
+    ) -> MemoryResult<Vec<RecallHit>> {
         entity.validate()?;
         request.validate()?;
         let query = Query::new(&request.text, self.embed_query(&request.text).await?);
@@ -55,7 +55,7 @@ impl<B: CacheBackend> Shared<B> {
         entity: &EntityId,
         question: &Question,
         memories: u64,
-    ) -> MemoryResult<Vec<Recalled>> {
+    ) -> MemoryResult<Vec<RecallHit>> {
         let search = SearchRequest {
             filter: question.filter.clone(),
             limit: CANDIDATES,
@@ -92,7 +92,7 @@ impl Question {
         let mut filter = request.filter.clone();
         if let Some(moment) = request.as_of {
             // `until` excludes its moment, and time is in whole microseconds.
-            let later = bounds::to_micros(moment) + TimeDelta::microseconds(1);
+            let later = limits::to_micros(moment) + TimeDelta::microseconds(1);
             filter.until = Some(filter.until.map_or(later, |until| until.min(later)));
         }
         Self {
@@ -106,11 +106,11 @@ impl Question {
         }
     }
 
-    fn ask(&self, snapshot: &EntitySnapshot) -> Vec<Recalled> {
+    fn ask(&self, snapshot: &EntitySnapshot) -> Vec<RecallHit> {
         self.answer(&snapshot.field(&self.query, &self.filter))
     }
 
-    fn answer(&self, field: &Field<'_>) -> Vec<Recalled> {
+    fn answer(&self, field: &Field<'_>) -> Vec<RecallHit> {
         let contest = Contest {
             ranking: &self.ranking,
             now: self.now,
@@ -119,7 +119,7 @@ impl Question {
         };
         let ranked = field.best(&contest).into_iter();
         ranked
-            .map(|ranked| Recalled {
+            .map(|ranked| RecallHit {
                 memory: ranked.memory,
                 score: ranked.score,
                 similarity: ranked.explanation.similarity,

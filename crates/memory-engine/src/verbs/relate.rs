@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::bounds::MAX_LIMIT;
+use memory_core::limits::MAX_LIMIT;
 use memory_core::{
     CacheBackend, EntityId, InvalidInput, ListRequest, MemoryFilter, MemoryId, MemoryPatch,
     MemoryResult,
@@ -10,7 +10,7 @@ use memory_core::{
 
 use super::delete::not_found;
 use crate::engine::Shared;
-use crate::lifecycle::{Direction, Related};
+use crate::lifecycle::{LinkDirection, RelatedMemory};
 
 impl<B: CacheBackend> Shared<B> {
     /// Links `from` to `to`, or gives the link another relation.
@@ -54,17 +54,17 @@ impl<B: CacheBackend> Shared<B> {
         self: &Arc<Self>,
         entity: &EntityId,
         id: &MemoryId,
-    ) -> MemoryResult<Vec<Related>> {
+    ) -> MemoryResult<Vec<RelatedMemory>> {
         let memory = self.stored(entity, id).await?;
         let ids: Vec<MemoryId> = memory.related.keys().copied().collect();
         let linked = self.get_memories(entity, &ids).await?;
         let outgoing = linked.into_iter().zip(memory.related.values());
-        let mut related: Vec<Related> = outgoing
+        let mut related: Vec<RelatedMemory> = outgoing
             .filter_map(|(memory, relation)| {
-                Some(Related {
+                Some(RelatedMemory {
                     memory: memory?,
                     relation: relation.clone(),
-                    direction: Direction::Outgoing,
+                    direction: LinkDirection::Outgoing,
                 })
             })
             .collect();
@@ -72,10 +72,10 @@ impl<B: CacheBackend> Shared<B> {
         let request = ListRequest::new(MAX_LIMIT).filter(filter);
         let incoming = self.store.list(entity, &request).await?.memories;
         related.extend(incoming.into_iter().filter_map(|memory| {
-            Some(Related {
+            Some(RelatedMemory {
                 relation: memory.related.get(id)?.clone(),
                 memory: Arc::new(memory),
-                direction: Direction::Incoming,
+                direction: LinkDirection::Incoming,
             })
         }));
         Ok(related)

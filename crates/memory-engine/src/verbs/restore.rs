@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use memory_core::{
-    CacheBackend, Consolidation, EntityId, Memory, MemoryError, MemoryId, MemoryResult,
-    PreparedMemory, bounds,
+    CacheBackend, EmbeddedMemory, EntityId, Memory, MemoryError, MemoryId, MemoryResult,
+    SummaryGroup, limits,
 };
 
 use super::retain::validated;
@@ -43,13 +43,13 @@ impl<B: CacheBackend> Shared<B> {
         let summary = embeddings
             .into_iter()
             .next()
-            .map(|embedding| PreparedMemory {
+            .map(|embedding| EmbeddedMemory {
                 memory: summary,
                 embedding,
             });
-        let group: Arc<[Consolidation]> = summary
+        let group: Arc<[SummaryGroup]> = summary
             .into_iter()
-            .map(|summary| Consolidation {
+            .map(|summary| SummaryGroup {
                 summary,
                 sources: sources.clone(),
             })
@@ -69,7 +69,7 @@ impl<B: CacheBackend> Shared<B> {
     async fn archive(
         self: &Arc<Self>,
         entity: &EntityId,
-        group: Arc<[Consolidation]>,
+        group: Arc<[SummaryGroup]>,
     ) -> MemoryResult<()> {
         let read_at = self.store.entity_stats(entity).await?.generation;
         let touched = group
@@ -107,8 +107,8 @@ impl<B: CacheBackend> Shared<B> {
 /// A memory that keeps every bound, live, with its times in microseconds.
 fn whole(mut memory: Memory) -> MemoryResult<Memory> {
     memory.validate()?;
-    memory.timestamp = bounds::to_micros(memory.timestamp);
-    memory.last_accessed = memory.last_accessed.map(bounds::to_micros);
+    memory.timestamp = limits::to_micros(memory.timestamp);
+    memory.last_accessed = memory.last_accessed.map(limits::to_micros);
     memory.archived_by = None;
     Ok(memory)
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use memory_core::{
-    CacheBackend, EntityId, InvalidInput, Memory, MemoryBatchItem, MemoryError, MemoryId,
-    MemoryResult, PreparedMemory,
+    CacheBackend, EmbeddedMemory, EntityId, InvalidInput, Memory, MemoryBatchItem, MemoryError,
+    MemoryId, MemoryResult,
 };
 
 use crate::engine::Shared;
@@ -38,10 +38,10 @@ impl<B: CacheBackend> Shared<B> {
             .map(|memory| memory.content.as_str())
             .collect();
         let embeddings = self.embed_contents(&contents).await?;
-        let batch: Vec<PreparedMemory> = missing
+        let batch: Vec<EmbeddedMemory> = missing
             .into_iter()
             .zip(embeddings)
-            .map(|(memory, embedding)| PreparedMemory { memory, embedding })
+            .map(|(memory, embedding)| EmbeddedMemory { memory, embedding })
             .collect();
         self.insert(batch).await?;
         Ok(ids)
@@ -101,10 +101,10 @@ pub(super) fn validated(
     let mut seen: HashSet<(EntityId, MemoryId)> = HashSet::with_capacity(made.len());
     made.enumerate()
         .map(|(index, memory)| {
-            let memory = memory.map_err(|error| error.at_item(index))?;
+            let memory = memory.map_err(|error| error.with_item(index))?;
             if !seen.insert((memory.entity_id.clone(), memory.id)) {
                 let problem = InvalidInput::DuplicateId { id: memory.id };
-                return Err(MemoryError::from(problem).at_item(index));
+                return Err(MemoryError::from(problem).with_item(index));
             }
             Ok(memory)
         })

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use memory_core::{
-    CacheBackend, EntityId, InsertOutcome, LimitPolicy, Memory, MemoryError, MemoryId,
-    MemoryResult, PreparedMemory, Room,
+    CacheBackend, EmbeddedMemory, EntityId, InsertOptions, InsertOutcome, LimitPolicy, Memory,
+    MemoryError, MemoryId, MemoryResult,
 };
 
 use super::scan::each_live;
@@ -18,21 +18,21 @@ const MAX_TRIES: u32 = 20;
 
 /// What gives way to a batch, and the texts whose vectors go with it.
 struct Evictions {
-    room: Room,
+    room: InsertOptions,
     texts: Vec<String>,
 }
 
 impl<B: CacheBackend> Shared<B> {
     /// Inserts a batch, all or nothing, within the limit of each entity.
-    pub(super) async fn insert(self: &Arc<Self>, batch: Vec<PreparedMemory>) -> MemoryResult<()> {
-        let batch: Arc<[PreparedMemory]> = batch.into();
+    pub(super) async fn insert(self: &Arc<Self>, batch: Vec<EmbeddedMemory>) -> MemoryResult<()> {
+        let batch: Arc<[EmbeddedMemory]> = batch.into();
         match (
             self.config.max_memories_per_entity,
             self.config.limit_policy,
         ) {
-            (None, _) => self.insert_within(batch, Room::unlimited()).await?,
+            (None, _) => self.insert_opts(batch, InsertOptions::unlimited()).await?,
             (Some(max), LimitPolicy::Prune) => return self.insert_pruning(batch, max).await,
-            (Some(max), _) => self.insert_within(batch, Room::at_most(max)).await?,
+            (Some(max), _) => self.insert_opts(batch, InsertOptions::at_most(max)).await?,
         };
         Ok(())
     }
@@ -42,7 +42,7 @@ impl<B: CacheBackend> Shared<B> {
     /// and the transaction, the choice is made anew.
     async fn insert_pruning(
         self: &Arc<Self>,
-        batch: Arc<[PreparedMemory]>,
+        batch: Arc<[EmbeddedMemory]>,
         max: u64,
     ) -> MemoryResult<()> {
         let mut counts: BTreeMap<EntityId, u64> = BTreeMap::new();
@@ -53,7 +53,7 @@ impl<B: CacheBackend> Shared<B> {
         let mut tries = 0;
         let texts = loop {
             let Evictions { room, texts } = self.make_room(&counts, max).await?;
-            match self.insert_within(Arc::clone(&batch), room).await {
+            match self.insert_opts(Arc::clone(&batch), room).await {
                 Err(MemoryError::LimitReached { .. }) if tries < MAX_TRIES => {
                     tries += 1;
                     pause(tries).await;
@@ -73,7 +73,7 @@ impl<B: CacheBackend> Shared<B> {
         max: u64,
     ) -> MemoryResult<Evictions> {
         let mut evictions = Evictions {
-            room: Room::at_most(max),
+            room: InsertOptions::at_most(max),
             texts: Vec::new(),
         };
         for (entity, &new) in counts {
@@ -129,10 +129,10 @@ impl<B: CacheBackend> Shared<B> {
         Ok(all)
     }
 
-    async fn insert_within(
+    async fn insert_opts(
         self: &Arc<Self>,
-        batch: Arc<[PreparedMemory]>,
-        room: Room,
+        batch: Arc<[EmbeddedMemory]>,
+        room: InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         let mut targets: BTreeMap<EntityId, Vec<MemoryId>> = BTreeMap::new();
         for prepared in batch.iter() {
@@ -152,7 +152,7 @@ impl<B: CacheBackend> Shared<B> {
         let (store, inserted) = (Arc::clone(&self.store), Arc::clone(&batch));
         self.commit(
             targets.into_iter().collect(),
-            async move { store.insert_within(&batch, &room).await },
+            async move { store.insert_opts(&batch, &room).await },
             move |tiers, (entity, ids), outcome| match outcome.generations.get(entity) {
                 Some(generation) => {
                     let delta = Delta::inserted(&inserted, entity, outcome);

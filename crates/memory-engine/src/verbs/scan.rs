@@ -1,6 +1,6 @@
 //! Going through many memories page by page.
 
-use memory_core::bounds::MAX_LIMIT;
+use memory_core::limits::MAX_LIMIT;
 use memory_core::{
     CacheBackend, EntityId, ListRequest, ListScope, Memory, MemoryId, MemoryResult, Store,
 };

@@ -53,7 +53,7 @@ impl<B: CacheBackend> Shared<B> {
         tier.tally.miss();
         if held.is_none() {
             let memories = self.store.entity_stats(entity).await?.memory_count;
-            if !self.admits(entity, memories) {
+            if !self.matches(entity, memories) {
                 return Ok(Shown::Store { memories });
             }
         }
@@ -69,7 +69,7 @@ impl<B: CacheBackend> Shared<B> {
     }
 
     /// Whether a snapshot is worth loading, and may be held.
-    fn admits(&self, entity: &EntityId, memories: u64) -> bool {
+    fn matches(&self, entity: &EntityId, memories: u64) -> bool {
         memories <= self.config.snapshot_max_memories
             && (memories <= SMALL_ENTITY || self.tiers.door.knows(entity))
     }

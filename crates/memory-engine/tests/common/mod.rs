@@ -11,21 +11,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, Clock, ConsolidateOutcome, Consolidation, Embedding, EntityId,
-    EntityStats, ErrorKind, Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest,
-    MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch,
-    MemoryResult, PreparedMemory, RemoveOutcome, Room, SearchRequest, Store, StoreCapabilities,
-    StoreWatch, SystemClock, Touch, UpdateOutcome,
+    AccessUpdate, ChangeSet, ChangeStream, Clock, ConsolidateOutcome, EmbeddedMemory, Embedding,
+    EntityId, EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions,
+    InsertOutcome, ListPage, ListRequest, MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter,
+    MemoryId, MemoryKind, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest,
+    Store, StoreCapabilities, SummaryGroup, SystemClock, UpdateOutcome,
 };
 use memory_engine::{Engine, EngineParts};
 use memory_moka::MokaBackend;
-use memory_testkit::{HashEmbedder, MemStore};
+use memory_testkit::{HashEmbedder, InMemoryStore};
 use tokio::sync::{Notify, Semaphore};
 
 /// A store that counts its calls, can be held up after it read, and can fail.
 #[derive(Debug)]
 pub(crate) struct GatedStore {
-    pub(crate) inner: MemStore,
+    pub(crate) inner: InMemoryStore,
     pub(crate) gets: AtomicU64,
     pub(crate) inserts: AtomicU64,
     pub(crate) searches: AtomicU64,
@@ -46,7 +46,7 @@ pub(crate) struct GatedStore {
 impl GatedStore {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            inner: MemStore::new(),
+            inner: InMemoryStore::new(),
             gets: AtomicU64::new(0),
             inserts: AtomicU64::new(0),
             searches: AtomicU64::new(0),
@@ -107,13 +107,13 @@ impl Store for GatedStore {
         self.inner.capabilities()
     }
 
-    async fn insert_within(
+    async fn insert_opts(
         &self,
-        batch: &[PreparedMemory],
-        room: &Room,
+        batch: &[EmbeddedMemory],
+        room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         self.inserts.fetch_add(1, Ordering::SeqCst);
-        let outcome = self.inner.insert_within(batch, room).await;
+        let outcome = self.inner.insert_opts(batch, room).await;
         self.pass(&self.writes_wait).await;
         if self.lose_next_answer.swap(false, Ordering::SeqCst) {
             return Err(MemoryError::store(
@@ -128,13 +128,13 @@ impl Store for GatedStore {
     async fn consolidate(
         &self,
         entity: &EntityId,
-        groups: &[Consolidation],
+        groups: &[SummaryGroup],
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         self.inner.consolidate(entity, groups, read_at).await
     }
 
-    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
         self.gets.fetch_add(1, Ordering::SeqCst);
         let fetched = self.inner.get(entity, ids).await;
         self.pass(&self.reads_wait).await;
@@ -149,7 +149,11 @@ impl Store for GatedStore {
         self.inner.count(entity, filter).await
     }
 
-    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+    async fn search(
+        &self,
+        entity: &EntityId,
+        request: &SearchRequest,
+    ) -> MemoryResult<SearchOutcome> {
         self.searches.fetch_add(1, Ordering::SeqCst);
         self.inner.search(entity, request).await
     }
@@ -159,7 +163,7 @@ impl Store for GatedStore {
         entity: &EntityId,
         since: Generation,
         fingerprint: &Fingerprint,
-    ) -> MemoryResult<Changes> {
+    ) -> MemoryResult<ChangeSet> {
         let counter = if since == Generation::ZERO {
             &self.full_loads
         } else {
@@ -185,8 +189,12 @@ impl Store for GatedStore {
         self.inner.delete(entity, ids).await
     }
 
-    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
-        self.inner.touch(entity, touches).await
+    async fn record_accesses(
+        &self,
+        entity: &EntityId,
+        updates: &[AccessUpdate],
+    ) -> MemoryResult<()> {
+        self.inner.record_accesses(entity, updates).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
@@ -202,7 +210,7 @@ impl Store for GatedStore {
         self.inner.list_entities(after, limit).await
     }
 
-    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         if self.deaf.load(Ordering::SeqCst) {
             return Ok(None);
         }

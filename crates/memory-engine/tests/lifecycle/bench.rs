@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
-    Changes, Embedder, EntityId, Fingerprint, Generation, LanguageModel, ListRequest, ListScope,
+    ChangeSet, Embedder, EntityId, Fingerprint, Generation, LanguageModel, ListRequest, ListScope,
     ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryError, MemoryId, MemoryKind,
     MemoryResult, Store,
 };
 use memory_engine::{Engine, EngineParts, RecallRequest, Verbs};
 use memory_moka::MokaBackend;
-use memory_testkit::{HashEmbedder, MemStore};
+use memory_testkit::{HashEmbedder, InMemoryStore};
 
 /// An engine, and the parts to look into.
 pub(crate) struct Bench {
@@ -31,7 +31,7 @@ pub(crate) fn bench_with(
     config: MemoryConfig,
     language_model: Option<Arc<dyn LanguageModel>>,
 ) -> Bench {
-    bench_on(Arc::new(MemStore::new()), config, language_model)
+    bench_on(Arc::new(InMemoryStore::new()), config, language_model)
 }
 
 pub(crate) fn bench_on(
@@ -79,7 +79,7 @@ impl Bench {
     }
 
     /// The whole live state with its vectors, in the order of ids.
-    pub(crate) async fn state(&self) -> Changes {
+    pub(crate) async fn state(&self) -> ChangeSet {
         let fingerprint: &Fingerprint = &self.embedder.profile().fingerprint;
         let changes = self
             .store

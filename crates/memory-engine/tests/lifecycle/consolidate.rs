@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use memory_core::{
     ErrorKind, LanguageModel, ListScope, MemoryConfig, MemoryError, MemoryId, MemoryKind,
-    MemoryPatch, MemoryResult, bounds,
+    MemoryPatch, MemoryResult, limits,
 };
 use memory_engine::{ConsolidateRequest, Engine, Verbs};
 use memory_moka::MokaBackend;
@@ -174,7 +174,7 @@ async fn an_endless_answer_is_kept_within_the_bound() {
     let memory = b.engine.get_memory(&mira(), &done.summaries[0].id).await;
     let chars = memory.unwrap().content.chars().count();
     assert!(
-        chars <= bounds::MAX_CONTENT_CHARS && chars > 9_000,
+        chars <= limits::MAX_CONTENT_CHARS && chars > 9_000,
         "{chars}"
     );
 }
@@ -233,7 +233,7 @@ async fn it_runs_by_itself_when_enough_is_new() {
         consolidation_threshold: 6,
         ..MemoryConfig::default()
     };
-    let store: Arc<dyn memory_core::Store> = Arc::new(memory_testkit::MemStore::new());
+    let store: Arc<dyn memory_core::Store> = Arc::new(memory_testkit::InMemoryStore::new());
     let b = crate::bench::bench_on(Arc::clone(&store), config.clone(), None);
     let auto = || async { b.engine.auto_consolidate_if_needed(&mira()).await.unwrap() };
     assert!(auto().await.is_none(), "nothing is there");

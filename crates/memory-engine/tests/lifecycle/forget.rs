@@ -1,4 +1,4 @@
-//! Nothing of a forgotten memory stays; a deleted one leaves its neighbours.
+//! Nothing of a forgotten memory stays; a deleted one leaves its neighbors.
 
 use memory_core::{ErrorKind, ListScope, MemoryPatch};
 use memory_engine::{ConsolidateRequest, Verbs};
@@ -38,7 +38,7 @@ async fn a_forgotten_memory_leaves_no_row_vector_link_or_tier_entry() {
     assert_eq!(again.kind(), ErrorKind::NotFound);
 }
 
-/// Two levels: `SECRET` twice, summarised, and the summary summarised again
+/// Two levels: `SECRET` twice, summarized, and the summary summarized again
 /// with a third.
 async fn pile(b: &Bench) -> (Vec<memory_core::MemoryId>, memory_core::MemoryId) {
     let request = ConsolidateRequest::new().min_similarity(0.6);

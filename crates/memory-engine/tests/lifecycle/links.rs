@@ -4,7 +4,7 @@ use memory_core::{
     ErrorKind, InvalidInput, ListRequest, MemoryBatchItem, MemoryError, MemoryFilter, MemoryId,
     MemoryKind,
 };
-use memory_engine::{ConsolidateRequest, Direction, Verbs};
+use memory_engine::{ConsolidateRequest, LinkDirection, Verbs};
 
 use crate::bench::{bench, item, mira};
 
@@ -35,8 +35,8 @@ async fn a_link_is_seen_from_both_ends_and_dropped_again() {
     assert_eq!(
         told,
         [
-            ("a spark flew", "caused by", Direction::Outgoing),
-            ("rain", "after", Direction::Incoming)
+            ("a spark flew", "caused by", LinkDirection::Outgoing),
+            ("rain", "after", LinkDirection::Incoming)
         ]
     );
     b.engine
@@ -106,5 +106,5 @@ async fn a_summary_shows_its_sources() {
     let mut shown: Vec<_> = related.iter().map(|r| r.memory.id).collect();
     shown.sort();
     assert_eq!(shown, ids);
-    assert!(related.iter().all(|r| r.relation == "summarises"));
+    assert!(related.iter().all(|r| r.relation == "summarizes"));
 }

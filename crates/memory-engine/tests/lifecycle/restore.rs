@@ -28,12 +28,12 @@ async fn memories_come_back_with_all_they_had_and_summaries_above_their_sources(
     let high = b.engine.consolidate(&mira(), &request).await.unwrap();
     let mut touched = b.all(ListScope::Live).await;
     touched.retain(|memory| memory.content == "bread");
-    let touch = memory_core::Touch {
+    let update = memory_core::AccessUpdate {
         id: touched[0].id,
         accesses: 7,
         last_accessed: now(),
     };
-    b.store.touch(&mira(), &[touch]).await.unwrap();
+    b.store.record_accesses(&mira(), &[update]).await.unwrap();
     let before = everything(&b).await;
     assert_eq!(before.len(), 6);
 

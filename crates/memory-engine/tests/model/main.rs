@@ -11,7 +11,7 @@ use std::sync::Arc;
 use memory_core::{CacheBackend, Store};
 use memory_moka::MokaBackend;
 use memory_quick::QuickBackend;
-use memory_testkit::{MapBackend, MemStore};
+use memory_testkit::{InMemoryStore, MapBackend};
 use proptest::prelude::*;
 use world::{SETTINGS, Setting, Verb, World, step};
 
@@ -21,13 +21,13 @@ fn run<B: CacheBackend>(cache: fn() -> B, setting: Setting, steps: Vec<(usize, V
         .build()
         .unwrap();
     runtime.block_on(async {
-        let store = Arc::new(MemStore::new());
+        let store = Arc::new(InMemoryStore::new());
         let news = Arc::clone(&store);
         let channel = Box::new(move |lost| {
             if lost {
-                news.lose_news();
+                news.disconnect();
             } else {
-                news.restore_news();
+                news.reconnect();
             }
         });
         World::new(store as Arc<dyn Store>, channel, cache, setting)

@@ -59,7 +59,7 @@ impl ArchitectureConfig {
     /// # Errors
     /// `Missing` or `Corrupt`, naming the file.
     pub(crate) fn read(folder: &Path) -> MemoryResult<Self> {
-        memory_sentence::read_json(&folder.join("config.json")).map_err(opening)
+        memory_sentence_transformers::read_json(&folder.join("config.json")).map_err(opening)
     }
 
     /// The architecture, if it is one that [`Network`](super::Network) builds.

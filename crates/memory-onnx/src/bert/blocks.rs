@@ -12,22 +12,22 @@ const REACH: f32 = 127.0;
 /// Brings the rows of a matrix to 8 bits, symmetrically about zero, block by
 /// block along each row. The last block of a row is filled up with zeros.
 ///
-/// `quantised` holds a multiple of [`BLOCK`] bytes for each row, `scales` a
+/// `quantized` holds a multiple of [`BLOCK`] bytes for each row, `scales` a
 /// number for each block.
-pub(super) fn quantise(weights: &[f32], columns: usize, quantised: &mut [u8], scales: &mut [f32]) {
+pub(super) fn quantize(weights: &[f32], columns: usize, quantized: &mut [u8], scales: &mut [f32]) {
     let blocks = columns.div_ceil(BLOCK);
     let rows = weights.chunks_exact(columns);
-    let places = quantised
+    let places = quantized
         .chunks_exact_mut(blocks * BLOCK)
         .zip(scales.chunks_exact_mut(blocks));
-    for (row, (quantised, scales)) in rows.zip(places) {
-        let places = quantised.chunks_exact_mut(BLOCK).zip(scales);
-        for (block, (quantised, scale)) in row.chunks(BLOCK).zip(places) {
+    for (row, (quantized, scales)) in rows.zip(places) {
+        let places = quantized.chunks_exact_mut(BLOCK).zip(scales);
+        for (block, (quantized, scale)) in row.chunks(BLOCK).zip(places) {
             let largest = block.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
             *scale = largest / REACH;
             let inverse = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
-            quantised.fill(to_byte(ZERO));
-            for (byte, x) in quantised.iter_mut().zip(block) {
+            quantized.fill(to_byte(ZERO));
+            for (byte, x) in quantized.iter_mut().zip(block) {
                 *byte = to_byte((x * inverse).round_ties_even() + ZERO);
             }
         }
@@ -53,13 +53,13 @@ mod tests {
         let weights: Vec<f32> = (0..3 * columns)
             .map(|n| ((n * 37 % 101) as f32 - 50.0) * if n < columns { 0.01 } else { 3.0 })
             .collect();
-        let mut quantised = vec![0; 3 * 2 * BLOCK];
+        let mut quantized = vec![0; 3 * 2 * BLOCK];
         let mut scales = vec![0.0; 3 * 2];
-        quantise(&weights, columns, &mut quantised, &mut scales);
+        quantize(&weights, columns, &mut quantized, &mut scales);
         for (n, weight) in weights.iter().enumerate() {
             let (row, column) = (n / columns, n % columns);
             let scale = scales[row * 2 + column / BLOCK];
-            let back = (f32::from(quantised[row * 2 * BLOCK + column]) - ZERO) * scale;
+            let back = (f32::from(quantized[row * 2 * BLOCK + column]) - ZERO) * scale;
             assert!(
                 (back - weight).abs() <= scale * 0.501,
                 "{weight} became {back}"
@@ -67,7 +67,7 @@ mod tests {
         }
         // What fills up the last block counts for nothing.
         assert!(
-            quantised[columns..2 * BLOCK]
+            quantized[columns..2 * BLOCK]
                 .iter()
                 .all(|byte| *byte == 128)
         );
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn a_block_of_zeros_is_zeros() {
-        let (mut quantised, mut scales) = (vec![0; BLOCK], vec![1.0]);
-        quantise(&[0.0; BLOCK], BLOCK, &mut quantised, &mut scales);
-        assert_eq!((scales[0], quantised[7]), (0.0, 128));
+        let (mut quantized, mut scales) = (vec![0; BLOCK], vec![1.0]);
+        quantize(&[0.0; BLOCK], BLOCK, &mut quantized, &mut scales);
+        assert_eq!((scales[0], quantized[7]), (0.0, 128));
     }
 }

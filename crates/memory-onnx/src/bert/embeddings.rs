@@ -1,8 +1,8 @@
 //! The first step of a BERT: what a token is, where it stands, and which
-//! segment it belongs to become one vector, which is then normalised.
+//! segment it belongs to become one vector, which is then normalized.
 
 use memory_core::MemoryResult;
-use memory_sentence::Tokens;
+use memory_sentence_transformers::Tokens;
 
 use super::Architecture;
 use super::network::names;
@@ -91,7 +91,7 @@ impl Embeddings {
     }
 }
 
-/// Layer normalisation (Ba, Kiros and Hinton, 2016).
+/// Layer normalization (Ba, Kiros and Hinton, 2016).
 #[derive(Debug)]
 struct LayerNorm {
     weight: Vec<f32>,

@@ -1,7 +1,7 @@
 //! The layers of a BERT as a graph of ONNX Runtime.
 //!
 //! A layer is attention and a feed-forward part, each followed by an addition
-//! of what it began with and a layer normalisation (Devlin et al., 2019). It
+//! of what it began with and a layer normalization (Devlin et al., 2019). It
 //! becomes thirteen nodes of the standard's operators and the runtime's fused ones.
 
 pub(super) mod names;
@@ -167,7 +167,7 @@ impl<'a> Network<'a> {
         }
         let mut weight = self.parts.tensor::<u8>(&[rows, blocks, BLOCK])?;
         let mut scales = self.parts.tensor::<f32>(&[rows, blocks])?;
-        blocks::quantise(
+        blocks::quantize(
             &values,
             columns,
             weight.extract_tensor_mut().1,
@@ -200,7 +200,7 @@ impl<'a> Network<'a> {
             .node(FUSED, operator, &[input.to_owned(), bias], [])
     }
 
-    /// Adds a part's bias and `skip`, and normalises. In three nodes: the
+    /// Adds a part's bias and `skip`, and normalizes. In three nodes: the
     /// runtime's `SkipLayerNormalization` is one, and takes five times as long,
     /// number by number.
     fn add_and_norm(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use memory_core::MemoryResult;
-use memory_sentence::Tokens;
+use memory_sentence_transformers::Tokens;
 use ort::ErrorCode;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;

@@ -1,15 +1,15 @@
 //! From the vectors of a text's tokens to the text's one vector.
 
 use memory_core::MemoryResult;
-use memory_sentence::Pooling;
+use memory_sentence_transformers::Pooling;
 
 use crate::error::{self, EMBED};
 
-/// One L2-normalised vector from those of a text's tokens, padding left out.
+/// One L2-normalized vector from those of a text's tokens, padding left out.
 pub(super) fn pool(pooling: Pooling, tokens: &[f32], dimensions: usize) -> MemoryResult<Vec<f32>> {
     let mut vector = vec![0.0; dimensions];
     match pooling {
-        // The mean is not divided by the number of tokens: normalisation
+        // The mean is not divided by the number of tokens: normalization
         // would undo it.
         Pooling::Mean => {
             for token in tokens.chunks_exact(dimensions) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use memory_core::{MemoryError, MemoryResult};
-use memory_sentence::Folder;
+use memory_sentence_transformers::Folder;
 
 use crate::bert::{Architecture, ArchitectureConfig};
 use crate::error;

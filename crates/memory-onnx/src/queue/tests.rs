@@ -89,7 +89,7 @@ fn callers_who_come_while_a_batch_runs_share_the_next() {
         let query = Arc::clone(query);
         queue.push(Lane::Express, Work::Tokenize(query)).unwrap();
     }
-    // All are tokenised before a batch is made.
+    // All are tokenized before a batch is made.
     for n in 0..3 {
         let Some(Work::Tokenize(query)) = queue.next() else {
             panic!("a batch of one was made");

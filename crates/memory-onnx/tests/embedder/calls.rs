@@ -67,6 +67,6 @@ async fn text_of_any_shape_is_embedded() {
     let vectors = embedder.embed(&texts, EmbedRole::Query).await.unwrap();
     vectors
         .iter()
-        .for_each(|vector| super::assert_normalised(vector));
+        .for_each(|vector| super::assert_normalized(vector));
     assert_eq!(embedder.chunk(&texts).await.unwrap().len(), texts.len());
 }

@@ -71,7 +71,7 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
         .fold(0.0, f32::max)
 }
 
-fn assert_normalised(vector: &[f32]) {
+fn assert_normalized(vector: &[f32]) {
     assert!(vector.iter().all(|x| x.is_finite()));
     assert!((cosine(vector, vector) - 1.0).abs() < 1e-5);
 }

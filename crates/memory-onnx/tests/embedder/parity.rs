@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde::Deserialize;
 
-use super::{assert_normalised, difference, opened, shared, shared_graph};
+use super::{assert_normalized, difference, opened, shared, shared_graph};
 
 /// What the vectors may differ by in any component.
 const TOLERANCE: f32 = 1e-4;
@@ -35,7 +35,7 @@ async fn vectors_equal_the_reference_one_by_one_and_all_at_once() {
             .await
             .unwrap();
         for vector in [vector, &alone[0]] {
-            assert_normalised(vector);
+            assert_normalized(vector);
             let off = difference(vector, &row.vector);
             assert!(
                 off <= TOLERANCE,

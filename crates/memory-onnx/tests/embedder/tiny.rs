@@ -30,9 +30,9 @@ impl Tiny {
     pub(crate) fn new() -> Self {
         let mut chance = Chance(7);
         let mut tensors = BTreeMap::new();
-        let mut add = |name: &str, shape: &[usize], centre: f32, spread: f32| {
+        let mut add = |name: &str, shape: &[usize], center: f32, spread: f32| {
             let count = shape.iter().product();
-            let numbers = (0..count).map(|_| centre + spread * chance.next());
+            let numbers = (0..count).map(|_| center + spread * chance.next());
             tensors.insert(name.to_owned(), (shape.to_vec(), numbers.collect()));
         };
         add(

@@ -1,6 +1,6 @@
 //! Answers that are none.
 
-use memory_core::{ErrorKind, LanguageModel, MaxBytes};
+use memory_core::{ByteSize, ErrorKind, LanguageModel};
 use memory_openai::{OpenAi, OpenAiError};
 
 use crate::server::{Reply, SECRET, Server, in_time};
@@ -96,7 +96,7 @@ async fn an_answer_that_was_withheld_or_cut_short_is_none() {
 
 #[tokio::test]
 async fn an_answer_over_the_bound_is_not_read_on() {
-    let max = MaxBytes(2_000);
+    let max = ByteSize(2_000);
     let is_right = |error: &_| matches!(error, OpenAiError::TooLarge { max: of } if *of == max);
     let long = "horse ".repeat(500);
     let whole = || Reply::new(200, long.clone());
@@ -119,7 +119,7 @@ async fn an_answer_of_just_the_bound_is_read() {
     for (max, fits) in [(body.len(), true), (body.len() - 1, false)] {
         let whole = || Reply::new(200, body);
         let server = Server::start([whole(), whole().byte_by_byte()]).await;
-        let max = MaxBytes(max.try_into().unwrap());
+        let max = ByteSize(max.try_into().unwrap());
         let model = OpenAi::new(options(&server).max_answer(max)).unwrap();
         assert_eq!(model.complete("?").await.is_ok(), fits);
         assert_eq!(model.complete("?").await.is_ok(), fits);

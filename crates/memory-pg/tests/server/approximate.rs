@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use memory_core::{
-    Candidates, DenseQuery, EntityId, MemoryError, MemoryFilter, MemoryId, SearchRequest, Store,
+    DenseQuery, EntityId, MemoryError, MemoryFilter, MemoryId, SearchOutcome, SearchRequest, Store,
 };
 use memory_pg::{ApproximateIndex, PgOptions, PgStore, Pooler};
-use memory_testkit::{Seeded, population};
+use memory_testkit::{SeededRng, population};
 
 use crate::memories;
 use crate::support::{connect, run, with_database};
@@ -59,7 +59,7 @@ async fn populate(store: &PgStore) {
 async fn finds_as_exact_search_does(store: &PgStore, url: &str) {
     let exact = PgStore::connect(url).await.unwrap();
     let entity = EntityId::from(NAME);
-    let mut chance = Seeded::new(99);
+    let mut chance = SeededRng::new(99);
     let (mut found, mut wanted) = (0, 0);
     for round in 0..20 {
         let vector = chance.vector(population::DIMENSIONS);
@@ -79,7 +79,7 @@ async fn finds_as_exact_search_does(store: &PgStore, url: &str) {
         // So few match that no index finds them all: exact search does.
         let rare = MemoryFilter::new()
             .involves("tam")
-            .from(population::at(2_960));
+            .since(population::at(2_960));
         let request = request(vector, rare);
         let near = store.search(&entity, &request).await.unwrap();
         let all = exact.search(&entity, &request).await.unwrap();
@@ -103,7 +103,7 @@ fn request(vector: Vec<f32>, filter: MemoryFilter) -> SearchRequest {
 }
 
 /// The ids of those that are most similar.
-fn best(found: &Candidates) -> BTreeSet<MemoryId> {
+fn best(found: &SearchOutcome) -> BTreeSet<MemoryId> {
     let mut ranked: Vec<_> = found
         .candidates
         .iter()
@@ -114,7 +114,7 @@ fn best(found: &Candidates) -> BTreeSet<MemoryId> {
 }
 
 /// Whatever finds a memory, its values are the same.
-fn same_values(near: &Candidates, all: &Candidates) {
+fn same_values(near: &SearchOutcome, all: &SearchOutcome) {
     for one in &near.candidates {
         let id = one.memory.id;
         if let Some(other) = all.candidates.iter().find(|it| it.memory.id == id) {
@@ -136,7 +136,7 @@ async fn writes_after_the_index_count() {
         populate(&store).await;
         store.maintain().await.unwrap();
         let entity = EntityId::from(NAME);
-        let mut chance = Seeded::new(5);
+        let mut chance = SeededRng::new(5);
         let mut new = population::plain(&entity, "the new one", &mut chance);
         let vector = chance.vector(population::DIMENSIONS);
         new.embedding.vectors = vec![vector.clone()];
@@ -177,7 +177,7 @@ async fn an_index_that_somebody_dropped_is_missed_and_made_anew() {
             .unwrap();
         run(&mut other, &format!("DROP INDEX {name}")).await;
         let entity = EntityId::from(NAME);
-        let vector = Seeded::new(7).vector(population::DIMENSIONS);
+        let vector = SeededRng::new(7).vector(population::DIMENSIONS);
         let request = request(vector, MemoryFilter::new());
         let found = store.search(&entity, &request).await.unwrap();
         assert_eq!(found.candidates.len(), LIMIT);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memory_core::{EntityId, ErrorKind, Generation, MemoryFilter, PreparedMemory, Store};
+use memory_core::{EmbeddedMemory, EntityId, ErrorKind, Generation, MemoryFilter, Store};
 use memory_pg::{PgOptions, PgStore};
 
 use crate::memories;
@@ -87,7 +87,7 @@ async fn whole_after_repetition(store: &PgStore, writer: usize, acknowledged: us
     assert_eq!(stats.generation, Generation(batches as u64));
 }
 
-fn batches(writer: usize) -> Vec<Vec<PreparedMemory>> {
+fn batches(writer: usize) -> Vec<Vec<EmbeddedMemory>> {
     // The same in every call, ids included.
     let all = memories(name(writer).as_str(), BATCHES * SIZE);
     all.chunks(SIZE).map(<[_]>::to_vec).collect()

@@ -17,11 +17,11 @@ mod security;
 mod statements;
 mod watch;
 
-use memory_core::{EntityId, PreparedMemory};
-use memory_testkit::{Seeded, population};
+use memory_core::{EmbeddedMemory, EntityId};
+use memory_testkit::{SeededRng, population};
 
 /// So many varied memories of one entity.
-fn memories(entity: &str, size: usize) -> Vec<PreparedMemory> {
-    let mut chance = Seeded::new(size as u64);
+fn memories(entity: &str, size: usize) -> Vec<EmbeddedMemory> {
+    let mut chance = SeededRng::new(size as u64);
     population::population(&EntityId::from(entity), size, &mut chance)
 }

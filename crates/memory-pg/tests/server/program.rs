@@ -16,7 +16,7 @@ pub(crate) struct Program {
     programs: String,
 }
 
-/// Runs a test against a server of its own, which is removed afterwards.
+/// Runs a test against a server of its own, which is removed afterward.
 pub(crate) async fn with_program<Test, Done>(test: Test)
 where
     Test: FnOnce(Program) -> Done,

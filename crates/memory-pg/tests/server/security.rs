@@ -76,12 +76,12 @@ async fn no_statement_reaches_an_entity_that_was_not_named() {
             store.insert(&batch).await.unwrap();
             let entity = EntityId::from(name);
             store.delete(&entity, &[batch[0].memory.id]).await.unwrap();
-            let touch = memory_core::Touch {
+            let update = memory_core::AccessUpdate {
                 id: batch[1].memory.id,
                 accesses: 1,
                 last_accessed: batch[1].memory.timestamp,
             };
-            store.touch(&entity, &[touch]).await.unwrap();
+            store.record_accesses(&entity, &[update]).await.unwrap();
         }
         let mut admin = connect(&owner).await;
         let before = everything(&mut admin).await;

@@ -1,8 +1,8 @@
 //! However many rows a call is about, it takes the same number of statements.
 
 use memory_core::{
-    Consolidation, DenseQuery, EntityId, Generation, ListRequest, ListScope, MemoryFilter,
-    MemoryId, MemoryPatch, PreparedMemory, Room, SearchRequest, Store, Touch,
+    AccessUpdate, DenseQuery, EmbeddedMemory, EntityId, Generation, InsertOptions, ListRequest,
+    ListScope, MemoryFilter, MemoryId, MemoryPatch, SearchRequest, Store, SummaryGroup,
 };
 use memory_pg::{PgOptions, PgStore};
 use memory_testkit::population;
@@ -46,9 +46,9 @@ async fn verbs(
     let batch = memories(name, size);
     let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
     let first = batch[0].memory.clone();
-    let touches: Vec<Touch> = ids
+    let updates: Vec<AccessUpdate> = ids
         .iter()
-        .map(|&id| Touch {
+        .map(|&id| AccessUpdate {
             id,
             accesses: 1,
             last_accessed: population::at(1),
@@ -66,7 +66,7 @@ async fn verbs(
     let patch = MemoryPatch::new()
         .content("patched")
         .entities([("tam".into(), "seen".to_owned())].into());
-    let known: Vec<PreparedMemory> = batch.clone();
+    let known: Vec<EmbeddedMemory> = batch.clone();
     let mut counts = Vec::new();
     macro_rules! counted {
         ($name:literal, $call:expr) => {
@@ -81,8 +81,8 @@ async fn verbs(
     let more = memories(name, size + 1).split_off(1);
     // Half of what was there gives way.
     let way = ids[size - size / 2..].iter().copied();
-    let room = Room::at_most(1_000_000).evict(entity.clone(), way);
-    counted!("insert within", store.insert_within(&more, &room));
+    let room = InsertOptions::at_most(1_000_000).evict(entity.clone(), way);
+    counted!("insert within", store.insert_opts(&more, &room));
     let read_at = store.entity_stats(&entity).await.unwrap().generation;
     let groups = consolidations(&entity, &more);
     counted!("consolidate", store.consolidate(&entity, &groups, read_at));
@@ -97,7 +97,7 @@ async fn verbs(
         "changes",
         store.changes_since(&entity, Generation::ZERO, &model)
     );
-    counted!("touch", store.touch(&entity, &touches));
+    counted!("record_accesses", store.record_accesses(&entity, &updates));
     let embedding = Some(&batch[1].embedding);
     counted!(
         "update",
@@ -120,13 +120,13 @@ async fn verbs(
 }
 
 /// Summaries of pairs, of the first two thirds of what is there.
-fn consolidations(entity: &EntityId, items: &[PreparedMemory]) -> Vec<Consolidation> {
+fn consolidations(entity: &EntityId, items: &[EmbeddedMemory]) -> Vec<SummaryGroup> {
     let pairs = items.chunks_exact(2).take((items.len() / 3).max(1));
-    let summary = |pair: &[PreparedMemory]| {
+    let summary = |pair: &[EmbeddedMemory]| {
         let mut summary = pair[0].clone();
         summary.memory.id = MemoryId::new();
         summary.memory.entity_id = entity.clone();
-        Consolidation {
+        SummaryGroup {
             summary,
             sources: pair.iter().map(|item| item.memory.id).collect(),
         }

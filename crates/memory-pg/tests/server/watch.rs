@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use memory_core::{EntityId, Generation, Store, StoreNews, StoreWatch};
+use memory_core::{ChangeStream, EntityId, Generation, Store, StoreEvent};
 use memory_pg::{PgOptions, PgStore};
 use tokio::time::timeout;
 
@@ -12,8 +12,8 @@ use crate::support::{connect, run, with_database};
 /// Far more than news take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn written(entity: &str, generation: u64) -> StoreNews {
-    StoreNews::Written {
+fn written(entity: &str, generation: u64) -> StoreEvent {
+    StoreEvent::Changed {
         entity: entity.into(),
         generation: Generation(generation),
     }
@@ -24,7 +24,7 @@ async fn announcing(url: &str) -> PgStore {
     options.connect(url).await.unwrap()
 }
 
-async fn next(watch: &mut Box<dyn StoreWatch>) -> StoreNews {
+async fn next(watch: &mut Box<dyn ChangeStream>) -> StoreEvent {
     timeout(PATIENCE, watch.next()).await.expect("no news came")
 }
 
@@ -53,8 +53,8 @@ async fn every_write_is_told_once_it_is_committed() {
         store.update(&mira, id, &patch, None).await.unwrap();
         assert_eq!(next(&mut watch).await, written("mira of the mill", 3));
         store.close().await.unwrap();
-        assert_eq!(next(&mut watch).await, StoreNews::Closed);
-        assert_eq!(next(&mut watch).await, StoreNews::Closed);
+        assert_eq!(next(&mut watch).await, StoreEvent::Closed);
+        assert_eq!(next(&mut watch).await, StoreEvent::Closed);
     })
     .await;
 }
@@ -71,8 +71,8 @@ async fn a_broken_channel_says_so_and_mends_itself() {
              WHERE datname = current_database() AND query LIKE 'LISTEN%'",
         )
         .await;
-        assert_eq!(next(&mut watch).await, StoreNews::Lost);
-        assert_eq!(next(&mut watch).await, StoreNews::Restored);
+        assert_eq!(next(&mut watch).await, StoreEvent::Disconnected);
+        assert_eq!(next(&mut watch).await, StoreEvent::Reconnected);
         store.insert(&memories("tam", 1)).await.unwrap();
         assert_eq!(next(&mut watch).await, written("tam", 1));
     })

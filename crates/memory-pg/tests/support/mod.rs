@@ -27,7 +27,7 @@ pub(crate) fn server() -> String {
     })
 }
 
-/// Runs a test against a fresh database, which is dropped afterwards, whatever
+/// Runs a test against a fresh database, which is dropped afterward, whatever
 /// became of the test.
 pub(crate) async fn with_database<Test, Done>(test: Test)
 where

@@ -1,6 +1,6 @@
 //! Memories as rows.
 
-use memory_core::{Memory, PreparedMemory};
+use memory_core::{EmbeddedMemory, Memory};
 use serde::Serialize;
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
@@ -38,12 +38,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn of(batch: &[PreparedMemory], places: &[Place]) -> Result<Self, Failure> {
+    pub(super) fn of(batch: &[EmbeddedMemory], places: &[Place]) -> Result<Self, Failure> {
         let (mut memories, mut accesses, mut ids) = (Vec::new(), Vec::new(), Vec::new());
         let (mut entries, mut labels, mut embeddings) = (Vec::new(), Vec::new(), Vec::new());
         let (mut bytes, mut words) = (Vec::new(), Vec::new());
         for place in places {
-            let PreparedMemory { memory, embedding } = &batch[place.item];
+            let EmbeddedMemory { memory, embedding } = &batch[place.item];
             let key = place.memory_key;
             let (entry, count) = lexical::index_entry(place.entity_key, &memory.content);
             memories.push(memory_row(place, memory, count));

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use memory_core::{EntityId, MemoryError, PreparedMemory, SearchRequest, Store};
+use memory_core::{EmbeddedMemory, EntityId, MemoryError, SearchRequest, Store};
 use memory_core::{MemoryFilter, MemoryId};
 use memory_sqlite::{SqliteOptions, SqliteStore};
-use memory_testkit::{Seeded, population};
+use memory_testkit::{SeededRng, population};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
@@ -22,16 +22,16 @@ pub fn mira() -> EntityId {
 }
 
 /// A plain memory of Mira's.
-pub fn memory(content: impl Into<String>, chance: &mut Seeded) -> PreparedMemory {
+pub fn memory(content: impl Into<String>, chance: &mut SeededRng) -> EmbeddedMemory {
     population::plain(&mira(), content, chance)
 }
 
 /// `count` memories of Mira's, varied in every field.
-pub fn memories(count: usize, seed: u64) -> Vec<PreparedMemory> {
-    population::population(&mira(), count, &mut Seeded::new(seed))
+pub fn memories(count: usize, seed: u64) -> Vec<EmbeddedMemory> {
+    population::population(&mira(), count, &mut SeededRng::new(seed))
 }
 
-pub fn ids(batch: &[PreparedMemory]) -> Vec<MemoryId> {
+pub fn ids(batch: &[EmbeddedMemory]) -> Vec<MemoryId> {
     batch.iter().map(|one| one.memory.id).collect()
 }
 
@@ -54,7 +54,7 @@ pub async fn try_open(path: &Path) -> Result<SqliteStore, MemoryError> {
 }
 
 /// A database of some memories, closed.
-pub async fn filled(path: &Path, count: usize) -> Vec<PreparedMemory> {
+pub async fn filled(path: &Path, count: usize) -> Vec<EmbeddedMemory> {
     let store = open(path).await;
     let batch = memories(count, 1);
     store.insert(&batch).await.unwrap();

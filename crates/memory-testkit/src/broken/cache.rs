@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use memory_core::{
-    Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, MaxBytes, Weigher,
+    ByteSize, Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher,
 };
 
 use super::faults::faults;
@@ -29,15 +29,15 @@ faults! {
         /// After a clear, nothing is held any more.
         EndsWithAClear => "values::goes_on_after_a_clear",
         /// Any number of entries is held.
-        IgnoresMaxEntries => "bounds::entries_are_bounded",
+        IgnoresMaxEntries => "limits::entries_are_bounded",
         /// Any number of bytes is held.
-        IgnoresMaxBytes => "bounds::bytes_are_bounded",
+        IgnoresMaxBytes => "limits::bytes_are_bounded",
         /// Entries that weigh nothing take no room.
-        HoldsTheWeightlessFree => "bounds::weightless_entries_count",
+        HoldsTheWeightlessFree => "limits::weightless_entries_count",
         /// What is removed still weighs.
-        WeighsWhatIsGone => "bounds::sizes_are_exact_at_rest",
+        WeighsWhatIsGone => "limits::sizes_are_exact_at_rest",
         /// Bytes are counted in 32 bits.
-        CountsIn32Bits => "bounds::weights_exceed_32_bits",
+        CountsIn32Bits => "limits::weights_exceed_32_bits",
         /// Entries grow old and stay.
         NeverExpires => "expiry::ttl_ends_an_entry",
         /// Reading makes an entry young again.
@@ -110,7 +110,7 @@ fn misread<K, V>(fault: CacheFault, mut policy: CachePolicy<K, V>) -> CachePolic
     match fault {
         CacheFault::HoldsNothing => policy.max_entries = 0,
         CacheFault::IgnoresMaxEntries => policy.max_entries = u64::MAX,
-        CacheFault::IgnoresMaxBytes => policy.max_bytes = MaxBytes(u64::MAX),
+        CacheFault::IgnoresMaxBytes => policy.max_bytes = ByteSize(u64::MAX),
         CacheFault::NeverExpires
         | CacheFault::HoardsTheExpired
         | CacheFault::CountsTheExpiredAsHits => policy.ttl = None,
@@ -132,7 +132,7 @@ pub struct BrokenCache<K, V> {
     inner: MapCache<K, V>,
     fault: CacheFault,
     weigher: Weigher<K, V>,
-    max_bytes: MaxBytes,
+    max_bytes: ByteSize,
     ttl: Option<Duration>,
     extra: Mutex<Extra<K, V>>,
     lookups: AtomicU64,
@@ -264,11 +264,11 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
         self.inner.entry_count() + self.extra().weightless.len() as u64
     }
 
-    fn weight(&self) -> u64 {
+    fn weighted_size(&self) -> u64 {
         match self.fault {
             CacheFault::WeighsWhatIsGone => self.extra().weighed,
-            CacheFault::CountsIn32Bits => self.inner.weight() & u64::from(u32::MAX),
-            _ => self.inner.weight(),
+            CacheFault::CountsIn32Bits => self.inner.weighted_size() & u64::from(u32::MAX),
+            _ => self.inner.weighted_size(),
         }
     }
 
@@ -289,7 +289,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
         counters
     }
 
-    fn settle(&self) {
+    fn run_pending_tasks(&self) {
         let later = std::mem::take(&mut self.extra().later);
         for removal in later {
             match removal {
@@ -307,6 +307,6 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
                 self.inner.remove(&key);
             }
         }
-        self.inner.settle();
+        self.inner.run_pending_tasks();
     }
 }

@@ -22,7 +22,7 @@ macro_rules! faults {
 
             /// The check that must reject it.
             #[must_use]
-            pub const fn caught_by(self) -> &'static str {
+            pub const fn detected_by(self) -> &'static str {
                 match self {
                     $(Self::$fault => $check,)+
                 }

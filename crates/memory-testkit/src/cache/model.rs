@@ -9,7 +9,7 @@ use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 use super::payload::{held, policy, put};
-use crate::check::{CheckResult, Shortfall, ensure, ensure_eq, judge_sync};
+use crate::check::{CheckFailure, CheckResult, ensure, ensure_eq, judge_sync};
 use crate::report::{Report, Verdict};
 
 const NAME: &str = "model::never_lies";
@@ -134,9 +134,9 @@ fn truthful(
 
 /// Settled, the cache is within its bounds and its sizes are exact. Gives the
 /// number of look-ups that this took.
-fn at_rest(cache: &impl Cache<u64, std::sync::Arc<super::Payload>>) -> Result<u64, Shortfall> {
-    cache.settle();
-    let (count, weight) = (cache.entry_count(), cache.weight());
+fn at_rest(cache: &impl Cache<u64, std::sync::Arc<super::Payload>>) -> Result<u64, CheckFailure> {
+    cache.run_pending_tasks();
+    let (count, weight) = (cache.entry_count(), cache.weighted_size());
     let there = held(cache, 0..KEYS);
     ensure_eq!((count, weight), there, "entries and bytes at rest");
     ensure!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::{Cache, CacheBackend, CachePolicy, MaxBytes};
+use memory_core::{ByteSize, Cache, CacheBackend, CachePolicy};
 
 /// A value that knows which write it comes from and what it weighs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub type Subject<B> = <B as CacheBackend>::Cache<u64, Arc<Payload>>;
 /// A policy without expiry whose weigher is [`Payload::bytes`].
 #[must_use]
 pub const fn policy(max_entries: u64, max_bytes: u64) -> CachePolicy<u64, Arc<Payload>> {
-    CachePolicy::new(max_entries, MaxBytes(max_bytes), |_key, value| value.bytes)
+    CachePolicy::new(max_entries, ByteSize(max_bytes), |_key, value| value.bytes)
 }
 
 /// Inserts a version of a value.

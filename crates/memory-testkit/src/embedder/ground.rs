@@ -5,17 +5,17 @@ use std::ops::Range;
 use memory_core::{EmbedRole, Embedder};
 
 use super::Tolerance;
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
-use crate::seeded::Seeded;
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
+use crate::seeded::SeededRng;
 
 /// What a check is given.
 #[derive(Debug)]
-pub struct Ground<'a> {
+pub struct CheckContext<'a> {
     embedder: &'a dyn Embedder,
     tolerance: Tolerance,
 }
 
-impl<'a> Ground<'a> {
+impl<'a> CheckContext<'a> {
     /// An embedder under test.
     #[must_use]
     pub fn new(embedder: &'a dyn Embedder, tolerance: Tolerance) -> Self {
@@ -33,12 +33,12 @@ impl<'a> Ground<'a> {
 
     /// Chance for this check's data: the same in every run.
     #[must_use]
-    pub const fn chance(&self) -> Seeded {
-        Seeded::new(0x5eed)
+    pub const fn chance(&self) -> SeededRng {
+        SeededRng::new(0x5eed)
     }
 
     /// Embeds passages; there must be a vector for each.
-    pub(crate) async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Shortfall> {
+    pub(crate) async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, CheckFailure> {
         let vectors = self.embedder.embed(texts, EmbedRole::Passage).await;
         let vectors = vectors.at("embed")?;
         ensure_eq!(vectors.len(), texts.len(), "vectors");
@@ -46,7 +46,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Embeds each text in a call of its own.
-    pub(crate) async fn embed_alone(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Shortfall> {
+    pub(crate) async fn embed_alone(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, CheckFailure> {
         let mut vectors = Vec::with_capacity(texts.len());
         for text in texts {
             vectors.extend(self.embed(&[text]).await?);
@@ -55,7 +55,10 @@ impl<'a> Ground<'a> {
     }
 
     /// Cuts texts into pieces; there must be a list for each.
-    pub(crate) async fn chunk(&self, texts: &[&str]) -> Result<Vec<Vec<Range<usize>>>, Shortfall> {
+    pub(crate) async fn chunk(
+        &self,
+        texts: &[&str],
+    ) -> Result<Vec<Vec<Range<usize>>>, CheckFailure> {
         let chunks = self.embedder.chunk(texts).await.at("chunk")?;
         ensure_eq!(chunks.len(), texts.len(), "lists of ranges");
         Ok(chunks)

@@ -9,5 +9,5 @@ mod ground;
 mod suite;
 
 pub use self::checks::{CHECKS, Check, MEANING};
-pub use self::ground::Ground;
+pub use self::ground::CheckContext;
 pub use self::suite::{Suite, Tolerance, conformance};

@@ -3,7 +3,7 @@
 use memory_core::Embedder;
 
 use super::checks::{CHECKS, Check, MEANING};
-use super::ground::Ground;
+use super::ground::CheckContext;
 use crate::check::judge;
 use crate::report::Report;
 
@@ -78,7 +78,7 @@ impl Suite {
     /// Runs the checks, one after the other.
     pub async fn run(&self, embedder: &dyn Embedder) -> Report {
         let mut report = Report::new(format!("embedder {}", embedder.profile().model));
-        let ground = Ground::new(embedder, self.tolerance);
+        let ground = CheckContext::new(embedder, self.tolerance);
         for check in CHECKS.iter().chain(MEANING).filter(|it| self.wants(it)) {
             report.push(check.name, judge(check.run(&ground)).await);
         }

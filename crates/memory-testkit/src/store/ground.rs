@@ -4,25 +4,25 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use memory_core::{
-    Changes, Consolidation, EntityId, Generation, InsertOutcome, ListPage, ListRequest, ListScope,
-    Memory, MemoryFilter, MemoryId, PreparedMemory, Store,
+    ChangeSet, EmbeddedMemory, EntityId, Generation, InsertOutcome, ListPage, ListRequest,
+    ListScope, Memory, MemoryFilter, MemoryId, Store, SummaryGroup,
 };
 
 use super::Tolerance;
-use crate::check::{At, Shortfall, ensure};
+use crate::check::{At, CheckFailure, ensure};
 use crate::population;
-use crate::seeded::Seeded;
+use crate::seeded::SeededRng;
 
 /// What a check is given: the store, and a namespace that nobody else uses,
 /// so that one database serves every check and every run.
 #[derive(Debug)]
-pub struct Ground {
+pub struct CheckContext {
     store: Arc<dyn Store>,
     namespace: String,
     tolerance: Tolerance,
 }
 
-impl Ground {
+impl CheckContext {
     /// A fresh namespace in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, tolerance: Tolerance) -> Self {
@@ -62,15 +62,15 @@ impl Ground {
     /// Chance for this check's data: the same in every run, and begun anew by
     /// every call.
     #[must_use]
-    pub const fn chance(&self) -> Seeded {
-        Seeded::new(0x5eed)
+    pub const fn chance(&self) -> SeededRng {
+        SeededRng::new(0x5eed)
     }
 
     /// Inserts a batch that must succeed.
     pub(crate) async fn insert(
         &self,
-        batch: &[PreparedMemory],
-    ) -> Result<InsertOutcome, Shortfall> {
+        batch: &[EmbeddedMemory],
+    ) -> Result<InsertOutcome, CheckFailure> {
         self.store.insert(batch).await.at("insert")
     }
 
@@ -79,8 +79,8 @@ impl Ground {
         &self,
         entity: &EntityId,
         size: usize,
-        chance: &mut Seeded,
-    ) -> Result<Vec<PreparedMemory>, Shortfall> {
+        chance: &mut SeededRng,
+    ) -> Result<Vec<EmbeddedMemory>, CheckFailure> {
         let people = population::population(entity, size, chance);
         self.insert(&people).await?;
         Ok(people)
@@ -90,8 +90,8 @@ impl Ground {
     pub(crate) async fn consolidate(
         &self,
         entity: &EntityId,
-        groups: &[Consolidation],
-    ) -> Result<Generation, Shortfall> {
+        groups: &[SummaryGroup],
+    ) -> Result<Generation, CheckFailure> {
         let read_at = self.generation(entity).await?;
         let outcome = self.store.consolidate(entity, groups, read_at).await;
         Ok(outcome.at("consolidate")?.generation)
@@ -102,7 +102,7 @@ impl Ground {
         &self,
         entity: &EntityId,
         id: MemoryId,
-    ) -> Result<Option<Memory>, Shortfall> {
+    ) -> Result<Option<Memory>, CheckFailure> {
         let fetched = self.store.get(entity, &[id]).await.at("get")?;
         ensure!(
             fetched.memories.len() == 1,
@@ -113,18 +113,18 @@ impl Ground {
     }
 
     /// Whether the entity has this memory.
-    pub(crate) async fn has(&self, entity: &EntityId, id: MemoryId) -> Result<bool, Shortfall> {
+    pub(crate) async fn has(&self, entity: &EntityId, id: MemoryId) -> Result<bool, CheckFailure> {
         Ok(self.get(entity, id).await?.is_some())
     }
 
     /// The entity's generation, by its statistics.
-    pub(crate) async fn generation(&self, entity: &EntityId) -> Result<Generation, Shortfall> {
+    pub(crate) async fn generation(&self, entity: &EntityId) -> Result<Generation, CheckFailure> {
         let stats = self.store.entity_stats(entity).await.at("entity_stats")?;
         Ok(stats.generation)
     }
 
     /// Every memory of an entity.
-    pub(crate) async fn count(&self, entity: &EntityId) -> Result<u64, Shortfall> {
+    pub(crate) async fn count(&self, entity: &EntityId) -> Result<u64, CheckFailure> {
         let all = MemoryFilter::new();
         self.store.count(entity, &all).await.at("count")
     }
@@ -134,7 +134,7 @@ impl Ground {
         &self,
         entity: &EntityId,
         since: Generation,
-    ) -> Result<Changes, Shortfall> {
+    ) -> Result<ChangeSet, CheckFailure> {
         self.store
             .changes_since(entity, since, &population::fingerprint())
             .await
@@ -147,7 +147,7 @@ impl Ground {
         entity: &EntityId,
         filter: &MemoryFilter,
         limit: usize,
-    ) -> Result<Vec<ListPage>, Shortfall> {
+    ) -> Result<Vec<ListPage>, CheckFailure> {
         let request = ListRequest::new(limit).filter(filter.clone());
         self.pages_of(entity, request).await
     }
@@ -157,7 +157,7 @@ impl Ground {
         &self,
         entity: &EntityId,
         mut request: ListRequest,
-    ) -> Result<Vec<ListPage>, Shortfall> {
+    ) -> Result<Vec<ListPage>, CheckFailure> {
         /// More than any check has to turn: an endless list ends here.
         const MAX_PAGES: usize = 2_000;
         let limit = request.limit;
@@ -171,7 +171,7 @@ impl Ground {
                 None => return Ok(pages),
             }
         }
-        Err(Shortfall::failed(format!(
+        Err(CheckFailure::failed(format!(
             "list does not end: {MAX_PAGES} pages of {limit} and still a next one"
         )))
     }
@@ -183,7 +183,7 @@ impl Ground {
         entity: &EntityId,
         filter: &MemoryFilter,
         limit: usize,
-    ) -> Result<Vec<Memory>, Shortfall> {
+    ) -> Result<Vec<Memory>, CheckFailure> {
         let request = ListRequest::new(limit).filter(filter.clone()).scope(scope);
         let pages = self.pages_of(entity, request).await?;
         Ok(pages.into_iter().flat_map(|page| page.memories).collect())
@@ -195,21 +195,21 @@ impl Ground {
         entity: &EntityId,
         filter: &MemoryFilter,
         limit: usize,
-    ) -> Result<Vec<Memory>, Shortfall> {
+    ) -> Result<Vec<Memory>, CheckFailure> {
         let pages = self.pages(entity, filter, limit).await?;
         Ok(pages.into_iter().flat_map(|page| page.memories).collect())
     }
 }
 
 /// The ids of `items`, in their order.
-pub(crate) fn ids(items: &[PreparedMemory]) -> Vec<MemoryId> {
+pub(crate) fn ids(items: &[EmbeddedMemory]) -> Vec<MemoryId> {
     items.iter().map(|item| item.memory.id).collect()
 }
 
 /// Ids in no order, each of which must stand there once.
 pub(crate) fn distinct(
     ids: impl IntoIterator<Item = MemoryId>,
-) -> Result<BTreeSet<MemoryId>, Shortfall> {
+) -> Result<BTreeSet<MemoryId>, CheckFailure> {
     let mut seen = BTreeSet::new();
     for id in ids {
         ensure!(seen.insert(id), "id {id} stands there twice");
@@ -218,11 +218,11 @@ pub(crate) fn distinct(
 }
 
 /// The memories of `items` that a filter admits, in the order of a list.
-pub(crate) fn in_list_order(items: &[PreparedMemory], filter: &MemoryFilter) -> Vec<Memory> {
+pub(crate) fn in_list_order(items: &[EmbeddedMemory], filter: &MemoryFilter) -> Vec<Memory> {
     let mut admitted: Vec<Memory> = items
         .iter()
         .map(|item| &item.memory)
-        .filter(|memory| filter.admits(memory))
+        .filter(|memory| filter.matches(memory))
         .cloned()
         .collect();
     admitted.sort_by_key(|memory| std::cmp::Reverse((memory.timestamp, memory.id)));

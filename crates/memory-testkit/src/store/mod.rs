@@ -13,7 +13,7 @@ mod scenes;
 mod suite;
 
 pub use self::checks::{CHECKS, Check, Needs};
-pub use self::ground::Ground;
+pub use self::ground::CheckContext;
 pub use self::model::{model_check, model_check_within};
 pub use self::open::IntoStore;
 pub use self::suite::{Suite, Tolerance, conformance};

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use memory_core::{
-    EntityId, EntityStats, Generation, ListScope, Memory, MemoryFilter, MemoryId, PreparedMemory,
+    EmbeddedMemory, EntityId, EntityStats, Generation, ListScope, Memory, MemoryFilter, MemoryId,
 };
 
-use super::Ground;
+use super::CheckContext;
 use super::checks::changes::apply;
-use crate::check::{At, Shortfall};
+use crate::check::{At, CheckFailure};
 
 /// Everything that an entity holds, at one generation.
 #[derive(Debug, PartialEq)]
@@ -16,12 +16,12 @@ pub(crate) struct Portrait {
     stats: EntityStats,
     live: Vec<Memory>,
     archived: Vec<Memory>,
-    whole: BTreeMap<MemoryId, PreparedMemory>,
+    whole: BTreeMap<MemoryId, EmbeddedMemory>,
 }
 
-impl Ground {
+impl CheckContext {
     /// Reads all that an entity holds.
-    pub(crate) async fn portrait(&self, entity: &EntityId) -> Result<Portrait, Shortfall> {
+    pub(crate) async fn portrait(&self, entity: &EntityId) -> Result<Portrait, CheckFailure> {
         let all = MemoryFilter::new();
         let stats = self.store().entity_stats(entity).await;
         let whole = self.changes(entity, Generation::ZERO).await?;

@@ -1,18 +1,18 @@
 //! What several checks begin with: entities that hold archived memories.
 
-use memory_core::{EntityId, MemoryId, PreparedMemory};
+use memory_core::{EmbeddedMemory, EntityId, MemoryId};
 
-use super::Ground;
+use super::CheckContext;
 use super::ground::ids;
-use crate::check::Shortfall;
+use crate::check::CheckFailure;
 use crate::population::consolidation;
-use crate::seeded::Seeded;
+use crate::seeded::SeededRng;
 
 /// Memories of which the first few are archived under one summary.
 pub(crate) struct Archive {
     /// As they were inserted.
-    pub(crate) people: Vec<PreparedMemory>,
-    pub(crate) summary: PreparedMemory,
+    pub(crate) people: Vec<EmbeddedMemory>,
+    pub(crate) summary: EmbeddedMemory,
     /// How many of `people` are archived.
     pub(crate) archived: usize,
 }
@@ -21,12 +21,12 @@ pub(crate) struct Archive {
 /// under `upper`, and `d` stands by itself.
 pub(crate) struct Levels {
     /// `a` to `d` as they were inserted.
-    pub(crate) people: Vec<PreparedMemory>,
-    pub(crate) lower: PreparedMemory,
-    pub(crate) upper: PreparedMemory,
+    pub(crate) people: Vec<EmbeddedMemory>,
+    pub(crate) lower: EmbeddedMemory,
+    pub(crate) upper: EmbeddedMemory,
 }
 
-impl Ground {
+impl CheckContext {
     /// Inserts `size` memories (generation 1) and archives the first `archived`
     /// of them (generation 2).
     pub(crate) async fn archive(
@@ -34,8 +34,8 @@ impl Ground {
         entity: &EntityId,
         size: usize,
         archived: usize,
-        chance: &mut Seeded,
-    ) -> Result<Archive, Shortfall> {
+        chance: &mut SeededRng,
+    ) -> Result<Archive, CheckFailure> {
         let people = self.populate(entity, size, chance).await?;
         let sources = ids(&people[..archived]);
         let group = consolidation(entity, "the lantern saddle in short", sources, chance);
@@ -53,8 +53,8 @@ impl Ground {
     pub(crate) async fn levels(
         &self,
         entity: &EntityId,
-        chance: &mut Seeded,
-    ) -> Result<Levels, Shortfall> {
+        chance: &mut SeededRng,
+    ) -> Result<Levels, CheckFailure> {
         let people = self.populate(entity, 4, chance).await?;
         let [a, b, c] = [0, 1, 2].map(|index: usize| people[index].memory.id);
         let lower = consolidation(entity, "lower", [a, b], chance);
@@ -77,19 +77,19 @@ impl Archive {
         self.summary.memory.id
     }
 
-    pub(crate) fn sources(&self) -> &[PreparedMemory] {
+    pub(crate) fn sources(&self) -> &[EmbeddedMemory] {
         &self.people[..self.archived]
     }
 
     /// What is live: the rest, and the summary.
-    pub(crate) fn live(&self) -> Vec<PreparedMemory> {
+    pub(crate) fn live(&self) -> Vec<EmbeddedMemory> {
         let mut live = self.people[self.archived..].to_vec();
         live.push(self.summary.clone());
         live
     }
 
     /// The archived memories as they are read.
-    pub(crate) fn archived(&self) -> Vec<PreparedMemory> {
+    pub(crate) fn archived(&self) -> Vec<EmbeddedMemory> {
         archived_under(self.sources(), self.summary())
     }
 }
@@ -102,7 +102,7 @@ impl Levels {
 }
 
 /// Memories as they are read once they are archived.
-pub(crate) fn archived_under(items: &[PreparedMemory], summary: MemoryId) -> Vec<PreparedMemory> {
+pub(crate) fn archived_under(items: &[EmbeddedMemory], summary: MemoryId) -> Vec<EmbeddedMemory> {
     let mut items = items.to_vec();
     for item in &mut items {
         item.memory.archived_by = Some(summary);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use memory_core::Store;
 
 use super::checks::{CHECKS, Check, Needs};
-use super::ground::Ground;
+use super::ground::CheckContext;
 use super::open::IntoStore;
 use crate::check::judge;
 use crate::report::{Report, Verdict};
@@ -19,8 +19,8 @@ use crate::report::{Report, Verdict};
 ///
 /// ```
 /// # async fn proof() {
-/// use memory_testkit::{MemStore, store};
-/// store::conformance(|| async { MemStore::new() }).await.assert();
+/// use memory_testkit::{InMemoryStore, store};
+/// store::conformance(|| async { InMemoryStore::new() }).await.assert();
 /// # }
 /// ```
 pub async fn conformance<Open, Opening, Form>(open: Open) -> Report
@@ -99,7 +99,7 @@ impl Suite {
         for check in CHECKS.iter().filter(|check| self.wants(check)) {
             let verdict = match check.needs {
                 Needs::Lexical if !capabilities.lexical => {
-                    Verdict::NotApplicable("the store has no lexical arm".to_owned())
+                    Verdict::NotApplicable("the store has no lexical retriever".to_owned())
                 }
                 Needs::OwnStore => match open().await.into_store() {
                     Ok(own) => self.verdict(check, own).await,
@@ -113,7 +113,7 @@ impl Suite {
     }
 
     async fn verdict(&self, check: &Check, store: Arc<dyn Store>) -> Verdict {
-        judge(check.run(&Ground::new(store, self.tolerance))).await
+        judge(check.run(&CheckContext::new(store, self.tolerance))).await
     }
 
     fn wants(&self, check: &Check) -> bool {

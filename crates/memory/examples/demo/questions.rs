@@ -1,6 +1,6 @@
 //! The questions, their answers, and whether the answers are right.
 
-use memory::{MemoryFilter, MemoryKind, MemorySystem, MemoryTagMode, RecallRequest, Recalled};
+use memory::{MemoryFilter, MemoryKind, MemorySystem, MemoryTagMode, RecallHit, RecallRequest};
 
 use crate::{Demo, MIRA, ensure, heading};
 
@@ -93,7 +93,7 @@ impl Question {
     }
 
     /// The expected memory among what was found.
-    pub(crate) fn expected<'a>(&self, found: &'a [Recalled]) -> Demo<&'a Recalled> {
+    pub(crate) fn expected<'a>(&self, found: &'a [RecallHit]) -> Demo<&'a RecallHit> {
         let expected = found.iter().find(|recalled| self.is_answer(recalled));
         expected.ok_or_else(|| {
             format!(
@@ -104,7 +104,7 @@ impl Question {
         })
     }
 
-    fn is_answer(&self, recalled: &Recalled) -> bool {
+    fn is_answer(&self, recalled: &RecallHit) -> bool {
         let key = recalled.memory.metadata.get("key");
         key.is_some_and(|key| key == self.key)
     }
@@ -130,7 +130,7 @@ pub(crate) async fn ask_all(memory: &MemorySystem) -> Demo {
     Ok(())
 }
 
-fn print(question: &Question, found: &[Recalled]) {
+fn print(question: &Question, found: &[RecallHit]) {
     let scope = match &question.scope {
         None => String::new(),
         Some(Scope::Cosine(least)) => format!("  [only cosine {least} and up]"),

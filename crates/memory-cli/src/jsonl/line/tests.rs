@@ -180,7 +180,7 @@ fn every_bound_is_named() {
         let reason = refused(&line);
         assert!(reason.contains(bound), "{bound}: {reason}");
     }
-    let wide = "水".repeat(bounds::MAX_CONTENT_CHARS);
+    let wide = "水".repeat(limits::MAX_CONTENT_CHARS);
     let fits = format!(r#"{{"entity":"mira","content":"{wide}","tags":["t","t"]}}"#);
     assert_eq!(
         parse(&fits, None).unwrap().item.tags.len(),

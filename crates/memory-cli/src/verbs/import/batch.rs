@@ -120,7 +120,7 @@ impl Batch {
     }
 
     /// Writes what is not there yet.
-    pub(super) async fn settle(&self, system: &MemorySystem) -> Settled {
+    pub(super) async fn run_pending_tasks(&self, system: &MemorySystem) -> Settled {
         let mut settled = Settled {
             outcomes: Vec::with_capacity(self.pending.len()),
             refused: Vec::new(),
@@ -267,7 +267,7 @@ mod tests {
             Some(1)
         );
         let blank = MemoryError::from(InvalidInput::EmptyContent);
-        assert_eq!(culprit(&fresh, &blank.clone().at_item(0)), Some(0));
+        assert_eq!(culprit(&fresh, &blank.clone().with_item(0)), Some(0));
         assert_eq!(culprit(&fresh, &blank), None, "it names nobody");
         assert_eq!(culprit(&fresh, &MemoryError::configuration("x")), None);
     }

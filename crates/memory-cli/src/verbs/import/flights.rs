@@ -35,7 +35,7 @@ impl Flights {
     pub(super) fn start(&mut self, batch: Batch, system: &MemorySystem) {
         let (batch, system) = (Arc::new(batch), system.clone());
         let own = Arc::clone(&batch);
-        let task = tokio::spawn(async move { own.settle(&system).await });
+        let task = tokio::spawn(async move { own.run_pending_tasks(&system).await });
         self.0.push_back((batch, task));
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memory_core::{
-    Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, MaxBytes, Weigher,
+    ByteSize, Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher,
 };
 
 /// Makes any backend's caches, and lets all their entries expire at once.
@@ -49,7 +49,7 @@ impl<B: CacheBackend> CacheBackend for Expiring<B> {
         ExpiringCache {
             inner: self.inner.build(CachePolicy::new(
                 policy.max_entries,
-                MaxBytes(policy.max_bytes.0),
+                ByteSize(policy.max_bytes.0),
                 weigh,
             )),
             weigher: policy.weigher,
@@ -96,15 +96,15 @@ impl<B: CacheBackend, K: CacheKey, V: CacheValue> Cache<K, V> for ExpiringCache<
         self.inner.entry_count()
     }
 
-    fn weight(&self) -> u64 {
-        self.inner.weight()
+    fn weighted_size(&self) -> u64 {
+        self.inner.weighted_size()
     }
 
     fn counters(&self) -> CacheCounters {
         self.inner.counters()
     }
 
-    fn settle(&self) {
-        self.inner.settle();
+    fn run_pending_tasks(&self) {
+        self.inner.run_pending_tasks();
     }
 }

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
-    ErrorKind, Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryError,
-    MemoryFilter, MemoryId, MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room,
-    SearchRequest, Store, StoreCapabilities, StoreWatch, Touch, UpdateOutcome,
+    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
+    EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome,
+    ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    RemoveOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
+    UpdateOutcome,
 };
 
 /// Any store, with faults.
@@ -79,25 +80,25 @@ impl Store for Flaky {
         self.inner.capabilities()
     }
 
-    async fn insert_within(
+    async fn insert_opts(
         &self,
-        batch: &[PreparedMemory],
-        room: &Room,
+        batch: &[EmbeddedMemory],
+        room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
-        self.write(self.inner.insert_within(batch, room)).await
+        self.write(self.inner.insert_opts(batch, room)).await
     }
 
     async fn consolidate(
         &self,
         entity: &EntityId,
-        groups: &[Consolidation],
+        groups: &[SummaryGroup],
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         self.write(self.inner.consolidate(entity, groups, read_at))
             .await
     }
 
-    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
         self.read()?;
         let fetched = self.inner.get(entity, ids).await;
         tokio::task::yield_now().await;
@@ -113,7 +114,11 @@ impl Store for Flaky {
         self.inner.count(entity, filter).await
     }
 
-    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+    async fn search(
+        &self,
+        entity: &EntityId,
+        request: &SearchRequest,
+    ) -> MemoryResult<SearchOutcome> {
         self.read()?;
         self.inner.search(entity, request).await
     }
@@ -123,7 +128,7 @@ impl Store for Flaky {
         entity: &EntityId,
         since: Generation,
         fingerprint: &Fingerprint,
-    ) -> MemoryResult<Changes> {
+    ) -> MemoryResult<ChangeSet> {
         self.read()?;
         let changes = self.inner.changes_since(entity, since, fingerprint).await;
         tokio::task::yield_now().await;
@@ -145,8 +150,12 @@ impl Store for Flaky {
         self.write(self.inner.delete(entity, ids)).await
     }
 
-    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
-        self.inner.touch(entity, touches).await
+    async fn record_accesses(
+        &self,
+        entity: &EntityId,
+        updates: &[AccessUpdate],
+    ) -> MemoryResult<()> {
+        self.inner.record_accesses(entity, updates).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
@@ -162,7 +171,7 @@ impl Store for Flaky {
         self.inner.list_entities(after, limit).await
     }
 
-    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         self.inner.watch().await
     }
 

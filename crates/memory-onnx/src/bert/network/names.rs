@@ -39,7 +39,7 @@ impl Part {
         }
     }
 
-    /// The layer normalisation that follows.
+    /// The layer normalization that follows.
     fn norm(self) -> String {
         self.path().replace("dense", "LayerNorm")
     }

@@ -1,8 +1,8 @@
 //! Reading what is archived, and what searches say of it all, brokenly.
 
 use memory_core::{
-    ArmSummary, Candidate, Candidates, Changes, EntityId, ListPage, ListRequest, ListScope, Memory,
-    MemoryFilter, MemoryResult, PageCursor, SearchRequest, Store, Touch, bounds,
+    AccessUpdate, ChangeSet, EntityId, ListPage, ListRequest, ListScope, Memory, MemoryFilter,
+    MemoryResult, PageCursor, ScoreStats, SearchHit, SearchOutcome, SearchRequest, Store, limits,
 };
 
 use super::{BrokenStore, StoreFault as Fault};
@@ -73,7 +73,7 @@ impl BrokenStore {
         &self,
         entity: &EntityId,
         request: &SearchRequest,
-    ) -> MemoryResult<Candidates> {
+    ) -> MemoryResult<SearchOutcome> {
         let mut found = self.search_brokenly(entity, request).await?;
         let archived = self.archived(entity, &request.filter).await?;
         match self.fault {
@@ -84,7 +84,7 @@ impl BrokenStore {
                         archived
                             .into_iter()
                             .take(request.limit)
-                            .map(|memory| Candidate {
+                            .map(|memory| SearchHit {
                                 memory,
                                 similarity: request.dense.as_ref().map(|_| 0.5),
                                 lexical: request.lexical.as_ref().map(|_| 0.5),
@@ -96,16 +96,16 @@ impl BrokenStore {
             }
             Fault::SummarisesTheFoundOnly if found.dense.is_some() => {
                 let values = found.candidates.iter().filter_map(|it| it.similarity);
-                found.dense = Some(ArmSummary::of(values));
+                found.dense = Some(ScoreStats::of(values));
             }
             Fault::SummarisesMatchesOnly if found.lexical.is_some() => {
                 let all = SearchRequest {
-                    limit: bounds::MAX_LIMIT,
+                    limit: limits::MAX_LIMIT,
                     ..request.clone()
                 };
                 let all = self.inner.search(entity, &all).await?.candidates;
                 let values = all.iter().filter_map(|it| it.lexical);
-                found.lexical = Some(ArmSummary::of(values));
+                found.lexical = Some(ScoreStats::of(values));
             }
             Fault::SummarisesWithoutTheFilter => {
                 let all = SearchRequest {
@@ -117,8 +117,8 @@ impl BrokenStore {
             }
             Fault::SummarisesOneArmAtATime if found.dense.is_some() => found.lexical = None,
             Fault::SummarisesUnaskedArms => {
-                found.dense = found.dense.or(Some(ArmSummary::default()));
-                found.lexical = found.lexical.or(Some(ArmSummary::default()));
+                found.dense = found.dense.or(Some(ScoreStats::default()));
+                found.lexical = found.lexical.or(Some(ScoreStats::default()));
             }
             _ => {}
         }
@@ -128,7 +128,7 @@ impl BrokenStore {
     pub(super) async fn spoil_changes(
         &self,
         entity: &EntityId,
-        changes: &mut Changes,
+        changes: &mut ChangeSet,
     ) -> MemoryResult<()> {
         match self.fault {
             Fault::TellsNothingOfArchiving => {
@@ -148,19 +148,19 @@ impl BrokenStore {
         Ok(())
     }
 
-    /// The touches that are carried out.
+    /// The updates that are carried out.
     pub(super) async fn touchable(
         &self,
         entity: &EntityId,
-        touches: &[Touch],
-    ) -> MemoryResult<Vec<Touch>> {
-        let mut touches = touches.to_vec();
+        updates: &[AccessUpdate],
+    ) -> MemoryResult<Vec<AccessUpdate>> {
+        let mut updates = updates.to_vec();
         if self.has(Fault::TouchesNothingArchived) {
-            let ids: Vec<_> = touches.iter().map(|touch| touch.id).collect();
+            let ids: Vec<_> = updates.iter().map(|update| update.id).collect();
             let archived = self.archived_among(entity, &ids).await?;
-            touches.retain(|touch| !archived.contains(&touch.id));
+            updates.retain(|update| !archived.contains(&update.id));
         }
-        Ok(touches)
+        Ok(updates)
     }
 
     /// The archived memories that a filter admits.
@@ -169,7 +169,7 @@ impl BrokenStore {
         entity: &EntityId,
         filter: &MemoryFilter,
     ) -> MemoryResult<Vec<Memory>> {
-        let request = ListRequest::new(bounds::MAX_LIMIT)
+        let request = ListRequest::new(limits::MAX_LIMIT)
             .filter(filter.clone())
             .scope(ListScope::Archived);
         Ok(self.inner.list(entity, &request).await?.memories)

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use memory_core::{
-    ConsolidateOutcome, Consolidation, EntityId, Generation, ListRequest, ListScope, MemoryError,
-    MemoryId, MemoryResult, PreparedMemory, Store,
+    ConsolidateOutcome, EmbeddedMemory, EntityId, Generation, ListRequest, ListScope, MemoryError,
+    MemoryId, MemoryResult, Store, SummaryGroup,
 };
 
 use super::{BrokenStore, StoreFault as Fault};
@@ -14,7 +14,7 @@ impl BrokenStore {
     pub(super) async fn consolidate_brokenly(
         &self,
         entity: &EntityId,
-        groups: &[Consolidation],
+        groups: &[SummaryGroup],
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         let mut groups = groups.to_vec();
@@ -23,7 +23,7 @@ impl BrokenStore {
         let unchanged = Ok(ConsolidateOutcome {
             generation: present,
         });
-        let summaries: Vec<PreparedMemory> = groups.iter().map(|it| it.summary.clone()).collect();
+        let summaries: Vec<EmbeddedMemory> = groups.iter().map(|it| it.summary.clone()).collect();
         let ids: Vec<MemoryId> = summaries.iter().map(|it| it.memory.id).collect();
         match self.fault {
             Fault::ConsolidatesGroupByGroup => {

@@ -65,7 +65,7 @@ faults! {
         ComparesEveryFingerprint => "search_dense::compares_one_fingerprint_only",
         /// Only the first vector of a memory is kept.
         KeepsTheFirstVectorOnly => "search_dense::ranks_by_best_vector",
-        /// Candidates come without their metadata.
+        /// SearchOutcome come without their metadata.
         ReturnsHalfMemories => "search_dense::returns_whole_memories",
         /// Memories of all entities are searched.
         SearchesEverywhere => "isolation::searches_stay_at_home",
@@ -81,7 +81,7 @@ faults! {
         WantsEveryWord => "search_lexical::any_word_may_match",
         /// Every match is worth the same.
         RanksNothing => "search_lexical::ranks_more_matches_higher",
-        /// Capabilities deny the lexical arm, and it answers.
+        /// Capabilities deny the lexical retriever, and it answers.
         DeniesAnArmItHas => "search_lexical::answers_as_capabilities_say",
         /// A candidate carries only the values by which it was found.
         CarriesOneArmOnly => "search_both::carries_every_value",
@@ -118,11 +118,11 @@ faults! {
         /// A delete raises the generation once for each memory.
         DeletesOneByOne => "delete::raises_the_generation_once",
         /// Only the first access of a memory is counted.
-        CountsOneAccess => "touch::adds_accesses",
+        CountsOneAccess => "record_accesses::adds_accesses",
         /// An older access moves `last_accessed` back.
-        MovesAccessBack => "touch::never_moves_back",
+        MovesAccessBack => "record_accesses::never_moves_back",
         /// A touch raises the generation.
-        TouchesAloud => "touch::raises_no_generation",
+        TouchesAloud => "record_accesses::raises_no_generation",
         /// An entity never written to has a generation.
         StartsAtOne => "entities::stats_start_at_zero",
         /// A page begins with the entity that ended the one before.
@@ -136,25 +136,25 @@ faults! {
         /// Vectors that are none are mended.
         MendsVectors => "input::vectors_are_sound",
         /// Items out of bounds are left out of the batch.
-        WritesWhatItCan => "input::memories_keep_their_bounds",
+        WritesWhatItCan => "input::memories_keep_their_limits",
         /// An error quotes the content that was refused.
         QuotesContent => "input::errors_hold_no_content",
         /// There is room for any number of memories.
-        ForgetsTheLimit => "room::limit_is_exact",
+        ForgetsTheLimit => "limits::limit_is_exact",
         /// The limit counts all entities of a batch in one.
-        CountsEntitiesTogether => "room::limit_is_each_entitys_own",
+        CountsEntitiesTogether => "limits::limit_is_each_entitys_own",
         /// What was to give way goes, also where there is no room.
-        EvictsOnRefusal => "room::refusal_changes_nothing",
+        EvictsOnRefusal => "limits::refusal_changes_nothing",
         /// What was to give way goes, also where nothing is inserted.
-        EvictsForRepeats => "room::repeats_need_no_room",
-        /// Archived memories count towards the limit.
-        CountsArchivedInTheLimit => "room::archived_memories_need_no_room",
+        EvictsForRepeats => "limits::repeats_need_no_room",
+        /// Archived memories count toward the limit.
+        CountsArchivedInTheLimit => "limits::archived_memories_need_no_room",
         /// A memory that comes in archived is.
-        TakesArchivedIn => "room::batch_comes_in_live",
+        TakesArchivedIn => "limits::batch_comes_in_live",
         /// An archived memory inserted again is live again.
-        RevivesArchived => "room::archived_ids_are_taken",
+        RevivesArchived => "limits::archived_ids_are_taken",
         /// The limit is looked at before the write.
-        CountsBeforehand => "room::holds_with_many_writers",
+        CountsBeforehand => "limits::holds_with_many_writers",
         /// What gives way goes in a write of its own.
         EvictsBeforehand => "evict::makes_room_in_one_write",
         /// What gives way must be there.
@@ -206,38 +206,38 @@ faults! {
         /// Entities that hold archived memories are not listed.
         ForgetsConsolidatedEntities => "archive::keeps_its_entity_listed",
         /// A summary outlives what it was made from.
-        LeavesSummariesBehind => "undo::removed_source_takes_its_summary",
+        LeavesSummariesBehind => "restore::removed_source_takes_its_summary",
         /// The summary of a summary outlives what it was made from.
-        StopsAtTheFirstSummary => "undo::every_summary_above_goes",
+        StopsAtTheFirstSummary => "restore::every_summary_above_goes",
         /// With a summary goes what it stood for.
-        LosesWhatASummaryStoodFor => "undo::removed_summary_restores_its_sources",
+        LosesWhatASummaryStoodFor => "restore::removed_summary_restores_its_sources",
         /// What stands under a restored summary is restored as well.
-        BringsEveryLevelBack => "undo::levels_come_back_one_by_one",
+        BringsEveryLevelBack => "restore::levels_come_back_one_by_one",
         /// What is removed with its summary is told as restored.
-        RestoresWhatGoes => "undo::what_goes_is_not_restored",
+        RestoresWhatGoes => "restore::what_goes_is_not_restored",
         /// Restored memories are told without their vectors.
-        RestoresWithoutVectors => "undo::restored_memories_are_told_whole",
+        RestoresWithoutVectors => "restore::restored_memories_are_told_whole",
         /// A consolidation that was undone passes as done.
-        RemembersWhatWasUndone => "undo::restored_memories_may_be_archived_again",
+        RemembersWhatWasUndone => "restore::restored_memories_may_be_archived_again",
         /// A link that is added takes the place of all.
-        ReplacesAllLinks => "links::are_added_and_dropped_one_by_one",
+        ReplacesAllLinks => "relations::are_added_and_dropped_one_by_one",
         /// Links are written back as they were read a while before.
-        LosesLinks => "links::of_many_writers_meet",
+        LosesLinks => "relations::of_many_writers_meet",
         /// A link too many pushes another one out.
-        IgnoresMaxLinks => "links::are_counted",
+        IgnoresMaxLinks => "relations::are_counted",
         /// Links to what was removed stay.
-        KeepsDanglingLinks => "links::to_what_is_removed_are_dropped",
+        KeepsDanglingLinks => "relations::to_what_is_removed_are_dropped",
         /// Restored memories that lost a link are not named.
-        MissesLinksOfTheRestored => "links::among_removed_and_restored_are_sound",
+        MissesLinksOfTheRestored => "relations::among_removed_and_restored_are_sound",
         /// The dense summary is that of the candidates.
         SummarisesTheFoundOnly => "summaries::dense_tells_of_all_admitted",
         /// The lexical summary leaves out who matches no word.
         SummarisesMatchesOnly => "summaries::lexical_tells_of_all_admitted",
         /// Summaries are those of everybody, filter or not.
         SummarisesWithoutTheFilter => "summaries::dense_tells_of_all_admitted",
-        /// Of two arms, only one has a summary.
+        /// Of two retrievers, only one has a summary.
         SummarisesOneArmAtATime => "summaries::both_arms_tell_what_each_does",
-        /// Arms that were not asked for have a summary.
+        /// Retrievers that were not asked for have a summary.
         SummarisesUnaskedArms => "summaries::unasked_arms_tell_nothing",
         /// A write is told with the generation after the next one.
         ForetellsGenerations => "watch::tells_of_every_write",

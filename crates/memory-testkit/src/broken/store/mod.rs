@@ -14,22 +14,23 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
-    ErrorKind, Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryError,
-    MemoryFilter, MemoryId, MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room,
-    SearchRequest, Store, StoreCapabilities, StoreWatch, Touch, UpdateOutcome,
+    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
+    EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome,
+    ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    RemoveOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
+    UpdateOutcome,
 };
 
 pub use self::fault::StoreFault;
 
 use self::notes::Notes;
 use self::watch::BrokenWatch;
-use crate::mem_store::MemStore;
+use crate::in_memory_store::InMemoryStore;
 
-/// A [`MemStore`] with one fault.
+/// A [`InMemoryStore`] with one fault.
 #[derive(Debug)]
 pub struct BrokenStore {
-    inner: MemStore,
+    inner: InMemoryStore,
     fault: StoreFault,
     notes: Mutex<Notes>,
 }
@@ -39,7 +40,7 @@ impl BrokenStore {
     #[must_use]
     pub fn new(fault: StoreFault) -> Self {
         Self {
-            inner: MemStore::new(),
+            inner: InMemoryStore::new(),
             fault,
             notes: Mutex::default(),
         }
@@ -58,14 +59,14 @@ impl Store for BrokenStore {
         self.inner.capabilities().lexical(lexical)
     }
 
-    async fn insert(&self, batch: &[PreparedMemory]) -> MemoryResult<InsertOutcome> {
-        self.insert_within(batch, &Room::unlimited()).await
+    async fn insert(&self, batch: &[EmbeddedMemory]) -> MemoryResult<InsertOutcome> {
+        self.insert_opts(batch, &InsertOptions::unlimited()).await
     }
 
-    async fn insert_within(
+    async fn insert_opts(
         &self,
-        batch: &[PreparedMemory],
-        room: &Room,
+        batch: &[EmbeddedMemory],
+        room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         self.note_written(batch);
         let mut outcome = self.squeeze_brokenly(batch, room).await?;
@@ -78,7 +79,7 @@ impl Store for BrokenStore {
     async fn consolidate(
         &self,
         entity: &EntityId,
-        groups: &[Consolidation],
+        groups: &[SummaryGroup],
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         let read_at = self.meant(entity, read_at);
@@ -87,7 +88,7 @@ impl Store for BrokenStore {
         Ok(outcome)
     }
 
-    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
         let mut fetched = self.get_brokenly(entity, ids).await?;
         self.spoil_archived(entity, &mut fetched.memories);
         fetched.generation = self.shown(entity, fetched.generation);
@@ -104,7 +105,11 @@ impl Store for BrokenStore {
         self.count_brokenly(entity, filter).await
     }
 
-    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+    async fn search(
+        &self,
+        entity: &EntityId,
+        request: &SearchRequest,
+    ) -> MemoryResult<SearchOutcome> {
         let mut found = self.search_archive_brokenly(entity, request).await?;
         found.generation = self.shown(entity, found.generation);
         Ok(found)
@@ -115,7 +120,7 @@ impl Store for BrokenStore {
         entity: &EntityId,
         since: Generation,
         fingerprint: &Fingerprint,
-    ) -> MemoryResult<Changes> {
+    ) -> MemoryResult<ChangeSet> {
         let since = self.meant(entity, since);
         let mut changes = self.changes_brokenly(entity, since, fingerprint).await?;
         self.spoil_changes(entity, &mut changes).await?;
@@ -141,9 +146,13 @@ impl Store for BrokenStore {
         Ok(outcome)
     }
 
-    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
-        let touches = self.touchable(entity, touches).await?;
-        self.touch_brokenly(entity, &touches).await
+    async fn record_accesses(
+        &self,
+        entity: &EntityId,
+        updates: &[AccessUpdate],
+    ) -> MemoryResult<()> {
+        let updates = self.touchable(entity, updates).await?;
+        self.touch_brokenly(entity, &updates).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
@@ -163,9 +172,9 @@ impl Store for BrokenStore {
         self.list_entities_brokenly(after, limit).await
     }
 
-    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         let watch = self.inner.watch().await?;
-        Ok(watch.map(|inner| -> Box<dyn StoreWatch> {
+        Ok(watch.map(|inner| -> Box<dyn ChangeStream> {
             let fault = self.fault;
             Box::new(BrokenWatch { inner, fault })
         }))

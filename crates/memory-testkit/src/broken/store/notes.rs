@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use memory_core::{Embedding, EntityId, Generation, MemoryId, PreparedMemory, Touch};
+use memory_core::{AccessUpdate, EmbeddedMemory, Embedding, EntityId, Generation, MemoryId};
 
 use super::BrokenStore;
 
@@ -21,7 +21,7 @@ pub(super) struct Notes {
     pub(super) entities: BTreeSet<EntityId>,
     /// What memories came in said of their being archived.
     pub(super) arrived_archived: BTreeMap<(EntityId, MemoryId), MemoryId>,
-    pub(super) summaries: BTreeMap<(EntityId, MemoryId), PreparedMemory>,
+    pub(super) summaries: BTreeMap<(EntityId, MemoryId), EmbeddedMemory>,
     /// Memories that were archived and are live again.
     pub(super) restored: BTreeSet<(EntityId, MemoryId)>,
     closed: bool,
@@ -49,9 +49,9 @@ impl BrokenStore {
         Generation(generation.0.saturating_add_signed(-shift))
     }
 
-    pub(super) fn note_written(&self, batch: &[PreparedMemory]) {
+    pub(super) fn note_written(&self, batch: &[EmbeddedMemory]) {
         let mut notes = self.notes();
-        for PreparedMemory { memory, embedding } in batch {
+        for EmbeddedMemory { memory, embedding } in batch {
             let key = (memory.entity_id.clone(), memory.id);
             notes.entities.insert(memory.entity_id.clone());
             let content = notes.contents.entry(key.clone());
@@ -63,9 +63,9 @@ impl BrokenStore {
         }
     }
 
-    pub(super) fn note_summaries(&self, entity: &EntityId, summaries: Vec<PreparedMemory>) {
+    pub(super) fn note_summaries(&self, entity: &EntityId, summaries: Vec<EmbeddedMemory>) {
         self.note_written(&summaries);
-        let keyed = |item: PreparedMemory| ((entity.clone(), item.memory.id), item);
+        let keyed = |item: EmbeddedMemory| ((entity.clone(), item.memory.id), item);
         let mut notes = self.notes();
         notes.summaries.extend(summaries.into_iter().map(keyed));
     }
@@ -84,11 +84,11 @@ impl BrokenStore {
         }
     }
 
-    pub(super) fn note_touched(&self, entity: &EntityId, touches: &[Touch]) {
+    pub(super) fn note_touched(&self, entity: &EntityId, updates: &[AccessUpdate]) {
         let mut notes = self.notes();
-        for touch in touches {
-            let key = (entity.clone(), touch.id);
-            notes.touched.insert(key, touch.last_accessed);
+        for update in updates {
+            let key = (entity.clone(), update.id);
+            notes.touched.insert(key, update.last_accessed);
         }
     }
 

@@ -1,9 +1,9 @@
 //! Reading, brokenly.
 
 use memory_core::{
-    Candidate, Candidates, Changes, EntityId, ErrorKind, Fetched, Fingerprint, Generation,
-    ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryResult, MemoryTagMode,
-    PageCursor, SearchRequest, Store, bounds,
+    ChangeSet, EntityId, ErrorKind, Fingerprint, Generation, GetOutcome, ListPage, ListRequest,
+    MemoryError, MemoryFilter, MemoryId, MemoryResult, MemoryTagMode, PageCursor, SearchHit,
+    SearchOutcome, SearchRequest, Store, limits,
 };
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ impl BrokenStore {
         &self,
         entity: &EntityId,
         ids: &[MemoryId],
-    ) -> MemoryResult<Fetched> {
+    ) -> MemoryResult<GetOutcome> {
         if self.has(Fault::RefusesManyIds) && ids.len() > 32_766 {
             let message = "too many parameters";
             return Err(MemoryError::store(ErrorKind::Other, "get", message));
@@ -27,7 +27,7 @@ impl BrokenStore {
                 .sort_by_key(|memory| memory.as_ref().map(|memory| memory.id)),
             Fault::LeavesOutMissingIds => fetched.memories.retain(Option::is_some),
             Fault::ReadsOtherEntities => {
-                for other in self.inner.list_entities(None, bounds::MAX_LIMIT).await? {
+                for other in self.inner.list_entities(None, limits::MAX_LIMIT).await? {
                     let theirs = self.inner.get(&other, ids).await?.memories;
                     for (memory, theirs) in fetched.memories.iter_mut().zip(theirs) {
                         *memory = memory.take().or(theirs);
@@ -60,7 +60,7 @@ impl BrokenStore {
             });
         }
         if self.has(Fault::ClampsLimits) {
-            request.limit = request.limit.clamp(1, bounds::MAX_LIMIT);
+            request.limit = request.limit.clamp(1, limits::MAX_LIMIT);
         }
         let before = self.inner.entity_stats(entity).await?.generation;
         if self.has(Fault::TearsReads) {
@@ -104,7 +104,7 @@ impl BrokenStore {
         &self,
         entity: &EntityId,
         request: &SearchRequest,
-    ) -> MemoryResult<Candidates> {
+    ) -> MemoryResult<SearchOutcome> {
         let mut request = request.clone();
         request.filter = self.misread(&request.filter);
         let text = request.lexical.clone().unwrap_or_default();
@@ -115,7 +115,7 @@ impl BrokenStore {
                 let mut found = self.inner.search(entity, &request).await?;
                 found
                     .candidates
-                    .retain(|found| filter.admits(&found.memory));
+                    .retain(|found| filter.matches(&found.memory));
                 return Ok(found);
             }
             Fault::ComparesEveryFingerprint => return self.compare_all(entity, &request).await,
@@ -123,7 +123,7 @@ impl BrokenStore {
             Fault::SearchesEverywhere => return self.search_everywhere(entity, &request).await,
             Fault::IndexesOnce => return self.search_first_words(entity, &request).await,
             Fault::TakesBlankQueries if request.lexical.is_some() && text.trim().is_empty() => {
-                return Ok(Candidates::default());
+                return Ok(SearchOutcome::default());
             }
             Fault::ChokesOnQuotes if text.contains('"') => {
                 let message = "syntax error in the query";
@@ -132,7 +132,7 @@ impl BrokenStore {
             _ => {}
         }
         let mut found = self.inner.search(entity, &request).await?;
-        let content = |found: &Candidate| found.memory.content.to_lowercase();
+        let content = |found: &SearchHit| found.memory.content.to_lowercase();
         match self.fault {
             Fault::ObeysOperators => {
                 let excluded = |word: &str| word.strip_prefix('-').map(str::to_owned);
@@ -166,7 +166,7 @@ impl BrokenStore {
         &self,
         entity: &EntityId,
         request: &SearchRequest,
-    ) -> MemoryResult<Candidates> {
+    ) -> MemoryResult<SearchOutcome> {
         let mut found = self.inner.search(entity, request).await?;
         let known: Vec<Fingerprint> = self
             .notes()
@@ -192,12 +192,12 @@ impl BrokenStore {
         Ok(found)
     }
 
-    /// Searches arm by arm; who was found by one lacks the other's value.
+    /// Searches retriever by retriever; who was found by one lacks the other's value.
     async fn search_apart(
         &self,
         entity: &EntityId,
         request: &SearchRequest,
-    ) -> MemoryResult<Candidates> {
+    ) -> MemoryResult<SearchOutcome> {
         let (mut dense, mut lexical) = (request.clone(), request.clone());
         (dense.lexical, lexical.dense) = (None, None);
         let mut found = self.inner.search(entity, &dense).await?;
@@ -215,7 +215,7 @@ impl BrokenStore {
         &self,
         entity: &EntityId,
         request: &SearchRequest,
-    ) -> MemoryResult<Candidates> {
+    ) -> MemoryResult<SearchOutcome> {
         let mut found = self.inner.search(entity, request).await?;
         for other in self.everybody().iter().filter(|other| *other != entity) {
             let theirs = self.inner.search(other, request).await?;
@@ -229,7 +229,7 @@ impl BrokenStore {
         &self,
         entity: &EntityId,
         request: &SearchRequest,
-    ) -> MemoryResult<Candidates> {
+    ) -> MemoryResult<SearchOutcome> {
         let mut found = self.inner.search(entity, request).await?;
         let text = request.lexical.as_deref().unwrap_or_default();
         let once_held = |content: &str| text.split(' ').any(|word| content.contains(word));
@@ -249,7 +249,7 @@ impl BrokenStore {
             .flatten()
         {
             if !found.candidates.iter().any(|it| it.memory.id == memory.id) {
-                found.candidates.push(Candidate {
+                found.candidates.push(SearchHit {
                     memory,
                     similarity: None,
                     lexical: Some(0.5),
@@ -264,7 +264,7 @@ impl BrokenStore {
         entity: &EntityId,
         since: Generation,
         fingerprint: &Fingerprint,
-    ) -> MemoryResult<Changes> {
+    ) -> MemoryResult<ChangeSet> {
         let mut changes = self.inner.changes_since(entity, since, fingerprint).await?;
         match self.fault {
             Fault::ForgetsDeletions => changes.removed.clear(),
@@ -308,7 +308,7 @@ impl BrokenStore {
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>> {
         let limit = match self.fault {
-            Fault::ClampsLimits => limit.clamp(1, bounds::MAX_LIMIT),
+            Fault::ClampsLimits => limit.clamp(1, limits::MAX_LIMIT),
             _ => limit,
         };
         let mut page = self.inner.list_entities(after, limit).await?;

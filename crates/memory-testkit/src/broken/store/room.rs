@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use memory_core::{
-    EntityId, InsertOutcome, MemoryError, MemoryId, MemoryResult, PreparedMemory, Room, Store,
+    EmbeddedMemory, EntityId, InsertOptions, InsertOutcome, MemoryError, MemoryId, MemoryResult,
+    Store,
 };
 
 use super::{BrokenStore, StoreFault as Fault};
@@ -12,8 +13,8 @@ use crate::patience::yield_now;
 impl BrokenStore {
     pub(super) async fn squeeze_brokenly(
         &self,
-        batch: &[PreparedMemory],
-        room: &Room,
+        batch: &[EmbeddedMemory],
+        room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         let entities: BTreeSet<&EntityId> = batch.iter().map(|it| &it.memory.entity_id).collect();
         let mut room = room.clone();
@@ -53,7 +54,7 @@ impl BrokenStore {
             }
             Fault::RevivesArchived => {
                 for item in batch {
-                    let PreparedMemory { memory, .. } = item;
+                    let EmbeddedMemory { memory, .. } = item;
                     let found = self.inner.get(&memory.entity_id, &[memory.id]).await?;
                     let found = found.memories.into_iter().flatten().next();
                     if let Some(summary) = found.and_then(|memory| memory.archived_by) {
@@ -92,8 +93,8 @@ impl BrokenStore {
     /// What gives way goes first, in a write of its own.
     async fn evict_beforehand(
         &self,
-        batch: &[PreparedMemory],
-        mut room: Room,
+        batch: &[EmbeddedMemory],
+        mut room: InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         let mut evicted = std::mem::take(&mut room.evict)
             .into_iter()
@@ -105,7 +106,7 @@ impl BrokenStore {
             gone.push((entity, outcome));
         }
         gone.retain(|(_, outcome)| !outcome.removed.is_empty());
-        let mut outcome = self.inner.insert_within(batch, &room).await?;
+        let mut outcome = self.inner.insert_opts(batch, &room).await?;
         outcome.evicted.extend(gone);
         Ok(outcome)
     }
@@ -113,11 +114,11 @@ impl BrokenStore {
     /// Counts before the write, which does not count again.
     async fn count_beforehand(
         &self,
-        batch: &[PreparedMemory],
-        mut room: Room,
+        batch: &[EmbeddedMemory],
+        mut room: InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         let max = room.max_memories.take();
-        for PreparedMemory { memory, .. } in batch {
+        for EmbeddedMemory { memory, .. } in batch {
             let entity = memory.entity_id.clone();
             let gone = room.evict.get(&entity).map_or(0, Vec::len) as u64;
             let count = self.inner.entity_stats(&entity).await?.memory_count;
@@ -127,7 +128,7 @@ impl BrokenStore {
             }
         }
         yield_now().await;
-        self.inner.insert_within(batch, &room).await
+        self.inner.insert_opts(batch, &room).await
     }
 
     /// The first of `ids` that the entity does not have.

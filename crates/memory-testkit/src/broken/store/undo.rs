@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use memory_core::{
-    Embedding, EntityId, InvalidInput, ListRequest, MemoryError, MemoryId, MemoryPatch,
-    MemoryResult, PreparedMemory, RemoveOutcome, Room, Store, UpdateOutcome, bounds,
+    EmbeddedMemory, Embedding, EntityId, InsertOptions, InvalidInput, ListRequest, MemoryError,
+    MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, Store, UpdateOutcome, limits,
 };
 
 use super::{BrokenStore, StoreFault as Fault};
@@ -105,14 +105,17 @@ impl BrokenStore {
     }
 
     async fn links_of(&self, entity: &EntityId) -> MemoryResult<Links> {
-        let live = ListRequest::new(bounds::MAX_LIMIT);
+        let live = ListRequest::new(limits::MAX_LIMIT);
         let live = self.inner.list(entity, &live).await?.memories;
         let links = live.into_iter().map(|memory| (memory.id, memory.related));
         Ok(links.collect())
     }
 
     /// The links of everybody of whom something is to give way.
-    pub(super) async fn links_of_all(&self, room: &Room) -> MemoryResult<Vec<(EntityId, Links)>> {
+    pub(super) async fn links_of_all(
+        &self,
+        room: &InsertOptions,
+    ) -> MemoryResult<Vec<(EntityId, Links)>> {
         let mut all = Vec::new();
         for entity in room.evict.keys() {
             all.push((entity.clone(), self.links_of(entity).await?));
@@ -120,7 +123,7 @@ impl BrokenStore {
         Ok(all)
     }
 
-    fn summary(&self, entity: &EntityId, id: MemoryId) -> Option<PreparedMemory> {
+    fn summary(&self, entity: &EntityId, id: MemoryId) -> Option<EmbeddedMemory> {
         self.notes().summaries.get(&(entity.clone(), id)).cloned()
     }
 

@@ -1,7 +1,7 @@
 //! Telling the news, brokenly.
 
 use async_trait::async_trait;
-use memory_core::{StoreNews, StoreWatch};
+use memory_core::{ChangeStream, StoreEvent};
 
 use super::StoreFault as Fault;
 use crate::patience::yield_now;
@@ -9,24 +9,24 @@ use crate::patience::yield_now;
 /// A listener with a fault.
 #[derive(Debug)]
 pub(super) struct BrokenWatch {
-    pub(super) inner: Box<dyn StoreWatch>,
+    pub(super) inner: Box<dyn ChangeStream>,
     pub(super) fault: Fault,
 }
 
 #[async_trait]
-impl StoreWatch for BrokenWatch {
-    async fn next(&mut self) -> StoreNews {
+impl ChangeStream for BrokenWatch {
+    async fn next(&mut self) -> StoreEvent {
         let news = self.inner.next().await;
         match (self.fault, news) {
-            (Fault::ForetellsGenerations, StoreNews::Written { entity, generation }) => {
+            (Fault::ForetellsGenerations, StoreEvent::Changed { entity, generation }) => {
                 let generation = generation.next();
-                StoreNews::Written { entity, generation }
+                StoreEvent::Changed { entity, generation }
             }
             (Fault::ForgetsNewsOfDroppedWaits, news) => {
                 yield_now().await;
                 news
             }
-            (Fault::CallsItsEndALoss, StoreNews::Closed) => StoreNews::Lost,
+            (Fault::CallsItsEndALoss, StoreEvent::Closed) => StoreEvent::Disconnected,
             (_, news) => news,
         }
     }

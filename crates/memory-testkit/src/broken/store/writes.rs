@@ -3,28 +3,28 @@
 use std::collections::BTreeSet;
 
 use memory_core::{
-    Embedding, EntityId, ErrorKind, InsertOutcome, InvalidInput, MemoryError, MemoryId,
-    MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room, Store, Touch, UpdateOutcome,
-    bounds, normalize,
+    AccessUpdate, EmbeddedMemory, Embedding, EntityId, ErrorKind, InsertOptions, InsertOutcome,
+    InvalidInput, MemoryError, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, Store,
+    UpdateOutcome, limits, normalize,
 };
 
 use super::{BrokenStore, StoreFault as Fault};
 use crate::patience::yield_now;
 use crate::population::{at_micros, plain};
-use crate::seeded::Seeded;
+use crate::seeded::SeededRng;
 
 impl BrokenStore {
     pub(super) async fn insert_brokenly(
         &self,
-        batch: &[PreparedMemory],
-        room: &Room,
+        batch: &[EmbeddedMemory],
+        room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         let mut batch = batch.to_vec();
         batch.iter_mut().for_each(|item| self.spoil(item));
         match self.fault {
             Fault::LosesLastOfBatch if batch.len() > 1 => {
                 batch.pop();
-                let mut outcome = self.inner.insert_within(&batch, room).await?;
+                let mut outcome = self.inner.insert_opts(&batch, room).await?;
                 outcome.inserted.push(true);
                 Ok(outcome)
             }
@@ -34,11 +34,11 @@ impl BrokenStore {
                 Err(MemoryError::store(ErrorKind::Other, "insert", message))
             }
             Fault::WritesUpToAConflict => {
-                let whole = self.inner.insert_within(&batch, room).await;
+                let whole = self.inner.insert_opts(&batch, room).await;
                 if let Err(MemoryError::Conflict { .. }) = whole {
                     for item in &batch {
                         self.inner
-                            .insert_within(std::slice::from_ref(item), room)
+                            .insert_opts(std::slice::from_ref(item), room)
                             .await?;
                     }
                 }
@@ -48,15 +48,15 @@ impl BrokenStore {
                 for item in &batch {
                     let one = std::slice::from_ref(item);
                     if let Err(MemoryError::Conflict { entity, id }) =
-                        self.inner.insert_within(one, room).await
+                        self.inner.insert_opts(one, room).await
                     {
                         self.inner.delete(&entity, &[id]).await?;
                     }
                 }
-                self.inner.insert_within(&batch, room).await
+                self.inner.insert_opts(&batch, room).await
             }
             Fault::CountsRepeatsAsWrites => {
-                let outcome = self.inner.insert_within(&batch, room).await?;
+                let outcome = self.inner.insert_opts(&batch, room).await?;
                 if !outcome.inserted.contains(&true) {
                     let entities = outcome.generations.keys();
                     entities.for_each(|entity| self.shift(entity, 1));
@@ -66,10 +66,10 @@ impl BrokenStore {
             Fault::MergesDuplicateIds => {
                 let mut seen = BTreeSet::new();
                 batch.retain(|item| seen.insert((item.memory.entity_id.clone(), item.memory.id)));
-                self.inner.insert_within(&batch, room).await
+                self.inner.insert_opts(&batch, room).await
             }
             Fault::TellsALaterGeneration => {
-                let mut outcome = self.inner.insert_within(&batch, room).await?;
+                let mut outcome = self.inner.insert_opts(&batch, room).await?;
                 yield_now().await;
                 for (entity, generation) in &mut outcome.generations {
                     *generation = self.inner.entity_stats(entity).await?.generation;
@@ -77,13 +77,13 @@ impl BrokenStore {
                 Ok(outcome)
             }
             Fault::KeepsDeletedIdsTaken => {
-                let taken = |item: &PreparedMemory| {
+                let taken = |item: &EmbeddedMemory| {
                     let key = (item.memory.entity_id.clone(), item.memory.id);
                     self.notes().deleted.contains(&key)
                 };
                 let inserted = batch.iter().map(|item| !taken(item)).collect();
                 batch.retain(|item| !taken(item));
-                let outcome = self.inner.insert_within(&batch, room).await?;
+                let outcome = self.inner.insert_opts(&batch, room).await?;
                 Ok(if batch.is_empty() {
                     InsertOutcome {
                         inserted,
@@ -93,21 +93,17 @@ impl BrokenStore {
                     outcome
                 })
             }
-            Fault::QuotesContent => self
-                .inner
-                .insert_within(&batch, room)
-                .await
-                .map_err(|error| {
-                    let contents = batch.iter().map(|item| &*item.memory.content);
-                    let contents: Vec<&str> = contents.collect();
-                    MemoryError::store(error.kind(), "insert", contents.join(", "))
-                }),
+            Fault::QuotesContent => self.inner.insert_opts(&batch, room).await.map_err(|error| {
+                let contents = batch.iter().map(|item| &*item.memory.content);
+                let contents: Vec<&str> = contents.collect();
+                MemoryError::store(error.kind(), "insert", contents.join(", "))
+            }),
             Fault::WritesWhatItCan => {
                 let mut outcome = InsertOutcome::default();
                 for item in &batch {
                     match self
                         .inner
-                        .insert_within(std::slice::from_ref(item), room)
+                        .insert_opts(std::slice::from_ref(item), room)
                         .await
                     {
                         Ok(one) => {
@@ -126,25 +122,25 @@ impl BrokenStore {
                     yield_now().await;
                     let one = self
                         .inner
-                        .insert_within(std::slice::from_ref(item), room)
+                        .insert_opts(std::slice::from_ref(item), room)
                         .await?;
                     outcome.inserted.extend(one.inserted);
                     outcome.generations.extend(one.generations);
                 }
                 Ok(outcome)
             }
-            _ => self.inner.insert_within(&batch, room).await,
+            _ => self.inner.insert_opts(&batch, room).await,
         }
     }
 
     /// Breaks an item on its way in.
-    fn spoil(&self, item: &mut PreparedMemory) {
+    fn spoil(&self, item: &mut EmbeddedMemory) {
         let memory = &mut item.memory;
         match self.fault {
             Fault::DropsAccessFields => (memory.access_count, memory.last_accessed) = (0, None),
             Fault::CutsLongContent => {
                 if let Some((end, _)) = memory.content.char_indices().nth(4_000)
-                    && memory.content.chars().count() <= bounds::MAX_CONTENT_CHARS
+                    && memory.content.chars().count() <= limits::MAX_CONTENT_CHARS
                 {
                     memory.content.truncate(end);
                 }
@@ -182,7 +178,7 @@ impl BrokenStore {
                 }
             }
             Fault::InventsVectors if patch.content.is_some() && embedding.is_none() => {
-                embedding = Some(plain(entity, "invented", &mut Seeded::new(0)).embedding);
+                embedding = Some(plain(entity, "invented", &mut SeededRng::new(0)).embedding);
             }
             Fault::MendsVectors => embedding.iter_mut().for_each(mend),
             Fault::LosesUpdates if patch.content.is_none() => {
@@ -235,7 +231,7 @@ impl BrokenStore {
                 ..outcome
             }),
             (Fault::UpdatesNothingGladly, Err(MemoryError::NotFound { .. })) => {
-                let memory = plain(entity, "nothing", &mut Seeded::new(0)).memory;
+                let memory = plain(entity, "nothing", &mut SeededRng::new(0)).memory;
                 let generation = self.inner.entity_stats(entity).await?.generation;
                 Ok(UpdateOutcome {
                     generation,
@@ -287,18 +283,18 @@ impl BrokenStore {
     pub(super) async fn touch_brokenly(
         &self,
         entity: &EntityId,
-        touches: &[Touch],
+        updates: &[AccessUpdate],
     ) -> MemoryResult<()> {
-        let mut touches = touches.to_vec();
+        let mut updates = updates.to_vec();
         if self.has(Fault::CountsOneAccess) {
             let known = |id| self.notes().touched.contains_key(&(entity.clone(), id));
-            touches.retain(|touch| !known(touch.id));
+            updates.retain(|update| !known(update.id));
         }
-        if self.has(Fault::TouchesAloud) && !touches.is_empty() {
+        if self.has(Fault::TouchesAloud) && !updates.is_empty() {
             self.shift(entity, 1);
         }
-        self.note_touched(entity, &touches);
-        self.inner.touch(entity, &touches).await
+        self.note_touched(entity, &updates);
+        self.inner.record_accesses(entity, &updates).await
     }
 }
 

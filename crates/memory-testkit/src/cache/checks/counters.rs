@@ -4,8 +4,8 @@ use std::thread::sleep;
 
 use memory_core::{Cache, CacheBackend, CacheCounters};
 
-use super::bounds::fill;
 use super::expiry::{PAST, SHORT};
+use super::limits::fill;
 use crate::cache::payload::{put, version};
 use crate::cache::policy;
 use crate::check::{CheckResult, ensure, ensure_eq};
@@ -24,7 +24,7 @@ pub fn count_hits_and_misses<B: CacheBackend>(backend: &B) -> CheckResult {
         match round % 3 {
             0 => put(&cache, key, round, 1),
             1 => cache.remove(&(key + 1)),
-            _ => cache.settle(),
+            _ => cache.run_pending_tasks(),
         }
     }
     ensure!(hits > 0 && misses > 0, "{hits} hits and {misses} misses");
@@ -55,7 +55,7 @@ pub fn count_evictions<B: CacheBackend>(backend: &B) -> CheckResult {
     let by_bytes = backend.build(policy(1_000_000, 500));
     for cache in [by_entries, by_bytes] {
         fill(&cache, 700, |_| 10);
-        cache.settle();
+        cache.run_pending_tasks();
         let gone = 700 - cache.entry_count();
         ensure!(gone >= 650, "only {gone} of 700 entries went");
         ensure_eq!(cache.counters().evictions, gone, "evictions");
@@ -71,7 +71,7 @@ pub fn count_the_refused<B: CacheBackend>(backend: &B) -> CheckResult {
         put(&cache, 1, round, 10);
         put(&cache, 1, round + 100, 1_001);
         put(&cache, 2, round, 1_000_000);
-        cache.settle();
+        cache.run_pending_tasks();
         ensure_eq!(version(&cache, 1), None, "too heavy a replacement");
         ensure_eq!(cache.entry_count(), 0, "entries after two refusals");
         let refused = 2 * (round + 1);
@@ -88,7 +88,7 @@ pub fn add_up<B: CacheBackend>(backend: &B) -> CheckResult {
     for step in 0..STEPS {
         let key = step * 7 % 60;
         // A cache may still show what it is about to evict.
-        cache.settle();
+        cache.run_pending_tasks();
         let there = u64::from(version(&cache, key).is_some());
         if step % 9 == 0 {
             cache.remove(&key);
@@ -99,7 +99,7 @@ pub fn add_up<B: CacheBackend>(backend: &B) -> CheckResult {
         let bytes = if step % 50 == 3 { 5_000 } else { step % 60 };
         put(&cache, key, step, bytes);
     }
-    cache.settle();
+    cache.run_pending_tasks();
     let ended = replaced + removed + cache.counters().evictions;
     ensure_eq!(cache.entry_count() + ended, STEPS, "fates of all inserts");
     Ok(())
@@ -113,11 +113,11 @@ pub fn do_not_count_removals<B: CacheBackend>(backend: &B) -> CheckResult {
         for key in 0..30 {
             cache.remove(&key);
         }
-        cache.settle();
+        cache.run_pending_tasks();
         ensure_eq!(cache.counters().evictions, 0, "after removals");
         if round % 2 == 0 {
             cache.clear();
-            cache.settle();
+            cache.run_pending_tasks();
             ensure_eq!(cache.counters().evictions, 0, "after a clear");
         }
     }

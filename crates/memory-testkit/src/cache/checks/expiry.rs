@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use memory_core::{Cache, CacheBackend};
 
-use super::bounds::fill;
+use super::limits::fill;
 use crate::cache::payload::{put, version};
 use crate::cache::policy;
 use crate::check::{CheckResult, ensure, ensure_eq};
@@ -20,7 +20,7 @@ pub fn ttl_ends_an_entry<B: CacheBackend>(backend: &B) -> CheckResult {
     let cache = backend.build(policy(100, 10_000).ttl(SHORT));
     put(&cache, 1, 1, 10);
     put(&cache, 2, 2, 10);
-    cache.settle();
+    cache.run_pending_tasks();
     put(&cache, 3, 3, 10);
     sleep(PAST);
     for key in 1..=3 {
@@ -84,7 +84,7 @@ pub fn reads_prolong_a_tti<B: CacheBackend>(backend: &B) -> CheckResult {
             return Ok(());
         }
     }
-    Err(crate::check::Shortfall::NotApplicable(
+    Err(crate::check::CheckFailure::NotApplicable(
         "the machine is too busy to read an entry in time".to_owned(),
     ))
 }
@@ -98,11 +98,11 @@ pub fn expired_entries_are_let_go<B: CacheBackend>(backend: &B) -> CheckResult {
     ] {
         let cache = backend.build(policy);
         fill(&cache, 500, |_| 2);
-        cache.settle();
+        cache.run_pending_tasks();
         sleep(PAST + SHORT);
-        cache.settle();
+        cache.run_pending_tasks();
         ensure_eq!(cache.entry_count(), 0, "entries, all of them expired");
-        ensure_eq!(cache.weight(), 0, "weight, all of it expired");
+        ensure_eq!(cache.weighted_size(), 0, "weight, all of it expired");
         ensure_eq!(cache.counters().evictions, 500, "evictions");
     }
     Ok(())
@@ -112,7 +112,7 @@ pub fn expired_entries_are_let_go<B: CacheBackend>(backend: &B) -> CheckResult {
 pub fn lifetimes_may_be_endless<B: CacheBackend>(backend: &B) -> CheckResult {
     let cache = backend.build(policy(100, 10_000).ttl(Duration::MAX).tti(Duration::MAX));
     put(&cache, 1, 1, 10);
-    cache.settle();
+    cache.run_pending_tasks();
     ensure_eq!(version(&cache, 1), Some(1), "an entry that never expires");
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The table of checks, and the checks themselves, by what they are about.
 
-pub mod bounds;
 pub mod counters;
 pub mod expiry;
+pub mod limits;
 pub mod threads;
 pub mod values;
 
@@ -47,7 +47,7 @@ pub fn table<B: CacheBackend>() -> Vec<Check<B>> {
             holds_what_fits, gives_the_latest, gives_nothing_else, too_heavy_a_value_ends_the_older,
             remove_takes_effect_at_once, clear_takes_effect_at_once, goes_on_after_a_clear,
         }
-        bounds::{
+        limits::{
             entries_are_bounded, bytes_are_bounded, both_are_bounded, weightless_entries_count,
             sizes_are_exact_at_rest, keys_may_weigh, weights_exceed_32_bits, bounds_may_be_endless,
             one_entry_may_fill_it,

@@ -6,11 +6,11 @@ use std::thread;
 
 use memory_core::{Cache, CacheBackend};
 
-use super::bounds::sound;
+use super::limits::sound;
 use crate::cache::payload::{put, version};
 use crate::cache::{Payload, policy};
-use crate::check::{CheckResult, Shortfall, ensure, ensure_eq};
-use crate::seeded::Seeded;
+use crate::check::{CheckFailure, CheckResult, ensure, ensure_eq};
+use crate::seeded::SeededRng;
 
 const SLOTS: usize = 16;
 const KEYS: u64 = SLOTS as u64;
@@ -127,7 +127,7 @@ fn read(
     writing: &AtomicU64,
     seed: u64,
 ) -> CheckResult {
-    let mut chance = Seeded::new(seed);
+    let mut chance = SeededRng::new(seed);
     while writing.load(Ordering::SeqCst) > 0 {
         let key = chance.bits() % KEYS;
         let floor = floors[slot(key)].load(Ordering::SeqCst);
@@ -141,7 +141,7 @@ fn read(
 }
 
 fn storm(cache: &impl Cache<u64, Arc<Payload>>, lookups: &AtomicU64, seed: u64) -> CheckResult {
-    let mut chance = Seeded::new(seed);
+    let mut chance = SeededRng::new(seed);
     for round in 0..ROUNDS {
         let key = chance.bits() % 400;
         match chance.below(16) {
@@ -151,7 +151,7 @@ fn storm(cache: &impl Cache<u64, Arc<Payload>>, lookups: &AtomicU64, seed: u64) 
             }
             7..13 => put(cache, key, round, chance.bits() % 60),
             13 => cache.remove(&key),
-            14 => cache.settle(),
+            14 => cache.run_pending_tasks(),
             _ if chance.one_in(50) => cache.clear(),
             _ => put(cache, key, round, 3_000),
         }
@@ -166,5 +166,5 @@ fn slot(key: u64) -> usize {
 fn joined(thread: thread::ScopedJoinHandle<'_, CheckResult>) -> CheckResult {
     thread
         .join()
-        .unwrap_or_else(|_| Err(Shortfall::failed("a thread panicked")))
+        .unwrap_or_else(|_| Err(CheckFailure::failed("a thread panicked")))
 }

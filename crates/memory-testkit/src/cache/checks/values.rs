@@ -14,7 +14,7 @@ pub fn holds_what_fits<B: CacheBackend>(backend: &B) -> CheckResult {
         put(&cache, key, key + 7, 10);
         ensure_eq!(version(&cache, key), Some(key + 7), "just inserted {key}");
     }
-    cache.settle();
+    cache.run_pending_tasks();
     for key in 0..100 {
         ensure_eq!(version(&cache, key), Some(key + 7), "held {key}");
     }
@@ -31,7 +31,7 @@ pub fn gives_the_latest<B: CacheBackend>(backend: &B) -> CheckResult {
             put(&cache, key, round, (round * 37) % 600);
             latest_or_none(&cache, key, round, "at once")?;
             if round % 7 == 0 {
-                cache.settle();
+                cache.run_pending_tasks();
                 latest_or_none(&cache, key, round, "once settled")?;
             }
         }
@@ -46,7 +46,7 @@ pub fn gives_nothing_else<B: CacheBackend>(backend: &B) -> CheckResult {
     ensure_eq!(version(&cache, 2), None, "a key never inserted");
     let by_name = backend.build(memory_core::CachePolicy::<String, u32>::new(
         10,
-        memory_core::MaxBytes(1_000),
+        memory_core::ByteSize(1_000),
         |_, _| 1,
     ));
     by_name.insert("one".to_owned(), 1);
@@ -68,14 +68,14 @@ pub fn too_heavy_a_value_ends_the_older<B: CacheBackend>(backend: &B) -> CheckRe
             for round in 0..20 {
                 put(&cache, 1, 2 * round, 10);
                 if settled {
-                    cache.settle();
+                    cache.run_pending_tasks();
                 }
                 put(&cache, 1, 2 * round + 1, heavy);
                 latest_or_none(&cache, 1, 2 * round + 1, "of too heavy a value")?;
             }
-            cache.settle();
+            cache.run_pending_tasks();
             ensure_eq!(version(&cache, 1), None, "a value of {heavy} bytes of 100");
-            ensure_eq!(cache.weight(), 0, "weight after {heavy} bytes");
+            ensure_eq!(cache.weighted_size(), 0, "weight after {heavy} bytes");
             ensure_eq!(cache.entry_count(), 0, "entries after {heavy} bytes");
         }
     }
@@ -94,13 +94,13 @@ pub fn remove_takes_effect_at_once<B: CacheBackend>(backend: &B) -> CheckResult 
             put(&cache, key, round, 20);
         }
         if round % 11 == 0 {
-            cache.settle();
+            cache.run_pending_tasks();
         }
         cache.remove(&key);
         ensure_eq!(version(&cache, key), None, "just removed {key}");
         cache.remove(&key);
     }
-    cache.settle();
+    cache.run_pending_tasks();
     for key in 0..3 {
         ensure_eq!(version(&cache, key), None, "removed {key}, once settled");
     }
@@ -116,16 +116,16 @@ pub fn clear_takes_effect_at_once<B: CacheBackend>(backend: &B) -> CheckResult {
             put(&cache, key, round, 10);
         }
         if round % 3 == 0 {
-            cache.settle();
+            cache.run_pending_tasks();
         }
         cache.clear();
         for key in (0..5).rev() {
             ensure_eq!(version(&cache, key), None, "just cleared {key}");
         }
     }
-    cache.settle();
+    cache.run_pending_tasks();
     ensure_eq!(cache.entry_count(), 0, "entries of a cleared cache");
-    ensure_eq!(cache.weight(), 0, "weight of a cleared cache");
+    ensure_eq!(cache.weighted_size(), 0, "weight of a cleared cache");
     Ok(())
 }
 
@@ -141,7 +141,7 @@ pub fn goes_on_after_a_clear<B: CacheBackend>(backend: &B) -> CheckResult {
         cache.remove(&1);
         put(&cache, 1, round + 200, 10);
         ensure_eq!(version(&cache, 1), Some(round + 200), "after a removal");
-        cache.settle();
+        cache.run_pending_tasks();
         ensure_eq!(version(&cache, 1), Some(round + 200), "once settled");
         ensure_eq!(version(&cache, 2), None, "cleared");
     }

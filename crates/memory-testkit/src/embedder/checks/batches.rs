@@ -5,12 +5,12 @@ use memory_core::EmbedRole;
 use super::texts::ODD_TEXTS;
 use super::vectors::TEXTS;
 use crate::check::{At, CheckResult, ensure_eq};
-use crate::embedder::Ground;
+use crate::embedder::CheckContext;
 use crate::embedder::ground::shown;
 
 /// Whatever the other texts of the batch, however many, however long, in
 /// whatever order: the vector is the one that the text has alone.
-pub async fn do_not_depend_on_their_mates(ground: &Ground<'_>) -> CheckResult {
+pub async fn do_not_depend_on_their_mates(ground: &CheckContext<'_>) -> CheckResult {
     let long = "The wheel of the mill turned all night. ".repeat(30);
     let middling = "Rain fell on the harbour. ".repeat(6);
     let mut texts: Vec<&str> = TEXTS.into_iter().chain(ODD_TEXTS).collect();
@@ -37,7 +37,7 @@ pub async fn do_not_depend_on_their_mates(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// A text may stand in a batch more than once, and has one vector.
-pub async fn may_repeat_a_text(ground: &Ground<'_>) -> CheckResult {
+pub async fn may_repeat_a_text(ground: &CheckContext<'_>) -> CheckResult {
     let texts = [TEXTS[0], TEXTS[1], TEXTS[0], TEXTS[0], TEXTS[1]];
     let vectors = ground.embed(&texts).await?;
     for (place, first) in [(2, 0), (3, 0), (4, 1)] {
@@ -47,7 +47,7 @@ pub async fn may_repeat_a_text(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// An empty slice gives an empty vector of vectors, in both roles.
-pub async fn may_be_empty(ground: &Ground<'_>) -> CheckResult {
+pub async fn may_be_empty(ground: &CheckContext<'_>) -> CheckResult {
     for role in [EmbedRole::Query, EmbedRole::Passage] {
         let vectors = ground.embedder().embed(&[], role).await;
         let vectors = vectors.at("embed of nothing")?;
@@ -57,7 +57,7 @@ pub async fn may_be_empty(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// A batch larger than any model takes at once.
-pub async fn may_be_large(ground: &Ground<'_>) -> CheckResult {
+pub async fn may_be_large(ground: &CheckContext<'_>) -> CheckResult {
     let texts: Vec<String> = (0..200).map(|number| format!("number {number}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let vectors = ground.embed(&texts).await?;

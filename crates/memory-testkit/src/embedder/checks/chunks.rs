@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::texts::ODD_TEXTS;
 use super::vectors::TEXTS;
 use crate::check::{CheckResult, ensure, ensure_eq};
-use crate::embedder::Ground;
+use crate::embedder::CheckContext;
 use crate::embedder::ground::{apart, shown};
 
 /// Long texts: prose, no sentence ends, no spaces, no words, odd white space.
@@ -35,7 +35,7 @@ fn long_texts() -> Vec<String> {
 }
 
 /// One list per text, in order, each of at least one range; none for none.
-pub async fn come_one_list_for_each_text(ground: &Ground<'_>) -> CheckResult {
+pub async fn come_one_list_for_each_text(ground: &CheckContext<'_>) -> CheckResult {
     ensure_eq!(ground.chunk(&[]).await?.len(), 0, "lists of no texts");
     let long = long_texts();
     let mut texts: Vec<&str> = long.iter().map(String::as_str).collect();
@@ -51,7 +51,7 @@ pub async fn come_one_list_for_each_text(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// A text that fits is one range, the whole of it, white space and all.
-pub async fn leave_fitting_texts_whole(ground: &Ground<'_>) -> CheckResult {
+pub async fn leave_fitting_texts_whole(ground: &CheckContext<'_>) -> CheckResult {
     let texts: Vec<&str> = ["hello", "  hello  there \n", "🐎"]
         .into_iter()
         .chain(ODD_TEXTS.into_iter().take(7))
@@ -68,7 +68,7 @@ pub async fn leave_fitting_texts_whole(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// Ranges lie on character boundaries, within the text, in its order.
-pub async fn lie_on_characters(ground: &Ground<'_>) -> CheckResult {
+pub async fn lie_on_characters(ground: &CheckContext<'_>) -> CheckResult {
     for (text, pieces) in cut(ground).await? {
         for piece in &pieces {
             ensure!(
@@ -92,7 +92,7 @@ pub async fn lie_on_characters(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// Together the ranges cover all that is not white space.
-pub async fn cover_everything(ground: &Ground<'_>) -> CheckResult {
+pub async fn cover_everything(ground: &CheckContext<'_>) -> CheckResult {
     for (text, pieces) in cut(ground).await? {
         let mut covered = 0;
         for piece in pieces.iter().chain([&(text.len()..text.len())]) {
@@ -109,8 +109,8 @@ pub async fn cover_everything(ground: &Ground<'_>) -> CheckResult {
     Ok(())
 }
 
-/// Neighbours overlap, so that no sentence is lost on a cut.
-pub async fn overlap(ground: &Ground<'_>) -> CheckResult {
+/// Neighbors overlap, so that no sentence is lost on a cut.
+pub async fn overlap(ground: &CheckContext<'_>) -> CheckResult {
     for (text, pieces) in cut(ground).await? {
         for pair in pieces.windows(2) {
             ensure!(
@@ -126,7 +126,7 @@ pub async fn overlap(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// The window holds each piece whole: its last word counts.
-pub async fn fit_the_window(ground: &Ground<'_>) -> CheckResult {
+pub async fn fit_the_window(ground: &CheckContext<'_>) -> CheckResult {
     // Below this, two vectors are those of one text.
     const NOTICED: f32 = 1e-6;
     for text in &long_texts()[..2] {
@@ -150,8 +150,8 @@ pub async fn fit_the_window(ground: &Ground<'_>) -> CheckResult {
 
 /// Long texts and their pieces.
 async fn cut(
-    ground: &Ground<'_>,
-) -> Result<Vec<(String, Vec<Range<usize>>)>, crate::check::Shortfall> {
+    ground: &CheckContext<'_>,
+) -> Result<Vec<(String, Vec<Range<usize>>)>, crate::check::CheckFailure> {
     let texts = long_texts();
     let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
     let pieces = ground.chunk(&borrowed).await?;

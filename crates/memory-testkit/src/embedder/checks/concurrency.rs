@@ -5,11 +5,11 @@ use memory_core::EmbedRole;
 
 use super::vectors::TEXTS;
 use crate::check::{At, CheckResult, ensure_eq};
-use crate::embedder::Ground;
+use crate::embedder::CheckContext;
 use crate::patience::drop_after;
 
 /// Calls at once each get their own vectors.
-pub async fn calls_do_not_mix(ground: &Ground<'_>) -> CheckResult {
+pub async fn calls_do_not_mix(ground: &CheckContext<'_>) -> CheckResult {
     let alone = ground.embed_alone(&TEXTS).await?;
     let calls = (0..24).map(|call| async move {
         // Batches of different sizes from different places.
@@ -30,7 +30,7 @@ pub async fn calls_do_not_mix(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// A dropped call disturbs no other, neither beside it nor after it.
-pub async fn dropped_calls_disturb_nobody(ground: &Ground<'_>) -> CheckResult {
+pub async fn dropped_calls_disturb_nobody(ground: &CheckContext<'_>) -> CheckResult {
     let alone = ground.embed_alone(&TEXTS).await?;
     let long = "a call that is given up before it is done. ".repeat(20);
     for round in 0..24 {

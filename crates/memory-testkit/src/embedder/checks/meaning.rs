@@ -3,7 +3,7 @@
 use memory_core::{EmbedRole, cosine};
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
-use crate::embedder::Ground;
+use crate::embedder::CheckContext;
 
 /// A question, what answers it in other words, and what does not.
 const TRIPLES: [[&str; 3]; 6] = [
@@ -40,7 +40,7 @@ const TRIPLES: [[&str; 3]; 6] = [
 ];
 
 /// A question is closer to what answers it than to anything else here.
-pub async fn related_texts_are_closer(ground: &Ground<'_>) -> CheckResult {
+pub async fn related_texts_are_closer(ground: &CheckContext<'_>) -> CheckResult {
     let embedder = ground.embedder();
     let questions = TRIPLES.map(|[question, ..]| question);
     let questions = embedder.embed(&questions, EmbedRole::Query).await;

@@ -9,7 +9,7 @@ pub mod vectors;
 
 use futures_util::future::BoxFuture;
 
-use super::ground::Ground;
+use super::ground::CheckContext;
 use crate::check::CheckResult;
 
 /// One promise of the contract, and how it is put to the test.
@@ -17,7 +17,7 @@ use crate::check::CheckResult;
 pub struct Check {
     /// `module::what_it_demands`, the name of a function in this module.
     pub name: &'static str,
-    run: for<'a> fn(&'a Ground<'a>) -> BoxFuture<'a, CheckResult>,
+    run: for<'a> fn(&'a CheckContext<'a>) -> BoxFuture<'a, CheckResult>,
 }
 
 impl Check {
@@ -25,7 +25,7 @@ impl Check {
     ///
     /// # Errors
     /// How the promise is broken, or why it does not apply.
-    pub async fn run<'a>(&self, ground: &'a Ground<'a>) -> CheckResult {
+    pub async fn run<'a>(&self, ground: &'a CheckContext<'a>) -> CheckResult {
         (self.run)(ground).await
     }
 }

@@ -1,7 +1,7 @@
 //! Text of any shape is taken.
 
-use crate::check::{CheckResult, Shortfall};
-use crate::embedder::Ground;
+use crate::check::{CheckFailure, CheckResult};
+use crate::embedder::CheckContext;
 
 /// Text that has tripped one tokenizer or another.
 pub(super) const ODD_TEXTS: [&str; 14] = [
@@ -23,7 +23,7 @@ pub(super) const ODD_TEXTS: [&str; 14] = [
 
 /// Empty, blank, emoji, control characters, a model's own markers: each has a
 /// vector, alone and together.
-pub async fn of_any_shape_are_taken(ground: &Ground<'_>) -> CheckResult {
+pub async fn of_any_shape_are_taken(ground: &CheckContext<'_>) -> CheckResult {
     let alone = ground.embed_alone(&ODD_TEXTS).await?;
     let together = ground.embed(&ODD_TEXTS).await?;
     for (text, vector) in ODD_TEXTS.into_iter().zip(alone.iter().chain(&together)) {
@@ -36,13 +36,13 @@ pub async fn of_any_shape_are_taken(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// What lies beyond the window does not count.
-pub async fn beyond_the_window_do_not_count(ground: &Ground<'_>) -> CheckResult {
+pub async fn beyond_the_window_do_not_count(ground: &CheckContext<'_>) -> CheckResult {
     /// No content is as long, so no larger window can be told from none.
     const MOST_WORDS: usize = 20_000;
     let window = ground.embedder().profile().max_tokens;
     if window > MOST_WORDS {
         let why = format!("the window of {window} tokens is longer than any memory");
-        return Err(Shortfall::NotApplicable(why));
+        return Err(CheckFailure::NotApplicable(why));
     }
     // Each word is a token at least.
     let within = "bee ".repeat(window + 10);
@@ -58,7 +58,7 @@ pub async fn beyond_the_window_do_not_count(ground: &Ground<'_>) -> CheckResult 
 
 /// Text of any length: ten thousand characters of several shapes, and far more
 /// than any memory holds.
-pub async fn may_be_absurdly_long(ground: &Ground<'_>) -> CheckResult {
+pub async fn may_be_absurdly_long(ground: &CheckContext<'_>) -> CheckResult {
     let texts = [
         "a".repeat(10_000),
         "記".repeat(10_000),

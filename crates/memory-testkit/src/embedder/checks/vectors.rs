@@ -1,9 +1,9 @@
 //! Vectors: one per text, in order, of unit length.
 
-use memory_core::{EmbedRole, bounds};
+use memory_core::{EmbedRole, limits};
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
-use crate::embedder::Ground;
+use crate::embedder::CheckContext;
 use crate::embedder::ground::apart;
 
 /// Texts that every embedder tells apart.
@@ -19,7 +19,7 @@ pub(super) const TEXTS: [&str; 8] = [
 ];
 
 /// The profile names a model and its measures, and stays the same.
-pub async fn come_from_a_named_model(ground: &Ground<'_>) -> CheckResult {
+pub async fn come_from_a_named_model(ground: &CheckContext<'_>) -> CheckResult {
     let profile = ground.embedder().profile().clone();
     ensure!(!profile.model.is_empty(), "the model has no name");
     ensure!(
@@ -27,10 +27,10 @@ pub async fn come_from_a_named_model(ground: &Ground<'_>) -> CheckResult {
         "the fingerprint is empty"
     );
     ensure!(
-        (1..=bounds::MAX_DIMENSIONS).contains(&profile.dimensions),
+        (1..=limits::MAX_DIMENSIONS).contains(&profile.dimensions),
         "{} dimensions, of {} allowed",
         profile.dimensions,
-        bounds::MAX_DIMENSIONS
+        limits::MAX_DIMENSIONS
     );
     ensure!(profile.max_tokens > 0, "the window holds no token");
     ground.embed(&TEXTS[..2]).await?;
@@ -39,7 +39,7 @@ pub async fn come_from_a_named_model(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// One vector per text, in the order of the texts.
-pub async fn come_one_for_each_text_in_order(ground: &Ground<'_>) -> CheckResult {
+pub async fn come_one_for_each_text_in_order(ground: &CheckContext<'_>) -> CheckResult {
     let alone = ground.embed_alone(&TEXTS).await?;
     for (a, first) in alone.iter().enumerate() {
         for (b, second) in alone.iter().enumerate().skip(a + 1) {
@@ -61,14 +61,14 @@ pub async fn come_one_for_each_text_in_order(ground: &Ground<'_>) -> CheckResult
 }
 
 /// As many components as the profile says, finite, of length 1.
-pub async fn are_unit_vectors(ground: &Ground<'_>) -> CheckResult {
+pub async fn are_unit_vectors(ground: &CheckContext<'_>) -> CheckResult {
     let vectors = ground.embed(&TEXTS).await?;
     let mut pairs = vectors.iter().zip(TEXTS);
     pairs.try_for_each(|(vector, text)| ground.sound(vector, text))
 }
 
 /// Equal text and role give an equal vector, whenever asked.
-pub async fn are_repeatable(ground: &Ground<'_>) -> CheckResult {
+pub async fn are_repeatable(ground: &CheckContext<'_>) -> CheckResult {
     let first = ground.embed(&TEXTS).await?;
     for _ in 0..3 {
         let again = ground.embed(&TEXTS).await?;
@@ -80,7 +80,7 @@ pub async fn are_repeatable(ground: &Ground<'_>) -> CheckResult {
 }
 
 /// Both roles are embedded, each alike whenever asked.
-pub async fn serve_both_roles(ground: &Ground<'_>) -> CheckResult {
+pub async fn serve_both_roles(ground: &CheckContext<'_>) -> CheckResult {
     for role in [EmbedRole::Query, EmbedRole::Passage] {
         let embedder = ground.embedder();
         let first = embedder.embed(&TEXTS, role).await.at("embed")?;

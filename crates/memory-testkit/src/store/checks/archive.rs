@@ -2,20 +2,20 @@
 //! nothing else.
 
 use memory_core::{
-    DenseQuery, EntityId, EntityStats, Generation, ListScope, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, SearchRequest, Touch,
+    AccessUpdate, DenseQuery, EntityId, EntityStats, Generation, ListScope, MemoryError,
+    MemoryFilter, MemoryId, MemoryPatch, SearchRequest,
 };
 
 use super::changes::{apply, same_item};
 use super::entities::listed;
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::population::{WORDS, at, consolidation, embedding, filters, fingerprint};
-use crate::store::Ground;
+use crate::store::CheckContext;
 use crate::store::ground::{distinct, ids, in_list_order};
 use crate::store::scenes::archived_under;
 
 /// A get finds them, with the summary that stands for them.
-pub async fn is_read_by_id(ground: &Ground) -> CheckResult {
+pub async fn is_read_by_id(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let scene = ground.archive(&mira, 5, 3, &mut ground.chance()).await?;
     let fetched = ground.store().get(&mira, &ids(scene.sources())).await;
@@ -28,7 +28,7 @@ pub async fn is_read_by_id(ground: &Ground) -> CheckResult {
 
 /// A list holds exactly what its scope and its filter say, newest first, over
 /// all pages: what is live, what is archived, the sources of one summary.
-pub async fn is_listed_by_scope(ground: &Ground) -> CheckResult {
+pub async fn is_listed_by_scope(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let scene = ground.archive(&mira, 12, 7, &mut chance).await?;
@@ -73,7 +73,7 @@ pub async fn is_listed_by_scope(ground: &Ground) -> CheckResult {
 }
 
 /// No count counts them but the statistics' own.
-pub async fn is_counted_apart(ground: &Ground) -> CheckResult {
+pub async fn is_counted_apart(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let scene = ground.archive(&mira, 30, 20, &mut chance).await?;
@@ -95,7 +95,7 @@ pub async fn is_counted_apart(ground: &Ground) -> CheckResult {
 
 /// No search finds them, and none leaves out a live memory because of them:
 /// `limit k` still finds k.
-pub async fn is_found_by_no_search(ground: &Ground) -> CheckResult {
+pub async fn is_found_by_no_search(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let scene = ground.archive(&mira, 40, 28, &mut chance).await?;
@@ -137,7 +137,7 @@ pub async fn is_found_by_no_search(ground: &Ground) -> CheckResult {
 }
 
 /// To whoever follows, an archived memory is removed and its summary written.
-pub async fn is_told_as_removed(ground: &Ground) -> CheckResult {
+pub async fn is_told_as_removed(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let scene = ground.archive(&mira, 6, 4, &mut ground.chance()).await?;
     let changes = ground.changes(&mira, Generation(1)).await?;
@@ -161,7 +161,7 @@ pub async fn is_told_as_removed(ground: &Ground) -> CheckResult {
 }
 
 /// An update of one is refused and says which summary stands for it.
-pub async fn is_not_updated(ground: &Ground) -> CheckResult {
+pub async fn is_not_updated(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let scene = ground.archive(&mira, 3, 2, &mut chance).await?;
@@ -184,8 +184,8 @@ pub async fn is_not_updated(ground: &Ground) -> CheckResult {
                 ensure_eq!((&entity, id), (&mira, which), "what is archived");
                 ensure_eq!(summary, scene.summary(), "the summary in the error");
             }
-            Err(error) => return Err(Shortfall::from(error)),
-            Ok(_) => return Err(Shortfall::failed("an archived memory was updated")),
+            Err(error) => return Err(CheckFailure::from(error)),
+            Ok(_) => return Err(CheckFailure::failed("an archived memory was updated")),
         }
     }
     ensure_eq!(ground.portrait(&mira).await?, before, "after the refusals");
@@ -197,18 +197,21 @@ pub async fn is_not_updated(ground: &Ground) -> CheckResult {
 
 /// A touch counts as ever, without a generation, and the count stays with the
 /// memory when it is live again.
-pub async fn is_touched_as_ever(ground: &Ground) -> CheckResult {
+pub async fn is_touched_as_ever(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let scene = ground.archive(&mira, 3, 2, &mut ground.chance()).await?;
     let mut wanted = scene.archived().swap_remove(0).memory;
     let store = ground.store();
     for (accesses, seconds) in [(2, 50), (3, 40)] {
-        let touch = Touch {
+        let update = AccessUpdate {
             id: wanted.id,
             accesses,
             last_accessed: at(seconds),
         };
-        store.touch(&mira, &[touch]).await.at("touch")?;
+        store
+            .record_accesses(&mira, &[update])
+            .await
+            .at("record_accesses")?;
     }
     (wanted.access_count, wanted.last_accessed) = (5, Some(at(50)));
     let stored = ground.get(&mira, wanted.id).await?;
@@ -223,7 +226,7 @@ pub async fn is_touched_as_ever(ground: &Ground) -> CheckResult {
 }
 
 /// An entity is listed as long as it holds anything, live or archived.
-pub async fn keeps_its_entity_listed(ground: &Ground) -> CheckResult {
+pub async fn keeps_its_entity_listed(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let scene = ground.archive(&mira, 3, 3, &mut chance).await?;
@@ -248,10 +251,10 @@ pub async fn keeps_its_entity_listed(ground: &Ground) -> CheckResult {
 }
 
 async fn found(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
     request: &SearchRequest,
-) -> Result<Vec<MemoryId>, Shortfall> {
+) -> Result<Vec<MemoryId>, CheckFailure> {
     let found = ground.store().search(entity, request).await.at("search")?;
     let ids = found.candidates.iter().map(|it| it.memory.id);
     distinct(ids).map(|ids| ids.into_iter().collect())

@@ -1,18 +1,18 @@
 //! Batches larger than the limits that lurk below: bound parameters, rows of a
 //! statement, size of a message.
 
-use memory_core::{Generation, MemoryFilter, MemoryId, Touch};
+use memory_core::{AccessUpdate, Generation, MemoryFilter, MemoryId};
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::population::{at, plain};
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 /// More than 65,535 parameters would hold in one statement, at any number of
 /// columns.
 const MANY: usize = 3_000;
 
 /// A batch of thousands is one write.
-pub async fn inserts_many(ground: &Ground) -> CheckResult {
+pub async fn inserts_many(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let batch: Vec<_> = (0..MANY)
@@ -32,7 +32,7 @@ pub async fn inserts_many(ground: &Ground) -> CheckResult {
 }
 
 /// Get, touch and delete take thousands of ids at once.
-pub async fn reads_and_removes_many(ground: &Ground) -> CheckResult {
+pub async fn reads_and_removes_many(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let kept = plain(&mira, "kept", &mut chance);
@@ -46,15 +46,18 @@ pub async fn reads_and_removes_many(ground: &Ground) -> CheckResult {
     ids.extend((0..40_000).map(|_| chance.id()));
     chance.shuffle(&mut ids);
     let store = ground.store();
-    let touches: Vec<Touch> = ids
+    let updates: Vec<AccessUpdate> = ids
         .iter()
-        .map(|id| Touch {
+        .map(|id| AccessUpdate {
             id: *id,
             accesses: 1,
             last_accessed: at(1),
         })
         .collect();
-    store.touch(&mira, &touches).await.at("touch")?;
+    store
+        .record_accesses(&mira, &updates)
+        .await
+        .at("record_accesses")?;
     let fetched = store.get(&mira, &ids).await.at("get")?;
     ensure_eq!(fetched.memories.len(), ids.len(), "results");
     let found = fetched.memories.iter().zip(&ids);

@@ -6,8 +6,8 @@ use memory_core::{EntityId, Generation, MemoryFilter, MemoryId, MemoryPatch};
 use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::patience::drop_after;
 use crate::population::{consolidation, embedding, plain, population};
-use crate::seeded::Seeded;
-use crate::store::Ground;
+use crate::seeded::SeededRng;
+use crate::store::CheckContext;
 use crate::store::ground::ids;
 
 /// Writes begun and dropped in each check, each a little later than the one
@@ -16,7 +16,7 @@ const ROUNDS: usize = 40;
 
 /// A dropped insert has written all of its batch or nothing; inserting the
 /// same batch again completes it.
-pub async fn insert_is_whole_or_absent(ground: &Ground) -> CheckResult {
+pub async fn insert_is_whole_or_absent(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut written = Vec::new();
@@ -47,7 +47,7 @@ pub async fn insert_is_whole_or_absent(ground: &Ground) -> CheckResult {
 
 /// A dropped update has changed everything that its patch sets, embedding
 /// included, or nothing.
-pub async fn update_is_whole_or_absent(ground: &Ground) -> CheckResult {
+pub async fn update_is_whole_or_absent(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let item = plain(&mira, "before", &mut chance);
@@ -81,7 +81,7 @@ pub async fn update_is_whole_or_absent(ground: &Ground) -> CheckResult {
 }
 
 /// A dropped delete has removed everything that it names or nothing.
-pub async fn delete_is_whole_or_absent(ground: &Ground) -> CheckResult {
+pub async fn delete_is_whole_or_absent(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     for round in 0..ROUNDS {
@@ -112,7 +112,7 @@ pub async fn delete_is_whole_or_absent(ground: &Ground) -> CheckResult {
 
 /// A dropped consolidation has archived all of its sources under its summaries
 /// or nothing; the same call again completes it, or finds it done.
-pub async fn consolidate_is_whole_or_absent(ground: &Ground) -> CheckResult {
+pub async fn consolidate_is_whole_or_absent(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut generation = Generation::ZERO;
@@ -149,13 +149,13 @@ pub async fn consolidate_is_whole_or_absent(ground: &Ground) -> CheckResult {
 
 /// The store still answers, writes included, and all reads agree on `count`.
 async fn settled(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
     count: usize,
-    chance: &mut Seeded,
+    chance: &mut SeededRng,
 ) -> CheckResult {
     let last = plain(entity, "after all that", chance);
-    ground.insert(&[last]).await.at("a write afterwards")?;
+    ground.insert(&[last]).await.at("a write afterward")?;
     let count = count + 1;
     let listed = ground.listed(entity, &MemoryFilter::new(), 1_000).await?;
     ensure_eq!(listed.len(), count, "memories listed");

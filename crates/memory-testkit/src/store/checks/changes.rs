@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memory_core::{Changes, EntityId, Generation, Memory, MemoryId, MemoryPatch, PreparedMemory};
+use memory_core::{ChangeSet, EmbeddedMemory, EntityId, Generation, Memory, MemoryId, MemoryPatch};
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::population::{at, embedding, fingerprint, other_fingerprint, plain, varied};
-use crate::store::{Ground, Tolerance};
+use crate::store::{CheckContext, Tolerance};
 
 /// From generation 0, the whole state: every memory with all its vectors.
-pub async fn start_with_the_whole_state(ground: &Ground) -> CheckResult {
+pub async fn start_with_the_whole_state(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let changes = ground.changes(&mira, Generation::ZERO).await?;
-    ensure_eq!(changes, Changes::default(), "changes before any write");
+    ensure_eq!(changes, ChangeSet::default(), "changes before any write");
     let people = ground.populate(&mira, 30, &mut ground.chance()).await?;
     let changes = ground.changes(&mira, Generation::ZERO).await?;
     ensure_eq!(changes.generation, Generation(1), "generation");
@@ -21,7 +21,7 @@ pub async fn start_with_the_whole_state(ground: &Ground) -> CheckResult {
         let id = wanted.memory.id;
         let got = changes.written.iter().find(|item| item.memory.id == id);
         let Some(got) = got else {
-            return Err(Shortfall::failed(format!("memory {id} is missing")));
+            return Err(CheckFailure::failed(format!("memory {id} is missing")));
         };
         same_item(got, wanted, ground.tolerance())?;
     }
@@ -30,7 +30,7 @@ pub async fn start_with_the_whole_state(ground: &Ground) -> CheckResult {
 
 /// After a later generation, only what was written since; at the present one,
 /// nothing.
-pub async fn hold_only_what_changed(ground: &Ground) -> CheckResult {
+pub async fn hold_only_what_changed(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     ground.populate(&mira, 10, &mut chance).await?;
@@ -52,7 +52,7 @@ pub async fn hold_only_what_changed(ground: &Ground) -> CheckResult {
 
 /// Applying the changes to the state at `since` gives the present state, from
 /// every earlier generation.
-pub async fn lead_to_the_next_state(ground: &Ground) -> CheckResult {
+pub async fn lead_to_the_next_state(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut states = vec![state(ground, &mira).await?];
@@ -91,7 +91,7 @@ pub async fn lead_to_the_next_state(ground: &Ground) -> CheckResult {
 }
 
 /// What is removed is told to whoever is behind the removal.
-pub async fn tell_of_deletions(ground: &Ground) -> CheckResult {
+pub async fn tell_of_deletions(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 5, &mut ground.chance()).await?;
     let gone: Vec<MemoryId> = people[1..3].iter().map(|item| item.memory.id).collect();
@@ -111,7 +111,7 @@ pub async fn tell_of_deletions(ground: &Ground) -> CheckResult {
 
 /// An id comes once, in its latest state: what was removed and inserted anew
 /// is written and not removed, what was written and removed is removed only.
-pub async fn hold_the_latest_state_only(ground: &Ground) -> CheckResult {
+pub async fn hold_the_latest_state_only(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let back = plain(&mira, "goes and comes back", &mut chance);
@@ -146,7 +146,7 @@ pub async fn hold_the_latest_state_only(ground: &Ground) -> CheckResult {
 
 /// A `since` beyond the entity's generation answers with the whole state and
 /// `reset`.
-pub async fn start_over_beyond_the_generation(ground: &Ground) -> CheckResult {
+pub async fn start_over_beyond_the_generation(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 4, &mut ground.chance()).await?;
     for since in [2, 1_000_000] {
@@ -167,7 +167,7 @@ pub async fn start_over_beyond_the_generation(ground: &Ground) -> CheckResult {
 
 /// A memory without a vector of the fingerprint asked for comes all the same,
 /// with no vectors; the embedding bears the fingerprint asked for.
-pub async fn bring_vectors_of_one_fingerprint(ground: &Ground) -> CheckResult {
+pub async fn bring_vectors_of_one_fingerprint(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let ours = plain(&mira, "of our model", &mut chance);
@@ -193,7 +193,7 @@ pub async fn bring_vectors_of_one_fingerprint(ground: &Ground) -> CheckResult {
 
 /// Embedding a memory anew with another model, its content unchanged, is a
 /// write: the new model's followers learn of it.
-pub async fn follow_a_change_of_model(ground: &Ground) -> CheckResult {
+pub async fn follow_a_change_of_model(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let item = plain(&mira, "embedded twice", &mut chance);
@@ -209,7 +209,7 @@ pub async fn follow_a_change_of_model(ground: &Ground) -> CheckResult {
     let changes = store.changes_since(&mira, Generation(1), &asked).await;
     let changes = changes.at("changes_since")?;
     ensure_eq!(changes.written.len(), 1, "memories written");
-    let wanted = PreparedMemory {
+    let wanted = EmbeddedMemory {
         memory: item.memory,
         embedding: fresh,
     };
@@ -221,10 +221,10 @@ pub async fn follow_a_change_of_model(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
-type State = BTreeMap<MemoryId, PreparedMemory>;
+type State = BTreeMap<MemoryId, EmbeddedMemory>;
 
 /// The whole state, as changes from generation 0 tell it.
-async fn state(ground: &Ground, entity: &EntityId) -> Result<State, Shortfall> {
+async fn state(ground: &CheckContext, entity: &EntityId) -> Result<State, CheckFailure> {
     apply(
         State::new(),
         ground.changes(entity, Generation::ZERO).await?,
@@ -232,7 +232,7 @@ async fn state(ground: &Ground, entity: &EntityId) -> Result<State, Shortfall> {
 }
 
 /// Applies changes as a snapshot would; an id may stand in them once.
-pub(crate) fn apply(mut state: State, changes: Changes) -> Result<State, Shortfall> {
+pub(crate) fn apply(mut state: State, changes: ChangeSet) -> Result<State, CheckFailure> {
     if changes.reset {
         state.clear();
     }
@@ -262,8 +262,8 @@ pub(crate) fn same_state(got: &State, wanted: &State, tolerance: Tolerance) -> C
 
 /// Compares a memory and its vectors, these within the tolerance.
 pub(crate) fn same_item(
-    got: &PreparedMemory,
-    wanted: &PreparedMemory,
+    got: &EmbeddedMemory,
+    wanted: &EmbeddedMemory,
     tolerance: Tolerance,
 ) -> CheckResult {
     let id = wanted.memory.id;

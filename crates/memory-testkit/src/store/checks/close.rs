@@ -2,16 +2,17 @@
 
 use futures_util::future::join;
 use memory_core::{
-    DenseQuery, ErrorKind, Generation, ListRequest, MemoryFilter, MemoryPatch, SearchRequest, Touch,
+    AccessUpdate, DenseQuery, ErrorKind, Generation, ListRequest, MemoryFilter, MemoryPatch,
+    SearchRequest,
 };
 
 use crate::check::{At, CheckResult, ensure_eq, refused};
 use crate::population::{DIMENSIONS, at, consolidation, fingerprint, plain};
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 /// After a close, every method that reaches for the database answers
 /// [`ErrorKind::Closed`].
-pub async fn answers_closed(ground: &Ground) -> CheckResult {
+pub async fn answers_closed(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let item = plain(&mira, "written before the close", &mut chance);
@@ -53,12 +54,16 @@ pub async fn answers_closed(ground: &Ground) -> CheckResult {
     let update = store.update(&mira, &id, &patch, None);
     refused(update.await, &closed, "update")?;
     refused(store.delete(&mira, &[id]).await, &closed, "delete")?;
-    let touch = Touch {
+    let update = AccessUpdate {
         id,
         accesses: 1,
         last_accessed: at(1),
     };
-    refused(store.touch(&mira, &[touch]).await, &closed, "touch")?;
+    refused(
+        store.record_accesses(&mira, &[update]).await,
+        &closed,
+        "record_accesses",
+    )?;
     refused(store.entity_stats(&mira).await, &closed, "entity_stats")?;
     refused(
         store.list_entities(None, 10).await,
@@ -70,7 +75,7 @@ pub async fn answers_closed(ground: &Ground) -> CheckResult {
 }
 
 /// Closing twice is fine, also at once.
-pub async fn may_be_repeated(ground: &Ground) -> CheckResult {
+pub async fn may_be_repeated(ground: &CheckContext) -> CheckResult {
     let store = ground.store();
     let (one, other) = join(store.close(), store.close()).await;
     one.at("close")?;

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
 use memory_core::{
-    DenseQuery, EntityId, Generation, ListRequest, MemoryFilter, MemoryPatch, PreparedMemory,
+    DenseQuery, EmbeddedMemory, EntityId, Generation, ListRequest, MemoryFilter, MemoryPatch,
     SearchRequest,
 };
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::patience::yield_now;
 use crate::population::{DIMENSIONS, fingerprint, plain};
-use crate::seeded::Seeded;
-use crate::store::Ground;
+use crate::seeded::SeededRng;
+use crate::store::CheckContext;
 
 /// Writers at once.
 const WRITERS: usize = 16;
@@ -21,7 +21,7 @@ const PAIR: usize = 2;
 
 /// Writers to one entity take turns: their generations are distinct and
 /// without gaps, and no memory is lost.
-pub async fn writers_take_turns(ground: &Ground) -> CheckResult {
+pub async fn writers_take_turns(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let batches = pairs(&mira, &mut ground.chance());
     let writes = batches.iter().map(|batch| ground.insert(batch));
@@ -40,7 +40,7 @@ pub async fn writers_take_turns(ground: &Ground) -> CheckResult {
 
 /// Whatever is read while others write is one state: whole batches, and the
 /// generation that goes with them.
-pub async fn readers_see_whole_batches(ground: &Ground) -> CheckResult {
+pub async fn readers_see_whole_batches(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let batches = pairs(&mira, &mut ground.chance());
     let writing = async {
@@ -49,7 +49,7 @@ pub async fn readers_see_whole_batches(ground: &Ground) -> CheckResult {
             // A store that never waits would write them all before any read.
             yield_now().await;
         }
-        Ok::<(), Shortfall>(())
+        Ok::<(), CheckFailure>(())
     };
     let everyone: Vec<_> = batches
         .iter()
@@ -63,7 +63,7 @@ pub async fn readers_see_whole_batches(ground: &Ground) -> CheckResult {
             let seen = states_seen(ground, &mira, &everyone).await?;
             reads += 1;
             if seen >= WRITERS as u64 || reads > 2_000 {
-                return Ok::<(), Shortfall>(());
+                return Ok::<(), CheckFailure>(());
             }
             yield_now().await;
         }
@@ -75,7 +75,7 @@ pub async fn readers_see_whole_batches(ground: &Ground) -> CheckResult {
 
 /// The same batch by many at once lands once: one writer inserts it, the
 /// others meet it as a no-op.
-pub async fn same_batch_lands_once(ground: &Ground) -> CheckResult {
+pub async fn same_batch_lands_once(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let batch = crate::population::population(&mira, 5, &mut ground.chance());
     let outcomes = join_all((0..8).map(|_| ground.insert(&batch))).await;
@@ -95,7 +95,7 @@ pub async fn same_batch_lands_once(ground: &Ground) -> CheckResult {
 }
 
 /// Patches of different fields, all at once: each takes effect.
-pub async fn patches_of_different_fields_meet(ground: &Ground) -> CheckResult {
+pub async fn patches_of_different_fields_meet(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let item = plain(&mira, "patched from all sides", &mut ground.chance());
     let id = item.memory.id;
@@ -123,8 +123,8 @@ pub async fn patches_of_different_fields_meet(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
-fn pairs(entity: &EntityId, chance: &mut Seeded) -> Vec<Vec<PreparedMemory>> {
-    let mut pair = |writer| -> Vec<PreparedMemory> {
+fn pairs(entity: &EntityId, chance: &mut SeededRng) -> Vec<Vec<EmbeddedMemory>> {
+    let mut pair = |writer| -> Vec<EmbeddedMemory> {
         (0..PAIR)
             .map(|half| plain(entity, format!("{writer}, half {half}"), chance))
             .collect()
@@ -135,14 +135,14 @@ fn pairs(entity: &EntityId, chance: &mut Seeded) -> Vec<Vec<PreparedMemory>> {
 /// Reads in every way; in each, the memories seen must be those of whole
 /// batches, as many as the generation says. Gives the last generation.
 async fn states_seen(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
     everyone: &[memory_core::MemoryId],
-) -> Result<u64, Shortfall> {
+) -> Result<u64, CheckFailure> {
     let whole = |what: &str, generation: Generation, seen: usize| {
         let Generation(batches) = generation;
         ensure_eq!(seen as u64, batches * PAIR as u64, "{what} at {batches}");
-        Ok::<u64, Shortfall>(batches)
+        Ok::<u64, CheckFailure>(batches)
     };
     let store = ground.store();
     let fetched = store.get(entity, everyone).await.at("get")?;

@@ -2,19 +2,19 @@
 
 use futures_util::future::join_all;
 use memory_core::{
-    Consolidation, EntityId, ErrorKind, Generation, InvalidInput, MemoryError, MemoryId,
-    MemoryPatch, Touch,
+    AccessUpdate, EntityId, ErrorKind, Generation, InvalidInput, MemoryError, MemoryId,
+    MemoryPatch, SummaryGroup,
 };
 
-use crate::check::{At, CheckResult, Shortfall, ensure_eq, invalid, refused};
+use crate::check::{At, CheckFailure, CheckResult, ensure_eq, invalid, refused};
 use crate::population::{at, consolidation, plain, population};
-use crate::store::Ground;
+use crate::store::CheckContext;
 use crate::store::ground::ids;
 use crate::store::scenes::archived_under;
 
-/// Every source bears its summary afterwards and is otherwise as it was; the
+/// Every source bears its summary afterward and is otherwise as it was; the
 /// summary is live, as it was given.
-pub async fn archives_its_sources(ground: &Ground) -> CheckResult {
+pub async fn archives_its_sources(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut people = population(&mira, 6, &mut chance);
@@ -44,11 +44,11 @@ pub async fn archives_its_sources(ground: &Ground) -> CheckResult {
 }
 
 /// However many groups, it is one write.
-pub async fn is_one_write(ground: &Ground) -> CheckResult {
+pub async fn is_one_write(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ids(&ground.populate(&mira, 7, &mut chance).await?);
-    let groups: Vec<Consolidation> = [&people[0..1], &people[1..3], &people[3..6]]
+    let groups: Vec<SummaryGroup> = [&people[0..1], &people[1..3], &people[3..6]]
         .map(|sources| consolidation(&mira, "short", sources.iter().copied(), &mut chance))
         .into();
     let done = ground.consolidate(&mira, &groups).await?;
@@ -63,7 +63,7 @@ pub async fn is_one_write(ground: &Ground) -> CheckResult {
 }
 
 /// Where one group is refused, nothing of the others is written.
-pub async fn is_all_or_nothing(ground: &Ground) -> CheckResult {
+pub async fn is_all_or_nothing(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ids(&ground.populate(&mira, 5, &mut chance).await?);
@@ -86,7 +86,7 @@ pub async fn is_all_or_nothing(ground: &Ground) -> CheckResult {
 
 /// A source that is not there, or not live, is refused: unknown, deleted,
 /// another entity's, archived already.
-pub async fn refuses_what_is_not_live(ground: &Ground) -> CheckResult {
+pub async fn refuses_what_is_not_live(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let scene = ground.archive(&mira, 4, 1, &mut chance).await?;
@@ -117,7 +117,7 @@ pub async fn refuses_what_is_not_live(ground: &Ground) -> CheckResult {
 
 /// A source that was written after it was read is refused, however it was
 /// written; a write of another memory is none of its business, nor is a touch.
-pub async fn refuses_what_changed(ground: &Ground) -> CheckResult {
+pub async fn refuses_what_changed(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut people = population(&mira, 7, &mut chance);
@@ -137,12 +137,15 @@ pub async fn refuses_what_changed(ground: &Ground) -> CheckResult {
     let summary = group.summary.memory.id;
     ground.consolidate(&mira, &[group]).await?;
     store.delete(&mira, &[summary]).await.at("undo")?;
-    let touch = Touch {
+    let update = AccessUpdate {
         id: people[5],
         accesses: 3,
         last_accessed: at(3),
     };
-    store.touch(&mira, &[touch]).await.at("touch")?;
+    store
+        .record_accesses(&mira, &[update])
+        .await
+        .at("record_accesses")?;
     let before = ground.portrait(&mira).await?;
     for (what, bad) in [
         ("patched", people[0]),
@@ -164,7 +167,7 @@ pub async fn refuses_what_changed(ground: &Ground) -> CheckResult {
 
 /// A summary's id that is taken is refused: by a memory of other content, by
 /// one of equal content that stands for nothing, by an archived one.
-pub async fn refuses_a_taken_id(ground: &Ground) -> CheckResult {
+pub async fn refuses_a_taken_id(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let scene = ground.archive(&mira, 5, 1, &mut chance).await?;
@@ -184,7 +187,7 @@ pub async fn refuses_a_taken_id(ground: &Ground) -> CheckResult {
                 ensure_eq!((entity, found), (mira.clone(), id), "conflict: {what}");
             }
             Err(error) => return Err(error).at(what),
-            Ok(_) => return Err(Shortfall::failed(format!("accepted: {what}"))),
+            Ok(_) => return Err(CheckFailure::failed(format!("accepted: {what}"))),
         }
     }
     ensure_eq!(ground.portrait(&mira).await?, before, "after the refusals");
@@ -193,7 +196,7 @@ pub async fn refuses_a_taken_id(ground: &Ground) -> CheckResult {
 
 /// The same once more is a no-op: a call whose outcome was unknown may be
 /// repeated, also after other writes. Half of it is none.
-pub async fn repeats_are_no_ops(ground: &Ground) -> CheckResult {
+pub async fn repeats_are_no_ops(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ids(&ground.populate(&mira, 6, &mut chance).await?);
@@ -227,7 +230,7 @@ pub async fn repeats_are_no_ops(ground: &Ground) -> CheckResult {
 }
 
 /// No groups, no write: also for an entity that was never written to.
-pub async fn no_groups_are_a_no_op(ground: &Ground) -> CheckResult {
+pub async fn no_groups_are_a_no_op(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     ground.populate(&mira, 2, &mut ground.chance()).await?;
     for (entity, generation) in [(&mira, 1), (&ground.entity("nobody"), 0)] {
@@ -242,7 +245,7 @@ pub async fn no_groups_are_a_no_op(ground: &Ground) -> CheckResult {
 
 /// A summary is a memory like any other: it may be a source in its turn, and
 /// what it stands for stays under it.
-pub async fn summaries_may_be_sources(ground: &Ground) -> CheckResult {
+pub async fn summaries_may_be_sources(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let scene = ground.levels(&mira, &mut ground.chance()).await?;
     let (lower, upper) = (scene.lower.memory.id, scene.upper.memory.id);
@@ -256,11 +259,11 @@ pub async fn summaries_may_be_sources(ground: &Ground) -> CheckResult {
 }
 
 /// Of consolidations that share a source, all at once, exactly one is done.
-pub async fn overlapping_ones_take_turns(ground: &Ground) -> CheckResult {
+pub async fn overlapping_ones_take_turns(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ids(&ground.populate(&mira, 9, &mut chance).await?);
-    let rivals: Vec<[Consolidation; 1]> = people[1..]
+    let rivals: Vec<[SummaryGroup; 1]> = people[1..]
         .iter()
         .map(|own| [consolidation(&mira, "mine", [people[0], *own], &mut chance)])
         .collect();
@@ -291,7 +294,7 @@ pub async fn overlapping_ones_take_turns(ground: &Ground) -> CheckResult {
 
 /// Groups without sources, of another entity, with an id twice, or with a
 /// summary outside the bounds are refused.
-pub async fn bad_groups_are_refused(ground: &Ground) -> CheckResult {
+pub async fn bad_groups_are_refused(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let people = ids(&ground.populate(&mira, 3, &mut chance).await?);
@@ -301,7 +304,7 @@ pub async fn bad_groups_are_refused(ground: &Ground) -> CheckResult {
     };
     type Is = fn(&InvalidInput) -> bool;
     let twice: Is = |problem| matches!(problem, InvalidInput::DuplicateId { .. });
-    let mut cases: Vec<(&str, Vec<Consolidation>, Is)> = vec![
+    let mut cases: Vec<(&str, Vec<SummaryGroup>, Is)> = vec![
         ("no sources", vec![group(&people[..1]), group(&[])], |it| {
             matches!(it, InvalidInput::NoSources)
         }),
@@ -328,7 +331,7 @@ pub async fn bad_groups_are_refused(ground: &Ground) -> CheckResult {
     let mut theirs = group(&people[..1]);
     theirs.summary.memory.entity_id = tam;
     cases.push(("another entity's summary", vec![theirs], |it| {
-        matches!(it, InvalidInput::OtherEntity)
+        matches!(it, InvalidInput::EntityMismatch)
     }));
     let mut blank = group(&people[..1]);
     blank.summary.memory.content = " ".to_owned();
@@ -351,7 +354,7 @@ pub async fn bad_groups_are_refused(ground: &Ground) -> CheckResult {
 
 /// Demands that these memories stand archived so.
 pub(super) async fn archived(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
     ids: &[MemoryId],
     by: Option<MemoryId>,

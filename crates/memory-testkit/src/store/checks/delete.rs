@@ -8,10 +8,10 @@ use memory_core::{
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::population::fingerprint;
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 /// What is deleted is gone, the rest stays, and the outcome names what went.
-pub async fn removes_for_good(ground: &Ground) -> CheckResult {
+pub async fn removes_for_good(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 6, &mut ground.chance()).await?;
     let ids: Vec<MemoryId> = people.iter().map(|item| item.memory.id).collect();
@@ -32,7 +32,7 @@ pub async fn removes_for_good(ground: &Ground) -> CheckResult {
 
 /// Ids that the entity does not have are passed over; an id given twice is
 /// removed once; where nothing is removed, the generation stays.
-pub async fn passes_over_unknown_ids(ground: &Ground) -> CheckResult {
+pub async fn passes_over_unknown_ids(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let people = ground.populate(&mira, 3, &mut chance).await?;
@@ -65,7 +65,7 @@ pub async fn passes_over_unknown_ids(ground: &Ground) -> CheckResult {
 }
 
 /// One call raises the generation by one, however many memories go.
-pub async fn raises_the_generation_once(ground: &Ground) -> CheckResult {
+pub async fn raises_the_generation_once(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 8, &mut ground.chance()).await?;
     let ids: Vec<MemoryId> = people.iter().map(|item| item.memory.id).collect();
@@ -80,7 +80,7 @@ pub async fn raises_the_generation_once(ground: &Ground) -> CheckResult {
 }
 
 /// No read shows it any more: list, count, search, statistics.
-pub async fn is_seen_everywhere(ground: &Ground) -> CheckResult {
+pub async fn is_seen_everywhere(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 5, &mut ground.chance()).await?;
     let gone = people[2].memory.id;

@@ -3,12 +3,12 @@
 
 use memory_core::{EntityId, EntityStats, Generation};
 
-use crate::check::{At, CheckResult, Shortfall, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure_eq};
 use crate::population::plain;
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 /// Zeros for an entity never written to.
-pub async fn stats_start_at_zero(ground: &Ground) -> CheckResult {
+pub async fn stats_start_at_zero(ground: &CheckContext) -> CheckResult {
     let nobody = ground.entity("nobody");
     let stats = ground.store().entity_stats(&nobody).await;
     ensure_eq!(stats.at("entity_stats")?, EntityStats::default(), "stats");
@@ -16,7 +16,7 @@ pub async fn stats_start_at_zero(ground: &Ground) -> CheckResult {
 }
 
 /// Generation and count follow every write.
-pub async fn stats_follow_writes(ground: &Ground) -> CheckResult {
+pub async fn stats_follow_writes(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ground.populate(&mira, 4, &mut chance).await?;
@@ -44,7 +44,7 @@ pub async fn stats_follow_writes(ground: &Ground) -> CheckResult {
 
 /// In the order of their names: that of their characters' numbers, which no
 /// locale changes.
-pub async fn are_listed_in_order(ground: &Ground) -> CheckResult {
+pub async fn are_listed_in_order(ground: &CheckContext) -> CheckResult {
     let mut wanted = Vec::new();
     for name in [
         "b", "a", "B", "a b", "a-b", "é", "e", "猫", "🐎", "_", "10", "9", "\u{fb01}",
@@ -57,7 +57,7 @@ pub async fn are_listed_in_order(ground: &Ground) -> CheckResult {
 }
 
 /// Pages by `after` lose none and repeat none.
-pub async fn are_listed_in_pages(ground: &Ground) -> CheckResult {
+pub async fn are_listed_in_pages(ground: &CheckContext) -> CheckResult {
     let mut wanted = Vec::new();
     for number in 0..7 {
         wanted.push(inhabit(ground, &format!("e{number}")).await?);
@@ -71,7 +71,7 @@ pub async fn are_listed_in_pages(ground: &Ground) -> CheckResult {
 }
 
 /// Only entities that hold at least one memory are listed.
-pub async fn without_memories_are_not_listed(ground: &Ground) -> CheckResult {
+pub async fn without_memories_are_not_listed(ground: &CheckContext) -> CheckResult {
     let stays = inhabit(ground, "stays").await?;
     let leaves = ground.entity("leaves");
     let item = plain(&leaves, "soon gone", &mut ground.chance());
@@ -84,7 +84,7 @@ pub async fn without_memories_are_not_listed(ground: &Ground) -> CheckResult {
 }
 
 /// Gives an entity a memory.
-async fn inhabit(ground: &Ground, name: &str) -> Result<EntityId, Shortfall> {
+async fn inhabit(ground: &CheckContext, name: &str) -> Result<EntityId, CheckFailure> {
     let entity = ground.entity(name);
     let item = plain(&entity, "here", &mut ground.chance());
     ground.insert(&[item]).await?;
@@ -93,7 +93,10 @@ async fn inhabit(ground: &Ground, name: &str) -> Result<EntityId, Shortfall> {
 
 /// The entities of this namespace, in pages of `limit`. Others may live in the
 /// same database, before and after it.
-pub(crate) async fn listed(ground: &Ground, limit: usize) -> Result<Vec<EntityId>, Shortfall> {
+pub(crate) async fn listed(
+    ground: &CheckContext,
+    limit: usize,
+) -> Result<Vec<EntityId>, CheckFailure> {
     let mut listed: Vec<EntityId> = Vec::new();
     let mut after = EntityId::from(ground.namespace());
     loop {

@@ -1,23 +1,23 @@
-//! What gives way in [`Store::insert_within`](memory_core::Store::insert_within).
+//! What gives way in [`Store::insert_opts`](memory_core::Store::insert_opts).
 
 use std::collections::BTreeMap;
 
-use memory_core::{EntityId, ErrorKind, Generation, RemoveOutcome, Room};
+use memory_core::{EntityId, ErrorKind, Generation, InsertOptions, RemoveOutcome};
 
-use super::room::{full, within};
-use crate::check::{CheckResult, Shortfall, ensure, ensure_eq, refused};
+use super::limits::{full, within};
+use crate::check::{CheckFailure, CheckResult, ensure, ensure_eq, refused};
 use crate::population::{plain, population};
-use crate::store::Ground;
+use crate::store::CheckContext;
 use crate::store::ground::{distinct, ids};
 
 /// What gives way makes room, in the same write as what it gives way to.
-pub async fn makes_room_in_one_write(ground: &Ground) -> CheckResult {
+pub async fn makes_room_in_one_write(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ground.populate(&mira, 4, &mut chance).await?;
     let gone = [people[1].memory.id, people[3].memory.id];
     let batch = population(&mira, 2, &mut chance);
-    let room = Room::at_most(4).evict(mira.clone(), gone);
+    let room = InsertOptions::at_most(4).evict(mira.clone(), gone);
     let outcome = within(ground, &batch, &room).await?;
     ensure_eq!(outcome.inserted, [true, true], "inserted");
     let generation = outcome.generations.get(&mira);
@@ -41,13 +41,13 @@ pub async fn makes_room_in_one_write(ground: &Ground) -> CheckResult {
 
 /// Ids of no memory are passed over, also twice the same, another entity's
 /// and those of an entity that is not in the batch.
-pub async fn passes_over_unknown_ids(ground: &Ground) -> CheckResult {
+pub async fn passes_over_unknown_ids(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let hers = ground.populate(&mira, 2, &mut chance).await?;
     let his = ground.populate(&tam, 2, &mut chance).await?;
     let before = ground.portrait(&tam).await?;
-    let room = Room::unlimited()
+    let room = InsertOptions::unlimited()
         .evict(mira.clone(), [chance.id(), his[0].memory.id])
         .evict(tam.clone(), [his[1].memory.id]);
     let batch = population(&mira, 1, &mut chance);
@@ -55,22 +55,22 @@ pub async fn passes_over_unknown_ids(ground: &Ground) -> CheckResult {
     ensure_eq!(outcome.evicted, [].into(), "evicted of unknown ids");
     ensure_eq!(ground.generation(&mira).await?, Generation(2), "generation");
     let id = hers[0].memory.id;
-    let room = Room::at_most(3).evict(mira.clone(), [id, chance.id(), id]);
+    let room = InsertOptions::at_most(3).evict(mira.clone(), [id, chance.id(), id]);
     let batch = population(&mira, 1, &mut chance);
     let outcome = within(ground, &batch, &room).await?;
     let evicted = one(&outcome.evicted, &mira)?;
     ensure_eq!(evicted.removed, [id], "evicted of mixed ids");
     ensure_eq!(ground.portrait(&tam).await?, before, "the other entity");
     // Where not enough gives way, there is no room.
-    let room = Room::at_most(3).evict(mira.clone(), [chance.id()]);
+    let room = InsertOptions::at_most(3).evict(mira.clone(), [chance.id()]);
     let batch = population(&mira, 1, &mut chance);
-    let result = ground.store().insert_within(&batch, &room).await;
+    let result = ground.store().insert_opts(&batch, &room).await;
     full(result, &mira, 4, 3)
 }
 
 /// What gives way goes as by a delete: an archived memory takes its summary
 /// along and brings the others back to life, and these count.
-pub async fn follows_consolidations(ground: &Ground) -> CheckResult {
+pub async fn follows_consolidations(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     // Three under a summary and one beside: two are live.
@@ -78,8 +78,8 @@ pub async fn follows_consolidations(ground: &Ground) -> CheckResult {
     let sources = ids(scene.sources());
     let before = ground.portrait(&mira).await?;
     let batch = population(&mira, 1, &mut chance);
-    let room = |max| Room::at_most(max).evict(mira.clone(), [sources[0]]);
-    let result = ground.store().insert_within(&batch, &room(3)).await;
+    let room = |max| InsertOptions::at_most(max).evict(mira.clone(), [sources[0]]);
+    let result = ground.store().insert_opts(&batch, &room(3)).await;
     full(result, &mira, 4, 3)?;
     ensure_eq!(ground.portrait(&mira).await?, before, "after the refusal");
     let outcome = within(ground, &batch, &room(4)).await?;
@@ -96,7 +96,7 @@ pub async fn follows_consolidations(ground: &Ground) -> CheckResult {
 
 /// What an id of the batch is, new, a repetition or a conflict, is judged by
 /// what stood there before anything gave way.
-pub async fn comes_after_the_judgement(ground: &Ground) -> CheckResult {
+pub async fn comes_after_the_judgement(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let known = plain(&mira, "known before", &mut chance);
@@ -104,11 +104,11 @@ pub async fn comes_after_the_judgement(ground: &Ground) -> CheckResult {
     ground.insert(std::slice::from_ref(&known)).await?;
     let before = ground.portrait(&mira).await?;
     let new = plain(&mira, "new beside it", &mut chance);
-    let room = Room::at_most(1).evict(mira.clone(), [id]);
+    let room = InsertOptions::at_most(1).evict(mira.clone(), [id]);
     let mut other = known.clone();
     other.memory.content = "other content".to_owned();
     let store = ground.store();
-    let result = store.insert_within(&[new.clone(), other], &room).await;
+    let result = store.insert_opts(&[new.clone(), other], &room).await;
     refused(result, &[ErrorKind::Conflict], "a conflict that gives way")?;
     ensure_eq!(ground.portrait(&mira).await?, before, "after the refusal");
     let outcome = within(ground, &[known, new], &room).await?;
@@ -119,7 +119,7 @@ pub async fn comes_after_the_judgement(ground: &Ground) -> CheckResult {
 }
 
 /// Links to what gave way are dropped as by a delete.
-pub async fn drops_links(ground: &Ground) -> CheckResult {
+pub async fn drops_links(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let gone = plain(&mira, "gives way", &mut chance);
@@ -130,7 +130,7 @@ pub async fn drops_links(ground: &Ground) -> CheckResult {
     ground.insert(&[gone.clone(), stays.clone()]).await?;
     let mut new = plain(&mira, "comes in", &mut chance);
     new.memory.related = [other.clone()].into();
-    let room = Room::at_most(2).evict(mira.clone(), [gone.memory.id]);
+    let room = InsertOptions::at_most(2).evict(mira.clone(), [gone.memory.id]);
     let outcome = within(ground, &[new], &room).await?;
     let evicted = one(&outcome.evicted, &mira)?;
     ensure_eq!(evicted.unlinked, [stays.memory.id], "unlinked");
@@ -148,9 +148,9 @@ pub async fn drops_links(ground: &Ground) -> CheckResult {
 fn one<'a>(
     evicted: &'a BTreeMap<EntityId, RemoveOutcome>,
     entity: &EntityId,
-) -> Result<&'a RemoveOutcome, Shortfall> {
+) -> Result<&'a RemoveOutcome, CheckFailure> {
     let whose: Vec<&EntityId> = evicted.keys().collect();
     ensure_eq!(whose, [entity], "of whom something gave way");
     let found = evicted.get(entity);
-    found.ok_or_else(|| Shortfall::failed("nothing gave way"))
+    found.ok_or_else(|| CheckFailure::failed("nothing gave way"))
 }

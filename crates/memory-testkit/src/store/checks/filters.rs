@@ -1,16 +1,16 @@
 //! Filters are exact: every method agrees with
-//! [`MemoryFilter::admits`](memory_core::MemoryFilter::admits).
+//! [`MemoryFilter::matches`](memory_core::MemoryFilter::matches).
 
 use std::collections::BTreeSet;
 
 use memory_core::{
-    DenseQuery, EntityId, Memory, MemoryFilter, MemoryId, MemoryTagMode, PreparedMemory,
+    DenseQuery, EmbeddedMemory, EntityId, Memory, MemoryFilter, MemoryId, MemoryTagMode,
     SearchRequest,
 };
 
 use crate::check::{At, CheckResult, ensure_eq};
 use crate::population::{DIMENSIONS, at, at_micros, filters, fingerprint, plain};
-use crate::store::Ground;
+use crate::store::CheckContext;
 use crate::store::ground::in_list_order;
 
 /// Memories in the population that filters are tried on.
@@ -19,7 +19,7 @@ const SIZE: usize = 90;
 const COMBINED: usize = 40;
 
 /// A list holds exactly what the filter admits, over all its pages.
-pub async fn list_agrees(ground: &Ground) -> CheckResult {
+pub async fn list_agrees(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ground.populate(&mira, SIZE, &mut chance).await?;
@@ -34,7 +34,7 @@ pub async fn list_agrees(ground: &Ground) -> CheckResult {
 }
 
 /// A count counts exactly what the filter admits.
-pub async fn count_agrees(ground: &Ground) -> CheckResult {
+pub async fn count_agrees(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ground.populate(&mira, SIZE, &mut chance).await?;
@@ -48,7 +48,7 @@ pub async fn count_agrees(ground: &Ground) -> CheckResult {
 
 /// A search finds only what the filter admits, and all of it where the limit
 /// allows.
-pub async fn search_agrees(ground: &Ground) -> CheckResult {
+pub async fn search_agrees(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ground.populate(&mira, SIZE, &mut chance).await?;
@@ -61,7 +61,7 @@ pub async fn search_agrees(ground: &Ground) -> CheckResult {
 
 /// The four tag modes: untagged memories pass the lenient ones only, and "all"
 /// wants every tag.
-pub async fn tag_modes_differ(ground: &Ground) -> CheckResult {
+pub async fn tag_modes_differ(ground: &CheckContext) -> CheckResult {
     let tagged: &[&[&str]] = &[&[], &["a"], &["b"], &["a", "b"], &["a", "b", "c"], &["c"]];
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
@@ -83,7 +83,7 @@ pub async fn tag_modes_differ(ground: &Ground) -> CheckResult {
 
 /// A tag is one text, compared whole: no case folding, no patterns, no
 /// separators.
-pub async fn tags_are_exact(ground: &Ground) -> CheckResult {
+pub async fn tags_are_exact(ground: &CheckContext) -> CheckResult {
     let tags = [
         "mill",
         "Mill",
@@ -121,7 +121,7 @@ pub async fn tags_are_exact(ground: &Ground) -> CheckResult {
 
 /// `from` takes its own moment in and `until` leaves it out, to the
 /// microsecond, on both sides of 1970.
-pub async fn time_edges_are_exact(ground: &Ground) -> CheckResult {
+pub async fn time_edges_are_exact(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let moments = [-1_000_001, -1, 0, 1, 1_000_000].map(at_micros);
@@ -134,10 +134,10 @@ pub async fn time_edges_are_exact(ground: &Ground) -> CheckResult {
     ground.insert(&items).await?;
     for edge in moments {
         let new = MemoryFilter::new;
-        agree(ground, &mira, &items, &new().from(edge)).await?;
+        agree(ground, &mira, &items, &new().since(edge)).await?;
         agree(ground, &mira, &items, &new().until(edge)).await?;
         let only = new()
-            .from(edge)
+            .since(edge)
             .until(edge + chrono::TimeDelta::microseconds(1));
         agree(ground, &mira, &items, &only).await?;
         agree(ground, &mira, &items, &only.until(at(0))).await?;
@@ -146,7 +146,7 @@ pub async fn time_edges_are_exact(ground: &Ground) -> CheckResult {
 }
 
 /// A metadata condition compares whole keys with whole values.
-pub async fn metadata_is_exact(ground: &Ground) -> CheckResult {
+pub async fn metadata_is_exact(ground: &CheckContext) -> CheckResult {
     let pairs = [
         ("place", "mill"),
         ("place", "Mill"),
@@ -183,7 +183,7 @@ pub async fn metadata_is_exact(ground: &Ground) -> CheckResult {
 }
 
 /// An involved entity is found by its whole name, whatever its role.
-pub async fn involved_entities_are_exact(ground: &Ground) -> CheckResult {
+pub async fn involved_entities_are_exact(ground: &CheckContext) -> CheckResult {
     let names = [
         "tam",
         "Tam",
@@ -212,7 +212,7 @@ pub async fn involved_entities_are_exact(ground: &Ground) -> CheckResult {
 }
 
 /// A memory is found by those that it links to, whatever the relation.
-pub async fn links_are_exact(ground: &Ground) -> CheckResult {
+pub async fn links_are_exact(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let targets = [0; 3].map(|_| chance.id());
@@ -242,9 +242,9 @@ pub async fn links_are_exact(ground: &Ground) -> CheckResult {
 
 /// List, count and search all agree with the filter.
 async fn agree(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
-    items: &[PreparedMemory],
+    items: &[EmbeddedMemory],
     filter: &MemoryFilter,
 ) -> CheckResult {
     let wanted = in_list_order(items, filter);
@@ -258,9 +258,9 @@ async fn agree(
 
 /// A search without a tight limit finds what the filter admits.
 async fn same_found(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
-    items: &[PreparedMemory],
+    items: &[EmbeddedMemory],
     filter: &MemoryFilter,
     vector: Vec<f32>,
 ) -> CheckResult {

@@ -3,10 +3,10 @@
 use memory_core::{Generation, Memory, MemoryId};
 
 use crate::check::{At, CheckResult, ensure_eq};
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 /// One result per id, in the order asked, also for an id asked twice.
-pub async fn answers_in_order(ground: &Ground) -> CheckResult {
+pub async fn answers_in_order(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut people = ground.populate(&mira, 12, &mut chance).await?;
@@ -21,7 +21,7 @@ pub async fn answers_in_order(ground: &Ground) -> CheckResult {
 }
 
 /// `None` where the entity has none; no id, no result.
-pub async fn answers_none_where_there_is_none(ground: &Ground) -> CheckResult {
+pub async fn answers_none_where_there_is_none(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ground.populate(&mira, 2, &mut chance).await?;

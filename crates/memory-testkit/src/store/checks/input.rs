@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use memory_core::bounds::{MAX_CONTENT_CHARS, MAX_LIMIT, MAX_QUERY_CHARS, MAX_TAGS};
+use memory_core::limits::{MAX_CONTENT_CHARS, MAX_LIMIT, MAX_QUERY_CHARS, MAX_TAGS};
 use memory_core::{
     DenseQuery, EntityId, ErrorKind, Generation, InvalidInput, ListRequest, Memory, MemoryFilter,
     MemoryPatch, SearchRequest,
@@ -11,12 +11,12 @@ use memory_core::{
 
 use crate::check::{CheckResult, ensure, ensure_eq, invalid, refused};
 use crate::population::{DIMENSIONS, at, at_micros, embedding, fingerprint, plain};
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 const INVALID: [ErrorKind; 1] = [ErrorKind::InvalidInput];
 
 /// A limit of 0 or over the maximum is refused; the maximum itself is not.
-pub async fn limits_are_bounded(ground: &Ground) -> CheckResult {
+pub async fn limits_are_bounded(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     ground.populate(&mira, 2, &mut ground.chance()).await?;
     let store = ground.store();
@@ -35,7 +35,7 @@ pub async fn limits_are_bounded(ground: &Ground) -> CheckResult {
 }
 
 /// A filter outside the bounds is refused by every method that takes one.
-pub async fn filters_are_bounded(ground: &Ground) -> CheckResult {
+pub async fn filters_are_bounded(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     ground.populate(&mira, 2, &mut ground.chance()).await?;
     let store = ground.store();
@@ -52,14 +52,14 @@ pub async fn filters_are_bounded(ground: &Ground) -> CheckResult {
         ("an empty key", MemoryFilter::new().metadata("", "value")),
         ("a NUL", MemoryFilter::new().metadata("key", "a\0b")),
         ("no one", MemoryFilter::new().involves("")),
-        ("no time", MemoryFilter::new().from(at(5)).until(at(5))),
+        ("no time", MemoryFilter::new().since(at(5)).until(at(5))),
         (
             "time backwards",
-            MemoryFilter::new().from(at(5)).until(at(4)),
+            MemoryFilter::new().since(at(5)).until(at(4)),
         ),
         (
             "time too early",
-            MemoryFilter::new().from(at_micros(i64::MIN / 4)),
+            MemoryFilter::new().since(at_micros(i64::MIN / 4)),
         ),
     ];
     for (what, filter) in filters {
@@ -80,7 +80,7 @@ pub async fn filters_are_bounded(ground: &Ground) -> CheckResult {
 
 /// Vectors that are none, not finite, all zeros or of unequal lengths are
 /// refused by insert, update and search.
-pub async fn vectors_are_sound(ground: &Ground) -> CheckResult {
+pub async fn vectors_are_sound(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let good = plain(&mira, "with a sound vector", &mut chance);
@@ -126,8 +126,8 @@ pub async fn vectors_are_sound(ground: &Ground) -> CheckResult {
 }
 
 /// A query of no words at all or beyond the bounds is refused, also by a
-/// store without a lexical arm (which may say `Unsupported` instead).
-pub async fn queries_are_sound(ground: &Ground) -> CheckResult {
+/// store without a lexical retriever (which may say `Unsupported` instead).
+pub async fn queries_are_sound(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let store = ground.store();
     let mut kinds = vec![ErrorKind::InvalidInput];
@@ -154,7 +154,7 @@ pub async fn queries_are_sound(ground: &Ground) -> CheckResult {
 
 /// Vectors of as many components as the store names are taken, longer ones
 /// refused.
-pub async fn dimensions_are_bounded(ground: &Ground) -> CheckResult {
+pub async fn dimensions_are_bounded(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let max = ground.store().capabilities().max_dimensions;
@@ -178,7 +178,7 @@ pub async fn dimensions_are_bounded(ground: &Ground) -> CheckResult {
 }
 
 /// A memory made by hand, outside the bounds, is refused with its whole batch.
-pub async fn memories_keep_their_bounds(ground: &Ground) -> CheckResult {
+pub async fn memories_keep_their_limits(ground: &CheckContext) -> CheckResult {
     type Spoil = fn(&mut Memory);
     let spoils: [(&str, Spoil); 11] = [
         ("blank content", |memory| memory.content = " \n".to_owned()),
@@ -222,7 +222,7 @@ pub async fn memories_keep_their_bounds(ground: &Ground) -> CheckResult {
 }
 
 /// A patch outside the bounds, or one that sets nothing, is refused.
-pub async fn patches_keep_their_bounds(ground: &Ground) -> CheckResult {
+pub async fn patches_keep_their_limits(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let good = plain(&mira, "within every bound", &mut chance);
@@ -248,7 +248,7 @@ pub async fn patches_keep_their_bounds(ground: &Ground) -> CheckResult {
 
 /// Whatever is refused, its content stands neither in the error's text nor in
 /// its parts, nor in the store's own debugging text.
-pub async fn errors_hold_no_content(ground: &Ground) -> CheckResult {
+pub async fn errors_hold_no_content(ground: &CheckContext) -> CheckResult {
     const SECRET: &str = "quorvexian";
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
@@ -303,7 +303,7 @@ fn dense(limit: usize, vector: Vec<f32>) -> SearchRequest {
 }
 
 /// The one memory stands as it was first written, alone.
-async fn untouched(ground: &Ground, entity: &EntityId, memory: &Memory) -> CheckResult {
+async fn untouched(ground: &CheckContext, entity: &EntityId, memory: &Memory) -> CheckResult {
     let stored = ground.get(entity, memory.id).await?;
     ensure_eq!(stored.as_ref(), Some(memory), "memory after the refusals");
     ensure_eq!(ground.count(entity).await?, 1, "count after the refusals");

@@ -2,12 +2,12 @@
 
 use memory_core::{Generation, InvalidInput, MemoryError};
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq, invalid};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq, invalid};
 use crate::population::{at, plain, population};
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 /// Every item of a batch is written, in one write, and the outcome says so.
-pub async fn writes_the_whole_batch(ground: &Ground) -> CheckResult {
+pub async fn writes_the_whole_batch(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let batch = population(&mira, 20, &mut ground.chance());
     let outcome = ground.insert(&batch).await?;
@@ -28,7 +28,7 @@ pub async fn writes_the_whole_batch(ground: &Ground) -> CheckResult {
 
 /// A batch may hold memories of several entities; each entity's generation
 /// rises by one if anything of it was inserted, and only then.
-pub async fn serves_several_entities(ground: &Ground) -> CheckResult {
+pub async fn serves_several_entities(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let known = plain(&mira, "known before", &mut chance);
@@ -51,7 +51,7 @@ pub async fn serves_several_entities(ground: &Ground) -> CheckResult {
 
 /// An id that the entity has already, with equal content, is a no-op: nothing
 /// is written, the generation stays, and the first write's fields stand.
-pub async fn repeats_are_no_ops(ground: &Ground) -> CheckResult {
+pub async fn repeats_are_no_ops(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let first = plain(&mira, "the same again", &mut chance);
@@ -80,7 +80,7 @@ pub async fn repeats_are_no_ops(ground: &Ground) -> CheckResult {
 
 /// A conflict anywhere in the batch: nothing of it is written, of no entity,
 /// and no generation rises.
-pub async fn conflict_writes_nothing(ground: &Ground) -> CheckResult {
+pub async fn conflict_writes_nothing(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let taken = plain(&mira, "as it was", &mut chance);
@@ -98,9 +98,9 @@ pub async fn conflict_writes_nothing(ground: &Ground) -> CheckResult {
             ensure_eq!(entity, mira, "entity in the conflict");
             ensure_eq!(id, taken.memory.id, "id in the conflict");
         }
-        Err(error) => return Err(Shortfall::from(error)),
+        Err(error) => return Err(CheckFailure::from(error)),
         Ok(_) => {
-            return Err(Shortfall::failed(
+            return Err(CheckFailure::failed(
                 "other content under a taken id: accepted",
             ));
         }
@@ -125,7 +125,7 @@ pub async fn conflict_writes_nothing(ground: &Ground) -> CheckResult {
 }
 
 /// An id twice under one entity is refused, also with equal content.
-pub async fn refuses_an_id_twice(ground: &Ground) -> CheckResult {
+pub async fn refuses_an_id_twice(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let item = plain(&mira, "once is enough", &mut chance);
@@ -149,7 +149,7 @@ pub async fn refuses_an_id_twice(ground: &Ground) -> CheckResult {
 }
 
 /// The same id under two entities is two memories, also within one batch.
-pub async fn keeps_entities_apart(ground: &Ground) -> CheckResult {
+pub async fn keeps_entities_apart(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let hers = plain(&mira, "hers", &mut ground.chance());
     let mut his = hers.clone();
@@ -171,7 +171,7 @@ pub async fn keeps_entities_apart(ground: &Ground) -> CheckResult {
 
 /// An id that was deleted may be inserted anew, with other content, and bears
 /// nothing of what it was.
-pub async fn takes_deleted_ids_anew(ground: &Ground) -> CheckResult {
+pub async fn takes_deleted_ids_anew(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut old = plain(&mira, "the old one", &mut chance);
@@ -196,7 +196,7 @@ pub async fn takes_deleted_ids_anew(ground: &Ground) -> CheckResult {
 }
 
 /// Memories keep the access count and the last access that they come with.
-pub async fn keeps_access_fields(ground: &Ground) -> CheckResult {
+pub async fn keeps_access_fields(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut item = plain(&mira, "often recalled", &mut ground.chance());
     item.memory.access_count = 42;
@@ -208,7 +208,7 @@ pub async fn keeps_access_fields(ground: &Ground) -> CheckResult {
 }
 
 /// An empty batch is a no-op.
-pub async fn empty_batch_is_a_no_op(ground: &Ground) -> CheckResult {
+pub async fn empty_batch_is_a_no_op(ground: &CheckContext) -> CheckResult {
     let outcome = ground.insert(&[]).await?;
     ensure!(
         outcome.inserted.is_empty() && outcome.generations.is_empty(),

@@ -1,22 +1,22 @@
 //! Every method is scoped to one entity: a memory of another is never seen.
 
 use memory_core::{
-    Changes, DenseQuery, EntityId, EntityStats, Generation, ListPage, ListRequest, MemoryFilter,
-    MemoryId, PreparedMemory, SearchRequest, Touch,
+    AccessUpdate, ChangeSet, DenseQuery, EmbeddedMemory, EntityId, EntityStats, Generation,
+    ListPage, ListRequest, MemoryFilter, MemoryId, SearchRequest,
 };
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::population::{DIMENSIONS, at, fingerprint, varied};
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 /// Names that a careless comparison takes for one another.
 const NAMES: [&str; 6] = ["mira", "Mira", "mira ", "mir", "mira%", "m_ra"];
 
 /// Get, list, count and statistics of one entity show nothing of another.
-pub async fn reads_stay_at_home(ground: &Ground) -> CheckResult {
+pub async fn reads_stay_at_home(ground: &CheckContext) -> CheckResult {
     let store = ground.store();
     let all = MemoryFilter::new();
-    for (entity, hers, theirs) in neighbours(ground).await? {
+    for (entity, hers, theirs) in neighbors(ground).await? {
         let fetched = store.get(&entity, &theirs).await.at("get")?;
         let strangers = fetched.memories.iter().flatten().count();
         ensure_eq!(strangers, 0, "memories of others by get of {entity}");
@@ -42,10 +42,10 @@ pub async fn reads_stay_at_home(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
-/// A search finds the entity's own memories only, in every arm.
-pub async fn searches_stay_at_home(ground: &Ground) -> CheckResult {
+/// A search finds the entity's own memories only, in every retriever.
+pub async fn searches_stay_at_home(ground: &CheckContext) -> CheckResult {
     let store = ground.store();
-    for (entity, hers, _) in neighbours(ground).await? {
+    for (entity, hers, _) in neighbors(ground).await? {
         let request = SearchRequest {
             filter: MemoryFilter::new(),
             limit: 100,
@@ -69,17 +69,17 @@ pub async fn searches_stay_at_home(ground: &Ground) -> CheckResult {
 }
 
 /// Changes tell of the entity's own writes and removals only.
-pub async fn changes_stay_at_home(ground: &Ground) -> CheckResult {
-    let people = neighbours(ground).await?;
+pub async fn changes_stay_at_home(ground: &CheckContext) -> CheckResult {
+    let people = neighbors(ground).await?;
     let (first, others) = (&people[0], &people[1..]);
     let store = ground.store();
     let done = store.delete(&first.0, &first.1[..1]).await.at("delete")?;
     ensure_eq!(done.generation, Generation(2), "generation");
     for (entity, hers, _) in others {
         let news = ground.changes(entity, Generation(1)).await?;
-        let none = Changes {
+        let none = ChangeSet {
             generation: Generation(1),
-            ..Changes::default()
+            ..ChangeSet::default()
         };
         ensure_eq!(news, none, "news of {entity}");
         let whole = ground.changes(entity, Generation::ZERO).await?;
@@ -95,21 +95,24 @@ pub async fn changes_stay_at_home(ground: &Ground) -> CheckResult {
 
 /// Delete and touch of one entity leave another's memories alone, whatever ids
 /// they are given.
-pub async fn writes_stay_at_home(ground: &Ground) -> CheckResult {
-    let people = neighbours(ground).await?;
+pub async fn writes_stay_at_home(ground: &CheckContext) -> CheckResult {
+    let people = neighbors(ground).await?;
     let store = ground.store();
     let mut everything: Vec<MemoryId> = Vec::new();
     everything.extend(people.iter().flat_map(|(_, hers, _)| hers));
-    let touches: Vec<Touch> = everything
+    let updates: Vec<AccessUpdate> = everything
         .iter()
-        .map(|id| Touch {
+        .map(|id| AccessUpdate {
             id: *id,
             accesses: 1,
             last_accessed: at(1),
         })
         .collect();
     let first = &people[0].0;
-    store.touch(first, &touches).await.at("touch")?;
+    store
+        .record_accesses(first, &updates)
+        .await
+        .at("record_accesses")?;
     let done = store.delete(first, &everything).await.at("delete")?;
     ensure_eq!(done.removed.len(), 3, "ids removed");
     for (entity, hers, _) in &people[1..] {
@@ -123,13 +126,13 @@ pub async fn writes_stay_at_home(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
-type Neighbour = (EntityId, Vec<MemoryId>, Vec<MemoryId>);
+type Neighbor = (EntityId, Vec<MemoryId>, Vec<MemoryId>);
 
 /// Entities with confusable names and three memories each: the name, the
 /// entity's own ids, and everybody else's.
-async fn neighbours(ground: &Ground) -> Result<Vec<Neighbour>, Shortfall> {
+async fn neighbors(ground: &CheckContext) -> Result<Vec<Neighbor>, CheckFailure> {
     let mut chance = ground.chance();
-    let mut batch: Vec<PreparedMemory> = Vec::new();
+    let mut batch: Vec<EmbeddedMemory> = Vec::new();
     for (name, number) in NAMES
         .iter()
         .flat_map(|name| [(name, 0), (name, 1), (name, 2)])

@@ -4,11 +4,11 @@ use memory_core::{Generation, ListRequest, MemoryFilter, MemoryId, PageCursor};
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::population::{at, at_micros, plain};
-use crate::store::Ground;
+use crate::store::CheckContext;
 use crate::store::ground::in_list_order;
 
 /// Newest first, to the microsecond, before 1970 too.
-pub async fn is_newest_first(ground: &Ground) -> CheckResult {
+pub async fn is_newest_first(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut items = Vec::new();
@@ -30,7 +30,7 @@ pub async fn is_newest_first(ground: &Ground) -> CheckResult {
 }
 
 /// Equal timestamps go by id, descending, across pages as well.
-pub async fn breaks_ties_by_id(ground: &Ground) -> CheckResult {
+pub async fn breaks_ties_by_id(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut items = Vec::new();
@@ -50,7 +50,7 @@ pub async fn breaks_ties_by_id(ground: &Ground) -> CheckResult {
 }
 
 /// No memory twice and none left out, whatever the size of the pages.
-pub async fn turns_pages_without_loss(ground: &Ground) -> CheckResult {
+pub async fn turns_pages_without_loss(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 40, &mut ground.chance()).await?;
     let all = MemoryFilter::new();
@@ -75,7 +75,7 @@ pub async fn turns_pages_without_loss(ground: &Ground) -> CheckResult {
 
 /// The last page has no next one, also where it is exactly full; a cursor
 /// past everything gives an empty page.
-pub async fn ends_on_the_last_page(ground: &Ground) -> CheckResult {
+pub async fn ends_on_the_last_page(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 6, &mut ground.chance()).await?;
     let all = MemoryFilter::new();

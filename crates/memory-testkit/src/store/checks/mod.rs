@@ -16,22 +16,22 @@ pub mod get;
 pub mod input;
 pub mod insert;
 pub mod isolation;
-pub mod links;
+pub mod limits;
 pub mod list;
-pub mod room;
+pub mod record_accesses;
+pub mod relations;
+pub mod restore;
 pub mod round_trip;
 pub mod search_both;
 pub mod search_dense;
 pub mod search_lexical;
 pub mod summaries;
-pub mod touch;
-pub mod undo;
 pub mod update;
 pub mod watch;
 
 use futures_util::future::BoxFuture;
 
-use super::ground::Ground;
+use super::ground::CheckContext;
 use crate::check::CheckResult;
 
 /// One promise of the contract, and how it is put to the test.
@@ -41,7 +41,7 @@ pub struct Check {
     pub name: &'static str,
     /// What it cannot do without.
     pub needs: Needs,
-    run: for<'a> fn(&'a Ground) -> BoxFuture<'a, CheckResult>,
+    run: for<'a> fn(&'a CheckContext) -> BoxFuture<'a, CheckResult>,
 }
 
 impl Check {
@@ -49,7 +49,7 @@ impl Check {
     ///
     /// # Errors
     /// How the promise is broken, or why it does not apply.
-    pub async fn run(&self, ground: &Ground) -> CheckResult {
+    pub async fn run(&self, ground: &CheckContext) -> CheckResult {
         (self.run)(ground).await
     }
 }
@@ -59,7 +59,7 @@ impl Check {
 pub enum Needs {
     /// Any store.
     Store,
-    /// A store with a lexical arm.
+    /// A store with a lexical retriever.
     Lexical,
     /// A store that the check may close.
     OwnStore,
@@ -119,7 +119,7 @@ table! {
     Store: delete::{
         removes_for_good, passes_over_unknown_ids, raises_the_generation_once, is_seen_everywhere,
     }
-    Store: touch::{adds_accesses, never_moves_back, passes_over_unknown_ids, raises_no_generation}
+    Store: record_accesses::{adds_accesses, never_moves_back, passes_over_unknown_ids, raises_no_generation}
     Store: entities::{
         stats_start_at_zero, stats_follow_writes, are_listed_in_order, are_listed_in_pages,
         without_memories_are_not_listed,
@@ -129,9 +129,9 @@ table! {
     }
     Store: input::{
         limits_are_bounded, filters_are_bounded, vectors_are_sound, queries_are_sound,
-        dimensions_are_bounded, memories_keep_their_bounds, patches_keep_their_bounds, errors_hold_no_content,
+        dimensions_are_bounded, memories_keep_their_limits, patches_keep_their_limits, errors_hold_no_content,
     }
-    Store: room::{
+    Store: limits::{
         limit_is_exact, limit_is_each_entitys_own, refusal_changes_nothing, repeats_need_no_room,
         archived_memories_need_no_room, batch_comes_in_live, archived_ids_are_taken,
         holds_with_many_writers,
@@ -149,13 +149,13 @@ table! {
         is_read_by_id, is_listed_by_scope, is_counted_apart, is_found_by_no_search,
         is_told_as_removed, is_not_updated, is_touched_as_ever, keeps_its_entity_listed,
     }
-    Store: undo::{
+    Store: restore::{
         removed_source_takes_its_summary, every_summary_above_goes,
         removed_summary_restores_its_sources, levels_come_back_one_by_one,
         what_goes_is_not_restored, restored_memories_are_told_whole,
         restored_memories_may_be_archived_again,
     }
-    Store: links::{
+    Store: relations::{
         are_added_and_dropped_one_by_one, of_many_writers_meet, are_counted,
         to_what_is_removed_are_dropped, among_removed_and_restored_are_sound,
     }

@@ -1,14 +1,14 @@
 //! What is read is what was written, to the last bit.
 
-use memory_core::bounds::{
+use memory_core::limits::{
     MAX_CONTENT_CHARS, MAX_CONTEXT_CHARS, MAX_ENTITY_ID_CHARS, MAX_LINKS, MAX_METADATA_BYTES,
     MAX_ROLE_CHARS, MAX_TAG_CHARS, MAX_TAGS, MAX_TIMESTAMP_MICROS, MIN_TIMESTAMP_MICROS,
 };
-use memory_core::{EntityId, Memory, MemoryFilter, MemoryKind, PreparedMemory};
+use memory_core::{EmbeddedMemory, EntityId, Memory, MemoryFilter, MemoryKind};
 
 use crate::check::{CheckResult, ensure_eq};
 use crate::population::{at, at_micros, plain};
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 /// Text that has tripped one program or another.
 const ODD_TEXTS: [&str; 16] = [
@@ -31,7 +31,7 @@ const ODD_TEXTS: [&str; 16] = [
 ];
 
 /// Every field of a memory, filled, comes back by get and by list.
-pub async fn keeps_every_field(ground: &Ground) -> CheckResult {
+pub async fn keeps_every_field(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut full = plain(&mira, "Tam sold me a lame horse.", &mut chance);
@@ -64,7 +64,7 @@ pub async fn keeps_every_field(ground: &Ground) -> CheckResult {
 }
 
 /// Text of any shape comes back byte for byte, in every field that holds text.
-pub async fn keeps_text_of_any_shape(ground: &Ground) -> CheckResult {
+pub async fn keeps_text_of_any_shape(ground: &CheckContext) -> CheckResult {
     let mut chance = ground.chance();
     let mut batch = Vec::new();
     for (number, text) in ODD_TEXTS.into_iter().enumerate() {
@@ -86,7 +86,7 @@ pub async fn keeps_text_of_any_shape(ground: &Ground) -> CheckResult {
 
 /// The bounds count characters: 10,000 of three bytes each are kept, and so is
 /// the most of everything else at once.
-pub async fn keeps_the_longest_content(ground: &Ground) -> CheckResult {
+pub async fn keeps_the_longest_content(ground: &CheckContext) -> CheckResult {
     let prefix = ground.namespace().chars().count() + 1;
     let mira = ground.entity(&"猫".repeat(MAX_ENTITY_ID_CHARS - prefix));
     let mut chance = ground.chance();
@@ -113,7 +113,7 @@ pub async fn keeps_the_longest_content(ground: &Ground) -> CheckResult {
 
 /// The first and the last moment that a memory may have, and microseconds on
 /// both sides of 1970.
-pub async fn keeps_extreme_times(ground: &Ground) -> CheckResult {
+pub async fn keeps_extreme_times(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let moments = [
@@ -127,7 +127,7 @@ pub async fn keeps_extreme_times(ground: &Ground) -> CheckResult {
         MAX_TIMESTAMP_MICROS - 1,
         MAX_TIMESTAMP_MICROS,
     ];
-    let batch: Vec<PreparedMemory> = moments
+    let batch: Vec<EmbeddedMemory> = moments
         .into_iter()
         .map(|micros| {
             let mut item = plain(&mira, format!("at {micros}"), &mut chance);
@@ -141,7 +141,7 @@ pub async fn keeps_extreme_times(ground: &Ground) -> CheckResult {
 
 /// Importance and decay keep every bit of their `f32`; counts beyond 2^53 and
 /// 32 bits are kept as well.
-pub async fn keeps_numbers_exactly(ground: &Ground) -> CheckResult {
+pub async fn keeps_numbers_exactly(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut numbers = vec![
@@ -156,7 +156,7 @@ pub async fn keeps_numbers_exactly(ground: &Ground) -> CheckResult {
     numbers.push(1.0 - f32::EPSILON / 2.0);
     numbers.extend((0..20).map(|_| chance.unit()));
     let counts = [0, 1, u64::from(u32::MAX) + 1, (1 << 53) + 1];
-    let batch: Vec<PreparedMemory> = numbers
+    let batch: Vec<EmbeddedMemory> = numbers
         .iter()
         .enumerate()
         .map(|(index, number)| {
@@ -172,9 +172,9 @@ pub async fn keeps_numbers_exactly(ground: &Ground) -> CheckResult {
 }
 
 /// Writes the items and demands each back, by get and by list.
-async fn comes_back(ground: &Ground, batch: &[PreparedMemory]) -> CheckResult {
+async fn comes_back(ground: &CheckContext, batch: &[EmbeddedMemory]) -> CheckResult {
     ground.insert(batch).await?;
-    for PreparedMemory { memory, .. } in batch {
+    for EmbeddedMemory { memory, .. } in batch {
         let got = ground.get(&memory.entity_id, memory.id).await?;
         same(got.as_ref(), memory, "get")?;
         let listed = ground

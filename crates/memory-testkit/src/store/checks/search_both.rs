@@ -1,21 +1,21 @@
-//! Both arms of [`Store::search`](memory_core::Store::search) at once.
+//! Both retrievers of [`Store::search`](memory_core::Store::search) at once.
 
 use std::collections::BTreeMap;
 
 use memory_core::{
-    Candidate, DenseQuery, EntityId, MemoryFilter, MemoryId, MemoryTagMode, SearchRequest,
+    DenseQuery, EntityId, MemoryFilter, MemoryId, MemoryTagMode, SearchHit, SearchRequest,
 };
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::population::{DIMENSIONS, fingerprint, population};
-use crate::seeded::Seeded;
-use crate::store::Ground;
+use crate::seeded::SeededRng;
+use crate::store::CheckContext;
 
 const QUERY: &str = "lantern saddle orchard";
 
-/// The union of each arm's best: what one arm ranks among its first `limit` is
+/// The union of each retriever's best: what one retriever ranks among its first `limit` is
 /// found, and nothing that neither does.
-pub async fn finds_the_best_of_each_arm(ground: &Ground) -> CheckResult {
+pub async fn finds_the_best_of_each_arm(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     ground.populate(&mira, 80, &mut chance).await?;
@@ -24,24 +24,24 @@ pub async fn finds_the_best_of_each_arm(ground: &Ground) -> CheckResult {
         MemoryFilter::new(),
         MemoryFilter::new().tags(["mill"], MemoryTagMode::AnyStrict),
     ] {
-        let all = arms(&filter, 1_000, Some(&vector), Some(QUERY));
+        let all = retrievers(&filter, 1_000, Some(&vector), Some(QUERY));
         let all = found(ground, &mira, &all).await?;
         for limit in [1, 3, 10] {
-            let both = arms(&filter, limit, Some(&vector), Some(QUERY));
+            let both = retrievers(&filter, limit, Some(&vector), Some(QUERY));
             let both = found(ground, &mira, &both).await?;
             let slack = ground.tolerance().0;
-            let dense = Arm::new(&all, limit, slack, |found| found.similarity);
-            let lexical = Arm::new(&all, limit, slack, |found| found.lexical);
+            let dense = Retriever::new(&all, limit, slack, |found| found.similarity);
+            let lexical = Retriever::new(&all, limit, slack, |found| found.lexical);
             for (id, candidate) in &all {
                 let demanded = dense.demands(candidate) || lexical.demands(candidate);
                 let allowed = dense.allows(candidate) || lexical.allows(candidate);
                 ensure!(
                     both.contains_key(id) || !demanded,
-                    "limit {limit}: one of the best of an arm was left out: {candidate:?}"
+                    "limit {limit}: one of the best of a retriever was left out: {candidate:?}"
                 );
                 ensure!(
                     !both.contains_key(id) || allowed,
-                    "limit {limit}: among the best of no arm: {candidate:?}"
+                    "limit {limit}: among the best of no retriever: {candidate:?}"
                 );
             }
             ensure!(
@@ -54,47 +54,52 @@ pub async fn finds_the_best_of_each_arm(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
-/// Each candidate carries every value that it has in an arm asked for, also
-/// when only the other arm ranks it high.
-pub async fn carries_every_value(ground: &Ground) -> CheckResult {
+/// Each candidate carries every value that it has in a retriever asked for, also
+/// when only the other retriever ranks it high.
+pub async fn carries_every_value(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
-    let mut chance: Seeded = ground.chance();
+    let mut chance: SeededRng = ground.chance();
     let mut people = population(&mira, 60, &mut chance);
-    // Some without a comparable vector: the lexical arm alone can find them.
+    // Some without a comparable vector: the lexical retriever alone can find them.
     for item in people.iter_mut().step_by(3) {
         item.embedding.fingerprint = crate::population::other_fingerprint();
     }
     ground.insert(&people).await?;
     let vector = chance.vector(DIMENSIONS);
     let every = MemoryFilter::new();
-    let dense = found(ground, &mira, &arms(&every, 1_000, Some(&vector), None)).await?;
-    let lexical = found(ground, &mira, &arms(&every, 1_000, None, Some(QUERY))).await?;
+    let dense = found(
+        ground,
+        &mira,
+        &retrievers(&every, 1_000, Some(&vector), None),
+    )
+    .await?;
+    let lexical = found(ground, &mira, &retrievers(&every, 1_000, None, Some(QUERY))).await?;
     ensure_eq!(dense.len(), 40, "memories that have a similarity");
     for limit in [2, 5, 1_000] {
-        let both = arms(&every, limit, Some(&vector), Some(QUERY));
+        let both = retrievers(&every, limit, Some(&vector), Some(QUERY));
         for (id, candidate) in found(ground, &mira, &both).await? {
             let similarity = dense.get(&id).and_then(|alone| alone.similarity);
             let value = lexical.get(&id).and_then(|alone| alone.lexical);
             ensure!(
                 same(candidate.similarity, similarity, ground.tolerance().0),
-                "limit {limit}: similarity {:?}, by the dense arm alone {similarity:?}",
+                "limit {limit}: similarity {:?}, by the dense retriever alone {similarity:?}",
                 candidate.similarity
             );
             ensure!(
                 same(candidate.lexical, value, 1e-3),
-                "limit {limit}: lexical value {:?}, by the lexical arm alone {value:?}",
+                "limit {limit}: lexical value {:?}, by the lexical retriever alone {value:?}",
                 candidate.lexical
             );
             ensure!(
                 similarity.is_some() || value.is_some(),
-                "limit {limit}: found by neither arm alone: {candidate:?}"
+                "limit {limit}: found by neither retriever alone: {candidate:?}"
             );
         }
     }
     Ok(())
 }
 
-fn arms(
+fn retrievers(
     filter: &MemoryFilter,
     limit: usize,
     vector: Option<&[f32]>,
@@ -113,13 +118,13 @@ fn arms(
 
 /// The candidates by id; each memory must stand there once.
 async fn found(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
     request: &SearchRequest,
-) -> Result<BTreeMap<MemoryId, Candidate>, Shortfall> {
+) -> Result<BTreeMap<MemoryId, SearchHit>, CheckFailure> {
     let found = ground.store().search(entity, request).await.at("search")?;
     let count = found.candidates.len();
-    let by_id: BTreeMap<MemoryId, Candidate> = found
+    let by_id: BTreeMap<MemoryId, SearchHit> = found
         .candidates
         .into_iter()
         .map(|candidate| (candidate.memory.id, candidate))
@@ -128,25 +133,25 @@ async fn found(
     Ok(by_id)
 }
 
-/// One arm's opinion on who is among its best; near ties may go either way.
-struct Arm {
-    value: fn(&Candidate) -> Option<f32>,
+/// One retriever's opinion on who is among its best; near ties may go either way.
+struct Retriever {
+    value: fn(&SearchHit) -> Option<f32>,
     /// Whoever is above this is among the best.
     upper: f32,
     /// Whoever is below this is not.
     lower: f32,
 }
 
-impl Arm {
+impl Retriever {
     fn new(
-        all: &BTreeMap<MemoryId, Candidate>,
+        all: &BTreeMap<MemoryId, SearchHit>,
         limit: usize,
         slack: f32,
-        value: fn(&Candidate) -> Option<f32>,
+        value: fn(&SearchHit) -> Option<f32>,
     ) -> Self {
         let mut values: Vec<f32> = all.values().filter_map(value).collect();
         values.sort_by(|a, b| b.total_cmp(a));
-        // Where the arm has no more than `limit`, all of them are the best.
+        // Where the retriever has no more than `limit`, all of them are the best.
         let edge = values.get(limit).copied().unwrap_or(f32::NEG_INFINITY);
         let last_in = values.get(limit - 1).copied().unwrap_or(f32::NEG_INFINITY);
         Self {
@@ -156,11 +161,11 @@ impl Arm {
         }
     }
 
-    fn demands(&self, candidate: &Candidate) -> bool {
+    fn demands(&self, candidate: &SearchHit) -> bool {
         (self.value)(candidate).is_some_and(|value| value > self.upper)
     }
 
-    fn allows(&self, candidate: &Candidate) -> bool {
+    fn allows(&self, candidate: &SearchHit) -> bool {
         (self.value)(candidate).is_some_and(|value| value >= self.lower)
     }
 }

@@ -1,16 +1,16 @@
-//! The dense arm of [`Store::search`](memory_core::Store::search).
+//! The dense retriever of [`Store::search`](memory_core::Store::search).
 
 use memory_core::{
-    Candidates, DenseQuery, EntityId, Fingerprint, Generation, MemoryFilter, PreparedMemory,
+    DenseQuery, EmbeddedMemory, EntityId, Fingerprint, Generation, MemoryFilter, SearchOutcome,
     SearchRequest, cosine,
 };
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::population::{DIMENSIONS, filters, fingerprint, other_fingerprint, plain};
-use crate::store::{Ground, Tolerance};
+use crate::store::{CheckContext, Tolerance};
 
 /// The best cosine among a memory's vectors ranks it, exactly, at every limit.
-pub async fn ranks_by_best_vector(ground: &Ground) -> CheckResult {
+pub async fn ranks_by_best_vector(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ground.populate(&mira, 60, &mut chance).await?;
@@ -32,14 +32,14 @@ pub async fn ranks_by_best_vector(ground: &Ground) -> CheckResult {
 
 /// `limit k` finds k whenever k memories match, however few pass the filter
 /// and however far they are from the query.
-pub async fn finds_k_under_every_filter(ground: &Ground) -> CheckResult {
+pub async fn finds_k_under_every_filter(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ground.populate(&mira, 150, &mut chance).await?;
     for filter in filters(30, &mut chance) {
-        let admitted: Vec<PreparedMemory> = people
+        let admitted: Vec<EmbeddedMemory> = people
             .iter()
-            .filter(|item| filter.admits(&item.memory))
+            .filter(|item| filter.matches(&item.memory))
             .cloned()
             .collect();
         for limit in [1, 4, 25] {
@@ -54,7 +54,7 @@ pub async fn finds_k_under_every_filter(ground: &Ground) -> CheckResult {
 
 /// Vectors of other fingerprints are never compared: neither of the same
 /// length nor of another.
-pub async fn compares_one_fingerprint_only(ground: &Ground) -> CheckResult {
+pub async fn compares_one_fingerprint_only(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let query = chance.vector(DIMENSIONS);
@@ -96,7 +96,7 @@ pub async fn compares_one_fingerprint_only(ground: &Ground) -> CheckResult {
 }
 
 /// A candidate's memory is whole: what a get of it gives.
-pub async fn returns_whole_memories(ground: &Ground) -> CheckResult {
+pub async fn returns_whole_memories(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ground.populate(&mira, 20, &mut chance).await?;
@@ -118,8 +118,8 @@ pub async fn returns_whole_memories(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
-/// Where no arm is asked, nothing is found.
-pub async fn asks_no_arm_finds_nothing(ground: &Ground) -> CheckResult {
+/// Where no retriever is asked, nothing is found.
+pub async fn asks_no_arm_finds_nothing(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     ground.populate(&mira, 3, &mut ground.chance()).await?;
     let request = SearchRequest {
@@ -129,7 +129,7 @@ pub async fn asks_no_arm_finds_nothing(ground: &Ground) -> CheckResult {
         lexical: None,
     };
     let found = ground.store().search(&mira, &request).await.at("search")?;
-    ensure_eq!(found.candidates, [], "candidates of no arm");
+    ensure_eq!(found.candidates, [], "candidates of no retriever");
     ensure_eq!(found.generation, Generation(1), "generation");
     Ok(())
 }
@@ -152,12 +152,12 @@ fn dense(
 }
 
 pub(crate) async fn search(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
     filter: MemoryFilter,
     limit: usize,
     vector: &[f32],
-) -> Result<Candidates, Shortfall> {
+) -> Result<SearchOutcome, CheckFailure> {
     let request = dense(filter, limit, &fingerprint(), vector);
     ground.store().search(entity, &request).await.at("search")
 }
@@ -165,13 +165,13 @@ pub(crate) async fn search(
 /// Holds what was found against a scan of everything: the right number, true
 /// similarities, and nothing better left out.
 pub(crate) fn exact(
-    ground: &Ground,
-    found: &Candidates,
-    admitted: &[PreparedMemory],
+    ground: &CheckContext,
+    found: &SearchOutcome,
+    admitted: &[EmbeddedMemory],
     query: &[f32],
     limit: usize,
 ) -> CheckResult {
-    let best = |item: &PreparedMemory| {
+    let best = |item: &EmbeddedMemory| {
         let cosines = item
             .embedding
             .vectors
@@ -188,7 +188,7 @@ pub(crate) fn exact(
     for candidate in &found.candidates {
         let id = candidate.memory.id;
         let Some(item) = admitted.iter().find(|item| item.memory.id == id) else {
-            return Err(Shortfall::failed(format!("{id} is not admitted")));
+            return Err(CheckFailure::failed(format!("{id} is not admitted")));
         };
         let wanted = best(item);
         ensure!(

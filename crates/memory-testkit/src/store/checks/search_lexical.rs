@@ -1,14 +1,14 @@
-//! The lexical arm of [`Store::search`](memory_core::Store::search).
+//! The lexical retriever of [`Store::search`](memory_core::Store::search).
 
 use std::collections::BTreeSet;
 
 use memory_core::{
-    Candidates, EntityId, MemoryError, MemoryFilter, MemoryPatch, MemoryTagMode, SearchRequest,
+    EntityId, MemoryError, MemoryFilter, MemoryPatch, MemoryTagMode, SearchOutcome, SearchRequest,
 };
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::population::{embedding, plain};
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 /// Queries that are operators, wildcards or broken syntax somewhere.
 const ODD_QUERIES: [&str; 30] = [
@@ -44,9 +44,9 @@ const ODD_QUERIES: [&str; 30] = [
     "\u{301}\u{200b}",
 ];
 
-/// The lexical arm answers, or says [`MemoryError::Unsupported`] with the name
+/// The lexical retriever answers, or says [`MemoryError::Unsupported`] with the name
 /// of the backend, as the capabilities have it.
-pub async fn answers_as_capabilities_say(ground: &Ground) -> CheckResult {
+pub async fn answers_as_capabilities_say(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let item = plain(&mira, "the lantern burns", &mut ground.chance());
     ground.insert(&[item]).await?;
@@ -54,21 +54,24 @@ pub async fn answers_as_capabilities_say(ground: &Ground) -> CheckResult {
     let capabilities = ground.store().capabilities();
     match ground.store().search(&mira, &request).await {
         Ok(found) => {
-            ensure!(capabilities.lexical, "an arm that is denied answered");
+            ensure!(capabilities.lexical, "a retriever that is denied answered");
             ensure_eq!(found.candidates.len(), 1, "candidates");
         }
         Err(MemoryError::Unsupported { backend, .. }) => {
-            ensure!(!capabilities.lexical, "an arm that is offered is refused");
+            ensure!(
+                !capabilities.lexical,
+                "a retriever that is offered is refused"
+            );
             ensure_eq!(backend, capabilities.backend, "backend in the error");
         }
-        Err(error) => return Err(Shortfall::from(error)),
+        Err(error) => return Err(CheckFailure::from(error)),
     }
     Ok(())
 }
 
 /// A word that stands in one memory finds it, first; so does an identifier
 /// among others of its family.
-pub async fn finds_an_identifier(ground: &Ground) -> CheckResult {
+pub async fn finds_an_identifier(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut texts: Vec<String> = (0..30)
         .map(|n| {
@@ -97,7 +100,7 @@ pub async fn finds_an_identifier(ground: &Ground) -> CheckResult {
 
 /// Of memories equally long, the one with more of the query's words ranks
 /// higher, and the one with the rarer word.
-pub async fn ranks_more_matches_higher(ground: &Ground) -> CheckResult {
+pub async fn ranks_more_matches_higher(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut texts: Vec<String> = (0..40)
         .map(|n| format!("filler{n} amber candle donkey ember{n} garnet"))
@@ -122,7 +125,7 @@ pub async fn ranks_more_matches_higher(ground: &Ground) -> CheckResult {
 }
 
 /// Any of the words may match; what matches none is no candidate.
-pub async fn any_word_may_match(ground: &Ground) -> CheckResult {
+pub async fn any_word_may_match(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let texts = [
         "wexford one",
@@ -139,7 +142,7 @@ pub async fn any_word_may_match(ground: &Ground) -> CheckResult {
 }
 
 /// `limit k` finds k whenever k memories match, only such as the filter admits.
-pub async fn finds_k_under_filters(ground: &Ground) -> CheckResult {
+pub async fn finds_k_under_filters(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut items = Vec::new();
@@ -165,7 +168,7 @@ pub async fn finds_k_under_filters(ground: &Ground) -> CheckResult {
         ensure_eq!(found.candidates.len(), wanted, "candidates by {filter:?}");
         for candidate in &found.candidates {
             ensure!(
-                filter.admits(&candidate.memory) && candidate.memory.content.contains("wexford"),
+                filter.matches(&candidate.memory) && candidate.memory.content.contains("wexford"),
                 "{filter:?} does not admit {}, or it does not match",
                 candidate.memory.content
             );
@@ -175,7 +178,7 @@ pub async fn finds_k_under_filters(ground: &Ground) -> CheckResult {
 }
 
 /// Text of any shape is a valid query: nothing is an error.
-pub async fn takes_text_of_any_shape(ground: &Ground) -> CheckResult {
+pub async fn takes_text_of_any_shape(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     fill(ground, &mira, &["the lantern burns", "a saddle"]).await?;
     let long = "lantern ".repeat(1_250);
@@ -192,7 +195,7 @@ pub async fn takes_text_of_any_shape(ground: &Ground) -> CheckResult {
 }
 
 /// Operators mean nothing: the words among them match as words.
-pub async fn operators_mean_nothing(ground: &Ground) -> CheckResult {
+pub async fn operators_mean_nothing(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let texts = ["a lantern burns", "the lantern hangs", "a saddle"];
     fill(ground, &mira, &texts).await?;
@@ -220,7 +223,7 @@ pub async fn operators_mean_nothing(ground: &Ground) -> CheckResult {
 
 /// What is changed is found by its new words and not by its old ones; what is
 /// deleted is not found.
-pub async fn follows_writes(ground: &Ground) -> CheckResult {
+pub async fn follows_writes(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let item = plain(&mira, "the quorvex sleeps", &mut chance);
@@ -252,17 +255,17 @@ fn lexical(filter: MemoryFilter, limit: usize, text: &str) -> SearchRequest {
 }
 
 async fn search(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
     filter: MemoryFilter,
     limit: usize,
     text: &str,
-) -> Result<Candidates, Shortfall> {
+) -> Result<SearchOutcome, CheckFailure> {
     let request = lexical(filter, limit, text);
     ground.store().search(entity, &request).await.at("search")
 }
 
-async fn fill(ground: &Ground, entity: &EntityId, texts: &[impl ToString]) -> CheckResult {
+async fn fill(ground: &CheckContext, entity: &EntityId, texts: &[impl ToString]) -> CheckResult {
     let mut chance = ground.chance();
     let batch: Vec<_> = texts
         .iter()
@@ -272,7 +275,7 @@ async fn fill(ground: &Ground, entity: &EntityId, texts: &[impl ToString]) -> Ch
 }
 
 /// The contents found, best first; each must carry a lexical value.
-fn ranked(found: &Candidates) -> Result<Vec<&str>, Shortfall> {
+fn ranked(found: &SearchOutcome) -> Result<Vec<&str>, CheckFailure> {
     let mut values = Vec::new();
     for candidate in &found.candidates {
         match candidate.lexical {
@@ -280,7 +283,7 @@ fn ranked(found: &Candidates) -> Result<Vec<&str>, Shortfall> {
             other => {
                 let content = &candidate.memory.content;
                 let why = format!("{content:?} was found with the lexical value {other:?}");
-                return Err(Shortfall::failed(why));
+                return Err(CheckFailure::failed(why));
             }
         }
     }

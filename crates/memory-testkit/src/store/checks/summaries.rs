@@ -1,15 +1,15 @@
-//! Mean and deviation of each arm of [`Store::search`](memory_core::Store::search):
+//! Mean and deviation of each retriever of [`Store::search`](memory_core::Store::search):
 //! those of all admitted memories, found or not.
 
-use memory_core::bounds::MAX_LIMIT;
+use memory_core::limits::MAX_LIMIT;
 use memory_core::{
-    ArmSummary, Candidates, DenseQuery, EntityId, MemoryFilter, PreparedMemory, SearchRequest,
+    DenseQuery, EmbeddedMemory, EntityId, MemoryFilter, ScoreStats, SearchOutcome, SearchRequest,
     cosine,
 };
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::population::{DIMENSIONS, filters, fingerprint, other_fingerprint, population};
-use crate::store::Ground;
+use crate::store::CheckContext;
 use crate::store::scenes::Archive;
 
 const QUERY: &str = "lantern saddle orchard quorvex";
@@ -20,24 +20,24 @@ const PRECISION: f32 = 1e-3;
 const SIZE: usize = 90;
 const ARCHIVED: usize = 25;
 
-/// The dense arm's summary is that of the best cosines of all admitted
+/// The dense retriever's summary is that of the best cosines of all admitted
 /// memories with a vector of the query's fingerprint, however few are found;
 /// or none, where the search is approximate.
-pub async fn dense_tells_of_all_admitted(ground: &Ground) -> CheckResult {
+pub async fn dense_tells_of_all_admitted(ground: &CheckContext) -> CheckResult {
     let (mira, scene) = scene(ground).await?;
     let mut chance = ground.chance();
     for filter in filters(12, &mut chance) {
         let query = chance.vector(DIMENSIONS);
-        let wanted = ArmSummary::of(
+        let wanted = ScoreStats::of(
             scene
                 .live()
                 .iter()
-                .filter(|item| filter.admits(&item.memory))
+                .filter(|item| filter.matches(&item.memory))
                 .filter_map(|item| best(item, &query)),
         );
         for limit in [1, 7, MAX_LIMIT] {
             let found = search(ground, &mira, &filter, limit, Some(&query), None).await?;
-            ensure_eq!(found.lexical, None, "the arm that was not asked for");
+            ensure_eq!(found.lexical, None, "the retriever that was not asked for");
             if let Some(got) = found.dense {
                 let slack = ground.tolerance().0;
                 same(got, wanted, slack).at(format!("limit {limit} by {filter:?}"))?;
@@ -47,15 +47,15 @@ pub async fn dense_tells_of_all_admitted(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
-/// The lexical arm's summary is that of the scores of all admitted memories,
+/// The lexical retriever's summary is that of the scores of all admitted memories,
 /// 0 where no word matches, however few are found.
-pub async fn lexical_tells_of_all_admitted(ground: &Ground) -> CheckResult {
+pub async fn lexical_tells_of_all_admitted(ground: &CheckContext) -> CheckResult {
     let (mira, scene) = scene(ground).await?;
     for filter in filters(12, &mut ground.chance()) {
         let admitted = scene
             .live()
             .iter()
-            .filter(|item| filter.admits(&item.memory))
+            .filter(|item| filter.matches(&item.memory))
             .count();
         for query in [QUERY, "lantern", "unheardof", "…"] {
             let query = Some(query);
@@ -65,13 +65,13 @@ pub async fn lexical_tells_of_all_admitted(ground: &Ground) -> CheckResult {
             ensure_eq!(matching, all.candidates.len(), "candidates with a score");
             ensure!(matching <= admitted, "{matching} of {admitted} match");
             let zeros = std::iter::repeat_n(0.0, admitted - matching);
-            let wanted = ArmSummary::of(scores.chain(zeros));
+            let wanted = ScoreStats::of(scores.chain(zeros));
             for limit in [1, 7, MAX_LIMIT] {
                 let found = search(ground, &mira, &filter, limit, None, query).await?;
-                ensure_eq!(found.dense, None, "the arm that was not asked for");
-                let got = found
-                    .lexical
-                    .ok_or_else(|| Shortfall::failed("no summary of the arm that was asked for"))?;
+                ensure_eq!(found.dense, None, "the retriever that was not asked for");
+                let got = found.lexical.ok_or_else(|| {
+                    CheckFailure::failed("no summary of the retriever that was asked for")
+                })?;
                 same(got, wanted, PRECISION * 1e-2)
                     .at(format!("{query:?}, limit {limit} by {filter:?}"))?;
             }
@@ -80,8 +80,8 @@ pub async fn lexical_tells_of_all_admitted(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
-/// Both arms at once say of each what it says alone.
-pub async fn both_arms_tell_what_each_does(ground: &Ground) -> CheckResult {
+/// Both retrievers at once say of each what it says alone.
+pub async fn both_arms_tell_what_each_does(ground: &CheckContext) -> CheckResult {
     let (mira, _) = scene(ground).await?;
     let mut chance = ground.chance();
     for filter in filters(4, &mut chance) {
@@ -90,19 +90,19 @@ pub async fn both_arms_tell_what_each_does(ground: &Ground) -> CheckResult {
         let both = search(ground, &mira, &filter, 3, vector, query).await?;
         let dense = search(ground, &mira, &filter, 3, vector, None).await?;
         let lexical = search(ground, &mira, &filter, 3, None, query).await?;
-        for (arm, together, alone) in [
+        for (retriever, together, alone) in [
             ("dense", both.dense, dense.dense),
             ("lexical", both.lexical, lexical.lexical),
         ] {
             match (together, alone) {
                 (Some(together), Some(alone)) => {
                     same(together, alone, ground.tolerance().0)
-                        .at(format!("{arm} arm by {filter:?}"))?;
+                        .at(format!("{retriever} retriever by {filter:?}"))?;
                 }
-                (None, None) if arm == "dense" => {}
+                (None, None) if retriever == "dense" => {}
                 other => {
-                    let why = format!("{arm} arm, beside another and alone: {other:?}");
-                    return Err(Shortfall::failed(why));
+                    let why = format!("{retriever} retriever, beside another and alone: {other:?}");
+                    return Err(CheckFailure::failed(why));
                 }
             }
         }
@@ -110,19 +110,19 @@ pub async fn both_arms_tell_what_each_does(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
-/// Where no arm is asked for, no arm is told of.
-pub async fn unasked_arms_tell_nothing(ground: &Ground) -> CheckResult {
+/// Where no retriever is asked for, no retriever is told of.
+pub async fn unasked_arms_tell_nothing(ground: &CheckContext) -> CheckResult {
     let (mira, _) = scene(ground).await?;
     let all = MemoryFilter::new();
     let found = search(ground, &mira, &all, 5, None, None).await?;
-    ensure_eq!(found.dense, None, "the dense arm");
-    ensure_eq!(found.lexical, None, "the lexical arm");
+    ensure_eq!(found.dense, None, "the dense retriever");
+    ensure_eq!(found.lexical, None, "the lexical retriever");
     Ok(())
 }
 
 /// A population of which some have no comparable vector, and some are archived
 /// and count in nothing.
-async fn scene(ground: &Ground) -> Result<(EntityId, Archive), Shortfall> {
+async fn scene(ground: &CheckContext) -> Result<(EntityId, Archive), CheckFailure> {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let scene = ground.archive(&mira, SIZE, ARCHIVED, &mut chance).await?;
@@ -137,7 +137,7 @@ async fn scene(ground: &Ground) -> Result<(EntityId, Archive), Shortfall> {
 }
 
 /// The best cosine of a memory, if it has any that compares.
-fn best(item: &PreparedMemory, query: &[f32]) -> Option<f32> {
+fn best(item: &EmbeddedMemory, query: &[f32]) -> Option<f32> {
     let embedding = &item.embedding;
     let comparable = embedding.fingerprint == fingerprint();
     let cosines = embedding.vectors.iter().map(|vector| cosine(vector, query));
@@ -145,13 +145,13 @@ fn best(item: &PreparedMemory, query: &[f32]) -> Option<f32> {
 }
 
 async fn search(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
     filter: &MemoryFilter,
     limit: usize,
     vector: Option<&[f32]>,
     text: Option<&str>,
-) -> Result<Candidates, Shortfall> {
+) -> Result<SearchOutcome, CheckFailure> {
     let request = SearchRequest {
         filter: filter.clone(),
         limit,
@@ -165,7 +165,7 @@ async fn search(
 }
 
 /// Compares summaries, to [`PRECISION`] and `slack` beside it.
-fn same(got: ArmSummary, wanted: ArmSummary, slack: f32) -> CheckResult {
+fn same(got: ScoreStats, wanted: ScoreStats, slack: f32) -> CheckResult {
     for (what, got, wanted) in [
         ("mean", got.mean, wanted.mean),
         ("deviation", got.deviation, wanted.deviation),

@@ -6,13 +6,13 @@ use memory_core::{
     MemoryKind, MemoryPatch, SearchRequest,
 };
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq, refused};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq, refused};
 use crate::population::{at, embedding, other_fingerprint, varied};
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 /// A field that is set changes, the others stay; each field by itself, then
 /// all of them. The outcome and every later read show it.
-pub async fn changes_what_is_set_only(ground: &Ground) -> CheckResult {
+pub async fn changes_what_is_set_only(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let item = varied(&mira, 1, &mut chance);
@@ -65,7 +65,7 @@ pub async fn changes_what_is_set_only(ground: &Ground) -> CheckResult {
 
 /// A new content's embedding stands in place of the old: the old vectors find
 /// nothing any more, fewer or more vectors, same model or another.
-pub async fn replaces_the_embedding(ground: &Ground) -> CheckResult {
+pub async fn replaces_the_embedding(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut item = varied(&mira, 1, &mut chance);
@@ -103,7 +103,7 @@ pub async fn replaces_the_embedding(ground: &Ground) -> CheckResult {
 
 /// An embedding must be given exactly when the patch sets the content;
 /// otherwise nothing changes.
-pub async fn wants_an_embedding_with_content_only(ground: &Ground) -> CheckResult {
+pub async fn wants_an_embedding_with_content_only(ground: &CheckContext) -> CheckResult {
     let kinds = [ErrorKind::InvalidInput, ErrorKind::Configuration];
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
@@ -126,7 +126,7 @@ pub async fn wants_an_embedding_with_content_only(ground: &Ground) -> CheckResul
 
 /// An unknown id is not found, and neither is another entity's; a deleted one
 /// is not brought back.
-pub async fn finds_no_strangers(ground: &Ground) -> CheckResult {
+pub async fn finds_no_strangers(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let people = ground.populate(&mira, 2, &mut chance).await?;
@@ -153,7 +153,7 @@ pub async fn finds_no_strangers(ground: &Ground) -> CheckResult {
 }
 
 /// Two patches of different fields both take effect, whatever was read before.
-pub async fn adds_up_with_other_patches(ground: &Ground) -> CheckResult {
+pub async fn adds_up_with_other_patches(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let item = varied(&mira, 1, &mut ground.chance());
     let id = item.memory.id;
@@ -180,7 +180,7 @@ pub async fn adds_up_with_other_patches(ground: &Ground) -> CheckResult {
 }
 
 /// Each update raises the generation by one, and stamps the memory with it.
-pub async fn raises_the_generation(ground: &Ground) -> CheckResult {
+pub async fn raises_the_generation(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 3, &mut ground.chance()).await?;
     let id: MemoryId = people[1].memory.id;
@@ -200,7 +200,7 @@ pub async fn raises_the_generation(ground: &Ground) -> CheckResult {
 
 /// An update says whether it wrote: exactly then it raised the generation, also
 /// where a patch sets what stands there already.
-pub async fn says_whether_it_wrote(ground: &Ground) -> CheckResult {
+pub async fn says_whether_it_wrote(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let item = varied(&mira, 1, &mut ground.chance());
     let id = item.memory.id;
@@ -230,11 +230,11 @@ pub async fn says_whether_it_wrote(ground: &Ground) -> CheckResult {
 
 /// The similarity of the only memory to a vector.
 async fn similarity(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
     model: &Fingerprint,
     vector: &[f32],
-) -> Result<Option<f32>, Shortfall> {
+) -> Result<Option<f32>, CheckFailure> {
     let request = SearchRequest {
         filter: MemoryFilter::new(),
         limit: 1,

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use memory_core::{EntityId, Generation, MemoryPatch, StoreNews, StoreWatch};
+use memory_core::{ChangeStream, EntityId, Generation, MemoryPatch, StoreEvent};
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::patience::{drop_after, within};
 use crate::population::{consolidation, plain};
-use crate::seeded::Seeded;
-use crate::store::Ground;
+use crate::seeded::SeededRng;
+use crate::store::CheckContext;
 
 /// News comes sooner or later; this is later than any test machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A channel may break once in a while, and not all the time.
 const MAX_LOSSES: usize = 3;
-/// More news than the checks and their neighbours make.
+/// More news than the checks and their neighbors make.
 const MAX_NEWS: usize = 10_000;
 
 /// Every sort of write is told: the entity, and a generation that it reached.
-pub async fn tells_of_every_write(ground: &Ground) -> CheckResult {
+pub async fn tells_of_every_write(ground: &CheckContext) -> CheckResult {
     let (mira, mut chance) = (ground.entity("mira"), ground.chance());
     let mut watch = listen(ground).await?;
     let watch = watch.as_mut();
@@ -38,7 +38,7 @@ pub async fn tells_of_every_write(ground: &Ground) -> CheckResult {
 }
 
 /// A wait may be dropped and begun again: nothing is lost by it.
-pub async fn loses_nothing_to_dropped_waits(ground: &Ground) -> CheckResult {
+pub async fn loses_nothing_to_dropped_waits(ground: &CheckContext) -> CheckResult {
     let mut chance = ground.chance();
     let mut watch = listen(ground).await?;
     for round in 0..12 {
@@ -60,37 +60,41 @@ pub async fn loses_nothing_to_dropped_waits(ground: &Ground) -> CheckResult {
 }
 
 /// A store that is closed says so to whoever listens, for good.
-pub async fn ends_with_the_store(ground: &Ground) -> CheckResult {
+pub async fn ends_with_the_store(ground: &CheckContext) -> CheckResult {
     let mut watch = listen(ground).await?;
     ground.store().close().await.at("close")?;
     for _ in 0..MAX_NEWS {
         match next(watch.as_mut()).await? {
-            StoreNews::Closed => {
+            StoreEvent::Closed => {
                 let after = next(watch.as_mut()).await?;
-                ensure_eq!(after, StoreNews::Closed, "news after the end");
+                ensure_eq!(after, StoreEvent::Closed, "news after the end");
                 return Ok(());
             }
-            StoreNews::Written { .. } => {}
-            other => ensure_eq!(other, StoreNews::Closed, "news of a closed store"),
+            StoreEvent::Changed { .. } => {}
+            other => ensure_eq!(other, StoreEvent::Closed, "news of a closed store"),
         }
     }
-    Err(Shortfall::failed("news of a closed store does not end"))
+    Err(CheckFailure::failed("news of a closed store does not end"))
 }
 
-async fn listen(ground: &Ground) -> Result<Box<dyn StoreWatch>, Shortfall> {
+async fn listen(ground: &CheckContext) -> Result<Box<dyn ChangeStream>, CheckFailure> {
     let watch = ground.store().watch().await.at("watch")?;
-    watch.ok_or_else(|| Shortfall::NotApplicable("the store has no channel".to_owned()))
+    watch.ok_or_else(|| CheckFailure::NotApplicable("the store has no channel".to_owned()))
 }
 
 /// Waits until the entity's present generation is told. Where the channel
 /// broke meanwhile, whatever was written may be missing: the entity is written
 /// to once more when it stands again.
-async fn told(ground: &Ground, watch: &mut dyn StoreWatch, entity: &EntityId) -> CheckResult {
+async fn told(
+    ground: &CheckContext,
+    watch: &mut dyn ChangeStream,
+    entity: &EntityId,
+) -> CheckResult {
     let mut wanted = ground.generation(entity).await?;
     let mut losses = 0;
     for _ in 0..MAX_NEWS {
         match next(watch).await? {
-            StoreNews::Written {
+            StoreEvent::Changed {
                 entity: whose,
                 generation,
             } if whose == *entity => {
@@ -103,36 +107,36 @@ async fn told(ground: &Ground, watch: &mut dyn StoreWatch, entity: &EntityId) ->
                     return Ok(());
                 }
             }
-            StoreNews::Lost => {
+            StoreEvent::Disconnected => {
                 losses += 1;
                 ensure!(losses <= MAX_LOSSES, "the channel breaks time and again");
             }
-            StoreNews::Restored => {
-                let mut chance = Seeded::new(wanted.0);
+            StoreEvent::Reconnected => {
+                let mut chance = SeededRng::new(wanted.0);
                 ground
                     .insert(&[plain(entity, "once more", &mut chance)])
                     .await?;
                 wanted = ground.generation(entity).await?;
             }
-            StoreNews::Closed => return Err(Shortfall::failed("the store was not closed")),
+            StoreEvent::Closed => return Err(CheckFailure::failed("the store was not closed")),
             _ => {}
         }
     }
-    Err(Shortfall::failed(format!(
+    Err(CheckFailure::failed(format!(
         "{MAX_NEWS} news, and none of it"
     )))
 }
 
 /// Whether news is about an entity, or says that it may be missing.
-fn concerns(news: &StoreNews, entity: &EntityId) -> bool {
+fn concerns(news: &StoreEvent, entity: &EntityId) -> bool {
     match news {
-        StoreNews::Written { entity: whose, .. } => whose == entity,
-        StoreNews::Lost => true,
+        StoreEvent::Changed { entity: whose, .. } => whose == entity,
+        StoreEvent::Disconnected => true,
         _ => false,
     }
 }
 
-async fn next(watch: &mut dyn StoreWatch) -> Result<StoreNews, Shortfall> {
+async fn next(watch: &mut dyn ChangeStream) -> Result<StoreEvent, CheckFailure> {
     let news = within(PATIENCE, watch.next()).await;
-    news.ok_or_else(|| Shortfall::failed("no news came"))
+    news.ok_or_else(|| CheckFailure::failed("no news came"))
 }

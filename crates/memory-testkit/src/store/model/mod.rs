@@ -13,7 +13,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
 use self::op::Op;
-use super::ground::Ground;
+use super::ground::CheckContext;
 use super::open::IntoStore;
 use super::suite::{Tolerance, unopened};
 use crate::check::judge;
@@ -35,8 +35,8 @@ const MAX_REPLAYS: usize = 600;
 ///
 /// ```
 /// # async fn proof() {
-/// use memory_testkit::{MemStore, store};
-/// store::model_check(|| async { MemStore::new() }, 16, 40).await.assert();
+/// use memory_testkit::{InMemoryStore, store};
+/// store::model_check(|| async { InMemoryStore::new() }, 16, 40).await.assert();
 /// # }
 /// ```
 pub async fn model_check<Open, Opening, Form>(open: Open, cases: usize, steps: usize) -> Report
@@ -109,6 +109,6 @@ async fn shorten(
 
 /// Runs one sequence in a namespace of its own.
 async fn replay(store: &Arc<dyn Store>, tolerance: Tolerance, ops: &[Op]) -> Verdict {
-    let ground = Ground::new(Arc::clone(store), tolerance);
+    let ground = CheckContext::new(Arc::clone(store), tolerance);
     judge(run::run(&ground, ops)).await
 }

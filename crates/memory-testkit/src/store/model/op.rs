@@ -3,15 +3,16 @@
 use std::ops::Range;
 
 use memory_core::{
-    Consolidation, EntityId, ListScope, MemoryFilter, MemoryId, MemoryPatch, PreparedMemory, Room,
+    EmbeddedMemory, EntityId, InsertOptions, ListScope, MemoryFilter, MemoryId, MemoryPatch,
+    SummaryGroup,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use uuid::Uuid;
 
 use crate::population::{WORDS, at, embedding, filter, varied};
-use crate::seeded::Seeded;
-use crate::store::Ground;
+use crate::seeded::SeededRng;
+use crate::store::CheckContext;
 
 /// Few entities and few ids, so that operations meet.
 const ENTITIES: Range<u8> = 0..2;
@@ -51,9 +52,9 @@ pub(super) enum Op {
         entity: u8,
         ids: Vec<u8>,
     },
-    Touch {
+    AccessUpdate {
         entity: u8,
-        touches: Vec<(u8, u8)>,
+        updates: Vec<(u8, u8)>,
     },
     Read {
         entity: u8,
@@ -104,7 +105,7 @@ pub(super) fn sequence(steps: usize) -> impl Strategy<Value = Vec<Op>> {
             .prop_map(|(entity, id, seed)| Op::Update { entity, id, seed }),
         2 => (ENTITIES, vec(IDS, 0..4)).prop_map(|(entity, ids)| Op::Delete { entity, ids }),
         2 => (ENTITIES, vec((IDS, 1..50u8), 0..7))
-            .prop_map(|(entity, touches)| Op::Touch { entity, touches }),
+            .prop_map(|(entity, updates)| Op::AccessUpdate { entity, updates }),
         2 => (ENTITIES, any::<u8>()).prop_map(|(entity, seed)| Op::Read { entity, seed }),
         2 => ENTITIES.prop_map(|entity| Op::Follow { entity }),
     ];
@@ -112,7 +113,7 @@ pub(super) fn sequence(steps: usize) -> impl Strategy<Value = Vec<Op>> {
 }
 
 /// Every entity that operations speak of.
-pub(super) fn entities(ground: &Ground) -> Vec<EntityId> {
+pub(super) fn entities(ground: &CheckContext) -> Vec<EntityId> {
     ENTITIES.map(|number| entity(ground, number)).collect()
 }
 
@@ -121,7 +122,7 @@ pub(super) fn ids() -> Vec<MemoryId> {
     IDS.map(id).collect()
 }
 
-pub(super) fn entity(ground: &Ground, number: u8) -> EntityId {
+pub(super) fn entity(ground: &CheckContext, number: u8) -> EntityId {
     ground.entity(&format!("e{number}"))
 }
 
@@ -130,13 +131,13 @@ pub(super) fn id(number: u8) -> MemoryId {
 }
 
 /// A word that may stand in a memory.
-pub(super) fn word(chance: &mut Seeded) -> &'static str {
+pub(super) fn word(chance: &mut SeededRng) -> &'static str {
     WORDS[chance.below(WORDS.len())]
 }
 
 /// The memory that an item stands for.
-pub(super) fn prepared(ground: &Ground, item: &Item) -> PreparedMemory {
-    let mut chance = Seeded::new(u64::from(item.seed));
+pub(super) fn prepared(ground: &CheckContext, item: &Item) -> EmbeddedMemory {
+    let mut chance = SeededRng::new(u64::from(item.seed));
     let mut made = varied(&entity(ground, item.entity), 0, &mut chance);
     made.memory.id = id(item.id);
     // Few moments, so that ties are common even among few memories.
@@ -155,21 +156,25 @@ pub(super) fn prepared(ground: &Ground, item: &Item) -> PreparedMemory {
 }
 
 /// How much room there is, and what gives way.
-pub(super) fn room(ground: &Ground, max: u8, evict: &[(u8, u8)]) -> Room {
-    let room = Room::at_most(u64::from(max));
+pub(super) fn room(ground: &CheckContext, max: u8, evict: &[(u8, u8)]) -> InsertOptions {
+    let room = InsertOptions::at_most(u64::from(max));
     evict.iter().fold(room, |room, (name, number)| {
         room.evict(entity(ground, *name), [id(*number)])
     })
 }
 
 /// The consolidations that groups stand for, whether they can be done or not.
-pub(super) fn consolidations(ground: &Ground, name: u8, groups: &[Group]) -> Vec<Consolidation> {
+pub(super) fn consolidations(
+    ground: &CheckContext,
+    name: u8,
+    groups: &[Group],
+) -> Vec<SummaryGroup> {
     let consolidation = |group: &Group| {
         let summary = Item {
             entity: name,
             ..group.summary.clone()
         };
-        Consolidation {
+        SummaryGroup {
             summary: prepared(ground, &summary),
             sources: group.sources.iter().map(|number| id(*number)).collect(),
         }
@@ -179,7 +184,7 @@ pub(super) fn consolidations(ground: &Ground, name: u8, groups: &[Group]) -> Vec
 
 /// Makes consolidations such that can be done: of sources that are live and
 /// summaries whose ids are free, each once.
-pub(super) fn mend(groups: &mut Vec<Consolidation>, mut live: Vec<MemoryId>, taken: &[MemoryId]) {
+pub(super) fn mend(groups: &mut Vec<SummaryGroup>, mut live: Vec<MemoryId>, taken: &[MemoryId]) {
     let mut free = ids();
     free.retain(|id| !taken.contains(id));
     groups.retain_mut(|group| {
@@ -207,7 +212,7 @@ pub(super) fn links(relate: &[u8], unrelate: &[u8]) -> MemoryPatch {
 }
 
 /// What to read: a filter, sometimes by a link.
-pub(super) fn any_filter(chance: &mut Seeded) -> MemoryFilter {
+pub(super) fn any_filter(chance: &mut SeededRng) -> MemoryFilter {
     let filter = filter(chance);
     if chance.one_in(4) {
         filter.relates_to(any_id(chance))
@@ -217,7 +222,7 @@ pub(super) fn any_filter(chance: &mut Seeded) -> MemoryFilter {
 }
 
 /// What to list beside what is live.
-pub(super) fn any_scope(chance: &mut Seeded) -> ListScope {
+pub(super) fn any_scope(chance: &mut SeededRng) -> ListScope {
     if chance.one_in(2) {
         ListScope::Archived
     } else {
@@ -225,13 +230,13 @@ pub(super) fn any_scope(chance: &mut Seeded) -> ListScope {
     }
 }
 
-fn any_id(chance: &mut Seeded) -> MemoryId {
+fn any_id(chance: &mut SeededRng) -> MemoryId {
     *chance.pick(&ids())
 }
 
 /// The patch that a seed stands for, with an embedding where it needs one.
 pub(super) fn patch(seed: u8) -> (MemoryPatch, Option<memory_core::Embedding>) {
-    let mut chance = Seeded::new(u64::from(seed));
+    let mut chance = SeededRng::new(u64::from(seed));
     let donor = varied(&EntityId::from("donor"), 0, &mut chance).memory;
     let patch = MemoryPatch::new();
     match chance.below(8) {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memory_core::{
-    Consolidation, Embedding, EntityId, EntityStats, ErrorKind, Generation, InsertOutcome,
-    MemoryId, MemoryPatch, PreparedMemory, RemoveOutcome, Room, Touch,
+    AccessUpdate, EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind, Generation,
+    InsertOptions, InsertOutcome, MemoryId, MemoryPatch, RemoveOutcome, SummaryGroup,
 };
 
 /// All entities.
@@ -16,7 +16,7 @@ pub(super) struct Reference(BTreeMap<EntityId, Entity>);
 pub(super) struct Entity {
     pub(super) generation: Generation,
     /// Live and archived.
-    pub(super) rows: BTreeMap<MemoryId, PreparedMemory>,
+    pub(super) rows: BTreeMap<MemoryId, EmbeddedMemory>,
     /// The generation that wrote each of them last.
     written: BTreeMap<MemoryId, Generation>,
 }
@@ -29,8 +29,8 @@ impl Reference {
     /// What an insert must answer; or with which kinds of error it may.
     pub(super) fn insert(
         &mut self,
-        batch: &[PreparedMemory],
-        room: &Room,
+        batch: &[EmbeddedMemory],
+        room: &InsertOptions,
     ) -> Result<InsertOutcome, Vec<ErrorKind>> {
         let mut faults = Vec::new();
         let mut inserted = Vec::new();
@@ -88,13 +88,13 @@ impl Reference {
     pub(super) fn consolidate(
         &mut self,
         name: &EntityId,
-        groups: &[Consolidation],
+        groups: &[SummaryGroup],
         read_at: Generation,
     ) -> Result<Generation, Vec<ErrorKind>> {
         let mut entity = self.entity(name);
         let mut faults = Vec::new();
         let mut seen = BTreeSet::new();
-        for Consolidation { summary, sources } in groups {
+        for SummaryGroup { summary, sources } in groups {
             let mut all = sources.iter().chain([&summary.memory.id]);
             if sources.is_empty() || !all.all(|id| seen.insert(*id)) {
                 faults.push(ErrorKind::InvalidInput);
@@ -103,7 +103,7 @@ impl Reference {
         if faults.is_empty() && groups.iter().all(|group| entity.has_done(group)) {
             return Ok(entity.generation);
         }
-        for Consolidation { summary, sources } in groups {
+        for SummaryGroup { summary, sources } in groups {
             if entity.rows.contains_key(&summary.memory.id) {
                 faults.push(ErrorKind::Conflict);
             }
@@ -117,7 +117,7 @@ impl Reference {
             return Err(faults);
         }
         entity.generation = entity.generation.next();
-        for Consolidation { summary, sources } in groups {
+        for SummaryGroup { summary, sources } in groups {
             for id in sources {
                 entity.rewrite(id, |row| row.memory.archived_by = Some(summary.memory.id));
             }
@@ -135,7 +135,7 @@ impl Reference {
         id: MemoryId,
         patch: &MemoryPatch,
         embedding: Option<&Embedding>,
-    ) -> Result<PreparedMemory, ErrorKind> {
+    ) -> Result<EmbeddedMemory, ErrorKind> {
         let entity = self.0.get_mut(name).ok_or(ErrorKind::NotFound)?;
         let row = entity.rows.get(&id).ok_or(ErrorKind::NotFound)?;
         if row.memory.archived_by.is_some() {
@@ -162,15 +162,15 @@ impl Reference {
         entity.remove(ids)
     }
 
-    pub(super) fn touch(&mut self, name: &EntityId, touches: &[Touch]) {
+    pub(super) fn record_accesses(&mut self, name: &EntityId, updates: &[AccessUpdate]) {
         let Some(entity) = self.0.get_mut(name) else {
             return;
         };
-        for touch in touches {
-            if let Some(row) = entity.rows.get_mut(&touch.id) {
-                row.memory.access_count += touch.accesses;
-                if row.memory.last_accessed < Some(touch.last_accessed) {
-                    row.memory.last_accessed = Some(touch.last_accessed);
+        for update in updates {
+            if let Some(row) = entity.rows.get_mut(&update.id) {
+                row.memory.access_count += update.accesses;
+                if row.memory.last_accessed < Some(update.last_accessed) {
+                    row.memory.last_accessed = Some(update.last_accessed);
                 }
             }
         }
@@ -185,7 +185,7 @@ impl Reference {
 
 impl Entity {
     /// The memories that no summary stands for.
-    pub(super) fn live(&self) -> BTreeMap<MemoryId, PreparedMemory> {
+    pub(super) fn live(&self) -> BTreeMap<MemoryId, EmbeddedMemory> {
         let mut live = self.rows.clone();
         live.retain(|_, row| row.memory.archived_by.is_none());
         live
@@ -201,10 +201,10 @@ impl Entity {
     }
 
     /// Whether each source stands archived under this very summary.
-    fn has_done(&self, group: &Consolidation) -> bool {
+    fn has_done(&self, group: &SummaryGroup) -> bool {
         let summary = &group.summary.memory;
-        let same = |row: &PreparedMemory| row.memory.content == summary.content;
-        let under = |row: &PreparedMemory| row.memory.archived_by == Some(summary.id);
+        let same = |row: &EmbeddedMemory| row.memory.content == summary.content;
+        let under = |row: &EmbeddedMemory| row.memory.archived_by == Some(summary.id);
         self.rows.get(&summary.id).is_some_and(same)
             && group
                 .sources
@@ -212,12 +212,12 @@ impl Entity {
                 .all(|id| self.rows.get(id).is_some_and(under))
     }
 
-    fn write(&mut self, row: PreparedMemory) {
+    fn write(&mut self, row: EmbeddedMemory) {
         self.written.insert(row.memory.id, self.generation);
         self.rows.insert(row.memory.id, row);
     }
 
-    fn rewrite(&mut self, id: &MemoryId, change: impl FnOnce(&mut PreparedMemory)) {
+    fn rewrite(&mut self, id: &MemoryId, change: impl FnOnce(&mut EmbeddedMemory)) {
         if let Some(mut row) = self.rows.get(id).cloned() {
             change(&mut row);
             self.write(row);

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use memory_core::{
-    Consolidation, Embedding, EntityId, Generation, ListScope, MemoryFilter, MemoryId, MemoryPatch,
-    PreparedMemory, RemoveOutcome, Room, SearchRequest, Touch,
+    AccessUpdate, EmbeddedMemory, Embedding, EntityId, Generation, InsertOptions, ListScope,
+    MemoryFilter, MemoryId, MemoryPatch, RemoveOutcome, SearchRequest, SummaryGroup,
 };
 
 use super::op::{self, Op};
 use super::reference::{Entity, Reference};
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq, refused};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq, refused};
 use crate::population::{DIMENSIONS, at};
-use crate::seeded::Seeded;
-use crate::store::Ground;
+use crate::seeded::SeededRng;
+use crate::store::CheckContext;
 use crate::store::checks::changes::{apply, same_state, without_access};
 use crate::store::checks::entities::listed;
 use crate::store::checks::search_dense;
@@ -22,12 +22,12 @@ use crate::store::ground::in_list_order;
 #[derive(Default)]
 struct Follower {
     generation: Generation,
-    state: BTreeMap<MemoryId, PreparedMemory>,
+    state: BTreeMap<MemoryId, EmbeddedMemory>,
 }
 
 /// Both sides, and a follower of each entity.
 struct Machine<'a> {
-    ground: &'a Ground,
+    ground: &'a CheckContext,
     model: Reference,
     followers: BTreeMap<EntityId, Follower>,
     /// The last consolidation that was called for.
@@ -35,9 +35,9 @@ struct Machine<'a> {
 }
 
 /// A consolidation: of whom, what, and read when.
-type Call = (EntityId, Vec<Consolidation>, Generation);
+type Call = (EntityId, Vec<SummaryGroup>, Generation);
 
-pub(super) async fn run(ground: &Ground, ops: &[Op]) -> CheckResult {
+pub(super) async fn run(ground: &CheckContext, ops: &[Op]) -> CheckResult {
     let mut machine = Machine {
         ground,
         model: Reference::default(),
@@ -54,11 +54,11 @@ impl Machine<'_> {
     async fn step(&mut self, op: &Op) -> CheckResult {
         match op {
             Op::Insert(items) => {
-                let batch: Vec<PreparedMemory> = items
+                let batch: Vec<EmbeddedMemory> = items
                     .iter()
                     .map(|item| op::prepared(self.ground, item))
                     .collect();
-                self.insert(&batch, &Room::unlimited()).await
+                self.insert(&batch, &InsertOptions::unlimited()).await
             }
             Op::Squeeze { items, max, evict } => {
                 let items = items.iter().map(|item| op::prepared(self.ground, item));
@@ -118,9 +118,9 @@ impl Machine<'_> {
                 let ids: Vec<MemoryId> = ids.iter().map(|id| op::id(*id)).collect();
                 self.delete(&entity, &ids).await
             }
-            Op::Touch { entity, touches } => {
+            Op::AccessUpdate { entity, updates } => {
                 let entity = op::entity(self.ground, *entity);
-                self.touch(&entity, touches).await
+                self.record_accesses(&entity, updates).await
             }
             Op::Read { entity, seed } => {
                 let entity = op::entity(self.ground, *entity);
@@ -130,8 +130,8 @@ impl Machine<'_> {
         }
     }
 
-    async fn insert(&mut self, batch: &[PreparedMemory], room: &Room) -> CheckResult {
-        let result = self.ground.store().insert_within(batch, room).await;
+    async fn insert(&mut self, batch: &[EmbeddedMemory], room: &InsertOptions) -> CheckResult {
+        let result = self.ground.store().insert_opts(batch, room).await;
         match self.model.insert(batch, room) {
             Ok(wanted) => {
                 let mut outcome = result.at("insert")?;
@@ -202,18 +202,21 @@ impl Machine<'_> {
         self.stats(entity).await
     }
 
-    async fn touch(&mut self, entity: &EntityId, touches: &[(u8, u8)]) -> CheckResult {
-        let touches: Vec<Touch> = touches
+    async fn record_accesses(&mut self, entity: &EntityId, updates: &[(u8, u8)]) -> CheckResult {
+        let updates: Vec<AccessUpdate> = updates
             .iter()
-            .map(|&(id, accesses)| Touch {
+            .map(|&(id, accesses)| AccessUpdate {
                 id: op::id(id),
                 accesses: u64::from(accesses),
                 last_accessed: at(i64::from(accesses) * 37 % 101),
             })
             .collect();
         let store = self.ground.store();
-        store.touch(entity, &touches).await.at("touch")?;
-        self.model.touch(entity, &touches);
+        store
+            .record_accesses(entity, &updates)
+            .await
+            .at("record_accesses")?;
+        self.model.record_accesses(entity, &updates);
         self.stats(entity).await
     }
 
@@ -226,7 +229,7 @@ impl Machine<'_> {
 
     /// Reads in every way, by a filter chosen at random.
     async fn read(&self, entity: &EntityId, seed: u8) -> CheckResult {
-        let mut chance = Seeded::new(u64::from(seed));
+        let mut chance = SeededRng::new(u64::from(seed));
         let wanted = self.model.entity(entity);
         let store = self.ground.store();
         let fetched = store.get(entity, &op::ids()).await.at("get")?;
@@ -236,7 +239,7 @@ impl Machine<'_> {
         ensure_eq!(fetched.generation, wanted.generation, "generation by get");
 
         let filter = op::any_filter(&mut chance);
-        let items: Vec<PreparedMemory> = wanted.rows.values().cloned().collect();
+        let items: Vec<EmbeddedMemory> = wanted.rows.values().cloned().collect();
         let scope = op::any_scope(&mut chance);
         let mut admitted = Vec::new();
         for scope in [scope, ListScope::Live] {
@@ -256,14 +259,14 @@ impl Machine<'_> {
         entity: &EntityId,
         wanted: &Entity,
         filter: MemoryFilter,
-        chance: &mut Seeded,
+        chance: &mut SeededRng,
     ) -> CheckResult {
-        let mut admitted: Vec<PreparedMemory> = wanted.live().into_values().collect();
-        admitted.retain(|row| filter.admits(&row.memory));
+        let mut admitted: Vec<EmbeddedMemory> = wanted.live().into_values().collect();
+        admitted.retain(|row| filter.matches(&row.memory));
         let (query, limit) = (chance.vector(DIMENSIONS), 1 + chance.below(4));
         let found = search_dense::search(self.ground, entity, filter.clone(), limit, &query).await;
         let found = found?;
-        search_dense::exact(self.ground, &found, &admitted, &query, limit).at("dense arm")?;
+        search_dense::exact(self.ground, &found, &admitted, &query, limit).at("dense retriever")?;
         if !self.ground.store().capabilities().lexical {
             return Ok(());
         }
@@ -332,7 +335,7 @@ impl Machine<'_> {
         }
         let inhabited: Vec<EntityId> = listed(self.ground, 2).await?;
         ensure_eq!(inhabited, self.model.inhabited(), "entities");
-        Ok::<(), Shortfall>(())
+        Ok::<(), CheckFailure>(())
     }
 }
 

@@ -2,20 +2,20 @@
 
 use std::collections::HashSet;
 
-use super::{Generation, PreparedMemory};
+use super::{EmbeddedMemory, Generation};
 use crate::error::{InvalidInput, MemoryError, MemoryResult};
 use crate::id::{EntityId, MemoryId};
 
 /// A summary, and the memories that it stands for from now on.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Consolidation {
+pub struct SummaryGroup {
     /// The new memory.
-    pub summary: PreparedMemory,
+    pub summary: EmbeddedMemory,
     /// What it stands for: at least one.
     pub sources: Vec<MemoryId>,
 }
 
-impl Consolidation {
+impl SummaryGroup {
     /// Holds every summary of `groups` to its bounds, and every group to its
     /// entity and to having sources that are its own.
     ///
@@ -30,7 +30,7 @@ impl Consolidation {
         for (index, group) in groups.iter().enumerate() {
             group
                 .validate(entity, max_dimensions, &mut seen)
-                .map_err(|error| error.at_item(index))?;
+                .map_err(|error| error.with_item(index))?;
         }
         Ok(())
     }
@@ -45,7 +45,7 @@ impl Consolidation {
         self.summary.memory.validate()?;
         self.summary.embedding.validate(max_dimensions)?;
         if self.summary.memory.entity_id != *entity {
-            return Err(InvalidInput::OtherEntity.into());
+            return Err(InvalidInput::EntityMismatch.into());
         }
         if self.sources.is_empty() {
             return Err(InvalidInput::NoSources.into());

@@ -1,23 +1,23 @@
-//! What an arm's values are like, so that arms can be added.
+//! What a retriever's values are like, so that retrievers can be added.
 
 use serde::{Deserialize, Serialize};
 
-/// Mean and standard deviation of an arm's raw values over all memories that
+/// Mean and standard deviation of a retriever's raw values over all memories that
 /// were admitted, not only those that were found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct ArmSummary {
+pub struct ScoreStats {
     /// The mean.
     pub mean: f32,
-    /// The standard deviation over the whole population; 0 where the arm says
+    /// The standard deviation over the whole population; 0 where the retriever says
     /// the same of every memory, and so says nothing.
     pub deviation: f32,
 }
 
-impl ArmSummary {
-    /// Summarises values. O(n), in double precision.
+impl ScoreStats {
+    /// Summarizes values. O(n), in double precision.
     #[must_use]
     pub fn of(values: impl Iterator<Item = f32>) -> Self {
-        let mut tally = ArmTally::default();
+        let mut tally = ScoreStatsBuilder::default();
         values.for_each(|value| tally.add(value));
         tally.summary()
     }
@@ -25,7 +25,7 @@ impl ArmSummary {
     /// A raw value in standard deviations from the mean; 0 where there is no
     /// deviation.
     #[must_use]
-    pub fn normalise(&self, raw: f32) -> f32 {
+    pub fn z_score(&self, raw: f32) -> f32 {
         /// Below this, differences are rounding and no opinion.
         const NOTHING: f32 = 1e-6;
         if self.deviation < NOTHING {
@@ -36,15 +36,15 @@ impl ArmSummary {
     }
 }
 
-/// What an [`ArmSummary`] is made of, gathered value by value.
+/// What an [`ScoreStats`] is made of, gathered value by value.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct ArmTally {
+pub struct ScoreStatsBuilder {
     count: u64,
     sum: f64,
     squares: f64,
 }
 
-impl ArmTally {
+impl ScoreStatsBuilder {
     /// Counts one value in.
     pub fn add(&mut self, value: f32) {
         let value = f64::from(value);
@@ -65,13 +65,13 @@ impl ArmTally {
         clippy::cast_possible_truncation,
         reason = "counts of memories; f64 to f32 rounds, by design"
     )]
-    pub fn summary(&self) -> ArmSummary {
+    pub fn summary(&self) -> ScoreStats {
         if self.count == 0 {
-            return ArmSummary::default();
+            return ScoreStats::default();
         }
         let mean = self.sum / self.count as f64;
         let variance = (self.squares / self.count as f64 - mean * mean).max(0.0);
-        ArmSummary {
+        ScoreStats {
             mean: mean as f32,
             deviation: variance.sqrt() as f32,
         }
@@ -84,10 +84,10 @@ mod tests {
 
     #[test]
     fn values_are_told_in_deviations_from_their_mean() {
-        let summary = ArmSummary::of([1.0, 2.0, 3.0].into_iter());
+        let summary = ScoreStats::of([1.0, 2.0, 3.0].into_iter());
         assert_eq!(summary.mean, 2.0);
-        assert!((summary.normalise(3.0) - 1.5f32.sqrt()).abs() < 1e-6);
-        assert_eq!(ArmSummary::of([0.3; 7].into_iter()).normalise(0.3), 0.0);
-        assert_eq!(ArmSummary::of(std::iter::empty()).normalise(5.0), 0.0);
+        assert!((summary.z_score(3.0) - 1.5f32.sqrt()).abs() < 1e-6);
+        assert_eq!(ScoreStats::of([0.3; 7].into_iter()).z_score(0.3), 0.0);
+        assert_eq!(ScoreStats::of(std::iter::empty()).z_score(5.0), 0.0);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
 use async_trait::async_trait;
-use memory_core::{EntityId, Generation, StoreNews, StoreWatch};
+use memory_core::{ChangeStream, EntityId, Generation, StoreEvent};
 
 /// The store's end of the channel: every listener that is still there, and
 /// whether the channel is broken.
@@ -21,7 +21,7 @@ pub(super) struct News {
 /// What a listener has not heard yet: as much as it lets pile up.
 #[derive(Debug, Default)]
 struct Queue {
-    untold: VecDeque<StoreNews>,
+    untold: VecDeque<StoreEvent>,
     closed: bool,
     waiting: Option<Waker>,
 }
@@ -37,7 +37,7 @@ impl News {
         let queue = Arc::new(Mutex::new(Queue::default()));
         self.listeners.push(Arc::downgrade(&queue));
         if self.lost {
-            locked(&queue).untold.push_back(StoreNews::Lost);
+            locked(&queue).untold.push_back(StoreEvent::Disconnected);
         }
         MemWatch(queue)
     }
@@ -45,7 +45,7 @@ impl News {
     /// Tells of a write, unless the channel is broken.
     pub(super) fn written(&mut self, entity: &EntityId, generation: Generation) {
         if !self.lost {
-            self.tell(&StoreNews::Written {
+            self.tell(&StoreEvent::Changed {
                 entity: entity.clone(),
                 generation,
             });
@@ -55,14 +55,14 @@ impl News {
     /// Breaks the channel; a broken one stays so.
     pub(super) fn lose(&mut self) {
         if !std::mem::replace(&mut self.lost, true) {
-            self.tell(&StoreNews::Lost);
+            self.tell(&StoreEvent::Disconnected);
         }
     }
 
     /// Mends the channel, if it is broken.
     pub(super) fn restore(&mut self) {
         if std::mem::take(&mut self.lost) {
-            self.tell(&StoreNews::Restored);
+            self.tell(&StoreEvent::Reconnected);
         }
     }
 
@@ -72,7 +72,7 @@ impl News {
         self.listeners.clear();
     }
 
-    fn tell(&mut self, news: &StoreNews) {
+    fn tell(&mut self, news: &StoreEvent) {
         self.each(|queue| queue.untold.push_back(news.clone()));
     }
 
@@ -100,15 +100,15 @@ impl Drop for News {
 }
 
 #[async_trait]
-impl StoreWatch for MemWatch {
-    async fn next(&mut self) -> StoreNews {
+impl ChangeStream for MemWatch {
+    async fn next(&mut self) -> StoreEvent {
         poll_fn(|context| {
             let mut queue = locked(&self.0);
             if let Some(news) = queue.untold.pop_front() {
                 return Poll::Ready(news);
             }
             if queue.closed {
-                return Poll::Ready(StoreNews::Closed);
+                return Poll::Ready(StoreEvent::Closed);
             }
             queue.waiting = Some(context.waker().clone());
             Poll::Pending

@@ -1,14 +1,16 @@
-//! Search by brute force: every admitted row is scored in every arm.
+//! Search by brute force: every admitted row is scored in every retriever.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memory_core::{ArmSummary, Candidate, Candidates, DenseQuery, MemoryId, SearchRequest, cosine};
+use memory_core::{
+    DenseQuery, MemoryId, ScoreStats, SearchHit, SearchOutcome, SearchRequest, cosine,
+};
 
 use super::bm25;
 use super::shelf::{Row, Shelf};
 
-/// Finds the best of each arm asked for, with every arm's value.
-pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> Candidates {
+/// Finds the best of each retriever asked for, with every retriever's value.
+pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> SearchOutcome {
     let admitted: BTreeMap<MemoryId, &Row> = shelf
         .admitted(&request.filter)
         .map(|row| (row.item.memory.id, row))
@@ -29,18 +31,18 @@ pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> Candidates {
         .keys()
         .map(|id| lexical.get(id).copied().unwrap_or(0.0));
     let summaries = (
-        ArmSummary::of(dense.values().copied()),
-        ArmSummary::of(words),
+        ScoreStats::of(dense.values().copied()),
+        ScoreStats::of(words),
     );
     let found: BTreeSet<MemoryId> = best(&dense, request.limit)
         .chain(best(&lexical, request.limit))
         .collect();
-    let candidate = |id| Candidate {
+    let candidate = |id| SearchHit {
         memory: admitted[&id].item.memory.clone(),
         similarity: dense.get(&id).copied(),
         lexical: lexical.get(&id).copied(),
     };
-    Candidates {
+    SearchOutcome {
         generation: shelf.generation(),
         candidates: found.into_iter().map(candidate).collect(),
         dense: request.dense.as_ref().map(|_| summaries.0),

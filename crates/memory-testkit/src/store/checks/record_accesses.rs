@@ -1,22 +1,26 @@
-//! [`Store::touch`](memory_core::Store::touch).
+//! [`Store::record_accesses`](memory_core::Store::record_accesses).
 
 use chrono::{DateTime, Utc};
-use memory_core::{EntityId, Generation, MemoryFilter, MemoryId, Touch};
+use memory_core::{AccessUpdate, EntityId, Generation, MemoryFilter, MemoryId};
 
-use crate::check::{At, CheckResult, Shortfall, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure_eq};
 use crate::population::at;
-use crate::store::Ground;
+use crate::store::CheckContext;
 
 type Access = (u64, Option<DateTime<Utc>>);
 
 /// Accesses add up, over calls and within one, and every read shows them.
-pub async fn adds_accesses(ground: &Ground) -> CheckResult {
+pub async fn adds_accesses(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 3, &mut ground.chance()).await?;
     let [one, two, untouched] = [0, 1, 2].map(|index: usize| people[index].memory.id);
-    ground.store().touch(&mira, &[]).await.at("touch nothing")?;
-    touch(ground, &mira, &[(one, 2, 10), (two, 1, 11)]).await?;
-    touch(ground, &mira, &[(one, 3, 20), (two, 4, 21), (one, 5, 22)]).await?;
+    ground
+        .store()
+        .record_accesses(&mira, &[])
+        .await
+        .at("record nothing")?;
+    record(ground, &mira, &[(one, 2, 10), (two, 1, 11)]).await?;
+    record(ground, &mira, &[(one, 3, 20), (two, 4, 21), (one, 5, 22)]).await?;
     ensure_eq!(access(ground, &mira, one).await?, (10, Some(at(22))), "one");
     ensure_eq!(access(ground, &mira, two).await?, (5, Some(at(21))), "two");
     let got = access(ground, &mira, untouched).await?;
@@ -31,18 +35,18 @@ pub async fn adds_accesses(ground: &Ground) -> CheckResult {
 }
 
 /// `last_accessed` moves forward, never back; the count grows all the same.
-pub async fn never_moves_back(ground: &Ground) -> CheckResult {
+pub async fn never_moves_back(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 1, &mut ground.chance()).await?;
     let id = people[0].memory.id;
-    touch(ground, &mira, &[(id, 1, 100)]).await?;
-    touch(ground, &mira, &[(id, 1, 50)]).await?;
+    record(ground, &mira, &[(id, 1, 100)]).await?;
+    record(ground, &mira, &[(id, 1, 50)]).await?;
     ensure_eq!(
         access(ground, &mira, id).await?,
         (2, Some(at(100))),
         "after an older access"
     );
-    touch(ground, &mira, &[(id, 1, 101), (id, 1, 99)]).await?;
+    record(ground, &mira, &[(id, 1, 101), (id, 1, 99)]).await?;
     ensure_eq!(
         access(ground, &mira, id).await?,
         (4, Some(at(101))),
@@ -53,15 +57,15 @@ pub async fn never_moves_back(ground: &Ground) -> CheckResult {
 
 /// Ids that the entity does not have are passed over, and bring nothing into
 /// being.
-pub async fn passes_over_unknown_ids(ground: &Ground) -> CheckResult {
+pub async fn passes_over_unknown_ids(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let people = ground.populate(&mira, 2, &mut chance).await?;
     let [id, gone] = [0, 1].map(|index: usize| people[index].memory.id);
     ground.store().delete(&mira, &[gone]).await.at("delete")?;
     let unknown = chance.id();
-    touch(ground, &mira, &[(unknown, 1, 1), (gone, 1, 1), (id, 1, 1)]).await?;
-    touch(ground, &tam, &[(id, 7, 7)]).await?;
+    record(ground, &mira, &[(unknown, 1, 1), (gone, 1, 1), (id, 1, 1)]).await?;
+    record(ground, &tam, &[(id, 7, 7)]).await?;
     ensure_eq!(access(ground, &mira, id).await?, (1, Some(at(1))), "hers");
     ensure_eq!(ground.count(&mira).await?, 1, "count");
     ensure_eq!(ground.has(&mira, gone).await?, false, "the deleted one");
@@ -75,35 +79,43 @@ pub async fn passes_over_unknown_ids(ground: &Ground) -> CheckResult {
     Ok(())
 }
 
-/// A touch is no write: the generation stays and no change is told.
-pub async fn raises_no_generation(ground: &Ground) -> CheckResult {
+/// Recording an access is no write: the generation stays and no change is told.
+pub async fn raises_no_generation(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let people = ground.populate(&mira, 2, &mut ground.chance()).await?;
-    touch(ground, &mira, &[(people[0].memory.id, 5, 5)]).await?;
+    record(ground, &mira, &[(people[0].memory.id, 5, 5)]).await?;
     ensure_eq!(ground.generation(&mira).await?, Generation(1), "generation");
     let changes = ground.changes(&mira, Generation(1)).await?;
-    ensure_eq!(changes.written, [], "written by a touch");
+    ensure_eq!(changes.written, [], "written by recording accesses");
     Ok(())
 }
 
-async fn touch(
-    ground: &Ground,
+async fn record(
+    ground: &CheckContext,
     entity: &EntityId,
-    touches: &[(MemoryId, u64, i64)],
+    updates: &[(MemoryId, u64, i64)],
 ) -> CheckResult {
-    let touches: Vec<Touch> = touches
+    let updates: Vec<AccessUpdate> = updates
         .iter()
-        .map(|&(id, accesses, seconds)| Touch {
+        .map(|&(id, accesses, seconds)| AccessUpdate {
             id,
             accesses,
             last_accessed: at(seconds),
         })
         .collect();
-    ground.store().touch(entity, &touches).await.at("touch")
+    ground
+        .store()
+        .record_accesses(entity, &updates)
+        .await
+        .at("record_accesses")
 }
 
-async fn access(ground: &Ground, entity: &EntityId, id: MemoryId) -> Result<Access, Shortfall> {
+async fn access(
+    ground: &CheckContext,
+    entity: &EntityId,
+    id: MemoryId,
+) -> Result<Access, CheckFailure> {
     let memory = ground.get(entity, id).await?;
-    let memory = memory.ok_or_else(|| Shortfall::failed(format!("memory {id} is gone")))?;
+    let memory = memory.ok_or_else(|| CheckFailure::failed(format!("memory {id} is gone")))?;
     Ok((memory.access_count, memory.last_accessed))
 }

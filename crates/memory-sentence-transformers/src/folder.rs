@@ -1,7 +1,7 @@
 //! A model's folder in sentence-transformers form.
 //!
 //! ```text
-//! modules.json                        transformer, pooling, normalisation
+//! modules.json                        transformer, pooling, normalization
 //! config.json                         hidden size, number of positions
 //! sentence_bert_config.json           the window in tokens (optional)
 //! config_sentence_transformers.json   prompts for queries and passages (optional)

@@ -10,7 +10,7 @@ use crate::id::{EntityId, MemoryId};
 /// orders the entity's writers: a limit holds whoever writes beside. Which
 /// memories give way, the caller says; whether that was enough, the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Room {
+pub struct InsertOptions {
     /// The most live memories that each entity of the batch may hold after it;
     /// any number when `None`.
     pub max_memories: Option<u64>,
@@ -19,7 +19,7 @@ pub struct Room {
     pub evict: BTreeMap<EntityId, Vec<MemoryId>>,
 }
 
-impl Room {
+impl InsertOptions {
     /// Any number of memories, and nothing gives way.
     #[must_use]
     pub fn unlimited() -> Self {

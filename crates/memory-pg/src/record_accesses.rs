@@ -1,10 +1,10 @@
-//! [`Store::touch`](memory_core::Store::touch).
+//! [`Store::record_accesses`](memory_core::Store::record_accesses).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use memory_core::{EntityId, MemoryResult, Touch};
+use memory_core::{AccessUpdate, EntityId, MemoryResult};
 use uuid::Uuid;
 
 use crate::database::{Database, Link};
@@ -12,18 +12,18 @@ use crate::error::Failure;
 use crate::row;
 use crate::write::{End, Write, write};
 
-const OPERATION: &str = "touch";
+const OPERATION: &str = "record_accesses";
 
-pub(crate) async fn touch(
+pub(crate) async fn record_accesses(
     database: &Arc<Database>,
     entity: &EntityId,
-    touches: &[Touch],
+    updates: &[AccessUpdate],
 ) -> MemoryResult<()> {
     database.open(OPERATION)?;
-    if touches.is_empty() {
+    if updates.is_empty() {
         return Ok(());
     }
-    write(database, Accesses::new(entity.clone(), touches)).await
+    write(database, Accesses::new(entity.clone(), updates)).await
 }
 
 /// One row for each memory, in the order of the ids: a statement may not write
@@ -36,14 +36,14 @@ struct Accesses {
 }
 
 impl Accesses {
-    fn new(entity: EntityId, touches: &[Touch]) -> Self {
+    fn new(entity: EntityId, updates: &[AccessUpdate]) -> Self {
         let mut merged: BTreeMap<Uuid, (u64, DateTime<Utc>)> = BTreeMap::new();
-        for touch in touches {
+        for update in updates {
             let (count, time) = merged
-                .entry(*touch.id.as_uuid())
-                .or_insert((0, touch.last_accessed));
-            *count = count.saturating_add(touch.accesses);
-            *time = touch.last_accessed.max(*time);
+                .entry(*update.id.as_uuid())
+                .or_insert((0, update.last_accessed));
+            *count = count.saturating_add(update.accesses);
+            *time = update.last_accessed.max(*time);
         }
         let mut accesses = Self {
             entity,
@@ -69,7 +69,7 @@ impl Write for Accesses {
     }
 
     async fn attempt(&self, link: &mut Link) -> Result<End<()>, Failure> {
-        // Shared with other touches, not with writers: a memory that is being
+        // Shared with other updates, not with writers: a memory that is being
         // removed would leave its accesses behind.
         let lock =
             sqlx::query("SELECT e.entity_id FROM entity e WHERE e.entity_id = $1::text FOR SHARE");

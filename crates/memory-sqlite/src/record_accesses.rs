@@ -1,6 +1,6 @@
-//! [`Store::touch`](memory_core::Store::touch).
+//! [`Store::record_accesses`](memory_core::Store::record_accesses).
 
-use memory_core::{EntityId, Touch, bounds};
+use memory_core::{AccessUpdate, EntityId, limits};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
@@ -9,25 +9,25 @@ use crate::entity;
 use crate::error::Failure;
 use crate::row::{self, to_json};
 
-pub(crate) struct TouchAll {
+pub(crate) struct RecordAccesses {
     pub(crate) entity: EntityId,
-    pub(crate) touches: Vec<Touch>,
+    pub(crate) updates: Vec<AccessUpdate>,
 }
 
-impl Work for TouchAll {
+impl Work for RecordAccesses {
     type Output = ();
-    const OPERATION: &'static str = "touch";
+    const OPERATION: &'static str = "record_accesses";
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<(), Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
             return Ok(());
         };
-        let touches: Vec<_> = self
-            .touches
+        let updates: Vec<_> = self
+            .updates
             .iter()
-            .map(|touch| {
-                let at = bounds::to_micros(touch.last_accessed).timestamp_micros();
-                (row::hex(&touch.id), row::count(touch.accesses), at)
+            .map(|update| {
+                let at = limits::to_micros(update.last_accessed).timestamp_micros();
+                (row::hex(&update.id), row::count(update.accesses), at)
             })
             .collect();
         // SQLite turns a sum that overflows into a rounded fraction, so the
@@ -48,7 +48,7 @@ impl Work for TouchAll {
                      coalesce(last_accessed, excluded.last_accessed), excluded.last_accessed)",
         )
         .bind(entity.key)
-        .bind(to_json(&touches)?)
+        .bind(to_json(&updates)?)
         .execute(conn)
         .await?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::{Cache, CacheBackend, CachePolicy, MaxBytes};
+use memory_core::{ByteSize, Cache, CacheBackend, CachePolicy};
 
 use crate::cache::payload::{held, put};
 use crate::cache::{Payload, policy};
@@ -60,8 +60,8 @@ pub fn weightless_entries_count<B: CacheBackend>(backend: &B) -> CheckResult {
 pub fn sizes_are_exact_at_rest<B: CacheBackend>(backend: &B) -> CheckResult {
     let cache = backend.build(policy(1_000, 1_000_000));
     let sizes = |cache: &B::Cache<u64, Arc<Payload>>| {
-        cache.settle();
-        (cache.entry_count(), cache.weight())
+        cache.run_pending_tasks();
+        (cache.entry_count(), cache.weighted_size())
     };
     ensure_eq!(sizes(&cache), (0, 0), "when new");
     put(&cache, 1, 1, 10);
@@ -92,19 +92,19 @@ pub fn sizes_are_exact_at_rest<B: CacheBackend>(backend: &B) -> CheckResult {
 /// The weigher sees keys too.
 pub fn keys_may_weigh<B: CacheBackend>(backend: &B) -> CheckResult {
     let weigher = |key: &String, value: &Arc<str>| (key.len() + value.len()) as u64;
-    let cache = backend.build(CachePolicy::new(100, MaxBytes(1_000), weigher));
+    let cache = backend.build(CachePolicy::new(100, ByteSize(1_000), weigher));
     cache.insert("four".to_owned(), Arc::from("seventeen letters"));
-    cache.settle();
-    ensure_eq!(cache.weight(), 21, "weight of a key and its value");
+    cache.run_pending_tasks();
+    ensure_eq!(cache.weighted_size(), 21, "weight of a key and its value");
     for number in 0..200 {
         cache.insert(format!("{number:0>90}"), Arc::from("ten bytes!"));
     }
-    cache.settle();
+    cache.run_pending_tasks();
     ensure!(
-        cache.weight() <= 1_000 && cache.entry_count() <= 10,
+        cache.weighted_size() <= 1_000 && cache.entry_count() <= 10,
         "{} entries of 100 bytes weigh {}, of 1000 allowed",
         cache.entry_count(),
-        cache.weight()
+        cache.weighted_size()
     );
     Ok(())
 }
@@ -116,13 +116,17 @@ pub fn weights_exceed_32_bits<B: CacheBackend>(backend: &B) -> CheckResult {
     let cache = backend.build(policy(1_000, 16 * GIB));
     fill(&cache, 3, |_| 5 * GIB);
     sound(&cache, 3, 1_000, 16 * GIB)?;
-    ensure_eq!(cache.weight(), 15 * GIB, "weight of three that fit");
+    ensure_eq!(cache.weighted_size(), 15 * GIB, "weight of three that fit");
     fill(&cache, 40, |key| (1 + key % 6) * GIB);
     sound(&cache, 40, 1_000, 16 * GIB)?;
     cache.clear();
     fill(&cache, 900, |_| 1);
     sound(&cache, 900, 1_000, 16 * GIB)?;
-    ensure_eq!(cache.weight(), 900, "weight of 900 light ones that fit");
+    ensure_eq!(
+        cache.weighted_size(),
+        900,
+        "weight of 900 light ones that fit"
+    );
     Ok(())
 }
 
@@ -169,8 +173,8 @@ pub(super) fn sound(
     max_entries: u64,
     max_bytes: u64,
 ) -> CheckResult {
-    cache.settle();
-    let (count, weight) = (cache.entry_count(), cache.weight());
+    cache.run_pending_tasks();
+    let (count, weight) = (cache.entry_count(), cache.weighted_size());
     let (held, bytes) = held(cache, 0..keys);
     ensure!(
         held <= max_entries && count <= max_entries,

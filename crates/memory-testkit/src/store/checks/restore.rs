@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use memory_core::{
-    DenseQuery, ErrorKind, Generation, MemoryFilter, MemoryId, PreparedMemory, SearchRequest,
+    DenseQuery, EmbeddedMemory, ErrorKind, Generation, MemoryFilter, MemoryId, SearchRequest,
 };
 
 use super::changes::{apply, same_item, same_state};
 use super::consolidate::archived;
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq, refused};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq, refused};
 use crate::population::{consolidation, fingerprint};
-use crate::store::Ground;
+use crate::store::CheckContext;
 use crate::store::ground::{distinct, ids};
 
 /// A summary never outlives a memory that it was made from: it goes along, and
 /// the others that it stood for are live again.
-pub async fn removed_source_takes_its_summary(ground: &Ground) -> CheckResult {
+pub async fn removed_source_takes_its_summary(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let scene = ground.archive(&mira, 5, 3, &mut ground.chance()).await?;
     let [a, b, c] = [0, 1, 2].map(|index: usize| scene.people[index].memory.id);
@@ -30,7 +30,7 @@ pub async fn removed_source_takes_its_summary(ground: &Ground) -> CheckResult {
 }
 
 /// So it is at every level: the summary of the summary goes as well.
-pub async fn every_summary_above_goes(ground: &Ground) -> CheckResult {
+pub async fn every_summary_above_goes(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let scene = ground.levels(&mira, &mut ground.chance()).await?;
     let (lower, upper) = (scene.lower.memory.id, scene.upper.memory.id);
@@ -44,7 +44,7 @@ pub async fn every_summary_above_goes(ground: &Ground) -> CheckResult {
 }
 
 /// Where a summary is removed, what it stood for is live again, as it was.
-pub async fn removed_summary_restores_its_sources(ground: &Ground) -> CheckResult {
+pub async fn removed_summary_restores_its_sources(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let scene = ground.archive(&mira, 6, 4, &mut ground.chance()).await?;
     let sources = ids(scene.sources());
@@ -61,7 +61,7 @@ pub async fn removed_summary_restores_its_sources(ground: &Ground) -> CheckResul
 
 /// One level at a time: below an upper summary the lower one is live again and
 /// still stands for its own; with the lower one the upper one goes.
-pub async fn levels_come_back_one_by_one(ground: &Ground) -> CheckResult {
+pub async fn levels_come_back_one_by_one(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let scene = ground.levels(&mira, &mut chance).await?;
@@ -79,7 +79,7 @@ pub async fn levels_come_back_one_by_one(ground: &Ground) -> CheckResult {
 }
 
 /// What is removed itself is not restored, whatever stood for it.
-pub async fn what_goes_is_not_restored(ground: &Ground) -> CheckResult {
+pub async fn what_goes_is_not_restored(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let scene = ground.levels(&mira, &mut ground.chance()).await?;
     let (lower, upper) = (scene.lower.memory.id, scene.upper.memory.id);
@@ -93,10 +93,10 @@ pub async fn what_goes_is_not_restored(ground: &Ground) -> CheckResult {
 
 /// To whoever follows, what is restored is written, with its vectors; and a
 /// search finds it by them.
-pub async fn restored_memories_are_told_whole(ground: &Ground) -> CheckResult {
+pub async fn restored_memories_are_told_whole(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let scene = ground.archive(&mira, 5, 3, &mut ground.chance()).await?;
-    let by_id = |items: &[PreparedMemory]| -> BTreeMap<MemoryId, PreparedMemory> {
+    let by_id = |items: &[EmbeddedMemory]| -> BTreeMap<MemoryId, EmbeddedMemory> {
         let items = items.iter().cloned();
         items.map(|item| (item.memory.id, item)).collect()
     };
@@ -111,7 +111,7 @@ pub async fn restored_memories_are_told_whole(ground: &Ground) -> CheckResult {
     for wanted in scene.sources() {
         let id = wanted.memory.id;
         let told = changes.written.iter().find(|item| item.memory.id == id);
-        let told = told.ok_or_else(|| Shortfall::failed(format!("{id} is not told")))?;
+        let told = told.ok_or_else(|| CheckFailure::failed(format!("{id} is not told")))?;
         same_item(told, wanted, ground.tolerance())?;
     }
     for (since, then) in states.into_iter().enumerate() {
@@ -137,7 +137,7 @@ pub async fn restored_memories_are_told_whole(ground: &Ground) -> CheckResult {
 }
 
 /// What is restored may be consolidated anew, once it was read anew.
-pub async fn restored_memories_may_be_archived_again(ground: &Ground) -> CheckResult {
+pub async fn restored_memories_may_be_archived_again(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let people = ids(&ground.populate(&mira, 3, &mut chance).await?);
@@ -160,7 +160,7 @@ pub async fn restored_memories_may_be_archived_again(ground: &Ground) -> CheckRe
 /// Removes memories of `mira`: these must go and these be restored, in one
 /// write.
 async fn gone(
-    ground: &Ground,
+    ground: &CheckContext,
     asked: &[MemoryId],
     removed: &[MemoryId],
     restored: &[MemoryId],

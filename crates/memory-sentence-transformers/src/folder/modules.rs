@@ -23,12 +23,12 @@ pub(super) fn read(folder: &Path) -> MemoryResult<PoolingConfig> {
 
 /// The path of the pooling's configuration inside the model's folder.
 ///
-/// Whether the folder normalises does not matter: every embedder of the house
+/// Whether the folder normalizes does not matter: every embedder of the house
 /// does in any case.
 ///
 /// # Errors
 /// `Unsupported` for a module that is neither transformer, pooling nor
-/// normalisation (a dense layer would change the vector).
+/// normalization (a dense layer would change the vector).
 pub fn pooling_file(folder: &Path) -> MemoryResult<String> {
     let file = folder.join("modules.json");
     let modules: Vec<Module> = read_json(&file)?;

@@ -19,7 +19,7 @@ const BYTES_PER_TOKEN: usize = 6;
 /// The share of the window below which a chunk does not end for the sake of a
 /// sentence: a stub of a chunk is one more vector that says little.
 const LEAST_SHARE: usize = 3;
-/// The share of the window that neighbours have in common at most.
+/// The share of the window that neighbors have in common at most.
 const OVERLAP_SHARE: usize = 5;
 
 /// The chunks of a text as byte ranges: one for a text that fits. Each fits

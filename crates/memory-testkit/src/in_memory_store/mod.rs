@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use memory_core::{
-    Candidates, Changes, ConsolidateOutcome, Consolidation, Embedding, EntityId, EntityStats,
-    ErrorKind, Fetched, Fingerprint, Generation, InsertOutcome, ListPage, ListRequest, MemoryError,
-    MemoryFilter, MemoryId, MemoryPatch, MemoryResult, PreparedMemory, RemoveOutcome, Room,
-    SearchRequest, Store, StoreCapabilities, StoreWatch, Touch, UpdateOutcome, bounds,
+    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
+    EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome,
+    ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    RemoveOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
+    UpdateOutcome, limits,
 };
 
 use self::news::News;
@@ -31,7 +32,7 @@ const BACKEND: &str = "mem";
 /// Everything happens under one lock, in the plainest way: every search scans
 /// every row. Clones share the same memories. Nothing survives the last clone.
 #[derive(Clone)]
-pub struct MemStore {
+pub struct InMemoryStore {
     state: Arc<Mutex<State>>,
     capabilities: StoreCapabilities,
 }
@@ -45,7 +46,7 @@ struct State {
     news: News,
 }
 
-impl MemStore {
+impl InMemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
@@ -55,7 +56,7 @@ impl MemStore {
         }
     }
 
-    /// An empty store that has no lexical arm and says so.
+    /// An empty store that has no lexical retriever and says so.
     #[must_use]
     pub fn without_lexical() -> Self {
         let mut store = Self::new();
@@ -64,16 +65,16 @@ impl MemStore {
     }
 
     /// Breaks the channel of [`Store::watch`]: every listener, also one that
-    /// comes later, hears [`StoreNews::Lost`](memory_core::StoreNews::Lost),
+    /// comes later, hears [`StoreEvent::Disconnected`](memory_core::StoreEvent::Disconnected),
     /// and nothing of what is written from here on.
-    pub fn lose_news(&self) {
+    pub fn disconnect(&self) {
         self.locked().news.lose();
     }
 
     /// Mends the channel: every listener hears
-    /// [`StoreNews::Restored`](memory_core::StoreNews::Restored), and again
+    /// [`StoreEvent::Reconnected`](memory_core::StoreEvent::Reconnected), and again
     /// what is written from here on.
-    pub fn restore_news(&self) {
+    pub fn reconnect(&self) {
         self.locked().news.restore();
     }
 
@@ -120,39 +121,39 @@ impl State {
     }
 }
 
-impl Default for MemStore {
+impl Default for InMemoryStore {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for MemStore {
+impl fmt::Debug for InMemoryStore {
     /// Counts only: content stands in no log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemStore")
+        f.debug_struct("InMemoryStore")
             .field("entities", &self.locked().shelves.len())
             .finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl Store for MemStore {
+impl Store for InMemoryStore {
     fn capabilities(&self) -> StoreCapabilities {
         self.capabilities.clone()
     }
 
-    async fn insert_within(
+    async fn insert_opts(
         &self,
-        batch: &[PreparedMemory],
-        room: &Room,
+        batch: &[EmbeddedMemory],
+        room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         let mut state = self.open("insert")?;
-        PreparedMemory::validate_batch(batch, self.capabilities.max_dimensions)?;
+        EmbeddedMemory::validate_batch(batch, self.capabilities.max_dimensions)?;
         let mut inserted = Vec::with_capacity(batch.len());
         for item in batch {
             inserted.push(state.read(&item.memory.entity_id, |shelf| shelf.lacks(&item.memory))?);
         }
-        let mut new: BTreeMap<&EntityId, Vec<&PreparedMemory>> = BTreeMap::new();
+        let mut new: BTreeMap<&EntityId, Vec<&EmbeddedMemory>> = BTreeMap::new();
         for (item, _) in batch.iter().zip(&inserted).filter(|(_, new)| **new) {
             new.entry(&item.memory.entity_id).or_default().push(item);
         }
@@ -194,11 +195,11 @@ impl Store for MemStore {
     async fn consolidate(
         &self,
         entity: &EntityId,
-        groups: &[Consolidation],
+        groups: &[SummaryGroup],
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         let mut state = self.open("consolidate")?;
-        Consolidation::validate_all(groups, entity, self.capabilities.max_dimensions)?;
+        SummaryGroup::validate_all(groups, entity, self.capabilities.max_dimensions)?;
         state.write(entity, |shelf| {
             shelf.consolidate(entity, groups, read_at)?;
             let generation = shelf.generation();
@@ -206,7 +207,7 @@ impl Store for MemStore {
         })
     }
 
-    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<Fetched> {
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
         let state = self.open("get")?;
         Ok(state.read(entity, |shelf| shelf.get(ids)))
     }
@@ -223,7 +224,11 @@ impl Store for MemStore {
         Ok(state.read(entity, |shelf| shelf.admitted(filter).count() as u64))
     }
 
-    async fn search(&self, entity: &EntityId, request: &SearchRequest) -> MemoryResult<Candidates> {
+    async fn search(
+        &self,
+        entity: &EntityId,
+        request: &SearchRequest,
+    ) -> MemoryResult<SearchOutcome> {
         let state = self.open("search")?;
         request.validate()?;
         if request.lexical.is_some() && !self.capabilities.lexical {
@@ -240,7 +245,7 @@ impl Store for MemStore {
         entity: &EntityId,
         since: Generation,
         fingerprint: &Fingerprint,
-    ) -> MemoryResult<Changes> {
+    ) -> MemoryResult<ChangeSet> {
         let state = self.open("changes_since")?;
         Ok(state.read(entity, |shelf| shelf.changes_since(since, fingerprint)))
     }
@@ -262,10 +267,14 @@ impl Store for MemStore {
         Ok(state.write(entity, |shelf| shelf.delete(ids)))
     }
 
-    async fn touch(&self, entity: &EntityId, touches: &[Touch]) -> MemoryResult<()> {
-        let mut state = self.open("touch")?;
+    async fn record_accesses(
+        &self,
+        entity: &EntityId,
+        updates: &[AccessUpdate],
+    ) -> MemoryResult<()> {
+        let mut state = self.open("record_accesses")?;
         if let Some(shelf) = state.shelves.get_mut(entity) {
-            shelf.touch(touches);
+            shelf.record_accesses(updates);
         }
         Ok(())
     }
@@ -281,7 +290,7 @@ impl Store for MemStore {
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>> {
         let state = self.open("list_entities")?;
-        bounds::check_limit(limit)?;
+        limits::check_limit(limit)?;
         let beyond = |entity: &EntityId| after.is_none_or(|after| entity > after);
         let holding = state.shelves.iter().filter(|(_, shelf)| shelf.holds_any());
         Ok(holding
@@ -292,7 +301,7 @@ impl Store for MemStore {
             .collect())
     }
 
-    async fn watch(&self) -> MemoryResult<Option<Box<dyn StoreWatch>>> {
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         let mut state = self.open("watch")?;
         Ok(Some(Box::new(state.news.listen())))
     }

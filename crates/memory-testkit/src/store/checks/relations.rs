@@ -4,21 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
-use memory_core::bounds::MAX_LINKS;
+use memory_core::limits::MAX_LINKS;
 use memory_core::{ErrorKind, Generation, InvalidInput, MemoryId, MemoryPatch};
 
 use super::consolidate::archived;
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq, invalid};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq, invalid};
 use crate::population::{consolidation, plain};
-use crate::seeded::Seeded;
-use crate::store::Ground;
+use crate::seeded::SeededRng;
+use crate::store::CheckContext;
 use crate::store::ground::distinct;
 
 type Links = BTreeMap<MemoryId, String>;
 
 /// A link that is added or dropped leaves the others alone; adding gives an
 /// existing one another relation, and comes after dropping and replacing.
-pub async fn are_added_and_dropped_one_by_one(ground: &Ground) -> CheckResult {
+pub async fn are_added_and_dropped_one_by_one(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let [a, b, c, d] = [0; 4].map(|_| chance.id());
@@ -52,7 +52,7 @@ pub async fn are_added_and_dropped_one_by_one(ground: &Ground) -> CheckResult {
 }
 
 /// Links that many add and drop at once all take effect.
-pub async fn of_many_writers_meet(ground: &Ground) -> CheckResult {
+pub async fn of_many_writers_meet(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut item = plain(&mira, "linked from all sides", &mut chance);
@@ -82,14 +82,14 @@ pub async fn of_many_writers_meet(ground: &Ground) -> CheckResult {
 
 /// Links are counted where they are added: no more than
 /// [`MAX_LINKS`], however many add at once; a refusal changes nothing.
-pub async fn are_counted(ground: &Ground) -> CheckResult {
+pub async fn are_counted(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let mut item = plain(&mira, "nearly full", &mut chance);
     item.memory.related = links(MAX_LINKS - 1, &mut chance);
     let id = item.memory.id;
     let first = item.memory.related.keys().next().copied();
-    let first = first.ok_or_else(|| Shortfall::failed("no links"))?;
+    let first = first.ok_or_else(|| CheckFailure::failed("no links"))?;
     ground.insert(&[item]).await?;
     let store = ground.store();
     let patches = [(); 4].map(|()| MemoryPatch::new().relate(chance.id(), "one too many"));
@@ -134,12 +134,12 @@ pub async fn are_counted(ground: &Ground) -> CheckResult {
 
 /// Links to what is removed are dropped, of live and of archived memories, in
 /// the same write, and told; other links and other entities' stay.
-pub async fn to_what_is_removed_are_dropped(ground: &Ground) -> CheckResult {
+pub async fn to_what_is_removed_are_dropped(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let gone = plain(&mira, "gone soon", &mut chance).memory.id;
     let beside = (chance.id(), "beside".to_owned());
-    let linked = |entity, content: &str, to_gone, chance: &mut Seeded| {
+    let linked = |entity, content: &str, to_gone, chance: &mut SeededRng| {
         let mut item = plain(entity, content, chance);
         item.memory.related = [beside.clone()].into();
         if to_gone {
@@ -191,7 +191,7 @@ pub async fn to_what_is_removed_are_dropped(ground: &Ground) -> CheckResult {
 
 /// A restored memory loses its links to what is removed like any other; links
 /// to what is restored stay.
-pub async fn among_removed_and_restored_are_sound(ground: &Ground) -> CheckResult {
+pub async fn among_removed_and_restored_are_sound(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let [mut a, mut b, mut c] = [0, 1, 2].map(|n| plain(&mira, format!("number {n}"), &mut chance));
@@ -220,7 +220,7 @@ pub async fn among_removed_and_restored_are_sound(ground: &Ground) -> CheckResul
     Ok(())
 }
 
-fn links(count: usize, chance: &mut Seeded) -> Links {
+fn links(count: usize, chance: &mut SeededRng) -> Links {
     (0..count)
         .map(|number| (chance.id(), format!("link {number}")))
         .collect()

@@ -8,14 +8,14 @@ use crate::vector::Embedding;
 
 /// A memory and its embedding, ready to be written (or read for a snapshot).
 #[derive(Debug, Clone, PartialEq)]
-pub struct PreparedMemory {
+pub struct EmbeddedMemory {
     /// The memory, within every bound.
     pub memory: Memory,
     /// Its vectors.
     pub embedding: Embedding,
 }
 
-impl PreparedMemory {
+impl EmbeddedMemory {
     /// Holds every memory and vector of a batch to its bounds, as one made by
     /// hand may break them, and refuses an id that stands twice under one
     /// entity.
@@ -26,10 +26,10 @@ impl PreparedMemory {
         let mut seen = HashSet::with_capacity(batch.len());
         for (index, item) in batch.iter().enumerate() {
             item.validate(max_dimensions)
-                .map_err(|error| error.at_item(index))?;
+                .map_err(|error| error.with_item(index))?;
             if !seen.insert((&item.memory.entity_id, item.memory.id)) {
                 let problem = InvalidInput::DuplicateId { id: item.memory.id };
-                return Err(MemoryError::from(problem).at_item(index));
+                return Err(MemoryError::from(problem).with_item(index));
             }
         }
         Ok(())

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use memory_core::{
-    Changes, Embedding, EntityId, EntityStats, Fetched, Fingerprint, Generation, ListPage,
-    ListRequest, Memory, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    PageCursor, PreparedMemory, Touch, UpdateOutcome, bounds,
+    AccessUpdate, ChangeSet, EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint,
+    Generation, GetOutcome, ListPage, ListRequest, Memory, MemoryError, MemoryFilter, MemoryId,
+    MemoryPatch, MemoryResult, PageCursor, UpdateOutcome, limits,
 };
 
 /// What one entity holds, at one generation.
@@ -21,7 +21,7 @@ pub(super) struct Shelf {
 /// A memory, its vectors, and the generation that wrote it last.
 #[derive(Clone)]
 pub(super) struct Row {
-    pub(super) item: PreparedMemory,
+    pub(super) item: EmbeddedMemory,
     pub(super) written: Generation,
 }
 
@@ -50,7 +50,7 @@ impl Shelf {
 
     /// The live rows that a filter admits.
     pub(super) fn admitted(&self, filter: &MemoryFilter) -> impl Iterator<Item = &Row> {
-        self.live().filter(|row| filter.admits(&row.item.memory))
+        self.live().filter(|row| filter.matches(&row.item.memory))
     }
 
     /// Whether `memory` would be new here; `false` if it is here already.
@@ -74,22 +74,22 @@ impl Shelf {
     }
 
     /// Writes a row at the present generation.
-    pub(super) fn put(&mut self, item: PreparedMemory) {
+    pub(super) fn put(&mut self, item: EmbeddedMemory) {
         self.tombstones.remove(&item.memory.id);
         let written = self.generation;
         self.rows.insert(item.memory.id, Row { item, written });
     }
 
     /// Inserts a memory, live, at the present generation.
-    pub(super) fn insert(&mut self, item: &PreparedMemory) {
+    pub(super) fn insert(&mut self, item: &EmbeddedMemory) {
         let mut item = item.clone();
         item.memory.archived_by = None;
         self.put(item);
     }
 
-    pub(super) fn get(&self, ids: &[MemoryId]) -> Fetched {
+    pub(super) fn get(&self, ids: &[MemoryId]) -> GetOutcome {
         let memory = |id| self.rows.get(id).map(|row| row.item.memory.clone());
-        Fetched {
+        GetOutcome {
             generation: self.generation,
             memories: ids.iter().map(memory).collect(),
         }
@@ -103,7 +103,7 @@ impl Shelf {
             .values()
             .map(|row| &row.item.memory)
             .filter(|memory| request.scope.holds(memory.archived_by))
-            .filter(|memory| request.filter.admits(memory))
+            .filter(|memory| request.filter.matches(memory))
             .filter(|memory| cursor.is_none_or(|after| place(memory) < (after.timestamp, after.id)))
             .collect();
         left.sort_by_key(|memory| std::cmp::Reverse(place(memory)));
@@ -119,7 +119,7 @@ impl Shelf {
         }
     }
 
-    pub(super) fn changes_since(&self, since: Generation, fingerprint: &Fingerprint) -> Changes {
+    pub(super) fn changes_since(&self, since: Generation, fingerprint: &Fingerprint) -> ChangeSet {
         let reset = since > self.generation;
         let since = if reset { Generation::ZERO } else { since };
         let (written, archived): (Vec<_>, Vec<_>) = self
@@ -128,7 +128,7 @@ impl Shelf {
             .filter(|row| row.written > since)
             .partition(|row| row.is_live());
         let removed = self.tombstones.iter().filter(|(_, at)| **at > since);
-        Changes {
+        ChangeSet {
             generation: self.generation,
             written: written
                 .into_iter()
@@ -166,7 +166,7 @@ impl Shelf {
         }
         let mut item = row.item.clone();
         patch.apply(&mut item.memory);
-        bounds::check_related(&item.memory.related)?;
+        limits::check_related(&item.memory.related)?;
         if let Some(embedding) = embedding {
             item.embedding = embedding.clone();
         }
@@ -180,12 +180,12 @@ impl Shelf {
         })
     }
 
-    pub(super) fn touch(&mut self, touches: &[Touch]) {
-        for touch in touches {
-            if let Some(row) = self.rows.get_mut(&touch.id) {
+    pub(super) fn record_accesses(&mut self, updates: &[AccessUpdate]) {
+        for update in updates {
+            if let Some(row) = self.rows.get_mut(&update.id) {
                 let memory = &mut row.item.memory;
-                memory.access_count = memory.access_count.saturating_add(touch.accesses);
-                memory.last_accessed = memory.last_accessed.max(Some(touch.last_accessed));
+                memory.access_count = memory.access_count.saturating_add(update.accesses);
+                memory.last_accessed = memory.last_accessed.max(Some(update.last_accessed));
             }
         }
     }
@@ -197,9 +197,9 @@ impl Row {
     }
 
     /// The row as a snapshot takes it: vectors of other fingerprints stay away.
-    fn with_vectors_of(&self, fingerprint: &Fingerprint) -> PreparedMemory {
+    fn with_vectors_of(&self, fingerprint: &Fingerprint) -> EmbeddedMemory {
         let same = self.item.embedding.fingerprint == *fingerprint;
-        PreparedMemory {
+        EmbeddedMemory {
             memory: self.item.memory.clone(),
             embedding: Embedding {
                 fingerprint: fingerprint.clone(),

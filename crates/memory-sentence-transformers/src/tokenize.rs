@@ -12,7 +12,7 @@ use crate::folder::{Folder, Prompts};
 
 /// Bytes of text that are looked at first for each token of the window.
 /// English takes about 4.5 bytes a token, so a window nearly always fills up
-/// within this, and the rest of a long text is never tokenised.
+/// within this, and the rest of a long text is never tokenized.
 const BYTES_PER_TOKEN: usize = 8;
 
 /// The tokens of one text, special ones included: what the graph reads.
@@ -194,8 +194,8 @@ fn lower_case_first(tokenizer: &mut tokenizers::Tokenizer) -> Result<(), tokeniz
 /// Whether a text never has more tokens than bytes.
 ///
 /// So it is for WordPiece: each of its tokens stands for at least one
-/// character of the normalised text that is not white space, and BERT's
-/// normaliser turns no character into more such characters than it has bytes
+/// character of the normalized text that is not white space, and BERT's
+/// normalizer turns no character into more such characters than it has bytes
 /// (a test asks it about every character there is). Of other tokenizers it is
 /// not known here.
 fn bounded_by_bytes(tokenizer: &tokenizers::Tokenizer) -> bool {

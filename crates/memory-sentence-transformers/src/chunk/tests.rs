@@ -88,7 +88,7 @@ fn prose_is_cut_between_sentences_and_every_sentence_is_whole_somewhere() {
                 .any(|range| text[range.clone()].contains(sentence.as_str()))
         );
     }
-    // Neighbours share two sentences of 19 tokens: 15 % of the window.
+    // Neighbors share two sentences of 19 tokens: 15 % of the window.
     let shared: usize = chunks
         .windows(2)
         .map(|pair| pair[0].end - pair[1].start)

@@ -5,14 +5,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-use memory_core::{Cache, CacheBackend, CachePolicy, MaxBytes};
+use memory_core::{ByteSize, Cache, CacheBackend, CachePolicy};
 use memory_quick::{QuickBackend, QuickCache};
 
 const SHORT: Duration = Duration::from_millis(20);
 
 /// Values that are their own weight.
 fn policy(max_entries: u64, max_bytes: u64) -> CachePolicy<u64, u64> {
-    CachePolicy::new(max_entries, MaxBytes(max_bytes), |_key, value| *value)
+    CachePolicy::new(max_entries, ByteSize(max_bytes), |_key, value| *value)
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn bounds_hold_without_settling() {
     for key in 0..2_000 {
         cache.insert(key, key * 31 % 90);
         assert!(cache.entry_count() <= 20, "at {key}");
-        assert!(cache.weight() <= 1_000, "at {key}");
+        assert!(cache.weighted_size() <= 1_000, "at {key}");
     }
 }
 
@@ -73,11 +73,11 @@ fn what_expired_is_let_go_of_when_met() {
         cache.insert(2, 10);
         sleep(SHORT);
         assert_eq!(cache.get(&1), None);
-        assert_eq!((cache.entry_count(), cache.weight()), (1, 10));
+        assert_eq!((cache.entry_count(), cache.weighted_size()), (1, 10));
         assert_eq!(cache.counters().evictions, 1);
         cache.insert(1, 20);
-        assert_eq!(cache.weight(), 30);
-        cache.settle();
+        assert_eq!(cache.weighted_size(), 30);
+        cache.run_pending_tasks();
         assert!(cache.entry_count() <= 1, "the second expired");
         assert!(cache.counters().evictions >= 2);
     }
@@ -106,7 +106,7 @@ impl Drop for Returner {
 #[test]
 fn values_are_dropped_outside_the_locks() {
     let weigher = |key: &u64, _: &Arc<Returner>| if *key == 99 { 60 } else { 10 };
-    let policy = CachePolicy::new(10, MaxBytes(100), weigher).ttl(SHORT);
+    let policy = CachePolicy::new(10, ByteSize(100), weigher).ttl(SHORT);
     let cache = Arc::new(QuickBackend.build(policy));
     let (home, drops) = (Arc::new(OnceLock::new()), Arc::new(AtomicU64::new(0)));
     home.set(Arc::downgrade(&cache)).ok();
@@ -126,7 +126,7 @@ fn values_are_dropped_outside_the_locks() {
     }
     sleep(SHORT);
     cache.get(&3); // meets an expired one
-    cache.settle(); // sweeps the others
+    cache.run_pending_tasks(); // sweeps the others
     assert_eq!(cache.entry_count(), 0);
     assert_eq!(drops.load(Ordering::Relaxed), 66);
 }
@@ -142,7 +142,7 @@ fn threads_leave_exact_counts() {
                     let key = (step * 31 + thread * 7) % 9_000;
                     match step % 8 {
                         0..4 => drop(cache.get(&key)),
-                        7 if step % 128 == 7 => cache.settle(),
+                        7 if step % 128 == 7 => cache.run_pending_tasks(),
                         7 => cache.remove(&key),
                         _ => cache.insert(key, step % 90),
                     }
@@ -153,6 +153,6 @@ fn threads_leave_exact_counts() {
     let counters = cache.counters();
     assert_eq!(counters.hits + counters.misses, 40_000);
     sleep(SHORT);
-    cache.settle();
-    assert_eq!((cache.entry_count(), cache.weight()), (0, 0));
+    cache.run_pending_tasks();
+    assert_eq!((cache.entry_count(), cache.weighted_size()), (0, 0));
 }

@@ -14,7 +14,7 @@ pub struct BatchLimits {
 /// so that several workers finish at about the same time.
 ///
 /// Texts are sorted by length and each batch takes the next longest as long as
-/// the limits hold: neighbours in that order need the least padding.
+/// the limits hold: neighbors in that order need the least padding.
 #[must_use]
 pub fn plan(lengths: &[usize], limits: BatchLimits) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();

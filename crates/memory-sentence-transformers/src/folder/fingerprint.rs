@@ -50,7 +50,7 @@ impl Folder {
         part("pooling", self.pooling.as_str().as_bytes());
         part("window", self.max_tokens.to_string().as_bytes());
         part("lower case", &[u8::from(self.lower_case)]);
-        part("normalisation", b"L2");
+        part("normalization", b"L2");
         let prompt = |role| self.prompts.of(role).as_bytes();
         part("query prefix", prompt(EmbedRole::Query));
         part("passage prefix", prompt(EmbedRole::Passage));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use memory_core::{
-    Consolidation, EntityId, Generation, MemoryError, MemoryId, MemoryResult, RemoveOutcome,
+    EntityId, Generation, MemoryError, MemoryId, MemoryResult, RemoveOutcome, SummaryGroup,
 };
 
 use super::shelf::Shelf;
@@ -13,7 +13,7 @@ impl Shelf {
     pub(super) fn consolidate(
         &mut self,
         entity: &EntityId,
-        groups: &[Consolidation],
+        groups: &[SummaryGroup],
         read_at: Generation,
     ) -> MemoryResult<()> {
         if groups.iter().all(|group| self.stands(group)) {
@@ -47,7 +47,7 @@ impl Shelf {
     }
 
     /// Whether this very consolidation was written before.
-    fn stands(&self, group: &Consolidation) -> bool {
+    fn stands(&self, group: &SummaryGroup) -> bool {
         let summary = &group.summary.memory;
         let same = |id| self.rows.get(id).map(|row| &row.item.memory);
         same(&summary.id).is_some_and(|found| found.content == summary.content)

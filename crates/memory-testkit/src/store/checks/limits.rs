@@ -1,15 +1,15 @@
-//! The limit of [`Store::insert_within`](memory_core::Store::insert_within).
+//! The limit of [`Store::insert_opts`](memory_core::Store::insert_opts).
 
 use futures_util::future::join_all;
 use memory_core::{
-    EntityId, ErrorKind, Generation, InsertOutcome, MemoryError, MemoryId, MemoryResult,
-    PreparedMemory, Room,
+    EmbeddedMemory, EntityId, ErrorKind, Generation, InsertOptions, InsertOutcome, MemoryError,
+    MemoryId, MemoryResult,
 };
 
-use crate::check::{At, CheckResult, Shortfall, ensure, ensure_eq};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::population::{plain, population};
-use crate::seeded::Seeded;
-use crate::store::Ground;
+use crate::seeded::SeededRng;
+use crate::store::CheckContext;
 use crate::store::ground::distinct;
 
 /// Writers at once.
@@ -17,32 +17,37 @@ const WRITERS: usize = 16;
 
 /// As many live memories as the limit says, and not one more; the error says
 /// whose, how many it would be and how many may be.
-pub async fn limit_is_exact(ground: &Ground) -> CheckResult {
+pub async fn limit_is_exact(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     for (size, max) in [(3, 5), (2, 5)] {
         let batch = population(&mira, size, &mut chance);
-        within(ground, &batch, &Room::at_most(max)).await?;
+        within(ground, &batch, &InsertOptions::at_most(max)).await?;
     }
     ensure_eq!(ground.count(&mira).await?, 5, "count at the limit");
     for (size, max) in [(1, 5), (4, 8), (7, 11), (1, 2), (1, 0)] {
         let batch = population(&mira, size, &mut chance);
-        let room = Room::at_most(max);
-        let result = ground.store().insert_within(&batch, &room).await;
+        let room = InsertOptions::at_most(max);
+        let result = ground.store().insert_opts(&batch, &room).await;
         full(result, &mira, 5 + size as u64, max)?;
     }
     ensure_eq!(ground.count(&mira).await?, 5, "count");
     ensure_eq!(ground.generation(&mira).await?, Generation(2), "generation");
     let one = population(&mira, 1, &mut chance);
-    within(ground, &one, &Room::at_most(6)).await?;
-    within(ground, &population(&mira, 3, &mut chance), &Room::default()).await?;
+    within(ground, &one, &InsertOptions::at_most(6)).await?;
+    within(
+        ground,
+        &population(&mira, 3, &mut chance),
+        &InsertOptions::default(),
+    )
+    .await?;
     ensure_eq!(ground.count(&mira).await?, 9, "count without a limit");
     Ok(())
 }
 
 /// The limit counts each entity of a batch by itself; where one has no room,
 /// nothing is written for the others either.
-pub async fn limit_is_each_entitys_own(ground: &Ground) -> CheckResult {
+pub async fn limit_is_each_entitys_own(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let mut batch = |hers: usize, his: usize| {
@@ -50,10 +55,10 @@ pub async fn limit_is_each_entitys_own(ground: &Ground) -> CheckResult {
         batch.extend(population(&tam, his, &mut chance));
         batch
     };
-    let room = Room::at_most(3);
+    let room = InsertOptions::at_most(3);
     within(ground, &batch(2, 3), &room).await?;
     let refused = batch(1, 1);
-    let result = ground.store().insert_within(&refused, &room).await;
+    let result = ground.store().insert_opts(&refused, &room).await;
     full(result, &tam, 4, 3)?;
     for (entity, count) in [(&mira, 2), (&tam, 3)] {
         ensure_eq!(ground.count(entity).await?, count, "count of {entity}");
@@ -65,7 +70,7 @@ pub async fn limit_is_each_entitys_own(ground: &Ground) -> CheckResult {
 }
 
 /// A refusal writes nothing and nothing gives way for it, of no entity.
-pub async fn refusal_changes_nothing(ground: &Ground) -> CheckResult {
+pub async fn refusal_changes_nothing(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let hers = ground.populate(&mira, 5, &mut chance).await?;
@@ -73,10 +78,10 @@ pub async fn refusal_changes_nothing(ground: &Ground) -> CheckResult {
     let before = [ground.portrait(&mira).await?, ground.portrait(&tam).await?];
     let mut batch = population(&tam, 1, &mut chance);
     batch.extend(population(&mira, 2, &mut chance));
-    let room = Room::at_most(5)
+    let room = InsertOptions::at_most(5)
         .evict(mira.clone(), [hers[0].memory.id])
         .evict(tam.clone(), [his[0].memory.id]);
-    let result = ground.store().insert_within(&batch, &room).await;
+    let result = ground.store().insert_opts(&batch, &room).await;
     full(result, &mira, 6, 5)?;
     let after = [ground.portrait(&mira).await?, ground.portrait(&tam).await?];
     ensure_eq!(after, before, "both entities after the refusal");
@@ -88,14 +93,14 @@ pub async fn refusal_changes_nothing(ground: &Ground) -> CheckResult {
 
 /// A repetition needs no room, and nothing gives way for it: only for entities
 /// of which something is inserted.
-pub async fn repeats_need_no_room(ground: &Ground) -> CheckResult {
+pub async fn repeats_need_no_room(ground: &CheckContext) -> CheckResult {
     let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
     let mut chance = ground.chance();
     let hers = ground.populate(&mira, 3, &mut chance).await?;
     let his = ground.populate(&tam, 3, &mut chance).await?;
     let before = ground.portrait(&mira).await?;
     for max in [3, 1, 0] {
-        let room = Room::at_most(max).evict(mira.clone(), [hers[2].memory.id]);
+        let room = InsertOptions::at_most(max).evict(mira.clone(), [hers[2].memory.id]);
         let outcome = within(ground, &hers[..2], &room).await?;
         let wanted = InsertOutcome {
             inserted: vec![false, false],
@@ -106,7 +111,7 @@ pub async fn repeats_need_no_room(ground: &Ground) -> CheckResult {
     }
     let mut batch = hers[..1].to_vec();
     batch.extend(population(&tam, 1, &mut chance));
-    let room = Room::at_most(3)
+    let room = InsertOptions::at_most(3)
         .evict(mira.clone(), [hers[2].memory.id])
         .evict(tam.clone(), [his[2].memory.id]);
     let outcome = within(ground, &batch, &room).await?;
@@ -119,21 +124,21 @@ pub async fn repeats_need_no_room(ground: &Ground) -> CheckResult {
 }
 
 /// An archived memory needs no room.
-pub async fn archived_memories_need_no_room(ground: &Ground) -> CheckResult {
+pub async fn archived_memories_need_no_room(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     // Two are left, and the summary: three are live.
     ground.archive(&mira, 5, 3, &mut chance).await?;
-    let room = Room::at_most(4);
+    let room = InsertOptions::at_most(4);
     within(ground, &population(&mira, 1, &mut chance), &room).await?;
     let more = population(&mira, 1, &mut chance);
-    let result = ground.store().insert_within(&more, &room).await;
+    let result = ground.store().insert_opts(&more, &room).await;
     full(result, &mira, 5, 4)
 }
 
 /// Memories come in live, whatever their
 /// [`archived_by`](memory_core::Memory::archived_by) says.
-pub async fn batch_comes_in_live(ground: &Ground) -> CheckResult {
+pub async fn batch_comes_in_live(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let first = plain(&mira, "the first", &mut chance);
@@ -143,13 +148,13 @@ pub async fn batch_comes_in_live(ground: &Ground) -> CheckResult {
     let mut third = plain(&mira, "said to be archived by nobody", &mut chance);
     third.memory.archived_by = Some(chance.id());
     let batch = [first.clone(), second, third];
-    let room = Room::at_most(3);
+    let room = InsertOptions::at_most(3);
     let outcome = within(ground, &batch, &room).await?;
     ensure_eq!(outcome.inserted, [true; 3], "inserted");
     ensure_eq!(ground.get(&mira, id).await?, Some(live), "the second");
     ensure_eq!(ground.count(&mira).await?, 3, "count");
     let more = [plain(&mira, "the fourth", &mut chance)];
-    let result = ground.store().insert_within(&more, &room).await;
+    let result = ground.store().insert_opts(&more, &room).await;
     full(result, &mira, 4, 3)?;
     let gone = ground.store().delete(&mira, &[first.memory.id]).await;
     ensure_eq!(gone.at("delete")?.restored, [], "restored");
@@ -159,7 +164,7 @@ pub async fn batch_comes_in_live(ground: &Ground) -> CheckResult {
 
 /// An archived memory is one that the entity has: its id with equal content is
 /// a no-op that leaves it archived, with other content a conflict.
-pub async fn archived_ids_are_taken(ground: &Ground) -> CheckResult {
+pub async fn archived_ids_are_taken(ground: &CheckContext) -> CheckResult {
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
     let scene = ground.archive(&mira, 4, 2, &mut chance).await?;
@@ -174,8 +179,8 @@ pub async fn archived_ids_are_taken(ground: &Ground) -> CheckResult {
         Err(MemoryError::Conflict { entity, id }) => {
             ensure_eq!((entity, id), (mira.clone(), other.memory.id), "conflict");
         }
-        Err(error) => return Err(Shortfall::from(error)),
-        Ok(_) => return Err(Shortfall::failed("an archived memory was overwritten")),
+        Err(error) => return Err(CheckFailure::from(error)),
+        Ok(_) => return Err(CheckFailure::failed("an archived memory was overwritten")),
     }
     ensure_eq!(ground.portrait(&mira).await?, before, "the entity");
     Ok(())
@@ -183,15 +188,15 @@ pub async fn archived_ids_are_taken(ground: &Ground) -> CheckResult {
 
 /// The limit holds whoever writes beside: of many writers at once, as many
 /// succeed as there is room for; what gives way makes room once.
-pub async fn holds_with_many_writers(ground: &Ground) -> CheckResult {
+pub async fn holds_with_many_writers(ground: &CheckContext) -> CheckResult {
     const MAX: u64 = 5;
     let mira = ground.entity("mira");
     let mut chance = ground.chance();
-    let inserted = crowd(ground, &mira, &Room::at_most(MAX), &mut chance).await?;
+    let inserted = crowd(ground, &mira, &InsertOptions::at_most(MAX), &mut chance).await?;
     ensure_eq!(inserted.len() as u64, MAX, "writers that found room");
     ensure_eq!(ground.count(&mira).await?, MAX, "count");
     ensure_eq!(ground.generation(&mira).await?.0, MAX, "generation");
-    let room = Room::at_most(MAX).evict(mira.clone(), [inserted[0]]);
+    let room = InsertOptions::at_most(MAX).evict(mira.clone(), [inserted[0]]);
     let more = crowd(ground, &mira, &room, &mut chance).await?;
     ensure_eq!(more.len(), 1, "writers that one memory gave way to");
     ensure_eq!(ground.count(&mira).await?, MAX, "count");
@@ -204,22 +209,22 @@ pub async fn holds_with_many_writers(ground: &Ground) -> CheckResult {
 /// Many writers at once, each of one memory; the ids that were inserted. The
 /// others must find no room.
 async fn crowd(
-    ground: &Ground,
+    ground: &CheckContext,
     entity: &EntityId,
-    room: &Room,
-    chance: &mut Seeded,
-) -> Result<Vec<MemoryId>, Shortfall> {
-    let items: Vec<[PreparedMemory; 1]> = (0..WRITERS)
+    room: &InsertOptions,
+    chance: &mut SeededRng,
+) -> Result<Vec<MemoryId>, CheckFailure> {
+    let items: Vec<[EmbeddedMemory; 1]> = (0..WRITERS)
         .map(|writer| [plain(entity, format!("of writer {writer}"), chance)])
         .collect();
     let store = ground.store();
-    let writes = items.iter().map(|item| store.insert_within(item, room));
+    let writes = items.iter().map(|item| store.insert_opts(item, room));
     let mut inserted = Vec::new();
     for (outcome, item) in join_all(writes).await.into_iter().zip(&items) {
         match outcome {
             Ok(_) => inserted.push(item[0].memory.id),
             Err(error) if error.kind() == ErrorKind::LimitReached => {}
-            Err(error) => return Err(Shortfall::from(error)),
+            Err(error) => return Err(CheckFailure::from(error)),
         }
     }
     distinct(inserted.iter().copied())?;
@@ -227,12 +232,12 @@ async fn crowd(
 }
 
 pub(super) async fn within(
-    ground: &Ground,
-    batch: &[PreparedMemory],
-    room: &Room,
-) -> Result<InsertOutcome, Shortfall> {
-    let result = ground.store().insert_within(batch, room).await;
-    result.at("insert_within")
+    ground: &CheckContext,
+    batch: &[EmbeddedMemory],
+    room: &InsertOptions,
+) -> Result<InsertOutcome, CheckFailure> {
+    let result = ground.store().insert_opts(batch, room).await;
+    result.at("insert_opts")
 }
 
 /// Demands that there was no room, with the numbers in the error.
@@ -249,8 +254,8 @@ pub(super) fn full(
             ensure_eq!(max, may_be, "how many may be");
             Ok(())
         }
-        Err(error) => Err(Shortfall::from(error)),
-        Ok(_) => Err(Shortfall::failed(format!(
+        Err(error) => Err(CheckFailure::from(error)),
+        Ok(_) => Err(CheckFailure::failed(format!(
             "accepted {would_be} memories where {may_be} are allowed"
         ))),
     }
