@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{CacheBackend, Clock, EntityId, ManualClock, MemoryConfig, MemoryPatch};
-use memory_engine::{Engine, EngineParts, RecallHit, RecallRequest, Verbs};
+use memory_engine::{Engine, RecallHit, RecallRequest};
 use memory_testkit::HashEmbedder;
 
 use super::recorder::Recorder;
@@ -86,25 +86,27 @@ pub async fn count(
     Ok((store.calls(), life.deeds))
 }
 
-struct Life<B: CacheBackend> {
-    engine: Engine<B>,
+struct Life {
+    engine: Engine,
     clock: Arc<ManualClock>,
     /// Told when the engine writes, where a trace is recorded.
     recorder: Option<Recorder>,
     deeds: Deeds,
 }
 
-impl<B: CacheBackend> Life<B> {
-    fn begin(backend: B, store: Arc<CountingStore>) -> Result<Self, Box<dyn Error>> {
+impl Life {
+    fn begin(
+        backend: impl CacheBackend,
+        store: Arc<CountingStore>,
+    ) -> Result<Self, Box<dyn Error>> {
         let clock = Arc::new(ManualClock::new(chrono::DateTime::UNIX_EPOCH));
         let embedder = Arc::new(HashEmbedder::new());
-        let parts = EngineParts {
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            config: MemoryConfig::high_traffic(),
-            ..EngineParts::new(store, embedder, backend)
-        };
+        let engine = Engine::builder(backend)
+            .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+            .config(MemoryConfig::high_traffic())
+            .build(store, embedder)?;
         Ok(Self {
-            engine: Engine::new(parts)?,
+            engine,
             clock,
             recorder: None,
             deeds: Deeds::default(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use memory_core::{CacheBackend, EntityId, MemoryBatchItem, MemoryKind, Store};
-use memory_engine::{Engine, EngineParts, RecallRequest, Verbs};
+use memory_engine::{Engine, RecallRequest};
 use memory_testkit::HashEmbedder;
 use serde::{Deserialize, Serialize};
 
@@ -40,11 +40,8 @@ pub async fn run(backend: impl CacheBackend) -> Result<Loads, Box<dyn Error>> {
         Ok(())
     });
     let store = Arc::new(CountingStore::new(DELAY));
-    let engine = Engine::new(EngineParts::new(
-        Arc::clone(&store) as Arc<dyn Store>,
-        Arc::new(slow.clone()),
-        backend,
-    ))?;
+    let engine = Engine::builder(backend)
+        .build(Arc::clone(&store) as Arc<dyn Store>, Arc::new(slow.clone()))?;
     let items = (0..20).map(|number| {
         MemoryBatchItem::new("mira", MemoryKind::World, format!("fact number {number}"))
     });
@@ -74,10 +71,9 @@ pub async fn run(backend: impl CacheBackend) -> Result<Loads, Box<dyn Error>> {
 }
 
 /// Every caller is a task of its own.
-async fn all<B, F, Calling>(engine: &Engine<B>, call: F) -> Result<(), Box<dyn Error>>
+async fn all<F, Calling>(engine: &Engine, call: F) -> Result<(), Box<dyn Error>>
 where
-    B: CacheBackend,
-    F: Fn(Engine<B>, EntityId) -> Calling,
+    F: Fn(Engine, EntityId) -> Calling,
     Calling: Future<Output = memory_core::MemoryResult<()>> + Send + 'static,
 {
     let calls = (0..CALLERS).map(|_| tokio::spawn(call(engine.clone(), EntityId::from("mira"))));

@@ -1,41 +1,44 @@
-//! The engine: its parts, put together.
+//! The engine's handle, its builder, and what its clones share.
 
 use std::fmt;
 use std::sync::Arc;
 
 use memory_core::{
     CacheBackend, Clock, Embedder, LanguageModel, MemoryConfig, MemoryError, MemoryResult, Store,
-    SystemClock,
+    SystemClock, VectorPrecision,
 };
 
 use crate::lifecycle::{Accesses, LookedAt, Turns};
 use crate::news::{self, News};
 use crate::tiers::Tiers;
 
-/// What an engine is made of.
-#[derive(Debug)]
-pub struct EngineParts<B> {
-    /// Where memories are kept.
-    pub store: Arc<dyn Store>,
-    /// What turns text into vectors.
-    pub embedder: Arc<dyn Embedder>,
-    /// What the tiers are made of.
-    pub cache: B,
-    /// Where "now" comes from.
-    pub clock: Arc<dyn Clock>,
-    /// What answers and summarizes; without one, memories speak for themselves.
-    pub language_model: Option<Arc<dyn LanguageModel>>,
-    /// Sizes and lifetimes of the tiers, and how many memories there may be.
-    pub config: MemoryConfig,
+/// The memory system's operations on a store, an embedder and three caches.
+/// Cloning shares it.
+///
+/// Calls need a tokio runtime. A write runs to its end even when the caller's
+/// future is dropped; a read is abandoned.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) shared: Arc<EngineInner>,
 }
 
-impl<B> EngineParts<B> {
-    /// Parts with the machine's clock and the balanced configuration.
-    pub fn new(store: Arc<dyn Store>, embedder: Arc<dyn Embedder>, cache: B) -> Self {
-        Self {
-            store,
-            embedder,
-            cache,
+impl Engine {
+    /// Starts an engine whose three caches this backend builds, with the
+    /// machine's clock, no language model and the balanced configuration.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use std::sync::Arc;
+    /// use memory_engine::Engine;
+    /// use memory_testkit::{HashEmbedder, InMemoryStore, MapBackend};
+    ///
+    /// let engine = Engine::builder(MapBackend)
+    ///     .build(Arc::new(InMemoryStore::new()), Arc::new(HashEmbedder::new()))?;
+    /// # memory_core::MemoryResult::Ok(()) }).unwrap();
+    /// ```
+    pub fn builder(cache_backend: impl CacheBackend) -> EngineBuilder {
+        EngineBuilder {
+            cache_backend: Box::new(cache_backend),
             clock: Arc::new(SystemClock),
             language_model: None,
             config: MemoryConfig::default(),
@@ -43,19 +46,106 @@ impl<B> EngineParts<B> {
     }
 }
 
-/// The memory system, generic over its cache backend. Cloning shares it.
-pub struct Engine<B: CacheBackend> {
-    pub(crate) shared: Arc<Shared<B>>,
+/// Builds an [`Engine`]; see [`Engine::builder`].
+#[derive(Debug)]
+pub struct EngineBuilder {
+    cache_backend: Box<dyn TiersBuilder>,
+    clock: Arc<dyn Clock>,
+    language_model: Option<Arc<dyn LanguageModel>>,
+    config: MemoryConfig,
 }
 
-/// What the clones of an engine, and the work they leave running, share.
-pub(crate) struct Shared<B: CacheBackend> {
+impl EngineBuilder {
+    /// Builds the three caches with another backend.
+    #[must_use]
+    pub fn cache_backend(mut self, cache_backend: impl CacheBackend) -> Self {
+        self.cache_backend = Box::new(cache_backend);
+        self
+    }
+
+    /// Takes the time from this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Answers questions and writes summaries with this model.
+    #[must_use]
+    pub fn language_model(mut self, model: Arc<dyn LanguageModel>) -> Self {
+        self.language_model = Some(model);
+        self
+    }
+
+    /// Sets sizes and lifetimes of the tiers, consistency, and limits.
+    #[must_use]
+    pub fn config(mut self, config: MemoryConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Puts the engine together. Where other processes write to the store too,
+    /// it listens to their writes in a task on the runtime it is called in.
+    ///
+    /// # Errors
+    /// [`MemoryError::Configuration`] when a setting makes no sense or the
+    /// embedder's vectors are longer than the store holds.
+    pub fn build(self, store: Arc<dyn Store>, embedder: Arc<dyn Embedder>) -> MemoryResult<Engine> {
+        self.config.validate()?;
+        let (dimensions, capabilities) = (embedder.profile().dimensions, store.capabilities());
+        if dimensions == 0 || dimensions > capabilities.max_dimensions {
+            return Err(MemoryError::configuration(format!(
+                "the embedder makes vectors of {dimensions} dimensions; {} holds 1 to {}",
+                capabilities.backend, capabilities.max_dimensions
+            )));
+        }
+        let tiers = self
+            .cache_backend
+            .build_tiers(&self.config, capabilities.precision);
+        let shared = Arc::new(EngineInner {
+            store,
+            embedder,
+            clock: self.clock,
+            config: self.config,
+            language_model: self.language_model,
+            tiers,
+            accesses: Arc::default(),
+            turns: Turns::new(),
+            looked_at: LookedAt::default(),
+            cache_name: self.cache_backend.name(),
+            news: News::default(),
+        });
+        news::start(&shared);
+        Ok(Engine { shared })
+    }
+}
+
+/// A cache backend whose type is erased: [`CacheBackend`] builds caches of any
+/// type, the engine only those of its tiers.
+trait TiersBuilder: fmt::Debug + Send + Sync {
+    fn name(&self) -> &'static str;
+
+    fn build_tiers(&self, config: &MemoryConfig, precision: VectorPrecision) -> Tiers;
+}
+
+impl<B: CacheBackend> TiersBuilder for B {
+    fn name(&self) -> &'static str {
+        CacheBackend::name(self)
+    }
+
+    fn build_tiers(&self, config: &MemoryConfig, precision: VectorPrecision) -> Tiers {
+        Tiers::new(self, config, precision)
+    }
+}
+
+/// What the clones of an engine, and the tasks it leaves running, share.
+pub(crate) struct EngineInner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) embedder: Arc<dyn Embedder>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: MemoryConfig,
     pub(crate) language_model: Option<Arc<dyn LanguageModel>>,
-    pub(crate) tiers: Tiers<B>,
+    pub(crate) tiers: Tiers,
     pub(crate) accesses: Arc<Accesses>,
     pub(crate) turns: Turns,
     pub(crate) looked_at: LookedAt,
@@ -63,53 +153,7 @@ pub(crate) struct Shared<B: CacheBackend> {
     cache_name: &'static str,
 }
 
-impl<B: CacheBackend> Engine<B> {
-    /// Puts the parts together. Where others write to the store too, it listens
-    /// to what they write, in a task on the runtime that it is called in.
-    ///
-    /// # Errors
-    /// [`MemoryError::Configuration`] when a setting makes no sense or the
-    /// embedder's vectors are longer than the store holds.
-    pub fn new(parts: EngineParts<B>) -> MemoryResult<Self> {
-        parts.config.validate()?;
-        let (dimensions, capabilities) = (
-            parts.embedder.profile().dimensions,
-            parts.store.capabilities(),
-        );
-        if dimensions == 0 || dimensions > capabilities.max_dimensions {
-            return Err(MemoryError::configuration(format!(
-                "the embedder makes vectors of {dimensions} dimensions; {} holds 1 to {}",
-                capabilities.backend, capabilities.max_dimensions
-            )));
-        }
-        let tiers = Tiers::new(&parts.cache, &parts.config, capabilities.precision);
-        let shared = Arc::new(Shared {
-            store: parts.store,
-            embedder: parts.embedder,
-            clock: parts.clock,
-            config: parts.config,
-            language_model: parts.language_model,
-            tiers,
-            accesses: Arc::default(),
-            turns: Turns::new(),
-            looked_at: LookedAt::default(),
-            cache_name: parts.cache.name(),
-            news: News::default(),
-        });
-        news::start(&shared);
-        Ok(Self { shared })
-    }
-}
-
-impl<B: CacheBackend> Clone for Engine<B> {
-    fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
-    }
-}
-
-impl<B: CacheBackend> fmt::Debug for Engine<B> {
+impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
             .field("store", &self.shared.store.capabilities().backend)

@@ -17,9 +17,9 @@
 //! | `snapshot/` | an entity's memories and vectors as one searchable value |
 //! | `ranking/` | from similarity, importance and recency to a score |
 //!
-//! [`Engine`] is generic over its [`memory_core::CacheBackend`], so that a
-//! look-up costs no dispatch; [`Verbs`] erases whole operations for whoever
-//! wants a handle without type parameters (the facade `memory` does).
+//! [`Engine`] holds its three caches erased: a look-up costs one dynamic call.
+//! Its operations are inherent methods; the facade `memory` declares them for
+//! users, with documentation.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
@@ -34,11 +34,10 @@ mod snapshot;
 mod tiers;
 mod verbs;
 
-pub use engine::{Engine, EngineParts};
+pub use engine::{Engine, EngineBuilder};
 pub use lifecycle::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, LinkDirection, ReflectRequest,
     Reflection, RelatedMemory,
 };
 pub use ranking::{Explanation, Ranking, RecallPath, ScoreFusion};
 pub use recall::{RecallHit, RecallRequest};
-pub use verbs::Verbs;

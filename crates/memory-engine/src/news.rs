@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use memory_core::{CacheBackend, ChangeStream, Consistency, ErrorKind, Store, StoreEvent};
+use memory_core::{ChangeStream, Consistency, ErrorKind, Store, StoreEvent};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 
 /// The first pause before a listener that cannot be had is asked for again;
 /// each is twice as long as the one before.
@@ -51,7 +51,7 @@ impl Drop for News {
 
 /// Listens in a task of its own for as long as the engine lives, where others
 /// write too and there is a runtime to listen on.
-pub(crate) fn start<B: CacheBackend>(shared: &Arc<Shared<B>>) {
+pub(crate) fn start(shared: &Arc<EngineInner>) {
     if shared.config.consistency == Consistency::Local {
         return;
     }
@@ -91,7 +91,7 @@ impl Drop for Silence {
     }
 }
 
-async fn listen<B: CacheBackend>(engine: Weak<Shared<B>>, store: Arc<dyn Store>, silence: Silence) {
+async fn listen(engine: Weak<EngineInner>, store: Arc<dyn Store>, silence: Silence) {
     let mut watch = match open(store).await {
         Ok(Some(watch)) => watch,
         Ok(None) => return silence.never_was(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{GatedStore, bench, bench_on, item, mira};
 use memory_core::{Consistency, ErrorKind, MemoryConfig, MemoryPatch};
-use memory_engine::{RecallRequest, Verbs};
+use memory_engine::RecallRequest;
 
 fn ask(text: &str) -> RecallRequest {
     RecallRequest::new(text)

@@ -11,8 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta};
 use common::{Bench, GatedStore, bench_at, item, mira};
 use memory_core::{AccessCounting, Consistency, ManualClock, MemoryConfig, MemoryId, MemoryPatch};
-use memory_engine::{Engine, RecallRequest, Verbs};
-use memory_moka::MokaBackend;
+use memory_engine::{Engine, RecallRequest};
 use tokio::task::JoinHandle;
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -233,10 +232,10 @@ async fn whoever_reads_after_a_foreign_write_joins_no_load_from_before_it() {
             .await
             .unwrap();
     };
-    let get = |engine: Engine<MokaBackend>, id: MemoryId| {
+    let get = |engine: Engine, id: MemoryId| {
         tokio::spawn(async move { engine.get_memory(&mira(), &id).await.unwrap().importance })
     };
-    let recall = |engine: Engine<MokaBackend>| {
+    let recall = |engine: Engine| {
         tokio::spawn(async move {
             let request = RecallRequest::new("the mill");
             engine.recall(&mira(), &request).await.unwrap()[0]

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Bench, GatedStore, bench, bench_with, item, mira};
 use memory_core::{MemoryConfig, MemoryFilter, MemoryKind, MemoryTagMode};
-use memory_engine::{Ranking, RecallRequest, Verbs};
+use memory_engine::{Ranking, RecallRequest};
 
 /// 300 memories over a small vocabulary, so that similarities vary.
 async fn populate(b: &Bench) {

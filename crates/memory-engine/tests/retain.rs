@@ -8,7 +8,7 @@ use memory_core::{
     ErrorKind, InvalidInput, ListRequest, MemoryBatchItem, MemoryError, MemoryFilter, MemoryId,
     MemoryPatch,
 };
-use memory_engine::{RecallRequest, Verbs};
+use memory_engine::RecallRequest;
 
 fn problem(error: MemoryError) -> InvalidInput {
     match error {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use memory_core::{
     AccessCounting, EntityId, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind, MemoryPatch,
 };
-use memory_engine::{Engine, EngineParts, RecallRequest, Verbs};
+use memory_engine::{Engine, RecallRequest};
 use memory_testkit::{HashEmbedder, InMemoryStore, MapBackend, SeededRng};
 
 /// Bytes allocated and not yet freed.
@@ -96,18 +96,15 @@ fn the_tiers_hold_what_they_say() {
 }
 
 async fn measure(what: &str, shape: Shape, count: usize, dimensions: usize) {
-    let engine = Engine::new(EngineParts {
-        config: MemoryConfig {
-            access_counting: AccessCounting::Off,
-            ..MemoryConfig::default()
-        },
-        ..EngineParts::new(
-            Arc::new(InMemoryStore::new()),
-            Arc::new(HashEmbedder::new().with_dimensions(dimensions)),
-            MapBackend,
-        )
-    })
-    .unwrap();
+    let config = MemoryConfig {
+        access_counting: AccessCounting::Off,
+        ..MemoryConfig::default()
+    };
+    let embedder = HashEmbedder::new().with_dimensions(dimensions);
+    let engine = Engine::builder(MapBackend)
+        .config(config)
+        .build(Arc::new(InMemoryStore::new()), Arc::new(embedder))
+        .unwrap();
     let (mira, mut random) = (EntityId::from("mira"), SeededRng::new(7));
     let items = (0..count).map(|n| shape(&mut random, n)).collect();
     let ids = engine.retain_batch(items).await.unwrap();

@@ -5,7 +5,7 @@ mod common;
 
 use common::{GatedStore, bench, bench_with, item, mira};
 use memory_core::{MemoryBatchItem, MemoryConfig, MemoryKind, MemoryPatch};
-use memory_engine::{RecallPath, RecallRequest, Verbs};
+use memory_engine::{RecallPath, RecallRequest};
 
 /// More than an entity that is loaded at first sight.
 const LARGE: usize = 1_200;

@@ -7,17 +7,12 @@ use std::sync::Arc;
 use memory_core::Consistency;
 use memory_core::{
     CacheBackend, Clock, Embedder, LanguageModel, MemoryConfig, MemoryError, MemoryResult, Store,
-    SystemClock,
 };
-use memory_engine::{Engine, EngineParts, Verbs};
+use memory_engine::{Engine, EngineBuilder};
 use memory_moka::MokaBackend;
 
 use crate::open;
 use crate::system::MemorySystem;
-
-/// Puts an engine together on one cache backend: the type of the cache ends
-/// here, so that none reaches the caller.
-type Assemble = Box<dyn FnOnce(EngineParts<()>) -> MemoryResult<Arc<dyn Verbs>> + Send>;
 
 /// Builds a [`MemorySystem`] from chosen parts; what is not chosen is the
 /// default.
@@ -39,10 +34,8 @@ pub struct MemorySystemBuilder {
     embedder: Option<Arc<dyn Embedder>>,
     #[cfg(feature = "onnx")]
     precision: Option<memory_onnx::Precision>,
-    language_model: Option<Arc<dyn LanguageModel>>,
-    clock: Arc<dyn Clock>,
     config: Option<MemoryConfig>,
-    assemble: Assemble,
+    engine: EngineBuilder,
 }
 
 impl Default for MemorySystemBuilder {
@@ -53,10 +46,8 @@ impl Default for MemorySystemBuilder {
             embedder: None,
             #[cfg(feature = "onnx")]
             precision: None,
-            language_model: None,
-            clock: Arc::new(SystemClock),
             config: None,
-            assemble: assemble_on(MokaBackend),
+            engine: Engine::builder(MokaBackend),
         }
     }
 }
@@ -88,7 +79,7 @@ impl MemorySystemBuilder {
     /// [`consolidate`](MemorySystem::consolidate). Nothing else asks it.
     #[must_use]
     pub fn language_model(mut self, model: Arc<dyn LanguageModel>) -> Self {
-        self.language_model = Some(model);
+        self.engine = self.engine.language_model(model);
         self
     }
 
@@ -107,14 +98,14 @@ impl MemorySystemBuilder {
     /// Makes the tiers of any cache.
     #[must_use]
     pub fn cache(mut self, backend: impl CacheBackend) -> Self {
-        self.assemble = assemble_on(backend);
+        self.engine = self.engine.cache_backend(backend);
         self
     }
 
     /// Takes any clock, so that decay and recency can be replayed.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.engine = self.engine.clock(clock);
         self
     }
 
@@ -159,15 +150,8 @@ impl MemorySystemBuilder {
             Some(store) => store,
             None => open::store(url, config.consistency).await?,
         };
-        (self.assemble)(EngineParts {
-            store,
-            embedder,
-            cache: (),
-            clock: self.clock,
-            language_model: self.language_model,
-            config,
-        })
-        .map(MemorySystem::new)
+        let engine = self.engine.config(config).build(store, embedder)?;
+        Ok(MemorySystem::new(engine))
     }
 }
 
@@ -176,23 +160,8 @@ impl fmt::Debug for MemorySystemBuilder {
         f.debug_struct("MemorySystemBuilder")
             .field("store", &self.store)
             .field("embedder", &self.embedder)
-            .field("language_model", &self.language_model)
-            .field("clock", &self.clock)
             .field("config", &self.config)
+            .field("engine", &self.engine)
             .finish_non_exhaustive()
     }
-}
-
-fn assemble_on(backend: impl CacheBackend) -> Assemble {
-    Box::new(move |parts| {
-        let engine = Engine::new(EngineParts {
-            store: parts.store,
-            embedder: parts.embedder,
-            cache: backend,
-            clock: parts.clock,
-            language_model: parts.language_model,
-            config: parts.config,
-        })?;
-        Ok(Arc::new(engine))
-    })
 }

@@ -40,7 +40,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         request: impl Into<ReflectRequest>,
     ) -> MemoryResult<Reflection> {
-        self.verbs().reflect(&entity.into(), &request.into()).await
+        self.engine().reflect(&entity.into(), &request.into()).await
     }
 
     /// Puts one summary in place of each group of near-duplicates, with the
@@ -90,7 +90,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         request: &ConsolidateRequest,
     ) -> MemoryResult<ConsolidationReport> {
-        self.verbs().consolidate(&entity.into(), request).await
+        self.engine().consolidate(&entity.into(), request).await
     }
 
     /// Consolidates when it is worth it: when there are
@@ -105,7 +105,7 @@ impl MemorySystem {
         &self,
         entity: impl Into<EntityId>,
     ) -> MemoryResult<Option<ConsolidationReport>> {
-        self.verbs()
+        self.engine()
             .auto_consolidate_if_needed(&entity.into())
             .await
     }
@@ -122,7 +122,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         summary: &MemoryId,
     ) -> MemoryResult<Vec<MemoryId>> {
-        self.verbs()
+        self.engine()
             .undo_consolidation(&entity.into(), summary)
             .await
     }
@@ -144,7 +144,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         min_keep: u64,
     ) -> MemoryResult<Vec<MemoryId>> {
-        self.verbs()
+        self.engine()
             .prune_low_importance_memories(&entity.into(), min_keep)
             .await
     }
@@ -165,7 +165,7 @@ impl MemorySystem {
         to: &MemoryId,
         relation: impl Into<String>,
     ) -> MemoryResult<()> {
-        self.verbs()
+        self.engine()
             .relate(&entity.into(), from, to, &relation.into())
             .await
     }
@@ -182,7 +182,7 @@ impl MemorySystem {
         from: &MemoryId,
         to: &MemoryId,
     ) -> MemoryResult<()> {
-        self.verbs().unrelate(&entity.into(), from, to).await
+        self.engine().unrelate(&entity.into(), from, to).await
     }
 
     /// What a memory links to, archived ones included, then the live memories
@@ -195,7 +195,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         id: &MemoryId,
     ) -> MemoryResult<Vec<RelatedMemory>> {
-        self.verbs().related(&entity.into(), id).await
+        self.engine().related(&entity.into(), id).await
     }
 
     /// Forgets a memory: nothing of it stays, in whatever it went into.
@@ -217,7 +217,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         id: &MemoryId,
     ) -> MemoryResult<Vec<MemoryId>> {
-        self.verbs().forget(&entity.into(), id).await
+        self.engine().forget(&entity.into(), id).await
     }
 
     /// Retains memories whole, as they were exported: with their ids, times,
@@ -230,7 +230,7 @@ impl MemorySystem {
     /// # Errors
     /// As [`retain_batch`](Self::retain_batch).
     pub async fn restore_memories(&self, memories: Vec<Memory>) -> MemoryResult<Vec<MemoryId>> {
-        self.verbs().restore_memories(memories).await
+        self.engine().restore_memories(memories).await
     }
 
     /// Puts a summary back above its sources, which must be there and live, in
@@ -247,6 +247,6 @@ impl MemorySystem {
         summary: Memory,
         sources: Vec<MemoryId>,
     ) -> MemoryResult<bool> {
-        self.verbs().restore_summary(summary, sources).await
+        self.engine().restore_summary(summary, sources).await
     }
 }

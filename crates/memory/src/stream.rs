@@ -1,7 +1,5 @@
 //! Retaining more than fits in memory.
 
-use std::sync::Arc;
-
 use futures_util::{Stream, StreamExt};
 use memory_core::{MemoryBatchItem, MemoryId, MemoryResult};
 
@@ -75,10 +73,10 @@ impl MemorySystem {
     where
         S: Stream<Item = MemoryBatchItem> + Send + 'static,
     {
-        let verbs = Arc::clone(self.verbs());
+        let engine = self.engine().clone();
         let batches = items.ready_chunks(batch.max(1)).map(move |items| {
-            let verbs = Arc::clone(&verbs);
-            async move { verbs.retain_batch(items).await }
+            let engine = engine.clone();
+            async move { engine.retain_batch(items).await }
         });
         let mut failed = false;
         let mut retained = 0;

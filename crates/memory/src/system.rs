@@ -8,7 +8,7 @@ use memory_core::{
     CacheStats, EntityId, EntityStats, ErrorKind, ListPage, ListRequest, Memory, MemoryBatchItem,
     MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
 };
-use memory_engine::{RecallHit, RecallRequest, Verbs};
+use memory_engine::{Engine, RecallHit, RecallRequest};
 
 use crate::builder::MemorySystemBuilder;
 
@@ -19,16 +19,16 @@ use crate::builder::MemorySystemBuilder;
 /// at all; a dropped read is abandoned.
 #[derive(Debug, Clone)]
 pub struct MemorySystem {
-    verbs: Arc<dyn Verbs>,
+    engine: Engine,
 }
 
 impl MemorySystem {
-    pub(crate) fn new(verbs: Arc<dyn Verbs>) -> Self {
-        Self { verbs }
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self { engine }
     }
 
-    pub(crate) fn verbs(&self) -> &Arc<dyn Verbs> {
-        &self.verbs
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Opens a database with the defaults: the store that the URL names, the
@@ -107,7 +107,7 @@ impl MemorySystem {
     /// leaves no room; the embedder's and the store's own. Nothing is written then, unless
     /// [`ErrorKind::OutcomeUnknown`] says that it cannot be told.
     pub async fn retain_batch(&self, items: Vec<MemoryBatchItem>) -> MemoryResult<Vec<MemoryId>> {
-        self.verbs.retain_batch(items).await
+        self.engine.retain_batch(items).await
     }
 
     /// Embeds texts as they would be retained, without retaining them; one
@@ -121,7 +121,7 @@ impl MemorySystem {
         &self,
         texts: &[String],
     ) -> MemoryResult<Vec<Arc<[f32]>>> {
-        self.verbs.generate_embeddings_batch(texts).await
+        self.engine.generate_embeddings_batch(texts).await
     }
 
     /// Recalls what matters to a text, best first. Takes a text, or a
@@ -135,7 +135,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         request: impl Into<RecallRequest>,
     ) -> MemoryResult<Vec<RecallHit>> {
-        self.verbs.recall(&entity.into(), &request.into()).await
+        self.engine.recall(&entity.into(), &request.into()).await
     }
 
     /// Reads one memory.
@@ -148,7 +148,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         id: &MemoryId,
     ) -> MemoryResult<Arc<Memory>> {
-        self.verbs.get_memory(&entity.into(), id).await
+        self.engine.get_memory(&entity.into(), id).await
     }
 
     /// Reads memories; one answer per id, in order, `None` where the entity
@@ -161,7 +161,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         ids: &[MemoryId],
     ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
-        self.verbs.get_memories(&entity.into(), ids).await
+        self.engine.get_memories(&entity.into(), ids).await
     }
 
     /// Reads a page of memories, newest first.
@@ -173,7 +173,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         request: &ListRequest,
     ) -> MemoryResult<ListPage> {
-        self.verbs.list_memories(&entity.into(), request).await
+        self.engine.list_memories(&entity.into(), request).await
     }
 
     /// Counts what a filter admits; everything with `&MemoryFilter::new()`.
@@ -185,7 +185,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         filter: &MemoryFilter,
     ) -> MemoryResult<u64> {
-        self.verbs.count_memories(&entity.into(), filter).await
+        self.engine.count_memories(&entity.into(), filter).await
     }
 
     /// Changes one memory and answers it as it then stands. New content is
@@ -200,7 +200,7 @@ impl MemorySystem {
         id: &MemoryId,
         patch: &MemoryPatch,
     ) -> MemoryResult<Arc<Memory>> {
-        self.verbs.alter_memory(&entity.into(), id, patch).await
+        self.engine.alter_memory(&entity.into(), id, patch).await
     }
 
     /// Removes one memory for good: its row, its vectors, links to it, and every
@@ -218,7 +218,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         id: &MemoryId,
     ) -> MemoryResult<()> {
-        self.verbs.delete_memory(&entity.into(), id).await
+        self.engine.delete_memory(&entity.into(), id).await
     }
 
     /// How often the entity was written to, and how many memories it holds.
@@ -226,7 +226,7 @@ impl MemorySystem {
     /// # Errors
     /// The store's own.
     pub async fn entity_stats(&self, entity: impl Into<EntityId>) -> MemoryResult<EntityStats> {
-        self.verbs.entity_stats(&entity.into()).await
+        self.engine.entity_stats(&entity.into()).await
     }
 
     /// Names entities that hold memories, after `after`, in order: for
@@ -239,30 +239,30 @@ impl MemorySystem {
         after: Option<&EntityId>,
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>> {
-        self.verbs.list_entities(after, limit).await
+        self.engine.list_entities(after, limit).await
     }
 
     /// What the three tiers did since the system was opened.
     #[must_use]
     pub fn cache_stats(&self) -> CacheStats {
-        self.verbs.cache_stats()
+        self.engine.cache_stats()
     }
 
     /// Lets go of everything in all three tiers. Never needed for correctness.
     pub fn clear_all_caches(&self) {
-        self.verbs.clear_all_caches();
+        self.engine.clear_all_caches();
     }
 
     /// Lets go of one memory in the memory tier, as after a change made behind
     /// this system's back.
     pub fn invalidate_memory_cache(&self, id: &MemoryId) {
-        self.verbs.invalidate_memory_cache(id);
+        self.engine.invalidate_memory_cache(id);
     }
 
     /// Lets go of an entity's snapshot, as after a change made behind this
     /// system's back.
     pub fn invalidate_entity_cache(&self, entity: &EntityId) {
-        self.verbs.invalidate_entity_cache(entity);
+        self.engine.invalidate_entity_cache(entity);
     }
 
     /// Finishes what is under way, writes what access counts wait, and closes
@@ -273,6 +273,6 @@ impl MemorySystem {
     /// # Errors
     /// The store's own.
     pub async fn close(&self) -> MemoryResult<()> {
-        self.verbs.close().await
+        self.engine.close().await
     }
 }

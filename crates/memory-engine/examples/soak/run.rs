@@ -22,7 +22,7 @@ use memory_core::{
     AccessCounting, CacheBackend, Consistency, EntityId, ErrorKind, Memory, MemoryBatchItem,
     MemoryConfig, MemoryId, MemoryKind, MemoryPatch, MemoryResult, Store,
 };
-use memory_engine::{Engine, EngineParts, RecallRequest, Verbs};
+use memory_engine::{Engine, RecallRequest};
 use memory_testkit::{HashEmbedder, SeededRng};
 
 const TASKS: usize = 8;
@@ -124,30 +124,30 @@ fn version_of(memory: &Memory) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-pub(crate) struct Soak<B: CacheBackend> {
-    systems: [Engine<B>; 2],
+pub(crate) struct Soak {
+    systems: [Engine; 2],
     store: Arc<dyn Store>,
     keys: Vec<Key>,
     tally: Mutex<Tally>,
 }
 
-impl<B: CacheBackend> Soak<B> {
+impl Soak {
     /// # Errors
     /// Those of putting the systems together.
-    pub(crate) fn new(store: &Arc<dyn Store>, cache: fn() -> B) -> MemoryResult<Arc<Self>> {
+    pub(crate) fn new<B: CacheBackend>(
+        store: &Arc<dyn Store>,
+        cache: fn() -> B,
+    ) -> MemoryResult<Arc<Self>> {
         let system = |consistency| {
-            Engine::new(EngineParts {
-                config: MemoryConfig {
-                    consistency,
-                    access_counting: AccessCounting::Off,
-                    ..MemoryConfig::default()
-                },
-                ..EngineParts::new(
-                    Arc::clone(store),
-                    Arc::new(HashEmbedder::new().with_dimensions(64)),
-                    cache(),
-                )
-            })
+            let config = MemoryConfig {
+                consistency,
+                access_counting: AccessCounting::Off,
+                ..MemoryConfig::default()
+            };
+            let embedder = HashEmbedder::new().with_dimensions(64);
+            Engine::builder(cache())
+                .config(config)
+                .build(Arc::clone(store), Arc::new(embedder))
         };
         let name = MemoryId::new();
         let keys = (0..ENTITIES * KEYS_PER_ENTITY).map(|key| Key {
@@ -181,7 +181,7 @@ impl<B: CacheBackend> Soak<B> {
             lived.map_err(|error| error.to_string())?;
         }
         self.find_lost().await.map_err(|error| error.to_string())?;
-        let rate = |system: &Engine<B>| system.cache_stats().hit_rate();
+        let rate = |system: &Engine| system.cache_stats().hit_rate();
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tally = std::mem::take(&mut *tally);
         tally.took = start.elapsed();

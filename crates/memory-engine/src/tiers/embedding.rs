@@ -32,15 +32,15 @@ struct TextKey {
 /// Queries and passages have half of the room each. What is retained is mostly
 /// never embedded again, and questions are asked again and again: a flood of
 /// passages must not wash the questions away, whatever the cache's policy.
-pub(crate) struct EmbeddingTier<B: CacheBackend> {
-    queries: Arc<B::Cache<TextKey, Vector>>,
-    passages: Arc<B::Cache<TextKey, Vector>>,
+pub(crate) struct EmbeddingTier {
+    queries: Arc<dyn Cache<TextKey, Vector>>,
+    passages: Arc<dyn Cache<TextKey, Vector>>,
     flights: Flights<TextKey, Arc<[Vector]>>,
     tally: Tally,
 }
 
-impl<B: CacheBackend> EmbeddingTier<B> {
-    pub(super) fn new(backend: &B, config: &MemoryConfig) -> Self {
+impl EmbeddingTier {
+    pub(super) fn new(backend: &impl CacheBackend, config: &MemoryConfig) -> Self {
         // At least one of each, and an odd one is a query's.
         let (entries, bytes) = (
             config.embedding_cache_capacity,
@@ -54,7 +54,8 @@ impl<B: CacheBackend> EmbeddingTier<B> {
                     (ENTRY_BYTES + key.text.len() + size_of_val::<[f32]>(vector)) as u64
                 },
             );
-            Arc::new(backend.build(policy.ttl(config.embedding_cache_ttl())))
+            let cache = backend.build(policy.ttl(config.embedding_cache_ttl()));
+            Arc::new(cache) as Arc<dyn Cache<TextKey, Vector>>
         };
         Self {
             queries: half(entries.div_ceil(2), bytes.div_ceil(2)),
@@ -64,7 +65,7 @@ impl<B: CacheBackend> EmbeddingTier<B> {
         }
     }
 
-    fn cache(&self, role: EmbedRole) -> &Arc<B::Cache<TextKey, Vector>> {
+    fn cache(&self, role: EmbedRole) -> &Arc<dyn Cache<TextKey, Vector>> {
         match role {
             EmbedRole::Query => &self.queries,
             EmbedRole::Passage => &self.passages,
@@ -118,7 +119,7 @@ impl<B: CacheBackend> EmbeddingTier<B> {
     async fn load(
         &self,
         embedder: &Arc<dyn Embedder>,
-        cache: &Arc<B::Cache<TextKey, Vector>>,
+        cache: &Arc<dyn Cache<TextKey, Vector>>,
         keys: &[TextKey],
     ) -> MemoryResult<Vec<Vector>> {
         let boarding = self.flights.board(keys, |mine| {

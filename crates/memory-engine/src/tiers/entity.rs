@@ -13,8 +13,8 @@ use super::flight::Flights;
 use super::tally::Tally;
 use crate::snapshot::{Delta, EntitySnapshot};
 
-pub(crate) struct EntityTier<B: CacheBackend> {
-    cache: B::Cache<EntityId, Held>,
+pub(crate) struct EntityTier {
+    cache: Box<dyn Cache<EntityId, Held>>,
     pub(crate) flights: Flights<(Ticket, EntityId), Held>,
     pub(crate) tally: Tally,
     max_memories: u64,
@@ -84,8 +84,12 @@ pub(crate) struct Step {
     to: Arc<EntitySnapshot>,
 }
 
-impl<B: CacheBackend> EntityTier<B> {
-    pub(super) fn new(backend: &B, config: &MemoryConfig, precision: VectorPrecision) -> Self {
+impl EntityTier {
+    pub(super) fn new(
+        backend: &impl CacheBackend,
+        config: &MemoryConfig,
+        precision: VectorPrecision,
+    ) -> Self {
         let policy = CachePolicy::new(
             config.entity_cache_capacity(),
             config.entity_cache_max_bytes,
@@ -94,7 +98,7 @@ impl<B: CacheBackend> EntityTier<B> {
         .ttl(config.cache_ttl())
         .tti(config.cache_tti());
         Self {
-            cache: backend.build(policy),
+            cache: Box::new(backend.build(policy)),
             flights: Flights::new(),
             tally: Tally::default(),
             max_memories: config.snapshot_max_memories,
@@ -180,6 +184,6 @@ impl<B: CacheBackend> EntityTier<B> {
     }
 
     pub(super) fn stats(&self) -> TierStats {
-        self.tally.stats(&[&self.cache])
+        self.tally.stats(&[&*self.cache])
     }
 }

@@ -21,7 +21,7 @@ use crate::snapshot::{Delta, EntitySnapshot};
 
 /// A store of one memory, and the tiers of a system on it.
 struct World {
-    tiers: Tiers<MapBackend>,
+    tiers: Tiers,
     /// The entity's generation, which the memory's access count repeats: so
     /// whatever is read tells how old it is.
     store: Mutex<Generation>,

@@ -37,14 +37,14 @@ pub(crate) struct Kept {
 /// its shared pointer.
 const KEPT_BYTES: usize = size_of::<MemoryId>() + size_of::<Kept>() + 2 * size_of::<usize>();
 
-pub(crate) struct MemoryTier<B: CacheBackend> {
-    cache: B::Cache<MemoryId, Kept>,
+pub(crate) struct MemoryTier {
+    cache: Box<dyn Cache<MemoryId, Kept>>,
     pub(crate) flights: Flights<LoadKey, Loaded>,
     pub(crate) tally: Tally,
 }
 
-impl<B: CacheBackend> MemoryTier<B> {
-    pub(super) fn new(backend: &B, config: &MemoryConfig) -> Self {
+impl MemoryTier {
+    pub(super) fn new(backend: &impl CacheBackend, config: &MemoryConfig) -> Self {
         let policy = CachePolicy::new(
             config.cache_max_capacity,
             config.memory_cache_max_bytes,
@@ -53,7 +53,7 @@ impl<B: CacheBackend> MemoryTier<B> {
         .ttl(config.cache_ttl())
         .tti(config.cache_tti());
         Self {
-            cache: backend.build(policy),
+            cache: Box::new(backend.build(policy)),
             flights: Flights::new(),
             tally: Tally::default(),
         }
@@ -112,6 +112,6 @@ impl<B: CacheBackend> MemoryTier<B> {
     }
 
     pub(super) fn stats(&self) -> TierStats {
-        self.tally.stats(&[&self.cache])
+        self.tally.stats(&[&*self.cache])
     }
 }

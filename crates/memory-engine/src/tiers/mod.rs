@@ -27,10 +27,10 @@ use crate::snapshot::Delta;
 use coherence::Order;
 
 /// The three tiers, and the coherence of the two that show the store.
-pub(crate) struct Tiers<B: CacheBackend> {
-    pub(crate) memory: MemoryTier<B>,
-    pub(crate) entity: EntityTier<B>,
-    pub(crate) embedding: EmbeddingTier<B>,
+pub(crate) struct Tiers {
+    pub(crate) memory: MemoryTier,
+    pub(crate) entity: EntityTier,
+    pub(crate) embedding: EmbeddingTier,
     pub(crate) coherence: Coherence,
     pub(crate) door: Door,
 }
@@ -41,8 +41,12 @@ const DOOR_FACTOR: u64 = 4;
 /// The most that the door remembers, whatever the tier holds: half a mebibyte.
 const DOOR_MAX: u64 = 65_536;
 
-impl<B: CacheBackend> Tiers<B> {
-    pub(crate) fn new(backend: &B, config: &MemoryConfig, precision: VectorPrecision) -> Self {
+impl Tiers {
+    pub(crate) fn new(
+        backend: &impl CacheBackend,
+        config: &MemoryConfig,
+        precision: VectorPrecision,
+    ) -> Self {
         let door = config.entity_cache_capacity().saturating_mul(DOOR_FACTOR);
         Self {
             memory: MemoryTier::new(backend, config),

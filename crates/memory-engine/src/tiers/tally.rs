@@ -46,7 +46,7 @@ impl Tally {
     /// Everything that was counted, with what the tier's `caches` know.
     pub(crate) fn stats<K: CacheKey, V: CacheValue>(
         &self,
-        caches: &[&impl Cache<K, V>],
+        caches: &[&dyn Cache<K, V>],
     ) -> TierStats {
         caches.iter().for_each(|cache| cache.run_pending_tasks());
         TierStats {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use memory_core::{AccessCounting, CacheBackend, EntityId, ErrorKind, limits};
+use memory_core::{AccessCounting, EntityId, ErrorKind, limits};
 use tokio::runtime::Handle;
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::lifecycle::{Accesses, FLUSH_AFTER};
 use crate::recall::RecallHit;
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// Counts what a recall returned. Never fails, never waits: the counts are
     /// written by a task of their own.
     pub(super) fn count_accesses(self: &Arc<Self>, entity: &EntityId, recalled: &[RecallHit]) {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use memory_core::{CacheBackend, EntityId, Memory, MemoryId, MemoryPatch, MemoryResult};
+use memory_core::{EntityId, Memory, MemoryId, MemoryPatch, MemoryResult};
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::snapshot::Delta;
 use crate::tiers::Stamp;
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     pub(crate) async fn alter_memory(
         self: &Arc<Self>,
         entity: &EntityId,

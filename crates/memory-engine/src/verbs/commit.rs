@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use memory_core::{CacheBackend, EntityId, ErrorKind, MemoryError, MemoryId, MemoryResult};
+use memory_core::{EntityId, ErrorKind, MemoryError, MemoryId, MemoryResult};
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::tiers::Tiers;
 
 /// Which memories of an entity a write is about.
 pub(crate) type Target = (EntityId, Vec<MemoryId>);
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// Runs `write` in a task of its own and lets the tiers `follow` it for
     /// each target, before the caller learns of it and even when the caller is
     /// gone.
@@ -19,7 +19,7 @@ impl<B: CacheBackend> Shared<B> {
         self: &Arc<Self>,
         targets: Vec<Target>,
         write: impl Future<Output = MemoryResult<T>> + Send + 'static,
-        follow: impl Fn(&Tiers<B>, &Target, &T) + Send + 'static,
+        follow: impl Fn(&Tiers, &Target, &T) + Send + 'static,
     ) -> MemoryResult<T> {
         let shared = Arc::clone(self);
         let task = tokio::spawn(async move {
@@ -66,12 +66,12 @@ const fn wrote_nothing(error: &MemoryError) -> bool {
 
 /// Trusts nothing of the targets that are left when it is dropped: the write
 /// failed, panicked or was cut off, and may have been committed all the same.
-struct Doubt<'a, B: CacheBackend> {
-    tiers: &'a Tiers<B>,
+struct Doubt<'a> {
+    tiers: &'a Tiers,
     targets: Vec<Target>,
 }
 
-impl<B: CacheBackend> Drop for Doubt<'_, B> {
+impl Drop for Doubt<'_> {
     fn drop(&mut self) {
         for (entity, ids) in &self.targets {
             tracing::warn!(%entity, "a write's outcome is not known; its entity will be read anew");

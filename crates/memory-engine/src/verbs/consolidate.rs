@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use memory_core::{
-    CacheBackend, ChangeSet, EmbeddedMemory, EntityId, ErrorKind, Fingerprint, Generation,
-    InvalidInput, ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, SummaryGroup,
+    ChangeSet, EmbeddedMemory, EntityId, ErrorKind, Fingerprint, Generation, InvalidInput,
+    ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, SummaryGroup,
 };
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::lifecycle::{
     ClusterItem, ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Group, content_of,
     extract, groups, is_summary, pause, read_at, summary_prompt,
@@ -25,7 +25,7 @@ const CALLS_AT_ONCE: usize = 4;
 /// asks only for what changed.
 type Drafts = HashMap<Vec<(MemoryId, String)>, String>;
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// Groups near-duplicates among all live memories, writes one summary for
     /// each group and archives its sources, in one transaction.
     pub(crate) async fn consolidate(

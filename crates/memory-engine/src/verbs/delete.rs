@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use memory_core::{
-    CacheBackend, EntityId, Memory, MemoryError, MemoryId, MemoryResult, RemoveOutcome,
-};
+use memory_core::{EntityId, Memory, MemoryError, MemoryId, MemoryResult, RemoveOutcome};
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// Deletes this memory. Where it is a summary, its sources are live again;
     /// where it is a source, the summaries above it go too (what they say may
     /// be its own), and their other sources are live again.

@@ -3,14 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memory_core::{
-    CacheBackend, EmbedRole, Embedding, ErrorKind, MemoryError, MemoryResult, limits,
-};
+use memory_core::{EmbedRole, Embedding, ErrorKind, MemoryError, MemoryResult, limits};
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::tiers::Vector;
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// One vector per text, of what the model's window holds of it.
     pub(crate) async fn generate_embeddings_batch(
         &self,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use memory_core::{CacheBackend, EntityId, MemoryId, MemoryResult};
+use memory_core::{EntityId, MemoryId, MemoryResult};
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// Removes a memory, what is archived under it, and every summary above
     /// it. Answers all that is gone.
     pub(crate) async fn forget(

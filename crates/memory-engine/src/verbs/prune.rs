@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use memory_core::{CacheBackend, EntityId, MemoryId, MemoryResult};
+use memory_core::{EntityId, MemoryId, MemoryResult};
 
 use super::scan::each_live;
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::lifecycle::{Least, Worth};
 
 /// A memory of less current importance than this has faded.
@@ -19,7 +19,7 @@ pub(crate) const FADED: f32 = 0.1;
 /// do not wait long.
 const BATCH: usize = 500;
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// Removes the memories that have faded, the faintest first, while more
     /// than `min_keep` are live. Answers all that is gone.
     pub(crate) async fn prune_low_importance_memories(

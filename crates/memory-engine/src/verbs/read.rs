@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use memory_core::{CacheBackend, EntityId, Memory, MemoryError, MemoryId, MemoryResult};
+use memory_core::{EntityId, Memory, MemoryError, MemoryId, MemoryResult};
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::tiers::{Demand, Kept, Loaded, Stamp};
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     pub(crate) async fn get_memory(
         self: &Arc<Self>,
         entity: &EntityId,

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
-    CacheBackend, DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult,
-    SearchRequest, limits,
+    DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult, SearchRequest, limits,
 };
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::found::Found;
 use crate::query::Query;
 use crate::ranking::{Contest, Field, Ranking};
@@ -27,7 +26,7 @@ const INLINE_SCAN: usize = 4_000;
 /// snapshot would show (`tests/parity.rs` of the facade).
 const CANDIDATES: usize = limits::MAX_LIMIT;
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     pub(crate) async fn recall(
         self: &Arc<Self>,
         entity: &EntityId,

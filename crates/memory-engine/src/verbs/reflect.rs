@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use memory_core::{CacheBackend, EntityId, ErrorKind, Memory, MemoryError, MemoryResult};
+use memory_core::{EntityId, ErrorKind, Memory, MemoryError, MemoryResult};
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::lifecycle::{ReflectRequest, Reflection, context, question_prompt};
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// Recalls, quotes what was recalled, and has the language model answer,
     /// where there is one. Nothing is held while it thinks.
     pub(crate) async fn reflect(

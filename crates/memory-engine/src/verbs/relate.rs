@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use memory_core::limits::MAX_LIMIT;
 use memory_core::{
-    CacheBackend, EntityId, InvalidInput, ListRequest, MemoryFilter, MemoryId, MemoryPatch,
-    MemoryResult,
+    EntityId, InvalidInput, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
 };
 
 use super::delete::not_found;
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::lifecycle::{LinkDirection, RelatedMemory};
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// Links `from` to `to`, or gives the link another relation.
     pub(crate) async fn relate(
         self: &Arc<Self>,

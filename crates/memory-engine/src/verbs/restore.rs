@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use memory_core::{
-    CacheBackend, EmbeddedMemory, EntityId, Memory, MemoryError, MemoryId, MemoryResult,
-    SummaryGroup, limits,
+    EmbeddedMemory, EntityId, Memory, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
 };
 
 use super::retain::validated;
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::lifecycle::pause;
 
 /// How often a summary is tried anew where its sources changed meanwhile.
 const MAX_TRIES: u32 = 5;
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// Retains memories whole: with their access counts, decay rates and
     /// times. All are live then; what was archived is archived again by
     /// [`restore_summary`](Self::restore_summary).

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use memory_core::{
-    CacheBackend, EmbeddedMemory, EntityId, InvalidInput, Memory, MemoryBatchItem, MemoryError,
-    MemoryId, MemoryResult,
+    EmbeddedMemory, EntityId, InvalidInput, Memory, MemoryBatchItem, MemoryError, MemoryId,
+    MemoryResult,
 };
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     pub(crate) async fn retain_batch(
         self: &Arc<Self>,
         items: Vec<MemoryBatchItem>,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use memory_core::{
-    CacheBackend, EmbeddedMemory, EntityId, InsertOptions, InsertOutcome, LimitPolicy, Memory,
-    MemoryError, MemoryId, MemoryResult,
+    EmbeddedMemory, EntityId, InsertOptions, InsertOutcome, LimitPolicy, Memory, MemoryError,
+    MemoryId, MemoryResult,
 };
 
 use super::scan::each_live;
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::lifecycle::{Least, Worth, pause};
 use crate::snapshot::Delta;
 
@@ -22,7 +22,7 @@ struct Evictions {
     texts: Vec<String>,
 }
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// Inserts a batch, all or nothing, within the limit of each entity.
     pub(super) async fn insert(self: &Arc<Self>, batch: Vec<EmbeddedMemory>) -> MemoryResult<()> {
         let batch: Arc<[EmbeddedMemory]> = batch.into();

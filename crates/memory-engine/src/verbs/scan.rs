@@ -1,11 +1,9 @@
 //! Going through many memories page by page.
 
 use memory_core::limits::MAX_LIMIT;
-use memory_core::{
-    CacheBackend, EntityId, ListRequest, ListScope, Memory, MemoryId, MemoryResult, Store,
-};
+use memory_core::{EntityId, ListRequest, ListScope, Memory, MemoryId, MemoryResult, Store};
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 
 /// Shows `each` every live memory of an entity, newest first, a page of
 /// [`MAX_LIMIT`] in memory at a time.
@@ -34,7 +32,7 @@ pub(super) async fn each_of(
     }
 }
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// All that is archived under these memories, level by level.
     pub(super) async fn archived_under(
         &self,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use memory_core::{CacheBackend, Consistency, EntityId, MemoryResult};
+use memory_core::{Consistency, EntityId, MemoryResult};
 
-use crate::engine::Shared;
+use crate::engine::EngineInner;
 use crate::snapshot::{self, EntitySnapshot};
 use crate::tiers::{Demand, Held, Stamp};
 
@@ -24,7 +24,7 @@ pub(crate) enum Shown {
     Store { memories: u64 },
 }
 
-impl<B: CacheBackend> Shared<B> {
+impl EngineInner {
     /// What the configured consistency asks of a read that begins now.
     #[inline]
     pub(crate) fn demand(&self) -> Demand {

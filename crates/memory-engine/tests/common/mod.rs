@@ -17,7 +17,7 @@ use memory_core::{
     MemoryId, MemoryKind, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest,
     Store, StoreCapabilities, SummaryGroup, SystemClock, UpdateOutcome,
 };
-use memory_engine::{Engine, EngineParts};
+use memory_engine::Engine;
 use memory_moka::MokaBackend;
 use memory_testkit::{HashEmbedder, InMemoryStore};
 use tokio::sync::{Notify, Semaphore};
@@ -224,7 +224,7 @@ impl Store for GatedStore {
 
 /// An engine, and the parts to look into.
 pub(crate) struct Bench {
-    pub(crate) engine: Engine<MokaBackend>,
+    pub(crate) engine: Engine,
     pub(crate) store: Arc<GatedStore>,
     pub(crate) embedder: Arc<HashEmbedder>,
 }
@@ -249,17 +249,16 @@ pub(crate) fn bench_at(
     clock: Arc<dyn Clock>,
 ) -> Bench {
     let embedder = Arc::new(HashEmbedder::new());
-    let parts = EngineParts {
-        config,
-        clock,
-        ..EngineParts::new(
+    let engine = Engine::builder(MokaBackend)
+        .config(config)
+        .clock(clock)
+        .build(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(&embedder) as Arc<dyn memory_core::Embedder>,
-            MokaBackend,
         )
-    };
+        .unwrap();
     Bench {
-        engine: Engine::new(parts).unwrap(),
+        engine,
         store,
         embedder,
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use memory_core::{AccessCounting, MemoryConfig, MemoryId};
-use memory_engine::{RecallRequest, Verbs};
+use memory_engine::RecallRequest;
 
 use crate::bench::{Bench, bench, bench_with, item, mira, now};
 

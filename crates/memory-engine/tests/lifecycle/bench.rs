@@ -11,13 +11,13 @@ use memory_core::{
     ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryError, MemoryId, MemoryKind,
     MemoryResult, Store,
 };
-use memory_engine::{Engine, EngineParts, RecallRequest, Verbs};
+use memory_engine::{Engine, RecallRequest};
 use memory_moka::MokaBackend;
 use memory_testkit::{HashEmbedder, InMemoryStore};
 
 /// An engine, and the parts to look into.
 pub(crate) struct Bench {
-    pub(crate) engine: Engine<MokaBackend>,
+    pub(crate) engine: Engine,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) embedder: Arc<HashEmbedder>,
     pub(crate) clock: Arc<ManualClock>,
@@ -41,18 +41,20 @@ pub(crate) fn bench_on(
 ) -> Bench {
     let embedder = Arc::new(HashEmbedder::new());
     let clock = Arc::new(ManualClock::new(now()));
-    let parts = EngineParts {
-        config,
-        language_model,
-        clock: Arc::clone(&clock) as _,
-        ..EngineParts::new(
+    let mut builder = Engine::builder(MokaBackend)
+        .config(config)
+        .clock(Arc::clone(&clock) as _);
+    if let Some(model) = language_model {
+        builder = builder.language_model(model);
+    }
+    let engine = builder
+        .build(
             Arc::clone(&store),
             Arc::clone(&embedder) as Arc<dyn Embedder>,
-            MokaBackend,
         )
-    };
+        .unwrap();
     Bench {
-        engine: Engine::new(parts).unwrap(),
+        engine,
         store,
         embedder,
         clock,

@@ -7,8 +7,7 @@ use memory_core::{
     ErrorKind, LanguageModel, ListScope, MemoryConfig, MemoryError, MemoryId, MemoryKind,
     MemoryPatch, MemoryResult, limits,
 };
-use memory_engine::{ConsolidateRequest, Engine, Verbs};
-use memory_moka::MokaBackend;
+use memory_engine::{ConsolidateRequest, Engine};
 
 use crate::bench::{Bench, Parrot, bench, bench_with, days_ago, item, mira};
 
@@ -182,7 +181,7 @@ async fn an_endless_answer_is_kept_within_the_bound() {
 /// Changes a memory of the entity while it is asked, as often as it is told.
 #[derive(Debug)]
 struct Meddler {
-    engine: std::sync::OnceLock<Engine<MokaBackend>>,
+    engine: std::sync::OnceLock<Engine>,
     id: std::sync::OnceLock<MemoryId>,
     times: std::sync::atomic::AtomicI32,
 }

@@ -1,7 +1,7 @@
 //! Nothing of a forgotten memory stays; a deleted one leaves its neighbors.
 
 use memory_core::{ErrorKind, ListScope, MemoryPatch};
-use memory_engine::{ConsolidateRequest, Verbs};
+use memory_engine::ConsolidateRequest;
 
 use crate::bench::{Bench, bench, item, mira};
 

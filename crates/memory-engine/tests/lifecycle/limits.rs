@@ -5,7 +5,7 @@ use std::sync::Arc;
 use memory_core::{
     ErrorKind, LimitPolicy, ListScope, MemoryConfig, MemoryError, MemoryFilter, MemoryId,
 };
-use memory_engine::{ConsolidateRequest, Verbs};
+use memory_engine::ConsolidateRequest;
 
 use crate::bench::{Bench, bench, bench_with, days_ago, item, mira};
 
@@ -161,7 +161,7 @@ async fn writers_of_two_systems_make_room_side_by_side() {
         ..MemoryConfig::default()
     };
     let b = crate::bench::bench_on(Arc::clone(&a.store), config, None);
-    let write = |engine: memory_engine::Engine<memory_moka::MokaBackend>, name: &'static str| {
+    let write = |engine: memory_engine::Engine, name: &'static str| {
         tokio::spawn(async move {
             for n in 0..40 {
                 let batch = vec![item(&format!("{name} {n}"))];

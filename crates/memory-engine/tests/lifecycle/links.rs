@@ -4,7 +4,7 @@ use memory_core::{
     ErrorKind, InvalidInput, ListRequest, MemoryBatchItem, MemoryError, MemoryFilter, MemoryId,
     MemoryKind,
 };
-use memory_engine::{ConsolidateRequest, LinkDirection, Verbs};
+use memory_engine::{ConsolidateRequest, LinkDirection};
 
 use crate::bench::{bench, item, mira};
 

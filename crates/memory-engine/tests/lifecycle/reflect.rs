@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use memory_core::{ErrorKind, LanguageModel, MemoryConfig, MemoryError};
-use memory_engine::{RecallRequest, ReflectRequest, Verbs};
+use memory_engine::{RecallRequest, ReflectRequest};
 
 use crate::bench::{Parrot, bench, bench_with, item, mira};
 

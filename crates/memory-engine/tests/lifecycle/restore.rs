@@ -1,7 +1,7 @@
 //! What was exported is put back whole.
 
 use memory_core::{ErrorKind, ListScope, Memory};
-use memory_engine::{ConsolidateRequest, Verbs};
+use memory_engine::ConsolidateRequest;
 
 use crate::bench::{Bench, bench, days_ago, item, mira, now};
 

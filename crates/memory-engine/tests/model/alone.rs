@@ -8,7 +8,7 @@ use memory_core::{
     EntityId, ErrorKind, ListRequest, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind,
     MemoryPatch,
 };
-use memory_engine::{RecallRequest, Verbs};
+use memory_engine::RecallRequest;
 use proptest::prelude::*;
 use uuid::Uuid;
 

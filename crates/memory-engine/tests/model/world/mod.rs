@@ -20,7 +20,7 @@ use memory_core::{
     ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId, MemoryKind,
     MemoryPatch, MemoryResult, Store,
 };
-use memory_engine::{ConsolidateRequest, Engine, EngineParts, RecallRequest, Verbs};
+use memory_engine::{ConsolidateRequest, Engine, RecallRequest};
 use memory_testkit::HashEmbedder;
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ pub(crate) const SETTINGS: [Setting; 5] = {
 pub(crate) type Channel = Box<dyn Fn(bool)>;
 
 struct System<B: CacheBackend> {
-    engine: Engine<Expiring<B>>,
+    engine: Engine,
     cache: Expiring<B>,
     consistency: Consistency,
 }
@@ -99,17 +99,16 @@ impl<B: CacheBackend> World<B> {
                 access_counting: AccessCounting::Off,
                 ..MemoryConfig::default()
             };
-            let parts = EngineParts {
-                config,
-                clock: Arc::clone(&clock) as Arc<dyn Clock>,
-                ..EngineParts::new(
+            let engine = Engine::builder(cache.clone())
+                .config(config)
+                .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+                .build(
                     Arc::clone(&store) as Arc<dyn Store>,
                     Arc::new(HashEmbedder::new().with_dimensions(64)),
-                    cache.clone(),
                 )
-            };
+                .unwrap();
             System {
-                engine: Engine::new(parts).unwrap(),
+                engine,
                 cache,
                 consistency,
             }
