@@ -1,8 +1,9 @@
-//! Embeddings, and the little arithmetic on them.
+//! Embeddings and the arithmetic on vectors.
 
 use crate::embedder::Fingerprint;
 use crate::error::{InvalidInput, MemoryResult};
 use crate::limits;
+use crate::store::DenseQuery;
 
 /// The embedding of one memory: one vector per chunk of its content, all made
 /// by the same model in the same way.
@@ -15,6 +16,14 @@ pub struct Embedding {
 }
 
 impl Embedding {
+    /// Vectors that a model of this fingerprint made.
+    pub fn new(fingerprint: impl Into<Fingerprint>, vectors: Vec<Vec<f32>>) -> Self {
+        Self {
+            fingerprint: fingerprint.into(),
+            vectors,
+        }
+    }
+
     /// Checks that there is at least one vector and that all are of one
     /// length, at most `max_dimensions`, finite and not zero.
     ///
@@ -27,6 +36,20 @@ impl Embedding {
             limits::check_vector(vector, dimensions)?;
         }
         Ok(())
+    }
+
+    /// The best cosine between `query` and one of the vectors; `None` where the
+    /// fingerprints differ or no vector has the query's length.
+    #[must_use]
+    pub fn similarity(&self, query: &DenseQuery) -> Option<f32> {
+        if self.fingerprint != query.fingerprint {
+            return None;
+        }
+        self.vectors
+            .iter()
+            .filter(|vector| vector.len() == query.vector.len())
+            .map(|vector| cosine(vector, &query.vector))
+            .reduce(f32::max)
     }
 
     /// Components of each vector.

@@ -92,10 +92,13 @@ impl fmt::Debug for PgStore {
 #[async_trait]
 impl Store for PgStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities::new(BACKEND).precision(match self.database.options.precision {
-            Precision::Half => VectorPrecision::Half,
-            Precision::Single => VectorPrecision::Single,
-        })
+        StoreCapabilities::new(BACKEND)
+            .lexical(true)
+            .closes(true)
+            .precision(match self.database.options.precision {
+                Precision::Half => VectorPrecision::Half,
+                Precision::Single => VectorPrecision::Single,
+            })
     }
 
     async fn insert_opts(

@@ -86,7 +86,10 @@ impl fmt::Debug for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities::new(BACKEND).durable(self.options.location != Location::Memory)
+        StoreCapabilities::new(BACKEND)
+            .lexical(true)
+            .closes(true)
+            .durable(self.options.location != Location::Memory)
     }
 
     async fn insert_opts(

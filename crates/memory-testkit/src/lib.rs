@@ -41,6 +41,7 @@ pub mod population;
 mod report;
 mod seeded;
 pub mod store;
+mod wrappers;
 
 pub use check::{CheckFailure, CheckResult};
 pub use hash_embedder::HashEmbedder;
@@ -48,3 +49,4 @@ pub use in_memory_store::InMemoryStore;
 pub use map_cache::{MapBackend, MapCache};
 pub use report::{NO_SKIPS, Outcome, Report, Verdict};
 pub use seeded::SeededRng;
+pub use wrappers::{HookedStore, MinimalStore, StoreCall, StoreHooks, StoreOperation};

@@ -12,6 +12,9 @@ pub struct StoreCapabilities {
     pub durable: bool,
     /// Whether [`Store::search`](super::Store::search) has a lexical retriever.
     pub lexical: bool,
+    /// Whether calls after [`Store::close`](super::Store::close) answer
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    pub closes: bool,
     /// The most dimensions that a vector may have.
     pub max_dimensions: usize,
     /// How exactly vectors come back.
@@ -30,13 +33,15 @@ pub enum VectorPrecision {
 }
 
 impl StoreCapabilities {
-    /// A durable store with a lexical retriever and the core's own vector bound.
+    /// What a store has that implements the required methods only: durable, with
+    /// vectors kept as they are, no lexical retriever, and nothing to close.
     #[must_use]
     pub const fn new(backend: &'static str) -> Self {
         Self {
             backend,
             durable: true,
-            lexical: true,
+            lexical: false,
+            closes: false,
             max_dimensions: limits::MAX_DIMENSIONS,
             precision: VectorPrecision::Single,
         }
@@ -49,10 +54,20 @@ impl StoreCapabilities {
         self
     }
 
-    /// Sets whether there is a lexical retriever.
+    /// Sets whether there is a lexical retriever. A store that says so must
+    /// override [`Store::search`](super::Store::search).
     #[must_use]
     pub const fn lexical(mut self, lexical: bool) -> Self {
         self.lexical = lexical;
+        self
+    }
+
+    /// Sets whether calls after a close answer
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed). A store that says so
+    /// must override [`Store::close`](super::Store::close).
+    #[must_use]
+    pub const fn closes(mut self, closes: bool) -> Self {
+        self.closes = closes;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::embedder::Fingerprint;
 use crate::error::{InvalidInput, MemoryError, MemoryResult};
 use crate::memory::Memory;
 use crate::vector::Embedding;
@@ -16,6 +17,31 @@ pub struct EmbeddedMemory {
 }
 
 impl EmbeddedMemory {
+    /// A memory with its vectors.
+    #[must_use]
+    pub const fn new(memory: Memory, embedding: Embedding) -> Self {
+        Self { memory, embedding }
+    }
+
+    /// This memory with its vectors of one fingerprint, or with none where it
+    /// has no vector of that fingerprint: the form in which
+    /// [`Store::changes_since`](super::Store::changes_since) gives it.
+    #[must_use]
+    pub fn with_vectors_of(&self, fingerprint: &Fingerprint) -> Self {
+        let matches = self.embedding.fingerprint == *fingerprint;
+        Self {
+            memory: self.memory.clone(),
+            embedding: Embedding {
+                fingerprint: fingerprint.clone(),
+                vectors: if matches {
+                    self.embedding.vectors.clone()
+                } else {
+                    Vec::new()
+                },
+            },
+        }
+    }
+
     /// Holds every memory and vector of a batch to its bounds, as one made by
     /// hand may break them, and refuses an id that stands twice under one
     /// entity.

@@ -6,6 +6,7 @@ mod embedded_memory;
 mod generation;
 mod insert_options;
 mod outcomes;
+mod provided;
 mod requests;
 mod score_stats;
 mod summary_group;
@@ -38,32 +39,51 @@ pub use summary_group::{ConsolidateOutcome, SummaryGroup};
 ///
 /// Every method is scoped to one entity (or, for
 /// [`insert_opts`](Store::insert_opts), to the entity that each memory
-/// names); a memory of another entity is never seen. The conformance suite of `memory-testkit` mirrors the `# Behavior`
-/// lists, point by point.
+/// names); memories of other entities are never returned or changed. The
+/// conformance suite of `memory-testkit` mirrors the `# Behavior` lists, point
+/// by point.
+///
+/// # Implementing
+/// Ten methods are required. The others are provided on top of them: exact,
+/// but at the cost that each one states. Override one where the database can do
+/// better; `docs/backend-author.md` has a whole store with the required methods
+/// only.
+///
+/// | provided | built on | overriding it wins |
+/// |---|---|---|
+/// | [`insert`](Store::insert) | `insert_opts` | nothing |
+/// | [`count`](Store::count) | `list` | no transfer of the memories counted |
+/// | [`entity_stats`](Store::entity_stats) | `list` | as `count`; it is called often |
+/// | [`search`](Store::search) | `changes_since` | an index, and the lexical retriever |
+/// | [`watch`](Store::watch) | | other processes' writes are seen early |
+/// | [`close`](Store::close) | | connections are released |
 ///
 /// # Behavior of every method
 /// - **Generations.** Each entity has a [`Generation`], 0 before its first
 ///   write. A write that changes something raises it by one in its own
 ///   transaction and stamps what it changed with it; a write that changes
-///   nothing leaves it alone. [`record_accesses`](Store::record_accesses) never raises it.
+///   nothing leaves it alone. [`record_accesses`](Store::record_accesses) never
+///   raises it.
 /// - **Archived memories.** A memory that [`consolidate`](Store::consolidate)
-///   archived is *live* no more: it is read by id and by a
-///   [`ListScope`] that asks for it, and by nothing else. Its vectors and its
-///   access count stay with it.
+///   archived is no longer *live*: only a read by id and a [`ListScope`] that
+///   asks for it return it. Its vectors and its access count are kept.
 /// - **Snapshots.** What a read returns, its generation included, is one
 ///   consistent state.
-/// - **Cancellation.** A dropped future leaves the write whole or undone, never
-///   half, and the store usable.
+/// - **Cancellation.** A dropped future leaves the write complete or undone,
+///   never partial, and the store usable.
 /// - **Errors.** A full, locked, damaged, foreign or read-only database answers
-///   with the [`crate::ErrorKind`] of that name; what was refused wrote nothing.
-/// - **Privacy.** Content stands in no error, log or metric.
+///   with the [`ErrorKind`](crate::ErrorKind) of that name; a refused call wrote
+///   nothing.
+/// - **Privacy.** Content is never part of an error, a log line or a metric.
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
-    /// What this store is and can do.
+    /// What this store is and supports. Required.
     fn capabilities(&self) -> StoreCapabilities;
 
-    /// Writes a batch, all or nothing, in one transaction, with room for any
-    /// number of memories: see [`insert_opts`](Store::insert_opts).
+    /// Writes a batch, all or nothing, in one transaction, without a limit on
+    /// the number of memories: see [`insert_opts`](Store::insert_opts).
+    ///
+    /// Provided.
     ///
     /// # Errors
     /// As [`insert_opts`](Store::insert_opts).
@@ -71,63 +91,69 @@ pub trait Store: Debug + Send + Sync + 'static {
         self.insert_opts(batch, &InsertOptions::unlimited()).await
     }
 
-    /// Writes a batch, all or nothing, in one transaction, where there is room.
+    /// Writes a batch, all or nothing, in one transaction, within limits and
+    /// after evictions. Required.
     ///
     /// # Behavior
-    /// - The batch may hold memories of several entities; each entity's
-    ///   generation rises by one if anything of it was inserted.
-    /// - An id that the entity has already, with equal content, is a no-op
+    /// - The batch may contain memories of several entities; an entity's
+    ///   generation rises by one if any of its memories was inserted.
+    /// - An id that the entity already has, with equal content, is a no-op
     ///   ([`InsertOutcome::inserted`] is `false` there).
-    /// - An id that was deleted before may be inserted anew.
+    /// - An id that was deleted before may be inserted again.
     /// - The memories keep their `access_count` and `last_accessed`.
     /// - When this returns `Ok`, the batch survives a crash of the process.
     /// - An empty batch is a no-op.
-    /// - What is to give way ([`InsertOptions::evict`]) is removed as by
+    /// - The ids of [`InsertOptions::evict`] are removed as by
     ///   [`delete`](Store::delete), in the same transaction and at the same
-    ///   generation, and only for entities of which something is inserted. Ids
-    ///   of no memory are passed over.
-    /// - Whether an id of the batch is new, a repetition or a conflict is judged
-    ///   before anything gives way.
-    /// - [`InsertOptions::max_memories`] counts the entity's live memories after the
-    ///   evictions and the batch, for entities of which something is inserted;
-    ///   it holds however many write at once.
-    /// - Memories come in live: [`Memory::archived_by`](crate::Memory::archived_by)
-    ///   of the batch is not regarded, and an archived memory counts as one
-    ///   that the entity has.
+    ///   generation, and only for entities with an inserted memory. Unknown ids
+    ///   are ignored.
+    /// - Whether an id of the batch is new, a repetition or a conflict is
+    ///   decided before any eviction.
+    /// - [`InsertOptions::max_memories`] counts the entity's live memories after
+    ///   the evictions and the batch, for entities with an inserted memory; it
+    ///   is exact also with concurrent writers.
+    /// - Inserted memories are live: the batch's
+    ///   [`Memory::archived_by`](crate::Memory::archived_by) is ignored. An id
+    ///   of an archived memory is one that the entity already has.
     ///
     /// # Errors
-    /// [`crate::MemoryError::LimitReached`] where there is no room: nothing is
-    /// written and nothing gives way;
-    /// [`crate::MemoryError::Conflict`] for an id with other content;
-    /// [`InvalidInput::DuplicateId`](crate::InvalidInput::DuplicateId) for an id twice under one entity;
-    /// [`crate::MemoryError::InvalidInput`] for vectors that
-    /// [`Embedding::validate`] refuses or a memory outside [`limits`](crate::limits).
+    /// [`MemoryError::LimitReached`](crate::MemoryError::LimitReached) where the
+    /// limit would be exceeded: nothing is written and nothing evicted;
+    /// [`MemoryError::Conflict`](crate::MemoryError::Conflict) for an id with
+    /// other content;
+    /// [`InvalidInput::DuplicateId`](crate::InvalidInput::DuplicateId) for an
+    /// id twice under one entity;
+    /// [`MemoryError::InvalidInput`](crate::MemoryError::InvalidInput) for
+    /// vectors that [`Embedding::validate`] refuses or a memory outside
+    /// [`limits`](crate::limits).
     async fn insert_opts(
         &self,
         batch: &[EmbeddedMemory],
-        room: &InsertOptions,
+        options: &InsertOptions,
     ) -> MemoryResult<InsertOutcome>;
 
-    /// Inserts summaries and archives what they stand for, all or nothing, in
-    /// one transaction.
+    /// Inserts summaries and archives their sources, all or nothing, in one
+    /// transaction. Required.
     ///
     /// # Behavior
-    /// - Every source bears its summary in
-    ///   [`Memory::archived_by`](crate::Memory::archived_by) afterward, and is
-    ///   otherwise as it was; its summary is live.
+    /// - Afterward every source has its summary's id in
+    ///   [`Memory::archived_by`](crate::Memory::archived_by) and is otherwise
+    ///   unchanged; its summary is live.
     /// - Every source must be live and not written after `read_at`, the
-    ///   generation at which the caller read it: a summary never stands for
-    ///   what it did not see.
+    ///   generation at which the caller read it: a summary never replaces a
+    ///   version that it was not made from.
     /// - The generation rises by one.
-    /// - Where every summary stands already with equal content and its sources
-    ///   archived under it, this is a no-op: a call whose outcome was unknown
-    ///   may be repeated.
+    /// - Where every summary exists already with equal content and its sources
+    ///   are archived under it, this is a no-op: a call whose outcome was
+    ///   unknown may be repeated.
     /// - No groups is a no-op.
     ///
     /// # Errors
-    /// [`crate::MemoryError::Changed`] for a source that is not live or was
-    /// written after `read_at`; [`crate::MemoryError::Conflict`] for a summary's
-    /// id that is taken; [`crate::MemoryError::InvalidInput`] as
+    /// [`MemoryError::Changed`](crate::MemoryError::Changed) for a source that
+    /// is not live or was written after `read_at`;
+    /// [`MemoryError::Conflict`](crate::MemoryError::Conflict) for a summary id
+    /// that is taken;
+    /// [`MemoryError::InvalidInput`](crate::MemoryError::InvalidInput) as
     /// [`SummaryGroup::validate_all`].
     async fn consolidate(
         &self,
@@ -136,63 +162,91 @@ pub trait Store: Debug + Send + Sync + 'static {
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome>;
 
-    /// Reads memories by id.
+    /// Reads memories by id. Required.
     ///
     /// # Behavior
-    /// - One result per id, in the order asked; `None` where the entity has none.
-    /// - Archived memories are found as well.
+    /// - One result per id, in the order asked; `None` where the entity has no
+    ///   such memory.
+    /// - Archived memories are returned as well.
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome>;
 
     /// Reads a page of memories, newest first: by timestamp, then by id, both
-    /// descending.
+    /// descending. Required; [`ListPage::select`] does it in memory.
     ///
     /// # Behavior
-    /// - Exactly the memories of the [`ListScope`] that
-    ///   [`MemoryFilter::matches`], none twice and none left out while the pages are turned without writes in between.
+    /// - Exactly the memories of the [`ListScope`] that the filter
+    ///   [matches](MemoryFilter::matches): over all pages each one once, as long
+    ///   as there is no write between the pages.
     /// - [`ListPage::next`] is `None` on the last page.
     ///
     /// # Errors
-    /// [`crate::MemoryError::InvalidInput`] as [`ListRequest::validate`].
+    /// [`MemoryError::InvalidInput`](crate::MemoryError::InvalidInput) as
+    /// [`ListRequest::validate`].
     async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage>;
 
-    /// Counts the live memories that a filter admits.
-    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64>;
-
-    /// Finds candidates for a recall: the best `limit` of each retriever asked for.
+    /// Counts the live memories that a filter matches.
     ///
-    /// # Behavior
-    /// - Only live memories that the filter admits; `limit k` finds k per retriever
-    ///   whenever k match.
-    /// - The dense retriever ranks by the best cosine among a memory's vectors of the
-    ///   query's fingerprint; vectors of other fingerprints are never compared.
-    /// - The lexical retriever ranks by BM25 (higher is better) over the words of
-    ///   the query, any of which may match.
-    /// - Each candidate carries the value of every retriever asked for in which it
-    ///   has one, also when another retriever found it.
-    /// - Each retriever's mean and deviation are those of all admitted memories, so
-    ///   that values of two searches of the same state compare.
-    /// - Text of any shape is a valid lexical query; operators mean nothing.
+    /// Provided: reads every page of [`list`](Store::list), again from the first
+    /// where the entity was written to between two pages. O(matches) memories
+    /// are transferred; a database that counts by itself transfers none.
     ///
     /// # Errors
-    /// [`crate::MemoryError::InvalidInput`] as [`SearchRequest::validate`];
-    /// [`crate::MemoryError::Unsupported`] for a retriever that
-    /// [`StoreCapabilities`] denies.
+    /// As [`list`](Store::list); provided, also
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) where the
+    /// entity was written to during each of 100 attempts.
+    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
+        provided::count(self, entity, filter).await
+    }
+
+    /// Finds candidates for a recall: the best `limit` of each retriever asked
+    /// for.
+    ///
+    /// Provided: the dense retriever, by an exact scan of
+    /// [`changes_since`](Store::changes_since) generation 0, so at the cost of
+    /// transferring the entity's live memories with their vectors at every
+    /// call; [`MemoryError::Unsupported`](crate::MemoryError::Unsupported) for
+    /// the lexical one. Overriding it wins an index over vectors, and is what
+    /// [`StoreCapabilities::lexical`] requires.
+    ///
+    /// # Behavior
+    /// - Only live memories that the filter matches; each retriever returns
+    ///   `limit` of them wherever as many match.
+    /// - The dense retriever ranks by the best cosine among a memory's vectors
+    ///   of the query's fingerprint ([`Embedding::similarity`]); vectors of
+    ///   other fingerprints are never compared.
+    /// - The lexical retriever ranks by BM25 (higher is better) over the words
+    ///   of the query, any of which may match.
+    /// - Each candidate has the value of every requested retriever that has one
+    ///   for it, also when another retriever found it.
+    /// - Each retriever's mean and deviation are over all matching memories, so
+    ///   that values of two searches of the same state compare.
+    /// - Text of any shape is a valid lexical query; it has no operators.
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`](crate::MemoryError::InvalidInput) as
+    /// [`SearchRequest::validate`];
+    /// [`MemoryError::Unsupported`](crate::MemoryError::Unsupported) for a
+    /// retriever that [`StoreCapabilities`] denies.
     async fn search(
         &self,
         entity: &EntityId,
         request: &SearchRequest,
-    ) -> MemoryResult<SearchOutcome>;
+    ) -> MemoryResult<SearchOutcome> {
+        provided::search(self, entity, request).await
+    }
 
     /// Reads what changed after `since`, with the vectors of one fingerprint.
+    /// Required.
     ///
     /// # Behavior
     /// - From generation 0 it returns the entity's whole live state.
     /// - Otherwise every live memory written and every id removed or archived
-    ///   after `since`; a memory that is live again counts as written,
-    ///   in its latest state only; applying them to the state at `since` gives
-    ///   the state at [`ChangeSet::generation`].
-    /// - A memory without a vector of `fingerprint` comes with no vectors.
-    /// - A `since` beyond the entity's generation (a database put back from a
+    ///   after `since`, in its latest state only (a memory that is live again
+    ///   counts as written); applying them to the state at `since` gives the
+    ///   state at [`ChangeSet::generation`].
+    /// - A memory without a vector of `fingerprint` has no vectors in it
+    ///   ([`EmbeddedMemory::with_vectors_of`]).
+    /// - A `since` beyond the entity's generation (a database restored from a
     ///   backup) answers with the whole state and [`ChangeSet::reset`].
     async fn changes_since(
         &self,
@@ -202,18 +256,19 @@ pub trait Store: Debug + Send + Sync + 'static {
     ) -> MemoryResult<ChangeSet>;
 
     /// Applies a patch to one memory and, where given, replaces its embedding,
-    /// in one transaction.
+    /// in one transaction. Required.
     ///
     /// # Behavior
-    /// - The patch is applied to the row as it stands in that transaction, so
-    ///   two patches of different fields both take effect.
+    /// - The patch is applied to the row as it is in that transaction, so two
+    ///   patches of different fields both take effect.
     /// - Links that [`MemoryPatch::relate`] adds are counted there too.
     /// - `embedding` must be given exactly when the patch sets the content.
     ///
     /// # Errors
-    /// [`crate::MemoryError::NotFound`]; [`crate::MemoryError::Archived`] for a
-    /// memory that a summary stands for; [`crate::MemoryError::InvalidInput`]
-    /// for a patch or vectors outside the bounds.
+    /// [`MemoryError::NotFound`](crate::MemoryError::NotFound);
+    /// [`MemoryError::Archived`](crate::MemoryError::Archived) for an archived
+    /// memory; [`MemoryError::InvalidInput`](crate::MemoryError::InvalidInput)
+    /// for a patch or vectors outside the limits.
     async fn update(
         &self,
         entity: &EntityId,
@@ -224,26 +279,26 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Removes memories for good, with their vectors and access counts, in one
     /// transaction, leaving a tombstone (an id and a generation) for
-    /// [`changes_since`](Store::changes_since).
+    /// [`changes_since`](Store::changes_since). Required.
     ///
     /// # Behavior
-    /// - Ids that the entity does not have are passed over.
-    /// - A summary never outlives a memory that it was made from: where an
-    ///   archived memory is removed, the summary that stands for it is removed
-    ///   as well, and the summary that stands for that one.
-    /// - Where a summary is removed, the memories that it stood for are live
-    ///   again, unless they are removed too.
-    /// - Links of the entity's other memories, archived ones included, to a
-    ///   removed memory are dropped; that counts as writing them.
-    /// - The generation rises by one, whatever all this amounts to.
+    /// - Ids that the entity does not have are ignored.
+    /// - A summary never outlives one of its sources: where an archived memory
+    ///   is removed, its summary is removed as well, and that one's summary.
+    /// - Where a summary is removed, its sources are live again, unless they
+    ///   are removed too.
+    /// - Links to a removed memory are dropped from the entity's other memories,
+    ///   archived ones included; that counts as writing them.
+    /// - The generation rises by one, however much is removed.
     /// - Content is not left behind in free space or journals where the
     ///   backend can prevent it.
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome>;
 
     /// Adds to access counts and moves `last_accessed` forward (never back).
+    /// Required.
     ///
     /// # Behavior
-    /// - Ids that the entity does not have are passed over.
+    /// - Ids that the entity does not have are ignored.
     /// - Does not raise the generation.
     async fn record_accesses(
         &self,
@@ -251,30 +306,55 @@ pub trait Store: Debug + Send + Sync + 'static {
         updates: &[AccessUpdate],
     ) -> MemoryResult<()>;
 
-    /// Generation and numbers of memories; zeros for an entity never written to.
-    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats>;
-
-    /// Names entities that hold at least one memory, live or archived, in the order of their
-    /// names, after `after`: an administrator's scan, which reads no memory.
+    /// Generation and numbers of memories; zeros for an entity never written
+    /// to.
+    ///
+    /// Provided: reads every page of [`list`](Store::list), live and archived,
+    /// so at the cost of transferring all of the entity's memories. It is asked
+    /// at every cached read under [`Consistency::Checked`](crate::Consistency):
+    /// a database should override it with a read of one row.
     ///
     /// # Errors
-    /// [`InvalidInput::Limit`](crate::InvalidInput::Limit) as [`check_limit`](crate::limits::check_limit).
+    /// As [`count`](Store::count).
+    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
+        provided::entity_stats(self, entity).await
+    }
+
+    /// Lists entities that have at least one memory, live or archived, in the
+    /// order of their names, after `after`. Reads no memory. Required.
+    ///
+    /// # Errors
+    /// [`InvalidInput::Limit`](crate::InvalidInput::Limit) as
+    /// [`check_limit`](crate::limits::check_limit).
     async fn list_entities(
         &self,
         after: Option<&EntityId>,
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>>;
 
-    /// Listens to what is written, by whatever process; `None` where the store
-    /// has no such channel.
+    /// Subscribes to writes by any process; `None` where the store has no such
+    /// channel.
+    ///
+    /// Provided: `None`. Overriding it lets caches drop what other processes
+    /// changed before the next check; it is never needed for correctness.
     ///
     /// # Errors
-    /// Those of a connection that cannot be had.
+    /// Those of a connection that cannot be established.
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         Ok(None)
     }
 
-    /// Finishes what is under way and lets go of every connection. Calls after
-    /// it answer with [`crate::ErrorKind::Closed`]; closing twice is fine.
-    async fn close(&self) -> MemoryResult<()>;
+    /// Finishes running calls and releases every connection. Closing twice is
+    /// fine.
+    ///
+    /// Provided: nothing to release. A store that overrides it says so in
+    /// [`StoreCapabilities::closes`].
+    ///
+    /// # Behavior
+    /// - Where [`StoreCapabilities::closes`], calls after it answer
+    ///   [`ErrorKind::Closed`](crate::ErrorKind::Closed); elsewhere they answer
+    ///   as before.
+    async fn close(&self) -> MemoryResult<()> {
+        Ok(())
+    }
 }

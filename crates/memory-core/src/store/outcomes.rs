@@ -1,10 +1,11 @@
-//! What a store answers.
+//! Results of the operations of a store.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EmbeddedMemory, Generation, PageCursor, ScoreStats};
+use super::{EmbeddedMemory, Generation, ListRequest, PageCursor, ScoreStats};
 use crate::id::{EntityId, MemoryId};
 use crate::memory::Memory;
 
@@ -20,6 +21,26 @@ pub struct InsertOutcome {
     pub evicted: BTreeMap<EntityId, RemoveOutcome>,
 }
 
+impl InsertOutcome {
+    /// An insert that wrote the items marked `true`, left these generations
+    /// and evicted nothing.
+    #[must_use]
+    pub const fn new(inserted: Vec<bool>, generations: BTreeMap<EntityId, Generation>) -> Self {
+        Self {
+            inserted,
+            generations,
+            evicted: BTreeMap::new(),
+        }
+    }
+
+    /// Sets what was evicted, for each entity of which something was.
+    #[must_use]
+    pub fn evicted(mut self, evicted: BTreeMap<EntityId, RemoveOutcome>) -> Self {
+        self.evicted = evicted;
+        self
+    }
+}
+
 /// What [`Store::get`](super::Store::get) read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GetOutcome {
@@ -27,6 +48,17 @@ pub struct GetOutcome {
     pub generation: Generation,
     /// One per id, in the order asked.
     pub memories: Vec<Option<Memory>>,
+}
+
+impl GetOutcome {
+    /// Memories read at this generation, one per id.
+    #[must_use]
+    pub const fn new(generation: Generation, memories: Vec<Option<Memory>>) -> Self {
+        Self {
+            generation,
+            memories,
+        }
+    }
 }
 
 /// A page of memories.
@@ -38,6 +70,50 @@ pub struct ListPage {
     pub memories: Vec<Memory>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<PageCursor>,
+}
+
+impl ListPage {
+    /// A page read at this generation.
+    #[must_use]
+    pub const fn new(
+        generation: Generation,
+        memories: Vec<Memory>,
+        next: Option<PageCursor>,
+    ) -> Self {
+        Self {
+            generation,
+            memories,
+            next,
+        }
+    }
+
+    /// The page that a request asks for, out of all of an entity's memories,
+    /// live and archived, in any order. O(n log n) for n memories that match.
+    ///
+    /// For stores that keep no index in the list's order.
+    #[must_use]
+    pub fn select<'a>(
+        generation: Generation,
+        memories: impl IntoIterator<Item = &'a Memory>,
+        request: &ListRequest,
+    ) -> Self {
+        let mut matching: Vec<(PageCursor, &Memory)> = memories
+            .into_iter()
+            .filter(|memory| request.scope.contains(memory.archived_by))
+            .filter(|memory| request.filter.matches(memory))
+            .map(|memory| (PageCursor::from(memory), memory))
+            .filter(|(position, _)| request.after.is_none_or(|after| *position < after))
+            .collect();
+        matching.sort_unstable_by_key(|(position, _)| Reverse(*position));
+        let is_last = matching.len() <= request.limit;
+        matching.truncate(request.limit);
+        let next = matching.last().map(|(position, _)| *position);
+        Self {
+            generation,
+            memories: matching.into_iter().map(|(_, it)| it.clone()).collect(),
+            next: next.filter(|_| !is_last),
+        }
+    }
 }
 
 /// What [`Store::search`](super::Store::search) found.
@@ -56,6 +132,34 @@ pub struct SearchOutcome {
     pub lexical: Option<ScoreStats>,
 }
 
+impl SearchOutcome {
+    /// A search that found these memories at this generation, without
+    /// statistics.
+    #[must_use]
+    pub const fn new(generation: Generation, candidates: Vec<SearchHit>) -> Self {
+        Self {
+            generation,
+            candidates,
+            dense: None,
+            lexical: None,
+        }
+    }
+
+    /// Sets the statistics of the dense retriever.
+    #[must_use]
+    pub const fn dense(mut self, stats: ScoreStats) -> Self {
+        self.dense = Some(stats);
+        self
+    }
+
+    /// Sets the statistics of the lexical retriever.
+    #[must_use]
+    pub const fn lexical(mut self, stats: ScoreStats) -> Self {
+        self.lexical = Some(stats);
+        self
+    }
+}
+
 /// One memory found, with each retriever's raw value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchHit {
@@ -65,6 +169,32 @@ pub struct SearchHit {
     pub similarity: Option<f32>,
     /// BM25, higher is better; `None` when no word matched.
     pub lexical: Option<f32>,
+}
+
+impl SearchHit {
+    /// A memory found, without a value yet.
+    #[must_use]
+    pub const fn new(memory: Memory) -> Self {
+        Self {
+            memory,
+            similarity: None,
+            lexical: None,
+        }
+    }
+
+    /// Sets the dense retriever's value.
+    #[must_use]
+    pub const fn similarity(mut self, similarity: Option<f32>) -> Self {
+        self.similarity = similarity;
+        self
+    }
+
+    /// Sets the lexical retriever's value.
+    #[must_use]
+    pub const fn lexical(mut self, lexical: Option<f32>) -> Self {
+        self.lexical = lexical;
+        self
+    }
 }
 
 /// What [`Store::changes_since`](super::Store::changes_since) read.
@@ -81,6 +211,31 @@ pub struct ChangeSet {
     pub reset: bool,
 }
 
+impl ChangeSet {
+    /// What was written and removed up to this generation.
+    #[must_use]
+    pub const fn new(
+        generation: Generation,
+        written: Vec<EmbeddedMemory>,
+        removed: Vec<MemoryId>,
+    ) -> Self {
+        Self {
+            generation,
+            written,
+            removed,
+            reset: false,
+        }
+    }
+
+    /// Sets whether `written` is the whole state, in place of what the caller
+    /// had.
+    #[must_use]
+    pub const fn reset(mut self, reset: bool) -> Self {
+        self.reset = reset;
+        self
+    }
+}
+
 /// What [`Store::update`](super::Store::update) did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpdateOutcome {
@@ -91,6 +246,25 @@ pub struct UpdateOutcome {
     /// Whether this write made that generation; `false` where the memory stood
     /// like that already, and the generation is another write's.
     pub changed: bool,
+}
+
+impl UpdateOutcome {
+    /// An update that wrote `memory` at this generation.
+    #[must_use]
+    pub const fn new(generation: Generation, memory: Memory) -> Self {
+        Self {
+            generation,
+            memory,
+            changed: true,
+        }
+    }
+
+    /// Sets whether this write made the generation.
+    #[must_use]
+    pub const fn changed(mut self, changed: bool) -> Self {
+        self.changed = changed;
+        self
+    }
 }
 
 /// What [`Store::delete`](super::Store::delete) did. Every list is in no order
@@ -109,6 +283,33 @@ pub struct RemoveOutcome {
     pub unlinked: Vec<MemoryId>,
 }
 
+impl RemoveOutcome {
+    /// A removal of these memories at this generation.
+    #[must_use]
+    pub const fn new(generation: Generation, removed: Vec<MemoryId>) -> Self {
+        Self {
+            generation,
+            removed,
+            restored: Vec::new(),
+            unlinked: Vec::new(),
+        }
+    }
+
+    /// Sets which archived memories are live again.
+    #[must_use]
+    pub fn restored(mut self, restored: Vec<MemoryId>) -> Self {
+        self.restored = restored;
+        self
+    }
+
+    /// Sets which memories lost a link.
+    #[must_use]
+    pub fn unlinked(mut self, unlinked: Vec<MemoryId>) -> Self {
+        self.unlinked = unlinked;
+        self
+    }
+}
+
 /// What a store knows of an entity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntityStats {
@@ -118,4 +319,16 @@ pub struct EntityStats {
     pub memory_count: u64,
     /// How many archived ones, which count toward no limit.
     pub archived_count: u64,
+}
+
+impl EntityStats {
+    /// An entity with this generation and numbers of memories.
+    #[must_use]
+    pub const fn new(generation: Generation, memory_count: u64, archived_count: u64) -> Self {
+        Self {
+            generation,
+            memory_count,
+            archived_count,
+        }
+    }
 }

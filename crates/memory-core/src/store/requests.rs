@@ -1,4 +1,4 @@
-//! What a store is asked.
+//! Requests to a store.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -41,9 +41,10 @@ pub enum ListScope {
 }
 
 impl ListScope {
-    /// Whether a list of this scope holds a memory that is archived so.
+    /// Whether this scope contains a memory with that
+    /// [`Memory::archived_by`].
     #[must_use]
-    pub fn holds(self, archived_by: Option<MemoryId>) -> bool {
+    pub fn contains(self, archived_by: Option<MemoryId>) -> bool {
         match self {
             Self::Live => archived_by.is_none(),
             Self::Archived => archived_by.is_some(),
@@ -96,7 +97,10 @@ impl ListRequest {
 }
 
 /// Where a page ended: its last memory's place in the order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Cursors compare by timestamp, then by id: a list goes from the greatest to
+/// the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PageCursor {
     /// That memory's timestamp.
     pub timestamp: DateTime<Utc>,
@@ -127,6 +131,32 @@ pub struct SearchRequest {
 }
 
 impl SearchRequest {
+    /// A search for up to `limit` memories that `filter` matches, without a
+    /// retriever yet.
+    #[must_use]
+    pub const fn new(filter: MemoryFilter, limit: usize) -> Self {
+        Self {
+            filter,
+            limit,
+            dense: None,
+            lexical: None,
+        }
+    }
+
+    /// Adds the dense retriever.
+    #[must_use]
+    pub fn dense(mut self, query: DenseQuery) -> Self {
+        self.dense = Some(query);
+        self
+    }
+
+    /// Adds the lexical retriever.
+    #[must_use]
+    pub fn lexical(mut self, query: impl Into<String>) -> Self {
+        self.lexical = Some(query.into());
+        self
+    }
+
     /// Checks the limit, the filter, the vector and the text.
     ///
     /// # Errors
@@ -154,6 +184,16 @@ pub struct DenseQuery {
     pub vector: Vec<f32>,
 }
 
+impl DenseQuery {
+    /// A query by this vector among vectors of the same fingerprint.
+    pub fn new(fingerprint: impl Into<Fingerprint>, vector: Vec<f32>) -> Self {
+        Self {
+            fingerprint: fingerprint.into(),
+            vector,
+        }
+    }
+}
+
 /// Accesses of one memory, gathered over a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessUpdate {
@@ -166,6 +206,16 @@ pub struct AccessUpdate {
 }
 
 impl AccessUpdate {
+    /// `accesses` of the memory `id`, the last of them at `last_accessed`.
+    #[must_use]
+    pub const fn new(id: MemoryId, accesses: u64, last_accessed: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            accesses,
+            last_accessed,
+        }
+    }
+
     /// Checks the times of updates.
     ///
     /// # Errors

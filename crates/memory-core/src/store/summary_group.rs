@@ -16,6 +16,14 @@ pub struct SummaryGroup {
 }
 
 impl SummaryGroup {
+    /// `summary` stands for `sources`.
+    pub fn new(summary: EmbeddedMemory, sources: impl IntoIterator<Item = MemoryId>) -> Self {
+        Self {
+            summary,
+            sources: sources.into_iter().collect(),
+        }
+    }
+
     /// Holds every summary of `groups` to its bounds, and every group to its
     /// entity and to having sources that are its own.
     ///
@@ -65,4 +73,12 @@ impl SummaryGroup {
 pub struct ConsolidateOutcome {
     /// The entity's generation after it.
     pub generation: Generation,
+}
+
+impl ConsolidateOutcome {
+    /// A consolidation after which the entity is at this generation.
+    #[must_use]
+    pub const fn new(generation: Generation) -> Self {
+        Self { generation }
+    }
 }

@@ -52,7 +52,10 @@ impl InMemoryStore {
     pub fn new() -> Self {
         Self {
             state: Arc::default(),
-            capabilities: StoreCapabilities::new(BACKEND).durable(false),
+            capabilities: StoreCapabilities::new(BACKEND)
+                .durable(false)
+                .lexical(true)
+                .closes(true),
         }
     }
 

@@ -102,7 +102,7 @@ impl Shelf {
             .rows
             .values()
             .map(|row| &row.item.memory)
-            .filter(|memory| request.scope.holds(memory.archived_by))
+            .filter(|memory| request.scope.contains(memory.archived_by))
             .filter(|memory| request.filter.matches(memory))
             .filter(|memory| cursor.is_none_or(|after| place(memory) < (after.timestamp, after.id)))
             .collect();

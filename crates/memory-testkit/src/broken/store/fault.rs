@@ -256,7 +256,9 @@ faults! {
         /// Summaries come first, and then their sources are archived.
         ConsolidatesInTwoSteps => "cancellation::consolidate_is_whole_or_absent",
         /// A closed store goes on answering.
-        NeverCloses => "close::answers_closed",
+        NeverCloses => "close::answers_as_capabilities_say",
+        /// Capabilities deny that it closes, and it does.
+        DeniesThatItCloses => "close::answers_as_capabilities_say",
         /// Closing a second time fails.
         ClosesOnceOnly => "close::may_be_repeated",
     }

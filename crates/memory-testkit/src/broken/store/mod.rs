@@ -56,7 +56,8 @@ impl BrokenStore {
 impl Store for BrokenStore {
     fn capabilities(&self) -> StoreCapabilities {
         let lexical = !self.has(StoreFault::DeniesAnArmItHas);
-        self.inner.capabilities().lexical(lexical)
+        let closes = !self.has(StoreFault::DeniesThatItCloses);
+        self.inner.capabilities().lexical(lexical).closes(closes)
     }
 
     async fn insert(&self, batch: &[EmbeddedMemory]) -> MemoryResult<InsertOutcome> {

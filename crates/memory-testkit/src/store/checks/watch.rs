@@ -61,6 +61,10 @@ pub async fn loses_nothing_to_dropped_waits(ground: &CheckContext) -> CheckResul
 
 /// A store that is closed says so to whoever listens, for good.
 pub async fn ends_with_the_store(ground: &CheckContext) -> CheckResult {
+    if !ground.store().capabilities().closes {
+        let why = "the store does not close".to_owned();
+        return Err(CheckFailure::NotApplicable(why));
+    }
     let mut watch = listen(ground).await?;
     ground.store().close().await.at("close")?;
     for _ in 0..MAX_NEWS {

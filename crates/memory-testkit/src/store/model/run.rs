@@ -244,7 +244,7 @@ impl Machine<'_> {
         let mut admitted = Vec::new();
         for scope in [scope, ListScope::Live] {
             admitted = in_list_order(&items, &filter);
-            admitted.retain(|memory| scope.holds(memory.archived_by));
+            admitted.retain(|memory| scope.contains(memory.archived_by));
             let limit = 1 + chance.below(4);
             let pages = self.ground.listed_in(scope, entity, &filter, limit);
             ensure_eq!(pages.await?, admitted, "list of {scope:?} by {filter:?}");

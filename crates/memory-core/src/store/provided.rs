@@ -1,0 +1,118 @@
+//! The provided methods of [`Store`], on top of the required ones.
+
+use super::{
+    EntityStats, Generation, ListRequest, ListScope, ScoreStats, SearchHit, SearchOutcome,
+    SearchRequest, Store,
+};
+use crate::embedder::Fingerprint;
+use crate::error::{ErrorKind, MemoryError, MemoryResult};
+use crate::filter::MemoryFilter;
+use crate::id::EntityId;
+use crate::limits;
+
+/// How often a count over several pages starts over because of a write.
+const MAX_ATTEMPTS: usize = 100;
+
+pub(super) async fn count<S: Store + ?Sized>(
+    store: &S,
+    entity: &EntityId,
+    filter: &MemoryFilter,
+) -> MemoryResult<u64> {
+    for _ in 0..MAX_ATTEMPTS {
+        if let Some((_, count)) = count_in(store, entity, filter, ListScope::Live).await? {
+            return Ok(count);
+        }
+    }
+    Err(overtaken("count"))
+}
+
+pub(super) async fn entity_stats<S: Store + ?Sized>(
+    store: &S,
+    entity: &EntityId,
+) -> MemoryResult<EntityStats> {
+    let all = MemoryFilter::new();
+    for _ in 0..MAX_ATTEMPTS {
+        let live = count_in(store, entity, &all, ListScope::Live).await?;
+        let archived = count_in(store, entity, &all, ListScope::Archived).await?;
+        if let (Some((generation, live)), Some((later, archived))) = (live, archived)
+            && generation == later
+        {
+            return Ok(EntityStats::new(generation, live, archived));
+        }
+    }
+    Err(overtaken("entity_stats"))
+}
+
+pub(super) async fn search<S: Store + ?Sized>(
+    store: &S,
+    entity: &EntityId,
+    request: &SearchRequest,
+) -> MemoryResult<SearchOutcome> {
+    request.validate()?;
+    if request.lexical.is_some() {
+        return Err(MemoryError::Unsupported {
+            operation: "lexical search",
+            backend: store.capabilities().backend,
+        });
+    }
+    let fingerprint = match &request.dense {
+        Some(query) => query.fingerprint.clone(),
+        None => Fingerprint::from(""),
+    };
+    let state = store
+        .changes_since(entity, Generation::ZERO, &fingerprint)
+        .await?;
+    let Some(query) = &request.dense else {
+        return Ok(SearchOutcome::new(state.generation, Vec::new()));
+    };
+    let mut scored: Vec<(f32, SearchHit)> = state
+        .written
+        .into_iter()
+        .filter(|item| request.filter.matches(&item.memory))
+        .filter_map(|item| {
+            let similarity = item.embedding.similarity(query)?;
+            let hit = SearchHit::new(item.memory).similarity(Some(similarity));
+            Some((similarity, hit))
+        })
+        .collect();
+    let stats = ScoreStats::of(scored.iter().map(|(similarity, _)| *similarity));
+    scored.sort_by(|(a, one), (b, other)| {
+        b.total_cmp(a)
+            .then_with(|| one.memory.id.cmp(&other.memory.id))
+    });
+    scored.truncate(request.limit);
+    let hits = scored.into_iter().map(|(_, hit)| hit).collect();
+    Ok(SearchOutcome::new(state.generation, hits).dense(stats))
+}
+
+/// The generation of an entity and how many memories of a scope match; `None`
+/// where a write came between two pages.
+async fn count_in<S: Store + ?Sized>(
+    store: &S,
+    entity: &EntityId,
+    filter: &MemoryFilter,
+    scope: ListScope,
+) -> MemoryResult<Option<(Generation, u64)>> {
+    let request = ListRequest::new(limits::MAX_LIMIT);
+    let mut request = request.filter(filter.clone()).scope(scope);
+    let mut generation = None;
+    let mut count = 0;
+    loop {
+        let page = store.list(entity, &request).await?;
+        if *generation.get_or_insert(page.generation) != page.generation {
+            return Ok(None);
+        }
+        count += page.memories.len() as u64;
+        match page.next {
+            Some(cursor) => request.after = Some(cursor),
+            None => return Ok(Some((page.generation, count))),
+        }
+    }
+}
+
+fn overtaken(operation: &'static str) -> MemoryError {
+    let message = format!(
+        "the entity was written to during each of {MAX_ATTEMPTS} attempts to read it; try again"
+    );
+    MemoryError::store(ErrorKind::Unavailable, operation, message)
+}

@@ -1,0 +1,420 @@
+//! Wrappers around a store: one with hooks, one without the provided methods.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use memory_core::{
+    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
+    EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
+    ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome,
+    SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
+};
+
+/// An operation of [`Store`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum StoreOperation {
+    /// [`Store::insert`].
+    Insert,
+    /// [`Store::insert_opts`].
+    InsertOpts,
+    /// [`Store::consolidate`].
+    Consolidate,
+    /// [`Store::get`].
+    Get,
+    /// [`Store::list`].
+    List,
+    /// [`Store::count`].
+    Count,
+    /// [`Store::search`].
+    Search,
+    /// [`Store::changes_since`].
+    ChangesSince,
+    /// [`Store::update`].
+    Update,
+    /// [`Store::delete`].
+    Delete,
+    /// [`Store::record_accesses`].
+    RecordAccesses,
+    /// [`Store::entity_stats`].
+    EntityStats,
+    /// [`Store::list_entities`].
+    ListEntities,
+    /// [`Store::watch`].
+    Watch,
+    /// [`Store::close`].
+    Close,
+}
+
+impl StoreOperation {
+    /// Every operation.
+    pub const ALL: [Self; 15] = [
+        Self::Insert,
+        Self::InsertOpts,
+        Self::Consolidate,
+        Self::Get,
+        Self::List,
+        Self::Count,
+        Self::Search,
+        Self::ChangesSince,
+        Self::Update,
+        Self::Delete,
+        Self::RecordAccesses,
+        Self::EntityStats,
+        Self::ListEntities,
+        Self::Watch,
+        Self::Close,
+    ];
+
+    /// The name of the method.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::InsertOpts => "insert_opts",
+            Self::Consolidate => "consolidate",
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Count => "count",
+            Self::Search => "search",
+            Self::ChangesSince => "changes_since",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::RecordAccesses => "record_accesses",
+            Self::EntityStats => "entity_stats",
+            Self::ListEntities => "list_entities",
+            Self::Watch => "watch",
+            Self::Close => "close",
+        }
+    }
+
+    /// Whether it may write.
+    #[must_use]
+    pub const fn is_write(self) -> bool {
+        matches!(
+            self,
+            Self::Insert
+                | Self::InsertOpts
+                | Self::Consolidate
+                | Self::Update
+                | Self::Delete
+                | Self::RecordAccesses
+        )
+    }
+}
+
+/// A call of a store's operation, as hooks see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreCall<'a> {
+    /// Which operation.
+    pub operation: StoreOperation,
+    /// Whose memories, where the operation is about one entity.
+    pub entity: Option<&'a EntityId>,
+    /// The generation asked about, for [`Store::changes_since`].
+    pub since: Option<Generation>,
+}
+
+impl<'a> StoreCall<'a> {
+    const fn new(operation: StoreOperation) -> Self {
+        Self {
+            operation,
+            entity: None,
+            since: None,
+        }
+    }
+
+    const fn of(operation: StoreOperation, entity: &'a EntityId) -> Self {
+        Self {
+            operation,
+            entity: Some(entity),
+            since: None,
+        }
+    }
+}
+
+/// What a [`HookedStore`] does around each operation. A hook may count, wait,
+/// or fail the call. Every method is provided and does nothing.
+#[async_trait]
+pub trait StoreHooks: Debug + Send + Sync + 'static {
+    /// Changes what the store says of itself.
+    fn capabilities(&self, capabilities: StoreCapabilities) -> StoreCapabilities {
+        capabilities
+    }
+
+    /// Whether [`Store::watch`] reaches the store; it answers `None` otherwise.
+    fn has_watch(&self) -> bool {
+        true
+    }
+
+    /// Runs before the operation.
+    ///
+    /// # Errors
+    /// An error is the answer of the call; the operation is not carried out.
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        let _ = call;
+        Ok(())
+    }
+
+    /// Runs after the operation, with its error if it failed.
+    ///
+    /// # Errors
+    /// An error replaces the answer: the operation was carried out, and its
+    /// answer is lost.
+    async fn after(
+        &self,
+        call: StoreCall<'_>,
+        result: Result<(), &MemoryError>,
+    ) -> MemoryResult<()> {
+        let _ = (call, result);
+        Ok(())
+    }
+}
+
+/// Hooks that do nothing.
+#[async_trait]
+impl StoreHooks for () {}
+
+/// A store that forwards every operation to another one, with hooks around it.
+///
+/// The one wrapper for tests that count calls, delay them, fail them or lose
+/// their answers.
+#[derive(Debug, Clone)]
+pub struct HookedStore {
+    inner: Arc<dyn Store>,
+    hooks: Arc<dyn StoreHooks>,
+}
+
+impl HookedStore {
+    /// Wraps `inner`. Keep a clone of `hooks` to read its counts or to change
+    /// what it does.
+    pub fn new(inner: Arc<dyn Store>, hooks: Arc<dyn StoreHooks>) -> Self {
+        Self { inner, hooks }
+    }
+
+    async fn run<T: Send>(
+        &self,
+        call: StoreCall<'_>,
+        operation: impl Future<Output = MemoryResult<T>> + Send,
+    ) -> MemoryResult<T> {
+        self.hooks.before(call).await?;
+        let result = operation.await;
+        let failure = result.as_ref().err().cloned();
+        self.hooks
+            .after(call, failure.as_ref().map_or(Ok(()), Err))
+            .await?;
+        result
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Store for HookedStore {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.hooks.capabilities(self.inner.capabilities())
+    }
+
+    async fn insert(&self, batch: &[EmbeddedMemory]) -> MemoryResult<InsertOutcome> {
+        let call = StoreCall::new(StoreOperation::Insert);
+        self.run(call, self.inner.insert(batch)).await
+    }
+
+    async fn insert_opts(
+        &self,
+        batch: &[EmbeddedMemory],
+        options: &InsertOptions,
+    ) -> MemoryResult<InsertOutcome> {
+        let call = StoreCall::new(StoreOperation::InsertOpts);
+        self.run(call, self.inner.insert_opts(batch, options)).await
+    }
+
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[SummaryGroup],
+        read_at: Generation,
+    ) -> MemoryResult<ConsolidateOutcome> {
+        let call = StoreCall::of(StoreOperation::Consolidate, entity);
+        self.run(call, self.inner.consolidate(entity, groups, read_at))
+            .await
+    }
+
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
+        let call = StoreCall::of(StoreOperation::Get, entity);
+        self.run(call, self.inner.get(entity, ids)).await
+    }
+
+    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
+        let call = StoreCall::of(StoreOperation::List, entity);
+        self.run(call, self.inner.list(entity, request)).await
+    }
+
+    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
+        let call = StoreCall::of(StoreOperation::Count, entity);
+        self.run(call, self.inner.count(entity, filter)).await
+    }
+
+    async fn search(
+        &self,
+        entity: &EntityId,
+        request: &SearchRequest,
+    ) -> MemoryResult<SearchOutcome> {
+        let call = StoreCall::of(StoreOperation::Search, entity);
+        self.run(call, self.inner.search(entity, request)).await
+    }
+
+    async fn changes_since(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<ChangeSet> {
+        let call = StoreCall {
+            since: Some(since),
+            ..StoreCall::of(StoreOperation::ChangesSince, entity)
+        };
+        self.run(call, self.inner.changes_since(entity, since, fingerprint))
+            .await
+    }
+
+    async fn update(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<UpdateOutcome> {
+        let call = StoreCall::of(StoreOperation::Update, entity);
+        self.run(call, self.inner.update(entity, id, patch, embedding))
+            .await
+    }
+
+    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
+        let call = StoreCall::of(StoreOperation::Delete, entity);
+        self.run(call, self.inner.delete(entity, ids)).await
+    }
+
+    async fn record_accesses(
+        &self,
+        entity: &EntityId,
+        updates: &[AccessUpdate],
+    ) -> MemoryResult<()> {
+        let call = StoreCall::of(StoreOperation::RecordAccesses, entity);
+        self.run(call, self.inner.record_accesses(entity, updates))
+            .await
+    }
+
+    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
+        let call = StoreCall::of(StoreOperation::EntityStats, entity);
+        self.run(call, self.inner.entity_stats(entity)).await
+    }
+
+    async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        let call = StoreCall::new(StoreOperation::ListEntities);
+        self.run(call, self.inner.list_entities(after, limit)).await
+    }
+
+    async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
+        if !self.hooks.has_watch() {
+            return Ok(None);
+        }
+        let call = StoreCall::new(StoreOperation::Watch);
+        self.run(call, self.inner.watch()).await
+    }
+
+    async fn close(&self) -> MemoryResult<()> {
+        let call = StoreCall::new(StoreOperation::Close);
+        self.run(call, self.inner.close()).await
+    }
+}
+
+/// A store that forwards the required methods of [`Store`] to another one and
+/// leaves the others as they are provided.
+#[derive(Debug, Clone)]
+pub struct MinimalStore {
+    inner: Arc<dyn Store>,
+}
+
+impl MinimalStore {
+    /// Wraps `inner`.
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self { inner }
+    }
+}
+
+#[async_trait]
+impl Store for MinimalStore {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.inner.capabilities().lexical(false).closes(false)
+    }
+
+    async fn insert_opts(
+        &self,
+        batch: &[EmbeddedMemory],
+        options: &InsertOptions,
+    ) -> MemoryResult<InsertOutcome> {
+        self.inner.insert_opts(batch, options).await
+    }
+
+    async fn consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[SummaryGroup],
+        read_at: Generation,
+    ) -> MemoryResult<ConsolidateOutcome> {
+        self.inner.consolidate(entity, groups, read_at).await
+    }
+
+    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
+        self.inner.get(entity, ids).await
+    }
+
+    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
+        self.inner.list(entity, request).await
+    }
+
+    async fn changes_since(
+        &self,
+        entity: &EntityId,
+        since: Generation,
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<ChangeSet> {
+        self.inner.changes_since(entity, since, fingerprint).await
+    }
+
+    async fn update(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<UpdateOutcome> {
+        self.inner.update(entity, id, patch, embedding).await
+    }
+
+    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
+        self.inner.delete(entity, ids).await
+    }
+
+    async fn record_accesses(
+        &self,
+        entity: &EntityId,
+        updates: &[AccessUpdate],
+    ) -> MemoryResult<()> {
+        self.inner.record_accesses(entity, updates).await
+    }
+
+    async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        self.inner.list_entities(after, limit).await
+    }
+}
