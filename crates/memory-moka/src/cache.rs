@@ -1,43 +1,59 @@
-//! The cache.
+//! The cache and the backend that builds it.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use memory_core::{Cache, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
+use memory_core::{Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
 use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 
 use crate::capacity::Capacity;
-use crate::counters::Lookups;
-use crate::turns::{Booking, Turns};
+use crate::key_locks::{KeyLocks, PendingWrites};
+use crate::striped_counters::HitCounters;
 
-/// The longest lifetime that is handed on: moka refuses more than 1,000 years.
+/// The longest lifetime passed to moka, which panics on more than 1,000 years.
 const MAX_LIFETIME: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// A [`Cache`] on [`moka::sync::Cache`].
-pub struct MokaCache<K: CacheKey, V: CacheValue> {
-    inner: moka::sync::Cache<K, Held<V>>,
-    capacity: Capacity,
-    weigher: Weigher<K, V>,
-    turns: Turns,
-    lookups: Lookups,
-    ledger: Arc<Ledger>,
+/// Builds [`MokaCache`]s.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MokaBackend;
+
+impl CacheBackend for MokaBackend {
+    type Cache<K: CacheKey, V: CacheValue> = MokaCache<K, V>;
+
+    fn name(&self) -> &'static str {
+        "moka"
+    }
+
+    fn build<K: CacheKey, V: CacheValue>(&self, policy: CachePolicy<K, V>) -> MokaCache<K, V> {
+        MokaCache::new(policy)
+    }
 }
 
-/// A value, and what it weighed when it came: weighing may walk the whole
-/// value, and taking away must take what was added.
+/// A [`Cache`] on [`moka::sync::Cache`], built by [`MokaBackend`].
+pub struct MokaCache<K: CacheKey, V: CacheValue> {
+    inner: moka::sync::Cache<K, Entry<V>>,
+    capacity: Capacity,
+    weigher: Weigher<K, V>,
+    key_locks: KeyLocks,
+    hit_counters: HitCounters,
+    eviction_stats: Arc<EvictionStats>,
+}
+
+/// A value with its weight at insertion. Weighing may walk the whole value, and
+/// a removal must subtract exactly what the insertion added.
 #[derive(Clone)]
-struct Held<V> {
+struct Entry<V> {
     value: V,
     bytes: u64,
 }
 
-/// What moka does not tell: the true bytes of what it holds, and how often it
-/// let go of something of its own accord. Its removal listener keeps this.
+/// What moka does not report: the bytes of its entries and the number of
+/// evictions. moka's eviction listener maintains it.
 #[derive(Debug, Default)]
-struct Ledger {
+struct EvictionStats {
     bytes: AtomicU64,
     evictions: AtomicU64,
 }
@@ -46,14 +62,14 @@ impl<K: CacheKey, V: CacheValue> MokaCache<K, V> {
     /// An empty cache.
     pub(crate) fn new(policy: CachePolicy<K, V>) -> Self {
         let capacity = Capacity::new(policy.max_entries, policy.max_bytes);
-        let ledger = Arc::new(Ledger::default());
+        let eviction_stats = Arc::new(EvictionStats::default());
         let mut builder = moka::sync::Cache::builder()
             .max_capacity(capacity.units())
-            .weigher(move |_key: &K, held: &Held<V>| capacity.units_of(held.bytes))
+            .weigher(move |_key: &K, entry: &Entry<V>| capacity.units_of(entry.bytes))
             .eviction_policy(EvictionPolicy::tiny_lfu())
             .eviction_listener({
-                let ledger = Arc::clone(&ledger);
-                move |_key, held: Held<V>, cause| ledger.strike(held.bytes, cause)
+                let stats = Arc::clone(&eviction_stats);
+                move |_key, entry: Entry<V>, cause| stats.record_removal(entry.bytes, cause)
             });
         if let Some(ttl) = policy.ttl {
             builder = builder.time_to_live(ttl.min(MAX_LIFETIME));
@@ -65,16 +81,17 @@ impl<K: CacheKey, V: CacheValue> MokaCache<K, V> {
             inner: builder.build(),
             capacity,
             weigher: policy.weigher,
-            turns: Turns::new(),
-            lookups: Lookups::default(),
-            ledger,
+            key_locks: KeyLocks::new(),
+            hit_counters: HitCounters::default(),
+            eviction_stats,
         }
     }
 }
 
-impl Ledger {
-    /// A value has gone. Runs inside moka, so it must not panic or block.
-    fn strike(&self, bytes: u64, cause: RemovalCause) {
+impl EvictionStats {
+    /// Subtracts a removed entry. Runs inside moka, so it must not panic or
+    /// block.
+    fn record_removal(&self, bytes: u64, cause: RemovalCause) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         if cause.was_evicted() {
             self.evictions.fetch_add(1, Ordering::Relaxed);
@@ -85,40 +102,44 @@ impl Ledger {
 impl<K: CacheKey, V: CacheValue> Cache<K, V> for MokaCache<K, V> {
     #[inline]
     fn get(&self, key: &K) -> Option<V> {
-        let held = self.inner.get(key);
-        self.lookups.record(held.is_some());
-        held.map(|held| held.value)
+        let entry = self.inner.get(key);
+        self.hit_counters.record(entry.is_some());
+        entry.map(|entry| entry.value)
     }
 
     fn insert(&self, key: K, value: V) {
         let bytes = (self.weigher)(&key, &value);
-        if !self.capacity.matches(bytes) {
-            // moka would show the value until its next housekeeping, and only
-            // then reject it; the older one must go in any case.
+        if !self.capacity.can_hold(bytes) {
+            // moka would return the value until its next housekeeping and only
+            // then reject it. An older value of the key must go in any case.
             self.remove(&key);
-            self.ledger.evictions.fetch_add(1, Ordering::Relaxed);
+            self.eviction_stats
+                .evictions
+                .fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let mut turn = self.turns.of(&key);
-        *turn = Booking::Pending;
-        // Added before moka can strike it out again.
-        self.ledger.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.inner.insert(key, Held { value, bytes });
+        let mut pending_writes = self.key_locks.lock(&key);
+        *pending_writes = PendingWrites::Possible;
+        // Added first: the listener may subtract it during the insert.
+        self.eviction_stats
+            .bytes
+            .fetch_add(bytes, Ordering::Relaxed);
+        self.inner.insert(key, Entry { value, bytes });
     }
 
     fn remove(&self, key: &K) {
-        let mut turn = self.turns.of(key);
-        if *turn == Booking::Pending {
+        let mut pending_writes = self.key_locks.lock(key);
+        if *pending_writes == PendingWrites::Possible {
             self.inner.run_pending_tasks();
-            *turn = Booking::Done;
+            *pending_writes = PendingWrites::No;
         }
         self.inner.invalidate(key);
     }
 
     fn clear(&self) {
-        // moka clears by time: what bears an earlier moment than the clear
-        // counts no more. On a clock that ticks coarsely an insert just before
-        // could bear the same moment, so the next one is waited for.
+        // moka clears by time: entries with a timestamp before that of the
+        // clear become invalid. With a coarse clock, an insert just before the
+        // clear could have the same timestamp, so this waits for the next tick.
         let now = Instant::now();
         while Instant::now() == now {
             std::hint::spin_loop();
@@ -131,20 +152,20 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MokaCache<K, V> {
     }
 
     fn weighted_size(&self) -> u64 {
-        self.ledger.bytes.load(Ordering::Relaxed)
+        self.eviction_stats.bytes.load(Ordering::Relaxed)
     }
 
     fn counters(&self) -> CacheCounters {
         CacheCounters {
-            hits: self.lookups.hits(),
-            misses: self.lookups.misses(),
-            evictions: self.ledger.evictions.load(Ordering::Relaxed),
+            hits: self.hit_counters.hits(),
+            misses: self.hit_counters.misses(),
+            evictions: self.eviction_stats.evictions.load(Ordering::Relaxed),
         }
     }
 
     fn run_pending_tasks(&self) {
-        // One run stops after a tenth of a second or some hundred entries
-        // that it had to pass over; the last run is the one that found nothing.
+        // One run stops after 0.1 s or after it has skipped a few hundred
+        // entries, so runs are repeated until one changes nothing.
         loop {
             let before = (self.inner.entry_count(), self.weighted_size());
             self.inner.run_pending_tasks();
@@ -181,19 +202,19 @@ mod tests {
         ))
     }
 
-    /// Whether moka's books agree with what is there.
-    fn assert_booked(cache: &Bytes) {
+    /// Checks moka's weights and our counts against the entries themselves.
+    fn assert_accounted(cache: &Bytes) {
         cache.run_pending_tasks();
         let units = |value: u64| u64::from(cache.capacity.units_of(value));
-        let held: Vec<u64> = cache.inner.iter().map(|(_, held)| held.bytes).collect();
-        let wanted: u64 = held.iter().map(|bytes| units(*bytes)).sum();
-        assert_eq!(cache.inner.weighted_size(), wanted);
-        assert_eq!(cache.entry_count(), held.len() as u64);
-        assert_eq!(cache.weighted_size(), held.iter().sum::<u64>());
+        let entries: Vec<u64> = cache.inner.iter().map(|(_, entry)| entry.bytes).collect();
+        let expected: u64 = entries.iter().map(|bytes| units(*bytes)).sum();
+        assert_eq!(cache.inner.weighted_size(), expected);
+        assert_eq!(cache.entry_count(), entries.len() as u64);
+        assert_eq!(cache.weighted_size(), entries.iter().sum::<u64>());
     }
 
     #[test]
-    fn replacing_and_removing_leaves_the_books_right() {
+    fn replacing_and_removing_keeps_the_accounting_correct() {
         let cache = cache(1_000, 1_000);
         for round in 0..200 {
             let (first, second) = if round % 2 == 0 { (1, 900) } else { (900, 1) };
@@ -201,17 +222,21 @@ mod tests {
             cache.run_pending_tasks();
             cache.insert(1, second);
             cache.remove(&1);
-            assert_booked(&cache);
+            assert_accounted(&cache);
         }
         for key in 0..100 {
             cache.insert(key, 10);
         }
-        assert_booked(&cache);
-        assert_eq!(cache.weighted_size(), 1_000, "all of it can still be used");
+        assert_accounted(&cache);
+        assert_eq!(
+            cache.weighted_size(),
+            1_000,
+            "the whole capacity is still usable"
+        );
     }
 
     #[test]
-    fn so_does_doing_it_from_many_threads() {
+    fn concurrent_writers_keep_the_accounting_correct() {
         let cache = cache(50, 1_000);
         std::thread::scope(|scope| {
             for thread in 0..4u64 {
@@ -229,6 +254,6 @@ mod tests {
                 });
             }
         });
-        assert_booked(&cache);
+        assert_accounted(&cache);
     }
 }

@@ -1,10 +1,12 @@
-//! Cache on [moka]: the default of the memory system.
+//! A cache built on [moka], the default cache of the memory system.
 //!
-//! [`MokaBackend`] makes caches bounded by entries *and* bytes, with TTL and
-//! TTI, that let go of what is least worth keeping (TinyLFU: how often and how
-//! lately it was read). There is no background thread: moka does its pending
-//! work a little at a time in the threads that read and write, and all of it
-//! in [`Cache::run_pending_tasks`](memory_core::Cache::run_pending_tasks).
+//! [`MokaBackend`] builds caches that are limited by entries *and* bytes, have
+//! a time to live and a time to idle, and evict by TinyLFU (Einziger, Friedman
+//! and Manes, *TinyLFU: A Highly Efficient Cache Admission Policy*, 2017): the
+//! frequency and recency of reads decide what stays. There is no background
+//! thread. moka does its pending work in small portions on the threads that
+//! read and write, and all of it in
+//! [`Cache::run_pending_tasks`](memory_core::Cache::run_pending_tasks).
 //!
 //! ```
 //! use memory_core::{Cache, CacheBackend, CachePolicy, ByteSize};
@@ -18,11 +20,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod backend;
 mod cache;
 mod capacity;
-mod counters;
-mod turns;
+mod key_locks;
+mod striped_counters;
 
-pub use backend::MokaBackend;
-pub use cache::MokaCache;
+pub use cache::{MokaBackend, MokaCache};

@@ -1,121 +1,135 @@
-//! The cache itself.
+//! The cache and the backend that builds it.
 
 use std::cell::RefCell;
 use std::fmt;
 
-use memory_core::{Cache, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
+use memory_core::{Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
 use quick_cache::DefaultHashBuilder;
 use quick_cache::sync;
 
-use crate::departures::{Departures, Hooks};
-use crate::lifetimes::Lifetimes;
-use crate::room::Room;
-use crate::tag::{Look, Name, Tag};
-use crate::tally::Tally;
+use crate::entry_key::{EntryKey, KeyRef, Probe};
+use crate::evicted::{CollectEvicted, Evicted};
+use crate::expiry::Expiry;
+use crate::striped_counters::StripedCounters;
+use crate::weighting::Weighting;
 
-/// A [`Cache`] on `quick_cache::sync::Cache`; made by [`QuickBackend`].
+/// Builds [`QuickCache`]s.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QuickBackend;
+
+impl CacheBackend for QuickBackend {
+    type Cache<K: CacheKey, V: CacheValue> = QuickCache<K, V>;
+
+    fn name(&self) -> &'static str {
+        "quick_cache"
+    }
+
+    fn build<K: CacheKey, V: CacheValue>(&self, policy: CachePolicy<K, V>) -> QuickCache<K, V> {
+        QuickCache::new(policy)
+    }
+}
+
+/// A [`Cache`] on `quick_cache::sync::Cache`, built by [`QuickBackend`].
 ///
-/// A hit takes its shard's read lock, clones the value and counts itself; with
-/// a lifetime in the policy it also reads the clock. What it promises beyond
-/// the contract is on the [crate's page](crate#behavior).
-///
-/// [`QuickBackend`]: crate::QuickBackend
+/// A hit takes its shard's read lock, clones the value and increments a
+/// counter; if the policy has a lifetime it also reads the clock. Guarantees
+/// beyond the trait's are listed in the [crate documentation](crate#behavior).
 pub struct QuickCache<K: CacheKey, V: CacheValue> {
-    held: sync::Cache<Tag<K>, V, Room, DefaultHashBuilder, Hooks>,
+    entries: sync::Cache<EntryKey<K>, V, Weighting, DefaultHashBuilder, CollectEvicted>,
     weigher: Weigher<K, V>,
-    lifetimes: Lifetimes,
-    tally: Tally,
+    expiry: Expiry,
+    counters: StripedCounters,
 }
 
 impl<K: CacheKey, V: CacheValue> QuickCache<K, V> {
-    /// An empty cache, bounded by `policy`.
+    /// Creates an empty cache with the limits and lifetimes of `policy`.
     #[must_use]
     pub fn new(policy: CachePolicy<K, V>) -> Self {
-        let room = Room::new(policy.max_entries, policy.max_bytes);
+        let weighting = Weighting::new(policy.max_entries, policy.max_bytes);
         Self {
-            held: room.build(),
+            entries: weighting.build(),
             weigher: policy.weigher,
-            lifetimes: Lifetimes::new(policy.ttl, policy.tti),
-            tally: Tally::new(),
+            expiry: Expiry::new(policy.ttl, policy.tti),
+            counters: StripedCounters::new(),
         }
     }
 
-    /// Lets go of what `look` found to be stale, unless somebody put another
-    /// entry in its place meanwhile.
+    /// Removes the expired entry that `probe` found, unless it has been
+    /// replaced since.
     #[cold]
-    fn expire(&self, look: &Look<'_, K>) {
-        if let Some((tag, _value)) = self.held.remove_if(look, |_| look.met_stale()) {
-            self.tally.moved(0, tag.bytes(), 1);
+    fn remove_expired(&self, probe: &Probe<'_, K>) {
+        if let Some((key, _value)) = self.entries.remove_if(probe, |_| probe.found_expired()) {
+            self.counters.record_change(0, key.bytes(), 1);
         }
     }
 }
 
 impl<K: CacheKey, V: CacheValue> Cache<K, V> for QuickCache<K, V> {
     fn get(&self, key: &K) -> Option<V> {
-        let look = Look::new(key, &self.lifetimes);
-        let found = self.held.get(&look);
-        if look.met_stale() {
-            self.expire(&look);
-        } else if found.is_some() {
-            self.tally.hit();
-            return found;
+        let probe = Probe::new(key, &self.expiry);
+        let value = self.entries.get(&probe);
+        if probe.found_expired() {
+            self.remove_expired(&probe);
+        } else if value.is_some() {
+            self.counters.record_hit();
+            return value;
         }
-        self.tally.miss();
+        self.counters.record_miss();
         None
     }
 
     fn insert(&self, key: K, value: V) {
         let bytes = (self.weigher)(&key, &value);
-        let tag = Tag::new(key, bytes, self.lifetimes.now());
-        let mut departures = Departures::default();
-        self.held.insert_with_lifecycle(tag, value, &mut departures);
-        self.tally
-            .moved(bytes, departures.bytes(), departures.evictions());
+        let key = EntryKey::new(key, bytes, self.expiry.now());
+        let mut evicted = Evicted::default();
+        self.entries.insert_with_lifecycle(key, value, &mut evicted);
+        self.counters
+            .record_change(bytes, evicted.bytes(), evicted.evictions());
     }
 
     fn remove(&self, key: &K) {
-        if let Some((tag, _value)) = self.held.remove(&Name(key)) {
-            self.tally.moved(0, tag.bytes(), 0);
+        if let Some((key, _value)) = self.entries.remove(&KeyRef(key)) {
+            self.counters.record_change(0, key.bytes(), 0);
         }
     }
 
-    /// Lets go of everything, one entry after another: others look up and
-    /// insert meanwhile.
+    /// Removes all entries one by one. Lookups and insertions of other threads
+    /// run concurrently.
     fn clear(&self) {
-        for (tag, _value) in self.held.drain() {
-            self.tally.moved(0, tag.bytes(), 0);
+        for (key, _value) in self.entries.drain() {
+            self.counters.record_change(0, key.bytes(), 0);
         }
     }
 
     fn entry_count(&self) -> u64 {
-        self.held.len() as u64
+        self.entries.len() as u64
     }
 
     fn weighted_size(&self) -> u64 {
-        self.tally.bytes()
+        self.counters.bytes()
     }
 
     fn counters(&self) -> CacheCounters {
-        self.tally.counters()
+        self.counters.counters()
     }
 
-    /// Lets go of what has expired, under the lock of one shard after another.
-    /// Without a lifetime in the policy there is nothing to do.
+    /// Removes all expired entries, locking one shard after another. Without a
+    /// lifetime in the policy there is nothing to do.
     fn run_pending_tasks(&self) {
-        if !self.lifetimes.limited() {
+        if !self.expiry.is_limited() {
             return;
         }
-        let now = self.lifetimes.now();
-        // The sweep drops what it lets go of under a shard's lock. With a clone
-        // kept until the end that drop is never a value's last.
-        let swept = RefCell::new(Vec::new());
-        self.held.retain(|tag, value| {
-            let fresh = !tag.is_stale(&self.lifetimes, now);
-            if !fresh {
-                self.tally.moved(0, tag.bytes(), 1);
-                swept.borrow_mut().push(value.clone());
+        let now = self.expiry.now();
+        // `retain` drops removed values under a shard's lock. Keeping a clone
+        // until the end ensures that the last reference is dropped outside it.
+        let removed = RefCell::new(Vec::new());
+        self.entries.retain(|key, value| {
+            let is_live = !key.is_expired(&self.expiry, now);
+            if !is_live {
+                self.counters.record_change(0, key.bytes(), 1);
+                removed.borrow_mut().push(value.clone());
             }
-            fresh
+            is_live
         });
     }
 }
@@ -123,9 +137,9 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for QuickCache<K, V> {
 impl<K: CacheKey, V: CacheValue> fmt::Debug for QuickCache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QuickCache")
-            .field("entries", &self.held.len())
-            .field("bytes", &self.tally.bytes())
-            .field("lifetimes", &self.lifetimes)
+            .field("entries", &self.entries.len())
+            .field("bytes", &self.counters.bytes())
+            .field("expiry", &self.expiry)
             .finish_non_exhaustive()
     }
 }

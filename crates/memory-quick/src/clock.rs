@@ -1,30 +1,30 @@
-//! The time, as cheap as it can be had.
+//! A monotonic clock that is as cheap to read as the lifetimes allow.
 
 use std::time::{Duration, Instant};
 
-/// Lifetimes from this one on are measured by the kernel's ticks.
-const TICKS_FROM: Duration = Duration::from_secs(10);
+/// Lifetimes of at least this length are measured with the coarse clock.
+const COARSE_FROM: Duration = Duration::from_secs(10);
 
-/// The part of a lifetime by which the ticks may be late. Of ten seconds it is
-/// 39 ms; the kernel ticks every 1 to 10 ms, and misses some when overloaded.
-const LATE_PART: u32 = 256;
+/// The coarse clock may be late by one part in this many of a lifetime: 39 ms of
+/// 10 s. The kernel updates it every 1 to 10 ms, and less often under overload.
+const MAX_LAG_FRACTION: u32 = 256;
 
-/// A clock that only goes forward, in nanoseconds since some moment: 64 bits
-/// last for 584 years.
+/// A monotonic clock in nanoseconds since an unspecified moment; 64 bits last
+/// for 584 years.
 #[derive(Debug)]
 pub(crate) enum Clock {
-    /// The time. To tell it the processor first finishes all that it has begun,
-    /// and a look-up takes more than twice as long.
+    /// The precise time. Reading it makes the processor finish all pending
+    /// instructions, and a lookup takes more than twice as long.
     Exact(Instant),
-    /// The time as of a few milliseconds ago, which is read like any variable.
-    Ticks(Ticks),
+    /// The time of a few milliseconds ago, which is read like a variable.
+    Coarse(CoarseClock),
 }
 
 impl Clock {
-    /// A clock exact enough for a lifetime.
-    pub(crate) fn fit_for(lifetime: Duration) -> Self {
-        match Ticks::new() {
-            Some(ticks) if lifetime >= TICKS_FROM => Self::Ticks(ticks),
+    /// The cheapest clock that is precise enough for a lifetime.
+    pub(crate) fn for_lifetime(lifetime: Duration) -> Self {
+        match CoarseClock::new() {
+            Some(coarse) if lifetime >= COARSE_FROM => Self::Coarse(coarse),
             _ => Self::Exact(Instant::now()),
         }
     }
@@ -33,27 +33,27 @@ impl Clock {
     pub(crate) fn now(&self) -> u64 {
         match self {
             Self::Exact(start) => nanos(start.elapsed()),
-            Self::Ticks(ticks) => ticks.now(),
+            Self::Coarse(coarse) => coarse.now(),
         }
     }
 
-    /// A lifetime in nanoseconds, less what this clock may be late by: what
-    /// expires may do so early, and never late.
+    /// A lifetime in nanoseconds, reduced by the lag of this clock: an entry may
+    /// expire early, never late.
     pub(crate) fn measure(&self, lifetime: Duration) -> u64 {
         match self {
             Self::Exact(_) => nanos(lifetime),
-            Self::Ticks(_) => nanos(lifetime - lifetime / LATE_PART),
+            Self::Coarse(_) => nanos(lifetime - lifetime / MAX_LAG_FRACTION),
         }
     }
 }
 
-/// The kernel's time as of its last tick.
+/// The kernel's time at its last tick (`CLOCK_MONOTONIC_COARSE`).
 #[derive(Debug)]
 #[cfg(target_os = "linux")]
-pub(crate) struct Ticks;
+pub(crate) struct CoarseClock;
 
 #[cfg(target_os = "linux")]
-impl Ticks {
+impl CoarseClock {
     const fn new() -> Option<Self> {
         Some(Self)
     }
@@ -67,13 +67,13 @@ impl Ticks {
     }
 }
 
-/// No such thing is known of this system.
+/// There is no coarse clock for this platform.
 #[derive(Debug)]
 #[cfg(not(target_os = "linux"))]
-pub(crate) enum Ticks {}
+pub(crate) enum CoarseClock {}
 
 #[cfg(not(target_os = "linux"))]
-impl Ticks {
+impl CoarseClock {
     const fn new() -> Option<Self> {
         None
     }
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn short_lifetimes_are_measured_exactly() {
-        let clock = Clock::fit_for(Duration::from_secs(9));
+        let clock = Clock::for_lifetime(Duration::from_secs(9));
         assert!(matches!(clock, Clock::Exact(_)));
         assert_eq!(clock.measure(Duration::from_nanos(7)), 7);
         let before = clock.now();
@@ -108,27 +108,27 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn long_lifetimes_are_measured_by_ticks_that_are_never_ahead() {
+    fn long_lifetimes_are_measured_by_a_coarse_clock_that_is_never_ahead() {
         use rustix::time::{ClockId, clock_gettime};
 
-        let clock = Clock::fit_for(Duration::from_secs(10));
-        assert!(matches!(clock, Clock::Ticks(_)));
+        let clock = Clock::for_lifetime(Duration::from_secs(10));
+        assert!(matches!(clock, Clock::Coarse(_)));
         let mut last = 0;
         for _ in 0..10_000 {
-            let ticks = clock.now();
+            let coarse = clock.now();
             let time = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap();
-            assert!(last <= ticks && ticks <= nanos(time));
-            last = ticks;
+            assert!(last <= coarse && coarse <= nanos(time));
+            last = coarse;
         }
         assert!(last > 0);
         assert_eq!(clock.measure(Duration::from_secs(256)), 255_000_000_000);
     }
 
     #[test]
-    fn a_lifetime_past_the_clock_is_the_longest_there_is() {
+    fn a_lifetime_beyond_the_clock_saturates() {
         for clock in [
-            Clock::fit_for(Duration::ZERO),
-            Clock::fit_for(Duration::MAX),
+            Clock::for_lifetime(Duration::ZERO),
+            Clock::for_lifetime(Duration::MAX),
         ] {
             assert_eq!(clock.measure(Duration::MAX), u64::MAX);
         }

@@ -1,32 +1,35 @@
-//! Cache on [quick_cache]: the fastest hits of the memory system.
+//! A cache built on [quick_cache], the memory system's cache with the fastest
+//! hits.
 //!
-//! [`QuickBackend`] makes [`QuickCache`]s, which keep the contract of
+//! [`QuickBackend`] builds [`QuickCache`]s, which implement
 //! [`memory_core::Cache`] on top of `quick_cache::sync::Cache`. That library
-//! evicts by S3-FIFO over shards and does nothing in the background; what the
-//! contract asks for beyond it is added here:
+//! evicts by S3-FIFO (Yang et al., *FIFO Queues are All You Need for Cache
+//! Eviction*, 2023) per shard and has no background work. This crate adds:
 //!
-//! | asked for | how |
+//! | required by the trait | implementation |
 //! |---|---|
-//! | two bounds, entries and bytes | one weight that fills the room by either (`room.rs`) |
-//! | TTL and TTI | two times on each entry, checked in place at a look-up (`tag.rs`, `clock.rs`) |
-//! | true bytes and evictions | the library's lifecycle hooks (`departures.rs`) |
-//! | hits and misses | counters that threads do not share (`tally.rs`) |
+//! | limits for entries and for bytes | one weight that respects both (`weighting.rs`) |
+//! | TTL and TTI | two timestamps per entry, checked during a lookup (`entry_key.rs`, `expiry.rs`, `clock.rs`) |
+//! | exact bytes and evictions | the library's lifecycle hooks (`evicted.rs`) |
+//! | hits and misses | counters that threads do not share (`striped_counters.rs`) |
 //!
 //! # Behavior
-//! - An insert evicts at once: there is no pending work, so the bounds hold
-//!   at all times and not only at rest.
-//! - What expired is let go of when a look-up meets it, when room is needed,
-//!   or by [`run_pending_tasks`](memory_core::Cache::run_pending_tasks), which visits every entry.
-//!   Until then it counts as held, and is never returned.
-//! - An entry never outlives its TTL or TTI. It may expire up to a hundredth
-//!   sooner, for the sake of cheap hits: lifetimes of ten seconds and more are
-//!   measured by the kernel's ticks (on Linux), and of frequent reads not every
-//!   one is noted.
-//! - An entry heavier than 97 % of its shard is refused, and counted as an
-//!   eviction; what it would have replaced is gone. A cache for fewer than
-//!   2,048 entries is one shard. A larger one has shards for 1,024 entries or
-//!   more each, so it takes entries a thousand times heavier than the mean.
-//! - Keys and values are dropped outside all locks, except the keys of a sweep.
+//! - An insertion evicts immediately. There is no pending work, so the limits
+//!   hold at all times.
+//! - An expired entry is removed when a lookup finds it, when its space is
+//!   needed, or by [`run_pending_tasks`](memory_core::Cache::run_pending_tasks),
+//!   which visits every entry. Until then it is included in the counts and is
+//!   never returned.
+//! - An entry never outlives its TTL or TTI. It may expire up to 1 % early, to
+//!   keep hits cheap: lifetimes of 10 s and more are measured with the kernel's
+//!   coarse clock (on Linux), and not every one of frequent reads is recorded.
+//! - An entry heavier than 97 % of its shard is rejected and counted as an
+//!   eviction; the entry that it would have replaced is removed. A cache of
+//!   fewer than 2,048 entries has one shard. A larger one has shards of at
+//!   least 1,024 entries, so it accepts entries a thousand times heavier than
+//!   the mean.
+//! - Keys and values are dropped outside all locks, except the keys that
+//!   `run_pending_tasks` removes.
 //!
 //! ```
 //! use memory_core::{Cache, CacheBackend, CachePolicy, ByteSize};
@@ -43,14 +46,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod backend;
 mod cache;
 mod clock;
-mod departures;
-mod lifetimes;
-mod room;
-mod tag;
-mod tally;
+mod entry_key;
+mod evicted;
+mod expiry;
+mod striped_counters;
+mod weighting;
 
-pub use backend::QuickBackend;
-pub use cache::QuickCache;
+pub use cache::{QuickBackend, QuickCache};

@@ -1,20 +1,19 @@
-//! Counters that many threads can raise without waiting for one another.
+//! Counters that many threads can increment without contention.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// More stripes than threads that usually look up at once.
+/// More than the number of threads that usually read at the same time.
 const STRIPES: usize = 16;
 
 /// Hits and misses, striped over cache lines.
 ///
-/// One shared pair of counters would be one cache line that every look-up of
-/// every core fights for; a line per thread costs each look-up one
-/// uncontended addition.
+/// All cores would contend for the cache line of a single pair of counters.
+/// With stripes, a lookup costs one uncontended addition.
 #[derive(Debug, Default)]
-pub(crate) struct Lookups([Stripe; STRIPES]);
+pub(crate) struct HitCounters([Stripe; STRIPES]);
 
-/// 128 bytes: processors fetch lines in pairs.
+/// Aligned to 128 bytes because processors prefetch cache lines in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Stripe {
@@ -22,7 +21,7 @@ struct Stripe {
     misses: AtomicU64,
 }
 
-impl Lookups {
+impl HitCounters {
     #[inline]
     pub(crate) fn record(&self, hit: bool) {
         let stripe = &self.0[stripe()];
@@ -39,23 +38,24 @@ impl Lookups {
     }
 
     fn sum(&self, counter: fn(&Stripe) -> &AtomicU64) -> u64 {
-        let counters = self.0.iter().map(counter);
-        counters
+        self.0
+            .iter()
+            .map(counter)
             .map(|counter| counter.load(Ordering::Relaxed))
             .sum()
     }
 }
 
-/// This thread's stripe, dealt out in turn at its first look-up.
+/// The current thread's stripe, assigned round-robin at its first lookup.
 #[inline]
 fn stripe() -> usize {
-    const UNDEALT: usize = usize::MAX;
+    const UNASSIGNED: usize = usize::MAX;
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static STRIPE: Cell<usize> = const { Cell::new(UNDEALT) };
+        static STRIPE: Cell<usize> = const { Cell::new(UNASSIGNED) };
     }
     STRIPE.with(|stripe| {
-        if stripe.get() == UNDEALT {
+        if stripe.get() == UNASSIGNED {
             stripe.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
         }
         stripe.get()
@@ -67,14 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_lost_among_many_threads() {
-        let lookups = Lookups::default();
+    fn concurrent_increments_are_all_counted() {
+        let counters = HitCounters::default();
         std::thread::scope(|scope| {
             for thread in 0..40 {
-                let lookups = &lookups;
-                scope.spawn(move || (0..1_000).for_each(|n| lookups.record(n % 4 == thread % 4)));
+                let counters = &counters;
+                scope.spawn(move || (0..1_000).for_each(|n| counters.record(n % 4 == thread % 4)));
             }
         });
-        assert_eq!((lookups.hits(), lookups.misses()), (10_000, 30_000));
+        assert_eq!((counters.hits(), counters.misses()), (10_000, 30_000));
     }
 }

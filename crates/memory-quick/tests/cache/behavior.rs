@@ -1,4 +1,4 @@
-//! What QuickCache promises beyond the contract.
+//! Guarantees of QuickCache beyond those of the trait.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -16,7 +16,7 @@ fn policy(max_entries: u64, max_bytes: u64) -> CachePolicy<u64, u64> {
 }
 
 #[test]
-fn bounds_hold_without_settling() {
+fn limits_hold_without_pending_tasks() {
     let cache = QuickBackend.build(policy(20, 1_000));
     for key in 0..2_000 {
         cache.insert(key, key * 31 % 90);
@@ -26,23 +26,23 @@ fn bounds_hold_without_settling() {
 }
 
 #[test]
-fn every_insert_is_held_replaced_removed_or_evicted() {
+fn every_insertion_is_present_replaced_removed_or_evicted() {
     let cache = QuickBackend.build(policy(50, 1_000));
     let (mut replaced, mut removed) = (0, 0);
     for step in 0..5_000u64 {
         let key = step * 7 % 80;
-        let there = cache.get(&key).is_some();
+        let is_present = cache.get(&key).is_some();
         if step % 9 == 0 {
-            removed += u64::from(there);
+            removed += u64::from(is_present);
             cache.remove(&key);
         }
-        let there = there && step % 9 != 0;
-        // Every hundredth is too heavy: it is evicted itself, and what it would
-        // have replaced is replaced by nothing.
+        let is_present = is_present && step % 9 != 0;
+        // Every hundredth entry is too heavy: it is evicted itself, and the
+        // entry that it would have replaced is removed.
         let bytes = if step % 100 == 3 { 5_000 } else { step % 60 };
         let before = cache.counters().evictions;
         cache.insert(key, bytes);
-        replaced += u64::from(there);
+        replaced += u64::from(is_present);
         if bytes > 1_000 {
             assert_eq!(cache.counters().evictions, before + 1);
             assert_eq!(cache.get(&key), None);
@@ -53,7 +53,7 @@ fn every_insert_is_held_replaced_removed_or_evicted() {
 }
 
 #[test]
-fn a_large_cache_takes_entries_a_thousand_times_the_mean() {
+fn a_large_cache_accepts_entries_a_thousand_times_the_mean() {
     const MEAN: u64 = 6_000;
     for max_entries in [1_000, 10_000, 50_000, 1_000_000] {
         let cache = QuickBackend.build(policy(max_entries, max_entries * MEAN));
@@ -66,7 +66,7 @@ fn a_large_cache_takes_entries_a_thousand_times_the_mean() {
 }
 
 #[test]
-fn what_expired_is_let_go_of_when_met() {
+fn an_expired_entry_is_removed_when_it_is_found() {
     for policy in [policy(100, 1_000).ttl(SHORT), policy(100, 1_000).tti(SHORT)] {
         let cache = QuickBackend.build(policy);
         cache.insert(1, 10);
@@ -83,20 +83,20 @@ fn what_expired_is_let_go_of_when_met() {
     }
 }
 
-type Home = QuickCache<u64, Arc<Returner>>;
+type ReentrantCache = QuickCache<u64, Arc<Reentrant>>;
 
-/// A value that comes back to its cache when it is dropped.
-struct Returner {
-    home: Arc<OnceLock<Weak<Home>>>,
+/// A value that calls its cache when it is dropped.
+struct Reentrant {
+    cache_ref: Arc<OnceLock<Weak<ReentrantCache>>>,
     drops: Arc<AtomicU64>,
 }
 
-impl Drop for Returner {
+impl Drop for Reentrant {
     fn drop(&mut self) {
         self.drops.fetch_add(1, Ordering::Relaxed);
-        let home = self.home.get().and_then(Weak::upgrade);
-        if let Some(cache) = home {
-            // With one shard, these would wait for ever under its lock.
+        let cache_ref = self.cache_ref.get().and_then(Weak::upgrade);
+        if let Some(cache) = cache_ref {
+            // With one shard, these would deadlock under its lock.
             cache.get(&0);
             cache.remove(&u64::MAX);
         }
@@ -105,14 +105,14 @@ impl Drop for Returner {
 
 #[test]
 fn values_are_dropped_outside_the_locks() {
-    let weigher = |key: &u64, _: &Arc<Returner>| if *key == 99 { 60 } else { 10 };
+    let weigher = |key: &u64, _: &Arc<Reentrant>| if *key == 99 { 60 } else { 10 };
     let policy = CachePolicy::new(10, ByteSize(100), weigher).ttl(SHORT);
     let cache = Arc::new(QuickBackend.build(policy));
-    let (home, drops) = (Arc::new(OnceLock::new()), Arc::new(AtomicU64::new(0)));
-    home.set(Arc::downgrade(&cache)).ok();
+    let (cache_ref, drops) = (Arc::new(OnceLock::new()), Arc::new(AtomicU64::new(0)));
+    cache_ref.set(Arc::downgrade(&cache)).ok();
     let value = || {
-        let (home, drops) = (Arc::clone(&home), Arc::clone(&drops));
-        Arc::new(Returner { home, drops })
+        let (cache_ref, drops) = (Arc::clone(&cache_ref), Arc::clone(&drops));
+        Arc::new(Reentrant { cache_ref, drops })
     };
     for key in 0..30 {
         cache.insert(key, value()); // evicts one at a time
@@ -125,14 +125,14 @@ fn values_are_dropped_outside_the_locks() {
         cache.insert(key, value());
     }
     sleep(SHORT);
-    cache.get(&3); // meets an expired one
-    cache.run_pending_tasks(); // sweeps the others
+    cache.get(&3); // finds an expired entry
+    cache.run_pending_tasks(); // removes the others
     assert_eq!(cache.entry_count(), 0);
     assert_eq!(drops.load(Ordering::Relaxed), 66);
 }
 
 #[test]
-fn threads_leave_exact_counts() {
+fn concurrent_use_leaves_exact_counts() {
     let cache = QuickBackend.build(policy(5_000, 200_000).tti(SHORT));
     scope(|scope| {
         for thread in 0..4u64 {

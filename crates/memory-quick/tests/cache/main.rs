@@ -1,4 +1,8 @@
-//! QuickCache keeps the contract of a cache.
+//! QuickCache passes the conformance suite and the model check.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod behavior;
 
 use memory_quick::QuickBackend;
 use memory_testkit::cache;
@@ -9,6 +13,6 @@ fn quick_cache_conforms() {
 }
 
 #[test]
-fn quick_cache_never_lies() {
+fn quick_cache_matches_the_model() {
     cache::model_check(&QuickBackend, 400, 300).assert();
 }
