@@ -1,10 +1,10 @@
-//! A real conversation through the whole system: import, then recall cold,
-//! with a warm snapshot, and warm.
+//! Real conversations through the whole system: import, then recall cold, with a
+//! warm snapshot, and warm.
 //!
 //! `cargo bench --bench conversation -- --data FILE`, FILE in the LoCoMo
 //! format. Prints the rows of docs/performance.md.
 
-#![allow(clippy::print_stdout, reason = "a report is what this program is for")]
+#![allow(clippy::print_stdout, reason = "the program prints a report")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memory::{ManualClock, MemorySystem, RecallRequest};
-use memory_benches::figures::{Timings, peak_mebibytes, recall_at, reciprocal_rank};
 use memory_benches::locomo::{self, Conversation};
+use memory_benches::metrics::{Timings, peak_memory_mib, recall_at, reciprocal_rank};
 
 /// Turns retained in one call.
 const BATCH: usize = 256;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(data) = data_argument() else {
-        // `cargo bench` without arguments runs every bench; this one has
-        // nothing to run on then.
+        // `cargo bench` without arguments runs every bench.
         println!("conversation: give a file of conversations: -- --data FILE");
         return Ok(());
     };
@@ -74,7 +73,7 @@ async fn report(conversations: &[Conversation]) -> Result<(), Box<dyn Error>> {
         );
     }
     println!("{scores}");
-    if let Some(peak) = peak_mebibytes() {
+    if let Some(peak) = peak_memory_mib() {
         println!("peak memory: {peak} MiB");
     }
     memory.close().await?;
@@ -104,7 +103,7 @@ async fn ask(
     for conversation in conversations {
         for (number, question) in conversation.questions.iter().enumerate() {
             let request = RecallRequest::new(&question.text).limit(20);
-            // Every fifth question finds nothing held, the others a snapshot.
+            // Every fifth question starts with empty caches, the others with a warm snapshot.
             let first = if number % 5 == 0 {
                 memory.clear_all_caches();
                 &mut cold
@@ -144,13 +143,13 @@ async fn timed(
         .collect())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+#[expect(clippy::cast_precision_loss, reason = "a rate for a table")]
 fn rate(count: usize, duration: Duration) -> f64 {
     count as f64 / duration.as_secs_f64()
 }
 
 /// The file and its write-ahead log.
-#[expect(clippy::cast_precision_loss, reason = "a size for people to read")]
+#[expect(clippy::cast_precision_loss, reason = "a size for a table")]
 fn size_mebibytes(file: &Path) -> std::io::Result<f64> {
     let log = PathBuf::from(format!("{}-wal", file.display()));
     let log = std::fs::metadata(log).map_or(0, |metadata| metadata.len());

@@ -1,13 +1,13 @@
-//! The verbs of the two stores side by side, without what lies above them, and
-//! the floors of PostgreSQL: `SELECT 1` on the same pool, and pgbench's simple
-//! select.
+//! Compares the operations of the two stores, without the layers above them,
+//! with two baselines of PostgreSQL: `SELECT 1` on the same pool, and pgbench's
+//! simple select.
 //!
 //! ```sh
 //! cargo xtask pg run -- cargo bench -p memory-benches --bench stores
 //! ```
 //!
-//! Vectors are random and of 384 dimensions, as the default model's: an exact
-//! search compares all of them anyhow.
+//! Vectors are random with 384 dimensions, like the default model's: an exact
+//! search compares all of them regardless of their values.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 #![allow(
@@ -32,7 +32,7 @@ use tokio::runtime::Runtime;
 
 const DIMENSIONS: usize = 384;
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
-/// The entity on which filters and the other verbs are tried.
+/// The size of the entity for filters and the other operations.
 const MIDDLE: usize = SIZES[1];
 const BATCH: usize = 1_000;
 const LIMIT: usize = 20;
@@ -41,7 +41,9 @@ type AnyStore = Arc<dyn Store>;
 
 fn stores(c: &mut Criterion) {
     let Ok(url) = std::env::var("MEMORY_TEST_PG") else {
-        println!("stores: needs a server: cargo xtask pg run -- cargo bench --bench stores");
+        println!(
+            "stores: a PostgreSQL server is required: cargo xtask pg run -- cargo bench --bench stores"
+        );
         return;
     };
     let runtime = Runtime::new().unwrap();
@@ -49,7 +51,7 @@ fn stores(c: &mut Criterion) {
     let sqlite = format!("sqlite://{}", folder.path().join("stores.db").display());
     let sqlite: AnyStore = Arc::new(runtime.block_on(SqliteStore::open(&sqlite)).unwrap());
     let server = runtime.block_on(Server::open(&url));
-    floors(c, &runtime, &server, &url);
+    baselines(c, &runtime, &server, &url);
     for (name, store) in [("sqlite", &sqlite), ("postgres", &server.store)] {
         let ids = runtime.block_on(fill(store));
         if name == "postgres" {
@@ -63,7 +65,7 @@ fn stores(c: &mut Criterion) {
     runtime.block_on(server.remove());
 }
 
-/// A schema of its own on the test server.
+/// A separate schema on the test server.
 struct Server {
     pool: PgPool,
     schema: String,
@@ -107,9 +109,9 @@ async fn run(pool: &PgPool, text: String) {
     sqlx::Executor::execute(pool, text).await.unwrap();
 }
 
-/// What nothing on this server can be quicker than.
-fn floors(c: &mut Criterion, runtime: &Runtime, server: &Server, url: &str) {
-    let mut group = group(c, "floor");
+/// Baselines: the shortest round trip on this server.
+fn baselines(c: &mut Criterion, runtime: &Runtime, server: &Server, url: &str) {
+    let mut group = group(c, "baseline");
     group.bench_function("SELECT 1/postgres", |b| {
         b.to_async(runtime).iter(|| async {
             sqlx::query("SELECT 1").execute(&server.pool).await.unwrap();
@@ -117,7 +119,7 @@ fn floors(c: &mut Criterion, runtime: &Runtime, server: &Server, url: &str) {
     });
     group.finish();
     println!(
-        "floor/pgbench -S: {}",
+        "baseline/pgbench -S: {}",
         runtime.block_on(pgbench(server, url))
     );
 }
@@ -137,7 +139,7 @@ async fn pgbench(server: &Server, url: &str) -> String {
         .and_then(|_| run(&["--select-only", "--time=2", "--protocol=prepared"]));
     let figures = figures.unwrap_or_else(|error| error.to_string());
     let latency = figures.lines().find(|line| line.contains("latency"));
-    latency.unwrap_or("not to be had").to_owned()
+    latency.unwrap_or("not available").to_owned()
 }
 
 fn group<'c>(c: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
@@ -151,11 +153,11 @@ fn group<'c>(c: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
 
 /// An entity of each size; the ids of the middle one.
 async fn fill(store: &AnyStore) -> Vec<MemoryId> {
-    let mut chance = SeededRng::new(1);
+    let mut rng = SeededRng::new(1);
     let mut ids = Vec::new();
     for size in SIZES {
         for first in (0..size).step_by(BATCH) {
-            let batch = batch(&name(size), first, BATCH, &mut chance);
+            let batch = batch(&name(size), first, BATCH, &mut rng);
             store.insert(&batch).await.unwrap();
             if size == MIDDLE {
                 ids.extend(batch.iter().map(|item| item.memory.id));
@@ -169,32 +171,27 @@ fn name(size: usize) -> EntityId {
     EntityId::from(format!("{size} memories"))
 }
 
-fn batch(
-    entity: &EntityId,
-    first: usize,
-    size: usize,
-    chance: &mut SeededRng,
-) -> Vec<EmbeddedMemory> {
+fn batch(entity: &EntityId, first: usize, size: usize, rng: &mut SeededRng) -> Vec<EmbeddedMemory> {
     let memory = |number: usize| {
         let words: Vec<String> = (0..20)
             .map(|_| {
-                // Low numbers come often, as words do.
-                let most = 1 + chance.below(2_000);
-                format!("word{}", chance.below(most))
+                // Low numbers are frequent, like common words.
+                let limit = 1 + rng.below(2_000);
+                format!("word{}", rng.below(limit))
             })
             .collect();
-        let mut item = population::plain(entity, words.join(" "), chance);
+        let mut item = population::plain(entity, words.join(" "), rng);
         item.memory.id = MemoryId::new();
-        item.memory.kind = *chance.pick(&MemoryKind::ALL);
+        item.memory.kind = *rng.pick(&MemoryKind::ALL);
         item.memory.timestamp = population::at(i64::try_from(number).unwrap());
-        // A tenth bears no tag.
-        item.memory.tags = match chance.below(10) {
+        // A tenth has no tags.
+        item.memory.tags = match rng.below(10) {
             0 => [].into(),
-            tag => [format!("tag {tag}"), format!("tag {}", chance.below(10))].into(),
+            tag => [format!("tag {tag}"), format!("tag {}", rng.below(10))].into(),
         };
-        let place = chance.below(10).to_string();
+        let place = rng.below(10).to_string();
         item.memory.metadata.insert("place".to_owned(), place);
-        item.embedding.vectors = vec![chance.vector(DIMENSIONS)];
+        item.embedding.vectors = vec![rng.vector(DIMENSIONS)];
         item
     };
     (first..first + size).map(memory).collect()
@@ -228,7 +225,7 @@ fn reads(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore, 
 
 fn searches(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore) {
     let mut group = group(c, "search");
-    let mut chance = SeededRng::new(2);
+    let mut rng = SeededRng::new(2);
     let mut bench = |what: &str, size: usize, filter: MemoryFilter| {
         let entity = name(size);
         let request = SearchRequest {
@@ -236,7 +233,7 @@ fn searches(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStor
             limit: LIMIT,
             dense: Some(DenseQuery {
                 fingerprint: population::fingerprint(),
-                vector: chance.vector(DIMENSIONS),
+                vector: rng.vector(DIMENSIONS),
             }),
             lexical: None,
         };
@@ -260,7 +257,7 @@ fn searches(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStor
     }
     let tenth = i64::try_from(MIDDLE / 10 * 9).unwrap();
     bench(
-        "a tenth of the time",
+        "last tenth of the time range",
         MIDDLE,
         new().since(population::at(tenth)),
     );
@@ -275,10 +272,10 @@ fn writes(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore)
     for size in [10, 100, 1_000] {
         group.bench_function(format!("insert/{size}/{backend}"), |b| {
             b.to_async(runtime).iter_custom(|iterations| async move {
-                let mut chance = SeededRng::new(3);
+                let mut rng = SeededRng::new(3);
                 let mut spent = Duration::ZERO;
                 for _ in 0..iterations {
-                    let batch = batch(entity, 0, size, &mut chance);
+                    let batch = batch(entity, 0, size, &mut rng);
                     let start = Instant::now();
                     store.insert(&batch).await.unwrap();
                     spent += start.elapsed();
@@ -289,12 +286,12 @@ fn writes(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore)
     }
     group.bench_function(format!("delete/1/{backend}"), |b| {
         b.to_async(runtime).iter_custom(|iterations| async move {
-            let mut chance = SeededRng::new(4);
+            let mut rng = SeededRng::new(4);
             let count = usize::try_from(iterations).unwrap();
-            let doomed = batch(entity, 0, count, &mut chance);
-            store.insert(&doomed).await.unwrap();
+            let to_delete = batch(entity, 0, count, &mut rng);
+            store.insert(&to_delete).await.unwrap();
             let start = Instant::now();
-            for item in &doomed {
+            for item in &to_delete {
                 store.delete(entity, &[item.memory.id]).await.unwrap();
             }
             start.elapsed()

@@ -1,6 +1,7 @@
-//! Search among real sentence vectors in PostgreSQL: exact, by HNSW and by
-//! IVFFlat, in entities of 1,000, 10,000 and 100,000 memories among as many rows
-//! as asked for. Recall against exact search, latency, cost of building.
+//! Vector search in PostgreSQL with real sentence vectors: exact, HNSW and
+//! IVFFlat, in entities of 1,000, 10,000 and 100,000 memories in a table with a
+//! given number of rows. Reports recall against exact search, latency and build
+//! cost.
 //!
 //! ```sh
 //! cargo xtask pg run -- cargo bench -p memory-benches --bench vectors -- \
@@ -9,18 +10,17 @@
 //!
 //! FILE is in the LoCoMo format. Its turns and their sentences are embedded by
 //! the default model, once: the vectors stay in the folder for temporary files.
-//! Beyond them, memories are two or three sentences of one session put together,
-//! their vector the mean of the sentences' by length: what pooling by the mean
-//! makes of a text that is put together, but for what its parts say to each
-//! other. So the clusters are those of real talk. Queries are the questions of
-//! the data set. `--indexes` also prints plans with and without the indexes that
-//! were left out. Prints the rows of docs/performance.md.
+//! Each memory joins one to three sentences of a session; its vector is the mean
+//! of theirs, weighted by length, which approximates mean pooling of the joined
+//! text. So clusters are those of real conversations. Queries are the questions
+//! of the data set. `--indexes` also prints plans with and without the indexes
+//! that the schema omits. Prints the rows of docs/performance.md.
 
 #![allow(
     missing_docs,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a report is what this program is for; without a server it may panic"
+    reason = "the program prints a report; without a server it may panic"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +45,7 @@ const BATCH: usize = 500;
 /// Queries of each row of the report.
 const QUERIES: usize = 60;
 const LIMIT: usize = 10;
-/// The entities that are searched; the rest of the rows are others'.
+/// The sizes of the searched entities; the other rows belong to further entities.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 /// Seconds between two memories of an entity.
 const STEP: i64 = 60;
@@ -55,7 +55,9 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 fn main() -> Outcome<()> {
     let (Some(data), Ok(url)) = (argument("--data"), std::env::var("MEMORY_TEST_PG")) else {
         // `cargo bench` without arguments runs every bench.
-        println!("vectors: give a file of conversations (-- --data FILE) and a server (xtask pg)");
+        println!(
+            "vectors: a file of conversations (-- --data FILE) and a server (xtask pg) are required"
+        );
         return Ok(());
     };
     let rows = argument("--rows").map_or(Ok(120_000), |rows| rows.parse())?;
@@ -72,7 +74,7 @@ fn argument(name: &str) -> Option<String> {
 }
 
 async fn report(data: &Path, url: &str, rows: usize) -> Outcome<()> {
-    let talk = Talk::read(data).await?;
+    let corpus = Corpus::read(data).await?;
     let schema = format!("vectors_{}", MemoryId::new().as_uuid().simple());
     let options: PgConnectOptions = url.parse()?;
     let options = options.options([("search_path", format!("{schema},public"))]);
@@ -80,25 +82,25 @@ async fn report(data: &Path, url: &str, rows: usize) -> Outcome<()> {
     run(&pool, "CREATE EXTENSION IF NOT EXISTS vector").await?;
     run(&pool, "CREATE EXTENSION IF NOT EXISTS btree_gin").await?;
     run(&pool, &format!("CREATE SCHEMA {schema}")).await?;
-    let outcome = measure(&pool, &talk, rows).await;
+    let outcome = measure(&pool, &corpus, rows).await;
     run(&pool, &format!("DROP SCHEMA {schema} CASCADE")).await?;
     outcome
 }
 
-async fn measure(pool: &PgPool, talk: &Talk, rows: usize) -> Outcome<()> {
+async fn measure(pool: &PgPool, corpus: &Corpus, rows: usize) -> Outcome<()> {
     let exact = PgStore::with_pool(pool.clone()).await?;
-    fill(&exact, talk, rows).await?;
+    fill(&exact, corpus, rows).await?;
     run(pool, "VACUUM (ANALYZE) memory, memory_embedding, entity").await?;
-    let floor = timed(QUERIES, || async {
+    let baseline = timed(QUERIES, || async {
         sqlx::query("SELECT 1").execute(pool).await.unwrap();
     });
-    println!("SELECT 1: {}", Times(floor.await));
-    let mut wanted = BTreeMap::new();
+    println!("SELECT 1: {}", Times(baseline.await));
+    let mut exact_results = BTreeMap::new();
     for size in sizes(rows) {
         for (name, filter) in filters(size) {
-            let (found, times) = ask(&exact, talk, size, &filter).await?;
+            let (found, times) = ask(&exact, corpus, size, &filter).await?;
             println!("exact | {size} | {name} | 100.0 | {}", Times(times));
-            wanted.insert((size, name), found);
+            exact_results.insert((size, name), found);
         }
     }
     for (kind, settings) in kinds() {
@@ -107,8 +109,8 @@ async fn measure(pool: &PgPool, talk: &Talk, rows: usize) -> Outcome<()> {
             let store = open(pool, index, SIZES[0], 3).await?;
             for size in sizes(rows) {
                 for (name, filter) in filters(size) {
-                    let (found, times) = ask(&store, talk, size, &filter).await?;
-                    let recall = recall(&found, &wanted[&(size, name)]);
+                    let (found, times) = ask(&store, corpus, size, &filter).await?;
+                    let recall = recall(&found, &exact_results[&(size, name)]);
                     println!(
                         "{setting} | {size} | {name} | {recall:.1} | {}",
                         Times(times)
@@ -123,7 +125,7 @@ async fn measure(pool: &PgPool, talk: &Talk, rows: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// Each method with the settings of its searches.
+/// Each index type with its search settings.
 fn kinds() -> [(ApproximateIndex, Vec<(String, ApproximateIndex)>); 2] {
     let hnsw = |ef_search| ApproximateIndex::Hnsw {
         m: 16,
@@ -151,11 +153,11 @@ fn filters(size: usize) -> [(&'static str, MemoryFilter); 3] {
     [
         ("all", MemoryFilter::new()),
         (
-            "a kind of four",
+            "one kind of four",
             MemoryFilter::new().kind(MemoryKind::World),
         ),
         (
-            "a tenth of the time",
+            "last tenth of the time range",
             MemoryFilter::new().since(at(9 * tenth)),
         ),
     ]
@@ -169,7 +171,7 @@ async fn open(pool: &PgPool, index: ApproximateIndex, from: usize, most: u32) ->
     Ok(options.with_pool(pool.clone()).await?)
 }
 
-/// Makes the index of each size, the largest first, and says what it cost.
+/// Builds the index of each size, the largest first, and prints the cost.
 async fn build(pool: &PgPool, index: ApproximateIndex, rows: usize) -> Outcome<()> {
     let sizes: Vec<usize> = sizes(rows).collect();
     for (count, size) in sizes.iter().rev().enumerate() {
@@ -194,18 +196,18 @@ async fn build(pool: &PgPool, index: ApproximateIndex, rows: usize) -> Outcome<(
 
 async fn ask(
     store: &PgStore,
-    talk: &Talk,
+    corpus: &Corpus,
     size: usize,
     filter: &MemoryFilter,
 ) -> Outcome<(Vec<BTreeSet<MemoryId>>, Vec<Duration>)> {
     let entity = name(size);
     let (mut found, mut times) = (Vec::new(), Vec::new());
-    for vector in talk.queries.iter().take(QUERIES) {
+    for vector in corpus.queries.iter().take(QUERIES) {
         let request = SearchRequest {
             filter: filter.clone(),
             limit: LIMIT,
             dense: Some(DenseQuery {
-                fingerprint: talk.fingerprint.clone(),
+                fingerprint: corpus.fingerprint.clone(),
                 vector: vector.clone(),
             }),
             lexical: None,
@@ -226,7 +228,7 @@ fn recall(found: &[BTreeSet<MemoryId>], wanted: &[BTreeSet<MemoryId>]) -> f64 {
     hits as f64 * 100.0 / all as f64
 }
 
-/// The entity of a size; others begin with another letter, after these.
+/// The entity of a size; the names of further entities sort after these.
 fn name(size: usize) -> EntityId {
     EntityId::from(format!("{size} memories"))
 }
@@ -235,8 +237,8 @@ fn at(number: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(1_704_067_200 + number * STEP)
 }
 
-async fn fill(store: &PgStore, talk: &Talk, rows: usize) -> Outcome<()> {
-    let mut chance = SeededRng::new(11);
+async fn fill(store: &PgStore, corpus: &Corpus, rows: usize) -> Outcome<()> {
+    let mut rng = SeededRng::new(11);
     let mut entities: Vec<(EntityId, usize)> = sizes(rows).map(|size| (name(size), size)).collect();
     for number in 0.. {
         let taken: usize = entities.iter().map(|(_, size)| size).sum();
@@ -253,7 +255,7 @@ async fn fill(store: &PgStore, talk: &Talk, rows: usize) -> Outcome<()> {
         for first in (0..size).step_by(BATCH) {
             let count = BATCH.min(size - first);
             let batch: Vec<EmbeddedMemory> = (first..first + count)
-                .map(|number| talk.memory(&entity, number, &mut chance))
+                .map(|number| corpus.memory(&entity, number, &mut rng))
                 .collect();
             store.insert(&batch).await?;
         }
@@ -264,7 +266,7 @@ async fn fill(store: &PgStore, talk: &Talk, rows: usize) -> Outcome<()> {
 }
 
 /// Real texts with their vectors.
-struct Talk {
+struct Corpus {
     texts: Vec<String>,
     vectors: Vec<Vec<f32>>,
     /// The texts of each session.
@@ -273,7 +275,7 @@ struct Talk {
     fingerprint: Fingerprint,
 }
 
-impl Talk {
+impl Corpus {
     async fn read(data: &Path) -> Outcome<Self> {
         let conversations = locomo::read(data)?;
         let (mut texts, mut sessions) = (Vec::new(), BTreeMap::<_, Vec<usize>>::new());
@@ -305,11 +307,11 @@ impl Talk {
         })
     }
 
-    /// Two or three sentences of one session, as one memory.
-    fn memory(&self, entity: &EntityId, number: usize, chance: &mut SeededRng) -> EmbeddedMemory {
-        let session = chance.pick(&self.sessions);
-        let count = 1 + chance.below(3);
-        let parts: Vec<usize> = (0..count).map(|_| *chance.pick(session)).collect();
+    /// One to three sentences of one session, as one memory.
+    fn memory(&self, entity: &EntityId, number: usize, rng: &mut SeededRng) -> EmbeddedMemory {
+        let session = rng.pick(&self.sessions);
+        let count = 1 + rng.below(3);
+        let parts: Vec<usize> = (0..count).map(|_| *rng.pick(session)).collect();
         let mut vector = vec![0.0; self.vectors[0].len()];
         for part in &parts {
             let weight = u16::try_from(self.texts[*part].len()).map_or(f32::MAX, f32::from);
@@ -322,8 +324,8 @@ impl Talk {
             .iter()
             .map(|part| self.texts[*part].as_str())
             .collect();
-        let kind = *chance.pick(&MemoryKind::ALL);
-        let importance = u16::try_from(chance.below(1_001)).map_or(0.0, f32::from) / 1_000.0;
+        let kind = *rng.pick(&MemoryKind::ALL);
+        let importance = u16::try_from(rng.below(1_001)).map_or(0.0, f32::from) / 1_000.0;
         EmbeddedMemory {
             memory: Memory {
                 id: MemoryId::new(),
@@ -350,7 +352,7 @@ impl Talk {
     }
 }
 
-/// Sentences of some length; short ones stay with the one before.
+/// Splits into sentences; short ones are joined with the previous one.
 fn sentences(text: &str) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::new();
     for part in text.split_inclusive(['.', '!', '?']) {
@@ -362,7 +364,7 @@ fn sentences(text: &str) -> Vec<String> {
     sentences
 }
 
-/// The vectors of texts, from the file that an earlier run left, or made.
+/// The vectors of the texts, from the file of an earlier run or computed now.
 async fn cached(
     embedder: &OnnxEmbedder,
     texts: &[String],
@@ -404,8 +406,8 @@ fn file(count: usize) -> PathBuf {
     std::env::temp_dir().join(format!("memory-vectors-{count}.f32"))
 }
 
-/// The indexes that the original named and that were left out: what they would
-/// do for the queries that they were for.
+/// The effect of indexes that the original schema named and this one omits, on
+/// the queries that they were meant for.
 async fn indexes(pool: &PgPool, rows: usize) -> Outcome<()> {
     let size = sizes(rows).last().unwrap_or(SIZES[0]);
     let recent = at(i64::try_from(size)? - 7 * 24 * 60).format("%F %T+00");
@@ -442,7 +444,7 @@ async fn indexes(pool: &PgPool, rows: usize) -> Outcome<()> {
 async fn explain(pool: &PgPool, name: &str, query: &str) -> Outcome<()> {
     let text = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {query}");
     let mut lines = Vec::new();
-    // Twice: the second finds its pages in memory.
+    // Twice: the second run finds its pages in memory.
     for _ in 0..2 {
         let rows = sqlx::query(AssertSqlSafe(text.clone()))
             .fetch_all(pool)
@@ -462,14 +464,14 @@ async fn run(pool: &PgPool, text: &str) -> Outcome<()> {
     Ok(())
 }
 
-async fn timed<Doing: Future<Output = ()>>(
+async fn timed<Run: Future<Output = ()>>(
     runs: usize,
-    mut act: impl FnMut() -> Doing,
+    mut run: impl FnMut() -> Run,
 ) -> Vec<Duration> {
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs {
         let start = Instant::now();
-        act().await;
+        run().await;
         times.push(start.elapsed());
     }
     times

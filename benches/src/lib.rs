@@ -1,12 +1,12 @@
-//! What the benchmarks share: real conversations and how they are scored, and
-//! the caches with the work that they are put to.
+//! Shared parts of the benchmarks: conversations and their scoring, generated
+//! corpora, and the cache comparison.
 
-pub mod figures;
+pub mod cache_comparison;
 pub mod locomo;
-pub mod page;
-pub mod swap;
+pub mod metrics;
+pub mod report;
 
-/// How to write a store, an embedder or a cache, and prove it. Every example of
-/// the guide is compiled and run as a test.
+/// How to write and test a store, an embedder or a cache. Every example of the
+/// guide is compiled and run as a test.
 #[doc = include_str!("../../docs/backend-author.md")]
 pub mod guide {}

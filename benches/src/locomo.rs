@@ -1,8 +1,8 @@
 //! Conversations in the LoCoMo format (Maharana et al., "Evaluating Very
 //! Long-Term Conversational Memory of LLM Agents", ACL 2024).
 //!
-//! Scored without a language model: one memory per turn, a question recalls,
-//! and what counts is how much of its evidence stands among the first k.
+//! Scored without a language model: one memory per turn; the score of a question
+//! is the share of its evidence among the first k recalled memories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -23,16 +23,16 @@ pub struct Conversation {
     pub name: String,
     /// One memory per turn, in the order of the turns.
     pub turns: Vec<MemoryBatchItem>,
-    /// The moment of its last session, for the clock.
+    /// The time of its last session, for the clock.
     pub end: DateTime<Utc>,
-    /// What is asked, with the turns that answer it.
+    /// The questions, with the turns that answer them.
     pub questions: Vec<Question>,
 }
 
 /// A question and its evidence.
 #[derive(Debug)]
 pub struct Question {
-    /// What is asked.
+    /// The question.
     pub text: String,
     /// 1 multi-hop, 2 temporal, 3 open domain, 4 single-hop.
     pub category: u8,
@@ -123,7 +123,7 @@ fn session_time(text: &str) -> Result<DateTime<Utc>, Box<dyn Error>> {
     Ok(NaiveDateTime::parse_from_str(text, "%I:%M %p on %d %B, %Y")?.and_utc())
 }
 
-/// `None` for questions that are not scored.
+/// Returns `None` for questions that are not scored.
 fn question(raw: RawQuestion, known: &BTreeSet<String>) -> Option<Question> {
     let evidence: BTreeSet<String> = raw
         .evidence
@@ -138,7 +138,7 @@ fn question(raw: RawQuestion, known: &BTreeSet<String>) -> Option<Question> {
     })
 }
 
-/// Every `D<session>:<turn>` of an evidence string, which come in many shapes:
+/// Every `D<session>:<turn>` of an evidence string, in any of its notations:
 /// `D8:6; D9:17`, `D:11:26`, `D30:05`.
 fn dialogue_ids(text: &str) -> Vec<String> {
     let numbers: Vec<&str> = text
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn evidence_of_every_shape_is_read() {
+    fn evidence_of_every_notation_is_parsed() {
         assert_eq!(dialogue_ids("D8:6; D9:17"), ["D8:6", "D9:17"]);
         assert_eq!(dialogue_ids("D:11:26"), ["D11:26"]);
         assert_eq!(dialogue_ids("D30:05"), ["D30:5"]);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_date_is_read() {
+    fn a_session_date_is_parsed() {
         let time = session_time("1:56 pm on 8 May, 2023").unwrap();
         assert_eq!(time.to_rfc3339(), "2023-05-08T13:56:00+00:00");
     }

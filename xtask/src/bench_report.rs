@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     let results = match &options.results {
         Some(results) => path_of(results),
         None => {
-            let results = scratch.join("cache_swap.json");
+            let results = scratch.join("cache_comparison.json");
             measure(options, &results)?;
             results
         }
@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     };
     let mut page = shell::cargo();
     page.args(["run", "--quiet", "--release", "--package", "memory-benches"]);
-    page.args(["--bin", "bench_page", "--", "--results"])
+    page.args(["--bin", "bench_report", "--", "--results"])
         .arg(results);
     page.arg("--docs").arg(&docs);
     shell::run(&mut page)?;
@@ -62,7 +62,7 @@ fn measure(options: &Options, results: &Path) -> Result<(), TaskError> {
     let mut bench = shell::cargo();
     bench.args(["bench", "--package", "memory-benches"]);
     bench
-        .args(["--bench", "cache_swap", "--", "--json"])
+        .args(["--bench", "cache_comparison", "--", "--json"])
         .arg(results);
     if let Some(data) = data {
         bench.args([OsStr::new("--data"), data.as_os_str()]);

@@ -1,42 +1,39 @@
-//! What embedding costs: this system's embedders, in each precision, beside
-//! what people use today, on the same texts and the same model in one run.
+//! Compares embedders: this workspace's, in each precision, and common
+//! alternatives, on the same texts and the same model in one run.
 //!
 //! `cargo xtask embedding --data FILE`, FILE in the LoCoMo format, or without
-//! the outside references and libtorch
+//! the third-party references and libtorch
 //! `cargo bench -p memory-benches --bench embedding -- --data FILE`. Prints the
 //! table of docs/performance.md.
 //!
-//! Each row is measured in a process of its own, so that its peak memory is
-//! its own and no engine's threads are in another's way.
+//! Each row is measured in a separate process, so that peak memory is that of
+//! one engine and engines do not compete for threads.
 
-#![allow(clippy::print_stdout, reason = "a report is what this program is for")]
+#![allow(clippy::print_stdout, reason = "the program prints a report")]
 
-mod arguments;
-mod engine;
-mod measure;
-mod peak;
-mod plain;
-mod row;
-mod work;
+mod engines;
+mod measurement;
+mod peak_flops;
+mod plain_ort;
+mod workload;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use arguments::Arguments;
-use engine::Engine;
-use row::Row;
-use work::Work;
+use engines::Engine;
+use measurement::Row;
+use workload::Workload;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::read()?;
+    let arguments = Arguments::parse()?;
     let Some(data) = &arguments.data else {
-        // `cargo bench` without arguments runs every bench; this one has
-        // nothing to run on then.
+        // `cargo bench` without arguments runs every bench.
         println!("embedding: give a file of conversations: -- --data FILE");
         return Ok(());
     };
-    if let Some((engine, work)) = arguments.row {
-        let row = measure::measure(engine, work, data, arguments.turns)?;
+    if let Some((engine, workload)) = arguments.row {
+        let row = measurement::measure(engine, workload, data, arguments.turns)?;
         println!("{}", serde_json::to_string(&row)?);
         return Ok(());
     }
@@ -44,36 +41,83 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn report(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let peak = arguments.peak.or_else(peak::gflops);
+    let peak = arguments.peak.or_else(peak_flops::gflops);
     match peak {
         Some(peak) => println!("fp32 peak of all cores: {peak:.0} GFLOP/s\n"),
         None => println!("fp32 peak unknown here: give it with --peak GFLOPS\n"),
     }
-    println!("{}", row::HEADER);
+    println!("{}", measurement::HEADER);
     let mut rows = Vec::new();
-    for work in Work::ALL {
-        for engine in Engine::compiled().filter(|engine| work.is_for(*engine)) {
-            let row = in_own_process(engine, work)?;
+    for workload in Workload::ALL {
+        for engine in Engine::compiled().filter(|engine| workload.applies_to(*engine)) {
+            let row = measure_in_subprocess(engine, workload)?;
             println!("{}", row.line(peak));
             rows.push(row);
         }
     }
-    println!("\n{}", row::ratios(&rows));
+    println!("\n{}", measurement::ratios(&rows));
     Ok(())
 }
 
-/// Has this very program measure one row.
-fn in_own_process(engine: Engine, work: Work) -> Result<Row, Box<dyn Error>> {
+/// Measures one row in a new process of this program.
+fn measure_in_subprocess(engine: Engine, workload: Workload) -> Result<Row, Box<dyn Error>> {
     let mut child = Command::new(std::env::current_exe()?);
     child
         .args(std::env::args_os().skip(1))
-        .args(["--row", engine.name(), work.name()])
+        .args(["--row", engine.name(), workload.name()])
         .stderr(Stdio::inherit());
     let output = child.output()?;
     if !output.status.success() {
-        return Err(format!("{}, {}: {}", engine.name(), work.name(), output.status).into());
+        return Err(format!("{}, {}: {}", engine.name(), workload.name(), output.status).into());
     }
-    let told = String::from_utf8(output.stdout)?;
-    let last = told.lines().last().unwrap_or_default();
+    let stdout = String::from_utf8(output.stdout)?;
+    let last = stdout.lines().last().unwrap_or_default();
     Ok(serde_json::from_str(last)?)
+}
+
+/// The default number of turns: those of four conversations.
+const TURNS: usize = 2_080;
+
+struct Arguments {
+    /// `--data FILE`: conversations in the LoCoMo format.
+    data: Option<PathBuf>,
+    /// `--turns N`: at most this many turns of them.
+    turns: usize,
+    /// `--peak GFLOPS`: the machine's peak instead of the measured one.
+    peak: Option<f64>,
+    /// `--row ENGINE WORKLOAD`: measure only one row.
+    row: Option<(Engine, Workload)>,
+}
+
+impl Arguments {
+    fn parse() -> Result<Self, Box<dyn Error>> {
+        let mut parsed = Self {
+            data: None,
+            turns: TURNS,
+            peak: None,
+            row: None,
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--data" => parsed.data = Some(value()?.into()),
+                "--turns" => parsed.turns = value()?.parse()?,
+                "--peak" => parsed.peak = Some(value()?.parse()?),
+                "--row" => {
+                    let (engine, workload) = (value()?, value()?);
+                    let engine =
+                        Engine::from_name(&engine).ok_or("unknown engine, or not in this build")?;
+                    parsed.row = Some((
+                        engine,
+                        Workload::from_name(&workload).ok_or("unknown workload")?,
+                    ));
+                }
+                // Cargo passes this to every bench.
+                "--bench" => {}
+                other => return Err(format!("unknown argument {other:?}").into()),
+            }
+        }
+        Ok(parsed)
+    }
 }

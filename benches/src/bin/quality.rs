@@ -1,22 +1,22 @@
-//! How well recall finds what answers a question: the LoCoMo scoring through
-//! the real system, with one row for each part of the ranking switched off.
+//! Retrieval quality: LoCoMo scoring through the real system, with one row for
+//! each part of the ranking switched off.
 //!
 //! `cargo xtask quality --data FILE [--int8] [--json] [--at-least SHARE]`
 
-#![allow(clippy::print_stdout, reason = "a report is what this program is for")]
+#![allow(clippy::print_stdout, reason = "the program prints a report")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use memory::{MemorySystem, Precision, Ranking, RecallRequest};
-use memory_benches::figures::{recall_at, reciprocal_rank};
 use memory_benches::locomo::{self, Conversation};
+use memory_benches::metrics::{recall_at, reciprocal_rank};
 use serde::Serialize;
 
 /// Turns retained in one call.
 const BATCH: usize = 256;
 
-/// The categories that are scored, with their names.
+/// The scored categories with their names.
 const CATEGORIES: [(u8, &str); 4] = [
     (4, "single-hop"),
     (1, "multi-hop"),
@@ -28,11 +28,11 @@ struct Arguments {
     data: PathBuf,
     precision: Precision,
     json: bool,
-    /// The least recall@10 of the default ranking, 0 to 1.
+    /// The minimum recall@10 of the default ranking, 0 to 1.
     at_least: Option<f64>,
 }
 
-/// The figures of one ranking, in per cent but for the MRR.
+/// The scores of one ranking, in percent except for the MRR.
 #[derive(Serialize)]
 struct Row {
     ranking: &'static str,
@@ -98,12 +98,13 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         }
     }
     if parsed.data == Path::new("") {
-        return Err("--data FILE is needed: conversations in the LoCoMo format".into());
+        return Err("--data FILE is required: conversations in the LoCoMo format".into());
     }
     Ok(parsed)
 }
 
-/// The default first, then each part off, then the retrievers alone and the seed's.
+/// The default, then each part switched off, then single retrievers and the
+/// original weighted sum.
 fn rankings() -> Vec<(&'static str, Ranking)> {
     let default = Ranking::default();
     let bare = Ranking {
@@ -172,7 +173,7 @@ fn rankings() -> Vec<(&'static str, Ranking)> {
                 ..bare
             },
         ),
-        ("seed", Ranking::weighted_sum()),
+        ("weighted sum", Ranking::weighted_sum()),
     ]
 }
 
