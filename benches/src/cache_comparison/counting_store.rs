@@ -26,9 +26,9 @@ pub struct CountingStore {
 /// The number of calls of a store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreCalls {
-    /// StoreCalls that read.
+    /// Read calls.
     pub reads: u64,
-    /// StoreCalls that wrote.
+    /// Write calls.
     pub writes: u64,
 }
 
