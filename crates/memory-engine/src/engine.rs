@@ -8,7 +8,7 @@ use memory_core::{
     SystemClock, VectorPrecision,
 };
 
-use crate::lifecycle::{Accesses, LookedAt, Turns};
+use crate::consolidation::{AccessCounts, EntityLocks, Watermarks};
 use crate::news::{self, News};
 use crate::tiers::Tiers;
 
@@ -109,9 +109,9 @@ impl EngineBuilder {
             config: self.config,
             language_model: self.language_model,
             tiers,
-            accesses: Arc::default(),
-            turns: Turns::new(),
-            looked_at: LookedAt::default(),
+            access_counts: Arc::default(),
+            entity_locks: EntityLocks::new(),
+            watermarks: Watermarks::default(),
             cache_name: self.cache_backend.name(),
             news: News::default(),
         });
@@ -146,9 +146,9 @@ pub(crate) struct EngineInner {
     pub(crate) config: MemoryConfig,
     pub(crate) language_model: Option<Arc<dyn LanguageModel>>,
     pub(crate) tiers: Tiers,
-    pub(crate) accesses: Arc<Accesses>,
-    pub(crate) turns: Turns,
-    pub(crate) looked_at: LookedAt,
+    pub(crate) access_counts: Arc<AccessCounts>,
+    pub(crate) entity_locks: EntityLocks,
+    pub(crate) watermarks: Watermarks,
     pub(crate) news: News,
     cache_name: &'static str,
 }

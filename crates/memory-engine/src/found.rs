@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use memory_core::{Generation, Memory, MemoryId, ScoreStats, ScoreStatsBuilder, SearchOutcome};
 
-use crate::query::Query;
-use crate::ranking::{Field, RecallPath};
+use crate::ranking::{CandidateSet, RecallPath};
+use crate::recall::Query;
 use crate::snapshot;
 
 /// The candidates of a search, held so that a field can borrow them.
@@ -36,7 +36,7 @@ impl Found {
         for candidate in found.candidates {
             this.memories.push(Arc::new(candidate.memory));
             this.similarities
-                .push(candidate.similarity.unwrap_or(Field::NONE));
+                .push(candidate.similarity.unwrap_or(CandidateSet::NO_SIMILARITY));
             this.lexical.push(candidate.lexical.unwrap_or(0.0));
         }
         this
@@ -45,11 +45,11 @@ impl Found {
     /// The field of these candidates. A neighbor that no retriever found lends
     /// nothing: its relevance is near the mean, which is 0. Labels are looked
     /// for among the candidates alone, and taken for all that there are.
-    pub(crate) fn field(&self, query: &Query) -> Field<'_> {
+    pub(crate) fn candidates(&self, query: &Query) -> CandidateSet<'_> {
         let mentioned: Vec<bool> = self
             .memories
             .iter()
-            .map(|memory| snapshot::names(&query.words, memory))
+            .map(|memory| snapshot::mentions(&query.tokens, memory))
             .collect();
         let mut mentions = ScoreStatsBuilder::default();
         for named in &mentioned {
@@ -60,15 +60,15 @@ impl Found {
             .similarities
             .iter()
             .copied()
-            .filter(|value| *value > Field::NONE);
+            .filter(|value| *value > CandidateSet::NO_SIMILARITY);
         let (dense, words) = self.summaries;
-        Field {
-            dense: dense.unwrap_or_else(|| ScoreStats::of(compared)),
-            words: words.unwrap_or_else(|| ScoreStats::of(self.lexical.iter().copied())),
+        CandidateSet {
+            dense_stats: dense.unwrap_or_else(|| ScoreStats::of(compared)),
+            lexical_stats: words.unwrap_or_else(|| ScoreStats::of(self.lexical.iter().copied())),
             memories: self.memories.iter().map(Some).collect(),
             similarities: self.similarities.clone(),
             lexical: self.lexical.clone(),
-            mentions: mentions.summary(),
+            mention_stats: mentions.summary(),
             mentioned,
             episodes: self.episodes(),
             links: self.links(),

@@ -12,7 +12,7 @@
 //! | folder | what it holds |
 //! |---|---|
 //! | `verbs/` | one file per verb: retain, recall, read, alter, delete, consolidate, … |
-//! | `lifecycle/` | grouping, summarizing, quoting for a prompt, counting accesses |
+//! | `consolidation/` | grouping, summarizing, quoting for a prompt, counting accesses |
 //! | `tiers/` | the memory, entity and embedding tiers; single flight; coherence |
 //! | `snapshot/` | an entity's memories and vectors as one searchable value |
 //! | `ranking/` | from similarity, importance and recency to a score |
@@ -23,21 +23,20 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod consolidation;
 mod engine;
 mod found;
-mod lifecycle;
 mod news;
-mod query;
 mod ranking;
 mod recall;
 mod snapshot;
 mod tiers;
 mod verbs;
 
-pub use engine::{Engine, EngineBuilder};
-pub use lifecycle::{
+pub use consolidation::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, LinkDirection, ReflectRequest,
     Reflection, RelatedMemory,
 };
+pub use engine::{Engine, EngineBuilder};
 pub use ranking::{Explanation, Ranking, RecallPath, ScoreFusion};
 pub use recall::{RecallHit, RecallRequest};

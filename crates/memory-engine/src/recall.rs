@@ -1,4 +1,4 @@
-//! What a recall asks and what it answers.
+//! Recall requests and results.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ranking::{Explanation, Ranking};
 
-/// What to recall.
+/// A request to recall memories.
 ///
 /// ```
 /// use memory_core::{MemoryFilter, MemoryKind};
@@ -22,26 +22,27 @@ use crate::ranking::{Explanation, Ranking};
 pub struct RecallRequest {
     /// The question, 1 to 10,000 characters.
     pub text: String,
-    /// Which memories may be recalled; exact.
+    /// Which memories may be recalled. Exact: see [`MemoryFilter`].
     #[serde(default)]
     pub filter: MemoryFilter,
-    /// How many at most, 1 to [`limits::MAX_LIMIT`].
+    /// Most memories to return, 1 to [`limits::MAX_LIMIT`].
     #[serde(default = "default_limit")]
     pub limit: usize,
-    /// The least cosine, −1 to 1, that a memory must have.
+    /// Lowest cosine, −1 to 1, of a returned memory.
     #[serde(default)]
     pub min_similarity: Option<f32>,
-    /// How what is found is ordered.
+    /// How the results are ordered.
     #[serde(default)]
     pub ranking: Ranking,
-    /// Recalls as at this moment: what happened later is not recalled, and
-    /// importance and recency are as they were. The clock's now when `None`.
+    /// Recalls as of this moment: later memories are not recalled, and
+    /// importance and recency are those of that moment. The clock's current
+    /// time when `None`.
     #[serde(default)]
     pub as_of: Option<DateTime<Utc>>,
 }
 
 impl RecallRequest {
-    /// How many memories are recalled where nothing is said.
+    /// The default limit.
     pub const DEFAULT_LIMIT: usize = 10;
 
     /// Recalls up to [`DEFAULT_LIMIT`](Self::DEFAULT_LIMIT) memories for a text.
@@ -56,7 +57,7 @@ impl RecallRequest {
         }
     }
 
-    /// Recalls only what `filter` admits.
+    /// Recalls only memories that `filter` matches.
     #[must_use]
     pub fn filter(mut self, filter: MemoryFilter) -> Self {
         self.filter = filter;
@@ -77,24 +78,24 @@ impl RecallRequest {
         self
     }
 
-    /// Orders what is found by `ranking`.
+    /// Orders the results by `ranking`.
     #[must_use]
     pub fn ranking(mut self, ranking: Ranking) -> Self {
         self.ranking = ranking;
         self
     }
 
-    /// Recalls as at `moment`.
+    /// Recalls as of `moment`.
     #[must_use]
     pub fn as_of(mut self, moment: DateTime<Utc>) -> Self {
         self.as_of = Some(moment);
         self
     }
 
-    /// Checks every bound.
+    /// Checks every limit.
     ///
     /// # Errors
-    /// [`memory_core::MemoryError::InvalidInput`] naming the bound that is broken.
+    /// [`memory_core::MemoryError::InvalidInput`] naming the limit that is exceeded.
     pub fn validate(&self) -> MemoryResult<()> {
         limits::check_query(&self.text)?;
         limits::check_limit(self.limit)?;
@@ -126,16 +127,37 @@ fn default_limit() -> usize {
     RecallRequest::DEFAULT_LIMIT
 }
 
-/// A memory that was recalled, and why it stands where it does.
+/// A recalled memory, its score and the explanation of the score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecallHit {
     /// The memory.
     pub memory: Arc<Memory>,
-    /// What it was ordered by: see [`Ranking`]. Comparable within one recall.
+    /// The value that results are ordered by: see [`Ranking`]. Comparable
+    /// within one recall.
     pub score: f32,
     /// Cosine between the query and the memory's best chunk, −1 to 1; `None`
-    /// when it has no vector of this model and was found by its words.
+    /// when it has no vector of this model and was found by its terms.
     pub similarity: Option<f32>,
-    /// Everything that the score was made of.
+    /// Every input of the score.
     pub explanation: Explanation,
+}
+
+/// A query, prepared for every retriever.
+pub(crate) struct Query {
+    /// For the dense retriever: L2-normalized.
+    pub(crate) vector: Arc<[f32]>,
+    /// For the lexical retriever.
+    pub(crate) stems: Vec<String>,
+    /// For finding mentions of tags, metadata values and participants.
+    pub(crate) tokens: Vec<String>,
+}
+
+impl Query {
+    pub(crate) fn new(text: &str, vector: Arc<[f32]>) -> Self {
+        Self {
+            vector,
+            stems: memory_text::stems(text),
+            tokens: memory_text::tokenize(text),
+        }
+    }
 }

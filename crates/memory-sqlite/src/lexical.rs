@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 
 use memory_core::MemoryFilter;
-use memory_text::{bm25, each_stem};
+use memory_text::{bm25, for_each_stem};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row};
 
@@ -26,7 +26,7 @@ use crate::row::to_json;
 /// A memory's words as the index takes them, and how many there are.
 pub(crate) fn index_entry(entity_key: i64, content: &str) -> (String, i64) {
     let (mut entry, mut count) = (String::with_capacity(content.len() * 2), 0);
-    each_stem(content, |word| {
+    for_each_stem(content, |word| {
         if count > 0 {
             entry.push(' ');
         }
@@ -84,12 +84,12 @@ pub(crate) async fn scores(
     }
     let rarity: Vec<f64> = holding
         .into_iter()
-        .map(|holding| bm25::rarity(entity.memory_count, holding))
+        .map(|holding| bm25::idf(entity.memory_count, holding))
         .collect();
     let mean = float(entity.word_count) / float(entity.memory_count.max(1));
     let mut scores: HashMap<i64, f64> = HashMap::new();
     for found in matches.iter().filter(|found| found.admitted) {
-        let weight = bm25::saturation(found.count, found.length, mean);
+        let weight = bm25::term_weight(found.count, found.length, mean);
         *scores.entry(found.memory_key).or_default() += rarity[found.word] * weight;
     }
     Ok(scores

@@ -1,12 +1,12 @@
-//! How the memory system cuts text into words and weighs them.
+//! Tokenization and term weighting for lexical search.
 //!
-//! The snapshot's lexical retriever and a store's must agree on what a word is, or
-//! a recall would be ordered differently by where it was answered. Both take
-//! it from here.
+//! The lexical retriever of a snapshot and that of a store must agree on what
+//! a term is; otherwise the order of a recall would depend on where it was
+//! answered. Both use this crate.
 
 pub mod bm25;
-mod stop;
-mod words;
+mod stop_words;
+mod tokenize;
 
-pub use stop::is_stop_word;
-pub use words::{each_stem, stems, words};
+pub use stop_words::is_stop_word;
+pub use tokenize::{for_each_stem, stems, tokenize};

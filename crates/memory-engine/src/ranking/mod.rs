@@ -1,23 +1,22 @@
-//! From what the retrievers found to one order.
+//! Ranking: score fusion of the retrievers' values into one order.
 //!
-//! Each retriever gives every memory a raw value (a cosine, a BM25). The values are
-//! normalized per retriever and blended to a *relevance*; neighbors of the same
-//! episode lend each other part of theirs; a memory that bears a label which
-//! the query names is lifted; importance and recency are boosts on top.
+//! Each retriever gives every memory a raw value (a cosine, a BM25). The values
+//! are normalized per retriever and combined to a *relevance*; part of it is
+//! propagated to neighbors in the same episode; a memory with a tag, metadata
+//! value or participant that the query mentions is lifted; importance and
+//! recency are boosts on top.
 
-mod explanation;
-mod field;
+mod candidate_set;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use memory_core::{InvalidInput, Memory, MemoryError, MemoryResult, ScoreStats};
+use memory_core::{Generation, InvalidInput, Memory, MemoryError, MemoryResult, ScoreStats};
 use serde::{Deserialize, Serialize};
 
-pub use explanation::{Explanation, RecallPath};
-pub(crate) use field::{Contest, Field};
+pub(crate) use candidate_set::{CandidateSet, RankingContext};
 
-/// How a recall orders what it finds: every weight there is.
+/// The weights that order the results of a recall.
 ///
-/// | | [`default`](Self::default) | [`seed`](Self::seed) |
+/// | | [`default`](Self::default) | [`weighted_sum`](Self::weighted_sum) |
 /// |---|---|---|
 /// | `similarity` | 0.65 | 0.6 |
 /// | `lexical` | 0.35 | 0 |
@@ -29,11 +28,10 @@ pub(crate) use field::{Contest, Field};
 /// | `importance` | 0.05 | 0.3 |
 /// | `recency` | 0.05 | 0.1 |
 /// | `recency_half_life_days` | 30 | 30 |
-/// | `blend` | boost | sum |
+/// | `fusion` | boost | sum |
 ///
-/// The defaults come from cross-validation over real conversations; the
-/// figures, with one row per weight switched off, stand in
-/// docs/performance.md.
+/// The defaults come from cross-validation over real conversations;
+/// docs/performance.md has the figures, with one row per weight set to 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ranking {
@@ -41,20 +39,19 @@ pub struct Ranking {
     pub similarity: f32,
     /// Weight of the lexical retriever: BM25 over stems.
     pub lexical: f32,
-    /// What share of its relevance a memory lends to each of those next to it
-    /// in the same context, and to those it is related to.
+    /// Share of a memory's relevance that is propagated to each adjacent memory
+    /// of the same context, and to each related memory.
     pub neighbors: f32,
-    /// By what factor that share falls with each further step.
+    /// Factor by which that share decays with each further step.
     pub neighbor_decay: f32,
-    /// How many steps it reaches, 0 to 8.
+    /// Steps over which relevance is propagated, 0 to 8.
     pub neighbor_reach: usize,
-    /// The gap in time over which that share falls to nothing, in a straight
-    /// line: what happened weeks later in the same place is another episode.
+    /// Time gap at which the propagated share reaches 0, linearly: memories of
+    /// the same context that are weeks apart are separate episodes.
     pub neighbor_span_hours: f32,
-    /// Weight of being named: whether the query names one of the memory's
-    /// tags, metadata values or involved entities. Scaled like a retriever, so that
-    /// a label which few memories bear lifts them more, but by no more than
-    /// three deviations.
+    /// Weight of a mention: whether the query contains one of the memory's
+    /// tags, metadata values or participants. Normalized like a retriever, so
+    /// that a rare label counts more, but at most three deviations.
     pub mention: f32,
     /// Weight of the current importance (decayed, see
     /// [`memory_core::current_importance`]), capped at 1.
@@ -64,33 +61,33 @@ pub struct Ranking {
     pub recency: f32,
     /// Age in days at which the recency is one half.
     pub recency_half_life_days: f32,
-    /// How retrievers are scaled, and how importance and recency come in.
-    pub blend: ScoreFusion,
+    /// How the retrievers' values are normalized and combined.
+    #[serde(alias = "blend")]
+    pub fusion: ScoreFusion,
 }
 
-/// How the parts become one score.
+/// How the parts are combined to one score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScoreFusion {
-    /// Each retriever's values in standard deviations from their mean, so that the
-    /// retrievers can be added; then `s + |s| · (importance weight · importance +
-    /// recency weight · recency)`: importance and recency settle ties and
-    /// never bury a match.
+    /// Each retriever's values as z-scores, so that they can be added; then
+    /// `s + |s| · (importance weight · importance + recency weight · recency)`:
+    /// importance and recency settle ties and never bury a match.
     Boost,
-    /// The retrievers' raw values, importance and recency, each by its weight, summed.
+    /// The weighted sum of the retrievers' raw values, importance and recency.
     Sum,
 }
 
 /// The largest weight, so that no score overflows.
 const MAX_WEIGHT: f32 = 1_000.0;
 
-/// The most that being named counts for, in deviations: else one tag in ten
-/// thousand memories would drown every match.
+/// Largest z-score of a mention: without a cap, one tag in ten thousand memories
+/// would outweigh every other match.
 const MAX_MENTION: f32 = 3.0;
 
 const SECONDS_PER_HOUR: f32 = 3_600.0;
 
-/// The furthest that neighbors reach.
+/// Most steps over which relevance is propagated.
 const MAX_REACH: usize = 8;
 
 impl Default for Ranking {
@@ -106,14 +103,19 @@ impl Default for Ranking {
             importance: 0.05,
             recency: 0.05,
             recency_half_life_days: 30.0,
-            blend: ScoreFusion::Boost,
+            fusion: ScoreFusion::Boost,
         }
     }
 }
 
 impl Ranking {
-    /// The seed system's formula: 60 % similarity, 30 % importance, 10 %
-    /// recency, summed.
+    /// A weighted sum: 60 % similarity, 30 % importance, 10 % recency.
+    ///
+    /// The formula of the original memory system, kept for its users and as a
+    /// baseline. Park et al., "Generative Agents: Interactive Simulacra of Human
+    /// Behavior" (2023), rank by a sum of the same three parts. It uses neither
+    /// terms nor neighbors nor mentions, and finds less on conversations than
+    /// the default: docs/performance.md.
     #[must_use]
     pub fn weighted_sum() -> Self {
         Self {
@@ -123,16 +125,16 @@ impl Ranking {
             mention: 0.0,
             importance: 0.3,
             recency: 0.1,
-            blend: ScoreFusion::Sum,
+            fusion: ScoreFusion::Sum,
             ..Self::default()
         }
     }
 
-    /// Checks that every weight is a number from 0 on, the reach bounded, and
-    /// the half-life positive.
+    /// Checks that every weight is a number within its limits, and every time
+    /// span positive.
     ///
     /// # Errors
-    /// [`MemoryError::InvalidInput`] naming the weight and its bound.
+    /// [`MemoryError::InvalidInput`] naming the weight and its limit.
     pub fn validate(&self) -> MemoryResult<()> {
         let weights = [
             ("similarity", self.similarity, MAX_WEIGHT),
@@ -164,57 +166,57 @@ impl Ranking {
         Ok(())
     }
 
-    /// Computes a score anew from its explanation: equal to the last digit.
+    /// Recomputes a score from its explanation, bit for bit.
     #[must_use]
     pub fn replay(&self, explanation: &Explanation) -> f32 {
         let relevance = self.relevance(
-            self.scaled(explanation.similarity, explanation.dense_stats),
-            self.scaled(Some(explanation.lexical), explanation.lexical_stats),
+            self.normalized(explanation.similarity, explanation.dense_stats),
+            self.normalized(Some(explanation.lexical), explanation.lexical_stats),
         );
-        let named = self.named(explanation.mentioned, explanation.mention_stats);
-        let total = self.total(relevance, explanation.neighbors, named);
+        let mention = self.mention_value(explanation.mentioned, explanation.mention_stats);
+        let total = self.total(relevance, explanation.neighbors, mention);
         self.score(total, explanation.importance, explanation.recency)
     }
 
-    /// A retriever's raw value on the scale that the blend adds up.
-    fn scaled(&self, raw: Option<f32>, summary: ScoreStats) -> f32 {
-        match (raw, self.blend) {
-            (Some(raw), ScoreFusion::Boost) => summary.z_score(raw),
+    /// A retriever's raw value on the scale that the fusion adds.
+    fn normalized(&self, raw: Option<f32>, stats: ScoreStats) -> f32 {
+        match (raw, self.fusion) {
+            (Some(raw), ScoreFusion::Boost) => stats.z_score(raw),
             (Some(raw), ScoreFusion::Sum) => raw,
             (None, _) => 0.0,
         }
     }
 
-    /// The retrievers together, both on the blend's scale.
+    /// Both retrievers combined, from normalized values.
     fn relevance(&self, similarity: f32, lexical: f32) -> f32 {
         self.similarity * similarity + self.lexical * lexical
     }
 
-    /// Being named, on the blend's scale.
-    fn named(&self, mentioned: bool, summary: ScoreStats) -> f32 {
-        self.scaled(Some(f32::from(u8::from(mentioned))), summary)
+    /// The normalized value of a mention.
+    fn mention_value(&self, mentioned: bool, stats: ScoreStats) -> f32 {
+        self.normalized(Some(f32::from(u8::from(mentioned))), stats)
             .min(MAX_MENTION)
     }
 
-    fn total(&self, relevance: f32, neighbors: f32, named: f32) -> f32 {
-        relevance + neighbors + self.mention * named
+    fn total(&self, relevance: f32, neighbors: f32, mention: f32) -> f32 {
+        relevance + neighbors + self.mention * mention
     }
 
     /// The score; never below `total`, as importance and recency are 0 to 1.
     fn score(&self, total: f32, importance: f32, recency: f32) -> f32 {
         let boost = self.importance * importance + self.recency * recency;
-        match self.blend {
+        match self.fusion {
             ScoreFusion::Boost => total + total.abs() * boost,
             ScoreFusion::Sum => total + boost,
         }
     }
 
-    /// What is left of a neighbor's share across a gap in time, 0 to 1.
+    /// Factor of a neighbor's share after a time gap, 0 to 1.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "f64 to f32 rounds, by design"
     )]
-    fn across(&self, gap: TimeDelta) -> f32 {
+    fn gap_decay(&self, gap: TimeDelta) -> f32 {
         if gap.is_zero() {
             return 1.0;
         }
@@ -237,12 +239,52 @@ impl Ranking {
     }
 }
 
+/// Every input of a score: [`Ranking::replay`] recomputes it exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Cosine of the best chunk; `None` without a vector of this model.
+    pub similarity: Option<f32>,
+    /// BM25; 0 when the memory contains no term of the query.
+    pub lexical: f32,
+    /// Mean and deviation of the dense retriever's values.
+    pub dense_stats: ScoreStats,
+    /// Mean and deviation of the lexical retriever's values.
+    pub lexical_stats: ScoreStats,
+    /// Relevance propagated from neighbors and related memories, weights applied.
+    pub neighbors: f32,
+    /// Whether the query mentions a tag, metadata value or participant of the
+    /// memory.
+    pub mentioned: bool,
+    /// Mean and deviation of `mentioned` as 0 and 1 over all memories.
+    pub mention_stats: ScoreStats,
+    /// Current importance, 0 to 1.
+    pub importance: f32,
+    /// Recency, 0 to 1.
+    pub recency: f32,
+    /// Where the values were computed.
+    pub path: RecallPath,
+    /// The entity's generation that the values reflect.
+    pub generation: Generation,
+    /// The moment that importance and recency refer to.
+    pub now: DateTime<Utc>,
+}
+
+/// Where the values of a recall were computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecallPath {
+    /// In the snapshot cached by this process.
+    Snapshot,
+    /// In the store.
+    Store,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_weight_that_is_no_number_or_out_of_bounds_is_refused() {
+    fn weights_that_are_not_numbers_or_out_of_range_are_refused() {
         let bad = [
             Ranking {
                 importance: f32::NAN,
@@ -277,10 +319,10 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_formula_is_60_30_10() {
-        let seed = Ranking::weighted_sum();
-        let relevance = seed.relevance(0.4, 7.0);
-        let score = seed.score(seed.total(relevance, 0.0, 1.0), 0.5, 0.25);
+    fn the_weighted_sum_is_60_30_10() {
+        let sum = Ranking::weighted_sum();
+        let relevance = sum.relevance(0.4, 7.0);
+        let score = sum.score(sum.total(relevance, 0.0, 1.0), 0.5, 0.25);
         assert!(
             (score - (0.6 * 0.4 + 0.3 * 0.5 + 0.1 * 0.25)).abs() < 1e-6,
             "{score}"

@@ -1,4 +1,4 @@
-//! What a write did, as far as its writer knows.
+//! Deltas: the effects of a write, as far as its writer knows them.
 
 use std::sync::Arc;
 
@@ -8,31 +8,31 @@ use memory_core::{
 };
 
 /// More memories than this are indexed on a blocking thread: stemming takes
-/// some ten microseconds a memory, and an async worker is not to be held up
+/// some ten microseconds per memory, and an async worker must not be blocked
 /// for milliseconds.
 pub(crate) const INLINE_MEMORIES: usize = 100;
 
-/// All that one write did to an entity.
+/// The effects of one write on an entity.
 #[derive(Debug, Default)]
 pub(crate) struct Delta {
-    /// Memories as they now stand.
-    pub(crate) written: Vec<Written>,
-    /// Memories that are gone.
+    /// Memories in their new state.
+    pub(crate) written: Vec<WrittenMemory>,
+    /// Memories that were removed.
     pub(crate) removed: Vec<MemoryId>,
-    /// Other memories that changed; how, only the store knows.
+    /// Other memories that changed in a way that only the store knows.
     pub(crate) unknown: Vec<MemoryId>,
 }
 
-/// A memory as it now stands.
+/// A memory in its new state.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct WrittenMemory {
     pub(crate) memory: Arc<Memory>,
-    /// `None` where they are what they were.
+    /// `None` where the vectors did not change.
     pub(crate) vectors: Option<Vec<Vec<f32>>>,
 }
 
 impl Delta {
-    /// Something happened to these, and only the store knows what.
+    /// These memories changed in a way that only the store knows.
     pub(crate) fn unknown(ids: impl IntoIterator<Item = MemoryId>) -> Self {
         Self {
             unknown: ids.into_iter().collect(),
@@ -40,7 +40,7 @@ impl Delta {
         }
     }
 
-    /// What an insert did to one entity of its `batch`.
+    /// The effects of an insert on one entity of its `batch`.
     pub(crate) fn inserted(
         batch: &[EmbeddedMemory],
         entity: &EntityId,
@@ -54,11 +54,11 @@ impl Delta {
             .clone()
             .filter_map(|(prepared, inserted)| inserted.then_some(prepared))
             .collect();
-        // Where nothing was inserted, the generation is another write's.
+        // If nothing was inserted, the generation is another write's.
         if new.is_empty() || new.len() > INLINE_MEMORIES {
             return Self::unknown(own.map(|(prepared, _)| prepared.memory.id));
         }
-        let written = new.into_iter().map(|prepared| Written {
+        let written = new.into_iter().map(|prepared| WrittenMemory {
             memory: Arc::new(Memory {
                 archived_by: None,
                 ..prepared.memory.clone()
@@ -74,28 +74,28 @@ impl Delta {
         }
     }
 
-    /// What an update did: to the vectors only where there is an `embedding`.
+    /// The effects of an update; the vectors changed if there is an `embedding`.
     pub(crate) fn altered(
         memory: Arc<Memory>,
         embedding: Option<Embedding>,
         changed: bool,
     ) -> Self {
-        // Where nothing was changed, the generation is another write's.
+        // If nothing changed, the generation is another write's.
         let unknown = (!changed).then_some(memory.id).into_iter().collect();
         let vectors = embedding.map(|embedding| embedding.vectors);
         Self {
-            written: vec![Written { memory, vectors }],
+            written: vec![WrittenMemory { memory, vectors }],
             unknown,
             ..Self::default()
         }
     }
 
-    /// What a removal of `ids` did.
+    /// The effects of a removal of `ids`.
     pub(crate) fn removed(ids: &[MemoryId], outcome: &RemoveOutcome) -> Self {
         let others = outcome.restored.iter().chain(&outcome.unlinked);
         let mut removed = outcome.removed.clone();
         removed.extend(ids);
-        // Where nothing was removed, the generation may be another write's.
+        // If nothing was removed, the generation may be another write's.
         let nothing: &[MemoryId] = if outcome.removed.is_empty() { ids } else { &[] };
         Self {
             removed,
@@ -104,26 +104,27 @@ impl Delta {
         }
     }
 
-    /// Whether a snapshot can follow it, at once and without the store.
-    pub(super) fn is_light(&self) -> bool {
+    /// Whether it can be applied to a snapshot without the store and on an async
+    /// worker.
+    pub(super) fn can_apply_inline(&self) -> bool {
         self.unknown.is_empty() && self.written.len() + self.removed.len() <= INLINE_MEMORIES
     }
 }
 
-/// Vectors as a store of this precision gives them back; `None` for a
-/// precision that is not known here.
-pub(super) fn given_back(
+/// Rounds vectors as a store of this precision does; `None` for an unknown
+/// precision.
+pub(super) fn round_to_store_precision(
     vectors: &[Vec<f32>],
     precision: VectorPrecision,
 ) -> Option<Vec<Vec<f32>>> {
     match precision {
         VectorPrecision::Single => Some(vectors.to_vec()),
         VectorPrecision::Half => {
-            let halved = |x: &f32| half::f16::from_f32(*x).to_f32();
+            let to_half = |x: &f32| half::f16::from_f32(*x).to_f32();
             let vectors = vectors.iter();
             Some(
                 vectors
-                    .map(|vector| vector.iter().map(halved).collect())
+                    .map(|vector| vector.iter().map(to_half).collect())
                     .collect(),
             )
         }

@@ -1,39 +1,38 @@
-//! Which memories of a snapshot stand beside each other: the same context,
-//! adjacent in time.
+//! Episodes of a snapshot: memories of the same context, in the order of time.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rpds::HashTrieMapSync;
 
-/// The memories of each context in the order of their time. Cloning shares
-/// everything; a change copies the lists of the contexts it updates.
+/// The memories of each context in the order of time. Persistent: cloning
+/// shares everything, a change copies the lists of the contexts it updates.
 #[derive(Clone, Default)]
 pub(super) struct Episodes {
-    by_context: HashTrieMapSync<Arc<str>, Arc<Vec<Moment>>>,
+    by_context: HashTrieMapSync<Arc<str>, Arc<Vec<EpisodeEntry>>>,
     bytes: usize,
 }
 
-/// Slots settle equal times: they are given in the order of retaining.
-type Moment = (DateTime<Utc>, u32);
+/// Slots break ties of time: they are assigned in the order of retaining.
+type EpisodeEntry = (DateTime<Utc>, u32);
 
-/// What a context costs beside its text and its moments, as a stem does in
-/// `lexical`.
+/// Bytes of a context in addition to its text and entries, like a stem in
+/// `inverted_index`.
 const CONTEXT_BYTES: usize = 160;
 
 impl Episodes {
     pub(super) fn push(&mut self, slot: u32, context: Option<&str>, time: DateTime<Utc>) {
         let Some(context) = context else { return };
-        let moment = (time, slot);
+        let entry = (time, slot);
         if let Some(list) = self.by_context.get_mut(context) {
-            self.bytes -= moments_bytes(list);
+            self.bytes -= entries_bytes(list);
             let list = Arc::make_mut(list);
-            let place = list.partition_point(|other| *other < moment);
-            list.insert(place, moment);
-            self.bytes += moments_bytes(list);
+            let index = list.partition_point(|other| *other < entry);
+            list.insert(index, entry);
+            self.bytes += entries_bytes(list);
         } else {
-            let list = vec![moment];
-            self.bytes += CONTEXT_BYTES + context.len() + moments_bytes(&list);
+            let list = vec![entry];
+            self.bytes += CONTEXT_BYTES + context.len() + entries_bytes(&list);
             self.by_context.insert_mut(context.into(), Arc::new(list));
         }
     }
@@ -43,7 +42,7 @@ impl Episodes {
         let Some(list) = self.by_context.get_mut(context) else {
             return;
         };
-        let before = moments_bytes(list);
+        let before = entries_bytes(list);
         let list = Arc::make_mut(list);
         list.retain(|(_, other)| *other != slot);
         if list.is_empty() {
@@ -51,11 +50,11 @@ impl Episodes {
             self.bytes -= before + CONTEXT_BYTES + context.len();
         } else {
             list.shrink_to(list.len() * 2);
-            self.bytes = self.bytes - before + moments_bytes(list);
+            self.bytes = self.bytes - before + entries_bytes(list);
         }
     }
 
-    /// The slots of each context in the order of their time.
+    /// The slots of each context in the order of time.
     pub(super) fn each(&self) -> impl Iterator<Item = impl Iterator<Item = usize>> {
         self.by_context
             .values()
@@ -67,8 +66,8 @@ impl Episodes {
     }
 }
 
-fn moments_bytes(list: &Vec<Moment>) -> usize {
-    list.capacity() * size_of::<Moment>()
+fn entries_bytes(list: &Vec<EpisodeEntry>) -> usize {
+    list.capacity() * size_of::<EpisodeEntry>()
 }
 
 #[cfg(test)]
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_context_is_in_the_order_of_time_then_of_retaining() {
+    fn a_context_is_ordered_by_time_then_by_retaining() {
         let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let mut episodes = Episodes::default();
         for (slot, time) in [(0, 30), (1, 10), (2, 10), (3, 20)] {

@@ -1,4 +1,4 @@
-//! Reading a snapshot from the store, whole or by what changed.
+//! Loading a snapshot from the store, in full or as a delta to a base.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use memory_core::{
 use super::EntitySnapshot;
 use super::delta::INLINE_MEMORIES;
 
-/// Reads what `base` lacks, or everything where there is no base.
+/// Loads the changes since `base`, or everything if there is no base.
 ///
 /// # Errors
 /// As [`Store::changes_since`].

@@ -1,10 +1,11 @@
-//! An entity's memories as one searchable value.
+//! Snapshots: a materialized view of one entity's memories, searchable in
+//! memory.
 
 mod delta;
 mod episodes;
-mod labels;
-mod lexical;
+mod inverted_index;
 mod load;
+mod mentions;
 mod scan;
 mod vectors;
 
@@ -14,45 +15,44 @@ use memory_core::{ChangeSet, EntityId, Generation, Memory, MemoryId, VectorPreci
 use rpds::HashTrieMapSync;
 
 use episodes::Episodes;
-use labels::Labels;
-use lexical::Lexical;
+use inverted_index::InvertedIndex;
+use mentions::MentionIndex;
 use vectors::Vectors;
 
 pub(crate) use delta::Delta;
-pub(crate) use labels::names;
 pub(crate) use load::load;
+pub(crate) use mentions::mentions;
 
 /// All memories of one entity at one generation: a materialized view.
 ///
-/// Never changed once it is shared. The next version is a clone with the
-/// changes applied: it shares what did not change, so it costs little more
-/// than what did.
+/// Immutable once it is shared. The next version is a clone with the changes
+/// applied: it shares what did not change, so it costs O(changes).
 #[derive(Clone)]
 pub(crate) struct EntitySnapshot {
     entity: EntityId,
     generation: Generation,
-    /// A memory keeps its slot for as long as it lives; `None` where one was
-    /// removed.
+    /// By slot. A memory keeps its slot until the next compaction; `None` where
+    /// one was removed.
     memories: Vec<Option<Arc<Memory>>>,
     slots: HashTrieMapSync<MemoryId, u32>,
     vectors: Vectors,
-    lexical: Lexical,
+    inverted_index: InvertedIndex,
     episodes: Episodes,
-    labels: Labels,
+    mentions: MentionIndex,
     /// Slots of memories that are related to others.
     related: HashTrieMapSync<u32, ()>,
     memory_bytes: usize,
 }
 
-/// What a memory costs beside itself: the counts of its pointer, and its nodes
-/// in the map of slots. Measured: `tests/size.rs`.
+/// Bytes of a memory in addition to itself: the reference counts of its
+/// pointer, and its nodes in the map of slots. Measured: `tests/size.rs`.
 const SLOT_BYTES: usize = 120;
 
-/// What a memory that is related to others costs in the map of those.
+/// Bytes of an entry in the map of related memories.
 const RELATED_BYTES: usize = 90;
 
 impl EntitySnapshot {
-    /// The snapshot of an entity that was never written to.
+    /// The snapshot of an entity without writes.
     pub(crate) fn empty(entity: EntityId, dimensions: usize) -> Self {
         Self {
             entity,
@@ -60,9 +60,9 @@ impl EntitySnapshot {
             memories: Vec::new(),
             slots: HashTrieMapSync::default(),
             vectors: Vectors::new(dimensions),
-            lexical: Lexical::default(),
+            inverted_index: InvertedIndex::default(),
             episodes: Episodes::default(),
-            labels: Labels::default(),
+            mentions: MentionIndex::default(),
             related: HashTrieMapSync::default(),
             memory_bytes: 0,
         }
@@ -81,23 +81,23 @@ impl EntitySnapshot {
         self.slots.size()
     }
 
-    /// Bytes held: memories, vectors, indexes. What versions share is counted
-    /// in each.
+    /// Bytes of memories, vectors and indexes. Parts that versions share are
+    /// counted in each.
     pub(crate) fn size_bytes(&self) -> usize {
         size_of::<Self>()
             + self.memory_bytes
             + self.memories.capacity() * size_of::<Option<Arc<Memory>>>()
             + self.related.size() * RELATED_BYTES
             + self.vectors.size_bytes()
-            + self.lexical.size_bytes()
+            + self.inverted_index.size_bytes()
             + self.episodes.size_bytes()
-            + self.labels.size_bytes()
+            + self.mentions.size_bytes()
     }
 
     /// The snapshot after `changes`.
     pub(crate) fn apply(&self, changes: ChangeSet) -> Self {
         let mut next = if changes.reset {
-            self.emptied()
+            self.to_empty()
         } else {
             self.clone()
         };
@@ -108,19 +108,19 @@ impl EntitySnapshot {
             next.put(Arc::new(written.memory), &written.embedding.vectors);
         }
         next.generation = changes.generation;
-        next.without_many_holes()
+        next.compact_if_needed()
     }
 
-    /// The snapshot after the write that made `generation`, the one after its
-    /// own: what [`apply`](Self::apply) would make of the store's changes,
-    /// without asking for them. `None` where they have to be asked for.
-    pub(crate) fn step(
+    /// The snapshot after the write that made the next `generation`: equal to
+    /// [`apply`](Self::apply) of the store's changes, without reading them.
+    /// `None` where they have to be read.
+    pub(crate) fn try_apply_write(
         &self,
         generation: Generation,
         delta: &Delta,
         precision: VectorPrecision,
     ) -> Option<Self> {
-        if generation != self.generation.next() || !delta.is_light() {
+        if generation != self.generation.next() || !delta.can_apply_inline() {
             return None;
         }
         let mut next = self.clone();
@@ -130,15 +130,18 @@ impl EntitySnapshot {
         for written in &delta.written {
             let memory = Arc::clone(&written.memory);
             match &written.vectors {
-                Some(vectors) => next.put(memory, &delta::given_back(vectors, precision)?),
-                None => next.replace(memory)?,
+                Some(vectors) => next.put(
+                    memory,
+                    &delta::round_to_store_precision(vectors, precision)?,
+                ),
+                None => next.replace_memory(memory)?,
             }
         }
         next.generation = generation;
-        Some(next.without_many_holes())
+        Some(next.compact_if_needed())
     }
 
-    /// This snapshot, at its own generation, without some memories.
+    /// This snapshot, at the same generation, without some memories.
     pub(crate) fn without(&self, ids: &[MemoryId]) -> Self {
         self.apply(ChangeSet {
             generation: self.generation,
@@ -147,15 +150,15 @@ impl EntitySnapshot {
         })
     }
 
-    fn emptied(&self) -> Self {
+    fn to_empty(&self) -> Self {
         Self::empty(self.entity.clone(), self.vectors.dimensions())
     }
 
-    /// Puts a memory in its own slot, or in a new one at the end.
+    /// Puts a memory in its own slot, or in a new slot at the end.
     fn put(&mut self, memory: Arc<Memory>, vectors: &[Vec<f32>]) {
         let slot = match self.slots.get(&memory.id).copied() {
             Some(slot) => {
-                self.clear(slot);
+                self.clear_slot(slot);
                 slot
             }
             None => self.next_slot(),
@@ -163,55 +166,55 @@ impl EntitySnapshot {
         for vector in vectors {
             self.vectors.push(slot, vector);
         }
-        self.fill(slot, memory);
+        self.index_memory(slot, memory);
     }
 
-    /// Puts a memory in its own slot and leaves its vectors as they are; `None`
-    /// where it has no slot.
-    fn replace(&mut self, memory: Arc<Memory>) -> Option<()> {
+    /// Replaces a memory in its slot and keeps its vectors; `None` if it has no
+    /// slot.
+    fn replace_memory(&mut self, memory: Arc<Memory>) -> Option<()> {
         let slot = self.slots.get(&memory.id).copied()?;
-        self.empty_slot(slot);
-        self.fill(slot, memory);
+        self.unindex_slot(slot);
+        self.index_memory(slot, memory);
         Some(())
     }
 
-    /// Enters a memory into everything but the vectors.
-    fn fill(&mut self, slot: u32, memory: Arc<Memory>) {
-        self.lexical.push(slot, &memory.content);
+    /// Adds a memory to everything except the vectors.
+    fn index_memory(&mut self, slot: u32, memory: Arc<Memory>) {
+        self.inverted_index.push(slot, &memory.content);
         self.episodes
             .push(slot, memory.context.as_deref(), memory.timestamp);
-        self.labels.push(slot, &memory);
+        self.mentions.push(slot, &memory);
         if !memory.related.is_empty() {
             self.related.insert_mut(slot, ());
         }
         self.slots.insert_mut(memory.id, slot);
         self.memory_bytes += SLOT_BYTES + memory.size_bytes();
-        let place = slot as usize;
-        if self.memories.len() <= place {
-            self.memories.resize(place + 1, None);
+        let index = slot as usize;
+        if self.memories.len() <= index {
+            self.memories.resize(index + 1, None);
         }
-        self.memories[place] = Some(memory);
+        self.memories[index] = Some(memory);
     }
 
     fn remove(&mut self, id: &MemoryId) {
         if let Some(slot) = self.slots.get(id).copied() {
-            self.clear(slot);
+            self.clear_slot(slot);
         }
     }
 
-    fn clear(&mut self, slot: u32) {
+    fn clear_slot(&mut self, slot: u32) {
         self.vectors.remove(slot);
-        self.empty_slot(slot);
+        self.unindex_slot(slot);
     }
 
-    /// Takes a memory out of everything but the vectors.
-    fn empty_slot(&mut self, slot: u32) {
+    /// Removes a memory from everything except the vectors.
+    fn unindex_slot(&mut self, slot: u32) {
         let Some(memory) = self.memories[slot as usize].take() else {
             return;
         };
-        self.lexical.remove(slot, &memory.content);
+        self.inverted_index.remove(slot, &memory.content);
         self.episodes.remove(slot, memory.context.as_deref());
-        self.labels.remove(slot, &memory);
+        self.mentions.remove(slot, &memory);
         self.related.remove_mut(&slot);
         self.slots.remove_mut(&memory.id);
         self.memory_bytes -= SLOT_BYTES + memory.size_bytes();
@@ -225,35 +228,36 @@ impl EntitySnapshot {
         self.memories.len() as u32
     }
 
-    fn without_many_holes(self) -> Self {
-        if self.has_many_holes() {
+    fn compact_if_needed(self) -> Self {
+        if self.needs_compaction() {
             self.compacted()
         } else {
             self
         }
     }
 
-    /// Whether a quarter of the slots, or of the rows, is spent.
-    fn has_many_holes(&self) -> bool {
-        const FEW: usize = 64;
-        let holes = self.memories.len() - self.len();
-        (holes > FEW && holes * 4 > self.memories.len()) || self.vectors.has_many_holes()
+    /// Whether a quarter of the slots, or of the vector rows, is unused.
+    fn needs_compaction(&self) -> bool {
+        const MIN_EMPTY_SLOTS: usize = 64;
+        let empty = self.memories.len() - self.len();
+        (empty > MIN_EMPTY_SLOTS && empty * 4 > self.memories.len())
+            || self.vectors.needs_compaction()
     }
 
-    /// The same memories in the same order, without holes.
+    /// The same memories in the same order, without empty slots.
     fn compacted(&self) -> Self {
         let mut next = Self {
             generation: self.generation,
-            ..self.emptied()
+            ..self.to_empty()
         };
-        let mut moved = vec![0; self.memories.len()];
+        let mut new_slots = vec![0; self.memories.len()];
         for (slot, memory) in self.memories.iter().enumerate() {
             if let Some(memory) = memory {
-                moved[slot] = next.next_slot();
-                next.fill(moved[slot], Arc::clone(memory));
+                new_slots[slot] = next.next_slot();
+                next.index_memory(new_slots[slot], Arc::clone(memory));
             }
         }
-        next.vectors = self.vectors.moved(|slot| moved[slot as usize]);
+        next.vectors = self.vectors.remap(|slot| new_slots[slot as usize]);
         next
     }
 }
@@ -263,8 +267,8 @@ mod tests {
     use memory_core::{EmbeddedMemory, Embedding, MemoryBatchItem, MemoryFilter, MemoryKind};
 
     use super::*;
-    use crate::query::Query;
-    use crate::ranking::Field;
+    use crate::ranking::CandidateSet;
+    use crate::recall::Query;
 
     fn written(n: u8) -> EmbeddedMemory {
         let item = MemoryBatchItem::new("mira", MemoryKind::World, format!("memory number {n}"));
@@ -297,16 +301,16 @@ mod tests {
 
     fn similarities(snapshot: &EntitySnapshot) -> Vec<f32> {
         let query = Query::new("", Arc::new([1.0, 0.0]));
-        let field = snapshot.field(&query, &MemoryFilter::new());
-        field
+        let candidates = snapshot.candidates(&query, &MemoryFilter::new());
+        candidates
             .similarities
             .into_iter()
-            .filter(|value| *value > Field::NONE)
+            .filter(|value| *value > CandidateSet::NO_SIMILARITY)
             .collect()
     }
 
     #[test]
-    fn a_version_is_the_one_before_with_its_changes() {
+    fn a_version_is_its_predecessor_with_the_changes() {
         let first = EntitySnapshot::empty("mira".into(), 2)
             .apply(changes((0..4).map(written).collect(), vec![]));
         let ids: Vec<MemoryId> = first.memories.iter().flatten().map(|m| m.id).collect();
@@ -331,27 +335,30 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_closed_and_what_is_left_stays_in_order() {
+    fn compaction_keeps_the_order() {
         let all = EntitySnapshot::empty("mira".into(), 2)
             .apply(changes((0..200).map(written).collect(), vec![]));
         let ids: Vec<MemoryId> = all.memories.iter().flatten().map(|m| m.id).collect();
         let odd: Vec<MemoryId> = ids.iter().copied().skip(1).step_by(2).collect();
         let even = all.apply(changes(vec![], odd));
-        assert_eq!(even.memories.len(), 100, "no holes");
+        assert_eq!(even.memories.len(), 100, "no empty slots");
         let expected: Vec<f32> = (0..200u8).step_by(2).map(f32::from).collect();
         assert_eq!(similarities(&even), expected);
         assert!(even.size_bytes() < all.size_bytes() * 3 / 4);
     }
 
     #[test]
-    fn removing_everything_leaves_no_bytes_behind() {
+    fn removing_everything_frees_all_bytes() {
         let empty = EntitySnapshot::empty("mira".into(), 2);
         let full = empty.apply(changes((0..10).map(written).collect(), vec![]));
         let ids: Vec<MemoryId> = full.memories.iter().flatten().map(|m| m.id).collect();
-        let gone = full.without(&ids);
-        assert_eq!((gone.len(), gone.memory_bytes), (0, 0));
+        let emptied = full.without(&ids);
+        assert_eq!((emptied.len(), emptied.memory_bytes), (0, 0));
         assert_eq!(
-            (gone.lexical.size_bytes() < 200, gone.labels.size_bytes()),
+            (
+                emptied.inverted_index.size_bytes() < 200,
+                emptied.mentions.size_bytes()
+            ),
             (true, 0)
         );
     }

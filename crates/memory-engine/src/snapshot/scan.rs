@@ -1,46 +1,49 @@
-//! The exact search: every memory of the snapshot against the query.
+//! Exact search over every memory of a snapshot.
 
 use std::collections::BTreeSet;
 
 use memory_core::{MemoryFilter, ScoreStats};
 
 use super::EntitySnapshot;
-use crate::query::Query;
-use crate::ranking::{Field, RecallPath};
+use crate::ranking::{CandidateSet, RecallPath};
+use crate::recall::Query;
 
 impl EntitySnapshot {
-    /// The field of all memories that the filter admits, with every retriever's
-    /// value. O(rows · dimensions).
-    pub(crate) fn field(&self, query: &Query, filter: &MemoryFilter) -> Field<'_> {
-        // Asked once, not of each memory: by a profile that was a twelfth of a
-        // recall from 10,000.
-        let all = filter.is_empty();
+    /// All memories that the filter matches, with every retriever's value.
+    /// O(rows · dimensions).
+    pub(crate) fn candidates(&self, query: &Query, filter: &MemoryFilter) -> CandidateSet<'_> {
+        // Hoisted out of the loop, where a profile showed a twelfth of a recall
+        // of 10,000 memories.
+        let is_unfiltered = filter.is_empty();
         let memories: Vec<_> = self
             .memories
             .iter()
             .map(|memory| {
                 memory
                     .as_ref()
-                    .filter(|memory| all || filter.matches(memory))
+                    .filter(|memory| is_unfiltered || filter.matches(memory))
             })
             .collect();
         let admitted: Vec<bool> = memories.iter().map(Option::is_some).collect();
-        let mut similarities = vec![Field::NONE; memories.len()];
+        let mut similarities = vec![CandidateSet::NO_SIMILARITY; memories.len()];
         self.vectors
             .scan(&query.vector, &admitted, &mut similarities);
         let mut lexical = vec![0.0; memories.len()];
-        self.lexical.score(&query.stems, &admitted, &mut lexical);
+        self.inverted_index
+            .score(&query.stems, &admitted, &mut lexical);
         let mut mentioned = vec![false; memories.len()];
-        self.labels.mark(&query.words, &mut mentioned);
+        self.mentions.mark(&query.tokens, &mut mentioned);
         let compared = similarities
             .iter()
             .copied()
-            .filter(|value| *value > Field::NONE);
-        let places = || (0..memories.len()).filter(|&place| admitted[place]);
-        Field {
-            dense: ScoreStats::of(compared),
-            words: ScoreStats::of(places().map(|place| lexical[place])),
-            mentions: ScoreStats::of(places().map(|place| f32::from(u8::from(mentioned[place])))),
+            .filter(|value| *value > CandidateSet::NO_SIMILARITY);
+        let indices = || (0..memories.len()).filter(|&index| admitted[index]);
+        CandidateSet {
+            dense_stats: ScoreStats::of(compared),
+            lexical_stats: ScoreStats::of(indices().map(|index| lexical[index])),
+            mention_stats: ScoreStats::of(
+                indices().map(|index| f32::from(u8::from(mentioned[index]))),
+            ),
             episodes: self.admitted_episodes(&admitted),
             links: self.links(&admitted),
             path: RecallPath::Snapshot,

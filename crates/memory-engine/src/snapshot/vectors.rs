@@ -1,15 +1,15 @@
-//! The vectors of a snapshot, in stretches that versions share.
+//! The vectors of a snapshot, in blocks that versions share.
 
 use std::sync::Arc;
 
 use memory_core::cosine;
 
 /// Rows of a block: small enough to copy on a write (384 KiB at 384
-/// dimensions), long enough for a scan to run through.
+/// dimensions), large enough to scan sequentially.
 const BLOCK_ROWS: usize = 256;
 
-/// The owner of a row whose memory is gone.
-const NOBODY: u32 = u32::MAX;
+/// The owner of a row whose memory was removed.
+const TOMBSTONE: u32 = u32::MAX;
 
 /// One row of `dimensions` numbers per chunk. Cloning shares every block; a
 /// change copies only the blocks that it updates.
@@ -23,9 +23,9 @@ pub(super) struct Vectors {
 
 #[derive(Clone, Default)]
 struct Block {
-    /// Which slot each row belongs to.
+    /// The slot of each row.
     owners: Vec<u32>,
-    /// The rows, one after the other.
+    /// The rows, concatenated.
     numbers: Vec<f32>,
 }
 
@@ -43,8 +43,8 @@ impl Vectors {
         self.dimensions
     }
 
-    /// Adds a row. One of another length cannot be compared and is left out;
-    /// a store never gives one under the snapshot's fingerprint.
+    /// Adds a row. A row of another length is not comparable and is ignored; a
+    /// store never returns one under the snapshot's fingerprint.
     pub(super) fn push(&mut self, slot: u32, row: &[f32]) {
         if row.len() != self.dimensions {
             return;
@@ -60,7 +60,7 @@ impl Vectors {
         }
     }
 
-    /// Forgets a slot's rows: overwrites them, so that nothing of them stays.
+    /// Removes a slot's rows and overwrites them with zeros.
     pub(super) fn remove(&mut self, slot: u32) {
         for block in &mut self.blocks {
             if !block.owners.contains(&slot) {
@@ -70,7 +70,7 @@ impl Vectors {
             let rows = block.numbers.chunks_exact_mut(self.dimensions);
             for (owner, row) in block.owners.iter_mut().zip(rows) {
                 if *owner == slot {
-                    *owner = NOBODY;
+                    *owner = TOMBSTONE;
                     row.fill(0.0);
                     self.dead += 1;
                 }
@@ -78,34 +78,33 @@ impl Vectors {
         }
     }
 
-    /// The live rows in the same order, each under the slot that its own has
-    /// moved to.
-    pub(super) fn moved(&self, to: impl Fn(u32) -> u32) -> Self {
+    /// The live rows in the same order, with their slots remapped.
+    pub(super) fn remap(&self, to: impl Fn(u32) -> u32) -> Self {
         let mut next = Self::new(self.dimensions);
-        for (owner, row) in self.each().filter(|(owner, _)| *owner != NOBODY) {
+        for (owner, row) in self.rows().filter(|(owner, _)| *owner != TOMBSTONE) {
             next.push(to(owner), row);
         }
         next
     }
 
-    /// Whether more than a quarter of the rows belong to nobody.
-    pub(super) fn has_many_holes(&self) -> bool {
+    /// Whether more than a quarter of the rows are tombstones.
+    pub(super) fn needs_compaction(&self) -> bool {
         self.dead > BLOCK_ROWS && self.dead * 4 > self.rows
     }
 
     /// Raises each admitted slot's entry in `best` to the cosine of its best
     /// row. O(rows · dimensions).
     pub(super) fn scan(&self, query: &[f32], admitted: &[bool], best: &mut [f32]) {
-        for (owner, row) in self.each() {
+        for (owner, row) in self.rows() {
             let slot = owner as usize;
-            if owner != NOBODY && admitted[slot] {
+            if owner != TOMBSTONE && admitted[slot] {
                 best[slot] = best[slot].max(cosine(query, row));
             }
         }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        /// The two counts of a shared pointer.
+        /// The two reference counts of a shared pointer.
         const COUNTS: usize = 2 * size_of::<usize>();
         let block = |block: &Arc<Block>| {
             COUNTS
@@ -117,7 +116,7 @@ impl Vectors {
         pointers + self.blocks.iter().map(block).sum::<usize>()
     }
 
-    fn each(&self) -> impl Iterator<Item = (u32, &[f32])> {
+    fn rows(&self) -> impl Iterator<Item = (u32, &[f32])> {
         self.blocks.iter().flat_map(|block| {
             block
                 .owners
@@ -133,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_share_what_did_not_change() {
+    fn versions_share_unchanged_blocks() {
         let mut first = Vectors::new(2);
         for slot in 0..600u32 {
             first.push(slot, &[1.0, 0.0]);
@@ -144,13 +143,13 @@ mod tests {
         assert!(!Arc::ptr_eq(&first.blocks[0], &second.blocks[0]));
         assert!(Arc::ptr_eq(&first.blocks[1], &second.blocks[1]));
         assert!(!Arc::ptr_eq(&first.blocks[2], &second.blocks[2]));
-        let rows_of_3 = |vectors: &Vectors| vectors.each().filter(|(slot, _)| *slot == 3).count();
+        let rows_of_3 = |vectors: &Vectors| vectors.rows().filter(|(slot, _)| *slot == 3).count();
         assert_eq!((rows_of_3(&first), rows_of_3(&second)), (1, 0));
-        assert_eq!(second.moved(|slot| slot).rows, 600);
+        assert_eq!(second.remap(|slot| slot).rows, 600);
     }
 
     #[test]
-    fn the_best_of_a_slots_rows_counts_and_only_where_admitted() {
+    fn the_best_row_of_an_admitted_slot_counts() {
         let mut vectors = Vectors::new(2);
         vectors.push(0, &[0.6, 0.8]);
         vectors.push(0, &[1.0, 0.0]);

@@ -137,7 +137,7 @@ impl EntityTier {
         delta: &Delta,
     ) -> Option<Step> {
         let from = self.cache.get(entity)?.snapshot;
-        let to = Arc::new(from.step(generation, delta, self.precision)?);
+        let to = Arc::new(from.try_apply_write(generation, delta, self.precision)?);
         Some(Step { from, to })
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use memory_core::{AccessCounting, EntityId, ErrorKind, limits};
 use tokio::runtime::Handle;
 
+use crate::consolidation::{AccessCounts, FLUSH_AFTER};
 use crate::engine::EngineInner;
-use crate::lifecycle::{Accesses, FLUSH_AFTER};
 use crate::recall::RecallHit;
 
 impl EngineInner {
@@ -18,7 +18,7 @@ impl EngineInner {
         }
         let ids = recalled.iter().map(|recalled| recalled.memory.id);
         let now = limits::to_micros(self.clock.now());
-        if self.accesses.record(entity, ids, now) {
+        if self.access_counts.record(entity, ids, now) {
             self.send_writer();
         }
     }
@@ -28,14 +28,14 @@ impl EngineInner {
     /// not written when the last handle goes is lost, as in a crash.
     fn send_writer(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else {
-            self.accesses.abandoned();
+            self.access_counts.writer_stopped();
             return;
         };
-        let (system, accesses) = (Arc::downgrade(self), Arc::clone(&self.accesses));
+        let (system, accesses) = (Arc::downgrade(self), Arc::clone(&self.access_counts));
         runtime.spawn(async move {
             // Also where the runtime ends before this task does.
             let post = Post(accesses);
-            let many = post.0.many.notified();
+            let many = post.0.flush_due.notified();
             // Whichever comes first; an elapsed timeout is no failure.
             let _ = tokio::time::timeout(FLUSH_AFTER, many).await;
             if let Some(system) = system.upgrade() {
@@ -47,13 +47,13 @@ impl EngineInner {
     /// Writes all counts that wait. What cannot be written just now waits on;
     /// what cannot be written at all is lost, and logged.
     pub(super) async fn write_accesses(&self) {
-        for (entity, updates) in self.accesses.take() {
+        for (entity, updates) in self.access_counts.drain() {
             for updates in updates.chunks(limits::MAX_LIMIT) {
                 let Err(error) = self.store.record_accesses(&entity, updates).await else {
                     continue;
                 };
                 if error.kind() == ErrorKind::Unavailable {
-                    self.accesses.put_back(&entity, updates);
+                    self.access_counts.put_back(&entity, updates);
                 }
                 tracing::warn!(%entity, kind = ?error.kind(), "accesses were not written");
             }
@@ -62,10 +62,10 @@ impl EngineInner {
 }
 
 /// Who waits to write; leaves its post when it is dropped before that.
-struct Post(Arc<Accesses>);
+struct Post(Arc<AccessCounts>);
 
 impl Drop for Post {
     fn drop(&mut self) {
-        self.0.abandoned();
+        self.0.writer_stopped();
     }
 }

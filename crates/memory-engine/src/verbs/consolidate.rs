@@ -9,11 +9,12 @@ use memory_core::{
     ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, SummaryGroup,
 };
 
-use crate::engine::EngineInner;
-use crate::lifecycle::{
-    ClusterItem, ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Group, content_of,
-    extract, groups, is_summary, pause, read_at, summary_prompt,
+use crate::consolidation::{
+    ClusterItem, ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Group,
+    extractive_summary, group_near_duplicates, is_summary, jittered_backoff, sanitize_completion,
+    source_generation, summary_prompt,
 };
+use crate::engine::EngineInner;
 
 /// How often an entity is read anew where its memories changed meanwhile.
 const MAX_TRIES: u32 = 5;
@@ -45,12 +46,12 @@ impl EngineInner {
             match outcome {
                 Err(MemoryError::Changed { .. }) if tries < MAX_TRIES => {
                     tries += 1;
-                    pause(tries).await;
+                    jittered_backoff(tries).await;
                 }
                 Err(error) => return Err(error),
                 Ok(consolidated) => {
                     if *request == ConsolidateRequest::default() {
-                        self.looked_at.set(entity, generation);
+                        self.watermarks.set(entity, generation);
                     }
                     return Ok(consolidated);
                 }
@@ -73,7 +74,7 @@ impl EngineInner {
         if stats.memory_count < threshold {
             return Ok(None);
         }
-        let since = match self.looked_at.get(entity) {
+        let since = match self.watermarks.get(entity) {
             Some(generation) => generation,
             None => self.last_consolidation(entity).await?,
         };
@@ -125,10 +126,10 @@ impl EngineInner {
         let group = move || {
             let mut candidates: Vec<ClusterItem> = written
                 .into_iter()
-                .filter_map(|item| ClusterItem::of(item, &request.filter))
+                .filter_map(|item| ClusterItem::new(item, &request.filter))
                 .collect();
             let least = request.min_sources.max(2);
-            let found = groups(&mut candidates, request.min_similarity, least);
+            let found = group_near_duplicates(&mut candidates, request.min_similarity, least);
             let sources = |group: Vec<usize>| {
                 let memories = group.iter().map(|&at| Arc::clone(&candidates[at].memory));
                 Group {
@@ -218,10 +219,12 @@ impl EngineInner {
         key: Vec<(MemoryId, String)>,
     ) -> MemoryResult<(Vec<(MemoryId, String)>, String)> {
         let spoken = match &self.language_model {
-            Some(model) => content_of(&model.complete(&summary_prompt(&group.sources)).await?),
+            Some(model) => {
+                sanitize_completion(&model.complete(&summary_prompt(&group.sources)).await?)
+            }
             None => None,
         };
-        let content = spoken.unwrap_or_else(|| extract(&group.contents()));
+        let content = spoken.unwrap_or_else(|| extractive_summary(&group.contents()));
         Ok((key, content))
     }
 
@@ -230,7 +233,10 @@ impl EngineInner {
         let all = self
             .changes_without_vectors(entity, Generation::ZERO)
             .await?;
-        let read = all.written.iter().filter_map(|item| read_at(&item.memory));
+        let read = all
+            .written
+            .iter()
+            .filter_map(|item| source_generation(&item.memory));
         Ok(read.max().unwrap_or(Generation::ZERO))
     }
 

@@ -25,10 +25,10 @@ use memory_core::{
     MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
 };
 
-use crate::engine::Engine;
-use crate::lifecycle::{
+use crate::consolidation::{
     ConsolidateRequest, ConsolidationReport, ReflectRequest, Reflection, RelatedMemory,
 };
+use crate::engine::Engine;
 use crate::recall::{RecallHit, RecallRequest};
 
 /// Calls need a tokio runtime. Writes run to their end even when the caller's

@@ -9,8 +9,8 @@ use memory_core::{
 
 use crate::engine::EngineInner;
 use crate::found::Found;
-use crate::query::Query;
-use crate::ranking::{Contest, Field, Ranking};
+use crate::ranking::{CandidateSet, Ranking, RankingContext};
+use crate::recall::Query;
 use crate::recall::{RecallHit, RecallRequest};
 use crate::snapshot::EntitySnapshot;
 use crate::verbs::shown::Shown;
@@ -71,7 +71,7 @@ impl EngineInner {
         // How many the filter admits is not known; without one, all are.
         let admitted = question.filter.is_empty().then_some(memories);
         let found = Found::new(self.store.search(entity, &search).await?, admitted);
-        Ok(question.answer(&found.field(&question.query)))
+        Ok(question.answer(&found.candidates(&question.query)))
     }
 }
 
@@ -106,17 +106,17 @@ impl Question {
     }
 
     fn ask(&self, snapshot: &EntitySnapshot) -> Vec<RecallHit> {
-        self.answer(&snapshot.field(&self.query, &self.filter))
+        self.answer(&snapshot.candidates(&self.query, &self.filter))
     }
 
-    fn answer(&self, field: &Field<'_>) -> Vec<RecallHit> {
-        let contest = Contest {
+    fn answer(&self, candidates: &CandidateSet<'_>) -> Vec<RecallHit> {
+        let context = RankingContext {
             ranking: &self.ranking,
             now: self.now,
             min_similarity: self.min_similarity,
             limit: self.limit,
         };
-        let ranked = field.best(&contest).into_iter();
+        let ranked = candidates.top_k(&context).into_iter();
         ranked
             .map(|ranked| RecallHit {
                 memory: ranked.memory,

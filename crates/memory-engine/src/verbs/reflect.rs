@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use memory_core::{EntityId, ErrorKind, Memory, MemoryError, MemoryResult};
 
+use crate::consolidation::{ReflectRequest, Reflection, format_context, question_prompt};
 use crate::engine::EngineInner;
-use crate::lifecycle::{ReflectRequest, Reflection, context, question_prompt};
 
 impl EngineInner {
     /// Recalls, quotes what was recalled, and has the language model answer,
@@ -22,7 +22,7 @@ impl EngineInner {
             .iter()
             .map(|recalled| Arc::clone(&recalled.memory))
             .collect();
-        let (context, held) = context(&memories, request.max_context_chars);
+        let (context, held) = format_context(&memories, request.max_context_chars);
         let memories: Vec<_> = held.iter().map(|&at| recalled[at].clone()).collect();
         if request.recall.as_of.is_none() {
             self.count_accesses(entity, &memories);

@@ -8,8 +8,8 @@ use memory_core::{
 };
 
 use super::delete::not_found;
+use crate::consolidation::{LinkDirection, RelatedMemory};
 use crate::engine::EngineInner;
-use crate::lifecycle::{LinkDirection, RelatedMemory};
 
 impl EngineInner {
     /// Links `from` to `to`, or gives the link another relation.

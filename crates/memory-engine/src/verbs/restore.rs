@@ -7,8 +7,8 @@ use memory_core::{
 };
 
 use super::retain::validated;
+use crate::consolidation::jittered_backoff;
 use crate::engine::EngineInner;
-use crate::lifecycle::pause;
 
 /// How often a summary is tried anew where its sources changed meanwhile.
 const MAX_TRIES: u32 = 5;
@@ -58,7 +58,7 @@ impl EngineInner {
             match self.archive(&entity, Arc::clone(&group)).await {
                 Err(MemoryError::Changed { .. }) if tries < MAX_TRIES => {
                     tries += 1;
-                    pause(tries).await;
+                    jittered_backoff(tries).await;
                 }
                 outcome => return outcome.map(|()| true),
             }

@@ -9,8 +9,8 @@ use memory_core::{
 };
 
 use super::scan::each_live;
+use crate::consolidation::{BottomK, EvictionRank, jittered_backoff};
 use crate::engine::EngineInner;
-use crate::lifecycle::{Least, Worth, pause};
 use crate::snapshot::Delta;
 
 /// How often room is made anew where writers of other processes took it.
@@ -49,20 +49,20 @@ impl EngineInner {
         for prepared in batch.iter() {
             *counts.entry(prepared.memory.entity_id.clone()).or_default() += 1;
         }
-        let turns = self.turns.of(counts.keys()).await;
+        let guards = self.entity_locks.lock_all(counts.keys()).await;
         let mut tries = 0;
         let texts = loop {
             let Evictions { room, texts } = self.make_room(&counts, max).await?;
             match self.insert_opts(Arc::clone(&batch), room).await {
                 Err(MemoryError::LimitReached { .. }) if tries < MAX_TRIES => {
                     tries += 1;
-                    pause(tries).await;
+                    jittered_backoff(tries).await;
                 }
                 outcome => break outcome.map(|_| texts)?,
             }
         };
         // No turn is held while texts are cut into chunks.
-        drop(turns);
+        drop(guards);
         self.forget_texts(&texts).await;
         Ok(())
     }
@@ -105,12 +105,12 @@ impl EngineInner {
     /// pages through all of them.
     async fn least_important(&self, entity: &EntityId, count: u64) -> MemoryResult<Vec<MemoryId>> {
         let now = self.clock.now();
-        let mut least = Least::new(usize::try_from(count).unwrap_or(usize::MAX));
+        let mut lowest = BottomK::new(usize::try_from(count).unwrap_or(usize::MAX));
         each_live(&*self.store, entity, |memory| {
-            least.show(Worth::of(&memory, now));
+            lowest.push(EvictionRank::new(&memory, now));
         })
         .await?;
-        Ok(least.ids())
+        Ok(lowest.into_ids())
     }
 
     /// These memories and, where they are summaries, all that is archived

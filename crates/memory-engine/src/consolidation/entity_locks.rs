@@ -1,4 +1,4 @@
-//! Whose turn it is to make room, and how long to wait for another try.
+//! Striped locks that serialize evictions by entity, and backoff between tries.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use memory_core::EntityId;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Entities share a stripe: two that meet wait for each other now and then.
+/// Entities share stripes, so two entities sometimes wait for each other.
 const STRIPES: usize = 64;
 
-/// Writers of this process that choose what gives way take turns, so that two
-/// do not choose the same. Held across statements of the store, and never
-/// across an inference. Other processes are met by trying again.
-pub(crate) struct Turns {
+/// Locks for writers of this process that choose memories to evict, so that two
+/// do not choose the same ones. Held across statements of the store, never
+/// across an inference. Conflicts with other processes are retried.
+pub(crate) struct EntityLocks {
     stripes: Box<[Mutex<()>]>,
     hasher: RandomState,
 }
 
-impl Turns {
+impl EntityLocks {
     pub(crate) fn new() -> Self {
         Self {
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
@@ -25,20 +25,20 @@ impl Turns {
         }
     }
 
-    /// Waits for the turn of all of these entities.
-    pub(crate) async fn of<'a>(
+    /// Acquires the locks of all these entities.
+    pub(crate) async fn lock_all<'a>(
         &'a self,
         entities: impl Iterator<Item = &EntityId>,
     ) -> Vec<MutexGuard<'a, ()>> {
         let mut stripes: Vec<usize> = entities.map(|entity| self.stripe_of(entity)).collect();
-        // In one order and each once, so that nobody waits in a circle.
+        // Locked in one order and each once, so there is no deadlock.
         stripes.sort_unstable();
         stripes.dedup();
-        let mut turns = Vec::with_capacity(stripes.len());
+        let mut guards = Vec::with_capacity(stripes.len());
         for stripe in stripes {
-            turns.push(self.stripes[stripe].lock().await);
+            guards.push(self.stripes[stripe].lock().await);
         }
-        turns
+        guards
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is below 64")]
@@ -47,10 +47,10 @@ impl Turns {
     }
 }
 
-/// Waits before the next try: up to 2 ms more with each, at random, so that
-/// those who met once do not meet again.
-pub(crate) async fn pause(tries: u32) {
-    // A fresh hasher is seeded at random; nothing better is needed here.
+/// Waits before the next try, at random up to 2 ms per try made (40 ms at most),
+/// so that writers that conflicted once are unlikely to conflict again.
+pub(crate) async fn jittered_backoff(tries: u32) {
+    // A new hasher is randomly seeded, which is random enough for jitter.
     let random = RandomState::new().build_hasher().finish() % 1_000;
     let most = Duration::from_millis(2) * tries.min(20);
     tokio::time::sleep(most.mul_f64(f64::from(u16::try_from(random).unwrap_or(500)) / 1_000.0))

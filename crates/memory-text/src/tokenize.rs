@@ -1,48 +1,47 @@
-//! Cutting text into words, the same way for what is kept and what is asked.
+//! Tokenization and stemming, the same for stored text and for queries.
 
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
-use crate::stop::is_stop_word;
+use crate::stop_words::is_stop_word;
 
-/// Most bytes of a word; the rest of a longer one is passed over.
-const MAX_BYTES: usize = 128;
+/// Most bytes of a token; the rest of a longer one is ignored.
+const MAX_TOKEN_BYTES: usize = 128;
 
-/// The words of a text: runs of letters and digits, in lower case and without
-/// accents, in order; each character alone where a script sets no spaces.
+/// The tokens of a text, in order: runs of letters and digits, in lower case
+/// and without accents; a token per character in scripts without spaces.
 #[must_use]
-pub fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    folded(text, |word| words.push(word.to_owned()));
-    words
+pub fn tokenize(text: &str) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for_each_token(text, |token| tokens.push(token.to_owned()));
+    tokens
 }
 
-/// The stems of a text's [`words`], without stop words, in order: what the
-/// lexical retriever keeps and asks for. English; words of other languages mostly
-/// stay as they are.
+/// The stems of a text's tokens, without stop words, in order: the terms that
+/// the lexical retriever indexes and searches for. English; words of other
+/// languages mostly stay unchanged.
 ///
-/// A text of stop words alone has no stems: such words stand in most memories,
-/// so that finding by them would cost a scan of all and tell nothing.
+/// A text of stop words alone has no stems: they occur in most memories, so
+/// searching for them would scan everything and tell nothing.
 #[must_use]
 pub fn stems(text: &str) -> Vec<String> {
     let mut stems = Vec::new();
-    each_stem(text, |stem| stems.push(stem.to_owned()));
+    for_each_stem(text, |stem| stems.push(stem.to_owned()));
     stems
 }
 
 /// Calls `each` with every one of a text's [`stems`].
-pub fn each_stem(text: &str, mut each: impl FnMut(&str)) {
+pub fn for_each_stem(text: &str, mut each: impl FnMut(&str)) {
     let stemmer = Stemmer::create(Algorithm::English);
-    folded(text, |word| {
+    for_each_token(text, |word| {
         if !is_stop_word(word) {
             each(&stemmer.stem(word));
         }
     });
 }
 
-/// Calls `each` with every word: runs of letters and digits, in lower case and
-/// without accents; each character alone where a script sets no spaces.
-fn folded(text: &str, mut each: impl FnMut(&str)) {
+/// Calls `each` with every token of a text: see [`tokenize`].
+fn for_each_token(text: &str, mut each: impl FnMut(&str)) {
     let mut word = String::new();
     let mut end = |word: &mut String| {
         if !word.is_empty() {
@@ -55,7 +54,7 @@ fn folded(text: &str, mut each: impl FnMut(&str)) {
             push(&mut word, c.to_ascii_lowercase());
         } else if c.is_ascii() {
             end(&mut word);
-        } else if stands_alone(c) {
+        } else if is_unspaced_script(c) {
             end(&mut word);
             if c.is_alphanumeric() {
                 word.push(c);
@@ -79,27 +78,27 @@ fn folded(text: &str, mut each: impl FnMut(&str)) {
 }
 
 fn push(word: &mut String, c: char) {
-    if word.len() + c.len_utf8() <= MAX_BYTES {
+    if word.len() + c.len_utf8() <= MAX_TOKEN_BYTES {
         word.push(c);
     }
 }
 
-/// Scripts that are written without spaces between words: Thai and Lao,
+/// Whether a script is written without spaces between words: Thai and Lao,
 /// Burmese, Khmer, kana and ideographs.
-fn stands_alone(c: char) -> bool {
+fn is_unspaced_script(c: char) -> bool {
     matches!(c,
         '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
         | '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}'
         | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// Syllables that decomposition would only make longer.
+/// Hangul syllables, which decomposition would only make longer.
 fn is_hangul(c: char) -> bool {
     matches!(c, '\u{ac00}'..='\u{d7a3}')
 }
 
-/// Marks over and under letters, which people leave out when they ask; those
-/// of other scripts are letters of their own.
+/// Combining marks of Latin, Greek and Cyrillic letters, which people omit when
+/// they search; the marks of other scripts belong to the word.
 fn is_accent(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}')
 }
@@ -109,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn case_accents_and_width_are_folded() {
+    fn case_accents_and_width_are_for_each_token() {
         for text in ["NAÏVE café", "nai\u{308}ve cafe\u{301}", "ｎａｉｖｅ cafe"] {
             assert_eq!(stems(text), ["naiv", "cafe"], "{text}");
         }
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn punctuation_cuts_and_numbers_are_words() {
+    fn punctuation_separates_tokens_and_numbers_are_tokens() {
         assert_eq!(
             stems("Ticket INC-90312, re: Tam's horses!"),
             ["ticket", "inc", "90312", "tam", "hors"]
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_without_spaces_are_found_by_each_character() {
+    fn scripts_without_spaces_have_a_token_per_character() {
         assert_eq!(stems("猫の記憶"), ["猫", "の", "記", "憶"]);
         assert_eq!(stems("แม่"), ["แ", "ม"]);
         assert_eq!(stems("한국어 기억"), ["한국어", "기억"]);
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn stop_words_say_nothing() {
+    fn stop_words_are_not_indexed() {
         assert_eq!(
             stems("What did Tam say about the mill?"),
             ["tam", "say", "mill"]
@@ -147,9 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn endless_words_are_cut() {
+    fn long_tokens_are_truncated() {
         let long = stems(&"x".repeat(10_000));
         assert_eq!(long.len(), 1);
-        assert_eq!(long[0].len(), MAX_BYTES);
+        assert_eq!(long[0].len(), MAX_TOKEN_BYTES);
     }
 }

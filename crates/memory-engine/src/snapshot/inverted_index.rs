@@ -1,18 +1,18 @@
-//! The lexical retriever of a snapshot: an inverted index, scored by BM25.
+//! The inverted index of a snapshot, scored by BM25.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rpds::HashTrieMapSync;
 
-use memory_text::{bm25, each_stem};
+use memory_text::{bm25, for_each_stem};
 
-/// Which memories bear which stem. Cloning shares everything; a change copies
-/// the lists of the stems it updates.
+/// The postings of each stem. Persistent: cloning shares everything, a change
+/// copies the lists of the stems it updates.
 #[derive(Clone, Default)]
-pub(super) struct Lexical {
+pub(super) struct InvertedIndex {
     postings: HashTrieMapSync<Arc<str>, Arc<Vec<Posting>>>,
-    /// Stems of each slot's memory; 0 where there is none.
+    /// Number of stems of each slot's memory; 0 for an empty slot.
     lengths: Vec<u32>,
     documents: u32,
     total_length: u64,
@@ -25,12 +25,12 @@ struct Posting {
     count: u32,
 }
 
-/// What a stem costs beside its text and its postings: its nodes in the map,
-/// the counts of its text and its list, the list's own three words. Measured:
+/// Bytes of a stem in addition to its text and postings: its nodes in the map,
+/// the reference counts of its text and list, the list's header. Measured:
 /// `tests/size.rs`.
 const STEM_BYTES: usize = 160;
 
-impl Lexical {
+impl InvertedIndex {
     /// Indexes a memory's text under its slot.
     pub(super) fn push(&mut self, slot: u32, text: &str) {
         let (counts, length) = count(text);
@@ -47,16 +47,16 @@ impl Lexical {
                 self.postings.insert_mut(stem.into(), Arc::new(list));
             }
         }
-        let place = slot as usize;
-        if self.lengths.len() <= place {
-            self.lengths.resize(place + 1, 0);
+        let index = slot as usize;
+        if self.lengths.len() <= index {
+            self.lengths.resize(index + 1, 0);
         }
-        self.lengths[place] = length;
+        self.lengths[index] = length;
         self.documents += 1;
         self.total_length += u64::from(length);
     }
 
-    /// Takes out what [`push`](Self::push) put in for this slot and text.
+    /// Removes what [`push`](Self::push) added for this slot and text.
     pub(super) fn remove(&mut self, slot: u32, text: &str) {
         let (counts, length) = count(text);
         for stem in counts.into_keys() {
@@ -79,9 +79,9 @@ impl Lexical {
         self.total_length -= u64::from(length);
     }
 
-    /// Adds to each admitted slot's entry in `scores` the BM25 of the query's
-    /// stems. Rarity and length are taken over the whole entity, so a memory
-    /// scores the same under every filter.
+    /// Adds the BM25 of the query's stems to the score of each admitted slot.
+    /// IDF and mean length are those of the whole entity, so that a memory has
+    /// the same score under every filter.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -96,12 +96,12 @@ impl Lexical {
             let Some(list) = self.postings.get(stem.as_str()) else {
                 continue;
             };
-            let rarity = bm25::rarity(self.documents.into(), list.len() as u64);
+            let idf = bm25::idf(self.documents.into(), list.len() as u64);
             for posting in list.iter() {
                 let slot = posting.slot as usize;
                 if admitted[slot] {
-                    let weight = bm25::saturation(posting.count, self.lengths[slot], mean);
-                    scores[slot] += (rarity * weight) as f32;
+                    let weight = bm25::term_weight(posting.count, self.lengths[slot], mean);
+                    scores[slot] += (idf * weight) as f32;
                 }
             }
         }
@@ -119,7 +119,7 @@ fn postings_bytes(list: &Vec<Posting>) -> usize {
 fn count(text: &str) -> (BTreeMap<String, u32>, u32) {
     let mut counts = BTreeMap::new();
     let mut length = 0;
-    each_stem(text, |stem| {
+    for_each_stem(text, |stem| {
         *counts.entry(stem.to_owned()).or_insert(0) += 1;
         length += 1;
     });
@@ -130,15 +130,15 @@ fn count(text: &str) -> (BTreeMap<String, u32>, u32) {
 mod tests {
     use super::*;
 
-    fn scores(index: &Lexical, query: &str, slots: usize) -> Vec<f32> {
+    fn scores(index: &InvertedIndex, query: &str, slots: usize) -> Vec<f32> {
         let mut scores = vec![0.0; slots];
         index.score(&memory_text::stems(query), &vec![true; slots], &mut scores);
         scores
     }
 
     #[test]
-    fn a_rare_word_weighs_more_than_a_common_one() {
-        let mut index = Lexical::default();
+    fn rare_terms_weigh_more_than_common_ones() {
+        let mut index = InvertedIndex::default();
         for slot in 0..20 {
             index.push(slot, "the horse walked to market");
         }
@@ -149,8 +149,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_is_as_if_it_had_never_been() {
-        let mut index = Lexical::default();
+    fn removing_a_memory_restores_the_previous_scores() {
+        let mut index = InvertedIndex::default();
         index.push(0, "the mill by the river");
         let (before, bytes) = (scores(&index, "mill river horse", 2), index.bytes);
         let mut changed = index.clone();
@@ -158,20 +158,20 @@ mod tests {
         assert!(scores(&changed, "mill river horse", 2)[1] > 0.0);
         changed.remove(1, "a horse at the mill");
         assert_eq!(scores(&changed, "mill river horse", 2), before);
-        // The lists that were copied have room for another posting.
+        // The lists that were copied have capacity for another posting.
         assert!(changed.bytes - bytes <= 2 * size_of::<Posting>());
         changed.remove(0, "the mill by the river");
         assert_eq!(changed.bytes, 0);
         assert_eq!(
             scores(&index, "mill river horse", 2),
             before,
-            "versions do not meet"
+            "versions are independent"
         );
     }
 
     #[test]
-    fn a_word_asked_for_twice_counts_once() {
-        let mut index = Lexical::default();
+    fn a_repeated_query_term_counts_once() {
+        let mut index = InvertedIndex::default();
         index.push(0, "the mill");
         assert_eq!(scores(&index, "mill mill", 1), scores(&index, "mill", 1));
     }

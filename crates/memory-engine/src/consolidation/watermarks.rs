@@ -1,30 +1,30 @@
-//! How far each entity was looked through for near-duplicates.
+//! Watermarks: the generation up to which each entity was consolidated.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memory_core::{EntityId, Generation};
 
-/// Most entities remembered. Forgetting one costs a look through it that finds
+/// Most entities remembered. Forgetting one costs a scan of it that finds
 /// nothing new.
 const MAX_ENTITIES: usize = 10_000;
 
-/// The generation up to which each entity was consolidated by this system,
-/// also where nothing was found to consolidate.
+/// The generation up to which this system consolidated each entity, set even
+/// where a consolidation found no group.
 #[derive(Default)]
-pub(crate) struct LookedAt(Mutex<HashMap<EntityId, Generation>>);
+pub(crate) struct Watermarks(Mutex<HashMap<EntityId, Generation>>);
 
-impl LookedAt {
+impl Watermarks {
     pub(crate) fn get(&self, entity: &EntityId) -> Option<Generation> {
         self.lock().get(entity).copied()
     }
 
     pub(crate) fn set(&self, entity: &EntityId, generation: Generation) {
-        let mut looked_at = self.lock();
-        if looked_at.len() >= MAX_ENTITIES {
-            looked_at.clear();
+        let mut watermarks = self.lock();
+        if watermarks.len() >= MAX_ENTITIES {
+            watermarks.clear();
         }
-        looked_at.insert(entity.clone(), generation);
+        watermarks.insert(entity.clone(), generation);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EntityId, Generation>> {

@@ -1,4 +1,4 @@
-//! What the verbs of a memory's life are asked, and what they answer.
+//! Requests and results of reflection, consolidation and relations.
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ use crate::recall::{RecallHit, RecallRequest};
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReflectRequest {
-    /// What is asked, and which memories may answer it.
+    /// The question, and which memories may answer it.
     pub recall: RecallRequest,
-    /// Most characters of a prompt that memories may take, 1 to
-    /// [`MAX_CONTEXT_CHARS`](Self::MAX_CONTEXT_CHARS). Beside them a prompt
-    /// holds the question, quoted, and under 2,000 characters of task.
+    /// Most characters of memories in the prompt, 1 to
+    /// [`MAX_CONTEXT_CHARS`](Self::MAX_CONTEXT_CHARS). The rest of the prompt
+    /// is the quoted question and under 2,000 characters of instructions.
     #[serde(default = "default_context_chars")]
     pub max_context_chars: usize,
 }
 
 impl ReflectRequest {
-    /// What memories may take where nothing is said: some 3,000 tokens.
+    /// The default of `max_context_chars`: some 3,000 tokens.
     pub const DEFAULT_CONTEXT_CHARS: usize = 12_000;
-    /// The most that may be said.
+    /// The largest `max_context_chars`.
     pub const MAX_CONTEXT_CHARS: usize = 1_000_000;
 
-    /// Reflects on a question, from the memories that a recall of it finds.
+    /// Reflects on a question, from the memories that a recall of it returns.
     pub fn new(question: impl Into<RecallRequest>) -> Self {
         Self {
             recall: question.into(),
@@ -40,17 +40,17 @@ impl ReflectRequest {
         }
     }
 
-    /// Lets memories take so many characters of a prompt.
+    /// Limits the memories in the prompt to this many characters.
     #[must_use]
-    pub fn max_context_chars(mut self, most: usize) -> Self {
-        self.max_context_chars = most;
+    pub fn max_context_chars(mut self, max_chars: usize) -> Self {
+        self.max_context_chars = max_chars;
         self
     }
 
-    /// Checks every bound.
+    /// Checks every limit.
     ///
     /// # Errors
-    /// [`memory_core::MemoryError::InvalidInput`] naming the bound that is broken.
+    /// [`memory_core::MemoryError::InvalidInput`] naming the limit that is exceeded.
     pub fn validate(&self) -> MemoryResult<()> {
         let (value, max) = (self.max_context_chars, Self::MAX_CONTEXT_CHARS);
         if !(1..=max).contains(&value) {
@@ -82,19 +82,19 @@ fn default_context_chars() -> usize {
     ReflectRequest::DEFAULT_CONTEXT_CHARS
 }
 
-/// What came of a reflection.
+/// The result of a reflection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reflection {
-    /// What the language model answered; `None` without one.
+    /// The language model's answer; `None` without a language model.
     pub answer: Option<String>,
-    /// The memories as they stand in the prompt: one JSON object on each line.
+    /// The memories as formatted for the prompt: one JSON object per line.
     pub context: String,
-    /// The memories that the context holds, best first.
+    /// The memories in the context, best first.
     pub memories: Vec<RecallHit>,
 }
 
 impl Reflection {
-    /// The answer, or the memories where there is none.
+    /// The answer, or the context where there is none.
     #[must_use]
     pub fn text(&self) -> &str {
         self.answer.as_deref().unwrap_or(&self.context)
@@ -105,23 +105,23 @@ impl Reflection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConsolidateRequest {
-    /// Which memories may be summarized; experiences and observations only,
-    /// whatever it says.
+    /// Which memories may be summarized, of the experiences and observations:
+    /// other kinds never are.
     pub filter: MemoryFilter,
-    /// The least cosine, −1 to 1, of a memory to the first of its group.
+    /// Lowest cosine, −1 to 1, between a memory and the first of its group.
     pub min_similarity: f32,
-    /// The least memories that are worth a summary; 2 where it says fewer.
+    /// Fewest memories that are summarized; lower values count as 2.
     pub min_sources: usize,
 }
 
 impl ConsolidateRequest {
-    /// The cosine from which on two memories tell nearly the same.
+    /// The cosine from which on two memories count as near-duplicates.
     ///
     /// Measured with all-MiniLM-L6-v2: of 12 paraphrases 9 lie above 0.9 (0.92
     /// to 0.99, the others at 0.54, 0.77 and 0.87 to 0.89), of 10 pairs that
-    /// share a frame and tell different things ("… leaves at dawn", "… leaves at
+    /// share a frame and state different things ("… leaves at dawn", "… leaves at
     /// dusk") none does, the highest at 0.895. Of 155,000 pairs of turns in two
-    /// LoCoMo conversations 18 lie above it, all of which say the same twice;
+    /// LoCoMo conversations 18 lie above it, all of which state the same twice;
     /// above 0.85 there are 79, not all of which do.
     pub const DEFAULT_SIMILARITY: f32 = 0.9;
 
@@ -135,31 +135,31 @@ impl ConsolidateRequest {
         }
     }
 
-    /// Consolidates only what `filter` admits.
+    /// Consolidates only memories that `filter` matches.
     #[must_use]
     pub fn filter(mut self, filter: MemoryFilter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// Groups memories from this cosine on, −1 to 1.
+    /// Groups memories of at least this cosine, −1 to 1.
     #[must_use]
     pub fn min_similarity(mut self, min_similarity: f32) -> Self {
         self.min_similarity = min_similarity;
         self
     }
 
-    /// Summarizes groups of so many memories and more.
+    /// Summarizes groups of at least this many memories.
     #[must_use]
     pub fn min_sources(mut self, min_sources: usize) -> Self {
         self.min_sources = min_sources;
         self
     }
 
-    /// Checks every bound.
+    /// Checks every limit.
     ///
     /// # Errors
-    /// [`memory_core::MemoryError::InvalidInput`] naming the bound that is broken.
+    /// [`memory_core::MemoryError::InvalidInput`] naming the limit that is exceeded.
     pub fn validate(&self) -> MemoryResult<()> {
         self.filter.validate()?;
         let value = self.min_similarity;
@@ -176,39 +176,39 @@ impl Default for ConsolidateRequest {
     }
 }
 
-/// What a consolidation did.
+/// The result of a consolidation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ConsolidationReport {
-    /// One for each group that was found.
+    /// One for each group that was summarized.
     pub summaries: Vec<ConsolidatedSummary>,
 }
 
-/// A memory that stands for others since a consolidation.
+/// A memory that replaces others since a consolidation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConsolidatedSummary {
     /// The new memory.
     pub id: MemoryId,
-    /// What it stands for, oldest first.
+    /// The memories that it replaces, oldest first.
     pub sources: Vec<MemoryId>,
 }
 
-/// Which way a link points.
+/// Direction of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkDirection {
-    /// The memory asked about links to the other.
+    /// From the memory in question to the other.
     Outgoing,
-    /// The other links to the memory asked about.
+    /// From the other to the memory in question.
     Incoming,
 }
 
-/// A memory that is linked to another, and how.
+/// A memory that is linked to the memory in question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RelatedMemory {
     /// The memory at the other end.
     pub memory: Arc<Memory>,
-    /// What was said of the link.
+    /// The kind of the relation.
     pub relation: String,
-    /// Which of the two says it.
+    /// Which of the two holds the link.
     pub direction: LinkDirection,
 }

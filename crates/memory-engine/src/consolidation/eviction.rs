@@ -1,4 +1,4 @@
-//! Which memories matter least.
+//! Ranking of memories for eviction.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -6,17 +6,17 @@ use std::collections::BinaryHeap;
 use chrono::{DateTime, Utc};
 use memory_core::{Memory, MemoryId};
 
-/// What a memory is worth now. The lesser goes first: lower importance, then
-/// older, then the smaller id.
+/// A memory's position in the eviction order: lower current importance first,
+/// then older, then the smaller id.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Worth {
+pub(crate) struct EvictionRank {
     pub(crate) importance: f32,
     timestamp: DateTime<Utc>,
     pub(crate) id: MemoryId,
 }
 
-impl Worth {
-    pub(crate) fn of(memory: &Memory, now: DateTime<Utc>) -> Self {
+impl EvictionRank {
+    pub(crate) fn new(memory: &Memory, now: DateTime<Utc>) -> Self {
         Self {
             importance: memory.current_importance(now),
             timestamp: memory.timestamp,
@@ -25,9 +25,9 @@ impl Worth {
     }
 }
 
-impl Eq for Worth {}
+impl Eq for EvictionRank {}
 
-impl Ord for Worth {
+impl Ord for EvictionRank {
     fn cmp(&self, other: &Self) -> Ordering {
         self.importance
             .total_cmp(&other.importance)
@@ -36,38 +36,38 @@ impl Ord for Worth {
     }
 }
 
-impl PartialOrd for Worth {
+impl PartialOrd for EvictionRank {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-/// The least of all that it is shown, however many those are.
-pub(crate) struct Least {
-    most: usize,
-    heap: BinaryHeap<Worth>,
+/// The `k` lowest ranks of a stream, in O(k) memory.
+pub(crate) struct BottomK {
+    k: usize,
+    heap: BinaryHeap<EvictionRank>,
 }
 
-impl Least {
-    /// Keeps up to `most`.
-    pub(crate) fn new(most: usize) -> Self {
+impl BottomK {
+    /// Keeps up to `k`.
+    pub(crate) fn new(k: usize) -> Self {
         Self {
-            most,
+            k,
             heap: BinaryHeap::new(),
         }
     }
 
-    pub(crate) fn show(&mut self, worth: Worth) {
-        self.heap.push(worth);
-        if self.heap.len() > self.most {
+    pub(crate) fn push(&mut self, rank: EvictionRank) {
+        self.heap.push(rank);
+        if self.heap.len() > self.k {
             self.heap.pop();
         }
     }
 
-    /// The least first.
-    pub(crate) fn ids(self) -> Vec<MemoryId> {
+    /// The ids, lowest rank first.
+    pub(crate) fn into_ids(self) -> Vec<MemoryId> {
         let sorted = self.heap.into_sorted_vec();
-        sorted.into_iter().map(|worth| worth.id).collect()
+        sorted.into_iter().map(|rank| rank.id).collect()
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_faded_go_first_and_among_equals_the_older() {
+    fn faded_memories_are_evicted_first_and_ties_by_age() {
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let memory = |importance, days| {
             MemoryBatchItem::new("mira", MemoryKind::Observation, "x")
@@ -95,11 +95,11 @@ mod tests {
             memory(0.0, 1),
             memory(0.0, 2),
         ];
-        let mut least = Least::new(4);
+        let mut lowest = BottomK::new(4);
         for memory in &memories {
-            least.show(Worth::of(memory, now));
+            lowest.push(EvictionRank::new(memory, now));
         }
         let expected = [4, 3, 1, 2].map(|n: usize| memories[n].id);
-        assert_eq!(least.ids(), expected);
+        assert_eq!(lowest.into_ids(), expected);
     }
 }

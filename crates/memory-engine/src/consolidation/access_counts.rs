@@ -1,4 +1,4 @@
-//! Counts of accesses that wait to be written.
+//! Access counts that are pending until a background task flushes them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,29 +8,29 @@ use chrono::{DateTime, Utc};
 use memory_core::{AccessUpdate, EntityId, MemoryId};
 use tokio::sync::Notify;
 
-/// How long counts wait at most before they are written: what a crash loses.
+/// The longest time that counts stay pending, which is what a crash loses.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(5);
 
-/// So many memories with counts are written without waiting longer.
+/// Pending memories from which on the flush starts early.
 const FLUSH_AT: usize = 1_000;
 
-/// Most memories whose counts wait, some 200 bytes each; accesses of further
-/// ones are not counted until there is room again.
+/// Most memories with pending counts, some 200 bytes each; accesses of further
+/// memories are not counted until the next flush.
 const MAX_PENDING: usize = 20_000;
 
-/// Counts that wait to be written, and whether somebody waits to write them.
+/// Pending access counts, and whether a flush is scheduled.
 #[derive(Default)]
-pub(crate) struct Accesses {
+pub(crate) struct AccessCounts {
     pending: Mutex<Pending>,
-    /// Told when as many wait as are worth writing at once.
-    pub(crate) many: Notify,
+    /// Notified when [`FLUSH_AT`] memories are pending.
+    pub(crate) flush_due: Notify,
 }
 
 #[derive(Default)]
 struct Pending {
     by_entity: HashMap<EntityId, HashMap<MemoryId, Count>>,
     memories: usize,
-    awaited: bool,
+    flush_scheduled: bool,
 }
 
 struct Count {
@@ -38,9 +38,9 @@ struct Count {
     last: DateTime<Utc>,
 }
 
-impl Accesses {
-    /// Counts one access of each memory. Answers whether somebody must be sent
-    /// to write the counts, who then calls [`take`](Self::take).
+impl AccessCounts {
+    /// Counts one access of each memory. Returns whether the caller must start
+    /// a task that flushes the counts: it calls [`drain`](Self::drain).
     pub(crate) fn record(
         &self,
         entity: &EntityId,
@@ -50,15 +50,16 @@ impl Accesses {
         let mut pending = self.lock();
         pending.add(entity, ids.map(|id| (id, 1)), now);
         if pending.memories >= FLUSH_AT {
-            self.many.notify_one();
+            self.flush_due.notify_one();
         }
-        let needed = !pending.awaited && pending.memories > 0;
-        pending.awaited |= needed;
-        needed
+        let is_needed = !pending.flush_scheduled && pending.memories > 0;
+        pending.flush_scheduled |= is_needed;
+        is_needed
     }
 
-    /// Takes all that waits. Whoever records next sends somebody anew.
-    pub(crate) fn take(&self) -> Vec<(EntityId, Vec<AccessUpdate>)> {
+    /// Removes and returns all pending counts. The next
+    /// [`record`](Self::record) schedules a new flush.
+    pub(crate) fn drain(&self) -> Vec<(EntityId, Vec<AccessUpdate>)> {
         let mut pending = self.lock();
         let Pending { by_entity, .. } = std::mem::take(&mut *pending);
         let updates = |counts: HashMap<MemoryId, Count>| {
@@ -75,8 +76,7 @@ impl Accesses {
             .collect()
     }
 
-    /// Puts back what could not be written just now; the next access has it
-    /// tried again.
+    /// Restores counts whose write failed; the next access schedules a retry.
     pub(crate) fn put_back(&self, entity: &EntityId, updates: &[AccessUpdate]) {
         let mut pending = self.lock();
         for update in updates {
@@ -85,13 +85,13 @@ impl Accesses {
         }
     }
 
-    /// Nobody waits to write them any more.
-    pub(crate) fn abandoned(&self) {
-        self.lock().awaited = false;
+    /// The flushing task ended without draining.
+    pub(crate) fn writer_stopped(&self) {
+        self.lock().flush_scheduled = false;
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {
-        // A panic under the lock leaves counts, which are advisory.
+        // Counts are advisory: those left by a panic are usable.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -126,21 +126,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accesses_add_up_and_one_is_sent_to_write_them() {
-        let (accesses, mira) = (Accesses::default(), EntityId::from("mira"));
+    fn accesses_add_up_and_one_flush_is_scheduled() {
+        let (accesses, mira) = (AccessCounts::default(), EntityId::from("mira"));
         let (a, b) = (MemoryId::new(), MemoryId::new());
         let (early, late) = (DateTime::UNIX_EPOCH, Utc::now());
         assert!(accesses.record(&mira, [a, b].into_iter(), late));
         assert!(!accesses.record(&mira, [a].into_iter(), early));
-        let taken = accesses.take();
-        assert_eq!((taken.len(), taken[0].1.len()), (1, 2));
-        let of_a = taken[0].1.iter().find(|update| update.id == a).unwrap();
+        let drained = accesses.drain();
+        assert_eq!((drained.len(), drained[0].1.len()), (1, 2));
+        let of_a = drained[0].1.iter().find(|update| update.id == a).unwrap();
         assert_eq!((of_a.accesses, of_a.last_accessed), (2, late));
-        accesses.put_back(&mira, &taken[0].1);
-        assert!(accesses.record(&mira, [a].into_iter(), late), "sent anew");
-        accesses.abandoned();
+        accesses.put_back(&mira, &drained[0].1);
+        assert!(
+            accesses.record(&mira, [a].into_iter(), late),
+            "a new flush is scheduled"
+        );
+        accesses.writer_stopped();
         assert!(accesses.record(&mira, std::iter::empty(), late));
-        let again = accesses.take();
+        let again = accesses.drain();
         assert_eq!(
             again[0].1.iter().map(|update| update.accesses).sum::<u64>(),
             4
@@ -148,10 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded() {
-        let (accesses, mira) = (Accesses::default(), EntityId::from("mira"));
+    fn pending_counts_are_limited() {
+        let (accesses, mira) = (AccessCounts::default(), EntityId::from("mira"));
         let ids = (0..MAX_PENDING + 100).map(|_| MemoryId::new());
         accesses.record(&mira, ids, Utc::now());
-        assert_eq!(accesses.take()[0].1.len(), MAX_PENDING);
+        assert_eq!(accesses.drain()[0].1.len(), MAX_PENDING);
     }
 }

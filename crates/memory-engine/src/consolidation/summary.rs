@@ -1,4 +1,4 @@
-//! The memory that stands for a group.
+//! Summaries: the memory that replaces a group of sources.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,37 +7,37 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use memory_core::limits::{MAX_CONTENT_CHARS, MAX_LINKS, MAX_METADATA_BYTES, MAX_TAGS};
 use memory_core::{EntityId, Generation, Memory, MemoryId};
 
-use super::extract::end_of_first;
+use super::extractive::first_sentence_end;
 
-/// What a summary matters more than the weightiest of its sources: the seed
-/// system's 10 %, up to 1.
+/// Importance of a summary relative to its most important source, capped at 1.
+/// The original system's factor (10 % more).
 const IMPORTANCE_FACTOR: f32 = 1.1;
 
-/// How much slower a summary fades than the slowest of its sources: the seed
-/// system's factor.
+/// Decay rate of a summary relative to its slowest decaying source. The
+/// original system's factor.
 const DECAY_FACTOR: f32 = 0.8;
 
 /// The relation of a summary to each of its sources.
 const RELATION: &str = "summarizes";
 
-/// The keys that a summary bears in its metadata.
+/// The metadata keys of a summary.
 const FROM: &str = "consolidation.from";
 const UNTIL: &str = "consolidation.until";
 const SOURCES: &str = "consolidation.sources";
 const READ_AT: &str = "consolidation.generation";
 const PREFIX: &str = "consolidation.";
 
-/// Whether a consolidation wrote this memory.
+/// Whether this memory was written by a consolidation.
 pub(crate) fn is_summary(memory: &Memory) -> bool {
     memory.metadata.contains_key(READ_AT)
 }
 
-/// At which generation the sources of a summary were read.
-pub(crate) fn read_at(memory: &Memory) -> Option<Generation> {
+/// The generation at which the sources of a summary were read.
+pub(crate) fn source_generation(memory: &Memory) -> Option<Generation> {
     memory.metadata.get(READ_AT)?.parse().ok().map(Generation)
 }
 
-/// Memories that tell nearly the same, oldest first; at least one.
+/// Near-duplicate memories, oldest first; at least one.
 pub(crate) struct Group {
     pub(crate) sources: Vec<Arc<Memory>>,
 }
@@ -52,8 +52,8 @@ impl Group {
         contents.map(|memory| memory.content.as_str()).collect()
     }
 
-    /// The summary of this group: `content`, and all else carried over from
-    /// the sources as docs/guide.md tells.
+    /// The summary of this group: `content`, with everything else carried over
+    /// from the sources as docs/guide.md describes.
     pub(crate) fn summary(
         &self,
         entity: &EntityId,
@@ -63,7 +63,7 @@ impl Group {
     ) -> Memory {
         let sources = &self.sources;
         let latest = sources.last();
-        let most = |of: fn(&Memory) -> f32| sources.iter().map(|m| of(m)).fold(0.0, f32::max);
+        let max = |of: fn(&Memory) -> f32| sources.iter().map(|m| of(m)).fold(0.0, f32::max);
         let slowest = sources
             .iter()
             .map(|memory| memory.decay_rate)
@@ -79,7 +79,7 @@ impl Group {
             access_count: sources.iter().fold(0, |sum: u64, memory| {
                 sum.saturating_add(memory.access_count)
             }),
-            importance: (most(|memory| memory.importance) * IMPORTANCE_FACTOR).min(1.0),
+            importance: (max(|memory| memory.importance) * IMPORTANCE_FACTOR).min(1.0),
             decay_rate: if slowest.is_finite() {
                 slowest * DECAY_FACTOR
             } else {
@@ -94,8 +94,8 @@ impl Group {
         }
     }
 
-    /// The span of time first, then every key of the sources, of which the
-    /// latest value counts, as far as there is room.
+    /// The time span first, then every key of the sources with its latest
+    /// value, up to the size limit.
     fn metadata(&self, generation: Generation) -> BTreeMap<String, String> {
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
         let own = |memory: &Memory, key: &str| memory.metadata.get(key).cloned();
@@ -128,7 +128,7 @@ impl Group {
         metadata
     }
 
-    /// The sources, then what the sources link to outside the group.
+    /// The sources, then the links of the sources to memories outside the group.
     fn related(&self) -> BTreeMap<MemoryId, String> {
         let ids: BTreeSet<MemoryId> = self.sources.iter().map(|memory| memory.id).collect();
         let mut related: BTreeMap<MemoryId, String> = ids
@@ -140,7 +140,7 @@ impl Group {
             if related.len() >= MAX_LINKS {
                 break;
             }
-            // What a source that is itself a summary stands for is reached
+            // The sources of a source that is itself a summary are reachable
             // through that source.
             if relation != RELATION {
                 related.entry(*id).or_insert_with(|| relation.clone());
@@ -149,7 +149,7 @@ impl Group {
         related
     }
 
-    /// Who takes part in any of them, each in the latest role.
+    /// The participants of all sources, each with its latest role.
     fn entities(&self) -> BTreeMap<EntityId, String> {
         let mut entities = BTreeMap::new();
         for (who, role) in self
@@ -166,7 +166,7 @@ impl Group {
         entities
     }
 
-    /// Every tag; those that most sources bear where there are too many.
+    /// Every tag; the most frequent ones where there are too many.
     fn tags(&self) -> BTreeSet<String> {
         let mut counts: HashMap<&String, usize> = HashMap::new();
         for tag in self.sources.iter().flat_map(|memory| &memory.tags) {
@@ -179,25 +179,25 @@ impl Group {
     }
 }
 
-/// What a language model wrote, as the content of a memory: without NUL and
-/// white space around, and cut after the last whole sentence (or else
-/// character) where it is too long. `None` where nothing is left.
-pub(crate) fn content_of(answer: &str) -> Option<String> {
+/// Turns a completion into the content of a memory: removes NUL and surrounding
+/// white space, and truncates after the last whole sentence (or else character)
+/// within the limit. `None` if nothing is left.
+pub(crate) fn sanitize_completion(answer: &str) -> Option<String> {
     let text = answer.replace('\0', "");
     let text = text.trim();
-    let Some((most, _)) = text.char_indices().nth(MAX_CONTENT_CHARS) else {
+    let Some((limit, _)) = text.char_indices().nth(MAX_CONTENT_CHARS) else {
         return (!text.is_empty()).then(|| text.to_owned());
     };
-    let room = &text[..most];
+    let head = &text[..limit];
     let mut end = 0;
-    while end < room.len() {
-        let next = end + end_of_first(&room[end..]).max(1);
-        if next >= room.len() {
+    while end < head.len() {
+        let next = end + first_sentence_end(&head[end..]).max(1);
+        if next >= head.len() {
             break;
         }
         end = next;
     }
-    let kept = if end == 0 { room } else { &room[..end] };
+    let kept = if end == 0 { head } else { &head[..end] };
     Some(kept.trim().to_owned()).filter(|kept| !kept.is_empty())
 }
 
@@ -259,12 +259,12 @@ mod tests {
         assert_eq!(memory.tags.len(), 2);
         assert_eq!(memory.related.len(), 3);
         assert_eq!(memory.related[&group.sources[0].id], RELATION);
-        assert_eq!(read_at(&memory), Some(Generation(7)));
+        assert_eq!(source_generation(&memory), Some(Generation(7)));
         assert!(is_summary(&memory) && !is_summary(&group.sources[0]));
     }
 
     #[test]
-    fn every_bound_is_kept() {
+    fn every_limit_is_kept() {
         let full = |n: i64| {
             let base = source(n)
                 .with_importance(1.0)
@@ -284,7 +284,10 @@ mod tests {
         let memory = summary(&group((0..8).map(|n| cut(full(n))).collect()));
         memory.validate().unwrap();
         assert_eq!(memory.importance, 1.0);
-        assert!(memory.tags.contains("shared"), "what most bear comes first");
+        assert!(
+            memory.tags.contains("shared"),
+            "the most frequent tags come first"
+        );
         assert_eq!((memory.related.len(), memory.entities.len()), (256, 256));
         let links = memory
             .related
@@ -294,15 +297,15 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_becomes_content_within_the_bound() {
-        assert_eq!(content_of(" \n\0 "), None);
-        assert_eq!(content_of(" a\0b \n"), Some("ab".to_owned()));
+    fn a_completion_becomes_content_within_the_limit() {
+        assert_eq!(sanitize_completion(" \n\0 "), None);
+        assert_eq!(sanitize_completion(" a\0b \n"), Some("ab".to_owned()));
         let long = "记号 one two. ".repeat(2_000);
-        let cut = content_of(&long).unwrap();
+        let cut = sanitize_completion(&long).unwrap();
         assert!(cut.chars().count() <= MAX_CONTENT_CHARS && cut.ends_with("two."));
         let endless = "记".repeat(20_000);
         assert_eq!(
-            content_of(&endless).unwrap().chars().count(),
+            sanitize_completion(&endless).unwrap().chars().count(),
             MAX_CONTENT_CHARS
         );
     }

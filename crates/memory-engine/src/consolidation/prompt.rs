@@ -1,5 +1,5 @@
-//! What a language model is asked. Everything that was stored, and the
-//! question, stands in it as quoted data: see [`quote`](super::quote).
+//! Prompts for the language model. Memories and the question are quoted in
+//! them as data: see [`quote`](super::quote).
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -10,47 +10,46 @@ use memory_core::limits::MAX_CONTENT_CHARS;
 
 use super::quote::{quote, quote_within};
 
-/// Most characters that the memories of one summary's prompt take; each has an
-/// equal share of them.
+/// Most characters of memories in the prompt for one summary; each memory has
+/// an equal share.
 const MAX_SUMMARY_CONTEXT_CHARS: usize = 48_000;
 
-/// The least of a content that is worth quoting when it must be cut.
+/// Fewest characters to which a content is truncated rather than left out.
 const MIN_CONTENT_CHARS: usize = 40;
 
-/// Memories as lines of JSON, in the order given, in at most `most`
-/// characters, and which of them it holds. One that does not fit is left out,
-/// but the first, which is cut.
-pub(crate) fn context(memories: &[Arc<Memory>], most: usize) -> (String, Vec<usize>) {
-    let (mut text, mut length, mut held) = (String::new(), 0, Vec::new());
+/// Formats memories as lines of JSON, in the order given, in at most
+/// `max_chars` characters; also returns the indices of those it contains. A
+/// memory that does not fit is left out, except the first, which is truncated.
+pub(crate) fn format_context(memories: &[Arc<Memory>], max_chars: usize) -> (String, Vec<usize>) {
+    let (mut text, mut length, mut included) = (String::new(), 0, Vec::new());
     for (at, memory) in memories.iter().enumerate() {
-        let room = most - length;
-        let mut line = line(memory, usize::MAX);
+        let remaining = max_chars - length;
+        let mut line = format_line(memory, usize::MAX);
         let mut chars = line.chars().count() + 1;
-        if chars > room {
-            if !held.is_empty() {
+        if chars > remaining {
+            if !included.is_empty() {
                 continue;
             }
-            // Without its content the line is as long as the rest of it.
-            let rest = chars - quote(&memory.content).chars().count();
-            if rest + MIN_CONTENT_CHARS > room {
+            let overhead = chars - quote(&memory.content).chars().count();
+            if overhead + MIN_CONTENT_CHARS > remaining {
                 continue;
             }
-            line = self::line(memory, room - rest);
+            line = format_line(memory, remaining - overhead);
             chars = line.chars().count() + 1;
         }
         text.push_str(&line);
         text.push('\n');
         length += chars;
-        held.push(at);
+        included.push(at);
     }
-    (text, held)
+    (text, included)
 }
 
-/// One memory on one line; its content in at most `most` characters.
-fn line(memory: &Memory, most: usize) -> String {
+/// One memory on one line; its content in at most `max_content` characters.
+fn format_line(memory: &Memory, max_content: usize) -> String {
     let when = memory.timestamp.to_rfc3339_opts(SecondsFormat::Secs, true);
     let mut line = format!(r#"{{"when":"{when}","kind":"{}""#, memory.kind);
-    // Writing to a string does not fail.
+    // Writing to a string is infallible.
     if let Some(context) = &memory.context {
         let _ = write!(line, r#","episode":{}"#, quote(context));
     }
@@ -64,12 +63,12 @@ fn line(memory: &Memory, most: usize) -> String {
     let _ = write!(
         line,
         r#","content":{}}}"#,
-        quote_within(&memory.content, most)
+        quote_within(&memory.content, max_content)
     );
     line
 }
 
-/// Asks a question about memories in [`context`]'s form.
+/// The prompt for a question about memories formatted by [`format_context`].
 pub(crate) fn question_prompt(entity: &str, question: &str, context: &str) -> String {
     format!(
         "Answer the question at the end from the memories of {}, and from nothing else.\n\
@@ -94,12 +93,12 @@ pub(crate) fn question_prompt(entity: &str, question: &str, context: &str) -> St
     )
 }
 
-/// Asks for one memory in place of several, oldest first.
+/// The prompt for one memory that replaces `sources`, oldest first.
 pub(crate) fn summary_prompt(sources: &[Arc<Memory>]) -> String {
     let share = MAX_SUMMARY_CONTEXT_CHARS / sources.len().max(1);
     let context: String = sources
         .iter()
-        .map(|memory| line(memory, share) + "\n")
+        .map(|memory| format_line(memory, share) + "\n")
         .collect();
     format!(
         "Write one memory that stands for all of the memories below, which tell nearly the \
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_memory_is_one_line_of_json_whatever_it_says() {
+    fn a_memory_is_one_line_of_json_whatever_its_content() {
         let hostile = MemoryBatchItem::new(
             "mira",
             MemoryKind::Opinion,
@@ -143,7 +142,7 @@ mod tests {
         .with_entity("tam\"", "seller}")
         .with_entity("ona", "");
         let hostile = Arc::new(hostile.into_memory(Utc::now()).unwrap());
-        let (text, held) = context(&[memory("plain"), Arc::clone(&hostile)], 10_000);
+        let (text, held) = format_context(&[memory("plain"), Arc::clone(&hostile)], 10_000);
         assert_eq!((text.lines().count(), held), (2, vec![0, 1]));
         let last = text.lines().last().unwrap();
         let read: serde_json::Value = serde_json::from_str(last).unwrap();
@@ -160,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn a_context_keeps_its_bound() {
+    fn a_context_keeps_its_limit() {
         let memories = [
             memory(&"long ".repeat(100)),
             memory(&"\n".repeat(300).replacen('\n', "x", 1)),
             memory("short"),
         ];
         for most in [0, 80, 120, 200, 400, 700, 2_000] {
-            let (text, held) = context(&memories, most);
+            let (text, held) = format_context(&memories, most);
             assert!(text.chars().count() <= most, "{most}");
             assert_eq!(text.lines().count(), held.len());
             for line in text.lines() {
@@ -175,17 +174,17 @@ mod tests {
             }
         }
         assert_eq!(
-            context(&memories, 700).1,
+            format_context(&memories, 700).1,
             [0, 2],
             "what does not fit is left out"
         );
-        assert_eq!(context(&memories, 200).1, [0], "the first is cut");
-        let (text, _) = context(&memories, 200);
+        assert_eq!(format_context(&memories, 200).1, [0], "the first is cut");
+        let (text, _) = format_context(&memories, 200);
         assert!(text.contains('…'));
     }
 
     #[test]
-    fn a_summary_prompt_is_bounded_however_much_there_is_to_tell() {
+    fn a_summary_prompt_is_limited_for_any_sources() {
         let sources: Vec<_> = (0..64).map(|_| memory(&"\u{1}x".repeat(5_000))).collect();
         let prompt = summary_prompt(&sources);
         let most = MAX_SUMMARY_CONTEXT_CHARS + 64 * 100 + 2_000;

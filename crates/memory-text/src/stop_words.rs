@@ -1,7 +1,6 @@
-//! English words that say nothing about what a text is about.
+//! English stop words: function words that carry no topic.
 
-/// Function words, and what apostrophes leave of them, in the order of the
-/// alphabet.
+/// Function words, and the parts that apostrophes split from them, sorted.
 #[rustfmt::skip]
 const STOP_WORDS: [&str; 147] = [
     "a", "about", "above", "after", "again", "against", "all", "am", "an", "and", "any", "are",
@@ -19,7 +18,7 @@ const STOP_WORDS: [&str; 147] = [
     "your", "yours", "yourself", "yourselves",
 ];
 
-/// Whether one of a text's words says nothing about what the text is about.
+/// Whether a token is a stop word.
 #[must_use]
 pub fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.binary_search(&word).is_ok()
@@ -30,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_sorted_as_its_search_needs() {
+    fn the_list_is_sorted_for_binary_search() {
         assert!(STOP_WORDS.is_sorted());
         assert!(is_stop_word("the") && is_stop_word("yours") && is_stop_word("a"));
         assert!(!is_stop_word("will") && !is_stop_word("mill"));

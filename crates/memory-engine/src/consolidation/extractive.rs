@@ -1,11 +1,11 @@
-//! A summary without a language model: the sentences that tell most.
+//! Extractive summaries: sentences of the sources, without a language model.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use memory_core::limits::MAX_CONTENT_CHARS;
 
-/// A summary may be this many times as long as its longest source: it stands
-/// for near-duplicates, so that little is new in each.
+/// Longest summary, in lengths of its longest source: the sources are
+/// near-duplicates, so each adds little.
 const LENGTH_FACTOR: usize = 2;
 
 struct Sentence<'a> {
@@ -14,28 +14,26 @@ struct Sentence<'a> {
     terms: Vec<String>,
 }
 
-/// Chooses sentences of `contents` (at least one, not blank) and puts them in
-/// their order, in at most twice the characters of the longest content, and
-/// within the bound of a memory.
+/// Selects sentences of `contents` (at least one, not blank), in their order,
+/// in at most twice the characters of the longest content and within the limit
+/// of a memory.
 ///
-/// Greedy coverage: each next sentence is the one whose words not told yet
-/// stand in the most of the contents together (ties: the earlier one). A
-/// sentence that adds no word is left out, so what all say is said once, and
-/// what one alone says is said as far as there is room. Sentences are taken
-/// whole, as they stand.
-pub(crate) fn extract(contents: &[&str]) -> String {
+/// Greedy coverage: the next sentence is the one whose terms, as far as they
+/// are not covered yet, occur in the most contents (ties: the earlier one). A
+/// sentence that adds no term is left out. Sentences are taken whole.
+pub(crate) fn extractive_summary(contents: &[&str]) -> String {
     let longest = contents.iter().map(|text| text.chars().count()).max();
-    let room = (longest.unwrap_or(0) * LENGTH_FACTOR).min(MAX_CONTENT_CHARS);
+    let max_chars = (longest.unwrap_or(0) * LENGTH_FACTOR).min(MAX_CONTENT_CHARS);
     let sentences: Vec<Sentence<'_>> = contents.iter().flat_map(|text| split(text)).collect();
-    let weights = weights(contents);
-    let mut chosen = choose(&sentences, &weights, room);
+    let weights = document_frequencies(contents);
+    let mut chosen = choose(&sentences, &weights, max_chars);
     chosen.sort_unstable();
     let texts: Vec<&str> = chosen.iter().map(|&at| sentences[at].text).collect();
     joined(&texts)
 }
 
-/// In how many of the contents each term stands.
-fn weights(contents: &[&str]) -> HashMap<String, u64> {
+/// How many of the contents contain each term.
+fn document_frequencies(contents: &[&str]) -> HashMap<String, u64> {
     let mut weights = HashMap::new();
     for content in contents {
         let own: HashSet<String> = split(content).flat_map(|one| one.terms).collect();
@@ -46,23 +44,27 @@ fn weights(contents: &[&str]) -> HashMap<String, u64> {
     weights
 }
 
-fn choose(sentences: &[Sentence<'_>], weights: &HashMap<String, u64>, room: usize) -> Vec<usize> {
-    let mut told: HashSet<&str> = HashSet::new();
-    let gain = |at: usize, told: &HashSet<&str>| -> u64 {
+fn choose(
+    sentences: &[Sentence<'_>],
+    weights: &HashMap<String, u64>,
+    max_chars: usize,
+) -> Vec<usize> {
+    let mut covered: HashSet<&str> = HashSet::new();
+    let gain = |at: usize, covered: &HashSet<&str>| -> u64 {
         let fresh = sentences[at]
             .terms
             .iter()
-            .filter(|term| !told.contains(term.as_str()));
+            .filter(|term| !covered.contains(term.as_str()));
         fresh.filter_map(|term| weights.get(term)).sum()
     };
-    // A gain only ever falls as more is told: so an old one that is still the
-    // largest when it is counted anew is the largest of all.
+    // Lazy greedy evaluation: gains only fall as terms are covered, so an old
+    // gain that is still the largest after recomputation is the maximum.
     let mut heap: BinaryHeap<(u64, std::cmp::Reverse<usize>)> = (0..sentences.len())
-        .map(|at| (gain(at, &told), std::cmp::Reverse(at)))
+        .map(|at| (gain(at, &covered), std::cmp::Reverse(at)))
         .collect();
     let (mut chosen, mut used) = (Vec::new(), 0);
     while let Some((old, std::cmp::Reverse(at))) = heap.pop() {
-        let now = gain(at, &told);
+        let now = gain(at, &covered);
         if now == 0 {
             continue;
         }
@@ -70,19 +72,19 @@ fn choose(sentences: &[Sentence<'_>], weights: &HashMap<String, u64>, room: usiz
             heap.push((now, std::cmp::Reverse(at)));
             continue;
         }
-        // One more for what stands between two sentences.
+        // One more for the separator of two sentences.
         let cost = sentences[at].chars + usize::from(!chosen.is_empty());
-        if used + cost > room {
+        if used + cost > max_chars {
             continue;
         }
         used += cost;
-        told.extend(sentences[at].terms.iter().map(String::as_str));
+        covered.extend(sentences[at].terms.iter().map(String::as_str));
         chosen.push(at);
     }
     chosen
 }
 
-/// Sentences beside each other; one without an end of its own gets a line.
+/// Joins sentences by a space, or a newline after one without punctuation.
 fn joined(sentences: &[&str]) -> String {
     let mut text = String::new();
     for sentence in sentences {
@@ -103,15 +105,15 @@ fn split(text: &str) -> impl Iterator<Item = Sentence<'_>> {
         if rest.is_empty() {
             return None;
         }
-        let (piece, tail) = rest.split_at(end_of_first(rest));
+        let (piece, tail) = rest.split_at(first_sentence_end(rest));
         rest = tail;
         Some(piece.trim())
     });
     pieces.filter(|piece| !piece.is_empty()).map(|text| {
         let mut terms = memory_text::stems(text);
         if terms.is_empty() {
-            // Nothing but stop words, or no words at all, is said as well.
-            terms = memory_text::words(text);
+            // A sentence of stop words alone is content too.
+            terms = memory_text::tokenize(text);
         }
         if terms.is_empty() {
             terms.push(text.to_owned());
@@ -126,8 +128,8 @@ fn split(text: &str) -> impl Iterator<Item = Sentence<'_>> {
     })
 }
 
-/// Where the first sentence of `text` ends, in bytes.
-pub(super) fn end_of_first(text: &str) -> usize {
+/// The byte at which the first sentence of `text` ends.
+pub(super) fn first_sentence_end(text: &str) -> usize {
     let mut marked = false;
     for (at, c) in text.char_indices() {
         match c {
@@ -147,8 +149,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_all_say_is_said_once_and_what_one_says_is_kept() {
-        let summary = extract(&[
+    fn shared_statements_appear_once_and_unique_ones_are_kept() {
+        let summary = extractive_summary(&[
             "Tam sold me a lame horse.",
             "Tam sold me a lame horse at the market.",
             "Tam sold me the lame horse. He laughed about it.",
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_end_where_they_end() {
+    fn sentences_are_split_at_their_ends() {
         let split: Vec<&str> = split("He said \"No.\" Then 3.5 miles!\nNew line 水。车 … end")
             .map(|sentence| sentence.text)
             .collect();
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_holds_and_no_sentence_is_cut() {
+    fn the_limit_holds_and_no_sentence_is_cut() {
         let long = |word: &str| -> String {
             (0..500)
                 .map(|n| format!("{word}{n} is 记 number {n}. "))
@@ -188,7 +190,7 @@ mod tests {
         };
         let contents: Vec<String> = ["a", "b", "c", "d"].map(long).to_vec();
         let contents: Vec<&str> = contents.iter().map(String::as_str).collect();
-        let summary = extract(&contents);
+        let summary = extractive_summary(&contents);
         assert!(summary.chars().count() <= MAX_CONTENT_CHARS);
         assert!(summary.chars().count() > MAX_CONTENT_CHARS * 9 / 10);
         let whole: HashSet<&str> = contents
@@ -200,8 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn texts_without_words_are_summarised_too() {
-        assert_eq!(extract(&["🌾", "🌾"]), "🌾");
-        assert_eq!(extract(&["It was him", "It was him"]), "It was him");
+    fn texts_without_words_are_summarized() {
+        assert_eq!(extractive_summary(&["🌾", "🌾"]), "🌾");
+        assert_eq!(
+            extractive_summary(&["It was him", "It was him"]),
+            "It was him"
+        );
     }
 }

@@ -1,0 +1,29 @@
+//! Consolidation, reflection and eviction: the parts that need no store.
+//!
+//! The operations that use them are in the modules of the operations; here are
+//! access counting, grouping, summaries, prompts, locks and watermarks.
+
+mod access_counts;
+mod cluster;
+mod entity_locks;
+mod eviction;
+mod extractive;
+mod prompt;
+mod quote;
+mod requests;
+mod summary;
+mod watermarks;
+
+pub(crate) use access_counts::{AccessCounts, FLUSH_AFTER};
+pub(crate) use cluster::{ClusterItem, group_near_duplicates};
+pub(crate) use entity_locks::{EntityLocks, jittered_backoff};
+pub(crate) use eviction::{BottomK, EvictionRank};
+pub(crate) use extractive::extractive_summary;
+pub(crate) use prompt::{format_context, question_prompt, summary_prompt};
+pub(crate) use summary::{Group, is_summary, sanitize_completion, source_generation};
+pub(crate) use watermarks::Watermarks;
+
+pub use requests::{
+    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, LinkDirection, ReflectRequest,
+    Reflection, RelatedMemory,
+};

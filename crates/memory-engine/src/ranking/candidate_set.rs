@@ -1,0 +1,301 @@
+//! The candidates of one recall and their order.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use memory_core::{Generation, Memory, ScoreStats};
+
+use super::{Explanation, Ranking, RecallPath};
+
+/// The candidates of a recall, each at its index, with the retrievers' values.
+/// An index is a snapshot's slot, or a position in a store's search result.
+pub(crate) struct CandidateSet<'a> {
+    /// `None` at an index that is not a candidate.
+    pub(crate) memories: Vec<Option<&'a Arc<Memory>>>,
+    /// Cosines; [`CandidateSet::NO_SIMILARITY`] without a vector.
+    pub(crate) similarities: Vec<f32>,
+    /// BM25; 0 when no term matched.
+    pub(crate) lexical: Vec<f32>,
+    pub(crate) mentioned: Vec<bool>,
+    /// The indices of each context, in the order of time.
+    pub(crate) episodes: Vec<Vec<usize>>,
+    /// Indices of memories that are related to each other.
+    pub(crate) links: Vec<(usize, usize)>,
+    pub(crate) dense_stats: ScoreStats,
+    pub(crate) lexical_stats: ScoreStats,
+    pub(crate) mention_stats: ScoreStats,
+    pub(crate) path: RecallPath,
+    pub(crate) generation: Generation,
+}
+
+/// The parameters of a ranking.
+pub(crate) struct RankingContext<'a> {
+    pub(crate) ranking: &'a Ranking,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) min_similarity: Option<f32>,
+    pub(crate) limit: usize,
+}
+
+/// A memory with its score.
+pub(crate) struct RankedMemory {
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) score: f32,
+    pub(crate) explanation: Explanation,
+}
+
+/// A score without the boosts of importance and recency.
+struct PartialScore {
+    index: usize,
+    total: f32,
+}
+
+impl CandidateSet<'_> {
+    /// The similarity of a memory without a vector.
+    pub(crate) const NO_SIMILARITY: f32 = f32::NEG_INFINITY;
+
+    /// The best `limit`, best first; equal scores newest first, then by id.
+    pub(crate) fn top_k(&self, context: &RankingContext<'_>) -> Vec<RankedMemory> {
+        let relevance = self.relevance(context.ranking);
+        let propagated = self.propagate(context.ranking, &relevance);
+        let mut partial: Vec<PartialScore> = (0..self.memories.len())
+            .filter(|&index| self.is_eligible(index, context.min_similarity))
+            .map(|index| PartialScore {
+                index,
+                total: self.total(index, context.ranking, relevance[index], propagated[index]),
+            })
+            .collect();
+        prune_by_upper_bound(&mut partial, context);
+        let mut ranked: Vec<RankedMemory> = partial
+            .into_iter()
+            .filter_map(|score| self.finish(&score, propagated[score.index], context))
+            .collect();
+        ranked.sort_unstable_by(by_rank);
+        ranked.truncate(context.limit);
+        ranked
+    }
+
+    fn total(&self, index: usize, ranking: &Ranking, relevance: f32, propagated: f32) -> f32 {
+        let mention = ranking.mention_value(self.mentioned[index], self.mention_stats);
+        ranking.total(relevance, propagated, mention)
+    }
+
+    fn is_eligible(&self, index: usize, min_similarity: Option<f32>) -> bool {
+        self.memories[index].is_some()
+            && min_similarity.is_none_or(|min| self.similarities[index] >= min)
+    }
+
+    fn relevance(&self, ranking: &Ranking) -> Vec<f32> {
+        (0..self.memories.len())
+            .map(|index| match self.memories[index] {
+                Some(_) => ranking.relevance(
+                    ranking.normalized(self.similarity(index), self.dense_stats),
+                    ranking.normalized(Some(self.lexical[index]), self.lexical_stats),
+                ),
+                None => 0.0,
+            })
+            .collect()
+    }
+
+    /// The relevance that each candidate receives from its neighbors and from
+    /// related memories.
+    fn propagate(&self, ranking: &Ranking, relevance: &[f32]) -> Vec<f32> {
+        let mut propagated = vec![0.0; self.memories.len()];
+        if ranking.neighbors == 0.0 {
+            return propagated;
+        }
+        let mut share = ranking.neighbors;
+        for step in 1..=ranking.neighbor_reach {
+            for episode in &self.episodes {
+                for (&a, &b) in episode.iter().zip(episode.iter().skip(step)) {
+                    let share = share * ranking.gap_decay(self.gap(a, b));
+                    propagated[a] += share * relevance[b];
+                    propagated[b] += share * relevance[a];
+                }
+            }
+            share *= ranking.neighbor_decay;
+        }
+        for &(a, b) in &self.links {
+            propagated[a] += ranking.neighbors * relevance[b];
+            propagated[b] += ranking.neighbors * relevance[a];
+        }
+        propagated
+    }
+
+    fn gap(&self, a: usize, b: usize) -> TimeDelta {
+        let time = |index: usize| self.memories[index].map(|memory| memory.timestamp);
+        time(a)
+            .zip(time(b))
+            .map_or_else(TimeDelta::zero, |(a, b)| b - a)
+    }
+
+    fn finish(
+        &self,
+        score: &PartialScore,
+        propagated: f32,
+        context: &RankingContext<'_>,
+    ) -> Option<RankedMemory> {
+        let (index, ranking) = (score.index, context.ranking);
+        let memory = self.memories[index]?;
+        let importance = Ranking::importance_of(memory, context.now);
+        let recency = ranking.recency_of(memory, context.now);
+        Some(RankedMemory {
+            memory: Arc::clone(memory),
+            score: ranking.score(score.total, importance, recency),
+            explanation: Explanation {
+                similarity: self.similarity(index),
+                lexical: self.lexical[index],
+                dense_stats: self.dense_stats,
+                lexical_stats: self.lexical_stats,
+                neighbors: propagated,
+                mentioned: self.mentioned[index],
+                mention_stats: self.mention_stats,
+                importance,
+                recency,
+                path: self.path,
+                generation: self.generation,
+                now: context.now,
+            },
+        })
+    }
+
+    fn similarity(&self, index: usize) -> Option<f32> {
+        let similarity = self.similarities[index];
+        (similarity > Self::NO_SIMILARITY).then_some(similarity)
+    }
+}
+
+/// Drops candidates that cannot be among the best whatever their importance and
+/// recency: both are 0 to 1, so a score is between the total and the total with
+/// full boosts. Saves computing the decay of every memory.
+fn prune_by_upper_bound(partial: &mut Vec<PartialScore>, context: &RankingContext<'_>) {
+    if partial.len() <= context.limit {
+        return;
+    }
+    let by_total = |a: &PartialScore, b: &PartialScore| b.total.total_cmp(&a.total);
+    let (_, last, _) = partial.select_nth_unstable_by(context.limit - 1, by_total);
+    let lower_bound = last.total;
+    partial.retain(|score| context.ranking.score(score.total, 1.0, 1.0) >= lower_bound);
+}
+
+fn by_rank(a: &RankedMemory, b: &RankedMemory) -> Ordering {
+    let tie = |ranked: &RankedMemory| (ranked.memory.timestamp, ranked.memory.id);
+    b.score
+        .total_cmp(&a.score)
+        .then_with(|| tie(b).cmp(&tie(a)))
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{MemoryBatchItem, MemoryKind};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+    }
+
+    fn memory(importance: f32, age_hours: i64) -> Arc<Memory> {
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, "x")
+            .with_importance(importance)
+            .with_timestamp(now() - TimeDelta::hours(age_hours));
+        Arc::new(item.into_memory(now()).unwrap())
+    }
+
+    fn candidates<'a>(
+        memories: &'a [Arc<Memory>],
+        similarities: &[f32],
+        lexical: &[f32],
+    ) -> CandidateSet<'a> {
+        CandidateSet {
+            memories: memories.iter().map(Some).collect(),
+            similarities: similarities.to_vec(),
+            lexical: lexical.to_vec(),
+            mentioned: vec![false; memories.len()],
+            episodes: Vec::new(),
+            links: Vec::new(),
+            dense_stats: ScoreStats::of(similarities.iter().copied()),
+            lexical_stats: ScoreStats::of(lexical.iter().copied()),
+            mention_stats: ScoreStats::default(),
+            path: RecallPath::Snapshot,
+            generation: Generation(1),
+        }
+    }
+
+    fn context(ranking: &Ranking, limit: usize) -> RankingContext<'_> {
+        RankingContext {
+            ranking,
+            now: now(),
+            min_similarity: None,
+            limit,
+        }
+    }
+
+    #[test]
+    fn relevance_is_propagated_and_a_mention_lifts() {
+        let memories: Vec<_> = (0..5).map(|_| memory(0.5, 1)).collect();
+        let mut set = candidates(&memories, &[0.9, 0.1, 0.1, 0.1, 0.1], &[0.0; 5]);
+        set.episodes = vec![vec![0, 1, 2]];
+        set.links = vec![(0, 3)];
+        let ranking = Ranking::default();
+        let best = set.top_k(&context(&ranking, 5));
+        let propagated = |n: usize| {
+            let of = |ranked: &&RankedMemory| ranked.memory.id == memories[n].id;
+            best.iter().find(of).unwrap().explanation.neighbors
+        };
+        assert_eq!(best[0].memory.id, memories[0].id);
+        assert!(propagated(1) > propagated(2), "the nearer receives more");
+        assert!(propagated(3) > 0.0, "a linked memory receives too");
+        assert_eq!(propagated(4), 0.0);
+        set.mentioned[4] = true;
+        set.mention_stats = ScoreStats {
+            mean: 0.2,
+            deviation: 0.4,
+        };
+        let lifted = set.top_k(&context(&ranking, 2));
+        assert!(
+            lifted
+                .iter()
+                .any(|ranked| ranked.memory.id == memories[4].id)
+        );
+    }
+
+    #[test]
+    fn relevance_is_not_propagated_over_long_gaps() {
+        let memories = [memory(0.5, 0), memory(0.5, 24), memory(0.5, 2_400)];
+        let mut set = candidates(&memories, &[0.9, 0.1, 0.1], &[0.0; 3]);
+        set.episodes = vec![vec![2, 1, 0]];
+        let best = set.top_k(&context(&Ranking::default(), 3));
+        let propagated: Vec<f32> = memories
+            .iter()
+            .filter_map(|m| best.iter().find(|ranked| ranked.memory.id == m.id))
+            .map(|ranked| ranked.explanation.neighbors)
+            .collect();
+        assert!(propagated[1] > 0.0);
+        assert_eq!(propagated[2], 0.0);
+    }
+
+    proptest! {
+        #[test]
+        fn pruning_does_not_change_the_result_and_scores_replay(
+            values in prop::collection::vec((-1.0f32..1.0, 0.0f32..9.0, 0.0f32..1.0, 0i64..9_000), 1..80),
+            limit in 1usize..20,
+            is_sum in any::<bool>(),
+        ) {
+            let memories: Vec<_> = values.iter().map(|v| memory(v.2, v.3)).collect();
+            let similarities: Vec<f32> = values.iter().map(|v| v.0).collect();
+            let lexical: Vec<f32> = values.iter().map(|v| v.1).collect();
+            let mut set = candidates(&memories, &similarities, &lexical);
+            set.episodes = vec![(0..values.len()).collect()];
+            let ranking = if is_sum { Ranking::weighted_sum() } else { Ranking::default() };
+            let all = set.top_k(&context(&ranking, values.len()));
+            let best = set.top_k(&context(&ranking, limit));
+            let ids = |ranked: &[RankedMemory]| ranked.iter().map(|r| r.memory.id).collect::<Vec<_>>();
+            prop_assert_eq!(ids(&best), &ids(&all)[..limit.min(values.len())]);
+            for ranked in &best {
+                prop_assert_eq!(ranking.replay(&ranked.explanation).to_bits(), ranked.score.to_bits());
+            }
+        }
+    }
+}
