@@ -1,4 +1,4 @@
-//! The HTTP client, and the TLS under it.
+//! Construction of the HTTP client and its TLS configuration.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,31 +12,33 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::options::OpenAiOptions;
 
-/// A client for one endpoint.
+/// Builds the client for one endpoint.
 pub(crate) fn build(options: &OpenAiOptions, endpoint: &Url) -> MemoryResult<Client> {
     let tls = tls(endpoint).map_err(|error| {
-        MemoryError::configuration(format!("TLS cannot be set up on this machine: {error}"))
+        MemoryError::configuration(format!(
+            "cannot set up TLS with the certificates of this platform: {error}"
+        ))
     })?;
     let mut client = Client::builder()
         .user_agent(concat!("memory-openai/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls)
         .http1_only()
-        // Prompt and key go where the base URL points and nowhere else.
+        // Prompt and key are sent to the base URL only.
         .redirect(redirect::Policy::none())
-        // What was sent is sent again by us alone, and counted.
+        // Retries are made, and counted, by this crate alone.
         .retry(reqwest::retry::never())
         .timeout(options.timeout);
-    if is_this_machine(endpoint) {
+    if is_loopback(endpoint) {
         client = client.no_proxy();
     }
     client.build().map_err(|error| {
         let error = error.without_url();
-        MemoryError::configuration(format!("the HTTP client cannot be built: {error}"))
+        MemoryError::configuration(format!("cannot build the HTTP client: {error}"))
     })
 }
 
-/// TLS with a provider that is named, as the process's default is its owner's
-/// to choose.
+/// The TLS configuration, with an explicit provider: the process-wide default
+/// belongs to the application.
 fn tls(endpoint: &Url) -> Result<ClientConfig, rustls::Error> {
     let provider: Arc<CryptoProvider> = rustls::crypto::ring::default_provider().into();
     let config =
@@ -44,8 +46,8 @@ fn tls(endpoint: &Url) -> Result<ClientConfig, rustls::Error> {
     let mut config = if endpoint.scheme() == "https" {
         config.with_platform_verifier()?
     } else {
-        // Not asked for, as redirects are not followed: a machine without
-        // certificates can still speak HTTP, and trusts nobody.
+        // Never used, because redirects are not followed. It lets a platform
+        // without certificates use plain HTTP.
         config.with_root_certificates(RootCertStore::empty())
     }
     .with_no_client_auth();
@@ -53,22 +55,23 @@ fn tls(endpoint: &Url) -> Result<ClientConfig, rustls::Error> {
     Ok(config)
 }
 
-fn is_this_machine(endpoint: &Url) -> bool {
+fn is_loopback(endpoint: &Url) -> bool {
     let host = endpoint.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-/// The header that carries the key, marked so that no one prints it.
+/// The authorization header, marked as sensitive so that it is never printed.
 pub(crate) fn authorization(key: &str) -> MemoryResult<HeaderValue> {
     if key.trim().is_empty() {
         return Err(MemoryError::configuration(
-            "the API key is blank; leave it out where the endpoint needs none",
+            "the API key is blank; omit api_key if the endpoint needs none",
         ));
     }
     let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| {
         MemoryError::configuration(
-            "the API key holds a character that no header can hold, such as a line break",
+            "the API key contains a character that is not allowed in an HTTP header, such as a \
+             line break; allowed are visible ASCII characters and spaces",
         )
     })?;
     value.set_sensitive(true);
@@ -80,23 +83,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_is_known_by_name_and_address() {
-        let of = |url: &str| is_this_machine(&Url::parse(url).unwrap());
-        for here in [
+    fn loopback_is_recognized_by_name_and_address() {
+        let of = |url: &str| is_loopback(&Url::parse(url).unwrap());
+        for local in [
             "http://localhost:1/",
             "http://127.0.0.1/",
             "http://127.9.9.9/",
             "http://[::1]:8/",
         ] {
-            assert!(of(here), "{here}");
+            assert!(of(local), "{local}");
         }
-        for elsewhere in ["http://10.0.0.1/", "https://localhost.example/"] {
-            assert!(!of(elsewhere), "{elsewhere}");
+        for remote in ["http://10.0.0.1/", "https://localhost.example/"] {
+            assert!(!of(remote), "{remote}");
         }
     }
 
     #[test]
-    fn a_key_that_no_header_can_hold_is_not_quoted() {
+    fn an_invalid_key_is_not_quoted() {
         for bad in ["", "  ", "sesame\n", "sesame\0"] {
             let text = authorization(bad).unwrap_err().to_string();
             assert!(!text.contains("sesame"), "{text}");

@@ -1,4 +1,4 @@
-//! Why there is no answer.
+//! Errors of a call to the endpoint.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,118 +8,149 @@ use memory_core::{ByteSize, ErrorKind};
 /// The operation named by errors of [`OpenAi`](crate::OpenAi).
 pub(crate) const COMPLETE: &str = "complete";
 
-/// Why there is no answer, reached by downcasting [`Error::source`].
+/// Why a call returned no text; the source of a
+/// [`MemoryError::LanguageModel`](memory_core::MemoryError), available by
+/// downcasting [`Error::source`].
 ///
-/// Nothing that the endpoint wrote is kept, as it may quote the prompt.
+/// It contains nothing that the endpoint wrote, which may quote the prompt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenAiError {
-    /// No connection came about, or none that TLS accepts.
-    #[error("the endpoint cannot be reached")]
+    /// No connection could be established, or its certificate was rejected.
+    #[error("cannot connect to the endpoint: {}", root_cause(&**.0))]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
-    /// The connection broke before the whole answer was there.
-    #[error("the connection broke before the whole answer was there")]
-    Broken(#[source] Box<dyn Error + Send + Sync>),
-    /// The whole answer was not there in time.
-    #[error("the whole answer was not there in time")]
-    TimedOut,
-    /// A status that is no success.
+    /// The connection was lost before the response was complete.
+    #[error("the connection was lost before the response was complete: {}", root_cause(&**.0))]
+    ConnectionLost(#[source] Box<dyn Error + Send + Sync>),
+    /// The response was not complete within the timeout.
+    #[error(
+        "no complete response within {timeout:?}; raise the timeout if the model needs more time"
+    )]
+    TimedOut {
+        /// The timeout of the request.
+        timeout: Duration,
+    },
+    /// The endpoint answered with a status other than success.
     #[error(
         "the endpoint answered with status {status}{}",
-        reason.map(|reason| format!(": {}", reason.words())).unwrap_or_default()
+        reason.map(|reason| format!(": {}", reason.description())).unwrap_or_default()
     )]
     Status {
         /// The HTTP status.
         status: u16,
-        /// Why, where the endpoint says so in a way that is known.
-        reason: Option<Reason>,
+        /// The reason, if the endpoint gives a known one.
+        reason: Option<RejectionReason>,
         /// How long the endpoint asks to wait.
         retry_after: Option<Duration>,
     },
-    /// An answer over [`max_answer`](crate::OpenAiOptions::max_answer).
-    #[error("the answer exceeds {max}")]
-    TooLarge {
-        /// The bound.
+    /// A request larger than
+    /// [`max_request_bytes`](crate::OpenAiOptions::max_request_bytes). Nothing
+    /// was sent.
+    #[error(
+        "the request has {size}, at most {max} are allowed; shorten the prompt or raise \
+         max_request_bytes"
+    )]
+    RequestTooLarge {
+        /// The size of the request's body.
+        size: ByteSize,
+        /// The limit.
         max: ByteSize,
     },
-    /// An answer that is no JSON, or the beginning of some.
-    #[error("the answer is not JSON; is the base URL that of an OpenAI-compatible endpoint?")]
+    /// A response larger than
+    /// [`max_response_bytes`](crate::OpenAiOptions::max_response_bytes).
+    #[error("the response exceeds the limit of {max}; raise max_response_bytes to allow it")]
+    TooLarge {
+        /// The limit.
+        max: ByteSize,
+    },
+    /// The response is not JSON, or is truncated JSON.
+    #[error(
+        "the response is not JSON; check that the base URL is that of an OpenAI-compatible endpoint"
+    )]
     NotJson,
-    /// JSON that is no chat completion.
-    #[error("the answer is not of the form of a chat completion")]
-    OtherForm,
-    /// A completion without a choice.
-    #[error("the answer holds no choice")]
+    /// The response is JSON, but not a chat completion.
+    #[error("the response is JSON, but not a chat completion")]
+    UnexpectedShape,
+    /// The chat completion has no choices.
+    #[error("the response contains no choices")]
     NoChoice,
-    /// A message without text.
-    #[error("the model answered with an empty text")]
+    /// The message has no text.
+    #[error("the model returned an empty text")]
     Empty,
-    /// The model declined to answer.
-    #[error("the model refused to answer")]
+    /// The model refused to answer.
+    #[error("the model refused to answer this prompt")]
     Refused,
-    /// The endpoint withheld the answer.
-    #[error("the endpoint's content filter withheld the answer")]
+    /// The endpoint's content filter withheld the response.
+    #[error("the endpoint's content filter withheld the response")]
     Filtered,
-    /// The model had no tokens left; half an answer is none.
-    #[error("the model ran out of tokens before its answer was complete; allow it more")]
-    CutShort,
+    /// The model reached its token limit before the response was complete.
+    #[error(
+        "the model reached its token limit before the response was complete; raise max_tokens or \
+         max_completion_tokens"
+    )]
+    Truncated,
 }
 
-/// Why an endpoint said no, of the codes that OpenAI and others share.
+/// Why an endpoint rejected a request, from the error codes that OpenAI and
+/// compatible endpoints share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reason {
-    /// The prompt and the tokens allowed for the answer do not fit the model.
+pub enum RejectionReason {
+    /// The prompt and the tokens of the response exceed the model's context.
     ContextLength,
-    /// The account has used up what it may spend.
+    /// The account's quota is used up.
     Quota,
-    /// The content filter took offence at the prompt.
+    /// The content filter rejected the prompt.
     ContentFilter,
 }
 
-impl Reason {
-    const fn words(self) -> &'static str {
+impl RejectionReason {
+    const fn description(self) -> &'static str {
         match self {
-            Self::ContextLength => "the prompt is too long for the model",
+            Self::ContextLength => "the prompt is too long for the model's context",
             Self::Quota => "the account's quota is used up",
-            Self::ContentFilter => "the content filter withheld the prompt",
+            Self::ContentFilter => "the content filter rejected the prompt",
         }
     }
 }
 
 impl OpenAiError {
-    /// What the HTTP client says, without the URL: its query may hold a secret.
-    pub(crate) fn of(error: reqwest::Error) -> Self {
+    /// Converts an error of the HTTP client, without its URL, whose query may
+    /// contain a secret.
+    pub(crate) fn from_http(error: reqwest::Error, timeout: Duration) -> Self {
         let error = error.without_url();
         if error.is_connect() {
             Self::Unreachable(error.into())
         } else if error.is_timeout() {
-            Self::TimedOut
+            Self::TimedOut { timeout }
         } else {
-            Self::Broken(error.into())
+            Self::ConnectionLost(error.into())
         }
     }
 
-    /// What sort of failure this is.
+    /// The kind of this error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut => ErrorKind::Unavailable,
-            Self::Status { status, reason, .. } => of_status(*status, *reason),
-            Self::NotJson | Self::OtherForm | Self::NoChoice => ErrorKind::Corrupt,
+            Self::Unreachable(_) | Self::ConnectionLost(_) | Self::TimedOut { .. } => {
+                ErrorKind::Unavailable
+            }
+            Self::Status { status, reason, .. } => kind_of_status(*status, *reason),
+            Self::RequestTooLarge { .. } => ErrorKind::InvalidInput,
+            Self::NotJson | Self::UnexpectedShape | Self::NoChoice => ErrorKind::Corrupt,
             Self::TooLarge { .. }
             | Self::Empty
             | Self::Refused
             | Self::Filtered
-            | Self::CutShort => ErrorKind::Other,
+            | Self::Truncated => ErrorKind::Other,
         }
     }
 
-    /// Whether the same request may soon be answered. Not after a time-out:
-    /// whoever set it would wait for a multiple of it, and the model that was
-    /// too slow would work on both requests.
-    pub(crate) const fn is_worth_a_retry(&self) -> bool {
-        !matches!(self, Self::TimedOut) && matches!(self.kind(), ErrorKind::Unavailable)
+    /// Whether an immediate retry of the same request can succeed. A timeout is
+    /// not retried: the caller would wait for a multiple of it, and a slow model
+    /// would work on both requests.
+    pub(crate) const fn is_immediately_retryable(&self) -> bool {
+        !matches!(self, Self::TimedOut { .. }) && matches!(self.kind(), ErrorKind::Unavailable)
     }
 
     /// How long the endpoint asks to wait before the next request.
@@ -131,13 +162,23 @@ impl OpenAiError {
     }
 }
 
-const fn of_status(status: u16, reason: Option<Reason>) -> ErrorKind {
+/// The innermost cause: the HTTP client's own errors only name the step that
+/// failed ("error sending request").
+fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause
+}
+
+const fn kind_of_status(status: u16, reason: Option<RejectionReason>) -> ErrorKind {
     match (status, reason) {
-        (_, Some(Reason::ContextLength)) | (413, _) => ErrorKind::InvalidInput,
-        // An endpoint out of credit says 429 as well, and would say it again.
-        (_, Some(Reason::Quota | Reason::ContentFilter)) => ErrorKind::Other,
+        (_, Some(RejectionReason::ContextLength)) | (413, _) => ErrorKind::InvalidInput,
+        // An account without quota also gets 429, and a retry would get it again.
+        (_, Some(RejectionReason::Quota | RejectionReason::ContentFilter)) => ErrorKind::Other,
         (408 | 429 | 500..=599, None) => ErrorKind::Unavailable,
-        // A redirect, a key, a path or a model's name that is not right.
+        // A redirect, or a wrong key, path or model name.
         (300..=399 | 401 | 403 | 404 | 405, None) => ErrorKind::Configuration,
         _ => ErrorKind::Other,
     }
@@ -148,16 +189,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_has_a_kind() {
+    fn each_status_has_a_kind() {
         use ErrorKind as Kind;
         for (status, reason, kind) in [
             (408, None, Kind::Unavailable),
             (429, None, Kind::Unavailable),
             (500, None, Kind::Unavailable),
             (529, None, Kind::Unavailable),
-            (429, Some(Reason::Quota), Kind::Other),
+            (429, Some(RejectionReason::Quota), Kind::Other),
             (400, None, Kind::Other),
-            (400, Some(Reason::ContextLength), Kind::InvalidInput),
+            (
+                400,
+                Some(RejectionReason::ContextLength),
+                Kind::InvalidInput,
+            ),
             (413, None, Kind::InvalidInput),
             (401, None, Kind::Configuration),
             (404, None, Kind::Configuration),
@@ -170,15 +215,15 @@ mod tests {
                 retry_after: None,
             };
             assert_eq!(error.kind(), kind, "{error}");
-            assert_eq!(error.is_worth_a_retry(), kind == Kind::Unavailable);
+            assert_eq!(error.is_immediately_retryable(), kind == Kind::Unavailable);
         }
     }
 
     #[test]
-    fn a_reason_is_told() {
+    fn a_rejection_reason_is_described() {
         let error = OpenAiError::Status {
             status: 429,
-            reason: Some(Reason::Quota),
+            reason: Some(RejectionReason::Quota),
             retry_after: None,
         };
         let text = error.to_string();
@@ -189,8 +234,11 @@ mod tests {
     }
 
     #[test]
-    fn a_time_out_may_be_retried_by_the_caller_only() {
-        assert_eq!(OpenAiError::TimedOut.kind(), ErrorKind::Unavailable);
-        assert!(!OpenAiError::TimedOut.is_worth_a_retry());
+    fn a_timeout_is_retryable_by_the_caller_only() {
+        let error = OpenAiError::TimedOut {
+            timeout: Duration::from_secs(60),
+        };
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(!error.is_immediately_retryable());
     }
 }

@@ -1,20 +1,20 @@
-//! A [`LanguageModel`](memory_core::LanguageModel) on any endpoint that speaks
-//! OpenAI's chat completions: OpenAI itself, or Ollama, llama.cpp, vLLM and the
-//! like on a machine of your own.
+//! A [`LanguageModel`](memory_core::LanguageModel) on any OpenAI-compatible
+//! chat completions endpoint: OpenAI itself, or a local Ollama, llama.cpp, vLLM
+//! and others.
 //!
 //! ```
 //! use memory_core::LanguageModel;
 //! use memory_openai::{OpenAi, OpenAiOptions};
 //!
 //! # fn build() -> memory_core::MemoryResult<()> {
-//! // A model on this machine, which needs no key.
+//! // A local model, which needs no key.
 //! let local = OpenAi::new(
 //!     OpenAiOptions::new("qwen3:8b").base_url("http://localhost:11434/v1"),
 //! )?;
 //! # Ok(())
 //! # }
 //! # async fn ask(key: String) -> memory_core::MemoryResult<()> {
-//! // One elsewhere; where the key comes from is the caller's business.
+//! // A hosted model; the application decides where the key is stored.
 //! let model = OpenAi::new(
 //!     OpenAiOptions::new("gpt-4.1-mini")
 //!         .api_key(key)
@@ -28,36 +28,34 @@
 //! # build().unwrap();
 //! ```
 //!
-//! | what | how |
+//! | topic | behavior |
 //! |---|---|
-//! | a call | one `POST {base URL}/chat/completions`, answered whole and not as a stream |
-//! | a time-out | of each request, from connecting to the answer's last byte; a request that ran into it is not sent again |
-//! | a retry | after status 408, 429 and 5xx and after a failed or broken connection, with jitter; `Retry-After` is honored |
-//! | an answer | at most [`OpenAiOptions::max_answer`] bytes are read, whatever the endpoint sends |
-//! | cancellation | dropping the future closes the connection, and nothing is sent any more |
-//! | redirects | are not followed: prompt and key go where the base URL points and nowhere else |
-//! | proxies | those of the environment (`HTTPS_PROXY`, `NO_PROXY`, …), except to this machine |
-//! | TLS | rustls with ring, on the certificates that the platform trusts |
+//! | call | one `POST {base URL}/chat/completions`; the response is not streamed |
+//! | size | a request of more than [`OpenAiOptions::max_request_bytes`] is rejected before it is sent; of a response at most [`OpenAiOptions::max_response_bytes`] are read |
+//! | timeout | per request, from connecting to the last byte of the response; a request that timed out is not retried |
+//! | retry | after status 408, 429 and 5xx and after a failed or lost connection, with jitter; `Retry-After` is respected |
+//! | cancellation | dropping the future closes the connection and stops the retries |
+//! | redirects | are not followed: prompt and key are sent to the base URL only |
+//! | proxies | those of the environment (`HTTPS_PROXY`, `NO_PROXY`, …), except for the loopback interface |
+//! | TLS | rustls with ring, with the certificates that the platform trusts |
 //!
 //! Errors are [`MemoryError::LanguageModel`](memory_core::MemoryError), with
-//! [`ErrorKind::Unavailable`](memory_core::ErrorKind) where a retry can help
-//! and an [`OpenAiError`] as their source. Neither they nor the logs ever hold
-//! the key, the prompt or the answer.
+//! [`ErrorKind::Unavailable`](memory_core::ErrorKind) if a retry can help
+//! and an [`OpenAiError`] as their source. Neither errors nor logs ever contain
+//! the key, the prompt or the response.
 //!
-//! # Why not a client of the whole API
-//! `async-openai` is well kept, and logs and returns the body of an answer
-//! that does not read, reads bodies of any size, and brings 50 crates more than
-//! the HTTP client that it is built on. One request needs little of it.
+//! # Why this crate does not use a client library
+//! `async-openai` logs and returns response bodies that it cannot parse, reads
+//! bodies of any size, and adds 50 crates to the HTTP client that it is built
+//! on. A single request needs little of it.
 
-mod answer;
-mod body;
+mod backoff;
+mod chat_completion;
 mod client;
 mod error;
 mod model;
 mod options;
-mod request;
-mod retry;
 
-pub use error::{OpenAiError, Reason};
+pub use error::{OpenAiError, RejectionReason};
 pub use model::OpenAi;
 pub use options::OpenAiOptions;

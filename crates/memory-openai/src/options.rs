@@ -1,4 +1,4 @@
-//! What a model is asked, where, and how patiently.
+//! Options of the language model.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use memory_core::{ByteSize, MemoryError, MemoryResult};
 use reqwest::Url;
 
-use crate::retry::Waits;
+use crate::backoff::Backoff;
 
-/// Everything that [`OpenAi::new`](crate::OpenAi::new) can be told.
+/// Options of [`OpenAi::new`](crate::OpenAi::new).
 ///
-/// Printed with `{:?}`, it shows neither the key nor the system prompt.
+/// The `Debug` output contains neither the key nor the system prompt.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,24 +31,26 @@ pub struct OpenAiOptions {
     pub(crate) temperature: Option<f32>,
     pub(crate) timeout: Duration,
     pub(crate) retries: u32,
-    pub(crate) waits: Waits,
-    pub(crate) max_answer: ByteSize,
+    pub(crate) backoff: Backoff,
+    pub(crate) max_request_bytes: ByteSize,
+    pub(crate) max_response_bytes: ByteSize,
 }
 
 impl OpenAiOptions {
-    /// Where a model is asked unless [`base_url`](Self::base_url) says
-    /// otherwise.
+    /// The default of [`base_url`](Self::base_url).
     pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
-    /// Most [`retries`](Self::retries).
+    /// The maximum of [`retries`](Self::retries).
     pub const MAX_RETRIES: u32 = 10;
-    /// Highest [`temperature`](Self::temperature), as OpenAI bounds it.
+    /// The maximum of [`temperature`](Self::temperature), as OpenAI limits it.
     pub const MAX_TEMPERATURE: f32 = 2.0;
-    /// Longest [`timeout`](Self::timeout) and [`longest_wait`](Self::longest_wait).
+    /// The maximum of [`timeout`](Self::timeout) and
+    /// [`max_backoff`](Self::max_backoff).
     pub const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
 
-    /// A model by the name that the endpoint knows it by, at OpenAI: without a
-    /// key, 60 s for a request, 2 retries, 1 MiB for an answer, everything else
-    /// as the endpoint has it.
+    /// Options for the model that the endpoint calls `model`, with these
+    /// defaults: OpenAI's base URL, no key, a timeout of 60 s per request, 2
+    /// retries, at most 4 MiB per request and 1 MiB per response, everything
+    /// else as the endpoint decides.
     #[must_use]
     pub fn new(model: impl Into<String>) -> Self {
         Self {
@@ -61,17 +63,17 @@ impl OpenAiOptions {
             temperature: None,
             timeout: Duration::from_secs(60),
             retries: 2,
-            waits: Waits {
-                first: Duration::from_millis(500),
-                longest: Duration::from_secs(30),
+            backoff: Backoff {
+                initial: Duration::from_millis(500),
+                max: Duration::from_secs(30),
             },
-            max_answer: ByteSize::mebibytes(1),
+            max_request_bytes: ByteSize::mebibytes(4),
+            max_response_bytes: ByteSize::mebibytes(1),
         }
     }
 
-    /// The endpoint: `http` or `https`, to which `/chat/completions` is added;
-    /// a query is kept. Prompt and key cross the network in the clear where it
-    /// is `http`.
+    /// The `http` or `https` URL to which `/chat/completions` is appended; a
+    /// query is kept. With `http`, prompt and key are sent unencrypted.
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
@@ -85,154 +87,180 @@ impl OpenAiOptions {
         self
     }
 
-    /// What is said to the model, as the system, before each prompt.
+    /// The system message sent before each prompt.
     #[must_use]
     pub fn system_prompt(mut self, text: impl Into<String>) -> Self {
         self.system_prompt = Some(text.into());
         self
     }
 
-    /// Most tokens of an answer, at least 1, sent as `max_tokens`, which every
-    /// compatible endpoint knows. An answer that needs more is an
-    /// [error](crate::OpenAiError::CutShort).
+    /// The maximum tokens of a response, at least 1, sent as `max_tokens`, which
+    /// every compatible endpoint supports. A response that needs more is an
+    /// [error](crate::OpenAiError::Truncated).
     #[must_use]
     pub fn max_tokens(mut self, tokens: u32) -> Self {
         self.max_tokens = Some(tokens);
         self
     }
 
-    /// The same, sent as `max_completion_tokens`: OpenAI's reasoning models
-    /// take no other, and count their reasoning.
+    /// The same limit, sent as `max_completion_tokens`. OpenAI's reasoning
+    /// models accept only this one, and it includes the reasoning tokens.
     #[must_use]
     pub fn max_completion_tokens(mut self, tokens: u32) -> Self {
         self.max_completion_tokens = Some(tokens);
         self
     }
 
-    /// How far the model strays from the likeliest words, from 0 to 2. Some
-    /// models refuse any.
+    /// The sampling temperature, from 0 to 2. Some models reject the setting.
     #[must_use]
     pub fn temperature(mut self, temperature: f32) -> Self {
         self.temperature = Some(temperature);
         self
     }
 
-    /// How long one request may take, from connecting to the last byte of the
-    /// answer; 1 ms to 1 h. A call takes at most `retries + 1` times this, and
-    /// `retries` times the [longest wait](Self::longest_wait).
+    /// The timeout of one request, from connecting to the last byte of the
+    /// response; 1 ms to 1 h. A call takes at most `retries + 1` times this plus
+    /// `retries` times the [maximum backoff](Self::max_backoff).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How many times a request that failed is sent again; at most 10.
+    /// How many times a failed request is retried; at most 10.
     #[must_use]
     pub fn retries(mut self, count: u32) -> Self {
         self.retries = count;
         self
     }
 
-    /// The wait before the first retry, of which jitter takes up to a half;
-    /// each further one doubles it. At most the longest wait.
+    /// The delay before the first retry, which jitter reduces by up to a half;
+    /// each further retry doubles it. At most the maximum backoff.
     #[must_use]
-    pub fn first_wait(mut self, wait: Duration) -> Self {
-        self.waits.first = wait;
+    pub fn initial_backoff(mut self, delay: Duration) -> Self {
+        self.backoff.initial = delay;
         self
     }
 
-    /// The longest wait before a retry, at most 1 h. When the endpoint asks for
-    /// more (`Retry-After`), the call fails at once: what is sent earlier than
-    /// it asks is in vain.
+    /// The maximum delay before a retry, at most 1 h. If the endpoint asks for
+    /// more (`Retry-After`), the call fails immediately, because the endpoint
+    /// would reject an earlier request.
     #[must_use]
-    pub fn longest_wait(mut self, wait: Duration) -> Self {
-        self.waits.longest = wait;
+    pub fn max_backoff(mut self, delay: Duration) -> Self {
+        self.backoff.max = delay;
         self
     }
 
-    /// Most bytes that are read of an answer, its JSON included; at least 1.
+    /// The maximum bytes of a request's body: the prompt, the system prompt and
+    /// their JSON; at least 1. A larger request is
+    /// [rejected](crate::OpenAiError::RequestTooLarge) before anything is sent.
     #[must_use]
-    pub fn max_answer(mut self, size: ByteSize) -> Self {
-        self.max_answer = size;
+    pub fn max_request_bytes(mut self, size: ByteSize) -> Self {
+        self.max_request_bytes = size;
         self
     }
 
-    /// Refuses what could not work. No message quotes the key or the URL, which
-    /// may hold a secret.
+    /// The maximum bytes that are read of a response, its JSON included; at
+    /// least 1.
+    #[must_use]
+    pub fn max_response_bytes(mut self, size: ByteSize) -> Self {
+        self.max_response_bytes = size;
+        self
+    }
+
+    /// Checks the options. No message quotes the key or the URL, which may
+    /// contain a secret.
     pub(crate) fn validate(&self) -> MemoryResult<()> {
-        let refused = |message: String| Err(MemoryError::configuration(message));
+        let invalid = |message: String| Err(MemoryError::configuration(message));
         if self.model.trim().is_empty() {
-            return refused("the model has no name".to_owned());
+            return invalid(
+                "the model name is blank; give the name that the endpoint uses, such as \
+                 \"gpt-4.1-mini\""
+                    .to_owned(),
+            );
         }
-        let bounds = [
+        let limits = [
             ("max_tokens", self.max_tokens),
             ("max_completion_tokens", self.max_completion_tokens),
         ];
-        if let Some((name, _)) = bounds.iter().find(|(_, value)| *value == Some(0)) {
-            return refused(format!("{name} is 0; it must be at least 1"));
+        if let Some((name, _)) = limits.iter().find(|(_, value)| *value == Some(0)) {
+            return invalid(format!("{name} is 0; it must be at least 1"));
         }
-        if self.max_answer.0 == 0 {
-            return refused("max_answer is 0 bytes; it must be at least 1".to_owned());
+        let sizes = [
+            ("max_request_bytes", self.max_request_bytes),
+            ("max_response_bytes", self.max_response_bytes),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| size.0 == 0) {
+            return invalid(format!("{name} is 0; it must be at least 1"));
         }
         let range = 0.0..=Self::MAX_TEMPERATURE;
         if let Some(value) = self.temperature.filter(|value| !range.contains(value)) {
             let max = Self::MAX_TEMPERATURE;
-            return refused(format!(
+            return invalid(format!(
                 "temperature is {value}; it must be a number from 0 to {max}"
             ));
         }
         let max = Self::MAX_RETRIES;
         if self.retries > max {
-            return refused(format!("retries is {}; at most {max}", self.retries));
+            return invalid(format!(
+                "retries is {}; it must be at most {max}",
+                self.retries
+            ));
         }
         let max = Self::MAX_DURATION;
         if !(Duration::from_millis(1)..=max).contains(&self.timeout) {
-            return refused(format!(
+            return invalid(format!(
                 "timeout is {:?}; it must be from 1 ms to {max:?}",
                 self.timeout
             ));
         }
-        let Waits { first, longest } = self.waits;
-        if longest > max {
-            return refused(format!("longest_wait is {longest:?}; at most {max:?}"));
+        let Backoff {
+            initial,
+            max: max_backoff,
+        } = self.backoff;
+        if max_backoff > max {
+            return invalid(format!(
+                "max_backoff is {max_backoff:?}; it must be at most {max:?}"
+            ));
         }
-        if first > longest {
-            return refused(format!(
-                "first_wait is {first:?}; at most longest_wait, which is {longest:?}"
+        if initial > max_backoff {
+            return invalid(format!(
+                "initial_backoff is {initial:?}; it must be at most max_backoff, which is \
+                 {max_backoff:?}"
             ));
         }
         Ok(())
     }
 
-    /// Where requests go.
+    /// The URL of the requests.
     pub(crate) fn endpoint(&self) -> MemoryResult<Url> {
-        let unusable = || {
+        let invalid_url = || {
             MemoryError::configuration(
-                "the base URL does not read; it looks like https://host:443/v1, without user, \
-                 password or fragment",
+                "invalid base URL (not quoted, it may contain a secret); expected http or https, \
+                 such as https://host:443/v1, without user, password or fragment",
             )
         };
-        let mut url = Url::parse(&self.base_url).map_err(|_| unusable())?;
+        let mut url = Url::parse(&self.base_url).map_err(|_| invalid_url())?;
         let is_plain =
             url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         if !matches!(url.scheme(), "http" | "https") || !is_plain {
-            return Err(unusable());
+            return Err(invalid_url());
         }
         url.path_segments_mut()
-            .map_err(|()| unusable())?
+            .map_err(|()| invalid_url())?
             .pop_if_empty()
             .extend(["chat", "completions"]);
         Ok(url)
     }
 
-    /// The base URL without what may be secret in it.
-    fn shown_url(&self) -> String {
+    /// The base URL without the parts that may be secret.
+    fn redacted_url(&self) -> String {
         let Ok(mut url) = Url::parse(&self.base_url) else {
-            return "(does not read)".to_owned();
+            return "(invalid)".to_owned();
         };
         url.set_query(None);
         url.set_fragment(None);
-        // These fail for URLs that cannot hold either.
+        // These fail for URLs that cannot contain a user or a password.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         url.into()
@@ -244,7 +272,7 @@ impl fmt::Debug for OpenAiOptions {
         let redacted = |text: &Option<String>| text.as_ref().map(|_| "(redacted)");
         f.debug_struct("OpenAiOptions")
             .field("model", &self.model)
-            .field("base_url", &self.shown_url())
+            .field("base_url", &self.redacted_url())
             .field("api_key", &redacted(&self.api_key))
             .field("system_prompt", &redacted(&self.system_prompt))
             .field("max_tokens", &self.max_tokens)
@@ -252,8 +280,9 @@ impl fmt::Debug for OpenAiOptions {
             .field("temperature", &self.temperature)
             .field("timeout", &self.timeout)
             .field("retries", &self.retries)
-            .field("waits", &self.waits)
-            .field("max_answer", &self.max_answer)
+            .field("backoff", &self.backoff)
+            .field("max_request_bytes", &self.max_request_bytes)
+            .field("max_response_bytes", &self.max_response_bytes)
             .finish()
     }
 }
@@ -267,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_path_is_added_to_the_base_url() {
+    fn the_path_is_appended_to_the_base_url() {
         for (base, endpoint) in [
             ("http://h/v1", "http://h/v1/chat/completions"),
             ("http://h/v1/", "http://h/v1/chat/completions"),
@@ -282,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_cannot_work_is_refused_and_not_quoted() {
+    fn an_invalid_url_is_rejected_and_not_quoted() {
         for bad in [
             "",
             "h/v1",
@@ -297,13 +326,13 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_named() {
+    fn errors_name_the_option_and_its_limits() {
         let hour = Duration::from_secs(3600);
         let ms = Duration::from_millis(1);
         let options = || OpenAiOptions::new("m");
         assert!(options().validate().is_ok());
         for (bad, named) in [
-            (OpenAiOptions::new(" "), "no name"),
+            (OpenAiOptions::new(" "), "name is blank"),
             (options().max_tokens(0), "max_tokens is 0"),
             (
                 options().max_completion_tokens(0),
@@ -314,10 +343,20 @@ mod tests {
             (options().temperature(-0.1), "from 0 to 2"),
             (options().timeout(Duration::ZERO), "timeout is 0ns"),
             (options().timeout(hour + ms), "from 1 ms to 3600s"),
-            (options().retries(11), "retries is 11; at most 10"),
-            (options().longest_wait(hour + ms), "longest_wait is"),
-            (options().first_wait(hour), "first_wait is 3600s"),
-            (options().max_answer(ByteSize(0)), "max_answer is 0"),
+            (
+                options().retries(11),
+                "retries is 11; it must be at most 10",
+            ),
+            (options().max_backoff(hour + ms), "max_backoff is"),
+            (options().initial_backoff(hour), "initial_backoff is 3600s"),
+            (
+                options().max_response_bytes(ByteSize(0)),
+                "max_response_bytes is 0",
+            ),
+            (
+                options().max_request_bytes(ByteSize(0)),
+                "max_request_bytes is 0",
+            ),
         ] {
             let text = bad.validate().unwrap_err().to_string();
             assert!(text.contains(named), "{text}");
@@ -325,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_keeps_secrets() {
+    fn debug_output_contains_no_secrets() {
         let options = at("https://user:sesame@h/v1?key=sesame#sesame")
             .api_key("sesame")
             .system_prompt("sesame");

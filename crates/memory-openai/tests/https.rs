@@ -1,7 +1,7 @@
-//! An endpoint that proves who it is, by a certificate that was made for it.
+//! HTTPS against a local server with a generated certificate.
 //!
-//! Which certificates are trusted is the platform's to say. On Linux it can be
-//! told by a variable, which is read once in a process: so each case runs in a
+//! The platform decides which certificates are trusted. On Linux an environment
+//! variable overrides them, and is read once per process. So each case runs in a
 //! process of its own, which is this program again.
 
 #![allow(
@@ -37,7 +37,7 @@ mod linux {
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
 
-    /// Set where this program is the client.
+    /// Set in the processes that run one case.
     const URL: &str = "MEMORY_OPENAI_TEST_URL";
     const ANSWER: &str = r#"{"choices": [{"message": {"content": "Tam."}}]}"#;
 
@@ -49,7 +49,7 @@ mod linux {
         }
     }
 
-    /// What comes of a call, in a word.
+    /// The outcome of a call in one word.
     async fn outcome(url: &str) -> String {
         let options = OpenAiOptions::new("mira-7b").base_url(url).retries(0);
         match OpenAi::new(options).unwrap().complete("Who?").await {
@@ -64,24 +64,29 @@ mod linux {
     async fn run() {
         let folder = tempfile::tempdir().unwrap();
         let trusted = Authority::new();
-        let stranger = Authority::new();
+        let untrusted = Authority::new();
         let requests = Arc::new(AtomicUsize::new(0));
-        let address = serve(trusted.vouch_for("localhost"), Arc::clone(&requests)).await;
+        let address = serve(trusted.server_config("localhost"), Arc::clone(&requests)).await;
         let port = address.port();
 
         let trusted = trusted.file(folder.path(), "trusted.pem");
-        let stranger = stranger.file(folder.path(), "stranger.pem");
+        let untrusted = untrusted.file(folder.path(), "untrusted.pem");
         let localhost = format!("https://localhost:{port}/v1");
-        let by_number = format!("https://127.0.0.1:{port}/v1");
+        let by_address = format!("https://127.0.0.1:{port}/v1");
         for (case, url, roots, expected) in [
             ("a trusted endpoint", &localhost, &trusted, "Tam."),
-            ("an untrusted one", &localhost, &stranger, "unreachable"),
-            ("another's name", &by_number, &trusted, "unreachable"),
+            (
+                "an untrusted endpoint",
+                &localhost,
+                &untrusted,
+                "unreachable",
+            ),
+            ("a wrong host name", &by_address, &trusted, "unreachable"),
         ] {
             assert_eq!(ask(url.clone(), roots.clone()).await, expected, "{case}");
             println!("https: {case} ... ok");
         }
-        // Who did not prove who they are were told nothing.
+        // Endpoints that failed the verification received nothing.
         assert_eq!(requests.load(Ordering::Relaxed), 1);
     }
 
@@ -96,12 +101,12 @@ mod linux {
                 .unwrap()
         };
         let output = tokio::task::spawn_blocking(ask).await.unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Answers whoever accepts the certificate.
+    /// Answers clients that accept the certificate.
     async fn serve(tls: ServerConfig, requests: Arc<AtomicUsize>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -117,7 +122,7 @@ mod linux {
                     let body = Full::new(Bytes::from_static(ANSWER.as_bytes()));
                     async { Ok::<_, Infallible>(Response::new(body)) }
                 });
-                // It ends when the client goes away, one way or another.
+                // It ends when the client disconnects.
                 let _ = http1::Builder::new()
                     .serve_connection(TokioIo::new(connection), answer)
                     .await;
@@ -126,7 +131,7 @@ mod linux {
         address
     }
 
-    /// Who vouches for others.
+    /// A certificate authority.
     struct Authority {
         issuer: Issuer<'static, KeyPair>,
         pem: String,
@@ -148,8 +153,8 @@ mod linux {
             path
         }
 
-        /// The settings of a server that this authority knows by a name.
-        fn vouch_for(&self, name: &str) -> ServerConfig {
+        /// The TLS configuration of a server with a certificate for `name`.
+        fn server_config(&self, name: &str) -> ServerConfig {
             let key = KeyPair::generate().unwrap();
             let params = CertificateParams::new([name.to_owned()]).unwrap();
             let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -170,5 +175,5 @@ fn main() {
     #[cfg(target_os = "linux")]
     linux::main();
     #[cfg(not(target_os = "linux"))]
-    println!("https: this platform cannot be lent a certificate; nothing was tested");
+    println!("https: skipped, because trusted certificates cannot be set on this platform");
 }

@@ -1,5 +1,5 @@
-//! The model against an HTTP server on this machine: what it sends, and what it
-//! makes of every kind of answer.
+//! The language model against a local HTTP server: its requests, and how it
+//! handles every kind of response.
 
 #![allow(
     clippy::expect_used,
@@ -8,15 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
-mod answers;
-mod cancellation;
 mod failures;
 mod requests;
-mod retries;
-mod secrets;
+mod responses;
 mod server;
-mod timeouts;
-mod tls;
 
 use std::error::Error;
 use std::time::Duration;
@@ -26,24 +21,24 @@ use memory_openai::{OpenAi, OpenAiError, OpenAiOptions};
 
 use server::Server;
 
-/// What the tests ask. It stands in no error and no log.
+/// The prompt of the tests. It appears in no error and no log.
 const PROMPT: &str = "Who sold Mira the lame horse?";
-/// What they tell the endpoint to be known by; likewise.
+/// The API key of the tests. It appears in no error and no log.
 const KEY: &str = "sk-sesame-open";
 
-/// Options that wait next to nothing between two requests.
+/// Options with a minimal delay between requests.
 fn options(server: &Server) -> OpenAiOptions {
     OpenAiOptions::new("mira-7b")
         .base_url(server.base_url())
         .api_key(KEY)
-        .first_wait(Duration::from_millis(2))
+        .initial_backoff(Duration::from_millis(2))
 }
 
 fn model(server: &Server) -> OpenAi {
     OpenAi::new(options(server)).unwrap()
 }
 
-/// The error of one call. Whatever it is, it gives nothing away.
+/// The error of one call, checked to contain no secret.
 async fn failure(model: &OpenAi) -> MemoryError {
     let error = model.complete(PROMPT).await.unwrap_err();
     assert!(

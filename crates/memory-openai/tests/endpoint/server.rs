@@ -1,5 +1,5 @@
-//! An HTTP server on a free port of this machine. It is the one of `hyper`,
-//! and answers each request with the next line of a script.
+//! A local HTTP server (hyper) that answers each request with the next reply of
+//! a script.
 
 use std::collections::VecDeque;
 use std::future;
@@ -20,33 +20,33 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time;
 
-/// What stands in answers that are no good. It stands in no error and no log.
+/// A text in unusable responses. It appears in no error and no log.
 pub(crate) const SECRET: &str = "Tam the horse trader";
 
-/// One answer of the script.
+/// One reply of the script.
 pub(crate) struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Bytes,
-    manner: Manner,
+    delivery: Delivery,
 }
 
-/// How a reply goes out.
+/// How a reply is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    /// Whole.
+enum Delivery {
+    /// Completely.
     Whole,
-    /// Byte by byte, without saying how many there are.
+    /// Byte by byte, without a content length.
     Bytes,
-    /// Its body, again and again.
+    /// Its body repeatedly, without end.
     Endless,
-    /// The body's first half; then the connection breaks.
+    /// The first half of the body; then the connection is closed.
     Half,
-    /// The body's first half; then nothing.
+    /// The first half of the body; then nothing.
     HalfThenSilence,
-    /// Nothing ever.
+    /// Never.
     Silence,
-    /// The connection breaks before any answer.
+    /// Not at all: the connection is closed.
     HangUp,
 }
 
@@ -56,11 +56,11 @@ impl Reply {
             status,
             headers: Vec::new(),
             body: body.into(),
-            manner: Manner::Whole,
+            delivery: Delivery::Whole,
         }
     }
 
-    /// A completion with this text.
+    /// A chat completion with this text.
     pub(crate) fn text(text: &str) -> Self {
         let text = serde_json::Value::from(text);
         Self::choice(&format!(
@@ -69,24 +69,24 @@ impl Reply {
         ))
     }
 
-    /// A completion with this choice.
+    /// A chat completion with this choice.
     pub(crate) fn choice(choice: &str) -> Self {
         let body = format!(r#"{{"object": "chat.completion", "choices": [{choice}]}}"#);
         Self::new(200, body).header("content-type", "application/json")
     }
 
-    /// An error as OpenAI words it.
+    /// An error in OpenAI's format.
     pub(crate) fn error(status: u16, code: &str) -> Self {
         let body = format!(r#"{{"error": {{"message": "{SECRET}", "code": "{code}"}}}}"#);
         Self::new(status, body).header("content-type", "application/json")
     }
 
     pub(crate) fn silence() -> Self {
-        Self::new(200, "").manner(Manner::Silence)
+        Self::new(200, "").delivery(Delivery::Silence)
     }
 
     pub(crate) fn hang_up() -> Self {
-        Self::new(200, "").manner(Manner::HangUp)
+        Self::new(200, "").delivery(Delivery::HangUp)
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -95,59 +95,59 @@ impl Reply {
     }
 
     pub(crate) fn byte_by_byte(self) -> Self {
-        self.manner(Manner::Bytes)
+        self.delivery(Delivery::Bytes)
     }
 
     pub(crate) fn endless(self) -> Self {
-        self.manner(Manner::Endless)
+        self.delivery(Delivery::Endless)
     }
 
     pub(crate) fn half(self) -> Self {
-        self.manner(Manner::Half)
+        self.delivery(Delivery::Half)
     }
 
     pub(crate) fn half_then_silence(self) -> Self {
-        self.manner(Manner::HalfThenSilence)
+        self.delivery(Delivery::HalfThenSilence)
     }
 
-    fn manner(mut self, manner: Manner) -> Self {
-        self.manner = manner;
+    fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
         self
     }
 
     /// The response, or the end of the connection.
-    async fn go_out(self) -> io::Result<Response<BoxBody<Bytes, io::Error>>> {
+    async fn into_response(self) -> io::Result<Response<BoxBody<Bytes, io::Error>>> {
         let half = self.body.slice(..self.body.len() / 2);
         let length = self.body.len();
         let frame = |bytes| Ok(Frame::data(bytes));
-        let body = match self.manner {
-            Manner::Whole => Full::new(self.body).map_err(|never| match never {}).boxed(),
-            Manner::Bytes => {
+        let body = match self.delivery {
+            Delivery::Whole => Full::new(self.body).map_err(|never| match never {}).boxed(),
+            Delivery::Bytes => {
                 let bytes = Vec::from(self.body).into_iter();
                 let bytes = bytes.map(move |byte| frame(Bytes::from(vec![byte])));
                 BodyExt::boxed(StreamBody::new(stream::iter(bytes)))
             }
-            Manner::Endless => {
+            Delivery::Endless => {
                 let body = self.body;
                 BodyExt::boxed(StreamBody::new(
                     stream::repeat_with(move || body.clone()).map(frame),
                 ))
             }
-            Manner::Half => {
-                let broken = stream::iter([Err(io::Error::other("broken"))]);
+            Delivery::Half => {
+                let closed = stream::iter([Err(io::Error::other("connection closed"))]);
                 BodyExt::boxed(StreamBody::new(
-                    // The pause lets the half go out before the end does.
-                    stream::iter([frame(half)]).chain(pause()).chain(broken),
+                    // The pause lets the first half be sent before the end.
+                    stream::iter([frame(half)]).chain(pause()).chain(closed),
                 ))
             }
-            Manner::HalfThenSilence => BodyExt::boxed(StreamBody::new(
+            Delivery::HalfThenSilence => BodyExt::boxed(StreamBody::new(
                 stream::iter([frame(half)]).chain(stream::pending()),
             )),
-            Manner::Silence => future::pending().await,
-            Manner::HangUp => return Err(io::Error::other("hung up")),
+            Delivery::Silence => future::pending().await,
+            Delivery::HangUp => return Err(io::Error::other("connection closed")),
         };
         let mut response = Response::builder().status(self.status);
-        if matches!(self.manner, Manner::Half | Manner::HalfThenSilence) {
+        if matches!(self.delivery, Delivery::Half | Delivery::HalfThenSilence) {
             response = response.header("content-length", length);
         }
         for (name, value) in self.headers {
@@ -157,53 +157,53 @@ impl Reply {
     }
 }
 
-/// No frame, after a while.
+/// An empty frame after a delay.
 fn pause() -> impl stream::Stream<Item = io::Result<Frame<Bytes>>> + Send + Sync {
-    let nothing = async {
+    let empty = async {
         time::sleep(Duration::from_millis(50)).await;
         Ok(Frame::data(Bytes::new()))
     };
-    stream::once(nothing)
+    stream::once(empty)
 }
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Clone)]
-pub(crate) struct Seen {
+pub(crate) struct ReceivedRequest {
     pub(crate) line: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: serde_json::Value,
 }
 
-/// The server; its connections end with the test's runtime.
+/// The server. Its connections end with the test's runtime.
 pub(crate) struct Server {
     address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
     arrivals: mpsc::UnboundedReceiver<()>,
     ends: mpsc::UnboundedReceiver<()>,
 }
 
 impl Server {
-    /// A server that gives these replies, in order, and then status 418.
+    /// Starts a server that sends these replies in order, and then status 418.
     pub(crate) async fn start(script: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let (ended, ends) = mpsc::unbounded_channel();
-        let seen = Arc::default();
-        let desk = Arc::new(Desk {
+        let received = Arc::default();
+        let handler = Arc::new(Handler {
             script: Mutex::new(script.into_iter().collect()),
-            seen: Arc::clone(&seen),
+            received: Arc::clone(&received),
             arrived,
             ended,
         });
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(Arc::clone(&desk).serve(connection));
+                tokio::spawn(Arc::clone(&handler).serve(connection));
             }
         });
         Self {
             address,
-            seen,
+            received,
             arrivals,
             ends,
         }
@@ -217,9 +217,9 @@ impl Server {
         self.address
     }
 
-    /// The requests so far.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+    /// The requests received so far.
+    pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
+        self.received.lock().unwrap().clone()
     }
 
     /// Waits for the next request.
@@ -233,24 +233,26 @@ impl Server {
     }
 }
 
-/// Fails the test where it would hang for ever.
+/// Fails the test if `work` does not finish within 30 s.
 pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
     let limit = Duration::from_secs(30);
-    time::timeout(limit, work).await.expect("this never ends")
+    time::timeout(limit, work)
+        .await
+        .expect("not finished within 30 s")
 }
 
-/// Where requests are handled.
-struct Desk {
+/// The state shared by the connections.
+struct Handler {
     script: Mutex<VecDeque<Reply>>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
     arrived: mpsc::UnboundedSender<()>,
     ended: mpsc::UnboundedSender<()>,
 }
 
-impl Desk {
+impl Handler {
     async fn serve(self: Arc<Self>, connection: TcpStream) {
         let handle = service_fn(|request| self.handle(request));
-        // An error is one that the script asks for, or the client's going away.
+        // An error is one of the script, or the client has disconnected.
         let _ = http1::Builder::new()
             .serve_connection(TokioIo::new(connection), handle)
             .await;
@@ -263,14 +265,14 @@ impl Desk {
     ) -> io::Result<Response<BoxBody<Bytes, io::Error>>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        self.seen.lock().unwrap().push(Seen {
+        self.received.lock().unwrap().push(ReceivedRequest {
             line: format!("{} {}", head.method, head.uri),
             headers: head.headers,
             body: serde_json::from_slice(&body).unwrap(),
         });
         let _ = self.arrived.send(());
         let reply = self.script.lock().unwrap().pop_front();
-        let reply = reply.unwrap_or_else(|| Reply::new(418, "the script is over"));
-        reply.go_out().await
+        let reply = reply.unwrap_or_else(|| Reply::new(418, "the script has ended"));
+        reply.into_response().await
     }
 }
