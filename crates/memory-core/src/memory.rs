@@ -54,6 +54,12 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Whether no summary has archived it.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        self.archived_by.is_none()
+    }
+
     /// Importance at `now`, decayed and lifted by use: see
     /// [`crate::current_importance`].
     #[must_use]

@@ -50,3 +50,8 @@ pub use map_cache::{MapBackend, MapCache};
 pub use report::{NO_SKIPS, Outcome, Report, Verdict};
 pub use seeded::SeededRng;
 pub use wrappers::{HookedStore, MinimalStore, StoreCall, StoreHooks, StoreOperation};
+
+/// The examples of `docs/backend-author.md`, compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/backend-author.md")]
+mod backend_author {}

@@ -1,10 +1,12 @@
-//! What is handed to a store to be written.
+//! A memory together with its vectors.
 
 use std::collections::HashSet;
 
 use crate::embedder::Fingerprint;
 use crate::error::{InvalidInput, MemoryError, MemoryResult};
+use crate::limits;
 use crate::memory::Memory;
+use crate::patch::MemoryPatch;
 use crate::vector::Embedding;
 
 /// A memory and its embedding, ready to be written (or read for a snapshot).
@@ -40,6 +42,48 @@ impl EmbeddedMemory {
                 },
             },
         }
+    }
+
+    /// Whether inserting this memory writes a row, where the entity has
+    /// `existing` under its id; `false` for the same content again.
+    ///
+    /// # Errors
+    /// [`MemoryError::Conflict`] where `existing` has other content.
+    pub fn is_new(&self, existing: Option<&Memory>) -> MemoryResult<bool> {
+        match existing {
+            None => Ok(true),
+            Some(memory) if memory.content == self.memory.content => Ok(false),
+            Some(_) => Err(MemoryError::Conflict {
+                entity: self.memory.entity_id.clone(),
+                id: self.memory.id,
+            }),
+        }
+    }
+
+    /// This memory after an update, for a patch that passed
+    /// [`MemoryPatch::validate_with`].
+    ///
+    /// # Errors
+    /// [`MemoryError::Archived`] for an archived memory;
+    /// [`InvalidInput::TooManyLinks`] where links are added beyond
+    /// [`MAX_LINKS`](limits::MAX_LINKS).
+    pub fn patched(
+        &self,
+        patch: &MemoryPatch,
+        embedding: Option<&Embedding>,
+    ) -> MemoryResult<Self> {
+        if let Some(summary) = self.memory.archived_by {
+            return Err(MemoryError::Archived {
+                entity: self.memory.entity_id.clone(),
+                id: self.memory.id,
+                summary,
+            });
+        }
+        let mut memory = self.memory.clone();
+        patch.apply(&mut memory);
+        limits::check_related(&memory.related)?;
+        let embedding = embedding.unwrap_or(&self.embedding).clone();
+        Ok(Self { memory, embedding })
     }
 
     /// Holds every memory and vector of a batch to its bounds, as one made by

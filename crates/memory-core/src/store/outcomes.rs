@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{EmbeddedMemory, Generation, ListRequest, PageCursor, ScoreStats};
+use crate::embedder::Fingerprint;
 use crate::id::{EntityId, MemoryId};
 use crate::memory::Memory;
 
@@ -225,6 +226,37 @@ impl ChangeSet {
             removed,
             reset: false,
         }
+    }
+
+    /// The changes that [`Store::changes_since`](super::Store::changes_since) is
+    /// asked for, out of all of an entity's data: its rows, live and archived,
+    /// each with the generation that wrote it last, and its tombstones.
+    ///
+    /// For stores that keep no index over generations.
+    #[must_use]
+    pub fn select<'a>(
+        generation: Generation,
+        rows: impl IntoIterator<Item = (Generation, &'a EmbeddedMemory)>,
+        tombstones: impl IntoIterator<Item = (Generation, MemoryId)>,
+        since: Generation,
+        fingerprint: &Fingerprint,
+    ) -> Self {
+        let is_reset = since > generation;
+        let since = if is_reset { Generation::ZERO } else { since };
+        let mut changes = Self::new(generation, Vec::new(), Vec::new()).reset(is_reset);
+        for (_, item) in rows.into_iter().filter(|(written, _)| *written > since) {
+            match item.memory.archived_by {
+                None => changes.written.push(item.with_vectors_of(fingerprint)),
+                Some(_) => changes.removed.push(item.memory.id),
+            }
+        }
+        let removed = tombstones.into_iter().filter(|(at, _)| *at > since);
+        changes.removed.extend(removed.map(|(_, id)| id));
+        if since == Generation::ZERO {
+            // A reader without a state has nothing to remove.
+            changes.removed.clear();
+        }
+        changes
     }
 
     /// Sets whether `written` is the whole state, in place of what the caller

@@ -216,6 +216,12 @@ impl AccessUpdate {
         }
     }
 
+    /// Adds the accesses to `memory`; its last access only moves forward.
+    pub fn apply(&self, memory: &mut Memory) {
+        memory.access_count = memory.access_count.saturating_add(self.accesses);
+        memory.last_accessed = memory.last_accessed.max(Some(self.last_accessed));
+    }
+
     /// Checks the times of updates.
     ///
     /// # Errors

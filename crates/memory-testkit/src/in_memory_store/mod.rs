@@ -154,7 +154,7 @@ impl Store for InMemoryStore {
         EmbeddedMemory::validate_batch(batch, self.capabilities.max_dimensions)?;
         let mut inserted = Vec::with_capacity(batch.len());
         for item in batch {
-            inserted.push(state.read(&item.memory.entity_id, |shelf| shelf.lacks(&item.memory))?);
+            inserted.push(state.read(&item.memory.entity_id, |shelf| shelf.lacks(item))?);
         }
         let mut new: BTreeMap<&EntityId, Vec<&EmbeddedMemory>> = BTreeMap::new();
         for (item, _) in batch.iter().zip(&inserted).filter(|(_, new)| **new) {

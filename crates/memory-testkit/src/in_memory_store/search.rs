@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memory_core::{
-    DenseQuery, MemoryId, ScoreStats, SearchHit, SearchOutcome, SearchRequest, cosine,
-};
+use memory_core::{MemoryId, ScoreStats, SearchHit, SearchOutcome, SearchRequest};
 
 use super::bm25;
 use super::shelf::{Row, Shelf};
@@ -18,7 +16,7 @@ pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> SearchOutcome {
     let dense: BTreeMap<MemoryId, f32> = request.dense.as_ref().map_or_else(BTreeMap::new, |q| {
         admitted
             .iter()
-            .filter_map(|(id, row)| Some((*id, similarity(row, q)?)))
+            .filter_map(|(id, row)| Some((*id, row.item.embedding.similarity(q)?)))
             .collect()
     });
     let mut lexical = request
@@ -48,20 +46,6 @@ pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> SearchOutcome {
         dense: request.dense.as_ref().map(|_| summaries.0),
         lexical: request.lexical.as_ref().map(|_| summaries.1),
     }
-}
-
-/// The best cosine among a row's vectors, where they are comparable at all.
-fn similarity(row: &Row, query: &DenseQuery) -> Option<f32> {
-    let embedding = &row.item.embedding;
-    if embedding.fingerprint != query.fingerprint {
-        return None;
-    }
-    embedding
-        .vectors
-        .iter()
-        .filter(|vector| vector.len() == query.vector.len())
-        .map(|vector| cosine(vector, &query.vector))
-        .reduce(f32::max)
 }
 
 /// The ids of the `limit` highest values; equal values by id.

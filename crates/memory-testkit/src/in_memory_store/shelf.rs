@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use memory_core::{
     AccessUpdate, ChangeSet, EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint,
-    Generation, GetOutcome, ListPage, ListRequest, Memory, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, PageCursor, UpdateOutcome, limits,
+    Generation, GetOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
+    MemoryPatch, MemoryResult, UpdateOutcome,
 };
 
 /// What one entity holds, at one generation.
@@ -53,19 +53,13 @@ impl Shelf {
         self.live().filter(|row| filter.matches(&row.item.memory))
     }
 
-    /// Whether `memory` would be new here; `false` if it is here already.
+    /// Whether `item` would be new here; `false` if it is here already.
     ///
     /// Equal content makes it the same memory: whatever else the caller
     /// brings with a repeated id, the first write stands.
-    pub(super) fn lacks(&self, memory: &Memory) -> MemoryResult<bool> {
-        match self.rows.get(&memory.id) {
-            None => Ok(true),
-            Some(row) if row.item.memory.content == memory.content => Ok(false),
-            Some(_) => Err(MemoryError::Conflict {
-                entity: memory.entity_id.clone(),
-                id: memory.id,
-            }),
-        }
+    pub(super) fn lacks(&self, item: &EmbeddedMemory) -> MemoryResult<bool> {
+        let existing = self.rows.get(&item.memory.id);
+        item.is_new(existing.map(|row| &row.item.memory))
     }
 
     /// Begins a write: what is put from here on bears the new generation.
@@ -96,50 +90,14 @@ impl Shelf {
     }
 
     pub(super) fn list(&self, request: &ListRequest) -> ListPage {
-        let place = |memory: &Memory| (memory.timestamp, memory.id);
-        let cursor = request.after.as_ref();
-        let mut left: Vec<&Memory> = self
-            .rows
-            .values()
-            .map(|row| &row.item.memory)
-            .filter(|memory| request.scope.contains(memory.archived_by))
-            .filter(|memory| request.filter.matches(memory))
-            .filter(|memory| cursor.is_none_or(|after| place(memory) < (after.timestamp, after.id)))
-            .collect();
-        left.sort_by_key(|memory| std::cmp::Reverse(place(memory)));
-        let more = left.len() > request.limit;
-        left.truncate(request.limit);
-        ListPage {
-            generation: self.generation,
-            next: left
-                .last()
-                .filter(|_| more)
-                .map(|last| PageCursor::from(*last)),
-            memories: left.into_iter().cloned().collect(),
-        }
+        let memories = self.rows.values().map(|row| &row.item.memory);
+        ListPage::select(self.generation, memories, request)
     }
 
     pub(super) fn changes_since(&self, since: Generation, fingerprint: &Fingerprint) -> ChangeSet {
-        let reset = since > self.generation;
-        let since = if reset { Generation::ZERO } else { since };
-        let (written, archived): (Vec<_>, Vec<_>) = self
-            .rows
-            .values()
-            .filter(|row| row.written > since)
-            .partition(|row| row.is_live());
-        let removed = self.tombstones.iter().filter(|(_, at)| **at > since);
-        ChangeSet {
-            generation: self.generation,
-            written: written
-                .into_iter()
-                .map(|row| row.with_vectors_of(fingerprint))
-                .collect(),
-            removed: removed
-                .map(|(id, _)| *id)
-                .chain(archived.iter().map(|row| row.item.memory.id))
-                .collect(),
-            reset,
-        }
+        let rows = self.rows.values().map(|row| (row.written, &row.item));
+        let tombstones = self.tombstones.iter().map(|(id, at)| (*at, *id));
+        ChangeSet::select(self.generation, rows, tombstones, since, fingerprint)
     }
 
     /// Applies a patch.
@@ -157,35 +115,17 @@ impl Shelf {
                 id: *id,
             });
         };
-        if let Some(summary) = row.item.memory.archived_by {
-            return Err(MemoryError::Archived {
-                entity: entity(),
-                id: *id,
-                summary,
-            });
-        }
-        let mut item = row.item.clone();
-        patch.apply(&mut item.memory);
-        limits::check_related(&item.memory.related)?;
-        if let Some(embedding) = embedding {
-            item.embedding = embedding.clone();
-        }
+        let item = row.item.patched(patch, embedding)?;
         self.raise();
         let memory = item.memory.clone();
         self.put(item);
-        Ok(UpdateOutcome {
-            generation: self.generation,
-            memory,
-            changed: true,
-        })
+        Ok(UpdateOutcome::new(self.generation, memory))
     }
 
     pub(super) fn record_accesses(&mut self, updates: &[AccessUpdate]) {
         for update in updates {
             if let Some(row) = self.rows.get_mut(&update.id) {
-                let memory = &mut row.item.memory;
-                memory.access_count = memory.access_count.saturating_add(update.accesses);
-                memory.last_accessed = memory.last_accessed.max(Some(update.last_accessed));
+                update.apply(&mut row.item.memory);
             }
         }
     }
@@ -193,22 +133,6 @@ impl Shelf {
 
 impl Row {
     pub(super) fn is_live(&self) -> bool {
-        self.item.memory.archived_by.is_none()
-    }
-
-    /// The row as a snapshot takes it: vectors of other fingerprints stay away.
-    fn with_vectors_of(&self, fingerprint: &Fingerprint) -> EmbeddedMemory {
-        let same = self.item.embedding.fingerprint == *fingerprint;
-        EmbeddedMemory {
-            memory: self.item.memory.clone(),
-            embedding: Embedding {
-                fingerprint: fingerprint.clone(),
-                vectors: if same {
-                    self.item.embedding.vectors.clone()
-                } else {
-                    Vec::new()
-                },
-            },
-        }
+        self.item.memory.is_live()
     }
 }
