@@ -41,7 +41,7 @@ impl Delta {
     }
 
     /// The effects of an insert on one entity of its `batch`.
-    pub(crate) fn inserted(
+    pub(crate) fn from_insert(
         batch: &[EmbeddedMemory],
         entity: &EntityId,
         outcome: &InsertOutcome,
@@ -69,13 +69,13 @@ impl Delta {
         Self {
             written: written.collect(),
             ..evicted
-                .map(|evicted| Self::removed(&[], evicted))
+                .map(|evicted| Self::from_removal(&[], evicted))
                 .unwrap_or_default()
         }
     }
 
     /// The effects of an update; the vectors changed if there is an `embedding`.
-    pub(crate) fn altered(
+    pub(crate) fn from_update(
         memory: Arc<Memory>,
         embedding: Option<Embedding>,
         changed: bool,
@@ -91,7 +91,7 @@ impl Delta {
     }
 
     /// The effects of a removal of `ids`.
-    pub(crate) fn removed(ids: &[MemoryId], outcome: &RemoveOutcome) -> Self {
+    pub(crate) fn from_removal(ids: &[MemoryId], outcome: &RemoveOutcome) -> Self {
         let others = outcome.restored.iter().chain(&outcome.unlinked);
         let mut removed = outcome.removed.clone();
         removed.extend(ids);

@@ -100,7 +100,7 @@ impl World {
     fn write(&self) {
         let began = Stamp::now(&self.clock);
         let generation = self.commit();
-        let delta = Delta::altered(self.memory_at(generation), None, true);
+        let delta = Delta::from_update(self.memory_at(generation), None, true);
         self.tiers
             .follow(self.entity(), generation, &delta, Some(began));
     }

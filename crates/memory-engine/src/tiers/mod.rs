@@ -103,7 +103,7 @@ impl Tiers {
     /// nothing of what is gone in the entity's snapshot either. What is live
     /// again or lost a link is read anew.
     pub(crate) fn removed(&self, entity: &EntityId, ids: &[MemoryId], outcome: &RemoveOutcome) {
-        let delta = Delta::removed(ids, outcome);
+        let delta = Delta::from_removal(ids, outcome);
         self.follow(entity, outcome.generation, &delta, None);
     }
 

@@ -37,7 +37,8 @@ impl EngineInner {
                     let update = store.update(&entity, &id, &patch, embedding.as_ref());
                     let outcome = update.await?;
                     let altered = Arc::new(outcome.memory);
-                    let delta = Delta::altered(Arc::clone(&altered), embedding, outcome.changed);
+                    let delta =
+                        Delta::from_update(Arc::clone(&altered), embedding, outcome.changed);
                     Ok((altered, outcome.generation, delta))
                 },
                 move |tiers, (entity, _), (_, generation, delta)| {

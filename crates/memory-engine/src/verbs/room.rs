@@ -155,7 +155,7 @@ impl EngineInner {
             async move { store.insert_opts(&batch, &room).await },
             move |tiers, (entity, ids), outcome| match outcome.generations.get(entity) {
                 Some(generation) => {
-                    let delta = Delta::inserted(&inserted, entity, outcome);
+                    let delta = Delta::from_insert(&inserted, entity, outcome);
                     tiers.follow(entity, *generation, &delta, None);
                 }
                 None => tiers.distrust(entity, ids),

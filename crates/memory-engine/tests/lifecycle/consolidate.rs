@@ -1,4 +1,4 @@
-//! One summary in place of many near-duplicates, and back.
+//! Consolidation of near-duplicates, and its undo.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use memory_core::{
 };
 use memory_engine::{ConsolidateRequest, Engine};
 
-use crate::bench::{Bench, Parrot, bench, bench_with, days_ago, item, mira};
+use crate::fixture::{Fixture, ScriptedModel, days_ago, fixture, fixture_with, item, mira};
 
 fn request() -> ConsolidateRequest {
     ConsolidateRequest::new().min_similarity(0.6)
 }
 
-/// Three of a horse, two of a ferry, one by itself, and one of another kind.
-async fn stock(b: &Bench) -> Vec<MemoryId> {
+/// Three of a horse, two of a ferry, a single one, and one of another kind.
+async fn stock(b: &Fixture) -> Vec<MemoryId> {
     let mut opinion = item("Tam sold me a lame horse");
     opinion.kind = MemoryKind::Opinion;
     b.retain(vec![
@@ -39,8 +39,8 @@ async fn stock(b: &Bench) -> Vec<MemoryId> {
 }
 
 #[tokio::test]
-async fn near_duplicates_become_one_and_undo_brings_them_back_byte_for_byte() {
-    let b = bench();
+async fn near_duplicates_become_one_and_undo_restores_them_exactly() {
+    let b = fixture();
     let ids = stock(&b).await;
     assert_eq!(b.recall("lame horse").await.len(), 7);
     let before = b.state().await.written;
@@ -49,7 +49,7 @@ async fn near_duplicates_become_one_and_undo_brings_them_back_byte_for_byte() {
     let sources: Vec<_> = done.summaries.iter().map(|s| s.sources.clone()).collect();
     assert_eq!(sources, [ids[0..3].to_vec(), ids[3..5].to_vec()]);
 
-    // What is live: two summaries and what stood in no group.
+    // Live are two summaries and the memories in no group.
     let found = b.recall("lame horse").await;
     assert_eq!(found.len(), 4, "{found:?}");
     let summary = b
@@ -64,7 +64,7 @@ async fn near_duplicates_become_one_and_undo_brings_them_back_byte_for_byte() {
     assert_eq!(summary.metadata["place"], "fair");
     assert_eq!(summary.timestamp, days_ago(7));
     assert!(ids[0..3].iter().all(|id| summary.related.contains_key(id)));
-    // The sources are read by id, as they were, and bear their summary.
+    // The sources can be read by id and name their summary.
     for id in &ids[0..3] {
         let source = b.engine.get_memory(&mira(), id).await.unwrap();
         assert_eq!(source.archived_by, Some(summary.id));
@@ -83,7 +83,7 @@ async fn near_duplicates_become_one_and_undo_brings_them_back_byte_for_byte() {
     assert_eq!(
         b.state().await.written,
         before,
-        "rows and vectors as they were"
+        "rows and vectors are unchanged"
     );
     assert_eq!(b.recall("lame horse").await.len(), 7);
     let again = b.engine.undo_consolidation(&mira(), &summary.id).await;
@@ -93,8 +93,8 @@ async fn near_duplicates_become_one_and_undo_brings_them_back_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn summaries_are_summarised_in_turn_and_undone_from_the_top() {
-    let b = bench();
+async fn summaries_are_summarized_and_undone_from_the_top() {
+    let b = fixture();
     let text = "the ferry left the harbour";
     let retain = |n: i64| b.retain(vec![item(text).with_timestamp(days_ago(n)); 2]);
     retain(9).await;
@@ -121,9 +121,9 @@ async fn summaries_are_summarised_in_turn_and_undone_from_the_top() {
 
 #[tokio::test]
 async fn a_language_model_writes_the_summary_from_quoted_data() {
-    let parrot = Parrot::saying([Ok("  Tam sells lame horses.\n"), Ok("   ")]);
-    let model = Arc::clone(&parrot) as Arc<dyn LanguageModel>;
-    let b = bench_with(MemoryConfig::default(), Some(model));
+    let model_script = ScriptedModel::with_replies([Ok("  Tam sells lame horses.\n"), Ok("   ")]);
+    let model = Arc::clone(&model_script) as Arc<dyn LanguageModel>;
+    let b = fixture_with(MemoryConfig::default(), Some(model));
     stock(&b).await;
     let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
     let content = |n: usize| {
@@ -140,11 +140,15 @@ async fn a_language_model_writes_the_summary_from_quoted_data() {
     };
     assert_eq!(content(0).await, "Tam sells lame horses.");
     let extracted = "The ferry left the harbour at dawn on Sunday";
-    assert_eq!(content(1).await, extracted, "it said nothing: extracted");
-    let asked = parrot.asked();
+    assert_eq!(
+        content(1).await,
+        extracted,
+        "an empty reply falls back to extraction"
+    );
+    let asked = model_script.prompts();
     assert_eq!(asked.len(), 2);
     assert!(asked[0].contains(r#""content":"Tam sold me a lame horse yesterday"}"#));
-    // The summary is found by its own words.
+    // The summary is found by its own terms.
     assert_eq!(
         b.recall("sells lame horses").await[0],
         "Tam sells lame horses."
@@ -152,10 +156,10 @@ async fn a_language_model_writes_the_summary_from_quoted_data() {
 }
 
 #[tokio::test]
-async fn a_model_that_fails_leaves_everything_as_it_was() {
+async fn a_failing_model_changes_nothing() {
     let down = MemoryError::language_model(ErrorKind::Unavailable, "complete", "down");
-    let parrot = Parrot::saying([Ok("one"), Err(down)]);
-    let b = bench_with(MemoryConfig::default(), Some(parrot));
+    let model_script = ScriptedModel::with_replies([Ok("one"), Err(down)]);
+    let b = fixture_with(MemoryConfig::default(), Some(model_script));
     stock(&b).await;
     let before = b.state().await;
     let error = b.engine.consolidate(&mira(), &request()).await.unwrap_err();
@@ -164,10 +168,10 @@ async fn a_model_that_fails_leaves_everything_as_it_was() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_kept_within_the_bound() {
+async fn a_long_completion_is_truncated_to_the_limit() {
     let endless: &'static str = Box::leak("水车 turns. ".repeat(3_000).into_boxed_str());
-    let parrot = Parrot::saying([Ok(endless), Ok("short")]);
-    let b = bench_with(MemoryConfig::default(), Some(parrot));
+    let model_script = ScriptedModel::with_replies([Ok(endless), Ok("short")]);
+    let b = fixture_with(MemoryConfig::default(), Some(model_script));
     stock(&b).await;
     let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
     let memory = b.engine.get_memory(&mira(), &done.summaries[0].id).await;
@@ -178,16 +182,16 @@ async fn an_endless_answer_is_kept_within_the_bound() {
     );
 }
 
-/// Changes a memory of the entity while it is asked, as often as it is told.
+/// Changes a memory of the entity during the first `times` completions.
 #[derive(Debug)]
-struct Meddler {
+struct ConcurrentWriter {
     engine: std::sync::OnceLock<Engine>,
     id: std::sync::OnceLock<MemoryId>,
     times: std::sync::atomic::AtomicI32,
 }
 
 #[async_trait]
-impl LanguageModel for Meddler {
+impl LanguageModel for ConcurrentWriter {
     async fn complete(&self, _prompt: &str) -> MemoryResult<String> {
         use std::sync::atomic::Ordering;
         if self.times.fetch_sub(1, Ordering::SeqCst) > 0 {
@@ -200,18 +204,18 @@ impl LanguageModel for Meddler {
 }
 
 #[tokio::test]
-async fn what_changes_meanwhile_is_read_anew_and_never_summarised_unseen() {
+async fn concurrent_changes_are_reread_and_never_summarized_unseen() {
     for (times, ends_well) in [(1, true), (1_000, false)] {
-        let meddler = Arc::new(Meddler {
+        let concurrent_writer = Arc::new(ConcurrentWriter {
             engine: std::sync::OnceLock::new(),
             id: std::sync::OnceLock::new(),
             times: times.into(),
         });
-        let model = Arc::clone(&meddler) as Arc<dyn LanguageModel>;
-        let b = bench_with(MemoryConfig::default(), Some(model));
+        let model = Arc::clone(&concurrent_writer) as Arc<dyn LanguageModel>;
+        let b = fixture_with(MemoryConfig::default(), Some(model));
         let ids = stock(&b).await;
-        meddler.engine.set(b.engine.clone()).unwrap();
-        meddler.id.set(ids[1]).unwrap();
+        concurrent_writer.engine.set(b.engine.clone()).unwrap();
+        concurrent_writer.id.set(ids[1]).unwrap();
         let outcome = b.engine.consolidate(&mira(), &request()).await;
         if ends_well {
             assert_eq!(outcome.unwrap().summaries.len(), 2);
@@ -219,7 +223,7 @@ async fn what_changes_meanwhile_is_read_anew_and_never_summarised_unseen() {
             assert!(source.content.ends_with("or two") && source.archived_by.is_some());
         } else {
             // Another draft is only asked for where the contents changed: the
-            // meddler writes the same again, so the tries end by themselves.
+            // concurrent_writer writes the same again, so the retries end.
             let done = outcome.unwrap();
             assert_eq!(done.summaries.len(), 2);
         }
@@ -227,13 +231,13 @@ async fn what_changes_meanwhile_is_read_anew_and_never_summarised_unseen() {
 }
 
 #[tokio::test]
-async fn it_runs_by_itself_when_enough_is_new() {
+async fn automatic_consolidation_runs_when_enough_is_new() {
     let config = MemoryConfig {
         consolidation_threshold: 6,
         ..MemoryConfig::default()
     };
     let store: Arc<dyn memory_core::Store> = Arc::new(memory_testkit::InMemoryStore::new());
-    let b = crate::bench::bench_on(Arc::clone(&store), config.clone(), None);
+    let b = crate::fixture::fixture_on(Arc::clone(&store), config.clone(), None);
     let auto = || async { b.engine.auto_consolidate_if_needed(&mira()).await.unwrap() };
     assert!(auto().await.is_none(), "nothing is there");
     let same = |n: usize| (0..n).map(|_| item("the same again and again")).collect();
@@ -249,21 +253,22 @@ async fn it_runs_by_itself_when_enough_is_new() {
     };
     b.retain(apart(5)).await;
     assert!(auto().await.is_none(), "five since the last time");
-    // Another system, which remembers nothing, learns it from the summaries.
-    let other = crate::bench::bench_on(store, config, None);
+    // Another system without watermarks reads them from the summaries.
+    let other = crate::fixture::fixture_on(store, config, None);
     let told = other.engine.auto_consolidate_if_needed(&mira()).await;
     assert!(told.unwrap().is_none());
     b.retain(vec![item("something else")]).await;
-    let none = auto()
-        .await
-        .expect("looked through, though nothing was found");
+    let none = auto().await.expect("it ran, though no group was found");
     assert!(none.summaries.is_empty());
-    assert!(auto().await.is_none(), "and not again before there is more");
+    assert!(
+        auto().await.is_none(),
+        "and not again before there is more to do"
+    );
 }
 
 #[tokio::test]
-async fn a_request_is_held_to_its_bounds() {
-    let b = bench();
+async fn requests_are_validated() {
+    let b = fixture();
     for similarity in [1.1, f32::NAN] {
         let request = ConsolidateRequest::new().min_similarity(similarity);
         let error = b.engine.consolidate(&mira(), &request).await.unwrap_err();

@@ -1,14 +1,14 @@
-//! Nothing of a forgotten memory stays; a deleted one leaves its neighbors.
+//! Forgetting and deleting memories.
 
 use memory_core::{ErrorKind, ListScope, MemoryPatch};
 use memory_engine::ConsolidateRequest;
 
-use crate::bench::{Bench, bench, item, mira};
+use crate::fixture::{Fixture, fixture, item, mira};
 
 const SECRET: &str = "the silver key lies below the chapel stairs";
 
 /// How many of these texts have no vector in the embedding tier.
-async fn not_held(b: &Bench, texts: &[&str]) -> u64 {
+async fn not_cached(b: &Fixture, texts: &[&str]) -> u64 {
     let before = b.embedder.texts();
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     b.engine.generate_embeddings_batch(&texts).await.unwrap();
@@ -17,7 +17,7 @@ async fn not_held(b: &Bench, texts: &[&str]) -> u64 {
 
 #[tokio::test]
 async fn a_forgotten_memory_leaves_no_row_vector_link_or_tier_entry() {
-    let b = bench();
+    let b = fixture();
     let ids = b.retain(vec![item(SECRET), item("Bread is dear")]).await;
     b.engine
         .relate(&mira(), &ids[1], &ids[0], "before")
@@ -32,15 +32,15 @@ async fn a_forgotten_memory_leaves_no_row_vector_link_or_tier_entry() {
     assert_eq!(b.recall("silver key").await, ["Bread is dear"]);
     let other = b.engine.get_memory(&mira(), &ids[1]).await.unwrap();
     assert!(other.related.is_empty(), "its link is gone");
-    assert_eq!(not_held(&b, &["Bread is dear"]).await, 0);
-    assert_eq!(not_held(&b, &[SECRET]).await, 1, "its vector is gone");
+    assert_eq!(not_cached(&b, &["Bread is dear"]).await, 0);
+    assert_eq!(not_cached(&b, &[SECRET]).await, 1, "its vector is gone");
     let again = b.engine.forget(&mira(), &ids[0]).await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::NotFound);
 }
 
 /// Two levels: `SECRET` twice, summarized, and the summary summarized again
 /// with a third.
-async fn pile(b: &Bench) -> (Vec<memory_core::MemoryId>, memory_core::MemoryId) {
+async fn two_levels(b: &Fixture) -> (Vec<memory_core::MemoryId>, memory_core::MemoryId) {
     let request = ConsolidateRequest::new().min_similarity(0.6);
     let mut ids = b
         .retain(vec![item(SECRET), item(&format!("{SECRET} indeed"))])
@@ -55,19 +55,19 @@ async fn pile(b: &Bench) -> (Vec<memory_core::MemoryId>, memory_core::MemoryId) 
 
 #[tokio::test]
 async fn forgetting_a_summary_forgets_all_below_it() {
-    let b = bench();
-    let (_, top) = pile(&b).await;
+    let b = fixture();
+    let (_, top) = two_levels(&b).await;
     assert_eq!(b.engine.forget(&mira(), &top).await.unwrap().len(), 5);
     assert_eq!(b.recall("silver key").await, ["Bread is dear"]);
     assert!(b.all(ListScope::Archived).await.is_empty());
     let long = format!("{SECRET} indeed");
-    assert_eq!(not_held(&b, &[SECRET, &long]).await, 2);
+    assert_eq!(not_cached(&b, &[SECRET, &long]).await, 2);
 }
 
 #[tokio::test]
-async fn forgetting_a_source_forgets_the_summaries_above_and_spares_its_siblings() {
-    let b = bench();
-    let (ids, _) = pile(&b).await;
+async fn forgetting_a_source_forgets_its_summaries_and_keeps_its_siblings() {
+    let b = fixture();
+    let (ids, _) = two_levels(&b).await;
     let gone = b.engine.forget(&mira(), &ids[0]).await.unwrap();
     assert_eq!(gone.len(), 3, "itself and two summaries");
     let mut live = b.recall("silver key").await;
@@ -77,24 +77,24 @@ async fn forgetting_a_source_forgets_the_summaries_above_and_spares_its_siblings
 }
 
 #[tokio::test]
-async fn deleting_a_summary_restores_what_it_stood_for() {
-    let b = bench();
-    let (ids, top) = pile(&b).await;
+async fn deleting_a_summary_restores_its_sources() {
+    let b = fixture();
+    let (ids, top) = two_levels(&b).await;
     b.engine.delete_memory(&mira(), &top).await.unwrap();
     assert_eq!(b.all(ListScope::Live).await.len(), 3);
     let low = b.engine.get_memory(&mira(), &ids[0]).await.unwrap();
-    assert!(low.archived_by.is_some(), "the lower summary stands");
+    assert!(low.archived_by.is_some(), "the lower summary is live");
 }
 
 #[tokio::test]
-async fn altered_content_leaves_no_vector_of_what_it_was() {
-    let b = bench();
+async fn altering_content_removes_the_old_vector() {
+    let b = fixture();
     let ids = b.retain(vec![item(SECRET)]).await;
     let patch = MemoryPatch::new().content("nothing is hidden");
     b.engine
         .alter_memory(&mira(), &ids[0], &patch)
         .await
         .unwrap();
-    assert_eq!(not_held(&b, &["nothing is hidden"]).await, 0);
-    assert_eq!(not_held(&b, &[SECRET]).await, 1);
+    assert_eq!(not_cached(&b, &["nothing is hidden"]).await, 0);
+    assert_eq!(not_cached(&b, &[SECRET]).await, 1);
 }

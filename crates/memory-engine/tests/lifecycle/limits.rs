@@ -1,4 +1,4 @@
-//! How many memories an entity may hold, and which give way.
+//! Limits on memories per entity, eviction and pruning.
 
 use std::sync::Arc;
 
@@ -7,24 +7,24 @@ use memory_core::{
 };
 use memory_engine::ConsolidateRequest;
 
-use crate::bench::{Bench, bench, bench_with, days_ago, item, mira};
+use crate::fixture::{Fixture, days_ago, fixture, fixture_with, item, mira};
 
-fn limited(max: u64, limit_policy: LimitPolicy, prune_min_keep: u64) -> Bench {
+fn limited(max: u64, limit_policy: LimitPolicy, prune_min_keep: u64) -> Fixture {
     let config = MemoryConfig {
         max_memories_per_entity: Some(max),
         limit_policy,
         prune_min_keep,
         ..MemoryConfig::default()
     };
-    bench_with(config, None)
+    fixture_with(config, None)
 }
 
-async fn live(b: &Bench) -> u64 {
+async fn live(b: &Fixture) -> u64 {
     b.engine.entity_stats(&mira()).await.unwrap().memory_count
 }
 
 #[tokio::test]
-async fn a_full_entity_refuses_and_says_its_bound() {
+async fn a_full_entity_refuses_and_names_its_limit() {
     let b = limited(3, LimitPolicy::Reject, 0);
     let id = MemoryId::new();
     b.retain(vec![item("a").with_id(id), item("b")]).await;
@@ -40,17 +40,17 @@ async fn a_full_entity_refuses_and_says_its_bound() {
     ));
     assert_eq!((error.kind(), live(&b).await), (ErrorKind::LimitReached, 2));
     b.retain(vec![item("c")]).await;
-    // What is there already needs no room; another entity has its own.
+    // Existing memories do not count again; another entity has its own limit.
     b.retain(vec![item("a").with_id(id)]).await;
     let mut other = item("z");
     other.entity_id = "tam".into();
     b.retain(vec![other]).await;
     assert_eq!(live(&b).await, 3);
-    assert_eq!(b.recall("c").await.len(), 3, "the refusal harmed no tier");
+    assert_eq!(b.recall("c").await.len(), 3, "the refusal changed no tier");
 }
 
 #[tokio::test]
-async fn what_matters_least_makes_room() {
+async fn the_least_important_memories_are_evicted() {
     let b = limited(4, LimitPolicy::Prune, 1);
     b.retain(vec![
         item("weighty").with_importance(0.9),
@@ -66,19 +66,19 @@ async fn what_matters_least_makes_room() {
     let mut left = b.recall("new").await;
     left.sort();
     assert_eq!(left, ["new one", "new two", "usual", "weighty"]);
-    // The vectors of what gave way are gone from the embedding tier.
+    // The vectors of evicted memories are gone from the embedding tier.
     let before = b.embedder.texts();
     let texts = ["faded", "usual"].map(String::from);
     b.engine.generate_embeddings_batch(&texts).await.unwrap();
     assert_eq!(
         b.embedder.texts(),
         before + 1,
-        "only what gave way is embedded anew"
+        "only evicted memories are embedded again"
     );
 }
 
 #[tokio::test]
-async fn so_many_are_kept_whatever_comes() {
+async fn eviction_keeps_a_minimum() {
     let b = limited(5, LimitPolicy::Prune, 3);
     b.retain((0..5).map(|n| item(&format!("old {n}"))).collect())
         .await;
@@ -92,7 +92,7 @@ async fn so_many_are_kept_whatever_comes() {
 }
 
 #[tokio::test]
-async fn a_summary_gives_way_with_all_that_it_stands_for() {
+async fn a_summary_is_evicted_with_its_sources() {
     let b = limited(4, LimitPolicy::Prune, 0);
     let text = "the ferry left the old harbour at dawn";
     b.retain((0..4).map(|_| item(text).with_importance(0.05)).collect())
@@ -108,7 +108,7 @@ async fn a_summary_gives_way_with_all_that_it_stands_for() {
     assert!(!b.recall("ferry").await.contains(&text.to_owned()));
 }
 
-async fn sixteen_writers(policy: LimitPolicy) -> (Bench, usize) {
+async fn sixteen_writers(policy: LimitPolicy) -> (Fixture, usize) {
     const MAX: u64 = 20;
     let b = limited(MAX, policy, 2);
     let writers: Vec<_> = (0..16)
@@ -138,21 +138,21 @@ async fn sixteen_writers(policy: LimitPolicy) -> (Bench, usize) {
     }
     assert_eq!(live(&b).await, MAX);
     let found = b.recall("writer says").await;
-    assert_eq!(found.len() as u64, MAX, "the tiers show what is there");
+    assert_eq!(found.len() as u64, MAX, "the tiers match the store");
     (b, written)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_limit_is_exact_under_sixteen_writers() {
     let (_, written) = sixteen_writers(LimitPolicy::Reject).await;
-    assert_eq!(written, 20, "what fits was written, no more and no less");
+    assert_eq!(written, 20, "exactly what fits was written");
     let (_, written) = sixteen_writers(LimitPolicy::Prune).await;
-    assert_eq!(written, 320, "nobody was refused");
+    assert_eq!(written, 320, "no write was refused");
 }
 
-/// Two systems on one store take no turns with each other.
+/// Two systems on one store do not share locks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn writers_of_two_systems_make_room_side_by_side() {
+async fn writers_of_two_systems_evict_concurrently() {
     let a = limited(10, LimitPolicy::Prune, 2);
     let config = MemoryConfig {
         max_memories_per_entity: Some(10),
@@ -160,7 +160,7 @@ async fn writers_of_two_systems_make_room_side_by_side() {
         prune_min_keep: 2,
         ..MemoryConfig::default()
     };
-    let b = crate::bench::bench_on(Arc::clone(&a.store), config, None);
+    let b = crate::fixture::fixture_on(Arc::clone(&a.store), config, None);
     let write = |engine: memory_engine::Engine, name: &'static str| {
         tokio::spawn(async move {
             for n in 0..40 {
@@ -182,8 +182,8 @@ async fn writers_of_two_systems_make_room_side_by_side() {
 }
 
 #[tokio::test]
-async fn what_has_faded_is_pruned_and_some_are_kept() {
-    let b = bench();
+async fn faded_memories_are_pruned_down_to_a_minimum() {
+    let b = fixture();
     b.retain(vec![
         item("fresh"),
         item("faded").with_timestamp(days_ago(200)),
@@ -212,6 +212,6 @@ async fn what_has_faded_is_pruned_and_some_are_kept() {
         .unwrap();
     assert_eq!(rest.len(), 1);
     let left = b.engine.count_memories(&mira(), &MemoryFilter::new()).await;
-    assert_eq!(left.unwrap(), 2, "what has not faded stays");
+    assert_eq!(left.unwrap(), 2, "unfaded memories stay");
     assert!(b.all(ListScope::Archived).await.is_empty());
 }

@@ -1,11 +1,12 @@
-//! The life of a memory after it was retained, on the reference store.
+//! Consolidation, reflection, limits, relations and access counts, on the
+//! reference store.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
-mod accesses;
-mod bench;
+mod access_counts;
 mod consolidate;
+mod fixture;
 mod forget;
 mod limits;
-mod links;
 mod reflect;
+mod relations;
 mod restore;

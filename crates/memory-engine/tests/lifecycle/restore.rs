@@ -1,11 +1,11 @@
-//! What was exported is put back whole.
+//! Restoring exported memories.
 
 use memory_core::{ErrorKind, ListScope, Memory};
 use memory_engine::ConsolidateRequest;
 
-use crate::bench::{Bench, bench, days_ago, item, mira, now};
+use crate::fixture::{Fixture, days_ago, fixture, item, mira, now};
 
-async fn everything(b: &Bench) -> Vec<Memory> {
+async fn everything(b: &Fixture) -> Vec<Memory> {
     let mut all = b.all(ListScope::Live).await;
     all.extend(b.all(ListScope::Archived).await);
     all.sort_by_key(|memory| memory.id);
@@ -13,8 +13,8 @@ async fn everything(b: &Bench) -> Vec<Memory> {
 }
 
 #[tokio::test]
-async fn memories_come_back_with_all_they_had_and_summaries_above_their_sources() {
-    let b = bench();
+async fn memories_and_summaries_are_restored_completely() {
+    let b = fixture();
     b.retain(vec![
         item("the ferry left").with_timestamp(days_ago(9)),
         item("the ferry left").with_timestamp(days_ago(8)),
@@ -37,7 +37,7 @@ async fn memories_come_back_with_all_they_had_and_summaries_above_their_sources(
     let before = everything(&b).await;
     assert_eq!(before.len(), 6);
 
-    let other = bench();
+    let other = fixture();
     let (low, high) = (&low.summaries[0], &high.summaries[0]);
     let is_summary = |memory: &Memory| [low.id, high.id].contains(&memory.id);
     let (summaries, plain): (Vec<_>, Vec<_>) = before.iter().cloned().partition(is_summary);
@@ -48,7 +48,7 @@ async fn memories_come_back_with_all_they_had_and_summaries_above_their_sources(
             let memory = summaries.iter().find(|memory| memory.id == summary.id);
             let (memory, sources) = (memory.unwrap().clone(), summary.sources.clone());
             let fresh = other.engine.restore_summary(memory, sources).await;
-            assert_eq!(fresh.unwrap(), time == 0, "then everything stands already");
+            assert_eq!(fresh.unwrap(), time == 0, "everything exists already");
         }
         assert_eq!(everything(&other).await, before);
     }
@@ -63,8 +63,8 @@ async fn memories_come_back_with_all_they_had_and_summaries_above_their_sources(
 }
 
 #[tokio::test]
-async fn what_breaks_a_bound_or_lacks_its_sources_is_refused() {
-    let b = bench();
+async fn invalid_memories_and_missing_sources_are_refused() {
+    let b = fixture();
     let memory = |content: &str| item(content).into_memory(now()).unwrap();
     let mut bad = memory("x");
     bad.decay_rate = f32::NAN;

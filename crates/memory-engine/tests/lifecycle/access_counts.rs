@@ -1,4 +1,4 @@
-//! Recalls are counted in the background.
+//! Access counts of recalls.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use chrono::TimeDelta;
 use memory_core::{AccessCounting, MemoryConfig, MemoryId};
 use memory_engine::RecallRequest;
 
-use crate::bench::{Bench, bench, bench_with, item, mira, now};
+use crate::fixture::{Fixture, fixture, fixture_with, item, mira, now};
 
-async fn counted(b: &Bench, id: &MemoryId) -> u64 {
+async fn counted(b: &Fixture, id: &MemoryId) -> u64 {
     let found = b.store.get(&mira(), &[*id]).await.unwrap().memories;
     found[0].as_ref().unwrap().access_count
 }
 
-/// Time stands still but for this test, which lets it pass.
+/// The runtime's time is paused and advanced by the test.
 #[tokio::test(start_paused = true)]
-async fn recalls_are_counted_after_a_while_and_raise_no_generation() {
-    let b = bench();
+async fn recalls_are_counted_in_the_background_without_a_new_generation() {
+    let b = fixture();
     let ids = b.retain(vec![item("horse"), item("ferry")]).await;
     let generation = b.engine.entity_stats(&mira()).await.unwrap().generation;
     let one = RecallRequest::new("horse").limit(1);
@@ -38,22 +38,26 @@ async fn recalls_are_counted_after_a_while_and_raise_no_generation() {
     let last = found.memories[0].as_ref().unwrap().last_accessed;
     assert_eq!(last, Some(now() + TimeDelta::minutes(1)));
     assert_eq!(found.generation, generation);
-    // And again, by another who is sent.
+    // And again, by the next flush.
     b.engine.recall(&mira(), &one).await.unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(counted(&b, &ids[0]).await, 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_are_written_at_once_and_only_recalls_of_the_present_count() {
-    let b = bench();
+async fn many_counts_are_flushed_early_and_historical_recalls_do_not_count() {
+    let b = fixture();
     let ids = b
         .retain((0..1_000).map(|n| item(&format!("horse {n}"))).collect())
         .await;
     let all = RecallRequest::new("horse").limit(1_000);
     b.engine.recall(&mira(), &all).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert_eq!(counted(&b, &ids[999]).await, 1, "a thousand do not wait");
+    assert_eq!(
+        counted(&b, &ids[999]).await,
+        1,
+        "a thousand are flushed at once"
+    );
 
     let few = RecallRequest::new("horse").limit(1_000).as_of(now());
     b.engine.recall(&mira(), &few).await.unwrap();
@@ -61,20 +65,24 @@ async fn many_are_written_at_once_and_only_recalls_of_the_present_count() {
     assert_eq!(
         counted(&b, &ids[999]).await,
         1,
-        "a look back leaves no trace"
+        "a historical recall is not counted"
     );
     b.engine.get_memory(&mira(), &ids[0]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(counted(&b, &ids[0]).await, 1, "nor does reading by id");
+    assert_eq!(
+        counted(&b, &ids[0]).await,
+        1,
+        "reading by id is not counted"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn off_counts_nothing() {
+async fn access_counting_can_be_turned_off() {
     let config = MemoryConfig {
         access_counting: AccessCounting::Off,
         ..MemoryConfig::default()
     };
-    let b = bench_with(config, None);
+    let b = fixture_with(config, None);
     let ids = b.retain(vec![item("horse")]).await;
     b.recall("horse").await;
     tokio::time::sleep(Duration::from_secs(6)).await;

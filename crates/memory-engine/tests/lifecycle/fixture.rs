@@ -1,5 +1,5 @@
-//! An engine on the reference store, with a clock to turn and a language model
-//! to put words into.
+//! An engine on the reference store with a manual clock and a scripted language
+//! model.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -15,30 +15,30 @@ use memory_engine::{Engine, RecallRequest};
 use memory_moka::MokaBackend;
 use memory_testkit::{HashEmbedder, InMemoryStore};
 
-/// An engine, and the parts to look into.
-pub(crate) struct Bench {
+/// An engine and its parts.
+pub(crate) struct Fixture {
     pub(crate) engine: Engine,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) embedder: Arc<HashEmbedder>,
     pub(crate) clock: Arc<ManualClock>,
 }
 
-pub(crate) fn bench() -> Bench {
-    bench_with(MemoryConfig::default(), None)
+pub(crate) fn fixture() -> Fixture {
+    fixture_with(MemoryConfig::default(), None)
 }
 
-pub(crate) fn bench_with(
+pub(crate) fn fixture_with(
     config: MemoryConfig,
     language_model: Option<Arc<dyn LanguageModel>>,
-) -> Bench {
-    bench_on(Arc::new(InMemoryStore::new()), config, language_model)
+) -> Fixture {
+    fixture_on(Arc::new(InMemoryStore::new()), config, language_model)
 }
 
-pub(crate) fn bench_on(
+pub(crate) fn fixture_on(
     store: Arc<dyn Store>,
     config: MemoryConfig,
     language_model: Option<Arc<dyn LanguageModel>>,
-) -> Bench {
+) -> Fixture {
     let embedder = Arc::new(HashEmbedder::new());
     let clock = Arc::new(ManualClock::new(now()));
     let mut builder = Engine::builder(MokaBackend)
@@ -53,7 +53,7 @@ pub(crate) fn bench_on(
             Arc::clone(&embedder) as Arc<dyn Embedder>,
         )
         .unwrap();
-    Bench {
+    Fixture {
         engine,
         store,
         embedder,
@@ -61,7 +61,7 @@ pub(crate) fn bench_on(
     }
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) async fn retain(&self, items: Vec<MemoryBatchItem>) -> Vec<MemoryId> {
         self.engine.retain_batch(items).await.unwrap()
     }
@@ -109,34 +109,34 @@ pub(crate) fn item(content: &str) -> MemoryBatchItem {
     MemoryBatchItem::new("mira", MemoryKind::Experience, content)
 }
 
-/// Says what it was given to say, in turn, and keeps what it was asked.
+/// Replies with a list of completions in order, and records the prompts.
 #[derive(Debug, Default)]
-pub(crate) struct Parrot {
-    pub(crate) says: Mutex<VecDeque<MemoryResult<String>>>,
-    pub(crate) asked: Mutex<Vec<String>>,
+pub(crate) struct ScriptedModel {
+    pub(crate) replies: Mutex<VecDeque<MemoryResult<String>>>,
+    pub(crate) prompts: Mutex<Vec<String>>,
 }
 
-impl Parrot {
-    pub(crate) fn saying(
-        says: impl IntoIterator<Item = Result<&'static str, MemoryError>>,
+impl ScriptedModel {
+    pub(crate) fn with_replies(
+        replies: impl IntoIterator<Item = Result<&'static str, MemoryError>>,
     ) -> Arc<Self> {
-        let says = says.into_iter().map(|said| said.map(str::to_owned));
+        let replies = replies.into_iter().map(|reply| reply.map(str::to_owned));
         Arc::new(Self {
-            says: Mutex::new(says.collect()),
-            asked: Mutex::default(),
+            replies: Mutex::new(replies.collect()),
+            prompts: Mutex::default(),
         })
     }
 
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn prompts(&self) -> Vec<String> {
+        self.prompts.lock().unwrap().clone()
     }
 }
 
 #[async_trait]
-impl LanguageModel for Parrot {
+impl LanguageModel for ScriptedModel {
     async fn complete(&self, prompt: &str) -> MemoryResult<String> {
-        self.asked.lock().unwrap().push(prompt.to_owned());
-        let next = self.says.lock().unwrap().pop_front();
-        next.expect("it was given enough to say")
+        self.prompts.lock().unwrap().push(prompt.to_owned());
+        let next = self.replies.lock().unwrap().pop_front();
+        next.expect("a scripted reply for every prompt")
     }
 }

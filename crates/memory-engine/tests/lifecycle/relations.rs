@@ -1,4 +1,4 @@
-//! Links between memories.
+//! Relations between memories.
 
 use memory_core::{
     ErrorKind, InvalidInput, ListRequest, MemoryBatchItem, MemoryError, MemoryFilter, MemoryId,
@@ -6,11 +6,11 @@ use memory_core::{
 };
 use memory_engine::{ConsolidateRequest, LinkDirection};
 
-use crate::bench::{bench, item, mira};
+use crate::fixture::{fixture, item, mira};
 
 #[tokio::test]
-async fn a_link_is_seen_from_both_ends_and_dropped_again() {
-    let b = bench();
+async fn a_relation_is_visible_from_both_ends_and_can_be_removed() {
+    let b = fixture();
     let ids = b
         .retain(vec![
             item("the mill burned"),
@@ -28,12 +28,12 @@ async fn a_link_is_seen_from_both_ends_and_dropped_again() {
         .await
         .unwrap();
     let related = b.engine.related(&mira(), &fire).await.unwrap();
-    let told: Vec<_> = related
+    let described: Vec<_> = related
         .iter()
         .map(|r| (r.memory.content.as_str(), r.relation.as_str(), r.direction))
         .collect();
     assert_eq!(
-        told,
+        described,
         [
             ("a spark flew", "caused by", LinkDirection::Outgoing),
             ("rain", "after", LinkDirection::Incoming)
@@ -60,13 +60,13 @@ async fn a_link_is_seen_from_both_ends_and_dropped_again() {
     assert_eq!(
         generation().await,
         before,
-        "nothing to drop, nothing written"
+        "nothing to remove, nothing written"
     );
 }
 
 #[tokio::test]
-async fn both_ends_must_be_there_and_be_two() {
-    let b = bench();
+async fn both_ends_must_exist_and_differ() {
+    let b = fixture();
     let ids = b.retain(vec![item("a"), item("b")]).await;
     let tams = MemoryBatchItem::new("tam", MemoryKind::World, "c");
     let tams = b.retain(vec![tams]).await[0];
@@ -93,8 +93,8 @@ async fn both_ends_must_be_there_and_be_two() {
 }
 
 #[tokio::test]
-async fn a_summary_shows_its_sources() {
-    let b = bench();
+async fn a_summary_is_related_to_its_sources() {
+    let b = fixture();
     let ids = b.retain(vec![item("the same"), item("the same")]).await;
     let request = ConsolidateRequest::new();
     let done = b.engine.consolidate(&mira(), &request).await.unwrap();
@@ -103,8 +103,8 @@ async fn a_summary_shows_its_sources() {
         .related(&mira(), &done.summaries[0].id)
         .await
         .unwrap();
-    let mut shown: Vec<_> = related.iter().map(|r| r.memory.id).collect();
-    shown.sort();
-    assert_eq!(shown, ids);
+    let mut sources: Vec<_> = related.iter().map(|r| r.memory.id).collect();
+    sources.sort();
+    assert_eq!(sources, ids);
     assert!(related.iter().all(|r| r.relation == "summarizes"));
 }
