@@ -1,32 +1,32 @@
-//! The command line: global options and the verbs.
+//! The command line: global options and the commands.
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 
-use crate::output::Format;
-use crate::verbs::{
-    consolidate, export, forget, import, list, prune, recall, reflect, relate, retain, setup, stats,
+use crate::commands::{
+    consolidate, export, import, list, recall, reflect, relate, remove, retain, setup, stats,
 };
+use crate::output::Format;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done
-  1  failed in a way that no other code names
-  2  the command line does not read, or names a database that no store answers to
-  3  input breaks a bound; import: lines were refused, the others are in
-  4  the entity has no such memory
-  5  the id is taken by a memory with other content; or the memory is archived,
-     changed meanwhile, or there is no room for it
-  6  something needed is missing: the runtime, the model, the database
+  0  success
+  1  an error that no other code covers
+  2  invalid command line or unsupported database URL
+  3  invalid input; import: some lines were refused, the others were imported
+  4  the entity has no memory with this id
+  5  conflict: the id belongs to a memory with other content, the memory is
+     archived or changed meanwhile, or the entity's limit is reached
+  6  something required is missing: runtime, model or database
   7  busy or unreachable; the same command may succeed later
-  8  the database or a file of the model cannot be used: foreign, newer, damaged,
-     read-only, or no room on the disk";
+  8  the database or a model file is unusable: not ours, from a newer version,
+     damaged, read-only, or the disk is full";
 
 /// Long-term memory for AI agents and game characters.
 #[derive(Debug, Parser)]
 #[command(name = "memory", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// The database
+    /// Database URL
     #[arg(
         long,
         global = true,
@@ -40,47 +40,47 @@ pub(crate) struct Cli {
     )]
     pub(crate) db: String,
 
-    /// Answer in JSON, errors too
+    /// Print results and errors as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
 
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum Command {
     /// Retain one memory and print its id
     Retain(retain::Args),
-    /// Recall what matters to a text, best first
+    /// Print the memories most relevant to a text, best first
     Recall(recall::Args),
-    /// Retain the memories of a JSONL file; those that are there already are passed over
+    /// Import memories from a JSONL file, skipping those already present
     Import(import::Args),
-    /// Write memories as JSONL, in the form that import reads
+    /// Export memories as JSONL, in the format that import reads
     Export(export::Args),
     /// List an entity's memories, newest first
     List(list::Args),
-    /// Print what matters to a text, quoted as data for a prompt
+    /// Print the memories most relevant to a text, quoted as data for a prompt
     Reflect(reflect::Args),
-    /// Put one summary in place of each group of near-duplicates
+    /// Replace each group of near-duplicate memories by one summary
     Consolidate(consolidate::Args),
-    /// Take a summary away and make what it stood for live again
+    /// Remove a summary and restore the memories it replaced
     Undo(consolidate::UndoArgs),
     /// Link one memory to another
     Relate(relate::RelateArgs),
-    /// Drop the link from one memory to another
+    /// Remove the link from one memory to another
     Unrelate(relate::UnrelateArgs),
-    /// Print what a memory links to, and what links to it
-    RelatedMemory(relate::RelatedArgs),
-    /// Remove memories that have faded
-    Prune(prune::Args),
-    /// Remove one memory for good, in whatever it went into
-    Forget(forget::Args),
+    /// List the links of a memory, in both directions
+    Related(relate::RelatedArgs),
+    /// Remove memories whose importance has decayed
+    Prune(remove::PruneArgs),
+    /// Remove one memory permanently, including from summaries made from it
+    Forget(remove::ForgetArgs),
     /// Count entities and memories
     Stats(stats::Args),
-    /// Look for runtime, model and database, and say what is wrong
+    /// Check runtime, model and database, and say how to fix what is wrong
     Doctor,
-    /// Fetch the pinned runtime and model into the cache folder
+    /// Download the pinned runtime and model into the cache folder
     Setup(setup::Args),
 }
 
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_well_formed() {
+    fn command_line_definition_is_valid() {
         <Cli as clap::CommandFactory>::command().debug_assert();
     }
 }

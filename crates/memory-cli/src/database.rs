@@ -1,25 +1,24 @@
-//! Which database, and opening it.
+//! The database URL, and opening the database.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use memory::{
-    ErrorKind, MemoryError, MemoryResult, MemorySystem, OnnxEmbedder, OnnxOptions, SqliteOptions,
-    SqliteStore, Store,
+    EmbedRole, Embedder, EmbedderProfile, ErrorKind, MemoryError, MemoryResult, MemorySystem,
+    OnnxEmbedder, OnnxOptions, SqliteOptions, SqliteStore, Store,
 };
 
-use crate::without_model::WithoutModel;
-
-/// Whether a verb embeds.
+/// Which embedder a command needs.
 #[derive(Debug, Clone, Copy)]
-enum Model {
+enum EmbedderChoice {
     Default,
-    None,
+    Null,
 }
 
-/// The database that the command line names. Nothing is opened by naming it.
+/// The database that the command line names. Creating this opens nothing.
 #[derive(Debug)]
 pub(crate) struct Database {
     url: String,
@@ -30,84 +29,84 @@ impl Database {
         Self { url }
     }
 
-    /// For verbs that retain: with the model, and made if it is not there.
+    /// Opens for commands that retain: with the model, creating the database if
+    /// it is missing.
     pub(crate) async fn open_or_create(&self) -> MemoryResult<MemorySystem> {
         if self.is_shared() {
-            return self.open_shared(Model::Default).await;
+            return self.open_shared(EmbedderChoice::Default).await;
         }
         let options = self.options()?;
-        // The model first: where it is missing, no file is made.
+        // The model first: where it is missing, no file is created.
         let embedder = OnnxEmbedder::open(OnnxOptions::default()).await?;
         let store = SqliteStore::open_with(options).await?;
         let builder = MemorySystem::builder().store(Arc::new(store));
         builder.embedder(Arc::new(embedder)).build().await
     }
 
-    /// For verbs that recall: with the model.
+    /// Opens an existing database with the model, for commands that recall.
     pub(crate) async fn open(&self) -> MemoryResult<MemorySystem> {
         if self.is_shared() {
-            return self.open_shared(Model::Default).await;
+            return self.open_shared(EmbedderChoice::Default).await;
         }
-        // The file first: a wrong path is told at once.
-        let store = self.store_to_look().await?;
+        // The file first: a wrong path fails before the model is loaded.
+        let store = self.store_for_read().await?;
         MemorySystem::builder().store(store).build().await
     }
 
-    /// For verbs that remove: no model is needed.
-    pub(crate) async fn open_without_model(&self) -> MemoryResult<MemorySystem> {
+    /// Opens an existing database without a model, for commands that remove.
+    pub(crate) async fn open_without_embedder(&self) -> MemoryResult<MemorySystem> {
         if self.is_shared() {
-            return self.open_shared(Model::None).await;
+            return self.open_shared(EmbedderChoice::Null).await;
         }
-        without_model(open_existing(self.options()?.existing_only()).await?).await
+        with_null_embedder(open_existing(self.options()?.existing_only()).await?).await
     }
 
-    /// For verbs that look: no model is needed, nor a file that may be written.
-    pub(crate) async fn open_to_look(&self) -> MemoryResult<MemorySystem> {
+    /// Opens for commands that read: without a model, also where the file is
+    /// not writable.
+    pub(crate) async fn open_for_read(&self) -> MemoryResult<MemorySystem> {
         if self.is_shared() {
-            return self.open_shared(Model::None).await;
+            return self.open_shared(EmbedderChoice::Null).await;
         }
-        without_model(self.store_to_look().await?).await
+        with_null_embedder(self.store_for_read().await?).await
     }
 
-    /// For the doctor: the file stays as it is, old schema and all.
-    pub(crate) async fn open_untouched(&self) -> MemoryResult<MemorySystem> {
+    /// Opens without changing the file, not even an old schema.
+    pub(crate) async fn open_read_only(&self) -> MemoryResult<MemorySystem> {
         if self.is_shared() {
-            return self.open_shared(Model::None).await;
+            return self.open_shared(EmbedderChoice::Null).await;
         }
-        without_model(self.store_untouched().await?).await
+        with_null_embedder(self.store_read_only().await?).await
     }
 
-    /// Whether it is a server's database, for which this build has a store.
+    /// Whether this is a database server that this build has a store for.
     /// Where it has none, the embedded store refuses the URL.
     pub(crate) fn is_shared(&self) -> bool {
         cfg!(feature = "postgres") && self.url.starts_with("postgres")
     }
 
-    /// A server's database, which its own tables are made in if they are not
-    /// there; others write to it too.
-    async fn open_shared(&self, model: Model) -> MemoryResult<MemorySystem> {
+    async fn open_shared(&self, embedder: EmbedderChoice) -> MemoryResult<MemorySystem> {
         let builder = MemorySystem::builder().url(&self.url);
-        let builder = match model {
-            Model::Default => builder,
-            Model::None => builder.embedder(Arc::new(WithoutModel::new())),
+        let builder = match embedder {
+            EmbedderChoice::Default => builder,
+            EmbedderChoice::Null => builder.embedder(Arc::new(NullEmbedder::new())),
         };
         builder.build().await
     }
 
-    /// A file that may be written is brought up to date and closed as ever, so
-    /// that nothing stays beside it.
-    async fn store_to_look(&self) -> MemoryResult<Arc<dyn Store>> {
+    /// A writable file is migrated and closed as usual, which removes its
+    /// `-wal` and `-shm` files.
+    async fn store_for_read(&self) -> MemoryResult<Arc<dyn Store>> {
         match open_existing(self.options()?.existing_only()).await {
-            Err(error) if error.kind() == ErrorKind::ReadOnly => self.store_untouched().await,
+            Err(error) if error.kind() == ErrorKind::ReadOnly => self.store_read_only().await,
             outcome => outcome,
         }
     }
 
-    async fn store_untouched(&self) -> MemoryResult<Arc<dyn Store>> {
+    async fn store_read_only(&self) -> MemoryResult<Arc<dyn Store>> {
         let options = self.options()?;
         open_existing(match self.file() {
             Some(_) => options.read_only(),
-            // In memory there is nothing yet that could be touched.
+            // A database in memory is new and private.
             None => options,
         })
         .await
@@ -117,7 +116,7 @@ impl Database {
         SqliteOptions::from_url(&self.url)
     }
 
-    /// The database's file; `None` for a database in memory.
+    /// The database's file; `None` for a database in memory or on a server.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         if self.is_shared() {
             return None;
@@ -132,25 +131,25 @@ impl Database {
                 {
                     return None;
                 }
-                decode(path)?
+                decode_percent(path)?
             }
             None => self.url.clone(),
         };
         (path != ":memory:" && !path.is_empty()).then(|| path.into())
     }
 
-    /// Bytes of the file and of what stands beside it; `None` where there is
-    /// no file.
+    /// Bytes of the file and its write-ahead log; `None` where there is no
+    /// file.
     pub(crate) fn size(&self) -> Option<u64> {
         let file = self.file()?;
-        let whole = fs::metadata(&file).ok()?.len();
-        let log = fs::metadata(beside(&file, "-wal")).map_or(0, |log| log.len());
-        Some(whole + log)
+        let main = fs::metadata(&file).ok()?.len();
+        let wal = fs::metadata(sidecar(&file, "-wal")).map_or(0, |wal| wal.len());
+        Some(main + wal)
     }
 }
 
-async fn without_model(store: Arc<dyn Store>) -> MemoryResult<MemorySystem> {
-    let embedder = Arc::new(WithoutModel::new());
+async fn with_null_embedder(store: Arc<dyn Store>) -> MemoryResult<MemorySystem> {
+    let embedder = Arc::new(NullEmbedder::new());
     let builder = MemorySystem::builder().store(store);
     builder.embedder(embedder).build().await
 }
@@ -158,32 +157,34 @@ async fn without_model(store: Arc<dyn Store>) -> MemoryResult<MemorySystem> {
 async fn open_existing(options: SqliteOptions) -> MemoryResult<Arc<dyn Store>> {
     match SqliteStore::open_with(options).await {
         Ok(store) => Ok(Arc::new(store)),
-        Err(error) => Err(hint(error)),
+        Err(error) => Err(add_creation_hint(error)),
     }
 }
 
-/// Says of a missing database which verbs make one: the store cannot know.
-fn hint(mut error: MemoryError) -> MemoryError {
+/// Adds to the error for a missing database which commands create one; the
+/// store cannot know that.
+fn add_creation_hint(mut error: MemoryError) -> MemoryError {
     if let MemoryError::Store {
         kind: ErrorKind::Missing,
         message,
         ..
     } = &mut error
     {
-        message.push_str("; memory retain and memory import make it");
+        message.push_str("; memory retain and memory import create it");
     }
     error
 }
 
-fn beside(file: &Path, suffix: &str) -> PathBuf {
+/// The path of a file that SQLite keeps next to the database.
+fn sidecar(file: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(file);
     name.push(suffix);
     name.into()
 }
 
-/// Replaces each `%` and two hexadecimal digits by the byte they name; `None`
+/// Replaces each `%` and two hexadecimal digits by the byte they encode; `None`
 /// for a path that the store refuses as malformed.
-fn decode(path: &str) -> Option<String> {
+fn decode_percent(path: &str) -> Option<String> {
     let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
     while let Some((&first, tail)) = rest.split_first() {
         rest = tail;
@@ -198,12 +199,47 @@ fn decode(path: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// An embedder that refuses to embed.
+///
+/// It takes the model's place in commands that only read or remove rows, so
+/// list, export, forget and stats start at once and work where runtime and
+/// model are missing. It makes no vectors, so none are stored or compared.
+#[derive(Debug)]
+struct NullEmbedder(EmbedderProfile);
+
+impl NullEmbedder {
+    fn new() -> Self {
+        Self(EmbedderProfile {
+            model: "none".to_owned(),
+            fingerprint: "none".into(),
+            dimensions: 1,
+            max_tokens: 1,
+        })
+    }
+}
+
+#[async_trait]
+impl Embedder for NullEmbedder {
+    fn profile(&self) -> &EmbedderProfile {
+        &self.0
+    }
+
+    async fn embed(&self, _texts: &[&str], _role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
+        let message = "this command opened the database without a model";
+        Err(MemoryError::embedder(
+            ErrorKind::Unsupported,
+            "embed",
+            message,
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_the_one_that_the_store_opens() {
+    fn file_matches_what_the_store_opens() {
         let file = |url: &str| Database::new(url.to_owned()).file();
         for (url, path) in [
             ("sqlite://memory.db", "memory.db"),

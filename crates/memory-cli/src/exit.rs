@@ -1,4 +1,4 @@
-//! How a run ends: exit codes, and errors as people and machines read them.
+//! Exit codes, and error reports on standard error.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::output::Format;
 
-/// What the process ends with; `docs/cli.md` and `--help` tell people.
+/// Exit codes; documented in `docs/cli.md` and `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Code {
@@ -50,38 +50,38 @@ impl Code {
 /// Why a run ends early.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Something went wrong that the user is told.
-    Told(Box<Report>),
-    /// Whoever read our output has read enough (`memory export | head -1`).
-    /// Nothing went wrong and nothing is said.
-    ReaderGone,
+    /// An error that is reported.
+    Error(Box<ErrorReport>),
+    /// The reader of standard output closed it (`memory export | head -1`).
+    /// The run ends silently and successfully.
+    OutputClosed,
 }
 
-/// An error as it is told.
+/// An error as it is reported.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct ErrorReport {
     #[serde(skip)]
     code: u8,
     kind: &'static str,
     message: String,
     retryable: bool,
-    /// The chain of sources, as far as it says more than the message.
+    /// The source errors that the message does not already quote.
     causes: Vec<String>,
 }
 
 impl Failure {
-    /// A failure that no lower error stands behind.
+    /// A failure without a source error.
     pub(crate) fn new(code: Code, kind: &'static str, message: impl Into<String>) -> Self {
         Self::with_code(code as u8, kind, message.into())
     }
 
-    /// Parts are not well, as was told; the code is that of the first.
-    pub(crate) fn unwell(code: u8, message: impl Into<String>) -> Self {
-        Self::with_code(code, "unwell", message.into())
+    /// Failed checks of the doctor; `code` is that of the first.
+    pub(crate) fn unhealthy(code: u8, message: impl Into<String>) -> Self {
+        Self::with_code(code, "unhealthy", message.into())
     }
 
     fn with_code(code: u8, kind: &'static str, message: String) -> Self {
-        Self::Told(Box::new(Report {
+        Self::Error(Box::new(ErrorReport {
             code,
             kind,
             message,
@@ -90,64 +90,64 @@ impl Failure {
         }))
     }
 
-    /// Words of the command line that each read well and do not fit together.
+    /// Options that are valid each but not together.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Code::Usage, "usage", message)
     }
 
-    /// A file, a stream or the system refused `action`.
+    /// An I/O error; `action` completes "cannot …".
     pub(crate) fn io(action: impl Display, error: &io::Error) -> Self {
         Self::new(Code::Failed, "io", format!("cannot {action}: {error}"))
     }
 
-    /// Standard output refused what was written.
+    /// An error while writing to standard output.
     pub(crate) fn output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            Self::ReaderGone
+            Self::OutputClosed
         } else {
             Self::io("write to standard output", error)
         }
     }
 
-    /// Which exit code this ends with.
+    /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Told(report) => report.code,
-            Self::ReaderGone => 0,
+            Self::Error(report) => report.code,
+            Self::OutputClosed => 0,
         }
     }
 
-    /// The sort of failure, as machines read it.
+    /// The machine-readable kind.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Told(report) => report.kind,
-            Self::ReaderGone => "reader_gone",
+            Self::Error(report) => report.kind,
+            Self::OutputClosed => "output_closed",
         }
     }
 
-    /// What is told, without its sources.
+    /// The message, without its sources.
     pub(crate) fn message(&self) -> &str {
         match self {
-            Self::Told(report) => &report.message,
-            Self::ReaderGone => "the reader is gone",
+            Self::Error(report) => &report.message,
+            Self::OutputClosed => "standard output was closed",
         }
     }
 
-    /// Tells the failure on standard error.
+    /// Writes the failure to standard error.
     pub(crate) fn report(&self, format: Format) -> ExitCode {
-        if let Self::Told(report) = self {
-            // Where standard error is gone, there is nobody left to tell.
+        if let Self::Error(report) = self {
+            // A closed standard error leaves nothing to report to.
             let _ = report.write(format, &mut io::stderr().lock());
         }
         ExitCode::from(self.code())
     }
 
     fn with_causes_of(mut self, error: &dyn Error) -> Self {
-        if let Self::Told(report) = &mut self {
+        if let Self::Error(report) = &mut self {
             let mut next = error.source();
             while let Some(cause) = next {
                 let text = cause.to_string();
-                // Many messages quote their source; once is enough.
+                // Many messages already quote their source.
                 if !report.message.contains(&text) {
                     report.causes.push(text);
                 }
@@ -158,11 +158,11 @@ impl Failure {
     }
 }
 
-impl Report {
+impl ErrorReport {
     fn write(&self, format: Format, to: &mut impl Write) -> io::Result<()> {
         #[derive(Serialize)]
         struct Document<'a> {
-            error: &'a Report,
+            error: &'a ErrorReport,
         }
         match format {
             Format::Json => {
@@ -182,8 +182,8 @@ impl Report {
 impl From<MemoryError> for Failure {
     fn from(error: MemoryError) -> Self {
         let kind = error.kind();
-        let mut failure = Self::new(Code::of(kind), name(kind), error.to_string());
-        if let Self::Told(report) = &mut failure {
+        let mut failure = Self::new(Code::of(kind), kind_name(kind), error.to_string());
+        if let Self::Error(report) = &mut failure {
             report.retryable = error.is_retryable();
         }
         failure.with_causes_of(&error)
@@ -206,8 +206,8 @@ impl From<CacheDirError> for Failure {
     }
 }
 
-/// A kind's name for machines.
-fn name(kind: ErrorKind) -> &'static str {
+/// The machine-readable name of an error kind.
+fn kind_name(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidInput => "invalid_input",
         ErrorKind::NotFound => "not_found",
@@ -230,17 +230,16 @@ fn name(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// Ends a run whose command line did not read, or that asked for help.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // The command line did not read, so what it says of the format is looked
-    // for by hand.
-    let json = std::env::args_os().any(|word| word == "--json");
+/// Reports a command line that cannot be parsed, or prints the requested help.
+pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
+    // The command line is not parsed, so --json has to be searched for.
+    let json = std::env::args_os().any(|arg| arg == "--json");
     if !error.use_stderr() || !json {
         let _ = error.print();
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8));
     }
     let text = error.render().to_string();
-    // What follows the first paragraph is the usage, for people.
+    // Usage for people follows the first paragraph.
     let first = text.split("\n\n").next().unwrap_or_default();
     let words: Vec<&str> = first
         .trim_start_matches("error: ")
@@ -256,8 +255,8 @@ mod tests {
     use super::*;
 
     fn written(failure: &Failure, format: Format) -> String {
-        let Failure::Told(report) = failure else {
-            panic!("nothing to tell");
+        let Failure::Error(report) = failure else {
+            panic!("nothing to report");
         };
         let mut out = Vec::new();
         report.write(format, &mut out).unwrap();
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_have_their_codes() {
+    fn error_kinds_map_to_exit_codes() {
         let code = |kind| Failure::from(MemoryError::store(kind, "test", "x")).code();
         assert_eq!(code(ErrorKind::Other), 1);
         assert_eq!(code(ErrorKind::Missing), 6);
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chain_of_sources_is_told_once() {
+    fn source_errors_are_reported_once() {
         let error = MemoryError::store(ErrorKind::Full, "retain", "no room")
             .with_source(io::Error::other("disk on fire"));
         let failure = Failure::from(error);
@@ -291,13 +290,13 @@ mod tests {
         assert_eq!(json["error"]["kind"], "full");
         assert_eq!(json["error"]["retryable"], false);
 
-        // Its source is part of its message already.
+        // The message already quotes its source.
         let input = Failure::from(MemoryError::from(memory::InvalidInput::EmptyContent));
         assert_eq!(written(&input, Format::Human).lines().count(), 1);
     }
 
     #[test]
-    fn a_reader_that_left_is_no_failure() {
+    fn broken_pipe_is_success() {
         let gone = io::Error::from(io::ErrorKind::BrokenPipe);
         assert_eq!(Failure::output(&gone).code(), 0);
         assert_eq!(Failure::output(&io::Error::other("full")).code(), 1);

@@ -1,4 +1,4 @@
-//! The options that choose memories, shared by recall and list.
+//! Filter options of recall, reflect and list.
 
 use std::collections::BTreeMap;
 
@@ -9,35 +9,35 @@ use memory::{MemoryFilter, MemoryKind, MemoryTagMode};
 use crate::exit::Failure;
 use crate::time;
 
-/// Conditions, all of which a memory must meet.
+/// Conditions that a memory must meet, all of them.
 #[derive(Debug, Args)]
 pub(crate) struct Filters {
-    /// Of this kind (may be given again): world, experience, opinion or observation
+    /// Only this kind: world, experience, opinion or observation (repeatable)
     #[arg(long = "kind", value_name = "KIND")]
     kinds: Vec<MemoryKind>,
 
-    /// With this tag (may be given again)
+    /// Only memories with this tag (repeatable)
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
 
-    /// How tags are held against each other: any and all let untagged memories
-    /// through, any-strict and all-strict do not
+    /// How tags match: any or all of them; any-strict and all-strict exclude
+    /// untagged memories
     #[arg(long, value_name = "MODE", default_value_t)]
     tag_mode: MemoryTagMode,
 
-    /// Happened at this RFC 3339 time or later
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
-    from: Option<DateTime<Utc>>,
+    /// Only memories from this RFC 3339 time on
+    #[arg(long, alias = "from", value_name = "TIME", value_parser = time::parse)]
+    since: Option<DateTime<Utc>>,
 
-    /// Happened before this RFC 3339 time
+    /// Only memories before this RFC 3339 time
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     until: Option<DateTime<Utc>>,
 
-    /// With exactly this metadata (may be given again)
-    #[arg(long = "meta", value_name = "KEY=VALUE", value_parser = pair)]
+    /// Only memories with this metadata entry (repeatable)
+    #[arg(long = "meta", value_name = "KEY=VALUE", value_parser = parse_pair)]
     metadata: Vec<(String, String)>,
 
-    /// In which this entity takes part
+    /// Only memories in which this entity participates
     #[arg(long, value_name = "NAME")]
     involves: Option<String>,
 }
@@ -48,32 +48,34 @@ impl Filters {
             kinds: self.kinds.into_iter().collect(),
             tags: self.tags.into_iter().collect(),
             tag_mode: self.tag_mode,
-            since: self.from,
+            since: self.since,
             until: self.until,
-            metadata: unique("--meta", self.metadata)?,
+            metadata: into_unique_map("--meta", self.metadata)?,
             involves: self.involves.map(Into::into),
             relates_to: None,
         })
     }
 }
 
-/// Reads `KEY=VALUE`; the value may hold further equals signs.
-pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+/// Parses `KEY=VALUE`; the value may contain further equals signs.
+pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or_else(|| "there is no = in it".to_owned())
+        .ok_or_else(|| "expected KEY=VALUE, but there is no '='".to_owned())
 }
 
-/// A map of pairs, unless a key stands twice: to keep one of the two values
-/// would lose the other without a word.
-pub(crate) fn unique<K: Ord>(
+/// Collects pairs into a map. A repeated key is refused, because keeping one of
+/// the two values would silently lose the other.
+pub(crate) fn into_unique_map<K: Ord>(
     option: &str,
     pairs: Vec<(K, String)>,
 ) -> Result<BTreeMap<K, String>, Failure> {
     let given = pairs.len();
     let map: BTreeMap<K, String> = pairs.into_iter().collect();
     if map.len() < given {
-        return Err(Failure::usage(format!("{option} names the same key twice")));
+        return Err(Failure::usage(format!(
+            "{option} is given twice with the same key; give each key once"
+        )));
     }
     Ok(map)
 }
@@ -83,18 +85,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_equals_sign_divides() {
+    fn first_equals_sign_separates_key_and_value() {
         let owned = |key: &str, value: &str| Ok((key.to_owned(), value.to_owned()));
-        assert_eq!(pair("place=mill"), owned("place", "mill"));
-        assert_eq!(pair("sum=1+1=2"), owned("sum", "1+1=2"));
-        assert_eq!(pair("empty="), owned("empty", ""));
-        assert!(pair("nothing").is_err());
+        assert_eq!(parse_pair("place=mill"), owned("place", "mill"));
+        assert_eq!(parse_pair("sum=1+1=2"), owned("sum", "1+1=2"));
+        assert_eq!(parse_pair("empty="), owned("empty", ""));
+        assert!(parse_pair("nothing").is_err());
     }
 
     #[test]
-    fn no_value_is_lost_without_a_word() {
+    fn repeated_keys_are_refused() {
         let pairs = |second: &'static str| vec![("k", "a".to_owned()), (second, "b".to_owned())];
-        assert_eq!(unique("--meta", pairs("l")).unwrap().len(), 2);
-        assert_eq!(unique("--meta", pairs("k")).unwrap_err().code(), 2);
+        assert_eq!(into_unique_map("--meta", pairs("l")).unwrap().len(), 2);
+        assert_eq!(into_unique_map("--meta", pairs("k")).unwrap_err().code(), 2);
     }
 }

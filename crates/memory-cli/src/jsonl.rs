@@ -1,10 +1,9 @@
-//! The lines that import reads and export writes; `docs/jsonl.md` is their
-//! specification.
+//! The JSONL format of import and export, specified in `docs/jsonl.md`.
 
 mod id;
 mod line;
 mod reader;
 
-pub(crate) use id::Ids;
+pub(crate) use id::LineIds;
 pub(crate) use line::{Line, parse};
 pub(crate) use reader::{Lines, MAX_LINE_BYTES};

@@ -1,27 +1,28 @@
 //! The `memory` command: retain, recall, reflect, consolidate, relate, prune,
 //! import, export, list, forget, stats, doctor, setup.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | `args` | the command line: global options and the verbs |
-//! | `verbs/` | one file per verb: its own options and what it does |
-//! | `filters` | the options that choose memories, shared by recall and list |
-//! | `jsonl/` | the lines that import reads and export writes |
-//! | `database` | which database, and opening it with or without the model |
-//! | `output` | standard output, for people and for machines |
+//! | `args` | the command line: global options and the commands |
+//! | `commands/` | one file per command: its options and what it does |
+//! | `filters` | the filter options of recall, reflect and list |
+//! | `jsonl/` | the JSONL lines that import reads and export writes |
+//! | `database` | the database URL, and opening it with or without a model |
+//! | `atomic_file` | files that are replaced only once they are complete |
+//! | `output` | standard output as text or JSON |
 //! | `exit` | exit codes, and errors on standard error |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod args;
+mod atomic_file;
+mod commands;
 mod database;
 mod exit;
 mod filters;
 mod jsonl;
 mod output;
 mod time;
-mod verbs;
-mod without_model;
 
 use std::process::ExitCode;
 
@@ -34,14 +35,14 @@ use output::Output;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return exit::usage(&error),
+        Err(error) => return exit::report_usage(&error),
     };
     let mut output = Output::new(cli.format());
     let outcome = run(cli, &mut output).and_then(|()| output.flush());
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // What was found before the failure is still worth reading.
+            // Print what was written before the failure as well.
             let _ = output.flush();
             failure.report(output.format())
         }
@@ -53,5 +54,5 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::io("start the runtime's threads", &error))?;
-    runtime.block_on(verbs::run(cli, output))
+    runtime.block_on(commands::run(cli, output))
 }

@@ -1,4 +1,4 @@
-//! Standard output, for people and for machines.
+//! Standard output as text or JSON, and notes on standard error.
 
 use std::fmt::{Arguments, Write as _};
 use std::io::{self, BufWriter, Stdout, Write};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::exit::Failure;
 use crate::time;
 
-/// Whom the output is for.
+/// The format of results and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Lines of text.
@@ -18,8 +18,8 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Standard output. A reader that leaves early ends the run quietly: see
-/// [`Failure::ReaderGone`].
+/// Standard output. A closed pipe ends the run silently: see
+/// [`Failure::OutputClosed`].
 pub(crate) struct Output {
     format: Format,
     to: BufWriter<Stdout>,
@@ -42,48 +42,48 @@ impl Output {
     }
 
     /// Writes a line of text.
-    pub(crate) fn line(&mut self, text: Arguments<'_>) -> Result<(), Failure> {
+    pub(crate) fn write_line(&mut self, text: Arguments<'_>) -> Result<(), Failure> {
         writeln!(self.to, "{text}").map_err(|error| Failure::output(&error))
     }
 
-    /// Writes a document on one line.
-    pub(crate) fn document(&mut self, document: &impl Serialize) -> Result<(), Failure> {
-        serde_json::to_writer(&mut self.to, document)
+    /// Writes a JSON document on one line.
+    pub(crate) fn write_json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        serde_json::to_writer(&mut self.to, value)
             .map_err(io::Error::from)
             .and_then(|()| writeln!(self.to))
             .map_err(|error| Failure::output(&error))
     }
 
-    /// The stream itself, for what is neither a line nor a document.
-    pub(crate) fn stream(&mut self) -> &mut impl Write {
+    /// The stream itself, for output that is neither a line nor a document.
+    pub(crate) fn writer(&mut self) -> &mut impl Write {
         &mut self.to
     }
 
-    /// Hands everything on. To be called before the run counts as done.
+    /// Writes out the buffer. Must succeed before the run counts as successful.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.to.flush().map_err(|error| Failure::output(&error))
     }
 }
 
-/// A remark for people, on standard error.
-pub(crate) fn remark(text: Arguments<'_>) {
-    // A remark that nobody can read is no reason to stop.
+/// Writes a note for people to standard error.
+pub(crate) fn note(text: Arguments<'_>) {
+    // A closed standard error is no reason to stop.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Time, kind and content, as the rows of list and recall end.
-pub(crate) fn row(memory: &Memory) -> String {
+/// Formats time, kind and content, the last columns of list and recall.
+pub(crate) fn format_row(memory: &Memory) -> String {
     format!(
         "{}  {:<11}  {}",
-        time::brief(memory.timestamp),
+        time::format_seconds(memory.timestamp),
         memory.kind.as_str(),
-        one_line(&memory.content)
+        single_line(&memory.content)
     )
 }
 
-/// Text on one line: line breaks and tabs become spaces, and control
-/// characters, which could drive the terminal, are written out.
-pub(crate) fn one_line(text: &str) -> String {
+/// Puts text on one line: line breaks and tabs become spaces, and control
+/// characters, which could control the terminal, are escaped.
+pub(crate) fn single_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.trim().chars() {
         match c {
@@ -97,14 +97,14 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
-/// A number and its noun.
-pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+/// Formats a count with its noun in the singular or plural.
+pub(crate) fn count_noun(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Bytes as people read them.
+/// Formats a byte count in KiB or MiB.
 #[expect(clippy::cast_precision_loss, reason = "one decimal place is shown")]
-pub(crate) fn bytes(count: u64) -> String {
+pub(crate) fn format_bytes(count: u64) -> String {
     let mebibytes = count as f64 / f64::from(1 << 20);
     if mebibytes < 1.0 {
         format!("{:.0} KiB", mebibytes * 1024.0)
@@ -118,17 +118,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_stays_on_its_line_and_drives_no_terminal() {
-        assert_eq!(one_line(" a\nb\tc \r\n"), "a b c");
-        assert_eq!(one_line("red \u{1b}[31m"), "red \\u{1b}[31m");
-        assert_eq!(one_line("水车 🌾"), "水车 🌾");
+    fn single_line_escapes_line_breaks_and_control_characters() {
+        assert_eq!(single_line(" a\nb\tc \r\n"), "a b c");
+        assert_eq!(single_line("red \u{1b}[31m"), "red \\u{1b}[31m");
+        assert_eq!(single_line("水车 🌾"), "水车 🌾");
     }
 
     #[test]
-    fn numbers_read_well() {
-        assert_eq!(counted(1, "memory", "memories"), "1 memory");
-        assert_eq!(counted(0, "memory", "memories"), "0 memories");
-        assert_eq!(bytes(4096), "4 KiB");
-        assert_eq!(bytes(3 << 19), "1.5 MiB");
+    fn counts_and_sizes_are_formatted() {
+        assert_eq!(count_noun(1, "memory", "memories"), "1 memory");
+        assert_eq!(count_noun(0, "memory", "memories"), "0 memories");
+        assert_eq!(format_bytes(4096), "4 KiB");
+        assert_eq!(format_bytes(3 << 19), "1.5 MiB");
     }
 }

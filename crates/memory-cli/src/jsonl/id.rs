@@ -1,8 +1,8 @@
-//! Ids for lines that bring none.
+//! Ids for lines without an `id`.
 //!
-//! They are made from what the line says, so that importing a file again finds
-//! every memory there already. Lines that say the same are told apart by their
-//! occurrence: somebody who says "Good morning." twice has two memories of it.
+//! An id is derived from the line's values, so that importing a file again adds
+//! nothing. Equal lines are distinguished by their occurrence: two lines "Good
+//! morning." are two memories.
 
 use std::collections::HashMap;
 
@@ -11,25 +11,25 @@ use uuid::Uuid;
 
 use crate::time;
 
-/// The namespace of these ids (UUID version 5). It never changes: ids made with
-/// another would not be found again.
+/// The namespace of these ids (UUID version 5). It must never change, because
+/// ids made with another would not be found again.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6256_6678_4100_4859_b968_6b19_e55b_0c7e);
 
-/// Makes ids for the lines of one file.
+/// Derives ids for the lines of one file.
 ///
-/// It remembers how often each line occurred, in 16 to 32 bytes a line.
+/// It counts the occurrences of each line, which takes 16 to 32 bytes a line.
 #[derive(Debug, Default)]
-pub(crate) struct Ids {
+pub(crate) struct LineIds {
     occurrences: HashMap<u64, u32>,
 }
 
-impl Ids {
-    /// The id of the next line that says this.
+impl LineIds {
+    /// The id of the next line with these values.
     pub(crate) fn next(&mut self, item: &MemoryBatchItem) -> MemoryId {
         let first = derive(item, 0);
-        // Half of the first one's id stands for the line. Should two lines
-        // ever share it, the later one counts as an occurrence too many:
-        // another id, as steady and as unique.
+        // Half of the first id identifies the line. If two lines share it, the
+        // later one counts as a further occurrence and gets another id, which
+        // is as stable and as unique.
         let (key, _) = first.as_u64_pair();
         let occurrence = self.occurrences.entry(key).or_default();
         let id = match *occurrence {
@@ -41,13 +41,13 @@ impl Ids {
     }
 }
 
-/// UUID version 5 over a JSON array, which no two different lines share.
+/// UUID version 5 of a JSON array, which differs between different lines.
 fn derive(item: &MemoryBatchItem, occurrence: u32) -> Uuid {
     let name = serde_json::json!([
         item.entity_id.as_str(),
         item.kind.as_str(),
         item.content,
-        item.timestamp.map(time::exact),
+        item.timestamp.map(time::format_exact),
         item.context,
         occurrence,
     ]);
@@ -72,8 +72,8 @@ mod tests {
 
     // Made with Python, as docs/jsonl.md shows.
     #[test]
-    fn ids_are_those_that_the_documentation_promises() {
-        let mut ids = Ids::default();
+    fn ids_match_the_documented_examples() {
+        let mut ids = LineIds::default();
         assert_eq!(
             ids.next(&item()).to_string(),
             "68c98a6d-88a0-5f60-98ae-cc103033985a"
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_reading_makes_the_same_ids_and_no_two_are_equal() {
+    fn ids_are_repeatable_and_distinct() {
         let other = MemoryBatchItem::new("tam", MemoryKind::World, "Rain.");
         let file = [
             item(),
@@ -100,7 +100,7 @@ mod tests {
             item(),
         ];
         let read = || {
-            let mut ids = Ids::default();
+            let mut ids = LineIds::default();
             file.iter().map(|item| ids.next(item)).collect::<Vec<_>>()
         };
         let first = read();
@@ -110,12 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_corrected_later_does_not_change_the_id() {
-        let plain = Ids::default().next(&item());
+    fn correctable_values_do_not_change_the_id() {
+        let plain = LineIds::default().next(&item());
         let richer = item()
             .with_tag("mill")
             .with_importance(0.9)
             .with_metadata("k", "v");
-        assert_eq!(Ids::default().next(&richer), plain);
+        assert_eq!(LineIds::default().next(&richer), plain);
     }
 }

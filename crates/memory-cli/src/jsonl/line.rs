@@ -1,4 +1,4 @@
-//! One memory as a line, out and in.
+//! Serializing a memory as a line, and parsing a line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,12 +15,12 @@ use serde_json::value::RawValue;
 
 use crate::time;
 
-/// The longest reason that is given, in characters: an unknown key is quoted,
-/// and may be of any length.
+/// The maximum length of a reason in characters: an unknown key is quoted and
+/// may be of any length.
 const MAX_REASON_CHARS: usize = 160;
 
-/// A memory as export writes it: everything that import needs to restore it.
-/// What is empty is left out; importance, id and timestamp never are.
+/// A memory as export writes it, with everything that import needs to restore
+/// it. Empty values are omitted; importance, id and timestamp never are.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line<'a> {
     entity: &'a EntityId,
@@ -39,7 +39,7 @@ pub(crate) struct Line<'a> {
     entities: &'a BTreeMap<EntityId, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     related: &'a BTreeMap<MemoryId, String>,
-    /// Where it is not the kind's own.
+    /// Omitted where it is the kind's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     decay_rate: Option<f32>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -61,7 +61,7 @@ impl<'a> From<&'a Memory> for Line<'a> {
             entity: &memory.entity_id,
             id: memory.id,
             kind: memory.kind,
-            timestamp: time::exact(memory.timestamp),
+            timestamp: time::format_exact(memory.timestamp),
             content: &memory.content,
             context: memory.context.as_deref(),
             importance: memory.importance,
@@ -71,26 +71,26 @@ impl<'a> From<&'a Memory> for Line<'a> {
             related: &memory.related,
             decay_rate: Some(memory.decay_rate).filter(|rate| *rate != memory.kind.decay_rate()),
             access_count: memory.access_count,
-            last_accessed: memory.last_accessed.map(time::exact),
+            last_accessed: memory.last_accessed.map(time::format_exact),
             archived_by: memory.archived_by,
         }
     }
 }
 
-/// A line that was read, within every bound.
+/// A parsed and validated line.
 #[derive(Debug)]
 pub(crate) struct Parsed {
-    /// What a caller could have retained.
+    /// The values that a caller of `retain` can give.
     pub(crate) item: MemoryBatchItem,
     decay_rate: Option<f32>,
     access_count: u64,
     last_accessed: Option<DateTime<Utc>>,
-    /// The summary that stood for it.
+    /// The summary that replaced it.
     pub(crate) archived_by: Option<MemoryId>,
 }
 
 impl Parsed {
-    /// The memory of this line, under an id, live.
+    /// Makes a live memory with this id.
     pub(crate) fn into_memory(self, id: MemoryId, now: DateTime<Utc>) -> MemoryResult<Memory> {
         let memory = self.item.with_id(id).into_memory(now)?;
         Ok(Memory {
@@ -102,14 +102,14 @@ impl Parsed {
     }
 }
 
-/// Reads a line, and holds it to every bound of a memory. The `entity` is taken
-/// for a line that names none.
+/// Parses a line and checks every limit of a memory. A line without an entity
+/// gets `entity`.
 ///
 /// # Errors
 /// What is wrong, for people, without the line's content.
 pub(crate) fn parse(text: &str, entity: Option<&EntityId>) -> Result<Parsed, String> {
     if !text.trim_start().starts_with('{') {
-        return Err("it is not a JSON object".to_owned());
+        return Err("the line is not a JSON object".to_owned());
     }
     let fields: Fields = serde_json::from_str(text).map_err(|error| reason(&error))?;
     let parsed = fields.into_parsed(entity)?;
@@ -123,10 +123,9 @@ pub(crate) fn parse(text: &str, entity: Option<&EntityId>) -> Result<Parsed, Str
     Ok(parsed)
 }
 
-/// The keys of a line, their values not read yet: so that an error can name
-/// the key and needs not quote the value. An unknown key is refused, because a
-/// slip of the pen would lose its value without a word. `null` is the same as
-/// nothing.
+/// The keys of a line with unparsed values, so that an error can name the key
+/// without quoting the value. An unknown key is refused, because a typo would
+/// silently lose its value. `null` is the same as a missing key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields<'a> {
@@ -164,11 +163,11 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn into_parsed(self, entity: Option<&EntityId>) -> Result<Parsed, String> {
-        let count = "a whole number from 0 on";
+        let count = "a whole number, 0 or more";
         Ok(Parsed {
-            decay_rate: number("decay_rate", self.decay_rate, "a number from 0 on")?,
+            decay_rate: read_number("decay_rate", self.decay_rate, "a number, 0 or more")?,
             access_count: read("access_count", self.access_count, count)?.unwrap_or(0),
-            last_accessed: moment("last_accessed", self.last_accessed)?,
+            last_accessed: read_time("last_accessed", self.last_accessed)?,
             archived_by: read("archived_by", self.archived_by, "a UUID")?,
             item: self.into_item(entity)?,
         })
@@ -179,7 +178,7 @@ impl Fields<'_> {
             Some(name) => name.into(),
             None => entity
                 .cloned()
-                .ok_or("`entity` is missing, and there is no --entity")?,
+                .ok_or("`entity` is missing; add it to the line or give --entity")?,
         };
         let content: String =
             read("content", self.content, "a string")?.ok_or("`content` is missing")?;
@@ -194,8 +193,8 @@ impl Fields<'_> {
             .unwrap_or(MemoryKind::Experience),
             content,
             id: read("id", self.id, "a UUID")?,
-            timestamp: moment("timestamp", self.timestamp)?,
-            importance: number("importance", self.importance, "a number from 0 to 1")?,
+            timestamp: read_time("timestamp", self.timestamp)?,
+            importance: read_number("importance", self.importance, "a number from 0 to 1")?,
             context: read("context", self.context, "a string")?,
             metadata: read_map("metadata", self.metadata, texts)?,
             related: read_map(
@@ -209,7 +208,7 @@ impl Fields<'_> {
     }
 }
 
-/// Reads the value of a key, or says what it must be.
+/// Parses the value of a key, or says what it must be.
 fn read<'de, T: Deserialize<'de>>(
     key: &str,
     value: Option<&'de RawValue>,
@@ -234,15 +233,15 @@ fn read_map<'de, K: Deserialize<'de> + Ord>(
     Ok(map.map(|Unique(map)| map).unwrap_or_default())
 }
 
-fn moment(key: &str, value: Option<&RawValue>) -> Result<Option<DateTime<Utc>>, String> {
-    let text: Option<String> = read(key, value, time::FORM)?;
+fn read_time(key: &str, value: Option<&RawValue>) -> Result<Option<DateTime<Utc>>, String> {
+    let text: Option<String> = read(key, value, time::EXPECTED_FORMAT)?;
     text.map(|text| time::parse(&text).map_err(|why| format!("`{key}`: {why}")))
         .transpose()
 }
 
-/// Reads a number as the nearest `f32`, in one rounding: by way of an `f64` a
-/// written importance could come back as its neighbor.
-fn number(key: &str, value: Option<&RawValue>, must_be: &str) -> Result<Option<f32>, String> {
+/// Parses a number as the nearest `f32` in one rounding: by way of an `f64`, an
+/// exported importance could come back as its neighbor.
+fn read_number(key: &str, value: Option<&RawValue>, must_be: &str) -> Result<Option<f32>, String> {
     let is_number = |text: &str| text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     value
         .map(|value| {
@@ -255,8 +254,8 @@ fn number(key: &str, value: Option<&RawValue>, must_be: &str) -> Result<Option<f
         .transpose()
 }
 
-/// What a JSON error says. Of the line it quotes at most a key that we do not
-/// know; values are not read where such errors come from.
+/// The message of a JSON error. It quotes at most an unknown key of the line,
+/// because values are not parsed where such errors come from.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -265,7 +264,7 @@ fn reason(error: &serde_json::Error) -> String {
         .unwrap_or(&text)
         .chars()
         .take(MAX_REASON_CHARS)
-        .flat_map(printable)
+        .flat_map(escape_control)
         .collect();
     match error.classify() {
         Category::Syntax | Category::Eof => format!("{what}, at column {}", error.column()),
@@ -273,8 +272,8 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-/// A character, or its escape where it could drive a terminal.
-fn printable(c: char) -> Vec<char> {
+/// Escapes a character that could control a terminal.
+fn escape_control(c: char) -> Vec<char> {
     if c.is_control() {
         c.escape_default().collect()
     } else {
@@ -282,7 +281,7 @@ fn printable(c: char) -> Vec<char> {
     }
 }
 
-/// A map in which no key stands twice.
+/// A map without repeated keys.
 struct Unique<K>(BTreeMap<K, String>);
 
 impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Unique<K> {
@@ -300,7 +299,7 @@ impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Unique<K> {
                 let mut map = BTreeMap::new();
                 while let Some((key, value)) = pairs.next_entry()? {
                     if map.insert(key, value).is_some() {
-                        return Err(A::Error::custom("a key stands twice"));
+                        return Err(A::Error::custom("repeated key"));
                     }
                 }
                 Ok(Unique(map))

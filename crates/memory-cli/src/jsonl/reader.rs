@@ -1,24 +1,24 @@
-//! Lines out of a stream, in bounded memory.
+//! Reading lines from a stream in bounded memory.
 
 use std::io::{self, BufRead, Read};
 
-/// The longest line, in bytes. The largest memory that keeps every bound, with
-/// every character escaped, is a line of about half of this.
+/// The maximum length of a line in bytes. The largest valid memory, with every
+/// character escaped, takes about half of this.
 pub(crate) const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 
-/// What some editors put at the start of a file of UTF-8.
+/// Some programs put this at the start of a UTF-8 file.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// A line of text, or why there is none.
+/// A numbered line, or why it has no text.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Numbered<'a> {
+pub(crate) struct NumberedLine<'a> {
     /// Counted from 1, blank lines included.
     pub(crate) number: usize,
     pub(crate) text: Result<&'a str, String>,
 }
 
-/// Reads a stream line by line. Blank lines are passed over; lines may end in
-/// `\n` or `\r\n`, the last one in neither.
+/// Reads a stream line by line, skipping blank lines. Lines end in `\n` or
+/// `\r\n`; the last one may have no line end.
 pub(crate) struct Lines<R> {
     input: R,
     line: Vec<u8>,
@@ -44,10 +44,10 @@ impl<R: BufRead> Lines<R> {
     /// The next line that is not blank; `None` at the end.
     ///
     /// # Errors
-    /// What the stream fails with. A line that is too long or no UTF-8 is no
-    /// failure of the stream: it is a line without text.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Numbered<'_>>> {
-        let whole = loop {
+    /// An I/O error. A line that is too long or not UTF-8 is returned as a line
+    /// without text.
+    pub(crate) fn next(&mut self) -> io::Result<Option<NumberedLine<'_>>> {
+        let is_complete = loop {
             let read = self.read_line()?;
             if read.bytes == 0 {
                 return Ok(None);
@@ -57,58 +57,63 @@ impl<R: BufRead> Lines<R> {
             if self.number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
                 self.line.drain(..BYTE_ORDER_MARK.len());
             }
-            if !read.whole || !self.line.trim_ascii().is_empty() {
-                break read.whole;
+            if !read.is_complete || !self.line.trim_ascii().is_empty() {
+                break read.is_complete;
             }
         };
-        let text = if whole {
+        let text = if is_complete {
             text_of(&self.line)
         } else {
-            Err(format!("it is longer than {MAX_LINE_BYTES} bytes"))
+            Err(format!("the line is longer than {MAX_LINE_BYTES} bytes"))
         };
-        Ok(Some(Numbered {
+        Ok(Some(NumberedLine {
             number: self.number,
             text,
         }))
     }
 
-    /// Reads up to the end of the line; what is beyond the bound is passed
-    /// over and not kept.
+    /// Reads to the end of the line; bytes beyond the limit are skipped and not
+    /// kept.
     fn read_line(&mut self) -> io::Result<LineRead> {
         const WITH_LINE_END: u64 = MAX_LINE_BYTES as u64 + 1;
         self.line.clear();
         let mut bounded = self.input.by_ref().take(WITH_LINE_END);
         let kept = bounded.read_until(b'\n', &mut self.line)?;
-        let whole = kept <= MAX_LINE_BYTES || self.line.ends_with(b"\n");
-        let beyond = if whole {
+        let is_complete = kept <= MAX_LINE_BYTES || self.line.ends_with(b"\n");
+        let beyond = if is_complete {
             0
         } else {
             self.input.skip_until(b'\n')?
         };
         Ok(LineRead {
             bytes: (kept + beyond) as u64,
-            whole,
+            is_complete,
         })
     }
 }
 
-/// How much of the stream a line was, and whether all of it was kept.
+/// The bytes that a line takes in the stream, and whether all were kept.
 struct LineRead {
     bytes: u64,
-    whole: bool,
+    is_complete: bool,
 }
 
 fn text_of(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(line)
         .map(str::trim_end)
-        .map_err(|error| format!("it is not UTF-8 from byte {} on", error.valid_up_to() + 1))
+        .map_err(|error| {
+            format!(
+                "the line is not valid UTF-8 at byte {}",
+                error.valid_up_to() + 1
+            )
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Numbers and texts, errors marked by a `!`.
+    /// Numbers and texts; errors are marked by a `!`.
     fn read(input: &[u8]) -> Vec<(usize, String)> {
         let mut lines = Lines::new(input);
         let mut all = Vec::new();
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_blank_lines_and_a_byte_order_mark_are_passed_over() {
+    fn line_ends_blank_lines_and_byte_order_marks_are_skipped() {
         let input = b"\xEF\xBB\xBF{1}\r\n\r\n  \n{2}\n\t\n{3}";
         assert_eq!(read(input), owned(&[(1, "{1}"), (4, "{2}"), (6, "{3}")]));
         assert_eq!(read(b""), []);
@@ -142,18 +147,18 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_utf8_spares_the_next() {
+    fn invalid_utf8_does_not_affect_the_next_line() {
         let lines = read(b"{1}\nab\xFF\n{3}\n");
         let expected = [
             (1, "{1}"),
-            (2, "!it is not UTF-8 from byte 3 on"),
+            (2, "!the line is not valid UTF-8 at byte 3"),
             (3, "{3}"),
         ];
         assert_eq!(lines, owned(&expected));
     }
 
     #[test]
-    fn a_line_may_be_as_long_as_the_bound_and_no_longer() {
+    fn lines_may_be_as_long_as_the_limit() {
         let line = |length: usize| vec![b'x'; length];
         let mut input = line(MAX_LINE_BYTES);
         input.push(b'\n');
@@ -168,8 +173,8 @@ mod tests {
             .collect();
         let expected = [
             (1, "xxxxxxxxx"),
-            (2, "!it is lo"),
-            (3, "!it is lo"),
+            (2, "!the line"),
+            (3, "!the line"),
             (4, "last"),
         ];
         assert_eq!(starts, expected);

@@ -1,19 +1,19 @@
-//! Every bad input has its exit code and its error, and nothing is written.
+//! Bad input has an exit code and an error, and writes nothing.
 
-use crate::bench::{Bench, word};
+use crate::test_dir::{TestDir, path_str};
 
 #[test]
-fn retain_refuses_what_breaks_a_bound() {
-    let bench = Bench::new();
+fn retain_refuses_input_beyond_the_limits() {
+    let dir = TestDir::new();
     let long = "字".repeat(10_001);
     let tag = "t".repeat(129);
     let meta = format!("k={}", "v".repeat(65_536));
     let many: Vec<String> = (0..65).map(|n| format!("--tag=t{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let refused = |options: &[&str], bound: &str| {
-        let run = bench.run(&[&["--json", "retain", "mira"], options].concat());
+    let refused = |options: &[&str], limit: &str| {
+        let run = dir.run(&[&["--json", "retain", "mira"], options].concat());
         let message = run.fails(3, "invalid_input");
-        assert!(message.contains(bound), "{bound}: {message}");
+        assert!(message.contains(limit), "{limit}: {message}");
     };
     refused(&[""], "1 to 10000");
     refused(&[" \u{3000}\n"], "1 to 10000");
@@ -32,20 +32,20 @@ fn retain_refuses_what_breaks_a_bound() {
         &["Rain.", "--timestamp", "0000-06-01T00:00:00Z"],
         "0001-01-01",
     );
-    let run = bench.run(&["--json", "retain", " ", "Rain."]);
+    let run = dir.run(&["--json", "retain", " ", "Rain."]);
     assert!(run.fails(3, "invalid_input").contains("1 to 256"));
 
-    // What an argument cannot hold comes by standard input.
-    let run = bench.run_on(&["--json", "retain", "mira", "-"], "a\0b");
+    // Text that an argument cannot contain, on standard input.
+    let run = dir.run_on(&["--json", "retain", "mira", "-"], "a\0b");
     assert!(run.fails(3, "invalid_input").contains("NUL"));
-    let run = bench.run_on(&["--json", "retain", "mira", "-"], b"a\xFFb");
+    let run = dir.run_on(&["--json", "retain", "mira", "-"], b"a\xFFb");
     assert!(run.fails(3, "invalid_input").contains("UTF-8"));
-    assert_eq!(bench.names(), [""; 0], "no database was made");
+    assert_eq!(dir.names(), [""; 0], "no database was created");
 }
 
 #[test]
-fn a_command_line_that_does_not_read_is_a_usage_error() {
-    let bench = Bench::new();
+fn invalid_command_line_is_a_usage_error() {
+    let dir = TestDir::new();
     for args in [
         &["retain", "mira"][..],
         &["retain", "mira", "Rain.", "--kind", "dream"],
@@ -60,12 +60,12 @@ fn a_command_line_that_does_not_read_is_a_usage_error() {
         &["remember", "mira"],
         &["--db", "", "stats"],
     ] {
-        let run = bench.run(&[&["--json"], args].concat());
+        let run = dir.run(&[&["--json"], args].concat());
         assert!(!run.fails(2, "usage").is_empty());
-        let human = bench.run(args).code(2);
+        let human = dir.run(args).code(2);
         assert!(human.err.starts_with("error: "), "{human:?}");
     }
-    let kind = bench
+    let kind = dir
         .run(&["retain", "mira", "Rain.", "--kind", "dream"])
         .code(2);
     assert!(
@@ -73,22 +73,21 @@ fn a_command_line_that_does_not_read_is_a_usage_error() {
             .contains("world, experience, opinion or observation"),
         "{kind:?}"
     );
-    bench
-        .run(&["--json", "--db", "postgres://host/db", "stats"])
+    dir.run(&["--json", "--db", "postgres://host/db", "stats"])
         .fails(2, "configuration");
-    let help = bench.run(&["--help"]).code(0);
+    let help = dir.run(&["--help"]).code(0);
     assert!(help.out.contains("Exit codes:"), "{help:?}");
-    assert_eq!(bench.names(), [""; 0], "no database was made");
+    assert_eq!(dir.names(), [""; 0], "no database was created");
 }
 
 #[test]
-fn questions_are_refused_by_their_bounds_and_without_a_database() {
-    let bench = Bench::new();
-    let refused = |args: &[&str], bound: &str| {
-        let message = bench
+fn queries_are_refused_beyond_the_limits_and_without_a_database() {
+    let dir = TestDir::new();
+    let refused = |args: &[&str], limit: &str| {
+        let message = dir
             .run(&[&["--json"], args].concat())
             .fails(3, "invalid_input");
-        assert!(message.contains(bound), "{bound}: {message}");
+        assert!(message.contains(limit), "{limit}: {message}");
     };
     refused(&["recall", "mira", " "], "1 to 10000");
     refused(&["recall", "mira", "rain", "--limit", "0"], "1 to 1000");
@@ -98,13 +97,13 @@ fn questions_are_refused_by_their_bounds_and_without_a_database() {
         "-1 to 1",
     );
     refused(&["list", "mira", "--limit", "0"], "1 to 1000");
-    let (from, until) = (
-        "--from=2026-03-02T00:00:00Z",
+    let (since, until) = (
+        "--since=2026-03-02T00:00:00Z",
         "--until=2026-03-01T00:00:00Z",
     );
-    refused(&["list", "mira", from, until], "time range");
+    refused(&["list", "mira", since, until], "time range");
 
-    // There is no database, and asking makes none.
+    // There is no database, and a query creates none.
     let id = "0192d3a0-0000-7000-8000-000000000001";
     for args in [
         &["recall", "mira", "rain"][..],
@@ -113,46 +112,45 @@ fn questions_are_refused_by_their_bounds_and_without_a_database() {
         &["stats"],
         &["export"],
     ] {
-        let message = bench.run(&[&["--json"], args].concat()).fails(6, "missing");
+        let message = dir.run(&[&["--json"], args].concat()).fails(6, "missing");
         assert!(message.contains("memory.db"), "{message}");
     }
-    assert_eq!(bench.names(), [""; 0], "no database was made");
+    assert_eq!(dir.names(), [""; 0], "no database was created");
 }
 
 #[test]
-fn a_conflict_a_foreign_file_and_a_missing_model_have_their_codes() {
-    let bench = Bench::new();
+fn conflicts_foreign_files_and_missing_models_have_exit_codes() {
+    let dir = TestDir::new();
     let id = "0192d3a0-0000-7000-8000-000000000001";
     let wide = "水".repeat(10_000);
-    bench
-        .run_on(&["retain", "mira", "-", "--id", id], &wide)
+    dir.run_on(&["retain", "mira", "-", "--id", id], &wide)
         .code(0);
-    let run = bench.run(&["--json", "retain", "mira", "Sun.", "--id", id]);
+    let run = dir.run(&["--json", "retain", "mira", "Sun.", "--id", id]);
     assert!(run.fails(5, "conflict").contains(id));
-    let human = bench.run(&["retain", "mira", "Sun.", "--id", id]).code(5);
+    let human = dir.run(&["retain", "mira", "Sun.", "--id", id]).code(5);
     assert!(
         human.err.starts_with("error: ") && human.err.lines().count() == 1,
         "{human:?}"
     );
-    let listed = bench.run(&["list", "mira"]).code(0);
+    let listed = dir.run(&["list", "mira"]).code(0);
     assert!(
         listed.out.trim_end().ends_with(&wide),
-        "the first content stands"
+        "the first content is kept"
     );
 
-    bench.write(
+    dir.write(
         "notes.txt",
-        "no database, and long enough to look like one\n".repeat(100),
+        "not a database, but as long as one\n".repeat(100),
     );
-    let before = bench.read("notes.txt");
-    for verb in [&["stats"][..], &["retain", "mira", "Rain."]] {
-        let run = bench.run(&[&["--json", "--db", "sqlite://notes.txt"], verb].concat());
+    let before = dir.read("notes.txt");
+    for command in [&["stats"][..], &["retain", "mira", "Rain."]] {
+        let run = dir.run(&[&["--json", "--db", "sqlite://notes.txt"], command].concat());
         run.fails(8, "foreign_data");
     }
-    assert_eq!(bench.read("notes.txt"), before, "the file is untouched");
+    assert_eq!(dir.read("notes.txt"), before, "the file is untouched");
 
-    let empty = bench.path("empty-cache");
-    let mut retain = bench.command(&[
+    let empty = dir.path("empty-cache");
+    let mut retain = dir.command(&[
         "--json",
         "--db",
         "sqlite://new.db",
@@ -161,10 +159,10 @@ fn a_conflict_a_foreign_file_and_a_missing_model_have_their_codes() {
         "Rain.",
     ]);
     let output = retain
-        .env("MEMORY_CACHE_DIR", word(&empty))
+        .env("MEMORY_CACHE_DIR", path_str(&empty))
         .output()
         .expect("it runs");
     assert_eq!(output.status.code(), Some(6));
     assert!(String::from_utf8_lossy(&output.stderr).contains("memory setup"));
-    assert!(!bench.path("new.db").exists(), "no database was made");
+    assert!(!dir.path("new.db").exists(), "no database was created");
 }

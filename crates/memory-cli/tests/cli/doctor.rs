@@ -1,33 +1,33 @@
-//! What the doctor says of a machine where all is well, and where it is not.
+//! Reports of the doctor on healthy and unhealthy machines.
 
 use serde_json::Value;
 
-use crate::bench::{Bench, parse, word};
+use crate::test_dir::{TestDir, parse, path_str};
 
-/// The part of a diagnosis.
-fn part(diagnosis: &Value, name: &str) -> Value {
-    let parts = diagnosis["parts"].as_array().expect("a list of parts");
+/// A part of the report.
+fn part(report: &Value, name: &str) -> Value {
+    let parts = report["parts"].as_array().expect("a list of parts");
     let found = parts.iter().find(|part| part["part"] == name);
     found
-        .unwrap_or_else(|| panic!("no {name} in {diagnosis}"))
+        .unwrap_or_else(|| panic!("no {name} in {report}"))
         .clone()
 }
 
 #[test]
-fn an_empty_cache_folder_is_told_with_what_mends_it() {
-    let bench = Bench::new();
-    let empty = bench.path("cache");
-    let mut doctor = bench.command(&["--json", "doctor"]);
+fn empty_cache_folder_is_reported_with_a_fix() {
+    let dir = TestDir::new();
+    let empty = dir.path("cache");
+    let mut doctor = dir.command(&["--json", "doctor"]);
     let output = doctor
-        .env("MEMORY_CACHE_DIR", word(&empty))
+        .env("MEMORY_CACHE_DIR", path_str(&empty))
         .output()
         .expect("it runs");
     assert_eq!(output.status.code(), Some(6));
-    let diagnosis = parse(&String::from_utf8_lossy(&output.stdout));
-    assert_eq!(diagnosis["well"], false);
+    let report = parse(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(report["healthy"], false);
     for name in ["runtime", "model"] {
-        let part = part(&diagnosis, name);
-        assert_eq!(part["well"], false, "{part}");
+        let part = part(&report, name);
+        assert_eq!(part["healthy"], false, "{part}");
         assert!(
             part["detail"]
                 .as_str()
@@ -35,50 +35,53 @@ fn an_empty_cache_folder_is_told_with_what_mends_it() {
             "{part}"
         );
         assert!(
-            part["mend"]
+            part["fix"]
                 .as_str()
                 .is_some_and(|text| text.contains("memory setup")),
             "{part}"
         );
     }
-    assert_eq!(part(&diagnosis, "embedding")["well"], false);
-    let database = part(&diagnosis, "database");
-    assert_eq!(database["well"], false);
+    assert_eq!(part(&report, "embedding")["healthy"], false);
+    let database = part(&report, "database");
+    assert_eq!(database["healthy"], false);
     assert!(
-        database["mend"]
+        database["fix"]
             .as_str()
             .is_some_and(|text| text.contains("memory import"))
     );
-    assert_eq!(bench.names(), [""; 0], "nothing was made");
+    assert_eq!(dir.names(), [""; 0], "nothing was created");
 }
 
 #[test]
-fn all_is_well_where_runtime_model_and_database_are() {
-    let bench = Bench::new();
-    // Without a database it is the one thing that is wrong.
-    let run = bench.run(&["doctor"]).code(6);
-    assert_eq!(run.out.matches("WRONG").count(), 1, "{run:?}");
-    assert!(run.err.starts_with("error: 1 of 4 parts"), "{run:?}");
-    assert_eq!(bench.names(), [""; 0], "nothing was made");
+fn checks_pass_with_runtime_model_and_database() {
+    let dir = TestDir::new();
+    // Only the database is missing.
+    let run = dir.run(&["doctor"]).code(6);
+    assert_eq!(run.out.matches("FAIL").count(), 1, "{run:?}");
+    assert!(
+        run.err.starts_with("error: 1 of 4 checks failed"),
+        "{run:?}"
+    );
+    assert_eq!(dir.names(), [""; 0], "nothing was created");
 
-    bench.run(&["retain", "mira", "Rain."]).code(0);
-    let run = bench.run(&["doctor"]).code(0);
-    assert!(run.out.ends_with("all is well\n"), "{run:?}");
+    dir.run(&["retain", "mira", "Rain."]).code(0);
+    let run = dir.run(&["doctor"]).code(0);
+    assert!(run.out.ends_with("all checks passed\n"), "{run:?}");
     assert!(run.out.contains("384 dimensions"), "{run:?}");
     assert!(run.out.contains("1 memory of 1 entity"), "{run:?}");
 
-    // Nothing is left to fetch either.
-    let setup = bench.run(&["--json", "setup"]).code(0).json();
+    // Nothing is left to download either.
+    let setup = dir.run(&["--json", "setup"]).code(0).json();
     assert_eq!(
         setup["fetched"].as_array().map(Vec::len),
         Some(0),
         "{setup}"
     );
 
-    bench.write("notes.txt", "not a database\n".repeat(100));
-    let run = bench
+    dir.write("notes.txt", "not a database\n".repeat(100));
+    let run = dir
         .run(&["--json", "--db", "sqlite://notes.txt", "doctor"])
         .code(8);
-    assert_eq!(part(&run.json(), "database")["well"], false);
-    assert_eq!(run.json_error()["kind"], "unwell");
+    assert_eq!(part(&run.json(), "database")["healthy"], false);
+    assert_eq!(run.json_error()["kind"], "unhealthy");
 }

@@ -1,8 +1,8 @@
-//! The real command on real files: the model of the cache folder, SQLite in
-//! temporary folders, processes that are really killed.
+//! Tests of the compiled command on real files: the model of the cache folder,
+//! SQLite in temporary folders, processes that are killed.
 //!
-//! Each run of a verb that embeds loads the model, so the tests make few runs
-//! and look at much in each.
+//! Each run of a command that embeds loads the model, so each test makes few
+//! runs and checks much in each.
 
 #![allow(
     clippy::expect_used,
@@ -12,10 +12,11 @@
 )]
 
 mod bad_input;
-mod bench;
 mod doctor;
 mod import;
-mod life;
+mod lifecycle;
+mod messages;
 mod pipes;
 mod resume;
 mod roundtrip;
+mod test_dir;

@@ -1,8 +1,8 @@
-//! What export writes, import restores exactly.
+//! Import restores exactly what export wrote.
 
-use crate::bench::{Bench, parse, word};
+use crate::test_dir::{TestDir, parse, path_str};
 
-/// Two entities; everything that a line can hold, and what is awkward in it.
+/// Two entities, every key of a line, and difficult values.
 const RICH: &str = concat!(
     r#"{"entity":"tam","content":"Mira pays late.","kind":"opinion","timestamp":"2026-03-01T09:00:00.000001Z"}"#,
     "\n",
@@ -20,20 +20,20 @@ const RICH: &str = concat!(
 
 #[test]
 fn export_import_export_is_byte_identical() {
-    let bench = Bench::new();
-    let imported = bench.run_on(&["import", "-"], RICH).code(0);
+    let dir = TestDir::new();
+    let imported = dir.run_on(&["import", "-"], RICH).code(0);
     assert!(imported.out.starts_with("imported 6,"), "{imported:?}");
-    let first = bench.run(&["export", "--output", "first.jsonl"]).code(0);
+    let first = dir.run(&["export", "--output", "first.jsonl"]).code(0);
     assert_eq!(first.out, "exported 6 to first.jsonl\n");
     let other = ["--db", "sqlite://other.db"];
-    let again = bench
+    let again = dir
         .run(&[&["import", "first.jsonl"], other.as_slice()].concat())
         .code(0);
     assert!(again.out.starts_with("imported 6,"), "{again:?}");
-    let second = bench.run(&[&["export"], other.as_slice()].concat()).code(0);
-    assert_eq!(bench.read("first.jsonl"), second.out);
+    let second = dir.run(&[&["export"], other.as_slice()].concat()).code(0);
+    assert_eq!(dir.read("first.jsonl"), second.out);
 
-    // Entities by name, each newest first, and every value as it was given.
+    // Entities by name, each newest first, with all values unchanged.
     let lines: Vec<_> = second.out.lines().map(parse).collect();
     let entities: Vec<_> = lines
         .iter()
@@ -63,8 +63,8 @@ fn export_import_export_is_byte_identical() {
     assert_eq!(lines[4]["tags"], serde_json::json!(["a", "b"]));
     assert_eq!(lines[4]["timestamp"], "0001-01-01T00:00:00.000000Z");
 
-    // One entity alone, into a file that is replaced; nothing is left beside.
-    let run = bench
+    // One entity, into a file that is replaced; no temporary file is left.
+    let run = dir
         .run(&[
             "--json",
             "export",
@@ -76,21 +76,21 @@ fn export_import_export_is_byte_identical() {
         .code(0);
     assert_eq!(run.json()["exported"], 1);
     assert_eq!(
-        bench.read("first.jsonl"),
+        dir.read("first.jsonl"),
         second.out.lines().last().unwrap_or_default().to_owned() + "\n"
     );
     assert!(
-        !bench.names().iter().any(|name| name.contains(".part")),
+        !dir.names().iter().any(|name| name.contains(".part")),
         "{:?}",
-        bench.names()
+        dir.names()
     );
 
-    let nowhere = bench.path("no/such/folder.jsonl");
-    let run = bench.run(&["--json", "export", "--output", word(&nowhere)]);
+    let nowhere = dir.path("no/such/folder.jsonl");
+    let run = dir.run(&["--json", "export", "--output", path_str(&nowhere)]);
     assert!(run.fails(1, "io").contains("folder.jsonl"));
 }
 
-/// Two that tell the same, so that a consolidation has something to do.
+/// Two near-duplicates, so that consolidate makes a summary.
 const TWICE: &str = concat!(
     r#"{"entity":"mira","content":"The ferry leaves the harbour at dawn.","timestamp":"2026-03-01T09:00:00Z","decay_rate":0.3,"access_count":7,"last_accessed":"2026-03-02T09:00:00.000001Z"}"#,
     "\n",
@@ -101,62 +101,64 @@ const TWICE: &str = concat!(
 );
 
 #[test]
-fn archived_memories_summaries_and_counts_come_back_too() {
-    let bench = Bench::new();
-    bench.run_on(&["import", "-"], TWICE).code(0);
-    let low = bench.run(&["--json", "consolidate", "mira"]).code(0).json();
+fn archived_memories_summaries_and_counts_are_restored() {
+    let dir = TestDir::new();
+    dir.run_on(&["import", "-"], TWICE).code(0);
+    let low = dir.run(&["--json", "consolidate", "mira"]).code(0).json();
     assert_eq!(low["summaries"].as_array().map(Vec::len), Some(1), "{low}");
     // A third, so that the summary is summarized in turn.
-    bench
-        .run(&["retain", "mira", "The ferry leaves the harbour at dawn."])
+    dir.run(&["retain", "mira", "The ferry leaves the harbour at dawn."])
         .code(0);
-    bench.run(&["consolidate", "mira"]).code(0);
-    let stats = bench.run(&["--json", "stats"]).code(0).json();
+    dir.run(&["consolidate", "mira"]).code(0);
+    let stats = dir.run(&["--json", "stats"]).code(0).json();
     let counts = &stats["by_entity"][0];
     assert_eq!(
         (&counts["memories"], &counts["archived"]),
         (&2.into(), &4.into())
     );
 
-    bench.run(&["export", "--output", "first.jsonl"]).code(0);
-    let first = bench.read("first.jsonl");
+    dir.run(&["export", "--output", "first.jsonl"]).code(0);
+    let first = dir.read("first.jsonl");
     assert_eq!(first.lines().count(), 6);
     assert!(first.contains(
         r#""decay_rate":0.3,"access_count":7,"last_accessed":"2026-03-02T09:00:00.000001Z""#
     ));
     let other = ["--db", "sqlite://other.db"];
     let import = [&["import", "first.jsonl", "--batch", "2"], other.as_slice()].concat();
-    let told = bench.run(&import).code(0);
-    assert!(told.out.starts_with("imported 6,"), "{told:?}");
-    let second = bench.run(&[&["export"], other.as_slice()].concat()).code(0);
+    let first_import = dir.run(&import).code(0);
+    assert!(
+        first_import.out.starts_with("imported 6,"),
+        "{first_import:?}"
+    );
+    let second = dir.run(&[&["export"], other.as_slice()].concat()).code(0);
     assert_eq!(second.out, first);
-    let again = bench.run(&import).code(0);
+    let again = dir.run(&import).code(0);
     assert!(
         again.out.starts_with("imported 0, already there 6,"),
         "{again:?}"
     );
 
-    // Without its summary an archived memory is live, and that is told.
+    // Without its summary an archived memory stays live, which is reported.
     let orphan: String = first
         .lines()
         .take(1)
         .map(|line| line.to_owned() + "\n")
         .collect();
     let third = ["--db", "sqlite://third.db"];
-    let run = bench.run_on(&[&["import", "-"], third.as_slice()].concat(), orphan);
+    let run = dir.run_on(&[&["import", "-"], third.as_slice()].concat(), orphan);
     let run = run.code(0);
     assert!(
         run.err.contains("1 archived memory had no summary"),
         "{run:?}"
     );
-    // A summary that comes too early stands already when its sources come.
+    // A summary before its sources does not archive them.
     let backwards: String = first
         .lines()
         .rev()
         .map(|line| line.to_owned() + "\n")
         .collect();
     let fourth = ["--db", "sqlite://fourth.db"];
-    let run = bench.run_on(&[&["import", "-"], fourth.as_slice()].concat(), backwards);
+    let run = dir.run_on(&[&["import", "-"], fourth.as_slice()].concat(), backwards);
     let run = run.code(0);
     assert!(
         run.err.contains("4 archived memories had no summary"),

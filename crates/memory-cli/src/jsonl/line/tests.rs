@@ -4,19 +4,19 @@ fn refused(text: &str) -> String {
     parse(text, None).unwrap_err()
 }
 
-/// A line of mira's with these further fields.
+/// A line with these additional fields.
 fn with(fields: &str) -> String {
     format!(r#"{{"entity":"mira","content":"Rain.",{fields}}}"#)
 }
 
-/// `item` as the memory that it becomes.
+/// The memory that an item becomes.
 fn memory(item: MemoryBatchItem) -> Memory {
     let now = time::parse("2026-03-01T09:30:00Z").unwrap();
     item.into_memory(now).unwrap()
 }
 
 #[test]
-fn the_least_line_has_the_documented_defaults() {
+fn minimal_line_has_the_documented_defaults() {
     let item = parse(r#"{"content":"Rain."}"#, Some(&"mira".into()))
         .unwrap()
         .item;
@@ -27,7 +27,7 @@ fn the_least_line_has_the_documented_defaults() {
 }
 
 #[test]
-fn a_line_names_its_own_entity_before_the_default() {
+fn entity_of_the_line_overrides_the_default() {
     let item = parse(&with(r#""kind":"world""#), Some(&"tam".into()))
         .unwrap()
         .item;
@@ -35,7 +35,7 @@ fn a_line_names_its_own_entity_before_the_default() {
 }
 
 #[test]
-fn what_is_written_reads_back_whole() {
+fn serialized_lines_parse_back() {
     let id = MemoryId::new();
     let item = MemoryBatchItem::new(
         "mira",
@@ -61,7 +61,7 @@ fn what_is_written_reads_back_whole() {
 }
 
 #[test]
-fn importance_comes_back_bit_for_bit() {
+fn importance_survives_bit_for_bit() {
     // Every exponent of the range, with mantissas that are awkward in decimal.
     let every = (0..=1.0_f32.to_bits()).step_by(99_991).map(f32::from_bits);
     for value in every.chain([f32::MIN_POSITIVE, 0.3, 0.1 + 0.2, 1.0 - f32::EPSILON / 2.0]) {
@@ -78,9 +78,9 @@ fn importance_comes_back_bit_for_bit() {
 }
 
 #[test]
-fn malformed_json_is_refused_with_its_place() {
-    assert_eq!(refused("[1]"), "it is not a JSON object");
-    assert_eq!(refused("plain text"), "it is not a JSON object");
+fn malformed_json_is_refused_with_its_column() {
+    assert_eq!(refused("[1]"), "the line is not a JSON object");
+    assert_eq!(refused("plain text"), "the line is not a JSON object");
     let cut = refused(r#"{"entity":"mira","content":"Ra"#);
     assert!(cut.contains("EOF") && cut.contains("column 30"), "{cut}");
     let tail = refused(&(with(r#""kind":"world""#) + " {}"));
@@ -105,7 +105,7 @@ fn unknown_and_repeated_keys_are_refused_by_name() {
 }
 
 #[test]
-fn a_value_of_the_wrong_type_is_refused_by_its_key_and_not_quoted() {
+fn wrong_types_name_the_key_and_do_not_quote_the_value() {
     for (field, key) in [
         (r#""kind":"secret""#, "kind"),
         (r#""kind":7"#, "kind"),
@@ -132,9 +132,9 @@ fn a_value_of_the_wrong_type_is_refused_by_its_key_and_not_quoted() {
 }
 
 #[test]
-fn every_bound_is_named() {
+fn every_limit_is_named() {
     let tags: Vec<String> = (0..65).map(|n| format!("\"t{n}\"")).collect();
-    for (line, bound) in [
+    for (line, limit) in [
         (
             r#"{"entity":"mira","content":" \n"}"#.to_owned(),
             "empty or blank",
@@ -178,7 +178,7 @@ fn every_bound_is_named() {
         ),
     ] {
         let reason = refused(&line);
-        assert!(reason.contains(bound), "{bound}: {reason}");
+        assert!(reason.contains(limit), "{limit}: {reason}");
     }
     let wide = "水".repeat(limits::MAX_CONTENT_CHARS);
     let fits = format!(r#"{{"entity":"mira","content":"{wide}","tags":["t","t"]}}"#);
@@ -190,7 +190,7 @@ fn every_bound_is_named() {
 }
 
 #[test]
-fn what_only_an_export_knows_reads_back_too() {
+fn export_only_fields_parse_back() {
     let item = parse(&with(r#""kind":"world""#), None).unwrap().item;
     let last = time::parse("2026-03-01T09:30:00.000001Z").unwrap();
     let summary = MemoryId::new();
@@ -220,8 +220,8 @@ fn what_only_an_export_knows_reads_back_too() {
     for key in ["decay_rate", "access_count", "last_accessed", "archived_by"] {
         assert!(!text.contains(key), "{text}");
     }
-    for (field, said) in [
-        (r#""decay_rate":-0.1"#, "from 0 on"),
+    for (field, expected) in [
+        (r#""decay_rate":-0.1"#, "-0.1"),
         (r#""decay_rate":"0.1""#, "`decay_rate` must be a number"),
         (
             r#""access_count":-1"#,
@@ -235,6 +235,6 @@ fn what_only_an_export_knows_reads_back_too() {
         (r#""archived_by":"nobody""#, "`archived_by` must be a UUID"),
     ] {
         let reason = refused(&with(field));
-        assert!(reason.contains(said), "{field}: {reason}");
+        assert!(reason.contains(expected), "{field}: {reason}");
     }
 }

@@ -1,4 +1,4 @@
-//! `memory import`: the memories of a JSONL file.
+//! `memory import`: stores the memories of a JSONL file.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -10,32 +10,28 @@ use memory::{EntityId, Memory, MemoryId, MemorySystem};
 
 use crate::database::Database;
 use crate::exit::Failure;
-use crate::jsonl::{Ids, Lines, parse};
-use crate::output::{Output, remark};
+use crate::jsonl::{LineIds, Lines, parse};
+use crate::output::{Output, note};
 
 mod archive;
 mod batch;
-mod flights;
-mod progress;
-mod tally;
+mod import_summary;
 
 use archive::Archive;
-use batch::{Batch, Outcome, Pending, Settled};
-use flights::Flights;
-use progress::Progress;
-use tally::{Refusal, Tally};
+use batch::{Batch, BatchResult, InFlight, LineOutcome, PendingLine};
+use import_summary::{ImportSummary, Progress, Refusal};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The JSONL file (see docs/jsonl.md); - reads standard input
+    /// JSONL file (see docs/jsonl.md); - reads standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Whose memories the lines are that name no entity
+    /// Entity of lines that name none
     #[arg(long, value_name = "NAME")]
     entity: Option<String>,
 
-    /// How many memories are embedded and written at once
+    /// Number of memories embedded and written together
     #[arg(long, value_name = "N", default_value = "256")]
     batch: NonZeroUsize,
 }
@@ -49,35 +45,35 @@ pub(crate) async fn run(
     if let Some(entity) = &entity {
         entity.validate()?;
     }
-    // Before the model is loaded and a database is made.
+    // Fails before the model is loaded or a database is created.
     let input = Input::open(&args.file)?;
     let system = database.open_or_create().await?;
     let mut import = Import {
         batch: Batch::new(args.batch),
-        flights: Flights::new(),
+        in_flight: InFlight::new(),
         archive: Archive::default(),
-        ids: Ids::default(),
+        ids: LineIds::default(),
         progress: Progress::new(input.length),
-        tally: Tally::start(),
+        summary: ImportSummary::start(),
         json: output.is_json(),
         system,
         entity,
     };
     let outcome = import.read(input).await;
     import.progress.clear();
-    // What was imported before a failure stays, and is told.
-    import.tally.tell(output)?;
+    // What was imported before a failure stays and is reported.
+    import.summary.print(output)?;
     outcome?;
-    import.archive.tell_orphans();
+    import.archive.note_orphans();
     import.system.close().await?;
-    import.tally.verdict()
+    import.summary.result()
 }
 
-/// Where the lines come from.
+/// The input and its size.
 struct Input {
     lines: Lines<Box<dyn BufRead>>,
     name: String,
-    /// In bytes, where it is known.
+    /// In bytes, where known.
     length: Option<u64>,
 }
 
@@ -93,28 +89,28 @@ impl Input {
         let name = path.display().to_string();
         let failed = |error| Failure::io(format_args!("read {name}"), &error);
         let file = File::open(path).map_err(failed)?;
-        let about = file.metadata().map_err(failed)?;
-        if about.is_dir() {
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
         Ok(Self {
             lines: Lines::new(Box::new(BufReader::new(file))),
-            length: about.is_file().then_some(about.len()),
+            length: metadata.is_file().then_some(metadata.len()),
             name,
         })
     }
 }
 
-/// One run over one file.
+/// The state of one import.
 struct Import {
     system: MemorySystem,
     entity: Option<EntityId>,
     batch: Batch,
-    flights: Flights,
+    in_flight: InFlight,
     archive: Archive,
-    ids: Ids,
+    ids: LineIds,
     progress: Progress,
-    tally: Tally,
+    summary: ImportSummary,
     json: bool,
 }
 
@@ -139,96 +135,99 @@ impl Import {
             });
             match parsed {
                 Ok((memory, archived_by, bytes)) => {
-                    self.take(number, memory, archived_by, bytes).await?;
+                    self.add(number, memory, archived_by, bytes).await?;
                 }
                 Err(reason) => self.refuse(&Refusal::malformed(number, reason)),
             }
             if self.batch.is_full() {
-                self.send().await?;
-                self.progress.show(input.lines.consumed(), &self.tally);
+                self.start_batch().await?;
+                self.progress.show(input.lines.consumed(), &self.summary);
             }
         }
-        self.run_pending_tasks().await
+        self.finish_batches().await
     }
 
-    /// Takes a memory into the batch; a summary whose sources came before it
-    /// is put above them.
-    async fn take(
+    /// Adds a memory to the batch; a summary whose sources came before it is
+    /// stored together with its links to them.
+    async fn add(
         &mut self,
         line: usize,
         memory: Memory,
         archived_by: Option<MemoryId>,
         bytes: usize,
     ) -> Result<(), Failure> {
-        let pending = Pending::new(line, memory.clone());
+        let pending = PendingLine::new(line, memory.clone());
         let key = pending.key();
         if let Some(summary) = archived_by {
-            self.archive.note((key.0.clone(), summary), key.1);
+            self.archive.add_source((key.0.clone(), summary), key.1);
         }
         if self.archive.is_summary(&key) {
-            // Its sources have to be in.
-            self.run_pending_tasks().await?;
-            let outcome = self.archive.put(&self.system, line, memory).await?;
+            // Its sources must be stored first.
+            self.finish_batches().await?;
+            let outcome = self
+                .archive
+                .restore_summary(&self.system, line, memory)
+                .await?;
             self.count(std::iter::once(outcome));
             return Ok(());
         }
-        if self.flights.hold(&key) {
-            // What becomes of this line hangs on what becomes of that one.
-            self.run_pending_tasks().await?;
+        if self.in_flight.contains(&key) {
+            // The outcome of this line depends on that of the earlier one.
+            self.finish_batches().await?;
         }
         let outcome = self.batch.add(pending, bytes);
         self.count(outcome.into_iter());
         Ok(())
     }
 
-    /// Sends the batch on its way, once there is room beside those under way.
-    async fn send(&mut self) -> Result<(), Failure> {
-        if self.flights.is_full() {
-            self.land().await?;
+    /// Starts writing the batch, waiting for an earlier one if there are too many.
+    async fn start_batch(&mut self) -> Result<(), Failure> {
+        if self.in_flight.is_full() {
+            self.finish_oldest().await?;
         }
-        self.flights.start(self.batch.take(), &self.system);
+        self.in_flight.start(self.batch.take(), &self.system);
         Ok(())
     }
 
-    /// Waits for everything that was taken.
-    async fn run_pending_tasks(&mut self) -> Result<(), Failure> {
+    /// Waits until everything that was added is written or refused.
+    async fn finish_batches(&mut self) -> Result<(), Failure> {
         if !self.batch.is_empty() {
-            self.send().await?;
+            self.start_batch().await?;
         }
-        while !self.flights.is_empty() {
-            self.land().await?;
+        while !self.in_flight.is_empty() {
+            self.finish_oldest().await?;
         }
         Ok(())
     }
 
-    async fn land(&mut self) -> Result<(), Failure> {
-        let Some(Settled {
+    async fn finish_oldest(&mut self) -> Result<(), Failure> {
+        let Some(BatchResult {
             outcomes,
             refused,
-            end,
-        }) = self.flights.next().await?
+            result,
+        }) = self.in_flight.finish_oldest().await?
         else {
             return Ok(());
         };
-        self.archive.leave_out(refused);
+        self.archive.exclude(refused);
         self.count(outcomes.into_iter());
-        end
+        result
     }
 
-    fn count(&mut self, outcomes: impl Iterator<Item = Outcome>) {
+    fn count(&mut self, outcomes: impl Iterator<Item = LineOutcome>) {
         for outcome in outcomes {
             match outcome {
-                Outcome::Imported => self.tally.imported += 1,
-                Outcome::AlreadyThere => self.tally.already_there += 1,
-                Outcome::Refused(refusal) => self.refuse(&refusal),
+                LineOutcome::Imported => self.summary.imported += 1,
+                LineOutcome::AlreadyThere => self.summary.already_there += 1,
+                LineOutcome::Refused(refusal) => self.refuse(&refusal),
             }
         }
     }
 
-    /// Tells a refusal at once: whoever stops a long import has read it.
+    /// Reports a refusal at once, so that it is seen even if the import is stopped.
     fn refuse(&mut self, refusal: &Refusal) {
-        self.tally.refuse(refusal);
-        let told = refusal.told(self.json);
-        self.progress.aside(|| remark(format_args!("{told}")));
+        self.summary.count_refusal(refusal);
+        let text = refusal.to_text(self.json);
+        self.progress.suspend(|| note(format_args!("{text}")));
     }
 }

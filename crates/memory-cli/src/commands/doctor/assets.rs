@@ -1,4 +1,4 @@
-//! Runtime, model, and whether the two together embed a text.
+//! Checks of runtime and model, and a trial embedding.
 
 use std::time::Instant;
 
@@ -11,20 +11,20 @@ use memory_assets::{
 use super::Finding;
 use crate::exit::{Code, Failure};
 
-/// The text that is embedded to see whether it can be.
+/// The text of the trial embedding.
 const PROBE: &str = "The mill stands north of the bridge.";
 
-/// Looks at the files by their hashes, and tries them.
-pub(super) async fn look() -> Vec<Finding> {
+/// Verifies the files by their hashes and embeds a text.
+pub(super) async fn check() -> Vec<Finding> {
     let cache = match cache_dir() {
         Ok(cache) => cache,
         Err(error) => {
             let failure = Failure::from(error);
-            let mend = format!("set {CACHE_ENV} to a folder");
-            return vec![Finding::failed("cache", &failure).mend(mend)];
+            let fix = format!("set {CACHE_ENV} to a folder");
+            return vec![Finding::failed("cache", &failure).with_fix(fix)];
         }
     };
-    let trial = trial().await;
+    let trial = run_trial().await;
     let statuses = verify(&cache);
     let mut findings: Vec<Finding> = [
         ("runtime", runtime_dir(&cache)),
@@ -33,24 +33,24 @@ pub(super) async fn look() -> Vec<Finding> {
     .into_iter()
     .filter_map(|(part, folder)| {
         let status = statuses.iter().find(|status| status.path == folder)?;
-        Some(asset(part, status, trial.as_ref().ok()))
+        Some(check_asset(part, status, trial.as_ref().ok()))
     })
     .collect();
     findings.push(match trial {
-        Ok(trial) => Finding::well("embedding", trial.told),
-        Err(failure) => Finding::failed("embedding", &failure).mend(SETUP_COMMAND),
+        Ok(trial) => Finding::healthy("embedding", trial.description),
+        Err(failure) => Finding::failed("embedding", &failure).with_fix(SETUP_COMMAND),
     });
     findings
 }
 
-/// An embedder that worked.
+/// A successful trial embedding.
 struct Trial {
-    /// The runtime library that it works with.
+    /// The path of the runtime library.
     library: String,
-    told: String,
+    description: String,
 }
 
-async fn trial() -> Result<Trial, Failure> {
+async fn run_trial() -> Result<Trial, Failure> {
     let start = Instant::now();
     let embedder = OnnxEmbedder::open(OnnxOptions::default()).await?;
     let opened = start.elapsed();
@@ -58,7 +58,7 @@ async fn trial() -> Result<Trial, Failure> {
     let embedded = start.elapsed().saturating_sub(opened);
     let (profile, library) = (embedder.profile(), &embedder.runtime().library);
     Ok(Trial {
-        told: format!(
+        description: format!(
             "{}, {} dimensions, opened in {} ms, a text in {} ms",
             profile.model,
             profile.dimensions,
@@ -73,36 +73,36 @@ async fn embed(embedder: &OnnxEmbedder) -> MemoryResult<()> {
     embedder.embed(&[PROBE], EmbedRole::Query).await.map(drop)
 }
 
-fn asset(part: &'static str, status: &AssetStatus, trial: Option<&Trial>) -> Finding {
-    // "model all-MiniLM-L6-v2" is a row of the part "model" already.
+fn check_asset(part: &'static str, status: &AssetStatus, trial: Option<&Trial>) -> Finding {
+    // The part is printed before the name: not "model model all-MiniLM-L6-v2".
     let name = status
         .name
         .strip_prefix(part)
         .map_or(status.name, str::trim_start);
-    let place = status.path.display();
+    let path = status.path.display();
     let is_runtime = part == "runtime";
     match (&status.state, trial) {
-        (AssetState::Present, _) => Finding::well(part, format!("{name} in {place}")),
-        // A runtime may lie in many places; one that works will do.
+        (AssetState::Present, _) => Finding::healthy(part, format!("{name} in {path}")),
+        // A runtime can be found in several places; any that works is fine.
         (_, Some(trial)) if is_runtime => {
-            Finding::well(part, format!("{} (not the pinned {name})", trial.library))
+            Finding::healthy(part, format!("{} (not the pinned {name})", trial.library))
         }
         (AssetState::Missing, _) => {
-            Finding::wrong(part, Code::Missing, format!("{name} is not in {place}"))
-                .mend(SETUP_COMMAND)
+            Finding::wrong(part, Code::Missing, format!("{name} is missing in {path}"))
+                .with_fix(SETUP_COMMAND)
         }
         (AssetState::Damaged { why }, _) => Finding::wrong(
             part,
             Code::Unusable,
-            format!("{name} in {place} is damaged: {why}"),
+            format!("{name} in {path} is damaged: {why}"),
         )
-        .mend(SETUP_COMMAND),
+        .with_fix(SETUP_COMMAND),
         (_, _) => Finding::wrong(
             part,
             Code::Missing,
-            format!("no {name} is pinned for this platform"),
+            format!("there is no {name} for this platform"),
         )
-        .mend("set ORT_DYLIB_PATH to an ONNX Runtime library of your own"),
+        .with_fix("set ORT_DYLIB_PATH to an ONNX Runtime library of your own"),
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_has_a_code_and_what_mends_it() {
+    fn problems_have_an_exit_code_and_a_fix() {
         let damaged = AssetState::Damaged {
             why: "x has 1 byte".to_owned(),
         };
@@ -128,25 +128,25 @@ mod tests {
             (damaged, 8),
             (AssetState::Unsupported, 6),
         ] {
-            let finding = asset("runtime", &status(state), None);
-            assert!(!finding.well && finding.mend.is_some(), "{finding:?}");
+            let finding = check_asset("runtime", &status(state), None);
+            assert!(!finding.healthy && finding.fix.is_some(), "{finding:?}");
             assert_eq!(finding.code, code);
         }
-        assert!(asset("model", &status(AssetState::Present), None).well);
+        assert!(check_asset("model", &status(AssetState::Present), None).healthy);
     }
 
     #[test]
-    fn a_runtime_that_works_will_do_wherever_it_lies() {
+    fn working_runtime_is_accepted_from_any_path() {
         let trial = Trial {
-            library: "elsewhere/libonnxruntime.so".to_owned(),
-            told: String::new(),
+            library: "other/libonnxruntime.so".to_owned(),
+            description: String::new(),
         };
-        let finding = asset("runtime", &status(AssetState::Missing), Some(&trial));
+        let finding = check_asset("runtime", &status(AssetState::Missing), Some(&trial));
         assert!(
-            finding.well && finding.detail.contains("elsewhere"),
+            finding.healthy && finding.detail.contains("other"),
             "{finding:?}"
         );
-        let model = asset("model", &status(AssetState::Missing), Some(&trial));
-        assert!(!model.well, "a model has one place");
+        let model = check_asset("model", &status(AssetState::Missing), Some(&trial));
+        assert!(!model.healthy, "a model has one path");
     }
 }

@@ -1,4 +1,4 @@
-//! A folder of its own to run the command in, and what a run left.
+//! A temporary folder to run the command in, and the result of a run.
 
 use std::fs;
 use std::io::Write;
@@ -8,12 +8,12 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A temporary folder, in which the default database is a new one.
-pub(crate) struct Bench {
+/// A temporary folder; the default database is in it.
+pub(crate) struct TestDir {
     folder: TempDir,
 }
 
-impl Bench {
+impl TestDir {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { folder }
@@ -42,8 +42,8 @@ impl Bench {
         names
     }
 
-    /// The command, to be run in the folder, with nothing chosen by the
-    /// environment but where the model lies.
+    /// The command, run in the folder, with the environment reduced to the
+    /// location of the model.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_memory"));
         command
@@ -78,7 +78,7 @@ impl Bench {
     }
 }
 
-/// What a run left.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -88,7 +88,7 @@ pub(crate) struct Run {
 
 impl Run {
     fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
+        let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
         let run = Self {
             code: output.status.code(),
             out: text(output.stdout),
@@ -98,24 +98,24 @@ impl Run {
         run
     }
 
-    /// Holds the exit code to what it must be.
+    /// Asserts the exit code.
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
 
-    /// What it printed, which must be one JSON document on one line.
+    /// Standard output, which must be one JSON document on one line.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.out.lines().count(), 1, "{self:?}");
         parse(&self.out)
     }
 
-    /// The error that it reported, which must be the last line.
+    /// The reported error, which must be the last line of standard error.
     #[track_caller]
     pub(crate) fn json_error(&self) -> Value {
-        let last = self.err.lines().last().expect("an error is told");
+        let last = self.err.lines().last().expect("an error is reported");
         let error = parse(last)["error"].clone();
         assert!(
             error["message"].is_string() && error["retryable"].is_boolean(),
@@ -124,7 +124,7 @@ impl Run {
         error
     }
 
-    /// Holds the end of the run to an error of a kind; gives its message.
+    /// Asserts an error of this kind and returns its message.
     #[track_caller]
     pub(crate) fn fails(self, code: i32, kind: &str) -> String {
         let run = self.code(code);
@@ -141,6 +141,6 @@ pub(crate) fn parse(text: &str) -> Value {
 }
 
 /// A path as an argument.
-pub(crate) fn word(path: &Path) -> &str {
+pub(crate) fn path_str(path: &Path) -> &str {
     path.to_str().expect("temporary paths are UTF-8")
 }

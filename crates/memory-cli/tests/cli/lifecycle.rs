@@ -1,6 +1,6 @@
-//! A memory's life: retained, recalled, listed, counted, forgotten.
+//! Retaining, recalling, listing, counting and forgetting memories.
 
-use crate::bench::Bench;
+use crate::test_dir::TestDir;
 
 const STORY: &str = concat!(
     r#"{"content":"Tam sold me a lame horse at the spring market.","timestamp":"2026-03-01T09:00:00Z","tags":["market"],"entities":{"tam":"seller"}}"#,
@@ -12,14 +12,13 @@ const STORY: &str = concat!(
 );
 
 #[test]
-fn a_memory_is_retained_recalled_listed_and_forgotten() {
-    let bench = Bench::new();
-    bench
-        .run_on(&["import", "-", "--entity", "mira"], STORY)
+fn memories_are_retained_recalled_listed_and_forgotten() {
+    let dir = TestDir::new();
+    dir.run_on(&["import", "-", "--entity", "mira"], STORY)
         .code(0);
 
-    // Retained from an argument, with everything that can be said of it; the
-    // entity is told from one who takes part.
+    // Retained from an argument with every option; the owner differs from the
+    // participant.
     let id = "0192d3a0-0000-7000-8000-000000000001";
     let retain = [
         "--json",
@@ -45,15 +44,11 @@ fn a_memory_is_retained_recalled_listed_and_forgotten() {
         "--id",
         id,
     ];
-    assert_eq!(bench.run(&retain).code(0).json()["id"], id);
-    assert_eq!(
-        bench.run(&retain).code(0).json()["id"],
-        id,
-        "again: a no-op"
-    );
+    assert_eq!(dir.run(&retain).code(0).json()["id"], id);
+    assert_eq!(dir.run(&retain).code(0).json()["id"], id, "again: a no-op");
 
-    // RecallHit by its meaning, before the others.
-    let run = bench.run(&[
+    // Recalled by its meaning, before the others.
+    let run = dir.run(&[
         "--json",
         "recall",
         "mira",
@@ -68,7 +63,7 @@ fn a_memory_is_retained_recalled_listed_and_forgotten() {
         "{found}"
     );
     assert!(found[0]["similarity"].as_f64() > Some(0.2), "{found}");
-    let expected = crate::bench::parse(
+    let expected = crate::test_dir::parse(
         r#"{"entity":"mira","id":"0192d3a0-0000-7000-8000-000000000001","kind":"experience",
         "timestamp":"2026-03-04T09:00:00.000000Z","content":"Old Harl drowned in the mill pond.",
         "context":"spring","importance":0.9,"tags":["death","mill"],"metadata":{"place":"pond"},
@@ -76,8 +71,8 @@ fn a_memory_is_retained_recalled_listed_and_forgotten() {
     );
     assert_eq!(found[0]["memory"], expected);
 
-    // For people: one line a memory under a header.
-    let run = bench
+    // As text: a header and one line per memory.
+    let run = dir
         .run(&["recall", "mira", "Who sold the horse?", "--limit", "1"])
         .code(0);
     let lines: Vec<&str> = run.out.lines().collect();
@@ -88,18 +83,17 @@ fn a_memory_is_retained_recalled_listed_and_forgotten() {
     );
     assert!(lines[1].contains("2026-03-01T09:00:00Z") && lines[1].ends_with("spring market."));
 
-    // Forgotten by another it is not found, by its own it is gone.
-    let run = bench.run(&["--json", "forget", "tam", id]);
+    // Another entity does not find it; its own entity removes it.
+    let run = dir.run(&["--json", "forget", "tam", id]);
     assert!(run.fails(4, "not_found").contains(id));
-    let forgot = bench.run(&["--json", "forget", "mira", id]).code(0).json();
+    let forgot = dir.run(&["--json", "forget", "mira", id]).code(0).json();
     assert_eq!(
         (&forgot["forgotten"], &forgot["gone"][0]),
         (&id.into(), &id.into())
     );
-    bench
-        .run(&["--json", "forget", "mira", id])
+    dir.run(&["--json", "forget", "mira", id])
         .fails(4, "not_found");
-    let stats = bench.run(&["--json", "stats", "mira"]).code(0).json();
+    let stats = dir.run(&["--json", "stats", "mira"]).code(0).json();
     assert_eq!(stats["memories"], 3, "{stats}");
     assert!(
         stats["by_entity"][0]["generation"].as_u64() >= Some(3),
@@ -108,13 +102,12 @@ fn a_memory_is_retained_recalled_listed_and_forgotten() {
 }
 
 #[test]
-fn filters_choose_and_pages_turn() {
-    let bench = Bench::new();
-    bench
-        .run_on(&["import", "-", "--entity", "mira"], STORY)
+fn filters_and_pages_work() {
+    let dir = TestDir::new();
+    dir.run_on(&["import", "-", "--entity", "mira"], STORY)
         .code(0);
     let contents = |args: &[&str]| {
-        let run = bench.run(args).code(0);
+        let run = dir.run(args).code(0);
         let page = run.json();
         let memories = page["memories"].as_array().expect("a list").clone();
         let first = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
@@ -141,7 +134,7 @@ fn filters_choose_and_pages_turn() {
         ["The", "The"]
     );
     assert_eq!(list(&["--until", "2026-03-02T09:00:00Z"]), ["Tam"]);
-    assert_eq!(list(&["--from", "2026-03-02T09:00:00Z"]), ["The", "The"]);
+    assert_eq!(list(&["--since", "2026-03-02T09:00:00Z"]), ["The", "The"]);
     assert_eq!(list(&["--meta", "place=mill"]), ["The"]);
     assert_eq!(list(&["--meta", "place=bridge"]), [""; 0]);
     assert_eq!(list(&["--involves", "tam"]), ["Tam"]);
@@ -152,11 +145,11 @@ fn filters_choose_and_pages_turn() {
     let (page, end) = contents(&["--json", "list", "mira", "--limit", "2", "--after", next]);
     assert_eq!(page, ["Tam"]);
     assert!(end.is_null());
-    let human = bench.run(&["list", "mira", "--limit", "2"]).code(0);
+    let human = dir.run(&["list", "mira", "--limit", "2"]).code(0);
     assert_eq!(human.out.lines().count(), 2);
     assert!(human.err.contains(&format!("--after {next}")), "{human:?}");
 
-    // Recall obeys the same filters.
+    // Recall has the same filters.
     let recall = [
         "--json",
         "recall",
@@ -169,17 +162,17 @@ fn filters_choose_and_pages_turn() {
     ];
     assert_eq!(contents(&recall).0, ["The"]);
     let far = ["recall", "mira", "horse", "--min-similarity", "0.99"];
-    let run = bench.run(&far).code(0);
+    let run = dir.run(&far).code(0);
     assert_eq!(
         (run.out.as_str(), run.err.as_str()),
-        ("", "nothing recalled\n")
+        ("", "no memory matches\n")
     );
 }
 
 #[test]
-fn the_environment_names_the_database_and_the_command_line_overrules_it() {
-    let bench = Bench::new();
-    let mut retain = bench.command(&["retain", "mira", "-"]);
+fn command_line_overrides_the_environment() {
+    let dir = TestDir::new();
+    let mut retain = dir.command(&["retain", "mira", "-"]);
     retain.env("MEMORY_DB", "sqlite://named.db");
     let child = retain
         .stdin(std::process::Stdio::piped())
@@ -192,44 +185,40 @@ fn the_environment_names_the_database_and_the_command_line_overrules_it() {
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success());
     let id = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(bench.path("named.db").is_file() && !bench.path("memory.db").exists());
+    assert!(dir.path("named.db").is_file() && !dir.path("memory.db").exists());
 
-    let named = bench
+    let named = dir
         .run(&["list", "mira", "--db", "sqlite://named.db"])
         .code(0);
     assert!(named.out.starts_with(id.trim()), "{named:?}");
     assert!(
         named.out.ends_with("Rain on the 屋根.\n"),
-        "the last line end is not content"
+        "the trailing line end is not content"
     );
-    let mut list = bench.command(&["--db", "sqlite://named.db", "list", "mira"]);
-    let overruled = list
+    let mut list = dir.command(&["--db", "sqlite://named.db", "list", "mira"]);
+    let overridden = list
         .env("MEMORY_DB", "sqlite://other.db")
         .output()
         .expect("it runs");
-    assert!(overruled.status.success());
+    assert!(overridden.status.success());
 }
 
 #[test]
-fn memories_are_linked_summarised_reflected_on_and_pruned() {
-    let bench = Bench::new();
+fn memories_are_linked_summarized_reflected_and_pruned() {
+    let dir = TestDir::new();
     let file = STORY.to_owned()
         + r#"{"content":"Tam sold me a lame horse at the spring market!","timestamp":"2026-03-01T10:00:00Z","id":"0192d3a0-0000-7000-8000-000000000002"}"#
         + "\n"
         + r#"{"content":"A fly sat on the wall.","timestamp":"2001-03-01T10:00:00Z","id":"0192d3a0-0000-7000-8000-000000000003"}"#
         + "\n";
-    bench
-        .run_on(&["import", "-", "--entity", "mira"], file)
+    dir.run_on(&["import", "-", "--entity", "mira"], file)
         .code(0);
     let (horse, fly) = (
         "0192d3a0-0000-7000-8000-000000000002",
         "0192d3a0-0000-7000-8000-000000000003",
     );
-    bench.run(&["relate", "mira", horse, fly, "after"]).code(0);
-    let related = bench
-        .run(&["--json", "related", "mira", fly])
-        .code(0)
-        .json();
+    dir.run(&["relate", "mira", horse, fly, "after"]).code(0);
+    let related = dir.run(&["--json", "related", "mira", fly]).code(0).json();
     let link = &related["related"][0];
     assert_eq!(
         (&link["direction"], &link["relation"]),
@@ -237,15 +226,12 @@ fn memories_are_linked_summarised_reflected_on_and_pruned() {
     );
     assert_eq!(link["memory"]["id"], horse);
     let itself = ["--json", "relate", "mira", fly, fly, "x"];
-    bench.run(&itself).fails(3, "invalid_input");
-    bench.run(&["unrelate", "mira", horse, fly]).code(0);
-    let none = bench.run(&["related", "mira", fly]).code(0);
-    assert_eq!(
-        (none.out.as_str(), none.err.as_str()),
-        ("", "nothing is related\n")
-    );
+    dir.run(&itself).fails(3, "invalid_input");
+    dir.run(&["unrelate", "mira", horse, fly]).code(0);
+    let none = dir.run(&["related", "mira", fly]).code(0);
+    assert_eq!((none.out.as_str(), none.err.as_str()), ("", "no links\n"));
 
-    let run = bench.run(&["reflect", "mira", "Who sold the horse?", "--limit", "1"]);
+    let run = dir.run(&["reflect", "mira", "Who sold the horse?", "--limit", "1"]);
     let run = run.code(0);
     assert!(
         run.out.starts_with(r#"{"when":"2026-03-01T"#),
@@ -254,20 +240,16 @@ fn memories_are_linked_summarised_reflected_on_and_pruned() {
     );
     assert_eq!(run.out.lines().count(), 1);
 
-    let done = bench.run(&["--json", "consolidate", "mira"]).code(0).json();
+    let done = dir.run(&["--json", "consolidate", "mira"]).code(0).json();
     let summary = done["summaries"][0]["id"].as_str().expect("a summary");
     let archived = ["--json", "relate", "mira", horse, fly, "x"];
-    bench.run(&archived).fails(5, "archived");
-    let undone = bench
-        .run(&["--json", "undo", "mira", summary])
-        .code(0)
-        .json();
+    dir.run(&archived).fails(5, "archived");
+    let undone = dir.run(&["--json", "undo", "mira", summary]).code(0).json();
     assert_eq!(undone["restored"].as_array().map(Vec::len), Some(2));
-    bench
-        .run(&["--json", "undo", "mira", summary])
+    dir.run(&["--json", "undo", "mira", summary])
         .fails(4, "not_found");
 
-    let pruned = bench
+    let pruned = dir
         .run(&["--json", "prune", "mira", "--keep", "4"])
         .code(0)
         .json();

@@ -1,4 +1,4 @@
-//! `memory stats`: how many entities and memories, and how much room they take.
+//! `memory stats`: counts of entities and memories, and the database size.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::database::Database;
 use crate::exit::Failure;
-use crate::output::{Output, bytes};
+use crate::output::{Output, format_bytes};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// This entity alone
+    /// Count only this entity
     #[arg(value_name = "ENTITY")]
     entity: Option<String>,
 }
@@ -21,7 +21,7 @@ pub(crate) async fn run(
     args: Args,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let system = database.open_to_look().await?;
+    let system = database.open_for_read().await?;
     let names = match args.entity {
         Some(name) => vec![name.into()],
         None => all_entities(&system).await?,
@@ -29,16 +29,16 @@ pub(crate) async fn run(
     let stats = gather(&system, names, database).await?;
     system.close().await?;
     if output.is_json() {
-        output.document(&stats)
+        output.write_json(&stats)
     } else {
         print(&stats, output)
     }
 }
 
-/// Names of entities that are read at a time.
+/// Entity names per page.
 const PAGE: usize = 100;
 
-/// Every entity that holds memories, in the order of their names.
+/// Lists all entities that have memories, sorted by name.
 pub(super) async fn all_entities(system: &MemorySystem) -> MemoryResult<Vec<EntityId>> {
     let mut names: Vec<EntityId> = Vec::new();
     loop {
@@ -57,12 +57,12 @@ struct Stats {
     database_bytes: Option<u64>,
     entities: usize,
     memories: u64,
-    by_entity: Vec<OfEntity>,
+    by_entity: Vec<EntityCounts>,
     caches: CacheStats,
 }
 
 #[derive(Serialize)]
-struct OfEntity {
+struct EntityCounts {
     entity: EntityId,
     memories: u64,
     archived: u64,
@@ -77,7 +77,7 @@ async fn gather(
     let mut by_entity = Vec::with_capacity(names.len());
     for entity in names {
         let stats = system.entity_stats(&entity).await?;
-        by_entity.push(OfEntity {
+        by_entity.push(EntityCounts {
             entity,
             memories: stats.memory_count,
             archived: stats.archived_count,
@@ -96,29 +96,29 @@ async fn gather(
 
 fn print(stats: &Stats, output: &mut Output) -> Result<(), Failure> {
     if let (Some(file), Some(size)) = (&stats.database, stats.database_bytes) {
-        output.line(format_args!(
+        output.write_line(format_args!(
             "database  {} ({})",
             file.display(),
-            bytes(size)
+            format_bytes(size)
         ))?;
     }
-    output.line(format_args!("entities  {}", stats.entities))?;
-    output.line(format_args!("memories  {}", stats.memories))?;
+    output.write_line(format_args!("entities  {}", stats.entities))?;
+    output.write_line(format_args!("memories  {}", stats.memories))?;
     if stats.by_entity.is_empty() {
         return Ok(());
     }
-    output.line(format_args!(
+    output.write_line(format_args!(
         "\n{:>10}  {:>10}  {:>10}  entity",
         "memories", "archived", "generation"
     ))?;
-    for OfEntity {
+    for EntityCounts {
         entity,
         memories,
         archived,
         generation,
     } in &stats.by_entity
     {
-        output.line(format_args!(
+        output.write_line(format_args!(
             "{memories:>10}  {archived:>10}  {generation:>10}  {entity}"
         ))?;
     }

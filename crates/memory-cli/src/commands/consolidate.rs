@@ -1,20 +1,20 @@
-//! `memory consolidate`: one summary in place of many near-duplicates; and
-//! `memory undo`, which takes a summary away again.
+//! `memory consolidate`, which replaces near-duplicates by a summary, and
+//! `memory undo`, which reverts it.
 
 use memory::{ConsolidateRequest, MemoryId};
 use serde::Serialize;
 
 use crate::database::Database;
 use crate::exit::Failure;
-use crate::output::{Output, counted, remark};
+use crate::output::{Output, count_noun, note};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Whose memories
+    /// Entity whose memories to consolidate
     #[arg(value_name = "ENTITY")]
     entity: String,
 
-    /// The least cosine, -1 to 1, of a memory to the first of its group
+    /// Minimum cosine similarity, -1 to 1, to the first memory of a group
     #[arg(
         long,
         value_name = "X",
@@ -35,25 +35,25 @@ pub(crate) async fn run(
     let done = system.consolidate_with(args.entity, &request).await?;
     system.close().await?;
     if output.is_json() {
-        return output.document(&done);
+        return output.write_json(&done);
     }
     if done.summaries.is_empty() {
-        remark(format_args!("nothing to consolidate"));
+        note(format_args!("nothing to consolidate"));
     }
     for summary in &done.summaries {
-        let sources = counted(summary.sources.len() as u64, "memory", "memories");
-        output.line(format_args!("{}  stands for {sources}", summary.id))?;
+        let sources = count_noun(summary.sources.len() as u64, "memory", "memories");
+        output.write_line(format_args!("{}  replaces {sources}", summary.id))?;
     }
     Ok(())
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UndoArgs {
-    /// Whose memories
+    /// Entity that owns the summary
     #[arg(value_name = "ENTITY")]
     entity: String,
 
-    /// The summary that is to go
+    /// Id of the summary to remove
     #[arg(value_name = "ID")]
     summary: MemoryId,
 }
@@ -63,17 +63,17 @@ pub(crate) async fn undo(
     args: UndoArgs,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let system = database.open_without_model().await?;
+    let system = database.open_without_embedder().await?;
     let mut restored = system
         .undo_consolidation(args.entity, &args.summary)
         .await?;
     system.close().await?;
     restored.sort_unstable();
     if output.is_json() {
-        return output.document(&Undone { restored });
+        return output.write_json(&Undone { restored });
     }
     for id in restored {
-        output.line(format_args!("{id}  is live again"))?;
+        output.write_line(format_args!("{id}  restored"))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `memory reflect`: what matters to a text, quoted for a prompt.
+//! `memory reflect`: the memories most relevant to a text, quoted for a prompt.
 
 use memory::{RecallRequest, ReflectRequest};
 use serde::Serialize;
@@ -7,23 +7,23 @@ use crate::database::Database;
 use crate::exit::Failure;
 use crate::filters::Filters;
 use crate::jsonl::Line;
-use crate::output::{Output, remark};
+use crate::output::{Output, note};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Who remembers
+    /// Entity whose memories to search
     #[arg(value_name = "ENTITY")]
     entity: String,
 
-    /// The question, 1 to 10,000 characters
+    /// Query text, 1 to 10,000 characters
     #[arg(value_name = "TEXT")]
     text: String,
 
-    /// How many memories at most, 1 to 1,000
+    /// Maximum number of memories, 1 to 1,000
     #[arg(long, value_name = "N", default_value_t = RecallRequest::DEFAULT_LIMIT)]
     limit: usize,
 
-    /// How many characters they may take, 1 to 1,000,000
+    /// Maximum length of the output in characters, 1 to 1,000,000
     #[arg(long, value_name = "N", default_value_t = ReflectRequest::DEFAULT_CONTEXT_CHARS)]
     max_chars: usize,
 
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     filters: Filters,
 }
 
-/// The command knows no language model: it prints what one would be given.
+/// Prints what a language model would be given; the command itself calls none.
 pub(crate) async fn run(
     database: &Database,
     args: Args,
@@ -47,16 +47,16 @@ pub(crate) async fn run(
     system.close().await?;
     if output.is_json() {
         let memories = reflection.memories.iter();
-        return output.document(&Answer {
+        return output.write_json(&Answer {
             context: &reflection.context,
             memories: memories.map(|one| Line::from(&*one.memory)).collect(),
         });
     }
     if reflection.memories.is_empty() {
-        remark(format_args!("nothing recalled"));
+        note(format_args!("no memory matches"));
     }
     for line in reflection.text().lines() {
-        output.line(format_args!("{line}"))?;
+        output.write_line(format_args!("{line}"))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `memory relate`, `memory unrelate`, `memory related`: links between an
+//! `memory relate`, `memory unrelate` and `memory related`: links between an
 //! entity's memories.
 
 use memory::{LinkDirection, MemoryId, RelatedMemory};
@@ -7,23 +7,23 @@ use serde::Serialize;
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::jsonl::Line;
-use crate::output::{Output, one_line, remark, row};
+use crate::output::{Output, format_row, note, single_line};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RelateArgs {
-    /// Whose memories they are
+    /// Entity that owns both memories
     #[arg(value_name = "ENTITY")]
     entity: String,
 
-    /// The memory that links
+    /// Id of the memory that links
     #[arg(value_name = "FROM")]
     from: MemoryId,
 
-    /// The memory that it links to
+    /// Id of the memory it links to
     #[arg(value_name = "TO")]
     to: MemoryId,
 
-    /// How they relate, such as "caused by"; at most 128 characters
+    /// Relation, such as "caused by"; at most 128 characters
     #[arg(value_name = "RELATION")]
     relation: String,
 }
@@ -33,24 +33,24 @@ pub(crate) async fn relate(
     args: RelateArgs,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let system = database.open_without_model().await?;
+    let system = database.open_without_embedder().await?;
     let related = system.relate(args.entity, &args.from, &args.to, args.relation);
     related.await?;
     system.close().await?;
-    tell(&args.from, &args.to, true, output)
+    print_link(&args.from, &args.to, true, output)
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UnrelateArgs {
-    /// Whose memories they are
+    /// Entity that owns both memories
     #[arg(value_name = "ENTITY")]
     entity: String,
 
-    /// The memory that links
+    /// Id of the memory that links
     #[arg(value_name = "FROM")]
     from: MemoryId,
 
-    /// The memory that it links to
+    /// Id of the memory it links to
     #[arg(value_name = "TO")]
     to: MemoryId,
 }
@@ -60,13 +60,18 @@ pub(crate) async fn unrelate(
     args: UnrelateArgs,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let system = database.open_without_model().await?;
+    let system = database.open_without_embedder().await?;
     system.unrelate(args.entity, &args.from, &args.to).await?;
     system.close().await?;
-    tell(&args.from, &args.to, false, output)
+    print_link(&args.from, &args.to, false, output)
 }
 
-fn tell(from: &MemoryId, to: &MemoryId, linked: bool, output: &mut Output) -> Result<(), Failure> {
+fn print_link(
+    from: &MemoryId,
+    to: &MemoryId,
+    linked: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Link {
         from: MemoryId,
@@ -75,19 +80,19 @@ fn tell(from: &MemoryId, to: &MemoryId, linked: bool, output: &mut Output) -> Re
     }
     if output.is_json() {
         let (from, to) = (*from, *to);
-        return output.document(&Link { from, to, linked });
+        return output.write_json(&Link { from, to, linked });
     }
-    let does = if linked { "links" } else { "no longer links" };
-    output.line(format_args!("{from} {does} to {to}"))
+    let verb = if linked { "links" } else { "no longer links" };
+    output.write_line(format_args!("{from} {verb} to {to}"))
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RelatedArgs {
-    /// Whose memory it is
+    /// Entity that owns the memory
     #[arg(value_name = "ENTITY")]
     entity: String,
 
-    /// Which memory
+    /// Id of the memory
     #[arg(value_name = "ID")]
     id: MemoryId,
 }
@@ -97,25 +102,25 @@ pub(crate) async fn related(
     args: RelatedArgs,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let system = database.open_to_look().await?;
+    let system = database.open_for_read().await?;
     let related = system.related(args.entity, &args.id).await?;
     system.close().await?;
     if output.is_json() {
-        let related = related.iter().map(Linked::from).collect();
-        return output.document(&Answer { related });
+        let related = related.iter().map(RelatedEntry::from).collect();
+        return output.write_json(&Answer { related });
     }
     if related.is_empty() {
-        remark(format_args!("nothing is related"));
+        note(format_args!("no links"));
     }
     for link in &related {
         let arrow = match link.direction {
             LinkDirection::Outgoing => "->",
             LinkDirection::Incoming => "<-",
         };
-        let (id, relation) = (link.memory.id, one_line(&link.relation));
-        output.line(format_args!(
+        let (id, relation) = (link.memory.id, single_line(&link.relation));
+        output.write_line(format_args!(
             "{arrow} {relation}  {id}  {}",
-            row(&link.memory)
+            format_row(&link.memory)
         ))?;
     }
     Ok(())
@@ -123,17 +128,17 @@ pub(crate) async fn related(
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    related: Vec<Linked<'a>>,
+    related: Vec<RelatedEntry<'a>>,
 }
 
 #[derive(Serialize)]
-struct Linked<'a> {
+struct RelatedEntry<'a> {
     direction: LinkDirection,
     relation: &'a str,
     memory: Line<'a>,
 }
 
-impl<'a> From<&'a RelatedMemory> for Linked<'a> {
+impl<'a> From<&'a RelatedMemory> for RelatedEntry<'a> {
     fn from(link: &'a RelatedMemory) -> Self {
         Self {
             direction: link.direction,

@@ -1,4 +1,4 @@
-//! `memory setup`: fetches the pinned runtime and model.
+//! `memory setup`: downloads the pinned runtime and model.
 
 use std::path::{Path, PathBuf};
 
@@ -6,23 +6,23 @@ use memory_assets::{Event, Setup, cache_dir};
 use serde::Serialize;
 
 use crate::exit::Failure;
-use crate::output::{Output, remark};
+use crate::output::{Output, note};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The Python whose pip downloads the wheels [default: the first one found]
+    /// Python interpreter whose pip downloads the packages [default: the first one found]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
 }
 
-/// What is done is told while it is done, on standard error: a download takes
-/// its time. The outcome stands on standard output.
+/// Prints progress on standard error, because downloads take a while, and the
+/// outcome on standard output.
 pub(crate) fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
     let cache = cache_dir()?;
-    let tells = !output.is_json();
+    let prints_progress = !output.is_json();
     let mut setup = Setup::new(&cache).with_report(|event: Event<'_>| {
-        if tells {
-            remark(format_args!("{event}"));
+        if prints_progress {
+            note(format_args!("{event}"));
         }
     });
     if let Some(python) = args.python {
@@ -30,25 +30,25 @@ pub(crate) fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
     }
     let outcome = setup.run()?;
     if output.is_json() {
-        return output.document(&Done {
+        return output.write_json(&SetupReport {
             cache: &cache,
             present: &outcome.present,
             fetched: &outcome.fetched,
         });
     }
-    let place = cache.display();
+    let folder = cache.display();
     if outcome.fetched.is_empty() {
-        output.line(format_args!("nothing to do: everything is in {place}"))
+        output.write_line(format_args!("nothing to do: everything is in {folder}"))
     } else {
-        output.line(format_args!(
-            "done: {} fetched into {place}",
+        output.write_line(format_args!(
+            "done: {} downloaded into {folder}",
             outcome.fetched.join(" and ")
         ))
     }
 }
 
 #[derive(Serialize)]
-struct Done<'a> {
+struct SetupReport<'a> {
     cache: &'a Path,
     present: &'a [&'static str],
     fetched: &'a [&'static str],

@@ -1,16 +1,16 @@
-//! Replacing a file only when its successor is whole.
+//! Files that replace an existing file only once they are complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// A file written beside the one it replaces, and put in its place at the end:
-/// whoever reads the old one meanwhile, and whoever is left when this process
-/// is killed, has a whole file. Dropped before the end, it leaves nothing.
-pub(super) struct Replacement {
+/// A file that is written next to its target and renamed over it at the end, so
+/// that readers see the old or the new file and never a partial one. Dropped
+/// before [`finish`](Self::finish), it leaves nothing.
+pub(crate) struct AtomicFile {
     to: BufWriter<File>,
-    /// What is renamed to what; `None` where the target is no plain file (a
-    /// device, a pipe), which is written as it is and never replaced.
+    /// The rename to do at the end; `None` where the target is a device or a
+    /// pipe, which is written to directly and never replaced.
     rename: Option<Rename>,
 }
 
@@ -20,9 +20,9 @@ struct Rename {
     done: bool,
 }
 
-impl Replacement {
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
-        // A link keeps pointing where it points; its target is replaced.
+impl AtomicFile {
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        // A symbolic link stays; the file it points to is replaced.
         let target = match path.canonicalize() {
             Ok(target) if !target.is_file() => {
                 let file = OpenOptions::new().write(true).open(target)?;
@@ -38,7 +38,7 @@ impl Replacement {
         let mut part = name.to_owned();
         part.push(format!(".{}.part", std::process::id()));
         let part = target.with_file_name(part);
-        // Truncates what a killed process of the same number left.
+        // Truncates what a killed process with the same id left.
         let file = File::create(&part)?;
         Ok(Self {
             to: BufWriter::new(file),
@@ -50,8 +50,8 @@ impl Replacement {
         })
     }
 
-    /// Puts the file in its place, once the disk has all of it.
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    /// Syncs the file to disk and renames it over its target.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.to.flush()?;
         if let Some(rename) = &mut self.rename {
             self.to.get_ref().sync_all()?;
@@ -62,7 +62,7 @@ impl Replacement {
     }
 }
 
-impl Write for Replacement {
+impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.to.write(bytes)
     }
@@ -75,7 +75,7 @@ impl Write for Replacement {
 impl Drop for Rename {
     fn drop(&mut self) {
         if !self.done {
-            // What cannot be removed is a part, and is named so.
+            // If it cannot be removed, its name says that it is partial.
             let _ = fs::remove_file(&self.part);
         }
     }
@@ -93,18 +93,18 @@ mod tests {
     }
 
     #[test]
-    fn the_old_file_stands_until_the_new_one_is_whole() {
+    fn old_file_stays_until_new_one_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
         fs::write(&path, "old").unwrap();
 
-        let mut dropped = Replacement::create(&path).unwrap();
+        let mut dropped = AtomicFile::create(&path).unwrap();
         dropped.write_all(b"half").unwrap();
         drop(dropped);
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(names(folder.path()), ["out.jsonl"], "no part is left");
 
-        let mut whole = Replacement::create(&path).unwrap();
+        let mut whole = AtomicFile::create(&path).unwrap();
         whole.write_all(b"new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         whole.finish().unwrap();
@@ -114,27 +114,27 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_stays_a_link_and_a_device_a_device() {
+    fn symbolic_links_and_devices_are_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::write(&real, "old").unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        let mut new = Replacement::create(&link).unwrap();
+        let mut new = AtomicFile::create(&link).unwrap();
         new.write_all(b"new").unwrap();
         new.finish().unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read_to_string(&real).unwrap(), "new");
 
         let device = Path::new("/dev/null");
-        let mut nowhere = Replacement::create(device).unwrap();
+        let mut nowhere = AtomicFile::create(device).unwrap();
         nowhere.write_all(b"gone").unwrap();
         nowhere.finish().unwrap();
         assert!(!device.is_file(), "still a device");
     }
 
     #[test]
-    fn a_folder_is_no_file() {
+    fn directories_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Replacement::create(folder.path()).is_err());
+        assert!(AtomicFile::create(folder.path()).is_err());
     }
 }

@@ -1,36 +1,36 @@
-//! `memory doctor`: looks for runtime, model and database, and says what is
-//! wrong with each and what mends it. It makes no database and changes none.
+//! `memory doctor`: checks runtime, model and database, and says how to fix what
+//! is wrong. It creates and changes nothing.
 
 use serde::Serialize;
 
+use crate::commands::stats::all_entities;
 use crate::database::Database;
 use crate::exit::{Code, Failure};
-use crate::output::{Output, bytes, counted};
-use crate::verbs::stats::all_entities;
+use crate::output::{Output, count_noun, format_bytes};
 
 mod assets;
 
-/// What was found of one part.
+/// The result of checking one part.
 #[derive(Debug, Serialize)]
 struct Finding {
     part: &'static str,
-    well: bool,
+    healthy: bool,
     /// What was found, or what is wrong.
     detail: String,
-    /// What to do about it.
-    mend: Option<String>,
-    /// What a verb that needs the part would end with.
+    /// How to fix it.
+    fix: Option<String>,
+    /// The exit code of a command that needs the part.
     #[serde(skip)]
     code: u8,
 }
 
 impl Finding {
-    fn well(part: &'static str, detail: impl Into<String>) -> Self {
+    fn healthy(part: &'static str, detail: impl Into<String>) -> Self {
         Self {
             part,
-            well: true,
+            healthy: true,
             detail: detail.into(),
-            mend: None,
+            fix: None,
             code: 0,
         }
     }
@@ -38,9 +38,9 @@ impl Finding {
     fn wrong(part: &'static str, code: Code, detail: impl Into<String>) -> Self {
         Self {
             part,
-            well: false,
+            healthy: false,
             detail: detail.into(),
-            mend: None,
+            fix: None,
             code: code as u8,
         }
     }
@@ -48,31 +48,31 @@ impl Finding {
     fn failed(part: &'static str, failure: &Failure) -> Self {
         Self {
             part,
-            well: false,
+            healthy: false,
             detail: failure.message().to_owned(),
-            mend: None,
+            fix: None,
             code: failure.code(),
         }
     }
 
-    fn mend(mut self, mend: impl Into<String>) -> Self {
-        self.mend = Some(mend.into());
+    fn with_fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
         self
     }
 }
 
 pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), Failure> {
-    let mut findings = assets::look().await;
-    findings.push(look_at(database).await);
-    let wrong: Vec<&Finding> = findings.iter().filter(|finding| !finding.well).collect();
+    let mut findings = assets::check().await;
+    findings.push(check_database(database).await);
+    let wrong: Vec<&Finding> = findings.iter().filter(|finding| !finding.healthy).collect();
     let code = wrong.first().map(|finding| finding.code);
-    let verdict = match wrong.len() {
-        0 => "all is well".to_owned(),
-        count => format!("{count} of {} parts are not well", findings.len()),
+    let summary = match wrong.len() {
+        0 => "all checks passed".to_owned(),
+        count => format!("{count} of {} checks failed", findings.len()),
     };
     if output.is_json() {
-        output.document(&Diagnosis {
-            well: code.is_none(),
+        output.write_json(&DoctorReport {
+            healthy: code.is_none(),
             parts: &findings,
         })?;
     } else {
@@ -80,62 +80,62 @@ pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), 
             .iter()
             .try_for_each(|finding| print(finding, output))?;
         if code.is_none() {
-            output.line(format_args!("{verdict}"))?;
+            output.write_line(format_args!("{summary}"))?;
         }
     }
     match code {
         None => Ok(()),
-        Some(code) => Err(Failure::unwell(code, verdict)),
+        Some(code) => Err(Failure::unhealthy(code, summary)),
     }
 }
 
 #[derive(Serialize)]
-struct Diagnosis<'a> {
-    well: bool,
+struct DoctorReport<'a> {
+    healthy: bool,
     parts: &'a [Finding],
 }
 
 fn print(finding: &Finding, output: &mut Output) -> Result<(), Failure> {
-    let mark = if finding.well { "ok   " } else { "WRONG" };
-    output.line(format_args!(
+    let mark = if finding.healthy { "ok   " } else { "FAIL " };
+    output.write_line(format_args!(
         "{mark}  {:<9} {}",
         finding.part, finding.detail
     ))?;
-    match &finding.mend {
-        Some(mend) => output.line(format_args!("       to mend it: {mend}")),
+    match &finding.fix {
+        Some(fix) => output.write_line(format_args!("       fix: {fix}")),
         None => Ok(()),
     }
 }
 
-async fn look_at(database: &Database) -> Finding {
+async fn check_database(database: &Database) -> Finding {
     const PART: &str = "database";
-    let place = match database.file() {
+    let location = match database.file() {
         Some(file) => file.display().to_string(),
-        None if database.is_shared() => "on its server".to_owned(),
+        None if database.is_shared() => "database server".to_owned(),
         None => "in memory".to_owned(),
     };
     match count(database).await {
         Ok((entities, memories)) => {
-            let entities = counted(entities as u64, "entity", "entities");
-            let memories = counted(memories, "memory", "memories");
+            let entities = count_noun(entities as u64, "entity", "entities");
+            let memories = count_noun(memories, "memory", "memories");
             let size = database
                 .size()
-                .map_or_else(String::new, |size| format!(", {}", bytes(size)));
-            Finding::well(PART, format!("{place}: {memories} of {entities}{size}"))
+                .map_or_else(String::new, |size| format!(", {}", format_bytes(size)));
+            Finding::healthy(PART, format!("{location}: {memories} of {entities}{size}"))
         }
         Err(failure) => {
             let finding = Finding::failed(PART, &failure);
-            match mend(&failure) {
-                Some(mend) => finding.mend(mend),
+            match suggest_fix(&failure) {
+                Some(fix) => finding.with_fix(fix),
                 None => finding,
             }
         }
     }
 }
 
-/// How many entities and memories it holds.
+/// Counts entities and memories.
 async fn count(database: &Database) -> Result<(usize, u64), Failure> {
-    let system = database.open_untouched().await?;
+    let system = database.open_read_only().await?;
     let entities = all_entities(&system).await?;
     let mut memories = 0;
     for entity in &entities {
@@ -145,16 +145,16 @@ async fn count(database: &Database) -> Result<(usize, u64), Failure> {
     Ok((entities.len(), memories))
 }
 
-/// What to do about a database that does not open, by the name of the failure.
-fn mend(failure: &Failure) -> Option<&'static str> {
+/// How to fix a database that cannot be opened, by the kind of the failure.
+fn suggest_fix(failure: &Failure) -> Option<&'static str> {
     Some(match failure.kind() {
         "missing" => {
-            "memory retain or memory import makes it; or name another with --db or MEMORY_DB"
+            "create it with memory retain or memory import, or name another with --db or MEMORY_DB"
         }
         "foreign_data" => "name another file with --db or MEMORY_DB",
         "newer_schema" => "use the newer version of memory that wrote it",
-        "corrupt" => "put a backup in its place, or import an export into a new file",
-        "unavailable" => "wait until the process that holds it has ended, or end it",
+        "corrupt" => "restore a backup, or import an export into a new file",
+        "unavailable" => "wait for the process that is using it, or stop that process",
         "read_only" => "make the file and its folder writable",
         "configuration" => "name a database such as sqlite://memory.db with --db or MEMORY_DB",
         _ => return None,

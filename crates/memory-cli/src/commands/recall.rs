@@ -1,4 +1,4 @@
-//! `memory recall`: what matters to a text.
+//! `memory recall`: the memories most relevant to a text.
 
 use clap::ValueEnum;
 use memory::{Ranking, RecallHit, RecallRequest};
@@ -8,50 +8,50 @@ use crate::database::Database;
 use crate::exit::Failure;
 use crate::filters::Filters;
 use crate::jsonl::Line;
-use crate::output::{Output, remark, row};
+use crate::output::{Output, format_row, note};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Who remembers
+    /// Entity whose memories to search
     #[arg(value_name = "ENTITY")]
     entity: String,
 
-    /// The question, 1 to 10,000 characters
+    /// Query text, 1 to 10,000 characters
     #[arg(value_name = "TEXT")]
     text: String,
 
-    /// How many at most, 1 to 1,000
+    /// Maximum number of memories, 1 to 1,000
     #[arg(long, value_name = "N", default_value_t = RecallRequest::DEFAULT_LIMIT)]
     limit: usize,
 
     #[command(flatten)]
     filters: Filters,
 
-    /// The least cosine, -1 to 1, that a memory must have
+    /// Minimum cosine similarity, -1 to 1
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     min_similarity: Option<f32>,
 
-    /// How what is found is ordered
+    /// Ranking of the results
     #[arg(long, value_name = "RANKING", value_enum, default_value_t)]
-    ranking: Order,
+    ranking: RankingName,
 }
 
-/// The rankings that have a name.
+/// The named rankings.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Order {
-    /// By similarity; importance and recency settle ties
+enum RankingName {
+    /// Relevance; importance and recency settle ties
     #[default]
     Default,
-    /// 60 % similarity, 30 % importance, 10 % recency
+    /// Weighted sum: 60 % similarity, 30 % importance, 10 % recency
     #[value(alias = "seed")]
     WeightedSum,
 }
 
-impl From<Order> for Ranking {
-    fn from(order: Order) -> Self {
-        match order {
-            Order::Default => Self::default(),
-            Order::WeightedSum => Self::weighted_sum(),
+impl From<RankingName> for Ranking {
+    fn from(name: RankingName) -> Self {
+        match name {
+            RankingName::Default => Self::default(),
+            RankingName::WeightedSum => Self::weighted_sum(),
         }
     }
 }
@@ -71,14 +71,14 @@ pub(crate) async fn run(
     let found = system.recall(args.entity, request).await?;
     system.close().await?;
     if output.is_json() {
-        let memories = found.iter().map(Found::from).collect();
-        return output.document(&Answer { memories });
+        let memories = found.iter().map(RecallEntry::from).collect();
+        return output.write_json(&Answer { memories });
     }
     if found.is_empty() {
-        remark(format_args!("nothing recalled"));
+        note(format_args!("no memory matches"));
         return Ok(());
     }
-    output.line(format_args!(
+    output.write_line(format_args!(
         "score  similarity  time                  kind         content"
     ))?;
     for RecallHit {
@@ -88,11 +88,11 @@ pub(crate) async fn run(
         ..
     } in &found
     {
-        // What was found by its words alone has no similarity.
+        // A memory found by its words alone has no similarity.
         let similarity = similarity.map_or_else(|| "-".to_owned(), |cosine| format!("{cosine:.3}"));
-        output.line(format_args!(
+        output.write_line(format_args!(
             "{score:5.3}  {similarity:>10}  {}",
-            row(memory)
+            format_row(memory)
         ))?;
     }
     Ok(())
@@ -100,22 +100,22 @@ pub(crate) async fn run(
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    memories: Vec<Found<'a>>,
+    memories: Vec<RecallEntry<'a>>,
 }
 
 #[derive(Serialize)]
-struct Found<'a> {
+struct RecallEntry<'a> {
     score: f32,
     similarity: Option<f32>,
     memory: Line<'a>,
 }
 
-impl<'a> From<&'a RecallHit> for Found<'a> {
-    fn from(recalled: &'a RecallHit) -> Self {
+impl<'a> From<&'a RecallHit> for RecallEntry<'a> {
+    fn from(hit: &'a RecallHit) -> Self {
         Self {
-            score: recalled.score,
-            similarity: recalled.similarity,
-            memory: Line::from(&*recalled.memory),
+            score: hit.score,
+            similarity: hit.similarity,
+            memory: Line::from(&*hit.memory),
         }
     }
 }

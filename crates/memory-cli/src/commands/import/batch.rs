@@ -1,0 +1,325 @@
+//! Batches of lines that are embedded and written together, with an outcome for
+//! each line.
+//!
+//! A batch is stored completely or not at all, so lines that would cause a
+//! refusal are removed first. If the store still refuses (another process wrote
+//! in between), the line that it names is removed and the others are retried.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use memory::{EntityId, Memory, MemoryError, MemoryId, MemoryResult, MemorySystem};
+use tokio::task::JoinHandle;
+
+use super::import_summary::Refusal;
+use crate::exit::{Code, Failure};
+use crate::jsonl::MAX_LINE_BYTES;
+
+/// The size of a batch in bytes of lines, whatever their number.
+const MAX_BATCH_BYTES: usize = MAX_LINE_BYTES;
+
+/// A memory of an entity.
+pub(super) type Key = (EntityId, MemoryId);
+
+/// A memory to be written, and the number of its line.
+#[derive(Debug, Clone)]
+pub(super) struct PendingLine {
+    line: usize,
+    memory: Memory,
+}
+
+impl PendingLine {
+    pub(super) fn new(line: usize, memory: Memory) -> Self {
+        Self { line, memory }
+    }
+
+    pub(super) fn key(&self) -> Key {
+        (self.memory.entity_id.clone(), self.memory.id)
+    }
+
+    /// The outcome where the id already belongs to a memory with this content.
+    fn compare_existing(&self, content: &str, owner: &str) -> LineOutcome {
+        if self.memory.content == content {
+            return LineOutcome::AlreadyThere;
+        }
+        LineOutcome::Refused(Refusal::conflict(
+            self.line,
+            format!(
+                "id {} already belongs to {owner} with other content",
+                self.memory.id
+            ),
+        ))
+    }
+}
+
+/// The outcome of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum LineOutcome {
+    Imported,
+    AlreadyThere,
+    Refused(Refusal),
+}
+
+/// The outcome of a batch.
+#[derive(Debug)]
+pub(super) struct BatchResult {
+    /// One for each line whose outcome is known, in no order.
+    pub(super) outcomes: Vec<LineOutcome>,
+    /// The memories that were refused.
+    pub(super) refused: Vec<Key>,
+    /// Why the other lines were not written, if they were not.
+    pub(super) result: Result<(), Failure>,
+}
+
+#[derive(Debug)]
+pub(super) struct Batch {
+    max_len: NonZeroUsize,
+    pending: Vec<PendingLine>,
+    by_id: HashMap<Key, usize>,
+    bytes: usize,
+}
+
+impl Batch {
+    pub(super) fn new(max_len: NonZeroUsize) -> Self {
+        Self {
+            max_len,
+            pending: Vec::new(),
+            by_id: HashMap::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Adds a line, or returns its outcome where an earlier line decides it.
+    pub(super) fn add(&mut self, pending: PendingLine, bytes: usize) -> Option<LineOutcome> {
+        let key = pending.key();
+        if let Some(before) = self.by_id.get(&key).and_then(|&at| self.pending.get(at)) {
+            let owner = format!("line {}", before.line);
+            return Some(pending.compare_existing(&before.memory.content, &owner));
+        }
+        self.by_id.insert(key, self.pending.len());
+        self.pending.push(pending);
+        self.bytes += bytes;
+        None
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.pending.len() >= self.max_len.get() || self.bytes >= MAX_BATCH_BYTES
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    fn contains(&self, key: &Key) -> bool {
+        self.by_id.contains_key(key)
+    }
+
+    /// Takes this batch, leaving an empty one.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self::new(self.max_len);
+        std::mem::replace(self, empty)
+    }
+
+    /// Writes the memories that are not stored yet.
+    async fn write(&self, system: &MemorySystem) -> BatchResult {
+        let mut batch_result = BatchResult {
+            outcomes: Vec::with_capacity(self.pending.len()),
+            refused: Vec::new(),
+            result: Ok(()),
+        };
+        batch_result.result = write_new(system, &self.pending, &mut batch_result)
+            .await
+            .map_err(Failure::from);
+        batch_result
+    }
+}
+
+impl BatchResult {
+    fn record(&mut self, pending: &PendingLine, outcome: LineOutcome) {
+        if matches!(outcome, LineOutcome::Refused(_)) {
+            self.refused.push(pending.key());
+        }
+        self.outcomes.push(outcome);
+    }
+}
+
+/// The number of batches in flight; each is held in memory completely.
+const MAX_IN_FLIGHT: usize = 2;
+
+/// Batches in flight: one is embedded while the one before it is written.
+pub(super) struct InFlight(VecDeque<(Arc<Batch>, JoinHandle<BatchResult>)>);
+
+impl InFlight {
+    pub(super) fn new() -> Self {
+        Self(VecDeque::with_capacity(MAX_IN_FLIGHT))
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= MAX_IN_FLIGHT
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a batch in flight contains this memory.
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.0.iter().any(|(batch, _)| batch.contains(key))
+    }
+
+    pub(super) fn start(&mut self, batch: Batch, system: &MemorySystem) {
+        let (batch, system) = (Arc::new(batch), system.clone());
+        let task_batch = Arc::clone(&batch);
+        let task = tokio::spawn(async move { task_batch.write(&system).await });
+        self.0.push_back((batch, task));
+    }
+
+    /// Waits for the batch that was started first.
+    pub(super) async fn finish_oldest(&mut self) -> Result<Option<BatchResult>, Failure> {
+        let Some((_, task)) = self.0.pop_front() else {
+            return Ok(None);
+        };
+        let ended = |_| Failure::new(Code::Failed, "other", "a batch's task ended early");
+        task.await.map(Some).map_err(ended)
+    }
+}
+
+async fn write_new(
+    system: &MemorySystem,
+    pending: &[PendingLine],
+    result: &mut BatchResult,
+) -> MemoryResult<()> {
+    let mut fresh = find_new(system, pending, result).await?;
+    while !fresh.is_empty() {
+        let memories = fresh.iter().map(|pending| pending.memory.clone()).collect();
+        let Err(error) = system.restore_memories(memories).await else {
+            let imported = fresh.iter().map(|_| LineOutcome::Imported);
+            result.outcomes.extend(imported);
+            break;
+        };
+        let Some(index) = rejected_index(&fresh, &error) else {
+            return Err(error);
+        };
+        let rejected = fresh.swap_remove(index);
+        let refusal = Refusal::from_error(rejected.line, &error);
+        result.record(rejected, LineOutcome::Refused(refusal));
+    }
+    Ok(())
+}
+
+/// Finds the lines whose memory is not stored yet and records the outcome of
+/// the others.
+async fn find_new<'a>(
+    system: &MemorySystem,
+    pending: &'a [PendingLine],
+    result: &mut BatchResult,
+) -> MemoryResult<Vec<&'a PendingLine>> {
+    let mut by_entity: BTreeMap<EntityId, Vec<&PendingLine>> = BTreeMap::new();
+    for pending in pending {
+        by_entity
+            .entry(pending.memory.entity_id.clone())
+            .or_default()
+            .push(pending);
+    }
+    let mut fresh = Vec::new();
+    for (entity, pending) in by_entity {
+        let ids: Vec<MemoryId> = pending.iter().map(|pending| pending.memory.id).collect();
+        let existing = system.get_memories(&entity, &ids).await?;
+        for (pending, existing) in pending.into_iter().zip(existing) {
+            match existing {
+                Some(existing) => {
+                    let outcome = pending.compare_existing(&existing.content, "a memory");
+                    result.record(pending, outcome);
+                }
+                None => fresh.push(pending),
+            }
+        }
+    }
+    Ok(fresh)
+}
+
+/// The index of the line that caused a refusal, where the error names one.
+fn rejected_index(fresh: &[&PendingLine], error: &MemoryError) -> Option<usize> {
+    match error {
+        MemoryError::InvalidInput { item, .. } => item.filter(|&index| index < fresh.len()),
+        MemoryError::Conflict { entity, id } => fresh
+            .iter()
+            .position(|pending| pending.memory.id == *id && pending.memory.entity_id == *entity),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory::{InvalidInput, MemoryBatchItem, MemoryKind};
+
+    use super::*;
+
+    fn pending(line: usize, id: MemoryId, content: &str) -> PendingLine {
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, content).with_id(id);
+        PendingLine::new(line, item.into_memory(chrono::Utc::now()).unwrap())
+    }
+
+    fn batch(max_len: usize) -> Batch {
+        Batch::new(NonZeroUsize::new(max_len).unwrap())
+    }
+
+    #[test]
+    fn repeated_id_in_a_batch_names_both_lines() {
+        let (mut batch, id) = (batch(10), MemoryId::new());
+        assert_eq!(batch.add(pending(1, id, "Rain."), 10), None);
+        assert_eq!(
+            batch.add(pending(2, id, "Rain."), 10),
+            Some(LineOutcome::AlreadyThere)
+        );
+        let Some(LineOutcome::Refused(refusal)) = batch.add(pending(3, id, "Sun."), 10) else {
+            panic!("the id conflicts");
+        };
+        let text = refusal.to_text(false);
+        assert!(text.contains("line 3") && text.contains("line 1"), "{text}");
+
+        let mut other_entity = pending(4, id, "Sun.");
+        other_entity.memory.entity_id = "tam".into();
+        assert_eq!(
+            batch.add(other_entity, 10),
+            None,
+            "ids are scoped to their entity"
+        );
+    }
+
+    #[test]
+    fn batch_is_full_by_count_or_by_size() {
+        let mut by_number = batch(2);
+        assert!(!by_number.is_full());
+        by_number.add(pending(1, MemoryId::new(), "a"), 1);
+        by_number.add(pending(2, MemoryId::new(), "b"), 1);
+        assert!(by_number.is_full());
+        let mut by_size = batch(2);
+        by_size.add(pending(1, MemoryId::new(), "a"), MAX_BATCH_BYTES);
+        assert!(by_size.is_full());
+    }
+
+    #[test]
+    fn rejected_index_follows_the_error() {
+        let id = MemoryId::new();
+        let fresh = [pending(7, MemoryId::new(), "a"), pending(8, id, "b")];
+        let fresh: Vec<&PendingLine> = fresh.iter().collect();
+        let entity = "mira".into();
+        assert_eq!(
+            rejected_index(&fresh, &MemoryError::Conflict { entity, id }),
+            Some(1)
+        );
+        let blank = MemoryError::from(InvalidInput::EmptyContent);
+        assert_eq!(rejected_index(&fresh, &blank.clone().with_item(0)), Some(0));
+        assert_eq!(
+            rejected_index(&fresh, &blank),
+            None,
+            "the error names no line"
+        );
+        assert_eq!(
+            rejected_index(&fresh, &MemoryError::configuration("x")),
+            None
+        );
+    }
+}

@@ -1,0 +1,255 @@
+//! Progress, refusals and the final counts of an import.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use memory::{ErrorKind, MemoryError};
+use serde::Serialize;
+
+use crate::exit::{Code, Failure};
+use crate::output::Output;
+
+/// A line that was not imported, and why.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Refusal {
+    line: usize,
+    #[serde(rename = "kind", serialize_with = "serialize_kind")]
+    is_conflict: bool,
+    message: String,
+}
+
+impl Refusal {
+    /// The line is malformed or exceeds a limit.
+    pub(super) fn malformed(line: usize, message: String) -> Self {
+        Self {
+            line,
+            is_conflict: false,
+            message,
+        }
+    }
+
+    /// The id belongs to a memory with other content.
+    pub(super) fn conflict(line: usize, message: String) -> Self {
+        Self {
+            line,
+            is_conflict: true,
+            message,
+        }
+    }
+
+    /// The memory system refused it.
+    pub(super) fn from_error(line: usize, error: &MemoryError) -> Self {
+        let message = match error {
+            // The line number says more than the index in the batch.
+            MemoryError::InvalidInput { problem, .. } => problem.to_string(),
+            other => other.to_string(),
+        };
+        Self {
+            line,
+            is_conflict: error.kind() == ErrorKind::Conflict,
+            message,
+        }
+    }
+
+    /// Formats it for standard error, without the line's content.
+    pub(super) fn to_text(&self, json: bool) -> String {
+        if json {
+            serde_json::json!({ "refused": self }).to_string()
+        } else {
+            format!("refused: line {}: {}", self.line, self.message)
+        }
+    }
+}
+
+fn serialize_kind<S: serde::Serializer>(
+    is_conflict: &bool,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if *is_conflict {
+        "conflict"
+    } else {
+        "invalid_input"
+    })
+}
+
+/// Counts of an import, and its duration.
+#[derive(Debug)]
+pub(super) struct ImportSummary {
+    start: Instant,
+    pub(super) imported: u64,
+    pub(super) already_there: u64,
+    malformed: u64,
+    conflicts: u64,
+}
+
+impl ImportSummary {
+    /// Starts the clock.
+    pub(super) fn start() -> Self {
+        Self {
+            start: Instant::now(),
+            imported: 0,
+            already_there: 0,
+            malformed: 0,
+            conflicts: 0,
+        }
+    }
+
+    pub(super) fn count_refusal(&mut self, refusal: &Refusal) {
+        if refusal.is_conflict {
+            self.conflicts += 1;
+        } else {
+            self.malformed += 1;
+        }
+    }
+
+    /// Imported memories per second, reading and waiting included.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate needs no more than 53 bits"
+    )]
+    pub(super) fn per_second(&self) -> f64 {
+        let seconds = self.start.elapsed().as_secs_f64();
+        if seconds > 0.0 {
+            self.imported as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+
+    fn refused(&self) -> u64 {
+        self.malformed + self.conflicts
+    }
+
+    pub(super) fn print(&self, output: &mut Output) -> Result<(), Failure> {
+        let figures = Figures {
+            imported: self.imported,
+            already_there: self.already_there,
+            refused: self.refused(),
+            seconds: self.start.elapsed().as_secs_f64(),
+            per_second: self.per_second(),
+        };
+        if output.is_json() {
+            return output.write_json(&figures);
+        }
+        let Figures {
+            imported,
+            already_there,
+            refused,
+            seconds,
+            per_second,
+        } = figures;
+        output.write_line(format_args!(
+            "imported {imported}, already there {already_there}, refused {refused} \
+             in {seconds:.1} s ({per_second:.0} memories/s)"
+        ))
+    }
+
+    /// An error if any line was refused, although the others are imported, so
+    /// that a script does not take the file for imported.
+    pub(super) fn result(&self) -> Result<(), Failure> {
+        let (code, kind) = match (self.malformed, self.conflicts) {
+            (0, 0) => return Ok(()),
+            (0, _) => (Code::Conflict, "conflict"),
+            _ => (Code::InvalidInput, "invalid_input"),
+        };
+        let refused = self.refused();
+        let all = refused + self.imported + self.already_there;
+        let were = if refused == 1 { "was" } else { "were" };
+        let message = format!("{refused} of {all} lines {were} refused; the others were imported");
+        Err(Failure::new(code, kind, message))
+    }
+}
+
+#[derive(Serialize)]
+struct Figures {
+    imported: u64,
+    already_there: u64,
+    refused: u64,
+    seconds: f64,
+    per_second: f64,
+}
+
+/// A progress bar on standard error if that is a terminal, else nothing.
+pub(super) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// For an input of `length` bytes, where known.
+    pub(super) fn new(length: Option<u64>) -> Self {
+        let bar = match length {
+            _ if !io::stderr().is_terminal() => ProgressBar::hidden(),
+            Some(length) => styled(
+                ProgressBar::new(length),
+                "{bar:30} {percent:>3} %  {msg}  {elapsed} elapsed, {eta} left",
+            ),
+            None => styled(ProgressBar::new_spinner(), "{spinner} {msg}  {elapsed}"),
+        };
+        if !bar.is_hidden() {
+            // The elapsed time is updated while a batch is embedded.
+            bar.enable_steady_tick(Duration::from_millis(250));
+        }
+        Self { bar }
+    }
+
+    /// Updates the bar.
+    pub(super) fn show(&self, bytes: u64, summary: &ImportSummary) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        let (count, rate) = (summary.imported, summary.per_second());
+        self.bar.set_position(bytes);
+        self.bar
+            .set_message(format!("{count} memories, {rate:.0}/s"));
+    }
+
+    /// Hides the bar while `write` writes to standard error.
+    pub(super) fn suspend(&self, write: impl FnOnce()) {
+        self.bar.suspend(write);
+    }
+
+    /// Removes the bar.
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Applies a template. An invalid template, which would be a mistake in this
+/// file, leaves the default style.
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_lines_make_the_import_fail() {
+        let mut summary = ImportSummary::start();
+        summary.imported = 3;
+        assert!(summary.result().is_ok());
+        summary.count_refusal(&Refusal::conflict(2, "conflict".to_owned()));
+        let failure = summary.result().unwrap_err();
+        assert_eq!(failure.code(), 5);
+        assert_eq!(
+            failure.message(),
+            "1 of 4 lines was refused; the others were imported"
+        );
+        summary.count_refusal(&Refusal::malformed(3, "blank".to_owned()));
+        assert_eq!(summary.result().unwrap_err().code(), 3);
+    }
+
+    #[test]
+    fn refusals_name_their_line_in_text_and_json() {
+        let refusal = Refusal::malformed(12, "content is empty".to_owned());
+        assert_eq!(refusal.to_text(false), "refused: line 12: content is empty");
+        let json: serde_json::Value = serde_json::from_str(&refusal.to_text(true)).unwrap();
+        assert_eq!(json["refused"]["line"], 12);
+        assert_eq!(json["refused"]["kind"], "invalid_input");
+    }
+}
