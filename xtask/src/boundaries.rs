@@ -1,7 +1,6 @@
-//! `cargo xtask boundaries`: dependencies point the way that ARCHITECTURE.md
-//! draws, and a default build holds nothing heavy. `cargo tree` is the witness.
-
-mod table;
+//! `cargo xtask boundaries`: checks with `cargo tree` that dependencies point in
+//! the direction that ARCHITECTURE.md shows, and that default builds contain no
+//! heavy dependencies. A new crate needs a row in [`BOUNDARIES`].
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,35 +8,34 @@ use std::path::Path;
 
 use crate::error::TaskError;
 use crate::shell;
-use table::{BOUNDARIES, Boundary};
 
 pub(crate) fn run() -> Result<(), TaskError> {
-    let house = house(&shell::root())?;
-    let mut breaches = undeclared(&house);
+    let workspace = workspace_crates(&shell::root())?;
+    let mut violations = missing_rows(&workspace);
     for boundary in BOUNDARIES {
         let mut tree = shell::cargo();
         tree.args(["tree", "--package", boundary.package])
             .args(["--edges", "normal", "--prefix", "none"]);
-        let packages = packages(&shell::read(&mut tree)?);
-        breaches.extend(broken(boundary, &packages, &house));
+        let packages = packages(&shell::read_stdout(&mut tree)?);
+        violations.extend(find_violations(boundary, &packages, &workspace));
     }
-    for breach in &breaches {
-        println!("{breach}");
+    for violation in &violations {
+        println!("{violation}");
     }
-    match breaches.len() {
+    match violations.len() {
         0 => {
-            println!("boundaries: {} crates keep to theirs", BOUNDARIES.len());
+            println!("boundaries: {} crates checked", BOUNDARIES.len());
             Ok(())
         }
         count => Err(TaskError::Findings {
             count,
-            what: "breached boundaries",
+            what: "dependency violations",
         }),
     }
 }
 
-/// The crates of the house: the folder's name is the crate's name.
-fn house(root: &Path) -> Result<BTreeSet<String>, TaskError> {
+/// The crates of the workspace: a crate's name is its folder's name.
+fn workspace_crates(root: &Path) -> Result<BTreeSet<String>, TaskError> {
     let path = root.join("crates");
     let failed = |source| TaskError::Read {
         path: path.clone(),
@@ -61,37 +59,186 @@ fn packages(tree: &str) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// A crate without a row could depend on anything.
-fn undeclared(house: &BTreeSet<String>) -> Vec<String> {
+/// Crates without a row, whose dependencies would not be checked.
+fn missing_rows(workspace: &BTreeSet<String>) -> Vec<String> {
     let declared = |name: &String| BOUNDARIES.iter().any(|row| row.package == name);
-    let missing = house.iter().filter(|name| !declared(name));
+    let missing = workspace.iter().filter(|name| !declared(name));
     missing
-        .map(|name| format!("{name} has no row in xtask/src/boundaries/table.rs"))
+        .map(|name| format!("{name} has no row in xtask/src/boundaries.rs"))
         .collect()
 }
 
-/// What of `packages` this boundary does not allow.
-fn broken(
+/// The packages that this boundary does not allow.
+fn find_violations(
     boundary: &Boundary,
     packages: &BTreeSet<String>,
-    house: &BTreeSet<String>,
+    workspace: &BTreeSet<String>,
 ) -> Vec<String> {
     let package = boundary.package;
-    let mut breaches = Vec::new();
-    if let Some(allowed) = boundary.house {
-        let others = packages.intersection(house).filter(|name| *name != package);
-        let strangers = others.filter(|name| !allowed.contains(&name.as_str()));
-        breaches.extend(strangers.map(|name| format!("{package} must not depend on {name}")));
+    let mut violations = Vec::new();
+    if let Some(allowed) = boundary.workspace {
+        let others = packages
+            .intersection(workspace)
+            .filter(|name| *name != package);
+        let forbidden = others.filter(|name| !allowed.contains(&name.as_str()));
+        violations.extend(forbidden.map(|name| format!("{package} must not depend on {name}")));
     }
     for group in boundary.never {
-        let held = group
+        let present = group
             .packages
             .iter()
             .filter(|name| packages.contains(**name));
-        breaches.extend(held.map(|name| format!("{package} must hold no {}: {name}", group.what)));
+        violations.extend(
+            present.map(|name| format!("{package} must not contain {}: {name}", group.what)),
+        );
     }
-    breaches
+    violations
 }
+
+/// What one crate may depend on, directly or not, with its default features.
+struct Boundary {
+    package: &'static str,
+    /// The allowed crates of the workspace; `None` for any.
+    workspace: Option<&'static [&'static str]>,
+    /// Forbidden packages.
+    never: &'static [Group],
+}
+
+/// Packages for one purpose.
+struct Group {
+    what: &'static str,
+    packages: &'static [&'static str],
+}
+
+const BOUNDARIES: &[Boundary] = &[
+    Boundary {
+        package: "memory-core",
+        workspace: Some(&[]),
+        never: &[RUNTIMES, BACKENDS],
+    },
+    Boundary {
+        package: "memory-assets",
+        workspace: Some(&[]),
+        never: &[RUNTIMES, BACKENDS, TLS],
+    },
+    Boundary {
+        package: "memory-text",
+        workspace: Some(&[]),
+        never: &[RUNTIMES, BACKENDS, TLS],
+    },
+    Boundary {
+        package: "memory-testkit",
+        workspace: Some(&["memory-core"]),
+        never: &[BACKENDS],
+    },
+    Boundary {
+        package: "memory-engine",
+        workspace: Some(&["memory-core", "memory-text"]),
+        never: &[BACKENDS],
+    },
+    Boundary {
+        package: "memory-sqlite",
+        workspace: Some(&["memory-core", "memory-text"]),
+        never: &[POSTGRES, TLS],
+    },
+    Boundary {
+        package: "memory-pg",
+        workspace: Some(&["memory-core"]),
+        never: &[TLS],
+    },
+    Boundary {
+        package: "memory-moka",
+        workspace: Some(&["memory-core"]),
+        never: &[RUNTIMES],
+    },
+    Boundary {
+        package: "memory-quick",
+        workspace: Some(&["memory-core"]),
+        never: &[RUNTIMES],
+    },
+    Boundary {
+        package: "memory-bert",
+        workspace: Some(&[
+            "memory-core",
+            "memory-assets",
+            "memory-sentence-transformers",
+        ]),
+        never: &[BACKENDS, TLS],
+    },
+    Boundary {
+        package: "memory-sentence-transformers",
+        workspace: Some(&["memory-core", "memory-assets"]),
+        never: &[RUNTIMES, BACKENDS, LIBTORCH, TLS, UNPACKING],
+    },
+    Boundary {
+        package: "memory-onnx",
+        workspace: Some(&[
+            "memory-core",
+            "memory-assets",
+            "memory-sentence-transformers",
+        ]),
+        never: &[LIBTORCH, TLS, UNPACKING],
+    },
+    Boundary {
+        package: "memory-openai",
+        workspace: Some(&["memory-core"]),
+        never: &[BACKENDS, SECOND_TLS],
+    },
+    Boundary {
+        package: "memory",
+        workspace: None,
+        never: &[POSTGRES, LIBTORCH, TLS],
+    },
+    Boundary {
+        package: "memory-cli",
+        workspace: None,
+        never: &[POSTGRES, LIBTORCH, TLS],
+    },
+];
+
+const POSTGRES: Group = Group {
+    what: "PostgreSQL",
+    packages: &["sqlx-postgres", "tokio-postgres", "pgvector"],
+};
+
+const LIBTORCH: Group = Group {
+    what: "libtorch",
+    packages: &["tch", "torch-sys", "rust-bert"],
+};
+
+const TLS: Group = Group {
+    what: "TLS stack",
+    packages: &[
+        "native-tls",
+        "openssl",
+        "openssl-sys",
+        "rustls",
+        "aws-lc-rs",
+        "ring",
+    ],
+};
+
+// HTTPS uses rustls on ring, like `memory-pg`, and no second stack.
+const SECOND_TLS: Group = Group {
+    what: "second TLS stack",
+    packages: &["native-tls", "openssl", "openssl-sys", "aws-lc-rs"],
+};
+
+const RUNTIMES: Group = Group {
+    what: "async runtime",
+    packages: &["tokio", "async-std", "smol"],
+};
+
+const BACKENDS: Group = Group {
+    what: "backend",
+    packages: &["sqlx", "sqlx-core", "moka", "quick_cache", "ort"],
+};
+
+// Embedders only look up the paths of assets; tools fetch them.
+const UNPACKING: Group = Group {
+    what: "archive extraction",
+    packages: &["zip"],
+};
 
 #[cfg(test)]
 mod tests {
@@ -107,7 +254,7 @@ memory-core v0.1.0 (somewhere/crates/memory-core) (*)
 
     const ENGINE: Boundary = Boundary {
         package: "memory-engine",
-        house: Some(&["memory-core"]),
+        workspace: Some(&["memory-core"]),
         never: &[],
     };
 
@@ -115,12 +262,12 @@ memory-core v0.1.0 (somewhere/crates/memory-core) (*)
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn small_house() -> BTreeSet<String> {
+    fn small_workspace() -> BTreeSet<String> {
         names(&["memory-core", "memory-engine", "memory-sqlite"])
     }
 
     #[test]
-    fn the_names_of_a_tree_are_read() {
+    fn package_names_are_parsed_from_a_tree() {
         let expected = [
             "async-trait",
             "memory-core",
@@ -131,39 +278,39 @@ memory-core v0.1.0 (somewhere/crates/memory-core) (*)
     }
 
     #[test]
-    fn allowed_crates_of_the_house_pass() {
-        let breaches = broken(&ENGINE, &packages(SAMPLE), &small_house());
-        assert_eq!(breaches, [""; 0]);
+    fn allowed_workspace_crates_pass() {
+        let violations = find_violations(&ENGINE, &packages(SAMPLE), &small_workspace());
+        assert_eq!(violations, [""; 0]);
     }
 
     #[test]
-    fn other_crates_of_the_house_are_breaches() {
-        let alone = Boundary {
-            house: Some(&[]),
+    fn other_workspace_crates_are_violations() {
+        let no_dependencies = Boundary {
+            workspace: Some(&[]),
             ..ENGINE
         };
-        let breaches = broken(&alone, &packages(SAMPLE), &small_house());
-        assert_eq!(breaches, ["memory-engine must not depend on memory-core"]);
+        let violations = find_violations(&no_dependencies, &packages(SAMPLE), &small_workspace());
+        assert_eq!(violations, ["memory-engine must not depend on memory-core"]);
     }
 
     #[test]
-    fn forbidden_packages_are_breaches() {
-        let light = Boundary {
-            never: &[table::POSTGRES],
+    fn forbidden_packages_are_violations() {
+        let without_postgres = Boundary {
+            never: &[POSTGRES],
             ..ENGINE
         };
-        let breaches = broken(&light, &packages(SAMPLE), &small_house());
+        let violations = find_violations(&without_postgres, &packages(SAMPLE), &small_workspace());
         assert_eq!(
-            breaches,
-            ["memory-engine must hold no PostgreSQL: sqlx-postgres"]
+            violations,
+            ["memory-engine must not contain PostgreSQL: sqlx-postgres"]
         );
     }
 
     #[test]
     fn a_new_crate_needs_a_row() {
-        let mut house = small_house();
-        assert_eq!(undeclared(&house), [""; 0]);
-        house.insert("memory-new".to_owned());
-        assert_eq!(undeclared(&house).len(), 1);
+        let mut workspace = small_workspace();
+        assert_eq!(missing_rows(&workspace), [""; 0]);
+        workspace.insert("memory-new".to_owned());
+        assert_eq!(missing_rows(&workspace).len(), 1);
     }
 }

@@ -1,9 +1,9 @@
-//! `cargo xtask ci`: everything that has to pass before a merge, in order.
+//! `cargo xtask ci`: every check that is required before a merge, in order.
 
 use std::time::{Duration, Instant};
 
 use crate::error::TaskError;
-use crate::{boundaries, libtorch, quality, shell, tidy};
+use crate::{bench, boundaries, libtorch, shell, tidy};
 
 struct Step {
     name: &'static str,
@@ -11,7 +11,7 @@ struct Step {
 }
 
 enum Action {
-    /// Cargo with these arguments, and with this variable set.
+    /// Cargo with these arguments and environment variable.
     Cargo(
         &'static [&'static str],
         Option<(&'static str, &'static str)>,
@@ -30,9 +30,9 @@ const STEPS: &[Step] = &[
         action: Action::Cargo(
             &[
                 "clippy",
-                shell::BARE[0],
-                shell::BARE[1],
-                shell::BARE[2],
+                shell::WITHOUT_LIBTORCH[0],
+                shell::WITHOUT_LIBTORCH[1],
+                shell::WITHOUT_LIBTORCH[2],
                 "--all-targets",
                 "--features",
                 shell::FEATURES,
@@ -48,9 +48,9 @@ const STEPS: &[Step] = &[
         action: Action::Cargo(
             &[
                 "doc",
-                shell::BARE[0],
-                shell::BARE[1],
-                shell::BARE[2],
+                shell::WITHOUT_LIBTORCH[0],
+                shell::WITHOUT_LIBTORCH[1],
+                shell::WITHOUT_LIBTORCH[2],
                 "--no-deps",
                 "--features",
                 shell::FEATURES,
@@ -66,7 +66,7 @@ const STEPS: &[Step] = &[
         name: "boundaries",
         action: Action::Task(boundaries::run),
     },
-    // The README promises these two commands: run them as it does.
+    // The README documents these two commands: run them as it does.
     Step {
         name: "test",
         action: Action::Cargo(&["xtask", "test"], None),
@@ -81,7 +81,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "quality",
-        action: Action::Task(quality::check),
+        action: Action::Task(bench::check_quality),
     },
 ];
 
@@ -115,7 +115,7 @@ impl Step {
     }
 }
 
-/// A line a step, and the sum.
+/// One line per step, and the total.
 fn summary(times: &[(&str, Duration)]) -> String {
     let total = times.iter().map(|(_, time)| *time).sum();
     let rows = times.iter().copied().chain([("total", total)]);

@@ -1,4 +1,4 @@
-//! Why a task failed, and how that is said.
+//! Errors of tasks, and how they are printed.
 
 use std::error::Error;
 use std::io;
@@ -11,43 +11,42 @@ use crate::pg::PgError;
 /// Why a task failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TaskError {
-    #[error("the cache folder cannot be named")]
+    #[error("cannot determine the cache folder")]
     Cache(#[from] CacheDirError),
     #[error("setup failed")]
     Setup(#[from] SetupError),
-    #[error("there is no PostgreSQL server")]
+    #[error("cannot provide a PostgreSQL server")]
     Pg(#[from] PgError),
-    #[error("could not start `{command}`")]
+    #[error("cannot start `{command}`")]
     Start {
         command: String,
         #[source]
         source: io::Error,
     },
-    #[error("`{command}` failed ({how})")]
-    Failed { command: String, how: String },
-    #[error("could not read {}", path.display())]
+    #[error("`{command}` failed ({status})")]
+    Failed { command: String, status: String },
+    #[error("cannot read {}", path.display())]
     Read {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    #[error("could not write {}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    #[error("no libtorch is pinned for this platform: set {variable} to the folder of one")]
+    #[error(
+        "no libtorch is pinned for this platform; set {variable} to the folder of an installed one"
+    )]
     NoLibtorch { variable: &'static str },
     #[error("{count} {what}")]
     Findings { count: usize, what: &'static str },
 }
 
-/// Prints the error and what caused it, outermost first.
-#[allow(
-    clippy::print_stderr,
-    reason = "the one place where a task says that it failed"
-)]
+/// Prints the error and its causes, outermost first.
+#[allow(clippy::print_stderr, reason = "the one place that prints errors")]
 pub(crate) fn print(error: &TaskError) {
     eprintln!("error: {error}");
     let mut cause = error.source();

@@ -1,5 +1,5 @@
-//! libtorch, for the one crate that needs it at build time: laying it out, and
-//! running cargo with it.
+//! Installs libtorch and runs cargo with it, for the one crate that needs it at
+//! build time.
 
 use std::env;
 use std::fs;
@@ -11,17 +11,17 @@ use memory_assets::{CACHE_ENV, Setup, pins};
 use crate::error::TaskError;
 use crate::{setup, shell};
 
-/// The crate that is no default member, since it needs libtorch.
+/// The crate that needs libtorch.
 const CRATE: &str = "memory-bert";
 
-/// The folder of libtorch, for whoever has one of his own.
+/// The variable with the folder of an installed libtorch.
 const FOLDER_ENV: &str = "LIBTORCH";
 
-/// What linkers look for and the pinned wheel has only for graphics cards.
-const EMPTY: &str = "libtorch.so";
+/// A library that linkers look for and that the pinned CPU wheel does not have.
+const STUB_LIBRARY: &str = "libtorch.so";
 
-/// Fetches the pinned libtorch and makes what the wheel lacks. Does nothing
-/// where all is there.
+/// Fetches the pinned libtorch and links the library that the wheel lacks. Does
+/// nothing if both exist.
 pub(crate) fn install(cache: &Path, python: Option<&Path>) -> Result<PathBuf, TaskError> {
     let asset = pins::libtorch().ok_or(TaskError::NoLibtorch {
         variable: FOLDER_ENV,
@@ -34,24 +34,24 @@ pub(crate) fn install(cache: &Path, python: Option<&Path>) -> Result<PathBuf, Ta
     }
     setup.run()?;
     let folder = cache.join(asset.folder);
-    link_empty(&folder.join("lib"))?;
+    link_stub(&folder.join("lib"))?;
     Ok(folder)
 }
 
-/// Makes the empty library that needs the two that are not empty. Any linker
-/// can; the one that rustc calls is there.
-fn link_empty(lib: &Path) -> Result<(), TaskError> {
-    let target = lib.join(EMPTY);
+/// Links an empty library that depends on the two real ones, with the linker
+/// that rustc uses.
+fn link_stub(lib: &Path) -> Result<(), TaskError> {
+    let target = lib.join(STUB_LIBRARY);
     if target.is_file() {
         return Ok(());
     }
-    let unfinished = lib.join(format!(".{EMPTY}-{}", std::process::id()));
+    let unfinished = lib.join(format!(".{STUB_LIBRARY}-{}", std::process::id()));
     let mut linker = Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()));
     linker
         .args(["-shared", "-nostdlib", "-o"])
         .arg(&unfinished)
-        .arg(format!("-Wl,-soname,{EMPTY}"))
-        // Nothing in it uses them: without this the linker would drop them.
+        .arg(format!("-Wl,-soname,{STUB_LIBRARY}"))
+        // It uses no symbol of them: without this the linker drops them.
         .arg("-Wl,--no-as-needed")
         .arg("-L")
         .arg(lib)
@@ -65,7 +65,7 @@ fn link_empty(lib: &Path) -> Result<(), TaskError> {
     Ok(())
 }
 
-/// Sets up what is missing, then checks and tests memory-bert.
+/// Sets up libtorch if it is missing, then checks and tests memory-bert.
 pub(crate) fn check() -> Result<(), TaskError> {
     let lint = &[
         "clippy",
@@ -88,43 +88,42 @@ pub(crate) fn check() -> Result<(), TaskError> {
         "-D",
         "warnings",
     ];
-    let cargo = with_libtorch()?;
+    let cargo = cargo_with_libtorch()?;
     shell::run(cargo().args(lint))?;
     shell::run(cargo().args(bench))?;
     shell::run(cargo().args(document).env("RUSTDOCFLAGS", "-D warnings"))?;
     shell::run(cargo().args(["test", "--package", CRATE]))
 }
 
-/// Sets up what is missing, then tests memory-bert.
+/// Sets up libtorch if it is missing, then tests memory-bert.
 pub(crate) fn test(extra: &[String]) -> Result<(), TaskError> {
-    let cargo = with_libtorch()?;
+    let cargo = cargo_with_libtorch()?;
     shell::run(cargo().args(["test", "--package", CRATE]).args(extra))
 }
 
-/// Commands of cargo that build and run with libtorch: with that of the
-/// caller, or else with the pinned one.
-pub(crate) fn with_libtorch() -> Result<impl Fn() -> Command, TaskError> {
+/// Returns cargo commands that build and run with libtorch: the caller's, or
+/// else the pinned one.
+pub(crate) fn cargo_with_libtorch() -> Result<impl Fn() -> Command, TaskError> {
     let cache = setup::run(setup::Options::default())?;
-    let own = env::var_os(FOLDER_ENV).map(PathBuf::from);
-    let pinned = match own {
+    let installed = env::var_os(FOLDER_ENV).map(PathBuf::from);
+    let pinned = match installed {
         Some(_) => None,
         None => Some(install(&cache, None)?),
     };
-    let loaded = own
+    let library_dir = installed
         .or_else(|| pinned.clone())
         .map(|folder| folder.join("lib"));
     let others = env::var_os(LOADER_PATH).unwrap_or_default();
     let others = env::split_paths(&others).filter(|path| !path.as_os_str().is_empty());
-    let path = env::join_paths(loaded.into_iter().chain(others)).unwrap_or_default();
+    let path = env::join_paths(library_dir.into_iter().chain(others)).unwrap_or_default();
     Ok(move || {
         let mut cargo = shell::cargo();
         if let Some(folder) = &pinned {
-            // How the wheel's libraries were built.
+            // The ABI of the wheel's libraries.
             cargo.env(FOLDER_ENV, folder).env("LIBTORCH_CXX11_ABI", "0");
         }
-        // Else a check and a build differ in their build scripts' debug
-        // information, and each compiles libtorch's bindings (three minutes)
-        // for itself.
+        // Otherwise check and build differ in the debug information of build
+        // scripts, and each compiles libtorch's bindings (three minutes).
         cargo.env("CARGO_PROFILE_DEV_BUILD_OVERRIDE_DEBUG", "false");
         cargo.env(LOADER_PATH, &path).env(CACHE_ENV, &cache);
         cargo

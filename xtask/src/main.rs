@@ -1,18 +1,12 @@
 //! Project tasks: `cargo xtask help`.
-#![allow(
-    clippy::print_stdout,
-    reason = "a task runner talks to the person who runs it"
-)]
+#![allow(clippy::print_stdout, reason = "a task runner prints its progress")]
 
-mod bench_report;
+mod bench;
 mod boundaries;
 mod ci;
-mod demo;
-mod embedding;
 mod error;
 mod libtorch;
 mod pg;
-mod quality;
 mod setup;
 mod shell;
 mod test;
@@ -40,21 +34,20 @@ enum Task {
     Demo,
     /// Set up what is missing, then run every test of the workspace
     Test(test::Options),
-    /// A private PostgreSQL with pgvector
+    /// Run a private PostgreSQL with pgvector
     #[command(subcommand)]
     Pg(pg::Action),
-    /// Measure recall on real conversations, each part of the ranking off once
-    Quality(quality::Options),
-    /// Run the swap bench of the caches and write docs/performance.md and its plots
-    BenchReport(bench_report::Options),
-    /// Measure what embedding costs, beside what people use today (needs
-    /// libtorch: 800 MB to download, once)
-    Embedding(embedding::Options),
-    /// Check the house rules that no compiler knows
+    /// Measure retrieval quality on conversations, with each part of the ranking switched off once
+    Quality(bench::QualityOptions),
+    /// Run the cache comparison and write docs/performance.md and its plots
+    BenchReport(bench::ReportOptions),
+    /// Compare embedders with common alternatives (needs libtorch: an 800 MB download, once)
+    Embedding(bench::EmbeddingOptions),
+    /// Check the workspace's rules that the compiler does not check
     Tidy,
-    /// Check with cargo tree that dependencies point the right way
+    /// Check the dependencies between crates with cargo tree
     Boundaries,
-    /// Run everything that has to pass before a merge
+    /// Run every check that is required before a merge
     Ci,
 }
 
@@ -62,12 +55,12 @@ impl Task {
     fn run(self) -> Result<(), TaskError> {
         match self {
             Self::Setup(options) => setup::with_server(options).map(drop),
-            Self::Demo => demo::run(),
+            Self::Demo => test::demo(),
             Self::Test(options) => test::run(&options),
             Self::Pg(action) => pg::run(action),
-            Self::Quality(options) => quality::run(&options),
-            Self::BenchReport(options) => bench_report::run(&options),
-            Self::Embedding(options) => embedding::run(&options),
+            Self::Quality(options) => bench::quality(&options),
+            Self::BenchReport(options) => bench::report(&options),
+            Self::Embedding(options) => bench::embedding(&options),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),
             Self::Ci => ci::run(),

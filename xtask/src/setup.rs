@@ -13,13 +13,13 @@ pub(crate) struct Options {
     /// The Python whose pip downloads the wheels [default: the first one found]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
-    /// Also fetch libtorch (800 MB to download, 530 MB on disk), which
-    /// memory-bert is built with
+    /// Also fetch libtorch, which memory-bert needs to build (800 MB to
+    /// download, 530 MB on disk)
     #[arg(long)]
     libtorch: bool,
 }
 
-/// Fetches what is missing, says each step, and gives the cache folder.
+/// Fetches missing assets, prints each step, and returns the cache folder.
 pub(crate) fn run(options: Options) -> Result<PathBuf, TaskError> {
     let cache = cache_dir()?;
     let mut setup = Setup::new(&cache).with_report(|event| println!("{event}"));
@@ -41,15 +41,15 @@ pub(crate) fn exported_graph(cache: &Path, python: Option<&Path>) -> Result<(), 
     Ok(())
 }
 
-/// As [`run`], and fetches the database server of the tests, where one is
-/// pinned for this platform, and libtorch where it is asked for.
+/// Like [`run`], and also fetches the database server of the tests if one is
+/// pinned for this platform, and libtorch if requested.
 pub(crate) fn with_server(options: Options) -> Result<PathBuf, TaskError> {
     let python = options.python.clone();
     let with_libtorch = options.libtorch;
     let cache = run(options)?;
     exported_graph(&cache, python.as_deref())?;
     if !pg::fetch(&cache, python.as_deref())? {
-        println!("no PostgreSQL is pinned for this platform: tests need DATABASE_URL");
+        println!("no PostgreSQL is pinned for this platform; tests need DATABASE_URL");
     }
     if with_libtorch {
         libtorch::install(&cache, python.as_deref())?;

@@ -1,4 +1,4 @@
-//! Running commands.
+//! Runs commands.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,16 +7,22 @@ use std::process::{Command, ExitStatus};
 
 use crate::error::TaskError;
 
-/// The features that checks and tests turn on beside the defaults.
+/// The features that checks and tests enable in addition to the defaults.
 pub(crate) const FEATURES: &str = "memory/openai,memory/postgres";
 
-/// The crates that are built without libtorch: all but one.
-pub(crate) const BARE: [&str; 3] = ["--workspace", "--exclude", "memory-bert"];
+/// Selects the crates that build without libtorch: all but one.
+pub(crate) const WITHOUT_LIBTORCH: [&str; 3] = ["--workspace", "--exclude", "memory-bert"];
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
+}
+
+/// The target directory of the workspace.
+pub(crate) fn target_dir() -> PathBuf {
+    let chosen = env::var_os("CARGO_TARGET_DIR").filter(|path| !path.is_empty());
+    chosen.map_or_else(|| root().join("target"), |path| root().join(path))
 }
 
 /// The cargo that runs this task, at the root of the workspace.
@@ -27,14 +33,14 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs a command to its end, its output going where ours goes.
+/// Runs a command to completion; it inherits stdout and stderr.
 pub(crate) fn run(command: &mut Command) -> Result<(), TaskError> {
     let status = command.status().map_err(start_failed(command))?;
     check(command, status)
 }
 
-/// Runs a command to its end and gives what it wrote to stdout.
-pub(crate) fn read(command: &mut Command) -> Result<String, TaskError> {
+/// Runs a command to completion and returns its stdout.
+pub(crate) fn read_stdout(command: &mut Command) -> Result<String, TaskError> {
     let output = command
         .stderr(std::process::Stdio::inherit())
         .output()
@@ -48,18 +54,18 @@ fn check(command: &Command, status: ExitStatus) -> Result<(), TaskError> {
         return Ok(());
     }
     Err(TaskError::Failed {
-        command: spoken(command),
-        how: status.to_string(),
+        command: display_command(command),
+        status: status.to_string(),
     })
 }
 
 fn start_failed(command: &Command) -> impl FnOnce(std::io::Error) -> TaskError {
-    let command = spoken(command);
+    let command = display_command(command);
     |source| TaskError::Start { command, source }
 }
 
-/// The command as a person would type it.
-pub(crate) fn spoken(command: &Command) -> String {
+/// The command as typed in a shell.
+pub(crate) fn display_command(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_stem().unwrap_or(program.as_os_str());
     let words = [name].into_iter().chain(command.get_args());

@@ -1,5 +1,4 @@
-//! `cargo xtask test`: sets up what is missing, then runs every test, with a
-//! database server that ends with them.
+//! `cargo xtask test` and `cargo xtask demo`: set up what is missing, then run.
 
 use clap::Args;
 use memory_assets::CACHE_ENV;
@@ -9,7 +8,7 @@ use crate::{libtorch, pg, setup, shell};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Also test memory-bert, which needs libtorch (800 MB to download, once)
+    /// Also test memory-bert, which needs libtorch (an 800 MB download, once)
     #[arg(long)]
     all: bool,
     /// Passed on to `cargo test`
@@ -17,6 +16,7 @@ pub(crate) struct Options {
     extra: Vec<String>,
 }
 
+/// Runs every test, with a database server that stops with them.
 pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     let cache = setup::run(setup::Options::default())?;
     setup::exported_graph(&cache, None)?;
@@ -24,7 +24,7 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     // Tests run in the folder of their crate: the path has to be absolute.
     tests
         .arg("test")
-        .args(shell::BARE)
+        .args(shell::WITHOUT_LIBTORCH)
         .args(["--features", shell::FEATURES])
         .args(&options.extra)
         .env(CACHE_ENV, cache);
@@ -33,4 +33,19 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
         libtorch::test(&options.extra)?;
     }
     Ok(())
+}
+
+pub(crate) fn demo() -> Result<(), TaskError> {
+    let cache = setup::run(setup::Options::default())?;
+    let mut demo = shell::cargo();
+    demo.args([
+        "run",
+        "--release",
+        "--package",
+        "memory",
+        "--example",
+        "demo",
+    ])
+    .env(CACHE_ENV, cache);
+    shell::run(&mut demo)
 }

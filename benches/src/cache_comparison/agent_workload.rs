@@ -17,11 +17,11 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use memory_core::{CacheBackend, Clock, EntityId, ManualClock, MemoryConfig, MemoryPatch};
+use memory_core::{CacheBackend, Clock, EntityId, ManualClock, MemoryConfig, MemoryPatch, Store};
 use memory_engine::{Engine, RecallHit, RecallRequest};
 use memory_testkit::HashEmbedder;
 
-use super::counting_store::{CountingStore, StoreCalls};
+use super::counting_store::{CallCounter, StoreCalls};
 use super::recorder::Recorder;
 use super::trace::Trace;
 use crate::locomo::Conversation;
@@ -50,7 +50,7 @@ pub struct WorkloadSize {
 /// The number of operations by kind.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OpCounts {
-    /// StoreCalls that wrote: retain, alter, delete.
+    /// Calls that write: retain, alter, delete.
     pub writes: u64,
     /// Recalls.
     pub recalls: u64,
@@ -67,7 +67,7 @@ pub async fn record(
     span: WorkloadSize,
 ) -> Result<Trace, Box<dyn Error>> {
     let recorder = Recorder::default();
-    let store = Arc::new(CountingStore::new(Duration::ZERO));
+    let (_, store) = CallCounter::with_store(Duration::ZERO);
     let mut workload = Workload::new(recorder.clone(), store)?;
     workload.recorder = Some(recorder.clone());
     workload.run(conversations, span).await?;
@@ -83,10 +83,10 @@ pub async fn count(
     conversations: &[Conversation],
     span: WorkloadSize,
 ) -> Result<(StoreCalls, OpCounts), Box<dyn Error>> {
-    let store = Arc::new(CountingStore::new(Duration::ZERO));
-    let mut workload = Workload::new(backend, Arc::clone(&store))?;
+    let (counter, store) = CallCounter::with_store(Duration::ZERO);
+    let mut workload = Workload::new(backend, store)?;
     workload.run(conversations, span).await?;
-    Ok((store.calls(), workload.ops))
+    Ok((counter.calls(), workload.ops))
 }
 
 struct Workload {
@@ -98,7 +98,7 @@ struct Workload {
 }
 
 impl Workload {
-    fn new(backend: impl CacheBackend, store: Arc<CountingStore>) -> Result<Self, Box<dyn Error>> {
+    fn new(backend: impl CacheBackend, store: Arc<dyn Store>) -> Result<Self, Box<dyn Error>> {
         let clock = Arc::new(ManualClock::new(chrono::DateTime::UNIX_EPOCH));
         let embedder = Arc::new(HashEmbedder::new());
         let engine = Engine::builder(backend)

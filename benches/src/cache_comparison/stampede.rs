@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use memory_core::{CacheBackend, EntityId, MemoryBatchItem, MemoryKind, Store};
+use memory_core::{CacheBackend, EntityId, MemoryBatchItem, MemoryKind};
 use memory_engine::{Engine, RecallRequest};
 use memory_testkit::HashEmbedder;
 use serde::{Deserialize, Serialize};
 
-use super::counting_store::CountingStore;
+use super::counting_store::CallCounter;
 
 /// Concurrent callers of the same key.
 pub const CALLERS: usize = 100;
@@ -39,22 +39,21 @@ pub async fn run(backend: impl CacheBackend) -> Result<Loads, Box<dyn Error>> {
         tokio::time::sleep(DELAY).await;
         Ok(())
     });
-    let store = Arc::new(CountingStore::new(DELAY));
-    let engine = Engine::builder(backend)
-        .build(Arc::clone(&store) as Arc<dyn Store>, Arc::new(slow.clone()))?;
+    let (counter, store) = CallCounter::with_store(DELAY);
+    let engine = Engine::builder(backend).build(store, Arc::new(slow.clone()))?;
     let items = (0..20).map(|number| {
         MemoryBatchItem::new("mira", MemoryKind::World, format!("fact number {number}"))
     });
     let ids = engine.retain_batch(items.collect()).await?;
     engine.clear_all_caches();
 
-    let before = store.calls().reads;
+    let before = counter.calls().reads;
     call_concurrently(&engine, |engine, entity| {
         let id = ids[0];
         async move { engine.get_memory(&entity, &id).await.map(drop) }
     })
     .await?;
-    let memory = store.calls().reads - before;
+    let memory = counter.calls().reads - before;
 
     let (before, inferences) = (engine.cache_stats().entity.loads, slow.calls());
     call_concurrently(&engine, |engine, entity| async move {
