@@ -1,15 +1,15 @@
-//! Every relative link of a Markdown file leads to a file.
+//! Rule for links: every relative link of a Markdown file has an existing target.
 
 use super::tree::File;
 use super::{Finding, Tree};
 
-pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+pub(super) fn check_links(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.with_extension("md") {
         for (number, target) in links(file) {
-            let leads = resolve(&file.path, target).is_some_and(|path| tree.holds(&path));
-            if !leads {
-                let message = format!("the link {target} leads nowhere");
+            let exists = resolve(&file.path, target).is_some_and(|path| tree.contains(&path));
+            if !exists {
+                let message = format!("the target of the link {target} does not exist");
                 findings.push(Finding::new(file, number, message));
             }
         }
@@ -62,8 +62,8 @@ fn is_relative(target: &str) -> bool {
     !(target.is_empty() || elsewhere || target.starts_with('#') || target.contains("::"))
 }
 
-/// The path from the root that `target` means in the file `from`; `None` if it
-/// leads out of the tree.
+/// The path from the root of `target` in the file `from`; `None` if it is outside
+/// the tree.
 fn resolve(from: &str, target: &str) -> Option<String> {
     let target = target.split('#').next().unwrap_or(target);
     let mut parts: Vec<&str> = from.split('/').collect();
@@ -75,7 +75,7 @@ fn resolve(from: &str, target: &str) -> Option<String> {
             name => parts.push(name),
         }
     }
-    // A page on a server has another root than the tree.
+    // An absolute path is relative to a server, not to the tree.
     (!target.starts_with('/')).then(|| parts.join("/"))
 }
 
@@ -89,14 +89,14 @@ mod tests {
             ("README.md", ""),
             ("docs/adr/0001.md", ""),
         ];
-        check(&Tree::of(&files))
+        check_links(&Tree::of(&files))
             .iter()
             .map(|finding| finding.line)
             .collect()
     }
 
     #[test]
-    fn links_that_lead_somewhere_pass() {
+    fn links_to_existing_files_pass() {
         let good = "[a](../README.md) and [b](adr/0001.md#why)\n[c](adr/) [d](#here)\n\
                     [e](https://example.org/x.md)\n[f]: ../README.md\n`[g](none.md)`\n\
                     ```\n[h](none.md)\n```\n";
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_lead_nowhere_are_found() {
+    fn broken_links_are_found() {
         let bad = "[a](none.md)\n[b]: none.md\n[c](../../outside.md)\n[d](/README.md)\n";
         assert_eq!(found(bad), [1, 2, 3, 4]);
     }

@@ -1,4 +1,4 @@
-//! The files that the rules look at.
+//! The files that the rules check.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::TaskError;
 
-/// Folders that hold nothing of ours, wherever they are.
+/// Folders without source files, at any depth.
 const SKIPPED_FOLDERS: &[&str] = &[".git", "target"];
 
-/// Files that a tool writes, with a form of their own.
+/// Files written by tools.
 const GENERATED: &[&str] = &["Cargo.lock"];
 
 /// A text file.
@@ -35,12 +35,12 @@ impl File {
 pub(super) struct Tree {
     /// The text files, in the order of their paths.
     pub(super) files: Vec<File>,
-    /// Every file and folder, text or not.
+    /// Every file and folder, including binary files.
     paths: BTreeSet<String>,
 }
 
 impl Tree {
-    /// Reads the tree below `root`. Links are noted and not followed.
+    /// Reads the tree below `root`; does not follow symbolic links.
     pub(super) fn read(root: &Path) -> Result<Self, TaskError> {
         let mut tree = Self::default();
         tree.walk(root, "")?;
@@ -68,7 +68,7 @@ impl Tree {
     }
 
     /// Whether there is a file or folder at this path from the root.
-    pub(super) fn holds(&self, path: &str) -> bool {
+    pub(super) fn contains(&self, path: &str) -> bool {
         path.is_empty() || self.paths.contains(path)
     }
 
@@ -93,7 +93,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Text is what is UTF-8 without NUL.
+    /// Only UTF-8 without NUL counts as text.
     fn add(&mut self, path: &str, bytes: Vec<u8>) {
         let Ok(text) = String::from_utf8(bytes) else {
             return;
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_text_and_skips_what_is_built() {
+    fn reads_text_and_skips_build_output() {
         let root = tempfile::tempdir().unwrap();
         let write = |path: &str, bytes: &[u8]| {
             let path = root.path().join(path);
@@ -151,6 +151,8 @@ mod tests {
         let tree = Tree::read(root.path()).unwrap();
         let paths: Vec<_> = tree.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["src/lib.rs"]);
-        assert!(tree.holds("data/model.bin") && tree.holds("src") && !tree.holds("target"));
+        assert!(
+            tree.contains("data/model.bin") && tree.contains("src") && !tree.contains("target")
+        );
     }
 }
