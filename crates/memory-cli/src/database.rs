@@ -58,7 +58,7 @@ impl Database {
         if self.is_shared() {
             return self.open_shared(EmbedderChoice::Null).await;
         }
-        with_null_embedder(open_existing(self.options()?.existing_only()).await?).await
+        with_null_embedder(open_existing(self.options()?.create_if_missing(false)).await?).await
     }
 
     /// Opens for commands that read: without a model, also where the file is
@@ -96,7 +96,7 @@ impl Database {
     /// A writable file is migrated and closed as usual, which removes its
     /// `-wal` and `-shm` files.
     async fn store_for_read(&self) -> MemoryResult<Arc<dyn Store>> {
-        match open_existing(self.options()?.existing_only()).await {
+        match open_existing(self.options()?.create_if_missing(false)).await {
             Err(error) if error.kind() == ErrorKind::ReadOnly => self.store_read_only().await,
             outcome => outcome,
         }

@@ -1,4 +1,4 @@
-//! Moving memories out of what searches find, and back.
+//! Archiving memories, so that searches skip them, and restoring them.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,22 @@ use memory_core::MemoryId;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
-use crate::entity::{EntityChange, EntityRow};
+use crate::blocking::{fold_rows, run_blocking};
+use crate::entity::CountDelta;
 use crate::error::Failure;
 use crate::lexical;
-use crate::offload::{fold, offload};
-use crate::row::{self, to_json};
+use crate::rows::{self, EntityRow, to_json};
 
-/// Archives live memories: their keys, each with the summary that stands for it.
-/// Answers what that changes in the counts of their entity.
+/// Archives live memories: their keys, each with the summary that replaces it.
+/// Returns the change of their entity's counts.
 pub(crate) async fn archive(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
     memories: &BTreeMap<i64, MemoryId>,
-) -> Result<EntityChange, Failure> {
+) -> Result<CountDelta, Failure> {
     let rows: Vec<_> = memories
         .iter()
-        .map(|(key, summary)| (key, row::hex(summary)))
+        .map(|(key, summary)| (key, rows::encode_id(summary)))
         .collect();
     let archived = query(
         "UPDATE memory SET archived_by = unhex(one.value ->> 1), version = ?2
@@ -32,11 +32,11 @@ pub(crate) async fn archive(
     .bind(entity.generation.next().0.cast_signed())
     .fetch_all(&mut *conn)
     .await?;
-    let mut change = EntityChange::default();
+    let mut delta = CountDelta::default();
     for row in &archived {
-        change.memories -= 1;
-        change.archived += 1;
-        change.words -= row.try_get::<i64, _>(0)?;
+        delta.memories -= 1;
+        delta.archived += 1;
+        delta.words -= row.try_get::<i64, _>(0)?;
     }
     let keys = to_json(&memories.keys().collect::<Vec<_>>())?;
     query(lexical::DELETE_ENTRIES)
@@ -56,17 +56,18 @@ pub(crate) async fn archive(
             .execute(&mut *conn)
             .await?;
     }
-    Ok(change)
+    Ok(delta)
 }
 
-/// Makes archived memories live again, by their keys.
+/// Makes archived memories live again, by their keys. Returns the change of
+/// their entity's counts.
 pub(crate) async fn restore(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
     keys: &[i64],
-) -> Result<EntityChange, Failure> {
+) -> Result<CountDelta, Failure> {
     if keys.is_empty() {
-        return Ok(EntityChange::default());
+        return Ok(CountDelta::default());
     }
     let json = to_json(&keys)?;
     let rows = query(
@@ -77,18 +78,19 @@ pub(crate) async fn restore(
     .bind(&json)
     .bind(entity.generation.next().0.cast_signed())
     .fetch(&mut *conn);
-    let restored = (Vec::new(), EntityChange::default());
-    let (contents, change) = fold(rows, restored, |(contents, change), row| {
+    let restored = (Vec::new(), CountDelta::default());
+    let (contents, delta) = fold_rows(rows, restored, |(contents, delta), row| {
         contents.push((row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?));
-        change.memories += 1;
-        change.archived -= 1;
-        change.words += row.try_get::<i64, _>(2)?;
+        delta.memories += 1;
+        delta.archived -= 1;
+        delta.words += row.try_get::<i64, _>(2)?;
         Ok(())
     })
     .await?;
-    let of = entity.key;
-    let entries = offload(contents.len(), move || {
-        let entry = |(key, content): (i64, String)| (key, lexical::index_entry(of, &content).0);
+    let entity_key = entity.key;
+    let entries = run_blocking(contents.len(), move || {
+        let entry =
+            |(key, content): (i64, String)| (key, lexical::index_entry(entity_key, &content).0);
         to_json(&contents.into_iter().map(entry).collect::<Vec<_>>())
     })
     .await??;
@@ -109,11 +111,10 @@ pub(crate) async fn restore(
             .execute(&mut *conn)
             .await?;
     }
-    Ok(change)
+    Ok(delta)
 }
 
-/// Narrows a table of vectors down to those of memories, by whichever models
-/// they are: `?1` is the entity's key, `?2` the memories' keys as JSON.
+/// Selects the vectors of memories, of every model: `?1` is the entity's key, `?2` the memories' keys as JSON.
 macro_rules! embeddings_of {
     () => {
         "WHERE embedding_key IN (

@@ -6,12 +6,12 @@ use memory_core::{
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
-use crate::database::Work;
+use crate::blocking::fold_rows;
+use crate::embedding_space::{self, EmbeddingSpace};
 use crate::error::Failure;
-use crate::offload::fold;
-use crate::row::{self, NEXT_COLUMN, memory_columns};
-use crate::space::Space;
-use crate::{entity, keys, space, vectors};
+use crate::rows::{self, MemoryRow, NEXT_COLUMN, memory_columns};
+use crate::transaction::Transaction;
+use crate::{entity, row_keys, vectors};
 
 pub(crate) struct ChangesSince {
     pub(crate) entity: EntityId,
@@ -19,7 +19,7 @@ pub(crate) struct ChangesSince {
     pub(crate) fingerprint: Fingerprint,
 }
 
-impl Work for ChangesSince {
+impl Transaction for ChangesSince {
     type Output = ChangeSet;
     const OPERATION: &'static str = "changes_since";
 
@@ -39,7 +39,7 @@ impl Work for ChangesSince {
             });
         }
         let since = since.0.cast_signed();
-        let space = space::find(conn, entity.key, &self.fingerprint).await?;
+        let space = embedding_space::find(conn, entity.key, &self.fingerprint).await?;
         Ok(ChangeSet {
             generation: entity.generation,
             removed: removed(conn, entity.key, since).await?,
@@ -55,7 +55,7 @@ impl ChangesSince {
         conn: &mut SqliteConnection,
         entity_key: i64,
         since: i64,
-        space: Option<Space>,
+        space: Option<EmbeddingSpace>,
     ) -> Result<Vec<EmbeddedMemory>, Failure> {
         let rows = query(concat!(
             "SELECT ",
@@ -68,18 +68,18 @@ impl ChangesSince {
         .bind(entity_key)
         .bind(since)
         // NULL where there is no space, and then no row is joined.
-        .bind(space.map(|space| keys::shift(entity_key, space.key)))
+        .bind(space.map(|space| row_keys::shift(entity_key, space.key)))
         .fetch(conn);
         let dimensions = space.map_or(0, |space| space.dimensions);
         let state = (Vec::new(), self);
-        let (written, _) = fold(rows, state, move |(written, asked), row| {
+        let (written, _) = fold_rows(rows, state, move |(written, request), row| {
             let vectors = match row.try_get(NEXT_COLUMN)? {
                 Some(bytes) => vectors::decode(bytes, dimensions)?,
                 None => Vec::new(),
             };
-            let fingerprint = asked.fingerprint.clone();
+            let fingerprint = request.fingerprint.clone();
             written.push(EmbeddedMemory {
-                memory: row::read(row, &asked.entity)?,
+                memory: MemoryRow::decode(row, &request.entity)?.memory,
                 embedding: Embedding {
                     fingerprint,
                     vectors,
@@ -108,6 +108,6 @@ async fn removed(
     .fetch_all(conn)
     .await?
     .iter()
-    .map(|row| row::memory_id(row.try_get(0)?))
+    .map(|row| rows::decode_id(row.try_get(0)?))
     .collect()
 }

@@ -8,60 +8,59 @@ use memory_core::{
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
-use crate::archive;
-use crate::database::Work;
-use crate::entity::{self, EntityRow};
 use crate::error::Failure;
 use crate::insert::Insert;
-use crate::row;
+use crate::rows::{self, EntityRow};
+use crate::transaction::Transaction;
+use crate::{archive, entity};
 
-/// Groups, within every bound.
+/// Validated groups.
 pub(crate) struct Consolidate {
     pub(crate) entity: EntityId,
     pub(crate) groups: Vec<SummaryGroup>,
     pub(crate) read_at: Generation,
 }
 
-/// What stands under an id.
-struct Standing {
+/// The state of a memory that a group names.
+struct StoredMemory {
     key: i64,
     version: Generation,
     archived_by: Option<MemoryId>,
     content: String,
 }
 
-impl Work for Consolidate {
+impl Transaction for Consolidate {
     type Output = ConsolidateOutcome;
     const OPERATION: &'static str = "consolidate";
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<ConsolidateOutcome, Failure> {
         let names = [&self.entity].into();
-        let entities = entity::find_or_make(conn, &names).await?;
+        let entities = entity::find_or_create(conn, &names).await?;
         let entity = entities[&self.entity];
-        let standing = self.standing(conn, &entity).await?;
-        if self.groups.iter().all(|group| stands(group, &standing)) {
+        let stored = self.find_stored(conn, &entity).await?;
+        if self.groups.iter().all(|group| is_applied(group, &stored)) {
             let generation = entity.generation;
             return Ok(ConsolidateOutcome { generation });
         }
         let mut sources = BTreeMap::new();
         for group in &self.groups {
             let summary = group.summary.memory.id;
-            if standing.contains_key(&summary) {
+            if stored.contains_key(&summary) {
                 let (entity, id) = (self.entity.clone(), summary);
                 return Err(MemoryError::Conflict { entity, id }.into());
             }
             for id in &group.sources {
-                sources.insert(self.as_read(*id, &standing)?, summary);
+                sources.insert(self.unchanged_key(*id, &stored)?, summary);
             }
         }
-        let change = archive::archive(conn, &entity, &sources).await?;
-        let mut changes = BTreeMap::from([(entity.key, change)]);
+        let delta = archive::archive(conn, &entity, &sources).await?;
+        let mut deltas = BTreeMap::from([(entity.key, delta)]);
         let summaries: Vec<EmbeddedMemory> =
             self.groups.into_iter().map(|group| group.summary).collect();
         let all = vec![true; summaries.len()];
-        let insert = Insert::unbounded(summaries);
-        insert.write(conn, &entities, &all, &mut changes).await?;
-        entity::raise(conn, &changes).await?;
+        let insert = Insert::unlimited(summaries);
+        insert.write(conn, &entities, &all, &mut deltas).await?;
+        entity::raise(conn, &deltas).await?;
         Ok(ConsolidateOutcome {
             generation: entity.generation.next(),
         })
@@ -69,12 +68,12 @@ impl Work for Consolidate {
 }
 
 impl Consolidate {
-    /// What stands under the ids of summaries and sources.
-    async fn standing(
+    /// Reads the memories under the ids of summaries and sources.
+    async fn find_stored(
         &self,
         conn: &mut SqliteConnection,
         entity: &EntityRow,
-    ) -> Result<HashMap<MemoryId, Standing>, Failure> {
+    ) -> Result<HashMap<MemoryId, StoredMemory>, Failure> {
         let ids = self
             .groups
             .iter()
@@ -85,30 +84,30 @@ impl Consolidate {
              CROSS JOIN memory AS m ON m.entity_key = ?1 AND m.memory_id = unhex(wanted.value)",
         )
         .bind(entity.key)
-        .bind(row::hex_list(ids)?)
+        .bind(rows::encode_ids(ids)?)
         .fetch_all(conn)
         .await?;
         rows.iter()
             .map(|row| {
                 let archived_by: Option<&[u8]> = row.try_get(3)?;
-                let standing = Standing {
-                    key: row::key(row)?,
+                let stored = StoredMemory {
+                    key: rows::key(row)?,
                     version: Generation(row.try_get(2)?),
-                    archived_by: archived_by.map(row::memory_id).transpose()?,
+                    archived_by: archived_by.map(rows::decode_id).transpose()?,
                     content: row.try_get(4)?,
                 };
-                Ok((row::id(row)?, standing))
+                Ok((rows::id(row)?, stored))
             })
             .collect()
     }
 
-    /// The key of a source that is as its reader saw it.
-    fn as_read(
+    /// The key of a source that is live and unchanged since it was read.
+    fn unchanged_key(
         &self,
         id: MemoryId,
-        standing: &HashMap<MemoryId, Standing>,
+        stored: &HashMap<MemoryId, StoredMemory>,
     ) -> Result<i64, MemoryError> {
-        standing
+        stored
             .get(&id)
             .filter(|source| source.archived_by.is_none() && source.version <= self.read_at)
             .map(|source| source.key)
@@ -119,13 +118,13 @@ impl Consolidate {
     }
 }
 
-/// Whether this very consolidation was written before.
-fn stands(group: &SummaryGroup, standing: &HashMap<MemoryId, Standing>) -> bool {
+/// Whether this consolidation was written before.
+fn is_applied(group: &SummaryGroup, stored: &HashMap<MemoryId, StoredMemory>) -> bool {
     let summary = &group.summary.memory;
-    let same = standing.get(&summary.id);
-    same.is_some_and(|found| found.content == summary.content)
+    let existing = stored.get(&summary.id);
+    existing.is_some_and(|found| found.content == summary.content)
         && group.sources.iter().all(|id| {
-            let source = standing.get(id);
+            let source = stored.get(id);
             source.is_some_and(|source| source.archived_by == Some(summary.id))
         })
 }

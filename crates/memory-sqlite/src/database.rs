@@ -1,39 +1,17 @@
-//! Running work as transactions.
+//! The connection pools of a database, and running reads and writes on them.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
-use sqlx::Executor;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
 use tracing::{Instrument, debug_span};
 
 use crate::error::Failure;
-use crate::log::Log;
-
-/// One operation of the store, run within one transaction.
-pub(crate) trait Work: Send + 'static {
-    /// What it gives back.
-    type Output: Send + 'static;
-
-    /// Its name in errors and spans.
-    const OPERATION: &'static str;
-
-    /// Whether it takes content away, so that the write-ahead log is to be
-    /// emptied once it is done.
-    fn erases(&self) -> bool {
-        false
-    }
-
-    /// Does it. On an error the transaction is rolled back.
-    fn run(
-        self,
-        conn: &mut SqliteConnection,
-    ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
-}
+use crate::transaction::{Session, Transaction};
+use crate::wal::Wal;
 
 /// The connections of one database: one that writes, several that read.
 #[derive(Debug)]
@@ -41,7 +19,7 @@ pub(crate) struct Database {
     readers: SqlitePool,
     /// `None` where the database is open for reading only.
     writer: Option<SqlitePool>,
-    log: Arc<Log>,
+    wal: Arc<Wal>,
 }
 
 impl Database {
@@ -53,51 +31,52 @@ impl Database {
         Self {
             readers,
             writer,
-            log: Arc::new(Log::new(busy_timeout)),
+            wal: Arc::new(Wal::new(busy_timeout)),
         }
     }
 
-    /// Answers an operation that needs no connection as a closed store would.
+    /// Refuses operations after [`close`](Self::close), also those that need no
+    /// connection.
     pub(crate) fn check_open(&self, operation: &'static str) -> MemoryResult<()> {
         if self.readers.is_closed() {
-            return Err(Failure::from(sqlx::Error::PoolClosed).during(operation));
+            return Err(Failure::from(sqlx::Error::PoolClosed).into_error(operation));
         }
         Ok(())
     }
 
-    /// Runs work that only reads: all that it sees is one state.
-    pub(crate) async fn read<W: Work>(&self, work: W) -> MemoryResult<W::Output> {
+    /// Runs a transaction that only reads: it sees one consistent state.
+    pub(crate) async fn read<T: Transaction>(&self, transaction: T) -> MemoryResult<T::Output> {
         let readers = self.readers.clone();
-        spawn(W::OPERATION, async move {
-            let mut session = Session::on(&readers, W::OPERATION).await?;
-            session.transact("BEGIN", work).await
+        spawn(T::OPERATION, async move {
+            let mut session = Session::acquire(&readers, T::OPERATION).await?;
+            session.run("BEGIN", transaction).await
         })
         .await
     }
 
-    /// Runs work that writes: all of it or nothing, also when the caller goes
-    /// away in the middle.
-    pub(crate) async fn write<W: Work>(&self, work: W) -> MemoryResult<W::Output> {
-        self.check_open(W::OPERATION)?;
+    /// Runs a transaction that writes: all of it or nothing, even if the caller
+    /// drops the future.
+    pub(crate) async fn write<T: Transaction>(&self, transaction: T) -> MemoryResult<T::Output> {
+        self.check_open(T::OPERATION)?;
         let writer = self.writer.clone().ok_or_else(|| {
-            let message = "the database was opened for reading only";
-            MemoryError::store(ErrorKind::ReadOnly, W::OPERATION, message)
+            let message = "the database is open for reading only; open it without read_only() or mode=ro to write";
+            MemoryError::store(ErrorKind::ReadOnly, T::OPERATION, message)
         })?;
-        let log = Arc::clone(&self.log);
-        spawn(W::OPERATION, async move {
-            let mut session = Session::on(&writer, W::OPERATION).await?;
-            let erases = work.erases();
-            let output = session.transact("BEGIN IMMEDIATE", work).await?;
-            log.empty_if_due(&mut session.conn, erases).await;
+        let wal = Arc::clone(&self.wal);
+        spawn(T::OPERATION, async move {
+            let mut session = Session::acquire(&writer, T::OPERATION).await?;
+            let erases = transaction.erases_content();
+            let output = session.run("BEGIN IMMEDIATE", transaction).await?;
+            wal.truncate_if_required(&mut session.conn, erases).await;
             Ok(output)
         })
         .await
     }
 
-    /// Waits for what is under way and closes every connection.
+    /// Waits for running operations and closes every connection.
     pub(crate) async fn close(&self) {
-        // The writer goes last: the last connection to leave moves the log
-        // into the file, and a reader could not.
+        // The writer closes last: the last connection checkpoints the
+        // write-ahead log into the file, and a reader cannot do that.
         self.readers.close().await;
         if let Some(writer) = &self.writer {
             writer.close().await;
@@ -105,18 +84,20 @@ impl Database {
     }
 }
 
-/// The driver panics outside of a Tokio runtime; this is the error instead.
+/// Returns an error outside of a Tokio runtime, where the driver would panic.
 pub(crate) fn check_runtime() -> MemoryResult<Handle> {
     Handle::try_current().map_err(|_| {
-        MemoryError::configuration("the SQLite store needs a Tokio runtime, and there is none here")
+        MemoryError::configuration(
+            "the SQLite store needs a Tokio runtime, and none is running here",
+        )
     })
 }
 
-/// Runs a future to its end, whether or not the caller waits for it.
+/// Runs a future to its end in a task, even if the caller drops this one.
 ///
-/// Waiting for a connection belongs to it: the driver closes a connection whose
-/// taker goes away at the wrong moment, and a database in memory is gone with
-/// it.
+/// Acquiring a connection is part of the task: the driver closes a connection
+/// whose caller is dropped at the wrong moment, and a database in memory would
+/// be lost with it.
 async fn spawn<T: Send + 'static>(
     operation: &'static str,
     future: impl Future<Output = MemoryResult<T>> + Send + 'static,
@@ -127,66 +108,8 @@ async fn spawn<T: Send + 'static>(
         Err(error) => Err(MemoryError::store(
             ErrorKind::OutcomeUnknown,
             operation,
-            "the runtime stopped in the middle of it",
+            "the Tokio runtime shut down during the operation",
         )
         .with_source(error)),
-    }
-}
-
-/// A connection while it is used.
-struct Session {
-    conn: PoolConnection<Sqlite>,
-    in_transaction: bool,
-}
-
-impl Session {
-    async fn on(pool: &SqlitePool, operation: &'static str) -> MemoryResult<Self> {
-        match pool.acquire().await {
-            Ok(conn) => Ok(Self {
-                conn,
-                in_transaction: false,
-            }),
-            Err(error) => Err(Failure::from(error).during(operation)),
-        }
-    }
-
-    /// Runs work between `begin` and a commit, or a rollback if it fails.
-    ///
-    /// The transaction is plain SQL and not the driver's own: SQLite ends a
-    /// transaction by itself on some errors (a full disk among them), which
-    /// the driver's count of open transactions does not survive.
-    async fn transact<W: Work>(&mut self, begin: &'static str, work: W) -> MemoryResult<W::Output> {
-        self.in_transaction = true;
-        let result = self.attempt(begin, work).await;
-        if result.is_err() {
-            // The one error that this can have says that SQLite has rolled
-            // back already.
-            let _ = self.conn.execute("ROLLBACK").await;
-        }
-        self.in_transaction = false;
-        result
-    }
-
-    async fn attempt<W: Work>(&mut self, begin: &'static str, work: W) -> MemoryResult<W::Output> {
-        let named = |failure: Failure| failure.during(W::OPERATION);
-        self.conn
-            .execute(begin)
-            .await
-            .map_err(|e| named(e.into()))?;
-        let output = work.run(&mut self.conn).await.map_err(named)?;
-        match self.conn.execute("COMMIT").await {
-            Ok(_) => Ok(output),
-            Err(error) => Err(Failure::from(error).during_commit(W::OPERATION)),
-        }
-    }
-}
-
-impl Drop for Session {
-    /// Where a runtime stops in the middle of a transaction, the connection
-    /// does not go back to the others.
-    fn drop(&mut self) {
-        if self.in_transaction {
-            self.conn.close_on_drop();
-        }
     }
 }

@@ -3,21 +3,20 @@
 use memory_core::{EntityId, MemoryId, RemoveOutcome};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::database::Work;
-use crate::entity;
 use crate::error::Failure;
-use crate::removal;
+use crate::transaction::Transaction;
+use crate::{entity, removal};
 
 pub(crate) struct Delete {
     pub(crate) entity: EntityId,
     pub(crate) ids: Vec<MemoryId>,
 }
 
-impl Work for Delete {
+impl Transaction for Delete {
     type Output = RemoveOutcome;
     const OPERATION: &'static str = "delete";
 
-    fn erases(&self) -> bool {
+    fn erases_content(&self) -> bool {
         !self.ids.is_empty()
     }
 
@@ -25,7 +24,7 @@ impl Work for Delete {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
             return Ok(RemoveOutcome::default());
         };
-        let Some((outcome, change)) =
+        let Some((outcome, delta)) =
             removal::remove(conn, &self.entity, &entity, &self.ids).await?
         else {
             return Ok(RemoveOutcome {
@@ -33,7 +32,7 @@ impl Work for Delete {
                 ..RemoveOutcome::default()
             });
         };
-        entity::raise(conn, &[(entity.key, change)].into()).await?;
+        entity::raise(conn, &[(entity.key, delta)].into()).await?;
         Ok(outcome)
     }
 }

@@ -1,4 +1,4 @@
-//! The dense retriever: the cosine with every vector that the filter lets through.
+//! The dense retriever: cosine similarity with every vector that passes the filter.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,59 +7,62 @@ use memory_core::{DenseQuery, MemoryFilter, ScoreStatsBuilder};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row};
 
-use crate::best::Best;
-use crate::entity::EntityRow;
+use crate::blocking::fold_rows;
 use crate::error::Failure;
 use crate::filter::push_conditions;
-use crate::keys;
-use crate::offload::fold;
-use crate::space;
-use crate::vectors::best_cosine;
+use crate::rows::EntityRow;
+use crate::top_k::TopK;
+use crate::vectors::max_cosine;
+use crate::{embedding_space, row_keys};
 
-/// What a sweep over an entity's vectors gathers.
-pub(crate) struct Sweep {
+/// The state of a scan over an entity's vectors.
+pub(crate) struct DenseScan {
     query: Arc<[f32]>,
-    /// The memories nearest to the query.
-    pub(crate) best: Best,
-    /// Memories that another retriever has found, with their similarity where they
+    /// The memories most similar to the query.
+    pub(crate) top_k: TopK,
+    /// Memories that another retriever found, with their similarity where they
     /// have a vector to compare.
     pub(crate) others: HashMap<i64, Option<f32>>,
-    /// Every similarity, whether or not it is among the best.
-    pub(crate) tally: ScoreStatsBuilder,
+    /// Statistics of every similarity, whether or not it is in the top k.
+    pub(crate) stats: ScoreStatsBuilder,
     buffer: Vec<f32>,
 }
 
-/// Compares the query with the vectors of all admitted memories, in one sweep
-/// over contiguous rows; memory holds the best `limit` and `others`.
-pub(crate) async fn sweep(
+/// Compares the query with the vectors of all matching memories in one scan
+/// over contiguous rows; only the top `limit` and `others` stay in memory.
+pub(crate) async fn scan(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
     filter: &MemoryFilter,
     dense: DenseQuery,
     limit: usize,
     others: HashMap<i64, Option<f32>>,
-) -> Result<Sweep, Failure> {
-    let sweep = Sweep {
+) -> Result<DenseScan, Failure> {
+    let scan = DenseScan {
         query: dense.vector.into(),
-        best: Best::new(limit),
+        top_k: TopK::new(limit),
         others,
-        tally: ScoreStatsBuilder::default(),
+        stats: ScoreStatsBuilder::default(),
         buffer: Vec::new(),
     };
-    let Some(space) = space::find(conn, entity.key, &dense.fingerprint).await? else {
-        return Ok(sweep);
+    let Some(space) = embedding_space::find(conn, entity.key, &dense.fingerprint).await? else {
+        return Ok(scan);
     };
-    space.check(sweep.query.len())?;
-    let mut query = rows(entity.key, space.key, filter);
-    fold(query.build().fetch(conn), sweep, Sweep::compare).await
+    space.check_dimensions(scan.query.len())?;
+    let mut query = select_vectors(entity.key, space.key, filter);
+    fold_rows(query.build().fetch(conn), scan, DenseScan::compare).await
 }
 
 /// Selects memory keys with their vectors.
-fn rows(entity_key: i64, space_key: i64, filter: &MemoryFilter) -> QueryBuilder<sqlx::Sqlite> {
-    let to_memory = keys::shift(space_key, entity_key);
+fn select_vectors(
+    entity_key: i64,
+    space_key: i64,
+    filter: &MemoryFilter,
+) -> QueryBuilder<sqlx::Sqlite> {
+    let to_memory = row_keys::shift(space_key, entity_key);
     let mut query = QueryBuilder::new("");
     if filter.is_empty() {
-        let range = keys::range(space_key);
+        let range = row_keys::range(space_key);
         query
             .push("SELECT embedding_key + ")
             .push_bind(to_memory)
@@ -81,12 +84,12 @@ fn rows(entity_key: i64, space_key: i64, filter: &MemoryFilter) -> QueryBuilder<
     query
 }
 
-impl Sweep {
+impl DenseScan {
     fn compare(&mut self, row: &SqliteRow) -> Result<(), Failure> {
         let key: i64 = row.try_get(0)?;
-        let similarity = best_cosine(row.try_get(1)?, &self.query, &mut self.buffer)?;
-        self.tally.add(similarity);
-        self.best.offer(key, similarity);
+        let similarity = max_cosine(row.try_get(1)?, &self.query, &mut self.buffer)?;
+        self.stats.add(similarity);
+        self.top_k.offer(key, similarity);
         if let Some(other) = self.others.get_mut(&key) {
             *other = Some(similarity);
         }

@@ -1,17 +1,17 @@
-//! From SQLite's codes to the errors of the memory system.
+//! Translation of SQLite's result codes to [`MemoryError`].
 
 use std::io;
 
 use memory_core::{ErrorKind, InvalidInput, MemoryError};
 
-/// Why a piece of work stopped, before it is told which operation it was.
+/// Why a transaction failed, before the operation is added.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// An error that needs no translation.
     Refused(MemoryError),
     /// SQLite or the connection pool failed.
     Driver(sqlx::Error),
-    /// A row reads, and means nothing.
+    /// A row was read, and its values are invalid.
     Damaged(&'static str),
 }
 
@@ -34,8 +34,8 @@ impl From<sqlx::Error> for Failure {
 }
 
 impl Failure {
-    /// The error to hand out, with the operation that failed.
-    pub(crate) fn during(self, operation: &'static str) -> MemoryError {
+    /// The error to return, with the operation that failed.
+    pub(crate) fn into_error(self, operation: &'static str) -> MemoryError {
         match self {
             Self::Refused(error) => error,
             Self::Driver(error) => translate(error, operation),
@@ -43,22 +43,22 @@ impl Failure {
         }
     }
 
-    /// The error of a commit that failed: where the disk failed in the middle
-    /// of it, nobody can know whether it happened.
-    pub(crate) fn during_commit(self, operation: &'static str) -> MemoryError {
+    /// The error of a failed commit: after an I/O error it is unknown whether the
+    /// commit happened.
+    pub(crate) fn into_commit_error(self, operation: &'static str) -> MemoryError {
         let unknown = self.primary_code() == Some(SQLITE_IOERR);
-        match self.during(operation) {
+        match self.into_error(operation) {
             MemoryError::Store { source, .. } if unknown => MemoryError::Store {
                 kind: ErrorKind::OutcomeUnknown,
                 operation,
-                message: "the disk failed during the commit".to_owned(),
+                message: "an I/O error occurred during the commit; read the memories to see whether the write happened".to_owned(),
                 source,
             },
             error => error,
         }
     }
 
-    /// SQLite's primary result code, where it is SQLite that failed.
+    /// SQLite's primary result code, for errors of SQLite.
     pub(crate) fn primary_code(&self) -> Option<i32> {
         match self {
             Self::Driver(error) => Some(extended_code(error)? & 0xff),
@@ -73,9 +73,9 @@ pub(crate) const SQLITE_CANTOPEN: i32 = 14;
 pub(crate) const SQLITE_NOTADB: i32 = 26;
 const SQLITE_IOERR: i32 = 10;
 const SQLITE_CORRUPT: i32 = 11;
-/// The shared memory beside the database cannot grow: the disk is full.
+/// The shared-memory file of the database cannot grow: the disk is full.
 const SQLITE_IOERR_SHMSIZE: i32 = SQLITE_IOERR | (19 << 8);
-/// The file system says that a file is damaged.
+/// The file system reports that a file is damaged.
 const SQLITE_IOERR_CORRUPTFS: i32 = SQLITE_IOERR | (33 << 8);
 /// The database file was moved or removed while it was open.
 const SQLITE_READONLY_DBMOVED: i32 = SQLITE_READONLY | (4 << 8);
@@ -84,14 +84,17 @@ fn extended_code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
 }
 
-/// The message is fixed text by kind: SQLite's own may quote what it was given.
+/// The message is fixed text by kind: SQLite's own may quote values.
 fn translate(error: sqlx::Error, operation: &'static str) -> MemoryError {
     let (kind, message) = match &error {
-        sqlx::Error::PoolClosed => (ErrorKind::Closed, "the store was closed"),
-        sqlx::Error::PoolTimedOut => (ErrorKind::Unavailable, "no connection became free in time"),
+        sqlx::Error::PoolClosed => (ErrorKind::Closed, "the store is closed"),
+        sqlx::Error::PoolTimedOut => (
+            ErrorKind::Unavailable,
+            "no connection became free in time; retry later, or allow more readers",
+        ),
         sqlx::Error::Io(error) => describe_io(error.kind()),
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
-            (ErrorKind::Corrupt, "a stored value does not read")
+            (ErrorKind::Corrupt, "a stored value cannot be decoded")
         }
         error => extended_code(error).map_or(
             (ErrorKind::Other, "the connection to SQLite failed"),
@@ -103,7 +106,7 @@ fn translate(error: sqlx::Error, operation: &'static str) -> MemoryError {
 
 fn describe_code(code: i32) -> (ErrorKind, &'static str) {
     match code {
-        SQLITE_IOERR_SHMSIZE => return (ErrorKind::Full, "no room left on the disk"),
+        SQLITE_IOERR_SHMSIZE => return (ErrorKind::Full, "the disk is full"),
         SQLITE_IOERR_CORRUPTFS => return (ErrorKind::Corrupt, "the database file is damaged"),
         SQLITE_READONLY_DBMOVED => {
             return (ErrorKind::Other, "the database file was moved or removed");
@@ -114,17 +117,26 @@ fn describe_code(code: i32) -> (ErrorKind, &'static str) {
         3 => (ErrorKind::Other, "access to the database file is denied"),
         SQLITE_BUSY | 6 => (
             ErrorKind::Unavailable,
-            "the database is locked by another connection",
+            "the database is locked by another connection; retry later, or raise the busy timeout",
         ),
         7 => (ErrorKind::Other, "SQLite is out of memory"),
-        SQLITE_READONLY => (ErrorKind::ReadOnly, "the database can only be read"),
-        9 | 15 => (ErrorKind::Unavailable, "the database was too busy"),
-        SQLITE_IOERR => (ErrorKind::Other, "the disk failed"),
+        SQLITE_READONLY => (
+            ErrorKind::ReadOnly,
+            "the database is read-only; check the permissions of the file and its folder",
+        ),
+        9 | 15 => (
+            ErrorKind::Unavailable,
+            "the database was too busy; retry later",
+        ),
+        SQLITE_IOERR => (ErrorKind::Other, "an I/O error occurred"),
         SQLITE_CORRUPT | SQLITE_NOTADB => (ErrorKind::Corrupt, "the database file is damaged"),
-        13 => (ErrorKind::Full, "no room left for the database"),
+        13 => (
+            ErrorKind::Full,
+            "the database is full: the disk has no space, or the file has its maximum size",
+        ),
         SQLITE_CANTOPEN => (ErrorKind::Other, "the database file cannot be opened"),
-        18 => (ErrorKind::Other, "more data than SQLite takes at once"),
-        19 => (ErrorKind::Other, "a constraint of the schema is broken"),
+        18 => (ErrorKind::Other, "a value is larger than SQLite's limit"),
+        19 => (ErrorKind::Other, "a constraint of the schema was violated"),
         _ => (ErrorKind::Other, "SQLite failed"),
     }
 }
@@ -132,13 +144,14 @@ fn describe_code(code: i32) -> (ErrorKind, &'static str) {
 fn describe_io(kind: io::ErrorKind) -> (ErrorKind, &'static str) {
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            (ErrorKind::Full, "no room left on the disk")
+            (ErrorKind::Full, "the disk is full")
         }
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            (ErrorKind::ReadOnly, "the database can only be read")
-        }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => (
+            ErrorKind::ReadOnly,
+            "the database is read-only; check the permissions of the file and its folder",
+        ),
         io::ErrorKind::NotFound => (ErrorKind::Missing, "the database file is missing"),
-        _ => (ErrorKind::Other, "the disk failed"),
+        _ => (ErrorKind::Other, "an I/O error occurred"),
     }
 }
 
@@ -167,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_or_read_only_disk_is_told_apart() {
+    fn full_and_read_only_disks_have_their_kinds() {
         assert_eq!(describe_io(io::ErrorKind::StorageFull).0, ErrorKind::Full);
         for kind in [
             io::ErrorKind::ReadOnlyFilesystem,

@@ -1,5 +1,5 @@
-//! From a filter to SQL that admits exactly what
-//! [`MemoryFilter::matches`](memory_core::MemoryFilter::matches) does.
+//! Translation of a filter to SQL conditions that agree exactly with
+//! [`MemoryFilter::matches`](memory_core::MemoryFilter::matches).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use serde_json::json;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::Sqlite;
 
-use crate::labels;
-use crate::row::kind_code;
+use crate::filter_terms;
+use crate::rows::encode_kind;
 
 /// Appends ` AND …` for every condition of the filter; the memory's row is `m`.
 ///
-/// Only fixed text is appended; whatever the caller brought is bound. Lists of
-/// any length are bound as one JSON array, so that the statement does not grow
-/// with the filter.
+/// Only fixed text is appended; the caller's values are bound. Lists of any
+/// length are bound as one JSON array, so that the statement does not grow with
+/// the filter.
 pub(crate) fn push_conditions(
     query: &mut QueryBuilder<Sqlite>,
     entity_key: i64,
@@ -26,29 +26,38 @@ pub(crate) fn push_conditions(
         query.push(" AND m.kind IN (");
         let mut kinds = query.separated(", ");
         for kind in &filter.kinds {
-            kinds.push_bind(kind_code(*kind));
+            kinds.push_bind(encode_kind(*kind));
         }
         query.push(")");
     }
     if let Some(since) = filter.since {
-        query.push(" AND m.timestamp >= ").push_bind(micros(since));
+        query
+            .push(" AND m.timestamp >= ")
+            .push_bind(micros_rounded_up(since));
     }
     if let Some(until) = filter.until {
-        query.push(" AND m.timestamp < ").push_bind(micros(until));
+        query
+            .push(" AND m.timestamp < ")
+            .push_bind(micros_rounded_up(until));
     }
     push_tags(query, entity_key, &filter.tags, filter.tag_mode);
     push_metadata(query, entity_key, &filter.metadata);
     if let Some(entity) = &filter.involves {
         query.push(" AND ");
-        push_labelled(query, entity_key, &[labels::involved(entity)].into(), 1);
+        push_has_terms(
+            query,
+            entity_key,
+            &[filter_terms::involved(entity)].into(),
+            1,
+        );
     }
     if let Some(id) = &filter.relates_to {
         query.push(" AND ");
-        push_labelled(query, entity_key, &[labels::link(id)].into(), 1);
+        push_has_terms(query, entity_key, &[filter_terms::link(id)].into(), 1);
     }
 }
 
-/// Appends ` AND …` for the memories that a list goes through.
+/// Appends ` AND …` for the scope of a list.
 pub(crate) fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: ListScope) {
     match scope {
         ListScope::SourcesOf(summary) => {
@@ -64,11 +73,12 @@ pub(crate) fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: ListScope) {
     }
 }
 
-/// A bound in whole microseconds, as memories have them: one that lies between
-/// two of them parts the memories where the later one does.
-fn micros(bound: DateTime<Utc>) -> i64 {
-    let between = !bound.timestamp_subsec_nanos().is_multiple_of(1_000);
-    bound.timestamp_micros() + i64::from(between)
+/// A time limit in whole microseconds, the precision of stored timestamps,
+/// rounded up: a limit between two of them separates the same memories as the
+/// later one does.
+fn micros_rounded_up(limit: DateTime<Utc>) -> i64 {
+    let fraction = !limit.timestamp_subsec_nanos().is_multiple_of(1_000);
+    limit.timestamp_micros() + i64::from(fraction)
 }
 
 fn push_tags(
@@ -84,13 +94,13 @@ fn push_tags(
     if mode.matches_untagged() {
         query.push("m.tags IS NULL OR ");
     }
-    let labels: BTreeSet<String> = tags.iter().map(|tag| labels::tag(tag)).collect();
-    let needed = if mode.requires_all() { labels.len() } else { 1 };
-    push_labelled(query, entity_key, &labels, needed);
+    let terms: BTreeSet<String> = tags.iter().map(|tag| filter_terms::tag(tag)).collect();
+    let required = if mode.requires_all() { terms.len() } else { 1 };
+    push_has_terms(query, entity_key, &terms, required);
     query.push(")");
 }
 
-/// The labels, which may be cut, narrow it down; what stands in the row decides.
+/// The terms, which may be truncated, preselect; then the row is compared.
 fn push_metadata(
     query: &mut QueryBuilder<Sqlite>,
     entity_key: i64,
@@ -99,12 +109,12 @@ fn push_metadata(
     if metadata.is_empty() {
         return;
     }
-    let labels: BTreeSet<String> = metadata
+    let terms: BTreeSet<String> = metadata
         .iter()
-        .map(|(key, value)| labels::metadata(key, value))
+        .map(|(key, value)| filter_terms::metadata(key, value))
         .collect();
     query.push(" AND ");
-    push_labelled(query, entity_key, &labels, labels.len());
+    push_has_terms(query, entity_key, &terms, terms.len());
     query
         .push(" AND NOT EXISTS (SELECT 1 FROM json_each(")
         .push_bind(json!(metadata).to_string())
@@ -114,24 +124,24 @@ fn push_metadata(
         );
 }
 
-/// Appends a condition: the memory bears at least `needed` of these labels.
-fn push_labelled(
+/// Appends a condition: the memory has at least `required` of these terms.
+fn push_has_terms(
     query: &mut QueryBuilder<Sqlite>,
     entity_key: i64,
-    labels: &BTreeSet<String>,
-    needed: usize,
+    terms: &BTreeSet<String>,
+    required: usize,
 ) {
     query
         .push("m.memory_key IN (SELECT memory_key FROM memory_label WHERE entity_key = ")
         .push_bind(entity_key)
         .push(" AND label IN (SELECT value FROM json_each(")
-        .push_bind(json!(labels).to_string())
+        .push_bind(json!(terms).to_string())
         .push("))");
-    if needed > 1 {
-        let needed = i64::try_from(needed).unwrap_or(i64::MAX);
+    if required > 1 {
+        let required = i64::try_from(required).unwrap_or(i64::MAX);
         query
             .push(" GROUP BY memory_key HAVING count(*) >= ")
-            .push_bind(needed);
+            .push_bind(required);
     }
     query.push(")");
 }

@@ -6,18 +6,18 @@ use memory_core::{EntityId, GetOutcome, Memory, MemoryId};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::database::Work;
+use crate::blocking::fold_rows;
 use crate::entity;
 use crate::error::Failure;
-use crate::offload::fold;
-use crate::row::{self, memory_columns};
+use crate::rows::{self, MemoryRow, memory_columns};
+use crate::transaction::Transaction;
 
 pub(crate) struct Get {
     pub(crate) entity: EntityId,
     pub(crate) ids: Vec<MemoryId>,
 }
 
-impl Work for Get {
+impl Transaction for Get {
     type Output = GetOutcome;
     const OPERATION: &'static str = "get";
 
@@ -36,11 +36,11 @@ impl Work for Get {
              LEFT JOIN memory_access AS a ON a.memory_key = m.memory_key",
         ))
         .bind(entity.key)
-        .bind(row::hex_list(&self.ids)?)
+        .bind(rows::encode_ids(&self.ids)?)
         .fetch(conn);
         let found: HashMap<MemoryId, Memory> = HashMap::new();
-        let (found, _) = fold(rows, (found, self.entity), |(found, entity), row| {
-            let memory = row::read(row, entity)?;
+        let (found, _) = fold_rows(rows, (found, self.entity), |(found, entity), row| {
+            let memory = MemoryRow::decode(row, entity)?.memory;
             found.insert(memory.id, memory);
             Ok(())
         })

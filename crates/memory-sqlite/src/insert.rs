@@ -1,12 +1,10 @@
 //! [`Store::insert_opts`](memory_core::Store::insert_opts).
 //!
-//! A batch takes the same dozen statements however large it is (per round of
-//! [`ROUND`] memories): rows travel as one JSON array and vectors as one blob,
-//! which SQLite takes apart. Measured on 10,000 memories, a prepared statement
-//! for each row takes twelve times as long, most of it spent on handing each
+//! A batch of any size takes the same dozen statements (per chunk of
+//! [`CHUNK`] memories): rows are passed as one JSON array and vectors as one
+//! blob, which SQLite splits. Measured on 10,000 memories, a prepared statement
+//! for each row takes twelve times as long, most of it spent on passing each
 //! to the connection's thread and back.
-
-mod rows;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,55 +15,55 @@ use memory_core::{
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
-use self::rows::{Place, Rows};
-use crate::database::Work;
-use crate::entity::{self, EntityChange, EntityRow};
+use crate::blocking::{fold_rows, run_blocking};
+use crate::entity::{self, CountDelta};
 use crate::error::Failure;
-use crate::offload::{fold, offload};
-use crate::row::{self, to_json};
-use crate::{keys, removal, space};
+use crate::insert_rows::InsertRows;
+use crate::row_keys::{self, RowKeys};
+use crate::rows::{self, EntityRow, to_json};
+use crate::transaction::Transaction;
+use crate::{embedding_space, removal};
 
-/// Memories that are turned into rows and written at once, and bytes of their
-/// texts and vectors after which no more are added: these bound the memory that
-/// a large batch takes beside itself, and what one statement is given.
-const ROUND: usize = 4_096;
-const ROUND_BYTES: usize = 64 * 1024 * 1024;
+/// How many memories are encoded and written at once.
+const CHUNK: usize = 4_096;
+/// Bytes of texts and vectors after which no more memories are added to a
+/// chunk. Both limit the additional memory that a large batch takes, and the
+/// size of a statement's arguments.
+const CHUNK_BYTES: usize = 64 * 1024 * 1024;
 
 /// The rows of the entities of a batch.
 pub(crate) type Entities<'b> = BTreeMap<&'b EntityId, EntityRow>;
 
-/// A batch, within every bound.
+/// A validated batch.
 pub(crate) struct Insert {
     pub(crate) batch: Arc<[EmbeddedMemory]>,
-    pub(crate) room: InsertOptions,
+    pub(crate) options: InsertOptions,
 }
 
-impl Work for Insert {
+impl Transaction for Insert {
     type Output = InsertOutcome;
     const OPERATION: &'static str = "insert";
 
-    fn erases(&self) -> bool {
-        !self.room.evict.is_empty()
+    fn erases_content(&self) -> bool {
+        !self.options.evict.is_empty()
     }
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<InsertOutcome, Failure> {
         let names: BTreeSet<_> = self.batch.iter().map(|one| &one.memory.entity_id).collect();
-        let entities = entity::find_or_make(conn, &names).await?;
-        let inserted = self.lacking(conn, &entities).await?;
-        let mut changes = BTreeMap::new();
-        let evicted = self
-            .make_room(conn, &entities, &inserted, &mut changes)
-            .await?;
-        self.write(conn, &entities, &inserted, &mut changes).await?;
-        entity::raise(conn, &changes).await?;
+        let entities = entity::find_or_create(conn, &names).await?;
+        let inserted = self.find_missing(conn, &entities).await?;
+        let mut deltas = BTreeMap::new();
+        let evicted = self.evict(conn, &entities, &inserted, &mut deltas).await?;
+        self.write(conn, &entities, &inserted, &mut deltas).await?;
+        entity::raise(conn, &deltas).await?;
         Ok(InsertOutcome {
             inserted,
             evicted,
             generations: entities
                 .into_iter()
                 .map(|(name, entity)| {
-                    let raised = changes.contains_key(&entity.key);
-                    (name.clone(), entity.generation_after(raised))
+                    let changed = deltas.contains_key(&entity.key);
+                    (name.clone(), entity.generation_after(changed))
                 })
                 .collect(),
         })
@@ -73,22 +71,22 @@ impl Work for Insert {
 }
 
 impl Insert {
-    /// A batch that may be of any number.
-    pub(crate) fn unbounded(batch: Vec<EmbeddedMemory>) -> Self {
+    /// A batch without limits on the number of memories.
+    pub(crate) fn unlimited(batch: Vec<EmbeddedMemory>) -> Self {
         Self {
             batch: batch.into(),
-            room: InsertOptions::unlimited(),
+            options: InsertOptions::unlimited(),
         }
     }
 
-    /// Lets what is to give way go, in every entity that something is to be
-    /// written of, and counts. What goes is told in `changes`.
-    async fn make_room(
+    /// Removes the memories to evict, in every entity that gets new memories,
+    /// and checks the limit. Removals are counted in `deltas`.
+    async fn evict(
         &self,
         conn: &mut SqliteConnection,
         entities: &Entities<'_>,
         inserted: &[bool],
-        changes: &mut BTreeMap<i64, EntityChange>,
+        deltas: &mut BTreeMap<i64, CountDelta>,
     ) -> Result<BTreeMap<EntityId, RemoveOutcome>, Failure> {
         let mut new: BTreeMap<&EntityId, u64> = BTreeMap::new();
         for (one, _) in self.batch.iter().zip(inserted).filter(|(_, new)| **new) {
@@ -96,16 +94,16 @@ impl Insert {
         }
         let mut evicted = BTreeMap::new();
         for (name, new) in new {
-            let (entity, mut left) = (entities[name], entities[name].memory_count);
-            if let Some(ids) = self.room.evict.get(name)
-                && let Some((gone, change)) = removal::remove(conn, name, &entity, ids).await?
+            let (entity, mut remaining) = (entities[name], entities[name].memory_count);
+            if let Some(ids) = self.options.evict.get(name)
+                && let Some((removed, delta)) = removal::remove(conn, name, &entity, ids).await?
             {
-                left = left.saturating_add_signed(change.memories);
-                changes.insert(entity.key, change);
-                evicted.insert(name.clone(), gone);
+                remaining = remaining.saturating_add_signed(delta.memories);
+                deltas.insert(entity.key, delta);
+                evicted.insert(name.clone(), removed);
             }
-            let count = left + new;
-            if let Some(max) = self.room.max_memories.filter(|max| count > *max) {
+            let count = remaining + new;
+            if let Some(max) = self.options.max_memories.filter(|max| count > *max) {
                 let entity = name.clone();
                 return Err(MemoryError::LimitReached { entity, count, max }.into());
             }
@@ -113,34 +111,37 @@ impl Insert {
         Ok(evicted)
     }
 
-    /// Writes those of the batch that are new, and tells in `changes` what that
-    /// changes in the counts of their entities, by key. The caller raises them.
+    /// Writes those of the batch that are new, and adds them to `deltas` by the
+    /// key of their entity. The caller raises the entities.
     pub(crate) async fn write(
         &self,
         conn: &mut SqliteConnection,
         entities: &Entities<'_>,
         inserted: &[bool],
-        changes: &mut BTreeMap<i64, EntityChange>,
+        deltas: &mut BTreeMap<i64, CountDelta>,
     ) -> Result<(), Failure> {
-        let places = self.places(conn, entities, inserted).await?;
-        let mut left = places.as_slice();
-        while let Some((round, rest)) = self.round(left, ROUND_BYTES) {
-            left = rest;
-            let (batch, round) = (Arc::clone(&self.batch), round.to_vec());
-            let mut rows = offload(round.len(), move || Rows::of(&batch, &round)).await??;
+        let keys = self.assign_keys(conn, entities, inserted).await?;
+        let mut remaining = keys.as_slice();
+        while let Some((chunk, rest)) = self.split_chunk(remaining, CHUNK_BYTES) {
+            remaining = rest;
+            let (batch, chunk) = (Arc::clone(&self.batch), chunk.to_vec());
+            let size = chunk.len();
+            let encode = move || InsertRows::encode(&batch, &chunk);
+            let mut rows = run_blocking(size, encode).await??;
             rows.write(conn).await?;
             for (entity_key, words) in rows.words {
-                let change = changes.entry(entity_key).or_default();
-                change.memories += 1;
-                change.numbers_used += 1;
-                change.words += words;
+                let delta = deltas.entry(entity_key).or_default();
+                delta.memories += 1;
+                delta.numbers_used += 1;
+                delta.words += words;
             }
         }
         Ok(())
     }
 
-    /// Which of the batch are new; an id with other content is a conflict.
-    async fn lacking(
+    /// Which of the batch are new; an existing id with other content is a
+    /// conflict.
+    async fn find_missing(
         &self,
         conn: &mut SqliteConnection,
         entities: &Entities<'_>,
@@ -149,7 +150,7 @@ impl Insert {
         let wanted: Vec<_> = self
             .batch
             .iter()
-            .map(|one| (key(one).0, row::hex(&one.memory.id)))
+            .map(|one| (key(one).0, rows::encode_id(&one.memory.id)))
             .collect();
         let rows = query(
             "SELECT m.entity_key, m.memory_id, m.content FROM jsonb_each(?1) AS wanted
@@ -159,8 +160,8 @@ impl Insert {
         .bind(to_json(&wanted)?)
         .fetch(conn);
         let known: HashMap<(i64, MemoryId), String> = HashMap::new();
-        let known = fold(rows, known, |known, row| {
-            let id = row::memory_id(row.try_get(1)?)?;
+        let known = fold_rows(rows, known, |known, row| {
+            let id = rows::decode_id(row.try_get(1)?)?;
             known.insert((row.try_get(0)?, id), row.try_get(2)?);
             Ok(())
         })
@@ -178,37 +179,37 @@ impl Insert {
             .collect()
     }
 
-    /// Parts the places into the next round and the rest; `None` at the end.
-    fn round<'p>(
+    /// Splits the keys into the next chunk and the rest; `None` at the end.
+    fn split_chunk<'k>(
         &self,
-        places: &'p [Place],
-        most_bytes: usize,
-    ) -> Option<(&'p [Place], &'p [Place])> {
-        let size = |place: &Place| {
-            let EmbeddedMemory { memory, embedding } = &self.batch[place.item];
+        keys: &'k [RowKeys],
+        max_bytes: usize,
+    ) -> Option<(&'k [RowKeys], &'k [RowKeys])> {
+        let size = |keys: &RowKeys| {
+            let EmbeddedMemory { memory, embedding } = &self.batch[keys.item];
             let components: usize = embedding.vectors.iter().map(Vec::len).sum();
             memory.size_bytes() + components * size_of::<f32>()
         };
         let mut bytes = 0;
-        let count = places
+        let count = keys
             .iter()
-            .take(ROUND)
-            .take_while(|place| {
-                let room = bytes < most_bytes;
-                bytes += size(place);
-                room
+            .take(CHUNK)
+            .take_while(|keys| {
+                let fits = bytes < max_bytes;
+                bytes += size(keys);
+                fits
             })
             .count();
-        (count > 0).then(|| places.split_at(count))
+        (count > 0).then(|| keys.split_at(count))
     }
 
-    /// Where each new memory goes.
-    async fn places(
+    /// Assigns keys to the rows of each new memory.
+    async fn assign_keys(
         &self,
         conn: &mut SqliteConnection,
         entities: &Entities<'_>,
         inserted: &[bool],
-    ) -> Result<Vec<Place>, Failure> {
+    ) -> Result<Vec<RowKeys>, Failure> {
         let new = || {
             (0..)
                 .zip(self.batch.iter())
@@ -222,23 +223,23 @@ impl Insert {
                 .entry((entity_key, &one.embedding.fingerprint))
                 .or_insert(one.embedding.dimensions());
         }
-        let spaces = space::find_or_make(conn, &wanted).await?;
+        let spaces = embedding_space::find_or_create(conn, &wanted).await?;
         let mut next_numbers: HashMap<i64, i64> = HashMap::new();
         new()
             .map(|((item, one), _)| {
                 let entity = entities[&one.memory.entity_id];
                 let space = spaces[&(entity.key, &one.embedding.fingerprint)];
                 space
-                    .check(one.embedding.dimensions())
+                    .check_dimensions(one.embedding.dimensions())
                     .map_err(|problem| MemoryError::from(problem).with_item(item))?;
                 let next = next_numbers.entry(entity.key).or_insert(entity.next_number);
                 let number = *next;
                 *next += 1;
-                Ok(Place {
+                Ok(RowKeys {
                     item,
                     entity_key: entity.key,
-                    memory_key: keys::key(entity.key, number),
-                    embedding_key: keys::key(space.key, number),
+                    memory_key: row_keys::key(entity.key, number),
+                    embedding_key: row_keys::key(space.key, number),
                     version: entity.generation.next().0.cast_signed(),
                 })
             })
@@ -253,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_are_bounded_by_bytes_and_leave_nothing_out() {
+    fn chunks_are_limited_by_bytes_and_complete() {
         let item = MemoryBatchItem::new("mira", MemoryKind::World, "x".repeat(1_000));
         let one = EmbeddedMemory {
             memory: item.into_memory(chrono::Utc::now()).unwrap(),
@@ -262,29 +263,29 @@ mod tests {
                 vectors: vec![vec![1.0; 250]],
             },
         };
-        let insert = Insert::unbounded(vec![one; 10]);
-        let place = |item| Place {
+        let insert = Insert::unlimited(vec![one; 10]);
+        let keys = |item| RowKeys {
             item,
             entity_key: 1,
             memory_key: 1,
             embedding_key: 1,
             version: 1,
         };
-        let places: Vec<Place> = (0..10).map(place).collect();
-        // Each takes over 2,000 bytes and under 3,000; a round ends once it is
-        // over the bound, and holds at least one.
-        for (most_bytes, wanted) in [
+        let keys: Vec<RowKeys> = (0..10).map(keys).collect();
+        // Each takes over 2,000 bytes and under 3,000; a chunk ends once it is
+        // over the limit, and holds at least one.
+        for (max_bytes, wanted) in [
             (6_000, vec![3, 3, 3, 1]),
             (1, vec![1; 10]),
             (99_999, vec![10]),
         ] {
-            let (mut left, mut sizes, mut items) = (places.as_slice(), Vec::new(), Vec::new());
-            while let Some((round, rest)) = insert.round(left, most_bytes) {
-                sizes.push(round.len());
-                items.extend(round.iter().map(|place| place.item));
-                left = rest;
+            let (mut remaining, mut sizes, mut items) = (keys.as_slice(), Vec::new(), Vec::new());
+            while let Some((chunk, rest)) = insert.split_chunk(remaining, max_bytes) {
+                sizes.push(chunk.len());
+                items.extend(chunk.iter().map(|keys| keys.item));
+                remaining = rest;
             }
-            assert_eq!(sizes, wanted, "{most_bytes}");
+            assert_eq!(sizes, wanted, "{max_bytes}");
             assert_eq!(items, (0..10).collect::<Vec<_>>());
         }
     }

@@ -15,60 +15,62 @@
 //! # }
 //! ```
 //!
-//! **Safe.** The file is in WAL mode, and a write is acknowledged when the disk
-//! has it (see [`Synchronous`]). Each write is one transaction that runs to its
-//! end in a task of its own, so a dropped future leaves it whole or undone.
-//! Several processes may share the file. A file that is not a memory database,
-//! or a newer one, is refused before anything is written to it.
+//! **Durability.** The file is in WAL mode, and a write is acknowledged after it
+//! was flushed to disk (see [`Synchronous`]). Each write is one transaction that
+//! runs to its end in a task of its own, so a dropped future leaves it complete
+//! or undone. Several processes may share the file. A file that is not a memory
+//! database, or has a newer schema, is refused before anything is written to it.
 //!
-//! **Exact.** The dense retriever compares the query with every vector that the
-//! filter lets through, in one sweep over contiguous rows; nothing is
-//! approximated. The lexical retriever is BM25 over an FTS5 index, with the counts of
-//! the one entity, so a score depends on nothing that another entity wrote.
+//! **Exact search.** The dense retriever compares the query with every vector
+//! that passes the filter, in one scan over contiguous rows; nothing is
+//! approximated. The lexical retriever is BM25 over an FTS5 index with the
+//! statistics of one entity, so a score does not depend on other entities.
 //!
-//! **Private.** What is deleted is overwritten with zeros in the file, in the
-//! lexical index and in the write-ahead log. Content stands in no error and no
-//! span.
+//! **Privacy.** Deleted content is overwritten with zeros in the file, in the
+//! lexical index and in the write-ahead log. Errors and spans never contain
+//! content.
 //!
-//! The code has one module for each verb of the [`Store`](memory_core::Store)
-//! (`insert`, `search`, `changes`, …); `store` delegates to them, `database`
-//! runs each as one transaction, and `migrations/0001_memory.sql` explains the
-//! tables.
+//! The code has one module for each operation of the
+//! [`Store`](memory_core::Store) (`insert`, `search`, `changes`, …); `store`
+//! delegates to them, `database` runs each as one transaction, and
+//! `migrations/0001_memory.sql` documents the tables.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod archive;
-mod best;
+mod blocking;
 mod changes;
-mod connect;
+mod connection;
 mod consolidate;
 mod database;
 mod delete;
 mod dense;
+mod embedding_space;
 mod entity;
 mod error;
 mod filter;
+mod filter_terms;
 mod get;
 mod insert;
+mod insert_rows;
 mod inspect;
-mod keys;
-mod labels;
 mod lexical;
 mod list;
-mod log;
-mod offload;
 mod options;
 mod record_accesses;
 mod removal;
-mod row;
+mod row_keys;
+mod rows;
 mod schema;
 mod search;
-mod space;
 mod stats;
 mod store;
+mod top_k;
+mod transaction;
 mod update;
 mod url;
 mod vectors;
+mod wal;
 
 pub use options::{SqliteOptions, Synchronous};
 pub use store::SqliteStore;

@@ -5,19 +5,19 @@ use memory_core::{EntityId, ListPage, ListRequest, ListScope, MemoryFilter, Page
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::database::Work;
-use crate::entity::{self, EntityRow};
+use crate::blocking::fold_rows;
+use crate::entity;
 use crate::error::Failure;
 use crate::filter::{push_conditions, push_scope};
-use crate::offload::fold;
-use crate::row::{self, memory_columns};
+use crate::rows::{EntityRow, MemoryRow, memory_columns};
+use crate::transaction::Transaction;
 
 pub(crate) struct List {
     pub(crate) entity: EntityId,
     pub(crate) request: ListRequest,
 }
 
-impl Work for List {
+impl Transaction for List {
     type Output = ListPage;
     const OPERATION: &'static str = "list";
 
@@ -48,17 +48,17 @@ impl Work for List {
                 .push_bind(id.as_uuid().as_bytes().to_vec())
                 .push(")");
         }
-        // One row more than asked for tells whether there is a next page.
+        // One more row than requested shows whether there is a next page.
         let read = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         query
             .push(" ORDER BY m.timestamp DESC, m.memory_id DESC LIMIT ")
             .push_bind(read);
         let rows = query.build().fetch(conn);
-        let (mut memories, _) = fold(
+        let (mut memories, _) = fold_rows(
             rows,
             (Vec::new(), self.entity),
             |(memories, entity), row| {
-                memories.push(row::read(row, entity)?);
+                memories.push(MemoryRow::decode(row, entity)?.memory);
                 Ok(())
             },
         )
@@ -78,7 +78,7 @@ pub(crate) struct Count {
     pub(crate) filter: MemoryFilter,
 }
 
-impl Work for Count {
+impl Transaction for Count {
     type Output = u64;
     const OPERATION: &'static str = "count";
 
@@ -86,12 +86,12 @@ impl Work for Count {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
             return Ok(0);
         };
-        admitted(conn, &entity, &self.filter).await
+        count_matching(conn, &entity, &self.filter).await
     }
 }
 
-/// How many live memories the filter admits.
-pub(crate) async fn admitted(
+/// How many live memories match the filter.
+pub(crate) async fn count_matching(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
     filter: &MemoryFilter,

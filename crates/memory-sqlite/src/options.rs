@@ -1,4 +1,4 @@
-//! How a database is opened.
+//! Options for opening a database.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -8,8 +8,7 @@ use memory_core::{ByteSize, MemoryError, MemoryResult};
 
 use crate::url;
 
-/// How a database is opened; make one from a path or a URL and change what you
-/// know better.
+/// Options for opening a database, from a path or a URL.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,7 +24,7 @@ pub struct SqliteOptions {
     pub(crate) busy_timeout: Duration,
     pub(crate) max_readers: NonZeroU32,
     pub(crate) synchronous: Synchronous,
-    pub(crate) page_cache: ByteSize,
+    pub(crate) cache_size: ByteSize,
     pub(crate) max_size: Option<ByteSize>,
 }
 
@@ -36,39 +35,39 @@ pub(crate) enum Location {
     Memory,
 }
 
-/// What may be done to the file.
+/// How the file may be accessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Write, and create what is missing.
+    /// Read and write; create the file if it is missing.
     Create,
-    /// Write, but to an existing file only.
+    /// Read and write an existing file.
     Write,
-    /// Read.
+    /// Read an existing file.
     Read,
 }
 
-/// What a write waits for before it is acknowledged.
+/// When a write is acknowledged: SQLite's `synchronous` setting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Synchronous {
-    /// Until the disk has it: an acknowledged write survives the end of the
-    /// process, of the system and of the power.
+    /// After it was flushed to disk: an acknowledged write survives a crash of
+    /// the process or the system, and a power failure.
     #[default]
     Full,
-    /// Until the system has it: an acknowledged write survives the end of the
-    /// process, but the last writes before a power failure or a crash of the
-    /// system may be gone. The file stays whole. Commits are several times
-    /// faster on disks with a slow flush.
+    /// After it was passed to the operating system: an acknowledged write
+    /// survives a crash of the process, but the last writes before a power
+    /// failure or a crash of the system may be lost. The file stays consistent.
+    /// Commits are several times faster on disks with a slow flush.
     Normal,
 }
 
 impl SqliteOptions {
     /// How long a call waits for a lock that another process holds.
     pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-    /// How much of the database each connection keeps in memory.
-    pub const DEFAULT_PAGE_CACHE: ByteSize = ByteSize::mebibytes(16);
-    /// The most connections for reading, where the machine has that many cores.
-    const MOST_DEFAULT_READERS: u32 = 4;
+    /// How much of the database each connection caches in memory.
+    pub const DEFAULT_CACHE_SIZE: ByteSize = ByteSize::mebibytes(16);
+    /// The largest default number of connections for reading.
+    const MAX_DEFAULT_READERS: u32 = 4;
 
     /// A database in a file, created when it is missing.
     #[must_use]
@@ -76,7 +75,7 @@ impl SqliteOptions {
         Self::at(Location::File(path.into()))
     }
 
-    /// A database of this store alone, gone when the store is.
+    /// A database in memory, private to this store and dropped with it.
     ///
     /// It has one connection, so reads wait for writes and for each other.
     #[must_use]
@@ -84,21 +83,21 @@ impl SqliteOptions {
         Self::at(Location::Memory)
     }
 
-    /// Reads a URL or a plain path.
+    /// Parses a URL or a plain path.
     ///
-    /// | text | means |
+    /// | text | meaning |
     /// |---|---|
-    /// | `agent.db`, `/data/agent.db` | a file, taken as it is written |
-    /// | `sqlite://agent.db`, `sqlite:agent.db` | a file beside |
-    /// | `sqlite:///data/agent.db` | a file by its whole path |
+    /// | `agent.db`, `/data/agent.db` | a file, the path taken literally |
+    /// | `sqlite://agent.db`, `sqlite:agent.db` | a file, by a relative path |
+    /// | `sqlite:///data/agent.db` | a file, by an absolute path |
     /// | `sqlite::memory:`, `:memory:` | a database in memory |
-    /// | `sqlite://agent.db?mode=ro` | only read; also `rw` (never create), `rwc` (the default), `memory` |
+    /// | `sqlite://agent.db?mode=ro` | read only; also `rw` (never create), `rwc` (the default), `memory` |
     ///
-    /// In a URL, `%20` and the like stand for the bytes they name.
+    /// The path in a URL is percent-decoded.
     ///
     /// # Errors
-    /// [`MemoryError::Configuration`] for another scheme, a parameter or mode
-    /// that does not exist, or a URL without a path.
+    /// [`MemoryError::Configuration`] for another scheme, an unknown
+    /// parameter or mode, or a URL without a path.
     pub fn from_url(url: &str) -> MemoryResult<Self> {
         let parsed = url::parse(url)?;
         let mut options = Self::at(parsed.location);
@@ -111,29 +110,33 @@ impl SqliteOptions {
             .ok()
             .and_then(|cores| NonZeroU32::try_from(cores).ok())
             .unwrap_or(NonZeroU32::MIN);
-        let most = NonZeroU32::new(Self::MOST_DEFAULT_READERS).unwrap_or(NonZeroU32::MIN);
+        let max = NonZeroU32::new(Self::MAX_DEFAULT_READERS).unwrap_or(NonZeroU32::MIN);
         Self {
             location,
             access: Access::Create,
             busy_timeout: Self::DEFAULT_BUSY_TIMEOUT,
-            max_readers: cores.min(most),
+            max_readers: cores.min(max),
             synchronous: Synchronous::default(),
-            page_cache: Self::DEFAULT_PAGE_CACHE,
+            cache_size: Self::DEFAULT_CACHE_SIZE,
             max_size: None,
         }
     }
 
-    /// Opens an existing file only; without it, opening answers with
+    /// Whether opening creates a file that is missing (the default), or returns
     /// [`ErrorKind::Missing`](memory_core::ErrorKind::Missing).
+    ///
+    /// A database that is opened for reading only is never created.
     #[must_use]
-    pub fn existing_only(mut self) -> Self {
-        if self.access == Access::Create {
-            self.access = Access::Write;
-        }
+    pub fn create_if_missing(mut self, create: bool) -> Self {
+        self.access = match (self.access, create) {
+            (Access::Read, _) => Access::Read,
+            (_, true) => Access::Create,
+            (_, false) => Access::Write,
+        };
         self
     }
 
-    /// Opens an existing file for reading only: writes answer with
+    /// Opens an existing file for reading only: writes return
     /// [`ErrorKind::ReadOnly`](memory_core::ErrorKind::ReadOnly).
     #[must_use]
     pub fn read_only(mut self) -> Self {
@@ -142,7 +145,7 @@ impl SqliteOptions {
     }
 
     /// How long a call waits for a lock that another connection or process
-    /// holds, before it answers with
+    /// holds, before it returns
     /// [`ErrorKind::Unavailable`](memory_core::ErrorKind::Unavailable).
     /// Five seconds by default.
     #[must_use]
@@ -159,43 +162,43 @@ impl SqliteOptions {
         self
     }
 
-    /// What a write waits for before it is acknowledged.
+    /// When a write is acknowledged; [`Synchronous::Full`] by default.
     #[must_use]
     pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
         self.synchronous = synchronous;
         self
     }
 
-    /// How much of the database each connection keeps in memory; 16 MiB by
+    /// How much of the database each connection caches in memory; 16 MiB by
     /// default.
     #[must_use]
-    pub fn page_cache(mut self, bytes: ByteSize) -> Self {
-        self.page_cache = bytes;
+    pub fn cache_size(mut self, bytes: ByteSize) -> Self {
+        self.cache_size = bytes;
         self
     }
 
-    /// The most that the database file may grow to; a write beyond answers
-    /// with [`ErrorKind::Full`](memory_core::ErrorKind::Full) and writes
-    /// nothing. No bound by default. Rounded to whole pages; a file that is
-    /// larger already does not grow further.
+    /// The maximum size of the database file; a write beyond it returns
+    /// [`ErrorKind::Full`](memory_core::ErrorKind::Full) and writes nothing.
+    /// Unlimited by default. Rounded down to whole pages; a file that is larger
+    /// already does not grow further.
     #[must_use]
     pub fn max_size(mut self, bytes: ByteSize) -> Self {
         self.max_size = Some(bytes);
         self
     }
 
-    /// Checks what the types leave open.
+    /// Checks values that the types cannot exclude.
     pub(crate) fn validate(&self) -> MemoryResult<()> {
-        // SQLite counts the time-out in milliseconds, as a 32-bit number.
+        // SQLite stores the timeout as milliseconds in 32 bits.
         if i32::try_from(self.busy_timeout.as_millis()).is_err() {
             return Err(MemoryError::configuration(format!(
-                "the busy timeout is {:?}; it must be under 24 days",
+                "the busy timeout {:?} is too long; it must be under 24 days",
                 self.busy_timeout
             )));
         }
         if self.location == Location::Memory && self.access == Access::Read {
             return Err(MemoryError::configuration(
-                "a database in memory cannot be opened for reading only",
+                "a database in memory cannot be opened for reading only; remove read_only() or mode=ro",
             ));
         }
         Ok(())
@@ -207,19 +210,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_only_is_not_undone_by_asking_for_an_existing_file() {
-        let options = SqliteOptions::new("a.db").read_only().existing_only();
-        assert_eq!(options.access, Access::Read);
+    fn create_if_missing_does_not_change_reading_only() {
+        for create in [true, false] {
+            let options = SqliteOptions::new("a.db").read_only();
+            let options = options.create_if_missing(create);
+            assert_eq!(options.access, Access::Read);
+        }
         assert_eq!(
-            SqliteOptions::new("a.db").existing_only().access,
+            SqliteOptions::new("a.db").create_if_missing(false).access,
             Access::Write
         );
     }
 
     #[test]
-    fn what_cannot_work_is_refused() {
-        let endless = SqliteOptions::new("a.db").busy_timeout(Duration::MAX);
-        assert!(endless.validate().is_err());
+    fn invalid_options_are_refused() {
+        let too_long = SqliteOptions::new("a.db").busy_timeout(Duration::MAX);
+        assert!(too_long.validate().is_err());
         assert!(SqliteOptions::in_memory().read_only().validate().is_err());
         assert!(SqliteOptions::in_memory().validate().is_ok());
     }

@@ -4,17 +4,17 @@ use memory_core::{AccessUpdate, EntityId, limits};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::database::Work;
 use crate::entity;
 use crate::error::Failure;
-use crate::row::{self, to_json};
+use crate::rows::{self, to_json};
+use crate::transaction::Transaction;
 
 pub(crate) struct RecordAccesses {
     pub(crate) entity: EntityId,
     pub(crate) updates: Vec<AccessUpdate>,
 }
 
-impl Work for RecordAccesses {
+impl Transaction for RecordAccesses {
     type Output = ();
     const OPERATION: &'static str = "record_accesses";
 
@@ -27,17 +27,21 @@ impl Work for RecordAccesses {
             .iter()
             .map(|update| {
                 let at = limits::to_micros(update.last_accessed).timestamp_micros();
-                (row::hex(&update.id), row::count(update.accesses), at)
+                (
+                    rows::encode_id(&update.id),
+                    rows::encode_count(update.accesses),
+                    at,
+                )
             })
             .collect();
         // SQLite turns a sum that overflows into a rounded fraction, so the
         // largest count stays what it is.
         query(
             "INSERT INTO memory_access (memory_key, access_count, last_accessed)
-             SELECT m.memory_key, touch.value ->> 1, touch.value ->> 2
-             FROM jsonb_each(?2) AS touch
+             SELECT m.memory_key, one.value ->> 1, one.value ->> 2
+             FROM jsonb_each(?2) AS one
              CROSS JOIN memory AS m
-                 ON m.entity_key = ?1 AND m.memory_id = unhex(touch.value ->> 0)
+                 ON m.entity_key = ?1 AND m.memory_id = unhex(one.value ->> 0)
              WHERE true
              ON CONFLICT (memory_key) DO UPDATE SET
                  access_count = CASE

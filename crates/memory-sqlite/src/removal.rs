@@ -1,69 +1,70 @@
-//! Removing memories, and what follows from it: see
+//! Removing memories with everything that depends on them: see
 //! [`Store::delete`](memory_core::Store::delete).
 
 use std::collections::{BTreeMap, HashSet};
 
-use memory_core::{EntityId, Memory, MemoryId, RemoveOutcome};
+use memory_core::{EntityId, MemoryId, RemoveOutcome};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
 use crate::archive::{self, embeddings_of};
-use crate::entity::{EntityChange, EntityRow};
+use crate::blocking::fold_rows;
+use crate::entity::CountDelta;
 use crate::error::Failure;
-use crate::offload::fold;
-use crate::row::{self, NEXT_COLUMN, json_column, memory_columns, to_json};
-use crate::{labels, lexical};
+use crate::rows::{
+    self, EntityRow, MemoryRow, NEXT_COLUMN, encode_collection, memory_columns, to_json,
+};
+use crate::{filter_terms, lexical};
 
-/// Removes those of `ids` that are there, at the entity's next generation, and
-/// tells what that changes in its counts; `None` where nothing is there. The
-/// caller raises the entity.
+/// Removes those of `ids` that exist, at the entity's next generation, and
+/// returns the change of its counts; `None` where none exists. The caller raises
+/// the entity.
 pub(crate) async fn remove(
     conn: &mut SqliteConnection,
     name: &EntityId,
     entity: &EntityRow,
     ids: &[MemoryId],
-) -> Result<Option<(RemoveOutcome, EntityChange)>, Failure> {
-    let mut doomed = Doomed::default();
+) -> Result<Option<(RemoveOutcome, CountDelta)>, Failure> {
+    let mut set = RemovalSet::default();
     let mut next: HashSet<MemoryId> = ids.iter().copied().collect();
-    // Upwards, from what was asked for to the summaries that stand for it.
+    // Upward, from the ids requested to the summaries that replace them.
     while !next.is_empty() {
-        let above = doomed.find(conn, name, entity.key, next).await?;
-        next = above.difference(&doomed.ids).copied().collect();
+        let summaries = set.add(conn, name, entity.key, next).await?;
+        next = summaries.difference(&set.ids).copied().collect();
     }
-    if doomed.keys.is_empty() {
+    if set.keys.is_empty() {
         return Ok(None);
     }
-    doomed.erase(conn, entity).await?;
-    let (restored, mut change) = restore(conn, entity, &doomed.ids).await?;
-    let unlinked = unlink(conn, name, entity, &doomed.ids).await?;
-    change.memories -= doomed.live;
-    change.archived -= doomed.archived;
-    change.words -= doomed.words;
+    set.delete(conn, entity).await?;
+    let (restored, mut delta) = restore(conn, entity, &set.ids).await?;
+    let unlinked = unlink(conn, name, entity, &set.ids).await?;
+    delta.memories -= set.live;
+    delta.archived -= set.archived;
+    delta.words -= set.words;
     let outcome = RemoveOutcome {
         generation: entity.generation.next(),
-        removed: doomed.ids.into_iter().collect(),
+        removed: set.ids.into_iter().collect(),
         restored,
         unlinked,
     };
-    Ok(Some((outcome, change)))
+    Ok(Some((outcome, delta)))
 }
 
-/// What is to be removed.
+/// The memories to remove.
 #[derive(Default)]
-struct Doomed {
+struct RemovalSet {
     keys: Vec<i64>,
     ids: HashSet<MemoryId>,
-    labels: Vec<(i64, String)>,
+    filter_terms: Vec<(i64, String)>,
     live: i64,
     archived: i64,
     /// Words in the live ones.
     words: i64,
 }
 
-impl Doomed {
-    /// Finds memories and takes them up; answers the summaries that stand for
-    /// them.
-    async fn find(
+impl RemovalSet {
+    /// Finds memories and adds them; returns the summaries that replace them.
+    async fn add(
         &mut self,
         conn: &mut SqliteConnection,
         name: &EntityId,
@@ -78,25 +79,25 @@ impl Doomed {
              LEFT JOIN memory_access AS a ON a.memory_key = m.memory_key",
         ))
         .bind(entity_key)
-        .bind(row::hex_list(&ids)?)
+        .bind(rows::encode_ids(&ids)?)
         .fetch(conn);
         let state = (std::mem::take(self), HashSet::new(), name.clone());
-        let (doomed, above, _) = fold(rows, state, |(doomed, above, name), row| {
-            let memory = row::read(row, name)?;
-            above.extend(memory.archived_by);
-            doomed.take(row::key(row)?, &memory, row.try_get(NEXT_COLUMN)?);
+        let (set, summaries, _) = fold_rows(rows, state, |(set, summaries, name), row| {
+            let found = MemoryRow::decode(row, name)?;
+            summaries.extend(found.memory.archived_by);
+            set.push(&found, row.try_get(NEXT_COLUMN)?);
             Ok(())
         })
         .await?;
-        *self = doomed;
-        Ok(above)
+        *self = set;
+        Ok(summaries)
     }
 
-    fn take(&mut self, key: i64, memory: &Memory, words: i64) {
-        self.keys.push(key);
+    fn push(&mut self, MemoryRow { key, memory }: &MemoryRow, words: i64) {
+        self.keys.push(*key);
         self.ids.insert(memory.id);
-        self.labels
-            .extend(labels::of(memory).map(|label| (key, label)));
+        self.filter_terms
+            .extend(filter_terms::of(memory).map(|term| (*key, term)));
         if memory.archived_by.is_some() {
             self.archived += 1;
         } else {
@@ -105,13 +106,13 @@ impl Doomed {
         }
     }
 
-    async fn erase(&self, conn: &mut SqliteConnection, entity: &EntityRow) -> Result<(), Failure> {
+    async fn delete(&self, conn: &mut SqliteConnection, entity: &EntityRow) -> Result<(), Failure> {
         let keys = to_json(&self.keys)?;
-        labels::erase(conn, &self.labels).await?;
-        erase_embeddings(conn, entity.key, &keys).await?;
+        filter_terms::delete(conn, &self.filter_terms).await?;
+        delete_embeddings(conn, entity.key, &keys).await?;
         for sql in [
             lexical::DELETE_ENTRIES,
-            // Takes the access counts along.
+            // Deletes the access counts as well, by its foreign key.
             "DELETE FROM memory WHERE memory_key IN (SELECT value FROM json_each(?1))",
         ] {
             query(sql).bind(&keys).execute(&mut *conn).await?;
@@ -122,45 +123,45 @@ impl Doomed {
         )
         .bind(entity.key)
         .bind(entity.generation.next().0.cast_signed())
-        .bind(row::hex_list(&self.ids)?)
+        .bind(rows::encode_ids(&self.ids)?)
         .execute(conn)
         .await?;
         Ok(())
     }
 }
 
-/// Makes live again what the removed summaries stood for.
+/// Makes the sources of removed summaries live again.
 async fn restore(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
     removed: &HashSet<MemoryId>,
-) -> Result<(Vec<MemoryId>, EntityChange), Failure> {
+) -> Result<(Vec<MemoryId>, CountDelta), Failure> {
     let sources = query(
-        // By its name: left to itself, the planner walks through the entity.
+        // Named explicitly: the planner would otherwise scan the entity.
         "SELECT m.memory_key, m.memory_id FROM memory AS m INDEXED BY memory_by_summary
          WHERE m.entity_key = ?1 AND m.archived_by IN (SELECT unhex(value) FROM json_each(?2))",
     )
     .bind(entity.key)
-    .bind(row::hex_list(removed)?)
+    .bind(rows::encode_ids(removed)?)
     .fetch_all(&mut *conn)
     .await?;
     let (mut keys, mut ids) = (Vec::new(), Vec::new());
     for source in &sources {
-        keys.push(row::key(source)?);
-        ids.push(row::id(source)?);
+        keys.push(rows::key(source)?);
+        ids.push(rows::id(source)?);
     }
-    let change = archive::restore(conn, entity, &keys).await?;
-    Ok((ids, change))
+    let delta = archive::restore(conn, entity, &keys).await?;
+    Ok((ids, delta))
 }
 
-/// Drops the links of other memories to what was removed.
+/// Removes the links of other memories to removed ones.
 async fn unlink(
     conn: &mut SqliteConnection,
     name: &EntityId,
     entity: &EntityRow,
     removed: &HashSet<MemoryId>,
 ) -> Result<Vec<MemoryId>, Failure> {
-    let wanted: Vec<String> = removed.iter().map(labels::link).collect();
+    let wanted: Vec<String> = removed.iter().map(filter_terms::link).collect();
     let linking = query(concat!(
         "SELECT ",
         memory_columns!(),
@@ -174,21 +175,21 @@ async fn unlink(
     .await?;
     let (mut unlinked, mut rows, mut dropped) = (Vec::new(), BTreeMap::new(), Vec::new());
     for row in &linking {
-        let (key, mut memory) = (row::key(row)?, row::read(row, name)?);
+        let MemoryRow { key, mut memory } = MemoryRow::decode(row, name)?;
         memory.related.retain(|id, _| {
-            let gone = removed.contains(id);
-            if gone {
-                dropped.push((key, labels::link(id)));
+            let is_removed = removed.contains(id);
+            if is_removed {
+                dropped.push((key, filter_terms::link(id)));
             }
-            !gone
+            !is_removed
         });
-        rows.insert(key, json_column(&memory.related)?);
+        rows.insert(key, encode_collection(&memory.related)?);
         unlinked.push(memory.id);
     }
     if unlinked.is_empty() {
         return Ok(unlinked);
     }
-    labels::erase(conn, &dropped).await?;
+    filter_terms::delete(conn, &dropped).await?;
     let rows: Vec<_> = rows.into_iter().collect();
     query(
         "UPDATE memory SET related = one.value ->> 1, version = ?2
@@ -201,9 +202,9 @@ async fn unlink(
     Ok(unlinked)
 }
 
-/// Removes the vectors of memories, live or archived, by whichever models they
-/// are. `keys` is JSON.
-pub(crate) async fn erase_embeddings(
+/// Deletes the vectors of memories, live or archived, of every model. `keys` is
+/// JSON.
+pub(crate) async fn delete_embeddings(
     conn: &mut SqliteConnection,
     entity_key: i64,
     keys: &str,

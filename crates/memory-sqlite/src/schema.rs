@@ -1,4 +1,4 @@
-//! Whose a database is, and bringing its schema up to date.
+//! The schema: checking which application owns a database, and migrations.
 
 use std::time::{Duration, Instant};
 
@@ -7,74 +7,74 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr};
 
-use crate::connect::OPERATION;
+use crate::connection::OPERATION;
 use crate::error::{Failure, SQLITE_BUSY};
 
-/// What SQLite and `file` read from the header of every database of ours:
-/// "Memo" in ASCII.
+/// The application id in the header of every memory database, which SQLite and
+/// `file` read: "Memo" in ASCII.
 const APPLICATION_ID: i64 = 0x4d65_6d6f;
 
-/// The oldest SQLite that has all that is used here: `jsonb_each`.
+/// The oldest SQLite that has every function used here: `jsonb_each`.
 const MIN_VERSION: (u32, u32) = (3, 51);
 
-/// Every migration, oldest first. One that was released never changes.
+/// Every migration, oldest first. A released migration never changes.
 const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "memory", include_str!("../migrations/0001_memory.sql")),
     (2, "archive", include_str!("../migrations/0002_archive.sql")),
     (3, "erase", include_str!("../migrations/0003_erase.sql")),
 ];
 
-/// Where the driver notes which of them were applied.
+/// The table in which the driver records applied migrations.
 const MIGRATION_TABLE: &str = "_sqlx_migrations";
 
-/// The newest schema that this program knows.
+/// The newest schema version that this program knows.
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
-/// Whose a database is.
+/// Which application owns a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// It has no tables and bears no application's mark.
-    Nobody,
-    /// It is ours, and not newer than this program.
-    Us,
+    /// None: it has no tables and no application id.
+    Empty,
+    /// This one, with a schema that is not newer than this program.
+    Memory,
 }
 
-/// Finds out whose a database is.
+/// Reads which application owns a database.
 ///
 /// # Errors
 /// [`ErrorKind::ForeignData`], [`ErrorKind::NewerSchema`], or SQLite's own.
-pub(crate) async fn owner(conn: &mut SqliteConnection) -> Result<Owner, Failure> {
-    // One statement, because another process may be making the database ours
-    // at this moment.
-    let (mark, version, tables): (i64, i64, i64) = sqlx::query_as(
+pub(crate) async fn read_owner(conn: &mut SqliteConnection) -> Result<Owner, Failure> {
+    // One statement, because another process may be creating the database at
+    // this moment.
+    let (application_id, version, tables): (i64, i64, i64) = sqlx::query_as(
         "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
          FROM pragma_application_id, pragma_user_version",
     )
     .fetch_one(conn)
     .await?;
-    match mark {
-        APPLICATION_ID if version > NEWEST => Err(newer(version)),
-        APPLICATION_ID => Ok(Owner::Us),
-        0 if tables == 0 => Ok(Owner::Nobody),
+    match application_id {
+        APPLICATION_ID if version > NEWEST => Err(newer_schema(version)),
+        APPLICATION_ID => Ok(Owner::Memory),
+        0 if tables == 0 => Ok(Owner::Empty),
         _ => Err(refuse(
             ErrorKind::ForeignData,
-            "the database belongs to another application",
+            "the database belongs to another application (its application id or tables are not those of a memory database)",
         )),
     }
 }
 
-/// Makes an empty database ours, or checks that it is, and applies every
-/// migration that it lacks.
+/// Claims an empty database, or checks that it is a memory database, and applies
+/// the missing migrations.
 pub(crate) async fn prepare(
     conn: &mut SqliteConnection,
     in_file: bool,
     busy_timeout: Duration,
 ) -> Result<(), Failure> {
-    if owner(conn).await? == Owner::Nobody {
+    if read_owner(conn).await? == Owner::Empty {
         claim(conn).await?;
     }
     if in_file {
-        enter_wal_mode(conn, busy_timeout).await?;
+        enable_wal_mode(conn, busy_timeout).await?;
     }
     if !is_current(conn).await? {
         migrate(conn).await?;
@@ -82,28 +82,28 @@ pub(crate) async fn prepare(
     Ok(())
 }
 
-/// Checks that a database that is only read needs no migration.
+/// Checks that a database opened for reading only needs no migration.
 pub(crate) async fn check_current(conn: &mut SqliteConnection) -> Result<(), Failure> {
-    if owner(conn).await? == Owner::Us && is_current(conn).await? {
+    if read_owner(conn).await? == Owner::Memory && is_current(conn).await? {
         return Ok(());
     }
     Err(refuse(
         ErrorKind::ReadOnly,
-        "the schema is older than this program and cannot be brought up to date while only reading; open it once for writing",
+        "the schema of the database is older than this program and cannot be migrated while reading only; open the database once for writing",
     ))
 }
 
-/// Writes our mark, under a lock that keeps others from doing the same.
+/// Writes the application id, under an exclusive lock.
 ///
-/// It is written before WAL mode begins, so that it stands in the file itself:
-/// from then on the header alone says whose the file is.
+/// It is written before WAL mode begins, so that it is in the main file: from
+/// then on the header alone identifies the database.
 async fn claim(conn: &mut SqliteConnection) -> Result<(), Failure> {
     conn.execute("BEGIN EXCLUSIVE").await?;
-    let claimed = match owner(conn).await {
-        Ok(Owner::Us) => Ok(()),
-        Ok(Owner::Nobody) => {
-            let mark = format!("PRAGMA application_id = {APPLICATION_ID}");
-            conn.execute(AssertSqlSafe(mark))
+    let claimed = match read_owner(conn).await {
+        Ok(Owner::Memory) => Ok(()),
+        Ok(Owner::Empty) => {
+            let set_id = format!("PRAGMA application_id = {APPLICATION_ID}");
+            conn.execute(AssertSqlSafe(set_id))
                 .await
                 .map(drop)
                 .map_err(Failure::from)
@@ -120,9 +120,9 @@ async fn claim(conn: &mut SqliteConnection) -> Result<(), Failure> {
 
 /// Switches to WAL mode, where that was not done before.
 ///
-/// SQLite does not wait for other connections in this, so it is tried again
-/// until the time-out is over.
-async fn enter_wal_mode(
+/// SQLite does not wait for other connections here, so it is retried until the
+/// timeout.
+async fn enable_wal_mode(
     conn: &mut SqliteConnection,
     busy_timeout: Duration,
 ) -> Result<(), Failure> {
@@ -135,7 +135,7 @@ async fn enter_wal_mode(
             Ok(_) => {
                 return Err(refuse(
                     ErrorKind::Configuration,
-                    "the file system does not allow the WAL mode; a local disk does",
+                    "the file system does not support SQLite's WAL mode; put the database on a local disk",
                 ));
             }
             Err(failure)
@@ -149,20 +149,21 @@ async fn enter_wal_mode(
     }
 }
 
-/// Whether every migration that this program knows was applied.
+/// Whether every migration that this program knows is applied.
 async fn is_current(conn: &mut SqliteConnection) -> Result<bool, Failure> {
-    Ok(number(conn, "PRAGMA user_version").await? == NEWEST && lacking(conn).await?.is_empty())
+    Ok(read_number(conn, "PRAGMA user_version").await? == NEWEST
+        && missing_migrations(conn).await?.is_empty())
 }
 
-/// Applies what is missing, in one transaction under a lock: of two processes
-/// that open a new file at once, one waits for the other.
+/// Applies the missing migrations in one transaction under a lock: of two
+/// processes that open a new file at once, one waits for the other.
 async fn migrate(conn: &mut SqliteConnection) -> Result<(), Failure> {
     let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
     let table = transaction.ensure_migrations_table(MIGRATION_TABLE).await;
-    table.map_err(unmigrated)?;
-    for migration in lacking(&mut transaction).await? {
+    table.map_err(migration_failure)?;
+    for migration in missing_migrations(&mut transaction).await? {
         let applied = transaction.apply(MIGRATION_TABLE, &migration).await;
-        applied.map_err(unmigrated)?;
+        applied.map_err(migration_failure)?;
     }
     let version = format!("PRAGMA user_version = {NEWEST}");
     transaction.execute(AssertSqlSafe(version)).await?;
@@ -170,35 +171,36 @@ async fn migrate(conn: &mut SqliteConnection) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The migrations that were not applied yet; those that were must be known and
+/// The migrations that are not applied yet; the applied ones must be known and
 /// unchanged.
-async fn lacking(conn: &mut SqliteConnection) -> Result<Vec<Migration>, Failure> {
+async fn missing_migrations(conn: &mut SqliteConnection) -> Result<Vec<Migration>, Failure> {
     let applied = conn.list_applied_migrations(MIGRATION_TABLE).await;
-    let mut lacking = migrations();
-    for one in applied.map_err(unmigrated)? {
-        let place = lacking
+    let mut missing = migrations();
+    for one in applied.map_err(migration_failure)? {
+        let index = missing
             .iter()
             .position(|known| known.version == one.version);
-        let known = lacking.remove(place.ok_or_else(|| newer(one.version))?);
+        let known = missing.remove(index.ok_or_else(|| newer_schema(one.version))?);
         if known.checksum != one.checksum {
-            let message = "the database was migrated by a program with other migrations";
+            let message = "the checksum of an applied migration differs: the database was migrated by a program with other migrations";
             return Err(refuse(ErrorKind::Configuration, message));
         }
     }
-    Ok(lacking)
+    Ok(missing)
 }
 
 fn migrations() -> Vec<Migration> {
     MIGRATIONS
         .map(|(version, name, sql)| {
-            // A check-out may have turned the line ends; the checksum is to stay.
+            // A checkout may have changed the line ends; the checksum must not.
             let sql = AssertSqlSafe(sql.replace("\r\n", "\n")).into_sql_str();
             Migration::new(version, name.into(), MigrationType::Simple, sql, false)
         })
         .into()
 }
 
-/// Checks that the SQLite linked into this program can do what is needed.
+/// Checks that the SQLite library linked into this program has the version and
+/// the features needed.
 pub(crate) async fn check_library() -> Result<(), Failure> {
     let library = SqliteConnectOptions::new().disable_statement_logging();
     let mut conn = library.connect().await?;
@@ -206,37 +208,41 @@ pub(crate) async fn check_library() -> Result<(), Failure> {
         .fetch_one(&mut conn)
         .await?;
     let fts5 = "SELECT count(*) FROM pragma_module_list WHERE name = 'fts5'";
-    let has_fts5 = number(&mut conn, fts5).await? > 0;
+    let has_fts5 = read_number(&mut conn, fts5).await? > 0;
     conn.close().await?;
-    suits(&version, has_fts5)
+    check_version(&version, has_fts5)
 }
 
-fn suits(version: &str, has_fts5: bool) -> Result<(), Failure> {
+fn check_version(version: &str, has_fts5: bool) -> Result<(), Failure> {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     let (major, minor) = MIN_VERSION;
     if found < MIN_VERSION {
-        let message = format!("SQLite {version} is linked in; {major}.{minor} or later is needed");
+        let message = format!(
+            "this program is linked with SQLite {version}; version {major}.{minor} or later is needed"
+        );
         return Err(refuse(ErrorKind::Missing, message));
     }
     if !has_fts5 {
-        let message = "the SQLite that is linked in lacks FTS5; build it with SQLITE_ENABLE_FTS5";
+        let message = "this program is linked with an SQLite without FTS5; build SQLite with SQLITE_ENABLE_FTS5";
         return Err(refuse(ErrorKind::Missing, message));
     }
     Ok(())
 }
 
-async fn number(conn: &mut SqliteConnection, sql: &'static str) -> Result<i64, Failure> {
+async fn read_number(conn: &mut SqliteConnection, sql: &'static str) -> Result<i64, Failure> {
     Ok(sqlx::query_scalar(sql).fetch_one(conn).await?)
 }
 
-fn newer(version: i64) -> Failure {
-    let message = format!("the database has schema {version}; this program knows up to {NEWEST}");
+fn newer_schema(version: i64) -> Failure {
+    let message = format!(
+        "the database has schema {version}, and this program knows schemas up to {NEWEST}; use a newer version of this program"
+    );
     refuse(ErrorKind::NewerSchema, message)
 }
 
 /// The driver wraps the error that stopped a migration.
-fn unmigrated(error: MigrateError) -> Failure {
+fn migration_failure(error: MigrateError) -> Failure {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
         error => sqlx::Error::from(error).into(),
@@ -252,16 +258,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_old_or_crippled_library_is_refused_by_name() {
-        assert!(suits("3.51.0", true).is_ok());
-        assert!(suits("4.0", true).is_ok());
+    fn an_old_library_or_one_without_fts5_is_refused() {
+        assert!(check_version("3.51.0", true).is_ok());
+        assert!(check_version("4.0", true).is_ok());
         for (version, fts5, wanted) in [
             ("3.50.4", true, "3.50.4"),
             ("3.9.0", true, "3.9.0"),
             ("nonsense", true, "nonsense"),
             ("3.51.3", false, "FTS5"),
         ] {
-            let error = suits(version, fts5).unwrap_err().during(OPERATION);
+            let error = check_version(version, fts5)
+                .unwrap_err()
+                .into_error(OPERATION);
             assert_eq!(error.kind(), ErrorKind::Missing);
             assert!(error.to_string().contains(wanted), "{error}");
         }

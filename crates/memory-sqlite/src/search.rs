@@ -3,25 +3,24 @@
 use std::collections::HashMap;
 
 use memory_core::{
-    EntityId, Memory, ScoreStats, ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest,
+    EntityId, ScoreStats, ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest,
 };
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::best::Best;
-use crate::database::Work;
-use crate::entity;
+use crate::blocking::fold_rows;
 use crate::error::Failure;
-use crate::offload::fold;
-use crate::row::{self, memory_columns, to_json};
-use crate::{dense, lexical, list};
+use crate::rows::{MemoryRow, memory_columns, to_json};
+use crate::top_k::TopK;
+use crate::transaction::Transaction;
+use crate::{dense, entity, lexical, list};
 
 pub(crate) struct Search {
     pub(crate) entity: EntityId,
     pub(crate) request: SearchRequest,
 }
 
-impl Work for Search {
+impl Transaction for Search {
     type Output = SearchOutcome;
     const OPERATION: &'static str = "search";
 
@@ -39,58 +38,57 @@ impl Work for Search {
             dense,
             lexical,
         } = self.request;
-        let mut words = None;
+        let mut lexical_stats = None;
         let lexical = match lexical {
             Some(text) => {
                 let scores = lexical::scores(conn, &entity, &filter, &text).await?;
-                let mut tally = ScoreStatsBuilder::default();
-                scores.values().for_each(|score| tally.add(*score));
-                let admitted = list::admitted(conn, &entity, &filter).await?;
-                tally.add_zeros(admitted.saturating_sub(scores.len() as u64));
-                words = Some(tally.summary());
+                let mut stats = ScoreStatsBuilder::default();
+                scores.values().for_each(|score| stats.add(*score));
+                let matching = list::count_matching(conn, &entity, &filter).await?;
+                stats.add_zeros(matching.saturating_sub(scores.len() as u64));
+                lexical_stats = Some(stats.summary());
                 scores
             }
             None => HashMap::new(),
         };
-        let mut best = Best::new(limit);
+        let mut top_k = TopK::new(limit);
         for (key, score) in &lexical {
-            best.offer(*key, *score);
+            top_k.offer(*key, *score);
         }
         // Every candidate, with its similarity.
-        let mut found: HashMap<i64, Option<f32>> = best.keys().map(|key| (key, None)).collect();
-        let mut similarities = None;
+        let mut found: HashMap<i64, Option<f32>> = top_k.keys().map(|key| (key, None)).collect();
+        let mut dense_stats = None;
         if let Some(dense) = dense {
-            let sweep = dense::sweep(conn, &entity, &filter, dense, limit, found).await?;
-            similarities = Some(sweep.tally.summary());
-            found = sweep.others;
+            let scan = dense::scan(conn, &entity, &filter, dense, limit, found).await?;
+            dense_stats = Some(scan.stats.summary());
+            found = scan.others;
             found.extend(
-                sweep
-                    .best
+                scan.top_k
                     .into_iter()
                     .map(|(key, score)| (key, Some(score))),
             );
         }
-        let memories = memories(conn, self.entity, found.keys()).await?;
-        let candidate = |(key, memory)| SearchHit {
+        let memories = find_memories(conn, self.entity, found.keys()).await?;
+        let hit = |MemoryRow { key, memory }| SearchHit {
             memory,
             similarity: found.get(&key).copied().flatten(),
             lexical: lexical.get(&key).copied(),
         };
         Ok(SearchOutcome {
             generation: entity.generation,
-            candidates: memories.into_iter().map(candidate).collect(),
-            dense: similarities,
-            lexical: words,
+            candidates: memories.into_iter().map(hit).collect(),
+            dense: dense_stats,
+            lexical: lexical_stats,
         })
     }
 }
 
-/// Reads the memories of these keys.
-async fn memories(
+/// Reads the memories with these keys.
+async fn find_memories(
     conn: &mut SqliteConnection,
     entity: EntityId,
     keys: impl Iterator<Item = &i64>,
-) -> Result<Vec<(i64, Memory)>, Failure> {
+) -> Result<Vec<MemoryRow>, Failure> {
     let keys = to_json(&keys.collect::<Vec<_>>())?;
     let rows = query(concat!(
         "SELECT ",
@@ -102,8 +100,8 @@ async fn memories(
     .bind(keys)
     .fetch(conn);
     let state = (Vec::new(), entity);
-    let (memories, _) = fold(rows, state, |(memories, entity), row| {
-        memories.push((row::key(row)?, row::read(row, entity)?));
+    let (memories, _) = fold_rows(rows, state, |(memories, entity), row| {
+        memories.push(MemoryRow::decode(row, entity)?);
         Ok(())
     })
     .await?;

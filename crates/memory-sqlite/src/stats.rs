@@ -1,19 +1,19 @@
-//! Statistics of an entity, and which entities there are.
+//! Statistics of an entity, and the list of entities.
 
 use memory_core::{EntityId, EntityStats};
 use sqlx::query_scalar;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::database::Work;
 use crate::entity;
 use crate::error::Failure;
+use crate::transaction::Transaction;
 
 /// [`Store::entity_stats`](memory_core::Store::entity_stats).
 pub(crate) struct Stats {
     pub(crate) entity: EntityId,
 }
 
-impl Work for Stats {
+impl Transaction for Stats {
     type Output = EntityStats;
     const OPERATION: &'static str = "entity_stats";
 
@@ -33,12 +33,12 @@ pub(crate) struct ListEntities {
     pub(crate) limit: usize,
 }
 
-impl Work for ListEntities {
+impl Transaction for ListEntities {
     type Output = Vec<EntityId>;
     const OPERATION: &'static str = "list_entities";
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<Vec<EntityId>, Failure> {
-        // No name is empty, so all of them come after the empty text.
+        // No name is empty, so all of them sort after the empty string.
         let after = self.after.as_ref().map_or("", EntityId::as_str);
         let names: Vec<String> = query_scalar(
             "SELECT entity_id FROM entity WHERE memory_count + archived_count > 0 AND entity_id > ?1

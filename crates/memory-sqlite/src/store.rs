@@ -1,4 +1,5 @@
-//! The store: every verb checks its input and hands it to its module.
+//! [`SqliteStore`]: each operation validates its input and runs its
+//! transaction.
 
 use std::fmt;
 
@@ -11,9 +12,9 @@ use memory_core::{
 };
 
 use crate::changes::ChangesSince;
-use crate::connect;
+use crate::connection;
 use crate::consolidate::Consolidate;
-use crate::database::{Database, Work};
+use crate::database::Database;
 use crate::delete::Delete;
 use crate::get::Get;
 use crate::insert::Insert;
@@ -22,6 +23,7 @@ use crate::options::{Location, SqliteOptions};
 use crate::record_accesses::RecordAccesses;
 use crate::search::Search;
 use crate::stats::{ListEntities, Stats};
+use crate::transaction::Transaction;
 use crate::update::Update;
 
 /// The name in errors and reports.
@@ -30,24 +32,24 @@ const BACKEND: &str = "sqlite";
 /// A [`Store`] in one SQLite file.
 ///
 /// It is made for one machine: any number of tasks may use it at once, and
-/// several processes may share the file. Reads run beside each other and beside
-/// a write; writes queue.
+/// several processes may share the file. Reads run concurrently with each other
+/// and with a write; writes queue.
 ///
-/// Needs a Tokio runtime, with its timer. Dropping the store lets go of the
-/// file in the background; [`close`](Store::close) waits for it.
+/// Needs a Tokio runtime with its timer. Dropping the store closes the file in
+/// the background; [`close`](Store::close) waits for it.
 pub struct SqliteStore {
     database: Database,
     options: SqliteOptions,
 }
 
 impl SqliteStore {
-    /// Opens the database at a URL or path, as [`SqliteOptions::from_url`]
-    /// reads it, and creates it where there is none.
+    /// Opens the database at a URL or path, as parsed by
+    /// [`SqliteOptions::from_url`], and creates it if it is missing.
     ///
     /// # Errors
     /// As [`open_with`](Self::open_with); and
     /// [`ErrorKind::Configuration`](memory_core::ErrorKind::Configuration) for
-    /// a URL that means nothing.
+    /// an invalid URL.
     pub async fn open(url: &str) -> MemoryResult<Self> {
         Self::open_with(SqliteOptions::from_url(url)?).await
     }
@@ -70,7 +72,7 @@ impl SqliteStore {
     /// - `Configuration` for options that cannot work, a file system without
     ///   what WAL mode needs, or a database with other migrations.
     pub async fn open_with(options: SqliteOptions) -> MemoryResult<Self> {
-        let database = connect::open(&options).await?;
+        let database = connection::open(&options).await?;
         Ok(Self { database, options })
     }
 }
@@ -95,7 +97,7 @@ impl Store for SqliteStore {
     async fn insert_opts(
         &self,
         batch: &[EmbeddedMemory],
-        room: &InsertOptions,
+        options: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         self.database.check_open(Insert::OPERATION)?;
         EmbeddedMemory::validate_batch(batch, limits::MAX_DIMENSIONS)?;
@@ -104,7 +106,7 @@ impl Store for SqliteStore {
         }
         let insert = Insert {
             batch: batch.into(),
-            room: room.clone(),
+            options: options.clone(),
         };
         self.database.write(insert).await
     }

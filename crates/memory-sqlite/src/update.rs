@@ -6,11 +6,13 @@ use memory_core::{
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
-use crate::database::Work;
-use crate::entity::{self, EntityChange, EntityRow};
+use crate::entity::{self, CountDelta};
 use crate::error::Failure;
-use crate::row::{self, NEXT_COLUMN, json_column, kind_code, memory_columns};
-use crate::{keys, labels, lexical, removal, space, vectors};
+use crate::rows::{
+    EntityRow, MemoryRow, NEXT_COLUMN, encode_collection, encode_kind, memory_columns,
+};
+use crate::transaction::Transaction;
+use crate::{embedding_space, filter_terms, lexical, removal, row_keys, vectors};
 
 pub(crate) struct Update {
     pub(crate) entity: EntityId,
@@ -19,19 +21,18 @@ pub(crate) struct Update {
     pub(crate) embedding: Option<Embedding>,
 }
 
-/// A memory as it stands, and where.
-struct Stored {
-    key: i64,
+/// A memory before the update, with its word count.
+struct StoredMemory {
+    row: MemoryRow,
     words: i64,
-    memory: Memory,
 }
 
-impl Work for Update {
+impl Transaction for Update {
     type Output = UpdateOutcome;
     const OPERATION: &'static str = "update";
 
-    /// Any text that is replaced may be what the caller wants gone.
-    fn erases(&self) -> bool {
+    /// Any text that is replaced may be what the caller wants to erase.
+    fn erases_content(&self) -> bool {
         let patch = &self.patch;
         patch.content.is_some()
             || patch.context.is_some()
@@ -51,20 +52,23 @@ impl Work for Update {
         let entity = entity::find(conn, &self.entity)
             .await?
             .ok_or_else(not_found)?;
-        let stored = self.stored(conn, &entity).await?.ok_or_else(not_found)?;
-        if let Some(summary) = stored.memory.archived_by {
+        let stored = self
+            .find_stored(conn, &entity)
+            .await?
+            .ok_or_else(not_found)?;
+        if let Some(summary) = stored.row.memory.archived_by {
             return Err(Failure::Refused(MemoryError::Archived {
                 entity: self.entity.clone(),
                 id: self.id,
                 summary,
             }));
         }
-        let mut memory = stored.memory.clone();
+        let mut memory = stored.row.memory.clone();
         self.patch.apply(&mut memory);
         limits::check_related(&memory.related).map_err(MemoryError::from)?;
         if let Some(embedding) = &self.embedding {
-            replace_embedding(conn, &entity, stored.key, embedding).await?;
-        } else if memory == stored.memory {
+            replace_embedding(conn, &entity, stored.row.key, embedding).await?;
+        } else if memory == stored.row.memory {
             return Ok(UpdateOutcome {
                 generation: entity.generation,
                 memory,
@@ -81,11 +85,11 @@ impl Work for Update {
 }
 
 impl Update {
-    async fn stored(
+    async fn find_stored(
         &self,
         conn: &mut SqliteConnection,
         entity: &EntityRow,
-    ) -> Result<Option<Stored>, Failure> {
+    ) -> Result<Option<StoredMemory>, Failure> {
         query(concat!(
             "SELECT ",
             memory_columns!(),
@@ -98,18 +102,17 @@ impl Update {
         .fetch_optional(conn)
         .await?
         .map(|row| {
-            Ok(Stored {
-                key: row::key(&row)?,
+            Ok(StoredMemory {
+                row: MemoryRow::decode(&row, &self.entity)?,
                 words: row.try_get(NEXT_COLUMN)?,
-                memory: row::read(&row, &self.entity)?,
             })
         })
         .transpose()
     }
 }
 
-impl Stored {
-    /// Writes `memory` in place of what stands here.
+impl StoredMemory {
+    /// Replaces the stored memory with `memory`.
     async fn replace(
         &self,
         conn: &mut SqliteConnection,
@@ -117,61 +120,64 @@ impl Stored {
         memory: &Memory,
     ) -> Result<(), Failure> {
         let mut words = self.words;
-        if memory.content != self.memory.content {
+        if memory.content != self.row.memory.content {
             let (entry, count) = lexical::index_entry(entity.key, &memory.content);
             words = count;
             query("UPDATE memory_words SET words = ?2 WHERE rowid = ?1")
-                .bind(self.key)
+                .bind(self.row.key)
                 .bind(entry)
                 .execute(&mut *conn)
                 .await?;
         }
-        self.replace_labels(conn, memory).await?;
+        self.replace_filter_terms(conn, memory).await?;
         query(
             "UPDATE memory SET kind = ?2, content = ?3, timestamp = ?4, importance = ?5,
                  decay_rate = ?6, context = ?7, metadata = ?8, related = ?9, entities = ?10,
                  tags = ?11, word_count = ?12, version = ?13
              WHERE memory_key = ?1",
         )
-        .bind(self.key)
-        .bind(kind_code(memory.kind))
+        .bind(self.row.key)
+        .bind(encode_kind(memory.kind))
         .bind(&memory.content)
         .bind(memory.timestamp.timestamp_micros())
         .bind(f64::from(memory.importance))
         .bind(f64::from(memory.decay_rate))
         .bind(&memory.context)
-        .bind(json_column(&memory.metadata)?)
-        .bind(json_column(&memory.related)?)
-        .bind(json_column(&memory.entities)?)
-        .bind(json_column(&memory.tags)?)
+        .bind(encode_collection(&memory.metadata)?)
+        .bind(encode_collection(&memory.related)?)
+        .bind(encode_collection(&memory.entities)?)
+        .bind(encode_collection(&memory.tags)?)
         .bind(words)
         .bind(entity.generation.next().0.cast_signed())
         .execute(&mut *conn)
         .await?;
-        let change = EntityChange {
+        let delta = CountDelta {
             words: words - self.words,
-            ..EntityChange::default()
+            ..CountDelta::default()
         };
-        entity::raise(conn, &[(entity.key, change)].into()).await
+        entity::raise(conn, &[(entity.key, delta)].into()).await
     }
 
-    async fn replace_labels(
+    async fn replace_filter_terms(
         &self,
         conn: &mut SqliteConnection,
         memory: &Memory,
     ) -> Result<(), Failure> {
-        let labels =
-            |memory| -> Vec<_> { labels::of(memory).map(|label| (self.key, label)).collect() };
-        let (old, new) = (labels(&self.memory), labels(memory));
+        let terms = |memory| -> Vec<_> {
+            filter_terms::of(memory)
+                .map(|term| (self.row.key, term))
+                .collect()
+        };
+        let (old, new) = (terms(&self.row.memory), terms(memory));
         if old == new {
             return Ok(());
         }
-        labels::erase(conn, &old).await?;
-        labels::write(conn, &new).await
+        filter_terms::delete(conn, &old).await?;
+        filter_terms::insert(conn, &new).await
     }
 }
 
-/// Writes the vectors of a memory in place of those it had.
+/// Replaces the vectors of a memory.
 async fn replace_embedding(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
@@ -180,14 +186,14 @@ async fn replace_embedding(
 ) -> Result<(), Failure> {
     let dimensions = embedding.dimensions();
     let wanted = (entity.key, &embedding.fingerprint);
-    let spaces = space::find_or_make(conn, &[(wanted, dimensions)].into()).await?;
+    let spaces = embedding_space::find_or_create(conn, &[(wanted, dimensions)].into()).await?;
     let space = spaces[&wanted];
-    space.check(dimensions)?;
-    removal::erase_embeddings(conn, entity.key, &format!("[{memory_key}]")).await?;
+    space.check_dimensions(dimensions)?;
+    removal::delete_embeddings(conn, entity.key, &format!("[{memory_key}]")).await?;
     let mut bytes = Vec::new();
     vectors::encode(&embedding.vectors, &mut bytes);
     query("INSERT INTO memory_embedding (embedding_key, vectors) VALUES (?1, ?2)")
-        .bind(memory_key + keys::shift(entity.key, space.key))
+        .bind(memory_key + row_keys::shift(entity.key, space.key))
         .bind(bytes)
         .execute(conn)
         .await?;

@@ -1,4 +1,4 @@
-//! Reading a database's URL.
+//! Parsing of database URLs.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,17 @@ use memory_core::{MemoryError, MemoryResult};
 
 use crate::options::{Access, Location};
 
-/// What a URL says.
+/// The parts of a database URL.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Parsed {
+pub(crate) struct DatabaseUrl {
     pub(crate) location: Location,
     pub(crate) access: Access,
 }
 
-/// Reads `sqlite:` URLs; anything without a scheme is a path as it stands.
-pub(crate) fn parse(text: &str) -> MemoryResult<Parsed> {
+/// Parses `sqlite:` URLs; text without a scheme is a path, taken literally.
+pub(crate) fn parse(text: &str) -> MemoryResult<DatabaseUrl> {
     let Some(rest) = strip_scheme(text)? else {
-        return Ok(Parsed {
+        return Ok(DatabaseUrl {
             location: location(text.to_owned())?,
             access: Access::Create,
         });
@@ -32,7 +32,7 @@ pub(crate) fn parse(text: &str) -> MemoryResult<Parsed> {
             "mode=memory" => in_memory = true,
             other => {
                 return Err(MemoryError::configuration(format!(
-                    "{other:?} in a database URL; mode=ro, mode=rw, mode=rwc or mode=memory may stand there"
+                    "unknown parameter {other:?} in the database URL; allowed: mode=ro, mode=rw, mode=rwc, mode=memory"
                 )));
             }
         }
@@ -40,12 +40,12 @@ pub(crate) fn parse(text: &str) -> MemoryResult<Parsed> {
     let location = if in_memory {
         Location::Memory
     } else {
-        location(decode(path)?)?
+        location(percent_decode(path)?)?
     };
-    Ok(Parsed { location, access })
+    Ok(DatabaseUrl { location, access })
 }
 
-/// What follows `sqlite:` or `sqlite://`; `None` for a plain path.
+/// The text after `sqlite:` or `sqlite://`; `None` for a plain path.
 fn strip_scheme(text: &str) -> MemoryResult<Option<&str>> {
     if let Some(rest) = text.strip_prefix("sqlite:") {
         return Ok(Some(rest.strip_prefix("//").unwrap_or(rest)));
@@ -53,7 +53,7 @@ fn strip_scheme(text: &str) -> MemoryResult<Option<&str>> {
     match text.split_once("://") {
         Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
             Err(MemoryError::configuration(format!(
-                "{scheme}:// is not a database that SQLite opens; sqlite:// is"
+                "unsupported URL scheme {scheme:?}; the SQLite store opens sqlite:// URLs and paths"
             )))
         }
         _ => Ok(None),
@@ -63,18 +63,18 @@ fn strip_scheme(text: &str) -> MemoryResult<Option<&str>> {
 fn location(path: String) -> MemoryResult<Location> {
     match path.as_str() {
         "" => Err(MemoryError::configuration(
-            "a database needs a path, or :memory:",
+            "the database URL has no path; give a path such as sqlite://agent.db, or :memory:",
         )),
         ":memory:" => Ok(Location::Memory),
         _ => Ok(Location::File(PathBuf::from(path))),
     }
 }
 
-/// Replaces each `%` and two hexadecimal digits by the byte they name.
-fn decode(path: &str) -> MemoryResult<String> {
+/// Decodes percent-encoded bytes.
+fn percent_decode(path: &str) -> MemoryResult<String> {
     let malformed = || {
         MemoryError::configuration(
-            "the path in a database URL is malformed; a % must be followed by two hexadecimal digits, and all must be UTF-8",
+            "invalid path in the database URL: each % must be followed by two hexadecimal digits, and the result must be UTF-8",
         )
     };
     let mut bytes = Vec::with_capacity(path.len());
@@ -99,13 +99,13 @@ fn decode(path: &str) -> MemoryResult<String> {
 mod tests {
     use super::*;
 
-    fn file(path: &str, access: Access) -> Parsed {
+    fn file(path: &str, access: Access) -> DatabaseUrl {
         let location = Location::File(path.into());
-        Parsed { location, access }
+        DatabaseUrl { location, access }
     }
 
     #[test]
-    fn urls_and_paths_read_as_the_table_says() {
+    fn urls_and_paths_are_parsed_as_documented() {
         for (text, wanted) in [
             ("agent.db", file("agent.db", Access::Create)),
             (
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused_and_not_guessed() {
+    fn unknown_schemes_parameters_and_encodings_are_refused() {
         for text in [
             "",
             "sqlite:",

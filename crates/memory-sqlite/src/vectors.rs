@@ -1,57 +1,57 @@
-//! Vectors as bytes: little-endian `f32`, one vector after the other.
+//! Encoding of vectors: little-endian `f32`, one vector after the other.
 
 use memory_core::cosine;
 
 use crate::error::Failure;
 
 /// Bytes of one component.
-const COMPONENT: usize = size_of::<f32>();
+const COMPONENT_BYTES: usize = size_of::<f32>();
 
-/// Appends the bytes of vectors.
+/// Appends the encoding of vectors.
 pub(crate) fn encode(vectors: &[Vec<f32>], bytes: &mut Vec<u8>) {
     for component in vectors.iter().flatten() {
         bytes.extend_from_slice(&component.to_le_bytes());
     }
 }
 
-/// Reads the vectors of one memory.
+/// Decodes the vectors of one memory.
 pub(crate) fn decode(bytes: &[u8], dimensions: usize) -> Result<Vec<Vec<f32>>, Failure> {
-    pieces(bytes, dimensions)?
-        .map(|piece| {
+    split(bytes, dimensions)?
+        .map(|bytes| {
             let mut vector = Vec::with_capacity(dimensions);
-            vector.extend(components(piece));
+            vector.extend(components(bytes));
             Ok(vector)
         })
         .collect()
 }
 
-/// The best cosine between `query` and the vectors in `bytes`, all of the
-/// query's length; `buffer` spares an allocation for each.
-pub(crate) fn best_cosine(
+/// The highest cosine between `query` and the vectors in `bytes`, all of the
+/// query's length; `buffer` is reused between calls.
+pub(crate) fn max_cosine(
     bytes: &[u8],
     query: &[f32],
     buffer: &mut Vec<f32>,
 ) -> Result<f32, Failure> {
-    let mut best = f32::NEG_INFINITY;
-    for piece in pieces(bytes, query.len())? {
+    let mut max = f32::NEG_INFINITY;
+    for bytes in split(bytes, query.len())? {
         buffer.clear();
-        buffer.extend(components(piece));
-        best = best.max(cosine(buffer, query));
+        buffer.extend(components(bytes));
+        max = max.max(cosine(buffer, query));
     }
-    Ok(best)
+    Ok(max)
 }
 
 /// The bytes of each vector.
-fn pieces(bytes: &[u8], dimensions: usize) -> Result<impl Iterator<Item = &[u8]>, Failure> {
-    let length = dimensions * COMPONENT;
+fn split(bytes: &[u8], dimensions: usize) -> Result<impl Iterator<Item = &[u8]>, Failure> {
+    let length = dimensions * COMPONENT_BYTES;
     if length == 0 || bytes.is_empty() || !bytes.len().is_multiple_of(length) {
-        return Err(Failure::Damaged("a stored embedding has a broken length"));
+        return Err(Failure::Damaged("a stored embedding has an invalid length"));
     }
     Ok(bytes.chunks_exact(length))
 }
 
 fn components(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
-    let (components, _) = bytes.as_chunks::<COMPONENT>();
+    let (components, _) = bytes.as_chunks::<COMPONENT_BYTES>();
     components.iter().copied().map(f32::from_le_bytes)
 }
 
@@ -63,7 +63,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn vectors_come_back_bit_for_bit(
+        fn encoding_and_decoding_keeps_every_bit(
             vectors in (1usize..40).prop_flat_map(|dimensions| {
                 let vector = prop::collection::vec(prop::num::f32::ANY, dimensions);
                 prop::collection::vec(vector, 1..5)
@@ -71,16 +71,16 @@ mod tests {
         ) {
             let mut bytes = Vec::new();
             encode(&vectors, &mut bytes);
-            let back = decode(&bytes, vectors[0].len()).unwrap();
+            let decoded = decode(&bytes, vectors[0].len()).unwrap();
             let bits = |vectors: &[Vec<f32>]| -> Vec<u32> {
                 vectors.iter().flatten().map(|x| x.to_bits()).collect()
             };
-            prop_assert_eq!(bits(&back), bits(&vectors));
+            prop_assert_eq!(bits(&decoded), bits(&vectors));
         }
     }
 
     #[test]
-    fn bytes_that_are_no_vectors_are_damage() {
+    fn an_invalid_length_is_damage() {
         for (bytes, dimensions) in [(7, 1), (0, 1), (12, 2), (4, 0)] {
             let result = decode(&vec![0; bytes], dimensions);
             assert!(
@@ -91,13 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_several_chunks_counts() {
+    fn the_highest_cosine_of_several_chunks_is_returned() {
         let mut bytes = Vec::new();
         encode(
             &[vec![0.0, 1.0], vec![0.6, 0.8], vec![-1.0, 0.0]],
             &mut bytes,
         );
-        let best = best_cosine(&bytes, &[1.0, 0.0], &mut Vec::new()).unwrap();
-        assert_eq!(best, 0.6);
+        let max = max_cosine(&bytes, &[1.0, 0.0], &mut Vec::new()).unwrap();
+        assert_eq!(max, 0.6);
     }
 }

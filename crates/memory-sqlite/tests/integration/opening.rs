@@ -1,25 +1,21 @@
-//! Opening: what is ours is opened, what is not is left alone.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! Opening: memory databases are opened, other files stay unchanged.
 
 use std::fs;
 use std::path::Path;
 
-use common::{connect, contents, filled, ids, mira, open, run_sql, try_open};
+use crate::common::{connect, contents, create_filled, ids, mira, open, run_sql, try_open};
 use memory_core::{ErrorKind, Generation, MemoryError, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore};
 use sqlx::Connection;
 use tempfile::tempdir;
 
-/// Opening must fail with `kind`, and leave every file of the folder as it is.
-async fn left_alone(path: &Path, kind: ErrorKind) {
+/// Opening must fail with `kind` and change no file of the folder.
+async fn assert_refused_unchanged(path: &Path, kind: ErrorKind) {
     let folder = path.parent().unwrap();
     let before = contents(folder);
     for options in [
         SqliteOptions::new(path),
-        SqliteOptions::new(path).existing_only(),
+        SqliteOptions::new(path).create_if_missing(false),
         SqliteOptions::new(path).read_only(),
     ] {
         let error = SqliteStore::open_with(options).await.unwrap_err();
@@ -36,11 +32,11 @@ async fn left_alone(path: &Path, kind: ErrorKind) {
 }
 
 #[tokio::test]
-async fn what_was_written_is_there_when_opened_again() {
+async fn written_memories_are_there_after_reopening() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    let batch = filled(&path, 30).await;
-    assert_eq!(contents(folder.path()).len(), 1, "one file, once closed");
+    let batch = create_filled(&path, 30).await;
+    assert_eq!(contents(folder.path()).len(), 1, "one file after closing");
     let store = open(&path).await;
     let got = store.get(&mira(), &ids(&batch)).await.unwrap();
     assert_eq!(got.generation, Generation(1));
@@ -50,17 +46,17 @@ async fn what_was_written_is_there_when_opened_again() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_left_alone() {
+async fn a_file_that_is_not_a_database_is_refused() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     for content in ["x", "a diary\n", &"long text ".repeat(2_000)] {
         fs::write(&path, content).unwrap();
-        left_alone(&path, ErrorKind::ForeignData).await;
+        assert_refused_unchanged(&path, ErrorKind::ForeignData).await;
     }
 }
 
 #[tokio::test]
-async fn a_database_of_another_application_is_left_alone() {
+async fn a_database_of_another_application_is_refused() {
     let folder = tempdir().unwrap();
     for (name, sql) in [
         ("tables", "CREATE TABLE recipe (name TEXT)"),
@@ -76,18 +72,18 @@ async fn a_database_of_another_application_is_left_alone() {
     ] {
         let path = folder.path().join(name);
         run_sql(&path, sql).await;
-        left_alone(&path, ErrorKind::ForeignData).await;
+        assert_refused_unchanged(&path, ErrorKind::ForeignData).await;
     }
 }
 
 #[tokio::test]
-async fn a_database_that_another_application_has_open_is_left_alone() {
+async fn a_database_open_in_another_application_is_refused() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let mut other = connect(&path).await;
     let sql = "PRAGMA journal_mode = WAL; CREATE TABLE recipe (name TEXT)";
     sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
-    // Everything still stands in the log.
+    // Everything is still in the write-ahead log.
     let log = folder.path().join("agent.db-wal");
     let before = (fs::read(&path).unwrap(), fs::read(&log).unwrap());
     let error = try_open(&path).await.unwrap_err();
@@ -96,10 +92,9 @@ async fn a_database_that_another_application_has_open_is_left_alone() {
     other.close().await.unwrap();
 }
 
-/// What another application left when it died in the middle of a write is for
-/// that application to mend.
+/// A hot journal of another application is for that application to roll back.
 #[tokio::test]
-async fn a_broken_off_write_of_another_application_is_left_alone() {
+async fn an_interrupted_write_of_another_application_is_refused() {
     let folder = tempdir().unwrap();
     let theirs = folder.path().join("recipes.db");
     let mut other = connect(&theirs).await;
@@ -118,16 +113,16 @@ async fn a_broken_off_write_of_another_application_is_left_alone() {
     )
     .unwrap();
     assert!(fs::metadata(&path).unwrap().len() > 100_000);
-    left_alone(&path, ErrorKind::ForeignData).await;
+    assert_refused_unchanged(&path, ErrorKind::ForeignData).await;
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_left_alone() {
+async fn a_newer_schema_is_refused() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    filled(&path, 3).await;
+    create_filled(&path, 3).await;
     run_sql(&path, "PRAGMA user_version = 99").await;
-    left_alone(&path, ErrorKind::NewerSchema).await;
+    assert_refused_unchanged(&path, ErrorKind::NewerSchema).await;
     let error = try_open(&path).await.unwrap_err();
     assert!(error.to_string().contains("schema 99"), "{error}");
 }
@@ -136,7 +131,7 @@ async fn a_newer_schema_is_left_alone() {
 async fn other_migrations_are_refused() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    filled(&path, 3).await;
+    create_filled(&path, 3).await;
     run_sql(&path, "UPDATE _sqlx_migrations SET checksum = x'00'").await;
     let error = try_open(&path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
@@ -148,25 +143,25 @@ async fn other_migrations_are_refused() {
 }
 
 #[tokio::test]
-async fn empty_files_and_empty_databases_become_ours() {
+async fn empty_files_and_empty_databases_are_claimed() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("empty");
     fs::write(&path, "").unwrap();
-    filled(&path, 3).await;
+    create_filled(&path, 3).await;
     let path = folder.path().join("no tables");
     run_sql(&path, "CREATE TABLE t (a); DROP TABLE t").await;
     assert!(fs::metadata(&path).unwrap().len() > 0);
-    filled(&path, 3).await;
+    create_filled(&path, 3).await;
 }
 
 #[tokio::test]
-async fn what_is_missing_is_named() {
+async fn missing_files_and_folders_are_named() {
     let folder = tempdir().unwrap();
     let nowhere = folder.path().join("no/such/folder/agent.db");
     let nothing = folder.path().join("agent.db");
     for options in [
         SqliteOptions::new(&nowhere),
-        SqliteOptions::new(&nothing).existing_only(),
+        SqliteOptions::new(&nothing).create_if_missing(false),
         SqliteOptions::new(&nothing).read_only(),
     ] {
         let error = SqliteStore::open_with(options).await.unwrap_err();
@@ -184,11 +179,11 @@ async fn what_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn odd_names_are_names() {
+async fn unusual_file_names_work() {
     let folder = tempdir().unwrap();
     for name in ["file:x?mode=memory", ":memory:", "a b#c%20?d.db", "記憶.db"] {
         let path = folder.path().join(name);
-        let batch = filled(&path, 2).await;
+        let batch = create_filled(&path, 2).await;
         assert!(path.is_file(), "{name}");
         let encoded = name.replace('%', "%25").replace('?', "%3F");
         let url = format!("sqlite://{}/{encoded}?mode=ro", folder.path().display());
@@ -199,7 +194,7 @@ async fn odd_names_are_names() {
 }
 
 #[tokio::test]
-async fn many_open_a_new_file_at_once() {
+async fn many_stores_open_a_new_file_at_once() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let opening: Vec<_> = (0..8)
@@ -207,7 +202,7 @@ async fn many_open_a_new_file_at_once() {
             let path = path.clone();
             tokio::spawn(async move {
                 let store = open(&path).await;
-                let batch = common::memories(5, seed);
+                let batch = crate::common::memories(5, seed);
                 store.insert(&batch).await.unwrap();
                 store.close().await.unwrap();
             })
@@ -221,14 +216,18 @@ async fn many_open_a_new_file_at_once() {
 }
 
 #[tokio::test]
-async fn a_closed_store_lets_go_and_says_so() {
+async fn a_closed_store_closes_its_files_and_refuses_operations() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let store = open(&path).await;
-    store.insert(&common::memories(3, 1)).await.unwrap();
+    store.insert(&crate::common::memories(3, 1)).await.unwrap();
     store.close().await.unwrap();
     store.close().await.unwrap();
-    assert_eq!(contents(folder.path()).len(), 1, "no log stays behind");
+    assert_eq!(
+        contents(folder.path()).len(),
+        1,
+        "no write-ahead log remains"
+    );
     let error = store.insert(&[]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
     let error = store.entity_stats(&mira()).await.unwrap_err();
@@ -236,7 +235,7 @@ async fn a_closed_store_lets_go_and_says_so() {
 }
 
 #[test]
-fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
+fn opening_outside_of_a_runtime_is_an_error() {
     let opening = SqliteStore::open("sqlite::memory:");
     let waker = std::task::Waker::noop();
     let mut context = std::task::Context::from_waker(waker);

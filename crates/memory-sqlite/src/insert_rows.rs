@@ -1,4 +1,4 @@
-//! Memories as rows.
+//! The rows that an insert writes, as JSON and bytes for a few statements.
 
 use memory_core::{EmbeddedMemory, Memory};
 use serde::Serialize;
@@ -6,73 +6,62 @@ use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::error::Failure;
-use crate::row::{self, Column, kind_code, to_json};
-use crate::{labels, lexical, vectors};
+use crate::row_keys::RowKeys;
+use crate::rows::{self, CollectionColumn, encode_kind, to_json};
+use crate::{filter_terms, lexical, vectors};
 
-/// Where a memory of the batch goes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// Its index in the batch.
-    pub(super) item: usize,
-    pub(super) entity_key: i64,
-    pub(super) memory_key: i64,
-    pub(super) embedding_key: i64,
-    pub(super) version: i64,
-}
-
-/// The rows of every table for some memories, as JSON where nothing else is
-/// said.
-pub(super) struct Rows {
+/// The rows of every table for some memories; JSON unless stated otherwise.
+pub(crate) struct InsertRows {
     memories: String,
     accesses: String,
     /// Entity keys and ids.
     ids: String,
-    /// Memory keys and what the lexical index takes.
+    /// Memory keys and entries of the lexical index.
     entries: String,
-    labels: Vec<(i64, String)>,
+    filter_terms: Vec<(i64, String)>,
     /// Embedding keys, with first byte and length of their part of `vectors`.
     embeddings: String,
     vectors: Vec<u8>,
-    /// For each memory its entity's key and how many words it has.
-    pub(super) words: Vec<(i64, i64)>,
+    /// For each memory its entity's key and its word count.
+    pub(crate) words: Vec<(i64, i64)>,
 }
 
-impl Rows {
-    pub(super) fn of(batch: &[EmbeddedMemory], places: &[Place]) -> Result<Self, Failure> {
+impl InsertRows {
+    pub(crate) fn encode(batch: &[EmbeddedMemory], keys: &[RowKeys]) -> Result<Self, Failure> {
         let (mut memories, mut accesses, mut ids) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut entries, mut labels, mut embeddings) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut entries, mut filter_terms, mut embeddings) = (Vec::new(), Vec::new(), Vec::new());
         let (mut bytes, mut words) = (Vec::new(), Vec::new());
-        for place in places {
-            let EmbeddedMemory { memory, embedding } = &batch[place.item];
-            let key = place.memory_key;
-            let (entry, count) = lexical::index_entry(place.entity_key, &memory.content);
-            memories.push(memory_row(place, memory, count));
+        for keys in keys {
+            let EmbeddedMemory { memory, embedding } = &batch[keys.item];
+            let key = keys.memory_key;
+            let (entry, count) = lexical::index_entry(keys.entity_key, &memory.content);
+            memories.push(memory_values(keys, memory, count));
             if memory.access_count > 0 || memory.last_accessed.is_some() {
                 let last = memory.last_accessed.map(|at| at.timestamp_micros());
-                accesses.push((key, row::count(memory.access_count), last));
+                accesses.push((key, rows::encode_count(memory.access_count), last));
             }
-            ids.push((place.entity_key, row::hex(&memory.id)));
+            ids.push((keys.entity_key, rows::encode_id(&memory.id)));
             entries.push((key, entry));
-            labels.extend(labels::of(memory).map(|label| (key, label)));
+            filter_terms.extend(filter_terms::of(memory).map(|term| (key, term)));
             let start = bytes.len();
             vectors::encode(&embedding.vectors, &mut bytes);
             // SQLite counts bytes from 1.
-            embeddings.push((place.embedding_key, start + 1, bytes.len() - start));
-            words.push((place.entity_key, count));
+            embeddings.push((keys.embedding_key, start + 1, bytes.len() - start));
+            words.push((keys.entity_key, count));
         }
         Ok(Self {
             memories: to_json(&memories)?,
             accesses: to_json(&accesses)?,
             ids: to_json(&ids)?,
             entries: to_json(&entries)?,
-            labels,
+            filter_terms,
             embeddings: to_json(&embeddings)?,
             vectors: bytes,
             words,
         })
     }
 
-    pub(super) async fn write(&mut self, conn: &mut SqliteConnection) -> Result<(), Failure> {
+    pub(crate) async fn write(&mut self, conn: &mut SqliteConnection) -> Result<(), Failure> {
         for (sql, rows) in [
             (INSERT_MEMORIES, &mut self.memories),
             (INSERT_ACCESSES, &mut self.accesses),
@@ -89,28 +78,28 @@ impl Rows {
             .bind(std::mem::take(&mut self.vectors))
             .execute(&mut *conn)
             .await?;
-        labels::write(conn, &self.labels).await
+        filter_terms::insert(conn, &self.filter_terms).await
     }
 }
 
-/// A row of `memory`, in the order of its columns.
-fn memory_row<'m>(place: &Place, memory: &'m Memory, words: i64) -> impl Serialize + use<'m> {
+/// The values of a row of `memory`, in the order of its columns.
+fn memory_values<'m>(keys: &RowKeys, memory: &'m Memory, words: i64) -> impl Serialize + use<'m> {
     (
-        place.memory_key,
-        place.entity_key,
-        row::hex(&memory.id),
-        kind_code(memory.kind),
+        keys.memory_key,
+        keys.entity_key,
+        rows::encode_id(&memory.id),
+        encode_kind(memory.kind),
         &memory.content,
         memory.timestamp.timestamp_micros(),
         f64::from(memory.importance),
         f64::from(memory.decay_rate),
         &memory.context,
-        memory.metadata.unless_empty(),
-        memory.related.unless_empty(),
-        memory.entities.unless_empty(),
-        memory.tags.unless_empty(),
+        memory.metadata.or_null(),
+        memory.related.or_null(),
+        memory.entities.or_null(),
+        memory.tags.or_null(),
         words,
-        place.version,
+        keys.version,
     )
 }
 
@@ -125,7 +114,7 @@ const INSERT_MEMORIES: &str = "
 const INSERT_ACCESSES: &str = "
     INSERT INTO memory_access SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1)";
 
-/// An id that was removed and comes anew is not removed any more.
+/// An id that is inserted again after it was deleted has no tombstone.
 const DELETE_TOMBSTONES: &str = "
     INSERT INTO memory_tombstone_erased (entity_key, memory_id)
     SELECT value ->> 0, unhex(value ->> 1) FROM jsonb_each(?1)";

@@ -1,13 +1,9 @@
-//! A full disk, a lock that is held, a file that can only be read: typed
-//! errors, nothing written, and a store that goes on when the cause is gone.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! A full database, a held lock, a read-only file: typed errors, nothing
+//! written, and a store that works again once the cause is gone.
 
 use std::time::Duration;
 
-use common::{connect, contents, filled, ids, memories, mira, open};
+use crate::common::{connect, contents, create_filled, ids, memories, mira, open};
 use memory_core::{AccessUpdate, ByteSize, ErrorKind, Generation, MemoryPatch, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use memory_testkit::SeededRng;
@@ -16,7 +12,7 @@ use sqlx::Executor;
 use tempfile::tempdir;
 
 #[tokio::test]
-async fn a_full_database_refuses_whole_batches_and_goes_on_when_there_is_room() {
+async fn a_full_database_refuses_whole_batches_until_space_is_freed() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let options = SqliteOptions::new(&path).max_size(ByteSize(600_000));
@@ -50,12 +46,12 @@ async fn a_full_database_refuses_whole_batches_and_goes_on_when_there_is_room() 
 }
 
 #[tokio::test]
-async fn a_held_lock_makes_writes_unavailable_and_leaves_reads_alone() {
+async fn a_held_lock_makes_writes_unavailable_but_not_reads() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    let batch = filled(&path, 10).await;
-    let patient = SqliteOptions::new(&path).busy_timeout(Duration::from_millis(50));
-    let store = SqliteStore::open_with(patient.clone()).await.unwrap();
+    let batch = create_filled(&path, 10).await;
+    let options = SqliteOptions::new(&path).busy_timeout(Duration::from_millis(50));
+    let store = SqliteStore::open_with(options.clone()).await.unwrap();
     let mut other = connect(&path).await;
     other.execute("BEGIN IMMEDIATE").await.unwrap();
 
@@ -65,8 +61,8 @@ async fn a_held_lock_makes_writes_unavailable_and_leaves_reads_alone() {
     assert!(error.is_retryable());
     assert_eq!(error.operation(), Some("insert"));
     assert_eq!(store.entity_stats(&mira()).await.unwrap().memory_count, 10);
-    // A schema that is up to date needs no lock to be opened.
-    let second = SqliteStore::open_with(patient).await.unwrap();
+    // Opening a database with a current schema needs no lock.
+    let second = SqliteStore::open_with(options).await.unwrap();
     assert!(second.get(&mira(), &ids(&batch)).await.is_ok());
 
     other.execute("ROLLBACK").await.unwrap();
@@ -78,7 +74,7 @@ async fn a_held_lock_makes_writes_unavailable_and_leaves_reads_alone() {
 async fn an_exclusive_lock_makes_opening_unavailable() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    filled(&path, 10).await;
+    create_filled(&path, 10).await;
     let mut other = connect(&path).await;
     let sql = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE";
     sqlx::raw_sql(sql).execute(&mut other).await.unwrap();
@@ -91,10 +87,10 @@ async fn an_exclusive_lock_makes_opening_unavailable() {
 }
 
 #[tokio::test]
-async fn a_store_for_reading_reads_and_refuses_every_write() {
+async fn a_read_only_store_reads_and_refuses_every_write() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    let batch = filled(&path, 10).await;
+    let batch = create_filled(&path, 10).await;
     let before = std::fs::read(&path).unwrap();
     let options = SqliteOptions::new(&path).read_only();
     let store = SqliteStore::open_with(options).await.unwrap();
@@ -122,7 +118,7 @@ async fn a_store_for_reading_reads_and_refuses_every_write() {
 }
 
 #[tokio::test]
-async fn a_reader_sees_what_a_writer_beside_it_writes() {
+async fn a_read_only_store_sees_writes_of_another_store() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let writer = open(&path).await;
@@ -136,12 +132,12 @@ async fn a_reader_sees_what_a_writer_beside_it_writes() {
 }
 
 #[tokio::test]
-async fn a_relaxed_store_is_a_store() {
+async fn a_store_with_relaxed_options_works() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let options = SqliteOptions::new(&path)
         .synchronous(Synchronous::Normal)
-        .page_cache(ByteSize::mebibytes(1))
+        .cache_size(ByteSize::mebibytes(1))
         .max_readers(std::num::NonZeroU32::MIN);
     let store = SqliteStore::open_with(options).await.unwrap();
     store.insert(&memories(300, 1)).await.unwrap();

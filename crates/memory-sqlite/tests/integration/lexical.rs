@@ -1,13 +1,9 @@
-//! The lexical retriever, beyond what the conformance suite asks: exact scores,
-//! whatever other entities hold.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! The lexical retriever beyond the conformance suite: exact scores that do not
+//! depend on other entities.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{ids, lexical, memory, mira};
+use crate::common::{ids, lexical, memory, mira};
 use memory_core::{EntityId, MemoryId, SearchOutcome, Store};
 use memory_sqlite::SqliteStore;
 use memory_testkit::{SeededRng, population};
@@ -23,8 +19,8 @@ fn scores(found: &SearchOutcome) -> BTreeMap<MemoryId, f32> {
     found.candidates.iter().map(score).collect()
 }
 
-/// BM25 by the book, from the contents themselves.
-fn by_the_book(contents: &[String], query: &[&str]) -> Vec<f64> {
+/// BM25 by its definition, from the contents themselves.
+fn reference_bm25(contents: &[String], query: &[&str]) -> Vec<f64> {
     let (k1, b) = (0.9, 0.4);
     let texts: Vec<Vec<&str>> = contents
         .iter()
@@ -37,11 +33,11 @@ fn by_the_book(contents: &[String], query: &[&str]) -> Vec<f64> {
         .iter()
         .map(|text| {
             let part = |word: &&str| {
-                let holding = texts.iter().filter(|text| text.contains(word)).count() as f64;
-                let rarity = (1.0 + (total - holding + 0.5) / (holding + 0.5)).ln();
+                let containing = texts.iter().filter(|text| text.contains(word)).count() as f64;
+                let idf = (1.0 + (total - containing + 0.5) / (containing + 0.5)).ln();
                 let count = text.iter().filter(|one| *one == word).count() as f64;
                 let length = 1.0 - b + b * text.len() as f64 / mean;
-                rarity * count * (k1 + 1.0) / (count + k1 * length)
+                idf * count * (k1 + 1.0) / (count + k1 * length)
             };
             query.iter().map(part).sum()
         })
@@ -49,20 +45,17 @@ fn by_the_book(contents: &[String], query: &[&str]) -> Vec<f64> {
 }
 
 #[tokio::test]
-async fn scores_are_bm25_by_the_book() {
+async fn scores_equal_reference_bm25() {
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-    let mut chance = SeededRng::new(11);
+    let mut rng = SeededRng::new(11);
     let contents: Vec<String> = (0..200)
         .map(|_| {
-            let words = (0..1 + chance.below(30)).map(|_| *chance.pick(&WORDS));
+            let words = (0..1 + rng.below(30)).map(|_| *rng.pick(&WORDS));
             words.collect::<Vec<_>>().join(" ")
         })
         .collect();
-    // Stemming leaves these words alone but for their final e.
-    let batch: Vec<_> = contents
-        .iter()
-        .map(|text| memory(text, &mut chance))
-        .collect();
+    // Stemming changes nothing but the final e of these words.
+    let batch: Vec<_> = contents.iter().map(|text| memory(text, &mut rng)).collect();
     store.insert(&batch).await.unwrap();
     for query in [
         &["mill"][..],
@@ -74,7 +67,7 @@ async fn scores_are_bm25_by_the_book() {
             .await
             .unwrap();
         let got = scores(&found);
-        for (one, wanted) in batch.iter().zip(by_the_book(&contents, query)) {
+        for (one, wanted) in batch.iter().zip(reference_bm25(&contents, query)) {
             let got = got.get(&one.memory.id).copied().unwrap_or(0.0);
             assert!((f64::from(got) - wanted).abs() < 1e-4, "{got} {wanted}");
         }
@@ -84,9 +77,9 @@ async fn scores_are_bm25_by_the_book() {
 #[tokio::test]
 async fn scores_do_not_depend_on_other_entities() {
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-    let mut chance = SeededRng::new(11);
+    let mut rng = SeededRng::new(11);
     let batch: Vec<_> = ["mill bridge", "mill horse river", "saddle"]
-        .map(|text| memory(text, &mut chance))
+        .map(|text| memory(text, &mut rng))
         .into();
     store.insert(&batch).await.unwrap();
     let query = lexical("mill bridge saddle");
@@ -98,17 +91,15 @@ async fn scores_do_not_depend_on_other_entities() {
             population::plain(
                 &tam,
                 "mill mill bridge and much else of no matter",
-                &mut chance,
+                &mut rng,
             )
         })
         .collect();
     store.insert(&others).await.unwrap();
     let after = store.search(&mira(), &query).await.unwrap();
     assert_eq!(scores(&after), before);
-    // Nor on what was deleted.
-    let extra: Vec<_> = (0..50)
-        .map(|_| memory("mill saddle", &mut chance))
-        .collect();
+    // Nor on deleted memories.
+    let extra: Vec<_> = (0..50).map(|_| memory("mill saddle", &mut rng)).collect();
     store.insert(&extra).await.unwrap();
     assert_ne!(
         scores(&store.search(&mira(), &query).await.unwrap()),
@@ -120,16 +111,16 @@ async fn scores_do_not_depend_on_other_entities() {
 }
 
 #[tokio::test]
-async fn forms_accents_and_scripts_are_found() {
+async fn word_forms_accents_and_scripts_are_found() {
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-    let mut chance = SeededRng::new(11);
+    let mut rng = SeededRng::new(11);
     let texts = [
         "She was riding to the café.",
         "猫の記憶は長い",
         "Übergabe um zehn",
         "¿…?",
     ];
-    let batch = texts.map(|text| memory(text, &mut chance));
+    let batch = texts.map(|text| memory(text, &mut rng));
     store.insert(&batch).await.unwrap();
     for (query, wanted) in [
         ("who rides?", Some(0)),
@@ -153,16 +144,16 @@ async fn forms_accents_and_scripts_are_found() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever a memory's text, a query of the same text finds it (if it has
-    /// a word at all) and none of the rest; and no query is an error.
+    /// A query with a memory's text finds that memory (if it has a word at all),
+    /// and no query is an error.
     #[test]
-    fn any_text_finds_itself(text in "\\PC{1,60}", query in "\\PC{1,60}") {
+    fn every_text_finds_itself(text in "\\PC{1,60}", query in "\\PC{1,60}") {
         prop_assume!(!text.trim().is_empty() && !query.trim().is_empty());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-            let mut chance = SeededRng::new(11);
-            let batch = [memory(&text, &mut chance), memory("q", &mut chance)];
+            let mut rng = SeededRng::new(11);
+            let batch = [memory(&text, &mut rng), memory("q", &mut rng)];
             store.insert(&batch).await.unwrap();
             let found = store.search(&mira(), &lexical(&text)).await.unwrap();
             let itself = found.candidates.iter().find(|one| one.memory.content == text);

@@ -1,22 +1,22 @@
-//! The best k of many.
+//! Selecting the k highest scores.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 /// The highest scores offered, at most `limit` of them.
-pub(crate) struct Best {
+pub(crate) struct TopK {
     limit: usize,
-    /// The worst on top.
+    /// The lowest score on top.
     heap: BinaryHeap<Reverse<Scored>>,
 }
 
-/// A memory's key and score; of equal scores the older memory is the better.
+/// A memory's key and score; of equal scores the older memory ranks higher.
 struct Scored {
     score: f32,
     key: i64,
 }
 
-impl Best {
+impl TopK {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -29,19 +29,19 @@ impl Best {
         let scored = Reverse(Scored { score, key });
         if self.heap.len() < self.limit {
             self.heap.push(scored);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && scored < *worst
+        } else if let Some(mut lowest) = self.heap.peek_mut()
+            && scored < *lowest
         {
-            *worst = scored;
+            *lowest = scored;
         }
     }
 
-    /// The keys of those kept, in no order.
+    /// The keys kept, in no particular order.
     pub(crate) fn keys(&self) -> impl Iterator<Item = i64> {
         self.heap.iter().map(|Reverse(scored)| scored.key)
     }
 
-    /// Keys and scores, in no order.
+    /// Keys and scores, in no particular order.
     pub(crate) fn into_iter(self) -> impl Iterator<Item = (i64, f32)> {
         let scored = self.heap.into_iter().map(|Reverse(scored)| scored);
         scored.map(|scored| (scored.key, scored.score))
@@ -78,16 +78,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_best_are_those_that_sorting_finds(
+        fn top_k_agrees_with_sorting(
             scores in prop::collection::vec(-4i8..4, 0..60),
             limit in 1usize..20,
         ) {
             let mut all: Vec<(i64, f32)> = (0..).zip(scores.iter().map(|&s| f32::from(s))).collect();
-            let mut best = Best::new(limit);
+            let mut top_k = TopK::new(limit);
             for (key, score) in &all {
-                best.offer(*key, *score);
+                top_k.offer(*key, *score);
             }
-            let mut got: Vec<_> = best.into_iter().collect();
+            let mut got: Vec<_> = top_k.into_iter().collect();
             let order = |a: &(i64, f32), b: &(i64, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
             got.sort_by(order);
             all.sort_by(order);

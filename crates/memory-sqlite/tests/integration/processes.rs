@@ -1,29 +1,25 @@
-//! Several processes on one file, and one that may not write to it.
+//! Several processes on one file, and a process without write permission.
 //!
 //! A test that needs another process runs itself again as that process.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{memories, mira, open};
+use crate::common::{memories, mira, open};
 use memory_core::{Generation, Store};
 use tempfile::tempdir;
 
-/// Tells a process of a test that it is the other one, and where.
+/// Makes a process of a test the other one, on the path in the variable.
 const OTHER: &str = "MEMORY_SQLITE_OTHER_PROCESS";
 
-fn other() -> Option<PathBuf> {
+fn other_process_path() -> Option<PathBuf> {
     env::var_os(OTHER).map(PathBuf::from)
 }
 
-/// This program again, to run one test as the other process.
-fn again(program: &Path, test: &str, path: &OsStr) -> Command {
+/// This program, to run one test as the other process.
+fn other_process(program: &Path, test: &str, path: &OsStr) -> Command {
     let mut command = Command::new(program);
     command.args(["--exact", test]).env(OTHER, path);
     command
@@ -49,15 +45,15 @@ async fn write_batches(path: &Path, seed: u64) {
 
 #[tokio::test]
 async fn two_processes_write_to_one_file() {
-    if let Some(path) = other() {
+    if let Some(path) = other_process_path() {
         return write_batches(&path, 1_000).await;
     }
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let program = env::current_exe().unwrap();
-    let mut child = again(
+    let mut child = other_process(
         &program,
-        "two_processes_write_to_one_file",
+        "processes::two_processes_write_to_one_file",
         path.as_os_str(),
     )
     .spawn()
@@ -69,7 +65,7 @@ async fn two_processes_write_to_one_file() {
     assert_eq!(stats.memory_count, 2 * BATCHES * 5);
 }
 
-/// Permission bits mean nothing to root, so there the test runs as nobody.
+/// Permission bits do not restrict root, which runs the test as `nobody`.
 #[cfg(unix)]
 mod permissions {
     use std::fs::{self, Permissions};
@@ -80,7 +76,7 @@ mod permissions {
     use memory_sqlite::{SqliteOptions, SqliteStore};
 
     use super::*;
-    use crate::common::{contents, filled, ids, try_open};
+    use crate::common::{contents, create_filled, ids, try_open};
 
     const NOBODY: u32 = 65_534;
 
@@ -89,8 +85,8 @@ mod permissions {
     }
 
     #[tokio::test]
-    async fn a_file_that_may_not_be_written() {
-        if let Some(folder) = other() {
+    async fn a_file_without_write_permission() {
+        if let Some(folder) = other_process_path() {
             return check(&folder).await;
         }
         let folder = tempdir().unwrap();
@@ -100,12 +96,12 @@ mod permissions {
         let home = folder.path().join("home");
         fs::create_dir(&home).unwrap();
         chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
-        // Where this program lies, nobody may not look.
+        // The user `nobody` may not read the folder of this program.
         let program = folder.path().join("program");
         fs::copy(env::current_exe().unwrap(), &program).unwrap();
         allow(folder.path(), 0o755);
-        let test = "permissions::a_file_that_may_not_be_written";
-        let status = again(&program, test, home.as_os_str())
+        let test = "processes::permissions::a_file_without_write_permission";
+        let status = other_process(&program, test, home.as_os_str())
             .uid(NOBODY)
             .gid(NOBODY)
             .status();
@@ -114,7 +110,7 @@ mod permissions {
 
     async fn check(folder: &Path) {
         let path = folder.join("agent.db");
-        let batch = filled(&path, 10).await;
+        let batch = create_filled(&path, 10).await;
         allow(&path, 0o444);
         let before = contents(folder);
 

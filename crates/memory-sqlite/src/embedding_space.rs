@@ -7,17 +7,17 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query};
 
 use crate::error::Failure;
-use crate::row::to_json;
+use crate::rows::to_json;
 
-/// A space, once it has been made.
+/// A row of the table `embedding_space`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Space {
+pub(crate) struct EmbeddingSpace {
     pub(crate) key: i64,
     pub(crate) dimensions: usize,
 }
 
-impl Space {
-    fn read(row: &SqliteRow) -> Result<Self, Failure> {
+impl EmbeddingSpace {
+    fn decode(row: &SqliteRow) -> Result<Self, Failure> {
         let dimensions: u32 = row.try_get(1)?;
         Ok(Self {
             key: row.try_get(0)?,
@@ -26,8 +26,8 @@ impl Space {
         })
     }
 
-    /// Checks that vectors of so many dimensions belong here.
-    pub(crate) fn check(self, found: usize) -> Result<(), InvalidInput> {
+    /// Checks that vectors with this many dimensions belong to the space.
+    pub(crate) fn check_dimensions(self, found: usize) -> Result<(), InvalidInput> {
         let expected = self.dimensions;
         if found == expected {
             Ok(())
@@ -42,7 +42,7 @@ pub(crate) async fn find(
     conn: &mut SqliteConnection,
     entity_key: i64,
     fingerprint: &Fingerprint,
-) -> Result<Option<Space>, Failure> {
+) -> Result<Option<EmbeddingSpace>, Failure> {
     query(
         "SELECT space_key, dimensions FROM embedding_space
          WHERE entity_key = ?1 AND fingerprint = ?2",
@@ -52,16 +52,16 @@ pub(crate) async fn find(
     .fetch_optional(conn)
     .await?
     .as_ref()
-    .map(Space::read)
+    .map(EmbeddingSpace::decode)
     .transpose()
 }
 
-/// Makes the spaces that are missing, with the dimensions that are given, and
-/// reads all of them.
-pub(crate) async fn find_or_make<'f>(
+/// Creates the spaces that are missing, with the dimensions given, and reads
+/// all of them.
+pub(crate) async fn find_or_create<'f>(
     conn: &mut SqliteConnection,
     wanted: &BTreeMap<(i64, &'f Fingerprint), usize>,
-) -> Result<BTreeMap<(i64, &'f Fingerprint), Space>, Failure> {
+) -> Result<BTreeMap<(i64, &'f Fingerprint), EmbeddingSpace>, Failure> {
     let rows: Vec<_> = wanted
         .iter()
         .map(|((entity_key, fingerprint), dimensions)| (entity_key, fingerprint, dimensions))
@@ -90,6 +90,6 @@ pub(crate) async fn find_or_make<'f>(
     wanted
         .keys()
         .zip(&spaces)
-        .map(|(wanted, row)| Ok((*wanted, Space::read(row)?)))
+        .map(|(wanted, row)| Ok((*wanted, EmbeddingSpace::decode(row)?)))
         .collect()
 }

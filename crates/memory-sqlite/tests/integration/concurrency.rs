@@ -1,8 +1,4 @@
-//! Many tasks on one store, and callers that go away.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! Many tasks on one store, and dropped futures.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -10,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use common::{ids, memories, mira, open};
+use crate::common::{ids, memories, mira, open};
 use memory_core::{
     DenseQuery, EntityId, Generation, ListRequest, MemoryFilter, MemoryId, SearchRequest, Store,
 };
@@ -19,13 +15,13 @@ use memory_testkit::SeededRng;
 use memory_testkit::population::{DIMENSIONS, fingerprint, population};
 use tempfile::tempdir;
 
-fn both_arms(chance: &mut SeededRng) -> SearchRequest {
+fn both_retrievers(rng: &mut SeededRng) -> SearchRequest {
     SearchRequest {
         filter: MemoryFilter::new(),
         limit: 10,
         dense: Some(DenseQuery {
             fingerprint: fingerprint(),
-            vector: chance.vector(DIMENSIONS),
+            vector: rng.vector(DIMENSIONS),
         }),
         lexical: Some("amber lantern saddle".to_owned()),
     }
@@ -41,18 +37,21 @@ async fn eight_tasks_write_and_read_at_once() {
         .map(|task| {
             let (store, shared) = (Arc::clone(&store), shared.clone());
             tokio::spawn(async move {
-                let mut chance = SeededRng::new(task);
+                let mut rng = SeededRng::new(task);
                 let own = EntityId::from(format!("own{task}"));
                 for round in 0..ROUNDS {
-                    let mut batch = population(&own, 5, &mut chance);
-                    batch.extend(population(&shared, 3, &mut chance));
+                    let mut batch = population(&own, 5, &mut rng);
+                    batch.extend(population(&shared, 3, &mut rng));
                     let outcome = store.insert(&batch).await.unwrap();
                     assert_eq!(outcome.generations[&own], Generation(2 * round + 1));
                     let removed = store.delete(&own, &ids(&batch[..2])).await.unwrap();
                     assert_eq!(removed.removed.len(), 2);
                     let stats = store.entity_stats(&own).await.unwrap();
                     assert_eq!(stats.memory_count, 3 * (round + 1));
-                    let found = store.search(&own, &both_arms(&mut chance)).await.unwrap();
+                    let found = store
+                        .search(&own, &both_retrievers(&mut rng))
+                        .await
+                        .unwrap();
                     assert!(found.candidates.len() >= 3);
                     let stats = store.entity_stats(&shared).await.unwrap();
                     assert_eq!(stats.memory_count, stats.generation.0 * 3, "whole batches");
@@ -68,23 +67,23 @@ async fn eight_tasks_write_and_read_at_once() {
     assert_eq!(store.list_entities(None, 100).await.unwrap().len(), 9);
 }
 
-/// Callers that go away at every moment leave the connections clean: the store
-/// goes on, and what is there is whole.
+/// Futures dropped at any moment leave the connections usable and no partial
+/// write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dropped_calls_leave_nothing_half_done() {
+async fn dropped_futures_leave_no_partial_write() {
     let folder = tempdir().unwrap();
     let store = open(&folder.path().join("agent.db")).await;
-    let mut chance = SeededRng::new(3);
+    let mut rng = SeededRng::new(3);
     for round in 0..150u64 {
-        let patience = Duration::from_micros(chance.below(4_000) as u64);
+        let delay = Duration::from_micros(rng.below(4_000) as u64);
         let batch = memories(20, 1_000 + round);
-        let request = both_arms(&mut chance);
+        let request = both_retrievers(&mut rng);
         let dropped = async {
             store.insert(&batch).await.unwrap();
             store.search(&mira(), &request).await.unwrap();
             store.delete(&mira(), &ids(&batch[..10])).await.unwrap();
         };
-        let _ = tokio::time::timeout(patience, dropped).await;
+        let _ = tokio::time::timeout(delay, dropped).await;
     }
     let last = memories(20, 9);
     store.insert(&last).await.unwrap();
@@ -97,10 +96,10 @@ async fn dropped_calls_leave_nothing_half_done() {
     store.close().await.unwrap();
 }
 
-/// A database in memory lives in one connection, which no dropped call may take
-/// with it.
+/// A database in memory is one connection, which dropped futures must not
+/// close.
 #[tokio::test]
-async fn dropped_calls_do_not_lose_a_database_in_memory() {
+async fn dropped_futures_do_not_lose_a_database_in_memory() {
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
     store.insert(&memories(20, 1)).await.unwrap();
     let mira = mira();
@@ -117,9 +116,9 @@ async fn dropped_calls_do_not_lose_a_database_in_memory() {
     assert_eq!(stats.memory_count, 20);
 }
 
-/// More rows than are worked on in one go, so that blocks change hands.
+/// More rows than one block, so that blocking threads process them.
 #[tokio::test]
-async fn large_entities_are_read_whole() {
+async fn large_entities_are_read_completely() {
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
     let batch = memories(5_000, 4);
     let outcome = store.insert(&batch).await.unwrap();
@@ -133,7 +132,7 @@ async fn large_entities_are_read_whole() {
     got.sort_by_key(|one| one.memory.id);
     wanted.sort_by_key(|one| one.memory.id);
     assert!(got == wanted);
-    // The nearest to a stored vector is its own memory, in whichever block.
+    // The most similar memory to a stored vector is its own, in every block.
     for one in batch.iter().step_by(701) {
         let request = SearchRequest {
             filter: MemoryFilter::new(),

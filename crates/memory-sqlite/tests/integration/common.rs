@@ -1,10 +1,4 @@
-//! What the tests share.
-
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "not every test file uses everything"
-)]
+//! Fixtures: databases, memories and requests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,26 +11,26 @@ use memory_testkit::{SeededRng, population};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-pub fn mira() -> EntityId {
+pub(crate) fn mira() -> EntityId {
     EntityId::from("mira")
 }
 
 /// A plain memory of Mira's.
-pub fn memory(content: impl Into<String>, chance: &mut SeededRng) -> EmbeddedMemory {
-    population::plain(&mira(), content, chance)
+pub(crate) fn memory(content: impl Into<String>, rng: &mut SeededRng) -> EmbeddedMemory {
+    population::plain(&mira(), content, rng)
 }
 
-/// `count` memories of Mira's, varied in every field.
-pub fn memories(count: usize, seed: u64) -> Vec<EmbeddedMemory> {
+/// `count` memories of Mira's that vary in every field.
+pub(crate) fn memories(count: usize, seed: u64) -> Vec<EmbeddedMemory> {
     population::population(&mira(), count, &mut SeededRng::new(seed))
 }
 
-pub fn ids(batch: &[EmbeddedMemory]) -> Vec<MemoryId> {
+pub(crate) fn ids(batch: &[EmbeddedMemory]) -> Vec<MemoryId> {
     batch.iter().map(|one| one.memory.id).collect()
 }
 
 /// A search by words, without a filter.
-pub fn lexical(text: &str) -> SearchRequest {
+pub(crate) fn lexical(text: &str) -> SearchRequest {
     SearchRequest {
         filter: MemoryFilter::new(),
         limit: 1_000,
@@ -45,16 +39,16 @@ pub fn lexical(text: &str) -> SearchRequest {
     }
 }
 
-pub async fn open(path: &Path) -> SqliteStore {
+pub(crate) async fn open(path: &Path) -> SqliteStore {
     try_open(path).await.unwrap()
 }
 
-pub async fn try_open(path: &Path) -> Result<SqliteStore, MemoryError> {
+pub(crate) async fn try_open(path: &Path) -> Result<SqliteStore, MemoryError> {
     SqliteStore::open_with(SqliteOptions::new(path)).await
 }
 
-/// A database of some memories, closed.
-pub async fn filled(path: &Path, count: usize) -> Vec<EmbeddedMemory> {
+/// Creates a database with some memories and closes it.
+pub(crate) async fn create_filled(path: &Path, count: usize) -> Vec<EmbeddedMemory> {
     let store = open(path).await;
     let batch = memories(count, 1);
     store.insert(&batch).await.unwrap();
@@ -62,8 +56,8 @@ pub async fn filled(path: &Path, count: usize) -> Vec<EmbeddedMemory> {
     batch
 }
 
-/// A connection of the test's own, beside the store's.
-pub async fn connect(path: &Path) -> SqliteConnection {
+/// A connection that does not belong to a store.
+pub(crate) async fn connect(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -73,14 +67,14 @@ pub async fn connect(path: &Path) -> SqliteConnection {
 }
 
 /// Runs SQL on a file, as another program would.
-pub async fn run_sql(path: &Path, sql: &'static str) {
+pub(crate) async fn run_sql(path: &Path, sql: &'static str) {
     let mut conn = connect(path).await;
     sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
 }
 
 /// The name and the bytes of every file in a folder.
-pub fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -1,14 +1,9 @@
-//! A damaged file is an error of its kind, never a panic and never a wrong
-//! answer passed off as right.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! Damaged files: errors of kind `Corrupt`, never a panic or a wrong answer.
 
 use std::fs;
 use std::ops::Range;
 
-use common::{connect, filled, ids, lexical, mira, open, try_open};
+use crate::common::{connect, create_filled, ids, lexical, mira, open, try_open};
 use memory_core::{ErrorKind, Generation, ListRequest, MemoryError, Store};
 use memory_sqlite::SqliteStore;
 use memory_testkit::population::fingerprint;
@@ -18,13 +13,13 @@ use tempfile::tempdir;
 const PAGE: usize = 8_192;
 
 /// A database with some of its pages overwritten, counted from 0.
-fn damaged(whole: &[u8], pages: Range<usize>) -> Vec<u8> {
+fn overwrite_pages(whole: &[u8], pages: Range<usize>) -> Vec<u8> {
     let mut bytes = whole.to_vec();
     bytes[pages.start * PAGE..pages.end * PAGE].fill(0xab);
     bytes
 }
 
-/// Reads an entity in every way; the errors met.
+/// Runs every read operation on an entity and collects the errors.
 async fn read_everything(store: &SqliteStore) -> Vec<MemoryError> {
     let errors = [
         store.list(&mira(), &ListRequest::new(1_000)).await.err(),
@@ -42,14 +37,14 @@ async fn read_everything(store: &SqliteStore) -> Vec<MemoryError> {
 }
 
 #[tokio::test]
-async fn pages_overwritten_in_the_middle_are_corrupt_data() {
+async fn overwritten_pages_are_corrupt() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    filled(&path, 600).await;
+    create_filled(&path, 600).await;
     let whole = fs::read(&path).unwrap();
     let pages = whole.len() / PAGE;
     assert!(pages > 30, "{pages} pages");
-    fs::write(&path, damaged(&whole, 8..pages - 1)).unwrap();
+    fs::write(&path, overwrite_pages(&whole, 8..pages - 1)).unwrap();
     let errors = match try_open(&path).await {
         Ok(store) => read_everything(&store).await,
         Err(error) => vec![error],
@@ -62,24 +57,24 @@ async fn pages_overwritten_in_the_middle_are_corrupt_data() {
 }
 
 #[tokio::test]
-async fn each_single_damaged_page_is_an_error_or_harmless() {
+async fn each_damaged_page_is_an_error_or_harmless() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    let batch = filled(&path, 60).await;
+    let batch = create_filled(&path, 60).await;
     let whole = fs::read(&path).unwrap();
-    let mut noticed = 0;
+    let mut detected = 0;
     for page in 1..whole.len() / PAGE {
-        fs::write(&path, damaged(&whole, page..page + 1)).unwrap();
+        fs::write(&path, overwrite_pages(&whole, page..page + 1)).unwrap();
         let store = match try_open(&path).await {
             Ok(store) => store,
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Corrupt, "page {page}: {error}");
-                noticed += 1;
+                detected += 1;
                 continue;
             }
         };
         let errors = read_everything(&store).await;
-        noticed += usize::from(!errors.is_empty());
+        detected += usize::from(!errors.is_empty());
         for error in errors {
             assert_eq!(error.kind(), ErrorKind::Corrupt, "page {page}: {error}");
         }
@@ -90,14 +85,14 @@ async fn each_single_damaged_page_is_an_error_or_harmless() {
         }
         store.close().await.unwrap();
     }
-    assert!(noticed > 5, "only {noticed} damaged pages were noticed");
+    assert!(detected > 5, "only {detected} damaged pages were detected");
 }
 
 #[tokio::test]
 async fn a_truncated_file_is_corrupt() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    filled(&path, 100).await;
+    create_filled(&path, 100).await;
     let whole = fs::read(&path).unwrap();
     for kept in [whole.len() / 2, PAGE + 100, PAGE, 600] {
         fs::write(&path, &whole[..kept]).unwrap();
@@ -110,7 +105,7 @@ async fn a_truncated_file_is_corrupt() {
 }
 
 #[tokio::test]
-async fn rows_that_mean_nothing_are_corrupt() {
+async fn rows_with_invalid_values_are_corrupt() {
     let folder = tempdir().unwrap();
     for (name, sql) in [
         ("kind", "UPDATE memory SET kind = 77"),
@@ -124,8 +119,8 @@ async fn rows_that_mean_nothing_are_corrupt() {
         ("text", "UPDATE memory SET content = CAST(x'ff80' AS TEXT)"),
     ] {
         let path = folder.path().join(name);
-        filled(&path, 20).await;
-        common::run_sql(&path, sql).await;
+        create_filled(&path, 20).await;
+        crate::common::run_sql(&path, sql).await;
         let store = open(&path).await;
         let errors = read_everything(&store).await;
         assert!(!errors.is_empty(), "{name}");
@@ -133,16 +128,16 @@ async fn rows_that_mean_nothing_are_corrupt() {
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}: {error}");
             assert!(!error.to_string().contains("zrbl"), "{error}");
         }
-        // What is not damaged still answers.
+        // Operations on intact data still work.
         assert_eq!(store.entity_stats(&mira()).await.unwrap().memory_count, 20);
     }
 }
 
 #[tokio::test]
-async fn a_sound_database_passes_sqlites_own_check() {
+async fn database_passes_the_integrity_check_of_sqlite() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    let batch = filled(&path, 200).await;
+    let batch = create_filled(&path, 200).await;
     let store = open(&path).await;
     store.delete(&mira(), &ids(&batch[..50])).await.unwrap();
     store.close().await.unwrap();

@@ -1,22 +1,23 @@
-//! Labels: what filters look for, as one text each.
+//! Filter terms: the index of what filters match, one text per value.
 //!
 //! A tag is `#tag`, an involved entity `@entity`, a link `>id`, metadata
-//! `:key=value`. The first three are written whole, so their labels decide. Metadata may be
-//! long, so its label is cut and only narrows the search down; the row itself
-//! decides (see `filter`).
+//! `:key=value`. The first three are stored in full, so their terms are exact.
+//! Metadata may be long, so its term is truncated and only preselects; the row
+//! itself is then compared (see `filter`).
 //!
-//! A memory's labels are taken away by making them anew from its row, so
-//! changing how one is written needs a migration that rewrites the table.
+//! A memory's terms are removed by computing them again from its row, so
+//! changing their format needs a migration that rewrites the table
+//! `memory_label`.
 
 use memory_core::{EntityId, Memory, MemoryId};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::error::Failure;
-use crate::row::to_json;
+use crate::rows::to_json;
 
-/// Most bytes of a metadata label.
-const METADATA_BYTES: usize = 128;
+/// The longest metadata term in bytes.
+const MAX_METADATA_BYTES: usize = 128;
 
 pub(crate) fn tag(tag: &str) -> String {
     format!("#{tag}")
@@ -32,12 +33,12 @@ pub(crate) fn link(id: &MemoryId) -> String {
 }
 
 pub(crate) fn metadata(key: &str, value: &str) -> String {
-    let mut label = format!(":{key}={value}");
-    label.truncate(label.floor_char_boundary(METADATA_BYTES));
-    label
+    let mut term = format!(":{key}={value}");
+    term.truncate(term.floor_char_boundary(MAX_METADATA_BYTES));
+    term
 }
 
-/// Every label of a memory.
+/// Every term of a memory.
 pub(crate) fn of(memory: &Memory) -> impl Iterator<Item = String> {
     let tags = memory.tags.iter().map(|name| tag(name));
     let entities = memory.entities.keys().map(involved);
@@ -49,43 +50,43 @@ pub(crate) fn of(memory: &Memory) -> impl Iterator<Item = String> {
     tags.chain(entities).chain(links).chain(metadata)
 }
 
-/// Writes labels: each with the key of its memory.
-pub(crate) async fn write(
+/// Inserts terms, each with the key of its memory.
+pub(crate) async fn insert(
     conn: &mut SqliteConnection,
-    labels: &[(i64, String)],
+    terms: &[(i64, String)],
 ) -> Result<(), Failure> {
-    change(
+    execute(
         conn,
-        // Two long values of one key may be cut to one label.
+        // Two long values of one key may be truncated to the same term.
         "INSERT OR IGNORE INTO memory_label (entity_key, label, memory_key)
          SELECT (value ->> 0) >> 32, value ->> 1, value ->> 0 FROM jsonb_each(?1)",
-        labels,
+        terms,
     )
     .await
 }
 
-/// Takes labels away.
-pub(crate) async fn erase(
+/// Deletes terms, each with the key of its memory.
+pub(crate) async fn delete(
     conn: &mut SqliteConnection,
-    labels: &[(i64, String)],
+    terms: &[(i64, String)],
 ) -> Result<(), Failure> {
-    change(
+    execute(
         conn,
-        // See the migration: by its whole key, each.
+        // Each by its whole key; see the migration.
         "INSERT INTO memory_label_erased (entity_key, label, memory_key)
          SELECT (value ->> 0) >> 32, value ->> 1, value ->> 0 FROM jsonb_each(?1)",
-        labels,
+        terms,
     )
     .await
 }
 
-async fn change(
+async fn execute(
     conn: &mut SqliteConnection,
     sql: &'static str,
-    labels: &[(i64, String)],
+    terms: &[(i64, String)],
 ) -> Result<(), Failure> {
-    if !labels.is_empty() {
-        query(sql).bind(to_json(&labels)?).execute(conn).await?;
+    if !terms.is_empty() {
+        query(sql).bind(to_json(&terms)?).execute(conn).await?;
     }
     Ok(())
 }
@@ -95,9 +96,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_label_is_cut_between_characters() {
-        let label = metadata("k", &"記".repeat(100));
-        assert!(label.len() <= METADATA_BYTES && label.len() > METADATA_BYTES - 3);
+    fn a_long_term_is_truncated_at_a_character_boundary() {
+        let term = metadata("k", &"記".repeat(100));
+        assert!(term.len() <= MAX_METADATA_BYTES && term.len() > MAX_METADATA_BYTES - 3);
         assert_eq!(metadata("k", "v"), ":k=v");
     }
 }

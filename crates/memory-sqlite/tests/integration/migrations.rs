@@ -1,19 +1,15 @@
-//! A database of an earlier schema is brought up to date with all it holds.
+//! Migration of databases with earlier schemas.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{connect, mira, open, run_sql};
+use crate::common::{connect, mira, open, run_sql};
 use memory_core::{ListRequest, MemoryFilter, MemoryId, Store};
 use sqlx::migrate::{Migrate, Migration, MigrationType};
 use sqlx::{Connection, SqlSafeStr};
 use tempfile::tempdir;
 
-const FIRST: &str = include_str!("../migrations/0001_memory.sql");
+const FIRST: &str = include_str!("../../migrations/0001_memory.sql");
 
-/// What the first version of this crate wrote for one memory and one that
-/// links to it.
+/// The rows that the first version of this crate wrote for one memory and one
+/// that links to it.
 const ROWS: &str = "
     PRAGMA application_id = 1298492783;
     PRAGMA user_version = 1;
@@ -28,7 +24,7 @@ const ROWS: &str = "
     INSERT INTO memory_words (rowid, words) VALUES (4294967296, '1_mill'), (4294967297, '1_bridg');";
 
 #[tokio::test]
-async fn the_first_schema_is_brought_up_to_date() {
+async fn the_first_schema_is_migrated() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let mut conn = connect(&path).await;
@@ -52,7 +48,7 @@ async fn the_first_schema_is_brought_up_to_date() {
     let mill: MemoryId = "0193d4c8-a000-7000-8000-00000000000a".parse().unwrap();
     let near = ListRequest::new(10).filter(MemoryFilter::new().relates_to(mill));
     let near = store.list(&mira(), &near).await.unwrap().memories;
-    assert_eq!(near.len(), 1, "links of old rows are found from their end");
+    assert_eq!(near.len(), 1, "links of old rows are found by their target");
     assert_eq!(near[0].content, "bridge");
     let gone = store.delete(&mira(), &[mill]).await.unwrap();
     assert_eq!(gone.unlinked, [near[0].id]);

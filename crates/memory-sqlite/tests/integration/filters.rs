@@ -1,18 +1,14 @@
-//! Filters agree with `MemoryFilter::matches`, whatever the texts are.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! Filters in SQL agree with `MemoryFilter::matches` for every text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{memory, mira};
+use crate::common::{memory, mira};
 use memory_core::{EmbeddedMemory, ListRequest, MemoryFilter, MemoryId, MemoryTagMode, Store};
 use memory_sqlite::SqliteStore;
 use memory_testkit::SeededRng;
 use proptest::prelude::*;
 
-/// Text that JSON, SQL, patterns or paths may trip over, or any text.
+/// Text that is special in JSON, SQL, patterns or paths, or any text.
 fn text() -> impl Strategy<Value = String> {
     let odd = prop::sample::select(vec![
         "a", "A", "\"", "\\", "\\\"", "'", "$", "$.a", "[0]", "a.b", "a=b", ":", "#", "@", "%",
@@ -27,7 +23,7 @@ fn text() -> impl Strategy<Value = String> {
     .prop_filter("not blank", |text| !text.trim().is_empty())
 }
 
-/// Names of entities hold no control characters.
+/// Names of entities contain no control characters.
 fn name() -> impl Strategy<Value = String> {
     text().prop_filter("a name", |text| !text.chars().any(char::is_control))
 }
@@ -52,8 +48,8 @@ fn texts() -> impl Strategy<Value = Texts> {
         })
 }
 
-fn bearing(texts: &Texts, chance: &mut SeededRng) -> EmbeddedMemory {
-    let mut one = memory("a memory", chance);
+fn memory_with(texts: &Texts, rng: &mut SeededRng) -> EmbeddedMemory {
+    let mut one = memory("a memory", rng);
     one.memory.tags = texts.tags.clone();
     one.memory.metadata = texts.metadata.clone();
     let entities = texts.entities.iter();
@@ -63,7 +59,7 @@ fn bearing(texts: &Texts, chance: &mut SeededRng) -> EmbeddedMemory {
     one
 }
 
-/// Filters that ask for what `texts` bear: alone, and together.
+/// Filters for the values of `texts`: each alone, and all together.
 fn filters(texts: &Texts) -> Vec<MemoryFilter> {
     let new = MemoryFilter::new;
     let mut filters = Vec::new();
@@ -87,12 +83,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_texts_are_kept_and_filtered_exactly(all in prop::collection::vec(texts(), 1..6)) {
+    fn every_text_is_stored_and_filtered_exactly(all in prop::collection::vec(texts(), 1..6)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-            let mut chance = SeededRng::new(3);
-            let batch: Vec<_> = all.iter().map(|texts| bearing(texts, &mut chance)).collect();
+            let mut rng = SeededRng::new(3);
+            let batch: Vec<_> = all.iter().map(|texts| memory_with(texts, &mut rng)).collect();
             store.insert(&batch).await.unwrap();
             for filter in all.iter().flat_map(filters) {
                 let request = ListRequest::new(100).filter(filter.clone());
@@ -111,17 +107,17 @@ proptest! {
     }
 }
 
-/// A filter as long as its bound allows is no longer a statement than another.
+/// The statement does not grow with the filter.
 #[tokio::test]
-async fn a_filter_may_ask_for_thousands_of_things() {
+async fn a_filter_may_have_thousands_of_conditions() {
     let store = SqliteStore::open("sqlite::memory:").await.unwrap();
-    let mut chance = SeededRng::new(3);
-    let mut rich = memory("rich", &mut chance);
+    let mut rng = SeededRng::new(3);
+    let mut rich = memory("rich", &mut rng);
     rich.memory.metadata = (0..7_000)
         .map(|n| (format!("k{n}"), "v".to_owned()))
         .collect();
     rich.memory.tags = (0..64).map(|n| format!("t{n}")).collect();
-    let poor = memory("poor", &mut chance);
+    let poor = memory("poor", &mut rng);
     store.insert(&[rich.clone(), poor]).await.unwrap();
     let mut filter = MemoryFilter::new().tags(rich.memory.tags.clone(), MemoryTagMode::All);
     filter.metadata = rich.memory.metadata.clone();

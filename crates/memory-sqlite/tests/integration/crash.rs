@@ -1,13 +1,9 @@
-//! A process that is killed while it writes loses nothing that it was told is
-//! written, and leaves nothing half done.
+//! Crash safety: a process that is killed while it writes loses no acknowledged
+//! write and leaves no partial one.
 //!
 //! The test runs itself again as the writer: a process that inserts and deletes
-//! batches and prints the number of each write once it has returned. It is
-//! killed (SIGKILL) at some moment, again and again on the same file.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! batches and prints the number of each write after it has returned. It is
+//! killed (SIGKILL) at a random moment, repeatedly on the same file.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,22 +12,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{connect, mira, open};
+use crate::common::{connect, mira, open};
 use memory_core::{EmbeddedMemory, Generation, Memory, MemoryId, Store};
 use memory_testkit::SeededRng;
 use memory_testkit::population::{fingerprint, population};
 use sqlx::Connection;
 use tempfile::tempdir;
 
-/// Tells a process of this test that it is the writer, and where.
+/// Makes a process of this test the writer, on the path in the variable.
 const WRITER: &str = "MEMORY_SQLITE_KILL_TEST";
 const ACKNOWLEDGED: &str = "acknowledged ";
 const ROUNDS: u64 = 10;
 
-/// What write number `number` is, counted from 1.
+/// The write with this number, from 1.
 enum Step {
     Insert(Vec<EmbeddedMemory>),
-    /// Deletes what this earlier write has inserted.
+    /// Deletes the memories that this earlier write inserted.
     Delete(u64),
 }
 
@@ -43,7 +39,7 @@ fn step(number: u64) -> Step {
     Step::Insert(population(&mira(), size, &mut SeededRng::new(number)))
 }
 
-/// The oracle: what the store holds after so many writes.
+/// The expected content of the store after so many writes.
 fn state_after(writes: u64) -> BTreeMap<MemoryId, Memory> {
     let mut state = BTreeMap::new();
     for number in 1..=writes {
@@ -63,29 +59,29 @@ fn state_after(writes: u64) -> BTreeMap<MemoryId, Memory> {
 
 fn inserted_by(number: u64) -> Vec<MemoryId> {
     match step(number) {
-        Step::Insert(batch) => common::ids(&batch),
+        Step::Insert(batch) => crate::common::ids(&batch),
         Step::Delete(_) => Vec::new(),
     }
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_kill() {
+async fn acknowledged_writes_survive_a_kill() {
     if let Some(path) = env::var_os(WRITER) {
         return write_until_killed(Path::new(&path)).await;
     }
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
-    let mut chance = SeededRng::new(7);
+    let mut rng = SeededRng::new(7);
     let mut written = 0;
     for _ in 0..ROUNDS {
-        let patience = Duration::from_micros(chance.below(150_000) as u64);
-        let acknowledged = run_and_kill(&path, patience);
+        let delay = Duration::from_micros(rng.below(150_000) as u64);
+        let acknowledged = run_and_kill(&path, delay);
         assert!(acknowledged > written, "each writer writes");
         written = check(&path, acknowledged).await;
     }
 }
 
-/// The writer: goes on where the file stands.
+/// The writer: continues after the last write in the file.
 async fn write_until_killed(path: &Path) {
     let store = open(path).await;
     let stats = store.entity_stats(&mira()).await.unwrap();
@@ -107,35 +103,36 @@ async fn write_until_killed(path: &Path) {
     }
 }
 
-/// A process that is killed while it makes databases leaves only such as open.
+/// A process that is killed while it creates databases leaves files that can be
+/// opened.
 #[tokio::test]
-async fn a_database_half_made_is_made_whole() {
-    const TEST: &str = "a_database_half_made_is_made_whole";
+async fn partly_created_databases_are_completed() {
+    const TEST: &str = "crash::partly_created_databases_are_completed";
     if let Some(folder) = env::var_os(WRITER) {
         for number in 0.. {
             let path = Path::new(&folder).join(format!("{number}.db"));
             open(&path).await.close().await.unwrap();
         }
     }
-    let mut chance = SeededRng::new(8);
-    let mut made = 0;
+    let mut rng = SeededRng::new(8);
+    let mut created = 0;
     for _ in 0..ROUNDS {
         let folder = tempdir().unwrap();
-        let mut maker = writer(TEST, folder.path()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(40_000 + chance.below(40_000) as u64));
-        maker.kill().unwrap();
-        maker.wait().unwrap();
-        for path in common::contents(folder.path()).into_keys() {
+        let mut child = writer(TEST, folder.path()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(40_000 + rng.below(40_000) as u64));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for path in crate::common::contents(folder.path()).into_keys() {
             if path.extension().is_some_and(|extension| extension == "db") {
-                common::filled(&path, 2).await;
-                made += 1;
+                crate::common::create_filled(&path, 2).await;
+                created += 1;
             }
         }
     }
-    assert!(made > ROUNDS, "only {made} databases were begun");
+    assert!(created > ROUNDS, "only {created} databases were created");
 }
 
-/// This test again, in a process of its own.
+/// This test in a process of its own.
 fn writer(test: &str, path: &Path) -> Command {
     let mut writer = Command::new(env::current_exe().unwrap());
     writer
@@ -145,10 +142,10 @@ fn writer(test: &str, path: &Path) -> Command {
     writer
 }
 
-/// Starts a writer, kills it some time after its first write, and gives the
-/// number of the last write that it was told had happened.
-fn run_and_kill(path: &Path, patience: Duration) -> u64 {
-    let mut writer = writer("what_was_acknowledged_survives_a_kill", path)
+/// Starts a writer, kills it some time after its first write, and returns the
+/// number of the last acknowledged write.
+fn run_and_kill(path: &Path, delay: Duration) -> u64 {
+    let mut writer = writer("crash::acknowledged_writes_survive_a_kill", path)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
@@ -156,14 +153,15 @@ fn run_and_kill(path: &Path, patience: Duration) -> u64 {
         line.ok()?.strip_prefix(ACKNOWLEDGED)?.parse().ok()
     };
     let mut last = lines.by_ref().find_map(number).unwrap();
-    std::thread::sleep(patience);
+    std::thread::sleep(delay);
     writer.kill().unwrap();
     last = lines.filter_map(number).last().unwrap_or(last);
     assert!(!writer.wait().unwrap().success(), "killed");
     last
 }
 
-/// Holds what stands in the file against the oracle; the number of writes in it.
+/// Compares the file with the expected content; returns the number of writes in
+/// it.
 async fn check(path: &Path, acknowledged: u64) -> u64 {
     let store = open(path).await;
     let changes = store
@@ -173,7 +171,7 @@ async fn check(path: &Path, acknowledged: u64) -> u64 {
     let written = changes.generation.0;
     assert!(
         (acknowledged..=acknowledged + 1).contains(&written),
-        "{acknowledged} writes were acknowledged, {written} are there"
+        "{acknowledged} writes were acknowledged, {written} are in the file"
     );
     let found: BTreeMap<MemoryId, Memory> = changes
         .written

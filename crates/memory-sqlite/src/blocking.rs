@@ -1,0 +1,76 @@
+//! Running long computations on blocking threads instead of async workers.
+
+use std::mem;
+
+use futures_util::{Stream, TryStreamExt};
+use sqlx::sqlite::SqliteRow;
+use tokio::task::{self, JoinHandle};
+
+use crate::error::Failure;
+
+/// Rows that are processed in one step: under a millisecond of work.
+const BLOCK: usize = 512;
+
+/// Runs a computation over `size` rows: inline where they are few, on a
+/// blocking thread where they are many.
+pub(crate) async fn run_blocking<T: Send + 'static>(
+    size: usize,
+    compute: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    if size <= BLOCK {
+        return Ok(compute());
+    }
+    task::spawn_blocking(compute).await.map_err(join_failure)
+}
+
+/// Folds the rows of a stream into a state, in order.
+///
+/// Few rows are processed inline. Many are gathered in blocks, and while a
+/// blocking thread processes one block the next is read; memory holds two
+/// blocks at most, however many rows there are.
+pub(crate) async fn fold_rows<S, F>(
+    mut rows: impl Stream<Item = sqlx::Result<SqliteRow>> + Unpin,
+    state: S,
+    step: F,
+) -> Result<S, Failure>
+where
+    S: Send + 'static,
+    F: Fn(&mut S, &SqliteRow) -> Result<(), Failure> + Copy + Send + 'static,
+{
+    let mut fold = FoldState::Idle(state);
+    let mut block = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        block.push(row);
+        if block.len() == BLOCK {
+            let mut state = fold.finish().await?;
+            let block = mem::take(&mut block);
+            fold = FoldState::Running(task::spawn_blocking(move || {
+                block.iter().try_for_each(|row| step(&mut state, row))?;
+                Ok(state)
+            }));
+        }
+    }
+    let mut state = fold.finish().await?;
+    block.iter().try_for_each(|row| step(&mut state, row))?;
+    Ok(state)
+}
+
+/// The state of a fold: here, or owned by a blocking thread.
+enum FoldState<S> {
+    Idle(S),
+    Running(JoinHandle<Result<S, Failure>>),
+}
+
+impl<S> FoldState<S> {
+    /// Waits until no thread works on the state.
+    async fn finish(self) -> Result<S, Failure> {
+        match self {
+            Self::Idle(state) => Ok(state),
+            Self::Running(task) => task.await.map_err(join_failure)?,
+        }
+    }
+}
+
+fn join_failure(error: task::JoinError) -> Failure {
+    sqlx::Error::Io(std::io::Error::other(error)).into()
+}

@@ -1,0 +1,228 @@
+//! Opening a database: its connections with their pragmas.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use memory_core::{ErrorKind, MemoryError, MemoryResult};
+use sqlx::ConnectOptions;
+use sqlx::pool::PoolOptions;
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePool, SqliteSynchronous};
+
+use crate::database::{Database, check_runtime};
+use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
+use crate::inspect::{self, FileState};
+use crate::options::{Access, Location, SqliteOptions, Synchronous};
+use crate::schema;
+
+pub(crate) const OPERATION: &str = "open";
+
+/// Bytes of a page. Vectors of 384 dimensions fill such pages to 94 % and
+/// those of 768 to 75 %, where the default of 4,096 wastes a quarter on the
+/// first and is equal on the second; a scan reads them in half the time.
+const PAGE_SIZE: u32 = 8_192;
+
+/// The size to which the write-ahead log is truncated after a checkpoint.
+const MAX_WAL_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Rows that a connection reads ahead of the task that consumes them.
+const ROWS_AHEAD: usize = 1_024;
+
+/// How long a call waits for a connection of this store to become free: long
+/// enough for a queue of large batches. Locks of other processes have their own
+/// timeout.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Opens a database and brings its schema up to date.
+pub(crate) async fn open(options: &SqliteOptions) -> MemoryResult<Database> {
+    check_runtime()?;
+    options.validate()?;
+    schema::check_library().await.map_err(open_error)?;
+    match &options.location {
+        Location::Memory => {
+            let pool = connect_pool(1, base_options(options))
+                .await
+                .map_err(open_error)?;
+            prepare(&pool, options).await?;
+            Ok(Database::new(
+                pool.clone(),
+                Some(pool),
+                options.busy_timeout,
+            ))
+        }
+        Location::File(path) => open_file(&absolute_path(path)?, options).await,
+    }
+}
+
+async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Database> {
+    let state = inspect::inspect(path, base_options(options)).await?;
+    match (state, options.access) {
+        (FileState::Missing, Access::Write | Access::Read) => {
+            return Err(missing_file(format!(
+                "no database file at {}",
+                path.display()
+            )));
+        }
+        (FileState::Empty, Access::Read) => {
+            return Err(missing_file(format!(
+                "the file {} is empty: it holds no memory database yet; open it for writing first",
+                path.display()
+            )));
+        }
+        (FileState::Missing, Access::Create) => check_folder(path)?,
+        _ => {}
+    }
+    let file = base_options(options).filename(path);
+    if options.access == Access::Read {
+        let readers = open_read_only(path, &file, options).await?;
+        return Ok(Database::new(readers, None, options.busy_timeout));
+    }
+    let writer = match connect_pool(1, writer_options(file.clone(), options)).await {
+        Ok(writer) => writer,
+        Err(error) => return Err(unwritable_error(error, state, path)),
+    };
+    if let Err(error) = prepare(&writer, options).await {
+        writer.close().await;
+        return Err(error);
+    }
+    let readers = connect_pool(options.max_readers.get(), file.read_only(true)).await;
+    let readers = readers.map_err(open_error)?;
+    Ok(Database::new(readers, Some(writer), options.busy_timeout))
+}
+
+/// Opens connections to a file that must not be changed.
+///
+/// Reading in WAL mode needs a shared-memory file next to the database. Where
+/// the folder does not allow one, nobody can write either, and the database is
+/// read as an immutable file.
+async fn open_read_only(
+    path: &Path,
+    file: &SqliteConnectOptions,
+    options: &SqliteOptions,
+) -> MemoryResult<SqlitePool> {
+    let file = file.clone().read_only(true);
+    let readers = options.max_readers.get();
+    let failure = match connect_checked(readers, file.clone()).await {
+        Ok(pool) => return Ok(pool),
+        Err(failure) => failure,
+    };
+    let no_shared_memory = matches!(
+        failure.primary_code(),
+        Some(SQLITE_CANTOPEN | SQLITE_READONLY)
+    );
+    if !no_shared_memory || inspect::sidecar_exists(path, "-wal") {
+        return Err(open_error(failure));
+    }
+    let immutable = file.immutable(true);
+    connect_checked(readers, immutable)
+        .await
+        .map_err(open_error)
+}
+
+/// Opens a pool on a database and checks that its schema is current.
+async fn connect_checked(readers: u32, file: SqliteConnectOptions) -> Result<SqlitePool, Failure> {
+    let pool = connect_pool(readers, file).await?;
+    let mut conn = pool.acquire().await?;
+    schema::check_current(&mut conn).await?;
+    drop(conn);
+    Ok(pool)
+}
+
+async fn prepare(writer: &SqlitePool, options: &SqliteOptions) -> MemoryResult<()> {
+    let mut conn = writer.acquire().await.map_err(open_error)?;
+    let in_file = options.location != Location::Memory;
+    schema::prepare(&mut conn, in_file, options.busy_timeout)
+        .await
+        .map_err(open_error)
+}
+
+/// The options of every connection.
+fn base_options(options: &SqliteOptions) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .busy_timeout(options.busy_timeout)
+        .row_buffer_size(ROWS_AHEAD)
+        .pragma("cache_size", format!("-{}", options.cache_size.0 / 1_024))
+        // Sorting never writes content to temporary files.
+        .pragma("temp_store", "MEMORY")
+        // Overwrites deleted content; only the writer needs it, but in memory
+        // reader and writer are the same connection.
+        .pragma("secure_delete", "ON")
+        .page_size(PAGE_SIZE)
+        .thread_name(|number| format!("memory-sqlite-{number}"))
+        .disable_statement_logging()
+}
+
+/// The additional options of the connection that writes.
+fn writer_options(file: SqliteConnectOptions, options: &SqliteOptions) -> SqliteConnectOptions {
+    let file = file
+        .create_if_missing(options.access == Access::Create)
+        .synchronous(match options.synchronous {
+            Synchronous::Full => SqliteSynchronous::Full,
+            Synchronous::Normal => SqliteSynchronous::Normal,
+        })
+        .pragma("journal_size_limit", MAX_WAL_BYTES.to_string());
+    match options.max_size {
+        None => file,
+        Some(bytes) => {
+            let pages = (bytes.0 / u64::from(PAGE_SIZE)).clamp(1, u64::from(u32::MAX - 1));
+            file.pragma("max_page_count", pages.to_string())
+        }
+    }
+}
+
+/// Opens a pool whose connections live as long as it does; the first is opened
+/// at once.
+async fn connect_pool(size: u32, options: SqliteConnectOptions) -> Result<SqlitePool, Failure> {
+    let pool = PoolOptions::<Sqlite>::new()
+        .max_connections(size)
+        .acquire_timeout(QUEUE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await?;
+    Ok(pool)
+}
+
+/// The absolute path: SQLite interprets names such as `file:…` and `:memory:`,
+/// and the working directory may change.
+fn absolute_path(path: &Path) -> MemoryResult<PathBuf> {
+    std::path::absolute(path).map_err(|error| open_error(sqlx::Error::Io(error)))
+}
+
+fn check_folder(path: &Path) -> MemoryResult<()> {
+    match path.parent() {
+        Some(folder) if !folder.is_dir() => Err(missing_file(format!(
+            "the folder {} does not exist; create it first",
+            folder.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn missing_file(message: String) -> MemoryError {
+    MemoryError::store(ErrorKind::Missing, OPERATION, message)
+}
+
+/// The error for an existing file, or a folder to create one in, that cannot be
+/// opened for writing.
+fn unwritable_error(failure: Failure, state: FileState, path: &Path) -> MemoryError {
+    if failure.primary_code() != Some(SQLITE_CANTOPEN) {
+        return open_error(failure);
+    }
+    let problem = match state {
+        FileState::Missing => "cannot create the database file",
+        _ => "cannot create a write-ahead log next to",
+    };
+    let message = format!(
+        "{problem} {}; check that the folder is writable, or open the database for reading only",
+        path.display()
+    );
+    let error = MemoryError::store(ErrorKind::ReadOnly, OPERATION, message);
+    match failure {
+        Failure::Driver(source) => error.with_source(source),
+        _ => error,
+    }
+}
+
+fn open_error(failure: impl Into<Failure>) -> MemoryError {
+    failure.into().into_error(OPERATION)
+}

@@ -1,0 +1,98 @@
+//! Operations of the store as transactions, and the connection that runs them.
+
+use std::future::Future;
+
+use memory_core::MemoryResult;
+use sqlx::Executor;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool};
+
+use crate::error::Failure;
+
+/// One operation of the store, run within one transaction.
+pub(crate) trait Transaction: Send + 'static {
+    /// What it returns.
+    type Output: Send + 'static;
+
+    /// Its name in errors and spans.
+    const OPERATION: &'static str;
+
+    /// Whether it removes content, so that the write-ahead log has to be
+    /// truncated after it.
+    fn erases_content(&self) -> bool {
+        false
+    }
+
+    /// Runs it. On an error the transaction is rolled back.
+    fn run(
+        self,
+        conn: &mut SqliteConnection,
+    ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
+}
+
+/// A connection from the pool for the time of one transaction.
+pub(crate) struct Session {
+    pub(crate) conn: PoolConnection<Sqlite>,
+    in_transaction: bool,
+}
+
+impl Session {
+    /// Waits for a connection.
+    pub(crate) async fn acquire(pool: &SqlitePool, operation: &'static str) -> MemoryResult<Self> {
+        match pool.acquire().await {
+            Ok(conn) => Ok(Self {
+                conn,
+                in_transaction: false,
+            }),
+            Err(error) => Err(Failure::from(error).into_error(operation)),
+        }
+    }
+
+    /// Runs a transaction between `begin` and a commit, or a rollback if it
+    /// fails.
+    ///
+    /// The statements are plain SQL and not the driver's own transactions:
+    /// SQLite ends a transaction by itself on some errors (a full disk among
+    /// them), and the driver's count of open transactions is wrong afterward.
+    pub(crate) async fn run<T: Transaction>(
+        &mut self,
+        begin: &'static str,
+        transaction: T,
+    ) -> MemoryResult<T::Output> {
+        self.in_transaction = true;
+        let result = self.run_and_commit(begin, transaction).await;
+        if result.is_err() {
+            // The only error here says that SQLite has rolled back already.
+            let _ = self.conn.execute("ROLLBACK").await;
+        }
+        self.in_transaction = false;
+        result
+    }
+
+    async fn run_and_commit<T: Transaction>(
+        &mut self,
+        begin: &'static str,
+        transaction: T,
+    ) -> MemoryResult<T::Output> {
+        let into_error = |failure: Failure| failure.into_error(T::OPERATION);
+        self.conn
+            .execute(begin)
+            .await
+            .map_err(|error| into_error(error.into()))?;
+        let output = transaction.run(&mut self.conn).await.map_err(into_error)?;
+        match self.conn.execute("COMMIT").await {
+            Ok(_) => Ok(output),
+            Err(error) => Err(Failure::from(error).into_commit_error(T::OPERATION)),
+        }
+    }
+}
+
+impl Drop for Session {
+    /// Where a runtime stops in the middle of a transaction, the connection is
+    /// not returned to the pool.
+    fn drop(&mut self) {
+        if self.in_transaction {
+            self.conn.close_on_drop();
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Integration tests of the SQLite store, in one binary.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod concurrency;
+mod conformance;
+mod crash;
+mod damage;
+mod filters;
+mod lexical;
+mod limits;
+mod migrations;
+mod opening;
+mod privacy;
+mod processes;
