@@ -35,7 +35,7 @@ use memory_core::{
     DenseQuery, EmbedRole, EmbeddedMemory, Embedder, Embedding, Fingerprint, Memory, SearchRequest,
 };
 use memory_onnx::{OnnxEmbedder, OnnxOptions};
-use memory_pg::{ApproximateIndex, PgOptions, PgPool, PgStore};
+use memory_pg::{AnnIndex, PgOptions, PgPool, PgStore};
 use memory_testkit::SeededRng;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Row};
@@ -126,20 +126,20 @@ async fn measure(pool: &PgPool, corpus: &Corpus, rows: usize) -> Outcome<()> {
 }
 
 /// Each index type with its search settings.
-fn kinds() -> [(ApproximateIndex, Vec<(String, ApproximateIndex)>); 2] {
-    let hnsw = |ef_search| ApproximateIndex::Hnsw {
+fn kinds() -> [(AnnIndex, Vec<(String, AnnIndex)>); 2] {
+    let hnsw = |ef_search| AnnIndex::Hnsw {
         m: 16,
         ef_construction: 64,
         ef_search,
     };
     let graph = [40, 100, 200].map(|ef| (format!("HNSW, ef_search {ef}"), hnsw(ef)));
     let lists = [10, 20, 40].map(|probes| {
-        let index = ApproximateIndex::IvfFlat { probes };
+        let index = AnnIndex::IvfFlat { probes };
         (format!("IVFFlat, {probes} probes"), index)
     });
     [
-        (ApproximateIndex::hnsw(), graph.to_vec()),
-        (ApproximateIndex::ivf_flat(), lists.to_vec()),
+        (AnnIndex::hnsw(), graph.to_vec()),
+        (AnnIndex::ivf_flat(), lists.to_vec()),
     ]
 }
 
@@ -163,22 +163,22 @@ fn filters(size: usize) -> [(&'static str, MemoryFilter); 3] {
     ]
 }
 
-async fn open(pool: &PgPool, index: ApproximateIndex, from: usize, most: u32) -> Outcome<PgStore> {
+async fn open(pool: &PgPool, index: AnnIndex, from: usize, most: u32) -> Outcome<PgStore> {
     let options = PgOptions::new()
-        .approximate(index)
-        .approximate_from(from as u64)
-        .approximate_at_most(most);
+        .ann_index(index)
+        .ann_min_vectors(from as u64)
+        .ann_max_indexes(most);
     Ok(options.with_pool(pool.clone()).await?)
 }
 
 /// Builds the index of each size, the largest first, and prints the cost.
-async fn build(pool: &PgPool, index: ApproximateIndex, rows: usize) -> Outcome<()> {
+async fn build(pool: &PgPool, index: AnnIndex, rows: usize) -> Outcome<()> {
     let sizes: Vec<usize> = sizes(rows).collect();
     for (count, size) in sizes.iter().rev().enumerate() {
         let most = u32::try_from(count + 1)?;
         let store = open(pool, index, *size, most).await?;
         let start = Instant::now();
-        let done = store.maintain().await?;
+        let done = store.maintain_indexes().await?;
         let took = start.elapsed().as_secs_f64();
         let bytes: i64 = sqlx::query_scalar(
             "SELECT pg_relation_size(to_regclass(quote_ident(index_name))) \

@@ -1,5 +1,5 @@
-//! What the verbs cost on the server named by `MEMORY_TEST_PG`, beside the
-//! floor of `SELECT 1` on the same socket. Makes a schema of its own there and
+//! What operations cost on the server named by `MEMORY_TEST_PG`, compared with the
+//! time of `SELECT 1` on the same socket. Makes a schema of its own there and
 //! drops it.
 //!
 //! ```sh
@@ -41,7 +41,7 @@ async fn main() {
 
 async fn measure(pool: &PgPool) {
     let store = PgOptions::new().with_pool(pool.clone()).await.unwrap();
-    let mut chance = SeededRng::new(1);
+    let mut rng = SeededRng::new(1);
     timed("SELECT 1", RUNS, || async {
         sqlx::query("SELECT 1").execute(pool).await.unwrap();
     })
@@ -49,7 +49,7 @@ async fn measure(pool: &PgPool) {
     for size in [1, 10, 100, 1_000, 10_000] {
         let runs = if size > 100 { 3 } else { RUNS };
         let mut batches: Vec<_> = (0..runs)
-            .map(|run| batch(&format!("insert {size} {run}"), size, &mut chance))
+            .map(|run| batch(&format!("insert {size} {run}"), size, &mut rng))
             .collect();
         timed(&format!("insert {size}"), runs, || {
             let batch = batches.pop().unwrap();
@@ -62,17 +62,17 @@ async fn measure(pool: &PgPool) {
         let entity = EntityId::from(format!("entity {size}"));
         let mut all = Vec::with_capacity(size);
         for _ in 0..size / 1_000 {
-            let part = batch(entity.as_str(), 1_000, &mut chance);
+            let part = batch(entity.as_str(), 1_000, &mut rng);
             store.insert(&part).await.unwrap();
             all.extend(part.into_iter().map(|item| item.memory.id));
         }
         run(pool, "VACUUM ANALYZE memory, memory_embedding, entity").await;
         println!("\none entity of {size} memories");
-        verbs(&store, &entity, &all, &mut chance).await;
+        operations(&store, &entity, &all, &mut rng).await;
     }
 }
 
-async fn verbs(store: &impl Store, entity: &EntityId, ids: &[MemoryId], chance: &mut SeededRng) {
+async fn operations(store: &impl Store, entity: &EntityId, ids: &[MemoryId], rng: &mut SeededRng) {
     let some = &ids[..10];
     timed("get 1", RUNS, || async {
         drop(store.get(entity, &some[..1]).await.unwrap())
@@ -108,7 +108,7 @@ async fn verbs(store: &impl Store, entity: &EntityId, ids: &[MemoryId], chance: 
             limit: 20,
             dense: Some(DenseQuery {
                 fingerprint: population::fingerprint(),
-                vector: chance.vector(DIMENSIONS),
+                vector: rng.vector(DIMENSIONS),
             }),
             lexical: None,
         };
@@ -167,29 +167,29 @@ async fn verbs(store: &impl Store, entity: &EntityId, ids: &[MemoryId], chance: 
     .await;
 }
 
-/// Memories of about 20 words, with tags, metadata and somebody involved.
-fn batch(entity: &str, size: usize, chance: &mut SeededRng) -> Vec<EmbeddedMemory> {
+/// Memories of about 20 words, with tags, metadata and an involved entity.
+fn batch(entity: &str, size: usize, rng: &mut SeededRng) -> Vec<EmbeddedMemory> {
     let entity = EntityId::from(entity);
     (0..size)
         .map(|number| {
             // Low numbers come often, as words do.
-            let word = |chance: &mut SeededRng| {
-                let most = 1 + chance.below(WORDS);
-                format!("word{}", chance.below(most))
+            let word = |rng: &mut SeededRng| {
+                let most = 1 + rng.below(WORDS);
+                format!("word{}", rng.below(most))
             };
-            let words: Vec<String> = (0..20).map(|_| word(chance)).collect();
-            let mut item = population::plain(&entity, words.join(" "), chance);
+            let words: Vec<String> = (0..20).map(|_| word(rng)).collect();
+            let mut item = population::plain(&entity, words.join(" "), rng);
             item.memory.id = MemoryId::new();
-            item.memory.kind = *chance.pick(&MemoryKind::ALL);
+            item.memory.kind = *rng.pick(&MemoryKind::ALL);
             item.memory.timestamp = population::at(number as i64);
-            item.memory.tags = [format!("tag {}", chance.below(10))].into();
-            let place = chance.below(10).to_string();
+            item.memory.tags = [format!("tag {}", rng.below(10))].into();
+            let place = rng.below(10).to_string();
             item.memory.metadata.insert("place".to_owned(), place);
-            let person = format!("person {}", chance.below(10));
+            let person = format!("person {}", rng.below(10));
             item.memory
                 .entities
                 .insert(person.into(), "seen".to_owned());
-            item.embedding.vectors = vec![chance.vector(DIMENSIONS)];
+            item.embedding.vectors = vec![rng.vector(DIMENSIONS)];
             item
         })
         .collect()

@@ -8,9 +8,8 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::database::Database;
-use crate::read::read;
-use crate::row;
-use crate::sql::Sql;
+use crate::rows::{self, MemoryRow};
+use crate::sql::SqlBuilder;
 use crate::vectors;
 
 const OPERATION: &str = "changes_since";
@@ -21,12 +20,12 @@ pub(crate) async fn changes_since(
     since: Generation,
     fingerprint: &Fingerprint,
 ) -> MemoryResult<ChangeSet> {
-    database.open(OPERATION)?;
+    database.check_open(OPERATION)?;
     let sql = statement(entity, since, fingerprint);
-    read(database, OPERATION, entity, sql, |rows| {
+    let decode = |rows: &[PgRow]| {
         let mut changes = ChangeSet::default();
         if let Some(first) = rows.first() {
-            changes.generation = row::generation(first)?;
+            changes.generation = rows::generation(first)?;
             changes.reset = first.try_get("reset")?;
             changes.removed = removed(first)?;
         }
@@ -34,36 +33,36 @@ pub(crate) async fn changes_since(
             changes.written.extend(written(row, entity, fingerprint)?);
         }
         Ok(changes)
-    })
-    .await
+    };
+    database.read(OPERATION, entity, sql, decode).await
 }
 
-/// The first row bears the removals as well.
-fn statement(entity: &EntityId, since: Generation, fingerprint: &Fingerprint) -> Sql {
-    let mut sql = Sql::new();
-    let of = sql.value(entity.as_str(), "text");
-    let since = sql.value(row::signed(since.0), "bigint");
+/// The statement of [`changes_since`]. The first row has the removals as well.
+fn statement(entity: &EntityId, since: Generation, fingerprint: &Fingerprint) -> SqlBuilder {
+    let mut sql = SqlBuilder::new();
+    let entity_param = sql.value(entity.as_str(), "text");
+    let since = sql.value(rows::signed(since.0), "bigint");
     let model = sql.value(fingerprint.as_str(), "text");
     sql.push(format!(
         "SELECT s.generation, s.reset, CASE WHEN row_number() OVER () = 1 THEN \
          (SELECT array_agg(t.memory_id) FROM (\
             SELECT memory_id FROM memory_tombstone \
-            WHERE entity_id = {of} AND version > s.since \
+            WHERE entity_id = {entity_param} AND version > s.since \
             UNION ALL SELECT memory_id FROM memory \
-            WHERE entity_id = {of} AND version > s.since AND archived_by IS NOT NULL) t) \
+            WHERE entity_id = {entity_param} AND version > s.since AND archived_by IS NOT NULL) t) \
          END AS removed, \
          {}, v.halves, v.singles \
          FROM (SELECT g.generation, {since} > g.generation AS reset, \
                CASE WHEN {since} > g.generation THEN 0 ELSE {since} END AS since FROM {}) s \
-         LEFT JOIN ({}) ON m.entity_id = {of} AND m.version > s.since \
+         LEFT JOIN ({}) ON m.entity_id = {entity_param} AND m.version > s.since \
          AND m.archived_by IS NULL \
          LEFT JOIN LATERAL (SELECT array_agg(w.half ORDER BY w.chunk) AS halves, \
                 array_agg(w.single ORDER BY w.chunk) AS singles FROM memory_embedding w \
-                WHERE w.entity_id = {of} AND w.memory_id = m.memory_id AND w.model = {model}) v \
+                WHERE w.entity_id = {entity_param} AND w.memory_id = m.memory_id AND w.model = {model}) v \
          ON true",
-        row::COLUMNS,
-        row::generation_of(&of),
-        row::TABLES,
+        MemoryRow::COLUMNS,
+        rows::generation_of(&entity_param),
+        MemoryRow::TABLES,
     ));
     sql
 }
@@ -73,14 +72,14 @@ fn written(
     entity: &EntityId,
     fingerprint: &Fingerprint,
 ) -> Result<Option<EmbeddedMemory>, sqlx::Error> {
-    let Some(memory) = row::memory(row, entity)? else {
+    let Some(memory) = MemoryRow(row).memory(entity)? else {
         return Ok(None);
     };
     Ok(Some(EmbeddedMemory {
         memory,
         embedding: Embedding {
             fingerprint: fingerprint.clone(),
-            vectors: vectors::read(row)?,
+            vectors: vectors::decode(row)?,
         },
     }))
 }

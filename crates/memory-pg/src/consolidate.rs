@@ -10,13 +10,15 @@ use memory_core::{
 use sqlx::Row;
 use uuid::Uuid;
 
-use crate::columns::EmbeddingColumns;
-use crate::database::{Database, Link};
-use crate::entity::{self, Tally};
+use crate::connection::Connection;
+use crate::database::Database;
+use crate::entity::{self, CountDelta};
 use crate::error::Failure;
+use crate::insert;
+use crate::lexical::word_count;
 use crate::options::Precision;
-use crate::write::{End, Write, write};
-use crate::{insert, row, words};
+use crate::rows::{self, EmbeddingColumns};
+use crate::transaction::{Transaction, TxOutcome};
 
 const OPERATION: &str = "consolidate";
 
@@ -37,7 +39,7 @@ pub(crate) async fn consolidate(
     read_at: Generation,
     max_dimensions: usize,
 ) -> MemoryResult<ConsolidateOutcome> {
-    database.open(OPERATION)?;
+    database.check_open(OPERATION)?;
     SummaryGroup::validate_all(groups, entity, max_dimensions)?;
     let precision = database.options.precision;
     for (index, group) in groups.iter().enumerate() {
@@ -50,7 +52,7 @@ pub(crate) async fn consolidate(
         read_at,
         precision,
     };
-    write(database, consolidate).await
+    database.write(consolidate).await
 }
 
 struct Consolidate {
@@ -60,57 +62,69 @@ struct Consolidate {
     precision: Precision,
 }
 
-/// What is known of a memory that the call names.
-struct Found {
+/// A stored memory that the call names, as a source or a summary.
+struct ExistingMemory {
     version: Generation,
     archived_by: Option<MemoryId>,
-    /// Of summaries alone.
+    /// Only of summaries.
     content: Option<String>,
     words: i32,
 }
 
-impl Write for Consolidate {
+impl Transaction for Consolidate {
     const OPERATION: &'static str = OPERATION;
-    type Outcome = ConsolidateOutcome;
+    type Output = ConsolidateOutcome;
 
     fn entities(&self) -> Vec<&EntityId> {
         vec![&self.entity]
     }
 
-    async fn attempt(&self, link: &mut Link) -> Result<End<ConsolidateOutcome>, Failure> {
-        let standing = entity::lock(link, &self.entity).await?;
-        let generation = standing.unwrap_or_default().generation;
-        let found = self.find(link).await?;
-        if self.groups.iter().all(|group| stands(group, &found)) {
-            return Ok(End::Rollback(ConsolidateOutcome { generation }));
+    async fn run(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<TxOutcome<ConsolidateOutcome>, Failure> {
+        let entity = entity::lock(connection, &self.entity).await?;
+        let generation = entity.unwrap_or_default().generation;
+        let existing = self.find_existing(connection).await?;
+        if self
+            .groups
+            .iter()
+            .all(|group| is_already_applied(group, &existing))
+        {
+            return Ok(TxOutcome::Rollback(ConsolidateOutcome { generation }));
         }
-        self.check(&found)?;
-        let generation = entity::raise_one(link, &self.entity, self.tally(&found)).await?;
-        self.archive(link, generation).await?;
+        self.check(&existing)?;
+        let generation =
+            entity::raise_one(connection, &self.entity, self.count_delta(&existing)).await?;
+        self.archive(connection, generation).await?;
         let summaries: Vec<&EmbeddedMemory> =
             self.groups.iter().map(|group| &group.summary).collect();
         let generations = [(self.entity.clone(), generation)].into();
-        insert::put(link, &summaries, &generations, self.precision).await?;
-        Ok(End::Commit(ConsolidateOutcome { generation }))
+        insert::insert_rows(connection, &summaries, &generations, self.precision).await?;
+        Ok(TxOutcome::Commit(ConsolidateOutcome { generation }))
     }
 }
 
-/// Whether this very consolidation was written before.
-fn stands(group: &SummaryGroup, found: &HashMap<MemoryId, Found>) -> bool {
+/// Whether this consolidation was written before.
+fn is_already_applied(group: &SummaryGroup, existing: &HashMap<MemoryId, ExistingMemory>) -> bool {
     let summary = &group.summary.memory;
-    let same = found
+    let is_same = existing
         .get(&summary.id)
         .is_some_and(|it| it.content.as_ref() == Some(&summary.content));
-    let under = |id| {
-        let source = found.get(id);
+    let is_archived = |id| {
+        let source = existing.get(id);
         source.is_some_and(|it| it.archived_by == Some(summary.id))
     };
-    same && group.sources.iter().all(under)
+    is_same && group.sources.iter().all(is_archived)
 }
 
 impl Consolidate {
-    /// Looks up every summary and source; the lock on the entity keeps them so.
-    async fn find(&self, link: &mut Link) -> Result<HashMap<MemoryId, Found>, Failure> {
+    /// Looks up every summary and source; the lock on the entity keeps them
+    /// unchanged.
+    async fn find_existing(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<HashMap<MemoryId, ExistingMemory>, Failure> {
         let uuid = |id: &MemoryId| *id.as_uuid();
         let summaries: Vec<Uuid> = self
             .groups
@@ -125,19 +139,19 @@ impl Consolidate {
              FROM memory m WHERE m.entity_id = $1::text AND m.memory_id = ANY ($2::uuid[])",
         );
         let query = query.bind(self.entity.as_str()).bind(all).bind(summaries);
-        let mut found = HashMap::new();
-        for row in &link.rows(query).await? {
+        let mut existing = HashMap::new();
+        for row in &connection.fetch_all(query).await? {
             let id: Uuid = row.try_get("memory_id")?;
             let archived_by: Option<Uuid> = row.try_get("archived_by")?;
-            let known = Found {
-                version: Generation(row::unsigned("version", row.try_get("version")?)?),
+            let memory = ExistingMemory {
+                version: Generation(rows::unsigned("version", row.try_get("version")?)?),
                 archived_by: archived_by.map(MemoryId::from),
                 content: row.try_get("content")?,
                 words: row.try_get("word_count")?,
             };
-            found.insert(MemoryId::from(id), known);
+            existing.insert(MemoryId::from(id), memory);
         }
-        Ok(found)
+        Ok(existing)
     }
 
     /// Each source with its summary.
@@ -148,22 +162,22 @@ impl Consolidate {
         })
     }
 
-    /// Refuses a summary that is there, and a source that is not as it was read.
-    fn check(&self, found: &HashMap<MemoryId, Found>) -> Result<(), MemoryError> {
+    /// Refuses a summary that exists, and a source that changed since it was read.
+    fn check(&self, existing: &HashMap<MemoryId, ExistingMemory>) -> Result<(), MemoryError> {
         let entity = || self.entity.clone();
         let mut summaries = self.groups.iter().map(|group| group.summary.memory.id);
-        if let Some(id) = summaries.find(|id| found.contains_key(id)) {
+        if let Some(id) = summaries.find(|id| existing.contains_key(id)) {
             return Err(MemoryError::Conflict {
                 entity: entity(),
                 id,
             });
         }
-        let as_read = |id: &MemoryId| {
-            let source = found.get(id);
+        let is_unchanged = |id: &MemoryId| {
+            let source = existing.get(id);
             source.is_some_and(|it| it.archived_by.is_none() && it.version <= self.read_at)
         };
         let mut sources = self.sources().map(|(source, _)| source);
-        match sources.find(|id| !as_read(id)) {
+        match sources.find(|id| !is_unchanged(id)) {
             Some(id) => Err(MemoryError::Changed {
                 entity: entity(),
                 id,
@@ -172,19 +186,23 @@ impl Consolidate {
         }
     }
 
-    fn tally(&self, found: &HashMap<MemoryId, Found>) -> Tally {
-        let mut tally = Tally::default();
+    fn count_delta(&self, existing: &HashMap<MemoryId, ExistingMemory>) -> CountDelta {
+        let mut delta = CountDelta::default();
         for group in &self.groups {
-            tally.add(words::count(&group.summary.memory.content));
+            delta.add(word_count(&group.summary.memory.content));
         }
         for (source, _) in self.sources() {
-            tally.archived += 1;
-            tally.subtract(found.get(&source).map_or(0, |it| it.words));
+            delta.archived += 1;
+            delta.subtract(existing.get(&source).map_or(0, |it| it.words));
         }
-        tally
+        delta
     }
 
-    async fn archive(&self, link: &mut Link, generation: Generation) -> Result<(), Failure> {
+    async fn archive(
+        &self,
+        connection: &mut Connection,
+        generation: Generation,
+    ) -> Result<(), Failure> {
         let uuids =
             |(source, summary): (MemoryId, MemoryId)| (*source.as_uuid(), *summary.as_uuid());
         let (sources, summaries): (Vec<Uuid>, Vec<Uuid>) = self.sources().map(uuids).unzip();
@@ -192,8 +210,8 @@ impl Consolidate {
             .bind(self.entity.as_str())
             .bind(sources)
             .bind(summaries)
-            .bind(row::signed(generation.0));
-        link.run(query).await?;
+            .bind(rows::signed(generation.0));
+        connection.execute(query).await?;
         Ok(())
     }
 }

@@ -1,237 +1,187 @@
-//! The pool, and what every verb needs of it.
+//! The connection pool: running reads and write transactions, with retries.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use memory_core::{EntityId, MemoryResult};
-use pgvector::{HalfVector, Vector};
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgRow, Postgres};
-use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, PgPool};
+use memory_core::{EntityId, ErrorKind, MemoryError, MemoryResult};
+use sqlx::PgPool;
+use sqlx::postgres::PgRow;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::approximate::Catalog;
+use crate::ann_index::IndexCatalog;
+use crate::connection::{Connection, Scope};
 use crate::error::{self, Failure};
-use crate::manners::Manners;
 use crate::options::PgOptions;
+use crate::session_settings::SessionSettings;
+use crate::sql::SqlBuilder;
+use crate::transaction::{MAX_ATTEMPTS, Transaction, TxOutcome, backoff};
 
 /// A pool and how it is used.
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) pool: PgPool,
     pub(crate) options: PgOptions,
-    pub(crate) manners: Arc<Manners>,
-    pub(crate) catalog: Catalog,
+    pub(crate) session_settings: Arc<SessionSettings>,
+    pub(crate) index_catalog: IndexCatalog,
     /// Whether closing the store closes the pool.
-    owned: bool,
+    owns_pool: bool,
     closed: watch::Sender<bool>,
 }
 
 impl Database {
-    pub(crate) fn new(pool: PgPool, options: PgOptions, owned: bool) -> Self {
+    pub(crate) fn new(pool: PgPool, options: PgOptions, owns_pool: bool) -> Self {
         Self {
             pool,
-            manners: Arc::new(Manners::new(&options, owned)),
-            catalog: Catalog::default(),
+            session_settings: Arc::new(SessionSettings::new(&options, owns_pool)),
+            index_catalog: IndexCatalog::default(),
             options,
-            owned,
+            owns_pool,
             closed: watch::Sender::new(false),
         }
     }
 
-    /// Refuses what comes after [`close`](Self::close), before its input is
-    /// even looked at.
-    pub(crate) fn open(&self, operation: &'static str) -> MemoryResult<()> {
+    /// Refuses calls after [`close`](Self::close), before their input is
+    /// checked.
+    pub(crate) fn check_open(&self, operation: &'static str) -> MemoryResult<()> {
         if *self.closed.borrow() {
             return Err(error::closed(operation));
         }
         Ok(())
     }
 
-    /// Turns true when the store is closed.
+    /// Becomes true when the store is closed.
     pub(crate) fn closing(&self) -> watch::Receiver<bool> {
         self.closed.subscribe()
     }
 
-    /// Waits for a connection, no longer than the options say.
-    pub(crate) async fn link(&self) -> Result<Link, Failure> {
-        // The pool's own bound ends its waiting for a place; this one also ends
-        // its waiting for a server that takes connections and then is silent.
-        let patience = self.options.acquire_timeout;
-        let connection = timeout(patience.saturating_mul(2), self.pool.acquire()).await;
-        let connection = connection.map_err(|_| Failure::Silent)??;
-        Ok(Link {
-            connection: Some(connection),
-            patience: self.manners.patience,
-            manners: Arc::clone(&self.manners),
-        })
+    /// Waits for a connection, at most as long as the options allow.
+    pub(crate) async fn acquire(&self) -> Result<Connection, Failure> {
+        // The pool's own limit covers the wait for a free slot; this one also
+        // covers a server that accepts connections and then does not answer.
+        let limit = self.options.acquire_timeout.saturating_mul(2);
+        let connection = timeout(limit, self.pool.acquire()).await;
+        let connection = connection.map_err(|_| Failure::Timeout)??;
+        let session_settings = Arc::clone(&self.session_settings);
+        Ok(Connection::new(connection, session_settings))
     }
 
-    /// Reads which approximate indexes there are.
-    pub(crate) async fn load_catalog(&self) -> MemoryResult<()> {
+    /// Reads which ANN indexes there are.
+    pub(crate) async fn load_index_catalog(&self) -> MemoryResult<()> {
         let load = async {
-            let mut link = self.link().await?;
-            self.catalog.read(&mut link).await?;
-            link.release();
+            let mut connection = self.acquire().await?;
+            self.index_catalog.load(&mut connection).await?;
+            connection.release();
             Ok::<(), Failure>(())
         };
-        load.await.map_err(|failure| failure.told("open"))
+        load.await.map_err(|failure| failure.into_error("open"))
     }
 
     pub(crate) async fn close(&self) {
         self.closed.send_replace(true);
-        if self.owned {
+        if self.owns_pool {
             self.pool.close().await;
         }
     }
-}
 
-/// Whom a transaction is about, where policies ask.
-#[derive(Clone, Copy)]
-pub(crate) enum Scope<'a> {
-    /// These entities.
-    Of(&'a [&'a EntityId]),
-    /// The names of all, and nothing else of them.
-    Names,
-}
-
-/// A connection in use. Unless it is given back with [`release`](Self::release)
-/// it is cut: a connection that was left in the middle of something, or whose
-/// server went silent, is no good to whoever would get it next.
-pub(crate) struct Link {
-    connection: Option<PoolConnection<Postgres>>,
-    /// How long to wait for an answer.
-    patience: Duration,
-    manners: Arc<Manners>,
-}
-
-impl Link {
-    /// Begins a transaction that writes.
-    pub(crate) async fn begin(&mut self, entities: &[&EntityId]) -> Result<(), Failure> {
-        let manners = Arc::clone(&self.manners);
-        self.script(&manners.begin).await?;
-        self.tell(Scope::Of(entities)).await
+    /// Runs a statement that reads data of one entity, and decodes its rows.
+    pub(crate) async fn read<T>(
+        &self,
+        operation: &'static str,
+        entity: &EntityId,
+        sql: SqlBuilder,
+        decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error>,
+    ) -> MemoryResult<T> {
+        self.read_scope(operation, Scope::Entities(&[entity]), sql, decode)
+            .await
     }
 
-    /// Undoes what was done, and begins again.
-    pub(crate) async fn restart(&mut self, entities: &[&EntityId]) -> Result<(), Failure> {
-        self.script("ROLLBACK").await?;
-        self.begin(entities).await
+    /// As [`read`](Self::read), for any scope.
+    pub(crate) async fn read_scope<T>(
+        &self,
+        operation: &'static str,
+        scope: Scope<'_>,
+        sql: SqlBuilder,
+        decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error>,
+    ) -> MemoryResult<T> {
+        let rows = self
+            .fetch(scope, sql)
+            .await
+            .map_err(|failure| failure.into_error(operation))?;
+        decode(&rows).map_err(|error| Failure::from(error).into_error(operation))
     }
 
-    /// Begins a transaction that reads, where it takes one.
-    pub(crate) async fn begin_reading(&mut self, scope: Scope<'_>) -> Result<bool, Failure> {
-        let manners = Arc::clone(&self.manners);
-        if !manners.reads_in_transactions {
-            return Ok(false);
+    async fn fetch(&self, scope: Scope<'_>, sql: SqlBuilder) -> Result<Vec<PgRow>, Failure> {
+        let query = sql.query()?;
+        let mut connection = self.acquire().await?;
+        let in_transaction = connection.begin_read(scope).await?;
+        let rows = connection.fetch_all(query).await;
+        match &rows {
+            Err(failure) if !failure.is_refusal() => drop(connection),
+            // The server refused, at most: the connection is in order.
+            _ => connection.roll_back(in_transaction).await,
         }
-        self.script(&manners.begin_reading).await?;
-        if manners.asks_for_types {
-            self.know_types().await?;
-        }
-        self.tell(scope).await?;
-        Ok(true)
+        rows
     }
 
-    /// Tells the policies which entities the transaction is about.
-    async fn tell(&mut self, scope: Scope<'_>) -> Result<(), Failure> {
-        if !self.manners.names_entities {
-            return Ok(());
-        }
-        let query = match scope {
-            Scope::Of(entities) => {
-                let names: Vec<&str> = entities.iter().map(|entity| entity.as_str()).collect();
-                sqlx::query("SELECT set_config('memory.entities', $1::text[]::text, true)")
-                    .bind(names)
+    /// Runs a write transaction in a task of its own: a caller that is
+    /// cancelled leaves neither half a write nor an open transaction.
+    pub(crate) async fn write<T: Transaction>(
+        self: &Arc<Self>,
+        transaction: T,
+    ) -> MemoryResult<T::Output> {
+        let database = Arc::clone(self);
+        let task = tokio::spawn(async move { database.run_with_retries(&transaction).await });
+        task.await.unwrap_or_else(|_| {
+            Err(MemoryError::store(
+                ErrorKind::OutcomeUnknown,
+                T::OPERATION,
+                "the task of the write was stopped before it finished; retrying with the same \
+                 ids is safe",
+            ))
+        })
+    }
+
+    async fn run_with_retries<T: Transaction>(&self, transaction: &T) -> MemoryResult<T::Output> {
+        let mut attempt = 1;
+        loop {
+            match self.try_once(transaction).await {
+                Ok(Ok(output)) => return Ok(output),
+                Err(failure) if failure.is_transient() && attempt < MAX_ATTEMPTS => {
+                    tracing::debug!(operation = T::OPERATION, attempt, "retrying");
+                    tokio::time::sleep(backoff(attempt)).await;
+                    attempt += 1;
+                }
+                Err(failure) => return Err(failure.into_error(T::OPERATION)),
+                Ok(Err(unknown)) => return Err(unknown),
             }
-            Scope::Names => sqlx::query("SELECT set_config('memory.names', 'on', true)"),
-        };
-        self.run(query).await.map(drop)
-    }
-
-    /// Runs a statement and gives its rows.
-    pub(crate) async fn rows(
-        &mut self,
-        query: Query<'_, Postgres, PgArguments>,
-    ) -> Result<Vec<PgRow>, Failure> {
-        let connection = self.connection.as_mut().ok_or(Failure::Silent)?;
-        let query = query.persistent(self.manners.keeps_statements);
-        let answer = timeout(self.patience, query.fetch_all(&mut **connection));
-        Ok(answer.await.map_err(|_| Failure::Silent)??)
-    }
-
-    /// Runs a statement and gives how many rows it touched.
-    pub(crate) async fn run(
-        &mut self,
-        query: Query<'_, Postgres, PgArguments>,
-    ) -> Result<u64, Failure> {
-        let connection = self.connection.as_mut().ok_or(Failure::Silent)?;
-        let query = query.persistent(self.manners.keeps_statements);
-        let answer = timeout(self.patience, query.execute(&mut **connection));
-        let done = answer.await.map_err(|_| Failure::Silent)??;
-        Ok(done.rows_affected())
-    }
-
-    /// Runs statements without values; several are one text. The text is this
-    /// crate's own.
-    pub(crate) async fn script(&mut self, text: &str) -> Result<(), Failure> {
-        let connection = self.connection.as_mut().ok_or(Failure::Silent)?;
-        let text = AssertSqlSafe(text.to_owned());
-        let answer = timeout(
-            self.patience,
-            sqlx::Executor::execute(&mut **connection, sqlx::raw_sql(text)),
-        );
-        answer.await.map_err(|_| Failure::Silent)??;
-        Ok(())
-    }
-
-    /// Waits for what may take a day, from here on.
-    pub(crate) fn be_patient(&mut self) {
-        self.patience = Duration::from_secs(24 * 60 * 60);
-    }
-
-    /// Whether writes are announced to those who listen.
-    pub(crate) fn announces(&self) -> bool {
-        self.manners.announces
-    }
-
-    /// Gives the connection back, in good order.
-    ///
-    /// The pool asks a connection that comes back for a sign of life, and would
-    /// wait for it without end (sqlx issue 4349): a server that went silent just
-    /// then would take the place in the pool with it. So it is not waited for
-    /// longer than for a connection.
-    pub(crate) fn release(mut self) {
-        if let Some(mut connection) = self.connection.take() {
-            let limit = self.manners.sign_of_life;
-            tokio::spawn(async move { timeout(limit, connection.return_to_pool()).await });
         }
     }
 
-    /// Lets the driver look up the types of our columns, where statements are
-    /// not kept: a look-up in the middle of one would undo its preparation.
-    pub(crate) async fn know_types(&mut self) -> Result<(), Failure> {
-        if self.manners.keeps_statements {
-            return Ok(());
-        }
-        self.run(types()).await.map(drop)
-    }
-}
-
-/// A statement with all types that the driver does not know by itself.
-pub(crate) fn types() -> Query<'static, Postgres, PgArguments> {
-    sqlx::query("SELECT $1::halfvec[] IS NULL, $2::vector[] IS NULL")
-        .bind(Vec::<HalfVector>::new())
-        .bind(Vec::<Vector>::new())
-        .persistent(false)
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            drop(connection.detach());
+    /// One attempt. The inner error is that of a commit without an answer,
+    /// which must not be retried here.
+    async fn try_once<T: Transaction>(
+        &self,
+        transaction: &T,
+    ) -> Result<MemoryResult<T::Output>, Failure> {
+        let mut connection = self.acquire().await?;
+        connection.begin(&transaction.entities()).await?;
+        match transaction.run(&mut connection).await {
+            Ok(TxOutcome::Commit(output)) => match connection.execute_batch("COMMIT").await {
+                Ok(()) => {
+                    connection.release();
+                    Ok(Ok(output))
+                }
+                Err(failure) if failure.is_refusal() => Err(failure),
+                Err(failure) => Ok(Err(failure.into_commit_error(T::OPERATION))),
+            },
+            Ok(TxOutcome::Rollback(output)) => {
+                connection.roll_back(true).await;
+                Ok(Ok(output))
+            }
+            Err(failure) => {
+                connection.roll_back(true).await;
+                Err(failure)
+            }
         }
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use memory_core::{EntityId, MemoryId, MemoryResult, RemoveOutcome};
 
-use crate::database::{Database, Link};
-use crate::entity::{self, Tallies};
+use crate::connection::Connection;
+use crate::database::Database;
+use crate::entity::{self, CountDeltas};
 use crate::error::Failure;
-use crate::remove;
-use crate::write::{End, Write, write};
+use crate::removal;
+use crate::transaction::{Transaction, TxOutcome};
 
 const OPERATION: &str = "delete";
 
@@ -18,12 +19,12 @@ pub(crate) async fn delete(
     entity: &EntityId,
     ids: &[MemoryId],
 ) -> MemoryResult<RemoveOutcome> {
-    database.open(OPERATION)?;
+    database.check_open(OPERATION)?;
     let delete = Delete {
         entity: entity.clone(),
         ids: ids.to_vec(),
     };
-    write(database, delete).await
+    database.write(delete).await
 }
 
 struct Delete {
@@ -31,30 +32,30 @@ struct Delete {
     ids: Vec<MemoryId>,
 }
 
-impl Write for Delete {
+impl Transaction for Delete {
     const OPERATION: &'static str = OPERATION;
-    type Outcome = RemoveOutcome;
+    type Output = RemoveOutcome;
 
     fn entities(&self) -> Vec<&EntityId> {
         vec![&self.entity]
     }
 
-    async fn attempt(&self, link: &mut Link) -> Result<End<RemoveOutcome>, Failure> {
-        let Some(standing) = entity::lock(link, &self.entity).await? else {
-            return Ok(End::Rollback(RemoveOutcome::default()));
+    async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<RemoveOutcome>, Failure> {
+        let Some(standing) = entity::lock(connection, &self.entity).await? else {
+            return Ok(TxOutcome::Rollback(RemoveOutcome::default()));
         };
         let generation = standing.generation;
-        let standings = BTreeMap::from([(self.entity.clone(), standing)]);
+        let entity_rows = BTreeMap::from([(self.entity.clone(), standing)]);
         let ids: Vec<_> = self.ids.iter().map(|id| (&self.entity, *id)).collect();
-        let mut tallies = Tallies::new();
-        let mut removed = remove::remove(link, &ids, &standings, &mut tallies).await?;
+        let mut deltas = CountDeltas::new();
+        let mut removed = removal::remove(connection, &ids, &entity_rows, &mut deltas).await?;
         let Some(removed) = removed.remove(&self.entity) else {
-            return Ok(End::Rollback(RemoveOutcome {
+            return Ok(TxOutcome::Rollback(RemoveOutcome {
                 generation,
                 ..RemoveOutcome::default()
             }));
         };
-        entity::raise(link, &tallies).await?;
-        Ok(End::Commit(removed))
+        entity::raise(connection, &deltas).await?;
+        Ok(TxOutcome::Commit(removed))
     }
 }

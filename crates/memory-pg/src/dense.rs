@@ -1,42 +1,47 @@
-//! The dense retriever: every vector of the entity is compared, so that nothing is
-//! missed under any filter.
+//! The dense retriever: exact search, which compares every vector of the entity
+//! and misses nothing under any filter.
 
 use memory_core::DenseQuery;
 use pgvector::Vector;
 
 use crate::filter::LIVE;
-use crate::row::signed;
-use crate::sql::Sql;
+use crate::rows::signed;
+use crate::sql::SqlBuilder;
 use crate::vectors;
 
 /// Adds the table expression `dense (memory_id, similarity)`: every memory that
 /// meets the conditions on `m` and has a comparable vector.
 ///
 /// Without conditions the rows come from the index `idx_memory_embedding`
-/// alone, where an entity's vectors of a model stand side by side. As the best
-/// of a memory's chunks is taken before anything is put in order, no
-/// approximate index can offer itself.
-pub(crate) fn push_arm(sql: &mut Sql, of: &str, query: &DenseQuery, conditions: &str) {
+/// alone, which stores an entity's vectors of a model contiguously. Since the
+/// best of a memory's chunks is taken before anything is sorted, the planner
+/// cannot use an ANN index here.
+pub(crate) fn push_retriever(
+    sql: &mut SqlBuilder,
+    entity_param: &str,
+    query: &DenseQuery,
+    conditions: &str,
+) {
     let model = sql.value(query.fingerprint.as_str(), "text");
     let dimensions = sql.value(signed(query.vector.len() as u64), "bigint");
-    // What half precision cannot hold is compared with no half vector.
-    let half = sql.value(vectors::halved(&query.vector).ok(), "halfvec");
+    // A vector beyond the range of half precision is not compared with half vectors.
+    let half = sql.value(vectors::to_half(&query.vector).ok(), "halfvec");
     let single = sql.value(Vector::from(query.vector.clone()), "vector");
     let filter = if conditions.is_empty() {
         String::new()
     } else {
         format!(
-            " JOIN memory m ON m.entity_id = {of} AND m.memory_id = v.memory_id{LIVE}{conditions}"
+            " JOIN memory m ON m.entity_id = {entity_param} AND m.memory_id = v.memory_id{LIVE}{conditions}"
         )
     };
-    // The dimensions are asked for here and not in a condition, of which the
-    // planner would think that hardly any row meets it.
+    // The dimensions are checked here and not in a condition: the planner would
+    // expect hardly any row to meet it.
     let compared = |rows: &str| {
         format!(
             "SELECT v.memory_id, CASE {dimensions} WHEN vector_dims(v.half) THEN v.half <=> {half} \
              WHEN vector_dims(v.single) THEN v.single <=> {single} END AS distance \
              FROM memory_embedding v{filter} \
-             WHERE v.entity_id = {of} AND v.model = {model} AND NOT v.archived AND {rows}"
+             WHERE v.entity_id = {entity_param} AND v.model = {model} AND NOT v.archived AND {rows}"
         )
     };
     sql.push(format!(
@@ -47,9 +52,9 @@ pub(crate) fn push_arm(sql: &mut Sql, of: &str, query: &DenseQuery, conditions: 
     ));
 }
 
-/// ` CROSS JOIN …` with mean and deviation of the retriever over all that is
-/// admitted.
-pub(crate) fn summary() -> String {
+/// ` CROSS JOIN …` with the retriever's mean and deviation over all memories that
+/// match the filter.
+pub(crate) fn score_stats() -> String {
     " CROSS JOIN (SELECT coalesce(avg(d.similarity), 0)::real AS dense_mean, \
          coalesce(stddev_pop(d.similarity), 0)::real AS dense_deviation FROM dense d) ds"
         .to_owned()

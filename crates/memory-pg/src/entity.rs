@@ -1,5 +1,5 @@
-//! The row of an entity: whoever writes to the entity locks it, counts in it,
-//! and raises its generation.
+//! The entity row: every write locks it, updates its counts and raises its
+//! generation.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use memory_core::{EntityId, Generation};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::database::Link;
+use crate::connection::Connection;
 use crate::error::Failure;
-use crate::row;
+use crate::rows::EntityRow;
 
-/// The channel of announcements, as an expression: one to a schema, as a
+/// The notification channel, as an SQL expression: one for each schema, since a
 /// database may hold several.
 pub(crate) const CHANNEL: &str = "'memory_' || current_schema()::regnamespace::oid";
 
@@ -27,9 +27,9 @@ const RAISE: &str = "INSERT INTO entity AS e \
      word_count = e.word_count + excluded.word_count \
      RETURNING e.entity_id, e.generation, e.memory_count, e.archived_count";
 
-/// What a write adds to the counts of an entity.
+/// What a write adds to the counts of an entity; negative numbers subtract.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Tally {
+pub(crate) struct CountDelta {
     /// Live memories.
     pub(crate) memories: i64,
     /// Archived memories.
@@ -38,49 +38,43 @@ pub(crate) struct Tally {
     pub(crate) words: i64,
 }
 
-impl Tally {
-    /// Counts a live memory in.
+impl CountDelta {
+    /// Adds a live memory.
     pub(crate) fn add(&mut self, words: i32) {
         self.memories += 1;
         self.words += i64::from(words);
     }
 
-    /// Counts a live memory out.
+    /// Subtracts a live memory.
     pub(crate) fn subtract(&mut self, words: i32) {
         self.memories -= 1;
         self.words -= i64::from(words);
     }
 }
 
-/// One tally for each entity, in the order in which all writers lock.
-pub(crate) type Tallies = BTreeMap<EntityId, Tally>;
-
-/// An entity as its row tells.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Standing {
-    pub(crate) generation: Generation,
-    /// Live memories.
-    pub(crate) memories: u64,
-    pub(crate) archived: u64,
-}
+/// The delta of each entity, in the order in which all writers lock.
+pub(crate) type CountDeltas = BTreeMap<EntityId, CountDelta>;
 
 /// Locks an entity against other writers; `None` where nothing was ever
 /// written to it.
-pub(crate) async fn lock(link: &mut Link, entity: &EntityId) -> Result<Option<Standing>, Failure> {
+pub(crate) async fn lock(
+    connection: &mut Connection,
+    entity: &EntityId,
+) -> Result<Option<EntityRow>, Failure> {
     let query = sqlx::query(
         "SELECT e.entity_id, e.generation, e.memory_count, e.archived_count FROM entity e \
          WHERE e.entity_id = $1::text FOR NO KEY UPDATE",
     );
-    let rows = link.rows(query.bind(entity.as_str())).await?;
-    Ok(rows.first().map(standing).transpose()?)
+    let rows = connection.fetch_all(query.bind(entity.as_str())).await?;
+    Ok(rows.first().map(EntityRow::decode).transpose()?)
 }
 
-/// Locks entities against other writers, in the order of their names, and makes
-/// a row for each that has none: without it there is nothing to lock.
+/// Locks entities against other writers, in the order of their names. Inserts a
+/// row for each that has none: without a row there is nothing to lock.
 pub(crate) async fn lock_all(
-    link: &mut Link,
+    connection: &mut Connection,
     entities: impl IntoIterator<Item = &EntityId>,
-) -> Result<BTreeMap<EntityId, Standing>, Failure> {
+) -> Result<BTreeMap<EntityId, EntityRow>, Failure> {
     let mut names: Vec<&str> = entities.into_iter().map(EntityId::as_str).collect();
     names.sort_unstable();
     names.dedup();
@@ -89,24 +83,24 @@ pub(crate) async fn lock_all(
          SELECT u.entity_id, 0, 0, 0 FROM unnest($1::text[]) AS u(entity_id) \
          ON CONFLICT (entity_id) DO NOTHING",
     );
-    link.run(make.bind(&names)).await?;
+    connection.execute(make.bind(&names)).await?;
     let lock = sqlx::query(
         "SELECT e.entity_id, e.generation, e.memory_count, e.archived_count FROM entity e \
          WHERE e.entity_id = ANY ($1::text[]) ORDER BY e.entity_id FOR NO KEY UPDATE",
     );
-    let rows = link.rows(lock.bind(&names)).await?;
-    standings(&rows)
+    let rows = connection.fetch_all(lock.bind(&names)).await?;
+    entity_rows(&rows)
 }
 
-/// Raises the generation of each entity by one, counts in what its tally says,
-/// and announces it. Tells how the entities stand afterward.
+/// Raises the generation of each entity by one, adds its delta to its counts and
+/// notifies listeners. Returns the rows as they are then.
 pub(crate) async fn raise(
-    link: &mut Link,
-    tallies: &Tallies,
-) -> Result<BTreeMap<EntityId, Standing>, Failure> {
-    let names: Vec<&str> = tallies.keys().map(EntityId::as_str).collect();
-    let of = |count: fn(&Tally) -> i64| tallies.values().map(count).collect::<Vec<i64>>();
-    let text = if link.announces() {
+    connection: &mut Connection,
+    deltas: &CountDeltas,
+) -> Result<BTreeMap<EntityId, EntityRow>, Failure> {
+    let names: Vec<&str> = deltas.keys().map(EntityId::as_str).collect();
+    let column = |count: fn(&CountDelta) -> i64| deltas.values().map(count).collect::<Vec<i64>>();
+    let text = if connection.notifies() {
         format!(
             "WITH r AS ({RAISE}) SELECT r.*, \
              pg_notify({CHANNEL}, r.generation || ' ' || r.entity_id) FROM r"
@@ -117,38 +111,30 @@ pub(crate) async fn raise(
     let query = sqlx::query(AssertSqlSafe(text));
     let query = query
         .bind(names)
-        .bind(of(|tally| tally.memories))
-        .bind(of(|tally| tally.archived))
-        .bind(of(|tally| tally.words));
-    standings(&link.rows(query).await?)
+        .bind(column(|delta| delta.memories))
+        .bind(column(|delta| delta.archived))
+        .bind(column(|delta| delta.words));
+    entity_rows(&connection.fetch_all(query).await?)
 }
 
-/// The same for one entity.
+/// As [`raise`], for one entity. Returns its new generation.
 pub(crate) async fn raise_one(
-    link: &mut Link,
+    connection: &mut Connection,
     entity: &EntityId,
-    tally: Tally,
+    delta: CountDelta,
 ) -> Result<Generation, Failure> {
-    let raised = raise(link, &Tallies::from([(entity.clone(), tally)])).await?;
+    let raised = raise(connection, &CountDeltas::from([(entity.clone(), delta)])).await?;
     Ok(raised
         .values()
         .next()
         .map_or(Generation::ZERO, |it| it.generation))
 }
 
-fn standings(rows: &[PgRow]) -> Result<BTreeMap<EntityId, Standing>, Failure> {
-    let mut standings = BTreeMap::new();
+fn entity_rows(rows: &[PgRow]) -> Result<BTreeMap<EntityId, EntityRow>, Failure> {
+    let mut entity_rows = BTreeMap::new();
     for row in rows {
         let entity = EntityId::from(row.try_get::<&str, _>("entity_id")?);
-        standings.insert(entity, standing(row)?);
+        entity_rows.insert(entity, EntityRow::decode(row)?);
     }
-    Ok(standings)
-}
-
-fn standing(row: &PgRow) -> Result<Standing, sqlx::Error> {
-    Ok(Standing {
-        generation: row::generation(row)?,
-        memories: row::unsigned("memory_count", row.try_get("memory_count")?)?,
-        archived: row::unsigned("archived_count", row.try_get("archived_count")?)?,
-    })
+    Ok(entity_rows)
 }

@@ -1,4 +1,4 @@
-//! What the driver and the server say, as [`MemoryError`].
+//! Errors of the driver and the server as [`MemoryError`].
 
 use std::error::Error;
 use std::fmt;
@@ -6,32 +6,32 @@ use std::fmt;
 use memory_core::{ErrorKind, MemoryError};
 use sqlx::postgres::PgDatabaseError;
 
-/// What the server said, reached by downcasting [`Error::source`].
+/// An error that the server reported, obtained by downcasting [`Error::source`].
 ///
-/// It stands in for the driver's own error, whose detail may quote a row: of
-/// failures that concern data, only code, table and constraint are kept.
+/// It replaces the driver's own error, whose detail may quote a row: of errors
+/// about data, only code, table and constraint are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerError {
     /// The SQLSTATE: five characters, the first two the class.
     pub code: String,
-    /// The server's words, where its class of errors never quotes data.
+    /// The server's message, if this class of errors never quotes data.
     pub message: Option<String>,
-    /// The table it concerns.
+    /// The table that it is about.
     pub table: Option<String>,
-    /// The constraint it concerns.
+    /// The constraint that it is about.
     pub constraint: Option<String>,
 }
 
 impl From<&PgDatabaseError> for ServerError {
     fn from(error: &PgDatabaseError) -> Self {
         /// Connections, roles, resources, locks, states, syntax: no data.
-        const SPEAKABLE: [&str; 14] = [
+        const SAFE_CLASSES: [&str; 14] = [
             "08", "0A", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "XX",
         ];
         let code = error.code().to_owned();
         let class = code.get(..2).unwrap_or_default();
-        let message = SPEAKABLE
+        let message = SAFE_CLASSES
             .contains(&class)
             .then(|| error.message().to_owned());
         Self {
@@ -58,14 +58,14 @@ impl fmt::Display for ServerError {
 
 impl Error for ServerError {}
 
-/// Why a statement, or what was made of it, failed.
+/// Why a statement or the decoding of its result failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The driver or the server.
+    /// An error of the driver or the server.
     Sql(sqlx::Error),
     /// The server did not answer in time.
-    Silent,
-    /// Something of ours, told as it is.
+    Timeout,
+    /// An error for the caller as it is.
     Memory(MemoryError),
 }
 
@@ -82,23 +82,24 @@ impl From<MemoryError> for Failure {
 }
 
 impl Failure {
-    /// Whether the server undid the transaction because others were in its
-    /// way, so that it may go through when it is tried anew.
+    /// Whether the server undid the transaction because of concurrent
+    /// transactions, so that a retry may succeed.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(self.code(), Some("40001" | "40P01"))
     }
 
-    /// Whether the server said no, and so certainly undid the transaction.
+    /// Whether the server reported an error, and so certainly undid the
+    /// transaction.
     pub(crate) fn is_refusal(&self) -> bool {
         let class = self.code().and_then(|code| code.get(..2));
         class.is_some_and(|class| !matches!(class, "08" | "57" | "58" | "XX"))
     }
 
     /// The error for callers.
-    pub(crate) fn told(self, operation: &'static str) -> MemoryError {
+    pub(crate) fn into_error(self, operation: &'static str) -> MemoryError {
         match self {
             Self::Memory(error) => error,
-            Self::Silent => MemoryError::store(
+            Self::Timeout => MemoryError::store(
                 ErrorKind::Unavailable,
                 operation,
                 "the server did not answer in time",
@@ -108,9 +109,9 @@ impl Failure {
     }
 
     /// The error for callers where the transaction may have been committed.
-    pub(crate) fn told_of_commit(self, operation: &'static str) -> MemoryError {
-        let message = "the connection broke while the write was being committed; \
-                       repeating it with the same ids is safe";
+    pub(crate) fn into_commit_error(self, operation: &'static str) -> MemoryError {
+        let message = "the connection was lost during the commit, so it is unknown whether \
+                       the write happened; retrying with the same ids is safe";
         let unknown = MemoryError::store(ErrorKind::OutcomeUnknown, operation, message);
         match self {
             Self::Sql(sqlx::Error::Database(error)) => with_server(unknown, error.as_ref()),
@@ -135,42 +136,44 @@ fn sql(error: sqlx::Error, operation: &'static str) -> MemoryError {
     match error {
         Sqlx::Database(error) => {
             let code = error.code().unwrap_or_default();
-            let (kind, message) = meaning(&code);
+            let (kind, message) = classify(&code);
             with_server(store(kind, message), error.as_ref())
         }
         Sqlx::PoolTimedOut => store(
             ErrorKind::Unavailable,
-            "no connection became free in time, or the server cannot be reached",
+            "timed out waiting for a connection from the pool",
         ),
         Sqlx::PoolClosed => closed(operation),
-        Sqlx::Io(error) => {
-            store(ErrorKind::Unavailable, "the connection failed").with_source(error)
-        }
-        Sqlx::Tls(_) => store(ErrorKind::Configuration, "TLS could not be agreed on"),
-        Sqlx::Configuration(_) => {
-            store(ErrorKind::Configuration, "the connection is misconfigured")
-        }
+        Sqlx::Io(error) => store(
+            ErrorKind::Unavailable,
+            &format!("the connection failed: {error}"),
+        )
+        .with_source(error),
+        Sqlx::Tls(_) => store(ErrorKind::Configuration, "the TLS handshake failed"),
+        Sqlx::Configuration(_) => store(ErrorKind::Configuration, "invalid connection settings"),
         Sqlx::TypeNotFound { type_name } => store(
             ErrorKind::Missing,
-            &format!("the type {type_name} is missing; the extension vector 0.7 or newer has it"),
+            &format!(
+                "the type {type_name} does not exist; install the extension vector 0.7 or newer"
+            ),
         ),
-        // The values that these may quote are left out.
+        // Their sources may quote values and are left out.
         Sqlx::ColumnDecode { index, .. } => store(
             ErrorKind::Corrupt,
-            &format!("the column {index} does not read"),
+            &format!("cannot decode the column {index}"),
         ),
         Sqlx::Decode(_) | Sqlx::ColumnNotFound(_) | Sqlx::ColumnIndexOutOfBounds { .. } => {
-            store(ErrorKind::Corrupt, "a row does not read")
+            store(ErrorKind::Corrupt, "cannot decode a row")
         }
         Sqlx::Protocol(_) => store(
             ErrorKind::Unavailable,
-            "the connection broke off in the middle of an answer",
+            "the connection was closed in the middle of a response",
         ),
         _ => store(ErrorKind::Other, "the database driver failed"),
     }
 }
 
-/// What the store says after it was closed.
+/// The error of every call after the store was closed.
 pub(crate) fn closed(operation: &'static str) -> MemoryError {
     MemoryError::store(ErrorKind::Closed, operation, "the store was closed")
 }
@@ -182,33 +185,36 @@ fn with_server(error: MemoryError, source: &dyn sqlx::error::DatabaseError) -> M
     }
 }
 
-/// What a SQLSTATE means for a caller.
-fn meaning(code: &str) -> (ErrorKind, &'static str) {
+/// The kind and message for a SQLSTATE.
+fn classify(code: &str) -> (ErrorKind, &'static str) {
     use ErrorKind as Kind;
     match code {
         "53100" => (Kind::Full, "the server's disk is full"),
-        "25006" => (Kind::ReadOnly, "the server, or this role, only reads"),
-        "40001" | "40P01" => (Kind::Unavailable, "other writers were in the way too often"),
-        "55P03" => (Kind::Unavailable, "a lock was held for too long"),
-        "57014" => (Kind::Unavailable, "the statement took too long"),
+        "25006" => (Kind::ReadOnly, "the server or the transaction is read-only"),
+        "40001" | "40P01" => (
+            Kind::Unavailable,
+            "gave up after repeated conflicts with other writers",
+        ),
+        "55P03" => (Kind::Unavailable, "timed out waiting for a lock"),
+        "57014" => (Kind::Unavailable, "the statement timed out"),
         "42501" => (Kind::Configuration, "the role lacks a privilege"),
         "42P01" | "42703" | "42804" | "42883" | "42P10" => (
             Kind::ForeignData,
-            "the tables are not those of this program",
+            "the tables are not those that this program creates",
         ),
         _ => match code.get(..2).unwrap_or_default() {
             "08" | "53" | "57" => (
                 Kind::Unavailable,
-                "the server is busy, starting or stopping",
+                "the server is overloaded, starting or shutting down",
             ),
             "28" | "3D" => (Kind::Configuration, "the server refused the connection"),
             "3F" => (
                 Kind::Configuration,
-                "the role's search_path names no schema that is there",
+                "no schema in the role's search_path exists",
             ),
-            "58" => (Kind::Unavailable, "the server's machine failed"),
-            "XX" => (Kind::Corrupt, "the server found its own data damaged"),
-            _ => (Kind::Other, "the server refused the statement"),
+            "58" => (Kind::Unavailable, "the server reported a system error"),
+            "XX" => (Kind::Corrupt, "the server reported corrupt data"),
+            _ => (Kind::Other, "the server rejected the statement"),
         },
     }
 }

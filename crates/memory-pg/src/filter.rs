@@ -1,17 +1,17 @@
-//! A [`MemoryFilter`] as conditions on the table `memory`, which goes by `m`.
+//! [`MemoryFilter`] as SQL conditions on the table `memory` with the alias `m`.
 
 use memory_core::{MemoryFilter, MemoryTagMode};
 use sqlx::types::Json;
 
-use crate::sql::Sql;
+use crate::sql::SqlBuilder;
 
 /// The condition that a memory is live.
 pub(crate) const LIVE: &str = " AND m.archived_by IS NULL";
 
-/// ` AND …` for each condition that is set, to be used any number of times.
-/// None for what is not: a condition that may or may not apply would hide from
-/// the planner which index serves.
-pub(crate) fn conditions(sql: &mut Sql, filter: &MemoryFilter) -> String {
+/// ` AND …` for each condition that is set; the text may be repeated in a
+/// statement. A condition that is not set adds nothing: `$1 IS NULL OR …` would
+/// keep the planner from using the index.
+pub(crate) fn conditions(sql: &mut SqlBuilder, filter: &MemoryFilter) -> String {
     let mut conditions = String::new();
     let mut add = |condition: String| {
         conditions.push_str(" AND ");
@@ -20,7 +20,7 @@ pub(crate) fn conditions(sql: &mut Sql, filter: &MemoryFilter) -> String {
     let kinds: Vec<&str> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
     match kinds.as_slice() {
         [] => {}
-        // The index has a kind's memories in the order of time, several do not.
+        // The index has one kind's memories in the order of time, not several'.
         [kind] => add(format!("m.kind = {}", sql.value(*kind, "text"))),
         _ => add(format!("m.kind = ANY ({})", sql.value(kinds, "text[]"))),
     }
@@ -40,22 +40,22 @@ pub(crate) fn conditions(sql: &mut Sql, filter: &MemoryFilter) -> String {
         let wanted = sql.value(Json(&filter.metadata), "jsonb");
         add(format!("m.metadata @> {wanted}"));
     }
-    if let Some(who) = &filter.involves {
-        let who = sql.value(who.as_str(), "text");
+    if let Some(involved) = &filter.involves {
+        let involved = sql.value(involved.as_str(), "text");
         add(format!(
             "EXISTS (SELECT FROM memory_entity i WHERE i.entity_id = m.entity_id \
-             AND i.involved_entity_id = {who} AND i.memory_id = m.memory_id)"
+             AND i.involved_entity_id = {involved} AND i.memory_id = m.memory_id)"
         ));
     }
     if let Some(other) = filter.relates_to {
         let other = sql.value(other.to_string(), "text");
-        // The index has memories with links alone.
+        // The index holds only memories with links.
         add(format!("m.related <> '{{}}' AND m.related ? {other}"));
     }
     conditions
 }
 
-fn tags(sql: &mut Sql, filter: &MemoryFilter) -> String {
+fn tags(sql: &mut SqlBuilder, filter: &MemoryFilter) -> String {
     let tags: Vec<&str> = filter.tags.iter().map(String::as_str).collect();
     let tags = sql.value(tags, "text[]");
     let mode: MemoryTagMode = filter.tag_mode;

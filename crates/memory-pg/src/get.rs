@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use memory_core::{EntityId, Generation, GetOutcome, Memory, MemoryId, MemoryResult};
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::database::Database;
-use crate::read::read;
-use crate::row;
-use crate::sql::Sql;
+use crate::rows::{self, MemoryRow};
+use crate::sql::SqlBuilder;
 
 const OPERATION: &str = "get";
 
@@ -17,29 +17,33 @@ pub(crate) async fn get(
     entity: &EntityId,
     ids: &[MemoryId],
 ) -> MemoryResult<GetOutcome> {
-    database.open(OPERATION)?;
-    let mut sql = Sql::new();
-    let of = sql.value(entity.as_str(), "text");
+    database.check_open(OPERATION)?;
+    let mut sql = SqlBuilder::new();
+    let entity_param = sql.value(entity.as_str(), "text");
     let uuids: Vec<Uuid> = ids.iter().map(|id| *id.as_uuid()).collect();
     let uuids = sql.value(uuids, "uuid[]");
     sql.push(format!(
         "SELECT g.generation, {} FROM {} LEFT JOIN ({}) \
-         ON m.entity_id = {of} AND m.memory_id = ANY ({uuids})",
-        row::COLUMNS,
-        row::generation_of(&of),
-        row::TABLES,
+         ON m.entity_id = {entity_param} AND m.memory_id = ANY ({uuids})",
+        MemoryRow::COLUMNS,
+        rows::generation_of(&entity_param),
+        MemoryRow::TABLES,
     ));
-    read(database, OPERATION, entity, sql, |rows| {
+    let decode = |rows: &[PgRow]| {
         let mut generation = Generation::ZERO;
         let mut found: HashMap<MemoryId, Memory> = HashMap::with_capacity(rows.len());
         for row in rows {
-            generation = row::generation(row)?;
-            found.extend(row::memory(row, entity)?.map(|memory| (memory.id, memory)));
+            generation = rows::generation(row)?;
+            found.extend(
+                MemoryRow(row)
+                    .memory(entity)?
+                    .map(|memory| (memory.id, memory)),
+            );
         }
         Ok(GetOutcome {
             generation,
             memories: ids.iter().map(|id| found.get(id).cloned()).collect(),
         })
-    })
-    .await
+    };
+    database.read(OPERATION, entity, sql, decode).await
 }

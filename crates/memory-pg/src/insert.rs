@@ -10,15 +10,17 @@ use memory_core::{
 use sqlx::Row;
 use uuid::Uuid;
 
-use crate::columns::{AccessColumns, EmbeddingColumns, InvolvedColumns, MemoryColumns};
-use crate::database::{Database, Link};
-use crate::entity::{self, Standing, Tallies};
+use crate::connection::Connection;
+use crate::database::Database;
+use crate::entity::{self, CountDeltas};
 use crate::error::Failure;
+use crate::lexical::word_count;
 use crate::options::Precision;
-use crate::remove::{self, Removed};
-use crate::row;
-use crate::words;
-use crate::write::{End, Write, write};
+use crate::removal::{self, Removed};
+use crate::rows::{
+    self, AccessColumns, EmbeddingColumns, EntityRow, InvolvedEntityColumns, MemoryColumns,
+};
+use crate::transaction::{Transaction, TxOutcome};
 
 const OPERATION: &str = "insert";
 
@@ -28,10 +30,10 @@ pub(crate) type Generations = BTreeMap<EntityId, Generation>;
 pub(crate) async fn insert(
     database: &Arc<Database>,
     batch: &[EmbeddedMemory],
-    room: &InsertOptions,
+    options: &InsertOptions,
     max_dimensions: usize,
 ) -> MemoryResult<InsertOutcome> {
-    database.open(OPERATION)?;
+    database.check_open(OPERATION)?;
     EmbeddedMemory::validate_batch(batch, max_dimensions)?;
     if batch.is_empty() {
         return Ok(InsertOutcome::default());
@@ -42,66 +44,69 @@ pub(crate) async fn insert(
             .map_err(|problem| MemoryError::from(problem).with_item(index))?;
     }
     let entities: BTreeSet<&EntityId> = batch.iter().map(|it| &it.memory.entity_id).collect();
-    let mut evict = room.evict.clone();
+    let mut evict = options.evict.clone();
     evict.retain(|entity, ids| entities.contains(entity) && !ids.is_empty());
     let insert = Insert {
         entities: entities.into_iter().cloned().collect(),
         batch: batch.to_vec(),
-        max_memories: room.max_memories,
+        max_memories: options.max_memories,
         evict,
         precision,
     };
-    write(database, insert).await
+    database.write(insert).await
 }
 
 struct Insert {
-    /// Each once, in the order of the names.
+    /// Distinct, in the order of the names.
     entities: Vec<EntityId>,
     batch: Vec<EmbeddedMemory>,
     max_memories: Option<u64>,
-    /// Of entities of the batch alone.
+    /// Only of entities of the batch.
     evict: BTreeMap<EntityId, Vec<MemoryId>>,
     precision: Precision,
 }
 
-impl Write for Insert {
+impl Transaction for Insert {
     const OPERATION: &'static str = OPERATION;
-    type Outcome = InsertOutcome;
+    type Output = InsertOutcome;
 
     fn entities(&self) -> Vec<&EntityId> {
         self.entities.iter().collect()
     }
 
-    /// Bets that every id is new and that there is room, as nearly always;
-    /// where it loses, begins again and looks first.
-    async fn attempt(&self, link: &mut Link) -> Result<End<InsertOutcome>, Failure> {
+    /// Assumes that every id is new and no limit is exceeded, which is nearly
+    /// always so; otherwise rolls back and looks up what exists first.
+    async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<InsertOutcome>, Failure> {
         if self.evict.is_empty() {
             let all: Vec<&EmbeddedMemory> = self.batch.iter().collect();
-            let raised = entity::raise(link, &tallies(&all)).await?;
+            let raised = entity::raise(connection, &count_deltas(&all)).await?;
             let generations = generations(&raised);
-            let fits = self.check_room(&raised).is_ok();
-            if fits && put(link, &all, &generations, self.precision).await? {
-                return Ok(End::Commit(InsertOutcome {
+            let fits = self.check_limit(&raised).is_ok();
+            if fits && insert_rows(connection, &all, &generations, self.precision).await? {
+                return Ok(TxOutcome::Commit(InsertOutcome {
                     inserted: vec![true; all.len()],
                     generations,
                     evicted: Removed::new(),
                 }));
             }
-            link.restart(&self.entities()).await?;
+            connection.restart(&self.entities()).await?;
         }
-        self.put_what_is_new(link).await
+        self.insert_missing(connection).await
     }
 }
 
 impl Insert {
-    async fn put_what_is_new(&self, link: &mut Link) -> Result<End<InsertOutcome>, Failure> {
-        let standings = entity::lock_all(link, &self.entities).await?;
-        let mut generations = generations(&standings);
-        let known = self.known(link).await?;
+    async fn insert_missing(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<TxOutcome<InsertOutcome>, Failure> {
+        let entity_rows = entity::lock_all(connection, &self.entities).await?;
+        let mut generations = generations(&entity_rows);
+        let existing = self.existing_contents(connection).await?;
         let mut new = Vec::new();
         let mut inserted = Vec::with_capacity(self.batch.len());
         for (index, item) in self.batch.iter().enumerate() {
-            match known.get(&index) {
+            match existing.get(&index) {
                 Some(content) if *content != item.memory.content => {
                     return Err(Failure::Memory(MemoryError::Conflict {
                         entity: item.memory.entity_id.clone(),
@@ -116,46 +121,50 @@ impl Insert {
             }
         }
         if new.is_empty() {
-            return Ok(End::Rollback(InsertOutcome {
+            return Ok(TxOutcome::Rollback(InsertOutcome {
                 inserted,
                 generations,
                 evicted: Removed::new(),
             }));
         }
-        let mut tallies = tallies(&new);
-        let evicted = self.make_room(link, &standings, &mut tallies).await?;
-        let raised = entity::raise(link, &tallies).await?;
-        self.check_room(&raised)?;
-        generations.extend(raised.iter().map(|(who, it)| (who.clone(), it.generation)));
-        // The locks are held and these ids are not there: every row goes in.
-        put(link, &new, &generations, self.precision).await?;
-        Ok(End::Commit(InsertOutcome {
+        let mut deltas = count_deltas(&new);
+        let evicted = self.evict(connection, &entity_rows, &mut deltas).await?;
+        let raised = entity::raise(connection, &deltas).await?;
+        self.check_limit(&raised)?;
+        generations.extend(
+            raised
+                .iter()
+                .map(|(entity, it)| (entity.clone(), it.generation)),
+        );
+        // The entities are locked and these ids do not exist: every row is inserted.
+        insert_rows(connection, &new, &generations, self.precision).await?;
+        Ok(TxOutcome::Commit(InsertOutcome {
             inserted,
             generations,
             evicted,
         }))
     }
 
-    /// Removes what is to give way, of entities that something is written to.
-    async fn make_room(
+    /// Removes the memories to evict, of those entities that are written to.
+    async fn evict(
         &self,
-        link: &mut Link,
-        standings: &BTreeMap<EntityId, Standing>,
-        tallies: &mut Tallies,
+        connection: &mut Connection,
+        entity_rows: &BTreeMap<EntityId, EntityRow>,
+        deltas: &mut CountDeltas,
     ) -> Result<Removed, Failure> {
         let evict = self.evict.iter();
         let ids: Vec<(&EntityId, MemoryId)> = evict
-            .filter(|(entity, _)| tallies.contains_key(*entity))
+            .filter(|(entity, _)| deltas.contains_key(*entity))
             .flat_map(|(entity, ids)| ids.iter().map(move |id| (entity, *id)))
             .collect();
         if ids.is_empty() {
             return Ok(Removed::new());
         }
-        remove::remove(link, &ids, standings, tallies).await
+        removal::remove(connection, &ids, entity_rows, deltas).await
     }
 
-    /// Refuses what would leave an entity with more memories than allowed.
-    fn check_room(&self, raised: &BTreeMap<EntityId, Standing>) -> Result<(), MemoryError> {
+    /// Checks that no entity has more memories than allowed.
+    fn check_limit(&self, raised: &BTreeMap<EntityId, EntityRow>) -> Result<(), MemoryError> {
         let Some(max) = self.max_memories else {
             return Ok(());
         };
@@ -169,74 +178,80 @@ impl Insert {
         }
     }
 
-    /// The contents of those items of the batch whose ids are there already.
-    async fn known(&self, link: &mut Link) -> Result<BTreeMap<usize, String>, Failure> {
+    /// The stored contents of those items of the batch whose ids exist, by index.
+    async fn existing_contents(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<BTreeMap<usize, String>, Failure> {
         let (entities, ids) = keys(self.batch.iter());
         let query = sqlx::query(
-            "SELECT u.place, m.content FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY \
-             AS u(entity_id, memory_id, place) JOIN memory m \
+            "SELECT u.ordinal, m.content FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY \
+             AS u(entity_id, memory_id, ordinal) JOIN memory m \
              ON m.entity_id = u.entity_id AND m.memory_id = u.memory_id",
         );
-        let rows = link.rows(query.bind(entities).bind(ids)).await?;
-        let mut known = BTreeMap::new();
+        let rows = connection.fetch_all(query.bind(entities).bind(ids)).await?;
+        let mut existing = BTreeMap::new();
         for row in &rows {
-            let place = row::unsigned("place", row.try_get("place")?)?;
-            let index = usize::try_from(place).unwrap_or(usize::MAX);
-            known.insert(index.saturating_sub(1), row.try_get("content")?);
+            let ordinal = rows::unsigned("ordinal", row.try_get("ordinal")?)?;
+            let index = usize::try_from(ordinal).unwrap_or(usize::MAX);
+            existing.insert(index.saturating_sub(1), row.try_get("content")?);
         }
-        Ok(known)
+        Ok(existing)
     }
 }
 
-/// Writes these rows, at generations that their entities were raised to;
-/// `false` where an id was there already, and nothing of it may then be
-/// committed.
-pub(crate) async fn put(
-    link: &mut Link,
+/// Inserts memories with all their rows, at the new generations of their
+/// entities. Returns `false` if an id exists; the transaction must then be rolled
+/// back.
+pub(crate) async fn insert_rows(
+    connection: &mut Connection,
     items: &[&EmbeddedMemory],
     generations: &Generations,
     precision: Precision,
 ) -> Result<bool, Failure> {
     let memories = MemoryColumns::new(items, generations);
-    if memories.insert(link).await? < items.len() as u64 {
+    if memories.insert(connection).await? < items.len() as u64 {
         return Ok(false);
     }
     EmbeddingColumns::new(items.iter().copied(), precision)
         .map_err(MemoryError::from)?
-        .insert(link)
+        .insert(connection)
         .await?;
-    InvolvedColumns::new(items.iter().map(|item| &item.memory))
-        .insert(link)
+    InvolvedEntityColumns::new(items.iter().map(|item| &item.memory))
+        .insert(connection)
         .await?;
-    AccessColumns::new(items).insert(link).await?;
-    forget_removals(link, items).await?;
+    AccessColumns::new(items).insert(connection).await?;
+    delete_tombstones(connection, items).await?;
     Ok(true)
 }
 
-/// An id that was removed before is there again.
-async fn forget_removals(link: &mut Link, items: &[&EmbeddedMemory]) -> Result<(), Failure> {
+/// Deletes the tombstones of ids that are inserted again.
+async fn delete_tombstones(
+    connection: &mut Connection,
+    items: &[&EmbeddedMemory],
+) -> Result<(), Failure> {
     let (entities, ids) = keys(items.iter().copied());
     let query = sqlx::query(
         "DELETE FROM memory_tombstone t USING \
          (SELECT unnest($1::text[]) AS entity_id, unnest($2::uuid[]) AS memory_id) u \
          WHERE t.entity_id = u.entity_id AND t.memory_id = u.memory_id",
     );
-    link.run(query.bind(entities).bind(ids)).await?;
+    connection.execute(query.bind(entities).bind(ids)).await?;
     Ok(())
 }
 
-fn tallies(items: &[&EmbeddedMemory]) -> Tallies {
-    let mut tallies = Tallies::new();
+fn count_deltas(items: &[&EmbeddedMemory]) -> CountDeltas {
+    let mut deltas = CountDeltas::new();
     for EmbeddedMemory { memory, .. } in items {
-        let tally = tallies.entry(memory.entity_id.clone()).or_default();
-        tally.add(words::count(&memory.content));
+        let delta = deltas.entry(memory.entity_id.clone()).or_default();
+        delta.add(word_count(&memory.content));
     }
-    tallies
+    deltas
 }
 
-fn generations(standings: &BTreeMap<EntityId, Standing>) -> Generations {
-    let generation = |(entity, it): (&EntityId, &Standing)| (entity.clone(), it.generation);
-    standings.iter().map(generation).collect()
+fn generations(entity_rows: &BTreeMap<EntityId, EntityRow>) -> Generations {
+    let generation = |(entity, it): (&EntityId, &EntityRow)| (entity.clone(), it.generation);
+    entity_rows.iter().map(generation).collect()
 }
 
 fn keys<'a>(items: impl Iterator<Item = &'a EmbeddedMemory>) -> (Vec<&'a str>, Vec<Uuid>) {

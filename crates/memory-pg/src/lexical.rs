@@ -1,21 +1,25 @@
 //! The lexical retriever: Okapi BM25, computed in the database.
 
 use crate::filter::LIVE;
-use crate::sql::Sql;
+use crate::sql::SqlBuilder;
 
-/// How soon repetition of a word stops to count; the customary value.
+/// Term frequency saturation; the customary value.
 const K1: f64 = 1.2;
-/// How much a long text is held back; the customary value.
+/// Length normalization; the customary value.
 const B: f64 = 0.75;
 
 /// Adds the table expression `lexical (memory_id, score)`: every memory that
-/// meets the conditions on `m` and in which a word of the query stands.
+/// meets the conditions on `m` and contains a word of the query.
 ///
-/// The query is cut into stems as contents are, so no sign of it is an
-/// operator. Any stem may match. How rare a stem is, and how long the mean
-/// text, is taken over the whole entity: a memory scores the same under every
-/// filter.
-pub(crate) fn push_arm(sql: &mut Sql, of: &str, text: &str, conditions: &str) {
+/// The query is stemmed as contents are, so none of its characters is an
+/// operator. Any stem may match. Document frequencies and the mean length are
+/// those of the whole entity: a memory scores the same under every filter.
+pub(crate) fn push_retriever(
+    sql: &mut SqlBuilder,
+    entity_param: &str,
+    text: &str,
+    conditions: &str,
+) {
     let text = sql.value(text, "text");
     sql.push(format!(
         "stems AS MATERIALIZED (SELECT s.lexeme FROM unnest(tsvector_to_array(to_tsvector(\
@@ -30,11 +34,11 @@ pub(crate) fn push_arm(sql: &mut Sql, of: &str, text: &str, conditions: &str) {
                count(*) OVER (PARTITION BY t.lexeme) AS holders, \
                (true{conditions}) AS is_admitted \
              FROM memory m, unnest(m.lexemes) AS t(lexeme, positions, weights) \
-             WHERE m.entity_id = {of}{LIVE} AND t.lexeme IN (SELECT s.lexeme FROM stems s) \
+             WHERE m.entity_id = {entity_param}{LIVE} AND t.lexeme IN (SELECT s.lexeme FROM stems s) \
              AND m.lexemes @@ (SELECT string_agg(\
                '''' || replace(replace(s.lexeme, '\\', '\\\\'), '''', '''''') \
                || '''', ' | ')::tsquery FROM stems s)) h \
-           WHERE e.entity_id = {of} AND h.is_admitted GROUP BY h.memory_id)",
+           WHERE e.entity_id = {entity_param} AND h.is_admitted GROUP BY h.memory_id)",
         half = double(0.5),
         gain = double(K1 + 1.0),
         k1 = double(K1),
@@ -43,14 +47,16 @@ pub(crate) fn push_arm(sql: &mut Sql, of: &str, text: &str, conditions: &str) {
     ));
 }
 
-/// ` CROSS JOIN …` with mean and deviation of the retriever over all that is
-/// admitted: a memory in which no word of the query stands counts as 0.
-pub(crate) fn summary(of: &str, conditions: &str) -> String {
+/// ` CROSS JOIN …` with the retriever's mean and deviation over all memories that
+/// match the filter; a memory without a word of the query scores 0.
+pub(crate) fn score_stats(entity_param: &str, conditions: &str) -> String {
     let admitted = if conditions.is_empty() {
-        // The entity keeps count of what is live.
-        format!("SELECT e.memory_count FROM entity e WHERE e.entity_id = {of}")
+        // The entity row counts live memories.
+        format!("SELECT e.memory_count FROM entity e WHERE e.entity_id = {entity_param}")
     } else {
-        format!("SELECT count(*) FROM memory m WHERE m.entity_id = {of}{LIVE}{conditions}")
+        format!(
+            "SELECT count(*) FROM memory m WHERE m.entity_id = {entity_param}{LIVE}{conditions}"
+        )
     };
     format!(
         " CROSS JOIN (SELECT s.mean::real AS lexical_mean, \
@@ -63,8 +69,28 @@ pub(crate) fn summary(of: &str, conditions: &str) -> String {
     )
 }
 
-/// A number as the processor reckons: without the cast it would be a decimal,
-/// and scoring take twice as long.
+/// A double-precision literal: without the cast it would be `numeric`, and
+/// scoring would take twice as long.
 fn double(number: f64) -> String {
     format!("{number}::double precision")
+}
+
+/// The number of words in a text, for BM25: runs of letters and digits. Stored
+/// with the memory, since every score needs the mean over the entity.
+pub(crate) fn word_count(text: &str) -> i32 {
+    let words = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    i32::try_from(words.count()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn word_count_ignores_punctuation() {
+        assert_eq!(word_count("Ticket INC-90312, re: naïve Übergabe!"), 6);
+        assert_eq!(word_count(" …!? "), 0);
+    }
 }

@@ -10,26 +10,27 @@
 //! ```
 //!
 //! It needs PostgreSQL 14 or newer (the tests run on 18) with the extensions
-//! `vector` (0.7 or newer) and `btree_gin`. Tables are made, and brought up to date, when a store is
-//! opened; they lie in the first schema of the role's search path.
+//! `vector` (0.7 or newer) and `btree_gin`. Opening a store creates and migrates
+//! the tables, in the first schema of the role's search path.
 //!
-//! | what | how |
+//! | feature | implementation |
 //! |---|---|
-//! | a write | one transaction, one statement a table, however many rows; it goes on when its future is dropped |
-//! | a read | one statement, so one consistent state |
-//! | the dense retriever | exact: every vector of the entity, from an index that holds them side by side |
-//! | very large entities | approximate where [`PgOptions::approximate`] says so, by indexes that [`PgStore::maintain`] makes; as many found as asked for all the same |
-//! | the lexical retriever | BM25 over English stems, computed in the database |
-//! | vectors | half precision unless [`PgOptions::precision`] says otherwise |
-//! | news | `LISTEN`/`NOTIFY`, unless [`PgOptions::announcements`] says otherwise |
-//! | a pooler that shares sessions | [`PgOptions::pooler`], or `?pooler=transaction` in the URL |
-//! | policies | [`PgOptions::row_level_security`], or `?row_level_security=on` |
+//! | writes | one transaction each, one statement per table for any number of rows; a write continues when its future is dropped |
+//! | reads | one statement each, so one consistent state |
+//! | dense retriever | exact: every vector of the entity, from an index that stores them contiguously |
+//! | very large entities | ANN indexes, if [`PgOptions::ann_index`] asks for them; [`PgStore::maintain_indexes`] builds them; a search still finds as many as requested |
+//! | lexical retriever | BM25 over English stems, computed in the database |
+//! | vectors | half precision, unless [`PgOptions::precision`] says otherwise |
+//! | change notifications | `LISTEN`/`NOTIFY`, if [`PgOptions::notify_changes`] is on |
+//! | transaction poolers | [`PgOptions::pooler`], or `?pooler=transaction` in the URL |
+//! | row-level security | [`PgOptions::row_level_security`], or `?row_level_security=on` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod approximate;
+mod ann_index;
+mod ann_search;
 mod changes;
-mod columns;
+mod connection;
 mod consolidate;
 mod database;
 mod delete;
@@ -41,31 +42,29 @@ mod get;
 mod insert;
 mod lexical;
 mod list;
-mod maintain;
-mod manners;
-mod near;
+mod maintenance;
 mod options;
 #[cfg(test)]
-mod plans;
-mod read;
+mod query_plan_tests;
 mod record_accesses;
-mod remove;
-mod row;
+mod removal;
+mod row_level_security;
+mod rows;
 mod schema;
 mod search;
-mod security;
+mod session_settings;
 mod sql;
 mod stats;
 mod store;
+mod transaction;
 mod update;
+mod url;
 mod vectors;
 mod watch;
-mod words;
-mod write;
 
-pub use approximate::ApproximateIndex;
+pub use ann_index::AnnIndex;
 pub use error::ServerError;
-pub use maintain::Maintenance;
+pub use maintenance::MaintenanceReport;
 pub use options::{Migrations, PgOptions, Pooler, Precision};
 pub use sqlx::PgPool;
 pub use store::PgStore;

@@ -5,12 +5,12 @@ use memory_core::{
     EntityId, Generation, ListPage, ListRequest, ListScope, MemoryFilter, MemoryResult, PageCursor,
 };
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use crate::database::Database;
 use crate::filter::{LIVE, conditions};
-use crate::read::read;
-use crate::row;
-use crate::sql::Sql;
+use crate::rows::{self, MemoryRow};
+use crate::sql::SqlBuilder;
 
 pub(crate) async fn list(
     database: &Database,
@@ -18,39 +18,39 @@ pub(crate) async fn list(
     request: &ListRequest,
 ) -> MemoryResult<ListPage> {
     const OPERATION: &str = "list";
-    database.open(OPERATION)?;
+    database.check_open(OPERATION)?;
     request.validate()?;
-    // One more than asked for tells whether there is a next page.
+    // One more than requested shows whether there is a next page.
     let limit = request.limit + 1;
-    let sql = page(entity, request, limit);
-    read(database, OPERATION, entity, sql, |rows| {
+    let sql = list_statement(entity, request, limit);
+    let decode = |rows: &[PgRow]| {
         let mut page = ListPage {
             generation: Generation::ZERO,
             memories: Vec::with_capacity(rows.len()),
             next: None,
         };
         for row in rows {
-            page.generation = row::generation(row)?;
-            page.memories.extend(row::memory(row, entity)?);
+            page.generation = rows::generation(row)?;
+            page.memories.extend(MemoryRow(row).memory(entity)?);
         }
         if page.memories.len() == limit {
             page.memories.truncate(request.limit);
             page.next = page.memories.last().map(PageCursor::from);
         }
         Ok(page)
-    })
-    .await
+    };
+    database.read(OPERATION, entity, sql, decode).await
 }
 
 /// The statement of [`list`].
-pub(crate) fn page(entity: &EntityId, request: &ListRequest, limit: usize) -> Sql {
-    let mut sql = Sql::new();
-    let of = sql.value(entity.as_str(), "text");
+pub(crate) fn list_statement(entity: &EntityId, request: &ListRequest, limit: usize) -> SqlBuilder {
+    let mut sql = SqlBuilder::new();
+    let entity_param = sql.value(entity.as_str(), "text");
     sql.push(format!(
         "SELECT g.generation, {} FROM {} LEFT JOIN LATERAL \
-         (SELECT * FROM memory m WHERE m.entity_id = {of}",
-        row::COLUMNS,
-        row::generation_of(&of),
+         (SELECT * FROM memory m WHERE m.entity_id = {entity_param}",
+        MemoryRow::COLUMNS,
+        rows::generation_of(&entity_param),
     ));
     match request.scope {
         ListScope::Archived => {
@@ -64,14 +64,14 @@ pub(crate) fn page(entity: &EntityId, request: &ListRequest, limit: usize) -> Sq
             sql.push(LIVE);
         }
     }
-    let admitted = conditions(&mut sql, &request.filter);
-    sql.push(admitted);
+    let conditions = conditions(&mut sql, &request.filter);
+    sql.push(conditions);
     if let Some(after) = request.after {
         let time = sql.value(after.timestamp, "timestamptz");
         let id = sql.value(*after.id.as_uuid(), "uuid");
         sql.push(format!(" AND (m.timestamp, m.memory_id) < ({time}, {id})"));
     }
-    let limit = sql.value(row::signed(limit as u64), "bigint");
+    let limit = sql.value(rows::signed(limit as u64), "bigint");
     sql.push(format!(
         " ORDER BY m.timestamp DESC, m.memory_id DESC LIMIT {limit}) m ON true \
          LEFT JOIN memory_access a ON a.entity_id = m.entity_id AND a.memory_id = m.memory_id \
@@ -86,31 +86,31 @@ pub(crate) async fn count(
     filter: &MemoryFilter,
 ) -> MemoryResult<u64> {
     const OPERATION: &str = "count";
-    database.open(OPERATION)?;
+    database.check_open(OPERATION)?;
     filter.validate()?;
-    let sql = number(entity, filter);
-    read(database, OPERATION, entity, sql, |rows| {
+    let sql = count_statement(entity, filter);
+    let decode = |rows: &[PgRow]| {
         rows.first()
-            .map_or(Ok(0), |row| row::unsigned("count", row.try_get(0)?))
-    })
-    .await
+            .map_or(Ok(0), |row| rows::unsigned("count", row.try_get(0)?))
+    };
+    database.read(OPERATION, entity, sql, decode).await
 }
 
 /// The statement of [`count`].
-pub(crate) fn number(entity: &EntityId, filter: &MemoryFilter) -> Sql {
-    let mut sql = Sql::new();
-    let of = sql.value(entity.as_str(), "text");
+pub(crate) fn count_statement(entity: &EntityId, filter: &MemoryFilter) -> SqlBuilder {
+    let mut sql = SqlBuilder::new();
+    let entity_param = sql.value(entity.as_str(), "text");
     if filter.is_empty() {
-        // The entity keeps count of what is live.
+        // The entity row counts live memories.
         sql.push(format!(
-            "SELECT coalesce((SELECT e.memory_count FROM entity e WHERE e.entity_id = {of}), 0)"
+            "SELECT coalesce((SELECT e.memory_count FROM entity e WHERE e.entity_id = {entity_param}), 0)"
         ));
     } else {
         sql.push(format!(
-            "SELECT count(*) FROM memory m WHERE m.entity_id = {of}{LIVE}"
+            "SELECT count(*) FROM memory m WHERE m.entity_id = {entity_param}{LIVE}"
         ));
-        let admitted = conditions(&mut sql, filter);
-        sql.push(admitted);
+        let conditions = conditions(&mut sql, filter);
+        sql.push(conditions);
     }
     sql
 }

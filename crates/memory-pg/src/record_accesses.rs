@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 use memory_core::{AccessUpdate, EntityId, MemoryResult};
 use uuid::Uuid;
 
-use crate::database::{Database, Link};
+use crate::connection::Connection;
+use crate::database::Database;
 use crate::error::Failure;
-use crate::row;
-use crate::write::{End, Write, write};
+use crate::rows;
+use crate::transaction::{Transaction, TxOutcome};
 
 const OPERATION: &str = "record_accesses";
 
@@ -19,23 +20,25 @@ pub(crate) async fn record_accesses(
     entity: &EntityId,
     updates: &[AccessUpdate],
 ) -> MemoryResult<()> {
-    database.open(OPERATION)?;
+    database.check_open(OPERATION)?;
     if updates.is_empty() {
         return Ok(());
     }
-    write(database, Accesses::new(entity.clone(), updates)).await
+    database
+        .write(RecordAccesses::new(entity.clone(), updates))
+        .await
 }
 
-/// One row for each memory, in the order of the ids: a statement may not write
-/// a row twice, and two that lock rows in one order do not lock each other out.
-struct Accesses {
+/// One row for each memory, in the order of the ids: a statement may not write a
+/// row twice, and locking rows in one order avoids deadlocks.
+struct RecordAccesses {
     entity: EntityId,
     ids: Vec<Uuid>,
     counts: Vec<i64>,
     times: Vec<DateTime<Utc>>,
 }
 
-impl Accesses {
+impl RecordAccesses {
     fn new(entity: EntityId, updates: &[AccessUpdate]) -> Self {
         let mut merged: BTreeMap<Uuid, (u64, DateTime<Utc>)> = BTreeMap::new();
         for update in updates {
@@ -53,27 +56,29 @@ impl Accesses {
         };
         for (id, (count, time)) in merged {
             accesses.ids.push(id);
-            accesses.counts.push(row::signed(count));
+            accesses.counts.push(rows::signed(count));
             accesses.times.push(time);
         }
         accesses
     }
 }
 
-impl Write for Accesses {
+impl Transaction for RecordAccesses {
     const OPERATION: &'static str = OPERATION;
-    type Outcome = ();
+    type Output = ();
 
     fn entities(&self) -> Vec<&EntityId> {
         vec![&self.entity]
     }
 
-    async fn attempt(&self, link: &mut Link) -> Result<End<()>, Failure> {
-        // Shared with other updates, not with writers: a memory that is being
-        // removed would leave its accesses behind.
+    async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<()>, Failure> {
+        // A shared lock excludes writers: a memory removed concurrently would
+        // leave its access row behind.
         let lock =
             sqlx::query("SELECT e.entity_id FROM entity e WHERE e.entity_id = $1::text FOR SHARE");
-        link.rows(lock.bind(self.entity.as_str())).await?;
+        connection
+            .fetch_all(lock.bind(self.entity.as_str()))
+            .await?;
         let query = sqlx::query(
             "INSERT INTO memory_access AS a (entity_id, memory_id, access_count, last_accessed) \
              SELECT m.entity_id, m.memory_id, u.accesses, u.at \
@@ -90,7 +95,7 @@ impl Write for Accesses {
             .bind(&self.ids)
             .bind(&self.counts)
             .bind(&self.times);
-        link.run(query).await?;
-        Ok(End::Commit(()))
+        connection.execute(query).await?;
+        Ok(TxOutcome::Commit(()))
     }
 }

@@ -1,105 +1,114 @@
-//! The tables: making them, and bringing them up to date.
+//! The schema: opening, migrating and checking it.
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 
-use crate::database::{Database, Link};
+use crate::connection::Connection;
+use crate::database::Database;
 use crate::error::Failure;
 use crate::options::Migrations;
-use crate::security;
+use crate::row_level_security;
 
 const OPERATION: &str = "open";
 
-/// The migrations, oldest first; the first is version 1. What was published is
-/// never changed: later versions are added.
+/// The migrations, oldest first; the first is version 1. A published migration
+/// never changes: changes are added as new versions.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_memory.sql"),
     include_str!("../migrations/0002_archive.sql"),
     include_str!("../migrations/0003_approximate.sql"),
 ];
 
-/// Makes sure that the tables are those of this program.
+/// Checks the schema, and migrates it where the options allow it.
 ///
-/// Those who open at once take turns, by a lock that ends with the
-/// transaction; whoever finds everything in order takes none.
+/// Processes that open the database at once migrate one after the other, by an
+/// advisory lock that ends with the transaction. No lock is taken where the
+/// schema is current.
 pub(crate) async fn prepare(database: &Database) -> MemoryResult<()> {
-    let outcome = bring_up_to_date(database).await;
-    outcome.map_err(|failure| failure.told(OPERATION))
+    let outcome = check_or_migrate(database).await;
+    outcome.map_err(|failure| failure.into_error(OPERATION))
 }
 
-async fn bring_up_to_date(database: &Database) -> Result<(), Failure> {
-    let mut link = database.link().await?;
-    // Behind a pooler only a transaction stays with one session.
-    link.script("BEGIN").await?;
-    let state = State::read(&mut link).await?;
-    link.script("COMMIT").await?;
+async fn check_or_migrate(database: &Database) -> Result<(), Failure> {
+    let mut connection = database.acquire().await?;
+    // Behind a pooler only a transaction stays within one session.
+    connection.execute_batch("BEGIN").await?;
+    let state = State::read(&mut connection).await?;
+    connection.execute_batch("COMMIT").await?;
     state.check()?;
     if state.is_current() {
-        return security::prepare(database, link).await;
+        return row_level_security::prepare(database, connection).await;
     }
     if database.options.migrations == Migrations::Check {
-        return Err(behind(&state));
+        return Err(outdated(&state));
     }
-    begin_alone(&mut link).await?;
-    let state = State::read(&mut link).await?;
+    begin_exclusive(&mut connection).await?;
+    let state = State::read(&mut connection).await?;
     state.check()?;
     for (index, text) in MIGRATIONS.iter().copied().enumerate() {
         if index >= state.checksums.len() {
-            link.script(text).await?;
+            connection.execute_batch(text).await?;
         }
-        let known = state.checksums.get(index).is_some_and(Option::is_some);
-        if !known {
-            stamp(&mut link, version(index), text).await?;
+        let is_recorded = state.checksums.get(index).is_some_and(Option::is_some);
+        if !is_recorded {
+            record_checksum(&mut connection, version(index), text).await?;
         }
     }
-    link.know_types().await?;
-    link.script("COMMIT").await?;
-    security::prepare(database, link).await
+    connection.prefetch_types().await?;
+    connection.execute_batch("COMMIT").await?;
+    row_level_security::prepare(database, connection).await
 }
 
-/// Begins a transaction that takes turns with others of its kind and has all
-/// the time that it needs.
-pub(crate) async fn begin_alone(link: &mut Link) -> Result<(), Failure> {
-    link.script("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+/// Begins a transaction that excludes others of its kind and has no time limit
+/// on the server.
+pub(crate) async fn begin_exclusive(connection: &mut Connection) -> Result<(), Failure> {
+    connection
+        .execute_batch("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         .await?;
     let lock = "SELECT pg_advisory_xact_lock(hashtext('memory-pg'), hashtext(current_schema()))";
-    link.rows(sqlx::query(lock)).await?;
+    connection.fetch_all(sqlx::query(lock)).await?;
     Ok(())
 }
 
-/// Writes down what was applied, by us or by psql.
-async fn stamp(link: &mut Link, version: i32, text: &str) -> Result<(), Failure> {
+/// Records the checksum of an applied migration.
+async fn record_checksum(
+    connection: &mut Connection,
+    version: i32,
+    text: &str,
+) -> Result<(), Failure> {
     let query =
         sqlx::query("UPDATE memory_schema SET checksum = $2::bytea WHERE version = $1::integer");
-    link.run(query.bind(version).bind(checksum(text))).await?;
+    connection
+        .execute(query.bind(version).bind(checksum(text)))
+        .await?;
     Ok(())
 }
 
-/// What the database says of itself.
+/// The state of the schema.
 struct State {
-    /// One for each version that is there; none where psql applied it.
+    /// One for each applied migration; `None` where psql applied it.
     checksums: Vec<Option<Vec<u8>>>,
-    /// Tables of our names, though ours would be on record.
+    /// Whether there are tables of these names that another program created.
     is_foreign: bool,
 }
 
 impl State {
-    async fn read(link: &mut Link) -> Result<Self, Failure> {
-        // The catalog itself is asked: a look-up by name could remember that
-        // there was nothing, from before the wait for the lock.
+    async fn read(connection: &mut Connection) -> Result<Self, Failure> {
+        // Query the catalog itself: a lookup by name may be cached from before the
+        // wait for the lock.
         let query = sqlx::query(
-            "SELECT coalesce(bool_or(c.relname = 'memory_schema'), false) AS ours, \
-             coalesce(bool_or(c.relname IN ('memory', 'entity')), false) AS taken \
+            "SELECT coalesce(bool_or(c.relname = 'memory_schema'), false) AS is_ours, \
+             coalesce(bool_or(c.relname IN ('memory', 'entity')), false) AS is_taken \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE n.nspname = current_schema() \
              AND c.relname IN ('memory_schema', 'memory', 'entity')",
         );
-        let rows = link.rows(query).await?;
+        let rows = connection.fetch_all(query).await?;
         let (mut is_ours, mut is_taken) = (false, false);
         for row in &rows {
-            is_ours = row.try_get("ours")?;
-            is_taken = row.try_get("taken")?;
+            is_ours = row.try_get("is_ours")?;
+            is_taken = row.try_get("is_taken")?;
         }
         if !is_ours {
             return Ok(Self {
@@ -108,7 +117,7 @@ impl State {
             });
         }
         let query = sqlx::query("SELECT checksum FROM memory_schema ORDER BY version");
-        let rows = link.rows(query).await?;
+        let rows = connection.fetch_all(query).await?;
         let checksums = rows.iter().map(|row| row.try_get("checksum"));
         Ok(Self {
             checksums: checksums.collect::<Result<_, _>>()?,
@@ -120,20 +129,23 @@ impl State {
         self.checksums.len() == MIGRATIONS.len() && self.checksums.iter().all(Option::is_some)
     }
 
-    /// Refuses what is not ours, or not ours any more.
+    /// Refuses a schema of another program or of a newer version.
     fn check(&self) -> Result<(), Failure> {
         if self.is_foreign {
             return Err(refusal(
                 ErrorKind::ForeignData,
-                "tables named entity or memory are there and not of this program; give the \
-                 role a search_path that begins with a schema of its own",
+                "the schema has tables named entity or memory that another program created; give \
+                 the role a search_path that begins with a schema of its own",
             ));
         }
         if self.checksums.len() > MIGRATIONS.len() {
             let (found, known) = (self.checksums.len(), MIGRATIONS.len());
             return Err(refusal(
                 ErrorKind::NewerSchema,
-                format!("the schema has version {found}; this program knows up to {known}"),
+                format!(
+                    "the schema has version {found}, and this program supports versions up to \
+                     {known}; update the program"
+                ),
             ));
         }
         for (index, (found, text)) in self.checksums.iter().zip(MIGRATIONS).enumerate() {
@@ -141,7 +153,9 @@ impl State {
                 let version = version(index);
                 return Err(refusal(
                     ErrorKind::ForeignData,
-                    format!("migration {version} was applied with another text than this one's"),
+                    format!(
+                        "migration {version} was applied with a different text than this program's"
+                    ),
                 ));
             }
         }
@@ -149,13 +163,13 @@ impl State {
     }
 }
 
-fn behind(state: &State) -> Failure {
-    let (found, wanted) = (state.checksums.len(), MIGRATIONS.len());
+fn outdated(state: &State) -> Failure {
+    let (found, required) = (state.checksums.len(), MIGRATIONS.len());
     refusal(
         ErrorKind::Missing,
         format!(
-            "the schema has version {found} and has to have {wanted}; apply the files of \
-             migrations/postgres with psql, or open with Migrations::Apply"
+            "the schema has version {found}, and this program needs {required}; apply the files \
+             in migrations/postgres with psql, or open with Migrations::Apply"
         ),
     )
 }

@@ -1,4 +1,5 @@
-//! [`Store::search`](memory_core::Store::search): both retrievers in one statement.
+//! [`Store::search`](memory_core::Store::search): both retrievers in one
+//! statement.
 
 use std::sync::Arc;
 
@@ -8,10 +9,9 @@ use sqlx::postgres::PgRow;
 
 use crate::database::Database;
 use crate::filter::conditions;
-use crate::read::read;
-use crate::row;
-use crate::sql::Sql;
-use crate::{dense, lexical, near};
+use crate::rows::{self, MemoryRow};
+use crate::sql::SqlBuilder;
+use crate::{ann_search, dense, lexical};
 
 pub(crate) const OPERATION: &str = "search";
 
@@ -20,22 +20,21 @@ pub(crate) async fn search(
     entity: &EntityId,
     request: &SearchRequest,
 ) -> MemoryResult<SearchOutcome> {
-    database.open(OPERATION)?;
+    database.check_open(OPERATION)?;
     request.validate()?;
-    if let Some(found) = near::search(database, entity, request).await? {
+    if let Some(found) = ann_search::search(database, entity, request).await? {
         return Ok(found);
     }
-    let mut sql = Sql::new();
+    let mut sql = SqlBuilder::new();
     push_statement(&mut sql, entity, request);
     let (dense, lexical) = (request.dense.is_some(), request.lexical.is_some());
-    read(database, OPERATION, entity, sql, |rows| {
-        candidates(rows, entity, dense, lexical)
-    })
-    .await
+    let decode = |rows: &[PgRow]| decode_hits(rows, entity, dense, lexical);
+    database.read(OPERATION, entity, sql, decode).await
 }
 
-/// What was found, with the summaries of those retrievers that have one in the rows.
-pub(crate) fn candidates(
+/// Decodes the hits, with the score statistics of those retrievers whose columns
+/// are in the rows.
+pub(crate) fn decode_hits(
     rows: &[PgRow],
     entity: &EntityId,
     dense: bool,
@@ -43,16 +42,16 @@ pub(crate) fn candidates(
 ) -> Result<SearchOutcome, sqlx::Error> {
     let mut found = SearchOutcome::default();
     if let Some(row) = rows.first() {
-        found.generation = row::generation(row)?;
+        found.generation = rows::generation(row)?;
         if dense {
-            found.dense = Some(summary(row, "dense_mean", "dense_deviation")?);
+            found.dense = Some(score_stats(row, "dense_mean", "dense_deviation")?);
         }
         if lexical {
-            found.lexical = Some(summary(row, "lexical_mean", "lexical_deviation")?);
+            found.lexical = Some(score_stats(row, "lexical_mean", "lexical_deviation")?);
         }
     }
     for row in rows {
-        if let Some(memory) = row::memory(row, entity)? {
+        if let Some(memory) = MemoryRow(row).memory(entity)? {
             found.candidates.push(SearchHit {
                 memory,
                 similarity: row.try_get("similarity")?,
@@ -63,13 +62,14 @@ pub(crate) fn candidates(
     Ok(found)
 }
 
-/// Each retriever values all that is admitted; the best of each are found, with the
-/// values of both; what is found is read.
-pub(crate) fn push_statement(sql: &mut Sql, entity: &EntityId, request: &SearchRequest) {
-    let of = sql.value(entity.as_str(), "text");
+/// The statement of an exact search: each retriever scores all memories that match
+/// the filter, the top k of each are selected with the scores of both, and only
+/// those are read.
+pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &SearchRequest) {
+    let entity_param = sql.value(entity.as_str(), "text");
     let conditions = conditions(sql, &request.filter);
-    let limit = sql.value(row::signed(request.limit as u64), "bigint");
-    let best = |value: &str| {
+    let limit = sql.value(rows::signed(request.limit as u64), "bigint");
+    let top_k = |value: &str| {
         format!(
             "(SELECT * FROM retrievers WHERE {value} IS NOT NULL \
              ORDER BY {value} DESC, memory_id LIMIT {limit})"
@@ -78,27 +78,27 @@ pub(crate) fn push_statement(sql: &mut Sql, entity: &EntityId, request: &SearchR
     sql.push("WITH ");
     match (&request.dense, &request.lexical) {
         (Some(query), None) => {
-            dense::push_arm(sql, &of, query, &conditions);
+            dense::push_retriever(sql, &entity_param, query, &conditions);
             sql.push(", retrievers AS (SELECT *, NULL::real AS score FROM dense), found AS ");
-            sql.push(best("similarity"));
+            sql.push(top_k("similarity"));
         }
         (None, Some(text)) => {
-            lexical::push_arm(sql, &of, text, &conditions);
+            lexical::push_retriever(sql, &entity_param, text, &conditions);
             sql.push(
                 ", retrievers AS (SELECT *, NULL::real AS similarity FROM lexical), found AS ",
             );
-            sql.push(best("score"));
+            sql.push(top_k("score"));
         }
         (Some(query), Some(text)) => {
-            dense::push_arm(sql, &of, query, &conditions);
+            dense::push_retriever(sql, &entity_param, query, &conditions);
             sql.push(", ");
-            lexical::push_arm(sql, &of, text, &conditions);
-            // A full join is one pass over both, whatever the planner expects.
+            lexical::push_retriever(sql, &entity_param, text, &conditions);
+            // A full join takes one pass over both, whatever the planner expects.
             sql.push(
                 ", retrievers AS MATERIALIZED (SELECT memory_id, similarity, score \
                  FROM dense FULL JOIN lexical USING (memory_id)), found AS (",
             );
-            sql.push(best("similarity") + " UNION " + &best("score") + ")");
+            sql.push(top_k("similarity") + " UNION " + &top_k("score") + ")");
         }
         (None, None) => {
             sql.push(format!(
@@ -107,22 +107,26 @@ pub(crate) fn push_statement(sql: &mut Sql, entity: &EntityId, request: &SearchR
             ));
         }
     }
-    let (summaries, columns) = summaries(&of, request, &conditions);
+    let (score_stats, columns) = score_stats_joins(&entity_param, request, &conditions);
     sql.push(format!(
-        " SELECT g.generation, {}, f.similarity, f.score{columns} FROM {}{summaries} \
+        " SELECT g.generation, {}, f.similarity, f.score{columns} FROM {}{score_stats} \
          LEFT JOIN (found f \
-         JOIN ({}) ON m.entity_id = {of} AND m.memory_id = f.memory_id) ON true",
-        row::COLUMNS,
-        row::generation_of(&of),
-        row::TABLES,
+         JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = f.memory_id) ON true",
+        MemoryRow::COLUMNS,
+        rows::generation_of(&entity_param),
+        MemoryRow::TABLES,
     ));
 }
 
-/// Where the summaries of the retrievers come from, and what they are called.
-fn summaries(of: &str, request: &SearchRequest, conditions: &str) -> (String, &'static str) {
-    let dense = request.dense.as_ref().map(|_| dense::summary());
+/// The joins with the score statistics of the retrievers, and their columns.
+fn score_stats_joins(
+    entity_param: &str,
+    request: &SearchRequest,
+    conditions: &str,
+) -> (String, &'static str) {
+    let dense = request.dense.as_ref().map(|_| dense::score_stats());
     let lexical = request.lexical.as_ref();
-    let lexical = lexical.map(|_| lexical::summary(of, conditions));
+    let lexical = lexical.map(|_| lexical::score_stats(entity_param, conditions));
     let columns = match (&dense, &lexical) {
         (Some(_), Some(_)) => ", ds.*, ls.*",
         (Some(_), None) => ", ds.*",
@@ -135,8 +139,8 @@ fn summaries(of: &str, request: &SearchRequest, conditions: &str) -> (String, &'
     )
 }
 
-/// What a retriever's values are like, of a row with the columns so named.
-fn summary(row: &PgRow, mean: &str, deviation: &str) -> Result<ScoreStats, sqlx::Error> {
+/// Decodes score statistics from the columns of these names.
+fn score_stats(row: &PgRow, mean: &str, deviation: &str) -> Result<ScoreStats, sqlx::Error> {
     Ok(ScoreStats {
         mean: row.try_get(mean)?,
         deviation: row.try_get(deviation)?,

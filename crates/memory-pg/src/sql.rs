@@ -1,20 +1,20 @@
-//! A statement that is put together while it is written.
+//! Building a statement together with its parameters.
 
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query;
 use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
 
-/// The text of a statement and the values that go with it. Text comes from this
-/// crate alone; whatever a caller gave is a value.
-pub(crate) struct Sql {
+/// The text of a statement and its parameters. The text comes from this crate
+/// alone; everything that a caller passes is a parameter.
+pub(crate) struct SqlBuilder {
     text: String,
     values: PgArguments,
     count: usize,
     failure: Option<BoxDynError>,
 }
 
-impl Sql {
+impl SqlBuilder {
     pub(crate) fn new() -> Self {
         Self {
             text: String::new(),
@@ -30,14 +30,14 @@ impl Sql {
         self
     }
 
-    /// Puts text before what is there.
+    /// Inserts text at the beginning.
     #[cfg(test)]
     pub(crate) fn prepend(&mut self, text: &str) {
         self.text.insert_str(0, text);
     }
 
-    /// Adds a value and gives what stands for it in the text, any number of
-    /// times. The cast leaves the server nothing to guess.
+    /// Adds a parameter and returns its placeholder, which may be repeated. The
+    /// cast leaves no type for the server to infer.
     pub(crate) fn value<'v, T>(&mut self, value: T, cast: &str) -> String
     where
         T: Encode<'v, Postgres> + Type<Postgres>,
@@ -58,7 +58,7 @@ impl Sql {
     }
 }
 
-/// A text as a constant of SQL, for what cannot be a value.
+/// A text as an SQL string literal, for where no parameter is allowed.
 pub(crate) fn quoted(text: &str) -> String {
     let escaped = text.replace('\'', "''");
     if escaped.contains('\\') {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_ends_its_constant() {
+    fn quoted_text_cannot_end_its_literal() {
         assert_eq!(quoted("mira"), "'mira'");
         assert_eq!(quoted("o'b"), "'o''b'");
         assert_eq!(quoted("\\'; --"), "E'\\\\''; --'");

@@ -3,35 +3,37 @@
 
 use memory_core::{EntityId, EntityStats, MemoryResult, limits};
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
-use crate::database::{Database, Scope};
-use crate::read::{read, read_of};
-use crate::row;
-use crate::sql::Sql;
+use crate::connection::Scope;
+use crate::database::Database;
+use crate::rows::{self, EntityRow};
+use crate::sql::SqlBuilder;
 
 pub(crate) async fn entity_stats(
     database: &Database,
     entity: &EntityId,
 ) -> MemoryResult<EntityStats> {
     const OPERATION: &str = "entity_stats";
-    database.open(OPERATION)?;
-    let mut sql = Sql::new();
-    let of = sql.value(entity.as_str(), "text");
+    database.check_open(OPERATION)?;
+    let mut sql = SqlBuilder::new();
+    let entity_param = sql.value(entity.as_str(), "text");
     sql.push(format!(
         "SELECT e.generation, e.memory_count, e.archived_count FROM entity e \
-         WHERE e.entity_id = {of}"
+         WHERE e.entity_id = {entity_param}"
     ));
-    read(database, OPERATION, entity, sql, |rows| {
+    let decode = |rows: &[PgRow]| {
         let Some(row) = rows.first() else {
             return Ok(EntityStats::default());
         };
+        let row = EntityRow::decode(row)?;
         Ok(EntityStats {
-            generation: row::generation(row)?,
-            memory_count: row::unsigned("memory_count", row.try_get("memory_count")?)?,
-            archived_count: row::unsigned("archived_count", row.try_get("archived_count")?)?,
+            generation: row.generation,
+            memory_count: row.memories,
+            archived_count: row.archived,
         })
-    })
-    .await
+    };
+    database.read(OPERATION, entity, sql, decode).await
 }
 
 pub(crate) async fn list_entities(
@@ -40,20 +42,22 @@ pub(crate) async fn list_entities(
     limit: usize,
 ) -> MemoryResult<Vec<EntityId>> {
     const OPERATION: &str = "list_entities";
-    database.open(OPERATION)?;
+    database.check_open(OPERATION)?;
     limits::check_limit(limit)?;
-    let mut sql = Sql::new();
+    let mut sql = SqlBuilder::new();
     sql.push("SELECT e.entity_id FROM entity e WHERE e.memory_count + e.archived_count > 0");
     if let Some(after) = after {
         let after = sql.value(after.as_str(), "text");
         sql.push(format!(" AND e.entity_id > {after}"));
     }
-    let limit = sql.value(row::signed(limit as u64), "bigint");
+    let limit = sql.value(rows::signed(limit as u64), "bigint");
     sql.push(format!(" ORDER BY e.entity_id LIMIT {limit}"));
-    read_of(database, OPERATION, Scope::Names, sql, |rows| {
+    let decode = |rows: &[PgRow]| {
         rows.iter()
             .map(|row| Ok(EntityId::from(row.try_get::<&str, _>("entity_id")?)))
             .collect()
-    })
-    .await
+    };
+    database
+        .read_scope(OPERATION, Scope::EntityNames, sql, decode)
+        .await
 }

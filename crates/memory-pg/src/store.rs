@@ -1,4 +1,4 @@
-//! [`PgStore`] itself: each verb is in the module of its name.
+//! [`PgStore`]: each operation is in the module of its name.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use memory_core::{
 use sqlx::PgPool;
 
 use crate::database::Database;
-use crate::maintain::{self, Maintenance};
+use crate::maintenance::{self, MaintenanceReport};
 use crate::options::{PgOptions, Precision};
 use crate::{
     changes, consolidate, delete, get, insert, list, record_accesses, schema, search, stats,
@@ -31,7 +31,7 @@ pub struct PgStore {
 
 impl PgStore {
     /// Opens a store with a pool of its own and the default
-    /// [options](PgOptions), and brings its tables up to date.
+    /// [options](PgOptions), and migrates its schema.
     ///
     /// # Errors
     /// As [`PgOptions::connect`].
@@ -39,7 +39,7 @@ impl PgStore {
         PgOptions::new().connect(url).await
     }
 
-    /// Opens a store on a pool that others use as well, with the default
+    /// Opens a store on a pool that the application shares, with the default
     /// options. Closing the store leaves the pool open.
     ///
     /// # Errors
@@ -48,14 +48,18 @@ impl PgStore {
         PgOptions::new().with_pool(pool).await
     }
 
-    pub(crate) async fn open(pool: PgPool, options: PgOptions, owned: bool) -> MemoryResult<Self> {
-        let database = Database::new(pool, options, owned);
+    pub(crate) async fn open(
+        pool: PgPool,
+        options: PgOptions,
+        owns_pool: bool,
+    ) -> MemoryResult<Self> {
+        let database = Database::new(pool, options, owns_pool);
         let prepared = schema::prepare(&database).await;
         if prepared.is_err() {
             database.close().await;
         }
-        if prepared.is_ok() && database.options.approximate.method().is_some() {
-            database.load_catalog().await?;
+        if prepared.is_ok() && database.options.ann_index.method().is_some() {
+            database.load_index_catalog().await?;
         }
         prepared.map(|()| Self {
             database: Arc::new(database),
@@ -64,24 +68,23 @@ impl PgStore {
 }
 
 impl PgStore {
-    /// Makes the approximate indexes that the options ask for, and drops those
-    /// that they do not: for a job now and then, by a role that owns the
-    /// tables. Others go on reading and writing meanwhile. Building takes
-    /// minutes for each 100,000 vectors; dropping the future leaves a half-made
-    /// index, which the next run drops.
+    /// Builds the ANN indexes that the options ask for, and drops those that they
+    /// do not. Meant for a periodic job of a role that owns the tables; reads and
+    /// writes go on meanwhile. Building takes minutes for each 100,000 vectors. If
+    /// the future is dropped, an invalid index remains, which the next run drops.
     ///
     /// # Errors
     /// [`MemoryError::Unsupported`](memory_core::MemoryError::Unsupported)
     /// through a pooler or under row-level security;
     /// [`MemoryError::Store`](memory_core::MemoryError::Store) with kind
-    /// `Unavailable` while another process is at it.
-    pub async fn maintain(&self) -> MemoryResult<Maintenance> {
-        maintain::maintain(&self.database).await
+    /// `Unavailable` while another process is running it.
+    pub async fn maintain_indexes(&self) -> MemoryResult<MaintenanceReport> {
+        maintenance::maintain_indexes(&self.database).await
     }
 }
 
 impl fmt::Debug for PgStore {
-    /// Settings only: neither the address nor content stands in a log.
+    /// Settings only: neither the address nor content may get into a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgStore")
             .field("options", &self.database.options)
@@ -104,10 +107,10 @@ impl Store for PgStore {
     async fn insert_opts(
         &self,
         batch: &[EmbeddedMemory],
-        room: &InsertOptions,
+        options: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         let max_dimensions = self.capabilities().max_dimensions;
-        insert::insert(&self.database, batch, room, max_dimensions).await
+        insert::insert(&self.database, batch, options, max_dimensions).await
     }
 
     async fn consolidate(

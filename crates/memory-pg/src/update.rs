@@ -8,15 +8,15 @@ use memory_core::{
 };
 use sqlx::types::Json;
 
-use crate::columns::{EmbeddingColumns, InvolvedColumns};
-use crate::database::{Database, Link};
-use crate::entity::{self, Tally};
+use crate::connection::Connection;
+use crate::database::Database;
+use crate::entity::{self, CountDelta};
 use crate::error::Failure;
+use crate::lexical::word_count;
 use crate::options::Precision;
-use crate::row;
-use crate::sql::Sql;
-use crate::words;
-use crate::write::{End, Write, write};
+use crate::rows::{self, EmbeddingColumns, InvolvedEntityColumns, MemoryRow};
+use crate::sql::SqlBuilder;
+use crate::transaction::{Transaction, TxOutcome};
 
 const OPERATION: &str = "update";
 
@@ -28,7 +28,7 @@ pub(crate) async fn update(
     embedding: Option<&Embedding>,
     max_dimensions: usize,
 ) -> MemoryResult<UpdateOutcome> {
-    database.open(OPERATION)?;
+    database.check_open(OPERATION)?;
     patch.validate_with(embedding, max_dimensions)?;
     let update = Update {
         entity: entity.clone(),
@@ -37,7 +37,7 @@ pub(crate) async fn update(
         embedding: embedding.cloned(),
         precision: database.options.precision,
     };
-    write(database, update).await
+    database.write(update).await
 }
 
 struct Update {
@@ -48,18 +48,18 @@ struct Update {
     precision: Precision,
 }
 
-impl Write for Update {
+impl Transaction for Update {
     const OPERATION: &'static str = OPERATION;
-    type Outcome = UpdateOutcome;
+    type Output = UpdateOutcome;
 
     fn entities(&self) -> Vec<&EntityId> {
         vec![&self.entity]
     }
 
-    async fn attempt(&self, link: &mut Link) -> Result<End<UpdateOutcome>, Failure> {
-        let locked = entity::lock(link, &self.entity).await?;
-        let present = locked.ok_or_else(|| self.not_found())?.generation;
-        let before = self.read(link).await?;
+    async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<UpdateOutcome>, Failure> {
+        let entity_row = entity::lock(connection, &self.entity).await?;
+        let current = entity_row.ok_or_else(|| self.not_found())?.generation;
+        let before = self.read(connection).await?;
         if let Some(summary) = before.archived_by {
             return Err(Failure::Memory(MemoryError::Archived {
                 entity: self.entity.clone(),
@@ -71,27 +71,28 @@ impl Write for Update {
         self.patch.apply(&mut memory);
         limits::check_related(&memory.related).map_err(MemoryError::from)?;
         if memory == before && self.embedding.is_none() {
-            return Ok(End::Rollback(UpdateOutcome {
-                generation: present,
+            return Ok(TxOutcome::Rollback(UpdateOutcome {
+                generation: current,
                 memory,
                 changed: false,
             }));
         }
-        let generation = present.next();
-        self.store(link, &memory, generation).await?;
+        let generation = current.next();
+        self.update_columns(connection, &memory, generation).await?;
         if let Some(embedding) = &self.embedding {
-            self.replace_embedding(link, &memory, embedding).await?;
+            self.replace_embedding(connection, &memory, embedding)
+                .await?;
         }
         if self.patch.entities.is_some() {
-            self.replace_involved(link, &memory).await?;
+            self.replace_involved_entities(connection, &memory).await?;
         }
-        let grown = words::count(&memory.content) - words::count(&before.content);
-        let tally = Tally {
-            words: i64::from(grown),
-            ..Tally::default()
+        let added = word_count(&memory.content) - word_count(&before.content);
+        let delta = CountDelta {
+            words: i64::from(added),
+            ..CountDelta::default()
         };
-        entity::raise_one(link, &self.entity, tally).await?;
-        Ok(End::Commit(UpdateOutcome {
+        entity::raise_one(connection, &self.entity, delta).await?;
+        Ok(TxOutcome::Commit(UpdateOutcome {
             generation,
             memory,
             changed: true,
@@ -107,42 +108,42 @@ impl Update {
         })
     }
 
-    /// The memory as it stands; the lock on the entity keeps it so.
-    async fn read(&self, link: &mut Link) -> Result<Memory, Failure> {
-        let mut sql = Sql::new();
-        let of = sql.value(self.entity.as_str(), "text");
+    /// The stored memory; the lock on the entity keeps it unchanged.
+    async fn read(&self, connection: &mut Connection) -> Result<Memory, Failure> {
+        let mut sql = SqlBuilder::new();
+        let entity_param = sql.value(self.entity.as_str(), "text");
         let id = sql.value(*self.id.as_uuid(), "uuid");
         sql.push(format!(
-            "SELECT {} FROM {} WHERE m.entity_id = {of} AND m.memory_id = {id}",
-            row::COLUMNS,
-            row::TABLES,
+            "SELECT {} FROM {} WHERE m.entity_id = {entity_param} AND m.memory_id = {id}",
+            MemoryRow::COLUMNS,
+            MemoryRow::TABLES,
         ));
-        let rows = link.rows(sql.query()?).await?;
-        let found = rows.first().map(|row| row::memory(row, &self.entity));
+        let rows = connection.fetch_all(sql.query()?).await?;
+        let found = rows.first().map(|row| MemoryRow(row).memory(&self.entity));
         found.transpose()?.flatten().ok_or_else(|| self.not_found())
     }
 
-    /// Writes the columns that the patch sets, and no others: a content that
-    /// stays is not cut into words again.
-    async fn store(
+    /// Writes only the columns that the patch sets: unchanged content is not
+    /// stemmed again.
+    async fn update_columns(
         &self,
-        link: &mut Link,
+        connection: &mut Connection,
         memory: &Memory,
         version: Generation,
     ) -> Result<(), Failure> {
-        let mut sql = Sql::new();
-        let of = sql.value(self.entity.as_str(), "text");
+        let mut sql = SqlBuilder::new();
+        let entity_param = sql.value(self.entity.as_str(), "text");
         let id = sql.value(*self.id.as_uuid(), "uuid");
-        let version = sql.value(row::signed(version.0), "bigint");
+        let version = sql.value(rows::signed(version.0), "bigint");
         sql.push(format!("UPDATE memory SET version = {version}"));
-        let mut set = |column: &str, value: &dyn Fn(&mut Sql) -> String| {
+        let mut set = |column: &str, value: &dyn Fn(&mut SqlBuilder) -> String| {
             let value = value(&mut sql);
             sql.push(format!(", {column} = {value}"));
         };
         let patch = &self.patch;
         if patch.content.is_some() {
             set("content", &|sql| sql.value(&memory.content, "text"));
-            let count = words::count(&memory.content);
+            let count = word_count(&memory.content);
             set("word_count", &|sql| sql.value(count, "integer"));
         }
         if patch.kind.is_some() {
@@ -174,36 +175,46 @@ impl Update {
             let tags: Vec<&str> = memory.tags.iter().map(String::as_str).collect();
             set("tags", &|sql| sql.value(&tags, "text[]"));
         }
-        sql.push(format!(" WHERE entity_id = {of} AND memory_id = {id}"));
-        link.run(sql.query()?).await?;
+        sql.push(format!(
+            " WHERE entity_id = {entity_param} AND memory_id = {id}"
+        ));
+        connection.execute(sql.query()?).await?;
         Ok(())
     }
 
     async fn replace_embedding(
         &self,
-        link: &mut Link,
+        connection: &mut Connection,
         memory: &Memory,
         embedding: &Embedding,
     ) -> Result<(), Failure> {
         let clear = sqlx::query(
             "DELETE FROM memory_embedding WHERE entity_id = $1::text AND memory_id = $2::uuid",
         );
-        link.run(clear.bind(self.entity.as_str()).bind(*self.id.as_uuid()))
+        connection
+            .execute(clear.bind(self.entity.as_str()).bind(*self.id.as_uuid()))
             .await?;
         let item = EmbeddedMemory {
             memory: memory.clone(),
             embedding: embedding.clone(),
         };
         let columns = EmbeddingColumns::new([&item], self.precision).map_err(MemoryError::from)?;
-        columns.insert(link).await
+        columns.insert(connection).await
     }
 
-    async fn replace_involved(&self, link: &mut Link, memory: &Memory) -> Result<(), Failure> {
+    async fn replace_involved_entities(
+        &self,
+        connection: &mut Connection,
+        memory: &Memory,
+    ) -> Result<(), Failure> {
         let clear = sqlx::query(
             "DELETE FROM memory_entity WHERE entity_id = $1::text AND memory_id = $2::uuid",
         );
-        link.run(clear.bind(self.entity.as_str()).bind(*self.id.as_uuid()))
+        connection
+            .execute(clear.bind(self.entity.as_str()).bind(*self.id.as_uuid()))
             .await?;
-        InvolvedColumns::new([memory]).insert(link).await
+        InvolvedEntityColumns::new([memory])
+            .insert(connection)
+            .await
     }
 }

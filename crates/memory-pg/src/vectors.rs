@@ -1,4 +1,4 @@
-//! Vectors in the two precisions that the database keeps.
+//! Encoding and decoding vectors in the two stored precisions.
 
 use memory_core::InvalidInput;
 use pgvector::{HalfVector, Vector};
@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 
 use crate::options::Precision;
 
-/// Vectors for the columns `half` and `single`: of each row one is set.
+/// Vectors for the columns `half` and `single`; exactly one of them is set per row.
 #[derive(Default)]
 pub(crate) struct VectorColumns {
     pub(crate) half: Vec<Option<HalfVector>>,
@@ -18,15 +18,15 @@ impl VectorColumns {
     /// Adds a row's vector.
     ///
     /// # Errors
-    /// Where half precision would leave nothing of it: a component beyond
-    /// 65,504, or none but such as round to 0. No normalized vector is.
+    /// If half precision cannot represent it: a component is beyond 65,504, or
+    /// all of them round to 0. A normalized vector is never refused.
     pub(crate) fn push(
         &mut self,
         vector: &[f32],
         precision: Precision,
     ) -> Result<(), InvalidInput> {
         let (half, single) = match precision {
-            Precision::Half => (Some(halved(vector)?), None),
+            Precision::Half => (Some(to_half(vector)?), None),
             Precision::Single => (None, Some(Vector::from(vector.to_vec()))),
         };
         self.half.push(half);
@@ -35,8 +35,8 @@ impl VectorColumns {
     }
 }
 
-/// A vector in half precision.
-pub(crate) fn halved(vector: &[f32]) -> Result<HalfVector, InvalidInput> {
+/// Converts a vector to half precision.
+pub(crate) fn to_half(vector: &[f32]) -> Result<HalfVector, InvalidInput> {
     let half = HalfVector::from_f32_slice(vector);
     if let Some(index) = half.as_slice().iter().position(|x| !x.is_finite()) {
         return Err(InvalidInput::VectorNotFinite { index });
@@ -47,9 +47,9 @@ pub(crate) fn halved(vector: &[f32]) -> Result<HalfVector, InvalidInput> {
     Ok(half)
 }
 
-/// The vectors of a memory: the columns `halves` and `singles` are arrays in
-/// the order of the chunks, with a NULL where the other has the vector.
-pub(crate) fn read(row: &PgRow) -> Result<Vec<Vec<f32>>, sqlx::Error> {
+/// Decodes the vectors of a memory: the columns `halves` and `singles` are arrays
+/// in the order of the chunks, with a NULL where the other has the vector.
+pub(crate) fn decode(row: &PgRow) -> Result<Vec<Vec<f32>>, sqlx::Error> {
     let halves: Option<Vec<Option<HalfVector>>> = row.try_get("halves")?;
     let singles: Option<Vec<Option<Vector>>> = row.try_get("singles")?;
     let pairs = halves
@@ -69,10 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_half_precision_cannot_hold_is_refused() {
-        assert!(halved(&[0.6, 0.8]).is_ok());
-        let huge = halved(&[0.0, 1e6]);
+    fn vectors_beyond_half_precision_are_refused() {
+        assert!(to_half(&[0.6, 0.8]).is_ok());
+        let huge = to_half(&[0.0, 1e6]);
         assert_eq!(huge, Err(InvalidInput::VectorNotFinite { index: 1 }));
-        assert_eq!(halved(&[1e-9, 0.0]), Err(InvalidInput::VectorZero));
+        assert_eq!(to_half(&[1e-9, 0.0]), Err(InvalidInput::VectorZero));
     }
 }

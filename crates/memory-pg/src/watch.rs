@@ -1,6 +1,5 @@
-//! [`Store::watch`](memory_core::Store::watch): `LISTEN`, on a connection of
-//! its own. A task reads it, so that a listener that is dropped in the middle
-//! of waiting loses nothing.
+//! [`Store::watch`](memory_core::Store::watch): `LISTEN` on a connection of its
+//! own. A task reads it, so that cancelling `next` loses no event.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,64 +16,64 @@ use tokio::time::timeout;
 use crate::database::Database;
 use crate::entity::CHANNEL;
 use crate::error::Failure;
-use crate::write::pause;
+use crate::transaction::backoff;
 
 const OPERATION: &str = "watch";
 
-/// After so long a silence the server is asked whether it is still there.
-const SILENCE: Duration = Duration::from_secs(20);
-/// How many news wait for a slow reader before it is told that some are lost.
-const WAITING: usize = 1_024;
-/// Pauses between attempts to connect anew no longer double after so many.
-const DOUBLINGS: u32 = 9;
+/// After this long without a notification the server is pinged.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// How many events wait for a slow reader before it is told that some are lost.
+const BUFFERED_EVENTS: usize = 1_024;
+/// After this many attempts to reconnect the pause no longer doubles.
+const MAX_BACKOFF_ATTEMPTS: u32 = 9;
 
 pub(crate) async fn watch(database: &Arc<Database>) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
-    database.open(OPERATION)?;
-    if !database.manners.announces || !database.manners.keeps_statements {
+    database.check_open(OPERATION)?;
+    if !database.session_settings.notify || !database.session_settings.persistent_statements {
         return Ok(None);
     }
-    let ears = Ears::new(database);
-    let listener = ears.listen().await;
-    let listener = listener.map_err(|failure| failure.told(OPERATION))?;
-    let (news, waiting) = mpsc::channel(WAITING);
-    let voice = Voice {
-        news,
-        is_behind: false,
+    let config = ListenerConfig::new(database);
+    let listener = config.connect().await;
+    let listener = listener.map_err(|failure| failure.into_error(OPERATION))?;
+    let (events, receiver) = mpsc::channel(BUFFERED_EVENTS);
+    let sender = EventSender {
+        events,
+        has_dropped: false,
     };
-    let task = tokio::spawn(tell(ears, listener, voice));
-    Ok(Some(Box::new(Watch { waiting, task })))
+    let task = tokio::spawn(listen(config, listener, sender));
+    Ok(Some(Box::new(PgChangeStream { receiver, task })))
 }
 
-/// News on their way to whoever asks.
+/// The receiving end of the listening task.
 #[derive(Debug)]
-struct Watch {
-    waiting: mpsc::Receiver<StoreEvent>,
+struct PgChangeStream {
+    receiver: mpsc::Receiver<StoreEvent>,
     task: JoinHandle<()>,
 }
 
 #[async_trait]
-impl ChangeStream for Watch {
+impl ChangeStream for PgChangeStream {
     async fn next(&mut self) -> StoreEvent {
         // The task ends when the store is closed.
-        self.waiting.recv().await.unwrap_or(StoreEvent::Closed)
+        self.receiver.recv().await.unwrap_or(StoreEvent::Closed)
     }
 }
 
-impl Drop for Watch {
+impl Drop for PgChangeStream {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
 /// Listens until the store is closed.
-async fn tell(ears: Ears, mut listener: PgListener, mut voice: Voice) {
-    let mut closing = ears.closing.clone();
+async fn listen(config: ListenerConfig, mut listener: PgListener, mut sender: EventSender) {
+    let mut closing = config.closing.clone();
     let listening = async {
         loop {
-            hear(&ears, &mut listener, &mut voice).await;
-            voice.say(StoreEvent::Disconnected);
-            listener = ears.listen_again().await;
-            voice.say(StoreEvent::Reconnected);
+            receive(&config, &mut listener, &mut sender).await;
+            sender.send(StoreEvent::Disconnected);
+            listener = config.reconnect().await;
+            sender.send(StoreEvent::Reconnected);
         }
     };
     tokio::select! {
@@ -83,19 +82,19 @@ async fn tell(ears: Ears, mut listener: PgListener, mut voice: Voice) {
     }
 }
 
-/// Passes on what is announced, until the connection fails.
-async fn hear(ears: &Ears, listener: &mut PgListener, voice: &mut Voice) {
+/// Forwards notifications until the connection fails.
+async fn receive(config: &ListenerConfig, listener: &mut PgListener, sender: &mut EventSender) {
     loop {
-        match timeout(SILENCE, listener.try_recv()).await {
-            Ok(Ok(Some(announcement))) => {
-                if let Some(news) = written(announcement.payload()) {
-                    voice.say(news);
+        match timeout(PING_INTERVAL, listener.try_recv()).await {
+            Ok(Ok(Some(notification))) => {
+                if let Some(event) = parse_payload(notification.payload()) {
+                    sender.send(event);
                 }
             }
             Ok(Ok(None) | Err(_)) => return,
             Err(_) => {
                 let answer = sqlx::query("SELECT 1").execute(&mut *listener);
-                if !matches!(timeout(ears.patience, answer).await, Ok(Ok(_))) {
+                if !matches!(timeout(config.response_timeout, answer).await, Ok(Ok(_))) {
                     return;
                 }
             }
@@ -103,8 +102,8 @@ async fn hear(ears: &Ears, listener: &mut PgListener, voice: &mut Voice) {
     }
 }
 
-/// An announcement: the generation, and the rest is the entity's name.
-fn written(payload: &str) -> Option<StoreEvent> {
+/// Parses a payload: the generation, a space, and the entity's name.
+fn parse_payload(payload: &str) -> Option<StoreEvent> {
     let (generation, entity) = payload.split_once(' ')?;
     Some(StoreEvent::Changed {
         entity: EntityId::from(entity),
@@ -112,15 +111,15 @@ fn written(payload: &str) -> Option<StoreEvent> {
     })
 }
 
-/// Where to listen.
-struct Ears {
-    /// Apart from the store's: a listener would hold one of its places for good.
+/// How to connect a listener.
+struct ListenerConfig {
+    /// Not the store's pool: a listener would occupy one of its slots for good.
     pool: PgPool,
-    patience: Duration,
+    response_timeout: Duration,
     closing: watch::Receiver<bool>,
 }
 
-impl Ears {
+impl ListenerConfig {
     fn new(database: &Database) -> Self {
         let options = (*database.pool.connect_options()).clone();
         let pool = PgPoolOptions::new()
@@ -131,12 +130,12 @@ impl Ears {
             .connect_lazy_with(options);
         Self {
             pool,
-            patience: database.manners.patience,
+            response_timeout: database.session_settings.response_timeout,
             closing: database.closing(),
         }
     }
 
-    async fn listen(&self) -> Result<PgListener, Failure> {
+    async fn connect(&self) -> Result<PgListener, Failure> {
         let connect = async {
             let mut listener = PgListener::connect_with(&self.pool).await?;
             listener.eager_reconnect(false);
@@ -146,42 +145,42 @@ impl Ears {
             listener.listen(&channel).await?;
             Ok(listener)
         };
-        timeout(self.patience, connect)
+        timeout(self.response_timeout, connect)
             .await
-            .map_err(|_| Failure::Silent)?
+            .map_err(|_| Failure::Timeout)?
     }
 
-    async fn listen_again(&self) -> PgListener {
+    async fn reconnect(&self) -> PgListener {
         let mut attempt = 1;
         loop {
-            match self.listen().await {
+            match self.connect().await {
                 Ok(listener) => return listener,
-                Err(_) => tokio::time::sleep(pause(attempt)).await,
+                Err(_) => tokio::time::sleep(backoff(attempt)).await,
             }
-            attempt = (attempt + 1).min(DOUBLINGS);
+            attempt = (attempt + 1).min(MAX_BACKOFF_ATTEMPTS);
         }
     }
 }
 
-/// Speaks to a reader who may be slow.
-struct Voice {
-    news: mpsc::Sender<StoreEvent>,
-    /// Whether news were dropped, and the reader does not know yet.
-    is_behind: bool,
+/// Sends events to a reader that may be slow.
+struct EventSender {
+    events: mpsc::Sender<StoreEvent>,
+    /// Whether events were dropped and the reader has not been told yet.
+    has_dropped: bool,
 }
 
-impl Voice {
-    fn say(&mut self, news: StoreEvent) {
-        if self.is_behind {
-            // Both or none: a reader who hears of a loss waits for its end.
-            if self.news.capacity() < 3 {
+impl EventSender {
+    fn send(&mut self, event: StoreEvent) {
+        if self.has_dropped {
+            // Both or none: a reader that is disconnected waits to be reconnected.
+            if self.events.capacity() < 3 {
                 return;
             }
-            self.is_behind = false;
-            self.say(StoreEvent::Disconnected);
-            self.say(StoreEvent::Reconnected);
+            self.has_dropped = false;
+            self.send(StoreEvent::Disconnected);
+            self.send(StoreEvent::Reconnected);
         }
-        self.is_behind = matches!(self.news.try_send(news), Err(TrySendError::Full(_)));
+        self.has_dropped = matches!(self.events.try_send(event), Err(TrySendError::Full(_)));
     }
 }
 
@@ -190,39 +189,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_announcement_is_a_generation_and_a_name_with_any_signs() {
-        let news = StoreEvent::Changed {
+    fn payload_is_a_generation_and_a_name_with_any_characters() {
+        let event = StoreEvent::Changed {
             entity: "mira of the mill".into(),
             generation: Generation(12),
         };
-        assert_eq!(written("12 mira of the mill"), Some(news));
-        assert_eq!(written("mira"), None);
+        assert_eq!(parse_payload("12 mira of the mill"), Some(event));
+        assert_eq!(parse_payload("mira"), None);
     }
 
     #[tokio::test]
-    async fn a_slow_reader_is_told_that_it_missed_something() {
-        let (news, mut waiting) = mpsc::channel(4);
-        let mut voice = Voice {
-            news,
-            is_behind: false,
+    async fn slow_reader_is_told_that_events_were_dropped() {
+        let (events, mut receiver) = mpsc::channel(4);
+        let mut sender = EventSender {
+            events,
+            has_dropped: false,
         };
-        let written = |number| StoreEvent::Changed {
+        let changed = |number| StoreEvent::Changed {
             entity: "mira".into(),
             generation: Generation(number),
         };
         for number in 1..=6 {
-            voice.say(written(number));
+            sender.send(changed(number));
         }
         for number in 1..=4 {
-            assert_eq!(waiting.recv().await, Some(written(number)));
+            assert_eq!(receiver.recv().await, Some(changed(number)));
         }
-        voice.say(written(7));
-        for wanted in [
+        sender.send(changed(7));
+        for expected in [
             StoreEvent::Disconnected,
             StoreEvent::Reconnected,
-            written(7),
+            changed(7),
         ] {
-            assert_eq!(waiting.recv().await, Some(wanted));
+            assert_eq!(receiver.recv().await, Some(expected));
         }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn store(url: &str, consistency: Consistency) -> MemoryResult<A
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
             let bounded = matches!(consistency, Consistency::Bounded(_));
-            let options = memory_pg::PgOptions::new().announcements(bounded);
+            let options = memory_pg::PgOptions::new().notify_changes(bounded);
             Ok(Arc::new(options.connect(url).await?))
         }
         // The URL itself stays out of the message: it may hold a password.

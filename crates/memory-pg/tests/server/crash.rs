@@ -1,5 +1,5 @@
-//! `kill -9` in the middle of writing: what was acknowledged is there, what was
-//! not can be repeated, nothing is there by half.
+//! `kill -9` of the server during writes: acknowledged writes are kept, others can
+//! be retried, and none is partial.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use memory_core::{EmbeddedMemory, EntityId, ErrorKind, Generation, MemoryFilter,
 use memory_pg::{PgOptions, PgStore};
 
 use crate::memories;
-use crate::program::with_program;
+use crate::server_process::with_server_process;
 
 const WRITERS: usize = 3;
 const BATCHES: usize = 400;
 const SIZE: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
-    with_program(|program| async move {
+async fn acknowledged_writes_survive_a_killed_server() {
+    with_server_process(|server| async move {
         let options = PgOptions::new().acquire_timeout(Duration::from_millis(500));
-        let store = Arc::new(options.connect(&program.url()).await.unwrap());
+        let store = Arc::new(options.connect(&server.url()).await.unwrap());
         let writers: Vec<_> = (0..WRITERS)
             .map(|number| {
                 let store = Arc::clone(&store);
@@ -26,7 +26,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
             })
             .collect();
         tokio::time::sleep(Duration::from_millis(700)).await;
-        program.kill().await;
+        server.kill().await;
         let mut acknowledged = Vec::new();
         for writer in writers {
             acknowledged.push(writer.await.unwrap());
@@ -36,7 +36,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
             "too late to kill"
         );
 
-        program.start().await;
+        server.start().await;
         for (number, acknowledged) in acknowledged.into_iter().enumerate() {
             whole_after_repetition(&store, number, acknowledged).await;
         }

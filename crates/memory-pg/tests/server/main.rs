@@ -1,27 +1,27 @@
-//! What only a real server shows: statements counted, crashes survived, limits
-//! kept, schemas refused.
+//! Integration tests on a real server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../support/mod.rs"]
 mod support;
 
-mod approximate;
-mod commit;
+mod ann_index;
+mod conformance;
 mod crash;
-mod limits;
-mod line;
-mod program;
-mod robust;
+mod fault_proxy;
+mod pgbouncer;
+mod resilience;
+mod row_level_security;
 mod schema;
-mod security;
-mod statements;
+mod server_process;
+mod statement_counts;
+mod timeouts;
+mod unknown_outcome;
 mod watch;
 
 use memory_core::{EmbeddedMemory, EntityId};
 use memory_testkit::{SeededRng, population};
 
-/// So many varied memories of one entity.
+/// `size` varied memories of one entity.
 fn memories(entity: &str, size: usize) -> Vec<EmbeddedMemory> {
-    let mut chance = SeededRng::new(size as u64);
-    population::population(&EntityId::from(entity), size, &mut chance)
+    let mut rng = SeededRng::new(size as u64);
+    population::population(&EntityId::from(entity), size, &mut rng)
 }

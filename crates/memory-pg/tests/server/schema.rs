@@ -1,4 +1,5 @@
-//! Opening: tables are made once, and what is not ours is left alone.
+//! Opening a database: the schema is created once, and other programs' tables are
+//! left alone.
 
 use memory_core::{EntityId, ErrorKind, Store};
 use memory_pg::{Migrations, PgOptions, PgStore};
@@ -9,7 +10,7 @@ use crate::support::{connect, run, with_database};
 const FIRST: &str = include_str!("../../migrations/0001_memory.sql");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_may_open_an_empty_database_at_once() {
+async fn concurrent_openers_create_the_schema_once() {
     with_database(|url| async move {
         let opening: Vec<_> = (0..8)
             .map(|_| {
@@ -26,7 +27,7 @@ async fn many_may_open_an_empty_database_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_psql_applied_is_ours() {
+async fn schema_applied_by_psql_is_accepted() {
     with_database(|url| async move {
         let check = || PgOptions::new().migrations(Migrations::Check).connect(&url);
         let refused = check().await.unwrap_err();
@@ -40,7 +41,7 @@ async fn what_psql_applied_is_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_newer_schema_is_refused_and_untouched() {
+async fn newer_schema_is_refused_and_unchanged() {
     with_database(|url| async move {
         let store = PgStore::connect(&url).await.unwrap();
         store.insert(&memories("mira", 3)).await.unwrap();
@@ -65,7 +66,7 @@ async fn a_newer_schema_is_refused_and_untouched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_migration_and_a_foreign_table_are_refused() {
+async fn changed_migration_and_foreign_table_are_refused() {
     with_database(|url| async move {
         PgStore::connect(&url).await.unwrap();
         let mut other = connect(&url).await;
@@ -84,9 +85,8 @@ async fn a_changed_migration_and_a_foreign_table_are_refused() {
     .await;
 }
 
-/// Also a pool that the caller gave is left open when opening fails.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_is_unavailable() {
+async fn unreachable_server_is_unavailable() {
     let options = PgOptions::new().acquire_timeout(std::time::Duration::from_millis(300));
     let nowhere = "postgres:///memory?host=/nonexistent&user=nobody";
     let refused = options.connect(nowhere).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! News of what others write, and of losing touch.
+//! Notifications of other processes' writes, and reconnecting.
 
 use std::time::Duration;
 
@@ -9,49 +9,51 @@ use tokio::time::timeout;
 use crate::memories;
 use crate::support::{connect, run, with_database};
 
-/// Far more than news take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Far longer than a notification takes.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-fn written(entity: &str, generation: u64) -> StoreEvent {
+fn changed(entity: &str, generation: u64) -> StoreEvent {
     StoreEvent::Changed {
         entity: entity.into(),
         generation: Generation(generation),
     }
 }
 
-async fn announcing(url: &str) -> PgStore {
-    let options = PgOptions::new().announcements(true);
+async fn notifying(url: &str) -> PgStore {
+    let options = PgOptions::new().notify_changes(true);
     options.connect(url).await.unwrap()
 }
 
 async fn next(watch: &mut Box<dyn ChangeStream>) -> StoreEvent {
-    timeout(PATIENCE, watch.next()).await.expect("no news came")
+    timeout(TIMEOUT, watch.next())
+        .await
+        .expect("no event arrived")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_write_is_told_once_it_is_committed() {
+async fn every_committed_write_is_notified() {
     with_database(|url| async move {
-        let store = announcing(&url).await;
-        let other = announcing(&url).await;
+        let store = notifying(&url).await;
+        let other = notifying(&url).await;
         let mut watch = store.watch().await.unwrap().unwrap();
         let batch = memories("mira of the mill", 3);
         other.insert(&batch).await.unwrap();
-        assert_eq!(next(&mut watch).await, written("mira of the mill", 1));
-        // Nobody hears of what changed nothing.
+        assert_eq!(next(&mut watch).await, changed("mira of the mill", 1));
+        // A write that changes nothing is not notified.
         other.insert(&batch).await.unwrap();
         let mira = EntityId::from("mira of the mill");
         other.delete(&mira, &[batch[0].memory.id]).await.unwrap();
-        // A listener that stops waiting loses nothing.
-        let news = match timeout(Duration::from_micros(1), watch.next()).await {
-            Ok(news) => news,
+        // Cancelling `next` loses no event.
+        let event = match timeout(Duration::from_micros(1), watch.next()).await {
+            Ok(event) => event,
             Err(_) => next(&mut watch).await,
         };
-        assert_eq!(news, written("mira of the mill", 2));
-        // Its own writes are told as well.
+        assert_eq!(event, changed("mira of the mill", 2));
+        // The store's own writes are notified as well.
         let patch = memory_core::MemoryPatch::new().importance(0.25);
         let id = &batch[1].memory.id;
         store.update(&mira, id, &patch, None).await.unwrap();
-        assert_eq!(next(&mut watch).await, written("mira of the mill", 3));
+        assert_eq!(next(&mut watch).await, changed("mira of the mill", 3));
         store.close().await.unwrap();
         assert_eq!(next(&mut watch).await, StoreEvent::Closed);
         assert_eq!(next(&mut watch).await, StoreEvent::Closed);
@@ -60,9 +62,9 @@ async fn every_write_is_told_once_it_is_committed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_channel_says_so_and_mends_itself() {
+async fn lost_connection_is_reported_and_restored() {
     with_database(|url| async move {
-        let store = announcing(&url).await;
+        let store = notifying(&url).await;
         let mut watch = store.watch().await.unwrap().unwrap();
         let mut admin = connect(&url).await;
         run(
@@ -74,34 +76,34 @@ async fn a_broken_channel_says_so_and_mends_itself() {
         assert_eq!(next(&mut watch).await, StoreEvent::Disconnected);
         assert_eq!(next(&mut watch).await, StoreEvent::Reconnected);
         store.insert(&memories("tam", 1)).await.unwrap();
-        assert_eq!(next(&mut watch).await, written("tam", 1));
+        assert_eq!(next(&mut watch).await, changed("tam", 1));
     })
     .await;
 }
 
-/// Two schemas of one database have nothing to tell each other.
+/// Two schemas of one database have separate channels.
 #[tokio::test(flavor = "multi_thread")]
-async fn news_stay_in_their_schema() {
+async fn notifications_stay_within_their_schema() {
     with_database(|url| async move {
         let mut admin = connect(&url).await;
         run(
             &mut admin,
-            "CREATE EXTENSION vector; CREATE EXTENSION btree_gin; CREATE SCHEMA beside",
+            "CREATE EXTENSION vector; CREATE EXTENSION btree_gin; CREATE SCHEMA other",
         )
         .await;
-        let here = announcing(&url).await;
-        let beside = format!("{url}&options=-c search_path=beside,public");
-        let there = announcing(&beside).await;
+        let here = notifying(&url).await;
+        let other_schema = format!("{url}&options=-c search_path=other,public");
+        let there = notifying(&other_schema).await;
         let mut watch = here.watch().await.unwrap().unwrap();
         there.insert(&memories("theirs", 1)).await.unwrap();
         here.insert(&memories("ours", 1)).await.unwrap();
-        assert_eq!(next(&mut watch).await, written("ours", 1));
+        assert_eq!(next(&mut watch).await, changed("ours", 1));
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nothing_is_announced_there_is_no_channel() {
+async fn without_notifications_there_is_no_change_stream() {
     with_database(|url| async move {
         let quiet = PgStore::connect(&url).await.unwrap();
         assert!(quiet.watch().await.unwrap().is_none());

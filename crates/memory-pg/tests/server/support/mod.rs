@@ -1,7 +1,7 @@
 //! A database for each test, on a real server.
-#![allow(dead_code, reason = "no test file needs all of it")]
+#![allow(dead_code, reason = "the query plan tests need only a part")]
 
-pub(crate) mod pooler;
+pub(crate) mod pgbouncer;
 
 use std::env;
 use std::future::Future;
@@ -11,10 +11,10 @@ use memory_core::MemoryId;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection};
 
-/// What `cargo xtask test` sets, and `cargo xtask pg start` tells to set.
+/// Set by `cargo xtask test`, and by hand after `cargo xtask pg start`.
 const URL_ENV: &str = "MEMORY_TEST_PG";
 
-/// The server's own address; its superuser logs in.
+/// The URL of the server, with its superuser.
 pub(crate) fn server() -> String {
     let named = [URL_ENV, "DATABASE_URL"]
         .iter()
@@ -27,8 +27,8 @@ pub(crate) fn server() -> String {
     })
 }
 
-/// Runs a test against a fresh database, which is dropped afterward, whatever
-/// became of the test.
+/// Runs a test on a new database, which is dropped afterward even if the test
+/// fails.
 pub(crate) async fn with_database<Test, Done>(test: Test)
 where
     Test: FnOnce(String) -> Done,
@@ -44,7 +44,7 @@ where
     }
 }
 
-/// The same server, another database.
+/// The URL of another database on the same server.
 pub(crate) fn with_name(url: &str, name: &str) -> String {
     let (address, query) = url.split_once('?').map_or((url, ""), |(a, q)| (a, q));
     let start = address.find("://").map_or(0, |at| at + 3);
@@ -54,13 +54,13 @@ pub(crate) fn with_name(url: &str, name: &str) -> String {
     format!("{}/{name}?{query}", &address[..host])
 }
 
-/// A connection beside those of the store.
+/// A connection outside the store's pool.
 pub(crate) async fn connect(url: &str) -> PgConnection {
     let options: PgConnectOptions = url.parse().expect("the URL of the test server");
     options.connect().await.expect("the test server answers")
 }
 
-/// Runs statements without values.
+/// Runs statements without parameters.
 pub(crate) async fn run(connection: &mut PgConnection, text: &str) {
     let done = connection
         .execute(sqlx::raw_sql(AssertSqlSafe(text.to_owned())))

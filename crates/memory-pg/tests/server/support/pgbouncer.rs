@@ -1,5 +1,5 @@
-//! PgBouncer in transaction mode, before the test server. That server starts
-//! it: it runs as an unprivileged account already.
+//! PgBouncer in transaction mode in front of the test server. That server starts
+//! it, since it runs as an unprivileged account.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use memory_core::MemoryId;
 
 use super::{connect, run, server, with_database};
 
-/// What `cargo xtask test` sets: the folder with the program and its libraries.
+/// Set by `cargo xtask test`: the folder with the program and its libraries.
 const FOLDER_ENV: &str = "MEMORY_TEST_PGBOUNCER";
 
-/// Fewer sessions than a store has connections: they have to be shared.
+/// Fewer sessions than a store has connections, so that they are shared.
 const SESSIONS: usize = 3;
 
-/// Runs a test against a fresh database that is reached through PgBouncer. It
-/// gets the address through it, and the direct one.
-pub(crate) async fn with_pooler<Test, Done>(test: Test)
+/// Runs a test on a new database behind PgBouncer. It gets the URL through
+/// PgBouncer and the direct URL.
+pub(crate) async fn with_pgbouncer<Test, Done>(test: Test)
 where
     Test: FnOnce(String, String) -> Done + Send + 'static,
     Done: Future<Output = ()> + Send + 'static,
@@ -31,7 +31,7 @@ where
         let sockets = parameter(&url, "host=");
         let user = parameter(&url, "user=");
         let id = MemoryId::new().as_uuid().simple().to_string();
-        let folder = format!("{sockets}/pooler-{}", &id[20..]);
+        let folder = format!("{sockets}/pgbouncer-{}", &id[20..]);
         let settings = format!(
             "[databases]\n* = host={sockets} user={user}\n[pgbouncer]\nlisten_addr =\nlisten_port = 5432\n\
              unix_socket_dir = {folder}\nauth_type = any\npool_mode = transaction\n\
@@ -60,7 +60,7 @@ where
     .await;
 }
 
-/// A parameter of the URL: the folder of the server's socket, or who we are.
+/// The value of a parameter of the URL.
 fn parameter(url: &str, name: &str) -> String {
     let found = url
         .split(['?', '&'])
@@ -70,7 +70,7 @@ fn parameter(url: &str, name: &str) -> String {
         .to_owned()
 }
 
-/// Lets the server run a command.
+/// Runs a command through the server.
 async fn shell(command: &str) {
     let command = command.replace('\'', "''");
     let mut server = connect(&server()).await;
@@ -81,7 +81,7 @@ async fn shell(command: &str) {
     .await;
 }
 
-/// Lets the server write a file.
+/// Writes a file through the server.
 async fn write(path: &str, text: &str) {
     let lines: Vec<String> = text.lines().map(|line| format!("('{line}')")).collect();
     let mut server = connect(&server()).await;

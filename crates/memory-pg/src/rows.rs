@@ -1,21 +1,134 @@
-//! Rows turned into columns: one array a column, in binary, so that a
-//! statement writes any number of rows.
+//! Rows of the tables: decoding memories and entities, and encoding batches as
+//! one array per column, so that one statement writes any number of rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use memory_core::{EmbeddedMemory, EntityId, Generation, InvalidInput, Memory, MemoryId};
+use memory_core::{
+    EmbeddedMemory, EntityId, Generation, InvalidInput, Memory, MemoryId, MemoryKind,
+};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::database::Link;
+use crate::connection::Connection;
 use crate::error::Failure;
+use crate::lexical::word_count;
 use crate::options::Precision;
-use crate::row::signed;
 use crate::vectors::VectorColumns;
-use crate::words;
 
-/// For the table `memory`.
+/// A row of the table `entity`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct EntityRow {
+    pub(crate) generation: Generation,
+    /// Live memories.
+    pub(crate) memories: u64,
+    pub(crate) archived: u64,
+}
+
+impl EntityRow {
+    /// Decodes a row with `generation`, `memory_count` and `archived_count`.
+    pub(crate) fn decode(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            generation: generation(row)?,
+            memories: unsigned("memory_count", row.try_get("memory_count")?)?,
+            archived: unsigned("archived_count", row.try_get("archived_count")?)?,
+        })
+    }
+}
+
+/// A row with the columns of a memory.
+pub(crate) struct MemoryRow<'r>(pub(crate) &'r PgRow);
+
+impl MemoryRow<'_> {
+    /// The columns, of the table `memory` as `m` and of `memory_access` as `a`.
+    pub(crate) const COLUMNS: &'static str = "m.memory_id, m.kind, m.content, m.timestamp, m.importance, \
+     m.decay_rate, m.context, m.metadata, m.related, m.tags, m.archived_by, \
+     (SELECT jsonb_object_agg(i.involved_entity_id, i.role) FROM memory_entity i \
+      WHERE i.entity_id = m.entity_id AND i.memory_id = m.memory_id) AS entities, \
+     a.access_count, a.last_accessed";
+
+    /// The tables that [`COLUMNS`](Self::COLUMNS) are of.
+    pub(crate) const TABLES: &'static str = "memory m LEFT JOIN memory_access a \
+     ON a.entity_id = m.entity_id AND a.memory_id = m.memory_id";
+
+    /// Decodes the memory; `None` where an outer join found none.
+    pub(crate) fn memory(&self, entity: &EntityId) -> Result<Option<Memory>, sqlx::Error> {
+        let row = self.0;
+        let Some(id) = row.try_get::<Option<Uuid>, _>("memory_id")? else {
+            return Ok(None);
+        };
+        let kind: &str = row.try_get("kind")?;
+        let kind: MemoryKind = kind.parse().map_err(|error| decode_error("kind", error))?;
+        let archived_by: Option<Uuid> = row.try_get("archived_by")?;
+        let count = row.try_get::<Option<i64>, _>("access_count")?;
+        Ok(Some(Memory {
+            id: MemoryId::from(id),
+            entity_id: entity.clone(),
+            kind,
+            content: row.try_get("content")?,
+            timestamp: row.try_get("timestamp")?,
+            last_accessed: row.try_get::<Option<DateTime<Utc>>, _>("last_accessed")?,
+            access_count: unsigned("access_count", count.unwrap_or(0))?,
+            importance: row.try_get("importance")?,
+            decay_rate: row.try_get("decay_rate")?,
+            context: row.try_get("context")?,
+            metadata: row.try_get::<Json<_>, _>("metadata")?.0,
+            related: row.try_get::<Json<_>, _>("related")?.0,
+            entities: involved_entities(row)?,
+            tags: row
+                .try_get::<Vec<String>, _>("tags")?
+                .into_iter()
+                .collect::<BTreeSet<_>>(),
+            archived_by: archived_by.map(MemoryId::from),
+        }))
+    }
+}
+
+/// A table expression `g` with the entity's `generation`, 0 where it has none.
+///
+/// Reads put it first and join the memories to it: one statement then returns
+/// both as of one moment, and there is a row even where there is no memory.
+pub(crate) fn generation_of(entity: &str) -> String {
+    format!(
+        "(SELECT coalesce((SELECT e.generation FROM entity e WHERE e.entity_id = {entity}), 0) \
+         AS generation) g"
+    )
+}
+
+/// The column `generation` of a row.
+pub(crate) fn generation(row: &PgRow) -> Result<Generation, sqlx::Error> {
+    let number = row.try_get("generation")?;
+    Ok(Generation(unsigned("generation", number)?))
+}
+
+/// Decodes a number that is never negative, though the column could hold one.
+pub(crate) fn unsigned(column: &'static str, number: i64) -> Result<u64, sqlx::Error> {
+    u64::try_from(number).map_err(|error| decode_error(column, error))
+}
+
+/// Encodes a number; those beyond `i64::MAX` become `i64::MAX`.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn involved_entities(row: &PgRow) -> Result<BTreeMap<EntityId, String>, sqlx::Error> {
+    let involved: Option<Json<BTreeMap<EntityId, String>>> = row.try_get("entities")?;
+    Ok(involved.map_or_else(BTreeMap::new, |Json(entities)| entities))
+}
+
+fn decode_error(
+    column: &'static str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> sqlx::Error {
+    sqlx::Error::ColumnDecode {
+        index: column.to_owned(),
+        source: Box::new(source),
+    }
+}
+
+/// Columns for the table `memory`.
 #[derive(Default)]
 pub(crate) struct MemoryColumns<'a> {
     entities: Vec<&'a str>,
@@ -54,13 +167,13 @@ impl<'a> MemoryColumns<'a> {
             columns.related.push(Json(&memory.related));
             columns.tags.push(array_literal(&memory.tags));
             columns.versions.push(signed(version));
-            columns.word_counts.push(words::count(&memory.content));
+            columns.word_counts.push(word_count(&memory.content));
         }
         columns
     }
 
-    /// Writes those rows whose ids are new, and tells how many.
-    pub(crate) async fn insert(self, link: &mut Link) -> Result<u64, Failure> {
+    /// Inserts the rows whose ids are new, and returns how many.
+    pub(crate) async fn insert(self, connection: &mut Connection) -> Result<u64, Failure> {
         let query = sqlx::query(
             "INSERT INTO memory (entity_id, memory_id, kind, content, timestamp, importance, \
              decay_rate, context, metadata, related, tags, version, word_count) \
@@ -88,11 +201,11 @@ impl<'a> MemoryColumns<'a> {
             .bind(self.tags)
             .bind(self.versions)
             .bind(self.word_counts);
-        link.run(query).await
+        connection.execute(query).await
     }
 }
 
-/// For the table `memory_embedding`.
+/// Columns for the table `memory_embedding`.
 #[derive(Default)]
 pub(crate) struct EmbeddingColumns<'a> {
     entities: Vec<&'a str>,
@@ -122,9 +235,9 @@ impl<'a> EmbeddingColumns<'a> {
         Ok(columns)
     }
 
-    /// Arrays that are unfolded in the list of columns, and not in `FROM`, are
-    /// not first written to a file, as vectors of large batches would be.
-    pub(crate) async fn insert(self, link: &mut Link) -> Result<(), Failure> {
+    /// Inserts the rows. `unnest` in the select list streams the arrays; in
+    /// `FROM` the server would write large ones to a temporary file first.
+    pub(crate) async fn insert(self, connection: &mut Connection) -> Result<(), Failure> {
         let query = sqlx::query(
             "INSERT INTO memory_embedding (entity_id, memory_id, model, chunk, half, single) \
              SELECT unnest($1::text[]), unnest($2::uuid[]), unnest($3::text[]), \
@@ -137,21 +250,21 @@ impl<'a> EmbeddingColumns<'a> {
             .bind(self.chunks)
             .bind(self.vectors.half)
             .bind(self.vectors.single);
-        link.run(query).await?;
+        connection.execute(query).await?;
         Ok(())
     }
 }
 
-/// For the table `memory_entity`.
+/// Columns for the table `memory_entity`.
 #[derive(Default)]
-pub(crate) struct InvolvedColumns<'a> {
+pub(crate) struct InvolvedEntityColumns<'a> {
     entities: Vec<&'a str>,
     ids: Vec<Uuid>,
     involved: Vec<&'a str>,
     roles: Vec<&'a str>,
 }
 
-impl<'a> InvolvedColumns<'a> {
+impl<'a> InvolvedEntityColumns<'a> {
     pub(crate) fn new(memories: impl IntoIterator<Item = &'a Memory>) -> Self {
         let mut columns = Self::default();
         for memory in memories {
@@ -165,7 +278,7 @@ impl<'a> InvolvedColumns<'a> {
         columns
     }
 
-    pub(crate) async fn insert(self, link: &mut Link) -> Result<(), Failure> {
+    pub(crate) async fn insert(self, connection: &mut Connection) -> Result<(), Failure> {
         if self.ids.is_empty() {
             return Ok(());
         }
@@ -180,12 +293,12 @@ impl<'a> InvolvedColumns<'a> {
             .bind(self.ids)
             .bind(self.involved)
             .bind(self.roles);
-        link.run(query).await?;
+        connection.execute(query).await?;
         Ok(())
     }
 }
 
-/// For the table `memory_access`: of memories that come with accesses.
+/// Columns for the table `memory_access`: only of memories with accesses.
 #[derive(Default)]
 pub(crate) struct AccessColumns<'a> {
     entities: Vec<&'a str>,
@@ -208,7 +321,7 @@ impl<'a> AccessColumns<'a> {
         columns
     }
 
-    pub(crate) async fn insert(self, link: &mut Link) -> Result<(), Failure> {
+    pub(crate) async fn insert(self, connection: &mut Connection) -> Result<(), Failure> {
         if self.ids.is_empty() {
             return Ok(());
         }
@@ -223,13 +336,13 @@ impl<'a> AccessColumns<'a> {
             .bind(self.ids)
             .bind(self.counts)
             .bind(self.times);
-        link.run(query).await?;
+        connection.execute(query).await?;
         Ok(())
     }
 }
 
-/// A set of texts as the database reads arrays: `{"a","b"}`. Arrays of arrays
-/// would all have to be of one length.
+/// A set of texts as an array literal: `{"a","b"}`. A two-dimensional array
+/// would need rows of one length.
 fn array_literal<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
     let mut literal = String::from("{");
     for text in texts {
@@ -254,10 +367,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_array_literal_quotes_everything() {
+    fn array_literal_quotes_every_element() {
         let texts = ["a,b", "say \"hi\"", "back\\slash", "NULL"].map(str::to_owned);
-        let wanted = r#"{"a,b","say \"hi\"","back\\slash","NULL"}"#;
-        assert_eq!(array_literal(&texts), wanted);
+        let expected = r#"{"a,b","say \"hi\"","back\\slash","NULL"}"#;
+        assert_eq!(array_literal(&texts), expected);
         assert_eq!(array_literal(&[]), "{}");
     }
 }

@@ -1,4 +1,4 @@
-//! However many rows a call is about, it takes the same number of statements.
+//! The number of statements of a call does not depend on its number of rows.
 
 use memory_core::{
     AccessUpdate, DenseQuery, EmbeddedMemory, EntityId, Generation, InsertOptions, ListRequest,
@@ -12,22 +12,22 @@ use crate::memories;
 use crate::support::{connect, run, server, with_database};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_verb_takes_more_statements_for_more_rows() {
+async fn statement_counts_do_not_depend_on_row_counts() {
     with_database(|url| async move {
         let mut counter = Counter::new(&url).await;
         // One connection, so that types are looked up once.
         let store = PgOptions::new().max_connections(1).connect(&url).await;
         let store = store.unwrap();
-        verbs(&store, &mut counter, "warm", 2).await;
-        let few = verbs(&store, &mut counter, "few", 3).await;
-        let many = verbs(&store, &mut counter, "many", 300).await;
+        run_operations(&store, &mut counter, "warm", 2).await;
+        let few = run_operations(&store, &mut counter, "few", 3).await;
+        let many = run_operations(&store, &mut counter, "many", 300).await;
         assert_eq!(few, many);
         let most = few.iter().map(|(_, count)| *count).max();
         assert!(most <= Some(14), "{few:?}");
-        // What bringing a snapshot up to date asks.
+        // What refreshing a snapshot takes.
         let asked = few
             .iter()
-            .filter(|(verb, _)| ["stats", "changes"].contains(verb));
+            .filter(|(operation, _)| ["stats", "changes"].contains(operation));
         let asked: i64 = asked.map(|(_, count)| *count).sum();
         assert!(asked <= 3, "{few:?}");
         counter.close().await;
@@ -35,8 +35,8 @@ async fn no_verb_takes_more_statements_for_more_rows() {
     .await;
 }
 
-/// Every verb over `size` rows, with the number of statements that it took.
-async fn verbs(
+/// Runs every operation over `size` rows, and returns its number of statements.
+async fn run_operations(
     store: &PgStore,
     counter: &mut Counter,
     name: &str,
@@ -77,14 +77,14 @@ async fn verbs(
     }
     counted!("insert", store.insert(&batch));
     counted!("insert again", store.insert(&known));
-    // Of another seed, and so with other ids.
+    // Another seed, and so other ids.
     let more = memories(name, size + 1).split_off(1);
-    // Half of what was there gives way.
-    let way = ids[size - size / 2..].iter().copied();
-    let room = InsertOptions::at_most(1_000_000).evict(entity.clone(), way);
-    counted!("insert within", store.insert_opts(&more, &room));
+    // Evict half of what exists.
+    let evicted = ids[size - size / 2..].iter().copied();
+    let options = InsertOptions::at_most(1_000_000).evict(entity.clone(), evicted);
+    counted!("insert within", store.insert_opts(&more, &options));
     let read_at = store.entity_stats(&entity).await.unwrap().generation;
-    let groups = consolidations(&entity, &more);
+    let groups = summary_groups(&entity, &more);
     counted!("consolidate", store.consolidate(&entity, &groups, read_at));
     let sources = ListRequest::new(size).scope(ListScope::Archived);
     counted!("list archived", store.list(&entity, &sources));
@@ -112,15 +112,15 @@ async fn verbs(
         }
     }
     counted!("delete", store.delete(&entity, &ids));
-    // Their summaries go along, and the other sources come back.
+    // Their summaries are removed, and the other sources restored.
     let archived: Vec<MemoryId> = groups.iter().map(|group| group.sources[0]).collect();
     counted!("delete archived", store.delete(&entity, &archived));
     counted!("entities", store.list_entities(None, size));
     counts
 }
 
-/// Summaries of pairs, of the first two thirds of what is there.
-fn consolidations(entity: &EntityId, items: &[EmbeddedMemory]) -> Vec<SummaryGroup> {
+/// Summaries of pairs, for the first two thirds of the memories.
+fn summary_groups(entity: &EntityId, items: &[EmbeddedMemory]) -> Vec<SummaryGroup> {
     let pairs = items.chunks_exact(2).take((items.len() / 3).max(1));
     let summary = |pair: &[EmbeddedMemory]| {
         let mut summary = pair[0].clone();

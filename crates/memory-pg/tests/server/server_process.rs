@@ -1,5 +1,5 @@
-//! A second server, which a test may kill. The first starts it: it runs as an
-//! unprivileged account already, and knows where its programs lie.
+//! A second server, which a test may kill. The first server starts it, since that
+//! runs as an unprivileged account and knows where its programs are.
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -9,17 +9,17 @@ use sqlx::{PgConnection, Row};
 
 use crate::support::{connect, run, server};
 
-/// Where a second server lives.
+/// A second server.
 #[derive(Clone)]
-pub(crate) struct Program {
+pub(crate) struct ServerProcess {
     folder: String,
     programs: String,
 }
 
 /// Runs a test against a server of its own, which is removed afterward.
-pub(crate) async fn with_program<Test, Done>(test: Test)
+pub(crate) async fn with_server_process<Test, Done>(test: Test)
 where
-    Test: FnOnce(Program) -> Done,
+    Test: FnOnce(ServerProcess) -> Done,
     Done: Future<Output = ()> + Send + 'static,
 {
     let mut first = connect(&server()).await;
@@ -31,34 +31,34 @@ where
     let sockets = setting(&mut first, "SHOW unix_socket_directories").await;
     let parent = sockets.split(',').next().unwrap().trim().to_owned();
     let id = MemoryId::new().as_uuid().simple().to_string();
-    let program = Program {
+    let server_process = ServerProcess {
         folder: format!("{parent}/second-{}", &id[20..]),
         programs,
     };
-    program
+    server_process
         .shell(
             "mkdir $folder && $programs/initdb --username memory --auth trust --no-sync \
                    --locale C --encoding UTF8 --pgdata $folder/data",
         )
         .await;
-    program.start().await;
-    let outcome = tokio::spawn(test(program.clone())).await;
-    program
+    server_process.start().await;
+    let outcome = tokio::spawn(test(server_process.clone())).await;
+    server_process
         .shell("$programs/pg_ctl stop --silent --mode immediate --pgdata $folder/data || true")
         .await;
-    program.shell("rm -r $folder").await;
+    server_process.shell("rm -r $folder").await;
     if let Err(error) = outcome {
         resume_unwind(error.into_panic());
     }
 }
 
-impl Program {
-    /// How to reach it.
+impl ServerProcess {
+    /// Its URL.
     pub(crate) fn url(&self) -> String {
         format!("postgres:///postgres?host={}&user=memory", self.folder)
     }
 
-    /// Starts it, after a crash as well.
+    /// Starts it, also after a crash.
     pub(crate) async fn start(&self) {
         self.shell(
             "$programs/pg_ctl start --silent --wait --log $folder/log --pgdata $folder/data \
@@ -67,8 +67,9 @@ impl Program {
         .await;
     }
 
-    /// Kills it with all its processes, as a power cut would. Its locks go as
-    /// well: where nobody buries dead processes they would look alive.
+    /// Kills it with all its processes, as a power failure would. Also removes
+    /// its lock files: where dead processes are not reaped, it would seem to be
+    /// running still.
     pub(crate) async fn kill(&self) {
         self.shell(
             "first=`head -1 $folder/data/postmaster.pid`; \
@@ -78,7 +79,7 @@ impl Program {
         .await;
     }
 
-    /// Lets the first server run a command.
+    /// Runs a command through the first server.
     async fn shell(&self, command: &str) {
         let command = command
             .replace("$folder", &self.folder)

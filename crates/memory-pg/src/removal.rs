@@ -1,6 +1,6 @@
-//! Removing memories, and what follows from it: the work of
-//! [`Store::delete`](memory_core::Store::delete), and of an insertion that
-//! others give way to.
+//! Removing memories with everything that depends on them, for
+//! [`Store::delete`](memory_core::Store::delete) and for evictions by
+//! [`Store::insert_opts`](memory_core::Store::insert_opts).
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::database::Link;
-use crate::entity::{Standing, Tallies};
+use crate::connection::Connection;
+use crate::entity::CountDeltas;
 use crate::error::Failure;
-use crate::row;
+use crate::rows::{self, EntityRow};
 
-/// Removes memories and, upwards, the summaries that were made from them.
+/// Removes memories and, recursively, the summaries that were made from them.
 const MEMORIES: &str = "WITH RECURSIVE gone AS (\
        SELECT m.entity_id, m.memory_id, m.archived_by FROM memory m JOIN \
          (SELECT unnest($1::text[]) AS entity_id, unnest($2::uuid[]) AS memory_id) u \
@@ -26,8 +26,8 @@ const MEMORIES: &str = "WITH RECURSIVE gone AS (\
      WHERE m.entity_id = g.entity_id AND m.memory_id = g.memory_id \
      RETURNING m.entity_id, m.memory_id, m.word_count, m.archived_by IS NOT NULL AS archived";
 
-/// Removes what belongs to removed memories, and leaves their tombstones.
-const BELONGINGS: &str = "WITH u AS MATERIALIZED (SELECT unnest($1::text[]) AS entity_id, \
+/// Removes the dependent rows of removed memories, and inserts tombstones.
+const DEPENDENTS: &str = "WITH u AS MATERIALIZED (SELECT unnest($1::text[]) AS entity_id, \
          unnest($2::uuid[]) AS memory_id, unnest($3::bigint[]) AS version), \
        v AS (DELETE FROM memory_embedding t USING u \
          WHERE t.entity_id = u.entity_id AND t.memory_id = u.memory_id), \
@@ -39,7 +39,7 @@ const BELONGINGS: &str = "WITH u AS MATERIALIZED (SELECT unnest($1::text[]) AS e
      SELECT u.entity_id, u.memory_id, u.version FROM u \
      ON CONFLICT (entity_id, memory_id) DO UPDATE SET version = excluded.version";
 
-/// Makes the sources of removed summaries live again, with their vectors.
+/// Restores the sources of removed summaries, with their vectors.
 const RESTORE: &str = "WITH r AS (UPDATE memory m SET archived_by = NULL, version = u.version \
        FROM (SELECT unnest($1::text[]) AS entity_id, unnest($2::uuid[]) AS memory_id, \
          unnest($3::bigint[]) AS version) u \
@@ -57,64 +57,64 @@ const UNLINK: &str = "UPDATE memory m SET related = m.related - u.ids, version =
      WHERE m.entity_id = u.entity_id AND m.related <> '{}' AND m.related ?| u.ids \
      RETURNING m.entity_id, m.memory_id";
 
-/// What was removed of each entity, nothing where nothing was.
+/// What was removed, for each entity of which something was.
 pub(crate) type Removed = BTreeMap<EntityId, RemoveOutcome>;
 
-/// Removes memories of entities that are locked and stand as `standings` says;
-/// what goes bears the generation after it. Takes the same number of statements
-/// for any number of memories. The tallies are to be counted in by the caller.
+/// Removes memories of locked entities, at the generation after that in
+/// `entity_rows`. Takes the same number of statements for any number of memories.
+/// The caller has to add `deltas` to the entities' counts.
 pub(crate) async fn remove(
-    link: &mut Link,
+    connection: &mut Connection,
     ids: &[(&EntityId, MemoryId)],
-    standings: &BTreeMap<EntityId, Standing>,
-    tallies: &mut Tallies,
+    entity_rows: &BTreeMap<EntityId, EntityRow>,
+    deltas: &mut CountDeltas,
 ) -> Result<Removed, Failure> {
     let mut removed = Removed::new();
     let names: Vec<&str> = ids.iter().map(|(entity, _)| entity.as_str()).collect();
     let uuids: Vec<Uuid> = ids.iter().map(|(_, id)| *id.as_uuid()).collect();
-    let rows = link
-        .rows(sqlx::query(MEMORIES).bind(names).bind(uuids))
+    let rows = connection
+        .fetch_all(sqlx::query(MEMORIES).bind(names).bind(uuids))
         .await?;
     if rows.is_empty() {
         return Ok(removed);
     }
-    let mut gone = Gone::default();
+    let mut removed_rows = RemovedRows::default();
     for row in &rows {
         let (entity, id) = key(row)?;
-        let generation = after(standings, &entity);
-        gone.push(&entity, id, generation);
-        let tally = tallies.entry(entity.clone()).or_default();
+        let generation = next_generation(entity_rows, &entity);
+        removed_rows.push(&entity, id, generation);
+        let delta = deltas.entry(entity.clone()).or_default();
         if row.try_get("archived")? {
-            tally.archived -= 1;
+            delta.archived -= 1;
         } else {
-            tally.subtract(row.try_get("word_count")?);
+            delta.subtract(row.try_get("word_count")?);
         }
         let outcome = removed.entry(entity).or_default();
         outcome.generation = generation;
         outcome.removed.push(id);
     }
-    gone.run(link, BELONGINGS).await?;
-    // Where nothing is archived, no summary stands for anything.
-    let archive = |entity| standings.get(entity).is_some_and(|it| it.archived > 0);
-    if removed.keys().any(archive) {
-        for row in &gone.run(link, RESTORE).await? {
+    removed_rows.execute(connection, DEPENDENTS).await?;
+    // Where nothing is archived, no removed memory is a summary.
+    let has_archived = |entity| entity_rows.get(entity).is_some_and(|it| it.archived > 0);
+    if removed.keys().any(has_archived) {
+        for row in &removed_rows.execute(connection, RESTORE).await? {
             let (entity, id) = key(row)?;
-            let tally = tallies.entry(entity.clone()).or_default();
-            tally.archived -= 1;
-            tally.add(row.try_get("word_count")?);
+            let delta = deltas.entry(entity.clone()).or_default();
+            delta.archived -= 1;
+            delta.add(row.try_get("word_count")?);
             removed.entry(entity).or_default().restored.push(id);
         }
     }
-    for row in &gone.run(link, UNLINK).await? {
+    for row in &removed_rows.execute(connection, UNLINK).await? {
         let (entity, id) = key(row)?;
         removed.entry(entity).or_default().unlinked.push(id);
     }
     Ok(removed)
 }
 
-/// The generation that the write under way will have.
-fn after(standings: &BTreeMap<EntityId, Standing>, entity: &EntityId) -> Generation {
-    let before = standings.get(entity).map(|it| it.generation);
+/// The generation of the current write.
+fn next_generation(entity_rows: &BTreeMap<EntityId, EntityRow>, entity: &EntityId) -> Generation {
+    let before = entity_rows.get(entity).map(|it| it.generation);
     before.unwrap_or_default().next()
 }
 
@@ -124,26 +124,30 @@ fn key(row: &PgRow) -> Result<(EntityId, MemoryId), sqlx::Error> {
     Ok((entity, MemoryId::from(id)))
 }
 
-/// The keys of what is gone, as columns.
+/// The keys of removed memories, as columns.
 #[derive(Default)]
-struct Gone {
+struct RemovedRows {
     entities: Vec<String>,
     ids: Vec<Uuid>,
     versions: Vec<i64>,
 }
 
-impl Gone {
+impl RemovedRows {
     fn push(&mut self, entity: &EntityId, id: MemoryId, generation: Generation) {
         self.entities.push(entity.as_str().to_owned());
         self.ids.push(*id.as_uuid());
-        self.versions.push(row::signed(generation.0));
+        self.versions.push(rows::signed(generation.0));
     }
 
-    async fn run(&self, link: &mut Link, text: &'static str) -> Result<Vec<PgRow>, Failure> {
+    async fn execute(
+        &self,
+        connection: &mut Connection,
+        text: &'static str,
+    ) -> Result<Vec<PgRow>, Failure> {
         let query = sqlx::query(text)
             .bind(&self.entities)
             .bind(&self.ids)
             .bind(&self.versions);
-        link.rows(query).await
+        connection.fetch_all(query).await
     }
 }

@@ -1,6 +1,6 @@
-//! The plans that the planner must arrive at, held against a real server.
+//! Query plans that the statements must get on a real server.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/server/support/mod.rs"]
 mod support;
 
 use memory_core::{
@@ -12,25 +12,25 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use self::support::{connect, run, with_database};
-use crate::approximate::ApproximateIndex;
+use crate::ann_index::AnnIndex;
 use crate::options::PgOptions;
-use crate::sql::Sql;
+use crate::sql::SqlBuilder;
 use crate::store::PgStore;
-use crate::{list, near, search};
+use crate::{ann_search, list, search};
 
 /// A memory that others link to.
 fn linked() -> MemoryId {
     MemoryId::from(Uuid::from_u128(7))
 }
 
-/// Whether plans are made for the values at hand or for any.
+/// Plans for specific parameters, and for any.
 const MODES: [&str; 2] = ["force_custom_plan", "force_generic_plan"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exact_search_reads_its_index_alone() {
+async fn exact_search_is_an_index_only_scan() {
     with_database(|url| async move {
         let mut connection = populated(&url).await;
-        // One that an approximate search would gladly use.
+        // An index that an ANN search could use.
         run(
             &mut connection,
             "CREATE INDEX approximate ON memory_embedding \
@@ -52,9 +52,9 @@ async fn exact_search_reads_its_index_alone() {
     .await;
 }
 
-/// Every index that serves lists and counts, by the name that people know.
+/// Every index for lists and counts, by its documented name.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_named_index_is_in_use() {
+async fn every_documented_index_is_used() {
     with_database(|url| async move {
         let mut connection = populated(&url).await;
         let large = EntityId::from("large");
@@ -68,7 +68,7 @@ async fn every_named_index_is_in_use() {
             (new().relates_to(linked()), "idx_memory_related"),
             (new().involves("rare"), "idx_memory_entities_involved"),
         ] {
-            let plan = lines(&mut connection, list::number(&large, &filter)).await;
+            let plan = lines(&mut connection, list::count_statement(&large, &filter)).await;
             assert!(plan.contains(index), "{index}\n{plan}");
         }
         let scope = |scope| ListRequest::new(20).scope(scope);
@@ -85,10 +85,10 @@ async fn every_named_index_is_in_use() {
             ),
             (scope(ListScope::SourcesOf(linked())), "idx_memory_archived"),
             (scope(ListScope::Archived), "idx_memory_archived"),
-            // Who takes part in what was found.
+            // The involved entities of what was found.
             (ListRequest::new(20), "idx_memory_entities_memory"),
         ] {
-            let plan = lines(&mut connection, list::page(&large, &request, 20)).await;
+            let plan = lines(&mut connection, list::list_statement(&large, &request, 20)).await;
             assert!(plan.contains(index), "{index}\n{plan}");
             assert!(!plan.contains("Seq Scan on memory m"), "{index}\n{plan}");
         }
@@ -96,16 +96,16 @@ async fn every_named_index_is_in_use() {
     .await;
 }
 
-/// The search of a large entity by its index, and an exact one beside it.
+/// An ANN search of a large entity, and an exact one in the same database.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_approximate_index_serves_where_it_is_asked_for_alone() {
+async fn ann_index_is_used_only_by_ann_search() {
     with_database(|url| async move {
         let mut connection = populated(&url).await;
-        let options = PgOptions::new().approximate_from(500);
-        let options = options.approximate(ApproximateIndex::hnsw());
+        let options = PgOptions::new().ann_min_vectors(500);
+        let options = options.ann_index(AnnIndex::hnsw());
         let store = options.connect(&url).await.unwrap();
-        let done = store.maintain().await.unwrap();
-        assert_eq!(done.created, 2);
+        let report = store.maintain_indexes().await.unwrap();
+        assert_eq!(report.created, 2);
         store.close().await.unwrap();
         run(&mut connection, "VACUUM ANALYZE memory_embedding").await;
         run(
@@ -123,21 +123,21 @@ async fn an_approximate_index_serves_where_it_is_asked_for_alone() {
                 request.filter = filter;
                 let plan = explain(&mut connection, mode, &request).await;
                 assert!(!plan.contains("idx_memory_near"), "{mode}\n{plan}");
-                let mut sql = Sql::new();
+                let mut sql = SqlBuilder::new();
                 let query = request.dense.as_ref().unwrap();
-                near::push_statement(&mut sql, &EntityId::from("mira"), &request, query);
+                ann_search::push_statement(&mut sql, &EntityId::from("mira"), &request, query);
                 let plan = lines(&mut connection, sql).await;
-                let near = plan
+                let nearest = plan
                     .split("  CTE ")
-                    .find(|it| it.starts_with("near"))
+                    .find(|it| it.starts_with("nearest"))
                     .unwrap();
                 assert!(
-                    near.contains("Index Scan using idx_memory_near"),
+                    nearest.contains("Index Scan using idx_memory_near"),
                     "{mode}\n{plan}"
                 );
-                // In the order of the index, until there are enough: a join
-                // would read all of it.
-                assert!(!near.contains("Join"), "{mode}\n{plan}");
+                // A scan in the order of the index stops early; a join would read
+                // all of it.
+                assert!(!nearest.contains("Join"), "{mode}\n{plan}");
                 assert!(!plan.contains("idx_memory_embedding "), "{mode}\n{plan}");
             }
         }
@@ -146,7 +146,7 @@ async fn an_approximate_index_serves_where_it_is_asked_for_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn words_are_looked_up_in_the_entity_s_part_of_the_index() {
+async fn lexical_search_uses_the_lexeme_index() {
     with_database(|url| async move {
         let mut connection = populated(&url).await;
         for mode in MODES {
@@ -164,7 +164,7 @@ async fn words_are_looked_up_in_the_entity_s_part_of_the_index() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn filters_find_their_indexes() {
+async fn filtered_search_uses_the_filter_indexes() {
     with_database(|url| async move {
         let mut connection = populated(&url).await;
         let new = MemoryFilter::new;
@@ -192,14 +192,14 @@ async fn filters_find_their_indexes() {
 /// Many entities of different sizes, one of them with half of all rows.
 async fn populated(url: &str) -> PgConnection {
     let store = PgStore::connect(url).await.unwrap();
-    let mut chance = SeededRng::new(7);
+    let mut rng = SeededRng::new(7);
     for (name, size) in [("large", 3_000), ("mira", 600)] {
-        let batch = population::population(&EntityId::from(name), size, &mut chance);
+        let batch = population::population(&EntityId::from(name), size, &mut rng);
         store.insert(&batch).await.unwrap();
     }
     for number in 0..40 {
         let entity = EntityId::from(format!("small {number}"));
-        let mut batch = population::population(&entity, 60, &mut chance);
+        let mut batch = population::population(&entity, 60, &mut rng);
         let memory = &mut batch[0].memory;
         memory.entities = [("rare".into(), "seen".to_owned())].into();
         memory.tags = ["rare".to_owned()].into();
@@ -229,15 +229,15 @@ fn request(dense: Option<DenseQuery>, lexical: Option<&str>) -> SearchRequest {
     }
 }
 
-/// The plan of the very statement that a search sends, as text.
+/// The plan of the statement that a search sends, as text.
 async fn explain(connection: &mut PgConnection, mode: &str, request: &SearchRequest) -> String {
     run(connection, &format!("SET plan_cache_mode = {mode}")).await;
-    let mut sql = Sql::new();
+    let mut sql = SqlBuilder::new();
     search::push_statement(&mut sql, &EntityId::from("mira"), request);
     lines(connection, sql).await
 }
 
-async fn lines(connection: &mut PgConnection, mut sql: Sql) -> String {
+async fn lines(connection: &mut PgConnection, mut sql: SqlBuilder) -> String {
     sql.prepend("EXPLAIN (ANALYZE, BUFFERS) ");
     let rows = sql.query().unwrap().fetch_all(connection).await.unwrap();
     let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();

@@ -1,4 +1,4 @@
-//! Nobody waits for ever: not for a connection, a lock, or a statement.
+//! Waits are limited: for a connection, for a lock, for a statement.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::memories;
 use crate::support::{connect, run, with_database};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_held_for_too_long_is_unavailable_and_undone() {
+async fn lock_timeout_is_unavailable_and_rolls_back() {
     with_database(|url| async move {
         let options = PgOptions::new().lock_timeout(Duration::from_millis(100));
         let store = options.connect(&url).await.unwrap();
@@ -39,7 +39,7 @@ async fn a_lock_held_for_too_long_is_unavailable_and_undone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_without_a_free_connection_is_unavailable() {
+async fn exhausted_pool_is_unavailable() {
     with_database(|url| async move {
         let wait = Duration::from_millis(100);
         let pool = PgPoolOptions::new()
@@ -53,7 +53,7 @@ async fn a_pool_without_a_free_connection_is_unavailable() {
         assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
         drop(held);
         store.entity_stats(&mira).await.unwrap();
-        // The pool is the caller's: it outlives the store.
+        // The pool belongs to the caller and outlives the store.
         store.close().await.unwrap();
         let refused = store.entity_stats(&mira).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Closed);
@@ -63,9 +63,9 @@ async fn a_pool_without_a_free_connection_is_unavailable() {
     .await;
 }
 
-/// A future dropped at any moment leaves the one connection fit for the next.
+/// A future that is dropped at any moment leaves the only connection usable.
 #[tokio::test(flavor = "multi_thread")]
-async fn dropped_futures_leave_the_connection_clean() {
+async fn dropped_futures_leave_the_connection_usable() {
     with_database(|url| async move {
         let store = PgOptions::new()
             .max_connections(1)
@@ -76,16 +76,16 @@ async fn dropped_futures_leave_the_connection_clean() {
         let all = memories("mira", 400);
         let mut whole = 0;
         for (round, batch) in all.chunks(4).enumerate() {
-            let patience = Duration::from_micros(40 * round as u64);
-            let _ = tokio::time::timeout(patience, store.insert(batch)).await;
+            let limit = Duration::from_micros(40 * round as u64);
+            let _ = tokio::time::timeout(limit, store.insert(batch)).await;
             let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
-            let _ = tokio::time::timeout(patience, store.get(&mira, &ids)).await;
+            let _ = tokio::time::timeout(limit, store.get(&mira, &ids)).await;
             let found = store.get(&mira, &ids).await.unwrap();
             let there = found.memories.iter().flatten().count();
             assert!(there == 0 || there == 4, "{there} of a batch of 4");
             whole += usize::from(there == 4);
         }
-        // The last of the dropped writes may still be under way.
+        // The last of the dropped writes may still be running.
         let settled = store.insert(&all).await.unwrap();
         assert_eq!(settled.inserted.len(), 400);
         let count = store.count(&mira, &MemoryFilter::new()).await.unwrap();
@@ -105,7 +105,7 @@ async fn dropped_futures_leave_the_connection_clean() {
 
 /// Two writers that lock two entities each, in opposite orders.
 #[tokio::test(flavor = "multi_thread")]
-async fn writers_of_the_same_entities_do_not_lock_each_other_out() {
+async fn writers_of_the_same_entities_do_not_deadlock() {
     with_database(|url| async move {
         let store = PgOptions::new().connect(&url).await.unwrap();
         let (mira, tam) = (memories("mira", 60), memories("tam", 60));

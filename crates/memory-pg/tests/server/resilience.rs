@@ -1,4 +1,4 @@
-//! What others do to a call: drop it, get in its way, or stop answering.
+//! Cancelled calls, deadlocks, retries, and a server that stops answering.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -9,15 +9,16 @@ use memory_core::{EntityId, ErrorKind, ListRequest, MemoryFilter, MemoryId, Stor
 use memory_pg::{PgOptions, PgStore, Pooler};
 use memory_testkit::population;
 
-use crate::line::{Line, PASS, SILENT};
+use crate::fault_proxy::{FaultProxy, PASS, SILENT};
 use crate::memories;
 use crate::support::{connect, run, with_database};
 
 /// More polls than any call here takes.
 const POLLS: usize = 200;
 
-/// Polls a future so many times and drops it; its answer, if it came to one.
-async fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+/// Polls a future a number of times and drops it. Returns its output if it
+/// finished.
+async fn poll_times<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = times;
     poll_fn(|context| {
@@ -30,12 +31,12 @@ async fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// Every call is dropped at every point where it waits, on a pool of one
-/// connection, which has to be fit for the next.
+/// Every call is dropped at every await point, on a pool of one connection, which
+/// has to stay usable.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_may_be_dropped_wherever_it_waits() {
+async fn calls_can_be_dropped_at_every_await_point() {
     with_database(|url| async move {
-        // As before a pooler, reads take transactions, which could be left open.
+        // With a pooler, reads take transactions, which could be left open.
         for pooler in [Pooler::None, Pooler::Transaction] {
             let options = PgOptions::new().max_connections(1).pooler(pooler);
             let store = options.connect(&url).await.unwrap();
@@ -43,43 +44,43 @@ async fn a_call_may_be_dropped_wherever_it_waits() {
             let all = memories(entity.as_str(), POLLS * 2);
             for (times, batch) in all.chunks(2).enumerate() {
                 let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
-                let inserted = polled(times, store.insert(batch)).await;
-                let read = polled(times, store.get(&entity, &ids)).await;
+                let inserted = poll_times(times, store.insert(batch)).await;
+                let read = poll_times(times, store.get(&entity, &ids)).await;
                 let page = ListRequest::new(10);
-                let listed = polled(times, store.list(&entity, &page)).await;
+                let listed = poll_times(times, store.list(&entity, &page)).await;
                 let model = population::fingerprint();
                 let since = memory_core::Generation::ZERO;
                 let changes = store.changes_since(&entity, since, &model);
-                let changed = polled(times, changes).await;
-                // Whatever became of the write, it may be repeated, and is whole.
+                let changed = poll_times(times, changes).await;
+                // Whether or not the write happened, it can be retried and is complete.
                 store.insert(batch).await.unwrap();
                 let found = store.get(&entity, &ids).await.unwrap();
                 assert_eq!(found.memories.iter().flatten().count(), 2);
-                no_transaction_is_open(&url).await;
+                assert_no_open_transaction(&url).await;
                 if inserted.is_some() && read.is_some() && listed.is_some() && changed.is_some() {
                     assert!(times > 1, "nothing was dropped in the middle");
                     break;
                 }
                 assert!(times < POLLS - 1, "no call ever ended");
             }
-            let removed = polled(1, store.delete(&entity, &[all[0].memory.id])).await;
+            let removed = poll_times(1, store.delete(&entity, &[all[0].memory.id])).await;
             assert!(removed.is_none());
-            // The write goes on without its caller.
-            settled(&store, &entity, all[0].memory.id).await;
+            // The write continues without its caller.
+            wait_until_removed(&store, &entity, all[0].memory.id).await;
             store.close().await.unwrap();
         }
     })
     .await;
 }
 
-async fn settled(store: &PgStore, entity: &EntityId, gone: MemoryId) {
+async fn wait_until_removed(store: &PgStore, entity: &EntityId, gone: MemoryId) {
     let start = Instant::now();
     while store.get(entity, &[gone]).await.unwrap().memories[0].is_some() {
         assert!(start.elapsed() < Duration::from_secs(10), "it never ended");
     }
 }
 
-async fn no_transaction_is_open(url: &str) {
+async fn assert_no_open_transaction(url: &str) {
     let mut other = connect(url).await;
     let start = Instant::now();
     loop {
@@ -93,22 +94,23 @@ async fn no_transaction_is_open(url: &str) {
         if open == 0 {
             return;
         }
-        // A connection that was cut takes the server a moment to notice.
+        // The server takes a moment to notice a closed connection.
         assert!(start.elapsed() < Duration::from_secs(5), "left open");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// A deadlock in which the server gives up our transaction: it is tried again.
+/// A deadlock in which the server aborts the store's transaction: it is retried.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deadlock_is_tried_again() {
+async fn deadlock_victim_is_retried() {
     with_database(|url| async move {
         let store = PgStore::connect(&url).await.unwrap();
         for name in ["a", "b"] {
             store.insert(&memories(name, 1)).await.unwrap();
         }
         let mut other = connect(&url).await;
-        // The other waits longer before it looks: ours is the one that is undone.
+        // The other waits longer before it checks for a deadlock, so the store's
+        // transaction is the one that is aborted.
         run(
             &mut other,
             "SET deadlock_timeout = '60s'; BEGIN; \
@@ -119,7 +121,7 @@ async fn a_deadlock_is_tried_again() {
         both.extend(memories("b", 2).split_off(1));
         let ours = store.clone();
         let ours = tokio::spawn(async move { ours.insert(&both).await });
-        waits_for_a_lock(&url).await;
+        wait_for_a_lock(&url).await;
         run(
             &mut other,
             "UPDATE entity SET generation = generation WHERE entity_id = 'a'; COMMIT",
@@ -134,12 +136,12 @@ async fn a_deadlock_is_tried_again() {
         .fetch_one(&mut connect(&url).await)
         .await
         .unwrap();
-        assert_eq!(deadlocks, 1, "that was no deadlock");
+        assert_eq!(deadlocks, 1, "there was no deadlock");
     })
     .await;
 }
 
-async fn waits_for_a_lock(url: &str) {
+async fn wait_for_a_lock(url: &str) {
     let mut other = connect(url).await;
     loop {
         let waits: bool = sqlx::query_scalar(
@@ -155,19 +157,19 @@ async fn waits_for_a_lock(url: &str) {
     }
 }
 
-/// A transaction that always loses is given up, and says so.
+/// A transaction that always fails is given up with an error.
 #[tokio::test(flavor = "multi_thread")]
-async fn retries_end() {
+async fn retries_are_limited() {
     with_database(|url| async move {
         let store = PgStore::connect(&url).await.unwrap();
         let mut other = connect(&url).await;
-        // The sequence counts attempts: it is not undone with them.
+        // The sequence counts attempts: it is not rolled back with them.
         run(
             &mut other,
             "CREATE SEQUENCE attempts; \
              CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
                PERFORM nextval('attempts'); \
-               RAISE EXCEPTION 'somebody else was first' USING ERRCODE = '40001'; \
+               RAISE EXCEPTION 'serialization failure' USING ERRCODE = '40001'; \
              END $$; \
              CREATE TRIGGER lose BEFORE INSERT ON memory FOR EACH STATEMENT EXECUTE FUNCTION lose()",
         )
@@ -186,31 +188,31 @@ async fn retries_end() {
     .await;
 }
 
-/// The server, or the way to it, is silent, and no connection ever ends. A call
-/// is told so in time, and the one place in the pool is not lost with it.
+/// The server stops answering and no connection is closed. Calls time out, and
+/// the only slot in the pool is not lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn silence_is_noticed_and_outlived() {
+async fn unresponsive_server_times_out_and_recovers() {
     with_database(|url| async move {
-        let line = Line::new(&url).await;
+        let proxy = FaultProxy::new(&url).await;
         let options = PgOptions::new()
             .statement_timeout(Duration::from_millis(200))
             .acquire_timeout(Duration::from_millis(500));
-        let store = line.connect(options).await;
+        let store = proxy.connect(options).await;
         let mira = EntityId::from("mira");
         store.insert(&memories("mira", 2)).await.unwrap();
         for _ in 0..2 {
-            line.set(SILENT);
+            proxy.set_mode(SILENT);
             let start = Instant::now();
             let refused = store.count(&mira, &MemoryFilter::new()).await.unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
             let refused = store.insert(&memories("tam", 2)).await.unwrap_err();
             assert!(refused.is_retryable(), "{refused}");
             assert!(start.elapsed() < Duration::from_secs(20));
-            line.set(PASS);
+            proxy.set_mode(PASS);
             let found = store.count(&mira, &MemoryFilter::new()).await.unwrap();
             assert_eq!(found, 2);
         }
-        line.remove();
+        proxy.remove();
     })
     .await;
 }

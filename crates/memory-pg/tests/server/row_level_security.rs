@@ -1,5 +1,5 @@
-//! Row-level security: whatever statement somebody forgets a condition in, it
-//! reaches the entities that its transaction named, and no others.
+//! Row-level security: a statement without an entity condition reaches only the
+//! entities that its transaction has named.
 
 use memory_core::{EntityId, ErrorKind, MemoryId, Store};
 use memory_pg::{PgOptions, PgStore};
@@ -9,7 +9,8 @@ use sqlx::{Executor, PgConnection};
 use crate::memories;
 use crate::support::{connect, run, server, with_database};
 
-/// A database with a role that is nothing special: its address with that role.
+/// Runs a test with a database and an unprivileged role: it gets the URL with that
+/// role, and the owner's.
 async fn with_role<Test, Done>(test: Test)
 where
     Test: FnOnce(String, String) -> Done + Send + 'static,
@@ -57,7 +58,7 @@ fn secured() -> PgOptions {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keeps_every_promise_under_policies() {
+async fn conforms_under_row_level_security() {
     with_role(|url, _| async move {
         let suite = Suite::new().tolerance(Tolerance::HALF_PRECISION);
         let open = || secured().connect(&url);
@@ -67,10 +68,10 @@ async fn keeps_every_promise_under_policies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_statement_reaches_an_entity_that_was_not_named() {
+async fn no_statement_reaches_an_unnamed_entity() {
     with_role(|url, owner| async move {
         let store = secured().connect(&url).await.unwrap();
-        // Rows in every table, of both.
+        // Rows of both in every table.
         for name in ["mira", "tam"] {
             let batch = memories(name, 6);
             store.insert(&batch).await.unwrap();
@@ -84,28 +85,28 @@ async fn no_statement_reaches_an_entity_that_was_not_named() {
             store.record_accesses(&entity, &[update]).await.unwrap();
         }
         let mut admin = connect(&owner).await;
-        let before = everything(&mut admin).await;
+        let before = all_rows(&mut admin).await;
         let mut plain = connect(&url).await;
         for named in ["", "SET memory.entities = '{tam}'"] {
             run(&mut plain, named).await;
             for table in TABLES {
-                reads_nothing(&mut plain, table).await;
-                writes_nothing(&mut plain, table).await;
+                assert_reads_nothing(&mut plain, table).await;
+                assert_writes_nothing(&mut plain, table).await;
             }
             for (table, row) in ROWS {
                 let insert = format!("INSERT INTO {table} VALUES ({row})");
-                refused(&mut plain, &insert).await;
+                assert_refused(&mut plain, &insert).await;
             }
         }
-        // Nor does a row change hands.
+        // Nor can a row be moved to another entity.
         for table in TABLES {
             let give = format!("UPDATE {table} SET entity_id = 'mira'");
-            refused(&mut plain, &give).await;
+            assert_refused(&mut plain, &give).await;
         }
         run(&mut plain, "SET memory.entities = '{mira}'").await;
         let seen: i64 = count(&mut plain, "memory", "mira").await;
         assert_eq!(seen, 5);
-        assert_eq!(everything(&mut admin).await, before);
+        assert_eq!(all_rows(&mut admin).await, before);
     })
     .await;
 }
@@ -135,7 +136,7 @@ const ROWS: [(&str, &str); 6] = [
     ("memory_tombstone", "'mira', gen_random_uuid(), 1"),
 ];
 
-async fn reads_nothing(connection: &mut PgConnection, table: &str) {
+async fn assert_reads_nothing(connection: &mut PgConnection, table: &str) {
     let found = count(connection, table, "mira").await;
     assert_eq!(found, 0, "{table} was read");
 }
@@ -146,7 +147,7 @@ async fn count(connection: &mut PgConnection, table: &str, entity: &str) -> i64 
     query.fetch_one(connection).await.unwrap()
 }
 
-async fn writes_nothing(connection: &mut PgConnection, table: &str) {
+async fn assert_writes_nothing(connection: &mut PgConnection, table: &str) {
     for statement in [
         format!("UPDATE {table} SET entity_id = entity_id WHERE entity_id = 'mira'"),
         format!("DELETE FROM {table} WHERE entity_id = 'mira'"),
@@ -157,8 +158,8 @@ async fn writes_nothing(connection: &mut PgConnection, table: &str) {
     }
 }
 
-/// The policy says no.
-async fn refused(connection: &mut PgConnection, statement: &str) {
+/// The policy refuses the statement.
+async fn assert_refused(connection: &mut PgConnection, statement: &str) {
     let text = sqlx::AssertSqlSafe(format!("BEGIN; {statement}; ROLLBACK"));
     let done = connection.execute(sqlx::raw_sql(text)).await;
     run(connection, "ROLLBACK").await;
@@ -167,8 +168,8 @@ async fn refused(connection: &mut PgConnection, statement: &str) {
     assert_eq!(code.as_deref(), Some("42501"), "{statement}: {error}");
 }
 
-/// Every row, to compare with.
-async fn everything(admin: &mut PgConnection) -> Vec<String> {
+/// Every row of every table.
+async fn all_rows(admin: &mut PgConnection) -> Vec<String> {
     let mut rows = Vec::new();
     for table in TABLES {
         let query = format!("SELECT t::text FROM {table} t ORDER BY 1");
@@ -180,16 +181,16 @@ async fn everything(admin: &mut PgConnection) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_choice_that_does_not_hold_is_refused() {
+async fn ineffective_row_level_security_is_refused() {
     with_role(|_, owner| async move {
-        // A superuser is above policies.
+        // Policies do not apply to a superuser.
         let refused = secured().connect(&owner).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
     })
     .await;
     with_role(|plain, _| async move {
         secured().connect(&plain).await.unwrap();
-        // Whoever names nobody would find the tables empty.
+        // Without naming entities the tables would look empty.
         let refused = PgStore::connect(&plain).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
     })

@@ -1,4 +1,4 @@
-//! A line to the server that a test can cut, or let go silent.
+//! A proxy to the server that can cut connections or stop forwarding.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,27 +11,28 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
-/// Lets everything pass.
+/// Forwards everything.
 pub(crate) const PASS: u8 = 0;
-/// Cuts the line before the server hears of the commit.
+/// Closes the connection before the server receives the commit.
 pub(crate) const CUT_BEFORE: u8 = 1;
-/// Cuts the line after the server heard of it, before it answers.
+/// Closes the connection after the server received the commit, before the
+/// client receives the answer.
 pub(crate) const CUT_AFTER: u8 = 2;
-/// Passes nothing on and ends nothing, as a machine that lost its power.
+/// Forwards nothing and closes nothing, as a machine that lost power.
 pub(crate) const SILENT: u8 = 3;
 
-/// A line, and what becomes of what is said on it.
-pub(crate) struct Line {
+/// A proxy on a socket of its own.
+pub(crate) struct FaultProxy {
     url: String,
     folder: PathBuf,
     mode: Arc<AtomicU8>,
     task: JoinHandle<()>,
 }
 
-impl Line {
-    /// A line to the server of a database.
+impl FaultProxy {
+    /// Starts a proxy to the server of a database.
     pub(crate) async fn new(url: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("memory-line-{}", MemoryId::new()));
+        let folder = std::env::temp_dir().join(format!("memory-fault-proxy-{}", MemoryId::new()));
         std::fs::create_dir(&folder).unwrap();
         let server = socket_of(url);
         let direct = server.parent().unwrap().to_str().unwrap();
@@ -49,14 +50,14 @@ impl Line {
         }
     }
 
-    /// A store with one connection, through the line.
+    /// A store with one connection, through the proxy.
     pub(crate) async fn connect(&self, options: PgOptions) -> PgStore {
         let options = options.max_connections(1);
         options.connect(&self.url).await.unwrap()
     }
 
-    /// What becomes of what is said from now on.
-    pub(crate) fn set(&self, mode: u8) {
+    /// Changes what the proxy does from now on.
+    pub(crate) fn set_mode(&self, mode: u8) {
         self.mode.store(mode, Ordering::SeqCst);
     }
 
@@ -66,7 +67,7 @@ impl Line {
     }
 }
 
-/// The socket of a server that is reached by one.
+/// The server's socket.
 fn socket_of(url: &str) -> PathBuf {
     let host = url
         .split(['?', '&'])
@@ -95,12 +96,12 @@ async fn relay(mut client: UnixStream, mut server: UnixStream, mode: Arc<AtomicU
                 let Ok(count @ 1..) = read else { return };
                 let commits = up[..count].windows(7).any(|word| word == b"COMMIT\0");
                 match mode.load(Ordering::SeqCst) {
-                    // It never arrives, then or later.
+                    // Dropped for good.
                     SILENT => continue,
                     CUT_BEFORE if commits => return,
                     CUT_AFTER if commits => {
                         server.write_all(&up[..count]).await.unwrap();
-                        // The answer shows that it happened; nobody hears it.
+                        // The answer shows that it was committed; it is not forwarded.
                         let _ = server.read(&mut down).await;
                         return;
                     }

@@ -1,4 +1,4 @@
-//! Approximate indexes: which to make, and which there are.
+//! ANN indexes: the options, their parameters, and the catalog of existing ones.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -7,39 +7,40 @@ use std::time::{Duration, Instant};
 use memory_core::{EntityId, Fingerprint};
 use sqlx::Row;
 
-use crate::database::Link;
+use crate::connection::Connection;
 use crate::error::Failure;
 use crate::sql::quoted;
 
-/// How long what was read of the catalog is good for.
-const FRESH: Duration = Duration::from_secs(60);
+/// How long a loaded catalog is current.
+const CATALOG_TTL: Duration = Duration::from_secs(60);
 
-/// How many vectors a search by a graph looks at, for each that it is to find,
-/// before it takes the conditions for too narrow: those that one in ten meets
-/// are served, and a scan in vain costs some milliseconds.
-const PATIENCE: usize = 10;
+/// How many vectors an HNSW search scans for each that it is to find before it
+/// gives up on a filter: a filter that one memory in ten matches is served, and
+/// a scan that finds too few costs some milliseconds.
+const SCAN_FACTOR: usize = 10;
 
-/// How many times as many lists as its first a search by lists looks into, for
-/// the same reason.
-const MORE_LISTS: u32 = 4;
+/// How many times `probes` lists an IVFFlat search scans at most, for the same
+/// reason.
+const MAX_PROBES_FACTOR: u32 = 4;
 
-/// The most lists that pgvector takes.
+/// The largest number of lists that pgvector accepts.
 const MAX_LISTS: u16 = 32_768;
 
-/// How very large entities are searched.
+/// The approximate nearest neighbor (ANN) index for very large entities.
 ///
-/// Without an index every vector of the entity is compared: exact, and in time
-/// that grows with the entity (about 0.8 ms for each 1,000 of 384 dimensions).
-/// [`PgStore::maintain`](crate::PgStore::maintain) makes the indexes.
+/// Without one, every vector of the entity is compared: exact, and in time that
+/// grows with the entity (about 0.8 ms for each 1,000 vectors of 384 dimensions).
+/// [`PgStore::maintain_indexes`](crate::PgStore::maintain_indexes) builds the
+/// indexes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ApproximateIndex {
-    /// Every search is exact.
+pub enum AnnIndex {
+    /// No index: every search is exact.
     #[default]
     None,
-    /// A graph: quick and precise to search, slow to build.
+    /// A graph: fast and accurate to search, slow to build.
     Hnsw {
-        /// Links of a node, 2 to 100; pgvector's own default is 16.
+        /// Links per node, 2 to 100; pgvector's default is 16.
         m: u16,
         /// Candidates considered while building, 4 to 1,000, at least twice `m`.
         ef_construction: u16,
@@ -47,17 +48,17 @@ pub enum ApproximateIndex {
         /// than that considers as many as it is for.
         ef_search: u16,
     },
-    /// Lists around centers: quick to build, and to be built anew when the
-    /// entity has grown much.
+    /// Lists around centroids: fast to build, and rebuilt when the entity has
+    /// doubled.
     IvfFlat {
-        /// Lists that a search looks into, 1 to 32,768; there are about as many
-        /// lists as the square root of the vectors.
+        /// Lists that a search scans, 1 to 32,768; there are about as many lists
+        /// as the square root of the number of vectors.
         probes: u16,
     },
 }
 
-impl ApproximateIndex {
-    /// A graph with the parameters of pgvector, and a search over 100 candidates.
+impl AnnIndex {
+    /// HNSW with pgvector's parameters, searching over 100 candidates.
     #[must_use]
     pub const fn hnsw() -> Self {
         Self::Hnsw {
@@ -67,14 +68,14 @@ impl ApproximateIndex {
         }
     }
 
-    /// Lists of which a search looks into 20.
+    /// IVFFlat, scanning 20 lists.
     #[must_use]
     pub const fn ivf_flat() -> Self {
         Self::IvfFlat { probes: 20 }
     }
 
-    /// What is out of range, if anything is.
-    pub(crate) fn problem(self) -> Option<&'static str> {
+    /// The parameter that is out of range and its range, if there is one.
+    pub(crate) fn invalid_parameter(self) -> Option<&'static str> {
         match self {
             Self::Hnsw { m, .. } if !(2..=100).contains(&m) => Some("m must be from 2 to 100"),
             Self::Hnsw {
@@ -92,7 +93,7 @@ impl ApproximateIndex {
         }
     }
 
-    /// The name of the access method; `None` where there is no index.
+    /// The name of the access method; `None` for [`None`](Self::None).
     pub(crate) fn method(self) -> Option<&'static str> {
         match self {
             Self::None => None,
@@ -101,8 +102,8 @@ impl ApproximateIndex {
         }
     }
 
-    /// How an index over so many vectors is built.
-    pub(crate) fn parameters(self, rows: u64) -> String {
+    /// The storage parameters of an index over this many vectors.
+    pub(crate) fn storage_parameters(self, rows: u64) -> String {
         match self {
             Self::None => String::new(),
             Self::Hnsw {
@@ -112,27 +113,33 @@ impl ApproximateIndex {
         }
     }
 
-    /// Whether an index that was built in this way over `built` vectors still
-    /// serves `rows`.
-    pub(crate) fn keeps(self, method: &str, parameters: &str, built: u64, rows: u64) -> bool {
+    /// Whether an index that was built with this method and these parameters
+    /// over `built` vectors may be kept for `rows`.
+    pub(crate) fn is_current_for(
+        self,
+        method: &str,
+        parameters: &str,
+        built: u64,
+        rows: u64,
+    ) -> bool {
         let grown = match self {
-            // Centers lie where the vectors were.
+            // The centroids are those of the vectors at the time of the build.
             Self::IvfFlat { .. } => rows > built.saturating_mul(2),
             _ => false,
         };
-        Some(method) == self.method() && parameters == self.parameters(built) && !grown
+        Some(method) == self.method() && parameters == self.storage_parameters(built) && !grown
     }
 
-    /// What a search for so many vectors tells the server first, in its
-    /// transaction. Scans go on until enough rows pass the conditions, or until
-    /// it shows that few do: those the exact search finds sooner, by the
-    /// conditions' own indexes.
-    pub(crate) fn settings(self, limit: usize) -> String {
+    /// The settings of a search for this many vectors, as `SET LOCAL`
+    /// statements. A scan goes on until enough rows match the filter, or until
+    /// it is clear that few do: exact search finds those sooner, by the filter's
+    /// own indexes.
+    pub(crate) fn search_settings(self, limit: usize) -> String {
         match self {
             Self::None => String::new(),
             Self::Hnsw { ef_search, .. } => {
                 let ef_search = limit.clamp(ef_search.into(), 1_000);
-                let most = (limit * PATIENCE).clamp(1_000, 20_000);
+                let most = (limit * SCAN_FACTOR).clamp(1_000, 20_000);
                 format!(
                     "SET LOCAL hnsw.iterative_scan = 'relaxed_order'; \
                      SET LOCAL hnsw.ef_search = {ef_search}; \
@@ -140,7 +147,7 @@ impl ApproximateIndex {
                 )
             }
             Self::IvfFlat { probes } => {
-                let most = (u32::from(probes) * MORE_LISTS).min(MAX_LISTS.into());
+                let most = (u32::from(probes) * MAX_PROBES_FACTOR).min(MAX_LISTS.into());
                 format!(
                     "SET LOCAL ivfflat.iterative_scan = 'relaxed_order'; \
                      SET LOCAL ivfflat.probes = {probes}; \
@@ -151,8 +158,8 @@ impl ApproximateIndex {
     }
 }
 
-/// The conditions of an index, word for word as searches repeat them: values
-/// of a statement would hide from the planner that it serves.
+/// The predicate of a partial index. Searches repeat it literally: with
+/// parameters the planner could not tell that the index applies.
 pub(crate) fn predicate(entity: &str, model: &str, dimensions: u64, table: &str) -> String {
     format!(
         "{table}entity_id = {} AND {table}model = {} AND NOT {table}archived \
@@ -162,44 +169,45 @@ pub(crate) fn predicate(entity: &str, model: &str, dimensions: u64, table: &str)
     )
 }
 
-/// Which indexes there are, as this process knows.
+/// The existing indexes, as far as this process knows.
 #[derive(Debug, Default)]
-pub(crate) struct Catalog(RwLock<Known>);
+pub(crate) struct IndexCatalog(RwLock<CatalogState>);
 
 #[derive(Debug, Default)]
-struct Known {
-    /// The dimensions of each.
+struct CatalogState {
+    /// The dimensions of the index for an entity and a model.
     indexes: HashMap<(String, String), u64>,
-    read_at: Option<Instant>,
+    loaded_at: Option<Instant>,
 }
 
-impl Catalog {
+impl IndexCatalog {
     /// The dimensions of the index for an entity's vectors of a model.
-    pub(crate) fn find(&self, entity: &EntityId, model: &Fingerprint) -> Option<u64> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn dimensions(&self, entity: &EntityId, model: &Fingerprint) -> Option<u64> {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let key = (entity.as_str().to_owned(), model.as_str().to_owned());
-        known.indexes.get(&key).copied()
+        state.indexes.get(&key).copied()
     }
 
-    /// Whether it is time to read it anew; `true` is answered to one caller.
-    pub(crate) fn is_due(&self) -> bool {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let due = known.read_at.is_none_or(|at| at.elapsed() > FRESH);
+    /// Whether it has to be reloaded. Only one caller gets `true`, and has to do
+    /// it.
+    pub(crate) fn start_reload_if_due(&self) -> bool {
+        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let due = state.loaded_at.is_none_or(|at| at.elapsed() > CATALOG_TTL);
         if due {
-            known.read_at = Some(Instant::now());
+            state.loaded_at = Some(Instant::now());
         }
         due
     }
 
-    /// Reads it anew: indexes that are whole, whoever made them.
-    pub(crate) async fn read(&self, link: &mut Link) -> Result<(), Failure> {
+    /// Loads it: all valid indexes, including those that other processes built.
+    pub(crate) async fn load(&self, connection: &mut Connection) -> Result<(), Failure> {
         let query = sqlx::query(
             "SELECT a.entity_id, a.model, a.dimensions FROM memory_approximate a \
              JOIN pg_index i ON i.indexrelid = to_regclass(quote_ident(a.index_name)) \
              WHERE i.indisvalid",
         );
         let mut indexes = HashMap::new();
-        for row in &link.rows(query).await? {
+        for row in &connection.fetch_all(query).await? {
             let dimensions: i32 = row.try_get("dimensions")?;
             let dimensions = u64::try_from(dimensions).unwrap_or_default();
             indexes.insert(
@@ -207,9 +215,9 @@ impl Catalog {
                 dimensions,
             );
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Known {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = CatalogState {
             indexes,
-            read_at: Some(Instant::now()),
+            loaded_at: Some(Instant::now()),
         };
         Ok(())
     }

@@ -1,0 +1,175 @@
+//! Search in a very large entity: the dense retriever uses its ANN index.
+
+use std::sync::Arc;
+
+use memory_core::{DenseQuery, EntityId, MemoryResult, SearchOutcome, SearchRequest};
+use pgvector::Vector;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use crate::ann_index::predicate;
+use crate::database::Database;
+use crate::error::Failure;
+use crate::filter::{LIVE, conditions};
+use crate::rows::{self, MemoryRow};
+use crate::search::{OPERATION, decode_hits};
+use crate::sql::SqlBuilder;
+use crate::{lexical, vectors};
+
+/// How many vectors are requested from the index for each memory: some memories
+/// have several, and iterative scans return them slightly out of order.
+const OVERSAMPLING: usize = 2;
+
+/// Searches by the entity's ANN index. `None` if there is none, or if it found
+/// fewer memories than requested: then the caller has to search exactly.
+pub(crate) async fn search(
+    database: &Arc<Database>,
+    entity: &EntityId,
+    request: &SearchRequest,
+) -> MemoryResult<Option<SearchOutcome>> {
+    let Some(query) = &request.dense else {
+        return Ok(None);
+    };
+    if database.options.ann_index.method().is_none() {
+        return Ok(None);
+    }
+    reload_catalog_if_due(database);
+    let dimensions = query.vector.len() as u64;
+    let indexed = database
+        .index_catalog
+        .dimensions(entity, &query.fingerprint);
+    if indexed != Some(dimensions) || vectors::to_half(&query.vector).is_err() {
+        return Ok(None);
+    }
+    let mut sql = SqlBuilder::new();
+    push_statement(&mut sql, entity, request, query);
+    let rows = fetch(database, sql, request.limit).await;
+    let rows = rows.map_err(|failure| failure.into_error(OPERATION))?;
+    let outcome = decode(&rows, entity, request);
+    outcome.map_err(|error| Failure::from(error).into_error(OPERATION))
+}
+
+/// Reloads the catalog in the background when it is out of date.
+fn reload_catalog_if_due(database: &Arc<Database>) {
+    if !database.index_catalog.start_reload_if_due() {
+        return;
+    }
+    let database = Arc::clone(database);
+    tokio::spawn(async move {
+        // On failure the old catalog stays; exact search does not need it.
+        if let Ok(mut connection) = database.acquire().await
+            && database.index_catalog.load(&mut connection).await.is_ok()
+        {
+            connection.release();
+        }
+    });
+}
+
+async fn fetch(database: &Database, sql: SqlBuilder, limit: usize) -> Result<Vec<PgRow>, Failure> {
+    let query = sql.query()?;
+    let mut connection = database.acquire().await?;
+    connection.execute_batch(&begin(database, limit)).await?;
+    let rows = connection.fetch_all(query).await;
+    match &rows {
+        Err(failure) if !failure.is_refusal() => drop(connection),
+        _ => connection.roll_back(true).await,
+    }
+    rows
+}
+
+/// Begins the transaction of a search, with settings that end with it.
+fn begin(database: &Database, limit: usize) -> String {
+    let settings = database
+        .options
+        .ann_index
+        .search_settings(limit * OVERSAMPLING);
+    let begin = &database.session_settings.begin_read;
+    format!("{begin}; {settings}")
+}
+
+fn decode(
+    rows: &[PgRow],
+    entity: &EntityId,
+    request: &SearchRequest,
+) -> Result<Option<SearchOutcome>, sqlx::Error> {
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let nearest = rows::unsigned("nearest_count", first.try_get("nearest_count")?)?;
+    if nearest < request.limit as u64 {
+        return Ok(None);
+    }
+    decode_hits(rows, entity, false, request.lexical.is_some()).map(Some)
+}
+
+/// Both retrievers in one statement, as in the exact search. The similarity of
+/// what the index finds is computed exactly.
+pub(crate) fn push_statement(
+    sql: &mut SqlBuilder,
+    entity: &EntityId,
+    request: &SearchRequest,
+    query: &DenseQuery,
+) {
+    let entity_param = sql.value(entity.as_str(), "text");
+    let model = sql.value(query.fingerprint.as_str(), "text");
+    let vector = sql.value(Vector::from(query.vector.clone()), "vector");
+    let conditions = conditions(sql, &request.filter);
+    let limit = sql.value(rows::signed(request.limit as u64), "bigint");
+    let scanned = sql.value(
+        rows::signed((request.limit * OVERSAMPLING) as u64),
+        "bigint",
+    );
+    let dimensions = query.vector.len() as u64;
+    // The planner would reorder a join and read the whole index where it expects
+    // the entity to be small; `OFFSET` keeps this to one lookup per vector.
+    let filter = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " AND EXISTS (SELECT FROM memory m WHERE m.entity_id = {entity_param} \
+             AND m.memory_id = v.memory_id{LIVE}{conditions} OFFSET 0)"
+        )
+    };
+    let distance = format!("(v.half::halfvec({dimensions})) <=> ({vector})::halfvec({dimensions})");
+    sql.push(format!(
+        "WITH nearest AS MATERIALIZED (SELECT c.memory_id FROM (\
+           SELECT v.memory_id, {distance} AS distance FROM memory_embedding v \
+           WHERE {}{filter} ORDER BY {distance} LIMIT {scanned}) c \
+           GROUP BY c.memory_id ORDER BY min(c.distance), c.memory_id LIMIT {limit}), ",
+        predicate(
+            entity.as_str(),
+            query.fingerprint.as_str(),
+            dimensions,
+            "v."
+        ),
+    ));
+    let (mut score, mut lexical_join, mut score_stats) = ("NULL::real", "", String::new());
+    if let Some(text) = &request.lexical {
+        lexical::push_retriever(sql, &entity_param, text, &conditions);
+        sql.push(format!(
+            ", found AS (SELECT memory_id FROM nearest UNION (SELECT memory_id FROM lexical \
+             ORDER BY score DESC, memory_id LIMIT {limit}))"
+        ));
+        score = "l.score";
+        lexical_join = " LEFT JOIN lexical l ON l.memory_id = f.memory_id";
+        score_stats = lexical::score_stats(&entity_param, &conditions);
+    } else {
+        sql.push("found AS (SELECT memory_id FROM nearest)");
+    }
+    let stats_columns = if score_stats.is_empty() { "" } else { ", ls.*" };
+    // Vectors in single precision are in no index: if the entity has one, the
+    // nearest may be missing, so nothing counts as found.
+    sql.push(format!(
+        " SELECT g.generation, n.nearest_count, {}, s.similarity, {score} AS score{stats_columns} \
+         FROM {} CROSS JOIN (SELECT CASE WHEN EXISTS (SELECT FROM memory_embedding v \
+           WHERE v.entity_id = {entity_param} AND v.model = {model} AND v.single IS NOT NULL \
+           AND NOT v.archived) THEN 0 ELSE count(*) END AS nearest_count FROM nearest) n{score_stats} \
+         LEFT JOIN (found f JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = f.memory_id{lexical_join} \
+         LEFT JOIN LATERAL (SELECT (1 - min(v.half <=> {vector}::halfvec))::real AS similarity \
+           FROM memory_embedding v WHERE v.entity_id = {entity_param} AND v.memory_id = f.memory_id \
+           AND v.model = {model} AND vector_dims(v.half) = {dimensions}) s ON true) ON true",
+        MemoryRow::COLUMNS,
+        rows::generation_of(&entity_param),
+        MemoryRow::TABLES,
+    ));
+}

@@ -1,0 +1,184 @@
+//! A pooled connection in use: running statements with a time limit and
+//! returning it to the pool.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use memory_core::EntityId;
+use pgvector::{HalfVector, Vector};
+use sqlx::AssertSqlSafe;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
+use sqlx::query::Query;
+use tokio::time::timeout;
+
+use crate::error::Failure;
+use crate::session_settings::SessionSettings;
+
+/// The entities that a transaction may access under row-level security.
+#[derive(Clone, Copy)]
+pub(crate) enum Scope<'a> {
+    /// These entities.
+    Entities(&'a [&'a EntityId]),
+    /// The names of all entities, and no other data.
+    EntityNames,
+}
+
+/// A connection in use. Unless it is returned with [`release`](Self::release)
+/// it is closed: a connection that was left in the middle of a statement, or
+/// whose server stopped answering, must not be reused.
+pub(crate) struct Connection {
+    inner: Option<PoolConnection<Postgres>>,
+    response_timeout: Duration,
+    session_settings: Arc<SessionSettings>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        inner: PoolConnection<Postgres>,
+        session_settings: Arc<SessionSettings>,
+    ) -> Self {
+        Self {
+            inner: Some(inner),
+            response_timeout: session_settings.response_timeout,
+            session_settings,
+        }
+    }
+
+    /// Begins a transaction that writes.
+    pub(crate) async fn begin(&mut self, entities: &[&EntityId]) -> Result<(), Failure> {
+        let settings = Arc::clone(&self.session_settings);
+        self.execute_batch(&settings.begin).await?;
+        self.set_scope(Scope::Entities(entities)).await
+    }
+
+    /// Rolls back and begins again.
+    pub(crate) async fn restart(&mut self, entities: &[&EntityId]) -> Result<(), Failure> {
+        self.execute_batch("ROLLBACK").await?;
+        self.begin(entities).await
+    }
+
+    /// Begins a transaction that reads, if the settings require one. Returns
+    /// whether one was begun.
+    pub(crate) async fn begin_read(&mut self, scope: Scope<'_>) -> Result<bool, Failure> {
+        let settings = Arc::clone(&self.session_settings);
+        if !settings.reads_in_transactions {
+            return Ok(false);
+        }
+        self.execute_batch(&settings.begin_read).await?;
+        if settings.prefetch_types {
+            self.prefetch_types().await?;
+        }
+        self.set_scope(scope).await?;
+        Ok(true)
+    }
+
+    /// Rolls back the transaction, if one was begun, and returns the
+    /// connection to the pool. If that fails, the connection is closed.
+    pub(crate) async fn roll_back(mut self, in_transaction: bool) {
+        if !in_transaction || self.execute_batch("ROLLBACK").await.is_ok() {
+            self.release();
+        }
+    }
+
+    /// Sets which entities the row-level security policies let through.
+    async fn set_scope(&mut self, scope: Scope<'_>) -> Result<(), Failure> {
+        if !self.session_settings.set_rls_scope {
+            return Ok(());
+        }
+        let query = match scope {
+            Scope::Entities(entities) => {
+                let names: Vec<&str> = entities.iter().map(|entity| entity.as_str()).collect();
+                sqlx::query("SELECT set_config('memory.entities', $1::text[]::text, true)")
+                    .bind(names)
+            }
+            Scope::EntityNames => sqlx::query("SELECT set_config('memory.names', 'on', true)"),
+        };
+        self.execute(query).await.map(drop)
+    }
+
+    /// Runs a statement and returns its rows.
+    pub(crate) async fn fetch_all(
+        &mut self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, Failure> {
+        let inner = self.inner.as_mut().ok_or(Failure::Timeout)?;
+        let query = query.persistent(self.session_settings.persistent_statements);
+        let response = timeout(self.response_timeout, query.fetch_all(&mut **inner));
+        Ok(response.await.map_err(|_| Failure::Timeout)??)
+    }
+
+    /// Runs a statement and returns how many rows it affected.
+    pub(crate) async fn execute(
+        &mut self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<u64, Failure> {
+        let inner = self.inner.as_mut().ok_or(Failure::Timeout)?;
+        let query = query.persistent(self.session_settings.persistent_statements);
+        let response = timeout(self.response_timeout, query.execute(&mut **inner));
+        let done = response.await.map_err(|_| Failure::Timeout)??;
+        Ok(done.rows_affected())
+    }
+
+    /// Runs one or several statements without parameters. The text must come
+    /// from this crate.
+    pub(crate) async fn execute_batch(&mut self, text: &str) -> Result<(), Failure> {
+        let inner = self.inner.as_mut().ok_or(Failure::Timeout)?;
+        let text = AssertSqlSafe(text.to_owned());
+        let response = timeout(
+            self.response_timeout,
+            sqlx::Executor::execute(&mut **inner, sqlx::raw_sql(text)),
+        );
+        response.await.map_err(|_| Failure::Timeout)??;
+        Ok(())
+    }
+
+    /// Waits up to a day for each answer from here on: index builds and
+    /// migrations take long.
+    pub(crate) fn disable_timeout(&mut self) {
+        self.response_timeout = Duration::from_secs(24 * 60 * 60);
+    }
+
+    /// Whether writes notify listeners.
+    pub(crate) fn notifies(&self) -> bool {
+        self.session_settings.notify
+    }
+
+    /// Returns the connection to the pool, in good order.
+    ///
+    /// The pool pings a connection that is returned, and would wait for the
+    /// answer without end (sqlx issue 4349): a server that stopped answering
+    /// just then would occupy the slot for good. So the wait is limited.
+    pub(crate) fn release(mut self) {
+        if let Some(mut inner) = self.inner.take() {
+            let limit = self.session_settings.ping_timeout;
+            tokio::spawn(async move { timeout(limit, inner.return_to_pool()).await });
+        }
+    }
+
+    /// Lets the driver look up the types of the schema's columns where
+    /// statements are not persistent: a lookup during a statement would discard
+    /// its preparation.
+    pub(crate) async fn prefetch_types(&mut self) -> Result<(), Failure> {
+        if self.session_settings.persistent_statements {
+            return Ok(());
+        }
+        self.execute(type_lookup()).await.map(drop)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.take() {
+            drop(inner.detach());
+        }
+    }
+}
+
+/// A statement with every type that the driver has to look up.
+pub(crate) fn type_lookup() -> Query<'static, Postgres, PgArguments> {
+    sqlx::query("SELECT $1::halfvec[] IS NULL, $2::vector[] IS NULL")
+        .bind(Vec::<HalfVector>::new())
+        .bind(Vec::<Vector>::new())
+        .persistent(false)
+}
