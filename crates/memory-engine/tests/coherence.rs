@@ -6,7 +6,7 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{GatedStore, bench, bench_on, item, mira};
+use common::{StoreGate, bench, bench_on, item, mira};
 use memory_core::{Consistency, ErrorKind, MemoryConfig, MemoryPatch};
 use memory_engine::RecallRequest;
 
@@ -84,13 +84,13 @@ async fn a_warm_snapshot_follows_what_is_written_without_the_store() {
             .unwrap();
         assert_eq!(found[0].memory.content, format!("later memory {n}"));
     }
-    assert_eq!(GatedStore::count(&b.store.full_loads), 1);
+    assert_eq!(StoreGate::count(&b.store.full_loads), 1);
     assert_eq!(
-        GatedStore::count(&b.store.deltas),
+        StoreGate::count(&b.store.deltas),
         0,
         "the store is not asked for what this system wrote itself"
     );
-    assert_eq!(GatedStore::count(&b.store.searches), 0);
+    assert_eq!(StoreGate::count(&b.store.searches), 0);
 }
 
 #[tokio::test]
@@ -260,8 +260,8 @@ async fn a_stampede_loads_once() {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(GatedStore::count(&b.store.gets), 1);
-    assert_eq!(GatedStore::count(&b.store.full_loads), 1);
+    assert_eq!(StoreGate::count(&b.store.gets), 1);
+    assert_eq!(StoreGate::count(&b.store.full_loads), 1);
     assert_eq!(b.embedder.texts(), embedded + 1);
     let stats = b.engine.cache_stats();
     assert_eq!(stats.memory.loads, 1);
@@ -338,7 +338,7 @@ async fn where_others_write_too_their_writes_are_seen_at_once() {
         );
     }
     assert_eq!(
-        GatedStore::count(&first.store.full_loads),
+        StoreGate::count(&first.store.full_loads),
         1,
         "by what changed, not anew"
     );

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
-use common::{Bench, GatedStore, bench_at, item, mira};
+use common::{Bench, StoreGate, bench_at, item, mira};
 use memory_core::{AccessCounting, Consistency, ManualClock, MemoryConfig, MemoryId, MemoryPatch};
 use memory_engine::{Engine, RecallRequest};
 use tokio::task::JoinHandle;
@@ -25,7 +25,7 @@ struct Pair {
 }
 
 async fn pair(consistency: Consistency, deaf: bool) -> Pair {
-    let store = GatedStore::new();
+    let store = StoreGate::new();
     store.deaf.store(deaf, Ordering::SeqCst);
     let clock = Arc::new(ManualClock::new(
         DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
@@ -119,7 +119,7 @@ async fn within_the_bound_the_store_is_not_asked_and_after_it_is() {
     pair.clock.advance(TimeDelta::microseconds(1));
     assert_eq!(pair.shown().await, ["the mill burned"; 2]);
     assert_eq!(
-        GatedStore::count(&pair.writer.store.full_loads),
+        StoreGate::count(&pair.writer.store.full_loads),
         1,
         "by what changed"
     );

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, GatedStore, bench, bench_with, item, mira};
+use common::{Bench, StoreGate, bench, bench_with, item, mira};
 use memory_core::{MemoryConfig, MemoryFilter, MemoryKind, MemoryTagMode};
 use memory_engine::{Ranking, RecallRequest};
 
@@ -72,8 +72,8 @@ async fn snapshot_and_store_rank_alike() {
         }
         assert!(overlap >= 45, "{overlap} of 50 alike");
     }
-    assert_eq!(GatedStore::count(&warm.store.searches), 1);
-    assert_eq!(GatedStore::count(&pushed.store.searches), 10);
+    assert_eq!(StoreGate::count(&warm.store.searches), 1);
+    assert_eq!(StoreGate::count(&pushed.store.searches), 10);
     assert_eq!(pushed.engine.cache_stats().entity.entries, 0);
 }
 
@@ -132,7 +132,7 @@ async fn an_entity_that_outgrows_its_snapshot_is_still_recalled() {
             .unwrap();
         assert_eq!(found[0].memory.content, format!("event {n}"));
     }
-    assert!(GatedStore::count(&b.store.searches) >= 6);
+    assert!(StoreGate::count(&b.store.searches) >= 6);
     assert_eq!(b.engine.cache_stats().entity.entries, 0);
 }
 

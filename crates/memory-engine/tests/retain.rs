@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{GatedStore, bench, item, mira};
+use common::{StoreGate, bench, item, mira};
 use memory_core::{
     ErrorKind, InvalidInput, ListRequest, MemoryBatchItem, MemoryError, MemoryFilter, MemoryId,
     MemoryPatch,
@@ -28,7 +28,7 @@ async fn a_batch_is_embedded_once_and_written_once() {
         (1, 2),
         "equal texts once"
     );
-    assert_eq!(GatedStore::count(&b.store.inserts), 1);
+    assert_eq!(StoreGate::count(&b.store.inserts), 1);
     let stats = b.engine.entity_stats(&mira()).await.unwrap();
     assert_eq!((stats.generation.0, stats.memory_count), (1, 4));
     assert!(b.engine.retain_batch(Vec::new()).await.unwrap().is_empty());
@@ -43,7 +43,7 @@ async fn the_same_id_again_is_a_no_op_without_inference() {
         .await
         .unwrap();
     b.engine.clear_all_caches();
-    let (embedded, inserts) = (b.embedder.texts(), GatedStore::count(&b.store.inserts));
+    let (embedded, inserts) = (b.embedder.texts(), StoreGate::count(&b.store.inserts));
     assert_eq!(
         b.engine
             .retain_batch(vec![item("once").with_id(id)])
@@ -52,7 +52,7 @@ async fn the_same_id_again_is_a_no_op_without_inference() {
         [id]
     );
     assert_eq!(b.embedder.texts(), embedded);
-    assert_eq!(GatedStore::count(&b.store.inserts), inserts);
+    assert_eq!(StoreGate::count(&b.store.inserts), inserts);
     assert_eq!(
         b.engine.entity_stats(&mira()).await.unwrap().generation.0,
         1

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{GatedStore, bench, bench_with, item, mira};
+use common::{StoreGate, bench, bench_with, item, mira};
 use memory_core::{MemoryBatchItem, MemoryConfig, MemoryKind, MemoryPatch};
 use memory_engine::{RecallPath, RecallRequest};
 
@@ -30,8 +30,8 @@ async fn retaining_and_recalling_in_turn_stays_warm() {
         }
         let entity = b.engine.cache_stats().entity;
         assert!(entity.hit_rate() > 0.95, "{entity:?}");
-        assert_eq!(GatedStore::count(&b.store.full_loads), 1);
-        assert_eq!(GatedStore::count(&b.store.deltas), 0);
+        assert_eq!(StoreGate::count(&b.store.full_loads), 1);
+        assert_eq!(StoreGate::count(&b.store.deltas), 0);
     }
 }
 
@@ -72,9 +72,9 @@ async fn altering_and_deleting_stay_warm_too() {
         "of the content that was replaced, whose vectors are forgotten"
     );
     b.engine.delete_memory(&mira(), &ids[2]).await.unwrap();
-    let loads = GatedStore::count(&b.store.deltas);
+    let loads = StoreGate::count(&b.store.deltas);
     assert_eq!(recall().await.len(), 2);
-    assert_eq!(GatedStore::count(&b.store.deltas), loads);
+    assert_eq!(StoreGate::count(&b.store.deltas), loads);
 }
 
 /// What a snapshot that followed every write shows, and one that is loaded.
@@ -111,10 +111,10 @@ async fn a_snapshot_that_followed_is_what_the_store_would_give() {
         scores
     };
     let followed = scores().await;
-    assert_eq!(GatedStore::count(&b.store.full_loads), 1, "it was followed");
+    assert_eq!(StoreGate::count(&b.store.full_loads), 1, "it was followed");
     b.engine.clear_all_caches();
     assert_eq!(scores().await, followed);
-    assert_eq!(GatedStore::count(&b.store.full_loads), 2);
+    assert_eq!(StoreGate::count(&b.store.full_loads), 2);
 }
 
 #[tokio::test]
@@ -133,8 +133,8 @@ async fn who_comes_once_is_searched_and_who_comes_again_is_loaded() {
     }
     use RecallPath::{Snapshot, Store};
     assert_eq!(paths, [Store, Snapshot, Snapshot]);
-    assert_eq!(GatedStore::count(&b.store.searches), 1);
-    assert_eq!(GatedStore::count(&b.store.full_loads), 1);
+    assert_eq!(StoreGate::count(&b.store.searches), 1);
+    assert_eq!(StoreGate::count(&b.store.full_loads), 1);
 }
 
 #[tokio::test]
@@ -148,8 +148,8 @@ async fn a_small_entity_is_loaded_at_first_sight() {
         .recall(&mira(), &RecallRequest::new("number"))
         .await
         .unwrap();
-    assert_eq!(GatedStore::count(&b.store.searches), 0);
-    assert_eq!(GatedStore::count(&b.store.full_loads), 1);
+    assert_eq!(StoreGate::count(&b.store.searches), 0);
+    assert_eq!(StoreGate::count(&b.store.full_loads), 1);
 }
 
 #[tokio::test]

@@ -11,20 +11,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeSet, ChangeStream, Clock, ConsolidateOutcome, EmbeddedMemory, Embedding,
-    EntityId, EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions,
-    InsertOutcome, ListPage, ListRequest, MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter,
-    MemoryId, MemoryKind, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest,
-    Store, StoreCapabilities, SummaryGroup, SystemClock, UpdateOutcome,
+    Clock, EntityId, ErrorKind, Generation, MemoryBatchItem, MemoryConfig, MemoryError, MemoryKind,
+    MemoryResult, Store, SystemClock,
 };
 use memory_engine::Engine;
 use memory_moka::MokaBackend;
-use memory_testkit::{HashEmbedder, InMemoryStore};
+use memory_testkit::{
+    HashEmbedder, HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation,
+};
 use tokio::sync::{Notify, Semaphore};
 
-/// A store that counts its calls, can be held up after it read, and can fail.
+/// Counts the calls of a store, can hold them after they read, and can lose an
+/// answer.
 #[derive(Debug)]
-pub(crate) struct GatedStore {
+pub(crate) struct StoreGate {
     pub(crate) inner: InMemoryStore,
     pub(crate) gets: AtomicU64,
     pub(crate) inserts: AtomicU64,
@@ -43,7 +43,7 @@ pub(crate) struct GatedStore {
     pub(crate) lose_next_answer: AtomicBool,
 }
 
-impl GatedStore {
+impl StoreGate {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             inner: InMemoryStore::new(),
@@ -60,6 +60,12 @@ impl GatedStore {
             deaf: AtomicBool::new(false),
             lose_next_answer: AtomicBool::new(false),
         })
+    }
+
+    /// The store behind this gate.
+    pub(crate) fn store(self: &Arc<Self>) -> Arc<dyn Store> {
+        let hooks = Arc::clone(self);
+        Arc::new(HookedStore::new(Arc::new(self.inner.clone()), hooks))
     }
 
     pub(crate) fn hold_reads(&self) {
@@ -102,130 +108,52 @@ impl GatedStore {
 }
 
 #[async_trait]
-impl Store for GatedStore {
-    fn capabilities(&self) -> StoreCapabilities {
-        self.inner.capabilities()
+impl StoreHooks for StoreGate {
+    fn has_watch(&self) -> bool {
+        !self.deaf.load(Ordering::SeqCst)
     }
 
-    async fn insert_opts(
-        &self,
-        batch: &[EmbeddedMemory],
-        room: &InsertOptions,
-    ) -> MemoryResult<InsertOutcome> {
-        self.inserts.fetch_add(1, Ordering::SeqCst);
-        let outcome = self.inner.insert_opts(batch, room).await;
-        self.pass(&self.writes_wait).await;
-        if self.lose_next_answer.swap(false, Ordering::SeqCst) {
-            return Err(MemoryError::store(
-                ErrorKind::OutcomeUnknown,
-                "insert",
-                "cut off",
-            ));
-        }
-        outcome
-    }
-
-    async fn consolidate(
-        &self,
-        entity: &EntityId,
-        groups: &[SummaryGroup],
-        read_at: Generation,
-    ) -> MemoryResult<ConsolidateOutcome> {
-        self.inner.consolidate(entity, groups, read_at).await
-    }
-
-    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
-        self.gets.fetch_add(1, Ordering::SeqCst);
-        let fetched = self.inner.get(entity, ids).await;
-        self.pass(&self.reads_wait).await;
-        fetched
-    }
-
-    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
-        self.inner.list(entity, request).await
-    }
-
-    async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
-        self.inner.count(entity, filter).await
-    }
-
-    async fn search(
-        &self,
-        entity: &EntityId,
-        request: &SearchRequest,
-    ) -> MemoryResult<SearchOutcome> {
-        self.searches.fetch_add(1, Ordering::SeqCst);
-        self.inner.search(entity, request).await
-    }
-
-    async fn changes_since(
-        &self,
-        entity: &EntityId,
-        since: Generation,
-        fingerprint: &Fingerprint,
-    ) -> MemoryResult<ChangeSet> {
-        let counter = if since == Generation::ZERO {
-            &self.full_loads
-        } else {
-            &self.deltas
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        let counter = match call.operation {
+            StoreOperation::Insert | StoreOperation::InsertOpts => &self.inserts,
+            StoreOperation::Get => &self.gets,
+            StoreOperation::Search => &self.searches,
+            StoreOperation::EntityStats => &self.stats,
+            StoreOperation::ChangesSince if call.since == Some(Generation::ZERO) => {
+                &self.full_loads
+            }
+            StoreOperation::ChangesSince => &self.deltas,
+            _ => return Ok(()),
         };
         counter.fetch_add(1, Ordering::SeqCst);
-        let changes = self.inner.changes_since(entity, since, fingerprint).await;
-        self.pass(&self.reads_wait).await;
-        changes
+        Ok(())
     }
 
-    async fn update(
-        &self,
-        entity: &EntityId,
-        id: &MemoryId,
-        patch: &MemoryPatch,
-        embedding: Option<&Embedding>,
-    ) -> MemoryResult<UpdateOutcome> {
-        self.inner.update(entity, id, patch, embedding).await
-    }
-
-    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
-        self.inner.delete(entity, ids).await
-    }
-
-    async fn record_accesses(
-        &self,
-        entity: &EntityId,
-        updates: &[AccessUpdate],
-    ) -> MemoryResult<()> {
-        self.inner.record_accesses(entity, updates).await
-    }
-
-    async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
-        self.stats.fetch_add(1, Ordering::SeqCst);
-        self.inner.entity_stats(entity).await
-    }
-
-    async fn list_entities(
-        &self,
-        after: Option<&EntityId>,
-        limit: usize,
-    ) -> MemoryResult<Vec<EntityId>> {
-        self.inner.list_entities(after, limit).await
-    }
-
-    async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
-        if self.deaf.load(Ordering::SeqCst) {
-            return Ok(None);
+    async fn after(&self, call: StoreCall<'_>, _: Result<(), &MemoryError>) -> MemoryResult<()> {
+        match call.operation {
+            StoreOperation::Get | StoreOperation::ChangesSince => {
+                self.pass(&self.reads_wait).await;
+            }
+            StoreOperation::Insert | StoreOperation::InsertOpts => {
+                self.pass(&self.writes_wait).await;
+                if self.lose_next_answer.swap(false, Ordering::SeqCst) {
+                    return Err(MemoryError::store(
+                        ErrorKind::OutcomeUnknown,
+                        "insert",
+                        "cut off",
+                    ));
+                }
+            }
+            _ => {}
         }
-        self.inner.watch().await
-    }
-
-    async fn close(&self) -> MemoryResult<()> {
-        self.inner.close().await
+        Ok(())
     }
 }
 
 /// An engine, and the parts to look into.
 pub(crate) struct Bench {
     pub(crate) engine: Engine,
-    pub(crate) store: Arc<GatedStore>,
+    pub(crate) store: Arc<StoreGate>,
     pub(crate) embedder: Arc<HashEmbedder>,
 }
 
@@ -234,17 +162,17 @@ pub(crate) fn bench() -> Bench {
 }
 
 pub(crate) fn bench_with(config: MemoryConfig) -> Bench {
-    bench_on(GatedStore::new(), config)
+    bench_on(StoreGate::new(), config)
 }
 
 /// Another system on a store that is there already.
-pub(crate) fn bench_on(store: Arc<GatedStore>, config: MemoryConfig) -> Bench {
+pub(crate) fn bench_on(store: Arc<StoreGate>, config: MemoryConfig) -> Bench {
     bench_at(store, config, Arc::new(SystemClock))
 }
 
 /// Another system on a store that is there already, by a clock of its own.
 pub(crate) fn bench_at(
-    store: Arc<GatedStore>,
+    store: Arc<StoreGate>,
     config: MemoryConfig,
     clock: Arc<dyn Clock>,
 ) -> Bench {
@@ -253,7 +181,7 @@ pub(crate) fn bench_at(
         .config(config)
         .clock(clock)
         .build(
-            Arc::clone(&store) as Arc<dyn Store>,
+            store.store(),
             Arc::clone(&embedder) as Arc<dyn memory_core::Embedder>,
         )
         .unwrap();

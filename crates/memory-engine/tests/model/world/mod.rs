@@ -25,7 +25,7 @@ use memory_testkit::HashEmbedder;
 use uuid::Uuid;
 
 use expiring::Expiring;
-use flaky::Flaky;
+use flaky::StoreFaults;
 use past::{BOUND, Face, Past, State};
 pub(crate) use verb::{Verb, step};
 
@@ -68,7 +68,7 @@ struct System<B: CacheBackend> {
 
 pub(crate) struct World<B: CacheBackend> {
     systems: Vec<System<B>>,
-    store: Arc<Flaky>,
+    store: Arc<StoreFaults>,
     clock: Arc<ManualClock>,
     channel: Channel,
     /// Entities of other worlds on the same store are not these.
@@ -84,7 +84,7 @@ impl<B: CacheBackend> World<B> {
         cache: impl Fn() -> B,
         setting: Setting,
     ) -> Self {
-        let store = Flaky::new(store);
+        let store = StoreFaults::new(store);
         let start = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_000);
         let clock = Arc::new(ManualClock::new(start));
         let consistencies = match setting.others {
@@ -103,7 +103,7 @@ impl<B: CacheBackend> World<B> {
                 .config(config)
                 .clock(Arc::clone(&clock) as Arc<dyn Clock>)
                 .build(
-                    Arc::clone(&store) as Arc<dyn Store>,
+                    store.store(),
                     Arc::new(HashEmbedder::new().with_dimensions(64)),
                 )
                 .unwrap();
