@@ -8,9 +8,14 @@ use memory_core::{
     SystemClock, VectorPrecision,
 };
 
-use crate::consolidation::{AccessCounts, EntityLocks, Watermarks};
-use crate::news::{self, News};
+use crate::access_recorder::AccessRecorder;
+use crate::change_listener::ChangeListener;
+use crate::consolidation::Watermarks;
+use crate::content_embedder::ContentEmbedder;
+use crate::insert::Inserter;
+use crate::reader::Reader;
 use crate::tiers::Tiers;
+use crate::writer::Writer;
 
 /// The memory system's operations on a store, an embedder and three caches.
 /// Cloning shares it.
@@ -19,7 +24,7 @@ use crate::tiers::Tiers;
 /// future is dropped; a read is abandoned.
 #[derive(Clone)]
 pub struct Engine {
-    pub(crate) shared: Arc<EngineInner>,
+    pub(crate) inner: Arc<EngineInner>,
 }
 
 impl Engine {
@@ -102,21 +107,9 @@ impl EngineBuilder {
         let tiers = self
             .cache_backend
             .build_tiers(&self.config, capabilities.precision);
-        let shared = Arc::new(EngineInner {
-            store,
-            embedder,
-            clock: self.clock,
-            config: self.config,
-            language_model: self.language_model,
-            tiers,
-            access_counts: Arc::default(),
-            entity_locks: EntityLocks::new(),
-            watermarks: Watermarks::default(),
-            cache_name: self.cache_backend.name(),
-            news: News::default(),
-        });
-        news::start(&shared);
-        Ok(Engine { shared })
+        Ok(Engine {
+            inner: Arc::new(EngineInner::new(self, store, embedder, tiers)),
+        })
     }
 }
 
@@ -138,27 +131,71 @@ impl<B: CacheBackend> TiersBuilder for B {
     }
 }
 
-/// What the clones of an engine, and the tasks it leaves running, share.
+/// The components of an engine, shared by its clones. `ops/` composes them.
 pub(crate) struct EngineInner {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) embedder: Arc<dyn Embedder>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: MemoryConfig,
     pub(crate) language_model: Option<Arc<dyn LanguageModel>>,
-    pub(crate) tiers: Tiers,
-    pub(crate) access_counts: Arc<AccessCounts>,
-    pub(crate) entity_locks: EntityLocks,
+    pub(crate) tiers: Arc<Tiers>,
+    pub(crate) embedder: ContentEmbedder,
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+    pub(crate) inserter: Inserter,
+    pub(crate) access_recorder: Arc<AccessRecorder>,
     pub(crate) watermarks: Watermarks,
-    pub(crate) news: News,
     cache_name: &'static str,
+    _listener: ChangeListener,
+}
+
+impl EngineInner {
+    fn new(
+        builder: EngineBuilder,
+        store: Arc<dyn Store>,
+        embedder: Arc<dyn Embedder>,
+        tiers: Tiers,
+    ) -> Self {
+        let (tiers, clock, config) = (Arc::new(tiers), builder.clock, builder.config);
+        let listener = ChangeListener::start(config.consistency, &store, &tiers);
+        let reader = Reader::new(
+            Arc::clone(&store),
+            Arc::clone(&embedder),
+            Arc::clone(&clock),
+            Arc::clone(&tiers),
+            listener.state(),
+            &config,
+        );
+        let embedder = ContentEmbedder::new(embedder, Arc::clone(&tiers));
+        let writer = Writer::new(Arc::clone(&tiers), embedder.clone());
+        Self {
+            inserter: Inserter::new(
+                Arc::clone(&store),
+                Arc::clone(&clock),
+                writer.clone(),
+                &config,
+            ),
+            access_recorder: AccessRecorder::new(Arc::clone(&store), Arc::clone(&clock), &config),
+            store,
+            clock,
+            config,
+            language_model: builder.language_model,
+            tiers,
+            embedder,
+            reader,
+            writer,
+            watermarks: Watermarks::default(),
+            cache_name: builder.cache_backend.name(),
+            _listener: listener,
+        }
+    }
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("store", &self.shared.store.capabilities().backend)
-            .field("embedder", &self.shared.embedder.profile().model)
-            .field("cache", &self.shared.cache_name)
+            .field("store", &self.inner.store.capabilities().backend)
+            .field("embedder", &self.inner.embedder.embedder.profile().model)
+            .field("cache", &self.inner.cache_name)
             .finish_non_exhaustive()
     }
 }

@@ -1,37 +1,55 @@
 //! The engine of the memory system: three tiers, coherence, ranking, batching.
 //!
-//! It knows the traits of `memory-core` and nothing of any backend. Data flows
-//! one way through it:
+//! It knows the traits of `memory-core` and nothing of any backend. [`Engine`]
+//! holds its three caches erased: a lookup costs one dynamic call. Its
+//! operations are inherent methods, one file each in `ops/`; the facade
+//! `memory` declares them for users, with documentation.
+//!
+//! Each operation is composed of a few components, which `EngineInner` holds.
+//! Data flows one way:
 //!
 //! ```text
-//! verbs (what a caller asks)  →  tiers (what is held)  →  Store, Embedder
-//!          │                        │
-//!          └→ ranking ←─ snapshot ←─┘
+//!                 ┌→ Reader ───────────→ Tiers ─→ Store
+//! Engine (ops/) ──┼→ ContentEmbedder ──→ Tiers ─→ Embedder
+//!        │        └→ Inserter → Writer ─→ Store ─→ Tiers
+//!        └→ ranking ← snapshot
 //! ```
 //!
-//! | folder | what it holds |
+//! | component | job |
 //! |---|---|
-//! | `verbs/` | one file per verb: retain, recall, read, alter, delete, consolidate, … |
-//! | `consolidation/` | grouping, summarizing, quoting for a prompt, counting accesses |
-//! | `tiers/` | the memory, entity and embedding tiers; single flight; coherence |
+//! | `Reader` (`reader`, `recall_source`) | loads memories and snapshots, through the tiers |
+//! | `Writer` | commits a write in a task of its own and applies it to the tiers |
+//! | `Inserter` | inserts a batch within limits, and plans evictions |
+//! | `ContentEmbedder` | chunks and embeds contents, through the embedding tier |
+//! | `AccessRecorder` | counts recalls and writes the counts in the background |
+//! | `ChangeListener` | applies other processes' change events to the tiers |
+//! | `Tiers` | the memory, entity and embedding tiers; single flight; coherence |
+//!
+//! | folder | contents |
+//! |---|---|
+//! | `ops/` | one file per operation: retain, recall, alter, delete, consolidate, … |
+//! | `consolidation/` | grouping, summarizing, quoting for a prompt, access counts, eviction |
+//! | `tiers/` | the three caches and what keeps them coherent with the store |
 //! | `snapshot/` | an entity's memories and vectors as one searchable value |
 //! | `ranking/` | from similarity, importance and recency to a score |
-//!
-//! [`Engine`] holds its three caches erased: a look-up costs one dynamic call.
-//! Its operations are inherent methods; the facade `memory` declares them for
-//! users, with documentation.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod access_recorder;
+mod change_listener;
 mod consolidation;
+mod content_embedder;
 mod engine;
-mod found;
-mod news;
+mod insert;
+mod ops;
 mod ranking;
+mod reader;
 mod recall;
+mod recall_source;
 mod snapshot;
+mod store_scan;
 mod tiers;
-mod verbs;
+mod writer;
 
 pub use consolidation::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, LinkDirection, ReflectRequest,

@@ -7,12 +7,14 @@
 //! recency are boosts on top.
 
 mod candidate_set;
+mod store_candidates;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{Generation, InvalidInput, Memory, MemoryError, MemoryResult, ScoreStats};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use candidate_set::{CandidateSet, RankingContext};
+pub(crate) use store_candidates::StoreCandidates;
 
 /// The weights that order the results of a recall.
 ///

@@ -1,60 +1,80 @@
-//! Why a tier never shows what was before a write.
+//! Coherence of the tiers with the store: no value from before a write is
+//! cached after it.
 //!
-//! A load takes a [`Ticket`] *before* it reads and may publish what it read
-//! only while the ticket stands, which is checked under the lock that every
+//! A load takes a [`LoadToken`] *before* it reads and may publish what it read
+//! only while the token is valid, which is checked under the lock that every
 //! invalidation takes. So a load that began before a write and ends after it
-//! still answers its caller, and is not kept.
+//! still answers its caller, and is not cached.
+//!
+//! A cached memory carries a [`TrustToken`], which is checked when it is read:
+//! after a write of unknown outcome nothing cached of its entity is used.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::PoisonError;
 #[cfg(not(test))]
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
 
-// The tests go through every interleaving: see `tiers::interleavings`.
+// The tests explore every interleaving: see `tiers::loom_tests`.
 #[cfg(test)]
-use loom::sync::{Mutex, MutexGuard};
+use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
 
 use memory_core::{EntityId, Generation};
 
-/// Entities share a stripe's lock and epoch; a collision costs a refused fill
-/// now and then, never a stale one. In tests everything collides.
+/// Entities share a stripe's lock and epochs; a collision costs a refused fill
+/// or an early reload now and then, never a stale value. In tests everything
+/// collides.
 const STRIPES: usize = if cfg!(test) { 1 } else { 64 };
 
-/// Most entities that a stripe remembers generations of, so that entities come
-/// and go without leaving memory behind.
-const MAX_FLOORS: usize = 1_024;
+/// Most entities whose generations a stripe remembers, so that memory use does
+/// not grow with the number of entities ever seen.
+const MAX_GENERATIONS: usize = 1_024;
 
-/// Epochs and generation floors, in stripes by entity.
+/// Epochs and minimum generations, in stripes by entity.
 pub(crate) struct Coherence {
     stripes: Box<[Mutex<Stripe>]>,
+    /// One per stripe. Raised under its lock by a write of unknown outcome, and
+    /// read without it.
+    trust_epochs: Box<[AtomicU64]>,
     hasher: RandomState,
 }
 
 #[derive(Default)]
 struct Stripe {
-    /// Raised by every invalidation of an entity of this stripe.
+    /// Incremented by every invalidation of an entity of this stripe.
     epoch: u64,
-    /// The newest generation known of: the least that a fill may publish.
-    floors: HashMap<EntityId, Generation>,
-    /// The newest generation that another's write was heard of.
-    heard: HashMap<EntityId, Generation>,
+    /// The newest known generation: the lowest that a load may publish.
+    min_generations: HashMap<EntityId, Generation>,
+    /// The newest generation that a change event reported.
+    remote_generations: HashMap<EntityId, Generation>,
 }
 
-/// Proof of when a load began.
+/// The epoch at which a load began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket {
+pub(crate) struct LoadToken {
     stripe: usize,
     epoch: u64,
 }
 
-/// How a write stands to those before it, as far as they are known.
+/// The trust epoch at which a memory was cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// The one known before it was the very last: nothing lies between, and
-    /// nothing after it is known.
+pub(crate) struct TrustToken {
+    stripe: usize,
+    epoch: u64,
+}
+
+/// Whether writes are missing between the last known one and this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriteOrder {
+    /// It directly follows the last known write, and none after it is known.
     Next,
-    /// Others may lie between, or after.
+    /// Other writes may lie between, or after it.
     Unknown,
 }
 
@@ -64,94 +84,125 @@ impl Coherence {
             stripes: (0..STRIPES)
                 .map(|_| Mutex::new(Stripe::default()))
                 .collect(),
+            trust_epochs: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::new(),
         }
     }
 
     /// To be taken before a load reads anything.
-    pub(crate) fn ticket(&self, entity: &EntityId) -> Ticket {
+    pub(crate) fn load_token(&self, entity: &EntityId) -> LoadToken {
         let stripe = self.stripe_of(entity);
-        Ticket {
+        LoadToken {
             stripe,
             epoch: self.lock(stripe).epoch,
         }
     }
 
-    /// Runs `publish` if no invalidation came since the ticket was taken and
-    /// what was read is not older than a write known of. Answers whether it ran.
+    /// Runs `publish` if no invalidation came since the token was taken and
+    /// what was read is not older than a known write. Returns whether it ran.
     pub(crate) fn publish(
         &self,
-        ticket: Ticket,
+        token: LoadToken,
         entity: &EntityId,
         read_at: Generation,
-        publish: impl FnOnce(),
+        publish: impl FnOnce(TrustToken),
     ) -> bool {
-        let stripe = self.lock(ticket.stripe);
-        let floor = stripe.floors.get(entity).copied().unwrap_or_default();
-        let stands = stripe.epoch == ticket.epoch && read_at >= floor;
-        if stands {
-            publish();
+        let stripe = self.lock(token.stripe);
+        let min = stripe.min_generations.get(entity).copied();
+        let is_valid = stripe.epoch == token.epoch && read_at >= min.unwrap_or_default();
+        if is_valid {
+            publish(self.trust_token(token.stripe));
         }
-        stands
+        is_valid
     }
 
-    /// Runs `change` on the tiers and voids every ticket of the entity. A
-    /// known generation becomes the floor of what may be published.
-    pub(crate) fn invalidate(
+    /// Runs `change` on the tiers and invalidates every load token of the
+    /// entity. Nothing older than a known `generation` is published from now on.
+    pub(crate) fn invalidate<T>(
         &self,
         entity: &EntityId,
         generation: Option<Generation>,
-        change: impl FnOnce(Order),
-    ) {
-        let mut stripe = self.lock(self.stripe_of(entity));
+        change: impl FnOnce(WriteOrder, TrustToken) -> T,
+    ) -> T {
+        let index = self.stripe_of(entity);
+        let mut stripe = self.lock(index);
         stripe.epoch += 1;
-        let order = generation.map_or(Order::Unknown, |generation| {
-            // Forgetting floors is safe here: the raised epoch already voids
-            // every load that could have read something older.
-            raise(&mut stripe.floors, entity, generation).1
+        let order = generation.map_or(WriteOrder::Unknown, |generation| {
+            // Dropping minimum generations is safe here: the new epoch already
+            // invalidates every load that could have read something older.
+            bump(&mut stripe.min_generations, entity, generation).1
         });
-        change(order);
+        change(order, self.trust_token(index))
     }
 
-    /// Takes note of a write that another told of: nothing older is published
-    /// from now on. Runs `change` on the tiers where it is news; `forget` where
-    /// so many entities were heard of that they had to be forgotten.
+    /// Runs `change` on the tiers, invalidates every load token of the entity,
+    /// and every trust token too.
+    pub(crate) fn invalidate_trust<T>(&self, entity: &EntityId, change: impl FnOnce() -> T) -> T {
+        let index = self.stripe_of(entity);
+        let mut stripe = self.lock(index);
+        stripe.epoch += 1;
+        self.trust_epochs[index].fetch_add(1, Ordering::Release);
+        change()
+    }
+
+    /// Whether no write of unknown outcome came since the token was taken.
+    #[inline]
+    pub(crate) fn is_trusted(&self, token: TrustToken) -> bool {
+        self.trust_epochs[token.stripe].load(Ordering::Acquire) == token.epoch
+    }
+
+    fn trust_token(&self, stripe: usize) -> TrustToken {
+        TrustToken {
+            stripe,
+            epoch: self.trust_epochs[stripe].load(Ordering::Acquire),
+        }
+    }
+
+    /// Records a write that a change event reported: nothing older is published
+    /// from now on. Runs `change` on the tiers if the write was not known yet,
+    /// and `reset` if so many entities changed that their generations had to be
+    /// dropped.
     ///
-    /// Tickets stand: a load that has read the write already is as good as new.
-    pub(crate) fn hear(
+    /// Load tokens stay valid: a load may have read the write already.
+    pub(crate) fn observe_remote(
         &self,
         entity: &EntityId,
         generation: Generation,
         change: impl FnOnce(),
-        forget: impl FnOnce(),
+        reset: impl FnOnce(),
     ) {
         let mut stripe = self.lock(self.stripe_of(entity));
-        let known = stripe.floors.get(entity).copied().unwrap_or_default();
-        if known >= generation {
+        let known = stripe.min_generations.get(entity).copied();
+        if known.unwrap_or_default() >= generation {
             return;
         }
-        raise(&mut stripe.floors, entity, generation);
-        if raise(&mut stripe.heard, entity, generation).0 {
-            forget();
+        bump(&mut stripe.min_generations, entity, generation);
+        if bump(&mut stripe.remote_generations, entity, generation).0 {
+            reset();
         }
         change();
     }
 
-    /// The newest generation that another's write to the entity was heard of.
-    pub(crate) fn heard(&self, entity: &EntityId) -> Generation {
+    /// The newest generation of the entity that a change event reported.
+    pub(crate) fn last_remote(&self, entity: &EntityId) -> Generation {
         let stripe = self.lock(self.stripe_of(entity));
-        stripe.heard.get(entity).copied().unwrap_or_default()
+        stripe
+            .remote_generations
+            .get(entity)
+            .copied()
+            .unwrap_or_default()
     }
 
-    /// Runs `change` with every stripe locked and voids every ticket. Floors
-    /// are forgotten too: a database put back from a backup starts lower.
+    /// Runs `change` with every stripe locked and invalidates every load token.
+    /// Minimum generations are dropped too: a database restored from a backup
+    /// starts lower.
     pub(crate) fn invalidate_all(&self, change: impl FnOnce()) {
-        // Always in the same order, so two of these cannot block each other.
+        // Always in the same order, so there is no deadlock.
         let mut stripes: Vec<_> = (0..STRIPES).map(|stripe| self.lock(stripe)).collect();
         for stripe in &mut stripes {
             stripe.epoch += 1;
-            stripe.floors.clear();
-            stripe.heard.clear();
+            stripe.min_generations.clear();
+            stripe.remote_generations.clear();
         }
         change();
     }
@@ -169,27 +220,27 @@ impl Coherence {
     }
 }
 
-/// Raises an entity's generation in one of a stripe's maps. Answers whether the
-/// others had to be forgotten, and in what order the generation came.
-fn raise(
-    of: &mut HashMap<EntityId, Generation>,
+/// Raises an entity's generation in one of a stripe's maps. Returns whether the
+/// others had to be dropped, and in what order the generation came.
+fn bump(
+    generations: &mut HashMap<EntityId, Generation>,
     entity: &EntityId,
     generation: Generation,
-) -> (bool, Order) {
-    let full = of.len() >= MAX_FLOORS && !of.contains_key(entity);
+) -> (bool, WriteOrder) {
+    let full = generations.len() >= MAX_GENERATIONS && !generations.contains_key(entity);
     if full {
-        of.clear();
+        generations.clear();
     }
-    let Some(floor) = of.get_mut(entity) else {
-        of.insert(entity.clone(), generation);
-        return (full, Order::Unknown);
+    let Some(last) = generations.get_mut(entity) else {
+        generations.insert(entity.clone(), generation);
+        return (full, WriteOrder::Unknown);
     };
-    let order = if generation == floor.next() {
-        Order::Next
+    let order = if generation == last.next() {
+        WriteOrder::Next
     } else {
-        Order::Unknown
+        WriteOrder::Unknown
     };
-    *floor = generation.max(*floor);
+    *last = generation.max(*last);
     (full, order)
 }
 
@@ -202,13 +253,13 @@ mod tests {
         loom::model(|| {
             let coherence = Coherence::new();
             let mira = EntityId::from("mira");
-            let before = coherence.ticket(&mira);
-            coherence.invalidate(&mira, Some(Generation(3)), |_| {});
-            assert!(!coherence.publish(before, &mira, Generation(3), || panic!("published")));
-            let after = coherence.ticket(&mira);
-            assert!(coherence.publish(after, &mira, Generation(3), || {}));
+            let before = coherence.load_token(&mira);
+            coherence.invalidate(&mira, Some(Generation(3)), |_, _| {});
+            assert!(!coherence.publish(before, &mira, Generation(3), |_| panic!("published")));
+            let after = coherence.load_token(&mira);
+            assert!(coherence.publish(after, &mira, Generation(3), |_| {}));
             coherence.invalidate_all(|| {});
-            assert!(!coherence.publish(after, &mira, Generation(3), || panic!("published")));
+            assert!(!coherence.publish(after, &mira, Generation(3), |_| panic!("published")));
         });
     }
 
@@ -217,45 +268,63 @@ mod tests {
         loom::model(|| {
             let coherence = Coherence::new();
             let mira = EntityId::from("mira");
-            coherence.invalidate(&mira, Some(Generation(3)), |_| {});
-            let ticket = coherence.ticket(&mira);
-            assert!(!coherence.publish(ticket, &mira, Generation(2), || panic!("published")));
-            coherence.hear(&mira, Generation(4), || {}, || {});
-            assert!(!coherence.publish(ticket, &mira, Generation(3), || panic!("published")));
-            assert!(coherence.publish(ticket, &mira, Generation(4), || {}));
+            coherence.invalidate(&mira, Some(Generation(3)), |_, _| {});
+            let token = coherence.load_token(&mira);
+            assert!(!coherence.publish(token, &mira, Generation(2), |_| panic!("published")));
+            coherence.observe_remote(&mira, Generation(4), || {}, || {});
+            assert!(!coherence.publish(token, &mira, Generation(3), |_| panic!("published")));
+            assert!(coherence.publish(token, &mira, Generation(4), |_| {}));
         });
     }
 
     #[test]
-    fn what_is_known_already_is_no_news() {
+    fn nothing_cached_before_a_write_of_unknown_outcome_is_trusted() {
         loom::model(|| {
             let coherence = Coherence::new();
             let mira = EntityId::from("mira");
-            coherence.invalidate(&mira, Some(Generation(3)), |_| {});
-            coherence.hear(&mira, Generation(3), || panic!("news"), || {});
-            assert_eq!(coherence.heard(&mira), Generation::ZERO);
+            let cached = coherence.invalidate(&mira, Some(Generation(3)), |_, trust| trust);
+            assert!(coherence.is_trusted(cached));
+            let loading = coherence.load_token(&mira);
+            coherence.invalidate_trust(&mira, || {});
+            assert!(!coherence.is_trusted(cached));
+            assert!(!coherence.publish(loading, &mira, Generation(3), |_| panic!("published")));
+            let after = coherence.load_token(&mira);
+            coherence.publish(after, &mira, Generation(3), |trust| {
+                assert!(coherence.is_trusted(trust));
+            });
+        });
+    }
+
+    #[test]
+    fn a_known_write_changes_nothing() {
+        loom::model(|| {
+            let coherence = Coherence::new();
+            let mira = EntityId::from("mira");
+            coherence.invalidate(&mira, Some(Generation(3)), |_, _| {});
+            coherence.observe_remote(&mira, Generation(3), || panic!("changed"), || {});
+            assert_eq!(coherence.last_remote(&mira), Generation::ZERO);
         });
     }
 
     #[test]
     fn the_order_of_writes_is_known_only_where_none_is_missing() {
-        let (mut floors, mira) = (HashMap::new(), EntityId::from("mira"));
-        let mut order = |generation| raise(&mut floors, &mira, Generation(generation)).1;
+        let (mut generations, mira) = (HashMap::new(), EntityId::from("mira"));
+        let mut order = |generation| bump(&mut generations, &mira, Generation(generation)).1;
         let orders = [3, 4, 6, 5, 7, 7].map(&mut order);
-        use Order::{Next, Unknown};
+        use WriteOrder::{Next, Unknown};
         assert_eq!(orders, [Unknown, Next, Unknown, Unknown, Next, Unknown]);
     }
 
     #[test]
-    fn floors_are_bounded() {
-        let mut floors = HashMap::new();
-        let mut forgotten = 0;
-        for n in 0..(MAX_FLOORS * 3) {
+    fn generations_are_limited() {
+        let mut generations = HashMap::new();
+        let mut dropped = 0;
+        for n in 0..(MAX_GENERATIONS * 3) {
             let entity = EntityId::from(n.to_string());
-            let (full, _) = raise(&mut floors, &entity, Generation(1));
-            forgotten += usize::from(full);
-            assert!(floors.len() <= MAX_FLOORS);
+            let (full, _) = bump(&mut generations, &entity, Generation(1));
+            dropped += usize::from(full);
+            assert!(generations.len() <= MAX_GENERATIONS);
         }
-        assert_eq!(forgotten, 2);
+        assert_eq!(dropped, 2);
     }
 }

@@ -1,6 +1,7 @@
-//! The embedding tier: vector by text.
+//! The embedding tier: vector by hash of a text.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -9,34 +10,47 @@ use memory_core::{
     MemoryConfig, MemoryError, MemoryResult, TierStats, limits,
 };
 
-use super::flight::Flights;
-use super::tally::Tally;
+use super::counters::TierCounters;
+use super::single_flight::SingleFlight;
 
-/// A vector, shared by the tier and all who asked for it.
+/// A vector, shared by the tier and its callers.
 pub(crate) type Vector = Arc<[f32]>;
 
-/// What an entry costs beside its text and its numbers: its key, its pointer,
-/// and the counts that both pointers share.
-const ENTRY_BYTES: usize = size_of::<TextKey>() + size_of::<Vector>() + 4 * size_of::<usize>();
+/// What an entry costs in addition to its numbers: its key, its pointer, and
+/// the counts of the shared pointer.
+const ENTRY_BYTES: usize = size_of::<TextKey>() + size_of::<Vector>() + 2 * size_of::<usize>();
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct TextKey {
-    fingerprint: Fingerprint,
-    role: EmbedRole,
-    text: Arc<str>,
+/// 128 bits of fingerprint, role and text, by a hash whose secret is drawn at
+/// start: the tier holds no text, and nobody can construct a collision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct TextKey([u64; 2]);
+
+#[derive(Default)]
+struct TextHasher([RandomState; 2]);
+
+impl TextHasher {
+    fn key(&self, fingerprint: &Fingerprint, role: EmbedRole, text: &str) -> TextKey {
+        let [first, second] = &self.0;
+        // The leading number separates the two, whose secrets are related.
+        TextKey([
+            first.hash_one((0_u8, fingerprint, role, text)),
+            second.hash_one((1_u8, fingerprint, role, text)),
+        ])
+    }
 }
 
 /// A vector depends on nothing but its key, so this tier knows no writes: a
 /// fill cannot be stale.
 ///
-/// Queries and passages have half of the room each. What is retained is mostly
-/// never embedded again, and questions are asked again and again: a flood of
-/// passages must not wash the questions away, whatever the cache's policy.
+/// Queries and passages have half of the capacity each. What is retained is
+/// rarely embedded again, while queries repeat: a flood of passages must not
+/// evict the queries, whatever the cache's policy.
 pub(crate) struct EmbeddingTier {
     queries: Arc<dyn Cache<TextKey, Vector>>,
     passages: Arc<dyn Cache<TextKey, Vector>>,
-    flights: Flights<TextKey, Arc<[Vector]>>,
-    tally: Tally,
+    loads: SingleFlight<TextKey, Arc<[Vector]>>,
+    counters: TierCounters,
+    hasher: TextHasher,
 }
 
 impl EmbeddingTier {
@@ -50,9 +64,7 @@ impl EmbeddingTier {
             let policy = CachePolicy::new(
                 entries.max(1),
                 ByteSize(bytes),
-                |key: &TextKey, vector: &Vector| {
-                    (ENTRY_BYTES + key.text.len() + size_of_val::<[f32]>(vector)) as u64
-                },
+                |_: &TextKey, vector: &Vector| (ENTRY_BYTES + size_of_val::<[f32]>(vector)) as u64,
             );
             let cache = backend.build(policy.ttl(config.embedding_cache_ttl()));
             Arc::new(cache) as Arc<dyn Cache<TextKey, Vector>>
@@ -60,8 +72,9 @@ impl EmbeddingTier {
         Self {
             queries: half(entries.div_ceil(2), bytes.div_ceil(2)),
             passages: half(entries / 2, bytes / 2),
-            flights: Flights::new(),
-            tally: Tally::default(),
+            loads: SingleFlight::new(),
+            counters: TierCounters::default(),
+            hasher: TextHasher::default(),
         }
     }
 
@@ -72,7 +85,7 @@ impl EmbeddingTier {
         }
     }
 
-    /// One vector per text, in order. What is held or under way is not
+    /// One vector per text, in order. What is cached or being computed is not
     /// computed again, and what is missing goes to the embedder in one batch,
     /// each text once.
     pub(crate) async fn embed(
@@ -84,33 +97,30 @@ impl EmbeddingTier {
         let fingerprint = &embedder.profile().fingerprint;
         let cache = self.cache(role);
         let mut vectors: Vec<Option<Vector>> = Vec::with_capacity(texts.len());
-        let mut missing: Vec<TextKey> = Vec::new();
-        let mut wanted: HashMap<Arc<str>, usize> = HashMap::new();
-        // For each text without a vector: which of the missing keys is its own.
-        let mut places: Vec<(usize, usize)> = Vec::new();
+        let mut missing: Vec<(TextKey, &str)> = Vec::new();
+        let mut positions: HashMap<TextKey, usize> = HashMap::new();
+        // For each text without a vector: its index, and that of its key among
+        // the missing ones.
+        let mut pending: Vec<(usize, usize)> = Vec::new();
         for (index, text) in texts.iter().enumerate() {
-            let key = TextKey {
-                fingerprint: fingerprint.clone(),
-                role,
-                text: (*text).into(),
-            };
-            let held = cache.get(&key);
-            if held.is_some() {
-                self.tally.hit();
+            let key = self.hasher.key(fingerprint, role, text);
+            let cached = cache.get(&key);
+            if cached.is_some() {
+                self.counters.record_hit();
             } else {
-                self.tally.miss();
-                let place = *wanted.entry(Arc::clone(&key.text)).or_insert_with(|| {
-                    missing.push(key);
+                self.counters.record_miss();
+                let position = *positions.entry(key).or_insert_with(|| {
+                    missing.push((key, text));
                     missing.len() - 1
                 });
-                places.push((index, place));
+                pending.push((index, position));
             }
-            vectors.push(held);
+            vectors.push(cached);
         }
         if !missing.is_empty() {
-            let loaded = self.load(embedder, cache, &missing).await?;
-            for (index, place) in places {
-                vectors[index] = Some(Arc::clone(&loaded[place]));
+            let loaded = self.load(embedder, role, &missing).await?;
+            for (index, position) in pending {
+                vectors[index] = Some(Arc::clone(&loaded[position]));
             }
         }
         Ok(vectors.into_iter().flatten().collect())
@@ -119,67 +129,75 @@ impl EmbeddingTier {
     async fn load(
         &self,
         embedder: &Arc<dyn Embedder>,
-        cache: &Arc<dyn Cache<TextKey, Vector>>,
-        keys: &[TextKey],
+        role: EmbedRole,
+        missing: &[(TextKey, &str)],
     ) -> MemoryResult<Vec<Vector>> {
-        let boarding = self.flights.board(keys, |mine| {
-            self.tally.load();
-            let keys: Vec<TextKey> = mine.iter().map(|&n| keys[n].clone()).collect();
-            let (embedder, cache) = (Arc::clone(embedder), Arc::clone(cache));
+        let keys: Vec<TextKey> = missing.iter().map(|(key, _)| *key).collect();
+        let pending = self.loads.join_or_start_all(&keys, |own| {
+            self.counters.record_load();
+            let own: Vec<(TextKey, String)> = own
+                .iter()
+                .map(|&n| (missing[n].0, missing[n].1.to_owned()))
+                .collect();
+            let (embedder, cache) = (Arc::clone(embedder), Arc::clone(self.cache(role)));
             async move {
-                let vectors = infer(&*embedder, &keys).await?;
-                for (key, vector) in keys.into_iter().zip(vectors.iter()) {
-                    cache.insert(key, Arc::clone(vector));
+                let texts: Vec<&str> = own.iter().map(|(_, text)| text.as_str()).collect();
+                let vectors = infer(&*embedder, &texts, role).await?;
+                for ((key, _), vector) in own.iter().zip(vectors.iter()) {
+                    cache.insert(*key, Arc::clone(vector));
                 }
                 Ok(vectors)
             }
             .boxed()
         });
-        (0..boarding.joined).for_each(|_| self.tally.coalesced());
-        boarding
-            .land(|vectors, slot| Arc::clone(&vectors[slot]))
+        self.counters.record_coalesced_loads(pending.joined);
+        pending
+            .finish(|vectors, index| Arc::clone(&vectors[index]))
             .await
     }
 
-    /// Lets go of the vectors of these passages.
-    pub(crate) fn forget(&self, fingerprint: &Fingerprint, texts: &[&str]) {
+    /// Drops the vectors of these passages.
+    pub(crate) fn remove_passages(&self, fingerprint: &Fingerprint, texts: &[&str]) {
         for text in texts {
-            self.tally.invalidation();
-            self.passages.remove(&TextKey {
-                fingerprint: fingerprint.clone(),
-                role: EmbedRole::Passage,
-                text: (*text).into(),
-            });
+            self.counters.record_invalidation();
+            let key = self.hasher.key(fingerprint, EmbedRole::Passage, text);
+            self.passages.remove(&key);
         }
     }
 
+    /// Drops the vectors of all passages.
+    pub(crate) fn clear_passages(&self) {
+        self.counters.record_invalidation();
+        self.passages.clear();
+    }
+
     pub(super) fn clear(&self) {
-        self.tally.invalidation();
+        self.counters.record_invalidation();
         self.queries.clear();
         self.passages.clear();
     }
 
     pub(super) fn stats(&self) -> TierStats {
-        self.tally.stats(&[&*self.queries, &*self.passages])
+        self.counters.stats(&[&*self.queries, &*self.passages])
     }
 }
 
-/// Asks the embedder, and believes nothing that breaks its contract: a bad
-/// vector must not reach a tier or a store.
-async fn infer(embedder: &dyn Embedder, keys: &[TextKey]) -> MemoryResult<Arc<[Vector]>> {
-    let Some(first) = keys.first() else {
-        return Ok(Arc::default());
-    };
-    let texts: Vec<&str> = keys.iter().map(|key| &*key.text).collect();
-    let vectors = embedder.embed(&texts, first.role).await?;
+/// Embeds texts and checks the result: a vector that breaks the embedder's
+/// contract must not reach a tier or a store.
+async fn infer(
+    embedder: &dyn Embedder,
+    texts: &[&str],
+    role: EmbedRole,
+) -> MemoryResult<Arc<[Vector]>> {
+    let vectors = embedder.embed(texts, role).await?;
     if vectors.len() != texts.len() {
         return Err(MemoryError::embedder(
             ErrorKind::Corrupt,
             "embed",
             format!(
-                "{} texts gave {} vectors; one each is needed",
-                texts.len(),
-                vectors.len()
+                "the embedder returned {} vectors for {} texts; one each is required",
+                vectors.len(),
+                texts.len()
             ),
         ));
     }

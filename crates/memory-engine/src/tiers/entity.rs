@@ -3,83 +3,88 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use memory_core::{
-    Cache, CacheBackend, CachePolicy, EntityId, Generation, MemoryConfig, MemoryId, TierStats,
+    Cache, CacheBackend, CachePolicy, EntityId, Generation, MemoryConfig, TierStats,
     VectorPrecision,
 };
+use tokio::task::spawn_blocking;
 
-use super::age::Stamp;
-use super::coherence::Ticket;
-use super::flight::Flights;
-use super::tally::Tally;
+use super::coherence::LoadToken;
+use super::counters::TierCounters;
+use super::freshness::ReadInstant;
+use super::single_flight::SingleFlight;
 use crate::snapshot::{Delta, EntitySnapshot};
 
+/// Snapshots of more memories than this are copied and dropped on a blocking
+/// thread: beyond it an async worker would be held up for too long.
+const INLINE_MEMORIES: usize = 100;
+
 pub(crate) struct EntityTier {
-    cache: Box<dyn Cache<EntityId, Held>>,
-    pub(crate) flights: Flights<(Ticket, EntityId), Held>,
-    pub(crate) tally: Tally,
+    cache: Box<dyn Cache<EntityId, CachedSnapshot>>,
+    pub(crate) loads: SingleFlight<(LoadToken, EntityId), CachedSnapshot>,
+    pub(crate) counters: TierCounters,
     max_memories: u64,
     precision: VectorPrecision,
 }
 
-/// A snapshot, and what is known of its entity since it was taken. One that
-/// has fallen behind is kept, because catching up costs what changed and
-/// loading anew costs what exists.
+/// A snapshot, and what is known of its entity since it was taken. An outdated
+/// one stays cached, because bringing it up to date costs what changed, and
+/// loading it again costs the whole entity.
 #[derive(Clone)]
-pub(crate) struct Held {
+pub(crate) struct CachedSnapshot {
     pub(crate) snapshot: Arc<EntitySnapshot>,
-    /// The newest generation that is known of.
-    known: Generation,
-    /// The last moment when the store was known to be at the snapshot's
+    /// The newest known generation of the entity.
+    latest: Generation,
+    /// The last time when the store was known to be at the snapshot's
     /// generation: before it was asked.
-    verified: Arc<Mutex<Stamp>>,
+    verified: Arc<Mutex<ReadInstant>>,
 }
 
-impl Held {
-    /// What was loaded after `began`.
-    pub(crate) fn new(snapshot: Arc<EntitySnapshot>, began: Stamp) -> Self {
+impl CachedSnapshot {
+    /// A snapshot that was loaded after `began`.
+    pub(crate) fn new(snapshot: Arc<EntitySnapshot>, began: ReadInstant) -> Self {
         Self {
-            known: snapshot.generation(),
+            latest: snapshot.generation(),
             snapshot,
             verified: Arc::new(Mutex::new(began)),
         }
     }
 
     /// Whether the entity is known to have been written to since.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.known > self.snapshot.generation()
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.latest > self.snapshot.generation()
     }
 
-    pub(crate) fn verified(&self) -> Stamp {
+    pub(crate) fn verified(&self) -> ReadInstant {
         *self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the store, asked at `moment`, was at the snapshot's
-    /// generation. That is true whatever else became of the tier meanwhile.
-    pub(crate) fn verify(&self, moment: Stamp) {
+    /// Records that the store, asked at `asked`, was at the snapshot's
+    /// generation. That holds whatever happened to the tier meanwhile.
+    pub(crate) fn mark_verified(&self, asked: ReadInstant) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if moment.is_later_than(*verified) {
-            *verified = moment;
+        if asked.is_later_than(*verified) {
+            *verified = asked;
         }
     }
 
-    fn at_least(mut self, known: Generation) -> Self {
-        self.known = self.known.max(known);
+    fn with_latest(mut self, latest: Generation) -> Self {
+        self.latest = self.latest.max(latest);
         self
     }
 
-    /// The next version: true of the store when this one was, and known of as
-    /// much.
-    fn followed_by(&self, snapshot: Arc<EntitySnapshot>) -> Self {
+    /// The next version, verified when this one was.
+    fn with_snapshot(&self, snapshot: Arc<EntitySnapshot>) -> Self {
         Self {
             snapshot,
-            known: self.known,
+            latest: self.latest,
             verified: Arc::new(Mutex::new(self.verified())),
         }
     }
 }
 
-/// What a write makes of a snapshot, prepared before the stripe is locked.
-pub(crate) struct Step {
+/// What a write makes of a cached snapshot, computed before the stripe is
+/// locked.
+pub(crate) struct SnapshotUpdate {
     from: Arc<EntitySnapshot>,
     to: Arc<EntitySnapshot>,
 }
@@ -93,27 +98,27 @@ impl EntityTier {
         let policy = CachePolicy::new(
             config.entity_cache_capacity(),
             config.entity_cache_max_bytes,
-            |_: &EntityId, held: &Held| held.snapshot.size_bytes() as u64,
+            |_: &EntityId, cached: &CachedSnapshot| cached.snapshot.size_bytes() as u64,
         )
         .ttl(config.cache_ttl())
         .tti(config.cache_tti());
         Self {
             cache: Box::new(backend.build(policy)),
-            flights: Flights::new(),
-            tally: Tally::default(),
+            loads: SingleFlight::new(),
+            counters: TierCounters::default(),
             max_memories: config.snapshot_max_memories,
             precision,
         }
     }
 
-    /// What is held of the entity. Whether it is a hit, the caller judges.
-    pub(crate) fn get(&self, entity: &EntityId) -> Option<Held> {
+    /// The entity's cached snapshot. Whether it is a hit, the caller decides.
+    pub(crate) fn get(&self, entity: &EntityId) -> Option<CachedSnapshot> {
         self.cache.get(entity)
     }
 
-    /// Holds what was loaded, unless it is too large to be held or something
-    /// newer is there. Only for [`super::Coherence::publish`] to call.
-    pub(crate) fn fill(&self, loaded: &Held) {
+    /// Caches a loaded snapshot, unless it is too large or a newer one is
+    /// cached. Call it only within [`super::Coherence::publish`].
+    pub(crate) fn fill(&self, loaded: &CachedSnapshot) {
         let entity = loaded.snapshot.entity();
         if loaded.snapshot.len() as u64 > self.max_memories {
             self.cache.remove(entity);
@@ -122,68 +127,102 @@ impl EntityTier {
         let newer = self
             .cache
             .get(entity)
-            .filter(|held| held.verified().is_later_than(loaded.verified()));
-        if newer.is_none_or(|held| held.is_behind()) {
+            .filter(|cached| cached.verified().is_later_than(loaded.verified()));
+        if newer.is_none_or(|cached| cached.is_outdated()) {
             self.cache.insert(entity.clone(), loaded.clone());
         }
     }
 
-    /// What the write that made `generation` makes of the snapshot that is
-    /// held; `None` where catching up with it takes the store.
-    pub(super) fn step(
+    /// What the write that made `generation` makes of the cached snapshot.
+    /// `None` where bringing it up to date takes the store.
+    pub(super) async fn prepare_update(
         &self,
         entity: &EntityId,
         generation: Generation,
-        delta: &Delta,
-    ) -> Option<Step> {
+        delta: &Arc<Delta>,
+    ) -> Option<SnapshotUpdate> {
         let from = self.cache.get(entity)?.snapshot;
-        let to = Arc::new(from.try_apply_write(generation, delta, self.precision)?);
-        Some(Step { from, to })
+        if from.len() <= INLINE_MEMORIES && delta.removed.len() <= INLINE_MEMORIES {
+            return updated(from, generation, delta, self.precision);
+        }
+        let (delta, precision) = (Arc::clone(delta), self.precision);
+        let update = move || updated(from, generation, &delta, precision);
+        spawn_blocking(update).await.ok().flatten()
     }
 
-    /// Takes the step, if what is held is still what it starts from; else what
-    /// is held falls behind, without what was `removed`: that copies it, O(its
-    /// size).
-    pub(super) fn advance(
+    /// Applies the update if the cached snapshot is still the one it was
+    /// computed from. Otherwise the cached one is outdated, and dropped where
+    /// it may hold something of what was removed. Returns what it replaces, to
+    /// be dropped when no lock is held.
+    pub(super) fn apply_update(
         &self,
         entity: &EntityId,
         generation: Generation,
-        step: Option<Step>,
-        removed: &[MemoryId],
-    ) {
-        let Some(held) = self.cache.get(entity) else {
-            // A cache may give nothing now and what it was given later: what
+        update: Option<SnapshotUpdate>,
+        delta: &Delta,
+    ) -> Option<CachedSnapshot> {
+        let Some(cached) = self.cache.get(entity) else {
+            // A cache may return nothing now and an earlier insert later: what
             // cannot be brought up to this write must not come back.
             self.cache.remove(entity);
-            return;
+            return None;
         };
-        if held.snapshot.generation() >= generation {
-            return;
+        if cached.snapshot.generation() >= generation {
+            return None;
         }
-        self.tally.invalidation();
-        let next = match step {
-            Some(Step { from, to }) if Arc::ptr_eq(&from, &held.snapshot) => held.followed_by(to),
-            _ if removed.is_empty() => held,
-            _ => held.followed_by(Arc::new(held.snapshot.without(removed))),
+        self.counters.record_invalidation();
+        let next = match update {
+            Some(SnapshotUpdate { from, to }) if Arc::ptr_eq(&from, &cached.snapshot) => {
+                Some(cached.with_snapshot(to))
+            }
+            _ if delta.removed.is_empty() => Some(cached.clone()),
+            _ => None,
         };
-        if next.snapshot.len() as u64 > self.max_memories {
-            self.cache.remove(entity);
-        } else {
-            self.cache.insert(entity.clone(), next.at_least(generation));
+        match next.filter(|next| next.snapshot.len() as u64 <= self.max_memories) {
+            Some(next) => self
+                .cache
+                .insert(entity.clone(), next.with_latest(generation)),
+            None => self.cache.remove(entity),
         }
+        Some(cached)
     }
 
-    pub(crate) fn remove(&self, entity: &EntityId) {
-        self.tally.invalidation();
+    /// Marks the cached snapshot as outdated by a write of which no more is
+    /// known.
+    pub(super) fn mark_outdated(&self, entity: &EntityId, generation: Generation) {
+        self.apply_update(entity, generation, None, &Delta::default());
+    }
+
+    pub(super) fn remove(&self, entity: &EntityId) {
+        self.counters.record_invalidation();
         self.cache.remove(entity);
     }
 
     pub(super) fn clear(&self) {
-        self.tally.invalidation();
+        self.counters.record_invalidation();
         self.cache.clear();
     }
 
     pub(super) fn stats(&self) -> TierStats {
-        self.tally.stats(&[&*self.cache])
+        self.counters.stats(&[&*self.cache])
     }
+}
+
+/// The snapshot after a write; where only the store could say what that is, the
+/// snapshot at its own generation without what was removed.
+fn updated(
+    from: Arc<EntitySnapshot>,
+    generation: Generation,
+    delta: &Delta,
+    precision: VectorPrecision,
+) -> Option<SnapshotUpdate> {
+    let to = match from.try_apply_write(generation, delta, precision) {
+        Some(next) => next,
+        None if delta.removed.is_empty() => return None,
+        None => from.without(&delta.removed),
+    };
+    Some(SnapshotUpdate {
+        from,
+        to: Arc::new(to),
+    })
 }

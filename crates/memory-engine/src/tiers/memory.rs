@@ -7,40 +7,42 @@ use memory_core::{
     TierStats,
 };
 
-use super::age::Stamp;
-use super::coherence::Ticket;
-use super::flight::Flights;
-use super::tally::Tally;
+use super::coherence::{LoadToken, TrustToken};
+use super::counters::TierCounters;
+use super::freshness::ReadInstant;
+use super::single_flight::SingleFlight;
 
-/// Loads are of one entity at one epoch: whoever asks after a write never
-/// joins a load that began before it.
-pub(crate) type LoadKey = (Ticket, EntityId, MemoryId);
+/// Loads are of one entity at one epoch: a caller never joins a load that
+/// began before a write that the caller has to see.
+pub(crate) type LoadKey = (LoadToken, EntityId, MemoryId);
 
-/// What a load answers: when it began, and one for each of its keys, in order.
+/// The result of a load: when it began, and one entry per key, in order.
 #[derive(Clone)]
-pub(crate) struct Loaded {
-    pub(crate) began: Stamp,
+pub(crate) struct LoadedMemories {
+    pub(crate) began: ReadInstant,
     pub(crate) memories: Arc<[Option<Arc<Memory>>]>,
 }
 
-/// A memory, and when it was so.
+/// A memory, and when the store held it so.
 #[derive(Clone)]
-pub(crate) struct Kept {
+pub(crate) struct CachedMemory {
     pub(crate) memory: Arc<Memory>,
-    /// The entity's generation when it was so.
+    /// The entity's generation at that time.
     pub(crate) generation: Generation,
-    /// Before it was read, or written.
-    pub(crate) at: Stamp,
+    /// Before it was read or written.
+    pub(crate) verified: ReadInstant,
+    pub(crate) trust: TrustToken,
 }
 
-/// What an entry costs beside its memory: its key, itself, and the counts of
-/// its shared pointer.
-const KEPT_BYTES: usize = size_of::<MemoryId>() + size_of::<Kept>() + 2 * size_of::<usize>();
+/// What an entry costs in addition to its memory: its key, itself, and the
+/// counts of its shared pointer.
+const ENTRY_BYTES: usize =
+    size_of::<MemoryId>() + size_of::<CachedMemory>() + 2 * size_of::<usize>();
 
 pub(crate) struct MemoryTier {
-    cache: Box<dyn Cache<MemoryId, Kept>>,
-    pub(crate) flights: Flights<LoadKey, Loaded>,
-    pub(crate) tally: Tally,
+    cache: Box<dyn Cache<MemoryId, CachedMemory>>,
+    pub(crate) loads: SingleFlight<LoadKey, LoadedMemories>,
+    pub(crate) counters: TierCounters,
 }
 
 impl MemoryTier {
@@ -48,70 +50,71 @@ impl MemoryTier {
         let policy = CachePolicy::new(
             config.cache_max_capacity,
             config.memory_cache_max_bytes,
-            |_: &MemoryId, kept: &Kept| (KEPT_BYTES + kept.memory.size_bytes()) as u64,
+            |_: &MemoryId, cached: &CachedMemory| (ENTRY_BYTES + cached.memory.size_bytes()) as u64,
         )
         .ttl(config.cache_ttl())
         .tti(config.cache_tti());
         Self {
             cache: Box::new(backend.build(policy)),
-            flights: Flights::new(),
-            tally: Tally::default(),
+            loads: SingleFlight::new(),
+            counters: TierCounters::default(),
         }
     }
 
-    /// The memory, if it is held, is this entity's and will do. Two entities
-    /// may bear the same id, each its own memory.
+    /// The memory, if it is cached, is this entity's and is fresh. Two entities
+    /// may use the same id, each for its own memory.
     #[inline]
     pub(crate) fn get(
         &self,
         entity: &EntityId,
         id: &MemoryId,
-        will_do: impl FnOnce(&Kept) -> bool,
+        is_fresh: impl FnOnce(&CachedMemory) -> bool,
     ) -> Option<Arc<Memory>> {
-        let found = self
+        let cached = self
             .cache
             .get(id)
-            .filter(|kept| kept.memory.entity_id == *entity && will_do(kept));
-        match found {
-            Some(_) => self.tally.hit(),
-            None => self.tally.miss(),
+            .filter(|cached| cached.memory.entity_id == *entity && is_fresh(cached));
+        match cached {
+            Some(_) => self.counters.record_hit(),
+            None => self.counters.record_miss(),
         }
-        found.map(|kept| kept.memory)
+        cached.map(|cached| cached.memory)
     }
 
-    /// Holds what was loaded. Only for [`super::Coherence::publish`] to call.
-    pub(crate) fn fill(&self, kept: Kept) {
-        self.cache.insert(kept.memory.id, kept);
+    /// Caches a loaded memory. Call it only within
+    /// [`super::Coherence::publish`].
+    pub(crate) fn fill(&self, loaded: CachedMemory) {
+        self.cache.insert(loaded.memory.id, loaded);
     }
 
-    /// Holds a new version in place of the older one that is held; nothing
-    /// where none is, as nobody asked for it, or where a newer one is, as two
-    /// writers may follow in the other order than they committed.
-    pub(super) fn replace(&self, kept: Kept) {
-        self.tally.invalidation();
-        let id = kept.memory.id;
+    /// Caches a new version in place of a cached older one. Caches nothing where
+    /// none is cached, as nobody asked for it, or where the cached one is newer,
+    /// as two writes may be applied in another order than they were committed.
+    pub(super) fn replace(&self, written: CachedMemory) {
+        self.counters.record_invalidation();
+        let id = written.memory.id;
         match self.cache.get(&id) {
-            Some(held)
-                if held.memory.entity_id == kept.memory.entity_id
-                    && held.generation < kept.generation =>
+            Some(cached)
+                if cached.memory.entity_id == written.memory.entity_id
+                    && cached.generation < written.generation =>
             {
-                self.cache.insert(id, kept);
+                self.cache.insert(id, written);
             }
             _ => self.cache.remove(&id),
         }
     }
 
     pub(super) fn remove(&self, id: &MemoryId) {
-        self.tally.invalidation();
+        self.counters.record_invalidation();
         self.cache.remove(id);
     }
 
     pub(super) fn clear(&self) {
-        self.tally.invalidation();
+        self.counters.record_invalidation();
         self.cache.clear();
     }
 
     pub(super) fn stats(&self) -> TierStats {
-        self.tally.stats(&[&*self.cache])
+        self.counters.stats(&[&*self.cache])
     }
 }

@@ -1,45 +1,60 @@
-//! What is held in this process: memory by id, snapshot by entity, vector by text.
+//! The three tiers: memory by id, snapshot by entity, vector by text hash.
 
-mod age;
+mod admission;
 mod coherence;
-mod door;
+mod counters;
 mod embedding;
 mod entity;
-mod flight;
+mod freshness;
 #[cfg(test)]
-mod interleavings;
+mod loom_tests;
 mod memory;
-mod tally;
+mod single_flight;
+
+use std::sync::Arc;
 
 use memory_core::{
-    CacheBackend, CacheStats, EntityId, Generation, MemoryConfig, MemoryId, RemoveOutcome,
-    VectorPrecision,
+    CacheBackend, CacheStats, EntityId, Generation, MemoryConfig, MemoryId, VectorPrecision,
 };
 
-pub(crate) use age::{Demand, Stamp};
+pub(crate) use admission::AdmissionFilter;
 pub(crate) use coherence::Coherence;
-pub(crate) use door::Door;
 pub(crate) use embedding::{EmbeddingTier, Vector};
-pub(crate) use entity::{EntityTier, Held};
-pub(crate) use memory::{Kept, Loaded, MemoryTier};
+pub(crate) use entity::{CachedSnapshot, EntityTier};
+pub(crate) use freshness::{Freshness, ReadInstant};
+pub(crate) use memory::{CachedMemory, LoadedMemories, MemoryTier};
 
 use crate::snapshot::Delta;
-use coherence::Order;
+use coherence::{TrustToken, WriteOrder};
+use entity::SnapshotUpdate;
 
-/// The three tiers, and the coherence of the two that show the store.
+/// The three tiers, and the coherence of the two that mirror the store.
 pub(crate) struct Tiers {
     pub(crate) memory: MemoryTier,
     pub(crate) entity: EntityTier,
     pub(crate) embedding: EmbeddingTier,
     pub(crate) coherence: Coherence,
-    pub(crate) door: Door,
+    pub(crate) admission: AdmissionFilter,
 }
 
-/// How many entities the door remembers for each that the entity tier holds.
-const DOOR_FACTOR: u64 = 4;
+/// A committed write to one entity.
+#[derive(Debug)]
+pub(crate) struct CommittedWrite {
+    pub(crate) entity: EntityId,
+    pub(crate) generation: Generation,
+    pub(crate) delta: Arc<Delta>,
+    /// When the write began; the memory tier takes new versions only where it
+    /// is known.
+    pub(crate) began: Option<ReadInstant>,
+}
 
-/// The most that the door remembers, whatever the tier holds: half a mebibyte.
-const DOOR_MAX: u64 = 65_536;
+/// Entities that the admission filter remembers for each that the entity tier
+/// holds.
+const ADMISSION_FACTOR: u64 = 4;
+
+/// Most entities that the admission filter remembers, whatever the entity tier
+/// holds: half a mebibyte.
+const ADMISSION_MAX: u64 = 65_536;
 
 impl Tiers {
     pub(crate) fn new(
@@ -47,111 +62,115 @@ impl Tiers {
         config: &MemoryConfig,
         precision: VectorPrecision,
     ) -> Self {
-        let door = config.entity_cache_capacity().saturating_mul(DOOR_FACTOR);
+        let remembered = config
+            .entity_cache_capacity()
+            .saturating_mul(ADMISSION_FACTOR);
         Self {
             memory: MemoryTier::new(backend, config),
             entity: EntityTier::new(backend, config, precision),
             embedding: EmbeddingTier::new(backend, config),
             coherence: Coherence::new(),
-            door: Door::new(usize::try_from(door.min(DOOR_MAX)).unwrap_or(1)),
+            admission: AdmissionFilter::new(
+                usize::try_from(remembered.min(ADMISSION_MAX)).unwrap_or(1),
+            ),
         }
     }
 
-    /// Follows a committed write: after this returns no tier shows what was
-    /// before it, and no load that began before it will be kept.
+    /// Applies a committed write: after this returns no tier holds a value from
+    /// before it, and no load that began before it will be cached.
     ///
-    /// Two writers may follow in the other order than they committed. So a tier
-    /// takes a new version only from the write right after the one it knows
-    /// of; else memories are dropped, and the snapshot falls behind. The memory
-    /// tier takes one only where it is told when the write `began`.
-    pub(crate) fn follow(
-        &self,
-        entity: &EntityId,
-        generation: Generation,
-        delta: &Delta,
-        began: Option<Stamp>,
-    ) {
-        let step = self.entity.step(entity, generation, delta);
-        self.coherence
-            .invalidate(entity, Some(generation), |order| {
-                let dropped = delta.removed.iter().chain(&delta.unknown);
-                dropped.for_each(|id| self.memory.remove(id));
-                for written in &delta.written {
-                    match (order, began) {
-                        (Order::Next, Some(at)) => self.memory.replace(Kept {
-                            memory: written.memory.clone(),
-                            generation,
-                            at,
-                        }),
-                        _ => self.memory.remove(&written.memory.id),
-                    }
+    /// What grows with the entity is done before the lock is taken, on a
+    /// blocking thread where it is much.
+    pub(crate) async fn apply_write(&self, write: &CommittedWrite) {
+        let CommittedWrite {
+            entity,
+            generation,
+            delta,
+            ..
+        } = write;
+        let update = self.entity.prepare_update(entity, *generation, delta);
+        let update = update.await;
+        self.publish_write(write, update);
+    }
+
+    /// Two writes may be applied in another order than they were committed. So
+    /// a tier takes a new version only from the write directly after the last
+    /// one it knows of; otherwise memories are dropped, and the snapshot is
+    /// outdated.
+    fn publish_write(&self, write: &CommittedWrite, update: Option<SnapshotUpdate>) {
+        let CommittedWrite {
+            entity,
+            generation,
+            delta,
+            began,
+        } = write;
+        let coherence = &self.coherence;
+        let replaced = coherence.invalidate(entity, Some(*generation), |order, trust| {
+            let dropped = delta.removed.iter().chain(&delta.unknown);
+            dropped.for_each(|id| self.memory.remove(id));
+            for written in &delta.written {
+                match (order, began) {
+                    (WriteOrder::Next, Some(began)) => self.memory.replace(CachedMemory {
+                        memory: Arc::clone(&written.memory),
+                        generation: *generation,
+                        verified: *began,
+                        trust,
+                    }),
+                    _ => self.memory.remove(&written.memory.id),
                 }
-                self.entity
-                    .advance(entity, generation, step, &delta.removed);
-            });
-    }
-
-    /// Follows a committed write to `ids` of which no more is known.
-    pub(crate) fn written(&self, entity: &EntityId, generation: Generation, ids: &[MemoryId]) {
-        self.coherence.invalidate(entity, Some(generation), |_| {
-            ids.iter().for_each(|id| self.memory.remove(id));
-            self.entity.advance(entity, generation, None, &[]);
+            }
+            self.entity.apply_update(entity, *generation, update, delta)
         });
+        drop(replaced);
     }
 
-    /// Follows a committed removal of `ids` and all that came of it, and leaves
-    /// nothing of what is gone in the entity's snapshot either. What is live
-    /// again or lost a link is read anew.
-    pub(crate) fn removed(&self, entity: &EntityId, ids: &[MemoryId], outcome: &RemoveOutcome) {
-        let delta = Delta::from_removal(ids, outcome);
-        self.follow(entity, outcome.generation, &delta, None);
+    /// Applies a change event, perhaps of another process: nothing older is
+    /// used without asking the store.
+    pub(crate) fn on_remote_write(&self, entity: &EntityId, generation: Generation) {
+        self.coherence.observe_remote(
+            entity,
+            generation,
+            || self.entity.mark_outdated(entity, generation),
+            || self.memory.clear(),
+        );
     }
 
-    /// Hears of a write, perhaps by another process: what is older is not shown
-    /// without asking the store.
-    pub(crate) fn heard(&self, entity: &EntityId, generation: Generation) {
-        let behind = || self.entity.advance(entity, generation, None, &[]);
-        self.coherence
-            .hear(entity, generation, behind, || self.memory.clear());
-    }
-
-    /// After a write whose outcome is not known: trusts nothing that it could
-    /// have changed.
-    pub(crate) fn distrust(&self, entity: &EntityId, ids: &[MemoryId]) {
-        self.coherence.invalidate(entity, None, |_| {
+    /// After a write of unknown outcome: drops or distrusts everything of the
+    /// entity, as the write may have changed more than the `ids` it was asked
+    /// for.
+    pub(crate) fn invalidate_uncertain(&self, entity: &EntityId, ids: &[MemoryId]) {
+        self.coherence.invalidate_trust(entity, || {
             ids.iter().for_each(|id| self.memory.remove(id));
             self.entity.remove(entity);
         });
     }
 
-    /// Lets go of an entity's snapshot, whatever its state.
+    /// Drops an entity's snapshot, whatever its state.
     pub(crate) fn invalidate_entity(&self, entity: &EntityId) {
         self.coherence
-            .invalidate(entity, None, |_| self.entity.remove(entity));
+            .invalidate(entity, None, |_, _: TrustToken| self.entity.remove(entity));
     }
 
-    /// Lets go of one memory. Its entity is not named, so loads under way for
-    /// any entity are refused.
+    /// Drops one memory. Its entity is not known, so loads in progress of any
+    /// entity are refused.
     pub(crate) fn invalidate_memory(&self, id: &MemoryId) {
         self.coherence.invalidate_all(|| self.memory.remove(id));
     }
 
-    /// Lets go of all that shows the store, as after a time in which others
-    /// may have written unheard. Vectors depend on nothing but their text.
-    pub(crate) fn clear_shown(&self) {
+    /// Drops everything that mirrors the store, as after a time in which other
+    /// processes' writes may have been missed. Vectors depend on nothing but
+    /// their text.
+    pub(crate) fn clear_store_backed(&self) {
         self.coherence.invalidate_all(|| {
             self.memory.clear();
             self.entity.clear();
         });
     }
 
-    /// Lets go of everything.
+    /// Drops everything.
     pub(crate) fn clear(&self) {
-        self.coherence.invalidate_all(|| {
-            self.memory.clear();
-            self.entity.clear();
-            self.embedding.clear();
-        });
+        self.clear_store_backed();
+        self.embedding.clear();
     }
 
     pub(crate) fn stats(&self) -> CacheStats {

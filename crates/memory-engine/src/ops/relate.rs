@@ -7,14 +7,14 @@ use memory_core::{
     EntityId, InvalidInput, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
 };
 
-use super::delete::not_found;
 use crate::consolidation::{LinkDirection, RelatedMemory};
-use crate::engine::EngineInner;
+use crate::engine::{Engine, EngineInner};
+use crate::store_scan::{not_found, stored_memory};
 
-impl EngineInner {
+impl Engine {
     /// Links `from` to `to`, or gives the link another relation.
-    pub(crate) async fn relate(
-        self: &Arc<Self>,
+    pub async fn relate(
+        &self,
         entity: &EntityId,
         from: &MemoryId,
         to: &MemoryId,
@@ -26,20 +26,20 @@ impl EngineInner {
         }
         let patch = MemoryPatch::new().relate(*to, relation);
         patch.validate()?;
-        self.both(entity, from, to).await?;
+        self.inner.require_both(entity, from, to).await?;
         self.alter_memory(entity, from, &patch).await?;
         Ok(())
     }
 
     /// Drops the link from `from` to `to`; where there is none, nothing is
     /// written.
-    pub(crate) async fn unrelate(
-        self: &Arc<Self>,
+    pub async fn unrelate(
+        &self,
         entity: &EntityId,
         from: &MemoryId,
         to: &MemoryId,
     ) -> MemoryResult<()> {
-        let memory = self.stored(entity, from).await?;
+        let memory = stored_memory(&*self.inner.store, entity, from).await?;
         if memory.related.contains_key(to) {
             let patch = MemoryPatch::new().unrelate(*to);
             self.alter_memory(entity, from, &patch).await?;
@@ -49,12 +49,13 @@ impl EngineInner {
 
     /// What a memory links to, then what links to it (newest first, at most
     /// [`MAX_LIMIT`]). Links to what is gone are passed over.
-    pub(crate) async fn related(
-        self: &Arc<Self>,
+    pub async fn related(
+        &self,
         entity: &EntityId,
         id: &MemoryId,
     ) -> MemoryResult<Vec<RelatedMemory>> {
-        let memory = self.stored(entity, id).await?;
+        let store = &*self.inner.store;
+        let memory = stored_memory(store, entity, id).await?;
         let ids: Vec<MemoryId> = memory.related.keys().copied().collect();
         let linked = self.get_memories(entity, &ids).await?;
         let outgoing = linked.into_iter().zip(memory.related.values());
@@ -69,7 +70,7 @@ impl EngineInner {
             .collect();
         let filter = MemoryFilter::new().relates_to(*id);
         let request = ListRequest::new(MAX_LIMIT).filter(filter);
-        let incoming = self.store.list(entity, &request).await?.memories;
+        let incoming = store.list(entity, &request).await?.memories;
         related.extend(incoming.into_iter().filter_map(|memory| {
             Some(RelatedMemory {
                 relation: memory.related.get(id)?.clone(),
@@ -79,8 +80,15 @@ impl EngineInner {
         }));
         Ok(related)
     }
+}
 
-    async fn both(&self, entity: &EntityId, from: &MemoryId, to: &MemoryId) -> MemoryResult<()> {
+impl EngineInner {
+    async fn require_both(
+        &self,
+        entity: &EntityId,
+        from: &MemoryId,
+        to: &MemoryId,
+    ) -> MemoryResult<()> {
         let found = self.store.get(entity, &[*from, *to]).await?.memories;
         for (id, found) in [from, to].into_iter().zip(found) {
             if found.is_none() {

@@ -1,33 +1,33 @@
-//! What a store found for a recall, as a field to rank.
+//! Candidates that a store's search found, as a set to rank.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use memory_core::{Generation, Memory, MemoryId, ScoreStats, ScoreStatsBuilder, SearchOutcome};
 
-use crate::ranking::{CandidateSet, RecallPath};
+use super::{CandidateSet, RecallPath};
 use crate::recall::Query;
 use crate::snapshot;
 
-/// The candidates of a search, held so that a field can borrow them.
-pub(crate) struct Found {
+/// The candidates of a search, owned so that a candidate set can borrow them.
+pub(crate) struct StoreCandidates {
     memories: Vec<Arc<Memory>>,
     similarities: Vec<f32>,
     lexical: Vec<f32>,
-    /// What the retrievers are like over all that was admitted, where the store says.
-    summaries: (Option<ScoreStats>, Option<ScoreStats>),
-    /// How many memories were admitted: at least those that were found.
-    admitted: u64,
+    /// Statistics of the dense and the lexical retriever over all memories that
+    /// match, where the store provides them.
+    stats: (Option<ScoreStats>, Option<ScoreStats>),
+    /// How many memories match: at least those that were found.
+    matching: u64,
     generation: Generation,
 }
 
-impl Found {
-    /// What a search found among so many memories that it admitted, where that
-    /// is known.
-    pub(crate) fn new(found: SearchOutcome, admitted: Option<u64>) -> Self {
+impl StoreCandidates {
+    /// `matching` is how many memories the filter matches, where that is known.
+    pub(crate) fn new(found: SearchOutcome, matching: Option<u64>) -> Self {
         let mut this = Self {
-            summaries: (found.dense, found.lexical),
-            admitted: admitted.unwrap_or(0).max(found.candidates.len() as u64),
+            stats: (found.dense, found.lexical),
+            matching: matching.unwrap_or(0).max(found.candidates.len() as u64),
             memories: Vec::with_capacity(found.candidates.len()),
             similarities: Vec::with_capacity(found.candidates.len()),
             lexical: Vec::with_capacity(found.candidates.len()),
@@ -42,9 +42,9 @@ impl Found {
         this
     }
 
-    /// The field of these candidates. A neighbor that no retriever found lends
-    /// nothing: its relevance is near the mean, which is 0. Labels are looked
-    /// for among the candidates alone, and taken for all that there are.
+    /// The candidates to rank. A neighbor that no retriever found propagates
+    /// nothing: its relevance is near the mean, which is 0. Mentions are counted
+    /// among the candidates alone, and taken for all that there are.
     pub(crate) fn candidates(&self, query: &Query) -> CandidateSet<'_> {
         let mentioned: Vec<bool> = self
             .memories
@@ -55,13 +55,13 @@ impl Found {
         for named in &mentioned {
             mentions.add(f32::from(u8::from(*named)));
         }
-        mentions.add_zeros(self.admitted - self.memories.len() as u64);
+        mentions.add_zeros(self.matching - self.memories.len() as u64);
         let compared = self
             .similarities
             .iter()
             .copied()
             .filter(|value| *value > CandidateSet::NO_SIMILARITY);
-        let (dense, words) = self.summaries;
+        let (dense, words) = self.stats;
         CandidateSet {
             dense_stats: dense.unwrap_or_else(|| ScoreStats::of(compared)),
             lexical_stats: words.unwrap_or_else(|| ScoreStats::of(self.lexical.iter().copied())),

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use memory_core::{EntityId, ErrorKind, Memory, MemoryError, MemoryResult};
 
 use crate::consolidation::{ReflectRequest, Reflection, format_context, question_prompt};
-use crate::engine::EngineInner;
+use crate::engine::Engine;
 
-impl EngineInner {
+impl Engine {
     /// Recalls, quotes what was recalled, and has the language model answer,
     /// where there is one. Nothing is held while it thinks.
-    pub(crate) async fn reflect(
-        self: &Arc<Self>,
+    pub async fn reflect(
+        &self,
         entity: &EntityId,
         request: &ReflectRequest,
     ) -> MemoryResult<Reflection> {
         entity.validate()?;
         request.validate()?;
-        let recalled = self.recall(entity, &request.recall).await?;
+        let recalled = self.inner.recall(entity, &request.recall).await?;
         let memories: Vec<Arc<Memory>> = recalled
             .iter()
             .map(|recalled| Arc::clone(&recalled.memory))
@@ -25,9 +25,9 @@ impl EngineInner {
         let (context, held) = format_context(&memories, request.max_context_chars);
         let memories: Vec<_> = held.iter().map(|&at| recalled[at].clone()).collect();
         if request.recall.as_of.is_none() {
-            self.count_accesses(entity, &memories);
+            self.inner.access_recorder.record(entity, &memories);
         }
-        let answer = match &self.language_model {
+        let answer = match &self.inner.language_model {
             None => None,
             Some(model) => {
                 let question = &request.recall.text;

@@ -1,35 +1,36 @@
 //! Retaining: validate all, embed what is missing, write in one transaction.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
 use memory_core::{
     EmbeddedMemory, EntityId, InvalidInput, Memory, MemoryBatchItem, MemoryError, MemoryId,
     MemoryResult,
 };
 
-use crate::engine::EngineInner;
+use crate::engine::{Engine, EngineInner};
+
+impl Engine {
+    /// Retains a batch, all or nothing: validates all, embeds what is not
+    /// stored or cached in one batch, and writes in one transaction. Returns
+    /// the ids, in order.
+    pub async fn retain_batch(&self, items: Vec<MemoryBatchItem>) -> MemoryResult<Vec<MemoryId>> {
+        let own_ids: Vec<bool> = items.iter().map(|item| item.id.is_some()).collect();
+        let now = self.inner.clock.now();
+        let memories = validated(items.into_iter().map(|item| item.into_memory(now)))?;
+        self.inner.retain_memories(memories, &own_ids).await
+    }
+}
 
 impl EngineInner {
-    pub(crate) async fn retain_batch(
-        self: &Arc<Self>,
-        items: Vec<MemoryBatchItem>,
-    ) -> MemoryResult<Vec<MemoryId>> {
-        let own_ids: Vec<bool> = items.iter().map(|item| item.id.is_some()).collect();
-        let now = self.clock.now();
-        let memories = validated(items.into_iter().map(|item| item.into_memory(now)))?;
-        self.retain_memories(memories, &own_ids).await
-    }
-
-    /// Retains memories that keep every bound; those whose id is the caller's
-    /// own may be there already.
+    /// Retains memories within every limit; those whose id is the caller's own
+    /// may be stored already.
     pub(super) async fn retain_memories(
-        self: &Arc<Self>,
+        &self,
         memories: Vec<Memory>,
         own_ids: &[bool],
     ) -> MemoryResult<Vec<MemoryId>> {
         let ids: Vec<MemoryId> = memories.iter().map(|memory| memory.id).collect();
-        let missing = self.not_yet_held(memories, own_ids).await?;
+        let missing = self.not_yet_stored(memories, own_ids).await?;
         if missing.is_empty() {
             return Ok(ids);
         }
@@ -37,20 +38,20 @@ impl EngineInner {
             .iter()
             .map(|memory| memory.content.as_str())
             .collect();
-        let embeddings = self.embed_contents(&contents).await?;
+        let embeddings = self.embedder.embed_contents(&contents).await?;
         let batch: Vec<EmbeddedMemory> = missing
             .into_iter()
             .zip(embeddings)
             .map(|(memory, embedding)| EmbeddedMemory { memory, embedding })
             .collect();
-        self.insert(batch).await?;
+        self.inserter.insert(batch).await?;
         Ok(ids)
     }
 
-    /// Leaves out what the store has already, so that retaining it again costs
-    /// no inference. The store decides again in its transaction: this look is
-    /// for speed, and for an early conflict.
-    async fn not_yet_held(
+    /// Leaves out what is stored already, so that retaining it again costs no
+    /// inference. The store decides again in its transaction; this read is for
+    /// speed, and to report a conflict early.
+    async fn not_yet_stored(
         &self,
         memories: Vec<Memory>,
         own_ids: &[bool],
@@ -66,14 +67,14 @@ impl EngineInner {
                 .or_default()
                 .push(index);
         }
-        let mut held: HashSet<usize> = HashSet::new();
+        let mut stored: HashSet<usize> = HashSet::new();
         for (entity, indices) in by_entity {
             let ids: Vec<MemoryId> = indices.iter().map(|&index| memories[index].id).collect();
             let found = self.store.get(&entity, &ids).await?.memories;
             for (index, found) in indices.into_iter().zip(found) {
                 match found {
                     Some(found) if found.content == memories[index].content => {
-                        held.insert(index);
+                        stored.insert(index);
                     }
                     Some(found) => {
                         return Err(MemoryError::Conflict {
@@ -88,13 +89,13 @@ impl EngineInner {
         Ok(memories
             .into_iter()
             .enumerate()
-            .filter_map(|(index, memory)| (!held.contains(&index)).then_some(memory))
+            .filter_map(|(index, memory)| (!stored.contains(&index)).then_some(memory))
             .collect())
     }
 }
 
-/// The memories of a batch, or its first fault: one that breaks a bound, or an
-/// id that stands twice under one entity.
+/// The memories of a batch, or its first fault: a memory outside the limits, or
+/// an id that one entity has twice.
 pub(super) fn validated(
     made: impl ExactSizeIterator<Item = MemoryResult<Memory>>,
 ) -> MemoryResult<Vec<Memory>> {

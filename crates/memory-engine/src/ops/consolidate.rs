@@ -14,23 +14,26 @@ use crate::consolidation::{
     extractive_summary, group_near_duplicates, is_summary, jittered_backoff, sanitize_completion,
     source_generation, summary_prompt,
 };
-use crate::engine::EngineInner;
+use crate::engine::{Engine, EngineInner};
+use crate::snapshot::Delta;
+use crate::store_scan::stored_memory;
+use crate::tiers::CommittedWrite;
 
-/// How often an entity is read anew where its memories changed meanwhile.
+/// How often an entity is read again where its memories changed meanwhile.
 const MAX_TRIES: u32 = 5;
 
-/// Summaries that a language model is asked for at once.
+/// Concurrent calls of the language model.
 const CALLS_AT_ONCE: usize = 4;
 
-/// Summaries by the ids and contents that they were made from: another try
-/// asks only for what changed.
+/// Summaries by the ids and contents of their sources: another try asks the
+/// model only for those whose sources changed.
 type Drafts = HashMap<Vec<(MemoryId, String)>, String>;
 
-impl EngineInner {
+impl Engine {
     /// Groups near-duplicates among all live memories, writes one summary for
     /// each group and archives its sources, in one transaction.
-    pub(crate) async fn consolidate(
-        self: &Arc<Self>,
+    pub async fn consolidate(
+        &self,
         entity: &EntityId,
         request: &ConsolidateRequest,
     ) -> MemoryResult<ConsolidationReport> {
@@ -39,8 +42,9 @@ impl EngineInner {
         let mut drafts = Drafts::new();
         let mut tries = 0;
         loop {
-            let (found, generation) = self.near_duplicates(entity, request).await?;
+            let (found, generation) = self.inner.near_duplicates(entity, request).await?;
             let outcome = self
+                .inner
                 .consolidate_groups(entity, found, generation, &mut drafts)
                 .await;
             match outcome {
@@ -51,7 +55,7 @@ impl EngineInner {
                 Err(error) => return Err(error),
                 Ok(consolidated) => {
                     if *request == ConsolidateRequest::default() {
-                        self.watermarks.set(entity, generation);
+                        self.inner.watermarks.set(entity, generation);
                     }
                     return Ok(consolidated);
                 }
@@ -62,23 +66,24 @@ impl EngineInner {
     /// Consolidates an entity that has as many live memories since its last
     /// consolidation as the configuration asks for.
     ///
-    /// How far the entity was looked through is remembered in this process,
-    /// and else told by the summaries themselves.
-    pub(crate) async fn auto_consolidate_if_needed(
-        self: &Arc<Self>,
+    /// When that was, this process remembers; after a restart the summaries
+    /// themselves say it.
+    pub async fn auto_consolidate_if_needed(
+        &self,
         entity: &EntityId,
     ) -> MemoryResult<Option<ConsolidationReport>> {
         entity.validate()?;
-        let threshold = self.config.consolidation_threshold;
-        let stats = self.store.entity_stats(entity).await?;
+        let inner = &self.inner;
+        let threshold = inner.config.consolidation_threshold;
+        let stats = inner.store.entity_stats(entity).await?;
         if stats.memory_count < threshold {
             return Ok(None);
         }
-        let since = match self.watermarks.get(entity) {
+        let since = match inner.watermarks.get(entity) {
             Some(generation) => generation,
-            None => self.last_consolidation(entity).await?,
+            None => inner.last_consolidation(entity).await?,
         };
-        let written = self.changes_without_vectors(entity, since).await?.written;
+        let written = inner.changes_without_vectors(entity, since).await?.written;
         let fresh = written.iter().filter(|item| !is_summary(&item.memory));
         if (fresh.count() as u64) < threshold {
             return Ok(None);
@@ -87,14 +92,15 @@ impl EngineInner {
         self.consolidate(entity, &request).await.map(Some)
     }
 
-    /// Takes a summary away and lets what it stood for live again, as it was.
-    /// Answers what is live again.
-    pub(crate) async fn undo_consolidation(
-        self: &Arc<Self>,
+    /// Removes a summary and makes its sources live again, as they were.
+    /// Returns their ids.
+    pub async fn undo_consolidation(
+        &self,
         entity: &EntityId,
         summary: &MemoryId,
     ) -> MemoryResult<Vec<MemoryId>> {
-        let memory = self.stored(entity, summary).await?;
+        let store = &*self.inner.store;
+        let memory = stored_memory(store, entity, summary).await?;
         if let Some(above) = memory.archived_by {
             return Err(MemoryError::Archived {
                 entity: entity.clone(),
@@ -103,13 +109,15 @@ impl EngineInner {
             });
         }
         let sources = ListRequest::new(1).scope(ListScope::SourcesOf(*summary));
-        if self.store.list(entity, &sources).await?.memories.is_empty() {
+        if store.list(entity, &sources).await?.memories.is_empty() {
             return Err(InvalidInput::NoSources.into());
         }
-        let outcome = self.remove(entity, vec![*summary], &[memory]).await?;
-        Ok(outcome.restored)
+        let removed = self.inner.remove(entity, vec![*summary], vec![memory]);
+        Ok(removed.await?.restored)
     }
+}
 
+impl EngineInner {
     /// Reads the whole live state with its vectors, past the tiers, and groups
     /// it on a blocking thread.
     async fn near_duplicates(
@@ -117,7 +125,7 @@ impl EngineInner {
         entity: &EntityId,
         request: &ConsolidateRequest,
     ) -> MemoryResult<(Vec<Group>, Generation)> {
-        let fingerprint = &self.embedder.profile().fingerprint;
+        let fingerprint = &self.embedder.embedder.profile().fingerprint;
         let changes = self
             .store
             .changes_since(entity, Generation::ZERO, fingerprint)
@@ -146,7 +154,7 @@ impl EngineInner {
     }
 
     async fn consolidate_groups(
-        self: &Arc<Self>,
+        &self,
         entity: &EntityId,
         found: Vec<Group>,
         generation: Generation,
@@ -158,13 +166,13 @@ impl EngineInner {
         let contents = self.contents(&found, drafts).await?;
         let now = self.clock.now();
         let texts: Vec<&str> = contents.iter().map(String::as_str).collect();
-        let embeddings = self.embed_contents(&texts).await?;
+        let embeddings = self.embedder.embed_contents(&texts).await?;
         let mut writes = Vec::with_capacity(found.len());
-        let mut answer = ConsolidationReport::default();
+        let mut report = ConsolidationReport::default();
         for ((group, content), embedding) in found.iter().zip(&contents).zip(embeddings) {
             let memory = group.summary(entity, content.clone(), generation, now);
             let sources = group.ids();
-            answer.summaries.push(ConsolidatedSummary {
+            report.summaries.push(ConsolidatedSummary {
                 id: memory.id,
                 sources: sources.clone(),
             });
@@ -173,20 +181,37 @@ impl EngineInner {
                 sources,
             });
         }
-        let (store, owner) = (Arc::clone(&self.store), entity.clone());
-        let touched = answer
-            .summaries
+        self.archive(entity, writes.into(), generation).await?;
+        Ok(report)
+    }
+
+    /// Writes summaries and archives their sources, in one transaction.
+    pub(super) async fn archive(
+        &self,
+        entity: &EntityId,
+        groups: Arc<[SummaryGroup]>,
+        read_at: Generation,
+    ) -> MemoryResult<()> {
+        let ids: Vec<MemoryId> = groups
             .iter()
-            .flat_map(|summary| summary.sources.iter().chain([&summary.id]))
+            .flat_map(|group| group.sources.iter().chain([&group.summary.memory.id]))
             .copied()
             .collect();
-        self.commit(
-            vec![(entity.clone(), touched)],
-            async move { store.consolidate(&owner, &writes, generation).await },
-            |tiers, (entity, ids), outcome| tiers.written(entity, outcome.generation, ids),
-        )
-        .await?;
-        Ok(answer)
+        let targets = vec![(entity.clone(), ids.clone())];
+        let (store, owner) = (Arc::clone(&self.store), entity.clone());
+        let write = async move {
+            let outcome = store.consolidate(&owner, &groups, read_at).await?;
+            let write = CommittedWrite {
+                entity: owner,
+                generation: outcome.generation,
+                delta: Arc::new(Delta::unknown(ids)),
+                began: None,
+            };
+            Ok(((), vec![write]))
+        };
+        let committed = self.writer.commit(targets, Vec::new(), write).await?;
+        committed.finish().await;
+        Ok(())
     }
 
     /// One content for each group, in order.
@@ -212,19 +237,20 @@ impl EngineInner {
         Ok(contents.collect())
     }
 
-    /// By the language model, where there is one and it says anything.
+    /// A summary by the language model, where there is one and it returns
+    /// something; otherwise an extractive one.
     async fn draft(
         &self,
         group: &Group,
         key: Vec<(MemoryId, String)>,
     ) -> MemoryResult<(Vec<(MemoryId, String)>, String)> {
-        let spoken = match &self.language_model {
+        let completion = match &self.language_model {
             Some(model) => {
                 sanitize_completion(&model.complete(&summary_prompt(&group.sources)).await?)
             }
             None => None,
         };
-        let content = spoken.unwrap_or_else(|| extractive_summary(&group.contents()));
+        let content = completion.unwrap_or_else(|| extractive_summary(&group.contents()));
         Ok((key, content))
     }
 
@@ -240,13 +266,13 @@ impl EngineInner {
         Ok(read.max().unwrap_or(Generation::ZERO))
     }
 
-    /// No vector has this fingerprint, so memories come without.
+    /// What changed, without vectors: none has an empty fingerprint.
     async fn changes_without_vectors(
         &self,
         entity: &EntityId,
         since: Generation,
     ) -> MemoryResult<ChangeSet> {
-        let nobodys = Fingerprint::from("");
-        self.store.changes_since(entity, since, &nobodys).await
+        let none = Fingerprint::from("");
+        self.store.changes_since(entity, since, &none).await
     }
 }

@@ -1,13 +1,14 @@
-//! Every interleaving of loads, writes and invalidations, gone through one by
-//! one by loom: whatever the order, a tier shows what the store holds, or
-//! nothing, or knows that it is behind.
+//! Exhaustive tests with loom of every interleaving of loads, writes and
+//! invalidations: in any order, a tier holds what the store holds, or nothing,
+//! or knows that it is outdated.
 //!
-//! The threads of a model meet at the stripes' locks, which are loom's here,
-//! and at the store, whose every read and write is a step of its own.
+//! The threads of a model synchronize at the stripes' locks, which are loom's
+//! here, and at the store, whose every read and write is a step of its own.
 
 use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use loom::sync::Mutex;
 use loom::thread;
 use memory_core::{
@@ -16,7 +17,7 @@ use memory_core::{
 };
 use memory_testkit::MapBackend;
 
-use super::{Held, Kept, Stamp, Tiers};
+use super::{CachedMemory, CachedSnapshot, CommittedWrite, ReadInstant, Tiers};
 use crate::snapshot::{Delta, EntitySnapshot};
 
 /// A store of one memory, and the tiers of a system on it.
@@ -76,39 +77,47 @@ impl World {
         Arc::new(EntitySnapshot::empty(self.entity().clone(), 1).apply(changes))
     }
 
-    /// What `verbs::read` and `verbs::shown` do with the tiers: ticket, read,
-    /// publish.
+    /// What the reader does with the tiers: token, read, publish.
     fn load(&self) {
-        let (tiers, at) = (&self.tiers, Stamp::now(&self.clock));
-        let ticket = tiers.coherence.ticket(self.entity());
+        let (tiers, at) = (&self.tiers, ReadInstant::now(&self.clock));
+        let token = tiers.coherence.load_token(self.entity());
         let generation = self.stored();
         tiers
             .coherence
-            .publish(ticket, self.entity(), generation, || {
-                tiers.memory.fill(Kept {
+            .publish(token, self.entity(), generation, |trust| {
+                tiers.memory.fill(CachedMemory {
                     memory: self.memory_at(generation),
                     generation,
-                    at,
+                    verified: at,
+                    trust,
                 });
                 tiers
                     .entity
-                    .fill(&Held::new(self.snapshot_at(generation), at));
+                    .fill(&CachedSnapshot::new(self.snapshot_at(generation), at));
             });
     }
 
-    /// A write of this system: commit, follow.
+    /// A write of this system: commit, apply.
     fn write(&self) {
-        let began = Stamp::now(&self.clock);
+        let began = ReadInstant::now(&self.clock);
         let generation = self.commit();
         let delta = Delta::from_update(self.memory_at(generation), None, true);
-        self.tiers
-            .follow(self.entity(), generation, &delta, Some(began));
+        let write = CommittedWrite {
+            entity: self.entity().clone(),
+            generation,
+            delta: Arc::new(delta),
+            began: Some(began),
+        };
+        // One memory: the update is prepared without a blocking thread.
+        let applied = self.tiers.apply_write(&write).now_or_never();
+        applied.unwrap();
     }
 
-    /// A write of which no more is known than that it was.
-    fn write_in_doubt(&self) {
+    /// A write of unknown outcome.
+    fn write_uncertain(&self) {
         self.commit();
-        self.tiers.distrust(self.entity(), &[self.memory.id]);
+        self.tiers
+            .invalidate_uncertain(self.entity(), &[self.memory.id]);
     }
 
     fn commit(&self) -> Generation {
@@ -117,29 +126,31 @@ impl World {
         *stored
     }
 
-    /// At rest nothing is shown that is older than the store.
+    /// At rest no tier has a value that is older than the store.
     fn check(&self) {
         let stored = self.stored();
         let memory = self
             .tiers
             .memory
-            .get(self.entity(), &self.memory.id, |_| true);
+            .get(self.entity(), &self.memory.id, |cached| {
+                self.tiers.coherence.is_trusted(cached.trust)
+            });
         if let Some(memory) = memory {
-            assert_eq!(memory.access_count, stored.0, "a stale memory is kept");
+            assert_eq!(memory.access_count, stored.0, "a stale memory is cached");
         }
-        if let Some(held) = self.tiers.entity.get(self.entity())
-            && !held.is_behind()
+        if let Some(cached) = self.tiers.entity.get(self.entity())
+            && !cached.is_outdated()
         {
             assert_eq!(
-                held.snapshot.generation(),
+                cached.snapshot.generation(),
                 stored,
-                "a stale snapshot is kept"
+                "a stale snapshot is cached"
             );
         }
     }
 }
 
-/// Runs the steps at once, in every order, and checks the tiers after each.
+/// Runs the steps concurrently, in every order, and checks the tiers after.
 fn in_every_order(warm: bool, steps: &'static [fn(&World)]) {
     loom::model(move || {
         let world = World::new();
@@ -163,8 +174,8 @@ fn in_every_order(warm: bool, steps: &'static [fn(&World)]) {
 #[test]
 fn a_fill_that_began_before_an_invalidation_never_publishes() {
     // The generation is not known here, so only the epoch can tell.
-    in_every_order(false, &[World::load, World::write_in_doubt]);
-    in_every_order(true, &[World::load, World::write_in_doubt]);
+    in_every_order(false, &[World::load, World::write_uncertain]);
+    in_every_order(true, &[World::load, World::write_uncertain]);
 }
 
 #[test]
@@ -174,13 +185,13 @@ fn a_fill_that_a_write_overtakes_never_publishes() {
 }
 
 #[test]
-fn writers_who_follow_in_the_other_order_leave_nothing_stale() {
+fn writes_applied_in_another_order_leave_nothing_stale() {
     in_every_order(true, &[World::write, World::write]);
     in_every_order(true, &[World::write, World::write, World::load]);
 }
 
 #[test]
-fn a_caller_who_clears_meanwhile_lets_nothing_stale_in() {
+fn a_concurrent_clear_lets_nothing_stale_in() {
     fn clear(world: &World) {
         world.tiers.clear();
     }
@@ -188,11 +199,11 @@ fn a_caller_who_clears_meanwhile_lets_nothing_stale_in() {
 }
 
 #[test]
-fn news_of_a_write_never_puts_a_tier_back() {
-    fn hear(world: &World) {
+fn a_change_event_never_reverts_a_tier() {
+    fn observe(world: &World) {
         let generation = world.stored();
-        world.tiers.heard(world.entity(), generation);
+        world.tiers.on_remote_write(world.entity(), generation);
     }
-    in_every_order(true, &[World::write, World::load, hear]);
-    in_every_order(true, &[World::write, World::write, hear]);
+    in_every_order(true, &[World::write, World::load, observe]);
+    in_every_order(true, &[World::write, World::write, observe]);
 }

@@ -1,49 +1,50 @@
-//! Counts of what a tier did.
+//! Operation counters of a tier.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memory_core::{Cache, CacheKey, CacheValue, TierStats};
 
-/// A tier's own counts; the cache below adds entries, bytes and evictions.
+/// A tier's own counters; the cache below adds entries, bytes and evictions.
 ///
 /// They are counted here and not in the cache because only the tier knows
-/// what answered its caller: a snapshot that has fallen behind is no hit.
+/// whether an entry could be used: an outdated snapshot is no hit.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct TierCounters {
     hits: AtomicU64,
     misses: AtomicU64,
     loads: AtomicU64,
-    coalesced: AtomicU64,
+    coalesced_loads: AtomicU64,
     invalidations: AtomicU64,
-    refused: AtomicU64,
+    refused_fills: AtomicU64,
 }
 
-impl Tally {
-    pub(crate) fn hit(&self) {
+impl TierCounters {
+    pub(crate) fn record_hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn miss(&self) {
+    pub(crate) fn record_miss(&self) {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn load(&self) {
+    pub(crate) fn record_load(&self) {
         self.loads.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn coalesced(&self) {
-        self.coalesced.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn record_coalesced_loads(&self, loads: usize) {
+        self.coalesced_loads
+            .fetch_add(loads as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn invalidation(&self) {
+    pub(crate) fn record_invalidation(&self) {
         self.invalidations.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn record_refused_fill(&self) {
+        self.refused_fills.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Everything that was counted, with what the tier's `caches` know.
+    /// All counters, with those of the tier's `caches`.
     pub(crate) fn stats<K: CacheKey, V: CacheValue>(
         &self,
         caches: &[&dyn Cache<K, V>],
@@ -55,10 +56,10 @@ impl Tally {
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
             loads: self.loads.load(Ordering::Relaxed),
-            coalesced_loads: self.coalesced.load(Ordering::Relaxed),
+            coalesced_loads: self.coalesced_loads.load(Ordering::Relaxed),
             evictions: caches.iter().map(|cache| cache.counters().evictions).sum(),
             invalidations: self.invalidations.load(Ordering::Relaxed),
-            stale_fills_refused: self.refused.load(Ordering::Relaxed),
+            stale_fills_refused: self.refused_fills.load(Ordering::Relaxed),
         }
     }
 }

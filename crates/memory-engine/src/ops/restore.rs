@@ -1,44 +1,43 @@
-//! Putting memories back as they were exported.
+//! Restoring memories as they were exported.
 
 use std::sync::Arc;
 
 use memory_core::{
-    EmbeddedMemory, EntityId, Memory, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
+    EmbeddedMemory, Memory, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
 };
 
 use super::retain::validated;
 use crate::consolidation::jittered_backoff;
-use crate::engine::EngineInner;
+use crate::engine::{Engine, EngineInner};
 
-/// How often a summary is tried anew where its sources changed meanwhile.
+/// How often a summary is written again where its sources changed meanwhile.
 const MAX_TRIES: u32 = 5;
 
-impl EngineInner {
+impl Engine {
     /// Retains memories whole: with their access counts, decay rates and
     /// times. All are live then; what was archived is archived again by
     /// [`restore_summary`](Self::restore_summary).
-    pub(crate) async fn restore_memories(
-        self: &Arc<Self>,
-        memories: Vec<Memory>,
-    ) -> MemoryResult<Vec<MemoryId>> {
+    pub async fn restore_memories(&self, memories: Vec<Memory>) -> MemoryResult<Vec<MemoryId>> {
         let own_ids = vec![true; memories.len()];
-        let made = memories.into_iter().map(whole);
-        self.retain_memories(validated(made)?, &own_ids).await
+        let checked = memories.into_iter().map(normalized);
+        let memories = validated(checked)?;
+        self.inner.retain_memories(memories, &own_ids).await
     }
 
-    /// Puts a summary back above its sources, which must be there. Answers
-    /// whether anything was written.
-    pub(crate) async fn restore_summary(
-        self: &Arc<Self>,
+    /// Restores a summary and archives its sources, which must exist, under it.
+    /// Returns whether anything was written.
+    pub async fn restore_summary(
+        &self,
         summary: Memory,
         sources: Vec<MemoryId>,
     ) -> MemoryResult<bool> {
-        let summary = whole(summary)?;
+        let summary = normalized(summary)?;
+        let inner = &self.inner;
         let entity = summary.entity_id.clone();
-        if self.stands(&summary, &sources).await? {
+        if inner.is_restored(&summary, &sources).await? {
             return Ok(false);
         }
-        let embeddings = self.embed_contents(&[&summary.content]).await?;
+        let embeddings = inner.embedder.embed_contents(&[&summary.content]).await?;
         let summary = embeddings
             .into_iter()
             .next()
@@ -55,7 +54,8 @@ impl EngineInner {
             .collect();
         let mut tries = 0;
         loop {
-            match self.archive(&entity, Arc::clone(&group)).await {
+            let read_at = inner.store.entity_stats(&entity).await?.generation;
+            match inner.archive(&entity, Arc::clone(&group), read_at).await {
                 Err(MemoryError::Changed { .. }) if tries < MAX_TRIES => {
                     tries += 1;
                     jittered_backoff(tries).await;
@@ -64,30 +64,11 @@ impl EngineInner {
             }
         }
     }
+}
 
-    async fn archive(
-        self: &Arc<Self>,
-        entity: &EntityId,
-        group: Arc<[SummaryGroup]>,
-    ) -> MemoryResult<()> {
-        let read_at = self.store.entity_stats(entity).await?.generation;
-        let touched = group
-            .iter()
-            .flat_map(|group| group.sources.iter().chain([&group.summary.memory.id]))
-            .copied()
-            .collect();
-        let (store, owner) = (Arc::clone(&self.store), entity.clone());
-        self.commit(
-            vec![(entity.clone(), touched)],
-            async move { store.consolidate(&owner, &group, read_at).await },
-            |tiers, (entity, ids), outcome| tiers.written(entity, outcome.generation, ids),
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Whether the very same summary stands above the very same sources.
-    async fn stands(&self, summary: &Memory, sources: &[MemoryId]) -> MemoryResult<bool> {
+impl EngineInner {
+    /// Whether the same sources are archived under the same summary already.
+    async fn is_restored(&self, summary: &Memory, sources: &[MemoryId]) -> MemoryResult<bool> {
         let mut ids = vec![summary.id];
         ids.extend(sources);
         let found = self.store.get(&summary.entity_id, &ids).await?.memories;
@@ -103,8 +84,8 @@ impl EngineInner {
     }
 }
 
-/// A memory that keeps every bound, live, with its times in microseconds.
-fn whole(mut memory: Memory) -> MemoryResult<Memory> {
+/// A memory within every limit, live, with its times in microseconds.
+fn normalized(mut memory: Memory) -> MemoryResult<Memory> {
     memory.validate()?;
     memory.timestamp = limits::to_micros(memory.timestamp);
     memory.last_accessed = memory.last_accessed.map(limits::to_micros);

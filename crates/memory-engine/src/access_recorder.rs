@@ -1,0 +1,95 @@
+//! Recording accesses in the background.
+
+use std::sync::{Arc, Weak};
+
+use memory_core::{AccessCounting, Clock, EntityId, ErrorKind, MemoryConfig, Store, limits};
+use tokio::runtime::Handle;
+
+use crate::consolidation::{AccessCounts, FLUSH_AFTER};
+use crate::recall::RecallHit;
+
+/// Counts what recalls return, and writes the counts to the store in batches.
+pub(crate) struct AccessRecorder {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    is_enabled: bool,
+    counts: Arc<AccessCounts>,
+    /// For the task that writes: it does not keep the recorder alive.
+    this: Weak<Self>,
+}
+
+impl AccessRecorder {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        config: &MemoryConfig,
+    ) -> Arc<Self> {
+        let is_enabled = config.access_counting != AccessCounting::Off;
+        Arc::new_cyclic(|this| Self {
+            store,
+            clock,
+            is_enabled,
+            counts: Arc::default(),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// Counts an access of each hit. Never fails and never waits: the counts
+    /// are written by a background task.
+    pub(crate) fn record(&self, entity: &EntityId, hits: &[RecallHit]) {
+        if !self.is_enabled || hits.is_empty() {
+            return;
+        }
+        let ids = hits.iter().map(|hit| hit.memory.id);
+        let now = limits::to_micros(self.clock.now());
+        if self.counts.record(entity, ids, now) {
+            self.schedule_flush();
+        }
+    }
+
+    /// Starts a task that writes the counts after a while, or sooner when there
+    /// are many, and then ends. What is not written when the last handle is
+    /// dropped is lost, as in a crash.
+    fn schedule_flush(&self) {
+        let Ok(runtime) = Handle::try_current() else {
+            self.counts.writer_stopped();
+            return;
+        };
+        let (recorder, counts) = (Weak::clone(&self.this), Arc::clone(&self.counts));
+        runtime.spawn(async move {
+            // Dropped also where the runtime ends before this task does.
+            let guard = FlushGuard(counts);
+            let flush_due = guard.0.flush_due.notified();
+            // Whichever comes first; an elapsed timeout is no failure.
+            let _ = tokio::time::timeout(FLUSH_AFTER, flush_due).await;
+            if let Some(recorder) = recorder.upgrade() {
+                recorder.flush().await;
+            }
+        });
+    }
+
+    /// Writes all pending counts. Those that cannot be written for now stay
+    /// pending; those that cannot be written at all are dropped and logged.
+    pub(crate) async fn flush(&self) {
+        for (entity, updates) in self.counts.drain() {
+            for updates in updates.chunks(limits::MAX_LIMIT) {
+                let Err(error) = self.store.record_accesses(&entity, updates).await else {
+                    continue;
+                };
+                if error.kind() == ErrorKind::Unavailable {
+                    self.counts.put_back(&entity, updates);
+                }
+                tracing::warn!(%entity, kind = ?error.kind(), "access counts were not written");
+            }
+        }
+    }
+}
+
+/// Lets another task be started when the one that writes ends.
+struct FlushGuard(Arc<AccessCounts>);
+
+impl Drop for FlushGuard {
+    fn drop(&mut self) {
+        self.0.writer_stopped();
+    }
+}

@@ -1,0 +1,197 @@
+//! Inserting a batch within the limits of its entities, with evictions where
+//! they are needed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use memory_core::{
+    Clock, EmbeddedMemory, EntityId, InsertOptions, InsertOutcome, LimitPolicy, Memory,
+    MemoryConfig, MemoryError, MemoryId, MemoryResult, Store,
+};
+
+use crate::consolidation::{BottomK, EntityLocks, EvictionRank, jittered_backoff};
+use crate::snapshot::Delta;
+use crate::store_scan::{archived_under, for_each_live};
+use crate::tiers::CommittedWrite;
+use crate::writer::{Committed, Writer};
+
+/// How often evictions are planned again where writers of other processes used
+/// the space.
+const MAX_TRIES: u32 = 20;
+
+/// Inserts batches, and plans which memories they evict.
+pub(crate) struct Inserter {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    writer: Writer,
+    /// Held while evictions are planned and executed, so that two writers of
+    /// this process do not evict the same memory.
+    pub(crate) entity_locks: EntityLocks,
+    limit: Option<(u64, LimitPolicy)>,
+    min_keep: u64,
+}
+
+/// What a batch evicts, and its texts.
+struct EvictionPlan {
+    options: InsertOptions,
+    texts: Vec<String>,
+}
+
+impl Inserter {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        writer: Writer,
+        config: &MemoryConfig,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            writer,
+            entity_locks: EntityLocks::new(),
+            limit: config
+                .max_memories_per_entity
+                .map(|max| (max, config.limit_policy)),
+            min_keep: config.prune_min_keep,
+        }
+    }
+
+    /// Inserts a batch, all or nothing, within the limit of each entity.
+    pub(crate) async fn insert(&self, batch: Vec<EmbeddedMemory>) -> MemoryResult<()> {
+        let batch: Arc<[EmbeddedMemory]> = batch.into();
+        let options = match self.limit {
+            Some((max, LimitPolicy::Prune)) => return self.insert_evicting(batch, max).await,
+            Some((max, _)) => InsertOptions::at_most(max),
+            None => InsertOptions::unlimited(),
+        };
+        let plan = EvictionPlan {
+            options,
+            texts: Vec::new(),
+        };
+        self.execute(batch, plan).await?.finish().await;
+        Ok(())
+    }
+
+    /// Evicts the least important memories where the batch exceeds the limit.
+    /// The store counts in its transaction, so the limit is exact; where
+    /// another process wrote between plan and transaction, it is planned again.
+    async fn insert_evicting(&self, batch: Arc<[EmbeddedMemory]>, max: u64) -> MemoryResult<()> {
+        let mut counts: BTreeMap<EntityId, u64> = BTreeMap::new();
+        for item in batch.iter() {
+            *counts.entry(item.memory.entity_id.clone()).or_default() += 1;
+        }
+        let locks = self.entity_locks.lock_all(counts.keys()).await;
+        let mut tries = 0;
+        let committed = loop {
+            let plan = self.plan_evictions(&counts, max).await?;
+            match self.execute(Arc::clone(&batch), plan).await {
+                Err(MemoryError::LimitReached { .. }) if tries < MAX_TRIES => {
+                    tries += 1;
+                    jittered_backoff(tries).await;
+                }
+                outcome => break outcome?,
+            }
+        };
+        drop(locks);
+        committed.finish().await;
+        Ok(())
+    }
+
+    async fn plan_evictions(
+        &self,
+        counts: &BTreeMap<EntityId, u64>,
+        max: u64,
+    ) -> MemoryResult<EvictionPlan> {
+        let mut plan = EvictionPlan {
+            options: InsertOptions::at_most(max),
+            texts: Vec::new(),
+        };
+        for (entity, &new) in counts {
+            let stats = self.store.entity_stats(entity).await?;
+            let count = stats.memory_count.saturating_add(new);
+            let Some(excess) = count.checked_sub(max).filter(|excess| *excess > 0) else {
+                continue;
+            };
+            let evictable = stats.memory_count.saturating_sub(self.min_keep);
+            if excess > evictable {
+                let entity = entity.clone();
+                return Err(MemoryError::LimitReached { entity, count, max });
+            }
+            let ids = self.least_important(entity, excess).await?;
+            let evicted = with_sources(&*self.store, entity, ids, stats.archived_count > 0).await?;
+            let ids: Vec<MemoryId> = evicted.iter().map(|memory| memory.id).collect();
+            plan.options = plan.options.evict(entity.clone(), ids);
+            let texts = evicted.into_iter().map(|memory| memory.content);
+            plan.texts.extend(texts);
+        }
+        Ok(plan)
+    }
+
+    /// The live memories of the lowest current importance. O(live memories):
+    /// reads every page of them.
+    async fn least_important(&self, entity: &EntityId, count: u64) -> MemoryResult<Vec<MemoryId>> {
+        let now = self.clock.now();
+        let mut least = BottomK::new(usize::try_from(count).unwrap_or(usize::MAX));
+        for_each_live(&*self.store, entity, |memory| {
+            least.push(EvictionRank::new(&memory, now));
+        })
+        .await?;
+        Ok(least.into_ids())
+    }
+
+    async fn execute(
+        &self,
+        batch: Arc<[EmbeddedMemory]>,
+        plan: EvictionPlan,
+    ) -> MemoryResult<Committed<()>> {
+        let EvictionPlan { options, texts } = plan;
+        let mut targets: BTreeMap<EntityId, Vec<MemoryId>> = BTreeMap::new();
+        for item in batch.iter() {
+            let memory = &item.memory;
+            targets
+                .entry(memory.entity_id.clone())
+                .or_default()
+                .push(memory.id);
+        }
+        for (entity, ids) in &options.evict {
+            if let Some(target) = targets.get_mut(entity) {
+                target.extend(ids);
+            }
+        }
+        let store = Arc::clone(&self.store);
+        let write = async move {
+            let outcome = store.insert_opts(&batch, &options).await?;
+            Ok(((), committed_inserts(&batch, &outcome)))
+        };
+        self.writer
+            .commit(targets.into_iter().collect(), texts, write)
+            .await
+    }
+}
+
+/// These memories and, where they are summaries, all that is archived under
+/// them: otherwise those would be live again when their summaries are removed.
+pub(crate) async fn with_sources(
+    store: &dyn Store,
+    entity: &EntityId,
+    ids: Vec<MemoryId>,
+    has_archived: bool,
+) -> MemoryResult<Vec<Memory>> {
+    let found = store.get(entity, &ids).await?.memories;
+    let mut all: Vec<Memory> = found.into_iter().flatten().collect();
+    if has_archived {
+        all.extend(archived_under(store, entity, ids).await?);
+    }
+    Ok(all)
+}
+
+fn committed_inserts(batch: &[EmbeddedMemory], outcome: &InsertOutcome) -> Vec<CommittedWrite> {
+    let generations = outcome.generations.iter();
+    let writes = generations.map(|(entity, generation)| CommittedWrite {
+        entity: entity.clone(),
+        generation: *generation,
+        delta: Arc::new(Delta::from_insert(batch, entity, outcome)),
+        began: None,
+    });
+    writes.collect()
+}

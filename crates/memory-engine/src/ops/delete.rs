@@ -1,0 +1,60 @@
+//! Deleting memories, with their vectors and every trace in the tiers.
+
+use std::sync::Arc;
+
+use memory_core::{EntityId, Memory, MemoryId, MemoryResult, RemoveOutcome};
+
+use crate::engine::{Engine, EngineInner};
+use crate::snapshot::Delta;
+use crate::store_scan::{not_found, stored_memory, summaries_above};
+use crate::tiers::CommittedWrite;
+
+impl Engine {
+    /// Deletes this memory. Where it is a summary, its sources are live again;
+    /// where it is a source, the summaries above it are deleted as well (what
+    /// they say may be from it), and their other sources are live again.
+    pub async fn delete_memory(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<()> {
+        let store = &*self.inner.store;
+        let memory = stored_memory(store, entity, id).await?;
+        let mut removed = summaries_above(store, entity, &memory).await?;
+        removed.push(memory);
+        self.inner.remove(entity, vec![*id], removed).await?;
+        Ok(())
+    }
+}
+
+impl EngineInner {
+    /// Removes `ids` in one transaction. `removed` is all that this removes;
+    /// none of it keeps a vector in the embedding tier.
+    ///
+    /// # Errors
+    /// [`memory_core::MemoryError::NotFound`] of the first id where none of
+    /// them existed any more.
+    pub(super) async fn remove(
+        &self,
+        entity: &EntityId,
+        ids: Vec<MemoryId>,
+        removed: Vec<Memory>,
+    ) -> MemoryResult<RemoveOutcome> {
+        let first = ids.first().copied();
+        let targets = vec![(entity.clone(), ids.clone())];
+        let texts = removed.into_iter().map(|memory| memory.content).collect();
+        let (store, owner) = (Arc::clone(&self.store), entity.clone());
+        let write = async move {
+            let outcome = store.delete(&owner, &ids).await?;
+            let write = CommittedWrite {
+                entity: owner,
+                generation: outcome.generation,
+                delta: Arc::new(Delta::from_removal(&ids, &outcome)),
+                began: None,
+            };
+            Ok((outcome, vec![write]))
+        };
+        let committed = self.writer.commit(targets, texts, write).await?;
+        let outcome = committed.finish().await;
+        match first {
+            Some(id) if outcome.removed.is_empty() => Err(not_found(entity, &id)),
+            _ => Ok(outcome),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The operations of an [`Engine`], one file each; this one has those that need
+//! one statement of the store, and the tiers' own.
+
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "the facade, which declares them for users, documents the errors"
+)]
+
+mod alter;
+mod consolidate;
+mod delete;
+mod forget;
+mod prune;
+mod recall;
+mod reflect;
+mod relate;
+mod restore;
+mod retain;
+
+use std::sync::Arc;
+
+use memory_core::{
+    CacheStats, EntityId, EntityStats, ListPage, ListRequest, Memory, MemoryError, MemoryFilter,
+    MemoryId, MemoryResult, limits,
+};
+
+use crate::engine::Engine;
+
+impl Engine {
+    /// Embeds texts as passages; one L2-normalized vector per text, in order.
+    pub async fn generate_embeddings_batch(
+        &self,
+        texts: &[String],
+    ) -> MemoryResult<Vec<Arc<[f32]>>> {
+        for (index, text) in texts.iter().enumerate() {
+            limits::check_content(text)
+                .map_err(|problem| MemoryError::from(problem).with_item(index))?;
+        }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        self.inner.embedder.embed_passages(&texts).await
+    }
+
+    /// Reads one memory.
+    #[inline]
+    pub async fn get_memory(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<Arc<Memory>> {
+        self.inner.reader.memory(entity, id).await
+    }
+
+    /// Reads memories; one result per id, in order, `None` where the entity has
+    /// none.
+    pub async fn get_memories(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+    ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
+        self.inner.reader.memories(entity, ids).await
+    }
+
+    /// Reads a page of memories, newest first.
+    pub async fn list_memories(
+        &self,
+        entity: &EntityId,
+        request: &ListRequest,
+    ) -> MemoryResult<ListPage> {
+        entity.validate()?;
+        request.validate()?;
+        self.inner.store.list(entity, request).await
+    }
+
+    /// Counts the memories that a filter matches.
+    pub async fn count_memories(
+        &self,
+        entity: &EntityId,
+        filter: &MemoryFilter,
+    ) -> MemoryResult<u64> {
+        entity.validate()?;
+        filter.validate()?;
+        self.inner.store.count(entity, filter).await
+    }
+
+    /// Generation and number of memories.
+    pub async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
+        entity.validate()?;
+        self.inner.store.entity_stats(entity).await
+    }
+
+    /// Lists entities that have memories, after `after`, in order.
+    pub async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        self.inner.store.list_entities(after, limit).await
+    }
+
+    /// Statistics of the tiers.
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.inner.tiers.stats()
+    }
+
+    /// Drops everything in all three tiers.
+    pub fn clear_all_caches(&self) {
+        self.inner.tiers.clear();
+    }
+
+    /// Drops one memory of the memory tier.
+    pub fn invalidate_memory_cache(&self, id: &MemoryId) {
+        self.inner.tiers.invalidate_memory(id);
+    }
+
+    /// Drops an entity's snapshot.
+    pub fn invalidate_entity_cache(&self, entity: &EntityId) {
+        self.inner.tiers.invalidate_entity(entity);
+    }
+
+    /// Writes pending access counts and closes the store.
+    pub async fn close(&self) -> MemoryResult<()> {
+        self.inner.access_recorder.flush().await;
+        self.inner.store.close().await
+    }
+}

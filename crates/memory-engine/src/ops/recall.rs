@@ -1,0 +1,144 @@
+//! Recalling: from the entity's snapshot where there is one, else from the
+//! store.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use memory_core::{
+    DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult, SearchRequest, limits,
+};
+
+use crate::engine::{Engine, EngineInner};
+use crate::ranking::{CandidateSet, Ranking, RankingContext, StoreCandidates};
+use crate::recall::{Query, RecallHit, RecallRequest};
+use crate::recall_source::RecallSource;
+use crate::snapshot::EntitySnapshot;
+
+/// Snapshots of more memories than this are scanned on a blocking thread: up
+/// to here a scan takes about as long as handing it over is worth (well under
+/// a millisecond), beyond it would hold up its async worker.
+const INLINE_SCAN: usize = 4_000;
+
+/// Candidates requested of each of the store's retrievers, whatever the limit:
+/// importance, recency, neighbors and mentions reorder what similarity found,
+/// and the more of the entity is ranked, the closer the result is to a
+/// snapshot's (`tests/parity.rs` of the facade).
+const CANDIDATES: usize = limits::MAX_LIMIT;
+
+impl Engine {
+    /// Recalls the memories that matter to a text, best first.
+    pub async fn recall(
+        &self,
+        entity: &EntityId,
+        request: &RecallRequest,
+    ) -> MemoryResult<Vec<RecallHit>> {
+        let hits = self.inner.recall(entity, request).await?;
+        // A recall as of an earlier moment leaves no trace on the present.
+        if request.as_of.is_none() {
+            self.inner.access_recorder.record(entity, &hits);
+        }
+        Ok(hits)
+    }
+}
+
+impl EngineInner {
+    /// Recalls without counting accesses.
+    pub(super) async fn recall(
+        &self,
+        entity: &EntityId,
+        request: &RecallRequest,
+    ) -> MemoryResult<Vec<RecallHit>> {
+        entity.validate()?;
+        request.validate()?;
+        let vector = self.embedder.embed_query(&request.text).await?;
+        let query = Query::new(&request.text, vector);
+        let plan = RecallPlan::new(request, query, self.clock.now());
+        match self.reader.recall_source(entity).await? {
+            RecallSource::Snapshot(snapshot) if snapshot.len() > INLINE_SCAN => {
+                let scan = move || plan.run(&snapshot);
+                tokio::task::spawn_blocking(scan).await.map_err(|ended| {
+                    MemoryError::store(ErrorKind::Other, "recall", "the scan's task ended early")
+                        .with_source(ended)
+                })
+            }
+            RecallSource::Snapshot(snapshot) => Ok(plan.run(&snapshot)),
+            RecallSource::Store { memories } => {
+                self.recall_from_store(entity, &plan, memories).await
+            }
+        }
+    }
+
+    async fn recall_from_store(
+        &self,
+        entity: &EntityId,
+        plan: &RecallPlan,
+        memories: u64,
+    ) -> MemoryResult<Vec<RecallHit>> {
+        let profile = self.embedder.embedder.profile();
+        let search = SearchRequest {
+            filter: plan.filter.clone(),
+            limit: CANDIDATES,
+            dense: Some(DenseQuery {
+                fingerprint: profile.fingerprint.clone(),
+                vector: plan.query.vector.to_vec(),
+            }),
+            lexical: self.store.capabilities().lexical.then(|| plan.text.clone()),
+        };
+        // How many a filter matches is not known; without one, all do.
+        let matching = plan.filter.is_empty().then_some(memories);
+        let outcome = self.store.search(entity, &search).await?;
+        let found = StoreCandidates::new(outcome, matching);
+        Ok(plan.rank(&found.candidates(&plan.query)))
+    }
+}
+
+/// A recall's request, validated and ready to run on a snapshot or a store.
+struct RecallPlan {
+    text: String,
+    query: Query,
+    filter: MemoryFilter,
+    ranking: Ranking,
+    now: DateTime<Utc>,
+    min_similarity: Option<f32>,
+    limit: usize,
+}
+
+impl RecallPlan {
+    fn new(request: &RecallRequest, query: Query, clock: DateTime<Utc>) -> Self {
+        let mut filter = request.filter.clone();
+        if let Some(moment) = request.as_of {
+            // `until` excludes its moment, and time is in whole microseconds.
+            let later = limits::to_micros(moment) + TimeDelta::microseconds(1);
+            filter.until = Some(filter.until.map_or(later, |until| until.min(later)));
+        }
+        Self {
+            text: request.text.clone(),
+            query,
+            filter,
+            ranking: request.ranking,
+            now: request.as_of.unwrap_or(clock),
+            min_similarity: request.min_similarity,
+            limit: request.limit,
+        }
+    }
+
+    fn run(&self, snapshot: &EntitySnapshot) -> Vec<RecallHit> {
+        self.rank(&snapshot.candidates(&self.query, &self.filter))
+    }
+
+    fn rank(&self, candidates: &CandidateSet<'_>) -> Vec<RecallHit> {
+        let context = RankingContext {
+            ranking: &self.ranking,
+            now: self.now,
+            min_similarity: self.min_similarity,
+            limit: self.limit,
+        };
+        let ranked = candidates.top_k(&context).into_iter();
+        ranked
+            .map(|ranked| RecallHit {
+                memory: ranked.memory,
+                score: ranked.score,
+                similarity: ranked.explanation.similarity,
+                explanation: ranked.explanation,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,203 @@
+//! Reading memories by id, through the memory tier.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use memory_core::{
+    Clock, Consistency, Embedder, EntityId, Memory, MemoryConfig, MemoryError, MemoryId,
+    MemoryResult, Store,
+};
+
+use crate::change_listener::ListenerState;
+use crate::tiers::{CachedMemory, Freshness, LoadedMemories, ReadInstant, Tiers};
+
+/// Reads memories and snapshots, from the tiers where they are fresh enough and
+/// else from the store.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) embedder: Arc<dyn Embedder>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tiers: Arc<Tiers>,
+    pub(crate) listener: ListenerState,
+    consistency: Consistency,
+    pub(crate) snapshot_max_memories: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        embedder: Arc<dyn Embedder>,
+        clock: Arc<dyn Clock>,
+        tiers: Arc<Tiers>,
+        listener: ListenerState,
+        config: &MemoryConfig,
+    ) -> Self {
+        Self {
+            store,
+            embedder,
+            clock,
+            tiers,
+            listener,
+            consistency: config.consistency,
+            snapshot_max_memories: config.snapshot_max_memories,
+        }
+    }
+
+    /// What the configured consistency requires of a read that begins now.
+    #[inline]
+    pub(crate) fn required_freshness(&self) -> Freshness {
+        match self.consistency {
+            Consistency::Local => Freshness::Any,
+            Consistency::Bounded(limit) if !self.listener.is_disconnected() => {
+                Freshness::Within(ReadInstant::now(&*self.clock), limit)
+            }
+            _ => Freshness::After(Instant::now()),
+        }
+    }
+
+    pub(crate) async fn memory(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+    ) -> MemoryResult<Arc<Memory>> {
+        let freshness = self.required_freshness();
+        if let Some(memory) = self.cached(entity, id, &freshness) {
+            return Ok(memory);
+        }
+        entity.validate()?;
+        let loaded = self.load(entity, &[*id], &freshness).await?;
+        loaded
+            .into_iter()
+            .flatten()
+            .next()
+            .ok_or_else(|| MemoryError::NotFound {
+                entity: entity.clone(),
+                id: *id,
+            })
+    }
+
+    /// One result per id, in order.
+    pub(crate) async fn memories(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+    ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
+        entity.validate()?;
+        let freshness = self.required_freshness();
+        let cached = |id| self.cached(entity, id, &freshness);
+        let mut memories: Vec<_> = ids.iter().map(cached).collect();
+        let missing: Vec<usize> = (0..ids.len()).filter(|&n| memories[n].is_none()).collect();
+        if !missing.is_empty() {
+            let wanted: Vec<MemoryId> = missing.iter().map(|&n| ids[n]).collect();
+            let loaded = self.load(entity, &wanted, &freshness).await?;
+            for (n, memory) in missing.into_iter().zip(loaded) {
+                memories[n] = memory;
+            }
+        }
+        Ok(memories)
+    }
+
+    /// The cached memory, if it is fresh enough. Where a read must see every
+    /// earlier write of other processes, none is: asking the store whether an
+    /// entry is current costs as much as reading it.
+    #[inline]
+    fn cached(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        freshness: &Freshness,
+    ) -> Option<Arc<Memory>> {
+        let tiers = &self.tiers;
+        tiers.memory.get(entity, id, |cached| {
+            let is_fresh = match freshness {
+                Freshness::Any => true,
+                Freshness::After(_) => false,
+                Freshness::Within(..) => {
+                    freshness.is_satisfied_by(cached.verified)
+                        && cached.generation >= tiers.coherence.last_remote(entity)
+                }
+            };
+            is_fresh && tiers.coherence.is_trusted(cached.trust)
+        })
+    }
+
+    /// Reads from the store what no other caller is reading already, and caches
+    /// it if nothing was written meanwhile.
+    async fn load(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        freshness: &Freshness,
+    ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
+        let mut memories = Vec::with_capacity(ids.len());
+        let mut too_old = Vec::new();
+        let loaded = self.join_or_load(entity, ids).await?;
+        for (n, (began, memory)) in loaded.into_iter().enumerate() {
+            if !freshness.is_satisfied_by(began) {
+                too_old.push(n);
+            }
+            memories.push(memory);
+        }
+        // These joined a load that began too early. It has ended, so a second
+        // load began after this call.
+        if !too_old.is_empty() {
+            let again: Vec<MemoryId> = too_old.iter().map(|&n| ids[n]).collect();
+            let loaded = self.join_or_load(entity, &again).await?;
+            for (n, (_, memory)) in too_old.into_iter().zip(loaded) {
+                memories[n] = memory;
+            }
+        }
+        Ok(memories)
+    }
+
+    /// Joins the loads in progress, and reads the rest in one statement.
+    /// Returns for each id when its load began and what it read.
+    async fn join_or_load(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+    ) -> MemoryResult<Vec<(ReadInstant, Option<Arc<Memory>>)>> {
+        // Before anything is read: see `tiers::coherence`.
+        let token = self.tiers.coherence.load_token(entity);
+        let tier = &self.tiers.memory;
+        let keys: Vec<_> = ids.iter().map(|id| (token, entity.clone(), *id)).collect();
+        let pending = tier.loads.join_or_start_all(&keys, |own| {
+            tier.counters.record_load();
+            let (reader, entity) = (self.clone(), entity.clone());
+            let ids: Vec<MemoryId> = own.iter().map(|&n| ids[n]).collect();
+            async move {
+                let began = ReadInstant::now(&*reader.clock);
+                let fetched = reader.store.get(&entity, &ids).await?;
+                let (tiers, generation) = (&reader.tiers, fetched.generation);
+                let found = fetched.memories.into_iter();
+                let memories: Arc<[_]> = found.map(|memory| memory.map(Arc::new)).collect();
+                let published = tiers
+                    .coherence
+                    .publish(token, &entity, generation, |trust| {
+                        for memory in memories.iter().flatten() {
+                            tiers.memory.fill(CachedMemory {
+                                memory: Arc::clone(memory),
+                                generation,
+                                verified: began,
+                                trust,
+                            });
+                        }
+                    });
+                if !published {
+                    tiers.memory.counters.record_refused_fill();
+                }
+                Ok(LoadedMemories { began, memories })
+            }
+            .boxed()
+        });
+        tier.counters.record_coalesced_loads(pending.joined);
+        pending
+            .finish(|loaded, index| {
+                let memory = loaded.memories.get(index).cloned().flatten();
+                (loaded.began, memory)
+            })
+            .await
+    }
+}

@@ -1,0 +1,114 @@
+//! What a recall searches: a fresh snapshot, or the store.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use memory_core::{EntityId, MemoryResult};
+
+use crate::reader::Reader;
+use crate::snapshot::{self, EntitySnapshot};
+use crate::tiers::{CachedSnapshot, Freshness, ReadInstant};
+
+/// Entities of at most this many memories are loaded at the first recall: the
+/// store reads them all to search them, so a load costs little more. Beyond it
+/// a load costs some four to seven searches, for reading and stemming
+/// everything (on SQLite; `cargo run --release -p memory --example admission`).
+const SMALL_ENTITY: u64 = 200;
+
+/// What a recall searches.
+pub(crate) enum RecallSource {
+    /// A snapshot of the whole entity.
+    Snapshot(Arc<EntitySnapshot>),
+    /// The store, in which the entity has this many live memories.
+    Store { memories: u64 },
+}
+
+impl Reader {
+    /// The entity's snapshot, with every write that ended before this call as
+    /// far as the consistency requires; the store, where the entity is too
+    /// large to be cached, or was not recalled recently and would cost more to
+    /// load than to search.
+    pub(crate) async fn recall_source(&self, entity: &EntityId) -> MemoryResult<RecallSource> {
+        let (tier, freshness) = (&self.tiers.entity, self.required_freshness());
+        let cached = tier.get(entity);
+        if let Some(cached) = &cached
+            && self.is_fresh(cached, &freshness).await?
+        {
+            tier.counters.record_hit();
+            return Ok(RecallSource::Snapshot(Arc::clone(&cached.snapshot)));
+        }
+        tier.counters.record_miss();
+        if cached.is_none() {
+            let memories = self.store.entity_stats(entity).await?.memory_count;
+            if !self.is_worth_loading(entity, memories) {
+                return Ok(RecallSource::Store { memories });
+            }
+        }
+        let base = cached.map(|cached| cached.snapshot);
+        let (loaded, joined) = self.load_snapshot(entity, base.clone()).await?;
+        if !joined || freshness.is_satisfied_by(loaded.verified()) {
+            return Ok(RecallSource::Snapshot(loaded.snapshot));
+        }
+        // It joined a load that began too early. That has ended, so a second
+        // load began after this call.
+        let (loaded, _) = self.load_snapshot(entity, base).await?;
+        Ok(RecallSource::Snapshot(loaded.snapshot))
+    }
+
+    fn is_worth_loading(&self, entity: &EntityId, memories: u64) -> bool {
+        memories <= self.snapshot_max_memories
+            && (memories <= SMALL_ENTITY || self.tiers.admission.check_and_record(entity))
+    }
+
+    /// Whether the cached snapshot has everything that this read must see: asks
+    /// the store where that was not done recently enough.
+    async fn is_fresh(&self, cached: &CachedSnapshot, freshness: &Freshness) -> MemoryResult<bool> {
+        if cached.is_outdated() {
+            return Ok(false);
+        }
+        if freshness.is_satisfied_by(cached.verified()) {
+            return Ok(true);
+        }
+        let asked = ReadInstant::now(&*self.clock);
+        let stats = self.store.entity_stats(cached.snapshot.entity()).await?;
+        let is_current = stats.generation == cached.snapshot.generation();
+        if is_current {
+            cached.mark_verified(asked);
+        }
+        Ok(is_current)
+    }
+
+    /// Joins the load in progress, or loads what `base` lacks. Returns whether
+    /// it joined.
+    async fn load_snapshot(
+        &self,
+        entity: &EntityId,
+        base: Option<Arc<EntitySnapshot>>,
+    ) -> MemoryResult<(CachedSnapshot, bool)> {
+        let tier = &self.tiers.entity;
+        // Before anything is read: see `tiers::coherence`.
+        let token = self.tiers.coherence.load_token(entity);
+        let (reader, owned) = (self.clone(), entity.clone());
+        let (load, joined) = tier.loads.join_or_start((token, entity.clone()), || {
+            async move {
+                let tiers = &reader.tiers;
+                tiers.entity.counters.record_load();
+                let began = ReadInstant::now(&*reader.clock);
+                let profile = reader.embedder.profile();
+                let snapshot = snapshot::load(&*reader.store, profile, &owned, base).await?;
+                let loaded = CachedSnapshot::new(snapshot, began);
+                let read_at = loaded.snapshot.generation();
+                let published = tiers.coherence.publish(token, &owned, read_at, |_| {
+                    tiers.entity.fill(&loaded);
+                });
+                if !published {
+                    tiers.entity.counters.record_refused_fill();
+                }
+                Ok(loaded)
+            }
+            .boxed()
+        });
+        tier.counters.record_coalesced_loads(usize::from(joined));
+        Ok((load.await?, joined))
+    }
+}

@@ -1,0 +1,117 @@
+//! Committing writes and applying them to the tiers.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use memory_core::{EntityId, ErrorKind, MemoryError, MemoryId, MemoryResult};
+use tokio::task::JoinHandle;
+
+use crate::content_embedder::ContentEmbedder;
+use crate::tiers::{CommittedWrite, Tiers};
+
+/// The memories of an entity that a write is asked to change.
+pub(crate) type WriteTarget = (EntityId, Vec<MemoryId>);
+
+/// Runs writes in tasks of their own, so that a dropped caller never leaves the
+/// tiers behind the store.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    tiers: Arc<Tiers>,
+    embedder: ContentEmbedder,
+}
+
+/// A committed write, applied to the tiers. The vectors of texts that it
+/// removed are dropped in the background.
+pub(crate) struct Committed<T> {
+    pub(crate) outcome: T,
+    cleanup: Option<JoinHandle<()>>,
+}
+
+impl<T> Committed<T> {
+    /// Waits until no vector of a removed text is cached. It takes the
+    /// embedder's tokenizer, so no lock may be held.
+    pub(crate) async fn finish(self) -> T {
+        if let Some(cleanup) = self.cleanup {
+            // It ends early only with the runtime, and the tiers with it.
+            cleanup.await.ok();
+        }
+        self.outcome
+    }
+}
+
+impl Writer {
+    pub(crate) const fn new(tiers: Arc<Tiers>, embedder: ContentEmbedder) -> Self {
+        Self { tiers, embedder }
+    }
+
+    /// Runs `write`, which returns its outcome and what it did to each entity,
+    /// and applies that to the tiers before the caller gets the outcome.
+    /// `removed_texts` are those that no memory has any more if it succeeds.
+    pub(crate) async fn commit<T: Send + 'static>(
+        &self,
+        targets: Vec<WriteTarget>,
+        removed_texts: Vec<String>,
+        write: impl Future<Output = MemoryResult<(T, Vec<CommittedWrite>)>> + Send + 'static,
+    ) -> MemoryResult<Committed<T>> {
+        let Self { tiers, embedder } = self.clone();
+        let task = tokio::spawn(async move {
+            let mut guard = UncertainWriteGuard { tiers, targets };
+            let result = write.await;
+            match &result {
+                Ok((_, writes)) => {
+                    for write in writes {
+                        guard.tiers.apply_write(write).await;
+                        guard.targets.retain(|(entity, _)| *entity != write.entity);
+                    }
+                }
+                Err(error) if is_refusal(error) => {
+                    guard.targets.clear();
+                    return Err(error.clone());
+                }
+                Err(_) => {}
+            }
+            drop(guard);
+            // Also after an unknown outcome, as the write may have succeeded.
+            let cleanup = (!removed_texts.is_empty())
+                .then(|| tokio::spawn(async move { embedder.remove_cached(&removed_texts).await }));
+            result.map(|(outcome, _)| Committed { outcome, cleanup })
+        });
+        task.await.unwrap_or_else(|ended| {
+            Err(MemoryError::store(
+                ErrorKind::OutcomeUnknown,
+                "write",
+                "the write's task ended before it returned",
+            )
+            .with_source(ended))
+        })
+    }
+}
+
+/// Whether the store refused the write, so that it changed nothing.
+const fn is_refusal(error: &MemoryError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidInput
+            | ErrorKind::Conflict
+            | ErrorKind::NotFound
+            | ErrorKind::Archived
+            | ErrorKind::Changed
+            | ErrorKind::LimitReached
+    )
+}
+
+/// On drop, trusts nothing of the remaining targets' entities: the write
+/// failed, panicked or was cut off, and may have been committed nevertheless.
+struct UncertainWriteGuard {
+    tiers: Arc<Tiers>,
+    targets: Vec<WriteTarget>,
+}
+
+impl Drop for UncertainWriteGuard {
+    fn drop(&mut self) {
+        for (entity, ids) in &self.targets {
+            tracing::warn!(%entity, "outcome of a write unknown; the entity is read again");
+            self.tiers.invalidate_uncertain(entity, ids);
+        }
+    }
+}
