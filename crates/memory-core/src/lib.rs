@@ -53,10 +53,10 @@ pub use memory::Memory;
 pub use patch::MemoryPatch;
 pub use stats::{CacheStats, TierStats};
 pub use store::{
-    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, DenseQuery, EmbeddedMemory,
-    EntityStats, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest,
-    ListScope, PageCursor, RemoveOutcome, ScoreStats, ScoreStatsBuilder, SearchHit, SearchOutcome,
-    SearchRequest, Store, StoreCapabilities, StoreEvent, SummaryGroup, UpdateOutcome,
-    VectorPrecision,
+    AccessUpdate, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome, DenseQuery,
+    EmbeddedMemory, EntityStats, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
+    ListRequest, ListScope, PageCursor, RemoveOutcome, ScoreStats, ScoreStatsBuilder, SearchHit,
+    SearchOutcome, SearchRequest, Store, StoreCapabilities, StoreEvent, SummaryGroup,
+    UpdateOutcome, VectorPrecision, Writers,
 };
 pub use vector::{Embedding, cosine, normalize};

@@ -13,6 +13,7 @@ use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
 use crate::inspect::{self, FileState};
 use crate::options::{Access, Location, SqliteOptions, Synchronous};
 use crate::schema;
+use crate::wal_index::WalIndex;
 
 pub(crate) const OPERATION: &str = "open";
 
@@ -47,6 +48,7 @@ pub(crate) async fn open(options: &SqliteOptions) -> MemoryResult<Database> {
                 pool.clone(),
                 Some(pool),
                 options.busy_timeout,
+                None,
             ))
         }
         Location::File(path) => open_file(&absolute_path(path)?, options).await,
@@ -74,7 +76,13 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
     let file = base_options(options).filename(path);
     if options.access == Access::Read {
         let readers = open_read_only(path, &file, options).await?;
-        return Ok(Database::new(readers, None, options.busy_timeout));
+        let wal_index = Some(WalIndex::new(path));
+        return Ok(Database::new(
+            readers,
+            None,
+            options.busy_timeout,
+            wal_index,
+        ));
     }
     let writer = match connect_pool(1, writer_options(file.clone(), options)).await {
         Ok(writer) => writer,
@@ -86,7 +94,13 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
     }
     let readers = connect_pool(options.max_readers.get(), file.read_only(true)).await;
     let readers = readers.map_err(open_error)?;
-    Ok(Database::new(readers, Some(writer), options.busy_timeout))
+    let wal_index = Some(WalIndex::new(path));
+    Ok(Database::new(
+        readers,
+        Some(writer),
+        options.busy_timeout,
+        wal_index,
+    ))
 }
 
 /// Opens connections to a file that must not be changed.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use memory_core::{ErrorKind, MemoryError, MemoryResult};
+use memory_core::{ChangeMarker, ErrorKind, MemoryError, MemoryResult};
 use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
 use tracing::{Instrument, debug_span};
@@ -12,6 +12,7 @@ use tracing::{Instrument, debug_span};
 use crate::error::Failure;
 use crate::transaction::{Session, Transaction};
 use crate::wal::Wal;
+use crate::wal_index::WalIndex;
 
 /// The connections of one database: one that writes, several that read.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Database {
     /// `None` where the database is open for reading only.
     writer: Option<SqlitePool>,
     wal: Arc<Wal>,
+    /// `None` for a database in memory.
+    wal_index: Option<WalIndex>,
 }
 
 impl Database {
@@ -27,11 +30,13 @@ impl Database {
         readers: SqlitePool,
         writer: Option<SqlitePool>,
         busy_timeout: Duration,
+        wal_index: Option<WalIndex>,
     ) -> Self {
         Self {
             readers,
             writer,
             wal: Arc::new(Wal::new(busy_timeout)),
+            wal_index,
         }
     }
 
@@ -81,6 +86,18 @@ impl Database {
         if let Some(writer) = &self.writer {
             writer.close().await;
         }
+        if let Some(wal_index) = &self.wal_index {
+            wal_index.release();
+        }
+    }
+
+    /// A value that changes with every commit of any process; `None` where that
+    /// is not known.
+    pub(crate) fn change_marker(&self) -> Option<ChangeMarker> {
+        if self.readers.is_closed() {
+            return None;
+        }
+        self.wal_index.as_ref()?.read()
     }
 }
 

@@ -71,6 +71,7 @@ mod update;
 mod url;
 mod vectors;
 mod wal;
+mod wal_index;
 
 pub use options::{SqliteOptions, Synchronous};
 pub use store::SqliteStore;

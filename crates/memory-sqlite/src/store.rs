@@ -5,10 +5,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeSet, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId, EntityStats,
-    Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest,
-    MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest,
-    Store, StoreCapabilities, SummaryGroup, UpdateOutcome, limits,
+    AccessUpdate, ChangeMarker, ChangeSet, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
+    EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
+    ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome,
+    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, Writers, limits,
 };
 
 use crate::changes::ChangesSince;
@@ -92,6 +92,14 @@ impl Store for SqliteStore {
             .lexical(true)
             .closes(true)
             .durable(self.options.location != Location::Memory)
+            .writers(match self.options.location {
+                Location::File(_) => Writers::Shared,
+                Location::Memory => Writers::Exclusive,
+            })
+    }
+
+    fn change_marker(&self) -> Option<ChangeMarker> {
+        self.database.change_marker()
     }
 
     async fn insert_opts(

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
-    EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
-    ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome,
-    SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
+    AccessUpdate, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory,
+    Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions,
+    InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch,
+    MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities,
+    SummaryGroup, UpdateOutcome,
 };
 
 /// An operation of [`Store`].
@@ -318,6 +319,10 @@ impl Store for HookedStore {
     ) -> MemoryResult<Vec<EntityId>> {
         let call = StoreCall::new(StoreOperation::ListEntities);
         self.run(call, self.inner.list_entities(after, limit)).await
+    }
+
+    fn change_marker(&self) -> Option<ChangeMarker> {
+        self.inner.change_marker()
     }
 
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {

@@ -19,6 +19,20 @@ pub struct StoreCapabilities {
     pub max_dimensions: usize,
     /// How exactly vectors come back.
     pub precision: VectorPrecision,
+    /// Whether others can write to the same database.
+    pub writers: Writers,
+}
+
+/// Who can write to the database of a store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Writers {
+    /// Other processes, or other stores of this process. Caches check for their
+    /// writes unless [`Consistency::Local`](crate::Consistency::Local) is set.
+    #[default]
+    Shared,
+    /// This store alone, as with a database in memory.
+    Exclusive,
 }
 
 /// How exactly a store gives back the vectors that it was given.
@@ -44,6 +58,7 @@ impl StoreCapabilities {
             closes: false,
             max_dimensions: limits::MAX_DIMENSIONS,
             precision: VectorPrecision::Single,
+            writers: Writers::Shared,
         }
     }
 
@@ -75,6 +90,13 @@ impl StoreCapabilities {
     #[must_use]
     pub const fn max_dimensions(mut self, max_dimensions: usize) -> Self {
         self.max_dimensions = max_dimensions;
+        self
+    }
+
+    /// Sets whether others can write to the same database; they can by default.
+    #[must_use]
+    pub const fn writers(mut self, writers: Writers) -> Self {
+        self.writers = writers;
         self
     }
 

@@ -1,4 +1,4 @@
-//! How often an entity was written to.
+//! Versions: the [`Generation`] of an entity and the [`ChangeMarker`] of a store.
 
 use std::fmt;
 
@@ -26,5 +26,19 @@ impl Generation {
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A version of everything that a store holds, for comparison only.
+///
+/// See [`Store::change_marker`](super::Store::change_marker).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeMarker([u64; 6]);
+
+impl ChangeMarker {
+    /// A marker of 48 bytes, in whatever form the store has them.
+    #[must_use]
+    pub const fn new(version: [u64; 6]) -> Self {
+        Self(version)
     }
 }

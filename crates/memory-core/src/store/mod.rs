@@ -22,10 +22,10 @@ use crate::id::{EntityId, MemoryId};
 use crate::patch::MemoryPatch;
 use crate::vector::Embedding;
 
-pub use capabilities::{StoreCapabilities, VectorPrecision};
+pub use capabilities::{StoreCapabilities, VectorPrecision, Writers};
 pub use change_stream::{ChangeStream, StoreEvent};
 pub use embedded_memory::EmbeddedMemory;
-pub use generation::Generation;
+pub use generation::{ChangeMarker, Generation};
 pub use insert_options::InsertOptions;
 pub use outcomes::{
     ChangeSet, EntityStats, GetOutcome, InsertOutcome, ListPage, RemoveOutcome, SearchHit,
@@ -331,6 +331,24 @@ pub trait Store: Debug + Send + Sync + 'static {
         after: Option<&EntityId>,
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>>;
+
+    /// A version of everything in the store, without a statement; `None` where
+    /// that is not known.
+    ///
+    /// Provided: `None`. Overriding it makes reads from caches cheap under
+    /// [`Consistency::Checked`](crate::Consistency::Checked): as long as the
+    /// marker stays equal, cached values need no check.
+    ///
+    /// # Behavior
+    /// - Two equal markers say that nothing was committed between the two calls,
+    ///   by this process or any other. Markers of all times are comparable.
+    /// - After a write was acknowledged, by any process, the marker differs from
+    ///   every one before the write. It may also change without a write.
+    /// - It does not block and takes microseconds at most: no lock that a
+    ///   transaction holds, no connection, no network.
+    fn change_marker(&self) -> Option<ChangeMarker> {
+        None
+    }
 
     /// Subscribes to writes by any process; `None` where the store has no such
     /// channel.

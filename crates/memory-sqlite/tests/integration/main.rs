@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod change_marker;
 mod common;
 mod concurrency;
 mod conformance;

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use crate::common::{memories, mira, open};
 use memory_core::{Generation, Store};
+use memory_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::tempdir;
 
 /// Makes a process of a test the other one, on the path in the variable.
@@ -65,6 +66,26 @@ async fn two_processes_write_to_one_file() {
     assert_eq!(stats.memory_count, 2 * BATCHES * 5);
 }
 
+/// Whether another process can write to the file at this moment.
+pub(crate) fn try_to_write_in_another_process(path: &Path) -> bool {
+    let test = "processes::write_once_in_another_process";
+    let program = env::current_exe().unwrap();
+    let mut other = other_process(&program, test, path.as_os_str());
+    other.status().unwrap().success()
+}
+
+/// The other process of [`try_to_write_in_another_process`]; alone it does
+/// nothing.
+#[tokio::test]
+async fn write_once_in_another_process() {
+    let Some(path) = other_process_path() else {
+        return;
+    };
+    let options = SqliteOptions::new(path).busy_timeout(std::time::Duration::from_millis(50));
+    let store = SqliteStore::open_with(options).await.unwrap();
+    store.insert(&memories(1, 77)).await.unwrap();
+}
+
 /// Permission bits do not restrict root, which runs the test as `nobody`.
 #[cfg(unix)]
 mod permissions {
@@ -73,7 +94,6 @@ mod permissions {
     use std::os::unix::process::CommandExt;
 
     use memory_core::ErrorKind;
-    use memory_sqlite::{SqliteOptions, SqliteStore};
 
     use super::*;
     use crate::common::{contents, create_filled, ids, try_open};

@@ -17,7 +17,7 @@ use memory_core::{
     EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome,
     ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
     RemoveOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
-    UpdateOutcome, limits,
+    UpdateOutcome, Writers, limits,
 };
 
 use self::news::News;
@@ -55,7 +55,8 @@ impl InMemoryStore {
             capabilities: StoreCapabilities::new(BACKEND)
                 .durable(false)
                 .lexical(true)
-                .closes(true),
+                .closes(true)
+                .writers(Writers::Exclusive),
         }
     }
 

@@ -14,11 +14,11 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
-    EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome,
-    ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    RemoveOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
-    UpdateOutcome,
+    AccessUpdate, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory,
+    Embedding, EntityId, EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome,
+    InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
+    MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest, Store,
+    StoreCapabilities, SummaryGroup, UpdateOutcome,
 };
 
 pub use self::fault::StoreFault;
@@ -171,6 +171,10 @@ impl Store for BrokenStore {
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>> {
         self.list_entities_brokenly(after, limit).await
+    }
+
+    fn change_marker(&self) -> Option<ChangeMarker> {
+        self.inner.change_marker()
     }
 
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
