@@ -33,6 +33,7 @@ mod language_model;
 pub mod limits;
 mod memory;
 mod patch;
+mod shared;
 mod stats;
 mod store;
 mod vector;
@@ -51,6 +52,7 @@ pub use kind::MemoryKind;
 pub use language_model::LanguageModel;
 pub use memory::Memory;
 pub use patch::MemoryPatch;
+pub use shared::IntoShared;
 pub use stats::{CacheStats, TierStats};
 pub use store::{
     AccessUpdate, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome, DenseQuery,

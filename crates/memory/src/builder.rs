@@ -1,4 +1,4 @@
-//! Choosing the parts.
+//! The builder of a memory system.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,25 +6,34 @@ use std::sync::Arc;
 #[cfg(doc)]
 use memory_core::Consistency;
 use memory_core::{
-    CacheBackend, Clock, Embedder, LanguageModel, MemoryConfig, MemoryError, MemoryResult, Store,
+    CacheBackend, Clock, Embedder, IntoShared, LanguageModel, MemoryConfig, MemoryError,
+    MemoryResult, Store,
 };
 use memory_engine::{Engine, EngineBuilder};
 use memory_moka::MokaBackend;
 
-use crate::open;
+use crate::defaults;
 use crate::system::MemorySystem;
 
 /// Builds a [`MemorySystem`] from chosen parts; what is not chosen is the
 /// default.
 ///
-/// ```no_run
-/// # async fn build() -> memory::MemoryResult<()> {
-/// use memory::{MemoryConfig, MemorySystem};
+/// Parts are taken by value, in an `Arc` of their own type, or as an
+/// `Arc<dyn …>`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> memory::MemoryResult<()> {
+/// use memory::{MemoryConfig, MemoryKind, MemorySystem};
+/// # use memory_testkit::HashEmbedder as MyEmbedder;
+///
 /// let memory = MemorySystem::builder()
-///     .url("sqlite://agent.db")
+///     .url("sqlite::memory:")
+///     .embedder(MyEmbedder::new())
 ///     .config(MemoryConfig::low_memory())
 ///     .build()
 ///     .await?;
+/// memory.retain("mira", MemoryKind::World, "The mill is north of the bridge.").await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -60,32 +69,33 @@ impl MemorySystemBuilder {
         self
     }
 
-    /// Takes any store, in place of a URL.
+    /// Uses a store, in place of a URL.
     #[must_use]
-    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
-        self.store = Some(store);
+    pub fn store(mut self, store: impl IntoShared<dyn Store>) -> Self {
+        self.store = Some(store.into_shared());
         self
     }
 
-    /// Takes any embedder.
+    /// Uses an embedder, in place of the default model.
     #[must_use]
-    pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
-        self.embedder = Some(embedder);
+    pub fn embedder(mut self, embedder: impl IntoShared<dyn Embedder>) -> Self {
+        self.embedder = Some(embedder.into_shared());
         self
     }
 
-    /// Takes a language model, which answers in
+    /// Uses a language model, which answers in
     /// [`reflect`](MemorySystem::reflect) and writes the summaries of
-    /// [`consolidate`](MemorySystem::consolidate). Nothing else asks it.
+    /// [`consolidate`](MemorySystem::consolidate). No other operation calls it.
     #[must_use]
-    pub fn language_model(mut self, model: Arc<dyn LanguageModel>) -> Self {
-        self.engine = self.engine.language_model(model);
+    pub fn language_model(mut self, model: impl IntoShared<dyn LanguageModel>) -> Self {
+        self.engine = self.engine.language_model(model.into_shared());
         self
     }
 
-    /// The precision of the default embedder; [`Precision::Full`] where none
-    /// is given. Vectors of different precisions are never compared: what was
-    /// retained at the other one is found by its words only.
+    /// The precision of the default embedder, [`Precision::Full`] by default.
+    /// Vectors of different precisions are never compared: memories retained
+    /// with another precision are found by their words only, until they are
+    /// embedded again.
     ///
     /// [`Precision::Full`]: memory_onnx::Precision::Full
     #[cfg(feature = "onnx")]
@@ -95,60 +105,59 @@ impl MemorySystemBuilder {
         self
     }
 
-    /// Makes the tiers of any cache.
+    /// Builds the three tiers on a cache backend, in place of moka.
     #[must_use]
-    pub fn cache(mut self, backend: impl CacheBackend) -> Self {
+    pub fn cache_backend(mut self, backend: impl CacheBackend) -> Self {
         self.engine = self.engine.cache_backend(backend);
         self
     }
 
-    /// Takes any clock, so that decay and recency can be replayed.
+    /// Uses a clock, so that decay and recency can be replayed.
     #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.engine = self.engine.clock(clock);
+    pub fn clock(mut self, clock: impl IntoShared<dyn Clock>) -> Self {
+        self.engine = self.engine.clock(clock.into_shared());
         self
     }
 
-    /// Sizes and lifetimes of the tiers, and who else writes to the store.
-    /// Where none is given it is [`MemoryConfig::default`], for a URL of
-    /// PostgreSQL with [`Consistency::Checked`].
+    /// Sizes and lifetimes of the tiers, limits of entities, and the
+    /// [`Consistency`]. [`MemoryConfig::default`] where none is given.
     #[must_use]
     pub fn config(mut self, config: MemoryConfig) -> Self {
         self.config = Some(config);
         self
     }
 
-    /// Opens what was chosen and puts it together.
+    /// Opens the chosen parts and builds the system. The embedder is opened
+    /// first: if it is missing, no database file is created.
     ///
     /// # Errors
     /// [`MemoryError::Configuration`] when there is neither a URL nor a store,
-    /// or both, or a setting makes no sense; what opening the parts fails with.
+    /// or both, or a setting is out of range; errors of opening the parts.
     pub async fn build(self) -> MemoryResult<MemorySystem> {
         let url = self.url.as_deref().unwrap_or_default();
-        let config = self.config.unwrap_or_else(|| open::default_config(url));
+        let config = self.config.unwrap_or_else(|| defaults::default_config(url));
         config.validate()?;
         if self.store.is_some() == self.url.is_some() {
             return Err(MemoryError::configuration(
-                "either a store or a URL must be given, and not both",
+                "set either a URL or a store, not both and not neither",
             ));
         }
         #[cfg(feature = "onnx")]
         if self.embedder.is_some() && self.precision.is_some() {
             return Err(MemoryError::configuration(
-                "the precision is that of the default embedder; one of your own has its own",
+                "`precision` applies to the default embedder only; set it in your own embedder's options",
             ));
         }
-        // The embedder first: when it is missing, no database file is made.
         let embedder = match self.embedder {
             Some(embedder) => embedder,
             #[cfg(feature = "onnx")]
-            None => open::default_embedder(self.precision.unwrap_or_default()).await?,
+            None => defaults::default_embedder(self.precision.unwrap_or_default()).await?,
             #[cfg(not(feature = "onnx"))]
-            None => open::default_embedder().await?,
+            None => defaults::default_embedder().await?,
         };
         let store = match self.store {
             Some(store) => store,
-            None => open::store(url, config.consistency).await?,
+            None => defaults::store(url, config.consistency).await?,
         };
         let engine = self.engine.config(config).build(store, embedder)?;
         Ok(MemorySystem::new(engine))

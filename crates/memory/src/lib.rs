@@ -1,7 +1,7 @@
 //! Long-term memory for AI agents and game characters.
 //!
-//! An *entity* (an agent, a character, a user) retains memories, recalls what
-//! matters, reflects on it, and alters, consolidates and forgets it:
+//! An *entity* (an agent, a character, a user) retains memories, recalls the
+//! relevant ones, reflects on them, consolidates duplicates and forgets:
 //!
 //! ```no_run
 //! # async fn five_lines() -> memory::MemoryResult<()> {
@@ -9,31 +9,55 @@
 //!
 //! let memory = MemorySystem::open("sqlite://agent.db").await?;
 //! memory.retain("mira", MemoryKind::Experience, "Tam sold me a lame horse.").await?;
-//! for found in memory.recall("mira", "Who sold me the horse?").await? {
-//!     println!("{:.2} {}", found.score, found.memory.content);
+//! for hit in memory.recall("mira", "Who sold me the horse?").await? {
+//!     println!("{:.2} {}", hit.score, hit.memory.content);
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! [`MemorySystem::open`] takes the defaults: SQLite in one file, the
-//! all-MiniLM-L6-v2 model on ONNX Runtime, moka caches. Nothing is downloaded
-//! at run time; `memory setup` (the command of `memory-cli`) lays out runtime
-//! and model once. [`MemorySystem::builder`] takes any other store, embedder,
-//! cache or clock; no type parameter ever reaches your code.
+//! all-MiniLM-L6-v2 model on ONNX Runtime, moka caches. Nothing is downloaded at
+//! run time; `memory setup` (the command of `memory-cli`) installs runtime and
+//! model once. [`MemorySystem::builder`] takes any other store, embedder, cache,
+//! language model or clock; no type parameter reaches your code.
 //!
-//! The feature `postgres` adds a store on PostgreSQL, the feature `openai` a
-//! language model (`OpenAi`) on any OpenAI-compatible endpoint.
+//! Calls need a tokio runtime with timers, as `#[tokio::main]` makes it. Every
+//! operation is scoped to an entity: a memory of another entity is *not found*.
+//! Bad input is refused before any work with a [`MemoryError::InvalidInput`] that
+//! names the limit.
 //!
-//! Calls need a tokio runtime with timers, as `#[tokio::main]` makes it. Every verb is scoped to an entity: a memory of
-//! another entity is *not found*. Bad input is refused before any work with a
-//! [`MemoryError::InvalidInput`] that names the bound.
+//! # Features
+//! `sqlite` and `onnx` are on by default. `postgres` adds the store on
+//! PostgreSQL, `openai` a language model on any OpenAI-compatible endpoint.
+//!
+//! # Types of other crates
+//! These foreign types are part of the public interface, so their major versions
+//! are as well: `chrono::DateTime<Utc>` (timestamps), `uuid::Uuid` (inside
+//! [`MemoryId`]), `futures_util::Stream` (streams), and with `postgres`
+//! `sqlx::PgPool` ([`MemorySystem::with_pool`]).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+/// Opens a documentation example: a system in memory with an embedder that
+/// needs no model.
+macro_rules! example {
+    () => {
+        "```\n\
+         # use memory::*;\n\
+         # #[tokio::main(flavor = \"current_thread\")]\n\
+         # async fn main() -> MemoryResult<()> {\n\
+         # let memory = MemorySystem::builder()\n\
+         #     .url(\"sqlite::memory:\")\n\
+         #     .embedder(memory_testkit::HashEmbedder::new())\n\
+         #     .build()\n\
+         #     .await?;"
+    };
+}
+
 mod builder;
-mod life;
-mod open;
+mod defaults;
+mod lifecycle;
 mod stream;
 mod system;
 
@@ -42,34 +66,87 @@ pub use stream::RetainProgress;
 pub use system::MemorySystem;
 
 pub use memory_core::{
-    AccessCounting, ByteSize, Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy,
-    CacheStats, CacheValue, Clock, Consistency, EmbedRole, Embedder, EmbedderProfile, EntityId,
-    EntityStats, ErrorKind, Fingerprint, Generation, InvalidInput, LanguageModel, LimitPolicy,
-    ListPage, ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig,
-    MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode,
-    PageCursor, ScoreStats, Store, SystemClock, TierStats, limits,
+    AccessCounting, ByteSize, CacheStats, Clock, Consistency, EntityId, EntityStats, ErrorKind,
+    Generation, IntoShared, InvalidInput, LanguageModel, LimitPolicy, ListPage, ListRequest,
+    ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter,
+    MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode, PageCursor, ScoreStats,
+    SharedSource, SystemClock, TierStats, limits,
 };
 pub use memory_engine::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Explanation, LinkDirection,
     Ranking, RecallHit, RecallPath, RecallRequest, ReflectRequest, Reflection, RelatedMemory,
     ScoreFusion,
 };
-pub use memory_moka::MokaBackend;
-#[cfg(feature = "onnx")]
-pub use memory_onnx::{OnnxEmbedder, OnnxOptions, Precision};
-#[cfg(feature = "openai")]
-pub use memory_openai::{OpenAi, OpenAiOptions};
-#[cfg(feature = "postgres")]
-pub use memory_pg::{PgOptions, PgPool, PgStore};
+
+/// The contract of stores, for backends of your own.
+pub mod store {
+    pub use memory_core::{
+        AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, DenseQuery, EmbeddedMemory,
+        Embedding, GetOutcome, InsertOptions, InsertOutcome, RemoveOutcome, ScoreStatsBuilder,
+        SearchHit, SearchOutcome, SearchRequest, Store, StoreCapabilities, StoreEvent,
+        SummaryGroup, UpdateOutcome, VectorPrecision,
+    };
+}
+
+/// The contract of embedders, for models of your own.
+pub mod embed {
+    pub use memory_core::{EmbedRole, Embedder, EmbedderProfile, Fingerprint, cosine, normalize};
+}
+
+/// The contract of caches, and the default one.
+pub mod cache {
+    pub use memory_core::{
+        Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher,
+    };
+    pub use memory_moka::{MokaBackend, MokaCache};
+}
+
+/// The embedded store.
 #[cfg(feature = "sqlite")]
-pub use memory_sqlite::{SqliteOptions, SqliteStore};
+pub mod sqlite {
+    pub use memory_sqlite::{SqliteOptions, SqliteStore, Synchronous};
+}
 
-/// The README's example compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+/// The store on PostgreSQL with pgvector.
+#[cfg(feature = "postgres")]
+pub mod postgres {
+    pub use memory_pg::{
+        ApproximateIndex, Maintenance, Migrations, PgOptions, PgPool, PgStore, Pooler, Precision,
+        ServerError,
+    };
+}
 
-/// The guide's story runs.
+/// The embedder on ONNX Runtime.
+#[cfg(feature = "onnx")]
+pub mod onnx {
+    pub use memory_onnx::{
+        MaxTokens, OnnxEmbedder, OnnxOptions, Parallelism, Precision, RuntimeInfo, WeightsFrom,
+        load_runtime,
+    };
+}
+
+/// A language model on an OpenAI-compatible endpoint.
+#[cfg(feature = "openai")]
+pub mod openai {
+    pub use memory_openai::{OpenAi, OpenAiError, OpenAiOptions, Reason};
+}
+
+/// The examples in documents compile, and run unless marked `no_run`.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/guide.md")]
-struct Guide;
+mod documents {
+    macro_rules! document {
+        ($($name:ident: $path:literal),*) => {$(
+            #[doc = include_str!($path)]
+            struct $name;
+        )*};
+    }
+    document!(
+        Readme: "../../../README.md",
+        GettingStarted: "../../../docs/getting-started.md",
+        Guide: "../../../docs/guide.md",
+        Models: "../../../docs/models.md",
+        Consistency: "../../../docs/consistency.md",
+        Errors: "../../../docs/errors.md",
+        Caches: "../../../docs/caches.md"
+    );
+}

@@ -1,20 +1,24 @@
-//! Retaining more than fits in memory.
+//! Streams: retaining and listing more than fits in memory.
 
-use futures_util::{Stream, StreamExt};
-use memory_core::{MemoryBatchItem, MemoryId, MemoryResult};
+use std::collections::VecDeque;
+
+use futures_util::{Stream, StreamExt, stream};
+use memory_core::{
+    EntityId, ListRequest, Memory, MemoryBatchItem, MemoryId, MemoryResult, PageCursor,
+};
 
 use crate::system::MemorySystem;
 
-/// Items embedded and written at once, unless
-/// [`retain_stream_in`](MemorySystem::retain_stream_in) says otherwise.
+/// Items embedded and written at once by default.
 const BATCH: usize = 256;
 
-/// Batches under way at once: one is embedded while the one before it is
+/// Batches in progress at once: one is embedded while the previous one is
 /// written.
 const BATCHES_AT_ONCE: usize = 2;
 
-/// One batch of a stream is retained.
+/// A batch of a stream that was retained.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetainProgress {
     /// The ids of this batch, in the order of its items.
     pub ids: Vec<MemoryId>,
@@ -23,36 +27,35 @@ pub struct RetainProgress {
 }
 
 impl MemorySystem {
-    /// Retains a stream of items, however long, in bounded memory: 256 items a
+    /// Retains a stream of items of any length in bounded memory: 256 items per
     /// batch, two batches at once, so that one is embedded while the other is
-    /// written. Answers a stream of progress, an answer for each batch in the
-    /// order of the items; nothing happens unless it is read.
+    /// written. Returns a stream with one result per batch, in the order of the
+    /// items. Nothing happens until it is polled.
     ///
     /// **Each batch is retained whole or not at all, the stream as a whole is
-    /// not.** After an error the stream ends; up to one batch after the one
-    /// that failed may be in. Items that bring their own ids make it
-    /// repeatable: retaining the same stream again passes over what is there
-    /// and finishes the rest.
+    /// not.** The stream ends after an error; up to one batch after the failed
+    /// one may have been retained. Items with ids of their own make it
+    /// repeatable: retaining the same stream again skips what exists and
+    /// finishes the rest.
     ///
-    /// ```no_run
-    /// # async fn example(memory: memory::MemorySystem) -> memory::MemoryResult<()> {
+    #[doc = example!()]
     /// use futures_util::{StreamExt, stream};
-    /// use memory::{MemoryBatchItem, MemoryKind};
     ///
-    /// let days = (0..100_000).map(|day| {
+    /// let days = (0..1_000).map(|day| {
     ///     MemoryBatchItem::new("mira", MemoryKind::Observation, format!("Day {day} was dry."))
     /// });
     /// let mut progress = memory.retain_stream(stream::iter(days));
+    /// let mut retained = 0;
     /// while let Some(batch) = progress.next().await {
-    ///     println!("{} retained", batch?.retained);
+    ///     retained = batch?.retained;
     /// }
-    /// # Ok(())
-    /// # }
+    /// assert_eq!(retained, 1_000);
+    /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// The stream's items are those of [`retain_batch`](Self::retain_batch);
-    /// an index within an error counts from the start of its batch.
+    /// The items of the stream are those of [`retain_batch`](Self::retain_batch);
+    /// an index in an error counts from the start of its batch.
     pub fn retain_stream<S>(
         &self,
         items: S,
@@ -63,8 +66,18 @@ impl MemorySystem {
         self.retain_stream_in(items, BATCH)
     }
 
-    /// As [`retain_stream`](Self::retain_stream), in batches of `batch` items
-    /// (0 counts as 1). A source that has fewer items ready makes smaller ones.
+    /// Like [`retain_stream`](Self::retain_stream), in batches of at most `batch`
+    /// items (0 counts as 1). A source that has fewer items ready makes smaller
+    /// batches.
+    ///
+    #[doc = example!()]
+    /// use futures_util::{StreamExt, stream};
+    ///
+    /// let item = MemoryBatchItem::new("mira", MemoryKind::Observation, "It rained.");
+    /// let batches = memory.retain_stream_in(stream::iter(vec![item; 5]), 2).count().await;
+    /// assert_eq!(batches, 3);
+    /// # Ok(()) }
+    /// ```
     pub fn retain_stream_in<S>(
         &self,
         items: S,
@@ -89,11 +102,68 @@ impl MemorySystem {
                 })
             })
             .take_while(move |outcome| {
-                // The error itself is the last that is told.
-                let goes_on = !failed;
+                // The error itself is the last item.
+                let continues = !failed;
                 failed |= outcome.is_err();
-                std::future::ready(goes_on)
+                std::future::ready(continues)
             })
             .boxed()
+    }
+
+    /// Lists memories as a stream, newest first, reading one page at a time.
+    /// The request's limit is the size of a page, not of the stream.
+    ///
+    /// Writes while the stream is read may appear in it or not; a memory is
+    /// never returned twice unless its timestamp was altered meanwhile.
+    ///
+    #[doc = example!()]
+    /// use futures_util::TryStreamExt;
+    ///
+    /// for day in 0..5 {
+    ///     memory.retain("mira", MemoryKind::Observation, format!("Day {day} was dry.")).await?;
+    /// }
+    /// let all: Vec<_> = memory.list_stream("mira", ListRequest::new(2)).try_collect().await?;
+    /// assert_eq!(all.len(), 5);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The items of the stream are those of
+    /// [`list_memories`](Self::list_memories); the stream ends after an error.
+    pub fn list_stream(
+        &self,
+        entity: impl Into<EntityId>,
+        request: impl Into<ListRequest>,
+    ) -> impl Stream<Item = MemoryResult<Memory>> + Send + Unpin + use<> {
+        enum Next {
+            First,
+            After(PageCursor),
+            End,
+        }
+        let (system, entity, request) = (self.clone(), entity.into(), request.into());
+        let state = (VecDeque::<Memory>::new(), Next::First);
+        stream::unfold(state, move |(mut page, mut next)| {
+            let (system, entity, request) = (system.clone(), entity.clone(), request.clone());
+            async move {
+                loop {
+                    if let Some(memory) = page.pop_front() {
+                        return Some((Ok(memory), (page, next)));
+                    }
+                    let request = match next {
+                        Next::First => request.clone(),
+                        Next::After(cursor) => request.clone().after(cursor),
+                        Next::End => return None,
+                    };
+                    match system.list_memories(entity.clone(), request).await {
+                        Ok(read) => {
+                            page = read.memories.into();
+                            next = read.next.map_or(Next::End, Next::After);
+                        }
+                        Err(error) => return Some((Err(error), (page, Next::End))),
+                    }
+                }
+            }
+        })
+        .boxed()
     }
 }

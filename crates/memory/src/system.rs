@@ -1,4 +1,4 @@
-//! The handle that downstream code holds.
+//! The handle that downstream code uses: retain, recall, read, alter, delete.
 
 use std::sync::Arc;
 
@@ -15,12 +15,21 @@ use crate::builder::MemorySystemBuilder;
 /// The memory system. Cloning is cheap and shares everything; all methods may
 /// be called from many tasks at once.
 ///
-/// **Cancellation.** A dropped write runs to its end by itself, whole or not
-/// at all; a dropped read is abandoned.
+/// Methods take entities as `&str`, `String` or [`EntityId`], ids by value, and
+/// requests as whatever converts into them.
+///
+/// **Cancellation.** A write whose future is dropped runs to its end, whole or
+/// not at all. A read whose future is dropped is abandoned.
 #[derive(Debug, Clone)]
 pub struct MemorySystem {
     engine: Engine,
 }
+
+/// A handle that could not move between threads would be useless in a server.
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync + Clone + 'static>() {}
+    is_send_and_sync::<MemorySystem>();
+};
 
 impl MemorySystem {
     pub(crate) fn new(engine: Engine) -> Self {
@@ -31,27 +40,46 @@ impl MemorySystem {
         &self.engine
     }
 
-    /// Opens a database with the defaults: the store that the URL names, the
+    /// Opens a database with the defaults: the store of the URL's scheme, the
     /// all-MiniLM-L6-v2 embedder, moka caches, the balanced configuration.
     ///
-    /// With the feature `postgres`, `postgres://user@host/database` is a
-    /// PostgreSQL with pgvector.
+    /// | URL | database |
+    /// |---|---|
+    /// | `sqlite://agent.db` | a file relative to the working directory, created if missing |
+    /// | `sqlite:///var/lib/agent.db` | a file by its absolute path |
+    /// | `sqlite::memory:` | in memory, gone when the system is closed |
+    /// | `postgres://user@host/database` | PostgreSQL with pgvector (feature `postgres`) |
     ///
-    /// `sqlite://agent.db` is a file beside you, made if it is not there;
-    /// `sqlite:///var/lib/agent.db` an absolute path; `sqlite::memory:` a
-    /// database that ends with the process.
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> memory::MemoryResult<()> {
+    /// use memory::MemorySystem;
+    ///
+    /// let memory = MemorySystem::open("sqlite::memory:").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Configuration`] for a URL that no store answers to;
-    /// [`ErrorKind::Missing`] when runtime or model are not there, listing
-    /// every place that was looked in and the command that mends it; the
-    /// store's own errors for a file that is foreign, newer, locked or damaged.
-    pub async fn open(url: &str) -> MemoryResult<Self> {
+    /// [`MemoryError::Configuration`] for an unsupported URL scheme;
+    /// [`ErrorKind::Missing`] if the runtime or the model is not installed,
+    /// listing every place that was searched and the command that installs it;
+    /// the store's errors for a file that is foreign, newer, locked or damaged.
+    pub async fn open(url: impl Into<String>) -> MemoryResult<Self> {
         Self::builder().url(url).build().await
     }
 
-    /// Opens a PostgreSQL database through a pool of the caller's, with the
-    /// default embedder and caches. Closing the system leaves the pool open.
+    /// Opens a PostgreSQL database through the caller's pool, with the default
+    /// embedder and caches. Closing the system leaves the pool open.
+    ///
+    /// ```no_run
+    /// # async fn open() -> memory::MemoryResult<()> {
+    /// use memory::postgres::PgPool;
+    /// use memory::{MemoryConfig, MemorySystem};
+    ///
+    /// let pool = PgPool::connect_lazy("postgres://app@localhost/app").expect("a valid URL");
+    /// let memory = MemorySystem::with_pool(pool, MemoryConfig::default()).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -61,20 +89,22 @@ impl MemorySystem {
         config: memory_core::MemoryConfig,
     ) -> MemoryResult<Self> {
         let store = memory_pg::PgStore::with_pool(pool).await?;
-        Self::builder()
-            .store(Arc::new(store))
-            .config(config)
-            .build()
-            .await
+        Self::builder().store(store).config(config).build().await
     }
 
-    /// Chooses the parts one by one.
+    /// Starts a system of chosen parts; see [`MemorySystemBuilder`].
     #[must_use]
     pub fn builder() -> MemorySystemBuilder {
         MemorySystemBuilder::default()
     }
 
     /// Retains one memory that happened now.
+    ///
+    #[doc = example!()]
+    /// let id = memory.retain("mira", MemoryKind::Experience, "Tam sold me a lame horse.").await?;
+    /// assert_eq!(memory.get_memory("mira", id).await?.content, "Tam sold me a lame horse.");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`retain_batch`](Self::retain_batch).
@@ -85,51 +115,90 @@ impl MemorySystem {
         content: impl Into<String>,
     ) -> MemoryResult<MemoryId> {
         let ids = self
-            .retain_batch(vec![MemoryBatchItem::new(entity, kind, content)])
+            .retain_batch([MemoryBatchItem::new(entity, kind, content)])
             .await?;
         ids.into_iter().next().ok_or_else(|| {
-            MemoryError::store(ErrorKind::Corrupt, "retain", "the store answered no id")
+            MemoryError::store(ErrorKind::Corrupt, "retain", "the store returned no id")
         })
     }
 
-    /// Retains a batch, of one or several entities, all or nothing: everything
-    /// is validated, what is not embedded yet is embedded in one batch, and all
-    /// is written in one transaction. Answers the ids, in order.
+    /// Retains a batch, of one or several entities, all or nothing: all items
+    /// are validated, texts without a cached vector are embedded in one batch,
+    /// and everything is written in one transaction. Returns the ids, in order.
     ///
-    /// An item that brings its own id is written once: the same id with the
-    /// same content again is a no-op.
+    /// An item with an id of its own is written once: the same id with the same
+    /// content again is a no-op.
+    ///
+    #[doc = example!()]
+    /// let items = [
+    ///     MemoryBatchItem::new("mira", MemoryKind::World, "The mill is north of the bridge."),
+    ///     MemoryBatchItem::new("mira", MemoryKind::Experience, "Tam sold me a lame horse.")
+    ///         .with_entity("tam", "seller")
+    ///         .with_tag("market")
+    ///         .with_importance(0.8),
+    /// ];
+    /// let ids = memory.retain_batch(items).await?;
+    /// assert_eq!(ids.len(), 2);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`MemoryError::InvalidInput`] naming the item and the bound;
+    /// [`MemoryError::InvalidInput`] naming the item and the limit;
     /// [`MemoryError::Conflict`] for an id that exists with other content;
-    /// [`MemoryError::LimitReached`] where
-    /// [`max_memories_per_entity`](MemoryConfig::max_memories_per_entity)
-    /// leaves no room; the embedder's and the store's own. Nothing is written then, unless
-    /// [`ErrorKind::OutcomeUnknown`] says that it cannot be told.
-    pub async fn retain_batch(&self, items: Vec<MemoryBatchItem>) -> MemoryResult<Vec<MemoryId>> {
+    /// [`MemoryError::LimitReached`] if
+    /// [`max_memories_per_entity`](MemoryConfig::max_memories_per_entity) would
+    /// be exceeded; errors of the embedder and the store. Nothing is written
+    /// then, except that with [`ErrorKind::OutcomeUnknown`] it may have been.
+    pub async fn retain_batch(
+        &self,
+        items: impl IntoIterator<Item = MemoryBatchItem>,
+    ) -> MemoryResult<Vec<MemoryId>> {
+        let items = items.into_iter().collect();
         self.engine.retain_batch(items).await
     }
 
-    /// Embeds texts as they would be retained, without retaining them; one
-    /// L2-normalized vector per text, in order. What is held in the embedding
-    /// tier is not computed again.
+    /// Embeds texts as they would be retained, without retaining them. Returns
+    /// one L2-normalized vector per text, in order. Vectors in the embedding
+    /// tier are not computed again.
+    ///
+    #[doc = example!()]
+    /// let vectors = memory.generate_embeddings_batch(["a horse", "a mill"]).await?;
+    /// assert_eq!(vectors.len(), 2);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`MemoryError::InvalidInput`] for a blank or overlong text; the
-    /// embedder's own.
+    /// [`MemoryError::InvalidInput`] for a blank or too long text; errors of the
+    /// embedder.
     pub async fn generate_embeddings_batch(
         &self,
-        texts: &[String],
+        texts: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> MemoryResult<Vec<Arc<[f32]>>> {
-        self.engine.generate_embeddings_batch(texts).await
+        let texts: Vec<String> = texts
+            .into_iter()
+            .map(|text| text.as_ref().to_owned())
+            .collect();
+        self.engine.generate_embeddings_batch(&texts).await
     }
 
-    /// Recalls what matters to a text, best first. Takes a text, or a
-    /// [`RecallRequest`] with filters, limit and ranking.
+    /// Recalls the memories that matter to a text, best first. Takes a text, or
+    /// a [`RecallRequest`] with filter, limit and ranking.
+    ///
+    #[doc = example!()]
+    /// memory.retain("mira", MemoryKind::Experience, "Tam sold me a lame horse.").await?;
+    /// let hits = memory.recall("mira", "Who sold me the horse?").await?;
+    /// assert_eq!(hits[0].memory.content, "Tam sold me a lame horse.");
+    ///
+    /// let request = RecallRequest::new("horse")
+    ///     .filter(MemoryFilter::new().kind(MemoryKind::Opinion))
+    ///     .limit(3);
+    /// assert!(memory.recall("mira", request).await?.is_empty());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`MemoryError::InvalidInput`] naming the bound; the embedder's and the
-    /// store's own.
+    /// [`MemoryError::InvalidInput`] naming the limit; errors of the embedder
+    /// and the store.
     pub async fn recall(
         &self,
         entity: impl Into<EntityId>,
@@ -140,100 +209,169 @@ impl MemorySystem {
 
     /// Reads one memory.
     ///
+    #[doc = example!()]
+    /// let id = memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// assert_eq!(memory.get_memory("mira", id).await?.kind, MemoryKind::World);
+    /// assert_eq!(memory.get_memory("tam", id).await.unwrap_err().kind(), ErrorKind::NotFound);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
-    /// [`MemoryError::NotFound`], also for a memory of another entity; the
-    /// store's own.
+    /// [`MemoryError::NotFound`], also for a memory of another entity; errors of
+    /// the store.
     pub async fn get_memory(
         &self,
         entity: impl Into<EntityId>,
-        id: &MemoryId,
+        id: MemoryId,
     ) -> MemoryResult<Arc<Memory>> {
-        self.engine.get_memory(&entity.into(), id).await
+        self.engine.get_memory(&entity.into(), &id).await
     }
 
-    /// Reads memories; one answer per id, in order, `None` where the entity
-    /// has none.
+    /// Reads memories. Returns one result per id, in order, `None` if the
+    /// entity has no such memory.
+    ///
+    #[doc = example!()]
+    /// let id = memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// let found = memory.get_memories("mira", [id, MemoryId::new()]).await?;
+    /// assert!(found[0].is_some() && found[1].is_none());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// The store's own.
+    /// Errors of the store.
     pub async fn get_memories(
         &self,
         entity: impl Into<EntityId>,
-        ids: &[MemoryId],
+        ids: impl IntoIterator<Item = MemoryId>,
     ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
-        self.engine.get_memories(&entity.into(), ids).await
+        let ids: Vec<MemoryId> = ids.into_iter().collect();
+        self.engine.get_memories(&entity.into(), &ids).await
     }
 
-    /// Reads a page of memories, newest first.
+    /// Reads a page of memories, newest first. To read all pages, see
+    /// [`list_stream`](Self::list_stream).
+    ///
+    #[doc = example!()]
+    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// let page = memory.list_memories("mira", ListRequest::new(10)).await?;
+    /// assert_eq!(page.memories.len(), 1);
+    /// assert!(page.next.is_none());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`MemoryError::InvalidInput`] naming the bound; the store's own.
+    /// [`MemoryError::InvalidInput`] naming the limit; errors of the store.
     pub async fn list_memories(
         &self,
         entity: impl Into<EntityId>,
-        request: &ListRequest,
+        request: impl Into<ListRequest>,
     ) -> MemoryResult<ListPage> {
-        self.engine.list_memories(&entity.into(), request).await
+        self.engine
+            .list_memories(&entity.into(), &request.into())
+            .await
     }
 
-    /// Counts what a filter admits; everything with `&MemoryFilter::new()`.
+    /// Counts the live memories that match a filter; all of them with
+    /// `MemoryFilter::new()`.
+    ///
+    #[doc = example!()]
+    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// assert_eq!(memory.count_memories("mira", MemoryFilter::new()).await?, 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`MemoryError::InvalidInput`] naming the bound; the store's own.
+    /// [`MemoryError::InvalidInput`] naming the limit; errors of the store.
     pub async fn count_memories(
         &self,
         entity: impl Into<EntityId>,
-        filter: &MemoryFilter,
+        filter: impl Into<MemoryFilter>,
     ) -> MemoryResult<u64> {
-        self.engine.count_memories(&entity.into(), filter).await
+        self.engine
+            .count_memories(&entity.into(), &filter.into())
+            .await
     }
 
-    /// Changes one memory and answers it as it then stands. New content is
-    /// embedded anew, and memory and vectors change in one transaction.
+    /// Changes one memory and returns it as it is afterward. New content is
+    /// embedded again; memory and vectors change in one transaction.
+    ///
+    #[doc = example!()]
+    /// let id = memory.retain("mira", MemoryKind::Opinion, "Tam is a cheat.").await?;
+    /// let patch = MemoryPatch::new().content("Tam is a cheat, but sorry.").importance(0.9);
+    /// let altered = memory.alter_memory("mira", id, patch).await?;
+    /// assert_eq!(altered.importance, 0.9);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`MemoryError::NotFound`]; [`MemoryError::InvalidInput`] naming the
-    /// bound; the embedder's and the store's own.
+    /// [`MemoryError::NotFound`]; [`MemoryError::Archived`] for a memory that a
+    /// summary represents; [`MemoryError::InvalidInput`] naming the limit;
+    /// errors of the embedder and the store.
     pub async fn alter_memory(
         &self,
         entity: impl Into<EntityId>,
-        id: &MemoryId,
-        patch: &MemoryPatch,
+        id: MemoryId,
+        patch: impl Into<MemoryPatch>,
     ) -> MemoryResult<Arc<Memory>> {
-        self.engine.alter_memory(&entity.into(), id, patch).await
+        self.engine
+            .alter_memory(&entity.into(), &id, &patch.into())
+            .await
     }
 
-    /// Removes one memory for good: its row, its vectors, links to it, and every
-    /// trace of it in the tiers.
+    /// Removes one memory permanently: its row, its vectors, links to it, and
+    /// its cache entries.
     ///
-    /// Where it is a summary, what it stood for is live again, as by
-    /// [`undo_consolidation`](Self::undo_consolidation); where it is archived,
-    /// the summaries above it, which may tell what it told, go too.
-    /// [`forget`](Self::forget) also removes what is archived under it.
+    /// If it is a summary, its sources are live again, as by
+    /// [`undo_consolidation`](Self::undo_consolidation). If it is archived, the
+    /// summaries above it, which may contain what it said, are removed as well.
+    /// [`forget`](Self::forget) also removes the sources of a summary.
+    ///
+    #[doc = example!()]
+    /// let id = memory.retain("mira", MemoryKind::Opinion, "Tam is a cheat.").await?;
+    /// memory.delete_memory("mira", id).await?;
+    /// assert!(memory.get_memory("mira", id).await.is_err());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`MemoryError::NotFound`]; the store's own.
+    /// [`MemoryError::NotFound`]; errors of the store.
     pub async fn delete_memory(
         &self,
         entity: impl Into<EntityId>,
-        id: &MemoryId,
+        id: MemoryId,
     ) -> MemoryResult<()> {
-        self.engine.delete_memory(&entity.into(), id).await
+        self.engine.delete_memory(&entity.into(), &id).await
     }
 
-    /// How often the entity was written to, and how many memories it holds.
+    /// How often the entity was written to, and how many memories it has.
+    ///
+    #[doc = example!()]
+    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// assert_eq!(memory.entity_stats("mira").await?.memory_count, 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// The store's own.
+    /// Errors of the store.
     pub async fn entity_stats(&self, entity: impl Into<EntityId>) -> MemoryResult<EntityStats> {
         self.engine.entity_stats(&entity.into()).await
     }
 
-    /// Names entities that hold memories, after `after`, in order: for
-    /// administrators; it reads no memory.
+    /// Lists up to `limit` entities that have memories, in the order of their
+    /// names, after `after`. For administrators; it reads no memory.
+    ///
+    #[doc = example!()]
+    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// memory.retain("tam", MemoryKind::World, "Horses are cheap.").await?;
+    /// let first = memory.list_entities(None, 1).await?;
+    /// let rest = memory.list_entities(first.last(), 10).await?;
+    /// assert_eq!(rest, ["tam".into()]);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`MemoryError::InvalidInput`] for a limit out of bounds; the store's own.
+    /// [`MemoryError::InvalidInput`] for a limit out of range; errors of the
+    /// store.
     pub async fn list_entities(
         &self,
         after: Option<&EntityId>,
@@ -242,36 +380,65 @@ impl MemorySystem {
         self.engine.list_entities(after, limit).await
     }
 
-    /// What the three tiers did since the system was opened.
+    /// Counters of the three tiers since the system was opened.
+    ///
+    #[doc = example!()]
+    /// let id = memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// memory.get_memory("mira", id).await?;
+    /// memory.get_memory("mira", id).await?;
+    /// assert!(memory.cache_stats().memory.hits >= 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn cache_stats(&self) -> CacheStats {
         self.engine.cache_stats()
     }
 
-    /// Lets go of everything in all three tiers. Never needed for correctness.
+    /// Empties all three tiers. Never needed for correctness.
+    ///
+    #[doc = example!()]
+    /// memory.clear_all_caches();
+    /// # Ok(()) }
+    /// ```
     pub fn clear_all_caches(&self) {
         self.engine.clear_all_caches();
     }
 
-    /// Lets go of one memory in the memory tier, as after a change made behind
-    /// this system's back.
-    pub fn invalidate_memory_cache(&self, id: &MemoryId) {
-        self.engine.invalidate_memory_cache(id);
+    /// Removes one memory from the memory tier, such as after a change of the
+    /// database by hand.
+    ///
+    #[doc = example!()]
+    /// let id = memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// memory.invalidate_memory_cache(id);
+    /// # Ok(()) }
+    /// ```
+    pub fn invalidate_memory_cache(&self, id: MemoryId) {
+        self.engine.invalidate_memory_cache(&id);
     }
 
-    /// Lets go of an entity's snapshot, as after a change made behind this
-    /// system's back.
-    pub fn invalidate_entity_cache(&self, entity: &EntityId) {
-        self.engine.invalidate_entity_cache(entity);
+    /// Removes an entity's snapshot from the entity tier, such as after a change
+    /// of the database by hand.
+    ///
+    #[doc = example!()]
+    /// memory.invalidate_entity_cache("mira");
+    /// # Ok(()) }
+    /// ```
+    pub fn invalidate_entity_cache(&self, entity: impl Into<EntityId>) {
+        self.engine.invalidate_entity_cache(&entity.into());
     }
 
-    /// Finishes what is under way, writes what access counts wait, and closes
-    /// the store. Calls after it answer
-    /// with [`ErrorKind::Closed`]. Dropping the last handle closes it too, but
-    /// does not wait.
+    /// Finishes work in progress, flushes pending access counts and closes the
+    /// store. Later calls fail with [`ErrorKind::Closed`]. Dropping the last
+    /// handle closes the store too, but does not wait and loses the pending
+    /// counts.
+    ///
+    #[doc = example!()]
+    /// memory.close().await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// The store's own.
+    /// Errors of the store.
     pub async fn close(&self) -> MemoryResult<()> {
         self.engine.close().await
     }

@@ -1,11 +1,11 @@
-//! Opening the default parts.
+//! The default parts: configuration, store by URL, embedder.
 
 use std::sync::Arc;
 
 use memory_core::{Consistency, Embedder, MemoryConfig, MemoryError, MemoryResult, Store};
 
-/// The URL schemes that this build answers to.
-const KNOWN: &[&str] = &[
+/// The URL schemes that this build supports.
+const SCHEMES: &[&str] = &[
     #[cfg(feature = "sqlite")]
     "sqlite",
     #[cfg(feature = "postgres")]
@@ -14,8 +14,7 @@ const KNOWN: &[&str] = &[
     "postgresql",
 ];
 
-/// The balanced preset; a database that is made to be shared is not taken for
-/// this system's own.
+/// The balanced preset, with the consistency that suits the store of a URL.
 pub(crate) fn default_config(url: &str) -> MemoryConfig {
     let shared = url.starts_with("postgres");
     MemoryConfig {
@@ -28,15 +27,15 @@ pub(crate) fn default_config(url: &str) -> MemoryConfig {
     }
 }
 
-/// Opens the store that a URL's scheme names. Where reads may be old for a
-/// while, one that can announces what it writes, so that they seldom are.
+/// Opens the store of a URL's scheme. With [`Consistency::Bounded`], PostgreSQL
+/// also notifies other processes of writes, so that their reads are seldom stale.
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),
     expect(clippy::unused_async, reason = "no store to open")
 )]
 #[cfg_attr(
     not(feature = "postgres"),
-    expect(unused_variables, reason = "nobody to tell")
+    expect(unused_variables, reason = "only PostgreSQL notifies")
 )]
 pub(crate) async fn store(url: &str, consistency: Consistency) -> MemoryResult<Arc<dyn Store>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
@@ -51,8 +50,8 @@ pub(crate) async fn store(url: &str, consistency: Consistency) -> MemoryResult<A
         }
         // The URL itself stays out of the message: it may hold a password.
         _ => Err(MemoryError::configuration(format!(
-            "no store answers to a URL of scheme {scheme:?}; this build knows: {}",
-            KNOWN.join(", ")
+            "unsupported URL scheme {scheme:?}; this build supports: {}",
+            SCHEMES.join(", ")
         ))),
     }
 }
@@ -66,11 +65,11 @@ pub(crate) async fn default_embedder(
     Ok(Arc::new(memory_onnx::OnnxEmbedder::open(options).await?))
 }
 
-/// Without the feature there is no default.
+/// There is no default embedder without the feature `onnx`.
 #[cfg(not(feature = "onnx"))]
-#[expect(clippy::unused_async, reason = "as its twin")]
+#[expect(clippy::unused_async, reason = "same signature as with the feature")]
 pub(crate) async fn default_embedder() -> MemoryResult<Arc<dyn Embedder>> {
     Err(MemoryError::configuration(
-        "no embedder was given, and the feature onnx is off",
+        "no embedder was set, and this build has none (feature `onnx` is off); set one with `builder().embedder(…)`",
     ))
 }
