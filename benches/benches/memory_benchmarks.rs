@@ -38,10 +38,7 @@ async fn system(count: usize) -> (MemorySystem, Vec<MemoryId>) {
     let ids = if count == 0 {
         Vec::new()
     } else {
-        memory
-            .retain_batch((0..count).map(item).collect())
-            .await
-            .unwrap()
+        memory.retain_batch((0..count).map(item)).await.unwrap()
     };
     (memory, ids)
 }
@@ -51,7 +48,7 @@ fn reads(c: &mut Criterion, runtime: &Runtime) {
         let (memory, ids) = runtime.block_on(system(count));
         let id = ids[count / 2];
         c.bench_function(&format!("get_memory/warm/{count}"), |b| {
-            b.to_async(runtime).iter(|| memory.get_memory("mira", &id));
+            b.to_async(runtime).iter(|| memory.get_memory("mira", id));
         });
         c.bench_function(&format!("recall/warm/{count}"), |b| {
             b.to_async(runtime)
@@ -65,7 +62,7 @@ fn reads(c: &mut Criterion, runtime: &Runtime) {
         });
         c.bench_function(&format!("recall/cold snapshot/{count}"), |b| {
             b.to_async(runtime).iter(|| {
-                memory.invalidate_entity_cache(&"mira".into());
+                memory.invalidate_entity_cache("mira");
                 memory.recall("mira", "horse at the market")
             });
         });

@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use memory::{EntityId, ListRequest, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode, Store};
+use memory::store::Store;
+use memory::{EntityId, ListRequest, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
 use memory_core::{DenseQuery, EmbeddedMemory, Generation, SearchRequest};
 use memory_pg::{PgOptions, PgPool};
 use memory_sqlite::SqliteStore;

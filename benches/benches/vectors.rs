@@ -29,7 +29,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use memory::{EntityId, MemoryFilter, MemoryId, MemoryKind, Store};
+use memory::store::Store;
+use memory::{EntityId, MemoryFilter, MemoryId, MemoryKind};
 use memory_benches::locomo;
 use memory_core::{
     DenseQuery, EmbedRole, EmbeddedMemory, Embedder, Embedding, Fingerprint, Memory, SearchRequest,

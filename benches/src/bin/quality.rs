@@ -8,7 +8,8 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use memory::{MemorySystem, Precision, Ranking, RecallRequest};
+use memory::onnx::Precision;
+use memory::{MemorySystem, Ranking, RecallRequest};
 use memory_benches::locomo::{self, Conversation};
 use memory_benches::metrics::{recall_at, reciprocal_rank};
 use serde::Serialize;

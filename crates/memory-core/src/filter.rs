@@ -239,6 +239,12 @@ impl MemoryFilter {
     }
 }
 
+impl From<&MemoryFilter> for MemoryFilter {
+    fn from(value: &Self) -> Self {
+        value.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

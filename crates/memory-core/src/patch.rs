@@ -214,6 +214,12 @@ impl MemoryPatch {
     }
 }
 
+impl From<&MemoryPatch> for MemoryPatch {
+    fn from(value: &Self) -> Self {
+        value.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

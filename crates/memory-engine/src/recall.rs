@@ -161,3 +161,9 @@ impl Query {
         }
     }
 }
+
+impl From<&RecallRequest> for RecallRequest {
+    fn from(value: &Self) -> Self {
+        value.clone()
+    }
+}

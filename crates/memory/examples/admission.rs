@@ -7,7 +7,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memory::{MemorySystem, SqliteStore};
+use memory::MemorySystem;
+use memory::sqlite::SqliteStore;
 use memory_core::{
     DenseQuery, EmbedRole, Embedder, Generation, MemoryBatchItem, MemoryFilter, MemoryKind,
     SearchRequest, Store,
@@ -25,8 +26,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(SqliteStore::open(&url).await?);
     let embedder = Arc::new(HashEmbedder::new().with_dimensions(384));
     let memory = MemorySystem::builder()
-        .store(Arc::clone(&store) as _)
-        .embedder(Arc::clone(&embedder) as _)
+        .store(Arc::clone(&store))
+        .embedder(Arc::clone(&embedder))
         .build()
         .await?;
     println!(
@@ -35,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("|---|---|---|---|---|");
     for size in SIZES {
         let entity = format!("entity of {size}");
-        let items = (0..size).map(|n| item(&entity, n)).collect();
+        let items: Vec<_> = (0..size).map(|n| item(&entity, n)).collect();
         memory.retain_batch(items).await?;
         let question = "who walked the horse to the market by the river?";
         let vector = embedder

@@ -44,9 +44,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         request: impl Into<ReflectRequest>,
     ) -> MemoryResult<Reflection> {
-        self.engine()
-            .reflect(&entity.into(), &request.into())
-            .await
+        self.engine().reflect(&entity.into(), &request.into()).await
     }
 
     /// Replaces each group of memories that say the same by one summary, with

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
 use memory_core::{
     EntityId, ListRequest, Memory, MemoryBatchItem, MemoryId, MemoryResult, PageCursor,
 };
@@ -134,7 +135,7 @@ impl MemorySystem {
         &self,
         entity: impl Into<EntityId>,
         request: impl Into<ListRequest>,
-    ) -> impl Stream<Item = MemoryResult<Memory>> + Send + Unpin + use<> {
+    ) -> BoxStream<'static, MemoryResult<Memory>> {
         enum Next {
             First,
             After(PageCursor),

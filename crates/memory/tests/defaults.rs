@@ -49,7 +49,7 @@ async fn a_memory_is_retained_recalled_altered_and_deleted() {
     assert!(found[0].similarity > found[1].similarity);
 
     let patch = MemoryPatch::new().content("Tam gave the money back: the horse was only tired.");
-    memory.alter_memory("mira", &id, &patch).await.unwrap();
+    memory.alter_memory("mira", id, &patch).await.unwrap();
     let found = memory
         .recall("mira", "Did I ever get a refund?")
         .await
@@ -57,7 +57,7 @@ async fn a_memory_is_retained_recalled_altered_and_deleted() {
     assert_eq!(found[0].memory.id, id);
     assert!(
         memory
-            .get_memory("mira", &id)
+            .get_memory("mira", id)
             .await
             .unwrap()
             .content
@@ -65,12 +65,12 @@ async fn a_memory_is_retained_recalled_altered_and_deleted() {
     );
 
     assert_eq!(
-        memory.get_memory("tam", &id).await.unwrap_err().kind(),
+        memory.get_memory("tam", id).await.unwrap_err().kind(),
         ErrorKind::NotFound
     );
-    memory.delete_memory("mira", &id).await.unwrap();
+    memory.delete_memory("mira", id).await.unwrap();
     assert_eq!(
-        memory.get_memory("mira", &id).await.unwrap_err().kind(),
+        memory.get_memory("mira", id).await.unwrap_err().kind(),
         ErrorKind::NotFound
     );
     assert_eq!(
@@ -104,7 +104,7 @@ async fn a_fact_in_the_last_sentence_of_a_long_memory_is_found() {
     );
     let short = (0..30).map(|n| item(&format!("On day {n} the council met about the road.")));
     let id = memory.retain_batch(vec![item(&long)]).await.unwrap()[0];
-    memory.retain_batch(short.collect()).await.unwrap();
+    memory.retain_batch(short).await.unwrap();
     for ranking in [memory::Ranking::default(), memory::Ranking::weighted_sum()] {
         let request = RecallRequest::new("Where is the silver key hidden?")
             .ranking(ranking)
@@ -130,11 +130,11 @@ async fn what_was_retained_is_there_after_reopening() {
         .with_tag("ferry");
     let memory = MemorySystem::open(&url).await.unwrap();
     let id = memory.retain_batch(vec![full.clone()]).await.unwrap()[0];
-    let before = memory.get_memory("mira", &id).await.unwrap();
+    let before = memory.get_memory("mira", id).await.unwrap();
     memory.close().await.unwrap();
 
     let memory = MemorySystem::open(&url).await.unwrap();
-    assert_eq!(memory.get_memory("mira", &id).await.unwrap(), before);
+    assert_eq!(memory.get_memory("mira", id).await.unwrap(), before);
     assert_eq!((before.timestamp, before.importance), (day, 0.7));
     let filter = MemoryFilter::new()
         .tags(["ferry"], MemoryTagMode::AllStrict)

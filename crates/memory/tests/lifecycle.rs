@@ -73,7 +73,7 @@ async fn a_forgotten_memory_is_in_no_file_and_no_cache() {
     let done = memory.consolidate_with("mira", &request).await.unwrap();
     let summary = done.summaries[0].id;
     memory
-        .relate("mira", &summary, &ids[0], "tells of")
+        .relate("mira", summary, ids[0], "tells of")
         .await
         .unwrap();
     assert_eq!(memory.recall("mira", "silver key").await.unwrap().len(), 2);
@@ -81,11 +81,11 @@ async fn a_forgotten_memory_is_in_no_file_and_no_cache() {
     let words = ["chapel", "Ondrej", "ondrej"];
     assert!(holds(folder.path(), &words));
 
-    let gone = memory.forget("mira", &summary).await.unwrap();
+    let gone = memory.forget("mira", summary).await.unwrap();
     assert_eq!(gone.len(), 3);
     assert!(!holds(folder.path(), &words), "while the database is open");
     for id in gone {
-        let error = memory.get_memory("mira", &id).await.unwrap_err();
+        let error = memory.get_memory("mira", id).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
     let left = memory.recall("mira", "silver key").await.unwrap();
@@ -129,7 +129,7 @@ async fn consolidation_is_undone_byte_for_byte() {
 
     let (memory, _) = open_with(folder.path(), config()).await;
     let mut restored = memory
-        .undo_consolidation("mira", &done.summaries[0].id)
+        .undo_consolidation("mira", done.summaries[0].id)
         .await
         .unwrap();
     restored.sort();
@@ -193,7 +193,7 @@ async fn what_was_recalled_is_counted_when_the_system_closes() {
     }
     memory.close().await.unwrap();
     let memory = open(folder.path()).await;
-    let counted = memory.get_memory("mira", &id).await.unwrap();
+    let counted = memory.get_memory("mira", id).await.unwrap();
     assert_eq!(counted.access_count, 3);
     assert!(counted.last_accessed.is_some());
 }

@@ -6,7 +6,8 @@ mod world;
 
 use std::sync::Arc;
 
-use memory::{CacheBackend, MokaBackend, SqliteStore};
+use memory::cache::{CacheBackend, MokaBackend};
+use memory::sqlite::SqliteStore;
 use memory_quick::QuickBackend;
 use proptest::prelude::*;
 use world::{SETTINGS, Setting, Verb, World, step};

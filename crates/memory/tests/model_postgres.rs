@@ -7,7 +7,8 @@ mod world;
 
 use std::sync::Arc;
 
-use memory::{MokaBackend, PgStore};
+use memory::cache::MokaBackend;
+use memory::postgres::PgStore;
 use memory_quick::QuickBackend;
 use proptest::prelude::*;
 use world::{SETTINGS, Setting, Verb, World, step};

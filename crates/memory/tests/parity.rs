@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
+use memory::store::Store;
 use memory::{
     MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallPath,
-    RecallRequest, Store,
+    RecallRequest,
 };
 use memory_testkit::{HashEmbedder, SeededRng};
 
@@ -142,7 +143,9 @@ async fn both_paths_rank_alike(store: Arc<dyn Store>) {
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn on_sqlite() {
-    let store = memory::SqliteStore::open("sqlite::memory:").await.unwrap();
+    let store = memory::sqlite::SqliteStore::open("sqlite::memory:")
+        .await
+        .unwrap();
     both_paths_rank_alike(Arc::new(store)).await;
 }
 
@@ -152,6 +155,6 @@ async fn on_postgres() {
     let server = std::env::var("MEMORY_TEST_PG")
         .or_else(|_| std::env::var("DATABASE_URL"))
         .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`");
-    let store = memory::PgStore::connect(&server).await.unwrap();
+    let store = memory::postgres::PgStore::connect(&server).await.unwrap();
     both_paths_rank_alike(Arc::new(store)).await;
 }

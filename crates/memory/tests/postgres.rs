@@ -1,9 +1,10 @@
 //! The facade on a real PostgreSQL: `cargo xtask test` starts one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use memory::postgres::PgPool;
 use memory::{
     Consistency, ErrorKind, MemoryConfig, MemoryFilter, MemoryId, MemoryKind, MemoryPatch,
-    MemorySystem, PgPool,
+    MemorySystem,
 };
 
 fn server() -> String {
@@ -53,13 +54,13 @@ async fn two_systems_on_one_database_see_each_others_memories() {
     );
 
     let patch = MemoryPatch::new().content("Tam gave the money back.");
-    first.alter_memory(&mira, &id, &patch).await.unwrap();
+    first.alter_memory(&mira, id, &patch).await.unwrap();
     for system in [&first, &second] {
         let found = system.recall(&mira, "Did I get a refund?").await.unwrap();
         assert_eq!(found[0].memory.content, "Tam gave the money back.");
     }
-    first.delete_memory(&mira, &id).await.unwrap();
-    let gone = first.get_memory(&mira, &id).await.unwrap_err();
+    first.delete_memory(&mira, id).await.unwrap();
+    let gone = first.get_memory(&mira, id).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
     assert_eq!(
         second

@@ -7,7 +7,8 @@ mod run;
 
 use std::sync::Arc;
 
-use memory::{MokaBackend, SqliteStore};
+use memory::cache::MokaBackend;
+use memory::sqlite::SqliteStore;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_stale_is_shown_and_nothing_is_lost() {

@@ -234,3 +234,9 @@ impl AccessUpdate {
         Ok(())
     }
 }
+
+impl From<&ListRequest> for ListRequest {
+    fn from(value: &Self) -> Self {
+        value.clone()
+    }
+}

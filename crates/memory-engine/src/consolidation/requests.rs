@@ -212,3 +212,15 @@ pub struct RelatedMemory {
     /// Which of the two holds the link.
     pub direction: LinkDirection,
 }
+
+impl From<&ConsolidateRequest> for ConsolidateRequest {
+    fn from(value: &Self) -> Self {
+        value.clone()
+    }
+}
+
+impl From<&ReflectRequest> for ReflectRequest {
+    fn from(value: &Self) -> Self {
+        value.clone()
+    }
+}

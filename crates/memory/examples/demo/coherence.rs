@@ -15,7 +15,7 @@ pub(crate) async fn show(memory: &MemorySystem) -> Demo {
 
     let content = format!("The cellar door has a new word once more: it is {NEW_WORD} now.");
     memory
-        .alter_memory(MIRA, &id, &MemoryPatch::new().content(content))
+        .alter_memory(MIRA, id, MemoryPatch::new().content(content))
         .await?;
     let found = memory.recall(MIRA, CELLAR.request()).await?;
     let altered = &CELLAR.expected(&found)?.memory.content;
@@ -24,13 +24,13 @@ pub(crate) async fn show(memory: &MemorySystem) -> Demo {
     })?;
     println!("altered  {}", excerpt(altered, NEW_WORD));
 
-    memory.delete_memory(MIRA, &id).await?;
+    memory.delete_memory(MIRA, id).await?;
     let found = memory.recall(MIRA, CELLAR.request()).await?;
     ensure(
         found.iter().all(|recalled| recalled.memory.id != id),
         || "a recall showed a memory that had been deleted".into(),
     )?;
-    match memory.get_memory(MIRA, &id).await {
+    match memory.get_memory(MIRA, id).await {
         Err(error) if error.kind() == memory::ErrorKind::NotFound => {
             println!("deleted  no longer among the answers, and get_memory says:");
             println!("         {error}");

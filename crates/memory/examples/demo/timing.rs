@@ -94,13 +94,13 @@ async fn warm_recalls(memory: &MemorySystem) -> Demo<Times> {
 /// One memory a run, all read before.
 async fn warm_gets(memory: &MemorySystem, ids: &[MemoryId]) -> Demo<Times> {
     for id in ids {
-        memory.get_memory(MIRA, id).await?;
+        memory.get_memory(MIRA, *id).await?;
     }
     let mut times = Vec::new();
     for id in ids.iter().cycle().take(RUNS) {
         let started = Instant::now();
         for _ in 0..GETS_PER_RUN {
-            memory.get_memory(MIRA, id).await?;
+            memory.get_memory(MIRA, *id).await?;
         }
         times.push(started.elapsed() / GETS_PER_RUN);
     }

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use memory::{EmbedRole, Embedder, MemoryResult, OnnxEmbedder, OnnxOptions};
+use memory::MemoryResult;
+use memory::embed::{EmbedRole, Embedder};
+use memory::onnx::{OnnxEmbedder, OnnxOptions};
 use memory_assets::{
     AssetState, AssetStatus, CACHE_ENV, DEFAULT_MODEL, SETUP_COMMAND, cache_dir, model_dir,
     runtime_dir, verify,
