@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use memory::{
-    EmbedRole, Embedder, EmbedderProfile, ErrorKind, MemoryError, MemoryResult, MemorySystem,
-    OnnxEmbedder, OnnxOptions, SqliteOptions, SqliteStore, Store,
-};
+use memory::embed::{EmbedRole, Embedder, EmbedderProfile};
+use memory::onnx::{OnnxEmbedder, OnnxOptions};
+use memory::sqlite::{SqliteOptions, SqliteStore};
+use memory::store::Store;
+use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem};
 
 /// Which embedder a command needs.
 #[derive(Debug, Clone, Copy)]

@@ -111,7 +111,7 @@ pub mod sqlite {
 #[cfg(feature = "postgres")]
 pub mod postgres {
     pub use memory_pg::{
-        ApproximateIndex, Maintenance, Migrations, PgOptions, PgPool, PgStore, Pooler, Precision,
+        AnnIndex, MaintenanceReport, Migrations, PgOptions, PgPool, PgStore, Pooler, Precision,
         ServerError,
     };
 }
@@ -128,7 +128,7 @@ pub mod onnx {
 /// A language model on an OpenAI-compatible endpoint.
 #[cfg(feature = "openai")]
 pub mod openai {
-    pub use memory_openai::{OpenAi, OpenAiError, OpenAiOptions, Reason};
+    pub use memory_openai::{OpenAi, OpenAiError, OpenAiOptions, RejectionReason};
 }
 
 /// The examples in documents compile, and run unless marked `no_run`.

@@ -64,9 +64,7 @@ pub(crate) async fn undo(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_without_embedder().await?;
-    let mut restored = system
-        .undo_consolidation(args.entity, &args.summary)
-        .await?;
+    let mut restored = system.undo_consolidation(args.entity, args.summary).await?;
     system.close().await?;
     restored.sort_unstable();
     if output.is_json() {

@@ -34,7 +34,7 @@ pub(crate) async fn relate(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_without_embedder().await?;
-    let related = system.relate(args.entity, &args.from, &args.to, args.relation);
+    let related = system.relate(args.entity, args.from, args.to, args.relation);
     related.await?;
     system.close().await?;
     print_link(&args.from, &args.to, true, output)
@@ -61,7 +61,7 @@ pub(crate) async fn unrelate(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_without_embedder().await?;
-    system.unrelate(args.entity, &args.from, &args.to).await?;
+    system.unrelate(args.entity, args.from, args.to).await?;
     system.close().await?;
     print_link(&args.from, &args.to, false, output)
 }
@@ -103,7 +103,7 @@ pub(crate) async fn related(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_for_read().await?;
-    let related = system.related(args.entity, &args.id).await?;
+    let related = system.related(args.entity, args.id).await?;
     system.close().await?;
     if output.is_json() {
         let related = related.iter().map(RelatedEntry::from).collect();

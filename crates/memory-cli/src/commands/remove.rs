@@ -25,7 +25,7 @@ pub(crate) async fn forget(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_without_embedder().await?;
-    let mut gone = system.forget(args.entity, &args.id).await?;
+    let mut gone = system.forget(args.entity, args.id).await?;
     system.close().await?;
     gone.sort_unstable();
     if output.is_json() {

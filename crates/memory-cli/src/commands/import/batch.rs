@@ -192,7 +192,7 @@ async fn write_new(
 ) -> MemoryResult<()> {
     let mut fresh = find_new(system, pending, result).await?;
     while !fresh.is_empty() {
-        let memories = fresh.iter().map(|pending| pending.memory.clone()).collect();
+        let memories: Vec<_> = fresh.iter().map(|pending| pending.memory.clone()).collect();
         let Err(error) = system.restore_memories(memories).await else {
             let imported = fresh.iter().map(|_| LineOutcome::Imported);
             result.outcomes.extend(imported);
@@ -225,7 +225,7 @@ async fn find_new<'a>(
     let mut fresh = Vec::new();
     for (entity, pending) in by_entity {
         let ids: Vec<MemoryId> = pending.iter().map(|pending| pending.memory.id).collect();
-        let existing = system.get_memories(&entity, &ids).await?;
+        let existing = system.get_memories(&entity, ids).await?;
         for (pending, existing) in pending.into_iter().zip(existing) {
             match existing {
                 Some(existing) => {
