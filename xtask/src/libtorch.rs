@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use memory_assets::{CACHE_ENV, Setup, pins};
+use memory_assets::{CACHE_ENV, Setup, manifest};
 
 use crate::error::TaskError;
 use crate::{setup, shell};
@@ -23,7 +23,7 @@ const STUB_LIBRARY: &str = "libtorch.so";
 /// Fetches the pinned libtorch and links the library that the wheel lacks. Does
 /// nothing if both exist.
 pub(crate) fn install(cache: &Path, python: Option<&Path>) -> Result<PathBuf, TaskError> {
-    let asset = pins::libtorch().ok_or(TaskError::NoLibtorch {
+    let asset = manifest::libtorch().ok_or(TaskError::NoLibtorch {
         variable: FOLDER_ENV,
     })?;
     let mut setup = Setup::new(cache)

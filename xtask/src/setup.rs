@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use memory_assets::{Setup, cache_dir, pins};
+use memory_assets::{Setup, cache_dir, manifest};
 
 use crate::error::TaskError;
 use crate::{libtorch, pg};
@@ -33,7 +33,7 @@ pub(crate) fn run(options: Options) -> Result<PathBuf, TaskError> {
 /// Fetches the exported graph, which tests and benchmarks read.
 pub(crate) fn exported_graph(cache: &Path, python: Option<&Path>) -> Result<(), TaskError> {
     let setup = Setup::new(cache).with_report(|event| println!("{event}"));
-    let mut setup = setup.with_assets([pins::exported_graph()]);
+    let mut setup = setup.with_assets([manifest::exported_graph()]);
     if let Some(python) = python {
         setup = setup.with_python(python);
     }

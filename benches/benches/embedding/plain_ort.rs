@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::thread;
 
-use memory_sentence_transformers::FolderOptions;
+use memory_sentence_transformers::ModelOptions;
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::Tensor;
@@ -95,7 +95,7 @@ fn pool(tokens: &[f32], mask: &[u32], dimensions: usize) -> Vec<f32> {
 
 /// The default model's folder.
 pub(crate) fn model_folder() -> Result<PathBuf, Box<dyn Error>> {
-    Ok(FolderOptions::default().resolve_model_dir()?)
+    Ok(ModelOptions::default().resolve_model_dir()?)
 }
 
 /// The runtime library that `memory-onnx` uses, from the cache folder.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use memory_benches::locomo;
 use memory_core::EmbedRole;
-use memory_sentence_transformers::{Folder, FolderOptions, Tokenizer};
+use memory_sentence_transformers::{ModelDir, ModelOptions, Tokenizer};
 
 use super::engines::Engine;
 
@@ -101,7 +101,7 @@ impl Workload {
 
 /// The default model's tokenizer.
 fn tokenizer() -> Result<Tokenizer, Box<dyn Error>> {
-    let options = FolderOptions::default();
-    let folder = Folder::read(&options.resolve_model_dir()?, &options)?;
+    let options = ModelOptions::default();
+    let folder = ModelDir::read(&options.resolve_model_dir()?, &options)?;
     Ok(Tokenizer::new(&folder)?)
 }

@@ -7,7 +7,7 @@ use super::trace::{Op, Trace};
 /// The size of the traces.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
-    /// Distinct keys that are read repeatedly.
+    /// Dedup keys that are read repeatedly.
     pub keys: usize,
     /// Accesses.
     pub ops: usize,

@@ -1,55 +1,55 @@
-//! What is present, missing or damaged in a cache folder.
+//! Checks which assets are present, missing or damaged in a cache directory.
 
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::pins::{self, Asset, Member, Wheel};
-use crate::places;
+use crate::manifest::{self, Asset, Member, Wheel};
+use crate::paths;
 
-/// One asset and how it is.
+/// An asset and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssetStatus {
-    /// What people call the asset.
+    /// The asset's name, for display.
     pub name: &'static str,
-    /// The folder it lies in, or would.
+    /// The folder of the asset, whether it exists or not.
     pub path: PathBuf,
-    /// How it is.
+    /// The state.
     pub state: AssetState,
 }
 
-/// How an asset is.
+/// The state of an asset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AssetState {
-    /// Every file is there.
+    /// Every file is present.
     Present,
-    /// None of its files is there.
+    /// No file is present.
     Missing,
-    /// Some files are there, but not all, or not as pinned.
+    /// Files are missing or not as pinned.
     Damaged {
-        /// The first file that is wrong and what is wrong with it.
+        /// The first such file and its problem.
         why: String,
     },
-    /// Nothing is pinned for this platform; the user has to bring it.
+    /// Nothing is pinned for this platform; the user must install it.
     Unsupported,
 }
 
-/// Looks at the default assets by the presence and the size of their files:
-/// microseconds, no content is read. (`verify`, behind the feature `fetch`,
+/// Checks the dekind assets by the presence and size of their files, in
+/// microseconds, without reading content. (`verify`, with the feature `fetch`,
 /// hashes them.)
 #[must_use]
 pub fn check(cache: &Path) -> Vec<AssetStatus> {
-    statuses(cache, by_size)
+    statuses(cache, check_size)
 }
 
-/// What `inspect` finds wrong with a file; `None` if it is as pinned.
-pub(crate) type Inspect = fn(&Path, &Member) -> Option<Fault>;
+/// A check of one file; `None` if it is as pinned.
+pub(crate) type FileCheck = fn(&Path, &Member) -> Option<ProblemKind>;
 
-/// What is wrong with one file.
+/// The problem of one file.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum ProblemKind {
     Missing,
     Size {
         expected: u64,
@@ -60,7 +60,7 @@ pub(crate) enum Fault {
     Unreadable(io::Error),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ProblemKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("is missing"),
@@ -76,23 +76,27 @@ impl fmt::Display for Fault {
 
 /// A file that is not as pinned.
 #[derive(Debug)]
-pub(crate) struct Flaw {
+pub(crate) struct FileProblem {
     pub(crate) member: &'static Member,
-    pub(crate) fault: Fault,
+    pub(crate) kind: ProblemKind,
 }
 
-/// Every file of `wheel` that is not as pinned in `folder`, in the order of the
-/// pins.
-pub(crate) fn flaws(folder: &Path, wheel: &Wheel, inspect: Inspect) -> Vec<Flaw> {
-    let flaw = |member: &'static Member| {
-        let fault = inspect(&folder.join(member.to), member)?;
-        Some(Flaw { member, fault })
+/// All files of `wheel` that are not as pinned in `folder`, in the order of the
+/// manifest.
+pub(crate) fn find_problems(
+    folder: &Path,
+    wheel: &Wheel,
+    file_check: FileCheck,
+) -> Vec<FileProblem> {
+    let problem = |member: &'static Member| {
+        let kind = file_check(&folder.join(member.to), member)?;
+        Some(FileProblem { member, kind })
     };
-    wheel.members.iter().filter_map(flaw).collect()
+    wheel.members.iter().filter_map(problem).collect()
 }
 
-/// Presence and size.
-pub(crate) fn by_size(path: &Path, member: &Member) -> Option<Fault> {
+/// Checks presence and size.
+pub(crate) fn check_size(path: &Path, member: &Member) -> Option<ProblemKind> {
     let found = if member.is_folder() {
         size_of_folder(path)
     } else {
@@ -100,17 +104,17 @@ pub(crate) fn by_size(path: &Path, member: &Member) -> Option<Fault> {
     };
     match found {
         Ok(found) if found == member.size => None,
-        Ok(found) => Some(Fault::Size {
+        Ok(found) => Some(ProblemKind::Size {
             expected: member.size,
             found,
         }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Fault::Missing),
-        Err(error) => Some(Fault::Unreadable(error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(ProblemKind::Missing),
+        Err(error) => Some(ProblemKind::Unreadable(error)),
     }
 }
 
-/// The sizes of all files in a folder and the folders in it. Links count as
-/// nothing: no asset has any.
+/// The total size of all files in a folder and its subfolders. Links are ignored:
+/// no asset has any.
 fn size_of_folder(folder: &Path) -> io::Result<u64> {
     let mut size = 0;
     for entry in fs::read_dir(folder)? {
@@ -125,34 +129,34 @@ fn size_of_folder(folder: &Path) -> io::Result<u64> {
     Ok(size)
 }
 
-/// How the default assets are.
-pub(crate) fn statuses(cache: &Path, inspect: Inspect) -> Vec<AssetStatus> {
-    let pinned = pins::defaults();
+/// The states of the dekind assets.
+pub(crate) fn statuses(cache: &Path, file_check: FileCheck) -> Vec<AssetStatus> {
+    let pinned = manifest::defaults();
     let mut statuses: Vec<_> = pinned
         .iter()
-        .map(|asset| status(cache, asset, inspect))
+        .map(|asset| status(cache, asset, file_check))
         .collect();
-    if pins::runtime().is_none() {
+    if manifest::runtime().is_none() {
         statuses.push(AssetStatus {
             name: "ONNX Runtime",
-            path: places::runtime_dir(cache),
+            path: paths::runtime_dir(cache),
             state: AssetState::Unsupported,
         });
     }
     statuses
 }
 
-fn status(cache: &Path, asset: &Asset, inspect: Inspect) -> AssetStatus {
+fn status(cache: &Path, asset: &Asset, file_check: FileCheck) -> AssetStatus {
     let path = cache.join(asset.folder);
-    let flaws_of = |wheel| flaws(&path, wheel, inspect);
-    let flaws: Vec<_> = asset.wheels.iter().flat_map(flaws_of).collect();
+    let problems_of = |wheel| find_problems(&path, wheel, file_check);
+    let problems: Vec<_> = asset.wheels.iter().flat_map(problems_of).collect();
     let files: usize = asset.wheels.iter().map(|wheel| wheel.members.len()).sum();
-    let missing = |flaw: &Flaw| matches!(flaw.fault, Fault::Missing);
-    let state = match flaws.first() {
+    let missing = |problem: &FileProblem| matches!(problem.kind, ProblemKind::Missing);
+    let state = match problems.first() {
         None => AssetState::Present,
-        Some(_) if flaws.len() == files && flaws.iter().all(missing) => AssetState::Missing,
+        Some(_) if problems.len() == files && problems.iter().all(missing) => AssetState::Missing,
         Some(first) => AssetState::Damaged {
-            why: format!("{} {}", first.member.to, first.fault),
+            why: format!("{} {}", first.member.to, first.kind),
         },
     };
     AssetStatus {
@@ -198,11 +202,11 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         }
-        status(cache.path(), &SMALL, by_size).state
+        status(cache.path(), &SMALL, check_size).state
     }
 
     #[test]
-    fn whole_missing_and_damaged_are_told_apart() {
+    fn present_missing_and_damaged_are_distinguished() {
         assert_eq!(
             state_after(&[("a", "123"), ("b", "456")]),
             AssetState::Present
@@ -223,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_cache_misses_every_default_asset() {
+    fn in_an_empty_cache_every_dekind_asset_is_missing() {
         let cache = tempfile::tempdir().unwrap();
         for asset in check(cache.path()) {
             assert!(matches!(

@@ -1,4 +1,4 @@
-//! Brings the assets that are missing or damaged (feature `fetch`).
+//! Fetching of missing or damaged assets (feature `fetch`).
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,14 +17,12 @@
 
 mod error;
 mod event;
-mod folder;
+mod folder_member;
 mod hash;
-mod lock;
+mod install;
 mod pip;
-mod place;
 mod setup;
 mod staging;
-mod wheel;
 
 use std::path::Path;
 
@@ -34,9 +32,9 @@ pub use setup::{Outcome, Setup};
 
 use crate::check::{AssetStatus, statuses};
 
-/// Looks at the default assets by the SHA-256 of their files: reads about
-/// 150 MB, which takes from a tenth of a second to a second.
+/// Checks the default assets by the SHA-256 of their files. Reads about 150 MB,
+/// in 0.1 to 1 s.
 #[must_use]
 pub fn verify(cache: &Path) -> Vec<AssetStatus> {
-    statuses(cache, hash::by_hash)
+    statuses(cache, hash::check_hash)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use memory_core::MemoryResult;
-use memory_sentence_transformers::{Folder, error};
+use memory_sentence_transformers::{ModelDir, error};
 use rust_bert::bert::BertConfig;
 use serde::Deserialize;
 
@@ -28,7 +28,7 @@ struct Beyond {
 impl Checkpoint {
     /// Reads the network's shape, and refuses one that rust-bert would get
     /// wrong in silence.
-    pub(crate) fn read(folder: &Folder) -> MemoryResult<Self> {
+    pub(crate) fn read(folder: &ModelDir) -> MemoryResult<Self> {
         let file = folder.path.join("config.json");
         if folder.family != "bert" {
             let what = format!(

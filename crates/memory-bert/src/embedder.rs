@@ -10,7 +10,7 @@ use std::thread;
 use async_trait::async_trait;
 use memory_core::{EmbedRole, Embedder, EmbedderProfile, MemoryError, MemoryResult};
 use memory_sentence_transformers::{
-    BatchLimits, Distinct, Folder, Recipe, Tokenizer, error as folder_error,
+    BatchLimits, Dedup, FingerprintInput, ModelDir, Tokenizer, error as folder_error,
 };
 use tokio::sync::oneshot;
 
@@ -22,7 +22,7 @@ use crate::options::BertOptions;
 use crate::worker::{Desk, Job, Worker};
 
 /// Tokens of padding a text that a batch may have on average.
-const MEAN_PADDING: usize = 8;
+const MAX_MEAN_PADDING: usize = 8;
 
 /// Jobs of one call that are handed in at the same time: while the thread does
 /// one, the next is there; more would stand in the way of other callers.
@@ -91,10 +91,10 @@ impl BertEmbedder {
     /// [`MemoryError::Configuration`] for options that the model cannot follow.
     pub fn open_blocking(options: &BertOptions) -> MemoryResult<Self> {
         options.validate()?;
-        let folder = Folder::read(&options.folder.resolve_model_dir()?, &options.folder)?;
+        let folder = ModelDir::read(&options.folder.resolve_model_dir()?, &options.folder)?;
         let checkpoint = Checkpoint::read(&folder)?;
         let tokenizer = Arc::new(Tokenizer::new(&folder)?);
-        let fingerprint = folder.fingerprint(Recipe {
+        let fingerprint = folder.fingerprint(FingerprintInput {
             format: FORMAT,
             weights: std::slice::from_ref(&checkpoint.weights),
             network: &checkpoint.describe(),
@@ -104,8 +104,8 @@ impl BertEmbedder {
             network: Network::open(&checkpoint, folder.pooling)?,
             tokenizer: Arc::clone(&tokenizer),
             limits: BatchLimits {
-                tokens: options.batch_tokens.0,
-                mean_padding: MEAN_PADDING,
+                max_tokens: options.batch_tokens.0,
+                max_mean_padding: MAX_MEAN_PADDING,
             },
             threads: i32::try_from(options.threads).unwrap_or(i32::MAX),
         };
@@ -129,17 +129,17 @@ impl Embedder for BertEmbedder {
     }
 
     async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
-        let distinct = Distinct::of(texts);
+        let distinct = Dedup::new(texts);
         let make = |texts, reply| Job::Embed { texts, role, reply };
         let vectors = self.run(EMBED, &distinct.texts, make).await?;
-        Ok(distinct.spread(vectors))
+        Ok(distinct.scatter(vectors))
     }
 
     async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {
         let whole = |text: &&str| std::iter::once(0..text.len()).collect();
         let mut chunks: Vec<Vec<Range<usize>>> = texts.iter().map(whole).collect();
         let unsure: Vec<usize> = (0..texts.len())
-            .filter(|index| !self.tokenizer.surely_fits(texts[*index]))
+            .filter(|index| !self.tokenizer.fits_by_len(texts[*index]))
             .collect();
         let long: Vec<&str> = unsure.iter().map(|index| texts[*index]).collect();
         let cut = self.run(CHUNK, &long, |texts, reply| Job::Chunk { texts, reply });

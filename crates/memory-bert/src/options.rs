@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use memory_core::{EmbedRole, MemoryError, MemoryResult};
-use memory_sentence_transformers::{FolderOptions, MaxTokens};
+use memory_sentence_transformers::{MaxTokens, ModelOptions};
 
 /// Everything that [`BertEmbedder::open`](crate::BertEmbedder::open) can be
 /// told. The default opens the default model of the cache folder.
@@ -15,7 +15,7 @@ use memory_sentence_transformers::{FolderOptions, MaxTokens};
 /// ```
 #[derive(Debug, Clone)]
 pub struct BertOptions {
-    pub(crate) folder: FolderOptions,
+    pub(crate) folder: ModelOptions,
     pub(crate) threads: usize,
     pub(crate) batch_tokens: MaxTokens,
     pub(crate) queue_depth: usize,
@@ -24,7 +24,7 @@ pub struct BertOptions {
 impl Default for BertOptions {
     fn default() -> Self {
         Self {
-            folder: FolderOptions::default(),
+            folder: ModelOptions::default(),
             threads: thread::available_parallelism().map_or(1, usize::from),
             batch_tokens: Self::DEFAULT_BATCH_TOKENS,
             queue_depth: Self::DEFAULT_QUEUE_DEPTH,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use memory_core::{EmbedRole, MemoryResult};
-use memory_sentence_transformers::{BatchLimits, Tokenizer, Tokens, chunk, plan};
+use memory_sentence_transformers::{BatchLimits, Tokenizer, Tokens, chunk, plan_batches};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::network::Network;
@@ -114,7 +114,7 @@ impl Worker {
         let tokens: Vec<Tokens> = tokens.collect::<MemoryResult<_>>()?;
         let lengths: Vec<usize> = tokens.iter().map(Tokens::len).collect();
         let mut vectors = vec![Vec::new(); texts.len()];
-        for batch in plan(&lengths, self.limits) {
+        for batch in plan_batches(&lengths, self.limits) {
             if reply.is_closed() {
                 return Ok(None);
             }

@@ -9,7 +9,7 @@ use std::thread;
 
 use async_trait::async_trait;
 use memory_core::{EmbedRole, Embedder, EmbedderProfile, MemoryResult};
-use memory_sentence_transformers::{Distinct, Tokenizer};
+use memory_sentence_transformers::{Dedup, Tokenizer};
 use ort::environment::Environment;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -194,7 +194,7 @@ impl Embedder for OnnxEmbedder {
     }
 
     async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
-        let distinct = Distinct::of(texts);
+        let distinct = Dedup::new(texts);
         let lane = worker::lane(&distinct.texts, self.batch_tokens);
         let mut vectors = Vec::with_capacity(distinct.texts.len());
         let mut under_way = VecDeque::new();
@@ -209,14 +209,14 @@ impl Embedder for OnnxEmbedder {
         for answer in under_way {
             vectors.extend(received(EMBED, answer).await?);
         }
-        Ok(distinct.spread(vectors))
+        Ok(distinct.scatter(vectors))
     }
 
     async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {
         let whole = |text: &&str| std::iter::once(0..text.len()).collect();
         let mut chunks: Vec<Vec<Range<usize>>> = texts.iter().map(whole).collect();
         let unsure: Vec<usize> = (0..texts.len())
-            .filter(|index| !self.tokenizer.surely_fits(texts[*index]))
+            .filter(|index| !self.tokenizer.fits_by_len(texts[*index]))
             .collect();
         let long: Vec<&str> = unsure.iter().map(|index| texts[*index]).collect();
         let lane = worker::lane(&long, self.batch_tokens);

@@ -23,7 +23,7 @@ pub(crate) struct ChunkJob {
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
-/// Distinct texts that are to be embedded. Several threads may work on them at
+/// Dedup texts that are to be embedded. Several threads may work on them at
 /// the same time, each text in a batch with those of other jobs; the last text
 /// answers the caller.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! A model's folder: what every embedder reads in it, and the weights.
 //!
 //! ```text
-//! modules.json, config.json, ...      as in memory_sentence_transformers::Folder
+//! modules.json, config.json, ...      as in memory_sentence_transformers::ModelDir
 //! model.safetensors                   the checkpoint, of the BERT family
 //! model.onnx, or onnx/model.onnx      for other families; one of the two is needed
 //! ```
@@ -13,7 +13,7 @@ use std::path::Path;
 use memory_core::{EmbedderProfile, MemoryResult};
 #[cfg(feature = "hub")]
 use memory_sentence_transformers::Config;
-use memory_sentence_transformers::{Folder, Recipe, Tokenizer};
+use memory_sentence_transformers::{FingerprintInput, ModelDir, Tokenizer};
 
 #[cfg(feature = "hub")]
 use crate::bert::ArchitectureConfig;
@@ -31,7 +31,7 @@ pub(crate) struct Model {
     pub(crate) profile: EmbedderProfile,
     /// Where the weights are.
     pub(crate) source: Source,
-    pub(crate) folder: Folder,
+    pub(crate) folder: ModelDir,
 }
 
 impl Model {
@@ -43,9 +43,9 @@ impl Model {
     /// `Missing`, `Corrupt` or `Unsupported`, naming the file; `Configuration`
     /// for an option that the model cannot follow.
     pub(crate) fn read(path: &Path, options: &OnnxOptions) -> MemoryResult<Self> {
-        let folder = Folder::read(path, &options.folder).map_err(opening)?;
+        let folder = ModelDir::read(path, &options.folder).map_err(opening)?;
         let source = Source::find(&folder, options)?;
-        let recipe = Recipe {
+        let recipe = FingerprintInput {
             format: FORMAT,
             weights: &source.files(),
             network: &source.network(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use memory_core::{EmbedRole, MemoryError, MemoryResult};
-use memory_sentence_transformers::{FolderOptions, MaxTokens};
+use memory_sentence_transformers::{MaxTokens, ModelOptions};
 
 /// How the work is spread over the machine.
 ///
@@ -86,7 +86,7 @@ pub enum WeightsFrom {
 /// ```
 #[derive(Debug, Clone)]
 pub struct OnnxOptions {
-    pub(crate) folder: FolderOptions,
+    pub(crate) folder: ModelOptions,
     pub(crate) runtime_library: Option<PathBuf>,
     pub(crate) batch_tokens: MaxTokens,
     pub(crate) queue_depth: usize,
@@ -98,7 +98,7 @@ pub struct OnnxOptions {
 impl Default for OnnxOptions {
     fn default() -> Self {
         Self {
-            folder: FolderOptions::default(),
+            folder: ModelOptions::default(),
             runtime_library: None,
             batch_tokens: Self::DEFAULT_BATCH_TOKENS,
             queue_depth: Self::DEFAULT_QUEUE_DEPTH,

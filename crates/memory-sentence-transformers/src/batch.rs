@@ -1,26 +1,27 @@
-//! Cutting texts of mixed length into batches that waste little on padding.
+//! Batches of texts of mixed length with little padding.
 
-/// What a batch may be.
+/// The limits of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimits {
-    /// Most tokens, padding included. A longer text is a batch of its own.
-    pub tokens: usize,
-    /// Most tokens of padding a text, on average over the batch.
-    pub mean_padding: usize,
+    /// The maximum of tokens, padding included. A longer text is a batch of its
+    /// own.
+    pub max_tokens: usize,
+    /// The maximum of padding tokens per text, averaged over the batch.
+    pub max_mean_padding: usize,
 }
 
-/// Cuts texts, given by their lengths in tokens, into batches of their
-/// indices. Each text is in exactly one batch; the longest batches come first,
-/// so that several workers finish at about the same time.
+/// Divides texts, given by their lengths in tokens, into batches of indices.
+/// Each text is in exactly one batch. The batches with the longest texts come
+/// first, so that several workers finish at about the same time.
 ///
-/// Texts are sorted by length and each batch takes the next longest as long as
-/// the limits hold: neighbors in that order need the least padding.
+/// Greedy over the texts in descending order of length, where neighbors need the
+/// least padding: a batch takes the next text as long as the limits hold.
 #[must_use]
-pub fn plan(lengths: &[usize], limits: BatchLimits) -> Vec<Vec<usize>> {
+pub fn plan_batches(lengths: &[usize], limits: BatchLimits) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(lengths[*index]));
     let mut batches: Vec<Vec<usize>> = Vec::new();
-    // Of the batch that is being filled: its longest text, its real tokens.
+    // The longest text and the tokens without padding of the last batch.
     let (mut longest, mut real) = (0, 0);
     for index in order {
         let length = lengths[index];
@@ -40,7 +41,7 @@ pub fn plan(lengths: &[usize], limits: BatchLimits) -> Vec<Vec<usize>> {
 
 fn fits(texts: usize, longest: usize, real: usize, limits: BatchLimits) -> bool {
     let padded = texts * longest;
-    padded <= limits.tokens && padded - real <= texts * limits.mean_padding
+    padded <= limits.max_tokens && padded - real <= texts * limits.max_mean_padding
 }
 
 #[cfg(test)]
@@ -50,30 +51,33 @@ mod tests {
     use super::*;
 
     const LIMITS: BatchLimits = BatchLimits {
-        tokens: 256,
-        mean_padding: 8,
+        max_tokens: 256,
+        max_mean_padding: 8,
     };
 
     #[test]
-    fn like_lengths_come_together_the_longest_first() {
-        let batches = plan(&[10, 100, 12, 100, 11], LIMITS);
+    fn texts_of_similar_length_share_a_batch() {
+        let batches = plan_batches(&[10, 100, 12, 100, 11], LIMITS);
         assert_eq!(batches, [vec![1, 3], vec![2, 4, 0]]);
     }
 
     #[test]
-    fn one_text_longer_than_the_budget_is_a_batch_of_its_own() {
-        assert_eq!(plan(&[8, 512, 300], LIMITS), [vec![1], vec![2], vec![0]]);
-        assert!(plan(&[], LIMITS).is_empty());
+    fn a_text_longer_than_the_limit_is_a_batch_of_its_own() {
+        assert_eq!(
+            plan_batches(&[8, 512, 300], LIMITS),
+            [vec![1], vec![2], vec![0]]
+        );
+        assert!(plan_batches(&[], LIMITS).is_empty());
     }
 
     proptest! {
         #[test]
         fn every_text_is_in_one_batch_within_the_limits(
             lengths in prop::collection::vec(2usize..=256, 0..400),
-            tokens in 1usize..600,
-            mean_padding in 0usize..20,
+            max_tokens in 1usize..600,
+            max_mean_padding in 0usize..20,
         ) {
-            let batches = plan(&lengths, BatchLimits { tokens, mean_padding });
+            let batches = plan_batches(&lengths, BatchLimits { max_tokens, max_mean_padding });
             let mut seen: Vec<usize> = batches.concat();
             seen.sort_unstable();
             prop_assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
@@ -82,8 +86,8 @@ mod tests {
                 let longest = batch.iter().map(|index| lengths[*index]).max().unwrap();
                 let real: usize = batch.iter().map(|index| lengths[*index]).sum();
                 let padded = longest * batch.len();
-                prop_assert!(batch.len() == 1 || padded <= tokens);
-                prop_assert!(padded - real <= mean_padding * batch.len());
+                prop_assert!(batch.len() == 1 || padded <= max_tokens);
+                prop_assert!(padded - real <= max_mean_padding * batch.len());
                 prop_assert!(longest <= before);
                 before = longest;
             }

@@ -1,68 +1,70 @@
-//! Cutting a long text into chunks that the model's window holds whole.
+//! Division of long texts into overlapping chunks that fit the model.
 //!
-//! A chunk ends at a sentence's end; where no sentence ends in the last two
-//! thirds of the window, at a word's; where there are no words, at a
-//! character's. The next chunk starts up to a fifth of the window earlier, at
-//! a sentence's start where one lies there, so that what stands on a cut is
-//! whole in one of the two.
+//! A chunk ends at the end of a sentence; if no sentence ends in the last two
+//! thirds of the maximum length, at the end of a word; if there are no words, at
+//! any character. The next chunk starts up to a fifth of the maximum length
+//! earlier, at the start of a sentence if there is one, so that the text around
+//! a boundary is complete in one of the two chunks.
 
 use std::ops::Range;
 
 use memory_core::MemoryResult;
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::tokenize::Tokenizer;
+use crate::tokenizer::Tokenizer;
 
-/// Bytes of text looked at for each token of a chunk: a little more than
-/// English needs, so that one look is mostly enough.
+/// The bytes of text that are tokenized per token of a chunk. English has about
+/// 4.5 bytes per token, so that one pass is usually enough.
 const BYTES_PER_TOKEN: usize = 6;
-/// The share of the window below which a chunk does not end for the sake of a
-/// sentence: a stub of a chunk is one more vector that says little.
-const LEAST_SHARE: usize = 3;
-/// The share of the window that neighbors have in common at most.
-const OVERLAP_SHARE: usize = 5;
+/// A chunk has at least one part in this many of the maximum length before it
+/// may end at a sentence: the vector of a very short chunk is of little use.
+const MIN_LENGTH_DIVISOR: usize = 3;
+/// Neighboring chunks share at most one part in this many of the maximum length.
+const OVERLAP_DIVISOR: usize = 5;
 
-/// The chunks of a text as byte ranges: one for a text that fits. Each fits
-/// the window beside special tokens and either role's prompt.
+/// The chunks of a text as byte ranges; one range for a text that fits. Each
+/// chunk fits the maximum length together with special tokens and the prompt of
+/// either role.
 ///
 /// # Errors
-/// [`MemoryError::Embedder`](memory_core::MemoryError::Embedder) when the
-/// tokenizer cannot read the text.
+/// [`MemoryError::Embedder`](memory_core::MemoryError::Embedder) if the
+/// tokenizer fails on the text.
 pub fn chunk(tokenizer: &Tokenizer, text: &str) -> MemoryResult<Vec<Range<usize>>> {
     let mut chunks = Vec::new();
-    // Where this chunk starts, and where the one before it ended.
+    // The start of this chunk, and the end of the previous one.
     let (mut start, mut covered) = (0, 0);
-    while let Some(cut) = Cut::find(tokenizer, &text[start..], covered - start)? {
-        // A text that fits stays whole, although its beginning alone may not
-        // fit: an endless word is one unknown token whole and many in part.
-        if chunks.is_empty() && tokenizer.offsets(text)?.len() <= tokenizer.room() {
+    while let Some(boundary) = Boundary::find(tokenizer, &text[start..], covered - start)? {
+        // A text that fits is one chunk even if its beginning alone does not
+        // fit: a very long word is one unknown token as a whole and many tokens
+        // in part.
+        if chunks.is_empty() && tokenizer.offsets(text)?.len() <= tokenizer.max_content_tokens() {
             break;
         }
-        chunks.push(start..start + cut.end);
-        covered = start + cut.end;
-        start += cut.next;
+        chunks.push(start..start + boundary.end);
+        covered = start + boundary.end;
+        start += boundary.next;
     }
     chunks.push(start..text.len());
     Ok(chunks)
 }
 
-/// Where a chunk ends and where the next one starts, counted in bytes from
-/// the chunk's start; `next` is below `end`.
-struct Cut {
+/// The end of a chunk and the start of the next one, in bytes from the start of
+/// the chunk; `next < end`.
+struct Boundary {
     end: usize,
     next: usize,
 }
 
-impl Cut {
-    /// Finds the cut in a text of which `covered` bytes are in the chunk
-    /// before; `None` if all of it fits.
+impl Boundary {
+    /// Finds the boundary in a text of which the previous chunk contains
+    /// `covered` bytes; `None` if the whole text fits.
     fn find(tokenizer: &Tokenizer, text: &str, covered: usize) -> MemoryResult<Option<Self>> {
-        let mut length = tokenizer.room() * BYTES_PER_TOKEN;
+        let mut length = tokenizer.max_content_tokens() * BYTES_PER_TOKEN;
         loop {
             let piece = &text[..text.floor_char_boundary(length)];
             let offsets = tokenizer.offsets(piece)?;
-            if offsets.len() > tokenizer.room() {
-                return Self::place(tokenizer, piece, &offsets, covered).map(Some);
+            if offsets.len() > tokenizer.max_content_tokens() {
+                return Self::select(tokenizer, piece, &offsets, covered).map(Some);
             }
             if piece.len() == text.len() {
                 return Ok(None);
@@ -71,59 +73,71 @@ impl Cut {
         }
     }
 
-    /// Places the cut in a piece that does not fit.
-    fn place(
+    /// Selects the boundary in a piece that does not fit.
+    fn select(
         tokenizer: &Tokenizer,
         piece: &str,
         offsets: &[(usize, usize)],
         covered: usize,
     ) -> MemoryResult<Self> {
-        let room = tokenizer.room();
-        let bounds: Vec<usize> = piece
+        let max_tokens = tokenizer.max_content_tokens();
+        let sentence_starts: Vec<usize> = piece
             .split_sentence_bound_indices()
             .map(|(start, _)| start)
             .collect();
-        let least = covered.max(offsets[room / LEAST_SHARE].0);
-        let mut tokens = room;
+        let min = covered.max(offsets[max_tokens / MIN_LENGTH_DIVISOR].0);
+        let mut tokens = max_tokens;
         let end = loop {
             let limit = piece.floor_char_boundary(offsets[tokens].0);
-            let end = end_within(piece, &bounds, least, limit)
-                // Always further than the chunk before, or there is no end to it.
+            let end = last_end(piece, &sentence_starts, min, limit)
+                // Beyond the end of the previous chunk, so that the loop ends.
                 .unwrap_or_else(|| limit.max(piece.ceil_char_boundary(covered + 1)));
-            // A word that is cut in two can take more tokens than it did whole.
-            let excess = tokenizer.offsets(&piece[..end])?.len().saturating_sub(room);
+            // A part of a word can have more tokens than the whole word.
+            let excess = tokenizer
+                .offsets(&piece[..end])?
+                .len()
+                .saturating_sub(max_tokens);
             if excess == 0 || tokens == 1 {
                 break end;
             }
             tokens = tokens.saturating_sub(excess).max(1);
         };
         let inside = offsets.partition_point(|(start, _)| *start < end);
-        let earliest = offsets[inside.saturating_sub(room / OVERLAP_SHARE)].0;
-        let next = start_within(piece, &bounds, piece.floor_char_boundary(earliest), end);
+        let earliest = offsets[inside.saturating_sub(max_tokens / OVERLAP_DIVISOR)].0;
+        let next = first_start(
+            piece,
+            &sentence_starts,
+            piece.floor_char_boundary(earliest),
+            end,
+        );
         Ok(Self { end, next })
     }
 }
 
-/// The last end of a sentence, or else of a word, after `least` and not after
-/// `limit`; the white space that follows it is left out.
-fn end_within(piece: &str, bounds: &[usize], least: usize, limit: usize) -> Option<usize> {
+/// The last end of a sentence, or else of a word, in `min + 1..=max`, without
+/// the white space that follows it.
+fn last_end(piece: &str, sentence_starts: &[usize], min: usize, max: usize) -> Option<usize> {
     let trimmed = |end: usize| piece[..end].trim_end().len();
-    let good = |end: &usize| (least + 1..=limit).contains(end);
-    let sentence = bounds.iter().rev().map(|bound| trimmed(*bound)).find(good);
+    let good = |end: &usize| (min + 1..=max).contains(end);
+    let sentence = sentence_starts
+        .iter()
+        .rev()
+        .map(|start| trimmed(*start))
+        .find(good);
     let word = || {
-        // White space at the limit itself ends a word too.
-        let reach = piece.ceil_char_boundary(limit + 1);
+        // White space directly at the maximum also ends a word.
+        let reach = piece.ceil_char_boundary(max + 1);
         let space = piece[..reach].rfind(char::is_whitespace)?;
         Some(trimmed(space)).filter(good)
     };
     sentence.or_else(word)
 }
 
-/// Where the next chunk starts: at the first sentence, or else word, or else
-/// character from `earliest` on, before `end`.
-fn start_within(piece: &str, bounds: &[usize], earliest: usize, end: usize) -> usize {
+/// The start of the next chunk: the first start of a sentence, or else of a word,
+/// in `earliest..end`, or else `earliest`.
+fn first_start(piece: &str, sentence_starts: &[usize], earliest: usize, end: usize) -> usize {
     let shared = &piece[earliest..end];
-    let sentence = bounds
+    let sentence = sentence_starts
         .iter()
         .copied()
         .find(|start| (earliest..end).contains(start));
@@ -134,8 +148,8 @@ fn start_within(piece: &str, bounds: &[usize], earliest: usize, end: usize) -> u
     };
     let start = sentence.or_else(word).unwrap_or(earliest);
     if start == 0 {
-        // The whole chunk is one sentence, word or character that would be
-        // shared: its second half, by characters, is shared instead.
+        // The whole chunk would be shared, as a single sentence or word. Its
+        // second half, by characters, is shared instead.
         return piece.ceil_char_boundary(end.div_ceil(2)).min(end);
     }
     start

@@ -1,32 +1,34 @@
-//! What a sentence-transformers folder says, and what every embedder does with
-//! a text before it computes.
+//! Reading of sentence-transformers model directories, and the text processing
+//! that every embedder of such a model needs.
 //!
-//! Two embedders of one model must agree on its window, its prompts, its
-//! tokens and where a long text is cut, or their vectors could not be compared
-//! at all. They take all of it from here; what is left to them is arithmetic.
+//! Two embedders of one model must agree on its maximum length, its prompts, its
+//! tokens and the chunks of a long text, or their vectors cannot be compared.
+//! They all use this crate and add only the computation.
 //!
-//! * [`Folder`]: the folder as it is on disk, checked, with options applied;
-//!   the digest of all that decides a vector. [`Config`], [`pooling_file`] and
-//!   [`read_json`] read single files of a folder that is not whole yet, or that
-//!   hold more than is asked for here.
-//! * [`Tokenizer`]: text to tokens, cut to the window, never padded.
-//! * [`chunk`]: cuts a text beyond the window into chunks.
-//! * [`BatchLimits`], [`plan`]: batches that waste little on padding.
-//! * [`Distinct`]: equal texts of a call are computed once.
+//! * [`ModelDir`]: the model directory, validated, with options applied, and the
+//!   fingerprint of everything that determines a vector. [`Config`],
+//!   [`pooling_file`] and [`read_json`] read single files of a directory that is
+//!   incomplete, or further fields.
+//! * [`Tokenizer`]: text to tokens, truncated to the maximum length, never padded.
+//! * [`chunk`]: splits a text beyond the maximum length into chunks.
+//! * [`BatchLimits`], [`plan_batches`]: batches with little padding.
+//! * [`Dedup`]: computes equal texts of a call once.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod batch;
 mod chunk;
-mod distinct;
+mod dedup;
 pub mod error;
-mod folder;
+mod model_dir;
 mod options;
-mod tokenize;
+mod tokenizer;
 
-pub use batch::{BatchLimits, plan};
+pub use batch::{BatchLimits, plan_batches};
 pub use chunk::chunk;
-pub use distinct::Distinct;
-pub use folder::{Config, Folder, Pooling, Prompts, Recipe, pooling_file, read_json};
-pub use options::{FolderOptions, MaxTokens};
-pub use tokenize::{Tokenizer, Tokens};
+pub use dedup::Dedup;
+pub use model_dir::{
+    Config, FingerprintInput, ModelDir, Pooling, Prompts, pooling_file, read_json,
+};
+pub use options::{MaxTokens, ModelOptions};
+pub use tokenizer::{Tokenizer, Tokens};

@@ -1,33 +1,33 @@
-//! What a caller may say about a model's folder.
+//! Options of opening a model directory.
 
 use std::path::{Path, PathBuf};
 
 use memory_core::{EmbedRole, MemoryError, MemoryResult};
 
-/// A number of tokens, which a number of texts or bytes cannot be mistaken for.
+/// A number of tokens, as a type distinct from numbers of texts or bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MaxTokens(pub usize);
 
-/// Which folder, and what is said otherwise than it stands there. The default
-/// is the default model of the cache folder, as it is.
+/// The model directory and overrides of its settings. The default is the default
+/// model of the cache directory, without overrides.
 #[derive(Debug, Clone, Default)]
-pub struct FolderOptions {
-    /// The cache folder, in place of [`memory_assets::cache_dir`].
+pub struct ModelOptions {
+    /// The cache directory, instead of [`memory_assets::cache_dir`].
     pub cache_dir: Option<PathBuf>,
-    /// The model's folder, in place of the default model of the cache folder.
+    /// The model directory, instead of that of the default model.
     pub model_dir: Option<PathBuf>,
-    /// The model's name in the profile, in place of its folder's name.
+    /// The model's name in the profile, instead of the directory's name.
     pub model_name: Option<String>,
-    /// A window shorter than the model's own.
+    /// A maximum length shorter than the model's own.
     pub max_sequence: Option<MaxTokens>,
-    /// What is put before each query, in place of what the folder says.
+    /// The prompt of queries, instead of the directory's.
     pub query_prefix: Option<String>,
-    /// What is put before each passage, in place of what the folder says.
+    /// The prompt of passages, instead of the directory's.
     pub passage_prefix: Option<String>,
 }
 
-impl FolderOptions {
-    /// Sets what is put before each text of a role.
+impl ModelOptions {
+    /// Sets the prompt prepended to each text of a role.
     pub fn set_prefix(&mut self, role: EmbedRole, prefix: String) {
         match role {
             EmbedRole::Query => self.query_prefix = Some(prefix),
@@ -35,11 +35,11 @@ impl FolderOptions {
         }
     }
 
-    /// The model's folder: the one given, or the default model's.
+    /// The model directory: the given one, or that of the default model.
     ///
     /// # Errors
-    /// [`MemoryError::Configuration`] when there is neither a folder given nor
-    /// a cache folder.
+    /// [`MemoryError::Configuration`] if no directory is given and there is no
+    /// cache directory.
     pub fn resolve_model_dir(&self) -> MemoryResult<PathBuf> {
         if let Some(folder) = &self.model_dir {
             return Ok(folder.clone());
@@ -55,7 +55,7 @@ impl FolderOptions {
         ))
     }
 
-    /// The prefix that was set for a role.
+    /// The prompt that was set for a role.
     pub(crate) fn prefix_of(&self, role: EmbedRole) -> Option<&str> {
         match role {
             EmbedRole::Query => self.query_prefix.as_deref(),
@@ -77,10 +77,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_given_cache_folder_holds_the_default_model() {
-        let mut options = FolderOptions {
+    fn the_default_model_is_in_the_given_cache_directory() {
+        let mut options = ModelOptions {
             cache_dir: Some("some/cache".into()),
-            ..FolderOptions::default()
+            ..ModelOptions::default()
         };
         let folder = options.resolve_model_dir().unwrap();
         assert!(folder.starts_with("some/cache"));

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use memory_assets::{Setup, pins};
+use memory_assets::{Setup, manifest};
 
 use super::data_dir::{self, Account};
 use super::{PgError, pgbouncer};
@@ -200,7 +200,7 @@ fn log_tail(log: &Path) -> String {
 /// Fetches the pinned server into the cache folder if it is missing. Returns
 /// `false` if none is pinned for this platform.
 pub(crate) fn fetch(cache: &Path, python: Option<&Path>) -> Result<bool, TaskError> {
-    let Some(asset) = pins::postgres() else {
+    let Some(asset) = manifest::postgres() else {
         return Ok(false);
     };
     let mut setup = Setup::new(cache)
@@ -216,7 +216,7 @@ pub(crate) fn fetch(cache: &Path, python: Option<&Path>) -> Result<bool, TaskErr
 /// Copies the server into `dir`: the account that runs it may not have access to
 /// the cache folder, and the programs there are not marked as executable.
 fn copy_programs(cache: &Path, dir: &Path) -> Result<(), PgError> {
-    let asset = pins::postgres().ok_or(PgError::UnsupportedPlatform)?;
+    let asset = manifest::postgres().ok_or(PgError::UnsupportedPlatform)?;
     let from = cache.join(asset.folder);
     for member in asset.wheels.iter().flat_map(|wheel| wheel.members) {
         let target = dir.join(member.to);

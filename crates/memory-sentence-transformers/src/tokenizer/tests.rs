@@ -1,19 +1,19 @@
-//! The default model's tokenizer, from the cache folder.
+//! The default model's tokenizer, from the cache directory.
 
 use tokenizers::NormalizedString;
 use tokenizers::Normalizer;
 use tokenizers::normalizers::BertNormalizer;
 
 use super::*;
-use crate::{Folder, FolderOptions, MaxTokens};
+use crate::{MaxTokens, ModelDir, ModelOptions};
 
-fn tokenizer(options: &FolderOptions) -> Tokenizer {
+fn tokenizer(options: &ModelOptions) -> Tokenizer {
     let folder = options.resolve_model_dir().unwrap();
-    let model = Folder::read(&folder, options).unwrap_or_else(|error| panic!("{error}"));
+    let model = ModelDir::read(&folder, options).unwrap_or_else(|error| panic!("{error}"));
     Tokenizer::new(&model).unwrap()
 }
 
-/// What the library gives for the whole text, without the shortcut.
+/// The library's tokens of the whole text, without the shortcut.
 fn plain(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
     tokenizer
         .inner
@@ -24,9 +24,9 @@ fn plain(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
 }
 
 #[test]
-fn the_model_s_window_counts_and_not_that_of_the_tokenizer_s_file() {
-    let tokenizer = tokenizer(&FolderOptions::default());
-    assert_eq!(tokenizer.room(), 254);
+fn the_maximum_length_is_the_model_s_and_not_that_of_tokenizer_json() {
+    let tokenizer = tokenizer(&ModelOptions::default());
+    assert_eq!(tokenizer.max_content_tokens(), 254);
     let ids = |text: &str| tokenizer.encode(text, EmbedRole::Query).unwrap().ids;
     assert_eq!(*ids(""), [101, 102]);
     assert_eq!(ids("mill").len(), 3, "no padding");
@@ -35,8 +35,8 @@ fn the_model_s_window_counts_and_not_that_of_the_tokenizer_s_file() {
 }
 
 #[test]
-fn a_long_text_has_the_tokens_of_its_whole() {
-    let tokenizer = tokenizer(&FolderOptions::default());
+fn a_long_text_has_the_tokens_of_the_whole_text() {
+    let tokenizer = tokenizer(&ModelOptions::default());
     let words: String = (0..40_000).map(|n| format!("mill{} ", n % 97)).collect();
     for text in [
         words.clone(),
@@ -53,48 +53,48 @@ fn a_long_text_has_the_tokens_of_its_whole() {
 }
 
 #[test]
-fn a_prompt_takes_its_share_of_the_window() {
-    let options = FolderOptions {
+fn a_prompt_reduces_the_tokens_available_for_text() {
+    let options = ModelOptions {
         query_prefix: Some("query: ".to_owned()),
         passage_prefix: Some("a longer passage: ".to_owned()),
-        ..FolderOptions::default()
+        ..ModelOptions::default()
     };
     let tokenizer = tokenizer(&options);
-    assert_eq!(tokenizer.room(), 254 - 4);
+    assert_eq!(tokenizer.max_content_tokens(), 254 - 4);
     let ids = tokenizer.encode("mill", EmbedRole::Query).unwrap().ids;
     assert_eq!(*ids, *plain(&tokenizer, "query: mill"));
 }
 
 #[test]
-fn a_prompt_that_leaves_no_room_is_refused() {
-    let options = FolderOptions {
+fn a_prompt_that_leaves_too_few_tokens_is_rejected() {
+    let options = ModelOptions {
         max_sequence: Some(MaxTokens(16)),
         query_prefix: Some("one two three four five six seven".to_owned()),
-        ..FolderOptions::default()
+        ..ModelOptions::default()
     };
     let folder = options.resolve_model_dir().unwrap();
-    let model = Folder::read(&folder, &options).unwrap_or_else(|error| panic!("{error}"));
+    let model = ModelDir::read(&folder, &options).unwrap_or_else(|error| panic!("{error}"));
     let error = Tokenizer::new(&model).unwrap_err();
     assert_eq!(error.kind(), memory_core::ErrorKind::Configuration);
 }
 
 #[test]
-fn lower_case_is_done_before_a_cased_tokenizer() {
-    let mut cased = tokenizer(&FolderOptions::default());
+fn text_is_lowercased_before_a_cased_tokenizer() {
+    let mut cased = tokenizer(&ModelOptions::default());
     cased
         .inner
         .with_normalizer(None::<NormalizerWrapper>)
         .unwrap();
     let lower = plain(&cased, "mill");
     assert_ne!(plain(&cased, "MILL"), lower);
-    lower_case_first(&mut cased.inner).unwrap();
+    prepend_lowercase(&mut cased.inner).unwrap();
     assert_eq!(plain(&cased, "MILL"), lower);
 }
 
-/// The ground under [`Tokenizer::surely_fits`], by exhaustion.
+/// The assumption of [`Tokenizer::fits_by_len`], checked exhaustively.
 #[test]
 fn no_character_becomes_more_characters_than_it_has_bytes() {
-    // Unicode gives no character a meaning beyond these.
+    // Unicode assigns no characters beyond these.
     let assigned = (0..0x3_2400).chain(0xE_0000..0xE_0200);
     for character in assigned.filter_map(char::from_u32) {
         for (strip_accents, lowercase) in [(true, true), (true, false), (false, true)] {
@@ -112,16 +112,16 @@ fn no_character_becomes_more_characters_than_it_has_bytes() {
 }
 
 #[test]
-fn what_surely_fits_does_fit() {
-    let tokenizer = tokenizer(&FolderOptions::default());
+fn a_text_that_fits_by_len_fits() {
+    let tokenizer = tokenizer(&ModelOptions::default());
     for text in [
         "a.".repeat(127),
         "가나다".repeat(28),
         "é,".repeat(84),
         "ΐ".repeat(127),
     ] {
-        assert!(tokenizer.surely_fits(&text));
+        assert!(tokenizer.fits_by_len(&text));
         assert!(tokenizer.encode(&text, EmbedRole::Query).unwrap().len() <= 256);
     }
-    assert!(!tokenizer.surely_fits(&"a".repeat(255)));
+    assert!(!tokenizer.fits_by_len(&"a".repeat(255)));
 }

@@ -1,9 +1,9 @@
-//! ONNX Runtime, one wheel a platform.
+//! ONNX Runtime, one wheel per platform.
 
 use std::env::consts;
 
 use super::{Asset, Member, Wheel};
-use crate::places::RUNTIME_VERSION;
+use crate::paths::RUNTIME_VERSION;
 
 /// The platforms that have a pinned runtime: operating system and
 /// architecture, as [`std::env::consts`] names them. Linux means glibc 2.28 or
@@ -19,7 +19,7 @@ pub const PLATFORMS: &[(&str, &str)] = &[
 /// The pinned runtime for the platform this program runs on, if there is one.
 #[must_use]
 pub fn runtime() -> Option<Asset> {
-    // The Linux wheels are linked to glibc; another C library cannot load them.
+    // The Linux wheels require glibc.
     let loads = !cfg!(target_os = "linux") || cfg!(target_env = "gnu");
     runtime_for(consts::OS, consts::ARCH).filter(|_| loads)
 }
@@ -153,7 +153,7 @@ const UNIX_NOTICES: Member = Member {
     sha256: "d8696258afcf9df7827a5e01d6b6d55ee9b461b4e82020f5f48242deb9cc2270",
 };
 
-// The Windows wheels carry the same two texts with CRLF line ends.
+// The Windows wheels contain the same two texts with CRLF line ends.
 const WINDOWS_LICENSE: Member = Member {
     from: "onnxruntime/LICENSE",
     to: "LICENSE",

