@@ -1,4 +1,4 @@
-//! Random verbs through two systems on one SQLite, held to one model.
+//! Random operations through two systems on one SQLite, held to one model.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../../memory-engine/tests/model/world/mod.rs"]
@@ -10,9 +10,9 @@ use memory::cache::{CacheBackend, MokaBackend};
 use memory::sqlite::SqliteStore;
 use memory_quick::QuickBackend;
 use proptest::prelude::*;
-use world::{SETTINGS, Setting, Verb, World, step};
+use world::{Operation, SETTINGS, Setting, World, step};
 
-fn run<B: CacheBackend>(cache: fn() -> B, setting: Setting, steps: Vec<(usize, Verb)>) {
+fn run<B: CacheBackend>(cache: fn() -> B, setting: Setting, steps: Vec<(usize, Operation)>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -24,7 +24,7 @@ fn run<B: CacheBackend>(cache: fn() -> B, setting: Setting, steps: Vec<(usize, V
     });
 }
 
-fn steps() -> impl Strategy<Value = Vec<(usize, Verb)>> {
+fn steps() -> impl Strategy<Value = Vec<(usize, Operation)>> {
     prop::collection::vec(step(), 1..60)
 }
 

@@ -1,4 +1,4 @@
-//! Random verbs through two systems on one PostgreSQL, held to one model:
+//! Random operations through two systems on one PostgreSQL, held to one model:
 //! `cargo xtask test` starts a server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -11,7 +11,7 @@ use memory::cache::MokaBackend;
 use memory::postgres::PgStore;
 use memory_quick::QuickBackend;
 use proptest::prelude::*;
-use world::{SETTINGS, Setting, Verb, World, step};
+use world::{Operation, SETTINGS, Setting, World, step};
 
 fn server() -> String {
     std::env::var("MEMORY_TEST_PG")
@@ -19,7 +19,7 @@ fn server() -> String {
         .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`")
 }
 
-fn run(quick: bool, setting: Setting, steps: Vec<(usize, Verb)>) {
+fn run(quick: bool, setting: Setting, steps: Vec<(usize, Operation)>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

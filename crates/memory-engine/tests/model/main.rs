@@ -1,9 +1,10 @@
-//! Random verbs against a model: whatever is read is what it may be.
+//! Random operations against a reference model: every read returns a value that
+//! it may return.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod alone;
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../engine/fixture.rs"]
+mod fixture;
+mod single_system;
 mod world;
 
 use std::sync::Arc;
@@ -13,21 +14,21 @@ use memory_moka::MokaBackend;
 use memory_quick::QuickBackend;
 use memory_testkit::{InMemoryStore, MapBackend};
 use proptest::prelude::*;
-use world::{SETTINGS, Setting, Verb, World, step};
+use world::{Operation, SETTINGS, Setting, World, step};
 
-fn run<B: CacheBackend>(cache: fn() -> B, setting: Setting, steps: Vec<(usize, Verb)>) {
+fn run<B: CacheBackend>(cache: fn() -> B, setting: Setting, steps: Vec<(usize, Operation)>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
     runtime.block_on(async {
         let store = Arc::new(InMemoryStore::new());
-        let news = Arc::clone(&store);
-        let channel = Box::new(move |lost| {
-            if lost {
-                news.disconnect();
+        let events = Arc::clone(&store);
+        let channel = Box::new(move |connected| {
+            if connected {
+                events.reconnect();
             } else {
-                news.reconnect();
+                events.disconnect();
             }
         });
         World::new(store as Arc<dyn Store>, channel, cache, setting)
@@ -36,7 +37,7 @@ fn run<B: CacheBackend>(cache: fn() -> B, setting: Setting, steps: Vec<(usize, V
     });
 }
 
-fn steps() -> impl Strategy<Value = Vec<(usize, Verb)>> {
+fn steps() -> impl Strategy<Value = Vec<(usize, Operation)>> {
     prop::collection::vec(step(), 1..80)
 }
 

@@ -1,4 +1,4 @@
-//! A cache whose entries expire when they are told to.
+//! A cache whose entries expire on command.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,18 +7,18 @@ use memory_core::{
     ByteSize, Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher,
 };
 
-/// Makes any backend's caches, and lets all their entries expire at once.
+/// Builds any backend's caches, and expires all their entries at once.
 #[derive(Debug)]
 pub(crate) struct Expiring<B> {
     inner: Arc<B>,
-    era: Arc<AtomicU64>,
+    epoch: Arc<AtomicU64>,
 }
 
 impl<B> Clone for Expiring<B> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
-            era: Arc::clone(&self.era),
+            epoch: Arc::clone(&self.epoch),
         }
     }
 }
@@ -27,13 +27,13 @@ impl<B> Expiring<B> {
     pub(crate) fn new(inner: B) -> Self {
         Self {
             inner: Arc::new(inner),
-            era: Arc::default(),
+            epoch: Arc::default(),
         }
     }
 
-    /// What is held now has expired.
+    /// Expires everything that is cached now.
     pub(crate) fn expire(&self) {
-        self.era.fetch_add(1, Ordering::SeqCst);
+        self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -53,7 +53,7 @@ impl<B: CacheBackend> CacheBackend for Expiring<B> {
                 weigh,
             )),
             weigher: policy.weigher,
-            era: Arc::clone(&self.era),
+            epoch: Arc::clone(&self.epoch),
         }
     }
 }
@@ -62,26 +62,33 @@ impl<B: CacheBackend> CacheBackend for Expiring<B> {
 pub(crate) struct Dated<V> {
     value: V,
     bytes: u64,
-    era: u64,
+    epoch: u64,
 }
 
 pub(crate) struct ExpiringCache<B: CacheBackend, K: CacheKey, V: CacheValue> {
     inner: B::Cache<K, Dated<V>>,
     weigher: Weigher<K, V>,
-    era: Arc<AtomicU64>,
+    epoch: Arc<AtomicU64>,
 }
 
 impl<B: CacheBackend, K: CacheKey, V: CacheValue> Cache<K, V> for ExpiringCache<B, K, V> {
     fn get(&self, key: &K) -> Option<V> {
-        let era = self.era.load(Ordering::SeqCst);
+        let epoch = self.epoch.load(Ordering::SeqCst);
         let dated = self.inner.get(key)?;
-        (dated.era == era).then_some(dated.value)
+        (dated.epoch == epoch).then_some(dated.value)
     }
 
     fn insert(&self, key: K, value: V) {
         let bytes = (self.weigher)(&key, &value);
-        let era = self.era.load(Ordering::SeqCst);
-        self.inner.insert(key, Dated { value, bytes, era });
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        self.inner.insert(
+            key,
+            Dated {
+                value,
+                bytes,
+                epoch,
+            },
+        );
     }
 
     fn remove(&self, key: &K) {

@@ -1,11 +1,11 @@
-//! Two systems on one store, driven by random verbs and held to one model:
-//! for every store and every cache. Shared with the facade's tests.
+//! Two systems on one store, driven by random operations and checked against one
+//! model: for every store and every cache. Shared with the facade's tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod expiring;
-mod flaky;
-mod past;
-mod verb;
+mod faulty;
+mod model;
+mod operation;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -25,21 +25,21 @@ use memory_testkit::HashEmbedder;
 use uuid::Uuid;
 
 use expiring::Expiring;
-use flaky::StoreFaults;
-use past::{BOUND, Face, Past, State};
-pub(crate) use verb::{Verb, step};
+use faulty::StoreFaults;
+use model::{History, MAX_STALENESS, Observed, State};
+pub(crate) use operation::{Operation, step};
 
-/// Who writes, and how the systems see each other.
+/// The systems and their consistency.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
-    /// The second system's; where it is `None`, the first is alone and local.
+    /// Of both systems; where it is `None`, there is one, and it is local.
     pub(crate) others: Option<[Consistency; 2]>,
     pub(crate) snapshot_max_memories: u64,
 }
 
-pub(crate) const BOUNDED: Consistency = Consistency::Bounded(BOUND);
+pub(crate) const BOUNDED: Consistency = Consistency::Bounded(MAX_STALENESS);
 
-/// Every setting that there is a promise for.
+/// Every supported setting.
 pub(crate) const SETTINGS: [Setting; 5] = {
     const fn of(others: Option<[Consistency; 2]>, snapshot_max_memories: u64) -> Setting {
         Setting {
@@ -57,7 +57,7 @@ pub(crate) const SETTINGS: [Setting; 5] = {
     ]
 };
 
-/// Breaks and mends the store's channel of news, where it can be broken.
+/// Connects and disconnects the store's change events, where that is possible.
 pub(crate) type Channel = Box<dyn Fn(bool)>;
 
 struct System<B: CacheBackend> {
@@ -71,9 +71,9 @@ pub(crate) struct World<B: CacheBackend> {
     store: Arc<StoreFaults>,
     clock: Arc<ManualClock>,
     channel: Channel,
-    /// Entities of other worlds on the same store are not these.
+    /// Separates its entities from those of other worlds on the same store.
     name: String,
-    past: Vec<Past>,
+    history: Vec<History>,
 }
 
 impl<B: CacheBackend> World<B> {
@@ -119,53 +119,54 @@ impl<B: CacheBackend> World<B> {
             clock,
             channel,
             name: MemoryId::new().to_string(),
-            past: vec![Past::new(start), Past::new(start)],
+            history: vec![History::new(start), History::new(start)],
         }
     }
 
-    pub(crate) async fn run(mut self, steps: Vec<(usize, Verb)>) {
-        for (by, verb) in steps {
+    pub(crate) async fn run(mut self, steps: Vec<(usize, Operation)>) {
+        for (by, operation) in steps {
             let by = by % self.systems.len();
-            self.step(by, verb).await;
+            self.step(by, operation).await;
         }
         for entity in 0..2 {
             for by in 0..self.systems.len() {
-                self.step(by, Verb::Recall { entity, content: 0 }).await;
-                self.step(by, Verb::GetMany { entity }).await;
+                self.step(by, Operation::Recall { entity, content: 0 })
+                    .await;
+                self.step(by, Operation::GetMany { entity }).await;
             }
         }
     }
 
-    async fn step(&mut self, by: usize, verb: Verb) {
-        match verb {
-            Verb::InvalidateMemory { id } => {
+    async fn step(&mut self, by: usize, operation: Operation) {
+        match operation {
+            Operation::InvalidateMemory { id } => {
                 self.systems[by]
                     .engine
                     .invalidate_memory_cache(&memory_id(id));
             }
-            Verb::InvalidateEntity { entity } => {
+            Operation::InvalidateEntity { entity } => {
                 let entity = self.entity(entity);
                 self.systems[by].engine.invalidate_entity_cache(&entity);
             }
-            Verb::Clear => self.systems[by].engine.clear_all_caches(),
-            Verb::Expire => self.systems[by].cache.expire(),
-            Verb::Tick { seconds } => self.clock.advance(TimeDelta::seconds(seconds.into())),
-            Verb::News { lost } => {
-                (self.channel)(lost);
-                self.rest().await;
+            Operation::Clear => self.systems[by].engine.clear_all_caches(),
+            Operation::Expire => self.systems[by].cache.expire(),
+            Operation::Tick { seconds } => self.clock.advance(TimeDelta::seconds(seconds.into())),
+            Operation::ChangeEvents { connected } => {
+                (self.channel)(connected);
+                self.quiesce().await;
             }
-            Verb::FailingRead(verb) => {
+            Operation::FailingRead(operation) => {
                 self.store.fail_next_read.store(true, Ordering::SeqCst);
-                self.carry_out(by, *verb).await;
+                self.execute(by, *operation).await;
             }
-            Verb::LostAnswer(verb) => {
-                self.store.lose_next_answer.store(true, Ordering::SeqCst);
-                self.carry_out(by, *verb).await;
+            Operation::LostResponse(operation) => {
+                self.store.lose_next_response.store(true, Ordering::SeqCst);
+                self.execute(by, *operation).await;
             }
-            Verb::Cancelled(verb, polls) => {
+            Operation::Cancelled(operation, polls) => {
                 let before = self.clock.now();
                 {
-                    let mut call = pin!(self.call(by, &verb));
+                    let mut call = pin!(self.call(by, &operation));
                     for _ in 0..polls {
                         let poll =
                             poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_ready()));
@@ -175,25 +176,25 @@ impl<B: CacheBackend> World<B> {
                         tokio::task::yield_now().await;
                     }
                 }
-                self.rest().await;
+                self.quiesce().await;
                 assert_eq!(before, self.clock.now());
-                self.look_again(by).await;
+                self.observe_store(by).await;
             }
-            verb => self.carry_out(by, verb).await,
+            operation => self.execute(by, operation).await,
         }
     }
 
-    /// Runs a verb to its end, holds what it shows to the model, and the model
-    /// to the store.
-    async fn carry_out(&mut self, by: usize, verb: Verb) {
-        let shown = self.call(by, &verb).await;
-        self.store.behave();
-        self.check(by, &verb, shown).await;
-        self.look_again(by).await;
+    /// Runs an operation to its end and checks what it returns against the model;
+    /// then updates the model from the store.
+    async fn execute(&mut self, by: usize, operation: Operation) {
+        let outcome = self.call(by, &operation).await;
+        self.store.clear();
+        self.check(by, &operation, outcome).await;
+        self.observe_store(by).await;
     }
 
-    /// Lets writes end and news arrive.
-    async fn rest(&self) {
+    /// Lets writes end and change events arrive.
+    async fn quiesce(&self) {
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
@@ -205,13 +206,13 @@ impl<B: CacheBackend> World<B> {
         }
     }
 
-    async fn call(&self, by: usize, verb: &Verb) -> MemoryResult<Shown> {
+    async fn call(&self, by: usize, operation: &Operation) -> MemoryResult<Outcome> {
         let engine = &self.systems[by].engine;
         let item = |entity: u8, content: u8| {
             MemoryBatchItem::new(self.entity(entity), MemoryKind::Experience, text(content))
         };
-        match verb {
-            Verb::Retain {
+        match operation {
+            Operation::Retain {
                 entity,
                 id,
                 content,
@@ -219,11 +220,11 @@ impl<B: CacheBackend> World<B> {
                 let item = item(*entity, *content).with_id(memory_id(*id));
                 engine.retain_batch(vec![item]).await?;
             }
-            Verb::RetainBatch { entity, contents } => {
+            Operation::RetainBatch { entity, contents } => {
                 let items = contents.iter().map(|content| item(*entity, *content));
                 engine.retain_batch(items.collect()).await?;
             }
-            Verb::Alter {
+            Operation::Alter {
                 entity,
                 id,
                 content,
@@ -239,118 +240,122 @@ impl<B: CacheBackend> World<B> {
                 let (entity, id) = (self.entity(*entity), memory_id(*id));
                 engine.alter_memory(&entity, &id, &patch).await?;
             }
-            Verb::Delete { entity, id } => {
+            Operation::Delete { entity, id } => {
                 engine
                     .delete_memory(&self.entity(*entity), &memory_id(*id))
                     .await?;
             }
-            Verb::Forget { entity, id } => {
+            Operation::Forget { entity, id } => {
                 engine
                     .forget(&self.entity(*entity), &memory_id(*id))
                     .await?;
             }
-            Verb::Consolidate { entity } => {
+            Operation::Consolidate { entity } => {
                 let request = ConsolidateRequest::new()
                     .min_similarity(0.999)
                     .min_sources(2);
                 engine.consolidate(&self.entity(*entity), &request).await?;
             }
-            Verb::Undo { entity } => {
-                let past = &self.past[usize::from(*entity)];
-                let above = past.summaries();
+            Operation::Undo { entity } => {
+                let history = &self.history[usize::from(*entity)];
+                let above = history.summaries();
                 if let Some(summary) = above.first() {
                     engine
                         .undo_consolidation(&self.entity(*entity), summary)
                         .await?;
                 }
             }
-            Verb::Get { entity, id } => {
+            Operation::Get { entity, id } => {
                 let got = engine
                     .get_memory(&self.entity(*entity), &memory_id(*id))
                     .await;
                 return match got {
-                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(Shown::One(None)),
-                    got => got.map(|memory| Shown::One(Some(Face::of(&memory)))),
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(Outcome::One(None)),
+                    got => got.map(|memory| Outcome::One(Some(Observed::of(&memory)))),
                 };
             }
-            Verb::GetMany { entity } => {
+            Operation::GetMany { entity } => {
                 let ids: Vec<MemoryId> = (0..6).map(memory_id).collect();
                 let got = engine.get_memories(&self.entity(*entity), &ids).await?;
-                let faces = got.iter().map(|memory| memory.as_deref().map(Face::of));
-                return Ok(Shown::Each(ids.into_iter().zip(faces).collect()));
+                let observed = got.iter().map(|memory| memory.as_deref().map(Observed::of));
+                return Ok(Outcome::Each(ids.into_iter().zip(observed).collect()));
             }
-            Verb::Recall { entity, content } => {
+            Operation::Recall { entity, content } => {
                 let request = RecallRequest::new(text(*content)).limit(1_000);
                 let recalled = engine.recall(&self.entity(*entity), &request).await?;
                 let memories = recalled.iter().map(|recalled| &*recalled.memory);
-                return Ok(Shown::All(state_of(memories)));
+                return Ok(Outcome::All(state_of(memories)));
             }
-            Verb::List { entity } => {
+            Operation::List { entity } => {
                 let request = ListRequest::new(1_000);
                 let page = engine
                     .list_memories(&self.entity(*entity), &request)
                     .await?;
-                return Ok(Shown::Current(state_of(&page.memories)));
+                return Ok(Outcome::Current(state_of(&page.memories)));
             }
-            Verb::Count { entity } => {
+            Operation::Count { entity } => {
                 let everything = MemoryFilter::new();
                 let count = engine
                     .count_memories(&self.entity(*entity), &everything)
                     .await?;
-                return Ok(Shown::Count(count));
+                return Ok(Outcome::Count(count));
             }
             _ => {}
         }
-        Ok(Shown::Nothing)
+        Ok(Outcome::Nothing)
     }
 
-    /// Whether what a read showed is what it may show.
-    async fn check(&self, by: usize, verb: &Verb, shown: MemoryResult<Shown>) {
-        let (Verb::Get { entity, .. }
-        | Verb::GetMany { entity }
-        | Verb::Recall { entity, .. }
-        | Verb::List { entity }
-        | Verb::Count { entity }) = verb
+    /// Checks that a read returned what it may return.
+    async fn check(&self, by: usize, operation: &Operation, outcome: MemoryResult<Outcome>) {
+        let (Operation::Get { entity, .. }
+        | Operation::GetMany { entity }
+        | Operation::Recall { entity, .. }
+        | Operation::List { entity }
+        | Operation::Count { entity }) = operation
         else {
-            return self.check_write(verb, shown);
+            return self.check_write(operation, outcome);
         };
-        let shown = match shown {
+        let outcome = match outcome {
             Err(error) => return assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
-            Ok(shown) => shown,
+            Ok(outcome) => outcome,
         };
-        let past = &self.past[usize::from(*entity)];
+        let history = &self.history[usize::from(*entity)];
         let (consistency, now) = (self.systems[by].consistency, self.clock.now());
-        let may_be = |id: &MemoryId, face: &Option<Face>| {
-            let mut allowed = past.shown_of(id, by, consistency, now);
+        let may_be = |id: &MemoryId, observed: &Option<Observed>| {
+            let mut allowed = history.allowed_of(id, by, consistency, now);
             assert!(
-                allowed.any(|allowed| allowed == face.as_ref()),
-                "{verb:?} through {by} shows {face:?} of {id}, of {past:#?}"
+                allowed.any(|allowed| allowed == observed.as_ref()),
+                "{operation:?} through {by} returned {observed:?} of {id}, of {history:#?}"
             );
         };
-        match (verb, shown) {
-            (Verb::Get { id, .. }, Shown::One(face)) => may_be(&memory_id(*id), &face),
-            (_, Shown::Each(faces)) => faces.iter().for_each(|(id, face)| may_be(id, face)),
-            (_, Shown::All(state)) => {
-                let mut allowed = past.shown(by, consistency, now);
+        match (operation, outcome) {
+            (Operation::Get { id, .. }, Outcome::One(observed)) => {
+                may_be(&memory_id(*id), &observed)
+            }
+            (_, Outcome::Each(observed)) => observed
+                .iter()
+                .for_each(|(id, observed)| may_be(id, observed)),
+            (_, Outcome::All(state)) => {
+                let mut allowed = history.allowed_states(by, consistency, now);
                 assert!(
                     allowed.any(|allowed| allowed == state),
-                    "{verb:?} through {by} shows {state:#?} of {past:#?}"
+                    "{operation:?} through {by} returned {state:#?} of {history:#?}"
                 );
             }
-            (_, Shown::Current(state)) => {
-                let current = past.shown(by, Consistency::Checked, now).last();
+            (_, Outcome::Current(state)) => {
+                let current = history.allowed_states(by, Consistency::Checked, now).last();
                 assert_eq!(Some(state), current);
             }
-            (_, Shown::Count(count)) => {
-                let current = past.shown(by, Consistency::Checked, now).last();
+            (_, Outcome::Count(count)) => {
+                let current = history.allowed_states(by, Consistency::Checked, now).last();
                 assert_eq!(Some(count), current.map(|state| state.len() as u64));
             }
-            other => panic!("no answer to {other:?}"),
+            other => panic!("unexpected outcome {other:?}"),
         }
     }
 
-    /// A write either was done or says why it was not.
-    fn check_write(&self, verb: &Verb, done: MemoryResult<Shown>) {
+    /// Checks that a write succeeded or failed with an expected error.
+    fn check_write(&self, operation: &Operation, done: MemoryResult<Outcome>) {
         if let Err(error) = done {
             let expected = [
                 ErrorKind::NotFound,
@@ -361,14 +366,14 @@ impl<B: CacheBackend> World<B> {
                 ErrorKind::OutcomeUnknown,
                 ErrorKind::InvalidInput,
             ];
-            assert!(expected.contains(&error.kind()), "{verb:?}: {error}");
+            assert!(expected.contains(&error.kind()), "{operation:?}: {error}");
         }
     }
 
-    /// Enters what the store holds now into the model: what a write does to a
-    /// store is for the conformance suite to judge, here it is about what is
-    /// shown of it.
-    async fn look_again(&mut self, by: usize) {
+    /// Copies the store's state into the model: whether a write changed the store
+    /// correctly is checked by the conformance suite, here it is about what the
+    /// tiers return of it.
+    async fn observe_store(&mut self, by: usize) {
         let now = self.clock.now();
         for entity in 0..2u8 {
             let owner = self.entity(entity);
@@ -378,7 +383,7 @@ impl<B: CacheBackend> World<B> {
                 let page = self.store.inner.list(&owner, &request).await.unwrap();
                 state.extend(state_of(&page.memories));
             }
-            self.past[usize::from(entity)].write(by, now, state);
+            self.history[usize::from(entity)].write(by, now, state);
         }
     }
 
@@ -387,12 +392,12 @@ impl<B: CacheBackend> World<B> {
     }
 }
 
-/// What a verb showed.
+/// What an operation returned.
 #[derive(Debug)]
-enum Shown {
+enum Outcome {
     Nothing,
-    One(Option<Face>),
-    Each(BTreeMap<MemoryId, Option<Face>>),
+    One(Option<Observed>),
+    Each(BTreeMap<MemoryId, Option<Observed>>),
     All(State),
     Current(State),
     Count(u64),
@@ -401,7 +406,7 @@ enum Shown {
 fn state_of<'a>(memories: impl IntoIterator<Item = &'a Memory>) -> State {
     let memories = memories.into_iter();
     memories
-        .map(|memory| (memory.id, Face::of(memory)))
+        .map(|memory| (memory.id, Observed::of(memory)))
         .collect()
 }
 

@@ -1,14 +1,11 @@
 //! Recall is exact, filtered exactly, and the same from snapshot and store.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::{Bench, StoreGate, bench, bench_with, item, mira};
+use crate::fixture::{Fixture, StoreGate, fixture, fixture_with, item, mira};
 use memory_core::{MemoryConfig, MemoryFilter, MemoryKind, MemoryTagMode};
 use memory_engine::{Ranking, RecallRequest};
 
 /// 300 memories over a small vocabulary, so that similarities vary.
-async fn populate(b: &Bench) {
+async fn populate(b: &Fixture) {
     let words = [
         "mill", "river", "horse", "market", "bridge", "winter", "bread", "song",
     ];
@@ -31,8 +28,8 @@ async fn populate(b: &Bench) {
 #[tokio::test]
 async fn snapshot_and_store_rank_alike() {
     let (warm, pushed) = (
-        bench(),
-        bench_with(MemoryConfig {
+        fixture(),
+        fixture_with(MemoryConfig {
             snapshot_max_memories: 10,
             ..MemoryConfig::default()
         }),
@@ -54,7 +51,7 @@ async fn snapshot_and_store_rank_alike() {
             "bridge mill",
         ] {
             let request = RecallRequest::new(question).ranking(ranking);
-            let contents = |b: &Bench| {
+            let contents = |b: &Fixture| {
                 let engine = b.engine.clone();
                 let request = request.clone();
                 async move {
@@ -83,7 +80,7 @@ async fn filters_are_exact_and_limit_k_gives_k() {
         snapshot_max_memories: 10,
         ..MemoryConfig::default()
     };
-    for b in [bench(), bench_with(config)] {
+    for b in [fixture(), fixture_with(config)] {
         populate(&b).await;
         for mode in MemoryTagMode::ALL {
             let filter = MemoryFilter::new()
@@ -116,7 +113,7 @@ async fn filters_are_exact_and_limit_k_gives_k() {
 
 #[tokio::test]
 async fn an_entity_that_outgrows_its_snapshot_is_still_recalled() {
-    let b = bench_with(MemoryConfig {
+    let b = fixture_with(MemoryConfig {
         snapshot_max_memories: 5,
         ..MemoryConfig::default()
     });
@@ -138,7 +135,7 @@ async fn an_entity_that_outgrows_its_snapshot_is_still_recalled() {
 
 #[tokio::test]
 async fn an_exact_identifier_is_found_although_embeddings_shrug() {
-    let b = bench();
+    let b = fixture();
     let mut batch: Vec<_> = (0..200)
         .map(|n| item(&format!("Ticket INC-{} was about the mill.", 10_000 + n)))
         .collect();
@@ -164,7 +161,7 @@ async fn an_exact_identifier_is_found_although_embeddings_shrug() {
 
 #[tokio::test]
 async fn what_stands_beside_a_match_comes_up_and_what_is_named_too() {
-    let b = bench();
+    let b = fixture();
     populate(&b).await;
     let scene = [
         "the stranger knocked at dusk",
@@ -217,7 +214,7 @@ async fn what_stands_beside_a_match_comes_up_and_what_is_named_too() {
 
 #[tokio::test]
 async fn as_of_recalls_what_was_known_then() {
-    let b = bench();
+    let b = fixture();
     let day = |n: i64| chrono::DateTime::from_timestamp(1_700_000_000 + n * 86_400, 0).unwrap();
     let batch = (0..5)
         .map(|n| item(&format!("news of day {n}")).with_timestamp(day(n)))
@@ -245,7 +242,7 @@ async fn a_score_can_be_replayed_from_its_explanation() {
         snapshot_max_memories: 10,
         ..MemoryConfig::default()
     };
-    for b in [bench(), bench_with(config)] {
+    for b in [fixture(), fixture_with(config)] {
         populate(&b).await;
         let found = b
             .engine

@@ -1,7 +1,6 @@
 //! A short soak; the long one is the example of the same name.
-#![allow(clippy::unwrap_used)]
 
-#[path = "../examples/soak/run.rs"]
+#[path = "../../examples/soak/run.rs"]
 mod run;
 
 use std::sync::Arc;

@@ -1,15 +1,12 @@
 //! Several systems on one store: each sees the others' writes as its
 //! consistency promises, with news and without.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::fixture::{Fixture, StoreGate, fixture_at, item, mira};
 use chrono::{DateTime, TimeDelta};
-use common::{Bench, StoreGate, bench_at, item, mira};
 use memory_core::{AccessCounting, Consistency, ManualClock, MemoryConfig, MemoryId, MemoryPatch};
 use memory_engine::{Engine, RecallRequest};
 use tokio::task::JoinHandle;
@@ -18,15 +15,15 @@ const BOUND: Duration = Duration::from_secs(60);
 
 /// Two systems on one store, and the second one's clock.
 struct Pair {
-    writer: Bench,
-    reader: Bench,
+    writer: Fixture,
+    reader: Fixture,
     clock: Arc<ManualClock>,
     id: MemoryId,
 }
 
-async fn pair(consistency: Consistency, deaf: bool) -> Pair {
+async fn pair(consistency: Consistency, no_watch: bool) -> Pair {
     let store = StoreGate::new();
-    store.deaf.store(deaf, Ordering::SeqCst);
+    store.no_watch.store(no_watch, Ordering::SeqCst);
     let clock = Arc::new(ManualClock::new(
         DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
     ));
@@ -36,7 +33,7 @@ async fn pair(consistency: Consistency, deaf: bool) -> Pair {
             access_counting: AccessCounting::Off,
             ..MemoryConfig::default()
         };
-        bench_at(Arc::clone(&store), config, Arc::clone(&clock) as _)
+        fixture_at(Arc::clone(&store), config, Arc::clone(&clock) as _)
     };
     let (writer, reader) = (at(Consistency::Local), at(consistency));
     let id = writer
@@ -95,8 +92,8 @@ impl Pair {
 
 #[tokio::test]
 async fn what_is_checked_is_seen_at_once() {
-    for deaf in [false, true] {
-        let pair = pair(Consistency::Checked, deaf).await;
+    for no_watch in [false, true] {
+        let pair = pair(Consistency::Checked, no_watch).await;
         for content in ["the mill burned", "the mill was rebuilt"] {
             pair.write(content).await;
             assert_eq!(pair.shown().await, [content; 2]);

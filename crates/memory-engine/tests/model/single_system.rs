@@ -1,9 +1,8 @@
-//! One system alone: what verbs do to a store, and whatever is read is what was
-//! written last.
+//! A single system against a model: every read returns what was written last.
 
 use std::collections::BTreeMap;
 
-use crate::common::{Bench, bench, bench_with};
+use crate::fixture::{Fixture, fixture, fixture_with};
 use memory_core::{
     EntityId, ErrorKind, ListRequest, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind,
     MemoryPatch,
@@ -12,9 +11,9 @@ use memory_engine::RecallRequest;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-/// Few entities, ids and contents, so that verbs meet.
+/// Few entities, ids and contents, so that operations collide.
 #[derive(Debug, Clone)]
-enum Verb {
+enum Operation {
     Retain { entity: u8, id: u8, content: u8 },
     RetainBatch { entity: u8, contents: Vec<u8> },
     Alter { entity: u8, id: u8, content: u8 },
@@ -27,23 +26,23 @@ enum Verb {
     Clear,
 }
 
-fn verb() -> impl Strategy<Value = Verb> {
+fn operation() -> impl Strategy<Value = Operation> {
     let (entity, id, content) = (0..3u8, 0..6u8, 0..5u8);
     prop_oneof![
         4 => (entity.clone(), id.clone(), content.clone())
-            .prop_map(|(entity, id, content)| Verb::Retain { entity, id, content }),
+            .prop_map(|(entity, id, content)| Operation::Retain { entity, id, content }),
         1 => (entity.clone(), prop::collection::vec(content.clone(), 0..4))
-            .prop_map(|(entity, contents)| Verb::RetainBatch { entity, contents }),
+            .prop_map(|(entity, contents)| Operation::RetainBatch { entity, contents }),
         3 => (entity.clone(), id.clone(), content.clone())
-            .prop_map(|(entity, id, content)| Verb::Alter { entity, id, content }),
-        2 => (entity.clone(), id.clone()).prop_map(|(entity, id)| Verb::Delete { entity, id }),
-        4 => (entity.clone(), id.clone()).prop_map(|(entity, id)| Verb::Get { entity, id }),
+            .prop_map(|(entity, id, content)| Operation::Alter { entity, id, content }),
+        2 => (entity.clone(), id.clone()).prop_map(|(entity, id)| Operation::Delete { entity, id }),
+        4 => (entity.clone(), id.clone()).prop_map(|(entity, id)| Operation::Get { entity, id }),
         4 => (entity.clone(), content)
-            .prop_map(|(entity, content)| Verb::Recall { entity, content }),
-        1 => entity.clone().prop_map(|entity| Verb::List { entity }),
-        1 => id.prop_map(|id| Verb::InvalidateMemory { id }),
-        1 => entity.prop_map(|entity| Verb::InvalidateEntity { entity }),
-        1 => Just(Verb::Clear),
+            .prop_map(|(entity, content)| Operation::Recall { entity, content }),
+        1 => entity.clone().prop_map(|entity| Operation::List { entity }),
+        1 => id.prop_map(|id| Operation::InvalidateMemory { id }),
+        1 => entity.prop_map(|entity| Operation::InvalidateEntity { entity }),
+        1 => Just(Operation::Clear),
     ]
 }
 
@@ -62,9 +61,9 @@ fn text(content: u8) -> String {
     format!("content number {content}")
 }
 
-async fn step(b: &Bench, model: &mut Model, verb: Verb) {
-    match verb {
-        Verb::Retain {
+async fn step(b: &Fixture, model: &mut Model, operation: Operation) {
+    match operation {
+        Operation::Retain {
             entity,
             id,
             content,
@@ -82,7 +81,7 @@ async fn step(b: &Bench, model: &mut Model, verb: Verb) {
                 }
             }
         }
-        Verb::RetainBatch { entity, contents } => {
+        Operation::RetainBatch { entity, contents } => {
             let item = |&content| {
                 MemoryBatchItem::new(entity_id(entity), MemoryKind::Opinion, text(content))
             };
@@ -97,7 +96,7 @@ async fn step(b: &Bench, model: &mut Model, verb: Verb) {
                     .map(|(id, c)| ((entity, id), text(c))),
             );
         }
-        Verb::Alter {
+        Operation::Alter {
             entity,
             id,
             content,
@@ -117,7 +116,7 @@ async fn step(b: &Bench, model: &mut Model, verb: Verb) {
                 assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotFound);
             }
         }
-        Verb::Delete { entity, id } => {
+        Operation::Delete { entity, id } => {
             let outcome = b
                 .engine
                 .delete_memory(&entity_id(entity), &memory_id(id))
@@ -127,7 +126,7 @@ async fn step(b: &Bench, model: &mut Model, verb: Verb) {
                 model.remove(&(entity, memory_id(id))).is_some()
             );
         }
-        Verb::Get { entity, id } => {
+        Operation::Get { entity, id } => {
             let got = b
                 .engine
                 .get_memory(&entity_id(entity), &memory_id(id))
@@ -138,7 +137,7 @@ async fn step(b: &Bench, model: &mut Model, verb: Verb) {
                 expected
             );
         }
-        Verb::Recall { entity, content } => {
+        Operation::Recall { entity, content } => {
             let request = RecallRequest::new(text(content)).limit(1_000);
             let recalled = b.engine.recall(&entity_id(entity), &request).await.unwrap();
             let got = recalled
@@ -146,7 +145,7 @@ async fn step(b: &Bench, model: &mut Model, verb: Verb) {
                 .map(|r| (r.memory.id, r.memory.content.clone()));
             assert_eq!(got.collect::<BTreeMap<_, _>>(), of_entity(model, entity));
         }
-        Verb::List { entity } => {
+        Operation::List { entity } => {
             let request = ListRequest::new(1_000);
             let page = b
                 .engine
@@ -159,9 +158,11 @@ async fn step(b: &Bench, model: &mut Model, verb: Verb) {
                 .map(|memory| (memory.id, memory.content));
             assert_eq!(got.collect::<BTreeMap<_, _>>(), of_entity(model, entity));
         }
-        Verb::InvalidateMemory { id } => b.engine.invalidate_memory_cache(&memory_id(id)),
-        Verb::InvalidateEntity { entity } => b.engine.invalidate_entity_cache(&entity_id(entity)),
-        Verb::Clear => b.engine.clear_all_caches(),
+        Operation::InvalidateMemory { id } => b.engine.invalidate_memory_cache(&memory_id(id)),
+        Operation::InvalidateEntity { entity } => {
+            b.engine.invalidate_entity_cache(&entity_id(entity))
+        }
+        Operation::Clear => b.engine.clear_all_caches(),
     }
 }
 
@@ -176,19 +177,19 @@ proptest! {
 
     #[test]
     fn what_is_read_is_what_was_written_last(
-        verbs in prop::collection::vec(verb(), 1..100),
+        operations in prop::collection::vec(operation(), 1..100),
         pushed_down in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let b = if pushed_down {
-                bench_with(MemoryConfig { snapshot_max_memories: 3, ..MemoryConfig::default() })
+                fixture_with(MemoryConfig { snapshot_max_memories: 3, ..MemoryConfig::default() })
             } else {
-                bench()
+                fixture()
             };
             let mut model = Model::new();
-            for verb in verbs {
-                step(&b, &mut model, verb).await;
+            for operation in operations {
+                step(&b, &mut model, operation).await;
             }
         });
     }

@@ -1,4 +1,4 @@
-//! Faults of a store: failed reads and lost answers of writes.
+//! Store faults: failed reads and lost responses of writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,8 +15,8 @@ pub(crate) struct StoreFaults {
     pub(crate) inner: Arc<dyn Store>,
     /// The next read fails.
     pub(crate) fail_next_read: AtomicBool,
-    /// The next write is carried out and its answer is lost.
-    pub(crate) lose_next_answer: AtomicBool,
+    /// The next write is executed and its response lost.
+    pub(crate) lose_next_response: AtomicBool,
     /// Writes in progress.
     writing: AtomicU64,
 }
@@ -26,7 +26,7 @@ impl StoreFaults {
         Arc::new(Self {
             inner,
             fail_next_read: AtomicBool::default(),
-            lose_next_answer: AtomicBool::default(),
+            lose_next_response: AtomicBool::default(),
             writing: AtomicU64::default(),
         })
     }
@@ -37,9 +37,9 @@ impl StoreFaults {
         Arc::new(HookedStore::new(Arc::clone(&self.inner), hooks))
     }
 
-    pub(crate) fn behave(&self) {
+    pub(crate) fn clear(&self) {
         self.fail_next_read.store(false, Ordering::SeqCst);
-        self.lose_next_answer.store(false, Ordering::SeqCst);
+        self.lose_next_response.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn is_writing(&self) -> bool {
@@ -76,8 +76,8 @@ impl StoreHooks for StoreFaults {
         if is_write(call) {
             yield_now().await;
             self.writing.fetch_sub(1, Ordering::SeqCst);
-            if self.lose_next_answer.swap(false, Ordering::SeqCst) {
-                let message = "the answer of a write is lost on purpose";
+            if self.lose_next_response.swap(false, Ordering::SeqCst) {
+                let message = "the response of a write is lost on purpose";
                 return Err(MemoryError::store(
                     ErrorKind::OutcomeUnknown,
                     "write",

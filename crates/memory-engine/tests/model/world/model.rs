@@ -1,4 +1,4 @@
-//! The reference model: what each entity was like after each write.
+//! The reference model: the state of each entity after each write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use memory_core::{Consistency, Memory, MemoryId};
 
-/// What a memory is like, as far as verbs can tell.
+/// A memory, as far as operations can observe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Face {
+pub(crate) struct Observed {
     pub(crate) content: String,
     /// In hundredths.
     pub(crate) importance: u8,
     pub(crate) related: BTreeMap<MemoryId, String>,
-    /// The summary that stands for it.
+    /// The summary that it is archived under.
     pub(crate) archived_by: Option<MemoryId>,
 }
 
-impl Face {
+impl Observed {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -33,11 +33,11 @@ impl Face {
     }
 }
 
-pub(crate) type State = BTreeMap<MemoryId, Face>;
+pub(crate) type State = BTreeMap<MemoryId, Observed>;
 
 /// One entity's states, from the first on.
 #[derive(Debug)]
-pub(crate) struct Past(Vec<Version>);
+pub(crate) struct History(Vec<Version>);
 
 #[derive(Debug)]
 struct Version {
@@ -48,7 +48,7 @@ struct Version {
     changed: BTreeSet<MemoryId>,
 }
 
-impl Past {
+impl History {
     pub(crate) fn new(at: DateTime<Utc>) -> Self {
         Self(vec![Version {
             state: State::new(),
@@ -62,13 +62,15 @@ impl Past {
         &self.0[self.0.len() - 1].state
     }
 
-    /// The memories that stand for others.
+    /// The summaries that memories are archived under.
     pub(crate) fn summaries(&self) -> Vec<MemoryId> {
-        let faces = self.now().values();
-        faces.filter_map(|face| face.archived_by).collect()
+        let observed = self.now().values();
+        observed
+            .filter_map(|observed| observed.archived_by)
+            .collect()
     }
 
-    /// A write, if it changed anything.
+    /// Records a write, if it changed anything.
     pub(crate) fn write(&mut self, by: usize, at: DateTime<Utc>, state: State) {
         let before = self.now();
         let ids = before.keys().chain(state.keys());
@@ -86,8 +88,8 @@ impl Past {
         }
     }
 
-    /// The states of all that is live which a read through `by` may show.
-    pub(crate) fn shown(
+    /// The states of all live memories that a read through `by` may return.
+    pub(crate) fn allowed_states(
         &self,
         by: usize,
         consistency: Consistency,
@@ -98,19 +100,19 @@ impl Past {
             let live = version
                 .state
                 .iter()
-                .filter(|(_, face)| face.archived_by.is_none());
-            live.map(|(id, face)| (*id, face.clone())).collect()
+                .filter(|(_, observed)| observed.archived_by.is_none());
+            live.map(|(id, observed)| (*id, observed.clone())).collect()
         })
     }
 
-    /// What a read of one memory through `by` may show.
-    pub(crate) fn shown_of(
+    /// What a read of one memory through `by` may return.
+    pub(crate) fn allowed_of(
         &self,
         id: &MemoryId,
         by: usize,
         consistency: Consistency,
         now: DateTime<Utc>,
-    ) -> impl Iterator<Item = Option<&Face>> {
+    ) -> impl Iterator<Item = Option<&Observed>> {
         let own = self.last(|version| version.by == by && version.changed.contains(id));
         let versions = self.from(own, consistency, now);
         versions.map(|version| version.state.get(id))
@@ -129,9 +131,9 @@ impl Past {
         now: DateTime<Utc>,
     ) -> impl Iterator<Item = &Version> {
         let oldest = match consistency {
-            Consistency::Bounded(bound) => {
-                let bound = chrono::TimeDelta::from_std(bound).unwrap_or_default();
-                self.last(|version| version.at < now - bound)
+            Consistency::Bounded(limit) => {
+                let limit = chrono::TimeDelta::from_std(limit).unwrap_or_default();
+                self.last(|version| version.at < now - limit)
             }
             _ => self.0.len() - 1,
         };
@@ -139,5 +141,5 @@ impl Past {
     }
 }
 
-/// The bound of the systems that are bounded.
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
+/// The staleness limit of the systems of bounded consistency.
+pub(crate) const MAX_STALENESS: Duration = Duration::from_secs(60);

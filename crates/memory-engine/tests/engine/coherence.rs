@@ -1,12 +1,9 @@
 //! A read after a write sees it, and nothing stale is ever kept.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{StoreGate, bench, bench_on, item, mira};
+use crate::fixture::{StoreGate, fixture, fixture_on, item, mira};
 use memory_core::{Consistency, ErrorKind, MemoryConfig, MemoryPatch};
 use memory_engine::RecallRequest;
 
@@ -16,7 +13,7 @@ fn ask(text: &str) -> RecallRequest {
 
 #[tokio::test]
 async fn a_read_after_a_write_sees_it_in_every_tier() {
-    let b = bench();
+    let b = fixture();
     let id = b
         .engine
         .retain_batch(vec![item("the mill burned")])
@@ -67,7 +64,7 @@ async fn a_read_after_a_write_sees_it_in_every_tier() {
 
 #[tokio::test]
 async fn a_warm_snapshot_follows_what_is_written_without_the_store() {
-    let b = bench();
+    let b = fixture();
     let batch = (0..20)
         .map(|n| item(&format!("memory number {n}")))
         .collect();
@@ -95,7 +92,7 @@ async fn a_warm_snapshot_follows_what_is_written_without_the_store() {
 
 #[tokio::test]
 async fn a_load_that_a_write_overtakes_answers_and_is_not_kept() {
-    let b = bench();
+    let b = fixture();
     let id = b
         .engine
         .retain_batch(vec![item("x").with_importance(0.25)])
@@ -122,7 +119,7 @@ async fn a_load_that_a_write_overtakes_answers_and_is_not_kept() {
 
 #[tokio::test]
 async fn a_snapshot_that_a_write_overtakes_is_not_kept() {
-    let b = bench();
+    let b = fixture();
     b.engine.retain_batch(vec![item("old news")]).await.unwrap();
     b.store.hold_reads();
     let engine = b.engine.clone();
@@ -145,10 +142,10 @@ async fn a_snapshot_that_a_write_overtakes_is_not_kept() {
 
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_seen_all_the_same() {
-    let b = bench();
+    let b = fixture();
     b.engine.retain_batch(vec![item("before")]).await.unwrap();
     b.engine.recall(&mira(), &ask("warm up")).await.unwrap();
-    b.store.lose_next_answer.store(true, Ordering::SeqCst);
+    b.store.lose_next_response.store(true, Ordering::SeqCst);
     let error = b
         .engine
         .retain_batch(vec![item("during")])
@@ -162,7 +159,7 @@ async fn a_write_whose_answer_is_lost_is_seen_all_the_same() {
 
 #[tokio::test]
 async fn a_caller_who_leaves_during_a_write_leaves_no_stale_tier() {
-    let b = bench();
+    let b = fixture();
     b.engine.retain_batch(vec![item("before")]).await.unwrap();
     b.engine.recall(&mira(), &ask("warm up")).await.unwrap();
     b.store.hold_writes();
@@ -182,7 +179,7 @@ async fn a_caller_who_leaves_during_a_write_leaves_no_stale_tier() {
 
 #[tokio::test]
 async fn deleting_leaves_nothing_in_any_tier() {
-    let b = bench();
+    let b = fixture();
     let ids = b
         .engine
         .retain_batch(vec![item("a secret"), item("no secret")])
@@ -201,7 +198,7 @@ async fn deleting_leaves_nothing_in_any_tier() {
 
 #[tokio::test]
 async fn invalidations_let_go_of_what_they_name() {
-    let b = bench();
+    let b = fixture();
     let id = b.engine.retain_batch(vec![item("x")]).await.unwrap()[0];
     let warm = || async {
         b.engine.get_memory(&mira(), &id).await.unwrap();
@@ -232,7 +229,7 @@ async fn invalidations_let_go_of_what_they_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stampede_loads_once() {
-    let b = bench();
+    let b = fixture();
     let id = b.engine.retain_batch(vec![item("popular")]).await.unwrap()[0];
     let embedded = b.embedder.texts();
     b.store.hold_reads();
@@ -270,7 +267,7 @@ async fn a_stampede_loads_once() {
 
 #[tokio::test]
 async fn one_id_under_two_entities_is_two_memories() {
-    let b = bench();
+    let b = fixture();
     let id = memory_core::MemoryId::new();
     let tam = memory_core::EntityId::from("tam");
     let mut other = item("tam's own").with_id(id);
@@ -307,8 +304,8 @@ async fn where_others_write_too_their_writes_are_seen_at_once() {
         consistency: Consistency::Checked,
         ..MemoryConfig::default()
     };
-    let first = bench();
-    let second = bench_on(std::sync::Arc::clone(&first.store), checked);
+    let first = fixture();
+    let second = fixture_on(std::sync::Arc::clone(&first.store), checked);
     let id = first
         .engine
         .retain_batch(vec![item("the mill burned")])

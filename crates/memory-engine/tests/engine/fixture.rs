@@ -21,8 +21,8 @@ use memory_testkit::{
 };
 use tokio::sync::{Notify, Semaphore};
 
-/// Counts the calls of a store, can hold them after they read, and can lose an
-/// answer.
+/// Counts the calls of a store, can hold them after they read, and can lose the
+/// response of an insert.
 #[derive(Debug)]
 pub(crate) struct StoreGate {
     pub(crate) inner: InMemoryStore,
@@ -32,15 +32,15 @@ pub(crate) struct StoreGate {
     pub(crate) full_loads: AtomicU64,
     pub(crate) deltas: AtomicU64,
     pub(crate) stats: AtomicU64,
-    /// Where calls wait that are held, with their result already in hand.
+    /// Held calls wait here, after they have read or written.
     gate: Semaphore,
     reads_wait: AtomicBool,
     writes_wait: AtomicBool,
     pub(crate) reached: Notify,
-    /// There is no channel of news.
-    pub(crate) deaf: AtomicBool,
-    /// The next insert commits and then says that it cannot tell.
-    pub(crate) lose_next_answer: AtomicBool,
+    /// The store has no change events.
+    pub(crate) no_watch: AtomicBool,
+    /// The next insert commits and then reports an unknown outcome.
+    pub(crate) lose_next_response: AtomicBool,
 }
 
 impl StoreGate {
@@ -57,8 +57,8 @@ impl StoreGate {
             reads_wait: AtomicBool::new(false),
             writes_wait: AtomicBool::new(false),
             reached: Notify::new(),
-            deaf: AtomicBool::new(false),
-            lose_next_answer: AtomicBool::new(false),
+            no_watch: AtomicBool::new(false),
+            lose_next_response: AtomicBool::new(false),
         })
     }
 
@@ -76,14 +76,14 @@ impl StoreGate {
         self.writes_wait.store(true, Ordering::SeqCst);
     }
 
-    /// Lets through all that wait and all that come.
+    /// Releases all held calls and holds no further ones.
     pub(crate) fn release(&self) {
         self.reads_wait.store(false, Ordering::SeqCst);
         self.writes_wait.store(false, Ordering::SeqCst);
         self.gate.add_permits(1_000);
     }
 
-    /// Calls that read, of any kind.
+    /// Reads of any kind.
     pub(crate) fn reads(&self) -> u64 {
         let counters = [
             &self.gets,
@@ -110,7 +110,7 @@ impl StoreGate {
 #[async_trait]
 impl StoreHooks for StoreGate {
     fn has_watch(&self) -> bool {
-        !self.deaf.load(Ordering::SeqCst)
+        !self.no_watch.load(Ordering::SeqCst)
     }
 
     async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
@@ -136,7 +136,7 @@ impl StoreHooks for StoreGate {
             }
             StoreOperation::Insert | StoreOperation::InsertOpts => {
                 self.pass(&self.writes_wait).await;
-                if self.lose_next_answer.swap(false, Ordering::SeqCst) {
+                if self.lose_next_response.swap(false, Ordering::SeqCst) {
                     return Err(MemoryError::store(
                         ErrorKind::OutcomeUnknown,
                         "insert",
@@ -150,32 +150,32 @@ impl StoreHooks for StoreGate {
     }
 }
 
-/// An engine, and the parts to look into.
-pub(crate) struct Bench {
+/// An engine, and its parts to inspect.
+pub(crate) struct Fixture {
     pub(crate) engine: Engine,
     pub(crate) store: Arc<StoreGate>,
     pub(crate) embedder: Arc<HashEmbedder>,
 }
 
-pub(crate) fn bench() -> Bench {
-    bench_with(MemoryConfig::default())
+pub(crate) fn fixture() -> Fixture {
+    fixture_with(MemoryConfig::default())
 }
 
-pub(crate) fn bench_with(config: MemoryConfig) -> Bench {
-    bench_on(StoreGate::new(), config)
+pub(crate) fn fixture_with(config: MemoryConfig) -> Fixture {
+    fixture_on(StoreGate::new(), config)
 }
 
-/// Another system on a store that is there already.
-pub(crate) fn bench_on(store: Arc<StoreGate>, config: MemoryConfig) -> Bench {
-    bench_at(store, config, Arc::new(SystemClock))
+/// Another system on an existing store.
+pub(crate) fn fixture_on(store: Arc<StoreGate>, config: MemoryConfig) -> Fixture {
+    fixture_at(store, config, Arc::new(SystemClock))
 }
 
-/// Another system on a store that is there already, by a clock of its own.
-pub(crate) fn bench_at(
+/// Another system on an existing store, with its own clock.
+pub(crate) fn fixture_at(
     store: Arc<StoreGate>,
     config: MemoryConfig,
     clock: Arc<dyn Clock>,
-) -> Bench {
+) -> Fixture {
     let embedder = Arc::new(HashEmbedder::new());
     let engine = Engine::builder(MokaBackend)
         .config(config)
@@ -185,7 +185,7 @@ pub(crate) fn bench_at(
             Arc::clone(&embedder) as Arc<dyn memory_core::Embedder>,
         )
         .unwrap();
-    Bench {
+    Fixture {
         engine,
         store,
         embedder,

@@ -1,9 +1,6 @@
 //! What stays warm, and what is worth loading.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::{StoreGate, bench, bench_with, item, mira};
+use crate::fixture::{StoreGate, fixture, fixture_with, item, mira};
 use memory_core::{MemoryBatchItem, MemoryConfig, MemoryKind, MemoryPatch};
 use memory_engine::{RecallPath, RecallRequest};
 
@@ -19,7 +16,7 @@ fn large() -> Vec<MemoryBatchItem> {
 #[tokio::test]
 async fn retaining_and_recalling_in_turn_stays_warm() {
     for first in [vec![item("the first day")], large()] {
-        let b = bench();
+        let b = fixture();
         b.engine.retain_batch(first).await.unwrap();
         for n in 0..100 {
             let content = format!("what happened on day {n}");
@@ -37,7 +34,7 @@ async fn retaining_and_recalling_in_turn_stays_warm() {
 
 #[tokio::test]
 async fn altering_and_deleting_stay_warm_too() {
-    let b = bench();
+    let b = fixture();
     let contents = ["a red horse", "a gray mare", "a black mule"].map(item);
     let ids = b.engine.retain_batch(contents.to_vec()).await.unwrap();
     let recall = async || {
@@ -80,7 +77,7 @@ async fn altering_and_deleting_stay_warm_too() {
 /// What a snapshot that followed every write shows, and one that is loaded.
 #[tokio::test]
 async fn a_snapshot_that_followed_is_what_the_store_would_give() {
-    let b = bench();
+    let b = fixture();
     let ids = b.engine.retain_batch(large()).await.unwrap();
     for _ in 0..2 {
         b.engine
@@ -119,7 +116,7 @@ async fn a_snapshot_that_followed_is_what_the_store_would_give() {
 
 #[tokio::test]
 async fn who_comes_once_is_searched_and_who_comes_again_is_loaded() {
-    let b = bench();
+    let b = fixture();
     b.engine.retain_batch(large()).await.unwrap();
     let mut paths = Vec::new();
     for _ in 0..3 {
@@ -139,7 +136,7 @@ async fn who_comes_once_is_searched_and_who_comes_again_is_loaded() {
 
 #[tokio::test]
 async fn a_small_entity_is_loaded_at_first_sight() {
-    let b = bench();
+    let b = fixture();
     b.engine
         .retain_batch(large()[..200].to_vec())
         .await
@@ -154,7 +151,7 @@ async fn a_small_entity_is_loaded_at_first_sight() {
 
 #[tokio::test]
 async fn a_flood_of_passages_leaves_the_questions_warm() {
-    let b = bench_with(MemoryConfig {
+    let b = fixture_with(MemoryConfig {
         embedding_cache_capacity: 100,
         ..MemoryConfig::default()
     });

@@ -1,9 +1,6 @@
 //! Retaining is all or nothing, idempotent by id, and embeds once.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::{StoreGate, bench, item, mira};
+use crate::fixture::{StoreGate, fixture, item, mira};
 use memory_core::{
     ErrorKind, InvalidInput, ListRequest, MemoryBatchItem, MemoryError, MemoryFilter, MemoryId,
     MemoryPatch,
@@ -19,7 +16,7 @@ fn problem(error: MemoryError) -> InvalidInput {
 
 #[tokio::test]
 async fn a_batch_is_embedded_once_and_written_once() {
-    let b = bench();
+    let b = fixture();
     let batch = vec![item("same"), item("same"), item("other"), item("same")];
     let ids = b.engine.retain_batch(batch).await.unwrap();
     assert_eq!(ids.len(), 4);
@@ -36,7 +33,7 @@ async fn a_batch_is_embedded_once_and_written_once() {
 
 #[tokio::test]
 async fn the_same_id_again_is_a_no_op_without_inference() {
-    let b = bench();
+    let b = fixture();
     let id = MemoryId::new();
     b.engine
         .retain_batch(vec![item("once").with_id(id)])
@@ -74,7 +71,7 @@ async fn the_same_id_again_is_a_no_op_without_inference() {
 
 #[tokio::test]
 async fn bad_input_is_refused_before_any_work() {
-    let b = bench();
+    let b = fixture();
     let id = MemoryId::new();
     let many_tags = (0..65).fold(item("x"), |item, n| item.with_tag(n.to_string()));
     type Fault = (MemoryBatchItem, fn(&InvalidInput) -> bool);
@@ -134,7 +131,7 @@ async fn bad_input_is_refused_before_any_work() {
 
 #[tokio::test]
 async fn bad_questions_are_refused_with_their_bound() {
-    let b = bench();
+    let b = fixture();
     for (limit, bad) in [(0, true), (1, false), (1_000, false), (1_001, true)] {
         let recall = b
             .engine
@@ -173,7 +170,7 @@ async fn bad_questions_are_refused_with_their_bound() {
 
 #[tokio::test]
 async fn a_long_memory_is_found_by_its_last_sentence() {
-    let b = bench();
+    let b = fixture();
     let filler = "The river ran slow under the willows that summer. ".repeat(190);
     let long = format!("{filler}Ondrej buried the silver key below the chapel stairs.");
     assert!(long.chars().count() <= 10_000);
@@ -187,7 +184,7 @@ async fn a_long_memory_is_found_by_its_last_sentence() {
 
 #[tokio::test]
 async fn generate_embeddings_batch_gives_one_unit_vector_per_text_in_order() {
-    let b = bench();
+    let b = fixture();
     let texts: Vec<String> = ["one", "two", "one"].map(String::from).to_vec();
     let vectors = b.engine.generate_embeddings_batch(&texts).await.unwrap();
     assert_eq!(vectors.len(), 3);

@@ -1,0 +1,11 @@
+//! The engine on the reference store, with other systems on the same store and
+//! under concurrency.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod coherence;
+mod fixture;
+mod recall;
+mod remote_writers;
+mod retain;
+mod soak;
+mod warm;
