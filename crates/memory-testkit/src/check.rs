@@ -16,7 +16,7 @@ pub type CheckResult = Result<(), CheckFailure>;
 /// Why a check did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckFailure {
-    /// A promise is broken.
+    /// A promise is faulty.
     Failed(String),
     /// The backend makes no such promise.
     NotApplicable(String),
@@ -126,12 +126,12 @@ pub(crate) fn invalid<T>(
 }
 
 /// Runs an asynchronous check; a panic of the backend fails it.
-pub(crate) async fn judge(check: impl Future<Output = CheckResult>) -> Verdict {
+pub(crate) async fn run_check(check: impl Future<Output = CheckResult>) -> Verdict {
     verdict(AssertUnwindSafe(check).catch_unwind().await)
 }
 
 /// Runs a synchronous check; a panic of the backend fails it.
-pub(crate) fn judge_sync(check: impl FnOnce() -> CheckResult) -> Verdict {
+pub(crate) fn run_check_sync(check: impl FnOnce() -> CheckResult) -> Verdict {
     verdict(panic::catch_unwind(AssertUnwindSafe(check)))
 }
 
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_backend_is_a_failure_with_its_text() {
-        let why = failure(judge_sync(|| panic!("row {} is gone", 7)));
+        let why = failure(run_check_sync(|| panic!("row {} is gone", 7)));
         assert_eq!(why, "panicked: row 7 is gone");
     }
 
@@ -176,11 +176,11 @@ mod tests {
             Ok(())
         };
         assert_eq!(
-            failure(judge_sync(check)),
+            failure(run_check_sync(check)),
             "step 5: count: got 2, expected 3"
         );
         let long = "x".repeat(1_000);
-        let why = failure(judge_sync(|| equal(&long, &String::new(), "text")));
+        let why = failure(run_check_sync(|| equal(&long, &String::new(), "text")));
         assert!(why.chars().count() < 500 && why.contains('…'), "{why}");
     }
 

@@ -10,37 +10,37 @@
 //! # }
 //! ```
 //!
-//! | contract | suite | against a model | reference | broken on purpose |
+//! | contract | suite | against a model | reference | faulty on purpose |
 //! |---|---|---|---|---|
-//! | [`Store`](memory_core::Store) | [`store::conformance`] | [`store::model_check`] | [`InMemoryStore`] | [`broken::BrokenStore`] |
-//! | [`Embedder`](memory_core::Embedder) | [`embedder::conformance`] | | [`HashEmbedder`] | [`broken::BrokenEmbedder`] |
-//! | [`CacheBackend`](memory_core::CacheBackend) | [`cache::conformance`] | [`cache::model_check`] | [`MapBackend`] | [`broken::BrokenBackend`] |
+//! | [`Store`](memory_core::Store) | [`store::conformance`] | [`store::model_check`] | [`InMemoryStore`] | [`faulty::FaultyStore`] |
+//! | [`Embedder`](memory_core::Embedder) | [`embedder::conformance`] | | [`HashEmbedder`] | [`faulty::FaultyEmbedder`] |
+//! | [`CacheBackend`](memory_core::CacheBackend) | [`cache::conformance`] | [`cache::model_check`] | [`MapBackend`] | [`faulty::FaultyBackend`] |
 //!
 //! A suite is a table of checks, one for each promise of the contract's
 //! `# Behavior` lists; a [`Report`] says which of them hold, which do not and
 //! why. What a backend's capabilities rule out is *not applicable* and
 //! printed; [`NO_SKIPS`] in the environment turns that into a failure. Whether
-//! the checks catch what they are for is tested here: each of the broken
+//! the checks catch what they are for is tested here: each of the faulty
 //! backends breaks one promise, and is rejected by the check that it names.
 //!
 //! The asynchronous suites run on whatever runtime awaits them. Data comes
-//! from fixed seeds ([`SeededRng`], [`population`]), so a failure can be repeated;
+//! from fixed seeds ([`SeededRng`], [`varied_memories`]), so a failure can be repeated;
 //! no check asserts how fast anything is.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod broken;
 pub mod cache;
 mod check;
 pub mod embedder;
+pub mod faulty;
+pub mod fixtures;
 mod hash_embedder;
 mod in_memory_store;
 mod map_cache;
-mod patience;
-pub mod population;
 mod report;
-mod seeded;
+mod seeded_rng;
 pub mod store;
+mod timing;
 mod wrappers;
 
 pub use check::{CheckFailure, CheckResult};
@@ -48,7 +48,7 @@ pub use hash_embedder::HashEmbedder;
 pub use in_memory_store::InMemoryStore;
 pub use map_cache::{MapBackend, MapCache};
 pub use report::{NO_SKIPS, Outcome, Report, Verdict};
-pub use seeded::SeededRng;
+pub use seeded_rng::SeededRng;
 pub use wrappers::{HookedStore, MinimalStore, StoreCall, StoreHooks, StoreOperation};
 
 /// The examples of `docs/backend-author.md`, compiled and run as tests.

@@ -29,7 +29,7 @@ pub struct Outcome {
 pub enum Verdict {
     /// The promise is kept.
     Passed,
-    /// The promise is broken, and how.
+    /// The promise is faulty, and how.
     Failed(String),
     /// The backend makes no such promise, and why.
     NotApplicable(String),

@@ -11,7 +11,7 @@ use memory_core::{
 };
 use memory_testkit::{
     HookedStore, InMemoryStore, MinimalStore, SeededRng, StoreCall, StoreHooks, StoreOperation,
-    population, store,
+    fixtures, store,
 };
 
 fn hooked(hooks: impl StoreHooks) -> HookedStore {
@@ -29,7 +29,7 @@ async fn a_store_with_the_required_methods_only_conforms() {
         "search_lexical::answers_as_capabilities_say",
         "filters::count_agrees",
         "entities::stats_follow_writes",
-        "summaries::dense_tells_of_all_admitted",
+        "summaries::dense_covers_all_matches",
         "close::answers_as_capabilities_say",
     ] {
         assert!(passed.contains(&provided), "{provided}: {report}");
@@ -48,9 +48,9 @@ async fn provided_counts_are_exact_over_many_pages() {
     let inner = InMemoryStore::new();
     let minimal = MinimalStore::new(Arc::new(inner.clone()));
     let mira = EntityId::from("mira");
-    let batch = population::population(&mira, 2_001, &mut SeededRng::new(7));
+    let batch = fixtures::varied_memories(&mira, 2_001, &mut SeededRng::new(7));
     inner.insert(&batch).await.unwrap();
-    let group = population::consolidation(
+    let group = fixtures::consolidation(
         &mira,
         "a summary",
         batch[..1_001].iter().map(|item| item.memory.id),
@@ -86,7 +86,7 @@ impl StoreHooks for WriteBetweenPages {
             *left
         };
         let entity = call.entity.unwrap();
-        let item = population::varied(entity, 0, &mut SeededRng::new(1_000 + seed % 1_000));
+        let item = fixtures::varied(entity, 0, &mut SeededRng::new(1_000 + seed % 1_000));
         self.store.insert(&[item]).await.map(drop)
     }
 }
@@ -96,7 +96,7 @@ async fn provided_counts_start_over_where_a_write_comes_between_two_pages() {
     for (writes, expected) in [(3, Ok(1_004)), (u64::MAX, Err(ErrorKind::Unavailable))] {
         let inner = InMemoryStore::new();
         let mira = EntityId::from("mira");
-        let batch = population::population(&mira, 1_001, &mut SeededRng::new(7));
+        let batch = fixtures::varied_memories(&mira, 1_001, &mut SeededRng::new(7));
         inner.insert(&batch).await.unwrap();
         let hooks = WriteBetweenPages {
             store: inner.clone(),
@@ -161,7 +161,7 @@ impl StoreHooks for Recorder {
 #[tokio::test]
 async fn hooks_see_operations_refuse_them_and_lose_their_answers() {
     let mira = EntityId::from("mira");
-    let item = population::varied(&mira, 0, &mut SeededRng::new(0));
+    let item = fixtures::varied(&mira, 0, &mut SeededRng::new(0));
     for (refused, lost, expected) in [
         (None, None, None),
         (

@@ -8,8 +8,8 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-use super::payload::{held, policy, put};
-use crate::check::{CheckFailure, CheckResult, ensure, ensure_eq, judge_sync};
+use super::{held, policy, put};
+use crate::check::{CheckFailure, CheckResult, ensure, ensure_eq, run_check_sync};
 use crate::report::{Report, Verdict};
 
 const NAME: &str = "model::never_lies";
@@ -50,10 +50,10 @@ pub fn model_check<B: CacheBackend>(backend: &B, cases: u32, steps: usize) -> Re
         failure_persistence: None,
         ..Config::default()
     };
-    let chance = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = TestRunner::new_with_rng(config, chance);
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(config, rng);
     let outcome = runner.run(&vec(op(), 1..=steps.max(1)), |ops| {
-        match judge_sync(|| replay(backend, &ops)) {
+        match run_check_sync(|| replay(backend, &ops)) {
             Verdict::Failed(why) => Err(TestCaseError::fail(why)),
             _ => Ok(()),
         }
@@ -123,7 +123,7 @@ fn truthful(
     latest: &BTreeMap<u64, u64>,
     key: u64,
 ) -> CheckResult {
-    let got = super::payload::version(cache, key);
+    let got = super::version(cache, key);
     let wanted = latest.get(&key).copied();
     ensure!(
         got.is_none() || got == wanted,

@@ -1,13 +1,101 @@
 //! The conformance suite for [`Embedder`](memory_core::Embedder).
 
+use memory_core::Embedder;
+
+use crate::check::run_check;
+use crate::report::Report;
+
 #[expect(
     clippy::missing_errors_doc,
     reason = "every check errs alike: see `Check::run`"
 )]
 pub mod checks;
-mod ground;
-mod suite;
+mod context;
 
 pub use self::checks::{CHECKS, Check, MEANING};
-pub use self::ground::CheckContext;
-pub use self::suite::{Suite, Tolerance, conformance};
+pub use self::context::CheckContext;
+
+/// Runs every check of form against an embedder, with the strictest tolerance.
+///
+/// ```
+/// # async fn proof() {
+/// use memory_testkit::{HashEmbedder, embedder};
+/// embedder::conformance(&HashEmbedder::new()).await.assert();
+/// # }
+/// ```
+pub async fn conformance(embedder: &dyn Embedder) -> Report {
+    Suite::new().run(embedder).await
+}
+
+/// How the suite is run, where the defaults do not fit.
+#[derive(Debug, Clone, Default)]
+pub struct Suite {
+    tolerance: Tolerance,
+    meaning: Meaning,
+    only: Vec<&'static str>,
+}
+
+/// How far equal texts' vectors may be apart, in each component.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Tolerance(pub f32);
+
+impl Default for Tolerance {
+    /// 1e-4, the contract's own.
+    fn default() -> Self {
+        Self(1e-4)
+    }
+}
+
+/// Whether vectors are held to mean something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Meaning {
+    #[default]
+    Ignored,
+    Demanded,
+}
+
+impl Suite {
+    /// Every check of form, with the strictest tolerance.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Demands as well that related English sentences are closer than
+    /// unrelated ones: for embedders that carry a model.
+    #[must_use]
+    pub fn with_meaning(mut self) -> Self {
+        self.meaning = Meaning::Demanded;
+        self
+    }
+
+    /// Lets equal texts' vectors be further apart.
+    #[must_use]
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.tolerance = tolerance;
+        self
+    }
+
+    /// Runs only the checks of these names.
+    #[must_use]
+    pub fn only(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
+        self.only.extend(names);
+        self
+    }
+
+    /// Runs the checks, one after the other.
+    pub async fn run(&self, embedder: &dyn Embedder) -> Report {
+        let mut report = Report::new(format!("embedder {}", embedder.profile().model));
+        let context = CheckContext::new(embedder, self.tolerance);
+        for check in CHECKS.iter().chain(MEANING).filter(|it| self.wants(it)) {
+            report.push(check.name, run_check(check.run(&context)).await);
+        }
+        report
+    }
+
+    fn wants(&self, check: &Check) -> bool {
+        let of_meaning = MEANING.iter().any(|other| other.name == check.name);
+        (self.only.is_empty() || self.only.contains(&check.name))
+            && (!of_meaning || self.meaning == Meaning::Demanded)
+    }
+}

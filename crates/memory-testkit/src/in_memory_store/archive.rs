@@ -6,9 +6,9 @@ use memory_core::{
     EntityId, Generation, MemoryError, MemoryId, MemoryResult, RemoveOutcome, SummaryGroup,
 };
 
-use super::shelf::Shelf;
+use super::entity_table::EntityTable;
 
-impl Shelf {
+impl EntityTable {
     /// Inserts summaries and archives their sources; `validate_all` came first.
     pub(super) fn consolidate(
         &mut self,

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use memory_core::MemoryId;
 
-use super::shelf::Shelf;
-use super::words::words;
+use super::entity_table::EntityTable;
 
 /// How soon repetition of a word stops to count; the customary value.
 const K1: f64 = 1.2;
@@ -14,16 +13,16 @@ const B: f64 = 0.75;
 
 /// Scores every memory in which a word of `query` stands.
 ///
-/// Counts are taken over the whole shelf, whatever a filter admits, so that a
+/// Counts are taken over the whole entity_table, whatever a filter admits, so that a
 /// memory scores the same under every filter.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     reason = "word counts are small, and a score needs no more than f32"
 )]
-pub(super) fn scores(shelf: &Shelf, query: &str) -> BTreeMap<MemoryId, f32> {
+pub(super) fn scores(entity_table: &EntityTable, query: &str) -> BTreeMap<MemoryId, f32> {
     let wanted: BTreeSet<String> = words(query).collect();
-    let texts: Vec<(MemoryId, BTreeMap<String, usize>)> = shelf
+    let texts: Vec<(MemoryId, BTreeMap<String, usize>)> = entity_table
         .live()
         .map(|row| (row.item.memory.id, counts(&row.item.memory.content)))
         .collect();
@@ -52,4 +51,23 @@ fn counts(text: &str) -> BTreeMap<String, usize> {
         *counts.entry(word).or_insert(0) += 1;
     }
     counts
+}
+
+/// The words of a text, in lower case: runs of letters and digits.
+pub(super) fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn punctuation_cuts_and_case_is_folded() {
+        let got: Vec<String> = words("Ticket INC-90312, re: naïve Übergabe!").collect();
+        assert_eq!(got, ["ticket", "inc", "90312", "re", "naïve", "übergabe"]);
+        assert_eq!(words(" …!? ").count(), 0);
+    }
 }

@@ -2,10 +2,9 @@
 
 mod archive;
 mod bm25;
-mod news;
+mod change_channel;
+mod entity_table;
 mod search;
-mod shelf;
-mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,8 +19,8 @@ use memory_core::{
     UpdateOutcome, Writers, limits,
 };
 
-use self::news::News;
-use self::shelf::Shelf;
+use self::change_channel::ChangeChannel;
+use self::entity_table::EntityTable;
 
 /// The name in errors and reports.
 const BACKEND: &str = "mem";
@@ -42,8 +41,8 @@ pub struct InMemoryStore {
 #[derive(Default)]
 struct State {
     closed: bool,
-    shelves: BTreeMap<EntityId, Shelf>,
-    news: News,
+    entities: BTreeMap<EntityId, EntityTable>,
+    news: ChangeChannel,
 }
 
 impl InMemoryStore {
@@ -100,24 +99,24 @@ impl InMemoryStore {
 }
 
 impl State {
-    /// Reads one entity's shelf, an empty one where there is none.
-    fn read<T>(&self, entity: &EntityId, read: impl FnOnce(&Shelf) -> T) -> T {
-        match self.shelves.get(entity) {
-            Some(shelf) => read(shelf),
-            None => read(&Shelf::default()),
+    /// Reads one entity's entity_table, an empty one where there is none.
+    fn read<T>(&self, entity: &EntityId, read: impl FnOnce(&EntityTable) -> T) -> T {
+        match self.entities.get(entity) {
+            Some(entity_table) => read(entity_table),
+            None => read(&EntityTable::default()),
         }
     }
 
-    /// Changes one entity's shelf, and tells of it where that was a write.
+    /// Changes one entity's entity_table, and tells of it where that was a write.
     ///
-    /// What is done to an entity that has no shelf is done to an empty one,
+    /// What is done to an entity that has no entity_table is done to an empty one,
     /// which is not kept: only an insert brings an entity into being.
-    fn write<T>(&mut self, entity: &EntityId, write: impl FnOnce(&mut Shelf) -> T) -> T {
-        let mut nothing = Shelf::default();
-        let shelf = self.shelves.get_mut(entity).unwrap_or(&mut nothing);
-        let before = shelf.generation();
-        let done = write(shelf);
-        let after = shelf.generation();
+    fn write<T>(&mut self, entity: &EntityId, write: impl FnOnce(&mut EntityTable) -> T) -> T {
+        let mut nothing = EntityTable::default();
+        let entity_table = self.entities.get_mut(entity).unwrap_or(&mut nothing);
+        let before = entity_table.generation();
+        let done = write(entity_table);
+        let after = entity_table.generation();
         if after > before {
             self.news.written(entity, after);
         }
@@ -135,7 +134,7 @@ impl fmt::Debug for InMemoryStore {
     /// Counts only: content stands in no log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InMemoryStore")
-            .field("entities", &self.locked().shelves.len())
+            .field("entities", &self.locked().entities.len())
             .finish_non_exhaustive()
     }
 }
@@ -155,39 +154,41 @@ impl Store for InMemoryStore {
         EmbeddedMemory::validate_batch(batch, self.capabilities.max_dimensions)?;
         let mut inserted = Vec::with_capacity(batch.len());
         for item in batch {
-            inserted.push(state.read(&item.memory.entity_id, |shelf| shelf.lacks(item))?);
+            inserted.push(state.read(&item.memory.entity_id, |entity_table| {
+                entity_table.lacks(item)
+            })?);
         }
         let mut new: BTreeMap<&EntityId, Vec<&EmbeddedMemory>> = BTreeMap::new();
         for (item, _) in batch.iter().zip(&inserted).filter(|(_, new)| **new) {
             new.entry(&item.memory.entity_id).or_default().push(item);
         }
-        // The whole batch is carried out on copies, which replace the shelves
+        // The whole batch is carried out on copies, which replace the entities
         // when every entity had room.
         let mut evicted = BTreeMap::new();
         let mut changed = Vec::with_capacity(new.len());
         for (entity, items) in new {
-            let mut shelf = state.shelves.get(entity).cloned().unwrap_or_default();
-            shelf.raise();
+            let mut entity_table = state.entities.get(entity).cloned().unwrap_or_default();
+            entity_table.raise();
             if let Some(ids) = room.evict.get(entity) {
-                evicted.insert(entity.clone(), shelf.remove(ids));
+                evicted.insert(entity.clone(), entity_table.remove(ids));
             }
-            items.into_iter().for_each(|item| shelf.insert(item));
-            let count = shelf.stats().memory_count;
+            items.into_iter().for_each(|item| entity_table.insert(item));
+            let count = entity_table.stats().memory_count;
             if let Some(max) = room.max_memories.filter(|max| count > *max) {
                 let entity = entity.clone();
                 return Err(MemoryError::LimitReached { entity, count, max });
             }
-            changed.push((entity.clone(), shelf));
+            changed.push((entity.clone(), entity_table));
         }
         evicted.retain(|_, gone: &mut RemoveOutcome| !gone.removed.is_empty());
-        for (entity, shelf) in changed {
-            state.news.written(&entity, shelf.generation());
-            state.shelves.insert(entity, shelf);
+        for (entity, entity_table) in changed {
+            state.news.written(&entity, entity_table.generation());
+            state.entities.insert(entity, entity_table);
         }
         let generations = batch
             .iter()
             .map(|item| &item.memory.entity_id)
-            .map(|entity| (entity.clone(), state.read(entity, Shelf::generation)))
+            .map(|entity| (entity.clone(), state.read(entity, EntityTable::generation)))
             .collect();
         Ok(InsertOutcome {
             inserted,
@@ -204,28 +205,30 @@ impl Store for InMemoryStore {
     ) -> MemoryResult<ConsolidateOutcome> {
         let mut state = self.open("consolidate")?;
         SummaryGroup::validate_all(groups, entity, self.capabilities.max_dimensions)?;
-        state.write(entity, |shelf| {
-            shelf.consolidate(entity, groups, read_at)?;
-            let generation = shelf.generation();
+        state.write(entity, |entity_table| {
+            entity_table.consolidate(entity, groups, read_at)?;
+            let generation = entity_table.generation();
             Ok(ConsolidateOutcome { generation })
         })
     }
 
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
         let state = self.open("get")?;
-        Ok(state.read(entity, |shelf| shelf.get(ids)))
+        Ok(state.read(entity, |entity_table| entity_table.get(ids)))
     }
 
     async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
         let state = self.open("list")?;
         request.validate()?;
-        Ok(state.read(entity, |shelf| shelf.list(request)))
+        Ok(state.read(entity, |entity_table| entity_table.list(request)))
     }
 
     async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
         let state = self.open("count")?;
         filter.validate()?;
-        Ok(state.read(entity, |shelf| shelf.admitted(filter).count() as u64))
+        Ok(state.read(entity, |entity_table| {
+            entity_table.admitted(filter).count() as u64
+        }))
     }
 
     async fn search(
@@ -241,7 +244,7 @@ impl Store for InMemoryStore {
                 backend: BACKEND,
             });
         }
-        Ok(state.read(entity, |shelf| search::search(shelf, request)))
+        Ok(state.read(entity, |entity_table| search::search(entity_table, request)))
     }
 
     async fn changes_since(
@@ -251,7 +254,9 @@ impl Store for InMemoryStore {
         fingerprint: &Fingerprint,
     ) -> MemoryResult<ChangeSet> {
         let state = self.open("changes_since")?;
-        Ok(state.read(entity, |shelf| shelf.changes_since(since, fingerprint)))
+        Ok(state.read(entity, |entity_table| {
+            entity_table.changes_since(since, fingerprint)
+        }))
     }
 
     async fn update(
@@ -263,12 +268,14 @@ impl Store for InMemoryStore {
     ) -> MemoryResult<UpdateOutcome> {
         let mut state = self.open("update")?;
         patch.validate_with(embedding, self.capabilities.max_dimensions)?;
-        state.write(entity, |shelf| shelf.update(entity, id, patch, embedding))
+        state.write(entity, |entity_table| {
+            entity_table.update(entity, id, patch, embedding)
+        })
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
         let mut state = self.open("delete")?;
-        Ok(state.write(entity, |shelf| shelf.delete(ids)))
+        Ok(state.write(entity, |entity_table| entity_table.delete(ids)))
     }
 
     async fn record_accesses(
@@ -277,15 +284,15 @@ impl Store for InMemoryStore {
         updates: &[AccessUpdate],
     ) -> MemoryResult<()> {
         let mut state = self.open("record_accesses")?;
-        if let Some(shelf) = state.shelves.get_mut(entity) {
-            shelf.record_accesses(updates);
+        if let Some(entity_table) = state.entities.get_mut(entity) {
+            entity_table.record_accesses(updates);
         }
         Ok(())
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
         let state = self.open("entity_stats")?;
-        Ok(state.read(entity, Shelf::stats))
+        Ok(state.read(entity, EntityTable::stats))
     }
 
     async fn list_entities(
@@ -296,7 +303,10 @@ impl Store for InMemoryStore {
         let state = self.open("list_entities")?;
         limits::check_limit(limit)?;
         let beyond = |entity: &EntityId| after.is_none_or(|after| entity > after);
-        let holding = state.shelves.iter().filter(|(_, shelf)| shelf.holds_any());
+        let holding = state
+            .entities
+            .iter()
+            .filter(|(_, entity_table)| entity_table.holds_any());
         Ok(holding
             .map(|(entity, _)| entity)
             .filter(|entity| beyond(entity))

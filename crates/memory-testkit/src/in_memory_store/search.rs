@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use memory_core::{MemoryId, ScoreStats, SearchHit, SearchOutcome, SearchRequest};
 
 use super::bm25;
-use super::shelf::{Row, Shelf};
+use super::entity_table::{EntityTable, Row};
 
 /// Finds the best of each retriever asked for, with every retriever's value.
-pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> SearchOutcome {
-    let admitted: BTreeMap<MemoryId, &Row> = shelf
+pub(super) fn search(entity_table: &EntityTable, request: &SearchRequest) -> SearchOutcome {
+    let admitted: BTreeMap<MemoryId, &Row> = entity_table
         .admitted(&request.filter)
         .map(|row| (row.item.memory.id, row))
         .collect();
@@ -22,7 +22,7 @@ pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> SearchOutcome {
     let mut lexical = request
         .lexical
         .as_deref()
-        .map_or_else(BTreeMap::new, |text| bm25::scores(shelf, text));
+        .map_or_else(BTreeMap::new, |text| bm25::scores(entity_table, text));
     lexical.retain(|id, _| admitted.contains_key(id));
 
     let words = admitted
@@ -41,7 +41,7 @@ pub(super) fn search(shelf: &Shelf, request: &SearchRequest) -> SearchOutcome {
         lexical: lexical.get(&id).copied(),
     };
     SearchOutcome {
-        generation: shelf.generation(),
+        generation: entity_table.generation(),
         candidates: found.into_iter().map(candidate).collect(),
         dense: request.dense.as_ref().map(|_| summaries.0),
         lexical: request.lexical.as_ref().map(|_| summaries.1),

@@ -1,19 +1,198 @@
 //! The conformance suite for [`Store`](memory_core::Store).
 
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+
+use memory_core::Store;
+
+use crate::check::run_check;
+use crate::report::{Report, Verdict};
+
 #[expect(
     clippy::missing_errors_doc,
     reason = "every check errs alike: see `Check::run`"
 )]
 pub mod checks;
-mod ground;
+mod context;
 mod model;
-mod open;
-mod portrait;
-mod scenes;
-mod suite;
+mod setups;
 
 pub use self::checks::{CHECKS, Check, Needs};
-pub use self::ground::CheckContext;
+pub use self::context::CheckContext;
 pub use self::model::{model_check, model_check_within};
-pub use self::open::IntoStore;
-pub use self::suite::{Suite, Tolerance, conformance};
+
+/// Runs every check against a store, with the strictest tolerance.
+///
+/// `open` is called once for most checks and once more for each check that
+/// closes the store; it may give the same database each time. What it gives
+/// may be anything that is [`IntoStore`].
+///
+/// ```
+/// # async fn proof() {
+/// use memory_testkit::{InMemoryStore, store};
+/// store::conformance(|| async { InMemoryStore::new() }).await.assert();
+/// # }
+/// ```
+pub async fn conformance<Open, Opening, Form>(open: Open) -> Report
+where
+    Open: Fn() -> Opening,
+    Opening: Future,
+    Opening::Output: IntoStore<Form>,
+{
+    Suite::new().run(open).await
+}
+
+/// How the suite is run, where the defaults do not fit.
+#[derive(Debug, Clone, Default)]
+pub struct Suite {
+    tolerance: Tolerance,
+    only: Vec<&'static str>,
+}
+
+/// How far similarities and vectors read back may be off, as an absolute
+/// difference of each number.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Tolerance(pub f32);
+
+impl Default for Tolerance {
+    /// 1e-4: full precision, summed in any order.
+    fn default() -> Self {
+        Self(1e-4)
+    }
+}
+
+impl Tolerance {
+    /// 2e-3: components kept with half precision (11 bits).
+    pub const HALF_PRECISION: Self = Self(2e-3);
+
+    /// Whether two numbers are the same, so far as can be demanded.
+    #[must_use]
+    pub fn same(self, a: f32, b: f32) -> bool {
+        (a - b).abs() <= self.0
+    }
+}
+
+impl Suite {
+    /// Every check, with the strictest tolerance.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets similarities and vectors be off by more.
+    #[must_use]
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.tolerance = tolerance;
+        self
+    }
+
+    /// Runs only the checks of these names.
+    #[must_use]
+    pub fn only(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
+        self.only.extend(names);
+        self
+    }
+
+    /// Runs the checks, one after the other, each in a namespace of its own.
+    pub async fn run<Open, Opening, Form>(&self, open: Open) -> Report
+    where
+        Open: Fn() -> Opening,
+        Opening: Future,
+        Opening::Output: IntoStore<Form>,
+    {
+        let store = match open().await.into_store() {
+            Ok(store) => store,
+            Err(why) => return unopened(why),
+        };
+        let capabilities = store.capabilities();
+        let mut report = Report::new(format!("store {}", capabilities.backend));
+        for check in CHECKS.iter().filter(|check| self.wants(check)) {
+            let verdict = match check.needs {
+                Needs::Lexical if !capabilities.lexical => {
+                    Verdict::NotApplicable("the store has no lexical retriever".to_owned())
+                }
+                Needs::OwnStore => match open().await.into_store() {
+                    Ok(own) => self.verdict(check, own).await,
+                    Err(why) => Verdict::Failed(format!("open: {why}")),
+                },
+                Needs::Store | Needs::Lexical => self.verdict(check, Arc::clone(&store)).await,
+            };
+            report.push(check.name, verdict);
+        }
+        report
+    }
+
+    async fn verdict(&self, check: &Check, store: Arc<dyn Store>) -> Verdict {
+        run_check(check.run(&CheckContext::new(store, self.tolerance))).await
+    }
+
+    fn wants(&self, check: &Check) -> bool {
+        self.only.is_empty() || self.only.contains(&check.name)
+    }
+}
+
+/// The report of a store that could not be opened.
+pub(super) fn unopened(why: String) -> Report {
+    let mut report = Report::new("store");
+    report.push("open", Verdict::Failed(why));
+    report
+}
+
+/// What a test's opening function may give: a store itself, one in an [`Arc`]
+/// or a [`Box`], also as `dyn Store`, or a `Result` of any of these.
+///
+/// `Form` tells these forms apart and is always inferred.
+pub trait IntoStore<Form> {
+    /// The store, shared; or why there is none.
+    ///
+    /// # Errors
+    /// The text of the error with which opening failed.
+    fn into_store(self) -> Result<Arc<dyn Store>, String>;
+}
+
+/// A store by value.
+#[derive(Debug)]
+pub struct ByValue;
+/// A store in an [`Arc`].
+#[derive(Debug)]
+pub struct InArc;
+/// A `dyn Store` in an [`Arc`].
+#[derive(Debug)]
+pub struct DynInArc;
+/// A `dyn Store` in a [`Box`].
+#[derive(Debug)]
+pub struct DynInBox;
+/// A `Result` of another form.
+#[derive(Debug)]
+pub struct Fallible<Form>(std::marker::PhantomData<Form>);
+
+impl<S: Store> IntoStore<ByValue> for S {
+    fn into_store(self) -> Result<Arc<dyn Store>, String> {
+        Ok(Arc::new(self))
+    }
+}
+
+impl<S: Store> IntoStore<InArc> for Arc<S> {
+    fn into_store(self) -> Result<Arc<dyn Store>, String> {
+        Ok(self)
+    }
+}
+
+impl IntoStore<DynInArc> for Arc<dyn Store> {
+    fn into_store(self) -> Result<Arc<dyn Store>, String> {
+        Ok(self)
+    }
+}
+
+impl IntoStore<DynInBox> for Box<dyn Store> {
+    fn into_store(self) -> Result<Arc<dyn Store>, String> {
+        Ok(self.into())
+    }
+}
+
+impl<T: IntoStore<Form>, Form, E: Debug> IntoStore<Fallible<Form>> for Result<T, E> {
+    fn into_store(self) -> Result<Arc<dyn Store>, String> {
+        self.map_err(|error| format!("{error:?}"))?.into_store()
+    }
+}

@@ -6,8 +6,8 @@ use memory_core::{Cache, CacheBackend, CacheCounters};
 
 use super::expiry::{PAST, SHORT};
 use super::limits::fill;
-use crate::cache::payload::{put, version};
 use crate::cache::policy;
+use crate::cache::{put, version};
 use crate::check::{CheckResult, ensure, ensure_eq};
 
 /// Each `get` is a hit or a miss; no other call is either.
@@ -35,7 +35,7 @@ pub fn count_hits_and_misses<B: CacheBackend>(backend: &B) -> CheckResult {
 }
 
 /// A look-up of what has expired is a miss.
-pub fn count_the_expired_as_missed<B: CacheBackend>(backend: &B) -> CheckResult {
+pub fn count_expired_as_missed<B: CacheBackend>(backend: &B) -> CheckResult {
     let cache = backend.build(policy(100, 1_000).ttl(SHORT));
     fill(&cache, 5, |_| 1);
     sleep(PAST);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use memory_core::{Cache, CacheBackend};
 
 use super::limits::fill;
-use crate::cache::payload::{put, version};
 use crate::cache::policy;
+use crate::cache::{put, version};
 use crate::check::{CheckResult, ensure, ensure_eq};
 
 /// A lifetime short enough to wait for.
@@ -90,7 +90,7 @@ pub fn reads_prolong_a_tti<B: CacheBackend>(backend: &B) -> CheckResult {
 }
 
 /// Once settled, what has expired is gone from the sizes, as evictions.
-pub fn expired_entries_are_let_go<B: CacheBackend>(backend: &B) -> CheckResult {
+pub fn expired_entries_are_dropped<B: CacheBackend>(backend: &B) -> CheckResult {
     for policy in [
         policy(1_000, 10_000).ttl(SHORT),
         policy(1_000, 10_000).tti(SHORT),
@@ -109,7 +109,7 @@ pub fn expired_entries_are_let_go<B: CacheBackend>(backend: &B) -> CheckResult {
 }
 
 /// The longest durations there are do no harm.
-pub fn lifetimes_may_be_endless<B: CacheBackend>(backend: &B) -> CheckResult {
+pub fn lifetimes_may_be_infinite<B: CacheBackend>(backend: &B) -> CheckResult {
     let cache = backend.build(policy(100, 10_000).ttl(Duration::MAX).tti(Duration::MAX));
     put(&cache, 1, 1, 10);
     cache.run_pending_tasks();

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use memory_core::{ByteSize, Cache, CacheBackend, CachePolicy};
 
-use crate::cache::payload::{held, put};
 use crate::cache::{Payload, policy};
+use crate::cache::{held, put};
 use crate::check::{CheckResult, ensure, ensure_eq};
 
 /// Many small entries: no more than `max_entries` stay.
-pub fn entries_are_bounded<B: CacheBackend>(backend: &B) -> CheckResult {
+pub fn entries_are_limited<B: CacheBackend>(backend: &B) -> CheckResult {
     for max in [1, 3, 7, 100, 1_000] {
         let cache = backend.build(policy(max, 1 << 40));
         fill(&cache, max * 10 + 20, |_| 1);
@@ -19,7 +19,7 @@ pub fn entries_are_bounded<B: CacheBackend>(backend: &B) -> CheckResult {
 }
 
 /// Few heavy entries: no more than `max_bytes` stay.
-pub fn bytes_are_bounded<B: CacheBackend>(backend: &B) -> CheckResult {
+pub fn bytes_are_limited<B: CacheBackend>(backend: &B) -> CheckResult {
     for max in [100, 1_000, 999_983] {
         let cache = backend.build(policy(1_000_000, max));
         fill(&cache, 500, |key| 1 + (key * 7_919) % (max / 3));
@@ -29,7 +29,7 @@ pub fn bytes_are_bounded<B: CacheBackend>(backend: &B) -> CheckResult {
 }
 
 /// Both bounds at once, neither a multiple of the other, heavy and light mixed.
-pub fn both_are_bounded<B: CacheBackend>(backend: &B) -> CheckResult {
+pub fn both_limits_apply<B: CacheBackend>(backend: &B) -> CheckResult {
     for (entries, bytes) in [
         (30, 100),
         (7, 1_000),
@@ -131,7 +131,7 @@ pub fn weights_exceed_32_bits<B: CacheBackend>(backend: &B) -> CheckResult {
 }
 
 /// The widest bounds there are: nothing overflows, nothing is let go of.
-pub fn bounds_may_be_endless<B: CacheBackend>(backend: &B) -> CheckResult {
+pub fn limits_may_be_infinite<B: CacheBackend>(backend: &B) -> CheckResult {
     for (entries, bytes) in [
         (u64::MAX, u64::MAX),
         (u64::MAX, 1 << 20),
@@ -146,7 +146,7 @@ pub fn bounds_may_be_endless<B: CacheBackend>(backend: &B) -> CheckResult {
 }
 
 /// An entry as heavy as the whole bound may be held, and then nothing beside it.
-pub fn one_entry_may_fill_it<B: CacheBackend>(backend: &B) -> CheckResult {
+pub fn one_entry_may_fill_the_cache<B: CacheBackend>(backend: &B) -> CheckResult {
     for max in [100, 1 << 20, 1 << 33] {
         let cache = backend.build(policy(10, max));
         for round in 0..20 {

@@ -7,10 +7,10 @@ use std::thread;
 use memory_core::{Cache, CacheBackend};
 
 use super::limits::sound;
-use crate::cache::payload::{put, version};
 use crate::cache::{Payload, policy};
+use crate::cache::{put, version};
 use crate::check::{CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::seeded::SeededRng;
+use crate::seeded_rng::SeededRng;
 
 const SLOTS: usize = 16;
 const KEYS: u64 = SLOTS as u64;
@@ -53,7 +53,7 @@ pub fn never_see_older_values<B: CacheBackend>(backend: &B) -> CheckResult {
 
 /// After a storm of all calls from all sides: bounds hold, sizes are exact,
 /// every look-up was counted.
-pub fn leave_a_sound_cache<B: CacheBackend>(backend: &B) -> CheckResult {
+pub fn leave_a_consistent_cache<B: CacheBackend>(backend: &B) -> CheckResult {
     let cache = backend.build(policy(100, 2_000));
     let lookups = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -127,9 +127,9 @@ fn read(
     writing: &AtomicU64,
     seed: u64,
 ) -> CheckResult {
-    let mut chance = SeededRng::new(seed);
+    let mut rng = SeededRng::new(seed);
     while writing.load(Ordering::SeqCst) > 0 {
-        let key = chance.bits() % KEYS;
+        let key = rng.bits() % KEYS;
         let floor = floors[slot(key)].load(Ordering::SeqCst);
         let got = version(cache, key);
         ensure!(
@@ -141,18 +141,18 @@ fn read(
 }
 
 fn storm(cache: &impl Cache<u64, Arc<Payload>>, lookups: &AtomicU64, seed: u64) -> CheckResult {
-    let mut chance = SeededRng::new(seed);
+    let mut rng = SeededRng::new(seed);
     for round in 0..ROUNDS {
-        let key = chance.bits() % 400;
-        match chance.below(16) {
+        let key = rng.bits() % 400;
+        match rng.below(16) {
             0..7 => {
                 version(cache, key);
                 lookups.fetch_add(1, Ordering::Relaxed);
             }
-            7..13 => put(cache, key, round, chance.bits() % 60),
+            7..13 => put(cache, key, round, rng.bits() % 60),
             13 => cache.remove(&key),
             14 => cache.run_pending_tasks(),
-            _ if chance.one_in(50) => cache.clear(),
+            _ if rng.one_in(50) => cache.clear(),
             _ => put(cache, key, round, 3_000),
         }
     }

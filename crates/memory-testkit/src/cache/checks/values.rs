@@ -2,8 +2,8 @@
 
 use memory_core::{Cache, CacheBackend};
 
-use crate::cache::payload::{put, version};
 use crate::cache::policy;
+use crate::cache::{put, version};
 use crate::check::{CheckResult, ensure, ensure_eq};
 
 /// Whoever has room for a thousand entries holds a hundred small ones.
@@ -130,7 +130,7 @@ pub fn clear_takes_effect_at_once<B: CacheBackend>(backend: &B) -> CheckResult {
 }
 
 /// What is inserted after a clear or a removal is held like anything else.
-pub fn goes_on_after_a_clear<B: CacheBackend>(backend: &B) -> CheckResult {
+pub fn works_after_a_clear<B: CacheBackend>(backend: &B) -> CheckResult {
     let cache = backend.build(policy(1_000, 100_000));
     for round in 0..20 {
         put(&cache, 1, round, 10);

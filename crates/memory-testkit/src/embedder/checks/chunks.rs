@@ -6,7 +6,7 @@ use super::texts::ODD_TEXTS;
 use super::vectors::TEXTS;
 use crate::check::{CheckResult, ensure, ensure_eq};
 use crate::embedder::CheckContext;
-use crate::embedder::ground::{apart, shown};
+use crate::embedder::context::{apart, shown};
 
 /// Long texts: prose, no sentence ends, no spaces, no words, odd white space.
 fn long_texts() -> Vec<String> {
@@ -35,29 +35,29 @@ fn long_texts() -> Vec<String> {
 }
 
 /// One list per text, in order, each of at least one range; none for none.
-pub async fn come_one_list_for_each_text(ground: &CheckContext<'_>) -> CheckResult {
-    ensure_eq!(ground.chunk(&[]).await?.len(), 0, "lists of no texts");
+pub async fn come_one_list_for_each_text(context: &CheckContext<'_>) -> CheckResult {
+    ensure_eq!(context.chunk(&[]).await?.len(), 0, "lists of no texts");
     let long = long_texts();
     let mut texts: Vec<&str> = long.iter().map(String::as_str).collect();
     texts.extend(TEXTS);
-    ground.chance().shuffle(&mut texts);
-    let together = ground.chunk(&texts).await?;
+    context.rng().shuffle(&mut texts);
+    let together = context.chunk(&texts).await?;
     for (text, pieces) in texts.iter().zip(&together) {
         ensure!(!pieces.is_empty(), "no range for {}", shown(text));
-        let alone = ground.chunk(&[text]).await?;
+        let alone = context.chunk(&[text]).await?;
         ensure_eq!(*pieces, alone[0], "ranges of {}", shown(text));
     }
     Ok(())
 }
 
 /// A text that fits is one range, the whole of it, white space and all.
-pub async fn leave_fitting_texts_whole(ground: &CheckContext<'_>) -> CheckResult {
+pub async fn leave_fitting_texts_whole(context: &CheckContext<'_>) -> CheckResult {
     let texts: Vec<&str> = ["hello", "  hello  there \n", "🐎"]
         .into_iter()
         .chain(ODD_TEXTS.into_iter().take(7))
         .collect();
-    let window = ground.embedder().profile().max_tokens;
-    for (text, pieces) in texts.iter().zip(ground.chunk(&texts).await?) {
+    let window = context.embedder().profile().max_tokens;
+    for (text, pieces) in texts.iter().zip(context.chunk(&texts).await?) {
         // A byte is a token at most, and special tokens need some room.
         if text.len() + 4 <= window {
             let whole = 0..text.len();
@@ -68,8 +68,8 @@ pub async fn leave_fitting_texts_whole(ground: &CheckContext<'_>) -> CheckResult
 }
 
 /// Ranges lie on character boundaries, within the text, in its order.
-pub async fn lie_on_characters(ground: &CheckContext<'_>) -> CheckResult {
-    for (text, pieces) in cut(ground).await? {
+pub async fn lie_on_characters(context: &CheckContext<'_>) -> CheckResult {
+    for (text, pieces) in cut(context).await? {
         for piece in &pieces {
             ensure!(
                 text.get(piece.clone())
@@ -92,8 +92,8 @@ pub async fn lie_on_characters(ground: &CheckContext<'_>) -> CheckResult {
 }
 
 /// Together the ranges cover all that is not white space.
-pub async fn cover_everything(ground: &CheckContext<'_>) -> CheckResult {
-    for (text, pieces) in cut(ground).await? {
+pub async fn cover_everything(context: &CheckContext<'_>) -> CheckResult {
+    for (text, pieces) in cut(context).await? {
         let mut covered = 0;
         for piece in pieces.iter().chain([&(text.len()..text.len())]) {
             let gap = text.get(covered..piece.start.max(covered)).unwrap_or("?");
@@ -110,8 +110,8 @@ pub async fn cover_everything(ground: &CheckContext<'_>) -> CheckResult {
 }
 
 /// Neighbors overlap, so that no sentence is lost on a cut.
-pub async fn overlap(ground: &CheckContext<'_>) -> CheckResult {
-    for (text, pieces) in cut(ground).await? {
+pub async fn overlap(context: &CheckContext<'_>) -> CheckResult {
+    for (text, pieces) in cut(context).await? {
         for pair in pieces.windows(2) {
             ensure!(
                 pair[1].start < pair[0].end,
@@ -126,18 +126,18 @@ pub async fn overlap(ground: &CheckContext<'_>) -> CheckResult {
 }
 
 /// The window holds each piece whole: its last word counts.
-pub async fn fit_the_window(ground: &CheckContext<'_>) -> CheckResult {
+pub async fn fit_the_window(context: &CheckContext<'_>) -> CheckResult {
     // Below this, two vectors are those of one text.
     const NOTICED: f32 = 1e-6;
     for text in &long_texts()[..2] {
-        let pieces = &ground.chunk(&[text]).await?[0];
+        let pieces = &context.chunk(&[text]).await?[0];
         for place in [0, pieces.len() / 2, pieces.len() - 1] {
             let piece = text[pieces[place].clone()].trim_end();
             let end = piece.trim_end_matches(|c: char| !c.is_alphanumeric());
             let last_word = end.rfind(' ').map_or(0, |space| space + 1);
             let altered = format!("{}zebra", &piece[..last_word]);
             let original = &piece[..end.len()];
-            let vectors = ground.embed(&[original, &altered]).await?;
+            let vectors = context.embed(&[original, &altered]).await?;
             ensure!(
                 apart(&vectors[0], &vectors[1]) > NOTICED,
                 "the last word of piece {place} of {} does not count: the window does not hold it",
@@ -150,10 +150,10 @@ pub async fn fit_the_window(ground: &CheckContext<'_>) -> CheckResult {
 
 /// Long texts and their pieces.
 async fn cut(
-    ground: &CheckContext<'_>,
+    context: &CheckContext<'_>,
 ) -> Result<Vec<(String, Vec<Range<usize>>)>, crate::check::CheckFailure> {
     let texts = long_texts();
     let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let pieces = ground.chunk(&borrowed).await?;
+    let pieces = context.chunk(&borrowed).await?;
     Ok(texts.into_iter().zip(pieces).collect())
 }

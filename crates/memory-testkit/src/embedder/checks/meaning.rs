@@ -34,22 +34,22 @@ const TRIPLES: [[&str; 3]; 6] = [
     ],
     [
         "Why was the train late?",
-        "The railway was delayed by a broken signal.",
+        "The railway was delayed by a faulty signal.",
         "Tulips bloom in spring.",
     ],
 ];
 
 /// A question is closer to what answers it than to anything else here.
-pub async fn related_texts_are_closer(ground: &CheckContext<'_>) -> CheckResult {
-    let embedder = ground.embedder();
+pub async fn related_texts_are_closer(context: &CheckContext<'_>) -> CheckResult {
+    let embedder = context.embedder();
     let questions = TRIPLES.map(|[question, ..]| question);
     let questions = embedder.embed(&questions, EmbedRole::Query).await;
     let questions = questions.at("embed questions")?;
     ensure_eq!(questions.len(), TRIPLES.len(), "vectors");
-    let related = ground
+    let related = context
         .embed(&TRIPLES.map(|[_, related, _]| related))
         .await?;
-    let unrelated = ground
+    let unrelated = context
         .embed(&TRIPLES.map(|[.., unrelated]| unrelated))
         .await?;
     for (index, question) in questions.iter().enumerate() {

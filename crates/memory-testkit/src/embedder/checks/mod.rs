@@ -2,14 +2,13 @@
 
 pub mod batches;
 pub mod chunks;
-pub mod concurrency;
 pub mod meaning;
 pub mod texts;
 pub mod vectors;
 
 use futures_util::future::BoxFuture;
 
-use super::ground::CheckContext;
+use super::context::CheckContext;
 use crate::check::CheckResult;
 
 /// One promise of the contract, and how it is put to the test.
@@ -24,9 +23,9 @@ impl Check {
     /// Puts the promise to the test.
     ///
     /// # Errors
-    /// How the promise is broken, or why it does not apply.
-    pub async fn run<'a>(&self, ground: &'a CheckContext<'a>) -> CheckResult {
-        (self.run)(ground).await
+    /// How the promise is faulty, or why it does not apply.
+    pub async fn run<'a>(&self, context: &'a CheckContext<'a>) -> CheckResult {
+        (self.run)(context).await
     }
 }
 
@@ -35,7 +34,7 @@ macro_rules! checks {
         &[$($(
             Check {
                 name: concat!(stringify!($module), "::", stringify!($name)),
-                run: |ground| Box::pin($module::$name(ground)),
+                run: |context| Box::pin($module::$name(context)),
             },
         )+)+]
     };
@@ -47,13 +46,15 @@ pub const CHECKS: &[Check] = checks! {
         come_from_a_named_model, come_one_for_each_text_in_order, are_unit_vectors,
         are_repeatable, serve_both_roles,
     }
-    batches::{do_not_depend_on_their_mates, may_repeat_a_text, may_be_empty, may_be_large}
-    texts::{of_any_shape_are_taken, beyond_the_window_do_not_count, may_be_absurdly_long}
+    batches::{
+        do_not_affect_vectors, may_repeat_a_text, may_be_empty, may_be_large,
+        concurrent_calls_do_not_mix, dropped_calls_have_no_effect,
+    }
+    texts::{of_any_shape_are_taken, beyond_the_window_do_not_count, may_be_very_long}
     chunks::{
         come_one_list_for_each_text, leave_fitting_texts_whole, lie_on_characters,
         cover_everything, overlap, fit_the_window,
     }
-    concurrency::{calls_do_not_mix, dropped_calls_disturb_nobody}
 };
 
 /// The checks of meaning, which [`Suite::with_meaning`](super::Suite::with_meaning) adds.

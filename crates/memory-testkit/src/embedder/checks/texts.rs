@@ -23,23 +23,23 @@ pub(super) const ODD_TEXTS: [&str; 14] = [
 
 /// Empty, blank, emoji, control characters, a model's own markers: each has a
 /// vector, alone and together.
-pub async fn of_any_shape_are_taken(ground: &CheckContext<'_>) -> CheckResult {
-    let alone = ground.embed_alone(&ODD_TEXTS).await?;
-    let together = ground.embed(&ODD_TEXTS).await?;
+pub async fn of_any_shape_are_taken(context: &CheckContext<'_>) -> CheckResult {
+    let alone = context.embed_alone(&ODD_TEXTS).await?;
+    let together = context.embed(&ODD_TEXTS).await?;
     for (text, vector) in ODD_TEXTS.into_iter().zip(alone.iter().chain(&together)) {
-        ground.sound(vector, text)?;
+        context.sound(vector, text)?;
     }
     for (text, vector) in ODD_TEXTS.into_iter().zip(&together) {
-        ground.sound(vector, text)?;
+        context.sound(vector, text)?;
     }
     Ok(())
 }
 
 /// What lies beyond the window does not count.
-pub async fn beyond_the_window_do_not_count(ground: &CheckContext<'_>) -> CheckResult {
+pub async fn beyond_the_window_do_not_count(context: &CheckContext<'_>) -> CheckResult {
     /// No content is as long, so no larger window can be told from none.
     const MOST_WORDS: usize = 20_000;
-    let window = ground.embedder().profile().max_tokens;
+    let window = context.embedder().profile().max_tokens;
     if window > MOST_WORDS {
         let why = format!("the window of {window} tokens is longer than any memory");
         return Err(CheckFailure::NotApplicable(why));
@@ -47,9 +47,9 @@ pub async fn beyond_the_window_do_not_count(ground: &CheckContext<'_>) -> CheckR
     // Each word is a token at least.
     let within = "bee ".repeat(window + 10);
     let beyond = format!("{within}and then something else entirely");
-    let vectors = ground.embed(&[&within, &beyond]).await?;
-    ground.sound(&vectors[0], &within)?;
-    ground.same(
+    let vectors = context.embed(&[&within, &beyond]).await?;
+    context.sound(&vectors[0], &within)?;
+    context.same(
         &vectors[1],
         &vectors[0],
         "a text that goes on past the window",
@@ -58,7 +58,7 @@ pub async fn beyond_the_window_do_not_count(ground: &CheckContext<'_>) -> CheckR
 
 /// Text of any length: ten thousand characters of several shapes, and far more
 /// than any memory holds.
-pub async fn may_be_absurdly_long(ground: &CheckContext<'_>) -> CheckResult {
+pub async fn may_be_very_long(context: &CheckContext<'_>) -> CheckResult {
     let texts = [
         "a".repeat(10_000),
         "記".repeat(10_000),
@@ -67,8 +67,8 @@ pub async fn may_be_absurdly_long(ground: &CheckContext<'_>) -> CheckResult {
         "one more sentence. ".repeat(20_000),
     ];
     for text in &texts {
-        let vectors = ground.embed(&[text]).await?;
-        ground.sound(&vectors[0], text)?;
+        let vectors = context.embed(&[text]).await?;
+        context.sound(&vectors[0], text)?;
     }
     Ok(())
 }

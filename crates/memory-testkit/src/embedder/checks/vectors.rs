@@ -4,7 +4,7 @@ use memory_core::{EmbedRole, limits};
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::embedder::CheckContext;
-use crate::embedder::ground::apart;
+use crate::embedder::context::apart;
 
 /// Texts that every embedder tells apart.
 pub(super) const TEXTS: [&str; 8] = [
@@ -19,8 +19,8 @@ pub(super) const TEXTS: [&str; 8] = [
 ];
 
 /// The profile names a model and its measures, and stays the same.
-pub async fn come_from_a_named_model(ground: &CheckContext<'_>) -> CheckResult {
-    let profile = ground.embedder().profile().clone();
+pub async fn come_from_a_named_model(context: &CheckContext<'_>) -> CheckResult {
+    let profile = context.embedder().profile().clone();
     ensure!(!profile.model.is_empty(), "the model has no name");
     ensure!(
         !profile.fingerprint.as_str().is_empty(),
@@ -33,14 +33,14 @@ pub async fn come_from_a_named_model(ground: &CheckContext<'_>) -> CheckResult {
         limits::MAX_DIMENSIONS
     );
     ensure!(profile.max_tokens > 0, "the window holds no token");
-    ground.embed(&TEXTS[..2]).await?;
-    ensure_eq!(*ground.embedder().profile(), profile, "profile later on");
+    context.embed(&TEXTS[..2]).await?;
+    ensure_eq!(*context.embedder().profile(), profile, "profile later on");
     Ok(())
 }
 
 /// One vector per text, in the order of the texts.
-pub async fn come_one_for_each_text_in_order(ground: &CheckContext<'_>) -> CheckResult {
-    let alone = ground.embed_alone(&TEXTS).await?;
+pub async fn come_one_for_each_text_in_order(context: &CheckContext<'_>) -> CheckResult {
+    let alone = context.embed_alone(&TEXTS).await?;
     for (a, first) in alone.iter().enumerate() {
         for (b, second) in alone.iter().enumerate().skip(a + 1) {
             ensure!(
@@ -52,44 +52,44 @@ pub async fn come_one_for_each_text_in_order(ground: &CheckContext<'_>) -> Check
         }
     }
     for count in [1, 2, TEXTS.len()] {
-        let together = ground.embed(&TEXTS[..count]).await?;
+        let together = context.embed(&TEXTS[..count]).await?;
         for (place, (got, wanted)) in together.iter().zip(&alone).enumerate() {
-            ground.same(got, wanted, &format!("place {place} of {count}"))?;
+            context.same(got, wanted, &format!("place {place} of {count}"))?;
         }
     }
     Ok(())
 }
 
 /// As many components as the profile says, finite, of length 1.
-pub async fn are_unit_vectors(ground: &CheckContext<'_>) -> CheckResult {
-    let vectors = ground.embed(&TEXTS).await?;
+pub async fn are_unit_vectors(context: &CheckContext<'_>) -> CheckResult {
+    let vectors = context.embed(&TEXTS).await?;
     let mut pairs = vectors.iter().zip(TEXTS);
-    pairs.try_for_each(|(vector, text)| ground.sound(vector, text))
+    pairs.try_for_each(|(vector, text)| context.sound(vector, text))
 }
 
 /// Equal text and role give an equal vector, whenever asked.
-pub async fn are_repeatable(ground: &CheckContext<'_>) -> CheckResult {
-    let first = ground.embed(&TEXTS).await?;
+pub async fn are_repeatable(context: &CheckContext<'_>) -> CheckResult {
+    let first = context.embed(&TEXTS).await?;
     for _ in 0..3 {
-        let again = ground.embed(&TEXTS).await?;
+        let again = context.embed(&TEXTS).await?;
         for ((got, wanted), text) in again.iter().zip(&first).zip(TEXTS) {
-            ground.same(got, wanted, text)?;
+            context.same(got, wanted, text)?;
         }
     }
     Ok(())
 }
 
 /// Both roles are embedded, each alike whenever asked.
-pub async fn serve_both_roles(ground: &CheckContext<'_>) -> CheckResult {
+pub async fn serve_both_roles(context: &CheckContext<'_>) -> CheckResult {
     for role in [EmbedRole::Query, EmbedRole::Passage] {
-        let embedder = ground.embedder();
+        let embedder = context.embedder();
         let first = embedder.embed(&TEXTS, role).await.at("embed")?;
         ensure_eq!(first.len(), TEXTS.len(), "vectors for {role:?}");
         for (place, text) in TEXTS.iter().enumerate() {
-            ground.sound(&first[place], text)?;
+            context.sound(&first[place], text)?;
             let alone = embedder.embed(&[text], role).await.at("embed")?;
             ensure_eq!(alone.len(), 1, "vectors for {role:?}");
-            ground.same(&alone[0], &first[place], &format!("{role:?}, {text}"))?;
+            context.same(&alone[0], &first[place], &format!("{role:?}, {text}"))?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@
 use memory_core::{AccessUpdate, Generation, MemoryFilter, MemoryId};
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
-use crate::population::{at, plain};
+use crate::fixtures::{at, plain};
 use crate::store::CheckContext;
 
 /// More than 65,535 parameters would hold in one statement, at any number of
@@ -12,40 +12,44 @@ use crate::store::CheckContext;
 const MANY: usize = 3_000;
 
 /// A batch of thousands is one write.
-pub async fn inserts_many(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+pub async fn inserts_many(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     let batch: Vec<_> = (0..MANY)
-        .map(|number| plain(&mira, format!("one of many, {number}"), &mut chance))
+        .map(|number| plain(&mira, format!("one of many, {number}"), &mut rng))
         .collect();
-    let outcome = ground.insert(&batch).await?;
+    let outcome = context.insert(&batch).await?;
     ensure_eq!(outcome.inserted, vec![true; MANY], "inserted");
-    ensure_eq!(ground.count(&mira).await?, MANY as u64, "count");
-    ensure_eq!(ground.generation(&mira).await?, Generation(1), "generation");
-    let again = ground.insert(&batch).await?;
+    ensure_eq!(context.count(&mira).await?, MANY as u64, "count");
+    ensure_eq!(
+        context.generation(&mira).await?,
+        Generation(1),
+        "generation"
+    );
+    let again = context.insert(&batch).await?;
     ensure_eq!(again.inserted, vec![false; MANY], "inserted again");
-    let listed = ground.listed(&mira, &MemoryFilter::new(), 1_000).await?;
+    let listed = context.listed(&mira, &MemoryFilter::new(), 1_000).await?;
     ensure_eq!(listed.len(), MANY, "memories listed");
-    let whole = ground.changes(&mira, Generation::ZERO).await?;
+    let whole = context.changes(&mira, Generation::ZERO).await?;
     ensure_eq!(whole.written.len(), MANY, "memories in the whole state");
     Ok(())
 }
 
 /// Get, touch and delete take thousands of ids at once.
-pub async fn reads_and_removes_many(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let kept = plain(&mira, "kept", &mut chance);
+pub async fn reads_and_removes_many(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let kept = plain(&mira, "kept", &mut rng);
     let batch: Vec<_> = (0..40)
-        .map(|number| plain(&mira, format!("one of many, {number}"), &mut chance))
+        .map(|number| plain(&mira, format!("one of many, {number}"), &mut rng))
         .chain([kept.clone()])
         .collect();
-    ground.insert(&batch).await?;
+    context.insert(&batch).await?;
     // Mostly unknown, so that the number of ids is what is tried here.
     let mut ids: Vec<MemoryId> = batch[..40].iter().map(|item| item.memory.id).collect();
-    ids.extend((0..40_000).map(|_| chance.id()));
-    chance.shuffle(&mut ids);
-    let store = ground.store();
+    ids.extend((0..40_000).map(|_| rng.id()));
+    rng.shuffle(&mut ids);
+    let store = context.store();
     let updates: Vec<AccessUpdate> = ids
         .iter()
         .map(|id| AccessUpdate {
@@ -71,9 +75,9 @@ pub async fn reads_and_removes_many(ground: &CheckContext) -> CheckResult {
     }
     let outcome = store.delete(&mira, &ids).await.at("delete")?;
     ensure_eq!(outcome.removed.len(), 40, "ids removed");
-    ensure_eq!(ground.count(&mira).await?, 1, "count");
+    ensure_eq!(context.count(&mira).await?, 1, "count");
     ensure!(
-        ground.has(&mira, kept.memory.id).await?,
+        context.has(&mira, kept.memory.id).await?,
         "the other memory went"
     );
     Ok(())

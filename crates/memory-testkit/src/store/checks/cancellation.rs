@@ -4,11 +4,11 @@
 use memory_core::{EntityId, Generation, MemoryFilter, MemoryId, MemoryPatch};
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
-use crate::patience::drop_after;
-use crate::population::{consolidation, embedding, plain, population};
-use crate::seeded::SeededRng;
+use crate::fixtures::{consolidation, embedding, plain, varied_memories};
+use crate::seeded_rng::SeededRng;
 use crate::store::CheckContext;
-use crate::store::ground::ids;
+use crate::store::context::ids;
+use crate::timing::drop_after;
 
 /// Writes begun and dropped in each check, each a little later than the one
 /// before: from before its first step to past its end.
@@ -16,53 +16,53 @@ const ROUNDS: usize = 40;
 
 /// A dropped insert has written all of its batch or nothing; inserting the
 /// same batch again completes it.
-pub async fn insert_is_whole_or_absent(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+pub async fn insert_is_whole_or_absent(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     let mut written = Vec::new();
     for round in 0..ROUNDS {
-        let mut batch = population(&mira, 6, &mut chance);
+        let mut batch = varied_memories(&mira, 6, &mut rng);
         for item in &mut batch {
             item.memory.content.push_str(&format!(" round {round}"));
         }
-        drop_after(round, ground.store().insert(&batch)).await;
+        drop_after(round, context.store().insert(&batch)).await;
         let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
-        let fetched = ground.store().get(&mira, &ids).await.at("get")?;
+        let fetched = context.store().get(&mira, &ids).await.at("get")?;
         let there = fetched.memories.iter().flatten().count();
         ensure!(
             there == 0 || there == ids.len(),
             "round {round}: {there} of {} were written",
             ids.len()
         );
-        let outcome = ground.insert(&batch).await.at("the same batch again")?;
+        let outcome = context.insert(&batch).await.at("the same batch again")?;
         let first = outcome.inserted[0];
         ensure_eq!(outcome.inserted, [first; 6], "round {round}: inserted");
         written.extend(ids);
     }
-    ensure_eq!(ground.count(&mira).await?, written.len() as u64, "count");
-    let generation = ground.generation(&mira).await?;
+    ensure_eq!(context.count(&mira).await?, written.len() as u64, "count");
+    let generation = context.generation(&mira).await?;
     ensure_eq!(generation, Generation(ROUNDS as u64), "generation");
-    settled(ground, &mira, written.len(), &mut chance).await
+    settled(context, &mira, written.len(), &mut rng).await
 }
 
 /// A dropped update has changed everything that its patch sets, embedding
 /// included, or nothing.
-pub async fn update_is_whole_or_absent(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let item = plain(&mira, "before", &mut chance);
+pub async fn update_is_whole_or_absent(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let item = plain(&mira, "before", &mut rng);
     let id = item.memory.id;
-    ground.insert(std::slice::from_ref(&item)).await?;
+    context.insert(std::slice::from_ref(&item)).await?;
     for round in 0..ROUNDS {
         // The number of vectors tells which embedding is there.
         let chunks = 1 + round % 5;
-        let fresh = embedding(chunks, &mut chance);
+        let fresh = embedding(chunks, &mut rng);
         let patch = MemoryPatch::new()
             .content(format!("round {round} of {chunks}"))
             .context(Some(format!("round {round} of {chunks}")));
-        let update = ground.store().update(&mira, &id, &patch, Some(&fresh));
+        let update = context.store().update(&mira, &id, &patch, Some(&fresh));
         drop_after(round, update).await;
-        let whole = ground.changes(&mira, Generation::ZERO).await?;
+        let whole = context.changes(&mira, Generation::ZERO).await?;
         ensure_eq!(whole.written.len(), 1, "memories");
         let (memory, vectors) = (
             &whole.written[0].memory,
@@ -77,26 +77,26 @@ pub async fn update_is_whole_or_absent(ground: &CheckContext) -> CheckResult {
         let wanted = context.rsplit(' ').next().and_then(|n| n.parse().ok());
         ensure_eq!(vectors.len(), wanted.unwrap_or(1), "round {round}: vectors");
     }
-    settled(ground, &mira, 1, &mut chance).await
+    settled(context, &mira, 1, &mut rng).await
 }
 
 /// A dropped delete has removed everything that it names or nothing.
-pub async fn delete_is_whole_or_absent(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+pub async fn delete_is_whole_or_absent(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     for round in 0..ROUNDS {
-        let batch = population(&mira, 6, &mut chance);
+        let batch = varied_memories(&mira, 6, &mut rng);
         let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
-        ground.insert(&batch).await?;
-        drop_after(round, ground.store().delete(&mira, &ids)).await;
-        let page = ground.listed(&mira, &MemoryFilter::new(), 100).await?;
+        context.insert(&batch).await?;
+        drop_after(round, context.store().delete(&mira, &ids)).await;
+        let page = context.listed(&mira, &MemoryFilter::new(), 100).await?;
         ensure!(
             page.is_empty() || page.len() == ids.len(),
             "round {round}: {} of {} are left",
             page.len(),
             ids.len()
         );
-        let done = ground
+        let done = context
             .store()
             .delete(&mira, &ids)
             .await
@@ -107,21 +107,21 @@ pub async fn delete_is_whole_or_absent(ground: &CheckContext) -> CheckResult {
             done.removed.len()
         );
     }
-    settled(ground, &mira, 0, &mut chance).await
+    settled(context, &mira, 0, &mut rng).await
 }
 
 /// A dropped consolidation has archived all of its sources under its summaries
 /// or nothing; the same call again completes it, or finds it done.
-pub async fn consolidate_is_whole_or_absent(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+pub async fn consolidate_is_whole_or_absent(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     let mut generation = Generation::ZERO;
     for round in 0..ROUNDS {
-        let people = ids(&ground.populate(&mira, 6, &mut chance).await?);
+        let people = ids(&context.populate(&mira, 6, &mut rng).await?);
         let read_at = generation.next();
         let groups = [&people[..2], &people[2..5]]
-            .map(|sources| consolidation(&mira, "short", sources.iter().copied(), &mut chance));
-        let store = ground.store();
+            .map(|sources| consolidation(&mira, "short", sources.iter().copied(), &mut rng));
+        let store = context.store();
         drop_after(round, store.consolidate(&mira, &groups, read_at)).await;
         let summaries = ids(&groups.clone().map(|group| group.summary));
         let (new, old) = (
@@ -141,26 +141,26 @@ pub async fn consolidate_is_whole_or_absent(ground: &CheckContext) -> CheckResul
         generation = done.at("the same call again")?.generation;
         ensure_eq!(generation, read_at.next(), "round {round}: generation");
     }
-    let stats = ground.store().entity_stats(&mira).await;
+    let stats = context.store().entity_stats(&mira).await;
     let archived = stats.at("entity_stats")?.archived_count;
     ensure_eq!(archived, 5 * ROUNDS as u64, "archived");
-    settled(ground, &mira, 3 * ROUNDS, &mut chance).await
+    settled(context, &mira, 3 * ROUNDS, &mut rng).await
 }
 
 /// The store still answers, writes included, and all reads agree on `count`.
 async fn settled(
-    ground: &CheckContext,
+    context: &CheckContext,
     entity: &EntityId,
     count: usize,
-    chance: &mut SeededRng,
+    rng: &mut SeededRng,
 ) -> CheckResult {
-    let last = plain(entity, "after all that", chance);
-    ground.insert(&[last]).await.at("a write afterward")?;
+    let last = plain(entity, "after all that", rng);
+    context.insert(&[last]).await.at("a write afterward")?;
     let count = count + 1;
-    let listed = ground.listed(entity, &MemoryFilter::new(), 1_000).await?;
+    let listed = context.listed(entity, &MemoryFilter::new(), 1_000).await?;
     ensure_eq!(listed.len(), count, "memories listed");
-    ensure_eq!(ground.count(entity).await?, count as u64, "count");
-    let whole = ground.changes(entity, Generation::ZERO).await?;
+    ensure_eq!(context.count(entity).await?, count as u64, "count");
+    let whole = context.changes(entity, Generation::ZERO).await?;
     ensure_eq!(whole.written.len(), count, "memories in the whole state");
     Ok(())
 }

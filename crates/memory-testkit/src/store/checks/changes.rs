@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use memory_core::{ChangeSet, EmbeddedMemory, EntityId, Generation, Memory, MemoryId, MemoryPatch};
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::population::{at, embedding, fingerprint, other_fingerprint, plain, varied};
+use crate::fixtures::{at, embedding, fingerprint, other_fingerprint, plain, varied};
 use crate::store::{CheckContext, Tolerance};
 
 /// From generation 0, the whole state: every memory with all its vectors.
-pub async fn start_with_the_whole_state(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let changes = ground.changes(&mira, Generation::ZERO).await?;
+pub async fn start_with_the_whole_state(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let changes = context.changes(&mira, Generation::ZERO).await?;
     ensure_eq!(changes, ChangeSet::default(), "changes before any write");
-    let people = ground.populate(&mira, 30, &mut ground.chance()).await?;
-    let changes = ground.changes(&mira, Generation::ZERO).await?;
+    let people = context.populate(&mira, 30, &mut context.rng()).await?;
+    let changes = context.changes(&mira, Generation::ZERO).await?;
     ensure_eq!(changes.generation, Generation(1), "generation");
     ensure_eq!(changes.written.len(), 30, "memories written");
     for wanted in &people {
@@ -23,23 +23,23 @@ pub async fn start_with_the_whole_state(ground: &CheckContext) -> CheckResult {
         let Some(got) = got else {
             return Err(CheckFailure::failed(format!("memory {id} is missing")));
         };
-        same_item(got, wanted, ground.tolerance())?;
+        same_item(got, wanted, context.tolerance())?;
     }
     Ok(())
 }
 
 /// After a later generation, only what was written since; at the present one,
 /// nothing.
-pub async fn hold_only_what_changed(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    ground.populate(&mira, 10, &mut chance).await?;
-    let second = plain(&mira, "the second write", &mut chance);
-    let third = plain(&mira, "the third write", &mut chance);
-    ground.insert(std::slice::from_ref(&second)).await?;
-    ground.insert(std::slice::from_ref(&third)).await?;
+pub async fn hold_only_what_changed(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    context.populate(&mira, 10, &mut rng).await?;
+    let second = plain(&mira, "the second write", &mut rng);
+    let third = plain(&mira, "the third write", &mut rng);
+    context.insert(std::slice::from_ref(&second)).await?;
+    context.insert(std::slice::from_ref(&third)).await?;
     for (since, wanted) in [(1, vec![&second, &third]), (2, vec![&third]), (3, vec![])] {
-        let changes = ground.changes(&mira, Generation(since)).await?;
+        let changes = context.changes(&mira, Generation(since)).await?;
         let got: BTreeSet<MemoryId> = changes.written.iter().map(|it| it.memory.id).collect();
         let wanted: BTreeSet<MemoryId> = wanted.iter().map(|it| it.memory.id).collect();
         ensure_eq!(got, wanted, "ids written after {since}");
@@ -52,77 +52,77 @@ pub async fn hold_only_what_changed(ground: &CheckContext) -> CheckResult {
 
 /// Applying the changes to the state at `since` gives the present state, from
 /// every earlier generation.
-pub async fn lead_to_the_next_state(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let mut states = vec![state(ground, &mira).await?];
+pub async fn lead_to_the_next_state(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let mut states = vec![state(context, &mira).await?];
     let mut known: Vec<MemoryId> = Vec::new();
     for round in 0..24 {
-        match chance.below(4) {
+        match rng.below(4) {
             0 if known.len() > 3 => {
-                let gone = known.swap_remove(chance.below(known.len()));
-                ground.store().delete(&mira, &[gone]).await.at("delete")?;
+                let gone = known.swap_remove(rng.below(known.len()));
+                context.store().delete(&mira, &[gone]).await.at("delete")?;
             }
             1 if !known.is_empty() => {
-                let id = *chance.pick(&known);
+                let id = *rng.pick(&known);
                 let patch = MemoryPatch::new().content(format!("changed in round {round}"));
-                let fresh = embedding(2, &mut chance);
-                let store = ground.store();
+                let fresh = embedding(2, &mut rng);
+                let store = context.store();
                 let done = store.update(&mira, &id, &patch, Some(&fresh)).await;
                 done.at("update")?;
             }
             _ => {
-                let batch: Vec<_> = (0..1 + chance.below(3))
-                    .map(|n| varied(&mira, round * 10 + n, &mut chance))
+                let batch: Vec<_> = (0..1 + rng.below(3))
+                    .map(|n| varied(&mira, round * 10 + n, &mut rng))
                     .collect();
                 known.extend(batch.iter().map(|item| item.memory.id));
-                ground.insert(&batch).await?;
+                context.insert(&batch).await?;
             }
         }
-        states.push(state(ground, &mira).await?);
+        states.push(state(context, &mira).await?);
     }
     let present = &states[states.len() - 1];
     for (since, then) in states.iter().enumerate() {
-        let changes = ground.changes(&mira, Generation(since as u64)).await?;
+        let changes = context.changes(&mira, Generation(since as u64)).await?;
         let got = apply(then.clone(), changes)?;
-        same_state(&got, present, ground.tolerance()).at(format!("from generation {since}"))?;
+        same_state(&got, present, context.tolerance()).at(format!("from generation {since}"))?;
     }
     Ok(())
 }
 
 /// What is removed is told to whoever is behind the removal.
-pub async fn tell_of_deletions(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 5, &mut ground.chance()).await?;
+pub async fn report_deletions(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 5, &mut context.rng()).await?;
     let gone: Vec<MemoryId> = people[1..3].iter().map(|item| item.memory.id).collect();
-    ground.store().delete(&mira, &gone).await.at("delete")?;
-    let changes = ground.changes(&mira, Generation(1)).await?;
+    context.store().delete(&mira, &gone).await.at("delete")?;
+    let changes = context.changes(&mira, Generation(1)).await?;
     let removed: BTreeSet<MemoryId> = changes.removed.iter().copied().collect();
     ensure_eq!(removed, gone.iter().copied().collect(), "removed after 1");
     ensure_eq!(changes.removed.len(), 2, "ids removed after 1");
     ensure_eq!(changes.written, [], "written after 1");
     ensure_eq!(changes.generation, Generation(2), "generation");
-    let changes = ground.changes(&mira, Generation(2)).await?;
+    let changes = context.changes(&mira, Generation(2)).await?;
     ensure_eq!(changes.removed, [], "removed after 2");
-    let whole = ground.changes(&mira, Generation::ZERO).await?;
+    let whole = context.changes(&mira, Generation::ZERO).await?;
     ensure_eq!(whole.written.len(), 3, "memories in the whole state");
     Ok(())
 }
 
 /// An id comes once, in its latest state: what was removed and inserted anew
 /// is written and not removed, what was written and removed is removed only.
-pub async fn hold_the_latest_state_only(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let back = plain(&mira, "goes and comes back", &mut chance);
-    let gone = plain(&mira, "changes and goes", &mut chance);
+pub async fn hold_the_latest_state_only(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let back = plain(&mira, "goes and comes back", &mut rng);
+    let gone = plain(&mira, "changes and goes", &mut rng);
     let (back_id, gone_id) = (back.memory.id, gone.memory.id);
-    ground.insert(&[back.clone(), gone]).await?;
-    let store = ground.store();
+    context.insert(&[back.clone(), gone]).await?;
+    let store = context.store();
     store.delete(&mira, &[back_id]).await.at("delete")?;
-    let mut anew = plain(&mira, "back again", &mut chance);
+    let mut anew = plain(&mira, "back again", &mut rng);
     anew.memory.id = back_id;
-    ground.insert(std::slice::from_ref(&anew)).await?;
+    context.insert(std::slice::from_ref(&anew)).await?;
     for importance in [0.1, 0.2] {
         let patch = MemoryPatch::new().importance(importance);
         let done = store.update(&mira, &gone_id, &patch, None).await;
@@ -130,12 +130,12 @@ pub async fn hold_the_latest_state_only(ground: &CheckContext) -> CheckResult {
     }
     store.delete(&mira, &[gone_id]).await.at("delete")?;
     for since in [1, 2] {
-        let changes = ground.changes(&mira, Generation(since)).await?;
+        let changes = context.changes(&mira, Generation(since)).await?;
         let written: Vec<&Memory> = changes.written.iter().map(|item| &item.memory).collect();
         ensure_eq!(written, [&anew.memory], "written after {since}");
         ensure_eq!(changes.removed, [gone_id], "removed after {since}");
     }
-    let whole = ground.changes(&mira, Generation::ZERO).await?;
+    let whole = context.changes(&mira, Generation::ZERO).await?;
     ensure_eq!(whole.written.len(), 1, "memories in the whole state");
     ensure!(
         !whole.removed.contains(&back_id),
@@ -146,19 +146,19 @@ pub async fn hold_the_latest_state_only(ground: &CheckContext) -> CheckResult {
 
 /// A `since` beyond the entity's generation answers with the whole state and
 /// `reset`.
-pub async fn start_over_beyond_the_generation(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 4, &mut ground.chance()).await?;
+pub async fn start_over_beyond_the_generation(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 4, &mut context.rng()).await?;
     for since in [2, 1_000_000] {
-        let changes = ground.changes(&mira, Generation(since)).await?;
+        let changes = context.changes(&mira, Generation(since)).await?;
         ensure!(changes.reset, "no reset since {since} at generation 1");
         ensure_eq!(changes.generation, Generation(1), "generation");
         let got: BTreeSet<MemoryId> = changes.written.iter().map(|it| it.memory.id).collect();
         let wanted = people.iter().map(|item| item.memory.id).collect();
         ensure_eq!(got, wanted, "the whole state since {since}");
     }
-    let stranger = ground.entity("stranger");
-    let changes = ground.changes(&stranger, Generation(3)).await?;
+    let stranger = context.entity("stranger");
+    let changes = context.changes(&stranger, Generation(3)).await?;
     ensure!(changes.reset, "no reset for an entity never written to");
     ensure_eq!(changes.written, [], "written by a stranger");
     ensure_eq!(changes.generation, Generation::ZERO, "generation");
@@ -167,22 +167,22 @@ pub async fn start_over_beyond_the_generation(ground: &CheckContext) -> CheckRes
 
 /// A memory without a vector of the fingerprint asked for comes all the same,
 /// with no vectors; the embedding bears the fingerprint asked for.
-pub async fn bring_vectors_of_one_fingerprint(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let ours = plain(&mira, "of our model", &mut chance);
-    let mut theirs = plain(&mira, "of their model", &mut chance);
+pub async fn bring_vectors_of_one_fingerprint(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let ours = plain(&mira, "of our model", &mut rng);
+    let mut theirs = plain(&mira, "of their model", &mut rng);
     theirs.embedding.fingerprint = other_fingerprint();
-    ground.insert(&[ours.clone(), theirs.clone()]).await?;
+    context.insert(&[ours.clone(), theirs.clone()]).await?;
     for (asked, with) in [(fingerprint(), &ours), (other_fingerprint(), &theirs)] {
-        let store = ground.store();
+        let store = context.store();
         let changes = store.changes_since(&mira, Generation::ZERO, &asked).await;
         let changes = changes.at("changes_since")?;
         ensure_eq!(changes.written.len(), 2, "memories");
         for item in &changes.written {
             ensure_eq!(item.embedding.fingerprint, asked, "fingerprint");
             if item.memory.id == with.memory.id {
-                same_item(item, with, ground.tolerance())?;
+                same_item(item, with, context.tolerance())?;
             } else {
                 ensure_eq!(item.embedding.vectors.len(), 0, "vectors of another model");
             }
@@ -193,16 +193,16 @@ pub async fn bring_vectors_of_one_fingerprint(ground: &CheckContext) -> CheckRes
 
 /// Embedding a memory anew with another model, its content unchanged, is a
 /// write: the new model's followers learn of it.
-pub async fn follow_a_change_of_model(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let item = plain(&mira, "embedded twice", &mut chance);
+pub async fn follow_a_change_of_model(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let item = plain(&mira, "embedded twice", &mut rng);
     let id = item.memory.id;
-    ground.insert(std::slice::from_ref(&item)).await?;
-    let mut fresh = embedding(3, &mut chance);
+    context.insert(std::slice::from_ref(&item)).await?;
+    let mut fresh = embedding(3, &mut rng);
     fresh.fingerprint = other_fingerprint();
     let patch = MemoryPatch::new().content(item.memory.content.clone());
-    let store = ground.store();
+    let store = context.store();
     let done = store.update(&mira, &id, &patch, Some(&fresh)).await;
     ensure_eq!(done.at("update")?.generation, Generation(2), "generation");
     let asked = other_fingerprint();
@@ -213,8 +213,8 @@ pub async fn follow_a_change_of_model(ground: &CheckContext) -> CheckResult {
         memory: item.memory,
         embedding: fresh,
     };
-    same_item(&changes.written[0], &wanted, ground.tolerance())?;
-    let old = ground.changes(&mira, Generation::ZERO).await?;
+    same_item(&changes.written[0], &wanted, context.tolerance())?;
+    let old = context.changes(&mira, Generation::ZERO).await?;
     ensure_eq!(old.written.len(), 1, "memories by the old model");
     let vectors = old.written[0].embedding.vectors.len();
     ensure_eq!(vectors, 0, "vectors of the old model");
@@ -224,10 +224,10 @@ pub async fn follow_a_change_of_model(ground: &CheckContext) -> CheckResult {
 type State = BTreeMap<MemoryId, EmbeddedMemory>;
 
 /// The whole state, as changes from generation 0 tell it.
-async fn state(ground: &CheckContext, entity: &EntityId) -> Result<State, CheckFailure> {
+async fn state(context: &CheckContext, entity: &EntityId) -> Result<State, CheckFailure> {
     apply(
         State::new(),
-        ground.changes(entity, Generation::ZERO).await?,
+        context.changes(entity, Generation::ZERO).await?,
     )
 }
 

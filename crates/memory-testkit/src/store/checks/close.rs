@@ -7,33 +7,33 @@ use memory_core::{
 };
 
 use crate::check::{At, CheckResult, ensure_eq, refused};
-use crate::population::{DIMENSIONS, at, consolidation, fingerprint, plain};
+use crate::fixtures::{DIMENSIONS, at, consolidation, fingerprint, plain};
 use crate::store::CheckContext;
 
 /// After a close, a store whose capabilities say that it closes answers
 /// [`ErrorKind::Closed`] to every method that reads or writes; another one
 /// answers as before.
-pub async fn answers_as_capabilities_say(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let item = plain(&mira, "written before the close", &mut chance);
+pub async fn answers_as_capabilities_say(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let item = plain(&mira, "written before the close", &mut rng);
     let id = item.memory.id;
-    ground.insert(std::slice::from_ref(&item)).await?;
-    let store = ground.store();
+    context.insert(std::slice::from_ref(&item)).await?;
+    let store = context.store();
     let before = store.capabilities();
     store.close().await.at("close")?;
     ensure_eq!(store.capabilities(), before, "capabilities");
     if !before.closes {
-        let new = plain(&mira, "written after the close", &mut chance);
-        ground.insert(&[new]).await?;
-        ensure_eq!(ground.has(&mira, id).await?, true, "get after a close");
-        ensure_eq!(ground.count(&mira).await?, 2, "count after a close");
+        let new = plain(&mira, "written after the close", &mut rng);
+        context.insert(&[new]).await?;
+        ensure_eq!(context.has(&mira, id).await?, true, "get after a close");
+        ensure_eq!(context.count(&mira).await?, 2, "count after a close");
         return Ok(());
     }
     let closed = [ErrorKind::Closed];
-    let new = plain(&mira, "written after the close", &mut chance);
+    let new = plain(&mira, "written after the close", &mut rng);
     refused(store.insert(&[new]).await, &closed, "insert")?;
-    let group = consolidation(&mira, "archived after the close", [id], &mut chance);
+    let group = consolidation(&mira, "archived after the close", [id], &mut rng);
     let consolidate = store.consolidate(&mira, &[group], Generation(1)).await;
     refused(consolidate, &closed, "consolidate")?;
     // A store without a channel has nothing to close of it.
@@ -51,7 +51,7 @@ pub async fn answers_as_capabilities_say(ground: &CheckContext) -> CheckResult {
         limit: 10,
         dense: Some(DenseQuery {
             fingerprint: fingerprint(),
-            vector: chance.vector(DIMENSIONS),
+            vector: rng.vector(DIMENSIONS),
         }),
         lexical: None,
     };
@@ -83,13 +83,13 @@ pub async fn answers_as_capabilities_say(ground: &CheckContext) -> CheckResult {
 }
 
 /// Closing twice is fine, also at once.
-pub async fn may_be_repeated(ground: &CheckContext) -> CheckResult {
-    let store = ground.store();
+pub async fn may_be_repeated(context: &CheckContext) -> CheckResult {
+    let store = context.store();
     let (one, other) = join(store.close(), store.close()).await;
     one.at("close")?;
     other.at("close at the same time")?;
     store.close().await.at("close again")?;
-    let stats = store.entity_stats(&ground.entity("mira")).await;
+    let stats = store.entity_stats(&context.entity("mira")).await;
     if !store.capabilities().closes {
         return Ok(stats.map(drop).at("entity_stats")?);
     }

@@ -7,38 +7,38 @@ use memory_core::{
 };
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
-use crate::population::fingerprint;
+use crate::fixtures::fingerprint;
 use crate::store::CheckContext;
 
 /// What is deleted is gone, the rest stays, and the outcome names what went.
-pub async fn removes_for_good(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 6, &mut ground.chance()).await?;
+pub async fn removes_for_good(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 6, &mut context.rng()).await?;
     let ids: Vec<MemoryId> = people.iter().map(|item| item.memory.id).collect();
     let gone = [ids[1], ids[4]];
-    let outcome = ground.store().delete(&mira, &gone).await.at("delete")?;
+    let outcome = context.store().delete(&mira, &gone).await.at("delete")?;
     let removed: BTreeSet<MemoryId> = outcome.removed.iter().copied().collect();
     ensure_eq!(removed, gone.into(), "ids removed");
     ensure_eq!(outcome.removed.len(), 2, "ids in the outcome");
     ensure_eq!(outcome.generation, Generation(2), "generation");
     for item in &people {
         let id = item.memory.id;
-        let found = ground.has(&mira, id).await?;
+        let found = context.has(&mira, id).await?;
         ensure_eq!(found, !gone.contains(&id), "whether {id} is there");
     }
-    ensure_eq!(ground.count(&mira).await?, 4, "count");
+    ensure_eq!(context.count(&mira).await?, 4, "count");
     Ok(())
 }
 
 /// Ids that the entity does not have are passed over; an id given twice is
 /// removed once; where nothing is removed, the generation stays.
-pub async fn passes_over_unknown_ids(ground: &CheckContext) -> CheckResult {
-    let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, 3, &mut chance).await?;
-    let his = ground.populate(&tam, 1, &mut chance).await?[0].memory.id;
-    let store = ground.store();
-    for ids in [vec![], vec![chance.id()], vec![his, chance.id()]] {
+pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
+    let (mira, tam) = (context.entity("mira"), context.entity("tam"));
+    let mut rng = context.rng();
+    let people = context.populate(&mira, 3, &mut rng).await?;
+    let his = context.populate(&tam, 1, &mut rng).await?[0].memory.id;
+    let store = context.store();
+    for ids in [vec![], vec![rng.id()], vec![his, rng.id()]] {
         let outcome = store
             .delete(&mira, &ids)
             .await
@@ -47,7 +47,7 @@ pub async fn passes_over_unknown_ids(ground: &CheckContext) -> CheckResult {
         ensure_eq!(outcome.generation, Generation(1), "generation");
     }
     let id = people[0].memory.id;
-    let mixed = [chance.id(), id, his, id];
+    let mixed = [rng.id(), id, his, id];
     let outcome = store
         .delete(&mira, &mixed)
         .await
@@ -57,34 +57,37 @@ pub async fn passes_over_unknown_ids(ground: &CheckContext) -> CheckResult {
     let outcome = store.delete(&mira, &[id]).await.at("delete again")?;
     ensure_eq!(outcome.removed, [], "removed again");
     ensure_eq!(outcome.generation, Generation(2), "generation");
-    let nobody = ground.entity("nobody");
+    let nobody = context.entity("nobody");
     let outcome = store.delete(&nobody, &[id]).await.at("delete of nobody")?;
     ensure_eq!(outcome, RemoveOutcome::default(), "outcome for nobody");
-    ensure!(ground.has(&tam, his).await?, "another entity's memory went");
+    ensure!(
+        context.has(&tam, his).await?,
+        "another entity's memory went"
+    );
     Ok(())
 }
 
 /// One call raises the generation by one, however many memories go.
-pub async fn raises_the_generation_once(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 8, &mut ground.chance()).await?;
+pub async fn raises_the_generation_once(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 8, &mut context.rng()).await?;
     let ids: Vec<MemoryId> = people.iter().map(|item| item.memory.id).collect();
     for (round, ids) in ids.chunks(3).enumerate() {
-        let outcome = ground.store().delete(&mira, ids).await.at("delete")?;
+        let outcome = context.store().delete(&mira, ids).await.at("delete")?;
         let generation = Generation(round as u64 + 2);
         ensure_eq!(outcome.generation, generation, "outcome");
-        ensure_eq!(ground.generation(&mira).await?, generation, "statistics");
+        ensure_eq!(context.generation(&mira).await?, generation, "statistics");
     }
-    ensure_eq!(ground.count(&mira).await?, 0, "count");
+    ensure_eq!(context.count(&mira).await?, 0, "count");
     Ok(())
 }
 
 /// No read shows it any more: list, count, search, statistics.
-pub async fn is_seen_everywhere(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 5, &mut ground.chance()).await?;
+pub async fn is_seen_everywhere(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 5, &mut context.rng()).await?;
     let gone = people[2].memory.id;
-    let store = ground.store();
+    let store = context.store();
     store.delete(&mira, &[gone]).await.at("delete")?;
     let request = ListRequest::new(10);
     let page = store.list(&mira, &request).await.at("list")?;
@@ -106,6 +109,6 @@ pub async fn is_seen_everywhere(ground: &CheckContext) -> CheckResult {
     ensure!(!found_it && found.candidates.len() == 4, "still found");
     let stats = store.entity_stats(&mira).await.at("entity_stats")?;
     ensure_eq!(stats.memory_count, 4, "memories in the statistics");
-    ensure_eq!(ground.count(&mira).await?, 4, "count");
+    ensure_eq!(context.count(&mira).await?, 4, "count");
     Ok(())
 }

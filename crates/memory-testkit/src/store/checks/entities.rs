@@ -4,23 +4,23 @@
 use memory_core::{EntityId, EntityStats, Generation};
 
 use crate::check::{At, CheckFailure, CheckResult, ensure_eq};
-use crate::population::plain;
+use crate::fixtures::plain;
 use crate::store::CheckContext;
 
 /// Zeros for an entity never written to.
-pub async fn stats_start_at_zero(ground: &CheckContext) -> CheckResult {
-    let nobody = ground.entity("nobody");
-    let stats = ground.store().entity_stats(&nobody).await;
+pub async fn stats_start_at_zero(context: &CheckContext) -> CheckResult {
+    let nobody = context.entity("nobody");
+    let stats = context.store().entity_stats(&nobody).await;
     ensure_eq!(stats.at("entity_stats")?, EntityStats::default(), "stats");
     Ok(())
 }
 
 /// Generation and count follow every write.
-pub async fn stats_follow_writes(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, 4, &mut chance).await?;
-    let store = ground.store();
+pub async fn stats_follow_writes(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = context.populate(&mira, 4, &mut rng).await?;
+    let store = context.store();
     let stats = |generation, memory_count| EntityStats {
         generation: Generation(generation),
         memory_count,
@@ -28,84 +28,84 @@ pub async fn stats_follow_writes(ground: &CheckContext) -> CheckResult {
     };
     let now = || async { store.entity_stats(&mira).await.at("entity_stats") };
     ensure_eq!(now().await?, stats(1, 4), "after 4 inserts");
-    ground.insert(&people).await?;
+    context.insert(&people).await?;
     ensure_eq!(now().await?, stats(1, 4), "after a repetition");
-    ground
-        .insert(&[plain(&mira, "one more", &mut chance)])
+    context
+        .insert(&[plain(&mira, "one more", &mut rng)])
         .await?;
     ensure_eq!(now().await?, stats(2, 5), "after one more");
     let ids = [people[0].memory.id, people[1].memory.id];
     store.delete(&mira, &ids).await.at("delete")?;
     ensure_eq!(now().await?, stats(3, 3), "after 2 deletions");
-    ground.insert(&people[..1]).await?;
+    context.insert(&people[..1]).await?;
     ensure_eq!(now().await?, stats(4, 4), "after 1 came back");
     Ok(())
 }
 
 /// In the order of their names: that of their characters' numbers, which no
 /// locale changes.
-pub async fn are_listed_in_order(ground: &CheckContext) -> CheckResult {
+pub async fn are_listed_in_order(context: &CheckContext) -> CheckResult {
     let mut wanted = Vec::new();
     for name in [
         "b", "a", "B", "a b", "a-b", "é", "e", "猫", "🐎", "_", "10", "9", "\u{fb01}",
     ] {
-        wanted.push(inhabit(ground, name).await?);
+        wanted.push(inhabit(context, name).await?);
     }
     wanted.sort();
-    ensure_eq!(listed(ground, 1_000).await?, wanted, "entities");
+    ensure_eq!(listed(context, 1_000).await?, wanted, "entities");
     Ok(())
 }
 
 /// Pages by `after` lose none and repeat none.
-pub async fn are_listed_in_pages(ground: &CheckContext) -> CheckResult {
+pub async fn are_listed_in_pages(context: &CheckContext) -> CheckResult {
     let mut wanted = Vec::new();
     for number in 0..7 {
-        wanted.push(inhabit(ground, &format!("e{number}")).await?);
+        wanted.push(inhabit(context, &format!("e{number}")).await?);
     }
     for limit in [1, 2, 3, 7, 8] {
-        ensure_eq!(listed(ground, limit).await?, wanted, "in pages of {limit}");
+        ensure_eq!(listed(context, limit).await?, wanted, "in pages of {limit}");
     }
-    let first = ground.store().list_entities(None, 1).await;
+    let first = context.store().list_entities(None, 1).await;
     ensure_eq!(first.at("list_entities")?.len(), 1, "a first page of 1");
     Ok(())
 }
 
 /// Only entities that hold at least one memory are listed.
-pub async fn without_memories_are_not_listed(ground: &CheckContext) -> CheckResult {
-    let stays = inhabit(ground, "stays").await?;
-    let leaves = ground.entity("leaves");
-    let item = plain(&leaves, "soon gone", &mut ground.chance());
+pub async fn without_memories_are_not_listed(context: &CheckContext) -> CheckResult {
+    let stays = inhabit(context, "stays").await?;
+    let leaves = context.entity("leaves");
+    let item = plain(&leaves, "soon gone", &mut context.rng());
     let id = item.memory.id;
-    ground.insert(&[item]).await?;
-    ensure_eq!(listed(ground, 10).await?.len(), 2, "entities before");
-    ground.store().delete(&leaves, &[id]).await.at("delete")?;
-    ensure_eq!(listed(ground, 10).await?, [stays], "entities after");
+    context.insert(&[item]).await?;
+    ensure_eq!(listed(context, 10).await?.len(), 2, "entities before");
+    context.store().delete(&leaves, &[id]).await.at("delete")?;
+    ensure_eq!(listed(context, 10).await?, [stays], "entities after");
     Ok(())
 }
 
 /// Gives an entity a memory.
-async fn inhabit(ground: &CheckContext, name: &str) -> Result<EntityId, CheckFailure> {
-    let entity = ground.entity(name);
-    let item = plain(&entity, "here", &mut ground.chance());
-    ground.insert(&[item]).await?;
+async fn inhabit(context: &CheckContext, name: &str) -> Result<EntityId, CheckFailure> {
+    let entity = context.entity(name);
+    let item = plain(&entity, "here", &mut context.rng());
+    context.insert(&[item]).await?;
     Ok(entity)
 }
 
 /// The entities of this namespace, in pages of `limit`. Others may live in the
 /// same database, before and after it.
 pub(crate) async fn listed(
-    ground: &CheckContext,
+    context: &CheckContext,
     limit: usize,
 ) -> Result<Vec<EntityId>, CheckFailure> {
     let mut listed: Vec<EntityId> = Vec::new();
-    let mut after = EntityId::from(ground.namespace());
+    let mut after = EntityId::from(context.namespace());
     loop {
-        let page = ground.store().list_entities(Some(&after), limit).await;
+        let page = context.store().list_entities(Some(&after), limit).await;
         let page = page.at("list_entities")?;
         let full = page.len() >= limit;
         ensure_eq!(page.len() > limit, false, "more than {limit} entities");
         for entity in page {
-            if !entity.as_str().starts_with(ground.namespace()) {
+            if !entity.as_str().starts_with(context.namespace()) {
                 return Ok(listed);
             }
             // An order that does not advance would go on for ever.

@@ -6,19 +6,19 @@ use memory_core::{EntityId, ErrorKind, Generation, InsertOptions, RemoveOutcome}
 
 use super::limits::{full, within};
 use crate::check::{CheckFailure, CheckResult, ensure, ensure_eq, refused};
-use crate::population::{plain, population};
+use crate::fixtures::{plain, varied_memories};
 use crate::store::CheckContext;
-use crate::store::ground::{distinct, ids};
+use crate::store::context::{distinct, ids};
 
 /// What gives way makes room, in the same write as what it gives way to.
-pub async fn makes_room_in_one_write(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, 4, &mut chance).await?;
+pub async fn is_one_write_with_the_insert(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = context.populate(&mira, 4, &mut rng).await?;
     let gone = [people[1].memory.id, people[3].memory.id];
-    let batch = population(&mira, 2, &mut chance);
+    let batch = varied_memories(&mira, 2, &mut rng);
     let room = InsertOptions::at_most(4).evict(mira.clone(), gone);
-    let outcome = within(ground, &batch, &room).await?;
+    let outcome = within(context, &batch, &room).await?;
     ensure_eq!(outcome.inserted, [true, true], "inserted");
     let generation = outcome.generations.get(&mira);
     ensure_eq!(generation, Some(&Generation(2)), "generation");
@@ -26,118 +26,138 @@ pub async fn makes_room_in_one_write(ground: &CheckContext) -> CheckResult {
     ensure_eq!(evicted.generation, Generation(2), "of what gave way");
     let removed = distinct(evicted.removed.iter().copied())?;
     ensure_eq!(removed, gone.into(), "what gave way");
-    ensure_eq!(ground.generation(&mira).await?, Generation(2), "statistics");
-    ensure_eq!(ground.count(&mira).await?, 4, "count");
-    let changes = ground.changes(&mira, Generation(1)).await?;
+    ensure_eq!(
+        context.generation(&mira).await?,
+        Generation(2),
+        "statistics"
+    );
+    ensure_eq!(context.count(&mira).await?, 4, "count");
+    let changes = context.changes(&mira, Generation(1)).await?;
     let written = changes.written.iter().map(|item| item.memory.id);
     let wanted = ids(&batch).into_iter().collect();
     ensure_eq!(distinct(written)?, wanted, "written after 1");
     ensure_eq!(distinct(changes.removed)?, gone.into(), "removed after 1");
     for id in gone {
-        ensure!(!ground.has(&mira, id).await?, "{id} is still there");
+        ensure!(!context.has(&mira, id).await?, "{id} is still there");
     }
     Ok(())
 }
 
 /// Ids of no memory are passed over, also twice the same, another entity's
 /// and those of an entity that is not in the batch.
-pub async fn passes_over_unknown_ids(ground: &CheckContext) -> CheckResult {
-    let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
-    let mut chance = ground.chance();
-    let hers = ground.populate(&mira, 2, &mut chance).await?;
-    let his = ground.populate(&tam, 2, &mut chance).await?;
-    let before = ground.portrait(&tam).await?;
+pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
+    let (mira, tam) = (context.entity("mira"), context.entity("tam"));
+    let mut rng = context.rng();
+    let hers = context.populate(&mira, 2, &mut rng).await?;
+    let his = context.populate(&tam, 2, &mut rng).await?;
+    let before = context.entity_dump(&tam).await?;
     let room = InsertOptions::unlimited()
-        .evict(mira.clone(), [chance.id(), his[0].memory.id])
+        .evict(mira.clone(), [rng.id(), his[0].memory.id])
         .evict(tam.clone(), [his[1].memory.id]);
-    let batch = population(&mira, 1, &mut chance);
-    let outcome = within(ground, &batch, &room).await?;
+    let batch = varied_memories(&mira, 1, &mut rng);
+    let outcome = within(context, &batch, &room).await?;
     ensure_eq!(outcome.evicted, [].into(), "evicted of unknown ids");
-    ensure_eq!(ground.generation(&mira).await?, Generation(2), "generation");
+    ensure_eq!(
+        context.generation(&mira).await?,
+        Generation(2),
+        "generation"
+    );
     let id = hers[0].memory.id;
-    let room = InsertOptions::at_most(3).evict(mira.clone(), [id, chance.id(), id]);
-    let batch = population(&mira, 1, &mut chance);
-    let outcome = within(ground, &batch, &room).await?;
+    let room = InsertOptions::at_most(3).evict(mira.clone(), [id, rng.id(), id]);
+    let batch = varied_memories(&mira, 1, &mut rng);
+    let outcome = within(context, &batch, &room).await?;
     let evicted = one(&outcome.evicted, &mira)?;
     ensure_eq!(evicted.removed, [id], "evicted of mixed ids");
-    ensure_eq!(ground.portrait(&tam).await?, before, "the other entity");
+    ensure_eq!(context.entity_dump(&tam).await?, before, "the other entity");
     // Where not enough gives way, there is no room.
-    let room = InsertOptions::at_most(3).evict(mira.clone(), [chance.id()]);
-    let batch = population(&mira, 1, &mut chance);
-    let result = ground.store().insert_opts(&batch, &room).await;
+    let room = InsertOptions::at_most(3).evict(mira.clone(), [rng.id()]);
+    let batch = varied_memories(&mira, 1, &mut rng);
+    let result = context.store().insert_opts(&batch, &room).await;
     full(result, &mira, 4, 3)
 }
 
 /// What gives way goes as by a delete: an archived memory takes its summary
 /// along and brings the others back to life, and these count.
-pub async fn follows_consolidations(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+pub async fn follows_consolidations(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     // Three under a summary and one beside: two are live.
-    let scene = ground.archive(&mira, 4, 3, &mut chance).await?;
+    let scene = context.archive(&mira, 4, 3, &mut rng).await?;
     let sources = ids(scene.sources());
-    let before = ground.portrait(&mira).await?;
-    let batch = population(&mira, 1, &mut chance);
+    let before = context.entity_dump(&mira).await?;
+    let batch = varied_memories(&mira, 1, &mut rng);
     let room = |max| InsertOptions::at_most(max).evict(mira.clone(), [sources[0]]);
-    let result = ground.store().insert_opts(&batch, &room(3)).await;
+    let result = context.store().insert_opts(&batch, &room(3)).await;
     full(result, &mira, 4, 3)?;
-    ensure_eq!(ground.portrait(&mira).await?, before, "after the refusal");
-    let outcome = within(ground, &batch, &room(4)).await?;
+    ensure_eq!(
+        context.entity_dump(&mira).await?,
+        before,
+        "after the refusal"
+    );
+    let outcome = within(context, &batch, &room(4)).await?;
     let evicted = one(&outcome.evicted, &mira)?;
     let removed = distinct(evicted.removed.iter().copied())?;
     ensure_eq!(removed, [sources[0], scene.summary()].into(), "removed");
     let restored = distinct(evicted.restored.iter().copied())?;
     ensure_eq!(restored, [sources[1], sources[2]].into(), "restored");
     ensure_eq!(evicted.generation, Generation(3), "generation");
-    ensure_eq!(ground.generation(&mira).await?, Generation(3), "statistics");
-    ensure_eq!(ground.count(&mira).await?, 4, "count");
+    ensure_eq!(
+        context.generation(&mira).await?,
+        Generation(3),
+        "statistics"
+    );
+    ensure_eq!(context.count(&mira).await?, 4, "count");
     Ok(())
 }
 
 /// What an id of the batch is, new, a repetition or a conflict, is judged by
 /// what stood there before anything gave way.
-pub async fn comes_after_the_judgement(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let known = plain(&mira, "known before", &mut chance);
+pub async fn happens_after_the_conflict_check(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let known = plain(&mira, "known before", &mut rng);
     let id = known.memory.id;
-    ground.insert(std::slice::from_ref(&known)).await?;
-    let before = ground.portrait(&mira).await?;
-    let new = plain(&mira, "new beside it", &mut chance);
+    context.insert(std::slice::from_ref(&known)).await?;
+    let before = context.entity_dump(&mira).await?;
+    let new = plain(&mira, "new beside it", &mut rng);
     let room = InsertOptions::at_most(1).evict(mira.clone(), [id]);
     let mut other = known.clone();
     other.memory.content = "other content".to_owned();
-    let store = ground.store();
+    let store = context.store();
     let result = store.insert_opts(&[new.clone(), other], &room).await;
     refused(result, &[ErrorKind::Conflict], "a conflict that gives way")?;
-    ensure_eq!(ground.portrait(&mira).await?, before, "after the refusal");
-    let outcome = within(ground, &[known, new], &room).await?;
+    ensure_eq!(
+        context.entity_dump(&mira).await?,
+        before,
+        "after the refusal"
+    );
+    let outcome = within(context, &[known, new], &room).await?;
     ensure_eq!(outcome.inserted, [false, true], "inserted");
     ensure_eq!(one(&outcome.evicted, &mira)?.removed, [id], "evicted");
-    ensure!(!ground.has(&mira, id).await?, "the repetition came back");
+    ensure!(!context.has(&mira, id).await?, "the repetition came back");
     Ok(())
 }
 
 /// Links to what gave way are dropped as by a delete.
-pub async fn drops_links(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let gone = plain(&mira, "gives way", &mut chance);
-    let mut stays = plain(&mira, "stays", &mut chance);
-    let other = (chance.id(), "beside".to_owned());
+pub async fn drops_links(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let gone = plain(&mira, "gives way", &mut rng);
+    let mut stays = plain(&mira, "stays", &mut rng);
+    let other = (rng.id(), "beside".to_owned());
     let link = (gone.memory.id, "after".to_owned());
     stays.memory.related = [link.clone(), other.clone()].into();
-    ground.insert(&[gone.clone(), stays.clone()]).await?;
-    let mut new = plain(&mira, "comes in", &mut chance);
+    context.insert(&[gone.clone(), stays.clone()]).await?;
+    let mut new = plain(&mira, "comes in", &mut rng);
     new.memory.related = [other.clone()].into();
     let room = InsertOptions::at_most(2).evict(mira.clone(), [gone.memory.id]);
-    let outcome = within(ground, &[new], &room).await?;
+    let outcome = within(context, &[new], &room).await?;
     let evicted = one(&outcome.evicted, &mira)?;
     ensure_eq!(evicted.unlinked, [stays.memory.id], "unlinked");
-    let stored = ground.get(&mira, stays.memory.id).await?;
+    let stored = context.get(&mira, stays.memory.id).await?;
     let related = stored.map(|memory| memory.related);
     ensure_eq!(related, Some([other].into()), "links that are left");
-    let changes = ground.changes(&mira, Generation(1)).await?;
+    let changes = context.changes(&mira, Generation(1)).await?;
     let written = changes.written.iter().map(|item| item.memory.id);
     let told = distinct(written)?.contains(&stays.memory.id);
     ensure!(told, "the lost link is not told");

@@ -9,23 +9,23 @@ use memory_core::{
 };
 
 use crate::check::{At, CheckResult, ensure_eq};
-use crate::population::{DIMENSIONS, at, at_micros, filters, fingerprint, plain};
+use crate::fixtures::{DIMENSIONS, at, at_micros, filters, fingerprint, plain};
 use crate::store::CheckContext;
-use crate::store::ground::in_list_order;
+use crate::store::context::in_list_order;
 
-/// Memories in the population that filters are tried on.
+/// Memories in the fixtures that filters are tried on.
 const SIZE: usize = 90;
 /// Filters of conditions combined at random, beside those of one condition.
 const COMBINED: usize = 40;
 
 /// A list holds exactly what the filter admits, over all its pages.
-pub async fn list_agrees(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, SIZE, &mut chance).await?;
-    for filter in filters(COMBINED, &mut chance) {
+pub async fn list_agrees(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = context.populate(&mira, SIZE, &mut rng).await?;
+    for filter in filters(COMBINED, &mut rng) {
         for limit in [7, 1_000] {
-            let listed = ground.listed(&mira, &filter, limit).await?;
+            let listed = context.listed(&mira, &filter, limit).await?;
             let wanted = in_list_order(&people, &filter);
             ensure_eq!(ids(&listed), ids(&wanted), "list in {limit}s by {filter:?}");
         }
@@ -34,12 +34,12 @@ pub async fn list_agrees(ground: &CheckContext) -> CheckResult {
 }
 
 /// A count counts exactly what the filter admits.
-pub async fn count_agrees(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, SIZE, &mut chance).await?;
-    for filter in filters(COMBINED, &mut chance) {
-        let counted = ground.store().count(&mira, &filter).await.at("count")?;
+pub async fn count_agrees(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = context.populate(&mira, SIZE, &mut rng).await?;
+    for filter in filters(COMBINED, &mut rng) {
+        let counted = context.store().count(&mira, &filter).await.at("count")?;
         let wanted = in_list_order(&people, &filter).len() as u64;
         ensure_eq!(counted, wanted, "count by {filter:?}");
     }
@@ -48,34 +48,34 @@ pub async fn count_agrees(ground: &CheckContext) -> CheckResult {
 
 /// A search finds only what the filter admits, and all of it where the limit
 /// allows.
-pub async fn search_agrees(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, SIZE, &mut chance).await?;
-    for filter in filters(COMBINED, &mut chance) {
-        let vector = chance.vector(DIMENSIONS);
-        same_found(ground, &mira, &people, &filter, vector).await?;
+pub async fn search_agrees(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = context.populate(&mira, SIZE, &mut rng).await?;
+    for filter in filters(COMBINED, &mut rng) {
+        let vector = rng.vector(DIMENSIONS);
+        same_found(context, &mira, &people, &filter, vector).await?;
     }
     Ok(())
 }
 
 /// The four tag modes: untagged memories pass the lenient ones only, and "all"
 /// wants every tag.
-pub async fn tag_modes_differ(ground: &CheckContext) -> CheckResult {
+pub async fn tag_modes_differ(context: &CheckContext) -> CheckResult {
     let tagged: &[&[&str]] = &[&[], &["a"], &["b"], &["a", "b"], &["a", "b", "c"], &["c"]];
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     let mut items = Vec::new();
     for tags in tagged {
-        let mut item = plain(&mira, format!("tags {tags:?}"), &mut chance);
+        let mut item = plain(&mira, format!("tags {tags:?}"), &mut rng);
         item.memory.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
         items.push(item);
     }
-    ground.insert(&items).await?;
+    context.insert(&items).await?;
     for mode in MemoryTagMode::ALL {
         for tags in [&["a", "b"][..], &["a"], &["d"], &[]] {
             let filter = MemoryFilter::new().tags(tags.iter().copied(), mode);
-            agree(ground, &mira, &items, &filter).await?;
+            agree(context, &mira, &items, &filter).await?;
         }
     }
     Ok(())
@@ -83,7 +83,7 @@ pub async fn tag_modes_differ(ground: &CheckContext) -> CheckResult {
 
 /// A tag is one text, compared whole: no case folding, no patterns, no
 /// separators.
-pub async fn tags_are_exact(ground: &CheckContext) -> CheckResult {
+pub async fn tags_are_exact(context: &CheckContext) -> CheckResult {
     let tags = [
         "mill",
         "Mill",
@@ -101,19 +101,19 @@ pub async fn tags_are_exact(ground: &CheckContext) -> CheckResult {
         "\u{e9}",
         "a\\b",
     ];
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     let mut items = Vec::new();
     for tag in tags {
-        let mut item = plain(&mira, format!("tag {tag}"), &mut chance);
+        let mut item = plain(&mira, format!("tag {tag}"), &mut rng);
         item.memory.tags = [tag.to_owned()].into();
         items.push(item);
     }
-    ground.insert(&items).await?;
+    context.insert(&items).await?;
     for tag in tags {
         for mode in [MemoryTagMode::AnyStrict, MemoryTagMode::All] {
             let filter = MemoryFilter::new().tags([tag], mode);
-            agree(ground, &mira, &items, &filter).await?;
+            agree(context, &mira, &items, &filter).await?;
         }
     }
     Ok(())
@@ -121,32 +121,32 @@ pub async fn tags_are_exact(ground: &CheckContext) -> CheckResult {
 
 /// `from` takes its own moment in and `until` leaves it out, to the
 /// microsecond, on both sides of 1970.
-pub async fn time_edges_are_exact(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+pub async fn time_edges_are_exact(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     let moments = [-1_000_001, -1, 0, 1, 1_000_000].map(at_micros);
     let mut items = Vec::new();
     for moment in moments {
-        let mut item = plain(&mira, format!("at {moment}"), &mut chance);
+        let mut item = plain(&mira, format!("at {moment}"), &mut rng);
         item.memory.timestamp = moment;
         items.push(item);
     }
-    ground.insert(&items).await?;
+    context.insert(&items).await?;
     for edge in moments {
         let new = MemoryFilter::new;
-        agree(ground, &mira, &items, &new().since(edge)).await?;
-        agree(ground, &mira, &items, &new().until(edge)).await?;
+        agree(context, &mira, &items, &new().since(edge)).await?;
+        agree(context, &mira, &items, &new().until(edge)).await?;
         let only = new()
             .since(edge)
             .until(edge + chrono::TimeDelta::microseconds(1));
-        agree(ground, &mira, &items, &only).await?;
-        agree(ground, &mira, &items, &only.until(at(0))).await?;
+        agree(context, &mira, &items, &only).await?;
+        agree(context, &mira, &items, &only.until(at(0))).await?;
     }
     Ok(())
 }
 
 /// A metadata condition compares whole keys with whole values.
-pub async fn metadata_is_exact(ground: &CheckContext) -> CheckResult {
+pub async fn metadata_is_exact(context: &CheckContext) -> CheckResult {
     let pairs = [
         ("place", "mill"),
         ("place", "Mill"),
@@ -162,28 +162,28 @@ pub async fn metadata_is_exact(ground: &CheckContext) -> CheckResult {
         ("猫", "🐎"),
         ("back\\slash", "a\\\"b"),
     ];
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let mut items = vec![plain(&mira, "without metadata", &mut chance)];
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let mut items = vec![plain(&mira, "without metadata", &mut rng)];
     for (key, value) in pairs {
-        let mut item = plain(&mira, format!("{key} is {value}"), &mut chance);
+        let mut item = plain(&mira, format!("{key} is {value}"), &mut rng);
         item.memory
             .metadata
             .insert(key.to_owned(), value.to_owned());
         items.push(item);
     }
-    ground.insert(&items).await?;
+    context.insert(&items).await?;
     for (key, value) in pairs {
         let one = MemoryFilter::new().metadata(key, value);
-        agree(ground, &mira, &items, &one).await?;
-        agree(ground, &mira, &items, &one.metadata("place", "mill")).await?;
+        agree(context, &mira, &items, &one).await?;
+        agree(context, &mira, &items, &one.metadata("place", "mill")).await?;
     }
     let absent = MemoryFilter::new().metadata("absent", "");
-    agree(ground, &mira, &items, &absent).await
+    agree(context, &mira, &items, &absent).await
 }
 
 /// An involved entity is found by its whole name, whatever its role.
-pub async fn involved_entities_are_exact(ground: &CheckContext) -> CheckResult {
+pub async fn involved_entities_are_exact(context: &CheckContext) -> CheckResult {
     let names = [
         "tam",
         "Tam",
@@ -193,72 +193,72 @@ pub async fn involved_entities_are_exact(ground: &CheckContext) -> CheckResult {
         "100%",
         "猫",
     ];
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let mut items = vec![plain(&mira, "alone", &mut chance)];
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let mut items = vec![plain(&mira, "alone", &mut rng)];
     for name in names {
-        let mut item = plain(&mira, format!("with {name}"), &mut chance);
+        let mut item = plain(&mira, format!("with {name}"), &mut rng);
         let memory = &mut item.memory;
         memory.entities.insert(name.into(), "tam".to_owned());
         memory.entities.insert("witness".into(), String::new());
         items.push(item);
     }
-    ground.insert(&items).await?;
+    context.insert(&items).await?;
     for name in names.into_iter().chain(["witness", "nobody"]) {
         let filter = MemoryFilter::new().involves(name);
-        agree(ground, &mira, &items, &filter).await?;
+        agree(context, &mira, &items, &filter).await?;
     }
     Ok(())
 }
 
 /// A memory is found by those that it links to, whatever the relation.
-pub async fn links_are_exact(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let targets = [0; 3].map(|_| chance.id());
-    let mut items = vec![plain(&mira, "linked to nothing", &mut chance)];
+pub async fn links_are_exact(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let targets = [0; 3].map(|_| rng.id());
+    let mut items = vec![plain(&mira, "linked to nothing", &mut rng)];
     for linked in [&targets[..1], &targets[..2], &targets] {
-        let mut item = plain(&mira, format!("linked to {}", linked.len()), &mut chance);
+        let mut item = plain(&mira, format!("linked to {}", linked.len()), &mut rng);
         let links = linked.iter().map(|id| (*id, targets[2].to_string()));
         item.memory.related = links.collect();
         items.push(item);
     }
     // The id in other fields is no link.
-    let mut item = plain(&mira, format!("about {}", targets[0]), &mut chance);
+    let mut item = plain(&mira, format!("about {}", targets[0]), &mut rng);
     let name = targets[0].to_string();
     item.memory.metadata.insert(name.clone(), name.clone());
     item.memory.tags.insert(name.clone());
     item.memory.entities.insert(name.as_str().into(), name);
     items.push(item);
-    ground.insert(&items).await?;
-    for id in targets.into_iter().chain([chance.id(), items[0].memory.id]) {
+    context.insert(&items).await?;
+    for id in targets.into_iter().chain([rng.id(), items[0].memory.id]) {
         let filter = MemoryFilter::new().relates_to(id);
-        agree(ground, &mira, &items, &filter).await?;
+        agree(context, &mira, &items, &filter).await?;
         let filter = filter.until(at(0));
-        agree(ground, &mira, &items, &filter).await?;
+        agree(context, &mira, &items, &filter).await?;
     }
     Ok(())
 }
 
 /// List, count and search all agree with the filter.
 async fn agree(
-    ground: &CheckContext,
+    context: &CheckContext,
     entity: &EntityId,
     items: &[EmbeddedMemory],
     filter: &MemoryFilter,
 ) -> CheckResult {
     let wanted = in_list_order(items, filter);
-    let listed = ground.listed(entity, filter, 1_000).await?;
+    let listed = context.listed(entity, filter, 1_000).await?;
     ensure_eq!(contents(&listed), contents(&wanted), "list by {filter:?}");
-    let counted = ground.store().count(entity, filter).await.at("count")?;
+    let counted = context.store().count(entity, filter).await.at("count")?;
     ensure_eq!(counted, wanted.len() as u64, "count by {filter:?}");
-    let vector = ground.chance().vector(DIMENSIONS);
-    same_found(ground, entity, items, filter, vector).await
+    let vector = context.rng().vector(DIMENSIONS);
+    same_found(context, entity, items, filter, vector).await
 }
 
 /// A search without a tight limit finds what the filter admits.
 async fn same_found(
-    ground: &CheckContext,
+    context: &CheckContext,
     entity: &EntityId,
     items: &[EmbeddedMemory],
     filter: &MemoryFilter,
@@ -273,7 +273,11 @@ async fn same_found(
         }),
         lexical: None,
     };
-    let found = ground.store().search(entity, &request).await.at("search")?;
+    let found = context
+        .store()
+        .search(entity, &request)
+        .await
+        .at("search")?;
     let memories = found.candidates.iter().map(|found| &found.memory);
     let found: Vec<MemoryId> = memories.map(|memory| memory.id).collect();
     let distinct: BTreeSet<MemoryId> = found.iter().copied().collect();

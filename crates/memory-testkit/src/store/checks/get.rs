@@ -6,38 +6,38 @@ use crate::check::{At, CheckResult, ensure_eq};
 use crate::store::CheckContext;
 
 /// One result per id, in the order asked, also for an id asked twice.
-pub async fn answers_in_order(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let mut people = ground.populate(&mira, 12, &mut chance).await?;
-    chance.shuffle(&mut people);
+pub async fn answers_in_order(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let mut people = context.populate(&mira, 12, &mut rng).await?;
+    rng.shuffle(&mut people);
     people.push(people[3].clone());
     let ids: Vec<MemoryId> = people.iter().map(|item| item.memory.id).collect();
     let wanted: Vec<Option<Memory>> = people.into_iter().map(|item| Some(item.memory)).collect();
-    let fetched = ground.store().get(&mira, &ids).await.at("get")?;
+    let fetched = context.store().get(&mira, &ids).await.at("get")?;
     ensure_eq!(fetched.memories, wanted, "memories in the order asked");
     ensure_eq!(fetched.generation, Generation(1), "generation");
     Ok(())
 }
 
 /// `None` where the entity has none; no id, no result.
-pub async fn answers_none_where_there_is_none(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, 2, &mut chance).await?;
-    let ids = [people[0].memory.id, chance.id(), people[1].memory.id];
-    let fetched = ground.store().get(&mira, &ids).await.at("get")?;
+pub async fn answers_none_where_there_is_none(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = context.populate(&mira, 2, &mut rng).await?;
+    let ids = [people[0].memory.id, rng.id(), people[1].memory.id];
+    let fetched = context.store().get(&mira, &ids).await.at("get")?;
     let wanted = [
         Some(people[0].memory.clone()),
         None,
         Some(people[1].memory.clone()),
     ];
     ensure_eq!(fetched.memories, wanted, "memories");
-    let fetched = ground.store().get(&mira, &[]).await.at("get nothing")?;
+    let fetched = context.store().get(&mira, &[]).await.at("get nothing")?;
     ensure_eq!(fetched.memories, [], "memories of no ids");
     ensure_eq!(fetched.generation, Generation(1), "generation");
-    let stranger = ground.entity("stranger");
-    let fetched = ground.store().get(&stranger, &ids).await.at("get")?;
+    let stranger = context.entity("stranger");
+    let fetched = context.store().get(&stranger, &ids).await.at("get")?;
     ensure_eq!(fetched.memories, [None, None, None], "of a stranger");
     ensure_eq!(fetched.generation, Generation::ZERO, "of a stranger");
     Ok(())

@@ -10,16 +10,16 @@ use memory_core::{
 };
 
 use crate::check::{CheckResult, ensure, ensure_eq, invalid, refused};
-use crate::population::{DIMENSIONS, at, at_micros, embedding, fingerprint, plain};
+use crate::fixtures::{DIMENSIONS, at, at_micros, embedding, fingerprint, plain};
 use crate::store::CheckContext;
 
 const INVALID: [ErrorKind; 1] = [ErrorKind::InvalidInput];
 
 /// A limit of 0 or over the maximum is refused; the maximum itself is not.
-pub async fn limits_are_bounded(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    ground.populate(&mira, 2, &mut ground.chance()).await?;
-    let store = ground.store();
+pub async fn page_sizes_are_limited(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    context.populate(&mira, 2, &mut context.rng()).await?;
+    let store = context.store();
     let is_limit = |problem: &InvalidInput| matches!(problem, InvalidInput::Limit { .. });
     for limit in [0, MAX_LIMIT + 1, usize::MAX] {
         let list = store.list(&mira, &ListRequest::new(limit)).await;
@@ -35,10 +35,10 @@ pub async fn limits_are_bounded(ground: &CheckContext) -> CheckResult {
 }
 
 /// A filter outside the bounds is refused by every method that takes one.
-pub async fn filters_are_bounded(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    ground.populate(&mira, 2, &mut ground.chance()).await?;
-    let store = ground.store();
+pub async fn filters_are_limited(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    context.populate(&mira, 2, &mut context.rng()).await?;
+    let store = context.store();
     let many = (0..=MAX_TAGS).map(|number| number.to_string());
     let filters = [
         (
@@ -80,12 +80,12 @@ pub async fn filters_are_bounded(ground: &CheckContext) -> CheckResult {
 
 /// Vectors that are none, not finite, all zeros or of unequal lengths are
 /// refused by insert, update and search.
-pub async fn vectors_are_sound(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let good = plain(&mira, "with a sound vector", &mut chance);
+pub async fn vectors_are_valid(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let good = plain(&mira, "with a sound vector", &mut rng);
     let id = good.memory.id;
-    ground.insert(std::slice::from_ref(&good)).await?;
+    context.insert(std::slice::from_ref(&good)).await?;
     let spoilt = |value: f32| {
         let mut vector = vec![0.5; DIMENSIONS];
         vector[DIMENSIONS - 1] = value;
@@ -97,13 +97,13 @@ pub async fn vectors_are_sound(ground: &CheckContext) -> CheckResult {
         ("all zeros", vec![vec![0.0; DIMENSIONS]]),
         ("no components", vec![vec![]]),
     ];
-    let store = ground.store();
+    let store = context.store();
     for (what, vectors) in &bad {
         let search = store.search(&mira, &dense(10, vectors[0].clone())).await;
         refused(search, &INVALID, &format!("search by a vector of {what}"))?;
     }
-    let sound = chance.vector(DIMENSIONS);
-    let unequal = vec![sound.clone(), chance.vector(DIMENSIONS - 1)];
+    let sound = rng.vector(DIMENSIONS);
+    let unequal = vec![sound.clone(), rng.vector(DIMENSIONS - 1)];
     let second = vec![sound, vec![0.0; DIMENSIONS]];
     let more = [
         ("no vector", vec![]),
@@ -111,25 +111,25 @@ pub async fn vectors_are_sound(ground: &CheckContext) -> CheckResult {
         ("zeros behind", second),
     ];
     for (what, vectors) in bad.into_iter().chain(more) {
-        let mut item = plain(&mira, format!("with {what}"), &mut chance);
+        let mut item = plain(&mira, format!("with {what}"), &mut rng);
         item.embedding.vectors = vectors;
         let patch = MemoryPatch::new().content("never written");
         let update = store
             .update(&mira, &id, &patch, Some(&item.embedding))
             .await;
         refused(update, &INVALID, &format!("update with {what}"))?;
-        let batch = [plain(&mira, "a bystander", &mut chance), item];
+        let batch = [plain(&mira, "a bystander", &mut rng), item];
         let insert = store.insert(&batch).await;
         refused(insert, &INVALID, &format!("insert with {what}"))?;
     }
-    untouched(ground, &mira, &good.memory).await
+    untouched(context, &mira, &good.memory).await
 }
 
 /// A query of no words at all or beyond the bounds is refused, also by a
 /// store without a lexical retriever (which may say `Unsupported` instead).
-pub async fn queries_are_sound(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let store = ground.store();
+pub async fn queries_are_valid(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let store = context.store();
     let mut kinds = vec![ErrorKind::InvalidInput];
     if !store.capabilities().lexical {
         kinds.push(ErrorKind::Unsupported);
@@ -154,18 +154,18 @@ pub async fn queries_are_sound(ground: &CheckContext) -> CheckResult {
 
 /// Vectors of as many components as the store names are taken, longer ones
 /// refused.
-pub async fn dimensions_are_bounded(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let max = ground.store().capabilities().max_dimensions;
-    let mut longest = plain(&mira, "as long as can be", &mut chance);
-    longest.embedding.vectors = vec![chance.vector(max)];
-    ground.insert(std::slice::from_ref(&longest)).await?;
-    let mut longer = plain(&mira, "too long", &mut chance);
-    longer.embedding.vectors = vec![chance.vector(max + 1)];
+pub async fn dimensions_are_limited(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let max = context.store().capabilities().max_dimensions;
+    let mut longest = plain(&mira, "as long as can be", &mut rng);
+    longest.embedding.vectors = vec![rng.vector(max)];
+    context.insert(std::slice::from_ref(&longest)).await?;
+    let mut longer = plain(&mira, "too long", &mut rng);
+    longer.embedding.vectors = vec![rng.vector(max + 1)];
     let is_length =
         |problem: &InvalidInput| matches!(problem, InvalidInput::VectorDimensions { .. });
-    let store = ground.store();
+    let store = context.store();
     let insert = store.insert(std::slice::from_ref(&longer)).await;
     invalid(insert, is_length, "insert of too many dimensions")?;
     let patch = MemoryPatch::new().content("never written");
@@ -174,11 +174,11 @@ pub async fn dimensions_are_bounded(ground: &CheckContext) -> CheckResult {
         .update(&mira, &id, &patch, Some(&longer.embedding))
         .await;
     invalid(update, is_length, "update to too many dimensions")?;
-    untouched(ground, &mira, &longest.memory).await
+    untouched(context, &mira, &longest.memory).await
 }
 
 /// A memory made by hand, outside the bounds, is refused with its whole batch.
-pub async fn memories_keep_their_limits(ground: &CheckContext) -> CheckResult {
+pub async fn memories_keep_their_limits(context: &CheckContext) -> CheckResult {
     type Spoil = fn(&mut Memory);
     let spoils: [(&str, Spoil); 11] = [
         ("blank content", |memory| memory.content = " \n".to_owned()),
@@ -207,27 +207,27 @@ pub async fn memories_keep_their_limits(ground: &CheckContext) -> CheckResult {
             memory.timestamp = at_micros(i64::MAX / 4)
         }),
     ];
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let good = plain(&mira, "within every bound", &mut chance);
-    ground.insert(std::slice::from_ref(&good)).await?;
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let good = plain(&mira, "within every bound", &mut rng);
+    context.insert(std::slice::from_ref(&good)).await?;
     for (what, spoil) in spoils {
-        let mut bad = plain(&mira, "about to be spoilt", &mut chance);
+        let mut bad = plain(&mira, "about to be spoilt", &mut rng);
         spoil(&mut bad.memory);
-        let batch = [plain(&mira, "a bystander", &mut chance), bad];
-        let insert = ground.store().insert(&batch).await;
+        let batch = [plain(&mira, "a bystander", &mut rng), bad];
+        let insert = context.store().insert(&batch).await;
         refused(insert, &INVALID, &format!("insert with {what}"))?;
     }
-    untouched(ground, &mira, &good.memory).await
+    untouched(context, &mira, &good.memory).await
 }
 
 /// A patch outside the bounds, or one that sets nothing, is refused.
-pub async fn patches_keep_their_limits(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let good = plain(&mira, "within every bound", &mut chance);
+pub async fn patches_keep_their_limits(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let good = plain(&mira, "within every bound", &mut rng);
     let id = good.memory.id;
-    ground.insert(std::slice::from_ref(&good)).await?;
+    context.insert(std::slice::from_ref(&good)).await?;
     let new = MemoryPatch::new;
     let patches = [
         ("nothing", new()),
@@ -238,31 +238,31 @@ pub async fn patches_keep_their_limits(ground: &CheckContext) -> CheckResult {
         ("a time too early", new().timestamp(at_micros(i64::MIN / 4))),
     ];
     for (what, patch) in patches {
-        let fresh = patch.content.as_ref().map(|_| embedding(1, &mut chance));
-        let store = ground.store();
+        let fresh = patch.content.as_ref().map(|_| embedding(1, &mut rng));
+        let store = context.store();
         let update = store.update(&mira, &id, &patch, fresh.as_ref()).await;
         refused(update, &INVALID, &format!("a patch of {what}"))?;
     }
-    untouched(ground, &mira, &good.memory).await
+    untouched(context, &mira, &good.memory).await
 }
 
 /// Whatever is refused, its content stands neither in the error's text nor in
 /// its parts, nor in the store's own debugging text.
-pub async fn errors_hold_no_content(ground: &CheckContext) -> CheckResult {
+pub async fn errors_hold_no_content(context: &CheckContext) -> CheckResult {
     const SECRET: &str = "quorvexian";
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let stored = plain(&mira, format!("a {SECRET} secret"), &mut chance);
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let stored = plain(&mira, format!("a {SECRET} secret"), &mut rng);
     let id = stored.memory.id;
-    ground.insert(std::slice::from_ref(&stored)).await?;
+    context.insert(std::slice::from_ref(&stored)).await?;
     let mut conflict = stored.clone();
     conflict.memory.content = format!("another {SECRET} secret");
-    let twice = plain(&mira, format!("the same {SECRET} twice"), &mut chance);
-    let mut long = plain(&mira, SECRET.repeat(2_000), &mut chance);
+    let twice = plain(&mira, format!("the same {SECRET} twice"), &mut rng);
+    let mut long = plain(&mira, SECRET.repeat(2_000), &mut rng);
     long.memory.context = Some(SECRET.to_owned());
-    let mut no_vector = plain(&mira, format!("a bare {SECRET}"), &mut chance);
+    let mut no_vector = plain(&mira, format!("a bare {SECRET}"), &mut rng);
     no_vector.embedding.vectors.clear();
-    let store = ground.store();
+    let store = context.store();
     let mut texts = vec![format!("{store:?}")];
     for batch in [
         vec![conflict],
@@ -275,7 +275,7 @@ pub async fn errors_hold_no_content(ground: &CheckContext) -> CheckResult {
         }
     }
     let patch = MemoryPatch::new().content(SECRET.repeat(2_000));
-    let fresh = embedding(1, &mut chance);
+    let fresh = embedding(1, &mut rng);
     if let Err(error) = store.update(&mira, &id, &patch, Some(&fresh)).await {
         texts.extend([error.to_string(), format!("{error:?}")]);
     }
@@ -303,11 +303,11 @@ fn dense(limit: usize, vector: Vec<f32>) -> SearchRequest {
 }
 
 /// The one memory stands as it was first written, alone.
-async fn untouched(ground: &CheckContext, entity: &EntityId, memory: &Memory) -> CheckResult {
-    let stored = ground.get(entity, memory.id).await?;
+async fn untouched(context: &CheckContext, entity: &EntityId, memory: &Memory) -> CheckResult {
+    let stored = context.get(entity, memory.id).await?;
     ensure_eq!(stored.as_ref(), Some(memory), "memory after the refusals");
-    ensure_eq!(ground.count(entity).await?, 1, "count after the refusals");
-    let generation = ground.generation(entity).await?;
+    ensure_eq!(context.count(entity).await?, 1, "count after the refusals");
+    let generation = context.generation(entity).await?;
     ensure_eq!(generation, Generation(1), "generation after the refusals");
     Ok(())
 }

@@ -6,27 +6,27 @@ use memory_core::{
 };
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::population::{DIMENSIONS, at, fingerprint, varied};
+use crate::fixtures::{DIMENSIONS, at, fingerprint, varied};
 use crate::store::CheckContext;
 
 /// Names that a careless comparison takes for one another.
 const NAMES: [&str; 6] = ["mira", "Mira", "mira ", "mir", "mira%", "m_ra"];
 
 /// Get, list, count and statistics of one entity show nothing of another.
-pub async fn reads_stay_at_home(ground: &CheckContext) -> CheckResult {
-    let store = ground.store();
+pub async fn reads_are_scoped(context: &CheckContext) -> CheckResult {
+    let store = context.store();
     let all = MemoryFilter::new();
-    for (entity, hers, theirs) in neighbors(ground).await? {
+    for (entity, hers, theirs) in neighbors(context).await? {
         let fetched = store.get(&entity, &theirs).await.at("get")?;
         let strangers = fetched.memories.iter().flatten().count();
         ensure_eq!(strangers, 0, "memories of others by get of {entity}");
         for limit in [2, 100] {
-            let listed = ground.listed(&entity, &all, limit).await?;
+            let listed = context.listed(&entity, &all, limit).await?;
             let at_home = listed.iter().all(|memory| memory.entity_id == entity);
             ensure!(at_home, "list of {entity} shows others");
             ensure_eq!(listed.len(), hers.len(), "memories listed of {entity}");
         }
-        ensure_eq!(ground.count(&entity).await?, 3, "count of {entity}");
+        ensure_eq!(context.count(&entity).await?, 3, "count of {entity}");
         let stats = store.entity_stats(&entity).await.at("entity_stats")?;
         let wanted = EntityStats {
             generation: Generation(1),
@@ -35,23 +35,23 @@ pub async fn reads_stay_at_home(ground: &CheckContext) -> CheckResult {
         };
         ensure_eq!(stats, wanted, "statistics of {entity}");
     }
-    let nobody = ground.entity("nobody");
+    let nobody = context.entity("nobody");
     let page = store.list(&nobody, &ListRequest::new(10)).await;
     ensure_eq!(page.at("list")?, ListPage::default(), "list of nobody");
-    ensure_eq!(ground.count(&nobody).await?, 0, "count of nobody");
+    ensure_eq!(context.count(&nobody).await?, 0, "count of nobody");
     Ok(())
 }
 
 /// A search finds the entity's own memories only, in every retriever.
-pub async fn searches_stay_at_home(ground: &CheckContext) -> CheckResult {
-    let store = ground.store();
-    for (entity, hers, _) in neighbors(ground).await? {
+pub async fn searches_are_scoped(context: &CheckContext) -> CheckResult {
+    let store = context.store();
+    for (entity, hers, _) in neighbors(context).await? {
         let request = SearchRequest {
             filter: MemoryFilter::new(),
             limit: 100,
             dense: Some(DenseQuery {
                 fingerprint: fingerprint(),
-                vector: ground.chance().vector(DIMENSIONS),
+                vector: context.rng().vector(DIMENSIONS),
             }),
             lexical: store.capabilities().lexical.then(|| "shared".to_owned()),
         };
@@ -69,20 +69,20 @@ pub async fn searches_stay_at_home(ground: &CheckContext) -> CheckResult {
 }
 
 /// Changes tell of the entity's own writes and removals only.
-pub async fn changes_stay_at_home(ground: &CheckContext) -> CheckResult {
-    let people = neighbors(ground).await?;
+pub async fn changes_are_scoped(context: &CheckContext) -> CheckResult {
+    let people = neighbors(context).await?;
     let (first, others) = (&people[0], &people[1..]);
-    let store = ground.store();
+    let store = context.store();
     let done = store.delete(&first.0, &first.1[..1]).await.at("delete")?;
     ensure_eq!(done.generation, Generation(2), "generation");
     for (entity, hers, _) in others {
-        let news = ground.changes(entity, Generation(1)).await?;
+        let news = context.changes(entity, Generation(1)).await?;
         let none = ChangeSet {
             generation: Generation(1),
             ..ChangeSet::default()
         };
         ensure_eq!(news, none, "news of {entity}");
-        let whole = ground.changes(entity, Generation::ZERO).await?;
+        let whole = context.changes(entity, Generation::ZERO).await?;
         let mut ids: Vec<MemoryId> = whole.written.iter().map(|it| it.memory.id).collect();
         ids.sort_unstable();
         let mut wanted = hers.clone();
@@ -95,9 +95,9 @@ pub async fn changes_stay_at_home(ground: &CheckContext) -> CheckResult {
 
 /// Delete and touch of one entity leave another's memories alone, whatever ids
 /// they are given.
-pub async fn writes_stay_at_home(ground: &CheckContext) -> CheckResult {
-    let people = neighbors(ground).await?;
-    let store = ground.store();
+pub async fn writes_are_scoped(context: &CheckContext) -> CheckResult {
+    let people = neighbors(context).await?;
+    let store = context.store();
     let mut everything: Vec<MemoryId> = Vec::new();
     everything.extend(people.iter().flat_map(|(_, hers, _)| hers));
     let updates: Vec<AccessUpdate> = everything
@@ -130,18 +130,18 @@ type Neighbor = (EntityId, Vec<MemoryId>, Vec<MemoryId>);
 
 /// Entities with confusable names and three memories each: the name, the
 /// entity's own ids, and everybody else's.
-async fn neighbors(ground: &CheckContext) -> Result<Vec<Neighbor>, CheckFailure> {
-    let mut chance = ground.chance();
+async fn neighbors(context: &CheckContext) -> Result<Vec<Neighbor>, CheckFailure> {
+    let mut rng = context.rng();
     let mut batch: Vec<EmbeddedMemory> = Vec::new();
     for (name, number) in NAMES
         .iter()
         .flat_map(|name| [(name, 0), (name, 1), (name, 2)])
     {
-        let mut item = varied(&ground.entity(name), number, &mut chance);
+        let mut item = varied(&context.entity(name), number, &mut rng);
         item.memory.content.push_str(" shared");
         batch.push(item);
     }
-    ground.insert(&batch).await?;
+    context.insert(&batch).await?;
     let ids = |entity: &EntityId, own: bool| -> Vec<MemoryId> {
         let memories = batch.iter().map(|item| &item.memory);
         memories
@@ -151,7 +151,7 @@ async fn neighbors(ground: &CheckContext) -> Result<Vec<Neighbor>, CheckFailure>
     };
     Ok(NAMES
         .iter()
-        .map(|name| ground.entity(name))
+        .map(|name| context.entity(name))
         .map(|entity| (entity.clone(), ids(&entity, true), ids(&entity, false)))
         .collect())
 }

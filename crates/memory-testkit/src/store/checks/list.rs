@@ -3,22 +3,22 @@
 use memory_core::{Generation, ListRequest, MemoryFilter, MemoryId, PageCursor};
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
-use crate::population::{at, at_micros, plain};
+use crate::fixtures::{at, at_micros, plain};
 use crate::store::CheckContext;
-use crate::store::ground::in_list_order;
+use crate::store::context::in_list_order;
 
 /// Newest first, to the microsecond, before 1970 too.
-pub async fn is_newest_first(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+pub async fn is_newest_first(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     let mut items = Vec::new();
     for micros in [3, -2, 1_000_000, 0, 2, -1_000_000, 1] {
-        let mut item = plain(&mira, format!("at {micros}"), &mut chance);
+        let mut item = plain(&mira, format!("at {micros}"), &mut rng);
         item.memory.timestamp = at_micros(micros);
         items.push(item);
     }
-    ground.insert(&items).await?;
-    let page = ground
+    context.insert(&items).await?;
+    let page = context
         .store()
         .list(&mira, &ListRequest::new(100))
         .await
@@ -30,33 +30,33 @@ pub async fn is_newest_first(ground: &CheckContext) -> CheckResult {
 }
 
 /// Equal timestamps go by id, descending, across pages as well.
-pub async fn breaks_ties_by_id(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+pub async fn breaks_ties_by_id(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     let mut items = Vec::new();
     for number in 0..9 {
-        let mut item = plain(&mira, format!("tie {number}"), &mut chance);
+        let mut item = plain(&mira, format!("tie {number}"), &mut rng);
         item.memory.timestamp = at(number / 8);
         items.push(item);
     }
-    ground.insert(&items).await?;
+    context.insert(&items).await?;
     let all = MemoryFilter::new();
     let wanted = in_list_order(&items, &all);
     for limit in [100, 1, 2, 4] {
-        let listed = ground.listed(&mira, &all, limit).await?;
+        let listed = context.listed(&mira, &all, limit).await?;
         ensure_eq!(listed, wanted, "order in pages of {limit}");
     }
     Ok(())
 }
 
 /// No memory twice and none left out, whatever the size of the pages.
-pub async fn turns_pages_without_loss(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 40, &mut ground.chance()).await?;
+pub async fn has_pages_without_loss(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 40, &mut context.rng()).await?;
     let all = MemoryFilter::new();
     let wanted = in_list_order(&people, &all);
     for limit in [1, 3, 7, 39, 40, 41, 1_000] {
-        let pages = ground.pages(&mira, &all, limit).await?;
+        let pages = context.pages(&mira, &all, limit).await?;
         for page in &pages {
             ensure!(
                 page.memories.len() <= limit,
@@ -75,12 +75,12 @@ pub async fn turns_pages_without_loss(ground: &CheckContext) -> CheckResult {
 
 /// The last page has no next one, also where it is exactly full; a cursor
 /// past everything gives an empty page.
-pub async fn ends_on_the_last_page(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 6, &mut ground.chance()).await?;
+pub async fn ends_on_the_last_page(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 6, &mut context.rng()).await?;
     let all = MemoryFilter::new();
     for (limit, wanted) in [(6, 1), (7, 1), (3, 2), (2, 3), (4, 2)] {
-        let pages = ground.pages(&mira, &all, limit).await?;
+        let pages = context.pages(&mira, &all, limit).await?;
         ensure_eq!(pages.len(), wanted, "pages of {limit} over 6 memories");
     }
     let cursor = in_list_order(&people, &all).last().map(PageCursor::from);
@@ -88,11 +88,11 @@ pub async fn ends_on_the_last_page(ground: &CheckContext) -> CheckResult {
         after: cursor,
         ..ListRequest::new(5)
     };
-    let page = ground.store().list(&mira, &beyond).await.at("list")?;
+    let page = context.store().list(&mira, &beyond).await.at("list")?;
     ensure_eq!(page.memories, [], "memories beyond the last");
     ensure_eq!(page.next, None, "next beyond the last");
-    let stranger = ground.entity("stranger");
-    let page = ground
+    let stranger = context.entity("stranger");
+    let page = context
         .store()
         .list(&stranger, &ListRequest::new(5))
         .await

@@ -22,16 +22,16 @@ pub mod record_accesses;
 pub mod relations;
 pub mod restore;
 pub mod round_trip;
+pub mod score_stats;
 pub mod search_both;
 pub mod search_dense;
 pub mod search_lexical;
-pub mod summaries;
 pub mod update;
 pub mod watch;
 
 use futures_util::future::BoxFuture;
 
-use super::ground::CheckContext;
+use super::context::CheckContext;
 use crate::check::CheckResult;
 
 /// One promise of the contract, and how it is put to the test.
@@ -48,9 +48,9 @@ impl Check {
     /// Puts the promise to the test.
     ///
     /// # Errors
-    /// How the promise is broken, or why it does not apply.
-    pub async fn run(&self, ground: &CheckContext) -> CheckResult {
-        (self.run)(ground).await
+    /// How the promise is faulty, or why it does not apply.
+    pub async fn run(&self, context: &CheckContext) -> CheckResult {
+        (self.run)(context).await
     }
 }
 
@@ -72,7 +72,7 @@ macro_rules! table {
             Check {
                 name: concat!(stringify!($module), "::", stringify!($name)),
                 needs: Needs::$needs,
-                run: |ground| Box::pin($module::$name(ground)),
+                run: |context| Box::pin($module::$name(context)),
             },
         )+)+];
     };
@@ -82,7 +82,7 @@ table! {
     Store: insert::{
         writes_the_whole_batch, serves_several_entities, repeats_are_no_ops,
         conflict_writes_nothing, refuses_an_id_twice, keeps_entities_apart,
-        takes_deleted_ids_anew, keeps_access_fields, empty_batch_is_a_no_op,
+        accepts_deleted_ids_again, keeps_access_fields, empty_batch_is_a_no_op,
     }
     Store: round_trip::{
         keeps_every_field, keeps_text_of_any_shape, keeps_the_longest_content,
@@ -90,7 +90,7 @@ table! {
     }
     Store: get::{answers_in_order, answers_none_where_there_is_none}
     Store: list::{
-        is_newest_first, breaks_ties_by_id, turns_pages_without_loss, ends_on_the_last_page,
+        is_newest_first, breaks_ties_by_id, has_pages_without_loss, ends_on_the_last_page,
     }
     Store: filters::{
         list_agrees, count_agrees, search_agrees, tag_modes_differ, tags_are_exact,
@@ -98,22 +98,22 @@ table! {
     }
     Store: search_dense::{
         ranks_by_best_vector, finds_k_under_every_filter, compares_one_fingerprint_only,
-        returns_whole_memories, asks_no_arm_finds_nothing,
+        returns_whole_memories, finds_nothing_without_retriever,
     }
     Store: search_lexical::{answers_as_capabilities_say}
     Lexical: search_lexical::{
         finds_an_identifier, ranks_more_matches_higher, any_word_may_match, finds_k_under_filters,
         takes_text_of_any_shape, operators_mean_nothing, follows_writes,
     }
-    Lexical: search_both::{finds_the_best_of_each_arm, carries_every_value}
+    Lexical: search_both::{finds_the_best_of_each_retriever, carries_every_value}
     Store: changes::{
         start_with_the_whole_state, hold_only_what_changed, lead_to_the_next_state,
-        tell_of_deletions, hold_the_latest_state_only, start_over_beyond_the_generation,
+        report_deletions, hold_the_latest_state_only, start_over_beyond_the_generation,
         bring_vectors_of_one_fingerprint, follow_a_change_of_model,
     }
     Store: update::{
-        changes_what_is_set_only, replaces_the_embedding, wants_an_embedding_with_content_only,
-        finds_no_strangers, adds_up_with_other_patches, raises_the_generation,
+        changes_what_is_set_only, replaces_the_embedding, requires_an_embedding_with_content_only,
+        refuses_unknown_ids, combines_with_other_patches, raises_the_generation,
         says_whether_it_wrote,
     }
     Store: delete::{
@@ -125,47 +125,47 @@ table! {
         without_memories_are_not_listed,
     }
     Store: isolation::{
-        reads_stay_at_home, searches_stay_at_home, changes_stay_at_home, writes_stay_at_home,
+        reads_are_scoped, searches_are_scoped, changes_are_scoped, writes_are_scoped,
     }
     Store: input::{
-        limits_are_bounded, filters_are_bounded, vectors_are_sound, queries_are_sound,
-        dimensions_are_bounded, memories_keep_their_limits, patches_keep_their_limits, errors_hold_no_content,
+        page_sizes_are_limited, filters_are_limited, vectors_are_valid, queries_are_valid,
+        dimensions_are_limited, memories_keep_their_limits, patches_keep_their_limits, errors_hold_no_content,
     }
     Store: limits::{
-        limit_is_exact, limit_is_each_entitys_own, refusal_changes_nothing, repeats_need_no_room,
-        archived_memories_need_no_room, batch_comes_in_live, archived_ids_are_taken,
-        holds_with_many_writers,
+        limit_is_exact, limit_is_per_entity, refusal_changes_nothing, repeats_do_not_count,
+        archived_memories_do_not_count, batch_is_inserted_live, archived_ids_are_taken,
+        is_exact_with_many_writers,
     }
     Store: evict::{
-        makes_room_in_one_write, passes_over_unknown_ids, follows_consolidations, drops_links,
-        comes_after_the_judgement,
+        is_one_write_with_the_insert, passes_over_unknown_ids, follows_consolidations, drops_links,
+        happens_after_the_conflict_check,
     }
     Store: consolidate::{
         archives_its_sources, is_one_write, is_all_or_nothing, refuses_what_is_not_live,
         refuses_what_changed, refuses_a_taken_id, repeats_are_no_ops, no_groups_are_a_no_op,
-        summaries_may_be_sources, overlapping_ones_take_turns, bad_groups_are_refused,
+        summaries_may_be_sources, serializes_overlapping_calls, bad_groups_are_refused,
     }
     Store: archive::{
         is_read_by_id, is_listed_by_scope, is_counted_apart, is_found_by_no_search,
-        is_told_as_removed, is_not_updated, is_touched_as_ever, keeps_its_entity_listed,
+        is_reported_as_removed, is_not_updated, has_its_accesses_recorded, keeps_its_entity_listed,
     }
     Store: restore::{
-        removed_source_takes_its_summary, every_summary_above_goes,
-        removed_summary_restores_its_sources, levels_come_back_one_by_one,
-        what_goes_is_not_restored, restored_memories_are_told_whole,
+        removed_source_removes_its_summary, every_summary_above_is_removed,
+        removed_summary_restores_its_sources, levels_are_restored_one_by_one,
+        removed_sources_are_not_restored, restored_memories_are_reported_completely,
         restored_memories_may_be_archived_again,
     }
     Store: relations::{
-        are_added_and_dropped_one_by_one, of_many_writers_meet, are_counted,
-        to_what_is_removed_are_dropped, among_removed_and_restored_are_sound,
+        are_added_and_dropped_one_by_one, of_many_writers_combine, are_counted,
+        to_removed_memories_are_dropped, among_removed_and_restored_are_consistent,
     }
-    Store: summaries::{dense_tells_of_all_admitted, unasked_arms_tell_nothing}
-    Lexical: summaries::{lexical_tells_of_all_admitted, both_arms_tell_what_each_does}
-    Store: watch::{tells_of_every_write, loses_nothing_to_dropped_waits}
+    Store: score_stats::{dense_covers_all_matches, are_absent_without_retriever}
+    Lexical: score_stats::{lexical_covers_all_matches, both_equal_each_alone}
+    Store: watch::{reports_every_write, loses_nothing_in_dropped_waits}
     Store: bulk::{inserts_many, reads_and_removes_many}
     Store: concurrency::{
-        writers_take_turns, readers_see_whole_batches, same_batch_lands_once,
-        patches_of_different_fields_meet,
+        serializes_writers, readers_see_whole_batches, same_batch_is_inserted_once,
+        patches_of_different_fields_combine,
     }
     Store: cancellation::{
         insert_is_whole_or_absent, update_is_whole_or_absent, delete_is_whole_or_absent,

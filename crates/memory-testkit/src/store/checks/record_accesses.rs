@@ -4,51 +4,55 @@ use chrono::{DateTime, Utc};
 use memory_core::{AccessUpdate, EntityId, Generation, MemoryFilter, MemoryId};
 
 use crate::check::{At, CheckFailure, CheckResult, ensure_eq};
-use crate::population::at;
+use crate::fixtures::at;
 use crate::store::CheckContext;
 
 type Access = (u64, Option<DateTime<Utc>>);
 
 /// Accesses add up, over calls and within one, and every read shows them.
-pub async fn adds_accesses(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 3, &mut ground.chance()).await?;
+pub async fn adds_accesses(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 3, &mut context.rng()).await?;
     let [one, two, untouched] = [0, 1, 2].map(|index: usize| people[index].memory.id);
-    ground
+    context
         .store()
         .record_accesses(&mira, &[])
         .await
         .at("record nothing")?;
-    record(ground, &mira, &[(one, 2, 10), (two, 1, 11)]).await?;
-    record(ground, &mira, &[(one, 3, 20), (two, 4, 21), (one, 5, 22)]).await?;
-    ensure_eq!(access(ground, &mira, one).await?, (10, Some(at(22))), "one");
-    ensure_eq!(access(ground, &mira, two).await?, (5, Some(at(21))), "two");
-    let got = access(ground, &mira, untouched).await?;
+    record(context, &mira, &[(one, 2, 10), (two, 1, 11)]).await?;
+    record(context, &mira, &[(one, 3, 20), (two, 4, 21), (one, 5, 22)]).await?;
+    ensure_eq!(
+        access(context, &mira, one).await?,
+        (10, Some(at(22))),
+        "one"
+    );
+    ensure_eq!(access(context, &mira, two).await?, (5, Some(at(21))), "two");
+    let got = access(context, &mira, untouched).await?;
     ensure_eq!(got, (0, None), "untouched");
-    let listed = ground.listed(&mira, &MemoryFilter::new(), 10).await?;
+    let listed = context.listed(&mira, &MemoryFilter::new(), 10).await?;
     let counted = listed.iter().map(|memory| memory.access_count);
     ensure_eq!(counted.sum::<u64>(), 15, "accesses in the list");
-    let whole = ground.changes(&mira, Generation::ZERO).await?;
+    let whole = context.changes(&mira, Generation::ZERO).await?;
     let counted = whole.written.iter().map(|item| item.memory.access_count);
     ensure_eq!(counted.sum::<u64>(), 15, "accesses in the whole state");
     Ok(())
 }
 
 /// `last_accessed` moves forward, never back; the count grows all the same.
-pub async fn never_moves_back(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 1, &mut ground.chance()).await?;
+pub async fn never_moves_back(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 1, &mut context.rng()).await?;
     let id = people[0].memory.id;
-    record(ground, &mira, &[(id, 1, 100)]).await?;
-    record(ground, &mira, &[(id, 1, 50)]).await?;
+    record(context, &mira, &[(id, 1, 100)]).await?;
+    record(context, &mira, &[(id, 1, 50)]).await?;
     ensure_eq!(
-        access(ground, &mira, id).await?,
+        access(context, &mira, id).await?,
         (2, Some(at(100))),
         "after an older access"
     );
-    record(ground, &mira, &[(id, 1, 101), (id, 1, 99)]).await?;
+    record(context, &mira, &[(id, 1, 101), (id, 1, 99)]).await?;
     ensure_eq!(
-        access(ground, &mira, id).await?,
+        access(context, &mira, id).await?,
         (4, Some(at(101))),
         "after both at once"
     );
@@ -57,41 +61,45 @@ pub async fn never_moves_back(ground: &CheckContext) -> CheckResult {
 
 /// Ids that the entity does not have are passed over, and bring nothing into
 /// being.
-pub async fn passes_over_unknown_ids(ground: &CheckContext) -> CheckResult {
-    let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, 2, &mut chance).await?;
+pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
+    let (mira, tam) = (context.entity("mira"), context.entity("tam"));
+    let mut rng = context.rng();
+    let people = context.populate(&mira, 2, &mut rng).await?;
     let [id, gone] = [0, 1].map(|index: usize| people[index].memory.id);
-    ground.store().delete(&mira, &[gone]).await.at("delete")?;
-    let unknown = chance.id();
-    record(ground, &mira, &[(unknown, 1, 1), (gone, 1, 1), (id, 1, 1)]).await?;
-    record(ground, &tam, &[(id, 7, 7)]).await?;
-    ensure_eq!(access(ground, &mira, id).await?, (1, Some(at(1))), "hers");
-    ensure_eq!(ground.count(&mira).await?, 1, "count");
-    ensure_eq!(ground.has(&mira, gone).await?, false, "the deleted one");
-    ensure_eq!(ground.count(&tam).await?, 0, "count of the other entity");
+    context.store().delete(&mira, &[gone]).await.at("delete")?;
+    let unknown = rng.id();
+    record(context, &mira, &[(unknown, 1, 1), (gone, 1, 1), (id, 1, 1)]).await?;
+    record(context, &tam, &[(id, 7, 7)]).await?;
+    ensure_eq!(access(context, &mira, id).await?, (1, Some(at(1))), "hers");
+    ensure_eq!(context.count(&mira).await?, 1, "count");
+    ensure_eq!(context.has(&mira, gone).await?, false, "the deleted one");
+    ensure_eq!(context.count(&tam).await?, 0, "count of the other entity");
     // An access of what is gone must not come back with a new memory.
     let mut anew = people[1].clone();
     anew.memory.content = "inserted anew".to_owned();
-    ground.insert(&[anew]).await?;
-    let got = access(ground, &mira, gone).await?;
+    context.insert(&[anew]).await?;
+    let got = access(context, &mira, gone).await?;
     ensure_eq!(got, (0, None), "accesses of a memory inserted anew");
     Ok(())
 }
 
 /// Recording an access is no write: the generation stays and no change is told.
-pub async fn raises_no_generation(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 2, &mut ground.chance()).await?;
-    record(ground, &mira, &[(people[0].memory.id, 5, 5)]).await?;
-    ensure_eq!(ground.generation(&mira).await?, Generation(1), "generation");
-    let changes = ground.changes(&mira, Generation(1)).await?;
+pub async fn raises_no_generation(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 2, &mut context.rng()).await?;
+    record(context, &mira, &[(people[0].memory.id, 5, 5)]).await?;
+    ensure_eq!(
+        context.generation(&mira).await?,
+        Generation(1),
+        "generation"
+    );
+    let changes = context.changes(&mira, Generation(1)).await?;
     ensure_eq!(changes.written, [], "written by recording accesses");
     Ok(())
 }
 
 async fn record(
-    ground: &CheckContext,
+    context: &CheckContext,
     entity: &EntityId,
     updates: &[(MemoryId, u64, i64)],
 ) -> CheckResult {
@@ -103,7 +111,7 @@ async fn record(
             last_accessed: at(seconds),
         })
         .collect();
-    ground
+    context
         .store()
         .record_accesses(entity, &updates)
         .await
@@ -111,11 +119,11 @@ async fn record(
 }
 
 async fn access(
-    ground: &CheckContext,
+    context: &CheckContext,
     entity: &EntityId,
     id: MemoryId,
 ) -> Result<Access, CheckFailure> {
-    let memory = ground.get(entity, id).await?;
+    let memory = context.get(entity, id).await?;
     let memory = memory.ok_or_else(|| CheckFailure::failed(format!("memory {id} is gone")))?;
     Ok((memory.access_count, memory.last_accessed))
 }

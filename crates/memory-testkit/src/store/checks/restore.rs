@@ -9,93 +9,93 @@ use memory_core::{
 use super::changes::{apply, same_item, same_state};
 use super::consolidate::archived;
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq, refused};
-use crate::population::{consolidation, fingerprint};
+use crate::fixtures::{consolidation, fingerprint};
 use crate::store::CheckContext;
-use crate::store::ground::{distinct, ids};
+use crate::store::context::{distinct, ids};
 
 /// A summary never outlives a memory that it was made from: it goes along, and
 /// the others that it stood for are live again.
-pub async fn removed_source_takes_its_summary(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let scene = ground.archive(&mira, 5, 3, &mut ground.chance()).await?;
+pub async fn removed_source_removes_its_summary(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let scene = context.archive(&mira, 5, 3, &mut context.rng()).await?;
     let [a, b, c] = [0, 1, 2].map(|index: usize| scene.people[index].memory.id);
     let removed = [b, scene.summary()];
-    gone(ground, &[b], &removed, &[a, c]).await?;
-    archived(ground, &mira, &[a, c], None).await?;
-    ensure_eq!(ground.count(&mira).await?, 4, "live memories");
+    gone(context, &[b], &removed, &[a, c]).await?;
+    archived(context, &mira, &[a, c], None).await?;
+    ensure_eq!(context.count(&mira).await?, 4, "live memories");
     for id in removed {
-        ensure!(!ground.has(&mira, id).await?, "{id} is still there");
+        ensure!(!context.has(&mira, id).await?, "{id} is still there");
     }
     Ok(())
 }
 
 /// So it is at every level: the summary of the summary goes as well.
-pub async fn every_summary_above_goes(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let scene = ground.levels(&mira, &mut ground.chance()).await?;
+pub async fn every_summary_above_is_removed(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let scene = context.levels(&mira, &mut context.rng()).await?;
     let (lower, upper) = (scene.lower.memory.id, scene.upper.memory.id);
     let [a, b, c, d] = scene.ids();
-    gone(ground, &[a], &[a, lower, upper], &[b, c]).await?;
-    archived(ground, &mira, &[b, c, d], None).await?;
-    ensure_eq!(ground.count(&mira).await?, 3, "live memories");
-    let stats = ground.store().entity_stats(&mira).await;
+    gone(context, &[a], &[a, lower, upper], &[b, c]).await?;
+    archived(context, &mira, &[b, c, d], None).await?;
+    ensure_eq!(context.count(&mira).await?, 3, "live memories");
+    let stats = context.store().entity_stats(&mira).await;
     ensure_eq!(stats.at("entity_stats")?.archived_count, 0, "archived");
     Ok(())
 }
 
 /// Where a summary is removed, what it stood for is live again, as it was.
-pub async fn removed_summary_restores_its_sources(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let scene = ground.archive(&mira, 6, 4, &mut ground.chance()).await?;
+pub async fn removed_summary_restores_its_sources(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let scene = context.archive(&mira, 6, 4, &mut context.rng()).await?;
     let sources = ids(scene.sources());
-    gone(ground, &[scene.summary()], &[scene.summary()], &sources).await?;
+    gone(context, &[scene.summary()], &[scene.summary()], &sources).await?;
     for item in &scene.people {
-        let stored = ground.get(&mira, item.memory.id).await?;
+        let stored = context.get(&mira, item.memory.id).await?;
         ensure_eq!(stored.as_ref(), Some(&item.memory), "a memory");
     }
-    ensure_eq!(ground.count(&mira).await?, 6, "live memories");
-    let stats = ground.store().entity_stats(&mira).await;
+    ensure_eq!(context.count(&mira).await?, 6, "live memories");
+    let stats = context.store().entity_stats(&mira).await;
     ensure_eq!(stats.at("entity_stats")?.archived_count, 0, "archived");
     Ok(())
 }
 
 /// One level at a time: below an upper summary the lower one is live again and
 /// still stands for its own; with the lower one the upper one goes.
-pub async fn levels_come_back_one_by_one(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let scene = ground.levels(&mira, &mut chance).await?;
+pub async fn levels_are_restored_one_by_one(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let scene = context.levels(&mira, &mut rng).await?;
     let (lower, upper) = (scene.lower.memory.id, scene.upper.memory.id);
     let [a, b, c, _] = scene.ids();
-    gone(ground, &[upper], &[upper], &[lower, c]).await?;
-    archived(ground, &mira, &[a, b], Some(lower)).await?;
-    archived(ground, &mira, &[lower, c], None).await?;
-    let again = consolidation(&mira, "upper again", [lower], &mut chance);
+    gone(context, &[upper], &[upper], &[lower, c]).await?;
+    archived(context, &mira, &[a, b], Some(lower)).await?;
+    archived(context, &mira, &[lower, c], None).await?;
+    let again = consolidation(&mira, "upper again", [lower], &mut rng);
     let upper = again.summary.memory.id;
-    ground.consolidate(&mira, &[again]).await?;
-    gone(ground, &[lower], &[lower, upper], &[a, b]).await?;
-    ensure_eq!(ground.count(&mira).await?, 4, "live memories");
+    context.consolidate(&mira, &[again]).await?;
+    gone(context, &[lower], &[lower, upper], &[a, b]).await?;
+    ensure_eq!(context.count(&mira).await?, 4, "live memories");
     Ok(())
 }
 
 /// What is removed itself is not restored, whatever stood for it.
-pub async fn what_goes_is_not_restored(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let scene = ground.levels(&mira, &mut ground.chance()).await?;
+pub async fn removed_sources_are_not_restored(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let scene = context.levels(&mira, &mut context.rng()).await?;
     let (lower, upper) = (scene.lower.memory.id, scene.upper.memory.id);
     let [a, b, c, d] = scene.ids();
     let all = [c, upper, a, lower];
-    gone(ground, &all, &all, &[b]).await?;
-    archived(ground, &mira, &[b, d], None).await?;
-    ensure_eq!(ground.count(&mira).await?, 2, "live memories");
+    gone(context, &all, &all, &[b]).await?;
+    archived(context, &mira, &[b, d], None).await?;
+    ensure_eq!(context.count(&mira).await?, 2, "live memories");
     Ok(())
 }
 
 /// To whoever follows, what is restored is written, with its vectors; and a
 /// search finds it by them.
-pub async fn restored_memories_are_told_whole(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let scene = ground.archive(&mira, 5, 3, &mut ground.chance()).await?;
+pub async fn restored_memories_are_reported_completely(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let scene = context.archive(&mira, 5, 3, &mut context.rng()).await?;
     let by_id = |items: &[EmbeddedMemory]| -> BTreeMap<MemoryId, EmbeddedMemory> {
         let items = items.iter().cloned();
         items.map(|item| (item.memory.id, item)).collect()
@@ -103,21 +103,21 @@ pub async fn restored_memories_are_told_whole(ground: &CheckContext) -> CheckRes
     // At each generation: nothing, the memories, the rest with the summary.
     let present = by_id(&scene.people);
     let states = [by_id(&[]), present.clone(), by_id(&scene.live())];
-    let undo = ground.store().delete(&mira, &[scene.summary()]).await;
+    let undo = context.store().delete(&mira, &[scene.summary()]).await;
     undo.at("delete of the summary")?;
-    let changes = ground.changes(&mira, Generation(2)).await?;
+    let changes = context.changes(&mira, Generation(2)).await?;
     ensure_eq!(changes.removed, [scene.summary()], "removed after 2");
     ensure_eq!(changes.written.len(), 3, "written after 2");
     for wanted in scene.sources() {
         let id = wanted.memory.id;
         let told = changes.written.iter().find(|item| item.memory.id == id);
         let told = told.ok_or_else(|| CheckFailure::failed(format!("{id} is not told")))?;
-        same_item(told, wanted, ground.tolerance())?;
+        same_item(told, wanted, context.tolerance())?;
     }
     for (since, then) in states.into_iter().enumerate() {
-        let changes = ground.changes(&mira, Generation(since as u64)).await?;
+        let changes = context.changes(&mira, Generation(since as u64)).await?;
         let got = apply(then, changes)?;
-        same_state(&got, &present, ground.tolerance()).at(format!("from {since}"))?;
+        same_state(&got, &present, context.tolerance()).at(format!("from {since}"))?;
     }
     for item in scene.sources() {
         let request = SearchRequest {
@@ -129,7 +129,7 @@ pub async fn restored_memories_are_told_whole(ground: &CheckContext) -> CheckRes
             }),
             lexical: None,
         };
-        let found = ground.store().search(&mira, &request).await.at("search")?;
+        let found = context.store().search(&mira, &request).await.at("search")?;
         let nearest = found.candidates.first().map(|it| it.memory.id);
         ensure_eq!(nearest, Some(item.memory.id), "nearest to its own vector");
     }
@@ -137,39 +137,43 @@ pub async fn restored_memories_are_told_whole(ground: &CheckContext) -> CheckRes
 }
 
 /// What is restored may be consolidated anew, once it was read anew.
-pub async fn restored_memories_may_be_archived_again(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let people = ids(&ground.populate(&mira, 3, &mut chance).await?);
-    let group = consolidation(&mira, "in short", people.clone(), &mut chance);
+pub async fn restored_memories_may_be_archived_again(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = ids(&context.populate(&mira, 3, &mut rng).await?);
+    let group = consolidation(&mira, "in short", people.clone(), &mut rng);
     let groups = [group];
-    ground.consolidate(&mira, &groups).await?;
+    context.consolidate(&mira, &groups).await?;
     let summary = groups[0].summary.memory.id;
-    let store = ground.store();
+    let store = context.store();
     store.delete(&mira, &[summary]).await.at("undo")?;
     // The very same call is no repetition any more: it was undone.
     let late = store.consolidate(&mira, &groups, Generation(1)).await;
     refused(late, &[ErrorKind::Changed], "after the undo")?;
-    archived(ground, &mira, &people, None).await?;
-    ground.consolidate(&mira, &groups).await?;
-    archived(ground, &mira, &people, Some(summary)).await?;
-    ensure_eq!(ground.generation(&mira).await?, Generation(4), "generation");
+    archived(context, &mira, &people, None).await?;
+    context.consolidate(&mira, &groups).await?;
+    archived(context, &mira, &people, Some(summary)).await?;
+    ensure_eq!(
+        context.generation(&mira).await?,
+        Generation(4),
+        "generation"
+    );
     Ok(())
 }
 
 /// Removes memories of `mira`: these must go and these be restored, in one
 /// write.
 async fn gone(
-    ground: &CheckContext,
+    context: &CheckContext,
     asked: &[MemoryId],
     removed: &[MemoryId],
     restored: &[MemoryId],
 ) -> CheckResult {
-    let mira = ground.entity("mira");
-    let generation = ground.generation(&mira).await?.next();
-    let outcome = ground.store().delete(&mira, asked).await.at("delete")?;
+    let mira = context.entity("mira");
+    let generation = context.generation(&mira).await?.next();
+    let outcome = context.store().delete(&mira, asked).await.at("delete")?;
     ensure_eq!(outcome.generation, generation, "generation of delete");
-    let stats = ground.generation(&mira).await?;
+    let stats = context.generation(&mira).await?;
     ensure_eq!(stats, generation, "generation by the statistics");
     let wanted = distinct(removed.iter().copied())?;
     ensure_eq!(distinct(outcome.removed)?, wanted, "removed");

@@ -7,7 +7,7 @@ use memory_core::limits::{
 use memory_core::{EmbeddedMemory, EntityId, Memory, MemoryFilter, MemoryKind};
 
 use crate::check::{CheckResult, ensure_eq};
-use crate::population::{at, at_micros, plain};
+use crate::fixtures::{at, at_micros, plain};
 use crate::store::CheckContext;
 
 /// Text that has tripped one program or another.
@@ -31,10 +31,10 @@ const ODD_TEXTS: [&str; 16] = [
 ];
 
 /// Every field of a memory, filled, comes back by get and by list.
-pub async fn keeps_every_field(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let mut full = plain(&mira, "Tam sold me a lame horse.", &mut chance);
+pub async fn keeps_every_field(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let mut full = plain(&mira, "Tam sold me a lame horse.", &mut rng);
     let memory = &mut full.memory;
     memory.kind = MemoryKind::Experience;
     memory.timestamp = at_micros(1_700_000_000_123_456);
@@ -47,50 +47,50 @@ pub async fn keeps_every_field(ground: &CheckContext) -> CheckResult {
     memory.metadata = [("price", "12 silver"), ("place", "market")]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
-    memory.related = [(chance.id(), "caused by".to_owned())].into();
+    memory.related = [(rng.id(), "caused by".to_owned())].into();
     memory.entities = [(EntityId::from("tam"), "seller".to_owned())].into();
     memory.tags = ["horse", "trade"].map(str::to_owned).into();
-    let bare = plain(&mira, "bare", &mut chance);
-    let mut blank = plain(&mira, "with an empty context", &mut chance);
+    let bare = plain(&mira, "bare", &mut rng);
+    let mut blank = plain(&mira, "with an empty context", &mut rng);
     blank.memory.context = Some(String::new());
-    comes_back(ground, &[full, bare, blank]).await?;
+    comes_back(context, &[full, bare, blank]).await?;
     for (number, kind) in MemoryKind::ALL.into_iter().enumerate() {
-        let mut item = plain(&mira, format!("kind {number}"), &mut chance);
+        let mut item = plain(&mira, format!("kind {number}"), &mut rng);
         item.memory.kind = kind;
         item.memory.decay_rate = kind.decay_rate();
-        comes_back(ground, &[item]).await?;
+        comes_back(context, &[item]).await?;
     }
     Ok(())
 }
 
 /// Text of any shape comes back byte for byte, in every field that holds text.
-pub async fn keeps_text_of_any_shape(ground: &CheckContext) -> CheckResult {
-    let mut chance = ground.chance();
+pub async fn keeps_text_of_any_shape(context: &CheckContext) -> CheckResult {
+    let mut rng = context.rng();
     let mut batch = Vec::new();
     for (number, text) in ODD_TEXTS.into_iter().enumerate() {
         // Names take no control characters; everything else does.
         let name: String = text.chars().filter(|c| !c.is_control()).collect();
-        let entity = ground.entity(&format!("{number} {name}"));
-        let mut item = plain(&entity, text, &mut chance);
+        let entity = context.entity(&format!("{number} {name}"));
+        let mut item = plain(&entity, text, &mut rng);
         let memory = &mut item.memory;
         memory.context = Some(text.to_owned());
         memory.metadata = [(text.to_owned(), text.to_owned())].into();
         memory.metadata.insert("empty".to_owned(), String::new());
-        memory.related = [(chance.id(), text.to_owned())].into();
+        memory.related = [(rng.id(), text.to_owned())].into();
         memory.entities = [(EntityId::from(name), text.to_owned())].into();
         memory.tags = [text.to_owned()].into();
         batch.push(item);
     }
-    comes_back(ground, &batch).await
+    comes_back(context, &batch).await
 }
 
 /// The bounds count characters: 10,000 of three bytes each are kept, and so is
 /// the most of everything else at once.
-pub async fn keeps_the_longest_content(ground: &CheckContext) -> CheckResult {
-    let prefix = ground.namespace().chars().count() + 1;
-    let mira = ground.entity(&"猫".repeat(MAX_ENTITY_ID_CHARS - prefix));
-    let mut chance = ground.chance();
-    let mut item = plain(&mira, "記".repeat(MAX_CONTENT_CHARS), &mut chance);
+pub async fn keeps_the_longest_content(context: &CheckContext) -> CheckResult {
+    let prefix = context.namespace().chars().count() + 1;
+    let mira = context.entity(&"猫".repeat(MAX_ENTITY_ID_CHARS - prefix));
+    let mut rng = context.rng();
+    let mut item = plain(&mira, "記".repeat(MAX_CONTENT_CHARS), &mut rng);
     let memory = &mut item.memory;
     memory.context = Some("文".repeat(MAX_CONTEXT_CHARS));
     memory.metadata = [("k".to_owned(), "v".repeat(MAX_METADATA_BYTES - 1))].into();
@@ -98,7 +98,7 @@ pub async fn keeps_the_longest_content(ground: &CheckContext) -> CheckResult {
         .map(|n| format!("{n:0>width$}", width = MAX_TAG_CHARS))
         .collect();
     memory.related = (0..MAX_LINKS)
-        .map(|_| (chance.id(), "役".repeat(MAX_ROLE_CHARS)))
+        .map(|_| (rng.id(), "役".repeat(MAX_ROLE_CHARS)))
         .collect();
     memory.entities = (0..MAX_LINKS)
         .map(|n| {
@@ -108,14 +108,14 @@ pub async fn keeps_the_longest_content(ground: &CheckContext) -> CheckResult {
             )
         })
         .collect();
-    comes_back(ground, &[item]).await
+    comes_back(context, &[item]).await
 }
 
 /// The first and the last moment that a memory may have, and microseconds on
 /// both sides of 1970.
-pub async fn keeps_extreme_times(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+pub async fn keeps_extreme_times(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     let moments = [
         MIN_TIMESTAMP_MICROS,
         MIN_TIMESTAMP_MICROS + 1,
@@ -130,20 +130,20 @@ pub async fn keeps_extreme_times(ground: &CheckContext) -> CheckResult {
     let batch: Vec<EmbeddedMemory> = moments
         .into_iter()
         .map(|micros| {
-            let mut item = plain(&mira, format!("at {micros}"), &mut chance);
+            let mut item = plain(&mira, format!("at {micros}"), &mut rng);
             item.memory.timestamp = at_micros(micros);
             item.memory.last_accessed = Some(at_micros(micros));
             item
         })
         .collect();
-    comes_back(ground, &batch).await
+    comes_back(context, &batch).await
 }
 
 /// Importance and decay keep every bit of their `f32`; counts beyond 2^53 and
 /// 32 bits are kept as well.
-pub async fn keeps_numbers_exactly(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
+pub async fn keeps_numbers_exactly(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
     let mut numbers = vec![
         0.0,
         1.0,
@@ -154,13 +154,13 @@ pub async fn keeps_numbers_exactly(ground: &CheckContext) -> CheckResult {
         1.0 / 3.0,
     ];
     numbers.push(1.0 - f32::EPSILON / 2.0);
-    numbers.extend((0..20).map(|_| chance.unit()));
+    numbers.extend((0..20).map(|_| rng.unit()));
     let counts = [0, 1, u64::from(u32::MAX) + 1, (1 << 53) + 1];
     let batch: Vec<EmbeddedMemory> = numbers
         .iter()
         .enumerate()
         .map(|(index, number)| {
-            let mut item = plain(&mira, format!("number {index}"), &mut chance);
+            let mut item = plain(&mira, format!("number {index}"), &mut rng);
             item.memory.importance = *number;
             item.memory.decay_rate = number / 7.0;
             item.memory.access_count = counts[index % counts.len()];
@@ -168,16 +168,16 @@ pub async fn keeps_numbers_exactly(ground: &CheckContext) -> CheckResult {
             item
         })
         .collect();
-    comes_back(ground, &batch).await
+    comes_back(context, &batch).await
 }
 
 /// Writes the items and demands each back, by get and by list.
-async fn comes_back(ground: &CheckContext, batch: &[EmbeddedMemory]) -> CheckResult {
-    ground.insert(batch).await?;
+async fn comes_back(context: &CheckContext, batch: &[EmbeddedMemory]) -> CheckResult {
+    context.insert(batch).await?;
     for EmbeddedMemory { memory, .. } in batch {
-        let got = ground.get(&memory.entity_id, memory.id).await?;
+        let got = context.get(&memory.entity_id, memory.id).await?;
         same(got.as_ref(), memory, "get")?;
-        let listed = ground
+        let listed = context
             .listed(&memory.entity_id, &MemoryFilter::new(), 100)
             .await?;
         let found = listed.iter().find(|found| found.id == memory.id);

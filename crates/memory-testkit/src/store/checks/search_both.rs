@@ -7,29 +7,29 @@ use memory_core::{
 };
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::population::{DIMENSIONS, fingerprint, population};
-use crate::seeded::SeededRng;
+use crate::fixtures::{DIMENSIONS, fingerprint, varied_memories};
+use crate::seeded_rng::SeededRng;
 use crate::store::CheckContext;
 
 const QUERY: &str = "lantern saddle orchard";
 
 /// The union of each retriever's best: what one retriever ranks among its first `limit` is
 /// found, and nothing that neither does.
-pub async fn finds_the_best_of_each_arm(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    ground.populate(&mira, 80, &mut chance).await?;
-    let vector = chance.vector(DIMENSIONS);
+pub async fn finds_the_best_of_each_retriever(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    context.populate(&mira, 80, &mut rng).await?;
+    let vector = rng.vector(DIMENSIONS);
     for filter in [
         MemoryFilter::new(),
         MemoryFilter::new().tags(["mill"], MemoryTagMode::AnyStrict),
     ] {
         let all = retrievers(&filter, 1_000, Some(&vector), Some(QUERY));
-        let all = found(ground, &mira, &all).await?;
+        let all = found(context, &mira, &all).await?;
         for limit in [1, 3, 10] {
             let both = retrievers(&filter, limit, Some(&vector), Some(QUERY));
-            let both = found(ground, &mira, &both).await?;
-            let slack = ground.tolerance().0;
+            let both = found(context, &mira, &both).await?;
+            let slack = context.tolerance().0;
             let dense = Retriever::new(&all, limit, slack, |found| found.similarity);
             let lexical = Retriever::new(&all, limit, slack, |found| found.lexical);
             for (id, candidate) in &all {
@@ -56,32 +56,37 @@ pub async fn finds_the_best_of_each_arm(ground: &CheckContext) -> CheckResult {
 
 /// Each candidate carries every value that it has in a retriever asked for, also
 /// when only the other retriever ranks it high.
-pub async fn carries_every_value(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance: SeededRng = ground.chance();
-    let mut people = population(&mira, 60, &mut chance);
+pub async fn carries_every_value(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng: SeededRng = context.rng();
+    let mut people = varied_memories(&mira, 60, &mut rng);
     // Some without a comparable vector: the lexical retriever alone can find them.
     for item in people.iter_mut().step_by(3) {
-        item.embedding.fingerprint = crate::population::other_fingerprint();
+        item.embedding.fingerprint = crate::fixtures::other_fingerprint();
     }
-    ground.insert(&people).await?;
-    let vector = chance.vector(DIMENSIONS);
+    context.insert(&people).await?;
+    let vector = rng.vector(DIMENSIONS);
     let every = MemoryFilter::new();
     let dense = found(
-        ground,
+        context,
         &mira,
         &retrievers(&every, 1_000, Some(&vector), None),
     )
     .await?;
-    let lexical = found(ground, &mira, &retrievers(&every, 1_000, None, Some(QUERY))).await?;
+    let lexical = found(
+        context,
+        &mira,
+        &retrievers(&every, 1_000, None, Some(QUERY)),
+    )
+    .await?;
     ensure_eq!(dense.len(), 40, "memories that have a similarity");
     for limit in [2, 5, 1_000] {
         let both = retrievers(&every, limit, Some(&vector), Some(QUERY));
-        for (id, candidate) in found(ground, &mira, &both).await? {
+        for (id, candidate) in found(context, &mira, &both).await? {
             let similarity = dense.get(&id).and_then(|alone| alone.similarity);
             let value = lexical.get(&id).and_then(|alone| alone.lexical);
             ensure!(
-                same(candidate.similarity, similarity, ground.tolerance().0),
+                same(candidate.similarity, similarity, context.tolerance().0),
                 "limit {limit}: similarity {:?}, by the dense retriever alone {similarity:?}",
                 candidate.similarity
             );
@@ -118,11 +123,11 @@ fn retrievers(
 
 /// The candidates by id; each memory must stand there once.
 async fn found(
-    ground: &CheckContext,
+    context: &CheckContext,
     entity: &EntityId,
     request: &SearchRequest,
 ) -> Result<BTreeMap<MemoryId, SearchHit>, CheckFailure> {
-    let found = ground.store().search(entity, request).await.at("search")?;
+    let found = context.store().search(entity, request).await.at("search")?;
     let count = found.candidates.len();
     let by_id: BTreeMap<MemoryId, SearchHit> = found
         .candidates

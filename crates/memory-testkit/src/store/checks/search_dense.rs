@@ -6,23 +6,23 @@ use memory_core::{
 };
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::population::{DIMENSIONS, filters, fingerprint, other_fingerprint, plain};
+use crate::fixtures::{DIMENSIONS, filters, fingerprint, other_fingerprint, plain};
 use crate::store::{CheckContext, Tolerance};
 
 /// The best cosine among a memory's vectors ranks it, exactly, at every limit.
-pub async fn ranks_by_best_vector(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, 60, &mut chance).await?;
+pub async fn ranks_by_best_vector(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = context.populate(&mira, 60, &mut rng).await?;
     for limit in [1, 2, 5, 20, 59, 60, 61, 1_000] {
-        let query = chance.vector(DIMENSIONS);
-        let found = search(ground, &mira, MemoryFilter::new(), limit, &query).await?;
-        exact(ground, &found, &people, &query, limit).at(format!("limit {limit}"))?;
+        let query = rng.vector(DIMENSIONS);
+        let found = search(context, &mira, MemoryFilter::new(), limit, &query).await?;
+        exact(context, &found, &people, &query, limit).at(format!("limit {limit}"))?;
     }
     // A stored vector itself is its memory's best chunk, whichever it is.
     for item in people.iter().take(10) {
         for vector in &item.embedding.vectors {
-            let found = search(ground, &mira, MemoryFilter::new(), 1, vector).await?;
+            let found = search(context, &mira, MemoryFilter::new(), 1, vector).await?;
             let first = found.candidates.first().map(|found| found.memory.id);
             ensure_eq!(first, Some(item.memory.id), "nearest to its own vector");
         }
@@ -32,20 +32,20 @@ pub async fn ranks_by_best_vector(ground: &CheckContext) -> CheckResult {
 
 /// `limit k` finds k whenever k memories match, however few pass the filter
 /// and however far they are from the query.
-pub async fn finds_k_under_every_filter(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, 150, &mut chance).await?;
-    for filter in filters(30, &mut chance) {
+pub async fn finds_k_under_every_filter(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = context.populate(&mira, 150, &mut rng).await?;
+    for filter in filters(30, &mut rng) {
         let admitted: Vec<EmbeddedMemory> = people
             .iter()
             .filter(|item| filter.matches(&item.memory))
             .cloned()
             .collect();
         for limit in [1, 4, 25] {
-            let query = chance.vector(DIMENSIONS);
-            let found = search(ground, &mira, filter.clone(), limit, &query).await?;
-            exact(ground, &found, &admitted, &query, limit)
+            let query = rng.vector(DIMENSIONS);
+            let found = search(context, &mira, filter.clone(), limit, &query).await?;
+            exact(context, &found, &admitted, &query, limit)
                 .at(format!("limit {limit} by {filter:?}"))?;
         }
     }
@@ -54,20 +54,20 @@ pub async fn finds_k_under_every_filter(ground: &CheckContext) -> CheckResult {
 
 /// Vectors of other fingerprints are never compared: neither of the same
 /// length nor of another.
-pub async fn compares_one_fingerprint_only(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let query = chance.vector(DIMENSIONS);
-    let mut ours = plain(&mira, "of our model", &mut chance);
+pub async fn compares_one_fingerprint_only(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let query = rng.vector(DIMENSIONS);
+    let mut ours = plain(&mira, "of our model", &mut rng);
     ours.embedding.vectors = vec![query.iter().map(|x| -x).collect()];
-    let mut theirs = plain(&mira, "of their model", &mut chance);
+    let mut theirs = plain(&mira, "of their model", &mut rng);
     theirs.embedding.fingerprint = other_fingerprint();
     theirs.embedding.vectors = vec![query.clone()];
-    let mut longer = plain(&mira, "of a longer model", &mut chance);
+    let mut longer = plain(&mira, "of a longer model", &mut rng);
     longer.embedding.fingerprint = Fingerprint::from("testkit/model-long");
-    longer.embedding.vectors = vec![chance.vector(DIMENSIONS * 2)];
+    longer.embedding.vectors = vec![rng.vector(DIMENSIONS * 2)];
     let long_query = longer.embedding.vectors[0].clone();
-    ground
+    context
         .insert(&[ours.clone(), theirs.clone(), longer.clone()])
         .await?;
 
@@ -77,31 +77,31 @@ pub async fn compares_one_fingerprint_only(ground: &CheckContext) -> CheckResult
         (&longer, &long_query, 1.0),
     ] {
         let request = dense(MemoryFilter::new(), 10, &item.embedding.fingerprint, query);
-        let found = ground.store().search(&mira, &request).await.at("search")?;
+        let found = context.store().search(&mira, &request).await.at("search")?;
         let name = &item.memory.content;
         ensure_eq!(found.candidates.len(), 1, "candidates {name}");
         let candidate = &found.candidates[0];
         ensure_eq!(candidate.memory.id, item.memory.id, "candidate {name}");
         ensure!(
-            close(ground.tolerance(), candidate.similarity, similarity),
+            close(context.tolerance(), candidate.similarity, similarity),
             "{name}: similarity {:?}, expected {similarity}",
             candidate.similarity
         );
     }
     let unknown = Fingerprint::from("testkit/unheard-of");
     let request = dense(MemoryFilter::new(), 10, &unknown, &query);
-    let found = ground.store().search(&mira, &request).await.at("search")?;
+    let found = context.store().search(&mira, &request).await.at("search")?;
     ensure_eq!(found.candidates.len(), 0, "candidates of an unknown model");
     Ok(())
 }
 
 /// A candidate's memory is whole: what a get of it gives.
-pub async fn returns_whole_memories(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, 20, &mut chance).await?;
-    let query = chance.vector(DIMENSIONS);
-    let found = search(ground, &mira, MemoryFilter::new(), 100, &query).await?;
+pub async fn returns_whole_memories(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = context.populate(&mira, 20, &mut rng).await?;
+    let query = rng.vector(DIMENSIONS);
+    let found = search(context, &mira, MemoryFilter::new(), 100, &query).await?;
     ensure_eq!(found.generation, Generation(1), "generation");
     ensure_eq!(found.candidates.len(), people.len(), "candidates");
     for candidate in &found.candidates {
@@ -111,24 +111,24 @@ pub async fn returns_whole_memories(ground: &CheckContext) -> CheckResult {
             .find(|memory| memory.id == candidate.memory.id);
         ensure_eq!(Some(&candidate.memory), wanted, "candidate");
     }
-    let stranger = ground.entity("stranger");
-    let found = search(ground, &stranger, MemoryFilter::new(), 10, &query).await?;
+    let stranger = context.entity("stranger");
+    let found = search(context, &stranger, MemoryFilter::new(), 10, &query).await?;
     ensure_eq!(found.candidates, [], "found by a stranger");
     ensure_eq!(found.generation, Generation::ZERO, "of a stranger");
     Ok(())
 }
 
 /// Where no retriever is asked, nothing is found.
-pub async fn asks_no_arm_finds_nothing(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    ground.populate(&mira, 3, &mut ground.chance()).await?;
+pub async fn finds_nothing_without_retriever(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    context.populate(&mira, 3, &mut context.rng()).await?;
     let request = SearchRequest {
         filter: MemoryFilter::new(),
         limit: 10,
         dense: None,
         lexical: None,
     };
-    let found = ground.store().search(&mira, &request).await.at("search")?;
+    let found = context.store().search(&mira, &request).await.at("search")?;
     ensure_eq!(found.candidates, [], "candidates of no retriever");
     ensure_eq!(found.generation, Generation(1), "generation");
     Ok(())
@@ -152,20 +152,20 @@ fn dense(
 }
 
 pub(crate) async fn search(
-    ground: &CheckContext,
+    context: &CheckContext,
     entity: &EntityId,
     filter: MemoryFilter,
     limit: usize,
     vector: &[f32],
 ) -> Result<SearchOutcome, CheckFailure> {
     let request = dense(filter, limit, &fingerprint(), vector);
-    ground.store().search(entity, &request).await.at("search")
+    context.store().search(entity, &request).await.at("search")
 }
 
 /// Holds what was found against a scan of everything: the right number, true
 /// similarities, and nothing better left out.
 pub(crate) fn exact(
-    ground: &CheckContext,
+    context: &CheckContext,
     found: &SearchOutcome,
     admitted: &[EmbeddedMemory],
     query: &[f32],
@@ -192,7 +192,7 @@ pub(crate) fn exact(
         };
         let wanted = best(item);
         ensure!(
-            close(ground.tolerance(), candidate.similarity, wanted),
+            close(context.tolerance(), candidate.similarity, wanted),
             "similarity {:?}, by a scan {wanted}",
             candidate.similarity
         );
@@ -201,7 +201,7 @@ pub(crate) fn exact(
     for item in admitted {
         let id = item.memory.id;
         let left_out = found.candidates.iter().all(|found| found.memory.id != id);
-        let slack = 2.0 * ground.tolerance().0;
+        let slack = 2.0 * context.tolerance().0;
         ensure!(
             !left_out || best(item) <= worst + slack,
             "similarity {} was left out while {worst} was found",

@@ -7,17 +7,17 @@ use memory_core::{
 };
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq, refused};
-use crate::population::{at, embedding, other_fingerprint, varied};
+use crate::fixtures::{at, embedding, other_fingerprint, varied};
 use crate::store::CheckContext;
 
 /// A field that is set changes, the others stay; each field by itself, then
 /// all of them. The outcome and every later read show it.
-pub async fn changes_what_is_set_only(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let item = varied(&mira, 1, &mut chance);
+pub async fn changes_what_is_set_only(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let item = varied(&mira, 1, &mut rng);
     let id = item.memory.id;
-    ground.insert(std::slice::from_ref(&item)).await?;
+    context.insert(std::slice::from_ref(&item)).await?;
     let new = MemoryPatch::new;
     let metadata = || [("new".to_owned(), "value".to_owned())].into();
     let patches = [
@@ -31,7 +31,7 @@ pub async fn changes_what_is_set_only(ground: &CheckContext) -> CheckResult {
         new().context(Some(String::new())),
         new().metadata(metadata()),
         new().metadata([].into()),
-        new().related([(chance.id(), "new".to_owned())].into()),
+        new().related([(rng.id(), "new".to_owned())].into()),
         new().entities([("new".into(), "role".to_owned())].into()),
         new().entities([].into()),
         new().tags(["new", "newer"]),
@@ -50,47 +50,47 @@ pub async fn changes_what_is_set_only(ground: &CheckContext) -> CheckResult {
     let mut wanted = item.memory;
     for (number, patch) in patches.iter().enumerate() {
         patch.apply(&mut wanted);
-        let fresh = patch.content.as_ref().map(|_| embedding(1, &mut chance));
-        let store = ground.store();
+        let fresh = patch.content.as_ref().map(|_| embedding(1, &mut rng));
+        let store = context.store();
         let outcome = store.update(&mira, &id, patch, fresh.as_ref()).await;
         let outcome = outcome.at(format!("patch {number}"))?;
         ensure_eq!(outcome.memory, wanted, "outcome of patch {number}");
-        let stored = ground.get(&mira, id).await?;
+        let stored = context.get(&mira, id).await?;
         ensure_eq!(stored.as_ref(), Some(&wanted), "memory after {number}");
     }
-    let listed = ground.listed(&mira, &MemoryFilter::new(), 10).await?;
+    let listed = context.listed(&mira, &MemoryFilter::new(), 10).await?;
     ensure_eq!(listed, [wanted], "listed");
     Ok(())
 }
 
 /// A new content's embedding stands in place of the old: the old vectors find
 /// nothing any more, fewer or more vectors, same model or another.
-pub async fn replaces_the_embedding(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let mut item = varied(&mira, 1, &mut chance);
-    item.embedding = embedding(3, &mut chance);
+pub async fn replaces_the_embedding(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let mut item = varied(&mira, 1, &mut rng);
+    item.embedding = embedding(3, &mut rng);
     let id = item.memory.id;
-    ground.insert(std::slice::from_ref(&item)).await?;
+    context.insert(std::slice::from_ref(&item)).await?;
     let mut before = item.embedding;
     for (round, chunks) in [1, 4, 2].into_iter().enumerate() {
-        let mut fresh = embedding(chunks, &mut chance);
+        let mut fresh = embedding(chunks, &mut rng);
         if round == 2 {
             fresh.fingerprint = other_fingerprint();
         }
         let patch = MemoryPatch::new().content(format!("round {round}"));
-        let store = ground.store();
+        let store = context.store();
         let done = store.update(&mira, &id, &patch, Some(&fresh)).await;
         done.at("update")?;
         for vector in &fresh.vectors {
-            let similarity = similarity(ground, &mira, &fresh.fingerprint, vector).await?;
+            let similarity = similarity(context, &mira, &fresh.fingerprint, vector).await?;
             ensure!(
-                similarity.is_some_and(|value| ground.tolerance().same(value, 1.0)),
+                similarity.is_some_and(|value| context.tolerance().same(value, 1.0)),
                 "round {round}: similarity to a new vector is {similarity:?}"
             );
         }
         for vector in &before.vectors {
-            let similarity = similarity(ground, &mira, &before.fingerprint, vector).await?;
+            let similarity = similarity(context, &mira, &before.fingerprint, vector).await?;
             ensure!(
                 similarity.is_none_or(|value| value < 0.95),
                 "round {round}: an old vector is still found ({similarity:?})"
@@ -103,64 +103,68 @@ pub async fn replaces_the_embedding(ground: &CheckContext) -> CheckResult {
 
 /// An embedding must be given exactly when the patch sets the content;
 /// otherwise nothing changes.
-pub async fn wants_an_embedding_with_content_only(ground: &CheckContext) -> CheckResult {
+pub async fn requires_an_embedding_with_content_only(context: &CheckContext) -> CheckResult {
     let kinds = [ErrorKind::InvalidInput, ErrorKind::Configuration];
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let item = varied(&mira, 1, &mut chance);
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let item = varied(&mira, 1, &mut rng);
     let id = item.memory.id;
-    ground.insert(std::slice::from_ref(&item)).await?;
-    let store = ground.store();
+    context.insert(std::slice::from_ref(&item)).await?;
+    let store = context.store();
     let patch = MemoryPatch::new().content("without an embedding");
     let result = store.update(&mira, &id, &patch, None).await;
     refused(result, &kinds, "content without an embedding")?;
     let patch = MemoryPatch::new().importance(0.25);
-    let fresh = embedding(1, &mut chance);
+    let fresh = embedding(1, &mut rng);
     let result = store.update(&mira, &id, &patch, Some(&fresh)).await;
     refused(result, &kinds, "an embedding without content")?;
-    let stored = ground.get(&mira, id).await?;
+    let stored = context.get(&mira, id).await?;
     ensure_eq!(stored, Some(item.memory), "memory after the refusals");
-    ensure_eq!(ground.generation(&mira).await?, Generation(1), "generation");
+    ensure_eq!(
+        context.generation(&mira).await?,
+        Generation(1),
+        "generation"
+    );
     Ok(())
 }
 
 /// An unknown id is not found, and neither is another entity's; a deleted one
 /// is not brought back.
-pub async fn finds_no_strangers(ground: &CheckContext) -> CheckResult {
-    let (mira, tam) = (ground.entity("mira"), ground.entity("tam"));
-    let mut chance = ground.chance();
-    let people = ground.populate(&mira, 2, &mut chance).await?;
-    ground.populate(&tam, 1, &mut chance).await?;
+pub async fn refuses_unknown_ids(context: &CheckContext) -> CheckResult {
+    let (mira, tam) = (context.entity("mira"), context.entity("tam"));
+    let mut rng = context.rng();
+    let people = context.populate(&mira, 2, &mut rng).await?;
+    context.populate(&tam, 1, &mut rng).await?;
     let (id, gone) = (people[0].memory.id, people[1].memory.id);
-    let store = ground.store();
+    let store = context.store();
     store.delete(&mira, &[gone]).await.at("delete")?;
     let patch = MemoryPatch::new().importance(0.25);
     let kinds = [ErrorKind::NotFound];
     for (entity, id, what) in [
-        (&mira, chance.id(), "an unknown id"),
+        (&mira, rng.id(), "an unknown id"),
         (&tam, id, "another entity's id"),
-        (&ground.entity("nobody"), id, "an id of an unknown entity"),
+        (&context.entity("nobody"), id, "an id of an unknown entity"),
         (&mira, gone, "a deleted id"),
     ] {
         let result = store.update(entity, &id, &patch, None).await;
         refused(result, &kinds, what)?;
     }
-    let stored = ground.get(&mira, id).await?;
+    let stored = context.get(&mira, id).await?;
     ensure_eq!(stored.as_ref(), Some(&people[0].memory), "her memory");
-    ensure_eq!(ground.generation(&mira).await?, Generation(2), "of mira");
-    ensure_eq!(ground.generation(&tam).await?, Generation(1), "of tam");
+    ensure_eq!(context.generation(&mira).await?, Generation(2), "of mira");
+    ensure_eq!(context.generation(&tam).await?, Generation(1), "of tam");
     Ok(())
 }
 
 /// Two patches of different fields both take effect, whatever was read before.
-pub async fn adds_up_with_other_patches(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let item = varied(&mira, 1, &mut ground.chance());
+pub async fn combines_with_other_patches(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let item = varied(&mira, 1, &mut context.rng());
     let id = item.memory.id;
-    ground.insert(std::slice::from_ref(&item)).await?;
+    context.insert(std::slice::from_ref(&item)).await?;
     let first = MemoryPatch::new().importance(0.75);
     let second = MemoryPatch::new().tags(["patched"]);
-    let store = ground.store();
+    let store = context.store();
     let (one, other) = join(
         store.update(&mira, &id, &first, None),
         store.update(&mira, &id, &second, None),
@@ -175,36 +179,36 @@ pub async fn adds_up_with_other_patches(ground: &CheckContext) -> CheckResult {
     let mut wanted: Memory = item.memory;
     first.apply(&mut wanted);
     second.apply(&mut wanted);
-    ensure_eq!(ground.get(&mira, id).await?, Some(wanted), "memory");
+    ensure_eq!(context.get(&mira, id).await?, Some(wanted), "memory");
     Ok(())
 }
 
 /// Each update raises the generation by one, and stamps the memory with it.
-pub async fn raises_the_generation(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let people = ground.populate(&mira, 3, &mut ground.chance()).await?;
+pub async fn raises_the_generation(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 3, &mut context.rng()).await?;
     let id: MemoryId = people[1].memory.id;
     for round in 2..5 {
         let generation = Generation(round);
         let patch = MemoryPatch::new().context(Some(format!("round {round}")));
-        let outcome = ground.store().update(&mira, &id, &patch, None).await;
+        let outcome = context.store().update(&mira, &id, &patch, None).await;
         ensure_eq!(outcome.at("update")?.generation, generation, "outcome");
-        ensure_eq!(ground.generation(&mira).await?, generation, "statistics");
-        let changes = ground.changes(&mira, Generation(round - 1)).await?;
+        ensure_eq!(context.generation(&mira).await?, generation, "statistics");
+        let changes = context.changes(&mira, Generation(round - 1)).await?;
         let written: Vec<MemoryId> = changes.written.iter().map(|it| it.memory.id).collect();
         ensure_eq!(written, [id], "ids written by the update");
     }
-    ensure_eq!(ground.count(&mira).await?, 3, "count");
+    ensure_eq!(context.count(&mira).await?, 3, "count");
     Ok(())
 }
 
 /// An update says whether it wrote: exactly then it raised the generation, also
 /// where a patch sets what stands there already.
-pub async fn says_whether_it_wrote(ground: &CheckContext) -> CheckResult {
-    let mira = ground.entity("mira");
-    let item = varied(&mira, 1, &mut ground.chance());
+pub async fn says_whether_it_wrote(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let item = varied(&mira, 1, &mut context.rng());
     let id = item.memory.id;
-    ground.insert(&[item]).await?;
+    context.insert(&[item]).await?;
     let new = MemoryPatch::new;
     for (number, (patch, changes)) in [
         (new().importance(0.125), true),
@@ -216,10 +220,10 @@ pub async fn says_whether_it_wrote(ground: &CheckContext) -> CheckResult {
     .into_iter()
     .enumerate()
     {
-        let before = ground.generation(&mira).await?;
-        let outcome = ground.store().update(&mira, &id, &patch, None).await;
+        let before = context.generation(&mira).await?;
+        let outcome = context.store().update(&mira, &id, &patch, None).await;
         let outcome = outcome.at(format!("patch {number}"))?;
-        let present = ground.generation(&mira).await?;
+        let present = context.generation(&mira).await?;
         ensure_eq!(outcome.generation, present, "generation of {number}");
         let raised = Generation(before.0 + u64::from(outcome.changed));
         ensure_eq!(present, raised, "generation after {number}");
@@ -230,7 +234,7 @@ pub async fn says_whether_it_wrote(ground: &CheckContext) -> CheckResult {
 
 /// The similarity of the only memory to a vector.
 async fn similarity(
-    ground: &CheckContext,
+    context: &CheckContext,
     entity: &EntityId,
     model: &Fingerprint,
     vector: &[f32],
@@ -244,6 +248,10 @@ async fn similarity(
         }),
         lexical: None,
     };
-    let found = ground.store().search(entity, &request).await.at("search")?;
+    let found = context
+        .store()
+        .search(entity, &request)
+        .await
+        .at("search")?;
     Ok(found.candidates.first().and_then(|found| found.similarity))
 }

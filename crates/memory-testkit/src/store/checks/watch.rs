@@ -5,53 +5,53 @@ use std::time::Duration;
 use memory_core::{ChangeStream, EntityId, Generation, MemoryPatch, StoreEvent};
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::patience::{drop_after, within};
-use crate::population::{consolidation, plain};
-use crate::seeded::SeededRng;
+use crate::fixtures::{consolidation, plain};
+use crate::seeded_rng::SeededRng;
 use crate::store::CheckContext;
+use crate::timing::{drop_after, within};
 
-/// News comes sooner or later; this is later than any test machine.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// ChangeChannel comes sooner or later; this is later than any test machine.
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// A channel may break once in a while, and not all the time.
 const MAX_LOSSES: usize = 3;
 /// More news than the checks and their neighbors make.
 const MAX_NEWS: usize = 10_000;
 
 /// Every sort of write is told: the entity, and a generation that it reached.
-pub async fn tells_of_every_write(ground: &CheckContext) -> CheckResult {
-    let (mira, mut chance) = (ground.entity("mira"), ground.chance());
-    let mut watch = listen(ground).await?;
+pub async fn reports_every_write(context: &CheckContext) -> CheckResult {
+    let (mira, mut rng) = (context.entity("mira"), context.rng());
+    let mut watch = listen(context).await?;
     let watch = watch.as_mut();
-    let people = [0, 1, 2].map(|n| plain(&mira, format!("number {n}"), &mut chance));
+    let people = [0, 1, 2].map(|n| plain(&mira, format!("number {n}"), &mut rng));
     let [a, b, c] = [0, 1, 2].map(|index: usize| people[index].memory.id);
-    let store = ground.store();
-    ground.insert(&people).await?;
-    told(ground, watch, &mira).await.at("insert")?;
+    let store = context.store();
+    context.insert(&people).await?;
+    told(context, watch, &mira).await.at("insert")?;
     let patch = MemoryPatch::new().importance(0.25);
     store.update(&mira, &a, &patch, None).await.at("update")?;
-    told(ground, watch, &mira).await.at("update")?;
-    let group = consolidation(&mira, "in short", [a, b], &mut chance);
-    ground.consolidate(&mira, &[group]).await?;
-    told(ground, watch, &mira).await.at("consolidate")?;
+    told(context, watch, &mira).await.at("update")?;
+    let group = consolidation(&mira, "in short", [a, b], &mut rng);
+    context.consolidate(&mira, &[group]).await?;
+    told(context, watch, &mira).await.at("consolidate")?;
     store.delete(&mira, &[c]).await.at("delete")?;
-    told(ground, watch, &mira).await.at("delete")
+    told(context, watch, &mira).await.at("delete")
 }
 
 /// A wait may be dropped and begun again: nothing is lost by it.
-pub async fn loses_nothing_to_dropped_waits(ground: &CheckContext) -> CheckResult {
-    let mut chance = ground.chance();
-    let mut watch = listen(ground).await?;
+pub async fn loses_nothing_in_dropped_waits(context: &CheckContext) -> CheckResult {
+    let mut rng = context.rng();
+    let mut watch = listen(context).await?;
     for round in 0..12 {
-        let entity = ground.entity(&format!("e{round}"));
-        let item = plain(&entity, "new", &mut chance);
+        let entity = context.entity(&format!("e{round}"));
+        let item = plain(&entity, "new", &mut rng);
         // Dropped before the write, and after it.
         let early = drop_after(round, watch.next()).await;
-        ground.insert(&[item]).await?;
+        context.insert(&[item]).await?;
         let late = drop_after(round, watch.next()).await;
         let news = early.into_iter().chain(late);
         let mut about = news.filter(|news| concerns(news, &entity));
         if about.next().is_none() {
-            told(ground, watch.as_mut(), &entity)
+            told(context, watch.as_mut(), &entity)
                 .await
                 .at(format!("round {round}"))?;
         }
@@ -60,13 +60,13 @@ pub async fn loses_nothing_to_dropped_waits(ground: &CheckContext) -> CheckResul
 }
 
 /// A store that is closed says so to whoever listens, for good.
-pub async fn ends_with_the_store(ground: &CheckContext) -> CheckResult {
-    if !ground.store().capabilities().closes {
+pub async fn ends_with_the_store(context: &CheckContext) -> CheckResult {
+    if !context.store().capabilities().closes {
         let why = "the store does not close".to_owned();
         return Err(CheckFailure::NotApplicable(why));
     }
-    let mut watch = listen(ground).await?;
-    ground.store().close().await.at("close")?;
+    let mut watch = listen(context).await?;
+    context.store().close().await.at("close")?;
     for _ in 0..MAX_NEWS {
         match next(watch.as_mut()).await? {
             StoreEvent::Closed => {
@@ -81,8 +81,8 @@ pub async fn ends_with_the_store(ground: &CheckContext) -> CheckResult {
     Err(CheckFailure::failed("news of a closed store does not end"))
 }
 
-async fn listen(ground: &CheckContext) -> Result<Box<dyn ChangeStream>, CheckFailure> {
-    let watch = ground.store().watch().await.at("watch")?;
+async fn listen(context: &CheckContext) -> Result<Box<dyn ChangeStream>, CheckFailure> {
+    let watch = context.store().watch().await.at("watch")?;
     watch.ok_or_else(|| CheckFailure::NotApplicable("the store has no channel".to_owned()))
 }
 
@@ -90,11 +90,11 @@ async fn listen(ground: &CheckContext) -> Result<Box<dyn ChangeStream>, CheckFai
 /// broke meanwhile, whatever was written may be missing: the entity is written
 /// to once more when it stands again.
 async fn told(
-    ground: &CheckContext,
+    context: &CheckContext,
     watch: &mut dyn ChangeStream,
     entity: &EntityId,
 ) -> CheckResult {
-    let mut wanted = ground.generation(entity).await?;
+    let mut wanted = context.generation(entity).await?;
     let mut losses = 0;
     for _ in 0..MAX_NEWS {
         match next(watch).await? {
@@ -102,7 +102,7 @@ async fn told(
                 entity: whose,
                 generation,
             } if whose == *entity => {
-                let present = ground.generation(entity).await?;
+                let present = context.generation(entity).await?;
                 ensure!(
                     Generation::ZERO < generation && generation <= present,
                     "told of generation {generation} at {present}"
@@ -116,11 +116,11 @@ async fn told(
                 ensure!(losses <= MAX_LOSSES, "the channel breaks time and again");
             }
             StoreEvent::Reconnected => {
-                let mut chance = SeededRng::new(wanted.0);
-                ground
-                    .insert(&[plain(entity, "once more", &mut chance)])
+                let mut rng = SeededRng::new(wanted.0);
+                context
+                    .insert(&[plain(entity, "once more", &mut rng)])
                     .await?;
-                wanted = ground.generation(entity).await?;
+                wanted = context.generation(entity).await?;
             }
             StoreEvent::Closed => return Err(CheckFailure::failed("the store was not closed")),
             _ => {}
@@ -141,6 +141,6 @@ fn concerns(news: &StoreEvent, entity: &EntityId) -> bool {
 }
 
 async fn next(watch: &mut dyn ChangeStream) -> Result<StoreEvent, CheckFailure> {
-    let news = within(PATIENCE, watch.next()).await;
+    let news = within(TIMEOUT, watch.next()).await;
     news.ok_or_else(|| CheckFailure::failed("no news came"))
 }

@@ -13,10 +13,10 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
 use self::op::Op;
-use super::ground::CheckContext;
-use super::open::IntoStore;
-use super::suite::{Tolerance, unopened};
-use crate::check::judge;
+use super::IntoStore;
+use super::context::CheckContext;
+use super::{Tolerance, unopened};
+use crate::check::run_check;
 use crate::report::{Report, Verdict};
 
 /// The name under which the state machine stands in a report.
@@ -109,6 +109,6 @@ async fn shorten(
 
 /// Runs one sequence in a namespace of its own.
 async fn replay(store: &Arc<dyn Store>, tolerance: Tolerance, ops: &[Op]) -> Verdict {
-    let ground = CheckContext::new(Arc::clone(store), tolerance);
-    judge(run::run(&ground, ops)).await
+    let context = CheckContext::new(Arc::clone(store), tolerance);
+    run_check(run::run(&context, ops)).await
 }

@@ -10,8 +10,8 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use uuid::Uuid;
 
-use crate::population::{WORDS, at, embedding, filter, varied};
-use crate::seeded::SeededRng;
+use crate::fixtures::{WORDS, at, embedding, filter, varied};
+use crate::seeded_rng::SeededRng;
 use crate::store::CheckContext;
 
 /// Few entities and few ids, so that operations meet.
@@ -113,8 +113,8 @@ pub(super) fn sequence(steps: usize) -> impl Strategy<Value = Vec<Op>> {
 }
 
 /// Every entity that operations speak of.
-pub(super) fn entities(ground: &CheckContext) -> Vec<EntityId> {
-    ENTITIES.map(|number| entity(ground, number)).collect()
+pub(super) fn entities(context: &CheckContext) -> Vec<EntityId> {
+    ENTITIES.map(|number| entity(context, number)).collect()
 }
 
 /// Every id that operations speak of; all entities share them.
@@ -122,8 +122,8 @@ pub(super) fn ids() -> Vec<MemoryId> {
     IDS.map(id).collect()
 }
 
-pub(super) fn entity(ground: &CheckContext, number: u8) -> EntityId {
-    ground.entity(&format!("e{number}"))
+pub(super) fn entity(context: &CheckContext, number: u8) -> EntityId {
+    context.entity(&format!("e{number}"))
 }
 
 pub(super) fn id(number: u8) -> MemoryId {
@@ -131,14 +131,14 @@ pub(super) fn id(number: u8) -> MemoryId {
 }
 
 /// A word that may stand in a memory.
-pub(super) fn word(chance: &mut SeededRng) -> &'static str {
-    WORDS[chance.below(WORDS.len())]
+pub(super) fn word(rng: &mut SeededRng) -> &'static str {
+    WORDS[rng.below(WORDS.len())]
 }
 
 /// The memory that an item stands for.
-pub(super) fn prepared(ground: &CheckContext, item: &Item) -> EmbeddedMemory {
-    let mut chance = SeededRng::new(u64::from(item.seed));
-    let mut made = varied(&entity(ground, item.entity), 0, &mut chance);
+pub(super) fn prepared(context: &CheckContext, item: &Item) -> EmbeddedMemory {
+    let mut rng = SeededRng::new(u64::from(item.seed));
+    let mut made = varied(&entity(context, item.entity), 0, &mut rng);
     made.memory.id = id(item.id);
     // Few moments, so that ties are common even among few memories.
     made.memory.timestamp = at(i64::from(item.seed % 3));
@@ -156,16 +156,16 @@ pub(super) fn prepared(ground: &CheckContext, item: &Item) -> EmbeddedMemory {
 }
 
 /// How much room there is, and what gives way.
-pub(super) fn room(ground: &CheckContext, max: u8, evict: &[(u8, u8)]) -> InsertOptions {
+pub(super) fn room(context: &CheckContext, max: u8, evict: &[(u8, u8)]) -> InsertOptions {
     let room = InsertOptions::at_most(u64::from(max));
     evict.iter().fold(room, |room, (name, number)| {
-        room.evict(entity(ground, *name), [id(*number)])
+        room.evict(entity(context, *name), [id(*number)])
     })
 }
 
 /// The consolidations that groups stand for, whether they can be done or not.
 pub(super) fn consolidations(
-    ground: &CheckContext,
+    context: &CheckContext,
     name: u8,
     groups: &[Group],
 ) -> Vec<SummaryGroup> {
@@ -175,7 +175,7 @@ pub(super) fn consolidations(
             ..group.summary.clone()
         };
         SummaryGroup {
-            summary: prepared(ground, &summary),
+            summary: prepared(context, &summary),
             sources: group.sources.iter().map(|number| id(*number)).collect(),
         }
     };
@@ -212,37 +212,37 @@ pub(super) fn links(relate: &[u8], unrelate: &[u8]) -> MemoryPatch {
 }
 
 /// What to read: a filter, sometimes by a link.
-pub(super) fn any_filter(chance: &mut SeededRng) -> MemoryFilter {
-    let filter = filter(chance);
-    if chance.one_in(4) {
-        filter.relates_to(any_id(chance))
+pub(super) fn any_filter(rng: &mut SeededRng) -> MemoryFilter {
+    let filter = filter(rng);
+    if rng.one_in(4) {
+        filter.relates_to(any_id(rng))
     } else {
         filter
     }
 }
 
 /// What to list beside what is live.
-pub(super) fn any_scope(chance: &mut SeededRng) -> ListScope {
-    if chance.one_in(2) {
+pub(super) fn any_scope(rng: &mut SeededRng) -> ListScope {
+    if rng.one_in(2) {
         ListScope::Archived
     } else {
-        ListScope::SourcesOf(any_id(chance))
+        ListScope::SourcesOf(any_id(rng))
     }
 }
 
-fn any_id(chance: &mut SeededRng) -> MemoryId {
-    *chance.pick(&ids())
+fn any_id(rng: &mut SeededRng) -> MemoryId {
+    *rng.pick(&ids())
 }
 
 /// The patch that a seed stands for, with an embedding where it needs one.
 pub(super) fn patch(seed: u8) -> (MemoryPatch, Option<memory_core::Embedding>) {
-    let mut chance = SeededRng::new(u64::from(seed));
-    let donor = varied(&EntityId::from("donor"), 0, &mut chance).memory;
+    let mut rng = SeededRng::new(u64::from(seed));
+    let donor = varied(&EntityId::from("donor"), 0, &mut rng).memory;
     let patch = MemoryPatch::new();
-    match chance.below(8) {
+    match rng.below(8) {
         0 | 1 => {
-            let content = format!("{} patched{seed}", word(&mut chance));
-            let fresh = embedding(1 + chance.below(3), &mut chance);
+            let content = format!("{} patched{seed}", word(&mut rng));
+            let fresh = embedding(1 + rng.below(3), &mut rng);
             (patch.content(content), Some(fresh))
         }
         2 => (patch.importance(donor.importance), None),

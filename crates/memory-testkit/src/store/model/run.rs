@@ -10,13 +10,13 @@ use memory_core::{
 use super::op::{self, Op};
 use super::reference::{Entity, Reference};
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq, refused};
-use crate::population::{DIMENSIONS, at};
-use crate::seeded::SeededRng;
+use crate::fixtures::{DIMENSIONS, at};
+use crate::seeded_rng::SeededRng;
 use crate::store::CheckContext;
 use crate::store::checks::changes::{apply, same_state, without_access};
 use crate::store::checks::entities::listed;
 use crate::store::checks::search_dense;
-use crate::store::ground::in_list_order;
+use crate::store::context::in_list_order;
 
 /// A follower of an entity's changes, as an engine's snapshot is one.
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct Follower {
 
 /// Both sides, and a follower of each entity.
 struct Machine<'a> {
-    ground: &'a CheckContext,
+    context: &'a CheckContext,
     model: Reference,
     followers: BTreeMap<EntityId, Follower>,
     /// The last consolidation that was called for.
@@ -37,9 +37,9 @@ struct Machine<'a> {
 /// A consolidation: of whom, what, and read when.
 type Call = (EntityId, Vec<SummaryGroup>, Generation);
 
-pub(super) async fn run(ground: &CheckContext, ops: &[Op]) -> CheckResult {
+pub(super) async fn run(context: &CheckContext, ops: &[Op]) -> CheckResult {
     let mut machine = Machine {
-        ground,
+        context,
         model: Reference::default(),
         followers: BTreeMap::new(),
         last: None,
@@ -56,13 +56,13 @@ impl Machine<'_> {
             Op::Insert(items) => {
                 let batch: Vec<EmbeddedMemory> = items
                     .iter()
-                    .map(|item| op::prepared(self.ground, item))
+                    .map(|item| op::prepared(self.context, item))
                     .collect();
                 self.insert(&batch, &InsertOptions::unlimited()).await
             }
             Op::Squeeze { items, max, evict } => {
-                let items = items.iter().map(|item| op::prepared(self.ground, item));
-                let room = op::room(self.ground, *max, evict);
+                let items = items.iter().map(|item| op::prepared(self.context, item));
+                let room = op::room(self.context, *max, evict);
                 self.insert(&items.collect::<Vec<_>>(), &room).await
             }
             Op::Consolidate {
@@ -71,8 +71,8 @@ impl Machine<'_> {
                 lag,
                 apt,
             } => {
-                let name = op::entity(self.ground, *entity);
-                let mut groups = op::consolidations(self.ground, *entity, groups);
+                let name = op::entity(self.context, *entity);
+                let mut groups = op::consolidations(self.context, *entity, groups);
                 let Entity {
                     generation, rows, ..
                 } = self.model.entity(&name);
@@ -103,35 +103,35 @@ impl Machine<'_> {
                 relate,
                 unrelate,
             } => {
-                let entity = op::entity(self.ground, *entity);
+                let entity = op::entity(self.context, *entity);
                 let patch = op::links(relate, unrelate);
                 self.update(&entity, op::id(*id), &patch, None).await
             }
             Op::Update { entity, id, seed } => {
-                let entity = op::entity(self.ground, *entity);
+                let entity = op::entity(self.context, *entity);
                 let (patch, embedding) = op::patch(*seed);
                 let id = op::id(*id);
                 self.update(&entity, id, &patch, embedding.as_ref()).await
             }
             Op::Delete { entity, ids } => {
-                let entity = op::entity(self.ground, *entity);
+                let entity = op::entity(self.context, *entity);
                 let ids: Vec<MemoryId> = ids.iter().map(|id| op::id(*id)).collect();
                 self.delete(&entity, &ids).await
             }
             Op::AccessUpdate { entity, updates } => {
-                let entity = op::entity(self.ground, *entity);
+                let entity = op::entity(self.context, *entity);
                 self.record_accesses(&entity, updates).await
             }
             Op::Read { entity, seed } => {
-                let entity = op::entity(self.ground, *entity);
+                let entity = op::entity(self.context, *entity);
                 self.read(&entity, *seed).await
             }
-            Op::Follow { entity } => self.follow(&op::entity(self.ground, *entity)).await,
+            Op::Follow { entity } => self.follow(&op::entity(self.context, *entity)).await,
         }
     }
 
     async fn insert(&mut self, batch: &[EmbeddedMemory], room: &InsertOptions) -> CheckResult {
-        let result = self.ground.store().insert_opts(batch, room).await;
+        let result = self.context.store().insert_opts(batch, room).await;
         match self.model.insert(batch, room) {
             Ok(wanted) => {
                 let mut outcome = result.at("insert")?;
@@ -147,7 +147,7 @@ impl Machine<'_> {
     }
 
     async fn consolidate(&mut self, (entity, groups, read_at): &Call) -> CheckResult {
-        let store = self.ground.store();
+        let store = self.context.store();
         let result = store.consolidate(entity, groups, *read_at).await;
         match self.model.consolidate(entity, groups, *read_at) {
             Ok(wanted) => {
@@ -178,7 +178,7 @@ impl Machine<'_> {
         if *patch == MemoryPatch::new() {
             return Ok(());
         }
-        let store = self.ground.store();
+        let store = self.context.store();
         let result = store.update(entity, &id, patch, embedding).await;
         match self.model.update(entity, id, patch, embedding) {
             Ok(wanted) => {
@@ -194,7 +194,7 @@ impl Machine<'_> {
     }
 
     async fn delete(&mut self, entity: &EntityId, ids: &[MemoryId]) -> CheckResult {
-        let outcome = self.ground.store().delete(entity, ids).await;
+        let outcome = self.context.store().delete(entity, ids).await;
         let mut outcome = outcome.at("delete")?;
         sort(&mut outcome);
         let wanted = self.model.delete(entity, ids);
@@ -211,7 +211,7 @@ impl Machine<'_> {
                 last_accessed: at(i64::from(accesses) * 37 % 101),
             })
             .collect();
-        let store = self.ground.store();
+        let store = self.context.store();
         store
             .record_accesses(entity, &updates)
             .await
@@ -222,36 +222,36 @@ impl Machine<'_> {
 
     async fn stats(&self, entity: &EntityId) -> CheckResult {
         let wanted = self.model.entity(entity).stats();
-        let stats = self.ground.store().entity_stats(entity).await;
+        let stats = self.context.store().entity_stats(entity).await;
         ensure_eq!(stats.at("entity_stats")?, wanted, "statistics");
         Ok(())
     }
 
     /// Reads in every way, by a filter chosen at random.
     async fn read(&self, entity: &EntityId, seed: u8) -> CheckResult {
-        let mut chance = SeededRng::new(u64::from(seed));
+        let mut rng = SeededRng::new(u64::from(seed));
         let wanted = self.model.entity(entity);
-        let store = self.ground.store();
+        let store = self.context.store();
         let fetched = store.get(entity, &op::ids()).await.at("get")?;
         let rows = op::ids().into_iter().map(|id| wanted.rows.get(&id));
         let memories: Vec<_> = rows.map(|row| row.map(|row| row.memory.clone())).collect();
         ensure_eq!(fetched.memories, memories, "memories by get");
         ensure_eq!(fetched.generation, wanted.generation, "generation by get");
 
-        let filter = op::any_filter(&mut chance);
+        let filter = op::any_filter(&mut rng);
         let items: Vec<EmbeddedMemory> = wanted.rows.values().cloned().collect();
-        let scope = op::any_scope(&mut chance);
+        let scope = op::any_scope(&mut rng);
         let mut admitted = Vec::new();
         for scope in [scope, ListScope::Live] {
             admitted = in_list_order(&items, &filter);
             admitted.retain(|memory| scope.contains(memory.archived_by));
-            let limit = 1 + chance.below(4);
-            let pages = self.ground.listed_in(scope, entity, &filter, limit);
+            let limit = 1 + rng.below(4);
+            let pages = self.context.listed_in(scope, entity, &filter, limit);
             ensure_eq!(pages.await?, admitted, "list of {scope:?} by {filter:?}");
         }
         let counted = store.count(entity, &filter).await.at("count")?;
         ensure_eq!(counted, admitted.len() as u64, "count by {filter:?}");
-        self.search(entity, &wanted, filter, &mut chance).await
+        self.search(entity, &wanted, filter, &mut rng).await
     }
 
     async fn search(
@@ -259,25 +259,26 @@ impl Machine<'_> {
         entity: &EntityId,
         wanted: &Entity,
         filter: MemoryFilter,
-        chance: &mut SeededRng,
+        rng: &mut SeededRng,
     ) -> CheckResult {
         let mut admitted: Vec<EmbeddedMemory> = wanted.live().into_values().collect();
         admitted.retain(|row| filter.matches(&row.memory));
-        let (query, limit) = (chance.vector(DIMENSIONS), 1 + chance.below(4));
-        let found = search_dense::search(self.ground, entity, filter.clone(), limit, &query).await;
+        let (query, limit) = (rng.vector(DIMENSIONS), 1 + rng.below(4));
+        let found = search_dense::search(self.context, entity, filter.clone(), limit, &query).await;
         let found = found?;
-        search_dense::exact(self.ground, &found, &admitted, &query, limit).at("dense retriever")?;
-        if !self.ground.store().capabilities().lexical {
+        search_dense::exact(self.context, &found, &admitted, &query, limit)
+            .at("dense retriever")?;
+        if !self.context.store().capabilities().lexical {
             return Ok(());
         }
-        let word = op::word(chance);
+        let word = op::word(rng);
         let request = SearchRequest {
             filter,
             limit,
             dense: None,
             lexical: Some(word.to_owned()),
         };
-        let found = self.ground.store().search(entity, &request).await;
+        let found = self.context.store().search(entity, &request).await;
         let found = found.at("search")?.candidates;
         let matching = |content: &str| content.split(' ').any(|held| held == word);
         let matches = admitted.iter().filter(|row| matching(&row.memory.content));
@@ -302,7 +303,7 @@ impl Machine<'_> {
     /// Brings an entity's follower up to date and compares it.
     async fn follow(&mut self, entity: &EntityId) -> CheckResult {
         let follower = self.followers.entry(entity.clone()).or_default();
-        let changes = self.ground.changes(entity, follower.generation).await?;
+        let changes = self.context.changes(entity, follower.generation).await?;
         let wanted = self.model.entity(entity);
         ensure_eq!(
             changes.generation,
@@ -315,25 +316,25 @@ impl Machine<'_> {
         same_state(
             &without_access(got),
             &without_access(wanted),
-            self.ground.tolerance(),
+            self.context.tolerance(),
         )
         .at("follower")
     }
 
     /// Compares the whole state once more, access counts included.
     async fn finish(&mut self) -> CheckResult {
-        for entity in op::entities(self.ground) {
+        for entity in op::entities(self.context) {
             self.read(&entity, 0).await?;
             self.follow(&entity).await?;
-            let whole = self.ground.changes(&entity, Generation::ZERO).await?;
+            let whole = self.context.changes(&entity, Generation::ZERO).await?;
             let whole = apply(BTreeMap::new(), whole)?;
             let wanted = self.model.entity(&entity).live();
-            same_state(&whole, &wanted, self.ground.tolerance()).at("whole state")?;
+            same_state(&whole, &wanted, self.context.tolerance()).at("whole state")?;
             let (all, items) = (MemoryFilter::new(), wanted.into_values());
             let wanted = in_list_order(&items.collect::<Vec<_>>(), &all);
-            ensure_eq!(self.ground.listed(&entity, &all, 2).await?, wanted, "list");
+            ensure_eq!(self.context.listed(&entity, &all, 2).await?, wanted, "list");
         }
-        let inhabited: Vec<EntityId> = listed(self.ground, 2).await?;
+        let inhabited: Vec<EntityId> = listed(self.context, 2).await?;
         ensure_eq!(inhabited, self.model.inhabited(), "entities");
         Ok::<(), CheckFailure>(())
     }

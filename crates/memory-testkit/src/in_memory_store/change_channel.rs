@@ -9,11 +9,11 @@ use async_trait::async_trait;
 use memory_core::{ChangeStream, EntityId, Generation, StoreEvent};
 
 /// The store's end of the channel: every listener that is still there, and
-/// whether the channel is broken.
+/// whether the channel is faulty.
 ///
 /// Dropping it closes the channel.
 #[derive(Default)]
-pub(super) struct News {
+pub(super) struct ChangeChannel {
     listeners: Vec<Weak<Mutex<Queue>>>,
     lost: bool,
 }
@@ -28,21 +28,21 @@ struct Queue {
 
 /// A listener's end.
 #[derive(Debug)]
-pub(super) struct MemWatch(Arc<Mutex<Queue>>);
+pub(super) struct Subscription(Arc<Mutex<Queue>>);
 
-impl News {
-    /// A new listener. One that comes while the channel is broken hears that
+impl ChangeChannel {
+    /// A new listener. One that comes while the channel is faulty hears that
     /// first.
-    pub(super) fn listen(&mut self) -> MemWatch {
+    pub(super) fn listen(&mut self) -> Subscription {
         let queue = Arc::new(Mutex::new(Queue::default()));
         self.listeners.push(Arc::downgrade(&queue));
         if self.lost {
             locked(&queue).untold.push_back(StoreEvent::Disconnected);
         }
-        MemWatch(queue)
+        Subscription(queue)
     }
 
-    /// Tells of a write, unless the channel is broken.
+    /// Tells of a write, unless the channel is faulty.
     pub(super) fn written(&mut self, entity: &EntityId, generation: Generation) {
         if !self.lost {
             self.tell(&StoreEvent::Changed {
@@ -52,14 +52,14 @@ impl News {
         }
     }
 
-    /// Breaks the channel; a broken one stays so.
+    /// Breaks the channel; a faulty one stays so.
     pub(super) fn lose(&mut self) {
         if !std::mem::replace(&mut self.lost, true) {
             self.tell(&StoreEvent::Disconnected);
         }
     }
 
-    /// Mends the channel, if it is broken.
+    /// Mends the channel, if it is faulty.
     pub(super) fn restore(&mut self) {
         if std::mem::take(&mut self.lost) {
             self.tell(&StoreEvent::Reconnected);
@@ -93,14 +93,14 @@ impl News {
     }
 }
 
-impl Drop for News {
+impl Drop for ChangeChannel {
     fn drop(&mut self) {
         self.close();
     }
 }
 
 #[async_trait]
-impl ChangeStream for MemWatch {
+impl ChangeStream for Subscription {
     async fn next(&mut self) -> StoreEvent {
         poll_fn(|context| {
             let mut queue = locked(&self.0);

@@ -5,42 +5,43 @@ use memory_core::{
     MemoryResult, PageCursor, ScoreStats, SearchHit, SearchOutcome, SearchRequest, Store, limits,
 };
 
-use super::{BrokenStore, StoreFault as Fault};
+use super::{FaultyStore, StoreFault as Fault};
 
-impl BrokenStore {
+impl FaultyStore {
     /// What a get gives of an entity's memories.
     pub(super) fn spoil_archived(&self, entity: &EntityId, memories: &mut [Option<Memory>]) {
         for memory in memories {
             let Some(found) = memory else { continue };
-            if self.has(Fault::TakesArchivedIn) {
+            if self.has(Fault::InsertsArchived) {
                 let key = (entity.clone(), found.id);
-                found.archived_by = self.notes().arrived_archived.get(&key).copied();
+                found.archived_by = self.fault_state().arrived_archived.get(&key).copied();
             }
             if found.archived_by.is_none() {
                 continue;
             }
             match self.fault {
                 Fault::LosesArchived => *memory = None,
-                Fault::AltersWhatItArchives => found.access_count = 0,
+                Fault::ChangesArchived => found.access_count = 0,
                 _ => {}
             }
         }
     }
 
-    pub(super) async fn list_scope_brokenly(
+    pub(super) async fn faulty_list_scope(
         &self,
         entity: &EntityId,
         request: &ListRequest,
     ) -> MemoryResult<ListPage> {
         let mut request = request.clone();
-        if let (Fault::ListsAllForOneSummary, ListScope::SourcesOf(_)) = (self.fault, request.scope)
+        if let (Fault::ListsSourcesOfAllSummaries, ListScope::SourcesOf(_)) =
+            (self.fault, request.scope)
         {
             request.scope = ListScope::Archived;
         }
-        let mut page = self.list_brokenly(entity, &request).await?;
+        let mut page = self.faulty_list(entity, &request).await?;
         if self.has(Fault::ListsArchivedAsLive) && request.scope == ListScope::Live {
             let archived = request.clone().scope(ListScope::Archived);
-            let archived = self.list_brokenly(entity, &archived).await?;
+            let archived = self.faulty_list(entity, &archived).await?;
             page.memories.extend(archived.memories);
             let place = |memory: &Memory| (memory.timestamp, memory.id);
             page.memories
@@ -53,12 +54,12 @@ impl BrokenStore {
         Ok(page)
     }
 
-    pub(super) async fn count_brokenly(
+    pub(super) async fn faulty_count(
         &self,
         entity: &EntityId,
         filter: &MemoryFilter,
     ) -> MemoryResult<u64> {
-        if self.has(Fault::CountsWhatIsFilteredOut) {
+        if self.has(Fault::CountsWithoutTheFilter) {
             return self.inner.count(entity, &MemoryFilter::new()).await;
         }
         let filter = self.misread(filter);
@@ -69,12 +70,12 @@ impl BrokenStore {
         Ok(count)
     }
 
-    pub(super) async fn search_archive_brokenly(
+    pub(super) async fn faulty_search_archive(
         &self,
         entity: &EntityId,
         request: &SearchRequest,
     ) -> MemoryResult<SearchOutcome> {
-        let mut found = self.search_brokenly(entity, request).await?;
+        let mut found = self.faulty_search(entity, request).await?;
         let archived = self.archived(entity, &request.filter).await?;
         match self.fault {
             Fault::SearchesArchived => {
@@ -94,11 +95,11 @@ impl BrokenStore {
             Fault::FiltersArchivedAfterTheLimit if !archived.is_empty() => {
                 found.candidates.truncate(request.limit / 2);
             }
-            Fault::SummarisesTheFoundOnly if found.dense.is_some() => {
+            Fault::SummarizesHitsOnly if found.dense.is_some() => {
                 let values = found.candidates.iter().filter_map(|it| it.similarity);
                 found.dense = Some(ScoreStats::of(values));
             }
-            Fault::SummarisesMatchesOnly if found.lexical.is_some() => {
+            Fault::SummarizesLexicalMatchesOnly if found.lexical.is_some() => {
                 let all = SearchRequest {
                     limit: limits::MAX_LIMIT,
                     ..request.clone()
@@ -107,7 +108,7 @@ impl BrokenStore {
                 let values = all.iter().filter_map(|it| it.lexical);
                 found.lexical = Some(ScoreStats::of(values));
             }
-            Fault::SummarisesWithoutTheFilter => {
+            Fault::SummarizesWithoutTheFilter => {
                 let all = SearchRequest {
                     filter: MemoryFilter::new(),
                     ..request.clone()
@@ -115,8 +116,8 @@ impl BrokenStore {
                 let all = self.inner.search(entity, &all).await?;
                 (found.dense, found.lexical) = (all.dense, all.lexical);
             }
-            Fault::SummarisesOneArmAtATime if found.dense.is_some() => found.lexical = None,
-            Fault::SummarisesUnaskedArms => {
+            Fault::SummarizesOneRetrieverOnly if found.dense.is_some() => found.lexical = None,
+            Fault::SummarizesAbsentRetrievers => {
                 found.dense = found.dense.or(Some(ScoreStats::default()));
                 found.lexical = found.lexical.or(Some(ScoreStats::default()));
             }
@@ -131,14 +132,17 @@ impl BrokenStore {
         changes: &mut ChangeSet,
     ) -> MemoryResult<()> {
         match self.fault {
-            Fault::TellsNothingOfArchiving => {
+            Fault::OmitsArchivedFromChanges => {
                 let archived = self.archived_among(entity, &changes.removed).await?;
                 changes.removed.retain(|id| !archived.contains(id));
             }
             Fault::RestoresWithoutVectors => {
-                let notes = self.notes();
+                let fault_state = self.fault_state();
                 for item in &mut changes.written {
-                    if notes.restored.contains(&(entity.clone(), item.memory.id)) {
+                    if fault_state
+                        .restored
+                        .contains(&(entity.clone(), item.memory.id))
+                    {
                         item.embedding.vectors.clear();
                     }
                 }
@@ -155,7 +159,7 @@ impl BrokenStore {
         updates: &[AccessUpdate],
     ) -> MemoryResult<Vec<AccessUpdate>> {
         let mut updates = updates.to_vec();
-        if self.has(Fault::TouchesNothingArchived) {
+        if self.has(Fault::IgnoresAccessesOfArchived) {
             let ids: Vec<_> = updates.iter().map(|update| update.id).collect();
             let archived = self.archived_among(entity, &ids).await?;
             updates.retain(|update| !archived.contains(&update.id));

@@ -1,13 +1,11 @@
 //! A store that breaks one promise.
 
 mod archive;
-mod consolidate;
+mod consolidation;
 mod fault;
-mod notes;
+mod fault_state;
+mod limits;
 mod reads;
-mod room;
-mod undo;
-mod watch;
 mod writes;
 
 use std::sync::Mutex;
@@ -23,26 +21,26 @@ use memory_core::{
 
 pub use self::fault::StoreFault;
 
-use self::notes::Notes;
-use self::watch::BrokenWatch;
+use self::fault_state::FaultState;
+use self::reads::FaultyChangeStream;
 use crate::in_memory_store::InMemoryStore;
 
 /// A [`InMemoryStore`] with one fault.
 #[derive(Debug)]
-pub struct BrokenStore {
+pub struct FaultyStore {
     inner: InMemoryStore,
     fault: StoreFault,
-    notes: Mutex<Notes>,
+    fault_state: Mutex<FaultState>,
 }
 
-impl BrokenStore {
+impl FaultyStore {
     /// An empty store with this fault.
     #[must_use]
     pub fn new(fault: StoreFault) -> Self {
         Self {
             inner: InMemoryStore::new(),
             fault,
-            notes: Mutex::default(),
+            fault_state: Mutex::default(),
         }
     }
 
@@ -53,9 +51,9 @@ impl BrokenStore {
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl Store for BrokenStore {
+impl Store for FaultyStore {
     fn capabilities(&self) -> StoreCapabilities {
-        let lexical = !self.has(StoreFault::DeniesAnArmItHas);
+        let lexical = !self.has(StoreFault::DeniesItsLexicalRetriever);
         let closes = !self.has(StoreFault::DeniesThatItCloses);
         self.inner.capabilities().lexical(lexical).closes(closes)
     }
@@ -70,7 +68,7 @@ impl Store for BrokenStore {
         room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
         self.note_written(batch);
-        let mut outcome = self.squeeze_brokenly(batch, room).await?;
+        let mut outcome = self.faulty_squeeze(batch, room).await?;
         for (entity, generation) in &mut outcome.generations {
             *generation = self.shown(entity, *generation);
         }
@@ -84,26 +82,26 @@ impl Store for BrokenStore {
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         let read_at = self.meant(entity, read_at);
-        let mut outcome = self.consolidate_brokenly(entity, groups, read_at).await?;
+        let mut outcome = self.faulty_consolidate(entity, groups, read_at).await?;
         outcome.generation = self.shown(entity, outcome.generation);
         Ok(outcome)
     }
 
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
-        let mut fetched = self.get_brokenly(entity, ids).await?;
+        let mut fetched = self.faulty_get(entity, ids).await?;
         self.spoil_archived(entity, &mut fetched.memories);
         fetched.generation = self.shown(entity, fetched.generation);
         Ok(fetched)
     }
 
     async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
-        let mut page = self.list_scope_brokenly(entity, request).await?;
+        let mut page = self.faulty_list_scope(entity, request).await?;
         page.generation = self.shown(entity, page.generation);
         Ok(page)
     }
 
     async fn count(&self, entity: &EntityId, filter: &MemoryFilter) -> MemoryResult<u64> {
-        self.count_brokenly(entity, filter).await
+        self.faulty_count(entity, filter).await
     }
 
     async fn search(
@@ -111,7 +109,7 @@ impl Store for BrokenStore {
         entity: &EntityId,
         request: &SearchRequest,
     ) -> MemoryResult<SearchOutcome> {
-        let mut found = self.search_archive_brokenly(entity, request).await?;
+        let mut found = self.faulty_search_archive(entity, request).await?;
         found.generation = self.shown(entity, found.generation);
         Ok(found)
     }
@@ -123,7 +121,7 @@ impl Store for BrokenStore {
         fingerprint: &Fingerprint,
     ) -> MemoryResult<ChangeSet> {
         let since = self.meant(entity, since);
-        let mut changes = self.changes_brokenly(entity, since, fingerprint).await?;
+        let mut changes = self.faulty_changes(entity, since, fingerprint).await?;
         self.spoil_changes(entity, &mut changes).await?;
         changes.generation = self.shown(entity, changes.generation);
         Ok(changes)
@@ -136,13 +134,13 @@ impl Store for BrokenStore {
         patch: &MemoryPatch,
         embedding: Option<&Embedding>,
     ) -> MemoryResult<UpdateOutcome> {
-        let mut outcome = self.link_brokenly(entity, id, patch, embedding).await?;
+        let mut outcome = self.faulty_link(entity, id, patch, embedding).await?;
         outcome.generation = self.shown(entity, outcome.generation);
         Ok(outcome)
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
-        let mut outcome = self.remove_brokenly(entity, ids).await?;
+        let mut outcome = self.faulty_remove(entity, ids).await?;
         outcome.generation = self.shown(entity, outcome.generation);
         Ok(outcome)
     }
@@ -153,7 +151,7 @@ impl Store for BrokenStore {
         updates: &[AccessUpdate],
     ) -> MemoryResult<()> {
         let updates = self.touchable(entity, updates).await?;
-        self.touch_brokenly(entity, &updates).await
+        self.faulty_touch(entity, &updates).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
@@ -170,7 +168,7 @@ impl Store for BrokenStore {
         after: Option<&EntityId>,
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>> {
-        self.list_entities_brokenly(after, limit).await
+        self.faulty_list_entities(after, limit).await
     }
 
     fn change_marker(&self) -> Option<ChangeMarker> {
@@ -181,7 +179,7 @@ impl Store for BrokenStore {
         let watch = self.inner.watch().await?;
         Ok(watch.map(|inner| -> Box<dyn ChangeStream> {
             let fault = self.fault;
-            Box::new(BrokenWatch { inner, fault })
+            Box::new(FaultyChangeStream { inner, fault })
         }))
     }
 

@@ -1,9 +1,9 @@
 //! What a store may do wrong.
 
-use crate::broken::faults::faults;
+use crate::faulty::faults;
 
 faults! {
-    /// The one promise that a [`BrokenStore`](super::BrokenStore) breaks.
+    /// The one promise that a [`FaultyStore`](super::FaultyStore) breaks.
     pub enum StoreFault {
         /// The last item of a batch is not written, and reported as written.
         LosesLastOfBatch => "insert::writes_the_whole_batch",
@@ -20,9 +20,9 @@ faults! {
         /// The same id twice in a batch is merged instead of refused.
         MergesDuplicateIds => "insert::refuses_an_id_twice",
         /// The generation is told by its own read, later than the write.
-        TellsALaterGeneration => "concurrency::writers_take_turns",
+        ReportsALaterGeneration => "concurrency::serializes_writers",
         /// A deleted id is never written again.
-        KeepsDeletedIdsTaken => "insert::takes_deleted_ids_anew",
+        KeepsDeletedIdsTaken => "insert::accepts_deleted_ids_again",
         /// Access counts start at zero, whatever a memory brings.
         DropsAccessFields => "insert::keeps_access_fields",
         /// Content is cut after 4,000 characters.
@@ -36,11 +36,11 @@ faults! {
         /// Context is not kept.
         DropsContext => "round_trip::keeps_every_field",
         /// Memories come in the order of their ids, not of the question.
-        SortsWhatItGets => "get::answers_in_order",
+        SortsResultsById => "get::answers_in_order",
         /// Ids that are not there are left out of the answer.
         LeavesOutMissingIds => "get::answers_none_where_there_is_none",
         /// An id that the entity lacks is looked up among all entities.
-        ReadsOtherEntities => "isolation::reads_stay_at_home",
+        ReadsOtherEntities => "isolation::reads_are_scoped",
         /// More ids than a statement has parameters are refused.
         RefusesManyIds => "bulk::reads_and_removes_many",
         /// The oldest come first.
@@ -52,13 +52,13 @@ faults! {
         /// Strict tag modes let untagged memories through.
         IgnoresTagStrictness => "filters::tag_modes_differ",
         /// `until` takes its own moment in.
-        TakesUntilIn => "filters::time_edges_are_exact",
+        IncludesUntil => "filters::time_edges_are_exact",
         /// Metadata conditions are not looked at.
         IgnoresMetadata => "filters::metadata_is_exact",
         /// Link conditions are not looked at.
         IgnoresLinks => "filters::links_are_exact",
         /// A count takes no notice of the filter.
-        CountsWhatIsFilteredOut => "filters::count_agrees",
+        CountsWithoutTheFilter => "filters::count_agrees",
         /// The filter is applied to the best `limit` of all.
         FiltersAfterTheLimit => "search_dense::finds_k_under_every_filter",
         /// Vectors of every fingerprint are compared.
@@ -66,55 +66,55 @@ faults! {
         /// Only the first vector of a memory is kept.
         KeepsTheFirstVectorOnly => "search_dense::ranks_by_best_vector",
         /// SearchOutcome come without their metadata.
-        ReturnsHalfMemories => "search_dense::returns_whole_memories",
+        ReturnsIncompleteMemories => "search_dense::returns_whole_memories",
         /// Memories of all entities are searched.
-        SearchesEverywhere => "isolation::searches_stay_at_home",
+        SearchesAllEntities => "isolation::searches_are_scoped",
         /// The words of a memory are those it had first.
         IndexesOnce => "search_lexical::follows_writes",
         /// A query without words finds nothing, instead of being refused.
-        TakesBlankQueries => "input::queries_are_sound",
+        TakesBlankQueries => "input::queries_are_valid",
         /// A quotation mark in the query is a syntax error.
-        ChokesOnQuotes => "search_lexical::takes_text_of_any_shape",
+        FailsOnQuotes => "search_lexical::takes_text_of_any_shape",
         /// A minus before a word excludes what holds it.
-        ObeysOperators => "search_lexical::operators_mean_nothing",
+        AppliesOperators => "search_lexical::operators_mean_nothing",
         /// Every word of the query must match.
-        WantsEveryWord => "search_lexical::any_word_may_match",
+        RequiresEveryWord => "search_lexical::any_word_may_match",
         /// Every match is worth the same.
         RanksNothing => "search_lexical::ranks_more_matches_higher",
         /// Capabilities deny the lexical retriever, and it answers.
-        DeniesAnArmItHas => "search_lexical::answers_as_capabilities_say",
+        DeniesItsLexicalRetriever => "search_lexical::answers_as_capabilities_say",
         /// A candidate carries only the values by which it was found.
-        CarriesOneArmOnly => "search_both::carries_every_value",
+        ReturnsOneValuePerHit => "search_both::carries_every_value",
         /// Changes say nothing of deletions.
-        ForgetsDeletions => "changes::tell_of_deletions",
+        OmitsDeletions => "changes::report_deletions",
         /// Changes of all entities are told.
-        TellsEverybodysChanges => "isolation::changes_stay_at_home",
+        ReturnsChangesOfAllEntities => "isolation::changes_are_scoped",
         /// An id inserted anew is still told as removed.
         KeepsOldTombstones => "changes::hold_the_latest_state_only",
         /// Changes always hold the whole state.
-        SendsEverythingAlways => "changes::hold_only_what_changed",
+        AlwaysReturnsTheWholeState => "changes::hold_only_what_changed",
         /// A generation from the future is answered with nothing.
-        NeverStartsOver => "changes::start_over_beyond_the_generation",
+        NeverResets => "changes::start_over_beyond_the_generation",
         /// Vectors of another model pass as the one's that was asked for.
-        PassesOffForeignVectors => "changes::bring_vectors_of_one_fingerprint",
+        ReturnsForeignVectors => "changes::bring_vectors_of_one_fingerprint",
         /// A patch takes away the context that it does not set.
-        ClearsWhatIsNotSet => "update::changes_what_is_set_only",
+        ClearsUnsetFields => "update::changes_what_is_set_only",
         /// New vectors are added to the old.
         KeepsOldVectors => "update::replaces_the_embedding",
         /// Content may change without an embedding.
-        InventsVectors => "update::wants_an_embedding_with_content_only",
+        InventsVectors => "update::requires_an_embedding_with_content_only",
         /// An update does not raise the generation.
-        UpdatesInSilence => "update::raises_the_generation",
+        UpdatesWithoutGeneration => "update::raises_the_generation",
         /// An update says that it wrote nothing.
         DeniesItsUpdates => "update::says_whether_it_wrote",
         /// An update writes back what it read a while before.
-        LosesUpdates => "concurrency::patches_of_different_fields_meet",
+        LosesConcurrentUpdates => "concurrency::patches_of_different_fields_combine",
         /// An update of a memory that is not there does nothing, well.
-        UpdatesNothingGladly => "update::finds_no_strangers",
+        AcceptsUpdatesOfUnknownIds => "update::refuses_unknown_ids",
         /// A delete of an unknown id fails.
         FailsOnUnknownIds => "delete::passes_over_unknown_ids",
         /// An id is deleted under every entity.
-        DeletesEverywhere => "isolation::writes_stay_at_home",
+        DeletesEverywhere => "isolation::writes_are_scoped",
         /// A delete raises the generation once for each memory.
         DeletesOneByOne => "delete::raises_the_generation_once",
         /// Only the first access of a memory is counted.
@@ -122,59 +122,59 @@ faults! {
         /// An older access moves `last_accessed` back.
         MovesAccessBack => "record_accesses::never_moves_back",
         /// A touch raises the generation.
-        TouchesAloud => "record_accesses::raises_no_generation",
+        RaisesTheGenerationOnAccess => "record_accesses::raises_no_generation",
         /// An entity never written to has a generation.
         StartsAtOne => "entities::stats_start_at_zero",
         /// A page begins with the entity that ended the one before.
         RepeatsTheLastEntity => "entities::are_listed_in_pages",
         /// Entities whose memories are all gone are still listed.
-        ListsTheDeparted => "entities::without_memories_are_not_listed",
+        ListsEmptyEntities => "entities::without_memories_are_not_listed",
         /// Upper and lower case are one in the order of names.
         SortsNamesByLocale => "entities::are_listed_in_order",
         /// A limit out of bounds is moved into them.
-        ClampsLimits => "input::limits_are_bounded",
+        ClampsLimits => "input::page_sizes_are_limited",
         /// Vectors that are none are mended.
-        MendsVectors => "input::vectors_are_sound",
+        RepairsVectors => "input::vectors_are_valid",
         /// Items out of bounds are left out of the batch.
-        WritesWhatItCan => "input::memories_keep_their_limits",
+        SkipsInvalidItems => "input::memories_keep_their_limits",
         /// An error quotes the content that was refused.
         QuotesContent => "input::errors_hold_no_content",
         /// There is room for any number of memories.
-        ForgetsTheLimit => "limits::limit_is_exact",
+        IgnoresTheLimit => "limits::limit_is_exact",
         /// The limit counts all entities of a batch in one.
-        CountsEntitiesTogether => "limits::limit_is_each_entitys_own",
+        CountsEntitiesTogether => "limits::limit_is_per_entity",
         /// What was to give way goes, also where there is no room.
         EvictsOnRefusal => "limits::refusal_changes_nothing",
         /// What was to give way goes, also where nothing is inserted.
-        EvictsForRepeats => "limits::repeats_need_no_room",
+        EvictsForRepeats => "limits::repeats_do_not_count",
         /// Archived memories count toward the limit.
-        CountsArchivedInTheLimit => "limits::archived_memories_need_no_room",
+        CountsArchivedInTheLimit => "limits::archived_memories_do_not_count",
         /// A memory that comes in archived is.
-        TakesArchivedIn => "limits::batch_comes_in_live",
+        InsertsArchived => "limits::batch_is_inserted_live",
         /// An archived memory inserted again is live again.
         RevivesArchived => "limits::archived_ids_are_taken",
         /// The limit is looked at before the write.
-        CountsBeforehand => "limits::holds_with_many_writers",
+        CountsBeforeTheWrite => "limits::is_exact_with_many_writers",
         /// What gives way goes in a write of its own.
-        EvictsBeforehand => "evict::makes_room_in_one_write",
+        EvictsInAnotherWrite => "evict::is_one_write_with_the_insert",
         /// What gives way must be there.
         FailsOnUnknownEvictions => "evict::passes_over_unknown_ids",
         /// What is restored by what gives way is not counted.
-        ForgetsWhatComesBack => "evict::follows_consolidations",
+        IgnoresRestoredInTheLimit => "evict::follows_consolidations",
         /// Links to what gave way stay.
-        KeepsLinksToWhatGaveWay => "evict::drops_links",
+        KeepsLinksToEvicted => "evict::drops_links",
         /// Archived memories lose their access counts.
-        AltersWhatItArchives => "consolidate::archives_its_sources",
+        ChangesArchived => "consolidate::archives_its_sources",
         /// Each group is a write of its own.
         ConsolidatesGroupByGroup => "consolidate::is_one_write",
         /// Groups before one that is refused stay written.
-        KeepsGroupsBeforeARefusal => "consolidate::is_all_or_nothing",
+        KeepsGroupsBeforeAnError => "consolidate::is_all_or_nothing",
         /// Sources that are not there are left out.
-        PassesOverMissingSources => "consolidate::refuses_what_is_not_live",
+        SkipsMissingSources => "consolidate::refuses_what_is_not_live",
         /// Sources may have changed since they were read.
         ConsolidatesWhatChanged => "consolidate::refuses_what_changed",
         /// A summary replaces what has its id.
-        TakesOverTakenIds => "consolidate::refuses_a_taken_id",
+        ReplacesTakenIds => "consolidate::refuses_a_taken_id",
         /// The same consolidation once more is a conflict.
         RefusesRepeats => "consolidate::repeats_are_no_ops",
         /// No groups raise the generation.
@@ -182,7 +182,7 @@ faults! {
         /// A summary is no source.
         ConsolidatesNoSummaries => "consolidate::summaries_may_be_sources",
         /// Of two that share a source, both are told that they did it.
-        LetsEveryRivalWin => "consolidate::overlapping_ones_take_turns",
+        AcceptsOverlappingConsolidations => "consolidate::serializes_overlapping_calls",
         /// A source that stands twice is merged instead of refused.
         MergesDuplicateSources => "consolidate::bad_groups_are_refused",
         /// Archived memories are not found by id.
@@ -190,7 +190,7 @@ faults! {
         /// Archived memories are listed among the live ones.
         ListsArchivedAsLive => "archive::is_listed_by_scope",
         /// The sources of one summary are listed with everybody's.
-        ListsAllForOneSummary => "archive::is_listed_by_scope",
+        ListsSourcesOfAllSummaries => "archive::is_listed_by_scope",
         /// Archived memories are counted.
         CountsArchivedAsLive => "archive::is_counted_apart",
         /// Archived memories are found.
@@ -198,53 +198,53 @@ faults! {
         /// Archived memories take up the limit, and are left out then.
         FiltersArchivedAfterTheLimit => "archive::is_found_by_no_search",
         /// Changes say nothing of what was archived.
-        TellsNothingOfArchiving => "archive::is_told_as_removed",
+        OmitsArchivedFromChanges => "archive::is_reported_as_removed",
         /// An archived memory is not found where it is to be updated.
         HidesArchivedFromUpdates => "archive::is_not_updated",
         /// Accesses of archived memories are not counted.
-        TouchesNothingArchived => "archive::is_touched_as_ever",
+        IgnoresAccessesOfArchived => "archive::has_its_accesses_recorded",
         /// Entities that hold archived memories are not listed.
-        ForgetsConsolidatedEntities => "archive::keeps_its_entity_listed",
+        OmitsConsolidatedEntities => "archive::keeps_its_entity_listed",
         /// A summary outlives what it was made from.
-        LeavesSummariesBehind => "restore::removed_source_takes_its_summary",
+        KeepsSummariesOfRemoved => "restore::removed_source_removes_its_summary",
         /// The summary of a summary outlives what it was made from.
-        StopsAtTheFirstSummary => "restore::every_summary_above_goes",
+        StopsAtTheFirstSummary => "restore::every_summary_above_is_removed",
         /// With a summary goes what it stood for.
-        LosesWhatASummaryStoodFor => "restore::removed_summary_restores_its_sources",
+        RemovesSourcesWithTheirSummary => "restore::removed_summary_restores_its_sources",
         /// What stands under a restored summary is restored as well.
-        BringsEveryLevelBack => "restore::levels_come_back_one_by_one",
+        RestoresEveryLevel => "restore::levels_are_restored_one_by_one",
         /// What is removed with its summary is told as restored.
-        RestoresWhatGoes => "restore::what_goes_is_not_restored",
+        ReportsRemovedAsRestored => "restore::removed_sources_are_not_restored",
         /// Restored memories are told without their vectors.
-        RestoresWithoutVectors => "restore::restored_memories_are_told_whole",
+        RestoresWithoutVectors => "restore::restored_memories_are_reported_completely",
         /// A consolidation that was undone passes as done.
-        RemembersWhatWasUndone => "restore::restored_memories_may_be_archived_again",
+        SkipsUndoneConsolidations => "restore::restored_memories_may_be_archived_again",
         /// A link that is added takes the place of all.
         ReplacesAllLinks => "relations::are_added_and_dropped_one_by_one",
         /// Links are written back as they were read a while before.
-        LosesLinks => "relations::of_many_writers_meet",
+        LosesLinks => "relations::of_many_writers_combine",
         /// A link too many pushes another one out.
         IgnoresMaxLinks => "relations::are_counted",
         /// Links to what was removed stay.
-        KeepsDanglingLinks => "relations::to_what_is_removed_are_dropped",
+        KeepsDanglingLinks => "relations::to_removed_memories_are_dropped",
         /// Restored memories that lost a link are not named.
-        MissesLinksOfTheRestored => "relations::among_removed_and_restored_are_sound",
+        OmitsUnlinkedRestored => "relations::among_removed_and_restored_are_consistent",
         /// The dense summary is that of the candidates.
-        SummarisesTheFoundOnly => "summaries::dense_tells_of_all_admitted",
+        SummarizesHitsOnly => "score_stats::dense_covers_all_matches",
         /// The lexical summary leaves out who matches no word.
-        SummarisesMatchesOnly => "summaries::lexical_tells_of_all_admitted",
+        SummarizesLexicalMatchesOnly => "score_stats::lexical_covers_all_matches",
         /// Summaries are those of everybody, filter or not.
-        SummarisesWithoutTheFilter => "summaries::dense_tells_of_all_admitted",
+        SummarizesWithoutTheFilter => "score_stats::dense_covers_all_matches",
         /// Of two retrievers, only one has a summary.
-        SummarisesOneArmAtATime => "summaries::both_arms_tell_what_each_does",
+        SummarizesOneRetrieverOnly => "score_stats::both_equal_each_alone",
         /// Retrievers that were not asked for have a summary.
-        SummarisesUnaskedArms => "summaries::unasked_arms_tell_nothing",
+        SummarizesAbsentRetrievers => "score_stats::are_absent_without_retriever",
         /// A write is told with the generation after the next one.
-        ForetellsGenerations => "watch::tells_of_every_write",
-        /// News is lost where a wait for it is dropped.
-        ForgetsNewsOfDroppedWaits => "watch::loses_nothing_to_dropped_waits",
+        ReportsTheNextGeneration => "watch::reports_every_write",
+        /// ChangeChannel is lost where a wait for it is dropped.
+        LosesEventsOfDroppedWaits => "watch::loses_nothing_in_dropped_waits",
         /// The end of a channel passes as its loss.
-        CallsItsEndALoss => "watch::ends_with_the_store",
+        ReportsCloseAsDisconnect => "watch::ends_with_the_store",
         /// A read takes its generation before its memories.
         TearsReads => "concurrency::readers_see_whole_batches",
         /// A batch is written item by item: a dropped insert leaves half.

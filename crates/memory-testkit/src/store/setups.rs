@@ -1,12 +1,17 @@
-//! What several checks begin with: entities that hold archived memories.
+//! Setups and dumps that several checks share.
 
-use memory_core::{EmbeddedMemory, EntityId, MemoryId};
+use std::collections::BTreeMap;
+
+use memory_core::{
+    EmbeddedMemory, EntityId, EntityStats, Generation, ListScope, Memory, MemoryFilter, MemoryId,
+};
 
 use super::CheckContext;
-use super::ground::ids;
-use crate::check::CheckFailure;
-use crate::population::consolidation;
-use crate::seeded::SeededRng;
+use super::checks::changes::apply;
+use super::context::ids;
+use crate::check::{At, CheckFailure};
+use crate::fixtures::consolidation;
+use crate::seeded_rng::SeededRng;
 
 /// Memories of which the first few are archived under one summary.
 pub(crate) struct Archive {
@@ -34,11 +39,11 @@ impl CheckContext {
         entity: &EntityId,
         size: usize,
         archived: usize,
-        chance: &mut SeededRng,
+        rng: &mut SeededRng,
     ) -> Result<Archive, CheckFailure> {
-        let people = self.populate(entity, size, chance).await?;
+        let people = self.populate(entity, size, rng).await?;
         let sources = ids(&people[..archived]);
-        let group = consolidation(entity, "the lantern saddle in short", sources, chance);
+        let group = consolidation(entity, "the lantern saddle in short", sources, rng);
         self.consolidate(entity, std::slice::from_ref(&group))
             .await?;
         Ok(Archive {
@@ -53,15 +58,15 @@ impl CheckContext {
     pub(crate) async fn levels(
         &self,
         entity: &EntityId,
-        chance: &mut SeededRng,
+        rng: &mut SeededRng,
     ) -> Result<Levels, CheckFailure> {
-        let people = self.populate(entity, 4, chance).await?;
+        let people = self.populate(entity, 4, rng).await?;
         let [a, b, c] = [0, 1, 2].map(|index: usize| people[index].memory.id);
-        let lower = consolidation(entity, "lower", [a, b], chance);
+        let lower = consolidation(entity, "lower", [a, b], rng);
         self.consolidate(entity, std::slice::from_ref(&lower))
             .await?;
         let sources = [lower.summary.memory.id, c];
-        let upper = consolidation(entity, "upper", sources, chance);
+        let upper = consolidation(entity, "upper", sources, rng);
         self.consolidate(entity, std::slice::from_ref(&upper))
             .await?;
         Ok(Levels {
@@ -108,4 +113,30 @@ pub(crate) fn archived_under(items: &[EmbeddedMemory], summary: MemoryId) -> Vec
         item.memory.archived_by = Some(summary);
     }
     items
+}
+
+/// Everything that an entity holds, at one generation.
+#[derive(Debug, PartialEq)]
+pub(crate) struct EntityDump {
+    stats: EntityStats,
+    live: Vec<Memory>,
+    archived: Vec<Memory>,
+    whole: BTreeMap<MemoryId, EmbeddedMemory>,
+}
+
+impl CheckContext {
+    /// Reads all that an entity holds.
+    pub(crate) async fn entity_dump(&self, entity: &EntityId) -> Result<EntityDump, CheckFailure> {
+        let all = MemoryFilter::new();
+        let stats = self.store().entity_stats(entity).await;
+        let whole = self.changes(entity, Generation::ZERO).await?;
+        Ok(EntityDump {
+            stats: stats.at("entity_stats")?,
+            live: self.listed(entity, &all, 1_000).await?,
+            archived: self
+                .listed_in(ListScope::Archived, entity, &all, 1_000)
+                .await?,
+            whole: apply(BTreeMap::new(), whole)?,
+        })
+    }
 }

@@ -1,20 +1,122 @@
-//! Removing with what follows from it, and linking, brokenly.
+//! Faulty consolidations, removals and links.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memory_core::{
-    EmbeddedMemory, Embedding, EntityId, InsertOptions, InvalidInput, ListRequest, MemoryError,
-    MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, Store, UpdateOutcome, limits,
+    ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId, Generation, InsertOptions,
+    InvalidInput, ListRequest, ListScope, MemoryError, MemoryId, MemoryPatch, MemoryResult,
+    RemoveOutcome, Store, SummaryGroup, UpdateOutcome, limits,
 };
 
-use super::{BrokenStore, StoreFault as Fault};
-use crate::patience::yield_now;
+use super::{FaultyStore, StoreFault as Fault};
+use crate::timing::yield_now;
+
+impl FaultyStore {
+    pub(super) async fn faulty_consolidate(
+        &self,
+        entity: &EntityId,
+        groups: &[SummaryGroup],
+        read_at: Generation,
+    ) -> MemoryResult<ConsolidateOutcome> {
+        let mut groups = groups.to_vec();
+        let mut read_at = read_at;
+        let present = self.inner.entity_stats(entity).await?.generation;
+        let unchanged = Ok(ConsolidateOutcome {
+            generation: present,
+        });
+        let summaries: Vec<EmbeddedMemory> = groups.iter().map(|it| it.summary.clone()).collect();
+        let ids: Vec<MemoryId> = summaries.iter().map(|it| it.memory.id).collect();
+        match self.fault {
+            Fault::ConsolidatesGroupByGroup => {
+                let mut outcome = unchanged;
+                for group in groups {
+                    outcome = self.inner.consolidate(entity, &[group], read_at).await;
+                }
+                return outcome;
+            }
+            Fault::SkipsMissingSources => {
+                for group in &mut groups {
+                    let there = self.inner.get(entity, &group.sources).await?.memories;
+                    let there: Vec<MemoryId> = there.into_iter().flatten().map(|m| m.id).collect();
+                    group.sources.retain(|id| there.contains(id));
+                }
+                groups.retain(|group| !group.sources.is_empty());
+            }
+            Fault::ConsolidatesWhatChanged => read_at = present,
+            Fault::RefusesRepeats => {
+                let there = self.inner.get(entity, &ids).await?.memories;
+                if let Some(memory) = there.into_iter().flatten().next() {
+                    let (entity, id) = (entity.clone(), memory.id);
+                    return Err(MemoryError::Conflict { entity, id });
+                }
+            }
+            Fault::CountsEmptyConsolidations if groups.is_empty() => {
+                self.shift(entity, 1);
+                return unchanged;
+            }
+            Fault::ConsolidatesNoSummaries => {
+                for id in groups.iter().flat_map(|group| &group.sources) {
+                    let request = ListRequest::new(1).scope(ListScope::SourcesOf(*id));
+                    if !self.inner.list(entity, &request).await?.memories.is_empty() {
+                        let (entity, id) = (entity.clone(), *id);
+                        return Err(MemoryError::Changed { entity, id });
+                    }
+                }
+            }
+            Fault::AcceptsOverlappingConsolidations => yield_now().await,
+            Fault::MergesDuplicateSources => {
+                let mut seen = BTreeSet::new();
+                for group in &mut groups {
+                    group.sources.retain(|id| seen.insert(*id));
+                }
+            }
+            Fault::ConsolidatesInTwoSteps => {
+                let outcome = self.inner.insert(&summaries).await?;
+                yield_now().await;
+                if outcome.inserted.contains(&true) {
+                    self.inner.delete(entity, &ids).await?;
+                    self.shift(entity, -2);
+                }
+            }
+            Fault::SkipsUndoneConsolidations => {
+                let done =
+                    |id: &MemoryId| self.fault_state().deleted.contains(&(entity.clone(), *id));
+                if ids.iter().all(done) {
+                    return unchanged;
+                }
+            }
+            _ => {}
+        }
+        let result = self.inner.consolidate(entity, &groups, read_at).await;
+        match (self.fault, result) {
+            (Fault::KeepsGroupsBeforeAnError, Err(error)) => {
+                for group in groups {
+                    self.inner.consolidate(entity, &[group], read_at).await?;
+                }
+                Err(error)
+            }
+            (Fault::ReplacesTakenIds, Err(MemoryError::Conflict { entity, id })) => {
+                self.inner.delete(&entity, &[id]).await?;
+                self.inner.consolidate(&entity, &groups, read_at).await
+            }
+            (Fault::AcceptsOverlappingConsolidations, Err(MemoryError::Changed { .. })) => {
+                unchanged
+            }
+            (_, result) => {
+                if result.is_ok() {
+                    self.note_summaries(entity, summaries);
+                }
+                result
+            }
+        }
+    }
+}
 
 /// The links of an entity's live memories.
 type Links = BTreeMap<MemoryId, BTreeMap<MemoryId, String>>;
 
-impl BrokenStore {
-    pub(super) async fn remove_brokenly(
+impl FaultyStore {
+    pub(super) async fn faulty_remove(
         &self,
         entity: &EntityId,
         ids: &[MemoryId],
@@ -26,22 +128,22 @@ impl BrokenStore {
             .flatten()
             .filter_map(|memory| Some((memory.id, memory.archived_by?)))
             .collect();
-        let mut outcome = self.delete_brokenly(entity, ids).await?;
+        let mut outcome = self.faulty_delete(entity, ids).await?;
         let along = |id: &&MemoryId| !ids.contains(id);
         let along: Vec<MemoryId> = outcome.removed.iter().filter(along).copied().collect();
         match self.fault {
-            Fault::LeavesSummariesBehind => self.bring_back(entity, &along, &mut outcome).await?,
+            Fault::KeepsSummariesOfRemoved => self.bring_back(entity, &along, &mut outcome).await?,
             Fault::StopsAtTheFirstSummary => {
                 let direct = |id: &MemoryId| archived.iter().any(|(_, by)| by == id);
                 let above: Vec<MemoryId> = along.into_iter().filter(|id| !direct(id)).collect();
                 self.bring_back(entity, &above, &mut outcome).await?;
             }
-            Fault::LosesWhatASummaryStoodFor if !outcome.restored.is_empty() => {
+            Fault::RemovesSourcesWithTheirSummary if !outcome.restored.is_empty() => {
                 let restored = std::mem::take(&mut outcome.restored);
                 self.inner.delete(entity, &restored).await?;
                 self.shift(entity, -1);
             }
-            Fault::BringsEveryLevelBack => {
+            Fault::RestoresEveryLevel => {
                 for id in outcome.restored.clone() {
                     if let Some(item) = self.summary(entity, id) {
                         let below = self.inner.delete(entity, &[id]).await?;
@@ -51,11 +153,11 @@ impl BrokenStore {
                     }
                 }
             }
-            Fault::RestoresWhatGoes => {
+            Fault::ReportsRemovedAsRestored => {
                 outcome.restored.extend(archived.iter().map(|(id, _)| *id));
             }
             Fault::KeepsDanglingLinks => self.relink(entity, links, &mut outcome).await?,
-            Fault::MissesLinksOfTheRestored => {
+            Fault::OmitsUnlinkedRestored => {
                 let RemoveOutcome {
                     restored, unlinked, ..
                 } = &mut outcome;
@@ -63,10 +165,10 @@ impl BrokenStore {
             }
             _ => {}
         }
-        let mut notes = self.notes();
+        let mut fault_state = self.fault_state();
         let restored = outcome.restored.iter().map(|id| (entity.clone(), *id));
-        notes.restored.extend(restored);
-        drop(notes);
+        fault_state.restored.extend(restored);
+        drop(fault_state);
         Ok(outcome)
     }
 
@@ -124,10 +226,13 @@ impl BrokenStore {
     }
 
     fn summary(&self, entity: &EntityId, id: MemoryId) -> Option<EmbeddedMemory> {
-        self.notes().summaries.get(&(entity.clone(), id)).cloned()
+        self.fault_state()
+            .summaries
+            .get(&(entity.clone(), id))
+            .cloned()
     }
 
-    pub(super) async fn link_brokenly(
+    pub(super) async fn faulty_link(
         &self,
         entity: &EntityId,
         id: &MemoryId,
@@ -150,7 +255,7 @@ impl BrokenStore {
             }
             _ => {}
         }
-        let result = self.update_brokenly(entity, id, &patch, embedding).await;
+        let result = self.faulty_update(entity, id, &patch, embedding).await;
         match (self.fault, result) {
             (Fault::IgnoresMaxLinks, Err(MemoryError::InvalidInput { problem, .. }))
                 if matches!(problem, InvalidInput::TooManyLinks { .. })

@@ -9,12 +9,12 @@ use memory_core::{
     EmbedRole, Embedder, EmbedderProfile, ErrorKind, MemoryError, MemoryResult, normalize,
 };
 
-use super::faults::faults;
+use super::faults;
 use crate::hash_embedder::HashEmbedder;
-use crate::patience::yield_now;
+use crate::timing::yield_now;
 
 faults! {
-    /// The one promise that a [`BrokenEmbedder`] breaks.
+    /// The one promise that a [`FaultyEmbedder`] breaks.
     pub enum EmbedderFault {
         /// The model has no fingerprint.
         HasNoFingerprint => "vectors::come_from_a_named_model",
@@ -25,13 +25,13 @@ faults! {
         /// Vectors have a component more than the profile says.
         AddsAComponent => "vectors::are_unit_vectors",
         /// Vectors are not scaled to length 1.
-        NormalisesNothing => "vectors::are_unit_vectors",
+        SkipsNormalization => "vectors::are_unit_vectors",
         /// No two calls give the same vectors.
         Drifts => "vectors::are_repeatable",
         /// Queries are not embedded.
         RefusesQueries => "vectors::serve_both_roles",
         /// Vectors depend on the longest text of the batch.
-        PadsToTheLongest => "batches::do_not_depend_on_their_mates",
+        PadsToTheLongest => "batches::do_not_affect_vectors",
         /// A text that stands twice in a batch has a vector once.
         MergesRepeats => "batches::may_repeat_a_text",
         /// An empty batch is an error.
@@ -43,11 +43,11 @@ faults! {
         /// A text without words is an error.
         RefusesBlankText => "texts::of_any_shape_are_taken",
         /// Text beyond the window counts.
-        ReadsOnBeyondTheWindow => "texts::beyond_the_window_do_not_count",
+        ReadsBeyondTheWindow => "texts::beyond_the_window_do_not_count",
         /// Text beyond 100,000 bytes is an error.
-        RefusesLongText => "texts::may_be_absurdly_long",
+        RefusesLongText => "texts::may_be_very_long",
         /// The ranges of a batch come in the opposite order.
-        MixesUpRanges => "chunks::come_one_list_for_each_text",
+        ReversesRanges => "chunks::come_one_list_for_each_text",
         /// Ranges leave out the white space around a text that fits.
         TrimsShortTexts => "chunks::leave_fitting_texts_whole",
         /// A range ends where a byte limit happens to lie.
@@ -59,17 +59,17 @@ faults! {
         /// Every text is one piece, however long.
         CutsNothing => "chunks::fit_the_window",
         /// Calls at the same time share a buffer.
-        MixesCalls => "concurrency::calls_do_not_mix",
+        MixesCalls => "batches::concurrent_calls_do_not_mix",
         /// After a dropped call, the embedder is busy for ever.
-        StaysBusy => "concurrency::dropped_calls_disturb_nobody",
+        StaysBusy => "batches::dropped_calls_have_no_effect",
         /// Vectors tell texts apart and mean nothing.
-        MeansNothing => "meaning::related_texts_are_closer",
+        IgnoresMeaning => "meaning::related_texts_are_closer",
     }
 }
 
 /// A [`HashEmbedder`] with one fault.
 #[derive(Debug)]
-pub struct BrokenEmbedder {
+pub struct FaultyEmbedder {
     inner: HashEmbedder,
     profile: EmbedderProfile,
     fault: EmbedderFault,
@@ -78,7 +78,7 @@ pub struct BrokenEmbedder {
     buffer: Mutex<Vec<String>>,
 }
 
-impl BrokenEmbedder {
+impl FaultyEmbedder {
     /// An embedder with this fault and a window of 32 words.
     #[must_use]
     pub fn new(fault: EmbedderFault) -> Self {
@@ -122,7 +122,7 @@ impl BrokenEmbedder {
             EmbedderFault::ReversesVectors => vectors.reverse(),
             EmbedderFault::LosesTheLast if texts.len() > 1 => drop(vectors.pop()),
             EmbedderFault::AddsAComponent => vectors.iter_mut().for_each(|v| v.push(0.0)),
-            EmbedderFault::NormalisesNothing => {
+            EmbedderFault::SkipsNormalization => {
                 vectors.iter_mut().flatten().for_each(|value| *value *= 2.0);
             }
             EmbedderFault::Drifts => {
@@ -148,11 +148,11 @@ impl BrokenEmbedder {
                     }
                 }
             }
-            EmbedderFault::ReadsOnBeyondTheWindow => {
+            EmbedderFault::ReadsBeyondTheWindow => {
                 let wide = self.inner.clone().with_window(1_000_000);
                 *vectors = texts.iter().map(|text| wide.vector(text)).collect();
             }
-            EmbedderFault::MeansNothing => {
+            EmbedderFault::IgnoresMeaning => {
                 let whole = |text: &&str| self.inner.vector(&text.replace(' ', "x"));
                 *vectors = texts.iter().map(whole).collect();
             }
@@ -163,7 +163,7 @@ impl BrokenEmbedder {
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl Embedder for BrokenEmbedder {
+impl Embedder for FaultyEmbedder {
     fn profile(&self) -> &EmbedderProfile {
         &self.profile
     }
@@ -213,7 +213,7 @@ impl Embedder for BrokenEmbedder {
                 _ => {}
             }
         }
-        if self.fault == EmbedderFault::MixesUpRanges {
+        if self.fault == EmbedderFault::ReversesRanges {
             lists.reverse();
         }
         Ok(lists)

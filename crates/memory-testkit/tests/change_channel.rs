@@ -4,10 +4,10 @@
 
 use futures_util::FutureExt;
 use memory_core::{ChangeStream, EntityId, Generation, MemoryResult, Store, StoreEvent};
-use memory_testkit::{InMemoryStore, SeededRng, population};
+use memory_testkit::{InMemoryStore, SeededRng, fixtures};
 
 async fn write(store: &InMemoryStore, seed: u64) -> MemoryResult<()> {
-    let item = population::varied(&EntityId::from("mira"), 0, &mut SeededRng::new(seed));
+    let item = fixtures::varied(&EntityId::from("mira"), 0, &mut SeededRng::new(seed));
     store.insert(&[item]).await.map(drop)
 }
 

@@ -1,17 +1,18 @@
-//! Reading, brokenly.
+//! Faulty reads and change streams.
 
+use async_trait::async_trait;
 use memory_core::{
-    ChangeSet, EntityId, ErrorKind, Fingerprint, Generation, GetOutcome, ListPage, ListRequest,
-    MemoryError, MemoryFilter, MemoryId, MemoryResult, MemoryTagMode, PageCursor, SearchHit,
-    SearchOutcome, SearchRequest, Store, limits,
+    ChangeSet, ChangeStream, EntityId, ErrorKind, Fingerprint, Generation, GetOutcome, ListPage,
+    ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryResult, MemoryTagMode, PageCursor,
+    SearchHit, SearchOutcome, SearchRequest, Store, StoreEvent, limits,
 };
 use uuid::Uuid;
 
-use super::{BrokenStore, StoreFault as Fault};
-use crate::patience::yield_now;
+use super::{FaultyStore, StoreFault as Fault};
+use crate::timing::yield_now;
 
-impl BrokenStore {
-    pub(super) async fn get_brokenly(
+impl FaultyStore {
+    pub(super) async fn faulty_get(
         &self,
         entity: &EntityId,
         ids: &[MemoryId],
@@ -22,7 +23,7 @@ impl BrokenStore {
         }
         let mut fetched = self.inner.get(entity, ids).await?;
         match self.fault {
-            Fault::SortsWhatItGets => fetched
+            Fault::SortsResultsById => fetched
                 .memories
                 .sort_by_key(|memory| memory.as_ref().map(|memory| memory.id)),
             Fault::LeavesOutMissingIds => fetched.memories.retain(Option::is_some),
@@ -35,9 +36,9 @@ impl BrokenStore {
                 }
             }
             Fault::MovesAccessBack => {
-                let notes = self.notes();
+                let fault_state = self.fault_state();
                 for memory in fetched.memories.iter_mut().flatten() {
-                    let last = notes.touched.get(&(entity.clone(), memory.id));
+                    let last = fault_state.touched.get(&(entity.clone(), memory.id));
                     memory.last_accessed = last.copied().or(memory.last_accessed);
                 }
             }
@@ -46,7 +47,7 @@ impl BrokenStore {
         Ok(fetched)
     }
 
-    pub(super) async fn list_brokenly(
+    pub(super) async fn faulty_list(
         &self,
         entity: &EntityId,
         request: &ListRequest,
@@ -89,7 +90,7 @@ impl BrokenStore {
                     lenient => lenient,
                 }
             }
-            Fault::TakesUntilIn => {
+            Fault::IncludesUntil => {
                 let instant = chrono::TimeDelta::microseconds(1);
                 filter.until = filter.until.map(|until| until + instant);
             }
@@ -100,7 +101,7 @@ impl BrokenStore {
         filter
     }
 
-    pub(super) async fn search_brokenly(
+    pub(super) async fn faulty_search(
         &self,
         entity: &EntityId,
         request: &SearchRequest,
@@ -119,13 +120,13 @@ impl BrokenStore {
                 return Ok(found);
             }
             Fault::ComparesEveryFingerprint => return self.compare_all(entity, &request).await,
-            Fault::CarriesOneArmOnly => return self.search_apart(entity, &request).await,
-            Fault::SearchesEverywhere => return self.search_everywhere(entity, &request).await,
+            Fault::ReturnsOneValuePerHit => return self.search_apart(entity, &request).await,
+            Fault::SearchesAllEntities => return self.search_everywhere(entity, &request).await,
             Fault::IndexesOnce => return self.search_first_words(entity, &request).await,
             Fault::TakesBlankQueries if request.lexical.is_some() && text.trim().is_empty() => {
                 return Ok(SearchOutcome::default());
             }
-            Fault::ChokesOnQuotes if text.contains('"') => {
+            Fault::FailsOnQuotes if text.contains('"') => {
                 let message = "syntax error in the query";
                 return Err(MemoryError::store(ErrorKind::Other, "search", message));
             }
@@ -134,7 +135,7 @@ impl BrokenStore {
         let mut found = self.inner.search(entity, &request).await?;
         let content = |found: &SearchHit| found.memory.content.to_lowercase();
         match self.fault {
-            Fault::ObeysOperators => {
+            Fault::AppliesOperators => {
                 let excluded = |word: &str| word.strip_prefix('-').map(str::to_owned);
                 let excluded: Vec<String> = text.split(' ').filter_map(excluded).collect();
                 found.candidates.retain(|found| {
@@ -142,7 +143,7 @@ impl BrokenStore {
                     !excluded.iter().any(|word| content.contains(word))
                 });
             }
-            Fault::WantsEveryWord => found
+            Fault::RequiresEveryWord => found
                 .candidates
                 .retain(|found| text.split(' ').all(|word| content(found).contains(word))),
             Fault::RanksNothing => {
@@ -152,7 +153,7 @@ impl BrokenStore {
                     .filter_map(|it| it.lexical.as_mut());
                 values.for_each(|value| *value = 1.0);
             }
-            Fault::ReturnsHalfMemories => {
+            Fault::ReturnsIncompleteMemories => {
                 let memories = found.candidates.iter_mut().map(|it| &mut it.memory);
                 memories.for_each(|memory| memory.metadata.clear());
             }
@@ -169,7 +170,7 @@ impl BrokenStore {
     ) -> MemoryResult<SearchOutcome> {
         let mut found = self.inner.search(entity, request).await?;
         let known: Vec<Fingerprint> = self
-            .notes()
+            .fault_state()
             .embeddings
             .values()
             .map(|embedding| embedding.fingerprint.clone())
@@ -234,7 +235,7 @@ impl BrokenStore {
         let text = request.lexical.as_deref().unwrap_or_default();
         let once_held = |content: &str| text.split(' ').any(|word| content.contains(word));
         let hers: Vec<MemoryId> = self
-            .notes()
+            .fault_state()
             .contents
             .iter()
             .filter(|((owner, _), content)| owner == entity && once_held(content))
@@ -259,7 +260,7 @@ impl BrokenStore {
         Ok(found)
     }
 
-    pub(super) async fn changes_brokenly(
+    pub(super) async fn faulty_changes(
         &self,
         entity: &EntityId,
         since: Generation,
@@ -267,8 +268,8 @@ impl BrokenStore {
     ) -> MemoryResult<ChangeSet> {
         let mut changes = self.inner.changes_since(entity, since, fingerprint).await?;
         match self.fault {
-            Fault::ForgetsDeletions => changes.removed.clear(),
-            Fault::TellsEverybodysChanges => {
+            Fault::OmitsDeletions => changes.removed.clear(),
+            Fault::ReturnsChangesOfAllEntities => {
                 for other in self.everybody().iter().filter(|other| *other != entity) {
                     let theirs = self.inner.changes_since(other, since, fingerprint).await?;
                     changes.written.extend(theirs.written);
@@ -276,22 +277,27 @@ impl BrokenStore {
                 }
             }
             Fault::KeepsOldTombstones => {
-                let notes = self.notes();
-                let hers = notes.deleted.iter().filter(|(owner, _)| owner == entity);
+                let fault_state = self.fault_state();
+                let hers = fault_state
+                    .deleted
+                    .iter()
+                    .filter(|(owner, _)| owner == entity);
                 changes.removed = hers.map(|(_, id)| *id).collect();
             }
-            Fault::SendsEverythingAlways => {
+            Fault::AlwaysReturnsTheWholeState => {
                 let whole = Generation::ZERO;
                 let whole = self.inner.changes_since(entity, whole, fingerprint).await?;
                 changes.written = whole.written;
             }
-            Fault::NeverStartsOver if changes.reset => {
+            Fault::NeverResets if changes.reset => {
                 (changes.reset, changes.written) = (false, Vec::new());
             }
-            Fault::PassesOffForeignVectors => {
-                let notes = self.notes();
+            Fault::ReturnsForeignVectors => {
+                let fault_state = self.fault_state();
                 for item in &mut changes.written {
-                    let theirs = notes.embeddings.get(&(entity.clone(), item.memory.id));
+                    let theirs = fault_state
+                        .embeddings
+                        .get(&(entity.clone(), item.memory.id));
                     if let (true, Some(theirs)) = (item.embedding.vectors.is_empty(), theirs) {
                         item.embedding.vectors = theirs.vectors.clone();
                     }
@@ -302,7 +308,7 @@ impl BrokenStore {
         Ok(changes)
     }
 
-    pub(super) async fn list_entities_brokenly(
+    pub(super) async fn faulty_list_entities(
         &self,
         after: Option<&EntityId>,
         limit: usize,
@@ -318,13 +324,13 @@ impl BrokenStore {
                 page.splice(0..0, after.filter(|_| limit > 1).cloned());
                 page.truncate(limit);
             }
-            Fault::ListsTheDeparted => {
-                let notes = self.notes();
-                let known = notes.entities.iter();
+            Fault::ListsEmptyEntities => {
+                let fault_state = self.fault_state();
+                let known = fault_state.entities.iter();
                 let beyond = known.filter(|name| after.is_none_or(|after| *name > after));
                 page = beyond.take(limit).cloned().collect();
             }
-            Fault::ForgetsConsolidatedEntities => {
+            Fault::OmitsConsolidatedEntities => {
                 let mut kept = Vec::new();
                 for entity in page {
                     if self.inner.entity_stats(&entity).await?.archived_count == 0 {
@@ -336,5 +342,31 @@ impl BrokenStore {
             _ => {}
         }
         Ok(page)
+    }
+}
+
+/// A listener with a fault.
+#[derive(Debug)]
+pub(super) struct FaultyChangeStream {
+    pub(super) inner: Box<dyn ChangeStream>,
+    pub(super) fault: Fault,
+}
+
+#[async_trait]
+impl ChangeStream for FaultyChangeStream {
+    async fn next(&mut self) -> StoreEvent {
+        let news = self.inner.next().await;
+        match (self.fault, news) {
+            (Fault::ReportsTheNextGeneration, StoreEvent::Changed { entity, generation }) => {
+                let generation = generation.next();
+                StoreEvent::Changed { entity, generation }
+            }
+            (Fault::LosesEventsOfDroppedWaits, news) => {
+                yield_now().await;
+                news
+            }
+            (Fault::ReportsCloseAsDisconnect, StoreEvent::Closed) => StoreEvent::Disconnected,
+            (_, news) => news,
+        }
     }
 }

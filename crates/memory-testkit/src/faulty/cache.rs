@@ -10,11 +10,11 @@ use memory_core::{
     ByteSize, Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher,
 };
 
-use super::faults::faults;
+use super::faults;
 use crate::map_cache::{MapBackend, MapCache};
 
 faults! {
-    /// The one promise that a [`BrokenCache`] breaks.
+    /// The one promise that a [`FaultyCache`] breaks.
     pub enum CacheFault {
         /// Nothing is ever held.
         HoldsNothing => "values::holds_what_fits",
@@ -27,15 +27,15 @@ faults! {
         /// A clear takes effect when the cache is settled.
         ClearsLater => "values::clear_takes_effect_at_once",
         /// After a clear, nothing is held any more.
-        EndsWithAClear => "values::goes_on_after_a_clear",
+        StopsAfterAClear => "values::works_after_a_clear",
         /// Any number of entries is held.
-        IgnoresMaxEntries => "limits::entries_are_bounded",
+        IgnoresMaxEntries => "limits::entries_are_limited",
         /// Any number of bytes is held.
-        IgnoresMaxBytes => "limits::bytes_are_bounded",
+        IgnoresMaxBytes => "limits::bytes_are_limited",
         /// Entries that weigh nothing take no room.
-        HoldsTheWeightlessFree => "limits::weightless_entries_count",
+        IgnoresTheWeightlessInEntries => "limits::weightless_entries_count",
         /// What is removed still weighs.
-        WeighsWhatIsGone => "limits::sizes_are_exact_at_rest",
+        WeighsRemoved => "limits::sizes_are_exact_at_rest",
         /// Bytes are counted in 32 bits.
         CountsIn32Bits => "limits::weights_exceed_32_bits",
         /// Entries grow old and stay.
@@ -47,43 +47,43 @@ faults! {
         /// Reading does not keep an entry.
         TakesIdlenessForAge => "expiry::reads_prolong_a_tti",
         /// Expired entries are hidden and never let go of.
-        HoardsTheExpired => "expiry::expired_entries_are_let_go",
+        HoardsTheExpired => "expiry::expired_entries_are_dropped",
         /// Every look-up counts as a hit.
         CountsHitsOnly => "counters::count_hits_and_misses",
         /// A look-up of an expired entry counts as a hit.
-        CountsTheExpiredAsHits => "counters::count_the_expired_as_missed",
+        CountsExpiredAsHits => "counters::count_expired_as_missed",
         /// Evictions are not counted.
-        ForgetsEvictions => "counters::count_evictions",
+        OmitsEvictions => "counters::count_evictions",
         /// What is too heavy is refused and not counted.
-        ForgetsRefusals => "counters::count_the_refused",
+        OmitsRefusals => "counters::count_the_refused",
         /// Replacements count as evictions.
         CountsReplacements => "counters::add_up",
         /// Removals count as evictions.
         CountsRemovals => "counters::do_not_count_removals",
         /// Each thread may see what it read a moment ago.
-        ReadsFromThePast => "threads::never_see_older_values",
+        ReturnsOldValues => "threads::never_see_older_values",
         /// A clear soon after another does nothing.
         SkipsClears => "threads::may_clear_at_any_time",
         /// Look-ups of several threads at once are counted as one.
-        LosesCounts => "threads::leave_a_sound_cache",
+        LosesCounts => "threads::leave_a_consistent_cache",
     }
 }
 
-/// Makes [`BrokenCache`]s.
+/// Makes [`FaultyCache`]s.
 #[derive(Debug, Clone, Copy)]
-pub struct BrokenBackend(pub CacheFault);
+pub struct FaultyBackend(pub CacheFault);
 
-impl CacheBackend for BrokenBackend {
-    type Cache<K: CacheKey, V: CacheValue> = BrokenCache<K, V>;
+impl CacheBackend for FaultyBackend {
+    type Cache<K: CacheKey, V: CacheValue> = FaultyCache<K, V>;
 
     fn name(&self) -> &'static str {
-        "broken"
+        "faulty"
     }
 
-    fn build<K: CacheKey, V: CacheValue>(&self, policy: CachePolicy<K, V>) -> BrokenCache<K, V> {
+    fn build<K: CacheKey, V: CacheValue>(&self, policy: CachePolicy<K, V>) -> FaultyCache<K, V> {
         let Self(fault) = *self;
         let (weigher, max_bytes, ttl) = (policy.weigher, policy.max_bytes, policy.ttl);
-        BrokenCache {
+        FaultyCache {
             inner: MapBackend.build(misread(fault, policy)),
             fault,
             weigher,
@@ -113,7 +113,7 @@ fn misread<K, V>(fault: CacheFault, mut policy: CachePolicy<K, V>) -> CachePolic
         CacheFault::IgnoresMaxBytes => policy.max_bytes = ByteSize(u64::MAX),
         CacheFault::NeverExpires
         | CacheFault::HoardsTheExpired
-        | CacheFault::CountsTheExpiredAsHits => policy.ttl = None,
+        | CacheFault::CountsExpiredAsHits => policy.ttl = None,
         CacheFault::RenewsByReading => {
             policy.tti = policy.ttl.take().map(|ttl| ttl.saturating_mul(2))
         }
@@ -128,7 +128,7 @@ fn misread<K, V>(fault: CacheFault, mut policy: CachePolicy<K, V>) -> CachePolic
 
 /// A [`MapCache`] with one fault.
 #[derive(Debug)]
-pub struct BrokenCache<K, V> {
+pub struct FaultyCache<K, V> {
     inner: MapCache<K, V>,
     fault: CacheFault,
     weigher: Weigher<K, V>,
@@ -138,7 +138,7 @@ pub struct BrokenCache<K, V> {
     lookups: AtomicU64,
 }
 
-/// What a broken cache remembers, so as to go wrong.
+/// What a faulty cache remembers, so as to go wrong.
 #[derive(Debug)]
 struct Extra<K, V> {
     first: HashSet<K>,
@@ -153,7 +153,7 @@ struct Extra<K, V> {
     cleared: Option<Instant>,
 }
 
-impl<K: CacheKey, V: CacheValue> BrokenCache<K, V> {
+impl<K: CacheKey, V: CacheValue> FaultyCache<K, V> {
     fn extra(&self) -> MutexGuard<'_, Extra<K, V>> {
         self.extra.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,7 +178,7 @@ impl<K: CacheKey, V: CacheValue> BrokenCache<K, V> {
 }
 
 #[deny(clippy::missing_trait_methods)]
-impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
+impl<K: CacheKey, V: CacheValue> Cache<K, V> for FaultyCache<K, V> {
     fn get(&self, key: &K) -> Option<V> {
         let seen = self.lookups.load(Ordering::Relaxed);
         if self.fault == CacheFault::LosesCounts {
@@ -186,12 +186,12 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
         }
         self.lookups.store(seen + 1, Ordering::Relaxed);
         match self.fault {
-            CacheFault::HoldsTheWeightlessFree => {
+            CacheFault::IgnoresTheWeightlessInEntries => {
                 let weightless = self.extra().weightless.get(key).cloned();
                 weightless.or_else(|| self.inner.get(key))
             }
-            CacheFault::ReadsFromThePast => self.get_near(key),
-            CacheFault::HoardsTheExpired | CacheFault::CountsTheExpiredAsHits => {
+            CacheFault::ReturnsOldValues => self.get_near(key),
+            CacheFault::HoardsTheExpired | CacheFault::CountsExpiredAsHits => {
                 let value = self.inner.get(key);
                 let inserted = self.extra().inserted.get(key).copied();
                 value.filter(|_| inserted.is_none_or(|inserted| !self.expired(inserted)))
@@ -206,7 +206,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
             let mut extra = self.extra();
             let first = extra.first.insert(key.clone());
             match self.fault {
-                CacheFault::ForgetsRefusals => {
+                CacheFault::OmitsRefusals => {
                     extra.refused += u64::from(bytes > self.max_bytes.0);
                 }
                 CacheFault::CountsReplacements => extra.evicted += u64::from(!first),
@@ -215,7 +215,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
             let kept = match self.fault {
                 CacheFault::KeepsTheFirst => first,
                 CacheFault::KeepsTheOlder => bytes <= self.max_bytes.0,
-                CacheFault::EndsWithAClear => extra.cleared.is_none(),
+                CacheFault::StopsAfterAClear => extra.cleared.is_none(),
                 _ => true,
             };
             if !kept {
@@ -225,7 +225,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
             extra.inserted.insert(key.clone(), Instant::now());
             extra.near.remove(&(thread::current().id(), key.clone()));
             extra.weightless.remove(&key);
-            if bytes == 0 && self.fault == CacheFault::HoldsTheWeightlessFree {
+            if bytes == 0 && self.fault == CacheFault::IgnoresTheWeightlessInEntries {
                 extra.weightless.insert(key.clone(), value);
                 self.inner.remove(&key);
                 return;
@@ -266,7 +266,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
 
     fn weighted_size(&self) -> u64 {
         match self.fault {
-            CacheFault::WeighsWhatIsGone => self.extra().weighed,
+            CacheFault::WeighsRemoved => self.extra().weighed,
             CacheFault::CountsIn32Bits => self.inner.weighted_size() & u64::from(u32::MAX),
             _ => self.inner.weighted_size(),
         }
@@ -278,12 +278,12 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
             CacheFault::CountsHitsOnly => {
                 counters.hits += std::mem::take(&mut counters.misses);
             }
-            CacheFault::LosesCounts | CacheFault::ReadsFromThePast => {
+            CacheFault::LosesCounts | CacheFault::ReturnsOldValues => {
                 let lookups = self.lookups.load(Ordering::Relaxed);
                 counters.hits = lookups.saturating_sub(counters.misses);
             }
-            CacheFault::ForgetsEvictions => counters.evictions = 0,
-            CacheFault::ForgetsRefusals => counters.evictions -= self.extra().refused,
+            CacheFault::OmitsEvictions => counters.evictions = 0,
+            CacheFault::OmitsRefusals => counters.evictions -= self.extra().refused,
             _ => counters.evictions += self.extra().evicted,
         }
         counters
@@ -297,7 +297,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for BrokenCache<K, V> {
                 None => self.inner.clear(),
             }
         }
-        if self.fault == CacheFault::CountsTheExpiredAsHits {
+        if self.fault == CacheFault::CountsExpiredAsHits {
             let mut extra = self.extra();
             let old = extra.inserted.iter().filter(|(_, at)| self.expired(**at));
             let old: Vec<K> = old.map(|(key, _)| key.clone()).collect();

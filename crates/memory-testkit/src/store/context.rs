@@ -10,8 +10,8 @@ use memory_core::{
 
 use super::Tolerance;
 use crate::check::{At, CheckFailure, ensure};
-use crate::population;
-use crate::seeded::SeededRng;
+use crate::fixtures;
+use crate::seeded_rng::SeededRng;
 
 /// What a check is given: the store, and a namespace that nobody else uses,
 /// so that one database serves every check and every run.
@@ -62,7 +62,7 @@ impl CheckContext {
     /// Chance for this check's data: the same in every run, and begun anew by
     /// every call.
     #[must_use]
-    pub const fn chance(&self) -> SeededRng {
+    pub const fn rng(&self) -> SeededRng {
         SeededRng::new(0x5eed)
     }
 
@@ -74,14 +74,14 @@ impl CheckContext {
         self.store.insert(batch).await.at("insert")
     }
 
-    /// Inserts a varied population and returns it.
+    /// Inserts a varied fixtures and returns it.
     pub(crate) async fn populate(
         &self,
         entity: &EntityId,
         size: usize,
-        chance: &mut SeededRng,
+        rng: &mut SeededRng,
     ) -> Result<Vec<EmbeddedMemory>, CheckFailure> {
-        let people = population::population(entity, size, chance);
+        let people = fixtures::varied_memories(entity, size, rng);
         self.insert(&people).await?;
         Ok(people)
     }
@@ -136,7 +136,7 @@ impl CheckContext {
         since: Generation,
     ) -> Result<ChangeSet, CheckFailure> {
         self.store
-            .changes_since(entity, since, &population::fingerprint())
+            .changes_since(entity, since, &fixtures::fingerprint())
             .await
             .at("changes_since")
     }

@@ -7,11 +7,11 @@ use memory_core::{
     Store,
 };
 
-use super::{BrokenStore, StoreFault as Fault};
-use crate::patience::yield_now;
+use super::{FaultyStore, StoreFault as Fault};
+use crate::timing::yield_now;
 
-impl BrokenStore {
-    pub(super) async fn squeeze_brokenly(
+impl FaultyStore {
+    pub(super) async fn faulty_squeeze(
         &self,
         batch: &[EmbeddedMemory],
         room: &InsertOptions,
@@ -19,7 +19,7 @@ impl BrokenStore {
         let entities: BTreeSet<&EntityId> = batch.iter().map(|it| &it.memory.entity_id).collect();
         let mut room = room.clone();
         match self.fault {
-            Fault::ForgetsTheLimit => room.max_memories = None,
+            Fault::IgnoresTheLimit => room.max_memories = None,
             Fault::CountsEntitiesTogether => {
                 let (count, max) = (batch.len() as u64, room.max_memories);
                 if let (Some(max), [Some(entity), Some(_)]) = (
@@ -30,7 +30,7 @@ impl BrokenStore {
                     return Err(MemoryError::LimitReached { entity, count, max });
                 }
             }
-            Fault::EvictsBeforehand => return self.evict_beforehand(batch, room).await,
+            Fault::EvictsInAnotherWrite => return self.evict_beforehand(batch, room).await,
             Fault::FailsOnUnknownEvictions => {
                 for (entity, ids) in &room.evict {
                     if let Some(id) = self.unknown(entity, ids).await? {
@@ -39,7 +39,7 @@ impl BrokenStore {
                     }
                 }
             }
-            Fault::ForgetsWhatComesBack => {
+            Fault::IgnoresRestoredInTheLimit => {
                 for (entity, ids) in &room.evict {
                     if !self.archived_among(entity, ids).await?.is_empty() {
                         room.max_memories = None;
@@ -62,11 +62,11 @@ impl BrokenStore {
                     }
                 }
             }
-            Fault::CountsBeforehand => return self.count_beforehand(batch, room).await,
+            Fault::CountsBeforeTheWrite => return self.count_beforehand(batch, room).await,
             _ => {}
         }
         let links = self.links_of_all(&room).await?;
-        let result = self.insert_brokenly(batch, &room).await;
+        let result = self.faulty_insert(batch, &room).await;
         if self.has(Fault::EvictsOnRefusal)
             && let Err(MemoryError::LimitReached { .. }) = result
         {
@@ -80,7 +80,7 @@ impl BrokenStore {
                 self.inner.delete(entity, ids).await?;
             }
         }
-        if self.has(Fault::KeepsLinksToWhatGaveWay) {
+        if self.has(Fault::KeepsLinksToEvicted) {
             for (entity, links) in links {
                 if let Some(gone) = outcome.evicted.get_mut(&entity) {
                     self.relink(&entity, links, gone).await?;

@@ -8,9 +8,9 @@ use memory_core::{
 };
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::population::{DIMENSIONS, filters, fingerprint, other_fingerprint, population};
+use crate::fixtures::{DIMENSIONS, filters, fingerprint, other_fingerprint, varied_memories};
 use crate::store::CheckContext;
-use crate::store::scenes::Archive;
+use crate::store::setups::Archive;
 
 const QUERY: &str = "lantern saddle orchard quorvex";
 /// How far a summary may be off, relative to itself: sums in other orders and
@@ -23,11 +23,11 @@ const ARCHIVED: usize = 25;
 /// The dense retriever's summary is that of the best cosines of all admitted
 /// memories with a vector of the query's fingerprint, however few are found;
 /// or none, where the search is approximate.
-pub async fn dense_tells_of_all_admitted(ground: &CheckContext) -> CheckResult {
-    let (mira, scene) = scene(ground).await?;
-    let mut chance = ground.chance();
-    for filter in filters(12, &mut chance) {
-        let query = chance.vector(DIMENSIONS);
+pub async fn dense_covers_all_matches(context: &CheckContext) -> CheckResult {
+    let (mira, scene) = scene(context).await?;
+    let mut rng = context.rng();
+    for filter in filters(12, &mut rng) {
+        let query = rng.vector(DIMENSIONS);
         let wanted = ScoreStats::of(
             scene
                 .live()
@@ -36,10 +36,10 @@ pub async fn dense_tells_of_all_admitted(ground: &CheckContext) -> CheckResult {
                 .filter_map(|item| best(item, &query)),
         );
         for limit in [1, 7, MAX_LIMIT] {
-            let found = search(ground, &mira, &filter, limit, Some(&query), None).await?;
+            let found = search(context, &mira, &filter, limit, Some(&query), None).await?;
             ensure_eq!(found.lexical, None, "the retriever that was not asked for");
             if let Some(got) = found.dense {
-                let slack = ground.tolerance().0;
+                let slack = context.tolerance().0;
                 same(got, wanted, slack).at(format!("limit {limit} by {filter:?}"))?;
             }
         }
@@ -49,9 +49,9 @@ pub async fn dense_tells_of_all_admitted(ground: &CheckContext) -> CheckResult {
 
 /// The lexical retriever's summary is that of the scores of all admitted memories,
 /// 0 where no word matches, however few are found.
-pub async fn lexical_tells_of_all_admitted(ground: &CheckContext) -> CheckResult {
-    let (mira, scene) = scene(ground).await?;
-    for filter in filters(12, &mut ground.chance()) {
+pub async fn lexical_covers_all_matches(context: &CheckContext) -> CheckResult {
+    let (mira, scene) = scene(context).await?;
+    for filter in filters(12, &mut context.rng()) {
         let admitted = scene
             .live()
             .iter()
@@ -59,7 +59,7 @@ pub async fn lexical_tells_of_all_admitted(ground: &CheckContext) -> CheckResult
             .count();
         for query in [QUERY, "lantern", "unheardof", "…"] {
             let query = Some(query);
-            let all = search(ground, &mira, &filter, MAX_LIMIT, None, query).await?;
+            let all = search(context, &mira, &filter, MAX_LIMIT, None, query).await?;
             let scores = all.candidates.iter().filter_map(|found| found.lexical);
             let matching = scores.clone().count();
             ensure_eq!(matching, all.candidates.len(), "candidates with a score");
@@ -67,7 +67,7 @@ pub async fn lexical_tells_of_all_admitted(ground: &CheckContext) -> CheckResult
             let zeros = std::iter::repeat_n(0.0, admitted - matching);
             let wanted = ScoreStats::of(scores.chain(zeros));
             for limit in [1, 7, MAX_LIMIT] {
-                let found = search(ground, &mira, &filter, limit, None, query).await?;
+                let found = search(context, &mira, &filter, limit, None, query).await?;
                 ensure_eq!(found.dense, None, "the retriever that was not asked for");
                 let got = found.lexical.ok_or_else(|| {
                     CheckFailure::failed("no summary of the retriever that was asked for")
@@ -81,22 +81,22 @@ pub async fn lexical_tells_of_all_admitted(ground: &CheckContext) -> CheckResult
 }
 
 /// Both retrievers at once say of each what it says alone.
-pub async fn both_arms_tell_what_each_does(ground: &CheckContext) -> CheckResult {
-    let (mira, _) = scene(ground).await?;
-    let mut chance = ground.chance();
-    for filter in filters(4, &mut chance) {
-        let vector = chance.vector(DIMENSIONS);
+pub async fn both_equal_each_alone(context: &CheckContext) -> CheckResult {
+    let (mira, _) = scene(context).await?;
+    let mut rng = context.rng();
+    for filter in filters(4, &mut rng) {
+        let vector = rng.vector(DIMENSIONS);
         let (vector, query) = (Some(&*vector), Some(QUERY));
-        let both = search(ground, &mira, &filter, 3, vector, query).await?;
-        let dense = search(ground, &mira, &filter, 3, vector, None).await?;
-        let lexical = search(ground, &mira, &filter, 3, None, query).await?;
+        let both = search(context, &mira, &filter, 3, vector, query).await?;
+        let dense = search(context, &mira, &filter, 3, vector, None).await?;
+        let lexical = search(context, &mira, &filter, 3, None, query).await?;
         for (retriever, together, alone) in [
             ("dense", both.dense, dense.dense),
             ("lexical", both.lexical, lexical.lexical),
         ] {
             match (together, alone) {
                 (Some(together), Some(alone)) => {
-                    same(together, alone, ground.tolerance().0)
+                    same(together, alone, context.tolerance().0)
                         .at(format!("{retriever} retriever by {filter:?}"))?;
                 }
                 (None, None) if retriever == "dense" => {}
@@ -111,26 +111,26 @@ pub async fn both_arms_tell_what_each_does(ground: &CheckContext) -> CheckResult
 }
 
 /// Where no retriever is asked for, no retriever is told of.
-pub async fn unasked_arms_tell_nothing(ground: &CheckContext) -> CheckResult {
-    let (mira, _) = scene(ground).await?;
+pub async fn are_absent_without_retriever(context: &CheckContext) -> CheckResult {
+    let (mira, _) = scene(context).await?;
     let all = MemoryFilter::new();
-    let found = search(ground, &mira, &all, 5, None, None).await?;
+    let found = search(context, &mira, &all, 5, None, None).await?;
     ensure_eq!(found.dense, None, "the dense retriever");
     ensure_eq!(found.lexical, None, "the lexical retriever");
     Ok(())
 }
 
-/// A population of which some have no comparable vector, and some are archived
+/// A fixtures of which some have no comparable vector, and some are archived
 /// and count in nothing.
-async fn scene(ground: &CheckContext) -> Result<(EntityId, Archive), CheckFailure> {
-    let mira = ground.entity("mira");
-    let mut chance = ground.chance();
-    let scene = ground.archive(&mira, SIZE, ARCHIVED, &mut chance).await?;
-    let mut foreign = population(&mira, 20, &mut chance);
+async fn scene(context: &CheckContext) -> Result<(EntityId, Archive), CheckFailure> {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let scene = context.archive(&mira, SIZE, ARCHIVED, &mut rng).await?;
+    let mut foreign = varied_memories(&mira, 20, &mut rng);
     for item in &mut foreign {
         item.embedding.fingerprint = other_fingerprint();
     }
-    ground.insert(&foreign).await?;
+    context.insert(&foreign).await?;
     let mut scene = scene;
     scene.people.extend(foreign);
     Ok((mira, scene))
@@ -145,7 +145,7 @@ fn best(item: &EmbeddedMemory, query: &[f32]) -> Option<f32> {
 }
 
 async fn search(
-    ground: &CheckContext,
+    context: &CheckContext,
     entity: &EntityId,
     filter: &MemoryFilter,
     limit: usize,
@@ -161,7 +161,7 @@ async fn search(
         }),
         lexical: text.map(str::to_owned),
     };
-    ground.store().search(entity, &request).await.at("search")
+    context.store().search(entity, &request).await.at("search")
 }
 
 /// Compares summaries, to [`PRECISION`] and `slack` beside it.

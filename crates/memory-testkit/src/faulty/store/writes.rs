@@ -8,13 +8,13 @@ use memory_core::{
     UpdateOutcome, limits, normalize,
 };
 
-use super::{BrokenStore, StoreFault as Fault};
-use crate::patience::yield_now;
-use crate::population::{at_micros, plain};
-use crate::seeded::SeededRng;
+use super::{FaultyStore, StoreFault as Fault};
+use crate::fixtures::{at_micros, plain};
+use crate::seeded_rng::SeededRng;
+use crate::timing::yield_now;
 
-impl BrokenStore {
-    pub(super) async fn insert_brokenly(
+impl FaultyStore {
+    pub(super) async fn faulty_insert(
         &self,
         batch: &[EmbeddedMemory],
         room: &InsertOptions,
@@ -68,7 +68,7 @@ impl BrokenStore {
                 batch.retain(|item| seen.insert((item.memory.entity_id.clone(), item.memory.id)));
                 self.inner.insert_opts(&batch, room).await
             }
-            Fault::TellsALaterGeneration => {
+            Fault::ReportsALaterGeneration => {
                 let mut outcome = self.inner.insert_opts(&batch, room).await?;
                 yield_now().await;
                 for (entity, generation) in &mut outcome.generations {
@@ -79,7 +79,7 @@ impl BrokenStore {
             Fault::KeepsDeletedIdsTaken => {
                 let taken = |item: &EmbeddedMemory| {
                     let key = (item.memory.entity_id.clone(), item.memory.id);
-                    self.notes().deleted.contains(&key)
+                    self.fault_state().deleted.contains(&key)
                 };
                 let inserted = batch.iter().map(|item| !taken(item)).collect();
                 batch.retain(|item| !taken(item));
@@ -98,7 +98,7 @@ impl BrokenStore {
                 let contents: Vec<&str> = contents.collect();
                 MemoryError::store(error.kind(), "insert", contents.join(", "))
             }),
-            Fault::WritesWhatItCan => {
+            Fault::SkipsInvalidItems => {
                 let mut outcome = InsertOutcome::default();
                 for item in &batch {
                     match self
@@ -155,12 +155,12 @@ impl BrokenStore {
             Fault::TrimsContent => memory.content = memory.content.trim().to_owned(),
             Fault::DropsContext => memory.context = None,
             Fault::KeepsTheFirstVectorOnly => item.embedding.vectors.truncate(1),
-            Fault::MendsVectors => mend(&mut item.embedding),
+            Fault::RepairsVectors => mend(&mut item.embedding),
             _ => {}
         }
     }
 
-    pub(super) async fn update_brokenly(
+    pub(super) async fn faulty_update(
         &self,
         entity: &EntityId,
         id: &MemoryId,
@@ -170,9 +170,10 @@ impl BrokenStore {
         let (mut patch, mut embedding) = (patch.clone(), embedding.cloned());
         let key = (entity.clone(), *id);
         match self.fault {
-            Fault::ClearsWhatIsNotSet => patch.context = patch.context.or(Some(None)),
+            Fault::ClearsUnsetFields => patch.context = patch.context.or(Some(None)),
             Fault::KeepsOldVectors => {
-                if let (Some(new), Some(old)) = (&mut embedding, self.notes().embeddings.get(&key))
+                if let (Some(new), Some(old)) =
+                    (&mut embedding, self.fault_state().embeddings.get(&key))
                 {
                     new.vectors.extend(old.vectors.clone());
                 }
@@ -180,8 +181,8 @@ impl BrokenStore {
             Fault::InventsVectors if patch.content.is_some() && embedding.is_none() => {
                 embedding = Some(plain(entity, "invented", &mut SeededRng::new(0)).embedding);
             }
-            Fault::MendsVectors => embedding.iter_mut().for_each(mend),
-            Fault::LosesUpdates if patch.content.is_none() => {
+            Fault::RepairsVectors => embedding.iter_mut().for_each(mend),
+            Fault::LosesConcurrentUpdates if patch.content.is_none() => {
                 let read = self
                     .inner
                     .get(entity, &[*id])
@@ -219,10 +220,10 @@ impl BrokenStore {
             .update(entity, id, &patch, embedding.as_ref())
             .await;
         if let (Ok(_), Some(new)) = (&result, embedding) {
-            self.notes().embeddings.insert(key, new);
+            self.fault_state().embeddings.insert(key, new);
         }
         match (self.fault, result) {
-            (Fault::UpdatesInSilence, Ok(outcome)) => {
+            (Fault::UpdatesWithoutGeneration, Ok(outcome)) => {
                 self.shift(entity, -1);
                 Ok(outcome)
             }
@@ -230,7 +231,7 @@ impl BrokenStore {
                 changed: false,
                 ..outcome
             }),
-            (Fault::UpdatesNothingGladly, Err(MemoryError::NotFound { .. })) => {
+            (Fault::AcceptsUpdatesOfUnknownIds, Err(MemoryError::NotFound { .. })) => {
                 let memory = plain(entity, "nothing", &mut SeededRng::new(0)).memory;
                 let generation = self.inner.entity_stats(entity).await?.generation;
                 Ok(UpdateOutcome {
@@ -243,7 +244,7 @@ impl BrokenStore {
         }
     }
 
-    pub(super) async fn delete_brokenly(
+    pub(super) async fn faulty_delete(
         &self,
         entity: &EntityId,
         ids: &[MemoryId],
@@ -280,17 +281,21 @@ impl BrokenStore {
         Ok(outcome)
     }
 
-    pub(super) async fn touch_brokenly(
+    pub(super) async fn faulty_touch(
         &self,
         entity: &EntityId,
         updates: &[AccessUpdate],
     ) -> MemoryResult<()> {
         let mut updates = updates.to_vec();
         if self.has(Fault::CountsOneAccess) {
-            let known = |id| self.notes().touched.contains_key(&(entity.clone(), id));
+            let known = |id| {
+                self.fault_state()
+                    .touched
+                    .contains_key(&(entity.clone(), id))
+            };
             updates.retain(|update| !known(update.id));
         }
-        if self.has(Fault::TouchesAloud) && !updates.is_empty() {
+        if self.has(Fault::RaisesTheGenerationOnAccess) && !updates.is_empty() {
             self.shift(entity, 1);
         }
         self.note_touched(entity, &updates);

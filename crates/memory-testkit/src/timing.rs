@@ -24,14 +24,14 @@ pub(crate) async fn yield_now() {
 
 /// Waits for a call, but not for ever.
 pub(crate) async fn within<F: Future>(limit: Duration, call: F) -> Option<F::Output> {
-    let patience = pin!(async {
+    let timing = pin!(async {
         let begun = Instant::now();
         while begun.elapsed() < limit {
             sleep(Duration::from_millis(1));
             yield_now().await;
         }
     });
-    match select(pin!(call), patience).await {
+    match select(pin!(call), timing).await {
         Either::Left((output, _)) => Some(output),
         Either::Right(_) => None,
     }
@@ -40,7 +40,7 @@ pub(crate) async fn within<F: Future>(limit: Duration, call: F) -> Option<F::Out
 /// Polls a call for a while, longer with each round, and drops it. Gives its
 /// result where it was ready before.
 pub(crate) async fn drop_after<F: Future>(round: usize, call: F) -> Option<F::Output> {
-    let patience = pin!(async {
+    let timing = pin!(async {
         for turn in 0..round {
             // Backends work on threads of their own: moments of very different
             // lengths let some round meet each of their steps.
@@ -48,7 +48,7 @@ pub(crate) async fn drop_after<F: Future>(round: usize, call: F) -> Option<F::Ou
             yield_now().await;
         }
     });
-    match select(pin!(call), patience).await {
+    match select(pin!(call), timing).await {
         Either::Left((output, _)) => Some(output),
         Either::Right(_) => None,
     }

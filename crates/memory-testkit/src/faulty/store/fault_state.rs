@@ -1,4 +1,4 @@
-//! What a broken store remembers, so as to go wrong.
+//! What a faulty store remembers, so as to go wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};
@@ -6,11 +6,11 @@ use std::sync::{MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use memory_core::{AccessUpdate, EmbeddedMemory, Embedding, EntityId, Generation, MemoryId};
 
-use super::BrokenStore;
+use super::FaultyStore;
 
 /// What happened so far.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub(super) struct FaultState {
     /// How far an entity's generation is off.
     shifts: BTreeMap<EntityId, i64>,
     pub(super) embeddings: BTreeMap<(EntityId, MemoryId), Embedding>,
@@ -27,73 +27,80 @@ pub(super) struct Notes {
     closed: bool,
 }
 
-impl BrokenStore {
-    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+impl FaultyStore {
+    pub(super) fn fault_state(&self) -> MutexGuard<'_, FaultState> {
+        self.fault_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From now on, shows an entity's generation off by so much more.
     pub(super) fn shift(&self, entity: &EntityId, by: i64) {
-        *self.notes().shifts.entry(entity.clone()).or_default() += by;
+        *self.fault_state().shifts.entry(entity.clone()).or_default() += by;
     }
 
     /// The generation as it is shown to callers.
     pub(super) fn shown(&self, entity: &EntityId, generation: Generation) -> Generation {
-        let shift = self.notes().shifts.get(entity).copied().unwrap_or(0);
+        let shift = self.fault_state().shifts.get(entity).copied().unwrap_or(0);
         Generation(generation.0.saturating_add_signed(shift))
     }
 
     /// The generation that a caller means.
     pub(super) fn meant(&self, entity: &EntityId, generation: Generation) -> Generation {
-        let shift = self.notes().shifts.get(entity).copied().unwrap_or(0);
+        let shift = self.fault_state().shifts.get(entity).copied().unwrap_or(0);
         Generation(generation.0.saturating_add_signed(-shift))
     }
 
     pub(super) fn note_written(&self, batch: &[EmbeddedMemory]) {
-        let mut notes = self.notes();
+        let mut fault_state = self.fault_state();
         for EmbeddedMemory { memory, embedding } in batch {
             let key = (memory.entity_id.clone(), memory.id);
-            notes.entities.insert(memory.entity_id.clone());
-            let content = notes.contents.entry(key.clone());
+            fault_state.entities.insert(memory.entity_id.clone());
+            let content = fault_state.contents.entry(key.clone());
             content.or_insert(memory.content.clone());
             if let Some(summary) = memory.archived_by {
-                notes.arrived_archived.insert(key.clone(), summary);
+                fault_state.arrived_archived.insert(key.clone(), summary);
             }
-            notes.embeddings.entry(key).or_insert(embedding.clone());
+            fault_state
+                .embeddings
+                .entry(key)
+                .or_insert(embedding.clone());
         }
     }
 
     pub(super) fn note_summaries(&self, entity: &EntityId, summaries: Vec<EmbeddedMemory>) {
         self.note_written(&summaries);
         let keyed = |item: EmbeddedMemory| ((entity.clone(), item.memory.id), item);
-        let mut notes = self.notes();
-        notes.summaries.extend(summaries.into_iter().map(keyed));
+        let mut fault_state = self.fault_state();
+        fault_state
+            .summaries
+            .extend(summaries.into_iter().map(keyed));
     }
 
     /// Everybody who was ever written to.
     pub(super) fn everybody(&self) -> Vec<EntityId> {
-        self.notes().entities.iter().cloned().collect()
+        self.fault_state().entities.iter().cloned().collect()
     }
 
     pub(super) fn note_deleted(&self, entity: &EntityId, ids: &[MemoryId]) {
-        let mut notes = self.notes();
+        let mut fault_state = self.fault_state();
         for id in ids {
             let key = (entity.clone(), *id);
-            notes.embeddings.remove(&key);
-            notes.deleted.insert(key);
+            fault_state.embeddings.remove(&key);
+            fault_state.deleted.insert(key);
         }
     }
 
     pub(super) fn note_touched(&self, entity: &EntityId, updates: &[AccessUpdate]) {
-        let mut notes = self.notes();
+        let mut fault_state = self.fault_state();
         for update in updates {
             let key = (entity.clone(), update.id);
-            notes.touched.insert(key, update.last_accessed);
+            fault_state.touched.insert(key, update.last_accessed);
         }
     }
 
     /// Whether the store was closed before.
     pub(super) fn note_close(&self) -> bool {
-        std::mem::replace(&mut self.notes().closed, true)
+        std::mem::replace(&mut self.fault_state().closed, true)
     }
 }

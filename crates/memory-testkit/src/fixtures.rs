@@ -8,7 +8,7 @@ use memory_core::{
     MemoryTagMode, SummaryGroup,
 };
 
-use crate::seeded::SeededRng;
+use crate::seeded_rng::SeededRng;
 
 /// Components of the vectors made here: more than one SIMD register, few
 /// enough to be quick.
@@ -50,15 +50,11 @@ pub fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 /// A plain memory with a fresh id, one random vector and nothing optional.
-pub fn plain(
-    entity: &EntityId,
-    content: impl Into<String>,
-    chance: &mut SeededRng,
-) -> EmbeddedMemory {
+pub fn plain(entity: &EntityId, content: impl Into<String>, rng: &mut SeededRng) -> EmbeddedMemory {
     let kind = MemoryKind::World;
     EmbeddedMemory {
         memory: Memory {
-            id: chance.id(),
+            id: rng.id(),
             entity_id: entity.clone(),
             kind,
             content: content.into(),
@@ -74,7 +70,7 @@ pub fn plain(
             tags: BTreeSet::new(),
             archived_by: None,
         },
-        embedding: embedding(1, chance),
+        embedding: embedding(1, rng),
     }
 }
 
@@ -83,69 +79,67 @@ pub fn consolidation(
     entity: &EntityId,
     content: impl Into<String>,
     sources: impl IntoIterator<Item = MemoryId>,
-    chance: &mut SeededRng,
+    rng: &mut SeededRng,
 ) -> SummaryGroup {
     SummaryGroup {
-        summary: plain(entity, content, chance),
+        summary: plain(entity, content, rng),
         sources: sources.into_iter().collect(),
     }
 }
 
 /// An embedding of `chunks` random unit vectors.
-pub fn embedding(chunks: usize, chance: &mut SeededRng) -> Embedding {
+pub fn embedding(chunks: usize, rng: &mut SeededRng) -> Embedding {
     Embedding {
         fingerprint: fingerprint(),
-        vectors: (0..chunks).map(|_| chance.vector(DIMENSIONS)).collect(),
+        vectors: (0..chunks).map(|_| rng.vector(DIMENSIONS)).collect(),
     }
 }
 
 /// `size` memories of one entity, varied in every field: kinds, tags (none on
 /// a third), people, metadata, times with ties and before 1970, one to three
 /// vectors each.
-pub fn population(entity: &EntityId, size: usize, chance: &mut SeededRng) -> Vec<EmbeddedMemory> {
+pub fn varied_memories(entity: &EntityId, size: usize, rng: &mut SeededRng) -> Vec<EmbeddedMemory> {
     (0..size)
-        .map(|number| varied(entity, number, chance))
+        .map(|number| varied(entity, number, rng))
         .collect()
 }
 
-/// One memory of a [`population`]; `number` goes into its content, so that no
+/// One memory of a [`varied_memories`]; `number` goes into its content, so that no
 /// two are alike.
-pub fn varied(entity: &EntityId, number: usize, chance: &mut SeededRng) -> EmbeddedMemory {
-    let words: Vec<&str> = (0..4 + chance.below(8))
-        .map(|_| *chance.pick(&WORDS))
-        .collect();
-    let mut item = plain(entity, format!("{} n{number}", words.join(" ")), chance);
+pub fn varied(entity: &EntityId, number: usize, rng: &mut SeededRng) -> EmbeddedMemory {
+    let words: Vec<&str> = (0..4 + rng.below(8)).map(|_| *rng.pick(&WORDS)).collect();
+    let mut item = plain(entity, format!("{} n{number}", words.join(" ")), rng);
     let memory = &mut item.memory;
-    memory.kind = *chance.pick(&MemoryKind::ALL);
+    memory.kind = *rng.pick(&MemoryKind::ALL);
     memory.decay_rate = memory.kind.decay_rate();
-    memory.timestamp = time(chance);
-    memory.importance = chance.unit();
-    if chance.one_in(2) {
-        memory.context = Some(format!("day {}", chance.below(4)));
+    memory.timestamp = time(rng);
+    memory.importance = rng.unit();
+    if rng.one_in(2) {
+        memory.context = Some(format!("day {}", rng.below(4)));
     }
-    if !chance.one_in(3) {
-        memory.tags = tags(chance);
+    if !rng.one_in(3) {
+        memory.tags = tags(rng);
     }
-    if chance.one_in(2) {
-        let place = (*chance.pick(&PLACES)).to_owned();
+    if rng.one_in(2) {
+        let place = (*rng.pick(&PLACES)).to_owned();
         memory.metadata.insert("place".to_owned(), place);
     }
-    if chance.one_in(3) {
-        let season = chance.below(2).to_string();
+    if rng.one_in(3) {
+        let season = rng.below(2).to_string();
         memory.metadata.insert("season".to_owned(), season);
     }
-    if chance.one_in(2) {
-        let who = EntityId::from(*chance.pick(&PEOPLE));
+    if rng.one_in(2) {
+        let who = EntityId::from(*rng.pick(&PEOPLE));
         memory.entities.insert(who, "seen".to_owned());
     }
-    let chunks = 1 + chance.below(3);
-    item.embedding = embedding(chunks, chance);
+    let chunks = 1 + rng.below(3);
+    item.embedding = embedding(chunks, rng);
     item
 }
 
-/// Filters over a [`population`]: each condition alone, every tag mode, and
+/// Filters over a [`varied_memories`]: each condition alone, every tag mode, and
 /// `combined` at random.
-pub fn filters(combined: usize, chance: &mut SeededRng) -> Vec<MemoryFilter> {
+pub fn filters(combined: usize, rng: &mut SeededRng) -> Vec<MemoryFilter> {
     let new = MemoryFilter::new;
     let mut filters = vec![
         new(),
@@ -167,50 +161,50 @@ pub fn filters(combined: usize, chance: &mut SeededRng) -> Vec<MemoryFilter> {
         filters.push(new().tags(["unheard-of"], mode));
         filters.push(new().tags(Vec::<String>::new(), mode));
     }
-    filters.extend((0..combined).map(|_| filter(chance)));
+    filters.extend((0..combined).map(|_| filter(rng)));
     filters
 }
 
 /// A filter of conditions chosen at random.
-pub fn filter(chance: &mut SeededRng) -> MemoryFilter {
+pub fn filter(rng: &mut SeededRng) -> MemoryFilter {
     let mut filter = MemoryFilter::new();
-    if chance.one_in(3) {
-        filter = filter.kind(*chance.pick(&MemoryKind::ALL));
-        filter = filter.kind(*chance.pick(&MemoryKind::ALL));
+    if rng.one_in(3) {
+        filter = filter.kind(*rng.pick(&MemoryKind::ALL));
+        filter = filter.kind(*rng.pick(&MemoryKind::ALL));
     }
-    if chance.one_in(2) {
-        filter = filter.tags(tags(chance), *chance.pick(&MemoryTagMode::ALL));
+    if rng.one_in(2) {
+        filter = filter.tags(tags(rng), *rng.pick(&MemoryTagMode::ALL));
     }
-    let (one, other) = (time(chance), time(chance));
-    if chance.one_in(3) {
+    let (one, other) = (time(rng), time(rng));
+    if rng.one_in(3) {
         filter = filter.since(one.min(other));
     }
-    if one != other && chance.one_in(3) {
+    if one != other && rng.one_in(3) {
         filter = filter.until(one.max(other));
     }
-    if chance.one_in(4) {
-        filter = filter.metadata("place", *chance.pick(&PLACES));
+    if rng.one_in(4) {
+        filter = filter.metadata("place", *rng.pick(&PLACES));
     }
-    if chance.one_in(4) {
-        filter = filter.involves(*chance.pick(&PEOPLE));
+    if rng.one_in(4) {
+        filter = filter.involves(*rng.pick(&PEOPLE));
     }
     filter
 }
 
-fn tags(chance: &mut SeededRng) -> BTreeSet<String> {
-    (0..1 + chance.below(3))
-        .map(|_| (*chance.pick(&TAGS)).to_owned())
+fn tags(rng: &mut SeededRng) -> BTreeSet<String> {
+    (0..1 + rng.below(3))
+        .map(|_| (*rng.pick(&TAGS)).to_owned())
         .collect()
 }
 
 /// One of a few moments, so that ties are common; some a microsecond apart,
 /// some before 1970.
-fn time(chance: &mut SeededRng) -> DateTime<Utc> {
-    let micros = TimeDelta::microseconds(i64::from(chance.one_in(3)));
-    if chance.one_in(8) {
+fn time(rng: &mut SeededRng) -> DateTime<Utc> {
+    let micros = TimeDelta::microseconds(i64::from(rng.one_in(3)));
+    if rng.one_in(8) {
         at_micros(-1_000_000_000) + micros
     } else {
-        at(*chance.pick(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])) + micros
+        at(*rng.pick(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])) + micros
     }
 }
 
@@ -220,9 +214,9 @@ mod tests {
 
     #[test]
     fn a_population_is_varied_and_its_filters_tell_it_apart() {
-        let mut chance = SeededRng::new(1);
-        let people = population(&EntityId::from("mira"), 120, &mut chance);
-        for filter in filters(40, &mut chance) {
+        let mut rng = SeededRng::new(1);
+        let people = varied_memories(&EntityId::from("mira"), 120, &mut rng);
+        for filter in filters(40, &mut rng) {
             filter.validate().unwrap();
         }
         let admitted = |filter: &MemoryFilter| {

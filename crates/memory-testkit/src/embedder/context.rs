@@ -6,7 +6,7 @@ use memory_core::{EmbedRole, Embedder};
 
 use super::Tolerance;
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::seeded::SeededRng;
+use crate::seeded_rng::SeededRng;
 
 /// What a check is given.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl<'a> CheckContext<'a> {
 
     /// Chance for this check's data: the same in every run.
     #[must_use]
-    pub const fn chance(&self) -> SeededRng {
+    pub const fn rng(&self) -> SeededRng {
         SeededRng::new(0x5eed)
     }
 

@@ -1,9 +1,9 @@
-//! The suites reject what is broken, by the check that is there for it.
+//! The suites reject what is faulty, by the check that is there for it.
 
 #![allow(clippy::panic)]
 
-use memory_testkit::broken::{
-    BrokenBackend, BrokenEmbedder, BrokenStore, CacheFault, EmbedderFault, StoreFault,
+use memory_testkit::faulty::{
+    CacheFault, EmbedderFault, FaultyBackend, FaultyEmbedder, FaultyStore, StoreFault,
 };
 use memory_testkit::{Outcome, Report, Verdict, cache, embedder, store};
 
@@ -23,7 +23,7 @@ fn assert_rejected(report: &Report, fault: impl std::fmt::Debug, by: &str) {
 async fn every_broken_store_is_rejected() {
     for &fault in StoreFault::ALL {
         let suite = store::Suite::new().only([fault.detected_by()]);
-        let report = suite.run(|| async { BrokenStore::new(fault) }).await;
+        let report = suite.run(|| async { FaultyStore::new(fault) }).await;
         assert_rejected(&report, fault, fault.detected_by());
     }
 }
@@ -35,7 +35,7 @@ async fn every_check_of_a_store_rejects_something() {
         let suite = store::Suite::new().only([check.name]);
         let mut rejects = false;
         for &fault in StoreFault::ALL {
-            let report = suite.run(|| async { BrokenStore::new(fault) }).await;
+            let report = suite.run(|| async { FaultyStore::new(fault) }).await;
             rejects |= !report.is_conformant();
             if rejects {
                 break;
@@ -56,61 +56,61 @@ async fn most_broken_stores_are_rejected_by_the_model_too() {
         StoreFault::LosesTiesBetweenPages,
         StoreFault::IgnoresTagStrictness,
         StoreFault::FiltersAfterTheLimit,
-        StoreFault::ForgetsDeletions,
+        StoreFault::OmitsDeletions,
         StoreFault::KeepsOldTombstones,
-        StoreFault::ClearsWhatIsNotSet,
+        StoreFault::ClearsUnsetFields,
         StoreFault::KeepsOldVectors,
-        StoreFault::UpdatesInSilence,
+        StoreFault::UpdatesWithoutGeneration,
         StoreFault::CountsOneAccess,
         StoreFault::MovesAccessBack,
-        StoreFault::ListsTheDeparted,
+        StoreFault::ListsEmptyEntities,
         StoreFault::IgnoresLinks,
-        StoreFault::ForgetsTheLimit,
+        StoreFault::IgnoresTheLimit,
         StoreFault::CountsEntitiesTogether,
         StoreFault::EvictsOnRefusal,
         StoreFault::EvictsForRepeats,
         StoreFault::CountsArchivedInTheLimit,
         StoreFault::RevivesArchived,
-        StoreFault::EvictsBeforehand,
+        StoreFault::EvictsInAnotherWrite,
         StoreFault::FailsOnUnknownEvictions,
-        StoreFault::ForgetsWhatComesBack,
-        StoreFault::AltersWhatItArchives,
+        StoreFault::IgnoresRestoredInTheLimit,
+        StoreFault::ChangesArchived,
         StoreFault::ConsolidatesGroupByGroup,
-        StoreFault::KeepsGroupsBeforeARefusal,
-        StoreFault::PassesOverMissingSources,
+        StoreFault::KeepsGroupsBeforeAnError,
+        StoreFault::SkipsMissingSources,
         StoreFault::ConsolidatesWhatChanged,
-        StoreFault::TakesOverTakenIds,
+        StoreFault::ReplacesTakenIds,
         StoreFault::RefusesRepeats,
         StoreFault::CountsEmptyConsolidations,
         StoreFault::ConsolidatesNoSummaries,
         StoreFault::LosesArchived,
         StoreFault::ListsArchivedAsLive,
-        StoreFault::ListsAllForOneSummary,
+        StoreFault::ListsSourcesOfAllSummaries,
         StoreFault::CountsArchivedAsLive,
         StoreFault::SearchesArchived,
         StoreFault::FiltersArchivedAfterTheLimit,
-        StoreFault::TellsNothingOfArchiving,
+        StoreFault::OmitsArchivedFromChanges,
         StoreFault::HidesArchivedFromUpdates,
-        StoreFault::TouchesNothingArchived,
-        StoreFault::LeavesSummariesBehind,
-        StoreFault::LosesWhatASummaryStoodFor,
-        StoreFault::BringsEveryLevelBack,
-        StoreFault::RestoresWhatGoes,
+        StoreFault::IgnoresAccessesOfArchived,
+        StoreFault::KeepsSummariesOfRemoved,
+        StoreFault::RemovesSourcesWithTheirSummary,
+        StoreFault::RestoresEveryLevel,
+        StoreFault::ReportsRemovedAsRestored,
         StoreFault::RestoresWithoutVectors,
-        StoreFault::RemembersWhatWasUndone,
+        StoreFault::SkipsUndoneConsolidations,
         StoreFault::ReplacesAllLinks,
         StoreFault::KeepsDanglingLinks,
-        StoreFault::MissesLinksOfTheRestored,
+        StoreFault::OmitsUnlinkedRestored,
     ] {
-        let report = store::model_check(|| async { BrokenStore::new(fault) }, 120, 40).await;
+        let report = store::model_check(|| async { FaultyStore::new(fault) }, 120, 40).await;
         assert!(!report.is_conformant(), "the model accepts {fault:?}");
     }
 }
 
 #[tokio::test]
 async fn a_rejection_by_the_model_shows_a_short_sequence() {
-    let fault = StoreFault::UpdatesInSilence;
-    let report = store::model_check(|| async { BrokenStore::new(fault) }, 120, 40).await;
+    let fault = StoreFault::UpdatesWithoutGeneration;
+    let report = store::model_check(|| async { FaultyStore::new(fault) }, 120, 40).await;
     let Verdict::Failed(why) = &report.outcomes()[0].verdict else {
         panic!("{report}");
     };
@@ -137,7 +137,7 @@ async fn every_broken_embedder_is_rejected() {
         let suite = embedder::Suite::new()
             .with_meaning()
             .only([fault.detected_by()]);
-        let report = suite.run(&BrokenEmbedder::new(fault)).await;
+        let report = suite.run(&FaultyEmbedder::new(fault)).await;
         assert_rejected(&report, fault, fault.detected_by());
     }
 }
@@ -155,7 +155,7 @@ fn every_check_of_an_embedder_rejects_something() {
 fn every_broken_cache_is_rejected() {
     for &fault in CacheFault::ALL {
         let suite = cache::Suite::new().only([fault.detected_by()]);
-        let report = suite.run(&BrokenBackend(fault));
+        let report = suite.run(&FaultyBackend(fault));
         assert_rejected(&report, fault, fault.detected_by());
     }
 }
@@ -163,10 +163,10 @@ fn every_broken_cache_is_rejected() {
 #[test]
 fn every_check_of_a_cache_rejects_something() {
     let named = |name| CacheFault::ALL.iter().any(|it| it.detected_by() == name);
-    let checks = cache::table::<BrokenBackend>().into_iter();
+    let checks = cache::table::<FaultyBackend>().into_iter();
     for check in checks.filter(|check| !named(check.name)) {
         let mut faults = CacheFault::ALL.iter();
-        let rejects = faults.any(|fault| check.run(&BrokenBackend(*fault)).is_err());
+        let rejects = faults.any(|fault| check.run(&FaultyBackend(*fault)).is_err());
         assert!(rejects, "{} rejects nothing", check.name);
     }
 }
@@ -180,9 +180,9 @@ fn lying_caches_are_rejected_by_the_model_too() {
         CacheFault::ClearsLater,
         CacheFault::IgnoresMaxEntries,
         CacheFault::IgnoresMaxBytes,
-        CacheFault::WeighsWhatIsGone,
+        CacheFault::WeighsRemoved,
     ] {
-        let report = cache::model_check(&BrokenBackend(fault), 100, 100);
+        let report = cache::model_check(&FaultyBackend(fault), 100, 100);
         assert!(!report.is_conformant(), "the model accepts {fault:?}");
     }
 }

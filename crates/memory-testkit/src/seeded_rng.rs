@@ -1,4 +1,4 @@
-//! SeededRng chance: the same seed gives the same data everywhere.
+//! SeededRng rng: the same seed gives the same data everywhere.
 
 use memory_core::{MemoryId, normalize};
 
@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn equal_seeds_give_equal_data_and_others_do_not() {
         let draw = |seed| {
-            let mut chance = SeededRng::new(seed);
-            (chance.id(), chance.vector(8), chance.below(1_000_000))
+            let mut rng = SeededRng::new(seed);
+            (rng.id(), rng.vector(8), rng.below(1_000_000))
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7).0, draw(8).0);
@@ -87,11 +87,11 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_ranges() {
-        let mut chance = SeededRng::new(1);
-        assert!((0..1_000).all(|_| chance.below(3) < 3));
-        assert!((0..1_000).all(|_| (0.0..=1.0).contains(&chance.unit())));
+        let mut rng = SeededRng::new(1);
+        assert!((0..1_000).all(|_| rng.below(3) < 3));
+        assert!((0..1_000).all(|_| (0.0..=1.0).contains(&rng.unit())));
         let mut items: Vec<u32> = (0..50).collect();
-        chance.shuffle(&mut items);
+        rng.shuffle(&mut items);
         assert_ne!(items, (0..50).collect::<Vec<u32>>());
         items.sort_unstable();
         assert_eq!(items, (0..50).collect::<Vec<u32>>());

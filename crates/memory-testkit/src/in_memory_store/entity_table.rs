@@ -10,7 +10,7 @@ use memory_core::{
 
 /// What one entity holds, at one generation.
 #[derive(Clone, Default)]
-pub(super) struct Shelf {
+pub(super) struct EntityTable {
     pub(super) generation: Generation,
     /// Live and archived.
     pub(super) rows: BTreeMap<MemoryId, Row>,
@@ -25,7 +25,7 @@ pub(super) struct Row {
     pub(super) written: Generation,
 }
 
-impl Shelf {
+impl EntityTable {
     pub(super) fn generation(&self) -> Generation {
         self.generation
     }

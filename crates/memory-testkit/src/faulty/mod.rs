@@ -1,4 +1,15 @@
-//! How faults are listed.
+//! Backends that each break exactly one promise.
+//!
+//! A suite proves something only if it rejects what is wrong: these are the
+//! kit's own tests of its suites, and an author's examples of what each check
+//! is there to catch. Every fault names the check that must reject it.
+
+mod cache;
+mod embedder;
+mod store;
+pub use self::cache::{CacheFault, FaultyBackend, FaultyCache};
+pub use self::embedder::{EmbedderFault, FaultyEmbedder};
+pub use self::store::{FaultyStore, StoreFault};
 
 /// Declares an enum of faults: each variant with what it breaks, and the check
 /// that must reject it.
@@ -31,4 +42,4 @@ macro_rules! faults {
     };
 }
 
-pub(super) use faults;
+pub(crate) use faults;
