@@ -27,7 +27,7 @@ use memory::{EntityId, ListRequest, MemoryFilter, MemoryId, MemoryKind, MemoryTa
 use memory_core::{DenseQuery, EmbeddedMemory, Generation, SearchRequest};
 use memory_pg::{PgOptions, PgPool};
 use memory_sqlite::SqliteStore;
-use memory_testkit::{SeededRng, population};
+use memory_testkit::{SeededRng, fixtures};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::runtime::Runtime;
 
@@ -181,10 +181,10 @@ fn batch(entity: &EntityId, first: usize, size: usize, rng: &mut SeededRng) -> V
                 format!("word{}", rng.below(limit))
             })
             .collect();
-        let mut item = population::plain(entity, words.join(" "), rng);
+        let mut item = fixtures::plain(entity, words.join(" "), rng);
         item.memory.id = MemoryId::new();
         item.memory.kind = *rng.pick(&MemoryKind::ALL);
-        item.memory.timestamp = population::at(i64::try_from(number).unwrap());
+        item.memory.timestamp = fixtures::at(i64::try_from(number).unwrap());
         // A tenth has no tags.
         item.memory.tags = match rng.below(10) {
             0 => [].into(),
@@ -216,7 +216,7 @@ fn reads(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore, 
     });
     let written = runtime.block_on(store.entity_stats(&entity)).unwrap();
     let since = Generation(written.generation.0 - 1);
-    let model = population::fingerprint();
+    let model = fixtures::fingerprint();
     group.bench_function(format!("changes_since, 1,000 written/{backend}"), |b| {
         b.to_async(runtime)
             .iter(|| async { store.changes_since(&entity, since, &model).await.unwrap() });
@@ -233,7 +233,7 @@ fn searches(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStor
             filter,
             limit: LIMIT,
             dense: Some(DenseQuery {
-                fingerprint: population::fingerprint(),
+                fingerprint: fixtures::fingerprint(),
                 vector: rng.vector(DIMENSIONS),
             }),
             lexical: None,
@@ -260,7 +260,7 @@ fn searches(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStor
     bench(
         "last tenth of the time range",
         MIDDLE,
-        new().since(population::at(tenth)),
+        new().since(fixtures::at(tenth)),
     );
     bench("metadata", MIDDLE, new().metadata("place", "3"));
     group.finish();

@@ -20,7 +20,7 @@ use memory_core::{
     MemoryId, MemoryKind, MemoryTagMode, SearchRequest, Store,
 };
 use memory_pg::PgOptions;
-use memory_testkit::{SeededRng, population};
+use memory_testkit::{SeededRng, fixtures};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 const DIMENSIONS: usize = 384;
@@ -97,7 +97,7 @@ async fn operations(store: &impl Store, entity: &EntityId, ids: &[MemoryId], rng
         (", tag or none", new().tags(["tag 3"], MemoryTagMode::Any)),
         (
             ", a tenth of the time",
-            new().since(population::at(ids.len() as i64 * 9 / 10)),
+            new().since(fixtures::at(ids.len() as i64 * 9 / 10)),
         ),
         (", metadata", new().metadata("place", "3")),
         (", involved", new().involves("person 3")),
@@ -107,7 +107,7 @@ async fn operations(store: &impl Store, entity: &EntityId, ids: &[MemoryId], rng
             filter,
             limit: 20,
             dense: Some(DenseQuery {
-                fingerprint: population::fingerprint(),
+                fingerprint: fixtures::fingerprint(),
                 vector: rng.vector(DIMENSIONS),
             }),
             lexical: None,
@@ -130,7 +130,7 @@ async fn operations(store: &impl Store, entity: &EntityId, ids: &[MemoryId], rng
         }
     }
     let stats = store.entity_stats(entity).await.unwrap();
-    let model = population::fingerprint();
+    let model = fixtures::fingerprint();
     let before = Generation(stats.generation.0 - 1);
     timed("changes, the last 1,000", 5, || async {
         drop(store.changes_since(entity, before, &model).await.unwrap());
@@ -152,7 +152,7 @@ async fn operations(store: &impl Store, entity: &EntityId, ids: &[MemoryId], rng
         .map(|&id| AccessUpdate {
             id,
             accesses: 1,
-            last_accessed: population::at(1),
+            last_accessed: fixtures::at(1),
         })
         .collect();
     timed("touch 1,000", 5, || async {
@@ -178,10 +178,10 @@ fn batch(entity: &str, size: usize, rng: &mut SeededRng) -> Vec<EmbeddedMemory> 
                 format!("word{}", rng.below(most))
             };
             let words: Vec<String> = (0..20).map(|_| word(rng)).collect();
-            let mut item = population::plain(&entity, words.join(" "), rng);
+            let mut item = fixtures::plain(&entity, words.join(" "), rng);
             item.memory.id = MemoryId::new();
             item.memory.kind = *rng.pick(&MemoryKind::ALL);
-            item.memory.timestamp = population::at(number as i64);
+            item.memory.timestamp = fixtures::at(number as i64);
             item.memory.tags = [format!("tag {}", rng.below(10))].into();
             let place = rng.below(10).to_string();
             item.memory.metadata.insert("place".to_owned(), place);

@@ -7,7 +7,7 @@ use memory_core::{
     DenseQuery, EntityId, ListRequest, ListScope, MemoryFilter, MemoryId, MemoryKind,
     MemoryTagMode, SearchRequest, Store,
 };
-use memory_testkit::{SeededRng, population};
+use memory_testkit::{SeededRng, fixtures};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -76,7 +76,7 @@ async fn every_documented_index_is_used() {
             // The newest, also of the last days alone.
             (ListRequest::new(20), "idx_memory_entity_timestamp"),
             (
-                ListRequest::new(20).filter(new().since(population::at(2_900))),
+                ListRequest::new(20).filter(new().since(fixtures::at(2_900))),
                 "idx_memory_entity_timestamp",
             ),
             (
@@ -117,7 +117,7 @@ async fn ann_index_is_used_only_by_ann_search() {
             for filter in [
                 MemoryFilter::new(),
                 MemoryFilter::new().kind(MemoryKind::World),
-                MemoryFilter::new().since(population::at(9)),
+                MemoryFilter::new().since(fixtures::at(9)),
             ] {
                 let mut request = request(dense(), Some("lantern saddle"));
                 request.filter = filter;
@@ -169,12 +169,9 @@ async fn filtered_search_uses_the_filter_indexes() {
         let mut connection = populated(&url).await;
         let new = MemoryFilter::new;
         for (filter, index) in [
+            (new().since(fixtures::at(9)), "idx_memory_entity_timestamp"),
             (
-                new().since(population::at(9)),
-                "idx_memory_entity_timestamp",
-            ),
-            (
-                new().kind(MemoryKind::World).since(population::at(9)),
+                new().kind(MemoryKind::World).since(fixtures::at(9)),
                 "idx_memory_entity_",
             ),
             (new().involves("rare"), "idx_memory_entities_involved"),
@@ -194,12 +191,12 @@ async fn populated(url: &str) -> PgConnection {
     let store = PgStore::connect(url).await.unwrap();
     let mut rng = SeededRng::new(7);
     for (name, size) in [("large", 3_000), ("mira", 600)] {
-        let batch = population::population(&EntityId::from(name), size, &mut rng);
+        let batch = fixtures::varied_memories(&EntityId::from(name), size, &mut rng);
         store.insert(&batch).await.unwrap();
     }
     for number in 0..40 {
         let entity = EntityId::from(format!("small {number}"));
-        let mut batch = population::population(&entity, 60, &mut rng);
+        let mut batch = fixtures::varied_memories(&entity, 60, &mut rng);
         let memory = &mut batch[0].memory;
         memory.entities = [("rare".into(), "seen".to_owned())].into();
         memory.tags = ["rare".to_owned()].into();
@@ -215,8 +212,8 @@ async fn populated(url: &str) -> PgConnection {
 
 fn dense() -> Option<DenseQuery> {
     Some(DenseQuery {
-        fingerprint: population::fingerprint(),
-        vector: SeededRng::new(3).vector(population::DIMENSIONS),
+        fingerprint: fixtures::fingerprint(),
+        vector: SeededRng::new(3).vector(fixtures::DIMENSIONS),
     })
 }
 

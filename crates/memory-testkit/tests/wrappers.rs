@@ -29,7 +29,7 @@ async fn a_store_with_the_required_methods_only_conforms() {
         "search_lexical::answers_as_capabilities_say",
         "filters::count_agrees",
         "entities::stats_follow_writes",
-        "summaries::dense_covers_all_matches",
+        "score_stats::dense_covers_all_matches",
         "close::answers_as_capabilities_say",
     ] {
         assert!(passed.contains(&provided), "{provided}: {report}");

@@ -7,7 +7,7 @@ use memory_core::{
     DenseQuery, EntityId, MemoryError, MemoryFilter, MemoryId, SearchOutcome, SearchRequest, Store,
 };
 use memory_pg::{AnnIndex, PgOptions, PgStore, Pooler};
-use memory_testkit::{SeededRng, population};
+use memory_testkit::{SeededRng, fixtures};
 
 use crate::memories;
 use crate::support::{connect, run, with_database};
@@ -65,7 +65,7 @@ async fn compare_with_exact_search(store: &PgStore, url: &str) {
     let mut rng = SeededRng::new(99);
     let (mut found, mut wanted) = (0, 0);
     for round in 0..20 {
-        let vector = rng.vector(population::DIMENSIONS);
+        let vector = rng.vector(fixtures::DIMENSIONS);
         for filter in [MemoryFilter::new(), MemoryFilter::new().involves("tam")] {
             let mut request = request(vector.clone(), filter);
             if round % 2 == 0 {
@@ -84,7 +84,7 @@ async fn compare_with_exact_search(store: &PgStore, url: &str) {
         // So few match that the index does not find them: exact search does.
         let rare = MemoryFilter::new()
             .involves("tam")
-            .since(population::at(2_960));
+            .since(fixtures::at(2_960));
         let request = request(vector, rare);
         let near = store.search(&entity, &request).await.unwrap();
         let all = exact.search(&entity, &request).await.unwrap();
@@ -100,7 +100,7 @@ fn request(vector: Vec<f32>, filter: MemoryFilter) -> SearchRequest {
         filter,
         limit: LIMIT,
         dense: Some(DenseQuery {
-            fingerprint: population::fingerprint(),
+            fingerprint: fixtures::fingerprint(),
             vector,
         }),
         lexical: None,
@@ -139,8 +139,8 @@ async fn index_search_sees_later_writes() {
         store.maintain_indexes().await.unwrap();
         let entity = EntityId::from(NAME);
         let mut rng = SeededRng::new(5);
-        let mut new = population::plain(&entity, "the new one", &mut rng);
-        let vector = rng.vector(population::DIMENSIONS);
+        let mut new = fixtures::plain(&entity, "the new one", &mut rng);
+        let vector = rng.vector(fixtures::DIMENSIONS);
         new.embedding.vectors = vec![vector.clone()];
         store.insert(std::slice::from_ref(&new)).await.unwrap();
         let request = request(vector, MemoryFilter::new());
@@ -176,7 +176,7 @@ async fn externally_dropped_index_is_rebuilt() {
             .unwrap();
         run(&mut other, &format!("DROP INDEX {name}")).await;
         let entity = EntityId::from(NAME);
-        let vector = SeededRng::new(7).vector(population::DIMENSIONS);
+        let vector = SeededRng::new(7).vector(fixtures::DIMENSIONS);
         let request = request(vector, MemoryFilter::new());
         let found = store.search(&entity, &request).await.unwrap();
         assert_eq!(found.candidates.len(), LIMIT);

@@ -18,10 +18,10 @@ mod unknown_outcome;
 mod watch;
 
 use memory_core::{EmbeddedMemory, EntityId};
-use memory_testkit::{SeededRng, population};
+use memory_testkit::{SeededRng, fixtures};
 
 /// `size` varied memories of one entity.
 fn memories(entity: &str, size: usize) -> Vec<EmbeddedMemory> {
     let mut rng = SeededRng::new(size as u64);
-    population::population(&EntityId::from(entity), size, &mut rng)
+    fixtures::varied_memories(&EntityId::from(entity), size, &mut rng)
 }

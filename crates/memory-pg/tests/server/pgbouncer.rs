@@ -4,7 +4,7 @@
 use memory_core::{EntityId, MemoryFilter, Store};
 use memory_pg::{PgOptions, PgStore, Pooler};
 use memory_testkit::store::{Suite, Tolerance};
-use memory_testkit::{SeededRng, population};
+use memory_testkit::{SeededRng, fixtures};
 
 use crate::support::connect;
 use crate::support::pgbouncer::with_pgbouncer;
@@ -34,7 +34,7 @@ async fn shared_sessions_keep_no_state() {
                     let entity = EntityId::from(format!("entity {number}"));
                     let mut rng = SeededRng::new(number * 100 + part);
                     for _ in 0..5 {
-                        let batch = population::population(&entity, 3, &mut rng);
+                        let batch = fixtures::varied_memories(&entity, 3, &mut rng);
                         store.insert(&batch).await.unwrap();
                         store.count(&entity, &MemoryFilter::new()).await.unwrap();
                     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use memory_core::{EntityId, ErrorKind, ListRequest, MemoryFilter, MemoryId, Store};
 use memory_pg::{PgOptions, PgStore, Pooler};
-use memory_testkit::population;
+use memory_testkit::fixtures;
 
 use crate::fault_proxy::{FaultProxy, PASS, SILENT};
 use crate::memories;
@@ -48,7 +48,7 @@ async fn calls_can_be_dropped_at_every_await_point() {
                 let read = poll_times(times, store.get(&entity, &ids)).await;
                 let page = ListRequest::new(10);
                 let listed = poll_times(times, store.list(&entity, &page)).await;
-                let model = population::fingerprint();
+                let model = fixtures::fingerprint();
                 let since = memory_core::Generation::ZERO;
                 let changes = store.changes_since(&entity, since, &model);
                 let changed = poll_times(times, changes).await;

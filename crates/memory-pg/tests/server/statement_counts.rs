@@ -5,7 +5,7 @@ use memory_core::{
     ListScope, MemoryFilter, MemoryId, MemoryPatch, SearchRequest, Store, SummaryGroup,
 };
 use memory_pg::{PgOptions, PgStore};
-use memory_testkit::population;
+use memory_testkit::fixtures;
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::memories;
@@ -51,14 +51,14 @@ async fn run_operations(
         .map(|&id| AccessUpdate {
             id,
             accesses: 1,
-            last_accessed: population::at(1),
+            last_accessed: fixtures::at(1),
         })
         .collect();
     let both = SearchRequest {
         filter: MemoryFilter::new().kind(first.kind),
         limit: size,
         dense: Some(DenseQuery {
-            fingerprint: population::fingerprint(),
+            fingerprint: fixtures::fingerprint(),
             vector: batch[0].embedding.vectors[0].clone(),
         }),
         lexical: Some(first.content.clone()),
@@ -92,7 +92,7 @@ async fn run_operations(
     counted!("list", store.list(&entity, &ListRequest::new(size)));
     counted!("count", store.count(&entity, &both.filter));
     counted!("search", store.search(&entity, &both));
-    let model = population::fingerprint();
+    let model = fixtures::fingerprint();
     counted!(
         "changes",
         store.changes_since(&entity, Generation::ZERO, &model)

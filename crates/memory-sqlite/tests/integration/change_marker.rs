@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use memory_core::{AccessUpdate, ByteSize, EntityId, EntityStats, MemoryPatch, Store, Writers};
 use memory_sqlite::{SqliteOptions, SqliteStore};
 use memory_testkit::SeededRng;
-use memory_testkit::population::{at, population};
+use memory_testkit::fixtures::{at, varied_memories};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
@@ -157,7 +157,7 @@ proptest! {
                 let store = &mut stores[usize::from(which)];
                 match step {
                     Step::Insert(n) => {
-                        let batch = population(&entities[usize::from(n)], 2, &mut rng);
+                        let batch = varied_memories(&entities[usize::from(n)], 2, &mut rng);
                         store.insert(&batch).await.unwrap();
                     }
                     Step::Delete(n) => {

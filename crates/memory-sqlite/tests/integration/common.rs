@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use memory_core::{EmbeddedMemory, EntityId, MemoryError, SearchRequest, Store};
 use memory_core::{MemoryFilter, MemoryId};
 use memory_sqlite::{SqliteOptions, SqliteStore};
-use memory_testkit::{SeededRng, population};
+use memory_testkit::{SeededRng, fixtures};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
@@ -17,12 +17,12 @@ pub(crate) fn mira() -> EntityId {
 
 /// A plain memory of Mira's.
 pub(crate) fn memory(content: impl Into<String>, rng: &mut SeededRng) -> EmbeddedMemory {
-    population::plain(&mira(), content, rng)
+    fixtures::plain(&mira(), content, rng)
 }
 
 /// `count` memories of Mira's that vary in every field.
 pub(crate) fn memories(count: usize, seed: u64) -> Vec<EmbeddedMemory> {
-    population::population(&mira(), count, &mut SeededRng::new(seed))
+    fixtures::varied_memories(&mira(), count, &mut SeededRng::new(seed))
 }
 
 pub(crate) fn ids(batch: &[EmbeddedMemory]) -> Vec<MemoryId> {

@@ -12,7 +12,7 @@ use memory_core::{
 };
 use memory_sqlite::SqliteStore;
 use memory_testkit::SeededRng;
-use memory_testkit::population::{DIMENSIONS, fingerprint, population};
+use memory_testkit::fixtures::{DIMENSIONS, fingerprint, varied_memories};
 use tempfile::tempdir;
 
 fn both_retrievers(rng: &mut SeededRng) -> SearchRequest {
@@ -40,8 +40,8 @@ async fn eight_tasks_write_and_read_at_once() {
                 let mut rng = SeededRng::new(task);
                 let own = EntityId::from(format!("own{task}"));
                 for round in 0..ROUNDS {
-                    let mut batch = population(&own, 5, &mut rng);
-                    batch.extend(population(&shared, 3, &mut rng));
+                    let mut batch = varied_memories(&own, 5, &mut rng);
+                    batch.extend(varied_memories(&shared, 3, &mut rng));
                     let outcome = store.insert(&batch).await.unwrap();
                     assert_eq!(outcome.generations[&own], Generation(2 * round + 1));
                     let removed = store.delete(&own, &ids(&batch[..2])).await.unwrap();

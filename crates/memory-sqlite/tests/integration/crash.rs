@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::common::{connect, mira, open};
 use memory_core::{EmbeddedMemory, Generation, Memory, MemoryId, Store};
 use memory_testkit::SeededRng;
-use memory_testkit::population::{fingerprint, population};
+use memory_testkit::fixtures::{fingerprint, varied_memories};
 use sqlx::Connection;
 use tempfile::tempdir;
 
@@ -36,7 +36,7 @@ fn step(number: u64) -> Step {
         return Step::Delete(number - 2);
     }
     let size = usize::try_from(1 + number * 7 % 40).unwrap();
-    Step::Insert(population(&mira(), size, &mut SeededRng::new(number)))
+    Step::Insert(varied_memories(&mira(), size, &mut SeededRng::new(number)))
 }
 
 /// The expected content of the store after so many writes.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::common::{ids, lexical, memory, mira};
 use memory_core::{EntityId, MemoryId, SearchOutcome, Store};
 use memory_sqlite::SqliteStore;
-use memory_testkit::{SeededRng, population};
+use memory_testkit::{SeededRng, fixtures};
 use proptest::prelude::*;
 
 const WORDS: [&str; 12] = [
@@ -88,7 +88,7 @@ async fn scores_do_not_depend_on_other_entities() {
     let others: Vec<_> = (0..300)
         .map(|n| {
             let tam = EntityId::from(format!("tam{}", n % 7));
-            population::plain(
+            fixtures::plain(
                 &tam,
                 "mill mill bridge and much else of no matter",
                 &mut rng,

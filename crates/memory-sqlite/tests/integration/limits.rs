@@ -7,7 +7,7 @@ use crate::common::{connect, contents, create_filled, ids, memories, mira, open}
 use memory_core::{AccessUpdate, ByteSize, ErrorKind, Generation, MemoryPatch, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use memory_testkit::SeededRng;
-use memory_testkit::population::{at, population};
+use memory_testkit::fixtures::{at, varied_memories};
 use sqlx::Executor;
 use tempfile::tempdir;
 
@@ -55,7 +55,7 @@ async fn a_held_lock_makes_writes_unavailable_but_not_reads() {
     let mut other = connect(&path).await;
     other.execute("BEGIN IMMEDIATE").await.unwrap();
 
-    let fresh = population(&mira(), 5, &mut SeededRng::new(2));
+    let fresh = varied_memories(&mira(), 5, &mut SeededRng::new(2));
     let error = store.insert(&fresh).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.is_retryable());

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::common::{contents, ids, lexical, memories, memory, mira, open};
 use memory_core::{EmbeddedMemory, ListRequest, MemoryPatch, Store, SummaryGroup};
 use memory_testkit::SeededRng;
-use memory_testkit::population::embedding;
+use memory_testkit::fixtures::embedding;
 use tempfile::tempdir;
 
 /// A word that occurs nowhere else and that stemming does not change.
