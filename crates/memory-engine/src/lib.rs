@@ -53,7 +53,7 @@ mod writer;
 
 pub use consolidation::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, LinkDirection, ReflectRequest,
-    Reflection, RelatedMemory,
+    Reflection, RelatedMemory, SkipReason, SkippedGroup,
 };
 pub use engine::{Engine, EngineBuilder};
 pub use ranking::{Explanation, Ranking, RecallPath, ScoreFusion};

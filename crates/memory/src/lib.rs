@@ -75,7 +75,7 @@ pub use memory_core::{
 pub use memory_engine::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Explanation, LinkDirection,
     Ranking, RecallHit, RecallPath, RecallRequest, ReflectRequest, Reflection, RelatedMemory,
-    ScoreFusion,
+    ScoreFusion, SkipReason, SkippedGroup,
 };
 
 /// The contract of stores, for backends of your own.

@@ -72,6 +72,15 @@ impl MemorySystem {
     /// experiences and observations, by one summary. The guide describes how
     /// groups are formed and what a summary inherits.
     ///
+    /// Without a language model only memories that state the same are grouped
+    /// (nothing differs but white space, the final period, or the case of a
+    /// sentence's first letter), and the summary is the latest of them, verbatim.
+    /// With a language model, the memories of a group resemble its first one at
+    /// least as much as the request says, and the model writes the summary; one
+    /// that lacks a number, identifier, name or negation of its sources is not
+    /// used. A group that the model refuses or fails on is skipped:
+    /// [`ConsolidationReport::skipped`] gives the reason.
+    ///
     /// Everything is written in one transaction. **Nothing is lost**: the sources
     /// are archived. They are still found by id, in lists that ask for them, by
     /// [`related`](Self::related) and in exports, and
@@ -91,7 +100,7 @@ impl MemorySystem {
     /// # Errors
     /// [`MemoryError::InvalidInput`] for a request out of range;
     /// [`MemoryError::Changed`] if others kept writing to the sources; errors of
-    /// the language model, the embedder and the store. Nothing is written then.
+    /// the embedder and the store. Nothing is written then.
     pub async fn consolidate_with(
         &self,
         entity: impl Into<EntityId>,

@@ -58,8 +58,8 @@ async fn a_forgotten_memory_is_in_no_file_and_no_cache() {
     let folder = tempfile::tempdir().unwrap();
     let (memory, embedder) = open_with(folder.path(), MemoryConfig::default()).await;
     let secrets = [
-        SECRET,
         "The silver key lies below the chapel stairs, Ondrej said.",
+        "The silver key lies below the chapel stairs, Ondrej said!",
     ];
     let ids = memory
         .retain_batch(secrets.map(item).to_vec())
@@ -110,7 +110,7 @@ async fn consolidation_is_undone_byte_for_byte() {
     let ids = memory
         .retain_batch(vec![
             item("The ferry left the harbour at dawn.").with_importance(0.3),
-            item("The ferry left the harbour at dawn today.").with_tag("ferry"),
+            item("The ferry left the harbour at dawn!").with_tag("ferry"),
             item("Bread is dear."),
         ])
         .await

@@ -37,6 +37,12 @@ pub(crate) async fn run(
     if output.is_json() {
         return output.write_json(&done);
     }
+    if !done.skipped.is_empty() {
+        let groups = count_noun(done.skipped.len() as u64, "group", "groups");
+        note(format_args!(
+            "skipped {groups} that the language model did not summarize; --json says why"
+        ));
+    }
     if done.summaries.is_empty() {
         note(format_args!("nothing to consolidate"));
     }

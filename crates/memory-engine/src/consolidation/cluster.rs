@@ -1,8 +1,9 @@
-//! Grouping of near-duplicate memories.
+//! Grouping of near-duplicate memories by their vectors, for a language model to
+//! summarize.
 
 use std::sync::Arc;
 
-use memory_core::{EmbeddedMemory, Memory, MemoryFilter, MemoryKind, cosine, normalize};
+use memory_core::{Memory, MemoryFilter, MemoryKind, cosine, normalize};
 
 /// Most sources of one summary: a summary links to each of them (a memory has
 /// at most 256 links) and one prompt quotes them all. A larger group becomes
@@ -18,22 +19,56 @@ pub(crate) struct ClusterItem {
 }
 
 impl ClusterItem {
-    /// An item for an experience or an observation that the filter matches and
-    /// that has vectors of the current model; `None` for any other memory.
-    pub(crate) fn new(prepared: EmbeddedMemory, filter: &MemoryFilter) -> Option<Self> {
-        let EmbeddedMemory { memory, embedding } = prepared;
-        let has_kind = matches!(
-            memory.kind,
-            MemoryKind::Experience | MemoryKind::Observation
-        );
-        if !has_kind || !filter.matches(&memory) {
+    /// An item for a groupable memory with vectors of the current model that can
+    /// be trusted; `None` for any other memory.
+    pub(crate) fn new(
+        memory: &Arc<Memory>,
+        vectors: Vec<Vec<f32>>,
+        filter: &MemoryFilter,
+    ) -> Option<Self> {
+        if !is_groupable(memory, filter) || !has_meaningful_vector(&memory.content) {
             return None;
         }
         Some(Self {
-            memory: Arc::new(memory),
-            vector: mean(embedding.vectors)?,
+            memory: Arc::clone(memory),
+            vector: mean(vectors)?,
         })
     }
+}
+
+/// Whether a memory may be consolidated: an experience or an observation that
+/// the filter matches.
+pub(super) fn is_groupable(memory: &Memory, filter: &MemoryFilter) -> bool {
+    let has_kind = matches!(
+        memory.kind,
+        MemoryKind::Experience | MemoryKind::Observation
+    );
+    has_kind && filter.matches(memory)
+}
+
+/// Whether most words of a text are in an alphabet that every embedding model
+/// knows. A model that does not know a word maps it to one token for all unknown
+/// words, so that texts of different meaning get the same vector: for the
+/// default model that is so for most Chinese and Thai text and for emoji.
+fn has_meaningful_vector(content: &str) -> bool {
+    let (mut known, mut all) = (0usize, 0usize);
+    for word in content.split_whitespace() {
+        let letters = word.chars().filter(|c| !c.is_ascii_punctuation());
+        let (latin, total) = letters.fold((0usize, 0usize), |(latin, total), c| {
+            (latin + usize::from(is_latin(c)), total + 1)
+        });
+        // A word of another script counts by its characters: where words are
+        // not separated, they are tokens of their own.
+        let weight = if latin * 2 > total { 1 } else { total };
+        all += weight;
+        known += if latin * 2 > total { 1 } else { 0 };
+    }
+    known * 2 > all
+}
+
+/// Latin letters with and without diacritics, and digits.
+fn is_latin(c: char) -> bool {
+    c.is_alphanumeric() && matches!(c, '\0'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
 }
 
 struct Leader {
@@ -147,6 +182,24 @@ mod tests {
             })
             .collect();
         assert_eq!(days, [[1, 2], [3, 4]]);
+    }
+
+    #[test]
+    fn texts_of_mostly_unknown_tokens_have_no_meaningful_vector() {
+        for known in ["Tam sold me a horse", "déjà vu à Paris", "done ✅ in 5 min"] {
+            assert!(has_meaningful_vector(known), "{known}");
+        }
+        for unknown in [
+            "✅ done",
+            "🐎",
+            "我喜欢喝咖啡",
+            "แมวนอน",
+            "OK 我喜欢喝咖啡",
+            "",
+            "Иван",
+        ] {
+            assert!(!has_meaningful_vector(unknown), "{unknown}");
+        }
     }
 
     #[test]

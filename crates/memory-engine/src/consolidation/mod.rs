@@ -6,8 +6,10 @@
 mod access_counts;
 mod cluster;
 mod entity_locks;
+mod equivalence;
 mod eviction;
-mod extractive;
+mod facts;
+mod grouping;
 mod prompt;
 mod quote;
 mod requests;
@@ -15,15 +17,15 @@ mod summary;
 mod watermarks;
 
 pub(crate) use access_counts::{AccessCounts, FLUSH_AFTER};
-pub(crate) use cluster::{ClusterItem, group_near_duplicates};
 pub(crate) use entity_locks::{EntityLocks, jittered_backoff};
 pub(crate) use eviction::{BottomK, EvictionRank};
-pub(crate) use extractive::extractive_summary;
+pub(crate) use facts::lacks_facts;
+pub(crate) use grouping::{Grouping, group_memories};
 pub(crate) use prompt::{format_context, question_prompt, summary_prompt};
 pub(crate) use summary::{Group, is_summary, sanitize_completion, source_generation};
 pub(crate) use watermarks::Watermarks;
 
 pub use requests::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, LinkDirection, ReflectRequest,
-    Reflection, RelatedMemory,
+    Reflection, RelatedMemory, SkipReason, SkippedGroup,
 };

@@ -10,9 +10,12 @@ use memory_core::limits::MAX_CONTENT_CHARS;
 
 use super::quote::{quote, quote_within};
 
-/// Most characters of memories in the prompt for one summary; each memory has
-/// an equal share.
-const MAX_SUMMARY_CONTEXT_CHARS: usize = 48_000;
+/// Longest prompt for one summary, in characters, instructions included: some
+/// 16,000 tokens of English. A group whose memories do not fit is split.
+pub(crate) const MAX_SUMMARY_PROMPT_CHARS: usize = 64_000;
+
+/// Most characters of the instructions around the memories of a summary prompt.
+const SUMMARY_INSTRUCTION_CHARS: usize = 1_200;
 
 /// Fewest characters to which a content is truncated rather than left out.
 const MIN_CONTENT_CHARS: usize = 40;
@@ -93,15 +96,37 @@ pub(crate) fn question_prompt(entity: &str, question: &str, context: &str) -> St
     )
 }
 
-/// The prompt for one memory that replaces `sources`, oldest first.
+/// Splits sources, oldest first, into runs of which each fits into one
+/// [`summary_prompt`] in full; a source that does not fit alone is a run of its
+/// own.
+pub(crate) fn split_to_fit(sources: &[Arc<Memory>]) -> Vec<Vec<Arc<Memory>>> {
+    const MAX_CONTEXT: usize = MAX_SUMMARY_PROMPT_CHARS - SUMMARY_INSTRUCTION_CHARS;
+    let (mut runs, mut length): (Vec<Vec<Arc<Memory>>>, usize) = (Vec::new(), 0);
+    for memory in sources {
+        let chars = format_line(memory, usize::MAX).chars().count() + 1;
+        match runs.last_mut() {
+            Some(run) if length + chars <= MAX_CONTEXT => {
+                length += chars;
+                run.push(Arc::clone(memory));
+            }
+            _ => {
+                length = chars;
+                runs.push(vec![Arc::clone(memory)]);
+            }
+        }
+    }
+    runs
+}
+
+/// The prompt for one memory that replaces `sources`, oldest first; they fit
+/// into it: see [`split_to_fit`].
 pub(crate) fn summary_prompt(sources: &[Arc<Memory>]) -> String {
-    let share = MAX_SUMMARY_CONTEXT_CHARS / sources.len().max(1);
     let context: String = sources
         .iter()
-        .map(|memory| format_line(memory, share) + "\n")
+        .map(|memory| format_line(memory, usize::MAX) + "\n")
         .collect();
     format!(
-        "Write one memory that stands for all of the memories below, which tell nearly the \
+        "Write one memory that replaces all of the memories below, which state nearly the \
          same.\n\
          \n\
          They stand between the line MEMORIES and the line END OF MEMORIES, one JSON object on \
@@ -185,9 +210,15 @@ mod tests {
 
     #[test]
     fn a_summary_prompt_is_limited_for_any_sources() {
-        let sources: Vec<_> = (0..64).map(|_| memory(&"\u{1}x".repeat(5_000))).collect();
-        let prompt = summary_prompt(&sources);
-        let most = MAX_SUMMARY_CONTEXT_CHARS + 64 * 100 + 2_000;
-        assert!(prompt.chars().count() < most, "{}", prompt.chars().count());
+        for length in [10, 1_000, 5_000] {
+            let content = "\u{1}x".repeat(length);
+            let sources: Vec<_> = (0..64).map(|_| memory(&content)).collect();
+            let runs = split_to_fit(&sources);
+            assert_eq!(runs.concat(), sources);
+            for run in &runs {
+                let chars = summary_prompt(run).chars().count();
+                assert!(chars <= MAX_SUMMARY_PROMPT_CHARS, "{chars}");
+            }
+        }
     }
 }

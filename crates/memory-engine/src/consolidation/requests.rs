@@ -109,6 +109,8 @@ pub struct ConsolidateRequest {
     /// other kinds never are.
     pub filter: MemoryFilter,
     /// Lowest cosine, −1 to 1, between a memory and the first of its group.
+    /// Without a language model it has no effect: then only memories that state
+    /// the same are grouped.
     pub min_similarity: f32,
     /// Fewest memories that are summarized; lower values count as 2.
     pub min_sources: usize,
@@ -178,9 +180,48 @@ impl Default for ConsolidateRequest {
 
 /// The result of a consolidation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ConsolidationReport {
     /// One for each group that was summarized.
     pub summaries: Vec<ConsolidatedSummary>,
+    /// Groups that were left as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedGroup>,
+}
+
+/// A group that was not summarized; its memories stay live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SkippedGroup {
+    /// The memories of the group, oldest first.
+    pub sources: Vec<MemoryId>,
+    /// Why it was skipped.
+    pub reason: SkipReason,
+}
+
+impl SkippedGroup {
+    pub(crate) fn new(sources: Vec<MemoryId>, reason: SkipReason) -> Self {
+        Self { sources, reason }
+    }
+}
+
+/// Why a group was not summarized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The language model refused the prompt or failed otherwise.
+    ModelFailed,
+    /// The language model was unavailable for several groups in a row, and was
+    /// not called for this one.
+    ModelUnavailable,
+    /// The language model answered nothing.
+    EmptyCompletion,
+    /// The language model's answer lacks a number, identifier, name or negation
+    /// of the sources.
+    FactsMissing,
+    /// The sources do not fit into one prompt.
+    PromptTooLong,
 }
 
 /// A memory that replaces others since a consolidation.

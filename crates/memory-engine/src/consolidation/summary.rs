@@ -7,8 +7,6 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use memory_core::limits::{MAX_CONTENT_CHARS, MAX_LINKS, MAX_METADATA_BYTES, MAX_TAGS};
 use memory_core::{EntityId, Generation, Memory, MemoryId};
 
-use super::extractive::first_sentence_end;
-
 /// Importance of a summary relative to its most important source, capped at 1.
 /// The original system's factor (10 % more).
 const IMPORTANCE_FACTOR: f32 = 1.1;
@@ -25,7 +23,7 @@ const FROM: &str = "consolidation.from";
 const UNTIL: &str = "consolidation.until";
 const SOURCES: &str = "consolidation.sources";
 const READ_AT: &str = "consolidation.generation";
-const PREFIX: &str = "consolidation.";
+pub(super) const METADATA_PREFIX: &str = "consolidation.";
 
 /// Whether this memory was written by a consolidation.
 pub(crate) fn is_summary(memory: &Memory) -> bool {
@@ -40,16 +38,14 @@ pub(crate) fn source_generation(memory: &Memory) -> Option<Generation> {
 /// Near-duplicate memories, oldest first; at least one.
 pub(crate) struct Group {
     pub(crate) sources: Vec<Arc<Memory>>,
+    /// The content of the summary where all sources state the same; otherwise a
+    /// language model has to write it.
+    pub(crate) content: Option<String>,
 }
 
 impl Group {
     pub(crate) fn ids(&self) -> Vec<MemoryId> {
         self.sources.iter().map(|memory| memory.id).collect()
-    }
-
-    pub(crate) fn contents(&self) -> Vec<&str> {
-        let contents = self.sources.iter();
-        contents.map(|memory| memory.content.as_str()).collect()
     }
 
     /// The summary of this group: `content`, with everything else carried over
@@ -119,7 +115,10 @@ impl Group {
             .flat_map(|memory| &memory.metadata)
         {
             let grown = bytes + key.len() + value.len();
-            if key.starts_with(PREFIX) || metadata.contains_key(key) || grown > MAX_METADATA_BYTES {
+            if key.starts_with(METADATA_PREFIX)
+                || metadata.contains_key(key)
+                || grown > MAX_METADATA_BYTES
+            {
                 continue;
             }
             bytes = grown;
@@ -201,6 +200,23 @@ pub(crate) fn sanitize_completion(answer: &str) -> Option<String> {
     Some(kept.trim().to_owned()).filter(|kept| !kept.is_empty())
 }
 
+/// The byte at which the first sentence of `text` ends: after a mark that is
+/// followed by white space, an ideographic mark, or a line's end.
+fn first_sentence_end(text: &str) -> usize {
+    let mut is_marked = false;
+    for (index, c) in text.char_indices() {
+        match c {
+            '\n' | '。' | '！' | '？' => return index + c.len_utf8(),
+            c if c.is_whitespace() && is_marked => return index,
+            '.' | '!' | '?' | '…' => is_marked = true,
+            // Quotation marks and brackets close after the mark.
+            '"' | '\'' | '”' | '’' | '»' | ')' | ']' if is_marked => {}
+            _ => is_marked = false,
+        }
+    }
+    text.len()
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
@@ -218,6 +234,7 @@ mod tests {
         let made = items.into_iter().map(|item| item.into_memory(Utc::now()));
         Group {
             sources: made.map(|memory| Arc::new(memory.unwrap())).collect(),
+            content: None,
         }
     }
 
@@ -294,6 +311,19 @@ mod tests {
             .values()
             .filter(|relation| *relation == RELATION);
         assert_eq!(links.count(), 8);
+    }
+
+    #[test]
+    fn sentences_end_after_marks_and_closing_quotes() {
+        let ends = [
+            ("He said \"No.\" Then", "He said \"No.\""),
+            ("Then 3.5 miles! And", "Then 3.5 miles!"),
+            ("New line 水。车 …", "New line 水。"),
+            ("end", "end"),
+        ];
+        for (text, first) in ends {
+            assert_eq!(&text[..first_sentence_end(text)], first);
+        }
     }
 
     #[test]

@@ -1,17 +1,18 @@
-//! Consolidating: one summary in place of many near-duplicates.
+//! Consolidation: one summary in place of several near-duplicates.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use memory_core::{
     ChangeSet, EmbeddedMemory, EntityId, ErrorKind, Fingerprint, Generation, InvalidInput,
     ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, SummaryGroup,
 };
 
 use crate::consolidation::{
-    ClusterItem, ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Group,
-    extractive_summary, group_near_duplicates, is_summary, jittered_backoff, sanitize_completion,
+    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Group, Grouping, SkipReason,
+    SkippedGroup, group_memories, is_summary, jittered_backoff, lacks_facts, sanitize_completion,
     source_generation, summary_prompt,
 };
 use crate::engine::{Engine, EngineInner};
@@ -25,9 +26,18 @@ const MAX_TRIES: u32 = 5;
 /// Concurrent calls of the language model.
 const CALLS_AT_ONCE: usize = 4;
 
-/// Summaries by the ids and contents of their sources: another try asks the
-/// model only for those whose sources changed.
-type Drafts = HashMap<Vec<(MemoryId, String)>, String>;
+/// After so many groups in a row for which the language model was unavailable,
+/// it is not called for the rest.
+const MAX_UNAVAILABLE_IN_A_ROW: usize = CALLS_AT_ONCE;
+
+/// The ids and contents of a group's sources.
+type DraftKey = Vec<(MemoryId, String)>;
+
+/// A summary's content, or the reason why there is none.
+type Draft = Result<String, SkipReason>;
+
+/// Drafts by what they were made from: another try drafts only what changed.
+type Drafts = HashMap<DraftKey, Draft>;
 
 impl Engine {
     /// Groups near-duplicates among all live memories, writes one summary for
@@ -42,10 +52,10 @@ impl Engine {
         let mut drafts = Drafts::new();
         let mut tries = 0;
         loop {
-            let (found, generation) = self.inner.near_duplicates(entity, request).await?;
+            let (grouping, generation) = self.inner.group_live_memories(entity, request).await?;
             let outcome = self
                 .inner
-                .consolidate_groups(entity, found, generation, &mut drafts)
+                .consolidate_groups(entity, grouping, generation, &mut drafts)
                 .await;
             match outcome {
                 Err(MemoryError::Changed { .. }) if tries < MAX_TRIES => {
@@ -120,57 +130,62 @@ impl Engine {
 impl EngineInner {
     /// Reads the whole live state with its vectors, past the tiers, and groups
     /// it on a blocking thread.
-    async fn near_duplicates(
+    async fn group_live_memories(
         &self,
         entity: &EntityId,
         request: &ConsolidateRequest,
-    ) -> MemoryResult<(Vec<Group>, Generation)> {
-        let fingerprint = &self.embedder.embedder.profile().fingerprint;
-        let changes = self
-            .store
-            .changes_since(entity, Generation::ZERO, fingerprint)
-            .await?;
-        let (generation, written, request) = (changes.generation, changes.written, request.clone());
-        let group = move || {
-            let mut candidates: Vec<ClusterItem> = written
-                .into_iter()
-                .filter_map(|item| ClusterItem::new(item, &request.filter))
-                .collect();
-            let least = request.min_sources.max(2);
-            let found = group_near_duplicates(&mut candidates, request.min_similarity, least);
-            let sources = |group: Vec<usize>| {
-                let memories = group.iter().map(|&at| Arc::clone(&candidates[at].memory));
-                Group {
-                    sources: memories.collect(),
-                }
-            };
-            found.into_iter().map(sources).collect()
+    ) -> MemoryResult<(Grouping, Generation)> {
+        let has_model = self.language_model.is_some();
+        let changes = if has_model {
+            let fingerprint = &self.embedder.embedder.profile().fingerprint;
+            self.store
+                .changes_since(entity, Generation::ZERO, fingerprint)
+                .await?
+        } else {
+            self.changes_without_vectors(entity, Generation::ZERO)
+                .await?
         };
-        let found = tokio::task::spawn_blocking(group).await.map_err(|ended| {
-            let message = "the grouping's task ended early";
+        let (generation, written, request) = (changes.generation, changes.written, request.clone());
+        let group = move || group_memories(written, &request, has_model);
+        let grouping = tokio::task::spawn_blocking(group).await.map_err(|ended| {
+            let message = "the task that groups memories ended early";
             MemoryError::store(ErrorKind::Other, "consolidate", message).with_source(ended)
         })?;
-        Ok((found, generation))
+        Ok((grouping, generation))
     }
 
     async fn consolidate_groups(
         &self,
         entity: &EntityId,
-        found: Vec<Group>,
+        grouping: Grouping,
         generation: Generation,
         drafts: &mut Drafts,
     ) -> MemoryResult<ConsolidationReport> {
-        if found.is_empty() {
-            return Ok(ConsolidationReport::default());
+        self.draft_missing(&grouping.groups, drafts).await;
+        let mut report = ConsolidationReport {
+            summaries: Vec::new(),
+            skipped: grouping.skipped,
+        };
+        let mut drafted: Vec<(Group, String)> = Vec::with_capacity(grouping.groups.len());
+        for group in grouping.groups {
+            match drafts.get(&draft_key(&group)) {
+                Some(Ok(content)) => drafted.push((group, content.clone())),
+                Some(Err(reason)) => report.skipped.push(SkippedGroup::new(group.ids(), *reason)),
+                None => {}
+            }
         }
-        let contents = self.contents(&found, drafts).await?;
+        if drafted.is_empty() {
+            return Ok(report);
+        }
         let now = self.clock.now();
-        let texts: Vec<&str> = contents.iter().map(String::as_str).collect();
+        let texts: Vec<&str> = drafted
+            .iter()
+            .map(|(_, content)| content.as_str())
+            .collect();
         let embeddings = self.embedder.embed_contents(&texts).await?;
-        let mut writes = Vec::with_capacity(found.len());
-        let mut report = ConsolidationReport::default();
-        for ((group, content), embedding) in found.iter().zip(&contents).zip(embeddings) {
-            let memory = group.summary(entity, content.clone(), generation, now);
+        let mut writes = Vec::with_capacity(drafted.len());
+        for ((group, content), embedding) in drafted.into_iter().zip(embeddings) {
+            let memory = group.summary(entity, content, generation, now);
             let sources = group.ids();
             report.summaries.push(ConsolidatedSummary {
                 id: memory.id,
@@ -214,44 +229,55 @@ impl EngineInner {
         Ok(())
     }
 
-    /// One content for each group, in order.
-    async fn contents(&self, found: &[Group], drafts: &mut Drafts) -> MemoryResult<Vec<String>> {
-        let key = |group: &Group| -> Vec<(MemoryId, String)> {
-            let sources = group.sources.iter();
-            sources.map(|m| (m.id, m.content.clone())).collect()
-        };
-        let missing = found
+    /// Adds a draft for each group that has none.
+    async fn draft_missing(&self, groups: &[Group], drafts: &mut Drafts) {
+        let unavailable = AtomicUsize::new(0);
+        let missing = groups
             .iter()
-            .filter(|group| !drafts.contains_key(&key(group)));
+            .filter(|group| !drafts.contains_key(&draft_key(group)));
         // Boxed one by one: a closure's future over borrowed groups is not
         // general enough for the compiler otherwise.
-        let calls: Vec<_> = missing.map(|group| self.draft(group, key(group))).collect();
-        let fresh: Vec<_> = stream::iter(calls)
-            .buffered(CALLS_AT_ONCE)
-            .try_collect()
-            .await?;
-        drafts.extend(fresh);
-        let contents = found
-            .iter()
-            .filter_map(|group| drafts.get(&key(group)).cloned());
-        Ok(contents.collect())
+        let calls: Vec<_> = missing
+            .map(|group| {
+                let draft = self.draft(group, &unavailable);
+                async move { (draft_key(group), draft.await) }
+            })
+            .collect();
+        let new: Vec<_> = stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await;
+        drafts.extend(new);
     }
 
-    /// A summary by the language model, where there is one and it returns
-    /// something; otherwise an extractive one.
-    async fn draft(
-        &self,
-        group: &Group,
-        key: Vec<(MemoryId, String)>,
-    ) -> MemoryResult<(Vec<(MemoryId, String)>, String)> {
-        let completion = match &self.language_model {
-            Some(model) => {
-                sanitize_completion(&model.complete(&summary_prompt(&group.sources)).await?)
-            }
-            None => None,
+    /// The content of a group's summary: what all sources state, or else what
+    /// the language model writes. `unavailable` counts the groups in a row for
+    /// which it was unavailable.
+    async fn draft(&self, group: &Group, unavailable: &AtomicUsize) -> Draft {
+        if let Some(content) = &group.content {
+            return Ok(content.clone());
+        }
+        let Some(model) = &self.language_model else {
+            return Err(SkipReason::ModelUnavailable);
         };
-        let content = completion.unwrap_or_else(|| extractive_summary(&group.contents()));
-        Ok((key, content))
+        if unavailable.load(Ordering::Relaxed) >= MAX_UNAVAILABLE_IN_A_ROW {
+            return Err(SkipReason::ModelUnavailable);
+        }
+        match model.complete(&summary_prompt(&group.sources)).await {
+            Err(error) => {
+                if error.kind() == ErrorKind::Unavailable {
+                    unavailable.fetch_add(1, Ordering::Relaxed);
+                }
+                tracing::warn!(kind = ?error.kind(), "the language model wrote no summary");
+                Err(SkipReason::ModelFailed)
+            }
+            Ok(completion) => {
+                unavailable.store(0, Ordering::Relaxed);
+                let content =
+                    sanitize_completion(&completion).ok_or(SkipReason::EmptyCompletion)?;
+                if lacks_facts(&content, &group.sources) {
+                    return Err(SkipReason::FactsMissing);
+                }
+                Ok(content)
+            }
+        }
     }
 
     /// The latest generation at which sources of a live summary were read.
@@ -275,4 +301,11 @@ impl EngineInner {
         let none = Fingerprint::from("");
         self.store.changes_since(entity, since, &none).await
     }
+}
+
+fn draft_key(group: &Group) -> DraftKey {
+    let sources = group.sources.iter();
+    sources
+        .map(|memory| (memory.id, memory.content.clone()))
+        .collect()
 }

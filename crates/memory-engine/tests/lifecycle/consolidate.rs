@@ -7,7 +7,7 @@ use memory_core::{
     ErrorKind, LanguageModel, ListScope, MemoryConfig, MemoryError, MemoryId, MemoryKind,
     MemoryPatch, MemoryResult, limits,
 };
-use memory_engine::{ConsolidateRequest, Engine};
+use memory_engine::{ConsolidateRequest, Engine, SkipReason};
 
 use crate::fixture::{Fixture, ScriptedModel, days_ago, fixture, fixture_with, item, mira};
 
@@ -15,8 +15,35 @@ fn request() -> ConsolidateRequest {
     ConsolidateRequest::new().min_similarity(0.6)
 }
 
-/// Three of a horse, two of a ferry, a single one, and one of another kind.
-async fn stock(b: &Fixture) -> Vec<MemoryId> {
+/// Three that state the same of a horse, two of a ferry, a single one, and one of
+/// another kind.
+async fn equal_statements(b: &Fixture) -> Vec<MemoryId> {
+    let mut opinion = item("Tam sold me a lame horse");
+    opinion.kind = MemoryKind::Opinion;
+    b.retain(vec![
+        item("Tam sold me a lame horse")
+            .with_timestamp(days_ago(9))
+            .with_importance(0.5)
+            .with_metadata("place", "fair"),
+        item("tam sold me  a lame horse")
+            .with_timestamp(days_ago(8))
+            .with_importance(0.6)
+            .with_tag("market")
+            .with_metadata("place", "fair"),
+        item("Tam sold me a lame horse.")
+            .with_timestamp(days_ago(7))
+            .with_metadata("place", "fair"),
+        item("The ferry left the harbour at dawn").with_timestamp(days_ago(6)),
+        item("The ferry left the harbour at dawn!").with_timestamp(days_ago(5)),
+        item("Bread is dear this winter").with_timestamp(days_ago(4)),
+        opinion.with_timestamp(days_ago(3)),
+    ])
+    .await
+}
+
+/// Three similar ones of a horse, two of a ferry, a single one, and one of
+/// another kind.
+async fn near_duplicates(b: &Fixture) -> Vec<MemoryId> {
     let mut opinion = item("Tam sold me a lame horse");
     opinion.kind = MemoryKind::Opinion;
     b.retain(vec![
@@ -31,7 +58,7 @@ async fn stock(b: &Fixture) -> Vec<MemoryId> {
             .with_timestamp(days_ago(7))
             .with_metadata("place", "fair"),
         item("The ferry left the harbour at dawn").with_timestamp(days_ago(6)),
-        item("The ferry left the harbour at dawn on Sunday").with_timestamp(days_ago(5)),
+        item("The ferry left the harbour at dawn again").with_timestamp(days_ago(5)),
         item("Bread is dear this winter").with_timestamp(days_ago(4)),
         opinion.with_timestamp(days_ago(3)),
     ])
@@ -41,7 +68,7 @@ async fn stock(b: &Fixture) -> Vec<MemoryId> {
 #[tokio::test]
 async fn near_duplicates_become_one_and_undo_restores_them_exactly() {
     let b = fixture();
-    let ids = stock(&b).await;
+    let ids = equal_statements(&b).await;
     assert_eq!(b.recall("lame horse").await.len(), 7);
     let before = b.state().await.written;
 
@@ -57,7 +84,7 @@ async fn near_duplicates_become_one_and_undo_restores_them_exactly() {
         .get_memory(&mira(), &done.summaries[0].id)
         .await
         .unwrap();
-    assert_eq!(summary.content, "Tam sold me a lame horse yesterday");
+    assert_eq!(summary.content, "Tam sold me a lame horse.");
     assert!((summary.importance - 0.66).abs() < 1e-6);
     assert!((summary.decay_rate - 0.008).abs() < 1e-6);
     assert!(summary.tags.contains("market"));
@@ -124,7 +151,7 @@ async fn a_language_model_writes_the_summary_from_quoted_data() {
     let model_script = ScriptedModel::with_replies([Ok("  Tam sells lame horses.\n"), Ok("   ")]);
     let model = Arc::clone(&model_script) as Arc<dyn LanguageModel>;
     let b = fixture_with(MemoryConfig::default(), Some(model));
-    stock(&b).await;
+    let ids = near_duplicates(&b).await;
     let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
     let content = |n: usize| {
         let id = done.summaries[n].id;
@@ -139,12 +166,11 @@ async fn a_language_model_writes_the_summary_from_quoted_data() {
         }
     };
     assert_eq!(content(0).await, "Tam sells lame horses.");
-    let extracted = "The ferry left the harbour at dawn on Sunday";
-    assert_eq!(
-        content(1).await,
-        extracted,
-        "an empty reply falls back to extraction"
-    );
+    // An empty reply is no summary: its sources stay live.
+    assert_eq!(done.summaries.len(), 1);
+    assert_eq!(done.skipped[0].sources, ids[3..5]);
+    assert_eq!(done.skipped[0].reason, SkipReason::EmptyCompletion);
+    assert_eq!(b.all(ListScope::Archived).await.len(), 3);
     let asked = model_script.prompts();
     assert_eq!(asked.len(), 2);
     assert!(asked[0].contains(r#""content":"Tam sold me a lame horse yesterday"}"#));
@@ -156,23 +182,123 @@ async fn a_language_model_writes_the_summary_from_quoted_data() {
 }
 
 #[tokio::test]
-async fn a_failing_model_changes_nothing() {
-    let down = MemoryError::language_model(ErrorKind::Unavailable, "complete", "down");
-    let model_script = ScriptedModel::with_replies([Ok("one"), Err(down)]);
-    let b = fixture_with(MemoryConfig::default(), Some(model_script));
-    stock(&b).await;
+async fn a_group_that_the_model_fails_on_is_skipped_and_the_rest_is_kept() {
+    for kind in [
+        ErrorKind::Unavailable,
+        ErrorKind::InvalidInput,
+        ErrorKind::Other,
+    ] {
+        let refused = MemoryError::language_model(kind, "complete", "refused");
+        let model = ScriptedModel::with_replies([Err(refused), Ok("The ferry left again.")]);
+        let b = fixture_with(MemoryConfig::default(), Some(model));
+        let ids = near_duplicates(&b).await;
+        let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
+        assert_eq!(done.summaries.len(), 1);
+        assert_eq!(done.summaries[0].sources, ids[3..5]);
+        assert_eq!(done.skipped.len(), 1);
+        assert_eq!(done.skipped[0].sources, ids[0..3]);
+        assert_eq!(done.skipped[0].reason, SkipReason::ModelFailed);
+        let live = b.all(ListScope::Live).await;
+        assert_eq!(live.len(), 6, "the skipped sources stay live");
+    }
+}
+
+#[tokio::test]
+async fn an_unavailable_model_is_not_called_for_every_group() {
+    let down = || MemoryError::language_model(ErrorKind::Unavailable, "complete", "down");
+    let model = ScriptedModel::with_replies((0..20).map(|_| Err(down())));
+    let calls = Arc::clone(&model);
+    let b = fixture_with(MemoryConfig::default(), Some(model));
+    let words = [
+        "horse", "ferry", "bread", "snow", "mill", "song", "key", "road", "rain", "fire",
+    ];
+    let pairs = words.iter().flat_map(|word| {
+        let text = format!("{word} {word} {word}");
+        [item(&text), item(&format!("{text} {word}"))]
+    });
+    b.retain(pairs.collect()).await;
     let before = b.state().await;
-    let error = b.engine.consolidate(&mira(), &request()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
+    assert!(done.summaries.is_empty());
+    assert_eq!(done.skipped.len(), words.len());
+    assert!(
+        calls.prompts().len() < words.len(),
+        "{}",
+        calls.prompts().len()
+    );
     assert_eq!(b.state().await, before);
 }
 
 #[tokio::test]
+async fn a_completion_that_lacks_a_fact_is_not_used() {
+    let b = fixture_with(
+        MemoryConfig::default(),
+        Some(ScriptedModel::with_replies([Ok("The rent is 900 euros.")])),
+    );
+    b.retain(vec![
+        item("The rent of the old mill is 500 euros a month"),
+        item("The rent of the old mill is 900 euros a month"),
+    ])
+    .await;
+    let before = b.state().await;
+    let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
+    assert_eq!(done.skipped[0].reason, SkipReason::FactsMissing);
+    assert_eq!(b.state().await, before);
+}
+
+#[tokio::test]
+async fn without_a_model_facts_that_differ_stay_live() {
+    let b = fixture();
+    let texts = [
+        "The rent is 500 euros.",
+        "The rent is 900 euros.",
+        "Anna is allergic to nuts.",
+        "Anna is not allergic to nuts.",
+        "Alice paid Bob 10 euros.",
+        "Bob paid Alice 10 euros.",
+        "我喜欢喝咖啡",
+        "我讨厌喝咖啡",
+        "แมวนอนบนเตียง",
+        "ฝนตกหนักเมื่อวาน",
+        "🐎",
+        "🔥",
+    ];
+    b.retain(texts.iter().map(|text| item(text)).collect())
+        .await;
+    let any = ConsolidateRequest::new().min_similarity(-1.0);
+    let done = b.engine.consolidate(&mira(), &any).await.unwrap();
+    assert!(done.summaries.is_empty(), "{done:?}");
+    assert_eq!(b.all(ListScope::Live).await.len(), texts.len());
+}
+
+/// Whatever the model answers: text of unknown tokens has the same vector for
+/// every meaning, so it is never sent to the model.
+#[tokio::test]
+async fn text_of_unknown_tokens_is_grouped_only_if_it_states_the_same() {
+    let b = fixture_with(
+        MemoryConfig::default(),
+        Some(ScriptedModel::with_replies([])),
+    );
+    b.retain(vec![
+        item("我喜欢喝咖啡"),
+        item("我讨厌喝咖啡"),
+        item("🐎"),
+        item("🔥"),
+        item("我喜欢喝咖啡。"),
+    ])
+    .await;
+    let any = ConsolidateRequest::new().min_similarity(-1.0);
+    let done = b.engine.consolidate(&mira(), &any).await.unwrap();
+    assert_eq!(done.summaries.len(), 1);
+    assert_eq!(done.summaries[0].sources.len(), 2);
+}
+
+#[tokio::test]
 async fn a_long_completion_is_truncated_to_the_limit() {
-    let endless: &'static str = Box::leak("水车 turns. ".repeat(3_000).into_boxed_str());
-    let model_script = ScriptedModel::with_replies([Ok(endless), Ok("short")]);
+    let long: &'static str = Box::leak("水车 turns. ".repeat(3_000).into_boxed_str());
+    let model_script = ScriptedModel::with_replies([Ok(long), Ok("short")]);
     let b = fixture_with(MemoryConfig::default(), Some(model_script));
-    stock(&b).await;
+    near_duplicates(&b).await;
     let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
     let memory = b.engine.get_memory(&mira(), &done.summaries[0].id).await;
     let chars = memory.unwrap().content.chars().count();
@@ -213,7 +339,7 @@ async fn concurrent_changes_are_reread_and_never_summarized_unseen() {
         });
         let model = Arc::clone(&concurrent_writer) as Arc<dyn LanguageModel>;
         let b = fixture_with(MemoryConfig::default(), Some(model));
-        let ids = stock(&b).await;
+        let ids = near_duplicates(&b).await;
         concurrent_writer.engine.set(b.engine.clone()).unwrap();
         concurrent_writer.id.set(ids[1]).unwrap();
         let outcome = b.engine.consolidate(&mira(), &request()).await;
