@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use memory_core::{EmbedRole, Embedder};
-use memory_onnx::{OnnxEmbedder, OnnxOptions, Precision, WeightsFrom};
+use memory_onnx::{OnnxEmbedder, OnnxOptions, Precision, WeightSource};
 use tokio::runtime::Runtime;
 
 use super::plain_ort::PlainOrt;
@@ -84,7 +84,7 @@ impl Engine {
             Self::Int8 => Precision::Int8,
         };
         let options = OnnxOptions::new()
-            .weights_from(WeightsFrom::Checkpoint)
+            .weight_source(WeightSource::Checkpoint)
             .precision(precision);
         load_workspace_embedder(Arc::new(OnnxEmbedder::open_blocking(&options)?))
     }

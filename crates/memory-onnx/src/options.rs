@@ -10,16 +10,16 @@ use memory_sentence_transformers::{MaxTokens, ModelOptions};
 ///
 /// Each session holds the weights of the layers once more (43 MB for the
 /// default model, 12 MB in 8 bits; the table of words is held once) and
-/// computes one batch at a time with `threads_each` threads.
+/// computes one batch at a time with `intra_op_threads` threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parallelism {
     /// Batches computed at the same time; at least 1.
     pub sessions: usize,
     /// Threads that share the work of one batch; at least 1.
-    pub threads_each: usize,
+    pub intra_op_threads: usize,
     /// Threads that share the work of a batch while nothing else is to be
     /// done, in one more session; 0 for no such session.
-    pub threads_alone: usize,
+    pub solo_threads: usize,
 }
 
 impl Parallelism {
@@ -42,8 +42,8 @@ impl Parallelism {
         let sessions = cores.min(Self::MAX_SESSIONS);
         Self {
             sessions,
-            threads_each: cores / sessions,
-            threads_alone: if sessions > 1 { cores } else { 0 },
+            intra_op_threads: cores / sessions,
+            solo_threads: if sessions > 1 { cores } else { 0 },
         }
     }
 }
@@ -70,7 +70,7 @@ pub enum Precision {
 /// Which of a model folder's files the weights come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum WeightsFrom {
+pub enum WeightSource {
     /// `model.safetensors`: the checkpoint itself, of the BERT family.
     Checkpoint,
     /// `model.onnx` or `onnx/model.onnx`: a graph that somebody exported.
@@ -92,7 +92,7 @@ pub struct OnnxOptions {
     pub(crate) queue_depth: usize,
     pub(crate) parallelism: Parallelism,
     pub(crate) precision: Precision,
-    pub(crate) weights_from: Option<WeightsFrom>,
+    pub(crate) weight_source: Option<WeightSource>,
 }
 
 impl Default for OnnxOptions {
@@ -104,7 +104,7 @@ impl Default for OnnxOptions {
             queue_depth: Self::DEFAULT_QUEUE_DEPTH,
             parallelism: Parallelism::available(),
             precision: Precision::Full,
-            weights_from: None,
+            weight_source: None,
         }
     }
 }
@@ -209,8 +209,8 @@ impl OnnxOptions {
     /// Which file the weights come from. By default the checkpoint, if there
     /// is one and the model is of a family that is known here; else the graph.
     #[must_use]
-    pub fn weights_from(mut self, file: WeightsFrom) -> Self {
-        self.weights_from = Some(file);
+    pub fn weight_source(mut self, file: WeightSource) -> Self {
+        self.weight_source = Some(file);
         self
     }
 
@@ -220,7 +220,10 @@ impl OnnxOptions {
             ("batch_tokens", self.batch_tokens.0),
             ("queue_depth", self.queue_depth),
             ("parallelism.sessions", self.parallelism.sessions),
-            ("parallelism.threads_each", self.parallelism.threads_each),
+            (
+                "parallelism.intra_op_threads",
+                self.parallelism.intra_op_threads,
+            ),
         ];
         match quantities.into_iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(MemoryError::configuration(format!(
@@ -239,7 +242,7 @@ mod tests {
     fn the_default_spreads_over_all_cores() {
         let cores = thread::available_parallelism().unwrap().get();
         let spread = Parallelism::available();
-        let used = spread.sessions * spread.threads_each;
+        let used = spread.sessions * spread.intra_op_threads;
         assert!(used <= cores && used > cores / 2, "{spread:?} on {cores}");
         assert!(spread.sessions <= Parallelism::MAX_SESSIONS);
     }

@@ -31,7 +31,7 @@ pub struct RuntimeInfo {
     /// Its version, where the file's name tells it.
     pub version: Option<String>,
     /// The place where it was found, as people call it: `the cache folder`.
-    pub found_in: &'static str,
+    pub source: &'static str,
 }
 
 /// Finds and loads the ONNX Runtime library, as opening an embedder would.
@@ -101,7 +101,7 @@ fn load(explicit: Option<&Path>, cache: Option<&Path>) -> MemoryResult<Loaded> {
         info: RuntimeInfo {
             library,
             version: version.map(|version| version.to_string()),
-            found_in: place,
+            source: place,
         },
         environment: None,
     })

@@ -33,8 +33,8 @@ fn computing_threads() -> usize {
 async fn the_threads_live_as_long_as_the_embedder() {
     let options = OnnxOptions::new().parallelism(Parallelism {
         sessions: 2,
-        threads_each: 1,
-        threads_alone: 0,
+        intra_op_threads: 1,
+        solo_threads: 0,
     });
     let embedder = OnnxEmbedder::open(options).await;
     let embedder = embedder.unwrap_or_else(|error| panic!("{error}"));

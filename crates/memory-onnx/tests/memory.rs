@@ -29,8 +29,8 @@ async fn open(precision: Precision) -> OnnxEmbedder {
         .precision(precision)
         .parallelism(Parallelism {
             sessions: 1,
-            threads_each: 1,
-            threads_alone: 0,
+            intra_op_threads: 1,
+            solo_threads: 0,
         });
     let opened = OnnxEmbedder::open(options).await;
     opened.unwrap_or_else(|error| panic!("{error}"))

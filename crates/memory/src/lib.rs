@@ -120,7 +120,7 @@ pub mod postgres {
 #[cfg(feature = "onnx")]
 pub mod onnx {
     pub use memory_onnx::{
-        MaxTokens, OnnxEmbedder, OnnxOptions, Parallelism, Precision, RuntimeInfo, WeightsFrom,
+        MaxTokens, OnnxEmbedder, OnnxOptions, Parallelism, Precision, RuntimeInfo, WeightSource,
         load_runtime,
     };
 }

@@ -1,4 +1,12 @@
 //! Finding pip and downloading wheels with it.
+//!
+//! pip runs isolated from the current directory and from Python's environment
+//! variables, so that no `pip.py` or `pip/` there is executed: its working
+//! directory is an empty folder of the setup, and Python is started with `-I`
+//! (or `-E`, which also finds a pip in the user's site-packages). pip's own
+//! configuration stays in effect, because proxies, mirrors and certificates are
+//! configured there; settings that would make it run another interpreter or
+//! download other packages are removed.
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,6 +26,21 @@ const INTERPRETERS: &[&[&str]] = &[&["python3"], &["python"], &["py", "-3"]];
 const TARGET_VERSION: &str = "3.11";
 const TARGET_ABI: &str = "cp311";
 
+/// Options of Python that keep `PYTHONPATH` and other variables from taking
+/// effect, in the order in which they are tried. `-I` also ignores the working
+/// directory and the user's site-packages.
+const ISOLATION: &[&str] = &["-I", "-E"];
+
+/// Environment variables of pip that would change what is executed or downloaded.
+const REMOVED_VARIABLES: &[&str] = &[
+    "PIP_PYTHON",
+    "PIP_REQUIREMENT",
+    "PIP_CONSTRAINT",
+    "PIP_BUILD_CONSTRAINT",
+    "PIP_DEST",
+    "PIP_SRC",
+];
+
 /// The first pip that accepts a dotted `--python-version`.
 const MIN_VERSION: (u32, u32) = (19, 2);
 
@@ -27,35 +50,48 @@ const OUTPUT_LINES: usize = 8;
 /// A working pip.
 #[derive(Debug)]
 pub(super) struct Pip {
-    interpreter: Vec<OsString>,
+    interpreter: Interpreter,
     options: Vec<OsString>,
     name: String,
 }
 
 impl Pip {
     /// Finds the pip of the given interpreter, or of the first of the usual ones
-    /// that has a working pip.
-    pub(super) fn find(chosen: Option<&Path>, options: Vec<OsString>) -> Result<Self, SetupError> {
+    /// that has a working pip. `work_dir` is an empty folder in which it runs.
+    pub(super) fn find(
+        chosen: Option<&Path>,
+        options: Vec<OsString>,
+        work_dir: &Path,
+    ) -> Result<Self, SetupError> {
         let candidates: Vec<Vec<OsString>> = match chosen {
-            Some(path) => vec![vec![path.into()]],
+            Some(path) => vec![vec![absolute_if_path(path)]],
             None => INTERPRETERS
                 .iter()
                 .map(|words| words.iter().map(OsString::from).collect())
                 .collect(),
         };
         let mut tried = Vec::new();
-        for interpreter in candidates {
-            match probe(&interpreter) {
-                Ok(version) => {
-                    let name = format!("{version} of {}", display_command(&interpreter));
-                    return Ok(Self {
-                        interpreter,
-                        options,
-                        name,
-                    });
+        for command in candidates {
+            let mut failure = String::new();
+            for isolation in ISOLATION {
+                let interpreter = Interpreter {
+                    command: command.clone(),
+                    isolation,
+                    work_dir: work_dir.to_owned(),
+                };
+                match interpreter.probe() {
+                    Ok(version) => {
+                        let name = format!("{version} of {}", display_command(&command));
+                        return Ok(Self {
+                            interpreter,
+                            options,
+                            name,
+                        });
+                    }
+                    Err(why) => failure = why,
                 }
-                Err(why) => tried.push(format!("{}: {why}", display_command(&interpreter))),
             }
+            tried.push(format!("{}: {failure}", display_command(&command)));
         }
         Err(SetupError::PythonNotFound { tried })
     }
@@ -68,7 +104,7 @@ impl Pip {
     /// Downloads a wheel into `folder` and returns the path of the pinned file.
     pub(super) fn download(&self, wheel: &Wheel, folder: &Path) -> Result<PathBuf, SetupError> {
         let requirement = format!("{}=={}", wheel.package, wheel.version);
-        let mut command = module_pip(&self.interpreter);
+        let mut command = self.interpreter.pip();
         command
             .args([
                 "download",
@@ -111,34 +147,64 @@ impl Pip {
     }
 }
 
-fn module_pip(interpreter: &[OsString]) -> Command {
-    let mut words = interpreter.iter();
-    let mut command = Command::new(words.next().cloned().unwrap_or_default());
-    command.args(words).args(["-m", "pip"]).stdin(Stdio::null());
-    command
+/// A Python interpreter, and how it is started.
+#[derive(Debug)]
+struct Interpreter {
+    command: Vec<OsString>,
+    isolation: &'static str,
+    work_dir: PathBuf,
 }
 
-/// The version, such as `pip 23.2.1`, or why pip cannot be used.
-fn probe(interpreter: &[OsString]) -> Result<String, String> {
-    let result = module_pip(interpreter).arg("--version").output();
-    let output = result.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "not found".to_owned(),
-        _ => error.to_string(),
-    })?;
-    if !output.status.success() {
-        let lines = last_lines(&output);
-        let why = lines.lines().last().unwrap_or("pip fails");
-        // Python starts with its own name, which the caller adds already.
-        let name = format!("{}: ", display_command(interpreter));
-        return Err(why.strip_prefix(&name).unwrap_or(why).to_owned());
+impl Interpreter {
+    /// A command that runs its pip.
+    fn pip(&self) -> Command {
+        let mut words = self.command.iter();
+        let mut command = Command::new(words.next().cloned().unwrap_or_default());
+        command
+            .args(words)
+            .args([self.isolation, "-m", "pip"])
+            .current_dir(&self.work_dir)
+            .stdin(Stdio::null());
+        for variable in REMOVED_VARIABLES {
+            command.env_remove(variable);
+        }
+        command
     }
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let version = stdout.split_whitespace().nth(1).unwrap_or_default();
-    if release(version) < MIN_VERSION {
-        let (major, minor) = MIN_VERSION;
-        return Err(format!("pip {version} is older than {major}.{minor}"));
+
+    /// The version, such as `pip 23.2.1`, or why pip cannot be used.
+    fn probe(&self) -> Result<String, String> {
+        let result = self.pip().arg("--version").output();
+        let output = result.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => "not found".to_owned(),
+            _ => error.to_string(),
+        })?;
+        if !output.status.success() {
+            let lines = last_lines(&output);
+            let why = lines.lines().last().unwrap_or("pip fails");
+            // Python starts with its own name, which the caller adds already.
+            let name = format!("{}: ", display_command(&self.command));
+            return Err(why.strip_prefix(&name).unwrap_or(why).to_owned());
+        }
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let version = stdout.split_whitespace().nth(1).unwrap_or_default();
+        if release(version) < MIN_VERSION {
+            let (major, minor) = MIN_VERSION;
+            return Err(format!(
+                "pip {version} is too old; {major}.{minor} or newer is needed"
+            ));
+        }
+        Ok(format!("pip {version}"))
     }
-    Ok(format!("pip {version}"))
+}
+
+/// Makes the path of an interpreter absolute, because it is started in another
+/// working directory. A bare name is left to the search in `PATH`.
+fn absolute_if_path(interpreter: &Path) -> OsString {
+    let is_bare_name = interpreter.components().count() == 1 && interpreter.is_relative();
+    if is_bare_name {
+        return interpreter.into();
+    }
+    std::path::absolute(interpreter).map_or_else(|_| interpreter.into(), PathBuf::into_os_string)
 }
 
 /// The first two numbers of a version; anything else counts as 0.

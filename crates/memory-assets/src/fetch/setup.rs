@@ -68,7 +68,8 @@ impl<'a> Setup<'a> {
         self
     }
 
-    /// Passes options to `pip download` besides those of its configuration.
+    /// Passes options to `pip download` in addition to those of its configuration.
+    /// Paths in them must be absolute, because pip runs in a folder of its own.
     #[must_use]
     pub fn with_pip_options<T: Into<OsString>>(
         mut self,
@@ -116,8 +117,9 @@ impl<'a> Setup<'a> {
             return Ok(outcome);
         }
         let options = std::mem::take(&mut self.pip_options);
-        let pip = Pip::find(self.python.as_deref(), options)?;
         let staging = Staging::create(&self.cache, &lock)?;
+        let work_dir = staging.subfolder("pip")?;
+        let pip = Pip::find(self.python.as_deref(), options, &work_dir)?;
         for asset in &incomplete {
             self.fetch(asset, &pip, &staging)?;
             outcome.fetched.push(asset.name);

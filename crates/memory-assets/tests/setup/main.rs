@@ -5,6 +5,7 @@
 )]
 
 mod interruption;
+mod isolation;
 mod registry;
 
 use std::cell::RefCell;

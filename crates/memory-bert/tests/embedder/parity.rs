@@ -1,7 +1,7 @@
 //! Two independent implementations of one checkpoint agree.
 
 use memory_core::{EmbedRole, Embedder as _, cosine};
-use memory_onnx::{OnnxEmbedder, OnnxOptions, Precision, WeightsFrom};
+use memory_onnx::{OnnxEmbedder, OnnxOptions, Precision, WeightSource};
 
 use super::shared;
 use super::texts::texts;
@@ -13,7 +13,7 @@ const LEAST: f32 = 0.9999;
 #[tokio::test]
 async fn vectors_equal_those_of_memory_onnx_in_full_precision() {
     let options = OnnxOptions::new()
-        .weights_from(WeightsFrom::Checkpoint)
+        .weight_source(WeightSource::Checkpoint)
         .precision(Precision::Full);
     let onnx = OnnxEmbedder::open(options).await;
     let onnx = onnx.unwrap_or_else(|error| panic!("{error}"));

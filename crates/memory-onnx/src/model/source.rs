@@ -7,7 +7,7 @@ use memory_sentence_transformers::ModelDir;
 
 use crate::bert::{Architecture, ArchitectureConfig};
 use crate::error;
-use crate::options::{OnnxOptions, Precision, WeightsFrom};
+use crate::options::{OnnxOptions, Precision, WeightSource};
 
 /// Where the weights are, and what is computed with them.
 #[derive(Debug, Clone)]
@@ -44,13 +44,13 @@ impl Source {
                 file: file.clone(),
             })
         };
-        match options.weights_from {
-            Some(WeightsFrom::Checkpoint) if file.is_file() => checkpoint(),
-            Some(WeightsFrom::Checkpoint) => Err(error::missing(format_args!(
+        match options.weight_source {
+            Some(WeightSource::Checkpoint) if file.is_file() => checkpoint(),
+            Some(WeightSource::Checkpoint) => Err(error::missing(format_args!(
                 "{} does not exist",
                 file.display()
             ))),
-            Some(WeightsFrom::Graph) => graph(&folder.path, options),
+            Some(WeightSource::Graph) => graph(&folder.path, options),
             None if file.is_file() => checkpoint().or_else(|refused| {
                 // What cannot be built may still have been exported.
                 find_graph(&folder.path).map_or(Err(refused), |_| graph(&folder.path, options))

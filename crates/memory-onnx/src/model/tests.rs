@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::error::OPEN;
-use crate::options::{Precision, WeightsFrom};
+use crate::options::{Precision, WeightSource};
 
 /// A folder that reads; its weights are no weights, which only a session
 /// would notice.
@@ -155,7 +155,7 @@ fn a_checkpoint_goes_before_a_graph_unless_the_options_say_otherwise() {
         }
     ));
     assert!(matches!(
-        source(OnnxOptions::new().weights_from(WeightsFrom::Graph)),
+        source(OnnxOptions::new().weight_source(WeightSource::Graph)),
         Source::Graph(_)
     ));
 }
@@ -173,7 +173,7 @@ fn what_cannot_be_built_is_named_unless_there_is_a_graph() {
     ] {
         let folder = with_checkpoint(&config);
         assert!(matches!(read(&folder).unwrap().source, Source::Graph(_)));
-        let asked = OnnxOptions::new().weights_from(WeightsFrom::Checkpoint);
+        let asked = OnnxOptions::new().weight_source(WeightSource::Checkpoint);
         let error = Model::read(folder.path(), &asked).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         fs::remove_file(folder.path().join("model.onnx")).unwrap();
@@ -202,7 +202,7 @@ fn a_graph_has_one_precision() {
     let error = Model::read(folder().path(), &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
     assert!(error.to_string().contains("model.safetensors"), "{error}");
-    let options = OnnxOptions::new().weights_from(WeightsFrom::Checkpoint);
+    let options = OnnxOptions::new().weight_source(WeightSource::Checkpoint);
     let error = Model::read(folder().path(), &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Missing, "{error}");
 }
@@ -220,7 +220,7 @@ fn the_fingerprint_tells_precision_network_and_source_apart() {
     let prints = [
         print(BERT, options()),
         print(BERT, options().precision(Precision::Int8)),
-        print(BERT, options().weights_from(WeightsFrom::Graph)),
+        print(BERT, options().weight_source(WeightSource::Graph)),
         print(&BERT.replace(":12,", ":6,"), options()),
         print(&BERT.replace('{', r#"{"layer_norm_eps":1e-5,"#), options()),
         print(

@@ -23,7 +23,10 @@ pub(super) fn on_path(path: &OsStr) -> Place {
     } else {
         "python3"
     };
-    let candidates = env::split_paths(path).map(|folder| folder.join(program));
+    // A relative entry would make the current directory a source of code.
+    let candidates = env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program));
     let Some(python) = candidates.into_iter().find(|file| file.is_file()) else {
         return Place::nowhere(NAME, "there is none");
     };

@@ -2,7 +2,7 @@
 
 use memory_core::{EmbedRole, Embedder as _, cosine};
 
-use super::shared;
+use super::{refs, shared};
 
 const FACT: &str =
     "Grandmother Odile hid the silver locket under the third step of the cellar stairs.";
@@ -63,5 +63,32 @@ async fn chunks_come_back_in_order_with_short_texts_among_long_ones() {
     for (text, chunks) in texts.iter().zip(&chunks) {
         assert_eq!(chunks.len() > 1, text.len() > FACT.len());
         assert_eq!(chunks.last().unwrap().end, text.len());
+    }
+}
+
+/// Every text of a large batch gets its own chunks. The texts are several
+/// segments of 256 KiB, and all of different lengths.
+#[tokio::test]
+async fn each_long_text_of_many_segments_gets_its_own_chunks() {
+    let embedder = shared().await;
+    let sentence = "The caravan moved on through rain and mud. ";
+    let texts: Vec<String> = (0..220)
+        .map(|n| format!("{n}: {}", &sentence.repeat(220)[..2_000 + n * 31]))
+        .collect();
+    let bytes: usize = texts.iter().map(String::len).sum();
+    assert!(bytes > 4 * 256 * 1024, "{bytes} bytes are too few segments");
+    let chunks = embedder.chunk(&refs(&texts)).await.unwrap();
+    assert_eq!(chunks.len(), texts.len());
+    for (n, (text, chunks)) in texts.iter().zip(&chunks).enumerate() {
+        assert_eq!(chunks.first().unwrap().start, 0, "text {n}");
+        assert_eq!(chunks.last().unwrap().end, text.len(), "text {n}");
+        for pair in chunks.windows(2) {
+            assert!(pair[1].start < pair[0].end, "text {n} has a gap");
+        }
+    }
+    // The same as each text alone, at the boundaries of the segments and beyond.
+    for n in (0..texts.len()).step_by(27) {
+        let alone = embedder.chunk(&[&texts[n]]).await.unwrap();
+        assert_eq!(alone[0], chunks[n], "text {n}");
     }
 }

@@ -23,7 +23,7 @@ mod tiny;
 use std::sync::Arc;
 
 use memory_core::cosine;
-use memory_onnx::{OnnxEmbedder, OnnxOptions, Parallelism, Precision, WeightsFrom};
+use memory_onnx::{OnnxEmbedder, OnnxOptions, Parallelism, Precision, WeightSource};
 use tokio::sync::OnceCell;
 
 /// One embedder for all tests that do not need their own.
@@ -43,7 +43,7 @@ async fn shared_int8() -> Arc<OnnxEmbedder> {
 /// As [`shared`], from the model's exported graph.
 async fn shared_graph() -> Arc<OnnxEmbedder> {
     static SHARED: OnceCell<Arc<OnnxEmbedder>> = OnceCell::const_new();
-    let options = || OnnxOptions::new().weights_from(WeightsFrom::Graph);
+    let options = || OnnxOptions::new().weight_source(WeightSource::Graph);
     let open = async || Arc::new(opened(options()).await);
     SHARED.get_or_init(open).await.clone()
 }
@@ -52,8 +52,8 @@ async fn shared_graph() -> Arc<OnnxEmbedder> {
 fn small() -> OnnxOptions {
     OnnxOptions::new().parallelism(Parallelism {
         sessions: 1,
-        threads_each: 1,
-        threads_alone: 0,
+        intra_op_threads: 1,
+        solo_threads: 0,
     })
 }
 

@@ -2,7 +2,7 @@
 //! whatever the batch.
 
 use memory_core::{EmbedRole, Embedder as _};
-use memory_onnx::{MaxTokens, OnnxOptions, WeightsFrom};
+use memory_onnx::{MaxTokens, OnnxOptions, WeightSource};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde::Deserialize;
@@ -52,7 +52,7 @@ async fn batches_of_any_size_give_the_same_vectors() {
     let texts: Vec<&str> = reference.iter().map(|row| row.text.as_str()).collect();
     for tokens in [1, 64, 4_096] {
         let options = OnnxOptions::new()
-            .weights_from(WeightsFrom::Graph)
+            .weight_source(WeightSource::Graph)
             .batch_tokens(MaxTokens(tokens));
         let embedder = opened(options).await;
         let vectors = embedder.embed(&texts, EmbedRole::Query).await.unwrap();
