@@ -32,21 +32,32 @@ pub(crate) struct QualityOptions {
     /// Fail below this recall@10, 0 to 1
     #[arg(long)]
     at_least: Option<String>,
+    /// Measure only the default ranking
+    #[arg(long)]
+    default_only: bool,
 }
 
 /// `cargo xtask quality`.
 pub(crate) fn quality(options: &QualityOptions) -> Result<(), TaskError> {
+    measure_quality(options, &["--release", "--package", "memory-benches"])
+}
+
+fn measure_quality(options: &QualityOptions, build: &[&str]) -> Result<(), TaskError> {
     let cache = setup::run(setup::Options::default())?;
     let mut quality = shell::cargo();
-    quality.args(["run", "--quiet", "--release", "--package", "memory-benches"]);
     quality
-        .args(["--bin", "quality", "--", "--data"])
+        .args(["run", "--quiet", "--example", "quality"])
+        .args(build)
+        .args(["--", "--data"])
         .arg(absolute_path(&options.data));
     if options.int8 {
         quality.arg("--int8");
     }
     if options.json {
         quality.arg("--json");
+    }
+    if options.default_only {
+        quality.arg("--default-only");
     }
     if let Some(share) = &options.at_least {
         quality.args(["--at-least", share]);
@@ -56,18 +67,21 @@ pub(crate) fn quality(options: &QualityOptions) -> Result<(), TaskError> {
 }
 
 /// Fails if the default ranking is below [`MIN_RECALL`]; skipped without
-/// conversations.
+/// conversations. Uses the profile and features of the tests, which share their
+/// compiled dependencies.
 pub(crate) fn check_quality() -> Result<(), TaskError> {
     let Some(data) = conversations() else {
         println!("skipped: {CONVERSATIONS} does not exist");
         return Ok(());
     };
-    quality(&QualityOptions {
+    let options = QualityOptions {
         data,
         int8: false,
         json: false,
         at_least: Some(MIN_RECALL.to_owned()),
-    })
+        default_only: true,
+    };
+    measure_quality(&options, &["--features", shell::FEATURES])
 }
 
 #[derive(Args)]

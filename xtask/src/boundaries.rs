@@ -3,14 +3,12 @@
 //! heavy dependencies. A new crate needs a row in [`BOUNDARIES`].
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 use crate::error::TaskError;
 use crate::shell;
 
 pub(crate) fn run() -> Result<(), TaskError> {
-    let workspace = workspace_crates(&shell::root())?;
+    let workspace: BTreeSet<String> = shell::crate_names()?.into_iter().collect();
     let mut violations = missing_rows(&workspace);
     for boundary in BOUNDARIES {
         let mut tree = shell::cargo();
@@ -32,23 +30,6 @@ pub(crate) fn run() -> Result<(), TaskError> {
             what: "dependency violations",
         }),
     }
-}
-
-/// The crates of the workspace: a crate's name is its folder's name.
-fn workspace_crates(root: &Path) -> Result<BTreeSet<String>, TaskError> {
-    let path = root.join("crates");
-    let failed = |source| TaskError::Read {
-        path: path.clone(),
-        source,
-    };
-    let mut names = BTreeSet::new();
-    for entry in fs::read_dir(&path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.path().join("Cargo.toml").is_file() {
-            names.insert(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-    Ok(names)
 }
 
 /// The names of the packages that `cargo tree --prefix none` lists.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::TaskError;
-use crate::{bench, boundaries, libtorch, shell, tidy};
+use crate::{bench, boundaries, deny, features, libtorch, outside, package, shell, tidy};
 
 struct Step {
     name: &'static str,
@@ -20,19 +20,30 @@ enum Action {
     Task(fn() -> Result<(), TaskError>),
 }
 
+/// Quick checks first.
 const STEPS: &[Step] = &[
     Step {
         name: "format",
         action: Action::Cargo(&["fmt", "--all", "--check"], None),
     },
     Step {
+        name: "tidy",
+        action: Action::Task(tidy::run),
+    },
+    Step {
+        name: "boundaries",
+        action: Action::Task(boundaries::run),
+    },
+    Step {
+        name: "deny",
+        action: Action::Task(deny::run),
+    },
+    Step {
         name: "clippy",
         action: Action::Cargo(
             &[
                 "clippy",
-                shell::WITHOUT_LIBTORCH[0],
-                shell::WITHOUT_LIBTORCH[1],
-                shell::WITHOUT_LIBTORCH[2],
+                "--workspace",
                 "--all-targets",
                 "--features",
                 shell::FEATURES,
@@ -48,9 +59,7 @@ const STEPS: &[Step] = &[
         action: Action::Cargo(
             &[
                 "doc",
-                shell::WITHOUT_LIBTORCH[0],
-                shell::WITHOUT_LIBTORCH[1],
-                shell::WITHOUT_LIBTORCH[2],
+                "--workspace",
                 "--no-deps",
                 "--features",
                 shell::FEATURES,
@@ -59,21 +68,17 @@ const STEPS: &[Step] = &[
         ),
     },
     Step {
-        name: "tidy",
-        action: Action::Task(tidy::run),
+        name: "package",
+        action: Action::Task(package::check),
     },
     Step {
-        name: "boundaries",
-        action: Action::Task(boundaries::run),
+        name: "features",
+        action: Action::Task(features::check),
     },
     // The README documents these two commands: run them as it does.
     Step {
         name: "test",
         action: Action::Cargo(&["xtask", "test"], None),
-    },
-    Step {
-        name: "libtorch",
-        action: Action::Task(libtorch::check),
     },
     Step {
         name: "demo",
@@ -82,6 +87,14 @@ const STEPS: &[Step] = &[
     Step {
         name: "quality",
         action: Action::Task(bench::check_quality),
+    },
+    Step {
+        name: "outside",
+        action: Action::Task(outside::check),
+    },
+    Step {
+        name: "libtorch",
+        action: Action::Task(libtorch::check),
     },
 ];
 

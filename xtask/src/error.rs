@@ -25,6 +25,8 @@ pub(crate) enum TaskError {
     },
     #[error("`{command}` failed ({status})")]
     Failed { command: String, status: String },
+    #[error("`{command}` was stopped: it ran for more than {seconds} s")]
+    Timeout { command: String, seconds: u64 },
     #[error("cannot read {}", path.display())]
     Read {
         path: PathBuf,

@@ -72,11 +72,20 @@ pub(crate) fn check() -> Result<(), TaskError> {
         "--package",
         CRATE,
         "--all-targets",
+        "--features",
+        "libtorch",
         "--",
         "-D",
         "warnings",
     ];
-    let document = &["doc", "--package", CRATE, "--no-deps"];
+    let document = &[
+        "doc",
+        "--package",
+        CRATE,
+        "--no-deps",
+        "--features",
+        "libtorch",
+    ];
     let bench = &[
         "clippy",
         "--package",
@@ -92,13 +101,17 @@ pub(crate) fn check() -> Result<(), TaskError> {
     shell::run(cargo().args(lint))?;
     shell::run(cargo().args(bench))?;
     shell::run(cargo().args(document).env("RUSTDOCFLAGS", "-D warnings"))?;
-    shell::run(cargo().args(["test", "--package", CRATE]))
+    shell::run(cargo().args(["test", "--package", CRATE, "--features", "libtorch"]))
 }
 
 /// Sets up libtorch if it is missing, then tests memory-bert.
 pub(crate) fn test(extra: &[String]) -> Result<(), TaskError> {
     let cargo = cargo_with_libtorch()?;
-    shell::run(cargo().args(["test", "--package", CRATE]).args(extra))
+    shell::run(
+        cargo()
+            .args(["test", "--package", CRATE, "--features", "libtorch"])
+            .args(extra),
+    )
 }
 
 /// Returns cargo commands that build and run with libtorch: the caller's, or

@@ -4,8 +4,12 @@
 mod bench;
 mod boundaries;
 mod ci;
+mod deny;
 mod error;
+mod features;
 mod libtorch;
+mod outside;
+mod package;
 mod pg;
 mod setup;
 mod shell;
@@ -47,6 +51,8 @@ enum Task {
     Tidy,
     /// Check the dependencies between crates with cargo tree
     Boundaries,
+    /// Check licenses and sources of dependencies against deny.toml
+    Deny,
     /// Run every check that is required before a merge
     Ci,
 }
@@ -63,6 +69,7 @@ impl Task {
             Self::Embedding(options) => bench::embedding(&options),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),
+            Self::Deny => deny::run(),
             Self::Ci => ci::run(),
         }
     }

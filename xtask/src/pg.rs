@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use clap::Subcommand;
 use memory_assets::cache_dir;
@@ -65,6 +66,14 @@ pub(crate) fn run(action: Action) -> Result<(), TaskError> {
 /// Runs a command with [`URL_ENV`] set: to the value of `DATABASE_URL`, or to a
 /// private server that is stopped afterwards, even if the command fails.
 pub(crate) fn with_server(command: &mut Command) -> Result<(), TaskError> {
+    with_server_and_limit(command, Duration::MAX)
+}
+
+/// Like [`with_server`], but stops the command after `limit`.
+pub(crate) fn with_server_and_limit(
+    command: &mut Command,
+    limit: Duration,
+) -> Result<(), TaskError> {
     if let Some(url) = std::env::var_os(OWN_URL_ENV).filter(|url| !url.is_empty()) {
         command.env(URL_ENV, url);
         if let Some(folder) =
@@ -72,14 +81,14 @@ pub(crate) fn with_server(command: &mut Command) -> Result<(), TaskError> {
         {
             command.env(PGBOUNCER_ENV, folder);
         }
-        return shell::run(command);
+        return shell::run_with_limit(command, limit);
     }
     let server = start_server(Lifetime::Parent)?;
     command.env(URL_ENV, server.url());
     if let Some(folder) = configured_pgbouncer().or_else(|| server.pgbouncer()) {
         command.env(PGBOUNCER_ENV, folder);
     }
-    let outcome = shell::run(command);
+    let outcome = shell::run_with_limit(command, limit);
     server.stop()?;
     outcome
 }

@@ -1,17 +1,18 @@
-//! Runs commands.
+//! Runs commands, and names the folders and features of the workspace.
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::error::TaskError;
 
-/// The features that checks and tests enable in addition to the defaults.
-pub(crate) const FEATURES: &str = "memory/openai,memory/postgres";
-
-/// Selects the crates that build without libtorch: all but one.
-pub(crate) const WITHOUT_LIBTORCH: [&str; 3] = ["--workspace", "--exclude", "memory-bert"];
+/// Every feature that builds without libtorch.
+pub(crate) const FEATURES: &str = "memory/openai,memory/postgres,memory-cli/postgres,\
+                                   memory-onnx/hub,memory-pg/tls";
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -23,6 +24,32 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn target_dir() -> PathBuf {
     let chosen = env::var_os("CARGO_TARGET_DIR").filter(|path| !path.is_empty());
     chosen.map_or_else(|| root().join("target"), |path| root().join(path))
+}
+
+/// The names of the library and command crates, which are those of their
+/// folders.
+pub(crate) fn crate_names() -> Result<Vec<String>, TaskError> {
+    let crates = root().join("crates");
+    let mut names = folders(&crates)?;
+    names.retain(|name| crates.join(name).join("Cargo.toml").is_file());
+    Ok(names)
+}
+
+/// The names of the folders in a folder, sorted.
+pub(crate) fn folders(parent: &Path) -> Result<Vec<String>, TaskError> {
+    let failed = |source| TaskError::Read {
+        path: parent.to_owned(),
+        source,
+    };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(parent).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.path().is_dir() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// The cargo that runs this task, at the root of the workspace.
@@ -37,6 +64,28 @@ pub(crate) fn cargo() -> Command {
 pub(crate) fn run(command: &mut Command) -> Result<(), TaskError> {
     let status = command.status().map_err(start_failed(command))?;
     check(command, status)
+}
+
+/// Like [`run`], but stops the command after `limit`.
+pub(crate) fn run_with_limit(command: &mut Command, limit: Duration) -> Result<(), TaskError> {
+    let mut child = command.spawn().map_err(start_failed(command))?;
+    let start = Instant::now();
+    loop {
+        let status = child.try_wait().map_err(start_failed(command))?;
+        if let Some(status) = status {
+            return check(command, status);
+        }
+        if start.elapsed() > limit {
+            // It may have ended in the meantime.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(TaskError::Timeout {
+                command: display_command(command),
+                seconds: limit.as_secs(),
+            });
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Runs a command to completion and returns its stdout.
@@ -59,13 +108,13 @@ fn check(command: &Command, status: ExitStatus) -> Result<(), TaskError> {
     })
 }
 
-fn start_failed(command: &Command) -> impl FnOnce(std::io::Error) -> TaskError {
+fn start_failed(command: &Command) -> impl FnOnce(std::io::Error) -> TaskError + use<> {
     let command = display_command(command);
     |source| TaskError::Start { command, source }
 }
 
 /// The command as typed in a shell.
-pub(crate) fn display_command(command: &Command) -> String {
+fn display_command(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_stem().unwrap_or(program.as_os_str());
     let words = [name].into_iter().chain(command.get_args());
@@ -73,4 +122,21 @@ pub(crate) fn display_command(command: &Command) -> String {
         .map(|word| word.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_stopped_after_its_limit() {
+        let mut sleep = Command::new("sleep");
+        let outcome = run_with_limit(sleep.arg("60"), Duration::from_millis(50));
+        assert!(
+            matches!(outcome, Err(TaskError::Timeout { .. })),
+            "{outcome:?}"
+        );
+        let mut succeed = Command::new("true");
+        run_with_limit(&mut succeed, Duration::from_secs(60)).unwrap();
+    }
 }

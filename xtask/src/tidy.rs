@@ -14,6 +14,8 @@ use crate::error::TaskError;
 use crate::shell;
 use tree::{File, Tree};
 
+pub(crate) use manifests::declared_features;
+
 /// A rule: its name, and the check that finds violations.
 struct Rule {
     name: &'static str,
@@ -52,6 +54,10 @@ const RULES: &[Rule] = &[
     Rule {
         name: "dependencies",
         check: manifests::check_dependencies,
+    },
+    Rule {
+        name: "unused",
+        check: manifests::check_unused,
     },
     Rule {
         name: "features",

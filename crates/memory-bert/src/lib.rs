@@ -5,6 +5,8 @@
 //! the second embedder of the house and an independent witness of the first:
 //! a test holds its vectors against those of `memory-onnx`.
 //!
+//! The crate is empty without its feature `libtorch`.
+//!
 //! Building it needs libtorch 2.4.0 and a C++ compiler, running it libtorch on
 //! the loader's path. In the workspace, `cargo xtask setup --libtorch` lays it
 //! out and `cargo xtask test --all` builds and runs with it. Elsewhere: a
@@ -27,6 +29,7 @@
 //! | `network` | tokens to vectors: rust-bert's BERT, pooling, normalization |
 //! | `checkpoint` | `config.json` and `model.safetensors`: what rust-bert can compute |
 
+#![cfg(feature = "libtorch")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod checkpoint;

@@ -4,6 +4,7 @@
 //! Manifests are parsed by lines, so that findings have line numbers. The parser
 //! covers the part of TOML that they use.
 
+use super::words::has_word;
 use super::{Finding, Tree};
 
 /// A table of a manifest.
@@ -196,6 +197,47 @@ pub(super) fn check_features(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// The features of a manifest, in order, except `default`.
+pub(crate) fn declared_features(manifest: &str) -> Vec<String> {
+    let tables = tables(manifest);
+    let features = tables.iter().filter(|table| table.name == "features");
+    let names = features.flat_map(|table| &table.entries);
+    let names = names.map(|entry| entry.key.to_owned());
+    names.filter(|name| name != "default").collect()
+}
+
+/// Every dependency is used: its name occurs in the sources of the package, and
+/// that of a normal dependency outside `tests/`.
+pub(super) fn check_unused(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for manifest in tree.manifests() {
+        let folder = manifest.path.trim_end_matches("Cargo.toml");
+        let sources: Vec<_> = tree
+            .with_extension("rs")
+            .filter(|file| file.path.starts_with(folder))
+            .collect();
+        for table in tables(&manifest.text) {
+            let is_dev = table.name.ends_with("dev-dependencies");
+            if !is_dependency_list(table.name) {
+                continue;
+            }
+            for entry in &table.entries {
+                let name = entry.key.trim_end_matches(".workspace");
+                let ident = name.replace('-', "_");
+                let is_used = sources
+                    .iter()
+                    .filter(|file| is_dev || !file.path[folder.len()..].starts_with("tests/"))
+                    .any(|file| has_word(&file.text, &ident));
+                if !is_used && !entry.is_commented {
+                    let message = format!("{name} is not used (a comment above says otherwise)");
+                    findings.push(Finding::new(manifest, entry.line, message));
+                }
+            }
+        }
+    }
+    findings
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,5 +348,27 @@ fast = { workspace = true, optional = true }
             Tree::lines_found(check_features, "crates/a/Cargo.toml", text),
             [4]
         );
+    }
+
+    #[test]
+    fn features_are_listed_without_the_default() {
+        let manifest = "[features]\ndefault = [\"a\"]\n# A.\na = []\n# B.\nb = []\n";
+        assert_eq!(declared_features(manifest), ["a", "b"]);
+    }
+
+    #[test]
+    fn unused_dependencies_are_found() {
+        let manifest = "[dependencies]\nused-a.workspace = true\nonly-tests.workspace = true\n\
+                        # Enables a feature.\nindirect.workspace = true\n\n[dev-dependencies]\n\
+                        only-tests.workspace = true\nunused.workspace = true\n";
+        let files = [
+            ("crates/a/Cargo.toml", manifest),
+            ("crates/a/src/lib.rs", "use used_a::A;\n"),
+            ("crates/a/tests/b.rs", "use only_tests::B;\n"),
+            ("crates/b/src/lib.rs", "use unused::C;\n"),
+        ];
+        let findings = check_unused(&Tree::of(&files));
+        let lines: Vec<usize> = findings.iter().map(|finding| finding.line).collect();
+        assert_eq!(lines, [3, 9]);
     }
 }

@@ -79,7 +79,8 @@ impl Tree {
             let name = entry.file_name().to_string_lossy().into_owned();
             let kind = entry.file_type().map_err(failed(entry.path()))?;
             let path = format!("{prefix}{name}");
-            if kind.is_dir() && SKIPPED_FOLDERS.contains(&name.as_str()) {
+            // In a worktree `.git` is a file.
+            if SKIPPED_FOLDERS.contains(&name.as_str()) {
                 continue;
             }
             if kind.is_dir() {

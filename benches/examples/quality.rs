@@ -1,7 +1,8 @@
 //! Retrieval quality: LoCoMo scoring through the real system, with one row for
 //! each part of the ranking switched off.
 //!
-//! `cargo xtask quality --data FILE [--int8] [--json] [--at-least SHARE]`
+//! `cargo xtask quality --data FILE [--int8] [--json] [--at-least SHARE]
+//! [--default-only]`
 
 #![allow(clippy::print_stdout, reason = "the program prints a report")]
 
@@ -29,6 +30,8 @@ struct Arguments {
     data: PathBuf,
     precision: Precision,
     json: bool,
+    /// Measure only the default ranking.
+    default_only: bool,
     /// The minimum recall@10 of the default ranking, 0 to 1.
     at_least: Option<f64>,
 }
@@ -62,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = arguments()?;
     let conversations = locomo::read(&arguments.data)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let rows = runtime.block_on(measure(&conversations, arguments.precision))?;
+    let rows = runtime.block_on(measure(&conversations, &arguments))?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
@@ -84,6 +87,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         data: PathBuf::new(),
         precision: Precision::Full,
         json: false,
+        default_only: false,
         at_least: None,
     };
     let mut given = std::env::args().skip(1);
@@ -91,6 +95,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         match argument.as_str() {
             "--int8" => parsed.precision = Precision::Int8,
             "--json" => parsed.json = true,
+            "--default-only" => parsed.default_only = true,
             "--data" => parsed.data = given.next().ok_or("--data needs a file")?.into(),
             "--at-least" => {
                 parsed.at_least = Some(given.next().ok_or("--at-least needs a share")?.parse()?);
@@ -180,11 +185,13 @@ fn rankings() -> Vec<(&'static str, Ranking)> {
 
 async fn measure(
     conversations: &[Conversation],
-    precision: Precision,
+    arguments: &Arguments,
 ) -> Result<Vec<Row>, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite://{}", folder.path().join("quality.db").display());
-    let system = MemorySystem::builder().url(&url).precision(precision);
+    let system = MemorySystem::builder()
+        .url(&url)
+        .precision(arguments.precision);
     let memory = system.build().await?;
     for conversation in conversations {
         for batch in conversation.turns.chunks(BATCH) {
@@ -192,7 +199,12 @@ async fn measure(
         }
     }
     let mut rows = Vec::new();
-    for (name, ranking) in rankings() {
+    let count = if arguments.default_only {
+        1
+    } else {
+        usize::MAX
+    };
+    for (name, ranking) in rankings().into_iter().take(count) {
         rows.push(score(&memory, conversations, name, ranking).await?);
     }
     memory.close().await?;
