@@ -1,10 +1,11 @@
 //! The connection pool: running reads and write transactions, with retries.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use memory_core::{EntityId, ErrorKind, MemoryError, MemoryResult};
-use sqlx::PgPool;
 use sqlx::postgres::PgRow;
+use sqlx::{ConnectOptions, PgPool};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -15,6 +16,9 @@ use crate::options::PgOptions;
 use crate::session_settings::SessionSettings;
 use crate::sql::SqlBuilder;
 use crate::transaction::{MAX_ATTEMPTS, Transaction, TxOutcome, backoff};
+
+/// How long finding out why connections fail may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A pool and how it is used.
 #[derive(Debug)]
@@ -59,10 +63,40 @@ impl Database {
         // The pool's own limit covers the wait for a free slot; this one also
         // covers a server that accepts connections and then does not answer.
         let limit = self.options.acquire_timeout.saturating_mul(2);
-        let connection = timeout(limit, self.pool.acquire()).await;
-        let connection = connection.map_err(|_| Failure::Timeout)??;
-        let session_settings = Arc::clone(&self.session_settings);
-        Ok(Connection::new(connection, session_settings))
+        match timeout(limit, self.pool.acquire()).await {
+            Ok(Ok(connection)) => {
+                let session_settings = Arc::clone(&self.session_settings);
+                Ok(Connection::new(connection, session_settings))
+            }
+            Ok(Err(sqlx::Error::PoolClosed)) => Err(sqlx::Error::PoolClosed.into()),
+            Ok(Err(sqlx::Error::PoolTimedOut)) if self.pool.size() > 0 => {
+                Err(sqlx::Error::PoolTimedOut.into())
+            }
+            // The pool retries a refused connection and then reports no cause.
+            Ok(Err(sqlx::Error::PoolTimedOut)) => Err(self.connect_failure().await),
+            Ok(Err(cause)) => Err(self.connect_failed(cause)),
+            Err(_) => Err(self.connect_failed(sqlx::Error::PoolTimedOut)),
+        }
+    }
+
+    /// Connects once more, without the pool, to find out why that fails.
+    async fn connect_failure(&self) -> Failure {
+        let options = self.pool.connect_options();
+        match timeout(PROBE_TIMEOUT, options.connect()).await {
+            Ok(Err(cause)) => self.connect_failed(cause),
+            _ => self.connect_failed(sqlx::Error::PoolTimedOut),
+        }
+    }
+
+    fn connect_failed(&self, cause: sqlx::Error) -> Failure {
+        let options = self.pool.connect_options();
+        let (host, port) = (options.get_host(), options.get_port());
+        let server = match options.get_socket() {
+            Some(directory) => format!("{}/.s.PGSQL.{port}", directory.display()),
+            None if host.starts_with('/') => format!("{host}/.s.PGSQL.{port}"),
+            None => format!("{host}:{port}"),
+        };
+        Failure::Connect { server, cause }
     }
 
     /// Reads which ANN indexes there are.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use memory_core::{ErrorKind, MemoryError};
 use sqlx::postgres::PgDatabaseError;
@@ -65,6 +66,12 @@ pub(crate) enum Failure {
     Sql(sqlx::Error),
     /// The server did not answer in time.
     Timeout,
+    /// No connection to the server could be made.
+    Connect {
+        /// Host and port, or the path of the socket.
+        server: String,
+        cause: sqlx::Error,
+    },
     /// An error for the caller as it is.
     Memory(MemoryError),
 }
@@ -104,6 +111,7 @@ impl Failure {
                 operation,
                 "the server did not answer in time",
             ),
+            Self::Connect { server, cause } => connect(&server, cause, operation),
             Self::Sql(error) => sql(error, operation),
         }
     }
@@ -130,6 +138,35 @@ impl Failure {
     }
 }
 
+/// The error for a connection that could not be made.
+fn connect(server: &str, cause: sqlx::Error, operation: &'static str) -> MemoryError {
+    use sqlx::Error as Sqlx;
+    let cannot = |kind, cause: &dyn fmt::Display| {
+        let message = format!("cannot connect to {server}: {cause}");
+        MemoryError::store(kind, operation, message)
+    };
+    match cause {
+        Sqlx::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            let (kind, message) = classify(&code);
+            let message = match error.try_downcast_ref::<PgDatabaseError>() {
+                Some(error) => ServerError::from(error).message,
+                None => None,
+            }
+            .unwrap_or_else(|| message.to_owned());
+            with_server(cannot(kind, &message), error.as_ref())
+        }
+        // The driver reports a refused certificate as invalid data.
+        Sqlx::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            cannot(ErrorKind::Configuration, &error).with_source(error)
+        }
+        Sqlx::Io(error) => cannot(ErrorKind::Unavailable, &error).with_source(error),
+        Sqlx::Tls(error) => cannot(ErrorKind::Configuration, &error),
+        Sqlx::PoolTimedOut => cannot(ErrorKind::Unavailable, &"no answer in time"),
+        other => sql(other, operation),
+    }
+}
+
 fn sql(error: sqlx::Error, operation: &'static str) -> MemoryError {
     use sqlx::Error as Sqlx;
     let store = |kind, message: &str| MemoryError::store(kind, operation, message);
@@ -141,7 +178,7 @@ fn sql(error: sqlx::Error, operation: &'static str) -> MemoryError {
         }
         Sqlx::PoolTimedOut => store(
             ErrorKind::Unavailable,
-            "timed out waiting for a connection from the pool",
+            "timed out waiting for a connection: all connections of the pool are in use",
         ),
         Sqlx::PoolClosed => closed(operation),
         Sqlx::Io(error) => store(

@@ -96,3 +96,38 @@ async fn unreachable_server_is_unavailable() {
     assert_eq!(refused.kind(), ErrorKind::Configuration);
     assert!(!refused.to_string().contains("secret"), "{refused}");
 }
+
+/// The message names the server and the cause, and no password.
+#[tokio::test(flavor = "multi_thread")]
+async fn unreachable_server_error_names_server_and_cause() {
+    let wait = std::time::Duration::from_millis(300);
+    let options = || PgOptions::new().acquire_timeout(wait);
+    // A port that was free a moment ago refuses connections.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    for (url, server, cause) in [
+        (
+            format!("postgres://app:hunter2@127.0.0.1:{port}/memories"),
+            format!("127.0.0.1:{port}"),
+            "refused",
+        ),
+        (
+            "postgres://app:hunter2@no-such-host.invalid/memories".to_owned(),
+            "no-such-host.invalid:5432".to_owned(),
+            "failed to lookup address",
+        ),
+        (
+            "postgres:///memories?host=/nonexistent&user=app&password=hunter2".to_owned(),
+            "/nonexistent/.s.PGSQL.5432".to_owned(),
+            "No such file",
+        ),
+    ] {
+        let refused = options().connect(&url).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+        let message = refused.to_string();
+        assert!(message.contains(&server), "{message}");
+        assert!(message.contains(cause), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}
