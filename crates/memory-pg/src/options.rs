@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use memory_core::{MemoryError, MemoryResult};
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 
 use crate::ann_index::AnnIndex;
 use crate::connection::type_lookup;
@@ -215,6 +215,20 @@ impl PgOptions {
 
     /// Opens a store with a pool of its own.
     ///
+    /// The URL is `postgres://user:password@host:port/database?parameter=value`.
+    /// Its parameters are those of the driver (`sslmode`, `sslrootcert`,
+    /// `sslcert`, `sslkey`, `host`, `hostaddr`, `port`, `dbname`, `user`,
+    /// `password`, `application_name`, `options`, `statement-cache-capacity`) and
+    /// those that options here mention. Others are refused.
+    ///
+    /// `sslmode` is `prefer` by default, as in libpq: TLS if the server offers
+    /// it, without checking its certificate. `verify-full` checks certificate
+    /// and host name, against the system's root certificates and `sslrootcert`;
+    /// `verify-ca` the certificate alone; `require` neither. `allow` and `disable`
+    /// connect without TLS, as do Unix sockets, whatever the mode. Without the
+    /// crate feature `tls`, the default connects without TLS, and the modes that
+    /// require it are refused.
+    ///
     /// # Errors
     /// [`MemoryError::Configuration`] for an invalid URL, an invalid value of a
     /// parameter in it, or an invalid option; [`MemoryError::Store`] as for
@@ -229,6 +243,7 @@ impl PgOptions {
                  postgres://user:password@host:5432/database?parameter=value",
             )
         })?;
+        let options = check_tls(options)?;
         let pool = self.pool().connect_lazy_with(self.connection(options));
         PgStore::open(pool, self, true).await
     }
@@ -326,4 +341,24 @@ impl PgOptions {
         }
         Ok(())
     }
+}
+
+/// Connections by a Unix socket use no TLS. Where this build has none, the modes
+/// that require it are refused.
+fn check_tls(options: PgConnectOptions) -> MemoryResult<PgConnectOptions> {
+    if options.get_socket().is_some() || options.get_host().starts_with('/') {
+        return Ok(options.ssl_mode(PgSslMode::Disable));
+    }
+    let mode = options.get_ssl_mode();
+    let is_required = matches!(
+        mode,
+        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull
+    );
+    if is_required && !cfg!(feature = "tls") {
+        return Err(MemoryError::configuration(
+            "the database URL requires TLS (sslmode), and this build has no TLS; build with the \
+             feature tls",
+        ));
+    }
+    Ok(options)
 }

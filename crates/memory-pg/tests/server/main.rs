@@ -14,6 +14,7 @@ mod schema;
 mod server_process;
 mod statement_counts;
 mod timeouts;
+mod tls;
 mod unknown_outcome;
 mod watch;
 
