@@ -30,7 +30,10 @@ impl Transaction for ChangesSince {
                 ..ChangeSet::default()
             });
         };
-        let reset = self.since > entity.generation;
+        // Beyond the generation: the database was restored from a backup. Below
+        // the floor: tombstones that this reader would need may be dropped.
+        let reset = self.since > entity.generation
+            || (Generation::ZERO < self.since && self.since < entity.tombstone_floor);
         let since = if reset { Generation::ZERO } else { self.since };
         if since == entity.generation {
             return Ok(ChangeSet {
@@ -92,11 +95,16 @@ impl ChangesSince {
     }
 }
 
+/// The ids removed or archived after `since`; none for the whole state, which
+/// needs no removals.
 async fn removed(
     conn: &mut SqliteConnection,
     entity_key: i64,
     since: i64,
 ) -> Result<Vec<MemoryId>, Failure> {
+    if since == 0 {
+        return Ok(Vec::new());
+    }
     query(
         "SELECT memory_id FROM memory_tombstone WHERE entity_key = ?1 AND version > ?2
          UNION ALL

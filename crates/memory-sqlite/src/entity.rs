@@ -18,6 +18,7 @@ pub(crate) struct CountDelta {
     pub(crate) words: i64,
     pub(crate) archived: i64,
     pub(crate) numbers_used: i64,
+    pub(crate) tombstones: i64,
 }
 
 /// Reads an entity's row; `None` before its first write.
@@ -83,8 +84,9 @@ pub(crate) async fn raise(
                 words,
                 archived,
                 numbers_used,
+                tombstones,
             } = delta;
-            (key, memories, words, numbers_used, archived)
+            (key, memories, words, numbers_used, archived, tombstones)
         })
         .collect();
     query(
@@ -93,7 +95,8 @@ pub(crate) async fn raise(
              memory_count = memory_count + (delta.value ->> 1),
              word_count = word_count + (delta.value ->> 2),
              next_number = next_number + (delta.value ->> 3),
-             archived_count = archived_count + (delta.value ->> 4)
+             archived_count = archived_count + (delta.value ->> 4),
+             tombstone_count = tombstone_count + (delta.value ->> 5)
          FROM jsonb_each(?1) AS delta
          WHERE entity.entity_key = delta.value ->> 0",
     )

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use memory_core::{EntityId, MemoryId, RemoveOutcome};
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Row, query};
+use sqlx::{Row, query, query_scalar};
 
 use crate::archive::{self, embeddings_of};
 use crate::blocking::fold_rows;
@@ -38,6 +38,7 @@ pub(crate) async fn remove(
     set.delete(conn, entity).await?;
     let (restored, mut delta) = restore(conn, entity, &set.ids).await?;
     let unlinked = unlink(conn, name, entity, &set.ids).await?;
+    delta.tombstones += compact_tombstones(conn, entity, set.ids.len()).await?;
     delta.memories -= set.live;
     delta.archived -= set.archived;
     delta.words -= set.words;
@@ -128,6 +129,56 @@ impl RemovalSet {
         .await?;
         Ok(())
     }
+}
+
+/// The number of tombstones that an entity keeps at least.
+const MIN_TOMBSTONES_KEPT: i64 = 1_000;
+
+/// Drops the oldest half of an entity's tombstones where there are more than it
+/// has live memories, and more than [`MIN_TOMBSTONES_KEPT`]. So tombstones never
+/// outgrow the memories, and dropping them costs a constant per removal on
+/// average.
+///
+/// Call it after `added` tombstones were inserted; it returns the change of the
+/// entity's count.
+async fn compact_tombstones(
+    conn: &mut SqliteConnection,
+    entity: &EntityRow,
+    added: usize,
+) -> Result<i64, Failure> {
+    let added = i64::try_from(added).unwrap_or(i64::MAX);
+    let limit = rows::encode_count(entity.memory_count).max(MIN_TOMBSTONES_KEPT);
+    if entity.tombstone_count.saturating_add(added) <= limit {
+        return Ok(added);
+    }
+    let count = "SELECT count(*) FROM memory_tombstone WHERE entity_key = ?1";
+    let count: i64 = query_scalar(count)
+        .bind(entity.key)
+        .fetch_one(&mut *conn)
+        .await?;
+    if count <= limit {
+        return Ok(count - entity.tombstone_count);
+    }
+    let floor: i64 = query_scalar(
+        "SELECT version FROM memory_tombstone WHERE entity_key = ?1
+         ORDER BY version LIMIT 1 OFFSET ?2",
+    )
+    .bind(entity.key)
+    .bind(count / 2 - 1)
+    .fetch_one(&mut *conn)
+    .await?;
+    let dropped = query("DELETE FROM memory_tombstone WHERE entity_key = ?1 AND version <= ?2")
+        .bind(entity.key)
+        .bind(floor)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
+    query("UPDATE entity SET tombstone_floor = ?2 WHERE entity_key = ?1")
+        .bind(entity.key)
+        .bind(floor)
+        .execute(conn)
+        .await?;
+    Ok(count - rows::encode_count(dropped) - entity.tombstone_count)
 }
 
 /// Makes the sources of removed summaries live again.

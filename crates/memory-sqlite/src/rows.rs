@@ -38,13 +38,18 @@ pub(crate) struct EntityRow {
     pub(crate) word_count: u64,
     /// The number of the next memory.
     pub(crate) next_number: i64,
+    /// The number of tombstones, or more.
+    pub(crate) tombstone_count: i64,
+    /// Tombstones up to this generation may have been dropped.
+    pub(crate) tombstone_floor: Generation,
 }
 
 /// The columns that [`EntityRow::decode`] reads, as a literal for `concat!`;
 /// the table is `e`.
 macro_rules! entity_columns {
     () => {
-        "e.entity_key, e.generation, e.memory_count, e.word_count, e.next_number, e.archived_count"
+        "e.entity_key, e.generation, e.memory_count, e.word_count, e.next_number, \
+         e.archived_count, e.tombstone_count, e.tombstone_floor"
     };
 }
 pub(crate) use entity_columns;
@@ -68,6 +73,8 @@ impl EntityRow {
             word_count: row.try_get(3)?,
             next_number: row.try_get(4)?,
             archived_count: row.try_get(5)?,
+            tombstone_count: row.try_get(6)?,
+            tombstone_floor: Generation(row.try_get(7)?),
         })
     }
 }

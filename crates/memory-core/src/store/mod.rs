@@ -239,7 +239,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Required.
     ///
     /// # Behavior
-    /// - From generation 0 it returns the entity's whole live state.
+    /// - From generation 0 it returns the entity's whole live state, and no ids
+    ///   removed.
     /// - Otherwise every live memory written and every id removed or archived
     ///   after `since`, in its latest state only (a memory that is live again
     ///   counts as written); applying them to the state at `since` gives the
@@ -248,6 +249,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   ([`EmbeddedMemory::with_vectors_of`]).
     /// - A `since` beyond the entity's generation (a database restored from a
     ///   backup) answers with the whole state and [`ChangeSet::reset`].
+    /// - A store may drop old tombstones. A `since` above 0 that is too old for
+    ///   those that are left answers with the whole state and
+    ///   [`ChangeSet::reset`].
     async fn changes_since(
         &self,
         entity: &EntityId,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::common::{ids, memories, mira, open};
 use memory_core::{
     DenseQuery, EntityId, Generation, ListRequest, MemoryFilter, MemoryId, SearchRequest, Store,
 };
@@ -14,6 +13,8 @@ use memory_sqlite::SqliteStore;
 use memory_testkit::SeededRng;
 use memory_testkit::fixtures::{DIMENSIONS, fingerprint, varied_memories};
 use tempfile::tempdir;
+
+use crate::common::{ids, memories, mira, open};
 
 fn both_retrievers(rng: &mut SeededRng) -> SearchRequest {
     SearchRequest {

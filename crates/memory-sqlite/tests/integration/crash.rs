@@ -12,12 +12,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::common::{connect, mira, open};
 use memory_core::{EmbeddedMemory, Generation, Memory, MemoryId, Store};
 use memory_testkit::SeededRng;
 use memory_testkit::fixtures::{fingerprint, varied_memories};
 use sqlx::Connection;
 use tempfile::tempdir;
+
+use crate::common::{connect, mira, open};
 
 /// Makes a process of this test the writer, on the path in the variable.
 const WRITER: &str = "MEMORY_SQLITE_KILL_TEST";

@@ -3,12 +3,13 @@
 use std::fs;
 use std::ops::Range;
 
-use crate::common::{connect, create_filled, ids, lexical, mira, open, try_open};
 use memory_core::{ErrorKind, Generation, ListRequest, MemoryError, Store};
 use memory_sqlite::SqliteStore;
 use memory_testkit::fixtures::fingerprint;
 use sqlx::Connection;
 use tempfile::tempdir;
+
+use crate::common::{connect, create_filled, ids, lexical, mira, open, try_open};
 
 const PAGE: usize = 8_192;
 

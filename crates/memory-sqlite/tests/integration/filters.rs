@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::common::{memory, mira};
 use memory_core::{EmbeddedMemory, ListRequest, MemoryFilter, MemoryId, MemoryTagMode, Store};
 use memory_sqlite::SqliteStore;
 use memory_testkit::SeededRng;
 use proptest::prelude::*;
+
+use crate::common::{memory, mira};
 
 /// Text that is special in JSON, SQL, patterns or paths, or any text.
 fn text() -> impl Strategy<Value = String> {

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::common::{ids, lexical, memory, mira};
 use memory_core::{EntityId, MemoryId, SearchOutcome, Store};
 use memory_sqlite::SqliteStore;
 use memory_testkit::{SeededRng, fixtures};
 use proptest::prelude::*;
+
+use crate::common::{ids, lexical, memory, mira};
 
 const WORDS: [&str; 12] = [
     "mill", "bridge", "horse", "market", "river", "wheel", "autumn", "village", "road", "stone",

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use crate::common::{connect, contents, create_filled, ids, memories, mira, open};
 use memory_core::{AccessUpdate, ByteSize, ErrorKind, Generation, MemoryPatch, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use memory_testkit::SeededRng;
 use memory_testkit::fixtures::{at, varied_memories};
 use sqlx::Executor;
 use tempfile::tempdir;
+
+use crate::common::{connect, contents, create_filled, ids, memories, mira, open};
 
 #[tokio::test]
 async fn a_full_database_refuses_whole_batches_until_space_is_freed() {

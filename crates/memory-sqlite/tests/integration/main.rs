@@ -15,3 +15,4 @@ mod migrations;
 mod opening;
 mod privacy;
 mod processes;
+mod tombstones;

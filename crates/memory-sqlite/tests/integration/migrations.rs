@@ -1,10 +1,13 @@
 //! Migration of databases with earlier schemas.
 
-use crate::common::{connect, mira, open, run_sql};
+use std::path::Path;
+
 use memory_core::{ListRequest, MemoryFilter, MemoryId, Store};
 use sqlx::migrate::{Migrate, Migration, MigrationType};
 use sqlx::{Connection, SqlSafeStr};
 use tempfile::tempdir;
+
+use crate::common::{connect, mira, open, run_sql};
 
 const FIRST: &str = include_str!("../../migrations/0001_memory.sql");
 
@@ -23,11 +26,8 @@ const ROWS: &str = "
          '{\"0193d4c8-a000-7000-8000-00000000000a\":\"near\"}', 1, 1);
     INSERT INTO memory_words (rowid, words) VALUES (4294967296, '1_mill'), (4294967297, '1_bridg');";
 
-#[tokio::test]
-async fn the_first_schema_is_migrated() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("agent.db");
-    let mut conn = connect(&path).await;
+async fn create_first_schema(path: &Path) {
+    let mut conn = connect(path).await;
     conn.ensure_migrations_table("_sqlx_migrations")
         .await
         .unwrap();
@@ -40,6 +40,13 @@ async fn the_first_schema_is_migrated() {
     );
     conn.apply("_sqlx_migrations", &first).await.unwrap();
     conn.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_first_schema_is_migrated() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    create_first_schema(&path).await;
     run_sql(&path, ROWS).await;
 
     let store = open(&path).await;
@@ -52,4 +59,30 @@ async fn the_first_schema_is_migrated() {
     assert_eq!(near[0].content, "bridge");
     let gone = store.delete(&mira(), &[mill]).await.unwrap();
     assert_eq!(gone.unlinked, [near[0].id]);
+}
+
+/// Tombstones of earlier schemas count, so that the first removal after the
+/// migration compacts them.
+#[tokio::test]
+async fn tombstones_of_earlier_schemas_are_counted() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    create_first_schema(&path).await;
+    run_sql(&path, ROWS).await;
+    run_sql(
+        &path,
+        "INSERT INTO memory_tombstone (entity_key, memory_id, version)
+         WITH RECURSIVE number (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM number LIMIT 3000)
+         SELECT 1, CAST(printf('%016d', n) AS BLOB), 1 FROM number",
+    )
+    .await;
+    let store = open(&path).await;
+    let mill: MemoryId = "0193d4c8-a000-7000-8000-00000000000a".parse().unwrap();
+    store.delete(&mira(), &[mill]).await.unwrap();
+    let mut conn = connect(&path).await;
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM memory_tombstone")
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+    assert_eq!(left, 1, "all 3,000 have the same version");
 }

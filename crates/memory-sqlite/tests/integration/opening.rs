@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{connect, contents, create_filled, ids, mira, open, run_sql, try_open};
 use memory_core::{ErrorKind, Generation, MemoryError, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore};
 use sqlx::Connection;
 use tempfile::tempdir;
+
+use crate::common::{connect, contents, create_filled, ids, mira, open, run_sql, try_open};
 
 /// Opening must fail with `kind` and change no file of the folder.
 async fn assert_refused_unchanged(path: &Path, kind: ErrorKind) {

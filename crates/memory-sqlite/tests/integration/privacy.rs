@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::common::{contents, ids, lexical, memories, memory, mira, open};
 use memory_core::{EmbeddedMemory, ListRequest, MemoryPatch, Store, SummaryGroup};
 use memory_testkit::SeededRng;
 use memory_testkit::fixtures::embedding;
 use tempfile::tempdir;
+
+use crate::common::{contents, ids, lexical, memories, memory, mira, open};
 
 /// A word that occurs nowhere else and that stemming does not change.
 fn secret(number: usize) -> String {

@@ -7,10 +7,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{memories, mira, open};
 use memory_core::{Generation, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::tempdir;
+
+use crate::common::{memories, mira, open};
 
 /// Makes a process of a test the other one, on the path in the variable.
 const OTHER: &str = "MEMORY_SQLITE_OTHER_PROCESS";

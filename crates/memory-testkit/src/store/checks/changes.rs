@@ -106,6 +106,7 @@ pub async fn report_deletions(context: &CheckContext) -> CheckResult {
     ensure_eq!(changes.removed, [], "removed after 2");
     let whole = context.changes(&mira, Generation::ZERO).await?;
     ensure_eq!(whole.written.len(), 3, "memories in the whole state");
+    ensure_eq!(whole.removed, [], "removed in the whole state");
     Ok(())
 }
 
