@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use memory_core::{ChangeSet, Generation, Memory, MemoryId, Store};
 use memory_sqlite::SqliteStore;
 use memory_testkit::SeededRng;
-use memory_testkit::population::{fingerprint, population};
+use memory_testkit::fixtures::{fingerprint, varied_memories};
 use sqlx::Connection;
 use tempfile::tempdir;
 
@@ -62,7 +62,7 @@ async fn tombstones_do_not_outgrow_the_memories() {
             "a load of the whole state reads no removals"
         );
         states.push((whole.generation.0, apply(State::new(), whole)));
-        let batch = population(&mira(), 300, &mut rng);
+        let batch = varied_memories(&mira(), 300, &mut rng);
         store.insert(&batch).await.unwrap();
         store.delete(&mira(), &ids(&batch)).await.unwrap();
         if round % 5 == 4 {
