@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::consistency::Consistency;
 use crate::error::{MemoryError, MemoryResult};
+use crate::store::Writers;
 
 /// A bound in bytes, which a count of entries cannot be mistaken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,7 +73,7 @@ pub enum AccessCounting {
 /// | `entity_cache_max_bytes` | 256 MiB | 1 GiB | 32 MiB |
 /// | `embedding_cache_max_bytes` | 16 MiB | 64 MiB | 2 MiB |
 /// | `snapshot_max_memories` | 20,000 | 20,000 | 5,000 |
-/// | `consistency` | local | local | local |
+/// | `consistency` | by the store | by the store | by the store |
 /// | `max_memories_per_entity` | none | none | none |
 /// | `limit_policy` | reject | reject | reject |
 /// | `prune_min_keep` | 10 | 10 | 10 |
@@ -102,8 +103,9 @@ pub struct MemoryConfig {
     /// Entities with more memories than this are searched in the store and
     /// not held as a snapshot.
     pub snapshot_max_memories: u64,
-    /// Who else writes to the store.
-    pub consistency: Consistency,
+    /// How soon a read sees what others wrote. Where it is `None`, the store
+    /// decides: see [`effective_consistency`](Self::effective_consistency).
+    pub consistency: Option<Consistency>,
     /// Most live memories of an entity; any number when `None`. It holds
     /// exactly, however many write at once; archived memories do not count.
     pub max_memories_per_entity: Option<u64>,
@@ -133,7 +135,7 @@ impl Default for MemoryConfig {
             entity_cache_max_bytes: ByteSize::mebibytes(256),
             embedding_cache_max_bytes: ByteSize::mebibytes(16),
             snapshot_max_memories: 20_000,
-            consistency: Consistency::Local,
+            consistency: None,
             max_memories_per_entity: None,
             limit_policy: LimitPolicy::Reject,
             prune_min_keep: 10,
@@ -202,6 +204,18 @@ impl MemoryConfig {
         Duration::from_secs(self.embedding_cache_ttl_seconds)
     }
 
+    /// The consistency on a store with these writers: the one that was set, else
+    /// [`Consistency::Checked`] where others can write and
+    /// [`Consistency::Local`] where they cannot.
+    #[must_use]
+    pub const fn effective_consistency(&self, writers: Writers) -> Consistency {
+        match (self.consistency, writers) {
+            (Some(consistency), _) => consistency,
+            (None, Writers::Shared) => Consistency::Checked,
+            (None, Writers::Exclusive) => Consistency::Local,
+        }
+    }
+
     /// Checks that capacities, lifetimes and limits make sense.
     ///
     /// # Errors
@@ -209,7 +223,9 @@ impl MemoryConfig {
     /// a lifetime of 0 seconds or over a hundred years, or more memories to
     /// keep than an entity may have.
     pub fn validate(&self) -> MemoryResult<()> {
-        self.consistency.validate()?;
+        if let Some(consistency) = &self.consistency {
+            consistency.validate()?;
+        }
         /// The longest lifetime, which every cache library can add to a clock.
         const MAX_SECONDS: u64 = 100 * 365 * 86_400;
         let capacities = [
@@ -305,5 +321,27 @@ mod tests {
             ..MemoryConfig::default()
         };
         assert!(none.validate().is_err());
+    }
+
+    #[test]
+    fn only_an_explicit_setting_is_local_where_others_can_write() {
+        let presets = [
+            MemoryConfig::default(),
+            MemoryConfig::high_traffic(),
+            MemoryConfig::low_memory(),
+        ];
+        for config in presets {
+            let effective = |writers| config.effective_consistency(writers);
+            assert_eq!(effective(Writers::Shared), Consistency::Checked);
+            assert_eq!(effective(Writers::Exclusive), Consistency::Local);
+        }
+        let local = MemoryConfig {
+            consistency: Some(Consistency::Local),
+            ..MemoryConfig::default()
+        };
+        assert_eq!(
+            local.effective_consistency(Writers::Shared),
+            Consistency::Local
+        );
     }
 }

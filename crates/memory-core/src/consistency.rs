@@ -14,22 +14,24 @@ use crate::error::{MemoryError, MemoryResult};
 /// use std::time::Duration;
 /// use memory_core::{Consistency, MemoryConfig};
 /// let config = MemoryConfig {
-///     consistency: Consistency::Bounded(Duration::from_secs(2)),
+///     consistency: Some(Consistency::Bounded(Duration::from_secs(2))),
 ///     ..MemoryConfig::default()
 /// };
 /// assert!(config.validate().is_ok());
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Consistency {
-    /// This system alone writes to the store: what the tiers hold is true.
-    /// Another's writes are seen when an entry's lifetime ends.
-    #[default]
+    /// Only this system writes to the store: cached values are used without a
+    /// check. Another's writes are seen when a cache entry expires.
     Local,
-    /// Others write too, and a read sees whatever they wrote before it began.
-    /// A recall asks the store for the entity's generation first (one small
-    /// statement) and catches up by what changed; a get reads from the store.
+    /// Others write too, and a read sees everything committed before it began.
+    /// Where the store has a [change marker](crate::Store::change_marker) (a
+    /// SQLite file), an unchanged marker is all that a cached read checks. Else,
+    /// or after a commit, a recall asks the store for the entity's generation
+    /// (one small statement) and reads only what changed; a get reads from the
+    /// store.
     Checked,
     /// Others write too, and a read sees whatever they wrote at least so long
     /// before it began: above 0, at most [`MAX_BOUND`](Self::MAX_BOUND). A

@@ -156,14 +156,16 @@ impl EngineInner {
         tiers: Tiers,
     ) -> Self {
         let (tiers, clock, config) = (Arc::new(tiers), builder.clock, builder.config);
-        let listener = ChangeListener::start(config.consistency, &store, &tiers);
+        let consistency = config.effective_consistency(store.capabilities().writers);
+        let listener = ChangeListener::start(consistency, &store, &tiers);
         let reader = Reader::new(
             Arc::clone(&store),
             Arc::clone(&embedder),
             Arc::clone(&clock),
             Arc::clone(&tiers),
             listener.state(),
-            &config,
+            consistency,
+            config.snapshot_max_memories,
         );
         let embedder = ContentEmbedder::new(embedder, Arc::clone(&tiers));
         let writer = Writer::new(Arc::clone(&tiers), embedder.clone());

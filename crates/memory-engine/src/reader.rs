@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use memory_core::{
-    Clock, Consistency, Embedder, EntityId, Memory, MemoryConfig, MemoryError, MemoryId,
-    MemoryResult, Store,
+    Clock, Consistency, Embedder, EntityId, Memory, MemoryError, MemoryId, MemoryResult, Store,
 };
 
 use crate::change_listener::ListenerState;
-use crate::tiers::{CachedMemory, Freshness, LoadedMemories, ReadInstant, Tiers};
+use crate::tiers::{CachedMemory, Freshness, LoadedMemories, ReadInstant, Tiers, UnchangedSince};
 
 /// Reads memories and snapshots, from the tiers where they are fresh enough and
 /// else from the store.
@@ -22,6 +21,7 @@ pub(crate) struct Reader {
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) listener: ListenerState,
     consistency: Consistency,
+    unchanged_since: Arc<UnchangedSince>,
     pub(crate) snapshot_max_memories: u64,
 }
 
@@ -32,7 +32,8 @@ impl Reader {
         clock: Arc<dyn Clock>,
         tiers: Arc<Tiers>,
         listener: ListenerState,
-        config: &MemoryConfig,
+        consistency: Consistency,
+        snapshot_max_memories: u64,
     ) -> Self {
         Self {
             store,
@@ -40,8 +41,9 @@ impl Reader {
             clock,
             tiers,
             listener,
-            consistency: config.consistency,
-            snapshot_max_memories: config.snapshot_max_memories,
+            consistency,
+            unchanged_since: Arc::default(),
+            snapshot_max_memories,
         }
     }
 
@@ -53,7 +55,10 @@ impl Reader {
             Consistency::Bounded(limit) if !self.listener.is_disconnected() => {
                 Freshness::Within(ReadInstant::now(&*self.clock), limit)
             }
-            _ => Freshness::After(Instant::now()),
+            _ => match self.unchanged_since.observe(&*self.store) {
+                Some(since) => Freshness::UnchangedSince(since),
+                None => Freshness::After(Instant::now()),
+            },
         }
     }
 
@@ -100,8 +105,9 @@ impl Reader {
     }
 
     /// The cached memory, if it is fresh enough. Where a read must see every
-    /// earlier write of other processes, none is: asking the store whether an
-    /// entry is current costs as much as reading it.
+    /// earlier write of other processes, and the store has no change marker, none
+    /// is: asking the store whether an entry is current costs as much as reading
+    /// it.
     #[inline]
     fn cached(
         &self,
@@ -114,7 +120,7 @@ impl Reader {
             let is_fresh = match freshness {
                 Freshness::Any => true,
                 Freshness::After(_) => false,
-                Freshness::Within(..) => {
+                Freshness::UnchangedSince(_) | Freshness::Within(..) => {
                     freshness.is_satisfied_by(cached.verified)
                         && cached.generation >= tiers.coherence.last_remote(entity)
                 }

@@ -135,7 +135,7 @@ impl MemorySystemBuilder {
     /// or both, or a setting is out of range; errors of opening the parts.
     pub async fn build(self) -> MemoryResult<MemorySystem> {
         let url = self.url.as_deref().unwrap_or_default();
-        let config = self.config.unwrap_or_else(|| defaults::default_config(url));
+        let config = self.config.unwrap_or_default();
         config.validate()?;
         if self.store.is_some() == self.url.is_some() {
             return Err(MemoryError::configuration(

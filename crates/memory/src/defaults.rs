@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::{Consistency, Embedder, MemoryConfig, MemoryError, MemoryResult, Store};
+use memory_core::{Consistency, Embedder, MemoryError, MemoryResult, Store};
 
 /// The URL schemes that this build supports.
 const SCHEMES: &[&str] = &[
@@ -14,19 +14,6 @@ const SCHEMES: &[&str] = &[
     "postgresql",
 ];
 
-/// The balanced preset, with the consistency that suits the store of a URL.
-pub(crate) fn default_config(url: &str) -> MemoryConfig {
-    let shared = url.starts_with("postgres");
-    MemoryConfig {
-        consistency: if shared {
-            Consistency::Checked
-        } else {
-            Consistency::Local
-        },
-        ..MemoryConfig::default()
-    }
-}
-
 /// Opens the store of a URL's scheme. With [`Consistency::Bounded`], PostgreSQL
 /// also notifies other processes of writes, so that their reads are seldom stale.
 #[cfg_attr(
@@ -37,14 +24,17 @@ pub(crate) fn default_config(url: &str) -> MemoryConfig {
     not(feature = "postgres"),
     expect(unused_variables, reason = "only PostgreSQL notifies")
 )]
-pub(crate) async fn store(url: &str, consistency: Consistency) -> MemoryResult<Arc<dyn Store>> {
+pub(crate) async fn store(
+    url: &str,
+    consistency: Option<Consistency>,
+) -> MemoryResult<Arc<dyn Store>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(memory_sqlite::SqliteStore::open(url).await?)),
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let bounded = matches!(consistency, Consistency::Bounded(_));
+            let bounded = matches!(consistency, Some(Consistency::Bounded(_)));
             let options = memory_pg::PgOptions::new().notify_changes(bounded);
             Ok(Arc::new(options.connect(url).await?))
         }

@@ -42,7 +42,7 @@ async fn two_systems_on_one_database_see_each_others_memories() {
 
     let pool = PgPool::connect(&server()).await.unwrap();
     let config = MemoryConfig {
-        consistency: Consistency::Checked,
+        consistency: Some(Consistency::Checked),
         ..MemoryConfig::low_memory()
     };
     let second = MemorySystem::with_pool(pool, config).await.unwrap();

@@ -140,7 +140,7 @@ impl Soak {
     ) -> MemoryResult<Arc<Self>> {
         let system = |consistency| {
             let config = MemoryConfig {
-                consistency,
+                consistency: Some(consistency),
                 access_counting: AccessCounting::Off,
                 ..MemoryConfig::default()
             };

@@ -1,9 +1,10 @@
 //! How recent a cached value has to be for a read.
 
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use memory_core::Clock;
+use memory_core::{ChangeMarker, Clock, Store};
 
 /// When the store was read, by two clocks: the system's, which tests can set
 /// and which continues while a machine sleeps, and the monotonic one, which
@@ -35,6 +36,8 @@ pub(crate) enum Freshness {
     Any,
     /// After the read began.
     After(Instant),
+    /// At this instant or later: since then nothing was committed to the store.
+    UnchangedSince(Instant),
     /// At most this long before the read began.
     Within(ReadInstant, Duration),
 }
@@ -45,13 +48,48 @@ impl Freshness {
     pub(crate) fn is_satisfied_by(&self, verified: ReadInstant) -> bool {
         match self {
             Self::Any => true,
-            Self::After(began) => verified.ticks >= *began,
+            Self::After(began) | Self::UnchangedSince(began) => verified.ticks >= *began,
             Self::Within(began, limit) => {
                 // A clock that was set back proves nothing.
                 let by_clock = (began.clock - verified.clock).to_std();
                 verified.ticks >= began.ticks
                     || (began.ticks.duration_since(verified.ticks) <= *limit
                         && by_clock.is_ok_and(|age| age <= *limit))
+            }
+        }
+    }
+}
+
+/// Since when nothing was committed to the store, by its change marker.
+///
+/// A marker is never used again after a commit. So while it stays the same, a
+/// value that was read after it was first seen matches the store.
+#[derive(Debug, Default)]
+pub(crate) struct UnchangedSince(RwLock<Option<(ChangeMarker, Instant)>>);
+
+impl UnchangedSince {
+    /// An instant at which the store had the marker that it has now; `None`
+    /// where the store has none.
+    #[inline]
+    pub(crate) fn observe(&self, store: &dyn Store) -> Option<Instant> {
+        let marker = store.change_marker()?;
+        let known = *self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match known {
+            Some((known, since)) if known == marker => Some(since),
+            _ => Some(self.replace(marker)),
+        }
+    }
+
+    fn replace(&self, marker: ChangeMarker) -> Instant {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            // Another reader was here first.
+            Some((known, since)) if known == marker => since,
+            _ => {
+                // After the marker was read: a value read earlier may be older.
+                let since = Instant::now();
+                *known = Some((marker, since));
+                since
             }
         }
     }

@@ -21,7 +21,7 @@ pub(crate) use admission::AdmissionFilter;
 pub(crate) use coherence::Coherence;
 pub(crate) use embedding::{EmbeddingTier, Vector};
 pub(crate) use entity::{CachedSnapshot, EntityTier};
-pub(crate) use freshness::{Freshness, ReadInstant};
+pub(crate) use freshness::{Freshness, ReadInstant, UnchangedSince};
 pub(crate) use memory::{CachedMemory, LoadedMemories, MemoryTier};
 
 use crate::snapshot::Delta;

@@ -301,7 +301,7 @@ async fn one_id_under_two_entities_is_two_memories() {
 #[tokio::test]
 async fn where_others_write_too_their_writes_are_seen_at_once() {
     let checked = MemoryConfig {
-        consistency: Consistency::Checked,
+        consistency: Some(Consistency::Checked),
         ..MemoryConfig::default()
     };
     let first = fixture();

@@ -29,7 +29,7 @@ async fn pair(consistency: Consistency, no_watch: bool) -> Pair {
     ));
     let at = |consistency| {
         let config = MemoryConfig {
-            consistency,
+            consistency: Some(consistency),
             access_counting: AccessCounting::Off,
             ..MemoryConfig::default()
         };

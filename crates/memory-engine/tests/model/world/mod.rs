@@ -94,7 +94,7 @@ impl<B: CacheBackend> World<B> {
         let systems = consistencies.into_iter().map(|consistency| {
             let cache = Expiring::new(cache());
             let config = MemoryConfig {
-                consistency,
+                consistency: Some(consistency),
                 snapshot_max_memories: setting.snapshot_max_memories,
                 access_counting: AccessCounting::Off,
                 ..MemoryConfig::default()
