@@ -110,12 +110,8 @@ impl BertEmbedder {
             threads: i32::try_from(options.threads).unwrap_or(i32::MAX),
         };
         Ok(Self {
-            profile: EmbedderProfile {
-                model: folder.name,
-                fingerprint,
-                dimensions: folder.dimensions,
-                max_tokens: folder.max_tokens,
-            },
+            profile: EmbedderProfile::new(folder.name, fingerprint, folder.dimensions)
+                .max_tokens(folder.max_tokens),
             tokenizer,
             desk: Desk::start(worker, options.queue_depth).map_err(no_thread)?,
         })

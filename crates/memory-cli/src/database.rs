@@ -210,12 +210,7 @@ struct NullEmbedder(EmbedderProfile);
 
 impl NullEmbedder {
     fn new() -> Self {
-        Self(EmbedderProfile {
-            model: "none".to_owned(),
-            fingerprint: "none".into(),
-            dimensions: 1,
-            max_tokens: 1,
-        })
+        Self(EmbedderProfile::new("none", "none", 1).max_tokens(1))
     }
 }
 

@@ -123,6 +123,7 @@ impl<K, V> fmt::Debug for CachePolicy<K, V> {
 
 /// What happened in a cache since it was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CacheCounters {
     /// Look-ups that found a fresh entry.
     pub hits: u64,
@@ -133,4 +134,16 @@ pub struct CacheCounters {
     /// to be held at all or worth less than what is there, is one: every insert
     /// is held, replaced, removed or evicted.
     pub evictions: u64,
+}
+
+impl CacheCounters {
+    /// Counters with these values.
+    #[must_use]
+    pub const fn new(hits: u64, misses: u64, evictions: u64) -> Self {
+        Self {
+            hits,
+            misses,
+            evictions,
+        }
+    }
 }

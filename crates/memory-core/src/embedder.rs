@@ -69,6 +69,7 @@ pub enum EmbedRole {
 
 /// What an embedder is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EmbedderProfile {
     /// The model's name, for people.
     pub model: String,
@@ -76,8 +77,32 @@ pub struct EmbedderProfile {
     pub fingerprint: Fingerprint,
     /// Components of each vector.
     pub dimensions: usize,
-    /// The model's window in tokens, special tokens included.
+    /// The model's window in tokens, special tokens included; [`usize::MAX`]
+    /// without a window.
     pub max_tokens: usize,
+}
+
+impl EmbedderProfile {
+    /// A profile of a model without a window: it reads texts of any length.
+    pub fn new(
+        model: impl Into<String>,
+        fingerprint: impl Into<Fingerprint>,
+        dimensions: usize,
+    ) -> Self {
+        Self {
+            model: model.into(),
+            fingerprint: fingerprint.into(),
+            dimensions,
+            max_tokens: usize::MAX,
+        }
+    }
+
+    /// Sets the model's window in tokens, special tokens included.
+    #[must_use]
+    pub const fn max_tokens(mut self, max_tokens: usize) -> Self {
+        self.max_tokens = max_tokens;
+        self
+    }
 }
 
 /// A digest of all that decides a vector: weights, tokenizer, pooling, length

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Counters of the three tiers since the system was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CacheStats {
     /// Memory by id.
     pub memory: TierStats,
@@ -14,6 +15,16 @@ pub struct CacheStats {
 }
 
 impl CacheStats {
+    /// The counters of these tiers.
+    #[must_use]
+    pub const fn new(memory: TierStats, entity: TierStats, embedding: TierStats) -> Self {
+        Self {
+            memory,
+            entity,
+            embedding,
+        }
+    }
+
     /// Hits among all look-ups of all tiers, 0 to 1; 0 before the first.
     #[must_use]
     pub fn hit_rate(&self) -> f64 {
@@ -27,6 +38,7 @@ impl CacheStats {
 
 /// Counters of one tier.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TierStats {
     /// Entries held now.
     pub entries: u64,

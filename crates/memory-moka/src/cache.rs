@@ -156,11 +156,11 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> for MokaCache<K, V> {
     }
 
     fn counters(&self) -> CacheCounters {
-        CacheCounters {
-            hits: self.hit_counters.hits(),
-            misses: self.hit_counters.misses(),
-            evictions: self.eviction_stats.evictions.load(Ordering::Relaxed),
-        }
+        CacheCounters::new(
+            self.hit_counters.hits(),
+            self.hit_counters.misses(),
+            self.eviction_stats.evictions.load(Ordering::Relaxed),
+        )
     }
 
     fn run_pending_tasks(&self) {

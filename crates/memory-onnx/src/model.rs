@@ -53,12 +53,8 @@ impl Model {
         };
         let fingerprint = folder.fingerprint(recipe).map_err(opening)?;
         Ok(Self {
-            profile: EmbedderProfile {
-                model: folder.name.clone(),
-                fingerprint,
-                dimensions: folder.dimensions,
-                max_tokens: folder.max_tokens,
-            },
+            profile: EmbedderProfile::new(folder.name.clone(), fingerprint, folder.dimensions)
+                .max_tokens(folder.max_tokens),
             source,
             folder,
         })

@@ -91,7 +91,7 @@ impl Transaction for Consolidate {
             .iter()
             .all(|group| is_already_applied(group, &existing))
         {
-            return Ok(TxOutcome::Rollback(ConsolidateOutcome { generation }));
+            return Ok(TxOutcome::Rollback(ConsolidateOutcome::new(generation)));
         }
         self.check(&existing)?;
         let generation =
@@ -101,7 +101,7 @@ impl Transaction for Consolidate {
             self.groups.iter().map(|group| &group.summary).collect();
         let generations = [(self.entity.clone(), generation)].into();
         insert::insert_rows(connection, &summaries, &generations, self.precision).await?;
-        Ok(TxOutcome::Commit(ConsolidateOutcome { generation }))
+        Ok(TxOutcome::Commit(ConsolidateOutcome::new(generation)))
     }
 }
 

@@ -50,10 +50,10 @@ impl Transaction for Delete {
         let mut deltas = CountDeltas::new();
         let mut removed = removal::remove(connection, &ids, &entity_rows, &mut deltas).await?;
         let Some(removed) = removed.remove(&self.entity) else {
-            return Ok(TxOutcome::Rollback(RemoveOutcome {
+            return Ok(TxOutcome::Rollback(RemoveOutcome::new(
                 generation,
-                ..RemoveOutcome::default()
-            }));
+                Vec::new(),
+            )));
         };
         entity::raise(connection, &deltas).await?;
         Ok(TxOutcome::Commit(removed))

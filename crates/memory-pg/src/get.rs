@@ -40,10 +40,10 @@ pub(crate) async fn get(
                     .map(|memory| (memory.id, memory)),
             );
         }
-        Ok(GetOutcome {
+        Ok(GetOutcome::new(
             generation,
-            memories: ids.iter().map(|id| found.get(id).cloned()).collect(),
-        })
+            ids.iter().map(|id| found.get(id).cloned()).collect(),
+        ))
     };
     database.read(OPERATION, entity, sql, decode).await
 }

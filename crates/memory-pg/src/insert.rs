@@ -83,11 +83,9 @@ impl Transaction for Insert {
             let generations = generations(&raised);
             let fits = self.check_limit(&raised).is_ok();
             if fits && insert_rows(connection, &all, &generations, self.precision).await? {
-                return Ok(TxOutcome::Commit(InsertOutcome {
-                    inserted: vec![true; all.len()],
-                    generations,
-                    evicted: Removed::new(),
-                }));
+                return Ok(TxOutcome::Commit(
+                    InsertOutcome::new(vec![true; all.len()], generations).evicted(Removed::new()),
+                ));
             }
             connection.restart(&self.entities()).await?;
         }
@@ -121,11 +119,9 @@ impl Insert {
             }
         }
         if new.is_empty() {
-            return Ok(TxOutcome::Rollback(InsertOutcome {
-                inserted,
-                generations,
-                evicted: Removed::new(),
-            }));
+            return Ok(TxOutcome::Rollback(
+                InsertOutcome::new(inserted, generations).evicted(Removed::new()),
+            ));
         }
         let mut deltas = count_deltas(&new);
         let evicted = self.evict(connection, &entity_rows, &mut deltas).await?;
@@ -138,11 +134,9 @@ impl Insert {
         );
         // The entities are locked and these ids do not exist: every row is inserted.
         insert_rows(connection, &new, &generations, self.precision).await?;
-        Ok(TxOutcome::Commit(InsertOutcome {
-            inserted,
-            generations,
-            evicted,
-        }))
+        Ok(TxOutcome::Commit(
+            InsertOutcome::new(inserted, generations).evicted(evicted),
+        ))
     }
 
     /// Removes the memories to evict, of those entities that are written to.

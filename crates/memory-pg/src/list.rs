@@ -24,11 +24,7 @@ pub(crate) async fn list(
     let limit = request.limit + 1;
     let sql = list_statement(entity, request, limit);
     let decode = |rows: &[PgRow]| {
-        let mut page = ListPage {
-            generation: Generation::ZERO,
-            memories: Vec::with_capacity(rows.len()),
-            next: None,
-        };
+        let mut page = ListPage::new(Generation::ZERO, Vec::with_capacity(rows.len()), None);
         for row in rows {
             page.generation = rows::generation(row)?;
             page.memories.extend(MemoryRow(row).memory(entity)?);

@@ -52,11 +52,11 @@ pub(crate) fn decode_hits(
     }
     for row in rows {
         if let Some(memory) = MemoryRow(row).memory(entity)? {
-            found.candidates.push(SearchHit {
-                memory,
-                similarity: row.try_get("similarity")?,
-                lexical: row.try_get("score")?,
-            });
+            found.candidates.push(
+                SearchHit::new(memory)
+                    .similarity(row.try_get("similarity")?)
+                    .lexical(row.try_get("score")?),
+            );
         }
     }
     Ok(found)

@@ -27,11 +27,7 @@ pub(crate) async fn entity_stats(
             return Ok(EntityStats::default());
         };
         let row = EntityRow::decode(row)?;
-        Ok(EntityStats {
-            generation: row.generation,
-            memory_count: row.memories,
-            archived_count: row.archived,
-        })
+        Ok(EntityStats::new(row.generation, row.memories, row.archived))
     };
     database.read(OPERATION, entity, sql, decode).await
 }

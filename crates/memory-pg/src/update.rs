@@ -71,11 +71,9 @@ impl Transaction for Update {
         self.patch.apply(&mut memory);
         limits::check_related(&memory.related).map_err(MemoryError::from)?;
         if memory == before && self.embedding.is_none() {
-            return Ok(TxOutcome::Rollback(UpdateOutcome {
-                generation: current,
-                memory,
-                changed: false,
-            }));
+            return Ok(TxOutcome::Rollback(
+                UpdateOutcome::new(current, memory).changed(false),
+            ));
         }
         let generation = current.next();
         self.update_columns(connection, &memory, generation).await?;
@@ -92,11 +90,7 @@ impl Transaction for Update {
             ..CountDelta::default()
         };
         entity::raise_one(connection, &self.entity, delta).await?;
-        Ok(TxOutcome::Commit(UpdateOutcome {
-            generation,
-            memory,
-            changed: true,
-        }))
+        Ok(TxOutcome::Commit(UpdateOutcome::new(generation, memory)))
     }
 }
 

@@ -84,11 +84,11 @@ impl StripedCounters {
     }
 
     pub(crate) fn counters(&self) -> CacheCounters {
-        CacheCounters {
-            hits: self.sum(|stripe| &stripe.hits),
-            misses: self.sum(|stripe| &stripe.misses),
-            evictions: self.sum(|stripe| &stripe.evictions),
-        }
+        CacheCounters::new(
+            self.sum(|stripe| &stripe.hits),
+            self.sum(|stripe| &stripe.misses),
+            self.sum(|stripe| &stripe.evictions),
+        )
     }
 
     fn sum(&self, count: fn(&Stripe) -> &AtomicU64) -> u64 {

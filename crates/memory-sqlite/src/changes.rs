@@ -25,10 +25,7 @@ impl Transaction for ChangesSince {
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<ChangeSet, Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
-            return Ok(ChangeSet {
-                reset: self.since > Generation::ZERO,
-                ..ChangeSet::default()
-            });
+            return Ok(ChangeSet::default().reset(self.since > Generation::ZERO));
         };
         // Beyond the generation: the database was restored from a backup. Below
         // the floor: tombstones that this reader would need may be dropped.
@@ -36,19 +33,16 @@ impl Transaction for ChangesSince {
             || (Generation::ZERO < self.since && self.since < entity.tombstone_floor);
         let since = if reset { Generation::ZERO } else { self.since };
         if since == entity.generation {
-            return Ok(ChangeSet {
-                generation: entity.generation,
-                ..ChangeSet::default()
-            });
+            return Ok(ChangeSet::new(entity.generation, Vec::new(), Vec::new()));
         }
         let since = since.0.cast_signed();
         let space = embedding_space::find(conn, entity.key, &self.fingerprint).await?;
-        Ok(ChangeSet {
-            generation: entity.generation,
-            removed: removed(conn, entity.key, since).await?,
-            written: self.written(conn, entity.key, since, space).await?,
-            reset,
-        })
+        Ok(ChangeSet::new(
+            entity.generation,
+            self.written(conn, entity.key, since, space).await?,
+            removed(conn, entity.key, since).await?,
+        )
+        .reset(reset))
     }
 }
 

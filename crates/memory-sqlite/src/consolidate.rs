@@ -40,7 +40,7 @@ impl Transaction for Consolidate {
         let stored = self.find_stored(conn, &entity).await?;
         if self.groups.iter().all(|group| is_applied(group, &stored)) {
             let generation = entity.generation;
-            return Ok(ConsolidateOutcome { generation });
+            return Ok(ConsolidateOutcome::new(generation));
         }
         let mut sources = BTreeMap::new();
         for group in &self.groups {
@@ -61,9 +61,7 @@ impl Transaction for Consolidate {
         let insert = Insert::unlimited(summaries);
         insert.write(conn, &entities, &all, &mut deltas).await?;
         entity::raise(conn, &deltas).await?;
-        Ok(ConsolidateOutcome {
-            generation: entity.generation.next(),
-        })
+        Ok(ConsolidateOutcome::new(entity.generation.next()))
     }
 }
 

@@ -27,10 +27,7 @@ impl Transaction for Delete {
         let Some((outcome, delta)) =
             removal::remove(conn, &self.entity, &entity, &self.ids).await?
         else {
-            return Ok(RemoveOutcome {
-                generation: entity.generation,
-                ..RemoveOutcome::default()
-            });
+            return Ok(RemoveOutcome::new(entity.generation, Vec::new()));
         };
         entity::raise(conn, &[(entity.key, delta)].into()).await?;
         Ok(outcome)

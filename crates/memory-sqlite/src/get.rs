@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use memory_core::{EntityId, GetOutcome, Memory, MemoryId};
+use memory_core::{EntityId, Generation, GetOutcome, Memory, MemoryId};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
@@ -23,10 +23,10 @@ impl Transaction for Get {
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<GetOutcome, Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
-            return Ok(GetOutcome {
-                memories: vec![None; self.ids.len()],
-                ..GetOutcome::default()
-            });
+            return Ok(GetOutcome::new(
+                Generation::ZERO,
+                vec![None; self.ids.len()],
+            ));
         };
         let rows = query(concat!(
             "SELECT ",
@@ -45,9 +45,9 @@ impl Transaction for Get {
             Ok(())
         })
         .await?;
-        Ok(GetOutcome {
-            generation: entity.generation,
-            memories: self.ids.iter().map(|id| found.get(id).cloned()).collect(),
-        })
+        Ok(GetOutcome::new(
+            entity.generation,
+            self.ids.iter().map(|id| found.get(id).cloned()).collect(),
+        ))
     }
 }

@@ -56,17 +56,17 @@ impl Transaction for Insert {
         let evicted = self.evict(conn, &entities, &inserted, &mut deltas).await?;
         self.write(conn, &entities, &inserted, &mut deltas).await?;
         entity::raise(conn, &deltas).await?;
-        Ok(InsertOutcome {
+        Ok(InsertOutcome::new(
             inserted,
-            evicted,
-            generations: entities
+            entities
                 .into_iter()
                 .map(|(name, entity)| {
                     let changed = deltas.contains_key(&entity.key);
                     (name.clone(), entity.generation_after(changed))
                 })
                 .collect(),
-        })
+        )
+        .evicted(evicted))
     }
 }
 

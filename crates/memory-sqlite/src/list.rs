@@ -65,11 +65,8 @@ impl Transaction for List {
         .await?;
         let more = memories.len() > limit;
         memories.truncate(limit);
-        Ok(ListPage {
-            generation: entity.generation,
-            next: memories.last().filter(|_| more).map(PageCursor::from),
-            memories,
-        })
+        let next = memories.last().filter(|_| more).map(PageCursor::from);
+        Ok(ListPage::new(entity.generation, memories, next))
     }
 }
 

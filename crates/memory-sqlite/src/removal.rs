@@ -42,12 +42,9 @@ pub(crate) async fn remove(
     delta.memories -= set.live;
     delta.archived -= set.archived;
     delta.words -= set.words;
-    let outcome = RemoveOutcome {
-        generation: entity.generation.next(),
-        removed: set.ids.into_iter().collect(),
-        restored,
-        unlinked,
-    };
+    let outcome = RemoveOutcome::new(entity.generation.next(), set.ids.into_iter().collect())
+        .restored(restored)
+        .unlinked(unlinked);
     Ok(Some((outcome, delta)))
 }
 

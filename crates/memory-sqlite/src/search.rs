@@ -26,11 +26,9 @@ impl Transaction for Search {
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<SearchOutcome, Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
-            return Ok(SearchOutcome {
-                dense: self.request.dense.map(|_| ScoreStats::default()),
-                lexical: self.request.lexical.map(|_| ScoreStats::default()),
-                ..SearchOutcome::default()
-            });
+            return Ok(SearchOutcome::default()
+                .dense(self.request.dense.map(|_| ScoreStats::default()))
+                .lexical(self.request.lexical.map(|_| ScoreStats::default())));
         };
         let SearchRequest {
             filter,
@@ -69,17 +67,16 @@ impl Transaction for Search {
             );
         }
         let memories = find_memories(conn, self.entity, found.keys()).await?;
-        let hit = |MemoryRow { key, memory }| SearchHit {
-            memory,
-            similarity: found.get(&key).copied().flatten(),
-            lexical: lexical.get(&key).copied(),
+        let hit = |MemoryRow { key, memory }| {
+            SearchHit::new(memory)
+                .similarity(found.get(&key).copied().flatten())
+                .lexical(lexical.get(&key).copied())
         };
-        Ok(SearchOutcome {
-            generation: entity.generation,
-            candidates: memories.into_iter().map(hit).collect(),
-            dense: dense_stats,
-            lexical: lexical_stats,
-        })
+        Ok(
+            SearchOutcome::new(entity.generation, memories.into_iter().map(hit).collect())
+                .dense(dense_stats)
+                .lexical(lexical_stats),
+        )
     }
 }
 

@@ -19,10 +19,8 @@ impl Transaction for Stats {
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<EntityStats, Failure> {
         let row = entity::find(conn, &self.entity).await?;
-        Ok(row.map_or_else(EntityStats::default, |row| EntityStats {
-            generation: row.generation,
-            memory_count: row.memory_count,
-            archived_count: row.archived_count,
+        Ok(row.map_or_else(EntityStats::default, |row| {
+            EntityStats::new(row.generation, row.memory_count, row.archived_count)
         }))
     }
 }

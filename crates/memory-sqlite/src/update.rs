@@ -69,18 +69,10 @@ impl Transaction for Update {
         if let Some(embedding) = &self.embedding {
             replace_embedding(conn, &entity, stored.row.key, embedding).await?;
         } else if memory == stored.row.memory {
-            return Ok(UpdateOutcome {
-                generation: entity.generation,
-                memory,
-                changed: false,
-            });
+            return Ok(UpdateOutcome::new(entity.generation, memory).changed(false));
         }
         stored.replace(conn, &entity, &memory).await?;
-        Ok(UpdateOutcome {
-            generation: entity.generation.next(),
-            memory,
-            changed: true,
-        })
+        Ok(UpdateOutcome::new(entity.generation.next(), memory))
     }
 }
 

@@ -57,12 +57,7 @@ impl HashEmbedder {
     #[must_use]
     pub fn new() -> Self {
         let embedder = Self {
-            profile: EmbedderProfile {
-                model: "hash".to_owned(),
-                fingerprint: Fingerprint::from(""),
-                dimensions: Self::DIMENSIONS,
-                max_tokens: Self::WINDOW,
-            },
+            profile: EmbedderProfile::new("hash", "", Self::DIMENSIONS).max_tokens(Self::WINDOW),
             hook: None,
             counters: Arc::default(),
         };

@@ -12,6 +12,7 @@ use crate::memory::Memory;
 
 /// What [`Store::insert_opts`](super::Store::insert_opts) did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InsertOutcome {
     /// One per item, in order: `true` where a row was written, `false` where
     /// the same id and content stood there already.
@@ -44,6 +45,7 @@ impl InsertOutcome {
 
 /// What [`Store::get`](super::Store::get) read.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct GetOutcome {
     /// The entity's generation at that moment.
     pub generation: Generation,
@@ -64,6 +66,7 @@ impl GetOutcome {
 
 /// A page of memories.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ListPage {
     /// The entity's generation at that moment.
     pub generation: Generation,
@@ -119,6 +122,7 @@ impl ListPage {
 
 /// What [`Store::search`](super::Store::search) found.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct SearchOutcome {
     /// The entity's generation at that moment.
     pub generation: Generation,
@@ -148,21 +152,22 @@ impl SearchOutcome {
 
     /// Sets the statistics of the dense retriever.
     #[must_use]
-    pub const fn dense(mut self, stats: ScoreStats) -> Self {
-        self.dense = Some(stats);
+    pub fn dense(mut self, stats: impl Into<Option<ScoreStats>>) -> Self {
+        self.dense = stats.into();
         self
     }
 
     /// Sets the statistics of the lexical retriever.
     #[must_use]
-    pub const fn lexical(mut self, stats: ScoreStats) -> Self {
-        self.lexical = Some(stats);
+    pub fn lexical(mut self, stats: impl Into<Option<ScoreStats>>) -> Self {
+        self.lexical = stats.into();
         self
     }
 }
 
 /// One memory found, with each retriever's raw value.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SearchHit {
     /// The memory.
     pub memory: Memory,
@@ -200,6 +205,7 @@ impl SearchHit {
 
 /// What [`Store::changes_since`](super::Store::changes_since) read.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ChangeSet {
     /// The entity's generation at that moment.
     pub generation: Generation,
@@ -270,6 +276,7 @@ impl ChangeSet {
 
 /// What [`Store::update`](super::Store::update) did.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct UpdateOutcome {
     /// The entity's generation after it.
     pub generation: Generation,
@@ -302,6 +309,7 @@ impl UpdateOutcome {
 /// What [`Store::delete`](super::Store::delete) did. Every list is in no order
 /// and names an id once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RemoveOutcome {
     /// The entity's generation after it.
     pub generation: Generation,
@@ -344,6 +352,7 @@ impl RemoveOutcome {
 
 /// What a store knows of an entity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EntityStats {
     /// How often it was written to.
     pub generation: Generation,

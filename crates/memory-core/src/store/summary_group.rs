@@ -70,6 +70,7 @@ impl SummaryGroup {
 
 /// What [`Store::consolidate`](super::Store::consolidate) did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConsolidateOutcome {
     /// The entity's generation after it.
     pub generation: Generation,

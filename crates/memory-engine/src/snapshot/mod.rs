@@ -143,11 +143,7 @@ impl EntitySnapshot {
 
     /// This snapshot, at the same generation, without some memories.
     pub(crate) fn without(&self, ids: &[MemoryId]) -> Self {
-        self.apply(ChangeSet {
-            generation: self.generation,
-            removed: ids.to_vec(),
-            ..ChangeSet::default()
-        })
+        self.apply(ChangeSet::new(self.generation, Vec::new(), ids.to_vec()))
     }
 
     fn to_empty(&self) -> Self {
@@ -282,12 +278,7 @@ mod tests {
     }
 
     fn changes(written: Vec<EmbeddedMemory>, removed: Vec<MemoryId>) -> ChangeSet {
-        ChangeSet {
-            generation: Generation(1),
-            written,
-            removed,
-            reset: false,
-        }
+        ChangeSet::new(Generation(1), written, removed)
     }
 
     fn contents(snapshot: &EntitySnapshot) -> Vec<String> {

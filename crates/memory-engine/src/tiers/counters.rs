@@ -50,16 +50,16 @@ impl TierCounters {
         caches: &[&dyn Cache<K, V>],
     ) -> TierStats {
         caches.iter().for_each(|cache| cache.run_pending_tasks());
-        TierStats {
-            entries: caches.iter().map(|cache| cache.entry_count()).sum(),
-            bytes: caches.iter().map(|cache| cache.weighted_size()).sum(),
-            hits: self.hits.load(Ordering::Relaxed),
-            misses: self.misses.load(Ordering::Relaxed),
-            loads: self.loads.load(Ordering::Relaxed),
-            coalesced_loads: self.coalesced_loads.load(Ordering::Relaxed),
-            evictions: caches.iter().map(|cache| cache.counters().evictions).sum(),
-            invalidations: self.invalidations.load(Ordering::Relaxed),
-            stale_fills_refused: self.refused_fills.load(Ordering::Relaxed),
-        }
+        let mut stats = TierStats::default();
+        stats.entries = caches.iter().map(|cache| cache.entry_count()).sum();
+        stats.bytes = caches.iter().map(|cache| cache.weighted_size()).sum();
+        stats.hits = self.hits.load(Ordering::Relaxed);
+        stats.misses = self.misses.load(Ordering::Relaxed);
+        stats.loads = self.loads.load(Ordering::Relaxed);
+        stats.coalesced_loads = self.coalesced_loads.load(Ordering::Relaxed);
+        stats.evictions = caches.iter().map(|cache| cache.counters().evictions).sum();
+        stats.invalidations = self.invalidations.load(Ordering::Relaxed);
+        stats.stale_fills_refused = self.refused_fills.load(Ordering::Relaxed);
+        stats
     }
 }

@@ -69,11 +69,7 @@ impl World {
                 vectors: vec![vec![1.0]],
             },
         };
-        let changes = ChangeSet {
-            generation,
-            written: vec![written],
-            ..ChangeSet::default()
-        };
+        let changes = ChangeSet::new(generation, vec![written], Vec::new());
         Arc::new(EntitySnapshot::empty(self.entity().clone(), 1).apply(changes))
     }
 

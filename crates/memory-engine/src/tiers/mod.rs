@@ -174,10 +174,10 @@ impl Tiers {
     }
 
     pub(crate) fn stats(&self) -> CacheStats {
-        CacheStats {
-            memory: self.memory.stats(),
-            entity: self.entity.stats(),
-            embedding: self.embedding.stats(),
-        }
+        CacheStats::new(
+            self.memory.stats(),
+            self.entity.stats(),
+            self.embedding.stats(),
+        )
     }
 }

@@ -91,12 +91,10 @@ impl EntityTable {
         for id in &restored {
             self.archive(id, None);
         }
-        RemoveOutcome {
-            generation: self.generation,
-            unlinked: self.unlink(&removed),
-            removed: removed.into_iter().collect(),
-            restored,
-        }
+        let unlinked = self.unlink(&removed);
+        RemoveOutcome::new(self.generation, removed.into_iter().collect())
+            .restored(restored)
+            .unlinked(unlinked)
     }
 
     /// Those of `ids` that are here, and every summary above them.

@@ -32,11 +32,7 @@ impl EntityTable {
 
     pub(super) fn stats(&self) -> EntityStats {
         let live = self.live().count() as u64;
-        EntityStats {
-            generation: self.generation,
-            memory_count: live,
-            archived_count: self.rows.len() as u64 - live,
-        }
+        EntityStats::new(self.generation, live, self.rows.len() as u64 - live)
     }
 
     pub(super) fn holds_any(&self) -> bool {
@@ -83,10 +79,7 @@ impl EntityTable {
 
     pub(super) fn get(&self, ids: &[MemoryId]) -> GetOutcome {
         let memory = |id| self.rows.get(id).map(|row| row.item.memory.clone());
-        GetOutcome {
-            generation: self.generation,
-            memories: ids.iter().map(memory).collect(),
-        }
+        GetOutcome::new(self.generation, ids.iter().map(memory).collect())
     }
 
     pub(super) fn list(&self, request: &ListRequest) -> ListPage {

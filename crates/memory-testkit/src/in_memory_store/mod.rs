@@ -190,11 +190,7 @@ impl Store for InMemoryStore {
             .map(|item| &item.memory.entity_id)
             .map(|entity| (entity.clone(), state.read(entity, EntityTable::generation)))
             .collect();
-        Ok(InsertOutcome {
-            inserted,
-            generations,
-            evicted,
-        })
+        Ok(InsertOutcome::new(inserted, generations).evicted(evicted))
     }
 
     async fn consolidate(
@@ -208,7 +204,7 @@ impl Store for InMemoryStore {
         state.write(entity, |entity_table| {
             entity_table.consolidate(entity, groups, read_at)?;
             let generation = entity_table.generation();
-            Ok(ConsolidateOutcome { generation })
+            Ok(ConsolidateOutcome::new(generation))
         })
     }
 

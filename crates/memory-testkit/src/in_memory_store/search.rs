@@ -35,17 +35,17 @@ pub(super) fn search(entity_table: &EntityTable, request: &SearchRequest) -> Sea
     let found: BTreeSet<MemoryId> = best(&dense, request.limit)
         .chain(best(&lexical, request.limit))
         .collect();
-    let candidate = |id| SearchHit {
-        memory: admitted[&id].item.memory.clone(),
-        similarity: dense.get(&id).copied(),
-        lexical: lexical.get(&id).copied(),
+    let candidate = |id| {
+        SearchHit::new(admitted[&id].item.memory.clone())
+            .similarity(dense.get(&id).copied())
+            .lexical(lexical.get(&id).copied())
     };
-    SearchOutcome {
-        generation: entity_table.generation(),
-        candidates: found.into_iter().map(candidate).collect(),
-        dense: request.dense.as_ref().map(|_| summaries.0),
-        lexical: request.lexical.as_ref().map(|_| summaries.1),
-    }
+    SearchOutcome::new(
+        entity_table.generation(),
+        found.into_iter().map(candidate).collect(),
+    )
+    .dense(request.dense.as_ref().map(|_| summaries.0))
+    .lexical(request.lexical.as_ref().map(|_| summaries.1))
 }
 
 /// The ids of the `limit` highest values; equal values by id.

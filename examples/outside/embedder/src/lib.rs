@@ -6,7 +6,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use async_trait::async_trait;
-use memory_core::{EmbedRole, Embedder, EmbedderProfile, Fingerprint, MemoryResult};
+use memory_core::{EmbedRole, Embedder, EmbedderProfile, MemoryResult};
 
 const DIMENSIONS: usize = 256;
 
@@ -16,14 +16,11 @@ pub struct TrigramEmbedder(EmbedderProfile);
 
 impl Default for TrigramEmbedder {
     fn default() -> Self {
-        Self(EmbedderProfile {
-            model: "trigrams".to_owned(),
-            // Change it whenever the vectors change: stored vectors are only
-            // compared with vectors of the same fingerprint.
-            fingerprint: Fingerprint::from("trigrams-256-v1"),
-            dimensions: DIMENSIONS,
-            max_tokens: usize::MAX,
-        })
+        Self(EmbedderProfile::new(
+            "trigrams",
+            "trigrams-256-v1",
+            DIMENSIONS,
+        ))
     }
 }
 

@@ -81,16 +81,11 @@ impl FaultyStore {
             Fault::SearchesArchived => {
                 found
                     .candidates
-                    .extend(
-                        archived
-                            .into_iter()
-                            .take(request.limit)
-                            .map(|memory| SearchHit {
-                                memory,
-                                similarity: request.dense.as_ref().map(|_| 0.5),
-                                lexical: request.lexical.as_ref().map(|_| 0.5),
-                            }),
-                    )
+                    .extend(archived.into_iter().take(request.limit).map(|memory| {
+                        SearchHit::new(memory)
+                            .similarity(request.dense.as_ref().map(|_| 0.5))
+                            .lexical(request.lexical.as_ref().map(|_| 0.5))
+                    }))
             }
             Fault::FiltersArchivedAfterTheLimit if !archived.is_empty() => {
                 found.candidates.truncate(request.limit / 2);

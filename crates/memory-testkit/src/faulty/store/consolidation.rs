@@ -21,9 +21,7 @@ impl FaultyStore {
         let mut groups = groups.to_vec();
         let mut read_at = read_at;
         let present = self.inner.entity_stats(entity).await?.generation;
-        let unchanged = Ok(ConsolidateOutcome {
-            generation: present,
-        });
+        let unchanged = Ok(ConsolidateOutcome::new(present));
         let summaries: Vec<EmbeddedMemory> = groups.iter().map(|it| it.summary.clone()).collect();
         let ids: Vec<MemoryId> = summaries.iter().map(|it| it.memory.id).collect();
         match self.fault {

@@ -250,11 +250,9 @@ impl FaultyStore {
             .flatten()
         {
             if !found.candidates.iter().any(|it| it.memory.id == memory.id) {
-                found.candidates.push(SearchHit {
-                    memory,
-                    similarity: None,
-                    lexical: Some(0.5),
-                });
+                found
+                    .candidates
+                    .push(SearchHit::new(memory).lexical(Some(0.5)));
             }
         }
         Ok(found)

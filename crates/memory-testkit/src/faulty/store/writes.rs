@@ -85,10 +85,7 @@ impl FaultyStore {
                 batch.retain(|item| !taken(item));
                 let outcome = self.inner.insert_opts(&batch, room).await?;
                 Ok(if batch.is_empty() {
-                    InsertOutcome {
-                        inserted,
-                        ..outcome
-                    }
+                    InsertOutcome::new(inserted, outcome.generations)
                 } else {
                     outcome
                 })
@@ -227,18 +224,11 @@ impl FaultyStore {
                 self.shift(entity, -1);
                 Ok(outcome)
             }
-            (Fault::DeniesItsUpdates, Ok(outcome)) => Ok(UpdateOutcome {
-                changed: false,
-                ..outcome
-            }),
+            (Fault::DeniesItsUpdates, Ok(outcome)) => Ok(outcome.changed(false)),
             (Fault::AcceptsUpdatesOfUnknownIds, Err(MemoryError::NotFound { .. })) => {
                 let memory = plain(entity, "nothing", &mut SeededRng::new(0)).memory;
                 let generation = self.inner.entity_stats(entity).await?.generation;
-                Ok(UpdateOutcome {
-                    generation,
-                    memory,
-                    changed: true,
-                })
+                Ok(UpdateOutcome::new(generation, memory))
             }
             (_, result) => result,
         }

@@ -84,11 +84,7 @@ pub async fn is_counted_apart(context: &CheckContext) -> CheckResult {
         ensure_eq!(counted, wanted, "count by {filter:?}");
     }
     let stats = context.store().entity_stats(&mira).await;
-    let wanted = EntityStats {
-        generation: Generation(2),
-        memory_count: 11,
-        archived_count: 20,
-    };
+    let wanted = EntityStats::new(Generation(2), 11, 20);
     ensure_eq!(stats.at("entity_stats")?, wanted, "statistics");
     Ok(())
 }

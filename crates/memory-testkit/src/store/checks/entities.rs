@@ -21,11 +21,8 @@ pub async fn stats_follow_writes(context: &CheckContext) -> CheckResult {
     let mut rng = context.rng();
     let people = context.populate(&mira, 4, &mut rng).await?;
     let store = context.store();
-    let stats = |generation, memory_count| EntityStats {
-        generation: Generation(generation),
-        memory_count,
-        archived_count: 0,
-    };
+    let stats =
+        |generation, memory_count| EntityStats::new(Generation(generation), memory_count, 0);
     let now = || async { store.entity_stats(&mira).await.at("entity_stats") };
     ensure_eq!(now().await?, stats(1, 4), "after 4 inserts");
     context.insert(&people).await?;

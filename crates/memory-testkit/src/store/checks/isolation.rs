@@ -28,11 +28,7 @@ pub async fn reads_are_scoped(context: &CheckContext) -> CheckResult {
         }
         ensure_eq!(context.count(&entity).await?, 3, "count of {entity}");
         let stats = store.entity_stats(&entity).await.at("entity_stats")?;
-        let wanted = EntityStats {
-            generation: Generation(1),
-            memory_count: 3,
-            archived_count: 0,
-        };
+        let wanted = EntityStats::new(Generation(1), 3, 0);
         ensure_eq!(stats, wanted, "statistics of {entity}");
     }
     let nobody = context.entity("nobody");
@@ -77,10 +73,7 @@ pub async fn changes_are_scoped(context: &CheckContext) -> CheckResult {
     ensure_eq!(done.generation, Generation(2), "generation");
     for (entity, hers, _) in others {
         let news = context.changes(entity, Generation(1)).await?;
-        let none = ChangeSet {
-            generation: Generation(1),
-            ..ChangeSet::default()
-        };
+        let none = ChangeSet::new(Generation(1), Vec::new(), Vec::new());
         ensure_eq!(news, none, "news of {entity}");
         let whole = context.changes(entity, Generation::ZERO).await?;
         let mut ids: Vec<MemoryId> = whole.written.iter().map(|it| it.memory.id).collect();

@@ -112,11 +112,8 @@ pub async fn repeats_do_not_count(context: &CheckContext) -> CheckResult {
     for max in [3, 1, 0] {
         let room = InsertOptions::at_most(max).evict(mira.clone(), [hers[2].memory.id]);
         let outcome = within(context, &hers[..2], &room).await?;
-        let wanted = InsertOutcome {
-            inserted: vec![false, false],
-            generations: [(mira.clone(), Generation(1))].into(),
-            evicted: [].into(),
-        };
+        let wanted = InsertOutcome::new(vec![false, false], [(mira.clone(), Generation(1))].into())
+            .evicted([].into());
         ensure_eq!(outcome, wanted, "a repetition where {max} are allowed");
     }
     let mut batch = hers[..1].to_vec();

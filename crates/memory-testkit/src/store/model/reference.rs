@@ -74,13 +74,13 @@ impl Reference {
         }
         self.0.extend(after);
         let names = batch.iter().map(|item| &item.memory.entity_id);
-        Ok(InsertOutcome {
+        Ok(InsertOutcome::new(
             inserted,
-            generations: names
+            names
                 .map(|name| (name.clone(), self.entity(name).generation))
                 .collect(),
-            evicted,
-        })
+        )
+        .evicted(evicted))
     }
 
     /// The generation after a consolidation; or with which kinds of error it
@@ -193,11 +193,11 @@ impl Entity {
 
     pub(super) fn stats(&self) -> EntityStats {
         let live = self.live().len();
-        EntityStats {
-            generation: self.generation,
-            memory_count: live as u64,
-            archived_count: (self.rows.len() - live) as u64,
-        }
+        EntityStats::new(
+            self.generation,
+            live as u64,
+            (self.rows.len() - live) as u64,
+        )
     }
 
     /// Whether each source stands archived under this very summary.
@@ -257,11 +257,8 @@ impl Entity {
                 });
             }
         }
-        RemoveOutcome {
-            generation: self.generation,
-            removed: removed.into_iter().collect(),
-            restored,
-            unlinked,
-        }
+        RemoveOutcome::new(self.generation, removed.into_iter().collect())
+            .restored(restored)
+            .unlinked(unlinked)
     }
 }
