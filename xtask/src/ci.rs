@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::TaskError;
-use crate::{bench, boundaries, deny, features, libtorch, outside, package, shell, tidy};
+use crate::{bench, boundaries, deny, features, libtorch, outside, package, shell, test, tidy};
 
 struct Step {
     name: &'static str,
@@ -87,6 +87,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "quality",
         action: Action::Task(bench::check_quality),
+    },
+    Step {
+        name: "hub",
+        action: Action::Task(test::check_hub),
     },
     Step {
         name: "outside",

@@ -24,7 +24,7 @@ use crate::shell;
 /// The variable with the URL of the test server, with a superuser role.
 pub(crate) const URL_ENV: &str = "MEMORY_TEST_PG";
 /// The variable with the URL of an existing server to use instead.
-const OWN_URL_ENV: &str = "DATABASE_URL";
+pub(crate) const OWN_URL_ENV: &str = "DATABASE_URL";
 
 /// The variable with the folder of PgBouncer for tests.
 const PGBOUNCER_ENV: &str = "MEMORY_TEST_PGBOUNCER";
@@ -74,8 +74,17 @@ pub(crate) fn with_server_and_limit(
     command: &mut Command,
     limit: Duration,
 ) -> Result<(), TaskError> {
+    with_server_in(URL_ENV, command, limit)
+}
+
+/// Like [`with_server`], but sets another variable to the URL.
+pub(crate) fn with_server_in(
+    variable: &str,
+    command: &mut Command,
+    limit: Duration,
+) -> Result<(), TaskError> {
     if let Some(url) = std::env::var_os(OWN_URL_ENV).filter(|url| !url.is_empty()) {
-        command.env(URL_ENV, url);
+        command.env(variable, url);
         if let Some(folder) =
             configured_pgbouncer().or_else(|| fetched_pgbouncer(&cache_dir().ok()?))
         {
@@ -84,7 +93,7 @@ pub(crate) fn with_server_and_limit(
         return shell::run_with_limit(command, limit);
     }
     let server = start_server(Lifetime::Parent)?;
-    command.env(URL_ENV, server.url());
+    command.env(variable, server.url());
     if let Some(folder) = configured_pgbouncer().or_else(|| server.pgbouncer()) {
         command.env(PGBOUNCER_ENV, folder);
     }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::error::TaskError;
 
-/// Every feature that builds without libtorch.
-pub(crate) const FEATURES: &str = "memory/openai,memory/postgres,memory-cli/postgres,\
-                                   memory-onnx/hub,memory-pg/tls";
+/// Every feature except `libtorch` and `memory-onnx/hub`, which have steps of
+/// their own: their dependencies take minutes to compile.
+pub(crate) const FEATURES: &str = "memory/openai,memory/postgres,memory-cli/postgres,memory-pg/tls";
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {

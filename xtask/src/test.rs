@@ -44,6 +44,17 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     Ok(())
 }
 
+/// The CI step `hub`: the tests of fetching models from a hub.
+pub(crate) fn check_hub() -> Result<(), TaskError> {
+    let cache = setup::run(setup::Options::default())?;
+    let mut tests = shell::cargo();
+    tests
+        .args(["test", "--package", "memory-onnx", "--features", "hub"])
+        .args(["--test", "hub"])
+        .env(CACHE_ENV, cache);
+    shell::run_with_limit(&mut tests, LIMIT)
+}
+
 fn has_nextest() -> bool {
     let mut version = shell::cargo();
     version.args(["nextest", "--version"]);

@@ -56,11 +56,13 @@ impl Tree {
             .filter(move |file| file.path.ends_with(&ending))
     }
 
-    /// The manifests of the packages: every `Cargo.toml` but the root's.
+    /// The manifests of the packages of this workspace. Those under `examples/`
+    /// belong to a workspace of their own.
     pub(super) fn manifests(&self) -> impl Iterator<Item = &File> {
         self.files
             .iter()
             .filter(|file| file.path.ends_with("/Cargo.toml"))
+            .filter(|file| !file.path.starts_with("examples/"))
     }
 
     pub(super) fn file(&self, path: &str) -> Option<&File> {
