@@ -1,6 +1,5 @@
 //! The database URL, and opening the database.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +10,9 @@ use memory::onnx::{OnnxEmbedder, OnnxOptions};
 use memory::sqlite::{SqliteOptions, SqliteStore};
 use memory::store::Store;
 use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem};
+
+use crate::exit::Failure;
+use crate::own_files::{is_own_file, sidecar};
 
 /// Which embedder a command needs.
 #[derive(Debug, Clone, Copy)]
@@ -139,6 +141,25 @@ impl Database {
         (path != ":memory:" && !path.is_empty()).then(|| path.into())
     }
 
+    /// The database's file, if `path` leads to it or to a file that SQLite keeps
+    /// next to it.
+    pub(crate) fn own_file(&self, path: &Path) -> Option<PathBuf> {
+        self.file().filter(|file| is_own_file(path, file))
+    }
+
+    /// Refuses to write to `path` if that would overwrite the database or a file
+    /// that SQLite keeps next to it.
+    pub(crate) fn refuse_own_file(&self, path: &Path) -> Result<(), Failure> {
+        match self.own_file(path) {
+            None => Ok(()),
+            Some(file) => Err(Failure::usage(format!(
+                "cannot write {}: it is the database {} itself or one of its files; name another file",
+                path.display(),
+                file.display()
+            ))),
+        }
+    }
+
     /// Bytes of the file and its write-ahead log; `None` where there is no
     /// file.
     pub(crate) fn size(&self) -> Option<u64> {
@@ -174,13 +195,6 @@ fn add_creation_hint(mut error: MemoryError) -> MemoryError {
         message.push_str("; memory retain and memory import create it");
     }
     error
-}
-
-/// The path of a file that SQLite keeps next to the database.
-fn sidecar(file: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(file);
-    name.push(suffix);
-    name.into()
 }
 
 /// Replaces each `%` and two hexadecimal digits by the byte they encode; `None`

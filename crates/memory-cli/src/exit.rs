@@ -3,12 +3,14 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use memory::{ErrorKind, MemoryError};
 use memory_assets::{CacheDirError, SetupError};
 use serde::Serialize;
 
+use crate::interrupt::Signal;
 use crate::output::Format;
 
 /// Exit codes; documented in `docs/cli.md` and `--help`.
@@ -95,9 +97,23 @@ impl Failure {
         Self::new(Code::Usage, "usage", message)
     }
 
+    /// A run that a signal ended; the code is the one that shells use.
+    pub(crate) fn interrupted(signal: Signal, message: impl Into<String>) -> Self {
+        Self::with_code(signal.exit_code(), "interrupted", message.into())
+    }
+
     /// An I/O error; `action` completes "cannot …".
     pub(crate) fn io(action: impl Display, error: &io::Error) -> Self {
         Self::new(Code::Failed, "io", format!("cannot {action}: {error}"))
+    }
+
+    /// An error while writing to `path`; a closed pipe ends the run silently.
+    pub(crate) fn write(path: &Path, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::OutputClosed
+        } else {
+            Self::io(format_args!("write {}", path.display()), error)
+        }
     }
 
     /// An error while writing to standard output.

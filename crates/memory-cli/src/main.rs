@@ -10,6 +10,8 @@
 //! | `database` | the database URL, and opening it with or without a model |
 //! | `atomic_file` | files that are replaced only once they are complete |
 //! | `output` | standard output as text or JSON |
+//! | `own_files` | recognizing paths that lead to the database itself |
+//! | `interrupt` | interrupt and termination signals |
 //! | `exit` | exit codes, and errors on standard error |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -20,8 +22,10 @@ mod commands;
 mod database;
 mod exit;
 mod filters;
+mod interrupt;
 mod jsonl;
 mod output;
+mod own_files;
 mod time;
 
 use std::process::ExitCode;
@@ -54,5 +58,9 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::io("start the runtime's threads", &error))?;
-    runtime.block_on(commands::run(cli, output))
+    let outcome = runtime.block_on(commands::run(cli, output));
+    // Commands close what they opened; after a failure or a signal, the end of
+    // the process must not wait for blocking work.
+    runtime.shutdown_background();
+    outcome
 }

@@ -1,7 +1,7 @@
 //! `memory export`: memories as JSONL, in the format that import reads.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use memory::{EntityId, ListRequest, ListScope, Memory, MemorySystem};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use crate::atomic_file::AtomicFile;
 use crate::commands::stats::all_entities;
 use crate::database::Database;
 use crate::exit::Failure;
+use crate::interrupt::{Signal, Signals};
 use crate::jsonl::Line;
 use crate::output::Output;
 
@@ -27,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long = "entity", value_name = "NAME")]
     entities: Vec<String>,
 
-    /// File to write; replaced once the export is complete [default: standard output]
+    /// File to write, readable by its owner only; an existing file is replaced once the export is complete [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -37,28 +38,54 @@ pub(crate) async fn run(
     args: Args,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    let file = args.output.as_deref().filter(|path| !is_stdout(path));
+    if let Some(path) = file {
+        database.refuse_own_file(path)?;
+    }
     let system = database.open_for_read().await?;
     let entities = match args.entities.as_slice() {
         [] => all_entities(&system).await?,
         names => names.iter().map(EntityId::from).collect(),
     };
-    match &args.output {
+    match file {
         None => {
-            write(&system, &entities, output.writer(), |error| {
-                Failure::output(&error)
-            })
-            .await?;
+            let failed = |error| Failure::output(&error);
+            write(&system, &entities, output.writer(), failed).await?;
         }
         Some(path) => {
-            let failed = |error| Failure::io(format_args!("write {}", path.display()), &error);
+            let failed = |error| Failure::write(path, &error);
             let mut file = AtomicFile::create(path).map_err(failed)?;
-            let memories = write(&system, &entities, &mut file, failed).await?;
+            let memories = if file.is_replacement() {
+                // A signal must not leave the temporary file.
+                let writing = write(&system, &entities, &mut file, failed);
+                let interrupted = |signal: Signal| {
+                    let message = format!(
+                        "interrupted by {}; {} was not written",
+                        signal.name(),
+                        path.display()
+                    );
+                    Failure::interrupted(signal, message)
+                };
+                Signals::listen()?
+                    .guard(writing)
+                    .await
+                    .map_err(interrupted)??
+            } else {
+                write(&system, &entities, &mut file, failed).await?
+            };
             file.finish().map_err(failed)?;
-            print_summary(memories, path.clone(), output)?;
+            print_summary(memories, path.to_path_buf(), output)?;
         }
     }
     system.close().await?;
     Ok(())
+}
+
+/// Whether a path names standard output, which is written to directly.
+fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
+        .iter()
+        .any(|name| path == Path::new(name))
 }
 
 /// Writes entity by entity in the given order; returns the number of memories.

@@ -1,25 +1,29 @@
 //! `memory import`: stores the memories of a JSONL file.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use chrono::Utc;
-use memory::{EntityId, Memory, MemoryId, MemorySystem};
+use memory::{EntityId, Memory, MemoryError, MemoryId, MemorySystem};
+use tokio::sync::mpsc::Receiver;
 
 use crate::database::Database;
 use crate::exit::Failure;
-use crate::jsonl::{LineIds, Lines, parse};
-use crate::output::{Output, note};
+use crate::interrupt::{Signal, Signals};
+use crate::output::{Output, count_noun, note};
 
 mod archive;
 mod batch;
 mod import_summary;
+mod input;
 
 use archive::Archive;
 use batch::{Batch, BatchResult, InFlight, LineOutcome, PendingLine};
 use import_summary::{ImportSummary, Progress, Refusal};
+use input::{Input, ParsedLine};
+
+/// How long a signal waits for batches in flight. A second signal ends the wait.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -45,117 +49,142 @@ pub(crate) async fn run(
     if let Some(entity) = &entity {
         entity.validate()?;
     }
-    // Fails before the model is loaded or a database is created.
+    if let Some(file) = database.own_file(&args.file) {
+        return Err(Failure::usage(format!(
+            "cannot import {}: it is the database {} itself or one of its files; import a JSONL file",
+            args.file.display(),
+            file.display()
+        )));
+    }
     let input = Input::open(&args.file)?;
-    let system = database.open_or_create().await?;
+    let mut signals = Signals::listen()?;
     let mut import = Import {
         batch: Batch::new(args.batch),
         in_flight: InFlight::new(),
         archive: Archive::default(),
-        ids: LineIds::default(),
-        progress: Progress::new(input.length),
+        progress: Progress::new(input.length()),
         summary: ImportSummary::start(),
         json: output.is_json(),
-        system,
-        entity,
+        database,
+        system: None,
     };
-    let outcome = import.read(input).await;
+    let mut lines = input.spawn_reader(entity);
+    let outcome = import.process(&mut lines, &mut signals).await;
+    if outcome.is_err() {
+        import.drain(&mut signals).await;
+    }
     import.progress.clear();
     // What was imported before a failure stays and is reported.
     import.summary.print(output)?;
-    outcome?;
+    output.flush()?;
+    match outcome {
+        Ok(()) => {}
+        Err(Stop::Failed(failure)) => return Err(failure),
+        Err(Stop::Interrupted(signal)) => {
+            return Err(import.interrupted(signal, &mut signals).await);
+        }
+    }
     import.archive.note_orphans();
-    import.system.close().await?;
+    if let Some(system) = &import.system {
+        system.close().await?;
+    }
     import.summary.result()
 }
 
-/// The input and its size.
-struct Input {
-    lines: Lines<Box<dyn BufRead>>,
-    name: String,
-    /// In bytes, where known.
-    length: Option<u64>,
+/// Why an import stops before the end of its input.
+#[derive(Debug)]
+enum Stop {
+    Failed(Failure),
+    Interrupted(Signal),
 }
 
-impl Input {
-    fn open(path: &Path) -> Result<Self, Failure> {
-        if path == Path::new("-") {
-            return Ok(Self {
-                lines: Lines::new(Box::new(BufReader::new(io::stdin()))),
-                name: "standard input".to_owned(),
-                length: None,
-            });
-        }
-        let name = path.display().to_string();
-        let failed = |error| Failure::io(format_args!("read {name}"), &error);
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
-        }
-        Ok(Self {
-            lines: Lines::new(Box::new(BufReader::new(file))),
-            length: metadata.is_file().then_some(metadata.len()),
-            name,
-        })
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<MemoryError> for Stop {
+    fn from(error: MemoryError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Signal> for Stop {
+    fn from(signal: Signal) -> Self {
+        Self::Interrupted(signal)
     }
 }
 
 /// The state of one import.
-struct Import {
-    system: MemorySystem,
-    entity: Option<EntityId>,
+struct Import<'a> {
+    database: &'a Database,
+    /// Opened, and created if it is missing, with the first valid line.
+    system: Option<MemorySystem>,
     batch: Batch,
     in_flight: InFlight,
     archive: Archive,
-    ids: LineIds,
     progress: Progress,
     summary: ImportSummary,
     json: bool,
 }
 
-impl Import {
-    async fn read(&mut self, mut input: Input) -> Result<(), Failure> {
-        loop {
-            let failed = |error| Failure::io(format_args!("read {}", input.name), &error);
-            let Some(line) = input.lines.next().map_err(failed)? else {
-                break;
-            };
-            let number = line.number;
-            let parsed = line.text.and_then(|text| {
-                let parsed = parse(text, self.entity.as_ref())?;
-                let id = parsed
-                    .item
-                    .id
-                    .unwrap_or_else(|| self.ids.next(&parsed.item));
-                let archived_by = parsed.archived_by;
-                let memory = parsed.into_memory(id, Utc::now());
-                let memory = memory.map_err(|error| error.to_string())?;
-                Ok((memory, archived_by, text.len()))
-            });
-            match parsed {
-                Ok((memory, archived_by, bytes)) => {
-                    self.add(number, memory, archived_by, bytes).await?;
+impl Import<'_> {
+    async fn process(
+        &mut self,
+        lines: &mut Receiver<Result<ParsedLine, Failure>>,
+        signals: &mut Signals,
+    ) -> Result<(), Stop> {
+        while let Some(line) = signals.guard(lines.recv()).await? {
+            let line = line?;
+            match line.parsed {
+                Ok(parsed) => {
+                    let system = self.open(signals).await?;
+                    let (memory, archived_by) = (parsed.memory, parsed.archived_by);
+                    self.add(
+                        &system,
+                        line.number,
+                        memory,
+                        archived_by,
+                        parsed.bytes,
+                        signals,
+                    )
+                    .await?;
+                    if self.batch.is_full() {
+                        self.start_batch(&system, signals).await?;
+                        self.progress.show(line.consumed, &self.summary);
+                    }
                 }
-                Err(reason) => self.refuse(&Refusal::malformed(number, reason)),
-            }
-            if self.batch.is_full() {
-                self.start_batch().await?;
-                self.progress.show(input.lines.consumed(), &self.summary);
+                Err(reason) => self.refuse(&Refusal::malformed(line.number, reason)),
             }
         }
-        self.finish_batches().await
+        match self.system.clone() {
+            Some(system) => self.finish_batches(&system, signals).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn open(&mut self, signals: &mut Signals) -> Result<MemorySystem, Stop> {
+        if let Some(system) = &self.system {
+            return Ok(system.clone());
+        }
+        let system = signals.guard(self.database.open_or_create()).await??;
+        self.system = Some(system.clone());
+        self.summary.restart_clock();
+        Ok(system)
     }
 
     /// Adds a memory to the batch; a summary whose sources came before it is
     /// stored together with its links to them.
     async fn add(
         &mut self,
+        system: &MemorySystem,
         line: usize,
         memory: Memory,
         archived_by: Option<MemoryId>,
         bytes: usize,
-    ) -> Result<(), Failure> {
+        signals: &mut Signals,
+    ) -> Result<(), Stop> {
         let pending = PendingLine::new(line, memory.clone());
         let key = pending.key();
         if let Some(summary) = archived_by {
@@ -163,17 +192,14 @@ impl Import {
         }
         if self.archive.is_summary(&key) {
             // Its sources must be stored first.
-            self.finish_batches().await?;
-            let outcome = self
-                .archive
-                .restore_summary(&self.system, line, memory)
-                .await?;
+            self.finish_batches(system, signals).await?;
+            let outcome = self.archive.restore_summary(system, line, memory).await?;
             self.count(std::iter::once(outcome));
             return Ok(());
         }
         if self.in_flight.contains(&key) {
             // The outcome of this line depends on that of the earlier one.
-            self.finish_batches().await?;
+            self.finish_batches(system, signals).await?;
         }
         let outcome = self.batch.add(pending, bytes);
         self.count(outcome.into_iter());
@@ -181,25 +207,34 @@ impl Import {
     }
 
     /// Starts writing the batch, waiting for an earlier one if there are too many.
-    async fn start_batch(&mut self) -> Result<(), Failure> {
+    async fn start_batch(
+        &mut self,
+        system: &MemorySystem,
+        signals: &mut Signals,
+    ) -> Result<(), Stop> {
         if self.in_flight.is_full() {
-            self.finish_oldest().await?;
+            signals.guard(self.finish_oldest()).await??;
         }
-        self.in_flight.start(self.batch.take(), &self.system);
+        self.in_flight.start(self.batch.take(), system);
         Ok(())
     }
 
     /// Waits until everything that was added is written or refused.
-    async fn finish_batches(&mut self) -> Result<(), Failure> {
+    async fn finish_batches(
+        &mut self,
+        system: &MemorySystem,
+        signals: &mut Signals,
+    ) -> Result<(), Stop> {
         if !self.batch.is_empty() {
-            self.start_batch().await?;
+            self.start_batch(system, signals).await?;
         }
         while !self.in_flight.is_empty() {
-            self.finish_oldest().await?;
+            signals.guard(self.finish_oldest()).await??;
         }
         Ok(())
     }
 
+    /// Waits for the batch that was started first; cancel-safe.
     async fn finish_oldest(&mut self) -> Result<(), Failure> {
         let Some(BatchResult {
             outcomes,
@@ -212,6 +247,45 @@ impl Import {
         self.archive.exclude(refused);
         self.count(outcomes.into_iter());
         result
+    }
+
+    /// Waits for batches in flight after a failure or a signal, so that the
+    /// counts include them. Ends at a timeout or the next signal.
+    async fn drain(&mut self, signals: &mut Signals) {
+        let finish_all = async {
+            while !self.in_flight.is_empty() {
+                // The first failure is reported.
+                let _ = self.finish_oldest().await;
+            }
+        };
+        let _ = signals
+            .guard(tokio::time::timeout(DRAIN_TIMEOUT, finish_all))
+            .await;
+    }
+
+    /// The failure of an interrupted import, after closing the database.
+    async fn interrupted(&self, signal: Signal, signals: &mut Signals) -> Failure {
+        let unfinished = self.in_flight.line_count();
+        let mut message = format!("interrupted by {}", signal.name());
+        if self.system.is_none() {
+            message.push_str("; nothing was imported");
+        } else {
+            message.push_str("; the imported memories are stored");
+            if unfinished > 0 {
+                let more = count_noun(unfinished as u64, "memory", "memories");
+                message.push_str(&format!(
+                    ", and up to {more} more of unfinished batches may be"
+                ));
+            }
+        }
+        message.push_str("; run the same command again to import the rest");
+        if let (Some(system), 0) = (&self.system, unfinished) {
+            // Closing writes only access counts; the memories are stored.
+            let _ = signals
+                .guard(tokio::time::timeout(DRAIN_TIMEOUT, system.close()))
+                .await;
+        }
+        Failure::interrupted(signal, message)
     }
 
     fn count(&mut self, outcomes: impl Iterator<Item = LineOutcome>) {

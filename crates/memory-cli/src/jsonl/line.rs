@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
 use memory::{
     EntityId, Memory, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, MemoryResult, limits,
 };
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -18,6 +17,9 @@ use crate::time;
 /// The maximum length of a reason in characters: an unknown key is quoted and
 /// may be of any length.
 const MAX_REASON_CHARS: usize = 160;
+
+/// The maximum length of a quoted key of `metadata`, `entities` or `related`.
+const MAX_QUOTED_CHARS: usize = 60;
 
 /// A memory as export writes it, with everything that import needs to restore
 /// it. Empty values are omitted; importance, id and timestamp never are.
@@ -109,9 +111,13 @@ impl Parsed {
 /// What is wrong, for people, without the line's content.
 pub(crate) fn parse(text: &str, entity: Option<&EntityId>) -> Result<Parsed, String> {
     if !text.trim_start().starts_with('{') {
-        return Err("the line is not a JSON object".to_owned());
+        return Err(match text.trim_start().starts_with('[') {
+            true => "the line is a JSON array; write one JSON object per line".to_owned(),
+            false => "the line is not a JSON object".to_owned(),
+        });
     }
-    let fields: Fields = serde_json::from_str(text).map_err(|error| reason(&error))?;
+    let fields: Fields =
+        serde_json::from_str(text).map_err(|error| explain_malformed(text, &error))?;
     let parsed = fields.into_parsed(entity)?;
     parsed.item.validate().map_err(|error| match error {
         MemoryError::InvalidInput { problem, .. } => problem.to_string(),
@@ -182,7 +188,6 @@ impl Fields<'_> {
         };
         let content: String =
             read("content", self.content, "a string")?.ok_or("`content` is missing")?;
-        let texts = "an object of strings, no key twice";
         Ok(MemoryBatchItem {
             entity_id: entity,
             kind: read(
@@ -196,13 +201,12 @@ impl Fields<'_> {
             timestamp: read_time("timestamp", self.timestamp)?,
             importance: read_number("importance", self.importance, "a number from 0 to 1")?,
             context: read("context", self.context, "a string")?,
-            metadata: read_map("metadata", self.metadata, texts)?,
-            related: read_map(
-                "related",
-                self.related,
-                "an object of strings whose keys are UUIDs, none twice",
-            )?,
-            entities: read_map("entities", self.entities, texts)?,
+            metadata: read_map("metadata", self.metadata, scalar_text)?,
+            related: read_related(self.related)?,
+            entities: read_map("entities", self.entities, string_text)?
+                .into_iter()
+                .map(|(name, role)| (name.into(), role))
+                .collect(),
             tags: read("tags", self.tags, "an array of strings")?.unwrap_or_default(),
         })
     }
@@ -224,13 +228,84 @@ fn read<'de, T: Deserialize<'de>>(
         .transpose()
 }
 
-fn read_map<'de, K: Deserialize<'de> + Ord>(
+/// Parses an object; `text_of` turns each value into text or says what is wrong
+/// with it.
+fn read_map(
     key: &str,
-    value: Option<&'de RawValue>,
-    must_be: &str,
-) -> Result<BTreeMap<K, String>, String> {
-    let map: Option<Unique<K>> = read(key, value, must_be)?;
-    Ok(map.map(|Unique(map)| map).unwrap_or_default())
+    value: Option<&RawValue>,
+    text_of: fn(&RawValue) -> Result<String, String>,
+) -> Result<BTreeMap<String, String>, String> {
+    let pairs: Pairs<'_> = read(key, value, "an object")?.unwrap_or_default();
+    let mut map = BTreeMap::new();
+    for (name, value) in pairs.0 {
+        let text = text_of(value)
+            .map_err(|why| format!("`{key}`: the value of {} {why}", quote(&name)))?;
+        if map.contains_key(&name) {
+            return Err(format!("`{key}`: the key {} is repeated", quote(&name)));
+        }
+        map.insert(name, text);
+    }
+    Ok(map)
+}
+
+fn read_related(value: Option<&RawValue>) -> Result<BTreeMap<MemoryId, String>, String> {
+    let mut related = BTreeMap::new();
+    for (key, relation) in read_map("related", value, string_text)? {
+        let id: MemoryId = key
+            .parse()
+            .map_err(|_| format!("`related`: the key {} must be a UUID", quote(&key)))?;
+        // A UUID can be written in several ways.
+        if related.insert(id, relation).is_some() {
+            return Err(format!("`related`: the key {} is repeated", quote(&key)));
+        }
+    }
+    Ok(related)
+}
+
+/// The text of a string.
+fn string_text(value: &RawValue) -> Result<String, String> {
+    match kind_of(value) {
+        "a string" => serde_json::from_str(value.get()).map_err(|error| reason(&error)),
+        kind => Err(format!("is {kind}; it must be a string")),
+    }
+}
+
+/// The text of a string, a number or a boolean. A number keeps the digits that
+/// it is written with.
+fn scalar_text(value: &RawValue) -> Result<String, String> {
+    match kind_of(value) {
+        "a number" | "a boolean" => Ok(value.get().to_owned()),
+        "a string" => string_text(value),
+        kind => Err(format!(
+            "is {kind}; it must be a string, a number or a boolean"
+        )),
+    }
+}
+
+/// The JSON type of a valid value, with its article.
+fn kind_of(value: &RawValue) -> &'static str {
+    match value.get().bytes().next() {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// Quotes a key of the input, shortened and without control characters.
+fn quote(key: &str) -> String {
+    let mut chars = key.chars();
+    let mut quoted: String = chars
+        .by_ref()
+        .take(MAX_QUOTED_CHARS)
+        .flat_map(escape_control)
+        .collect();
+    if chars.next().is_some() {
+        quoted.push('…');
+    }
+    format!("\"{quoted}\"")
 }
 
 fn read_time(key: &str, value: Option<&RawValue>) -> Result<Option<DateTime<Utc>>, String> {
@@ -252,6 +327,30 @@ fn read_number(key: &str, value: Option<&RawValue>, must_be: &str) -> Result<Opt
                 .ok_or_else(|| format!("`{key}` must be {must_be}"))
         })
         .transpose()
+}
+
+/// Says why a line is not one JSON object, and how its cause in the input can be
+/// removed.
+fn explain_malformed(text: &str, error: &serde_json::Error) -> String {
+    let why = reason(error);
+    let is_syntax = matches!(error.classify(), Category::Syntax | Category::Eof);
+    let hint = if !is_syntax {
+        ""
+    } else if text.contains('\r') {
+        "the line contains a carriage return (\\r); lines must end in \\n or \\r\\n"
+    } else if text.contains('\0') {
+        "the line contains a NUL byte; the input must be UTF-8 text"
+    } else if text.contains('\u{feff}') {
+        "the line contains a byte order mark (U+FEFF); remove it or put a line end before it"
+    } else if error.is_eof() {
+        "each memory must be one complete JSON object on one line"
+    } else {
+        ""
+    };
+    match hint {
+        "" => why,
+        hint => format!("{why}; {hint}"),
+    }
 }
 
 /// The message of a JSON error. It quotes at most an unknown key of the line,
@@ -281,32 +380,32 @@ fn escape_control(c: char) -> Vec<char> {
     }
 }
 
-/// A map without repeated keys.
-struct Unique<K>(BTreeMap<K, String>);
+/// The keys and unparsed values of an object in their order, repeated keys
+/// included.
+#[derive(Default)]
+struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Unique<K> {
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs<K>(PhantomData<K>);
+        struct PairsVisitor;
 
-        impl<'de, K: Deserialize<'de> + Ord> Visitor<'de> for Pairs<K> {
-            type Value = Unique<K>;
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = Pairs<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Unique<K>, A::Error> {
-                let mut map = BTreeMap::new();
-                while let Some((key, value)) = pairs.next_entry()? {
-                    if map.insert(key, value).is_some() {
-                        return Err(A::Error::custom("repeated key"));
-                    }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
                 }
-                Ok(Unique(map))
+                Ok(Pairs(pairs))
             }
         }
 
-        deserializer.deserialize_map(Pairs(PhantomData))
+        deserializer.deserialize_map(PairsVisitor)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reading lines from a stream in bounded memory.
+//! Reading lines from a stream in bounded memory, and recognizing input that is
+//! not UTF-8 text.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,8 +7,44 @@ use std::io::{self, BufRead, Read};
 /// character escaped, takes about half of this.
 pub(crate) const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Some programs put this at the start of a UTF-8 file.
+/// The byte order mark of UTF-8. Some programs put it at the start of a file,
+/// and concatenated files have it at the start of later lines.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// First bytes of files that cannot be JSONL in UTF-8, and what they are. A
+/// prefix of another entry comes after it.
+const SIGNATURES: &[(&[u8], &str)] = &[
+    (b"\xFF\xFE\0\0", UTF_32),
+    (b"\0\0\xFE\xFF", UTF_32),
+    (b"\xFF\xFE", UTF_16),
+    (b"\xFE\xFF", UTF_16),
+    (b"{\0", UTF_16),
+    (b"\0{", UTF_16),
+    (b"\x1F\x8B", "compressed with gzip; decompress it first"),
+    (
+        b"\x28\xB5\x2F\xFD",
+        "compressed with zstd; decompress it first",
+    ),
+    (b"\xFD7zXZ\0", "compressed with xz; decompress it first"),
+    (b"BZh", "compressed with bzip2; decompress it first"),
+    (b"PK\x03\x04", "a ZIP archive; extract it first"),
+    (
+        b"SQLite format 3\0",
+        "a SQLite database, not JSONL; write it as JSONL with `memory export` first",
+    ),
+];
+const UTF_16: &str = "UTF-16 text (byte order mark or NUL bytes); convert it to UTF-8 first";
+const UTF_32: &str = "UTF-32 text (byte order mark); convert it to UTF-8 first";
+const LONGEST_SIGNATURE: u64 = 16;
+
+/// What the first bytes of input that is not UTF-8 text show it to be; `None`
+/// where they do not show it.
+pub(crate) fn foreign_format(start: &[u8]) -> Option<&'static str> {
+    SIGNATURES
+        .iter()
+        .find(|(signature, _)| start.starts_with(signature))
+        .map(|(_, format)| *format)
+}
 
 /// A numbered line, or why it has no text.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,20 +57,33 @@ pub(crate) struct NumberedLine<'a> {
 /// Reads a stream line by line, skipping blank lines. Lines end in `\n` or
 /// `\r\n`; the last one may have no line end.
 pub(crate) struct Lines<R> {
-    input: R,
+    input: io::Chain<io::Cursor<Vec<u8>>, R>,
     line: Vec<u8>,
     number: usize,
     consumed: u64,
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(crate) fn new(input: R) -> Self {
-        Self {
-            input,
+    /// Reads the first bytes of `input`.
+    ///
+    /// # Errors
+    /// An I/O error, or [`io::ErrorKind::InvalidData`] with the format of input
+    /// that cannot be JSONL.
+    pub(crate) fn open(mut input: R) -> io::Result<Self> {
+        let mut start = Vec::new();
+        input
+            .by_ref()
+            .take(LONGEST_SIGNATURE)
+            .read_to_end(&mut start)?;
+        if let Some(format) = foreign_format(&start) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format));
+        }
+        Ok(Self {
+            input: io::Cursor::new(start).chain(input),
             line: Vec::new(),
             number: 0,
             consumed: 0,
-        }
+        })
     }
 
     /// Bytes read so far.
@@ -54,7 +104,7 @@ impl<R: BufRead> Lines<R> {
             }
             self.number += 1;
             self.consumed += read.bytes;
-            if self.number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+            while self.line.starts_with(BYTE_ORDER_MARK) {
                 self.line.drain(..BYTE_ORDER_MARK.len());
             }
             if !read.is_complete || !self.line.trim_ascii().is_empty() {
@@ -62,9 +112,16 @@ impl<R: BufRead> Lines<R> {
             }
         };
         let text = if is_complete {
-            text_of(&self.line)
+            decode_line(&self.line)
         } else {
-            Err(format!("the line is longer than {MAX_LINE_BYTES} bytes"))
+            let hint = if self.line.contains(&b'\r') {
+                "; it contains carriage returns (\\r): lines must end in \\n or \\r\\n"
+            } else {
+                ""
+            };
+            Err(format!(
+                "the line is longer than {MAX_LINE_BYTES} bytes{hint}"
+            ))
         };
         Ok(Some(NumberedLine {
             number: self.number,
@@ -98,14 +155,17 @@ struct LineRead {
     is_complete: bool,
 }
 
-fn text_of(line: &[u8]) -> Result<&str, String> {
+fn decode_line(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(line)
         .map(str::trim_end)
         .map_err(|error| {
-            format!(
-                "the line is not valid UTF-8 at byte {}",
-                error.valid_up_to() + 1
-            )
+            let at = error.valid_up_to() + 1;
+            match foreign_format(line) {
+                Some(format) => format!("from this line on the input is {format}"),
+                None => {
+                    format!("the line is not valid UTF-8 at byte {at}; convert the input to UTF-8")
+                }
+            }
         })
 }
 
@@ -115,7 +175,7 @@ mod tests {
 
     /// Numbers and texts; errors are marked by a `!`.
     fn read(input: &[u8]) -> Vec<(usize, String)> {
-        let mut lines = Lines::new(input);
+        let mut lines = Lines::open(input).unwrap();
         let mut all = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             let text = line
@@ -147,11 +207,48 @@ mod tests {
     }
 
     #[test]
+    fn byte_order_marks_of_concatenated_files_are_skipped() {
+        let input = b"\xEF\xBB\xBF{1}\n\xEF\xBB\xBF{2}\n\xEF\xBB\xBF\n\xEF\xBB\xBF\xEF\xBB\xBF{4}";
+        assert_eq!(read(input), owned(&[(1, "{1}"), (2, "{2}"), (4, "{4}")]));
+    }
+
+    #[test]
+    fn input_that_cannot_be_jsonl_is_named() {
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let with_mark: Vec<u8> = utf16("\u{feff}{}");
+        let without_mark: Vec<u8> = utf16("{}");
+        for (input, format) in [
+            (with_mark.as_slice(), "UTF-16"),
+            (&without_mark, "UTF-16"),
+            (b"\xFE\xFF\0{", "UTF-16"),
+            (b"\xFF\xFE\0\0{\0\0\0", "UTF-32"),
+            (b"\x1F\x8B\x08\0\0\0", "gzip"),
+            (b"PK\x03\x04....", "ZIP"),
+            (b"SQLite format 3\0....", "SQLite database"),
+        ] {
+            let error = Lines::open(input).err().unwrap();
+            assert!(error.to_string().contains(format), "{format}: {error}");
+        }
+        let later = read(&[b"{1}\n\xFF\xFE".as_slice(), &without_mark].concat());
+        assert!(later[1].1.contains("UTF-16"), "{later:?}");
+        assert!(Lines::open(b"{".as_slice()).is_ok());
+    }
+
+    #[test]
+    fn overlong_line_of_carriage_returns_is_named() {
+        let lines = read(&b"{1}\r".repeat(MAX_LINE_BYTES / 2));
+        assert!(lines[0].1.contains("carriage return"), "{lines:?}");
+    }
+
+    #[test]
     fn invalid_utf8_does_not_affect_the_next_line() {
         let lines = read(b"{1}\nab\xFF\n{3}\n");
         let expected = [
             (1, "{1}"),
-            (2, "!the line is not valid UTF-8 at byte 3"),
+            (
+                2,
+                "!the line is not valid UTF-8 at byte 3; convert the input to UTF-8",
+            ),
             (3, "{3}"),
         ];
         assert_eq!(lines, owned(&expected));

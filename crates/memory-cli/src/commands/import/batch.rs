@@ -168,6 +168,11 @@ impl InFlight {
         self.0.iter().any(|(batch, _)| batch.contains(key))
     }
 
+    /// The number of lines in flight.
+    pub(super) fn line_count(&self) -> usize {
+        self.0.iter().map(|(batch, _)| batch.pending.len()).sum()
+    }
+
     pub(super) fn start(&mut self, batch: Batch, system: &MemorySystem) {
         let (batch, system) = (Arc::new(batch), system.clone());
         let task_batch = Arc::clone(&batch);
@@ -175,13 +180,15 @@ impl InFlight {
         self.0.push_back((batch, task));
     }
 
-    /// Waits for the batch that was started first.
+    /// Waits for the batch that was started first; cancel-safe.
     pub(super) async fn finish_oldest(&mut self) -> Result<Option<BatchResult>, Failure> {
-        let Some((_, task)) = self.0.pop_front() else {
+        let Some((_, task)) = self.0.front_mut() else {
             return Ok(None);
         };
+        let joined = task.await;
+        self.0.pop_front();
         let ended = |_| Failure::new(Code::Failed, "other", "a batch's task ended early");
-        task.await.map(Some).map_err(ended)
+        joined.map(Some).map_err(ended)
     }
 }
 

@@ -95,6 +95,11 @@ impl ImportSummary {
         }
     }
 
+    /// Restarts the clock, so that opening the database does not count.
+    pub(super) fn restart_clock(&mut self) {
+        self.start = Instant::now();
+    }
+
     pub(super) fn count_refusal(&mut self, refusal: &Refusal) {
         if refusal.is_conflict {
             self.conflicts += 1;
@@ -156,7 +161,12 @@ impl ImportSummary {
         let refused = self.refused();
         let all = refused + self.imported + self.already_there;
         let were = if refused == 1 { "was" } else { "were" };
-        let message = format!("{refused} of {all} lines {were} refused; the others were imported");
+        let others = match (self.imported, self.already_there) {
+            (0, 0) => "nothing was imported",
+            (0, _) => "the others were already there",
+            _ => "the others were imported",
+        };
+        let message = format!("{refused} of {all} lines {were} refused; {others}");
         Err(Failure::new(code, kind, message))
     }
 }
@@ -242,6 +252,20 @@ mod tests {
         );
         summary.count_refusal(&Refusal::malformed(3, "blank".to_owned()));
         assert_eq!(summary.result().unwrap_err().code(), 3);
+        let message = |imported, already_there| {
+            let mut summary = ImportSummary::start();
+            (summary.imported, summary.already_there) = (imported, already_there);
+            summary.count_refusal(&Refusal::malformed(1, "blank".to_owned()));
+            summary.result().unwrap_err().message().to_owned()
+        };
+        assert_eq!(
+            message(0, 0),
+            "1 of 1 lines was refused; nothing was imported"
+        );
+        assert_eq!(
+            message(0, 2),
+            "1 of 3 lines was refused; the others were already there"
+        );
     }
 
     #[test]

@@ -79,7 +79,10 @@ fn importance_survives_bit_for_bit() {
 
 #[test]
 fn malformed_json_is_refused_with_its_column() {
-    assert_eq!(refused("[1]"), "the line is not a JSON object");
+    assert_eq!(
+        refused("[1]"),
+        "the line is a JSON array; write one JSON object per line"
+    );
     assert_eq!(refused("plain text"), "the line is not a JSON object");
     let cut = refused(r#"{"entity":"mira","content":"Ra"#);
     assert!(cut.contains("EOF") && cut.contains("column 30"), "{cut}");
@@ -96,10 +99,7 @@ fn unknown_and_repeated_keys_are_refused_by_name() {
     let repeated = refused(&with(r#""content":"Sun.""#));
     assert!(repeated.contains("duplicate field `content`"), "{repeated}");
     let inner = refused(&with(r#""metadata":{"k":"a","k":"b"}"#));
-    assert_eq!(
-        inner,
-        "`metadata` must be an object of strings, no key twice"
-    );
+    assert_eq!(inner, r#"`metadata`: the key "k" is repeated"#);
     let long = refused(&with(&format!(r#""{}\u001b[31m":1"#, "k".repeat(5_000))));
     assert!(long.len() < 400 && !long.contains('\u{1b}'), "{long}");
 }
@@ -121,6 +121,7 @@ fn wrong_types_name_the_key_and_do_not_quote_the_value() {
         (r#""metadata":{"k":["secret"]}"#, "metadata"),
         (r#""metadata":["secret"]"#, "metadata"),
         (r#""entities":["secret"]"#, "entities"),
+        (r#""entities":{"tam":7}"#, "entities"),
         (r#""related":{"secret":"r"}"#, "related"),
     ] {
         let reason = refused(&with(field));
@@ -237,4 +238,94 @@ fn export_only_fields_parse_back() {
         let reason = refused(&with(field));
         assert!(reason.contains(expected), "{field}: {reason}");
     }
+}
+
+#[test]
+fn scalar_metadata_is_taken_as_its_text() {
+    let line = with(
+        r#""metadata":{"page":12,"ratio":1.50,"big":12345678901234567890123,"exp":-1e5,"done":true,"open":false,"text":"a \u0022b\u0022"}"#,
+    );
+    let metadata = parse(&line, None).unwrap().item.metadata;
+    let expected = [
+        ("page", "12"),
+        ("ratio", "1.50"),
+        ("big", "12345678901234567890123"),
+        ("exp", "-1e5"),
+        ("done", "true"),
+        ("open", "false"),
+        ("text", "a \"b\""),
+    ];
+    assert_eq!(metadata.len(), expected.len());
+    for (key, text) in expected {
+        assert_eq!(metadata[key], text, "{key}");
+    }
+}
+
+#[test]
+fn unusable_map_values_are_refused_by_key_and_cause() {
+    for (field, expected) in [
+        (
+            r#""metadata":{"ok":"y","page":null}"#,
+            r#"`metadata`: the value of "page" is null; it must be a string, a number or a boolean"#,
+        ),
+        (
+            r#""metadata":{"page":{"n":1}}"#,
+            r#"`metadata`: the value of "page" is an object; it must be a string, a number or a boolean"#,
+        ),
+        (
+            r#""metadata":{"page":[1]}"#,
+            r#"`metadata`: the value of "page" is an array; it must be a string, a number or a boolean"#,
+        ),
+        (
+            r#""metadata":{"page":1,"page":1}"#,
+            r#"`metadata`: the key "page" is repeated"#,
+        ),
+        (r#""metadata":"x""#, "`metadata` must be an object"),
+        (
+            r#""entities":{"tam":true}"#,
+            r#"`entities`: the value of "tam" is a boolean; it must be a string"#,
+        ),
+        (
+            r#""entities":{"tam":"a","tam":"b"}"#,
+            r#"`entities`: the key "tam" is repeated"#,
+        ),
+        (
+            r#""related":{"tam":"a"}"#,
+            r#"`related`: the key "tam" must be a UUID"#,
+        ),
+        (
+            r#""related":{"0192d3a0-0000-7000-8000-000000000001":1}"#,
+            r#"`related`: the value of "0192d3a0-0000-7000-8000-000000000001" is a number; it must be a string"#,
+        ),
+    ] {
+        assert_eq!(refused(&with(field)), expected);
+    }
+    let id = "0192d3a0-0000-7000-8000-000000000001";
+    let twice = format!(r#""related":{{"{id}":"a","{}":"b"}}"#, id.to_uppercase());
+    assert!(refused(&with(&twice)).contains("is repeated"));
+    let long = refused(&with(&format!(
+        r#""metadata":{{"{}\u001b":null}}"#,
+        "k".repeat(500)
+    )));
+    assert!(long.len() < 200 && !long.contains('\u{1b}'), "{long}");
+}
+
+#[test]
+fn malformed_lines_name_the_cause() {
+    let one = r#"{"entity":"a","content":"x"}"#;
+    for (line, expected) in [
+        (format!("{one}\r{one}"), "carriage return (\\r)"),
+        (format!("{one}\u{feff}{one}"), "byte order mark"),
+        (format!("{{\0{}", &one[1..]), "NUL byte"),
+        ("{".to_owned(), "one complete JSON object on one line"),
+        (
+            r#"{"content":"x","#.to_owned(),
+            "one complete JSON object on one line",
+        ),
+    ] {
+        let reason = refused(&line);
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+    let in_content = parse("{\"entity\":\"a\",\"content\":\"x\u{feff}y\"}", None);
+    assert!(in_content.is_ok(), "a zero-width no-break space is content");
 }
