@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Stats(stats::Args),
     /// Check runtime, model and database, and say how to fix what is wrong
     Doctor,
+    /// Create the database if it is missing, or update its schema
+    Migrate,
     /// Download the pinned runtime and model into the cache folder
     Setup(setup::Args),
 }

@@ -102,11 +102,6 @@ impl PendingRename {
         })
     }
 
-    /// The path of the temporary file.
-    pub(crate) fn temporary(&self) -> &Path {
-        &self.temporary
-    }
-
     fn create_temporary(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);

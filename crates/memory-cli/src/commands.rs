@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod list;
+pub(crate) mod migrate;
 pub(crate) mod recall;
 pub(crate) mod reflect;
 pub(crate) mod relate;
@@ -21,22 +22,38 @@ use crate::output::Output;
 /// Runs the command that the command line names.
 pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
     let database = Database::new(cli.db);
-    match cli.command {
-        Command::Retain(args) => retain::run(&database, args, output).await,
-        Command::Recall(args) => recall::run(&database, args, output).await,
-        Command::Import(args) => import::run(&database, args, output).await,
-        Command::Export(args) => export::run(&database, args, output).await,
-        Command::List(args) => list::run(&database, args, output).await,
-        Command::Reflect(args) => reflect::run(&database, args, output).await,
-        Command::Consolidate(args) => consolidate::run(&database, args, output).await,
-        Command::Undo(args) => consolidate::undo(&database, args, output).await,
-        Command::Relate(args) => relate::relate(&database, args, output).await,
-        Command::Unrelate(args) => relate::unrelate(&database, args, output).await,
-        Command::Related(args) => relate::related(&database, args, output).await,
-        Command::Prune(args) => remove::prune(&database, args, output).await,
-        Command::Forget(args) => remove::forget(&database, args, output).await,
-        Command::Stats(args) => stats::run(&database, args, output).await,
-        Command::Doctor => doctor::run(&database, output).await,
+    let outcome = dispatch(cli.command, &database, output).await;
+    if matches!(&outcome, Err(failure) if failure.is_interrupted()) {
+        // The command closed the database, if there was time.
+        return outcome;
+    }
+    let closed = database.close().await;
+    outcome?;
+    Ok(closed?)
+}
+
+async fn dispatch(
+    command: Command,
+    database: &Database,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match command {
+        Command::Retain(args) => retain::run(database, args, output).await,
+        Command::Recall(args) => recall::run(database, args, output).await,
+        Command::Import(args) => import::run(database, args, output).await,
+        Command::Export(args) => export::run(database, args, output).await,
+        Command::List(args) => list::run(database, args, output).await,
+        Command::Reflect(args) => reflect::run(database, args, output).await,
+        Command::Consolidate(args) => consolidate::run(database, args, output).await,
+        Command::Undo(args) => consolidate::undo(database, args, output).await,
+        Command::Relate(args) => relate::relate(database, args, output).await,
+        Command::Unrelate(args) => relate::unrelate(database, args, output).await,
+        Command::Related(args) => relate::related(database, args, output).await,
+        Command::Prune(args) => remove::prune(database, args, output).await,
+        Command::Forget(args) => remove::forget(database, args, output).await,
+        Command::Stats(args) => stats::run(database, args, output).await,
+        Command::Doctor => doctor::run(database, output).await,
+        Command::Migrate => migrate::run(database, output).await,
         Command::Setup(args) => setup::run(args, output),
     }
 }

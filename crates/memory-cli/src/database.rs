@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use memory::embed::{EmbedRole, Embedder, EmbedderProfile};
@@ -14,8 +14,19 @@ use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem};
 use crate::exit::Failure;
 use crate::own_files::{is_own_file, sidecar};
 
+/// What a command does with the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Writes; the database is created if it is missing.
+    Create,
+    /// Writes to an existing database.
+    Write,
+    /// Reads: creates and migrates nothing.
+    Read,
+}
+
 /// Which embedder a command needs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EmbedderChoice {
     Default,
     Null,
@@ -25,60 +36,90 @@ enum EmbedderChoice {
 #[derive(Debug)]
 pub(crate) struct Database {
     url: String,
+    /// What was opened and is to be closed.
+    opened: Mutex<Vec<MemorySystem>>,
 }
 
 impl Database {
     pub(crate) fn new(url: String) -> Self {
-        Self { url }
+        Self {
+            url,
+            opened: Mutex::new(Vec::new()),
+        }
     }
 
     /// Opens for commands that retain: with the model, creating the database if
     /// it is missing.
     pub(crate) async fn open_or_create(&self) -> MemoryResult<MemorySystem> {
-        if self.is_shared() {
-            return self.open_shared(EmbedderChoice::Default).await;
-        }
-        let options = self.options()?;
-        // The model first: where it is missing, no file is created.
-        let embedder = OnnxEmbedder::open(OnnxOptions::default()).await?;
-        let store = SqliteStore::open_with(options).await?;
-        let builder = MemorySystem::builder().store(Arc::new(store));
-        builder.embedder(Arc::new(embedder)).build().await
+        self.open_with(Access::Create, EmbedderChoice::Default)
+            .await
+    }
+
+    /// Creates the database or updates its schema; no model is needed.
+    pub(crate) async fn open_for_migration(&self) -> MemoryResult<MemorySystem> {
+        self.open_with(Access::Create, EmbedderChoice::Null).await
+    }
+
+    /// Opens an existing database with the model, for commands that recall and
+    /// write.
+    pub(crate) async fn open(&self) -> MemoryResult<MemorySystem> {
+        self.open_with(Access::Write, EmbedderChoice::Default).await
     }
 
     /// Opens an existing database with the model, for commands that recall.
-    pub(crate) async fn open(&self) -> MemoryResult<MemorySystem> {
-        if self.is_shared() {
-            return self.open_shared(EmbedderChoice::Default).await;
-        }
-        // The file first: a wrong path fails before the model is loaded.
-        let store = self.store_for_read().await?;
-        MemorySystem::builder().store(store).build().await
+    /// Access counts are written where the database is writable.
+    pub(crate) async fn open_for_recall(&self) -> MemoryResult<MemorySystem> {
+        self.open_with(Access::Read, EmbedderChoice::Default).await
     }
 
     /// Opens an existing database without a model, for commands that remove.
     pub(crate) async fn open_without_embedder(&self) -> MemoryResult<MemorySystem> {
-        if self.is_shared() {
-            return self.open_shared(EmbedderChoice::Null).await;
-        }
-        with_null_embedder(open_existing(self.options()?.create_if_missing(false)).await?).await
+        self.open_with(Access::Write, EmbedderChoice::Null).await
     }
 
     /// Opens for commands that read: without a model, also where the file is
-    /// not writable.
+    /// not writable, changing nothing, not even an old schema.
     pub(crate) async fn open_for_read(&self) -> MemoryResult<MemorySystem> {
-        if self.is_shared() {
-            return self.open_shared(EmbedderChoice::Null).await;
-        }
-        with_null_embedder(self.store_for_read().await?).await
+        self.open_with(Access::Read, EmbedderChoice::Null).await
     }
 
-    /// Opens without changing the file, not even an old schema.
-    pub(crate) async fn open_read_only(&self) -> MemoryResult<MemorySystem> {
-        if self.is_shared() {
-            return self.open_shared(EmbedderChoice::Null).await;
+    async fn open_with(
+        &self,
+        access: Access,
+        embedder: EmbedderChoice,
+    ) -> MemoryResult<MemorySystem> {
+        let builder = MemorySystem::builder();
+        let builder = match embedder {
+            EmbedderChoice::Null => builder.embedder(Arc::new(NullEmbedder::new())),
+            // The model first: where it is missing, no database is created.
+            EmbedderChoice::Default if access == Access::Create => {
+                let model = OnnxEmbedder::open(OnnxOptions::default()).await?;
+                builder.embedder(Arc::new(model))
+            }
+            // The database first: a wrong URL fails before the model is loaded.
+            EmbedderChoice::Default => builder,
+        };
+        let builder = match self.is_shared() {
+            true => builder.url(&self.url),
+            false => builder.store(self.open_file(access).await?),
+        };
+        let system = builder.build().await?;
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.push(system.clone());
+        Ok(system)
+    }
+
+    /// Closes what was opened. Called once, at the end of a command, also after
+    /// a failure: closing a SQLite database removes its `-wal` and `-shm` files.
+    pub(crate) async fn close(&self) -> MemoryResult<()> {
+        let opened = {
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *opened)
+        };
+        for system in opened {
+            system.close().await?;
         }
-        with_null_embedder(self.store_read_only().await?).await
+        Ok(())
     }
 
     /// Whether this is a database server that this build has a store for.
@@ -87,32 +128,21 @@ impl Database {
         cfg!(feature = "postgres") && self.url.starts_with("postgres")
     }
 
-    async fn open_shared(&self, embedder: EmbedderChoice) -> MemoryResult<MemorySystem> {
-        let builder = MemorySystem::builder().url(&self.url);
-        let builder = match embedder {
-            EmbedderChoice::Default => builder,
-            EmbedderChoice::Null => builder.embedder(Arc::new(NullEmbedder::new())),
-        };
-        builder.build().await
-    }
-
-    /// A writable file is migrated and closed as usual, which removes its
-    /// `-wal` and `-shm` files.
-    async fn store_for_read(&self) -> MemoryResult<Arc<dyn Store>> {
-        match open_existing(self.options()?.create_if_missing(false)).await {
-            Err(error) if error.kind() == ErrorKind::ReadOnly => self.store_read_only().await,
+    /// Opens a database file, or a database in memory.
+    async fn open_file(&self, access: Access) -> MemoryResult<Arc<dyn Store>> {
+        if access == Access::Create {
+            return Ok(Arc::new(SqliteStore::open_with(self.options()?).await?));
+        }
+        let existing = self.options()?.create_if_missing(false);
+        if access == Access::Write || self.file().is_none() {
+            return open_existing(existing).await;
+        }
+        match open_existing(existing.clone().migrate(false)).await {
+            Err(error) if error.kind() == ErrorKind::ReadOnly => {
+                open_existing(existing.read_only()).await
+            }
             outcome => outcome,
         }
-    }
-
-    async fn store_read_only(&self) -> MemoryResult<Arc<dyn Store>> {
-        let options = self.options()?;
-        open_existing(match self.file() {
-            Some(_) => options.read_only(),
-            // A database in memory is new and private.
-            None => options,
-        })
-        .await
     }
 
     fn options(&self) -> MemoryResult<SqliteOptions> {
@@ -170,29 +200,24 @@ impl Database {
     }
 }
 
-async fn with_null_embedder(store: Arc<dyn Store>) -> MemoryResult<MemorySystem> {
-    let embedder = Arc::new(NullEmbedder::new());
-    let builder = MemorySystem::builder().store(store);
-    builder.embedder(embedder).build().await
-}
-
 async fn open_existing(options: SqliteOptions) -> MemoryResult<Arc<dyn Store>> {
     match SqliteStore::open_with(options).await {
         Ok(store) => Ok(Arc::new(store)),
-        Err(error) => Err(add_creation_hint(error)),
+        Err(error) => Err(add_command_hint(error)),
     }
 }
 
-/// Adds to the error for a missing database which commands create one; the
-/// store cannot know that.
-fn add_creation_hint(mut error: MemoryError) -> MemoryError {
-    if let MemoryError::Store {
-        kind: ErrorKind::Missing,
-        message,
-        ..
-    } = &mut error
-    {
-        message.push_str("; memory retain and memory import create it");
+/// Adds to the error for a missing or old database which commands create or
+/// migrate one; the store cannot know that.
+fn add_command_hint(mut error: MemoryError) -> MemoryError {
+    if let MemoryError::Store { kind, message, .. } = &mut error {
+        match kind {
+            ErrorKind::Missing => {
+                message.push_str("; memory retain and memory import create it");
+            }
+            ErrorKind::ReadOnly => message.push_str("; memory migrate updates an older schema"),
+            _ => {}
+        }
     }
     error
 }

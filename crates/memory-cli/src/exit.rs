@@ -102,6 +102,11 @@ impl Failure {
         Self::with_code(signal.exit_code(), "interrupted", message.into())
     }
 
+    /// Whether a signal ended the run.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.kind() == "interrupted"
+    }
+
     /// An I/O error; `action` completes "cannot …".
     pub(crate) fn io(action: impl Display, error: &io::Error) -> Self {
         Self::new(Code::Failed, "io", format!("cannot {action}: {error}"))
@@ -123,6 +128,14 @@ impl Failure {
         } else {
             Self::io("write to standard output", error)
         }
+    }
+
+    /// Adds to the message what to do.
+    pub(crate) fn with_hint(mut self, hint: impl Display) -> Self {
+        if let Self::Error(report) = &mut self {
+            report.message = format!("{}; {hint}", report.message);
+        }
+        self
     }
 
     /// The exit code.

@@ -6,4 +6,4 @@ mod reader;
 
 pub(crate) use id::LineIds;
 pub(crate) use line::{Line, parse};
-pub(crate) use reader::{Lines, MAX_LINE_BYTES};
+pub(crate) use reader::{BYTE_ORDER_MARK, Lines, MAX_LINE_BYTES, foreign_format};

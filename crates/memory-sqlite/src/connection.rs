@@ -58,19 +58,24 @@ pub(crate) async fn open(options: &SqliteOptions) -> MemoryResult<Database> {
 async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Database> {
     let state = inspect::inspect(path, base_options(options)).await?;
     match (state, options.access) {
-        (FileState::Missing, Access::Write | Access::Read) => {
+        (FileState::Missing, access) if access != Access::Create || !options.migrate => {
             return Err(missing_file(format!(
                 "no database file at {}",
                 path.display()
             )));
         }
-        (FileState::Empty, Access::Read) => {
+        (FileState::Empty, access) if access == Access::Read || !options.migrate => {
             return Err(missing_file(format!(
                 "the file {} is empty: it holds no memory database yet; open it for writing first",
                 path.display()
             )));
         }
-        (FileState::Missing, Access::Create) => check_folder(path)?,
+        // Refused before it is opened, because a connection that only reads
+        // leaves files next to the database.
+        (FileState::Outdated(version), access) if access == Access::Read || !options.migrate => {
+            return Err(open_error(schema::outdated(version)));
+        }
+        (FileState::Missing, _) => check_folder(path)?,
         _ => {}
     }
     let file = base_options(options).filename(path);
@@ -88,7 +93,12 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         Ok(writer) => writer,
         Err(error) => return Err(unwritable_error(error, state, path)),
     };
-    if let Err(error) = prepare(&writer, options).await {
+    let prepared = if options.migrate {
+        prepare(&writer, options).await
+    } else {
+        check_schema(&writer).await
+    };
+    if let Err(error) = prepared {
         writer.close().await;
         return Err(error);
     }
@@ -147,6 +157,12 @@ async fn prepare(writer: &SqlitePool, options: &SqliteOptions) -> MemoryResult<(
     schema::prepare(&mut conn, in_file, options.busy_timeout)
         .await
         .map_err(open_error)
+}
+
+/// Checks that the schema is current, changing nothing.
+async fn check_schema(writer: &SqlitePool) -> MemoryResult<()> {
+    let mut conn = writer.acquire().await.map_err(open_error)?;
+    schema::check_current(&mut conn).await.map_err(open_error)
 }
 
 /// The options of every connection.

@@ -26,6 +26,8 @@ pub(crate) enum FileState {
     Empty,
     /// A memory database of a version that this program knows.
     Memory,
+    /// A memory database whose schema has an older version.
+    Outdated(i64),
 }
 
 /// Determines the state of the file at `path` without changing a byte of it.
@@ -85,11 +87,12 @@ pub(crate) async fn inspect(path: &Path, base: SqliteConnectOptions) -> MemoryRe
 async fn read_state(file: &SqliteConnectOptions) -> Result<FileState, Failure> {
     let mut conn: SqliteConnection = file.connect().await?;
     let owner = schema::read_owner(&mut conn).await;
+    let outdated = schema::read_outdated_version(&mut conn).await;
     // Closing waits until the connection's thread has closed the file.
     conn.close().await?;
     match owner? {
         schema::Owner::Empty => Ok(FileState::Empty),
-        schema::Owner::Memory => Ok(FileState::Memory),
+        schema::Owner::Memory => Ok(outdated?.map_or(FileState::Memory, FileState::Outdated)),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::url;
 pub struct SqliteOptions {
     pub(crate) location: Location,
     pub(crate) access: Access,
+    pub(crate) migrate: bool,
     pub(crate) busy_timeout: Duration,
     pub(crate) max_readers: NonZeroU32,
     pub(crate) synchronous: Synchronous,
@@ -114,6 +115,7 @@ impl SqliteOptions {
         Self {
             location,
             access: Access::Create,
+            migrate: true,
             busy_timeout: Self::DEFAULT_BUSY_TIMEOUT,
             max_readers: cores.min(max),
             synchronous: Synchronous::default(),
@@ -141,6 +143,17 @@ impl SqliteOptions {
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.access = Access::Read;
+        self
+    }
+
+    /// Whether opening a file for writing applies missing migrations (the
+    /// default). Without, a file of an older schema is refused with
+    /// [`ErrorKind::ReadOnly`](memory_core::ErrorKind::ReadOnly) and an empty one
+    /// with [`ErrorKind::Missing`](memory_core::ErrorKind::Missing), and neither
+    /// is changed: for programs that mostly read, but write access counts.
+    #[must_use]
+    pub fn migrate(mut self, migrate: bool) -> Self {
+        self.migrate = migrate;
         self
     }
 

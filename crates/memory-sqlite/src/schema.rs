@@ -87,15 +87,32 @@ pub(crate) async fn prepare(
     Ok(())
 }
 
-/// Checks that a database opened for reading only needs no migration.
+/// Checks that a database that is opened without migrating it needs no
+/// migration.
 pub(crate) async fn check_current(conn: &mut SqliteConnection) -> Result<(), Failure> {
     if read_owner(conn).await? == Owner::Memory && is_current(conn).await? {
         return Ok(());
     }
-    Err(refuse(
+    let version = read_number(conn, "PRAGMA user_version").await?;
+    Err(outdated(version))
+}
+
+/// The version of a schema that is older than this program's.
+pub(crate) async fn read_outdated_version(
+    conn: &mut SqliteConnection,
+) -> Result<Option<i64>, Failure> {
+    let version = read_number(conn, "PRAGMA user_version").await?;
+    Ok(Some(version).filter(|version| *version < NEWEST))
+}
+
+/// The error for an older schema that must not be migrated.
+pub(crate) fn outdated(version: i64) -> Failure {
+    refuse(
         ErrorKind::ReadOnly,
-        "the schema of the database is older than this program and cannot be migrated while reading only; open the database once for writing",
-    ))
+        format!(
+            "the schema of the database has version {version} and this program needs version {NEWEST}; it was not migrated, because the database was opened for reading; open it once for writing"
+        ),
+    )
 }
 
 /// Writes the application id, under an exclusive lock.

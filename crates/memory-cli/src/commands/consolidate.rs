@@ -33,7 +33,6 @@ pub(crate) async fn run(
     request.validate()?;
     let system = database.open().await?;
     let done = system.consolidate_with(args.entity, &request).await?;
-    system.close().await?;
     if output.is_json() {
         return output.write_json(&done);
     }
@@ -71,7 +70,6 @@ pub(crate) async fn undo(
 ) -> Result<(), Failure> {
     let system = database.open_without_embedder().await?;
     let mut restored = system.undo_consolidation(args.entity, args.summary).await?;
-    system.close().await?;
     restored.sort_unstable();
     if output.is_json() {
         return output.write_json(&Undone { restored });

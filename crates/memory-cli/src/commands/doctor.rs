@@ -135,13 +135,12 @@ async fn check_database(database: &Database) -> Finding {
 
 /// Counts entities and memories.
 async fn count(database: &Database) -> Result<(usize, u64), Failure> {
-    let system = database.open_read_only().await?;
+    let system = database.open_for_read().await?;
     let entities = all_entities(&system).await?;
     let mut memories = 0;
     for entity in &entities {
         memories += system.entity_stats(entity).await?.memory_count;
     }
-    system.close().await?;
     Ok((entities.len(), memories))
 }
 
@@ -155,7 +154,9 @@ fn suggest_fix(failure: &Failure) -> Option<&'static str> {
         "newer_schema" => "use the newer version of memory that wrote it",
         "corrupt" => "restore a backup, or import an export into a new file",
         "unavailable" => "wait for the process that is using it, or stop that process",
-        "read_only" => "make the file and its folder writable",
+        "read_only" => {
+            "run memory migrate if the schema is old; else make the file and its folder writable"
+        }
         "configuration" => "name a database such as sqlite://memory.db with --db or MEMORY_DB",
         _ => return None,
     })

@@ -66,10 +66,8 @@ pub(crate) async fn run(
                     );
                     Failure::interrupted(signal, message)
                 };
-                Signals::listen()?
-                    .guard(writing)
-                    .await
-                    .map_err(interrupted)??
+                let mut signals = Signals::listen()?;
+                signals.guard(writing).await.map_err(interrupted)??
             } else {
                 write(&system, &entities, &mut file, failed).await?
             };
@@ -77,7 +75,6 @@ pub(crate) async fn run(
             print_summary(memories, path.to_path_buf(), output)?;
         }
     }
-    system.close().await?;
     Ok(())
 }
 

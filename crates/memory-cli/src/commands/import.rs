@@ -85,9 +85,6 @@ pub(crate) async fn run(
         }
     }
     import.archive.note_orphans();
-    if let Some(system) = &import.system {
-        system.close().await?;
-    }
     import.summary.result()
 }
 
@@ -279,10 +276,10 @@ impl Import<'_> {
             }
         }
         message.push_str("; run the same command again to import the rest");
-        if let (Some(system), 0) = (&self.system, unfinished) {
+        if unfinished == 0 {
             // Closing writes only access counts; the memories are stored.
             let _ = signals
-                .guard(tokio::time::timeout(DRAIN_TIMEOUT, system.close()))
+                .guard(tokio::time::timeout(DRAIN_TIMEOUT, self.database.close()))
                 .await;
         }
         Failure::interrupted(signal, message)

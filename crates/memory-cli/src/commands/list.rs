@@ -38,7 +38,6 @@ pub(crate) async fn run(
     request.validate()?;
     let system = database.open_for_read().await?;
     let page = system.list_memories(args.entity, &request).await?;
-    system.close().await?;
     let next = page.next.as_ref().map(format_cursor);
     if output.is_json() {
         let memories = page.memories.iter().map(ListEntry::from).collect();

@@ -67,9 +67,8 @@ pub(crate) async fn run(
         .ranking(args.ranking.into());
     request.min_similarity = args.min_similarity;
     request.validate()?;
-    let system = database.open().await?;
+    let system = database.open_for_recall().await?;
     let found = system.recall(args.entity, request).await?;
-    system.close().await?;
     if output.is_json() {
         let memories = found.iter().map(RecallEntry::from).collect();
         return output.write_json(&Answer { memories });

@@ -1,10 +1,11 @@
 //! `memory reflect`: the memories most relevant to a text, quoted for a prompt.
 
-use memory::{RecallRequest, ReflectRequest};
+use chrono::Utc;
+use memory::{MemorySystem, RecallRequest, ReflectRequest};
 use serde::Serialize;
 
 use crate::database::Database;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::filters::Filters;
 use crate::jsonl::Line;
 use crate::output::{Output, note};
@@ -41,10 +42,30 @@ pub(crate) async fn run(
         .filter(args.filters.into_filter()?)
         .limit(args.limit);
     let request = ReflectRequest::new(recall).max_context_chars(args.max_chars);
+    let max = ReflectRequest::MAX_CONTEXT_CHARS;
+    if !(1..=max).contains(&args.max_chars) {
+        let message = format!("--max-chars is {}; it must be 1 to {max}", args.max_chars);
+        return Err(Failure::new(Code::InvalidInput, "invalid_input", message));
+    }
     request.validate()?;
-    let system = database.open().await?;
-    let reflection = system.reflect(args.entity, request).await?;
-    system.close().await?;
+    let system = database.open_for_recall().await?;
+    let reflection = system
+        .reflect(args.entity.as_str(), request.clone())
+        .await?;
+    let required = match reflection.memories.is_empty() {
+        true => required_chars(&system, &args.entity, request).await?,
+        false => None,
+    };
+    if let Some(required) = required {
+        return Err(Failure::new(
+            Code::InvalidInput,
+            "invalid_input",
+            format!(
+                "--max-chars {} is too small for any of the matching memories; at least {required} characters are needed",
+                args.max_chars
+            ),
+        ));
+    }
     if output.is_json() {
         let memories = reflection.memories.iter();
         return output.write_json(&Answer {
@@ -59,6 +80,35 @@ pub(crate) async fn run(
         output.write_line(format_args!("{line}"))?;
     }
     Ok(())
+}
+
+/// The least `--max-chars` with which a reflection contains a memory; `None` if
+/// no memory matches.
+async fn required_chars(
+    system: &MemorySystem,
+    entity: &str,
+    mut request: ReflectRequest,
+) -> Result<Option<usize>, Failure> {
+    // A query as of a moment counts no accesses.
+    request.recall.as_of.get_or_insert_with(Utc::now);
+    request.max_context_chars = ReflectRequest::MAX_CONTEXT_CHARS;
+    let complete = system.reflect(entity, request).await?;
+    Ok(complete.context.lines().map(min_line_chars).min())
+}
+
+/// The length that a line, with its line end, has at least: its content can be
+/// truncated, but not to less than `MIN_CONTENT_CHARS`.
+fn min_line_chars(line: &str) -> usize {
+    /// As in the engine's prompt.
+    const MIN_CONTENT_CHARS: usize = 40;
+    let full = line.chars().count() + 1;
+    // Quotation marks within values are escaped, so this is the last key.
+    let content = line.rfind(r#","content":"#).map_or("", |at| &line[at..]);
+    let quoted = content
+        .chars()
+        .count()
+        .saturating_sub(r#","content":}"#.len());
+    full - quoted.saturating_sub(MIN_CONTENT_CHARS)
 }
 
 #[derive(Serialize)]

@@ -36,7 +36,6 @@ pub(crate) async fn relate(
     let system = database.open_without_embedder().await?;
     let related = system.relate(args.entity, args.from, args.to, args.relation);
     related.await?;
-    system.close().await?;
     print_link(&args.from, &args.to, true, output)
 }
 
@@ -61,8 +60,12 @@ pub(crate) async fn unrelate(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_without_embedder().await?;
+<<<<<<< HEAD
     system.unrelate(args.entity, args.from, args.to).await?;
     system.close().await?;
+=======
+    system.unrelate(args.entity, &args.from, &args.to).await?;
+>>>>>>> 2c160ba (memory-cli: export never overwrites its database, private atomic files, encodings named, scalar metadata, signals, reading commands change nothing; memory migrate)
     print_link(&args.from, &args.to, false, output)
 }
 
@@ -103,8 +106,12 @@ pub(crate) async fn related(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_for_read().await?;
+<<<<<<< HEAD
     let related = system.related(args.entity, args.id).await?;
     system.close().await?;
+=======
+    let related = system.related(args.entity, &args.id).await?;
+>>>>>>> 2c160ba (memory-cli: export never overwrites its database, private atomic files, encodings named, scalar metadata, signals, reading commands change nothing; memory migrate)
     if output.is_json() {
         let related = related.iter().map(RelatedEntry::from).collect();
         return output.write_json(&Answer { related });

@@ -25,8 +25,12 @@ pub(crate) async fn forget(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_without_embedder().await?;
+<<<<<<< HEAD
     let mut gone = system.forget(args.entity, args.id).await?;
     system.close().await?;
+=======
+    let mut gone = system.forget(args.entity, &args.id).await?;
+>>>>>>> 2c160ba (memory-cli: export never overwrites its database, private atomic files, encodings named, scalar metadata, signals, reading commands change nothing; memory migrate)
     gone.sort_unstable();
     if output.is_json() {
         return output.write_json(&Forgotten {
@@ -72,7 +76,6 @@ pub(crate) async fn prune(
     let removed = system
         .prune_low_importance_memories(args.entity, args.keep)
         .await?;
-    system.close().await?;
     if output.is_json() {
         return output.write_json(&Pruned { removed });
     }

@@ -3,13 +3,13 @@
 use std::io::{self, Read};
 
 use chrono::{DateTime, Utc};
-use memory::{MemoryBatchItem, MemoryId, MemoryKind, limits};
+use memory::{ErrorKind, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, limits};
 use serde::Serialize;
 
 use crate::database::Database;
 use crate::exit::{Code, Failure};
 use crate::filters::{into_unique_map, parse_pair};
-use crate::jsonl::MAX_LINE_BYTES;
+use crate::jsonl::{BYTE_ORDER_MARK, MAX_LINE_BYTES, foreign_format};
 use crate::output::Output;
 use crate::time;
 
@@ -61,25 +61,38 @@ pub(crate) async fn run(
     args: Args,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let item = item(args)?;
+    let mut item = item(args)?;
+    // With the id known, a retain whose outcome is unknown can be repeated.
+    let id = *item.id.get_or_insert_with(MemoryId::new);
     // Fails before the model is loaded or a database is created.
     item.validate()?;
     let system = database.open_or_create().await?;
-    let ids = system.retain_batch(vec![item]).await?;
-    system.close().await?;
-    for id in ids {
-        if output.is_json() {
-            output.write_json(&Retained { id })?;
-        } else {
-            output.write_line(format_args!("{id}"))?;
-        }
+    system
+        .retain_batch(vec![item])
+        .await
+        .map_err(|error| retain_failure(error, id))?;
+    if output.is_json() {
+        output.write_json(&Retained { id })
+    } else {
+        output.write_line(format_args!("{id}"))
     }
-    Ok(())
 }
 
 #[derive(Serialize)]
 struct Retained {
     id: MemoryId,
+}
+
+/// Says how to repeat a retain whose outcome is unknown.
+fn retain_failure(error: MemoryError, id: MemoryId) -> Failure {
+    let is_unknown = error.kind() == ErrorKind::OutcomeUnknown;
+    let failure = Failure::from(error);
+    if !is_unknown {
+        return failure;
+    }
+    failure.with_hint(format_args!(
+        "the memory may or may not be stored; repeat the command with --id {id}, which stores it at most once"
+    ))
 }
 
 fn item(args: Args) -> Result<MemoryBatchItem, Failure> {
@@ -121,9 +134,39 @@ fn read_stdin() -> Result<String, Failure> {
             limits::MAX_CONTENT_CHARS
         )));
     }
-    let mut text = String::from_utf8(bytes)
-        .map_err(|_| refused("standard input is not UTF-8; content must be".to_owned()))?;
+    if let Some(format) = foreign_format(&bytes) {
+        return Err(refused(format!("standard input is {format}")));
+    }
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to() + 1;
+        refused(format!(
+            "standard input is not valid UTF-8 at byte {at}; convert it to UTF-8"
+        ))
+    })?;
     let kept = text.trim_end_matches(['\r', '\n']).len();
     text.truncate(kept);
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_outcome_names_the_id_to_repeat_with() {
+        let id = MemoryId::new();
+        let message = |kind| {
+            let error = MemoryError::store(kind, "retain", "the connection was lost");
+            retain_failure(error, id).message().to_owned()
+        };
+        let unknown = message(ErrorKind::OutcomeUnknown);
+        assert!(
+            unknown.contains("the connection was lost") && unknown.contains(&format!("--id {id}")),
+            "{unknown}"
+        );
+        assert!(!message(ErrorKind::Unavailable).contains("--id"));
+    }
 }

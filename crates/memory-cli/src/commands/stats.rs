@@ -27,7 +27,6 @@ pub(crate) async fn run(
         None => all_entities(&system).await?,
     };
     let stats = gather(&system, names, database).await?;
-    system.close().await?;
     if output.is_json() {
         output.write_json(&stats)
     } else {

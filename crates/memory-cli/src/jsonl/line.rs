@@ -253,7 +253,7 @@ fn read_related(value: Option<&RawValue>) -> Result<BTreeMap<MemoryId, String>, 
     for (key, relation) in read_map("related", value, string_text)? {
         let id: MemoryId = key
             .parse()
-            .map_err(|_| format!("`related`: the key {} must be a UUID", quote(&key)))?;
+            .map_err(|_| "`related`: each key must be the UUID of a memory".to_owned())?;
         // A UUID can be written in several ways.
         if related.insert(id, relation).is_some() {
             return Err(format!("`related`: the key {} is repeated", quote(&key)));

@@ -9,7 +9,7 @@ pub(crate) const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The byte order mark of UTF-8. Some programs put it at the start of a file,
 /// and concatenated files have it at the start of later lines.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// First bytes of files that cannot be JSONL in UTF-8, and what they are. A
 /// prefix of another entry comes after it.

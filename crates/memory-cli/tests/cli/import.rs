@@ -173,3 +173,89 @@ fn entities_beyond_one_page_are_counted_and_exported() {
     );
     assert_eq!(dir.run(&["export"]).code(0).out.lines().count(), 205);
 }
+
+#[test]
+fn input_that_is_not_jsonl_is_named_and_creates_no_database() {
+    let dir = TestDir::new();
+    let one = r#"{"entity":"a","content":"x"}"#;
+    let utf16: Vec<u8> = format!("\u{feff}{one}\n")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for (input, expected) in [
+        (utf16.as_slice(), "standard input: it is UTF-16 text"),
+        (&utf16[2..], "standard input: it is UTF-16 text"),
+        (b"\x1F\x8B\x08\0\0\0", "compressed with gzip"),
+        (b"PK\x03\x04\x14\0\0\0\x08\0", "a ZIP archive"),
+        (
+            format!("{one}\r{one}\r").as_bytes(),
+            "carriage return (\\r); lines must end in \\n or \\r\\n",
+        ),
+        (
+            format!("{one}\u{feff}{one}\n").as_bytes(),
+            "byte order mark (U+FEFF)",
+        ),
+        (
+            b"{\"entity\":\"a\",\"content\":\"\xE9\"}",
+            "line 1: the line is not valid UTF-8 at byte 26",
+        ),
+        (b"{\"entity\":\"a\",\0\"content\":\"x\"}", "NUL byte"),
+        (
+            format!("[{one}]").as_bytes(),
+            "JSON array; write one JSON object per line",
+        ),
+        (
+            b"{\n\"entity\": \"a\"\n}",
+            "one complete JSON object on one line",
+        ),
+        (
+            br#"{"entity":"a","content":"x","metadata":{"page":null}}"#,
+            r#"the value of "page" is null"#,
+        ),
+        (
+            br#"{"entity":"a","content":"x","metadata":{"k":"a","k":"b"}}"#,
+            r#"the key "k" is repeated"#,
+        ),
+    ] {
+        let run = dir.run_on(&["import", "-"], input).code(3);
+        assert!(run.err.contains(expected), "{expected}: {run:?}");
+        assert!(!run.err.contains("the others"), "{run:?}");
+        assert_eq!(dir.names(), [""; 0], "no database was created");
+    }
+    // Nothing to import is no failure.
+    for input in ["", "\n\r\n  \n", "\u{feff}"] {
+        let run = dir.run_on(&["import", "-"], input).code(0);
+        assert!(
+            run.out
+                .starts_with("imported 0, already there 0, refused 0"),
+            "{run:?}"
+        );
+    }
+    assert_eq!(dir.names(), [""; 0], "no database was created");
+    for (input, expected) in [
+        (utf16.as_slice(), "standard input is UTF-16 text"),
+        (b"ab\xFFc", "not valid UTF-8 at byte 3"),
+    ] {
+        let run = dir.run_on(&["retain", "a", "-"], input).code(3);
+        assert!(run.err.contains(expected), "{expected}: {run:?}");
+    }
+}
+
+#[test]
+fn byte_order_marks_and_scalar_metadata_are_accepted() {
+    let dir = TestDir::new();
+    let lines = concat!(
+        "\u{feff}{\"entity\":\"a\",\"content\":\"one\"}\n",
+        "\u{feff}{\"entity\":\"a\",\"content\":\"two\",",
+        "\"metadata\":{\"page\":12,\"ratio\":1.50,\"done\":true,\"text\":\"t\"}}\r\n",
+    );
+    let run = dir.run_on(&["import", "-"], lines).code(0);
+    assert!(run.out.starts_with("imported 2,"), "{run:?}");
+    let listed = dir
+        .run(&["--json", "list", "a", "--meta", "page=12"])
+        .code(0)
+        .json();
+    let memory = &listed["memories"][0]["memory"];
+    let expected = parse(r#"{"done":"true","page":"12","ratio":"1.50","text":"t"}"#);
+    assert_eq!(memory["metadata"], expected, "{listed}");
+}

@@ -240,6 +240,41 @@ fn memories_are_linked_summarized_reflected_and_pruned() {
     );
     assert_eq!(run.out.lines().count(), 1);
 
+    // Too few characters: the least number that suffices is named.
+    let reflect = |chars: &str| {
+        dir.run(&[
+            "reflect",
+            "mira",
+            "Who sold the horse?",
+            "--max-chars",
+            chars,
+        ])
+    };
+    let small = reflect("20").code(3);
+    assert!(
+        small.err.contains("--max-chars 20 is too small"),
+        "{small:?}"
+    );
+    let mut words = small
+        .err
+        .split_whitespace()
+        .skip_while(|word| *word != "least");
+    let required: usize = words
+        .nth(1)
+        .and_then(|word| word.parse().ok())
+        .expect("a number");
+    reflect(&(required - 1).to_string()).code(3);
+    assert_eq!(
+        reflect(&required.to_string()).code(0).out.lines().count(),
+        1
+    );
+    assert!(
+        reflect("0")
+            .code(3)
+            .err
+            .contains("--max-chars is 0; it must be 1 to 1000000")
+    );
+
     let done = dir.run(&["--json", "consolidate", "mira"]).code(0).json();
     let summary = done["summaries"][0]["id"].as_str().expect("a summary");
     let archived = ["--json", "relate", "mira", horse, fly, "x"];

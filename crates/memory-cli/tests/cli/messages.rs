@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     "forget",
     "stats",
     "doctor",
+    "migrate",
     "setup",
 ];
 

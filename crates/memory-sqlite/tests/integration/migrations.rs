@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use memory_core::{ListRequest, MemoryFilter, MemoryId, Store};
+use memory_core::{ErrorKind, ListRequest, MemoryFilter, MemoryId, Store};
+use memory_sqlite::{SqliteOptions, SqliteStore};
 use sqlx::migrate::{Migrate, Migration, MigrationType};
 use sqlx::{Connection, SqlSafeStr};
 use tempfile::tempdir;
@@ -25,6 +26,37 @@ const ROWS: &str = "
         (4294967297, 1, x'0193d4c8a0007000800000000000000b', 1, 'bridge', 1, 0.5, 0.01,
          '{\"0193d4c8-a000-7000-8000-00000000000a\":\"near\"}', 1, 1);
     INSERT INTO memory_words (rowid, words) VALUES (4294967296, '1_mill'), (4294967297, '1_bridg');";
+
+#[tokio::test]
+async fn without_migration_an_older_schema_is_refused_and_unchanged() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    open(&path).await.close().await.unwrap();
+    run_sql(&path, "PRAGMA user_version = 1").await;
+    let before = std::fs::read(&path).unwrap();
+    let options = SqliteOptions::new(&path).migrate(false);
+    let error = SqliteStore::open_with(options.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
+    assert!(error.to_string().contains("version 1"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+
+    open(&path).await.close().await.unwrap();
+    let store = SqliteStore::open_with(options).await.unwrap();
+    store.close().await.unwrap();
+    let names = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(names, 1, "closing removes the files next to the database");
+
+    for (name, content) in [("missing.db", None), ("empty.db", Some(""))] {
+        let path = folder.path().join(name);
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        let options = SqliteOptions::new(&path).migrate(false);
+        let error = SqliteStore::open_with(options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Missing, "{error}");
+        assert_eq!(path.exists(), content.is_some());
+    }
+}
 
 async fn create_first_schema(path: &Path) {
     let mut conn = connect(path).await;

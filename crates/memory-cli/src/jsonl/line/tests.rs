@@ -291,7 +291,7 @@ fn unusable_map_values_are_refused_by_key_and_cause() {
         ),
         (
             r#""related":{"tam":"a"}"#,
-            r#"`related`: the key "tam" must be a UUID"#,
+            "`related`: each key must be the UUID of a memory",
         ),
         (
             r#""related":{"0192d3a0-0000-7000-8000-000000000001":1}"#,

@@ -1,0 +1,169 @@
+//! Files that export writes: never the database itself, private, complete.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use crate::test_dir::{TestDir, path_str};
+
+/// A folder with a database of two memories.
+fn with_database() -> TestDir {
+    let dir = TestDir::new();
+    let lines = concat!(
+        r#"{"entity":"mira","content":"A secret."}"#,
+        "\n",
+        r#"{"entity":"tam","content":"Another."}"#,
+        "\n"
+    );
+    dir.run_on(&["import", "-"], lines).code(0);
+    dir
+}
+
+#[test]
+fn export_never_overwrites_its_database() {
+    let dir = with_database();
+    let database = dir.path("memory.db");
+    let before = fs::read(&database).expect("the database exists");
+    fs::create_dir(dir.path("sub")).expect("the folder is writable");
+    let mut paths = vec![
+        "memory.db",
+        "./memory.db",
+        "sub/../memory.db",
+        "MEMORY.DB",
+        "memory.db-wal",
+        "memory.db-shm",
+        "memory.db-journal",
+        path_str(&database),
+    ];
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::symlink;
+        symlink("memory.db", dir.path("link")).expect("a link");
+        symlink("memory.db-wal", dir.path("dangling")).expect("a link");
+        symlink(".", dir.path("folder")).expect("a link");
+        fs::hard_link(&database, dir.path("hard")).expect("a link");
+        paths.extend([
+            "link",
+            "dangling",
+            "folder/memory.db",
+            "folder/memory.db-wal",
+            "hard",
+        ]);
+    }
+    for path in paths {
+        for url in [
+            "sqlite://memory.db",
+            "memory.db",
+            "sqlite:./memory.db?mode=ro",
+        ] {
+            let run = dir.run(&[
+                "--json", "--db", url, "export", "--entity", "mira", "--output", path,
+            ]);
+            let message = run.fails(2, "usage");
+            assert!(
+                message.contains(path) && message.contains("the database"),
+                "{message}"
+            );
+        }
+        assert_eq!(fs::read(&database).expect("it is there"), before, "{path}");
+    }
+    // An import of the database is refused as well, by its path or its content.
+    for path in ["memory.db", "memory.db-wal"] {
+        dir.run(&["--json", "import", path]).fails(2, "usage");
+    }
+    let run = dir.run_on(&["--json", "import", "-"], &before);
+    let message = run.code(3).json_error()["message"].to_string();
+    assert!(message.contains("SQLite database"), "{message}");
+    let other = ["--json", "--db", "sqlite://other.db", "import", "memory.db"];
+    dir.run(&other).code(3);
+    assert!(!dir.path("other.db").exists(), "no database was created");
+
+    let listed = dir.run(&["list", "tam"]).code(0);
+    assert!(listed.out.contains("Another."), "{listed:?}");
+    assert!(!dir.names().iter().any(|name| name.contains(".part")));
+}
+
+#[cfg(unix)]
+#[test]
+fn exports_are_private_and_replaced_only_when_complete() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = with_database();
+    let mode = |name: &str| {
+        let metadata = fs::metadata(dir.path(name)).expect("the file exists");
+        metadata.permissions().mode() & 0o7777
+    };
+    dir.run(&["export", "--output", "new.jsonl"]).code(0);
+    assert_eq!(mode("new.jsonl"), 0o600);
+    for kept in [0o600, 0o640] {
+        fs::set_permissions(dir.path("new.jsonl"), fs::Permissions::from_mode(kept)).expect("ours");
+        dir.run(&["export", "--output", "new.jsonl"]).code(0);
+        assert_eq!(mode("new.jsonl"), kept);
+    }
+    let complete = dir.read("new.jsonl");
+    assert_eq!(complete.lines().count(), 2);
+
+    // A failure leaves the old file.
+    let too_long = "e".repeat(257);
+    let run = dir.run(&[
+        "--json",
+        "export",
+        "--entity",
+        &too_long,
+        "--output",
+        "new.jsonl",
+    ]);
+    run.fails(3, "invalid_input");
+    assert_eq!(dir.read("new.jsonl"), complete);
+    for (path, error) in [
+        (".", "directory"),
+        ("missing/x.jsonl", "No such file"),
+        ("new/", "does not name a file"),
+        ("/dev/full", "No space"),
+    ] {
+        let message = dir
+            .run(&["--json", "export", "--output", path])
+            .fails(1, "io");
+        assert!(
+            message.contains(path) && message.contains(error),
+            "{message}"
+        );
+    }
+    assert_eq!(dir.names(), ["memory.db", "new.jsonl"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn export_writes_to_standard_output_and_pipes() {
+    let dir = with_database();
+    let expected = dir.run(&["export"]).code(0).out;
+    for path in ["-", "/dev/stdout"] {
+        let run = dir.run(&["export", "--output", path]).code(0);
+        assert_eq!(
+            (run.out, run.err),
+            (expected.clone(), String::new()),
+            "{path}"
+        );
+    }
+    let status = Command::new("mkfifo").arg(dir.path("pipe")).status();
+    assert!(status.expect("mkfifo runs").success());
+    let mut child = dir
+        .command(&["export", "--output", "pipe"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut text = String::new();
+    let mut pipe = fs::File::open(dir.path("pipe")).expect("the pipe opens");
+    pipe.read_to_string(&mut text).expect("UTF-8");
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(text, expected);
+
+    // A reader that closes the pipe early ends the run silently.
+    let mut child = dir
+        .command(&["export", "--output", "/dev/stderr"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stderr.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
