@@ -1,7 +1,7 @@
 //! `memory consolidate`, which replaces near-duplicates by a summary, and
 //! `memory undo`, which reverts it.
 
-use memory::{ConsolidateRequest, MemoryId};
+use memory::{ConsolidateRequest, MemoryId, SkipReason};
 use serde::Serialize;
 
 use crate::database::Database;
@@ -36,10 +36,13 @@ pub(crate) async fn run(
     if output.is_json() {
         return output.write_json(&done);
     }
-    if !done.skipped.is_empty() {
-        let groups = count_noun(done.skipped.len() as u64, "group", "groups");
+    for group in &done.skipped {
+        let ids: Vec<String> = group.sources.iter().map(ToString::to_string).collect();
         note(format_args!(
-            "skipped {groups} that the language model did not summarize; --json says why"
+            "skipped a group of {}: {} ({})",
+            count_noun(group.sources.len() as u64, "memory", "memories"),
+            explain(group.reason),
+            ids.join(", ")
         ));
     }
     if done.summaries.is_empty() {
@@ -50,6 +53,20 @@ pub(crate) async fn run(
         output.write_line(format_args!("{}  replaces {sources}", summary.id))?;
     }
     Ok(())
+}
+
+/// Says for people why a group was skipped.
+fn explain(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::ModelFailed => "the language model refused the prompt or failed",
+        SkipReason::ModelUnavailable => "the language model is unavailable",
+        SkipReason::EmptyCompletion => "the language model returned no text",
+        SkipReason::FactsMissing => {
+            "the summary lacks a number, identifier, name or negation of the memories"
+        }
+        SkipReason::PromptTooLong => "the memories do not fit into one prompt",
+        _ => "see --json for the reason",
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -60,12 +60,7 @@ pub(crate) async fn unrelate(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_without_embedder().await?;
-<<<<<<< HEAD
     system.unrelate(args.entity, args.from, args.to).await?;
-    system.close().await?;
-=======
-    system.unrelate(args.entity, &args.from, &args.to).await?;
->>>>>>> 2c160ba (memory-cli: export never overwrites its database, private atomic files, encodings named, scalar metadata, signals, reading commands change nothing; memory migrate)
     print_link(&args.from, &args.to, false, output)
 }
 
@@ -106,12 +101,7 @@ pub(crate) async fn related(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_for_read().await?;
-<<<<<<< HEAD
     let related = system.related(args.entity, args.id).await?;
-    system.close().await?;
-=======
-    let related = system.related(args.entity, &args.id).await?;
->>>>>>> 2c160ba (memory-cli: export never overwrites its database, private atomic files, encodings named, scalar metadata, signals, reading commands change nothing; memory migrate)
     if output.is_json() {
         let related = related.iter().map(RelatedEntry::from).collect();
         return output.write_json(&Answer { related });

@@ -25,12 +25,7 @@ pub(crate) async fn forget(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_without_embedder().await?;
-<<<<<<< HEAD
     let mut gone = system.forget(args.entity, args.id).await?;
-    system.close().await?;
-=======
-    let mut gone = system.forget(args.entity, &args.id).await?;
->>>>>>> 2c160ba (memory-cli: export never overwrites its database, private atomic files, encodings named, scalar metadata, signals, reading commands change nothing; memory migrate)
     gone.sort_unstable();
     if output.is_json() {
         return output.write_json(&Forgotten {

@@ -207,7 +207,7 @@ fn command_line_overrides_the_environment() {
 fn memories_are_linked_summarized_reflected_and_pruned() {
     let dir = TestDir::new();
     let file = STORY.to_owned()
-        + r#"{"content":"Tam sold me a lame horse at the spring market!","timestamp":"2026-03-01T10:00:00Z","id":"0192d3a0-0000-7000-8000-000000000002"}"#
+        + r#"{"content":"Tam sold me a lame horse at the spring market!","timestamp":"2026-03-01T10:00:00Z","id":"0192d3a0-0000-7000-8000-000000000002","tags":["market"],"entities":{"tam":"seller"}}"#
         + "\n"
         + r#"{"content":"A fly sat on the wall.","timestamp":"2001-03-01T10:00:00Z","id":"0192d3a0-0000-7000-8000-000000000003"}"#
         + "\n";
