@@ -21,7 +21,7 @@ pub(crate) async fn changes_since(
     fingerprint: &Fingerprint,
 ) -> MemoryResult<ChangeSet> {
     database.check_open(OPERATION)?;
-    let sql = statement(entity, since, fingerprint);
+    let sql = changes_statement(entity, since, fingerprint);
     let decode = |rows: &[PgRow]| {
         let mut changes = ChangeSet::default();
         if let Some(first) = rows.first() {
@@ -37,14 +37,19 @@ pub(crate) async fn changes_since(
     database.read(OPERATION, entity, sql, decode).await
 }
 
-/// The statement of [`changes_since`]. The first row has the removals as well.
-fn statement(entity: &EntityId, since: Generation, fingerprint: &Fingerprint) -> SqlBuilder {
+/// The statement of [`changes_since`]. The first row has the removals as well;
+/// they are not read where the whole state is.
+pub(crate) fn changes_statement(
+    entity: &EntityId,
+    since: Generation,
+    fingerprint: &Fingerprint,
+) -> SqlBuilder {
     let mut sql = SqlBuilder::new();
     let entity_param = sql.value(entity.as_str(), "text");
     let since = sql.value(rows::signed(since.0), "bigint");
     let model = sql.value(fingerprint.as_str(), "text");
     sql.push(format!(
-        "SELECT s.generation, s.reset, CASE WHEN row_number() OVER () = 1 THEN \
+        "SELECT s.generation, s.reset, CASE WHEN s.since > 0 AND row_number() OVER () = 1 THEN \
          (SELECT array_agg(t.memory_id) FROM (\
             SELECT memory_id FROM memory_tombstone \
             WHERE entity_id = {entity_param} AND version > s.since \
@@ -52,8 +57,10 @@ fn statement(entity: &EntityId, since: Generation, fingerprint: &Fingerprint) ->
             WHERE entity_id = {entity_param} AND version > s.since AND archived_by IS NOT NULL) t) \
          END AS removed, \
          {}, v.halves, v.singles \
-         FROM (SELECT g.generation, {since} > g.generation AS reset, \
-               CASE WHEN {since} > g.generation THEN 0 ELSE {since} END AS since FROM {}) s \
+         FROM (SELECT r.generation, r.reset, CASE WHEN r.reset THEN 0 ELSE {since} END AS since \
+           FROM (SELECT g.generation, {since} > g.generation OR ({since} > 0 AND {since} < \
+               coalesce((SELECT e.tombstone_floor FROM entity e \
+                 WHERE e.entity_id = {entity_param}), 0)) AS reset FROM {}) r) s \
          LEFT JOIN ({}) ON m.entity_id = {entity_param} AND m.version > s.since \
          AND m.archived_by IS NULL \
          LEFT JOIN LATERAL (SELECT array_agg(w.half ORDER BY w.chunk) AS halves, \

@@ -53,6 +53,15 @@ impl Database {
         Ok(())
     }
 
+    /// Refuses writes where the store was opened for reading only.
+    pub(crate) fn check_writable(&self, operation: &'static str) -> MemoryResult<()> {
+        if self.options.read_only {
+            let message = "the store was opened read-only";
+            return Err(MemoryError::store(ErrorKind::ReadOnly, operation, message));
+        }
+        Ok(())
+    }
+
     /// Becomes true when the store is closed.
     pub(crate) fn closing(&self) -> watch::Receiver<bool> {
         self.closed.subscribe()
@@ -163,6 +172,7 @@ impl Database {
         self: &Arc<Self>,
         transaction: T,
     ) -> MemoryResult<T::Output> {
+        self.check_writable(T::OPERATION)?;
         let database = Arc::clone(self);
         let task = tokio::spawn(async move { database.run_with_retries(&transaction).await });
         task.await.unwrap_or_else(|_| {

@@ -55,7 +55,8 @@ impl Transaction for Delete {
                 Vec::new(),
             )));
         };
-        entity::raise(connection, &deltas).await?;
+        let raised = entity::raise(connection, &deltas).await?;
+        removal::compact_tombstones(connection, &raised).await?;
         Ok(TxOutcome::Commit(removed))
     }
 }

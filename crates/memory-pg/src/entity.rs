@@ -17,15 +17,16 @@ pub(crate) const CHANNEL: &str = "'memory_' || current_schema()::regnamespace::o
 
 /// The statement of [`raise`]. Rows are locked in the order of the names.
 const RAISE: &str = "INSERT INTO entity AS e \
-     (entity_id, generation, memory_count, archived_count, word_count) \
-     SELECT u.entity_id, 1, u.memories, u.archived, u.words \
-     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) \
-     AS u(entity_id, memories, archived, words) \
+     (entity_id, generation, memory_count, archived_count, word_count, tombstone_count) \
+     SELECT u.entity_id, 1, u.memories, u.archived, u.words, u.tombstones \
+     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+     AS u(entity_id, memories, archived, words, tombstones) \
      ON CONFLICT (entity_id) DO UPDATE SET generation = e.generation + 1, \
      memory_count = e.memory_count + excluded.memory_count, \
      archived_count = e.archived_count + excluded.archived_count, \
-     word_count = e.word_count + excluded.word_count \
-     RETURNING e.entity_id, e.generation, e.memory_count, e.archived_count";
+     word_count = e.word_count + excluded.word_count, \
+     tombstone_count = e.tombstone_count + excluded.tombstone_count \
+     RETURNING e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count";
 
 /// What a write adds to the counts of an entity; negative numbers subtract.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,6 +37,7 @@ pub(crate) struct CountDelta {
     pub(crate) archived: i64,
     /// Words in live memories.
     pub(crate) words: i64,
+    pub(crate) tombstones: i64,
 }
 
 impl CountDelta {
@@ -62,8 +64,8 @@ pub(crate) async fn lock(
     entity: &EntityId,
 ) -> Result<Option<EntityRow>, Failure> {
     let query = sqlx::query(
-        "SELECT e.entity_id, e.generation, e.memory_count, e.archived_count FROM entity e \
-         WHERE e.entity_id = $1::text FOR NO KEY UPDATE",
+        "SELECT e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count \
+         FROM entity e WHERE e.entity_id = $1::text FOR NO KEY UPDATE",
     );
     let rows = connection.fetch_all(query.bind(entity.as_str())).await?;
     Ok(rows.first().map(EntityRow::decode).transpose()?)
@@ -85,8 +87,8 @@ pub(crate) async fn lock_all(
     );
     connection.execute(make.bind(&names)).await?;
     let lock = sqlx::query(
-        "SELECT e.entity_id, e.generation, e.memory_count, e.archived_count FROM entity e \
-         WHERE e.entity_id = ANY ($1::text[]) ORDER BY e.entity_id FOR NO KEY UPDATE",
+        "SELECT e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count \
+         FROM entity e WHERE e.entity_id = ANY ($1::text[]) ORDER BY e.entity_id FOR NO KEY UPDATE",
     );
     let rows = connection.fetch_all(lock.bind(&names)).await?;
     entity_rows(&rows)
@@ -113,7 +115,8 @@ pub(crate) async fn raise(
         .bind(names)
         .bind(column(|delta| delta.memories))
         .bind(column(|delta| delta.archived))
-        .bind(column(|delta| delta.words));
+        .bind(column(|delta| delta.words))
+        .bind(column(|delta| delta.tombstones));
     entity_rows(&connection.fetch_all(query).await?)
 }
 

@@ -127,6 +127,7 @@ impl Insert {
         let evicted = self.evict(connection, &entity_rows, &mut deltas).await?;
         let raised = entity::raise(connection, &deltas).await?;
         self.check_limit(&raised)?;
+        removal::compact_tombstones(connection, &raised).await?;
         generations.extend(
             raised
                 .iter()

@@ -34,6 +34,7 @@ pub struct MaintenanceReport {
 
 pub(crate) async fn maintain_indexes(database: &Database) -> MemoryResult<MaintenanceReport> {
     database.check_open(OPERATION)?;
+    database.check_writable(OPERATION)?;
     if database.options.pooler == Pooler::Transaction || database.options.row_level_security {
         // A session lock does not survive a pooler; policies hide most rows.
         return Err(MemoryError::Unsupported {

@@ -70,6 +70,8 @@ pub struct PgOptions {
     pub(crate) lock_timeout: Duration,
     pub(crate) precision: Precision,
     pub(crate) migrations: Migrations,
+    pub(crate) create_if_missing: bool,
+    pub(crate) read_only: bool,
     pub(crate) pooler: Pooler,
     pub(crate) row_level_security: bool,
     pub(crate) notify_changes: bool,
@@ -87,6 +89,8 @@ impl Default for PgOptions {
             lock_timeout: Duration::from_secs(10),
             precision: Precision::default(),
             migrations: Migrations::default(),
+            create_if_missing: true,
+            read_only: false,
             pooler: Pooler::default(),
             row_level_security: false,
             notify_changes: false,
@@ -146,6 +150,28 @@ impl PgOptions {
     #[must_use]
     pub fn migrations(mut self, migrations: Migrations) -> Self {
         self.migrations = migrations;
+        self
+    }
+
+    /// Whether a missing schema is created; `true` by default. With `false`,
+    /// opening a database without memory tables fails with
+    /// [`ErrorKind::Missing`](memory_core::ErrorKind::Missing), and an existing
+    /// schema is migrated as [`migrations`](Self::migrations) says.
+    #[must_use]
+    pub fn create_if_missing(mut self, create: bool) -> Self {
+        self.create_if_missing = create;
+        self
+    }
+
+    /// Opens for reading only: nothing in the database is created, migrated or
+    /// changed, and writes fail with
+    /// [`ErrorKind::ReadOnly`](memory_core::ErrorKind::ReadOnly). A schema that
+    /// is missing or older than this program is refused with
+    /// [`ErrorKind::Missing`](memory_core::ErrorKind::Missing). A role with
+    /// `SELECT` on the tables is enough.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
         self
     }
 
@@ -289,11 +315,20 @@ impl PgOptions {
         match self.pooler {
             Pooler::None => {
                 let millis = |(name, timeout): (_, Duration)| (name, timeout.as_millis());
-                options.options(self.timeouts().map(millis))
+                let options = options.options(self.timeouts().map(millis));
+                match self.read_only {
+                    true => options.options([("default_transaction_read_only", "on")]),
+                    false => options,
+                }
             }
             // It supports neither startup options nor named statements.
             Pooler::Transaction => options.extra_float_digits(None).statement_cache_capacity(0),
         }
+    }
+
+    /// Whether opening may create and change tables and policies.
+    pub(crate) fn may_migrate(&self) -> bool {
+        !self.read_only && self.migrations == Migrations::Apply
     }
 
     /// The timeouts of a session, or of each transaction.

@@ -4,7 +4,7 @@
 mod support;
 
 use memory_core::{
-    DenseQuery, EntityId, ListRequest, ListScope, MemoryFilter, MemoryId, MemoryKind,
+    DenseQuery, EntityId, Generation, ListRequest, ListScope, MemoryFilter, MemoryId, MemoryKind,
     MemoryTagMode, SearchRequest, Store,
 };
 use memory_testkit::{SeededRng, fixtures};
@@ -16,7 +16,7 @@ use crate::ann_index::AnnIndex;
 use crate::options::PgOptions;
 use crate::sql::SqlBuilder;
 use crate::store::PgStore;
-use crate::{ann_search, list, search};
+use crate::{ann_search, changes, list, search};
 
 /// A memory that others link to.
 fn linked() -> MemoryId {
@@ -158,6 +158,26 @@ async fn lexical_search_uses_the_lexeme_index() {
             .await;
             assert!(plan.contains("idx_memory_lexemes"), "{mode}\n{plan}");
             assert!(!plan.contains("Seq Scan on memory m"), "{mode}\n{plan}");
+        }
+    })
+    .await;
+}
+
+/// The removals of years are not read to load an entity.
+#[tokio::test(flavor = "multi_thread")]
+async fn loading_the_whole_state_reads_no_tombstones() {
+    with_database(|url| async move {
+        let mut connection = populated(&url).await;
+        let mira = EntityId::from("mira");
+        let model = fixtures::fingerprint();
+        for (since, reads) in [(0, false), (1, true)] {
+            let sql = changes::changes_statement(&mira, Generation(since), &model);
+            let plan = lines(&mut connection, sql).await;
+            let scan = plan
+                .lines()
+                .find(|line| line.contains("on memory_tombstone"))
+                .unwrap_or_else(|| panic!("{plan}"));
+            assert_eq!(!scan.contains("never executed"), reads, "{plan}");
         }
     })
     .await;

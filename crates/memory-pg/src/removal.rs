@@ -57,6 +57,22 @@ const UNLINK: &str = "UPDATE memory m SET related = m.related - u.ids, version =
      WHERE m.entity_id = u.entity_id AND m.related <> '{}' AND m.related ?| u.ids \
      RETURNING m.entity_id, m.memory_id";
 
+/// The oldest half of an entity's tombstones is removed when it has more than so
+/// many, and more than live memories.
+pub(crate) const MIN_TOMBSTONES_KEPT: u64 = 1_000;
+
+/// Removes the oldest half of an entity's tombstones if there are more than `$2`,
+/// with all of the same generation as the last of them, which becomes the floor.
+const COMPACT_TOMBSTONES: &str = "WITH t AS (SELECT version, \
+         row_number() OVER (ORDER BY version) AS position, count(*) OVER () AS total \
+       FROM memory_tombstone WHERE entity_id = $1::text), \
+     f AS (SELECT version FROM t WHERE total > $2::bigint AND position = total / 2), \
+     d AS (DELETE FROM memory_tombstone USING f WHERE entity_id = $1::text \
+       AND memory_tombstone.version <= f.version RETURNING memory_id) \
+     UPDATE entity SET tombstone_floor = coalesce((SELECT version FROM f), tombstone_floor), \
+       tombstone_count = (SELECT count(*) FROM t) - (SELECT count(*) FROM d) \
+     WHERE entity_id = $1::text";
+
 /// What was removed, for each entity of which something was.
 pub(crate) type Removed = BTreeMap<EntityId, RemoveOutcome>;
 
@@ -84,6 +100,7 @@ pub(crate) async fn remove(
         let generation = next_generation(entity_rows, &entity);
         removed_rows.push(&entity, id, generation);
         let delta = deltas.entry(entity.clone()).or_default();
+        delta.tombstones += 1;
         if row.try_get("archived")? {
             delta.archived -= 1;
         } else {
@@ -110,6 +127,25 @@ pub(crate) async fn remove(
         removed.entry(entity).or_default().unlinked.push(id);
     }
     Ok(removed)
+}
+
+/// Limits the number of tombstones of entities that were raised after a removal.
+/// Readers that need a removed tombstone get the whole state from
+/// [`Store::changes_since`](memory_core::Store::changes_since) instead.
+pub(crate) async fn compact_tombstones(
+    connection: &mut Connection,
+    raised: &BTreeMap<EntityId, EntityRow>,
+) -> Result<(), Failure> {
+    for (entity, row) in raised {
+        let limit = row.memories.max(MIN_TOMBSTONES_KEPT);
+        if row.tombstones > limit {
+            let query = sqlx::query(COMPACT_TOMBSTONES)
+                .bind(entity.as_str())
+                .bind(rows::signed(limit));
+            connection.execute(query).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The generation of the current write.

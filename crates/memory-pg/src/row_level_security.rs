@@ -7,7 +7,6 @@ use sqlx::Row;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
-use crate::options::Migrations;
 use crate::schema::{begin_exclusive, refusal};
 
 const POLICIES: &str = include_str!("../migrations/optional/row_level_security.sql");
@@ -24,7 +23,7 @@ pub(crate) async fn prepare(
 ) -> Result<(), Failure> {
     let required = database.options.row_level_security;
     let mut active = count_active(&mut connection).await?;
-    if required && active < TABLES && database.options.migrations == Migrations::Apply {
+    if required && active < TABLES && database.options.may_migrate() {
         begin_exclusive(&mut connection).await?;
         connection.execute_batch(POLICIES).await?;
         connection.execute_batch("COMMIT").await?;

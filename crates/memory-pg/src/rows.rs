@@ -25,15 +25,22 @@ pub(crate) struct EntityRow {
     /// Live memories.
     pub(crate) memories: u64,
     pub(crate) archived: u64,
+    /// At most so many tombstones.
+    pub(crate) tombstones: u64,
 }
 
 impl EntityRow {
-    /// Decodes a row with `generation`, `memory_count` and `archived_count`.
+    /// The columns, of the table `entity` as `e`.
+    pub(crate) const COLUMNS: &'static str =
+        "e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count";
+
+    /// Decodes a row with [`COLUMNS`](Self::COLUMNS).
     pub(crate) fn decode(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             generation: generation(row)?,
             memories: unsigned("memory_count", row.try_get("memory_count")?)?,
             archived: unsigned("archived_count", row.try_get("archived_count")?)?,
+            tombstones: unsigned("tombstone_count", row.try_get("tombstone_count")?)?,
         })
     }
 }

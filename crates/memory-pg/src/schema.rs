@@ -7,7 +7,6 @@ use sqlx::Row;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
-use crate::options::Migrations;
 use crate::row_level_security;
 
 const OPERATION: &str = "open";
@@ -18,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_memory.sql"),
     include_str!("../migrations/0002_archive.sql"),
     include_str!("../migrations/0003_approximate.sql"),
+    include_str!("../migrations/0004_tombstones.sql"),
 ];
 
 /// Checks the schema, and migrates it where the options allow it.
@@ -37,10 +37,16 @@ async fn check_or_migrate(database: &Database) -> Result<(), Failure> {
     let state = State::read(&mut connection).await?;
     connection.execute_batch("COMMIT").await?;
     state.check()?;
-    if state.is_current() {
+    let may_migrate = database.options.may_migrate();
+    if state.is_current() && (state.is_recorded() || !may_migrate) {
         return row_level_security::prepare(database, connection).await;
     }
-    if database.options.migrations == Migrations::Check {
+    if state.is_empty() && !(may_migrate && database.options.create_if_missing) {
+        connection.release();
+        return Err(missing());
+    }
+    if !may_migrate {
+        connection.release();
         return Err(outdated(&state));
     }
     begin_exclusive(&mut connection).await?;
@@ -125,8 +131,19 @@ impl State {
         })
     }
 
+    /// Whether no migration was applied.
+    fn is_empty(&self) -> bool {
+        self.checksums.is_empty()
+    }
+
+    /// Whether all migrations were applied.
     fn is_current(&self) -> bool {
-        self.checksums.len() == MIGRATIONS.len() && self.checksums.iter().all(Option::is_some)
+        self.checksums.len() == MIGRATIONS.len()
+    }
+
+    /// Whether the checksums of all applied migrations are recorded.
+    fn is_recorded(&self) -> bool {
+        self.checksums.iter().all(Option::is_some)
     }
 
     /// Refuses a schema of another program or of a newer version.
@@ -163,13 +180,22 @@ impl State {
     }
 }
 
+fn missing() -> Failure {
+    refusal(
+        ErrorKind::Missing,
+        "the database has no memory tables; open it once for writing, which creates them, or \
+         apply the files in migrations/postgres with psql",
+    )
+}
+
 fn outdated(state: &State) -> Failure {
     let (found, required) = (state.checksums.len(), MIGRATIONS.len());
     refusal(
         ErrorKind::Missing,
         format!(
             "the schema has version {found}, and this program needs {required}; apply the files \
-             in migrations/postgres with psql, or open with Migrations::Apply"
+             in migrations/postgres with psql, or open it once for writing with \
+             Migrations::Apply"
         ),
     )
 }

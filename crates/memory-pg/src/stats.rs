@@ -19,8 +19,8 @@ pub(crate) async fn entity_stats(
     let mut sql = SqlBuilder::new();
     let entity_param = sql.value(entity.as_str(), "text");
     sql.push(format!(
-        "SELECT e.generation, e.memory_count, e.archived_count FROM entity e \
-         WHERE e.entity_id = {entity_param}"
+        "SELECT {} FROM entity e WHERE e.entity_id = {entity_param}",
+        EntityRow::COLUMNS,
     ));
     let decode = |rows: &[PgRow]| {
         let Some(row) = rows.first() else {

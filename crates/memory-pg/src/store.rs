@@ -8,7 +8,7 @@ use memory_core::{
     AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
     EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
     ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome,
-    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, VectorPrecision,
+    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, VectorPrecision, Writers,
 };
 use sqlx::PgPool;
 
@@ -95,13 +95,16 @@ impl fmt::Debug for PgStore {
 #[async_trait]
 impl Store for PgStore {
     fn capabilities(&self) -> StoreCapabilities {
+        let precision = match self.database.options.precision {
+            Precision::Half => VectorPrecision::Half,
+            Precision::Single => VectorPrecision::Single,
+        };
+        // Any number of processes may write to the database.
         StoreCapabilities::new(BACKEND)
             .lexical(true)
             .closes(true)
-            .precision(match self.database.options.precision {
-                Precision::Half => VectorPrecision::Half,
-                Precision::Single => VectorPrecision::Single,
-            })
+            .precision(precision)
+            .writers(Writers::Shared)
     }
 
     async fn insert_opts(

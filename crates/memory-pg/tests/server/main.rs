@@ -15,6 +15,7 @@ mod server_process;
 mod statement_counts;
 mod timeouts;
 mod tls;
+mod tombstones;
 mod unknown_outcome;
 mod watch;
 

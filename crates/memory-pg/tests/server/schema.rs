@@ -40,6 +40,90 @@ async fn schema_applied_by_psql_is_accepted() {
     .await;
 }
 
+/// The tables, and the versions with recorded checksums.
+async fn schema_state(url: &str) -> (i64, Option<i64>) {
+    let mut other = connect(url).await;
+    let tables = sqlx::query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+    let recorded = sqlx::query_scalar("SELECT count(checksum) FROM memory_schema")
+        .fetch_one(&mut other)
+        .await;
+    (tables, recorded.ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opening_for_reading_creates_nothing() {
+    with_database(|url| async move {
+        for options in [
+            PgOptions::new().read_only(),
+            PgOptions::new().create_if_missing(false),
+            PgOptions::new().migrations(Migrations::Check),
+        ] {
+            let refused = options.connect(&url).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Missing, "{refused}");
+            assert!(
+                refused.to_string().contains("migrations/postgres"),
+                "{refused}"
+            );
+            assert_eq!(schema_state(&url).await, (0, None));
+        }
+        // An old schema is not migrated either.
+        run(&mut connect(&url).await, FIRST).await;
+        let old = schema_state(&url).await;
+        let refused = PgOptions::new()
+            .read_only()
+            .connect(&url)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Missing, "{refused}");
+        assert!(refused.to_string().contains("version 1"), "{refused}");
+        assert_eq!(schema_state(&url).await, old);
+        let migrating = PgOptions::new().create_if_missing(false);
+        migrating.connect(&url).await.unwrap();
+        assert_ne!(schema_state(&url).await, old);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_only_store_reads_and_refuses_writes() {
+    with_database(|url| async move {
+        let batch = memories("mira", 3);
+        PgStore::connect(&url)
+            .await
+            .unwrap()
+            .insert(&batch)
+            .await
+            .unwrap();
+        // As psql leaves it.
+        run(
+            &mut connect(&url).await,
+            "UPDATE memory_schema SET checksum = NULL",
+        )
+        .await;
+        let before = schema_state(&url).await;
+        for url in [url.clone(), format!("{url}&pooler=transaction")] {
+            let store = PgOptions::new().read_only().connect(&url).await.unwrap();
+            let mira = EntityId::from("mira");
+            let stats = store.entity_stats(&mira).await.unwrap();
+            assert_eq!(stats.memory_count, 3);
+            let refused = store.insert(&memories("tam", 1)).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
+            let refused = store
+                .delete(&mira, &[batch[0].memory.id])
+                .await
+                .unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
+            let refused = store.maintain_indexes().await.unwrap_err();
+            assert_ne!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+        }
+        assert_eq!(schema_state(&url).await, before);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn newer_schema_is_refused_and_unchanged() {
     with_database(|url| async move {
