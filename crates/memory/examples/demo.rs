@@ -1,15 +1,15 @@
-//! The demo: one character's year in memories, questions asked of it, and how
-//! long that took. `cargo xtask demo` runs it.
+//! The demo: imports one character's year of memories, asks questions, and
+//! prints how long that took. `cargo xtask demo` runs it.
 //!
 //! It opens a fresh database in a temporary folder, imports `story.jsonl`, asks
-//! what the story answers, times recall cold and warm, then alters and deletes
-//! a memory and asks again. It is a check as well: an expected answer that is
-//! not among the first three, or a stale one, ends it with an error.
+//! the questions of the story, times cold and warm recalls, then alters and deletes
+//! a memory and asks again. It is also a check: an expected answer that is
+//! not among the first three hits, or a stale hit, ends it with an error.
 
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a demo talks to whoever runs it"
+    reason = "a demo talks to anyone who runs it"
 )]
 
 #[path = "demo/coherence.rs"]
@@ -28,13 +28,13 @@ use std::time::Instant;
 
 use memory::{ManualClock, MemoryFilter, MemorySystem};
 
-/// Whatever goes wrong ends the demo.
+/// Any error ends the demo.
 type Demo<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Whose memories the story tells.
+/// The entity whose memories the story contains.
 const MIRA: &str = "mira";
 
-/// The morning after the last memory of the story. The clock stands there, so
+/// The morning after the last memory of the story. The clock is fixed there, so
 /// that the scores are the same whenever the demo runs.
 const NOW: &str = "2026-11-01T08:00:00Z";
 
@@ -80,7 +80,7 @@ async fn demo() -> Demo {
     Ok(())
 }
 
-/// Fails with a sentence unless something holds.
+/// Fails with a message unless a condition holds.
 fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Demo {
     if holds {
         Ok(())
@@ -89,7 +89,7 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Demo {
     }
 }
 
-/// A heading, set off by an empty line.
+/// Prints a heading after an empty line.
 fn heading(text: &str) {
     println!("\n{text}\n{}", "-".repeat(text.chars().count()));
 }

@@ -1,4 +1,4 @@
-//! A warm cache never shows what was altered or deleted.
+//! Check that warm caches never show altered or deleted memories.
 
 use memory::{MemoryPatch, MemorySystem};
 

@@ -4,14 +4,14 @@ use memory::{MemoryFilter, MemoryKind, MemorySystem, MemoryTagMode, RecallHit, R
 
 use crate::{Demo, MIRA, ensure, heading};
 
-/// Columns that an answer's text may take.
+/// The longest line of a printed answer, in characters.
 const WIDTH: usize = 80;
 
-/// A question and what the story answers to it.
-pub(crate) struct Question {
-    /// What is asked.
+/// A question and the expected answer.
+pub(crate) struct DemoQuestion {
+    /// The text of the question.
     text: &'static str,
-    /// Which memories are asked; all where nothing is said.
+    /// Which memories may answer it; all by default.
     scope: Option<Scope>,
     /// `metadata.key` of the memory that must be among the first three.
     key: &'static str,
@@ -19,53 +19,53 @@ pub(crate) struct Question {
     answer: &'static str,
 }
 
-/// Which memories a question is put to.
+/// Restrictions of a question.
 enum Scope {
-    /// At least this cosine to the question.
+    /// The least cosine to the question.
     Cosine(f32),
     Kind(MemoryKind),
     Tag(&'static str),
 }
 
 /// The word for the cellar door changes over the year: asked again later.
-pub(crate) const CELLAR: Question = Question::new(
+pub(crate) const CELLAR: DemoQuestion = DemoQuestion::new(
     "What is the word for the cellar door now?",
     "cellar-word",
     "'sedge'",
 );
 
-const QUESTIONS: [Question; 9] = [
-    Question::new("Who sold me the lame horse?", "horse-sale", "Tam Reddick"),
-    Question::new(
+const QUESTIONS: [DemoQuestion; 9] = [
+    DemoQuestion::new("Who sold me the lame horse?", "horse-sale", "Tam Reddick"),
+    DemoQuestion::new(
         "What is the claim number for the flood damage?",
         "flood-claim",
         "INC-90312",
     ),
-    Question::new("What food is dangerous for Jun?", "jun-walnuts", "walnuts"),
+    DemoQuestion::new("What food is dangerous for Jun?", "jun-walnuts", "walnuts"),
     // The answer is the last sentence of a memory more than twice as long as what
     // the model reads at once. The bound leaves no other way to find it: what
     // the model reads first has a cosine of 0.2.
-    Question::new(
+    DemoQuestion::new(
         "Where is Gideon Tolland's key hidden?",
         "asp-deathbed",
         "third hearthstone of the cold kitchen at Saint Orrin's",
     )
     .among(Scope::Cosine(0.3)),
-    Question::new(
+    DemoQuestion::new(
         "Who robbed the tithe barn?",
         "barley-thief",
         "Bram Holloway who robbed",
     ),
-    Question::new("How much does Bram still owe me?", "bram-owes", "20 crowns")
+    DemoQuestion::new("How much does Bram still owe me?", "bram-owes", "20 crowns")
         .among(Scope::Tag("debt")),
-    // In March she thought otherwise; that opinion is found as well.
-    Question::new("Can Tam Reddick be trusted?", "tam-forgiven", "no cheat")
+    // In March she had another opinion, which is also found.
+    DemoQuestion::new("Can Tam Reddick be trusted?", "tam-forgiven", "no cheat")
         .among(Scope::Kind(MemoryKind::Opinion)),
-    Question::new("What is Pell's real name?", "pell-name", "Peregrine Fane"),
+    DemoQuestion::new("What is Pell's real name?", "pell-name", "Peregrine Fane"),
     CELLAR,
 ];
 
-impl Question {
+impl DemoQuestion {
     const fn new(text: &'static str, key: &'static str, answer: &'static str) -> Self {
         Self {
             text,
@@ -80,7 +80,7 @@ impl Question {
         self
     }
 
-    /// What is handed to `recall`: the first three answers are wanted.
+    /// The recall request, for the first three hits.
     pub(crate) fn request(&self) -> RecallRequest {
         let request = RecallRequest::new(self.text).limit(3);
         let all = MemoryFilter::new();
@@ -92,7 +92,7 @@ impl Question {
         }
     }
 
-    /// The expected memory among what was found.
+    /// The expected memory among the hits.
     pub(crate) fn expected<'a>(&self, found: &'a [RecallHit]) -> Demo<&'a RecallHit> {
         let expected = found.iter().find(|recalled| self.is_answer(recalled));
         expected.ok_or_else(|| {
@@ -110,9 +110,9 @@ impl Question {
     }
 }
 
-/// What is asked, for whoever times it.
+/// All requests, for the timings.
 pub(crate) fn requests() -> Vec<RecallRequest> {
-    QUESTIONS.iter().map(Question::request).collect()
+    QUESTIONS.iter().map(DemoQuestion::request).collect()
 }
 
 /// Asks every question, prints the first three answers, checks them.
@@ -130,7 +130,7 @@ pub(crate) async fn ask_all(memory: &MemorySystem) -> Demo {
     Ok(())
 }
 
-fn print(question: &Question, found: &[RecallHit]) {
+fn print(question: &DemoQuestion, found: &[RecallHit]) {
     let scope = match &question.scope {
         None => String::new(),
         Some(Scope::Cosine(least)) => format!("  [only cosine {least} and up]"),
@@ -154,8 +154,8 @@ fn print(question: &Question, found: &[RecallHit]) {
     }
 }
 
-/// One line of a text: its beginning, or the stretch around `words` where they
-/// stand further back. Cut between words.
+/// One line of a text: its beginning, or the part around `words` if they are
+/// further back. Cut between words.
 pub(crate) fn excerpt(content: &str, words: &str) -> String {
     let count = content.chars().count();
     if count <= WIDTH {

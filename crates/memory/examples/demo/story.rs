@@ -1,4 +1,4 @@
-//! Reading the story: one JSON object a line, in the format of `memory import`.
+//! Reads the story: one JSON object per line, in the format of `memory import`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +39,7 @@ fn read_line(line: &str) -> Demo<MemoryBatchItem> {
     Ok(item)
 }
 
-/// A field that every line has.
+/// A required field of a line.
 fn text<'a>(line: &'a Value, field: &str) -> Demo<&'a str> {
     line[field]
         .as_str()

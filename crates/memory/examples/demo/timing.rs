@@ -1,4 +1,4 @@
-//! How long it takes, cold and warm, and what the tiers made of it.
+//! Timings, cold and warm, and the counters of the tiers.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,14 @@ use memory::{CacheStats, MemoryId, MemorySystem, TierStats};
 
 use crate::{Demo, MIRA, heading, questions};
 
-/// Runs of which a warm time is the median.
+/// Runs per warm timing; the median is printed.
 const RUNS: usize = 200;
 
-/// Gets that are timed together: one takes about as long as reading the clock.
+/// Gets that are timed together, because one takes about as long as reading the
+/// clock.
 const GETS_PER_RUN: u32 = 100;
 
-/// Measures recall and get, and prints them beside the import.
+/// Measures recall and get, and prints them with the import.
 pub(crate) async fn measure(memory: &MemorySystem, ids: &[MemoryId], import: Duration) -> Demo {
     let cold = cold_recalls(memory).await?;
     let warm = warm_recalls(memory).await?;
@@ -63,7 +64,7 @@ fn print_caches(stats: &CacheStats) {
     println!("{:<18}{:>38.1} %", "all", 100.0 * stats.hit_rate());
 }
 
-/// Every question once, each with nothing held in any tier.
+/// Every question once, each with empty caches.
 async fn cold_recalls(memory: &MemorySystem) -> Demo<Times> {
     let mut times = Vec::new();
     for request in questions::requests() {
@@ -75,7 +76,7 @@ async fn cold_recalls(memory: &MemorySystem) -> Demo<Times> {
     Ok(Times::new(times))
 }
 
-/// The questions in turn, all asked before.
+/// The questions in turn, each asked before.
 async fn warm_recalls(memory: &MemorySystem) -> Demo<Times> {
     let requests = questions::requests();
     for request in &requests {
@@ -91,7 +92,7 @@ async fn warm_recalls(memory: &MemorySystem) -> Demo<Times> {
     Ok(Times::new(times))
 }
 
-/// One memory a run, all read before.
+/// One memory per run, each read before.
 async fn warm_gets(memory: &MemorySystem, ids: &[MemoryId]) -> Demo<Times> {
     for id in ids {
         memory.get_memory(MIRA, *id).await?;
