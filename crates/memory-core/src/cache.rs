@@ -1,4 +1,4 @@
-//! The contract of a cache.
+//! The contract of a cache and of a family of caches.
 
 use std::fmt;
 use std::hash::Hash;
@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::config::ByteSize;
 
-/// What a cache may be keyed by.
+/// A type that can be the key of a cache.
 pub trait CacheKey: Hash + Eq + Clone + Send + Sync + 'static {}
 impl<T: Hash + Eq + Clone + Send + Sync + 'static> CacheKey for T {}
 
-/// What a cache may hold: cheap to clone, so usually an [`std::sync::Arc`].
+/// A type that can be the value of a cache: cheap to clone, so usually an
+/// [`std::sync::Arc`].
 pub trait CacheValue: Clone + Send + Sync + 'static {}
 impl<T: Clone + Send + Sync + 'static> CacheValue for T {}
 
@@ -18,43 +19,41 @@ impl<T: Clone + Send + Sync + 'static> CacheValue for T {}
 ///
 /// # Behavior
 /// - After `insert(k, v)` returns, `get(&k)` gives `v` or nothing, never an
-///   older value: also when `v` itself is too heavy to be held.
+///   older value: also when `v` itself is larger than the cache.
 /// - After `remove(&k)` or `clear()` returns, `get(&k)` gives nothing until
-///   the next insert; also for an insert of the same thread just before.
-/// - At rest (after [`run_pending_tasks`](Cache::run_pending_tasks)) both bounds of the
-///   [`CachePolicy`] hold.
+///   the next insert; also after an insert by the same thread just before.
+/// - At rest (after [`run_pending_tasks`](Cache::run_pending_tasks)) both limits of the
+///   [`CachePolicy`] are met.
 /// - An entry older than the policy's `ttl`, or unread for its `tti`, is not
 ///   returned.
 /// - [`CacheCounters`] count true hits and misses of `get`.
 pub trait Cache<K: CacheKey, V: CacheValue>: Send + Sync + 'static {
-    /// The value under `key`, if it is held and fresh.
+    /// The value under `key`, if it is present and has not expired.
     fn get(&self, key: &K) -> Option<V>;
 
-    /// Holds `value` under `key`, in place of what was there.
+    /// Puts `value` under `key`, in place of what was there.
     fn insert(&self, key: K, value: V);
 
-    /// Lets go of what is under `key`; whether there was something may not be
-    /// known for what has expired.
+    /// Removes the entry under `key`, if there is one.
     fn remove(&self, key: &K);
 
-    /// Lets go of everything.
+    /// Removes every entry.
     fn clear(&self);
 
-    /// Entries held; exact after [`run_pending_tasks`](Cache::run_pending_tasks).
+    /// Entries in the cache; exact after [`run_pending_tasks`](Cache::run_pending_tasks).
     fn entry_count(&self) -> u64;
 
-    /// Bytes held, by the policy's weigher; exact after [`run_pending_tasks`](Cache::run_pending_tasks).
+    /// Bytes in the cache, by the policy's weigher; exact after [`run_pending_tasks`](Cache::run_pending_tasks).
     fn weighted_size(&self) -> u64;
 
-    /// What happened so far.
+    /// Counters since the cache was built.
     fn counters(&self) -> CacheCounters;
 
     /// Finishes pending work: evictions, expiries, counts.
     fn run_pending_tasks(&self);
 }
 
-/// Makes caches of one family, so that whoever is generic over the family pays
-/// no dispatch for a look-up.
+/// Builds caches of one family, for any type of key and value.
 pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
     /// The caches of this family.
     type Cache<K: CacheKey, V: CacheValue>: Cache<K, V>;
@@ -66,10 +65,10 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
     fn build<K: CacheKey, V: CacheValue>(&self, policy: CachePolicy<K, V>) -> Self::Cache<K, V>;
 }
 
-/// Bytes that an entry holds, key and value, heap included.
+/// Bytes of an entry: key and value, heap included.
 pub type Weigher<K, V> = fn(&K, &V) -> u64;
 
-/// What bounds a cache.
+/// Limits of a cache.
 pub struct CachePolicy<K, V> {
     /// Most entries.
     pub max_entries: u64,
@@ -79,7 +78,7 @@ pub struct CachePolicy<K, V> {
     pub ttl: Option<Duration>,
     /// How long an entry lives after it was last read.
     pub tti: Option<Duration>,
-    /// What an entry weighs.
+    /// The bytes of an entry.
     pub weigher: Weigher<K, V>,
 }
 
@@ -95,14 +94,14 @@ impl<K, V> CachePolicy<K, V> {
         }
     }
 
-    /// Lets entries live no longer than `ttl`.
+    /// Expires entries `ttl` after they were inserted.
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// Lets entries live no longer than `tti` unread.
+    /// Expires entries `tti` after they were last read.
     #[must_use]
     pub const fn tti(mut self, tti: Duration) -> Self {
         self.tti = Some(tti);
@@ -121,18 +120,18 @@ impl<K, V> fmt::Debug for CachePolicy<K, V> {
     }
 }
 
-/// What happened in a cache since it was made.
+/// Counters of a cache since it was built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheCounters {
-    /// Look-ups that found a fresh entry.
+    /// Look-ups that found an entry.
     pub hits: u64,
     /// Look-ups that did not.
     pub misses: u64,
-    /// Entries let go of for want of room or because they expired; removals
-    /// and replacements are not evictions. An insert that is refused, too heavy
-    /// to be held at all or worth less than what is there, is one: every insert
-    /// is held, replaced, removed or evicted.
+    /// Entries removed because the cache was full or they expired; removals and
+    /// replacements are not evictions. A refused insert, larger than the cache
+    /// or less valuable than what is there, is one: every insert is kept,
+    /// replaced, removed or evicted.
     pub evictions: u64,
 }
 

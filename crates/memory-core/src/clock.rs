@@ -1,4 +1,4 @@
-//! Where "now" comes from.
+//! The clock, injected so that time can be tested.
 
 use std::fmt::Debug;
 use std::sync::Mutex;
@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Tells the time. It is injected everywhere, so that decay and recency can be
-/// replayed and tested.
+/// A source of the current time. It is injected everywhere, so that decay and
+/// recency can be replayed and tested.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> DateTime<Utc>;
@@ -23,7 +23,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise.
+/// A clock that moves only when it is set.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<DateTime<Utc>>);
 

@@ -1,4 +1,4 @@
-//! How the memory system is tuned.
+//! Configuration of the memory system.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use crate::consistency::Consistency;
 use crate::error::{MemoryError, MemoryResult};
 use crate::store::Writers;
 
-/// A bound in bytes, which a count of entries cannot be mistaken for.
+/// A size in bytes, which cannot be mistaken for a number of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ByteSize(pub u64);
 
 impl ByteSize {
-    /// So many mebibytes (1,048,576 bytes each).
+    /// A size in mebibytes (1,048,576 bytes each).
     #[must_use]
     pub const fn mebibytes(count: u64) -> Self {
         Self(count * 1024 * 1024)
@@ -28,7 +28,7 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// What becomes of a write to an entity that holds as many memories as it may.
+/// What happens to a write to an entity that is at its limit of memories.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -36,7 +36,7 @@ pub enum LimitPolicy {
     /// It is refused with [`MemoryError::LimitReached`].
     #[default]
     Reject,
-    /// The memories of the lowest current importance make room for it.
+    /// The memories with the lowest current importance are removed for it.
     Prune,
 }
 
@@ -80,11 +80,12 @@ pub enum AccessCounting {
 /// | `consolidation_threshold` | 1,000 | 1,000 | 1,000 |
 /// | `access_counting` | background | background | background |
 ///
-/// The first five are the seed system's, with its values.
+/// The first five fields and their values are those of the original system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MemoryConfig {
-    /// Most memories in the memory tier; the entity tier holds a tenth as many.
+    /// Most memories in the memory tier; the entity tier has a tenth as many
+    /// entries.
     pub cache_max_capacity: u64,
     /// How long a memory or a snapshot stays in its tier.
     pub cache_ttl_seconds: u64,
@@ -101,18 +102,18 @@ pub struct MemoryConfig {
     /// Most bytes in the embedding tier.
     pub embedding_cache_max_bytes: ByteSize,
     /// Entities with more memories than this are searched in the store and
-    /// not held as a snapshot.
+    /// not cached as a snapshot.
     pub snapshot_max_memories: u64,
     /// How soon a read sees what others wrote. Where it is `None`, the store
     /// decides: see [`effective_consistency`](Self::effective_consistency).
     pub consistency: Option<Consistency>,
-    /// Most live memories of an entity; any number when `None`. It holds
-    /// exactly, however many write at once; archived memories do not count.
+    /// Most live memories of an entity; any number when `None`. It is
+    /// exact also with concurrent writers; archived memories do not count.
     pub max_memories_per_entity: Option<u64>,
-    /// What becomes of a write beyond `max_memories_per_entity`.
+    /// What happens to a write beyond `max_memories_per_entity`.
     pub limit_policy: LimitPolicy,
-    /// Where memories make room for others, so many of those that were there
-    /// stay; a batch that would need more room is refused.
+    /// Pruning keeps at least this many of the memories that were there; a batch
+    /// that would need more removed is refused.
     pub prune_min_keep: u64,
     /// How many live memories an entity has since its last consolidation
     /// before the next is worth it: what
@@ -216,6 +217,34 @@ impl MemoryConfig {
         }
     }
 
+    /// Sets `cache_ttl_seconds`; a fraction of a second is rounded up.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use memory_core::MemoryConfig;
+    /// let config = MemoryConfig::default().with_cache_ttl(Duration::from_secs(30));
+    /// assert_eq!(config.cache_ttl_seconds, 30);
+    /// ```
+    #[must_use]
+    pub const fn with_cache_ttl(mut self, ttl: Duration) -> Self {
+        self.cache_ttl_seconds = whole_seconds(ttl);
+        self
+    }
+
+    /// Sets `cache_tti_seconds`; a fraction of a second is rounded up.
+    #[must_use]
+    pub const fn with_cache_tti(mut self, tti: Duration) -> Self {
+        self.cache_tti_seconds = whole_seconds(tti);
+        self
+    }
+
+    /// Sets `embedding_cache_ttl_seconds`; a fraction of a second is rounded up.
+    #[must_use]
+    pub const fn with_embedding_cache_ttl(mut self, ttl: Duration) -> Self {
+        self.embedding_cache_ttl_seconds = whole_seconds(ttl);
+        self
+    }
+
     /// Checks that capacities, lifetimes and limits make sense.
     ///
     /// # Errors
@@ -272,6 +301,16 @@ impl MemoryConfig {
     }
 }
 
+/// Whole seconds, rounded up, so that a short lifetime does not become 0.
+const fn whole_seconds(duration: Duration) -> u64 {
+    let seconds = duration.as_secs();
+    if duration.subsec_nanos() == 0 {
+        seconds
+    } else {
+        seconds.saturating_add(1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,6 +339,18 @@ mod tests {
             ..MemoryConfig::default()
         };
         assert!(bad.validate().is_err());
+    }
+
+    #[test]
+    fn durations_are_whole_seconds_rounded_up() {
+        let config = MemoryConfig::default()
+            .with_cache_ttl(Duration::from_millis(1))
+            .with_cache_tti(Duration::from_secs(7))
+            .with_embedding_cache_ttl(Duration::from_millis(2_500));
+        assert_eq!(config.cache_ttl(), Duration::from_secs(1));
+        assert_eq!(config.cache_tti(), Duration::from_secs(7));
+        assert_eq!(config.embedding_cache_ttl(), Duration::from_secs(3));
+        config.validate().unwrap();
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who else writes to the store.
+//! How soon a read sees what other processes wrote.
 
 use std::time::Duration;
 

@@ -1,17 +1,17 @@
-//! How importance fades, and how use keeps it alive.
+//! Decay of importance over time and its boost by accesses.
 
 use chrono::TimeDelta;
 
 /// Seconds in a day, as decay rates are per day.
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
-/// How much each e-fold of accesses adds: the seed system's 10 %.
+/// How much each e-fold of accesses adds: 10 %, as in the original system.
 const ACCESS_WEIGHT: f64 = 0.1;
 
-/// The most that a fresh access adds, at the moment of the access.
+/// The most that a recent access adds, at the moment of the access.
 const RECENT_ACCESS_BOOST: f64 = 0.1;
 
-/// How long a fresh access is felt, in seconds; the boost falls to 0 over it.
+/// How long a recent access counts, in seconds; the boost falls to 0 over it.
 const RECENT_ACCESS_SECONDS: f64 = 3_600.0;
 
 /// Importance now:
@@ -19,8 +19,8 @@ const RECENT_ACCESS_SECONDS: f64 = 3_600.0;
 /// times up to 1.1 when the last access lies within the hour (falling linearly
 /// to 1 over it).
 ///
-/// The formula and the 0.1 are the seed system's; there the boost for a recent
-/// access was unbounded. A memory of the future (negative age) has not decayed.
+/// The formula and the 0.1 are those of the original system, whose boost for a
+/// recent access had no limit. A memory of the future (negative age) has not decayed.
 /// The result is not clamped: an often recalled memory may exceed 1.
 #[must_use]
 #[expect(
@@ -39,7 +39,7 @@ pub fn current_importance(
     (decayed * access_boost(access_count) * recent_access_boost(since_access)) as f32
 }
 
-/// The factor that use lends: `1 + 0.1 · ln(max(access_count, 1))`.
+/// The factor for accesses: `1 + 0.1 · ln(max(access_count, 1))`.
 #[must_use]
 #[expect(
     clippy::cast_precision_loss,

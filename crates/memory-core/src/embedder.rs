@@ -19,14 +19,14 @@ use crate::error::MemoryResult;
 ///   order: equal text and role give an equal vector (to 1e-4 where arithmetic
 ///   is done in another order).
 /// - An empty slice gives an empty vector of vectors. Text of any shape is
-///   accepted; what lies beyond the model's window does not count
+///   accepted; text beyond the model's window is ignored
 ///   (see [`chunk`](Embedder::chunk)).
 /// - Inference never runs on an async worker thread.
 /// - **Cancellation.** Dropping the future abandons the work; nothing else is
 ///   disturbed by it.
 #[async_trait]
 pub trait Embedder: Debug + Send + Sync + 'static {
-    /// What this embedder is; the same for its whole life.
+    /// The profile of this embedder, which never changes.
     fn profile(&self) -> &EmbedderProfile;
 
     /// Embeds a batch.
@@ -35,16 +35,16 @@ pub trait Embedder: Debug + Send + Sync + 'static {
     /// [`crate::MemoryError::Embedder`].
     async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>>;
 
-    /// Cuts each text into pieces that the model's window holds whole.
+    /// Splits each text into chunks that fit the model's window.
     ///
     /// # Behavior
-    /// - One list per text, in order; each holds at least one byte range, on
+    /// - One list per text, in order; each has at least one byte range, on
     ///   character boundaries, in the order of the text.
     /// - Together the ranges cover all that is not white space; neighbors
-    ///   overlap, so that no sentence is lost on a cut.
+    ///   overlap, so that no sentence is lost at a boundary.
     /// - A text that fits is one range, the whole of it.
     ///
-    /// The default suits a model without a window: each text whole.
+    /// Provided: each text whole, for a model without a window.
     ///
     /// # Errors
     /// [`crate::MemoryError::Embedder`].
@@ -57,17 +57,18 @@ pub trait Embedder: Debug + Send + Sync + 'static {
     }
 }
 
-/// Whether a text is asked with or kept: some models embed the two differently.
+/// Whether a text is a query or a stored passage: some models embed the two
+/// differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EmbedRole {
-    /// A question, put to what is kept.
+    /// A question to stored memories.
     Query,
-    /// A text that is kept.
+    /// A text that is stored.
     Passage,
 }
 
-/// What an embedder is.
+/// What an embedder's vectors are like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EmbedderProfile {

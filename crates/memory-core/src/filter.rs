@@ -1,4 +1,4 @@
-//! Which memories a list or a recall is about.
+//! Filters of lists and recalls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,14 +13,14 @@ use crate::kind::MemoryKind;
 use crate::limits;
 use crate::memory::Memory;
 
-/// How a memory's tags are held against the tags asked for.
+/// How a memory's tags are compared with the tags asked for.
 ///
 /// | mode | untagged memories | tagged memories |
 /// |---|---|---|
-/// | `Any` | pass | pass with one of the tags |
-/// | `All` | pass | pass with every one of the tags |
-/// | `AnyStrict` | don't pass | pass with one of the tags |
-/// | `AllStrict` | don't pass | pass with every one of the tags |
+/// | `Any` | match | match with one of the tags |
+/// | `All` | match | match with all of the tags |
+/// | `AnyStrict` | don't match | match with one of the tags |
+/// | `AllStrict` | don't match | match with all of the tags |
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -51,32 +51,32 @@ impl MemoryTagMode {
         }
     }
 
-    /// Whether memories without any tag pass.
+    /// Whether memories without any tag match.
     #[must_use]
     pub const fn matches_untagged(self) -> bool {
         matches!(self, Self::Any | Self::All)
     }
 
-    /// Whether a memory must bear every one of the tags asked for.
+    /// Whether a memory must have all of the tags asked for.
     #[must_use]
     pub const fn requires_all(self) -> bool {
         matches!(self, Self::All | Self::AllStrict)
     }
 
-    /// Whether a memory with tags `held` passes where `wanted` is asked for.
-    /// Where nothing is asked for, everything passes.
+    /// Whether a memory with the tags `present` matches where `wanted` is asked
+    /// for. Where no tag is asked for, every memory matches.
     #[must_use]
-    pub fn matches(self, wanted: &BTreeSet<String>, held: &BTreeSet<String>) -> bool {
+    pub fn matches(self, wanted: &BTreeSet<String>, present: &BTreeSet<String>) -> bool {
         if wanted.is_empty() {
             return true;
         }
-        if held.is_empty() {
+        if present.is_empty() {
             return self.matches_untagged();
         }
         if self.requires_all() {
-            wanted.is_subset(held)
+            wanted.is_subset(present)
         } else {
-            !wanted.is_disjoint(held)
+            !wanted.is_disjoint(present)
         }
     }
 }
@@ -100,7 +100,7 @@ impl FromStr for MemoryTagMode {
     }
 }
 
-/// Conditions that a memory must meet, all of them. The empty filter admits
+/// Conditions that a memory must meet, all of them. The empty filter matches
 /// every memory. Filters are exact: [`MemoryFilter::matches`] is the reference
 /// that every store must agree with.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -110,29 +110,29 @@ pub struct MemoryFilter {
     pub kinds: BTreeSet<MemoryKind>,
     /// Tags asked for; no condition when empty.
     pub tags: BTreeSet<String>,
-    /// How tags are held against each other.
+    /// How tags are compared.
     pub tag_mode: MemoryTagMode,
     /// Happened at or after.
     #[serde(alias = "from")]
     pub since: Option<DateTime<Utc>>,
-    /// Happened before (this very moment excluded).
+    /// Happened before (this moment excluded).
     pub until: Option<DateTime<Utc>>,
     /// Every one of these keys has exactly this value.
     pub metadata: BTreeMap<String, String>,
-    /// This entity takes part in it.
+    /// This entity is a participant.
     pub involves: Option<EntityId>,
     /// It links to this memory.
     pub relates_to: Option<MemoryId>,
 }
 
 impl MemoryFilter {
-    /// The filter that admits every memory.
+    /// The filter that matches every memory.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a kind to those admitted.
+    /// Adds a kind to those that match.
     #[must_use]
     pub fn kind(mut self, kind: MemoryKind) -> Self {
         self.kinds.insert(kind);
@@ -165,14 +165,14 @@ impl MemoryFilter {
         self
     }
 
-    /// Bears `key` with exactly `value`.
+    /// Has `key` with exactly `value`.
     #[must_use]
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
     }
 
-    /// `entity` takes part in it.
+    /// `entity` is a participant.
     #[must_use]
     pub fn involves(mut self, entity: impl Into<EntityId>) -> Self {
         self.involves = Some(entity.into());
@@ -186,7 +186,7 @@ impl MemoryFilter {
         self
     }
 
-    /// Whether the filter admits every memory.
+    /// Whether the filter matches every memory.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
@@ -218,11 +218,11 @@ impl MemoryFilter {
                 .is_none_or(|id| memory.related.contains_key(&id))
     }
 
-    /// Checks the bounds that memories themselves are held to.
+    /// Checks the same limits that apply to memories.
     ///
     /// # Errors
-    /// [`MemoryError::InvalidInput`] naming the first bound that is broken, or
-    /// a time range that holds no time.
+    /// [`MemoryError::InvalidInput`] naming the first limit that is exceeded, or
+    /// an empty time range.
     pub fn validate(&self) -> MemoryResult<()> {
         limits::check_tags(&self.tags)?;
         limits::check_metadata(&self.metadata)?;

@@ -1,4 +1,4 @@
-//! Who remembers, and which memory.
+//! Ids of entities and memories.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,11 +11,11 @@ use uuid::Uuid;
 use crate::error::{InvalidInput, MemoryResult};
 use crate::limits;
 
-/// The one who remembers: an agent, a character, a user.
+/// The owner of memories: an agent, a character, a user.
 ///
 /// Any text serves as a name: 1 to [`limits::MAX_ENTITY_ID_CHARS`] characters,
-/// no control characters. Making an `EntityId` never fails; every verb checks
-/// it before it does anything. Cloning is cheap (a shared string).
+/// no control characters. Making an `EntityId` never fails; every operation
+/// checks it first. Cloning is cheap (a shared string).
 ///
 /// ```
 /// use memory_core::EntityId;
@@ -38,11 +38,11 @@ impl EntityId {
         &self.0
     }
 
-    /// Checks the name against its bounds.
+    /// Checks the limits of the name.
     ///
     /// # Errors
     /// [`InvalidInput::EntityId`] when it is blank, longer than
-    /// [`limits::MAX_ENTITY_ID_CHARS`] characters or holds a control character.
+    /// [`limits::MAX_ENTITY_ID_CHARS`] characters or contains a control character.
     pub fn validate(&self) -> MemoryResult<()> {
         Ok(limits::check_entity(self)?)
     }
@@ -96,11 +96,11 @@ impl fmt::Debug for EntityId {
     }
 }
 
-/// Which memory: a UUID made by the application.
+/// The id of a memory: a UUID made by the application.
 ///
 /// [`MemoryId::new`] makes a version 7 UUID, so that ids made later sort later
-/// and new rows land side by side. A caller may bring any UUID of its own: the
-/// id makes the write idempotent (see [`crate::Store::insert`]).
+/// and new rows are stored next to each other. A caller may use any UUID of its
+/// own: the id makes the write idempotent (see [`crate::Store::insert`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MemoryId(Uuid);

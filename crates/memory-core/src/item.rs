@@ -1,4 +1,4 @@
-//! What a caller hands over to be retained.
+//! Input of `retain`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ use crate::memory::Memory;
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryBatchItem {
-    /// Whose memory it will be.
+    /// Which entity's memory it will be.
     pub entity_id: EntityId,
     /// What it is about.
     pub kind: MemoryKind,
@@ -36,18 +36,18 @@ pub struct MemoryBatchItem {
     pub importance: Option<f32>,
     /// The episode it belongs to.
     pub context: Option<String>,
-    /// Free key and value pairs.
+    /// Key and value pairs.
     pub metadata: BTreeMap<String, String>,
     /// Links to other memories of the same entity.
     pub related: BTreeMap<MemoryId, String>,
-    /// Who takes part, and in which role.
+    /// Participants, each with a role.
     pub entities: BTreeMap<EntityId, String>,
     /// Labels; duplicates are merged.
     pub tags: BTreeSet<String>,
 }
 
 impl MemoryBatchItem {
-    /// The importance of a memory whose caller names none.
+    /// The importance of a memory for which none is given.
     pub const DEFAULT_IMPORTANCE: f32 = 0.5;
 
     /// Starts with the three things that every memory has.
@@ -67,7 +67,7 @@ impl MemoryBatchItem {
         }
     }
 
-    /// Brings an id of the caller's own. Retaining the same id with the same
+    /// Sets an id of the caller's own. Retaining the same id with the same
     /// content again is a no-op; with other content it is a conflict.
     #[must_use]
     pub fn with_id(mut self, id: impl Into<MemoryId>) -> Self {
@@ -75,7 +75,7 @@ impl MemoryBatchItem {
         self
     }
 
-    /// Names the episode: a session, a place, a quest.
+    /// Sets the episode: a session, a place, a quest.
     #[must_use]
     pub fn with_context(mut self, context: impl Into<String>) -> Self {
         self.context = Some(context.into());
@@ -89,7 +89,7 @@ impl MemoryBatchItem {
         self
     }
 
-    /// Adds someone who takes part, and the role.
+    /// Adds a participant and its role.
     #[must_use]
     pub fn with_entity(mut self, entity: impl Into<EntityId>, role: impl Into<String>) -> Self {
         self.entities.insert(entity.into(), role.into());
@@ -110,24 +110,24 @@ impl MemoryBatchItem {
         self
     }
 
-    /// Says when it happened. Finer than a microsecond is cut off.
+    /// Sets when it happened, truncated to microseconds.
     #[must_use]
     pub fn with_timestamp(mut self, timestamp: DateTime<Utc>) -> Self {
         self.timestamp = Some(timestamp);
         self
     }
 
-    /// Says how much it matters, 0 to 1.
+    /// Sets how much it matters, 0 to 1.
     #[must_use]
     pub fn with_importance(mut self, importance: f32) -> Self {
         self.importance = Some(importance);
         self
     }
 
-    /// Checks every bound.
+    /// Checks every limit.
     ///
     /// # Errors
-    /// [`crate::MemoryError::InvalidInput`] naming the first bound that is broken.
+    /// [`crate::MemoryError::InvalidInput`] naming the first limit that is exceeded.
     pub fn validate(&self) -> MemoryResult<()> {
         limits::check_entity(&self.entity_id)?;
         limits::check_content(&self.content)?;
@@ -143,8 +143,8 @@ impl MemoryBatchItem {
         Ok(())
     }
 
-    /// Checks every bound and makes the memory, with a fresh id where the
-    /// caller brought none and `now` where no time was given.
+    /// Checks every limit and makes the memory, with a new id where none was set
+    /// and `now` where no time was set.
     ///
     /// # Errors
     /// As [`validate`](Self::validate).

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{InvalidInput, MemoryError};
 
-/// What a memory is about, which decides how fast it fades.
+/// What a memory is about, which decides how fast its importance decays.
 ///
-/// The decay rates are the seed system's, per day: a fact about the world
+/// The decay rates are those of the original system, per day: a fact about the world
 /// halves its importance in 139 days (ln 2 / 0.005), an observation in 35.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

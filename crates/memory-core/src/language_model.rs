@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::error::MemoryResult;
 
-/// Completes a prompt. Optional everywhere: without one, every verb still
+/// Completes a prompt. Optional everywhere: without one, every operation still
 /// works, extractively.
 ///
 /// # Behavior

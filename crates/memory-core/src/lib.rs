@@ -1,20 +1,19 @@
-//! The vocabulary of the memory system.
+//! Types, limits, errors and traits of the memory system.
 //!
-//! This crate names things and promises things; it does nothing. It holds the
-//! types that travel between the parts ([`Memory`], [`MemoryBatchItem`],
-//! [`MemoryFilter`], …), the [`limits`] that every input is held to, the one
-//! [`MemoryError`], and the four traits that a backend implements:
+//! This crate contains the types that are passed between the parts ([`Memory`], [`MemoryBatchItem`],
+//! [`MemoryFilter`], …), the [`limits`] of every input, the error type
+//! [`MemoryError`], and the traits that backends implement:
 //!
-//! | trait | what stands behind it |
+//! | trait | implemented by |
 //! |---|---|
 //! | [`Store`] | a database: rows, vectors, generations |
 //! | [`Embedder`] | a model that turns text into vectors |
-//! | [`Cache`] and [`CacheBackend`] | a bounded map in this process |
+//! | [`Cache`] and [`CacheBackend`] | a map of limited size in this process |
 //! | [`LanguageModel`] | a model that completes a prompt (always optional) |
 //!
-//! There is no runtime, no backend and no I/O among its dependencies, so that
-//! a backend author depends on little and on nothing that moves fast. Prove an
-//! implementation with the conformance suites of `memory-testkit`.
+//! There is no runtime, no backend and no I/O among its dependencies, so
+//! backends depend on little. Test an implementation with the conformance
+//! suites of `memory-testkit`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -62,3 +61,45 @@ pub use store::{
     UpdateOutcome, VectorPrecision, Writers,
 };
 pub use vector::{Embedding, cosine, normalize};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_types_are_send_and_sync() {
+        fn check<T: ?Sized + Send + Sync>() {}
+        check::<dyn Store>();
+        check::<dyn Embedder>();
+        check::<dyn LanguageModel>();
+        check::<dyn Clock>();
+        check::<dyn Cache<MemoryId, String>>();
+        check::<CachePolicy<MemoryId, String>>();
+        check::<CacheCounters>();
+        check::<CacheStats>();
+        check::<MemoryConfig>();
+        check::<MemoryError>();
+        check::<InvalidInput>();
+        check::<SharedSource>();
+        check::<Memory>();
+        check::<MemoryBatchItem>();
+        check::<MemoryPatch>();
+        check::<MemoryFilter>();
+        check::<EntityId>();
+        check::<Embedding>();
+        check::<EmbedderProfile>();
+        check::<StoreCapabilities>();
+        check::<StoreEvent>();
+        check::<InsertOptions>();
+        check::<SummaryGroup>();
+        check::<ListRequest>();
+        check::<SearchRequest>();
+        check::<InsertOutcome>();
+        check::<SearchOutcome>();
+        check::<ChangeSet>();
+        check::<RemoveOutcome>();
+        // A stream is polled by one task at a time.
+        fn check_send<T: ?Sized + Send>() {}
+        check_send::<dyn ChangeStream>();
+    }
+}

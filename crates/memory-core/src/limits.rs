@@ -1,7 +1,7 @@
-//! The bounds that every input is held to, and the checks that hold it.
+//! Limits of every input, and the checks that enforce them.
 //!
-//! A check returns an [`InvalidInput`] that names the bound. Checks run before
-//! any work: what they refuse is never embedded and never written.
+//! A check returns an [`InvalidInput`] that names the limit. Checks run before
+//! any work: a refused input is never embedded and never written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,8 +35,8 @@ pub const MAX_QUERY_CHARS: usize = 10_000;
 
 /// The earliest timestamp: 0001-01-01T00:00:00Z.
 ///
-/// The range is that of RFC 3339's four-digit years, so that what one store
-/// holds every other store, and every export, can hold as well.
+/// The range is that of RFC 3339's four-digit years, so that every
+/// store, and every export, can represent the timestamps of every other.
 pub const MIN_TIMESTAMP_MICROS: i64 = -62_135_596_800_000_000;
 /// The latest timestamp: 9999-12-31T23:59:59.999999Z.
 pub const MAX_TIMESTAMP_MICROS: i64 = 253_402_300_799_999_999;
@@ -46,7 +46,7 @@ type Check<T = ()> = Result<T, InvalidInput>;
 /// Content: not blank, at most [`MAX_CONTENT_CHARS`] characters, no NUL.
 ///
 /// # Errors
-/// [`InvalidInput`] naming the bound that is broken.
+/// [`InvalidInput`] naming the limit that is exceeded.
 pub fn check_content(content: &str) -> Check {
     if content.trim().is_empty() {
         return Err(InvalidInput::EmptyContent);
@@ -64,7 +64,7 @@ pub fn check_content(content: &str) -> Check {
 /// A recall's text: not blank, at most [`MAX_QUERY_CHARS`] characters, no NUL.
 ///
 /// # Errors
-/// [`InvalidInput`] naming the bound that is broken.
+/// [`InvalidInput`] naming the limit that is exceeded.
 pub fn check_query(text: &str) -> Check {
     if text.trim().is_empty() {
         return Err(InvalidInput::EmptyQuery);
@@ -100,7 +100,7 @@ pub fn check_decay_rate(decay_rate: f32) -> Check {
 /// Tags: at most [`MAX_TAGS`], none blank, none over [`MAX_TAG_CHARS`].
 ///
 /// # Errors
-/// [`InvalidInput`] naming the bound that is broken.
+/// [`InvalidInput`] naming the limit that is exceeded.
 pub fn check_tags(tags: &BTreeSet<String>) -> Check {
     if tags.len() > MAX_TAGS {
         return Err(InvalidInput::TooManyTags {
@@ -127,7 +127,7 @@ pub fn check_tags(tags: &BTreeSet<String>) -> Check {
 /// Metadata: at most [`MAX_METADATA_BYTES`] of keys and values, no empty key.
 ///
 /// # Errors
-/// [`InvalidInput`] naming the bound that is broken.
+/// [`InvalidInput`] naming the limit that is exceeded.
 pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Check {
     let bytes: usize = metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
     if bytes > MAX_METADATA_BYTES {
@@ -149,7 +149,7 @@ pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Check {
 /// Context: at most [`MAX_CONTEXT_CHARS`] characters, no NUL.
 ///
 /// # Errors
-/// [`InvalidInput`] naming the bound that is broken.
+/// [`InvalidInput`] naming the limit that is exceeded.
 pub fn check_context(context: Option<&str>) -> Check {
     let Some(context) = context else {
         return Ok(());
@@ -161,7 +161,7 @@ pub fn check_context(context: Option<&str>) -> Check {
 /// Involved entities: at most [`MAX_LINKS`], valid names, short roles.
 ///
 /// # Errors
-/// [`InvalidInput`] naming the bound that is broken.
+/// [`InvalidInput`] naming the limit that is exceeded.
 pub fn check_entities(entities: &BTreeMap<EntityId, String>) -> Check {
     at_most_links("involved entities", entities.len())?;
     for (entity, role) in entities {
@@ -174,7 +174,7 @@ pub fn check_entities(entities: &BTreeMap<EntityId, String>) -> Check {
 /// Related memories: at most [`MAX_LINKS`], short relations.
 ///
 /// # Errors
-/// [`InvalidInput`] naming the bound that is broken.
+/// [`InvalidInput`] naming the limit that is exceeded.
 pub fn check_related(related: &BTreeMap<MemoryId, String>) -> Check {
     at_most_links("related memories", related.len())?;
     related
@@ -182,7 +182,7 @@ pub fn check_related(related: &BTreeMap<MemoryId, String>) -> Check {
         .try_for_each(|relation| check_role(relation))
 }
 
-/// A timestamp that every store can hold.
+/// A timestamp that every store can represent.
 ///
 /// # Errors
 /// [`InvalidInput::Timestamp`] outside the years 1 to 9999.
@@ -246,7 +246,7 @@ pub fn check_entity(entity: &EntityId) -> Check {
     Ok(())
 }
 
-/// Cuts a timestamp to whole microseconds, the finest that stores hold.
+/// Truncates a timestamp to whole microseconds, the precision of stores.
 #[must_use]
 pub fn to_micros(timestamp: DateTime<Utc>) -> DateTime<Utc> {
     timestamp.trunc_subsecs(6)

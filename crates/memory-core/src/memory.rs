@@ -1,4 +1,4 @@
-//! A memory.
+//! A memory and its size in bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,18 +11,18 @@ use crate::id::{EntityId, MemoryId};
 use crate::kind::MemoryKind;
 use crate::limits;
 
-/// One memory of one entity, as every verb returns it.
+/// One memory of one entity.
 ///
 /// Its embedding travels apart from it: lists and gets never carry vectors.
-/// A `Memory` made by [`crate::MemoryBatchItem::into_memory`] keeps every bound
-/// of [`crate::limits`]; a store may rely on it.
+/// A `Memory` made by [`crate::MemoryBatchItem::into_memory`] is within
+/// [`crate::limits`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// Which memory.
     pub id: MemoryId,
     /// Whose memory.
     pub entity_id: EntityId,
-    /// What it is about, and so how fast it fades.
+    /// What it is about, which decides how fast its importance decays.
     pub kind: MemoryKind,
     /// The text, 1 to 10,000 characters, byte for byte as it was given.
     pub content: String,
@@ -38,17 +38,17 @@ pub struct Memory {
     pub decay_rate: f32,
     /// The episode it belongs to: a session, a place, a quest.
     pub context: Option<String>,
-    /// Free key and value pairs.
+    /// Key and value pairs.
     pub metadata: BTreeMap<String, String>,
     /// Other memories of the same entity, and how they relate to this one.
     pub related: BTreeMap<MemoryId, String>,
-    /// Who takes part in it, and in which role.
+    /// Participants, each with a role.
     pub entities: BTreeMap<EntityId, String>,
     /// Labels to filter by; a set, so duplicates are merged.
     pub tags: BTreeSet<String>,
-    /// The summary that stands for it since a consolidation; `None` while it is
+    /// The summary that represents it since a consolidation; `None` while it is
     /// live. An archived memory is read by id, and listed where archived ones
-    /// are asked for; nothing else finds it.
+    /// are asked for; no other operation returns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_by: Option<MemoryId>,
 }
@@ -60,7 +60,7 @@ impl Memory {
         self.archived_by.is_none()
     }
 
-    /// Importance at `now`, decayed and lifted by use: see
+    /// Importance at `now`, after decay and raised by accesses: see
     /// [`crate::current_importance`].
     #[must_use]
     pub fn current_importance(&self, now: DateTime<Utc>) -> f32 {
@@ -73,10 +73,10 @@ impl Memory {
         )
     }
 
-    /// Checks every bound; one made by hand may break them.
+    /// Checks every limit, which a memory made by hand may exceed.
     ///
     /// # Errors
-    /// [`crate::MemoryError::InvalidInput`] naming the first bound that is broken.
+    /// [`crate::MemoryError::InvalidInput`] naming the first limit that is exceeded.
     pub fn validate(&self) -> MemoryResult<()> {
         limits::check_entity(&self.entity_id)?;
         limits::check_content(&self.content)?;
@@ -91,8 +91,8 @@ impl Memory {
         Ok(self.last_accessed.map_or(Ok(()), limits::check_timestamp)?)
     }
 
-    /// Bytes this memory holds on the heap and in the struct itself, within a
-    /// tenth of what was allocated: what a cache is bounded by.
+    /// Bytes of this memory, heap included, within a tenth of what was
+    /// allocated: the weight of a cache entry.
     ///
     /// Not counted are the entity's name, which memories share, and what the
     /// allocator rounds up.

@@ -1,4 +1,4 @@
-//! What a caller wants changed in a memory.
+//! Changes to a memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use crate::vector::Embedding;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MemoryPatch {
-    /// New text; the memory is embedded anew.
+    /// New text; the memory is embedded again.
     pub content: Option<String>,
     /// New kind; the decay rate follows it.
     pub kind: Option<MemoryKind>,
@@ -29,7 +29,7 @@ pub struct MemoryPatch {
     pub timestamp: Option<DateTime<Utc>>,
     /// New importance, 0 to 1.
     pub importance: Option<f32>,
-    /// New context; `Some(None)` takes it away.
+    /// New context; `Some(None)` removes it.
     pub context: Option<Option<String>>,
     /// New metadata, in place of the old.
     pub metadata: Option<BTreeMap<String, String>>,
@@ -52,7 +52,7 @@ impl MemoryPatch {
         Self::default()
     }
 
-    /// Replaces the text; the memory is embedded anew.
+    /// Replaces the text; the memory is embedded again.
     #[must_use]
     pub fn content(mut self, content: impl Into<String>) -> Self {
         self.content = Some(content.into());
@@ -80,7 +80,7 @@ impl MemoryPatch {
         self
     }
 
-    /// Replaces the context, or takes it away.
+    /// Replaces the context, or removes it.
     #[must_use]
     pub fn context(mut self, context: Option<String>) -> Self {
         self.context = Some(context);
@@ -130,11 +130,11 @@ impl MemoryPatch {
         self
     }
 
-    /// Checks every bound of what is set.
+    /// Checks the limits of what is set.
     ///
     /// # Errors
-    /// [`crate::MemoryError::InvalidInput`] naming the first bound that is
-    /// broken, or that nothing is set.
+    /// [`crate::MemoryError::InvalidInput`] naming the first limit that is
+    /// exceeded, or that nothing is set.
     pub fn validate(&self) -> MemoryResult<()> {
         if *self == Self::default() {
             return Err(InvalidInput::EmptyPatch.into());
@@ -161,7 +161,7 @@ impl MemoryPatch {
         Ok(())
     }
 
-    /// Checks every bound of what is set and of its embedding, which must come
+    /// Checks the limits of what is set and of its embedding, which must be given
     /// exactly with new content: what a store does before an update.
     ///
     /// # Errors
@@ -182,9 +182,9 @@ impl MemoryPatch {
 
     /// Applies the changes to `memory`; what is not set stays.
     ///
-    /// Links that are added may carry a memory over
-    /// [`limits::MAX_LINKS`]: whoever applies a patch checks
-    /// [`Memory::related`] afterward.
+    /// Links that are added may bring a memory over
+    /// [`limits::MAX_LINKS`]: check [`Memory::related`] afterward, as
+    /// [`EmbeddedMemory::patched`](crate::EmbeddedMemory::patched) does.
     pub fn apply(&self, memory: &mut Memory) {
         fn set<T: Clone>(field: &mut T, change: Option<&T>) {
             if let Some(value) = change {

@@ -1,4 +1,4 @@
-//! What the tiers did.
+//! Counters of the cache tiers.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,24 +40,24 @@ impl CacheStats {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TierStats {
-    /// Entries held now.
+    /// Entries in the tier now.
     pub entries: u64,
-    /// Bytes held now, by the tier's weigher.
+    /// Bytes in the tier now, by its weigher.
     pub bytes: u64,
     /// Look-ups answered from the tier.
     pub hits: u64,
-    /// Look-ups that had to go further.
+    /// Look-ups that found nothing.
     pub misses: u64,
     /// Loads from the store or the embedder that misses led to.
     pub loads: u64,
-    /// Misses that waited for a load already under way.
+    /// Misses that waited for a load that was already running.
     pub coalesced_loads: u64,
-    /// Entries let go of for want of room or because they expired.
+    /// Entries removed because the tier was full or they expired.
     pub evictions: u64,
-    /// Entries dropped or replaced because what they show was written to.
+    /// Entries dropped or replaced because of a write.
     pub invalidations: u64,
-    /// Loads that were overtaken by a write, and so answered their caller but
-    /// were not kept.
+    /// Loads that a write overtook: their callers were answered, but nothing was
+    /// cached.
     pub stale_fills_refused: u64,
 }
 

@@ -1,19 +1,19 @@
-//! What is wrong with an input.
+//! Reasons why an input is refused.
 
 use crate::id::MemoryId;
 use crate::limits;
 
-/// What is wrong with an input, and the bound it breaks.
+/// Why an input is refused: the value found and the limit it exceeds.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidInput {
-    /// Content of nothing but white space.
+    /// Content that is only white space.
     #[error(
-        "content is empty or blank; it must hold 1 to {} characters",
+        "content is empty or blank; it must have 1 to {} characters",
         limits::MAX_CONTENT_CHARS
     )]
     EmptyContent,
-    /// Content over the bound.
+    /// Content over the limit.
     #[error("content has {chars} characters; at most {max} are allowed")]
     ContentTooLong {
         /// Characters found.
@@ -21,13 +21,13 @@ pub enum InvalidInput {
         /// Characters allowed.
         max: usize,
     },
-    /// A query of nothing but white space.
+    /// A query that is only white space.
     #[error(
-        "the query is empty or blank; it must hold 1 to {} characters",
+        "the query is empty or blank; it must have 1 to {} characters",
         limits::MAX_QUERY_CHARS
     )]
     EmptyQuery,
-    /// Some other text over its bound.
+    /// Another text over its limit.
     #[error("{field} has {chars} characters; at most {max} are allowed")]
     TextTooLong {
         /// Which field.
@@ -37,8 +37,8 @@ pub enum InvalidInput {
         /// Characters allowed.
         max: usize,
     },
-    /// A NUL character, which databases cannot hold.
-    #[error("{field} holds a NUL character; none is allowed")]
+    /// A NUL character, which databases cannot store.
+    #[error("{field} contains a NUL character; remove it")]
     NulCharacter {
         /// Which field.
         field: &'static str,
@@ -63,13 +63,13 @@ pub enum InvalidInput {
         /// Tags allowed.
         max: usize,
     },
-    /// A tag of nothing but white space.
+    /// A tag that is only white space.
     #[error(
-        "a tag is empty or blank; it must hold 1 to {} characters",
+        "a tag is empty or blank; it must have 1 to {} characters",
         limits::MAX_TAG_CHARS
     )]
     EmptyTag,
-    /// A tag over the bound.
+    /// A tag over the limit.
     #[error("a tag has {chars} characters; at most {max} are allowed")]
     TagTooLong {
         /// Characters found.
@@ -77,7 +77,7 @@ pub enum InvalidInput {
         /// Characters allowed.
         max: usize,
     },
-    /// Metadata over the bound.
+    /// Metadata over the limit.
     #[error("metadata takes {bytes} bytes; at most {max} are allowed")]
     MetadataTooLarge {
         /// Bytes of keys and values.
@@ -86,7 +86,7 @@ pub enum InvalidInput {
         max: usize,
     },
     /// A metadata key without a name.
-    #[error("a metadata key is empty; it must hold at least 1 character")]
+    #[error("a metadata key is empty; it must have at least 1 character")]
     EmptyMetadataKey,
     /// Too many related memories or involved entities.
     #[error("{count} {field}; at most {max} are allowed")]
@@ -107,7 +107,7 @@ pub enum InvalidInput {
         found: usize,
     },
     /// A vector with NaN or infinity.
-    #[error("a vector's component {index} is not a finite number; all must be")]
+    #[error("component {index} of a vector is not a finite number; all must be finite")]
     VectorNotFinite {
         /// The first such component.
         index: usize,
@@ -116,10 +116,12 @@ pub enum InvalidInput {
     #[error("a vector is all zeros; at least one component must differ from 0")]
     VectorZero,
     /// An embedding without any vector.
-    #[error("an embedding holds no vector; at least 1 is needed")]
+    #[error("an embedding has no vector; it must have at least 1")]
     NoVector,
     /// An embedding that comes without new content.
-    #[error("an embedding was given with a patch that leaves the content as it is")]
+    #[error(
+        "an embedding was given with a patch that does not set the content; set both or neither"
+    )]
     UnexpectedEmbedding,
     /// A similarity outside −1..1, or not a number.
     #[error("minimum similarity is {value}; it must be a number from -1 to 1")]
@@ -168,11 +170,11 @@ pub enum InvalidInput {
     #[error("unknown tag mode; it must be any, all, any-strict or all-strict")]
     UnknownTagMode,
     /// A memory id that is no UUID.
-    #[error("a memory id is not a UUID")]
+    #[error("a memory id is not a UUID; it must look like 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04")]
     MemoryId,
     /// An entity name that is blank, too long or holds control characters.
     #[error(
-        "an entity id has {chars} characters; it must hold 1 to {max}, not blank, no control characters"
+        "invalid entity id of {chars} characters; it must have 1 to {max}, not only white space, and no control characters"
     )]
     EntityId {
         /// Characters found.
@@ -181,27 +183,31 @@ pub enum InvalidInput {
         max: usize,
     },
     /// The same id twice in one batch.
-    #[error("memory id {id} stands twice in the batch; each may stand once per entity")]
+    #[error("memory id {id} occurs twice in the batch; it may occur once per entity")]
     DuplicateId {
         /// The repeated id.
         id: MemoryId,
     },
-    /// A timestamp that a store cannot hold.
-    #[error("a timestamp lies outside 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999Z")]
+    /// A timestamp that a store cannot keep.
+    #[error(
+        "a timestamp is out of range; it must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999Z"
+    )]
     Timestamp,
     /// A time range that ends before it begins.
-    #[error("the time range ends at or before its start")]
+    #[error("the time range is empty; its end must be after its start")]
     TimeRange,
-    /// A change that changes nothing.
+    /// A patch that sets nothing.
     #[error("the patch changes nothing; at least 1 field must be set")]
     EmptyPatch,
     /// A consolidation without sources.
     #[error("a consolidation has no sources; it must have at least 1")]
     NoSources,
     /// A memory of another entity than the call is about.
-    #[error("a memory names another entity than the call is about")]
+    #[error(
+        "a memory belongs to another entity than the call is about; pass memories of one entity"
+    )]
     EntityMismatch,
     /// A link of a memory to itself.
-    #[error("a memory cannot relate to itself")]
+    #[error("a memory cannot be related to itself; give the id of another memory")]
     SelfRelation,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, in one enum.
+//! The error type of every operation, with kinds to branch on.
 
 mod invalid_input;
 
@@ -13,13 +13,13 @@ pub use invalid_input::InvalidInput;
 /// What every fallible call of the memory system returns.
 pub type MemoryResult<T> = Result<T, MemoryError>;
 
-/// A lower error, kept for [`Error::source`] and downcasting; shared, so that
-/// all who waited for one load can hold it.
+/// A lower-level error, kept for [`Error::source`] and downcasting; shared, so
+/// that all callers that waited for one load receive it.
 #[derive(Debug, Clone)]
 pub struct SharedSource(Arc<dyn Error + Send + Sync + 'static>);
 
-// It stands for the error it holds and is none itself: so `source()` gives the
-// held error, which downcasts to its own type, and not the shell around it.
+// It is not an error itself: `source()` gives the inner error, which downcasts
+// to its own type, and not this wrapper.
 impl Deref for SharedSource {
     type Target = dyn Error + Send + Sync + 'static;
 
@@ -28,18 +28,20 @@ impl Deref for SharedSource {
     }
 }
 
-/// Everything that a call can fail with.
+/// Why an operation failed.
 ///
-/// [`kind`](Self::kind) says what sort of failure it is,
+/// [`kind`](Self::kind) is what a program branches on,
 /// [`is_retryable`](Self::is_retryable) whether the same call may succeed
-/// later. The text never holds content: ids, counts and bounds only.
+/// later, [`operation`](Self::operation) what was being done, and
+/// [`source`](Error::source) the lower-level error. The text contains ids,
+/// counts and limits, never the content of a memory.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {
-    /// The input breaks a bound. Nothing was written.
+    /// The input is outside the limits. Nothing was written.
     #[error("invalid input{}: {problem}", item.map(|n| format!(" (item {n})")).unwrap_or_default())]
     InvalidInput {
-        /// What is wrong, and the bound.
+        /// What is wrong, and what is allowed.
         #[source]
         problem: InvalidInput,
         /// Which item of a batch, counted from 0.
@@ -56,7 +58,9 @@ pub enum MemoryError {
     },
 
     /// The id exists already with other content. Nothing was written.
-    #[error("entity {entity} already has a memory {id} with other content")]
+    #[error(
+        "entity {entity} already has a memory {id} with other content; use a new id, or alter that memory"
+    )]
     Conflict {
         /// Whose memory it is.
         entity: EntityId,
@@ -64,22 +68,22 @@ pub enum MemoryError {
         id: MemoryId,
     },
 
-    /// The memory stands archived under a summary. Nothing was written.
+    /// The memory is archived under a summary. Nothing was written.
     #[error(
-        "memory {id} of entity {entity} is archived under {summary}; undo that consolidation to change it"
+        "memory {id} of entity {entity} is archived under summary {summary}; undo that consolidation to change it"
     )]
     Archived {
         /// Whose memory it is.
         entity: EntityId,
         /// The memory that was to be changed.
         id: MemoryId,
-        /// The summary that stands for it.
+        /// The summary that represents it.
         summary: MemoryId,
     },
 
     /// The memory was changed, archived or removed since it was read. Nothing
-    /// was written; reading it anew and trying again can help.
-    #[error("memory {id} of entity {entity} changed since it was read")]
+    /// was written; read it again and retry.
+    #[error("memory {id} of entity {entity} changed since it was read; read it again and retry")]
     Changed {
         /// Whose memory it is.
         entity: EntityId,
@@ -89,7 +93,9 @@ pub enum MemoryError {
 
     /// The entity would hold more memories than its limit allows. Nothing was
     /// written.
-    #[error("entity {entity} would hold {count} memories; at most {max} are allowed")]
+    #[error(
+        "entity {entity} would have {count} memories; at most {max} are allowed: delete or consolidate some, or raise the limit"
+    )]
     LimitReached {
         /// Whose memories are counted.
         entity: EntityId,
@@ -104,18 +110,18 @@ pub enum MemoryError {
     Unsupported {
         /// What was asked for.
         operation: &'static str,
-        /// Who was asked.
+        /// Which backend.
         backend: &'static str,
     },
 
     /// The store failed.
     #[error("{operation}: {message}")]
     Store {
-        /// What sort of failure.
+        /// The kind of failure.
         kind: ErrorKind,
         /// What was being done.
         operation: &'static str,
-        /// What happened and, where there is one, what mends it.
+        /// What happened and, where known, what to do.
         message: String,
         /// The driver's own error.
         #[source]
@@ -125,11 +131,11 @@ pub enum MemoryError {
     /// The embedder failed.
     #[error("{operation}: {message}")]
     Embedder {
-        /// What sort of failure.
+        /// The kind of failure.
         kind: ErrorKind,
         /// What was being done.
         operation: &'static str,
-        /// What happened and, where there is one, what mends it.
+        /// What happened and, where known, what to do.
         message: String,
         /// The runtime's own error.
         #[source]
@@ -139,7 +145,7 @@ pub enum MemoryError {
     /// The language model failed.
     #[error("{operation}: {message}")]
     LanguageModel {
-        /// What sort of failure.
+        /// The kind of failure.
         kind: ErrorKind,
         /// What was being done.
         operation: &'static str,
@@ -150,29 +156,29 @@ pub enum MemoryError {
         source: Option<SharedSource>,
     },
 
-    /// The system was put together or configured in a way that cannot work.
+    /// The system is configured in a way that cannot work.
     #[error("configuration: {message}")]
     Configuration {
-        /// What does not fit, and what would.
+        /// What is wrong, and what is allowed.
         message: String,
     },
 }
 
-/// The sort of a failure: what a program would branch on.
+/// The kind of a failure: what a program branches on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The caller's input breaks a bound.
+    /// The caller's input is outside the limits.
     InvalidInput,
     /// There is no such memory.
     NotFound,
     /// The id is taken by other content.
     Conflict,
-    /// The memory stands archived under a summary.
+    /// The memory is archived under a summary.
     Archived,
-    /// The memory is no longer as it was read.
+    /// The memory changed since it was read.
     Changed,
-    /// The entity holds as many memories as it may.
+    /// The entity has as many memories as its limit allows.
     LimitReached,
     /// The backend does not offer this.
     Unsupported,
@@ -182,28 +188,28 @@ pub enum ErrorKind {
     /// The connection broke while a write was being committed: it may or may
     /// not have happened. Retrying with the same ids is safe.
     OutcomeUnknown,
-    /// No room left on the disk. Nothing was written.
+    /// No space left on the disk. Nothing was written.
     Full,
-    /// The store can be read and not written.
+    /// The store is read-only.
     ReadOnly,
-    /// The file or database belongs to something else. It was not touched.
+    /// The file or database belongs to another program. It was not changed.
     ForeignData,
-    /// The schema is newer than this program knows. It was not touched.
+    /// The schema is newer than this program knows. It was not changed.
     NewerSchema,
     /// What was read back is damaged.
     Corrupt,
-    /// A part that is needed (a runtime library, a model) is missing.
+    /// A required part (a runtime library, a model) is missing.
     Missing,
     /// The backend was closed.
     Closed,
-    /// The parts do not fit together.
+    /// The configuration cannot work.
     Configuration,
     /// Anything else.
     Other,
 }
 
 impl MemoryError {
-    /// What sort of failure this is.
+    /// The kind of this failure.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
@@ -254,7 +260,7 @@ impl MemoryError {
         self
     }
 
-    /// A store's failure without a lower error.
+    /// A failure of a store, without a source.
     pub fn store(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
         Self::Store {
             kind,
@@ -264,7 +270,7 @@ impl MemoryError {
         }
     }
 
-    /// An embedder's failure without a lower error.
+    /// A failure of an embedder, without a source.
     pub fn embedder(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
         Self::Embedder {
             kind,
@@ -274,7 +280,7 @@ impl MemoryError {
         }
     }
 
-    /// A language model's failure without a lower error.
+    /// A failure of a language model, without a source.
     pub fn language_model(
         kind: ErrorKind,
         operation: &'static str,
@@ -288,14 +294,14 @@ impl MemoryError {
         }
     }
 
-    /// Parts that do not fit together.
+    /// A configuration that cannot work.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::Configuration {
             message: message.into(),
         }
     }
 
-    /// Attaches the lower error, for [`Error::source`] and downcasting.
+    /// Attaches the lower-level error, for [`Error::source`] and downcasting.
     #[must_use]
     pub fn with_source(mut self, lower: impl Error + Send + Sync + 'static) -> Self {
         if let Self::Store { source, .. }
@@ -323,20 +329,20 @@ mod tests {
 
     #[test]
     fn a_source_is_reached_by_downcast() {
-        let lower = std::io::Error::other("disk on fire");
+        let lower = std::io::Error::other("device error");
         let error = MemoryError::store(ErrorKind::Other, "open", "failed").with_source(lower);
         let source = error
             .source()
             .unwrap()
             .downcast_ref::<std::io::Error>()
             .unwrap();
-        assert_eq!(source.to_string(), "disk on fire");
+        assert_eq!(source.to_string(), "device error");
         assert_eq!(error.operation(), Some("open"));
         assert!(!error.clone().is_retryable());
     }
 
     #[test]
-    fn a_batch_error_names_its_item_and_its_bound() {
+    fn a_batch_error_names_its_item_and_its_limit() {
         let error = MemoryError::from(InvalidInput::ContentTooLong {
             chars: 10_001,
             max: 10_000,
@@ -349,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_happened_may_be_retried() {
+    fn unavailable_and_unknown_outcomes_are_retryable() {
         for (kind, retry) in [
             (ErrorKind::Unavailable, true),
             (ErrorKind::OutcomeUnknown, true),
@@ -357,6 +363,127 @@ mod tests {
             (ErrorKind::Corrupt, false),
         ] {
             assert_eq!(MemoryError::store(kind, "insert", "").is_retryable(), retry);
+        }
+    }
+
+    /// The messages that users see most often, word by word.
+    #[test]
+    fn messages_say_what_happened_what_is_allowed_and_what_to_do() {
+        let id: MemoryId = "0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04".parse().unwrap();
+        let summary: MemoryId = "0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c05".parse().unwrap();
+        let entity = EntityId::from("mira");
+        let invalid = |problem: InvalidInput| MemoryError::from(problem);
+        let table = [
+            (
+                invalid(InvalidInput::EmptyContent),
+                "invalid input: content is empty or blank; it must have 1 to 10000 characters",
+            ),
+            (
+                invalid(InvalidInput::ContentTooLong {
+                    chars: 10_001,
+                    max: 10_000,
+                })
+                .with_item(7),
+                "invalid input (item 7): content has 10001 characters; at most 10000 are allowed",
+            ),
+            (
+                invalid(InvalidInput::NulCharacter { field: "context" }),
+                "invalid input: context contains a NUL character; remove it",
+            ),
+            (
+                invalid(InvalidInput::Importance { value: 1.5 }),
+                "invalid input: importance is 1.5; it must be a number from 0 to 1",
+            ),
+            (
+                invalid(InvalidInput::Limit {
+                    value: 0,
+                    max: 1_000,
+                }),
+                "invalid input: limit is 0; it must be from 1 to 1000",
+            ),
+            (
+                invalid(InvalidInput::EntityId { chars: 0, max: 256 }),
+                "invalid input: invalid entity id of 0 characters; it must have 1 to 256, \
+                 not only white space, and no control characters",
+            ),
+            (
+                invalid(InvalidInput::MemoryId),
+                "invalid input: a memory id is not a UUID; it must look like \
+                 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04",
+            ),
+            (
+                invalid(InvalidInput::UnknownKind),
+                "invalid input: unknown kind; it must be world, experience, opinion or observation",
+            ),
+            (
+                invalid(InvalidInput::TimeRange),
+                "invalid input: the time range is empty; its end must be after its start",
+            ),
+            (
+                invalid(InvalidInput::DuplicateId { id }),
+                "invalid input: memory id 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04 occurs twice in \
+                 the batch; it may occur once per entity",
+            ),
+            (
+                MemoryError::NotFound {
+                    entity: entity.clone(),
+                    id,
+                },
+                "entity mira has no memory 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04",
+            ),
+            (
+                MemoryError::Conflict {
+                    entity: entity.clone(),
+                    id,
+                },
+                "entity mira already has a memory 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04 with \
+                 other content; use a new id, or alter that memory",
+            ),
+            (
+                MemoryError::Archived {
+                    entity: entity.clone(),
+                    id,
+                    summary,
+                },
+                "memory 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04 of entity mira is archived under \
+                 summary 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c05; undo that consolidation to \
+                 change it",
+            ),
+            (
+                MemoryError::Changed {
+                    entity: entity.clone(),
+                    id,
+                },
+                "memory 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04 of entity mira changed since it \
+                 was read; read it again and retry",
+            ),
+            (
+                MemoryError::LimitReached {
+                    entity,
+                    count: 101,
+                    max: 100,
+                },
+                "entity mira would have 101 memories; at most 100 are allowed: delete or \
+                 consolidate some, or raise the limit",
+            ),
+            (
+                MemoryError::Unsupported {
+                    operation: "lexical search",
+                    backend: "map",
+                },
+                "map does not support lexical search",
+            ),
+            (
+                MemoryError::store(ErrorKind::Closed, "get", "the store was closed"),
+                "get: the store was closed",
+            ),
+            (
+                MemoryError::configuration("cache_ttl_seconds is 0; it must be at least 1"),
+                "configuration: cache_ttl_seconds is 0; it must be at least 1",
+            ),
+        ];
+        for (error, message) in table {
+            assert_eq!(error.to_string(), message);
         }
     }
 }

@@ -1,12 +1,12 @@
-//! What a store is and can do.
+//! Capabilities of a store.
 
 use crate::limits;
 
-/// What a store is and can do.
+/// What a store is and supports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreCapabilities {
-    /// Its name in errors and reports: `sqlite`, `postgres`, …
+    /// The name in errors and reports: `sqlite`, `postgres`, …
     pub backend: &'static str,
     /// Whether an acknowledged write survives the end of the process.
     pub durable: bool,
@@ -17,7 +17,7 @@ pub struct StoreCapabilities {
     pub closes: bool,
     /// The most dimensions that a vector may have.
     pub max_dimensions: usize,
-    /// How exactly vectors come back.
+    /// With which precision vectors are returned.
     pub precision: VectorPrecision,
     /// Whether others can write to the same database.
     pub writers: Writers,
@@ -35,7 +35,7 @@ pub enum Writers {
     Exclusive,
 }
 
-/// How exactly a store gives back the vectors that it was given.
+/// With which precision a store keeps vectors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VectorPrecision {
@@ -100,7 +100,7 @@ impl StoreCapabilities {
         self
     }
 
-    /// Sets how exactly vectors come back.
+    /// Sets with which precision vectors are returned.
     #[must_use]
     pub const fn precision(mut self, precision: VectorPrecision) -> Self {
         self.precision = precision;

@@ -12,7 +12,7 @@ use crate::vector::Embedding;
 /// A memory and its embedding, ready to be written (or read for a snapshot).
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddedMemory {
-    /// The memory, within every bound.
+    /// The memory, within every limit.
     pub memory: Memory,
     /// Its vectors.
     pub embedding: Embedding,
@@ -86,9 +86,8 @@ impl EmbeddedMemory {
         Ok(Self { memory, embedding })
     }
 
-    /// Holds every memory and vector of a batch to its bounds, as one made by
-    /// hand may break them, and refuses an id that stands twice under one
-    /// entity.
+    /// Checks the limits of every memory and vector of a batch, and that no id
+    /// occurs twice under one entity.
     ///
     /// # Errors
     /// [`MemoryError::InvalidInput`] naming the item and what is wrong.

@@ -1,15 +1,12 @@
 //! The contract of a store.
 
 mod capabilities;
-mod change_stream;
+mod changes;
 mod embedded_memory;
-mod generation;
-mod insert_options;
 mod outcomes;
 mod provided;
 mod requests;
 mod score_stats;
-mod summary_group;
 
 use std::fmt::Debug;
 
@@ -23,17 +20,17 @@ use crate::patch::MemoryPatch;
 use crate::vector::Embedding;
 
 pub use capabilities::{StoreCapabilities, VectorPrecision, Writers};
-pub use change_stream::{ChangeStream, StoreEvent};
+pub use changes::{ChangeMarker, ChangeStream, Generation, StoreEvent};
 pub use embedded_memory::EmbeddedMemory;
-pub use generation::{ChangeMarker, Generation};
-pub use insert_options::InsertOptions;
 pub use outcomes::{
     ChangeSet, EntityStats, GetOutcome, InsertOutcome, ListPage, RemoveOutcome, SearchHit,
     SearchOutcome, UpdateOutcome,
 };
-pub use requests::{AccessUpdate, DenseQuery, ListRequest, ListScope, PageCursor, SearchRequest};
+pub use requests::{
+    AccessUpdate, ConsolidateOutcome, DenseQuery, InsertOptions, ListRequest, ListScope,
+    PageCursor, SearchRequest, SummaryGroup,
+};
 pub use score_stats::{ScoreStats, ScoreStatsBuilder};
-pub use summary_group::{ConsolidateOutcome, SummaryGroup};
 
 /// A database of memories.
 ///

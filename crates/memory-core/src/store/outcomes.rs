@@ -15,11 +15,11 @@ use crate::memory::Memory;
 #[non_exhaustive]
 pub struct InsertOutcome {
     /// One per item, in order: `true` where a row was written, `false` where
-    /// the same id and content stood there already.
+    /// the entity had the same id and content already.
     pub inserted: Vec<bool>,
     /// The generation of each entity of the batch, after it.
     pub generations: BTreeMap<EntityId, Generation>,
-    /// What gave way, for each entity of which something did.
+    /// What was evicted, for each entity of which something was.
     pub evicted: BTreeMap<EntityId, RemoveOutcome>,
 }
 
@@ -47,7 +47,7 @@ impl InsertOutcome {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct GetOutcome {
-    /// The entity's generation at that moment.
+    /// The entity's generation at that time.
     pub generation: Generation,
     /// One per id, in the order asked.
     pub memories: Vec<Option<Memory>>,
@@ -68,7 +68,7 @@ impl GetOutcome {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ListPage {
-    /// The entity's generation at that moment.
+    /// The entity's generation at that time.
     pub generation: Generation,
     /// Newest first.
     pub memories: Vec<Memory>,
@@ -124,9 +124,9 @@ impl ListPage {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SearchOutcome {
-    /// The entity's generation at that moment.
+    /// The entity's generation at that time.
     pub generation: Generation,
-    /// The union of the retrievers' findings, each memory once, in no order.
+    /// The union of the retrievers' results, each memory once, in no order.
     pub candidates: Vec<SearchHit>,
     /// Cosines over every admitted memory that has a vector of the query's
     /// fingerprint, found or not; `None` where the retriever was not asked for, or
@@ -207,14 +207,14 @@ impl SearchHit {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ChangeSet {
-    /// The entity's generation at that moment.
+    /// The entity's generation at that time.
     pub generation: Generation,
     /// Memories written after the generation asked about. The embedding's
     /// fingerprint is the one asked for; its vectors may be missing.
     pub written: Vec<EmbeddedMemory>,
     /// Ids removed or archived after the generation asked about.
     pub removed: Vec<MemoryId>,
-    /// What was held before counts no more: `written` is the whole state.
+    /// Whether `written` is the whole state, in place of what the caller had.
     pub reset: bool,
 }
 
@@ -280,10 +280,10 @@ impl ChangeSet {
 pub struct UpdateOutcome {
     /// The entity's generation after it.
     pub generation: Generation,
-    /// The memory as it now stands.
+    /// The memory after it.
     pub memory: Memory,
-    /// Whether this write made that generation; `false` where the memory stood
-    /// like that already, and the generation is another write's.
+    /// Whether this write made that generation; `false` where the memory was
+    /// like that already, and another write made the generation.
     pub changed: bool,
 }
 
@@ -313,11 +313,10 @@ impl UpdateOutcome {
 pub struct RemoveOutcome {
     /// The entity's generation after it.
     pub generation: Generation,
-    /// The ids that were there and are gone, with the summaries that went
-    /// along.
+    /// The ids that were removed, with the summaries that were removed along with
+    /// them.
     pub removed: Vec<MemoryId>,
-    /// Archived memories that are live again, as the summary that stood for
-    /// them is gone.
+    /// Archived memories that are live again, as their summary was removed.
     pub restored: Vec<MemoryId>,
     /// Other memories that lost a link to a removed one.
     pub unlinked: Vec<MemoryId>,
@@ -350,13 +349,13 @@ impl RemoveOutcome {
     }
 }
 
-/// What a store knows of an entity.
+/// Generation and numbers of memories of an entity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EntityStats {
     /// How often it was written to.
     pub generation: Generation,
-    /// How many live memories it holds.
+    /// How many live memories it has.
     pub memory_count: u64,
     /// How many archived ones, which count toward no limit.
     pub archived_count: u64,

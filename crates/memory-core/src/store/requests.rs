@@ -1,16 +1,19 @@
 //! Requests to a store.
 
+use std::collections::{BTreeMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::{EmbeddedMemory, Generation};
 use crate::embedder::Fingerprint;
-use crate::error::{MemoryError, MemoryResult};
+use crate::error::{InvalidInput, MemoryError, MemoryResult};
 use crate::filter::MemoryFilter;
-use crate::id::MemoryId;
+use crate::id::{EntityId, MemoryId};
 use crate::limits;
 use crate::memory::Memory;
 
-/// Which page [`Store::list`](super::Store::list) is to read.
+/// Which page [`Store::list`](super::Store::list) reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListRequest {
     /// Which memories.
@@ -26,7 +29,7 @@ pub struct ListRequest {
     pub scope: ListScope,
 }
 
-/// Which of an entity's memories a list goes through.
+/// Which of an entity's memories are listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -36,7 +39,7 @@ pub enum ListScope {
     Live,
     /// Those that a consolidation archived.
     Archived,
-    /// Those that this summary stands for.
+    /// The sources of this summary.
     SourcesOf(MemoryId),
 }
 
@@ -72,14 +75,14 @@ impl ListRequest {
         self
     }
 
-    /// Lists only what `filter` admits.
+    /// Lists only what `filter` matches.
     #[must_use]
     pub fn filter(mut self, filter: MemoryFilter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// Goes on where a page ended.
+    /// Continues where a page ended.
     #[must_use]
     pub fn after(mut self, cursor: PageCursor) -> Self {
         self.after = Some(cursor);
@@ -89,14 +92,14 @@ impl ListRequest {
     /// Checks the limit and the filter.
     ///
     /// # Errors
-    /// [`crate::MemoryError::InvalidInput`] naming the bound that is broken.
+    /// [`crate::MemoryError::InvalidInput`] naming the limit that is exceeded.
     pub fn validate(&self) -> MemoryResult<()> {
         limits::check_limit(self.limit)?;
         self.filter.validate()
     }
 }
 
-/// Where a page ended: its last memory's place in the order.
+/// Where a page ended: its last memory's position in the order.
 ///
 /// Cursors compare by timestamp, then by id: a list goes from the greatest to
 /// the least.
@@ -117,16 +120,16 @@ impl From<&Memory> for PageCursor {
     }
 }
 
-/// What [`Store::search`](super::Store::search) is to find.
+/// What [`Store::search`](super::Store::search) finds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchRequest {
     /// Which memories may be found.
     pub filter: MemoryFilter,
     /// How many each retriever finds at most, 1 to [`limits::MAX_LIMIT`].
     pub limit: usize,
-    /// By meaning.
+    /// The dense retriever, if any.
     pub dense: Option<DenseQuery>,
-    /// By words.
+    /// The lexical retriever's query, if any.
     pub lexical: Option<String>,
 }
 
@@ -160,7 +163,7 @@ impl SearchRequest {
     /// Checks the limit, the filter, the vector and the text.
     ///
     /// # Errors
-    /// [`crate::MemoryError::InvalidInput`] naming the bound that is broken.
+    /// [`crate::MemoryError::InvalidInput`] naming the limit that is exceeded.
     pub fn validate(&self) -> MemoryResult<()> {
         limits::check_limit(self.limit)?;
         self.filter.validate()?;
@@ -178,7 +181,7 @@ impl SearchRequest {
 /// The dense retriever of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DenseQuery {
-    /// What made the vector; only vectors of the same are compared.
+    /// What made the vector; only vectors of the same fingerprint are compared.
     pub fingerprint: Fingerprint,
     /// The L2-normalized query vector.
     pub vector: Vec<f32>,
@@ -194,7 +197,7 @@ impl DenseQuery {
     }
 }
 
-/// Accesses of one memory, gathered over a while.
+/// Accesses of one memory, to be recorded together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessUpdate {
     /// Which memory.
@@ -225,7 +228,7 @@ impl AccessUpdate {
     /// Checks the times of updates.
     ///
     /// # Errors
-    /// [`MemoryError::InvalidInput`] naming the item and the bound.
+    /// [`MemoryError::InvalidInput`] naming the item and the limit.
     pub fn validate_all(updates: &[Self]) -> MemoryResult<()> {
         for (index, update) in updates.iter().enumerate() {
             limits::check_timestamp(update.last_accessed)
@@ -238,5 +241,122 @@ impl AccessUpdate {
 impl From<&ListRequest> for ListRequest {
     fn from(value: &Self) -> Self {
         value.clone()
+    }
+}
+
+/// How many memories the entities of a batch may have, and which are evicted.
+///
+/// The store counts in the transaction that inserts, under the lock that
+/// orders the entity's writers: the limit is exact also with concurrent writers.
+/// The caller chooses what is evicted; the store checks whether that is enough.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InsertOptions {
+    /// The most live memories that each entity of the batch may have after it;
+    /// any number when `None`.
+    pub max_memories: Option<u64>,
+    /// Removed first, as by [`Store::delete`](super::Store::delete), where
+    /// something of the batch is inserted for that entity.
+    pub evict: BTreeMap<EntityId, Vec<MemoryId>>,
+}
+
+impl InsertOptions {
+    /// Any number of memories, and no evictions.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::default()
+    }
+
+    /// At most `max_memories` live memories to an entity.
+    #[must_use]
+    pub fn at_most(max_memories: u64) -> Self {
+        Self {
+            max_memories: Some(max_memories),
+            ..Self::default()
+        }
+    }
+
+    /// Evicts `ids` of `entity`.
+    #[must_use]
+    pub fn evict(mut self, entity: EntityId, ids: impl IntoIterator<Item = MemoryId>) -> Self {
+        self.evict.entry(entity).or_default().extend(ids);
+        self
+    }
+}
+
+/// A summary and its sources.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SummaryGroup {
+    /// The new memory.
+    pub summary: EmbeddedMemory,
+    /// The memories that it represents: at least one.
+    pub sources: Vec<MemoryId>,
+}
+
+impl SummaryGroup {
+    /// `summary` represents `sources`.
+    pub fn new(summary: EmbeddedMemory, sources: impl IntoIterator<Item = MemoryId>) -> Self {
+        Self {
+            summary,
+            sources: sources.into_iter().collect(),
+        }
+    }
+
+    /// Checks the limits of every summary, that every summary belongs to `entity`
+    /// and has sources, and that no id occurs twice.
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`] naming the group and what is wrong.
+    pub fn validate_all(
+        groups: &[Self],
+        entity: &EntityId,
+        max_dimensions: usize,
+    ) -> MemoryResult<()> {
+        let mut seen = HashSet::new();
+        for (index, group) in groups.iter().enumerate() {
+            group
+                .validate(entity, max_dimensions, &mut seen)
+                .map_err(|error| error.with_item(index))?;
+        }
+        Ok(())
+    }
+
+    /// `seen` has every id, of summaries and sources, of the groups before.
+    fn validate(
+        &self,
+        entity: &EntityId,
+        max_dimensions: usize,
+        seen: &mut HashSet<MemoryId>,
+    ) -> MemoryResult<()> {
+        self.summary.memory.validate()?;
+        self.summary.embedding.validate(max_dimensions)?;
+        if self.summary.memory.entity_id != *entity {
+            return Err(InvalidInput::EntityMismatch.into());
+        }
+        if self.sources.is_empty() {
+            return Err(InvalidInput::NoSources.into());
+        }
+        let ids = self.sources.iter().chain([&self.summary.memory.id]);
+        for id in ids {
+            if !seen.insert(*id) {
+                return Err(MemoryError::from(InvalidInput::DuplicateId { id: *id }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What [`Store::consolidate`](super::Store::consolidate) did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsolidateOutcome {
+    /// The entity's generation after it.
+    pub generation: Generation,
+}
+
+impl ConsolidateOutcome {
+    /// A consolidation after which the entity is at this generation.
+    #[must_use]
+    pub const fn new(generation: Generation) -> Self {
+        Self { generation }
     }
 }

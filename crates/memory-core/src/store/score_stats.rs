@@ -1,9 +1,9 @@
-//! What a retriever's values are like, so that retrievers can be added.
+//! Mean and deviation of scores, so that scores of retrievers can be added.
 
 use serde::{Deserialize, Serialize};
 
 /// Mean and standard deviation of a retriever's raw values over all memories that
-/// were admitted, not only those that were found.
+/// matched, not only those that were found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScoreStats {
     /// The mean.
@@ -17,9 +17,9 @@ impl ScoreStats {
     /// Summarizes values. O(n), in double precision.
     #[must_use]
     pub fn of(values: impl Iterator<Item = f32>) -> Self {
-        let mut tally = ScoreStatsBuilder::default();
-        values.for_each(|value| tally.add(value));
-        tally.summary()
+        let mut builder = ScoreStatsBuilder::default();
+        values.for_each(|value| builder.add(value));
+        builder.summary()
     }
 
     /// A raw value in standard deviations from the mean; 0 where there is no
@@ -36,7 +36,7 @@ impl ScoreStats {
     }
 }
 
-/// What an [`ScoreStats`] is made of, gathered value by value.
+/// Computes [`ScoreStats`] value by value.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ScoreStatsBuilder {
     count: u64,
@@ -45,7 +45,7 @@ pub struct ScoreStatsBuilder {
 }
 
 impl ScoreStatsBuilder {
-    /// Counts one value in.
+    /// Adds one value.
     pub fn add(&mut self, value: f32) {
         let value = f64::from(value);
         self.count += 1;
@@ -53,12 +53,12 @@ impl ScoreStatsBuilder {
         self.squares += value * value;
     }
 
-    /// Counts `count` values of 0 in, as of memories in which no word matched.
+    /// Adds `count` values of 0, for memories in which no word matched.
     pub fn add_zeros(&mut self, count: u64) {
         self.count += count;
     }
 
-    /// The summary; zeros where nothing was counted.
+    /// The statistics; zeros where nothing was added.
     #[must_use]
     #[expect(
         clippy::cast_precision_loss,
