@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use clap::Args;
+
 use crate::error::TaskError;
 use crate::{bench, boundaries, deny, features, libtorch, outside, package, shell, test, tidy};
 
@@ -102,11 +104,27 @@ const STEPS: &[Step] = &[
     },
 ];
 
-pub(crate) fn run() -> Result<(), TaskError> {
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Run only these steps
+    #[arg(value_parser = step_names())]
+    steps: Vec<String>,
+}
+
+fn step_names() -> Vec<&'static str> {
+    STEPS.iter().map(|step| step.name).collect()
+}
+
+pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
+    let is_selected = |step: &&Step| {
+        let mut steps = options.steps.iter();
+        options.steps.is_empty() || steps.any(|name| name == step.name)
+    };
+    let steps: Vec<&Step> = STEPS.iter().filter(is_selected).collect();
     let mut times = Vec::new();
     let mut outcome = Ok(());
-    for (index, step) in STEPS.iter().enumerate() {
-        println!("\n=== {} ({} of {}) ===", step.name, index + 1, STEPS.len());
+    for (index, step) in steps.iter().enumerate() {
+        println!("\n=== {} ({} of {}) ===", step.name, index + 1, steps.len());
         let start = Instant::now();
         outcome = step.run();
         times.push((step.name, start.elapsed()));

@@ -54,7 +54,7 @@ enum Task {
     /// Check licenses and sources of dependencies against deny.toml
     Deny,
     /// Run every check that is required before a merge
-    Ci,
+    Ci(ci::Options),
 }
 
 impl Task {
@@ -70,7 +70,7 @@ impl Task {
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),
             Self::Deny => deny::run(),
-            Self::Ci => ci::run(),
+            Self::Ci(options) => ci::run(&options),
         }
     }
 }
