@@ -2,6 +2,7 @@
 //! corpora, and the cache comparison.
 
 pub mod cache_comparison;
+pub mod corpus;
 pub mod locomo;
 pub mod metrics;
 pub mod report;

@@ -11,7 +11,7 @@ use std::time::Instant;
 use memory_core::{ByteSize, Cache, CacheBackend, CachePolicy};
 use memory_testkit::SeededRng;
 
-use super::synthetic_traces::Zipf;
+use crate::corpus::Zipf;
 
 /// Operations between two clock reads.
 pub const BATCH: usize = 32;

@@ -3,6 +3,7 @@
 use memory_testkit::SeededRng;
 
 use super::trace::{Op, Trace};
+use crate::corpus::Zipf;
 
 /// The size of the traces.
 #[derive(Debug, Clone, Copy)]
@@ -72,60 +73,9 @@ fn bytes_of(key: u64) -> u64 {
     doubling + rng.bits() % doubling
 }
 
-/// A Zipf distribution of keys.
-#[derive(Debug)]
-pub struct Zipf {
-    rng: SeededRng,
-    /// For each rank, the cumulative weight.
-    sums: Vec<f64>,
-}
-
-impl Zipf {
-    /// A distribution over this many keys.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
-    pub fn new(keys: usize, exponent: f64) -> Self {
-        let mut sum = 0.0;
-        let sums = (1..=keys)
-            .map(|rank| {
-                sum += (rank as f64).powf(-exponent);
-                sum
-            })
-            .collect();
-        Self {
-            rng: SeededRng::new(0x5eed),
-            sums,
-        }
-    }
-
-    /// A key, 0 for the most popular.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
-    pub fn sample(&mut self) -> u64 {
-        let whole = self.sums.last().copied().unwrap_or_default();
-        let point = (self.rng.bits() >> 11) as f64 / (1u64 << 53) as f64 * whole;
-        let rank = self.sums.partition_point(|sum| *sum <= point);
-        rank.min(self.sums.len().saturating_sub(1)) as u64
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn popularity_follows_the_distribution() {
-        let mut distribution = Zipf::new(1_000, 1.0);
-        let mut counts = vec![0u32; 1_000];
-        for _ in 0..200_000 {
-            counts[usize::try_from(distribution.sample()).unwrap()] += 1;
-        }
-        // The sum of 1/n to 1,000 is 7.49.
-        let first = f64::from(counts[0]) / 200_000.0;
-        assert!((first * 7.49 - 1.0).abs() < 0.05, "{first}");
-        let tenfold = f64::from(counts[0]) / f64::from(counts[9]);
-        assert!((tenfold / 10.0 - 1.0).abs() < 0.1, "{tenfold}");
-        assert_eq!(counts.iter().map(|n| *n as usize).sum::<usize>(), 200_000);
-    }
 
     #[test]
     fn traces_have_the_requested_size_and_entries_vary_in_size() {
