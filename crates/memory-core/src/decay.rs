@@ -17,7 +17,7 @@ const RECENT_ACCESS_SECONDS: f64 = 3_600.0;
 /// Importance now:
 /// `importance · exp(−decay_rate · age_days) · (1 + 0.1 · ln(max(access_count, 1)))`,
 /// times up to 1.1 when the last access lies within the hour (falling linearly
-/// to 1 over it).
+/// to 1 over it; an access after `now` adds nothing).
 ///
 /// The formula and the 0.1 are those of the original system, whose boost for a
 /// recent access had no limit. A memory of the future (negative age) has not decayed.
@@ -53,7 +53,10 @@ fn recent_access_boost(since_access: Option<TimeDelta>) -> f64 {
     let Some(since) = since_access else {
         return 1.0;
     };
-    let freshness = 1.0 - seconds(since).max(0.0) / RECENT_ACCESS_SECONDS;
+    if since < TimeDelta::zero() {
+        return 1.0;
+    }
+    let freshness = 1.0 - seconds(since) / RECENT_ACCESS_SECONDS;
     1.0 + RECENT_ACCESS_BOOST * freshness.max(0.0)
 }
 
@@ -92,5 +95,7 @@ mod tests {
         assert!((at(1, Some(TimeDelta::zero())) - 0.55).abs() < 1e-6);
         assert!((at(1, Some(TimeDelta::minutes(30))) - 0.525).abs() < 1e-6);
         assert_eq!(at(1, Some(TimeDelta::hours(2))), 0.5);
+        // An access after the moment in question.
+        assert_eq!(at(1, Some(TimeDelta::seconds(-1))), 0.5);
     }
 }

@@ -23,6 +23,7 @@
 //! | `ContentEmbedder` | chunks and embeds contents, through the embedding tier |
 //! | `AccessRecorder` | counts recalls and writes the counts in the background |
 //! | `ChangeListener` | applies other processes' change events to the tiers |
+//! | `history` | the state of an entity as of an earlier moment |
 //! | `Tiers` | the memory, entity and embedding tiers; single flight; coherence |
 //!
 //! | folder | contents |
@@ -40,6 +41,7 @@ mod change_listener;
 mod consolidation;
 mod content_embedder;
 mod engine;
+mod history;
 mod insert;
 mod ops;
 mod ranking;

@@ -34,8 +34,10 @@ pub struct RecallRequest {
     /// How the results are ordered.
     #[serde(default)]
     pub ranking: Ranking,
-    /// Recalls as of this moment: later memories are not recalled, and
-    /// importance and recency are those of that moment. The clock's current
+    /// Recalls as of this moment, from the memories that were live then: sources
+    /// that were archived later, and not the summaries that replaced them.
+    /// Importance and recency are those of that moment. Accesses are dated by
+    /// the latest one only: if that came later, none count. The clock's current
     /// time when `None`.
     #[serde(default)]
     pub as_of: Option<DateTime<Utc>>,

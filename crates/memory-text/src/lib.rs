@@ -9,4 +9,4 @@ mod stop_words;
 mod tokenize;
 
 pub use stop_words::is_stop_word;
-pub use tokenize::{for_each_stem, stems, tokenize};
+pub use tokenize::{for_each_stem, is_unspaced_script, stems, tokenize};

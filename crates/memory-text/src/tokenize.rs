@@ -18,7 +18,8 @@ pub fn tokenize(text: &str) -> Vec<String> {
 }
 
 /// The stems of a text's tokens, without stop words, in order: the terms that
-/// the lexical retriever indexes and searches for. English; words of other
+/// the lexical retriever indexes and searches for; then its compounds, such as
+/// `v1.2.3` or `INC-90312`, whole and joined by `·`. English; words of other
 /// languages mostly stay unchanged.
 ///
 /// A text of stop words alone has no stems: they occur in most memories, so
@@ -38,6 +39,45 @@ pub fn for_each_stem(text: &str, mut each: impl FnMut(&str)) {
             each(&stemmer.stem(word));
         }
     });
+    for_each_compound(text, &mut each);
+}
+
+/// Joins the parts of a compound. Not alphanumeric, so that no token equals a
+/// compound, and not ASCII, so that an index that separates at ASCII punctuation
+/// keeps the compound whole.
+const COMPOUND_JOINER: char = '·';
+
+/// Calls `each` with every compound of a text: an identifier, a version, a date
+/// or a hyphenated word, whose parts are tokens as well. `v1.2.3` and `v1.3.2`
+/// have the same parts and are different compounds.
+fn for_each_compound(text: &str, each: &mut impl FnMut(&str)) {
+    let is_separator = |c: char| matches!(c, '.' | '-' | '_' | '/' | ':' | '@');
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let mut compound = String::new();
+    for run in text.split(|c: char| !c.is_alphanumeric() && !is_separator(c)) {
+        // Separators in a row end a compound: `https://a.b` is not one.
+        let mut parts = 0;
+        for part in run.split(is_separator) {
+            if is_part(part) {
+                if parts > 0 {
+                    push(&mut compound, COMPOUND_JOINER);
+                }
+                part.chars()
+                    .for_each(|c| push(&mut compound, c.to_ascii_lowercase()));
+                parts += 1;
+                continue;
+            }
+            if parts > 1 {
+                each(&compound);
+            }
+            compound.clear();
+            parts = 0;
+        }
+        if parts > 1 {
+            each(&compound);
+        }
+        compound.clear();
+    }
 }
 
 /// Calls `each` with every token of a text: see [`tokenize`].
@@ -83,9 +123,10 @@ fn push(word: &mut String, c: char) {
     }
 }
 
-/// Whether a script is written without spaces between words: Thai and Lao,
-/// Burmese, Khmer, kana and ideographs.
-fn is_unspaced_script(c: char) -> bool {
+/// Whether a character is of a script without spaces between words: Thai and
+/// Lao, Burmese, Khmer, kana and ideographs.
+#[must_use]
+pub fn is_unspaced_script(c: char) -> bool {
     matches!(c,
         '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
         | '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}'
@@ -122,7 +163,7 @@ mod tests {
     fn punctuation_separates_tokens_and_numbers_are_tokens() {
         assert_eq!(
             stems("Ticket INC-90312, re: Tam's horses!"),
-            ["ticket", "inc", "90312", "tam", "hors"]
+            ["ticket", "inc", "90312", "tam", "hors", "inc·90312"]
         );
         assert!(stems(" …!? 🐎 \u{301}\u{200b}").is_empty());
     }
@@ -150,5 +191,28 @@ mod tests {
         let long = stems(&"x".repeat(10_000));
         assert_eq!(long.len(), 1);
         assert_eq!(long[0].len(), MAX_TOKEN_BYTES);
+    }
+
+    #[test]
+    fn compounds_keep_the_order_of_their_parts() {
+        let compounds = |text| {
+            let stems = stems(text).into_iter();
+            stems.filter(|stem| stem.contains('·')).collect::<Vec<_>>()
+        };
+        for (text, expected) in [
+            ("release v1.2.3.", vec!["v1·2·3"]),
+            ("release V1.3.2, not v1.2.3", vec!["v1·3·2", "v1·2·3"]),
+            ("on 2026-03-01 at 09:30", vec!["2026·03·01", "09·30"]),
+            (
+                "a well-known snake_case name",
+                vec!["well·known", "snake·case"],
+            ),
+            ("see https://a.example/b", vec!["a·example·b"]),
+            ("mail a@b.example", vec!["a·b·example"]),
+            ("wait... no -5 - 6 x", vec![]),
+            ("версия-2 水-3", vec![]),
+        ] {
+            assert_eq!(compounds(text), expected, "{text}");
+        }
     }
 }

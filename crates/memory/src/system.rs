@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 #[cfg(doc)]
 use memory_core::MemoryConfig;
 use memory_core::{
@@ -268,6 +269,35 @@ impl MemorySystem {
     ) -> MemoryResult<ListPage> {
         self.engine
             .list_memories(&entity.into(), &request.into())
+            .await
+    }
+
+    /// Reads a page of the memories that were live at `as_of`, newest first:
+    /// sources that were archived later, and not the summaries that replaced
+    /// them. Access counts are 0 where a later access was counted. A memory that
+    /// was deleted since is gone, an altered one is as it is today.
+    ///
+    #[doc = example!()]
+    /// for _ in 0..2 {
+    ///     memory.retain("mira", MemoryKind::Experience, "Tam sold me a lame horse.").await?;
+    /// }
+    /// let before = chrono::Utc::now();
+    /// memory.consolidate("mira").await?;
+    /// let page = memory.list_memories_as_of("mira", before, ListRequest::new(10)).await?;
+    /// assert_eq!(page.memories.len(), 2);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`] naming the limit; errors of the store.
+    pub async fn list_memories_as_of(
+        &self,
+        entity: impl Into<EntityId>,
+        as_of: DateTime<Utc>,
+        request: impl Into<ListRequest>,
+    ) -> MemoryResult<ListPage> {
+        self.engine
+            .list_memories_as_of(&entity.into(), as_of, &request.into())
             .await
     }
 

@@ -37,7 +37,15 @@ pub(crate) async fn run(
     request.after = args.after;
     request.validate()?;
     let system = database.open_for_read().await?;
-    let page = system.list_memories(args.entity, &request).await?;
+    let page = match request.filter.until {
+        // What was known before that time, whatever was consolidated since.
+        Some(until) => {
+            system
+                .list_memories_as_of(args.entity, until, &request)
+                .await?
+        }
+        None => system.list_memories(args.entity, &request).await?,
+    };
     let next = page.next.as_ref().map(format_cursor);
     if output.is_json() {
         let memories = page.memories.iter().map(ListEntry::from).collect();

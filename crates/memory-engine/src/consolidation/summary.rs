@@ -23,6 +23,7 @@ const FROM: &str = "consolidation.from";
 const UNTIL: &str = "consolidation.until";
 const SOURCES: &str = "consolidation.sources";
 const READ_AT: &str = "consolidation.generation";
+const CREATED: &str = "consolidation.created";
 pub(super) const METADATA_PREFIX: &str = "consolidation.";
 
 /// Whether this memory was written by a consolidation.
@@ -33,6 +34,25 @@ pub(crate) fn is_summary(memory: &Memory) -> bool {
 /// The generation at which the sources of a summary were read.
 pub(crate) fn source_generation(memory: &Memory) -> Option<Generation> {
     memory.metadata.get(READ_AT)?.parse().ok().map(Generation)
+}
+
+/// Since when a memory exists: a summary since its consolidation, any other
+/// memory since its timestamp. A summary without that metadata is dated by its
+/// id, which contains the time.
+pub(crate) fn created_at(memory: &Memory) -> DateTime<Utc> {
+    if !is_summary(memory) {
+        return memory.timestamp;
+    }
+    let written = memory.metadata.get(CREATED);
+    let written = written.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let by_id = || {
+        let (seconds, nanoseconds) = memory.id.as_uuid().get_timestamp()?.to_unix();
+        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
+    };
+    written
+        .map(|at| at.to_utc())
+        .or_else(by_id)
+        .unwrap_or(memory.timestamp)
 }
 
 /// Near-duplicate memories, oldest first; at least one.
@@ -82,7 +102,7 @@ impl Group {
                 kind.decay_rate()
             },
             context: latest.and_then(|memory| memory.context.clone()),
-            metadata: self.metadata(generation),
+            metadata: self.metadata(generation, now),
             related: self.related(),
             entities: self.entities(),
             tags: self.tags(),
@@ -92,7 +112,7 @@ impl Group {
 
     /// The time span first, then every key of the sources with its latest
     /// value, up to the size limit.
-    fn metadata(&self, generation: Generation) -> BTreeMap<String, String> {
+    fn metadata(&self, generation: Generation, now: DateTime<Utc>) -> BTreeMap<String, String> {
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
         let own = |memory: &Memory, key: &str| memory.metadata.get(key).cloned();
         let from = self
@@ -104,6 +124,7 @@ impl Group {
         let mut metadata = BTreeMap::from([
             (SOURCES.to_owned(), self.sources.len().to_string()),
             (READ_AT.to_owned(), generation.to_string()),
+            (CREATED.to_owned(), time(now)),
         ]);
         metadata.extend(from.map(|from| (FROM.to_owned(), from)));
         metadata.extend(until.map(|until| (UNTIL.to_owned(), until)));

@@ -1,12 +1,15 @@
 //! Recalling: from the entity's snapshot where there is one, else from the
 //! store.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 use memory_core::{
     DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult, SearchRequest, limits,
 };
 
 use crate::engine::{Engine, EngineInner};
+use crate::history;
 use crate::ranking::{CandidateSet, Ranking, RankingContext, StoreCandidates};
 use crate::recall::{Query, RecallHit, RecallRequest};
 use crate::recall_source::RecallSource;
@@ -51,7 +54,14 @@ impl EngineInner {
         let vector = self.embedder.embed_query(&request.text).await?;
         let query = Query::new(&request.text, vector);
         let plan = RecallPlan::new(request, query, self.clock.now());
-        match self.reader.recall_source(entity).await? {
+        let mut source = self.reader.recall_source(entity).await?;
+        if let Some(moment) = request.as_of {
+            let filter = &request.filter;
+            source = self
+                .historical_source(entity, moment, filter, source)
+                .await?;
+        }
+        match source {
             RecallSource::Snapshot(snapshot) if snapshot.len() > INLINE_SCAN => {
                 let scan = move || plan.run(&snapshot);
                 tokio::task::spawn_blocking(scan).await.map_err(|ended| {
@@ -97,24 +107,24 @@ struct RecallPlan {
     filter: MemoryFilter,
     ranking: Ranking,
     now: DateTime<Utc>,
+    is_historical: bool,
     min_similarity: Option<f32>,
     limit: usize,
 }
 
 impl RecallPlan {
     fn new(request: &RecallRequest, query: Query, clock: DateTime<Utc>) -> Self {
-        let mut filter = request.filter.clone();
-        if let Some(moment) = request.as_of {
-            // `until` excludes its moment, and time is in whole microseconds.
-            let later = limits::to_micros(moment) + TimeDelta::microseconds(1);
-            filter.until = Some(filter.until.map_or(later, |until| until.min(later)));
-        }
+        let filter = match request.as_of {
+            Some(moment) => history::not_after(&request.filter, moment),
+            None => request.filter.clone(),
+        };
         Self {
             text: request.text.clone(),
             query,
             filter,
             ranking: request.ranking,
             now: request.as_of.unwrap_or(clock),
+            is_historical: request.as_of.is_some(),
             min_similarity: request.min_similarity,
             limit: request.limit,
         }
@@ -128,13 +138,19 @@ impl RecallPlan {
         let context = RankingContext {
             ranking: &self.ranking,
             now: self.now,
+            is_historical: self.is_historical,
             min_similarity: self.min_similarity,
             limit: self.limit,
         };
         let ranked = candidates.top_k(&context).into_iter();
         ranked
             .map(|ranked| RecallHit {
-                memory: ranked.memory,
+                memory: match ranked.memory {
+                    memory if self.is_historical => {
+                        Arc::new(history::as_of(Arc::unwrap_or_clone(memory), self.now))
+                    }
+                    memory => memory,
+                },
                 score: ranked.score,
                 similarity: ranked.explanation.similarity,
                 explanation: ranked.explanation,

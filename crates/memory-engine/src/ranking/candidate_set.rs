@@ -33,6 +33,8 @@ pub(crate) struct CandidateSet<'a> {
 pub(crate) struct RankingContext<'a> {
     pub(crate) ranking: &'a Ranking,
     pub(crate) now: DateTime<Utc>,
+    /// Whether `now` is an earlier moment, after which accesses do not count.
+    pub(crate) is_historical: bool,
     pub(crate) min_similarity: Option<f32>,
     pub(crate) limit: usize,
 }
@@ -137,7 +139,7 @@ impl CandidateSet<'_> {
     ) -> Option<RankedMemory> {
         let (index, ranking) = (score.index, context.ranking);
         let memory = self.memories[index]?;
-        let importance = Ranking::importance_of(memory, context.now);
+        let importance = Ranking::importance_of(memory, context);
         let recency = ranking.recency_of(memory, context.now);
         Some(RankedMemory {
             memory: Arc::clone(memory),
@@ -227,6 +229,7 @@ mod tests {
         RankingContext {
             ranking,
             now: now(),
+            is_historical: false,
             min_similarity: None,
             limit,
         }

@@ -10,8 +10,12 @@ mod candidate_set;
 mod store_candidates;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use memory_core::{Generation, InvalidInput, Memory, MemoryError, MemoryResult, ScoreStats};
+use memory_core::{
+    Generation, InvalidInput, Memory, MemoryError, MemoryResult, ScoreStats, current_importance,
+};
 use serde::{Deserialize, Serialize};
+
+use crate::history::are_accesses_known;
 
 pub(crate) use candidate_set::{CandidateSet, RankingContext};
 pub(crate) use store_candidates::StoreCandidates;
@@ -226,8 +230,15 @@ impl Ranking {
         (1.0 - hours / self.neighbor_span_hours).max(0.0)
     }
 
-    fn importance_of(memory: &Memory, now: DateTime<Utc>) -> f32 {
-        memory.current_importance(now).min(1.0)
+    fn importance_of(memory: &Memory, context: &RankingContext<'_>) -> f32 {
+        let now = context.now;
+        let importance = if context.is_historical && !are_accesses_known(memory, now) {
+            let age = now - memory.timestamp;
+            current_importance(memory.importance, memory.decay_rate, age, 0, None)
+        } else {
+            memory.current_importance(now)
+        };
+        importance.min(1.0)
     }
 
     #[expect(

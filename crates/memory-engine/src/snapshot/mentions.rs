@@ -5,90 +5,110 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use memory_core::Memory;
-use memory_text::{is_stop_word, tokenize};
+use memory_text::{is_stop_word, is_unspaced_script, tokenize};
 use rpds::HashTrieMapSync;
 
-/// The slots of each label, by the label's first token. Persistent: cloning
-/// shares everything.
+/// Longest label, in tokens, that is looked for: queries hardly contain a longer
+/// metadata value word by word, and each length costs lookups.
+const MAX_LABEL_TOKENS: usize = 16;
+
+/// Particles that Korean attaches to a name, longest first.
+const KOREAN_PARTICLES: &[&str] = &[
+    "이랑", "에게", "에서", "께서", "한테", "하고", "부터", "까지", "으로", "이가", "이는", "이를",
+    "님이", "님은", "가", "이", "은", "는", "을", "를", "의", "에", "께", "와", "과", "랑", "도",
+    "만", "로", "아", "야", "씨", "님",
+];
+
+/// The slots of each label. Persistent: cloning shares everything, a change
+/// copies the lists of the labels it updates.
 #[derive(Clone, Default)]
 pub(super) struct MentionIndex {
-    by_first_token: HashTrieMapSync<Arc<str>, Arc<Vec<Label>>>,
+    /// By the label's tokens, joined by spaces.
+    by_label: HashTrieMapSync<Arc<str>, Arc<Vec<u32>>>,
     bytes: usize,
 }
 
-#[derive(Clone)]
-struct Label {
-    tokens: Vec<String>,
-    slots: Vec<u32>,
-}
-
-/// Bytes of a first token in addition to its text and labels, like a stem in
+/// Bytes of a label in addition to its text and slots, like a stem in
 /// `inverted_index`.
-const TOKEN_BYTES: usize = 160;
+const LABEL_BYTES: usize = 160;
 
 impl MentionIndex {
     pub(super) fn push(&mut self, slot: u32, memory: &Memory) {
         for label in labels_of(memory) {
-            let Some(first) = label.first() else { continue };
-            if self.by_first_token.get(first.as_str()).is_none() {
-                self.bytes += TOKEN_BYTES + first.len();
-                self.by_first_token
-                    .insert_mut(first.as_str().into(), Arc::default());
-            }
-            let Some(list) = self.by_first_token.get_mut(first.as_str()) else {
-                continue;
-            };
-            self.bytes -= labels_bytes(list);
-            let list = Arc::make_mut(list);
-            if let Some(known) = list.iter_mut().find(|known| known.tokens == label) {
-                known.slots.push(slot);
+            let label = label.join(" ");
+            if let Some(slots) = self.by_label.get_mut(label.as_str()) {
+                self.bytes -= slots_bytes(slots);
+                let slots = Arc::make_mut(slots);
+                slots.push(slot);
+                self.bytes += slots_bytes(slots);
             } else {
-                list.push(Label {
-                    tokens: label,
-                    slots: vec![slot],
-                });
+                let slots = vec![slot];
+                self.bytes += LABEL_BYTES + label.len() + slots_bytes(&slots);
+                self.by_label.insert_mut(label.into(), Arc::new(slots));
             }
-            self.bytes += labels_bytes(list);
         }
     }
 
     pub(super) fn remove(&mut self, slot: u32, memory: &Memory) {
         for label in labels_of(memory) {
-            let Some(first) = label.first() else { continue };
-            let Some(list) = self.by_first_token.get_mut(first.as_str()) else {
+            let label = label.join(" ");
+            let Some(slots) = self.by_label.get_mut(label.as_str()) else {
                 continue;
             };
-            self.bytes -= labels_bytes(list);
-            let list = Arc::make_mut(list);
-            for known in list.iter_mut().filter(|known| known.tokens == label) {
-                known.slots.retain(|other| *other != slot);
-                known.slots.shrink_to(known.slots.len() * 2);
-            }
-            list.retain(|known| !known.slots.is_empty());
-            self.bytes += labels_bytes(list);
-            if list.is_empty() {
-                self.bytes -= TOKEN_BYTES + first.len() + labels_bytes(list);
-                self.by_first_token.remove_mut(first.as_str());
+            let before = slots_bytes(slots);
+            let slots = Arc::make_mut(slots);
+            slots.retain(|other| *other != slot);
+            if slots.is_empty() {
+                self.by_label.remove_mut(label.as_str());
+                self.bytes -= before + LABEL_BYTES + label.len();
+            } else {
+                slots.shrink_to(slots.len() * 2);
+                self.bytes = self.bytes - before + slots_bytes(slots);
             }
         }
     }
 
-    /// Marks the slots with a label that the query's tokens contain.
+    /// Marks the slots with a label that the query's tokens contain. O(tokens of
+    /// the query) lookups.
     pub(super) fn mark(&self, query: &[String], mentioned: &mut [bool]) {
-        for start in 0..query.len() {
-            let Some(list) = self.by_first_token.get(query[start].as_str()) else {
-                continue;
-            };
-            for label in list
-                .iter()
-                .filter(|label| query[start..].starts_with(&label.tokens))
+        let mut mark = |label: &str| {
+            for slot in self
+                .by_label
+                .get(label)
+                .into_iter()
+                .flat_map(|it| it.iter())
             {
-                label
-                    .slots
-                    .iter()
-                    .for_each(|slot| mentioned[*slot as usize] = true);
+                mentioned[*slot as usize] = true;
+            }
+        };
+        for start in 0..query.len() {
+            let mut run = String::new();
+            for token in query[start..].iter().take(MAX_LABEL_TOKENS) {
+                if !run.is_empty() {
+                    run.push(' ');
+                }
+                let before = run.len();
+                run.push_str(token);
+                mark(&run);
+                for name in names_without_particle(token) {
+                    mark(&run[..before + name.len()]);
+                }
             }
         }
+    }
+
+    /// The same labels with the slots renumbered; slots without a new number
+    /// are dropped.
+    pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
+        let mut next = Self::default();
+        for (label, slots) in &self.by_label {
+            let slots: Vec<u32> = slots.iter().filter_map(|slot| to(*slot)).collect();
+            if !slots.is_empty() {
+                next.bytes += LABEL_BYTES + label.len() + slots_bytes(&slots);
+                next.by_label.insert_mut(Arc::clone(label), Arc::new(slots));
+            }
+        }
+        next
     }
 
     pub(super) fn size_bytes(&self) -> usize {
@@ -96,24 +116,36 @@ impl MentionIndex {
     }
 }
 
-fn labels_bytes(list: &Vec<Label>) -> usize {
-    let tokens = |tokens: &Vec<String>| {
-        let text: usize = tokens.iter().map(String::capacity).sum();
-        text + tokens.capacity() * size_of::<String>()
-    };
-    let label = |label: &Label| tokens(&label.tokens) + label.slots.capacity() * size_of::<u32>();
-    list.capacity() * size_of::<Label>() + list.iter().map(label).sum::<usize>()
+fn slots_bytes(slots: &Vec<u32>) -> usize {
+    slots.capacity() * size_of::<u32>()
 }
 
 /// Whether the query's tokens contain one of the memory's labels.
 pub(crate) fn mentions(query: &[String], memory: &Memory) -> bool {
     labels_of(memory)
         .iter()
-        .any(|label| query.windows(label.len()).any(|run| run == label))
+        .any(|label| query.windows(label.len()).any(|run| is_mention(run, label)))
 }
 
-/// A memory's labels as tokens, without those that are not distinctive: a stop
-/// word or a single character would be mentioned by chance.
+fn is_mention(run: &[String], label: &[String]) -> bool {
+    let (Some((token, start)), Some((last, label_start))) = (run.split_last(), label.split_last())
+    else {
+        return false;
+    };
+    start == label_start && (token == last || names_without_particle(token).any(|it| it == last))
+}
+
+/// What is left of a Korean word without one of the particles that it may end
+/// with: `민수가` contains the name `민수`.
+fn names_without_particle(token: &str) -> impl Iterator<Item = &str> {
+    KOREAN_PARTICLES
+        .iter()
+        .filter_map(move |particle| token.strip_suffix(particle))
+        .filter(|name| !name.is_empty())
+}
+
+/// A memory's labels as tokens, without those that are too long or not
+/// distinctive: a stop word or a single character would be mentioned by chance.
 fn labels_of(memory: &Memory) -> BTreeSet<Vec<String>> {
     let tags = memory.tags.iter().map(String::as_str);
     let values = memory.metadata.values().map(String::as_str);
@@ -121,14 +153,18 @@ fn labels_of(memory: &Memory) -> BTreeSet<Vec<String>> {
     tags.chain(values)
         .chain(entities)
         .map(tokenize)
-        .filter(|label| is_distinctive(label))
+        .filter(|label| label.len() <= MAX_LABEL_TOKENS && is_distinctive(label))
         .collect()
 }
 
+/// Whether a label has a token of two characters that is no stop word, or two
+/// tokens of a script without spaces, where each character is a token.
 fn is_distinctive(label: &[String]) -> bool {
-    label
+    let is_word = |token: &String| token.chars().nth(1).is_some() && !is_stop_word(token);
+    let unspaced = label
         .iter()
-        .any(|token| token.chars().nth(1).is_some() && !is_stop_word(token))
+        .filter(|token| token.chars().all(is_unspaced_script));
+    label.iter().any(is_word) || unspaced.count() > 1
 }
 
 #[cfg(test)]
@@ -168,6 +204,61 @@ mod tests {
         }
         index.remove(0, &memory);
         assert_eq!(index.bytes, 0);
-        assert!(index.by_first_token.is_empty());
+        assert!(index.by_label.is_empty());
+    }
+
+    fn participant(name: &str) -> Memory {
+        MemoryBatchItem::new("mira", MemoryKind::World, "x")
+            .with_entity(name, "speaker")
+            .into_memory(chrono::Utc::now())
+            .unwrap()
+    }
+
+    #[test]
+    fn names_of_every_script_are_mentioned() {
+        for (name, query, expected) in [
+            ("田中", "田中说了什么", true),
+            ("田中", "山本说了什么", false),
+            ("山田太郎", "山田太郎", true),
+            ("山田太郎", "山田花子", false),
+            ("たなか", "たなかさんは何と言った", true),
+            ("田", "田中说了什么", false),
+            ("민수", "민수가 뭐라고 했지?", true),
+            ("김 민수", "김 민수에게 물었어?", true),
+            ("민수", "영희가 뭐라고 했지?", false),
+            ("สมชาย", "สมชายพูดอะไร", true),
+            ("สมชาย", "สมหญิงพูดอะไร", false),
+            ("Иван", "Что сказал Иван?", true),
+            ("محمد", "ماذا قال محمد؟", true),
+            ("José", "what did Jose say?", true),
+        ] {
+            let memory = participant(name);
+            let (mut index, mut mentioned) = (MentionIndex::default(), [false]);
+            index.push(0, &memory);
+            index.mark(&tokenize(query), &mut mentioned);
+            assert_eq!(mentioned[0], expected, "{name} {query}");
+            assert_eq!(
+                mentions(&tokenize(query), &memory),
+                expected,
+                "{name} {query}"
+            );
+        }
+    }
+
+    /// Each label is touched once, however many labels begin with its token.
+    #[test]
+    fn distinct_labels_with_a_common_first_token_have_lists_of_their_own() {
+        let mut index = MentionIndex::default();
+        for slot in 0..20_000 {
+            let item = MemoryBatchItem::new("mira", MemoryKind::World, "x")
+                .with_metadata("id", format!("msg-{slot:06}"));
+            index.push(slot, &item.into_memory(chrono::Utc::now()).unwrap());
+        }
+        assert_eq!(index.by_label.size(), 20_000);
+        assert!(index.by_label.values().all(|slots| slots.len() == 1));
+        let mut mentioned = vec![false; 20_000];
+        index.mark(&tokenize("what was in msg-000123?"), &mut mentioned);
+        let marked: Vec<usize> = (0..20_000).filter(|&slot| mentioned[slot]).collect();
+        assert_eq!(marked, [123]);
     }
 }

@@ -11,7 +11,9 @@ mod vectors;
 
 use std::sync::Arc;
 
-use memory_core::{ChangeSet, EntityId, Generation, Memory, MemoryId, VectorPrecision};
+use memory_core::{
+    ChangeSet, EmbeddedMemory, EntityId, Generation, Memory, MemoryId, VectorPrecision,
+};
 use rpds::HashTrieMapSync;
 
 use episodes::Episodes;
@@ -146,6 +148,19 @@ impl EntitySnapshot {
         self.apply(ChangeSet::new(self.generation, Vec::new(), ids.to_vec()))
     }
 
+    /// This snapshot with archived memories restored, and without those that
+    /// exist only since later. O(memories).
+    pub(crate) fn as_of(
+        &self,
+        restored: Vec<EmbeddedMemory>,
+        is_later: impl Fn(&Memory) -> bool,
+    ) -> Self {
+        let memories = self.memories.iter().flatten();
+        let later = memories.filter(|memory| is_later(memory));
+        let removed = later.map(|memory| memory.id).collect();
+        self.apply(ChangeSet::new(self.generation, restored, removed))
+    }
+
     fn to_empty(&self) -> Self {
         Self::empty(self.entity.clone(), self.vectors.dimensions())
     }
@@ -260,7 +275,7 @@ impl EntitySnapshot {
 
 #[cfg(test)]
 mod tests {
-    use memory_core::{EmbeddedMemory, Embedding, MemoryBatchItem, MemoryFilter, MemoryKind};
+    use memory_core::{Embedding, MemoryBatchItem, MemoryFilter, MemoryKind};
 
     use super::*;
     use crate::ranking::CandidateSet;

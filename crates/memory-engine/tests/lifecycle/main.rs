@@ -6,6 +6,7 @@ mod access_counts;
 mod consolidate;
 mod fixture;
 mod forget;
+mod history;
 mod limits;
 mod reflect;
 mod relations;

@@ -1,0 +1,218 @@
+//! The state of an entity as of an earlier moment: which memories were live
+//! then, and what was known of their accesses.
+//!
+//! A memory was live at a moment if it existed and no summary that existed had
+//! archived it. An ordinary memory exists from its timestamp on, a summary from
+//! the consolidation that wrote it, although its timestamp is that of its latest
+//! source. What was deleted or altered since is not known as it was.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use memory_core::limits::{self, MAX_LIMIT};
+use memory_core::{
+    EmbeddedMemory, EntityId, ErrorKind, ListPage, ListRequest, ListScope, Memory, MemoryError,
+    MemoryFilter, MemoryId, MemoryResult, PageCursor, Store,
+};
+
+use crate::consolidation::created_at;
+use crate::engine::{Engine, EngineInner};
+use crate::recall_source::RecallSource;
+use crate::snapshot;
+use crate::store_scan::for_each;
+
+impl Engine {
+    /// Reads a page of the memories that were live at `as_of`, newest first.
+    ///
+    /// Pages the live and the archived memories side by side and reads the
+    /// summaries of the archived ones: some three statements per page.
+    pub async fn list_memories_as_of(
+        &self,
+        entity: &EntityId,
+        as_of: DateTime<Utc>,
+        request: &ListRequest,
+    ) -> MemoryResult<ListPage> {
+        entity.validate()?;
+        request.validate()?;
+        limits::check_timestamp(as_of)?;
+        let store = &*self.inner.store;
+        if as_of >= self.inner.clock.now() || request.scope != ListScope::Live {
+            return store.list(entity, request).await;
+        }
+        list_as_of(store, entity, as_of, request).await
+    }
+}
+
+impl EngineInner {
+    /// What a recall as of `moment` searches: the present snapshot, with the
+    /// sources of later summaries in their place.
+    ///
+    /// The vectors of archived memories are computed again, through the
+    /// embedding tier. An entity beyond `snapshot_max_memories` is searched in
+    /// the store, which finds the memories that are live today.
+    pub(crate) async fn historical_source(
+        &self,
+        entity: &EntityId,
+        moment: DateTime<Utc>,
+        filter: &MemoryFilter,
+        present: RecallSource,
+    ) -> MemoryResult<RecallSource> {
+        let stats = self.store.entity_stats(entity).await?;
+        if stats.archived_count == 0 {
+            return Ok(present);
+        }
+        let profile = self.embedder.embedder.profile();
+        let present = match present {
+            RecallSource::Snapshot(snapshot) => snapshot,
+            RecallSource::Store { memories } if memories > self.config.snapshot_max_memories => {
+                return Ok(RecallSource::Store { memories });
+            }
+            RecallSource::Store { .. } => {
+                snapshot::load(&*self.store, profile, entity, None).await?
+            }
+        };
+        let archived = archived_since(&*self.store, entity, moment, filter).await?;
+        let contents: Vec<&str> = archived
+            .iter()
+            .map(|memory| memory.content.as_str())
+            .collect();
+        let embeddings = self.embedder.embed_contents(&contents).await?;
+        let restored: Vec<EmbeddedMemory> = archived
+            .into_iter()
+            .zip(embeddings)
+            .map(|(memory, embedding)| EmbeddedMemory { memory, embedding })
+            .collect();
+        let change = move || present.as_of(restored, |memory| created_at(memory) > moment);
+        let snapshot = tokio::task::spawn_blocking(change).await.map_err(|ended| {
+            let message = "the task that restores an earlier state ended early";
+            MemoryError::store(ErrorKind::Other, "recall", message).with_source(ended)
+        })?;
+        Ok(RecallSource::Snapshot(Arc::new(snapshot)))
+    }
+}
+
+/// The filter that excludes memories with a timestamp after `moment`.
+pub(crate) fn not_after(filter: &MemoryFilter, moment: DateTime<Utc>) -> MemoryFilter {
+    // `until` excludes its moment, and time is in whole microseconds.
+    let later = limits::to_micros(moment) + TimeDelta::microseconds(1);
+    let mut filter = filter.clone();
+    filter.until = Some(filter.until.map_or(later, |until| until.min(later)));
+    filter
+}
+
+/// Whether accesses are known up to `moment`: no access was counted later.
+/// Counts are not dated one by one, so that of an earlier moment is unknown
+/// once a later access was counted.
+pub(crate) fn are_accesses_known(memory: &Memory, moment: DateTime<Utc>) -> bool {
+    memory.last_accessed.is_none_or(|last| last <= moment)
+}
+
+/// A memory as it was at `moment`, as far as that is known: live, and without
+/// accesses where a later one was counted.
+pub(crate) fn as_of(mut memory: Memory, moment: DateTime<Utc>) -> Memory {
+    if !are_accesses_known(&memory, moment) {
+        memory.access_count = 0;
+        memory.last_accessed = None;
+    }
+    memory.archived_by = None;
+    memory
+}
+
+/// The memories that were live at `moment` and are archived today.
+async fn archived_since(
+    store: &dyn Store,
+    entity: &EntityId,
+    moment: DateTime<Utc>,
+    filter: &MemoryFilter,
+) -> MemoryResult<Vec<Memory>> {
+    let request = ListRequest::new(MAX_LIMIT)
+        .filter(not_after(filter, moment))
+        .scope(ListScope::Archived);
+    let mut archived = Vec::new();
+    for_each(store, entity, request, |memory| archived.push(memory)).await?;
+    let mut summaries = Summaries::default();
+    summaries.retain_live(store, entity, moment, archived).await
+}
+
+/// When the summaries were created that memories are archived by.
+#[derive(Default)]
+struct Summaries {
+    created_at: HashMap<MemoryId, DateTime<Utc>>,
+}
+
+impl Summaries {
+    /// Keeps the memories that were live at `moment`, as they were then.
+    async fn retain_live(
+        &mut self,
+        store: &dyn Store,
+        entity: &EntityId,
+        moment: DateTime<Utc>,
+        memories: Vec<Memory>,
+    ) -> MemoryResult<Vec<Memory>> {
+        let unknown: HashSet<MemoryId> = memories
+            .iter()
+            .filter_map(|memory| memory.archived_by)
+            .filter(|summary| !self.created_at.contains_key(summary))
+            .collect();
+        let unknown: Vec<MemoryId> = unknown.into_iter().collect();
+        for ids in unknown.chunks(MAX_LIMIT) {
+            let found = store.get(entity, ids).await?.memories;
+            let created = found.iter().flatten().map(|it| (it.id, created_at(it)));
+            self.created_at.extend(created);
+        }
+        let was_live = |memory: &Memory| {
+            created_at(memory) <= moment
+                && memory.archived_by.is_none_or(|summary| {
+                    let created = self.created_at.get(&summary);
+                    created.is_some_and(|created| *created > moment)
+                })
+        };
+        let live = memories.into_iter().filter(was_live);
+        Ok(live.map(|memory| as_of(memory, moment)).collect())
+    }
+}
+
+async fn list_as_of(
+    store: &dyn Store,
+    entity: &EntityId,
+    moment: DateTime<Utc>,
+    request: &ListRequest,
+) -> MemoryResult<ListPage> {
+    let mut summaries = Summaries::default();
+    let mut page = ListPage::default();
+    let mut request = request.clone().filter(not_after(&request.filter, moment));
+    let limit = request.limit;
+    loop {
+        let live = store.list(entity, &request).await?;
+        let archived = request.clone().scope(ListScope::Archived);
+        let archived = store.list(entity, &archived).await?;
+        page.generation = live.generation;
+        // Beyond the end of an unfinished page the other list may have more.
+        let end = [&live, &archived]
+            .into_iter()
+            .filter(|page| page.next.is_some())
+            .filter_map(|page| page.memories.last().map(PageCursor::from))
+            .max();
+        let mut merged = live.memories;
+        merged.extend(archived.memories);
+        merged.sort_by(newest_first);
+        merged.retain(|memory| end.is_none_or(|end| PageCursor::from(memory) >= end));
+        let found = summaries.retain_live(store, entity, moment, merged).await?;
+        page.memories.extend(found);
+        if page.memories.len() > limit || (page.memories.len() == limit && end.is_some()) {
+            page.memories.truncate(limit);
+            page.next = page.memories.last().map(PageCursor::from);
+            return Ok(page);
+        }
+        match end {
+            Some(end) => request = request.after(end),
+            None => return Ok(page),
+        }
+    }
+}
+
+fn newest_first(a: &Memory, b: &Memory) -> Ordering {
+    PageCursor::from(b).cmp(&PageCursor::from(a))
+}

@@ -1,0 +1,162 @@
+//! What was live at an earlier moment, after consolidations and recalls.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use memory_core::{AccessUpdate, ListRequest, ListScope, MemoryFilter, MemoryId};
+use memory_engine::{ConsolidateRequest, RecallHit, RecallRequest};
+
+use crate::fixture::{Fixture, days_ago, fixture, item, mira, now};
+
+async fn listed(b: &Fixture, as_of: DateTime<Utc>, limit: usize) -> Vec<MemoryId> {
+    let (mut request, mut ids) = (ListRequest::new(limit), Vec::new());
+    loop {
+        let page = b.engine.list_memories_as_of(&mira(), as_of, &request).await;
+        let page = page.unwrap();
+        assert!(page.memories.len() <= limit);
+        assert!(
+            page.memories
+                .iter()
+                .all(|memory| memory.archived_by.is_none())
+        );
+        ids.extend(page.memories.iter().map(|memory| memory.id));
+        match page.next {
+            Some(next) => request = request.after(next),
+            None => return ids,
+        }
+    }
+}
+
+async fn recalled(b: &Fixture, as_of: DateTime<Utc>) -> Vec<RecallHit> {
+    let request = RecallRequest::new("lame horse").limit(100).as_of(as_of);
+    b.engine.recall(&mira(), &request).await.unwrap()
+}
+
+fn sorted(ids: impl IntoIterator<Item = MemoryId>) -> Vec<MemoryId> {
+    let mut ids: Vec<MemoryId> = ids.into_iter().collect();
+    ids.sort();
+    ids
+}
+
+/// Six of the same on days 9 to 4, and others between them; consolidated now,
+/// and again a day later with one more.
+async fn two_consolidations(b: &Fixture) -> (Vec<MemoryId>, Vec<MemoryId>) {
+    let same = (4..10)
+        .rev()
+        .map(|day| item("Tam sold me a lame horse").with_timestamp(days_ago(day)));
+    let sources = b.retain(same.collect()).await;
+    let others = (3..10).map(|day| item(&format!("day {day}")).with_timestamp(days_ago(day)));
+    let others = b.retain(others.collect()).await;
+    let request = ConsolidateRequest::new();
+    let first = b.engine.consolidate(&mira(), &request).await.unwrap();
+    b.clock.advance(TimeDelta::days(1));
+    b.retain(vec![
+        item("Tam sold me a lame horse").with_timestamp(now() + TimeDelta::hours(1)),
+    ])
+    .await;
+    let second = b.engine.consolidate(&mira(), &request).await.unwrap();
+    assert_eq!(second.summaries[0].sources.len(), 2);
+    assert_eq!(second.summaries[0].sources[0], first.summaries[0].id);
+    (sources, others)
+}
+
+#[tokio::test]
+async fn sources_are_found_as_of_a_moment_before_their_summary() {
+    let b = fixture();
+    let (sources, others) = two_consolidations(&b).await;
+    // Sources of days 9 to 7, and the others of these days.
+    let then = days_ago(7);
+    let expected = sorted(
+        sources[..3]
+            .iter()
+            .chain(&others[4..])
+            .copied()
+            .collect::<Vec<_>>(),
+    );
+    assert_eq!(
+        sorted(recalled(&b, then).await.iter().map(|hit| hit.memory.id)),
+        expected
+    );
+    for limit in [1, 2, 3, 100] {
+        assert_eq!(sorted(listed(&b, then, limit).await), expected, "{limit}");
+    }
+    let best = &recalled(&b, then).await[0];
+    assert!(sources.contains(&best.memory.id) && best.similarity > Some(0.5));
+    assert_eq!(best.memory.archived_by, None);
+    // Between the two consolidations only the first summary was live.
+    let between = now() + TimeDelta::minutes(1);
+    let ids = listed(&b, between, 2).await;
+    assert_eq!(ids.len(), 8);
+    assert_eq!(
+        sorted(recalled(&b, between).await.iter().map(|hit| hit.memory.id)),
+        sorted(ids)
+    );
+    // The present is unchanged.
+    let present = b.all(ListScope::Live).await;
+    assert_eq!(present.len(), 8);
+    let later = now() + TimeDelta::days(2);
+    assert_eq!(listed(&b, later, 3).await.len(), 8);
+}
+
+#[tokio::test]
+async fn a_filter_applies_to_an_earlier_state_too() {
+    let b = fixture();
+    let (sources, _) = two_consolidations(&b).await;
+    let since = MemoryFilter {
+        since: Some(days_ago(8)),
+        until: Some(days_ago(6)),
+        ..MemoryFilter::new()
+    };
+    let request = ListRequest::new(10).filter(since.clone());
+    let as_of = days_ago(1);
+    let page = b.engine.list_memories_as_of(&mira(), as_of, &request).await;
+    let ids: Vec<_> = page.unwrap().memories.iter().map(|m| m.id).collect();
+    assert_eq!(ids.len(), 4);
+    assert!(ids.contains(&sources[1]) && ids.contains(&sources[2]));
+    let request = RecallRequest::new("horse").filter(since).as_of(as_of);
+    let hits = b.engine.recall(&mira(), &request).await.unwrap();
+    assert_eq!(sorted(hits.iter().map(|hit| hit.memory.id)), sorted(ids));
+}
+
+#[tokio::test]
+async fn accesses_after_the_moment_do_not_count() {
+    let b = fixture();
+    let ids = b
+        .retain(vec![
+            item("Tam sold me a lame horse").with_timestamp(days_ago(9)),
+            item("Tam sold me a lame horse, too").with_timestamp(days_ago(9)),
+        ])
+        .await;
+    let before = recalled(&b, days_ago(5)).await;
+    let update = |id, last_accessed| AccessUpdate {
+        id,
+        accesses: 1_000,
+        last_accessed,
+    };
+    let updates = [update(ids[0], days_ago(1)), update(ids[1], days_ago(6))];
+    b.store.record_accesses(&mira(), &updates).await.unwrap();
+    b.engine.clear_all_caches();
+    let after = recalled(&b, days_ago(5)).await;
+    let of = |hits: &[RecallHit], id| hits.iter().find(|hit| hit.memory.id == id).unwrap().clone();
+    let (first, second) = (of(&after, ids[0]), of(&after, ids[1]));
+    assert_eq!(
+        first.explanation.importance,
+        of(&before, ids[0]).explanation.importance
+    );
+    assert_eq!(
+        (first.memory.access_count, first.memory.last_accessed),
+        (0, None)
+    );
+    assert!(second.explanation.importance > of(&before, ids[1]).explanation.importance);
+    assert_eq!(second.memory.access_count, 1_000);
+    let page = b
+        .engine
+        .list_memories_as_of(&mira(), days_ago(5), &ListRequest::new(10))
+        .await
+        .unwrap();
+    let counts: Vec<u64> = page.memories.iter().map(|m| m.access_count).collect();
+    assert_eq!(sorted_counts(counts), [0, 1_000]);
+}
+
+fn sorted_counts(mut counts: Vec<u64>) -> Vec<u64> {
+    counts.sort_unstable();
+    counts
+}
