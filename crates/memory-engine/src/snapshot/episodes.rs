@@ -61,6 +61,22 @@ impl Episodes {
             .map(|list| list.iter().map(|(_, slot)| *slot as usize))
     }
 
+    /// The same entries with the slots renumbered in their order. Slots without
+    /// a new number have no entry.
+    pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
+        let mut next = Self::default();
+        for (context, list) in &self.by_context {
+            let list: Vec<EpisodeEntry> = list
+                .iter()
+                .filter_map(|(time, slot)| Some((*time, to(*slot)?)))
+                .collect();
+            next.bytes += CONTEXT_BYTES + context.len() + entries_bytes(&list);
+            next.by_context
+                .insert_mut(Arc::clone(context), Arc::new(list));
+        }
+        next
+    }
+
     pub(super) fn size_bytes(&self) -> usize {
         self.bytes
     }

@@ -107,6 +107,33 @@ impl InvertedIndex {
         }
     }
 
+    /// The same postings with the slots renumbered in their order, without
+    /// tokenizing any text. Slots without a new number have no postings.
+    pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
+        let mut next = Self {
+            documents: self.documents,
+            total_length: self.total_length,
+            ..Self::default()
+        };
+        for (slot, length) in (0u32..).zip(&self.lengths) {
+            if to(slot).is_some() {
+                next.lengths.push(*length);
+            }
+        }
+        for (stem, list) in &self.postings {
+            let list: Vec<Posting> = list
+                .iter()
+                .filter_map(|posting| {
+                    let slot = to(posting.slot)?;
+                    Some(Posting { slot, ..*posting })
+                })
+                .collect();
+            next.bytes += STEM_BYTES + stem.len() + postings_bytes(&list);
+            next.postings.insert_mut(Arc::clone(stem), Arc::new(list));
+        }
+        next
+    }
+
     pub(super) fn size_bytes(&self) -> usize {
         self.bytes + self.lengths.capacity() * size_of::<u32>()
     }

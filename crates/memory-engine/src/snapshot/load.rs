@@ -34,7 +34,10 @@ pub(crate) async fn load(
 }
 
 async fn apply(base: Arc<EntitySnapshot>, changes: ChangeSet) -> MemoryResult<EntitySnapshot> {
-    if changes.written.len() <= INLINE_MEMORIES {
+    // A change of a large snapshot copies its list of memories, and may compact
+    // all of it.
+    let memories = base.len() + changes.written.len() + changes.removed.len();
+    if memories <= INLINE_MEMORIES {
         return Ok(base.apply(changes));
     }
     tokio::task::spawn_blocking(move || base.apply(changes))

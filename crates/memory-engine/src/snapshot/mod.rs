@@ -255,21 +255,33 @@ impl EntitySnapshot {
             || self.vectors.needs_compaction()
     }
 
-    /// The same memories in the same order, without empty slots.
+    /// The same memories in the same order, without empty slots. Renumbers the
+    /// indexes and tokenizes nothing. O(memories + postings + vectors).
     fn compacted(&self) -> Self {
-        let mut next = Self {
+        let mut next = 0..;
+        let new_slots: Vec<Option<u32>> = self
+            .memories
+            .iter()
+            .map(|memory| memory.as_ref().and_then(|_| next.next()))
+            .collect();
+        let to = |slot: u32| new_slots.get(slot as usize).copied().flatten();
+        let memories: Vec<_> = self.memories.iter().flatten().cloned().map(Some).collect();
+        let slots = self.slots.iter();
+        let related = self.related.keys();
+        Self {
+            entity: self.entity.clone(),
             generation: self.generation,
-            ..self.to_empty()
-        };
-        let mut new_slots = vec![0; self.memories.len()];
-        for (slot, memory) in self.memories.iter().enumerate() {
-            if let Some(memory) = memory {
-                new_slots[slot] = next.next_slot();
-                next.index_memory(new_slots[slot], Arc::clone(memory));
-            }
+            memories,
+            slots: slots
+                .filter_map(|(id, slot)| Some((*id, to(*slot)?)))
+                .collect(),
+            vectors: self.vectors.remap(to),
+            inverted_index: self.inverted_index.remap(to),
+            episodes: self.episodes.remap(to),
+            mentions: self.mentions.remap(to),
+            related: related.filter_map(|slot| Some((to(*slot)?, ()))).collect(),
+            memory_bytes: self.memory_bytes,
         }
-        next.vectors = self.vectors.remap(|slot| new_slots[slot as usize]);
-        next
     }
 }
 
@@ -282,7 +294,10 @@ mod tests {
     use crate::recall::Query;
 
     fn written(n: u8) -> EmbeddedMemory {
-        let item = MemoryBatchItem::new("mira", MemoryKind::World, format!("memory number {n}"));
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, format!("memory number {n}"))
+            .with_context(format!("episode {}", n / 10))
+            .with_tag(format!("n{}", n % 10))
+            .with_related(MemoryId::new(), "of");
         EmbeddedMemory {
             memory: item.into_memory(chrono::Utc::now()).unwrap(),
             embedding: Embedding {
@@ -340,6 +355,24 @@ mod tests {
         assert_eq!(similarities(&second), [9.0, 2.0, 3.0, 5.0]);
     }
 
+    fn with_vector(memory: &Arc<Memory>, all: &EntitySnapshot) -> EmbeddedMemory {
+        let query = Query::new("", Arc::new([1.0, 0.0]));
+        let slot = all.slots.get(&memory.id).copied().unwrap() as usize;
+        let similarity = all.candidates(&query, &MemoryFilter::new()).similarities[slot];
+        EmbeddedMemory {
+            memory: memory.as_ref().clone(),
+            embedding: Embedding {
+                fingerprint: "test".into(),
+                vectors: vec![vec![similarity, 1.0]],
+            },
+        }
+    }
+
+    fn sorted(mut episodes: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+        episodes.sort();
+        episodes
+    }
+
     #[test]
     fn compaction_keeps_the_order() {
         let all = EntitySnapshot::empty("mira".into(), 2)
@@ -348,6 +381,28 @@ mod tests {
         let odd: Vec<MemoryId> = ids.iter().copied().skip(1).step_by(2).collect();
         let even = all.apply(changes(vec![], odd));
         assert_eq!(even.memories.len(), 100, "no empty slots");
+        // Compacted, it is what it would be had the removed never been there.
+        let never = EntitySnapshot::empty("mira".into(), 2).apply(changes(
+            even.memories
+                .iter()
+                .flatten()
+                .map(|memory| with_vector(memory, &all))
+                .collect(),
+            vec![],
+        ));
+        for text in ["memory", "number 4", "42", "n7"] {
+            let query = Query::new(text, Arc::new([1.0, 0.0]));
+            let filter = MemoryFilter::new();
+            let (a, b) = (
+                even.candidates(&query, &filter),
+                never.candidates(&query, &filter),
+            );
+            assert_eq!(a.lexical, b.lexical, "{text}");
+            assert_eq!(a.mentioned, b.mentioned, "{text}");
+            assert_eq!(a.similarities, b.similarities, "{text}");
+            assert_eq!(sorted(a.episodes), sorted(b.episodes), "{text}");
+            assert_eq!(a.links, b.links, "{text}");
+        }
         let expected: Vec<f32> = (0..200u8).step_by(2).map(f32::from).collect();
         assert_eq!(similarities(&even), expected);
         assert!(even.size_bytes() < all.size_bytes() * 3 / 4);

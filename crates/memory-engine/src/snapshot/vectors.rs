@@ -79,10 +79,12 @@ impl Vectors {
     }
 
     /// The live rows in the same order, with their slots remapped.
-    pub(super) fn remap(&self, to: impl Fn(u32) -> u32) -> Self {
+    pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
         let mut next = Self::new(self.dimensions);
-        for (owner, row) in self.rows().filter(|(owner, _)| *owner != TOMBSTONE) {
-            next.push(to(owner), row);
+        for (owner, row) in self.rows() {
+            if let Some(slot) = to(owner) {
+                next.push(slot, row);
+            }
         }
         next
     }
@@ -145,7 +147,12 @@ mod tests {
         assert!(!Arc::ptr_eq(&first.blocks[2], &second.blocks[2]));
         let rows_of_3 = |vectors: &Vectors| vectors.rows().filter(|(slot, _)| *slot == 3).count();
         assert_eq!((rows_of_3(&first), rows_of_3(&second)), (1, 0));
-        assert_eq!(second.remap(|slot| slot).rows, 600);
+        assert_eq!(
+            second
+                .remap(|slot| (slot != TOMBSTONE).then_some(slot))
+                .rows,
+            600
+        );
     }
 
     #[test]
