@@ -100,7 +100,7 @@ impl Database {
             EmbedderChoice::Default => builder,
         };
         let builder = match self.is_shared() {
-            true => builder.url(&self.url),
+            true => builder.store(self.open_server(access, embedder).await?),
             false => builder.store(self.open_file(access).await?),
         };
         let system = builder.build().await?;
@@ -126,6 +126,37 @@ impl Database {
     /// Where it has none, the embedded store refuses the URL.
     pub(crate) fn is_shared(&self) -> bool {
         cfg!(feature = "postgres") && self.url.starts_with("postgres")
+    }
+
+    /// Opens a database on a server. A recall writes access counts, so it does not
+    /// open read-only, and still migrates nothing.
+    #[cfg(feature = "postgres")]
+    async fn open_server(
+        &self,
+        access: Access,
+        embedder: EmbedderChoice,
+    ) -> MemoryResult<Arc<dyn Store>> {
+        use memory::postgres::{Migrations, PgOptions};
+        let options = match (access, embedder) {
+            (Access::Create, _) => PgOptions::new(),
+            (Access::Write, _) => PgOptions::new().create_if_missing(false),
+            (Access::Read, EmbedderChoice::Default) => {
+                PgOptions::new().migrations(Migrations::Check)
+            }
+            (Access::Read, EmbedderChoice::Null) => PgOptions::new().read_only(),
+        };
+        let store = options.connect(&self.url).await;
+        Ok(Arc::new(store.map_err(add_server_hint)?))
+    }
+
+    /// Without the feature no URL names a server.
+    #[cfg(not(feature = "postgres"))]
+    async fn open_server(
+        &self,
+        access: Access,
+        _embedder: EmbedderChoice,
+    ) -> MemoryResult<Arc<dyn Store>> {
+        self.open_file(access).await
     }
 
     /// Opens a database file, or a database in memory.
@@ -218,6 +249,17 @@ fn add_command_hint(mut error: MemoryError) -> MemoryError {
             ErrorKind::ReadOnly => message.push_str("; memory migrate updates an older schema"),
             _ => {}
         }
+    }
+    error
+}
+
+/// As [`add_command_hint`], for a database on a server.
+#[cfg(feature = "postgres")]
+fn add_server_hint(mut error: MemoryError) -> MemoryError {
+    if let MemoryError::Store { kind, message, .. } = &mut error
+        && matches!(kind, ErrorKind::Missing | ErrorKind::ReadOnly)
+    {
+        message.push_str("; memory migrate creates and updates the schema");
     }
     error
 }

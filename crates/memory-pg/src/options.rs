@@ -165,9 +165,9 @@ impl PgOptions {
 
     /// Opens for reading only: nothing in the database is created, migrated or
     /// changed, and writes fail with
-    /// [`ErrorKind::ReadOnly`](memory_core::ErrorKind::ReadOnly). A schema that
-    /// is missing or older than this program is refused with
-    /// [`ErrorKind::Missing`](memory_core::ErrorKind::Missing). A role with
+    /// [`ErrorKind::ReadOnly`](memory_core::ErrorKind::ReadOnly). So does opening
+    /// a schema that is older than this program; without memory tables it fails
+    /// with [`ErrorKind::Missing`](memory_core::ErrorKind::Missing). A role with
     /// `SELECT` on the tables is enough.
     #[must_use]
     pub fn read_only(mut self) -> Self {

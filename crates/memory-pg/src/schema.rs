@@ -7,6 +7,7 @@ use sqlx::Row;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
+use crate::options::PgOptions;
 use crate::row_level_security;
 
 const OPERATION: &str = "open";
@@ -47,7 +48,7 @@ async fn check_or_migrate(database: &Database) -> Result<(), Failure> {
     }
     if !may_migrate {
         connection.release();
-        return Err(outdated(&state));
+        return Err(outdated(&state, &database.options));
     }
     begin_exclusive(&mut connection).await?;
     let state = State::read(&mut connection).await?;
@@ -188,10 +189,14 @@ fn missing() -> Failure {
     )
 }
 
-fn outdated(state: &State) -> Failure {
+fn outdated(state: &State, options: &PgOptions) -> Failure {
+    let kind = match options.read_only {
+        true => ErrorKind::ReadOnly,
+        false => ErrorKind::Missing,
+    };
     let (found, required) = (state.checksums.len(), MIGRATIONS.len());
     refusal(
-        ErrorKind::Missing,
+        kind,
         format!(
             "the schema has version {found}, and this program needs {required}; apply the files \
              in migrations/postgres with psql, or open it once for writing with \

@@ -148,7 +148,7 @@ async fn count(database: &Database) -> Result<(usize, u64), Failure> {
 fn suggest_fix(failure: &Failure) -> Option<&'static str> {
     Some(match failure.kind() {
         "missing" => {
-            "create it with memory retain or memory import, or name another with --db or MEMORY_DB"
+            "create it with memory retain, memory import or memory migrate, or name another with --db or MEMORY_DB"
         }
         "foreign_data" => "name another file with --db or MEMORY_DB",
         "newer_schema" => "use the newer version of memory that wrote it",

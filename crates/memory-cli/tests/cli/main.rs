@@ -18,6 +18,8 @@ mod lifecycle;
 mod messages;
 mod output_files;
 mod pipes;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod read_only;
 mod resume;
 mod roundtrip;
