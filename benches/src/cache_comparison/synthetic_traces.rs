@@ -8,7 +8,7 @@ use crate::corpus::Zipf;
 /// The size of the traces.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
-    /// Dedup keys that are read repeatedly.
+    /// Distinct keys that are read repeatedly.
     pub keys: usize,
     /// Accesses.
     pub ops: usize,

@@ -51,7 +51,7 @@ pub struct Trace {
 /// The size that a tier would reach without evictions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Footprint {
-    /// Dedup keys.
+    /// Distinct keys.
     pub keys: u64,
     /// The sum over keys of the largest size of each.
     pub bytes: u64,

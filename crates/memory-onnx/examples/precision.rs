@@ -1,16 +1,15 @@
-//! Measures the default model on real text: what each precision embeds, what
-//! a lone query takes, and what 8 bits lose.
+//! Measures the default model on real text: the throughput of each precision, the
+//! latency of a single query, and the cosine of 8 bits to full precision.
 //!
 //! ```text
 //! cargo run --release -p memory-onnx --example precision -- FILE.json [TEXTS]
 //! ```
 //!
-//! Every string under a key `text` in the file is a text, the first 2,080 of
-//! them unless another number is given. "By the processor" is what the threads
-//! would do if the machine did nothing else: texts for each second of
-//! processor time, times the cores (Linux only).
+//! Every string under a key `text` in the file is a text; the first 2,080 are used
+//! by default. "By CPU time" is the throughput on an otherwise idle machine: texts
+//! per second of CPU time, times the number of cores (Linux only).
 
-#![allow(clippy::print_stdout, reason = "it is what an example is for")]
+#![allow(clippy::print_stdout, reason = "it is an example")]
 
 use std::error::Error;
 use std::fs;
@@ -27,7 +26,9 @@ const QUERY: &str = "Where did the miller take the boats in May?";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("which file?")?;
+    let file = arguments
+        .next()
+        .ok_or("usage: precision FILE.json [TEXTS]")?;
     let count = arguments.next().map_or(Ok(2_080), |n| n.parse())?;
     let mut texts = Vec::new();
     collect(&serde_json::from_slice(&fs::read(file)?)?, &mut texts);
@@ -40,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     cosines.sort_by(f32::total_cmp);
     let mean = cosines.iter().copied().map(f64::from).sum::<f64>() / as_f64(cosines.len());
     println!(
-        "cosine of Int8 to Full: mean {mean:.4}, least {:.4}",
+        "cosine of Int8 to Full: mean {mean:.4}, min {:.4}",
         cosines[0]
     );
     Ok(())
@@ -65,17 +66,17 @@ async fn measure(precision: Precision, texts: &[&str]) -> Result<Vec<Vec<f32>>, 
     let options = OnnxOptions::new().precision(precision);
     let embedder = OnnxEmbedder::open(options).await?;
     let opened = start.elapsed();
-    // Threads and memory are there from here on.
+    // Warm up threads and memory.
     let few = &texts[..texts.len().min(64)];
     embedder.embed(few, EmbedRole::Passage).await?;
 
-    let (start, processor) = (Instant::now(), processor_time());
+    let (start, cpu_before) = (Instant::now(), cpu_time());
     let vectors = embedder.embed(texts, EmbedRole::Passage).await?;
-    let (wall, busy) = (start.elapsed(), processor_time() - processor);
+    let (wall, busy) = (start.elapsed(), cpu_time() - cpu_before);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let rate = |time: Duration| as_f64(texts.len()) / time.as_secs_f64().max(1e-3);
     println!(
-        "{precision:?}: opened in {opened:.0?}; {:.0} texts/s ({:.0} by the processor), {} MB",
+        "{precision:?}: opened in {opened:.0?}; {:.0} texts/s ({:.0} by CPU time), {} MB",
         rate(wall),
         rate(busy) * as_f64(cores),
         resident()
@@ -89,7 +90,7 @@ async fn measure(precision: Precision, texts: &[&str]) -> Result<Vec<Vec<f32>>, 
     }
     times.sort();
     println!(
-        "{precision:?}: a lone query {:.2?}, median of {}; the quickest {:.2?}",
+        "{precision:?}: a single query {:.2?}, median of {}; minimum {:.2?}",
         times[times.len() / 2],
         times.len(),
         times[0]
@@ -97,8 +98,8 @@ async fn measure(precision: Precision, texts: &[&str]) -> Result<Vec<Vec<f32>>, 
     Ok(vectors)
 }
 
-/// Processor time of this process.
-fn processor_time() -> Duration {
+/// The CPU time of this process.
+fn cpu_time() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default();
     let ticks: u64 = fields
@@ -107,11 +108,11 @@ fn processor_time() -> Duration {
         .take(2)
         .filter_map(|field| field.parse::<u64>().ok())
         .sum();
-    // The kernel tells them in hundredths of a second.
+    // In hundredths of a second (USER_HZ is 100 on Linux).
     Duration::from_millis(ticks * 10)
 }
 
-/// Megabytes of memory that this process occupies.
+/// The resident memory of this process in megabytes.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS"));

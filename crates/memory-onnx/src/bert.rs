@@ -1,13 +1,15 @@
 //! Networks of the BERT family, built from a checkpoint.
 //!
-//! The embedding of tokens is looked up here ([`embeddings`]), once for all
-//! sessions; what follows is a graph of ONNX Runtime made of its fused
-//! operators ([`network`]).
+//! Token embeddings are looked up in tables shared by all sessions
+//! ([`embeddings`]); the layers are an ONNX Runtime graph of fused operators
+//! ([`network`]).
 
 mod architecture;
-mod blocks;
 mod embeddings;
+mod graph_builder;
 mod network;
+mod quantize;
+mod weight_names;
 
 pub(crate) use architecture::{Architecture, ArchitectureConfig};
 pub(crate) use embeddings::Embeddings;

@@ -1,7 +1,6 @@
-//! A checkpoint in safetensors form: tensors by name, read one by one.
+//! Reading of safetensors checkpoints, tensor by tensor.
 //!
-//! The file is never in memory as a whole: its header is, and each tensor goes
-//! straight to where it is needed.
+//! Only the header is in memory; each tensor is read directly to its destination.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,11 +13,11 @@ use safetensors::tensor::Metadata;
 
 use crate::error;
 
-/// Bytes before the header: its length.
+/// The bytes of the header's length, which precede the header.
 const PREFIX: usize = 8;
-/// The longest header that is read; the format's own bound.
+/// The maximum header length, which the format specifies.
 const MAX_HEADER: usize = 100_000_000;
-/// Bytes that are read and converted at a time.
+/// The bytes that are read and converted at a time.
 const BUFFER: usize = 64 * 1024;
 
 /// An open checkpoint.
@@ -27,7 +26,7 @@ pub(crate) struct Checkpoint {
     path: PathBuf,
     file: File,
     header: Metadata,
-    /// Where the tensors begin.
+    /// The offset of the first tensor.
     data: usize,
 }
 
@@ -35,8 +34,8 @@ impl Checkpoint {
     /// Opens a checkpoint and reads its header.
     ///
     /// # Errors
-    /// `Missing` without the file, `Corrupt` for one that is cut short or
-    /// whose header does not fit the format.
+    /// `Missing` if the file does not exist, `Corrupt` if it is truncated or its
+    /// header is invalid.
     pub(crate) fn open(path: &Path) -> MemoryResult<Self> {
         let unreadable = |error| error::unreadable(path, error);
         let mut file = File::open(path).map_err(unreadable)?;
@@ -45,11 +44,12 @@ impl Checkpoint {
         read(&mut file, &mut prefix, path)?;
         let length = usize::try_from(u64::from_le_bytes(prefix)).unwrap_or(usize::MAX);
         if length > MAX_HEADER {
-            let why = format!("its header claims {length} bytes; at most {MAX_HEADER} are read");
+            let why =
+                format!("its header length is {length} bytes; at most {MAX_HEADER} are allowed");
             return Err(error::corrupt(path, why));
         }
         if size < as_u64(PREFIX + length) {
-            return Err(cut_short(path));
+            return Err(truncated(path));
         }
         let mut header = vec![0; length];
         read(&mut file, &mut header, path)?;
@@ -58,7 +58,7 @@ impl Checkpoint {
         let data = PREFIX + length;
         let expected = as_u64(data) + as_u64(header.data_len());
         if size != expected {
-            let why = format!("it has {size} bytes; its header tells of {expected}");
+            let why = format!("it has {size} bytes; by its header it has {expected}");
             return Err(error::corrupt(path, why));
         }
         Ok(Self {
@@ -69,23 +69,23 @@ impl Checkpoint {
         })
     }
 
-    /// Whether there is a tensor of that name.
+    /// Whether there is a tensor of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.header.info(name).is_some()
     }
 
-    /// Reads a tensor of the given shape; half precision is widened.
+    /// Reads a tensor of the given shape as 32-bit floats.
     ///
     /// # Errors
-    /// `Corrupt` for a tensor that is not there or has another shape,
-    /// `Unsupported` for one whose numbers are of another kind.
+    /// `Corrupt` for a tensor that is missing, has another shape or contains a
+    /// number that is not finite; `Unsupported` for another number type.
     pub(crate) fn tensor(&mut self, name: &str, shape: &[usize]) -> MemoryResult<Vec<f32>> {
         let mut values = vec![0.0; shape.iter().product()];
         self.read(name, shape, &mut values)?;
         Ok(values)
     }
 
-    /// As [`tensor`](Self::tensor), into a place that holds as many numbers.
+    /// Like [`tensor`](Self::tensor), into a slice of the same length.
     pub(crate) fn read(
         &mut self,
         name: &str,
@@ -113,7 +113,9 @@ impl Checkpoint {
             Dtype::F16 => convert(file, path, into, |x| f16::from_le_bytes(x).to_f32()),
             Dtype::BF16 => convert(file, path, into, |x| bf16::from_le_bytes(x).to_f32()),
             other => {
-                let what = format!("the tensor {name} is of {other}; F32, F16 and BF16 are read");
+                let what = format!(
+                    "the tensor {name} has the type {other}; F32, F16 and BF16 are supported"
+                );
                 Err(error::unsupported(&self.path, what))
             }
         }
@@ -141,13 +143,13 @@ fn convert<const N: usize>(
 
 fn read(file: &mut File, buffer: &mut [u8], path: &Path) -> MemoryResult<()> {
     file.read_exact(buffer).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => cut_short(path),
+        io::ErrorKind::UnexpectedEof => truncated(path),
         _ => error::unreadable(path, error),
     })
 }
 
-fn cut_short(path: &Path) -> memory_core::MemoryError {
-    error::corrupt(path, "it is cut short")
+fn truncated(path: &Path) -> memory_core::MemoryError {
+    error::corrupt(path, "it is truncated")
 }
 
 fn as_u64(bytes: usize) -> u64 {

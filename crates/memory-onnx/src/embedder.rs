@@ -1,4 +1,4 @@
-//! The embedder itself: the async side of the threads that compute.
+//! The embedder: the async interface of the worker threads.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,30 +14,28 @@ use ort::environment::Environment;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::error::{self, CHUNK, EMBED, OPEN};
-use crate::graph::{Graph, Shared};
-use crate::job::{Answer, ChunkJob, EmbedJob};
+use crate::job::{ChunkJob, EmbedJob, ResultReceiver, segments};
 use crate::model::Model;
 use crate::options::{OnnxOptions, Parallelism};
-use crate::queue::{Lane, Queue, Work};
+use crate::queue::{Priority, Queue, WorkItem};
 use crate::runtime::{self, RuntimeInfo};
-use crate::segment::segments;
+use crate::session::{ModelSession, SharedEmbeddings};
 use crate::worker::{self, Worker};
-use crate::workers::Workers;
+use crate::worker_threads::WorkerThreads;
 
-/// Segments of one call that are under way at the same time: while the
-/// threads finish one, the next is there.
-const SEGMENTS_UNDER_WAY: usize = 2;
+/// The segments of one call that are submitted at the same time, so that the
+/// threads do not become idle between two of them.
+const SEGMENTS_IN_FLIGHT: usize = 2;
 
 /// An [`Embedder`] on ONNX Runtime.
 ///
-/// All computing, tokenizing included, is done by threads of its own; no
-/// async runtime is needed, and none is slowed down. Each batch is made, when
-/// a thread becomes free, of all texts that wait then, whoever sent them.
-/// Calls of about one batch (a query, a single memory) go before calls of many
-/// (an import), batch by batch, so that a query waits for one small batch and
-/// not for an import.
+/// All computation, tokenization included, runs on threads of its own; it needs no
+/// async runtime and blocks none. When a thread becomes free, it forms a batch from
+/// the waiting texts of all callers. Calls of about one batch (a query, a single
+/// memory) take precedence over calls of many (an import), so that a query waits
+/// for one small batch and not for an import.
 ///
-/// Dropping it ends the threads and waits for the batch in hand, some tens of
+/// Dropping it ends the threads and waits for their current batches, some tens of
 /// milliseconds.
 ///
 /// ```no_run
@@ -56,43 +54,46 @@ pub struct OnnxEmbedder {
     runtime: RuntimeInfo,
     tokenizer: Arc<Tokenizer>,
     batch_tokens: usize,
-    /// Places in the queue: of the express lane, of the bulk lane.
-    gates: [Arc<Semaphore>; 2],
-    workers: Workers,
+    /// The permits of the queue: for interactive and for bulk calls.
+    permits: [Arc<Semaphore>; 2],
+    workers: WorkerThreads,
 }
 
 impl OnnxEmbedder {
-    /// Opens an embedder without blocking the caller's thread: files are read
-    /// and hashed, the library and the sessions loaded, on a thread of their
-    /// own. Takes about 0.3 s for the default model.
+    /// Opens an embedder without blocking the caller's thread: a separate thread
+    /// reads and hashes the files and loads the library and the sessions. Takes
+    /// about 0.3 s for the default model.
     ///
-    /// Dropping the future lets the thread finish and throws the result away.
+    /// If the future is dropped, the thread finishes and discards the result.
     ///
     /// # Errors
     /// As [`open_blocking`](Self::open_blocking).
     pub async fn open(options: OnnxOptions) -> MemoryResult<Self> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, receiver) = oneshot::channel();
         let open = move || {
-            // An error here means that the caller has gone.
+            // An error means that the caller has dropped its future.
             let _ = reply.send(Self::open_blocking(&options));
         };
         let thread = thread::Builder::new().name("memory-onnx-open".to_owned());
-        thread.spawn(open).map_err(no_thread)?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(error::failed(OPEN, "the thread that opens it panicked")))
+        thread.spawn(open).map_err(thread_error)?;
+        receiver.await.unwrap_or_else(|_| {
+            Err(error::failed(
+                OPEN,
+                "the thread that opens the embedder panicked",
+            ))
+        })
     }
 
-    /// Opens an embedder on this thread, which it blocks.
+    /// Opens an embedder and blocks the current thread.
     ///
     /// # Errors
     /// [`MemoryError::Embedder`](memory_core::MemoryError::Embedder) with the
-    /// kind `Missing` (a file of the model, or the runtime library: the
-    /// message lists every place that was looked at), `Corrupt` (a file that
-    /// does not read) or `Unsupported` (a model that works otherwise), each
-    /// naming the file and, where there is one, the command that mends it;
+    /// kind `Missing` (a file of the model, or the runtime library: the message
+    /// lists all searched paths), `Corrupt` (an unusable file) or `Unsupported` (a
+    /// model that needs something else), each naming the file and, if there is
+    /// one, the command that fixes it;
     /// [`MemoryError::Configuration`](memory_core::MemoryError::Configuration)
-    /// for options that the model or this process cannot follow.
+    /// for options that the model or this process does not support.
     pub fn open_blocking(options: &OnnxOptions) -> MemoryResult<Self> {
         options.validate()?;
         let model = Model::read(&options.folder.resolve_model_dir()?, options)?;
@@ -100,21 +101,21 @@ impl OnnxEmbedder {
         let (runtime, environment) = runtime::environment(options)?;
         let batch_tokens = options.batch_tokens.0;
         let queue = Arc::new(Queue::new(batch_tokens, options.parallelism.sessions));
-        let Graphs { each, wide } = open_graphs(&environment, &model, options.parallelism)?;
-        let wide = wide.map(|graph| Arc::new(Mutex::new(graph)));
-        let workers = each
+        let Sessions { workers, solo } = open_sessions(&environment, &model, options.parallelism)?;
+        let solo_session = solo.map(|session| Arc::new(Mutex::new(session)));
+        let workers = workers
             .into_iter()
-            .map(|graph| {
+            .map(|session| {
                 let mut worker = Worker {
-                    graph,
-                    wide: wide.clone(),
+                    session,
+                    solo_session: solo_session.clone(),
                     tokenizer: Arc::clone(&tokenizer),
                     queue: Arc::clone(&queue),
                 };
-                move |work| worker.work(work)
+                move |item| worker.process(item)
             })
             .collect();
-        let gate = || {
+        let permits = || {
             Arc::new(Semaphore::new(
                 options.queue_depth.min(Semaphore::MAX_PERMITS),
             ))
@@ -124,66 +125,66 @@ impl OnnxEmbedder {
             runtime,
             tokenizer,
             batch_tokens,
-            gates: [gate(), gate()],
-            workers: Workers::start(queue, workers).map_err(no_thread)?,
+            permits: [permits(), permits()],
+            workers: WorkerThreads::start(queue, workers).map_err(thread_error)?,
         })
     }
 
-    /// The runtime library that computes.
+    /// The loaded runtime library.
     #[must_use]
     pub const fn runtime(&self) -> &RuntimeInfo {
         &self.runtime
     }
 
-    /// Waits for a place in a lane. The places are bounded, so a caller that
-    /// brings work faster than it is done is slowed down.
-    async fn place(
+    /// Waits for a permit of the queue. Permits are limited, which slows down callers
+    /// that submit work faster than it is processed.
+    async fn acquire_permit(
         &self,
         operation: &'static str,
-        lane: Lane,
+        priority: Priority,
     ) -> MemoryResult<OwnedSemaphorePermit> {
-        let gate = match lane {
-            Lane::Express => &self.gates[0],
-            Lane::Bulk => &self.gates[1],
+        let permits = match priority {
+            Priority::Interactive => &self.permits[0],
+            Priority::Bulk => &self.permits[1],
         };
-        let permit = Arc::clone(gate).acquire_owned().await;
+        let permit = Arc::clone(permits).acquire_owned().await;
         permit.map_err(|_| error::stopped(operation))
     }
 
-    /// Hands texts to the threads that embed.
+    /// Submits texts to be embedded.
     async fn submit(
         &self,
         texts: &[&str],
         role: EmbedRole,
-        lane: Lane,
-    ) -> MemoryResult<Answer<Vec<Vec<f32>>>> {
-        let permit = self.place(EMBED, lane).await?;
+        priority: Priority,
+    ) -> MemoryResult<ResultReceiver<Vec<Vec<f32>>>> {
+        let permit = self.acquire_permit(EMBED, priority).await?;
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-        let (job, answer) = EmbedJob::new(texts, role, lane, permit);
+        let (job, receiver) = EmbedJob::new(texts, role, priority, permit);
         let pushed = self
             .workers
             .queue()
-            .push(lane, Work::Tokenize(Arc::new(job)));
+            .push(priority, WorkItem::Tokenize(Arc::new(job)));
         pushed.map_err(|_| error::stopped(EMBED))?;
-        Ok(answer)
+        Ok(receiver)
     }
 
-    /// Has the threads cut texts into chunks.
+    /// Submits texts to be split into chunks, and waits for the result.
     async fn chunk_segment(
         &self,
         texts: &[&str],
-        lane: Lane,
+        priority: Priority,
     ) -> MemoryResult<Vec<Vec<Range<usize>>>> {
-        let permit = self.place(CHUNK, lane).await?;
-        let (reply, answer) = oneshot::channel();
+        let permit = self.acquire_permit(CHUNK, priority).await?;
+        let (reply, receiver) = oneshot::channel();
         let job = ChunkJob {
             texts: texts.iter().map(|text| (*text).to_owned()).collect(),
             reply,
             permit,
         };
-        let pushed = self.workers.queue().push(lane, Work::Chunk(job));
+        let pushed = self.workers.queue().push(priority, WorkItem::Chunk(job));
         pushed.map_err(|_| error::stopped(CHUNK))?;
-        received(CHUNK, answer).await
+        receive(CHUNK, receiver).await
     }
 }
 
@@ -194,22 +195,22 @@ impl Embedder for OnnxEmbedder {
     }
 
     async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
-        let distinct = Dedup::new(texts);
-        let lane = worker::lane(&distinct.texts, self.batch_tokens);
-        let mut vectors = Vec::with_capacity(distinct.texts.len());
-        let mut under_way = VecDeque::new();
-        for segment in segments(&distinct.texts) {
-            if under_way.len() == SEGMENTS_UNDER_WAY
-                && let Some(answer) = under_way.pop_front()
+        let dedup = Dedup::new(texts);
+        let priority = worker::priority_of(&dedup.texts, self.batch_tokens);
+        let mut vectors = Vec::with_capacity(dedup.texts.len());
+        let mut in_flight = VecDeque::new();
+        for segment in segments(&dedup.texts) {
+            if in_flight.len() == SEGMENTS_IN_FLIGHT
+                && let Some(receiver) = in_flight.pop_front()
             {
-                vectors.extend(received(EMBED, answer).await?);
+                vectors.extend(receive(EMBED, receiver).await?);
             }
-            under_way.push_back(self.submit(segment, role, lane).await?);
+            in_flight.push_back(self.submit(segment, role, priority).await?);
         }
-        for answer in under_way {
-            vectors.extend(received(EMBED, answer).await?);
+        for receiver in in_flight {
+            vectors.extend(receive(EMBED, receiver).await?);
         }
-        Ok(distinct.scatter(vectors))
+        Ok(dedup.scatter(vectors))
     }
 
     async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {
@@ -219,10 +220,10 @@ impl Embedder for OnnxEmbedder {
             .filter(|index| !self.tokenizer.fits_by_len(texts[*index]))
             .collect();
         let long_texts: Vec<&str> = long.iter().map(|index| texts[*index]).collect();
-        let lane = worker::lane(&long_texts, self.batch_tokens);
+        let priority = worker::priority_of(&long_texts, self.batch_tokens);
         let mut ranges = Vec::with_capacity(long.len());
         for segment in segments(&long_texts) {
-            ranges.extend(self.chunk_segment(segment, lane).await?);
+            ranges.extend(self.chunk_segment(segment, priority).await?);
         }
         for (index, ranges) in long.into_iter().zip(ranges) {
             chunks[index] = ranges;
@@ -240,19 +241,19 @@ impl fmt::Debug for OnnxEmbedder {
     }
 }
 
-/// The sessions of an embedder.
-struct Graphs {
-    each: Vec<Graph>,
-    wide: Option<Graph>,
+/// The sessions of an embedder: one per worker, and one that uses all cores.
+struct Sessions {
+    workers: Vec<ModelSession>,
+    solo: Option<ModelSession>,
 }
 
-/// Loads the sessions, all at the same time.
-fn open_graphs(
+/// Loads all sessions in parallel.
+fn open_sessions(
     environment: &Environment,
     model: &Model,
     parallelism: Parallelism,
-) -> MemoryResult<Graphs> {
-    let shared = &Shared::read(model)?;
+) -> MemoryResult<Sessions> {
+    let shared = &SharedEmbeddings::read(model)?;
     let panicked = |_| {
         Err(error::failed(
             OPEN,
@@ -261,31 +262,30 @@ fn open_graphs(
     };
     thread::scope(|scope| {
         let spawn = |threads| {
-            let open = move || Graph::open(environment, model, shared, threads);
+            let open = move || ModelSession::open(environment, model, shared, threads);
             thread::Builder::new().spawn_scoped(scope, open)
         };
-        let wide = (parallelism.solo_threads > 0).then(|| spawn(parallelism.solo_threads));
-        let each = (0..parallelism.sessions).map(|_| spawn(parallelism.intra_op_threads));
-        let each: Vec<_> = each.collect();
+        let solo = (parallelism.solo_threads > 0).then(|| spawn(parallelism.solo_threads));
+        let workers = (0..parallelism.sessions).map(|_| spawn(parallelism.intra_op_threads));
+        let workers: Vec<_> = workers.collect();
         let join = |thread: io::Result<thread::ScopedJoinHandle<'_, _>>| {
-            let thread = thread.map_err(no_thread)?;
+            let thread = thread.map_err(thread_error)?;
             thread.join().unwrap_or_else(panicked)
         };
-        Ok(Graphs {
-            each: each.into_iter().map(join).collect::<MemoryResult<_>>()?,
-            wide: wide.map(join).transpose()?,
+        Ok(Sessions {
+            workers: workers.into_iter().map(join).collect::<MemoryResult<_>>()?,
+            solo: solo.map(join).transpose()?,
         })
     })
 }
 
-/// Waits for an answer; one that will not come means that the threads have
-/// stopped.
-async fn received<T>(operation: &'static str, answer: Answer<T>) -> MemoryResult<T> {
-    answer
+/// Waits for a result. A dropped sender means that the threads have ended.
+async fn receive<T>(operation: &'static str, receiver: ResultReceiver<T>) -> MemoryResult<T> {
+    receiver
         .await
         .unwrap_or_else(|_| Err(error::stopped(operation)))
 }
 
-fn no_thread(error: io::Error) -> memory_core::MemoryError {
-    error::failed(OPEN, format!("no thread could be started: {error}")).with_source(error)
+fn thread_error(error: io::Error) -> memory_core::MemoryError {
+    error::failed(OPEN, format!("cannot start a thread: {error}")).with_source(error)
 }

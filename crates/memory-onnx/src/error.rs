@@ -1,8 +1,7 @@
-//! The errors of this crate, all of them [`MemoryError::Embedder`] or
+//! Constructors of this crate's errors, all of them [`MemoryError::Embedder`] or
 //! [`MemoryError::Configuration`].
 //!
-//! No text that was to be embedded ever enters a message: what a tokenizer or
-//! a panic says about a text may quote it, so it is left out.
+//! No message contains text that was to be embedded.
 
 use std::fmt::Display;
 use std::io;
@@ -12,10 +11,10 @@ use memory_core::{ErrorKind, MemoryError};
 use memory_sentence_transformers::error as folder;
 pub(crate) use memory_sentence_transformers::error::{CHUNK, EMBED, failed};
 
-/// The operation named by errors while an embedder is opened.
+/// The operation named by errors of opening an embedder.
 pub(crate) const OPEN: &str = "open the ONNX embedder";
 
-/// An error of opening any model, said of this embedder.
+/// Replaces the generic operation of opening a model by this embedder's.
 pub(crate) fn opening(mut error: MemoryError) -> MemoryError {
     if let MemoryError::Embedder { operation, .. } = &mut error
         && *operation == folder::OPEN
@@ -25,28 +24,29 @@ pub(crate) fn opening(mut error: MemoryError) -> MemoryError {
     error
 }
 
-/// A part that is needed is not there; the message ends with what mends it.
+/// A required file is missing. The message ends with the command that fixes it.
 pub(crate) fn missing(what: impl Display) -> MemoryError {
     opening(folder::missing(what))
 }
 
-/// A file is there and cannot be used; the message ends with what mends it.
+/// A file exists and is unusable. The message ends with the command that fixes
+/// it.
 pub(crate) fn corrupt(file: &Path, why: impl Display) -> MemoryError {
     opening(folder::corrupt(file, why))
 }
 
-/// The model asks for something that this crate does not do.
+/// The model needs something that this crate does not implement.
 pub(crate) fn unsupported(file: &Path, what: impl Display) -> MemoryError {
     opening(folder::unsupported(file, what))
 }
 
-/// A file that could not be read: missing, or there and unreadable.
+/// A file is missing or cannot be read.
 pub(crate) fn unreadable(file: &Path, error: io::Error) -> MemoryError {
     opening(folder::unreadable(file, error))
 }
 
-/// The threads that do the work are gone.
+/// The worker threads have ended.
 pub(crate) fn stopped(operation: &'static str) -> MemoryError {
-    let message = "the embedder's threads have stopped; open it anew";
+    let message = "the embedder's threads have ended; open the embedder again";
     MemoryError::embedder(ErrorKind::Closed, operation, message)
 }

@@ -1,6 +1,6 @@
-//! A model of a hub, by name: fetched once, then used from the hub's cache.
+//! Models of a hub by name: downloaded once, then used from the hub's cache.
 //!
-//! This is the only part of the crate that reaches out, and only when it is
+//! This is the only part of the crate that uses the network, and only when it is
 //! called (feature `hub`).
 
 use std::path::{Path, PathBuf};
@@ -13,28 +13,28 @@ use crate::model;
 use crate::options::OnnxOptions;
 
 /// The operation named by errors.
-const FETCH: &str = "fetch a model of a hub";
+const FETCH: &str = "fetch a model from a hub";
 
-/// The file that tells which other files there are, so it comes first.
+/// The file that lists the other files, so it is fetched first.
 const MODULES: &str = "modules.json";
 
-/// The weights of a family that is built here.
+/// The weights of a supported family.
 const CHECKPOINT: &str = "model.safetensors";
 
-/// Where an exported graph may lie.
+/// The possible paths of an exported graph.
 const GRAPHS: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
 
-/// Files that a model may do without.
+/// Optional files.
 const OPTIONAL: [&str; 4] = [
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
     "tokenizer_config.json",
-    // The weights of graphs over 2 GB.
+    // The external weights of graphs over 2 GB.
     "onnx/model.onnx_data",
 ];
 
-/// A sentence-transformers model of a hub: of the BERT family, or one that has
-/// an ONNX graph.
+/// A sentence-transformers model of a hub: of the BERT family, or with an ONNX
+/// graph.
 ///
 /// ```no_run
 /// # async fn example() -> memory_core::MemoryResult<()> {
@@ -66,61 +66,63 @@ impl HubModel {
         }
     }
 
-    /// A branch, a tag or a commit. With a commit, what is in the cache is
-    /// used for ever; with a branch, until the cache is emptied.
+    /// A branch, a tag or a commit. A cached model is used without checking for
+    /// updates until the cache is cleared.
     #[must_use]
     pub fn revision(mut self, revision: impl Into<String>) -> Self {
         self.revision = Some(revision.into());
         self
     }
 
-    /// The hub's cache folder, in place of the one that the hub's other tools
-    /// use on this machine.
+    /// The hub's cache directory, instead of the one that the hub's other tools use
+    /// on this machine.
     #[must_use]
     pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(folder.into());
         self
     }
 
-    /// The hub's address, in place of the one that the environment names or
-    /// the client library knows.
+    /// The hub's address, instead of that of the environment or the default.
     #[must_use]
     pub fn endpoint(mut self, address: impl Into<String>) -> Self {
         self.endpoint = Some(address.into());
         self
     }
 
-    /// Looks in the cache only and never reaches out.
+    /// Uses only the cache, never the network.
     #[must_use]
     pub fn offline(mut self) -> Self {
         self.offline = true;
         self
     }
 
-    /// Sees to it that the model's files are in the cache, and gives the
-    /// options that open them.
+    /// Downloads the files that are not in the cache, and returns the options that
+    /// open the model.
     ///
-    /// A cache that holds the whole model is used without any request. Else
-    /// the missing files are fetched, which needs a tokio runtime with I/O and
-    /// time. Dropping the future leaves finished files in the cache.
+    /// A complete cache is used without any request. Downloads need a Tokio
+    /// runtime with I/O and timers. Dropping the future leaves completed files in
+    /// the cache.
     ///
     /// # Errors
-    /// `Missing` when the hub has no such model or not all of its files, or
-    /// when the cache has not and [`offline`](Self::offline) is set;
-    /// `Unavailable` when neither the cache has it nor the hub is reached;
+    /// `Missing` if the hub does not have the model or one of its files, or if the
+    /// cache does not have it and [`offline`](Self::offline) is set;
+    /// `Unavailable` if it is not in the cache and the hub cannot be reached;
     /// `Configuration` for a name that is not `owner/name`.
     pub async fn fetch(&self) -> MemoryResult<OnnxOptions> {
         let repository = self.repository()?;
-        let cached = self.pass(&repository, true).await;
+        let cached = self.get_files(&repository, true).await;
         let snapshot = match cached {
             Ok(snapshot) if snapshot.is_certain || self.offline => snapshot,
             Err(error) if self.offline => return Err(self.failed(error)),
-            cached => match (self.pass(&repository, false).await, cached) {
+            cached => match (self.get_files(&repository, false).await, cached) {
                 (Ok(snapshot), _) => snapshot,
-                // Nothing that a model needs is missing; whether it has the
-                // optional files cannot be found out now.
+                // No required file is missing; whether the model has the optional
+                // files cannot be determined now.
                 (Err(error), Ok(snapshot)) if kind(&error) == ErrorKind::Unavailable => {
-                    tracing::warn!(model = self.name, "hub not reached; using the cache");
+                    tracing::warn!(
+                        model = self.name,
+                        "the hub cannot be reached; using the cache"
+                    );
                     snapshot
                 }
                 (Err(error), _) => return Err(self.failed(error)),
@@ -138,7 +140,8 @@ impl HubModel {
             !part.starts_with('.') && !part.is_empty() && part.chars().all(plain)
         };
         if !is_plain(owner) || !is_plain(name) {
-            let message = "a model of a hub is named by its owner, a slash and its name";
+            let message = "invalid hub model name; expected owner/name of ASCII letters, digits, \
+                           '-', '_' and '.'";
             return Err(MemoryError::configuration(message));
         }
         let mut client = HFClient::builder().retry_max_attempts(2);
@@ -148,14 +151,14 @@ impl HubModel {
         if let Some(address) = &self.endpoint {
             client = client.endpoint(address);
         }
-        let client = client
-            .build()
-            .map_err(|error| MemoryError::configuration(format!("the hub's client: {error}")))?;
+        let client = client.build().map_err(|error| {
+            MemoryError::configuration(format!("cannot create the hub client: {error}"))
+        })?;
         Ok(client.model(owner, name))
     }
 
-    /// Gets every file, from the cache alone or with the hub's help.
-    async fn pass(
+    /// Gets all files, from the cache alone or also from the hub.
+    async fn get_files(
         &self,
         repository: &HFRepository<RepoTypeModel>,
         cache_only: bool,
@@ -176,8 +179,8 @@ impl HubModel {
         for file in [pooling.as_str(), "config.json", "tokenizer.json"] {
             get(file.to_owned()).await?;
         }
-        // The first of these that the model has.
-        let checkpoint = model::is_built(&folder).then_some(CHECKPOINT);
+        // The first of these that exists is used.
+        let checkpoint = model::has_supported_checkpoint(&folder).then_some(CHECKPOINT);
         let mut weights = checkpoint.into_iter().chain(GRAPHS).peekable();
         while let Some(file) = weights.next() {
             match get(file.to_owned()).await {
@@ -192,7 +195,7 @@ impl HubModel {
         for file in OPTIONAL {
             match get(file.to_owned()).await {
                 Ok(_) | Err(HFError::EntryNotFound { .. }) => {}
-                // The cache does not tell whether the model has this file.
+                // The cache does not know whether the model has this file.
                 Err(HFError::LocalEntryNotFound { .. }) => is_certain = false,
                 Err(error) => return Err(error),
             }
@@ -201,19 +204,22 @@ impl HubModel {
     }
 
     fn failed(&self, error: HFError) -> MemoryError {
-        let message = format!("{} is not in the cache: {error}", self.name);
+        let message = format!(
+            "{} is not in the cache and cannot be fetched: {error}",
+            self.name
+        );
         MemoryError::embedder(kind(&error), FETCH, message).with_source(error)
     }
 }
 
-/// A model's folder in the hub's cache.
+/// A model directory in the hub's cache.
 struct Snapshot {
     folder: PathBuf,
-    /// Whether every optional file is either there or known not to exist.
+    /// Whether each optional file is in the cache or known not to exist.
     is_certain: bool,
 }
 
-/// What sort of failure it is for a caller.
+/// The kind of the error for the caller.
 fn kind(error: &HFError) -> ErrorKind {
     match error {
         HFError::RepoNotFound { .. }

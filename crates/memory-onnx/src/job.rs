@@ -1,4 +1,6 @@
-//! A caller's work as the threads see it: what to do, and whom to answer.
+//! The jobs of a call, and their replies.
+//!
+//! A call is divided into segments, so that an import consists of many small jobs.
 
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,43 +8,68 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use memory_core::{EmbedRole, MemoryError, MemoryResult};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::queue::Lane;
+use crate::queue::Priority;
 
-/// Who waits for an answer.
+/// The maximum of texts in a segment. Among this many, texts of similar length can
+/// share a batch, and tokenizing them takes no longer than a batch.
+const MAX_SEGMENT_TEXTS: usize = 512;
+/// The maximum of bytes in a segment, unless a single text has more.
+const MAX_SEGMENT_BYTES: usize = 256 * 1024;
+
+/// Divides texts into segments of at most [`MAX_SEGMENT_TEXTS`] texts and
+/// [`MAX_SEGMENT_BYTES`] bytes.
+pub(crate) fn segments<'a, 'b>(mut texts: &'a [&'b str]) -> impl Iterator<Item = &'a [&'b str]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |text: &&&str| {
+            bytes += text.len();
+            bytes <= MAX_SEGMENT_BYTES
+        };
+        let count = texts
+            .iter()
+            .take(MAX_SEGMENT_TEXTS)
+            .take_while(fits)
+            .count();
+        let (segment, rest) = texts.split_at(count.max(1).min(texts.len()));
+        texts = rest;
+        (!segment.is_empty()).then_some(segment)
+    })
+}
+
+/// The sender of a result.
 pub(crate) type Reply<T> = oneshot::Sender<MemoryResult<T>>;
 
-/// What a caller gets to wait on.
-pub(crate) type Answer<T> = oneshot::Receiver<MemoryResult<T>>;
+/// The receiver of a result, on which a caller waits.
+pub(crate) type ResultReceiver<T> = oneshot::Receiver<MemoryResult<T>>;
 
-/// Texts that are to be cut into chunks.
+/// Texts to split into chunks.
 #[derive(Debug)]
 pub(crate) struct ChunkJob {
     pub(crate) texts: Vec<String>,
     pub(crate) reply: Reply<Vec<Vec<Range<usize>>>>,
-    /// The job's place in the bounded queue, given back when it is over.
+    /// The job's permit of the limited queue, returned when the job ends.
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
-/// Dedup texts that are to be embedded. Several threads may work on them at
-/// the same time, each text in a batch with those of other jobs; the last text
-/// answers the caller.
+/// Distinct texts to embed. Several threads may work on them at the same time, in
+/// batches with texts of other jobs; the last text completes the job.
 #[derive(Debug)]
 pub(crate) struct EmbedJob {
     pub(crate) texts: Vec<String>,
     pub(crate) role: EmbedRole,
-    pub(crate) lane: Lane,
+    pub(crate) priority: Priority,
     progress: Mutex<Progress>,
-    /// The job's place in the bounded queue, given back when it is over.
+    /// The job's permit of the limited queue, returned when the job ends.
     _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
 struct Progress {
-    /// One for each text; empty where it is not computed yet.
+    /// One vector per text; empty if it is not computed yet.
     vectors: Vec<Vec<f32>>,
-    /// Texts without a vector.
-    left: usize,
-    /// `None` once the caller has been answered.
+    /// The number of texts without a vector.
+    remaining: usize,
+    /// `None` once the result has been sent.
     reply: Option<Reply<Vec<Vec<f32>>>>,
 }
 
@@ -50,54 +77,54 @@ impl EmbedJob {
     pub(crate) fn new(
         texts: Vec<String>,
         role: EmbedRole,
-        lane: Lane,
+        priority: Priority,
         permit: OwnedSemaphorePermit,
-    ) -> (Self, Answer<Vec<Vec<f32>>>) {
+    ) -> (Self, ResultReceiver<Vec<Vec<f32>>>) {
         let (reply, answer) = oneshot::channel();
         let progress = Progress {
             vectors: vec![Vec::new(); texts.len()],
-            left: texts.len(),
+            remaining: texts.len(),
             reply: Some(reply),
         };
         let job = Self {
             texts,
             role,
-            lane,
+            priority,
             progress: Mutex::new(progress),
             _permit: permit,
         };
         (job, answer)
     }
 
-    /// Whether nobody waits any more: the caller has gone, or has been
-    /// answered with the error of another text.
+    /// Whether no caller waits: its future was dropped, or it has received the
+    /// error of another text.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.progress().reply.as_ref().is_none_or(Reply::is_closed)
     }
 
-    /// Notes the vector of a text; with the last one, answers the caller.
+    /// Stores the vector of a text; the last one sends the result.
     pub(crate) fn complete(&self, index: usize, vector: Vec<f32>) {
         let mut progress = self.progress();
-        let Some(place) = progress.vectors.get_mut(index) else {
+        let Some(entry) = progress.vectors.get_mut(index) else {
             return;
         };
-        *place = vector;
-        progress.left = progress.left.saturating_sub(1);
-        if progress.left == 0 {
+        *entry = vector;
+        progress.remaining = progress.remaining.saturating_sub(1);
+        if progress.remaining == 0 {
             let vectors = std::mem::take(&mut progress.vectors);
-            answer(progress, Ok(vectors));
+            send_once(progress, Ok(vectors));
         }
     }
 
-    /// Answers the caller with an error; texts still to come are skipped.
+    /// Sends an error; the remaining texts are skipped.
     pub(crate) fn fail(&self, error: MemoryError) {
-        answer(self.progress(), Err(error));
+        send_once(self.progress(), Err(error));
     }
 
-    /// Texts that have no vector yet.
+    /// The number of texts without a vector.
     #[cfg(test)]
-    pub(crate) fn left(&self) -> usize {
-        self.progress().left
+    pub(crate) fn remaining(&self) -> usize {
+        self.progress().remaining
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -105,12 +132,13 @@ impl EmbedJob {
     }
 }
 
-/// Answers the caller once, outside the lock: it may wake and go on at once.
-fn answer(mut progress: MutexGuard<'_, Progress>, result: MemoryResult<Vec<Vec<f32>>>) {
+/// Sends the result once, outside the lock, because the caller may continue
+/// immediately.
+fn send_once(mut progress: MutexGuard<'_, Progress>, result: MemoryResult<Vec<Vec<f32>>>) {
     let reply = progress.reply.take();
     drop(progress);
     if let Some(reply) = reply {
-        // An error here means that the caller has gone.
+        // An error means that the caller has dropped its future.
         let _ = reply.send(result);
     }
 }
@@ -124,16 +152,16 @@ mod tests {
 
     use super::*;
 
-    fn job(texts: usize) -> (EmbedJob, Answer<Vec<Vec<f32>>>, Arc<Semaphore>) {
+    fn job(texts: usize) -> (EmbedJob, ResultReceiver<Vec<Vec<f32>>>, Arc<Semaphore>) {
         let gate = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&gate).try_acquire_owned().unwrap();
         let texts = vec![String::new(); texts];
-        let (job, answer) = EmbedJob::new(texts, EmbedRole::Query, Lane::Bulk, permit);
+        let (job, answer) = EmbedJob::new(texts, EmbedRole::Query, Priority::Bulk, permit);
         (job, answer, gate)
     }
 
     #[test]
-    fn the_last_text_answers_in_the_order_of_the_texts() {
+    fn the_last_text_sends_the_vectors_in_the_order_of_the_texts() {
         let (job, mut answer, gate) = job(3);
         job.complete(2, vec![2.0]);
         job.complete(0, vec![0.0]);
@@ -147,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_error_is_the_answer_and_the_rest_is_not_worth_doing() {
+    fn the_first_error_is_sent_and_the_job_is_abandoned() {
         let (job, mut answer, _) = job(2);
         job.fail(MemoryError::embedder(ErrorKind::Other, "embed", "first"));
         assert!(job.is_abandoned());
@@ -159,10 +187,27 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_that_has_gone_is_noticed() {
+    fn a_dropped_receiver_is_noticed() {
         let (job, answer, _) = job(1);
         assert!(!job.is_abandoned());
         drop(answer);
         assert!(job.is_abandoned());
+    }
+
+    #[test]
+    fn segments_contain_all_texts_in_order_within_their_limits() {
+        let (long, huge) = (
+            "x".repeat(MAX_SEGMENT_BYTES / 3),
+            "y".repeat(MAX_SEGMENT_BYTES + 1),
+        );
+        let mut texts = vec!["short"; MAX_SEGMENT_TEXTS + 1];
+        texts.extend([long.as_str(); 5]);
+        texts.push(&huge);
+        texts.push("last");
+        let cut: Vec<&[&str]> = segments(&texts).collect();
+        assert_eq!(cut.concat(), texts);
+        let sizes: Vec<usize> = cut.iter().map(|segment| segment.len()).collect();
+        assert_eq!(sizes, [MAX_SEGMENT_TEXTS, 3, 3, 1, 1]);
+        assert_eq!(segments(&[]).count(), 0);
     }
 }

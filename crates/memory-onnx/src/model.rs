@@ -1,4 +1,4 @@
-//! A model's folder: what every embedder reads in it, and the weights.
+//! A model directory with its weights.
 //!
 //! ```text
 //! modules.json, config.json, ...      as in memory_sentence_transformers::ModelDir
@@ -6,56 +6,51 @@
 //! model.onnx, or onnx/model.onnx      for other families; one of the two is needed
 //! ```
 
-mod source;
+use std::path::{Path, PathBuf};
 
-use std::path::Path;
-
-use memory_core::{EmbedderProfile, MemoryResult};
+use memory_core::{EmbedderProfile, MemoryError, MemoryResult};
 #[cfg(feature = "hub")]
 use memory_sentence_transformers::Config;
 use memory_sentence_transformers::{FingerprintInput, ModelDir, Tokenizer};
 
-#[cfg(feature = "hub")]
-use crate::bert::ArchitectureConfig;
-use crate::error::opening;
-use crate::options::OnnxOptions;
-pub(crate) use source::Source;
+use crate::bert::{Architecture, ArchitectureConfig};
+use crate::error::{self, opening};
+use crate::options::{OnnxOptions, Precision, WeightSource};
 
-/// Raised when this crate itself changes how a vector comes about.
+/// Increased when this crate changes how it computes vectors.
 const FORMAT: &str = "memory-onnx 1";
 
-/// What the folder says, checked, with the options applied; the weights are
-/// named and not loaded.
+/// The validated settings of a model directory, with the options applied. The
+/// weights are located, not loaded.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) profile: EmbedderProfile,
-    /// Where the weights are.
-    pub(crate) source: Source,
+    /// The location of the weights.
+    pub(crate) weights: Weights,
     pub(crate) folder: ModelDir,
 }
 
 impl Model {
-    /// Reads a model's folder, and the whole of its weights for the
-    /// fingerprint (91 MB take about 60 ms where the processor helps with
-    /// SHA-256).
+    /// Reads a model directory, and all weights for the fingerprint (91 MB take
+    /// about 60 ms on a processor with SHA-256 instructions).
     ///
     /// # Errors
     /// `Missing`, `Corrupt` or `Unsupported`, naming the file; `Configuration`
-    /// for an option that the model cannot follow.
+    /// for an option that the model does not support.
     pub(crate) fn read(path: &Path, options: &OnnxOptions) -> MemoryResult<Self> {
         let folder = ModelDir::read(path, &options.folder).map_err(opening)?;
-        let source = Source::find(&folder, options)?;
-        let recipe = FingerprintInput {
+        let weights = Weights::find(&folder, options)?;
+        let input = FingerprintInput {
             format: FORMAT,
-            weights: &source.files(),
-            network: &source.network(),
-            precision: source.precision(),
+            weights: &weights.files(),
+            network: &weights.network(),
+            precision: weights.precision(),
         };
-        let fingerprint = folder.fingerprint(recipe).map_err(opening)?;
+        let fingerprint = folder.fingerprint(input).map_err(opening)?;
         Ok(Self {
             profile: EmbedderProfile::new(folder.name.clone(), fingerprint, folder.dimensions)
                 .max_tokens(folder.max_tokens),
-            source,
+            weights,
             folder,
         })
     }
@@ -63,17 +58,134 @@ impl Model {
     /// The model's tokenizer.
     ///
     /// # Errors
-    /// `Corrupt`, naming the file; `Configuration` when special tokens and
-    /// prompts leave too little of the window.
+    /// `Corrupt`, naming the file; `Configuration` if special tokens and prompts
+    /// leave too few tokens for text.
     pub(crate) fn tokenizer(&self) -> MemoryResult<Tokenizer> {
         Tokenizer::new(&self.folder).map_err(opening)
     }
 }
 
-/// Whether a folder's `config.json` is of a family that is built from its
-/// checkpoint.
+/// The location of the weights, and the network that uses them.
+#[derive(Debug, Clone)]
+pub(crate) enum Weights {
+    /// An exported graph, used without changes.
+    Graph(PathBuf),
+    /// A checkpoint from which a graph is built.
+    Checkpoint {
+        file: PathBuf,
+        architecture: Architecture,
+        precision: Precision,
+    },
+}
+
+impl Weights {
+    /// The source that the options name, or else the checkpoint if there is one of
+    /// a supported family, or else the graph.
+    ///
+    /// # Errors
+    /// `Missing` or `Unsupported`, naming the file; `Configuration` for a
+    /// precision that the graph does not have.
+    fn find(folder: &ModelDir, options: &OnnxOptions) -> MemoryResult<Self> {
+        // Also for a graph, because a damaged file must not be ignored.
+        let config = ArchitectureConfig::read(&folder.path)?;
+        let file = folder.path.join("model.safetensors");
+        let checkpoint = || {
+            Ok(Self::Checkpoint {
+                architecture: config.architecture(
+                    &folder.path,
+                    &folder.family,
+                    folder.dimensions,
+                )?,
+                precision: options.precision,
+                file: file.clone(),
+            })
+        };
+        match options.weight_source {
+            Some(WeightSource::Checkpoint) if file.is_file() => checkpoint(),
+            Some(WeightSource::Checkpoint) => Err(error::missing(format_args!(
+                "{} does not exist",
+                file.display()
+            ))),
+            Some(WeightSource::Graph) => graph(&folder.path, options),
+            None if file.is_file() => checkpoint().or_else(|refused| {
+                // There may be an exported graph for an unsupported checkpoint.
+                find_graph(&folder.path).map_or(Err(refused), |_| graph(&folder.path, options))
+            }),
+            None => graph(&folder.path, options),
+        }
+    }
+
+    /// The files of the weights.
+    fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Graph(file) => graph_files(file),
+            Self::Checkpoint { file, .. } => vec![file.clone()],
+        }
+    }
+
+    /// The network, for fingerprints.
+    fn network(&self) -> String {
+        match self {
+            Self::Graph(_) => "as exported".to_owned(),
+            Self::Checkpoint { architecture, .. } => architecture.describe(),
+        }
+    }
+
+    /// The precision, for fingerprints.
+    const fn precision(&self) -> &'static str {
+        match self {
+            Self::Graph(_) => "as the graph",
+            Self::Checkpoint { precision, .. } => match precision {
+                Precision::Full => "full",
+                Precision::Int8 => "8 bits in blocks of 128",
+            },
+        }
+    }
+}
+
+/// The graph's file and, for models over 2 GB, the external files with the
+/// weights.
+fn graph_files(graph: &Path) -> Vec<PathBuf> {
+    let candidates = ["_data", ".data"].map(|suffix| {
+        let mut name = graph.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    });
+    let external = candidates.into_iter().filter(|file| file.is_file());
+    std::iter::once(graph.to_path_buf())
+        .chain(external)
+        .collect()
+}
+
+fn graph(folder: &Path, options: &OnnxOptions) -> MemoryResult<Weights> {
+    let file = find_graph(folder)?;
+    if options.precision == Precision::Full {
+        return Ok(Weights::Graph(file));
+    }
+    Err(MemoryError::configuration(format!(
+        "{} is an exported graph, whose precision is fixed; precision {:?} needs a \
+         model.safetensors of the BERT family",
+        file.display(),
+        options.precision
+    )))
+}
+
+/// The graph's file: in the directory itself, or in `onnx/`, as on hubs.
+fn find_graph(folder: &Path) -> MemoryResult<PathBuf> {
+    let files = ["model.onnx", "onnx/model.onnx"].map(|name| folder.join(name));
+    match files.into_iter().find(|file| file.is_file()) {
+        Some(file) => Ok(file),
+        None => Err(error::missing(format_args!(
+            "{} contains neither model.safetensors nor model.onnx nor onnx/model.onnx",
+            folder.display()
+        ))),
+    }
+}
+
+/// Whether a directory's `config.json` is of a family whose checkpoints are
+/// supported.
 #[cfg(feature = "hub")]
-pub(crate) fn is_built(folder: &Path) -> bool {
+pub(crate) fn has_supported_checkpoint(folder: &Path) -> bool {
     let architecture = || {
         let config = Config::read(folder)?;
         let hidden = config.hidden_size(folder)?;

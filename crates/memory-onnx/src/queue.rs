@@ -1,9 +1,9 @@
-//! What waits for the threads: two lanes, small calls before large ones.
+//! The queue of the worker threads, with two priorities.
 //!
-//! In each lane there is work that comes first (texts to tokenize, texts to
-//! cut into chunks) and the pool of tokenized texts, of which a batch is made
-//! at the moment a thread is free to compute it. So callers who come while a
-//! batch runs share the next one.
+//! Each priority has tasks that come first (texts to tokenize, texts to split
+//! into chunks) and a batcher of tokenized texts. A batch is formed only when a
+//! thread is free to compute it, so texts that arrive while a batch is computed
+//! share the next one.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -12,32 +12,32 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use memory_sentence_transformers::Tokens;
 
+use crate::batcher::{Batcher, DrainedBatch, PendingText, ReplySlot};
 use crate::job::{ChunkJob, EmbedJob};
-use crate::pool::{Place, Pool, Taken, Waiting};
 
-/// Which lane a piece of work takes.
+/// The priority of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub(crate) enum Priority {
     /// Calls of about one batch: a query, a single memory.
-    Express,
+    Interactive,
     /// Calls of many batches: an import.
     Bulk,
 }
 
-/// After so many pieces of the express lane in a row, one of the bulk lane has
-/// its turn, so that a stream of queries does not stop an import.
-const EXPRESS_IN_A_ROW: usize = 8;
+/// The maximum of consecutive interactive batches while bulk work is waiting, so
+/// that a stream of queries does not stop an import.
+const MAX_INTERACTIVE_IN_A_ROW: usize = 8;
 
-/// Tokens of a batch below which it is not worth while to give a part of the
-/// texts to another thread.
-const LEAST_SHARE: usize = 32;
+/// The minimum of tokens in a batch when texts are divided among free threads:
+/// smaller batches gain nothing.
+const MIN_SHARE: usize = 32;
 
 /// What a thread does next.
 #[derive(Debug)]
-pub(crate) enum Work {
-    /// Tokenize a job's texts and put them into the pool of its lane.
+pub(crate) enum WorkItem {
+    /// Tokenize a job's texts and add them to the batcher of its priority.
     Tokenize(Arc<EmbedJob>),
-    /// Cut texts into chunks.
+    /// Split texts into chunks.
     Chunk(ChunkJob),
     /// Compute a batch.
     Infer(Batch),
@@ -46,41 +46,41 @@ pub(crate) enum Work {
 /// Texts that are computed together.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) texts: Vec<Waiting>,
-    /// Whether all other threads were idle when it was made, and nothing else
-    /// waited.
+    pub(crate) texts: Vec<PendingText>,
+    /// Whether no other batch was being computed when this one was formed, and
+    /// nothing else was waiting.
     pub(crate) is_alone: bool,
-    _computing: Computing,
+    _guard: ComputingGuard,
 }
 
-/// Counts a batch for as long as it is being computed.
+/// Counts a batch as long as it is being computed.
 #[derive(Debug)]
-struct Computing(Arc<AtomicUsize>);
+struct ComputingGuard(Arc<AtomicUsize>);
 
-impl Computing {
-    fn begin(count: &Arc<AtomicUsize>) -> Self {
-        // A count that is a moment old makes a batch smaller or larger, no more.
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
+impl ComputingGuard {
+    fn new(computing: &Arc<AtomicUsize>) -> Self {
+        // A count that is slightly out of date only affects the size of a batch.
+        computing.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(computing))
     }
 }
 
-impl Drop for Computing {
+impl Drop for ComputingGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Shared by those who bring work and the threads that take it.
+/// The queue, shared by callers and worker threads.
 ///
-/// It is unbounded: who brings work holds one of a bounded number of permits.
+/// It has no limit of its own: a caller holds one of a limited number of permits.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    /// Most tokens of a batch, padding included.
+    /// The maximum of tokens in a batch, padding included.
     batch_tokens: usize,
-    /// Threads that take from it.
+    /// The number of threads that take work.
     threads: usize,
-    /// Batches that are being computed, each by a thread.
+    /// The number of batches that are being computed, each by one thread.
     computing: Arc<AtomicUsize>,
     state: Mutex<State>,
     changed: Condvar,
@@ -88,29 +88,27 @@ pub(crate) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    express: LaneState,
-    bulk: LaneState,
-    express_in_a_row: usize,
-    /// Threads that wait for work.
-    idle: usize,
+    interactive: PriorityState,
+    bulk: PriorityState,
+    interactive_in_a_row: usize,
     is_closed: bool,
 }
 
 #[derive(Debug, Default)]
-struct LaneState {
-    first: VecDeque<Work>,
-    pool: Pool,
+struct PriorityState {
+    tasks: VecDeque<WorkItem>,
+    batcher: Batcher,
 }
 
-impl LaneState {
+impl PriorityState {
     fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.pool.is_empty()
+        self.tasks.is_empty() && self.batcher.is_empty()
     }
 }
 
 impl Queue {
-    /// A queue for so many threads, whose batches have at most `batch_tokens`
-    /// tokens, padding included, unless one text alone has more.
+    /// Creates a queue for `threads` threads with batches of at most
+    /// `batch_tokens` tokens, padding included, unless a single text has more.
     pub(crate) fn new(batch_tokens: usize, threads: usize) -> Self {
         Self {
             batch_tokens,
@@ -121,32 +119,32 @@ impl Queue {
         }
     }
 
-    /// Puts work at the end of a lane; a closed queue gives it back.
-    pub(crate) fn push(&self, lane: Lane, work: Work) -> Result<(), Work> {
+    /// Appends a task. A closed queue returns it.
+    pub(crate) fn push(&self, priority: Priority, item: WorkItem) -> Result<(), WorkItem> {
         let mut state = self.lock();
         if state.is_closed {
-            return Err(work);
+            return Err(item);
         }
-        state.lane(lane).first.push_back(work);
+        state.of(priority).tasks.push_back(item);
         drop(state);
         self.changed.notify_one();
         Ok(())
     }
 
-    /// Puts a job's texts into the pool of its lane. A closed queue takes
-    /// nothing and says so.
+    /// Adds a job's tokenized texts to the batcher of its priority. Returns
+    /// whether the queue is open.
     pub(crate) fn add(&self, job: &Arc<EmbedJob>, texts: Vec<Arc<Tokens>>) -> bool {
         let mut state = self.lock();
         if state.is_closed {
             return false;
         }
-        let pool = &mut state.lane(job.lane).pool;
+        let batcher = &mut state.of(job.priority).batcher;
         for (index, tokens) in texts.into_iter().enumerate() {
             let job = Arc::clone(job);
-            pool.add(tokens, Place { job, index });
+            batcher.add(tokens, ReplySlot { job, index });
         }
-        // Who brought them takes a batch too.
-        let is_worth_sharing = pool.tokens() > LEAST_SHARE && state.idle > 0;
+        // The calling thread takes one batch itself.
+        let is_worth_sharing = batcher.tokens() > MIN_SHARE;
         drop(state);
         if is_worth_sharing {
             self.changed.notify_all();
@@ -155,80 +153,81 @@ impl Queue {
     }
 
     /// Waits for work; `None` once the queue is closed.
-    pub(crate) fn next(&self) -> Option<Work> {
+    pub(crate) fn next(&self) -> Option<WorkItem> {
         let mut abandoned = Vec::new();
         loop {
             // Dropping texts may wake their callers, so no lock is held.
             abandoned.clear();
             let mut state = self.lock();
-            while !state.is_closed && state.express.is_empty() && state.bulk.is_empty() {
-                state.idle += 1;
+            while !state.is_closed && state.is_empty() {
                 state = self
                     .changed
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
-                state.idle -= 1;
             }
             if state.is_closed {
                 return None;
             }
-            let work = self.take(&mut state, &mut abandoned);
+            let item = self.take(&mut state, &mut abandoned);
             drop(state);
-            if work.is_some() {
-                return work;
+            if item.is_some() {
+                return item;
             }
         }
     }
 
-    /// Lets nothing more in or out; what waits is dropped.
+    /// Closes the queue and drops all waiting work.
     pub(crate) fn close(&self) {
         let dropped = {
             let mut state = self.lock();
             state.is_closed = true;
-            (mem::take(&mut state.express), mem::take(&mut state.bulk))
+            (
+                mem::take(&mut state.interactive),
+                mem::take(&mut state.bulk),
+            )
         };
         self.changed.notify_all();
-        // Outside the lock: what is dropped may wake its caller.
+        // Outside the lock, because dropping may wake callers.
         drop(dropped);
     }
 
-    /// The next piece of work; `None` if all that was there was abandoned.
-    fn take(&self, state: &mut State, abandoned: &mut Vec<Waiting>) -> Option<Work> {
-        let all_idle = state.idle + 1 == self.threads;
-        let bulk_s_turn = state.express_in_a_row >= EXPRESS_IN_A_ROW && !state.bulk.is_empty();
-        let is_express = !bulk_s_turn && !state.express.is_empty();
-        let lane = state.lane(if is_express {
-            Lane::Express
+    /// The next work item; `None` if all waiting texts were abandoned.
+    fn take(&self, state: &mut State, abandoned: &mut Vec<PendingText>) -> Option<WorkItem> {
+        let is_bulk_due =
+            state.interactive_in_a_row >= MAX_INTERACTIVE_IN_A_ROW && !state.bulk.is_empty();
+        let is_interactive = !is_bulk_due && !state.interactive.is_empty();
+        let selected = state.of(if is_interactive {
+            Priority::Interactive
         } else {
-            Lane::Bulk
+            Priority::Bulk
         });
-        // All that waits is tokenized before a batch is made of it.
-        if let Some(work) = lane.first.pop_front() {
-            return Some(work);
+        // All waiting texts are tokenized before a batch is formed.
+        if let Some(item) = selected.tasks.pop_front() {
+            return Some(item);
         }
-        // Whoever brought texts and whoever was woken for them may come in
-        // either order, so a share is for each that computes nothing.
-        let free = self
-            .threads
-            .saturating_sub(self.computing.load(Ordering::Relaxed));
-        let share = lane.pool.tokens().div_ceil(free.max(1)).max(LEAST_SHARE);
-        let Taken {
+        // Each thread that computes nothing gets a share, whether it is the one
+        // that added the texts or one that was woken for them.
+        let computing = self.computing.load(Ordering::Relaxed);
+        let free = self.threads.saturating_sub(computing).max(1);
+        let share = selected.batcher.tokens().div_ceil(free).max(MIN_SHARE);
+        let drained = selected.batcher.drain(self.batch_tokens.min(share));
+        let DrainedBatch {
             batch,
-            abandoned: gone,
-        } = lane.pool.take(self.batch_tokens.min(share));
-        abandoned.extend(gone);
+            abandoned: skipped,
+        } = drained;
+        abandoned.extend(skipped);
         if batch.is_empty() {
             return None;
         }
-        state.express_in_a_row = if is_express {
-            state.express_in_a_row + 1
+        state.interactive_in_a_row = if is_interactive {
+            state.interactive_in_a_row + 1
         } else {
             0
         };
-        Some(Work::Infer(Batch {
+        Some(WorkItem::Infer(Batch {
             texts: batch,
-            is_alone: all_idle && state.express.is_empty() && state.bulk.is_empty(),
-            _computing: Computing::begin(&self.computing),
+            is_alone: computing == 0 && state.is_empty(),
+            _guard: ComputingGuard::new(&self.computing),
         }))
     }
 
@@ -239,11 +238,15 @@ impl Queue {
 }
 
 impl State {
-    fn lane(&mut self, lane: Lane) -> &mut LaneState {
-        match lane {
-            Lane::Express => &mut self.express,
-            Lane::Bulk => &mut self.bulk,
+    fn of(&mut self, priority: Priority) -> &mut PriorityState {
+        match priority {
+            Priority::Interactive => &mut self.interactive,
+            Priority::Bulk => &mut self.bulk,
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.interactive.is_empty() && self.bulk.is_empty()
     }
 }
 

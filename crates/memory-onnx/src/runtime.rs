@@ -1,16 +1,15 @@
 //! Finding and loading the ONNX Runtime library.
 //!
-//! The library is not linked: it is looked for at run time, and a program
-//! without it gets an error that says where it was looked for and what mends
-//! it. A process holds one runtime and one environment for its whole life;
-//! all embedders share them.
+//! The library is not linked but searched at run time. If it is missing, the error
+//! lists the searched paths and the fix. A process has one runtime and one
+//! environment for its whole lifetime, which all embedders share.
 
-mod choose;
-mod place;
-mod places;
+mod candidate;
+mod elf_check;
 mod python;
+mod search_path;
+mod select;
 mod version;
-mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -20,56 +19,57 @@ use ort::environment::Environment;
 
 use crate::error::{self, OPEN};
 use crate::options::OnnxOptions;
-use choose::Choice;
-use places::Surroundings;
+use search_path::Environment as SearchEnvironment;
+use select::Selection;
 
 /// The ONNX Runtime library that this process has loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeInfo {
     /// The library's file.
     pub library: PathBuf,
-    /// Its version, where the file's name tells it.
+    /// Its version, if the file's name contains it.
     pub version: Option<String>,
-    /// The place where it was found, as people call it: `the cache folder`.
+    /// Where it was found, for display: `the cache folder`.
     pub source: &'static str,
 }
 
-/// Finds and loads the ONNX Runtime library, as opening an embedder would.
+/// Finds and loads the ONNX Runtime library, as opening an embedder does.
 ///
-/// [`OnnxOptions::runtime_library`] is taken or refused. Without it, the first
-/// of these that is whole, new enough and loads is taken, and those passed
-/// over are logged as warnings:
+/// If [`OnnxOptions::runtime_library`] is set, only that file is tried. Otherwise
+/// the first of these that is complete, new enough and loadable is used, and
+/// skipped ones are logged as warnings:
 ///
-/// 1. the file that `ORT_DYLIB_PATH` names;
-/// 2. the cache folder;
-/// 3. the folder of the executable;
+/// 1. the file in `ORT_DYLIB_PATH`;
+/// 2. the cache directory;
+/// 3. the directory of the executable;
 /// 4. the `onnxruntime` package of the active Python environment
 ///    (`VIRTUAL_ENV`, `CONDA_PREFIX`, the first `python3` on the PATH);
-/// 5. the system's library folders (`LD_LIBRARY_PATH` first, or what stands
-///    for it on the platform).
+/// 5. the system's library directories (`LD_LIBRARY_PATH` or its equivalent on the
+///    platform first).
 ///
-/// Blocks for the time of loading a shared library (about 30 ms). A process
-/// that has loaded one already answers with that one.
+/// Relative paths in these variables are ignored, except in `ORT_DYLIB_PATH`.
+/// Blocks while the library is loaded (about 30 ms). If the process has loaded one
+/// already, that one is returned.
 ///
 /// # Errors
-/// [`ErrorKind::Missing`] with every place that was looked at, why it did not
-/// do, and the command that mends it; [`ErrorKind::Configuration`] when
-/// another library than the one already loaded is asked for.
+/// [`ErrorKind::Missing`] with all searched paths, why each was skipped, and the
+/// command that fixes it; [`ErrorKind::Configuration`] if another library than the
+/// loaded one is requested.
 pub fn load_runtime(options: &OnnxOptions) -> MemoryResult<RuntimeInfo> {
     environment(options).map(|(info, _)| info)
 }
 
-/// What this process has loaded. The library stays even if its environment
-/// could not be made, because `ort` cannot let go of it.
+/// The loaded library. It stays loaded even if the environment could not be
+/// created, because `ort` cannot unload it.
 struct Loaded {
     info: RuntimeInfo,
     environment: Option<Environment>,
 }
 
-/// `ort` allows one environment a process, ever; so it is never dropped.
+/// `ort` allows only one environment per process, so it is never dropped.
 static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
 
-/// The process's environment, made when it is first asked for.
+/// The process's environment, created at the first call.
 pub(crate) fn environment(options: &OnnxOptions) -> MemoryResult<(RuntimeInfo, Environment)> {
     let explicit = options.runtime_library.as_deref();
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,40 +85,39 @@ pub(crate) fn environment(options: &OnnxOptions) -> MemoryResult<(RuntimeInfo, E
     Ok((loaded.info.clone(), environment))
 }
 
-/// Loads the first library that will do.
+/// Loads the first usable library.
 fn load(explicit: Option<&Path>, cache: Option<&Path>) -> MemoryResult<Loaded> {
-    let places = Surroundings::real(explicit, cache).places();
-    // Only `init_from` answers a missing library with an error; any other way
-    // into `ort` would load one lazily, and panic.
+    let candidates = SearchEnvironment::of_process(explicit, cache).candidates();
+    // Only `init_from` returns an error for a missing library; any other function
+    // of `ort` would load one lazily and panic.
     let load = |library: &Path| ort::init_from(library).map(drop);
-    let Choice {
+    let Selection {
         library,
         version,
-        place,
-    } = choose::choose(places, load).map_err(error::missing)?;
-    tracing::debug!(library = %library.display(), place, "loaded ONNX Runtime");
+        source,
+    } = select::select(candidates, load).map_err(error::missing)?;
+    tracing::debug!(library = %library.display(), source, "loaded ONNX Runtime");
     Ok(Loaded {
         info: RuntimeInfo {
             library,
             version: version.map(|version| version.to_string()),
-            source: place,
+            source,
         },
         environment: None,
     })
 }
 
-/// Makes the environment; telemetry, which some builds of the runtime carry,
-/// is off.
+/// Creates the environment, with the telemetry of some builds disabled.
 fn build(info: &RuntimeInfo) -> MemoryResult<Environment> {
-    let foreign = "the process has an ONNX Runtime environment that this crate did not make; there \
-                   can be one, so open an embedder before other code makes it";
+    let foreign = "another library has already created the ONNX Runtime environment of this \
+                   process, which can have only one; open an embedder before that";
     let builder = ort::init_from(&info.library)
         .map_err(|error| MemoryError::embedder(ErrorKind::Other, OPEN, error.to_string()))?;
     let environment = builder.with_name("memory").with_telemetry(false).build();
     environment.map_err(|error| MemoryError::configuration(format!("{foreign} ({error})")))
 }
 
-/// Refuses a library other than the one that is loaded.
+/// Rejects a library other than the loaded one.
 fn check_same(loaded: &RuntimeInfo, explicit: Option<&Path>) -> MemoryResult<()> {
     let Some(asked) = explicit else {
         return Ok(());
@@ -128,8 +127,8 @@ fn check_same(loaded: &RuntimeInfo, explicit: Option<&Path>) -> MemoryResult<()>
         return Ok(());
     }
     Err(MemoryError::configuration(format!(
-        "this process has loaded ONNX Runtime from {}; a process holds one, so {} cannot be \
-         loaded beside it",
+        "this process has loaded ONNX Runtime from {} and can have only one, so {} cannot be \
+         loaded",
         loaded.library.display(),
         asked.display()
     )))

@@ -1,4 +1,4 @@
-//! What one thread does with a piece of work.
+//! The processing of work items by one thread.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, TryLockError};
@@ -6,30 +6,28 @@ use std::sync::{Arc, Mutex, TryLockError};
 use memory_core::MemoryResult;
 use memory_sentence_transformers::{Tokenizer, Tokens};
 
+use crate::batcher::PendingText;
 use crate::error::{self, CHUNK, EMBED};
-use crate::graph::Graph;
 use crate::job::{ChunkJob, EmbedJob};
-use crate::pool::Waiting;
-use crate::queue::{Batch, Lane, Queue, Work};
+use crate::queue::{Batch, Priority, Queue, WorkItem};
+use crate::session::ModelSession;
 
-/// One thread's tools: a session of its own, the rest shared.
+/// The state of one thread: a session of its own, the rest shared.
 pub(crate) struct Worker {
-    pub(crate) graph: Graph,
-    /// A session whose batches are computed by all cores, for a batch that has
-    /// the machine to itself.
-    pub(crate) wide: Option<Arc<Mutex<Graph>>>,
+    pub(crate) session: ModelSession,
+    /// A session that uses all cores, for a batch that is computed alone.
+    pub(crate) solo_session: Option<Arc<Mutex<ModelSession>>>,
     pub(crate) tokenizer: Arc<Tokenizer>,
     pub(crate) queue: Arc<Queue>,
 }
 
 impl Worker {
-    /// Does a piece of work, unless its caller has gone, and answers the
-    /// caller if it was the last.
-    pub(crate) fn work(&mut self, work: Work) {
-        match work {
-            Work::Tokenize(job) => self.tokenize(&job),
-            Work::Infer(batch) => self.infer(&batch),
-            Work::Chunk(job) => self.chunk(job),
+    /// Processes a work item, unless its caller has dropped the future.
+    pub(crate) fn process(&mut self, item: WorkItem) {
+        match item {
+            WorkItem::Tokenize(job) => self.tokenize(&job),
+            WorkItem::Infer(batch) => self.infer(&batch),
+            WorkItem::Chunk(job) => self.chunk(job),
         }
     }
 
@@ -60,11 +58,11 @@ impl Worker {
                 .texts
                 .iter()
                 .zip(vectors)
-                .for_each(|(text, vector)| answer(text, vector)),
+                .for_each(|(text, vector)| send(text, vector)),
             Err(error) => batch
                 .texts
                 .iter()
-                .for_each(|text| answer(text, Err(error.clone()))),
+                .for_each(|text| send(text, Err(error.clone()))),
         }
     }
 
@@ -73,16 +71,12 @@ impl Worker {
         is_alone: bool,
         tokens: &[&Tokens],
     ) -> MemoryResult<Vec<MemoryResult<Vec<f32>>>> {
-        match self
-            .wide
-            .as_ref()
-            .filter(|_| is_alone)
-            .map(|wide| wide.try_lock())
-        {
-            Some(Ok(mut wide)) => wide.run(tokens),
-            // A panic leaves nothing half changed in a session.
-            Some(Err(TryLockError::Poisoned(wide))) => wide.into_inner().run(tokens),
-            None | Some(Err(TryLockError::WouldBlock)) => self.graph.run(tokens),
+        let solo_session = self.solo_session.as_ref().filter(|_| is_alone);
+        match solo_session.map(|session| session.try_lock()) {
+            Some(Ok(mut session)) => session.run(tokens),
+            // A session has no state that a panic could leave inconsistent.
+            Some(Err(TryLockError::Poisoned(session))) => session.into_inner().run(tokens),
+            None | Some(Err(TryLockError::WouldBlock)) => self.session.run(tokens),
         }
     }
 
@@ -102,43 +96,41 @@ impl Worker {
                 .collect()
         });
         drop(permit);
-        // An error here means that the caller has gone.
+        // An error means that the caller has dropped its future.
         let _ = reply.send(chunks);
     }
 }
 
-/// Gives a text's vector, or what went wrong with it, to everyone who waits.
-fn answer(text: &Waiting, vector: MemoryResult<Vec<f32>>) {
-    for place in &text.places {
+/// Sends a text's vector or error to all jobs that wait for it.
+fn send(text: &PendingText, vector: MemoryResult<Vec<f32>>) {
+    for slot in &text.slots {
         match &vector {
-            Ok(vector) => place.job.complete(place.index, vector.clone()),
-            Err(error) => place.job.fail(error.clone()),
+            Ok(vector) => slot.job.complete(slot.index, vector.clone()),
+            Err(error) => slot.job.fail(error.clone()),
         }
     }
 }
 
-/// Runs `compute` and makes an error of a panic, which then costs one caller
-/// its answer and not everyone the thread. What the panic says is left out,
-/// because it may quote the text.
+/// Runs `compute` and turns a panic into an error, so that the thread survives.
+/// The panic's message is left out, because it may quote the text.
 fn guarded<T>(
     operation: &'static str,
     compute: impl FnOnce() -> MemoryResult<T>,
 ) -> MemoryResult<T> {
-    // A session and a tokenizer hold no state that a panic between two calls
-    // into them could leave half changed.
+    // Sessions and tokenizers have no state that a panic could leave inconsistent.
     panic::catch_unwind(AssertUnwindSafe(compute))
         .unwrap_or_else(|_| Err(error::failed(operation, "the embedder's thread panicked")))
 }
 
-/// Which lane a call takes: the express lane if it is about one batch of work.
-pub(crate) fn lane(texts: &[&str], batch_tokens: usize) -> Lane {
-    /// Bytes that a token of English takes, roughly.
+/// The priority of a call: interactive if it is about one batch of work.
+pub(crate) fn priority_of(texts: &[&str], batch_tokens: usize) -> Priority {
+    /// The approximate bytes per token of English text.
     const BYTES_PER_TOKEN: usize = 4;
     let bytes: usize = texts.iter().map(|text| text.len()).sum();
     if texts.len() <= 1 || bytes <= batch_tokens * BYTES_PER_TOKEN {
-        Lane::Express
+        Priority::Interactive
     } else {
-        Lane::Bulk
+        Priority::Bulk
     }
 }
 

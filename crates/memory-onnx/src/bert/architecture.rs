@@ -1,4 +1,4 @@
-//! What `config.json` tells of a BERT: sizes, and how it computes.
+//! The architecture of a BERT network from its `config.json`.
 
 use std::path::Path;
 
@@ -7,35 +7,36 @@ use serde::Deserialize;
 
 use crate::error::{self, opening};
 
-/// The function between the two halves of a layer's feed-forward part.
+/// The activation function of the feed-forward part of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
-    /// The Gaussian error linear unit, exact.
+    /// The exact Gaussian error linear unit (Hendrycks and Gimpel, 2016).
     Gelu,
     /// Its approximation by a hyperbolic tangent.
     GeluTanh,
 }
 
-/// The sizes of a BERT. With them and the weights, every vector is decided.
+/// The hyperparameters of a BERT network. With the weights they determine every
+/// vector.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Architecture {
     pub(crate) layers: usize,
-    /// Attention heads; they share the hidden size evenly.
+    /// The number of attention heads, a divisor of `hidden`.
     pub(crate) heads: usize,
-    /// Components of a token's vector.
+    /// The dimensions of a token's vector.
     pub(crate) hidden: usize,
-    /// Components between the two halves of the feed-forward part.
+    /// The dimensions between the two halves of the feed-forward part.
     pub(crate) intermediate: usize,
     pub(crate) vocabulary: usize,
     pub(crate) positions: usize,
-    /// Kinds of segment that a token may belong to.
+    /// The number of segment types.
     pub(crate) types: usize,
-    /// Added to a variance before its root is taken.
+    /// The constant added to variances in layer normalization.
     pub(crate) epsilon: f32,
     pub(crate) activation: Activation,
 }
 
-/// `config.json`, as far as it decides the architecture.
+/// The fields of `config.json` that determine the architecture.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ArchitectureConfig {
     max_position_embeddings: Option<usize>,
@@ -54,7 +55,7 @@ pub(crate) struct ArchitectureConfig {
 }
 
 impl ArchitectureConfig {
-    /// Reads the file in a model's folder.
+    /// Reads the file in a model directory.
     ///
     /// # Errors
     /// `Missing` or `Corrupt`, naming the file.
@@ -62,12 +63,11 @@ impl ArchitectureConfig {
         memory_sentence_transformers::read_json(&folder.join("config.json")).map_err(opening)
     }
 
-    /// The architecture, if it is one that [`Network`](super::Network) builds.
+    /// The architecture, if [`Network`](super::Network) supports it.
     ///
     /// # Errors
-    /// `Unsupported` for another family or another way of computing,
-    /// `Corrupt` where a size is missing or makes no sense; each names the
-    /// file and the key.
+    /// `Unsupported` for another family or computation, `Corrupt` for a missing or
+    /// invalid size; each names the file and the key.
     pub(crate) fn architecture(
         &self,
         folder: &Path,
@@ -78,31 +78,32 @@ impl ArchitectureConfig {
         let unsupported = |what: String| Err(error::unsupported(file, what));
         if model_type != "bert" {
             return unsupported(format!(
-                "model_type is {model_type:?}; from a checkpoint, \"bert\" is built"
+                "model_type is {model_type:?}; for a checkpoint, \"bert\" is supported"
             ));
         }
         if let Some(kind) = &self.position_embedding_type
             && kind != "absolute"
         {
             return unsupported(format!(
-                "position_embedding_type is {kind:?}; \"absolute\" is built"
+                "position_embedding_type is {kind:?}; \"absolute\" is supported"
             ));
         }
         if self.is_decoder || self.add_cross_attention {
-            return unsupported("it is a decoder; encoders are built".to_owned());
+            return unsupported("the model is a decoder (is_decoder or add_cross_attention); encoders are supported".to_owned());
         }
         let activation = match self.hidden_act.as_deref() {
             None | Some("gelu") => Activation::Gelu,
             Some("gelu_new" | "gelu_pytorch_tanh" | "gelu_fast") => Activation::GeluTanh,
             Some(other) => {
                 return unsupported(format!(
-                    "hidden_act is {other:?}; \"gelu\" and its approximation are built"
+                    "hidden_act is {other:?}; \"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" and \
+                     \"gelu_fast\" are supported"
                 ));
             }
         };
         let size = |key: &str, value: Option<usize>| match value {
             Some(size @ 1..) => Ok(size),
-            _ => Err(error::corrupt(file, format!("it has no {key}"))),
+            _ => Err(error::corrupt(file, format!("{key} is missing or 0"))),
         };
         let heads = size("num_attention_heads", self.num_attention_heads)?;
         if !hidden.is_multiple_of(heads) {
@@ -118,7 +119,7 @@ impl ArchitectureConfig {
             vocabulary: size("vocab_size", self.vocab_size)?,
             positions: size("max_position_embeddings", self.max_position_embeddings)?,
             types: size("type_vocab_size", Some(self.type_vocab_size.unwrap_or(2)))?,
-            // The family's own default.
+            // The family's default (Hugging Face `BertConfig`).
             epsilon: self.layer_norm_eps.unwrap_or(1e-12),
             activation,
         })
@@ -126,7 +127,7 @@ impl ArchitectureConfig {
 }
 
 impl Architecture {
-    /// All of it in a line, for fingerprints.
+    /// A one-line description, for fingerprints.
     pub(crate) fn describe(&self) -> String {
         format!("bert {self:?}")
     }

@@ -1,16 +1,15 @@
-//! The first step of a BERT: what a token is, where it stands, and which
-//! segment it belongs to become one vector, which is then normalized.
+//! Token embeddings: the normalized sum of word, position and segment embeddings.
 
 use memory_core::MemoryResult;
 use memory_sentence_transformers::Tokens;
 
 use super::Architecture;
-use super::network::names;
+use super::weight_names;
 use crate::checkpoint::Checkpoint;
 use crate::error::{self, EMBED};
 
-/// The tables, in memory once however many sessions there are: they are half
-/// of a small model's weights.
+/// The embedding tables. All sessions share them, because they are half of a small
+/// model's weights.
 #[derive(Debug)]
 pub(crate) struct Embeddings {
     hidden: usize,
@@ -27,7 +26,7 @@ impl Embeddings {
         architecture: &Architecture,
     ) -> MemoryResult<Self> {
         let hidden = architecture.hidden;
-        let prefix = names::prefix(checkpoint);
+        let prefix = weight_names::prefix(checkpoint);
         let mut read = |name: &str, shape: &[usize]| {
             checkpoint.tensor(&format!("{prefix}embeddings.{name}"), shape)
         };
@@ -50,21 +49,21 @@ impl Embeddings {
         })
     }
 
-    /// Components of a token's vector.
+    /// The dimensions of a token's vector.
     pub(crate) const fn hidden(&self) -> usize {
         self.hidden
     }
 
-    /// The vectors of a text's tokens, into a place that holds as many.
+    /// Writes the vectors of a text's tokens to `target`, which has space for them.
     ///
     /// # Errors
-    /// For a token that the checkpoint has no vector for.
-    pub(crate) fn embed(&self, tokens: &Tokens, into: &mut [f32]) -> MemoryResult<()> {
-        let places = into
+    /// If a token is not in the checkpoint's table.
+    pub(crate) fn embed(&self, tokens: &Tokens, target: &mut [f32]) -> MemoryResult<()> {
+        let targets = target
             .chunks_exact_mut(self.hidden)
             .zip(self.positions.chunks_exact(self.hidden));
         let tokens = tokens.ids.iter().zip(&tokens.type_ids);
-        for ((id, type_id), (vector, position)) in tokens.zip(places) {
+        for ((id, type_id), (vector, position)) in tokens.zip(targets) {
             let word = self.row(&self.words, *id)?;
             let kind = self.row(&self.types, *type_id)?;
             for (((x, word), position), kind) in vector.iter_mut().zip(word).zip(position).zip(kind)
@@ -84,14 +83,16 @@ impl Embeddings {
             .get(start..start.saturating_add(self.hidden))
             .ok_or_else(|| {
                 let rows = table.len() / self.hidden;
-                let what =
-                    format!("the tokenizer gave number {row}; the model's table has {rows} rows");
+                let what = format!(
+                    "the tokenizer returned token {row}; the model's table has {rows} rows"
+                );
                 error::failed(EMBED, what)
             })
     }
 }
 
-/// Layer normalization (Ba, Kiros and Hinton, 2016).
+/// Layer normalization (Ba, Kiros and Hinton, *Layer Normalization*, 2016):
+/// `(x - mean) / sqrt(variance + epsilon) · weight + bias`.
 #[derive(Debug)]
 struct LayerNorm {
     weight: Vec<f32>,
@@ -112,15 +113,16 @@ impl LayerNorm {
     }
 }
 
-/// A sum in as many strands as the processor adds at a time.
+/// The sum of `term` over `values`, with several accumulators so that it can be
+/// vectorized.
 fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    const STRANDS: usize = 16;
-    let mut strands = [0.0; STRANDS];
-    let (whole, rest) = values.as_chunks::<STRANDS>();
+    const LANES: usize = 16;
+    let mut sums = [0.0; LANES];
+    let (whole, rest) = values.as_chunks::<LANES>();
     for part in whole {
-        for (strand, x) in strands.iter_mut().zip(part) {
-            *strand += term(*x);
+        for (sum, x) in sums.iter_mut().zip(part) {
+            *sum += term(*x);
         }
     }
-    strands.iter().sum::<f32>() + rest.iter().map(|x| term(*x)).sum::<f32>()
+    sums.iter().sum::<f32>() + rest.iter().map(|x| term(*x)).sum::<f32>()
 }

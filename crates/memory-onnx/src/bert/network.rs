@@ -1,11 +1,8 @@
-//! The layers of a BERT as a graph of ONNX Runtime.
+//! The layers of a BERT network as an ONNX Runtime graph.
 //!
-//! A layer is attention and a feed-forward part, each followed by an addition
-//! of what it began with and a layer normalization (Devlin et al., 2019). It
-//! becomes thirteen nodes of the standard's operators and the runtime's fused ones.
-
-pub(super) mod names;
-mod parts;
+//! A layer consists of attention and a feed-forward part, each followed by a
+//! residual addition and a layer normalization (Devlin et al., *BERT*, 2019). It has
+//! thirteen nodes of standard operators and of the runtime's fused ones.
 
 use memory_core::MemoryResult;
 use ort::editor::{Model, ONNX_DOMAIN, Opset};
@@ -13,34 +10,33 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use super::architecture::{Activation, Architecture};
-use super::blocks::{self, BLOCK};
+use super::graph_builder::{FUSED, GraphBuilder, attribute, graph_error, int};
+use super::quantize::{BLOCK, quantize};
+use super::weight_names::{Layer, Part};
 use crate::checkpoint::Checkpoint;
 use crate::options::Precision;
-use names::{Layer, Part};
-use parts::{FUSED, Parts, attribute, int, not_built};
 
-/// The graph's first input: a vector for each token of each text.
+/// The graph's first input: a vector per token of each text.
 pub(crate) const HIDDEN: &str = "hidden";
-/// The graph's second input: how many tokens of each row are the text's own;
-/// the others are not attended to.
+/// The graph's second input: the number of tokens of each row without padding,
+/// which is masked.
 pub(crate) const LENGTHS: &str = "lengths";
-/// The graph's output: a vector for each token of each text.
+/// The graph's output: a vector per token of each text.
 pub(crate) const OUTPUT: &str = "last_hidden_state";
 
-/// The version of the standard operators that is built on.
+/// The version of the standard operators.
 const OPSET: u32 = 21;
 
-/// A graph in the making.
+/// A graph that is being built.
 pub(crate) struct Network<'a> {
-    parts: Parts,
+    builder: GraphBuilder,
     checkpoint: &'a mut Checkpoint,
     architecture: &'a Architecture,
     precision: Precision,
 }
 
 impl<'a> Network<'a> {
-    /// Builds all layers. Each weight goes from the file to where the runtime
-    /// holds it, and is held nowhere else.
+    /// Builds all layers. Each weight is read directly into the runtime's memory.
     ///
     /// # Errors
     /// `Corrupt` or `Unsupported` for a weight, naming it.
@@ -50,7 +46,7 @@ impl<'a> Network<'a> {
         precision: Precision,
     ) -> MemoryResult<Self> {
         let mut network = Self {
-            parts: Parts::new(architecture.hidden)?,
+            builder: GraphBuilder::new(architecture.hidden)?,
             checkpoint,
             architecture,
             precision,
@@ -59,18 +55,18 @@ impl<'a> Network<'a> {
         for number in 0..architecture.layers {
             hidden = network.layer(number, &hidden)?;
         }
-        network.parts.finish(&hidden)?;
+        network.builder.finish(&hidden)?;
         Ok(network)
     }
 
-    /// Makes a session of the graph. The runtime gives the weights the form in
-    /// which it multiplies them and lets go of the form in which they came.
+    /// Creates a session of the graph. The runtime converts the weights to its
+    /// internal layout and frees the original ones.
     pub(crate) fn session(self, options: &SessionBuilder) -> MemoryResult<Session> {
         let opsets = [Opset::new(ONNX_DOMAIN, OPSET), Opset::new(FUSED, 1)];
-        let [onnx, fused] = opsets.map(|opset| opset.map_err(not_built));
-        let mut model = Model::new([onnx?, fused?]).map_err(not_built)?;
-        model.set_graph(self.parts.graph).map_err(not_built)?;
-        model.into_session(options).map_err(not_built)
+        let [onnx, fused] = opsets.map(|opset| opset.map_err(graph_error));
+        let mut model = Model::new([onnx?, fused?]).map_err(graph_error)?;
+        model.set_graph(self.builder.graph).map_err(graph_error)?;
+        model.into_session(options).map_err(graph_error)
     }
 
     fn layer(&mut self, number: usize, input: &str) -> MemoryResult<String> {
@@ -89,14 +85,14 @@ impl<'a> Network<'a> {
         self.add_and_norm(&layer, Part::Narrow, &narrow, &attended)
     }
 
-    /// Queries, keys and values, and what the heads make of them. The operator
-    /// adds the three biases itself.
+    /// Multi-head attention. The operator adds the biases of queries, keys and
+    /// values itself.
     fn attention(&mut self, layer: &Layer, input: &str) -> MemoryResult<String> {
         let hidden = self.architecture.hidden;
         let parts = [Part::Query, Part::Key, Part::Value];
-        let mut biases = self.parts.tensor::<f32>(&[3 * hidden])?;
-        let places = biases.extract_tensor_mut().1.chunks_exact_mut(hidden);
-        for (part, bias) in parts.into_iter().zip(places) {
+        let mut biases = self.builder.tensor::<f32>(&[3 * hidden])?;
+        let targets = biases.extract_tensor_mut().1.chunks_exact_mut(hidden);
+        for (part, bias) in parts.into_iter().zip(targets) {
             self.checkpoint.read(&layer.bias(part), &[hidden], bias)?;
         }
         let all = self.product(layer, &parts, input, [hidden, hidden])?;
@@ -104,18 +100,18 @@ impl<'a> Network<'a> {
             attribute("axis", 2_i64)?,
             attribute("num_outputs", int(parts.len()))?,
         ];
-        let [query, key, value] = self.parts.nodes(ONNX_DOMAIN, "Split", &[all], split)?;
+        let [query, key, value] = self.builder.nodes(ONNX_DOMAIN, "Split", &[all], split)?;
         let bias = layer.biases();
-        self.parts.add(&bias, biases)?;
+        self.builder.add(&bias, biases)?;
         let inputs = [query, key, value, bias, LENGTHS.to_owned()];
         let heads = attribute("num_heads", int(self.architecture.heads))?;
-        self.parts
+        self.builder
             .node(FUSED, "MultiHeadAttention", &inputs, [heads])
     }
 
-    /// The product with the weights of some parts side by side, each of
-    /// `[rows, columns]`, as checkpoints hold them: outputs by inputs. The bias
-    /// is added by what comes next.
+    /// The product with the concatenated weights of some parts, each of the shape
+    /// `[rows, columns]`, outputs by inputs, as in checkpoints. The next operator
+    /// adds the bias.
     fn product(
         &mut self,
         layer: &Layer,
@@ -124,12 +120,12 @@ impl<'a> Network<'a> {
         shape: [usize; 2],
     ) -> MemoryResult<String> {
         match self.precision {
-            Precision::Full => self.product_in_full(layer, parts, input, shape),
-            Precision::Int8 => self.product_in_blocks(layer, parts, input, shape),
+            Precision::Full => self.full_product(layer, parts, input, shape),
+            Precision::Int8 => self.int8_product(layer, parts, input, shape),
         }
     }
 
-    fn product_in_full(
+    fn full_product(
         &mut self,
         layer: &Layer,
         parts: &[Part],
@@ -137,22 +133,23 @@ impl<'a> Network<'a> {
         shape: [usize; 2],
     ) -> MemoryResult<String> {
         let [rows, columns] = shape;
-        let mut weight = self.parts.tensor::<f32>(&[parts.len() * rows, columns])?;
-        let places = weight
+        let mut weight = self.builder.tensor::<f32>(&[parts.len() * rows, columns])?;
+        let targets = weight
             .extract_tensor_mut()
             .1
             .chunks_exact_mut(rows * columns);
-        for (part, place) in parts.iter().zip(places) {
-            self.checkpoint.read(&layer.weight(*part), &shape, place)?;
+        for (part, target) in parts.iter().zip(targets) {
+            self.checkpoint.read(&layer.weight(*part), &shape, target)?;
         }
         let name = layer.weights(parts);
-        self.parts.add(&name, weight)?;
+        self.builder.add(&name, weight)?;
         let transposed = attribute("transB", 1_i64)?;
         let inputs = [input.to_owned(), name];
-        self.parts.node(FUSED, "FusedMatMul", &inputs, [transposed])
+        self.builder
+            .node(FUSED, "FusedMatMul", &inputs, [transposed])
     }
 
-    fn product_in_blocks(
+    fn int8_product(
         &mut self,
         layer: &Layer,
         parts: &[Part],
@@ -165,9 +162,9 @@ impl<'a> Network<'a> {
         for part in parts {
             values.extend(self.checkpoint.tensor(&layer.weight(*part), &shape)?);
         }
-        let mut weight = self.parts.tensor::<u8>(&[rows, blocks, BLOCK])?;
-        let mut scales = self.parts.tensor::<f32>(&[rows, blocks])?;
-        blocks::quantize(
+        let mut weight = self.builder.tensor::<u8>(&[rows, blocks, BLOCK])?;
+        let mut scales = self.builder.tensor::<f32>(&[rows, blocks])?;
+        quantize(
             &values,
             columns,
             weight.extract_tensor_mut().1,
@@ -175,18 +172,18 @@ impl<'a> Network<'a> {
         );
         let name = layer.weights(parts);
         let scale = format!("{name}.scales");
-        self.parts.add(&name, weight)?;
-        self.parts.add(&scale, scales)?;
+        self.builder.add(&name, weight)?;
+        self.builder.add(&scale, scales)?;
         let attributes = [
             attribute("K", int(columns))?,
             attribute("N", int(rows))?,
             attribute("bits", 8_i64)?,
             attribute("block_size", int(BLOCK))?,
-            // The operator's name for arithmetic in 8 bits.
+            // The operator's value for 8-bit arithmetic.
             attribute("accuracy_level", 4_i64)?,
         ];
         let inputs = [input.to_owned(), name, scale];
-        self.parts.node(FUSED, "MatMulNBits", &inputs, attributes)
+        self.builder.node(FUSED, "MatMulNBits", &inputs, attributes)
     }
 
     fn activate(&mut self, layer: &Layer, input: &str) -> MemoryResult<String> {
@@ -196,13 +193,13 @@ impl<'a> Network<'a> {
             Activation::Gelu => "BiasGelu",
             Activation::GeluTanh => "FastGelu",
         };
-        self.parts
+        self.builder
             .node(FUSED, operator, &[input.to_owned(), bias], [])
     }
 
-    /// Adds a part's bias and `skip`, and normalizes. In three nodes: the
-    /// runtime's `SkipLayerNormalization` is one, and takes five times as long,
-    /// number by number.
+    /// Adds a part's bias and `skip`, and normalizes. Three nodes, because the
+    /// runtime's single `SkipLayerNormalization` is not vectorized and takes five
+    /// times as long.
     fn add_and_norm(
         &mut self,
         layer: &Layer,
@@ -220,21 +217,21 @@ impl<'a> Network<'a> {
         }
         let mut sum = input.to_owned();
         for term in [bias, skip.to_owned()] {
-            sum = self.parts.node(ONNX_DOMAIN, "Add", &[sum, term], [])?;
+            sum = self.builder.node(ONNX_DOMAIN, "Add", &[sum, term], [])?;
         }
         let attributes = [
             attribute("axis", -1_i64)?,
             attribute("epsilon", self.architecture.epsilon)?,
         ];
         let inputs = [sum, weight, norm_bias];
-        self.parts
+        self.builder
             .node(ONNX_DOMAIN, "LayerNormalization", &inputs, attributes)
     }
 
     fn vector(&mut self, name: &str, length: usize) -> MemoryResult<()> {
-        let mut vector = self.parts.tensor::<f32>(&[length])?;
+        let mut vector = self.builder.tensor::<f32>(&[length])?;
         let values = vector.extract_tensor_mut().1;
         self.checkpoint.read(name, &[length], values)?;
-        self.parts.add(name, vector)
+        self.builder.add(name, vector)
     }
 }

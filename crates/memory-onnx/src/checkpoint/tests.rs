@@ -1,4 +1,4 @@
-//! What is said of a checkpoint that is not whole, and how numbers are read.
+//! Reading of tensors, and errors of invalid checkpoints.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use super::*;
 
 const VALUES: [f32; 6] = [0.0, 1.0, -2.5, 3.0, 0.125, -65_504.0];
 
-/// A checkpoint with the same six numbers in every kind.
+/// A checkpoint with the same six numbers in every number type.
 fn content() -> Vec<u8> {
     let f32s: Vec<u8> = VALUES.iter().flat_map(|x| x.to_le_bytes()).collect();
     let f16s: Vec<u8> = VALUES
@@ -40,18 +40,18 @@ fn open(content: &[u8]) -> (TempDir, MemoryResult<Checkpoint>) {
     (folder, opened)
 }
 
-fn assert_says<T: std::fmt::Debug>(result: MemoryResult<T>, kind: ErrorKind, said: &str) {
+fn assert_error<T: std::fmt::Debug>(result: MemoryResult<T>, kind: ErrorKind, expected: &str) {
     let error: MemoryError = result.unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     let text = error.to_string();
     assert!(
-        text.contains("model.safetensors") && text.contains(said),
+        text.contains("model.safetensors") && text.contains(expected),
         "{text}"
     );
 }
 
 #[test]
-fn every_kind_of_float_is_read_as_32_bits() {
+fn every_float_type_is_read_as_32_bits() {
     let (_folder, checkpoint) = open(&content());
     let mut checkpoint = checkpoint.unwrap();
     assert_eq!(checkpoint.tensor("f32", &[2, 3]).unwrap(), VALUES);
@@ -62,7 +62,7 @@ fn every_kind_of_float_is_read_as_32_bits() {
 }
 
 #[test]
-fn more_numbers_than_fit_the_buffer_are_read() {
+fn a_tensor_larger_than_the_buffer_is_read() {
     let values: Vec<f32> = (0..BUFFER).map(|n| n as f32).collect();
     let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
     let tensor = TensorView::new(Dtype::F32, vec![BUFFER], &bytes).unwrap();
@@ -72,31 +72,31 @@ fn more_numbers_than_fit_the_buffer_are_read() {
 }
 
 #[test]
-fn a_tensor_that_does_not_fit_is_named() {
+fn an_unexpected_tensor_is_named() {
     let (_folder, checkpoint) = open(&content());
     let mut checkpoint = checkpoint.unwrap();
-    assert_says(checkpoint.tensor("f64", &[1]), ErrorKind::Corrupt, "f64");
+    assert_error(checkpoint.tensor("f64", &[1]), ErrorKind::Corrupt, "f64");
     let other = checkpoint.tensor("f32", &[3, 2]);
-    assert_says(other, ErrorKind::Corrupt, "[3, 2]");
+    assert_error(other, ErrorKind::Corrupt, "[3, 2]");
     let kind = checkpoint.tensor("u8", &[2, 3]);
-    assert_says(kind, ErrorKind::Unsupported, "U8");
+    assert_error(kind, ErrorKind::Unsupported, "U8");
 }
 
 #[test]
-fn a_file_that_is_cut_short_or_no_checkpoint_is_refused() {
+fn a_truncated_or_invalid_file_is_rejected() {
     let whole = content();
     for length in [0, 5, 8, 40, whole.len() - 1] {
         let (_folder, opened) = open(&whole[..length]);
-        assert_says(opened, ErrorKind::Corrupt, "");
+        assert_error(opened, ErrorKind::Corrupt, "");
     }
     let (_folder, opened) = open(b"<html>not found, by and large</html>");
-    assert_says(opened, ErrorKind::Corrupt, "header");
+    assert_error(opened, ErrorKind::Corrupt, "header");
     let mut longer = whole.clone();
     longer.push(0);
-    assert_says(open(&longer).1, ErrorKind::Corrupt, "its header tells");
+    assert_error(open(&longer).1, ErrorKind::Corrupt, "by its header");
     let mut header = whole;
     header[9] = b'!';
-    assert_says(open(&header).1, ErrorKind::Corrupt, "");
+    assert_error(open(&header).1, ErrorKind::Corrupt, "");
     let nowhere = Checkpoint::open(Path::new("nowhere/model.safetensors"));
-    assert_says(nowhere, ErrorKind::Missing, "does not exist");
+    assert_error(nowhere, ErrorKind::Missing, "does not exist");
 }

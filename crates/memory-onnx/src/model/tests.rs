@@ -1,5 +1,4 @@
-//! Which weights are taken, the fingerprint, and what is said of a folder that
-//! cannot be opened. What else a folder says is tested where it is read.
+//! The choice of the weights, fingerprints, and errors of unusable directories.
 
 use std::fs;
 
@@ -10,8 +9,8 @@ use super::*;
 use crate::error::OPEN;
 use crate::options::{Precision, WeightSource};
 
-/// A folder that reads; its weights are no weights, which only a session
-/// would notice.
+/// A valid directory, except for the content of the weights, which only a session
+/// reads.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &str| {
@@ -43,7 +42,7 @@ fn read(folder: &TempDir) -> MemoryResult<Model> {
     Model::read(folder.path(), &OnnxOptions::new())
 }
 
-fn refused(folder: &TempDir, kind: ErrorKind, file: &str) -> MemoryError {
+fn rejected(folder: &TempDir, kind: ErrorKind, file: &str) -> MemoryError {
     let error = read(folder).unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     assert_eq!(error.operation(), Some(OPEN), "{error}");
@@ -52,7 +51,7 @@ fn refused(folder: &TempDir, kind: ErrorKind, file: &str) -> MemoryError {
 }
 
 #[test]
-fn a_whole_folder_reads() {
+fn a_complete_directory_is_read() {
     let folder = folder();
     let model = read(&folder).unwrap();
     assert_eq!(model.profile.dimensions, 384);
@@ -61,7 +60,7 @@ fn a_whole_folder_reads() {
 }
 
 #[test]
-fn a_missing_file_is_named_with_what_mends_it() {
+fn a_missing_file_is_named_with_the_fix() {
     for name in [
         "modules.json",
         "config.json",
@@ -70,7 +69,7 @@ fn a_missing_file_is_named_with_what_mends_it() {
     ] {
         let folder = folder();
         fs::remove_file(folder.path().join(name)).unwrap();
-        let error = refused(&folder, ErrorKind::Missing, name);
+        let error = rejected(&folder, ErrorKind::Missing, name);
         assert!(error.to_string().contains(memory_assets::SETUP_COMMAND));
     }
     let gone = folder().path().join("gone");
@@ -82,14 +81,14 @@ fn a_missing_file_is_named_with_what_mends_it() {
 }
 
 #[test]
-fn what_is_damaged_is_named_even_where_a_graph_is_computed() {
+fn a_damaged_file_is_named_even_if_a_graph_is_used() {
     let folder = folder();
     fs::write(folder.path().join("1_Pooling/config.json"), "{").unwrap();
-    refused(&folder, ErrorKind::Corrupt, "1_Pooling/config.json");
+    rejected(&folder, ErrorKind::Corrupt, "1_Pooling/config.json");
     let sizes = with_checkpoint(&BERT.replace(":12,", ":\"twelve\","));
-    refused(&sizes, ErrorKind::Corrupt, "config.json");
+    rejected(&sizes, ErrorKind::Corrupt, "config.json");
     fs::remove_file(sizes.path().join("model.safetensors")).unwrap();
-    refused(&sizes, ErrorKind::Corrupt, "config.json");
+    rejected(&sizes, ErrorKind::Corrupt, "config.json");
     let tokenizer = self::folder();
     fs::write(tokenizer.path().join("tokenizer.json"), "{").unwrap();
     let error = read(&tokenizer).unwrap().tokenizer().unwrap_err();
@@ -117,20 +116,20 @@ fn the_fingerprint_changes_with_every_file_of_the_weights() {
 }
 
 #[test]
-fn a_hub_s_folder_keeps_the_graph_one_level_down() {
+fn the_graph_may_be_in_the_onnx_folder_as_on_hubs() {
     let folder = folder();
     fs::create_dir(folder.path().join("onnx")).unwrap();
     let there = folder.path().join("onnx").join("model.onnx");
     fs::rename(folder.path().join("model.onnx"), &there).unwrap();
-    let source = read(&folder).unwrap().source;
-    assert!(matches!(source, Source::Graph(file) if file == there));
+    let weights = read(&folder).unwrap().weights;
+    assert!(matches!(weights, Weights::Graph(file) if file == there));
 }
 
 const BERT: &str = r#"{"model_type":"bert","hidden_size":384,"max_position_embeddings":512,
     "num_hidden_layers":6,"num_attention_heads":12,"intermediate_size":1536,"vocab_size":30522}"#;
 
-/// A folder with both files; that of the checkpoint is none, which only
-/// opening would notice.
+/// A directory with both files. The checkpoint's content is invalid, which only
+/// opening it would notice.
 fn with_checkpoint(config: &str) -> TempDir {
     let folder = folder();
     fs::write(folder.path().join("model.safetensors"), "weights").unwrap();
@@ -139,29 +138,29 @@ fn with_checkpoint(config: &str) -> TempDir {
 }
 
 #[test]
-fn a_checkpoint_goes_before_a_graph_unless_the_options_say_otherwise() {
+fn a_checkpoint_is_preferred_unless_the_options_name_a_source() {
     let folder = with_checkpoint(BERT);
-    let source = |options: OnnxOptions| Model::read(folder.path(), &options).unwrap().source;
+    let weights = |options: OnnxOptions| Model::read(folder.path(), &options).unwrap().weights;
     assert!(matches!(
-        source(OnnxOptions::new()),
-        Source::Checkpoint { precision: Precision::Full, architecture, .. }
+        weights(OnnxOptions::new()),
+        Weights::Checkpoint { precision: Precision::Full, architecture, .. }
             if architecture.layers == 6 && architecture.types == 2
     ));
     assert!(matches!(
-        source(OnnxOptions::new().precision(Precision::Int8)),
-        Source::Checkpoint {
+        weights(OnnxOptions::new().precision(Precision::Int8)),
+        Weights::Checkpoint {
             precision: Precision::Int8,
             ..
         }
     ));
     assert!(matches!(
-        source(OnnxOptions::new().weight_source(WeightSource::Graph)),
-        Source::Graph(_)
+        weights(OnnxOptions::new().weight_source(WeightSource::Graph)),
+        Weights::Graph(_)
     ));
 }
 
 #[test]
-fn what_cannot_be_built_is_named_unless_there_is_a_graph() {
+fn an_unsupported_checkpoint_is_an_error_unless_there_is_a_graph() {
     for (config, said) in [
         (BERT.replace("\"bert\"", "\"mpnet\""), "\"mpnet\""),
         (
@@ -172,12 +171,12 @@ fn what_cannot_be_built_is_named_unless_there_is_a_graph() {
         (BERT.replace('{', r#"{"is_decoder":true,"#), "decoder"),
     ] {
         let folder = with_checkpoint(&config);
-        assert!(matches!(read(&folder).unwrap().source, Source::Graph(_)));
+        assert!(matches!(read(&folder).unwrap().weights, Weights::Graph(_)));
         let asked = OnnxOptions::new().weight_source(WeightSource::Checkpoint);
         let error = Model::read(folder.path(), &asked).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         fs::remove_file(folder.path().join("model.onnx")).unwrap();
-        let error = refused(&folder, ErrorKind::Unsupported, "config.json");
+        let error = rejected(&folder, ErrorKind::Unsupported, "config.json");
         assert!(error.to_string().contains(said), "{error}");
     }
     for key in [
@@ -188,16 +187,16 @@ fn what_cannot_be_built_is_named_unless_there_is_a_graph() {
     ] {
         let folder = with_checkpoint(&BERT.replace(key, "other"));
         fs::remove_file(folder.path().join("model.onnx")).unwrap();
-        let error = refused(&folder, ErrorKind::Corrupt, "config.json");
+        let error = rejected(&folder, ErrorKind::Corrupt, "config.json");
         assert!(error.to_string().contains(key), "{error}");
     }
     let uneven = with_checkpoint(&BERT.replace(":12,", ":7,"));
     fs::remove_file(uneven.path().join("model.onnx")).unwrap();
-    refused(&uneven, ErrorKind::Corrupt, "does not divide");
+    rejected(&uneven, ErrorKind::Corrupt, "does not divide");
 }
 
 #[test]
-fn a_graph_has_one_precision() {
+fn an_exported_graph_has_a_fixed_precision() {
     let options = OnnxOptions::new().precision(Precision::Int8);
     let error = Model::read(folder().path(), &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
@@ -208,7 +207,7 @@ fn a_graph_has_one_precision() {
 }
 
 #[test]
-fn the_fingerprint_tells_precision_network_and_source_apart() {
+fn the_fingerprint_depends_on_precision_network_and_source() {
     let print = |config: &str, options: OnnxOptions| {
         let folder = with_checkpoint(config);
         Model::read(folder.path(), &options)
@@ -233,10 +232,10 @@ fn the_fingerprint_tells_precision_network_and_source_apart() {
     assert_eq!(print(BERT, options()), prints[0]);
 }
 
-/// Vectors are stored with the fingerprint that they were made under, so it
-/// may change only with the vectors: these are those of version 0.1.0.
+/// Vectors are stored with their fingerprint, so it may change only if the vectors
+/// change. These are the fingerprints of version 0.1.0.
 #[test]
-fn the_fingerprint_of_what_is_stored_already_stays() {
+fn existing_fingerprints_are_stable() {
     let print = |folder: &TempDir, options: &OnnxOptions| {
         let model = Model::read(folder.path(), options).unwrap();
         model.profile.fingerprint.as_str().to_owned()
@@ -284,9 +283,9 @@ fn the_fingerprint_of_what_is_stored_already_stays() {
     }
 }
 
-/// The default model is pinned, so these are what every installation stores.
+/// The default model is pinned, so every installation stores these.
 #[test]
-fn the_default_model_s_fingerprint_stays() {
+fn the_default_model_s_fingerprint_is_stable() {
     let options = OnnxOptions::new();
     let folder = options.folder.resolve_model_dir().unwrap();
     for (options, known) in [

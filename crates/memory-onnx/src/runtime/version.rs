@@ -1,11 +1,11 @@
-//! Versions of ONNX Runtime, as the names of its library files tell them.
+//! Versions of ONNX Runtime from the names of its library files.
 
 use std::fmt;
 use std::path::Path;
 
-/// The oldest version that the linked `ort` can talk to. The runtime's major
-/// version has been 1 since its first release; `ort` counts the minor one.
-pub(crate) const NEEDED: Version = Version([1, ort::MINOR_VERSION, 0]);
+/// The oldest version that the linked `ort` supports. All releases of the runtime
+/// have the major version 1, and `ort` names the minor one.
+pub(crate) const MIN_SUPPORTED: Version = Version([1, ort::MINOR_VERSION, 0]);
 
 /// A version of ONNX Runtime: major, minor, patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,8 +13,8 @@ pub(crate) struct Version(pub(crate) [u32; 3]);
 
 impl Version {
     /// The version in a library's file name (`libonnxruntime.so.1.32.0`,
-    /// `libonnxruntime.1.32.0.dylib`), looked for behind links as well;
-    /// `None` where the name does not tell at least major and minor.
+    /// `libonnxruntime.1.32.0.dylib`), with links resolved; `None` if the name does
+    /// not contain at least major and minor.
     pub(crate) fn of_library(library: &Path) -> Option<Self> {
         let real = library.canonicalize().ok()?;
         let name = real.file_name()?.to_str()?;
@@ -24,7 +24,7 @@ impl Version {
         Self::parse(digits)
     }
 
-    /// Reads `1.32.0`, or `1.32` with a patch of 0.
+    /// Parses `1.32.0`, or `1.32` with a patch of 0.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.').map(|part| part.parse().ok());
         let version = Self([
@@ -43,8 +43,8 @@ impl fmt::Display for Version {
     }
 }
 
-/// Whether a file name is that of the library, with or without a version; not
-/// one of its helpers (`libonnxruntime_providers_shared.so`).
+/// Whether a file name is that of the library, with or without a version, and not
+/// that of a provider library (`libonnxruntime_providers_shared.so`).
 pub(crate) fn is_library_name(name: &str) -> bool {
     if cfg!(windows) {
         name.eq_ignore_ascii_case("onnxruntime.dll")
@@ -62,10 +62,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_ordered_by_number_and_not_by_letter() {
+    fn versions_are_ordered_numerically() {
         let version = |text| Version::parse(text).unwrap();
         assert!(version("1.9.1") < version("1.24.0"));
-        assert!(version("1.24") >= NEEDED);
+        assert!(version("1.24") >= MIN_SUPPORTED);
         for odd in ["", "1", "one.two", "1.2.3.4", "1..2"] {
             assert_eq!(Version::parse(odd), None, "{odd}");
         }
@@ -73,7 +73,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_name_behind_a_link_tells_the_version() {
+    fn the_version_is_that_of_the_link_s_target() {
         let folder = tempfile::tempdir().unwrap();
         let real = folder.path().join("libonnxruntime.so.1.19.2");
         let link = folder.path().join("libonnxruntime.so");
@@ -85,7 +85,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn helpers_are_not_the_library() {
+    fn provider_libraries_are_not_the_library() {
         assert!(is_library_name("libonnxruntime.so"));
         assert!(is_library_name("libonnxruntime.so.1.32.0"));
         assert!(!is_library_name("libonnxruntime_providers_shared.so"));

@@ -1,11 +1,11 @@
-//! Order, repetition and emptiness.
+//! Order, repetition and empty calls.
 
 use memory_core::{EmbedRole, Embedder as _};
 
 use super::{difference, refs, shared, turns};
 
 #[tokio::test]
-async fn nothing_gives_nothing() {
+async fn an_empty_call_returns_nothing() {
     let embedder = shared().await;
     assert!(
         embedder
@@ -18,7 +18,7 @@ async fn nothing_gives_nothing() {
 }
 
 #[tokio::test]
-async fn more_than_a_segment_comes_back_in_order() {
+async fn many_segments_are_returned_in_order() {
     let embedder = shared().await;
     let texts = turns(1_100);
     let vectors = embedder
@@ -33,7 +33,7 @@ async fn more_than_a_segment_comes_back_in_order() {
             .unwrap();
         assert!(
             difference(&alone[0], &vectors[n]) <= 1e-4,
-            "text {n} is not at its place"
+            "text {n} has another vector"
         );
     }
 }
@@ -53,16 +53,16 @@ async fn equal_texts_have_one_vector() {
 #[tokio::test]
 async fn text_of_any_shape_is_embedded() {
     let embedder = shared().await;
-    let monster = "\u{feff}\0\u{200d}".repeat(100_000);
-    let zalgo = "Z\u{300}\u{301}\u{302}".repeat(9_000);
+    let invisible = "\u{feff}\0\u{200d}".repeat(100_000);
+    let accents = "Z\u{300}\u{301}\u{302}".repeat(9_000);
     let texts = [
         "",
         " ",
         "\0",
         "\u{10ffff}",
         "[CLS] [SEP] [MASK]",
-        &monster,
-        &zalgo,
+        &invisible,
+        &accents,
     ];
     let vectors = embedder.embed(&texts, EmbedRole::Query).await.unwrap();
     vectors

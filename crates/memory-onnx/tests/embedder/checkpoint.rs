@@ -1,12 +1,12 @@
-//! Networks built from a checkpoint compute what BERT computes.
+//! Networks built from a checkpoint, compared with a reference implementation.
 
 use memory_assets::{DEFAULT_MODEL, cache_dir, model_dir};
 use memory_core::{EmbedRole, Embedder as _, ErrorKind, cosine};
 use memory_onnx::{OnnxEmbedder, OnnxOptions, Precision};
 use safetensors::Dtype;
 
-use super::bert::Bert;
-use super::tiny::{HIDDEN, Tiny};
+use super::random_bert::{HIDDEN, RandomBert};
+use super::reference_bert::ReferenceBert;
 use super::{difference, opened, refs, shared, shared_int8, small, turns};
 
 const TEXTS: [&str; 4] = [
@@ -17,12 +17,12 @@ const TEXTS: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn full_precision_equals_a_plain_forward_pass() {
-    let oracle = Bert::open(&model_dir(&cache_dir().unwrap(), DEFAULT_MODEL));
+async fn full_precision_equals_the_reference_implementation() {
+    let reference = ReferenceBert::open(&model_dir(&cache_dir().unwrap(), DEFAULT_MODEL));
     let embedder = shared().await;
     let together = embedder.embed(&TEXTS, EmbedRole::Passage).await.unwrap();
     for (text, vector) in TEXTS.iter().zip(&together) {
-        let expected = oracle.embed(text, false);
+        let expected = reference.embed(text, false);
         let cosine = cosine(vector, &expected);
         assert!(cosine >= 0.99999, "{text}: cosine {cosine}");
         let off = difference(vector, &expected);
@@ -31,7 +31,7 @@ async fn full_precision_equals_a_plain_forward_pass() {
 }
 
 #[tokio::test]
-async fn eight_bits_lose_little() {
+async fn eight_bits_change_vectors_little() {
     let (full, int8) = (shared().await, shared_int8().await);
     assert_ne!(full.profile().fingerprint, int8.profile().fingerprint);
     let texts = turns(80);
@@ -44,52 +44,52 @@ async fn eight_bits_lose_little() {
         .zip(&lossy)
         .map(|(a, b)| cosine(a, b))
         .collect();
-    let least = cosines.iter().copied().fold(1.0, f32::min);
+    let min = cosines.iter().copied().fold(1.0, f32::min);
     let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
-    assert!(least >= 0.99 && mean >= 0.997, "least {least}, mean {mean}");
-    assert!(mean < 0.999_999, "that was no loss at all: {mean}");
+    assert!(min >= 0.99 && mean >= 0.997, "min {min}, mean {mean}");
+    assert!(mean < 0.999_999, "the vectors do not differ: {mean}");
 }
 
-/// A small model equals the oracle in both precisions.
-async fn assert_equal(tiny: &Tiny, dtype: Dtype, prefix: &str) {
-    let plain = tiny.folder(Dtype::F32, "");
-    let oracle = Bert::open(plain.path());
-    let folder = tiny.folder(dtype, prefix);
-    for (precision, least) in [(Precision::Full, 0.99999), (Precision::Int8, 0.99)] {
+/// Compares a small model with the reference in both precisions.
+async fn assert_equal(model: &RandomBert, dtype: Dtype, prefix: &str) {
+    let plain = model.folder(Dtype::F32, "");
+    let reference = ReferenceBert::open(plain.path());
+    let folder = model.folder(dtype, prefix);
+    for (precision, min) in [(Precision::Full, 0.99999), (Precision::Int8, 0.99)] {
         let options = small().model_dir(folder.path()).precision(precision);
         let embedder = opened(options).await;
         assert_eq!(embedder.profile().dimensions, HIDDEN);
         let vectors = embedder.embed(&TEXTS, EmbedRole::Query).await.unwrap();
         for (text, vector) in TEXTS.iter().zip(&vectors) {
-            let cosine = cosine(vector, &oracle.embed(text, tiny.cls));
-            assert!(cosine >= least, "{text}: cosine {cosine} in {precision:?}");
+            let cosine = cosine(vector, &reference.embed(text, model.cls));
+            assert!(cosine >= min, "{text}: cosine {cosine} in {precision:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn sizes_that_fill_no_block_are_computed() {
-    assert_equal(&Tiny::new(), Dtype::F32, "").await;
+async fn sizes_that_are_no_multiple_of_a_block_are_supported() {
+    assert_equal(&RandomBert::new(), Dtype::F32, "").await;
 }
 
 #[tokio::test]
-async fn the_first_token_alone_is_taken_where_the_model_says_so() {
-    let tiny = Tiny {
+async fn cls_pooling_is_supported() {
+    let model = RandomBert {
         cls: true,
-        ..Tiny::new()
+        ..RandomBert::new()
     };
-    assert_equal(&tiny, Dtype::F32, "").await;
+    assert_equal(&model, Dtype::F32, "").await;
 }
 
 #[tokio::test]
-async fn half_precision_is_widened_and_a_head_s_prefix_is_known() {
+async fn half_precision_and_the_prefix_of_a_head_are_supported() {
     for dtype in [Dtype::F16, Dtype::BF16] {
-        assert_equal(&Tiny::new().rounded(dtype), dtype, "bert.").await;
+        assert_equal(&RandomBert::new().rounded(dtype), dtype, "bert.").await;
     }
 }
 
 #[tokio::test]
-async fn a_weight_that_is_missing_or_of_another_shape_is_named() {
+async fn a_weight_that_is_missing_or_has_another_shape_is_named() {
     for name in [
         "embeddings.position_embeddings.weight",
         "embeddings.LayerNorm.bias",
@@ -98,13 +98,13 @@ async fn a_weight_that_is_missing_or_of_another_shape_is_named() {
         "encoder.layer.0.intermediate.dense.bias",
         "encoder.layer.1.output.LayerNorm.weight",
     ] {
-        let mut missing = Tiny::new();
+        let mut missing = RandomBert::new();
         let (shape, numbers) = missing.tensors.remove(name).unwrap();
-        let mut misshapen = Tiny::new();
+        let mut misshapen = RandomBert::new();
         let other = vec![1, shape.iter().product()];
         misshapen.tensors.insert(name.to_owned(), (other, numbers));
-        for tiny in [missing, misshapen] {
-            let folder = tiny.folder(Dtype::F32, "");
+        for model in [missing, misshapen] {
+            let folder = model.folder(Dtype::F32, "");
             let options = small().model_dir(folder.path());
             let error = OnnxEmbedder::open(options).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
@@ -118,14 +118,14 @@ async fn a_weight_that_is_missing_or_of_another_shape_is_named() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_vector_harms_only_its_own_text() {
-    let mut tiny = Tiny::new();
+async fn a_token_without_a_vector_affects_only_its_own_text() {
+    let mut model = RandomBert::new();
     let words = "embeddings.word_embeddings.weight";
-    let (shape, numbers) = tiny.tensors.get_mut(words).unwrap();
-    // "mill" is number 4,971 of the tokenizer.
+    let (shape, numbers) = model.tensors.get_mut(words).unwrap();
+    // "mill" is token 4,971.
     *shape = vec![4_000, HIDDEN];
     numbers.truncate(4_000 * HIDDEN);
-    let folder = tiny.folder(Dtype::F32, "");
+    let folder = model.folder(Dtype::F32, "");
     let config = folder.path().join("config.json");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("30522", "4000")).unwrap();
@@ -139,7 +139,7 @@ async fn a_token_without_a_vector_harms_only_its_own_text() {
 }
 
 #[tokio::test]
-async fn both_precisions_are_opened_beside_each_other() {
+async fn both_precisions_can_be_open_at_the_same_time() {
     let default = OnnxOptions::new();
     let (full, int8) = (
         opened(default.clone()).await,

@@ -1,4 +1,4 @@
-//! A vector does not depend on the texts that it was computed with.
+//! A vector does not depend on the other texts of its batch.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::{difference, refs, shared, shared_int8, turns};
 
-/// What the vectors may differ by in any component.
+/// The allowed difference of two vectors in any component.
 const TOLERANCE: f32 = 1e-6;
 
 fn check(runtime: &Runtime, embedder: &Arc<OnnxEmbedder>) {
@@ -21,10 +21,10 @@ fn check(runtime: &Runtime, embedder: &Arc<OnnxEmbedder>) {
             .unwrap()
     };
     let alone: Vec<Vec<f32>> = texts.iter().map(|text| embed(&[text]).remove(0)).collect();
-    let company = prop::collection::vec(0..texts.len(), 1..40);
+    let batches = prop::collection::vec(0..texts.len(), 1..40);
     let mut runner = TestRunner::new(ProptestConfig::with_cases(24));
     runner
-        .run(&company, |chosen| {
+        .run(&batches, |chosen| {
             let texts = refs(&texts);
             let chosen_texts: Vec<&str> = chosen.iter().map(|n| texts[*n]).collect();
             for (n, vector) in chosen.iter().zip(embed(&chosen_texts)) {
@@ -37,14 +37,14 @@ fn check(runtime: &Runtime, embedder: &Arc<OnnxEmbedder>) {
 }
 
 #[test]
-fn in_full_precision() {
+fn vectors_in_full_precision_do_not_depend_on_the_batch() {
     let runtime = Runtime::new().unwrap();
     let embedder = runtime.block_on(shared());
     check(&runtime, &embedder);
 }
 
 #[test]
-fn in_eight_bits() {
+fn vectors_in_eight_bits_do_not_depend_on_the_batch() {
     let runtime = Runtime::new().unwrap();
     let embedder = runtime.block_on(shared_int8());
     check(&runtime, &embedder);

@@ -1,4 +1,4 @@
-//! Long memories are found whole.
+//! Chunks of long texts.
 
 use memory_core::{EmbedRole, Embedder as _, cosine};
 
@@ -8,11 +8,11 @@ const FACT: &str =
     "Grandmother Odile hid the silver locket under the third step of the cellar stairs.";
 const QUESTION: &str = "Where is the silver locket hidden?";
 
-/// 10,000 characters about other things, ending with the fact.
+/// 10,000 characters of other content, ending with the fact.
 fn long_memory() -> String {
-    let idle =
+    let filler =
         "The caravan moved on through rain and mud, and nobody spoke of anything but bread. ";
-    let mut text = idle.repeat(10_000 / idle.len());
+    let mut text = filler.repeat(10_000 / filler.len());
     text.truncate(10_000 - FACT.len() - 1);
     text.push(' ');
     text.push_str(FACT);
@@ -47,12 +47,12 @@ async fn a_fact_in_the_last_sentence_of_10_000_characters_is_found() {
         best(chunked),
         best(others)
     );
-    // And it takes the chunks: read as far as the window goes, it is lost.
+    // Without chunks, truncated to the maximum length, the fact is not found.
     assert!(score(&whole[0]) < best(others));
 }
 
 #[tokio::test]
-async fn chunks_come_back_in_order_with_short_texts_among_long_ones() {
+async fn chunks_of_short_and_long_texts_are_returned_in_order() {
     let embedder = shared().await;
     let memory = long_memory();
     let texts: Vec<&str> = (0..40)

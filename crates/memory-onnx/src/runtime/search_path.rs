@@ -1,21 +1,21 @@
-//! Where the ONNX Runtime library may lie, in the order in which it is looked
-//! for. Nothing is run to find out: folders are listed, no more.
+//! The search path of the ONNX Runtime library. No program is executed to determine
+//! it; directories are only listed.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::place::Place;
+use super::candidate::Candidate;
 use super::python;
 
-/// The variable that names the library, as other programs on `ort` read it.
+/// The variable with the library's path, which other programs on `ort` also read.
 const LIBRARY_ENV: &str = "ORT_DYLIB_PATH";
 
-/// The environment's variables, by name; an empty one counts as unset.
+/// Returns an environment variable; an empty one counts as unset.
 pub(super) type Variables = Box<dyn Fn(&str) -> Option<OsString>>;
 
-/// What the places depend on; a test makes its own.
-pub(super) struct Surroundings {
+/// What the search path depends on; tests create their own.
+pub(super) struct Environment {
     pub(super) explicit: Option<PathBuf>,
     pub(super) cache: Result<PathBuf, String>,
     pub(super) executable: Option<PathBuf>,
@@ -23,9 +23,9 @@ pub(super) struct Surroundings {
     pub(super) system: Vec<PathBuf>,
 }
 
-impl Surroundings {
-    /// This process's own.
-    pub(super) fn real(explicit: Option<&Path>, cache: Option<&Path>) -> Self {
+impl Environment {
+    /// The environment of this process.
+    pub(super) fn of_process(explicit: Option<&Path>, cache: Option<&Path>) -> Self {
         Self {
             explicit: explicit.map(Path::to_path_buf),
             cache: cache.map_or_else(
@@ -38,16 +38,16 @@ impl Surroundings {
         }
     }
 
-    /// Every place, the preferred first. A library that the caller names is
-    /// the only place: to load another one instead would be a surprise.
-    pub(super) fn places(&self) -> Vec<Place> {
+    /// All candidates, the preferred first. A library that the caller names is the
+    /// only candidate.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
         if let Some(file) = &self.explicit {
-            return vec![Place::file("the path that was given", file.clone())];
+            return vec![Candidate::file("the given path", file.clone())];
         }
         vec![
-            self.named(LIBRARY_ENV, Place::file),
+            self.named(LIBRARY_ENV, Candidate::file),
             self.cache_folder(),
-            self.beside_the_executable(),
+            self.executable_folder(),
             self.named("VIRTUAL_ENV", |name, prefix| {
                 python::installation(name, &prefix)
             }),
@@ -55,39 +55,39 @@ impl Surroundings {
                 python::installation(name, &prefix)
             }),
             python::on_path(&(self.variable)("PATH").unwrap_or_default()),
-            Place::folders("the system's library folders", self.system_folders()),
+            Candidate::folders("the system's library folders", self.system_folders()),
         ]
     }
 
-    /// A place that a variable names.
+    /// The candidate in an environment variable.
     fn named(
         &self,
         variable: &'static str,
-        place: impl FnOnce(&'static str, PathBuf) -> Place,
-    ) -> Place {
+        candidate: impl FnOnce(&'static str, PathBuf) -> Candidate,
+    ) -> Candidate {
         match (self.variable)(variable) {
-            Some(path) => place(variable, path.into()),
-            None => Place::nowhere(variable, "not set"),
+            Some(path) => candidate(variable, path.into()),
+            None => Candidate::unavailable(variable, "not set"),
         }
     }
 
-    fn cache_folder(&self) -> Place {
+    fn cache_folder(&self) -> Candidate {
         const NAME: &str = "the cache folder";
         match &self.cache {
-            Ok(cache) => Place::folders(NAME, vec![memory_assets::runtime_dir(cache)]),
-            Err(why) => Place::nowhere(NAME, why),
+            Ok(cache) => Candidate::folders(NAME, vec![memory_assets::runtime_dir(cache)]),
+            Err(why) => Candidate::unavailable(NAME, why),
         }
     }
 
-    fn beside_the_executable(&self) -> Place {
-        const NAME: &str = "beside the executable";
+    fn executable_folder(&self) -> Candidate {
+        const NAME: &str = "the executable's folder";
         match self.executable.as_deref().and_then(Path::parent) {
-            Some(folder) => Place::folders(NAME, vec![folder.to_path_buf()]),
-            None => Place::nowhere(NAME, "it is unknown where that is"),
+            Some(folder) => Candidate::folders(NAME, vec![folder.to_path_buf()]),
+            None => Candidate::unavailable(NAME, "its path is unknown"),
         }
     }
 
-    /// The folders that the dynamic loader is told of, then its own.
+    /// The directories of the dynamic loader's variable, then its default ones.
     fn system_folders(&self) -> Vec<PathBuf> {
         let variable = if cfg!(windows) {
             "PATH"
@@ -104,7 +104,7 @@ impl Surroundings {
     }
 }
 
-/// Where package managers and administrators put libraries.
+/// The usual library directories of the platform.
 fn system_folders() -> Vec<PathBuf> {
     let folders: &[&str] = if cfg!(windows) {
         &[]
@@ -115,7 +115,7 @@ fn system_folders() -> Vec<PathBuf> {
     };
     let mut folders: Vec<_> = folders.iter().map(PathBuf::from).collect();
     if cfg!(target_os = "linux") {
-        // Debian and its kin.
+        // Debian and its derivatives.
         let triple = format!("/usr/lib/{}-linux-gnu", env::consts::ARCH);
         folders.insert(1, triple.into());
     }

@@ -1,10 +1,9 @@
-//! BERT's forward pass as the paper has it, one text at a time, in plain loops
-//! over the checkpoint's numbers: what the real network is held against. It
-//! shares no code with the crate.
+//! A reference implementation of BERT's forward pass (Devlin et al., 2019): one
+//! text at a time, in plain loops. It shares no code with the crate.
 
 #![allow(
     clippy::cast_possible_truncation,
-    reason = "the oracle's last step gives up the digits that it has too many"
+    reason = "the result is rounded to 32 bits in the last step"
 )]
 
 use std::path::Path;
@@ -14,16 +13,16 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 /// A checkpoint, its configuration and its tokenizer.
-pub(crate) struct Bert {
+pub(crate) struct ReferenceBert {
     file: Vec<u8>,
     config: Value,
     tokenizer: Tokenizer,
 }
 
-/// A matrix: a row for each token.
+/// A matrix with a row per token.
 type Rows = Vec<Vec<f64>>;
 
-impl Bert {
+impl ReferenceBert {
     pub(crate) fn open(folder: &Path) -> Self {
         let config = std::fs::read(folder.join("config.json")).unwrap();
         let mut tokenizer = Tokenizer::from_file(folder.join("tokenizer.json")).unwrap();
@@ -36,8 +35,7 @@ impl Bert {
         }
     }
 
-    /// The vector of a text by the mean over its tokens, or, if `cls`, by the
-    /// first of them.
+    /// The vector of a text: the mean over its tokens, or the first token if `cls`.
     pub(crate) fn embed(&self, text: &str, cls: bool) -> Vec<f32> {
         let encoding = self.tokenizer.encode(text, true).unwrap();
         let mut hidden = self.embeddings(encoding.get_ids());
@@ -156,7 +154,7 @@ fn add(mut rows: Rows, others: &Rows) -> Rows {
     rows
 }
 
-/// x/2 · (1 + erf(x/√2)), the error function by its series (Abramowitz and
+/// x/2 · (1 + erf(x/√2)), with the error function by its series (Abramowitz and
 /// Stegun 7.1.6), which converges everywhere.
 fn gelu(x: f64) -> f64 {
     let z = x / std::f64::consts::SQRT_2;

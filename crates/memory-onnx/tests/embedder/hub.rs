@@ -1,12 +1,4 @@
-//! A model of a hub, from a cache that is laid out as the hub's tools lay it
-//! out; no network.
-
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
+//! Models of a hub, from a cache in the format of the hub's tools, without network.
 
 use std::fs;
 use std::net::TcpListener;
@@ -31,8 +23,8 @@ const OPTIONAL: [&str; 3] = [
     "tokenizer_config.json",
 ];
 
-/// A cache that holds the default model under another name: `blobs` by hash,
-/// `snapshots` of links to them, `refs` from branches to commits.
+/// A cache with the default model under another name: `blobs` by hash, `snapshots`
+/// with links to them, `refs` from branches to commits.
 fn cache(files: &[&str]) -> TempDir {
     let cache = tempfile::tempdir().unwrap();
     let repository = cache.path().join("models--some-owner--some-model");
@@ -76,8 +68,8 @@ fn link_to(blob: &Path, link: &Path) {
     fs::copy(blob, link).unwrap();
 }
 
-/// An address at which nothing answers.
-fn nobody() -> String {
+/// An address without a server.
+fn closed_endpoint() -> String {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -89,11 +81,11 @@ fn nobody() -> String {
 fn model(cache: &TempDir) -> HubModel {
     HubModel::new(NAME)
         .cache_dir(cache.path())
-        .endpoint(nobody())
+        .endpoint(closed_endpoint())
 }
 
 #[tokio::test]
-async fn a_whole_cache_is_used_without_the_hub() {
+async fn a_complete_cache_is_used_without_the_hub() {
     let cache = cache(&[FILES.as_slice(), &OPTIONAL].concat());
     for model in [
         model(&cache),
@@ -136,7 +128,7 @@ async fn without_a_checkpoint_an_exported_graph_is_used() {
 }
 
 #[tokio::test]
-async fn what_a_model_does_without_may_be_missing() {
+async fn optional_files_may_be_missing() {
     let cache = cache(&FILES);
     let options = model(&cache).fetch().await.unwrap();
     let embedder = OnnxEmbedder::open(options)
@@ -146,7 +138,7 @@ async fn what_a_model_does_without_may_be_missing() {
 }
 
 #[tokio::test]
-async fn optional_files_that_nobody_knows_about_do_not_stop_an_offline_start() {
+async fn unknown_optional_files_do_not_prevent_an_offline_start() {
     let cache = cache(&FILES);
     let repository = cache.path().join("models--some-owner--some-model");
     fs::remove_dir_all(repository.join(".no_exist")).unwrap();
@@ -155,7 +147,7 @@ async fn optional_files_that_nobody_knows_about_do_not_stop_an_offline_start() {
 }
 
 #[tokio::test]
-async fn neither_cache_nor_hub_is_a_typed_error() {
+async fn without_cache_and_hub_the_error_is_typed() {
     for cache in [tempfile::tempdir().unwrap(), cache(&FILES[..4])] {
         let error = model(&cache).fetch().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -169,7 +161,7 @@ async fn neither_cache_nor_hub_is_a_typed_error() {
 }
 
 #[tokio::test]
-async fn a_name_cannot_leave_the_cache() {
+async fn a_name_cannot_refer_outside_the_cache() {
     for name in ["", "bare", "a/b/c", "../..", "a/..", "/etc", "a b/c"] {
         let error = HubModel::new(name).offline().fetch().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration, "{name}");

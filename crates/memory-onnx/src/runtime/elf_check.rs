@@ -1,9 +1,9 @@
-//! Whether a library's file is whole.
+//! Detection of truncated ELF libraries.
 //!
-//! The dynamic loader maps the segments that a library's header promises. If
-//! the file is shorter, as an interrupted copy leaves it, the first touch of
-//! the missing part kills the process (SIGBUS), and no error can be returned.
-//! So the promise is checked before the loader sees the file.
+//! The dynamic loader maps the segments that a library's header declares. If the
+//! file is shorter, as after an interrupted copy, the first access to the missing
+//! part kills the process (SIGBUS), and no error can be returned. So the size is
+//! checked before the library is loaded.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,18 +11,18 @@ use std::path::Path;
 
 /// The first bytes of a 64-bit, little-endian ELF file.
 const ELF_64_LITTLE: [u8; 6] = [0x7f, b'E', b'L', b'F', 2, 1];
-/// Bytes of its header, and of one entry of its program header table.
+/// The bytes of the ELF header, and of one entry of the program header table
+/// (System V ABI, ELF-64).
 const HEADER: usize = 64;
 const SEGMENT: usize = 56;
 
-/// The bytes that are missing at the end of a library's file.
+/// The number of bytes that are missing at the end of a library's file.
 ///
-/// 0 also for a file that is not 64-bit little-endian ELF: the loader refuses
-/// a foreign format with an error.
+/// Also 0 for a file that is not 64-bit little-endian ELF, because the loader
+/// returns an error for other formats.
 ///
 /// # Errors
-/// What reading the file fails with; a file that ends within its headers
-/// counts as unreadable.
+/// An I/O error; also if the file ends within its headers.
 pub(super) fn missing_bytes(library: &Path) -> io::Result<u64> {
     let mut file = File::open(library)?;
     let length = file.metadata()?.len();
@@ -36,14 +36,14 @@ pub(super) fn missing_bytes(library: &Path) -> io::Result<u64> {
     }
     file.read_exact(&mut start[6..])?;
     file.seek(SeekFrom::Start(number(&start[32..40])))?;
-    let mut promised = 0;
+    let mut declared = 0;
     for _ in 0..number(&start[56..58]) {
         let mut segment = [0; SEGMENT];
         file.read_exact(&mut segment)?;
         let (offset, size) = (number(&segment[8..16]), number(&segment[32..40]));
-        promised = promised.max(offset.saturating_add(size));
+        declared = declared.max(offset.saturating_add(size));
     }
-    Ok(promised.saturating_sub(length))
+    Ok(declared.saturating_sub(length))
 }
 
 /// A little-endian number of up to eight bytes.
@@ -59,10 +59,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_library_that_was_cut_short_is_found_out() {
+    fn a_truncated_library_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy");
-        // The test itself is an ELF file with segments.
+        // The test executable is an ELF file with segments.
         std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
         assert_eq!(missing_bytes(&copy).unwrap(), 0);
         let file = File::options().write(true).open(&copy).unwrap();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn other_formats_are_left_to_the_loader() {
+    fn other_formats_are_ignored() {
         let folder = tempfile::tempdir().unwrap();
         for content in ["", "text", "a longer text that is not a library"] {
             let file = folder.path().join("file");

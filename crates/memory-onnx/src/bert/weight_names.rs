@@ -1,13 +1,13 @@
-//! What a checkpoint calls the weights of a BERT.
+//! The names of a BERT network's weights in a checkpoint.
 
 use crate::checkpoint::Checkpoint;
 
-/// What stands before every name: nothing in a bare encoder, `bert.` where the
-/// encoder was saved with a head on it.
-pub(in crate::bert) fn prefix(checkpoint: &Checkpoint) -> &'static str {
-    const HEADED: &str = "bert.";
+/// The prefix of all names: empty for a plain encoder, `bert.` for an encoder that
+/// was saved with a head.
+pub(super) fn prefix(checkpoint: &Checkpoint) -> &'static str {
+    const WITH_HEAD: &str = "bert.";
     if checkpoint.has("bert.embeddings.word_embeddings.weight") {
-        HEADED
+        WITH_HEAD
     } else {
         ""
     }
@@ -19,11 +19,11 @@ pub(super) enum Part {
     Query,
     Key,
     Value,
-    /// What follows the attention.
+    /// The projection after the attention.
     Attended,
-    /// The feed-forward part's first half, from narrow to wide.
+    /// The first half of the feed-forward part, from `hidden` to `intermediate`.
     Wide,
-    /// And its second half, from wide to narrow.
+    /// Its second half, from `intermediate` to `hidden`.
     Narrow,
 }
 
@@ -39,13 +39,13 @@ impl Part {
         }
     }
 
-    /// The layer normalization that follows.
+    /// The following layer normalization.
     fn norm(self) -> String {
         self.path().replace("dense", "LayerNorm")
     }
 }
 
-/// The names of one layer.
+/// The names of one layer's weights.
 pub(super) struct Layer {
     prefix: String,
 }
@@ -66,7 +66,7 @@ impl Layer {
         format!("{}{}.bias", self.prefix, part.path())
     }
 
-    /// A name for the weights of some parts side by side.
+    /// A name for the concatenated weights of some parts.
     pub(super) fn weights(&self, parts: &[Part]) -> String {
         match parts {
             [part] => self.weight(*part),
@@ -74,7 +74,7 @@ impl Layer {
         }
     }
 
-    /// A name for the biases of queries, keys and values side by side.
+    /// A name for the concatenated biases of queries, keys and values.
     pub(super) fn biases(&self) -> String {
         format!("{}attention.self.biases", self.prefix)
     }

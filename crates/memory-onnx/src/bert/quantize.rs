@@ -1,30 +1,31 @@
-//! Weights in 8 bits.
+//! Block-wise 8-bit quantization of weights.
 
-/// Weights that share a scale. A power of two that divides the common sizes,
-/// so that no block is padded.
+/// The weights per scale. A power of two that divides the common sizes, so that
+/// blocks need no padding.
 pub(super) const BLOCK: usize = 128;
 
-/// What stands for zero; the operator takes it where no other is given.
+/// The zero point, which is the default of the operator.
 const ZERO: f32 = 128.0;
-/// The largest distance from it that is used, the same on both sides.
-const REACH: f32 = 127.0;
+/// The maximum distance from the zero point, the same on both sides.
+const MAX_STEPS: f32 = 127.0;
 
-/// Brings the rows of a matrix to 8 bits, symmetrically about zero, block by
-/// block along each row. The last block of a row is filled up with zeros.
+/// Quantizes the rows of a matrix block by block, symmetrically around zero:
+/// `scale = max |x| / 127` and `q = round(x / scale) + 128`. The last block of a row
+/// is padded with zeros.
 ///
-/// `quantized` holds a multiple of [`BLOCK`] bytes for each row, `scales` a
-/// number for each block.
+/// `quantized` has a multiple of [`BLOCK`] bytes per row, `scales` one number per
+/// block.
 pub(super) fn quantize(weights: &[f32], columns: usize, quantized: &mut [u8], scales: &mut [f32]) {
     let blocks = columns.div_ceil(BLOCK);
     let rows = weights.chunks_exact(columns);
-    let places = quantized
+    let targets = quantized
         .chunks_exact_mut(blocks * BLOCK)
         .zip(scales.chunks_exact_mut(blocks));
-    for (row, (quantized, scales)) in rows.zip(places) {
-        let places = quantized.chunks_exact_mut(BLOCK).zip(scales);
-        for (block, (quantized, scale)) in row.chunks(BLOCK).zip(places) {
+    for (row, (quantized, scales)) in rows.zip(targets) {
+        let targets = quantized.chunks_exact_mut(BLOCK).zip(scales);
+        for (block, (quantized, scale)) in row.chunks(BLOCK).zip(targets) {
             let largest = block.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
-            *scale = largest / REACH;
+            *scale = largest / MAX_STEPS;
             let inverse = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
             quantized.fill(to_byte(ZERO));
             for (byte, x) in quantized.iter_mut().zip(block) {
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_weight_is_within_half_a_step_and_the_largest_is_exact() {
+    fn every_weight_is_within_half_a_step() {
         let columns = BLOCK + 40;
         let weights: Vec<f32> = (0..3 * columns)
             .map(|n| ((n * 37 % 101) as f32 - 50.0) * if n < columns { 0.01 } else { 3.0 })
@@ -65,7 +66,7 @@ mod tests {
                 "{weight} became {back}"
             );
         }
-        // What fills up the last block counts for nothing.
+        // The padding of the last block is zero.
         assert!(
             quantized[columns..2 * BLOCK]
                 .iter()
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_of_zeros_is_zeros() {
+    fn a_block_of_zeros_stays_zero() {
         let (mut quantized, mut scales) = (vec![0; BLOCK], vec![1.0]);
         quantize(&[0.0; BLOCK], BLOCK, &mut quantized, &mut scales);
         assert_eq!((scales[0], quantized[7]), (0.0, 128));

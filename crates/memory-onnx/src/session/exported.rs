@@ -1,4 +1,4 @@
-//! A graph that somebody exported: what it asks for and what it gives.
+//! Exported graphs: their inputs and outputs.
 
 use std::path::Path;
 
@@ -12,15 +12,15 @@ use ort::value::{Outlet, Tensor, TensorElementType};
 use super::Inputs;
 use crate::error;
 
-/// What a graph may ask for.
+/// The known inputs of a graph.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Input {
+pub(super) enum GraphInput {
     Ids,
     Mask,
     TypeIds,
 }
 
-impl Input {
+impl GraphInput {
     const ALL: [Self; 3] = [Self::Ids, Self::Mask, Self::TypeIds];
 
     const fn name(self) -> &'static str {
@@ -31,8 +31,8 @@ impl Input {
         }
     }
 
-    /// The rows of a batch, each padded to `length` with zeros: with the mask
-    /// at zero the graph takes no notice of what else stands there.
+    /// The rows of a batch, each padded to `length` with zeros; the mask is zero
+    /// for padding, so that the graph ignores it.
     fn fill(self, batch: &[&Tokens], length: usize) -> Vec<i64> {
         let mut rows = vec![0; batch.len() * length];
         for (row, tokens) in rows.chunks_exact_mut(length).zip(batch) {
@@ -53,13 +53,13 @@ fn copy<'a>(row: &mut [i64], values: impl Iterator<Item = &'a u32>) {
     }
 }
 
-/// A batch as the graph asks for it.
-pub(super) fn feed(
-    asked: &[Input],
+/// The input values of a batch.
+pub(super) fn inputs_of(
+    asked: &[GraphInput],
     batch: &[&Tokens],
     length: usize,
 ) -> Result<Inputs, ort::Error> {
-    let input = |input: &Input| {
+    let input = |input: &GraphInput| {
         let rows = input.fill(batch, length);
         let tensor = Tensor::from_array(([batch.len(), length], rows))?;
         Ok((input.name().into(), tensor.into()))
@@ -67,37 +67,41 @@ pub(super) fn feed(
     asked.iter().map(input).collect()
 }
 
-/// Loads the graph's file.
+/// Loads the graph from its file.
 pub(super) fn load(builder: &mut SessionBuilder, graph: &Path) -> MemoryResult<Session> {
     builder.commit_from_file(graph).map_err(|error| {
-        let said = match error.code() {
+        let typed = match error.code() {
             ErrorCode::NotImplemented => error::unsupported(graph, &error),
             _ => error::corrupt(graph, &error),
         };
-        said.with_source(error)
+        typed.with_source(error)
     })
 }
 
-/// What the graph asks for, all of which must be known here.
-pub(super) fn inputs(graph: &Path, outlets: &[Outlet]) -> MemoryResult<Vec<Input>> {
+/// The inputs of the graph, all of which must be known.
+pub(super) fn graph_inputs(graph: &Path, outlets: &[Outlet]) -> MemoryResult<Vec<GraphInput>> {
     let known = |outlet: &Outlet| {
-        let named = Input::ALL
+        let named = GraphInput::ALL
             .into_iter()
             .find(|input| input.name() == outlet.name());
         named.filter(|_| outlet.dtype().tensor_type() == Some(TensorElementType::Int64))
     };
     let input = |outlet| {
         known(outlet).ok_or_else(|| {
-            let what = format!("the input {} is not supported", outlet.name());
+            let what = format!(
+                "the graph's input {} is not supported; input_ids, attention_mask and \
+                 token_type_ids of 64-bit integers are",
+                outlet.name()
+            );
             error::unsupported(graph, what)
         })
     };
     outlets.iter().map(input).collect()
 }
 
-/// The output with a vector for each token: the one that exporters call so,
-/// or else the first of three axes.
-pub(super) fn output(graph: &Path, outlets: &[Outlet]) -> MemoryResult<String> {
+/// The name of the output with a vector per token: a name that exporters use, or
+/// else the first output with three axes.
+pub(super) fn output_name(graph: &Path, outlets: &[Outlet]) -> MemoryResult<String> {
     const NAMES: [&str; 2] = ["last_hidden_state", "token_embeddings"];
     let has_three_axes = |outlet: &&Outlet| {
         outlet.dtype().tensor_type() == Some(TensorElementType::Float32)
@@ -114,7 +118,7 @@ pub(super) fn output(graph: &Path, outlets: &[Outlet]) -> MemoryResult<String> {
         Some(outlet) => Ok(outlet.name().to_owned()),
         None => Err(error::unsupported(
             graph,
-            "no output holds a 32-bit vector for each token",
+            "the graph has no output with a 32-bit float vector per token",
         )),
     }
 }

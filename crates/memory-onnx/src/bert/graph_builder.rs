@@ -1,4 +1,4 @@
-//! What a graph is made of: nodes, weights, inputs and outputs.
+//! Construction of an ONNX graph: nodes, weights, inputs and outputs.
 
 use std::array;
 use std::fmt::Debug;
@@ -12,57 +12,56 @@ use ort::value::{
     ValueType,
 };
 
-use super::{HIDDEN, LENGTHS, OUTPUT};
+use super::network::{HIDDEN, LENGTHS, OUTPUT};
 use crate::error::{self, OPEN};
 
-/// The domain of ONNX Runtime's own operators, which fuse several standard
-/// ones and are part of every build for the processor.
+/// The domain of ONNX Runtime's fused operators, which every CPU build contains.
 pub(super) const FUSED: &str = "com.microsoft";
 
-/// Weights of fewer bytes are copied into the graph: the runtime wants them so.
-const LEAST_OUTSIDE: usize = 128;
+/// Weights of fewer bytes are copied into the graph, as the runtime requires.
+const MIN_EXTERNAL_BYTES: usize = 128;
 
-/// A graph and what is needed to add to it.
-pub(super) struct Parts {
+/// A graph that is being built.
+pub(super) struct GraphBuilder {
     pub(super) graph: Graph,
-    /// Components of a token's vector.
+    /// The dimensions of a token's vector.
     width: usize,
     allocator: Allocator,
-    /// Nodes so far, for their names.
+    /// The number of nodes so far, for their names.
     nodes: usize,
 }
 
-impl Parts {
+impl GraphBuilder {
     pub(super) fn new(width: usize) -> MemoryResult<Self> {
         Ok(Self {
-            graph: Graph::new().map_err(not_built)?,
+            graph: Graph::new().map_err(graph_error)?,
             width,
             allocator: Allocator::default(),
             nodes: 0,
         })
     }
 
-    /// Memory of the runtime for a weight.
+    /// Allocates a weight in the runtime's memory.
     pub(super) fn tensor<T>(&self, shape: &[usize]) -> MemoryResult<Tensor<T>>
     where
         T: PrimitiveTensorElementType + Debug,
     {
         let shape: Vec<i64> = shape.iter().map(|n| int(*n)).collect();
-        Tensor::new(&self.allocator, shape).map_err(not_built)
+        Tensor::new(&self.allocator, shape).map_err(graph_error)
     }
 
-    /// Gives a weight to the graph.
+    /// Adds a weight to the graph.
     pub(super) fn add<T>(&mut self, name: &str, weight: Tensor<T>) -> MemoryResult<()>
     where
         T: PrimitiveTensorElementType + Debug,
     {
         let bytes = weight.shape().num_elements() * size_of::<T>();
         self.graph
-            .add_initializer(name, weight, bytes >= LEAST_OUTSIDE)
-            .map_err(not_built)
+            .add_initializer(name, weight, bytes >= MIN_EXTERNAL_BYTES)
+            .map_err(graph_error)
     }
 
-    /// Adds a node and gives the name of its output.
+    /// Adds a node and returns the name of its output.
     pub(super) fn node(
         &mut self,
         domain: &str,
@@ -74,7 +73,7 @@ impl Parts {
         Ok(output)
     }
 
-    /// Adds a node and gives the names of its outputs.
+    /// Adds a node and returns the names of its outputs.
     pub(super) fn nodes<const OUTPUTS: usize>(
         &mut self,
         domain: &str,
@@ -87,23 +86,25 @@ impl Parts {
         let outputs = array::from_fn(|n| format!("{name}.{n}"));
         let node = Node::new(operator, domain, &name, inputs, &outputs, attributes);
         self.graph
-            .add_node(node.map_err(not_built)?)
-            .map_err(not_built)?;
+            .add_node(node.map_err(graph_error)?)
+            .map_err(graph_error)?;
         Ok(outputs)
     }
 
-    /// Makes `hidden` the output, and declares what goes in and out.
+    /// Declares the inputs, and `hidden` as the output.
     pub(super) fn finish(&mut self, hidden: &str) -> MemoryResult<()> {
         let node = Node::new("Identity", ONNX_DOMAIN, OUTPUT, [hidden], [OUTPUT], []);
         self.graph
-            .add_node(node.map_err(not_built)?)
-            .map_err(not_built)?;
+            .add_node(node.map_err(graph_error)?)
+            .map_err(graph_error)?;
         let vectors = |name| outlet(name, TensorElementType::Float32, &[-1, -1, int(self.width)]);
         let lengths = outlet(LENGTHS, TensorElementType::Int32, &[-1]);
         self.graph
             .set_inputs([vectors(HIDDEN), lengths])
-            .map_err(not_built)?;
-        self.graph.set_outputs([vectors(OUTPUT)]).map_err(not_built)
+            .map_err(graph_error)?;
+        self.graph
+            .set_outputs([vectors(OUTPUT)])
+            .map_err(graph_error)
     }
 }
 
@@ -119,14 +120,14 @@ fn outlet(name: &str, ty: TensorElementType, shape: &[i64]) -> Outlet {
 }
 
 pub(super) fn attribute(name: &str, value: impl ToAttribute) -> MemoryResult<Attribute> {
-    Attribute::new(name, value).map_err(not_built)
+    Attribute::new(name, value).map_err(graph_error)
 }
 
 pub(super) fn int(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-pub(super) fn not_built(error: ort::Error) -> MemoryError {
-    let message = format!("the runtime did not take the network: {error}");
+pub(super) fn graph_error(error: ort::Error) -> MemoryError {
+    let message = format!("ONNX Runtime rejected the network: {error}");
     error::failed(OPEN, message).with_source(error)
 }

@@ -1,5 +1,5 @@
-//! A small BERT of random weights in a folder of its own, for what the default
-//! model does not have: other poolings, other kinds of number, other names.
+//! A small BERT model with random weights, for what the default model does not have:
+//! other poolings, number types and names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,18 +21,18 @@ const POSITIONS: usize = 64;
 type Numbers = (Vec<usize>, Vec<f32>);
 
 /// The tensors of a checkpoint by name.
-pub(crate) struct Tiny {
+pub(crate) struct RandomBert {
     pub(crate) tensors: BTreeMap<String, Numbers>,
     pub(crate) cls: bool,
 }
 
-impl Tiny {
+impl RandomBert {
     pub(crate) fn new() -> Self {
-        let mut chance = Chance(7);
+        let mut rng = SeededRng(7);
         let mut tensors = BTreeMap::new();
         let mut add = |name: &str, shape: &[usize], center: f32, spread: f32| {
             let count = shape.iter().product();
-            let numbers = (0..count).map(|_| center + spread * chance.next());
+            let numbers = (0..count).map(|_| center + spread * rng.next());
             tensors.insert(name.to_owned(), (shape.to_vec(), numbers.collect()));
         };
         add(
@@ -80,7 +80,7 @@ impl Tiny {
         }
     }
 
-    /// Rounds every number to what a kind of number holds.
+    /// Rounds every number to the precision of a number type.
     pub(crate) fn rounded(mut self, dtype: Dtype) -> Self {
         for (_, numbers) in self.tensors.values_mut() {
             for x in numbers {
@@ -94,7 +94,7 @@ impl Tiny {
         self
     }
 
-    /// A model's folder with these weights, each name after `prefix`.
+    /// A model directory with these weights, each name with `prefix`.
     pub(crate) fn folder(&self, dtype: Dtype, prefix: &str) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, content: &[u8]| {
@@ -106,8 +106,8 @@ impl Tiny {
             "modules.json",
             br#"[{"path":"","type":"x.Transformer"},{"path":"1_Pooling","type":"x.Pooling"}]"#,
         );
-        let way = if self.cls { "cls_token" } else { "mean_tokens" };
-        let pooling = format!(r#"{{"pooling_mode_{way}":true}}"#);
+        let mode = if self.cls { "cls_token" } else { "mean_tokens" };
+        let pooling = format!(r#"{{"pooling_mode_{mode}":true}}"#);
         write("1_Pooling/config.json", pooling.as_bytes());
         let config = serde_json::json!({
             "model_type": "bert", "hidden_act": "gelu", "layer_norm_eps": 1e-5,
@@ -145,10 +145,10 @@ fn copy_tokenizer(folder: &Path) {
     fs::copy(model.join("tokenizer.json"), folder.join("tokenizer.json")).unwrap();
 }
 
-/// Numbers from -1 to 1, the same in every run.
-struct Chance(u64);
+/// Pseudorandom numbers from -1 to 1, the same in every run.
+struct SeededRng(u64);
 
-impl Chance {
+impl SeededRng {
     fn next(&mut self) -> f32 {
         // Knuth's MMIX generator; its high bits are good enough here.
         self.0 = self

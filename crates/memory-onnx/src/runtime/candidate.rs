@@ -1,4 +1,4 @@
-//! One place where the library may lie, and what lies there.
+//! A location that may contain the ONNX Runtime library.
 
 use std::fmt;
 use std::fs;
@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 use super::version::{Version, is_library_name};
 
-/// A place, and the libraries that lie there.
-pub(super) struct Place {
-    /// What people call it.
+/// A location, and the libraries in it.
+pub(super) struct Candidate {
+    /// The name for display.
     pub(super) name: &'static str,
-    /// Its file or folders.
+    /// Its file or directories.
     pub(super) paths: Vec<PathBuf>,
-    /// What to try there, the best first.
+    /// The libraries to try, the best first.
     pub(super) libraries: Vec<PathBuf>,
-    /// Why there is nothing to try, if so.
+    /// Why there is no library, if so.
     pub(super) empty_because: Option<String>,
 }
 
-impl Place {
-    /// A place that this machine does not have.
-    pub(super) fn nowhere(name: &'static str, why: &str) -> Self {
+impl Candidate {
+    /// A location that does not exist on this machine.
+    pub(super) fn unavailable(name: &'static str, why: &str) -> Self {
         Self {
             name,
             paths: Vec::new(),
@@ -29,7 +29,7 @@ impl Place {
         }
     }
 
-    /// One file, whatever its name.
+    /// A single file of any name.
     pub(super) fn file(name: &'static str, file: PathBuf) -> Self {
         let is_there = file.is_file();
         Self {
@@ -40,10 +40,10 @@ impl Place {
         }
     }
 
-    /// Folders, in which the library is known by its name.
+    /// Directories, in which the library is recognized by its name.
     pub(super) fn folders(name: &'static str, folders: Vec<PathBuf>) -> Self {
         let libraries: Vec<_> = folders.iter().flat_map(|path| libraries_in(path)).collect();
-        let why = || "no ONNX Runtime library there".to_owned();
+        let why = || "no ONNX Runtime library in it".to_owned();
         Self {
             name,
             empty_because: libraries.is_empty().then(why),
@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)?;
         let mut paths = self.paths.iter();
@@ -61,8 +61,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// The libraries in a folder, the newest first; one file under several names
-/// counts once.
+/// The libraries in a directory, the newest first; links to the same file count
+/// once.
 fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     let is_library = |file: &PathBuf| {
         let name = file.file_name().and_then(|name| name.to_str());
@@ -78,8 +78,7 @@ fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     libraries.into_iter().map(|(_, file)| file).collect()
 }
 
-/// What is in a folder, in the order of its names; nothing if it cannot be
-/// listed.
+/// The entries of a directory, sorted by name; empty if it cannot be listed.
 pub(super) fn list(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let mut files: Vec<_> = entries
