@@ -37,7 +37,7 @@ async fn main() -> MemoryResult<()> {
     let memory = MemorySystem::builder()
         .store(store)
         .config(MemoryConfig {
-            consistency: Consistency::Bounded(Duration::from_secs(2)),
+            consistency: Some(Consistency::Bounded(Duration::from_secs(2))),
             ..MemoryConfig::high_traffic()
         })
         .build()
