@@ -1,16 +1,12 @@
 //! Random operations through two systems on one SQLite, held to one model.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-#[path = "../../memory-engine/tests/model/world/mod.rs"]
-mod world;
 
 use std::sync::Arc;
 
+use crate::world::{Operation, SETTINGS, Setting, World, step};
 use memory::cache::{CacheBackend, MokaBackend};
 use memory::sqlite::SqliteStore;
 use memory_quick::QuickBackend;
 use proptest::prelude::*;
-use world::{Operation, SETTINGS, Setting, World, step};
 
 fn run<B: CacheBackend>(
     url: &str,

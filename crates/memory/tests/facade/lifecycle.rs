@@ -1,5 +1,4 @@
 //! A memory's life on the default store: SQLite in a file.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 //! what the other wrote at once, and cached reads stay free of statements.
 //!
 //! A test that needs another process runs itself again as that process.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::env;
 use std::path::Path;
@@ -43,7 +42,10 @@ async fn open(path: &Path) -> MemorySystem {
 /// Runs one operation on the file in another process and waits for its end.
 fn in_another_process(path: &Path, operation: &str, id: MemoryId) {
     let status = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "writes_of_another_process_are_seen_at_once"])
+        .args([
+            "--exact",
+            "shared_file::writes_of_another_process_are_seen_at_once",
+        ])
         .env(OTHER, format!("{}|{operation}|{id}", path.display()))
         .status();
     assert!(status.unwrap().success(), "{operation}");

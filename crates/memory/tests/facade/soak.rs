@@ -1,8 +1,6 @@
 //! A short soak of two systems on one SQLite file.
-#![cfg(feature = "sqlite")]
-#![allow(clippy::unwrap_used)]
 
-#[path = "../../memory-engine/examples/soak/run.rs"]
+#[path = "../../../memory-engine/examples/soak/run.rs"]
 mod run;
 
 use std::sync::Arc;

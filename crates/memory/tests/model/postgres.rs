@@ -1,17 +1,13 @@
 //! Random operations through two systems on one PostgreSQL, held to one model:
 //! `cargo xtask test` starts a server.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "../../memory-engine/tests/model/world/mod.rs"]
-mod world;
 
 use std::sync::Arc;
 
+use crate::world::{Operation, SETTINGS, Setting, World, step};
 use memory::cache::MokaBackend;
 use memory::postgres::PgStore;
 use memory_quick::QuickBackend;
 use proptest::prelude::*;
-use world::{Operation, SETTINGS, Setting, World, step};
 
 fn server() -> String {
     std::env::var("MEMORY_TEST_PG")

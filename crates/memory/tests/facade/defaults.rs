@@ -1,5 +1,4 @@
 //! The defaults, end to end: SQLite in a file, the real model, moka caches.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! The facade on a real PostgreSQL: `cargo xtask test` starts one.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use memory::postgres::PgPool;
 use memory::{

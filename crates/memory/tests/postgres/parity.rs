@@ -1,7 +1,6 @@
 //! Pushed down to the store or scanned in a snapshot, a recall ranks alike, as
 //! long as the store may name all that it holds. Of larger entities the
 //! neighbors of what is found are partly missing.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 

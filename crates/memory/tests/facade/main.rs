@@ -1,0 +1,10 @@
+//! The facade on the embedded store, most of it with the default model.
+
+#![cfg(feature = "sqlite")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod defaults;
+mod exports;
+mod lifecycle;
+mod shared_file;
+mod soak;
