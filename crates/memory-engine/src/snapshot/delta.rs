@@ -54,9 +54,15 @@ impl Delta {
             .clone()
             .filter_map(|(prepared, inserted)| inserted.then_some(prepared))
             .collect();
+        let evicted = outcome.evicted.get(entity);
+        let mut delta = evicted
+            .map(|evicted| Self::from_removal(&[], evicted))
+            .unwrap_or_default();
         // If nothing was inserted, the generation is another write's.
         if new.is_empty() || new.len() > INLINE_MEMORIES {
-            return Self::unknown(own.map(|(prepared, _)| prepared.memory.id));
+            let ids = own.map(|(prepared, _)| prepared.memory.id);
+            delta.unknown.extend(ids);
+            return delta;
         }
         let written = new.into_iter().map(|prepared| WrittenMemory {
             memory: Arc::new(Memory {
@@ -65,13 +71,8 @@ impl Delta {
             }),
             vectors: Some(prepared.embedding.vectors.clone()),
         });
-        let evicted = outcome.evicted.get(entity);
-        Self {
-            written: written.collect(),
-            ..evicted
-                .map(|evicted| Self::from_removal(&[], evicted))
-                .unwrap_or_default()
-        }
+        delta.written = written.collect();
+        delta
     }
 
     /// The effects of an update; the vectors changed if there is an `embedding`.

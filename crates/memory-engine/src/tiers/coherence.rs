@@ -135,6 +135,13 @@ impl Coherence {
         change(order, self.trust_token(index))
     }
 
+    /// Runs `change` on the tiers while no load of the entity is published and
+    /// no write of it applied.
+    pub(crate) fn with_lock(&self, entity: &EntityId, change: impl FnOnce()) {
+        let _stripe = self.lock(self.stripe_of(entity));
+        change();
+    }
+
     /// Runs `change` on the tiers, invalidates every load token of the entity,
     /// and every trust token too.
     pub(crate) fn invalidate_trust<T>(&self, entity: &EntityId, change: impl FnOnce() -> T) -> T {

@@ -82,11 +82,17 @@ impl CachedSnapshot {
     }
 }
 
-/// What a write makes of a cached snapshot, computed before the stripe is
-/// locked.
-pub(crate) struct SnapshotUpdate {
-    from: Arc<EntitySnapshot>,
-    to: Arc<EntitySnapshot>,
+/// What a write makes of the cached snapshot.
+pub(crate) enum SnapshotUpdate {
+    /// Bringing it up to date takes the store.
+    Unknown,
+    /// The next version, computed.
+    Ready {
+        from: Arc<EntitySnapshot>,
+        to: Arc<EntitySnapshot>,
+    },
+    /// The next version takes a while: see [`EntityTier::complete_update`].
+    Deferred { from: Arc<EntitySnapshot> },
 }
 
 impl EntityTier {
@@ -133,64 +139,111 @@ impl EntityTier {
         }
     }
 
-    /// What the write that made `generation` makes of the cached snapshot.
-    /// `None` where bringing it up to date takes the store.
-    pub(super) async fn prepare_update(
+    /// What the write that made `generation` makes of the cached snapshot,
+    /// computed at once where that is quick.
+    pub(super) fn prepare_update(
         &self,
         entity: &EntityId,
         generation: Generation,
-        delta: &Arc<Delta>,
-    ) -> Option<SnapshotUpdate> {
-        let from = self.cache.get(entity)?.snapshot;
-        if from.len() <= INLINE_MEMORIES && delta.removed.len() <= INLINE_MEMORIES {
-            return updated(from, generation, delta, self.precision);
+        delta: &Delta,
+    ) -> SnapshotUpdate {
+        let Some(CachedSnapshot { snapshot: from, .. }) = self.cache.get(entity) else {
+            return SnapshotUpdate::Unknown;
+        };
+        if from.len() > INLINE_MEMORIES || delta.removed.len() > INLINE_MEMORIES {
+            return SnapshotUpdate::Deferred { from };
         }
-        let (delta, precision) = (Arc::clone(delta), self.precision);
-        let update = move || updated(from, generation, &delta, precision);
-        spawn_blocking(update).await.ok().flatten()
+        match next_version(&from, generation, delta, self.precision) {
+            Some(to) => SnapshotUpdate::Ready { from, to },
+            None => SnapshotUpdate::Unknown,
+        }
     }
 
     /// Applies the update if the cached snapshot is still the one it was
     /// computed from. Otherwise the cached one is outdated, and dropped where
-    /// it may hold something of what was removed. Returns what it replaces, to
-    /// be dropped when no lock is held.
+    /// it may hold something of what was removed.
     pub(super) fn apply_update(
         &self,
         entity: &EntityId,
         generation: Generation,
-        update: Option<SnapshotUpdate>,
+        update: &SnapshotUpdate,
         delta: &Delta,
-    ) -> Option<CachedSnapshot> {
+    ) {
         let Some(cached) = self.cache.get(entity) else {
             // A cache may return nothing now and an earlier insert later: what
             // cannot be brought up to this write must not come back.
             self.cache.remove(entity);
-            return None;
+            return;
         };
         if cached.snapshot.generation() >= generation {
-            return None;
+            return;
         }
         self.counters.record_invalidation();
         let next = match update {
-            Some(SnapshotUpdate { from, to }) if Arc::ptr_eq(&from, &cached.snapshot) => {
-                Some(cached.with_snapshot(to))
+            SnapshotUpdate::Ready { from, to } if Arc::ptr_eq(from, &cached.snapshot) => {
+                cached.with_snapshot(Arc::clone(to))
             }
-            _ if delta.removed.is_empty() => Some(cached.clone()),
-            _ => None,
+            SnapshotUpdate::Deferred { from } if Arc::ptr_eq(from, &cached.snapshot) => cached,
+            _ if delta.removed.is_empty() => cached,
+            _ => return self.cache.remove(entity),
         };
-        match next.filter(|next| next.snapshot.len() as u64 <= self.max_memories) {
-            Some(next) => self
-                .cache
-                .insert(entity.clone(), next.with_latest(generation)),
-            None => self.cache.remove(entity),
+        self.insert(entity, next.with_latest(generation));
+    }
+
+    /// Computes a deferred update, on a blocking thread: it takes as long as
+    /// the entity is large.
+    pub(super) async fn compute_update(
+        &self,
+        from: Arc<EntitySnapshot>,
+        generation: Generation,
+        delta: &Arc<Delta>,
+    ) -> SnapshotUpdate {
+        let (delta, precision) = (Arc::clone(delta), self.precision);
+        let compute = move || match next_version(&from, generation, &delta, precision) {
+            Some(to) => SnapshotUpdate::Ready { from, to },
+            None => SnapshotUpdate::Unknown,
+        };
+        let computed = spawn_blocking(compute).await;
+        computed.unwrap_or(SnapshotUpdate::Unknown)
+    }
+
+    /// Applies a deferred update, as far as nothing newer is cached.
+    pub(super) fn complete_update(
+        &self,
+        entity: &EntityId,
+        generation: Generation,
+        update: &SnapshotUpdate,
+        delta: &Delta,
+    ) {
+        let Some(cached) = self.cache.get(entity) else {
+            return;
+        };
+        match update {
+            SnapshotUpdate::Ready { from, to } if Arc::ptr_eq(from, &cached.snapshot) => {
+                self.insert(entity, cached.with_snapshot(Arc::clone(to)));
+            }
+            _ if delta.removed.is_empty() || cached.snapshot.generation() >= generation => {}
+            _ => self.cache.remove(entity),
         }
-        Some(cached)
+    }
+
+    fn insert(&self, entity: &EntityId, next: CachedSnapshot) {
+        if next.snapshot.len() as u64 > self.max_memories {
+            self.cache.remove(entity);
+        } else {
+            self.cache.insert(entity.clone(), next);
+        }
     }
 
     /// Marks the cached snapshot as outdated by a write of which no more is
     /// known.
     pub(super) fn mark_outdated(&self, entity: &EntityId, generation: Generation) {
-        self.apply_update(entity, generation, None, &Delta::default());
+        self.apply_update(
+            entity,
+            generation,
+            &SnapshotUpdate::Unknown,
+            &Delta::default(),
+        );
     }
 
     pub(super) fn remove(&self, entity: &EntityId) {
@@ -209,20 +262,17 @@ impl EntityTier {
 }
 
 /// The snapshot after a write; where only the store could say what that is, the
-/// snapshot at its own generation without what was removed.
-fn updated(
-    from: Arc<EntitySnapshot>,
+/// snapshot at its own generation without what was removed, if anything was.
+fn next_version(
+    from: &EntitySnapshot,
     generation: Generation,
     delta: &Delta,
     precision: VectorPrecision,
-) -> Option<SnapshotUpdate> {
-    let to = match from.try_apply_write(generation, delta, precision) {
-        Some(next) => next,
-        None if delta.removed.is_empty() => return None,
-        None => from.without(&delta.removed),
-    };
-    Some(SnapshotUpdate {
-        from,
-        to: Arc::new(to),
-    })
+) -> Option<Arc<EntitySnapshot>> {
+    let next = from.try_apply_write(generation, delta, precision);
+    let next = next.or_else(|| {
+        let is_changed = !delta.removed.is_empty();
+        is_changed.then(|| from.without(&delta.removed))
+    });
+    next.map(Arc::new)
 }

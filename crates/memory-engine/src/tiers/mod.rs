@@ -76,11 +76,11 @@ impl Tiers {
         }
     }
 
-    /// Applies a committed write: after this returns no tier holds a value from
-    /// before it, and no load that began before it will be cached.
+    /// Applies a committed write. From its first poll on, no tier returns a value
+    /// from before the write, and no load that began before it will be cached.
     ///
-    /// What grows with the entity is done before the lock is taken, on a
-    /// blocking thread where it is much.
+    /// What grows with the entity is done afterward, on a blocking thread and
+    /// without a lock; until then the entity's snapshot is outdated.
     pub(crate) async fn apply_write(&self, write: &CommittedWrite) {
         let CommittedWrite {
             entity,
@@ -89,15 +89,21 @@ impl Tiers {
             ..
         } = write;
         let update = self.entity.prepare_update(entity, *generation, delta);
-        let update = update.await;
-        self.publish_write(write, update);
+        self.publish_write(write, &update);
+        if let SnapshotUpdate::Deferred { from } = update {
+            let update = self.entity.compute_update(from, *generation, delta).await;
+            self.coherence.with_lock(entity, || {
+                let tier = &self.entity;
+                tier.complete_update(entity, *generation, &update, delta);
+            });
+        }
     }
 
     /// Two writes may be applied in another order than they were committed. So
     /// a tier takes a new version only from the write directly after the last
     /// one it knows of; otherwise memories are dropped, and the snapshot is
     /// outdated.
-    fn publish_write(&self, write: &CommittedWrite, update: Option<SnapshotUpdate>) {
+    fn publish_write(&self, write: &CommittedWrite, update: &SnapshotUpdate) {
         let CommittedWrite {
             entity,
             generation,
@@ -105,7 +111,7 @@ impl Tiers {
             began,
         } = write;
         let coherence = &self.coherence;
-        let replaced = coherence.invalidate(entity, Some(*generation), |order, trust| {
+        coherence.invalidate(entity, Some(*generation), |order, trust| {
             let dropped = delta.removed.iter().chain(&delta.unknown);
             dropped.for_each(|id| self.memory.remove(id));
             for written in &delta.written {
@@ -119,9 +125,8 @@ impl Tiers {
                     _ => self.memory.remove(&written.memory.id),
                 }
             }
-            self.entity.apply_update(entity, *generation, update, delta)
+            self.entity.apply_update(entity, *generation, update, delta);
         });
-        drop(replaced);
     }
 
     /// Applies a change event, perhaps of another process: nothing older is

@@ -3,8 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::fixture::{StoreGate, fixture, fixture_on, item, mira};
-use memory_core::{Consistency, ErrorKind, MemoryConfig, MemoryPatch};
+use crate::fixture::{Fixture, StoreGate, fixture, fixture_on, fixture_with, item, mira};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use memory_core::{
+    Consistency, ErrorKind, LimitPolicy, Memory, MemoryConfig, MemoryId, MemoryPatch, MemoryResult,
+};
 use memory_engine::RecallRequest;
 
 fn ask(text: &str) -> RecallRequest {
@@ -349,4 +353,111 @@ async fn where_others_write_too_their_writes_are_seen_at_once() {
             .is_empty()
     );
     assert!(second.engine.get_memory(&mira(), &id).await.is_err());
+}
+
+/// 150 memories, all in the memory tier; the limit is 150.
+async fn full_and_warm() -> (Fixture, Vec<MemoryId>) {
+    let b = fixture_with(MemoryConfig {
+        max_memories_per_entity: Some(150),
+        limit_policy: LimitPolicy::Prune,
+        prune_min_keep: 0,
+        ..MemoryConfig::default()
+    });
+    let items = (0..150).map(|n| item(&format!("old {n}")));
+    let ids = b.engine.retain_batch(items.collect()).await.unwrap();
+    assert!(readable(&b, &ids).await.iter().all(|readable| *readable));
+    (b, ids)
+}
+
+async fn readable(b: &Fixture, ids: &[MemoryId]) -> Vec<bool> {
+    let mut readable = Vec::new();
+    for id in ids {
+        readable.push(b.engine.get_memory(&mira(), id).await.is_ok());
+    }
+    readable
+}
+
+#[tokio::test]
+async fn evicted_memories_are_unreadable_however_large_the_batch() {
+    for new in [1, 99, 100, 101, 150] {
+        let (b, ids) = full_and_warm().await;
+        let items = (0..new).map(|n| item(&format!("new {n}")));
+        b.engine.retain_batch(items.collect()).await.unwrap();
+        let left = readable(&b, &ids).await.into_iter().filter(|left| *left);
+        assert_eq!(left.count(), 150 - new, "after a batch of {new}");
+    }
+}
+
+#[tokio::test]
+async fn after_an_unknown_outcome_nothing_of_the_entity_is_trusted() {
+    let b = fixture();
+    let items = ["a source", "a summary", "links to the summary"].map(item);
+    let ids = b.engine.retain_batch(items.to_vec()).await.unwrap();
+    let [source, summary, linking] = ids[..] else {
+        panic!("three ids")
+    };
+    let patch = MemoryPatch::new().relate(summary, "mentions");
+    b.engine
+        .alter_memory(&mira(), &linking, &patch)
+        .await
+        .unwrap();
+    let whole = b.engine.get_memory(&mira(), &summary).await.unwrap();
+    let above = Memory {
+        id: MemoryId::new(),
+        ..(*whole).clone()
+    };
+    let archived = b.engine.restore_summary(above.clone(), vec![source]);
+    assert!(archived.await.unwrap());
+    let patch = MemoryPatch::new().relate(above.id, "mentions");
+    b.engine
+        .alter_memory(&mira(), &linking, &patch)
+        .await
+        .unwrap();
+    let get = async |id| b.engine.get_memory(&mira(), id).await.unwrap();
+    assert_eq!(get(&source).await.archived_by, Some(above.id));
+    assert!(get(&linking).await.related.contains_key(&above.id));
+
+    b.store.lose_next_response.store(true, Ordering::SeqCst);
+    let removed = b.engine.delete_memory(&mira(), &above.id).await;
+    assert_eq!(removed.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+
+    let gone = b.engine.get_memory(&mira(), &above.id).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    assert_eq!(get(&source).await.archived_by, None, "it is live again");
+    let links = get(&linking).await.related.clone();
+    assert!(!links.contains_key(&above.id), "the link was dropped");
+}
+
+#[tokio::test]
+async fn a_cancelled_removal_leaves_no_vector_of_its_text() {
+    let b = fixture();
+    let items = ["delete this", "forget this", "alter this"].map(item);
+    let ids = b.engine.retain_batch(items.to_vec()).await.unwrap();
+    let calls: [BoxFuture<'_, MemoryResult<()>>; 3] = [
+        async { b.engine.delete_memory(&mira(), &ids[0]).await }.boxed(),
+        async { b.engine.forget(&mira(), &ids[1]).await.map(drop) }.boxed(),
+        async {
+            let patch = MemoryPatch::new().content("altered");
+            let altered = b.engine.alter_memory(&mira(), &ids[2], &patch).await;
+            altered.map(drop)
+        }
+        .boxed(),
+    ];
+    b.store.hold_writes();
+    for call in calls {
+        let cancelled = tokio::time::timeout(Duration::from_millis(20), call);
+        cancelled.await.unwrap_err();
+    }
+    b.store.release();
+    let only_the_altered = async || {
+        while b.engine.cache_stats().embedding.entries > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), only_the_altered());
+    waited.await.expect("the vectors of removed texts stay");
+    let calls = b.embedder.calls();
+    let texts = ["altered".to_owned()];
+    b.engine.generate_embeddings_batch(&texts).await.unwrap();
+    assert_eq!(b.embedder.calls(), calls, "the new text is cached");
 }

@@ -22,7 +22,7 @@ use memory_testkit::{
 use tokio::sync::{Notify, Semaphore};
 
 /// Counts the calls of a store, can hold them after they read, and can lose the
-/// response of an insert.
+/// response of a write.
 #[derive(Debug)]
 pub(crate) struct StoreGate {
     pub(crate) inner: InMemoryStore,
@@ -39,7 +39,7 @@ pub(crate) struct StoreGate {
     pub(crate) reached: Notify,
     /// The store has no change events.
     pub(crate) no_watch: AtomicBool,
-    /// The next insert commits and then reports an unknown outcome.
+    /// The next insert or deletion commits and then reports an unknown outcome.
     pub(crate) lose_next_response: AtomicBool,
 }
 
@@ -140,6 +140,17 @@ impl StoreHooks for StoreGate {
                     return Err(MemoryError::store(
                         ErrorKind::OutcomeUnknown,
                         "insert",
+                        "cut off",
+                    ));
+                }
+            }
+            StoreOperation::Update => self.pass(&self.writes_wait).await,
+            StoreOperation::Delete => {
+                self.pass(&self.writes_wait).await;
+                if self.lose_next_response.swap(false, Ordering::SeqCst) {
+                    return Err(MemoryError::store(
+                        ErrorKind::OutcomeUnknown,
+                        "delete",
                         "cut off",
                     ));
                 }

@@ -16,9 +16,9 @@ use std::task::Poll;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
-    AccessCounting, CacheBackend, Clock, Consistency, EntityId, ErrorKind, ListRequest, ListScope,
-    ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId, MemoryKind,
-    MemoryPatch, MemoryResult, Store,
+    AccessCounting, CacheBackend, Clock, Consistency, EntityId, ErrorKind, LimitPolicy,
+    ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryFilter,
+    MemoryId, MemoryKind, MemoryPatch, MemoryResult, Store,
 };
 use memory_engine::{ConsolidateRequest, Engine, RecallRequest};
 use memory_testkit::HashEmbedder;
@@ -27,6 +27,7 @@ use uuid::Uuid;
 use expiring::Expiring;
 use faulty::StoreFaults;
 use model::{History, MAX_STALENESS, Observed, State};
+use operation::BULK_IDS;
 pub(crate) use operation::{Operation, step};
 
 /// The systems and their consistency.
@@ -35,25 +36,36 @@ pub(crate) struct Setting {
     /// Of both systems; where it is `None`, there is one, and it is local.
     pub(crate) others: Option<[Consistency; 2]>,
     pub(crate) snapshot_max_memories: u64,
+    /// Beyond it the least important memories are evicted.
+    pub(crate) max_memories: Option<u64>,
 }
 
 pub(crate) const BOUNDED: Consistency = Consistency::Bounded(MAX_STALENESS);
 
 /// Every supported setting.
-pub(crate) const SETTINGS: [Setting; 5] = {
-    const fn of(others: Option<[Consistency; 2]>, snapshot_max_memories: u64) -> Setting {
+pub(crate) const SETTINGS: [Setting; 9] = {
+    const fn of(
+        others: Option<[Consistency; 2]>,
+        snapshot_max_memories: u64,
+        max_memories: Option<u64>,
+    ) -> Setting {
         Setting {
             others,
             snapshot_max_memories,
+            max_memories,
         }
     }
     use Consistency::Checked;
     [
-        of(None, 1_000),
-        of(None, 3),
-        of(Some([Checked, Checked]), 1_000),
-        of(Some([Checked, BOUNDED]), 1_000),
-        of(Some([BOUNDED, BOUNDED]), 5),
+        of(None, 1_000, None),
+        of(None, 3, None),
+        of(Some([Checked, Checked]), 1_000, None),
+        of(Some([Checked, BOUNDED]), 1_000, None),
+        of(Some([BOUNDED, BOUNDED]), 5, None),
+        of(None, 1_000, Some(130)),
+        of(None, 1_000, Some(4)),
+        of(Some([Checked, BOUNDED]), 1_000, Some(206)),
+        of(Some([BOUNDED, BOUNDED]), 100, Some(130)),
     ]
 };
 
@@ -97,6 +109,9 @@ impl<B: CacheBackend> World<B> {
                 consistency: Some(consistency),
                 snapshot_max_memories: setting.snapshot_max_memories,
                 access_counting: AccessCounting::Off,
+                max_memories_per_entity: setting.max_memories,
+                limit_policy: LimitPolicy::Prune,
+                prune_min_keep: 0,
                 ..MemoryConfig::default()
             };
             let engine = Engine::builder(cache.clone())
@@ -133,6 +148,7 @@ impl<B: CacheBackend> World<B> {
                 self.step(by, Operation::Recall { entity, content: 0 })
                     .await;
                 self.step(by, Operation::GetMany { entity }).await;
+                self.step(by, Operation::GetBulk { entity }).await;
             }
         }
     }
@@ -224,6 +240,19 @@ impl<B: CacheBackend> World<B> {
                 let items = contents.iter().map(|content| item(*entity, *content));
                 engine.retain_batch(items.collect()).await?;
             }
+            Operation::RetainBulk {
+                entity,
+                second_half,
+                count,
+            } => {
+                let first = u8::from(*second_half) * (BULK_IDS / 2);
+                let items = (first..first + count).map(|number| {
+                    let text = format!("bulk memory {number}");
+                    MemoryBatchItem::new(self.entity(*entity), MemoryKind::Opinion, text)
+                        .with_id(bulk_id(number))
+                });
+                engine.retain_batch(items.collect()).await?;
+            }
             Operation::Alter {
                 entity,
                 id,
@@ -276,9 +305,11 @@ impl<B: CacheBackend> World<B> {
             }
             Operation::GetMany { entity } => {
                 let ids: Vec<MemoryId> = (0..6).map(memory_id).collect();
-                let got = engine.get_memories(&self.entity(*entity), &ids).await?;
-                let observed = got.iter().map(|memory| memory.as_deref().map(Observed::of));
-                return Ok(Outcome::Each(ids.into_iter().zip(observed).collect()));
+                return self.get_each(by, *entity, ids).await;
+            }
+            Operation::GetBulk { entity } => {
+                let ids: Vec<MemoryId> = (0..BULK_IDS).map(bulk_id).collect();
+                return self.get_each(by, *entity, ids).await;
             }
             Operation::Recall { entity, content } => {
                 let request = RecallRequest::new(text(*content)).limit(1_000);
@@ -305,10 +336,18 @@ impl<B: CacheBackend> World<B> {
         Ok(Outcome::Nothing)
     }
 
+    async fn get_each(&self, by: usize, entity: u8, ids: Vec<MemoryId>) -> MemoryResult<Outcome> {
+        let engine = &self.systems[by].engine;
+        let got = engine.get_memories(&self.entity(entity), &ids).await?;
+        let observed = got.iter().map(|memory| memory.as_deref().map(Observed::of));
+        Ok(Outcome::Each(ids.into_iter().zip(observed).collect()))
+    }
+
     /// Checks that a read returned what it may return.
     async fn check(&self, by: usize, operation: &Operation, outcome: MemoryResult<Outcome>) {
         let (Operation::Get { entity, .. }
         | Operation::GetMany { entity }
+        | Operation::GetBulk { entity }
         | Operation::Recall { entity, .. }
         | Operation::List { entity }
         | Operation::Count { entity }) = operation
@@ -336,10 +375,13 @@ impl<B: CacheBackend> World<B> {
                 .iter()
                 .for_each(|(id, observed)| may_be(id, observed)),
             (_, Outcome::All(state)) => {
-                let mut allowed = history.allowed_states(by, consistency, now);
+                let allowed: Vec<State> = history.allowed_states(by, consistency, now).collect();
                 assert!(
-                    allowed.any(|allowed| allowed == state),
-                    "{operation:?} through {by} returned {state:#?} of {history:#?}"
+                    allowed.contains(&state),
+                    "{operation:?} through {by}: {}",
+                    allowed
+                        .last()
+                        .map_or_else(String::new, |last| differences(&state, last))
                 );
             }
             (_, Outcome::Current(state)) => {
@@ -365,6 +407,7 @@ impl<B: CacheBackend> World<B> {
                 ErrorKind::Unavailable,
                 ErrorKind::OutcomeUnknown,
                 ErrorKind::InvalidInput,
+                ErrorKind::LimitReached,
             ];
             assert!(expected.contains(&error.kind()), "{operation:?}: {error}");
         }
@@ -403,6 +446,16 @@ enum Outcome {
     Count(u64),
 }
 
+/// The memories in which a returned state differs from the current one.
+fn differences(returned: &State, current: &State) -> String {
+    let ids = returned.keys().chain(current.keys());
+    let differing: BTreeMap<_, _> = ids
+        .filter(|id| returned.get(id) != current.get(id))
+        .map(|id| (id, (returned.get(id), current.get(id))))
+        .collect();
+    format!("returned and current differ in {differing:#?}")
+}
+
 fn state_of<'a>(memories: impl IntoIterator<Item = &'a Memory>) -> State {
     let memories = memories.into_iter();
     memories
@@ -413,6 +466,10 @@ fn state_of<'a>(memories: impl IntoIterator<Item = &'a Memory>) -> State {
 /// The same ids for every entity: each entity's memory is its own.
 fn memory_id(id: u8) -> MemoryId {
     Uuid::from_u128(u128::from(id) + 1).into()
+}
+
+fn bulk_id(number: u8) -> MemoryId {
+    Uuid::from_u128(1_000 + u128::from(number)).into()
 }
 
 fn text(content: u8) -> String {

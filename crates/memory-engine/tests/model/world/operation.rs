@@ -2,6 +2,14 @@
 
 use proptest::prelude::*;
 
+/// On both sides of the size up to which a write is applied to a snapshot
+/// without the store (100); two of them exceed that up to which an entity is
+/// always loaded (200).
+const BULK_COUNTS: [u8; 4] = [3, 99, 101, BULK_IDS / 2];
+
+/// How many bulk ids there are.
+pub(crate) const BULK_IDS: u8 = 240;
+
 /// Few entities, ids and contents, so that operations collide.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
@@ -13,6 +21,13 @@ pub(crate) enum Operation {
     RetainBatch {
         entity: u8,
         contents: Vec<u8>,
+    },
+    /// Retains the memories of `count` bulk ids at once, the first ones or those
+    /// of the second half; a no-op for those that exist.
+    RetainBulk {
+        entity: u8,
+        second_half: bool,
+        count: u8,
     },
     /// New content, new importance, a link: each where given.
     Alter {
@@ -41,6 +56,10 @@ pub(crate) enum Operation {
         id: u8,
     },
     GetMany {
+        entity: u8,
+    },
+    /// Reads every bulk id.
+    GetBulk {
         entity: u8,
     },
     Recall {
@@ -106,6 +125,11 @@ fn write() -> BoxedStrategy<Operation> {
             .prop_map(|(entity, id, content)| Operation::Retain { entity, id, content }),
         1 => (entity.clone(), prop::collection::vec(content, 0..4))
             .prop_map(|(entity, contents)| Operation::RetainBatch { entity, contents }),
+        2 => (entity.clone(), any::<bool>(), prop::sample::select(&BULK_COUNTS[..])).prop_map(
+            |(entity, second_half, count)| Operation::RetainBulk {
+                entity, second_half, count
+            }
+        ),
         4 => (entity.clone(), id.clone(), some(5), some(3), some(6)).prop_map(
             |(entity, id, content, importance, link)| Operation::Alter {
                 entity, id, content, importance, link
@@ -124,6 +148,7 @@ fn read() -> BoxedStrategy<Operation> {
     prop_oneof![
         4 => (entity.clone(), id).prop_map(|(entity, id)| Operation::Get { entity, id }),
         1 => entity.clone().prop_map(|entity| Operation::GetMany { entity }),
+        2 => entity.clone().prop_map(|entity| Operation::GetBulk { entity }),
         5 => (entity.clone(), 0..5u8)
             .prop_map(|(entity, content)| Operation::Recall { entity, content }),
         1 => entity.clone().prop_map(|entity| Operation::List { entity }),
