@@ -54,10 +54,10 @@ pub use patch::MemoryPatch;
 pub use shared::IntoShared;
 pub use stats::{CacheStats, TierStats};
 pub use store::{
-    AccessUpdate, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome, DenseQuery,
-    EmbeddedMemory, EntityStats, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
-    ListRequest, ListScope, PageCursor, RemoveOutcome, ScoreStats, ScoreStatsBuilder, SearchHit,
-    SearchOutcome, SearchRequest, Store, StoreCapabilities, StoreEvent, SummaryGroup,
+    AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
+    DenseQuery, EmbeddedMemory, EntityStats, Generation, GetOutcome, InsertOptions, InsertOutcome,
+    ListPage, ListRequest, ListScope, PageCursor, RemoveOutcome, ScoreStats, ScoreStatsBuilder,
+    SearchHit, SearchOutcome, SearchRequest, Store, StoreCapabilities, StoreEvent, SummaryGroup,
     UpdateOutcome, VectorPrecision, Writers,
 };
 pub use vector::{Embedding, cosine, normalize};

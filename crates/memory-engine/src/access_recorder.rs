@@ -1,12 +1,16 @@
 //! Recording accesses in the background.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use memory_core::{AccessCounting, Clock, EntityId, ErrorKind, MemoryConfig, Store, limits};
 use tokio::runtime::Handle;
 
 use crate::consolidation::{AccessCounts, FLUSH_AFTER};
 use crate::recall::RecallHit;
+
+/// How long a close waits for access counts to be written.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Counts what recalls return, and writes the counts to the store in batches.
 pub(crate) struct AccessRecorder {
@@ -68,19 +72,38 @@ impl AccessRecorder {
         });
     }
 
-    /// Writes all pending counts. Those that cannot be written for now stay
-    /// pending; those that cannot be written at all are dropped and logged.
+    /// Writes all pending counts. While the store is unavailable they stay
+    /// pending, and nothing more is tried; counts that cannot be written at all
+    /// are dropped and logged.
     pub(crate) async fn flush(&self) {
+        let mut is_available = true;
         for (entity, updates) in self.counts.drain() {
             for updates in updates.chunks(limits::MAX_LIMIT) {
+                if !is_available {
+                    self.counts.put_back(&entity, updates);
+                    continue;
+                }
                 let Err(error) = self.store.record_accesses(&entity, updates).await else {
                     continue;
                 };
                 if error.kind() == ErrorKind::Unavailable {
+                    is_available = false;
                     self.counts.put_back(&entity, updates);
                 }
                 tracing::warn!(%entity, kind = ?error.kind(), "access counts were not written");
             }
+        }
+    }
+
+    /// Writes pending counts before a close, which does not wait long for them:
+    /// what is not written by then is dropped and logged.
+    pub(crate) async fn flush_before_close(&self) {
+        // A write that has begun runs to its end in the store.
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.flush())
+            .await
+            .is_err()
+        {
+            tracing::warn!("access counts were not written in time");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Opening a database: its connections with their pragmas.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
@@ -13,7 +14,7 @@ use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
 use crate::inspect::{self, FileState};
 use crate::options::{Access, Location, SqliteOptions, Synchronous};
 use crate::schema;
-use crate::wal_index::WalIndex;
+use crate::{backup, wal};
 
 pub(crate) const OPERATION: &str = "open";
 
@@ -56,6 +57,7 @@ pub(crate) async fn open(options: &SqliteOptions) -> MemoryResult<Database> {
 }
 
 async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Database> {
+    drop(CREATING.lock().unwrap_or_else(PoisonError::into_inner));
     let state = inspect::inspect(path, base_options(options)).await?;
     match (state, options.access) {
         (FileState::Missing, access) if access != Access::Create || !options.migrate => {
@@ -75,19 +77,17 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         (FileState::Outdated(version), access) if access == Access::Read || !options.migrate => {
             return Err(open_error(schema::outdated(version)));
         }
-        (FileState::Missing, _) => check_folder(path)?,
+        (FileState::Missing, _) => {
+            check_folder(path)?;
+            create_private_file(path);
+        }
         _ => {}
     }
     let file = base_options(options).filename(path);
     if options.access == Access::Read {
         let readers = open_read_only(path, &file, options).await?;
-        let wal_index = Some(WalIndex::new(path));
-        return Ok(Database::new(
-            readers,
-            None,
-            options.busy_timeout,
-            wal_index,
-        ));
+        let path = Some(path.to_owned());
+        return Ok(Database::new(readers, None, options.busy_timeout, path));
     }
     let writer = match connect_pool(1, writer_options(file.clone(), options)).await {
         Ok(writer) => writer,
@@ -104,12 +104,12 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
     }
     let readers = connect_pool(options.max_readers.get(), file.read_only(true)).await;
     let readers = readers.map_err(open_error)?;
-    let wal_index = Some(WalIndex::new(path));
+    let path = Some(path.to_owned());
     Ok(Database::new(
         readers,
         Some(writer),
         options.busy_timeout,
-        wal_index,
+        path,
     ))
 }
 
@@ -156,7 +156,12 @@ async fn prepare(writer: &SqlitePool, options: &SqliteOptions) -> MemoryResult<(
     let in_file = options.location != Location::Memory;
     schema::prepare(&mut conn, in_file, options.busy_timeout)
         .await
-        .map_err(open_error)
+        .map_err(open_error)?;
+    if in_file {
+        // So that the main file alone is never without its schema.
+        wal::checkpoint(&mut conn).await;
+    }
+    Ok(())
 }
 
 /// Checks that the schema is current, changing nothing.
@@ -217,6 +222,21 @@ async fn connect_pool(size: u32, options: SqliteConnectOptions) -> Result<Sqlite
 fn absolute_path(path: &Path) -> MemoryResult<PathBuf> {
     std::path::absolute(path).map_err(|error| open_error(sqlx::Error::Io(error)))
 }
+
+/// Creates the file for its owner alone, before SQLite would with the default
+/// permissions. SQLite gives its other files the mode of the database.
+///
+/// An error is left to SQLite, which meets the same one and reports it. Closing
+/// the new file could release the locks of a store of this process that has
+/// opened it meanwhile; so stores look for the file while none is being created.
+fn create_private_file(path: &Path) {
+    let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
+    // It may exist by now.
+    let _ = backup::create_private(path);
+}
+
+/// Held while a file is created and closed again.
+static CREATING: Mutex<()> = Mutex::new(());
 
 fn check_folder(path: &Path) -> MemoryResult<()> {
     match path.parent() {

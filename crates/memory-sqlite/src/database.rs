@@ -1,17 +1,19 @@
 //! The connection pools of a database, and running reads and writes on them.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memory_core::{ChangeMarker, ErrorKind, MemoryError, MemoryResult};
+use memory_core::{BackupOptions, ChangeMarker, ErrorKind, MemoryError, MemoryResult};
 use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
 use tracing::{Instrument, debug_span};
 
+use crate::backup;
 use crate::error::Failure;
 use crate::transaction::{Session, Transaction};
-use crate::wal::Wal;
+use crate::wal::{self, Wal};
 use crate::wal_index::WalIndex;
 
 /// The connections of one database: one that writes, several that read.
@@ -21,7 +23,9 @@ pub(crate) struct Database {
     /// `None` where the database is open for reading only.
     writer: Option<SqlitePool>,
     wal: Arc<Wal>,
+    busy_timeout: Duration,
     /// `None` for a database in memory.
+    path: Option<PathBuf>,
     wal_index: Option<WalIndex>,
 }
 
@@ -30,13 +34,15 @@ impl Database {
         readers: SqlitePool,
         writer: Option<SqlitePool>,
         busy_timeout: Duration,
-        wal_index: Option<WalIndex>,
+        path: Option<PathBuf>,
     ) -> Self {
         Self {
             readers,
             writer,
             wal: Arc::new(Wal::new(busy_timeout)),
-            wal_index,
+            busy_timeout,
+            wal_index: path.as_deref().map(WalIndex::new),
+            path,
         }
     }
 
@@ -67,12 +73,20 @@ impl Database {
             let message = "the database is open for reading only; open it without read_only() or mode=ro to write";
             MemoryError::store(ErrorKind::ReadOnly, T::OPERATION, message)
         })?;
-        let wal = Arc::clone(&self.wal);
+        let (wal, in_file, busy_timeout) = (
+            Arc::clone(&self.wal),
+            self.path.is_some(),
+            self.busy_timeout,
+        );
         spawn(T::OPERATION, async move {
             let mut session = Session::acquire(&writer, T::OPERATION).await?;
             let erases = transaction.erases_content();
-            let output = session.run("BEGIN IMMEDIATE", transaction).await?;
+            let output = run_write(&mut session, transaction, busy_timeout).await?;
             wal.truncate_if_required(&mut session.conn, erases).await;
+            drop(session);
+            if in_file {
+                wal.schedule_checkpoint(&writer);
+            }
             Ok(output)
         })
         .await
@@ -84,11 +98,28 @@ impl Database {
         // write-ahead log into the file, and a reader cannot do that.
         self.readers.close().await;
         if let Some(writer) = &self.writer {
+            // Where others keep the database open, closing does not do this.
+            if self.path.is_some()
+                && let Ok(mut conn) = writer.acquire().await
+            {
+                wal::checkpoint(&mut conn).await;
+            }
             writer.close().await;
         }
         if let Some(wal_index) = &self.wal_index {
             wal_index.release();
         }
+    }
+
+    /// Copies the database to a file.
+    pub(crate) async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
+        let copy = backup::run(
+            self.readers.clone(),
+            self.path.clone(),
+            target.to_owned(),
+            options.clone(),
+        );
+        spawn(backup::OPERATION, copy).await
     }
 
     /// A value that changes with every commit of any process; `None` where that
@@ -99,6 +130,28 @@ impl Database {
         }
         self.wal_index.as_ref()?.read()
     }
+}
+
+/// Runs a transaction that writes, with the busy timeout that it has.
+async fn run_write<T: Transaction>(
+    session: &mut Session,
+    transaction: T,
+    busy_timeout: Duration,
+) -> MemoryResult<T::Output> {
+    let shorter = T::MAX_BUSY_TIMEOUT.filter(|timeout| *timeout < busy_timeout);
+    let into_error = |error: sqlx::Error| Failure::from(error).into_error(T::OPERATION);
+    if let Some(timeout) = shorter {
+        wal::set_busy_timeout(&mut session.conn, timeout)
+            .await
+            .map_err(into_error)?;
+    }
+    let result = session.run("BEGIN IMMEDIATE", transaction).await;
+    if shorter.is_some() {
+        wal::set_busy_timeout(&mut session.conn, busy_timeout)
+            .await
+            .map_err(into_error)?;
+    }
+    result
 }
 
 /// Returns an error outside of a Tokio runtime, where the driver would panic.

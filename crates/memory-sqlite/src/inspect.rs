@@ -103,7 +103,12 @@ fn foreign(path: &Path, why: &str) -> MemoryError {
 
 /// Whether a file with the database's name and a suffix exists and has content.
 pub(crate) fn sidecar_exists(path: &Path, suffix: &str) -> bool {
+    fs::metadata(with_suffix(path, suffix)).is_ok_and(|found| found.len() > 0)
+}
+
+/// A path with a suffix after its name, as SQLite names the files of a database.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
-    fs::metadata(PathBuf::from(name)).is_ok_and(|found| found.len() > 0)
+    name.into()
 }

@@ -38,6 +38,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod archive;
+mod backup;
 mod blocking;
 mod changes;
 mod connection;

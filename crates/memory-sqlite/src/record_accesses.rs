@@ -1,5 +1,7 @@
 //! [`Store::record_accesses`](memory_core::Store::record_accesses).
 
+use std::time::Duration;
+
 use memory_core::{AccessUpdate, EntityId, limits};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
@@ -17,6 +19,8 @@ pub(crate) struct RecordAccesses {
 impl Transaction for RecordAccesses {
     type Output = ();
     const OPERATION: &'static str = "record_accesses";
+    /// Counts can be written later: nobody should wait for them.
+    const MAX_BUSY_TIMEOUT: Option<Duration> = Some(Duration::from_millis(100));
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<(), Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {

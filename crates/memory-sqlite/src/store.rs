@@ -2,13 +2,15 @@
 //! transaction.
 
 use std::fmt;
+use std::path::Path;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeMarker, ChangeSet, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
-    EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
-    ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome,
-    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, Writers, limits,
+    AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ConsolidateOutcome, EmbeddedMemory,
+    Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions,
+    InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    RemoveOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
+    UpdateOutcome, Writers, limits,
 };
 
 use crate::changes::ChangesSince;
@@ -253,6 +255,11 @@ impl Store for SqliteStore {
         limits::check_limit(limit)?;
         let after = after.cloned();
         self.database.read(ListEntities { after, limit }).await
+    }
+
+    async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
+        self.database.check_open("backup")?;
+        self.database.backup(target, options).await
     }
 
     async fn close(&self) -> MemoryResult<()> {

@@ -1,6 +1,7 @@
 //! Operations of the store as transactions, and the connection that runs them.
 
 use std::future::Future;
+use std::time::Duration;
 
 use memory_core::MemoryResult;
 use sqlx::Executor;
@@ -16,6 +17,10 @@ pub(crate) trait Transaction: Send + 'static {
 
     /// Its name in errors and spans.
     const OPERATION: &'static str;
+
+    /// How long it waits for the locks of others, if less than the store's busy
+    /// timeout.
+    const MAX_BUSY_TIMEOUT: Option<Duration> = None;
 
     /// Whether it removes content, so that the write-ahead log has to be
     /// truncated after it.

@@ -30,6 +30,8 @@ mod shared_memory {
 
     use memory_core::ChangeMarker;
 
+    use crate::inspect::with_suffix;
+
     /// Bytes of one copy of the header.
     const HEADER_BYTES: usize = 48;
 
@@ -52,10 +54,8 @@ mod shared_memory {
     impl WalIndex {
         pub(crate) fn new(database: &Path) -> Self {
             close_deleted();
-            let mut path = database.as_os_str().to_owned();
-            path.push("-shm");
             Self {
-                path: path.into(),
+                path: with_suffix(database, "-shm"),
                 file: RwLock::new(None),
             }
         }

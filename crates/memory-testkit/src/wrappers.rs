@@ -2,15 +2,16 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory,
-    Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions,
-    InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch,
-    MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities,
-    SummaryGroup, UpdateOutcome,
+    AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
+    EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome,
+    InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
+    MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest, Store,
+    StoreCapabilities, SummaryGroup, UpdateOutcome,
 };
 
 /// An operation of [`Store`].
@@ -45,13 +46,15 @@ pub enum StoreOperation {
     ListEntities,
     /// [`Store::watch`].
     Watch,
+    /// [`Store::backup`].
+    Backup,
     /// [`Store::close`].
     Close,
 }
 
 impl StoreOperation {
     /// Every operation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Insert,
         Self::InsertOpts,
         Self::Consolidate,
@@ -66,6 +69,7 @@ impl StoreOperation {
         Self::EntityStats,
         Self::ListEntities,
         Self::Watch,
+        Self::Backup,
         Self::Close,
     ];
 
@@ -87,6 +91,7 @@ impl StoreOperation {
             Self::EntityStats => "entity_stats",
             Self::ListEntities => "list_entities",
             Self::Watch => "watch",
+            Self::Backup => "backup",
             Self::Close => "close",
         }
     }
@@ -331,6 +336,11 @@ impl Store for HookedStore {
         }
         let call = StoreCall::new(StoreOperation::Watch);
         self.run(call, self.inner.watch()).await
+    }
+
+    async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
+        let call = StoreCall::new(StoreOperation::Backup);
+        self.run(call, self.inner.backup(target, options)).await
     }
 
     async fn close(&self) -> MemoryResult<()> {

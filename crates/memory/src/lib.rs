@@ -81,10 +81,10 @@ pub use memory_engine::{
 /// The contract of stores, for backends of your own.
 pub mod store {
     pub use memory_core::{
-        AccessUpdate, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome, DenseQuery,
-        EmbeddedMemory, Embedding, GetOutcome, InsertOptions, InsertOutcome, RemoveOutcome,
-        ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest, Store, StoreCapabilities,
-        StoreEvent, SummaryGroup, UpdateOutcome, VectorPrecision, Writers,
+        AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
+        DenseQuery, EmbeddedMemory, Embedding, GetOutcome, InsertOptions, InsertOutcome,
+        RemoveOutcome, ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest, Store,
+        StoreCapabilities, StoreEvent, SummaryGroup, UpdateOutcome, VectorPrecision, Writers,
     };
 }
 

@@ -9,11 +9,12 @@ mod requests;
 mod score_stats;
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use async_trait::async_trait;
 
 use crate::embedder::Fingerprint;
-use crate::error::MemoryResult;
+use crate::error::{MemoryError, MemoryResult};
 use crate::filter::MemoryFilter;
 use crate::id::{EntityId, MemoryId};
 use crate::patch::MemoryPatch;
@@ -27,8 +28,8 @@ pub use outcomes::{
     SearchOutcome, UpdateOutcome,
 };
 pub use requests::{
-    AccessUpdate, ConsolidateOutcome, DenseQuery, InsertOptions, ListRequest, ListScope,
-    PageCursor, SearchRequest, SummaryGroup,
+    AccessUpdate, BackupOptions, ConsolidateOutcome, DenseQuery, InsertOptions, ListRequest,
+    ListScope, PageCursor, SearchRequest, SummaryGroup,
 };
 pub use score_stats::{ScoreStats, ScoreStatsBuilder};
 
@@ -361,6 +362,31 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Those of a connection that cannot be established.
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         Ok(None)
+    }
+
+    /// Copies the whole database to a new file.
+    ///
+    /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported),
+    /// as a server has tools of its own for it.
+    ///
+    /// # Behavior
+    /// - The copy is one consistent state, while others read and write.
+    /// - It is complete and on disk when this returns `Ok`, and only then does
+    ///   the target exist, or is replaced. Only its owner may read it.
+    /// - The database's own files are never overwritten, and an existing file only
+    ///   with [`BackupOptions::overwrite`].
+    /// - Opening the copy is restoring it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a target
+    /// that is refused, [`ErrorKind::Missing`](crate::ErrorKind::Missing) for a
+    /// missing folder; those of the disk.
+    async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
+        let _ = (target, options);
+        Err(MemoryError::Unsupported {
+            operation: "backup",
+            backend: self.capabilities().backend,
+        })
     }
 
     /// Finishes running calls and releases every connection. Closing twice is

@@ -360,3 +360,26 @@ impl ConsolidateOutcome {
         Self { generation }
     }
 }
+
+/// How [`Store::backup`](super::Store::backup) treats its target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupOptions {
+    /// Whether an existing file is replaced. It is not by default.
+    pub overwrite: bool,
+}
+
+impl BackupOptions {
+    /// Refuses an existing file.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether an existing file is replaced.
+    #[must_use]
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+}

@@ -17,11 +17,12 @@ mod relate;
 mod restore;
 mod retain;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use memory_core::{
-    CacheStats, EntityId, EntityStats, ListPage, ListRequest, Memory, MemoryError, MemoryFilter,
-    MemoryId, MemoryResult, limits,
+    BackupOptions, CacheStats, EntityId, EntityStats, ListPage, ListRequest, Memory, MemoryError,
+    MemoryFilter, MemoryId, MemoryResult, limits,
 };
 
 use crate::engine::Engine;
@@ -114,9 +115,15 @@ impl Engine {
         self.inner.tiers.invalidate_entity(entity);
     }
 
+    /// Copies the whole database to a new file, with the access counts so far.
+    pub async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
+        self.inner.access_recorder.flush_before_close().await;
+        self.inner.store.backup(target, options).await
+    }
+
     /// Writes pending access counts and closes the store.
     pub async fn close(&self) -> MemoryResult<()> {
-        self.inner.access_recorder.flush().await;
+        self.inner.access_recorder.flush_before_close().await;
         self.inner.store.close().await
     }
 }

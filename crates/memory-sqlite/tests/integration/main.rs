@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backup;
 mod change_marker;
 mod common;
 mod concurrency;
 mod conformance;
 mod crash;
 mod damage;
+#[cfg(unix)]
+mod file_modes;
 mod filters;
 mod lexical;
 mod limits;

@@ -17,6 +17,8 @@ use memory::{
     MemorySystem,
 };
 use memory_testkit::{HashEmbedder, HookedStore, StoreCall, StoreHooks, StoreOperation};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 /// Makes a process of this test the other one: path, operation and id.
 const OTHER: &str = "MEMORY_SHARED_FILE_TEST";
@@ -189,4 +191,47 @@ async fn cached_reads_of_a_shared_file_run_no_statement() {
     other.insert(&[tam]).await.unwrap();
     assert_eq!(read().await, 2, "operations after a commit");
     assert_eq!(read().await, 0, "operations of a warm read");
+}
+
+/// Reading counts accesses, and closing writes the counts. While another process
+/// holds the lock, neither waits for the store's busy timeout of ten minutes.
+#[tokio::test]
+async fn reading_and_closing_do_not_wait_for_a_locked_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let memory = open(&path).await;
+    let kind = MemoryKind::World;
+    for entity in ["mira", "tam", "joss"] {
+        memory
+            .retain(entity, kind, "The bridge is open.")
+            .await
+            .unwrap();
+    }
+    memory.close().await.unwrap();
+
+    let options =
+        memory::sqlite::SqliteOptions::new(&path).busy_timeout(std::time::Duration::from_secs(600));
+    let memory = MemorySystem::builder()
+        .store(SqliteStore::open_with(options).await.unwrap())
+        .embedder(HashEmbedder::new())
+        .build()
+        .await
+        .unwrap();
+    let mut lock = SqliteConnectOptions::new()
+        .filename(&path)
+        .connect()
+        .await
+        .unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut lock)
+        .await
+        .unwrap();
+    let reading = async {
+        for entity in ["mira", "tam", "joss"] {
+            assert_eq!(memory.recall(entity, "bridge").await.unwrap().len(), 1);
+        }
+        memory.close().await.unwrap();
+    };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, reading).await.unwrap();
 }

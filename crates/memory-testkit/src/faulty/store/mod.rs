@@ -8,14 +8,15 @@ mod limits;
 mod reads;
 mod writes;
 
+use std::path::Path;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory,
-    Embedding, EntityId, EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome,
-    InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest, Store,
+    AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
+    EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind, Fingerprint, Generation,
+    GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter,
+    MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest, Store,
     StoreCapabilities, SummaryGroup, UpdateOutcome,
 };
 
@@ -181,6 +182,10 @@ impl Store for FaultyStore {
             let fault = self.fault;
             Box::new(FaultyChangeStream { inner, fault })
         }))
+    }
+
+    async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
+        self.inner.backup(target, options).await
     }
 
     async fn close(&self) -> MemoryResult<()> {
