@@ -20,7 +20,7 @@ fn assert_rejected(report: &Report, fault: impl std::fmt::Debug, by: &str) {
 }
 
 #[tokio::test]
-async fn every_broken_store_is_rejected() {
+async fn every_faulty_store_is_rejected() {
     for &fault in StoreFault::ALL {
         let suite = store::Suite::new().only([fault.detected_by()]);
         let report = suite.run(|| async { FaultyStore::new(fault) }).await;
@@ -46,7 +46,7 @@ async fn every_check_of_a_store_rejects_something() {
 }
 
 #[tokio::test]
-async fn most_broken_stores_are_rejected_by_the_model_too() {
+async fn most_faulty_stores_are_rejected_by_the_model_too() {
     for fault in [
         StoreFault::LosesLastOfBatch,
         StoreFault::WritesUpToAConflict,
@@ -132,7 +132,7 @@ async fn a_rejection_by_the_model_shows_a_short_sequence() {
 }
 
 #[tokio::test]
-async fn every_broken_embedder_is_rejected() {
+async fn every_faulty_embedder_is_rejected() {
     for &fault in EmbedderFault::ALL {
         let suite = embedder::Suite::new()
             .with_meaning()
@@ -152,7 +152,7 @@ fn every_check_of_an_embedder_rejects_something() {
 }
 
 #[test]
-fn every_broken_cache_is_rejected() {
+fn every_faulty_cache_is_rejected() {
     for &fault in CacheFault::ALL {
         let suite = cache::Suite::new().only([fault.detected_by()]);
         let report = suite.run(&FaultyBackend(fault));

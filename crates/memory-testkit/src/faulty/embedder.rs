@@ -54,6 +54,9 @@ faults! {
         SplitsCharacters => "chunks::lie_on_characters",
         /// The last piece of a long text is missing.
         DropsTheTail => "chunks::cover_everything",
+        /// From the second segment of a large batch on, each text has the ranges
+        /// of the text before it.
+        ShiftsRangesBetweenSegments => "chunks::cover_each_text_of_a_large_batch",
         /// Pieces do not overlap.
         CutsCleanly => "chunks::overlap",
         /// Every text is one piece, however long.
@@ -213,10 +216,27 @@ impl Embedder for FaultyEmbedder {
                 _ => {}
             }
         }
+        if self.fault == EmbedderFault::ShiftsRangesBetweenSegments {
+            shift_after_a_segment(texts, &mut lists);
+        }
         if self.fault == EmbedderFault::ReversesRanges {
             lists.reverse();
         }
         Ok(lists)
+    }
+}
+
+/// Gives each text beyond the first 256 KiB the ranges of the text before it.
+fn shift_after_a_segment(texts: &[&str], lists: &mut Vec<Vec<Range<usize>>>) {
+    const SEGMENT_BYTES: usize = 256 * 1024;
+    let mut bytes = 0;
+    let is_beyond = |text: &&str| {
+        bytes += text.len();
+        bytes > SEGMENT_BYTES
+    };
+    if let Some(second) = texts.iter().position(is_beyond).filter(|index| *index > 0) {
+        lists.insert(second, lists[second - 1].clone());
+        lists.truncate(texts.len());
     }
 }
 

@@ -91,6 +91,7 @@ impl EntityTable {
         for id in &restored {
             self.archive(id, None);
         }
+        self.compact_tombstones();
         let unlinked = self.unlink(&removed);
         RemoveOutcome::new(self.generation, removed.into_iter().collect())
             .restored(restored)

@@ -8,14 +8,19 @@ use memory_core::{
     MemoryPatch, MemoryResult, UpdateOutcome,
 };
 
-/// What one entity holds, at one generation.
+/// So many tombstones of an entity are kept at least.
+const MIN_TOMBSTONES_KEPT: usize = 1_000;
+
+/// The memories of one entity, at one generation.
 #[derive(Clone, Default)]
 pub(super) struct EntityTable {
     pub(super) generation: Generation,
     /// Live and archived.
     pub(super) rows: BTreeMap<MemoryId, Row>,
-    /// Ids removed and not inserted anew, with the generation of the removal.
+    /// Ids removed and not inserted again, with the generation of the removal.
     pub(super) tombstones: BTreeMap<MemoryId, Generation>,
+    /// Tombstones up to this generation may have been dropped.
+    tombstone_floor: Generation,
 }
 
 /// A memory, its vectors, and the generation that wrote it last.
@@ -90,7 +95,24 @@ impl EntityTable {
     pub(super) fn changes_since(&self, since: Generation, fingerprint: &Fingerprint) -> ChangeSet {
         let rows = self.rows.values().map(|row| (row.written, &row.item));
         let tombstones = self.tombstones.iter().map(|(id, at)| (*at, *id));
+        if Generation::ZERO < since && since < self.tombstone_floor {
+            let whole = Generation::ZERO;
+            return ChangeSet::select(self.generation, rows, [], whole, fingerprint).reset(true);
+        }
         ChangeSet::select(self.generation, rows, tombstones, since, fingerprint)
+    }
+
+    /// Drops the older half of the tombstones where there are more than live
+    /// memories and more than [`MIN_TOMBSTONES_KEPT`].
+    pub(super) fn compact_tombstones(&mut self) {
+        if self.tombstones.len() <= MIN_TOMBSTONES_KEPT.max(self.live().count()) {
+            return;
+        }
+        let mut generations: Vec<Generation> = self.tombstones.values().copied().collect();
+        generations.sort_unstable();
+        let floor = generations[generations.len() / 2];
+        self.tombstones.retain(|_, removed| *removed > floor);
+        self.tombstone_floor = floor;
     }
 
     /// Applies a patch.

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::texts::ODD_TEXTS;
 use super::vectors::TEXTS;
-use crate::check::{CheckResult, ensure, ensure_eq};
+use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::embedder::CheckContext;
 use crate::embedder::context::{apart, shown};
+use crate::fixtures::WORDS;
 
 /// Long texts: prose, no sentence ends, no spaces, no words, odd white space.
 fn long_texts() -> Vec<String> {
@@ -106,6 +107,77 @@ pub async fn cover_everything(context: &CheckContext<'_>) -> CheckResult {
             covered = covered.max(piece.end);
         }
     }
+    Ok(())
+}
+
+/// In a large batch of long texts, each text has its own ranges: on character
+/// boundaries, in order, covering all that is not white space.
+pub async fn cover_each_text_of_a_large_batch(context: &CheckContext<'_>) -> CheckResult {
+    let texts = large_batch(context);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let together = context.chunk(&texts).await?;
+    for (index, (text, pieces)) in texts.iter().zip(&together).enumerate() {
+        covers(text, pieces).at(format!("text {index} of {}", texts.len()))?;
+    }
+    for index in [0, 1, 63, 64, 127, 128, 200, LARGE_BATCH - 1] {
+        let alone = context.chunk(&texts[index..=index]).await?;
+        ensure_eq!(together[index], alone[0], "ranges of text {index}");
+    }
+    Ok(())
+}
+
+/// Texts in a large batch.
+const LARGE_BATCH: usize = 256;
+
+/// 256 texts of 2,000 to 9,000 characters, of which a few need more than one
+/// byte each: beyond a megabyte together, more than embedders cut at once.
+fn large_batch(context: &CheckContext<'_>) -> Vec<String> {
+    let mut rng = context.rng();
+    let mut text = |number: usize| {
+        let chars = 2_000 + rng.below(7_001);
+        let mut text = format!("Text {number}:");
+        let mut length = text.chars().count();
+        while length < chars {
+            let word = *rng.pick(&WORDS);
+            text.push_str(if rng.one_in(12) { ". Übrigens, " } else { " " });
+            text.push_str(word);
+            length = text.chars().count();
+        }
+        text.chars().take(chars).collect()
+    };
+    (0..LARGE_BATCH).map(&mut text).collect()
+}
+
+/// Ranges lie on character boundaries, in order, and leave out white space only.
+fn covers(text: &str, pieces: &[Range<usize>]) -> CheckResult {
+    let mut covered = 0;
+    let mut start = None;
+    for piece in pieces {
+        ensure!(
+            text.get(piece.clone()).is_some_and(|it| !it.is_empty()),
+            "{piece:?} is no piece of {}",
+            shown(text)
+        );
+        ensure!(
+            start.is_none_or(|start| start < piece.start) && covered < piece.end,
+            "{piece:?} is out of order in {}",
+            shown(text)
+        );
+        uncovered(text, covered..piece.start)?;
+        (start, covered) = (Some(piece.start), piece.end);
+    }
+    uncovered(text, covered..text.len())
+}
+
+/// A gap between ranges, which may be of white space only.
+fn uncovered(text: &str, gap: Range<usize>) -> CheckResult {
+    let missing = text.get(gap).unwrap_or_default();
+    ensure!(
+        missing.trim().is_empty(),
+        "{} is in no range of {}",
+        shown(missing),
+        shown(text)
+    );
     Ok(())
 }
 

@@ -53,7 +53,7 @@ pub const CHECKS: &[Check] = checks! {
     texts::{of_any_shape_are_taken, beyond_the_window_do_not_count, may_be_very_long}
     chunks::{
         come_one_list_for_each_text, leave_fitting_texts_whole, lie_on_characters,
-        cover_everything, overlap, fit_the_window,
+        cover_everything, cover_each_text_of_a_large_batch, overlap, fit_the_window,
     }
 };
 

@@ -87,6 +87,8 @@ faults! {
         ReturnsOneValuePerHit => "search_both::carries_every_value",
         /// Changes say nothing of deletions.
         OmitsDeletions => "changes::report_deletions",
+        /// Readers older than dropped tombstones are not told to start over.
+        DropsTombstonesSilently => "changes::serve_readers_behind_many_removals",
         /// Changes of all entities are told.
         ReturnsChangesOfAllEntities => "isolation::changes_are_scoped",
         /// An id inserted anew is still told as removed.

@@ -267,6 +267,7 @@ impl FaultyStore {
         let mut changes = self.inner.changes_since(entity, since, fingerprint).await?;
         match self.fault {
             Fault::OmitsDeletions => changes.removed.clear(),
+            Fault::DropsTombstonesSilently => changes.reset = false,
             Fault::ReturnsChangesOfAllEntities => {
                 for other in self.everybody().iter().filter(|other| *other != entity) {
                     let theirs = self.inner.changes_since(other, since, fingerprint).await?;

@@ -110,6 +110,43 @@ pub async fn report_deletions(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
+/// Many removals later, a reader of any earlier generation still reaches the
+/// present state: by every removal since then, or, where the store has dropped
+/// old tombstones, by a reset.
+pub async fn serve_readers_behind_many_removals(context: &CheckContext) -> CheckResult {
+    /// More than a store has to keep of an entity with few memories.
+    const CHURN: usize = 1_200;
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = context.populate(&mira, 24, &mut rng).await?;
+    let mut readers = vec![(Generation(1), state(context, &mira).await?)];
+    let removed: Vec<MemoryId> = people[..20].iter().map(|item| item.memory.id).collect();
+    let store = context.store();
+    let outcome = store.delete(&mira, &removed).await.at("delete")?;
+    readers.push((outcome.generation, state(context, &mira).await?));
+    let churn: Vec<EmbeddedMemory> = (0..CHURN)
+        .map(|number| plain(&mira, format!("removed soon, number {number}"), &mut rng))
+        .collect();
+    context.insert(&churn).await?;
+    for part in churn.chunks(CHURN / 3) {
+        let ids: Vec<MemoryId> = part.iter().map(|item| item.memory.id).collect();
+        let outcome = store.delete(&mira, &ids).await.at("delete")?;
+        readers.push((outcome.generation, state(context, &mira).await?));
+    }
+    let present = state(context, &mira).await?;
+    ensure_eq!(present.len(), 4, "memories that are left");
+    for (since, then) in readers {
+        let changes = context.changes(&mira, since).await?;
+        if changes.reset {
+            ensure_eq!(changes.removed, [], "ids removed with a reset");
+        }
+        let got = apply(then, changes)?;
+        same_state(&got, &present, context.tolerance())
+            .at(format!("from generation {since} on"))?;
+    }
+    Ok(())
+}
+
 /// An id comes once, in its latest state: what was removed and inserted anew
 /// is written and not removed, what was written and removed is removed only.
 pub async fn hold_the_latest_state_only(context: &CheckContext) -> CheckResult {

@@ -108,7 +108,7 @@ table! {
     Lexical: search_both::{finds_the_best_of_each_retriever, carries_every_value}
     Store: changes::{
         start_with_the_whole_state, hold_only_what_changed, lead_to_the_next_state,
-        report_deletions, hold_the_latest_state_only, start_over_beyond_the_generation,
+        report_deletions, serve_readers_behind_many_removals, hold_the_latest_state_only, start_over_beyond_the_generation,
         bring_vectors_of_one_fingerprint, follow_a_change_of_model,
     }
     Store: update::{
