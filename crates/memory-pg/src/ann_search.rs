@@ -8,7 +8,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::ann_index::predicate;
-use crate::database::Database;
+use crate::database::{Database, decode_rows};
 use crate::error::Failure;
 use crate::filter::{LIVE, conditions};
 use crate::rows::{self, MemoryRow};
@@ -45,8 +45,9 @@ pub(crate) async fn search(
     push_statement(&mut sql, entity, request, query);
     let rows = fetch(database, sql, request.limit).await;
     let rows = rows.map_err(|failure| failure.into_error(OPERATION))?;
-    let outcome = decode(&rows, entity, request);
-    outcome.map_err(|error| Failure::from(error).into_error(OPERATION))
+    let (owner, limit, lexical) = (entity.clone(), request.limit, request.lexical.is_some());
+    let decode = move |rows: &[PgRow]| decode(rows, &owner, limit, lexical);
+    decode_rows(OPERATION, rows, decode).await
 }
 
 /// Reloads the catalog in the background when it is out of date.
@@ -90,16 +91,17 @@ fn begin(database: &Database, limit: usize) -> String {
 fn decode(
     rows: &[PgRow],
     entity: &EntityId,
-    request: &SearchRequest,
+    limit: usize,
+    lexical: bool,
 ) -> Result<Option<SearchOutcome>, sqlx::Error> {
     let Some(first) = rows.first() else {
         return Ok(None);
     };
     let nearest = rows::unsigned("nearest_count", first.try_get("nearest_count")?)?;
-    if nearest < request.limit as u64 {
+    if nearest < limit as u64 {
         return Ok(None);
     }
-    decode_hits(rows, entity, false, request.lexical.is_some()).map(Some)
+    decode_hits(rows, entity, false, lexical).map(Some)
 }
 
 /// Both retrievers in one statement, as in the exact search. The similarity of

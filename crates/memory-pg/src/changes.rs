@@ -22,7 +22,8 @@ pub(crate) async fn changes_since(
 ) -> MemoryResult<ChangeSet> {
     database.check_open(OPERATION)?;
     let sql = changes_statement(entity, since, fingerprint);
-    let decode = |rows: &[PgRow]| {
+    let (owner, fingerprint) = (entity.clone(), fingerprint.clone());
+    let decode = move |rows: &[PgRow]| {
         let mut changes = ChangeSet::default();
         if let Some(first) = rows.first() {
             changes.generation = rows::generation(first)?;
@@ -30,7 +31,7 @@ pub(crate) async fn changes_since(
             changes.removed = removed(first)?;
         }
         for row in rows {
-            changes.written.extend(written(row, entity, fingerprint)?);
+            changes.written.extend(written(row, &owner, &fingerprint)?);
         }
         Ok(changes)
     };

@@ -7,6 +7,7 @@ use memory_core::{EntityId, ErrorKind, MemoryError, MemoryResult};
 use sqlx::postgres::PgRow;
 use sqlx::{ConnectOptions, PgPool};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::ann_index::IndexCatalog;
@@ -19,6 +20,10 @@ use crate::transaction::{MAX_ATTEMPTS, Transaction, TxOutcome, backoff};
 
 /// How long finding out why connections fail may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Results with more rows are decoded on a blocking thread: an async worker would
+/// be busy for too long.
+const MAX_ROWS_DECODED_INLINE: usize = 256;
 
 /// A pool and how it is used.
 #[derive(Debug)]
@@ -132,8 +137,11 @@ impl Database {
         operation: &'static str,
         entity: &EntityId,
         sql: SqlBuilder,
-        decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error>,
-    ) -> MemoryResult<T> {
+        decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error> + Send + 'static,
+    ) -> MemoryResult<T>
+    where
+        T: Send + 'static,
+    {
         self.read_scope(operation, Scope::Entities(&[entity]), sql, decode)
             .await
     }
@@ -144,13 +152,16 @@ impl Database {
         operation: &'static str,
         scope: Scope<'_>,
         sql: SqlBuilder,
-        decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error>,
-    ) -> MemoryResult<T> {
+        decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error> + Send + 'static,
+    ) -> MemoryResult<T>
+    where
+        T: Send + 'static,
+    {
         let rows = self
             .fetch(scope, sql)
             .await
             .map_err(|failure| failure.into_error(operation))?;
-        decode(&rows).map_err(|error| Failure::from(error).into_error(operation))
+        decode_rows(operation, rows, decode).await
     }
 
     async fn fetch(&self, scope: Scope<'_>, sql: SqlBuilder) -> Result<Vec<PgRow>, Failure> {
@@ -227,5 +238,60 @@ impl Database {
                 Err(failure)
             }
         }
+    }
+}
+
+/// Decodes rows, on a blocking thread if there are many.
+pub(crate) async fn decode_rows<T>(
+    operation: &'static str,
+    rows: Vec<PgRow>,
+    decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error> + Send + 'static,
+) -> MemoryResult<T>
+where
+    T: Send + 'static,
+{
+    let is_small = rows.len() <= MAX_ROWS_DECODED_INLINE;
+    let decode = move || decode(&rows).map_err(|error| Failure::from(error).into_error(operation));
+    if is_small {
+        return decode();
+    }
+    spawn_blocking(decode).await.unwrap_or_else(|_| {
+        let message = "the task that decodes the rows was stopped before it finished";
+        Err(MemoryError::store(
+            ErrorKind::Unavailable,
+            operation,
+            message,
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// The thread that decodes a result of so many rows.
+    async fn decoding_thread(database: &Database, rows: usize) -> thread::ThreadId {
+        let mut sql = SqlBuilder::new();
+        sql.push(format!("SELECT * FROM generate_series(1, {rows})"));
+        let decode = move |decoded: &[PgRow]| {
+            assert_eq!(decoded.len(), rows);
+            Ok(thread::current().id())
+        };
+        let thread = database.read_scope("test", Scope::EntityNames, sql, decode);
+        thread.await.unwrap()
+    }
+
+    /// On a runtime of one thread, which large results must not block.
+    #[tokio::test]
+    async fn large_results_are_decoded_on_a_blocking_thread() {
+        let server = crate::query_plan_tests::support::server();
+        let pool = PgPool::connect(&server).await.unwrap();
+        let database = Database::new(pool, PgOptions::new(), true);
+        let worker = thread::current().id();
+        assert_eq!(decoding_thread(&database, 1).await, worker);
+        assert_ne!(decoding_thread(&database, 1_000).await, worker);
+        database.close().await;
     }
 }

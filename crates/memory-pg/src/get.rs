@@ -29,14 +29,15 @@ pub(crate) async fn get(
         rows::generation_of(&entity_param),
         MemoryRow::TABLES,
     ));
-    let decode = |rows: &[PgRow]| {
+    let (owner, ids) = (entity.clone(), ids.to_vec());
+    let decode = move |rows: &[PgRow]| {
         let mut generation = Generation::ZERO;
         let mut found: HashMap<MemoryId, Memory> = HashMap::with_capacity(rows.len());
         for row in rows {
             generation = rows::generation(row)?;
             found.extend(
                 MemoryRow(row)
-                    .memory(entity)?
+                    .memory(&owner)?
                     .map(|memory| (memory.id, memory)),
             );
         }

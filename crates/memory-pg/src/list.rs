@@ -23,14 +23,15 @@ pub(crate) async fn list(
     // One more than requested shows whether there is a next page.
     let limit = request.limit + 1;
     let sql = list_statement(entity, request, limit);
-    let decode = |rows: &[PgRow]| {
+    let (owner, requested) = (entity.clone(), request.limit);
+    let decode = move |rows: &[PgRow]| {
         let mut page = ListPage::new(Generation::ZERO, Vec::with_capacity(rows.len()), None);
         for row in rows {
             page.generation = rows::generation(row)?;
-            page.memories.extend(MemoryRow(row).memory(entity)?);
+            page.memories.extend(MemoryRow(row).memory(&owner)?);
         }
         if page.memories.len() == limit {
-            page.memories.truncate(request.limit);
+            page.memories.truncate(requested);
             page.next = page.memories.last().map(PageCursor::from);
         }
         Ok(page)

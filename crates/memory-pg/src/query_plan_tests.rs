@@ -1,7 +1,7 @@
 //! Query plans that the statements must get on a real server.
 
 #[path = "../tests/server/support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
 use memory_core::{
     DenseQuery, EntityId, Generation, ListRequest, ListScope, MemoryFilter, MemoryId, MemoryKind,

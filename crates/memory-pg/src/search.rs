@@ -28,7 +28,8 @@ pub(crate) async fn search(
     let mut sql = SqlBuilder::new();
     push_statement(&mut sql, entity, request);
     let (dense, lexical) = (request.dense.is_some(), request.lexical.is_some());
-    let decode = |rows: &[PgRow]| decode_hits(rows, entity, dense, lexical);
+    let owner = entity.clone();
+    let decode = move |rows: &[PgRow]| decode_hits(rows, &owner, dense, lexical);
     database.read(OPERATION, entity, sql, decode).await
 }
 
