@@ -118,6 +118,7 @@ fn rankings() -> Vec<(&'static str, Ranking)> {
         mention: 0.0,
         importance: 0.0,
         recency: 0.0,
+        newer: 0.0,
         ..default
     };
     vec![
@@ -126,6 +127,13 @@ fn rankings() -> Vec<(&'static str, Ranking)> {
             "without neighbors",
             Ranking {
                 neighbors: 0.0,
+                ..default
+            },
+        ),
+        (
+            "without newer",
+            Ranking {
+                newer: 0.0,
                 ..default
             },
         ),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{Generation, Memory, ScoreStats};
 
+use super::newer_first::{WINDOW, newer_first};
 use super::{Explanation, Ranking, RecallPath};
 
 /// The candidates of a recall, each at its index, with the retrievers' values.
@@ -67,12 +68,17 @@ impl CandidateSet<'_> {
                 total: self.total(index, context.ranking, relevance[index], propagated[index]),
             })
             .collect();
-        prune_by_upper_bound(&mut partial, context);
+        // Whatever the limit, the newer leads among the same best results.
+        let limit = context.limit.max(WINDOW);
+        prune_by_upper_bound(&mut partial, context, limit);
         let mut ranked: Vec<RankedMemory> = partial
             .into_iter()
             .filter_map(|score| self.finish(&score, propagated[score.index], context))
             .collect();
         ranked.sort_unstable_by(by_rank);
+        if context.ranking.newer > 0.0 {
+            newer_first(&mut ranked, context.ranking.newer);
+        }
         ranked.truncate(context.limit);
         ranked
     }
@@ -154,6 +160,7 @@ impl CandidateSet<'_> {
                 mention_stats: self.mention_stats,
                 importance,
                 recency,
+                newer: 0.0,
                 path: self.path,
                 generation: self.generation,
                 now: context.now,
@@ -170,17 +177,21 @@ impl CandidateSet<'_> {
 /// Drops candidates that cannot be among the best whatever their importance and
 /// recency: both are 0 to 1, so a score is between the total and the total with
 /// full boosts. Saves computing the decay of every memory.
-fn prune_by_upper_bound(partial: &mut Vec<PartialScore>, context: &RankingContext<'_>) {
-    if partial.len() <= context.limit {
+fn prune_by_upper_bound(
+    partial: &mut Vec<PartialScore>,
+    context: &RankingContext<'_>,
+    limit: usize,
+) {
+    if partial.len() <= limit {
         return;
     }
     let by_total = |a: &PartialScore, b: &PartialScore| b.total.total_cmp(&a.total);
-    let (_, last, _) = partial.select_nth_unstable_by(context.limit - 1, by_total);
+    let (_, last, _) = partial.select_nth_unstable_by(limit - 1, by_total);
     let lower_bound = last.total;
     partial.retain(|score| context.ranking.score(score.total, 1.0, 1.0) >= lower_bound);
 }
 
-fn by_rank(a: &RankedMemory, b: &RankedMemory) -> Ordering {
+pub(super) fn by_rank(a: &RankedMemory, b: &RankedMemory) -> Ordering {
     let tie = |ranked: &RankedMemory| (ranked.memory.timestamp, ranked.memory.id);
     b.score
         .total_cmp(&a.score)
@@ -277,6 +288,60 @@ mod tests {
             .collect();
         assert!(propagated[1] > 0.0);
         assert_eq!(propagated[2], 0.0);
+    }
+
+    fn told(content: &str, age_hours: i64) -> Arc<Memory> {
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, content)
+            .with_timestamp(now() - TimeDelta::hours(age_hours));
+        Arc::new(item.into_memory(now()).unwrap())
+    }
+
+    /// The contents, best first, of memories with a cosine and a BM25.
+    fn order(values: &[(&Arc<Memory>, f32, f32)], ranking: &Ranking) -> Vec<String> {
+        let memories: Vec<_> = values.iter().map(|value| Arc::clone(value.0)).collect();
+        let similarities: Vec<f32> = values.iter().map(|value| value.1).collect();
+        let lexical: Vec<f32> = values.iter().map(|value| value.2).collect();
+        let set = candidates(&memories, &similarities, &lexical);
+        let best = set.top_k(&context(ranking, values.len()));
+        assert!(best.is_sorted_by(|a, b| a.score >= b.score));
+        for ranked in &best {
+            let replayed = ranking.replay(&ranked.explanation);
+            assert_eq!(replayed.to_bits(), ranked.score.to_bits());
+        }
+        let contents = best.iter().map(|ranked| ranked.memory.content.clone());
+        contents.collect()
+    }
+
+    #[test]
+    fn the_newer_of_near_equal_answers_leads_and_a_better_match_is_not_buried() {
+        let ranking = Ranking::default();
+        let old = told("SSH is on port 22", 1_400);
+        let new = told("SSH moved to port 49222", 0);
+        let lead = |values: &[(&Arc<Memory>, f32, f32)]| order(values, &ranking)[0].clone();
+        // Values of the default model.
+        assert_eq!(
+            lead(&[(&old, 0.767, 0.4), (&new, 0.634, 0.38)]),
+            new.content
+        );
+        let off = Ranking {
+            newer: 0.0,
+            ..ranking
+        };
+        let values = [(&old, 0.767, 0.4), (&new, 0.634, 0.38)];
+        assert_eq!(order(&values, &off)[0], old.content);
+        // The older stays first where it matches better, by meaning or words,
+        assert_eq!(lead(&[(&old, 0.767, 0.4), (&new, 0.4, 0.4)]), old.content);
+        assert_eq!(lead(&[(&old, 0.767, 0.4), (&new, 0.7, 0.1)]), old.content);
+        // and where the newer is of another subject.
+        let other = told("The port authority opened a ferry", 0);
+        assert_eq!(lead(&[(&old, 0.767, 0.4), (&other, 0.7, 0.4)]), old.content);
+        // A better match of another subject keeps its lead.
+        let best = told("The harbour is closed in winter", 2_000);
+        let all = [(&best, 0.9, 0.9), (&old, 0.767, 0.4), (&new, 0.634, 0.38)];
+        assert_eq!(
+            order(&all, &ranking),
+            [&best.content, &new.content, &old.content].map(String::clone)
+        );
     }
 
     proptest! {

@@ -7,6 +7,7 @@
 //! recency are boosts on top.
 
 mod candidate_set;
+mod newer_first;
 mod store_candidates;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -34,6 +35,7 @@ pub(crate) use store_candidates::StoreCandidates;
 /// | `importance` | 0.05 | 0.3 |
 /// | `recency` | 0.05 | 0.1 |
 /// | `recency_half_life_days` | 30 | 30 |
+/// | `newer` | 0.2 | 0 |
 /// | `fusion` | boost | sum |
 ///
 /// The defaults come from cross-validation over real conversations;
@@ -67,6 +69,12 @@ pub struct Ranking {
     pub recency: f32,
     /// Age in days at which the recency is one half.
     pub recency_half_life_days: f32,
+    /// Largest difference in cosine, 0 to 2, by which a newer memory may match
+    /// worse and still lead an older one of the same subject, among the ten best:
+    /// of two contradicting answers the later is more likely to be true. It must
+    /// match the words of the query as well, and share most of its words with
+    /// the older. 0 switches it off.
+    pub newer: f32,
     /// How the retrievers' values are normalized and combined.
     #[serde(alias = "blend")]
     pub fusion: ScoreFusion,
@@ -109,6 +117,7 @@ impl Default for Ranking {
             importance: 0.05,
             recency: 0.05,
             recency_half_life_days: 30.0,
+            newer: 0.2,
             fusion: ScoreFusion::Boost,
         }
     }
@@ -131,6 +140,7 @@ impl Ranking {
             mention: 0.0,
             importance: 0.3,
             recency: 0.1,
+            newer: 0.0,
             fusion: ScoreFusion::Sum,
             ..Self::default()
         }
@@ -150,6 +160,7 @@ impl Ranking {
             ("mention", self.mention, MAX_WEIGHT),
             ("importance", self.importance, MAX_WEIGHT),
             ("recency", self.recency, MAX_WEIGHT),
+            ("newer", self.newer, 2.0),
         ];
         for (weight, value, max) in weights {
             if !(0.0..=max).contains(&value) {
@@ -181,7 +192,13 @@ impl Ranking {
         );
         let mention = self.mention_value(explanation.mentioned, explanation.mention_stats);
         let total = self.total(relevance, explanation.neighbors, mention);
-        self.score(total, explanation.importance, explanation.recency)
+        let score = self.score(total, explanation.importance, explanation.recency);
+        // Not added where it is 0, which would turn −0 into 0.
+        if explanation.newer == 0.0 {
+            score
+        } else {
+            score + explanation.newer
+        }
     }
 
     /// A retriever's raw value on the scale that the fusion adds.
@@ -274,6 +291,10 @@ pub struct Explanation {
     pub importance: f32,
     /// Recency, 0 to 1.
     pub recency: f32,
+    /// Added because the memory is newer than a near-equal one that would have
+    /// led it: see [`Ranking::newer`].
+    #[serde(default)]
+    pub newer: f32,
     /// Where the values were computed.
     pub path: RecallPath,
     /// The entity's generation that the values reflect.

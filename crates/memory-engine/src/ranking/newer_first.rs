@@ -1,0 +1,98 @@
+//! The newer of near-equal answers leads.
+//!
+//! "SSH is on port 22" and "SSH moved to port 49222" answer the same question,
+//! and the later one is true. Z-scores of few memories exaggerate the difference
+//! between two such answers, so they are compared by their raw values: the newer
+//! leads only if it matches the query nearly as well and shares most of its
+//! words with the older. It moves directly before the older one, so that a
+//! better match of another subject loses at most one position for each.
+
+use std::collections::BTreeSet;
+
+use memory_text::{is_stop_word, tokenize};
+
+use super::candidate_set::{RankedMemory, by_rank};
+
+/// Best results among which the newer leads.
+pub(super) const WINDOW: usize = 10;
+
+/// The share of the older memory's BM25 that the newer must have.
+const MIN_LEXICAL_SHARE: f32 = 0.75;
+
+/// The share of words that both memories must have, of the one with fewer.
+const MIN_WORD_SHARE: f64 = 0.4;
+
+/// Fewest words of each memory: fewer tell no subject.
+const MIN_WORDS: usize = 2;
+
+/// Characters of a memory whose words are compared, from its start.
+const COMPARED_CHARS: usize = 400;
+
+/// Moves each of the best results before the first older one that it is a
+/// near-equal of, and raises its score accordingly. `tolerance` is the largest
+/// difference in cosine.
+pub(super) fn newer_first(ranked: &mut [RankedMemory], tolerance: f32) {
+    let window = ranked.len().min(WINDOW);
+    let best = &mut ranked[..window];
+    let mut words: Vec<Option<BTreeSet<String>>> = vec![None; window];
+    for position in 1..window {
+        for earlier in 0..position {
+            if !is_near_equal_and_newer(&best[position], &best[earlier], tolerance) {
+                continue;
+            }
+            for index in [position, earlier] {
+                if words[index].is_none() {
+                    words[index] = Some(subject_words(&best[index].memory.content));
+                }
+            }
+            let (Some(newer), Some(older)) = (&words[position], &words[earlier]) else {
+                continue;
+            };
+            if have_same_subject(newer, older) {
+                let above = best[earlier].score;
+                raise(&mut best[position], above);
+                best[earlier..=position].rotate_right(1);
+                words[earlier..=position].rotate_right(1);
+                break;
+            }
+        }
+    }
+    best.sort_by(by_rank);
+}
+
+fn is_near_equal_and_newer(newer: &RankedMemory, older: &RankedMemory, tolerance: f32) -> bool {
+    let (new, old) = (&newer.explanation, &older.explanation);
+    let is_similar = match (new.similarity, old.similarity) {
+        (Some(new), Some(old)) => new >= old - tolerance,
+        _ => false,
+    };
+    newer.memory.timestamp > older.memory.timestamp
+        && is_similar
+        && new.lexical >= MIN_LEXICAL_SHARE * old.lexical
+        && new.mentioned >= old.mentioned
+}
+
+/// Raises a score to the least value above `above`.
+fn raise(ranked: &mut RankedMemory, above: f32) {
+    let mut bonus = above.next_up() - ranked.score;
+    while ranked.score + bonus <= above {
+        bonus = bonus.next_up();
+    }
+    ranked.score += bonus;
+    ranked.explanation.newer = bonus;
+}
+
+fn have_same_subject(a: &BTreeSet<String>, b: &BTreeSet<String>) -> bool {
+    let fewer = a.len().min(b.len());
+    let common = a.intersection(b).count();
+    #[expect(clippy::cast_precision_loss, reason = "some hundred words at most")]
+    let is_most = common as f64 >= MIN_WORD_SHARE * fewer as f64;
+    fewer >= MIN_WORDS && is_most
+}
+
+fn subject_words(content: &str) -> BTreeSet<String> {
+    let end = content.char_indices().nth(COMPARED_CHARS);
+    let start = &content[..end.map_or(content.len(), |(end, _)| end)];
+    let words = tokenize(start).into_iter();
+    words.filter(|word| !is_stop_word(word)).collect()
+}
