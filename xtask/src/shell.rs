@@ -12,7 +12,7 @@ use crate::error::TaskError;
 
 /// Every feature except `libtorch` and `memory-onnx/hub`, which have steps of
 /// their own: their dependencies take minutes to compile.
-pub(crate) const FEATURES: &str = "memory/openai,memory/postgres,memory-cli/postgres,memory-pg/tls";
+pub(crate) const FEATURES: &str = "memory/openai,memory/postgres,memory/tls,memory-cli/postgres";
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {

@@ -8,7 +8,7 @@ pub(crate) use error::{CHUNK, EMBED, OPEN};
 
 /// The thread that does the work is gone.
 pub(crate) fn stopped(operation: &'static str) -> MemoryError {
-    let message = "the embedder's thread has stopped; open it anew";
+    let message = "the embedder's thread has stopped; open a new one";
     MemoryError::embedder(ErrorKind::Closed, operation, message)
 }
 

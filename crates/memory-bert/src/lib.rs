@@ -2,8 +2,8 @@
 //!
 //! [`BertEmbedder`] opens a model's folder in sentence-transformers form and
 //! reads its `model.safetensors`: no ONNX file and no conversion step. It is
-//! the second embedder of the house and an independent witness of the first:
-//! a test holds its vectors against those of `memory-onnx`.
+//! the second embedder of the workspace and an independent check of the first:
+//! a test compares its vectors with those of `memory-onnx`.
 //!
 //! The crate is empty without its feature `libtorch`.
 //!

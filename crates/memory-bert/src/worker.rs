@@ -39,12 +39,12 @@ pub(crate) struct Worker {
 /// The thread, from outside. Dropping it lets the job in hand end, drops what
 /// waits, and waits for the thread.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct WorkerHandle {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Desk {
+impl WorkerHandle {
     /// Starts the thread; at most `depth` jobs wait for it.
     pub(crate) fn start(worker: Worker, depth: usize) -> io::Result<Self> {
         let (sender, mut jobs) = mpsc::channel(depth);
@@ -64,13 +64,13 @@ impl Desk {
 
     /// Hands in a job; waits while too many wait already. `Err` when the
     /// thread is gone.
-    pub(crate) async fn hand_in(&self, job: Job) -> Result<(), ()> {
+    pub(crate) async fn submit(&self, job: Job) -> Result<(), ()> {
         let jobs = self.jobs.as_ref().ok_or(())?;
         jobs.send(job).await.map_err(drop)
     }
 }
 
-impl Drop for Desk {
+impl Drop for WorkerHandle {
     fn drop(&mut self) {
         // Without a sender the thread's loop ends. Nobody waits for a job that
         // is left: its caller would hold the embedder.

@@ -43,8 +43,8 @@ pub enum Consistency {
 }
 
 impl Consistency {
-    /// The longest bound: a day. Whoever can wait longer wants
-    /// [`Local`](Self::Local), and lifetimes to suit.
+    /// The longest bound: a day. For longer ones use [`Local`](Self::Local) with a
+    /// matching expiry.
     pub const MAX_BOUND: Duration = Duration::from_secs(86_400);
 
     /// Checks the bound of [`Bounded`](Self::Bounded).

@@ -202,7 +202,7 @@ const PROSE: &[(&str, &str)] = &[
     ("naught", "nothing"),
     ("of old", "earlier, existing"),
     ("oft", "often"),
-    ("somebody", "someone, another process, a caller"),
+    ("somebody else", "another process, another caller"),
     ("thereby", "so"),
     ("therein", "in it"),
     ("thereof", "of it"),

@@ -80,8 +80,8 @@ fn print_link(
         let (from, to) = (*from, *to);
         return output.write_json(&Link { from, to, linked });
     }
-    let verb = if linked { "links" } else { "no longer links" };
-    output.write_line(format_args!("{from} {verb} to {to}"))
+    let relation = if linked { "links" } else { "no longer links" };
+    output.write_line(format_args!("{from} {relation} to {to}"))
 }
 
 #[derive(Debug, clap::Args)]

@@ -77,7 +77,7 @@ struct Key {
     /// Begun, whether or not it is acknowledged.
     begun: AtomicU64,
     /// Acknowledged: when, through which system, which version. The newest
-    /// last; what no bound reaches is let go of.
+    /// last; those that no bound reaches are removed.
     acks: Mutex<Vec<(Instant, usize, u64)>>,
 }
 
@@ -167,7 +167,7 @@ impl Soak {
     /// Runs about so many operations, an eighth in each task, and counts.
     ///
     /// # Errors
-    /// The first error of any verb, and of a task that ended early.
+    /// The first error of any operation, and of a task that ended early.
     pub(crate) async fn run(self: Arc<Self>, operations: u64) -> Result<Tally, String> {
         let start = Instant::now();
         let tasks: Vec<_> = (0..TASKS)

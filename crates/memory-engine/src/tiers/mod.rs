@@ -140,7 +140,7 @@ impl Tiers {
         );
     }
 
-    /// After a write of unknown outcome: drops or distrusts everything of the
+    /// After a write of unknown outcome: drops or invalidates everything of the
     /// entity, as the write may have changed more than the `ids` it was asked
     /// for.
     pub(crate) fn invalidate_uncertain(&self, entity: &EntityId, ids: &[MemoryId]) {

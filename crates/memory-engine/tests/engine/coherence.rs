@@ -109,7 +109,7 @@ async fn a_load_that_a_write_overtakes_answers_and_is_not_kept() {
     let patch = MemoryPatch::new().importance(0.75);
     b.engine.alter_memory(&mira(), &id, &patch).await.unwrap();
 
-    // Whoever asks after the write must not be handed the load that began before.
+    // A caller that asks after the write must not get a load that began before it.
     let engine = b.engine.clone();
     let after = tokio::spawn(async move { engine.get_memory(&mira(), &id).await });
     b.store.reached.notified().await;
@@ -341,7 +341,7 @@ async fn where_others_write_too_their_writes_are_seen_at_once() {
     assert_eq!(
         StoreGate::count(&first.store.full_loads),
         1,
-        "by what changed, not anew"
+        "by the changes, not a full load"
     );
     first.engine.delete_memory(&mira(), &id).await.unwrap();
     assert!(

@@ -133,7 +133,7 @@ async fn what_was_found_to_be_current_is_trusted_for_another_bound() {
     assert_eq!(
         pair.reads(),
         before,
-        "verified, and read anew, one bound ago"
+        "verified, and read again, one bound ago"
     );
 }
 

@@ -185,7 +185,7 @@ async fn cached_reads_of_a_shared_file_run_no_statement() {
     for _ in 0..5 {
         assert_eq!(read().await, 0, "operations of a warm read");
     }
-    // A write about somebody else costs each read one check.
+    // A write of another entity costs each read one check.
     let mut rng = memory_testkit::SeededRng::new(1);
     let tam = memory_testkit::fixtures::plain(&"tam".into(), "elsewhere", &mut rng);
     other.insert(&[tam]).await.unwrap();

@@ -264,7 +264,7 @@ impl<B: CacheBackend> World<B> {
                 patch.content = content.map(text);
                 patch.importance = importance.map(|tenths| f32::from(tenths) / 10.0);
                 if let Some(link) = link.filter(|link| link != id) {
-                    patch = patch.relate(memory_id(link), "beside");
+                    patch = patch.relate(memory_id(link), "near");
                 }
                 let (entity, id) = (self.entity(*entity), memory_id(*id));
                 engine.alter_memory(&entity, &id, &patch).await?;
