@@ -19,7 +19,7 @@ use crate::error::{self, CHUNK, EMBED, OPEN};
 use crate::jobs;
 use crate::network::Network;
 use crate::options::BertOptions;
-use crate::worker::{Desk, Job, Worker};
+use crate::worker::{Job, Worker, WorkerHandle};
 
 /// Tokens of padding a text that a batch may have on average.
 const MAX_MEAN_PADDING: usize = 8;
@@ -57,7 +57,7 @@ const PRECISION: &str = "f32";
 pub struct BertEmbedder {
     profile: EmbedderProfile,
     tokenizer: Arc<Tokenizer>,
-    desk: Desk,
+    worker: WorkerHandle,
 }
 
 impl BertEmbedder {
@@ -113,7 +113,7 @@ impl BertEmbedder {
             profile: EmbedderProfile::new(folder.name, fingerprint, folder.dimensions)
                 .max_tokens(folder.max_tokens),
             tokenizer,
-            desk: Desk::start(worker, options.queue_depth).map_err(no_thread)?,
+            worker: WorkerHandle::start(worker, options.queue_depth).map_err(no_thread)?,
         })
     }
 }
@@ -164,8 +164,8 @@ impl BertEmbedder {
             {
                 let own = places.iter().map(|place| texts[*place].to_owned());
                 let (reply, answer) = oneshot::channel();
-                let handed_in = self.desk.hand_in(make(own.collect(), reply)).await;
-                handed_in.map_err(|()| error::stopped(operation))?;
+                let submitted = self.worker.submit(make(own.collect(), reply)).await;
+                submitted.map_err(|()| error::stopped(operation))?;
                 under_way.push_back((places, answer));
             }
             let Some((places, answer)) = under_way.pop_front() else {

@@ -38,7 +38,7 @@ const CONSISTENCIES: [Consistency; 2] = [Consistency::Checked, Consistency::Boun
 
 /// What a soak saw.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct SoakCounts {
     pub(crate) operations: u64,
     pub(crate) reads: u64,
     pub(crate) writes: u64,
@@ -50,7 +50,7 @@ pub(crate) struct Tally {
     pub(crate) hit_rates: Vec<f64>,
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for SoakCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -128,7 +128,7 @@ pub(crate) struct Soak {
     systems: [Engine; 2],
     store: Arc<dyn Store>,
     keys: Vec<Key>,
-    tally: Mutex<Tally>,
+    tally: Mutex<SoakCounts>,
 }
 
 impl Soak {
@@ -168,7 +168,7 @@ impl Soak {
     ///
     /// # Errors
     /// The first error of any operation, and of a task that ended early.
-    pub(crate) async fn run(self: Arc<Self>, operations: u64) -> Result<Tally, String> {
+    pub(crate) async fn run(self: Arc<Self>, operations: u64) -> Result<SoakCounts, String> {
         let start = Instant::now();
         let tasks: Vec<_> = (0..TASKS)
             .map(|task| {
@@ -319,7 +319,7 @@ impl Soak {
         Ok(())
     }
 
-    fn count(&self, count: impl FnOnce(&mut Tally)) {
+    fn count(&self, count: impl FnOnce(&mut SoakCounts)) {
         count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -87,7 +87,11 @@ async fn the_first_schema_is_migrated() {
     let mill: MemoryId = "0193d4c8-a000-7000-8000-00000000000a".parse().unwrap();
     let near = ListRequest::new(10).filter(MemoryFilter::new().relates_to(mill));
     let near = store.list(&mira(), &near).await.unwrap().memories;
-    assert_eq!(near.len(), 1, "links of existing rows are found by their target");
+    assert_eq!(
+        near.len(),
+        1,
+        "links of existing rows are found by their target"
+    );
     assert_eq!(near[0].content, "bridge");
     let gone = store.delete(&mira(), &[mill]).await.unwrap();
     assert_eq!(gone.unlinked, [near[0].id]);
