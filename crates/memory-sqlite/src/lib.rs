@@ -74,5 +74,10 @@ mod vectors;
 mod wal;
 mod wal_index;
 
+/// The example in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use options::{SqliteOptions, Synchronous};
 pub use store::SqliteStore;

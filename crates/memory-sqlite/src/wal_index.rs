@@ -41,8 +41,11 @@ mod shared_memory {
     /// Bytes of the header that its checksum covers.
     const CHECKED_BYTES: usize = 40;
 
-    /// Every WAL index that this process has opened, by device and inode.
-    static OPEN_FILES: Mutex<Option<HashMap<(u64, u64), Arc<File>>>> = Mutex::new(None);
+    /// Descriptors by device and inode.
+    type OpenFiles = HashMap<(u64, u64), Arc<File>>;
+
+    /// Every WAL index that this process has opened.
+    static OPEN_FILES: Mutex<Option<OpenFiles>> = Mutex::new(None);
 
     /// The WAL index of one database.
     #[derive(Debug)]

@@ -145,6 +145,7 @@ mod documents {
         GettingStarted: "../../../docs/getting-started.md",
         Guide: "../../../docs/guide.md",
         Models: "../../../docs/models.md",
+        Backups: "../../../docs/backups.md",
         Consistency: "../../../docs/consistency.md",
         Errors: "../../../docs/errors.md",
         Caches: "../../../docs/caches.md"
