@@ -4,7 +4,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    consolidate, export, import, list, recall, reflect, relate, remove, retain, setup, stats,
+    backup, consolidate, export, import, list, recall, reflect, relate, remove, retain, setup,
+    stats,
 };
 use crate::output::Format;
 
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Import(import::Args),
     /// Export memories as JSONL, in the format that import reads
     Export(export::Args),
+    /// Write a consistent copy of a SQLite database while it is in use
+    Backup(backup::Args),
     /// List an entity's memories, newest first
     List(list::Args),
     /// Print the memories most relevant to a text, quoted as data for a prompt
@@ -98,10 +101,77 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     #[test]
     fn command_line_definition_is_valid() {
         <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    /// Every long option of a command, hidden ones and `--help` excluded.
+    fn options_of(command: &clap::Command) -> BTreeSet<String> {
+        let arguments = command.get_arguments().filter(|argument| {
+            !argument.is_hide_set() && !argument.is_global_set() && argument.get_id() != "help"
+        });
+        arguments
+            .filter_map(|argument| argument.get_long())
+            .map(|long| format!("--{long}"))
+            .collect()
+    }
+
+    /// The options that start a table row of a section.
+    fn documented_options(section: &str) -> BTreeSet<String> {
+        section
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `--"))
+            .filter_map(|row| row.split(['`', ' ']).next())
+            .map(|name| format!("--{name}"))
+            .collect()
+    }
+
+    #[test]
+    fn documentation_lists_exactly_the_commands_and_options() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let sections: BTreeMap<&str, &str> = text
+            .split("\n## ")
+            .flat_map(|chapter| chapter.split("\n### "))
+            .map(|section| section.split_once('\n').unwrap_or((section, "")))
+            .collect();
+        let command = <Cli as clap::CommandFactory>::command();
+        let filters = documented_options(sections["Filters"]);
+        assert!(!filters.is_empty());
+        let mut names = BTreeSet::new();
+        for subcommand in command.get_subcommands() {
+            let prefix = format!("`memory {}", subcommand.get_name());
+            let (_, section) = sections
+                .iter()
+                .find(|(title, _)| {
+                    let rest = title.strip_prefix(&prefix);
+                    rest.is_some_and(|rest| rest.starts_with([' ', '`']))
+                })
+                .unwrap_or_else(|| panic!("docs/cli.md has no section {prefix}`"));
+            let mut documented = documented_options(section);
+            if section.contains("| *filters*") {
+                documented.extend(filters.clone());
+            }
+            assert_eq!(documented, options_of(subcommand), "{prefix}");
+            names.insert(subcommand.get_name().to_owned());
+        }
+        let described = sections
+            .keys()
+            .filter_map(|title| title.strip_prefix("`memory "));
+        let described = described.filter_map(|title| title.split([' ', '`']).next());
+        assert_eq!(described.map(str::to_owned).collect::<BTreeSet<_>>(), names);
+
+        let globals: BTreeSet<String> = command
+            .get_arguments()
+            .filter(|argument| argument.is_global_set())
+            .filter_map(|argument| argument.get_long())
+            .map(|long| format!("--{long}"))
+            .collect();
+        assert_eq!(documented_options(sections["Global options"]), globals);
     }
 }

@@ -1,5 +1,6 @@
 //! The commands, one module each: options and implementation.
 
+pub(crate) mod backup;
 pub(crate) mod consolidate;
 pub(crate) mod doctor;
 pub(crate) mod export;
@@ -42,6 +43,7 @@ async fn dispatch(
         Command::Recall(args) => recall::run(database, args, output).await,
         Command::Import(args) => import::run(database, args, output).await,
         Command::Export(args) => export::run(database, args, output).await,
+        Command::Backup(args) => backup::run(database, args, output).await,
         Command::List(args) => list::run(database, args, output).await,
         Command::Reflect(args) => reflect::run(database, args, output).await,
         Command::Consolidate(args) => consolidate::run(database, args, output).await,

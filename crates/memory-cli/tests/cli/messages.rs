@@ -10,6 +10,7 @@ const COMMANDS: &[&str] = &[
     "recall",
     "import",
     "export",
+    "backup",
     "list",
     "reflect",
     "consolidate",

@@ -1,8 +1,9 @@
 //! Files that export writes: never the database itself, private, complete.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::test_dir::{TestDir, path_str};
 
@@ -166,4 +167,82 @@ fn export_writes_to_standard_output_and_pipes() {
         .expect("it starts");
     drop(child.stderr.take());
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn backups_are_complete_private_and_never_overwrite_unasked() {
+    let dir = with_database();
+    // A process that keeps the database open, with writes in its log.
+    let mut child = dir
+        .command(&["import", "-", "--batch", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut stdin = child.stdin.take().expect("it was piped");
+    let line = "{\"entity\":\"mira\",\"content\":\"Written while the backup runs.\"}\n";
+    stdin.write_all(line.as_bytes()).expect("it reads");
+    let start = Instant::now();
+    while dir.run(&["--json", "stats"]).code(0).json()["memories"] != 3 {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "nothing is imported"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let written = dir.run(&["--json", "backup", "copy.db"]).code(0).json();
+    assert_eq!(written["file"], "copy.db");
+    drop(stdin);
+    assert!(child.wait().expect("it ends").success());
+
+    let copy = ["--db", "sqlite://copy.db"];
+    let exported = dir.run(&[&["export"], copy.as_slice()].concat()).code(0);
+    assert_eq!(exported.out, dir.run(&["export"]).code(0).out);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(dir.path("copy.db"))
+            .expect("it exists")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o7777, 0o600);
+    }
+
+    dir.write("notes.txt", "mine");
+    let run = dir.run(&["--json", "backup", "notes.txt"]);
+    assert!(run.fails(2, "usage").contains("--force"));
+    assert_eq!(dir.read("notes.txt"), "mine");
+    dir.run(&["backup", "notes.txt", "--force"]).code(0);
+    assert!(
+        fs::read(dir.path("notes.txt"))
+            .expect("it exists")
+            .starts_with(b"SQLite format 3")
+    );
+    for target in [
+        "memory.db",
+        "./memory.db",
+        "MEMORY.db",
+        "memory.db-wal",
+        ".",
+        "-",
+        "/dev/null",
+    ] {
+        dir.run(&["--json", "backup", target, "--force"])
+            .fails(2, "usage");
+    }
+    dir.run(&["--json", "backup", "no/such/folder.db"])
+        .fails(6, "missing");
+    dir.run(&["--json", "--db", "sqlite://none.db", "backup", "x.db"])
+        .fails(6, "missing");
+    assert_eq!(dir.names(), ["copy.db", "memory.db", "notes.txt"]);
+    if cfg!(feature = "postgres") {
+        let server = [
+            "--json",
+            "--db",
+            "postgres://mira@127.0.0.1:1/db",
+            "backup",
+            "x.db",
+        ];
+        assert!(dir.run(&server).fails(1, "unsupported").contains("pg_dump"));
+    }
 }
