@@ -1,7 +1,9 @@
-//! Recognizing paths that lead to the database's own files.
+//! Recognizing paths that lead to the database's own files, or to another
+//! database.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What SQLite appends to the name of a database for the files next to it.
@@ -21,6 +23,17 @@ pub(crate) fn is_own_file(path: &Path, file: &Path) -> bool {
                 .iter()
                 .any(|suffix| is_same_file(path, &sidecar(base, suffix)))
     })
+}
+
+/// Whether `path` is an existing SQLite database of whatever application.
+pub(crate) fn is_sqlite_database(path: &Path) -> bool {
+    const SIGNATURE: &[u8; 16] = b"SQLite format 3\0";
+    // Opening a pipe would wait for its writer.
+    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    let mut start = [0; SIGNATURE.len()];
+    is_file
+        && File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
+        && start == *SIGNATURE
 }
 
 /// The path of a file that SQLite keeps next to the database.

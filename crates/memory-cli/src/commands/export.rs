@@ -13,6 +13,7 @@ use crate::exit::Failure;
 use crate::interrupt::{Signal, Signals};
 use crate::jsonl::Line;
 use crate::output::Output;
+use crate::own_files::is_sqlite_database;
 
 mod archive_depth;
 
@@ -41,6 +42,12 @@ pub(crate) async fn run(
     let file = args.output.as_deref().filter(|path| !is_stdout(path));
     if let Some(path) = file {
         database.refuse_own_file(path)?;
+        if is_sqlite_database(path) {
+            return Err(Failure::usage(format!(
+                "cannot write {}: it is a SQLite database; name another file",
+                path.display()
+            )));
+        }
     }
     let system = database.open_for_read().await?;
     let entities = match args.entities.as_slice() {
