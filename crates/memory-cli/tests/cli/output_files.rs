@@ -72,7 +72,10 @@ fn export_never_overwrites_its_database() {
     fs::copy(&database, dir.path("other-copy.db")).expect("a copy");
     let run = dir.run(&["--json", "export", "--output", "other-copy.db"]);
     assert!(run.fails(2, "usage").contains("SQLite database"));
-    assert_eq!(fs::read(dir.path("other-copy.db")).expect("it is there"), before);
+    assert_eq!(
+        fs::read(dir.path("other-copy.db")).expect("it is there"),
+        before
+    );
 
     // An import of the database is refused as well, by its path or its content.
     for path in ["memory.db", "memory.db-wal"] {
