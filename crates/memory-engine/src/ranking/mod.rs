@@ -70,10 +70,10 @@ pub struct Ranking {
     /// Age in days at which the recency is one half.
     pub recency_half_life_days: f32,
     /// Largest difference in cosine, 0 to 2, by which a newer memory may match
-    /// worse and still lead an older one of the same subject, among the ten best:
-    /// of two contradicting answers the later is more likely to be true. It must
-    /// match the words of the query as well, and share most of its words with
-    /// the older. 0 switches it off.
+    /// worse and still lead an older one of the same subject, among the ten best
+    /// and for memories of at most 200 bytes: of two contradicting answers the
+    /// later is more likely to be true. It must match the words of the query
+    /// nearly as well, and share words with the older. 0 switches it off.
     pub newer: f32,
     /// How the retrievers' values are normalized and combined.
     #[serde(alias = "blend")]
