@@ -1,4 +1,4 @@
-//! The embedder itself: the async side of the thread that computes.
+//! The embedder: the async interface of the worker thread.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,32 +16,31 @@ use tokio::sync::oneshot;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{self, CHUNK, EMBED, OPEN};
-use crate::jobs;
 use crate::network::Network;
 use crate::options::BertOptions;
-use crate::worker::{Job, Worker, WorkerHandle};
+use crate::worker::{Job, Worker, WorkerHandle, split_jobs};
 
-/// Tokens of padding a text that a batch may have on average.
+/// The maximum of padding tokens per text, averaged over a batch.
 const MAX_MEAN_PADDING: usize = 8;
 
-/// Jobs of one call that are handed in at the same time: while the thread does
-/// one, the next is there; more would stand in the way of other callers.
-const JOBS_UNDER_WAY: usize = 2;
+/// The jobs of one call that are submitted at the same time, so that the thread does
+/// not become idle between two of them; more would delay other callers.
+const JOBS_IN_FLIGHT: usize = 2;
 
-/// Raised when this crate itself changes how a vector comes about.
+/// Increased when this crate changes how it computes vectors.
 const FORMAT: &str = "memory-bert 1";
 const PRECISION: &str = "f32";
 
 /// An [`Embedder`] on rust-bert.
 ///
-/// All computing, tokenizing included, is done by one thread of its own, since
-/// a network of libtorch may move between threads and be used by one; within a
-/// batch libtorch uses as many threads as [`BertOptions::threads`] says. Jobs
-/// of all callers wait in one bounded queue, first come, first served; a call
-/// of many texts is cut into small jobs and has two in it at a time, so that a
-/// query waits for some tenths of a second behind an import.
+/// All computation, tokenization included, runs on one thread of its own, because a
+/// libtorch network can be used by one thread at a time; within a batch libtorch
+/// uses [`BertOptions::threads`] threads. The jobs of all callers wait in one queue
+/// of limited size in the order of arrival. A call of many texts is divided into
+/// small jobs, two of which are in the queue at a time, so that a query waits for
+/// some tenths of a second during an import.
 ///
-/// Dropping it ends the thread and waits for the job in hand.
+/// Dropping it ends the thread and waits for the current job.
 ///
 /// ```no_run
 /// # async fn example() -> memory_core::MemoryResult<()> {
@@ -63,32 +62,32 @@ pub struct BertEmbedder {
 impl BertEmbedder {
     /// Opens an embedder without blocking the caller's thread.
     ///
-    /// Dropping the future lets the thread that opens it finish and throws the
-    /// result away.
+    /// If the future is dropped, the thread that opens the embedder finishes and
+    /// discards the result.
     ///
     /// # Errors
     /// As [`open_blocking`](Self::open_blocking).
     pub async fn open(options: BertOptions) -> MemoryResult<Self> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, receiver) = oneshot::channel();
         let open = move || {
-            // An error here means that the caller has gone.
+            // An error means that the caller has dropped its future.
             let _ = reply.send(Self::open_blocking(&options));
         };
         let thread = thread::Builder::new().name("memory-bert-open".to_owned());
-        thread.spawn(open).map_err(no_thread)?;
-        let panicked = || folder_error::failed(OPEN, "the thread that opens it panicked");
-        answer.await.unwrap_or_else(|_| Err(panicked()))
+        thread.spawn(open).map_err(thread_error)?;
+        let panicked = || folder_error::failed(OPEN, "the thread that opens the embedder panicked");
+        receiver.await.unwrap_or_else(|_| Err(panicked()))
     }
 
-    /// Opens an embedder on this thread, which it blocks: about a second for
-    /// the default model.
+    /// Opens an embedder and blocks the current thread, for about 1 s with the
+    /// default model.
     ///
     /// # Errors
     /// [`MemoryError::Embedder`] with the kind `Missing` (a file of the
-    /// model), `Corrupt` (a file that does not read, weights that do not fit)
-    /// or `Unsupported` (a model that works otherwise), each naming the file
-    /// and, where there is one, the command that mends it;
-    /// [`MemoryError::Configuration`] for options that the model cannot follow.
+    /// model), `Corrupt` (an unusable file, weights of another shape) or
+    /// `Unsupported` (a model that needs something else), each naming the file and,
+    /// if there is one, the command that fixes it; [`MemoryError::Configuration`]
+    /// for options that the model does not support.
     pub fn open_blocking(options: &BertOptions) -> MemoryResult<Self> {
         options.validate()?;
         let folder = ModelDir::read(&options.folder.resolve_model_dir()?, &options.folder)?;
@@ -113,7 +112,7 @@ impl BertEmbedder {
             profile: EmbedderProfile::new(folder.name, fingerprint, folder.dimensions)
                 .max_tokens(folder.max_tokens),
             tokenizer,
-            worker: WorkerHandle::start(worker, options.queue_depth).map_err(no_thread)?,
+            worker: WorkerHandle::start(worker, options.queue_depth).map_err(thread_error)?,
         })
     }
 }
@@ -125,55 +124,58 @@ impl Embedder for BertEmbedder {
     }
 
     async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
-        let distinct = Dedup::new(texts);
+        let dedup = Dedup::new(texts);
         let make = |texts, reply| Job::Embed { texts, role, reply };
-        let vectors = self.run(EMBED, &distinct.texts, make).await?;
-        Ok(distinct.scatter(vectors))
+        let vectors = self.run(EMBED, &dedup.texts, make).await?;
+        Ok(dedup.scatter(vectors))
     }
 
     async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {
         let whole = |text: &&str| std::iter::once(0..text.len()).collect();
         let mut chunks: Vec<Vec<Range<usize>>> = texts.iter().map(whole).collect();
-        let unsure: Vec<usize> = (0..texts.len())
+        let long: Vec<usize> = (0..texts.len())
             .filter(|index| !self.tokenizer.fits_by_len(texts[*index]))
             .collect();
-        let long: Vec<&str> = unsure.iter().map(|index| texts[*index]).collect();
-        let cut = self.run(CHUNK, &long, |texts, reply| Job::Chunk { texts, reply });
-        for (place, ranges) in unsure.into_iter().zip(cut.await?) {
-            chunks[place] = ranges;
+        let long_texts: Vec<&str> = long.iter().map(|index| texts[*index]).collect();
+        let ranges = self.run(CHUNK, &long_texts, |texts, reply| Job::Chunk {
+            texts,
+            reply,
+        });
+        for (index, ranges) in long.into_iter().zip(ranges.await?) {
+            chunks[index] = ranges;
         }
         Ok(chunks)
     }
 }
 
 impl BertEmbedder {
-    /// Has the thread do a job for every few texts, and gives what it made of
-    /// each text, in order.
+    /// Submits jobs of a few texts each, and returns the results in the order of the
+    /// texts.
     async fn run<T: Clone + Default>(
         &self,
         operation: &'static str,
         texts: &[&str],
         make: impl Fn(Vec<String>, oneshot::Sender<MemoryResult<Vec<T>>>) -> Job,
     ) -> MemoryResult<Vec<T>> {
-        let mut made = vec![T::default(); texts.len()];
-        let mut jobs = jobs::cut(texts).into_iter();
-        let mut under_way = VecDeque::new();
+        let mut results = vec![T::default(); texts.len()];
+        let mut jobs = split_jobs(texts).into_iter();
+        let mut in_flight = VecDeque::new();
         loop {
-            while under_way.len() < JOBS_UNDER_WAY
-                && let Some(places) = jobs.next()
+            while in_flight.len() < JOBS_IN_FLIGHT
+                && let Some(indices) = jobs.next()
             {
-                let own = places.iter().map(|place| texts[*place].to_owned());
-                let (reply, answer) = oneshot::channel();
+                let own = indices.iter().map(|index| texts[*index].to_owned());
+                let (reply, receiver) = oneshot::channel();
                 let submitted = self.worker.submit(make(own.collect(), reply)).await;
                 submitted.map_err(|()| error::stopped(operation))?;
-                under_way.push_back((places, answer));
+                in_flight.push_back((indices, receiver));
             }
-            let Some((places, answer)) = under_way.pop_front() else {
-                return Ok(made);
+            let Some((indices, receiver)) = in_flight.pop_front() else {
+                return Ok(results);
             };
-            let answer = answer.await.map_err(|_| error::stopped(operation))??;
-            for (place, one) in places.into_iter().zip(answer) {
-                made[place] = one;
+            let own_results = receiver.await.map_err(|_| error::stopped(operation))??;
+            for (index, result) in indices.into_iter().zip(own_results) {
+                results[index] = result;
             }
         }
     }
@@ -187,6 +189,6 @@ impl fmt::Debug for BertEmbedder {
     }
 }
 
-fn no_thread(error: io::Error) -> MemoryError {
-    folder_error::failed(OPEN, format!("no thread could be started: {error}")).with_source(error)
+fn thread_error(error: io::Error) -> MemoryError {
+    folder_error::failed(OPEN, format!("cannot start a thread: {error}")).with_source(error)
 }

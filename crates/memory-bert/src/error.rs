@@ -1,19 +1,19 @@
-//! The errors that only this crate has; the rest are those of a model's folder
-//! in `memory-sentence-transformers`.
+//! Constructors of the errors that only this crate has; the others are in
+//! `memory-sentence-transformers`.
 
 use memory_core::{ErrorKind, MemoryError};
 use memory_sentence_transformers::error;
 
 pub(crate) use error::{CHUNK, EMBED, OPEN};
 
-/// The thread that does the work is gone.
+/// The worker thread has ended.
 pub(crate) fn stopped(operation: &'static str) -> MemoryError {
-    let message = "the embedder's thread has stopped; open a new one";
+    let message = "the embedder's thread has ended; open the embedder again";
     MemoryError::embedder(ErrorKind::Closed, operation, message)
 }
 
-/// libtorch refused to compute. What it says names shapes and sizes, and never
-/// a text: it sees numbers alone.
-pub(crate) fn refused(operation: &'static str, why: impl std::fmt::Display) -> MemoryError {
+/// libtorch returned an error. Its messages contain shapes and sizes, and never
+/// text, because it processes only numbers.
+pub(crate) fn libtorch(operation: &'static str, why: impl std::fmt::Display) -> MemoryError {
     error::failed(operation, format!("libtorch: {why}"))
 }

@@ -1,33 +1,33 @@
-//! Embedder on rust-bert and libtorch, straight from a checkpoint.
+//! An embedder on rust-bert and libtorch, directly from a checkpoint.
 //!
-//! [`BertEmbedder`] opens a model's folder in sentence-transformers form and
-//! reads its `model.safetensors`: no ONNX file and no conversion step. It is
-//! the second embedder of the workspace and an independent check of the first:
-//! a test compares its vectors with those of `memory-onnx`.
+//! [`BertEmbedder`] opens a model directory in sentence-transformers format and
+//! reads its `model.safetensors`, without an ONNX file or a conversion. It is the
+//! second embedder of the workspace and an independent check of the first: a test
+//! compares its vectors with those of `memory-onnx`.
 //!
 //! The crate is empty without its feature `libtorch`.
 //!
-//! Building it needs libtorch 2.4.0 and a C++ compiler, running it libtorch on
-//! the loader's path. In the workspace, `cargo xtask setup --libtorch` lays it
-//! out and `cargo xtask test --all` builds and runs with it. Elsewhere: a
-//! folder of `include` and `lib`, with
+//! Building it needs libtorch 2.4.0 and a C++ compiler; running it needs libtorch
+//! on the loader's path. In the workspace, `cargo xtask setup --libtorch` installs
+//! it and `cargo xtask test --all` builds and tests with it. Elsewhere, use a folder
+//! with `include` and `lib`:
 //!
 //! ```text
 //! LIBTORCH=<folder> LIBTORCH_CXX11_ABI=0 cargo build
 //! LD_LIBRARY_PATH=<folder>/lib <program>
 //! ```
 //!
-//! where `LIBTORCH_CXX11_ABI` says how that libtorch was built (0 for the one
-//! that the setup lays out).
+//! where `LIBTORCH_CXX11_ABI` is the ABI of that libtorch (0 for the one that the
+//! setup installs).
 //!
 //! A call passes through these modules:
 //!
-//! | module | what it does |
+//! | module | purpose |
 //! |---|---|
-//! | `embedder` | the async side: computes equal texts once, cuts calls into jobs, waits |
-//! | `worker` | the one thread that owns the network, behind a bounded channel |
+//! | `embedder` | the async interface: deduplicates texts, divides calls into jobs, waits |
+//! | `worker` | the thread that owns the network, behind a channel of limited capacity |
 //! | `network` | tokens to vectors: rust-bert's BERT, pooling, normalization |
-//! | `checkpoint` | `config.json` and `model.safetensors`: what rust-bert can compute |
+//! | `checkpoint` | validation of `config.json` and `model.safetensors` for rust-bert |
 
 #![cfg(feature = "libtorch")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
@@ -35,7 +35,6 @@
 mod checkpoint;
 mod embedder;
 mod error;
-mod jobs;
 mod network;
 mod options;
 mod worker;

@@ -1,4 +1,4 @@
-//! Tokens to vectors: rust-bert's BERT, pooling, normalization.
+//! Computation of vectors from tokens: rust-bert's BERT, pooling, normalization.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,41 +11,53 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::checkpoint::Checkpoint;
 use crate::error::{self, EMBED, OPEN};
 
-/// The network with its weights, in fp32. It may move to another thread and is
-/// used by one.
+/// The network with its weights, in fp32. It can move to another thread, and is used
+/// by one at a time.
 pub(crate) struct Network {
     transformer: BertForSentenceEmbeddings,
     pooling: Pooling,
     dimensions: usize,
-    // The transformer's tensors share the store's memory; it is kept to be
-    // dropped after them.
+    // The transformer's tensors share the store's memory, so it is dropped after
+    // them.
     _store: VarStore,
 }
 
 impl Network {
-    /// Makes the network and reads its weights: about 0.5 s for the default
+    /// Creates the network and loads its weights, in about 0.5 s for the default
     /// model.
     ///
     /// # Errors
-    /// `Corrupt` for weights that do not fit the configuration.
+    /// `Corrupt` for weights that do not match the configuration or are not finite.
     pub(crate) fn open(checkpoint: &Checkpoint, pooling: Pooling) -> MemoryResult<Self> {
         let load = || {
             let mut store = VarStore::new(Device::Cpu);
-            // The pooler is for classifying pairs of sentences: no vector
-            // passes it, and some checkpoints have none.
+            // The pooler is for sentence-pair classification. It is not used for
+            // vectors, and some checkpoints have none.
             let transformer = BertForSentenceEmbeddings::new_with_optional_pooler(
                 store.root(),
                 &checkpoint.config,
                 false,
             );
             store.load(&checkpoint.weights)?;
-            // A checkpoint in halves is computed in whole.
+            // A half-precision checkpoint is computed in single precision.
             store.float();
             store.freeze();
-            Ok::<_, TchError>((transformer, store))
+            let mut damaged = None;
+            for (name, tensor) in store.variables() {
+                if !bool::try_from(tensor.f_isfinite()?.f_all()?)? {
+                    damaged = Some(name);
+                }
+            }
+            Ok::<_, TchError>((transformer, store, damaged))
         };
-        let (transformer, store) = guarded(OPEN, load)?
-            .map_err(|error| folder_error::corrupt(&checkpoint.weights, first_line(&error)))?;
+        let corrupt = |why: String| folder_error::corrupt(&checkpoint.weights, why);
+        let loaded = guarded(OPEN, load)?.map_err(|error| corrupt(first_line(&error)))?;
+        let (transformer, store, damaged) = loaded;
+        if let Some(name) = damaged {
+            return Err(corrupt(format!(
+                "the tensor {name} contains a number that is not finite"
+            )));
+        }
         Ok(Self {
             transformer,
             pooling,
@@ -54,14 +66,14 @@ impl Network {
         })
     }
 
-    /// The vectors of a batch of texts, in order. Shorter texts are padded and
-    /// the padding is masked: it has no part in attention or pooling.
+    /// The vectors of a batch of texts, in order. Shorter texts are padded, and the
+    /// padding is masked in attention and pooling.
     pub(crate) fn embed(&self, batch: &[&Tokens]) -> MemoryResult<Vec<Vec<f32>>> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
         let flat = guarded(EMBED, || tch::no_grad(|| self.forward(batch)))?;
-        let flat = flat.map_err(|why| error::refused(EMBED, why))?;
+        let flat = flat.map_err(|why| error::libtorch(EMBED, why))?;
         Ok(flat
             .chunks(self.dimensions.max(1))
             .map(<[f32]>::to_vec)
@@ -89,7 +101,7 @@ impl Network {
         flat.map_err(|error| first_line(&error))
     }
 
-    /// One vector a text of the vectors of its tokens; padding does not count.
+    /// Pools the token vectors of each text, padding excluded.
     fn pool(&self, hidden: &Tensor, mask: &Tensor) -> Result<Tensor, TchError> {
         match self.pooling {
             Pooling::Cls => hidden.f_select(1, 0),
@@ -100,14 +112,14 @@ impl Network {
                     false,
                     Kind::Float,
                 )?;
-                // At least the special tokens count, so nothing is divided by 0.
+                // Special tokens are always counted, so the divisor is never 0.
                 sum.f_div(&weights.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?)
             }
         }
     }
 }
 
-/// What the transformer reads: three tables of one row a text.
+/// The input of the transformer: three tensors with one row per text.
 struct Input {
     ids: Tensor,
     type_ids: Tensor,
@@ -145,20 +157,21 @@ impl Input {
     }
 }
 
-/// Vectors of length 1.
+/// Normalizes vectors to length 1.
 fn normalize(vectors: &Tensor) -> Result<Tensor, TchError> {
     let lengths = vectors.f_norm_scalaropt_dim(2, [1i64].as_slice(), true)?;
     vectors.f_div(&lengths.f_clamp_min(1e-12)?)
 }
 
-/// Runs what calls into libtorch. Where its own functions have no answer for
-/// an exception of C++, rust-bert panics: that becomes an error, and the thread
-/// lives on.
+/// Runs a function that calls libtorch. rust-bert panics on C++ exceptions in
+/// functions without a result type; the panic becomes an error, and the thread
+/// survives.
 fn guarded<T>(operation: &'static str, run: impl FnOnce() -> T) -> MemoryResult<T> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|_| error::refused(operation, "it panicked"))
+    catch_unwind(AssertUnwindSafe(run))
+        .map_err(|_| error::libtorch(operation, "a computation panicked"))
 }
 
-/// What libtorch says, without its stack trace.
+/// The message of libtorch, without its stack trace.
 fn first_line(error: &TchError) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().to_owned()

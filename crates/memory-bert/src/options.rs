@@ -1,4 +1,4 @@
-//! How an embedder is opened.
+//! Options of opening an embedder.
 
 use std::path::PathBuf;
 use std::thread;
@@ -6,8 +6,8 @@ use std::thread;
 use memory_core::{EmbedRole, MemoryError, MemoryResult};
 use memory_sentence_transformers::{MaxTokens, ModelOptions};
 
-/// Everything that [`BertEmbedder::open`](crate::BertEmbedder::open) can be
-/// told. The default opens the default model of the cache folder.
+/// Options of [`BertEmbedder::open`](crate::BertEmbedder::open). The default opens
+/// the default model of the cache directory.
 ///
 /// ```
 /// use memory_bert::{BertOptions, MaxTokens};
@@ -38,87 +38,87 @@ impl BertOptions {
     /// The default of [`queue_depth`](Self::queue_depth).
     pub const DEFAULT_QUEUE_DEPTH: usize = 64;
 
-    /// The default model of the cache folder, on all cores.
+    /// The default model of the cache directory, on all cores.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The cache folder, in place of [`memory_assets::cache_dir`].
+    /// The cache directory, instead of [`memory_assets::cache_dir`].
     #[must_use]
     pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder.cache_dir = Some(folder.into());
         self
     }
 
-    /// A model's folder in sentence-transformers form with a
-    /// `model.safetensors`, in place of the default model of the cache folder.
+    /// A model directory in sentence-transformers format with a
+    /// `model.safetensors`, instead of the default model.
     #[must_use]
     pub fn model_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder.model_dir = Some(folder.into());
         self
     }
 
-    /// The model's name in the profile, in place of its folder's name.
+    /// The model's name in the profile, instead of the directory's name.
     #[must_use]
     pub fn model_name(mut self, name: impl Into<String>) -> Self {
         self.folder.model_name = Some(name.into());
         self
     }
 
-    /// A window shorter than the model's own. Vectors of different windows are
-    /// not comparable, so the fingerprint changes with it.
+    /// A maximum length shorter than the model's own. It is part of the fingerprint,
+    /// because vectors of different maximum lengths are not comparable.
     #[must_use]
     pub fn max_sequence(mut self, tokens: MaxTokens) -> Self {
         self.folder.max_sequence = Some(tokens);
         self
     }
 
-    /// What is put before each text of a role, in place of the prompt that the
-    /// model's folder names; for models (e5, bge) whose folder names none.
+    /// The prompt prepended to each text of a role, instead of the directory's; for
+    /// models (e5, bge) whose directory has none.
     #[must_use]
     pub fn prefix(mut self, role: EmbedRole, prefix: impl Into<String>) -> Self {
         self.folder.set_prefix(role, prefix.into());
         self
     }
 
-    /// Threads that libtorch computes one batch with; at least 1, all cores by
-    /// default.
+    /// The threads with which libtorch computes a batch; at least 1, by default all
+    /// cores.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Most tokens of one batch, padding included; at least 1. It bounds the
-    /// memory of an inference. A text longer than this is a batch of its own.
+    /// The maximum of tokens in a batch, padding included; at least 1. It limits the
+    /// memory of an inference. A longer text is a batch of its own.
     #[must_use]
     pub fn batch_tokens(mut self, tokens: MaxTokens) -> Self {
         self.batch_tokens = tokens;
         self
     }
 
-    /// Most jobs (of up to 32 texts each) that wait for the thread; at least
-    /// 1. Callers beyond it wait.
+    /// The maximum of jobs (of up to 32 texts each) that wait for the thread; at least
+    /// 1. Further callers wait.
     #[must_use]
     pub fn queue_depth(mut self, depth: usize) -> Self {
         self.queue_depth = depth;
         self
     }
 
-    /// Refuses quantities with which nothing could be done.
+    /// Checks the quantities.
     pub(crate) fn validate(&self) -> MemoryResult<()> {
-        /// More than any machine has cores; libtorch counts in 32 bits.
-        const MOST_THREADS: usize = 1_024;
+        /// More than any machine has cores; libtorch uses 32-bit integers.
+        const MAX_THREADS: usize = 1_024;
         let quantities = [
-            ("threads", self.threads, MOST_THREADS),
+            ("threads", self.threads, MAX_THREADS),
             ("batch_tokens", self.batch_tokens.0, usize::MAX),
             ("queue_depth", self.queue_depth, usize::MAX >> 4),
         ];
-        for (name, value, most) in quantities {
-            if !(1..=most).contains(&value) {
+        for (name, value, max) in quantities {
+            if !(1..=max).contains(&value) {
                 return Err(MemoryError::configuration(format!(
-                    "{name} is {value}; it must be from 1 to {most}"
+                    "{name} is {value}; it must be from 1 to {max}"
                 )));
             }
         }
@@ -131,9 +131,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_have_bounds_and_the_error_names_them() {
+    fn errors_name_the_quantity_and_its_limits() {
         assert!(BertOptions::new().validate().is_ok());
-        let refused = [
+        let rejected = [
             (BertOptions::new().threads(0), "threads is 0"),
             (BertOptions::new().threads(1_025), "threads is 1025"),
             (BertOptions::new().queue_depth(0), "queue_depth is 0"),
@@ -142,7 +142,7 @@ mod tests {
                 "batch_tokens is 0",
             ),
         ];
-        for (options, expected) in refused {
+        for (options, expected) in rejected {
             let error = options.validate().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }

@@ -109,15 +109,21 @@ impl Checkpoint {
             .map_err(|error| error::unreadable(&self.path, error))?;
         let (file, path) = (&mut self.file, &self.path);
         match info.dtype {
-            Dtype::F32 => convert(file, path, into, f32::from_le_bytes),
-            Dtype::F16 => convert(file, path, into, |x| f16::from_le_bytes(x).to_f32()),
-            Dtype::BF16 => convert(file, path, into, |x| bf16::from_le_bytes(x).to_f32()),
+            Dtype::F32 => convert(file, path, into, f32::from_le_bytes)?,
+            Dtype::F16 => convert(file, path, into, |x| f16::from_le_bytes(x).to_f32())?,
+            Dtype::BF16 => convert(file, path, into, |x| bf16::from_le_bytes(x).to_f32())?,
             other => {
                 let what = format!(
                     "the tensor {name} has the type {other}; F32, F16 and BF16 are supported"
                 );
-                Err(error::unsupported(&self.path, what))
+                return Err(error::unsupported(&self.path, what));
             }
+        }
+        if into.iter().all(|x| x.is_finite()) {
+            Ok(())
+        } else {
+            let why = format!("the tensor {name} contains a number that is not finite");
+            Err(error::corrupt(&self.path, why))
         }
     }
 }

@@ -102,6 +102,8 @@ impl OnnxEmbedder {
         let batch_tokens = options.batch_tokens.0;
         let queue = Arc::new(Queue::new(batch_tokens, options.parallelism.sessions));
         let Sessions { workers, solo } = open_sessions(&environment, &model, options.parallelism)?;
+        let mut workers = workers;
+        check_vectors(&model, &tokenizer, &mut workers)?;
         let solo_session = solo.map(|session| Arc::new(Mutex::new(session)));
         let workers = workers
             .into_iter()
@@ -276,6 +278,31 @@ fn open_sessions(
             workers: workers.into_iter().map(join).collect::<MemoryResult<_>>()?,
             solo: solo.map(join).transpose()?,
         })
+    })
+}
+
+/// Computes the vector of an empty text, so that a model that cannot embed anything
+/// is an error when it is opened and not at the first memory.
+///
+/// # Errors
+/// `Corrupt`, naming the model directory.
+fn check_vectors(
+    model: &Model,
+    tokenizer: &Tokenizer,
+    sessions: &mut [ModelSession],
+) -> MemoryResult<()> {
+    let tokens = tokenizer.encode("", EmbedRole::Passage)?;
+    // Without special tokens, an empty text has none.
+    let Some(session) = sessions.first_mut().filter(|_| !tokens.is_empty()) else {
+        return Ok(());
+    };
+    let vector = session.run(&[&tokens]).and_then(|vectors| {
+        let first = vectors.into_iter().next();
+        first.unwrap_or_else(|| Err(error::failed(EMBED, "the model returned no vector")))
+    });
+    vector.map(drop).map_err(|error| {
+        let why = format!("the model cannot embed an empty text: {error}");
+        error::corrupt(&model.folder.path, why).with_source(error)
     })
 }
 

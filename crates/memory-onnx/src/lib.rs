@@ -28,6 +28,7 @@ mod bert;
 mod checkpoint;
 mod embedder;
 mod error;
+mod external_data;
 #[cfg(feature = "hub")]
 mod hub;
 mod job;

@@ -15,6 +15,7 @@ use memory_sentence_transformers::{FingerprintInput, ModelDir, Tokenizer};
 
 use crate::bert::{Architecture, ArchitectureConfig};
 use crate::error::{self, opening};
+use crate::external_data::external_files;
 use crate::options::{OnnxOptions, Precision, WeightSource};
 
 /// Increased when this crate changes how it computes vectors.
@@ -151,10 +152,15 @@ fn graph_files(graph: &Path) -> Vec<PathBuf> {
         name.push(suffix);
         PathBuf::from(name)
     });
-    let external = candidates.into_iter().filter(|file| file.is_file());
-    std::iter::once(graph.to_path_buf())
-        .chain(external)
-        .collect()
+    // The usual names come first, because stored fingerprints have that order.
+    let mut files = vec![graph.to_path_buf()];
+    files.extend(candidates.into_iter().filter(|file| file.is_file()));
+    for file in external_files(graph) {
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    files
 }
 
 fn graph(folder: &Path, options: &OnnxOptions) -> MemoryResult<Weights> {

@@ -12,6 +12,7 @@
 mod config;
 mod fingerprint;
 mod max_length;
+mod pinned;
 mod pooling;
 mod prompts;
 
@@ -25,6 +26,7 @@ use crate::error;
 use crate::options::ModelOptions;
 pub use config::Config;
 pub use fingerprint::FingerprintInput;
+use pinned::PinnedFiles;
 pub use pooling::{Pooling, pooling_file};
 pub use prompts::Prompts;
 
@@ -50,10 +52,12 @@ pub struct ModelDir {
     pub prompts: Prompts,
     /// The content of `tokenizer.json`.
     pub(crate) tokenizer: Vec<u8>,
+    pinned: PinnedFiles,
 }
 
 impl ModelDir {
-    /// Reads the directory's small files, in about a millisecond.
+    /// Reads the directory's small files, in a few milliseconds. The files of the
+    /// default model are verified against their pinned SHA-256.
     ///
     /// # Errors
     /// [`MemoryError::Embedder`](memory_core::MemoryError::Embedder) of the
@@ -65,6 +69,8 @@ impl ModelDir {
             let what = format!("the model directory {} does not exist", path.display());
             return Err(error::missing(what));
         }
+        let pinned = PinnedFiles::of(path, options);
+        pinned.verify_settings(path)?;
         let pooling = pooling::read_pooling(path)?;
         let config = Config::read(path)?;
         let dimensions = config.hidden_size(path)?;
@@ -80,6 +86,7 @@ impl ModelDir {
             pooling: pooling.mode,
             prompts: Prompts::read(path, options)?,
             tokenizer: read_bytes(&path.join("tokenizer.json"))?,
+            pinned,
         })
     }
 

@@ -1,4 +1,4 @@
-//! Calls: their company, their callers, their length.
+//! Batches, concurrent calls and long texts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use memory_core::{EmbedRole, Embedder as _};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::texts::texts;
+use super::parity::texts;
 use super::{difference, opened, shared};
 
-/// What a vector may differ by in any component when it is computed in other
-/// company: sums are taken in another order.
+/// The allowed difference of a vector's components between batches, in which sums
+/// have another order.
 const TOLERANCE: f32 = 1e-5;
 
 #[test]
-fn no_company_changes_a_vector() {
+fn vectors_do_not_depend_on_the_batch() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let embedder = runtime.block_on(shared());
     let texts = texts();
@@ -25,12 +25,12 @@ fn no_company_changes_a_vector() {
         vectors.unwrap()
     };
     let alone: Vec<Vec<f32>> = texts.iter().map(|text| embed(&[text]).remove(0)).collect();
-    let company = prop::collection::vec(0..texts.len(), 1..32);
+    let batches = prop::collection::vec(0..texts.len(), 1..32);
     let mut runner = TestRunner::new(ProptestConfig::with_cases(12));
-    let outcome = runner.run(&company, |places| {
-        let together: Vec<&str> = places.iter().map(|place| texts[*place].as_str()).collect();
-        for (place, vector) in places.iter().zip(embed(&together)) {
-            prop_assert!(difference(&vector, &alone[*place]) <= TOLERANCE);
+    let outcome = runner.run(&batches, |indices| {
+        let together: Vec<&str> = indices.iter().map(|index| texts[*index].as_str()).collect();
+        for (index, vector) in indices.iter().zip(embed(&together)) {
+            prop_assert!(difference(&vector, &alone[*index]) <= TOLERANCE);
         }
         Ok(())
     });
@@ -38,7 +38,7 @@ fn no_company_changes_a_vector() {
 }
 
 #[tokio::test]
-async fn the_size_of_a_batch_changes_no_vector() {
+async fn vectors_do_not_depend_on_the_batch_size() {
     let texts = texts();
     let refs: Vec<&str> = texts.iter().map(String::as_str).collect();
     let expected = shared().await.embed(&refs, EmbedRole::Query).await.unwrap();
@@ -55,7 +55,7 @@ async fn the_size_of_a_batch_changes_no_vector() {
 }
 
 #[tokio::test]
-async fn an_abandoned_call_harms_no_other() {
+async fn a_cancelled_call_does_not_affect_others() {
     let embedder = shared().await;
     let long: Vec<String> = (0..400)
         .map(|n| format!("{n} {}", "river ".repeat(60)))
@@ -99,7 +99,7 @@ async fn a_queue_of_one_serves_many_callers() {
 }
 
 #[tokio::test]
-async fn a_long_text_is_cut_into_chunks_that_are_read_whole() {
+async fn a_long_text_is_divided_into_chunks_that_cover_it() {
     let embedder = shared().await;
     let text = "The miller of Tarn walked to the river and counted the boats. ".repeat(90);
     let chunks = embedder.chunk(&[&text, "short"]).await.unwrap();
@@ -107,4 +107,23 @@ async fn a_long_text_is_cut_into_chunks_that_are_read_whole() {
     assert_eq!(chunks[1].len(), 1);
     let (first, last) = (&chunks[0][0], &chunks[0][chunks[0].len() - 1]);
     assert_eq!((first.start, last.end), (0, text.len()));
+}
+
+/// Every text of a large batch gets its own chunks.
+#[tokio::test]
+async fn each_of_many_long_texts_gets_its_own_chunks() {
+    let embedder = shared().await;
+    let sentence = "The caravan moved on through rain and mud. ";
+    let texts: Vec<String> = (0..60)
+        .map(|n| format!("{n}: {}", &sentence.repeat(110)[..1_500 + n * 31]))
+        .collect();
+    let refs: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let chunks = embedder.chunk(&refs).await.unwrap();
+    for (n, (text, chunks)) in texts.iter().zip(&chunks).enumerate() {
+        assert_eq!(chunks.first().unwrap().start, 0, "text {n}");
+        assert_eq!(chunks.last().unwrap().end, text.len(), "text {n}");
+        for pair in chunks.windows(2) {
+            assert!(pair[1].start < pair[0].end, "text {n} has a gap");
+        }
+    }
 }

@@ -10,15 +10,20 @@
 )]
 
 mod calls;
-mod conformance;
 mod open;
 mod parity;
-mod texts;
 
 use std::sync::Arc;
 
 use memory_bert::{BertEmbedder, BertOptions};
+use memory_testkit::embedder::Suite;
 use tokio::sync::OnceCell;
+
+#[tokio::test]
+async fn the_embedder_conforms() {
+    let report = Suite::new().with_meaning().run(&*shared().await).await;
+    report.assert();
+}
 
 /// One embedder for all tests that do not need their own.
 async fn shared() -> Arc<BertEmbedder> {

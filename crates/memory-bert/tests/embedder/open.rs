@@ -1,4 +1,4 @@
-//! Opening: what is refused, and with which words.
+//! Errors of opening, and fingerprints.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{difference, opened, shared};
 
-/// A copy of the default model's folder, the weights left out.
+/// A copy of the default model's directory without the weights.
 fn folder() -> TempDir {
     let cache = memory_assets::cache_dir().unwrap();
     let model = memory_assets::model_dir(&cache, memory_assets::DEFAULT_MODEL);
@@ -31,7 +31,7 @@ fn folder() -> TempDir {
     folder
 }
 
-fn refused(folder: &Path) -> MemoryError {
+fn rejected(folder: &Path) -> MemoryError {
     BertEmbedder::open_blocking(&BertOptions::new().model_dir(folder)).unwrap_err()
 }
 
@@ -44,8 +44,8 @@ fn configure(folder: &TempDir, key: &str, value: serde_json::Value) {
 }
 
 #[test]
-fn missing_weights_are_named_with_what_mends_it() {
-    let error = refused(folder().path());
+fn missing_weights_are_named_with_the_fix() {
+    let error = rejected(folder().path());
     assert_eq!(error.kind(), ErrorKind::Missing);
     let text = error.to_string();
     assert!(text.contains("model.safetensors"), "{text}");
@@ -65,14 +65,14 @@ fn damaged_weights_are_an_error_and_no_crash() {
     .concat();
     for content in [b"".as_slice(), b"<html>not found</html>", &strange] {
         fs::write(&file, content).unwrap();
-        let error = refused(folder.path());
+        let error = rejected(folder.path());
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert!(error.to_string().contains("model.safetensors"), "{error}");
     }
 }
 
 #[test]
-fn what_rust_bert_would_compute_otherwise_is_refused() {
+fn configurations_that_rust_bert_does_not_support_are_rejected() {
     let cases = [
         ("model_type", "roberta".into(), ErrorKind::Unsupported),
         ("layer_norm_eps", 1e-5.into(), ErrorKind::Unsupported),
@@ -89,14 +89,14 @@ fn what_rust_bert_would_compute_otherwise_is_refused() {
         let folder = folder();
         fs::write(folder.path().join("model.safetensors"), "weights").unwrap();
         configure(&folder, key, value);
-        let error = refused(folder.path());
+        let error = rejected(folder.path());
         assert_eq!(error.kind(), kind, "{key}: {error}");
         assert!(error.to_string().contains("config.json"), "{error}");
     }
 }
 
 #[test]
-fn a_network_of_other_shape_on_the_same_weights_has_another_fingerprint() {
+fn another_network_with_the_same_weights_has_another_fingerprint() {
     let folder = folder();
     let cache = memory_assets::cache_dir().unwrap();
     let model = memory_assets::model_dir(&cache, memory_assets::DEFAULT_MODEL);
@@ -114,7 +114,7 @@ fn a_network_of_other_shape_on_the_same_weights_has_another_fingerprint() {
 }
 
 #[tokio::test]
-async fn a_shorter_window_reads_less_and_has_another_fingerprint() {
+async fn a_shorter_maximum_length_reads_less_and_has_another_fingerprint() {
     let (whole, short) = (
         shared().await,
         opened(BertOptions::new().max_sequence(MaxTokens(16))).await,

@@ -83,6 +83,17 @@ fn an_unexpected_tensor_is_named() {
 }
 
 #[test]
+fn a_number_that_is_not_finite_is_an_error() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let bytes: Vec<u8> = [1.0, bad].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let tensor = TensorView::new(Dtype::F32, vec![2], &bytes).unwrap();
+        let (_folder, checkpoint) = open(&serialize([("w", tensor)], None).unwrap());
+        let read = checkpoint.unwrap().tensor("w", &[2]);
+        assert_error(read, ErrorKind::Corrupt, "tensor w");
+    }
+}
+
+#[test]
 fn a_truncated_or_invalid_file_is_rejected() {
     let whole = content();
     for length in [0, 5, 8, 40, whole.len() - 1] {

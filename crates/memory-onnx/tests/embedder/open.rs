@@ -123,3 +123,112 @@ async fn invalid_options_are_rejected() {
     let error = rejected(small().queue_depth(0)).await;
     assert_eq!(error.kind(), ErrorKind::Configuration);
 }
+
+/// A copy of the default model in a cache directory of its own.
+fn copied_cache() -> (TempDir, PathBuf) {
+    let cache = tempfile::tempdir().unwrap();
+    let folder = model_dir(cache.path(), DEFAULT_MODEL);
+    for name in [
+        "modules.json",
+        "config.json",
+        "sentence_bert_config.json",
+        "config_sentence_transformers.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "1_Pooling/config.json",
+        "model.safetensors",
+    ] {
+        copy_file(name, &folder);
+    }
+    (cache, folder)
+}
+
+/// Flips the lowest bit of the byte in the middle.
+fn flip_a_bit(file: &Path) {
+    let mut content = fs::read(file).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    fs::write(file, content).unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_byte_in_a_file_of_the_default_model_is_an_error() {
+    let (cache, folder) = copied_cache();
+    let options = || small().cache_dir(cache.path());
+    opened(options()).await;
+    for name in [
+        "model.safetensors",
+        "tokenizer.json",
+        "config.json",
+        "sentence_bert_config.json",
+        "config_sentence_transformers.json",
+        "1_Pooling/config.json",
+    ] {
+        let file = folder.join(name);
+        let original = fs::read(&file).unwrap();
+        flip_a_bit(&file);
+        let error = rejected(options()).await;
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}: {error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(name) && text.contains(SETUP_COMMAND),
+            "{text}"
+        );
+        fs::write(&file, &original[..original.len() - 1]).unwrap();
+        assert_eq!(rejected(options()).await.kind(), ErrorKind::Corrupt);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(
+            rejected(options()).await.kind(),
+            ErrorKind::Missing,
+            "{name}"
+        );
+        fs::write(&file, original).unwrap();
+    }
+    opened(options()).await;
+}
+
+/// For a directory of the caller no hash is known, so its vectors get another
+/// fingerprint and are not compared with those of the original.
+#[tokio::test]
+async fn a_changed_model_of_the_caller_has_another_fingerprint() {
+    let copy = copied_model("model.safetensors");
+    let fingerprint = async || {
+        let embedder = opened(small().model_dir(copy.path())).await;
+        embedder.profile().fingerprint.clone()
+    };
+    let mut seen = std::collections::BTreeSet::from([fingerprint().await]);
+    // A number of the weights, far behind the header.
+    flip_a_bit(&copy.path().join("model.safetensors"));
+    assert!(seen.insert(fingerprint().await), "changed weights");
+    // Another tokenizer: two words of the vocabulary exchanged.
+    let file = copy.path().join("tokenizer.json");
+    let mut tokenizer: serde_json::Value =
+        serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let vocabulary = &mut tokenizer["model"]["vocab"];
+    let (mill, river) = (vocabulary["mill"].clone(), vocabulary["river"].clone());
+    assert!(mill.is_number() && river.is_number());
+    vocabulary["mill"] = river;
+    vocabulary["river"] = mill;
+    fs::write(&file, tokenizer.to_string()).unwrap();
+    assert!(seen.insert(fingerprint().await), "changed tokenizer");
+    let pooling = r#"{"pooling_mode_cls_token":true}"#;
+    fs::write(copy.path().join("1_Pooling/config.json"), pooling).unwrap();
+    assert!(seen.insert(fingerprint().await), "changed pooling");
+}
+
+#[tokio::test]
+async fn weights_that_are_not_finite_are_an_error() {
+    let copy = copied_model("model.safetensors");
+    let file = copy.path().join("model.safetensors");
+    let mut content = fs::read(&file).unwrap();
+    let end = content.len();
+    content[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&file, content).unwrap();
+    let error = rejected(small().model_dir(copy.path())).await;
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("model.safetensors") && text.contains("not finite"),
+        "{text}"
+    );
+}

@@ -33,8 +33,9 @@ impl ModelDir {
     /// instructions).
     ///
     /// # Errors
-    /// [`MemoryError::Embedder`](memory_core::MemoryError::Embedder) for a
-    /// file that cannot be read.
+    /// [`MemoryError::Embedder`](memory_core::MemoryError::Embedder) for a file that
+    /// cannot be read, or that belongs to the default model and is not the pinned
+    /// one.
     pub fn fingerprint(&self, input: FingerprintInput<'_>) -> MemoryResult<Fingerprint> {
         let mut sum = Sha256::new();
         let mut part = |name: &str, content: &[u8]| {
@@ -43,7 +44,9 @@ impl ModelDir {
         };
         part("format", input.format.as_bytes());
         for file in input.weights {
-            part("weights", &hash_file(file)?);
+            let digest = hash_file(file)?;
+            self.pinned.verify(&self.path, file, &digest)?;
+            part("weights", &digest);
         }
         part("network", input.network.as_bytes());
         part("tokenizer", &Sha256::digest(&self.tokenizer));
@@ -75,7 +78,7 @@ fn hash_file(file: &Path) -> MemoryResult<Vec<u8>> {
     hash().map_err(|error| error::unreadable(file, error))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
