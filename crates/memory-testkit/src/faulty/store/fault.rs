@@ -241,6 +241,8 @@ faults! {
         SummarizesOneRetrieverOnly => "score_stats::both_equal_each_alone",
         /// Retrievers that were not asked for have a summary.
         SummarizesAbsentRetrievers => "score_stats::are_absent_without_retriever",
+        /// The change marker stays the same forever.
+        KeepsItsChangeMarker => "change_marker::differs_after_every_write",
         /// A write is told with the generation after the next one.
         ReportsTheNextGeneration => "watch::reports_every_write",
         /// ChangeChannel is lost where a wait for it is dropped.

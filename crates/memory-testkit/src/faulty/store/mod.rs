@@ -173,6 +173,9 @@ impl Store for FaultyStore {
     }
 
     fn change_marker(&self) -> Option<ChangeMarker> {
+        if self.has(StoreFault::KeepsItsChangeMarker) {
+            return Some(ChangeMarker::new([1; 6]));
+        }
         self.inner.change_marker()
     }
 

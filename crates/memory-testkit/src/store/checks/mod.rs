@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod bulk;
 pub mod cancellation;
+pub mod change_marker;
 pub mod changes;
 pub mod close;
 pub mod concurrency;
@@ -161,6 +162,7 @@ table! {
     }
     Store: score_stats::{dense_covers_all_matches, are_absent_without_retriever}
     Lexical: score_stats::{lexical_covers_all_matches, both_equal_each_alone}
+    Store: change_marker::{differs_after_every_write}
     Store: watch::{reports_every_write, loses_nothing_in_dropped_waits}
     Store: bulk::{inserts_many, reads_and_removes_many}
     Store: concurrency::{
