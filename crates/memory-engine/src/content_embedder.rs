@@ -80,34 +80,93 @@ impl ContentEmbedder {
     /// Each content as chunks that fit the model's window whole.
     async fn split_into_chunks<'a>(&self, contents: &[&'a str]) -> MemoryResult<Vec<Vec<&'a str>>> {
         let ranges = self.embedder.chunk(contents).await?;
-        split_by_ranges(contents, &ranges)
+        split_by_ranges(contents, &ranges).map_err(|problem| {
+            let model = &self.embedder.profile().model;
+            let message = format!("embedder {model:?} returned wrong chunks: {problem}");
+            MemoryError::embedder(ErrorKind::Corrupt, "chunk", message)
+        })
     }
 }
 
-/// Splits each content by its ranges, and refuses ranges that break the
-/// embedder's contract.
+/// Splits each content by its ranges. Refuses ranges that break the embedder's
+/// contract: vectors of them would leave part of a memory out.
 fn split_by_ranges<'a>(
     contents: &[&'a str],
     ranges: &[Vec<Range<usize>>],
-) -> MemoryResult<Vec<Vec<&'a str>>> {
-    let broken = || {
-        MemoryError::embedder(
-            ErrorKind::Corrupt,
-            "chunk",
-            "the embedder must give each text at least one range on character boundaries",
-        )
-    };
-    if contents.len() != ranges.len() || ranges.iter().any(Vec::is_empty) {
-        return Err(broken());
+) -> Result<Vec<Vec<&'a str>>, String> {
+    if contents.len() != ranges.len() {
+        let (lists, texts) = (ranges.len(), contents.len());
+        return Err(format!("{lists} lists of ranges for {texts} texts"));
     }
-    contents
-        .iter()
-        .zip(ranges)
-        .map(|(content, ranges)| {
-            ranges
-                .iter()
-                .map(|range| content.get(range.clone()).ok_or_else(broken))
-                .collect()
+    let split = contents.iter().zip(ranges).enumerate();
+    split
+        .map(|(index, (content, ranges))| {
+            let chunks = split_content(content, ranges);
+            chunks.map_err(|problem| format!("text {index} of the batch: {problem}"))
         })
         .collect()
+}
+
+fn split_content<'a>(content: &'a str, ranges: &[Range<usize>]) -> Result<Vec<&'a str>, String> {
+    let length = content.len();
+    let is_blank =
+        |range: Range<usize>| content.get(range).is_some_and(|gap| gap.trim().is_empty());
+    let mut chunks = Vec::with_capacity(ranges.len());
+    let mut last = 0..0;
+    for range in ranges {
+        let chunk = content.get(range.clone()).filter(|chunk| !chunk.is_empty());
+        let Some(chunk) = chunk else {
+            return Err(format!(
+                "bytes {range:?} of {length} are no text, or split a character"
+            ));
+        };
+        if !chunks.is_empty() && (range.start <= last.start || range.end <= last.end) {
+            return Err(format!("bytes {range:?} do not follow {last:?}"));
+        }
+        if range.start > last.end && !is_blank(last.end..range.start) {
+            return Err(format!("bytes {:?} are not covered", last.end..range.start));
+        }
+        last = range.clone();
+        chunks.push(chunk);
+    }
+    if chunks.is_empty() || !is_blank(last.end..length) {
+        return Err(format!("bytes {:?} are not covered", last.end..length));
+    }
+    Ok(chunks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_follow_each_other_and_cover_the_text_are_accepted() {
+        let text = "  one two  three é ";
+        for ranges in [vec![0..text.len()], vec![0..9, 6..19], vec![2..9, 11..19]] {
+            let chunks = split_content(text, &ranges).unwrap();
+            assert_eq!(chunks.len(), ranges.len(), "{ranges:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_that_break_the_contract_are_refused_with_the_bytes() {
+        let text = "one two three é";
+        let end = text.len();
+        for (ranges, named) in [
+            (vec![], "0..16 are not covered"),
+            (vec![0..7], "7..16 are not covered"),
+            (vec![4..end], "0..4 are not covered"),
+            (vec![0..3, 8..end], "3..8 are not covered"),
+            (vec![0..7, 0..end], "0..16 do not follow 0..7"),
+            (vec![0..end, 4..7], "4..7 do not follow 0..16"),
+            (vec![0..15], "0..15 of 16 are no text"),
+            (vec![0..end + 1], "0..17 of 16 are no text"),
+            (vec![0..end, 16..16], "16..16 of 16 are no text"),
+        ] {
+            let problem = split_content(text, &ranges).unwrap_err();
+            assert!(problem.contains(named), "{ranges:?}: {problem}");
+            assert!(!problem.contains("two"), "no content: {problem}");
+        }
+        assert!(split_by_ranges(&[text, text], &[vec![0..end]]).is_err());
+    }
 }

@@ -59,4 +59,4 @@ pub use consolidation::{
 };
 pub use engine::{Engine, EngineBuilder};
 pub use ranking::{Explanation, Ranking, RecallPath, ScoreFusion};
-pub use recall::{RecallHit, RecallRequest};
+pub use recall::{RecallHit, RecallReport, RecallRequest};

@@ -1,5 +1,6 @@
 //! Recall requests and results.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -142,6 +143,38 @@ pub struct RecallHit {
     pub similarity: Option<f32>,
     /// Every input of the score.
     pub explanation: Explanation,
+}
+
+/// The hits of a recall, and how many memories could not be compared with the
+/// query. Dereferences to the hits.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct RecallReport {
+    /// Best first.
+    pub hits: Vec<RecallHit>,
+    /// How many of the memories that match the filter have no vector of the
+    /// embedder's model, because they were retained with another one: these
+    /// are found by their words only. `reembed` computes the vectors.
+    ///
+    /// Where the store searches by an approximate index it is a lower bound.
+    pub without_vectors: u64,
+}
+
+impl Deref for RecallReport {
+    type Target = [RecallHit];
+
+    fn deref(&self) -> &[RecallHit] {
+        &self.hits
+    }
+}
+
+impl IntoIterator for RecallReport {
+    type Item = RecallHit;
+    type IntoIter = std::vec::IntoIter<RecallHit>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.hits.into_iter()
+    }
 }
 
 /// A query, prepared for every retriever.

@@ -56,6 +56,7 @@ pub(crate) fn push_retriever(
 /// match the filter.
 pub(crate) fn score_stats() -> String {
     " CROSS JOIN (SELECT coalesce(avg(d.similarity), 0)::real AS dense_mean, \
-         coalesce(stddev_pop(d.similarity), 0)::real AS dense_deviation FROM dense d) ds"
+         coalesce(stddev_pop(d.similarity), 0)::real AS dense_deviation, \
+         count(*) AS dense_count FROM dense d) ds"
         .to_owned()
 }

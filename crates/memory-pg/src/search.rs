@@ -46,6 +46,7 @@ pub(crate) fn decode_hits(
         found.generation = rows::generation(row)?;
         if dense {
             found.dense = Some(score_stats(row, "dense_mean", "dense_deviation")?);
+            found.compared = u64::try_from(row.try_get::<i64, _>("dense_count")?).ok();
         }
         if lexical {
             found.lexical = Some(score_stats(row, "lexical_mean", "lexical_deviation")?);

@@ -48,10 +48,11 @@ impl Failure {
     pub(crate) fn into_commit_error(self, operation: &'static str) -> MemoryError {
         let unknown = self.primary_code() == Some(SQLITE_IOERR);
         match self.into_error(operation) {
-            MemoryError::Store { source, .. } if unknown => MemoryError::Store {
+            MemoryError::Store { source, ids, .. } if unknown => MemoryError::Store {
                 kind: ErrorKind::OutcomeUnknown,
                 operation,
                 message: "an I/O error occurred during the commit; read the memories to see whether the write happened".to_owned(),
+                ids,
                 source,
             },
             error => error,

@@ -27,6 +27,7 @@ impl Transaction for Search {
     async fn run(self, conn: &mut SqliteConnection) -> Result<SearchOutcome, Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
             return Ok(SearchOutcome::default()
+                .compared(self.request.dense.as_ref().map(|_| 0))
                 .dense(self.request.dense.map(|_| ScoreStats::default()))
                 .lexical(self.request.lexical.map(|_| ScoreStats::default())));
         };
@@ -56,9 +57,11 @@ impl Transaction for Search {
         // Every candidate, with its similarity.
         let mut found: HashMap<i64, Option<f32>> = top_k.keys().map(|key| (key, None)).collect();
         let mut dense_stats = None;
+        let mut compared = None;
         if let Some(dense) = dense {
             let scan = dense::scan(conn, &entity, &filter, dense, limit, found).await?;
             dense_stats = Some(scan.stats.summary());
+            compared = Some(scan.stats.count());
             found = scan.others;
             found.extend(
                 scan.top_k
@@ -75,7 +78,8 @@ impl Transaction for Search {
         Ok(
             SearchOutcome::new(entity.generation, memories.into_iter().map(hit).collect())
                 .dense(dense_stats)
-                .lexical(lexical_stats),
+                .lexical(lexical_stats)
+                .compared(compared),
         )
     }
 }

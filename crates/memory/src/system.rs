@@ -10,7 +10,7 @@ use memory_core::{
     BackupOptions, CacheStats, EntityId, EntityStats, ErrorKind, ListPage, ListRequest, Memory,
     MemoryBatchItem, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
 };
-use memory_engine::{Engine, RecallHit, RecallRequest};
+use memory_engine::{Engine, RecallHit, RecallReport, RecallRequest};
 
 use crate::builder::MemorySystemBuilder;
 
@@ -150,7 +150,9 @@ impl MemorySystem {
     /// [`MemoryError::LimitReached`] if
     /// [`max_memories_per_entity`](MemoryConfig::max_memories_per_entity) would
     /// be exceeded; errors of the embedder and the store. Nothing is written
-    /// then, except that with [`ErrorKind::OutcomeUnknown`] it may have been.
+    /// then, except that with [`ErrorKind::OutcomeUnknown`] it may have been:
+    /// retain the items again [with the ids](MemoryBatchItem::with_id) of
+    /// [`MemoryError::ids`], and nothing is retained twice.
     pub async fn retain_batch(
         &self,
         items: impl IntoIterator<Item = MemoryBatchItem>,
@@ -207,6 +209,27 @@ impl MemorySystem {
         request: impl Into<RecallRequest>,
     ) -> MemoryResult<Vec<RecallHit>> {
         self.engine.recall(&entity.into(), &request.into()).await
+    }
+
+    /// As [`recall`](Self::recall), and counts the memories that have no vector
+    /// of the embedder's model: these are found by their words only.
+    ///
+    #[doc = example!()]
+    /// memory.retain("mira", MemoryKind::World, "The mill burned down.").await?;
+    /// let report = memory.recall_report("mira", "what burned?").await?;
+    /// assert_eq!((report.hits.len(), report.without_vectors), (1, 0));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`recall`](Self::recall).
+    pub async fn recall_report(
+        &self,
+        entity: impl Into<EntityId>,
+        request: impl Into<RecallRequest>,
+    ) -> MemoryResult<RecallReport> {
+        let (entity, request) = (entity.into(), request.into());
+        self.engine.recall_report(&entity, &request).await
     }
 
     /// Reads one memory.

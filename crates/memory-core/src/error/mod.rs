@@ -123,6 +123,9 @@ pub enum MemoryError {
         operation: &'static str,
         /// What happened and, where known, what to do.
         message: String,
+        /// After [`ErrorKind::OutcomeUnknown`] of a retain, the ids of its
+        /// memories, in order; see [`MemoryError::ids`].
+        ids: Vec<MemoryId>,
         /// The driver's own error.
         #[source]
         source: Option<SharedSource>,
@@ -227,10 +230,11 @@ impl MemoryError {
         }
     }
 
-    /// Whether the very same call may succeed later.
+    /// Whether the same call may succeed later.
     ///
-    /// True as well for [`ErrorKind::OutcomeUnknown`], because writes carry
-    /// their ids: repeating one that did happen is a no-op.
+    /// After [`ErrorKind::OutcomeUnknown`] the write may have happened: repeat
+    /// it with the ids of [`ids`](Self::ids), which is a no-op if it did. The
+    /// same items without ids would be retained twice.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(
@@ -251,6 +255,25 @@ impl MemoryError {
         }
     }
 
+    /// After [`ErrorKind::OutcomeUnknown`] of a retain, the ids to repeat it
+    /// with, one per item, in order; otherwise empty.
+    #[must_use]
+    pub fn ids(&self) -> &[MemoryId] {
+        match self {
+            Self::Store { ids, .. } => ids,
+            _ => &[],
+        }
+    }
+
+    /// Adds the ids to repeat a write of unknown outcome with.
+    #[must_use]
+    pub fn with_ids(mut self, retained: impl IntoIterator<Item = MemoryId>) -> Self {
+        if let Self::Store { ids, .. } = &mut self {
+            *ids = retained.into_iter().collect();
+        }
+        self
+    }
+
     /// Names the item of a batch that an [`Self::InvalidInput`] is about.
     #[must_use]
     pub fn with_item(mut self, index: usize) -> Self {
@@ -266,6 +289,7 @@ impl MemoryError {
             kind,
             operation,
             message: message.into(),
+            ids: Vec::new(),
             source: None,
         }
     }

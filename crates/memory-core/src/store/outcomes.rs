@@ -135,6 +135,10 @@ pub struct SearchOutcome {
     /// BM25 over every admitted memory, 0 where no word matched; `None` where
     /// the retriever was not asked for.
     pub lexical: Option<ScoreStats>,
+    /// How many matching memories have a vector of the query's fingerprint, so
+    /// that the dense retriever could compare them; `None` where it was not
+    /// asked for or did not count.
+    pub compared: Option<u64>,
 }
 
 impl SearchOutcome {
@@ -147,7 +151,15 @@ impl SearchOutcome {
             candidates,
             dense: None,
             lexical: None,
+            compared: None,
         }
+    }
+
+    /// Sets how many memories the dense retriever compared.
+    #[must_use]
+    pub fn compared(mut self, compared: impl Into<Option<u64>>) -> Self {
+        self.compared = compared.into();
+        self
     }
 
     /// Sets the statistics of the dense retriever.

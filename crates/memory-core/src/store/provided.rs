@@ -76,13 +76,16 @@ pub(super) async fn search<S: Store + ?Sized>(
         })
         .collect();
     let stats = ScoreStats::of(scored.iter().map(|(similarity, _)| *similarity));
+    let compared = scored.len() as u64;
     scored.sort_by(|(a, one), (b, other)| {
         b.total_cmp(a)
             .then_with(|| one.memory.id.cmp(&other.memory.id))
     });
     scored.truncate(request.limit);
     let hits = scored.into_iter().map(|(_, hit)| hit).collect();
-    Ok(SearchOutcome::new(state.generation, hits).dense(stats))
+    Ok(SearchOutcome::new(state.generation, hits)
+        .dense(stats)
+        .compared(compared))
 }
 
 /// The generation of an entity and how many memories of a scope match; `None`

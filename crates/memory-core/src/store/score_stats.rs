@@ -45,6 +45,12 @@ pub struct ScoreStatsBuilder {
 }
 
 impl ScoreStatsBuilder {
+    /// How many values were added.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Adds one value.
     pub fn add(&mut self, value: f32) {
         let value = f64::from(value);

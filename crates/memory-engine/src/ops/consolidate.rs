@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::{StreamExt, stream};
 use memory_core::{
     ChangeSet, EmbeddedMemory, EntityId, ErrorKind, Fingerprint, Generation, InvalidInput,
-    ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, SummaryGroup,
+    ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
 };
 
 use crate::consolidation::{
@@ -91,15 +91,25 @@ impl Engine {
         }
         let since = match inner.watermarks.get(entity) {
             Some(generation) => generation,
-            None => inner.last_consolidation(entity).await?,
+            None => match inner.last_consolidation(entity, threshold).await? {
+                Some(generation) => {
+                    inner.watermarks.set(entity, generation);
+                    generation
+                }
+                None => return self.consolidate_all(entity).await.map(Some),
+            },
         };
         let written = inner.changes_without_vectors(entity, since).await?.written;
         let fresh = written.iter().filter(|item| !is_summary(&item.memory));
         if (fresh.count() as u64) < threshold {
             return Ok(None);
         }
+        self.consolidate_all(entity).await.map(Some)
+    }
+
+    async fn consolidate_all(&self, entity: &EntityId) -> MemoryResult<ConsolidationReport> {
         let request = ConsolidateRequest::default();
-        self.consolidate(entity, &request).await.map(Some)
+        self.consolidate(entity, &request).await
     }
 
     /// Removes a summary and makes its sources live again, as they were.
@@ -280,16 +290,31 @@ impl EngineInner {
         }
     }
 
-    /// The latest generation at which sources of a live summary were read.
-    async fn last_consolidation(&self, entity: &EntityId) -> MemoryResult<Generation> {
-        let all = self
-            .changes_without_vectors(entity, Generation::ZERO)
-            .await?;
-        let read = all
-            .written
-            .iter()
-            .filter_map(|item| source_generation(&item.memory));
-        Ok(read.max().unwrap_or(Generation::ZERO))
+    /// The generation up to which an entity was consolidated, of which this
+    /// process knows nothing. `None` where the newest memories are as many new
+    /// ones as the threshold asks for, whenever that was.
+    ///
+    /// Reads no more than those, newest first: the summaries among them say it.
+    async fn last_consolidation(
+        &self,
+        entity: &EntityId,
+        threshold: u64,
+    ) -> MemoryResult<Option<Generation>> {
+        let page_size = usize::try_from(threshold).unwrap_or(usize::MAX);
+        let mut request = ListRequest::new(page_size.clamp(1, limits::MAX_LIMIT));
+        let mut new = 0;
+        loop {
+            let page = self.store.list(entity, &request).await?;
+            let summaries = page.memories.iter().filter_map(source_generation);
+            if let Some(generation) = summaries.max() {
+                return Ok(Some(generation));
+            }
+            new += page.memories.len() as u64;
+            match page.next {
+                Some(next) if new < threshold => request = request.after(next),
+                _ => return Ok(None),
+            }
+        }
     }
 
     /// What changed, without vectors: none has an empty fingerprint.

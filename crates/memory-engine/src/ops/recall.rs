@@ -11,7 +11,7 @@ use memory_core::{
 use crate::engine::{Engine, EngineInner};
 use crate::history;
 use crate::ranking::{CandidateSet, Ranking, RankingContext, StoreCandidates};
-use crate::recall::{Query, RecallHit, RecallRequest};
+use crate::recall::{Query, RecallHit, RecallReport, RecallRequest};
 use crate::recall_source::RecallSource;
 use crate::snapshot::EntitySnapshot;
 
@@ -33,12 +33,44 @@ impl Engine {
         entity: &EntityId,
         request: &RecallRequest,
     ) -> MemoryResult<Vec<RecallHit>> {
-        let hits = self.inner.recall(entity, request).await?;
+        let ranked = self.recall_ranked(entity, request).await?;
+        Ok(ranked.hits)
+    }
+
+    /// As [`recall`](Self::recall), and counts the memories that have no vector
+    /// to compare with the query.
+    pub async fn recall_report(
+        &self,
+        entity: &EntityId,
+        request: &RecallRequest,
+    ) -> MemoryResult<RecallReport> {
+        let ranked = self.recall_ranked(entity, request).await?;
+        let without_vectors = match (ranked.compared, ranked.matching) {
+            (None, _) => ranked.found_without_vector,
+            (Some(compared), Some(matching)) => matching.saturating_sub(compared),
+            (Some(compared), None) => {
+                let filter = RecallPlan::filter(request);
+                let matching = self.inner.store.count(entity, &filter).await?;
+                matching.saturating_sub(compared)
+            }
+        };
+        Ok(RecallReport {
+            hits: ranked.hits,
+            without_vectors,
+        })
+    }
+
+    async fn recall_ranked(
+        &self,
+        entity: &EntityId,
+        request: &RecallRequest,
+    ) -> MemoryResult<Ranked> {
+        let ranked = self.inner.recall(entity, request).await?;
         // A recall as of an earlier moment leaves no trace on the present.
         if request.as_of.is_none() {
-            self.inner.access_recorder.record(entity, &hits);
+            self.inner.access_recorder.record(entity, &ranked.hits);
         }
-        Ok(hits)
+        Ok(ranked)
     }
 }
 
@@ -48,7 +80,7 @@ impl EngineInner {
         &self,
         entity: &EntityId,
         request: &RecallRequest,
-    ) -> MemoryResult<Vec<RecallHit>> {
+    ) -> MemoryResult<Ranked> {
         entity.validate()?;
         request.validate()?;
         let vector = self.embedder.embed_query(&request.text).await?;
@@ -81,7 +113,7 @@ impl EngineInner {
         entity: &EntityId,
         plan: &RecallPlan,
         memories: u64,
-    ) -> MemoryResult<Vec<RecallHit>> {
+    ) -> MemoryResult<Ranked> {
         let profile = self.embedder.embedder.profile();
         let search = SearchRequest {
             filter: plan.filter.clone(),
@@ -95,9 +127,26 @@ impl EngineInner {
         // How many a filter matches is not known; without one, all do.
         let matching = plan.filter.is_empty().then_some(memories);
         let outcome = self.store.search(entity, &search).await?;
+        let compared = outcome.compared;
         let found = StoreCandidates::new(outcome, matching);
-        Ok(plan.rank(&found.candidates(&plan.query)))
+        let candidates = found.candidates(&plan.query);
+        Ok(Ranked {
+            compared,
+            matching,
+            ..plan.rank(&candidates)
+        })
     }
+}
+
+/// Ranked hits, and how many memories were compared with the query.
+pub(super) struct Ranked {
+    pub(super) hits: Vec<RecallHit>,
+    /// How many memories match the filter, and how many of them have a vector;
+    /// `None` where the store did not count.
+    matching: Option<u64>,
+    compared: Option<u64>,
+    /// Candidates without a vector.
+    found_without_vector: u64,
 }
 
 /// A recall's request, validated and ready to run on a snapshot or a store.
@@ -114,14 +163,10 @@ struct RecallPlan {
 
 impl RecallPlan {
     fn new(request: &RecallRequest, query: Query, clock: DateTime<Utc>) -> Self {
-        let filter = match request.as_of {
-            Some(moment) => history::not_after(&request.filter, moment),
-            None => request.filter.clone(),
-        };
         Self {
             text: request.text.clone(),
             query,
-            filter,
+            filter: Self::filter(request),
             ranking: request.ranking,
             now: request.as_of.unwrap_or(clock),
             is_historical: request.as_of.is_some(),
@@ -130,11 +175,18 @@ impl RecallPlan {
         }
     }
 
-    fn run(&self, snapshot: &EntitySnapshot) -> Vec<RecallHit> {
+    fn filter(request: &RecallRequest) -> MemoryFilter {
+        match request.as_of {
+            Some(moment) => history::not_after(&request.filter, moment),
+            None => request.filter.clone(),
+        }
+    }
+
+    fn run(&self, snapshot: &EntitySnapshot) -> Ranked {
         self.rank(&snapshot.candidates(&self.query, &self.filter))
     }
 
-    fn rank(&self, candidates: &CandidateSet<'_>) -> Vec<RecallHit> {
+    fn rank(&self, candidates: &CandidateSet<'_>) -> Ranked {
         let context = RankingContext {
             ranking: &self.ranking,
             now: self.now,
@@ -142,8 +194,12 @@ impl RecallPlan {
             min_similarity: self.min_similarity,
             limit: self.limit,
         };
+        let similarities = candidates.similarities.iter();
+        let compared = similarities.filter(|value| **value > CandidateSet::NO_SIMILARITY);
+        let compared = compared.count() as u64;
+        let matching = candidates.memories.iter().flatten().count() as u64;
         let ranked = candidates.top_k(&context).into_iter();
-        ranked
+        let hits = ranked
             .map(|ranked| RecallHit {
                 memory: match ranked.memory {
                     memory if self.is_historical => {
@@ -155,6 +211,12 @@ impl RecallPlan {
                 similarity: ranked.explanation.similarity,
                 explanation: ranked.explanation,
             })
-            .collect()
+            .collect();
+        Ranked {
+            hits,
+            matching: Some(matching),
+            compared: Some(compared),
+            found_without_vector: matching - compared,
+        }
     }
 }

@@ -17,7 +17,7 @@ impl Engine {
     ) -> MemoryResult<Reflection> {
         entity.validate()?;
         request.validate()?;
-        let recalled = self.inner.recall(entity, &request.recall).await?;
+        let recalled = self.inner.recall(entity, &request.recall).await?.hits;
         let memories: Vec<Arc<Memory>> = recalled
             .iter()
             .map(|recalled| Arc::clone(&recalled.memory))

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use memory_core::{
-    EmbeddedMemory, EntityId, InvalidInput, Memory, MemoryBatchItem, MemoryError, MemoryId,
-    MemoryResult,
+    EmbeddedMemory, EntityId, ErrorKind, InvalidInput, Memory, MemoryBatchItem, MemoryError,
+    MemoryId, MemoryResult,
 };
 
 use crate::engine::{Engine, EngineInner};
@@ -44,8 +44,12 @@ impl EngineInner {
             .zip(embeddings)
             .map(|(memory, embedding)| EmbeddedMemory { memory, embedding })
             .collect();
-        self.inserter.insert(batch).await?;
-        Ok(ids)
+        match self.inserter.insert(batch).await {
+            // The caller repeats it with these ids, so that nothing is retained
+            // twice.
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => Err(error.with_ids(ids)),
+            outcome => outcome.map(|()| ids),
+        }
     }
 
     /// Leaves out what is stored already, so that retaining it again costs no

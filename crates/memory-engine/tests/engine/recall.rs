@@ -1,8 +1,12 @@
 //! Recall is exact, filtered exactly, and the same from snapshot and store.
 
+use std::sync::Arc;
+
 use crate::fixture::{Fixture, StoreGate, fixture, fixture_with, item, mira};
 use memory_core::{MemoryConfig, MemoryFilter, MemoryKind, MemoryTagMode};
-use memory_engine::{Ranking, RecallRequest};
+use memory_engine::{Engine, Ranking, RecallRequest};
+use memory_moka::MokaBackend;
+use memory_testkit::HashEmbedder;
 
 /// 300 memories over a small vocabulary, so that similarities vary.
 async fn populate(b: &Fixture) {
@@ -253,5 +257,37 @@ async fn a_score_can_be_replayed_from_its_explanation() {
             let replayed = Ranking::default().replay(&recalled.explanation);
             assert_eq!(replayed.to_bits(), recalled.score.to_bits());
         }
+    }
+}
+
+#[tokio::test]
+async fn a_report_counts_the_memories_without_a_vector_of_the_model() {
+    for snapshot_max_memories in [1_000, 1] {
+        let b = fixture();
+        let items = (0..30).map(|n| item(&format!("horse {n}")).with_tag("old"));
+        b.engine.retain_batch(items.collect()).await.unwrap();
+        let config = MemoryConfig {
+            snapshot_max_memories,
+            ..MemoryConfig::default()
+        };
+        let other_model = HashEmbedder::new().with_dimensions(48);
+        let other = Engine::builder(MokaBackend)
+            .config(config)
+            .build(b.store.store(), Arc::new(other_model))
+            .unwrap();
+        let items = (0..20).map(|n| item(&format!("mill {n}")).with_tag("new"));
+        other.retain_batch(items.collect()).await.unwrap();
+        let report = async |request: RecallRequest| {
+            let report = other.recall_report(&mira(), &request).await.unwrap();
+            report.without_vectors
+        };
+        let everything = RecallRequest::new("the horse");
+        assert_eq!(report(everything.clone()).await, 30);
+        let tagged = |tag: &str| {
+            let filter = MemoryFilter::new().tags([tag], MemoryTagMode::AnyStrict);
+            everything.clone().filter(filter)
+        };
+        assert_eq!(report(tagged("old")).await, 30);
+        assert_eq!(report(tagged("new")).await, 0);
     }
 }

@@ -1,11 +1,18 @@
 //! Retaining is all or nothing, idempotent by id, and embeds once.
 
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use crate::fixture::{StoreGate, fixture, item, mira};
+use async_trait::async_trait;
 use memory_core::{
-    ErrorKind, InvalidInput, ListRequest, MemoryBatchItem, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch,
+    EmbedRole, Embedder, EmbedderProfile, ErrorKind, InvalidInput, ListRequest, MemoryBatchItem,
+    MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
 };
-use memory_engine::RecallRequest;
+use memory_engine::{Engine, RecallRequest};
+use memory_moka::MokaBackend;
+use memory_testkit::HashEmbedder;
 
 fn problem(error: MemoryError) -> InvalidInput {
     match error {
@@ -200,4 +207,65 @@ async fn generate_embeddings_batch_gives_one_unit_vector_per_text_in_order() {
             .await
             .is_err()
     );
+}
+
+#[tokio::test]
+async fn a_retain_of_unknown_outcome_is_repeated_with_the_ids_of_the_error() {
+    let b = fixture();
+    b.store.lose_next_response.store(true, Ordering::SeqCst);
+    let items = [item("once"), item("and once more")];
+    let error = b.engine.retain_batch(items.to_vec()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert!(error.is_retryable());
+    let ids = error.ids().to_vec();
+    assert_eq!(ids.len(), items.len());
+    let repeated = items.into_iter().zip(&ids);
+    let repeated = repeated.map(|(item, id)| item.with_id(*id)).collect();
+    assert_eq!(b.engine.retain_batch(repeated).await.unwrap(), ids);
+    let all = MemoryFilter::new();
+    let count = b.engine.count_memories(&mira(), &all).await.unwrap();
+    assert_eq!(count, 2, "nothing was retained twice");
+}
+
+/// Leaves the second half of each text out.
+#[derive(Debug)]
+struct HalfChunks(HashEmbedder);
+
+#[async_trait]
+impl Embedder for HalfChunks {
+    fn profile(&self) -> &EmbedderProfile {
+        self.0.profile()
+    }
+
+    async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
+        self.0.embed(texts, role).await
+    }
+
+    async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {
+        let half = |text: &&str| std::iter::once(0..text.len() / 2).collect();
+        Ok(texts.iter().map(half).collect())
+    }
+}
+
+#[tokio::test]
+async fn chunks_that_leave_text_out_are_refused_and_nothing_is_written() {
+    let store = StoreGate::new();
+    let embedder = HalfChunks(HashEmbedder::new());
+    let model = embedder.profile().model.clone();
+    let engine = Engine::builder(MokaBackend)
+        .build(store.store(), Arc::new(embedder))
+        .unwrap();
+    let error = engine
+        .retain_batch(vec![item("a secret at the end")])
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let text = error.to_string();
+    assert!(
+        text.contains(&model) && text.contains("not covered"),
+        "{text}"
+    );
+    assert!(!text.contains("secret"), "no content: {text}");
+    let stats = engine.entity_stats(&mira()).await.unwrap();
+    assert_eq!(stats.memory_count, 0);
 }

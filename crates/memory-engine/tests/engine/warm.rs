@@ -1,6 +1,8 @@
 //! What stays warm, and what is worth loading.
 
-use crate::fixture::{StoreGate, fixture, fixture_with, item, mira};
+use std::sync::Arc;
+
+use crate::fixture::{StoreGate, fixture, fixture_on, fixture_with, item, mira};
 use memory_core::{MemoryBatchItem, MemoryConfig, MemoryKind, MemoryPatch};
 use memory_engine::{RecallPath, RecallRequest};
 
@@ -177,4 +179,38 @@ async fn a_flood_of_passages_leaves_the_questions_warm() {
         "no question was embedded again"
     );
     assert!(b.engine.cache_stats().embedding.entries <= 100);
+}
+
+#[tokio::test]
+async fn automatic_consolidation_after_a_restart_does_not_read_the_whole_entity() {
+    let config = MemoryConfig {
+        consolidation_threshold: 100,
+        ..MemoryConfig::default()
+    };
+    let b = fixture_with(config.clone());
+    let items = (0..400).map(|n| item(&format!("distinct memory {n}")));
+    let mut items: Vec<_> = items.collect();
+    items.extend((0..2).map(|_| item("the mill burned down")));
+    b.engine.retain_batch(items).await.unwrap();
+    let first = b.engine.auto_consolidate_if_needed(&mira()).await.unwrap();
+    assert_eq!(first.unwrap().summaries.len(), 1);
+
+    let restarted = fixture_on(Arc::clone(&b.store), config);
+    let consolidate = async || restarted.engine.auto_consolidate_if_needed(&mira()).await;
+    let full_loads = StoreGate::count(&b.store.full_loads);
+    for _ in 0..3 {
+        let report = consolidate().await;
+        assert_eq!(report.unwrap(), None);
+    }
+    assert_eq!(StoreGate::count(&b.store.full_loads), full_loads);
+    let items = (0..100).map(|n| item(&format!("another memory {n}")));
+    restarted
+        .engine
+        .retain_batch(items.collect())
+        .await
+        .unwrap();
+    assert!(
+        consolidate().await.unwrap().is_some(),
+        "as many new ones as needed"
+    );
 }

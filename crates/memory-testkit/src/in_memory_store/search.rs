@@ -46,6 +46,7 @@ pub(super) fn search(entity_table: &EntityTable, request: &SearchRequest) -> Sea
     )
     .dense(request.dense.as_ref().map(|_| summaries.0))
     .lexical(request.lexical.as_ref().map(|_| summaries.1))
+    .compared(request.dense.as_ref().map(|_| dense.len() as u64))
 }
 
 /// The ids of the `limit` highest values; equal values by id.

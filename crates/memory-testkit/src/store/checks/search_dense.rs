@@ -80,6 +80,11 @@ pub async fn compares_one_fingerprint_only(context: &CheckContext) -> CheckResul
         let found = context.store().search(&mira, &request).await.at("search")?;
         let name = &item.memory.content;
         ensure_eq!(found.candidates.len(), 1, "candidates {name}");
+        ensure!(
+            found.compared.is_none_or(|compared| compared == 1),
+            "compared {:?} memories of {name}",
+            found.compared
+        );
         let candidate = &found.candidates[0];
         ensure_eq!(candidate.memory.id, item.memory.id, "candidate {name}");
         ensure!(
@@ -92,6 +97,11 @@ pub async fn compares_one_fingerprint_only(context: &CheckContext) -> CheckResul
     let request = dense(MemoryFilter::new(), 10, &unknown, &query);
     let found = context.store().search(&mira, &request).await.at("search")?;
     ensure_eq!(found.candidates.len(), 0, "candidates of an unknown model");
+    ensure!(
+        found.compared.is_none_or(|compared| compared == 0),
+        "compared {:?} memories of an unknown model",
+        found.compared
+    );
     Ok(())
 }
 
