@@ -4,8 +4,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, consolidate, export, import, list, recall, reflect, relate, remove, retain, setup,
-    stats,
+    backup, consolidate, export, import, list, recall, reembed, reflect, relate, remove, retain,
+    setup, stats,
 };
 use crate::output::Format;
 
@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Doctor,
     /// Create the database if it is missing, or update its schema
     Migrate,
+    /// Compute the vectors of an entity's memories again, with the current model
+    Reembed(reembed::Args),
     /// Download the pinned runtime and model into the cache folder
     Setup(setup::Args),
 }

@@ -8,6 +8,7 @@ pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod migrate;
 pub(crate) mod recall;
+pub(crate) mod reembed;
 pub(crate) mod reflect;
 pub(crate) mod relate;
 pub(crate) mod remove;
@@ -56,6 +57,7 @@ async fn dispatch(
         Command::Stats(args) => stats::run(database, args, output).await,
         Command::Doctor => doctor::run(database, output).await,
         Command::Migrate => migrate::run(database, output).await,
+        Command::Reembed(args) => reembed::run(database, args, output).await,
         Command::Setup(args) => setup::run(args, output),
     }
 }

@@ -21,6 +21,7 @@ mod pipes;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod read_only;
+mod reembed;
 mod resume;
 mod roundtrip;
 mod signals;

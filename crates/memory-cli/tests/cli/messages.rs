@@ -23,6 +23,7 @@ const COMMANDS: &[&str] = &[
     "stats",
     "doctor",
     "migrate",
+    "reembed",
     "setup",
 ];
 
