@@ -65,9 +65,14 @@ where
         Err(why) => return unopened(why),
     };
     let mut report = Report::new(format!("store {}", store.capabilities().backend));
-    let strategy = op::sequence(steps);
+    /// Of so many cases, one has operations on many memories.
+    const LARGE_CASE: usize = 16;
+    let strategy = op::sequence(steps).boxed();
+    let large = op::large_sequence(steps).boxed();
     let mut runner = TestRunner::deterministic();
     for case in 0..cases {
+        let is_large = case % LARGE_CASE == LARGE_CASE - 1;
+        let strategy = if is_large { &large } else { &strategy };
         let Ok(mut tree) = strategy.new_tree(&mut runner) else {
             continue;
         };

@@ -63,6 +63,15 @@ pub(super) enum Op {
     Follow {
         entity: u8,
     },
+    /// Inserts many memories and evicts those of the last such insert.
+    InsertMany {
+        entity: u8,
+        count: usize,
+    },
+    /// Deletes those of the last such insert.
+    DeleteMany {
+        entity: u8,
+    },
 }
 
 /// A memory to insert. Equal text under an equal id is a repetition, other
@@ -82,8 +91,24 @@ pub(super) struct Group {
     sources: Vec<u8>,
 }
 
+/// Sequences of up to `steps` operations, with a few on more memories than
+/// stores and caches handle row by row (100) or list in a page (1,000).
+pub(super) fn large_sequence(steps: usize) -> impl Strategy<Value = Vec<Op>> {
+    let count = prop_oneof![Just(99usize), Just(101), Just(1_001)];
+    let many = prop_oneof![
+        2 => (ENTITIES, count).prop_map(|(entity, count)| Op::InsertMany { entity, count }),
+        1 => ENTITIES.prop_map(|entity| Op::DeleteMany { entity }),
+    ];
+    let few = operation();
+    vec(prop_oneof![1 => many, 4 => few], 1..=steps.max(1))
+}
+
 /// Sequences of up to `steps` operations.
 pub(super) fn sequence(steps: usize) -> impl Strategy<Value = Vec<Op>> {
+    vec(operation(), 1..=steps.max(1))
+}
+
+fn operation() -> impl Strategy<Value = Op> {
     let item = (ENTITIES, IDS, 0..2u8, any::<u8>()).prop_map(|(entity, id, text, seed)| Item {
         entity,
         id,
@@ -92,7 +117,7 @@ pub(super) fn sequence(steps: usize) -> impl Strategy<Value = Vec<Op>> {
     });
     let group =
         (item.clone(), vec(IDS, 0..4)).prop_map(|(summary, sources)| Group { summary, sources });
-    let op = prop_oneof![
+    prop_oneof![
         4 => vec(item.clone(), 0..5).prop_map(Op::Insert),
         2 => (vec(item, 0..4), 0..7u8, vec((ENTITIES, IDS), 0..4))
             .prop_map(|(items, max, evict)| Op::Squeeze { items, max, evict }),
@@ -108,8 +133,7 @@ pub(super) fn sequence(steps: usize) -> impl Strategy<Value = Vec<Op>> {
             .prop_map(|(entity, updates)| Op::AccessUpdate { entity, updates }),
         2 => (ENTITIES, any::<u8>()).prop_map(|(entity, seed)| Op::Read { entity, seed }),
         2 => ENTITIES.prop_map(|entity| Op::Follow { entity }),
-    ];
-    vec(op, 1..=steps.max(1))
+    ]
 }
 
 /// Every entity that operations speak of.
@@ -128,6 +152,18 @@ pub(super) fn entity(context: &CheckContext, number: u8) -> EntityId {
 
 pub(super) fn id(number: u8) -> MemoryId {
     Uuid::from_u128(0x7e57_0000_0000_4000_8000_0000_0000_0000 | u128::from(number)).into()
+}
+
+/// `count` memories with ids of their own; each round makes others.
+pub(super) fn many(entity: &EntityId, round: u32, count: usize) -> Vec<EmbeddedMemory> {
+    let mut rng = SeededRng::new(u64::from(round));
+    let mut make = |number: usize| {
+        let mut made = varied(entity, number, &mut rng);
+        let low = u128::from(round) << 32 | number as u128;
+        made.memory.id = Uuid::from_u128(0x7e58_0000_0000_4000_8000_0000_0000_0000 | low).into();
+        made
+    };
+    (0..count).map(&mut make).collect()
 }
 
 /// A word that may stand in a memory.

@@ -41,13 +41,16 @@ impl Reference {
             if !seen.insert((name, item.memory.id)) {
                 faults.push(ErrorKind::InvalidInput);
             }
-            let rows = self.entity(name).rows;
-            let there = rows.get(&item.memory.id);
+            let there = self
+                .0
+                .get(name)
+                .and_then(|entity| entity.rows.get(&item.memory.id));
             if there.is_some_and(|row| row.memory.content != item.memory.content) {
                 faults.push(ErrorKind::Conflict);
             }
-            inserted.push(there.is_none());
-            if there.is_none() {
+            let is_new = there.is_none();
+            inserted.push(is_new);
+            if is_new && !after.contains_key(name) {
                 after.insert(name.clone(), self.entity(name));
             }
         }
@@ -73,14 +76,12 @@ impl Reference {
             return Err(faults);
         }
         self.0.extend(after);
-        let names = batch.iter().map(|item| &item.memory.entity_id);
-        Ok(InsertOutcome::new(
-            inserted,
-            names
-                .map(|name| (name.clone(), self.entity(name).generation))
-                .collect(),
-        )
-        .evicted(evicted))
+        let names: BTreeSet<&EntityId> = batch.iter().map(|it| &it.memory.entity_id).collect();
+        let generation = |name: &EntityId| self.0.get(name).map(|it| it.generation);
+        let generations = names
+            .into_iter()
+            .map(|name| (name.clone(), generation(name).unwrap_or_default()));
+        Ok(InsertOutcome::new(inserted, generations.collect()).evicted(evicted))
     }
 
     /// The generation after a consolidation; or with which kinds of error it

@@ -1,6 +1,6 @@
 //! Runs one sequence against both and compares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memory_core::{
     AccessUpdate, EmbeddedMemory, Embedding, EntityId, Generation, InsertOptions, ListScope,
@@ -32,6 +32,9 @@ struct Machine<'a> {
     followers: BTreeMap<EntityId, Follower>,
     /// The last consolidation that was called for.
     last: Option<Call>,
+    /// How often many memories were inserted, and those of the last time.
+    rounds: u32,
+    many: BTreeMap<EntityId, Vec<MemoryId>>,
 }
 
 /// A consolidation: of whom, what, and read when.
@@ -43,6 +46,8 @@ pub(super) async fn run(context: &CheckContext, ops: &[Op]) -> CheckResult {
         model: Reference::default(),
         followers: BTreeMap::new(),
         last: None,
+        rounds: 0,
+        many: BTreeMap::new(),
     };
     for (step, op) in ops.iter().enumerate() {
         machine.step(op).await.at(format!("step {step}"))?;
@@ -127,6 +132,20 @@ impl Machine<'_> {
                 self.read(&entity, *seed).await
             }
             Op::Follow { entity } => self.follow(&op::entity(self.context, *entity)).await,
+            Op::InsertMany { entity, count } => {
+                let entity = op::entity(self.context, *entity);
+                self.rounds += 1;
+                let batch = op::many(&entity, self.rounds, *count);
+                let ids = batch.iter().map(|item| item.memory.id).collect();
+                let evicted = self.many.insert(entity.clone(), ids).unwrap_or_default();
+                let options = InsertOptions::unlimited().evict(entity, evicted);
+                self.insert(&batch, &options).await
+            }
+            Op::DeleteMany { entity } => {
+                let entity = op::entity(self.context, *entity);
+                let ids = self.many.remove(&entity).unwrap_or_default();
+                self.delete(&entity, &ids).await
+            }
         }
     }
 
@@ -140,8 +159,9 @@ impl Machine<'_> {
             }
             Err(kinds) => refused(result, &kinds, "insert")?,
         }
-        for item in batch {
-            self.stats(&item.memory.entity_id).await?;
+        let entities: BTreeSet<&EntityId> = batch.iter().map(|it| &it.memory.entity_id).collect();
+        for entity in entities {
+            self.stats(entity).await?;
         }
         Ok(())
     }
@@ -245,7 +265,7 @@ impl Machine<'_> {
         for scope in [scope, ListScope::Live] {
             admitted = in_list_order(&items, &filter);
             admitted.retain(|memory| scope.contains(memory.archived_by));
-            let limit = 1 + rng.below(4);
+            let limit = page_size(1 + rng.below(4), admitted.len());
             let pages = self.context.listed_in(scope, entity, &filter, limit);
             ensure_eq!(pages.await?, admitted, "list of {scope:?} by {filter:?}");
         }
@@ -332,12 +352,19 @@ impl Machine<'_> {
             same_state(&whole, &wanted, self.context.tolerance()).at("whole state")?;
             let (all, items) = (MemoryFilter::new(), wanted.into_values());
             let wanted = in_list_order(&items.collect::<Vec<_>>(), &all);
-            ensure_eq!(self.context.listed(&entity, &all, 2).await?, wanted, "list");
+            let limit = page_size(2, wanted.len());
+            let listed = self.context.listed(&entity, &all, limit).await?;
+            ensure_eq!(listed, wanted, "list");
         }
         let inhabited: Vec<EntityId> = listed(self.context, 2).await?;
         ensure_eq!(inhabited, self.model.inhabited(), "entities");
         Ok::<(), CheckFailure>(())
     }
+}
+
+/// A page size of `few`, or a larger one where the list is long.
+const fn page_size(few: usize, listed: usize) -> usize {
+    if listed < 90 { few } else { 97 }
 }
 
 /// Puts the lists of an outcome in the order of the ids.
