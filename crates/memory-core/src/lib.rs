@@ -62,6 +62,11 @@ pub use store::{
 };
 pub use vector::{Embedding, cosine, normalize};
 
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

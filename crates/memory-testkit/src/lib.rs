@@ -1,6 +1,6 @@
 //! Conformance suites for the backends of the memory system.
 //!
-//! A backend's author proves it in five lines:
+//! A backend's test is five lines:
 //!
 //! ```
 //! # async fn proof() {
@@ -16,15 +16,15 @@
 //! | [`Embedder`](memory_core::Embedder) | [`embedder::conformance`] | | [`HashEmbedder`] | [`faulty::FaultyEmbedder`] |
 //! | [`CacheBackend`](memory_core::CacheBackend) | [`cache::conformance`] | [`cache::model_check`] | [`MapBackend`] | [`faulty::FaultyBackend`] |
 //!
-//! A suite is a table of checks, one for each promise of the contract's
-//! `# Behavior` lists; a [`Report`] says which of them hold, which do not and
-//! why. What a backend's capabilities rule out is *not applicable* and
-//! printed; [`NO_SKIPS`] in the environment turns that into a failure. Whether
-//! the checks catch what they are for is tested here: each of the faulty
-//! backends breaks one promise, and is rejected by the check that it names.
+//! A suite is a table of checks, one for each item of the contract's
+//! `# Behavior` lists; a [`Report`] says which of them pass, which fail and why.
+//! Checks that a backend's capabilities exclude are *not applicable* and
+//! printed; the environment variable [`NO_SKIPS`] makes them fail. The checks
+//! are tested too: each of the faulty backends breaks one promise, and must be
+//! detected by the check that it names.
 //!
-//! The asynchronous suites run on whatever runtime awaits them. Data comes
-//! from fixed seeds ([`SeededRng`], [`varied_memories`]), so a failure can be repeated;
+//! The asynchronous suites run on any runtime. Data comes
+//! from fixed seeds ([`SeededRng`], [`fixtures`]), so a failure can be repeated;
 //! no check asserts how fast anything is.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -55,3 +55,8 @@ pub use wrappers::{HookedStore, MinimalStore, StoreCall, StoreHooks, StoreOperat
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/backend-author.md")]
 mod backend_author {}
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
