@@ -1,4 +1,4 @@
-//! How a check says what it found.
+//! Results of checks, and the helpers that produce them.
 
 use std::any::Any;
 use std::fmt::{Debug, Display};

@@ -1,4 +1,4 @@
-//! Memories to test with: made from a seed, varied in every field.
+//! Memories and filters for tests, made from a seed and varied in every field.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -80,7 +80,7 @@ impl HashEmbedder {
         self.refingerprinted()
     }
 
-    /// Plays another model: its vectors bear another fingerprint and differ.
+    /// Acts as another model: its vectors have another fingerprint and differ.
     #[must_use]
     pub fn with_model(mut self, model: impl Into<String>) -> Self {
         self.profile.model = model.into();
@@ -218,7 +218,7 @@ impl Embedder for HashEmbedder {
 /// Where the piece that begins with the word `index` begins in the text.
 fn start_of(words: &[Range<usize>], index: usize) -> usize {
     match index {
-        // What stands before the first word belongs to the first piece.
+        // Text before the first word belongs to the first piece.
         0 => 0,
         _ => words[index].start,
     }

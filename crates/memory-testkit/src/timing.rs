@@ -1,4 +1,4 @@
-//! Waiting without a runtime: futures that give others their turn.
+//! Waiting without a runtime: futures that yield and time out.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

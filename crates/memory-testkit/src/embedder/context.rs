@@ -1,4 +1,4 @@
-//! Where a check stands: an embedder, and questions put to it.
+//! The context of a check: an embedder and helpers to call it.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ impl<'a> CheckContext<'a> {
         self.embedder
     }
 
-    /// Chance for this check's data: the same in every run.
+    /// A generator for this check's data: the same in every run.
     #[must_use]
     pub const fn rng(&self) -> SeededRng {
         SeededRng::new(0x5eed)

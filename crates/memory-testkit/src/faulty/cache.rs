@@ -32,7 +32,7 @@ faults! {
         IgnoresMaxEntries => "limits::entries_are_limited",
         /// Any number of bytes is held.
         IgnoresMaxBytes => "limits::bytes_are_limited",
-        /// Entries that weigh nothing take no room.
+        /// Entries of 0 bytes do not count as entries.
         IgnoresTheWeightlessInEntries => "limits::weightless_entries_count",
         /// What is removed still weighs.
         WeighsRemoved => "limits::sizes_are_exact_at_rest",
@@ -46,7 +46,7 @@ faults! {
         IgnoresIdleness => "expiry::tti_ends_an_unread_entry",
         /// Reading does not keep an entry.
         TakesIdlenessForAge => "expiry::reads_prolong_a_tti",
-        /// Expired entries are hidden and never let go of.
+        /// Expired entries are hidden and never removed.
         HoardsTheExpired => "expiry::expired_entries_are_dropped",
         /// Every look-up counts as a hit.
         CountsHitsOnly => "counters::count_hits_and_misses",

@@ -32,7 +32,7 @@ faults! {
         RefusesQueries => "vectors::serve_both_roles",
         /// Vectors depend on the longest text of the batch.
         PadsToTheLongest => "batches::do_not_affect_vectors",
-        /// A text that stands twice in a batch has a vector once.
+        /// A text that occurs twice in a batch has a vector once.
         MergesRepeats => "batches::may_repeat_a_text",
         /// An empty batch is an error.
         RefusesNothing => "batches::may_be_empty",
@@ -65,7 +65,7 @@ faults! {
         MixesCalls => "batches::concurrent_calls_do_not_mix",
         /// After a dropped call, the embedder is busy for ever.
         StaysBusy => "batches::dropped_calls_have_no_effect",
-        /// Vectors tell texts apart and mean nothing.
+        /// Vectors distinguish texts without meaning.
         IgnoresMeaning => "meaning::related_texts_are_closer",
     }
 }
@@ -183,7 +183,7 @@ impl Embedder for FaultyEmbedder {
         } else {
             self.inner.embed(texts, role).await?
         };
-        // Only a call that gets here lets go of the embedder again.
+        // Only a call that gets here releases the embedder.
         self.busy.store(false, Ordering::SeqCst);
         self.spoil(texts, &mut vectors);
         Ok(vectors)

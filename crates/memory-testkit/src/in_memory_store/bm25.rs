@@ -11,7 +11,7 @@ const K1: f64 = 1.2;
 /// How much a long text is held back; the customary value.
 const B: f64 = 0.75;
 
-/// Scores every memory in which a word of `query` stands.
+/// Scores every memory that contains a word of `query`.
 ///
 /// Counts are taken over the whole entity_table, whatever a filter admits, so that a
 /// memory scores the same under every filter.

@@ -57,13 +57,13 @@ impl EntityTable {
     /// Whether `item` would be new here; `false` if it is here already.
     ///
     /// Equal content makes it the same memory: whatever else the caller
-    /// brings with a repeated id, the first write stands.
+    /// gives with a repeated id, the first write is kept.
     pub(super) fn lacks(&self, item: &EmbeddedMemory) -> MemoryResult<bool> {
         let existing = self.rows.get(&item.memory.id);
         item.is_new(existing.map(|row| &row.item.memory))
     }
 
-    /// Begins a write: what is put from here on bears the new generation.
+    /// Begins a write: rows put from here on have the new generation.
     pub(super) fn raise(&mut self) {
         self.generation = self.generation.next();
     }

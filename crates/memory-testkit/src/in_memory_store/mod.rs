@@ -1,4 +1,4 @@
-//! The reference store: in memory, brute force, plainly right.
+//! The reference store: in memory, by full scans.
 
 mod archive;
 mod bm25;
@@ -26,7 +26,7 @@ use self::entity_table::EntityTable;
 const BACKEND: &str = "mem";
 
 /// A [`Store`] in memory: the reference that others are compared with, and a
-/// stand-in for tests of what lies above a store.
+/// store for tests of other parts.
 ///
 /// Everything happens under one lock, in the plainest way: every search scans
 /// every row. Clones share the same memories. Nothing survives the last clone.
@@ -99,7 +99,7 @@ impl InMemoryStore {
 }
 
 impl State {
-    /// Reads one entity's entity_table, an empty one where there is none.
+    /// Reads one entity's table, an empty one where there is none.
     fn read<T>(&self, entity: &EntityId, read: impl FnOnce(&EntityTable) -> T) -> T {
         match self.entities.get(entity) {
             Some(entity_table) => read(entity_table),
@@ -107,10 +107,10 @@ impl State {
         }
     }
 
-    /// Changes one entity's entity_table, and tells of it where that was a write.
+    /// Changes one entity's table, and reports it where that was a write.
     ///
     /// What is done to an entity that has no entity_table is done to an empty one,
-    /// which is not kept: only an insert brings an entity into being.
+    /// which is not kept: only an insert creates an entity.
     fn write<T>(&mut self, entity: &EntityId, write: impl FnOnce(&mut EntityTable) -> T) -> T {
         let mut nothing = EntityTable::default();
         let entity_table = self.entities.get_mut(entity).unwrap_or(&mut nothing);
@@ -131,7 +131,7 @@ impl Default for InMemoryStore {
 }
 
 impl fmt::Debug for InMemoryStore {
-    /// Counts only: content stands in no log.
+    /// Counts only: content must not be logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InMemoryStore")
             .field("entities", &self.locked().entities.len())
@@ -163,7 +163,7 @@ impl Store for InMemoryStore {
             new.entry(&item.memory.entity_id).or_default().push(item);
         }
         // The whole batch is carried out on copies, which replace the entities
-        // when every entity had room.
+        // when every entity is within its limit.
         let mut evicted = BTreeMap::new();
         let mut changed = Vec::with_capacity(new.len());
         for (entity, items) in new {

@@ -1,4 +1,4 @@
-//! Where a check stands: a store and names of its own in it.
+//! The context of a check: a store and a namespace of its own in it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::check::{At, CheckFailure, ensure};
 use crate::fixtures;
 use crate::seeded_rng::SeededRng;
 
-/// What a check is given: the store, and a namespace that nobody else uses,
+/// What a check is given: the store, and a namespace that no other check uses,
 /// so that one database serves every check and every run.
 #[derive(Debug)]
 pub struct CheckContext {
@@ -29,7 +29,7 @@ impl CheckContext {
         Self {
             store,
             // Of a fixed length and without any name's prefix in it, so that
-            // the entities of a namespace stand together in their order.
+            // the entities of a namespace are adjacent in their order.
             namespace: format!("testkit-{}", MemoryId::new()),
             tolerance,
         }
@@ -59,8 +59,8 @@ impl CheckContext {
         self.tolerance
     }
 
-    /// Chance for this check's data: the same in every run, and begun anew by
-    /// every call.
+    /// A generator for this check's data: the same in every run and at every
+    /// call.
     #[must_use]
     pub const fn rng(&self) -> SeededRng {
         SeededRng::new(0x5eed)
@@ -86,7 +86,7 @@ impl CheckContext {
         Ok(people)
     }
 
-    /// Archives memories as they stand now, which must succeed.
+    /// Archives memories as they are now, which must succeed.
     pub(crate) async fn consolidate(
         &self,
         entity: &EntityId,
@@ -206,13 +206,13 @@ pub(crate) fn ids(items: &[EmbeddedMemory]) -> Vec<MemoryId> {
     items.iter().map(|item| item.memory.id).collect()
 }
 
-/// Ids in no order, each of which must stand there once.
+/// Ids in any order, each of which must occur once.
 pub(crate) fn distinct(
     ids: impl IntoIterator<Item = MemoryId>,
 ) -> Result<BTreeSet<MemoryId>, CheckFailure> {
     let mut seen = BTreeSet::new();
     for id in ids {
-        ensure!(seen.insert(id), "id {id} stands there twice");
+        ensure!(seen.insert(id), "id {id} occurs twice");
     }
     Ok(seen)
 }

@@ -23,7 +23,7 @@ pub(crate) struct Archive {
 }
 
 /// Two levels of summaries: `a` and `b` stand under `lower`, `lower` and `c`
-/// under `upper`, and `d` stands by itself.
+/// under `upper`, and `d` has no summary.
 pub(crate) struct Levels {
     /// `a` to `d` as they were inserted.
     pub(crate) people: Vec<EmbeddedMemory>,

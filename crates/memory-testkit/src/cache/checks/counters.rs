@@ -1,4 +1,4 @@
-//! Counters tell the truth.
+//! Counters of hits, misses and evictions.
 
 use std::thread::sleep;
 
@@ -49,7 +49,7 @@ pub fn count_expired_as_missed<B: CacheBackend>(backend: &B) -> CheckResult {
     Ok(())
 }
 
-/// What had to go for want of room is counted, no more and no less.
+/// Evictions are counted exactly.
 pub fn count_evictions<B: CacheBackend>(backend: &B) -> CheckResult {
     let by_entries = backend.build(policy(50, 1_000_000));
     let by_bytes = backend.build(policy(1_000_000, 500));

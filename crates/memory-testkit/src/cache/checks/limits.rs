@@ -130,7 +130,7 @@ pub fn weights_exceed_32_bits<B: CacheBackend>(backend: &B) -> CheckResult {
     Ok(())
 }
 
-/// The widest bounds there are: nothing overflows, nothing is let go of.
+/// The largest limits: nothing overflows, nothing is evicted.
 pub fn limits_may_be_infinite<B: CacheBackend>(backend: &B) -> CheckResult {
     for (entries, bytes) in [
         (u64::MAX, u64::MAX),
@@ -145,7 +145,7 @@ pub fn limits_may_be_infinite<B: CacheBackend>(backend: &B) -> CheckResult {
     Ok(())
 }
 
-/// An entry as heavy as the whole bound may be held, and then nothing beside it.
+/// An entry as large as the limit may be kept, and then no other.
 pub fn one_entry_may_fill_the_cache<B: CacheBackend>(backend: &B) -> CheckResult {
     for max in [100, 1 << 20, 1 << 33] {
         let cache = backend.build(policy(10, max));

@@ -6,7 +6,7 @@ use crate::cache::policy;
 use crate::cache::{put, version};
 use crate::check::{CheckResult, ensure, ensure_eq};
 
-/// Whoever has room for a thousand entries holds a hundred small ones.
+/// A cache for a thousand entries keeps a hundred small ones.
 pub fn holds_what_fits<B: CacheBackend>(backend: &B) -> CheckResult {
     let cache = backend.build(policy(1_000, 1_000_000));
     ensure!(!backend.name().is_empty(), "the backend has no name");

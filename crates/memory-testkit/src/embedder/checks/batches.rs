@@ -38,7 +38,7 @@ pub async fn do_not_affect_vectors(context: &CheckContext<'_>) -> CheckResult {
     Ok(())
 }
 
-/// A text may stand in a batch more than once, and has one vector.
+/// A text may occur in a batch more than once, and has one vector.
 pub async fn may_repeat_a_text(context: &CheckContext<'_>) -> CheckResult {
     let texts = [TEXTS[0], TEXTS[1], TEXTS[0], TEXTS[0], TEXTS[1]];
     let vectors = context.embed(&texts).await?;
@@ -92,7 +92,7 @@ pub async fn concurrent_calls_do_not_mix(context: &CheckContext<'_>) -> CheckRes
     Ok(())
 }
 
-/// A dropped call disturbs no other, neither beside it nor after it.
+/// A dropped call affects no other call, concurrent or later.
 pub async fn dropped_calls_have_no_effect(context: &CheckContext<'_>) -> CheckResult {
     let alone = context.embed_alone(&TEXTS).await?;
     let long = "a call that is given up before it is done. ".repeat(20);

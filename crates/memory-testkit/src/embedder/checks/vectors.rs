@@ -6,7 +6,7 @@ use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::embedder::CheckContext;
 use crate::embedder::context::apart;
 
-/// Texts that every embedder tells apart.
+/// Texts that every embedder distinguishes.
 pub(super) const TEXTS: [&str; 8] = [
     "The mill stands north of the bridge.",
     "Tam sold me a lame horse at the spring fair.",

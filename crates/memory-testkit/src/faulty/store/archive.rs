@@ -1,4 +1,4 @@
-//! Reading what is archived, and what searches say of it all, brokenly.
+//! Faulty reads of archived memories and faulty statistics of searches.
 
 use memory_core::{
     AccessUpdate, ChangeSet, EntityId, ListPage, ListRequest, ListScope, Memory, MemoryFilter,

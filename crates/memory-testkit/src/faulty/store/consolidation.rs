@@ -170,7 +170,7 @@ impl FaultyStore {
         Ok(outcome)
     }
 
-    /// Writes removed summaries anew.
+    /// Writes removed summaries again.
     async fn bring_back(
         &self,
         entity: &EntityId,
@@ -211,7 +211,7 @@ impl FaultyStore {
         Ok(links.collect())
     }
 
-    /// The links of everybody of whom something is to give way.
+    /// The links of every entity with evictions.
     pub(super) async fn links_of_all(
         &self,
         room: &InsertOptions,

@@ -1,4 +1,4 @@
-//! What a store may do wrong.
+//! Faults of stores.
 
 use crate::faulty::faults;
 
@@ -7,7 +7,7 @@ faults! {
     pub enum StoreFault {
         /// The last item of a batch is not written, and reported as written.
         LosesLastOfBatch => "insert::writes_the_whole_batch",
-        /// What stands before a conflict stays written.
+        /// Items before a conflict stay written.
         WritesUpToAConflict => "insert::conflict_writes_nothing",
         /// Other content under a taken id replaces what was there.
         OverwritesOnConflict => "insert::conflict_writes_nothing",
@@ -19,11 +19,11 @@ faults! {
         CountsRepeatsAsWrites => "insert::repeats_are_no_ops",
         /// The same id twice in a batch is merged instead of refused.
         MergesDuplicateIds => "insert::refuses_an_id_twice",
-        /// The generation is told by its own read, later than the write.
+        /// The generation is read after the write.
         ReportsALaterGeneration => "concurrency::serializes_writers",
         /// A deleted id is never written again.
         KeepsDeletedIdsTaken => "insert::accepts_deleted_ids_again",
-        /// Access counts start at zero, whatever a memory brings.
+        /// Access counts always start at zero.
         DropsAccessFields => "insert::keeps_access_fields",
         /// Content is cut after 4,000 characters.
         CutsLongContent => "round_trip::keeps_the_longest_content",
@@ -89,9 +89,9 @@ faults! {
         OmitsDeletions => "changes::report_deletions",
         /// Readers older than dropped tombstones are not told to start over.
         DropsTombstonesSilently => "changes::serve_readers_behind_many_removals",
-        /// Changes of all entities are told.
+        /// Changes of all entities are returned.
         ReturnsChangesOfAllEntities => "isolation::changes_are_scoped",
-        /// An id inserted anew is still told as removed.
+        /// An id inserted again is still reported as removed.
         KeepsOldTombstones => "changes::hold_the_latest_state_only",
         /// Changes always hold the whole state.
         AlwaysReturnsTheWholeState => "changes::hold_only_what_changed",
@@ -141,13 +141,13 @@ faults! {
         SkipsInvalidItems => "input::memories_keep_their_limits",
         /// An error quotes the content that was refused.
         QuotesContent => "input::errors_hold_no_content",
-        /// There is room for any number of memories.
+        /// The limit is not checked.
         IgnoresTheLimit => "limits::limit_is_exact",
         /// The limit counts all entities of a batch in one.
         CountsEntitiesTogether => "limits::limit_is_per_entity",
-        /// What was to give way goes, also where there is no room.
+        /// Evicts also where the insert is refused.
         EvictsOnRefusal => "limits::refusal_changes_nothing",
-        /// What was to give way goes, also where nothing is inserted.
+        /// Evicts also where nothing is inserted.
         EvictsForRepeats => "limits::repeats_do_not_count",
         /// Archived memories count toward the limit.
         CountsArchivedInTheLimit => "limits::archived_memories_do_not_count",
@@ -157,11 +157,11 @@ faults! {
         RevivesArchived => "limits::archived_ids_are_taken",
         /// The limit is looked at before the write.
         CountsBeforeTheWrite => "limits::is_exact_with_many_writers",
-        /// What gives way goes in a write of its own.
+        /// Evicts in a write of its own.
         EvictsInAnotherWrite => "evict::is_one_write_with_the_insert",
-        /// What gives way must be there.
+        /// Ids to evict must exist.
         FailsOnUnknownEvictions => "evict::passes_over_unknown_ids",
-        /// What is restored by what gives way is not counted.
+        /// Memories restored by an eviction are not counted.
         IgnoresRestoredInTheLimit => "evict::follows_consolidations",
         /// Links to what gave way stay.
         KeepsLinksToEvicted => "evict::drops_links",

@@ -1,4 +1,4 @@
-//! What a faulty store remembers, so as to go wrong.
+//! State that a faulty store keeps for its fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};

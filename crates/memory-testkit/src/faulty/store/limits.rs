@@ -1,4 +1,4 @@
-//! Finding room, brokenly.
+//! Faulty limits and evictions.
 
 use std::collections::BTreeSet;
 
@@ -90,7 +90,7 @@ impl FaultyStore {
         Ok(outcome)
     }
 
-    /// What gives way goes first, in a write of its own.
+    /// Evicts first, in a write of its own.
     async fn evict_beforehand(
         &self,
         batch: &[EmbeddedMemory],

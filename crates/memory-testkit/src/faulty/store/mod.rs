@@ -1,4 +1,4 @@
-//! A store that breaks one promise.
+//! A store with one fault.
 
 mod archive;
 mod consolidation;

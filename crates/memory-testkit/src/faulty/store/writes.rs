@@ -1,4 +1,4 @@
-//! Writing, brokenly.
+//! Faulty inserts, updates, deletes and accesses.
 
 use std::collections::BTreeSet;
 

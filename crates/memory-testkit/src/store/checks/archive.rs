@@ -14,7 +14,7 @@ use crate::store::CheckContext;
 use crate::store::context::{distinct, ids, in_list_order};
 use crate::store::setups::archived_under;
 
-/// A get finds them, with the summary that stands for them.
+/// A get finds them, with their summary.
 pub async fn is_read_by_id(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let scene = context.archive(&mira, 5, 3, &mut context.rng()).await?;
@@ -132,7 +132,7 @@ pub async fn is_found_by_no_search(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// To whoever follows, an archived memory is removed and its summary written.
+/// In changes, an archived memory is removed and its summary written.
 pub async fn is_reported_as_removed(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let scene = context.archive(&mira, 6, 4, &mut context.rng()).await?;
@@ -156,7 +156,7 @@ pub async fn is_reported_as_removed(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// An update of one is refused and says which summary stands for it.
+/// An update of one is refused and names its summary.
 pub async fn is_not_updated(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();

@@ -90,7 +90,7 @@ pub async fn lead_to_the_next_state(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// What is removed is told to whoever is behind the removal.
+/// Removals are reported to readers of earlier generations.
 pub async fn report_deletions(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let people = context.populate(&mira, 5, &mut context.rng()).await?;
@@ -147,7 +147,7 @@ pub async fn serve_readers_behind_many_removals(context: &CheckContext) -> Check
     Ok(())
 }
 
-/// An id comes once, in its latest state: what was removed and inserted anew
+/// An id comes once, in its latest state: what was removed and inserted again
 /// is written and not removed, what was written and removed is removed only.
 pub async fn hold_the_latest_state_only(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
@@ -204,7 +204,7 @@ pub async fn start_over_beyond_the_generation(context: &CheckContext) -> CheckRe
 }
 
 /// A memory without a vector of the fingerprint asked for comes all the same,
-/// with no vectors; the embedding bears the fingerprint asked for.
+/// with no vectors; the embedding has the fingerprint asked for.
 pub async fn bring_vectors_of_one_fingerprint(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
@@ -229,7 +229,7 @@ pub async fn bring_vectors_of_one_fingerprint(context: &CheckContext) -> CheckRe
     Ok(())
 }
 
-/// Embedding a memory anew with another model, its content unchanged, is a
+/// Embedding a memory again with another model, its content unchanged, is a
 /// write: the new model's followers learn of it.
 pub async fn follow_a_change_of_model(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
@@ -261,7 +261,7 @@ pub async fn follow_a_change_of_model(context: &CheckContext) -> CheckResult {
 
 type State = BTreeMap<MemoryId, EmbeddedMemory>;
 
-/// The whole state, as changes from generation 0 tell it.
+/// The whole state, from the changes since generation 0.
 async fn state(context: &CheckContext, entity: &EntityId) -> Result<State, CheckFailure> {
     apply(
         State::new(),
@@ -269,7 +269,7 @@ async fn state(context: &CheckContext, entity: &EntityId) -> Result<State, Check
     )
 }
 
-/// Applies changes as a snapshot would; an id may stand in them once.
+/// Applies changes as a snapshot would; an id may occur in them once.
 pub(crate) fn apply(mut state: State, changes: ChangeSet) -> Result<State, CheckFailure> {
     if changes.reset {
         state.clear();
@@ -277,7 +277,7 @@ pub(crate) fn apply(mut state: State, changes: ChangeSet) -> Result<State, Check
     let written = changes.written.iter().map(|item| item.memory.id);
     let mut seen = BTreeSet::new();
     for id in written.chain(changes.removed.iter().copied()) {
-        ensure!(seen.insert(id), "id {id} stands twice in the changes");
+        ensure!(seen.insert(id), "id {id} occurs twice in the changes");
     }
     for id in &changes.removed {
         state.remove(id);

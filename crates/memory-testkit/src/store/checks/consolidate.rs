@@ -12,7 +12,7 @@ use crate::store::CheckContext;
 use crate::store::context::ids;
 use crate::store::setups::archived_under;
 
-/// Every source bears its summary afterward and is otherwise as it was; the
+/// Every source has its summary afterward and is otherwise as it was; the
 /// summary is live, as it was given.
 pub async fn archives_its_sources(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
@@ -387,7 +387,7 @@ pub async fn bad_groups_are_refused(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// Demands that these memories stand archived so.
+/// Requires that these memories are archived so.
 pub(super) async fn archived(
     context: &CheckContext,
     entity: &EntityId,

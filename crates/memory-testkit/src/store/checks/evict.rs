@@ -1,4 +1,4 @@
-//! What gives way in [`Store::insert_opts`](memory_core::Store::insert_opts).
+//! Evictions of [`Store::insert_opts`](memory_core::Store::insert_opts).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::fixtures::{plain, varied_memories};
 use crate::store::CheckContext;
 use crate::store::context::{distinct, ids};
 
-/// What gives way makes room, in the same write as what it gives way to.
+/// Evictions and the insert are one write.
 pub async fn is_one_write_with_the_insert(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
@@ -69,7 +69,7 @@ pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
     let evicted = one(&outcome.evicted, &mira)?;
     ensure_eq!(evicted.removed, [id], "evicted of mixed ids");
     ensure_eq!(context.entity_dump(&tam).await?, before, "the other entity");
-    // Where not enough gives way, there is no room.
+    // Too few evictions leave the entity over its limit.
     let room = InsertOptions::at_most(3).evict(mira.clone(), [rng.id()]);
     let batch = varied_memories(&mira, 1, &mut rng);
     let result = context.store().insert_opts(&batch, &room).await;

@@ -15,7 +15,7 @@ use crate::store::context::in_list_order;
 
 /// Memories in the fixtures that filters are tried on.
 const SIZE: usize = 90;
-/// Filters of conditions combined at random, beside those of one condition.
+/// Filters of one condition, and of conditions combined at random.
 const COMBINED: usize = 40;
 
 /// A list holds exactly what the filter admits, over all its pages.

@@ -302,7 +302,7 @@ fn dense(limit: usize, vector: Vec<f32>) -> SearchRequest {
     }
 }
 
-/// The one memory stands as it was first written, alone.
+/// The one memory is as it was first written, and no other exists.
 async fn untouched(context: &CheckContext, entity: &EntityId, memory: &Memory) -> CheckResult {
     let stored = context.get(entity, memory.id).await?;
     ensure_eq!(stored.as_ref(), Some(memory), "memory after the refusals");

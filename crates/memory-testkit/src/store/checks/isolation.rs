@@ -64,7 +64,7 @@ pub async fn searches_are_scoped(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// Changes tell of the entity's own writes and removals only.
+/// Changes contain the entity's own writes and removals only.
 pub async fn changes_are_scoped(context: &CheckContext) -> CheckResult {
     let people = neighbors(context).await?;
     let (first, others) = (&people[0], &people[1..]);

@@ -73,7 +73,7 @@ pub async fn limit_is_per_entity(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// A refusal writes nothing and nothing gives way for it, of no entity.
+/// A refused insert writes nothing and evicts nothing, of any entity.
 pub async fn refusal_changes_nothing(context: &CheckContext) -> CheckResult {
     let (mira, tam) = (context.entity("mira"), context.entity("tam"));
     let mut rng = context.rng();
@@ -130,7 +130,7 @@ pub async fn repeats_do_not_count(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// An archived memory needs no room.
+/// An archived memory does not count.
 pub async fn archived_memories_do_not_count(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
@@ -247,7 +247,7 @@ pub(super) async fn within(
     result.at("insert_opts")
 }
 
-/// Demands that there was no room, with the numbers in the error.
+/// Requires a refusal by the limit, with the numbers in the error.
 pub(super) fn full(
     result: MemoryResult<InsertOutcome>,
     whose: &EntityId,

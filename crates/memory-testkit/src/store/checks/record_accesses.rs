@@ -83,7 +83,7 @@ pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// Recording an access is no write: the generation stays and no change is told.
+/// Recording an access is no write: the generation stays and no change is reported.
 pub async fn raises_no_generation(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let people = context.populate(&mira, 2, &mut context.rng()).await?;

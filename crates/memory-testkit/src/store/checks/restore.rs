@@ -1,4 +1,4 @@
-//! What follows from removing a summary, or a memory that one stands for.
+//! Effects of removing a summary or one of its sources.
 
 use std::collections::BTreeMap;
 
@@ -136,7 +136,7 @@ pub async fn restored_memories_are_reported_completely(context: &CheckContext) -
     Ok(())
 }
 
-/// What is restored may be consolidated anew, once it was read anew.
+/// Restored memories may be consolidated again, after they were read again.
 pub async fn restored_memories_may_be_archived_again(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();

@@ -110,7 +110,7 @@ pub async fn both_equal_each_alone(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// Where no retriever is asked for, no retriever is told of.
+/// A retriever that is not asked for has no statistics.
 pub async fn are_absent_without_retriever(context: &CheckContext) -> CheckResult {
     let (mira, _) = scene(context).await?;
     let all = MemoryFilter::new();

@@ -121,7 +121,7 @@ fn retrievers(
     }
 }
 
-/// The candidates by id; each memory must stand there once.
+/// The candidates by id; each memory must occur once.
 async fn found(
     context: &CheckContext,
     entity: &EntityId,

@@ -17,7 +17,7 @@ const MAX_LOSSES: usize = 3;
 /// More news than the checks and their neighbors make.
 const MAX_NEWS: usize = 10_000;
 
-/// Every sort of write is told: the entity, and a generation that it reached.
+/// Every kind of write is reported: the entity and a generation that it reached.
 pub async fn reports_every_write(context: &CheckContext) -> CheckResult {
     let (mira, mut rng) = (context.entity("mira"), context.rng());
     let mut watch = listen(context).await?;
@@ -59,7 +59,7 @@ pub async fn loses_nothing_in_dropped_waits(context: &CheckContext) -> CheckResu
     Ok(())
 }
 
-/// A store that is closed says so to whoever listens, for good.
+/// A closed store ends every change stream, for good.
 pub async fn ends_with_the_store(context: &CheckContext) -> CheckResult {
     if !context.store().capabilities().closes {
         let why = "the store does not close".to_owned();
@@ -131,7 +131,7 @@ async fn told(
     )))
 }
 
-/// Whether news is about an entity, or says that it may be missing.
+/// Whether an event is about an entity, or says that one may be missing.
 fn concerns(news: &StoreEvent, entity: &EntityId) -> bool {
     match news {
         StoreEvent::Changed { entity: whose, .. } => whose == entity,

@@ -19,7 +19,7 @@ use super::{Tolerance, unopened};
 use crate::check::run_check;
 use crate::report::{Report, Verdict};
 
-/// The name under which the state machine stands in a report.
+/// The name of the check in a report.
 const NAME: &str = "model::agrees";
 
 /// Replays at most in search of a shorter failing sequence.

@@ -18,7 +18,7 @@ use crate::store::CheckContext;
 const ENTITIES: Range<u8> = 0..2;
 const IDS: Range<u8> = 0..10;
 
-/// One step. Small numbers stand for entities and ids; a seed for the rest.
+/// One step. Small numbers represent entities and ids; a seed the rest.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
     Insert(Vec<Item>),
@@ -166,12 +166,12 @@ pub(super) fn many(entity: &EntityId, round: u32, count: usize) -> Vec<EmbeddedM
     (0..count).map(&mut make).collect()
 }
 
-/// A word that may stand in a memory.
+/// A word that may occur in a memory.
 pub(super) fn word(rng: &mut SeededRng) -> &'static str {
     WORDS[rng.below(WORDS.len())]
 }
 
-/// The memory that an item stands for.
+/// The memory that an item represents.
 pub(super) fn prepared(context: &CheckContext, item: &Item) -> EmbeddedMemory {
     let mut rng = SeededRng::new(u64::from(item.seed));
     let mut made = varied(&entity(context, item.entity), 0, &mut rng);
@@ -191,7 +191,7 @@ pub(super) fn prepared(context: &CheckContext, item: &Item) -> EmbeddedMemory {
     made
 }
 
-/// How much room there is, and what gives way.
+/// The limit and the evictions of an insert.
 pub(super) fn room(context: &CheckContext, max: u8, evict: &[(u8, u8)]) -> InsertOptions {
     let room = InsertOptions::at_most(u64::from(max));
     evict.iter().fold(room, |room, (name, number)| {
@@ -199,7 +199,7 @@ pub(super) fn room(context: &CheckContext, max: u8, evict: &[(u8, u8)]) -> Inser
     })
 }
 
-/// The consolidations that groups stand for, whether they can be done or not.
+/// The consolidations that groups represent, whether valid or not.
 pub(super) fn consolidations(
     context: &CheckContext,
     name: u8,
@@ -257,7 +257,7 @@ pub(super) fn any_filter(rng: &mut SeededRng) -> MemoryFilter {
     }
 }
 
-/// What to list beside what is live.
+/// What to list in addition to live memories.
 pub(super) fn any_scope(rng: &mut SeededRng) -> ListScope {
     if rng.one_in(2) {
         ListScope::Archived
@@ -270,7 +270,7 @@ fn any_id(rng: &mut SeededRng) -> MemoryId {
     *rng.pick(&ids())
 }
 
-/// The patch that a seed stands for, with an embedding where it needs one.
+/// The patch that a seed represents, with an embedding where it needs one.
 pub(super) fn patch(seed: u8) -> (MemoryPatch, Option<memory_core::Embedding>) {
     let mut rng = SeededRng::new(u64::from(seed));
     let donor = varied(&EntityId::from("donor"), 0, &mut rng).memory;

@@ -1,4 +1,4 @@
-//! What a store ought to do, told as plainly as can be: maps, copied whole.
+//! The model of a store: maps, copied as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use memory_core::{
 #[derive(Debug, Default)]
 pub(super) struct Reference(BTreeMap<EntityId, Entity>);
 
-/// One entity: its generation, and its memories as they stand.
+/// One entity: its generation and its memories.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Entity {
     pub(super) generation: Generation,
@@ -185,7 +185,7 @@ impl Reference {
 }
 
 impl Entity {
-    /// The memories that no summary stands for.
+    /// The memories that are not archived.
     pub(super) fn live(&self) -> BTreeMap<MemoryId, EmbeddedMemory> {
         let mut live = self.rows.clone();
         live.retain(|_, row| row.memory.archived_by.is_none());
@@ -201,7 +201,7 @@ impl Entity {
         )
     }
 
-    /// Whether each source stands archived under this very summary.
+    /// Whether each source is archived under this summary.
     fn has_done(&self, group: &SummaryGroup) -> bool {
         let summary = &group.summary.memory;
         let same = |row: &EmbeddedMemory| row.memory.content == summary.content;
