@@ -8,7 +8,7 @@ use crate::database::Database;
 use crate::exit::Failure;
 use crate::filters::Filters;
 use crate::jsonl::Line;
-use crate::output::{Output, format_row, note};
+use crate::output::{Output, count_noun, format_row, note};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -68,10 +68,20 @@ pub(crate) async fn run(
     request.min_similarity = args.min_similarity;
     request.validate()?;
     let system = database.open_for_recall().await?;
-    let found = system.recall(args.entity, request).await?;
+    let report = system.recall_report(args.entity, request).await?;
+    let (found, without_vectors) = (report.hits, report.without_vectors);
     if output.is_json() {
         let memories = found.iter().map(RecallEntry::from).collect();
-        return output.write_json(&Answer { memories });
+        return output.write_json(&Answer {
+            memories,
+            without_vectors,
+        });
+    }
+    if without_vectors > 0 {
+        let memories = count_noun(without_vectors, "memory has", "memories have");
+        note(format_args!(
+            "{memories} no vector of the current model and can be found by words only; memory reembed computes vectors"
+        ));
     }
     if found.is_empty() {
         note(format_args!("no memory matches"));
@@ -100,6 +110,8 @@ pub(crate) async fn run(
 #[derive(Serialize)]
 struct Answer<'a> {
     memories: Vec<RecallEntry<'a>>,
+    /// Memories that could not be compared by similarity.
+    without_vectors: u64,
 }
 
 #[derive(Serialize)]

@@ -60,8 +60,12 @@ fn vectors_of_another_model_are_replaced_by_reembed() {
         let similarities = memories.iter().map(|memory| memory["similarity"].as_f64());
         (similarities.collect::<Vec<_>>(), found)
     };
-    let (before, _) = similarities();
+    let (before, found) = similarities();
+    assert_eq!(found["without_vectors"], 3);
     assert!(before.iter().all(Option::is_none), "{before:?}");
+    let human = dir.run(&["recall", "mira", "Tam"]).code(0);
+    let expected = "3 memories have no vector of the current model";
+    assert!(human.err.starts_with(expected), "{human:?}");
 
     for args in [&["reembed"][..], &["reembed", "mira", "--all"]] {
         dir.run(&[&["--json"], args].concat()).fails(2, "usage");
@@ -73,6 +77,7 @@ fn vectors_of_another_model_are_replaced_by_reembed() {
     );
     let (after, found) = similarities();
     assert_eq!(after.len(), 3);
+    assert_eq!(found["without_vectors"], 0);
     assert!(after.iter().all(Option::is_some), "{after:?}");
     assert_eq!(
         found["memories"][0]["memory"]["content"],
