@@ -75,10 +75,6 @@ const RULES: &[Rule] = &[
         name: "links",
         check: links::check_links,
     },
-];
-
-/// Rules whose findings are printed but do not fail yet.
-const WARNINGS: &[Rule] = &[
     Rule {
         name: "names",
         check: words::check_names,
@@ -116,7 +112,6 @@ impl fmt::Display for Finding {
 
 pub(crate) fn run() -> Result<(), TaskError> {
     let tree = Tree::read(&shell::root())?;
-    print_findings(WARNINGS, &tree);
     let count = print_findings(RULES, &tree);
     if count > 0 {
         return Err(TaskError::Findings {
