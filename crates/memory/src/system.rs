@@ -1,14 +1,13 @@
 //! The handle that downstream code uses: retain, recall, read, alter, delete.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 #[cfg(doc)]
 use memory_core::MemoryConfig;
 use memory_core::{
-    BackupOptions, CacheStats, EntityId, EntityStats, ErrorKind, ListPage, ListRequest, Memory,
-    MemoryBatchItem, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
+    CacheStats, EntityId, EntityStats, ErrorKind, ListPage, ListRequest, Memory, MemoryBatchItem,
+    MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
 };
 use memory_engine::{Engine, RecallHit, RecallReport, RecallRequest};
 
@@ -479,50 +478,6 @@ impl MemorySystem {
     /// ```
     pub fn invalidate_entity_cache(&self, entity: impl Into<EntityId>) {
         self.engine.invalidate_entity_cache(&entity.into());
-    }
-
-    /// Copies the whole database to a new file, while it is in use: a consistent
-    /// state, complete when this returns, readable by its owner only. Opening
-    /// the copy is restoring it. An existing file is refused; see
-    /// [`backup_with`](Self::backup_with).
-    ///
-    #[doc = example!()]
-    /// # let folder = std::env::temp_dir().join(format!("memory-backup-{}", MemoryId::new()));
-    /// # std::fs::create_dir(&folder).expect("a folder for the backup");
-    /// memory.backup(folder.join("agent-backup.db")).await?;
-    /// # std::fs::remove_dir_all(&folder).expect("the backup is removed");
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::Configuration`] for a target that exists or belongs to the
-    /// database, [`ErrorKind::Missing`] for a missing folder,
-    /// [`ErrorKind::Unsupported`] for PostgreSQL, which has `pg_dump`; those of
-    /// the disk.
-    pub async fn backup(&self, target: impl AsRef<Path>) -> MemoryResult<()> {
-        self.backup_with(target, &BackupOptions::new()).await
-    }
-
-    /// As [`backup`](Self::backup), with options.
-    ///
-    #[doc = example!()]
-    /// # let folder = std::env::temp_dir().join(format!("memory-backup-{}", MemoryId::new()));
-    /// # std::fs::create_dir(&folder).expect("a folder for the backup");
-    /// use memory::store::BackupOptions;
-    /// let options = BackupOptions::new().overwrite(true);
-    /// memory.backup_with(folder.join("nightly.db"), &options).await?;
-    /// # std::fs::remove_dir_all(&folder).expect("the backup is removed");
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`backup`](Self::backup).
-    pub async fn backup_with(
-        &self,
-        target: impl AsRef<Path>,
-        options: &BackupOptions,
-    ) -> MemoryResult<()> {
-        self.engine.backup(target.as_ref(), options).await
     }
 
     /// Finishes work in progress, flushes pending access counts and closes the
