@@ -31,7 +31,7 @@ impl CacheBackend for MapBackend {
     }
 }
 
-/// A map under one lock that lets go of the entry unused for longest. Every
+/// A map under one lock that evicts the least recently used entry. Every
 /// bound holds after every call; finding that entry takes a scan.
 #[derive(Debug)]
 pub struct MapCache<K, V> {
@@ -70,7 +70,7 @@ impl<K: CacheKey, V: CacheValue> MapCache<K, V> {
             && self.policy.tti.is_none_or(|tti| entry.read.elapsed() < tti)
     }
 
-    /// Lets go of what has expired, then of the least used, until both bounds
+    /// Removes expired entries, then the least recently used, until both limits
     /// hold.
     fn shrink(&self, state: &mut State<K, V>) {
         let expired: Vec<K> = state

@@ -27,12 +27,18 @@ async fn what_is_written_is_told_and_a_dropped_wait_loses_nothing() {
     let store = InMemoryStore::new();
     write(&store, 0).await.unwrap();
     let mut watch = listen(&store).await;
-    assert!(watch.next().now_or_never().is_none(), "told of the past");
+    assert!(
+        watch.next().now_or_never().is_none(),
+        "notified of an earlier write"
+    );
     let (news, done) = tokio::join!(watch.next(), write(&store, 1));
     done.unwrap();
     assert_eq!(news, written(2));
     store.insert(&[]).await.unwrap();
-    assert!(watch.next().now_or_never().is_none(), "told of no write");
+    assert!(
+        watch.next().now_or_never().is_none(),
+        "notified without a write"
+    );
 }
 
 #[tokio::test]

@@ -66,20 +66,20 @@ impl<'a> CheckContext<'a> {
 
     /// A vector must be one that the profile promises.
     pub(crate) fn sound(&self, vector: &[f32], text: &str) -> CheckResult {
-        let shown = shown(text);
+        let quote = quote(text);
         let dimensions = self.embedder.profile().dimensions;
-        ensure_eq!(vector.len(), dimensions, "components for {shown}");
+        ensure_eq!(vector.len(), dimensions, "components for {quote}");
         let odd = vector.iter().find(|value| !value.is_finite());
         ensure_eq!(
             odd,
             None::<&f32>,
-            "components that are no numbers for {shown}"
+            "components that are no numbers for {quote}"
         );
         let squares = vector.iter().map(|value| f64::from(*value).powi(2));
         let length = squares.sum::<f64>().sqrt();
         ensure!(
             (length - 1.0).abs() < 1e-3,
-            "the vector for {shown} has the length {length}, not 1"
+            "the vector for {quote} has the length {length}, not 1"
         );
         Ok(())
     }
@@ -113,7 +113,7 @@ pub(crate) fn apart(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// The beginning of a text, for a report.
-pub(crate) fn shown(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let start: String = text.chars().take(30).collect();
     format!("{start:?} ({} characters)", text.chars().count())
 }

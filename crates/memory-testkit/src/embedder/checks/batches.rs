@@ -7,7 +7,7 @@ use super::texts::ODD_TEXTS;
 use super::vectors::TEXTS;
 use crate::check::{At, CheckResult, ensure_eq};
 use crate::embedder::CheckContext;
-use crate::embedder::context::shown;
+use crate::embedder::context::quote;
 use crate::timing::drop_after;
 
 /// Whatever the other texts of the batch, however many, however long, in
@@ -30,7 +30,7 @@ pub async fn do_not_affect_vectors(context: &CheckContext<'_>) -> CheckResult {
             let together: Vec<&str> = batch.iter().map(|&index| texts[index]).collect();
             let vectors = context.embed(&together).await?;
             for (vector, &index) in vectors.iter().zip(batch) {
-                let what = format!("{} in a batch of {size}", shown(texts[index]));
+                let what = format!("{} in a batch of {size}", quote(texts[index]));
                 context.same(vector, &alone[index], &what)?;
             }
         }
@@ -99,11 +99,11 @@ pub async fn dropped_calls_have_no_effect(context: &CheckContext<'_>) -> CheckRe
     for round in 0..24 {
         let given_up = [&*long, TEXTS[round % TEXTS.len()]];
         let given_up = context.embedder().embed(&given_up, EmbedRole::Passage);
-        let (_, beside) = join(drop_after(round, given_up), context.embed(&TEXTS[..2])).await;
-        let beside = beside.at(format!("beside a dropped call, round {round}"))?;
+        let (_, concurrent) = join(drop_after(round, given_up), context.embed(&TEXTS[..2])).await;
+        let concurrent = concurrent.at(format!("concurrent with a dropped call, round {round}"))?;
         let after = context.embed(&TEXTS[2..4]).await;
         let after = after.at(format!("after a dropped call, round {round}"))?;
-        for (vector, wanted) in beside.iter().chain(&after).zip(&alone) {
+        for (vector, wanted) in concurrent.iter().chain(&after).zip(&alone) {
             context.same(vector, wanted, "around a dropped call")?;
         }
     }

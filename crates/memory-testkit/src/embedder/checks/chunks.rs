@@ -6,7 +6,7 @@ use super::texts::ODD_TEXTS;
 use super::vectors::TEXTS;
 use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::embedder::CheckContext;
-use crate::embedder::context::{apart, shown};
+use crate::embedder::context::{apart, quote};
 use crate::fixtures::WORDS;
 
 /// Long texts: prose, no sentence ends, no spaces, no words, odd white space.
@@ -44,9 +44,9 @@ pub async fn come_one_list_for_each_text(context: &CheckContext<'_>) -> CheckRes
     context.rng().shuffle(&mut texts);
     let together = context.chunk(&texts).await?;
     for (text, pieces) in texts.iter().zip(&together) {
-        ensure!(!pieces.is_empty(), "no range for {}", shown(text));
+        ensure!(!pieces.is_empty(), "no range for {}", quote(text));
         let alone = context.chunk(&[text]).await?;
-        ensure_eq!(*pieces, alone[0], "ranges of {}", shown(text));
+        ensure_eq!(*pieces, alone[0], "ranges of {}", quote(text));
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ pub async fn lie_on_characters(context: &CheckContext<'_>) -> CheckResult {
                 text.get(piece.clone())
                     .is_some_and(|piece| !piece.is_empty()),
                 "{piece:?} is no piece of {}",
-                shown(&text)
+                quote(&text)
             );
         }
         for pair in pieces.windows(2) {
@@ -85,7 +85,7 @@ pub async fn lie_on_characters(context: &CheckContext<'_>) -> CheckResult {
                 "{:?} does not come after {:?} in {}",
                 pair[1],
                 pair[0],
-                shown(&text)
+                quote(&text)
             );
         }
     }
@@ -101,8 +101,8 @@ pub async fn cover_everything(context: &CheckContext<'_>) -> CheckResult {
             ensure!(
                 gap.trim().is_empty(),
                 "{} is in no range of {}",
-                shown(gap),
-                shown(&text)
+                quote(gap),
+                quote(&text)
             );
             covered = covered.max(piece.end);
         }
@@ -156,12 +156,12 @@ fn covers(text: &str, pieces: &[Range<usize>]) -> CheckResult {
         ensure!(
             text.get(piece.clone()).is_some_and(|it| !it.is_empty()),
             "{piece:?} is no piece of {}",
-            shown(text)
+            quote(text)
         );
         ensure!(
             start.is_none_or(|start| start < piece.start) && covered < piece.end,
             "{piece:?} is out of order in {}",
-            shown(text)
+            quote(text)
         );
         uncovered(text, covered..piece.start)?;
         (start, covered) = (Some(piece.start), piece.end);
@@ -175,8 +175,8 @@ fn uncovered(text: &str, gap: Range<usize>) -> CheckResult {
     ensure!(
         missing.trim().is_empty(),
         "{} is in no range of {}",
-        shown(missing),
-        shown(text)
+        quote(missing),
+        quote(text)
     );
     Ok(())
 }
@@ -190,7 +190,7 @@ pub async fn overlap(context: &CheckContext<'_>) -> CheckResult {
                 "{:?} and {:?} do not overlap in {}",
                 pair[0],
                 pair[1],
-                shown(&text)
+                quote(&text)
             );
         }
     }
@@ -213,7 +213,7 @@ pub async fn fit_the_window(context: &CheckContext<'_>) -> CheckResult {
             ensure!(
                 apart(&vectors[0], &vectors[1]) > NOTICED,
                 "the last word of piece {place} of {} does not count: the window does not hold it",
-                shown(text)
+                quote(text)
             );
         }
     }

@@ -40,7 +40,11 @@ impl FaultyStore {
     }
 
     /// The generation as it is shown to callers.
-    pub(super) fn shown(&self, entity: &EntityId, generation: Generation) -> Generation {
+    pub(super) fn visible_generation(
+        &self,
+        entity: &EntityId,
+        generation: Generation,
+    ) -> Generation {
         let shift = self.fault_state().shifts.get(entity).copied().unwrap_or(0);
         Generation(generation.0.saturating_add_signed(shift))
     }

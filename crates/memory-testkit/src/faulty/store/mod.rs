@@ -71,7 +71,7 @@ impl Store for FaultyStore {
         self.note_written(batch);
         let mut outcome = self.faulty_squeeze(batch, room).await?;
         for (entity, generation) in &mut outcome.generations {
-            *generation = self.shown(entity, *generation);
+            *generation = self.visible_generation(entity, *generation);
         }
         Ok(outcome)
     }
@@ -84,20 +84,20 @@ impl Store for FaultyStore {
     ) -> MemoryResult<ConsolidateOutcome> {
         let read_at = self.meant(entity, read_at);
         let mut outcome = self.faulty_consolidate(entity, groups, read_at).await?;
-        outcome.generation = self.shown(entity, outcome.generation);
+        outcome.generation = self.visible_generation(entity, outcome.generation);
         Ok(outcome)
     }
 
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
         let mut fetched = self.faulty_get(entity, ids).await?;
         self.spoil_archived(entity, &mut fetched.memories);
-        fetched.generation = self.shown(entity, fetched.generation);
+        fetched.generation = self.visible_generation(entity, fetched.generation);
         Ok(fetched)
     }
 
     async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
         let mut page = self.faulty_list_scope(entity, request).await?;
-        page.generation = self.shown(entity, page.generation);
+        page.generation = self.visible_generation(entity, page.generation);
         Ok(page)
     }
 
@@ -111,7 +111,7 @@ impl Store for FaultyStore {
         request: &SearchRequest,
     ) -> MemoryResult<SearchOutcome> {
         let mut found = self.faulty_search_archive(entity, request).await?;
-        found.generation = self.shown(entity, found.generation);
+        found.generation = self.visible_generation(entity, found.generation);
         Ok(found)
     }
 
@@ -124,7 +124,7 @@ impl Store for FaultyStore {
         let since = self.meant(entity, since);
         let mut changes = self.faulty_changes(entity, since, fingerprint).await?;
         self.spoil_changes(entity, &mut changes).await?;
-        changes.generation = self.shown(entity, changes.generation);
+        changes.generation = self.visible_generation(entity, changes.generation);
         Ok(changes)
     }
 
@@ -136,13 +136,13 @@ impl Store for FaultyStore {
         embedding: Option<&Embedding>,
     ) -> MemoryResult<UpdateOutcome> {
         let mut outcome = self.faulty_link(entity, id, patch, embedding).await?;
-        outcome.generation = self.shown(entity, outcome.generation);
+        outcome.generation = self.visible_generation(entity, outcome.generation);
         Ok(outcome)
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
         let mut outcome = self.faulty_remove(entity, ids).await?;
-        outcome.generation = self.shown(entity, outcome.generation);
+        outcome.generation = self.visible_generation(entity, outcome.generation);
         Ok(outcome)
     }
 
@@ -157,7 +157,7 @@ impl Store for FaultyStore {
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
         let mut stats = self.inner.entity_stats(entity).await?;
-        stats.generation = self.shown(entity, stats.generation);
+        stats.generation = self.visible_generation(entity, stats.generation);
         if self.has(StoreFault::StartsAtOne) {
             stats.generation = stats.generation.max(Generation(1));
         }

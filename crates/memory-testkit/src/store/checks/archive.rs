@@ -47,13 +47,13 @@ pub async fn is_listed_by_scope(context: &CheckContext) -> CheckResult {
     let mut live = scene.people[10..].to_vec();
     live.extend([scene.summary.clone(), second.summary]);
     let both = [first.clone(), rest.clone()].concat();
-    let beside = scene.people[10].memory.id;
+    let other = scene.people[10].memory.id;
     for (scope, wanted) in [
         (ListScope::Live, live),
         (ListScope::Archived, both),
         (ListScope::SourcesOf(scene.summary()), first),
         (ListScope::SourcesOf(summary), rest),
-        (ListScope::SourcesOf(beside), vec![]),
+        (ListScope::SourcesOf(other), vec![]),
         (ListScope::SourcesOf(rng.id()), vec![]),
     ] {
         for filter in filters(4, &mut rng) {

@@ -158,9 +158,9 @@ pub async fn hold_the_latest_state_only(context: &CheckContext) -> CheckResult {
     context.insert(&[back.clone(), gone]).await?;
     let store = context.store();
     store.delete(&mira, &[back_id]).await.at("delete")?;
-    let mut anew = plain(&mira, "back again", &mut rng);
-    anew.memory.id = back_id;
-    context.insert(std::slice::from_ref(&anew)).await?;
+    let mut reinserted = plain(&mira, "back again", &mut rng);
+    reinserted.memory.id = back_id;
+    context.insert(std::slice::from_ref(&reinserted)).await?;
     for importance in [0.1, 0.2] {
         let patch = MemoryPatch::new().importance(importance);
         let done = store.update(&mira, &gone_id, &patch, None).await;
@@ -170,7 +170,7 @@ pub async fn hold_the_latest_state_only(context: &CheckContext) -> CheckResult {
     for since in [1, 2] {
         let changes = context.changes(&mira, Generation(since)).await?;
         let written: Vec<&Memory> = changes.written.iter().map(|item| &item.memory).collect();
-        ensure_eq!(written, [&anew.memory], "written after {since}");
+        ensure_eq!(written, [&reinserted.memory], "written after {since}");
         ensure_eq!(changes.removed, [gone_id], "removed after {since}");
     }
     let whole = context.changes(&mira, Generation::ZERO).await?;

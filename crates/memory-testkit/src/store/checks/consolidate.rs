@@ -181,8 +181,8 @@ pub async fn refuses_what_changed(context: &CheckContext) -> CheckResult {
     let same = consolidation(&mira, "the same", [people[4], people[5]], &mut rng);
     let result = store.consolidate(&mira, &[same], Generation(1)).await;
     result.at("what was touched only, and what was not written")?;
-    let anew = consolidation(&mira, "read anew", people[..4].to_vec(), &mut rng);
-    context.consolidate(&mira, &[anew]).await.map(drop)
+    let retry = consolidation(&mira, "read again", people[..4].to_vec(), &mut rng);
+    context.consolidate(&mira, &[retry]).await.map(drop)
 }
 
 /// A summary's id that is taken is refused: by a memory of other content, by

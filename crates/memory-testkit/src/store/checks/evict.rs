@@ -76,12 +76,12 @@ pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
     full(result, &mira, 4, 3)
 }
 
-/// What gives way goes as by a delete: an archived memory takes its summary
+/// An eviction acts like a delete: an archived memory takes its summary
 /// along and brings the others back to life, and these count.
 pub async fn follows_consolidations(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
-    // Three under a summary and one beside: two are live.
+    // Three under a summary and one without: two are live.
     let scene = context.archive(&mira, 4, 3, &mut rng).await?;
     let sources = ids(scene.sources());
     let before = context.entity_dump(&mira).await?;
@@ -119,13 +119,17 @@ pub async fn happens_after_the_conflict_check(context: &CheckContext) -> CheckRe
     let id = known.memory.id;
     context.insert(std::slice::from_ref(&known)).await?;
     let before = context.entity_dump(&mira).await?;
-    let new = plain(&mira, "new beside it", &mut rng);
+    let new = plain(&mira, "new as well", &mut rng);
     let room = InsertOptions::at_most(1).evict(mira.clone(), [id]);
     let mut other = known.clone();
     other.memory.content = "other content".to_owned();
     let store = context.store();
     let result = store.insert_opts(&[new.clone(), other], &room).await;
-    refused(result, &[ErrorKind::Conflict], "a conflict that gives way")?;
+    refused(
+        result,
+        &[ErrorKind::Conflict],
+        "a conflict with an evicted memory",
+    )?;
     ensure_eq!(
         context.entity_dump(&mira).await?,
         before,
@@ -142,9 +146,9 @@ pub async fn happens_after_the_conflict_check(context: &CheckContext) -> CheckRe
 pub async fn drops_links(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
-    let gone = plain(&mira, "gives way", &mut rng);
+    let gone = plain(&mira, "evicted", &mut rng);
     let mut stays = plain(&mira, "stays", &mut rng);
-    let other = (rng.id(), "beside".to_owned());
+    let other = (rng.id(), "near".to_owned());
     let link = (gone.memory.id, "after".to_owned());
     stays.memory.related = [link.clone(), other.clone()].into();
     context.insert(&[gone.clone(), stays.clone()]).await?;

@@ -76,7 +76,7 @@ pub async fn repeats_are_no_ops(context: &CheckContext) -> CheckResult {
 
     let new = plain(&mira, "something new", &mut rng);
     let outcome = context.insert(&[again, new]).await?;
-    ensure_eq!(outcome.inserted, [false, true], "inserted beside it");
+    ensure_eq!(outcome.inserted, [false, true], "inserted with it");
     ensure_eq!(
         context.generation(&mira).await?,
         Generation(2),
@@ -185,7 +185,7 @@ pub async fn keeps_entities_apart(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// An id that was deleted may be inserted anew, with other content, and bears
+/// An id that was deleted may be inserted again, with other content, and bears
 /// nothing of what it was.
 pub async fn accepts_deleted_ids_again(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
@@ -200,7 +200,7 @@ pub async fn accepts_deleted_ids_again(context: &CheckContext) -> CheckResult {
     let mut new = plain(&mira, "the new one", &mut rng);
     new.memory.id = id;
     let outcome = context.insert(std::slice::from_ref(&new)).await?;
-    ensure_eq!(outcome.inserted, [true], "inserted anew");
+    ensure_eq!(outcome.inserted, [true], "inserted again");
     ensure_eq!(
         context.generation(&mira).await?,
         Generation(3),
@@ -209,7 +209,7 @@ pub async fn accepts_deleted_ids_again(context: &CheckContext) -> CheckResult {
     ensure_eq!(
         context.get(&mira, id).await?,
         Some(new.memory),
-        "the memory inserted anew"
+        "the memory inserted again"
     );
     ensure_eq!(context.count(&mira).await?, 1, "count");
     Ok(())

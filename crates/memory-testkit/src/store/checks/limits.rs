@@ -101,7 +101,7 @@ pub async fn refusal_changes_nothing(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// A repetition needs no room, and nothing gives way for it: only for entities
+/// A repetition needs no capacity and evicts nothing: only for entities
 /// of which something is inserted.
 pub async fn repeats_do_not_count(context: &CheckContext) -> CheckResult {
     let (mira, tam) = (context.entity("mira"), context.entity("tam"));
@@ -122,7 +122,7 @@ pub async fn repeats_do_not_count(context: &CheckContext) -> CheckResult {
         .evict(mira.clone(), [hers[2].memory.id])
         .evict(tam.clone(), [his[2].memory.id]);
     let outcome = within(context, &batch, &room).await?;
-    ensure_eq!(outcome.inserted, [false, true], "inserted beside it");
+    ensure_eq!(outcome.inserted, [false, true], "inserted with it");
     let gave_way: Vec<&EntityId> = outcome.evicted.keys().collect();
     ensure_eq!(gave_way, [&tam], "of whom something gave way");
     ensure_eq!(context.entity_dump(&mira).await?, before, "hers");
@@ -193,8 +193,8 @@ pub async fn archived_ids_are_taken(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
-/// The limit holds whoever writes beside: of many writers at once, as many
-/// succeed as there is room for; what gives way makes room once.
+/// The limit holds under concurrency: of many concurrent writers, as many
+/// succeed as the limit allows; an eviction frees capacity once.
 pub async fn is_exact_with_many_writers(context: &CheckContext) -> CheckResult {
     const MAX: u64 = 5;
     let mira = context.entity("mira");

@@ -75,11 +75,11 @@ pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
     ensure_eq!(context.has(&mira, gone).await?, false, "the deleted one");
     ensure_eq!(context.count(&tam).await?, 0, "count of the other entity");
     // An access of what is gone must not come back with a new memory.
-    let mut anew = people[1].clone();
-    anew.memory.content = "inserted anew".to_owned();
-    context.insert(&[anew]).await?;
+    let mut reinserted = people[1].clone();
+    reinserted.memory.content = "inserted again".to_owned();
+    context.insert(&[reinserted]).await?;
     let got = access(context, &mira, gone).await?;
-    ensure_eq!(got, (0, None), "accesses of a memory inserted anew");
+    ensure_eq!(got, (0, None), "accesses of a memory inserted again");
     Ok(())
 }
 

@@ -35,7 +35,7 @@ pub async fn are_added_and_dropped_one_by_one(context: &CheckContext) -> CheckRe
         new().relate(d, "near").unrelate(a).relate(b, ""),
         new().relate(c, "kept").unrelate(c),
         new()
-            .related([(a, "anew".to_owned()), (b, "anew".to_owned())].into())
+            .related([(a, "again".to_owned()), (b, "again".to_owned())].into())
             .unrelate(a)
             .relate(d, "as well"),
     ];
@@ -142,10 +142,10 @@ pub async fn to_removed_memories_are_dropped(context: &CheckContext) -> CheckRes
     let (mira, tam) = (context.entity("mira"), context.entity("tam"));
     let mut rng = context.rng();
     let gone = plain(&mira, "gone soon", &mut rng).memory.id;
-    let beside = (rng.id(), "beside".to_owned());
+    let relation = (rng.id(), "near".to_owned());
     let linked = |entity, content: &str, to_gone, rng: &mut SeededRng| {
         let mut item = plain(entity, content, rng);
-        item.memory.related = [beside.clone()].into();
+        item.memory.related = [relation.clone()].into();
         if to_gone {
             item.memory.related.insert(gone, "after".to_owned());
         }
@@ -182,7 +182,7 @@ pub async fn to_removed_memories_are_dropped(context: &CheckContext) -> CheckRes
         Generation(3),
         "statistics"
     );
-    let wanted: Links = [beside.clone()].into();
+    let wanted: Links = [relation.clone()].into();
     for id in ids.into_iter().chain([other.memory.id]) {
         let stored = context.get(&mira, id).await?.map(|memory| memory.related);
         ensure_eq!(stored.as_ref(), Some(&wanted), "links that are left");

@@ -91,7 +91,7 @@ pub async fn removed_sources_are_not_restored(context: &CheckContext) -> CheckRe
     Ok(())
 }
 
-/// To whoever follows, what is restored is written, with its vectors; and a
+/// For a follower of changes, what is restored is written, with its vectors; and a
 /// search finds it by them.
 pub async fn restored_memories_are_reported_completely(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");

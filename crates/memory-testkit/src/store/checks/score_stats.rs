@@ -101,7 +101,7 @@ pub async fn both_equal_each_alone(context: &CheckContext) -> CheckResult {
                 }
                 (None, None) if retriever == "dense" => {}
                 other => {
-                    let why = format!("{retriever} retriever, beside another and alone: {other:?}");
+                    let why = format!("{retriever} retriever, with another and alone: {other:?}");
                     return Err(CheckFailure::failed(why));
                 }
             }
@@ -164,7 +164,7 @@ async fn search(
     context.store().search(entity, &request).await.at("search")
 }
 
-/// Compares summaries, to [`PRECISION`] and `slack` beside it.
+/// Compares summaries, to [`PRECISION`] with the additional `slack`.
 fn same(got: ScoreStats, wanted: ScoreStats, slack: f32) -> CheckResult {
     for (what, got, wanted) in [
         ("mean", got.mean, wanted.mean),

@@ -141,9 +141,9 @@ async fn found(
 /// One retriever's opinion on who is among its best; near ties may go either way.
 struct Retriever {
     value: fn(&SearchHit) -> Option<f32>,
-    /// Whoever is above this is among the best.
+    /// Scores above this are among the best.
     upper: f32,
-    /// Whoever is below this is not.
+    /// Scores below this are not.
     lower: f32,
 }
 

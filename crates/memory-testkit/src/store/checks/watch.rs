@@ -105,7 +105,7 @@ async fn told(
                 let present = context.generation(entity).await?;
                 ensure!(
                     Generation::ZERO < generation && generation <= present,
-                    "told of generation {generation} at {present}"
+                    "notified of generation {generation} at {present}"
                 );
                 if generation >= wanted {
                     return Ok(());

@@ -192,7 +192,7 @@ pub(super) fn prepared(context: &CheckContext, item: &Item) -> EmbeddedMemory {
 }
 
 /// The limit and the evictions of an insert.
-pub(super) fn room(context: &CheckContext, max: u8, evict: &[(u8, u8)]) -> InsertOptions {
+pub(super) fn insert_options(context: &CheckContext, max: u8, evict: &[(u8, u8)]) -> InsertOptions {
     let room = InsertOptions::at_most(u64::from(max));
     evict.iter().fold(room, |room, (name, number)| {
         room.evict(entity(context, *name), [id(*number)])
@@ -220,7 +220,7 @@ pub(super) fn consolidations(
 
 /// Makes consolidations such that can be done: of sources that are live and
 /// summaries whose ids are free, each once.
-pub(super) fn mend(groups: &mut Vec<SummaryGroup>, mut live: Vec<MemoryId>, taken: &[MemoryId]) {
+pub(super) fn fix(groups: &mut Vec<SummaryGroup>, mut live: Vec<MemoryId>, taken: &[MemoryId]) {
     let mut free = ids();
     free.retain(|id| !taken.contains(id));
     groups.retain_mut(|group| {

@@ -67,7 +67,7 @@ impl Machine<'_> {
             }
             Op::Squeeze { items, max, evict } => {
                 let items = items.iter().map(|item| op::prepared(self.context, item));
-                let room = op::room(self.context, *max, evict);
+                let room = op::insert_options(self.context, *max, evict);
                 self.insert(&items.collect::<Vec<_>>(), &room).await
             }
             Op::Consolidate {
@@ -85,7 +85,7 @@ impl Machine<'_> {
                 if *apt {
                     let live = self.model.entity(&name).live().into_keys().collect();
                     let taken: Vec<MemoryId> = rows.into_keys().collect();
-                    op::mend(&mut groups, live, &taken);
+                    op::fix(&mut groups, live, &taken);
                 } else {
                     read_at = Generation(generation.0.saturating_sub(u64::from(*lag)));
                 }
