@@ -28,6 +28,10 @@ impl Engine {
     ///
     /// Pages the live and the archived memories side by side and reads the
     /// summaries of the archived ones: some three statements per page.
+    ///
+    /// # Errors
+    /// [`memory_core::MemoryError::InvalidInput`] naming the limit; errors of the
+    /// store.
     pub async fn list_memories_as_of(
         &self,
         entity: &EntityId,

@@ -55,6 +55,7 @@ macro_rules! example {
     };
 }
 
+mod administration;
 mod builder;
 mod defaults;
 mod lifecycle;

@@ -1,11 +1,9 @@
 //! What happens to memories after they were retained: reflection,
-//! consolidation, relations, pruning, forgetting, restoring, backups.
+//! consolidation, relations, pruning, forgetting, restoring.
 
-use std::path::Path;
-
-use memory_core::{BackupOptions, EntityId, Memory, MemoryId, MemoryResult};
+use memory_core::{EntityId, Memory, MemoryId, MemoryResult};
 #[cfg(doc)]
-use memory_core::{ErrorKind, InvalidInput, MemoryConfig, MemoryError, limits};
+use memory_core::{InvalidInput, MemoryConfig, MemoryError, limits};
 use memory_engine::{
     ConsolidateRequest, ConsolidationReport, ReflectRequest, Reflection, RelatedMemory,
 };
@@ -341,49 +339,5 @@ impl MemorySystem {
     ) -> MemoryResult<bool> {
         let sources = sources.into_iter().collect();
         self.engine().restore_summary(summary, sources).await
-    }
-
-    /// Copies the whole database to a new file, while it is in use: a consistent
-    /// state, complete when this returns, readable by its owner only. Opening
-    /// the copy is restoring it. An existing file is refused; see
-    /// [`backup_with`](Self::backup_with).
-    ///
-    #[doc = example!()]
-    /// # let folder = std::env::temp_dir().join(format!("memory-backup-{}", MemoryId::new()));
-    /// # std::fs::create_dir(&folder).expect("a folder for the backup");
-    /// memory.backup(folder.join("agent-backup.db")).await?;
-    /// # std::fs::remove_dir_all(&folder).expect("the backup is removed");
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::Configuration`] for a target that exists or belongs to the
-    /// database, [`ErrorKind::Missing`] for a missing folder,
-    /// [`ErrorKind::Unsupported`] for PostgreSQL, which has `pg_dump`; those of
-    /// the disk.
-    pub async fn backup(&self, target: impl AsRef<Path>) -> MemoryResult<()> {
-        self.backup_with(target, &BackupOptions::new()).await
-    }
-
-    /// As [`backup`](Self::backup), with options.
-    ///
-    #[doc = example!()]
-    /// # let folder = std::env::temp_dir().join(format!("memory-backup-{}", MemoryId::new()));
-    /// # std::fs::create_dir(&folder).expect("a folder for the backup");
-    /// use memory::store::BackupOptions;
-    /// let options = BackupOptions::new().overwrite(true);
-    /// memory.backup_with(folder.join("nightly.db"), &options).await?;
-    /// # std::fs::remove_dir_all(&folder).expect("the backup is removed");
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`backup`](Self::backup).
-    pub async fn backup_with(
-        &self,
-        target: impl AsRef<Path>,
-        options: &BackupOptions,
-    ) -> MemoryResult<()> {
-        self.engine().backup(target.as_ref(), options).await
     }
 }

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 #[cfg(doc)]
 use memory_core::MemoryConfig;
 use memory_core::{
-    CacheStats, EntityId, EntityStats, ErrorKind, ListPage, ListRequest, Memory, MemoryBatchItem,
-    MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
+    EntityId, ErrorKind, ListPage, ListRequest, Memory, MemoryBatchItem, MemoryError, MemoryFilter,
+    MemoryId, MemoryKind, MemoryPatch, MemoryResult,
 };
 use memory_engine::{Engine, RecallHit, RecallReport, RecallRequest};
 
@@ -394,105 +394,5 @@ impl MemorySystem {
         id: MemoryId,
     ) -> MemoryResult<()> {
         self.engine.delete_memory(&entity.into(), &id).await
-    }
-
-    /// How often the entity was written to, and how many memories it has.
-    ///
-    #[doc = example!()]
-    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
-    /// assert_eq!(memory.entity_stats("mira").await?.memory_count, 1);
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// Errors of the store.
-    pub async fn entity_stats(&self, entity: impl Into<EntityId>) -> MemoryResult<EntityStats> {
-        self.engine.entity_stats(&entity.into()).await
-    }
-
-    /// Lists up to `limit` entities that have memories, in the order of their
-    /// names, after `after`. For administrators; it reads no memory.
-    ///
-    #[doc = example!()]
-    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
-    /// memory.retain("tam", MemoryKind::World, "Horses are cheap.").await?;
-    /// let first = memory.list_entities(None, 1).await?;
-    /// let rest = memory.list_entities(first.last(), 10).await?;
-    /// assert_eq!(rest, ["tam".into()]);
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`MemoryError::InvalidInput`] for a limit out of range; errors of the
-    /// store.
-    pub async fn list_entities(
-        &self,
-        after: Option<&EntityId>,
-        limit: usize,
-    ) -> MemoryResult<Vec<EntityId>> {
-        self.engine.list_entities(after, limit).await
-    }
-
-    /// Counters of the three tiers since the system was opened.
-    ///
-    #[doc = example!()]
-    /// let id = memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
-    /// memory.get_memory("mira", id).await?;
-    /// memory.get_memory("mira", id).await?;
-    /// assert!(memory.cache_stats().memory.hits >= 1);
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn cache_stats(&self) -> CacheStats {
-        self.engine.cache_stats()
-    }
-
-    /// Empties all three tiers. Never needed for correctness.
-    ///
-    #[doc = example!()]
-    /// memory.clear_all_caches();
-    /// # Ok(()) }
-    /// ```
-    pub fn clear_all_caches(&self) {
-        self.engine.clear_all_caches();
-    }
-
-    /// Removes one memory from the memory tier, such as after a change of the
-    /// database by hand.
-    ///
-    #[doc = example!()]
-    /// let id = memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
-    /// memory.invalidate_memory_cache(id);
-    /// # Ok(()) }
-    /// ```
-    pub fn invalidate_memory_cache(&self, id: MemoryId) {
-        self.engine.invalidate_memory_cache(&id);
-    }
-
-    /// Removes an entity's snapshot from the entity tier, such as after a change
-    /// of the database by hand.
-    ///
-    #[doc = example!()]
-    /// memory.invalidate_entity_cache("mira");
-    /// # Ok(()) }
-    /// ```
-    pub fn invalidate_entity_cache(&self, entity: impl Into<EntityId>) {
-        self.engine.invalidate_entity_cache(&entity.into());
-    }
-
-    /// Finishes work in progress, flushes pending access counts and closes the
-    /// store. Later calls fail with [`ErrorKind::Closed`]. Dropping the last
-    /// handle closes the store too, but does not wait and loses the pending
-    /// counts.
-    ///
-    #[doc = example!()]
-    /// memory.close().await?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// Errors of the store.
-    pub async fn close(&self) -> MemoryResult<()> {
-        self.engine.close().await
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use memory_core::Memory;
 
-use super::equivalence::is_negation;
+use super::statement::is_negation;
 
 /// The facts of one text.
 #[derive(Debug, Default, PartialEq, Eq)]

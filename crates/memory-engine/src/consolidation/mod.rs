@@ -13,6 +13,7 @@ mod grouping;
 mod prompt;
 mod quote;
 mod requests;
+mod statement;
 mod summary;
 mod watermarks;
 

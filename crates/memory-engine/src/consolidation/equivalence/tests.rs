@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::MemoryBatchItem;
 use proptest::prelude::*;
 
+use super::super::statement::{FILLERS, normalized_words};
 use super::*;
 use crate::consolidation::facts::facts_of;
 

@@ -1,0 +1,155 @@
+//! Administration: statistics, entities, caches, backups, closing.
+
+use std::path::Path;
+
+use memory_core::{BackupOptions, CacheStats, EntityId, EntityStats, MemoryId, MemoryResult};
+#[cfg(doc)]
+use memory_core::{ErrorKind, MemoryError};
+
+use crate::system::MemorySystem;
+
+impl MemorySystem {
+    /// How often the entity was written to, and how many memories it has.
+    ///
+    #[doc = example!()]
+    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// assert_eq!(memory.entity_stats("mira").await?.memory_count, 1);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn entity_stats(&self, entity: impl Into<EntityId>) -> MemoryResult<EntityStats> {
+        self.engine().entity_stats(&entity.into()).await
+    }
+
+    /// Lists up to `limit` entities that have memories, in the order of their
+    /// names, after `after`. For administrators; it reads no memory.
+    ///
+    #[doc = example!()]
+    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// memory.retain("tam", MemoryKind::World, "Horses are cheap.").await?;
+    /// let first = memory.list_entities(None, 1).await?;
+    /// let rest = memory.list_entities(first.last(), 10).await?;
+    /// assert_eq!(rest, ["tam".into()]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`] for a limit out of range; errors of the
+    /// store.
+    pub async fn list_entities(
+        &self,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        self.engine().list_entities(after, limit).await
+    }
+
+    /// Counters of the three tiers since the system was opened.
+    ///
+    #[doc = example!()]
+    /// let id = memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// memory.get_memory("mira", id).await?;
+    /// memory.get_memory("mira", id).await?;
+    /// assert!(memory.cache_stats().memory.hits >= 1);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.engine().cache_stats()
+    }
+
+    /// Empties all three tiers. Never needed for correctness.
+    ///
+    #[doc = example!()]
+    /// memory.clear_all_caches();
+    /// # Ok(()) }
+    /// ```
+    pub fn clear_all_caches(&self) {
+        self.engine().clear_all_caches();
+    }
+
+    /// Removes one memory from the memory tier, such as after a change of the
+    /// database by hand.
+    ///
+    #[doc = example!()]
+    /// let id = memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// memory.invalidate_memory_cache(id);
+    /// # Ok(()) }
+    /// ```
+    pub fn invalidate_memory_cache(&self, id: MemoryId) {
+        self.engine().invalidate_memory_cache(&id);
+    }
+
+    /// Removes an entity's snapshot from the entity tier, such as after a change
+    /// of the database by hand.
+    ///
+    #[doc = example!()]
+    /// memory.invalidate_entity_cache("mira");
+    /// # Ok(()) }
+    /// ```
+    pub fn invalidate_entity_cache(&self, entity: impl Into<EntityId>) {
+        self.engine().invalidate_entity_cache(&entity.into());
+    }
+
+    /// Copies the whole database to a new file, while it is in use: a consistent
+    /// state, complete when this returns, readable by its owner only. Opening
+    /// the copy is restoring it. An existing file is refused; see
+    /// [`backup_with`](Self::backup_with).
+    ///
+    #[doc = example!()]
+    /// # let folder = std::env::temp_dir().join(format!("memory-backup-{}", MemoryId::new()));
+    /// # std::fs::create_dir(&folder).expect("a folder for the backup");
+    /// memory.backup(folder.join("agent-backup.db")).await?;
+    /// # std::fs::remove_dir_all(&folder).expect("the backup is removed");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] for a target that exists or belongs to the
+    /// database, [`ErrorKind::Missing`] for a missing folder,
+    /// [`ErrorKind::Unsupported`] for PostgreSQL, which has `pg_dump`; those of
+    /// the disk.
+    pub async fn backup(&self, target: impl AsRef<Path>) -> MemoryResult<()> {
+        self.backup_with(target, &BackupOptions::new()).await
+    }
+
+    /// As [`backup`](Self::backup), with options.
+    ///
+    #[doc = example!()]
+    /// # let folder = std::env::temp_dir().join(format!("memory-backup-{}", MemoryId::new()));
+    /// # std::fs::create_dir(&folder).expect("a folder for the backup");
+    /// use memory::store::BackupOptions;
+    /// let options = BackupOptions::new().overwrite(true);
+    /// memory.backup_with(folder.join("nightly.db"), &options).await?;
+    /// # std::fs::remove_dir_all(&folder).expect("the backup is removed");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`backup`](Self::backup).
+    pub async fn backup_with(
+        &self,
+        target: impl AsRef<Path>,
+        options: &BackupOptions,
+    ) -> MemoryResult<()> {
+        self.engine().backup(target.as_ref(), options).await
+    }
+
+    /// Finishes work in progress, flushes pending access counts and closes the
+    /// store. Later calls fail with [`ErrorKind::Closed`]. Dropping the last
+    /// handle closes the store too, but does not wait and loses the pending
+    /// counts.
+    ///
+    #[doc = example!()]
+    /// memory.close().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn close(&self) -> MemoryResult<()> {
+        self.engine().close().await
+    }
+}
