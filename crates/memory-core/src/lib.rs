@@ -56,9 +56,9 @@ pub use stats::{CacheStats, TierStats};
 pub use store::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
     DenseQuery, EmbeddedMemory, EntityStats, Generation, GetOutcome, InsertOptions, InsertOutcome,
-    ListPage, ListRequest, ListScope, PageCursor, RemoveOutcome, ScoreStats, ScoreStatsBuilder,
-    SearchHit, SearchOutcome, SearchRequest, Store, StoreCapabilities, StoreEvent, SummaryGroup,
-    UpdateOutcome, VectorPrecision, Writers,
+    ListPage, ListRequest, ListScope, PageCursor, RemoveOutcome, ReplaceVectorsOutcome, ScoreStats,
+    ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest, Store, StoreCapabilities,
+    StoreEvent, SummaryGroup, UpdateOutcome, VectorPrecision, Writers,
 };
 pub use vector::{Embedding, cosine, normalize};
 

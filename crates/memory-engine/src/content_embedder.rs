@@ -77,6 +77,12 @@ impl ContentEmbedder {
         }
     }
 
+    /// The number of chunks, and so of vectors, of each content.
+    pub(crate) async fn chunk_counts(&self, contents: &[&str]) -> MemoryResult<Vec<usize>> {
+        let chunks = self.split_into_chunks(contents).await?;
+        Ok(chunks.iter().map(Vec::len).collect())
+    }
+
     /// Each content as chunks that fit the model's window whole.
     async fn split_into_chunks<'a>(&self, contents: &[&'a str]) -> MemoryResult<Vec<Vec<&'a str>>> {
         let ranges = self.embedder.chunk(contents).await?;

@@ -58,5 +58,6 @@ pub use consolidation::{
     Reflection, RelatedMemory, SkipReason, SkippedGroup,
 };
 pub use engine::{Engine, EngineBuilder};
+pub use ops::{ReembedReport, ReembedRequest};
 pub use ranking::{Explanation, Ranking, RecallPath, ScoreFusion};
 pub use recall::{RecallHit, RecallReport, RecallRequest};

@@ -48,6 +48,7 @@ mod options;
 mod query_plan_tests;
 mod record_accesses;
 mod removal;
+mod replace_vectors;
 mod row_level_security;
 mod rows;
 mod schema;

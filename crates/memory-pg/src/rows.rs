@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use memory_core::{
-    EmbeddedMemory, EntityId, Generation, InvalidInput, Memory, MemoryId, MemoryKind,
+    EmbeddedMemory, Embedding, EntityId, Generation, InvalidInput, Memory, MemoryId, MemoryKind,
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -227,12 +227,22 @@ impl<'a> EmbeddingColumns<'a> {
         items: impl IntoIterator<Item = &'a EmbeddedMemory>,
         precision: Precision,
     ) -> Result<Self, InvalidInput> {
+        let items = items.into_iter();
+        let items = items.map(|item| (&item.memory.entity_id, &item.memory.id, &item.embedding));
+        Self::of(items, precision)
+    }
+
+    /// Of memories of these entities and ids.
+    pub(crate) fn of(
+        items: impl Iterator<Item = (&'a EntityId, &'a MemoryId, &'a Embedding)>,
+        precision: Precision,
+    ) -> Result<Self, InvalidInput> {
         let mut columns = Self::default();
-        for item in items {
-            for (chunk, vector) in item.embedding.vectors.iter().enumerate() {
-                columns.entities.push(item.memory.entity_id.as_str());
-                columns.ids.push(*item.memory.id.as_uuid());
-                columns.models.push(item.embedding.fingerprint.as_str());
+        for (entity, id, embedding) in items {
+            for (chunk, vector) in embedding.vectors.iter().enumerate() {
+                columns.entities.push(entity.as_str());
+                columns.ids.push(*id.as_uuid());
+                columns.models.push(embedding.fingerprint.as_str());
                 columns
                     .chunks
                     .push(i32::try_from(chunk).unwrap_or(i32::MAX));

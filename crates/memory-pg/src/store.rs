@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use memory_core::{
     AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
     EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
-    ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome,
-    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, VectorPrecision, Writers,
+    ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome,
+    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
+    UpdateOutcome, VectorPrecision, Writers,
 };
 use sqlx::PgPool;
 
@@ -16,8 +17,8 @@ use crate::database::Database;
 use crate::maintenance::{self, MaintenanceReport};
 use crate::options::{PgOptions, Precision};
 use crate::{
-    changes, consolidate, delete, get, insert, list, record_accesses, schema, search, stats,
-    update, watch,
+    changes, consolidate, delete, get, insert, list, record_accesses, replace_vectors, schema,
+    search, stats, update, watch,
 };
 
 /// The name in errors and reports.
@@ -174,6 +175,27 @@ impl Store for PgStore {
             max_dimensions,
         )
         .await
+    }
+
+    async fn vector_counts(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Vec<usize>> {
+        replace_vectors::vector_counts(&self.database, entity, ids, fingerprint).await
+    }
+
+    async fn replace_vectors(
+        &self,
+        entity: &EntityId,
+        embeddings: &[(MemoryId, Embedding)],
+        read_at: Generation,
+    ) -> MemoryResult<ReplaceVectorsOutcome> {
+        let max_dimensions = self.capabilities().max_dimensions;
+        let database = &self.database;
+        replace_vectors::replace_vectors(database, entity, embeddings, read_at, max_dimensions)
+            .await
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {

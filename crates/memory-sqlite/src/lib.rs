@@ -60,6 +60,7 @@ mod list;
 mod options;
 mod record_accesses;
 mod removal;
+mod replace_vectors;
 mod row_keys;
 mod rows;
 mod schema;

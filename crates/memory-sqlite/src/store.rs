@@ -9,8 +9,8 @@ use memory_core::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ConsolidateOutcome, EmbeddedMemory,
     Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions,
     InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    RemoveOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
-    UpdateOutcome, Writers, limits,
+    RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities,
+    SummaryGroup, UpdateOutcome, Writers, limits,
 };
 
 use crate::changes::ChangesSince;
@@ -23,6 +23,7 @@ use crate::insert::Insert;
 use crate::list::{Count, List};
 use crate::options::{Location, SqliteOptions};
 use crate::record_accesses::RecordAccesses;
+use crate::replace_vectors::{ReplaceVectors, VectorCounts};
 use crate::search::Search;
 use crate::stats::{ListEntities, Stats};
 use crate::transaction::Transaction;
@@ -212,6 +213,40 @@ impl Store for SqliteStore {
             embedding: embedding.cloned(),
         };
         self.database.write(update).await
+    }
+
+    async fn vector_counts(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Vec<usize>> {
+        entity.validate()?;
+        let counts = VectorCounts {
+            entity: entity.clone(),
+            ids: ids.to_vec(),
+            fingerprint: fingerprint.clone(),
+        };
+        self.database.read(counts).await
+    }
+
+    async fn replace_vectors(
+        &self,
+        entity: &EntityId,
+        embeddings: &[(MemoryId, Embedding)],
+        read_at: Generation,
+    ) -> MemoryResult<ReplaceVectorsOutcome> {
+        self.database.check_open(ReplaceVectors::OPERATION)?;
+        entity.validate()?;
+        for (_, embedding) in embeddings {
+            embedding.validate(limits::MAX_DIMENSIONS)?;
+        }
+        let replace = ReplaceVectors {
+            entity: entity.clone(),
+            embeddings: embeddings.to_vec(),
+            read_at,
+        };
+        self.database.write(replace).await
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {

@@ -10,8 +10,8 @@ use memory_core::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
     EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome,
     InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest, Store,
-    StoreCapabilities, SummaryGroup, UpdateOutcome,
+    MemoryPatch, MemoryResult, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome, SearchRequest,
+    Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
 };
 
 /// An operation of [`Store`].
@@ -36,6 +36,10 @@ pub enum StoreOperation {
     ChangesSince,
     /// [`Store::update`].
     Update,
+    /// [`Store::vector_counts`].
+    VectorCounts,
+    /// [`Store::replace_vectors`].
+    ReplaceVectors,
     /// [`Store::delete`].
     Delete,
     /// [`Store::record_accesses`].
@@ -54,7 +58,7 @@ pub enum StoreOperation {
 
 impl StoreOperation {
     /// Every operation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Insert,
         Self::InsertOpts,
         Self::Consolidate,
@@ -64,6 +68,8 @@ impl StoreOperation {
         Self::Search,
         Self::ChangesSince,
         Self::Update,
+        Self::VectorCounts,
+        Self::ReplaceVectors,
         Self::Delete,
         Self::RecordAccesses,
         Self::EntityStats,
@@ -86,6 +92,8 @@ impl StoreOperation {
             Self::Search => "search",
             Self::ChangesSince => "changes_since",
             Self::Update => "update",
+            Self::VectorCounts => "vector_counts",
+            Self::ReplaceVectors => "replace_vectors",
             Self::Delete => "delete",
             Self::RecordAccesses => "record_accesses",
             Self::EntityStats => "entity_stats",
@@ -105,6 +113,7 @@ impl StoreOperation {
                 | Self::InsertOpts
                 | Self::Consolidate
                 | Self::Update
+                | Self::ReplaceVectors
                 | Self::Delete
                 | Self::RecordAccesses
         )
@@ -295,6 +304,28 @@ impl Store for HookedStore {
         let call = StoreCall::of(StoreOperation::Update, entity);
         self.run(call, self.inner.update(entity, id, patch, embedding))
             .await
+    }
+
+    async fn vector_counts(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Vec<usize>> {
+        let call = StoreCall::of(StoreOperation::VectorCounts, entity);
+        self.run(call, self.inner.vector_counts(entity, ids, fingerprint))
+            .await
+    }
+
+    async fn replace_vectors(
+        &self,
+        entity: &EntityId,
+        embeddings: &[(MemoryId, Embedding)],
+        read_at: Generation,
+    ) -> MemoryResult<ReplaceVectorsOutcome> {
+        let call = StoreCall::of(StoreOperation::ReplaceVectors, entity);
+        let replacing = self.inner.replace_vectors(entity, embeddings, read_at);
+        self.run(call, replacing).await
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {

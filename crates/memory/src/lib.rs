@@ -75,8 +75,8 @@ pub use memory_core::{
 };
 pub use memory_engine::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Explanation, LinkDirection,
-    Ranking, RecallHit, RecallPath, RecallReport, RecallRequest, ReflectRequest, Reflection,
-    RelatedMemory, ScoreFusion, SkipReason, SkippedGroup,
+    Ranking, RecallHit, RecallPath, RecallReport, RecallRequest, ReembedReport, ReembedRequest,
+    ReflectRequest, Reflection, RelatedMemory, ScoreFusion, SkipReason, SkippedGroup,
 };
 
 /// The contract of stores, for backends of your own.

@@ -5,7 +5,8 @@ use memory_core::{EntityId, Memory, MemoryId, MemoryResult};
 #[cfg(doc)]
 use memory_core::{InvalidInput, MemoryConfig, MemoryError, limits};
 use memory_engine::{
-    ConsolidateRequest, ConsolidationReport, ReflectRequest, Reflection, RelatedMemory,
+    ConsolidateRequest, ConsolidationReport, ReembedReport, ReembedRequest, ReflectRequest,
+    Reflection, RelatedMemory,
 };
 
 use crate::system::MemorySystem;
@@ -157,6 +158,34 @@ impl MemorySystem {
         self.engine()
             .undo_consolidation(&entity.into(), &summary)
             .await
+    }
+
+    /// Embeds memories, live and archived, with the embedder where they lack
+    /// vectors of its model: after a change of model, or where a fault left some
+    /// out. [`recall_report`](Self::recall_report) says how many lack them.
+    /// Contents stay as they are; [`ReembedRequest::all`] embeds every memory.
+    ///
+    /// It goes page by page, so a call that failed or was dropped may be
+    /// repeated: it continues where vectors are still missing.
+    ///
+    #[doc = example!()]
+    /// use memory::ReembedRequest;
+    ///
+    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// let report = memory.reembed("mira", &ReembedRequest::new()).await?;
+    /// assert_eq!((report.checked, report.reembedded), (1, 0));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`MemoryError::Unsupported`] if the store cannot replace vectors; errors
+    /// of the embedder and the store. Pages before an error stay written.
+    pub async fn reembed(
+        &self,
+        entity: impl Into<EntityId>,
+        request: &ReembedRequest,
+    ) -> MemoryResult<ReembedReport> {
+        self.engine().reembed(&entity.into(), request).await
     }
 
     /// Removes faded memories, those of the lowest current importance first,

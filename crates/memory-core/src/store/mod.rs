@@ -24,8 +24,8 @@ pub use capabilities::{StoreCapabilities, VectorPrecision, Writers};
 pub use changes::{ChangeMarker, ChangeStream, Generation, StoreEvent};
 pub use embedded_memory::EmbeddedMemory;
 pub use outcomes::{
-    ChangeSet, EntityStats, GetOutcome, InsertOutcome, ListPage, RemoveOutcome, SearchHit,
-    SearchOutcome, UpdateOutcome,
+    ChangeSet, EntityStats, GetOutcome, InsertOutcome, ListPage, RemoveOutcome,
+    ReplaceVectorsOutcome, SearchHit, SearchOutcome, UpdateOutcome,
 };
 pub use requests::{
     AccessUpdate, BackupOptions, ConsolidateOutcome, DenseQuery, InsertOptions, ListRequest,
@@ -53,6 +53,7 @@ pub use score_stats::{ScoreStats, ScoreStatsBuilder};
 /// | [`count`](Store::count) | `list` | no transfer of the memories counted |
 /// | [`entity_stats`](Store::entity_stats) | `list` | as `count`; it is called often |
 /// | [`search`](Store::search) | `changes_since` | an index, and the lexical retriever |
+/// | [`vector_counts`](Store::vector_counts), [`replace_vectors`](Store::replace_vectors) | | memories can be embedded again |
 /// | [`watch`](Store::watch) | | other processes' writes are seen early |
 /// | [`close`](Store::close) | | connections are released |
 ///
@@ -278,6 +279,51 @@ pub trait Store: Debug + Send + Sync + 'static {
         patch: &MemoryPatch,
         embedding: Option<&Embedding>,
     ) -> MemoryResult<UpdateOutcome>;
+
+    /// Counts the vectors of one model that each of these memories, live or
+    /// archived, has: one number per id, in order, 0 where the entity has no
+    /// such memory.
+    ///
+    /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported).
+    /// Override it together with [`replace_vectors`](Store::replace_vectors).
+    ///
+    /// # Errors
+    /// [`MemoryError::Unsupported`](crate::MemoryError::Unsupported).
+    async fn vector_counts(
+        &self,
+        _entity: &EntityId,
+        _ids: &[MemoryId],
+        _fingerprint: &Fingerprint,
+    ) -> MemoryResult<Vec<usize>> {
+        Err(provided::unsupported(self, "vector_counts"))
+    }
+
+    /// Replaces the vectors of memories, live or archived, whose content stays
+    /// as it is, all or nothing, in one transaction.
+    ///
+    /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported).
+    /// Overriding it lets memories be embedded again with another model.
+    ///
+    /// # Behavior
+    /// - A memory that was written after `read_at`, the generation at which the
+    ///   caller read its content, keeps its vectors: the given ones may be of
+    ///   other content. Ids that the entity does not have are ignored.
+    /// - A memory's vectors of every model are replaced.
+    /// - The generation rises by one where vectors of any memory were replaced;
+    ///   that counts as writing it.
+    ///
+    /// # Errors
+    /// [`MemoryError::Unsupported`](crate::MemoryError::Unsupported);
+    /// [`MemoryError::InvalidInput`](crate::MemoryError::InvalidInput) for
+    /// vectors that [`Embedding::validate`] refuses.
+    async fn replace_vectors(
+        &self,
+        _entity: &EntityId,
+        _embeddings: &[(MemoryId, Embedding)],
+        _read_at: Generation,
+    ) -> MemoryResult<ReplaceVectorsOutcome> {
+        Err(provided::unsupported(self, "replace_vectors"))
+    }
 
     /// Removes memories for good, with their vectors and access counts, in one
     /// transaction, leaving a tombstone (an id and a generation) for

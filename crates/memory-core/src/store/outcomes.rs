@@ -318,6 +318,27 @@ impl UpdateOutcome {
     }
 }
 
+/// What [`Store::replace_vectors`](super::Store::replace_vectors) did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplaceVectorsOutcome {
+    /// The entity's generation after it.
+    pub generation: Generation,
+    /// The memories whose vectors were replaced, in no order.
+    pub replaced: Vec<MemoryId>,
+}
+
+impl ReplaceVectorsOutcome {
+    /// These memories' vectors were replaced; the entity is at this generation.
+    #[must_use]
+    pub const fn new(generation: Generation, replaced: Vec<MemoryId>) -> Self {
+        Self {
+            generation,
+            replaced,
+        }
+    }
+}
+
 /// What [`Store::delete`](super::Store::delete) did. Every list is in no order
 /// and names an id once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -113,6 +113,13 @@ async fn count_in<S: Store + ?Sized>(
     }
 }
 
+pub(super) fn unsupported<S: Store + ?Sized>(store: &S, operation: &'static str) -> MemoryError {
+    MemoryError::Unsupported {
+        operation,
+        backend: store.capabilities().backend,
+    }
+}
+
 fn overtaken(operation: &'static str) -> MemoryError {
     let message = format!(
         "the entity was written to during each of {MAX_ATTEMPTS} attempts to read it; try again"

@@ -12,10 +12,13 @@ mod delete;
 mod forget;
 mod prune;
 mod recall;
+mod reembed;
 mod reflect;
 mod relate;
 mod restore;
 mod retain;
+
+pub use reembed::{ReembedReport, ReembedRequest};
 
 use std::path::Path;
 use std::sync::Arc;

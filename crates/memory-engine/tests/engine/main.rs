@@ -5,6 +5,7 @@
 mod coherence;
 mod fixture;
 mod recall;
+mod reembed;
 mod remote_writers;
 mod retain;
 mod soak;

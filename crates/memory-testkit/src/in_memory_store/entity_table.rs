@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use memory_core::{
     AccessUpdate, ChangeSet, EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint,
     Generation, GetOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, UpdateOutcome,
+    MemoryPatch, MemoryResult, ReplaceVectorsOutcome, UpdateOutcome,
 };
 
 /// So many tombstones of an entity are kept at least.
@@ -135,6 +135,36 @@ impl EntityTable {
         let memory = item.memory.clone();
         self.put(item);
         Ok(UpdateOutcome::new(self.generation, memory))
+    }
+
+    pub(super) fn vector_counts(&self, ids: &[MemoryId], fingerprint: &Fingerprint) -> Vec<usize> {
+        let count = |id| {
+            let embedding = self.rows.get(id).map(|row| &row.item.embedding);
+            let embedding = embedding.filter(|embedding| embedding.fingerprint == *fingerprint);
+            embedding.map_or(0, |embedding| embedding.vectors.len())
+        };
+        ids.iter().map(count).collect()
+    }
+
+    /// Replaces the vectors of rows that were not written after `read_at`.
+    pub(super) fn replace_vectors(
+        &mut self,
+        embeddings: &[(MemoryId, Embedding)],
+        read_at: Generation,
+    ) -> ReplaceVectorsOutcome {
+        let rows = embeddings.iter().filter_map(|(id, embedding)| {
+            let row = self.rows.get(id).filter(|row| row.written <= read_at)?;
+            let memory = row.item.memory.clone();
+            let embedding = embedding.clone();
+            Some(EmbeddedMemory { memory, embedding })
+        });
+        let rows: Vec<EmbeddedMemory> = rows.collect();
+        let replaced = rows.iter().map(|item| item.memory.id).collect();
+        if !rows.is_empty() {
+            self.raise();
+        }
+        rows.into_iter().for_each(|item| self.put(item));
+        ReplaceVectorsOutcome::new(self.generation, replaced)
     }
 
     pub(super) fn record_accesses(&mut self, updates: &[AccessUpdate]) {

@@ -15,8 +15,8 @@ use memory_core::{
     AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
     EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome,
     ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    RemoveOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
-    UpdateOutcome, Writers, limits,
+    RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities,
+    SummaryGroup, UpdateOutcome, Writers, limits,
 };
 
 use self::change_channel::ChangeChannel;
@@ -267,6 +267,33 @@ impl Store for InMemoryStore {
         state.write(entity, |entity_table| {
             entity_table.update(entity, id, patch, embedding)
         })
+    }
+
+    async fn vector_counts(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Vec<usize>> {
+        let state = self.open("vector_counts")?;
+        Ok(state.read(entity, |entity_table| {
+            entity_table.vector_counts(ids, fingerprint)
+        }))
+    }
+
+    async fn replace_vectors(
+        &self,
+        entity: &EntityId,
+        embeddings: &[(MemoryId, Embedding)],
+        read_at: Generation,
+    ) -> MemoryResult<ReplaceVectorsOutcome> {
+        let mut state = self.open("replace_vectors")?;
+        for (_, embedding) in embeddings {
+            embedding.validate(self.capabilities.max_dimensions)?;
+        }
+        Ok(state.write(entity, |entity_table| {
+            entity_table.replace_vectors(embeddings, read_at)
+        }))
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {

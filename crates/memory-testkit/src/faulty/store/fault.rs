@@ -103,6 +103,10 @@ faults! {
         ClearsUnsetFields => "update::changes_what_is_set_only",
         /// New vectors are added to the old.
         KeepsOldVectors => "update::replaces_the_embedding",
+        /// A memory has no more than one vector.
+        CountsVectorsAsOne => "vectors::are_replaced",
+        /// New vectors replace those of content that changed since.
+        ReplacesVectorsOfChangedMemories => "vectors::of_changed_memories_stay",
         /// Content may change without an embedding.
         InventsVectors => "update::requires_an_embedding_with_content_only",
         /// An update does not raise the generation.

@@ -16,8 +16,8 @@ use memory_core::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
     EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind, Fingerprint, Generation,
     GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter,
-    MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, SearchOutcome, SearchRequest, Store,
-    StoreCapabilities, SummaryGroup, UpdateOutcome,
+    MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
+    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
 };
 
 pub use self::fault::StoreFault;
@@ -137,6 +137,37 @@ impl Store for FaultyStore {
     ) -> MemoryResult<UpdateOutcome> {
         let mut outcome = self.faulty_link(entity, id, patch, embedding).await?;
         outcome.generation = self.visible_generation(entity, outcome.generation);
+        Ok(outcome)
+    }
+
+    async fn vector_counts(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<Vec<usize>> {
+        let counts = self.inner.vector_counts(entity, ids, fingerprint).await?;
+        Ok(match self.fault {
+            StoreFault::CountsVectorsAsOne => {
+                counts.into_iter().map(|count| count.min(1)).collect()
+            }
+            _ => counts,
+        })
+    }
+
+    async fn replace_vectors(
+        &self,
+        entity: &EntityId,
+        embeddings: &[(MemoryId, Embedding)],
+        read_at: Generation,
+    ) -> MemoryResult<ReplaceVectorsOutcome> {
+        let read_at = match self.fault {
+            StoreFault::ReplacesVectorsOfChangedMemories => Generation(u64::MAX),
+            _ => self.meant(entity, read_at),
+        };
+        let replacing = self.inner.replace_vectors(entity, embeddings, read_at);
+        let mut outcome = replacing.await?;
+        outcome.generation = self.shown(entity, outcome.generation);
         Ok(outcome)
     }
 

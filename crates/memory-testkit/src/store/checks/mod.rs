@@ -28,6 +28,7 @@ pub mod search_both;
 pub mod search_dense;
 pub mod search_lexical;
 pub mod update;
+pub mod vectors;
 pub mod watch;
 
 use futures_util::future::BoxFuture;
@@ -117,6 +118,7 @@ table! {
         refuses_unknown_ids, combines_with_other_patches, raises_the_generation,
         says_whether_it_wrote,
     }
+    Store: vectors::{are_replaced, of_changed_memories_stay}
     Store: delete::{
         removes_for_good, passes_over_unknown_ids, raises_the_generation_once, is_seen_everywhere,
     }

@@ -1,0 +1,175 @@
+//! [`Store::vector_counts`](memory_core::Store::vector_counts) and
+//! [`Store::replace_vectors`](memory_core::Store::replace_vectors).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use memory_core::{
+    Embedding, EntityId, Fingerprint, Generation, MemoryId, MemoryResult, ReplaceVectorsOutcome,
+};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use crate::connection::Connection;
+use crate::database::Database;
+use crate::entity::{self, CountDelta};
+use crate::error::Failure;
+use crate::options::Precision;
+use crate::rows::{self, EmbeddingColumns};
+use crate::sql::SqlBuilder;
+use crate::transaction::{Transaction, TxOutcome};
+
+const OPERATION: &str = "replace_vectors";
+
+pub(crate) async fn vector_counts(
+    database: &Database,
+    entity: &EntityId,
+    ids: &[MemoryId],
+    fingerprint: &Fingerprint,
+) -> MemoryResult<Vec<usize>> {
+    const OPERATION: &str = "vector_counts";
+    database.check_open(OPERATION)?;
+    let mut sql = SqlBuilder::new();
+    let entity_param = sql.value(entity.as_str(), "text");
+    let model = sql.value(fingerprint.as_str(), "text");
+    let uuids: Vec<Uuid> = ids.iter().map(|id| *id.as_uuid()).collect();
+    let uuids = sql.value(uuids, "uuid[]");
+    sql.push(format!(
+        "SELECT v.memory_id, count(*) AS vectors FROM memory_embedding v \
+         WHERE v.entity_id = {entity_param} AND v.model = {model} \
+         AND v.memory_id = ANY ({uuids}) GROUP BY v.memory_id"
+    ));
+    let ids = ids.to_vec();
+    let decode = move |rows: &[PgRow]| {
+        let mut counts: HashMap<Uuid, usize> = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let count: i64 = row.try_get("vectors")?;
+            counts.insert(
+                row.try_get("memory_id")?,
+                usize::try_from(count).unwrap_or(0),
+            );
+        }
+        let count = |id: &MemoryId| counts.get(id.as_uuid()).copied().unwrap_or(0);
+        Ok(ids.iter().map(count).collect())
+    };
+    database.read(OPERATION, entity, sql, decode).await
+}
+
+pub(crate) async fn replace_vectors(
+    database: &Arc<Database>,
+    entity: &EntityId,
+    embeddings: &[(MemoryId, Embedding)],
+    read_at: Generation,
+    max_dimensions: usize,
+) -> MemoryResult<ReplaceVectorsOutcome> {
+    database.check_open(OPERATION)?;
+    for (_, embedding) in embeddings {
+        embedding.validate(max_dimensions)?;
+    }
+    let replace = ReplaceVectors {
+        entity: entity.clone(),
+        embeddings: embeddings.to_vec(),
+        read_at,
+        precision: database.options.precision,
+    };
+    database.write(replace).await
+}
+
+struct ReplaceVectors {
+    entity: EntityId,
+    embeddings: Vec<(MemoryId, Embedding)>,
+    read_at: Generation,
+    precision: Precision,
+}
+
+impl Transaction for ReplaceVectors {
+    const OPERATION: &'static str = OPERATION;
+    type Output = ReplaceVectorsOutcome;
+
+    fn entities(&self) -> Vec<&EntityId> {
+        vec![&self.entity]
+    }
+
+    async fn run(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<TxOutcome<ReplaceVectorsOutcome>, Failure> {
+        let Some(row) = entity::lock(connection, &self.entity).await? else {
+            return Ok(TxOutcome::Rollback(ReplaceVectorsOutcome::default()));
+        };
+        let targets = self.find_targets(connection).await?;
+        if targets.is_empty() {
+            let outcome = ReplaceVectorsOutcome::new(row.generation, Vec::new());
+            return Ok(TxOutcome::Rollback(outcome));
+        }
+        let generation = row.generation.next();
+        let ids: Vec<Uuid> = targets.keys().copied().collect();
+        let clear = sqlx::query(
+            "DELETE FROM memory_embedding \
+             WHERE entity_id = $1::text AND memory_id = ANY ($2::uuid[])",
+        );
+        connection
+            .execute(clear.bind(self.entity.as_str()).bind(&ids))
+            .await?;
+        let items = self.embeddings.iter();
+        let items = items.filter(|(id, _)| targets.contains_key(id.as_uuid()));
+        let items = items.map(|(id, embedding)| (&self.entity, id, embedding));
+        let columns =
+            EmbeddingColumns::of(items, self.precision).map_err(memory_core::MemoryError::from)?;
+        columns.insert(connection).await?;
+        let archived: HashSet<Uuid> = targets
+            .iter()
+            .filter_map(|(id, is_archived)| is_archived.then_some(*id))
+            .collect();
+        if !archived.is_empty() {
+            let archived: Vec<Uuid> = archived.into_iter().collect();
+            let archive = sqlx::query(
+                "UPDATE memory_embedding SET archived = true \
+                 WHERE entity_id = $1::text AND memory_id = ANY ($2::uuid[])",
+            );
+            connection
+                .execute(archive.bind(self.entity.as_str()).bind(archived))
+                .await?;
+        }
+        let version = sqlx::query(
+            "UPDATE memory SET version = $3::bigint \
+             WHERE entity_id = $1::text AND memory_id = ANY ($2::uuid[])",
+        );
+        let version = version
+            .bind(self.entity.as_str())
+            .bind(&ids)
+            .bind(rows::signed(generation.0));
+        connection.execute(version).await?;
+        entity::raise_one(connection, &self.entity, CountDelta::default()).await?;
+        let replaced = ids.into_iter().map(MemoryId::from).collect();
+        let outcome = ReplaceVectorsOutcome::new(generation, replaced);
+        Ok(TxOutcome::Commit(outcome))
+    }
+}
+
+impl ReplaceVectors {
+    /// The memories that were not written after `read_at`, and whether they are
+    /// archived.
+    async fn find_targets(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<HashMap<Uuid, bool>, Failure> {
+        let ids = self.embeddings.iter().map(|(id, _)| *id.as_uuid());
+        let mut sql = SqlBuilder::new();
+        let entity_param = sql.value(self.entity.as_str(), "text");
+        let ids = sql.value(ids.collect::<Vec<_>>(), "uuid[]");
+        let read_at = sql.value(rows::signed(self.read_at.0), "bigint");
+        sql.push(format!(
+            "SELECT m.memory_id, m.archived_by IS NOT NULL AS is_archived FROM memory m \
+             WHERE m.entity_id = {entity_param} AND m.memory_id = ANY ({ids}) \
+             AND m.version <= {read_at}"
+        ));
+        let rows = connection.fetch_all(sql.query()?).await?;
+        let mut targets = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            targets.insert(row.try_get("memory_id")?, row.try_get("is_archived")?);
+        }
+        Ok(targets)
+    }
+}

@@ -1,0 +1,163 @@
+//! [`Store::vector_counts`](memory_core::Store::vector_counts) and
+//! [`Store::replace_vectors`](memory_core::Store::replace_vectors).
+
+use std::collections::HashMap;
+
+use memory_core::{Embedding, EntityId, Fingerprint, Generation, MemoryId, ReplaceVectorsOutcome};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Row, query};
+use uuid::Uuid;
+
+use crate::entity::{self, CountDelta};
+use crate::error::Failure;
+use crate::rows::{self, to_json};
+use crate::transaction::Transaction;
+use crate::{embedding_space, removal, row_keys, vectors};
+
+pub(crate) struct VectorCounts {
+    pub(crate) entity: EntityId,
+    pub(crate) ids: Vec<MemoryId>,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl Transaction for VectorCounts {
+    type Output = Vec<usize>;
+    const OPERATION: &'static str = "vector_counts";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<Vec<usize>, Failure> {
+        let none = vec![0; self.ids.len()];
+        let Some(entity) = entity::find(conn, &self.entity).await? else {
+            return Ok(none);
+        };
+        let space = embedding_space::find(conn, entity.key, &self.fingerprint).await?;
+        let Some(space) = space else {
+            return Ok(none);
+        };
+        let rows = query(
+            "SELECT m.memory_id,
+                 length(coalesce(e.vectors, a.vectors)) / (4 * ?3)
+             FROM json_each(?2) AS wanted
+             CROSS JOIN memory AS m ON m.entity_key = ?1 AND m.memory_id = unhex(wanted.value)
+             LEFT JOIN memory_embedding AS e ON e.embedding_key = m.memory_key + ?4
+             LEFT JOIN archived_embedding AS a ON a.embedding_key = m.memory_key + ?4",
+        )
+        .bind(entity.key)
+        .bind(rows::encode_ids(&self.ids)?)
+        .bind(i64::try_from(space.dimensions).unwrap_or(i64::MAX))
+        .bind(row_keys::shift(entity.key, space.key))
+        .fetch_all(conn)
+        .await?;
+        let mut counts = HashMap::new();
+        for row in &rows {
+            let count: Option<i64> = row.try_get(1)?;
+            let count = count.and_then(|count| usize::try_from(count).ok());
+            counts.insert(memory_id(row)?, count.unwrap_or(0));
+        }
+        let count = |id| counts.get(id).copied().unwrap_or(0);
+        Ok(self.ids.iter().map(count).collect())
+    }
+}
+
+pub(crate) struct ReplaceVectors {
+    pub(crate) entity: EntityId,
+    pub(crate) embeddings: Vec<(MemoryId, Embedding)>,
+    pub(crate) read_at: Generation,
+}
+
+/// A memory whose vectors may be replaced.
+struct Target {
+    key: i64,
+    is_archived: bool,
+}
+
+impl Transaction for ReplaceVectors {
+    type Output = ReplaceVectorsOutcome;
+    const OPERATION: &'static str = "replace_vectors";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<ReplaceVectorsOutcome, Failure> {
+        let Some(entity) = entity::find(conn, &self.entity).await? else {
+            return Ok(ReplaceVectorsOutcome::default());
+        };
+        let targets = self.find_targets(conn, entity.key).await?;
+        let replaced: Vec<_> = self
+            .embeddings
+            .iter()
+            .filter_map(|(id, embedding)| Some((*id, targets.get(id)?, embedding)))
+            .collect();
+        if replaced.is_empty() {
+            return Ok(ReplaceVectorsOutcome::new(entity.generation, Vec::new()));
+        }
+        let wanted = replaced.iter().map(|(_, _, embedding)| {
+            let space = (entity.key, &embedding.fingerprint);
+            (space, embedding.dimensions())
+        });
+        let spaces = embedding_space::find_or_create(conn, &wanted.collect()).await?;
+        let keys: Vec<i64> = replaced.iter().map(|(_, target, _)| target.key).collect();
+        let keys = to_json(&keys)?;
+        removal::delete_embeddings(conn, entity.key, &keys).await?;
+        let mut bytes = Vec::new();
+        for (_, target, embedding) in &replaced {
+            let space = spaces[&(entity.key, &embedding.fingerprint)];
+            space.check_dimensions(embedding.dimensions())?;
+            bytes.clear();
+            vectors::encode(&embedding.vectors, &mut bytes);
+            query(if target.is_archived {
+                "INSERT INTO archived_embedding (embedding_key, vectors) VALUES (?1, ?2)"
+            } else {
+                "INSERT INTO memory_embedding (embedding_key, vectors) VALUES (?1, ?2)"
+            })
+            .bind(target.key + row_keys::shift(entity.key, space.key))
+            .bind(&bytes)
+            .execute(&mut *conn)
+            .await?;
+        }
+        let generation = entity.generation.next();
+        query(
+            "UPDATE memory SET version = ?2 WHERE memory_key IN (SELECT value FROM json_each(?1))",
+        )
+        .bind(keys)
+        .bind(generation.0.cast_signed())
+        .execute(&mut *conn)
+        .await?;
+        entity::raise(conn, &[(entity.key, CountDelta::default())].into()).await?;
+        let replaced = replaced.into_iter().map(|(id, ..)| id).collect();
+        Ok(ReplaceVectorsOutcome::new(generation, replaced))
+    }
+}
+
+impl ReplaceVectors {
+    /// The memories that were not written after `read_at`.
+    async fn find_targets(
+        &self,
+        conn: &mut SqliteConnection,
+        entity_key: i64,
+    ) -> Result<HashMap<MemoryId, Target>, Failure> {
+        let rows = query(
+            "SELECT m.memory_id, m.memory_key, m.archived_by IS NOT NULL
+             FROM json_each(?2) AS wanted
+             CROSS JOIN memory AS m ON m.entity_key = ?1 AND m.memory_id = unhex(wanted.value)
+             WHERE m.version <= ?3",
+        )
+        .bind(entity_key)
+        .bind(rows::encode_ids(self.embeddings.iter().map(|(id, _)| id))?)
+        .bind(self.read_at.0.cast_signed())
+        .fetch_all(conn)
+        .await?;
+        let mut targets = HashMap::new();
+        for row in &rows {
+            let target = Target {
+                key: row.try_get(1)?,
+                is_archived: row.try_get(2)?,
+            };
+            targets.insert(memory_id(row)?, target);
+        }
+        Ok(targets)
+    }
+}
+
+fn memory_id(row: &sqlx::sqlite::SqliteRow) -> Result<MemoryId, Failure> {
+    let bytes: &[u8] = row.try_get(0)?;
+    let id = Uuid::from_slice(bytes);
+    id.map(MemoryId::from)
+        .map_err(|_| Failure::Damaged("a stored id is no UUID"))
+}
