@@ -167,7 +167,7 @@ impl Store for FaultyStore {
         };
         let replacing = self.inner.replace_vectors(entity, embeddings, read_at);
         let mut outcome = replacing.await?;
-        outcome.generation = self.shown(entity, outcome.generation);
+        outcome.generation = self.visible_generation(entity, outcome.generation);
         Ok(outcome)
     }
 
