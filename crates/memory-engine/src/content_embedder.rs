@@ -142,6 +142,10 @@ fn split_content<'a>(content: &'a str, ranges: &[Range<usize>]) -> Result<Vec<&'
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "lists of one range are meant"
+)]
 mod tests {
     use super::*;
 
