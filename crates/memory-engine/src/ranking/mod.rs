@@ -49,7 +49,6 @@ pub struct Ranking {
     pub lexical: f32,
     /// Share of a memory's relevance that is propagated to each adjacent memory
     /// of the same context, and to each related memory.
-    #[serde(alias = "neighbours")]
     pub neighbors: f32,
     /// Factor by which that share decays with each further step.
     pub neighbor_decay: f32,
@@ -282,7 +281,6 @@ pub struct Explanation {
     /// Mean and deviation of the lexical retriever's values.
     pub lexical_stats: ScoreStats,
     /// Relevance propagated from neighbors and related memories, weights applied.
-    #[serde(alias = "neighbours")]
     pub neighbors: f32,
     /// Whether the query mentions a tag, metadata value or participant of the
     /// memory.
