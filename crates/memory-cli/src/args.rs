@@ -85,7 +85,7 @@ pub(crate) enum Command {
     Doctor,
     /// Create the database if it is missing, or update its schema
     Migrate,
-    /// Compute the vectors of an entity's memories again, with the current model
+    /// Compute vectors that an entity's memories lack, with the current model
     Reembed(reembed::Args),
     /// Download the pinned runtime and model into the cache folder
     Setup(setup::Args),

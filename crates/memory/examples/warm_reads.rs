@@ -2,6 +2,7 @@
 //! `Checked` (the default for a file) reads the store's change marker.
 //!
 //! `cargo run --release -p memory --example warm_reads`
+#![expect(clippy::print_stdout, reason = "the figures are its output")]
 
 use std::time::Instant;
 

@@ -163,16 +163,15 @@ impl MemorySystem {
     /// Embeds memories, live and archived, with the embedder where they lack
     /// vectors of its model: after a change of model, or where a fault left some
     /// out. [`recall_report`](Self::recall_report) says how many lack them.
-    /// Contents stay as they are; [`ReembedRequest::all`] embeds every memory.
+    /// Contents stay as they are; [`ReembedRequest::all`] embeds every memory, and
+    /// [`ReembedRequest::dry_run`] only counts.
     ///
     /// It goes page by page, so a call that failed or was dropped may be
     /// repeated: it continues where vectors are still missing.
     ///
     #[doc = example!()]
-    /// use memory::ReembedRequest;
-    ///
     /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
-    /// let report = memory.reembed("mira", &ReembedRequest::new()).await?;
+    /// let report = memory.reembed("mira", ReembedRequest::new()).await?;
     /// assert_eq!((report.checked, report.reembedded), (1, 0));
     /// # Ok(()) }
     /// ```
@@ -183,9 +182,9 @@ impl MemorySystem {
     pub async fn reembed(
         &self,
         entity: impl Into<EntityId>,
-        request: &ReembedRequest,
+        request: impl Into<ReembedRequest>,
     ) -> MemoryResult<ReembedReport> {
-        self.engine().reembed(&entity.into(), request).await
+        self.engine().reembed(&entity.into(), &request.into()).await
     }
 
     /// Removes faded memories, those of the lowest current importance first,

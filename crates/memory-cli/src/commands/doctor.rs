@@ -1,6 +1,7 @@
 //! `memory doctor`: checks runtime, model and database, and says how to fix what
 //! is wrong. It creates and changes nothing.
 
+use memory::ReembedRequest;
 use serde::Serialize;
 
 use crate::commands::stats::all_entities;
@@ -63,7 +64,13 @@ impl Finding {
 
 pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), Failure> {
     let mut findings = assets::check().await;
-    findings.push(check_database(database).await);
+    let is_embedding_ready = findings.iter().all(|finding| finding.healthy);
+    let database_finding = check_database(database).await;
+    let is_readable = database_finding.healthy;
+    findings.push(database_finding);
+    if is_embedding_ready && is_readable {
+        findings.push(check_vectors(database).await);
+    }
     let wrong: Vec<&Finding> = findings.iter().filter(|finding| !finding.healthy).collect();
     let code = wrong.first().map(|finding| finding.code);
     let summary = match wrong.len() {
@@ -131,6 +138,46 @@ async fn check_database(database: &Database) -> Finding {
             }
         }
     }
+}
+
+/// Looks for memories that lack vectors of the current model, which are found by
+/// their words only.
+async fn check_vectors(database: &Database) -> Finding {
+    const PART: &str = "vectors";
+    match count_lacking(database).await {
+        Ok((0, checked)) => {
+            let memories = count_noun(checked, "memory", "memories");
+            Finding::healthy(
+                PART,
+                format!("{memories} with vectors of the current model"),
+            )
+        }
+        Ok((lacking, checked)) => Finding::wrong(
+            PART,
+            Code::Unusable,
+            format!(
+                "{lacking} of {} lack vectors of the current model and are found by words only",
+                count_noun(checked, "memory", "memories")
+            ),
+        )
+        .with_fix("memory reembed --all"),
+        Err(failure) => Finding::failed(PART, &failure),
+    }
+}
+
+/// Counts the memories that lack vectors, and all memories, archived ones
+/// included. Cuts every content into chunks, as their number says how many
+/// vectors a memory needs.
+async fn count_lacking(database: &Database) -> Result<(u64, u64), Failure> {
+    let system = database.open_for_recall().await?;
+    let request = ReembedRequest::new().dry_run(true);
+    let (mut lacking, mut checked) = (0, 0);
+    for entity in all_entities(&system).await? {
+        let report = system.reembed(entity, &request).await?;
+        lacking += report.lacking;
+        checked += report.checked;
+    }
+    Ok((lacking, checked))
 }
 
 /// Counts entities and memories.

@@ -67,6 +67,17 @@ fn vectors_of_another_model_are_replaced_by_reembed() {
     let expected = "3 memories have no vector of the current model";
     assert!(human.err.starts_with(expected), "{human:?}");
 
+    let doctor = dir.run(&["doctor"]);
+    assert_eq!(doctor.code, Some(8), "{doctor:?}");
+    assert!(
+        doctor.out.contains("3 of 3 memories lack vectors"),
+        "{doctor:?}"
+    );
+    assert!(
+        doctor.out.contains("fix: memory reembed --all"),
+        "{doctor:?}"
+    );
+
     for args in [&["reembed"][..], &["reembed", "mira", "--all"]] {
         dir.run(&[&["--json"], args].concat()).fails(2, "usage");
     }
@@ -84,5 +95,8 @@ fn vectors_of_another_model_are_replaced_by_reembed() {
         "Tam sold me a lame horse."
     );
     let again = dir.run(&["reembed", "mira"]).code(0);
-    assert_eq!(again.out, "embedded 3 memories of 1 entity again\n");
+    assert_eq!(again.out, "embedded 0 of 3 memories of 1 entity\n");
+    let forced = dir.run(&["reembed", "mira", "--force"]).code(0);
+    assert_eq!(forced.out, "embedded 3 of 3 memories of 1 entity\n");
+    dir.run(&["doctor"]).code(0);
 }

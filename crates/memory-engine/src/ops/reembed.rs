@@ -19,6 +19,14 @@ pub struct ReembedRequest {
     /// Every memory, in place of those that lack vectors of the embedder's
     /// model.
     pub all: bool,
+    /// Only counts the memories, and embeds and writes nothing.
+    pub dry_run: bool,
+}
+
+impl From<&ReembedRequest> for ReembedRequest {
+    fn from(request: &Self) -> Self {
+        request.clone()
+    }
 }
 
 impl ReembedRequest {
@@ -35,6 +43,13 @@ impl ReembedRequest {
         self.all = all;
         self
     }
+
+    /// Only counts the memories that would be embedded.
+    #[must_use]
+    pub const fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
 }
 
 /// What [`Engine::reembed`] did.
@@ -43,6 +58,9 @@ impl ReembedRequest {
 pub struct ReembedReport {
     /// Memories read, live and archived.
     pub checked: u64,
+    /// Memories to embed: those that lacked vectors, or every memory with
+    /// [`ReembedRequest::all`].
+    pub lacking: u64,
     /// Memories with new vectors.
     pub reembedded: u64,
     /// Memories that were written to meanwhile, and kept the vectors of that
@@ -72,13 +90,16 @@ impl Engine {
                     .inner
                     .without_vectors(entity, page.memories, request)
                     .await?;
-                let wanted = memories.len() as u64;
-                let replaced = self
-                    .inner
-                    .replace_vectors(entity, memories, page.generation)
-                    .await?;
-                report.reembedded += replaced;
-                report.changed += wanted - replaced;
+                let lacking = memories.len() as u64;
+                report.lacking += lacking;
+                if !request.dry_run {
+                    let replaced = self
+                        .inner
+                        .replace_vectors(entity, memories, page.generation)
+                        .await?;
+                    report.reembedded += replaced;
+                    report.changed += lacking - replaced;
+                }
                 match page.next {
                     Some(next) => page_request = page_request.after(next),
                     None => break,
