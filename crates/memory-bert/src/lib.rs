@@ -1,6 +1,6 @@
 //! An embedder on rust-bert and libtorch, directly from a checkpoint.
 //!
-//! [`BertEmbedder`] opens a model directory in sentence-transformers format and
+//! `BertEmbedder` opens a model directory in sentence-transformers format and
 //! reads its `model.safetensors`, without an ONNX file or a conversion. It is the
 //! second embedder of the workspace and an independent check of the first: a test
 //! compares its vectors with those of `memory-onnx`.

@@ -9,10 +9,13 @@ use crate::exit::Failure;
 use crate::output::{Output, count_noun};
 
 #[derive(Debug, clap::Args)]
-#[group(id = "entities", required = true, multiple = false, args = ["entity", "all"])]
 pub(crate) struct Args {
     /// Entity whose memories to embed
-    #[arg(value_name = "ENTITY")]
+    #[arg(
+        value_name = "ENTITY",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     entity: Option<String>,
 
     /// All entities

@@ -1,5 +1,5 @@
-//! The conformance suite for [`Cache`](memory_core::Cache) and
-//! [`CacheBackend`](memory_core::CacheBackend).
+//! The conformance suite for [`Cache`] and
+//! [`CacheBackend`].
 //!
 //! A cache may forget, and never lie: nothing here asks for an entry that had
 //! reason to go. Lifetimes are tried with real, small durations; no speed is

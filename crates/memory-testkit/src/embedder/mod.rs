@@ -1,4 +1,4 @@
-//! The conformance suite for [`Embedder`](memory_core::Embedder).
+//! The conformance suite for [`Embedder`].
 
 use memory_core::Embedder;
 

@@ -1,4 +1,4 @@
-//! The conformance suite for [`Store`](memory_core::Store).
+//! The conformance suite for [`Store`].
 
 use std::fmt::Debug;
 use std::future::Future;

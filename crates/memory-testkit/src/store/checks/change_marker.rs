@@ -1,4 +1,4 @@
-//! [`Store::change_marker`](memory_core::Store::change_marker), where a store has
+//! [`Store::change_marker`], where a store has
 //! one.
 
 use memory_core::{AccessUpdate, ChangeMarker, MemoryPatch, Store};
