@@ -84,8 +84,9 @@ pub mod store {
     pub use memory_core::{
         AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
         DenseQuery, EmbeddedMemory, Embedding, GetOutcome, InsertOptions, InsertOutcome,
-        RemoveOutcome, ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest, Store,
-        StoreCapabilities, StoreEvent, SummaryGroup, UpdateOutcome, VectorPrecision, Writers,
+        RemoveOutcome, ReplaceVectorsOutcome, ScoreStatsBuilder, SearchHit, SearchOutcome,
+        SearchRequest, Store, StoreCapabilities, StoreEvent, SummaryGroup, UpdateOutcome,
+        VectorPrecision, Writers,
     };
 }
 

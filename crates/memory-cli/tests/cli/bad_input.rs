@@ -73,6 +73,9 @@ fn invalid_command_line_is_a_usage_error() {
             .contains("world, experience, opinion or observation"),
         "{kind:?}"
     );
+    dir.run(&["--json", "--db", "mysql://host/db", "stats"])
+        .fails(2, "configuration");
+    #[cfg(not(feature = "postgres"))]
     dir.run(&["--json", "--db", "postgres://host/db", "stats"])
         .fails(2, "configuration");
     let help = dir.run(&["--help"]).code(0);

@@ -153,6 +153,9 @@ fn flip_a_bit(file: &Path) {
 
 #[tokio::test]
 async fn a_changed_byte_in_a_file_of_the_default_model_is_an_error() {
+    // Loads the runtime library, once per process: the copied cache has only the
+    // model.
+    opened(small()).await;
     let (cache, folder) = copied_cache();
     let options = || small().cache_dir(cache.path());
     opened(options()).await;
