@@ -50,7 +50,7 @@ pub(crate) fn check_hub() -> Result<(), TaskError> {
     let mut tests = shell::cargo();
     tests
         .args(["test", "--package", "memory-onnx", "--features", "hub"])
-        .args(["--test", "hub"])
+        .args(["--test", "embedder", "hub::"])
         .env(CACHE_ENV, cache);
     shell::run_with_limit(&mut tests, LIMIT)
 }
