@@ -2,9 +2,10 @@
 //!
 //! The lexical retriever of a snapshot and that of a store must agree on what
 //! a term is; otherwise the order of a recall would depend on where it was
-//! answered. Both use this crate.
+//! answered. Both use this crate. [`dates`] finds the dates that a question names.
 
 pub mod bm25;
+pub mod dates;
 mod stop_words;
 mod tokenize;
 
