@@ -10,6 +10,7 @@
 //! | [`Embedder`] | a model that turns text into vectors |
 //! | [`Cache`] and [`CacheBackend`] | a map of limited size in this process |
 //! | [`LanguageModel`] | a model that completes a prompt (always optional) |
+//! | [`Reranker`] | a model that scores texts against a question (always optional) |
 //!
 //! There is no runtime, no backend and no I/O among its dependencies, so
 //! backends depend on little. Test an implementation with the conformance
@@ -32,6 +33,7 @@ mod language_model;
 pub mod limits;
 mod memory;
 mod patch;
+mod reranker;
 mod shared;
 mod stats;
 mod store;
@@ -51,6 +53,7 @@ pub use kind::MemoryKind;
 pub use language_model::LanguageModel;
 pub use memory::Memory;
 pub use patch::MemoryPatch;
+pub use reranker::Reranker;
 pub use shared::IntoShared;
 pub use stats::{CacheStats, TierStats};
 pub use store::{
@@ -77,6 +80,7 @@ mod tests {
         check::<dyn Store>();
         check::<dyn Embedder>();
         check::<dyn LanguageModel>();
+        check::<dyn Reranker>();
         check::<dyn Clock>();
         check::<dyn Cache<MemoryId, String>>();
         check::<CachePolicy<MemoryId, String>>();

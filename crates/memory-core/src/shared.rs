@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::embedder::Embedder;
 use crate::language_model::LanguageModel;
+use crate::reranker::Reranker;
 use crate::store::Store;
 
 /// Accepts a part by value, in an `Arc` of its own type, or as an
@@ -48,4 +49,4 @@ macro_rules! into_shared {
     )*};
 }
 
-into_shared!(Clock, Embedder, LanguageModel, Store);
+into_shared!(Clock, Embedder, LanguageModel, Reranker, Store);

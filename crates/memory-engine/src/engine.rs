@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use memory_core::{
-    CacheBackend, Clock, Embedder, LanguageModel, MemoryConfig, MemoryError, MemoryResult, Store,
-    SystemClock, VectorPrecision,
+    CacheBackend, Clock, Embedder, LanguageModel, MemoryConfig, MemoryError, MemoryResult,
+    Reranker, Store, SystemClock, VectorPrecision,
 };
 
 use crate::access_recorder::AccessRecorder;
@@ -14,6 +14,7 @@ use crate::consolidation::Watermarks;
 use crate::content_embedder::ContentEmbedder;
 use crate::insert::Inserter;
 use crate::reader::Reader;
+use crate::second_stage::SecondStage;
 use crate::tiers::Tiers;
 use crate::writer::Writer;
 
@@ -29,7 +30,8 @@ pub struct Engine {
 
 impl Engine {
     /// Starts an engine whose three caches this backend builds, with the
-    /// machine's clock, no language model and the balanced configuration.
+    /// machine's clock, no language model, no reranker and the balanced
+    /// configuration.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -46,6 +48,8 @@ impl Engine {
             cache_backend: Box::new(cache_backend),
             clock: Arc::new(SystemClock),
             language_model: None,
+            reranker: None,
+            rerank_candidates: SecondStage::DEFAULT_CANDIDATES,
             config: MemoryConfig::default(),
         }
     }
@@ -57,6 +61,8 @@ pub struct EngineBuilder {
     cache_backend: Box<dyn TiersBuilder>,
     clock: Arc<dyn Clock>,
     language_model: Option<Arc<dyn LanguageModel>>,
+    reranker: Option<Arc<dyn Reranker>>,
+    rerank_candidates: usize,
     config: MemoryConfig,
 }
 
@@ -82,6 +88,21 @@ impl EngineBuilder {
         self
     }
 
+    /// Orders the first results of every recall with this model.
+    #[must_use]
+    pub fn reranker(mut self, reranker: Arc<dyn Reranker>) -> Self {
+        self.reranker = Some(reranker);
+        self
+    }
+
+    /// Sets how many of the first results the reranker scores, 1 to
+    /// [`limits::MAX_LIMIT`](memory_core::limits::MAX_LIMIT); 30 by default.
+    #[must_use]
+    pub fn rerank_candidates(mut self, candidates: usize) -> Self {
+        self.rerank_candidates = candidates;
+        self
+    }
+
     /// Sets sizes and lifetimes of the tiers, consistency, and limits.
     #[must_use]
     pub fn config(mut self, config: MemoryConfig) -> Self {
@@ -97,6 +118,7 @@ impl EngineBuilder {
     /// embedder's vectors are longer than the store holds.
     pub fn build(self, store: Arc<dyn Store>, embedder: Arc<dyn Embedder>) -> MemoryResult<Engine> {
         self.config.validate()?;
+        let second_stage = SecondStage::new(self.reranker.clone(), self.rerank_candidates)?;
         let (dimensions, capabilities) = (embedder.profile().dimensions, store.capabilities());
         if dimensions == 0 || dimensions > capabilities.max_dimensions {
             return Err(MemoryError::configuration(format!(
@@ -108,7 +130,7 @@ impl EngineBuilder {
             .cache_backend
             .build_tiers(&self.config, capabilities.precision);
         Ok(Engine {
-            inner: Arc::new(EngineInner::new(self, store, embedder, tiers)),
+            inner: Arc::new(EngineInner::new(self, store, embedder, tiers, second_stage)),
         })
     }
 }
@@ -137,6 +159,7 @@ pub(crate) struct EngineInner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: MemoryConfig,
     pub(crate) language_model: Option<Arc<dyn LanguageModel>>,
+    pub(crate) second_stage: Option<SecondStage>,
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) embedder: ContentEmbedder,
     pub(crate) reader: Reader,
@@ -154,6 +177,7 @@ impl EngineInner {
         store: Arc<dyn Store>,
         embedder: Arc<dyn Embedder>,
         tiers: Tiers,
+        second_stage: Option<SecondStage>,
     ) -> Self {
         let (tiers, clock, config) = (Arc::new(tiers), builder.clock, builder.config);
         let consistency = config.effective_consistency(store.capabilities().writers);
@@ -181,6 +205,7 @@ impl EngineInner {
             clock,
             config,
             language_model: builder.language_model,
+            second_stage,
             tiers,
             embedder,
             reader,

@@ -23,6 +23,7 @@
 //! | `ContentEmbedder` | chunks and embeds contents, through the embedding tier |
 //! | `AccessRecorder` | counts recalls and writes the counts in the background |
 //! | `ChangeListener` | applies other processes' change events to the tiers |
+//! | `SecondStage` | has the reranker, where there is one, order the first hits of a recall |
 //! | `history` | the state of an entity as of an earlier moment |
 //! | `Tiers` | the memory, entity and embedding tiers; single flight; coherence |
 //!
@@ -48,6 +49,7 @@ mod ranking;
 mod reader;
 mod recall;
 mod recall_source;
+mod second_stage;
 mod snapshot;
 mod store_scan;
 mod tiers;

@@ -42,6 +42,9 @@ pub struct RecallRequest {
     /// time when `None`.
     #[serde(default)]
     pub as_of: Option<DateTime<Utc>>,
+    /// Whether the reranker, where the system has one, orders the first results.
+    #[serde(default = "default_rerank")]
+    pub rerank: bool,
 }
 
 impl RecallRequest {
@@ -57,6 +60,7 @@ impl RecallRequest {
             min_similarity: None,
             ranking: Ranking::default(),
             as_of: None,
+            rerank: true,
         }
     }
 
@@ -95,6 +99,13 @@ impl RecallRequest {
         self
     }
 
+    /// Leaves the order to the ranking, even where the system has a reranker.
+    #[must_use]
+    pub fn without_reranker(mut self) -> Self {
+        self.rerank = false;
+        self
+    }
+
     /// Checks every limit.
     ///
     /// # Errors
@@ -130,13 +141,18 @@ fn default_limit() -> usize {
     RecallRequest::DEFAULT_LIMIT
 }
 
+const fn default_rerank() -> bool {
+    true
+}
+
 /// A recalled memory, its score and the explanation of the score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecallHit {
     /// The memory.
     pub memory: Arc<Memory>,
     /// The value that results are ordered by: see [`Ranking`]. Comparable
-    /// within one recall.
+    /// within one recall. With a reranker, the first results are ordered by
+    /// [`Explanation::reranker_score`] instead.
     pub score: f32,
     /// Cosine between the query and the memory's best chunk, −1 to 1; `None`
     /// when it has no vector of this model and was found by its terms.

@@ -14,6 +14,7 @@
 //! |---|---|---|---|---|
 //! | [`Store`](memory_core::Store) | [`store::conformance`] | [`store::model_check`] | [`InMemoryStore`] | [`faulty::FaultyStore`] |
 //! | [`Embedder`](memory_core::Embedder) | [`embedder::conformance`] | | [`HashEmbedder`] | [`faulty::FaultyEmbedder`] |
+//! | [`Reranker`](memory_core::Reranker) | [`reranker::conformance`] | | [`OverlapReranker`] | [`faulty::FaultyReranker`] |
 //! | [`CacheBackend`](memory_core::CacheBackend) | [`cache::conformance`] | [`cache::model_check`] | [`MapBackend`] | [`faulty::FaultyBackend`] |
 //!
 //! A suite is a table of checks, one for each item of the contract's
@@ -37,7 +38,9 @@ pub mod fixtures;
 mod hash_embedder;
 mod in_memory_store;
 mod map_cache;
+mod overlap_reranker;
 mod report;
+pub mod reranker;
 mod seeded_rng;
 pub mod store;
 mod timing;
@@ -47,6 +50,7 @@ pub use check::{CheckFailure, CheckResult};
 pub use hash_embedder::HashEmbedder;
 pub use in_memory_store::InMemoryStore;
 pub use map_cache::{MapBackend, MapCache};
+pub use overlap_reranker::OverlapReranker;
 pub use report::{NO_SKIPS, Outcome, Report, Verdict};
 pub use seeded_rng::SeededRng;
 pub use wrappers::{HookedStore, MinimalStore, StoreCall, StoreHooks, StoreOperation};

@@ -3,9 +3,10 @@
 #![allow(clippy::panic)]
 
 use memory_testkit::faulty::{
-    CacheFault, EmbedderFault, FaultyBackend, FaultyEmbedder, FaultyStore, StoreFault,
+    CacheFault, EmbedderFault, FaultyBackend, FaultyEmbedder, FaultyReranker, FaultyStore,
+    RerankerFault, StoreFault,
 };
-use memory_testkit::{Outcome, Report, Verdict, cache, embedder, store};
+use memory_testkit::{Outcome, Report, Verdict, cache, embedder, reranker, store};
 
 /// The check that the fault names must fail, and with a reason of its own.
 fn assert_rejected(report: &Report, fault: impl std::fmt::Debug, by: &str) {
@@ -146,6 +147,26 @@ async fn every_faulty_embedder_is_rejected() {
 fn every_check_of_an_embedder_rejects_something() {
     for check in embedder::CHECKS.iter().chain(embedder::MEANING) {
         let mut faults = EmbedderFault::ALL.iter();
+        let rejects = faults.any(|fault| fault.detected_by() == check.name);
+        assert!(rejects, "{} rejects nothing", check.name);
+    }
+}
+
+#[tokio::test]
+async fn every_faulty_reranker_is_rejected() {
+    for &fault in RerankerFault::ALL {
+        let suite = reranker::Suite::new()
+            .with_meaning()
+            .only([fault.detected_by()]);
+        let report = suite.run(&FaultyReranker::new(fault)).await;
+        assert_rejected(&report, fault, fault.detected_by());
+    }
+}
+
+#[test]
+fn every_check_of_a_reranker_rejects_something() {
+    for check in reranker::CHECKS.iter().chain(reranker::MEANING) {
+        let mut faults = RerankerFault::ALL.iter();
         let rejects = faults.any(|fault| fault.detected_by() == check.name);
         assert!(rejects, "{} rejects nothing", check.name);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memory_core::Consistency;
 use memory_core::{
     CacheBackend, Clock, Embedder, IntoShared, LanguageModel, MemoryConfig, MemoryError,
-    MemoryResult, Store,
+    MemoryResult, Reranker, Store,
 };
 use memory_engine::{Engine, EngineBuilder};
 use memory_moka::MokaBackend;
@@ -89,6 +89,33 @@ impl MemorySystemBuilder {
     #[must_use]
     pub fn language_model(mut self, model: impl IntoShared<dyn LanguageModel>) -> Self {
         self.engine = self.engine.language_model(model.into_shared());
+        self
+    }
+
+    /// Orders the first results of every recall with a model that reads the
+    /// question together with each memory. Without one, the ranking's order is
+    /// the result; measure on your own data which is better, and read
+    /// docs/models.md on what it costs.
+    ///
+    /// The ranking's first [`rerank_candidates`](Self::rerank_candidates) results
+    /// are ordered by the reranker's scores, equal ones as they were, and the
+    /// others follow. A result's `score` stays that of the ranking; the
+    /// reranker's is in its explanation. If the reranker fails, the recall fails
+    /// with [`MemoryError::Reranker`]: another order is never returned unnoticed.
+    /// [`RecallRequest::without_reranker`](crate::RecallRequest::without_reranker)
+    /// recalls without it.
+    #[must_use]
+    pub fn reranker(mut self, reranker: impl IntoShared<dyn Reranker>) -> Self {
+        self.engine = self.engine.reranker(reranker.into_shared());
+        self
+    }
+
+    /// How many of the ranking's first results the reranker reads, 1 to
+    /// [`limits::MAX_LIMIT`](crate::limits::MAX_LIMIT), 30 by default. More cost
+    /// proportionally more time.
+    #[must_use]
+    pub fn rerank_candidates(mut self, candidates: usize) -> Self {
+        self.engine = self.engine.rerank_candidates(candidates);
         self
     }
 

@@ -20,7 +20,7 @@
 //! all-MiniLM-L6-v2 model on ONNX Runtime, moka caches. Nothing is downloaded at
 //! run time; `memory setup` (the command of `memory-cli`) installs runtime and
 //! model once. [`MemorySystem::builder`] takes any other store, embedder, cache,
-//! language model or clock; no type parameter reaches your code.
+//! language model, reranker or clock; no type parameter reaches your code.
 //!
 //! Calls need a tokio runtime with timers, as `#[tokio::main]` makes it. Every
 //! operation is scoped to an entity: a memory of another entity is *not found*.
@@ -70,8 +70,8 @@ pub use memory_core::{
     AccessCounting, ByteSize, CacheStats, Clock, Consistency, EntityId, EntityStats, ErrorKind,
     Generation, IntoShared, InvalidInput, LanguageModel, LimitPolicy, ListPage, ListRequest,
     ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter,
-    MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode, PageCursor, ScoreStats,
-    SharedSource, SystemClock, TierStats, limits,
+    MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode, PageCursor, Reranker,
+    ScoreStats, SharedSource, SystemClock, TierStats, limits,
 };
 pub use memory_engine::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Explanation, LinkDirection,

@@ -161,6 +161,20 @@ pub enum MemoryError {
         source: Option<SharedSource>,
     },
 
+    /// The reranker failed.
+    #[error("{operation}: {message}")]
+    Reranker {
+        /// The kind of failure.
+        kind: ErrorKind,
+        /// What was being done.
+        operation: &'static str,
+        /// What happened and, where known, what to do.
+        message: String,
+        /// The runtime's own error.
+        #[source]
+        source: Option<SharedSource>,
+    },
+
     /// The system is configured in a way that cannot work.
     #[error("configuration: {message}")]
     Configuration {
@@ -184,7 +198,8 @@ impl MemoryError {
             Self::Configuration { .. } => ErrorKind::Configuration,
             Self::Store { kind, .. }
             | Self::Embedder { kind, .. }
-            | Self::LanguageModel { kind, .. } => *kind,
+            | Self::LanguageModel { kind, .. }
+            | Self::Reranker { kind, .. } => *kind,
         }
     }
 
@@ -208,6 +223,7 @@ impl MemoryError {
             Self::Store { operation, .. }
             | Self::Embedder { operation, .. }
             | Self::LanguageModel { operation, .. }
+            | Self::Reranker { operation, .. }
             | Self::Unsupported { operation, .. } => Some(operation),
             _ => None,
         }
@@ -276,6 +292,16 @@ impl MemoryError {
         }
     }
 
+    /// A failure of a reranker, without a source.
+    pub fn reranker(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
+        Self::Reranker {
+            kind,
+            operation,
+            message: message.into(),
+            source: None,
+        }
+    }
+
     /// A configuration that cannot work.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::Configuration {
@@ -288,7 +314,8 @@ impl MemoryError {
     pub fn with_source(mut self, lower: impl Error + Send + Sync + 'static) -> Self {
         if let Self::Store { source, .. }
         | Self::Embedder { source, .. }
-        | Self::LanguageModel { source, .. } = &mut self
+        | Self::LanguageModel { source, .. }
+        | Self::Reranker { source, .. } = &mut self
         {
             *source = Some(SharedSource(Arc::new(lower)));
         }

@@ -81,11 +81,30 @@ impl EngineInner {
         entity: &EntityId,
         request: &RecallRequest,
     ) -> MemoryResult<Ranked> {
+        let second_stage = self.second_stage.as_ref().filter(|_| request.rerank);
+        let Some(second_stage) = second_stage else {
+            return self.rank(entity, request, request.limit).await;
+        };
+        let limit = second_stage.first_stage_limit(request.limit);
+        let mut ranked = self.rank(entity, request, limit).await?;
+        let hits = &mut ranked.hits;
+        second_stage.rerank(&request.text, hits).await?;
+        hits.truncate(request.limit);
+        Ok(ranked)
+    }
+
+    /// Recalls at most `limit` memories in the order of the ranking.
+    async fn rank(
+        &self,
+        entity: &EntityId,
+        request: &RecallRequest,
+        limit: usize,
+    ) -> MemoryResult<Ranked> {
         entity.validate()?;
         request.validate()?;
         let vector = self.embedder.embed_query(&request.text).await?;
         let query = Query::new(&request.text, vector);
-        let plan = RecallPlan::new(request, query, self.clock.now());
+        let plan = RecallPlan::new(request, query, self.clock.now(), limit);
         let mut source = self.reader.recall_source(entity).await?;
         if let Some(moment) = request.as_of {
             let filter = &request.filter;
@@ -162,7 +181,7 @@ struct RecallPlan {
 }
 
 impl RecallPlan {
-    fn new(request: &RecallRequest, query: Query, clock: DateTime<Utc>) -> Self {
+    fn new(request: &RecallRequest, query: Query, clock: DateTime<Utc>, limit: usize) -> Self {
         Self {
             text: request.text.clone(),
             query,
@@ -171,7 +190,7 @@ impl RecallPlan {
             now: request.as_of.unwrap_or(clock),
             is_historical: request.as_of.is_some(),
             min_similarity: request.min_similarity,
-            limit: request.limit,
+            limit,
         }
     }
 

@@ -161,6 +161,7 @@ impl CandidateSet<'_> {
                 importance,
                 recency,
                 newer: 0.0,
+                reranker_score: None,
                 path: self.path,
                 generation: self.generation,
                 now: context.now,

@@ -295,6 +295,11 @@ pub struct Explanation {
     /// led it: see [`Ranking::newer`].
     #[serde(default)]
     pub newer: f32,
+    /// What the reranker gave the memory, on the reranker's own scale. Results that
+    /// have it come first, ordered by it; it is no part of the score. `None`
+    /// without a reranker, and beyond the results that it read.
+    #[serde(default)]
+    pub reranker_score: Option<f32>,
     /// Where the values were computed.
     pub path: RecallPath,
     /// The entity's generation that the values reflect.

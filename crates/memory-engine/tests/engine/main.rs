@@ -7,6 +7,7 @@ mod fixture;
 mod recall;
 mod reembed;
 mod remote_writers;
+mod rerank;
 mod retain;
 mod soak;
 mod warm;

@@ -6,9 +6,11 @@
 
 mod cache;
 mod embedder;
+mod reranker;
 mod store;
 pub use self::cache::{CacheFault, FaultyBackend, FaultyCache};
 pub use self::embedder::{EmbedderFault, FaultyEmbedder};
+pub use self::reranker::{FaultyReranker, RerankerFault};
 pub use self::store::{FaultyStore, StoreFault};
 
 /// Declares an enum of faults: each variant with what it breaks, and the check

@@ -77,7 +77,7 @@ impl Parser<'_> {
         let (month, certainty) = self.month_name(month_at)?;
         let is_written_as_date =
             first.is_ordinal || has_of || self.year_after(month_at + 1).is_some();
-        if certainty == Certainty::Verb && !is_written_as_date && !self.is_capitalized(month_at) {
+        if certainty == Certainty::Weak && !is_written_as_date && !self.is_capitalized(month_at) {
             return None;
         }
         let days = (first.value, last.value);
@@ -106,7 +106,7 @@ impl Parser<'_> {
         self.days_of_month(at, last.next, month, (first.value, last.value))
     }
 
-    /// Whether a month's name before a number is not a verb: "may 2 of us come".
+    /// Whether a month's name before a number is that of a month, unlike in "may 2 of us come".
     fn is_month_before_number(
         &self,
         at: usize,
@@ -114,7 +114,7 @@ impl Parser<'_> {
         day: &Day,
         has_year: bool,
     ) -> bool {
-        if certainty != Certainty::Verb || has_year {
+        if certainty != Certainty::Weak || has_year {
             return true;
         }
         let is_digits = self.number(day.next - 1).is_some();
@@ -177,8 +177,8 @@ impl Parser<'_> {
         }
         let before = self.word_before(at);
         if let Some(Word::Which(which)) = before {
-            let is_verb = certainty == Certainty::Verb && which == Which::This;
-            if is_verb && !self.is_capitalized(at) {
+            let is_weak = certainty == Certainty::Weak && which == Which::This;
+            if is_weak && !self.is_capitalized(at) {
                 return None;
             }
             let reading = self.which_year(which, reading)?;
@@ -186,7 +186,7 @@ impl Parser<'_> {
         }
         let is_date = match certainty {
             Certainty::Certain => true,
-            Certainty::Ambiguous | Certainty::Verb => {
+            Certainty::Ambiguous | Certainty::Weak => {
                 continues
                     || matches!(
                         before,
@@ -232,7 +232,7 @@ impl Parser<'_> {
         }
         let is_time = match self.word_before_article(at) {
             Some(Word::In | Word::Until | Word::Before | Word::After) => true,
-            Some(Word::Of) => certainty != Certainty::Verb,
+            Some(Word::Of) => certainty != Certainty::Weak,
             _ => false,
         };
         let is_date = is_time && !self.begins_compound(at + 1);

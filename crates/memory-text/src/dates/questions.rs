@@ -14,8 +14,8 @@ impl Parser<'_> {
         })
     }
 
-    /// Whether "when" asks, rather than joins two clauses: before a verb of
-    /// questions or a preposition, after a verb of knowing, or at the end.
+    /// Whether "when" asks, rather than joins two clauses: before an
+    /// auxiliary or a preposition, after a word of knowing, or at the end.
     fn is_question_word(&self, at: usize) -> bool {
         if !self.language.when_is_conjunction {
             return true;

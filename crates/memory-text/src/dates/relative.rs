@@ -181,7 +181,6 @@ impl Parser<'_> {
         if is_before_last && let Some(found) = self.before_last(at, anchor_at, counted) {
             return Some(found);
         }
-        // A month of a verb's form needs no further evidence after "before".
         let anchor = self.unanchored(anchor_at, false).or_else(|| {
             let is_which = matches!(self.word(anchor_at), Some(Word::Which(_)));
             is_which

@@ -87,11 +87,11 @@ pub(super) enum Word {
     DateNoun,
     /// "long", in "how long ago".
     Long,
-    /// A verb that begins a question: "when did".
+    /// An auxiliary that begins a question: "when did".
     Auxiliary,
-    /// A verb of knowing or saying: "tell me when".
+    /// A word of knowing or telling: "tell me when".
     Knowing,
-    /// A pronoun between such a verb and "when".
+    /// A word between such a word and "when".
     Pronoun,
     /// Any other word.
     Other,
@@ -105,8 +105,8 @@ pub(super) enum Certainty {
     /// It is also a name or a common word, or part of compounds, and needs a
     /// preposition or a number next to it.
     Ambiguous,
-    /// It is also a verb, and needs more where it is in lower case.
-    Verb,
+    /// It is also a common word, and needs more where it is in lower case.
+    Weak,
     /// It is an abbreviation, and needs "in" or a number next to it.
     Abbreviation,
 }

@@ -3,11 +3,11 @@
 use futures_util::future::{join, join_all};
 use memory_core::EmbedRole;
 
-use super::texts::ODD_TEXTS;
 use super::vectors::TEXTS;
 use crate::check::{At, CheckResult, ensure_eq};
 use crate::embedder::CheckContext;
 use crate::embedder::context::quote;
+use crate::fixtures::ODD_TEXTS;
 use crate::timing::drop_after;
 
 /// Whatever the other texts of the batch, however many, however long, in

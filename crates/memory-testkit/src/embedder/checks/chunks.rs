@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::texts::ODD_TEXTS;
 use super::vectors::TEXTS;
 use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::embedder::CheckContext;
 use crate::embedder::context::{apart, quote};
+use crate::fixtures::ODD_TEXTS;
 use crate::fixtures::WORDS;
 
 /// Long texts: prose, no sentence ends, no spaces, no words, odd white space.

@@ -2,24 +2,7 @@
 
 use crate::check::{CheckFailure, CheckResult};
 use crate::embedder::CheckContext;
-
-/// Text that has tripped one tokenizer or another.
-pub(super) const ODD_TEXTS: [&str; 14] = [
-    "",
-    " ",
-    " \n\t\r ",
-    "!?.,;:…",
-    "🐎",
-    "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽",
-    "記憶は川のように流れる",
-    "\u{1}\u{7f}\u{85} control \u{200b}\u{feff}",
-    "\u{202e}right to left\u{202c}",
-    "e\u{301} \u{e9} \u{10ffff}\u{fffd}",
-    "[CLS] [SEP] [MASK] [UNK] <s> </s> <|endoftext|>",
-    "a\u{0}b",
-    "CamelCase snake_case http://example.invalid/a?b=c#d",
-    "0xDEADBEEF 3.14159 -1e-9",
-];
+use crate::fixtures::ODD_TEXTS;
 
 /// Empty, blank, emoji, control characters, a model's own markers: each has a
 /// vector, alone and together.

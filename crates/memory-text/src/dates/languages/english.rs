@@ -1,6 +1,6 @@
 //! English.
 
-use crate::dates::words::Certainty::{Abbreviation, Ambiguous, Certain, Verb};
+use crate::dates::words::Certainty::{Abbreviation, Ambiguous, Certain, Weak};
 use crate::dates::words::Language;
 use crate::dates::words::Unit::{Day, Hour, Month as MonthUnit, Week, Weekend, Year};
 use crate::dates::words::Which::{Last, Next, This};
@@ -36,7 +36,7 @@ const WORDS: &[(&str, Word)] = &[
     ("during", In), ("each", Every), ("early", In), ("eight", Number(8)),
     ("eighteenth", Ordinal(18)), ("eighth", Ordinal(8)), ("eleven", Number(11)),
     ("eleventh", Ordinal(11)), ("euros", Measure), ("evening", PartOfDay), ("every", Every),
-    ("exactly", Pronoun), ("fall", Season(9, Verb)), ("feb", Month(2, Abbreviation)),
+    ("exactly", Pronoun), ("fall", Season(9, Weak)), ("feb", Month(2, Abbreviation)),
     ("february", Month(2, Certain)), ("feet", Measure), ("few", NumberOf(3)),
     ("fifteenth", Ordinal(15)), ("fifth", Ordinal(5)), ("figure", Knowing), ("find", Knowing),
     ("first", Ordinal(1)), ("five", Number(5)), ("followers", Measure), ("following", After),
@@ -51,7 +51,7 @@ const WORDS: &[(&str, Word)] = &[
     ("june", Month(6, Ambiguous)), ("kg", Measure), ("kids", Measure), ("kilometers", Measure),
     ("kilometres", Measure), ("kilos", Measure), ("km", Measure), ("know", Knowing),
     ("last", Which(Last)), ("late", In), ("lines", Measure), ("long", Long),
-    ("mar", Month(3, Abbreviation)), ("march", Month(3, Verb)), ("may", Month(5, Verb)),
+    ("mar", Month(3, Abbreviation)), ("march", Month(3, Weak)), ("may", Month(5, Weak)),
     ("mb", Measure), ("me", Pronoun), ("members", Measure), ("men", Measure), ("meters", Measure),
     ("metres", Measure), ("mid", In), ("miles", Measure), ("minute", Unit(Hour)),
     ("minutes", Unit(Hour)), ("monday", Weekday(0)), ("month", Unit(MonthUnit)),
@@ -69,7 +69,7 @@ const WORDS: &[(&str, Word)] = &[
     ("september", Month(9, Certain)), ("seven", Number(7)), ("seventeenth", Ordinal(17)),
     ("seventh", Ordinal(7)), ("several", NumberOf(4)), ("shall", Auxiliary), ("should", Auxiliary),
     ("since", In), ("six", Number(6)), ("sixteenth", Ordinal(16)), ("sixth", Ordinal(6)),
-    ("spring", Season(3, Verb)), ("steps", Measure), ("summer", Season(6, Ambiguous)),
+    ("spring", Season(3, Weak)), ("steps", Measure), ("summer", Season(6, Ambiguous)),
     ("sunday", Weekday(6)), ("sure", Knowing), ("tell", Knowing), ("ten", Number(10)),
     ("tenth", Ordinal(10)), ("the", The), ("third", Ordinal(3)), ("thirteenth", Ordinal(13)),
     ("thirtieth", Ordinal(30)), ("this", Which(This)), ("three", Number(3)), ("through", Until),
