@@ -12,60 +12,8 @@
     reason = "the program prints a report"
 )]
 
-mod counting_allocator {
-    //! An allocator that counts allocated bytes while counting is on.
-
-    #![allow(unsafe_code, reason = "an allocator is unsafe to write")]
-
-    use std::alloc::{GlobalAlloc, Layout, System};
-    use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-
-    /// Off during timing: a counter shared by all threads is slow.
-    pub(crate) static COUNTING: AtomicBool = AtomicBool::new(false);
-    static ALLOCATED: AtomicI64 = AtomicI64::new(0);
-
-    /// Bytes allocated and not freed while counting was on.
-    pub(crate) fn allocated() -> i64 {
-        ALLOCATED.load(Ordering::SeqCst)
-    }
-
-    struct Counting;
-
-    // SAFETY: every call is forwarded to the system allocator unchanged.
-    unsafe impl GlobalAlloc for Counting {
-        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            count(layout.size(), 1);
-            // SAFETY: the caller's promise.
-            unsafe { System.alloc(layout) }
-        }
-
-        unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-            count(layout.size(), -1);
-            // SAFETY: the caller's promise.
-            unsafe { System.dealloc(memory, layout) }
-        }
-
-        unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-            count(layout.size(), -1);
-            count(size, 1);
-            // SAFETY: the caller's promise.
-            unsafe { System.realloc(memory, layout, size) }
-        }
-    }
-
-    fn count(bytes: usize, sign: i64) {
-        if COUNTING.load(Ordering::Relaxed) {
-            ALLOCATED.fetch_add(bytes.cast_signed() as i64 * sign, Ordering::Relaxed);
-        }
-    }
-
-    #[global_allocator]
-    static ALLOCATOR: Counting = Counting;
-}
-
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use memory_benches::cache_comparison::agent_workload::{self, WorkloadSize};
@@ -77,13 +25,15 @@ use memory_benches::cache_comparison::synthetic_traces::{self, Size};
 use memory_benches::cache_comparison::third_party::NoBackend;
 use memory_benches::cache_comparison::trace::Trace;
 use memory_benches::cache_comparison::{footprint, latency, stampede};
+use memory_benches::counting_allocator::{CountingAllocator, allocated, set_counting};
 use memory_benches::locomo::{self, Conversation};
 use memory_core::CacheBackend;
 use memory_moka::MokaBackend;
 use memory_quick::QuickBackend;
 use tokio::runtime::Runtime;
 
-use counting_allocator::{COUNTING, allocated};
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Limits of the caches, as shares of all bytes that a trace reads.
 const SHARES: [f64; 5] = [0.02, 0.05, 0.1, 0.2, 0.4];
@@ -269,10 +219,10 @@ struct Footprints<'a>(&'a Effort, &'a mut Vec<FootprintRow>);
 impl Experiment for Footprints<'_> {
     fn run<B: CacheBackend>(&mut self, backend: B) -> Result<(), Box<dyn Error>> {
         let Self(effort, rows) = self;
-        COUNTING.store(true, Ordering::SeqCst);
+        set_counting(true);
         let bytes_per_entry =
             footprint::bytes_per_entry(&backend, effort.footprint_entries, allocated);
-        COUNTING.store(false, Ordering::SeqCst);
+        set_counting(false);
         let timing = footprint::time_removals(&backend, effort.removal_entries);
         rows.push(FootprintRow {
             cache: backend.name().to_owned(),

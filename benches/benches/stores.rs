@@ -9,27 +9,26 @@
 //! Vectors are random with 384 dimensions, like the default model's: an exact
 //! search compares all of them regardless of their values.
 
-#![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a benchmark that cannot start may panic"
+    reason = "a benchmark whose operations fail has no result"
 )]
 
+use std::error::Error;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use memory::store::Store;
 use memory::{EntityId, ListRequest, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
+use memory_benches::recorded_criterion::{Case, RecordedCriterion};
+use memory_benches::test_schema::{TestSchema, URL_ENV};
 use memory_core::{DenseQuery, EmbeddedMemory, Generation, SearchRequest};
-use memory_pg::{PgOptions, PgPool};
+use memory_pg::PgOptions;
 use memory_sqlite::SqliteStore;
 use memory_testkit::{SeededRng, fixtures};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use tokio::runtime::Runtime;
 
 const DIMENSIONS: usize = 384;
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
@@ -39,117 +38,95 @@ const BATCH: usize = 1_000;
 const LIMIT: usize = 20;
 
 type AnyStore = Arc<dyn Store>;
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-fn stores(c: &mut Criterion) {
-    let Ok(url) = std::env::var("MEMORY_TEST_PG") else {
-        println!(
-            "stores: a PostgreSQL server is required: cargo xtask pg run -- cargo bench --bench stores"
-        );
-        return;
-    };
-    let runtime = Runtime::new().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let sqlite = format!("sqlite://{}", folder.path().join("stores.db").display());
-    let sqlite: AnyStore = Arc::new(runtime.block_on(SqliteStore::open(&sqlite)).unwrap());
-    let server = runtime.block_on(Server::open(&url));
-    baselines(c, &runtime, &server, &url);
-    for (name, store) in [("sqlite", &sqlite), ("postgres", &server.store)] {
-        let ids = runtime.block_on(fill(store));
-        if name == "postgres" {
-            runtime.block_on(server.run("VACUUM (ANALYZE) memory, memory_embedding, entity"));
-        }
-        reads(c, &runtime, name, store, &ids);
-        searches(c, &runtime, name, store);
-        writes(c, &runtime, name, store);
-        runtime.block_on(store.close()).unwrap();
+fn main() -> Outcome {
+    if std::env::var_os(URL_ENV).is_none() {
+        println!("stores: a server is required: cargo xtask pg run -- cargo bench --bench stores");
+        return Ok(());
     }
-    runtime.block_on(server.remove());
-}
-
-/// A separate schema on the test server.
-struct Server {
-    pool: PgPool,
-    schema: String,
-    store: AnyStore,
-}
-
-impl Server {
-    async fn open(url: &str) -> Self {
-        let schema = format!("stores_{}", MemoryId::new().as_uuid().simple());
-        let options: PgConnectOptions = url.parse().unwrap();
-        let options = options.options([("search_path", format!("{schema},public"))]);
-        let pool = PgPoolOptions::new().connect_with(options).await.unwrap();
-        for text in [
-            "CREATE EXTENSION IF NOT EXISTS vector".to_owned(),
-            "CREATE EXTENSION IF NOT EXISTS btree_gin".to_owned(),
-            format!("CREATE SCHEMA {schema}"),
-        ] {
-            run(&pool, text).await;
-        }
-        let store = PgOptions::new().with_pool(pool.clone()).await.unwrap();
-        Self {
-            pool,
-            schema,
-            store: Arc::new(store),
-        }
-    }
-
-    async fn run(&self, text: &str) {
-        run(&self.pool, text.to_owned()).await;
-    }
-
-    async fn remove(self) {
-        self.run(&format!("DROP SCHEMA {} CASCADE", self.schema))
-            .await;
-        self.pool.close().await;
-    }
-}
-
-async fn run(pool: &PgPool, text: String) {
-    let text = sqlx::raw_sql(sqlx::AssertSqlSafe(text));
-    sqlx::Executor::execute(pool, text).await.unwrap();
-}
-
-/// Baselines: the shortest round trip on this server.
-fn baselines(c: &mut Criterion, runtime: &Runtime, server: &Server, url: &str) {
-    let mut group = group(c, "baseline");
-    group.bench_function("SELECT 1/postgres", |b| {
-        b.to_async(runtime).iter(|| async {
-            sqlx::query("SELECT 1").execute(&server.pool).await.unwrap();
-        });
-    });
-    group.finish();
-    println!(
-        "baseline/pgbench -S: {}",
-        runtime.block_on(pgbench(server, url))
-    );
-}
-
-/// The latency that pgbench reports for its simple select, on one connection.
-async fn pgbench(server: &Server, url: &str) -> String {
-    let folder: String = sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
-        .fetch_one(&server.pool)
-        .await
-        .unwrap();
-    let run = |arguments: &[&str]| {
-        let mut program = Command::new(format!("{folder}/pgbench"));
-        let output = program.args(arguments).arg(url).output();
-        output.map(|it| String::from_utf8_lossy(&it.stdout).into_owned())
-    };
-    let figures = run(&["--initialize", "--quiet"])
-        .and_then(|_| run(&["--select-only", "--time=2", "--protocol=prepared"]));
-    let figures = figures.unwrap_or_else(|error| error.to_string());
-    let latency = figures.lines().find(|line| line.contains("latency"));
-    latency.unwrap_or("not available").to_owned()
-}
-
-fn group<'c>(c: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
-    let mut group = c.benchmark_group(name);
-    group
+    let criterion = Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_secs(1));
-    group
+    let mut bench = RecordedCriterion::start("stores", criterion)?;
+    let Some(schema) = bench.runtime().block_on(TestSchema::create())? else {
+        return Ok(());
+    };
+    baselines(&mut bench, &schema)?;
+
+    let folder = tempfile::tempdir()?;
+    let url = format!("sqlite://{}", folder.path().join("stores.db").display());
+    let sqlite: AnyStore = Arc::new(bench.runtime().block_on(SqliteStore::open(&url))?);
+    operations(&mut bench, "sqlite", &sqlite, None)?;
+    let postgres = PgOptions::new().with_pool(schema.pool.clone());
+    let postgres: AnyStore = Arc::new(bench.runtime().block_on(postgres)?);
+    operations(&mut bench, "postgres", &postgres, Some(&schema))?;
+    bench.runtime().block_on(schema.remove())?;
+    bench.finish()
+}
+
+fn operations(
+    bench: &mut RecordedCriterion,
+    backend: &str,
+    store: &AnyStore,
+    schema: Option<&TestSchema>,
+) -> Outcome {
+    let ids = bench.runtime().block_on(fill(store));
+    if let Some(schema) = schema {
+        bench.runtime().block_on(schema.analyze())?;
+    }
+    reads(bench, backend, store, &ids)?;
+    searches(bench, backend, store)?;
+    writes(bench, backend, store)?;
+    Ok(bench.runtime().block_on(store.close())?)
+}
+
+/// Baselines: the shortest round trip on this server.
+fn baselines(bench: &mut RecordedCriterion, schema: &TestSchema) -> Outcome {
+    bench.bench(case("baseline/SELECT 1", "postgres", 1), async || {
+        timed(sqlx::query("SELECT 1").execute(&schema.pool)).await
+    })?;
+    let latency = bench.runtime().block_on(pgbench(schema));
+    println!("baseline/pgbench -S: {latency}");
+    Ok(())
+}
+
+/// The latency that pgbench reports for its simple select, on one connection.
+async fn pgbench(schema: &TestSchema) -> String {
+    let folder: String = sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+        .fetch_one(&schema.pool)
+        .await
+        .unwrap();
+    let url = std::env::var(URL_ENV).unwrap_or_default();
+    let run = |arguments: &[&str]| {
+        let mut program = Command::new(format!("{folder}/pgbench"));
+        let output = program.args(arguments).arg(&url).output();
+        output.map(|it| String::from_utf8_lossy(&it.stdout).into_owned())
+    };
+    let output = run(&["--initialize", "--quiet"])
+        .and_then(|_| run(&["--select-only", "--time=2", "--protocol=prepared"]));
+    let output = output.unwrap_or_else(|error| error.to_string());
+    let latency = output.lines().find(|line| line.contains("latency"));
+    latency.unwrap_or("not available").to_owned()
+}
+
+fn case<'a>(operation: &'a str, subject: &'a str, size: usize) -> Case<'a> {
+    Case {
+        operation,
+        subject,
+        size: size as u64,
+        elements: 1,
+    }
+}
+
+/// The duration of a future that succeeds.
+async fn timed<T, E: std::fmt::Debug>(future: impl Future<Output = Result<T, E>>) -> Duration {
+    let start = Instant::now();
+    let outcome = future.await;
+    let duration = start.elapsed();
+    outcome.unwrap();
+    duration
 }
 
 /// An entity of each size; the ids of the middle one.
@@ -198,36 +175,32 @@ fn batch(entity: &EntityId, first: usize, size: usize, rng: &mut SeededRng) -> V
     (first..first + size).map(memory).collect()
 }
 
-fn reads(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore, ids: &[MemoryId]) {
+fn reads(
+    bench: &mut RecordedCriterion,
+    backend: &str,
+    store: &AnyStore,
+    ids: &[MemoryId],
+) -> Outcome {
     let entity = name(MIDDLE);
-    let mut group = group(c, "read");
     let mut next = ids.iter().cycle();
-    group.bench_function(format!("get by id/{backend}"), |b| {
-        b.to_async(runtime).iter(|| {
-            let id = *next.next().unwrap();
-            let (store, entity) = (store, &entity);
-            async move { store.get(entity, &[id]).await.unwrap() }
-        });
-    });
+    bench.bench(case("read/get by id", backend, 1), async || {
+        timed(store.get(&entity, &[*next.next().unwrap()])).await
+    })?;
     let page = ListRequest::new(1_000);
-    group.bench_function(format!("list 1,000/{backend}"), |b| {
-        b.to_async(runtime)
-            .iter(|| async { store.list(&entity, &page).await.unwrap() });
-    });
-    let written = runtime.block_on(store.entity_stats(&entity)).unwrap();
+    bench.bench(case("read/list", backend, 1_000), async || {
+        timed(store.list(&entity, &page)).await
+    })?;
+    let written = bench.runtime().block_on(store.entity_stats(&entity))?;
     let since = Generation(written.generation.0 - 1);
     let model = fixtures::fingerprint();
-    group.bench_function(format!("changes_since, 1,000 written/{backend}"), |b| {
-        b.to_async(runtime)
-            .iter(|| async { store.changes_since(&entity, since, &model).await.unwrap() });
-    });
-    group.finish();
+    bench.bench(case("read/changes_since", backend, 1_000), async || {
+        timed(store.changes_since(&entity, since, &model)).await
+    })
 }
 
-fn searches(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore) {
-    let mut group = group(c, "search");
+fn searches(bench: &mut RecordedCriterion, backend: &str, store: &AnyStore) -> Outcome {
     let mut rng = SeededRng::new(2);
-    let mut bench = |what: &str, size: usize, filter: MemoryFilter| {
+    let mut search = |what: &str, size: usize, filter: MemoryFilter| {
         let entity = name(size);
         let request = SearchRequest {
             filter,
@@ -238,68 +211,46 @@ fn searches(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStor
             }),
             lexical: None,
         };
-        group.bench_function(format!("{what}/{size}/{backend}"), |b| {
-            b.to_async(runtime)
-                .iter(|| async { store.search(&entity, &request).await.unwrap() });
-        });
+        let operation = format!("search/{what}");
+        bench.bench(case(&operation, backend, size), async || {
+            timed(store.search(&entity, &request)).await
+        })
     };
     let new = MemoryFilter::new;
     for size in SIZES {
-        bench("exact", size, new());
+        search("exact", size, new())?;
     }
-    bench("kind", MIDDLE, new().kind(MemoryKind::World));
+    search("one kind of four", MIDDLE, new().kind(MemoryKind::World))?;
     for (mode, name) in [
-        (MemoryTagMode::Any, "tags any"),
-        (MemoryTagMode::All, "tags all"),
-        (MemoryTagMode::AnyStrict, "tags any strict"),
-        (MemoryTagMode::AllStrict, "tags all strict"),
+        (MemoryTagMode::Any, "two tags, any"),
+        (MemoryTagMode::All, "two tags, all"),
+        (MemoryTagMode::AnyStrict, "two tags, any strict"),
+        (MemoryTagMode::AllStrict, "two tags, all strict"),
     ] {
-        bench(name, MIDDLE, new().tags(["tag 3", "tag 4"], mode));
+        search(name, MIDDLE, new().tags(["tag 3", "tag 4"], mode))?;
     }
-    let tenth = i64::try_from(MIDDLE / 10 * 9).unwrap();
-    bench(
-        "last tenth of the time range",
+    let tenth = i64::try_from(MIDDLE / 10 * 9)?;
+    let last_tenth = new().since(fixtures::at(tenth));
+    search("last tenth of the time", MIDDLE, last_tenth)?;
+    search(
+        "one value of metadata",
         MIDDLE,
-        new().since(fixtures::at(tenth)),
-    );
-    bench("metadata", MIDDLE, new().metadata("place", "3"));
-    group.finish();
+        new().metadata("place", "3"),
+    )
 }
 
-fn writes(c: &mut Criterion, runtime: &Runtime, backend: &str, store: &AnyStore) {
-    let mut group = group(c, "write");
+fn writes(bench: &mut RecordedCriterion, backend: &str, store: &AnyStore) -> Outcome {
     let entity = EntityId::from("written");
-    let entity = &entity;
+    let mut rng = SeededRng::new(3);
     for size in [10, 100, 1_000] {
-        group.bench_function(format!("insert/{size}/{backend}"), |b| {
-            b.to_async(runtime).iter_custom(|iterations| async move {
-                let mut rng = SeededRng::new(3);
-                let mut spent = Duration::ZERO;
-                for _ in 0..iterations {
-                    let batch = batch(entity, 0, size, &mut rng);
-                    let start = Instant::now();
-                    store.insert(&batch).await.unwrap();
-                    spent += start.elapsed();
-                }
-                spent
-            });
-        });
+        bench.bench(case("write/insert", backend, size), async || {
+            let batch = batch(&entity, 0, size, &mut rng);
+            timed(store.insert(&batch)).await
+        })?;
     }
-    group.bench_function(format!("delete/1/{backend}"), |b| {
-        b.to_async(runtime).iter_custom(|iterations| async move {
-            let mut rng = SeededRng::new(4);
-            let count = usize::try_from(iterations).unwrap();
-            let to_delete = batch(entity, 0, count, &mut rng);
-            store.insert(&to_delete).await.unwrap();
-            let start = Instant::now();
-            for item in &to_delete {
-                store.delete(entity, &[item.memory.id]).await.unwrap();
-            }
-            start.elapsed()
-        });
-    });
-    group.finish();
+    bench.bench(case("write/delete", backend, 1), async || {
+        let to_delete = batch(&entity, 0, 1, &mut rng);
+        store.insert(&to_delete).await.unwrap();
+        timed(store.delete(&entity, &[to_delete[0].memory.id])).await
+    })
 }
-
-criterion_group!(benches, stores);
-criterion_main!(benches);

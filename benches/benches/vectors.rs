@@ -32,13 +32,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use memory::store::Store;
 use memory::{EntityId, MemoryFilter, MemoryId, MemoryKind};
 use memory_benches::locomo;
+use memory_benches::test_schema::{TestSchema, URL_ENV};
 use memory_core::{
     DenseQuery, EmbedRole, EmbeddedMemory, Embedder, Embedding, Fingerprint, Memory, SearchRequest,
 };
 use memory_onnx::{OnnxEmbedder, OnnxOptions};
 use memory_pg::{AnnIndex, PgOptions, PgPool, PgStore};
 use memory_testkit::SeededRng;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Row};
 
 /// Texts embedded in one call, and memories inserted in one.
@@ -54,7 +54,7 @@ const STEP: i64 = 60;
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
-    let (Some(data), Ok(url)) = (argument("--data"), std::env::var("MEMORY_TEST_PG")) else {
+    let (Some(data), Some(_)) = (argument("--data"), std::env::var_os(URL_ENV)) else {
         // `cargo bench` without arguments runs every bench.
         println!(
             "vectors: a file of conversations (-- --data FILE) and a server (xtask pg) are required"
@@ -66,7 +66,7 @@ fn main() -> Outcome<()> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(report(Path::new(&data), &url, rows))
+    runtime.block_on(report(Path::new(&data), rows))
 }
 
 fn argument(name: &str) -> Option<String> {
@@ -74,17 +74,11 @@ fn argument(name: &str) -> Option<String> {
     arguments.nth(1)
 }
 
-async fn report(data: &Path, url: &str, rows: usize) -> Outcome<()> {
+async fn report(data: &Path, rows: usize) -> Outcome<()> {
     let corpus = Corpus::read(data).await?;
-    let schema = format!("vectors_{}", MemoryId::new().as_uuid().simple());
-    let options: PgConnectOptions = url.parse()?;
-    let options = options.options([("search_path", format!("{schema},public"))]);
-    let pool = PgPoolOptions::new().connect_with(options).await?;
-    run(&pool, "CREATE EXTENSION IF NOT EXISTS vector").await?;
-    run(&pool, "CREATE EXTENSION IF NOT EXISTS btree_gin").await?;
-    run(&pool, &format!("CREATE SCHEMA {schema}")).await?;
-    let outcome = measure(&pool, &corpus, rows).await;
-    run(&pool, &format!("DROP SCHEMA {schema} CASCADE")).await?;
+    let schema = TestSchema::create().await?.ok_or("no server")?;
+    let outcome = measure(&schema.pool, &corpus, rows).await;
+    schema.remove().await?;
     outcome
 }
 

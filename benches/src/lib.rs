@@ -1,8 +1,15 @@
 //! Shared parts of the benchmarks: conversations and their scoring, generated
-//! corpora, and the cache comparison.
+//! corpora, the cache comparison, recorded values and the report.
 
 pub mod cache_comparison;
 pub mod corpus;
+pub mod counting_allocator;
 pub mod locomo;
+pub mod machine;
 pub mod metrics;
+pub mod recorded_criterion;
+pub mod records;
 pub mod report;
+pub mod samples;
+pub mod short_texts;
+pub mod test_schema;

@@ -1,0 +1,175 @@
+//! The memory system on the corpus.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use memory::{
+    MemoryFilter, MemoryId, MemoryResult, MemorySystem, MemoryTagMode, Ranking, RecallRequest,
+};
+use memory_benches::corpus::{ENTITY, TAGS};
+use memory_benches::counting_allocator::{allocated, set_counting};
+use memory_benches::records::Record;
+use memory_benches::samples::Samples;
+
+use super::{BATCH, Corpus, LIMIT, Outcome, ROUNDS, embedder, size_on_disk};
+
+/// The name in the records.
+const SUBJECT: &str = "memory";
+
+/// Recalls until a large entity has a snapshot: it is loaded when the entity is
+/// recalled again.
+const WARM_UP: usize = 3;
+
+pub(crate) async fn measure(folder: &Path, size: usize) -> Outcome<Vec<Record>> {
+    let file = folder.join("scale.db");
+    let memory = open(&file).await?;
+    let mut measurement = Measurement {
+        memory: &memory,
+        corpus: Corpus::new(),
+        repeated: String::new(),
+        size,
+        records: Vec::new(),
+    };
+    measurement.insert().await?;
+    measurement.repeated = measurement.corpus.question();
+    measurement.recall().await?;
+    measurement.write_then_recall().await?;
+    let Measurement {
+        mut corpus,
+        mut records,
+        ..
+    } = measurement;
+    memory.close().await?;
+
+    records.push(bytes(
+        "disk_per_memory",
+        size_on_disk(&file)? / size as u64,
+        size,
+    ));
+    let memory = open(&file).await?;
+    set_counting(true);
+    let before = allocated();
+    let question = corpus.question();
+    for _ in 0..WARM_UP {
+        memory.recall(ENTITY, question.as_str()).await?;
+    }
+    let held = u64::try_from(allocated() - before).unwrap_or(0);
+    set_counting(false);
+    records.push(bytes("ram_per_memory", held / size as u64, size));
+    memory.close().await?;
+    Ok(records)
+}
+
+async fn open(file: &Path) -> MemoryResult<MemorySystem> {
+    let builder = MemorySystem::builder()
+        .url(format!("sqlite://{}", file.display()))
+        .embedder(Arc::new(embedder()));
+    builder.build().await
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a size for a table")]
+fn bytes(operation: &str, bytes: u64, size: usize) -> Record {
+    Record::new(SUBJECT, operation, size as u64).with(Record::BYTES, bytes as f64)
+}
+
+struct Measurement<'a> {
+    memory: &'a MemorySystem,
+    corpus: Corpus,
+    /// The question that is asked repeatedly.
+    repeated: String,
+    size: usize,
+    records: Vec<Record>,
+}
+
+impl Measurement<'_> {
+    /// Retains the corpus; the samples are times of batches, divided by their
+    /// size.
+    async fn insert(&mut self) -> MemoryResult<()> {
+        let samples = Samples::default();
+        let mut count = 0;
+        while count < self.size {
+            let batch = self.corpus.memories(BATCH.min(self.size - count));
+            let length = batch.len();
+            let start = Instant::now();
+            self.memory.retain_batch(batch).await?;
+            samples.push(start.elapsed() / u32::try_from(length).unwrap_or(1));
+            count += length;
+        }
+        self.record("insert", &samples);
+        Ok(())
+    }
+
+    async fn recall(&mut self) -> MemoryResult<()> {
+        let samples = Samples::default();
+        // Loading takes seconds at the largest size.
+        for _ in 0..if self.size > 20_000 { 3 } else { 10 } {
+            self.memory.clear_all_caches();
+            samples.push(self.timed(self.repeated.as_str()).await?);
+        }
+        self.record("first_answer", &samples);
+
+        for _ in 0..WARM_UP {
+            self.timed(self.repeated.as_str()).await?;
+        }
+        let dense_only = Ranking {
+            lexical: 0.0,
+            neighbors: 0.0,
+            mention: 0.0,
+            importance: 0.0,
+            recency: 0.0,
+            newer: 0.0,
+            ..Ranking::default()
+        };
+        let one_tag = MemoryFilter::new().tags([TAGS[0]], MemoryTagMode::AnyStrict);
+        let (repeated, filtered) = (Samples::default(), Samples::default());
+        let (new, dense) = (Samples::default(), Samples::default());
+        for _ in 0..ROUNDS {
+            repeated.push(self.timed(self.repeated.as_str()).await?);
+            let request = RecallRequest::new(self.repeated.as_str());
+            filtered.push(self.timed(request.filter(one_tag.clone())).await?);
+            let question = self.corpus.question();
+            new.push(self.timed(question.as_str()).await?);
+            let request = RecallRequest::new(self.corpus.question());
+            dense.push(self.timed(request.ranking(dense_only)).await?);
+        }
+        self.record("repeated_question", &repeated);
+        self.record("repeated_question_one_tag", &filtered);
+        self.record("new_question", &new);
+        self.record("new_question_dense_only", &dense);
+        Ok(())
+    }
+
+    async fn write_then_recall(&mut self) -> MemoryResult<()> {
+        let (retained, forgotten) = (Samples::default(), Samples::default());
+        for _ in 0..ROUNDS {
+            let batch = vec![self.corpus.memory()];
+            let start = Instant::now();
+            let ids: Vec<MemoryId> = self.memory.retain_batch(batch).await?;
+            self.timed(self.repeated.as_str()).await?;
+            retained.push(start.elapsed());
+            let start = Instant::now();
+            for id in ids {
+                self.memory.delete_memory(ENTITY, id).await?;
+            }
+            self.timed(self.repeated.as_str()).await?;
+            forgotten.push(start.elapsed());
+        }
+        self.record("retain_then_recall", &retained);
+        self.record("forget_then_recall", &forgotten);
+        Ok(())
+    }
+
+    async fn timed(&self, request: impl Into<RecallRequest>) -> MemoryResult<Duration> {
+        let request = request.into().limit(LIMIT);
+        let start = Instant::now();
+        black_box(self.memory.recall(ENTITY, request).await?);
+        Ok(start.elapsed())
+    }
+
+    fn record(&mut self, operation: &str, samples: &Samples) {
+        let record = samples.record(SUBJECT, operation, self.size as u64);
+        self.records.extend(record);
+    }
+}
