@@ -146,6 +146,10 @@ impl Embedder for BertEmbedder {
         }
         Ok(chunks)
     }
+
+    fn unknown_token_share(&self, text: &str) -> f32 {
+        self.tokenizer.unknown_token_share(text)
+    }
 }
 
 impl BertEmbedder {

@@ -55,6 +55,21 @@ pub trait Embedder: Debug + Send + Sync + 'static {
         )]
         Ok(texts.iter().map(|text| vec![0..text.len()]).collect())
     }
+
+    /// The share of a text's tokens that the model does not know, 0 to 1: a
+    /// vector of a text that the model cannot read says little, and a recall
+    /// then trusts words more.
+    ///
+    /// # Behavior
+    /// - Without special tokens and prompt; a text without tokens has a share of
+    ///   0. Of a long text, the part that fits the model's window is enough.
+    /// - Quick, as it may run on an async worker: no inference.
+    ///
+    /// Provided: 0, for a model that reads every text.
+    fn unknown_token_share(&self, text: &str) -> f32 {
+        let _ = text;
+        0.0
+    }
 }
 
 /// Whether a text is a query or a stored passage: some models embed the two

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use memory_core::{EmbedRole, Embedder, Embedding, ErrorKind, MemoryError, MemoryResult};
 
-use crate::tiers::{Tiers, Vector};
+use crate::tiers::{EmbeddedText, Tiers};
 
 /// Turns texts into vectors, and caches them.
 #[derive(Clone)]
@@ -21,15 +21,15 @@ impl ContentEmbedder {
     }
 
     /// One vector per text, of as much of it as fits the model's window.
-    pub(crate) async fn embed_passages(&self, texts: &[&str]) -> MemoryResult<Vec<Vector>> {
+    pub(crate) async fn embed_passages(&self, texts: &[&str]) -> MemoryResult<Vec<EmbeddedText>> {
         self.tiers
             .embedding
             .embed(&self.embedder, texts, EmbedRole::Passage)
             .await
     }
 
-    /// The vector of a recall's text.
-    pub(crate) async fn embed_query(&self, text: &str) -> MemoryResult<Vector> {
+    /// The vector of a recall's text, and how much of it the model knows.
+    pub(crate) async fn embed_query(&self, text: &str) -> MemoryResult<EmbeddedText> {
         let vectors = self
             .tiers
             .embedding
@@ -57,7 +57,7 @@ impl ContentEmbedder {
                 vectors: vectors
                     .by_ref()
                     .take(chunks.len())
-                    .map(|v| v.to_vec())
+                    .map(|embedded| embedded.vector.to_vec())
                     .collect(),
             })
             .collect())

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use memory_core::{InvalidInput, Memory, MemoryFilter, MemoryResult, limits};
+use memory_text::WordPair;
+use memory_text::dates::{self, NamedDate};
 use serde::{Deserialize, Serialize};
 
 use crate::ranking::{Explanation, Ranking};
+use crate::tiers::EmbeddedText;
 
 /// A request to recall memories.
 ///
@@ -197,17 +200,30 @@ impl IntoIterator for RecallReport {
 pub(crate) struct Query {
     /// For the dense retriever: L2-normalized.
     pub(crate) vector: Arc<[f32]>,
+    /// Share of the text's tokens that the embedder's model does not know.
+    pub(crate) unknown_share: f32,
     /// For the lexical retriever.
     pub(crate) stems: Vec<String>,
+    /// For the lexical retriever's pairs of words.
+    pub(crate) pairs: Vec<WordPair>,
+    /// Whether the text asks for a time.
+    pub(crate) asks_when: bool,
+    /// The dates that the text names.
+    pub(crate) dates: Vec<NamedDate>,
     /// For finding mentions of tags, metadata values and participants.
     pub(crate) tokens: Vec<String>,
 }
 
 impl Query {
-    pub(crate) fn new(text: &str, vector: Arc<[f32]>) -> Self {
+    /// Dates such as "last week" are relative to `now`.
+    pub(crate) fn new(text: &str, embedded: EmbeddedText, now: DateTime<Utc>) -> Self {
         Self {
-            vector,
+            vector: embedded.vector,
+            unknown_share: embedded.unknown_share,
             stems: memory_text::stems(text),
+            pairs: memory_text::pairs(text),
+            asks_when: dates::asks_when(text),
+            dates: dates::named_dates(text, now),
             tokens: memory_text::tokenize(text),
         }
     }

@@ -29,8 +29,8 @@ const SEGMENTS_IN_FLIGHT: usize = 2;
 
 /// An [`Embedder`] on ONNX Runtime.
 ///
-/// All computation, tokenization included, runs on threads of its own; it needs no
-/// async runtime and blocks none. When a thread becomes free, it forms a batch from
+/// All inference, and the tokenization for it, runs on threads of its own; it needs
+/// no async runtime and blocks none. When a thread becomes free, it forms a batch from
 /// the waiting texts of all callers. Calls of about one batch (a query, a single
 /// memory) take precedence over calls of many (an import), so that a query waits
 /// for one small batch and not for an import.
@@ -231,6 +231,10 @@ impl Embedder for OnnxEmbedder {
             chunks[index] = ranges;
         }
         Ok(chunks)
+    }
+
+    fn unknown_token_share(&self, text: &str) -> f32 {
+        self.tokenizer.unknown_token_share(text)
     }
 }
 

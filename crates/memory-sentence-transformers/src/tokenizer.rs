@@ -132,6 +132,35 @@ impl Tokenizer {
         Ok(self.encode_bare(piece)?.get_offsets().to_vec())
     }
 
+    /// The share of a text's tokens that the vocabulary does not contain, 0 to 1,
+    /// among about as many as the maximum length; 0 if the tokenizer fails.
+    #[must_use]
+    pub fn unknown_token_share(&self, text: &str) -> f32 {
+        let Some(unknown) = self.unknown_id() else {
+            return 0.0;
+        };
+        let head = text.floor_char_boundary(self.max_length.saturating_mul(BYTES_PER_TOKEN));
+        let Ok(encoding) = self.inner.encode_fast(&text[..head], false) else {
+            return 0.0;
+        };
+        let ids = encoding.get_ids();
+        let count = ids.iter().filter(|id| **id == unknown).count();
+        #[expect(clippy::cast_precision_loss, reason = "some hundred tokens")]
+        let share = count as f32 / ids.len().max(1) as f32;
+        share
+    }
+
+    /// The id that stands for all that the vocabulary does not contain.
+    fn unknown_id(&self) -> Option<u32> {
+        let token = match self.inner.get_model() {
+            ModelWrapper::WordPiece(model) => Some(model.unk_token.as_str()),
+            ModelWrapper::WordLevel(model) => Some(model.unk_token.as_str()),
+            ModelWrapper::BPE(model) => model.unk_token.as_deref(),
+            ModelWrapper::Unigram(_) => Some("<unk>"),
+        };
+        self.inner.token_to_id(token?)
+    }
+
     /// The prefix of a long text that determines its tokens.
     ///
     /// The tokenizer processes the whole input before it truncates, so it is

@@ -50,7 +50,7 @@ const COMPOUND_JOINER: char = '·';
 /// Calls `each` with every compound of a text: an identifier, a version, a date
 /// or a hyphenated word, whose parts are tokens as well. `v1.2.3` and `v1.3.2`
 /// have the same parts and are different compounds.
-fn for_each_compound(text: &str, each: &mut impl FnMut(&str)) {
+pub(crate) fn for_each_compound(text: &str, each: &mut impl FnMut(&str)) {
     let is_separator = |c: char| matches!(c, '.' | '-' | '_' | '/' | ':' | '@');
     let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
     let mut compound = String::new();
@@ -81,7 +81,7 @@ fn for_each_compound(text: &str, each: &mut impl FnMut(&str)) {
 }
 
 /// Calls `each` with every token of a text: see [`tokenize`].
-fn for_each_token(text: &str, mut each: impl FnMut(&str)) {
+pub(crate) fn for_each_token(text: &str, mut each: impl FnMut(&str)) {
     let mut word = String::new();
     let mut end = |word: &mut String| {
         if !word.is_empty() {

@@ -41,7 +41,8 @@ impl Engine {
                 .map_err(|problem| MemoryError::from(problem).with_item(index))?;
         }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        self.inner.embedder.embed_passages(&texts).await
+        let embedded = self.inner.embedder.embed_passages(&texts).await?;
+        Ok(embedded.into_iter().map(|text| text.vector).collect())
     }
 
     /// Reads one memory.

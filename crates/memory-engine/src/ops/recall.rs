@@ -102,9 +102,10 @@ impl EngineInner {
     ) -> MemoryResult<Ranked> {
         entity.validate()?;
         request.validate()?;
-        let vector = self.embedder.embed_query(&request.text).await?;
-        let query = Query::new(&request.text, vector);
-        let plan = RecallPlan::new(request, query, self.clock.now(), limit);
+        let embedded = self.embedder.embed_query(&request.text).await?;
+        let now = request.as_of.unwrap_or_else(|| self.clock.now());
+        let query = Query::new(&request.text, embedded, now);
+        let plan = RecallPlan::new(request, query, now, limit);
         let mut source = self.reader.recall_source(entity).await?;
         if let Some(moment) = request.as_of {
             let filter = &request.filter;
@@ -181,13 +182,13 @@ struct RecallPlan {
 }
 
 impl RecallPlan {
-    fn new(request: &RecallRequest, query: Query, clock: DateTime<Utc>, limit: usize) -> Self {
+    fn new(request: &RecallRequest, query: Query, now: DateTime<Utc>, limit: usize) -> Self {
         Self {
             text: request.text.clone(),
             query,
             filter: Self::filter(request),
             ranking: request.ranking,
-            now: request.as_of.unwrap_or(clock),
+            now,
             is_historical: request.as_of.is_some(),
             min_similarity: request.min_similarity,
             limit,
@@ -202,12 +203,13 @@ impl RecallPlan {
     }
 
     fn run(&self, snapshot: &EntitySnapshot) -> Ranked {
-        self.rank(&snapshot.candidates(&self.query, &self.filter))
+        self.rank(&snapshot.candidates(&self.query, &self.filter, &self.ranking))
     }
 
     fn rank(&self, candidates: &CandidateSet<'_>) -> Ranked {
         let context = RankingContext {
             ranking: &self.ranking,
+            dates: &self.query.dates,
             now: self.now,
             is_historical: self.is_historical,
             min_similarity: self.min_similarity,

@@ -3,9 +3,11 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use memory_core::{Generation, Memory, ScoreStats};
+use memory_text::dates::{NamedDate, date_closeness};
 
+use super::formula::{Lifts, RetrieverStats, RetrieverValues};
 use super::newer_first::{WINDOW, newer_first};
 use super::{Explanation, Ranking, RecallPath};
 
@@ -16,16 +18,33 @@ pub(crate) struct CandidateSet<'a> {
     pub(crate) memories: Vec<Option<&'a Arc<Memory>>>,
     /// Cosines; [`CandidateSet::NO_SIMILARITY`] without a vector.
     pub(crate) similarities: Vec<f32>,
-    /// BM25; 0 when no term matched.
+    /// The number of vectors; 0 without one.
+    pub(crate) chunks: Vec<u32>,
+    /// BM25 of the best passage; 0 when no term matched.
     pub(crate) lexical: Vec<f32>,
+    /// BM25 over pairs of words; 0 when no pair matched.
+    pub(crate) pairs: Vec<f32>,
     pub(crate) mentioned: Vec<bool>,
+    /// Number of words.
+    pub(crate) words: Vec<u32>,
+    /// Whether the text names a time.
+    pub(crate) has_time: Vec<bool>,
     /// The indices of each context, in the order of time.
     pub(crate) episodes: Vec<Vec<usize>>,
     /// Indices of memories that are related to each other.
     pub(crate) links: Vec<(usize, usize)>,
+    /// Of the similarities with the discount for their chunks:
+    /// [`Ranking::dense_value`].
     pub(crate) dense_stats: ScoreStats,
     pub(crate) lexical_stats: ScoreStats,
+    pub(crate) pair_stats: ScoreStats,
     pub(crate) mention_stats: ScoreStats,
+    /// The share of memories that name a time, 0 to 1.
+    pub(crate) time_share: f32,
+    /// Share of the query's tokens that the model does not know.
+    pub(crate) unknown: f32,
+    /// Whether the query asks for a time.
+    pub(crate) asks_when: bool,
     pub(crate) path: RecallPath,
     pub(crate) generation: Generation,
 }
@@ -33,6 +52,8 @@ pub(crate) struct CandidateSet<'a> {
 /// The parameters of a ranking.
 pub(crate) struct RankingContext<'a> {
     pub(crate) ranking: &'a Ranking,
+    /// The dates that the query names.
+    pub(crate) dates: &'a [NamedDate],
     pub(crate) now: DateTime<Utc>,
     /// Whether `now` is an earlier moment, after which accesses do not count.
     pub(crate) is_historical: bool,
@@ -60,12 +81,12 @@ impl CandidateSet<'_> {
     /// The best `limit`, best first; equal scores newest first, then by id.
     pub(crate) fn top_k(&self, context: &RankingContext<'_>) -> Vec<RankedMemory> {
         let relevance = self.relevance(context.ranking);
-        let propagated = self.propagate(context.ranking, &relevance);
+        let received = self.lend(context.ranking, &relevance);
         let mut partial: Vec<PartialScore> = (0..self.memories.len())
             .filter(|&index| self.is_eligible(index, context.min_similarity))
             .map(|index| PartialScore {
                 index,
-                total: self.total(index, context.ranking, relevance[index], propagated[index]),
+                total: self.total(index, context, relevance[index], received[index]),
             })
             .collect();
         // Whatever the limit, the newer leads among the same best results.
@@ -73,7 +94,7 @@ impl CandidateSet<'_> {
         prune_by_upper_bound(&mut partial, context, limit);
         let mut ranked: Vec<RankedMemory> = partial
             .into_iter()
-            .filter_map(|score| self.finish(&score, propagated[score.index], context))
+            .filter_map(|score| self.finish(&score, received[score.index], context))
             .collect();
         ranked.sort_unstable_by(by_rank);
         if context.ranking.newer > 0.0 {
@@ -83,9 +104,35 @@ impl CandidateSet<'_> {
         ranked
     }
 
-    fn total(&self, index: usize, ranking: &Ranking, relevance: f32, propagated: f32) -> f32 {
-        let mention = ranking.mention_value(self.mentioned[index], self.mention_stats);
-        ranking.total(relevance, propagated, mention)
+    fn total(
+        &self,
+        index: usize,
+        context: &RankingContext<'_>,
+        relevance: f32,
+        received: f32,
+    ) -> f32 {
+        let lifts = Lifts {
+            mentioned: self.mentioned[index],
+            mention_stats: self.mention_stats,
+            date: self.date(index, context.dates),
+            when: self.when(index),
+        };
+        context.ranking.total(relevance, received, &lifts)
+    }
+
+    fn date(&self, index: usize, dates: &[NamedDate]) -> f32 {
+        let memory = self.memories[index].filter(|_| !dates.is_empty());
+        memory.map_or(0.0, |memory| date_closeness(dates, memory.timestamp))
+    }
+
+    /// Whether a memory names a time, minus the mean; 0 where the query does not
+    /// ask for one.
+    fn when(&self, index: usize) -> f32 {
+        if self.asks_when {
+            f32::from(u8::from(self.has_time[index])) - self.time_share
+        } else {
+            0.0
+        }
     }
 
     fn is_eligible(&self, index: usize, min_similarity: Option<f32>) -> bool {
@@ -94,53 +141,33 @@ impl CandidateSet<'_> {
     }
 
     fn relevance(&self, ranking: &Ranking) -> Vec<f32> {
+        let stats = RetrieverStats {
+            dense: self.dense_stats,
+            lexical: self.lexical_stats,
+            pairs: self.pair_stats,
+            unknown: self.unknown,
+        };
         (0..self.memories.len())
             .map(|index| match self.memories[index] {
-                Some(_) => ranking.relevance(
-                    ranking.normalized(self.similarity(index), self.dense_stats),
-                    ranking.normalized(Some(self.lexical[index]), self.lexical_stats),
-                ),
+                Some(_) => ranking.relevance(&self.values(index), &stats),
                 None => 0.0,
             })
             .collect()
     }
 
-    /// The relevance that each candidate receives from its neighbors and from
-    /// related memories.
-    fn propagate(&self, ranking: &Ranking, relevance: &[f32]) -> Vec<f32> {
-        let mut propagated = vec![0.0; self.memories.len()];
-        if ranking.neighbors == 0.0 {
-            return propagated;
+    fn values(&self, index: usize) -> RetrieverValues {
+        RetrieverValues {
+            similarity: self.similarity(index),
+            chunks: self.chunks[index],
+            lexical: self.lexical[index],
+            pairs: self.pairs[index],
         }
-        let mut share = ranking.neighbors;
-        for step in 1..=ranking.neighbor_reach {
-            for episode in &self.episodes {
-                for (&a, &b) in episode.iter().zip(episode.iter().skip(step)) {
-                    let share = share * ranking.gap_decay(self.gap(a, b));
-                    propagated[a] += share * relevance[b];
-                    propagated[b] += share * relevance[a];
-                }
-            }
-            share *= ranking.neighbor_decay;
-        }
-        for &(a, b) in &self.links {
-            propagated[a] += ranking.neighbors * relevance[b];
-            propagated[b] += ranking.neighbors * relevance[a];
-        }
-        propagated
-    }
-
-    fn gap(&self, a: usize, b: usize) -> TimeDelta {
-        let time = |index: usize| self.memories[index].map(|memory| memory.timestamp);
-        time(a)
-            .zip(time(b))
-            .map_or_else(TimeDelta::zero, |(a, b)| b - a)
     }
 
     fn finish(
         &self,
         score: &PartialScore,
-        propagated: f32,
+        received: f32,
         context: &RankingContext<'_>,
     ) -> Option<RankedMemory> {
         let (index, ranking) = (score.index, context.ranking);
@@ -152,12 +179,18 @@ impl CandidateSet<'_> {
             score: ranking.score(score.total, importance, recency),
             explanation: Explanation {
                 similarity: self.similarity(index),
+                chunks: self.chunks[index],
                 lexical: self.lexical[index],
+                pairs: self.pairs[index],
                 dense_stats: self.dense_stats,
                 lexical_stats: self.lexical_stats,
-                neighbors: propagated,
+                pair_stats: self.pair_stats,
+                unknown: self.unknown,
+                neighbors: received,
                 mentioned: self.mentioned[index],
                 mention_stats: self.mention_stats,
+                date: self.date(index, context.dates),
+                when: self.when(index),
                 importance,
                 recency,
                 newer: 0.0,
@@ -205,6 +238,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use chrono::TimeDelta;
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_700_000_000, 0).unwrap()
@@ -225,13 +259,21 @@ mod tests {
         CandidateSet {
             memories: memories.iter().map(Some).collect(),
             similarities: similarities.to_vec(),
+            chunks: vec![1; memories.len()],
             lexical: lexical.to_vec(),
+            pairs: vec![0.0; memories.len()],
             mentioned: vec![false; memories.len()],
+            words: vec![10; memories.len()],
+            has_time: vec![false; memories.len()],
             episodes: Vec::new(),
             links: Vec::new(),
             dense_stats: ScoreStats::of(similarities.iter().copied()),
             lexical_stats: ScoreStats::of(lexical.iter().copied()),
+            pair_stats: ScoreStats::default(),
             mention_stats: ScoreStats::default(),
+            time_share: 0.0,
+            unknown: 0.0,
+            asks_when: false,
             path: RecallPath::Snapshot,
             generation: Generation(1),
         }
@@ -240,6 +282,7 @@ mod tests {
     fn context(ranking: &Ranking, limit: usize) -> RankingContext<'_> {
         RankingContext {
             ranking,
+            dates: &[],
             now: now(),
             is_historical: false,
             min_similarity: None,
@@ -248,21 +291,21 @@ mod tests {
     }
 
     #[test]
-    fn relevance_is_propagated_and_a_mention_lifts() {
+    fn relevance_is_lent_and_a_mention_lifts() {
         let memories: Vec<_> = (0..5).map(|_| memory(0.5, 1)).collect();
         let mut set = candidates(&memories, &[0.9, 0.1, 0.1, 0.1, 0.1], &[0.0; 5]);
         set.episodes = vec![vec![0, 1, 2]];
         set.links = vec![(0, 3)];
         let ranking = Ranking::default();
         let best = set.top_k(&context(&ranking, 5));
-        let propagated = |n: usize| {
+        let received = |n: usize| {
             let of = |ranked: &&RankedMemory| ranked.memory.id == memories[n].id;
             best.iter().find(of).unwrap().explanation.neighbors
         };
         assert_eq!(best[0].memory.id, memories[0].id);
-        assert!(propagated(1) > propagated(2), "the nearer receives more");
-        assert!(propagated(3) > 0.0, "a linked memory receives too");
-        assert_eq!(propagated(4), 0.0);
+        assert!(received(1) > received(2), "the nearer receives more");
+        assert!(received(3) > 0.0, "a linked memory receives too");
+        assert_eq!(received(4), 0.0);
         set.mentioned[4] = true;
         set.mention_stats = ScoreStats {
             mean: 0.2,
@@ -277,18 +320,18 @@ mod tests {
     }
 
     #[test]
-    fn relevance_is_not_propagated_over_long_gaps() {
+    fn relevance_is_not_lent_over_long_gaps() {
         let memories = [memory(0.5, 0), memory(0.5, 24), memory(0.5, 2_400)];
         let mut set = candidates(&memories, &[0.9, 0.1, 0.1], &[0.0; 3]);
         set.episodes = vec![vec![2, 1, 0]];
         let best = set.top_k(&context(&Ranking::default(), 3));
-        let propagated: Vec<f32> = memories
+        let received: Vec<f32> = memories
             .iter()
             .filter_map(|m| best.iter().find(|ranked| ranked.memory.id == m.id))
             .map(|ranked| ranked.explanation.neighbors)
             .collect();
-        assert!(propagated[1] > 0.0);
-        assert_eq!(propagated[2], 0.0);
+        assert!(received[1] > 0.0);
+        assert_eq!(received[2], 0.0);
     }
 
     fn told(content: &str, age_hours: i64) -> Arc<Memory> {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use memory_core::{Generation, Memory, MemoryId, ScoreStats, ScoreStatsBuilder, SearchOutcome};
+use memory_text::TextAnalysis;
 
+use super::pairs::score_pairs;
 use super::{CandidateSet, RecallPath};
 use crate::recall::Query;
 use crate::snapshot;
@@ -42,9 +44,10 @@ impl StoreCandidates {
         this
     }
 
-    /// The candidates to rank. A neighbor that no retriever found propagates
+    /// The candidates to rank. A neighbor that no retriever found lends
     /// nothing: its relevance is near the mean, which is 0. Mentions are counted
-    /// among the candidates alone, and taken for all that there are.
+    /// among the candidates alone, and taken for all that there are; pairs of
+    /// words likewise. Every memory counts as one chunk.
     pub(crate) fn candidates(&self, query: &Query) -> CandidateSet<'_> {
         let mentioned: Vec<bool> = self
             .memories
@@ -62,12 +65,32 @@ impl StoreCandidates {
             .copied()
             .filter(|value| *value > CandidateSet::NO_SIMILARITY);
         let (dense, words) = self.stats;
+        let analyses: Vec<TextAnalysis> = self
+            .memories
+            .iter()
+            .map(|memory| TextAnalysis::of(&memory.content))
+            .collect();
+        let documents: Vec<_> = analyses.iter().map(|it| it.pairs.clone()).collect();
+        let pairs = score_pairs(&query.pairs, &documents);
+        let mut pair_stats = ScoreStatsBuilder::default();
+        pairs.iter().for_each(|score| pair_stats.add(*score));
+        pair_stats.add_zeros(self.matching - self.memories.len() as u64);
+        let has_time: Vec<bool> = analyses.iter().map(|it| it.has_time).collect();
+        let times = has_time.iter().map(|has| f32::from(u8::from(*has)));
         CandidateSet {
             dense_stats: dense.unwrap_or_else(|| ScoreStats::of(compared)),
             lexical_stats: words.unwrap_or_else(|| ScoreStats::of(self.lexical.iter().copied())),
             memories: self.memories.iter().map(Some).collect(),
             similarities: self.similarities.clone(),
             lexical: self.lexical.clone(),
+            chunks: vec![1; self.memories.len()],
+            pair_stats: pair_stats.summary(),
+            pairs,
+            words: analyses.iter().map(|it| it.words).collect(),
+            time_share: ScoreStats::of(times).mean,
+            has_time,
+            unknown: query.unknown_share,
+            asks_when: query.asks_when,
             mention_stats: mentions.summary(),
             mentioned,
             episodes: self.episodes(),

@@ -1,28 +1,28 @@
-//! The inverted index of a snapshot, scored by BM25.
+//! The inverted index of a snapshot, scored by BM25 of the best passage.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rpds::HashTrieMapSync;
 
-use memory_text::{bm25, for_each_stem};
+use memory_text::{PassageTerms, bm25};
 
 /// The postings of each stem. Persistent: cloning shares everything, a change
 /// copies the lists of the stems it updates.
 #[derive(Clone, Default)]
 pub(super) struct InvertedIndex {
     postings: HashTrieMapSync<Arc<str>, Arc<Vec<Posting>>>,
-    /// Number of stems of each slot's memory; 0 for an empty slot.
-    lengths: Vec<u32>,
-    documents: u32,
+    passages: PassageLengths,
     total_length: u64,
     bytes: usize,
 }
 
+/// A stem in one passage of a memory. Passages are numbered within a memory, of
+/// which the longest allowed has some hundred.
 #[derive(Clone, Copy)]
 struct Posting {
     slot: u32,
-    count: u32,
+    passage: u16,
+    count: u16,
 }
 
 /// Bytes of a stem in addition to its text and postings: its nodes in the map,
@@ -31,64 +31,79 @@ struct Posting {
 const STEM_BYTES: usize = 160;
 
 impl InvertedIndex {
-    /// Indexes a memory's text under its slot.
-    pub(super) fn push(&mut self, slot: u32, text: &str) {
-        let (counts, length) = count(text);
-        for (stem, count) in counts {
-            let posting = Posting { slot, count };
-            if let Some(list) = self.postings.get_mut(stem.as_str()) {
-                self.bytes -= postings_bytes(list);
-                let list = Arc::make_mut(list);
-                list.push(posting);
-                self.bytes += postings_bytes(list);
-            } else {
-                let list = vec![posting];
-                self.bytes += STEM_BYTES + stem.len() + postings_bytes(&list);
-                self.postings.insert_mut(stem.into(), Arc::new(list));
+    /// Indexes the terms of a memory's passages under its slot.
+    pub(super) fn push(&mut self, slot: u32, passages: &[PassageTerms]) {
+        for (passage, terms) in (0u16..).zip(passages) {
+            for (stem, &count) in &terms.counts {
+                let count = u16::try_from(count).unwrap_or(u16::MAX);
+                self.add(
+                    stem,
+                    Posting {
+                        slot,
+                        passage,
+                        count,
+                    },
+                );
             }
+            self.total_length += u64::from(terms.length);
         }
-        let index = slot as usize;
-        if self.lengths.len() <= index {
-            self.lengths.resize(index + 1, 0);
-        }
-        self.lengths[index] = length;
-        self.documents += 1;
-        self.total_length += u64::from(length);
+        self.passages
+            .set(slot, passages.iter().map(|terms| terms.length));
     }
 
-    /// Removes what [`push`](Self::push) added for this slot and text.
-    pub(super) fn remove(&mut self, slot: u32, text: &str) {
-        let (counts, length) = count(text);
-        for stem in counts.into_keys() {
-            let Some(list) = self.postings.get_mut(stem.as_str()) else {
-                continue;
-            };
-            let before = postings_bytes(list);
+    fn add(&mut self, stem: &str, posting: Posting) {
+        if let Some(list) = self.postings.get_mut(stem) {
+            self.bytes -= postings_bytes(list);
             let list = Arc::make_mut(list);
-            list.retain(|posting| posting.slot != slot);
-            if list.is_empty() {
-                self.postings.remove_mut(stem.as_str());
-                self.bytes -= before + STEM_BYTES + stem.len();
-            } else {
-                list.shrink_to(list.len() * 2);
-                self.bytes = self.bytes - before + postings_bytes(list);
-            }
+            list.push(posting);
+            self.bytes += postings_bytes(list);
+        } else {
+            let list = vec![posting];
+            self.bytes += STEM_BYTES + stem.len() + postings_bytes(&list);
+            self.postings.insert_mut(stem.into(), Arc::new(list));
         }
-        self.lengths[slot as usize] = 0;
-        self.documents -= 1;
-        self.total_length -= u64::from(length);
     }
 
-    /// Adds the BM25 of the query's stems to the score of each admitted slot.
-    /// IDF and mean length are those of the whole entity, so that a memory has
-    /// the same score under every filter.
+    /// Removes what [`push`](Self::push) added for this slot and these terms.
+    pub(super) fn remove(&mut self, slot: u32, passages: &[PassageTerms]) {
+        for terms in passages {
+            for stem in terms.counts.keys() {
+                self.remove_postings(stem, slot);
+            }
+            self.total_length -= u64::from(terms.length);
+        }
+        self.passages.set(slot, std::iter::empty());
+    }
+
+    fn remove_postings(&mut self, stem: &str, slot: u32) {
+        let Some(list) = self.postings.get_mut(stem) else {
+            return;
+        };
+        let before = postings_bytes(list);
+        let list = Arc::make_mut(list);
+        list.retain(|posting| posting.slot != slot);
+        if list.is_empty() {
+            self.postings.remove_mut(stem);
+            self.bytes -= before + STEM_BYTES + stem.len();
+        } else {
+            list.shrink_to(list.len() * 2);
+            self.bytes = self.bytes - before + postings_bytes(list);
+        }
+    }
+
+    /// Sets the score of each admitted slot to the BM25 of its best passage.
+    /// A passage is a document: IDF and mean length are those of all passages of
+    /// the entity, so that a memory has the same score under every filter.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         reason = "a mean length and a score need 24 bits"
     )]
     pub(super) fn score(&self, stems: &[String], admitted: &[bool], scores: &mut [f32]) {
-        let mean = self.total_length as f64 / f64::from(self.documents.max(1));
+        let documents = self.passages.lengths.len();
+        let mean = self.total_length as f64 / documents.max(1) as f64;
+        let mut by_passage = vec![0.0f32; documents];
+        let mut found: Vec<u32> = Vec::new();
         for (index, stem) in stems.iter().enumerate() {
             if stems[..index].contains(stem) {
                 continue;
@@ -96,14 +111,23 @@ impl InvertedIndex {
             let Some(list) = self.postings.get(stem.as_str()) else {
                 continue;
             };
-            let idf = bm25::idf(self.documents.into(), list.len() as u64);
+            let idf = bm25::idf(documents as u64, list.len() as u64);
             for posting in list.iter() {
-                let slot = posting.slot as usize;
-                if admitted[slot] {
-                    let weight = bm25::term_weight(posting.count, self.lengths[slot], mean);
-                    scores[slot] += (idf * weight) as f32;
+                if !admitted[posting.slot as usize] {
+                    continue;
                 }
+                let passage = self.passages.index(posting.slot, posting.passage);
+                let length = self.passages.lengths[passage];
+                let weight = bm25::term_weight(posting.count.into(), length, mean);
+                if by_passage[passage] == 0.0 {
+                    found.push(posting.slot);
+                }
+                by_passage[passage] += (idf * weight) as f32;
             }
+        }
+        for slot in found {
+            let passages = &by_passage[self.passages.range(slot)];
+            scores[slot as usize] = passages.iter().copied().fold(0.0, f32::max);
         }
     }
 
@@ -111,15 +135,10 @@ impl InvertedIndex {
     /// tokenizing any text. Slots without a new number have no postings.
     pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
         let mut next = Self {
-            documents: self.documents,
+            passages: self.passages.remap(&to),
             total_length: self.total_length,
             ..Self::default()
         };
-        for (slot, length) in (0u32..).zip(&self.lengths) {
-            if to(slot).is_some() {
-                next.lengths.push(*length);
-            }
-        }
         for (stem, list) in &self.postings {
             let list: Vec<Posting> = list
                 .iter()
@@ -135,7 +154,7 @@ impl InvertedIndex {
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        self.bytes + self.lengths.capacity() * size_of::<u32>()
+        self.bytes + self.passages.size_bytes()
     }
 }
 
@@ -143,19 +162,65 @@ fn postings_bytes(list: &Vec<Posting>) -> usize {
     list.capacity() * size_of::<Posting>()
 }
 
-fn count(text: &str) -> (BTreeMap<String, u32>, u32) {
-    let mut counts = BTreeMap::new();
-    let mut length = 0;
-    for_each_stem(text, |stem| {
-        *counts.entry(stem.to_owned()).or_insert(0) += 1;
-        length += 1;
-    });
-    (counts, length)
+/// The number of terms of every passage, one slot after the other.
+#[derive(Clone, Default)]
+struct PassageLengths {
+    lengths: Vec<u32>,
+    /// For each slot, the index after its last passage.
+    ends: Vec<u32>,
+}
+
+impl PassageLengths {
+    /// Sets the passages of a slot. O(slots behind it).
+    fn set(&mut self, slot: u32, lengths: impl Iterator<Item = u32>) {
+        let index = slot as usize;
+        if self.ends.len() <= index {
+            let end = self.ends.last().copied().unwrap_or(0);
+            self.ends.resize(index + 1, end);
+        }
+        let before = self.lengths.len();
+        drop(self.lengths.splice(self.range(slot), lengths));
+        let after = self.lengths.len();
+        let moved = |end: &u32| (*end as usize + after).saturating_sub(before);
+        for end in &mut self.ends[index..] {
+            *end = u32::try_from(moved(end)).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn range(&self, slot: u32) -> std::ops::Range<usize> {
+        let index = slot as usize;
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start as usize..self.ends[index] as usize
+    }
+
+    fn index(&self, slot: u32, passage: u16) -> usize {
+        self.range(slot).start + usize::from(passage)
+    }
+
+    fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
+        let mut next = Self::default();
+        for slot in (0u32..).take(self.ends.len()) {
+            if let Some(new) = to(slot) {
+                next.set(new, self.lengths[self.range(slot)].iter().copied());
+            }
+        }
+        next
+    }
+
+    fn size_bytes(&self) -> usize {
+        (self.lengths.capacity() + self.ends.capacity()) * size_of::<u32>()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use memory_text::TextAnalysis;
+
     use super::*;
+
+    fn terms(text: &str) -> Vec<PassageTerms> {
+        TextAnalysis::of(text).passages
+    }
 
     fn scores(index: &InvertedIndex, query: &str, slots: usize) -> Vec<f32> {
         let mut scores = vec![0.0; slots];
@@ -167,9 +232,9 @@ mod tests {
     fn rare_terms_weigh_more_than_common_ones() {
         let mut index = InvertedIndex::default();
         for slot in 0..20 {
-            index.push(slot, "the horse walked to market");
+            index.push(slot, &terms("the horse walked to market"));
         }
-        index.push(20, "ticket INC-90312 about the horse");
+        index.push(20, &terms("ticket INC-90312 about the horse"));
         let scores = scores(&index, "horse INC-90312", 21);
         assert!(scores[20] > 5.0 * scores[0], "{scores:?}");
         assert_eq!(scores[0], scores[19]);
@@ -178,16 +243,16 @@ mod tests {
     #[test]
     fn removing_a_memory_restores_the_previous_scores() {
         let mut index = InvertedIndex::default();
-        index.push(0, "the mill by the river");
+        index.push(0, &terms("the mill by the river"));
         let (before, bytes) = (scores(&index, "mill river horse", 2), index.bytes);
         let mut changed = index.clone();
-        changed.push(1, "a horse at the mill");
+        changed.push(1, &terms("a horse at the mill"));
         assert!(scores(&changed, "mill river horse", 2)[1] > 0.0);
-        changed.remove(1, "a horse at the mill");
+        changed.remove(1, &terms("a horse at the mill"));
         assert_eq!(scores(&changed, "mill river horse", 2), before);
         // The lists that were copied have capacity for another posting.
         assert!(changed.bytes - bytes <= 2 * size_of::<Posting>());
-        changed.remove(0, "the mill by the river");
+        changed.remove(0, &terms("the mill by the river"));
         assert_eq!(changed.bytes, 0);
         assert_eq!(
             scores(&index, "mill river horse", 2),
@@ -199,7 +264,25 @@ mod tests {
     #[test]
     fn a_repeated_query_term_counts_once() {
         let mut index = InvertedIndex::default();
-        index.push(0, "the mill");
+        index.push(0, &terms("the mill"));
         assert_eq!(scores(&index, "mill mill", 1), scores(&index, "mill", 1));
+    }
+
+    #[test]
+    fn a_long_memory_has_the_score_of_its_best_passage() {
+        let filler = |words: usize| "stone ".repeat(words);
+        let mut index = InvertedIndex::default();
+        index.push(0, &terms(&format!("mill {} river", filler(300))));
+        index.push(1, &terms("a mill by a river"));
+        index.push(2, &terms(&format!("{} mill river", filler(300))));
+        let scores = scores(&index, "mill river", 3);
+        assert!(scores[2] > 1.5 * scores[0], "{scores:?}");
+        // Replacing a memory of several passages moves those behind it.
+        let mut changed = index.clone();
+        changed.remove(0, &terms(&format!("mill {} river", filler(300))));
+        changed.push(0, &terms("nothing of the kind"));
+        changed.remove(0, &terms("nothing of the kind"));
+        changed.push(0, &terms(&format!("mill {} river", filler(300))));
+        assert_eq!(self::scores(&changed, "mill river", 3), scores);
     }
 }

@@ -6,7 +6,9 @@ mod episodes;
 mod inverted_index;
 mod load;
 mod mentions;
+mod pair_index;
 mod scan;
+mod text_features;
 mod vectors;
 
 use std::mem;
@@ -20,7 +22,10 @@ use tokio::runtime::Handle;
 
 use episodes::Episodes;
 use inverted_index::InvertedIndex;
+use memory_text::TextAnalysis;
 use mentions::MentionIndex;
+use pair_index::PairIndex;
+use text_features::TextFeatures;
 use vectors::Vectors;
 
 pub(crate) use delta::Delta;
@@ -41,6 +46,8 @@ pub(crate) struct EntitySnapshot {
     slots: HashTrieMapSync<MemoryId, u32>,
     vectors: Vectors,
     inverted_index: InvertedIndex,
+    pairs: PairIndex,
+    features: TextFeatures,
     episodes: Episodes,
     mentions: MentionIndex,
     /// Slots of memories that are related to others.
@@ -65,6 +72,8 @@ impl EntitySnapshot {
             slots: HashTrieMapSync::default(),
             vectors: Vectors::new(dimensions),
             inverted_index: InvertedIndex::default(),
+            pairs: PairIndex::default(),
+            features: TextFeatures::default(),
             episodes: Episodes::default(),
             mentions: MentionIndex::default(),
             related: HashTrieMapSync::default(),
@@ -94,6 +103,8 @@ impl EntitySnapshot {
             + self.related.size() * RELATED_BYTES
             + self.vectors.size_bytes()
             + self.inverted_index.size_bytes()
+            + self.pairs.size_bytes()
+            + self.features.size_bytes()
             + self.episodes.size_bytes()
             + self.mentions.size_bytes()
     }
@@ -193,7 +204,10 @@ impl EntitySnapshot {
 
     /// Adds a memory to everything except the vectors.
     fn index_memory(&mut self, slot: u32, memory: Arc<Memory>) {
-        self.inverted_index.push(slot, &memory.content);
+        let analysis = TextAnalysis::of(&memory.content);
+        self.inverted_index.push(slot, &analysis.passages);
+        self.pairs.push(slot, &analysis.pairs);
+        self.features.push(slot, &analysis);
         self.episodes
             .push(slot, memory.context.as_deref(), memory.timestamp);
         self.mentions.push(slot, &memory);
@@ -225,7 +239,9 @@ impl EntitySnapshot {
         let Some(memory) = self.memories[slot as usize].take() else {
             return;
         };
-        self.inverted_index.remove(slot, &memory.content);
+        let analysis = TextAnalysis::of(&memory.content);
+        self.inverted_index.remove(slot, &analysis.passages);
+        self.pairs.remove(slot);
         self.episodes.remove(slot, memory.context.as_deref());
         self.mentions.remove(slot, &memory);
         self.related.remove_mut(&slot);
@@ -279,6 +295,8 @@ impl EntitySnapshot {
                 .collect(),
             vectors: self.vectors.remap(to),
             inverted_index: self.inverted_index.remap(to),
+            pairs: self.pairs.remap(to),
+            features: self.features.remap(to),
             episodes: self.episodes.remap(to),
             mentions: self.mentions.remap(to),
             related: related.filter_map(|slot| Some((to(*slot)?, ()))).collect(),
@@ -306,6 +324,7 @@ impl Drop for EntitySnapshot {
             mem::take(&mut self.slots),
             mem::replace(&mut self.vectors, Vectors::new(0)),
             mem::take(&mut self.inverted_index),
+            mem::take(&mut self.pairs),
             mem::take(&mut self.episodes),
             mem::take(&mut self.mentions),
             mem::take(&mut self.related),
@@ -319,8 +338,18 @@ mod tests {
     use memory_core::{Embedding, MemoryBatchItem, MemoryFilter, MemoryKind};
 
     use super::*;
-    use crate::ranking::CandidateSet;
+    use crate::ranking::{CandidateSet, Ranking};
     use crate::recall::Query;
+    use crate::tiers::EmbeddedText;
+
+    fn query(text: &str) -> Query {
+        let vector: Arc<[f32]> = Arc::new([1.0, 0.0]);
+        let embedded = EmbeddedText {
+            vector,
+            unknown_share: 0.0,
+        };
+        Query::new(text, embedded, chrono::Utc::now())
+    }
 
     fn written(n: u8) -> EmbeddedMemory {
         let item = MemoryBatchItem::new("mira", MemoryKind::World, format!("memory number {n}"))
@@ -350,8 +379,8 @@ mod tests {
     }
 
     fn similarities(snapshot: &EntitySnapshot) -> Vec<f32> {
-        let query = Query::new("", Arc::new([1.0, 0.0]));
-        let candidates = snapshot.candidates(&query, &MemoryFilter::new());
+        let query = query("");
+        let candidates = snapshot.candidates(&query, &MemoryFilter::new(), &Ranking::default());
         candidates
             .similarities
             .into_iter()
@@ -385,9 +414,11 @@ mod tests {
     }
 
     fn with_vector(memory: &Arc<Memory>, all: &EntitySnapshot) -> EmbeddedMemory {
-        let query = Query::new("", Arc::new([1.0, 0.0]));
+        let query = query("");
         let slot = all.slots.get(&memory.id).copied().unwrap() as usize;
-        let similarity = all.candidates(&query, &MemoryFilter::new()).similarities[slot];
+        let similarity = all
+            .candidates(&query, &MemoryFilter::new(), &Ranking::default())
+            .similarities[slot];
         EmbeddedMemory {
             memory: memory.as_ref().clone(),
             embedding: Embedding {
@@ -420,13 +451,16 @@ mod tests {
             vec![],
         ));
         for text in ["memory", "number 4", "42", "n7"] {
-            let query = Query::new(text, Arc::new([1.0, 0.0]));
+            let query = query(text);
             let filter = MemoryFilter::new();
             let (a, b) = (
-                even.candidates(&query, &filter),
-                never.candidates(&query, &filter),
+                even.candidates(&query, &filter, &Ranking::default()),
+                never.candidates(&query, &filter, &Ranking::default()),
             );
             assert_eq!(a.lexical, b.lexical, "{text}");
+            assert_eq!(a.pairs, b.pairs, "{text}");
+            assert_eq!(a.chunks, b.chunks, "{text}");
+            assert_eq!(a.words, b.words, "{text}");
             assert_eq!(a.mentioned, b.mentioned, "{text}");
             assert_eq!(a.similarities, b.similarities, "{text}");
             assert_eq!(sorted(a.episodes), sorted(b.episodes), "{text}");

@@ -5,13 +5,18 @@ use std::collections::BTreeSet;
 use memory_core::{MemoryFilter, ScoreStats};
 
 use super::EntitySnapshot;
-use crate::ranking::{CandidateSet, RecallPath};
+use crate::ranking::{CandidateSet, Ranking, RecallPath};
 use crate::recall::Query;
 
 impl EntitySnapshot {
     /// All memories that the filter matches, with every retriever's value.
-    /// O(rows · dimensions).
-    pub(crate) fn candidates(&self, query: &Query, filter: &MemoryFilter) -> CandidateSet<'_> {
+    /// `ranking` tells how much cosines are discounted. O(rows · dimensions).
+    pub(crate) fn candidates(
+        &self,
+        query: &Query,
+        filter: &MemoryFilter,
+        ranking: &Ranking,
+    ) -> CandidateSet<'_> {
         // Hoisted out of the loop, where a profile showed a twelfth of a recall
         // of 10,000 memories.
         let is_unfiltered = filter.is_empty();
@@ -33,14 +38,25 @@ impl EntitySnapshot {
             .score(&query.stems, &admitted, &mut lexical);
         let mut mentioned = vec![false; memories.len()];
         self.mentions.mark(&query.tokens, &mut mentioned);
-        let compared = similarities
-            .iter()
-            .copied()
-            .filter(|value| *value > CandidateSet::NO_SIMILARITY);
+        let mut pairs = vec![0.0; memories.len()];
+        self.pairs.score(&query.pairs, &admitted, &mut pairs);
+        let chunks = self.vectors.chunk_counts(memories.len());
+        let dense = similarities.iter().zip(&chunks);
+        let dense = dense
+            .filter(|(value, _)| **value > CandidateSet::NO_SIMILARITY)
+            .map(|(value, chunks)| ranking.dense_value(*value, *chunks));
+        let has_time = self.features.has_time();
         let indices = || (0..memories.len()).filter(|&index| admitted[index]);
         CandidateSet {
-            dense_stats: ScoreStats::of(compared),
+            dense_stats: ScoreStats::of(dense),
             lexical_stats: ScoreStats::of(indices().map(|index| lexical[index])),
+            pair_stats: ScoreStats::of(indices().map(|index| pairs[index])),
+            time_share: ScoreStats::of(indices().map(|index| f32::from(u8::from(has_time[index]))))
+                .mean,
+            unknown: query.unknown_share,
+            asks_when: query.asks_when,
+            words: self.features.words().to_vec(),
+            has_time: has_time.to_vec(),
             mention_stats: ScoreStats::of(
                 indices().map(|index| f32::from(u8::from(mentioned[index]))),
             ),
@@ -50,7 +66,9 @@ impl EntitySnapshot {
             generation: self.generation,
             memories,
             similarities,
+            chunks,
             lexical,
+            pairs,
             mentioned,
         }
     }

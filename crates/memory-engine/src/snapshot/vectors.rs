@@ -19,6 +19,8 @@ pub(super) struct Vectors {
     dimensions: usize,
     rows: usize,
     dead: usize,
+    /// The number of rows of each slot.
+    counts: Vec<u32>,
 }
 
 #[derive(Clone, Default)]
@@ -36,6 +38,7 @@ impl Vectors {
             dimensions,
             rows: 0,
             dead: 0,
+            counts: Vec::new(),
         }
     }
 
@@ -53,6 +56,11 @@ impl Vectors {
             self.blocks.push(Arc::default());
         }
         self.rows += 1;
+        let index = slot as usize;
+        if self.counts.len() <= index {
+            self.counts.resize(index + 1, 0);
+        }
+        self.counts[index] += 1;
         if let Some(last) = self.blocks.last_mut() {
             let block = Arc::make_mut(last);
             block.owners.push(slot);
@@ -62,6 +70,9 @@ impl Vectors {
 
     /// Removes a slot's rows and overwrites them with zeros.
     pub(super) fn remove(&mut self, slot: u32) {
+        if let Some(count) = self.counts.get_mut(slot as usize) {
+            *count = 0;
+        }
         for block in &mut self.blocks {
             if !block.owners.contains(&slot) {
                 continue;
@@ -105,6 +116,13 @@ impl Vectors {
         }
     }
 
+    /// The number of rows, and so of chunks, of each of `slots` slots.
+    pub(super) fn chunk_counts(&self, slots: usize) -> Vec<u32> {
+        let mut counts = self.counts.clone();
+        counts.resize(slots, 0);
+        counts
+    }
+
     pub(super) fn size_bytes(&self) -> usize {
         /// The two reference counts of a shared pointer.
         const COUNTS: usize = 2 * size_of::<usize>();
@@ -115,7 +133,8 @@ impl Vectors {
                 + block.numbers.capacity() * size_of::<f32>()
         };
         let pointers = self.blocks.capacity() * size_of::<Arc<Block>>();
-        pointers + self.blocks.iter().map(block).sum::<usize>()
+        let counts = self.counts.capacity() * size_of::<u32>();
+        counts + pointers + self.blocks.iter().map(block).sum::<usize>()
     }
 
     fn rows(&self) -> impl Iterator<Item = (u32, &[f32])> {

@@ -13,12 +13,20 @@ use memory_core::{
 use super::counters::TierCounters;
 use super::single_flight::SingleFlight;
 
-/// A vector, shared by the tier and its callers.
-pub(crate) type Vector = Arc<[f32]>;
+/// What the tier holds of a text.
+#[derive(Debug, Clone)]
+pub(crate) struct EmbeddedText {
+    /// Shared by the tier and its callers.
+    pub(crate) vector: Arc<[f32]>,
+    /// The share of its tokens that the model does not know: of a query only, 0
+    /// for a passage.
+    pub(crate) unknown_share: f32,
+}
 
 /// What an entry costs in addition to its numbers: its key, its pointer, and
 /// the counts of the shared pointer.
-const ENTRY_BYTES: usize = size_of::<TextKey>() + size_of::<Vector>() + 2 * size_of::<usize>();
+const ENTRY_BYTES: usize =
+    size_of::<TextKey>() + size_of::<EmbeddedText>() + 2 * size_of::<usize>();
 
 /// 128 bits of fingerprint, role and text, by a hash whose secret is drawn at
 /// start: the tier holds no text, and nobody can construct a collision.
@@ -46,9 +54,9 @@ impl TextHasher {
 /// rarely embedded again, while queries repeat: a flood of passages must not
 /// evict the queries, whatever the cache's policy.
 pub(crate) struct EmbeddingTier {
-    queries: Arc<dyn Cache<TextKey, Vector>>,
-    passages: Arc<dyn Cache<TextKey, Vector>>,
-    loads: SingleFlight<TextKey, Arc<[Vector]>>,
+    queries: Arc<dyn Cache<TextKey, EmbeddedText>>,
+    passages: Arc<dyn Cache<TextKey, EmbeddedText>>,
+    loads: SingleFlight<TextKey, Arc<[EmbeddedText]>>,
     counters: TierCounters,
     hasher: TextHasher,
 }
@@ -64,10 +72,12 @@ impl EmbeddingTier {
             let policy = CachePolicy::new(
                 entries.max(1),
                 ByteSize(bytes),
-                |_: &TextKey, vector: &Vector| (ENTRY_BYTES + size_of_val::<[f32]>(vector)) as u64,
+                |_: &TextKey, embedded: &EmbeddedText| {
+                    (ENTRY_BYTES + size_of_val::<[f32]>(&embedded.vector)) as u64
+                },
             );
             let cache = backend.build(policy.ttl(config.embedding_cache_ttl()));
-            Arc::new(cache) as Arc<dyn Cache<TextKey, Vector>>
+            Arc::new(cache) as Arc<dyn Cache<TextKey, EmbeddedText>>
         };
         Self {
             queries: half(entries.div_ceil(2), bytes.div_ceil(2)),
@@ -78,7 +88,7 @@ impl EmbeddingTier {
         }
     }
 
-    fn cache(&self, role: EmbedRole) -> &Arc<dyn Cache<TextKey, Vector>> {
+    fn cache(&self, role: EmbedRole) -> &Arc<dyn Cache<TextKey, EmbeddedText>> {
         match role {
             EmbedRole::Query => &self.queries,
             EmbedRole::Passage => &self.passages,
@@ -93,10 +103,10 @@ impl EmbeddingTier {
         embedder: &Arc<dyn Embedder>,
         texts: &[&str],
         role: EmbedRole,
-    ) -> MemoryResult<Vec<Vector>> {
+    ) -> MemoryResult<Vec<EmbeddedText>> {
         let fingerprint = &embedder.profile().fingerprint;
         let cache = self.cache(role);
-        let mut vectors: Vec<Option<Vector>> = Vec::with_capacity(texts.len());
+        let mut vectors: Vec<Option<EmbeddedText>> = Vec::with_capacity(texts.len());
         let mut missing: Vec<(TextKey, &str)> = Vec::new();
         let mut positions: HashMap<TextKey, usize> = HashMap::new();
         // For each text without a vector: its index, and that of its key among
@@ -120,7 +130,7 @@ impl EmbeddingTier {
         if !missing.is_empty() {
             let loaded = self.load(embedder, role, &missing).await?;
             for (index, position) in pending {
-                vectors[index] = Some(Arc::clone(&loaded[position]));
+                vectors[index] = Some(loaded[position].clone());
             }
         }
         Ok(vectors.into_iter().flatten().collect())
@@ -131,7 +141,7 @@ impl EmbeddingTier {
         embedder: &Arc<dyn Embedder>,
         role: EmbedRole,
         missing: &[(TextKey, &str)],
-    ) -> MemoryResult<Vec<Vector>> {
+    ) -> MemoryResult<Vec<EmbeddedText>> {
         let keys: Vec<TextKey> = missing.iter().map(|(key, _)| *key).collect();
         let pending = self.loads.join_or_start_all(&keys, |own| {
             self.counters.record_load();
@@ -144,7 +154,7 @@ impl EmbeddingTier {
                 let texts: Vec<&str> = own.iter().map(|(_, text)| text.as_str()).collect();
                 let vectors = infer(&*embedder, &texts, role).await?;
                 for ((key, _), vector) in own.iter().zip(vectors.iter()) {
-                    cache.insert(*key, Arc::clone(vector));
+                    cache.insert(*key, vector.clone());
                 }
                 Ok(vectors)
             }
@@ -152,7 +162,7 @@ impl EmbeddingTier {
         });
         self.counters.record_coalesced_loads(pending.joined);
         pending
-            .finish(|vectors, index| Arc::clone(&vectors[index]))
+            .finish(|vectors, index| vectors[index].clone())
             .await
     }
 
@@ -188,7 +198,7 @@ async fn infer(
     embedder: &dyn Embedder,
     texts: &[&str],
     role: EmbedRole,
-) -> MemoryResult<Arc<[Vector]>> {
+) -> MemoryResult<Arc<[EmbeddedText]>> {
     let vectors = embedder.embed(texts, role).await?;
     if vectors.len() != texts.len() {
         return Err(MemoryError::embedder(
@@ -204,5 +214,15 @@ async fn infer(
     for vector in &vectors {
         limits::check_vector(vector, embedder.profile().dimensions)?;
     }
-    Ok(vectors.into_iter().map(Vector::from).collect())
+    let embedded = vectors.into_iter().zip(texts).map(|(vector, text)| {
+        let unknown_share = match role {
+            EmbedRole::Query => embedder.unknown_token_share(text).clamp(0.0, 1.0),
+            EmbedRole::Passage => 0.0,
+        };
+        EmbeddedText {
+            vector: Arc::from(vector),
+            unknown_share,
+        }
+    });
+    Ok(embedded.collect())
 }

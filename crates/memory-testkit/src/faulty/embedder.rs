@@ -189,6 +189,10 @@ impl Embedder for FaultyEmbedder {
         Ok(vectors)
     }
 
+    fn unknown_token_share(&self, text: &str) -> f32 {
+        self.inner.unknown_token_share(text)
+    }
+
     async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {
         let mut lists = self.inner.chunk(texts).await?;
         for (text, pieces) in texts.iter().zip(&mut lists) {
