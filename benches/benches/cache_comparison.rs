@@ -27,6 +27,7 @@ use memory_benches::cache_comparison::trace::Trace;
 use memory_benches::cache_comparison::{footprint, latency, stampede};
 use memory_benches::counting_allocator::{CountingAllocator, allocated, set_counting};
 use memory_benches::locomo::{self, Conversation};
+use memory_benches::records::Run;
 use memory_core::CacheBackend;
 use memory_moka::MokaBackend;
 use memory_quick::QuickBackend;
@@ -125,6 +126,7 @@ fn measure(
     quick: bool,
 ) -> Result<Results, Box<dyn Error>> {
     let mut results = Results {
+        run: Some(Run::start("cache_comparison")),
         quick,
         clock_nanos: latency::clock_nanos(),
         ..Results::default()

@@ -2,7 +2,7 @@
 //! warm snapshot, and warm.
 //!
 //! `cargo bench --bench conversation -- --data FILE`, FILE in the LoCoMo
-//! format. Prints the rows of docs/performance.md.
+//! format.
 
 #![allow(clippy::print_stdout, reason = "the program prints a report")]
 
@@ -13,7 +13,14 @@ use std::time::{Duration, Instant};
 
 use memory::{ManualClock, MemorySystem, RecallRequest};
 use memory_benches::locomo::{self, Conversation};
-use memory_benches::metrics::{Timings, peak_memory_mib, recall_at, reciprocal_rank};
+use memory_benches::metrics::{peak_memory_mib, recall_at, reciprocal_rank};
+use memory_benches::records::{Record, RecordWriter};
+use memory_benches::samples::Samples;
+
+/// The name in the records.
+const SUBJECT: &str = "sqlite";
+
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// Turns retained in one call.
 const BATCH: usize = 256;
@@ -52,32 +59,32 @@ async fn report(conversations: &[Conversation]) -> Result<(), Box<dyn Error>> {
         .await?;
 
     let turns: usize = conversations.iter().map(|c| c.turns.len()).sum();
+    let size = turns as u64;
     let import = import(&memory, conversations).await?;
-    println!(
-        "import: {turns} turns in {:.1} s: {:.0} texts/s",
-        import.as_secs_f64(),
-        rate(turns, import)
-    );
-    println!("database: {:.1} MiB", size_mebibytes(&file)?);
-
-    let (cold, snapshot, warm, scores) = ask(&memory, conversations).await?;
-    for (name, timings) in [
-        ("cold", cold),
-        ("new question, warm snapshot", snapshot),
-        ("warm", warm),
-    ] {
-        println!(
-            "recall {name}: p50 {:?}, p95 {:?}",
-            timings.percentile(0.5),
-            timings.percentile(0.95)
-        );
-    }
-    println!("{scores}");
+    let mut measured = vec![
+        Record::new(SUBJECT, "import", size)
+            .with("texts_per_second", rate(turns, import))
+            .with("seconds", import.as_secs_f64()),
+    ];
+    let database = Record::new(SUBJECT, "database", size);
+    measured.push(database.with(Record::BYTES, size_on_disk(&file)?));
+    measured.extend(ask(&memory, conversations, size).await?);
     if let Some(peak) = peak_memory_mib() {
-        println!("peak memory: {peak} MiB");
+        let record = Record::new(SUBJECT, "peak_memory", size);
+        measured.push(record.with(Record::BYTES, f64::from(u32::try_from(peak)?) * MEBIBYTE));
     }
     memory.close().await?;
-    Ok(())
+
+    let mut records = RecordWriter::start("conversation")?;
+    for record in measured {
+        println!(
+            "{}: {}",
+            record.operation,
+            serde_json::to_string(&record.values)?
+        );
+        records.push(record)?;
+    }
+    records.finish()
 }
 
 async fn import(
@@ -96,9 +103,9 @@ async fn import(
 async fn ask(
     memory: &MemorySystem,
     conversations: &[Conversation],
-) -> memory::MemoryResult<(Timings, Timings, Timings, String)> {
-    let (mut cold, mut snapshot, mut warm) =
-        (Timings::default(), Timings::default(), Timings::default());
+    size: u64,
+) -> memory::MemoryResult<Vec<Record>> {
+    let (cold, snapshot, warm) = (Samples::default(), Samples::default(), Samples::default());
     let (mut at_10, mut mrr, mut questions) = (0.0, 0.0, 0u32);
     for conversation in conversations {
         for (number, question) in conversation.questions.iter().enumerate() {
@@ -106,37 +113,41 @@ async fn ask(
             // Every fifth question starts with empty caches, the others with a warm snapshot.
             let first = if number % 5 == 0 {
                 memory.clear_all_caches();
-                &mut cold
+                &cold
             } else {
-                &mut snapshot
+                &snapshot
             };
             let recalled = timed(memory, conversation, &request, first).await?;
-            timed(memory, conversation, &request, &mut warm).await?;
+            timed(memory, conversation, &request, &warm).await?;
             at_10 += recall_at(10, &recalled, &question.evidence);
             mrr += reciprocal_rank(&recalled, &question.evidence);
             questions += 1;
         }
     }
     let n = f64::from(questions.max(1));
-    let scores = format!(
-        "quality: {questions} questions, recall@10 {:.1} %, MRR {:.3}",
-        100.0 * at_10 / n,
-        mrr / n
-    );
-    Ok((cold, snapshot, warm, scores))
+    let scores = Record::new(SUBJECT, "quality", size)
+        .with("questions", n)
+        .with("recall_at_10", at_10 / n)
+        .with("mrr", mrr / n);
+    let timings = [
+        cold.record(SUBJECT, "recall_cold", size),
+        snapshot.record(SUBJECT, "recall_new_question", size),
+        warm.record(SUBJECT, "recall_warm", size),
+    ];
+    Ok(timings.into_iter().flatten().chain([scores]).collect())
 }
 
 async fn timed(
     memory: &MemorySystem,
     conversation: &Conversation,
     request: &RecallRequest,
-    timings: &mut Timings,
+    samples: &Samples,
 ) -> memory::MemoryResult<Vec<String>> {
     let start = Instant::now();
     let recalled = memory
         .recall(conversation.name.as_str(), request.clone())
         .await?;
-    timings.push(start.elapsed());
+    samples.push(start.elapsed());
     Ok(recalled
         .iter()
         .filter_map(|r| r.memory.metadata.get("dia_id").cloned())
@@ -148,10 +159,10 @@ fn rate(count: usize, duration: Duration) -> f64 {
     count as f64 / duration.as_secs_f64()
 }
 
-/// The file and its write-ahead log.
+/// Bytes of the file and its write-ahead log.
 #[expect(clippy::cast_precision_loss, reason = "a size for a table")]
-fn size_mebibytes(file: &Path) -> std::io::Result<f64> {
+fn size_on_disk(file: &Path) -> std::io::Result<f64> {
     let log = PathBuf::from(format!("{}-wal", file.display()));
     let log = std::fs::metadata(log).map_or(0, |metadata| metadata.len());
-    Ok((std::fs::metadata(file)?.len() + log) as f64 / (1024.0 * 1024.0))
+    Ok((std::fs::metadata(file)?.len() + log) as f64)
 }

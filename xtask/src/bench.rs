@@ -1,8 +1,5 @@
-//! The measurement tasks: retrieval quality, the cache comparison and the
-//! comparison of embedders.
+//! The measurement tasks: retrieval quality and the comparison of embedders.
 
-use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf, absolute};
 
 use clap::Args;
@@ -85,69 +82,6 @@ pub(crate) fn check_quality() -> Result<(), TaskError> {
 }
 
 #[derive(Args)]
-pub(crate) struct ReportOptions {
-    /// Conversations in the LoCoMo format; the agent workload is skipped without them
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// A short smoke run; its report goes to target/bench-report
-    #[arg(long)]
-    quick: bool,
-    /// Write the report from these results of an earlier run
-    #[arg(long)]
-    results: Option<PathBuf>,
-}
-
-/// `cargo xtask bench-report`.
-pub(crate) fn report(options: &ReportOptions) -> Result<(), TaskError> {
-    let scratch = shell::target_dir().join("bench-report");
-    fs::create_dir_all(&scratch).map_err(|source| TaskError::Write {
-        path: scratch.clone(),
-        source,
-    })?;
-    let results = match &options.results {
-        Some(results) => absolute_path(results),
-        None => {
-            let results = scratch.join("cache_comparison.json");
-            compare_caches(options, &results)?;
-            results
-        }
-    };
-    let docs = if options.quick {
-        let page = shell::root().join("docs").join("performance.md");
-        let copy = scratch.join("performance.md");
-        fs::copy(&page, copy).map_err(|source| TaskError::Read { path: page, source })?;
-        scratch
-    } else {
-        shell::root().join("docs")
-    };
-    let mut report = shell::cargo();
-    report.args(["run", "--quiet", "--release", "--package", "memory-benches"]);
-    report
-        .args(["--bin", "bench_report", "--", "--results"])
-        .arg(results);
-    report.arg("--docs").arg(&docs);
-    shell::run(&mut report)?;
-    println!("wrote {}", docs.join("performance.md").display());
-    Ok(())
-}
-
-fn compare_caches(options: &ReportOptions, results: &Path) -> Result<(), TaskError> {
-    let data = options.data.as_deref().map(absolute_path);
-    let mut bench = shell::cargo();
-    bench.args(["bench", "--package", "memory-benches"]);
-    bench
-        .args(["--bench", "cache_comparison", "--", "--json"])
-        .arg(results);
-    if let Some(data) = data.or_else(conversations) {
-        bench.args([OsStr::new("--data"), data.as_os_str()]);
-    }
-    if options.quick {
-        bench.arg("--quick");
-    }
-    shell::run(&mut bench)
-}
-
-#[derive(Args)]
 pub(crate) struct EmbeddingOptions {
     /// Conversations in the LoCoMo format
     #[arg(long)]
@@ -176,12 +110,12 @@ pub(crate) fn embedding(options: &EmbeddingOptions) -> Result<(), TaskError> {
 }
 
 /// The conversations next to this checkout, if they exist.
-fn conversations() -> Option<PathBuf> {
+pub(crate) fn conversations() -> Option<PathBuf> {
     Some(shell::root().join(CONVERSATIONS)).filter(|data| data.exists())
 }
 
 /// Paths are relative to the caller's folder, but cargo runs at the workspace
 /// root.
-fn absolute_path(path: &Path) -> PathBuf {
+pub(crate) fn absolute_path(path: &Path) -> PathBuf {
     absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a task runner prints its progress")]
 
 mod bench;
+mod bench_report;
 mod boundaries;
 mod ci;
 mod deny;
@@ -43,8 +44,8 @@ enum Task {
     Pg(pg::Action),
     /// Measure retrieval quality on conversations, with each part of the ranking switched off once
     Quality(bench::QualityOptions),
-    /// Run the cache comparison and write docs/performance.md and its plots
-    BenchReport(bench::ReportOptions),
+    /// Run the benches and write docs/performance.md and its plots; with --quick, compare ratios
+    BenchReport(bench_report::Options),
     /// Compare embedders with common alternatives (needs libtorch: an 800 MB download, once)
     Embedding(bench::EmbeddingOptions),
     /// Check the workspace's rules that the compiler does not check
@@ -65,7 +66,7 @@ impl Task {
             Self::Test(options) => test::run(&options),
             Self::Pg(action) => pg::run(action),
             Self::Quality(options) => bench::quality(&options),
-            Self::BenchReport(options) => bench::report(&options),
+            Self::BenchReport(options) => bench_report::run(&options),
             Self::Embedding(options) => bench::embedding(&options),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),

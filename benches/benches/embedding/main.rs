@@ -3,8 +3,8 @@
 //!
 //! `cargo xtask embedding --data FILE`, FILE in the LoCoMo format, or without
 //! the third-party references and libtorch
-//! `cargo bench -p memory-benches --bench embedding -- --data FILE`. Prints the
-//! table of docs/performance.md.
+//! `cargo bench -p memory-benches --bench embedding -- --data FILE`. Prints a
+//! table.
 //!
 //! Each row is measured in a separate process, so that peak memory is that of
 //! one engine and engines do not compete for threads.
@@ -23,6 +23,7 @@ use std::process::{Command, Stdio};
 
 use engines::Engine;
 use measurement::Row;
+use memory_benches::records::RecordWriter;
 use workload::Workload;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -47,16 +48,18 @@ fn report(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         None => println!("fp32 peak unknown here: give it with --peak GFLOPS\n"),
     }
     println!("{}", measurement::HEADER);
+    let mut records = RecordWriter::start("embedding")?;
     let mut rows = Vec::new();
     for workload in Workload::ALL {
         for engine in Engine::compiled().filter(|engine| workload.applies_to(*engine)) {
             let row = measure_in_subprocess(engine, workload)?;
             println!("{}", row.line(peak));
+            records.push(row.record(peak))?;
             rows.push(row);
         }
     }
     println!("\n{}", measurement::ratios(&rows));
-    Ok(())
+    records.finish()
 }
 
 /// Measures one row in a new process of this program.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use memory::MemorySystem;
 use memory_benches::metrics::{Timings, peak_memory_mib};
+use memory_benches::records::Record;
 
 use super::engines::{Engine, LoadedEngine};
 use super::plain_ort;
@@ -137,6 +138,27 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// The values for the report; what is not known is left out.
+    #[expect(clippy::cast_precision_loss, reason = "values for a table")]
+    pub(crate) fn record(&self, peak: Option<f64>) -> Record {
+        let share = peak
+            .filter(|_| self.gflops > 0.0)
+            .map(|peak| self.gflops / peak);
+        let memory = self.peak_memory_mib.map(|mebibytes| mebibytes as f64);
+        let known = [
+            ("of_peak", share),
+            ("padding", self.padding),
+            ("peak_mib", memory),
+        ];
+        let record = Record::new(&self.engine, &self.workload, 1)
+            .with("texts_per_second", self.texts_per_second)
+            .with("tokens_per_second", self.tokens_per_second)
+            .with(Record::P50, self.call.as_nanos() as f64);
+        known.into_iter().fold(record, |record, (name, value)| {
+            value.map_or(record.clone(), |value| record.with(name, value))
+        })
+    }
+
     pub(crate) fn line(&self, peak: Option<f64>) -> String {
         let share = peak
             .filter(|_| self.gflops > 0.0)

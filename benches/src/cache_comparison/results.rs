@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::counting_store::StoreCalls;
 use super::stampede::Loads;
+use crate::records::Run;
 
 /// Everything that a run measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Results {
+    /// How and on what they were measured.
+    pub run: Option<Run>,
     /// Whether this was the short run, whose values are not meaningful.
     pub quick: bool,
     /// The cost of one clock read, in nanoseconds.

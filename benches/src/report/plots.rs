@@ -29,7 +29,8 @@ pub(super) fn all(results: &Results) -> Result<Vec<(&'static str, String)>, Box<
     Ok(plots)
 }
 
-fn render(
+/// Draws into an SVG of this size.
+pub(super) fn render(
     size: (u32, u32),
     draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn Error>>,
 ) -> Result<String, Box<dyn Error>> {

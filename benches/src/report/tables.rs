@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::format::run_line;
 use super::{SHARE, caches, trace_names};
 use crate::cache_comparison::footprint::ENTRIES_PER_TENANT;
 use crate::cache_comparison::latency::{BATCH, ENTRIES};
@@ -14,7 +15,8 @@ pub(super) const MISS_MILLIS: [f64; 3] = [0.1, 2.0, 20.0];
 /// The generated part of the page.
 #[must_use]
 pub fn tables(results: &Results) -> String {
-    let mut page = String::new();
+    let run = results.run.as_ref();
+    let mut page = run.map_or_else(String::new, run_line);
     if results.quick {
         page.push_str(
             "**These figures are of a short run (`--quick`) and are not meaningful.**\n\n",
