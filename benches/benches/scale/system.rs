@@ -114,13 +114,9 @@ impl Measurement<'_> {
             self.timed(self.repeated.as_str()).await?;
         }
         let dense_only = Ranking {
-            lexical: 0.0,
-            neighbors: 0.0,
-            mention: 0.0,
             importance: 0.0,
             recency: 0.0,
-            newer: 0.0,
-            ..Ranking::default()
+            ..Ranking::weighted_sum()
         };
         let one_tag = MemoryFilter::new().tags([TAGS[0]], MemoryTagMode::AnyStrict);
         let (repeated, filtered) = (Samples::default(), Samples::default());
