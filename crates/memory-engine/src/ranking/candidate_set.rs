@@ -52,6 +52,8 @@ pub(crate) struct CandidateSet<'a> {
 /// The parameters of a ranking.
 pub(crate) struct RankingContext<'a> {
     pub(crate) ranking: &'a Ranking,
+    /// The stems of the query.
+    pub(crate) stems: &'a [String],
     /// The dates that the query names.
     pub(crate) dates: &'a [NamedDate],
     pub(crate) now: DateTime<Utc>,
@@ -98,7 +100,7 @@ impl CandidateSet<'_> {
             .collect();
         ranked.sort_unstable_by(by_rank);
         if context.ranking.newer > 0.0 {
-            newer_first(&mut ranked, context.ranking.newer);
+            newer_first(&mut ranked, context.ranking.newer, context.stems);
         }
         ranked.truncate(context.limit);
         ranked
@@ -282,6 +284,7 @@ mod tests {
     fn context(ranking: &Ranking, limit: usize) -> RankingContext<'_> {
         RankingContext {
             ranking,
+            stems: &[],
             dates: &[],
             now: now(),
             is_historical: false,
@@ -342,11 +345,23 @@ mod tests {
 
     /// The contents, best first, of memories with a cosine and a BM25.
     fn order(values: &[(&Arc<Memory>, f32, f32)], ranking: &Ranking) -> Vec<String> {
+        order_for("", values, ranking)
+    }
+
+    fn order_for(
+        question: &str,
+        values: &[(&Arc<Memory>, f32, f32)],
+        ranking: &Ranking,
+    ) -> Vec<String> {
         let memories: Vec<_> = values.iter().map(|value| Arc::clone(value.0)).collect();
         let similarities: Vec<f32> = values.iter().map(|value| value.1).collect();
         let lexical: Vec<f32> = values.iter().map(|value| value.2).collect();
         let set = candidates(&memories, &similarities, &lexical);
-        let best = set.top_k(&context(ranking, values.len()));
+        let stems = memory_text::stems(question);
+        let best = set.top_k(&RankingContext {
+            stems: &stems,
+            ..context(ranking, values.len())
+        });
         assert!(best.is_sorted_by(|a, b| a.score >= b.score));
         for ranked in &best {
             let replayed = ranking.replay(&ranked.explanation);
@@ -379,6 +394,14 @@ mod tests {
         // and where the newer is of another subject.
         let other = told("The port authority opened a ferry", 0);
         assert_eq!(lead(&[(&old, 0.767, 0.4), (&other, 0.7, 0.4)]), old.content);
+        // A word of the question that only the older has is another subject too.
+        let (tam, ann) = (
+            told("Tam rides a brown horse", 9),
+            told("Ann rides a brown horse", 0),
+        );
+        let values = [(&tam, 0.7, 0.4), (&ann, 0.65, 0.39)];
+        assert_eq!(order(&values, &ranking)[0], ann.content);
+        assert_eq!(order_for("Tam's horse", &values, &ranking)[0], tam.content);
         // A better match of another subject keeps its lead.
         let best = told("The harbour is closed in winter", 2_000);
         let all = [(&best, 0.9, 0.9), (&old, 0.767, 0.4), (&new, 0.634, 0.38)];

@@ -123,8 +123,9 @@ pub struct Ranking {
     /// Largest difference in cosine, 0 to 2, by which a newer memory may match
     /// worse and still lead an older one of the same subject, among the ten best
     /// and for memories of at most 200 bytes: of two contradicting answers the
-    /// later is more likely to be true. It must match the words of the query
-    /// nearly as well, and share words with the older. 0 switches it off.
+    /// later is more likely to be true. It must have the words of the query that
+    /// the older has, and differ from it in at most three words. 0 switches it
+    /// off.
     pub newer: f32,
     /// How the retrievers' values are normalized and combined.
     #[serde(alias = "blend")]
