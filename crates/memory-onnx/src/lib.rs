@@ -1,4 +1,4 @@
-//! An embedder on ONNX Runtime, the default of the memory system.
+//! An embedder on ONNX Runtime, the default of the memory system, and a reranker.
 //!
 //! [`OnnxEmbedder`] opens a model directory in sentence-transformers format (by
 //! default the default model of the cache directory, see [`OnnxOptions`]) and
@@ -6,7 +6,10 @@
 //! time. Nothing native is linked, and nothing is downloaded unless the caller
 //! requests a model of a hub by name (feature `hub`).
 //!
-//! A call passes through these modules:
+//! [`OnnxReranker`] opens the directory of a cross-encoder and scores texts against
+//! a question.
+//!
+//! A call of the embedder passes through these modules:
 //!
 //! | module | purpose |
 //! |---|---|
@@ -17,6 +20,7 @@
 //! | `session` | tokens to vectors: session, pooling, normalization |
 //! | `bert`, `checkpoint` | the network of a checkpoint, built from its safetensors |
 //! | `model`, `runtime` | the model directory, the runtime library |
+//! | `reranker` | the reranker, which has a thread and a session of its own |
 //!
 //! The model directory, the tokenizer and the chunks are those of
 //! `memory-sentence-transformers`, which all embedders of such models share.
@@ -35,6 +39,7 @@ mod job;
 mod model;
 mod options;
 mod queue;
+mod reranker;
 mod runtime;
 mod session;
 mod worker;
@@ -45,4 +50,5 @@ pub use embedder::OnnxEmbedder;
 pub use hub::HubModel;
 pub use memory_sentence_transformers::MaxTokens;
 pub use options::{OnnxOptions, Parallelism, Precision, WeightSource};
+pub use reranker::{OnnxReranker, RerankerOptions};
 pub use runtime::{RuntimeInfo, load_runtime};

@@ -177,7 +177,7 @@ fn graph(folder: &Path, options: &OnnxOptions) -> MemoryResult<Weights> {
 }
 
 /// The graph's file: in the directory itself, or in `onnx/`, as on hubs.
-fn find_graph(folder: &Path) -> MemoryResult<PathBuf> {
+pub(crate) fn find_graph(folder: &Path) -> MemoryResult<PathBuf> {
     let files = ["model.onnx", "onnx/model.onnx"].map(|name| folder.join(name));
     match files.into_iter().find(|file| file.is_file()) {
         Some(file) => Ok(file),

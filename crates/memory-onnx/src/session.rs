@@ -1,6 +1,6 @@
 //! A session of ONNX Runtime that computes vectors from tokens.
 
-mod exported;
+pub(crate) mod exported;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl SharedEmbeddings {
 }
 
 /// The values of a session's inputs by name.
-type Inputs = Vec<(Cow<'static, str>, SessionInputValue<'static>)>;
+pub(crate) type Inputs = Vec<(Cow<'static, str>, SessionInputValue<'static>)>;
 
 impl ModelSession {
     /// Loads a model into a session that computes each batch with `threads`
@@ -222,7 +222,7 @@ fn pool(pooling: Pooling, tokens: &[f32], dimensions: usize) -> MemoryResult<Vec
     Ok(vector)
 }
 
-fn session_builder(
+pub(crate) fn session_builder(
     environment: &Environment,
     threads: usize,
 ) -> Result<SessionBuilder, ort::Error> {

@@ -56,6 +56,20 @@ pub fn failed(operation: &'static str, what: impl Into<String>) -> MemoryError {
     MemoryError::embedder(ErrorKind::Other, operation, what)
 }
 
+/// Begins the line with the command that fixes a message's problem.
+const FIX: &str = "\nto fix this, run: ";
+
 fn with_fix(what: impl Display) -> String {
-    format!("{what}\nto fix this, run: {SETUP_COMMAND}")
+    format!("{what}{FIX}{SETUP_COMMAND}")
+}
+
+/// Removes the command from a message: for models that it does not install.
+#[must_use]
+pub fn without_fix(mut error: MemoryError) -> MemoryError {
+    if let MemoryError::Embedder { message, .. } = &mut error
+        && let Some(end) = message.find(FIX)
+    {
+        message.truncate(end);
+    }
+    error
 }

@@ -10,6 +10,8 @@
 //!   [`pooling_file`] and [`read_json`] read single files of a directory that is
 //!   incomplete, or further fields.
 //! * [`Tokenizer`]: text to tokens, truncated to the maximum length, never padded.
+//! * [`CrossEncoderDir`], [`PairTokenizer`]: the same for models that score a
+//!   question with a text.
 //! * [`chunk`]: splits a text beyond the maximum length into chunks.
 //! * [`BatchLimits`], [`plan_batches`]: batches with little padding.
 //! * [`Dedup`]: computes equal texts of a call once.
@@ -22,13 +24,16 @@ mod dedup;
 pub mod error;
 mod model_dir;
 mod options;
+mod pair_tokenizer;
 mod tokenizer;
 
 pub use batch::{BatchLimits, plan_batches};
 pub use chunk::chunk;
 pub use dedup::Dedup;
 pub use model_dir::{
-    Config, FingerprintInput, ModelDir, Pooling, Prompts, pooling_file, read_json,
+    Config, CrossEncoderDir, FingerprintInput, ModelDir, Pooling, Prompts, ScoreActivation,
+    pooling_file, read_json,
 };
 pub use options::{MaxTokens, ModelOptions};
+pub use pair_tokenizer::{PairTokenizer, QuestionTokens};
 pub use tokenizer::{Tokenizer, Tokens};

@@ -10,6 +10,7 @@
 //! ```
 
 mod config;
+mod cross_encoder;
 mod fingerprint;
 mod max_length;
 mod pinned;
@@ -25,6 +26,7 @@ use serde::de::DeserializeOwned;
 use crate::error;
 use crate::options::ModelOptions;
 pub use config::Config;
+pub use cross_encoder::{CrossEncoderDir, ScoreActivation};
 pub use fingerprint::FingerprintInput;
 use pinned::PinnedFiles;
 pub use pooling::{Pooling, pooling_file};

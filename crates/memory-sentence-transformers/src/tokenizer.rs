@@ -17,7 +17,7 @@ const BYTES_PER_TOKEN: usize = 8;
 
 /// The message of a tokenizer failure, without the tokenizer's own message, which
 /// may quote the text.
-const TOKENIZER_FAILED: &str = "the tokenizer failed on a text";
+pub(crate) const TOKENIZER_FAILED: &str = "the tokenizer failed on a text";
 
 /// The tokens of one text, special tokens included: the input of the model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -97,7 +97,8 @@ impl Tokenizer {
     /// tokenizer fails on the text.
     pub fn encode(&self, text: &str, role: EmbedRole) -> MemoryResult<Tokens> {
         let prompt = self.prompts.of(role);
-        let text = self.head(text)?;
+        let count = |start: &str| Ok(self.encode_bare(start)?.len());
+        let text = head(text, self.max_length, count)?;
         let encoding = if prompt.is_empty() {
             self.inner.encode_fast(text, true)
         } else {
@@ -161,27 +162,6 @@ impl Tokenizer {
         self.inner.token_to_id(token?)
     }
 
-    /// The prefix of a long text that determines its tokens.
-    ///
-    /// The tokenizer processes the whole input before it truncates, so it is
-    /// given only a prefix that ends between words and fills the maximum length.
-    /// Tokens do not extend across white space, so these are the tokens of the
-    /// whole text.
-    fn head<'a>(&self, text: &'a str) -> MemoryResult<&'a str> {
-        let mut length = self.max_length * BYTES_PER_TOKEN;
-        while length < text.len() {
-            let start = &text[..text.floor_char_boundary(length)];
-            let start = start
-                .rfind(char::is_whitespace)
-                .map_or(start, |end| &start[..end]);
-            if self.encode_bare(start)?.len() >= self.max_length {
-                return Ok(start);
-            }
-            length *= 2;
-        }
-        Ok(text)
-    }
-
     /// A piece's tokens without special tokens, truncated to the maximum length.
     fn encode_bare(&self, piece: &str) -> MemoryResult<Encoding> {
         let encoding = self.inner.encode(piece, false);
@@ -211,8 +191,35 @@ impl Tokenizer {
     }
 }
 
+/// The prefix of a long text that determines its first `max_length` tokens.
+///
+/// The tokenizer processes the whole input before it truncates, so it is given
+/// only a prefix that ends between words and has enough tokens, which
+/// `count_tokens` counts. Tokens do not extend across white space, so these are
+/// the tokens of the whole text.
+pub(crate) fn head(
+    text: &str,
+    max_length: usize,
+    count_tokens: impl Fn(&str) -> MemoryResult<usize>,
+) -> MemoryResult<&str> {
+    let mut length = max_length * BYTES_PER_TOKEN;
+    while length < text.len() {
+        let start = &text[..text.floor_char_boundary(length)];
+        let start = start
+            .rfind(char::is_whitespace)
+            .map_or(start, |end| &start[..end]);
+        if count_tokens(start)? >= max_length {
+            return Ok(start);
+        }
+        length *= 2;
+    }
+    Ok(text)
+}
+
 /// Prepends a normalizer that lowercases text, as `do_lower_case` requires.
-fn prepend_lowercase(tokenizer: &mut tokenizers::Tokenizer) -> Result<(), tokenizers::Error> {
+pub(crate) fn prepend_lowercase(
+    tokenizer: &mut tokenizers::Tokenizer,
+) -> Result<(), tokenizers::Error> {
     let own = tokenizer.get_normalizer().cloned();
     let steps = [Some(Lowercase.into()), own]
         .into_iter()

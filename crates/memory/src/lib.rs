@@ -118,12 +118,12 @@ pub mod postgres {
     };
 }
 
-/// The embedder on ONNX Runtime.
+/// The embedder and the reranker on ONNX Runtime.
 #[cfg(feature = "onnx")]
 pub mod onnx {
     pub use memory_onnx::{
-        MaxTokens, OnnxEmbedder, OnnxOptions, Parallelism, Precision, RuntimeInfo, WeightSource,
-        load_runtime,
+        MaxTokens, OnnxEmbedder, OnnxOptions, OnnxReranker, Parallelism, Precision,
+        RerankerOptions, RuntimeInfo, WeightSource, load_runtime,
     };
 }
 

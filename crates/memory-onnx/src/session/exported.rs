@@ -14,7 +14,7 @@ use crate::error;
 
 /// The known inputs of a graph.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum GraphInput {
+pub(crate) enum GraphInput {
     Ids,
     Mask,
     TypeIds,
@@ -54,7 +54,7 @@ fn copy<'a>(row: &mut [i64], values: impl Iterator<Item = &'a u32>) {
 }
 
 /// The input values of a batch.
-pub(super) fn inputs_of(
+pub(crate) fn inputs_of(
     asked: &[GraphInput],
     batch: &[&Tokens],
     length: usize,
@@ -68,7 +68,7 @@ pub(super) fn inputs_of(
 }
 
 /// Loads the graph from its file.
-pub(super) fn load(builder: &mut SessionBuilder, graph: &Path) -> MemoryResult<Session> {
+pub(crate) fn load(builder: &mut SessionBuilder, graph: &Path) -> MemoryResult<Session> {
     builder.commit_from_file(graph).map_err(|error| {
         let typed = match error.code() {
             ErrorCode::NotImplemented => error::unsupported(graph, &error),
@@ -79,7 +79,7 @@ pub(super) fn load(builder: &mut SessionBuilder, graph: &Path) -> MemoryResult<S
 }
 
 /// The inputs of the graph, all of which must be known.
-pub(super) fn graph_inputs(graph: &Path, outlets: &[Outlet]) -> MemoryResult<Vec<GraphInput>> {
+pub(crate) fn graph_inputs(graph: &Path, outlets: &[Outlet]) -> MemoryResult<Vec<GraphInput>> {
     let known = |outlet: &Outlet| {
         let named = GraphInput::ALL
             .into_iter()
@@ -101,7 +101,7 @@ pub(super) fn graph_inputs(graph: &Path, outlets: &[Outlet]) -> MemoryResult<Vec
 
 /// The name of the output with a vector per token: a name that exporters use, or
 /// else the first output with three axes.
-pub(super) fn output_name(graph: &Path, outlets: &[Outlet]) -> MemoryResult<String> {
+pub(crate) fn output_name(graph: &Path, outlets: &[Outlet]) -> MemoryResult<String> {
     const NAMES: [&str; 2] = ["last_hidden_state", "token_embeddings"];
     let has_three_axes = |outlet: &&Outlet| {
         outlet.dtype().tensor_type() == Some(TensorElementType::Float32)
