@@ -119,6 +119,9 @@ fn rankings() -> Vec<(&'static str, Ranking)> {
         importance: 0.0,
         recency: 0.0,
         newer: 0.0,
+        pairs: 0.0,
+        date: 0.0,
+        when: 0.0,
         ..default
     };
     vec![
@@ -127,6 +130,48 @@ fn rankings() -> Vec<(&'static str, Ranking)> {
             "without neighbors",
             Ranking {
                 neighbors: 0.0,
+                ..default
+            },
+        ),
+        (
+            "without the discount for chunks",
+            Ranking {
+                chunk_discount: 0.0,
+                ..default
+            },
+        ),
+        (
+            "without pairs",
+            Ranking {
+                pairs: 0.0,
+                ..default
+            },
+        ),
+        (
+            "without unknown tokens",
+            Ranking {
+                unknown: 0.0,
+                ..default
+            },
+        ),
+        (
+            "without the discount for words",
+            Ranking {
+                neighbor_words: 0.0,
+                ..default
+            },
+        ),
+        (
+            "without dates",
+            Ranking {
+                date: 0.0,
+                ..default
+            },
+        ),
+        (
+            "without when",
+            Ranking {
+                when: 0.0,
                 ..default
             },
         ),

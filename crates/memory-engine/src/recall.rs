@@ -206,6 +206,8 @@ pub(crate) struct Query {
     pub(crate) stems: Vec<String>,
     /// For the lexical retriever's pairs of words.
     pub(crate) pairs: Vec<WordPair>,
+    /// For comparing answers with the text, see `ranking::newer_first`.
+    pub(crate) words: Vec<u64>,
     /// Whether the text asks for a time.
     pub(crate) asks_when: bool,
     /// The dates that the text names.
@@ -222,6 +224,7 @@ impl Query {
             unknown_share: embedded.unknown_share,
             stems: memory_text::stems(text),
             pairs: memory_text::pairs(text),
+            words: memory_text::word_digests(text),
             asks_when: dates::asks_when(text),
             dates: dates::named_dates(text, now),
             tokens: memory_text::tokenize(text),

@@ -95,6 +95,22 @@ pub fn pairs(text: &str) -> Vec<WordPair> {
     pairs.pairs
 }
 
+/// The digests of a text's words without stop words and duplicates, ascending:
+/// to compare texts without keeping their words. Not stemmed, which is most of
+/// the time that [`TextAnalysis`] takes.
+#[must_use]
+pub fn word_digests(text: &str) -> Vec<u64> {
+    let mut digests = Vec::new();
+    for_each_token(text, |token| {
+        if !is_stop_word(token) {
+            digests.push(fnv(FNV_OFFSET, token));
+        }
+    });
+    digests.sort_unstable();
+    digests.dedup();
+    digests
+}
+
 /// Makes pairs of the words that are added.
 #[derive(Default)]
 struct PairBuilder {
@@ -147,6 +163,15 @@ mod tests {
         assert_eq!(passage.length, expected.values().sum::<u32>());
         assert_eq!((analysis.words, analysis.has_time), (9, true));
         assert_eq!(analysis.pairs, pairs(text));
+    }
+
+    #[test]
+    fn digests_are_of_distinct_words_without_stop_words() {
+        let digests = word_digests("The mill, the River; the MILL");
+        assert_eq!(digests.len(), 2);
+        assert!(digests.is_sorted());
+        assert_eq!(digests, word_digests("river mill"));
+        assert_ne!(digests, word_digests("river mills"));
     }
 
     #[test]

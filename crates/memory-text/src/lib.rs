@@ -11,7 +11,7 @@ mod passages;
 mod stop_words;
 mod tokenize;
 
-pub use analysis::{PassageTerms, TextAnalysis, WordPair, pairs};
+pub use analysis::{PassageTerms, TextAnalysis, WordPair, pairs, word_digests};
 pub use passages::{MAX_PASSAGE_WORDS, count_words, passages};
 pub use stop_words::is_stop_word;
 pub use tokenize::{for_each_stem, is_unspaced_script, stems, tokenize};

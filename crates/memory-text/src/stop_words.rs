@@ -18,10 +18,13 @@ const STOP_WORDS: [&str; 147] = [
     "your", "yours", "yourself", "yourselves",
 ];
 
+/// Length of the longest stop word: longer words need no search.
+const MAX_BYTES: usize = 10;
+
 /// Whether a token is a stop word.
 #[must_use]
 pub fn is_stop_word(word: &str) -> bool {
-    STOP_WORDS.binary_search(&word).is_ok()
+    word.len() <= MAX_BYTES && STOP_WORDS.binary_search(&word).is_ok()
 }
 
 #[cfg(test)]
@@ -31,6 +34,7 @@ mod tests {
     #[test]
     fn the_list_is_sorted_for_binary_search() {
         assert!(STOP_WORDS.is_sorted());
+        assert!(STOP_WORDS.iter().all(|word| word.len() <= MAX_BYTES));
         assert!(is_stop_word("the") && is_stop_word("yours") && is_stop_word("a"));
         assert!(!is_stop_word("will") && !is_stop_word("mill"));
     }

@@ -209,7 +209,7 @@ impl RecallPlan {
     fn rank(&self, candidates: &CandidateSet<'_>) -> Ranked {
         let context = RankingContext {
             ranking: &self.ranking,
-            stems: &self.query.stems,
+            words: &self.query.words,
             dates: &self.query.dates,
             now: self.now,
             is_historical: self.is_historical,

@@ -52,8 +52,8 @@ pub(crate) struct CandidateSet<'a> {
 /// The parameters of a ranking.
 pub(crate) struct RankingContext<'a> {
     pub(crate) ranking: &'a Ranking,
-    /// The stems of the query.
-    pub(crate) stems: &'a [String],
+    /// The digests of the query's words.
+    pub(crate) words: &'a [u64],
     /// The dates that the query names.
     pub(crate) dates: &'a [NamedDate],
     pub(crate) now: DateTime<Utc>,
@@ -100,7 +100,7 @@ impl CandidateSet<'_> {
             .collect();
         ranked.sort_unstable_by(by_rank);
         if context.ranking.newer > 0.0 {
-            newer_first(&mut ranked, context.ranking.newer, context.stems);
+            newer_first(&mut ranked, context.ranking.newer, context.words);
         }
         ranked.truncate(context.limit);
         ranked
@@ -237,6 +237,7 @@ pub(super) fn by_rank(a: &RankedMemory, b: &RankedMemory) -> Ordering {
 #[cfg(test)]
 mod tests {
     use memory_core::{MemoryBatchItem, MemoryKind};
+    use memory_text::dates::named_dates;
     use proptest::prelude::*;
 
     use super::*;
@@ -284,7 +285,7 @@ mod tests {
     fn context(ranking: &Ranking, limit: usize) -> RankingContext<'_> {
         RankingContext {
             ranking,
-            stems: &[],
+            words: &[],
             dates: &[],
             now: now(),
             is_historical: false,
@@ -357,9 +358,9 @@ mod tests {
         let similarities: Vec<f32> = values.iter().map(|value| value.1).collect();
         let lexical: Vec<f32> = values.iter().map(|value| value.2).collect();
         let set = candidates(&memories, &similarities, &lexical);
-        let stems = memory_text::stems(question);
+        let words = memory_text::word_digests(question);
         let best = set.top_k(&RankingContext {
-            stems: &stems,
+            words: &words,
             ..context(ranking, values.len())
         });
         assert!(best.is_sorted_by(|a, b| a.score >= b.score));
@@ -414,15 +415,28 @@ mod tests {
     proptest! {
         #[test]
         fn pruning_does_not_change_the_result_and_scores_replay(
-            values in prop::collection::vec((-1.0f32..1.0, 0.0f32..9.0, 0.0f32..1.0, 0i64..9_000), 1..80),
+            values in prop::collection::vec(
+                (-1.0f32..1.0, 0.0f32..9.0, 0.0f32..1.0, 0i64..9_000, 0.0f32..5.0, 1u32..9),
+                1..80,
+            ),
             limit in 1usize..20,
             is_sum in any::<bool>(),
+            asks_when in any::<bool>(),
+            unknown in 0.0f32..=1.0,
         ) {
             let memories: Vec<_> = values.iter().map(|v| memory(v.2, v.3)).collect();
             let similarities: Vec<f32> = values.iter().map(|v| v.0).collect();
             let lexical: Vec<f32> = values.iter().map(|v| v.1).collect();
             let mut set = candidates(&memories, &similarities, &lexical);
             set.episodes = vec![(0..values.len()).collect()];
+            set.pairs = values.iter().map(|v| v.4).collect();
+            set.pair_stats = ScoreStats::of(set.pairs.iter().copied());
+            set.chunks = values.iter().map(|v| v.5).collect();
+            set.words = values.iter().map(|v| v.5 * 60).collect();
+            set.has_time = values.iter().map(|v| v.5 > 4).collect();
+            (set.time_share, set.unknown, set.asks_when) = (0.5, unknown, asks_when);
+            let dates = named_dates("what happened last week?", now());
+            let context = |ranking, limit| RankingContext { dates: &dates, ..context(ranking, limit) };
             let ranking = if is_sum { Ranking::weighted_sum() } else { Ranking::default() };
             let all = set.top_k(&context(&ranking, values.len()));
             let best = set.top_k(&context(&ranking, limit));

@@ -51,9 +51,14 @@ impl CandidateSet<'_> {
             let mut share = ranking.neighbors * ranking.episode_share(episode.len());
             for step in 1..=ranking.neighbor_reach {
                 for (&a, &b) in episode.iter().zip(episode.iter().skip(step)) {
-                    let share = share * ranking.gap_decay(self.gap(a, b));
-                    received[a] = received[a].max(share * relevance[b]);
-                    received[b] = received[b].max(share * relevance[a]);
+                    let (to_a, to_b) = (share * relevance[b], share * relevance[a]);
+                    // Times are read only where it could matter.
+                    if to_a <= received[a] && to_b <= received[b] {
+                        continue;
+                    }
+                    let decay = ranking.gap_decay(self.gap(a, b));
+                    received[a] = received[a].max(decay * to_a);
+                    received[b] = received[b].max(decay * to_b);
                 }
                 share *= ranking.neighbor_decay;
             }
@@ -73,5 +78,73 @@ impl CandidateSet<'_> {
         time(a)
             .zip(time(b))
             .map_or_else(TimeDelta::zero, |(a, b)| b - a)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use memory_core::{Generation, Memory, MemoryBatchItem, MemoryKind, ScoreStats};
+
+    use super::*;
+    use crate::ranking::RecallPath;
+
+    fn lent(words: &[u32], relevance: &[f32], ranking: &Ranking) -> Vec<f32> {
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, "x");
+        let memory: Arc<Memory> = Arc::new(item.into_memory(chrono::Utc::now()).unwrap());
+        let count = words.len();
+        let set = CandidateSet {
+            memories: vec![Some(&memory); count],
+            similarities: vec![0.0; count],
+            chunks: vec![1; count],
+            lexical: vec![0.0; count],
+            pairs: vec![0.0; count],
+            mentioned: vec![false; count],
+            words: words.to_vec(),
+            has_time: vec![false; count],
+            episodes: vec![(0..count).collect()],
+            links: Vec::new(),
+            dense_stats: ScoreStats::default(),
+            lexical_stats: ScoreStats::default(),
+            pair_stats: ScoreStats::default(),
+            mention_stats: ScoreStats::default(),
+            time_share: 0.0,
+            unknown: 0.0,
+            asks_when: false,
+            path: RecallPath::Snapshot,
+            generation: Generation(1),
+        };
+        set.lend(ranking, relevance)
+    }
+
+    #[test]
+    fn the_best_neighbor_lends_and_a_poor_one_takes_nothing() {
+        let relevance = [2.0, -1.0, 1.0, -3.0, -3.0, -3.0, -3.0];
+        let lent = lent(&[0; 7], &relevance, &Ranking::default());
+        let expected = [0.49, 1.4, 0.98, 0.7];
+        for (lent, expected) in lent.iter().zip(expected) {
+            assert!((lent - expected).abs() < 1e-6, "{lent}, not {expected}");
+        }
+        assert_eq!(lent[6], 0.0, "beyond the reach");
+    }
+
+    #[test]
+    fn long_memories_and_short_episodes_receive_less() {
+        let ranking = Ranking::default();
+        let long = lent(&[0, 200, 600, 0, 0, 0, 0], &[1.0; 7], &ranking);
+        assert!((long[1] / long[0] - 0.5).abs() < 1e-6, "half at 200 words");
+        assert!((long[2] / long[0] - 0.1).abs() < 1e-6);
+        let short = lent(&[0; 4], &[1.0; 4], &ranking);
+        assert!(
+            (short[0] / long[0] - 0.5).abs() < 1e-6,
+            "three others of six"
+        );
+        let off = Ranking {
+            neighbor_ramp: 0.0,
+            neighbor_words: 0.0,
+            ..ranking
+        };
+        assert_eq!(lent(&[600, 600], &[1.0; 2], &off), [0.7, 0.7]);
     }
 }

@@ -12,9 +12,7 @@
 //! third of the words in common, without the other two conditions, costs .015 of
 //! the MRR on MemDaily and .005 on LoCoMo; this rule changes neither.
 
-use std::collections::BTreeSet;
-
-use memory_text::stems;
+use memory_text::word_digests;
 
 use super::candidate_set::{RankedMemory, by_rank};
 
@@ -28,7 +26,7 @@ const MIN_LEXICAL_SHARE: f32 = 0.8;
 const MIN_WORD_SHARE: f64 = 0.5;
 
 /// Most words of each memory that the other lacks: the value that changed, and
-/// a verb. At least one, as otherwise nothing changed.
+/// a word for the change. At least one, as otherwise nothing changed.
 const MAX_OWN_WORDS: usize = 3;
 
 /// Fewest words of each memory: fewer tell no subject.
@@ -42,11 +40,11 @@ const MAX_BYTES: usize = 200;
 
 /// Moves each of the best results before the first older one that it is a
 /// near-equal of, and raises its score accordingly. `tolerance` is the largest
-/// difference in cosine, `query` the stems of the question.
-pub(super) fn newer_first(ranked: &mut [RankedMemory], tolerance: f32, query: &[String]) {
+/// difference in cosine, `query` the [`word_digests`] of the question.
+pub(super) fn newer_first(ranked: &mut [RankedMemory], tolerance: f32, query: &[u64]) {
     let window = ranked.len().min(WINDOW);
     let best = &mut ranked[..window];
-    let mut words: Vec<Option<BTreeSet<String>>> = vec![None; window];
+    let mut words: Vec<Option<Vec<u64>>> = vec![None; window];
     for position in 1..window {
         for earlier in 0..position {
             if !is_near_equal_and_newer(&best[position], &best[earlier], tolerance) {
@@ -54,7 +52,7 @@ pub(super) fn newer_first(ranked: &mut [RankedMemory], tolerance: f32, query: &[
             }
             for index in [position, earlier] {
                 if words[index].is_none() {
-                    words[index] = Some(words_of(&best[index].memory.content));
+                    words[index] = Some(word_digests(&best[index].memory.content));
                 }
             }
             let (Some(newer), Some(older)) = (&words[position], &words[earlier]) else {
@@ -98,9 +96,9 @@ fn raise(ranked: &mut RankedMemory, above: f32) {
 }
 
 /// Whether two memories differ in a few words only.
-fn have_same_subject(a: &BTreeSet<String>, b: &BTreeSet<String>) -> bool {
+fn have_same_subject(a: &[u64], b: &[u64]) -> bool {
     let (fewer, more) = (a.len().min(b.len()), a.len().max(b.len()));
-    let common = a.intersection(b).count();
+    let common = a.iter().filter(|word| contains(b, word)).count();
     let own_words = 1..=MAX_OWN_WORDS;
     #[expect(clippy::cast_precision_loss, reason = "some hundred words at most")]
     let is_enough = common as f64 >= MIN_WORD_SHARE * more as f64;
@@ -112,12 +110,12 @@ fn have_same_subject(a: &BTreeSet<String>, b: &BTreeSet<String>) -> bool {
 
 /// Whether the newer memory has every word of the question that the older has:
 /// "Ann's number" is no newer value of "Tam's number".
-fn has_words_of(newer: &BTreeSet<String>, older: &BTreeSet<String>, query: &[String]) -> bool {
+fn has_words_of(newer: &[u64], older: &[u64], query: &[u64]) -> bool {
     query
         .iter()
-        .all(|stem| newer.contains(stem) || !older.contains(stem))
+        .all(|word| contains(newer, word) || !contains(older, word))
 }
 
-fn words_of(content: &str) -> BTreeSet<String> {
-    stems(content).into_iter().collect()
+fn contains(words: &[u64], word: &u64) -> bool {
+    words.binary_search(word).is_ok()
 }

@@ -1,9 +1,16 @@
 //! Recall is exact, filtered exactly, and the same from snapshot and store.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
 
 use crate::fixture::{Fixture, StoreGate, fixture, fixture_with, item, mira};
-use memory_core::{MemoryConfig, MemoryFilter, MemoryKind, MemoryTagMode};
+use memory_core::{
+    EmbedRole, Embedder, EmbedderProfile, MemoryConfig, MemoryFilter, MemoryKind, MemoryResult,
+    MemoryTagMode,
+};
 use memory_engine::{Engine, Ranking, RecallRequest};
 use memory_moka::MokaBackend;
 use memory_testkit::HashEmbedder;
@@ -290,4 +297,54 @@ async fn a_report_counts_the_memories_without_a_vector_of_the_model() {
         assert_eq!(report(tagged("old")).await, 30);
         assert_eq!(report(tagged("new")).await, 0);
     }
+}
+
+/// Knows half of the tokens of every text, and counts how often it was asked.
+#[derive(Debug, Clone)]
+struct KnowsHalf(HashEmbedder, Arc<AtomicU64>);
+
+#[async_trait]
+impl Embedder for KnowsHalf {
+    fn profile(&self) -> &EmbedderProfile {
+        self.0.profile()
+    }
+
+    async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
+        self.0.embed(texts, role).await
+    }
+
+    async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {
+        self.0.chunk(texts).await
+    }
+
+    fn unknown_token_share(&self, _: &str) -> f32 {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        0.5
+    }
+}
+
+#[tokio::test]
+async fn unknown_tokens_are_counted_once_per_question_and_move_weight_to_words() {
+    let store = StoreGate::new();
+    let embedder = KnowsHalf(HashEmbedder::new(), Arc::default());
+    let asked = Arc::clone(&embedder.1);
+    let engine = Engine::builder(MokaBackend)
+        .build(store.store(), Arc::new(embedder))
+        .unwrap();
+    let items = ["the mill by the river", "a horse", "the river"].map(item);
+    engine.retain_batch(items.to_vec()).await.unwrap();
+    let request = RecallRequest::new("the mill");
+    for _ in 0..2 {
+        let hits = engine.recall(&mira(), &request).await.unwrap();
+        let explanation = &hits[0].explanation;
+        assert_eq!(explanation.unknown, 0.5);
+        let replayed = Ranking::default().replay(explanation);
+        assert_eq!(replayed.to_bits(), hits[0].score.to_bits());
+        let all_known = Ranking {
+            unknown: 0.0,
+            ..Ranking::default()
+        };
+        assert_ne!(all_known.replay(explanation), replayed);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "cached with the vector");
 }

@@ -91,6 +91,17 @@ fn text_is_lowercased_before_a_cased_tokenizer() {
     assert_eq!(plain(&cased, "MILL"), lower);
 }
 
+#[test]
+fn the_share_of_unknown_tokens_is_that_of_words_outside_the_vocabulary() {
+    let tokenizer = tokenizer(&ModelOptions::default());
+    let share = |text: &str| tokenizer.unknown_token_share(text);
+    assert_eq!(share("Who owns the mill?"), 0.0);
+    assert_eq!(share(""), 0.0);
+    // An emoji is one token, and unknown: one of two.
+    assert_eq!(share("mill \u{1f434}"), 0.5);
+    assert_eq!(share(&"\u{1f434} ".repeat(10_000)), 1.0);
+}
+
 /// The assumption of [`Tokenizer::fits_by_len`], checked exhaustively.
 #[test]
 fn no_character_becomes_more_characters_than_it_has_bytes() {
