@@ -98,6 +98,11 @@ const BOUNDARIES: &[Boundary] = &[
         never: &[RUNTIMES, BACKENDS],
     },
     Boundary {
+        package: "memory-metrics",
+        workspace: Some(&["memory-core"]),
+        never: &[RUNTIMES, BACKENDS, TLS],
+    },
+    Boundary {
         package: "memory-assets",
         workspace: Some(&[]),
         never: &[RUNTIMES, BACKENDS, TLS],
@@ -114,17 +119,17 @@ const BOUNDARIES: &[Boundary] = &[
     },
     Boundary {
         package: "memory-engine",
-        workspace: Some(&["memory-core", "memory-text"]),
+        workspace: Some(&["memory-core", "memory-metrics", "memory-text"]),
         never: &[BACKENDS],
     },
     Boundary {
         package: "memory-sqlite",
-        workspace: Some(&["memory-core", "memory-text"]),
+        workspace: Some(&["memory-core", "memory-metrics", "memory-text"]),
         never: &[POSTGRES, TLS],
     },
     Boundary {
         package: "memory-pg",
-        workspace: Some(&["memory-core"]),
+        workspace: Some(&["memory-core", "memory-metrics"]),
         never: &[TLS],
     },
     Boundary {
@@ -156,6 +161,7 @@ const BOUNDARIES: &[Boundary] = &[
         workspace: Some(&[
             "memory-core",
             "memory-assets",
+            "memory-metrics",
             "memory-sentence-transformers",
         ]),
         never: &[LIBTORCH, TLS, UNPACKING],

@@ -38,6 +38,11 @@ impl AccessRecorder {
         })
     }
 
+    /// Memories whose counts wait to be written.
+    pub(crate) fn pending(&self) -> usize {
+        self.counts.len()
+    }
+
     /// Counts an access of each hit. Never fails and never waits: the counts
     /// are written by a background task.
     pub(crate) fn record(&self, entity: &EntityId, hits: &[RecallHit]) {
@@ -90,7 +95,7 @@ impl AccessRecorder {
                     is_available = false;
                     self.counts.put_back(&entity, updates);
                 }
-                tracing::warn!(%entity, kind = ?error.kind(), "access counts were not written");
+                tracing::warn!(kind = ?error.kind(), "access counts were not written");
             }
         }
     }

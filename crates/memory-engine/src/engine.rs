@@ -13,6 +13,7 @@ use crate::change_listener::ChangeListener;
 use crate::consolidation::Watermarks;
 use crate::content_embedder::ContentEmbedder;
 use crate::insert::Inserter;
+use crate::metrics::{EngineMetrics, RecallCounters};
 use crate::reader::Reader;
 use crate::second_stage::SecondStage;
 use crate::tiers::Tiers;
@@ -167,8 +168,10 @@ pub(crate) struct EngineInner {
     pub(crate) inserter: Inserter,
     pub(crate) access_recorder: Arc<AccessRecorder>,
     pub(crate) watermarks: Watermarks,
+    pub(crate) recall_counters: Arc<RecallCounters>,
     cache_name: &'static str,
     _listener: ChangeListener,
+    _metrics: EngineMetrics,
 }
 
 impl EngineInner {
@@ -193,14 +196,18 @@ impl EngineInner {
         );
         let embedder = ContentEmbedder::new(embedder, Arc::clone(&tiers));
         let writer = Writer::new(Arc::clone(&tiers), embedder.clone());
+        let access_recorder = AccessRecorder::new(Arc::clone(&store), Arc::clone(&clock), &config);
+        let recall_counters = Arc::<RecallCounters>::default();
         Self {
+            _metrics: EngineMetrics::start(&reader, &access_recorder, &recall_counters, &config),
+            recall_counters,
             inserter: Inserter::new(
                 Arc::clone(&store),
                 Arc::clone(&clock),
                 writer.clone(),
                 &config,
             ),
-            access_recorder: AccessRecorder::new(Arc::clone(&store), Arc::clone(&clock), &config),
+            access_recorder,
             store,
             clock,
             config,

@@ -24,6 +24,7 @@
 //! | `AccessRecorder` | counts recalls and writes the counts in the background |
 //! | `ChangeListener` | applies other processes' change events to the tiers |
 //! | `SecondStage` | has the reranker, where there is one, order the first hits of a recall |
+//! | `metrics` | reports what the components count to `memory-metrics` |
 //! | `history` | the state of an entity as of an earlier moment |
 //! | `Tiers` | the memory, entity and embedding tiers; single flight; coherence |
 //!
@@ -44,6 +45,7 @@ mod content_embedder;
 mod engine;
 mod history;
 mod insert;
+mod metrics;
 mod ops;
 mod ranking;
 mod reader;

@@ -1,12 +1,14 @@
 //! Reading memories by id, through the memory tier.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use memory_core::{
     Clock, Consistency, Embedder, EntityId, Memory, MemoryError, MemoryId, MemoryResult, Store,
 };
+use tracing::{Instrument, debug_span};
 
 use crate::change_listener::ListenerState;
 use crate::tiers::{CachedMemory, Freshness, LoadedMemories, ReadInstant, Tiers, UnchangedSince};
@@ -22,6 +24,8 @@ pub(crate) struct Reader {
     pub(crate) listener: ListenerState,
     consistency: Consistency,
     unchanged_since: Arc<UnchangedSince>,
+    /// Memories read from the store by their id alone.
+    loaded_memories: Arc<AtomicU64>,
     pub(crate) snapshot_max_memories: u64,
 }
 
@@ -43,6 +47,7 @@ impl Reader {
             listener,
             consistency,
             unchanged_since: Arc::default(),
+            loaded_memories: Arc::default(),
             snapshot_max_memories,
         }
     }
@@ -62,25 +67,46 @@ impl Reader {
         }
     }
 
-    pub(crate) async fn memory(
+    /// The memory, if the memory tier has it, fresh enough for a read that begins
+    /// now; else what [`load_memory`](Self::load_memory) takes.
+    #[inline]
+    pub(crate) fn cached_memory(
         &self,
         entity: &EntityId,
         id: &MemoryId,
-    ) -> MemoryResult<Arc<Memory>> {
+    ) -> Result<Arc<Memory>, Freshness> {
         let freshness = self.required_freshness();
-        if let Some(memory) = self.cached(entity, id, &freshness) {
-            return Ok(memory);
+        match self.cached(entity, id, &freshness) {
+            Some(memory) => {
+                self.tiers.memory.counters.record_hit();
+                Ok(memory)
+            }
+            None => Err(freshness),
         }
+    }
+
+    /// Reads a memory that is not cached.
+    pub(crate) async fn load_memory(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        freshness: Freshness,
+    ) -> MemoryResult<Arc<Memory>> {
         entity.validate()?;
         let loaded = self.load(entity, &[*id], &freshness).await?;
-        loaded
-            .into_iter()
-            .flatten()
-            .next()
-            .ok_or_else(|| MemoryError::NotFound {
-                entity: entity.clone(),
-                id: *id,
-            })
+        let memory = loaded.into_iter().flatten().next();
+        let memory = memory.ok_or_else(|| MemoryError::NotFound {
+            entity: entity.clone(),
+            id: *id,
+        })?;
+        self.loaded_memories.fetch_add(1, Ordering::Relaxed);
+        Ok(memory)
+    }
+
+    /// How often a memory was read by its id alone, from the tier or the store.
+    pub(crate) fn memories_read(&self) -> u64 {
+        let loaded = self.loaded_memories.load(Ordering::Relaxed);
+        loaded + self.tiers.memory.counters.single_hits()
     }
 
     /// One result per id, in order.
@@ -91,7 +117,11 @@ impl Reader {
     ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
         entity.validate()?;
         let freshness = self.required_freshness();
-        let cached = |id| self.cached(entity, id, &freshness);
+        let cached = |id| {
+            let memory = self.cached(entity, id, &freshness)?;
+            self.tiers.memory.counters.record_batch_hit();
+            Some(memory)
+        };
         let mut memories: Vec<_> = ids.iter().map(cached).collect();
         let missing: Vec<usize> = (0..ids.len()).filter(|&n| memories[n].is_none()).collect();
         if !missing.is_empty() {
@@ -175,7 +205,8 @@ impl Reader {
             let ids: Vec<MemoryId> = own.iter().map(|&n| ids[n]).collect();
             async move {
                 let began = ReadInstant::now(&*reader.clock);
-                let fetched = reader.store.get(&entity, &ids).await?;
+                let span = debug_span!("load", tier = "memory", memories = ids.len());
+                let fetched = reader.store.get(&entity, &ids).instrument(span).await?;
                 let (tiers, generation) = (&reader.tiers, fetched.generation);
                 let found = fetched.memories.into_iter();
                 let memories: Arc<[_]> = found.map(|memory| memory.map(Arc::new)).collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use memory_core::{EntityId, MemoryResult};
+use tracing::{Instrument, debug_span};
 
 use crate::reader::Reader;
 use crate::snapshot::{self, EntitySnapshot};
@@ -95,7 +96,10 @@ impl Reader {
                 tiers.entity.counters.record_load();
                 let began = ReadInstant::now(&*reader.clock);
                 let profile = reader.embedder.profile();
-                let snapshot = snapshot::load(&*reader.store, profile, &owned, base).await?;
+                let base_memories = base.as_ref().map_or(0, |base| base.len());
+                let span = debug_span!("load", tier = "entity", base_memories);
+                let loading = snapshot::load(&*reader.store, profile, &owned, base);
+                let snapshot = loading.instrument(span).await?;
                 let loaded = CachedSnapshot::new(snapshot, began);
                 let read_at = loaded.snapshot.generation();
                 let published = tiers.coherence.publish(token, &owned, read_at, |_| {

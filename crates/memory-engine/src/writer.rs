@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use memory_core::{EntityId, ErrorKind, MemoryError, MemoryId, MemoryResult};
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use crate::content_embedder::ContentEmbedder;
 use crate::tiers::{CommittedWrite, Tiers};
@@ -54,7 +55,7 @@ impl Writer {
         write: impl Future<Output = MemoryResult<(T, Vec<CommittedWrite>)>> + Send + 'static,
     ) -> MemoryResult<Committed<T>> {
         let Self { tiers, embedder } = self.clone();
-        let task = tokio::spawn(async move {
+        let write_and_apply = async move {
             let mut guard = UncertainWriteGuard { tiers, targets };
             let result = write.await;
             match &result {
@@ -75,7 +76,8 @@ impl Writer {
             let cleanup = (!removed_texts.is_empty())
                 .then(|| tokio::spawn(async move { embedder.remove_cached(&removed_texts).await }));
             result.map(|(outcome, _)| Committed { outcome, cleanup })
-        });
+        };
+        let task = tokio::spawn(write_and_apply.in_current_span());
         task.await.unwrap_or_else(|ended| {
             Err(MemoryError::store(
                 ErrorKind::OutcomeUnknown,
@@ -110,7 +112,7 @@ struct UncertainWriteGuard {
 impl Drop for UncertainWriteGuard {
     fn drop(&mut self) {
         for (entity, ids) in &self.targets {
-            tracing::warn!(%entity, "outcome of a write unknown; the entity is read again");
+            tracing::warn!("outcome of a write unknown; its entity is read again");
             self.tiers.invalidate_uncertain(entity, ids);
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use memory_sentence_transformers::Tokens;
 
@@ -69,6 +70,8 @@ struct QueuedText {
     /// The order of arrival.
     sequence: u64,
     tokens: Arc<Tokens>,
+    /// When its job was made.
+    since: Instant,
 }
 
 impl Batcher {
@@ -78,18 +81,34 @@ impl Batcher {
             slots.push(slot);
             return;
         }
+        let since = slot.job.since;
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         let length = padded(tokens.len());
         self.tokens += length;
         self.slots.insert(Arc::clone(&tokens), vec![slot]);
         let bucket = self.buckets.entry(length).or_default();
-        bucket.push_back(QueuedText { sequence, tokens });
+        bucket.push_back(QueuedText {
+            sequence,
+            tokens,
+            since,
+        });
     }
 
     /// The tokens of all waiting texts, padding included.
     pub(crate) const fn tokens(&self) -> usize {
         self.tokens
+    }
+
+    /// The number of waiting texts, equal ones counted once.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// When the job of the oldest waiting text was made.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        let fronts = self.buckets.values().filter_map(|bucket| bucket.front());
+        fronts.map(|text| text.since).min()
     }
 
     /// Whether no text is waiting.

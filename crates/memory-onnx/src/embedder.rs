@@ -6,6 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use memory_core::{EmbedRole, Embedder, EmbedderProfile, MemoryResult};
@@ -101,6 +102,8 @@ impl OnnxEmbedder {
         let (runtime, environment) = runtime::environment(options)?;
         let batch_tokens = options.batch_tokens.0;
         let queue = Arc::new(Queue::new(batch_tokens, options.parallelism.sessions));
+        let source = Arc::downgrade(&queue);
+        memory_metrics::register(source);
         let Sessions { workers, solo } = open_sessions(&environment, &model, options.parallelism)?;
         let mut workers = workers;
         check_vectors(&model, &tokenizer, &mut workers)?;
@@ -181,6 +184,7 @@ impl OnnxEmbedder {
         let (reply, receiver) = oneshot::channel();
         let job = ChunkJob {
             texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+            since: Instant::now(),
             reply,
             permit,
         };

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use memory_core::{EmbedRole, MemoryError, MemoryResult};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -46,6 +47,8 @@ pub(crate) type ResultReceiver<T> = oneshot::Receiver<MemoryResult<T>>;
 #[derive(Debug)]
 pub(crate) struct ChunkJob {
     pub(crate) texts: Vec<String>,
+    /// When the job was made.
+    pub(crate) since: Instant,
     pub(crate) reply: Reply<Vec<Vec<Range<usize>>>>,
     /// The job's permit of the limited queue, returned when the job ends.
     pub(crate) permit: OwnedSemaphorePermit,
@@ -58,6 +61,8 @@ pub(crate) struct EmbedJob {
     pub(crate) texts: Vec<String>,
     pub(crate) role: EmbedRole,
     pub(crate) priority: Priority,
+    /// When the job was made.
+    pub(crate) since: Instant,
     progress: Mutex<Progress>,
     /// The job's permit of the limited queue, returned when the job ends.
     _permit: OwnedSemaphorePermit,
@@ -90,6 +95,7 @@ impl EmbedJob {
             texts,
             role,
             priority,
+            since: Instant::now(),
             progress: Mutex::new(progress),
             _permit: permit,
         };

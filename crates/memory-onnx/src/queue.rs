@@ -9,7 +9,9 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use memory_metrics::{Samples, Source, label};
 use memory_sentence_transformers::Tokens;
 
 use crate::batcher::{Batcher, DrainedBatch, PendingText, ReplySlot};
@@ -41,6 +43,25 @@ pub(crate) enum WorkItem {
     Chunk(ChunkJob),
     /// Compute a batch.
     Infer(Batch),
+}
+
+impl WorkItem {
+    fn len(&self) -> usize {
+        match self {
+            Self::Tokenize(job) => job.texts.len(),
+            Self::Chunk(job) => job.texts.len(),
+            Self::Infer(batch) => batch.texts.len(),
+        }
+    }
+
+    /// When its job was made; a batch does not wait.
+    fn since(&self) -> Option<Instant> {
+        match self {
+            Self::Tokenize(job) => Some(job.since),
+            Self::Chunk(job) => Some(job.since),
+            Self::Infer(_) => None,
+        }
+    }
 }
 
 /// Texts that are computed together.
@@ -101,6 +122,18 @@ struct PriorityState {
 }
 
 impl PriorityState {
+    /// The number of waiting texts.
+    fn len(&self) -> usize {
+        let texts = self.tasks.iter().map(WorkItem::len);
+        texts.sum::<usize>() + self.batcher.len()
+    }
+
+    /// When the oldest waiting job was made.
+    fn oldest(&self) -> Option<Instant> {
+        let task = self.tasks.front().and_then(WorkItem::since);
+        [task, self.batcher.oldest()].into_iter().flatten().min()
+    }
+
     fn is_empty(&self) -> bool {
         self.tasks.is_empty() && self.batcher.is_empty()
     }
@@ -234,6 +267,29 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for Queue {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge needs no more than 53 bits"
+    )]
+    fn sample(&self, samples: &mut Samples) {
+        let state = self.lock();
+        let depths = [
+            (label!("priority": "interactive"), state.interactive.len()),
+            (label!("priority": "bulk"), state.bulk.len()),
+        ];
+        let oldest = [state.interactive.oldest(), state.bulk.oldest()];
+        drop(state);
+        for (labels, depth) in depths {
+            let metric = &memory_metrics::EMBEDDING_QUEUE_DEPTH;
+            samples.gauge(metric, labels, depth as f64);
+        }
+        let oldest = oldest.into_iter().flatten().min();
+        let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
+        samples.max_gauge(&memory_metrics::EMBEDDING_QUEUE_AGE, &[], age);
     }
 }
 

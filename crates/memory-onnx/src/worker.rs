@@ -4,9 +4,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, TryLockError};
 
 use memory_core::MemoryResult;
+use memory_metrics::label;
 use memory_sentence_transformers::{Tokenizer, Tokens};
+use tracing::debug_span;
 
-use crate::batcher::PendingText;
+use crate::batcher::{PendingText, padded};
 use crate::error::{self, CHUNK, EMBED};
 use crate::job::{ChunkJob, EmbedJob};
 use crate::queue::{Batch, Priority, Queue, WorkItem};
@@ -53,6 +55,11 @@ impl Worker {
 
     fn infer(&mut self, batch: &Batch) {
         let tokens: Vec<&Tokens> = batch.texts.iter().map(|text| &*text.tokens).collect();
+        let (used, padding) = count_tokens(&tokens);
+        memory_metrics::EMBEDDING_TOKENS.increment(label!("kind": "text"), used);
+        memory_metrics::EMBEDDING_TOKENS.increment(label!("kind": "padding"), padding);
+        let texts = tokens.len();
+        let _span = debug_span!("inference", texts, tokens = used, padding).entered();
         match guarded(EMBED, || self.run(batch.is_alone, &tokens)) {
             Ok(vectors) => batch
                 .texts
@@ -85,6 +92,7 @@ impl Worker {
             texts,
             reply,
             permit,
+            ..
         } = job;
         if reply.is_closed() {
             return;
@@ -99,6 +107,16 @@ impl Worker {
         // An error means that the caller has dropped its future.
         let _ = reply.send(chunks);
     }
+}
+
+/// The tokens of a batch's texts, and those that pad them.
+fn count_tokens(tokens: &[&Tokens]) -> (u64, u64) {
+    let (mut used, mut total) = (0, 0);
+    for text in tokens {
+        used += text.len() as u64;
+        total += padded(text.len()) as u64;
+    }
+    (used, total - used)
 }
 
 /// Sends a text's vector or error to all jobs that wait for it.

@@ -104,6 +104,7 @@ mod tests {
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
         let job = ChunkJob {
             texts,
+            since: std::time::Instant::now(),
             reply,
             permit,
         };

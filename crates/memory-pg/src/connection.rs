@@ -11,6 +11,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 use tokio::time::timeout;
+use tracing::{Instrument, debug_span, field};
 
 use crate::error::Failure;
 use crate::session_settings::SessionSettings;
@@ -104,8 +105,12 @@ impl Connection {
     ) -> Result<Vec<PgRow>, Failure> {
         let inner = self.inner.as_mut().ok_or(Failure::Timeout)?;
         let query = query.persistent(self.session_settings.persistent_statements);
+        let span = debug_span!("statement", rows = field::Empty);
         let response = timeout(self.response_timeout, query.fetch_all(&mut **inner));
-        Ok(response.await.map_err(|_| Failure::Timeout)??)
+        let rows = response.instrument(span.clone()).await;
+        let rows = rows.map_err(|_| Failure::Timeout)??;
+        span.record("rows", rows.len());
+        Ok(rows)
     }
 
     /// Runs a statement and returns how many rows it affected.
@@ -115,9 +120,12 @@ impl Connection {
     ) -> Result<u64, Failure> {
         let inner = self.inner.as_mut().ok_or(Failure::Timeout)?;
         let query = query.persistent(self.session_settings.persistent_statements);
+        let span = debug_span!("statement", rows = field::Empty);
         let response = timeout(self.response_timeout, query.execute(&mut **inner));
-        let done = response.await.map_err(|_| Failure::Timeout)??;
-        Ok(done.rows_affected())
+        let done = response.instrument(span.clone()).await;
+        let rows = done.map_err(|_| Failure::Timeout)??.rows_affected();
+        span.record("rows", rows);
+        Ok(rows)
     }
 
     /// Runs one or several statements without parameters. The text must come

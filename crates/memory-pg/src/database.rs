@@ -1,7 +1,7 @@
 //! The connection pool: running reads and write transactions, with retries.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memory_core::{EntityId, ErrorKind, MemoryError, MemoryResult};
 use sqlx::postgres::PgRow;
@@ -9,11 +9,13 @@ use sqlx::{ConnectOptions, PgPool};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use tracing::{Instrument, debug_span};
 
 use crate::ann_index::IndexCatalog;
 use crate::connection::{Connection, Scope};
 use crate::error::{self, Failure};
 use crate::options::PgOptions;
+use crate::pool::PoolMetrics;
 use crate::session_settings::SessionSettings;
 use crate::sql::SqlBuilder;
 use crate::transaction::{MAX_ATTEMPTS, Transaction, TxOutcome, backoff};
@@ -29,6 +31,7 @@ const MAX_ROWS_DECODED_INLINE: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) pool: PgPool,
+    pool_metrics: Arc<PoolMetrics>,
     pub(crate) options: PgOptions,
     pub(crate) session_settings: Arc<SessionSettings>,
     pub(crate) index_catalog: IndexCatalog,
@@ -40,6 +43,7 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) fn new(pool: PgPool, options: PgOptions, owns_pool: bool) -> Self {
         Self {
+            pool_metrics: PoolMetrics::new(pool.clone()),
             pool,
             session_settings: Arc::new(SessionSettings::new(&options, owns_pool)),
             index_catalog: IndexCatalog::default(),
@@ -77,7 +81,13 @@ impl Database {
         // The pool's own limit covers the wait for a free slot; this one also
         // covers a server that accepts connections and then does not answer.
         let limit = self.options.acquire_timeout.saturating_mul(2);
-        match timeout(limit, self.pool.acquire()).await {
+        let started = Instant::now();
+        let acquired = timeout(limit, self.pool.acquire()).await;
+        self.pool_metrics.record_wait(started);
+        if matches!(acquired, Err(_) | Ok(Err(sqlx::Error::PoolTimedOut))) {
+            self.pool_metrics.record_timeout();
+        }
+        match acquired {
             Ok(Ok(connection)) => {
                 let session_settings = Arc::clone(&self.session_settings);
                 Ok(Connection::new(connection, session_settings))
@@ -157,8 +167,10 @@ impl Database {
     where
         T: Send + 'static,
     {
+        let span = debug_span!("store", backend = "postgres", operation);
         let rows = self
             .fetch(scope, sql)
+            .instrument(span)
             .await
             .map_err(|failure| failure.into_error(operation))?;
         decode_rows(operation, rows, decode).await
@@ -185,7 +197,9 @@ impl Database {
     ) -> MemoryResult<T::Output> {
         self.check_writable(T::OPERATION)?;
         let database = Arc::clone(self);
-        let task = tokio::spawn(async move { database.run_with_retries(&transaction).await });
+        let span = debug_span!("store", backend = "postgres", operation = T::OPERATION);
+        let work = async move { database.run_with_retries(&transaction).await };
+        let task = tokio::spawn(work.instrument(span));
         task.await.unwrap_or_else(|_| {
             Err(MemoryError::store(
                 ErrorKind::OutcomeUnknown,
@@ -202,6 +216,7 @@ impl Database {
             match self.try_once(transaction).await {
                 Ok(Ok(output)) => return Ok(output),
                 Err(failure) if failure.is_transient() && attempt < MAX_ATTEMPTS => {
+                    memory_metrics::STORE_RETRIES.increment(&[], 1);
                     tracing::debug!(operation = T::OPERATION, attempt, "retrying");
                     tokio::time::sleep(backoff(attempt)).await;
                     attempt += 1;

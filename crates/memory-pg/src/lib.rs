@@ -44,6 +44,7 @@ mod lexical;
 mod list;
 mod maintenance;
 mod options;
+mod pool;
 #[cfg(test)]
 mod query_plan_tests;
 mod record_accesses;

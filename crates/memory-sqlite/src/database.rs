@@ -12,6 +12,7 @@ use tracing::{Instrument, debug_span};
 
 use crate::backup;
 use crate::error::Failure;
+use crate::pool::{MeasuredPool, Role};
 use crate::transaction::{Session, Transaction};
 use crate::wal::{self, Wal};
 use crate::wal_index::WalIndex;
@@ -19,9 +20,9 @@ use crate::wal_index::WalIndex;
 /// The connections of one database: one that writes, several that read.
 #[derive(Debug)]
 pub(crate) struct Database {
-    readers: SqlitePool,
+    readers: Arc<MeasuredPool>,
     /// `None` where the database is open for reading only.
-    writer: Option<SqlitePool>,
+    writer: Option<Arc<MeasuredPool>>,
     wal: Arc<Wal>,
     busy_timeout: Duration,
     /// `None` for a database in memory.
@@ -36,6 +37,17 @@ impl Database {
         busy_timeout: Duration,
         path: Option<PathBuf>,
     ) -> Self {
+        // In memory, the connection that writes also reads.
+        let read = if path.is_some() {
+            Role::Read
+        } else {
+            Role::Write
+        };
+        let readers = MeasuredPool::new(readers, read);
+        let writer = match path {
+            Some(_) => writer.map(|writer| MeasuredPool::new(writer, Role::Write)),
+            None => writer.map(|_| Arc::clone(&readers)),
+        };
         Self {
             readers,
             writer,
@@ -49,7 +61,7 @@ impl Database {
     /// Refuses operations after [`close`](Self::close), also those that need no
     /// connection.
     pub(crate) fn check_open(&self, operation: &'static str) -> MemoryResult<()> {
-        if self.readers.is_closed() {
+        if self.readers.pool().is_closed() {
             return Err(Failure::from(sqlx::Error::PoolClosed).into_error(operation));
         }
         Ok(())
@@ -57,7 +69,7 @@ impl Database {
 
     /// Runs a transaction that only reads: it sees one consistent state.
     pub(crate) async fn read<T: Transaction>(&self, transaction: T) -> MemoryResult<T::Output> {
-        let readers = self.readers.clone();
+        let readers = Arc::clone(&self.readers);
         spawn(T::OPERATION, async move {
             let mut session = Session::acquire(&readers, T::OPERATION).await?;
             session.run("BEGIN", transaction).await
@@ -85,7 +97,7 @@ impl Database {
             wal.truncate_if_required(&mut session.conn, erases).await;
             drop(session);
             if in_file {
-                wal.schedule_checkpoint(&writer);
+                wal.schedule_checkpoint(writer.pool());
             }
             Ok(output)
         })
@@ -96,7 +108,7 @@ impl Database {
     pub(crate) async fn close(&self) {
         // The writer closes last: the last connection checkpoints the
         // write-ahead log into the file, and a reader cannot do that.
-        self.readers.close().await;
+        self.readers.pool().close().await;
         if let Some(writer) = &self.writer {
             // Where others keep the database open, closing does not do this.
             if self.path.is_some()
@@ -104,7 +116,7 @@ impl Database {
             {
                 wal::checkpoint(&mut conn).await;
             }
-            writer.close().await;
+            writer.pool().close().await;
         }
         if let Some(wal_index) = &self.wal_index {
             wal_index.release();
@@ -114,7 +126,7 @@ impl Database {
     /// Copies the database to a file.
     pub(crate) async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
         let copy = backup::run(
-            self.readers.clone(),
+            self.readers.pool().clone(),
             self.path.clone(),
             target.to_owned(),
             options.clone(),
@@ -125,7 +137,7 @@ impl Database {
     /// A value that changes with every commit of any process; `None` where that
     /// is not known.
     pub(crate) fn change_marker(&self) -> Option<ChangeMarker> {
-        if self.readers.is_closed() {
+        if self.readers.pool().is_closed() {
             return None;
         }
         self.wal_index.as_ref()?.read()
@@ -172,7 +184,7 @@ async fn spawn<T: Send + 'static>(
     operation: &'static str,
     future: impl Future<Output = MemoryResult<T>> + Send + 'static,
 ) -> MemoryResult<T> {
-    let span = debug_span!("sqlite", operation);
+    let span = debug_span!("store", backend = "sqlite", operation);
     match check_runtime()?.spawn(future.instrument(span)).await {
         Ok(result) => result,
         Err(error) => Err(MemoryError::store(

@@ -58,6 +58,7 @@ mod inspect;
 mod lexical;
 mod list;
 mod options;
+mod pool;
 mod record_accesses;
 mod removal;
 mod replace_vectors;

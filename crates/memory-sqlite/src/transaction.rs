@@ -6,9 +6,10 @@ use std::time::Duration;
 use memory_core::MemoryResult;
 use sqlx::Executor;
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool};
+use sqlx::sqlite::{Sqlite, SqliteConnection};
 
 use crate::error::Failure;
+use crate::pool::MeasuredPool;
 
 /// One operation of the store, run within one transaction.
 pub(crate) trait Transaction: Send + 'static {
@@ -43,7 +44,10 @@ pub(crate) struct Session {
 
 impl Session {
     /// Waits for a connection.
-    pub(crate) async fn acquire(pool: &SqlitePool, operation: &'static str) -> MemoryResult<Self> {
+    pub(crate) async fn acquire(
+        pool: &MeasuredPool,
+        operation: &'static str,
+    ) -> MemoryResult<Self> {
         match pool.acquire().await {
             Ok(conn) => Ok(Self {
                 conn,

@@ -5,6 +5,7 @@ use std::path::Path;
 use memory_core::{BackupOptions, CacheStats, EntityId, EntityStats, MemoryId, MemoryResult};
 #[cfg(doc)]
 use memory_core::{ErrorKind, MemoryError};
+use memory_metrics::{Operation, observe, observe_sync};
 
 use crate::system::MemorySystem;
 
@@ -20,7 +21,11 @@ impl MemorySystem {
     /// # Errors
     /// Errors of the store.
     pub async fn entity_stats(&self, entity: impl Into<EntityId>) -> MemoryResult<EntityStats> {
-        self.engine().entity_stats(&entity.into()).await
+        observe(
+            Operation::EntityStats,
+            self.engine().entity_stats(&entity.into()),
+        )
+        .await
     }
 
     /// Lists up to `limit` entities that have memories, in the order of their
@@ -43,7 +48,11 @@ impl MemorySystem {
         after: Option<&EntityId>,
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>> {
-        self.engine().list_entities(after, limit).await
+        observe(
+            Operation::ListEntities,
+            self.engine().list_entities(after, limit),
+        )
+        .await
     }
 
     /// Counters of the three tiers since the system was opened.
@@ -67,7 +76,9 @@ impl MemorySystem {
     /// # Ok(()) }
     /// ```
     pub fn clear_all_caches(&self) {
-        self.engine().clear_all_caches();
+        observe_sync(Operation::ClearAllCaches, || {
+            self.engine().clear_all_caches()
+        });
     }
 
     /// Removes one memory from the memory tier, such as after a change of the
@@ -79,7 +90,9 @@ impl MemorySystem {
     /// # Ok(()) }
     /// ```
     pub fn invalidate_memory_cache(&self, id: MemoryId) {
-        self.engine().invalidate_memory_cache(&id);
+        observe_sync(Operation::InvalidateMemoryCache, || {
+            self.engine().invalidate_memory_cache(&id)
+        });
     }
 
     /// Removes an entity's snapshot from the entity tier, such as after a change
@@ -90,7 +103,9 @@ impl MemorySystem {
     /// # Ok(()) }
     /// ```
     pub fn invalidate_entity_cache(&self, entity: impl Into<EntityId>) {
-        self.engine().invalidate_entity_cache(&entity.into());
+        observe_sync(Operation::InvalidateEntityCache, || {
+            self.engine().invalidate_entity_cache(&entity.into())
+        });
     }
 
     /// Copies the whole database to a new file, while it is in use: a consistent
@@ -134,7 +149,11 @@ impl MemorySystem {
         target: impl AsRef<Path>,
         options: &BackupOptions,
     ) -> MemoryResult<()> {
-        self.engine().backup(target.as_ref(), options).await
+        observe(
+            Operation::Backup,
+            self.engine().backup(target.as_ref(), options),
+        )
+        .await
     }
 
     /// Finishes work in progress, flushes pending access counts and closes the
@@ -150,6 +169,6 @@ impl MemorySystem {
     /// # Errors
     /// Errors of the store.
     pub async fn close(&self) -> MemoryResult<()> {
-        self.engine().close().await
+        observe(Operation::Close, self.engine().close()).await
     }
 }

@@ -103,6 +103,16 @@ pub mod cache {
     pub use memory_moka::{MokaBackend, MokaCache};
 }
 
+/// Metrics, recorded through the `metrics` facade: install a recorder, such as an
+/// exporter for Prometheus, and they are there.
+///
+/// A recorder may be installed before or after a system is built. Most metrics are
+/// recorded when an operation ends; what the tiers and pools count is published
+/// every five seconds and by [`publish`](metrics::publish).
+pub mod metrics {
+    pub use memory_metrics::{ALL, Metric, MetricKind, Operation, Unit, describe, publish};
+}
+
 /// The embedded store.
 #[cfg(feature = "sqlite")]
 pub mod sqlite {

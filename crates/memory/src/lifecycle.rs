@@ -8,6 +8,7 @@ use memory_engine::{
     ConsolidateRequest, ConsolidationReport, ReembedReport, ReembedRequest, ReflectRequest,
     Reflection, RelatedMemory,
 };
+use memory_metrics::{Operation, observe};
 
 use crate::system::MemorySystem;
 
@@ -45,7 +46,11 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         request: impl Into<ReflectRequest>,
     ) -> MemoryResult<Reflection> {
-        self.engine().reflect(&entity.into(), &request.into()).await
+        observe(
+            Operation::Reflect,
+            self.engine().reflect(&entity.into(), &request.into()),
+        )
+        .await
     }
 
     /// Replaces each group of memories that say the same by one summary, with
@@ -107,9 +112,11 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         request: impl Into<ConsolidateRequest>,
     ) -> MemoryResult<ConsolidationReport> {
-        self.engine()
-            .consolidate(&entity.into(), &request.into())
-            .await
+        observe(
+            Operation::Consolidate,
+            self.engine().consolidate(&entity.into(), &request.into()),
+        )
+        .await
     }
 
     /// Consolidates if the entity has at least
@@ -129,9 +136,11 @@ impl MemorySystem {
         &self,
         entity: impl Into<EntityId>,
     ) -> MemoryResult<Option<ConsolidationReport>> {
-        self.engine()
-            .auto_consolidate_if_needed(&entity.into())
-            .await
+        observe(
+            Operation::AutoConsolidate,
+            self.engine().auto_consolidate_if_needed(&entity.into()),
+        )
+        .await
     }
 
     /// Removes a summary and makes its sources live again, exactly as they were.
@@ -155,9 +164,11 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         summary: MemoryId,
     ) -> MemoryResult<Vec<MemoryId>> {
-        self.engine()
-            .undo_consolidation(&entity.into(), &summary)
-            .await
+        observe(
+            Operation::UndoConsolidation,
+            self.engine().undo_consolidation(&entity.into(), &summary),
+        )
+        .await
     }
 
     /// Embeds memories, live and archived, with the embedder where they lack
@@ -184,7 +195,11 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         request: impl Into<ReembedRequest>,
     ) -> MemoryResult<ReembedReport> {
-        self.engine().reembed(&entity.into(), &request.into()).await
+        observe(
+            Operation::Reembed,
+            self.engine().reembed(&entity.into(), &request.into()),
+        )
+        .await
     }
 
     /// Removes faded memories, those of the lowest current importance first,
@@ -210,9 +225,12 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         min_keep: u64,
     ) -> MemoryResult<Vec<MemoryId>> {
-        self.engine()
-            .prune_low_importance_memories(&entity.into(), min_keep)
-            .await
+        observe(
+            Operation::Prune,
+            self.engine()
+                .prune_low_importance_memories(&entity.into(), min_keep),
+        )
+        .await
     }
 
     /// Links one memory to another of the same entity, with a relation such as
@@ -240,9 +258,12 @@ impl MemorySystem {
         to: MemoryId,
         relation: impl Into<String>,
     ) -> MemoryResult<()> {
-        self.engine()
-            .relate(&entity.into(), &from, &to, &relation.into())
-            .await
+        observe(
+            Operation::Relate,
+            self.engine()
+                .relate(&entity.into(), &from, &to, &relation.into()),
+        )
+        .await
     }
 
     /// Removes the link from one memory to another, if there is one.
@@ -265,7 +286,11 @@ impl MemorySystem {
         from: MemoryId,
         to: MemoryId,
     ) -> MemoryResult<()> {
-        self.engine().unrelate(&entity.into(), &from, &to).await
+        observe(
+            Operation::Unrelate,
+            self.engine().unrelate(&entity.into(), &from, &to),
+        )
+        .await
     }
 
     /// The memories that a memory links to, archived ones included, then the live
@@ -285,7 +310,11 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         id: MemoryId,
     ) -> MemoryResult<Vec<RelatedMemory>> {
-        self.engine().related(&entity.into(), &id).await
+        observe(
+            Operation::Related,
+            self.engine().related(&entity.into(), &id),
+        )
+        .await
     }
 
     /// Forgets a memory, leaving nothing of it. Returns the ids of all removed
@@ -313,7 +342,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         id: MemoryId,
     ) -> MemoryResult<Vec<MemoryId>> {
-        self.engine().forget(&entity.into(), &id).await
+        observe(Operation::Forget, self.engine().forget(&entity.into(), &id)).await
     }
 
     /// Retains complete memories, as from an export: with their ids, timestamps,
@@ -338,7 +367,11 @@ impl MemorySystem {
         memories: impl IntoIterator<Item = Memory>,
     ) -> MemoryResult<Vec<MemoryId>> {
         let memories = memories.into_iter().collect();
-        self.engine().restore_memories(memories).await
+        observe(
+            Operation::RestoreMemories,
+            self.engine().restore_memories(memories),
+        )
+        .await
     }
 
     /// Restores a summary above its sources, which must exist and be live, in
@@ -366,6 +399,10 @@ impl MemorySystem {
         sources: impl IntoIterator<Item = MemoryId>,
     ) -> MemoryResult<bool> {
         let sources = sources.into_iter().collect();
-        self.engine().restore_summary(summary, sources).await
+        observe(
+            Operation::RestoreSummary,
+            self.engine().restore_summary(summary, sources),
+        )
+        .await
     }
 }

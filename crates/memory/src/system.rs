@@ -10,6 +10,7 @@ use memory_core::{
     MemoryId, MemoryKind, MemoryPatch, MemoryResult,
 };
 use memory_engine::{Engine, RecallHit, RecallReport, RecallRequest};
+use memory_metrics::{Operation, observe};
 
 use crate::builder::MemorySystemBuilder;
 
@@ -115,9 +116,8 @@ impl MemorySystem {
         kind: MemoryKind,
         content: impl Into<String>,
     ) -> MemoryResult<MemoryId> {
-        let ids = self
-            .retain_batch([MemoryBatchItem::new(entity, kind, content)])
-            .await?;
+        let items = vec![MemoryBatchItem::new(entity, kind, content)];
+        let ids = observe(Operation::Retain, self.engine.retain_batch(items)).await?;
         ids.into_iter().next().ok_or_else(|| {
             MemoryError::store(ErrorKind::Corrupt, "retain", "the store returned no id")
         })
@@ -157,7 +157,7 @@ impl MemorySystem {
         items: impl IntoIterator<Item = MemoryBatchItem>,
     ) -> MemoryResult<Vec<MemoryId>> {
         let items = items.into_iter().collect();
-        self.engine.retain_batch(items).await
+        observe(Operation::RetainBatch, self.engine.retain_batch(items)).await
     }
 
     /// Embeds texts as they would be retained, without retaining them. Returns
@@ -181,7 +181,11 @@ impl MemorySystem {
             .into_iter()
             .map(|text| text.as_ref().to_owned())
             .collect();
-        self.engine.generate_embeddings_batch(&texts).await
+        observe(
+            Operation::GenerateEmbeddingsBatch,
+            self.engine.generate_embeddings_batch(&texts),
+        )
+        .await
     }
 
     /// Recalls the memories that matter to a text, best first. Takes a text, or
@@ -207,7 +211,11 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         request: impl Into<RecallRequest>,
     ) -> MemoryResult<Vec<RecallHit>> {
-        self.engine.recall(&entity.into(), &request.into()).await
+        observe(
+            Operation::Recall,
+            self.engine.recall(&entity.into(), &request.into()),
+        )
+        .await
     }
 
     /// As [`recall`](Self::recall), and counts the memories that have no vector
@@ -228,7 +236,11 @@ impl MemorySystem {
         request: impl Into<RecallRequest>,
     ) -> MemoryResult<RecallReport> {
         let (entity, request) = (entity.into(), request.into());
-        self.engine.recall_report(&entity, &request).await
+        observe(
+            Operation::RecallReport,
+            self.engine.recall_report(&entity, &request),
+        )
+        .await
     }
 
     /// Reads one memory.
@@ -269,7 +281,11 @@ impl MemorySystem {
         ids: impl IntoIterator<Item = MemoryId>,
     ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
         let ids: Vec<MemoryId> = ids.into_iter().collect();
-        self.engine.get_memories(&entity.into(), &ids).await
+        observe(
+            Operation::GetMemories,
+            self.engine.get_memories(&entity.into(), &ids),
+        )
+        .await
     }
 
     /// Reads a page of memories, newest first. To read all pages, see
@@ -290,9 +306,11 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         request: impl Into<ListRequest>,
     ) -> MemoryResult<ListPage> {
-        self.engine
-            .list_memories(&entity.into(), &request.into())
-            .await
+        observe(
+            Operation::ListMemories,
+            self.engine.list_memories(&entity.into(), &request.into()),
+        )
+        .await
     }
 
     /// Reads a page of the memories that were live at `as_of`, newest first:
@@ -319,9 +337,12 @@ impl MemorySystem {
         as_of: DateTime<Utc>,
         request: impl Into<ListRequest>,
     ) -> MemoryResult<ListPage> {
-        self.engine
-            .list_memories_as_of(&entity.into(), as_of, &request.into())
-            .await
+        observe(
+            Operation::ListMemoriesAsOf,
+            self.engine
+                .list_memories_as_of(&entity.into(), as_of, &request.into()),
+        )
+        .await
     }
 
     /// Counts the live memories that match a filter; all of them with
@@ -340,9 +361,11 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         filter: impl Into<MemoryFilter>,
     ) -> MemoryResult<u64> {
-        self.engine
-            .count_memories(&entity.into(), &filter.into())
-            .await
+        observe(
+            Operation::CountMemories,
+            self.engine.count_memories(&entity.into(), &filter.into()),
+        )
+        .await
     }
 
     /// Changes one memory and returns it as it is afterward. New content is
@@ -366,9 +389,11 @@ impl MemorySystem {
         id: MemoryId,
         patch: impl Into<MemoryPatch>,
     ) -> MemoryResult<Arc<Memory>> {
-        self.engine
-            .alter_memory(&entity.into(), &id, &patch.into())
-            .await
+        observe(
+            Operation::AlterMemory,
+            self.engine.alter_memory(&entity.into(), &id, &patch.into()),
+        )
+        .await
     }
 
     /// Removes one memory permanently: its row, its vectors, links to it, and
@@ -393,6 +418,10 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         id: MemoryId,
     ) -> MemoryResult<()> {
-        self.engine.delete_memory(&entity.into(), &id).await
+        observe(
+            Operation::DeleteMemory,
+            self.engine.delete_memory(&entity.into(), &id),
+        )
+        .await
     }
 }

@@ -57,6 +57,11 @@ impl AccessCounts {
         is_needed
     }
 
+    /// Memories with pending counts.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().memories
+    }
+
     /// Removes and returns all pending counts. The next
     /// [`record`](Self::record) schedules a new flush.
     pub(crate) fn drain(&self) -> Vec<(EntityId, Vec<AccessUpdate>)> {

@@ -207,6 +207,10 @@ impl EngineInner {
             });
         }
         self.archive(entity, writes.into(), generation).await?;
+        let archived = report.summaries.iter().map(|summary| summary.sources.len());
+        let (groups, memories) = (report.summaries.len(), archived.sum::<usize>());
+        memory_metrics::CONSOLIDATIONS_GROUPS.increment(&[], groups as u64);
+        memory_metrics::CONSOLIDATIONS_MEMORIES.increment(&[], memories as u64);
         Ok(report)
     }
 

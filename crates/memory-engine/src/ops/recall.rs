@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use memory_core::{
     DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult, SearchRequest, limits,
 };
+use tracing::debug_span;
 
 use crate::engine::{Engine, EngineInner};
 use crate::history;
@@ -113,19 +114,27 @@ impl EngineInner {
                 .historical_source(entity, moment, filter, source)
                 .await?;
         }
-        match source {
+        self.recall_counters.record_source(&source);
+        let ranked = match source {
             RecallSource::Snapshot(snapshot) if snapshot.len() > INLINE_SCAN => {
-                let scan = move || plan.run(&snapshot);
+                let span = debug_span!("scan", memories = snapshot.len());
+                let scan = move || span.in_scope(|| plan.run(&snapshot));
                 tokio::task::spawn_blocking(scan).await.map_err(|ended| {
                     MemoryError::store(ErrorKind::Other, "recall", "the scan's task ended early")
                         .with_source(ended)
                 })
             }
-            RecallSource::Snapshot(snapshot) => Ok(plan.run(&snapshot)),
+            RecallSource::Snapshot(snapshot) => {
+                let span = debug_span!("scan", memories = snapshot.len());
+                Ok(span.in_scope(|| plan.run(&snapshot)))
+            }
             RecallSource::Store { memories } => {
                 self.recall_from_store(entity, &plan, memories).await
             }
-        }
+        }?;
+        self.recall_counters
+            .record_results(ranked.hits.len(), ranked.found_without_vector);
+        Ok(ranked)
     }
 
     async fn recall_from_store(

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use memory_core::{
     EmbeddedMemory, EntityId, ErrorKind, InvalidInput, Memory, MemoryBatchItem, MemoryError,
-    MemoryId, MemoryResult,
+    MemoryId, MemoryKind, MemoryResult,
 };
 
 use crate::engine::{Engine, EngineInner};
+use crate::metrics::kind_label;
 
 impl Engine {
     /// Retains a batch, all or nothing: validates all, embeds what is not
@@ -44,7 +45,15 @@ impl EngineInner {
             .zip(embeddings)
             .map(|(memory, embedding)| EmbeddedMemory { memory, embedding })
             .collect();
-        match self.inserter.insert(batch).await {
+        let kinds: Vec<MemoryKind> = batch.iter().map(|item| item.memory.kind).collect();
+        let inserted = self.inserter.insert(batch).await;
+        if inserted.is_ok() {
+            memory_metrics::BATCH_RETAIN_COUNT.increment(&[], 1);
+            for kind in kinds {
+                memory_metrics::RETENTIONS.increment(kind_label(kind), 1);
+            }
+        }
+        match inserted {
             // The caller repeats it with these ids, so that nothing is retained
             // twice.
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => Err(error.with_ids(ids)),

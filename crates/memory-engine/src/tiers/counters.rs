@@ -11,6 +11,7 @@ use memory_core::{Cache, CacheKey, CacheValue, TierStats};
 #[derive(Debug, Default)]
 pub(crate) struct TierCounters {
     hits: AtomicU64,
+    batch_hits: AtomicU64,
     misses: AtomicU64,
     loads: AtomicU64,
     coalesced_loads: AtomicU64,
@@ -21,6 +22,16 @@ pub(crate) struct TierCounters {
 impl TierCounters {
     pub(crate) fn record_hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A hit of a look-up of several keys.
+    pub(crate) fn record_batch_hit(&self) {
+        self.batch_hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The hits of look-ups of one key.
+    pub(crate) fn single_hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
     }
 
     pub(crate) fn record_miss(&self) {
@@ -53,7 +64,7 @@ impl TierCounters {
         let mut stats = TierStats::default();
         stats.entries = caches.iter().map(|cache| cache.entry_count()).sum();
         stats.bytes = caches.iter().map(|cache| cache.weighted_size()).sum();
-        stats.hits = self.hits.load(Ordering::Relaxed);
+        stats.hits = self.single_hits() + self.batch_hits.load(Ordering::Relaxed);
         stats.misses = self.misses.load(Ordering::Relaxed);
         stats.loads = self.loads.load(Ordering::Relaxed);
         stats.coalesced_loads = self.coalesced_loads.load(Ordering::Relaxed);

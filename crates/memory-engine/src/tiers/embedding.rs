@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use memory_core::{
     ByteSize, Cache, CacheBackend, CachePolicy, EmbedRole, Embedder, ErrorKind, Fingerprint,
     MemoryConfig, MemoryError, MemoryResult, TierStats, limits,
 };
+use tracing::{Instrument, debug_span};
 
 use super::counters::TierCounters;
 use super::single_flight::SingleFlight;
@@ -199,7 +201,12 @@ async fn infer(
     texts: &[&str],
     role: EmbedRole,
 ) -> MemoryResult<Arc<[EmbeddedText]>> {
-    let vectors = embedder.embed(texts, role).await?;
+    let started = Instant::now();
+    let span = debug_span!("embed", tier = "embedding", texts = texts.len());
+    let vectors = embedder.embed(texts, role).instrument(span).await?;
+    memory_metrics::BATCH_EMBEDDING_COUNT.increment(&[], 1);
+    memory_metrics::BATCH_EMBEDDING_DURATION.record_duration(&[], started.elapsed());
+    memory_metrics::EMBEDDINGS_GENERATED.increment(&[], vectors.len() as u64);
     if vectors.len() != texts.len() {
         return Err(MemoryError::embedder(
             ErrorKind::Corrupt,

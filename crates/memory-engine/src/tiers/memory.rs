@@ -62,7 +62,8 @@ impl MemoryTier {
     }
 
     /// The memory, if it is cached, is this entity's and is fresh. Two entities
-    /// may use the same id, each for its own memory.
+    /// may use the same id, each for its own memory. Whether it is a hit of one
+    /// look-up or of several, the caller counts.
     #[inline]
     pub(crate) fn get(
         &self,
@@ -74,9 +75,8 @@ impl MemoryTier {
             .cache
             .get(id)
             .filter(|cached| cached.memory.entity_id == *entity && is_fresh(cached));
-        match cached {
-            Some(_) => self.counters.record_hit(),
-            None => self.counters.record_miss(),
+        if cached.is_none() {
+            self.counters.record_miss();
         }
         cached.map(|cached| cached.memory)
     }

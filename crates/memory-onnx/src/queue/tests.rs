@@ -27,6 +27,7 @@ fn chunk_job() -> WorkItem {
     let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let (reply, _) = oneshot::channel();
     WorkItem::Chunk(ChunkJob {
+        since: std::time::Instant::now(),
         texts: Vec::new(),
         reply,
         permit,

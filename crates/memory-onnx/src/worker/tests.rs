@@ -80,6 +80,7 @@ fn abandoned_texts_are_not_computed() {
     let permit = permit();
     let texts = vec!["mill ".repeat(300)];
     worker.process(WorkItem::Chunk(ChunkJob {
+        since: std::time::Instant::now(),
         texts,
         reply,
         permit,
