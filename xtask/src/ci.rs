@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::error::TaskError;
-use crate::{bench, boundaries, deny, features, libtorch, outside, package, shell, test, tidy};
+use crate::{
+    bench, boundaries, deny, features, libtorch, observability, outside, package, shell, test, tidy,
+};
 
 struct Step {
     name: &'static str,
@@ -99,6 +101,10 @@ const STEPS: &[Step] = &[
         action: Action::Task(outside::check),
     },
     Step {
+        name: "observability",
+        action: Action::Task(observability::check),
+    },
+    Step {
         name: "libtorch",
         action: Action::Task(libtorch::check),
     },
@@ -155,7 +161,7 @@ fn summary(times: &[(&str, Duration)]) -> String {
     let total = times.iter().map(|(_, time)| *time).sum();
     let rows = times.iter().copied().chain([("total", total)]);
     let lines: Vec<_> = rows
-        .map(|(name, time)| format!("{name:<10} {:>7.1} s", time.as_secs_f64()))
+        .map(|(name, time)| format!("{name:<13} {:>7.1} s", time.as_secs_f64()))
         .collect();
     lines.join("\n")
 }
@@ -173,7 +179,7 @@ mod tests {
         let lines = summary(&times);
         assert_eq!(
             lines,
-            "tidy           0.2 s\ntest          90.0 s\ntotal         90.2 s"
+            "tidy              0.2 s\ntest             90.0 s\ntotal            90.2 s"
         );
     }
 }

@@ -43,6 +43,14 @@ pub(crate) enum TaskError {
         "no libtorch is pinned for this platform; set {variable} to the folder of an installed one"
     )]
     NoLibtorch { variable: &'static str },
+    #[error(
+        "Prometheus is not installed and cannot be downloaded from Debian's archive; run \
+         `apt-get update`, or install the package prometheus, which has promtool"
+    )]
+    NoPrometheus {
+        #[source]
+        source: Box<TaskError>,
+    },
     #[error("{count} {what}")]
     Findings { count: usize, what: &'static str },
 }

@@ -9,6 +9,7 @@ mod deny;
 mod error;
 mod features;
 mod libtorch;
+mod observability;
 mod outside;
 mod package;
 mod pg;
@@ -48,6 +49,8 @@ enum Task {
     BenchReport(bench_report::Options),
     /// Compare embedders with common alternatives (needs libtorch: an 800 MB download, once)
     Embedding(bench::EmbeddingOptions),
+    /// Print the path of Prometheus, unpacked into the cache folder if it is not installed
+    Prometheus,
     /// Check the workspace's rules that the compiler does not check
     Tidy,
     /// Check the dependencies between crates with cargo tree
@@ -68,6 +71,7 @@ impl Task {
             Self::Quality(options) => bench::quality(&options),
             Self::BenchReport(options) => bench_report::run(&options),
             Self::Embedding(options) => bench::embedding(&options),
+            Self::Prometheus => observability::print_prometheus(),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),
             Self::Deny => deny::run(),

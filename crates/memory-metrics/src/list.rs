@@ -145,6 +145,7 @@ metrics! {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::path::Path;
 
     use super::*;
 
@@ -167,5 +168,28 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_metric() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let page = std::fs::read_to_string(root.join("docs/observability/metrics.md")).unwrap();
+        let rows = page
+            .lines()
+            .filter(|line| line.starts_with("| `memory.") && line.ends_with(". |"));
+        let rows: Vec<&str> = rows.collect();
+        let row = |metric: &&Metric| {
+            let labels = metric.labels.iter().map(|label| format!("`{label}`"));
+            format!(
+                "| `{}` | {} | {} | {} | {} |",
+                metric.name,
+                format!("{:?}", metric.kind).to_lowercase(),
+                metric.unit.as_str(),
+                labels.collect::<Vec<_>>().join(", "),
+                metric.description
+            )
+        };
+        let expected: Vec<String> = ALL.iter().map(row).collect();
+        assert_eq!(rows, expected, "write these rows:\n{}", expected.join("\n"));
     }
 }

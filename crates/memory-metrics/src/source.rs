@@ -167,10 +167,11 @@ mod tests {
         let recorder = DebuggingRecorder::new();
         registry.sample();
         metrics::with_local_recorder(&recorder, || registry.record());
-        let values = recorder.snapshotter().snapshot().into_vec();
-        let value = |name: &str| {
-            let found = values.iter().find(|(key, ..)| key.key().name() == name);
-            found.unwrap().3.clone()
+        let mut values = recorder.snapshotter().snapshot().into_vec();
+        let mut value = |name: &str| {
+            let mut keys = values.iter().map(|(key, ..)| key.key().name());
+            let found = keys.position(|key| key == name).unwrap();
+            values.swap_remove(found).3
         };
         (
             value("memory.cache.hits"),

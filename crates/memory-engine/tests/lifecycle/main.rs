@@ -8,6 +8,7 @@ mod fixture;
 mod forget;
 mod history;
 mod limits;
+mod metrics;
 mod reflect;
 mod relations;
 mod restore;

@@ -1,0 +1,97 @@
+//! Metrics and traces of every operation: all are emitted, and none contains an id,
+//! the name of an entity, or content.
+
+#![cfg(all(feature = "sqlite", feature = "onnx"))]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod drive;
+mod trace_log;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use memory::MemorySystem;
+use memory::metrics::{ALL, MetricKind, Operation};
+use metrics_util::MetricKind as RecordedKind;
+use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
+
+use drive::Driver;
+use trace_log::TraceLog;
+
+/// What a recorder holds: by name the kind, and label keys and values.
+type Recorded = BTreeMap<String, (RecordedKind, BTreeSet<(String, String)>)>;
+
+fn recorded(snapshotter: &Snapshotter) -> Recorded {
+    let mut recorded = Recorded::new();
+    for (key, ..) in snapshotter.snapshot().into_vec() {
+        let (kind, key) = key.into_parts();
+        let labels = key.labels();
+        let labels = labels.map(|label| (label.key().to_owned(), label.value().to_owned()));
+        let name = key.name().to_owned();
+        let entry = recorded
+            .entry(name)
+            .or_insert_with(|| (kind, BTreeSet::new()));
+        entry.1.extend(labels);
+    }
+    recorded
+}
+
+fn is_recorded(recorded: &Recorded, operation: Operation) -> bool {
+    let label = ("operation".to_owned(), operation.name().to_owned());
+    let metric = recorded.get("memory.operations.total");
+    metric.is_some_and(|(_, labels)| labels.contains(&label))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_emits_metrics_and_spans_without_names_and_content() {
+    let trace = TraceLog::install();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("agent.db").display());
+    let memory = MemorySystem::open(&url).await.unwrap();
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    // After the system is built: nothing may be bound to a recorder before.
+    recorder.install().unwrap();
+
+    let mut driver = Driver::new(memory, url, folder.path());
+    for &operation in Operation::ALL {
+        let before = trace.len();
+        driver.run(operation).await;
+        memory::metrics::publish();
+        let named = format!("operation=\"{}\"", operation.name());
+        let spans = trace.since(before);
+        assert!(spans.contains(&named), "no span of {}", operation.name());
+        let recorded = recorded(&snapshotter);
+        assert!(
+            is_recorded(&recorded, operation),
+            "no metric of {}",
+            operation.name()
+        );
+    }
+
+    let recorded = recorded(&snapshotter);
+    let emitted: BTreeSet<&str> = recorded.keys().map(String::as_str).collect();
+    let listed: BTreeSet<&str> = ALL.iter().map(|metric| metric.name()).collect();
+    assert_eq!(emitted, listed, "what is emitted is what is listed");
+    for metric in ALL {
+        let (kind, labels) = &recorded[metric.name()];
+        let kind = match kind {
+            RecordedKind::Counter => MetricKind::Counter,
+            RecordedKind::Gauge => MetricKind::Gauge,
+            RecordedKind::Histogram => MetricKind::Histogram,
+        };
+        assert_eq!(kind, metric.kind(), "{}", metric.name());
+        let keys: BTreeSet<&str> = labels.iter().map(|(key, _)| key.as_str()).collect();
+        let listed: BTreeSet<&str> = metric.labels().iter().copied().collect();
+        assert_eq!(keys, listed, "{}", metric.name());
+    }
+
+    let all = format!("{}\n{recorded:?}", trace.since(0)).to_lowercase();
+    for word in ["store", "inference", "load", "scan", "embed"] {
+        assert!(all.contains(&format!("span {word}")), "no span {word}");
+    }
+    for secret in driver.secrets() {
+        let at = all.find(&secret.to_lowercase());
+        let context = at.map(|at| all[..at].lines().last().unwrap_or_default());
+        assert!(context.is_none(), "{secret:?} after {context:?}");
+    }
+}
