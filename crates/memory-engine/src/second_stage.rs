@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult, Reranker, limits};
+use tracing::{Instrument, debug_span};
 
 use crate::recall::RecallHit;
 
@@ -61,7 +62,11 @@ impl SecondStage {
         }
         let texts: Vec<_> = hits.iter().map(|hit| Arc::clone(&hit.memory)).collect();
         let texts: Vec<&str> = texts.iter().map(|memory| memory.content.as_str()).collect();
-        let scores = self.reranker.score(question, &texts).await?;
+        let scores = self
+            .reranker
+            .score(question, &texts)
+            .instrument(debug_span!("rerank", texts = read))
+            .await?;
         self.check(&scores, read)?;
         for (hit, score) in hits.iter_mut().zip(scores) {
             hit.explanation.reranker_score = Some(score);

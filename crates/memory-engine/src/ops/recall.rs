@@ -83,14 +83,19 @@ impl EngineInner {
         request: &RecallRequest,
     ) -> MemoryResult<Ranked> {
         let second_stage = self.second_stage.as_ref().filter(|_| request.rerank);
-        let Some(second_stage) = second_stage else {
-            return self.rank(entity, request, request.limit).await;
+        let ranked = match second_stage {
+            None => self.rank(entity, request, request.limit).await?,
+            Some(second_stage) => {
+                let limit = second_stage.first_stage_limit(request.limit);
+                let mut ranked = self.rank(entity, request, limit).await?;
+                let hits = &mut ranked.hits;
+                second_stage.rerank(&request.text, hits).await?;
+                hits.truncate(request.limit);
+                ranked
+            }
         };
-        let limit = second_stage.first_stage_limit(request.limit);
-        let mut ranked = self.rank(entity, request, limit).await?;
-        let hits = &mut ranked.hits;
-        second_stage.rerank(&request.text, hits).await?;
-        hits.truncate(request.limit);
+        self.recall_counters
+            .record_results(ranked.hits.len(), ranked.found_without_vector);
         Ok(ranked)
     }
 
@@ -115,7 +120,7 @@ impl EngineInner {
                 .await?;
         }
         self.recall_counters.record_source(&source);
-        let ranked = match source {
+        match source {
             RecallSource::Snapshot(snapshot) if snapshot.len() > INLINE_SCAN => {
                 let span = debug_span!("scan", memories = snapshot.len());
                 let scan = move || span.in_scope(|| plan.run(&snapshot));
@@ -131,10 +136,7 @@ impl EngineInner {
             RecallSource::Store { memories } => {
                 self.recall_from_store(entity, &plan, memories).await
             }
-        }?;
-        self.recall_counters
-            .record_results(ranked.hits.len(), ranked.found_without_vector);
-        Ok(ranked)
+        }
     }
 
     async fn recall_from_store(

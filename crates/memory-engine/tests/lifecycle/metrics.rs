@@ -24,7 +24,10 @@ fn values(snapshotter: &Snapshotter, name: &str) -> Vec<(String, DebugValue)> {
 #[tokio::test(start_paused = true)]
 async fn tiers_are_published_every_five_seconds_to_a_recorder_that_came_later() {
     let engine = Engine::builder(MapBackend)
-        .build(Arc::new(InMemoryStore::new()), Arc::new(HashEmbedder::new()))
+        .build(
+            Arc::new(InMemoryStore::new()),
+            Arc::new(HashEmbedder::new()),
+        )
         .unwrap();
     let mira = "mira".into();
     let item = MemoryBatchItem::new("mira", MemoryKind::World, "The mill burned down.");
