@@ -7,6 +7,7 @@ pub mod counting_allocator;
 pub mod locomo;
 pub mod machine;
 pub mod metrics;
+pub mod quality;
 pub mod ratios;
 pub mod recorded_criterion;
 pub mod records;

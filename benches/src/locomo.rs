@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The category of questions that have no answer in the conversation.
-const ADVERSARIAL: u8 = 5;
+const UNANSWERABLE: u8 = 5;
 
 /// One conversation, ready to be retained and asked about.
 #[derive(Debug)]
@@ -27,6 +27,9 @@ pub struct Conversation {
     pub end: DateTime<Utc>,
     /// The questions, with the turns that answer them.
     pub questions: Vec<Question>,
+    /// Questions that nothing in the conversation answers. Their evidence is the
+    /// turn that they misquote, such as one of another speaker.
+    pub unanswerable: Vec<Question>,
 }
 
 /// A question and its evidence.
@@ -34,9 +37,10 @@ pub struct Conversation {
 pub struct Question {
     /// The question.
     pub text: String,
-    /// 1 multi-hop, 2 temporal, 3 open domain, 4 single-hop.
+    /// 1 multi-hop, 2 temporal, 3 open domain, 4 single-hop, 5 unanswerable.
     pub category: u8,
-    /// The `dia_id`s of the turns that answer it; at least one.
+    /// The `dia_id`s of the turns that answer it; at least one unless it is
+    /// unanswerable.
     pub evidence: BTreeSet<String>,
 }
 
@@ -93,16 +97,19 @@ fn conversation(sample: Sample) -> Result<Conversation, Box<dyn Error>> {
             turns.push(memory_of(turn, &sample.sample_id, &session, time));
         }
     }
-    let questions = sample
-        .qa
-        .into_iter()
-        .filter_map(|raw| question(raw, &known))
-        .collect();
+    let questions = sample.qa.into_iter().map(|raw| question(raw, &known));
+    let (unanswerable, answerable): (Vec<_>, Vec<_>) =
+        questions.partition(|question| question.category == UNANSWERABLE);
     Ok(Conversation {
         name: sample.sample_id,
         turns,
         end,
-        questions,
+        // Without evidence there is nothing to score.
+        questions: answerable
+            .into_iter()
+            .filter(|question| !question.evidence.is_empty())
+            .collect(),
+        unanswerable,
     })
 }
 
@@ -123,19 +130,18 @@ fn session_time(text: &str) -> Result<DateTime<Utc>, Box<dyn Error>> {
     Ok(NaiveDateTime::parse_from_str(text, "%I:%M %p on %d %B, %Y")?.and_utc())
 }
 
-/// Returns `None` for questions that are not scored.
-fn question(raw: RawQuestion, known: &BTreeSet<String>) -> Option<Question> {
-    let evidence: BTreeSet<String> = raw
+fn question(raw: RawQuestion, known: &BTreeSet<String>) -> Question {
+    let evidence = raw
         .evidence
         .iter()
         .flat_map(|text| dialogue_ids(text))
         .filter(|id| known.contains(id))
         .collect();
-    (raw.category != ADVERSARIAL && !evidence.is_empty()).then_some(Question {
+    Question {
         text: raw.question,
         category: raw.category,
         evidence,
-    })
+    }
 }
 
 /// Every `D<session>:<turn>` of an evidence string, in any of its notations:
@@ -167,6 +173,35 @@ mod tests {
         assert_eq!(dialogue_ids("D:11:26"), ["D11:26"]);
         assert_eq!(dialogue_ids("D30:05"), ["D30:5"]);
         assert!(dialogue_ids("").is_empty());
+    }
+
+    #[test]
+    fn questions_are_scored_by_their_evidence_or_have_no_answer() {
+        let sample = serde_json::json!({
+            "sample_id": "one",
+            "conversation": {
+                "session_1_date_time": "1:56 pm on 8 May, 2023",
+                "session_1": [
+                    {"speaker": "Tam", "dia_id": "D1:1", "text": "I sold the horse."},
+                    {"speaker": "Edda", "dia_id": "D1:2", "text": "I mended the cart."}
+                ]
+            },
+            "qa": [
+                {"question": "What did Tam sell?", "category": 4, "evidence": ["D1:01"]},
+                {"question": "Who is the miller?", "category": 3, "evidence": ["D9:9"]},
+                {"question": "What did Tam mend?", "category": 5, "evidence": ["D1:2"]}
+            ]
+        });
+        let sample = serde_json::from_value(sample).unwrap();
+        let conversation = conversation(sample).unwrap();
+        let texts = |questions: &[Question]| {
+            let texts = questions.iter().map(|question| question.text.clone());
+            texts.collect::<Vec<_>>()
+        };
+        assert_eq!(conversation.turns.len(), 2);
+        assert_eq!(texts(&conversation.questions), ["What did Tam sell?"]);
+        assert!(conversation.questions[0].evidence.contains("D1:1"));
+        assert_eq!(texts(&conversation.unanswerable), ["What did Tam mend?"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::error::TaskError;
 use crate::{
-    bench, boundaries, deny, features, libtorch, observability, outside, package, shell, test, tidy,
+    boundaries, deny, features, libtorch, observability, outside, package, quality, shell, test, tidy,
 };
 
 struct Step {
@@ -90,7 +90,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "quality",
-        action: Action::Task(bench::check_quality),
+        action: Action::Task(quality::check),
     },
     Step {
         name: "hub",

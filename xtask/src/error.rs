@@ -51,6 +51,8 @@ pub(crate) enum TaskError {
         #[source]
         source: Box<TaskError>,
     },
+    #[error("there are no conversations in {folder}; give files with --data")]
+    NoConversations { folder: &'static str },
     #[error("{count} {what}")]
     Findings { count: usize, what: &'static str },
 }

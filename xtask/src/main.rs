@@ -13,6 +13,7 @@ mod observability;
 mod outside;
 mod package;
 mod pg;
+mod quality;
 mod setup;
 mod shell;
 mod test;
@@ -44,7 +45,7 @@ enum Task {
     #[command(subcommand)]
     Pg(pg::Action),
     /// Measure retrieval quality on conversations, with each part of the ranking switched off once
-    Quality(bench::QualityOptions),
+    Quality(quality::Options),
     /// Run the benches and write docs/performance.md and its plots; with --quick, compare ratios
     BenchReport(bench_report::Options),
     /// Compare embedders with common alternatives (needs libtorch: an 800 MB download, once)
@@ -68,7 +69,7 @@ impl Task {
             Self::Demo => test::demo(),
             Self::Test(options) => test::run(&options),
             Self::Pg(action) => pg::run(action),
-            Self::Quality(options) => bench::quality(&options),
+            Self::Quality(options) => quality::run(&options),
             Self::BenchReport(options) => bench_report::run(&options),
             Self::Embedding(options) => bench::embedding(&options),
             Self::Prometheus => observability::print_prometheus(),

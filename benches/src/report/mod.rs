@@ -114,16 +114,21 @@ fn trace_names(results: &Results) -> Vec<&str> {
 ///
 /// # Errors
 /// If a marker is missing, or the end marker precedes the start marker.
-fn replace_generated(text: &str, name: &str, generated: &str) -> Result<String, Box<dyn Error>> {
+pub(crate) fn replace_generated(
+    text: &str,
+    name: &str,
+    generated: &str,
+) -> Result<String, Box<dyn Error>> {
     let (begin, end) = (
-        format!("<!-- {name}: begin, written by cargo xtask bench-report -->"),
+        format!("<!-- {name}: begin"),
         format!("<!-- {name}: end -->"),
     );
     let missing = || format!("the page has no markers {begin} and {end}");
     let (before, rest) = text.split_once(&begin).ok_or_else(missing)?;
+    let (marker, rest) = rest.split_once("-->").ok_or_else(missing)?;
     let (_, after) = rest.split_once(&end).ok_or_else(missing)?;
     Ok(format!(
-        "{before}{begin}\n\n{}\n\n{end}{after}",
+        "{before}{begin}{marker}-->\n\n{}\n\n{end}{after}",
         generated.trim()
     ))
 }
