@@ -6,7 +6,8 @@ use clap::Args;
 
 use crate::error::TaskError;
 use crate::{
-    boundaries, deny, features, libtorch, observability, outside, package, quality, shell, test, tidy,
+    boundaries, deny, features, libtorch, observability, outside, package, quality, shell, test,
+    tidy,
 };
 
 struct Step {
