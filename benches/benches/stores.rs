@@ -203,9 +203,11 @@ fn searches(bench: &mut RecordedCriterion, backend: &str, store: &AnyStore) -> O
     let mut search = |what: &str, size: usize, filter: MemoryFilter| {
         let entity = name(size);
         let request = SearchRequest {
+            sample: 0,
             filter,
             limit: LIMIT,
             dense: Some(DenseQuery {
+                chunk_penalty: 0.0,
                 fingerprint: fixtures::fingerprint(),
                 vector: rng.vector(DIMENSIONS),
             }),

@@ -199,9 +199,11 @@ async fn ask(
     let (mut found, mut times) = (Vec::new(), Vec::new());
     for vector in corpus.queries.iter().take(QUERIES) {
         let request = SearchRequest {
+            sample: 0,
             filter: filter.clone(),
             limit: LIMIT,
             dense: Some(DenseQuery {
+                chunk_penalty: 0.0,
                 fingerprint: corpus.fingerprint.clone(),
                 vector: vector.clone(),
             }),

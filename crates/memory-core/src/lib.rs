@@ -58,10 +58,11 @@ pub use shared::IntoShared;
 pub use stats::{CacheStats, TierStats};
 pub use store::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
-    DenseQuery, EmbeddedMemory, EntityStats, Generation, GetOutcome, InsertOptions, InsertOutcome,
-    ListPage, ListRequest, ListScope, PageCursor, RemoveOutcome, ReplaceVectorsOutcome, ScoreStats,
-    ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest, Store, StoreCapabilities,
-    StoreEvent, SummaryGroup, UpdateOutcome, VectorPrecision, Writers,
+    DenseQuery, EmbeddedMemory, EntityStats, EpisodePart, Generation, GetOutcome, InsertOptions,
+    InsertOutcome, ListPage, ListRequest, ListScope, NeighborOutcome, NeighborRequest, PageCursor,
+    RemoveOutcome, ReplaceVectorsOutcome, ScoreStats, ScoreStatsBuilder, SearchHit, SearchOutcome,
+    SearchRequest, Store, StoreCapabilities, StoreEvent, SummaryGroup, TermStats, UpdateOutcome,
+    VectorPrecision, Writers,
 };
 pub use vector::{Embedding, cosine, normalize};
 

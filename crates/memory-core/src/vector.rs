@@ -42,14 +42,21 @@ impl Embedding {
     /// fingerprints differ or no vector has the query's length.
     #[must_use]
     pub fn similarity(&self, query: &DenseQuery) -> Option<f32> {
+        self.best_chunk(query).map(|(similarity, _)| similarity)
+    }
+
+    /// The best cosine between `query` and one of the vectors, and the number of
+    /// vectors that it was compared with; `None` where the fingerprints differ or
+    /// no vector has the query's length.
+    #[must_use]
+    pub fn best_chunk(&self, query: &DenseQuery) -> Option<(f32, u32)> {
         if self.fingerprint != query.fingerprint {
             return None;
         }
-        self.vectors
-            .iter()
-            .filter(|vector| vector.len() == query.vector.len())
-            .map(|vector| cosine(vector, &query.vector))
-            .reduce(f32::max)
+        let vectors = self.vectors.iter();
+        let comparable = vectors.filter(|vector| vector.len() == query.vector.len());
+        let cosines = comparable.map(|vector| (cosine(vector, &query.vector), 1));
+        cosines.reduce(|(a, n), (b, m)| (f32::max(a, b), n + m))
     }
 
     /// Components of each vector.

@@ -104,9 +104,11 @@ async fn operations(store: &impl Store, entity: &EntityId, ids: &[MemoryId], rng
     ];
     for (name, filter) in filters {
         let mut request = SearchRequest {
+            sample: 0,
             filter,
             limit: 20,
             dense: Some(DenseQuery {
+                chunk_penalty: 0.0,
                 fingerprint: fixtures::fingerprint(),
                 vector: rng.vector(DIMENSIONS),
             }),

@@ -162,12 +162,14 @@ pub(crate) fn push_statement(
     // Vectors in single precision are in no index: if the entity has one, the
     // nearest may be missing, so nothing counts as found.
     sql.push(format!(
-        " SELECT g.generation, n.nearest_count, {}, s.similarity, {score} AS score{stats_columns} \
+        " SELECT g.generation, n.nearest_count, {}, s.similarity, s.chunks, {score} AS score, \
+           true AS is_candidate, false AS is_sampled{stats_columns} \
          FROM {} CROSS JOIN (SELECT CASE WHEN EXISTS (SELECT FROM memory_embedding v \
            WHERE v.entity_id = {entity_param} AND v.model = {model} AND v.single IS NOT NULL \
            AND NOT v.archived) THEN 0 ELSE count(*) END AS nearest_count FROM nearest) n{score_stats} \
          LEFT JOIN (found f JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = f.memory_id{lexical_join} \
-         LEFT JOIN LATERAL (SELECT (1 - min(v.half <=> {vector}::halfvec))::real AS similarity \
+         LEFT JOIN LATERAL (SELECT (1 - min(v.half <=> {vector}::halfvec))::real AS similarity, \
+           nullif(count(*), 0)::integer AS chunks \
            FROM memory_embedding v WHERE v.entity_id = {entity_param} AND v.memory_id = f.memory_id \
            AND v.model = {model} AND vector_dims(v.half) = {dimensions}) s ON true) ON true",
         MemoryRow::COLUMNS,

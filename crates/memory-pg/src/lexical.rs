@@ -3,13 +3,14 @@
 use crate::filter::LIVE;
 use crate::sql::SqlBuilder;
 
-/// Term frequency saturation; the customary value.
-const K1: f64 = 1.2;
-/// Length normalization; the customary value.
-const B: f64 = 0.75;
+/// Term frequency saturation: that of `memory-text`, which ranks the candidates.
+const K1: f64 = 0.9;
+/// Length normalization, likewise.
+const B: f64 = 0.4;
 
-/// Adds the table expression `lexical (memory_id, score)`: every memory that
-/// meets the conditions on `m` and contains a word of the query.
+/// Adds the table expressions `lexical (memory_id, score)`: every memory that
+/// meets the conditions on `m` and contains a word of the query; and
+/// `lexeme_counts (lexeme, holders)`: how many memories contain each word.
 ///
 /// The query is stemmed as contents are, so none of its characters is an
 /// operator. Any stem may match. Document frequencies and the mean length are
@@ -25,11 +26,7 @@ pub(crate) fn push_retriever(
         "stems AS MATERIALIZED (SELECT s.lexeme FROM unnest(tsvector_to_array(to_tsvector(\
            'pg_catalog.english'::regconfig, translate({text}, '-_/.:@#', '       ')))) \
            AS s(lexeme)), \
-         lexical AS (SELECT h.memory_id, sum(\
-             ln(1 + (e.memory_count - h.holders + {half}) / (h.holders + {half})) \
-             * h.frequency * {gain} / (h.frequency + {k1} * ({free} + {b} * h.word_count \
-                 * e.memory_count / greatest(e.word_count, 1))))::real AS score \
-           FROM entity e CROSS JOIN (\
+         lexeme_matches AS MATERIALIZED (\
              SELECT m.memory_id, m.word_count, cardinality(t.positions) AS frequency, \
                count(*) OVER (PARTITION BY t.lexeme) AS holders, \
                (true{conditions}) AS is_admitted \
@@ -37,7 +34,14 @@ pub(crate) fn push_retriever(
              WHERE m.entity_id = {entity_param}{LIVE} AND t.lexeme IN (SELECT s.lexeme FROM stems s) \
              AND m.lexemes @@ (SELECT string_agg(\
                '''' || replace(replace(s.lexeme, '\\', '\\\\'), '''', '''''') \
-               || '''', ' | ')::tsquery FROM stems s)) h \
+               || '''', ' | ')::tsquery FROM stems s)), \
+         lexeme_counts AS (SELECT x.lexeme, max(x.holders) AS holders FROM lexeme_matches x \
+           GROUP BY x.lexeme), \
+         lexical AS (SELECT h.memory_id, sum(\
+             ln(1 + (e.memory_count - h.holders + {half}) / (h.holders + {half})) \
+             * h.frequency * {gain} / (h.frequency + {k1} * ({free} + {b} * h.word_count \
+                 * e.memory_count / greatest(e.word_count, 1))))::real AS score \
+           FROM entity e CROSS JOIN lexeme_matches h \
            WHERE e.entity_id = {entity_param} AND h.is_admitted GROUP BY h.memory_id)",
         half = double(0.5),
         gain = double(K1 + 1.0),
@@ -48,7 +52,8 @@ pub(crate) fn push_retriever(
 }
 
 /// ` CROSS JOIN …` with the retriever's mean and deviation over all memories that
-/// match the filter; a memory without a word of the query scores 0.
+/// match the filter, where a memory without a word of the query scores 0; with how
+/// many match, and how common the words are.
 pub(crate) fn score_stats(entity_param: &str, conditions: &str) -> String {
     let admitted = if conditions.is_empty() {
         // The entity row counts live memories.
@@ -59,12 +64,18 @@ pub(crate) fn score_stats(entity_param: &str, conditions: &str) -> String {
         )
     };
     format!(
-        " CROSS JOIN (SELECT s.mean::real AS lexical_mean, \
+        " CROSS JOIN (SELECT s.matching, \
+           coalesce((SELECT e.memory_count FROM entity e WHERE e.entity_id = {entity_param}), 0) \
+             AS memories, \
+           (SELECT jsonb_object_agg(x.lexeme, x.holders) FROM lexeme_counts x) AS lexeme_holders, \
+           s.mean::real AS lexical_mean, \
            sqrt(greatest(s.squares - s.mean * s.mean, {zero}))::real AS lexical_deviation \
            FROM (SELECT coalesce(sum(l.score::double precision), 0) / n.admitted AS mean, \
-             coalesce(sum(l.score::double precision * l.score), 0) / n.admitted AS squares \
-             FROM (SELECT greatest(coalesce(({admitted}), 0), 1)::double precision AS admitted) n \
-             LEFT JOIN lexical l ON true GROUP BY n.admitted) s) ls",
+             coalesce(sum(l.score::double precision * l.score), 0) / n.admitted AS squares, \
+             n.matching \
+             FROM (SELECT c.matching, greatest(c.matching, 1)::double precision AS admitted \
+               FROM (SELECT coalesce(({admitted}), 0) AS matching) c) n \
+             LEFT JOIN lexical l ON true GROUP BY n.admitted, n.matching) s) ls",
         zero = double(0.0),
     )
 }

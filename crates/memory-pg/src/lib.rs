@@ -43,6 +43,7 @@ mod insert;
 mod lexical;
 mod list;
 mod maintenance;
+mod neighbors;
 mod options;
 mod pool;
 #[cfg(test)]

@@ -232,6 +232,7 @@ async fn populated(url: &str) -> PgConnection {
 
 fn dense() -> Option<DenseQuery> {
     Some(DenseQuery {
+        chunk_penalty: 0.0,
         fingerprint: fixtures::fingerprint(),
         vector: SeededRng::new(3).vector(fixtures::DIMENSIONS),
     })
@@ -239,6 +240,7 @@ fn dense() -> Option<DenseQuery> {
 
 fn request(dense: Option<DenseQuery>, lexical: Option<&str>) -> SearchRequest {
     SearchRequest {
+        sample: 0,
         filter: MemoryFilter::new(),
         limit: 20,
         dense,

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_archive.sql"),
     include_str!("../migrations/0003_approximate.sql"),
     include_str!("../migrations/0004_tombstones.sql"),
+    include_str!("../migrations/0005_episodes.sql"),
 ];
 
 /// Checks the schema, and migrates it where the options allow it.

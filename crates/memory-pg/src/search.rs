@@ -1,14 +1,18 @@
 //! [`Store::search`](memory_core::Store::search): both retrievers in one
 //! statement.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use memory_core::{EntityId, MemoryResult, ScoreStats, SearchHit, SearchOutcome, SearchRequest};
+use memory_core::{
+    EntityId, MemoryResult, ScoreStats, SearchHit, SearchOutcome, SearchRequest, TermStats,
+};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
+use sqlx::types::Json;
 
 use crate::database::Database;
-use crate::filter::conditions;
+use crate::filter::{LIVE, conditions};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
 use crate::{ann_search, dense, lexical};
@@ -50,18 +54,35 @@ pub(crate) fn decode_hits(
         }
         if lexical {
             found.lexical = Some(score_stats(row, "lexical_mean", "lexical_deviation")?);
+            found.matching = u64::try_from(row.try_get::<i64, _>("matching")?).ok();
+            found.terms = Some(term_stats(row)?);
         }
     }
     for row in rows {
-        if let Some(memory) = MemoryRow(row).memory(entity)? {
-            found.candidates.push(
-                SearchHit::new(memory)
-                    .similarity(row.try_get("similarity")?)
-                    .lexical(row.try_get("score")?),
-            );
+        let Some(memory) = MemoryRow(row).memory(entity)? else {
+            continue;
+        };
+        let chunks: Option<i32> = row.try_get("chunks")?;
+        let hit = SearchHit::new(memory)
+            .similarity(row.try_get("similarity")?)
+            .chunks(chunks.map(i32::cast_unsigned))
+            .lexical(row.try_get("score")?);
+        if row.try_get("is_sampled")? {
+            found.sample.push(hit.clone());
+        }
+        if row.try_get("is_candidate")? {
+            found.candidates.push(hit);
         }
     }
     Ok(found)
+}
+
+fn term_stats(row: &PgRow) -> Result<TermStats, sqlx::Error> {
+    let memories = rows::unsigned("memories", row.try_get("memories")?)?;
+    let counts: Option<Json<BTreeMap<String, u64>>> = row.try_get("lexeme_holders")?;
+    let counts = counts.map_or_else(BTreeMap::new, |Json(counts)| counts);
+    // Its word counts are not those of the terms: see `lexical::word_count`.
+    Ok(TermStats::new(memories, None, counts))
 }
 
 /// The statement of an exact search: each retriever scores all memories that match
@@ -82,12 +103,13 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
         (Some(query), None) => {
             dense::push_retriever(sql, &entity_param, query, &conditions);
             sql.push(", retrievers AS (SELECT *, NULL::real AS score FROM dense), found AS ");
-            sql.push(top_k("similarity"));
+            sql.push(top_k("value"));
         }
         (None, Some(text)) => {
             lexical::push_retriever(sql, &entity_param, text, &conditions);
             sql.push(
-                ", retrievers AS (SELECT *, NULL::real AS similarity FROM lexical), found AS ",
+                ", retrievers AS (SELECT memory_id, NULL::real AS similarity, \
+                 NULL::integer AS chunks, NULL::real AS value, score FROM lexical), found AS ",
             );
             sql.push(top_k("score"));
         }
@@ -97,26 +119,48 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
             lexical::push_retriever(sql, &entity_param, text, &conditions);
             // A full join takes one pass over both, whatever the planner expects.
             sql.push(
-                ", retrievers AS MATERIALIZED (SELECT memory_id, similarity, score \
+                ", retrievers AS MATERIALIZED (SELECT memory_id, similarity, chunks, value, score \
                  FROM dense FULL JOIN lexical USING (memory_id)), found AS (",
             );
-            sql.push(top_k("similarity") + " UNION " + &top_k("score") + ")");
+            sql.push(top_k("value") + " UNION " + &top_k("score") + ")");
         }
         (None, None) => {
             sql.push(format!(
-                "found AS (SELECT NULL::uuid AS memory_id, NULL::real AS similarity, \
-                 NULL::real AS score LIMIT least({limit}, 0))"
+                "retrievers AS (SELECT NULL::uuid AS memory_id, NULL::real AS similarity, \
+                 NULL::integer AS chunks, NULL::real AS value, NULL::real AS score \
+                 LIMIT least({limit}, 0)), found AS (SELECT * FROM retrievers)"
             ));
         }
     }
+    push_hits(sql, &entity_param, &conditions, request.sample);
     let (score_stats, columns) = score_stats_joins(&entity_param, request, &conditions);
     sql.push(format!(
-        " SELECT g.generation, {}, f.similarity, f.score{columns} FROM {}{score_stats} \
-         LEFT JOIN (found f \
+        " SELECT g.generation, {}, f.similarity, f.chunks, f.score, f.is_candidate, f.is_sampled{columns} \
+         FROM {}{score_stats} LEFT JOIN (hits f \
          JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = f.memory_id) ON true",
         MemoryRow::COLUMNS,
         rows::generation_of(&entity_param),
         MemoryRow::TABLES,
+    ));
+}
+
+/// Adds the table expression `hits`: what was found, and a sample of all that
+/// match, by a hash of the id.
+fn push_hits(sql: &mut SqlBuilder, entity_param: &str, conditions: &str, sample: usize) {
+    if sample == 0 {
+        sql.push(", hits AS (SELECT *, true AS is_candidate, false AS is_sampled FROM found)");
+        return;
+    }
+    let size = sql.value(rows::signed(sample as u64), "bigint");
+    sql.push(format!(
+        ", sampled AS MATERIALIZED (SELECT m.memory_id FROM memory m \
+           WHERE m.entity_id = {entity_param}{LIVE}{conditions} \
+           ORDER BY uuid_hash(m.memory_id), m.memory_id LIMIT {size}), \
+         hits AS (SELECT f.*, true AS is_candidate, s.memory_id IS NOT NULL AS is_sampled \
+           FROM found f LEFT JOIN sampled s ON s.memory_id = f.memory_id \
+           UNION ALL SELECT s.memory_id, r.similarity, r.chunks, r.value, r.score, false, true \
+           FROM sampled s LEFT JOIN retrievers r ON r.memory_id = s.memory_id \
+           WHERE NOT EXISTS (SELECT FROM found f WHERE f.memory_id = s.memory_id))"
     ));
 }
 

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use memory_core::{
     AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
     EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
-    ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome,
-    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
-    UpdateOutcome, VectorPrecision, Writers,
+    ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, NeighborOutcome,
+    NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store,
+    StoreCapabilities, SummaryGroup, UpdateOutcome, VectorPrecision, Writers,
 };
 use sqlx::PgPool;
 
@@ -17,8 +17,8 @@ use crate::database::Database;
 use crate::maintenance::{self, MaintenanceReport};
 use crate::options::{PgOptions, Precision};
 use crate::{
-    changes, consolidate, delete, get, insert, list, record_accesses, replace_vectors, schema,
-    search, stats, update, watch,
+    changes, consolidate, delete, get, insert, list, neighbors, record_accesses, replace_vectors,
+    schema, search, stats, update, watch,
 };
 
 /// The name in errors and reports.
@@ -103,6 +103,7 @@ impl Store for PgStore {
         // Any number of processes may write to the database.
         StoreCapabilities::new(BACKEND)
             .lexical(true)
+            .neighbors(true)
             .closes(true)
             .precision(precision)
             .writers(Writers::Shared)
@@ -147,6 +148,14 @@ impl Store for PgStore {
         request: &SearchRequest,
     ) -> MemoryResult<SearchOutcome> {
         search::search(&self.database, entity, request).await
+    }
+
+    async fn neighbors(
+        &self,
+        entity: &EntityId,
+        request: &NeighborRequest,
+    ) -> MemoryResult<NeighborOutcome> {
+        neighbors::neighbors(&self.database, entity, request).await
     }
 
     async fn changes_since(

@@ -5,25 +5,25 @@ use std::sync::Arc;
 
 use memory_core::{DenseQuery, MemoryFilter, ScoreStatsBuilder};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row};
+use sqlx::{QueryBuilder, Row, query};
 
 use crate::blocking::fold_rows;
 use crate::error::Failure;
 use crate::filter::push_conditions;
-use crate::rows::EntityRow;
+use crate::rows::{EntityRow, to_json};
 use crate::top_k::TopK;
-use crate::vectors::max_cosine;
+use crate::vectors::{BestChunk, best_chunk};
 use crate::{embedding_space, row_keys};
 
 /// The state of a scan over an entity's vectors.
 pub(crate) struct DenseScan {
-    query: Arc<[f32]>,
-    /// The memories most similar to the query.
-    pub(crate) top_k: TopK,
-    /// Memories that another retriever found, with their similarity where they
-    /// have a vector to compare.
-    pub(crate) others: HashMap<i64, Option<f32>>,
-    /// Statistics of every similarity, whether or not it is in the top k.
+    query: Arc<DenseQuery>,
+    /// The memories with the highest values.
+    pub(crate) top_k: TopK<BestChunk>,
+    /// Memories that were found otherwise, with their best chunk where they have
+    /// a vector to compare.
+    pub(crate) others: HashMap<i64, Option<BestChunk>>,
+    /// Statistics of every value, whether or not it is in the top k.
     pub(crate) stats: ScoreStatsBuilder,
     buffer: Vec<f32>,
 }
@@ -36,19 +36,20 @@ pub(crate) async fn scan(
     filter: &MemoryFilter,
     dense: DenseQuery,
     limit: usize,
-    others: HashMap<i64, Option<f32>>,
+    others: HashMap<i64, Option<BestChunk>>,
 ) -> Result<DenseScan, Failure> {
     let scan = DenseScan {
-        query: dense.vector.into(),
+        query: Arc::new(dense),
         top_k: TopK::new(limit),
         others,
         stats: ScoreStatsBuilder::default(),
         buffer: Vec::new(),
     };
-    let Some(space) = embedding_space::find(conn, entity.key, &dense.fingerprint).await? else {
+    let Some(space) = embedding_space::find(conn, entity.key, &scan.query.fingerprint).await?
+    else {
         return Ok(scan);
     };
-    space.check_dimensions(scan.query.len())?;
+    space.check_dimensions(scan.query.vector.len())?;
     let mut query = select_vectors(entity.key, space.key, filter);
     fold_rows(query.build().fetch(conn), scan, DenseScan::compare).await
 }
@@ -87,12 +88,41 @@ fn select_vectors(
 impl DenseScan {
     fn compare(&mut self, row: &SqliteRow) -> Result<(), Failure> {
         let key: i64 = row.try_get(0)?;
-        let similarity = max_cosine(row.try_get(1)?, &self.query, &mut self.buffer)?;
-        self.stats.add(similarity);
-        self.top_k.offer(key, similarity);
+        let best = best_chunk(row.try_get(1)?, &self.query.vector, &mut self.buffer)?;
+        let value = self.query.value(best.similarity, best.chunks);
+        self.stats.add(value);
+        self.top_k.offer(key, value, best);
         if let Some(other) = self.others.get_mut(&key) {
-            *other = Some(similarity);
+            *other = Some(best);
         }
         Ok(())
     }
+}
+
+/// Compares the query with the vectors of these memories, by their keys.
+pub(crate) async fn compare(
+    conn: &mut SqliteConnection,
+    entity: &EntityRow,
+    dense: DenseQuery,
+    keys: &[i64],
+) -> Result<HashMap<i64, BestChunk>, Failure> {
+    let Some(space) = embedding_space::find(conn, entity.key, &dense.fingerprint).await? else {
+        return Ok(HashMap::new());
+    };
+    space.check_dimensions(dense.vector.len())?;
+    let rows = query(
+        "SELECT wanted.value, e.vectors FROM json_each(?1) AS wanted
+         CROSS JOIN memory_embedding AS e ON e.embedding_key = wanted.value - ?2",
+    )
+    .bind(to_json(&keys)?)
+    .bind(row_keys::shift(space.key, entity.key))
+    .fetch(conn);
+    let state = (HashMap::new(), Vec::new(), Arc::<[f32]>::from(dense.vector));
+    let (compared, _, _) = fold_rows(rows, state, |(compared, buffer, vector), row| {
+        let best = best_chunk(row.try_get(1)?, vector, buffer)?;
+        compared.insert(row.try_get(0)?, best);
+        Ok(())
+    })
+    .await?;
+    Ok(compared)
 }

@@ -10,9 +10,9 @@
 //! The index holds the terms that `memory_text` derives from a text; where that
 //! changes, a migration must index every memory again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use memory_core::MemoryFilter;
+use memory_core::{MemoryFilter, TermStats};
 use memory_text::{bm25, for_each_stem};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row};
@@ -61,20 +61,34 @@ struct WordMatch {
     matches_filter: bool,
 }
 
+/// What a query's words find.
+#[derive(Default)]
+pub(crate) struct LexicalScan {
+    /// The BM25 of every memory that contains a word and matches the filter, by
+    /// its key.
+    pub(crate) scores: HashMap<i64, f32>,
+    /// How common the words are.
+    pub(crate) terms: TermStats,
+}
+
 /// Scores every memory that contains a word of `text` and matches the filter,
 /// by its key. The inverse document frequency is taken over all of the entity's
 /// memories, so a memory scores the same under every filter.
-pub(crate) async fn scores(
+pub(crate) async fn scan(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
     filter: &MemoryFilter,
     text: &str,
-) -> Result<HashMap<i64, f32>, Failure> {
+) -> Result<LexicalScan, Failure> {
     let mut words = memory_text::stems(text);
     words.sort_unstable();
     words.dedup();
+    let mean_length = to_f64(entity.word_count) / to_f64(entity.memory_count.max(1));
     if words.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(LexicalScan {
+            terms: TermStats::new(entity.memory_count, Some(mean_length), BTreeMap::new()),
+            ..LexicalScan::default()
+        });
     }
     let matches = find_matches(conn, entity.key, filter, &words).await?;
     let mut document_counts = vec![0u64; words.len()];
@@ -82,19 +96,20 @@ pub(crate) async fn scores(
         document_counts[found.word] += 1;
     }
     let idf: Vec<f64> = document_counts
-        .into_iter()
-        .map(|documents| bm25::idf(entity.memory_count, documents))
+        .iter()
+        .map(|documents| bm25::idf(entity.memory_count, *documents))
         .collect();
-    let mean_length = to_f64(entity.word_count) / to_f64(entity.memory_count.max(1));
     let mut scores: HashMap<i64, f64> = HashMap::new();
     for found in matches.iter().filter(|found| found.matches_filter) {
         let weight = bm25::term_weight(found.count, found.length, mean_length);
         *scores.entry(found.memory_key).or_default() += idf[found.word] * weight;
     }
-    Ok(scores
-        .into_iter()
-        .map(|(key, score)| (key, to_f32(score)))
-        .collect())
+    let scores = scores.into_iter();
+    let counts = words.into_iter().zip(document_counts).collect();
+    Ok(LexicalScan {
+        scores: scores.map(|(key, score)| (key, to_f32(score))).collect(),
+        terms: TermStats::new(entity.memory_count, Some(mean_length), counts),
+    })
 }
 
 async fn find_matches(

@@ -57,6 +57,7 @@ mod insert_rows;
 mod inspect;
 mod lexical;
 mod list;
+mod neighbors;
 mod options;
 mod pool;
 mod record_accesses;

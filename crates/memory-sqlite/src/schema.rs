@@ -18,7 +18,7 @@ const APPLICATION_ID: i64 = 0x4d65_6d6f;
 const MIN_VERSION: (u32, u32) = (3, 51);
 
 /// Every migration, oldest first. A released migration never changes.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "memory", include_str!("../migrations/0001_memory.sql")),
     (2, "archive", include_str!("../migrations/0002_archive.sql")),
     (3, "erase", include_str!("../migrations/0003_erase.sql")),
@@ -26,6 +26,11 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
         4,
         "tombstones",
         include_str!("../migrations/0004_tombstones.sql"),
+    ),
+    (
+        5,
+        "episodes",
+        include_str!("../migrations/0005_episodes.sql"),
     ),
 ];
 

@@ -9,8 +9,8 @@ use memory_core::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ConsolidateOutcome, EmbeddedMemory,
     Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions,
     InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities,
-    SummaryGroup, UpdateOutcome, Writers, limits,
+    NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
+    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, Writers, limits,
 };
 
 use crate::changes::ChangesSince;
@@ -21,6 +21,7 @@ use crate::delete::Delete;
 use crate::get::Get;
 use crate::insert::Insert;
 use crate::list::{Count, List};
+use crate::neighbors::Neighbors;
 use crate::options::{Location, SqliteOptions};
 use crate::record_accesses::RecordAccesses;
 use crate::replace_vectors::{ReplaceVectors, VectorCounts};
@@ -93,6 +94,7 @@ impl Store for SqliteStore {
     fn capabilities(&self) -> StoreCapabilities {
         StoreCapabilities::new(BACKEND)
             .lexical(true)
+            .neighbors(true)
             .closes(true)
             .durable(self.options.location != Location::Memory)
             .writers(match self.options.location {
@@ -180,6 +182,20 @@ impl Store for SqliteStore {
             request: request.clone(),
         };
         self.database.read(search).await
+    }
+
+    async fn neighbors(
+        &self,
+        entity: &EntityId,
+        request: &NeighborRequest,
+    ) -> MemoryResult<NeighborOutcome> {
+        entity.validate()?;
+        request.validate()?;
+        let neighbors = Neighbors {
+            entity: entity.clone(),
+            request: request.clone(),
+        };
+        self.database.read(neighbors).await
     }
 
     async fn changes_since(

@@ -4,19 +4,20 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 /// The highest scores offered, at most `limit` of them.
-pub(crate) struct TopK {
+pub(crate) struct TopK<T = ()> {
     limit: usize,
     /// The lowest score on top.
-    heap: BinaryHeap<Reverse<Scored>>,
+    heap: BinaryHeap<Reverse<Scored<T>>>,
 }
 
 /// A memory's key and score; of equal scores the older memory ranks higher.
-struct Scored {
+struct Scored<T> {
     score: f32,
     key: i64,
+    value: T,
 }
 
-impl TopK {
+impl<T> TopK<T> {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -25,8 +26,8 @@ impl TopK {
     }
 
     /// Keeps a score if it is among the highest so far.
-    pub(crate) fn offer(&mut self, key: i64, score: f32) {
-        let scored = Reverse(Scored { score, key });
+    pub(crate) fn offer(&mut self, key: i64, score: f32, value: T) {
+        let scored = Reverse(Scored { score, key, value });
         if self.heap.len() < self.limit {
             self.heap.push(scored);
         } else if let Some(mut lowest) = self.heap.peek_mut()
@@ -41,14 +42,14 @@ impl TopK {
         self.heap.iter().map(|Reverse(scored)| scored.key)
     }
 
-    /// Keys and scores, in no particular order.
-    pub(crate) fn into_iter(self) -> impl Iterator<Item = (i64, f32)> {
+    /// Keys and values, in no particular order.
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = (i64, T)> {
         let scored = self.heap.into_iter().map(|Reverse(scored)| scored);
-        scored.map(|scored| (scored.key, scored.score))
+        scored.map(|scored| (scored.key, scored.value))
     }
 }
 
-impl Ord for Scored {
+impl<T> Ord for Scored<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.score
             .total_cmp(&other.score)
@@ -56,19 +57,19 @@ impl Ord for Scored {
     }
 }
 
-impl PartialOrd for Scored {
+impl<T> PartialOrd for Scored<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Scored {
+impl<T> PartialEq for Scored<T> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Scored {}
+impl<T> Eq for Scored<T> {}
 
 #[cfg(test)]
 mod tests {
@@ -85,7 +86,7 @@ mod tests {
             let mut all: Vec<(i64, f32)> = (0..).zip(scores.iter().map(|&s| f32::from(s))).collect();
             let mut top_k = TopK::new(limit);
             for (key, score) in &all {
-                top_k.offer(*key, *score);
+                top_k.offer(*key, *score, *score);
             }
             let mut got: Vec<_> = top_k.into_iter().collect();
             let order = |a: &(i64, f32), b: &(i64, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));

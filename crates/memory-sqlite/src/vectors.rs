@@ -25,20 +25,28 @@ pub(crate) fn decode(bytes: &[u8], dimensions: usize) -> Result<Vec<Vec<f32>>, F
         .collect()
 }
 
+/// The best of a memory's vectors, and how many there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BestChunk {
+    pub(crate) similarity: f32,
+    pub(crate) chunks: u32,
+}
+
 /// The highest cosine between `query` and the vectors in `bytes`, all of the
 /// query's length; `buffer` is reused between calls.
-pub(crate) fn max_cosine(
+pub(crate) fn best_chunk(
     bytes: &[u8],
     query: &[f32],
     buffer: &mut Vec<f32>,
-) -> Result<f32, Failure> {
-    let mut max = f32::NEG_INFINITY;
+) -> Result<BestChunk, Failure> {
+    let (mut similarity, mut chunks) = (f32::NEG_INFINITY, 0);
     for bytes in split(bytes, query.len())? {
         buffer.clear();
         buffer.extend(components(bytes));
-        max = max.max(cosine(buffer, query));
+        similarity = similarity.max(cosine(buffer, query));
+        chunks += 1;
     }
-    Ok(max)
+    Ok(BestChunk { similarity, chunks })
 }
 
 /// The bytes of each vector.
@@ -97,7 +105,7 @@ mod tests {
             &[vec![0.0, 1.0], vec![0.6, 0.8], vec![-1.0, 0.0]],
             &mut bytes,
         );
-        let max = max_cosine(&bytes, &[1.0, 0.0], &mut Vec::new()).unwrap();
-        assert_eq!(max, 0.6);
+        let best = best_chunk(&bytes, &[1.0, 0.0], &mut Vec::new()).unwrap();
+        assert_eq!((best.similarity, best.chunks), (0.6, 3));
     }
 }

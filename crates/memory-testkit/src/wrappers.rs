@@ -10,8 +10,9 @@ use memory_core::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
     EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome,
     InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome, SearchRequest,
-    Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
+    MemoryPatch, MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome,
+    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
+    UpdateOutcome,
 };
 
 /// An operation of [`Store`].
@@ -32,6 +33,8 @@ pub enum StoreOperation {
     Count,
     /// [`Store::search`].
     Search,
+    /// [`Store::neighbors`].
+    Neighbors,
     /// [`Store::changes_since`].
     ChangesSince,
     /// [`Store::update`].
@@ -58,7 +61,7 @@ pub enum StoreOperation {
 
 impl StoreOperation {
     /// Every operation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Insert,
         Self::InsertOpts,
         Self::Consolidate,
@@ -66,6 +69,7 @@ impl StoreOperation {
         Self::List,
         Self::Count,
         Self::Search,
+        Self::Neighbors,
         Self::ChangesSince,
         Self::Update,
         Self::VectorCounts,
@@ -90,6 +94,7 @@ impl StoreOperation {
             Self::List => "list",
             Self::Count => "count",
             Self::Search => "search",
+            Self::Neighbors => "neighbors",
             Self::ChangesSince => "changes_since",
             Self::Update => "update",
             Self::VectorCounts => "vector_counts",
@@ -280,6 +285,15 @@ impl Store for HookedStore {
         self.run(call, self.inner.search(entity, request)).await
     }
 
+    async fn neighbors(
+        &self,
+        entity: &EntityId,
+        request: &NeighborRequest,
+    ) -> MemoryResult<NeighborOutcome> {
+        let call = StoreCall::of(StoreOperation::Neighbors, entity);
+        self.run(call, self.inner.neighbors(entity, request)).await
+    }
+
     async fn changes_since(
         &self,
         entity: &EntityId,
@@ -397,7 +411,8 @@ impl MinimalStore {
 #[async_trait]
 impl Store for MinimalStore {
     fn capabilities(&self) -> StoreCapabilities {
-        self.inner.capabilities().lexical(false).closes(false)
+        let capabilities = self.inner.capabilities().lexical(false);
+        capabilities.samples(true).neighbors(false).closes(false)
     }
 
     async fn insert_opts(

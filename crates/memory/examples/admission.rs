@@ -44,9 +44,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .await?
             .remove(0);
         let search = |limit| SearchRequest {
+            sample: 0,
             filter: MemoryFilter::new(),
             limit,
             dense: Some(DenseQuery {
+                chunk_penalty: 0.0,
                 fingerprint: embedder.profile().fingerprint.clone(),
                 vector: vector.clone(),
             }),

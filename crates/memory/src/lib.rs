@@ -83,10 +83,10 @@ pub use memory_engine::{
 pub mod store {
     pub use memory_core::{
         AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
-        DenseQuery, EmbeddedMemory, Embedding, GetOutcome, InsertOptions, InsertOutcome,
-        RemoveOutcome, ReplaceVectorsOutcome, ScoreStatsBuilder, SearchHit, SearchOutcome,
-        SearchRequest, Store, StoreCapabilities, StoreEvent, SummaryGroup, UpdateOutcome,
-        VectorPrecision, Writers,
+        DenseQuery, EmbeddedMemory, Embedding, EpisodePart, GetOutcome, InsertOptions,
+        InsertOutcome, NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome,
+        ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest, Store, StoreCapabilities,
+        StoreEvent, SummaryGroup, TermStats, UpdateOutcome, VectorPrecision, Writers,
     };
 }
 

@@ -12,6 +12,11 @@ pub struct StoreCapabilities {
     pub durable: bool,
     /// Whether [`Store::search`](super::Store::search) has a lexical retriever.
     pub lexical: bool,
+    /// Whether [`Store::search`](super::Store::search) returns samples. The
+    /// provided one does.
+    pub samples: bool,
+    /// Whether [`Store::neighbors`](super::Store::neighbors) is supported.
+    pub neighbors: bool,
     /// Whether calls after [`Store::close`](super::Store::close) answer
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
     pub closes: bool,
@@ -48,13 +53,16 @@ pub enum VectorPrecision {
 
 impl StoreCapabilities {
     /// What a store has that implements the required methods only: durable, with
-    /// vectors kept as they are, no lexical retriever, and nothing to close.
+    /// vectors kept as they are, samples, no lexical retriever, no neighbors, and
+    /// nothing to close.
     #[must_use]
     pub const fn new(backend: &'static str) -> Self {
         Self {
             backend,
             durable: true,
             lexical: false,
+            samples: true,
+            neighbors: false,
             closes: false,
             max_dimensions: limits::MAX_DIMENSIONS,
             precision: VectorPrecision::Single,
@@ -74,6 +82,21 @@ impl StoreCapabilities {
     #[must_use]
     pub const fn lexical(mut self, lexical: bool) -> Self {
         self.lexical = lexical;
+        self
+    }
+
+    /// Sets whether a search returns samples.
+    #[must_use]
+    pub const fn samples(mut self, samples: bool) -> Self {
+        self.samples = samples;
+        self
+    }
+
+    /// Sets whether neighbors are supported. A store that says so must override
+    /// [`Store::neighbors`](super::Store::neighbors).
+    #[must_use]
+    pub const fn neighbors(mut self, neighbors: bool) -> Self {
+        self.neighbors = neighbors;
         self
     }
 

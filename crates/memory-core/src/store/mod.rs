@@ -7,6 +7,7 @@ mod outcomes;
 mod provided;
 mod requests;
 mod score_stats;
+mod search;
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -25,13 +26,14 @@ pub use changes::{ChangeMarker, ChangeStream, Generation, StoreEvent};
 pub use embedded_memory::EmbeddedMemory;
 pub use outcomes::{
     ChangeSet, EntityStats, GetOutcome, InsertOutcome, ListPage, RemoveOutcome,
-    ReplaceVectorsOutcome, SearchHit, SearchOutcome, UpdateOutcome,
+    ReplaceVectorsOutcome, UpdateOutcome,
 };
 pub use requests::{
     AccessUpdate, BackupOptions, ConsolidateOutcome, DenseQuery, InsertOptions, ListRequest,
-    ListScope, PageCursor, SearchRequest, SummaryGroup,
+    ListScope, NeighborRequest, PageCursor, SearchRequest, SummaryGroup,
 };
 pub use score_stats::{ScoreStats, ScoreStatsBuilder};
+pub use search::{EpisodePart, NeighborOutcome, SearchHit, SearchOutcome, TermStats};
 
 /// A database of memories.
 ///
@@ -53,6 +55,7 @@ pub use score_stats::{ScoreStats, ScoreStatsBuilder};
 /// | [`count`](Store::count) | `list` | no transfer of the memories counted |
 /// | [`entity_stats`](Store::entity_stats) | `list` | as `count`; it is called often |
 /// | [`search`](Store::search) | `changes_since` | an index, and the lexical retriever |
+/// | [`neighbors`](Store::neighbors) | | episodes of large entities count in their ranking |
 /// | [`vector_counts`](Store::vector_counts), [`replace_vectors`](Store::replace_vectors) | | memories can be embedded again |
 /// | [`watch`](Store::watch) | | other processes' writes are seen early |
 /// | [`close`](Store::close) | | connections are released |
@@ -210,9 +213,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Behavior
     /// - Only live memories that the filter matches; each retriever returns
     ///   `limit` of them wherever as many match.
-    /// - The dense retriever ranks by the best cosine among a memory's vectors
-    ///   of the query's fingerprint ([`Embedding::similarity`]); vectors of
-    ///   other fingerprints are never compared.
+    /// - The dense retriever ranks by [`DenseQuery::value`]: the best cosine among
+    ///   a memory's vectors of the query's fingerprint
+    ///   ([`Embedding::similarity`]), less the penalty for their number; vectors
+    ///   of other fingerprints are never compared.
     /// - The lexical retriever ranks by BM25 (higher is better) over the words
     ///   of the query, any of which may match.
     /// - Each candidate has the value of every requested retriever that has one
@@ -220,6 +224,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// - Each retriever's mean and deviation are over all matching memories, so
     ///   that values of two searches of the same state compare.
     /// - Text of any shape is a valid lexical query; it has no operators.
+    /// - Where [`StoreCapabilities::samples`], the sample has
+    ///   [`SearchRequest::sample`] memories wherever as many match, with the
+    ///   values of a candidate. Its choice depends on the filter and the state,
+    ///   never on the query.
+    /// - Where the outcome has [`SearchOutcome::terms`], they are counted in all
+    ///   live memories, whatever the filter.
     ///
     /// # Errors
     /// [`MemoryError::InvalidInput`](crate::MemoryError::InvalidInput) as
@@ -232,6 +242,35 @@ pub trait Store: Debug + Send + Sync + 'static {
         request: &SearchRequest,
     ) -> MemoryResult<SearchOutcome> {
         provided::search(self, entity, request).await
+    }
+
+    /// Reads the neighbors of memories in their episodes: the memories of the
+    /// same context that come before and after them in the order of time.
+    ///
+    /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported);
+    /// then only those neighbors count in a ranking that a search found by
+    /// themselves. A store that overrides it says so in
+    /// [`StoreCapabilities::neighbors`]; [`NeighborOutcome::select`] does it in
+    /// memory.
+    ///
+    /// # Behavior
+    /// - An episode consists of the live memories of one context that the filter
+    ///   matches, by timestamp, then by id.
+    /// - A memory asked about that is not live, does not match, has no context or
+    ///   does not exist has no [`EpisodePart`].
+    /// - Every neighbor is among the hits, with the same values that
+    ///   [`search`](Store::search) has for it.
+    ///
+    /// # Errors
+    /// [`MemoryError::Unsupported`](crate::MemoryError::Unsupported);
+    /// [`MemoryError::InvalidInput`](crate::MemoryError::InvalidInput) as
+    /// [`NeighborRequest::validate`].
+    async fn neighbors(
+        &self,
+        _entity: &EntityId,
+        _request: &NeighborRequest,
+    ) -> MemoryResult<NeighborOutcome> {
+        Err(provided::unsupported(self, "neighbors"))
     }
 
     /// Reads what changed after `since`, with the vectors of one fingerprint.

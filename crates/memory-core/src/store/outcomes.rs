@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EmbeddedMemory, Generation, ListRequest, PageCursor, ScoreStats};
+use super::{EmbeddedMemory, Generation, ListRequest, PageCursor};
 use crate::embedder::Fingerprint;
 use crate::id::{EntityId, MemoryId};
 use crate::memory::Memory;
@@ -117,101 +117,6 @@ impl ListPage {
             memories: matching.into_iter().map(|(_, it)| it.clone()).collect(),
             next: next.filter(|_| !is_last),
         }
-    }
-}
-
-/// What [`Store::search`](super::Store::search) found.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[non_exhaustive]
-pub struct SearchOutcome {
-    /// The entity's generation at that time.
-    pub generation: Generation,
-    /// The union of the retrievers' results, each memory once, in no order.
-    pub candidates: Vec<SearchHit>,
-    /// Cosines over every admitted memory that has a vector of the query's
-    /// fingerprint, found or not; `None` where the retriever was not asked for, or
-    /// the search was approximate and did not see them all.
-    pub dense: Option<ScoreStats>,
-    /// BM25 over every admitted memory, 0 where no word matched; `None` where
-    /// the retriever was not asked for.
-    pub lexical: Option<ScoreStats>,
-    /// How many matching memories have a vector of the query's fingerprint, so
-    /// that the dense retriever could compare them; `None` where it was not
-    /// asked for or did not count.
-    pub compared: Option<u64>,
-}
-
-impl SearchOutcome {
-    /// A search that found these memories at this generation, without
-    /// statistics.
-    #[must_use]
-    pub const fn new(generation: Generation, candidates: Vec<SearchHit>) -> Self {
-        Self {
-            generation,
-            candidates,
-            dense: None,
-            lexical: None,
-            compared: None,
-        }
-    }
-
-    /// Sets how many memories the dense retriever compared.
-    #[must_use]
-    pub fn compared(mut self, compared: impl Into<Option<u64>>) -> Self {
-        self.compared = compared.into();
-        self
-    }
-
-    /// Sets the statistics of the dense retriever.
-    #[must_use]
-    pub fn dense(mut self, stats: impl Into<Option<ScoreStats>>) -> Self {
-        self.dense = stats.into();
-        self
-    }
-
-    /// Sets the statistics of the lexical retriever.
-    #[must_use]
-    pub fn lexical(mut self, stats: impl Into<Option<ScoreStats>>) -> Self {
-        self.lexical = stats.into();
-        self
-    }
-}
-
-/// One memory found, with each retriever's raw value.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct SearchHit {
-    /// The memory.
-    pub memory: Memory,
-    /// Best cosine among its vectors, −1 to 1.
-    pub similarity: Option<f32>,
-    /// BM25, higher is better; `None` when no word matched.
-    pub lexical: Option<f32>,
-}
-
-impl SearchHit {
-    /// A memory found, without a value yet.
-    #[must_use]
-    pub const fn new(memory: Memory) -> Self {
-        Self {
-            memory,
-            similarity: None,
-            lexical: None,
-        }
-    }
-
-    /// Sets the dense retriever's value.
-    #[must_use]
-    pub const fn similarity(mut self, similarity: Option<f32>) -> Self {
-        self.similarity = similarity;
-        self
-    }
-
-    /// Sets the lexical retriever's value.
-    #[must_use]
-    pub const fn lexical(mut self, lexical: Option<f32>) -> Self {
-        self.lexical = lexical;
-        self
     }
 }
 

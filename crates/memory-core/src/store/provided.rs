@@ -1,8 +1,8 @@
 //! The provided methods of [`Store`], on top of the required ones.
 
 use super::{
-    EntityStats, Generation, ListRequest, ListScope, ScoreStats, SearchHit, SearchOutcome,
-    SearchRequest, Store,
+    EmbeddedMemory, EntityStats, Generation, ListRequest, ListScope, ScoreStats, SearchHit,
+    SearchOutcome, SearchRequest, Store,
 };
 use crate::embedder::Fingerprint;
 use crate::error::{ErrorKind, MemoryError, MemoryResult};
@@ -62,30 +62,52 @@ pub(super) async fn search<S: Store + ?Sized>(
     let state = store
         .changes_since(entity, Generation::ZERO, &fingerprint)
         .await?;
-    let Some(query) = &request.dense else {
-        return Ok(SearchOutcome::new(state.generation, Vec::new()));
-    };
-    let mut scored: Vec<(f32, SearchHit)> = state
-        .written
-        .into_iter()
-        .filter(|item| request.filter.matches(&item.memory))
-        .filter_map(|item| {
-            let similarity = item.embedding.similarity(query)?;
-            let hit = SearchHit::new(item.memory).similarity(Some(similarity));
-            Some((similarity, hit))
-        })
-        .collect();
-    let stats = ScoreStats::of(scored.iter().map(|(similarity, _)| *similarity));
+    let mut scored: Vec<(f32, SearchHit)> = Vec::new();
+    let (mut others, mut matching) = (Vec::new(), 0);
+    let matches = |item: &EmbeddedMemory| request.filter.matches(&item.memory);
+    for item in state.written.into_iter().filter(matches) {
+        matching += 1;
+        let dense = request.dense.as_ref();
+        let found = dense.and_then(|query| {
+            let (similarity, chunks) = item.embedding.best_chunk(query)?;
+            Some((query.value(similarity, chunks), similarity, chunks))
+        });
+        let hit = SearchHit::new(item.memory);
+        match found {
+            Some((value, similarity, chunks)) => {
+                let hit = hit.similarity(Some(similarity)).chunks(Some(chunks));
+                scored.push((value, hit));
+            }
+            None => others.push(hit),
+        }
+    }
+    let stats = ScoreStats::of(scored.iter().map(|(value, _)| *value));
     let compared = scored.len() as u64;
     scored.sort_by(|(a, one), (b, other)| {
         b.total_cmp(a)
             .then_with(|| one.memory.id.cmp(&other.memory.id))
     });
+    let all = scored.iter().map(|(_, hit)| hit).chain(&others);
+    let sample = select_sample(all, request.sample);
     scored.truncate(request.limit);
     let hits = scored.into_iter().map(|(_, hit)| hit).collect();
     Ok(SearchOutcome::new(state.generation, hits)
-        .dense(stats)
-        .compared(compared))
+        .dense(request.dense.as_ref().map(|_| stats))
+        .compared(request.dense.as_ref().map(|_| compared))
+        .matching(matching)
+        .sample(sample))
+}
+
+/// Up to `size` of these hits, without regard to their values: those whose ids
+/// come first by their last, random bits.
+fn select_sample<'a>(hits: impl Iterator<Item = &'a SearchHit>, size: usize) -> Vec<SearchHit> {
+    let by_random_bits = |hit: &SearchHit| hit.memory.id.as_uuid().as_u128().reverse_bits();
+    let mut hits: Vec<(u128, &SearchHit)> = hits.map(|hit| (by_random_bits(hit), hit)).collect();
+    hits.sort_unstable_by_key(|(key, _)| *key);
+    hits.into_iter()
+        .take(size)
+        .map(|(_, hit)| hit.clone())
+        .collect()
 }
 
 /// The generation of an entity and how many memories of a scope match; `None`

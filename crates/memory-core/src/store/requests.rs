@@ -131,6 +131,9 @@ pub struct SearchRequest {
     pub dense: Option<DenseQuery>,
     /// The lexical retriever's query, if any.
     pub lexical: Option<String>,
+    /// How many memories [`SearchOutcome::sample`](super::SearchOutcome::sample)
+    /// has at most, 0 to [`limits::MAX_LIMIT`]; none when 0.
+    pub sample: usize,
 }
 
 impl SearchRequest {
@@ -143,7 +146,15 @@ impl SearchRequest {
             limit,
             dense: None,
             lexical: None,
+            sample: 0,
         }
+    }
+
+    /// Adds a sample of up to `sample` of all memories that match.
+    #[must_use]
+    pub const fn sample(mut self, sample: usize) -> Self {
+        self.sample = sample;
+        self
     }
 
     /// Adds the dense retriever.
@@ -160,17 +171,15 @@ impl SearchRequest {
         self
     }
 
-    /// Checks the limit, the filter, the vector and the text.
+    /// Checks the limit, the filter, the dense query, the text and the sample.
     ///
     /// # Errors
     /// [`crate::MemoryError::InvalidInput`] naming the limit that is exceeded.
     pub fn validate(&self) -> MemoryResult<()> {
         limits::check_limit(self.limit)?;
+        limits::check_limit(self.sample.max(1))?;
         self.filter.validate()?;
-        if let Some(dense) = &self.dense {
-            let dimensions = dense.vector.len().clamp(1, limits::MAX_DIMENSIONS);
-            limits::check_vector(&dense.vector, dimensions)?;
-        }
+        self.dense.as_ref().map_or(Ok(()), DenseQuery::validate)?;
         self.lexical
             .as_deref()
             .map_or(Ok(()), limits::check_query)?;
@@ -185,15 +194,118 @@ pub struct DenseQuery {
     pub fingerprint: Fingerprint,
     /// The L2-normalized query vector.
     pub vector: Vec<f32>,
+    /// What a memory of several vectors loses, 0 to 1, per natural logarithm of
+    /// their number: the best of many cosines is high by chance as well.
+    pub chunk_penalty: f32,
 }
 
 impl DenseQuery {
-    /// A query by this vector among vectors of the same fingerprint.
+    /// A query by this vector among vectors of the same fingerprint, without a
+    /// penalty for memories of several vectors.
     pub fn new(fingerprint: impl Into<Fingerprint>, vector: Vec<f32>) -> Self {
         Self {
             fingerprint: fingerprint.into(),
             vector,
+            chunk_penalty: 0.0,
         }
+    }
+
+    /// Sets what a memory of several vectors loses per natural logarithm of
+    /// their number.
+    #[must_use]
+    pub const fn chunk_penalty(mut self, chunk_penalty: f32) -> Self {
+        self.chunk_penalty = chunk_penalty;
+        self
+    }
+
+    /// The value that ranks a memory, from its best cosine and the number of its
+    /// vectors: `similarity − chunk_penalty · ln(chunks)`.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "some hundred chunks at most")]
+    pub fn value(&self, similarity: f32, chunks: u32) -> f32 {
+        similarity - self.chunk_penalty * (chunks.max(1) as f32).ln()
+    }
+
+    /// Checks the vector and the penalty.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] naming the limit that is exceeded.
+    pub fn validate(&self) -> MemoryResult<()> {
+        let dimensions = self.vector.len().clamp(1, limits::MAX_DIMENSIONS);
+        limits::check_vector(&self.vector, dimensions)?;
+        if (0.0..=1.0).contains(&self.chunk_penalty) {
+            return Ok(());
+        }
+        Err(InvalidInput::Weight {
+            weight: "chunk_penalty",
+            value: self.chunk_penalty,
+            max: 1.0,
+        }
+        .into())
+    }
+}
+
+/// Whose episode neighbors [`Store::neighbors`](super::Store::neighbors) reads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NeighborRequest {
+    /// Memories whose neighbors are read, 1 to [`limits::MAX_LIMIT`].
+    pub ids: Vec<MemoryId>,
+    /// How many memories before and after each, 1 to [`limits::MAX_LIMIT`].
+    pub reach: usize,
+    /// Which memories belong to an episode: others are passed over, and are no
+    /// step.
+    pub filter: MemoryFilter,
+    /// Compares the neighbors with this query, as a search does.
+    pub dense: Option<DenseQuery>,
+    /// Up to how many memories the length of an episode is counted, 1 to
+    /// [`limits::MAX_LIMIT`].
+    pub max_length: usize,
+}
+
+impl NeighborRequest {
+    /// The memories up to `reach` steps from each of `ids`, without cosines, and
+    /// lengths up to [`limits::MAX_LIMIT`].
+    pub fn new(ids: impl IntoIterator<Item = MemoryId>, reach: usize) -> Self {
+        Self {
+            ids: ids.into_iter().collect(),
+            reach,
+            filter: MemoryFilter::new(),
+            dense: None,
+            max_length: limits::MAX_LIMIT,
+        }
+    }
+
+    /// Sets which memories belong to an episode.
+    #[must_use]
+    pub fn filter(mut self, filter: MemoryFilter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Compares the neighbors with a query.
+    #[must_use]
+    pub fn dense(mut self, query: DenseQuery) -> Self {
+        self.dense = Some(query);
+        self
+    }
+
+    /// Sets up to how many memories the length of an episode is counted.
+    #[must_use]
+    pub const fn max_length(mut self, max_length: usize) -> Self {
+        self.max_length = max_length;
+        self
+    }
+
+    /// Checks the numbers, the filter and the dense query.
+    ///
+    /// # Errors
+    /// [`crate::MemoryError::InvalidInput`] naming the limit that is exceeded.
+    pub fn validate(&self) -> MemoryResult<()> {
+        limits::check_limit(self.ids.len())?;
+        limits::check_limit(self.reach)?;
+        limits::check_limit(self.max_length)?;
+        self.filter.validate()?;
+        self.dense.as_ref().map_or(Ok(()), DenseQuery::validate)
     }
 }
 

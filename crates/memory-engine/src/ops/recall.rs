@@ -147,9 +147,11 @@ impl EngineInner {
     ) -> MemoryResult<Ranked> {
         let profile = self.embedder.embedder.profile();
         let search = SearchRequest {
+            sample: 0,
             filter: plan.filter.clone(),
             limit: CANDIDATES,
             dense: Some(DenseQuery {
+                chunk_penalty: 0.0,
                 fingerprint: profile.fingerprint.clone(),
                 vector: plan.query.vector.to_vec(),
             }),

@@ -97,9 +97,11 @@ async fn compare_with_exact_search(store: &PgStore, url: &str) {
 
 fn request(vector: Vec<f32>, filter: MemoryFilter) -> SearchRequest {
     SearchRequest {
+        sample: 0,
         filter,
         limit: LIMIT,
         dense: Some(DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fixtures::fingerprint(),
             vector,
         }),

@@ -55,9 +55,11 @@ async fn run_operations(
         })
         .collect();
     let both = SearchRequest {
+        sample: 0,
         filter: MemoryFilter::new().kind(first.kind),
         limit: size,
         dense: Some(DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fixtures::fingerprint(),
             vector: batch[0].embedding.vectors[0].clone(),
         }),

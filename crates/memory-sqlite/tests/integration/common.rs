@@ -32,6 +32,7 @@ pub(crate) fn ids(batch: &[EmbeddedMemory]) -> Vec<MemoryId> {
 /// A search by words, without a filter.
 pub(crate) fn lexical(text: &str) -> SearchRequest {
     SearchRequest {
+        sample: 0,
         filter: MemoryFilter::new(),
         limit: 1_000,
         dense: None,

@@ -18,9 +18,11 @@ use crate::common::{ids, memories, mira, open};
 
 fn both_retrievers(rng: &mut SeededRng) -> SearchRequest {
     SearchRequest {
+        sample: 0,
         filter: MemoryFilter::new(),
         limit: 10,
         dense: Some(DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fingerprint(),
             vector: rng.vector(DIMENSIONS),
         }),
@@ -136,9 +138,11 @@ async fn large_entities_are_read_completely() {
     // The most similar memory to a stored vector is its own, in every block.
     for one in batch.iter().step_by(701) {
         let request = SearchRequest {
+            sample: 0,
             filter: MemoryFilter::new(),
             limit: 1,
             dense: Some(DenseQuery {
+                chunk_penalty: 0.0,
                 fingerprint: fingerprint(),
                 vector: one.embedding.vectors[0].clone(),
             }),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memory_core::MemoryId;
+use memory_core::{MemoryId, TermStats};
 
 use super::entity_table::EntityTable;
 
@@ -43,6 +43,20 @@ pub(super) fn scores(entity_table: &EntityTable, query: &str) -> BTreeMap<Memory
         }
     }
     scores
+}
+
+/// How common the words of `query` are.
+#[expect(clippy::cast_precision_loss, reason = "word counts are small")]
+pub(super) fn term_stats(entity_table: &EntityTable, query: &str) -> TermStats {
+    let texts: Vec<BTreeMap<String, usize>> = entity_table
+        .live()
+        .map(|row| counts(&row.item.memory.content))
+        .collect();
+    let length: usize = texts.iter().flat_map(BTreeMap::values).sum();
+    let holding = |word: &str| texts.iter().filter(|text| text.contains_key(word)).count();
+    let counts = words(query).map(|word| (word.clone(), holding(&word) as u64));
+    let mean = length as f64 / (texts.len() as f64).max(1.0);
+    TermStats::new(texts.len() as u64, Some(mean), counts.collect())
 }
 
 fn counts(text: &str) -> BTreeMap<String, usize> {

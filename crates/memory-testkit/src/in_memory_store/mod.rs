@@ -15,8 +15,8 @@ use memory_core::{
     AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
     EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome,
     ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities,
-    SummaryGroup, UpdateOutcome, Writers, limits,
+    NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
+    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, Writers, limits,
 };
 
 use self::change_channel::ChangeChannel;
@@ -54,6 +54,7 @@ impl InMemoryStore {
             capabilities: StoreCapabilities::new(BACKEND)
                 .durable(false)
                 .lexical(true)
+                .neighbors(true)
                 .closes(true)
                 .writers(Writers::Exclusive),
         }
@@ -241,6 +242,16 @@ impl Store for InMemoryStore {
             });
         }
         Ok(state.read(entity, |entity_table| search::search(entity_table, request)))
+    }
+
+    async fn neighbors(
+        &self,
+        entity: &EntityId,
+        request: &NeighborRequest,
+    ) -> MemoryResult<NeighborOutcome> {
+        let state = self.open("neighbors")?;
+        request.validate()?;
+        Ok(state.read(entity, |table| search::neighbors(table, request)))
     }
 
     async fn changes_since(

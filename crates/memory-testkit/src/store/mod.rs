@@ -112,11 +112,19 @@ impl Suite {
                 Needs::Lexical if !capabilities.lexical => {
                     Verdict::NotApplicable("the store has no lexical retriever".to_owned())
                 }
+                Needs::Samples if !capabilities.samples => {
+                    Verdict::NotApplicable("searches of the store return no samples".to_owned())
+                }
+                Needs::Neighbors if !capabilities.neighbors => {
+                    Verdict::NotApplicable("the store reads no neighbors".to_owned())
+                }
                 Needs::OwnStore => match open().await.into_store() {
                     Ok(own) => self.verdict(check, own).await,
                     Err(why) => Verdict::Failed(format!("open: {why}")),
                 },
-                Needs::Store | Needs::Lexical => self.verdict(check, Arc::clone(&store)).await,
+                Needs::Store | Needs::Lexical | Needs::Samples | Needs::Neighbors => {
+                    self.verdict(check, Arc::clone(&store)).await
+                }
             };
             report.push(check.name, verdict);
         }

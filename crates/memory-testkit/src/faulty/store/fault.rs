@@ -245,6 +245,38 @@ faults! {
         SummarizesOneRetrieverOnly => "score_stats::both_equal_each_alone",
         /// Retrievers that were not asked for have a summary.
         SummarizesAbsentRetrievers => "score_stats::are_absent_without_retriever",
+        /// Memories outside the filter are counted as matching.
+        CountsMatchesWithoutTheFilter => "score_stats::matches_are_counted",
+        /// Terms are counted in what the filter admits.
+        CountsTermsWithinTheFilter => "score_stats::terms_are_counted_in_all",
+        /// A memory of many vectors ranks by its best one alone.
+        IgnoresTheChunkPenalty => "search_dense::penalizes_many_chunks",
+        /// The similarity has the penalty in it.
+        ReturnsPenalizedSimilarities => "search_dense::penalizes_many_chunks",
+        /// A sample is half of what was asked for.
+        SamplesHalf => "sample::has_as_many_as_asked_for",
+        /// The sample is of all memories.
+        SamplesWithoutTheFilter => "sample::matches_the_filter",
+        /// The sample is the best of the candidates.
+        SamplesTheBest => "sample::does_not_depend_on_the_query",
+        /// A memory of the sample has no values.
+        SamplesWithoutValues => "sample::carries_every_value",
+        /// Capabilities deny neighbors, and they are read.
+        DeniesItsNeighbors => "neighbors::answers_as_capabilities_say",
+        /// The memories before come oldest first.
+        ReversesNeighbors => "neighbors::are_nearest_in_time",
+        /// An episode is as long as what was read of it.
+        CountsNeighborsAsLength => "neighbors::are_nearest_in_time",
+        /// What the filter does not match is a step of the episode.
+        ReadsNeighborsWithoutTheFilter => "neighbors::agree_with_a_scan",
+        /// A neighbor of two memories is found twice.
+        RepeatsNeighbors => "neighbors::agree_with_a_scan",
+        /// Neighbors have no similarity.
+        ReadsNeighborsWithoutValues => "neighbors::carry_the_values_of_a_search",
+        /// An episode is that of all entities.
+        ReadsNeighborsOfAllEntities => "neighbors::are_scoped",
+        /// Numbers out of bounds are moved into them.
+        ClampsNeighborLimits => "neighbors::numbers_are_limited",
         /// The change marker stays the same forever.
         KeepsItsChangeMarker => "change_marker::differs_after_every_write",
         /// A write is told with the generation after the next one.

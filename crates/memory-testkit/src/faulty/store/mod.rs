@@ -5,6 +5,7 @@ mod consolidation;
 mod fault;
 mod fault_state;
 mod limits;
+mod ranking;
 mod reads;
 mod writes;
 
@@ -16,8 +17,9 @@ use memory_core::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
     EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind, Fingerprint, Generation,
     GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter,
-    MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
-    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
+    MemoryId, MemoryPatch, MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome,
+    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
+    UpdateOutcome,
 };
 
 pub use self::fault::StoreFault;
@@ -56,7 +58,9 @@ impl Store for FaultyStore {
     fn capabilities(&self) -> StoreCapabilities {
         let lexical = !self.has(StoreFault::DeniesItsLexicalRetriever);
         let closes = !self.has(StoreFault::DeniesThatItCloses);
-        self.inner.capabilities().lexical(lexical).closes(closes)
+        let neighbors = !self.has(StoreFault::DeniesItsNeighbors);
+        let capabilities = self.inner.capabilities().lexical(lexical).closes(closes);
+        capabilities.neighbors(neighbors)
     }
 
     async fn insert(&self, batch: &[EmbeddedMemory]) -> MemoryResult<InsertOutcome> {
@@ -111,6 +115,17 @@ impl Store for FaultyStore {
         request: &SearchRequest,
     ) -> MemoryResult<SearchOutcome> {
         let mut found = self.faulty_search_archive(entity, request).await?;
+        self.spoil_statistics(entity, request, &mut found).await?;
+        found.generation = self.visible_generation(entity, found.generation);
+        Ok(found)
+    }
+
+    async fn neighbors(
+        &self,
+        entity: &EntityId,
+        request: &NeighborRequest,
+    ) -> MemoryResult<NeighborOutcome> {
+        let mut found = self.faulty_neighbors(entity, request).await?;
         found.generation = self.visible_generation(entity, found.generation);
         Ok(found)
     }

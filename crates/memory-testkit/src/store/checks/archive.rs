@@ -101,9 +101,11 @@ pub async fn is_found_by_no_search(context: &CheckContext) -> CheckResult {
     for item in scene.sources().iter().take(8) {
         for limit in [1, 5, 13, 1_000] {
             let dense = SearchRequest {
+                sample: 0,
                 filter: MemoryFilter::new(),
                 limit,
                 dense: Some(DenseQuery {
+                    chunk_penalty: 0.0,
                     fingerprint: fingerprint(),
                     vector: item.embedding.vectors[0].clone(),
                 }),
@@ -119,6 +121,7 @@ pub async fn is_found_by_no_search(context: &CheckContext) -> CheckResult {
         let held = live.iter().filter(|it| holds(&it.memory.content));
         let held = distinct(held.map(|it| it.memory.id))?;
         let request = |limit| SearchRequest {
+            sample: 0,
             filter: MemoryFilter::new(),
             limit,
             dense: None,

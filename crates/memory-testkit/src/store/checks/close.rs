@@ -47,9 +47,11 @@ pub async fn answers_as_capabilities_say(context: &CheckContext) -> CheckResult 
     let all = MemoryFilter::new();
     refused(store.count(&mira, &all).await, &closed, "count")?;
     let search = SearchRequest {
+        sample: 0,
         filter: all,
         limit: 10,
         dense: Some(DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fingerprint(),
             vector: rng.vector(DIMENSIONS),
         }),

@@ -156,9 +156,11 @@ async fn states_seen(
     let page = page.at("list")?;
     last = last.max(whole("list", page.generation, page.memories.len())?);
     let request = SearchRequest {
+        sample: 0,
         filter: MemoryFilter::new(),
         limit: 1_000,
         dense: Some(DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fingerprint(),
             vector: context.rng().vector(DIMENSIONS),
         }),

@@ -95,9 +95,11 @@ pub async fn is_seen_everywhere(context: &CheckContext) -> CheckResult {
     let listed = page.memories.iter().any(|memory| memory.id == gone);
     ensure!(!listed && page.memories.len() == 4, "still listed");
     let request = SearchRequest {
+        sample: 0,
         filter: MemoryFilter::new(),
         limit: 10,
         dense: Some(DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fingerprint(),
             vector: people[2].embedding.vectors[0].clone(),
         }),

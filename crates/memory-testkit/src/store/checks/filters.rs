@@ -265,9 +265,11 @@ async fn same_found(
     vector: Vec<f32>,
 ) -> CheckResult {
     let request = SearchRequest {
+        sample: 0,
         filter: filter.clone(),
         limit: 1_000,
         dense: Some(DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fingerprint(),
             vector,
         }),

@@ -292,9 +292,11 @@ pub async fn errors_hold_no_content(context: &CheckContext) -> CheckResult {
 
 fn dense(limit: usize, vector: Vec<f32>) -> SearchRequest {
     SearchRequest {
+        sample: 0,
         filter: MemoryFilter::new(),
         limit,
         dense: Some(DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fingerprint(),
             vector,
         }),

@@ -43,9 +43,11 @@ pub async fn searches_are_scoped(context: &CheckContext) -> CheckResult {
     let store = context.store();
     for (entity, hers, _) in neighbors(context).await? {
         let request = SearchRequest {
+            sample: 0,
             filter: MemoryFilter::new(),
             limit: 100,
             dense: Some(DenseQuery {
+                chunk_penalty: 0.0,
                 fingerprint: fingerprint(),
                 vector: context.rng().vector(DIMENSIONS),
             }),

@@ -19,10 +19,12 @@ pub mod insert;
 pub mod isolation;
 pub mod limits;
 pub mod list;
+pub mod neighbors;
 pub mod record_accesses;
 pub mod relations;
 pub mod restore;
 pub mod round_trip;
+pub mod sample;
 pub mod score_stats;
 pub mod search_both;
 pub mod search_dense;
@@ -63,6 +65,10 @@ pub enum Needs {
     Store,
     /// A store with a lexical retriever.
     Lexical,
+    /// A store whose searches return samples.
+    Samples,
+    /// A store that reads neighbors.
+    Neighbors,
     /// A store that the check may close.
     OwnStore,
 }
@@ -100,7 +106,7 @@ table! {
     }
     Store: search_dense::{
         ranks_by_best_vector, finds_k_under_every_filter, compares_one_fingerprint_only,
-        returns_whole_memories, finds_nothing_without_retriever,
+        penalizes_many_chunks, returns_whole_memories, finds_nothing_without_retriever,
     }
     Store: search_lexical::{answers_as_capabilities_say}
     Lexical: search_lexical::{
@@ -108,6 +114,15 @@ table! {
         takes_text_of_any_shape, operators_mean_nothing, follows_writes,
     }
     Lexical: search_both::{finds_the_best_of_each_retriever, carries_every_value}
+    Samples: sample::{
+        has_as_many_as_asked_for, matches_the_filter, does_not_depend_on_the_query,
+        carries_every_value,
+    }
+    Store: neighbors::{answers_as_capabilities_say}
+    Neighbors: neighbors::{
+        are_nearest_in_time, agree_with_a_scan, carry_the_values_of_a_search, are_scoped,
+        numbers_are_limited,
+    }
     Store: changes::{
         start_with_the_whole_state, hold_only_what_changed, lead_to_the_next_state,
         report_deletions, serve_readers_behind_many_removals, hold_the_latest_state_only, start_over_beyond_the_generation,
@@ -162,8 +177,12 @@ table! {
         are_added_and_dropped_one_by_one, of_many_writers_combine, are_counted,
         to_removed_memories_are_dropped, among_removed_and_restored_are_consistent,
     }
-    Store: score_stats::{dense_covers_all_matches, are_absent_without_retriever}
-    Lexical: score_stats::{lexical_covers_all_matches, both_equal_each_alone}
+    Store: score_stats::{
+        dense_covers_all_matches, are_absent_without_retriever, matches_are_counted,
+    }
+    Lexical: score_stats::{
+        lexical_covers_all_matches, both_equal_each_alone, terms_are_counted_in_all,
+    }
     Store: change_marker::{differs_after_every_write}
     Store: watch::{reports_every_write, loses_nothing_in_dropped_waits}
     Store: bulk::{inserts_many, reads_and_removes_many}

@@ -121,9 +121,11 @@ pub async fn restored_memories_are_reported_completely(context: &CheckContext) -
     }
     for item in scene.sources() {
         let request = SearchRequest {
+            sample: 0,
             filter: MemoryFilter::new(),
             limit: 1,
             dense: Some(DenseQuery {
+                chunk_penalty: 0.0,
                 fingerprint: fingerprint(),
                 vector: item.embedding.vectors[0].clone(),
             }),

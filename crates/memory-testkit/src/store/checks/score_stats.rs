@@ -120,6 +120,57 @@ pub async fn are_absent_without_retriever(context: &CheckContext) -> CheckResult
     Ok(())
 }
 
+/// The number of matching memories, where the store counts them, is that of a
+/// count.
+pub async fn matches_are_counted(context: &CheckContext) -> CheckResult {
+    let (mira, scene) = scene(context).await?;
+    let mut rng = context.rng();
+    for filter in filters(12, &mut rng) {
+        let live = scene.live();
+        let matching = live.iter().filter(|item| filter.matches(&item.memory));
+        let matching = matching.count() as u64;
+        let query = rng.vector(DIMENSIONS);
+        let found = search(context, &mira, &filter, 3, Some(&query), None).await?;
+        let got = found.matching.unwrap_or(matching);
+        ensure_eq!(got, matching, "memories that match {filter:?}");
+    }
+    Ok(())
+}
+
+/// The terms of a query, where the store counts them, are counted in every live
+/// memory, whatever the filter.
+pub async fn terms_are_counted_in_all(context: &CheckContext) -> CheckResult {
+    let (mira, scene) = scene(context).await?;
+    let live = scene.live();
+    let holding = |word: &str| {
+        let contents = live.iter().map(|item| &item.memory.content);
+        contents.filter(|content| content.contains(word)).count() as u64
+    };
+    let mut lengths = Vec::new();
+    for filter in filters(4, &mut context.rng()) {
+        let found = search(context, &mira, &filter, 3, None, Some("lantern saddle")).await?;
+        let Some(terms) = found.terms else { continue };
+        ensure_eq!(terms.memories, live.len() as u64, "memories counted in");
+        for word in ["lantern", "saddle"] {
+            // A store may write a word as a stem, but these are their own.
+            let got = terms.counts.get(word).copied().unwrap_or_default();
+            ensure_eq!(got, holding(word), "memories with {word}, by {filter:?}");
+        }
+        lengths.extend(terms.mean_length);
+    }
+    // Contents have 4 to 11 words and a number.
+    let range = 2.0..12.0;
+    ensure!(
+        lengths.iter().all(|length| range.contains(length)),
+        "mean lengths {lengths:?}"
+    );
+    let same = lengths
+        .windows(2)
+        .all(|pair| pair[0].to_bits() == pair[1].to_bits());
+    ensure!(same, "the mean length depends on the filter: {lengths:?}");
+    Ok(())
+}
+
 /// A fixtures of which some have no comparable vector, and some are archived
 /// and count in nothing.
 async fn scene(context: &CheckContext) -> Result<(EntityId, Archive), CheckFailure> {
@@ -153,9 +204,11 @@ async fn search(
     text: Option<&str>,
 ) -> Result<SearchOutcome, CheckFailure> {
     let request = SearchRequest {
+        sample: 0,
         filter: filter.clone(),
         limit,
         dense: vector.map(|vector| DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fingerprint(),
             vector: vector.to_vec(),
         }),

@@ -111,9 +111,11 @@ fn retrievers(
     text: Option<&str>,
 ) -> SearchRequest {
     SearchRequest {
+        sample: 0,
         filter: filter.clone(),
         limit,
         dense: vector.map(|vector| DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fingerprint(),
             vector: vector.to_vec(),
         }),

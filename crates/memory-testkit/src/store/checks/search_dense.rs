@@ -1,12 +1,13 @@
 //! The dense retriever of [`Store::search`](memory_core::Store::search).
 
 use memory_core::{
-    DenseQuery, EmbeddedMemory, EntityId, Fingerprint, Generation, MemoryFilter, SearchOutcome,
-    SearchRequest, cosine,
+    DenseQuery, EmbeddedMemory, EntityId, Fingerprint, Generation, MemoryFilter, ScoreStats,
+    SearchOutcome, SearchRequest, cosine,
 };
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::fixtures::{DIMENSIONS, filters, fingerprint, other_fingerprint, plain};
+use crate::seeded_rng::SeededRng;
 use crate::store::{CheckContext, Tolerance};
 
 /// The best cosine among a memory's vectors ranks it, exactly, at every limit.
@@ -105,6 +106,79 @@ pub async fn compares_one_fingerprint_only(context: &CheckContext) -> CheckResul
     Ok(())
 }
 
+/// A memory's rank and the statistics are those of its best cosine less the
+/// penalty for its number of vectors; the similarity is the cosine alone.
+pub async fn penalizes_many_chunks(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let query = rng.vector(DIMENSIONS);
+    let mut items = Vec::new();
+    // The more chunks, the better the best, by less than their penalty.
+    for chunks in 1..=8u16 {
+        let mut item = plain(&mira, format!("of {chunks} chunks"), &mut rng);
+        let best = toward(&query, 0.5 + f32::from(chunks) * 0.02, &mut rng);
+        let worse = (1..chunks).map(|_| toward(&query, -0.2, &mut rng));
+        item.embedding.vectors = worse.chain([best]).collect();
+        items.push(item);
+    }
+    context.insert(&items).await?;
+    for penalty in [0.0, 0.2] {
+        let dense = DenseQuery::new(fingerprint(), query.clone()).chunk_penalty(penalty);
+        let wanted: Vec<(f32, f32, u32)> = items
+            .iter()
+            .filter_map(|item| {
+                let (similarity, chunks) = item.embedding.best_chunk(&dense)?;
+                Some((dense.value(similarity, chunks), similarity, chunks))
+            })
+            .collect();
+        let request = SearchRequest::new(MemoryFilter::new(), 3).dense(dense);
+        let found = context.store().search(&mira, &request).await.at("search")?;
+        let mut ranked = wanted.clone();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut best: Vec<u32> = ranked[..3].iter().map(|(_, _, chunks)| *chunks).collect();
+        best.sort_unstable();
+        let chunks = found.candidates.iter().filter_map(|hit| hit.chunks);
+        let mut chunks: Vec<u32> = chunks.collect();
+        chunks.sort_unstable();
+        ensure_eq!(chunks, best, "chunks of the best, penalty {penalty}");
+        for hit in &found.candidates {
+            let (_, similarity, _) = wanted[hit.chunks.unwrap_or(1) as usize - 1];
+            ensure!(
+                close(context.tolerance(), hit.similarity, similarity),
+                "penalty {penalty}: similarity {:?}, expected {similarity}",
+                hit.similarity
+            );
+        }
+        if let Some(stats) = found.dense {
+            let expected = ScoreStats::of(wanted.iter().map(|(value, _, _)| *value));
+            let near = |a: f32, b: f32| (a - b).abs() < 1e-3 + context.tolerance().0;
+            ensure!(
+                near(stats.mean, expected.mean) && near(stats.deviation, expected.deviation),
+                "penalty {penalty}: {stats:?}, expected {expected:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A unit vector with this cosine to `query`.
+fn toward(query: &[f32], cosine_to_query: f32, rng: &mut SeededRng) -> Vec<f32> {
+    let other = rng.vector(DIMENSIONS);
+    let along = cosine(&other, query);
+    let mut across: Vec<f32> = other
+        .iter()
+        .zip(query)
+        .map(|(o, q)| o - along * q)
+        .collect();
+    let norm = across.iter().map(|x| x * x).sum::<f32>().sqrt();
+    across.iter_mut().for_each(|x| *x /= norm);
+    let share = (1.0 - cosine_to_query * cosine_to_query).sqrt();
+    let parts = across.iter().zip(query);
+    parts
+        .map(|(a, q)| share * a + cosine_to_query * q)
+        .collect()
+}
+
 /// A candidate's memory is whole: what a get of it gives.
 pub async fn returns_whole_memories(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
@@ -133,6 +207,7 @@ pub async fn finds_nothing_without_retriever(context: &CheckContext) -> CheckRes
     let mira = context.entity("mira");
     context.populate(&mira, 3, &mut context.rng()).await?;
     let request = SearchRequest {
+        sample: 0,
         filter: MemoryFilter::new(),
         limit: 10,
         dense: None,
@@ -151,9 +226,11 @@ fn dense(
     vector: &[f32],
 ) -> SearchRequest {
     SearchRequest {
+        sample: 0,
         filter,
         limit,
         dense: Some(DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: fingerprint.clone(),
             vector: vector.to_vec(),
         }),

@@ -247,6 +247,7 @@ pub async fn follows_writes(context: &CheckContext) -> CheckResult {
 
 fn lexical(filter: MemoryFilter, limit: usize, text: &str) -> SearchRequest {
     SearchRequest {
+        sample: 0,
         filter,
         limit,
         dense: None,

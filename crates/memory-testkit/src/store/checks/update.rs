@@ -240,9 +240,11 @@ async fn similarity(
     vector: &[f32],
 ) -> Result<Option<f32>, CheckFailure> {
     let request = SearchRequest {
+        sample: 0,
         filter: MemoryFilter::new(),
         limit: 1,
         dense: Some(DenseQuery {
+            chunk_penalty: 0.0,
             fingerprint: model.clone(),
             vector: vector.to_vec(),
         }),

@@ -293,6 +293,7 @@ impl Machine<'_> {
         }
         let word = op::word(rng);
         let request = SearchRequest {
+            sample: 0,
             filter,
             limit,
             dense: None,

@@ -1,0 +1,172 @@
+//! [`Store::neighbors`](memory_core::Store::neighbors).
+
+use std::collections::{BTreeSet, HashMap};
+
+use memory_core::{
+    EntityId, EpisodePart, MemoryFilter, MemoryId, NeighborOutcome, NeighborRequest, SearchHit,
+};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{QueryBuilder, Row, Sqlite};
+
+use crate::blocking::fold_rows;
+use crate::error::Failure;
+use crate::filter::push_conditions;
+use crate::rows::{self, MemoryRow};
+use crate::search::find_memories;
+use crate::transaction::Transaction;
+use crate::{dense, entity};
+
+pub(crate) struct Neighbors {
+    pub(crate) entity: EntityId,
+    pub(crate) request: NeighborRequest,
+}
+
+impl Transaction for Neighbors {
+    type Output = NeighborOutcome;
+    const OPERATION: &'static str = "neighbors";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<NeighborOutcome, Failure> {
+        let Some(entity) = entity::find(conn, &self.entity).await? else {
+            return Ok(NeighborOutcome::default());
+        };
+        let mut select = select_parts(entity.key, &self.request)?;
+        let rows = select.build().fetch(&mut *conn);
+        let parts = fold_rows(rows, Parts::default(), Parts::add).await?;
+        let keys: Vec<i64> = parts.keys.iter().copied().collect();
+        let mut compared = HashMap::new();
+        if let Some(query) = self.request.dense {
+            compared = dense::compare(conn, &entity, query, &keys).await?;
+        }
+        let memories = find_memories(conn, self.entity, keys.iter()).await?;
+        let hit = |MemoryRow { key, memory }| {
+            let best = compared.get(&key);
+            SearchHit::new(memory)
+                .similarity(best.map(|best| best.similarity))
+                .chunks(best.map(|best| best.chunks))
+        };
+        let hits = memories.into_iter().map(hit).collect();
+        Ok(NeighborOutcome::new(
+            entity.generation,
+            parts.episodes(),
+            hits,
+        ))
+    }
+}
+
+/// Selects, for each memory asked about, a row of its own with the length of its
+/// episode, and one for each neighbor: memory, whether it comes before, its key,
+/// its id, its timestamp, the length.
+fn select_parts(
+    entity_key: i64,
+    request: &NeighborRequest,
+) -> Result<QueryBuilder<Sqlite>, Failure> {
+    let filter = &request.filter;
+    let mut query = QueryBuilder::new(
+        "WITH asked AS MATERIALIZED (
+             SELECT m.memory_key, m.memory_id, m.context, m.timestamp FROM json_each(",
+    );
+    query
+        .push_bind(rows::encode_ids(&request.ids)?)
+        .push(") AS wanted CROSS JOIN memory AS m ON m.entity_key = ")
+        .push_bind(entity_key)
+        .push(
+            " AND m.memory_id = unhex(wanted.value)
+             WHERE m.archived_by IS NULL AND m.context IS NOT NULL",
+        );
+    push_conditions(&mut query, entity_key, filter);
+    query.push(
+        ") SELECT a.memory_id AS asked, NULL AS side, 0 AS memory_key, a.memory_id, a.timestamp,
+             (SELECT count(*) FROM (SELECT 1",
+    );
+    push_episode(&mut query, entity_key, filter);
+    query
+        .push(" LIMIT ")
+        .push_bind(signed(request.max_length))
+        .push(")) AS length FROM asked AS a");
+    for (side, comparison, order) in [(-1, "<", " DESC"), (1, ">", "")] {
+        query.push(format!(
+            " UNION ALL SELECT a.memory_id, {side}, n.memory_key, n.memory_id, n.timestamp, 0
+             FROM asked AS a CROSS JOIN memory AS n
+             WHERE n.memory_key IN (SELECT m.memory_key"
+        ));
+        push_episode(&mut query, entity_key, filter);
+        query
+            .push(format!(
+                " AND (m.timestamp, m.memory_id) {comparison} (a.timestamp, a.memory_id)
+                 ORDER BY m.timestamp{order}, m.memory_id{order} LIMIT "
+            ))
+            .push_bind(signed(request.reach))
+            .push(")");
+    }
+    Ok(query)
+}
+
+/// Appends ` FROM …` with the memories of the episode of `a`.
+fn push_episode(query: &mut QueryBuilder<Sqlite>, entity_key: i64, filter: &MemoryFilter) {
+    query
+        .push(" FROM memory AS m WHERE m.entity_key = ")
+        .push_bind(entity_key)
+        .push(" AND m.context = a.context AND m.context IS NOT NULL AND m.archived_by IS NULL");
+    push_conditions(query, entity_key, filter);
+}
+
+fn signed(count: usize) -> i64 {
+    rows::encode_count(count as u64)
+}
+
+/// The rows of [`select_parts`].
+#[derive(Default)]
+struct Parts {
+    lengths: HashMap<MemoryId, u64>,
+    /// Timestamps and ids of the neighbors of each memory, in the order of time.
+    before: HashMap<MemoryId, BTreeSet<(i64, MemoryId)>>,
+    after: HashMap<MemoryId, BTreeSet<(i64, MemoryId)>>,
+    /// The keys of all neighbors.
+    keys: BTreeSet<i64>,
+}
+
+impl Parts {
+    fn add(&mut self, row: &SqliteRow) -> Result<(), Failure> {
+        let asked = rows::decode_id(row.try_get(0)?)?;
+        let side: Option<i64> = row.try_get(1)?;
+        let Some(side) = side else {
+            self.lengths.insert(asked, row.try_get(5)?);
+            return Ok(());
+        };
+        let place = (row.try_get(4)?, rows::decode_id(row.try_get(3)?)?);
+        self.keys.insert(row.try_get(2)?);
+        let neighbors = if side < 0 {
+            &mut self.before
+        } else {
+            &mut self.after
+        };
+        neighbors.entry(asked).or_default().insert(place);
+        Ok(())
+    }
+
+    fn episodes(mut self) -> Vec<EpisodePart> {
+        let id = |(_, id)| id;
+        let lengths = self.lengths.into_iter();
+        lengths
+            .map(|(memory, length)| EpisodePart {
+                before: self
+                    .before
+                    .remove(&memory)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .rev()
+                    .map(id)
+                    .collect(),
+                memory,
+                after: self
+                    .after
+                    .remove(&memory)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(id)
+                    .collect(),
+                length,
+            })
+            .collect()
+    }
+}
