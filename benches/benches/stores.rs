@@ -207,7 +207,7 @@ fn searches(bench: &mut RecordedCriterion, backend: &str, store: &AnyStore) -> O
             filter,
             limit: LIMIT,
             dense: Some(DenseQuery {
-                chunk_penalty: 0.0,
+                chunk_discount: 0.0,
                 fingerprint: fixtures::fingerprint(),
                 vector: rng.vector(DIMENSIONS),
             }),

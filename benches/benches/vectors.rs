@@ -203,7 +203,7 @@ async fn ask(
             filter: filter.clone(),
             limit: LIMIT,
             dense: Some(DenseQuery {
-                chunk_penalty: 0.0,
+                chunk_discount: 0.0,
                 fingerprint: corpus.fingerprint.clone(),
                 vector: vector.clone(),
             }),

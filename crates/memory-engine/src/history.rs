@@ -13,8 +13,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::limits::{self, MAX_LIMIT};
 use memory_core::{
-    EmbeddedMemory, EntityId, ErrorKind, ListPage, ListRequest, ListScope, Memory, MemoryError,
-    MemoryFilter, MemoryId, MemoryResult, PageCursor, Store,
+    DenseQuery, EmbeddedMemory, EntityId, ErrorKind, ListPage, ListRequest, ListScope, Memory,
+    MemoryError, MemoryFilter, MemoryId, MemoryResult, PageCursor, SearchHit, SearchOutcome, Store,
 };
 
 use crate::consolidation::created_at;
@@ -55,7 +55,8 @@ impl EngineInner {
     ///
     /// The vectors of archived memories are computed again, through the
     /// embedding tier. An entity beyond `snapshot_max_memories` is searched in
-    /// the store, which finds the memories that are live today.
+    /// the store, which finds what is live today: the archived memories are
+    /// candidates beside it.
     pub(crate) async fn historical_source(
         &self,
         entity: &EntityId,
@@ -67,16 +68,6 @@ impl EngineInner {
         if stats.archived_count == 0 {
             return Ok(present);
         }
-        let profile = self.embedder.embedder.profile();
-        let present = match present {
-            RecallSource::Snapshot(snapshot) => snapshot,
-            RecallSource::Store { memories } if memories > self.config.snapshot_max_memories => {
-                return Ok(RecallSource::Store { memories });
-            }
-            RecallSource::Store { .. } => {
-                snapshot::load(&*self.store, profile, entity, None).await?
-            }
-        };
         let archived = archived_since(&*self.store, entity, moment, filter).await?;
         let contents: Vec<&str> = archived
             .iter()
@@ -88,12 +79,53 @@ impl EngineInner {
             .zip(embeddings)
             .map(|(memory, embedding)| EmbeddedMemory { memory, embedding })
             .collect();
+        let present = match present {
+            RecallSource::Snapshot(snapshot) => snapshot,
+            RecallSource::Store { memories, .. }
+                if memories > self.config.snapshot_max_memories =>
+            {
+                let earlier = Some(EarlierState { moment, restored });
+                return Ok(RecallSource::Store { memories, earlier });
+            }
+            RecallSource::Store { .. } => {
+                let profile = self.embedder.embedder.profile();
+                snapshot::load(&*self.store, profile, entity, None).await?
+            }
+        };
         let change = move || present.as_of(restored, |memory| created_at(memory) > moment);
         let snapshot = tokio::task::spawn_blocking(change).await.map_err(|ended| {
             let message = "the task that restores an earlier state ended early";
             MemoryError::store(ErrorKind::Other, "recall", message).with_source(ended)
         })?;
         Ok(RecallSource::Snapshot(Arc::new(snapshot)))
+    }
+}
+
+/// How an entity at an earlier moment differs from what its store searches.
+pub(crate) struct EarlierState {
+    moment: DateTime<Utc>,
+    /// Memories that were live at that moment and are archived today.
+    restored: Vec<EmbeddedMemory>,
+}
+
+impl EarlierState {
+    /// Replaces the summaries that were created later by the memories that they
+    /// archived. Those are candidates whatever their values: the store compared
+    /// none of them. Its statistics stay those of what is live today.
+    pub(crate) fn restore(self, found: &mut SearchOutcome, query: &DenseQuery) {
+        let was_live = |hit: &SearchHit| created_at(&hit.memory) <= self.moment;
+        found.candidates.retain(was_live);
+        found.sample.retain(was_live);
+        let restored = self.restored.len() as u64;
+        found.matching = found.matching.map(|matching| matching + restored);
+        found.compared = found.compared.map(|compared| compared + restored);
+        let hits = self.restored.into_iter().map(|item| {
+            let best = item.embedding.best_chunk(query);
+            SearchHit::new(item.memory)
+                .similarity(best.map(|(similarity, _)| similarity))
+                .chunks(best.map(|(_, chunks)| chunks))
+        });
+        found.candidates.extend(hits);
     }
 }
 

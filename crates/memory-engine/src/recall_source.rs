@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use memory_core::{EntityId, MemoryResult};
 use tracing::{Instrument, debug_span};
 
+use crate::history::EarlierState;
 use crate::reader::Reader;
 use crate::snapshot::{self, EntitySnapshot};
 use crate::tiers::{CachedSnapshot, Freshness, ReadInstant};
@@ -20,8 +21,13 @@ const SMALL_ENTITY: u64 = 200;
 pub(crate) enum RecallSource {
     /// A snapshot of the whole entity.
     Snapshot(Arc<EntitySnapshot>),
-    /// The store, in which the entity has this many live memories.
-    Store { memories: u64 },
+    /// The store.
+    Store {
+        /// How many live memories the entity has in it.
+        memories: u64,
+        /// What was different at the moment that the recall asks about.
+        earlier: Option<EarlierState>,
+    },
 }
 
 impl Reader {
@@ -42,7 +48,10 @@ impl Reader {
         if cached.is_none() {
             let memories = self.store.entity_stats(entity).await?.memory_count;
             if !self.is_worth_loading(entity, memories) {
-                return Ok(RecallSource::Store { memories });
+                return Ok(RecallSource::Store {
+                    memories,
+                    earlier: None,
+                });
             }
         }
         let base = cached.map(|cached| cached.snapshot);

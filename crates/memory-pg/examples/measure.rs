@@ -108,7 +108,7 @@ async fn operations(store: &impl Store, entity: &EntityId, ids: &[MemoryId], rng
             filter,
             limit: 20,
             dense: Some(DenseQuery {
-                chunk_penalty: 0.0,
+                chunk_discount: 0.0,
                 fingerprint: fixtures::fingerprint(),
                 vector: rng.vector(DIMENSIONS),
             }),

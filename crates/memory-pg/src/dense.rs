@@ -50,7 +50,7 @@ fn push_comparison(sql: &mut SqlBuilder, entity_param: &str, query: &DenseQuery,
     // A vector beyond the range of half precision is not compared with half vectors.
     let half = sql.value(vectors::to_half(&query.vector).ok(), "halfvec");
     let single = sql.value(Vector::from(query.vector.clone()), "vector");
-    let penalty = sql.value(f64::from(query.chunk_penalty), "double precision");
+    let discount = sql.value(f64::from(query.chunk_discount), "double precision");
     // The dimensions are checked here and not in a condition: the planner would
     // expect hardly any row to meet it.
     let compared = |rows: &str| {
@@ -64,7 +64,7 @@ fn push_comparison(sql: &mut SqlBuilder, entity_param: &str, query: &DenseQuery,
     sql.push(format!(
         "dense AS (SELECT c.memory_id, (1 - min(c.distance))::real AS similarity, \
            count(c.distance)::integer AS chunks, (1 - min(c.distance) \
-             - {penalty} * ln(greatest(count(c.distance), 1)::double precision))::real AS value \
+             - {discount} * ln(greatest(count(c.distance), 1)::double precision))::real AS value \
          FROM ({} UNION ALL {}) c GROUP BY c.memory_id HAVING min(c.distance) IS NOT NULL)",
         compared("v.compact"),
         compared("NOT v.compact"),

@@ -5,7 +5,7 @@ pub(crate) mod support;
 
 use memory_core::{
     DenseQuery, EntityId, Generation, ListRequest, ListScope, MemoryFilter, MemoryId, MemoryKind,
-    MemoryTagMode, SearchRequest, Store,
+    MemoryTagMode, NeighborRequest, SearchRequest, Store,
 };
 use memory_testkit::{SeededRng, fixtures};
 use sqlx::{PgConnection, Row};
@@ -16,7 +16,7 @@ use crate::ann_index::AnnIndex;
 use crate::options::PgOptions;
 use crate::sql::SqlBuilder;
 use crate::store::PgStore;
-use crate::{ann_search, changes, list, search};
+use crate::{ann_search, changes, list, neighbors, search};
 
 /// A memory that others link to.
 fn linked() -> MemoryId {
@@ -206,6 +206,34 @@ async fn filtered_search_uses_the_filter_indexes() {
     .await;
 }
 
+/// Neighbors come from the index over contexts, and a sample from an index alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn neighbors_and_samples_read_indexes() {
+    with_database(|url| async move {
+        let mut connection = populated(&url).await;
+        let mira = EntityId::from("mira");
+        for filter in [
+            MemoryFilter::new(),
+            MemoryFilter::new().since(fixtures::at(9)),
+        ] {
+            let mut neighbors = NeighborRequest::new([linked()], 3).filter(filter);
+            neighbors.dense = dense();
+            for mode in MODES {
+                run(&mut connection, &format!("SET plan_cache_mode = {mode}")).await;
+                let mut sql = SqlBuilder::new();
+                neighbors::push_statement(&mut sql, &mira, &neighbors);
+                let plan = lines(&mut connection, sql).await;
+                assert!(plan.contains("idx_memory_context"), "{mode}\n{plan}");
+                assert!(!plan.contains("Seq Scan on memory"), "{mode}\n{plan}");
+            }
+        }
+        let sampled = request(dense(), Some("lantern saddle")).sample(20);
+        let plan = explain(&mut connection, MODES[0], &sampled).await;
+        assert!(!plan.contains("Seq Scan on memory"), "{plan}");
+    })
+    .await;
+}
+
 /// Many entities of different sizes, one of them with half of all rows.
 async fn populated(url: &str) -> PgConnection {
     let store = PgStore::connect(url).await.unwrap();
@@ -232,7 +260,7 @@ async fn populated(url: &str) -> PgConnection {
 
 fn dense() -> Option<DenseQuery> {
     Some(DenseQuery {
-        chunk_penalty: 0.0,
+        chunk_discount: 0.0,
         fingerprint: fixtures::fingerprint(),
         vector: SeededRng::new(3).vector(fixtures::DIMENSIONS),
     })

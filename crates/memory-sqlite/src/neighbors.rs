@@ -170,3 +170,41 @@ impl Parts {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use memory_core::Store;
+    use memory_testkit::fixtures;
+    use sqlx::SqlitePool;
+
+    use super::*;
+    use crate::SqliteStore;
+
+    /// Neither the rest of an episode nor the rest of the entity is read.
+    #[tokio::test]
+    async fn neighbors_come_from_the_index_over_contexts() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("plan.db").display());
+        let store = SqliteStore::open(&url).await.unwrap();
+        store.close().await.unwrap();
+        let pool = SqlitePool::connect(&url).await.unwrap();
+        for filter in [
+            MemoryFilter::new(),
+            MemoryFilter::new().since(fixtures::at(9)),
+        ] {
+            let request = NeighborRequest::new([MemoryId::new()], 3).filter(filter);
+            let select = select_parts(1, &request).unwrap();
+            let statement = format!("EXPLAIN QUERY PLAN {}", select.sql().as_str());
+            // What is not bound is NULL, which the plan does not depend on.
+            let explain = sqlx::query(sqlx::AssertSqlSafe(statement));
+            let rows = explain.fetch_all(&pool).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let scans = plan
+                .iter()
+                .filter(|line| line.contains("memory_by_context"));
+            assert_eq!(scans.count(), 3, "{plan:#?}");
+            let sorts = plan.iter().filter(|line| line.contains("TEMP B-TREE"));
+            assert_eq!(sorts.count(), 0, "{plan:#?}");
+        }
+    }
+}

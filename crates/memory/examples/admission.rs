@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             filter: MemoryFilter::new(),
             limit,
             dense: Some(DenseQuery {
-                chunk_penalty: 0.0,
+                chunk_discount: 0.0,
                 fingerprint: embedder.profile().fingerprint.clone(),
                 vector: vector.clone(),
             }),

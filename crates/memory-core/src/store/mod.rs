@@ -215,7 +215,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   `limit` of them wherever as many match.
     /// - The dense retriever ranks by [`DenseQuery::value`]: the best cosine among
     ///   a memory's vectors of the query's fingerprint
-    ///   ([`Embedding::similarity`]), less the penalty for their number; vectors
+    ///   ([`Embedding::similarity`]), less the discount for their number; vectors
     ///   of other fingerprints are never compared.
     /// - The lexical retriever ranks by BM25 (higher is better) over the words
     ///   of the query, any of which may match.

@@ -196,49 +196,49 @@ pub struct DenseQuery {
     pub vector: Vec<f32>,
     /// What a memory of several vectors loses, 0 to 1, per natural logarithm of
     /// their number: the best of many cosines is high by chance as well.
-    pub chunk_penalty: f32,
+    pub chunk_discount: f32,
 }
 
 impl DenseQuery {
     /// A query by this vector among vectors of the same fingerprint, without a
-    /// penalty for memories of several vectors.
+    /// discount for memories of several vectors.
     pub fn new(fingerprint: impl Into<Fingerprint>, vector: Vec<f32>) -> Self {
         Self {
             fingerprint: fingerprint.into(),
             vector,
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
         }
     }
 
     /// Sets what a memory of several vectors loses per natural logarithm of
     /// their number.
     #[must_use]
-    pub const fn chunk_penalty(mut self, chunk_penalty: f32) -> Self {
-        self.chunk_penalty = chunk_penalty;
+    pub const fn chunk_discount(mut self, chunk_discount: f32) -> Self {
+        self.chunk_discount = chunk_discount;
         self
     }
 
     /// The value that ranks a memory, from its best cosine and the number of its
-    /// vectors: `similarity − chunk_penalty · ln(chunks)`.
+    /// vectors: `similarity − chunk_discount · ln(chunks)`.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "some hundred chunks at most")]
     pub fn value(&self, similarity: f32, chunks: u32) -> f32 {
-        similarity - self.chunk_penalty * (chunks.max(1) as f32).ln()
+        similarity - self.chunk_discount * (chunks.max(1) as f32).ln()
     }
 
-    /// Checks the vector and the penalty.
+    /// Checks the vector and the discount.
     ///
     /// # Errors
     /// [`crate::MemoryError::InvalidInput`] naming the limit that is exceeded.
     pub fn validate(&self) -> MemoryResult<()> {
         let dimensions = self.vector.len().clamp(1, limits::MAX_DIMENSIONS);
         limits::check_vector(&self.vector, dimensions)?;
-        if (0.0..=1.0).contains(&self.chunk_penalty) {
+        if (0.0..=1.0).contains(&self.chunk_discount) {
             return Ok(());
         }
         Err(InvalidInput::Weight {
-            weight: "chunk_penalty",
-            value: self.chunk_penalty,
+            weight: "chunk_discount",
+            value: self.chunk_discount,
             max: 1.0,
         }
         .into())

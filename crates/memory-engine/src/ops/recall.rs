@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use memory_core::{
-    DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult, SearchRequest, limits,
+    DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult, NeighborRequest,
+    SearchRequest, limits,
 };
 use tracing::debug_span;
 
 use crate::engine::{Engine, EngineInner};
-use crate::history;
-use crate::ranking::{CandidateSet, Ranking, RankingContext, StoreCandidates};
+use crate::history::{self, EarlierState};
+use crate::ranking::{CandidateSet, Ranking, RankingContext, ScoreFusion, StoreCandidates};
 use crate::recall::{Query, RecallHit, RecallReport, RecallRequest};
 use crate::recall_source::RecallSource;
 use crate::snapshot::EntitySnapshot;
@@ -22,10 +23,13 @@ use crate::snapshot::EntitySnapshot;
 const INLINE_SCAN: usize = 4_000;
 
 /// Candidates requested of each of the store's retrievers, whatever the limit:
-/// importance, recency, neighbors and mentions reorder what similarity found,
-/// and the more of the entity is ranked, the closer the result is to a
-/// snapshot's (`tests/parity.rs` of the facade).
-const CANDIDATES: usize = limits::MAX_LIMIT;
+/// importance, recency, neighbors and mentions reorder what similarity found
+/// (`tests/parity.rs` of the facade).
+const CANDIDATES: usize = 400;
+
+/// Memories that stand for all others in the statistics of what the store does not
+/// count, such as pairs of words.
+const SAMPLE: usize = 256;
 
 impl Engine {
     /// Recalls the memories that matter to a text, best first.
@@ -123,18 +127,15 @@ impl EngineInner {
         match source {
             RecallSource::Snapshot(snapshot) if snapshot.len() > INLINE_SCAN => {
                 let span = debug_span!("scan", memories = snapshot.len());
-                let scan = move || span.in_scope(|| plan.run(&snapshot));
-                tokio::task::spawn_blocking(scan).await.map_err(|ended| {
-                    MemoryError::store(ErrorKind::Other, "recall", "the scan's task ended early")
-                        .with_source(ended)
-                })
+                run_blocking(move || span.in_scope(|| plan.run(&snapshot))).await
             }
             RecallSource::Snapshot(snapshot) => {
                 let span = debug_span!("scan", memories = snapshot.len());
                 Ok(span.in_scope(|| plan.run(&snapshot)))
             }
-            RecallSource::Store { memories } => {
-                self.recall_from_store(entity, &plan, memories).await
+            RecallSource::Store { memories, earlier } => {
+                self.recall_from_store(entity, plan, memories, earlier)
+                    .await
             }
         }
     }
@@ -142,33 +143,69 @@ impl EngineInner {
     async fn recall_from_store(
         &self,
         entity: &EntityId,
-        plan: &RecallPlan,
+        plan: RecallPlan,
         memories: u64,
+        earlier: Option<EarlierState>,
     ) -> MemoryResult<Ranked> {
+        let plan = Arc::new(plan);
         let profile = self.embedder.embedder.profile();
+        let capabilities = self.store.capabilities();
+        let vector = plan.query.vector.to_vec();
+        let dense = DenseQuery::new(profile.fingerprint.clone(), vector)
+            .chunk_discount(plan.chunk_discount());
         let search = SearchRequest {
-            sample: 0,
             filter: plan.filter.clone(),
-            limit: CANDIDATES,
-            dense: Some(DenseQuery {
-                chunk_penalty: 0.0,
-                fingerprint: profile.fingerprint.clone(),
-                vector: plan.query.vector.to_vec(),
-            }),
-            lexical: self.store.capabilities().lexical.then(|| plan.text.clone()),
+            limit: CANDIDATES.max(plan.limit),
+            dense: Some(dense.clone()),
+            lexical: capabilities.lexical.then(|| plan.text.clone()),
+            sample: if capabilities.samples { SAMPLE } else { 0 },
         };
-        // How many a filter matches is not known; without one, all do.
-        let matching = plan.filter.is_empty().then_some(memories);
-        let outcome = self.store.search(entity, &search).await?;
-        let compared = outcome.compared;
-        let found = StoreCandidates::new(outcome, matching);
-        let candidates = found.candidates(&plan.query);
+        // How many a filter matches may not be known; without one, all do.
+        let all = plan.filter.is_empty().then_some(memories);
+        let mut outcome = self.store.search(entity, &search).await?;
+        if let Some(earlier) = earlier {
+            earlier.restore(&mut outcome, &dense);
+        }
+        let (compared, matching) = (outcome.compared, outcome.matching.or(all));
+        let analyze = {
+            let plan = Arc::clone(&plan);
+            move || {
+                let found = StoreCandidates::new(outcome, all, &plan.query, &plan.ranking);
+                let best = found.best(&plan.query, &plan.context());
+                (found, best)
+            }
+        };
+        let (mut found, best) = run_blocking(analyze).await?;
+        let mut neighbors = None;
+        if capabilities.neighbors && plan.reads_neighbors() && !best.is_empty() {
+            let request = NeighborRequest::new(best, plan.ranking.neighbor_reach)
+                .filter(plan.filter.clone())
+                .dense(dense)
+                .max_length(plan.max_episode_length());
+            neighbors = Some(self.store.neighbors(entity, &request).await?);
+        }
+        let rank = move || {
+            if let Some(neighbors) = neighbors {
+                found.add_neighbors(neighbors, &plan.query);
+            }
+            plan.rank(&found.candidates(&plan.query))
+        };
         Ok(Ranked {
             compared,
             matching,
-            ..plan.rank(&candidates)
+            ..run_blocking(rank).await?
         })
     }
+}
+
+/// Runs what reads many texts on a blocking thread.
+async fn run_blocking<T: Send + 'static>(
+    compute: impl FnOnce() -> T + Send + 'static,
+) -> MemoryResult<T> {
+    tokio::task::spawn_blocking(compute).await.map_err(|ended| {
+        MemoryError::store(ErrorKind::Other, "recall", "the ranking's task ended early")
+            .with_source(ended)
+    })
 }
 
 /// Ranked hits, and how many memories were compared with the query.
@@ -219,8 +256,8 @@ impl RecallPlan {
         self.rank(&snapshot.candidates(&self.query, &self.filter, &self.ranking))
     }
 
-    fn rank(&self, candidates: &CandidateSet<'_>) -> Ranked {
-        let context = RankingContext {
+    fn context(&self) -> RankingContext<'_> {
+        RankingContext {
             ranking: &self.ranking,
             words: &self.query.words,
             dates: &self.query.dates,
@@ -228,7 +265,34 @@ impl RecallPlan {
             is_historical: self.is_historical,
             min_similarity: self.min_similarity,
             limit: self.limit,
-        };
+        }
+    }
+
+    /// What the store's dense retriever subtracts: see [`Ranking::dense_value`].
+    fn chunk_discount(&self) -> f32 {
+        match self.ranking.fusion {
+            ScoreFusion::Boost => self.ranking.chunk_discount,
+            ScoreFusion::Sum => 0.0,
+        }
+    }
+
+    fn reads_neighbors(&self) -> bool {
+        self.ranking.neighbors > 0.0 && self.ranking.neighbor_reach > 0
+    }
+
+    /// The length of an episode from which on its memories receive the full share.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`Ranking::validate`: 0 to 1,000"
+    )]
+    fn max_episode_length(&self) -> usize {
+        let others = self.ranking.neighbor_ramp.ceil() as usize;
+        (others + 1).min(limits::MAX_LIMIT)
+    }
+
+    fn rank(&self, candidates: &CandidateSet<'_>) -> Ranked {
+        let context = self.context();
         let similarities = candidates.similarities.iter();
         let compared = similarities.filter(|value| **value > CandidateSet::NO_SIMILARITY);
         let compared = compared.count() as u64;

@@ -29,8 +29,8 @@ pub(crate) struct CandidateSet<'a> {
     pub(crate) words: Vec<u32>,
     /// Whether the text names a time.
     pub(crate) has_time: Vec<bool>,
-    /// The indices of each context, in the order of time.
-    pub(crate) episodes: Vec<Vec<usize>>,
+    /// Contexts, or parts of them.
+    pub(crate) episodes: Vec<Episode>,
     /// Indices of memories that are related to each other.
     pub(crate) links: Vec<(usize, usize)>,
     /// Of the similarities with the discount for their chunks:
@@ -47,6 +47,23 @@ pub(crate) struct CandidateSet<'a> {
     pub(crate) asks_when: bool,
     pub(crate) path: RecallPath,
     pub(crate) generation: Generation,
+}
+
+/// Adjacent memories of one context.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Episode {
+    /// Their indices, in the order of time.
+    pub(crate) members: Vec<usize>,
+    /// How many memories the context has, at least those.
+    pub(crate) length: usize,
+}
+
+impl From<Vec<usize>> for Episode {
+    /// All memories of a context.
+    fn from(members: Vec<usize>) -> Self {
+        let length = members.len();
+        Self { members, length }
+    }
 }
 
 /// The parameters of a ranking.
@@ -104,6 +121,25 @@ impl CandidateSet<'_> {
         }
         ranked.truncate(context.limit);
         ranked
+    }
+
+    /// The indices of the `count` memories that lend the most and of as many that
+    /// lead without what they receive, each once.
+    pub(crate) fn best_without_lending(
+        &self,
+        context: &RankingContext<'_>,
+        count: usize,
+    ) -> Vec<usize> {
+        let relevance = self.relevance(context.ranking);
+        let lenders = relevance.iter().copied().enumerate();
+        let leaders = lenders
+            .clone()
+            .map(|(index, relevance)| (index, self.total(index, context, relevance, 0.0)));
+        let mut best = highest(lenders.collect(), count);
+        best.extend(highest(leaders.collect(), count));
+        best.sort_unstable();
+        best.dedup();
+        best
     }
 
     fn total(
@@ -210,6 +246,15 @@ impl CandidateSet<'_> {
     }
 }
 
+/// The indices of the `count` highest values.
+fn highest(mut values: Vec<(usize, f32)>, count: usize) -> Vec<usize> {
+    if values.len() > count {
+        values.select_nth_unstable_by(count, |a, b| b.1.total_cmp(&a.1));
+        values.truncate(count);
+    }
+    values.into_iter().map(|(index, _)| index).collect()
+}
+
 /// Drops candidates that cannot be among the best whatever their importance and
 /// recency: both are 0 to 1, so a score is between the total and the total with
 /// full boosts. Saves computing the decay of every memory.
@@ -298,7 +343,7 @@ mod tests {
     fn relevance_is_lent_and_a_mention_lifts() {
         let memories: Vec<_> = (0..5).map(|_| memory(0.5, 1)).collect();
         let mut set = candidates(&memories, &[0.9, 0.1, 0.1, 0.1, 0.1], &[0.0; 5]);
-        set.episodes = vec![vec![0, 1, 2]];
+        set.episodes = vec![vec![0, 1, 2].into()];
         set.links = vec![(0, 3)];
         let ranking = Ranking::default();
         let best = set.top_k(&context(&ranking, 5));
@@ -327,7 +372,7 @@ mod tests {
     fn relevance_is_not_lent_over_long_gaps() {
         let memories = [memory(0.5, 0), memory(0.5, 24), memory(0.5, 2_400)];
         let mut set = candidates(&memories, &[0.9, 0.1, 0.1], &[0.0; 3]);
-        set.episodes = vec![vec![2, 1, 0]];
+        set.episodes = vec![vec![2, 1, 0].into()];
         let best = set.top_k(&context(&Ranking::default(), 3));
         let received: Vec<f32> = memories
             .iter()
@@ -428,7 +473,7 @@ mod tests {
             let similarities: Vec<f32> = values.iter().map(|v| v.0).collect();
             let lexical: Vec<f32> = values.iter().map(|v| v.1).collect();
             let mut set = candidates(&memories, &similarities, &lexical);
-            set.episodes = vec![(0..values.len()).collect()];
+            set.episodes = vec![(0..values.len()).collect::<Vec<_>>().into()];
             set.pairs = values.iter().map(|v| v.4).collect();
             set.pair_stats = ScoreStats::of(set.pairs.iter().copied());
             set.chunks = values.iter().map(|v| v.5).collect();

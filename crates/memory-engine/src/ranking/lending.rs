@@ -48,9 +48,10 @@ impl CandidateSet<'_> {
             return received;
         }
         for episode in &self.episodes {
-            let mut share = ranking.neighbors * ranking.episode_share(episode.len());
+            let members = &episode.members;
+            let mut share = ranking.neighbors * ranking.episode_share(episode.length);
             for step in 1..=ranking.neighbor_reach {
-                for (&a, &b) in episode.iter().zip(episode.iter().skip(step)) {
+                for (&a, &b) in members.iter().zip(members.iter().skip(step)) {
                     let (to_a, to_b) = (share * relevance[b], share * relevance[a]);
                     // Times are read only where it could matter.
                     if to_a <= received[a] && to_b <= received[b] {
@@ -103,7 +104,7 @@ mod tests {
             mentioned: vec![false; count],
             words: words.to_vec(),
             has_time: vec![false; count],
-            episodes: vec![(0..count).collect()],
+            episodes: vec![(0..count).collect::<Vec<_>>().into()],
             links: Vec::new(),
             dense_stats: ScoreStats::default(),
             lexical_stats: ScoreStats::default(),

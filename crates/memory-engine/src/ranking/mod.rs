@@ -26,13 +26,13 @@ mod explanation;
 mod formula;
 mod lending;
 mod newer_first;
-mod pairs;
+mod population;
 mod store_candidates;
 
 use memory_core::{InvalidInput, MemoryError, MemoryResult};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use candidate_set::{CandidateSet, RankingContext};
+pub(crate) use candidate_set::{CandidateSet, Episode, RankingContext};
 pub use explanation::{Explanation, RecallPath};
 pub(crate) use store_candidates::StoreCandidates;
 

@@ -1,136 +1,192 @@
 //! Candidates that a store's search found, as a set to rank.
+//!
+//! The store finds memories by their vectors and words. Whatever depends on the
+//! text alone is computed here, by the code that a snapshot uses: passages,
+//! pairs of words, times, mentions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use memory_core::{Generation, Memory, MemoryId, ScoreStats, ScoreStatsBuilder, SearchOutcome};
+use memory_core::{
+    EpisodePart, Generation, Memory, MemoryId, NeighborOutcome, SearchHit, SearchOutcome,
+};
 use memory_text::TextAnalysis;
 
-use super::pairs::score_pairs;
-use super::{CandidateSet, RecallPath};
+use super::population::{Population, Statistics};
+use super::{CandidateSet, Episode, Ranking, RankingContext, RecallPath};
 use crate::recall::Query;
 use crate::snapshot;
 
+/// Memories of which the neighbors are read, of those that lend the most and of
+/// those that lead: at most twice as many.
+const NEIGHBORS_OF: usize = 64;
+
 /// The candidates of a search, owned so that a candidate set can borrow them.
 pub(crate) struct StoreCandidates {
-    memories: Vec<Arc<Memory>>,
-    similarities: Vec<f32>,
-    lexical: Vec<f32>,
-    /// Statistics of the dense and the lexical retriever over all memories that
-    /// match, where the store provides them.
-    stats: (Option<ScoreStats>, Option<ScoreStats>),
-    /// How many memories match: at least those that were found.
-    matching: u64,
+    found: Vec<FoundMemory>,
+    positions: HashMap<MemoryId, usize>,
+    /// The surroundings of the best candidates, where the store reads them.
+    parts: Option<Vec<EpisodePart>>,
+    statistics: Statistics,
     generation: Generation,
 }
 
-impl StoreCandidates {
-    /// `matching` is how many memories the filter matches, where that is known.
-    pub(crate) fn new(found: SearchOutcome, matching: Option<u64>) -> Self {
-        let mut this = Self {
-            stats: (found.dense, found.lexical),
-            matching: matching.unwrap_or(0).max(found.candidates.len() as u64),
-            memories: Vec::with_capacity(found.candidates.len()),
-            similarities: Vec::with_capacity(found.candidates.len()),
-            lexical: Vec::with_capacity(found.candidates.len()),
-            generation: found.generation,
-        };
-        for candidate in found.candidates {
-            this.memories.push(Arc::new(candidate.memory));
-            this.similarities
-                .push(candidate.similarity.unwrap_or(CandidateSet::NO_SIMILARITY));
-            this.lexical.push(candidate.lexical.unwrap_or(0.0));
+/// A memory with what ranking needs of it.
+pub(super) struct FoundMemory {
+    pub(super) memory: Arc<Memory>,
+    pub(super) similarity: Option<f32>,
+    pub(super) chunks: u32,
+    /// The store's BM25.
+    pub(super) store_lexical: f32,
+    pub(super) is_mentioned: bool,
+    pub(super) analysis: TextAnalysis,
+}
+
+impl FoundMemory {
+    fn new(hit: SearchHit, query: &Query) -> Self {
+        Self {
+            similarity: hit.similarity,
+            chunks: hit.similarity.map_or(0, |_| hit.chunks.unwrap_or(1)),
+            store_lexical: hit.lexical.unwrap_or(0.0),
+            is_mentioned: snapshot::mentions(&query.tokens, &hit.memory),
+            analysis: TextAnalysis::of(&hit.memory.content),
+            memory: Arc::new(hit.memory),
         }
-        this
+    }
+}
+
+impl StoreCandidates {
+    /// `matching` is how many memories the filter matches, where the store did
+    /// not count them. Analyzes every text, so it takes a while.
+    pub(crate) fn new(
+        mut outcome: SearchOutcome,
+        matching: Option<u64>,
+        query: &Query,
+        ranking: &Ranking,
+    ) -> Self {
+        let candidates = std::mem::take(&mut outcome.candidates);
+        let ids: HashSet<MemoryId> = candidates.iter().map(|hit| hit.memory.id).collect();
+        let count = candidates.len();
+        let sample = std::mem::take(&mut outcome.sample).into_iter();
+        let others = sample.filter(|hit| !ids.contains(&hit.memory.id));
+        let hits = candidates.into_iter().chain(others);
+        let found: Vec<FoundMemory> = hits.map(|hit| FoundMemory::new(hit, query)).collect();
+        let population = Population::new(&found, count, outcome.matching.or(matching));
+        Self {
+            statistics: population.statistics(&outcome, query, ranking),
+            positions: positions(&found),
+            found,
+            parts: None,
+            generation: outcome.generation,
+        }
     }
 
-    /// The candidates to rank. A neighbor that no retriever found lends
-    /// nothing: its relevance is near the mean, which is 0. Mentions are counted
-    /// among the candidates alone, and taken for all that there are; pairs of
-    /// words likewise. Every memory counts as one chunk.
-    pub(crate) fn candidates(&self, query: &Query) -> CandidateSet<'_> {
-        let mentioned: Vec<bool> = self
-            .memories
-            .iter()
-            .map(|memory| snapshot::mentions(&query.tokens, memory))
-            .collect();
-        let mut mentions = ScoreStatsBuilder::default();
-        for named in &mentioned {
-            mentions.add(f32::from(u8::from(*named)));
+    /// The memories of which the neighbors matter: those that lend the most, and
+    /// those that lead without what they receive.
+    pub(crate) fn best(&self, query: &Query, context: &RankingContext<'_>) -> Vec<MemoryId> {
+        let set = self.candidates(query);
+        let best = set.best_without_lending(context, NEIGHBORS_OF);
+        let memories = best.into_iter().filter_map(|index| set.memories[index]);
+        let with_context = memories.filter(|memory| memory.context.is_some());
+        with_context.map(|memory| memory.id).collect()
+    }
+
+    /// Adds the neighbors of the best candidates.
+    pub(crate) fn add_neighbors(&mut self, neighbors: NeighborOutcome, query: &Query) {
+        for hit in neighbors.hits {
+            if !self.positions.contains_key(&hit.memory.id) {
+                self.positions.insert(hit.memory.id, self.found.len());
+                self.found.push(FoundMemory::new(hit, query));
+            }
         }
-        mentions.add_zeros(self.matching - self.memories.len() as u64);
-        let compared = self
-            .similarities
-            .iter()
-            .copied()
-            .filter(|value| *value > CandidateSet::NO_SIMILARITY);
-        let (dense, words) = self.stats;
-        let analyses: Vec<TextAnalysis> = self
-            .memories
-            .iter()
-            .map(|memory| TextAnalysis::of(&memory.content))
-            .collect();
-        let documents: Vec<_> = analyses.iter().map(|it| it.pairs.clone()).collect();
-        let pairs = score_pairs(&query.pairs, &documents);
-        let mut pair_stats = ScoreStatsBuilder::default();
-        pairs.iter().for_each(|score| pair_stats.add(*score));
-        pair_stats.add_zeros(self.matching - self.memories.len() as u64);
-        let has_time: Vec<bool> = analyses.iter().map(|it| it.has_time).collect();
-        let times = has_time.iter().map(|has| f32::from(u8::from(*has)));
+        self.parts = Some(neighbors.episodes);
+    }
+
+    /// The candidates to rank. Without neighbors from the store, only those lend
+    /// and receive that were found by themselves.
+    pub(crate) fn candidates(&self, query: &Query) -> CandidateSet<'_> {
+        let statistics = &self.statistics;
+        let analyses = || self.found.iter().map(|found| &found.analysis);
         CandidateSet {
-            dense_stats: dense.unwrap_or_else(|| ScoreStats::of(compared)),
-            lexical_stats: words.unwrap_or_else(|| ScoreStats::of(self.lexical.iter().copied())),
-            memories: self.memories.iter().map(Some).collect(),
-            similarities: self.similarities.clone(),
-            lexical: self.lexical.clone(),
-            chunks: vec![1; self.memories.len()],
-            pair_stats: pair_stats.summary(),
-            pairs,
-            words: analyses.iter().map(|it| it.words).collect(),
-            time_share: ScoreStats::of(times).mean,
-            has_time,
+            memories: self.found.iter().map(|found| Some(&found.memory)).collect(),
+            similarities: self
+                .found
+                .iter()
+                .map(|found| found.similarity.unwrap_or(CandidateSet::NO_SIMILARITY))
+                .collect(),
+            chunks: self.found.iter().map(|found| found.chunks).collect(),
+            lexical: analyses().map(|it| statistics.lexical_score(it)).collect(),
+            pairs: analyses().map(|it| statistics.pair_score(it)).collect(),
+            mentioned: self.found.iter().map(|found| found.is_mentioned).collect(),
+            words: analyses().map(|it| it.words).collect(),
+            has_time: analyses().map(|it| it.has_time).collect(),
+            episodes: match &self.parts {
+                Some(parts) => self.episodes_of(parts),
+                None => self.episodes_among_found(),
+            },
+            links: self.links(),
+            dense_stats: statistics.dense,
+            lexical_stats: statistics.lexical,
+            pair_stats: statistics.pairs,
+            mention_stats: statistics.mentions,
+            time_share: statistics.time_share,
             unknown: query.unknown_share,
             asks_when: query.asks_when,
-            mention_stats: mentions.summary(),
-            mentioned,
-            episodes: self.episodes(),
-            links: self.links(),
             path: RecallPath::Store,
             generation: self.generation,
         }
     }
 
-    fn episodes(&self) -> Vec<Vec<usize>> {
+    /// The parts of episodes that the store read. A memory may be in several of
+    /// them; it receives the most of all.
+    fn episodes_of(&self, parts: &[EpisodePart]) -> Vec<Episode> {
+        let position = |id: &MemoryId| self.positions.get(id).copied();
+        parts
+            .iter()
+            .filter_map(|part| {
+                // What is missing was removed meanwhile, and ends the part.
+                let before = part.before.iter().map_while(position);
+                let mut members: Vec<usize> = before.collect();
+                members.reverse();
+                members.push(position(&part.memory)?);
+                members.extend(part.after.iter().map_while(position));
+                let length = usize::try_from(part.length).unwrap_or(usize::MAX);
+                Some(Episode { members, length })
+            })
+            .collect()
+    }
+
+    fn episodes_among_found(&self) -> Vec<Episode> {
         let mut by_context: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (place, memory) in self.memories.iter().enumerate() {
-            if let Some(context) = &memory.context {
-                by_context.entry(context).or_default().push(place);
+        for (index, found) in self.found.iter().enumerate() {
+            if let Some(context) = &found.memory.context {
+                by_context.entry(context).or_default().push(index);
             }
         }
         let mut episodes: Vec<Vec<usize>> = by_context.into_values().collect();
         for episode in &mut episodes {
-            episode.sort_by_key(|&place| (self.memories[place].timestamp, self.memories[place].id));
+            let memory = |index: usize| &self.found[index].memory;
+            episode.sort_by_key(|&index| (memory(index).timestamp, memory(index).id));
         }
-        episodes
+        episodes.into_iter().map(Episode::from).collect()
     }
 
     fn links(&self) -> Vec<(usize, usize)> {
-        let places: HashMap<MemoryId, usize> = self
-            .memories
-            .iter()
-            .enumerate()
-            .map(|(place, memory)| (memory.id, place))
-            .collect();
         let mut links: Vec<(usize, usize)> = self
-            .memories
+            .found
             .iter()
             .enumerate()
-            .flat_map(|(a, memory)| memory.related.keys().map(move |id| (a, id)))
-            .filter_map(|(a, id)| places.get(id).map(|&b| (a.min(b), a.max(b))))
+            .flat_map(|(a, found)| found.memory.related.keys().map(move |id| (a, id)))
+            .filter_map(|(a, id)| self.positions.get(id).map(|&b| (a.min(b), a.max(b))))
             .filter(|(a, b)| a != b)
             .collect();
         links.sort_unstable();
         links.dedup();
         links
     }
+}
+
+fn positions(found: &[FoundMemory]) -> HashMap<MemoryId, usize> {
+    let ids = found.iter().map(|found| found.memory.id);
+    ids.zip(0..).collect()
 }

@@ -338,7 +338,7 @@ mod tests {
     use memory_core::{Embedding, MemoryBatchItem, MemoryFilter, MemoryKind};
 
     use super::*;
-    use crate::ranking::{CandidateSet, Ranking};
+    use crate::ranking::{CandidateSet, Episode, Ranking};
     use crate::recall::Query;
     use crate::tiers::EmbeddedText;
 
@@ -428,7 +428,7 @@ mod tests {
         }
     }
 
-    fn sorted(mut episodes: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+    fn sorted(mut episodes: Vec<Episode>) -> Vec<Episode> {
         episodes.sort();
         episodes
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use memory_core::{MemoryFilter, ScoreStats};
 
 use super::EntitySnapshot;
-use crate::ranking::{CandidateSet, Ranking, RecallPath};
+use crate::ranking::{CandidateSet, Episode, Ranking, RecallPath};
 use crate::recall::Query;
 
 impl EntitySnapshot {
@@ -73,10 +73,15 @@ impl EntitySnapshot {
         }
     }
 
-    fn admitted_episodes(&self, admitted: &[bool]) -> Vec<Vec<usize>> {
+    fn admitted_episodes(&self, admitted: &[bool]) -> Vec<Episode> {
         self.episodes
             .each()
-            .map(|slots| slots.filter(|&slot| admitted[slot]).collect())
+            .map(|slots| {
+                slots
+                    .filter(|&slot| admitted[slot])
+                    .collect::<Vec<_>>()
+                    .into()
+            })
             .collect()
     }
 

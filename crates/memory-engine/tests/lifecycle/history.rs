@@ -1,10 +1,10 @@
 //! What was live at an earlier moment, after consolidations and recalls.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use memory_core::{AccessUpdate, ListRequest, ListScope, MemoryFilter, MemoryId};
-use memory_engine::{ConsolidateRequest, RecallHit, RecallRequest};
+use memory_core::{AccessUpdate, ListRequest, ListScope, MemoryConfig, MemoryFilter, MemoryId};
+use memory_engine::{ConsolidateRequest, RecallHit, RecallPath, RecallRequest};
 
-use crate::fixture::{Fixture, days_ago, fixture, item, mira, now};
+use crate::fixture::{Fixture, days_ago, fixture, fixture_with, item, mira, now};
 
 async fn listed(b: &Fixture, as_of: DateTime<Utc>, limit: usize) -> Vec<MemoryId> {
     let (mut request, mut ids) = (ListRequest::new(limit), Vec::new());
@@ -94,6 +94,34 @@ async fn sources_are_found_as_of_a_moment_before_their_summary() {
     assert_eq!(present.len(), 8);
     let later = now() + TimeDelta::days(2);
     assert_eq!(listed(&b, later, 3).await.len(), 8);
+}
+
+/// Entities beyond the limit of snapshots are searched in the store.
+#[tokio::test]
+async fn an_entity_without_a_snapshot_has_the_same_earlier_state() {
+    let config = MemoryConfig {
+        snapshot_max_memories: 1,
+        ..MemoryConfig::default()
+    };
+    let b = fixture_with(config, None);
+    let (sources, _) = two_consolidations(&b).await;
+    for as_of in [
+        days_ago(9),
+        days_ago(7),
+        days_ago(1),
+        now() + TimeDelta::minutes(1),
+        now() + TimeDelta::days(2),
+    ] {
+        let hits = recalled(&b, as_of).await;
+        let ids = hits.iter().map(|hit| hit.memory.id);
+        assert_eq!(sorted(ids), sorted(listed(&b, as_of, 3).await), "{as_of}");
+        for hit in &hits {
+            assert_eq!(hit.explanation.path, RecallPath::Store);
+            assert_eq!(hit.memory.archived_by, None);
+        }
+    }
+    let best = &recalled(&b, days_ago(7)).await[0];
+    assert!(sources.contains(&best.memory.id) && best.similarity > Some(0.5));
 }
 
 #[tokio::test]

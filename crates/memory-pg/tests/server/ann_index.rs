@@ -101,7 +101,7 @@ fn request(vector: Vec<f32>, filter: MemoryFilter) -> SearchRequest {
         filter,
         limit: LIMIT,
         dense: Some(DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: fixtures::fingerprint(),
             vector,
         }),

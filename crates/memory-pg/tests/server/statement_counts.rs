@@ -59,7 +59,7 @@ async fn run_operations(
         filter: MemoryFilter::new().kind(first.kind),
         limit: size,
         dense: Some(DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: fixtures::fingerprint(),
             vector: batch[0].embedding.vectors[0].clone(),
         }),

@@ -22,7 +22,7 @@ fn both_retrievers(rng: &mut SeededRng) -> SearchRequest {
         filter: MemoryFilter::new(),
         limit: 10,
         dense: Some(DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: fingerprint(),
             vector: rng.vector(DIMENSIONS),
         }),
@@ -142,7 +142,7 @@ async fn large_entities_are_read_completely() {
             filter: MemoryFilter::new(),
             limit: 1,
             dense: Some(DenseQuery {
-                chunk_penalty: 0.0,
+                chunk_discount: 0.0,
                 fingerprint: fingerprint(),
                 vector: one.embedding.vectors[0].clone(),
             }),

@@ -39,6 +39,10 @@ impl FaultyStore {
             request.scope = ListScope::Archived;
         }
         let mut page = self.faulty_list(entity, &request).await?;
+        if self.has(Fault::ListsArchivedWithoutSummary) && request.scope == ListScope::Archived {
+            let memories = page.memories.iter_mut();
+            memories.for_each(|memory| memory.archived_by = None);
+        }
         if self.has(Fault::ListsArchivedAsLive) && request.scope == ListScope::Live {
             let archived = request.clone().scope(ListScope::Archived);
             let archived = self.faulty_list(entity, &archived).await?;

@@ -245,14 +245,16 @@ faults! {
         SummarizesOneRetrieverOnly => "score_stats::both_equal_each_alone",
         /// Retrievers that were not asked for have a summary.
         SummarizesAbsentRetrievers => "score_stats::are_absent_without_retriever",
+        /// A list of archived memories does not name their summaries.
+        ListsArchivedWithoutSummary => "archive::lists_show_an_earlier_state",
         /// Memories outside the filter are counted as matching.
         CountsMatchesWithoutTheFilter => "score_stats::matches_are_counted",
         /// Terms are counted in what the filter admits.
         CountsTermsWithinTheFilter => "score_stats::terms_are_counted_in_all",
         /// A memory of many vectors ranks by its best one alone.
-        IgnoresTheChunkPenalty => "search_dense::penalizes_many_chunks",
-        /// The similarity has the penalty in it.
-        ReturnsPenalizedSimilarities => "search_dense::penalizes_many_chunks",
+        IgnoresTheChunkDiscount => "search_dense::discounts_many_chunks",
+        /// The similarity has the discount in it.
+        ReturnsDiscountedSimilarities => "search_dense::discounts_many_chunks",
         /// A sample is half of what was asked for.
         SamplesHalf => "sample::has_as_many_as_asked_for",
         /// The sample is of all memories.

@@ -26,14 +26,14 @@ impl FaultyStore {
                     terms.memories = matching;
                 }
             }
-            Fault::IgnoresTheChunkPenalty => {
+            Fault::IgnoresTheChunkDiscount => {
                 let mut request = request.clone();
                 if let Some(dense) = &mut request.dense {
-                    dense.chunk_penalty = 0.0;
+                    dense.chunk_discount = 0.0;
                 }
                 *found = self.inner.search(entity, &request).await?;
             }
-            Fault::ReturnsPenalizedSimilarities => {
+            Fault::ReturnsDiscountedSimilarities => {
                 let hits = found.candidates.iter_mut();
                 for (hit, query) in hits.zip(request.dense.iter().cycle()) {
                     let value = |similarity| query.value(similarity, hit.chunks.unwrap_or(1));

@@ -72,6 +72,46 @@ pub async fn is_listed_by_scope(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
+/// An earlier state can be read: a list of archived memories up to a moment names
+/// the summary of each, a get finds that summary, itself archived or live, and its
+/// sources up to that moment are those memories.
+pub async fn lists_show_an_earlier_state(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let levels = context.levels(&mira, &mut context.rng()).await?;
+    let [a, b, c, _] = levels.ids();
+    let (lower, upper) = (levels.lower.memory.id, levels.upper.memory.id);
+    let all = [levels.people.clone(), vec![levels.lower.clone()]].concat();
+    for seconds in [0, 2, 5, 20] {
+        let filter = MemoryFilter::new().until(at(seconds));
+        let mut wanted = Vec::new();
+        for (id, summary) in [(a, lower), (b, lower), (c, upper), (lower, upper)] {
+            let item = all.iter().find(|item| item.memory.id == id);
+            if item.is_some_and(|item| filter.matches(&item.memory)) {
+                wanted.push((id, summary));
+            }
+        }
+        wanted.sort_unstable();
+        let mut got = Vec::new();
+        for memory in context
+            .listed_in(ListScope::Archived, &mira, &filter, 2)
+            .await?
+        {
+            let summary = memory.archived_by.ok_or_else(|| {
+                CheckFailure::failed("an archived memory is listed without its summary")
+            })?;
+            ensure!(context.has(&mira, summary).await?, "a get of its summary");
+            let scope = ListScope::SourcesOf(summary);
+            let sources = context.listed_in(scope, &mira, &filter, 2).await?;
+            let is_source = sources.iter().any(|source| source.id == memory.id);
+            ensure!(is_source, "it is no source of its summary");
+            got.push((memory.id, summary));
+        }
+        got.sort_unstable();
+        ensure_eq!(got, wanted, "archived until {seconds}");
+    }
+    Ok(())
+}
+
 /// No count counts them but the statistics' own.
 pub async fn is_counted_apart(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
@@ -105,7 +145,7 @@ pub async fn is_found_by_no_search(context: &CheckContext) -> CheckResult {
                 filter: MemoryFilter::new(),
                 limit,
                 dense: Some(DenseQuery {
-                    chunk_penalty: 0.0,
+                    chunk_discount: 0.0,
                     fingerprint: fingerprint(),
                     vector: item.embedding.vectors[0].clone(),
                 }),

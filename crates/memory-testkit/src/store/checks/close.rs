@@ -51,7 +51,7 @@ pub async fn answers_as_capabilities_say(context: &CheckContext) -> CheckResult 
         filter: all,
         limit: 10,
         dense: Some(DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: fingerprint(),
             vector: rng.vector(DIMENSIONS),
         }),

@@ -160,7 +160,7 @@ async fn states_seen(
         filter: MemoryFilter::new(),
         limit: 1_000,
         dense: Some(DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: fingerprint(),
             vector: context.rng().vector(DIMENSIONS),
         }),

@@ -99,7 +99,7 @@ pub async fn is_seen_everywhere(context: &CheckContext) -> CheckResult {
         filter: MemoryFilter::new(),
         limit: 10,
         dense: Some(DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: fingerprint(),
             vector: people[2].embedding.vectors[0].clone(),
         }),

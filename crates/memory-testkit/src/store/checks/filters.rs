@@ -269,7 +269,7 @@ async fn same_found(
         filter: filter.clone(),
         limit: 1_000,
         dense: Some(DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: fingerprint(),
             vector,
         }),

@@ -296,7 +296,7 @@ fn dense(limit: usize, vector: Vec<f32>) -> SearchRequest {
         filter: MemoryFilter::new(),
         limit,
         dense: Some(DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: fingerprint(),
             vector,
         }),

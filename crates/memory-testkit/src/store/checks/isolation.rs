@@ -47,7 +47,7 @@ pub async fn searches_are_scoped(context: &CheckContext) -> CheckResult {
             filter: MemoryFilter::new(),
             limit: 100,
             dense: Some(DenseQuery {
-                chunk_penalty: 0.0,
+                chunk_discount: 0.0,
                 fingerprint: fingerprint(),
                 vector: context.rng().vector(DIMENSIONS),
             }),

@@ -106,7 +106,7 @@ table! {
     }
     Store: search_dense::{
         ranks_by_best_vector, finds_k_under_every_filter, compares_one_fingerprint_only,
-        penalizes_many_chunks, returns_whole_memories, finds_nothing_without_retriever,
+        discounts_many_chunks, returns_whole_memories, finds_nothing_without_retriever,
     }
     Store: search_lexical::{answers_as_capabilities_say}
     Lexical: search_lexical::{
@@ -164,7 +164,7 @@ table! {
         summaries_may_be_sources, serializes_overlapping_calls, bad_groups_are_refused,
     }
     Store: archive::{
-        is_read_by_id, is_listed_by_scope, is_counted_apart, is_found_by_no_search,
+        is_read_by_id, is_listed_by_scope, lists_show_an_earlier_state, is_counted_apart, is_found_by_no_search,
         is_reported_as_removed, is_not_updated, has_its_accesses_recorded, keeps_its_entity_listed,
     }
     Store: restore::{

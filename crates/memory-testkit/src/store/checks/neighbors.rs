@@ -120,7 +120,7 @@ pub async fn carry_the_values_of_a_search(context: &CheckContext) -> CheckResult
         item.embedding.fingerprint = other_fingerprint();
     }
     context.insert(&items).await?;
-    let query = DenseQuery::new(fingerprint(), rng.vector(DIMENSIONS)).chunk_penalty(0.1);
+    let query = DenseQuery::new(fingerprint(), rng.vector(DIMENSIONS)).chunk_discount(0.1);
     let search = SearchRequest::new(MemoryFilter::new(), MAX_LIMIT).dense(query.clone());
     let searched = context.store().search(&mira, &search).await.at("search")?;
     let searched: BTreeMap<MemoryId, SearchHit> = searched

@@ -125,7 +125,7 @@ pub async fn restored_memories_are_reported_completely(context: &CheckContext) -
             filter: MemoryFilter::new(),
             limit: 1,
             dense: Some(DenseQuery {
-                chunk_penalty: 0.0,
+                chunk_discount: 0.0,
                 fingerprint: fingerprint(),
                 vector: item.embedding.vectors[0].clone(),
             }),

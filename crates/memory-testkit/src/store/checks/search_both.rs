@@ -115,7 +115,7 @@ fn retrievers(
         filter: filter.clone(),
         limit,
         dense: vector.map(|vector| DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: fingerprint(),
             vector: vector.to_vec(),
         }),

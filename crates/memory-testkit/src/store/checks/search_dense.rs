@@ -107,13 +107,13 @@ pub async fn compares_one_fingerprint_only(context: &CheckContext) -> CheckResul
 }
 
 /// A memory's rank and the statistics are those of its best cosine less the
-/// penalty for its number of vectors; the similarity is the cosine alone.
-pub async fn penalizes_many_chunks(context: &CheckContext) -> CheckResult {
+/// discount for its number of vectors; the similarity is the cosine alone.
+pub async fn discounts_many_chunks(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
     let query = rng.vector(DIMENSIONS);
     let mut items = Vec::new();
-    // The more chunks, the better the best, by less than their penalty.
+    // The more chunks, the better the best, by less than their discount.
     for chunks in 1..=8u16 {
         let mut item = plain(&mira, format!("of {chunks} chunks"), &mut rng);
         let best = toward(&query, 0.5 + f32::from(chunks) * 0.02, &mut rng);
@@ -122,8 +122,8 @@ pub async fn penalizes_many_chunks(context: &CheckContext) -> CheckResult {
         items.push(item);
     }
     context.insert(&items).await?;
-    for penalty in [0.0, 0.2] {
-        let dense = DenseQuery::new(fingerprint(), query.clone()).chunk_penalty(penalty);
+    for discount in [0.0, 0.2] {
+        let dense = DenseQuery::new(fingerprint(), query.clone()).chunk_discount(discount);
         let wanted: Vec<(f32, f32, u32)> = items
             .iter()
             .filter_map(|item| {
@@ -140,12 +140,12 @@ pub async fn penalizes_many_chunks(context: &CheckContext) -> CheckResult {
         let chunks = found.candidates.iter().filter_map(|hit| hit.chunks);
         let mut chunks: Vec<u32> = chunks.collect();
         chunks.sort_unstable();
-        ensure_eq!(chunks, best, "chunks of the best, penalty {penalty}");
+        ensure_eq!(chunks, best, "chunks of the best, discount {discount}");
         for hit in &found.candidates {
             let (_, similarity, _) = wanted[hit.chunks.unwrap_or(1) as usize - 1];
             ensure!(
                 close(context.tolerance(), hit.similarity, similarity),
-                "penalty {penalty}: similarity {:?}, expected {similarity}",
+                "discount {discount}: similarity {:?}, expected {similarity}",
                 hit.similarity
             );
         }
@@ -154,7 +154,7 @@ pub async fn penalizes_many_chunks(context: &CheckContext) -> CheckResult {
             let near = |a: f32, b: f32| (a - b).abs() < 1e-3 + context.tolerance().0;
             ensure!(
                 near(stats.mean, expected.mean) && near(stats.deviation, expected.deviation),
-                "penalty {penalty}: {stats:?}, expected {expected:?}"
+                "discount {discount}: {stats:?}, expected {expected:?}"
             );
         }
     }
@@ -230,7 +230,7 @@ fn dense(
         filter,
         limit,
         dense: Some(DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: fingerprint.clone(),
             vector: vector.to_vec(),
         }),

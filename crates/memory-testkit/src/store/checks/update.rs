@@ -244,7 +244,7 @@ async fn similarity(
         filter: MemoryFilter::new(),
         limit: 1,
         dense: Some(DenseQuery {
-            chunk_penalty: 0.0,
+            chunk_discount: 0.0,
             fingerprint: model.clone(),
             vector: vector.to_vec(),
         }),

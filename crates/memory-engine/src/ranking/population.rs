@@ -1,0 +1,343 @@
+//! Statistics of all memories that match, from those that a store's search found.
+//!
+//! A z-score needs the mean and the deviation over all memories that match, and
+//! BM25 needs how common a term is. The store says so of its retrievers. For the
+//! rest the candidates are counted one by one, and those of its sample that are no
+//! candidates stand for all other memories: each counts as many times as there
+//! are others for it.
+
+use memory_core::{ScoreStats, SearchOutcome};
+use memory_text::{PassageTerms, TextAnalysis, WordPair, bm25};
+
+use super::Ranking;
+use super::store_candidates::FoundMemory;
+use crate::recall::Query;
+
+/// Memories, each with the number that it stands for.
+pub(super) struct Population<'a> {
+    weighted: Vec<(f64, &'a FoundMemory)>,
+    /// How many of the first are candidates, which stand for themselves.
+    candidates: usize,
+}
+
+/// What the values of a memory are computed with and compared to.
+pub(super) struct Statistics {
+    pub(super) dense: ScoreStats,
+    pub(super) lexical: ScoreStats,
+    pub(super) pairs: ScoreStats,
+    pub(super) mentions: ScoreStats,
+    /// The share of memories that name a time.
+    pub(super) time_share: f32,
+    stems: TermWeights<String>,
+    word_pairs: TermWeights<WordPair>,
+}
+
+/// The inverse document frequency of each term of a query, and the mean length
+/// of a document.
+struct TermWeights<T> {
+    idf: Vec<(T, f64)>,
+    mean_length: f64,
+}
+
+impl<'a> Population<'a> {
+    /// The first `candidates` of what was found stand for themselves, the others
+    /// for the rest of `matching` memories.
+    pub(super) fn new(found: &'a [FoundMemory], candidates: usize, matching: Option<u64>) -> Self {
+        let others = found.len() - candidates;
+        let rest = matching.map_or(others, |matching| {
+            usize::try_from(matching)
+                .unwrap_or(usize::MAX)
+                .saturating_sub(candidates)
+        });
+        let weight = (to_f64(rest) / to_f64(others.max(1))).max(1.0);
+        let weights = (0..).map(|index| if index < candidates { 1.0 } else { weight });
+        Self {
+            weighted: weights.zip(found).collect(),
+            candidates,
+        }
+    }
+
+    pub(super) fn statistics(
+        &self,
+        outcome: &SearchOutcome,
+        query: &Query,
+        ranking: &Ranking,
+    ) -> Statistics {
+        let stems = self.stem_weights(outcome, query);
+        let word_pairs = self.pair_weights(query);
+        let dense = |found: &FoundMemory| {
+            let similarity = found.similarity?;
+            Some(ranking.dense_value(similarity, found.chunks))
+        };
+        let flag = |is_set: bool| f32::from(u8::from(is_set));
+        let lexical = |analysis: &TextAnalysis| lexical_score(&stems, analysis);
+        Statistics {
+            dense: outcome.dense.unwrap_or_else(|| self.stats(dense)),
+            lexical: self.lexical_stats(outcome, lexical),
+            pairs: self.stats(|found| Some(pair_score(&word_pairs, &found.analysis))),
+            mentions: self.stats(|found| Some(flag(found.is_mentioned))),
+            time_share: self.stats(|found| Some(flag(found.analysis.has_time))).mean,
+            stems,
+            word_pairs,
+        }
+    }
+
+    /// Mean and deviation of a value over all that it is known of.
+    fn stats(&self, value: impl Fn(&FoundMemory) -> Option<f32>) -> ScoreStats {
+        let mut moments = Moments::default();
+        for (weight, found) in &self.weighted {
+            if let Some(value) = value(found) {
+                moments.add(*weight, value);
+            }
+        }
+        moments.stats()
+    }
+
+    /// The store's statistics with the candidates' own values in place of its
+    /// own: it may cut words differently, and knows no passages.
+    fn lexical_stats(
+        &self,
+        outcome: &SearchOutcome,
+        score: impl Fn(&TextAnalysis) -> f32,
+    ) -> ScoreStats {
+        let (Some(stats), Some(matching)) = (outcome.lexical, outcome.matching) else {
+            return self.stats(|found| Some(score(&found.analysis)));
+        };
+        let (mean, deviation) = (f64::from(stats.mean), f64::from(stats.deviation));
+        #[expect(clippy::cast_precision_loss, reason = "a count of memories")]
+        let count = matching as f64;
+        let mut moments = Moments {
+            count,
+            sum: count * mean,
+            squares: count * (deviation * deviation + mean * mean),
+        };
+        for (_, found) in &self.weighted[..self.candidates] {
+            moments.replace(found.store_lexical, score(&found.analysis));
+        }
+        moments.stats()
+    }
+
+    /// How common the stems of the query are among passages. The store counts
+    /// memories; what was found tells how many passages a memory has.
+    fn stem_weights(&self, outcome: &SearchOutcome, query: &Query) -> TermWeights<String> {
+        let count = |passages: &[PassageTerms]| to_f64(passages.len());
+        let length = |passages: &[PassageTerms]| {
+            let lengths = passages.iter().map(|terms| f64::from(terms.length));
+            lengths.sum::<f64>()
+        };
+        let memories = self.total(|_| 1.0);
+        let passages = self.total(|it| count(&it.passages));
+        let per_memory = passages / memories.max(1.0);
+        let terms = outcome.terms.as_ref();
+        #[expect(clippy::cast_precision_loss, reason = "a count of memories")]
+        let all_memories = terms.map_or(memories, |terms| terms.memories as f64);
+        let documents = all_memories * per_memory;
+        let found_length = self.total(|it| length(&it.passages)) / passages.max(1.0);
+        let stored_length = terms.and_then(|terms| terms.mean_length);
+        let mean_length = stored_length.map_or(found_length, |mean| mean / per_memory.max(1.0));
+        let mut idf = Vec::new();
+        for stem in distinct(&query.stems) {
+            let holding = |it: &TextAnalysis| {
+                let passages = it.passages.iter();
+                passages
+                    .filter(|terms| terms.counts.contains_key(stem))
+                    .count()
+            };
+            let found_passages = self.total(|it| to_f64(holding(it)));
+            let found_memories = self.total(|it| f64::from(u8::from(holding(it) > 0)));
+            let stored = terms.and_then(|terms| terms.counts.get(stem));
+            let containing = match stored {
+                Some(&stored) if found_memories > 0.0 => {
+                    #[expect(clippy::cast_precision_loss, reason = "a count of memories")]
+                    let stored = stored as f64;
+                    stored * found_passages / found_memories
+                }
+                _ => found_passages,
+            };
+            idf.push((stem.clone(), idf_of(documents, containing)));
+        }
+        TermWeights { idf, mean_length }
+    }
+
+    fn pair_weights(&self, query: &Query) -> TermWeights<WordPair> {
+        let documents = self.total(|_| 1.0);
+        let length = self.total(|it| to_f64(it.pairs.len()));
+        let idf = distinct(&query.pairs).map(|pair| {
+            let containing = self.total(|it| f64::from(u8::from(it.pairs.contains(pair))));
+            (*pair, idf_of(documents, containing))
+        });
+        TermWeights {
+            idf: idf.collect(),
+            mean_length: length / documents.max(1.0),
+        }
+    }
+
+    fn total(&self, value: impl Fn(&TextAnalysis) -> f64) -> f64 {
+        let weighted = self.weighted.iter();
+        weighted
+            .map(|(weight, found)| weight * value(&found.analysis))
+            .sum()
+    }
+}
+
+impl Statistics {
+    /// BM25 of the best passage.
+    pub(super) fn lexical_score(&self, analysis: &TextAnalysis) -> f32 {
+        lexical_score(&self.stems, analysis)
+    }
+
+    /// BM25 over pairs of words.
+    pub(super) fn pair_score(&self, analysis: &TextAnalysis) -> f32 {
+        pair_score(&self.word_pairs, analysis)
+    }
+}
+
+fn lexical_score(stems: &TermWeights<String>, analysis: &TextAnalysis) -> f32 {
+    let score = |terms: &PassageTerms| {
+        let weights = stems.idf.iter().filter_map(|(stem, idf)| {
+            let count = *terms.counts.get(stem)?;
+            Some(idf * bm25::term_weight(count, terms.length, stems.mean_length))
+        });
+        to_f32(weights.sum())
+    };
+    analysis.passages.iter().map(score).fold(0.0, f32::max)
+}
+
+fn pair_score(pairs: &TermWeights<WordPair>, analysis: &TextAnalysis) -> f32 {
+    let length = u32::try_from(analysis.pairs.len()).unwrap_or(u32::MAX);
+    let weights = pairs.idf.iter().map(|(pair, idf)| {
+        let count = analysis.pairs.iter().filter(|other| *other == pair).count();
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        idf * bm25::term_weight(count, length, pairs.mean_length)
+    });
+    to_f32(weights.sum())
+}
+
+/// The terms of a query, each once.
+fn distinct<T: PartialEq>(terms: &[T]) -> impl Iterator<Item = &T> {
+    let terms = terms
+        .iter()
+        .enumerate()
+        .filter(|(index, term)| !terms[..*index].contains(term));
+    terms.map(|(_, term)| term)
+}
+
+fn idf_of(documents: f64, containing: f64) -> f64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "numbers of documents, rounded"
+    )]
+    let whole = |count: f64| count.round() as u64;
+    bm25::idf(whole(documents), whole(containing.min(documents)))
+}
+
+/// Weighted sums of values and of their squares.
+#[derive(Default)]
+struct Moments {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Moments {
+    fn add(&mut self, weight: f64, value: f32) {
+        let value = f64::from(value);
+        self.count += weight;
+        self.sum += weight * value;
+        self.squares += weight * value * value;
+    }
+
+    fn replace(&mut self, old: f32, new: f32) {
+        self.add(-1.0, old);
+        self.add(1.0, new);
+    }
+
+    fn stats(&self) -> ScoreStats {
+        if self.count <= 0.0 {
+            return ScoreStats::default();
+        }
+        let mean = self.sum / self.count;
+        let variance = (self.squares / self.count - mean * mean).max(0.0);
+        ScoreStats {
+            mean: to_f32(mean),
+            deviation: to_f32(variance.sqrt()),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn to_f64(count: usize) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a score needs 24 bits")]
+fn to_f32(value: f64) -> f32 {
+    value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::DateTime;
+    use memory_core::{Generation, MemoryBatchItem, MemoryKind};
+
+    use super::*;
+    use crate::tiers::EmbeddedText;
+
+    fn found(text: &str) -> FoundMemory {
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, text);
+        FoundMemory {
+            memory: Arc::new(item.into_memory(DateTime::UNIX_EPOCH).unwrap()),
+            similarity: None,
+            chunks: 0,
+            store_lexical: 0.0,
+            is_mentioned: false,
+            analysis: TextAnalysis::of(text),
+        }
+    }
+
+    fn query(text: &str) -> Query {
+        let embedded = EmbeddedText {
+            vector: vec![1.0].into(),
+            unknown_share: 0.0,
+        };
+        Query::new(text, embedded, DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_sample_stands_for_the_rest() {
+        // 2 candidates have the pair, as does one in four of the other 400.
+        let mut memories = vec![found("the old mill burns"), found("an old mill")];
+        memories.extend((0..3).map(|n| found(&format!("stone {n}"))));
+        memories.push(found("my old mill"));
+        let population = Population::new(&memories, 2, Some(402));
+        let outcome = SearchOutcome::new(Generation(1), Vec::new());
+        let statistics = population.statistics(&outcome, &query("old mill"), &Ranking::default());
+        let idf = bm25::idf(402, 102);
+        let of_pair = statistics.word_pairs.idf.first().map(|(_, idf)| *idf);
+        assert_eq!(of_pair, Some(idf));
+        let share = f64::from(statistics.pairs.mean)
+            / f64::from(statistics.pair_score(&memories[1].analysis));
+        assert!((share - 102.0 / 402.0).abs() < 0.02, "{share}");
+    }
+
+    #[test]
+    fn candidates_replace_their_part_of_the_stores_statistics() {
+        let mut memories = vec![found("the mill"), found("a river")];
+        memories[0].store_lexical = 3.0;
+        let stored = ScoreStats::of([3.0, 1.0, 0.0, 0.0].into_iter());
+        let outcome = SearchOutcome::new(Generation(1), Vec::new())
+            .lexical(stored)
+            .matching(4);
+        let population = Population::new(&memories, 2, Some(4));
+        let query = query("mill");
+        let statistics = population.statistics(&outcome, &query, &Ranking::default());
+        let own = statistics.lexical_score(&memories[0].analysis);
+        let expected = ScoreStats::of([own, 1.0, 0.0, 0.0].into_iter());
+        assert!(own > 0.0);
+        assert!((statistics.lexical.mean - expected.mean).abs() < 1e-6);
+        assert!((statistics.lexical.deviation - expected.deviation).abs() < 1e-5);
+    }
+}
