@@ -27,7 +27,7 @@ pub(crate) fn push_retriever(
            'pg_catalog.english'::regconfig, translate({text}, '-_/.:@#', '       ')))) \
            AS s(lexeme)), \
          lexeme_matches AS MATERIALIZED (\
-             SELECT m.memory_id, m.word_count, cardinality(t.positions) AS frequency, \
+             SELECT m.memory_id, m.word_count, t.lexeme, cardinality(t.positions) AS frequency, \
                count(*) OVER (PARTITION BY t.lexeme) AS holders, \
                (true{conditions}) AS is_admitted \
              FROM memory m, unnest(m.lexemes) AS t(lexeme, positions, weights) \
