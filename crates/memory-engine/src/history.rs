@@ -56,7 +56,7 @@ impl EngineInner {
     /// The vectors of archived memories are computed again, through the
     /// embedding tier. An entity beyond `snapshot_max_memories` is searched in
     /// the store, which finds what is live today: the archived memories are
-    /// candidates beside it.
+    /// candidates in addition to it.
     pub(crate) async fn historical_source(
         &self,
         entity: &EntityId,

@@ -2,6 +2,12 @@
 //!
 //! At 10,000 memories, which takes some minutes without optimization:
 //! `cargo test --release -p memory --test parity -- --ignored --nocapture`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests, and figures of the large ones"
+)]
 
 use std::sync::Arc;
 

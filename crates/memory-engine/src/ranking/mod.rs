@@ -26,7 +26,7 @@ mod explanation;
 mod formula;
 mod lending;
 mod newer_first;
-mod population;
+mod statistics;
 mod store_candidates;
 
 use memory_core::{InvalidInput, MemoryError, MemoryResult};

@@ -12,7 +12,7 @@ use memory_core::{
 };
 use memory_text::TextAnalysis;
 
-use super::population::{Population, Statistics};
+use super::statistics::{Statistics, WeightedMemories};
 use super::{CandidateSet, Episode, Ranking, RankingContext, RecallPath};
 use crate::recall::Query;
 use crate::snapshot;
@@ -71,9 +71,9 @@ impl StoreCandidates {
         let others = sample.filter(|hit| !ids.contains(&hit.memory.id));
         let hits = candidates.into_iter().chain(others);
         let found: Vec<FoundMemory> = hits.map(|hit| FoundMemory::new(hit, query)).collect();
-        let population = Population::new(&found, count, outcome.matching.or(matching));
+        let weighted = WeightedMemories::new(&found, count, outcome.matching.or(matching));
         Self {
-            statistics: population.statistics(&outcome, query, ranking),
+            statistics: weighted.statistics(&outcome, query, ranking),
             positions: positions(&found),
             found,
             parts: None,

@@ -14,7 +14,7 @@ use super::store_candidates::FoundMemory;
 use crate::recall::Query;
 
 /// Memories, each with the number that it stands for.
-pub(super) struct Population<'a> {
+pub(super) struct WeightedMemories<'a> {
     weighted: Vec<(f64, &'a FoundMemory)>,
     /// How many of the first are candidates, which stand for themselves.
     candidates: usize,
@@ -39,7 +39,7 @@ struct TermWeights<T> {
     mean_length: f64,
 }
 
-impl<'a> Population<'a> {
+impl<'a> WeightedMemories<'a> {
     /// The first `candidates` of what was found stand for themselves, the others
     /// for the rest of `matching` memories.
     pub(super) fn new(found: &'a [FoundMemory], candidates: usize, matching: Option<u64>) -> Self {
@@ -312,9 +312,9 @@ mod tests {
         let mut memories = vec![found("the old mill burns"), found("an old mill")];
         memories.extend((0..3).map(|n| found(&format!("stone {n}"))));
         memories.push(found("my old mill"));
-        let population = Population::new(&memories, 2, Some(402));
+        let weighted = WeightedMemories::new(&memories, 2, Some(402));
         let outcome = SearchOutcome::new(Generation(1), Vec::new());
-        let statistics = population.statistics(&outcome, &query("old mill"), &Ranking::default());
+        let statistics = weighted.statistics(&outcome, &query("old mill"), &Ranking::default());
         let idf = bm25::idf(402, 102);
         let of_pair = statistics.word_pairs.idf.first().map(|(_, idf)| *idf);
         assert_eq!(of_pair, Some(idf));
@@ -331,9 +331,9 @@ mod tests {
         let outcome = SearchOutcome::new(Generation(1), Vec::new())
             .lexical(stored)
             .matching(4);
-        let population = Population::new(&memories, 2, Some(4));
+        let weighted = WeightedMemories::new(&memories, 2, Some(4));
         let query = query("mill");
-        let statistics = population.statistics(&outcome, &query, &Ranking::default());
+        let statistics = weighted.statistics(&outcome, &query, &Ranking::default());
         let own = statistics.lexical_score(&memories[0].analysis);
         let expected = ScoreStats::of([own, 1.0, 0.0, 0.0].into_iter());
         assert!(own > 0.0);
