@@ -1,5 +1,6 @@
 //! Shared parts of the benchmarks: conversations and their scoring, generated
-//! corpora, the cache comparison, recorded values and the report.
+//! corpora, the cache comparison, the load test of the presets, recorded values and
+//! the report.
 
 pub mod cache_comparison;
 pub mod corpus;
@@ -7,6 +8,7 @@ pub mod counting_allocator;
 pub mod locomo;
 pub mod machine;
 pub mod metrics;
+pub mod preset_load;
 pub mod quality;
 pub mod ratios;
 pub mod recorded_criterion;

@@ -13,6 +13,7 @@ mod observability;
 mod outside;
 mod package;
 mod pg;
+mod presets;
 mod quality;
 mod setup;
 mod shell;
@@ -48,6 +49,8 @@ enum Task {
     Quality(quality::Options),
     /// Run the benches and write docs/performance.md and its plots; with --quick, compare ratios
     BenchReport(bench_report::Options),
+    /// Load each configuration preset and write docs/MEMORY_SYSTEM_PERFORMANCE_SUMMARY.md
+    Presets(presets::Options),
     /// Compare embedders with common alternatives (needs libtorch: an 800 MB download, once)
     Embedding(bench::EmbeddingOptions),
     /// Print the path of Prometheus, unpacked into the cache folder if it is not installed
@@ -71,6 +74,7 @@ impl Task {
             Self::Pg(action) => pg::run(action),
             Self::Quality(options) => quality::run(&options),
             Self::BenchReport(options) => bench_report::run(&options),
+            Self::Presets(options) => presets::run(&options),
             Self::Embedding(options) => bench::embedding(&options),
             Self::Prometheus => observability::print_prometheus(),
             Self::Tidy => tidy::run(),

@@ -114,7 +114,7 @@ fn trace_names(results: &Results) -> Vec<&str> {
 ///
 /// # Errors
 /// If a marker is missing, or the end marker precedes the start marker.
-pub(crate) fn replace_generated(
+pub fn replace_generated(
     text: &str,
     name: &str,
     generated: &str,

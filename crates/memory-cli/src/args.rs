@@ -1,5 +1,7 @@
 //! The command line: global options and the commands.
 
+use std::path::PathBuf;
+
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 
@@ -13,7 +15,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  success
   1  an error that no other code covers
-  2  invalid command line or unsupported database URL
+  2  invalid command line, invalid settings or unsupported database URL
   3  invalid input; import: some lines were refused, the others were imported
   4  the entity has no memory with this id
   5  conflict: the id belongs to a memory with other content, the memory is
@@ -27,19 +29,25 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "memory", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// Database URL
+    /// Database URL [env: MEMORY_DB] [default: sqlite://memory.db]
+    // Not an `env` of the parser: the settings combine their sources.
     #[arg(
         long,
         global = true,
         help_heading = "Global options",
         value_name = "URL",
-        env = "MEMORY_DB",
-        default_value = "sqlite://memory.db",
-        // It may hold a password.
-        hide_env_values = true,
         value_parser = NonEmptyStringValueParser::new()
     )]
-    pub(crate) db: String,
+    pub(crate) db: Option<String>,
+
+    /// Settings file in TOML [env: MEMORY_CONFIG]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "FILE"
+    )]
+    pub(crate) config: Option<PathBuf>,
 
     /// Print results and errors as JSON
     #[arg(long, global = true, help_heading = "Global options")]

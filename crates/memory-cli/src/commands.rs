@@ -16,14 +16,22 @@ pub(crate) mod retain;
 pub(crate) mod setup;
 pub(crate) mod stats;
 
+use memory::Settings;
+
 use crate::args::{Cli, Command};
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::settings;
 
 /// Runs the command that the command line names.
 pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
-    let database = Database::new(cli.db);
+    let settings = match cli.command {
+        // It installs what is missing, whatever the settings say.
+        Command::Setup(_) => Settings::default(),
+        _ => settings::load(cli.db, cli.config)?,
+    };
+    let database = Database::new(settings);
     let outcome = dispatch(cli.command, &database, output).await;
     if matches!(&outcome, Err(failure) if failure.is_interrupted()) {
         // The command closed the database, if there was time.

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+#[cfg(feature = "postgres")]
+use memory::Consistency;
 use memory::embed::{EmbedRole, Embedder, EmbedderProfile};
 use memory::onnx::{OnnxEmbedder, OnnxOptions};
 use memory::sqlite::{SqliteOptions, SqliteStore};
 use memory::store::Store;
-use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem};
+use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem, Settings};
 
 use crate::exit::Failure;
 use crate::own_files::{is_own_file, sidecar};
+use crate::settings::DEFAULT_DB;
 
 /// What a command does with the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,17 +38,26 @@ enum EmbedderChoice {
 /// The database that the command line names. Creating this opens nothing.
 #[derive(Debug)]
 pub(crate) struct Database {
-    url: String,
+    settings: Settings,
     /// What was opened and is to be closed.
     opened: Mutex<Vec<MemorySystem>>,
 }
 
 impl Database {
-    pub(crate) fn new(url: String) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            url,
+            settings,
             opened: Mutex::new(Vec::new()),
         }
+    }
+
+    /// The effective settings.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn url(&self) -> &str {
+        self.settings.db().unwrap_or(DEFAULT_DB)
     }
 
     /// Opens for commands that retain: with the model, creating the database if
@@ -88,7 +100,7 @@ impl Database {
         access: Access,
         embedder: EmbedderChoice,
     ) -> MemoryResult<MemorySystem> {
-        let builder = MemorySystem::builder();
+        let builder = MemorySystem::builder().config(self.settings.config().clone());
         let builder = match embedder {
             EmbedderChoice::Null => builder.embedder(Arc::new(NullEmbedder::new())),
             // The model first: where it is missing, no database is created.
@@ -125,7 +137,7 @@ impl Database {
     /// Whether this is a database server that this build has a store for.
     /// Where it has none, the embedded store refuses the URL.
     pub(crate) fn is_shared(&self) -> bool {
-        cfg!(feature = "postgres") && self.url.starts_with("postgres")
+        cfg!(feature = "postgres") && self.url().starts_with("postgres")
     }
 
     /// Opens a database on a server. A recall writes access counts, so it does not
@@ -145,7 +157,12 @@ impl Database {
             }
             (Access::Read, EmbedderChoice::Null) => PgOptions::new().read_only(),
         };
-        let store = options.connect(&self.url).await;
+        // As the facade does: processes with a bounded consistency hear of writes.
+        let options = match self.settings.config().consistency {
+            Some(Consistency::Bounded(_)) => options.notify_changes(true),
+            _ => options,
+        };
+        let store = options.connect(self.url()).await;
         Ok(Arc::new(store.map_err(add_server_hint)?))
     }
 
@@ -177,7 +194,7 @@ impl Database {
     }
 
     fn options(&self) -> MemoryResult<SqliteOptions> {
-        SqliteOptions::from_url(&self.url)
+        SqliteOptions::from_url(self.url())
     }
 
     /// The database's file; `None` for a database in memory or on a server.
@@ -185,7 +202,7 @@ impl Database {
         if self.is_shared() {
             return None;
         }
-        let path = match self.url.strip_prefix("sqlite:") {
+        let path = match self.url().strip_prefix("sqlite:") {
             Some(rest) => {
                 let rest = rest.strip_prefix("//").unwrap_or(rest);
                 let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
@@ -197,7 +214,7 @@ impl Database {
                 }
                 decode_percent(path)?
             }
-            None => self.url.clone(),
+            None => self.url().to_owned(),
         };
         (path != ":memory:" && !path.is_empty()).then(|| path.into())
     }
@@ -317,7 +334,10 @@ mod tests {
 
     #[test]
     fn file_matches_what_the_store_opens() {
-        let file = |url: &str| Database::new(url.to_owned()).file();
+        let file = |url: &str| {
+            let settings = Settings::builder().db(url).build().unwrap();
+            Database::new(settings).file()
+        };
         for (url, path) in [
             ("sqlite://memory.db", "memory.db"),
             ("sqlite:memory.db", "memory.db"),

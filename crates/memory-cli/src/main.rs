@@ -7,6 +7,7 @@
 //! | `commands/` | one file per command: its options and what it does |
 //! | `filters` | the filter options of recall, reflect and list |
 //! | `jsonl/` | the JSONL lines that import reads and export writes |
+//! | `settings` | command line, environment, settings file, preset |
 //! | `database` | the database URL, and opening it with or without a model |
 //! | `atomic_file` | files that are replaced only once they are complete |
 //! | `output` | standard output as text or JSON |
@@ -26,6 +27,7 @@ mod interrupt;
 mod jsonl;
 mod output;
 mod own_files;
+mod settings;
 mod time;
 
 use std::process::ExitCode;

@@ -41,11 +41,14 @@ mod vector;
 
 pub use cache::{Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{AccessCounting, ByteSize, LimitPolicy, MemoryConfig};
+pub use config::{AccessCounting, ByteSize, LimitPolicy, MemoryConfig, Preset};
 pub use consistency::Consistency;
 pub use decay::{access_boost, current_importance};
 pub use embedder::{EmbedRole, Embedder, EmbedderProfile, Fingerprint};
-pub use error::{ErrorKind, InvalidInput, MemoryError, MemoryResult, SharedSource};
+pub use error::{
+    ErrorKind, InvalidInput, InvalidSetting, MemoryError, MemoryResult, SettingOrigin,
+    SettingProblem, SharedSource,
+};
 pub use filter::{MemoryFilter, MemoryTagMode};
 pub use id::{EntityId, MemoryId};
 pub use item::MemoryBatchItem;

@@ -1,18 +1,20 @@
 //! The builder of a memory system.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 #[cfg(doc)]
 use memory_core::Consistency;
 use memory_core::{
     CacheBackend, Clock, Embedder, IntoShared, LanguageModel, MemoryConfig, MemoryError,
-    MemoryResult, Reranker, Store,
+    MemoryResult, Preset, Reranker, Store,
 };
 use memory_engine::{Engine, EngineBuilder};
 use memory_moka::MokaBackend;
 
 use crate::defaults;
+use crate::settings::{Settings, SettingsBuilder};
 use crate::system::MemorySystem;
 
 /// Builds a [`MemorySystem`] from chosen parts; what is not chosen is the
@@ -44,6 +46,7 @@ pub struct MemorySystemBuilder {
     #[cfg(feature = "onnx")]
     precision: Option<memory_onnx::Precision>,
     config: Option<MemoryConfig>,
+    settings: SettingsBuilder,
     engine: EngineBuilder,
 }
 
@@ -56,6 +59,7 @@ impl Default for MemorySystemBuilder {
             #[cfg(feature = "onnx")]
             precision: None,
             config: None,
+            settings: Settings::builder(),
             engine: Engine::builder(MokaBackend),
         }
     }
@@ -147,10 +151,53 @@ impl MemorySystemBuilder {
     }
 
     /// Sizes and lifetimes of the tiers, limits of entities, and the
-    /// [`Consistency`]. [`MemoryConfig::default`] where none is given.
+    /// [`Consistency`]: every value, so that it excludes the other sources of
+    /// settings. [`MemoryConfig::default`] where there is no source.
     #[must_use]
     pub fn config(mut self, config: MemoryConfig) -> Self {
         self.config = Some(config);
+        self
+    }
+
+    /// Reads the settings of a TOML file; see [`Settings`] for the order of
+    /// precedence of the sources.
+    ///
+    /// ```no_run
+    /// # async fn open() -> memory::MemoryResult<()> {
+    /// use memory::MemorySystem;
+    ///
+    /// let memory = MemorySystem::builder()
+    ///     .settings_file("memory.toml")
+    ///     .settings_from_env()
+    ///     .configure(|config| config.max_memories_per_entity = Some(50_000))
+    ///     .build()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn settings_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.settings = self.settings.file(path);
+        self
+    }
+
+    /// Reads the settings of environment variables (`MEMORY_…`).
+    #[must_use]
+    pub fn settings_from_env(mut self) -> Self {
+        self.settings = self.settings.environment();
+        self
+    }
+
+    /// Chooses the preset that other settings change.
+    #[must_use]
+    pub fn preset(mut self, preset: Preset) -> Self {
+        self.settings = self.settings.preset(preset);
+        self
+    }
+
+    /// Changes values of the configuration, after those of every other source.
+    #[must_use]
+    pub fn configure(mut self, change: impl FnOnce(&mut MemoryConfig) + Send + 'static) -> Self {
+        self.settings = self.settings.configure(change);
         self
     }
 
@@ -159,16 +206,35 @@ impl MemorySystemBuilder {
     ///
     /// # Errors
     /// [`MemoryError::Configuration`] when there is neither a URL nor a store,
-    /// or both, or a setting is out of range; errors of opening the parts.
+    /// or both are set in code; [`MemoryError::InvalidSetting`] for a setting that is
+    /// refused; errors of opening the parts.
     pub async fn build(self) -> MemoryResult<MemorySystem> {
-        let url = self.url.as_deref().unwrap_or_default();
-        let config = self.config.unwrap_or_default();
+        let (config, db) = match self.config {
+            Some(_) if !self.settings.is_empty() => {
+                return Err(MemoryError::configuration(
+                    "`config` sets every value, so a preset, a settings file, the environment \
+                     and `configure` would have no effect; leave it out, or them",
+                ));
+            }
+            Some(config) => (config, None),
+            None => {
+                let settings = self.settings.build()?;
+                (settings.config().clone(), settings.db().map(str::to_owned))
+            }
+        };
         config.validate()?;
-        if self.store.is_some() == self.url.is_some() {
+        if self.store.is_some() && self.url.is_some() {
             return Err(MemoryError::configuration(
-                "set either a URL or a store, not both and not neither",
+                "set either a URL or a store, not both",
             ));
         }
+        let url = self.url.or(db);
+        if self.store.is_none() && url.is_none() {
+            return Err(MemoryError::configuration(
+                "set a URL or a store, or `db` in the settings",
+            ));
+        }
+        let url = url.as_deref().unwrap_or_default();
         #[cfg(feature = "onnx")]
         if self.embedder.is_some() && self.precision.is_some() {
             return Err(MemoryError::configuration(
@@ -197,6 +263,7 @@ impl fmt::Debug for MemorySystemBuilder {
             .field("store", &self.store)
             .field("embedder", &self.embedder)
             .field("config", &self.config)
+            .field("settings", &self.settings)
             .field("engine", &self.engine)
             .finish_non_exhaustive()
     }

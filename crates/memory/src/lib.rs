@@ -59,19 +59,22 @@ mod administration;
 mod builder;
 mod defaults;
 mod lifecycle;
+mod settings;
 mod stream;
 mod system;
 
 pub use builder::MemorySystemBuilder;
+pub use settings::{OTHER_VARIABLES, SettingEntry, Settings, SettingsBuilder};
 pub use stream::RetainProgress;
 pub use system::MemorySystem;
 
 pub use memory_core::{
     AccessCounting, ByteSize, CacheStats, Clock, Consistency, EntityId, EntityStats, ErrorKind,
-    Generation, IntoShared, InvalidInput, LanguageModel, LimitPolicy, ListPage, ListRequest,
-    ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryError, MemoryFilter,
-    MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode, PageCursor, Reranker,
-    ScoreStats, SharedSource, SystemClock, TierStats, limits,
+    Generation, IntoShared, InvalidInput, InvalidSetting, LanguageModel, LimitPolicy, ListPage,
+    ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryError,
+    MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode, PageCursor,
+    Preset, Reranker, ScoreStats, SettingOrigin, SettingProblem, SharedSource, SystemClock,
+    TierStats, limits,
 };
 pub use memory_engine::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Explanation, LinkDirection,
@@ -160,6 +163,6 @@ mod documents {
         Backups: "../../../docs/backups.md",
         Consistency: "../../../docs/consistency.md",
         Errors: "../../../docs/errors.md",
-        Caches: "../../../docs/caches.md"
+        Performance: "../../../docs/MEMORY_PERFORMANCE_OPTIMIZATION.md"
     );
 }

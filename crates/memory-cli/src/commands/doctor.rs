@@ -1,13 +1,14 @@
 //! `memory doctor`: checks runtime, model and database, and says how to fix what
 //! is wrong. It creates and changes nothing.
 
-use memory::ReembedRequest;
+use memory::{ReembedRequest, Settings};
 use serde::Serialize;
 
 use crate::commands::stats::all_entities;
 use crate::database::Database;
 use crate::exit::{Code, Failure};
 use crate::output::{Output, count_noun, format_bytes};
+use crate::settings::{self, SettingReport};
 
 mod assets;
 
@@ -81,11 +82,13 @@ pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), 
         output.write_json(&DoctorReport {
             healthy: code.is_none(),
             parts: &findings,
+            settings: settings::report(database.settings()),
         })?;
     } else {
         findings
             .iter()
             .try_for_each(|finding| print(finding, output))?;
+        print_settings(database.settings(), output)?;
         if code.is_none() {
             output.write_line(format_args!("{summary}"))?;
         }
@@ -100,6 +103,17 @@ pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), 
 struct DoctorReport<'a> {
     healthy: bool,
     parts: &'a [Finding],
+    settings: Vec<SettingReport>,
+}
+
+/// The effective settings and their sources, as the lines of a settings file.
+fn print_settings(settings: &Settings, output: &mut Output) -> Result<(), Failure> {
+    output.write_line(format_args!("settings"))?;
+    for setting in settings::report(settings) {
+        let SettingReport { key, value, source } = setting;
+        output.write_line(format_args!("       {key} = {value}  ({source})"))?;
+    }
+    Ok(())
 }
 
 fn print(finding: &Finding, output: &mut Output) -> Result<(), Failure> {

@@ -24,5 +24,6 @@ mod read_only;
 mod reembed;
 mod resume;
 mod roundtrip;
+mod settings;
 mod signals;
 mod test_dir;

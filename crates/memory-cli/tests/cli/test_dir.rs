@@ -49,7 +49,8 @@ impl TestDir {
         command
             .args(args)
             .current_dir(&self.folder)
-            .env_remove("MEMORY_DB");
+            .env_remove("MEMORY_DB")
+            .env_remove("MEMORY_CONFIG");
         command
     }
 

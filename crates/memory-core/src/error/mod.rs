@@ -2,6 +2,7 @@
 
 mod invalid_input;
 mod kind;
+mod setting;
 
 use std::error::Error;
 use std::ops::Deref;
@@ -11,6 +12,7 @@ use crate::id::{EntityId, MemoryId};
 
 pub use invalid_input::InvalidInput;
 pub use kind::ErrorKind;
+pub use setting::{InvalidSetting, SettingOrigin, SettingProblem};
 
 /// What every fallible call of the memory system returns.
 pub type MemoryResult<T> = Result<T, MemoryError>;
@@ -181,6 +183,15 @@ pub enum MemoryError {
         /// What is wrong, and what is allowed.
         message: String,
     },
+
+    /// A setting of [`MemoryConfig`](crate::MemoryConfig), a settings file or an
+    /// environment variable is refused.
+    #[error("configuration: {problem}")]
+    InvalidSetting {
+        /// Which setting, where it was made, and what is allowed.
+        #[source]
+        problem: Box<InvalidSetting>,
+    },
 }
 
 impl MemoryError {
@@ -195,7 +206,7 @@ impl MemoryError {
             Self::Changed { .. } => ErrorKind::Changed,
             Self::LimitReached { .. } => ErrorKind::LimitReached,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
-            Self::Configuration { .. } => ErrorKind::Configuration,
+            Self::Configuration { .. } | Self::InvalidSetting { .. } => ErrorKind::Configuration,
             Self::Store { kind, .. }
             | Self::Embedder { kind, .. }
             | Self::LanguageModel { kind, .. }
@@ -328,6 +339,14 @@ impl From<InvalidInput> for MemoryError {
         Self::InvalidInput {
             problem,
             item: None,
+        }
+    }
+}
+
+impl From<InvalidSetting> for MemoryError {
+    fn from(problem: InvalidSetting) -> Self {
+        Self::InvalidSetting {
+            problem: Box::new(problem),
         }
     }
 }

@@ -1,13 +1,20 @@
 //! Configuration of the memory system.
 
+mod preset;
+
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::consistency::Consistency;
-use crate::error::{MemoryError, MemoryResult};
+#[cfg(doc)]
+use crate::error::MemoryError;
+use crate::error::{InvalidSetting, MemoryResult, SettingProblem};
 use crate::store::Writers;
+
+pub use preset::Preset;
 
 /// A size in bytes, which cannot be mistaken for a number of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,7 +89,7 @@ pub enum AccessCounting {
 ///
 /// The first five fields and their values are those of the original system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct MemoryConfig {
     /// Most memories in the memory tier; the entity tier has a tenth as many
     /// entries.
@@ -147,39 +154,6 @@ impl Default for MemoryConfig {
 }
 
 impl MemoryConfig {
-    /// For servers with many busy entities and memory to spare.
-    #[must_use]
-    pub fn high_traffic() -> Self {
-        Self {
-            cache_max_capacity: 50_000,
-            cache_ttl_seconds: 600,
-            cache_tti_seconds: 120,
-            embedding_cache_capacity: 5_000,
-            embedding_cache_ttl_seconds: 1_200,
-            memory_cache_max_bytes: ByteSize::mebibytes(256),
-            entity_cache_max_bytes: ByteSize::mebibytes(1_024),
-            embedding_cache_max_bytes: ByteSize::mebibytes(64),
-            ..Self::default()
-        }
-    }
-
-    /// For small machines.
-    #[must_use]
-    pub fn low_memory() -> Self {
-        Self {
-            cache_max_capacity: 1_000,
-            cache_ttl_seconds: 60,
-            cache_tti_seconds: 30,
-            embedding_cache_capacity: 100,
-            embedding_cache_ttl_seconds: 300,
-            memory_cache_max_bytes: ByteSize::mebibytes(8),
-            entity_cache_max_bytes: ByteSize::mebibytes(32),
-            embedding_cache_max_bytes: ByteSize::mebibytes(2),
-            snapshot_max_memories: 5_000,
-            ..Self::default()
-        }
-    }
-
     /// Most snapshots in the entity tier: a tenth of `cache_max_capacity`, at
     /// least one.
     #[must_use]
@@ -245,59 +219,116 @@ impl MemoryConfig {
         self
     }
 
-    /// Checks that capacities, lifetimes and limits make sense.
+    /// Checks that every value is in its range.
     ///
     /// # Errors
-    /// [`MemoryError::Configuration`] for a capacity, limit or threshold of 0,
-    /// a lifetime of 0 seconds or over a hundred years, or more memories to
-    /// keep than an entity may have.
+    /// [`MemoryError::InvalidSetting`] for a capacity, limit or threshold of 0,
+    /// a lifetime of 0 seconds or over a hundred years, a size over
+    /// [`MAX_BYTES`](Self::MAX_BYTES), a bound of the consistency that
+    /// [`Consistency::validate`] refuses, or more memories to keep than an entity
+    /// may have.
     pub fn validate(&self) -> MemoryResult<()> {
-        if let Some(consistency) = &self.consistency {
-            consistency.validate()?;
-        }
-        /// The longest lifetime, which every cache library can add to a clock.
-        const MAX_SECONDS: u64 = 100 * 365 * 86_400;
-        let capacities = [
-            ("cache_max_capacity", self.cache_max_capacity),
-            ("embedding_cache_capacity", self.embedding_cache_capacity),
-            (
-                "max_memories_per_entity",
-                self.max_memories_per_entity.unwrap_or(u64::MAX),
-            ),
-            ("consolidation_threshold", self.consolidation_threshold),
-        ];
-        for (field, value) in capacities {
-            if value == 0 {
-                return Err(MemoryError::configuration(format!(
-                    "{field} is 0; it must be at least 1"
-                )));
+        for (key, value, range) in self.numbers() {
+            if !range.contains(&value) {
+                return Err(invalid(key, value.to_string(), allowed(&range)).into());
             }
+        }
+        if let Some(Consistency::Bounded(bound)) = self.consistency
+            && Consistency::Bounded(bound).validate().is_err()
+        {
+            let range = format!(
+                "bounded by more than 0 (0 would be checked) and at most {:?}",
+                Consistency::MAX_BOUND
+            );
+            return Err(invalid("consistency", format!("bounded {bound:?}"), range).into());
         }
         if let Some(max) = self.max_memories_per_entity
             && self.limit_policy == LimitPolicy::Prune
             && self.prune_min_keep > max
         {
-            return Err(MemoryError::configuration(format!(
-                "prune_min_keep is {}; it must be at most max_memories_per_entity, {max}",
-                self.prune_min_keep
-            )));
+            let range = format!("at most max_memories_per_entity, {max}");
+            return Err(invalid("prune_min_keep", self.prune_min_keep.to_string(), range).into());
         }
-        let lifetimes = [
-            ("cache_ttl_seconds", self.cache_ttl_seconds),
-            ("cache_tti_seconds", self.cache_tti_seconds),
+        Ok(())
+    }
+
+    /// The largest size of a tier: a pebibyte.
+    pub const MAX_BYTES: ByteSize = ByteSize(1 << 50);
+
+    /// The numbers that have a range.
+    fn numbers(&self) -> [(&'static str, u64, RangeInclusive<u64>); 10] {
+        /// The longest lifetime, which every cache library can add to a clock.
+        const MAX_SECONDS: u64 = 100 * 365 * 86_400;
+        let positive = 1..=u64::MAX;
+        let lifetime = 1..=MAX_SECONDS;
+        let size = 0..=Self::MAX_BYTES.0;
+        [
+            (
+                "cache_max_capacity",
+                self.cache_max_capacity,
+                positive.clone(),
+            ),
+            (
+                "embedding_cache_capacity",
+                self.embedding_cache_capacity,
+                positive.clone(),
+            ),
+            (
+                "max_memories_per_entity",
+                self.max_memories_per_entity.unwrap_or(u64::MAX),
+                positive.clone(),
+            ),
+            (
+                "consolidation_threshold",
+                self.consolidation_threshold,
+                positive,
+            ),
+            (
+                "cache_ttl_seconds",
+                self.cache_ttl_seconds,
+                lifetime.clone(),
+            ),
+            (
+                "cache_tti_seconds",
+                self.cache_tti_seconds,
+                lifetime.clone(),
+            ),
             (
                 "embedding_cache_ttl_seconds",
                 self.embedding_cache_ttl_seconds,
+                lifetime,
             ),
-        ];
-        for (field, value) in lifetimes {
-            if !(1..=MAX_SECONDS).contains(&value) {
-                return Err(MemoryError::configuration(format!(
-                    "{field} is {value}; it must be from 1 to {MAX_SECONDS}"
-                )));
-            }
-        }
-        Ok(())
+            (
+                "memory_cache_max_bytes",
+                self.memory_cache_max_bytes.0,
+                size.clone(),
+            ),
+            (
+                "entity_cache_max_bytes",
+                self.entity_cache_max_bytes.0,
+                size.clone(),
+            ),
+            (
+                "embedding_cache_max_bytes",
+                self.embedding_cache_max_bytes.0,
+                size,
+            ),
+        ]
+    }
+}
+
+fn invalid(key: &'static str, value: String, allowed: String) -> InvalidSetting {
+    InvalidSetting::in_code(SettingProblem::InvalidValue {
+        key,
+        value: Some(value),
+        allowed,
+    })
+}
+
+fn allowed(range: &RangeInclusive<u64>) -> String {
+    match *range.end() {
+        u64::MAX => format!("at least {}", range.start()),
+        end => format!("from {} to {end}", range.start()),
     }
 }
 
@@ -316,14 +347,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn presets_are_valid_and_a_zero_is_not() {
-        for preset in [
-            MemoryConfig::default(),
-            MemoryConfig::high_traffic(),
-            MemoryConfig::low_memory(),
-        ] {
-            preset.validate().unwrap();
-        }
+    fn a_zero_is_refused_by_name() {
         let bad = MemoryConfig {
             cache_ttl_seconds: 0,
             ..MemoryConfig::default()

@@ -1,0 +1,50 @@
+//! The settings of a run: command line, environment, settings file, preset.
+
+use std::path::PathBuf;
+
+use memory::{MemoryResult, SettingOrigin, Settings};
+use serde::Serialize;
+
+/// The database where none is named.
+pub(crate) const DEFAULT_DB: &str = "sqlite://memory.db";
+
+/// The variable with the path of the settings file.
+const CONFIG_ENV: &str = "MEMORY_CONFIG";
+
+/// Combines the sources; `db` and `config` are options of the command line.
+pub(crate) fn load(db: Option<String>, config: Option<PathBuf>) -> MemoryResult<Settings> {
+    let variable = std::env::var_os(CONFIG_ENV).filter(|path| !path.is_empty());
+    let mut builder = Settings::builder().environment();
+    if let Some(path) = config.or_else(|| variable.map(PathBuf::from)) {
+        builder = builder.file(path);
+    }
+    if let Some(url) = db {
+        builder = builder.db(url);
+    }
+    builder.build()
+}
+
+/// A setting and its source, as the doctor reports it.
+#[derive(Debug, Serialize)]
+pub(crate) struct SettingReport {
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+    pub(crate) source: String,
+}
+
+/// Every setting, without passwords.
+pub(crate) fn report(settings: &Settings) -> Vec<SettingReport> {
+    let entries = settings.entries().into_iter();
+    let report = entries.map(|entry| SettingReport {
+        key: entry.key,
+        value: match (entry.key, settings.db()) {
+            ("db", None) => DEFAULT_DB.to_owned(),
+            _ => entry.value,
+        },
+        source: match entry.origin {
+            SettingOrigin::Code => "command line".to_owned(),
+            origin => origin.to_string(),
+        },
+    });
+    report.collect()
+}

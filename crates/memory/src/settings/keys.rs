@@ -1,0 +1,288 @@
+//! The keys of the settings: how each is parsed and shown.
+
+use memory_core::{AccessCounting, Consistency, LimitPolicy, MemoryConfig, Preset, SettingProblem};
+
+use super::secrets::redact_url;
+use super::value::{Mismatch, RawValue, parse_duration, show_bytes, show_seconds};
+
+/// The values of all settings.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Values {
+    pub(super) db: Option<String>,
+    pub(super) preset: Preset,
+    pub(super) config: MemoryConfig,
+}
+
+impl Values {
+    pub(super) fn of(preset: Preset) -> Self {
+        Self {
+            db: None,
+            preset,
+            config: preset.config(),
+        }
+    }
+}
+
+/// A setting.
+pub(super) struct Key {
+    /// Its name in files; in the environment, in capital letters after `MEMORY_`.
+    pub(super) name: &'static str,
+    /// What is allowed: completes "it must be".
+    pub(super) allowed: &'static str,
+    /// Whether a value may contain a password.
+    pub(super) is_secret: bool,
+    /// Sets the value.
+    pub(super) set: fn(&mut Values, &RawValue) -> Result<(), Mismatch>,
+    /// The value as it is written, without a password.
+    pub(super) show: fn(&Values) -> String,
+}
+
+impl Key {
+    const fn new(
+        name: &'static str,
+        allowed: &'static str,
+        set: fn(&mut Values, &RawValue) -> Result<(), Mismatch>,
+        show: fn(&Values) -> String,
+    ) -> Self {
+        Self {
+            name,
+            allowed,
+            is_secret: false,
+            set,
+            show,
+        }
+    }
+
+    /// The name of the environment variable.
+    pub(super) fn variable(&self) -> String {
+        format!("MEMORY_{}", self.name.to_uppercase())
+    }
+}
+
+/// The key that is applied before all others.
+pub(super) const PRESET: &str = "preset";
+
+const NUMBER: &str = "a whole number, such as 1000";
+const DURATION: &str =
+    "a whole number of seconds, or a text with a unit, such as \"5 min\" or \"1h 30m\"";
+const SIZE: &str = "a whole number of bytes, or a text with a unit, such as \"64 MiB\"";
+
+const POLICIES: [(&str, LimitPolicy); 2] = [
+    ("reject", LimitPolicy::Reject),
+    ("prune", LimitPolicy::Prune),
+];
+const COUNTING: [(&str, AccessCounting); 2] = [
+    ("background", AccessCounting::Background),
+    ("off", AccessCounting::Off),
+];
+const CONSISTENCIES: [(&str, Option<Consistency>); 3] = [
+    ("automatic", None),
+    ("local", Some(Consistency::Local)),
+    ("checked", Some(Consistency::Checked)),
+];
+
+/// Every key, in the order of the documentation.
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        is_secret: true,
+        ..Key::new(
+            "db",
+            "a database URL such as \"sqlite://agent.db\"",
+            |values, raw| match raw.text()? {
+                text if text.trim().is_empty() => Err(Mismatch::Value),
+                text => {
+                    values.db = Some(text.to_owned());
+                    Ok(())
+                }
+            },
+            |values| match &values.db {
+                Some(url) => redact_url(url),
+                None => "none".to_owned(),
+            },
+        )
+    },
+    Key::new(
+        PRESET,
+        "default, high_traffic or low_memory",
+        |values, raw| {
+            values.preset = Preset::from_name(raw.text()?).ok_or(Mismatch::Value)?;
+            Ok(())
+        },
+        |values| values.preset.name().to_owned(),
+    ),
+    Key::new(
+        "cache_max_capacity",
+        NUMBER,
+        |values, raw| raw.integer().map(|n| values.config.cache_max_capacity = n),
+        |values| values.config.cache_max_capacity.to_string(),
+    ),
+    Key::new(
+        "cache_ttl_seconds",
+        DURATION,
+        |values, raw| raw.seconds().map(|n| values.config.cache_ttl_seconds = n),
+        |values| show_seconds(values.config.cache_ttl_seconds),
+    ),
+    Key::new(
+        "cache_tti_seconds",
+        DURATION,
+        |values, raw| raw.seconds().map(|n| values.config.cache_tti_seconds = n),
+        |values| show_seconds(values.config.cache_tti_seconds),
+    ),
+    Key::new(
+        "embedding_cache_capacity",
+        NUMBER,
+        |values, raw| {
+            raw.integer()
+                .map(|n| values.config.embedding_cache_capacity = n)
+        },
+        |values| values.config.embedding_cache_capacity.to_string(),
+    ),
+    Key::new(
+        "embedding_cache_ttl_seconds",
+        DURATION,
+        |values, raw| {
+            raw.seconds()
+                .map(|n| values.config.embedding_cache_ttl_seconds = n)
+        },
+        |values| show_seconds(values.config.embedding_cache_ttl_seconds),
+    ),
+    Key::new(
+        "memory_cache_max_bytes",
+        SIZE,
+        |values, raw| {
+            raw.bytes()
+                .map(|size| values.config.memory_cache_max_bytes = size)
+        },
+        |values| show_bytes(values.config.memory_cache_max_bytes),
+    ),
+    Key::new(
+        "entity_cache_max_bytes",
+        SIZE,
+        |values, raw| {
+            raw.bytes()
+                .map(|size| values.config.entity_cache_max_bytes = size)
+        },
+        |values| show_bytes(values.config.entity_cache_max_bytes),
+    ),
+    Key::new(
+        "embedding_cache_max_bytes",
+        SIZE,
+        |values, raw| {
+            raw.bytes()
+                .map(|size| values.config.embedding_cache_max_bytes = size)
+        },
+        |values| show_bytes(values.config.embedding_cache_max_bytes),
+    ),
+    Key::new(
+        "snapshot_max_memories",
+        NUMBER,
+        |values, raw| {
+            raw.integer()
+                .map(|n| values.config.snapshot_max_memories = n)
+        },
+        |values| values.config.snapshot_max_memories.to_string(),
+    ),
+    Key::new(
+        "consistency",
+        "automatic, local, checked, or bounded and a duration, such as \"bounded 2 s\"",
+        |values, raw| parse_consistency(raw).map(|choice| values.config.consistency = choice),
+        |values| show_consistency(values.config.consistency),
+    ),
+    Key::new(
+        "max_memories_per_entity",
+        "a whole number, such as 1000, or \"none\"",
+        |values, raw| {
+            raw.optional_integer()
+                .map(|n| values.config.max_memories_per_entity = n)
+        },
+        |values| match values.config.max_memories_per_entity {
+            Some(max) => max.to_string(),
+            None => "none".to_owned(),
+        },
+    ),
+    Key::new(
+        "limit_policy",
+        "reject or prune",
+        |values, raw| {
+            raw.choice(&POLICIES)
+                .map(|policy| values.config.limit_policy = policy)
+        },
+        |values| name_of(&POLICIES, values.config.limit_policy),
+    ),
+    Key::new(
+        "prune_min_keep",
+        NUMBER,
+        |values, raw| raw.integer().map(|n| values.config.prune_min_keep = n),
+        |values| values.config.prune_min_keep.to_string(),
+    ),
+    Key::new(
+        "consolidation_threshold",
+        NUMBER,
+        |values, raw| {
+            raw.integer()
+                .map(|n| values.config.consolidation_threshold = n)
+        },
+        |values| values.config.consolidation_threshold.to_string(),
+    ),
+    Key::new(
+        "access_counting",
+        "background or off",
+        |values, raw| {
+            raw.choice(&COUNTING)
+                .map(|counting| values.config.access_counting = counting)
+        },
+        |values| name_of(&COUNTING, values.config.access_counting),
+    ),
+];
+
+fn parse_consistency(raw: &RawValue) -> Result<Option<Consistency>, Mismatch> {
+    match raw.text()?.strip_prefix("bounded ") {
+        Some(bound) => Ok(Some(Consistency::Bounded(parse_duration(bound)?))),
+        None => raw.choice(&CONSISTENCIES),
+    }
+}
+
+fn show_consistency(consistency: Option<Consistency>) -> String {
+    match consistency {
+        Some(Consistency::Bounded(bound)) => {
+            format!("bounded {}", humantime::format_duration(bound))
+        }
+        choice => name_of(&CONSISTENCIES, choice),
+    }
+}
+
+fn name_of<T: PartialEq>(names: &[(&str, T)], value: T) -> String {
+    let name = names.iter().find(|(_, known)| *known == value);
+    name.map_or_else(String::new, |(name, _)| (*name).to_owned())
+}
+
+/// The key of this name.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The problem of a name that is not among the valid ones. Suggests the most
+/// similar one, if one is similar: Jaro-Winkler similarity of 0.8 or more, which
+/// favors a common beginning (`cache_ttl`).
+pub(super) fn unknown_key(
+    name: &str,
+    valid: impl IntoIterator<Item = impl Into<String>>,
+) -> SettingProblem {
+    const SIMILAR: f64 = 0.8;
+    let valid: Vec<String> = valid.into_iter().map(Into::into).collect();
+    let lower = name.to_lowercase();
+    let nearest = valid
+        .iter()
+        .map(|candidate| {
+            let similarity = strsim::jaro_winkler(&lower, &candidate.to_lowercase());
+            (similarity, candidate)
+        })
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate.clone());
+    SettingProblem::UnknownKey {
+        key: name.to_owned(),
+        nearest,
+        valid,
+    }
+}

@@ -1,0 +1,135 @@
+//! Settings from code, environment variables, a TOML file and presets.
+
+mod builder;
+mod environment;
+mod file;
+mod keys;
+mod secrets;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use memory_core::{MemoryConfig, Preset, SettingOrigin};
+
+use keys::{KEYS, Values};
+
+pub use builder::SettingsBuilder;
+pub use environment::OTHER_VARIABLES;
+
+/// The effective settings: the database's URL and the [`MemoryConfig`], each value
+/// with its origin.
+///
+/// Of several sources of a value the first of this list decides:
+///
+/// 1. code ([`SettingsBuilder::db`], [`preset`](SettingsBuilder::preset),
+///    [`configure`](SettingsBuilder::configure)),
+/// 2. the environment: `MEMORY_` and the key in capital letters
+///    ([`environment`](SettingsBuilder::environment)),
+/// 3. a TOML file ([`file`](SettingsBuilder::file)),
+/// 4. the preset, wherever it was chosen,
+/// 5. the default.
+///
+/// ```
+/// use memory::{Preset, Settings};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("memory.toml");
+/// # std::fs::write(&path, "preset = 'low_memory'\ncache_ttl_seconds = '5 min'").unwrap();
+/// let settings = Settings::builder()
+///     .file(&path)
+///     .configure(|config| config.cache_max_capacity = 2_000)
+///     .build()?;
+/// assert_eq!(settings.preset(), Preset::LowMemory);
+/// assert_eq!(settings.config().cache_ttl_seconds, 300);
+/// assert_eq!(settings.config().cache_max_capacity, 2_000);
+/// # Ok::<(), memory::MemoryError>(())
+/// ```
+///
+/// `docs/operations.md` lists the keys. [`MemorySystemBuilder`] takes the same
+/// sources directly.
+///
+/// [`MemorySystemBuilder`]: crate::MemorySystemBuilder
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    values: Values,
+    origins: BTreeMap<&'static str, SettingOrigin>,
+}
+
+/// A setting for display.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettingEntry {
+    /// The key.
+    pub key: &'static str,
+    /// The value as it is written in a file or a variable, without passwords.
+    pub value: String,
+    /// Where the value comes from.
+    pub origin: SettingOrigin,
+}
+
+impl Settings {
+    /// Starts without any source.
+    #[must_use]
+    pub fn builder() -> SettingsBuilder {
+        SettingsBuilder::default()
+    }
+
+    /// The database's URL, if it was set. It may contain a password.
+    #[must_use]
+    pub fn db(&self) -> Option<&str> {
+        self.values.db.as_deref()
+    }
+
+    /// The preset that was chosen, or the default one.
+    #[must_use]
+    pub fn preset(&self) -> Preset {
+        self.values.preset
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &MemoryConfig {
+        &self.values.config
+    }
+
+    /// All settings in the order of the documentation, for display.
+    #[must_use]
+    pub fn entries(&self) -> Vec<SettingEntry> {
+        let entry = |key: &keys::Key| SettingEntry {
+            key: key.name,
+            value: (key.show)(&self.values),
+            origin: self.origin(key.name),
+        };
+        KEYS.iter().map(entry).collect()
+    }
+
+    fn origin(&self, key: &str) -> SettingOrigin {
+        self.origins
+            .get(key)
+            .cloned()
+            .unwrap_or(SettingOrigin::Default)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            values: Values::of(Preset::Default),
+            origins: BTreeMap::new(),
+        }
+    }
+}
+
+/// Shows no password.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = self.entries();
+        f.debug_map()
+            .entries(entries.iter().map(|entry| (entry.key, &entry.value)))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
