@@ -6,6 +6,7 @@ mod manifests;
 mod sources;
 mod text;
 mod tree;
+mod variables;
 mod words;
 
 use std::fmt;
@@ -74,6 +75,10 @@ const RULES: &[Rule] = &[
     Rule {
         name: "links",
         check: links::check_links,
+    },
+    Rule {
+        name: "variables",
+        check: variables::check_variables,
     },
     Rule {
         name: "names",
