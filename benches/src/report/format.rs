@@ -72,7 +72,8 @@ pub(super) fn bytes(bytes: f64) -> String {
     match bytes {
         b if b < 10_000.0 => format!("{b:.0} B"),
         b if b < 10_240_000.0 => format!("{:.1} KiB", b / 1024.0),
-        b => format!("{:.1} MiB", b / (1024.0 * 1024.0)),
+        b if b < 1e10 => format!("{:.1} MiB", b / (1024.0 * 1024.0)),
+        b => format!("{:.1} GiB", b / (1024.0 * 1024.0 * 1024.0)),
     }
 }
 

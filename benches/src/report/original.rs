@@ -129,7 +129,8 @@ fn cells(row: &Row, results: &ReportResults) -> Vec<String> {
     let mut cells = vec![
         row.operation.to_owned(),
         row.original.to_owned(),
-        duration(row.goal),
+        // Goals are round.
+        duration(row.goal).replace(".00", "").replace(".0", ""),
     ];
     cells.extend(
         subjects
