@@ -46,7 +46,9 @@ fn main() {
     });
     for memories in [10, 100, 1_000, 10_000] {
         let (memory, id) = runtime.block_on(system(memories));
-        let repeats = (20_000 / memories as u32).clamp(5, 500);
+        let repeats = u32::try_from(20_000 / memories)
+            .unwrap_or(500)
+            .clamp(5, 500);
         empty.compare(&format!("recall at {memories}"), repeats, || async {
             memory.recall("mira", QUESTION).await.map(drop)
         });

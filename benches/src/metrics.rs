@@ -13,6 +13,11 @@ impl Timings {
         self.0.push(duration);
     }
 
+    /// Adds the durations of another run.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// The `p` quantile (0 to 1), by nearest rank; zero without durations.
     #[must_use]
     #[expect(

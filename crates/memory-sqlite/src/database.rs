@@ -5,26 +5,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memory_core::{BackupOptions, ChangeMarker, ErrorKind, MemoryError, MemoryResult};
+use memory_core::{
+    BackupOptions, ChangeMarker, ErrorKind, InsertOutcome, MemoryError, MemoryResult,
+};
 use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tracing::{Instrument, debug_span};
 
 use crate::backup;
 use crate::error::Failure;
+use crate::insert::Insert;
+use crate::insert_queue::InsertQueue;
 use crate::pool::{MeasuredPool, Role};
 use crate::transaction::{Session, Transaction};
-use crate::wal::{self, Wal};
 use crate::wal_index::WalIndex;
+use crate::writer::Writer;
 
 /// The connections of one database: one that writes, several that read.
 #[derive(Debug)]
 pub(crate) struct Database {
     readers: Arc<MeasuredPool>,
     /// `None` where the database is open for reading only.
-    writer: Option<Arc<MeasuredPool>>,
-    wal: Arc<Wal>,
-    busy_timeout: Duration,
+    writer: Option<Writer>,
+    inserts: Arc<InsertQueue>,
     /// `None` for a database in memory.
     path: Option<PathBuf>,
     wal_index: Option<WalIndex>,
@@ -50,9 +54,8 @@ impl Database {
         };
         Self {
             readers,
-            writer,
-            wal: Arc::new(Wal::new(busy_timeout)),
-            busy_timeout,
+            writer: writer.map(|pool| Writer::new(pool, busy_timeout, path.is_some())),
+            inserts: Arc::default(),
             wal_index: path.as_deref().map(WalIndex::new),
             path,
         }
@@ -80,28 +83,37 @@ impl Database {
     /// Runs a transaction that writes: all of it or nothing, even if the caller
     /// drops the future.
     pub(crate) async fn write<T: Transaction>(&self, transaction: T) -> MemoryResult<T::Output> {
-        self.check_open(T::OPERATION)?;
-        let writer = self.writer.clone().ok_or_else(|| {
-            let message = "the database is open for reading only; open it without read_only() or mode=ro to write";
-            MemoryError::store(ErrorKind::ReadOnly, T::OPERATION, message)
-        })?;
-        let (wal, in_file, busy_timeout) = (
-            Arc::clone(&self.wal),
-            self.path.is_some(),
-            self.busy_timeout,
-        );
+        let writer = self.writer(T::OPERATION)?;
         spawn(T::OPERATION, async move {
-            let mut session = Session::acquire(&writer, T::OPERATION).await?;
-            let erases = transaction.erases_content();
-            let output = run_write(&mut session, transaction, busy_timeout).await?;
-            wal.truncate_if_required(&mut session.conn, erases).await;
+            let mut session = writer.acquire(T::OPERATION).await?;
+            let output = writer.run(&mut session, transaction).await?;
             drop(session);
-            if in_file {
-                wal.schedule_checkpoint(writer.pool());
-            }
+            writer.schedule_checkpoint();
             Ok(output)
         })
         .await
+    }
+
+    /// Inserts a batch: all of it or nothing, even if the caller drops the
+    /// future. Inserts that wait share a transaction.
+    pub(crate) async fn insert(&self, insert: Insert) -> MemoryResult<InsertOutcome> {
+        let writer = self.writer(Insert::OPERATION)?;
+        let (outcome, is_first) = self.inserts.push(insert);
+        if is_first {
+            let queue = Arc::clone(&self.inserts);
+            spawn_detached(Insert::OPERATION, queue.run_all(writer))?;
+        }
+        outcome
+            .await
+            .unwrap_or_else(|_| Err(runtime_stopped(Insert::OPERATION)))
+    }
+
+    fn writer(&self, operation: &'static str) -> MemoryResult<Writer> {
+        self.check_open(operation)?;
+        self.writer.clone().ok_or_else(|| {
+            let message = "the database is open for reading only; open it without read_only() or mode=ro to write";
+            MemoryError::store(ErrorKind::ReadOnly, operation, message)
+        })
     }
 
     /// Waits for running operations and closes every connection.
@@ -110,13 +122,7 @@ impl Database {
         // write-ahead log into the file, and a reader cannot do that.
         self.readers.pool().close().await;
         if let Some(writer) = &self.writer {
-            // Where others keep the database open, closing does not do this.
-            if self.path.is_some()
-                && let Ok(mut conn) = writer.acquire().await
-            {
-                wal::checkpoint(&mut conn).await;
-            }
-            writer.pool().close().await;
+            writer.close().await;
         }
         if let Some(wal_index) = &self.wal_index {
             wal_index.release();
@@ -144,28 +150,6 @@ impl Database {
     }
 }
 
-/// Runs a transaction that writes, with the busy timeout that it has.
-async fn run_write<T: Transaction>(
-    session: &mut Session,
-    transaction: T,
-    busy_timeout: Duration,
-) -> MemoryResult<T::Output> {
-    let shorter = T::MAX_BUSY_TIMEOUT.filter(|timeout| *timeout < busy_timeout);
-    let into_error = |error: sqlx::Error| Failure::from(error).into_error(T::OPERATION);
-    if let Some(timeout) = shorter {
-        wal::set_busy_timeout(&mut session.conn, timeout)
-            .await
-            .map_err(into_error)?;
-    }
-    let result = session.run("BEGIN IMMEDIATE", transaction).await;
-    if shorter.is_some() {
-        wal::set_busy_timeout(&mut session.conn, busy_timeout)
-            .await
-            .map_err(into_error)?;
-    }
-    result
-}
-
 /// Returns an error outside of a Tokio runtime, where the driver would panic.
 pub(crate) fn check_runtime() -> MemoryResult<Handle> {
     Handle::try_current().map_err(|_| {
@@ -184,14 +168,22 @@ async fn spawn<T: Send + 'static>(
     operation: &'static str,
     future: impl Future<Output = MemoryResult<T>> + Send + 'static,
 ) -> MemoryResult<T> {
-    let span = debug_span!("store", backend = "sqlite", operation);
-    match check_runtime()?.spawn(future.instrument(span)).await {
+    match spawn_detached(operation, future)?.await {
         Ok(result) => result,
-        Err(error) => Err(MemoryError::store(
-            ErrorKind::OutcomeUnknown,
-            operation,
-            "the Tokio runtime shut down during the operation",
-        )
-        .with_source(error)),
+        Err(error) => Err(runtime_stopped(operation).with_source(error)),
     }
+}
+
+/// Starts a task in the span of an operation.
+fn spawn_detached<T: Send + 'static>(
+    operation: &'static str,
+    future: impl Future<Output = T> + Send + 'static,
+) -> MemoryResult<JoinHandle<T>> {
+    let span = debug_span!("store", backend = "sqlite", operation);
+    Ok(check_runtime()?.spawn(future.instrument(span)))
+}
+
+fn runtime_stopped(operation: &'static str) -> MemoryError {
+    let message = "the Tokio runtime shut down during the operation";
+    MemoryError::store(ErrorKind::OutcomeUnknown, operation, message)
 }

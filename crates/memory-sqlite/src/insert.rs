@@ -35,6 +35,7 @@ const CHUNK_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) type Entities<'b> = BTreeMap<&'b EntityId, EntityRow>;
 
 /// A validated batch.
+#[derive(Debug)]
 pub(crate) struct Insert {
     pub(crate) batch: Arc<[EmbeddedMemory]>,
     pub(crate) options: InsertOptions,
@@ -77,6 +78,12 @@ impl Insert {
             batch: batch.into(),
             options: InsertOptions::unlimited(),
         }
+    }
+
+    /// The entity of each memory, and of each that evicts some.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = &EntityId> {
+        let batch = self.batch.iter().map(|one| &one.memory.entity_id);
+        batch.chain(self.options.evict.keys())
     }
 
     /// Removes the memories to evict, in every entity that gets new memories,

@@ -53,6 +53,7 @@ mod filter;
 mod filter_terms;
 mod get;
 mod insert;
+mod insert_queue;
 mod insert_rows;
 mod inspect;
 mod lexical;
@@ -76,6 +77,7 @@ mod url;
 mod vectors;
 mod wal;
 mod wal_index;
+mod writer;
 
 /// The example in the README compiles.
 #[cfg(doctest)]

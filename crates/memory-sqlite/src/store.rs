@@ -37,7 +37,7 @@ const BACKEND: &str = "sqlite";
 ///
 /// It is made for one machine: any number of tasks may use it at once, and
 /// several processes may share the file. Reads run concurrently with each other
-/// and with a write; writes queue.
+/// and with a write. Writes queue, and inserts that wait share a transaction.
 ///
 /// Needs a Tokio runtime with its timer. Dropping the store closes the file in
 /// the background; [`close`](Store::close) waits for it.
@@ -121,7 +121,7 @@ impl Store for SqliteStore {
             batch: batch.into(),
             options: options.clone(),
         };
-        self.database.write(insert).await
+        self.database.insert(insert).await
     }
 
     async fn consolidate(

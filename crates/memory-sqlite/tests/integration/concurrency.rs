@@ -7,7 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use memory_core::{
-    DenseQuery, EntityId, Generation, ListRequest, MemoryFilter, MemoryId, SearchRequest, Store,
+    DenseQuery, EntityId, Generation, InsertOptions, ListRequest, MemoryError, MemoryFilter,
+    MemoryId, SearchRequest, Store,
 };
 use memory_sqlite::SqliteStore;
 use memory_testkit::SeededRng;
@@ -68,6 +69,76 @@ async fn eight_tasks_write_and_read_at_once() {
     let stats = store.entity_stats(&shared).await.unwrap();
     assert_eq!(stats.generation, Generation(8 * ROUNDS));
     assert_eq!(store.list_entities(None, 100).await.unwrap().len(), 9);
+}
+
+/// Inserts that wait share a transaction; one that fails takes no other along,
+/// and each caller gets its own outcome.
+#[tokio::test]
+async fn inserts_at_the_same_time_have_their_own_outcomes() {
+    let folder = tempdir().unwrap();
+    let store = open(&folder.path().join("agent.db")).await;
+    let mut rng = SeededRng::new(5);
+    let entity = |number: usize| EntityId::from(format!("agent-{number}"));
+    let known = varied_memories(&entity(0), 2, &mut rng);
+    store.insert(&known).await.unwrap();
+
+    let mut batches: Vec<_> = (1..40)
+        .map(|number| varied_memories(&entity(number % 30), 1 + number % 3, &mut rng))
+        .collect();
+    let mut conflict = known[0].clone();
+    conflict.memory.content.push_str(" and more");
+    batches.insert(
+        7,
+        vec![
+            varied_memories(&entity(50), 1, &mut rng).remove(0),
+            conflict,
+        ],
+    );
+    let unlimited = InsertOptions::unlimited();
+    let limited = InsertOptions {
+        max_memories: Some(1),
+        ..InsertOptions::default()
+    };
+    let over_limit = varied_memories(&entity(60), 2, &mut rng);
+    let again = known.clone();
+    let inserts = batches
+        .iter()
+        .map(|batch| store.insert_opts(batch, &unlimited))
+        .chain([
+            store.insert_opts(&over_limit, &limited),
+            store.insert_opts(&again, &unlimited),
+        ]);
+    let mut outcomes = futures_util::future::join_all(inserts).await;
+
+    assert_eq!(outcomes.pop().unwrap().unwrap().inserted, [false, false]);
+    let refused = outcomes.pop().unwrap().unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            MemoryError::LimitReached {
+                count: 2,
+                max: 1,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    let refused = outcomes.remove(7).unwrap_err();
+    assert!(matches!(refused, MemoryError::Conflict { .. }), "{refused}");
+    batches.remove(7);
+    for (batch, outcome) in batches.iter().zip(outcomes) {
+        let outcome = outcome.unwrap();
+        assert_eq!(outcome.inserted, vec![true; batch.len()]);
+        let name = &batch[0].memory.entity_id;
+        assert_eq!(outcome.generations.keys().collect::<Vec<_>>(), [name]);
+        let stored = store.get(name, &ids(batch)).await.unwrap();
+        assert_eq!(stored.memories.iter().flatten().count(), batch.len());
+    }
+    for (number, generation) in [(1, 2), (9, 2), (10, 1), (0, 2), (50, 0), (60, 0)] {
+        let stats = store.entity_stats(&entity(number)).await.unwrap();
+        assert_eq!(stats.generation, Generation(generation), "agent {number}");
+    }
+    store.close().await.unwrap();
 }
 
 /// Futures dropped at any moment leave the connections usable and no partial

@@ -1,0 +1,257 @@
+//! Group commit: inserts that wait for the connection share a transaction, and
+//! with it a flush to disk and the dozen statements of an insert.
+//!
+//! An insert that fails in a shared transaction is run again by itself, and so
+//! are the others, so that each gets the outcome that it would have had alone.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use memory_core::{
+    EmbeddedMemory, EntityId, ErrorKind, InsertOptions, InsertOutcome, MemoryResult,
+};
+use tokio::sync::oneshot;
+
+use crate::insert::Insert;
+use crate::transaction::{Session, Transaction};
+use crate::writer::Writer;
+
+/// Most memories of a shared transaction: beyond it a flush to disk is a small
+/// part of the time, and each caller waits for all.
+const MAX_MEMORIES: usize = 512;
+
+/// Inserts that wait for the connection.
+#[derive(Debug, Default)]
+pub(crate) struct InsertQueue(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    /// Whether a task takes inserts from the queue.
+    is_running: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    insert: Insert,
+    answer: oneshot::Sender<MemoryResult<InsertOutcome>>,
+}
+
+impl InsertQueue {
+    /// Adds an insert. Returns where its outcome will be, and whether the caller
+    /// has to start [`run_all`](Self::run_all).
+    pub(crate) fn push(
+        &self,
+        insert: Insert,
+    ) -> (oneshot::Receiver<MemoryResult<InsertOutcome>>, bool) {
+        let (answer, outcome) = oneshot::channel();
+        let mut state = self.lock();
+        state.waiting.push_back(Waiting { insert, answer });
+        (outcome, !std::mem::replace(&mut state.is_running, true))
+    }
+
+    /// Runs inserts until none waits.
+    pub(crate) async fn run_all(self: Arc<Self>, writer: Writer) {
+        let running = Running(&self);
+        loop {
+            // Before the group is taken, so that inserts can join it meanwhile.
+            let session = writer.acquire(Insert::OPERATION).await;
+            let Some(group) = running.next_group() else {
+                return;
+            };
+            match session {
+                Ok(mut session) => run_group(&writer, &mut session, group).await,
+                Err(error) => group.into_iter().for_each(|one| {
+                    // The caller may have dropped its future.
+                    let _ = one.answer.send(Err(error.clone()));
+                }),
+            }
+            writer.schedule_checkpoint();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to run inserts. Where the task is dropped with its runtime, the
+/// next insert starts another.
+struct Running<'q>(&'q InsertQueue);
+
+impl Running<'_> {
+    /// The next inserts that can share a transaction; `None` when none waits,
+    /// and then the next insert has to start a task.
+    fn next_group(&self) -> Option<Vec<Waiting>> {
+        let mut state = self.0.lock();
+        let group = take_group(&mut state.waiting);
+        state.is_running = !group.is_empty();
+        state.is_running.then_some(group)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        if state.is_running {
+            state.is_running = false;
+            // Dropping the senders tells the callers.
+            state.waiting.clear();
+        }
+    }
+}
+
+/// Takes the first insert and those after it that can share its transaction:
+/// in the order of the queue, up to the first that cannot.
+///
+/// Each entity occurs in one of them only: the generation that a caller gets is
+/// that of its own write alone.
+fn take_group(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+    let mut group: Vec<Waiting> = Vec::new();
+    let (mut entities, mut memories) = (BTreeSet::new(), 0);
+    while let Some(next) = waiting.front() {
+        let insert = &next.insert;
+        let names: BTreeSet<EntityId> = insert.entities().cloned().collect();
+        let total = memories + insert.batch.len();
+        if let Some(first) = group.first()
+            && (total > MAX_MEMORIES
+                || insert.options.max_memories != first.insert.options.max_memories
+                || !entities.is_disjoint(&names))
+        {
+            break;
+        }
+        memories = total;
+        entities.extend(names);
+        group.extend(waiting.pop_front());
+    }
+    group
+}
+
+async fn run_group(writer: &Writer, session: &mut Session, group: Vec<Waiting>) {
+    if group.len() > 1 {
+        match writer.run(session, merge(&group)).await {
+            Ok(mut outcome) => {
+                for one in group {
+                    let own = split_off(&mut outcome, &one.insert);
+                    let _ = one.answer.send(Ok(own));
+                }
+                return;
+            }
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
+                for one in group {
+                    let _ = one.answer.send(Err(error.clone()));
+                }
+                return;
+            }
+            // Nothing was written.
+            Err(_) => {}
+        }
+    }
+    for one in group {
+        let outcome = writer.run(session, one.insert).await;
+        let _ = one.answer.send(outcome);
+    }
+}
+
+/// One insert with the batches of all.
+fn merge(group: &[Waiting]) -> Insert {
+    let inserts = || group.iter().map(|one| &one.insert);
+    let batch: Vec<EmbeddedMemory> = inserts()
+        .flat_map(|insert| insert.batch.iter().cloned())
+        .collect();
+    let options = InsertOptions {
+        max_memories: inserts()
+            .next()
+            .and_then(|first| first.options.max_memories),
+        evict: inserts()
+            .flat_map(|insert| insert.options.evict.clone())
+            .collect(),
+    };
+    Insert {
+        batch: batch.into(),
+        options,
+    }
+}
+
+/// Takes an insert's part from the front of a merged outcome.
+fn split_off(merged: &mut InsertOutcome, insert: &Insert) -> InsertOutcome {
+    let rest = merged.inserted.split_off(insert.batch.len());
+    let inserted = std::mem::replace(&mut merged.inserted, rest);
+    let names = || insert.entities();
+    let generations = names()
+        .filter_map(|name| merged.generations.remove_entry(name))
+        .collect();
+    let evicted = names()
+        .filter_map(|name| merged.evicted.remove_entry(name))
+        .collect();
+    InsertOutcome::new(inserted, generations).evicted(evicted)
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{Embedding, Generation, MemoryBatchItem, MemoryKind};
+
+    use super::*;
+
+    fn waiting(entity: &str, memories: usize, max_memories: Option<u64>) -> Waiting {
+        let item = MemoryBatchItem::new(entity, MemoryKind::World, "the mill is closed");
+        let one = EmbeddedMemory {
+            memory: item.into_memory(chrono::Utc::now()).unwrap(),
+            embedding: Embedding {
+                fingerprint: "model".into(),
+                vectors: vec![vec![1.0]],
+            },
+        };
+        Waiting {
+            insert: Insert {
+                batch: vec![one; memories].into(),
+                options: InsertOptions {
+                    max_memories,
+                    ..InsertOptions::default()
+                },
+            },
+            answer: oneshot::channel().0,
+        }
+    }
+
+    #[test]
+    fn a_group_has_each_entity_once_one_limit_and_few_memories() {
+        let mut queue = VecDeque::from([
+            waiting("mira", 1, None),
+            waiting("otto", 2, None),
+            waiting("mira", 1, None),
+            waiting("vera", 1, Some(10)),
+            waiting("otto", 300, Some(10)),
+            waiting("anna", 300, Some(10)),
+            waiting("paul", 1_000, Some(10)),
+        ]);
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        loop {
+            let group = take_group(&mut queue);
+            if group.is_empty() {
+                break;
+            }
+            groups.push(group.iter().map(|one| one.insert.batch.len()).collect());
+        }
+        let wanted: Vec<Vec<usize>> =
+            vec![vec![1, 2], vec![1], vec![1, 300], vec![300], vec![1_000]];
+        assert_eq!(groups, wanted);
+    }
+
+    #[test]
+    fn a_merged_outcome_is_split_by_caller() {
+        let (mira, otto) = (EntityId::from("mira"), EntityId::from("otto"));
+        let group = [waiting("mira", 2, None), waiting("otto", 1, None)];
+        assert_eq!(merge(&group).batch.len(), 3);
+        let mut merged = InsertOutcome::new(
+            vec![true, false, true],
+            [(mira.clone(), Generation(7)), (otto.clone(), Generation(3))].into(),
+        );
+        let first = split_off(&mut merged, &group[0].insert);
+        let own = InsertOutcome::new(vec![true, false], [(mira, Generation(7))].into());
+        assert_eq!(first, own);
+        let second = split_off(&mut merged, &group[1].insert);
+        let own = InsertOutcome::new(vec![true], [(otto, Generation(3))].into());
+        assert_eq!(second, own);
+    }
+}
