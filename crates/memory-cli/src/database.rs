@@ -10,7 +10,7 @@ use memory::Consistency;
 use memory::embed::{EmbedRole, Embedder, EmbedderProfile};
 use memory::onnx::{OnnxEmbedder, OnnxOptions};
 use memory::sqlite::{SqliteOptions, SqliteStore};
-use memory::store::Store;
+use memory::store::{BackupOptions, Store};
 use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem, Settings};
 
 use crate::exit::Failure;
@@ -29,10 +29,14 @@ enum Access {
 }
 
 /// Which embedder a command needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum EmbedderChoice {
+    /// The default model.
     Default,
+    /// None.
     Null,
+    /// The default model, which is open already.
+    Opened(Arc<OnnxEmbedder>),
 }
 
 /// The database that the command line names. Creating this opens nothing.
@@ -95,14 +99,32 @@ impl Database {
         self.open_with(Access::Read, EmbedderChoice::Null).await
     }
 
+    /// As [`open_for_read`](Self::open_for_read), with a model that is open
+    /// already, where there is one.
+    pub(crate) async fn open_for_check(
+        &self,
+        embedder: Option<Arc<OnnxEmbedder>>,
+    ) -> MemoryResult<MemorySystem> {
+        let embedder = embedder.map_or(EmbedderChoice::Null, EmbedderChoice::Opened);
+        self.open_with(Access::Read, embedder).await
+    }
+
+    /// Copies the database file, whatever the version of its schema.
+    pub(crate) async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
+        let copied = self.options()?.backup(target, options).await;
+        copied.map_err(add_command_hint)
+    }
+
     async fn open_with(
         &self,
         access: Access,
         embedder: EmbedderChoice,
     ) -> MemoryResult<MemorySystem> {
+        self.check_url()?;
         let builder = MemorySystem::builder().config(self.settings.config().clone());
-        let builder = match embedder {
+        let builder = match embedder.clone() {
             EmbedderChoice::Null => builder.embedder(Arc::new(NullEmbedder::new())),
+            EmbedderChoice::Opened(model) => builder.embedder(model),
             // The model first: where it is missing, no database is created.
             EmbedderChoice::Default if access == Access::Create => {
                 let model = OnnxEmbedder::open(OnnxOptions::default()).await?;
@@ -134,10 +156,26 @@ impl Database {
         Ok(())
     }
 
-    /// Whether this is a database server that this build has a store for.
-    /// Where it has none, the embedded store refuses the URL.
+    /// Whether the URL names a database server.
     pub(crate) fn is_shared(&self) -> bool {
-        cfg!(feature = "postgres") && self.url().starts_with("postgres")
+        const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
+        let scheme = self
+            .url()
+            .split_once("://")
+            .map_or("", |(scheme, _)| scheme);
+        SCHEMES.iter().any(|it| scheme.eq_ignore_ascii_case(it))
+    }
+
+    /// Refuses a URL that this build has no store for, before anything is
+    /// opened.
+    fn check_url(&self) -> MemoryResult<()> {
+        if !self.is_shared() {
+            return self.options().map(drop);
+        }
+        #[cfg(not(feature = "postgres"))]
+        return Err(no_postgres());
+        #[cfg(feature = "postgres")]
+        Ok(())
     }
 
     /// Opens a database on a server. A recall writes access counts, so it does not
@@ -155,7 +193,7 @@ impl Database {
             (Access::Read, EmbedderChoice::Default) => {
                 PgOptions::new().migrations(Migrations::Check)
             }
-            (Access::Read, EmbedderChoice::Null) => PgOptions::new().read_only(),
+            (Access::Read, _) => PgOptions::new().read_only(),
         };
         // As the facade does: processes with a bounded consistency hear of writes.
         let options = match self.settings.config().consistency {
@@ -166,14 +204,15 @@ impl Database {
         Ok(Arc::new(store.map_err(add_server_hint)?))
     }
 
-    /// Without the feature no URL names a server.
+    /// Without the feature there is no store for a server.
     #[cfg(not(feature = "postgres"))]
+    #[expect(clippy::unused_async, reason = "same signature as with the feature")]
     async fn open_server(
         &self,
-        access: Access,
+        _access: Access,
         _embedder: EmbedderChoice,
     ) -> MemoryResult<Arc<dyn Store>> {
-        self.open_file(access).await
+        Err(no_postgres())
     }
 
     /// Opens a database file, or a database in memory.
@@ -194,7 +233,7 @@ impl Database {
     }
 
     fn options(&self) -> MemoryResult<SqliteOptions> {
-        SqliteOptions::from_url(self.url())
+        SqliteOptions::from_url(self.url()).map_err(add_supported_urls)
     }
 
     /// The database's file; `None` for a database in memory or on a server.
@@ -202,8 +241,8 @@ impl Database {
         if self.is_shared() {
             return None;
         }
-        let path = match self.url().strip_prefix("sqlite:") {
-            Some(rest) => {
+        let path = match self.url().split_once(':') {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("sqlite") => {
                 let rest = rest.strip_prefix("//").unwrap_or(rest);
                 let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
                 if parameters
@@ -214,7 +253,7 @@ impl Database {
                 }
                 decode_percent(path)?
             }
-            None => self.url().to_owned(),
+            _ => self.url().to_owned(),
         };
         (path != ":memory:" && !path.is_empty()).then(|| path.into())
     }
@@ -253,6 +292,28 @@ async fn open_existing(options: SqliteOptions) -> MemoryResult<Arc<dyn Store>> {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(add_command_hint(error)),
     }
+}
+
+/// The error for a server's URL in a build without a store for it.
+#[cfg(not(feature = "postgres"))]
+fn no_postgres() -> MemoryError {
+    MemoryError::configuration(
+        "this build of the memory command does not support PostgreSQL; in its repository, run \
+         cargo install --path crates/memory-cli --features postgres",
+    )
+}
+
+/// Adds to the error for an unsupported URL which servers the command supports.
+fn add_supported_urls(mut error: MemoryError) -> MemoryError {
+    if let MemoryError::Configuration { message } = &mut error
+        && message.starts_with("unsupported URL scheme")
+    {
+        message.push_str(match cfg!(feature = "postgres") {
+            true => "; for PostgreSQL write postgres://user@host/database",
+            false => "; PostgreSQL needs a build with --features postgres",
+        });
+    }
+    error
 }
 
 /// Adds to the error for a missing or old database which commands create or
@@ -342,7 +403,10 @@ mod tests {
             ("sqlite://memory.db", "memory.db"),
             ("sqlite:memory.db", "memory.db"),
             ("sqlite:///data/a%20b.db?mode=ro", "/data/a b.db"),
+            ("SQLite://memory.db", "memory.db"),
             ("plain.db", "plain.db"),
+            ("postgres.db", "postgres.db"),
+            ("postgresql", "postgresql"),
         ] {
             assert_eq!(file(url), Some(PathBuf::from(path)), "{url}");
         }
@@ -351,6 +415,8 @@ mod tests {
             "sqlite://x?mode=memory",
             ":memory:",
             "sqlite://%2",
+            "postgres://host/db",
+            "PostgreSQL://host/db",
         ] {
             assert_eq!(file(url), None, "{url}");
         }

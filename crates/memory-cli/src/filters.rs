@@ -1,10 +1,12 @@
 //! Filter options of recall, reflect and list.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use memory::{MemoryFilter, MemoryKind, MemoryTagMode};
+use memory::{Excerpt, MemoryFilter, MemoryKind, MemoryTagMode};
 
 use crate::exit::Failure;
 use crate::time;
@@ -66,16 +68,21 @@ pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
 
 /// Collects pairs into a map. A repeated key is refused, because keeping one of
 /// the two values would silently lose the other.
-pub(crate) fn into_unique_map<K: Ord>(
+pub(crate) fn into_unique_map<K: Ord + Display>(
     option: &str,
     pairs: Vec<(K, String)>,
 ) -> Result<BTreeMap<K, String>, Failure> {
-    let given = pairs.len();
-    let map: BTreeMap<K, String> = pairs.into_iter().collect();
-    if map.len() < given {
-        return Err(Failure::usage(format!(
-            "{option} is given twice with the same key; give each key once"
-        )));
+    let mut map = BTreeMap::new();
+    for (key, value) in pairs {
+        match map.entry(key) {
+            Entry::Vacant(entry) => entry.insert(value),
+            Entry::Occupied(entry) => {
+                let key = Excerpt::from(entry.key().to_string().as_str());
+                return Err(Failure::usage(format!(
+                    "{option} is given twice with the key {key}; give each key once"
+                )));
+            }
+        };
     }
     Ok(map)
 }

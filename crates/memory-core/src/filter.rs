@@ -96,7 +96,7 @@ impl FromStr for MemoryTagMode {
         Self::ALL
             .into_iter()
             .find(|mode| mode.as_str().eq_ignore_ascii_case(name))
-            .ok_or_else(|| InvalidInput::UnknownTagMode.into())
+            .ok_or_else(|| InvalidInput::UnknownTagMode { found: name.into() }.into())
     }
 }
 

@@ -143,7 +143,7 @@ impl FromStr for MemoryId {
     fn from_str(text: &str) -> MemoryResult<Self> {
         Uuid::parse_str(text)
             .map(Self)
-            .map_err(|_| InvalidInput::MemoryId.into())
+            .map_err(|_| InvalidInput::MemoryId { found: text.into() }.into())
     }
 }
 

@@ -221,7 +221,9 @@ mod tests {
         );
         assert_eq!(
             problem(item().with_timestamp(DateTime::<Utc>::MAX_UTC)),
-            InvalidInput::Timestamp
+            InvalidInput::Timestamp {
+                found: DateTime::<Utc>::MAX_UTC
+            }
         );
         let error = MemoryBatchItem::new("", MemoryKind::World, "x")
             .validate()

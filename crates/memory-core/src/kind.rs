@@ -74,7 +74,7 @@ impl FromStr for MemoryKind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str().eq_ignore_ascii_case(name))
-            .ok_or_else(|| InvalidInput::UnknownKind.into())
+            .ok_or_else(|| InvalidInput::UnknownKind { found: name.into() }.into())
     }
 }
 

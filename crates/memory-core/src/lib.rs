@@ -46,7 +46,7 @@ pub use consistency::Consistency;
 pub use decay::{access_boost, current_importance};
 pub use embedder::{EmbedRole, Embedder, EmbedderProfile, Fingerprint};
 pub use error::{
-    ErrorKind, InvalidInput, InvalidSetting, MemoryError, MemoryResult, SettingOrigin,
+    ErrorKind, Excerpt, InvalidInput, InvalidSetting, MemoryError, MemoryResult, SettingOrigin,
     SettingProblem, SharedSource,
 };
 pub use filter::{MemoryFilter, MemoryTagMode};

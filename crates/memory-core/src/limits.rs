@@ -191,7 +191,7 @@ pub fn check_timestamp(timestamp: DateTime<Utc>) -> Check {
     if (MIN_TIMESTAMP_MICROS..=MAX_TIMESTAMP_MICROS).contains(&micros) {
         Ok(())
     } else {
-        Err(InvalidInput::Timestamp)
+        Err(InvalidInput::Timestamp { found: timestamp })
     }
 }
 

@@ -79,6 +79,9 @@ impl ContentEmbedder {
 
     /// The number of chunks, and so of vectors, of each content.
     pub(crate) async fn chunk_counts(&self, contents: &[&str]) -> MemoryResult<Vec<usize>> {
+        if contents.is_empty() {
+            return Ok(Vec::new());
+        }
         let chunks = self.split_into_chunks(contents).await?;
         Ok(chunks.iter().map(Vec::len).collect())
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memory_core::{EntityId, ErrorKind, MemoryError, MemoryResult};
-use sqlx::postgres::PgRow;
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{ConnectOptions, Connection as _, PgPool};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -20,7 +20,7 @@ use crate::session_settings::SessionSettings;
 use crate::sql::SqlBuilder;
 use crate::transaction::{MAX_ATTEMPTS, Transaction, TxOutcome, backoff};
 
-/// How long finding out why connections fail may take.
+/// How long finding out why there is no connection may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Results with more rows are decoded on a blocking thread: an async worker would
@@ -93,34 +93,9 @@ impl Database {
                 Ok(Connection::new(connection, session_settings))
             }
             Ok(Err(sqlx::Error::PoolClosed)) => Err(sqlx::Error::PoolClosed.into()),
-            Ok(Err(sqlx::Error::PoolTimedOut)) if self.pool.size() > 0 => {
-                Err(sqlx::Error::PoolTimedOut.into())
-            }
-            // The pool retries a refused connection and then reports no cause.
-            Ok(Err(sqlx::Error::PoolTimedOut)) => Err(self.connect_failure().await),
-            Ok(Err(cause)) => Err(self.connect_failed(cause)),
-            Err(_) => Err(self.connect_failed(sqlx::Error::PoolTimedOut)),
+            Ok(Err(cause)) => Err(explain_acquire(&self.pool, cause).await),
+            Err(_) => Err(explain_acquire(&self.pool, sqlx::Error::PoolTimedOut).await),
         }
-    }
-
-    /// Connects once more, without the pool, to find out why that fails.
-    async fn connect_failure(&self) -> Failure {
-        let options = self.pool.connect_options();
-        match timeout(PROBE_TIMEOUT, options.connect()).await {
-            Ok(Err(cause)) => self.connect_failed(cause),
-            _ => self.connect_failed(sqlx::Error::PoolTimedOut),
-        }
-    }
-
-    fn connect_failed(&self, cause: sqlx::Error) -> Failure {
-        let options = self.pool.connect_options();
-        let (host, port) = (options.get_host(), options.get_port());
-        let server = match options.get_socket() {
-            Some(directory) => format!("{}/.s.PGSQL.{port}", directory.display()),
-            None if host.starts_with('/') => format!("{host}/.s.PGSQL.{port}"),
-            None => format!("{host}:{port}"),
-        };
-        Failure::Connect { server, cause }
     }
 
     /// Reads which ANN indexes there are.
@@ -253,6 +228,52 @@ impl Database {
                 Err(failure)
             }
         }
+    }
+}
+
+/// Why a pool gave no connection.
+///
+/// The pool retries a refused connection until its timeout, and then reports the
+/// same as where all connections are in use. So this connects once more, without
+/// the pool, and reports why that fails.
+pub(crate) async fn explain_acquire(pool: &PgPool, cause: sqlx::Error) -> Failure {
+    match cause {
+        sqlx::Error::PoolClosed => cause.into(),
+        sqlx::Error::PoolTimedOut => {
+            let options = pool.connect_options();
+            let server = server_name(&options);
+            match timeout(PROBE_TIMEOUT, options.connect()).await {
+                Ok(Ok(connection)) => {
+                    // A broken one is closed by being dropped.
+                    let _ = timeout(PROBE_TIMEOUT, connection.close()).await;
+                    let connections = pool.options().get_max_connections();
+                    Failure::PoolExhausted {
+                        server,
+                        connections,
+                    }
+                }
+                Ok(Err(cause)) => Failure::Connect { server, cause },
+                Err(_) => Failure::Connect {
+                    server,
+                    cause: sqlx::Error::PoolTimedOut,
+                },
+            }
+        }
+        cause => Failure::Connect {
+            server: server_name(&pool.connect_options()),
+            cause,
+        },
+    }
+}
+
+/// Host and port, or the path of the socket.
+fn server_name(options: &PgConnectOptions) -> String {
+    let (host, port) = (options.get_host(), options.get_port());
+    match options.get_socket() {
+        Some(directory) => format!("{}/.s.PGSQL.{port}", directory.display()),
+        None if host.starts_with('/') => format!("{host}/.s.PGSQL.{port}"),
+        None if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}"),
+        None => format!("{host}:{port}"),
     }
 }
 

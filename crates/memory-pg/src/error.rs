@@ -72,6 +72,13 @@ pub(crate) enum Failure {
         server: String,
         cause: sqlx::Error,
     },
+    /// The server accepts connections, but those of the pool were all in use.
+    PoolExhausted {
+        /// Host and port, or the path of the socket.
+        server: String,
+        /// The maximum of the pool.
+        connections: u32,
+    },
     /// An error for the caller as it is.
     Memory(MemoryError),
 }
@@ -112,6 +119,18 @@ impl Failure {
                 "the server did not answer in time",
             ),
             Self::Connect { server, cause } => connect(&server, cause, operation),
+            Self::PoolExhausted {
+                server,
+                connections,
+            } => MemoryError::store(
+                ErrorKind::Unavailable,
+                operation,
+                format!(
+                    "timed out waiting for a connection to {server}: all of the pool's \
+                     connections (at most {connections}) are in use; raise max_connections, or \
+                     make fewer calls at once"
+                ),
+            ),
             Self::Sql(error) => sql(error, operation),
         }
     }

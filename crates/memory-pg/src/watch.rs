@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::database::Database;
+use crate::database::{Database, explain_acquire};
 use crate::entity::CHANNEL;
 use crate::error::Failure;
 use crate::transaction::backoff;
@@ -137,7 +137,10 @@ impl ListenerConfig {
 
     async fn connect(&self) -> Result<PgListener, Failure> {
         let connect = async {
-            let mut listener = PgListener::connect_with(&self.pool).await?;
+            let mut listener = match PgListener::connect_with(&self.pool).await {
+                Ok(listener) => listener,
+                Err(cause) => return Err(explain_acquire(&self.pool, cause).await),
+            };
             listener.eager_reconnect(false);
             let channel: String = sqlx::query_scalar(AssertSqlSafe(format!("SELECT {CHANNEL}")))
                 .fetch_one(&mut listener)

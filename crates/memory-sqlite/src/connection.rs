@@ -12,7 +12,7 @@ use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePool, SqliteSynchronous};
 use crate::database::{Database, check_runtime};
 use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
 use crate::inspect::{self, FileState};
-use crate::options::{Access, Location, SqliteOptions, Synchronous};
+use crate::options::{Access, Location, RequiredSchema, SqliteOptions, Synchronous};
 use crate::schema;
 use crate::{backup, wal};
 
@@ -74,7 +74,10 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         }
         // Refused before it is opened, because a connection that only reads
         // leaves files next to the database.
-        (FileState::Outdated(version), access) if access == Access::Read || !options.migrate => {
+        (FileState::Outdated(version), access)
+            if options.schema == RequiredSchema::Current
+                && (access == Access::Read || !options.migrate) =>
+        {
             return Err(open_error(schema::outdated(version)));
         }
         (FileState::Missing, _) => {
@@ -96,7 +99,7 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
     let prepared = if options.migrate {
         prepare(&writer, options).await
     } else {
-        check_schema(&writer).await
+        check_schema(&writer, options.schema).await
     };
     if let Err(error) = prepared {
         writer.close().await;
@@ -125,7 +128,7 @@ async fn open_read_only(
 ) -> MemoryResult<SqlitePool> {
     let file = file.clone().read_only(true);
     let readers = options.max_readers.get();
-    let failure = match connect_checked(readers, file.clone()).await {
+    let failure = match connect_checked(readers, file.clone(), options.schema).await {
         Ok(pool) => return Ok(pool),
         Err(failure) => failure,
     };
@@ -137,16 +140,20 @@ async fn open_read_only(
         return Err(open_error(failure));
     }
     let immutable = file.immutable(true);
-    connect_checked(readers, immutable)
+    connect_checked(readers, immutable, options.schema)
         .await
         .map_err(open_error)
 }
 
-/// Opens a pool on a database and checks that its schema is current.
-async fn connect_checked(readers: u32, file: SqliteConnectOptions) -> Result<SqlitePool, Failure> {
+/// Opens a pool on a database and checks its schema.
+async fn connect_checked(
+    readers: u32,
+    file: SqliteConnectOptions,
+    required: RequiredSchema,
+) -> Result<SqlitePool, Failure> {
     let pool = connect_pool(readers, file).await?;
     let mut conn = pool.acquire().await?;
-    schema::check_current(&mut conn).await?;
+    schema::check(&mut conn, required).await?;
     drop(conn);
     Ok(pool)
 }
@@ -164,10 +171,10 @@ async fn prepare(writer: &SqlitePool, options: &SqliteOptions) -> MemoryResult<(
     Ok(())
 }
 
-/// Checks that the schema is current, changing nothing.
-async fn check_schema(writer: &SqlitePool) -> MemoryResult<()> {
+/// Checks the schema, changing nothing.
+async fn check_schema(writer: &SqlitePool, required: RequiredSchema) -> MemoryResult<()> {
     let mut conn = writer.acquire().await.map_err(open_error)?;
-    schema::check_current(&mut conn).await.map_err(open_error)
+    schema::check(&mut conn, required).await.map_err(open_error)
 }
 
 /// The options of every connection.

@@ -1,12 +1,12 @@
 //! Options for opening a database.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use memory_core::{ByteSize, MemoryError, MemoryResult};
+use memory_core::{BackupOptions, ByteSize, ErrorKind, MemoryError, MemoryResult};
 
-use crate::url;
+use crate::{connection, url};
 
 /// Options for opening a database, from a path or a URL.
 ///
@@ -22,6 +22,7 @@ pub struct SqliteOptions {
     pub(crate) location: Location,
     pub(crate) access: Access,
     pub(crate) migrate: bool,
+    pub(crate) schema: RequiredSchema,
     pub(crate) busy_timeout: Duration,
     pub(crate) max_readers: NonZeroU32,
     pub(crate) synchronous: Synchronous,
@@ -34,6 +35,15 @@ pub struct SqliteOptions {
 pub(crate) enum Location {
     File(PathBuf),
     Memory,
+}
+
+/// Which schemas of an existing file are accepted, where none is migrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequiredSchema {
+    /// This program's.
+    Current,
+    /// This program's and every earlier one.
+    CurrentOrOlder,
 }
 
 /// How the file may be accessed.
@@ -116,6 +126,7 @@ impl SqliteOptions {
             location,
             access: Access::Create,
             migrate: true,
+            schema: RequiredSchema::Current,
             busy_timeout: Self::DEFAULT_BUSY_TIMEOUT,
             max_readers: cores.min(max),
             synchronous: Synchronous::default(),
@@ -155,6 +166,39 @@ impl SqliteOptions {
     pub fn migrate(mut self, migrate: bool) -> Self {
         self.migrate = migrate;
         self
+    }
+
+    /// Copies the database to a new file, as
+    /// [`Store::backup`](memory_core::Store::backup) does, without opening a
+    /// store: a file of an older schema is copied as it is, and not migrated.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open_with`](crate::SqliteStore::open_with) and
+    /// [`Store::backup`](memory_core::Store::backup); and
+    /// [`MemoryError::Configuration`] for a database in memory, which only the
+    /// store that has it can copy.
+    pub async fn backup(
+        &self,
+        target: impl AsRef<Path>,
+        options: &BackupOptions,
+    ) -> MemoryResult<()> {
+        if self.location == Location::Memory {
+            return Err(MemoryError::configuration(
+                "a database in memory can be copied only by the store that has it; call its backup",
+            ));
+        }
+        let mut source = self.clone().create_if_missing(false).migrate(false);
+        source.schema = RequiredSchema::CurrentOrOlder;
+        let opened = match connection::open(&source).await {
+            Err(error) if error.kind() == ErrorKind::ReadOnly => {
+                connection::open(&source.read_only()).await
+            }
+            opened => opened,
+        };
+        let database = opened?;
+        let copied = database.backup(target.as_ref(), options).await;
+        database.close().await;
+        copied
     }
 
     /// How long a call waits for a lock that another connection or process

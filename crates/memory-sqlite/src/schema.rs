@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr};
 
 use crate::connection::OPERATION;
 use crate::error::{Failure, SQLITE_BUSY};
+use crate::options::RequiredSchema;
 
 /// The application id in the header of every memory database, which SQLite and
 /// `file` read: "Memo" in ASCII.
@@ -92,10 +93,14 @@ pub(crate) async fn prepare(
     Ok(())
 }
 
-/// Checks that a database that is opened without migrating it needs no
-/// migration.
-pub(crate) async fn check_current(conn: &mut SqliteConnection) -> Result<(), Failure> {
-    if read_owner(conn).await? == Owner::Memory && is_current(conn).await? {
+/// Checks the schema of a database that is opened without migrating it.
+pub(crate) async fn check(
+    conn: &mut SqliteConnection,
+    required: RequiredSchema,
+) -> Result<(), Failure> {
+    if read_owner(conn).await? == Owner::Memory
+        && (required == RequiredSchema::CurrentOrOlder || is_current(conn).await?)
+    {
         return Ok(());
     }
     let version = read_number(conn, "PRAGMA user_version").await?;

@@ -47,17 +47,25 @@ pub(crate) fn parse(text: &str) -> MemoryResult<DatabaseUrl> {
 
 /// The text after `sqlite:` or `sqlite://`; `None` for a plain path.
 fn strip_scheme(text: &str) -> MemoryResult<Option<&str>> {
-    if let Some(rest) = text.strip_prefix("sqlite:") {
-        return Ok(Some(rest.strip_prefix("//").unwrap_or(rest)));
-    }
-    match text.split_once("://") {
-        Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+    match text.split_once(':') {
+        // As in every URL, upper and lower case are the same.
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("sqlite") => {
+            Ok(Some(rest.strip_prefix("//").unwrap_or(rest)))
+        }
+        Some((scheme, rest)) if rest.starts_with("//") && is_scheme(scheme) => {
             Err(MemoryError::configuration(format!(
                 "unsupported URL scheme {scheme:?}; the SQLite store opens sqlite:// URLs and paths"
             )))
         }
         _ => Ok(None),
     }
+}
+
+/// Whether text is a URL scheme: a letter, then letters, digits, `+`, `-` and
+/// `.` (RFC 3986, section 3.1).
+fn is_scheme(text: &str) -> bool {
+    let is_scheme_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_scheme_byte)
 }
 
 fn location(path: String) -> MemoryResult<Location> {
@@ -114,6 +122,8 @@ mod tests {
             ),
             ("sqlite:agent.db", file("agent.db", Access::Create)),
             ("sqlite://agent.db", file("agent.db", Access::Create)),
+            ("SQLite://agent.db", file("agent.db", Access::Create)),
+            ("./a://b", file("./a://b", Access::Create)),
             (
                 "sqlite:///data/agent.db",
                 file("/data/agent.db", Access::Create),
@@ -150,6 +160,8 @@ mod tests {
             "sqlite:",
             "sqlite://",
             "postgres://host/db",
+            "postgresql+asyncpg://host/db",
+            "sqlite3://agent.db",
             "sqlite://a.db?mode=fast",
             "sqlite://a.db?cache=shared",
             "sqlite://a%2.db",

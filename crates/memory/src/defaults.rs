@@ -29,7 +29,8 @@ pub(crate) async fn store(
     consistency: Option<Consistency>,
 ) -> MemoryResult<Arc<dyn Store>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    match scheme {
+    // As in every URL, upper and lower case are the same.
+    match scheme.to_ascii_lowercase().as_str() {
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(memory_sqlite::SqliteStore::open(url).await?)),
         #[cfg(feature = "postgres")]
@@ -38,11 +39,29 @@ pub(crate) async fn store(
             let options = memory_pg::PgOptions::new().notify_changes(bounded);
             Ok(Arc::new(options.connect(url).await?))
         }
-        // The URL itself stays out of the message: it may hold a password.
-        _ => Err(MemoryError::configuration(format!(
-            "unsupported URL scheme {scheme:?}; this build supports: {}",
-            SCHEMES.join(", ")
-        ))),
+        name => Err(MemoryError::configuration(unsupported(name))),
+    }
+}
+
+/// The message for a URL that no store opens. The URL itself stays out of it: it
+/// may hold a password.
+fn unsupported(scheme: &str) -> String {
+    let supported = SCHEMES.join(", ");
+    match scheme {
+        "sqlite" | "postgres" | "postgresql" => {
+            let feature = if scheme == "sqlite" {
+                "sqlite"
+            } else {
+                "postgres"
+            };
+            format!(
+                "this build has no store for {scheme}:// URLs; enable the feature `{feature}` of the crate `memory` (this build supports: {supported})"
+            )
+        }
+        "" => format!(
+            "the database URL has no scheme; write sqlite://agent.db for a file (this build supports: {supported})"
+        ),
+        _ => format!("unsupported URL scheme {scheme:?}; this build supports: {supported}"),
     }
 }
 

@@ -34,9 +34,8 @@ pub(crate) async fn run(
         ));
     }
     check_target(database, &args)?;
-    let system = database.open_for_read().await?;
     let options = BackupOptions::new().overwrite(args.force);
-    system.backup_with(&args.file, &options).await?;
+    database.backup(&args.file, &options).await?;
     let bytes = fs::metadata(&args.file)
         .map_err(|error| Failure::io(format_args!("read {}", args.file.display()), &error))?
         .len();

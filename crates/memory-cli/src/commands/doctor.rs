@@ -1,7 +1,10 @@
 //! `memory doctor`: checks runtime, model and database, and says how to fix what
 //! is wrong. It creates and changes nothing.
 
-use memory::{ReembedRequest, Settings};
+use std::sync::Arc;
+
+use memory::onnx::OnnxEmbedder;
+use memory::{EntityId, MemorySystem, ReembedRequest, Settings};
 use serde::Serialize;
 
 use crate::commands::stats::all_entities;
@@ -11,6 +14,9 @@ use crate::output::{Output, count_noun, format_bytes};
 use crate::settings::{self, SettingReport};
 
 mod assets;
+
+/// The name of the part that the database is.
+const DATABASE: &str = "database";
 
 /// The result of checking one part.
 #[derive(Debug, Serialize)]
@@ -64,13 +70,16 @@ impl Finding {
 }
 
 pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), Failure> {
-    let mut findings = assets::check().await;
-    let is_embedding_ready = findings.iter().all(|finding| finding.healthy);
-    let database_finding = check_database(database).await;
-    let is_readable = database_finding.healthy;
-    findings.push(database_finding);
-    if is_embedding_ready && is_readable {
-        findings.push(check_vectors(database).await);
+    let (mut findings, model) = assets::check().await;
+    let has_model = model.is_some() && findings.iter().all(|finding| finding.healthy);
+    match read_entities(database, model).await {
+        Ok(read) => {
+            findings.push(describe_database(database, &read));
+            if has_model {
+                findings.push(check_vectors(&read).await);
+            }
+        }
+        Err(failure) => findings.push(explain_unreadable(&failure)),
     }
     let wrong: Vec<&Finding> = findings.iter().filter(|finding| !finding.healthy).collect();
     let code = wrong.first().map(|finding| finding.code);
@@ -128,37 +137,62 @@ fn print(finding: &Finding, output: &mut Output) -> Result<(), Failure> {
     }
 }
 
-async fn check_database(database: &Database) -> Finding {
-    const PART: &str = "database";
+/// The opened database, and what is in it.
+struct OpenedDatabase {
+    system: MemorySystem,
+    entities: Vec<EntityId>,
+    /// Live memories.
+    memories: u64,
+}
+
+/// Opens the database once for every check of it, and lists its entities.
+async fn read_entities(
+    database: &Database,
+    model: Option<Arc<OnnxEmbedder>>,
+) -> Result<OpenedDatabase, Failure> {
+    let system = database.open_for_check(model).await?;
+    let entities = all_entities(&system).await?;
+    let mut memories = 0;
+    for entity in &entities {
+        memories += system.entity_stats(entity).await?.memory_count;
+    }
+    Ok(OpenedDatabase {
+        system,
+        entities,
+        memories,
+    })
+}
+
+fn describe_database(database: &Database, opened: &OpenedDatabase) -> Finding {
     let location = match database.file() {
         Some(file) => file.display().to_string(),
         None if database.is_shared() => "database server".to_owned(),
         None => "in memory".to_owned(),
     };
-    match count(database).await {
-        Ok((entities, memories)) => {
-            let entities = count_noun(entities as u64, "entity", "entities");
-            let memories = count_noun(memories, "memory", "memories");
-            let size = database
-                .size()
-                .map_or_else(String::new, |size| format!(", {}", format_bytes(size)));
-            Finding::healthy(PART, format!("{location}: {memories} of {entities}{size}"))
-        }
-        Err(failure) => {
-            let finding = Finding::failed(PART, &failure);
-            match suggest_fix(&failure) {
-                Some(fix) => finding.with_fix(fix),
-                None => finding,
-            }
-        }
+    let entities = count_noun(opened.entities.len() as u64, "entity", "entities");
+    let memories = count_noun(opened.memories, "memory", "memories");
+    let size = database
+        .size()
+        .map_or_else(String::new, |size| format!(", {}", format_bytes(size)));
+    Finding::healthy(
+        DATABASE,
+        format!("{location}: {memories} of {entities}{size}"),
+    )
+}
+
+fn explain_unreadable(failure: &Failure) -> Finding {
+    let finding = Finding::failed(DATABASE, failure);
+    match suggest_fix(failure) {
+        Some(fix) => finding.with_fix(fix),
+        None => finding,
     }
 }
 
 /// Looks for memories that lack vectors of the current model, which are found by
 /// their words only.
-async fn check_vectors(database: &Database) -> Finding {
+async fn check_vectors(opened: &OpenedDatabase) -> Finding {
     const PART: &str = "vectors";
-    match count_lacking(database).await {
+    match count_lacking(opened).await {
         Ok((0, checked)) => {
             let memories = count_noun(checked, "memory", "memories");
             Finding::healthy(
@@ -180,29 +214,17 @@ async fn check_vectors(database: &Database) -> Finding {
 }
 
 /// Counts the memories that lack vectors, and all memories, archived ones
-/// included. Cuts every content into chunks, as their number says how many
-/// vectors a memory needs.
-async fn count_lacking(database: &Database) -> Result<(u64, u64), Failure> {
-    let system = database.open_for_recall().await?;
+/// included. The store counts the vectors; only contents that may be too long
+/// for the model's window are divided into chunks.
+async fn count_lacking(opened: &OpenedDatabase) -> Result<(u64, u64), Failure> {
     let request = ReembedRequest::new().dry_run(true);
     let (mut lacking, mut checked) = (0, 0);
-    for entity in all_entities(&system).await? {
-        let report = system.reembed(entity, &request).await?;
+    for entity in &opened.entities {
+        let report = opened.system.reembed(entity, &request).await?;
         lacking += report.lacking;
         checked += report.checked;
     }
     Ok((lacking, checked))
-}
-
-/// Counts entities and memories.
-async fn count(database: &Database) -> Result<(usize, u64), Failure> {
-    let system = database.open_for_read().await?;
-    let entities = all_entities(&system).await?;
-    let mut memories = 0;
-    for entity in &entities {
-        memories += system.entity_stats(entity).await?.memory_count;
-    }
-    Ok((entities.len(), memories))
 }
 
 /// How to fix a database that cannot be opened, by the kind of the failure.

@@ -77,12 +77,7 @@ pub(crate) async fn run(
             without_vectors,
         });
     }
-    if without_vectors > 0 {
-        let memories = count_noun(without_vectors, "memory has", "memories have");
-        note(format_args!(
-            "{memories} no vector of the current model and can be found by words only; memory reembed computes vectors"
-        ));
-    }
+    note_without_vectors(without_vectors);
     if found.is_empty() {
         note(format_args!("no memory matches"));
         return Ok(());
@@ -105,6 +100,16 @@ pub(crate) async fn run(
         ))?;
     }
     Ok(())
+}
+
+/// Notes how many memories could not be compared by similarity, if any.
+pub(super) fn note_without_vectors(count: u64) {
+    if count > 0 {
+        let memories = count_noun(count, "memory has", "memories have");
+        note(format_args!(
+            "{memories} no vector of the current model and can be found by words only; memory reembed computes vectors"
+        ));
+    }
 }
 
 #[derive(Serialize)]

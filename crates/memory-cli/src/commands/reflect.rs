@@ -4,6 +4,7 @@ use chrono::Utc;
 use memory::{MemorySystem, RecallRequest, ReflectRequest};
 use serde::Serialize;
 
+use crate::commands::recall::note_without_vectors;
 use crate::database::Database;
 use crate::exit::{Code, Failure};
 use crate::filters::Filters;
@@ -71,8 +72,10 @@ pub(crate) async fn run(
         return output.write_json(&Answer {
             context: &reflection.context,
             memories: memories.map(|one| Line::from(&*one.memory)).collect(),
+            without_vectors: reflection.without_vectors,
         });
     }
+    note_without_vectors(reflection.without_vectors);
     if reflection.memories.is_empty() {
         note(format_args!("no memory matches"));
     }
@@ -115,4 +118,6 @@ fn min_line_chars(line: &str) -> usize {
 struct Answer<'a> {
     context: &'a str,
     memories: Vec<Line<'a>>,
+    /// Memories that could not be compared by similarity.
+    without_vectors: u64,
 }

@@ -5,7 +5,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use memory::{
-    EntityId, Memory, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, MemoryResult, limits,
+    EntityId, Excerpt, Memory, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, MemoryResult,
+    limits,
 };
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -111,9 +112,10 @@ impl Parsed {
 /// What is wrong, for people, without the line's content.
 pub(crate) fn parse(text: &str, entity: Option<&EntityId>) -> Result<Parsed, String> {
     if !text.trim_start().starts_with('{') {
-        return Err(match text.trim_start().starts_with('[') {
-            true => "the line is a JSON array; write one JSON object per line".to_owned(),
-            false => "the line is not a JSON object".to_owned(),
+        return Err(match (text.trim_start().starts_with('['), hint(text)) {
+            (true, _) => "the line is a JSON array; write one JSON object per line".to_owned(),
+            (false, None) => "the line is not a JSON object".to_owned(),
+            (false, Some(hint)) => format!("the line is not a JSON object; {hint}"),
         });
     }
     let fields: Fields =
@@ -221,7 +223,9 @@ fn read<'de, T: Deserialize<'de>>(
     value
         .map(|value| {
             serde_json::from_str(value.get()).map_err(|error| match error.classify() {
-                Category::Data => format!("`{key}` must be {must_be}"),
+                Category::Data => {
+                    format!("`{key}` is {}; it must be {must_be}", describe(key, value))
+                }
                 _ => format!("`{key}`: {}", reason(&error)),
             })
         })
@@ -251,9 +255,10 @@ fn read_map(
 fn read_related(value: Option<&RawValue>) -> Result<BTreeMap<MemoryId, String>, String> {
     let mut related = BTreeMap::new();
     for (key, relation) in read_map("related", value, string_text)? {
-        let id: MemoryId = key
-            .parse()
-            .map_err(|_| "`related`: each key must be the UUID of a memory".to_owned())?;
+        let id: MemoryId = key.parse().map_err(|_| {
+            let found = quote(&key);
+            format!("`related`: the key {found} is not the UUID of a memory")
+        })?;
         // A UUID can be written in several ways.
         if related.insert(id, relation).is_some() {
             return Err(format!("`related`: the key {} is repeated", quote(&key)));
@@ -294,6 +299,21 @@ fn kind_of(value: &RawValue) -> &'static str {
     }
 }
 
+/// Keys whose values are no content and are quoted in errors.
+const QUOTED_VALUES: [&str; 3] = ["kind", "id", "archived_by"];
+
+/// What the value of a key is: a number, its text where that may be quoted, or
+/// else its JSON type.
+fn describe(key: &str, value: &RawValue) -> String {
+    let is_quoted = QUOTED_VALUES.contains(&key);
+    let text = is_quoted.then(|| serde_json::from_str::<String>(value.get()).ok());
+    match (text.flatten(), kind_of(value)) {
+        (Some(text), _) => Excerpt::from(text.as_str()).to_string(),
+        (None, "a number") => value.get().chars().take(MAX_QUOTED_CHARS).collect(),
+        (None, kind) => kind.to_owned(),
+    }
+}
+
 /// Quotes a key of the input, shortened and without control characters.
 fn quote(key: &str) -> String {
     let mut chars = key.chars();
@@ -310,8 +330,10 @@ fn quote(key: &str) -> String {
 
 fn read_time(key: &str, value: Option<&RawValue>) -> Result<Option<DateTime<Utc>>, String> {
     let text: Option<String> = read(key, value, time::EXPECTED_FORMAT)?;
-    text.map(|text| time::parse(&text).map_err(|why| format!("`{key}`: {why}")))
-        .transpose()
+    text.map(|text| {
+        time::parse(&text).map_err(|why| format!("`{key}` is {}; {why}", Excerpt::from(&*text)))
+    })
+    .transpose()
 }
 
 /// Parses a number as the nearest `f32` in one rounding: by way of an `f64`, an
@@ -324,7 +346,7 @@ fn read_number(key: &str, value: Option<&RawValue>, must_be: &str) -> Result<Opt
             text.parse()
                 .ok()
                 .filter(|_| is_number(text))
-                .ok_or_else(|| format!("`{key}` must be {must_be}"))
+                .ok_or_else(|| format!("`{key}` is {}; it must be {must_be}", describe(key, value)))
         })
         .transpose()
 }
@@ -333,23 +355,29 @@ fn read_number(key: &str, value: Option<&RawValue>, must_be: &str) -> Result<Opt
 /// removed.
 fn explain_malformed(text: &str, error: &serde_json::Error) -> String {
     let why = reason(error);
-    let is_syntax = matches!(error.classify(), Category::Syntax | Category::Eof);
-    let hint = if !is_syntax {
-        ""
-    } else if text.contains('\r') {
-        "the line contains a carriage return (\\r); lines must end in \\n or \\r\\n"
-    } else if text.contains('\0') {
-        "the line contains a NUL byte; the input must be UTF-8 text"
-    } else if text.contains('\u{feff}') {
-        "the line contains a byte order mark (U+FEFF); remove it or put a line end before it"
-    } else if error.is_eof() {
-        "each memory must be one complete JSON object on one line"
-    } else {
-        ""
+    let hint = match error.classify() {
+        Category::Syntax | Category::Eof => hint(text).or_else(|| {
+            let complete = "each memory must be one complete JSON object on one line";
+            error.is_eof().then_some(complete)
+        }),
+        Category::Data | Category::Io => None,
     };
     match hint {
-        "" => why,
-        hint => format!("{why}; {hint}"),
+        None => why,
+        Some(hint) => format!("{why}; {hint}"),
+    }
+}
+
+/// What in a malformed line shows that the input is not text with line ends.
+fn hint(text: &str) -> Option<&'static str> {
+    if text.contains('\r') {
+        Some("the line contains a carriage return (\\r); lines must end in \\n or \\r\\n")
+    } else if text.contains('\0') {
+        Some("the line contains a NUL byte; the input must be UTF-8 text")
+    } else if text.contains('\u{feff}') {
+        Some("the line contains a byte order mark (U+FEFF); remove it or put a line end before it")
+    } else {
+        None
     }
 }
 

@@ -43,10 +43,7 @@ fn valid_lines_are_imported_and_invalid_lines_named() {
         (4, "content has 10001 characters; at most 10000"),
         (6, "unknown field `knid`"),
         (8, "not valid UTF-8"),
-        (
-            9,
-            "`kind` must be world, experience, opinion or observation",
-        ),
+        (9, "it must be world, experience, opinion or observation"),
         (10, "EOF"),
     ]) {
         assert!(

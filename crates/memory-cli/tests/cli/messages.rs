@@ -70,7 +70,7 @@ fn frequent_messages_are_plain_english() {
         (
             &["retain", "mira", "Rain.", "--meta", "k=1", "--meta", "k=2"][..],
             2,
-            "error: --meta is given twice with the same key; give each key once\n",
+            "error: --meta is given twice with the key \"k\"; give each key once\n",
         ),
         (
             &["import", "missing.jsonl"],
@@ -126,4 +126,50 @@ fn frequent_messages_are_plain_english() {
             assert!(run.err.contains(part), "{part}: {run:?}");
         }
     }
+}
+
+#[test]
+fn unsupported_databases_are_refused_with_the_supported_ones() {
+    let dir = TestDir::new();
+    for url in [
+        "mysql://app:secret@db/m",
+        "postgresql+asyncpg://app:secret@db/m",
+        "pg://app:secret@db/m",
+    ] {
+        for command in [
+            &["retain", "mira", "Rain."][..],
+            &["list", "mira"],
+            &["migrate"],
+            &["backup", "copy.db"],
+        ] {
+            let run = dir.run(&[&["--db", url], command].concat()).code(2);
+            for part in ["unsupported URL scheme", "sqlite://", "ostgre"] {
+                assert!(run.err.contains(part), "{part}: {run:?}");
+            }
+            assert!(!run.err.contains("secret"), "{run:?}");
+        }
+    }
+    assert_eq!(dir.names(), [""; 0], "nothing was created");
+}
+
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn build_without_postgres_says_how_to_get_it() {
+    let dir = TestDir::new();
+    for url in ["postgres://app:secret@db/m", "PostgreSQL://app:secret@db/m"] {
+        for command in [
+            &["retain", "mira", "Rain."][..],
+            &["list", "mira"],
+            &["stats"],
+        ] {
+            let run = dir.run(&[&["--db", url], command].concat()).code(2);
+            assert!(
+                run.err.contains("does not support PostgreSQL")
+                    && run.err.contains("--features postgres")
+                    && !run.err.contains("secret"),
+                "{run:?}"
+            );
+        }
+    }
+    assert_eq!(dir.names(), [""; 0], "nothing was created");
 }

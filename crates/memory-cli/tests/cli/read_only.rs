@@ -56,6 +56,11 @@ fn reading_commands_change_no_file() {
         );
         assert_eq!(dir.names(), ["memory.db"], "{command:?}");
     }
+    // A copy needs no migration.
+    dir.run(&["backup", "copy.db"]).code(0);
+    let copied = dir.run(&["--db", "copy.db", "list", "mira"]).code(8);
+    assert!(copied.err.contains("version 1"), "{copied:?}");
+    fs::remove_file(dir.path("copy.db")).expect("it is ours");
     dir.run(&["migrate"]).code(0);
     for command in reading {
         dir.run(command).code(0);

@@ -66,6 +66,10 @@ fn vectors_of_another_model_are_replaced_by_reembed() {
     let human = dir.run(&["recall", "mira", "Tam"]).code(0);
     let expected = "3 memories have no vector of the current model";
     assert!(human.err.starts_with(expected), "{human:?}");
+    let human = dir.run(&["reflect", "mira", "Tam"]).code(0);
+    assert!(human.err.starts_with(expected), "{human:?}");
+    let reflected = dir.run(&["--json", "reflect", "mira", "Tam"]).code(0);
+    assert_eq!(reflected.json()["without_vectors"], 3);
 
     let doctor = dir.run(&["doctor"]);
     assert_eq!(doctor.code, Some(8), "{doctor:?}");

@@ -1,7 +1,42 @@
 //! Reasons why an input is refused.
 
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
 use crate::id::MemoryId;
 use crate::limits;
+
+/// The beginning of a parameter that cannot be parsed, for error messages:
+/// displayed in quotation marks, with everything that is not printable escaped.
+/// Never made of a memory's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    start: String,
+    is_truncated: bool,
+}
+
+impl Excerpt {
+    /// More characters are not quoted; a UUID has 36.
+    const MAX_CHARS: usize = 40;
+}
+
+impl From<&str> for Excerpt {
+    fn from(text: &str) -> Self {
+        let end = text.char_indices().nth(Self::MAX_CHARS).map(|(at, _)| at);
+        Self {
+            start: text[..end.unwrap_or(text.len())].to_owned(),
+            is_truncated: end.is_some(),
+        }
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.start)?;
+        f.write_str(if self.is_truncated { "…" } else { "" })
+    }
+}
 
 /// Why an input is refused: the value found and the limit it exceeds.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -164,14 +199,25 @@ pub enum InvalidInput {
         value: f32,
     },
     /// A kind that is none of the four.
-    #[error("unknown kind; it must be world, experience, opinion or observation")]
-    UnknownKind,
+    #[error("unknown kind {found}; it must be world, experience, opinion or observation")]
+    UnknownKind {
+        /// The word found.
+        found: Excerpt,
+    },
     /// A tag mode that is none of the four.
-    #[error("unknown tag mode; it must be any, all, any-strict or all-strict")]
-    UnknownTagMode,
+    #[error("unknown tag mode {found}; it must be any, all, any-strict or all-strict")]
+    UnknownTagMode {
+        /// The word found.
+        found: Excerpt,
+    },
     /// A memory id that is no UUID.
-    #[error("a memory id is not a UUID; it must look like 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04")]
-    MemoryId,
+    #[error(
+        "the memory id {found} is not a UUID; it must look like 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04"
+    )]
+    MemoryId {
+        /// The text found.
+        found: Excerpt,
+    },
     /// An entity name that is blank, too long or holds control characters.
     #[error(
         "invalid entity id of {chars} characters; it must have 1 to {max}, not only white space, and no control characters"
@@ -190,9 +236,13 @@ pub enum InvalidInput {
     },
     /// A timestamp that a store cannot keep.
     #[error(
-        "a timestamp is out of range; it must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999Z"
+        "the timestamp {} is out of range; it must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999Z",
+        found.to_rfc3339_opts(SecondsFormat::AutoSi, true)
     )]
-    Timestamp,
+    Timestamp {
+        /// The time found.
+        found: DateTime<Utc>,
+    },
     /// A time range that ends before it begins.
     #[error("the time range is empty; its end must be after its start")]
     TimeRange,

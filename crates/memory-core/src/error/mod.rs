@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::id::{EntityId, MemoryId};
 
-pub use invalid_input::InvalidInput;
+pub use invalid_input::{Excerpt, InvalidInput};
 pub use kind::ErrorKind;
 pub use setting::{InvalidSetting, SettingOrigin, SettingProblem};
 

@@ -1,5 +1,7 @@
 //! Tests of the errors and their messages.
 
+use chrono::{DateTime, Utc};
+
 use super::*;
 
 #[test]
@@ -82,13 +84,32 @@ fn messages_say_what_happened_what_is_allowed_and_what_to_do() {
              not only white space, and no control characters",
         ),
         (
-            invalid(InvalidInput::MemoryId),
-            "invalid input: a memory id is not a UUID; it must look like \
+            invalid(InvalidInput::MemoryId {
+                found: "x\u{1b}[31m\n\u{202e}".into(),
+            }),
+            "invalid input: the memory id \"x\\u{1b}[31m\\n\\u{202e}\" is not a UUID; it must look like \
              0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04",
         ),
         (
-            invalid(InvalidInput::UnknownKind),
-            "invalid input: unknown kind; it must be world, experience, opinion or observation",
+            invalid(InvalidInput::UnknownKind {
+                found: "dream".into(),
+            }),
+            "invalid input: unknown kind \"dream\"; it must be world, experience, opinion or \
+             observation",
+        ),
+        (
+            invalid(InvalidInput::UnknownTagMode {
+                found: "é".repeat(100).as_str().into(),
+            }),
+            "invalid input: unknown tag mode \"éééééééééééééééééééééééééééééééééééééééé\"…; it \
+             must be any, all, any-strict or all-strict",
+        ),
+        (
+            invalid(InvalidInput::Timestamp {
+                found: DateTime::<Utc>::MAX_UTC,
+            }),
+            "invalid input: the timestamp +262142-12-31T23:59:59.999999999Z is out of range; it \
+             must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999Z",
         ),
         (
             invalid(InvalidInput::TimeRange),

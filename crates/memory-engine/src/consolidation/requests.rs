@@ -84,6 +84,7 @@ fn default_context_chars() -> usize {
 
 /// The result of a reflection.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Reflection {
     /// The language model's answer; `None` without a language model.
     pub answer: Option<String>,
@@ -91,6 +92,9 @@ pub struct Reflection {
     pub context: String,
     /// The memories in the context, best first.
     pub memories: Vec<RecallHit>,
+    /// How many of the memories that match the filter could be found by their
+    /// words only; as in [`RecallReport`](crate::RecallReport).
+    pub without_vectors: u64,
 }
 
 impl Reflection {

@@ -50,19 +50,7 @@ impl Engine {
         request: &RecallRequest,
     ) -> MemoryResult<RecallReport> {
         let ranked = self.recall_ranked(entity, request).await?;
-        let without_vectors = match (ranked.compared, ranked.matching) {
-            (None, _) => ranked.found_without_vector,
-            (Some(compared), Some(matching)) => matching.saturating_sub(compared),
-            (Some(compared), None) => {
-                let filter = RecallPlan::filter(request);
-                let matching = self.inner.store.count(entity, &filter).await?;
-                matching.saturating_sub(compared)
-            }
-        };
-        Ok(RecallReport {
-            hits: ranked.hits,
-            without_vectors,
-        })
+        self.inner.report(entity, request, ranked).await
     }
 
     async fn recall_ranked(
@@ -138,6 +126,28 @@ impl EngineInner {
                     .await
             }
         }
+    }
+
+    /// The hits, with the number of memories that have no vector to compare.
+    pub(super) async fn report(
+        &self,
+        entity: &EntityId,
+        request: &RecallRequest,
+        ranked: Ranked,
+    ) -> MemoryResult<RecallReport> {
+        let without_vectors = match (ranked.compared, ranked.matching) {
+            (None, _) => ranked.found_without_vector,
+            (Some(compared), Some(matching)) => matching.saturating_sub(compared),
+            (Some(compared), None) => {
+                let filter = RecallPlan::filter(request);
+                let matching = self.store.count(entity, &filter).await?;
+                matching.saturating_sub(compared)
+            }
+        };
+        Ok(RecallReport {
+            hits: ranked.hits,
+            without_vectors,
+        })
     }
 
     async fn recall_from_store(

@@ -124,11 +124,19 @@ impl EngineInner {
         let ids: Vec<_> = memories.iter().map(|memory| memory.id).collect();
         let fingerprint = &self.embedder.embedder.profile().fingerprint;
         let counts = self.store.vector_counts(entity, &ids, fingerprint).await?;
-        let contents: Vec<&str> = memories.iter().map(|memory| &*memory.content).collect();
-        let needed = self.embedder.chunk_counts(&contents).await?;
-        let pairs = memories.into_iter().zip(counts.into_iter().zip(needed));
-        let lacking = pairs.filter(|(_, (count, needed))| count < needed);
-        Ok(lacking.map(|(memory, _)| memory).collect())
+        // Of those without any vector it is known; the others' chunks are counted.
+        let embedded = memories
+            .iter()
+            .zip(&counts)
+            .filter(|(_, count)| **count > 0);
+        let contents: Vec<&str> = embedded.map(|(memory, _)| &*memory.content).collect();
+        let mut needed = self.embedder.chunk_counts(&contents).await?.into_iter();
+        let is_lacking = |count: usize| count == 0 || needed.next().is_some_and(|it| count < it);
+        let lacking: Vec<bool> = counts.into_iter().map(is_lacking).collect();
+        let pairs = memories.into_iter().zip(lacking);
+        Ok(pairs
+            .filter_map(|(memory, lacks)| lacks.then_some(memory))
+            .collect())
     }
 
     /// Embeds these memories, as read at `read_at`, and writes their vectors.

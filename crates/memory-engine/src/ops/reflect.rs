@@ -17,7 +17,9 @@ impl Engine {
     ) -> MemoryResult<Reflection> {
         entity.validate()?;
         request.validate()?;
-        let recalled = self.inner.recall(entity, &request.recall).await?.hits;
+        let ranked = self.inner.recall(entity, &request.recall).await?;
+        let report = self.inner.report(entity, &request.recall, ranked).await?;
+        let (recalled, without_vectors) = (report.hits, report.without_vectors);
         let memories: Vec<Arc<Memory>> = recalled
             .iter()
             .map(|recalled| Arc::clone(&recalled.memory))
@@ -39,6 +41,7 @@ impl Engine {
             answer,
             context,
             memories,
+            without_vectors,
         })
     }
 }

@@ -109,7 +109,7 @@ async fn bad_input_is_refused_before_any_work() {
         }),
         (
             item("x").with_timestamp(chrono::DateTime::<chrono::Utc>::MAX_UTC),
-            |p| *p == InvalidInput::Timestamp,
+            |p| matches!(p, InvalidInput::Timestamp { .. }),
         ),
     ];
     for (index, (item_, expected)) in bad.into_iter().enumerate() {

@@ -214,3 +214,28 @@ async fn automatic_consolidation_after_a_restart_does_not_read_the_whole_entity(
         "as many new ones as needed"
     );
 }
+
+/// After a restart it is not known that an earlier consolidation found no group,
+/// so the next one may be early. It finds what the earlier one found: nothing.
+#[tokio::test]
+async fn early_automatic_consolidation_writes_nothing() {
+    let config = MemoryConfig {
+        consolidation_threshold: 100,
+        ..MemoryConfig::default()
+    };
+    let b = fixture_with(config.clone());
+    let items = (0..150).map(|n| item(&format!("distinct memory {n}")));
+    b.engine.retain_batch(items.collect()).await.unwrap();
+    let first = b.engine.auto_consolidate_if_needed(&mira()).await.unwrap();
+    assert!(first.unwrap().summaries.is_empty());
+    let before = b.engine.entity_stats(&mira()).await.unwrap();
+
+    let restarted = fixture_on(Arc::clone(&b.store), config);
+    let early = restarted.engine.auto_consolidate_if_needed(&mira()).await;
+    let early = early.unwrap().expect("it is examined once more");
+    assert!(early.summaries.is_empty(), "{early:?}");
+    let after = restarted.engine.entity_stats(&mira()).await.unwrap();
+    assert_eq!(after, before, "nothing was written");
+    let again = restarted.engine.auto_consolidate_if_needed(&mira()).await;
+    assert_eq!(again.unwrap(), None, "and is remembered from then on");
+}

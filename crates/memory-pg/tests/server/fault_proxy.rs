@@ -61,9 +61,11 @@ impl FaultProxy {
         self.mode.store(mode, Ordering::SeqCst);
     }
 
-    pub(crate) fn remove(self) {
+    /// Stops it. Returns the path that its socket had.
+    pub(crate) fn remove(self) -> PathBuf {
         self.task.abort();
         std::fs::remove_dir_all(&self.folder).unwrap();
+        self.folder.join(".s.PGSQL.5432")
     }
 }
 

@@ -51,6 +51,8 @@ async fn exhausted_pool_is_unavailable() {
         let mira = EntityId::from("mira");
         let refused = store.entity_stats(&mira).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+        let message = refused.to_string();
+        assert!(message.contains("(at most 1) are in use"), "{message}");
         drop(held);
         store.entity_stats(&mira).await.unwrap();
         // The pool belongs to the caller and outlives the store.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use memory_core::{ChangeStream, EntityId, Generation, Store, StoreEvent};
+use memory_core::{ChangeStream, EntityId, ErrorKind, Generation, Store, StoreEvent};
 use memory_pg::{PgOptions, PgStore};
 use tokio::time::timeout;
 
+use crate::fault_proxy::{CUT_BEFORE, FaultProxy};
 use crate::memories;
 use crate::support::{connect, run, with_database};
 
@@ -77,6 +78,29 @@ async fn lost_connection_is_reported_and_restored() {
         assert_eq!(next(&mut watch).await, StoreEvent::Reconnected);
         store.insert(&memories("tam", 1)).await.unwrap();
         assert_eq!(next(&mut watch).await, changed("tam", 1));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreachable_server_is_named_with_the_cause() {
+    with_database(|url| async move {
+        let proxy = FaultProxy::new(&url).await;
+        let wait = Duration::from_millis(300);
+        let options = PgOptions::new().notify_changes(true).acquire_timeout(wait);
+        let store = proxy.connect(options).await;
+        // Its only connection breaks, and the server is not reachable any more.
+        proxy.set_mode(CUT_BEFORE);
+        store.insert(&memories("mira", 1)).await.unwrap_err();
+        let socket = proxy.remove();
+        let watched = store.watch().await.map(drop).unwrap_err();
+        let read = store.entity_stats(&"mira".into()).await.unwrap_err();
+        for refused in [watched, read] {
+            assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+            let message = refused.to_string();
+            assert!(message.contains(socket.to_str().unwrap()), "{message}");
+            assert!(message.contains("No such file"), "{message}");
+        }
     })
     .await;
 }

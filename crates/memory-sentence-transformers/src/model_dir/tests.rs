@@ -18,27 +18,7 @@ const INPUT: FingerprintInput<'_> = FingerprintInput {
 /// A valid model directory.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &str| {
-        let file = folder.path().join(name);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, content).unwrap();
-    };
-    write(
-        "modules.json",
-        r#"[{"idx":0,"path":"","type":"sentence_transformers.models.Transformer"},
-            {"idx":1,"path":"1_Pooling","type":"sentence_transformers.models.Pooling"},
-            {"idx":2,"path":"2_Normalize","type":"sentence_transformers.models.Normalize"}]"#,
-    );
-    write(
-        "1_Pooling/config.json",
-        r#"{"pooling_mode_mean_tokens":true}"#,
-    );
-    write(
-        "config.json",
-        r#"{"model_type":"bert","hidden_size":384,"max_position_embeddings":512}"#,
-    );
-    write("sentence_bert_config.json", r#"{"max_seq_length":256}"#);
-    write("tokenizer.json", "{}");
+    memory_testkit::write_model_dir(folder.path()).unwrap();
     folder
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use memory_core::{ErrorKind, ListRequest, MemoryFilter, MemoryId, Store};
+use memory_core::{BackupOptions, ErrorKind, ListRequest, MemoryFilter, MemoryId, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore};
 use sqlx::migrate::{Migrate, Migration, MigrationType};
 use sqlx::{Connection, SqlSafeStr};
@@ -72,6 +72,53 @@ async fn create_first_schema(path: &Path) {
     );
     conn.apply("_sqlx_migrations", &first).await.unwrap();
     conn.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_schema_is_backed_up_as_it_is() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    create_first_schema(&path).await;
+    run_sql(&path, ROWS).await;
+    let before = std::fs::read(&path).unwrap();
+    for (name, options) in [
+        ("copy.db", SqliteOptions::new(&path)),
+        ("copy-ro.db", SqliteOptions::new(&path).read_only()),
+    ] {
+        let copy = folder.path().join(name);
+        options.backup(&copy, &BackupOptions::new()).await.unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), before, "not migrated");
+
+        let old = SqliteOptions::new(&copy).migrate(false);
+        let refused = SqliteStore::open_with(old).await.unwrap_err();
+        assert!(refused.to_string().contains("version 1"), "{refused}");
+        let restored = open(&copy).await;
+        let stats = restored.entity_stats(&mira()).await.unwrap();
+        assert_eq!(stats.memory_count, 2);
+        restored.close().await.unwrap();
+    }
+
+    let target = folder.path().join("none.db");
+    let missing = SqliteOptions::new(folder.path().join("missing.db"));
+    run_sql(
+        &folder.path().join("newer.db"),
+        "PRAGMA application_id = 1298492783; PRAGMA user_version = 99;",
+    )
+    .await;
+    let newer = SqliteOptions::new(folder.path().join("newer.db"));
+    run_sql(&folder.path().join("other.db"), "CREATE TABLE note (x)").await;
+    let other = SqliteOptions::new(folder.path().join("other.db"));
+    for (options, kind) in [
+        (missing, ErrorKind::Missing),
+        (newer, ErrorKind::NewerSchema),
+        (other, ErrorKind::ForeignData),
+        (SqliteOptions::in_memory(), ErrorKind::Configuration),
+    ] {
+        let refused = options.backup(&target, &BackupOptions::new()).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), kind, "{refused}");
+        assert!(!target.exists());
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ impl EntityTable {
         groups: &[SummaryGroup],
         read_at: Generation,
     ) -> MemoryResult<()> {
-        if groups.iter().all(|group| self.stands(group)) {
+        if groups.iter().all(|group| self.is_written(group)) {
             return Ok(());
         }
         let taken = groups.iter().map(|group| group.summary.memory.id);
@@ -47,7 +47,7 @@ impl EntityTable {
     }
 
     /// Whether this very consolidation was written before.
-    fn stands(&self, group: &SummaryGroup) -> bool {
+    fn is_written(&self, group: &SummaryGroup) -> bool {
         let summary = &group.summary.memory;
         let same = |id| self.rows.get(id).map(|row| &row.item.memory);
         same(&summary.id).is_some_and(|found| found.content == summary.content)

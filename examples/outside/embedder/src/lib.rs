@@ -10,6 +10,13 @@ use memory_core::{EmbedRole, Embedder, EmbedderProfile, MemoryResult};
 
 const DIMENSIONS: usize = 256;
 
+/// What makes vectors comparable. Change it whenever the same text would get another
+/// vector: other weights, another tokenizer, another hash. Vectors of different
+/// fingerprints are never compared; memories with old ones are found by their words
+/// until `reembed` replaces them. Left as it was, old and new vectors would be
+/// compared, and recall would be wrong without an error.
+const FINGERPRINT: &str = "trigrams-256-v1";
+
 /// Embeds texts by their character trigrams.
 #[derive(Debug)]
 pub struct TrigramEmbedder(EmbedderProfile);
@@ -18,7 +25,7 @@ impl Default for TrigramEmbedder {
     fn default() -> Self {
         Self(EmbedderProfile::new(
             "trigrams",
-            "trigrams-256-v1",
+            FINGERPRINT,
             DIMENSIONS,
         ))
     }

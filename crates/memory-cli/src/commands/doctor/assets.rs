@@ -1,5 +1,6 @@
 //! Checks of runtime and model, and a trial embedding.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use memory::MemoryResult;
@@ -16,14 +17,15 @@ use crate::exit::{Code, Failure};
 /// The text of the trial embedding.
 const PROBE: &str = "The mill stands north of the bridge.";
 
-/// Verifies the files by their hashes and embeds a text.
-pub(super) async fn check() -> Vec<Finding> {
+/// Verifies the files by their hashes and embeds a text. Returns the model as
+/// well, where it can be used.
+pub(super) async fn check() -> (Vec<Finding>, Option<Arc<OnnxEmbedder>>) {
     let cache = match cache_dir() {
         Ok(cache) => cache,
         Err(error) => {
             let failure = Failure::from(error);
             let fix = format!("set {CACHE_ENV} to a folder");
-            return vec![Finding::failed("cache", &failure).with_fix(fix)];
+            return (vec![Finding::failed("cache", &failure).with_fix(fix)], None);
         }
     };
     let trial = run_trial().await;
@@ -35,14 +37,23 @@ pub(super) async fn check() -> Vec<Finding> {
     .into_iter()
     .filter_map(|(part, folder)| {
         let status = statuses.iter().find(|status| status.path == folder)?;
-        Some(check_asset(part, status, trial.as_ref().ok()))
+        Some(check_asset(
+            part,
+            status,
+            trial.as_ref().ok().map(|(trial, _)| trial),
+        ))
     })
     .collect();
-    findings.push(match trial {
-        Ok(trial) => Finding::healthy("embedding", trial.description),
-        Err(failure) => Finding::failed("embedding", &failure).with_fix(SETUP_COMMAND),
-    });
-    findings
+    match trial {
+        Ok((trial, embedder)) => {
+            findings.push(Finding::healthy("embedding", trial.description));
+            (findings, Some(embedder))
+        }
+        Err(failure) => {
+            findings.push(Finding::failed("embedding", &failure).with_fix(SETUP_COMMAND));
+            (findings, None)
+        }
+    }
 }
 
 /// A successful trial embedding.
@@ -52,14 +63,14 @@ struct Trial {
     description: String,
 }
 
-async fn run_trial() -> Result<Trial, Failure> {
+async fn run_trial() -> Result<(Trial, Arc<OnnxEmbedder>), Failure> {
     let start = Instant::now();
     let embedder = OnnxEmbedder::open(OnnxOptions::default()).await?;
     let opened = start.elapsed();
     embed(&embedder).await?;
     let embedded = start.elapsed().saturating_sub(opened);
     let (profile, library) = (embedder.profile(), &embedder.runtime().library);
-    Ok(Trial {
+    let trial = Trial {
         description: format!(
             "{}, {} dimensions, opened in {} ms, a text in {} ms",
             profile.model,
@@ -68,7 +79,8 @@ async fn run_trial() -> Result<Trial, Failure> {
             embedded.as_millis()
         ),
         library: library.display().to_string(),
-    })
+    };
+    Ok((trial, Arc::new(embedder)))
 }
 
 async fn embed(embedder: &OnnxEmbedder) -> MemoryResult<()> {

@@ -10,12 +10,12 @@ use crate::store::CheckContext;
 /// Every sort of write changes the marker to one that was not there before.
 pub async fn differs_after_every_write(context: &CheckContext) -> CheckResult {
     let (mira, mut rng) = (context.entity("mira"), context.rng());
-    let people = [0, 1, 2].map(|n| plain(&mira, format!("number {n}"), &mut rng));
-    let [a, b, c] = [0, 1, 2].map(|index: usize| people[index].memory.id);
+    let batch = [0, 1, 2].map(|n| plain(&mira, format!("number {n}"), &mut rng));
+    let [a, b, c] = [0, 1, 2].map(|index: usize| batch[index].memory.id);
     let store = context.store();
     let mut seen = Vec::new();
     is_new(store, &mut seen, "the beginning")?;
-    context.insert(&people).await?;
+    context.insert(&batch).await?;
     is_new(store, &mut seen, "insert")?;
     let patch = MemoryPatch::new().importance(0.25);
     store.update(&mira, &a, &patch, None).await.at("update")?;

@@ -186,7 +186,7 @@ pub async fn refuses_what_changed(context: &CheckContext) -> CheckResult {
 }
 
 /// A summary's id that is taken is refused: by a memory of other content, by
-/// one of equal content that stands for nothing, by an archived one.
+/// one of equal content that represents nothing, by an archived one.
 pub async fn refuses_a_taken_id(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
@@ -248,7 +248,11 @@ pub async fn repeats_are_no_ops(context: &CheckContext) -> CheckResult {
     let half = [groups[0].clone(), new];
     let half = store.consolidate(&mira, &half, Generation(3)).await;
     let kinds = [ErrorKind::Conflict, ErrorKind::Changed];
-    refused(half, &kinds, "one group that stands and one that does not")?;
+    refused(
+        half,
+        &kinds,
+        "one group that is written and one that is not",
+    )?;
     ensure_eq!(context.entity_dump(&mira).await?, before, "at the end");
     Ok(())
 }
@@ -268,7 +272,7 @@ pub async fn no_groups_are_a_no_op(context: &CheckContext) -> CheckResult {
 }
 
 /// A summary is a memory like any other: it may be a source in its turn, and
-/// what it stands for stays under it.
+/// its sources stay under it.
 pub async fn summaries_may_be_sources(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let scene = context.levels(&mira, &mut context.rng()).await?;
@@ -397,7 +401,7 @@ pub(super) async fn archived(
     let fetched = context.store().get(entity, ids).await.at("get")?;
     for (id, memory) in ids.iter().zip(fetched.memories) {
         let found = memory.map(|memory| memory.archived_by);
-        ensure_eq!(found, Some(by), "the summary that stands for {id}");
+        ensure_eq!(found, Some(by), "the summary that represents {id}");
     }
     Ok(())
 }

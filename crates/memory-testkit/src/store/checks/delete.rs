@@ -13,15 +13,15 @@ use crate::store::CheckContext;
 /// What is deleted is gone, the rest stays, and the outcome names what went.
 pub async fn removes_for_good(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
-    let people = context.populate(&mira, 6, &mut context.rng()).await?;
-    let ids: Vec<MemoryId> = people.iter().map(|item| item.memory.id).collect();
+    let batch = context.populate(&mira, 6, &mut context.rng()).await?;
+    let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
     let gone = [ids[1], ids[4]];
     let outcome = context.store().delete(&mira, &gone).await.at("delete")?;
     let removed: BTreeSet<MemoryId> = outcome.removed.iter().copied().collect();
     ensure_eq!(removed, gone.into(), "ids removed");
     ensure_eq!(outcome.removed.len(), 2, "ids in the outcome");
     ensure_eq!(outcome.generation, Generation(2), "generation");
-    for item in &people {
+    for item in &batch {
         let id = item.memory.id;
         let found = context.has(&mira, id).await?;
         ensure_eq!(found, !gone.contains(&id), "whether {id} is there");
@@ -35,7 +35,7 @@ pub async fn removes_for_good(context: &CheckContext) -> CheckResult {
 pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
     let (mira, tam) = (context.entity("mira"), context.entity("tam"));
     let mut rng = context.rng();
-    let people = context.populate(&mira, 3, &mut rng).await?;
+    let batch = context.populate(&mira, 3, &mut rng).await?;
     let his = context.populate(&tam, 1, &mut rng).await?[0].memory.id;
     let store = context.store();
     for ids in [vec![], vec![rng.id()], vec![his, rng.id()]] {
@@ -46,7 +46,7 @@ pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
         ensure_eq!(outcome.removed, [], "removed");
         ensure_eq!(outcome.generation, Generation(1), "generation");
     }
-    let id = people[0].memory.id;
+    let id = batch[0].memory.id;
     let mixed = [rng.id(), id, his, id];
     let outcome = store
         .delete(&mira, &mixed)
@@ -70,8 +70,8 @@ pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
 /// One call raises the generation by one, however many memories go.
 pub async fn raises_the_generation_once(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
-    let people = context.populate(&mira, 8, &mut context.rng()).await?;
-    let ids: Vec<MemoryId> = people.iter().map(|item| item.memory.id).collect();
+    let batch = context.populate(&mira, 8, &mut context.rng()).await?;
+    let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
     for (round, ids) in ids.chunks(3).enumerate() {
         let outcome = context.store().delete(&mira, ids).await.at("delete")?;
         let generation = Generation(round as u64 + 2);
@@ -85,8 +85,8 @@ pub async fn raises_the_generation_once(context: &CheckContext) -> CheckResult {
 /// No read shows it any more: list, count, search, statistics.
 pub async fn is_seen_everywhere(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
-    let people = context.populate(&mira, 5, &mut context.rng()).await?;
-    let gone = people[2].memory.id;
+    let batch = context.populate(&mira, 5, &mut context.rng()).await?;
+    let gone = batch[2].memory.id;
     let store = context.store();
     store.delete(&mira, &[gone]).await.at("delete")?;
     let request = ListRequest::new(10);
@@ -101,7 +101,7 @@ pub async fn is_seen_everywhere(context: &CheckContext) -> CheckResult {
         dense: Some(DenseQuery {
             chunk_discount: 0.0,
             fingerprint: fingerprint(),
-            vector: people[2].embedding.vectors[0].clone(),
+            vector: batch[2].embedding.vectors[0].clone(),
         }),
         lexical: None,
     };

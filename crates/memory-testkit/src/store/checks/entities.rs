@@ -19,22 +19,22 @@ pub async fn stats_start_at_zero(context: &CheckContext) -> CheckResult {
 pub async fn stats_follow_writes(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
-    let people = context.populate(&mira, 4, &mut rng).await?;
+    let batch = context.populate(&mira, 4, &mut rng).await?;
     let store = context.store();
     let stats =
         |generation, memory_count| EntityStats::new(Generation(generation), memory_count, 0);
     let now = || async { store.entity_stats(&mira).await.at("entity_stats") };
     ensure_eq!(now().await?, stats(1, 4), "after 4 inserts");
-    context.insert(&people).await?;
+    context.insert(&batch).await?;
     ensure_eq!(now().await?, stats(1, 4), "after a repetition");
     context
         .insert(&[plain(&mira, "one more", &mut rng)])
         .await?;
     ensure_eq!(now().await?, stats(2, 5), "after one more");
-    let ids = [people[0].memory.id, people[1].memory.id];
+    let ids = [batch[0].memory.id, batch[1].memory.id];
     store.delete(&mira, &ids).await.at("delete")?;
     ensure_eq!(now().await?, stats(3, 3), "after 2 deletions");
-    context.insert(&people[..1]).await?;
+    context.insert(&batch[..1]).await?;
     ensure_eq!(now().await?, stats(4, 4), "after 1 came back");
     Ok(())
 }

@@ -111,7 +111,7 @@ pub async fn follows_consolidations(context: &CheckContext) -> CheckResult {
 }
 
 /// What an id of the batch is, new, a repetition or a conflict, is judged by
-/// what stood there before anything gave way.
+/// what was stored before anything was evicted.
 pub async fn happens_after_the_conflict_check(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();

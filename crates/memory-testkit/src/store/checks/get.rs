@@ -9,11 +9,11 @@ use crate::store::CheckContext;
 pub async fn answers_in_order(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
-    let mut people = context.populate(&mira, 12, &mut rng).await?;
-    rng.shuffle(&mut people);
-    people.push(people[3].clone());
-    let ids: Vec<MemoryId> = people.iter().map(|item| item.memory.id).collect();
-    let wanted: Vec<Option<Memory>> = people.into_iter().map(|item| Some(item.memory)).collect();
+    let mut batch = context.populate(&mira, 12, &mut rng).await?;
+    rng.shuffle(&mut batch);
+    batch.push(batch[3].clone());
+    let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
+    let wanted: Vec<Option<Memory>> = batch.into_iter().map(|item| Some(item.memory)).collect();
     let fetched = context.store().get(&mira, &ids).await.at("get")?;
     ensure_eq!(fetched.memories, wanted, "memories in the order asked");
     ensure_eq!(fetched.generation, Generation(1), "generation");
@@ -24,13 +24,13 @@ pub async fn answers_in_order(context: &CheckContext) -> CheckResult {
 pub async fn answers_none_where_there_is_none(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
-    let people = context.populate(&mira, 2, &mut rng).await?;
-    let ids = [people[0].memory.id, rng.id(), people[1].memory.id];
+    let batch = context.populate(&mira, 2, &mut rng).await?;
+    let ids = [batch[0].memory.id, rng.id(), batch[1].memory.id];
     let fetched = context.store().get(&mira, &ids).await.at("get")?;
     let wanted = [
-        Some(people[0].memory.clone()),
+        Some(batch[0].memory.clone()),
         None,
-        Some(people[1].memory.clone()),
+        Some(batch[1].memory.clone()),
     ];
     ensure_eq!(fetched.memories, wanted, "memories");
     let fetched = context.store().get(&mira, &[]).await.at("get nothing")?;

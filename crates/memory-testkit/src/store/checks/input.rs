@@ -246,7 +246,7 @@ pub async fn patches_keep_their_limits(context: &CheckContext) -> CheckResult {
     untouched(context, &mira, &good.memory).await
 }
 
-/// Whatever is refused, its content stands neither in the error's text nor in
+/// Whatever is refused, its content is neither in the error's text nor in
 /// its parts, nor in the store's own debugging text.
 pub async fn errors_hold_no_content(context: &CheckContext) -> CheckResult {
     const SECRET: &str = "quorvexian";

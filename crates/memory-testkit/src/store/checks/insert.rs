@@ -114,7 +114,7 @@ pub async fn conflict_writes_nothing(context: &CheckContext) -> CheckResult {
         }
     }
     let stored = context.get(&mira, taken.memory.id).await?;
-    ensure_eq!(stored.as_ref(), Some(&taken.memory), "what stood before");
+    ensure_eq!(stored.as_ref(), Some(&taken.memory), "the stored memory");
     ensure_eq!(context.count(&mira).await?, 1, "count after the conflict");
     ensure_eq!(context.count(&tam).await?, 0, "count of the other entity");
     ensure_eq!(

@@ -12,8 +12,8 @@ type Access = (u64, Option<DateTime<Utc>>);
 /// Accesses add up, over calls and within one, and every read shows them.
 pub async fn adds_accesses(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
-    let people = context.populate(&mira, 3, &mut context.rng()).await?;
-    let [one, two, untouched] = [0, 1, 2].map(|index: usize| people[index].memory.id);
+    let batch = context.populate(&mira, 3, &mut context.rng()).await?;
+    let [one, two, untouched] = [0, 1, 2].map(|index: usize| batch[index].memory.id);
     context
         .store()
         .record_accesses(&mira, &[])
@@ -41,8 +41,8 @@ pub async fn adds_accesses(context: &CheckContext) -> CheckResult {
 /// `last_accessed` moves forward, never back; the count grows all the same.
 pub async fn never_moves_back(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
-    let people = context.populate(&mira, 1, &mut context.rng()).await?;
-    let id = people[0].memory.id;
+    let batch = context.populate(&mira, 1, &mut context.rng()).await?;
+    let id = batch[0].memory.id;
     record(context, &mira, &[(id, 1, 100)]).await?;
     record(context, &mira, &[(id, 1, 50)]).await?;
     ensure_eq!(
@@ -64,8 +64,8 @@ pub async fn never_moves_back(context: &CheckContext) -> CheckResult {
 pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
     let (mira, tam) = (context.entity("mira"), context.entity("tam"));
     let mut rng = context.rng();
-    let people = context.populate(&mira, 2, &mut rng).await?;
-    let [id, gone] = [0, 1].map(|index: usize| people[index].memory.id);
+    let batch = context.populate(&mira, 2, &mut rng).await?;
+    let [id, gone] = [0, 1].map(|index: usize| batch[index].memory.id);
     context.store().delete(&mira, &[gone]).await.at("delete")?;
     let unknown = rng.id();
     record(context, &mira, &[(unknown, 1, 1), (gone, 1, 1), (id, 1, 1)]).await?;
@@ -75,7 +75,7 @@ pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
     ensure_eq!(context.has(&mira, gone).await?, false, "the deleted one");
     ensure_eq!(context.count(&tam).await?, 0, "count of the other entity");
     // An access of what is gone must not come back with a new memory.
-    let mut reinserted = people[1].clone();
+    let mut reinserted = batch[1].clone();
     reinserted.memory.content = "inserted again".to_owned();
     context.insert(&[reinserted]).await?;
     let got = access(context, &mira, gone).await?;
@@ -86,8 +86,8 @@ pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
 /// Recording an access is no write: the generation stays and no change is reported.
 pub async fn raises_no_generation(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
-    let people = context.populate(&mira, 2, &mut context.rng()).await?;
-    record(context, &mira, &[(people[0].memory.id, 5, 5)]).await?;
+    let batch = context.populate(&mira, 2, &mut context.rng()).await?;
+    record(context, &mira, &[(batch[0].memory.id, 5, 5)]).await?;
     ensure_eq!(
         context.generation(&mira).await?,
         Generation(1),

@@ -14,11 +14,11 @@ use crate::store::CheckContext;
 use crate::store::context::{distinct, ids};
 
 /// A summary never outlives a memory that it was made from: it goes along, and
-/// the others that it stood for are live again.
+/// its other sources are live again.
 pub async fn removed_source_removes_its_summary(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let scene = context.archive(&mira, 5, 3, &mut context.rng()).await?;
-    let [a, b, c] = [0, 1, 2].map(|index: usize| scene.people[index].memory.id);
+    let [a, b, c] = [0, 1, 2].map(|index: usize| scene.batch[index].memory.id);
     let removed = [b, scene.summary()];
     gone(context, &[b], &removed, &[a, c]).await?;
     archived(context, &mira, &[a, c], None).await?;
@@ -43,13 +43,13 @@ pub async fn every_summary_above_is_removed(context: &CheckContext) -> CheckResu
     Ok(())
 }
 
-/// Where a summary is removed, what it stood for is live again, as it was.
+/// Where a summary is removed, its sources are live again, as they were.
 pub async fn removed_summary_restores_its_sources(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let scene = context.archive(&mira, 6, 4, &mut context.rng()).await?;
     let sources = ids(scene.sources());
     gone(context, &[scene.summary()], &[scene.summary()], &sources).await?;
-    for item in &scene.people {
+    for item in &scene.batch {
         let stored = context.get(&mira, item.memory.id).await?;
         ensure_eq!(stored.as_ref(), Some(&item.memory), "a memory");
     }
@@ -60,7 +60,7 @@ pub async fn removed_summary_restores_its_sources(context: &CheckContext) -> Che
 }
 
 /// One level at a time: below an upper summary the lower one is live again and
-/// still stands for its own; with the lower one the upper one goes.
+/// still represents its own; with the lower one the upper one goes.
 pub async fn levels_are_restored_one_by_one(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
@@ -78,7 +78,7 @@ pub async fn levels_are_restored_one_by_one(context: &CheckContext) -> CheckResu
     Ok(())
 }
 
-/// What is removed itself is not restored, whatever stood for it.
+/// What is removed itself is not restored, whatever represented it.
 pub async fn removed_sources_are_not_restored(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let scene = context.levels(&mira, &mut context.rng()).await?;
@@ -101,7 +101,7 @@ pub async fn restored_memories_are_reported_completely(context: &CheckContext) -
         items.map(|item| (item.memory.id, item)).collect()
     };
     // At each generation: nothing, the memories, the rest with the summary.
-    let present = by_id(&scene.people);
+    let present = by_id(&scene.batch);
     let states = [by_id(&[]), present.clone(), by_id(&scene.live())];
     let undo = context.store().delete(&mira, &[scene.summary()]).await;
     undo.at("delete of the summary")?;
@@ -142,8 +142,8 @@ pub async fn restored_memories_are_reported_completely(context: &CheckContext) -
 pub async fn restored_memories_may_be_archived_again(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
-    let people = ids(&context.populate(&mira, 3, &mut rng).await?);
-    let group = consolidation(&mira, "in short", people.clone(), &mut rng);
+    let batch = ids(&context.populate(&mira, 3, &mut rng).await?);
+    let group = consolidation(&mira, "in short", batch.clone(), &mut rng);
     let groups = [group];
     context.consolidate(&mira, &groups).await?;
     let summary = groups[0].summary.memory.id;
@@ -152,9 +152,9 @@ pub async fn restored_memories_may_be_archived_again(context: &CheckContext) -> 
     // The very same call is no repetition any more: it was undone.
     let late = store.consolidate(&mira, &groups, Generation(1)).await;
     refused(late, &[ErrorKind::Changed], "after the undo")?;
-    archived(context, &mira, &people, None).await?;
+    archived(context, &mira, &batch, None).await?;
     context.consolidate(&mira, &groups).await?;
-    archived(context, &mira, &people, Some(summary)).await?;
+    archived(context, &mira, &batch, Some(summary)).await?;
     ensure_eq!(
         context.generation(&mira).await?,
         Generation(4),

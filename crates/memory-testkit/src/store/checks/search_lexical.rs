@@ -69,7 +69,7 @@ pub async fn answers_as_capabilities_say(context: &CheckContext) -> CheckResult 
     Ok(())
 }
 
-/// A word that stands in one memory finds it, first; so does an identifier
+/// A word of one memory finds it, first; so does an identifier
 /// among others of its family.
 pub async fn finds_an_identifier(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");

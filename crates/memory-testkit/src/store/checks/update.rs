@@ -133,9 +133,9 @@ pub async fn requires_an_embedding_with_content_only(context: &CheckContext) -> 
 pub async fn refuses_unknown_ids(context: &CheckContext) -> CheckResult {
     let (mira, tam) = (context.entity("mira"), context.entity("tam"));
     let mut rng = context.rng();
-    let people = context.populate(&mira, 2, &mut rng).await?;
+    let batch = context.populate(&mira, 2, &mut rng).await?;
     context.populate(&tam, 1, &mut rng).await?;
-    let (id, gone) = (people[0].memory.id, people[1].memory.id);
+    let (id, gone) = (batch[0].memory.id, batch[1].memory.id);
     let store = context.store();
     store.delete(&mira, &[gone]).await.at("delete")?;
     let patch = MemoryPatch::new().importance(0.25);
@@ -150,7 +150,7 @@ pub async fn refuses_unknown_ids(context: &CheckContext) -> CheckResult {
         refused(result, &kinds, what)?;
     }
     let stored = context.get(&mira, id).await?;
-    ensure_eq!(stored.as_ref(), Some(&people[0].memory), "her memory");
+    ensure_eq!(stored.as_ref(), Some(&batch[0].memory), "her memory");
     ensure_eq!(context.generation(&mira).await?, Generation(2), "of mira");
     ensure_eq!(context.generation(&tam).await?, Generation(1), "of tam");
     Ok(())
@@ -186,8 +186,8 @@ pub async fn combines_with_other_patches(context: &CheckContext) -> CheckResult 
 /// Each update raises the generation by one, and stamps the memory with it.
 pub async fn raises_the_generation(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
-    let people = context.populate(&mira, 3, &mut context.rng()).await?;
-    let id: MemoryId = people[1].memory.id;
+    let batch = context.populate(&mira, 3, &mut context.rng()).await?;
+    let id: MemoryId = batch[1].memory.id;
     for round in 2..5 {
         let generation = Generation(round);
         let patch = MemoryPatch::new().context(Some(format!("round {round}")));

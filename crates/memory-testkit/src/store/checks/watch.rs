@@ -22,19 +22,21 @@ pub async fn reports_every_write(context: &CheckContext) -> CheckResult {
     let (mira, mut rng) = (context.entity("mira"), context.rng());
     let mut watch = listen(context).await?;
     let watch = watch.as_mut();
-    let people = [0, 1, 2].map(|n| plain(&mira, format!("number {n}"), &mut rng));
-    let [a, b, c] = [0, 1, 2].map(|index: usize| people[index].memory.id);
+    let batch = [0, 1, 2].map(|n| plain(&mira, format!("number {n}"), &mut rng));
+    let [a, b, c] = [0, 1, 2].map(|index: usize| batch[index].memory.id);
     let store = context.store();
-    context.insert(&people).await?;
-    told(context, watch, &mira).await.at("insert")?;
+    context.insert(&batch).await?;
+    wait_for_event(context, watch, &mira).await.at("insert")?;
     let patch = MemoryPatch::new().importance(0.25);
     store.update(&mira, &a, &patch, None).await.at("update")?;
-    told(context, watch, &mira).await.at("update")?;
+    wait_for_event(context, watch, &mira).await.at("update")?;
     let group = consolidation(&mira, "in short", [a, b], &mut rng);
     context.consolidate(&mira, &[group]).await?;
-    told(context, watch, &mira).await.at("consolidate")?;
+    wait_for_event(context, watch, &mira)
+        .await
+        .at("consolidate")?;
     store.delete(&mira, &[c]).await.at("delete")?;
-    told(context, watch, &mira).await.at("delete")
+    wait_for_event(context, watch, &mira).await.at("delete")
 }
 
 /// A wait may be dropped and begun again: nothing is lost by it.
@@ -51,7 +53,7 @@ pub async fn loses_nothing_in_dropped_waits(context: &CheckContext) -> CheckResu
         let news = early.into_iter().chain(late);
         let mut about = news.filter(|news| concerns(news, &entity));
         if about.next().is_none() {
-            told(context, watch.as_mut(), &entity)
+            wait_for_event(context, watch.as_mut(), &entity)
                 .await
                 .at(format!("round {round}"))?;
         }
@@ -86,10 +88,10 @@ async fn listen(context: &CheckContext) -> Result<Box<dyn ChangeStream>, CheckFa
     watch.ok_or_else(|| CheckFailure::NotApplicable("the store has no channel".to_owned()))
 }
 
-/// Waits until the entity's present generation is told. Where the channel
-/// broke meanwhile, whatever was written may be missing: the entity is written
-/// to once more when it stands again.
-async fn told(
+/// Waits for the event of the entity's current generation. Where the channel
+/// broke meanwhile, the events of writes may be missing: the entity is written to
+/// once more after it is reconnected.
+async fn wait_for_event(
     context: &CheckContext,
     watch: &mut dyn ChangeStream,
     entity: &EntityId,
