@@ -222,11 +222,14 @@ fn read<'de, T: Deserialize<'de>>(
 ) -> Result<Option<T>, String> {
     value
         .map(|value| {
-            serde_json::from_str(value.get()).map_err(|error| match error.classify() {
-                Category::Data => {
-                    format!("`{key}` is {}; it must be {must_be}", describe(key, value))
+            serde_json::from_str(value.get()).map_err(|error| {
+                // The value is valid JSON, apart from escapes in strings that
+                // encode no character.
+                let is_text = kind_of(value) == "a string";
+                if is_text && error.classify() != Category::Data {
+                    return format!("`{key}`: {}", reason(&error));
                 }
-                _ => format!("`{key}`: {}", reason(&error)),
+                format!("`{key}` is {}; it must be {must_be}", describe(key, value))
             })
         })
         .transpose()

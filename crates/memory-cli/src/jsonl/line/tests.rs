@@ -113,6 +113,10 @@ fn kinds_ids_and_times_are_quoted_in_short() {
         ),
         (r#""kind":7"#, "`kind` is 7; it must be world,"),
         (
+            r#""kind":["dream"]"#,
+            "`kind` is an array; it must be world,",
+        ),
+        (
             r#""id":"x\u001b[2J""#,
             r#"`id` is "x\u{1b}[2J"; it must be a UUID"#,
         ),
@@ -336,7 +340,10 @@ fn unusable_map_values_are_refused_by_key_and_cause() {
             r#""entities":{"tam":"a","tam":"b"}"#,
             r#"`entities`: the key "tam" is repeated"#,
         ),
-        (r#""related":{"tam":"a"}"#, "is not the UUID of a memory"),
+        (
+            r#""related":{"tam":"a"}"#,
+            r#"`related`: the key "tam" is not the UUID of a memory"#,
+        ),
         (
             r#""related":{"0192d3a0-0000-7000-8000-000000000001":1}"#,
             r#"`related`: the value of "0192d3a0-0000-7000-8000-000000000001" is a number; it must be a string"#,
