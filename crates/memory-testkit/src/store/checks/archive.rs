@@ -35,7 +35,7 @@ pub async fn is_listed_by_scope(context: &CheckContext) -> CheckResult {
     let second = consolidation(
         &mira,
         "the rest in short",
-        ids(&scene.batch[7..10]),
+        ids(&scene.people[7..10]),
         &mut rng,
     );
     context
@@ -43,11 +43,11 @@ pub async fn is_listed_by_scope(context: &CheckContext) -> CheckResult {
         .await?;
     let summary = second.summary.memory.id;
     let first = scene.archived();
-    let rest = archived_under(&scene.batch[7..10], summary);
-    let mut live = scene.batch[10..].to_vec();
+    let rest = archived_under(&scene.people[7..10], summary);
+    let mut live = scene.people[10..].to_vec();
     live.extend([scene.summary.clone(), second.summary]);
     let both = [first.clone(), rest.clone()].concat();
-    let other = scene.batch[10].memory.id;
+    let other = scene.people[10].memory.id;
     for (scope, wanted) in [
         (ListScope::Live, live),
         (ListScope::Archived, both),
@@ -204,7 +204,7 @@ pub async fn is_not_updated(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
     let scene = context.archive(&mira, 3, 2, &mut rng).await?;
-    let which = scene.batch[1].memory.id;
+    let which = scene.people[1].memory.id;
     let before = context.entity_dump(&mira).await?;
     let new = MemoryPatch::new;
     let fresh = embedding(1, &mut rng);
@@ -291,7 +291,7 @@ pub async fn keeps_its_entity_listed(context: &CheckContext) -> CheckResult {
         [mira.clone(), tam.clone()],
         "after"
     );
-    let all = ids(&scene.batch);
+    let all = ids(&scene.people);
     context.store().delete(&mira, &all).await.at("delete")?;
     ensure_eq!(listed(context, 10).await?, [tam], "after the last went");
     Ok(())

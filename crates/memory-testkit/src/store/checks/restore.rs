@@ -18,7 +18,7 @@ use crate::store::context::{distinct, ids};
 pub async fn removed_source_removes_its_summary(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let scene = context.archive(&mira, 5, 3, &mut context.rng()).await?;
-    let [a, b, c] = [0, 1, 2].map(|index: usize| scene.batch[index].memory.id);
+    let [a, b, c] = [0, 1, 2].map(|index: usize| scene.people[index].memory.id);
     let removed = [b, scene.summary()];
     gone(context, &[b], &removed, &[a, c]).await?;
     archived(context, &mira, &[a, c], None).await?;
@@ -49,7 +49,7 @@ pub async fn removed_summary_restores_its_sources(context: &CheckContext) -> Che
     let scene = context.archive(&mira, 6, 4, &mut context.rng()).await?;
     let sources = ids(scene.sources());
     gone(context, &[scene.summary()], &[scene.summary()], &sources).await?;
-    for item in &scene.batch {
+    for item in &scene.people {
         let stored = context.get(&mira, item.memory.id).await?;
         ensure_eq!(stored.as_ref(), Some(&item.memory), "a memory");
     }
@@ -101,7 +101,7 @@ pub async fn restored_memories_are_reported_completely(context: &CheckContext) -
         items.map(|item| (item.memory.id, item)).collect()
     };
     // At each generation: nothing, the memories, the rest with the summary.
-    let present = by_id(&scene.batch);
+    let present = by_id(&scene.people);
     let states = [by_id(&[]), present.clone(), by_id(&scene.live())];
     let undo = context.store().delete(&mira, &[scene.summary()]).await;
     undo.at("delete of the summary")?;
