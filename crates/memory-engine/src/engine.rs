@@ -171,7 +171,7 @@ pub(crate) struct EngineInner {
     pub(crate) recall_counters: Arc<RecallCounters>,
     cache_name: &'static str,
     _listener: ChangeListener,
-    _metrics: EngineMetrics,
+    pub(crate) metrics: EngineMetrics,
 }
 
 impl EngineInner {
@@ -199,7 +199,7 @@ impl EngineInner {
         let access_recorder = AccessRecorder::new(Arc::clone(&store), Arc::clone(&clock), &config);
         let recall_counters = Arc::<RecallCounters>::default();
         Self {
-            _metrics: EngineMetrics::start(&reader, &access_recorder, &recall_counters, &config),
+            metrics: EngineMetrics::start(&reader, &access_recorder, &recall_counters, &config),
             recall_counters,
             inserter: Inserter::new(
                 Arc::clone(&store),

@@ -60,11 +60,18 @@ impl EngineMetrics {
     }
 }
 
-impl Drop for EngineMetrics {
-    fn drop(&mut self) {
+impl EngineMetrics {
+    /// Ends the task.
+    pub(crate) fn stop_publishing(&self) {
         if let Some(task) = &self.task {
             task.abort();
         }
+    }
+}
+
+impl Drop for EngineMetrics {
+    fn drop(&mut self) {
+        self.stop_publishing();
     }
 }
 

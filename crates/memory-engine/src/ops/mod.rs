@@ -147,6 +147,7 @@ impl Engine {
         let closed = self.inner.store.close().await;
         // The counters of a short program would be lost otherwise.
         memory_metrics::publish();
+        self.inner.metrics.stop_publishing();
         closed
     }
 }
