@@ -82,17 +82,13 @@ pub(super) struct Axis {
     pub(super) set: fn(&mut Ranking, f32),
 }
 
-/// The weights that the results depend on most; the default is among the values.
-pub(super) const AXES: [Axis; 6] = [
+/// The weights that the results depend on most, retrievers switched off aside; the
+/// default is among the values. A weight more triples the time.
+pub(super) const AXES: [Axis; 4] = [
     Axis {
         name: "lexical",
         values: &[0.25, 0.35, 0.45],
         set: |ranking, value| ranking.lexical = value,
-    },
-    Axis {
-        name: "pairs",
-        values: &[0.05, 0.15, 0.25],
-        set: |ranking, value| ranking.pairs = value,
     },
     Axis {
         name: "neighbors",
@@ -108,11 +104,6 @@ pub(super) const AXES: [Axis; 6] = [
         name: "mention",
         values: &[0.7, 1.0, 1.3],
         set: |ranking, value| ranking.mention = value,
-    },
-    Axis {
-        name: "date",
-        values: &[1.0, 2.0],
-        set: |ranking, value| ranking.date = value,
     },
 ];
 
