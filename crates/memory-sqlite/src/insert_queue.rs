@@ -52,7 +52,10 @@ impl InsertQueue {
 
     /// Runs inserts until none waits.
     pub(crate) async fn run_all(self: Arc<Self>, writer: Writer) {
-        let running = Running(&self);
+        let mut running = Running {
+            queue: &self,
+            has_ended: false,
+        };
         loop {
             // Before the group is taken, so that inserts can join it meanwhile.
             let session = writer.acquire(Insert::OPERATION).await;
@@ -77,23 +80,31 @@ impl InsertQueue {
 
 /// The right to run inserts. Where the task is dropped with its runtime, the
 /// next insert starts another.
-struct Running<'q>(&'q InsertQueue);
+struct Running<'q> {
+    queue: &'q InsertQueue,
+    /// Whether it was given up. From then on another task may have it.
+    has_ended: bool,
+}
 
 impl Running<'_> {
     /// The next inserts that can share a transaction; `None` when none waits,
     /// and then the next insert has to start a task.
-    fn next_group(&self) -> Option<Vec<Waiting>> {
-        let mut state = self.0.lock();
+    fn next_group(&mut self) -> Option<Vec<Waiting>> {
+        let mut state = self.queue.lock();
         let group = take_group(&mut state.waiting);
-        state.is_running = !group.is_empty();
-        state.is_running.then_some(group)
+        if group.is_empty() {
+            state.is_running = false;
+            self.has_ended = true;
+            return None;
+        }
+        Some(group)
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        if state.is_running {
+        if !self.has_ended {
+            let mut state = self.queue.lock();
             state.is_running = false;
             // Dropping the senders tells the callers.
             state.waiting.clear();

@@ -141,6 +141,16 @@ async fn inserts_at_the_same_time_have_their_own_outcomes() {
     store.close().await.unwrap();
 }
 
+/// Each insert begins while the task that ran the one before is ending.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inserts_in_a_row_have_their_outcomes() {
+    let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+    for seed in 0..1_000 {
+        let outcome = store.insert(&memories(1, seed)).await.unwrap();
+        assert_eq!(outcome.inserted, [true]);
+    }
+}
+
 /// Futures dropped at any moment leave the connections usable and no partial
 /// write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
