@@ -211,7 +211,7 @@ impl ErrorReport {
 impl From<MemoryError> for Failure {
     fn from(error: MemoryError) -> Self {
         let kind = error.kind();
-        let mut failure = Self::new(Code::of(kind), kind_name(kind), error.to_string());
+        let mut failure = Self::new(Code::of(kind), kind.name(), error.to_string());
         if let Self::Error(report) = &mut failure {
             report.retryable = error.is_retryable();
         }
@@ -232,30 +232,6 @@ impl From<SetupError> for Failure {
 impl From<CacheDirError> for Failure {
     fn from(error: CacheDirError) -> Self {
         Self::new(Code::Missing, "missing", error.to_string()).with_causes_of(&error)
-    }
-}
-
-/// The machine-readable name of an error kind.
-fn kind_name(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidInput => "invalid_input",
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::Conflict => "conflict",
-        ErrorKind::Archived => "archived",
-        ErrorKind::Changed => "changed",
-        ErrorKind::LimitReached => "limit_reached",
-        ErrorKind::Unsupported => "unsupported",
-        ErrorKind::Unavailable => "unavailable",
-        ErrorKind::OutcomeUnknown => "outcome_unknown",
-        ErrorKind::Full => "full",
-        ErrorKind::ReadOnly => "read_only",
-        ErrorKind::ForeignData => "foreign_data",
-        ErrorKind::NewerSchema => "newer_schema",
-        ErrorKind::Corrupt => "corrupt",
-        ErrorKind::Missing => "missing",
-        ErrorKind::Closed => "closed",
-        ErrorKind::Configuration => "configuration",
-        _ => "other",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Instant;
 
-use memory_core::{ErrorKind, MemoryResult};
+use memory_core::MemoryResult;
 use metrics::{Key, Label};
 use tracing::{Instrument, Span, debug_span, field};
 
@@ -108,7 +108,7 @@ pub async fn observe<T>(
 ) -> MemoryResult<T> {
     let mut observation = Observation::start(operation);
     let result = work.instrument(observation.span.clone()).await;
-    observation.outcome = result.as_ref().map_or_else(|e| outcome(e.kind()), |_| OK);
+    observation.outcome = result.as_ref().map_or_else(|e| e.kind().name(), |_| OK);
     result
 }
 
@@ -174,30 +174,6 @@ impl Drop for Observation {
             let status = if outcome == OK { "OK" } else { "ERROR" };
             self.span.record("otel.status_code", status);
         }
-    }
-}
-
-/// The label of an error.
-const fn outcome(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidInput => "invalid_input",
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::Conflict => "conflict",
-        ErrorKind::Archived => "archived",
-        ErrorKind::Changed => "changed",
-        ErrorKind::LimitReached => "limit_reached",
-        ErrorKind::Unsupported => "unsupported",
-        ErrorKind::Unavailable => "unavailable",
-        ErrorKind::OutcomeUnknown => "outcome_unknown",
-        ErrorKind::Full => "full",
-        ErrorKind::ReadOnly => "read_only",
-        ErrorKind::ForeignData => "foreign_data",
-        ErrorKind::NewerSchema => "newer_schema",
-        ErrorKind::Corrupt => "corrupt",
-        ErrorKind::Missing => "missing",
-        ErrorKind::Closed => "closed",
-        ErrorKind::Configuration => "configuration",
-        _ => "other",
     }
 }
 

@@ -221,12 +221,17 @@ impl OnnxOptions {
                 self.parallelism.intra_op_threads,
             ),
         ];
-        match quantities.into_iter().find(|(_, value)| *value == 0) {
-            Some((name, _)) => Err(MemoryError::configuration(format!(
-                "{name} is 0; it must be at least 1"
-            ))),
-            None => Ok(()),
-        }
+        check_at_least_one(&quantities)
+    }
+}
+
+/// Refuses a quantity of 0, by its name.
+pub(crate) fn check_at_least_one(quantities: &[(&str, usize)]) -> MemoryResult<()> {
+    match quantities.iter().find(|(_, value)| *value == 0) {
+        Some((name, _)) => Err(MemoryError::configuration(format!(
+            "{name} is 0; it must be at least 1"
+        ))),
+        None => Ok(()),
     }
 }
 

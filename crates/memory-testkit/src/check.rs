@@ -70,7 +70,44 @@ macro_rules! ensure_eq {
     };
 }
 
-pub(crate) use {ensure, ensure_eq};
+/// Defines `Check`, for checks that run in a context of this type.
+macro_rules! define_check {
+    ($context:ident) => {
+        /// One promise of the contract, and how it is put to the test.
+        #[derive(Debug, Clone, Copy)]
+        pub struct Check {
+            /// `module::what_it_demands`, the name of a function in this module.
+            pub name: &'static str,
+            run: for<'a> fn(
+                &'a $context<'a>,
+            ) -> futures_util::future::BoxFuture<'a, $crate::check::CheckResult>,
+        }
+
+        impl Check {
+            /// Puts the promise to the test.
+            ///
+            /// # Errors
+            /// How the promise is faulty, or why it does not apply.
+            pub async fn run<'a>(&self, context: &'a $context<'a>) -> $crate::check::CheckResult {
+                (self.run)(context).await
+            }
+        }
+    };
+}
+
+/// A table of `Check`s, from the functions of modules.
+macro_rules! check_table {
+    ($($module:ident::{$($name:ident),+ $(,)?})+) => {
+        &[$($(
+            Check {
+                name: concat!(stringify!($module), "::", stringify!($name)),
+                run: |context| Box::pin($module::$name(context)),
+            },
+        )+)+]
+    };
+}
+
+pub(crate) use {check_table, define_check, ensure, ensure_eq};
 
 pub(crate) fn equal<T, U>(got: &T, wanted: &U, what: impl Display) -> CheckResult
 where

@@ -43,6 +43,7 @@ mod overlap_reranker;
 mod report;
 pub mod reranker;
 mod seeded_rng;
+mod selection;
 pub mod store;
 mod timing;
 mod wrappers;

@@ -43,3 +43,30 @@ pub enum ErrorKind {
     /// Anything else.
     Other,
 }
+
+impl ErrorKind {
+    /// The name for machines, in snake case: in metrics and in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "invalid_input",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Archived => "archived",
+            Self::Changed => "changed",
+            Self::LimitReached => "limit_reached",
+            Self::Unsupported => "unsupported",
+            Self::Unavailable => "unavailable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Full => "full",
+            Self::ReadOnly => "read_only",
+            Self::ForeignData => "foreign_data",
+            Self::NewerSchema => "newer_schema",
+            Self::Corrupt => "corrupt",
+            Self::Missing => "missing",
+            Self::Closed => "closed",
+            Self::Configuration => "configuration",
+            Self::Other => "other",
+        }
+    }
+}

@@ -24,7 +24,7 @@ const INLINE_SCAN: usize = 4_000;
 
 /// Candidates requested of each of the store's retrievers, whatever the limit:
 /// importance, recency, neighbors and mentions reorder what similarity found
-/// (`tests/parity.rs` of the facade).
+/// (`tests/parity` of the facade).
 const CANDIDATES: usize = 400;
 
 /// Memories that stand for all others in the statistics of what the store does not

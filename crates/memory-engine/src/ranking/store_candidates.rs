@@ -24,6 +24,9 @@ const NEIGHBORS_OF: usize = 64;
 /// The candidates of a search, owned so that a candidate set can borrow them.
 pub(crate) struct StoreCandidates {
     found: Vec<FoundMemory>,
+    /// BM25 of each that was found, of its best passage and of its pairs.
+    lexical: Vec<f32>,
+    pairs: Vec<f32>,
     positions: HashMap<MemoryId, usize>,
     /// The surroundings of the best candidates, where the store reads them.
     parts: Option<Vec<EpisodePart>>,
@@ -72,13 +75,25 @@ impl StoreCandidates {
         let hits = candidates.into_iter().chain(others);
         let found: Vec<FoundMemory> = hits.map(|hit| FoundMemory::new(hit, query)).collect();
         let weighted = WeightedMemories::new(&found, count, outcome.matching.or(matching));
-        Self {
+        let mut candidates = Self {
             statistics: weighted.statistics(&outcome, query, ranking),
-            positions: positions(&found),
-            found,
+            found: Vec::with_capacity(found.len()),
+            lexical: Vec::with_capacity(found.len()),
+            pairs: Vec::with_capacity(found.len()),
+            positions: HashMap::with_capacity(found.len()),
             parts: None,
             generation: outcome.generation,
-        }
+        };
+        found.into_iter().for_each(|found| candidates.add(found));
+        candidates
+    }
+
+    fn add(&mut self, found: FoundMemory) {
+        let statistics = &self.statistics;
+        self.lexical.push(statistics.lexical_score(&found.analysis));
+        self.pairs.push(statistics.pair_score(&found.analysis));
+        self.positions.insert(found.memory.id, self.found.len());
+        self.found.push(found);
     }
 
     /// The memories of which the neighbors matter: those that lend the most, and
@@ -95,8 +110,7 @@ impl StoreCandidates {
     pub(crate) fn add_neighbors(&mut self, neighbors: NeighborOutcome, query: &Query) {
         for hit in neighbors.hits {
             if !self.positions.contains_key(&hit.memory.id) {
-                self.positions.insert(hit.memory.id, self.found.len());
-                self.found.push(FoundMemory::new(hit, query));
+                self.add(FoundMemory::new(hit, query));
             }
         }
         self.parts = Some(neighbors.episodes);
@@ -115,8 +129,8 @@ impl StoreCandidates {
                 .map(|found| found.similarity.unwrap_or(CandidateSet::NO_SIMILARITY))
                 .collect(),
             chunks: self.found.iter().map(|found| found.chunks).collect(),
-            lexical: analyses().map(|it| statistics.lexical_score(it)).collect(),
-            pairs: analyses().map(|it| statistics.pair_score(it)).collect(),
+            lexical: self.lexical.clone(),
+            pairs: self.pairs.clone(),
             mentioned: self.found.iter().map(|found| found.is_mentioned).collect(),
             words: analyses().map(|it| it.words).collect(),
             has_time: analyses().map(|it| it.has_time).collect(),
@@ -184,9 +198,4 @@ impl StoreCandidates {
         links.dedup();
         links
     }
-}
-
-fn positions(found: &[FoundMemory]) -> HashMap<MemoryId, usize> {
-    let ids = found.iter().map(|found| found.memory.id);
-    ids.zip(0..).collect()
 }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::thread;
 
-use memory_core::{MemoryError, MemoryResult};
+use memory_core::MemoryResult;
 use memory_sentence_transformers::{MaxTokens, ModelOptions};
+
+use crate::options::check_at_least_one;
 
 /// Options of [`OnnxReranker::open`](crate::OnnxReranker::open).
 ///
@@ -104,11 +106,6 @@ impl RerankerOptions {
             ("queue_depth", self.queue_depth),
             ("threads", self.threads),
         ];
-        match quantities.into_iter().find(|(_, value)| *value == 0) {
-            Some((name, _)) => Err(MemoryError::configuration(format!(
-                "{name} is 0; it must be at least 1"
-            ))),
-            None => Ok(()),
-        }
+        check_at_least_one(&quantities)
     }
 }

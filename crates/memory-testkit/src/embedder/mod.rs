@@ -4,6 +4,7 @@ use memory_core::Embedder;
 
 use crate::check::run_check;
 use crate::report::Report;
+use crate::selection::Selection;
 
 #[expect(
     clippy::missing_errors_doc,
@@ -31,8 +32,7 @@ pub async fn conformance(embedder: &dyn Embedder) -> Report {
 #[derive(Debug, Clone, Default)]
 pub struct Suite {
     tolerance: Tolerance,
-    meaning: Meaning,
-    only: Vec<&'static str>,
+    selection: Selection,
 }
 
 /// How far equal texts' vectors may be apart, in each component.
@@ -46,14 +46,6 @@ impl Default for Tolerance {
     }
 }
 
-/// Whether vectors are held to mean something.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Meaning {
-    #[default]
-    Ignored,
-    Demanded,
-}
-
 impl Suite {
     /// Every check of form, with the strictest tolerance.
     #[must_use]
@@ -65,7 +57,7 @@ impl Suite {
     /// unrelated ones: for embedders that carry a model.
     #[must_use]
     pub fn with_meaning(mut self) -> Self {
-        self.meaning = Meaning::Demanded;
+        self.selection.includes_meaning = true;
         self
     }
 
@@ -79,7 +71,7 @@ impl Suite {
     /// Runs only the checks of these names.
     #[must_use]
     pub fn only(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
-        self.only.extend(names);
+        self.selection.only.extend(names);
         self
     }
 
@@ -87,15 +79,9 @@ impl Suite {
     pub async fn run(&self, embedder: &dyn Embedder) -> Report {
         let mut report = Report::new(format!("embedder {}", embedder.profile().model));
         let context = CheckContext::new(embedder, self.tolerance);
-        for check in CHECKS.iter().chain(MEANING).filter(|it| self.wants(it)) {
+        for check in self.selection.of(CHECKS, MEANING, |check| check.name) {
             report.push(check.name, run_check(check.run(&context)).await);
         }
         report
-    }
-
-    fn wants(&self, check: &Check) -> bool {
-        let of_meaning = MEANING.iter().any(|other| other.name == check.name);
-        (self.only.is_empty() || self.only.contains(&check.name))
-            && (!of_meaning || self.meaning == Meaning::Demanded)
     }
 }

@@ -4,6 +4,7 @@ use memory_core::Reranker;
 
 use crate::check::run_check;
 use crate::report::Report;
+use crate::selection::Selection;
 
 #[expect(
     clippy::missing_errors_doc,
@@ -30,16 +31,7 @@ pub async fn conformance(reranker: &dyn Reranker) -> Report {
 /// How the suite is run, where the defaults do not fit.
 #[derive(Debug, Clone, Default)]
 pub struct Suite {
-    meaning: Meaning,
-    only: Vec<&'static str>,
-}
-
-/// Whether scores are held to mean something.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Meaning {
-    #[default]
-    Ignored,
-    Demanded,
+    selection: Selection,
 }
 
 impl Suite {
@@ -53,14 +45,14 @@ impl Suite {
     /// sentences: for rerankers with a trained model.
     #[must_use]
     pub fn with_meaning(mut self) -> Self {
-        self.meaning = Meaning::Demanded;
+        self.selection.includes_meaning = true;
         self
     }
 
     /// Runs only the checks of these names.
     #[must_use]
     pub fn only(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
-        self.only.extend(names);
+        self.selection.only.extend(names);
         self
     }
 
@@ -68,15 +60,9 @@ impl Suite {
     pub async fn run(&self, reranker: &dyn Reranker) -> Report {
         let mut report = Report::new(format!("reranker {}", reranker.model()));
         let context = CheckContext::new(reranker);
-        for check in CHECKS.iter().chain(MEANING).filter(|it| self.wants(it)) {
+        for check in self.selection.of(CHECKS, MEANING, |check| check.name) {
             report.push(check.name, run_check(check.run(&context)).await);
         }
         report
-    }
-
-    fn wants(&self, check: &Check) -> bool {
-        let of_meaning = MEANING.iter().any(|other| other.name == check.name);
-        (self.only.is_empty() || self.only.contains(&check.name))
-            && (!of_meaning || self.meaning == Meaning::Demanded)
     }
 }

@@ -168,7 +168,7 @@ fn apply(entry: &Entry, values: &mut Values) -> Result<(), InvalidSetting> {
 }
 
 impl Settings {
-    /// Sets the origin of every value that differs from what it was.
+    /// Records `origin` for each value that is not as in `before`.
     fn mark_changes(&mut self, before: &Values, origin: &SettingOrigin) {
         for key in KEYS {
             if (key.show)(before) != (key.show)(&self.values) {

@@ -6,42 +6,13 @@ pub mod meaning;
 pub mod texts;
 pub mod vectors;
 
-use futures_util::future::BoxFuture;
-
 use super::context::CheckContext;
-use crate::check::CheckResult;
+use crate::check::{check_table, define_check};
 
-/// One promise of the contract, and how it is put to the test.
-#[derive(Debug, Clone, Copy)]
-pub struct Check {
-    /// `module::what_it_demands`, the name of a function in this module.
-    pub name: &'static str,
-    run: for<'a> fn(&'a CheckContext<'a>) -> BoxFuture<'a, CheckResult>,
-}
-
-impl Check {
-    /// Puts the promise to the test.
-    ///
-    /// # Errors
-    /// How the promise is faulty, or why it does not apply.
-    pub async fn run<'a>(&self, context: &'a CheckContext<'a>) -> CheckResult {
-        (self.run)(context).await
-    }
-}
-
-macro_rules! checks {
-    ($($module:ident::{$($name:ident),+ $(,)?})+) => {
-        &[$($(
-            Check {
-                name: concat!(stringify!($module), "::", stringify!($name)),
-                run: |context| Box::pin($module::$name(context)),
-            },
-        )+)+]
-    };
-}
+define_check!(CheckContext);
 
 /// Every check of form, in the order in which they run.
-pub const CHECKS: &[Check] = checks! {
+pub const CHECKS: &[Check] = check_table! {
     vectors::{
         come_from_a_named_model, come_one_for_each_text_in_order, are_unit_vectors,
         are_repeatable, serve_both_roles,
@@ -58,6 +29,6 @@ pub const CHECKS: &[Check] = checks! {
 };
 
 /// The checks of meaning, which [`Suite::with_meaning`](super::Suite::with_meaning) adds.
-pub const MEANING: &[Check] = checks! {
+pub const MEANING: &[Check] = check_table! {
     meaning::{related_texts_are_closer}
 };

@@ -1,16 +1,15 @@
-//! Pushed down to the store or scanned in a snapshot, a recall ranks alike, as
-//! long as the store may name all that it holds. Of larger entities the
-//! neighbors of what is found are partly missing.
+//! The life of one entity in episodes, and questions about who did what.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
 use memory::store::Store;
 use memory::{
-    MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallPath,
-    RecallRequest,
+    MemoryBatchItem, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallPath, RecallRequest,
 };
-use memory_testkit::{HashEmbedder, SeededRng};
+use memory_testkit::SeededRng;
+
+use crate::system;
 
 const MEMORIES: usize = 1_000;
 
@@ -83,20 +82,6 @@ fn life(entity: &str) -> Vec<MemoryBatchItem> {
     items
 }
 
-async fn system(store: &Arc<dyn Store>, snapshot_max_memories: u64) -> MemorySystem {
-    let config = MemoryConfig {
-        snapshot_max_memories,
-        ..MemoryConfig::default()
-    };
-    MemorySystem::builder()
-        .store(Arc::clone(store))
-        .embedder(Arc::new(HashEmbedder::new()))
-        .config(config)
-        .build()
-        .await
-        .unwrap()
-}
-
 async fn both_paths_rank_alike(store: Arc<dyn Store>) {
     let entity = format!("mira-{}", MemoryId::new());
     let (scanned, pushed) = (system(&store, 20_000).await, system(&store, 1).await);
@@ -142,18 +127,11 @@ async fn both_paths_rank_alike(store: Arc<dyn Store>) {
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn on_sqlite() {
-    let store = memory::sqlite::SqliteStore::open("sqlite::memory:")
-        .await
-        .unwrap();
-    both_paths_rank_alike(Arc::new(store)).await;
+    both_paths_rank_alike(crate::sqlite().await).await;
 }
 
 #[cfg(feature = "postgres")]
 #[tokio::test]
 async fn on_postgres() {
-    let server = std::env::var("MEMORY_TEST_PG")
-        .or_else(|_| std::env::var("DATABASE_URL"))
-        .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`");
-    let store = memory::postgres::PgStore::connect(&server).await.unwrap();
-    both_paths_rank_alike(Arc::new(store)).await;
+    both_paths_rank_alike(crate::postgres().await).await;
 }

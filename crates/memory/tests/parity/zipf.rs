@@ -1,23 +1,23 @@
-//! Pushed down to the store or scanned in a snapshot, a recall ranks alike.
+//! A generated corpus, with a few questions that are filtered.
 //!
 //! At 10,000 memories, which takes some minutes without optimization:
 //! `cargo test --release -p memory --test parity -- --ignored --nocapture`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "helpers of tests, and figures of the large ones"
-)]
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory::store::Store;
 use memory::{
-    MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallHit,
-    RecallPath, RecallRequest,
+    MemoryBatchItem, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallHit, RecallPath,
+    RecallRequest,
 };
-use memory_testkit::{HashEmbedder, SeededRng};
+use memory_testkit::SeededRng;
+
+#[cfg(feature = "postgres")]
+use crate::postgres;
+#[cfg(feature = "sqlite")]
+use crate::sqlite;
+use crate::system;
 
 /// Questions that are asked of both paths.
 const QUESTIONS: usize = 40;
@@ -82,20 +82,6 @@ fn word(mut number: usize) -> String {
         number /= 55;
     }
     word
-}
-
-async fn system(store: &Arc<dyn Store>, snapshot_max_memories: u64) -> MemorySystem {
-    let config = MemoryConfig {
-        snapshot_max_memories,
-        ..MemoryConfig::default()
-    };
-    MemorySystem::builder()
-        .store(Arc::clone(store))
-        .embedder(Arc::new(HashEmbedder::new()))
-        .config(config)
-        .build()
-        .await
-        .unwrap()
 }
 
 /// The share of the ten best that both paths have in common.
@@ -165,20 +151,6 @@ async fn finds_a_version_first(store: Arc<dyn Store>) {
     let found = pushed.recall(&*entity, request).await.unwrap();
     assert_eq!(found[0].explanation.path, RecallPath::Store);
     assert!(found[0].memory.content.contains("v1.2.3"), "{found:#?}");
-}
-
-#[cfg(feature = "sqlite")]
-async fn sqlite() -> Arc<dyn Store> {
-    let store = memory::sqlite::SqliteStore::open("sqlite::memory:").await;
-    Arc::new(store.unwrap())
-}
-
-#[cfg(feature = "postgres")]
-async fn postgres() -> Arc<dyn Store> {
-    let server = std::env::var("MEMORY_TEST_PG")
-        .or_else(|_| std::env::var("DATABASE_URL"))
-        .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`");
-    Arc::new(memory::postgres::PgStore::connect(&server).await.unwrap())
 }
 
 #[cfg(feature = "sqlite")]

@@ -1,0 +1,46 @@
+//! Pushed down to the store or scanned in a snapshot, a recall ranks alike.
+
+#![cfg(any(feature = "sqlite", feature = "postgres"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests, and figures of the large ones"
+)]
+
+mod episodes;
+mod zipf;
+
+use std::sync::Arc;
+
+use memory::store::Store;
+use memory::{MemoryConfig, MemorySystem};
+use memory_testkit::HashEmbedder;
+
+async fn system(store: &Arc<dyn Store>, snapshot_max_memories: u64) -> MemorySystem {
+    let config = MemoryConfig {
+        snapshot_max_memories,
+        ..MemoryConfig::default()
+    };
+    MemorySystem::builder()
+        .store(Arc::clone(store))
+        .embedder(Arc::new(HashEmbedder::new()))
+        .config(config)
+        .build()
+        .await
+        .unwrap()
+}
+
+#[cfg(feature = "sqlite")]
+async fn sqlite() -> Arc<dyn Store> {
+    let store = memory::sqlite::SqliteStore::open("sqlite::memory:").await;
+    Arc::new(store.unwrap())
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres() -> Arc<dyn Store> {
+    let server = std::env::var("MEMORY_TEST_PG")
+        .or_else(|_| std::env::var("DATABASE_URL"))
+        .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`");
+    Arc::new(memory::postgres::PgStore::connect(&server).await.unwrap())
+}
