@@ -99,13 +99,13 @@ impl CandidateSet<'_> {
 
     /// The best `limit`, best first; equal scores newest first, then by id.
     pub(crate) fn top_k(&self, context: &RankingContext<'_>) -> Vec<RankedMemory> {
-        let relevance = self.relevance(context.ranking);
-        let received = self.lend(context.ranking, &relevance);
+        let blend = self.blend(context.ranking);
+        let received = self.lend(context.ranking, &blend);
         let mut partial: Vec<PartialScore> = (0..self.memories.len())
             .filter(|&index| self.is_eligible(index, context.min_similarity))
             .map(|index| PartialScore {
                 index,
-                total: self.total(index, context, relevance[index], received[index]),
+                total: self.total(index, context, blend[index], received[index]),
             })
             .collect();
         // Whatever the limit, the newer leads among the same best results.
@@ -130,11 +130,11 @@ impl CandidateSet<'_> {
         context: &RankingContext<'_>,
         count: usize,
     ) -> Vec<usize> {
-        let relevance = self.relevance(context.ranking);
-        let lenders = relevance.iter().copied().enumerate();
+        let blend = self.blend(context.ranking);
+        let lenders = blend.iter().copied().enumerate();
         let leaders = lenders
             .clone()
-            .map(|(index, relevance)| (index, self.total(index, context, relevance, 0.0)));
+            .map(|(index, blend)| (index, self.total(index, context, blend, 0.0)));
         let mut best = highest(lenders.collect(), count);
         best.extend(highest(leaders.collect(), count));
         best.sort_unstable();
@@ -142,20 +142,14 @@ impl CandidateSet<'_> {
         best
     }
 
-    fn total(
-        &self,
-        index: usize,
-        context: &RankingContext<'_>,
-        relevance: f32,
-        received: f32,
-    ) -> f32 {
+    fn total(&self, index: usize, context: &RankingContext<'_>, blend: f32, received: f32) -> f32 {
         let lifts = Lifts {
             mentioned: self.mentioned[index],
             mention_stats: self.mention_stats,
             date: self.date(index, context.dates),
             when: self.when(index),
         };
-        context.ranking.total(relevance, received, &lifts)
+        context.ranking.total(blend, received, &lifts)
     }
 
     fn date(&self, index: usize, dates: &[NamedDate]) -> f32 {
@@ -178,7 +172,7 @@ impl CandidateSet<'_> {
             && min_similarity.is_none_or(|min| self.similarities[index] >= min)
     }
 
-    fn relevance(&self, ranking: &Ranking) -> Vec<f32> {
+    fn blend(&self, ranking: &Ranking) -> Vec<f32> {
         let stats = RetrieverStats {
             dense: self.dense_stats,
             lexical: self.lexical_stats,
@@ -187,7 +181,7 @@ impl CandidateSet<'_> {
         };
         (0..self.memories.len())
             .map(|index| match self.memories[index] {
-                Some(_) => ranking.relevance(&self.values(index), &stats),
+                Some(_) => ranking.blend(&self.values(index), &stats),
                 None => 0.0,
             })
             .collect()
@@ -340,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn relevance_is_lent_and_a_mention_lifts() {
+    fn blends_are_lent_and_a_mention_lifts() {
         let memories: Vec<_> = (0..5).map(|_| memory(0.5, 1)).collect();
         let mut set = candidates(&memories, &[0.9, 0.1, 0.1, 0.1, 0.1], &[0.0; 5]);
         set.episodes = vec![vec![0, 1, 2].into()];
@@ -369,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn relevance_is_not_lent_over_long_gaps() {
+    fn blends_are_not_lent_over_long_gaps() {
         let memories = [memory(0.5, 0), memory(0.5, 24), memory(0.5, 2_400)];
         let mut set = candidates(&memories, &[0.9, 0.1, 0.1], &[0.0; 3]);
         set.episodes = vec![vec![2, 1, 0].into()];

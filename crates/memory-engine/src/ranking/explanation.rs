@@ -30,7 +30,7 @@ pub struct Explanation {
     /// Share of the query's tokens that the model does not know, 0 to 1.
     #[serde(default)]
     pub unknown: f32,
-    /// Relevance lent by a neighbor or a related memory, weights applied.
+    /// What a neighbor or a related memory lends of its blend, weights applied.
     pub neighbors: f32,
     /// Whether the query mentions a tag, metadata value or participant of the
     /// memory.

@@ -12,7 +12,7 @@ const MAX_MENTION: f32 = 3.0;
 
 const SECONDS_PER_HOUR: f32 = 3_600.0;
 
-/// The values of the three retrievers that make up a memory's relevance.
+/// The values of the three retrievers that make up a memory's blend.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RetrieverValues {
     /// Cosine of the best chunk; `None` without a vector.
@@ -32,7 +32,7 @@ pub(super) struct RetrieverStats {
     pub(super) unknown: f32,
 }
 
-/// What lifts a memory besides its relevance.
+/// What lifts a memory besides its blend.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lifts {
     pub(super) mentioned: bool,
@@ -59,14 +59,14 @@ impl Ranking {
             pairs: explanation.pair_stats,
             unknown: explanation.unknown,
         };
-        let relevance = self.relevance(&values, &stats);
+        let blend = self.blend(&values, &stats);
         let lifts = Lifts {
             mentioned: explanation.mentioned,
             mention_stats: explanation.mention_stats,
             date: explanation.date,
             when: explanation.when,
         };
-        let total = self.total(relevance, explanation.neighbors, &lifts);
+        let total = self.total(blend, explanation.neighbors, &lifts);
         let score = self.score(total, explanation.importance, explanation.recency);
         // Not added where it is 0, which would turn −0 into 0.
         if explanation.newer == 0.0 {
@@ -85,8 +85,8 @@ impl Ranking {
         similarity - self.chunk_discount * (chunks as f32).ln()
     }
 
-    /// All retrievers combined.
-    pub(super) fn relevance(&self, values: &RetrieverValues, stats: &RetrieverStats) -> f32 {
+    /// The blend: all retrievers combined.
+    pub(super) fn blend(&self, values: &RetrieverValues, stats: &RetrieverStats) -> f32 {
         let similarity = values.similarity;
         let dense = similarity.map(|cosine| self.dense_value(cosine, values.chunks));
         let dense = self.normalized(dense, stats.dense);
@@ -120,11 +120,11 @@ impl Ranking {
         }
     }
 
-    /// Relevance, what was lent, and the lifts.
-    pub(super) fn total(&self, relevance: f32, neighbors: f32, lifts: &Lifts) -> f32 {
+    /// The blend, what was lent, and the lifts.
+    pub(super) fn total(&self, blend: f32, neighbors: f32, lifts: &Lifts) -> f32 {
         let mentioned = f32::from(u8::from(lifts.mentioned));
         let mention = self.normalized(Some(mentioned), lifts.mention_stats);
-        let total = relevance + neighbors + self.mention * mention.min(MAX_MENTION);
+        let total = blend + neighbors + self.mention * mention.min(MAX_MENTION);
         match self.fusion {
             ScoreFusion::Boost => total + self.date * lifts.date + self.when * lifts.when,
             ScoreFusion::Sum => total,
@@ -217,8 +217,8 @@ mod tests {
     #[test]
     fn the_weighted_sum_is_60_30_10() {
         let sum = Ranking::weighted_sum();
-        let relevance = sum.relevance(&VALUES, &stats(0.5));
-        let score = sum.score(sum.total(relevance, 0.0, &LIFTS), 0.5, 0.25);
+        let blend = sum.blend(&VALUES, &stats(0.5));
+        let score = sum.score(sum.total(blend, 0.0, &LIFTS), 0.5, 0.25);
         assert!(
             (score - (0.6 * 0.4 + 0.3 * 0.5 + 0.1 * 0.25)).abs() < 1e-6,
             "{score}"
@@ -226,27 +226,21 @@ mod tests {
     }
 
     #[test]
-    fn relevance_is_the_documented_formula() {
+    fn the_blend_is_the_documented_formula() {
         let dense = (0.4 - 0.08 * 3f32.ln() - 0.2) / 0.1;
         for unknown in [0.0, 0.25, 1.0] {
             let scale = 1.0 / (0.65 * (1.0 - unknown) + 0.35);
             let expected = scale * (0.65 * (1.0 - unknown) * dense + 0.35 * 3.0) + 0.15 * 2.0;
-            let relevance = Ranking::default().relevance(&VALUES, &stats(unknown));
-            assert!(
-                (relevance - expected).abs() < 1e-5,
-                "{unknown}: {relevance}"
-            );
+            let blend = Ranking::default().blend(&VALUES, &stats(unknown));
+            assert!((blend - expected).abs() < 1e-5, "{unknown}: {blend}");
         }
         let no_words = Ranking {
             lexical: 0.0,
             pairs: 0.0,
             ..Ranking::default()
         };
-        let relevance = no_words.relevance(&VALUES, &stats(1.0));
-        assert!(
-            (relevance - 0.65 * dense).abs() < 1e-5,
-            "nothing to trust more"
-        );
+        let blend = no_words.blend(&VALUES, &stats(1.0));
+        assert!((blend - 0.65 * dense).abs() < 1e-5, "nothing to trust more");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Lending: what a memory receives from the relevance of its neighbors.
+//! Lending: what a memory receives from the blend of its neighbors.
 //!
 //! An answer is often next to what matches the question: in the turn after it, or
 //! in a related memory. Each memory receives the most that one other lends to it,
@@ -40,9 +40,9 @@ impl Ranking {
 }
 
 impl CandidateSet<'_> {
-    /// The relevance that each candidate receives from its neighbors and from
+    /// The share that each candidate receives from its neighbors and from
     /// related memories. O(candidates · reach).
-    pub(super) fn lend(&self, ranking: &Ranking, relevance: &[f32]) -> Vec<f32> {
+    pub(super) fn lend(&self, ranking: &Ranking, blend: &[f32]) -> Vec<f32> {
         let mut received = vec![0.0f32; self.memories.len()];
         if ranking.neighbors == 0.0 {
             return received;
@@ -52,7 +52,7 @@ impl CandidateSet<'_> {
             let mut share = ranking.neighbors * ranking.episode_share(episode.length);
             for step in 1..=ranking.neighbor_reach {
                 for (&a, &b) in members.iter().zip(members.iter().skip(step)) {
-                    let (to_a, to_b) = (share * relevance[b], share * relevance[a]);
+                    let (to_a, to_b) = (share * blend[b], share * blend[a]);
                     // Times are read only where it could matter.
                     if to_a <= received[a] && to_b <= received[b] {
                         continue;
@@ -65,8 +65,8 @@ impl CandidateSet<'_> {
             }
         }
         for &(a, b) in &self.links {
-            received[a] = received[a].max(ranking.neighbors * relevance[b]);
-            received[b] = received[b].max(ranking.neighbors * relevance[a]);
+            received[a] = received[a].max(ranking.neighbors * blend[b]);
+            received[b] = received[b].max(ranking.neighbors * blend[a]);
         }
         for (received, words) in received.iter_mut().zip(&self.words) {
             *received *= ranking.length_discount(*words);
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::ranking::RecallPath;
 
-    fn lent(words: &[u32], relevance: &[f32], ranking: &Ranking) -> Vec<f32> {
+    fn lent(words: &[u32], blend: &[f32], ranking: &Ranking) -> Vec<f32> {
         let item = MemoryBatchItem::new("mira", MemoryKind::World, "x");
         let memory: Arc<Memory> = Arc::new(item.into_memory(chrono::Utc::now()).unwrap());
         let count = words.len();
@@ -116,13 +116,13 @@ mod tests {
             path: RecallPath::Snapshot,
             generation: Generation(1),
         };
-        set.lend(ranking, relevance)
+        set.lend(ranking, blend)
     }
 
     #[test]
     fn the_best_neighbor_lends_and_a_poor_one_takes_nothing() {
-        let relevance = [2.0, -1.0, 1.0, -3.0, -3.0, -3.0, -3.0];
-        let lent = lent(&[0; 7], &relevance, &Ranking::default());
+        let blend = [2.0, -1.0, 1.0, -3.0, -3.0, -3.0, -3.0];
+        let lent = lent(&[0; 7], &blend, &Ranking::default());
         let expected = [0.49, 1.4, 0.98, 0.7];
         for (lent, expected) in lent.iter().zip(expected) {
             assert!((lent - expected).abs() < 1e-6, "{lent}, not {expected}");

@@ -17,6 +17,10 @@
 //! score = T + |T| · (importance weight · importance + recency weight · recency)
 //! ```
 //!
+//! `R` is called the blend: a memory's own match, on a scale that depends on the
+//! other memories. What compares recalls with each other is the relevance, which
+//! has a formula of its own: `Explanation::relevance`.
+//!
 //! What `share(i)` is, and why a maximum and no sum: [`lending`]. The formula and
 //! its weights were found by trying each part on three data sets of different
 //! kinds; docs/adr/0008-ranking-formula.md has what each part earns.
@@ -84,13 +88,13 @@ pub struct Ranking {
     /// the query's tokens that the model does not know, 0 to 1: with 1, all of
     /// it for a query in a script that the model cannot read.
     pub unknown: f32,
-    /// Share of a memory's relevance that an adjacent memory of the same context
+    /// Share of a memory's blend (`R` in docs/adr/0008-ranking-formula.md) that an adjacent memory of the same context
     /// receives, and a related memory. A memory receives only the most that one
     /// other lends to it.
     pub neighbors: f32,
     /// Factor by which that share decays with each further step.
     pub neighbor_decay: f32,
-    /// Steps over which relevance is lent, 0 to 8.
+    /// Steps over which a share is lent, 0 to 8.
     pub neighbor_reach: usize,
     /// Time gap at which the lent share reaches 0, linearly: memories of the same
     /// context that are weeks apart are separate episodes.
@@ -151,7 +155,7 @@ const MAX_WEIGHT: f32 = 1_000.0;
 /// Most words of a memory at which it receives half of a share.
 const MAX_WORDS: f32 = 1e6;
 
-/// Most steps over which relevance is lent.
+/// Most steps over which a share is lent.
 const MAX_REACH: usize = 8;
 
 impl Default for Ranking {
