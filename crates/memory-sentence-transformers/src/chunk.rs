@@ -49,7 +49,8 @@ pub fn chunk(tokenizer: &Tokenizer, text: &str) -> MemoryResult<Vec<Range<usize>
 }
 
 /// The end of a chunk and the start of the next one, in bytes from the start of
-/// the chunk; `next < end`.
+/// the chunk; `next < end`. What both chunks share fits the maximum length together
+/// with the character after it, so that the next chunk can always add something.
 struct Boundary {
     end: usize,
     next: usize,
@@ -59,7 +60,10 @@ impl Boundary {
     /// Finds the boundary in a text of which the previous chunk contains
     /// `covered` bytes; `None` if the whole text fits.
     fn find(tokenizer: &Tokenizer, text: &str, covered: usize) -> MemoryResult<Option<Self>> {
-        let mut length = tokenizer.max_content_tokens() * BYTES_PER_TOKEN;
+        // With at least one character that no chunk contains yet: what is shared can
+        // be one very long word.
+        let mut length = (tokenizer.max_content_tokens() * BYTES_PER_TOKEN)
+            .max(text.ceil_char_boundary(covered + 1));
         loop {
             let piece = &text[..text.floor_char_boundary(length)];
             let offsets = tokenizer.offsets(piece)?;
@@ -86,19 +90,26 @@ impl Boundary {
             .map(|(start, _)| start)
             .collect();
         let min = covered.max(offsets[max_tokens / MIN_LENGTH_DIVISOR].0);
+        // One character beyond the end of the previous chunk: the shortest chunk that
+        // adds something. `leave_room` made it fit.
+        let shortest = piece.ceil_char_boundary(covered + 1);
         let mut tokens = max_tokens;
         let end = loop {
             let limit = piece.floor_char_boundary(offsets[tokens].0);
-            let end = last_end(piece, &sentence_starts, min, limit)
-                // Beyond the end of the previous chunk, so that the loop ends.
-                .unwrap_or_else(|| limit.max(piece.ceil_char_boundary(covered + 1)));
+            let end = last_end(piece, &sentence_starts, min, limit).unwrap_or(limit);
+            if end <= shortest {
+                break shortest;
+            }
             // A part of a word can have more tokens than the whole word.
             let excess = tokenizer
                 .offsets(&piece[..end])?
                 .len()
                 .saturating_sub(max_tokens);
-            if excess == 0 || tokens == 1 {
+            if excess == 0 {
                 break end;
+            }
+            if tokens == 1 {
+                break shortest;
             }
             tokens = tokens.saturating_sub(excess).max(1);
         };
@@ -110,8 +121,30 @@ impl Boundary {
             piece.floor_char_boundary(earliest),
             end,
         );
+        let next = leave_room(tokenizer, piece, next, end)?;
         Ok(Self { end, next })
     }
+}
+
+/// The start of the next chunk, moved toward `end` until what is shared fits the
+/// maximum length together with the character after it. Characters that are no words
+/// of the model can have more tokens alone than within the text before them.
+fn leave_room(
+    tokenizer: &Tokenizer,
+    piece: &str,
+    mut next: usize,
+    end: usize,
+) -> MemoryResult<usize> {
+    let with_one_more = piece.ceil_char_boundary(end + 1);
+    let last = piece.floor_char_boundary(end - 1);
+    while next < last
+        && tokenizer.offsets(&piece[next..with_one_more])?.len() > tokenizer.max_content_tokens()
+    {
+        next = piece
+            .ceil_char_boundary(next + (end - next).div_ceil(2))
+            .min(last);
+    }
+    Ok(next)
 }
 
 /// The last end of a sentence, or else of a word, in `min + 1..=max`, without

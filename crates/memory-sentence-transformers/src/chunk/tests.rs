@@ -130,6 +130,22 @@ fn without_words_characters_stay_complete() {
     }
 }
 
+/// A word with a character that the model does not know is one token, and many
+/// without that character: what two chunks share can then fill the next one.
+#[test]
+fn shared_text_leaves_room_for_more() {
+    let tokenizer = tokenizer(16);
+    for letters in 80..86 {
+        let unknown = format!("{}\u{aa40}", "bdqfj".repeat(20).split_at(letters).0);
+        for start in 0..14 {
+            checked(
+                &tokenizer,
+                &format!("{}{}", "!".repeat(start), format!("{unknown};").repeat(9)),
+            );
+        }
+    }
+}
+
 #[test]
 fn a_prompt_reduces_the_size_of_every_chunk() {
     let prompt = "represent this passage for retrieval: ";
