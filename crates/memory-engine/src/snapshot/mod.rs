@@ -2,6 +2,7 @@
 //! memory.
 
 mod delta;
+mod drop;
 mod episodes;
 mod inverted_index;
 mod load;
@@ -11,14 +12,12 @@ mod scan;
 mod text_features;
 mod vectors;
 
-use std::mem;
 use std::sync::Arc;
 
 use memory_core::{
     ChangeSet, EmbeddedMemory, EntityId, Generation, Memory, MemoryId, VectorPrecision,
 };
 use rpds::HashTrieMapSync;
-use tokio::runtime::Handle;
 
 use episodes::Episodes;
 use inverted_index::InvertedIndex;
@@ -302,34 +301,6 @@ impl EntitySnapshot {
             related: related.filter_map(|slot| Some((to(*slot)?, ()))).collect(),
             memory_bytes: self.memory_bytes,
         }
-    }
-}
-
-/// Snapshots of more memories than this are freed on a blocking thread.
-const INLINE_DROP: usize = 1_000;
-
-impl Drop for EntitySnapshot {
-    /// Freeing a snapshot takes as long as the entity is large, and it happens
-    /// wherever the last reference is dropped: on an async worker, or within a
-    /// cache, under its lock.
-    fn drop(&mut self) {
-        if self.len() <= INLINE_DROP {
-            return;
-        }
-        let Ok(runtime) = Handle::try_current() else {
-            return;
-        };
-        let parts = (
-            mem::take(&mut self.memories),
-            mem::take(&mut self.slots),
-            mem::replace(&mut self.vectors, Vectors::new(0)),
-            mem::take(&mut self.inverted_index),
-            mem::take(&mut self.pairs),
-            mem::take(&mut self.episodes),
-            mem::take(&mut self.mentions),
-            mem::take(&mut self.related),
-        );
-        runtime.spawn_blocking(move || drop(parts));
     }
 }
 

@@ -8,3 +8,4 @@ mod exports;
 mod lifecycle;
 mod shared_file;
 mod soak;
+mod workers;
