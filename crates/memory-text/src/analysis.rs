@@ -103,7 +103,7 @@ pub fn word_digests(text: &str) -> Vec<u64> {
     let mut digests = Vec::new();
     for_each_token(text, |token| {
         if !is_stop_word(token) {
-            digests.push(fnv(FNV_OFFSET, token));
+            digests.push(word_digest(token));
         }
     });
     digests.sort_unstable();
@@ -122,12 +122,24 @@ struct PairBuilder {
 impl PairBuilder {
     fn add(&mut self, stem: &str) {
         if let Some(previous) = self.previous {
-            let digest = fnv(previous, stem);
-            #[expect(clippy::cast_possible_truncation, reason = "folds 64 bits to 32")]
-            self.pairs.push(WordPair((digest ^ (digest >> 32)) as u32));
+            self.pairs.push(WordPair::after(previous, stem));
         }
-        self.previous = Some(fnv(FNV_OFFSET, stem));
+        self.previous = Some(word_digest(stem));
     }
+}
+
+impl WordPair {
+    /// The pair of a word, by its [digest](word_digest), and the word after it.
+    pub(crate) fn after(previous: u64, stem: &str) -> Self {
+        let digest = fnv(previous, stem);
+        #[expect(clippy::cast_possible_truncation, reason = "folds 64 bits to 32")]
+        Self((digest ^ (digest >> 32)) as u32)
+    }
+}
+
+/// The digest of a word.
+pub(crate) fn word_digest(word: &str) -> u64 {
+    fnv(FNV_OFFSET, word)
 }
 
 /// FNV-1a (Fowler, Noll and Vo), 64 bits: the same in every process, so that a

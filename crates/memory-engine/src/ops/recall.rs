@@ -180,7 +180,8 @@ impl EngineInner {
         let analyze = {
             let plan = Arc::clone(&plan);
             move || {
-                let found = StoreCandidates::new(outcome, all, &plan.query, &plan.ranking);
+                let (text, query) = (&plan.text, &plan.query);
+                let found = StoreCandidates::new(outcome, all, text, query, &plan.ranking);
                 let best = found.best(&plan.query, &plan.context());
                 (found, best)
             }

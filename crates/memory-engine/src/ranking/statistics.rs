@@ -7,11 +7,10 @@
 //! are others for it.
 
 use memory_core::{ScoreStats, SearchOutcome};
-use memory_text::{PassageTerms, TextAnalysis, WordPair, bm25};
+use memory_text::{PassageCounts, QueryTerms, TermCounts, bm25};
 
 use super::Ranking;
 use super::store_candidates::FoundMemory;
-use crate::recall::Query;
 
 /// Memories, each with the number that it stands for.
 pub(super) struct WeightedMemories<'a> {
@@ -28,14 +27,14 @@ pub(super) struct Statistics {
     pub(super) mentions: ScoreStats,
     /// The share of memories that name a time.
     pub(super) time_share: f32,
-    stems: TermWeights<String>,
-    word_pairs: TermWeights<WordPair>,
+    stems: TermWeights,
+    word_pairs: TermWeights,
 }
 
 /// The inverse document frequency of each term of a query, and the mean length
 /// of a document.
-struct TermWeights<T> {
-    idf: Vec<(T, f64)>,
+struct TermWeights {
+    idf: Vec<f64>,
     mean_length: f64,
 }
 
@@ -60,7 +59,7 @@ impl<'a> WeightedMemories<'a> {
     pub(super) fn statistics(
         &self,
         outcome: &SearchOutcome,
-        query: &Query,
+        query: &QueryTerms,
         ranking: &Ranking,
     ) -> Statistics {
         let stems = self.stem_weights(outcome, query);
@@ -70,13 +69,13 @@ impl<'a> WeightedMemories<'a> {
             Some(ranking.dense_value(similarity, found.chunks))
         };
         let flag = |is_set: bool| f32::from(u8::from(is_set));
-        let lexical = |analysis: &TextAnalysis| lexical_score(&stems, analysis);
+        let lexical = |counts: &TermCounts| lexical_score(&stems, counts);
         Statistics {
             dense: outcome.dense.unwrap_or_else(|| self.stats(dense)),
             lexical: self.lexical_stats(outcome, lexical),
-            pairs: self.stats(|found| Some(pair_score(&word_pairs, &found.analysis))),
+            pairs: self.stats(|found| Some(pair_score(&word_pairs, &found.terms))),
             mentions: self.stats(|found| Some(flag(found.is_mentioned))),
-            time_share: self.stats(|found| Some(flag(found.analysis.has_time))).mean,
+            time_share: self.stats(|found| Some(flag(found.terms.has_time))).mean,
             stems,
             word_pairs,
         }
@@ -98,10 +97,10 @@ impl<'a> WeightedMemories<'a> {
     fn lexical_stats(
         &self,
         outcome: &SearchOutcome,
-        score: impl Fn(&TextAnalysis) -> f32,
+        score: impl Fn(&TermCounts) -> f32,
     ) -> ScoreStats {
         let (Some(stats), Some(matching)) = (outcome.lexical, outcome.matching) else {
-            return self.stats(|found| Some(score(&found.analysis)));
+            return self.stats(|found| Some(score(&found.terms)));
         };
         let (mean, deviation) = (f64::from(stats.mean), f64::from(stats.deviation));
         #[expect(clippy::cast_precision_loss, reason = "a count of memories")]
@@ -112,17 +111,17 @@ impl<'a> WeightedMemories<'a> {
             squares: count * (deviation * deviation + mean * mean),
         };
         for (_, found) in &self.weighted[..self.candidates] {
-            moments.replace(found.store_lexical, score(&found.analysis));
+            moments.replace(found.store_lexical, score(&found.terms));
         }
         moments.stats()
     }
 
     /// How common the stems of the query are among passages. The store counts
     /// memories; what was found tells how many passages a memory has.
-    fn stem_weights(&self, outcome: &SearchOutcome, query: &Query) -> TermWeights<String> {
-        let count = |passages: &[PassageTerms]| to_f64(passages.len());
-        let length = |passages: &[PassageTerms]| {
-            let lengths = passages.iter().map(|terms| f64::from(terms.length));
+    fn stem_weights(&self, outcome: &SearchOutcome, query: &QueryTerms) -> TermWeights {
+        let count = |passages: &[PassageCounts]| to_f64(passages.len());
+        let length = |passages: &[PassageCounts]| {
+            let lengths = passages.iter().map(|passage| f64::from(passage.length));
             lengths.sum::<f64>()
         };
         let memories = self.total(|_| 1.0);
@@ -136,15 +135,13 @@ impl<'a> WeightedMemories<'a> {
         let stored_length = terms.and_then(|terms| terms.mean_length);
         let mean_length = stored_length.map_or(found_length, |mean| mean / per_memory.max(1.0));
         let mut idf = Vec::new();
-        for stem in distinct(&query.stems) {
-            let holding = |it: &TextAnalysis| {
+        for (index, stem) in query.stems().iter().enumerate() {
+            let containing = |it: &TermCounts| {
                 let passages = it.passages.iter();
-                passages
-                    .filter(|terms| terms.counts.contains_key(stem))
-                    .count()
+                passages.filter(|passage| passage.counts[index] > 0).count()
             };
-            let found_passages = self.total(|it| to_f64(holding(it)));
-            let found_memories = self.total(|it| f64::from(u8::from(holding(it) > 0)));
+            let found_passages = self.total(|it| to_f64(containing(it)));
+            let found_memories = self.total(|it| f64::from(u8::from(containing(it) > 0)));
             let stored = terms.and_then(|terms| terms.counts.get(stem));
             let containing = match stored {
                 Some(&stored) if found_memories > 0.0 => {
@@ -154,17 +151,17 @@ impl<'a> WeightedMemories<'a> {
                 }
                 _ => found_passages,
             };
-            idf.push((stem.clone(), idf_of(documents, containing)));
+            idf.push(idf_of(documents, containing));
         }
         TermWeights { idf, mean_length }
     }
 
-    fn pair_weights(&self, query: &Query) -> TermWeights<WordPair> {
+    fn pair_weights(&self, query: &QueryTerms) -> TermWeights {
         let documents = self.total(|_| 1.0);
-        let length = self.total(|it| to_f64(it.pairs.len()));
-        let idf = distinct(&query.pairs).map(|pair| {
-            let containing = self.total(|it| f64::from(u8::from(it.pairs.contains(pair))));
-            (*pair, idf_of(documents, containing))
+        let length = self.total(|it| f64::from(it.pair_count));
+        let idf = (0..query.pairs().len()).map(|index| {
+            let containing = self.total(|it| f64::from(u8::from(it.pairs[index] > 0)));
+            idf_of(documents, containing)
         });
         TermWeights {
             idf: idf.collect(),
@@ -172,54 +169,43 @@ impl<'a> WeightedMemories<'a> {
         }
     }
 
-    fn total(&self, value: impl Fn(&TextAnalysis) -> f64) -> f64 {
+    fn total(&self, value: impl Fn(&TermCounts) -> f64) -> f64 {
         let weighted = self.weighted.iter();
         weighted
-            .map(|(weight, found)| weight * value(&found.analysis))
+            .map(|(weight, found)| weight * value(&found.terms))
             .sum()
     }
 }
 
 impl Statistics {
     /// BM25 of the best passage.
-    pub(super) fn lexical_score(&self, analysis: &TextAnalysis) -> f32 {
-        lexical_score(&self.stems, analysis)
+    pub(super) fn lexical_score(&self, counts: &TermCounts) -> f32 {
+        lexical_score(&self.stems, counts)
     }
 
     /// BM25 over pairs of words.
-    pub(super) fn pair_score(&self, analysis: &TextAnalysis) -> f32 {
-        pair_score(&self.word_pairs, analysis)
+    pub(super) fn pair_score(&self, counts: &TermCounts) -> f32 {
+        pair_score(&self.word_pairs, counts)
     }
 }
 
-fn lexical_score(stems: &TermWeights<String>, analysis: &TextAnalysis) -> f32 {
-    let score = |terms: &PassageTerms| {
-        let weights = stems.idf.iter().filter_map(|(stem, idf)| {
-            let count = *terms.counts.get(stem)?;
-            Some(idf * bm25::term_weight(count, terms.length, stems.mean_length))
-        });
+fn lexical_score(stems: &TermWeights, counts: &TermCounts) -> f32 {
+    let score = |passage: &PassageCounts| stems.score(&passage.counts, passage.length);
+    counts.passages.iter().map(score).fold(0.0, f32::max)
+}
+
+fn pair_score(pairs: &TermWeights, counts: &TermCounts) -> f32 {
+    pairs.score(&counts.pairs, counts.pair_count)
+}
+
+impl TermWeights {
+    /// BM25 of a document with this many of each term.
+    fn score(&self, counts: &[u32], length: u32) -> f32 {
+        let terms = self.idf.iter().zip(counts).filter(|(_, count)| **count > 0);
+        let weights =
+            terms.map(|(idf, count)| idf * bm25::term_weight(*count, length, self.mean_length));
         to_f32(weights.sum())
-    };
-    analysis.passages.iter().map(score).fold(0.0, f32::max)
-}
-
-fn pair_score(pairs: &TermWeights<WordPair>, analysis: &TextAnalysis) -> f32 {
-    let length = u32::try_from(analysis.pairs.len()).unwrap_or(u32::MAX);
-    let weights = pairs.idf.iter().map(|(pair, idf)| {
-        let count = analysis.pairs.iter().filter(|other| *other == pair).count();
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        idf * bm25::term_weight(count, length, pairs.mean_length)
-    });
-    to_f32(weights.sum())
-}
-
-/// The terms of a query, each once.
-fn distinct<T: PartialEq>(terms: &[T]) -> impl Iterator<Item = &T> {
-    let terms = terms
-        .iter()
-        .enumerate()
-        .filter(|(index, term)| !terms[..*index].contains(term));
-    terms.map(|(_, term)| term)
+    }
 }
 
 fn idf_of(documents: f64, containing: f64) -> f64 {
@@ -284,9 +270,8 @@ mod tests {
     use memory_core::{Generation, MemoryBatchItem, MemoryKind};
 
     use super::*;
-    use crate::tiers::EmbeddedText;
 
-    fn found(text: &str) -> FoundMemory {
+    fn found(text: &str, query: &QueryTerms) -> FoundMemory {
         let item = MemoryBatchItem::new("mira", MemoryKind::World, text);
         FoundMemory {
             memory: Arc::new(item.into_memory(DateTime::UNIX_EPOCH).unwrap()),
@@ -294,47 +279,40 @@ mod tests {
             chunks: 0,
             store_lexical: 0.0,
             is_mentioned: false,
-            analysis: TextAnalysis::of(text),
+            terms: query.count(text),
         }
-    }
-
-    fn query(text: &str) -> Query {
-        let embedded = EmbeddedText {
-            vector: vec![1.0].into(),
-            unknown_share: 0.0,
-        };
-        Query::new(text, embedded, DateTime::UNIX_EPOCH)
     }
 
     #[test]
     fn a_sample_stands_for_the_rest() {
         // 2 candidates have the pair, as does one in four of the other 400.
+        let query = QueryTerms::new("old mill", false);
+        let found = |text: &str| found(text, &query);
         let mut memories = vec![found("the old mill burns"), found("an old mill")];
         memories.extend((0..3).map(|n| found(&format!("stone {n}"))));
         memories.push(found("my old mill"));
         let weighted = WeightedMemories::new(&memories, 2, Some(402));
         let outcome = SearchOutcome::new(Generation(1), Vec::new());
-        let statistics = weighted.statistics(&outcome, &query("old mill"), &Ranking::default());
+        let statistics = weighted.statistics(&outcome, &query, &Ranking::default());
         let idf = bm25::idf(402, 102);
-        let of_pair = statistics.word_pairs.idf.first().map(|(_, idf)| *idf);
-        assert_eq!(of_pair, Some(idf));
-        let share = f64::from(statistics.pairs.mean)
-            / f64::from(statistics.pair_score(&memories[1].analysis));
+        assert_eq!(statistics.word_pairs.idf, [idf]);
+        let share =
+            f64::from(statistics.pairs.mean) / f64::from(statistics.pair_score(&memories[1].terms));
         assert!((share - 102.0 / 402.0).abs() < 0.02, "{share}");
     }
 
     #[test]
     fn candidates_replace_their_part_of_the_stores_statistics() {
-        let mut memories = vec![found("the mill"), found("a river")];
+        let query = QueryTerms::new("mill", false);
+        let mut memories = vec![found("the mill", &query), found("a river", &query)];
         memories[0].store_lexical = 3.0;
         let stored = ScoreStats::of([3.0, 1.0, 0.0, 0.0].into_iter());
         let outcome = SearchOutcome::new(Generation(1), Vec::new())
             .lexical(stored)
             .matching(4);
         let weighted = WeightedMemories::new(&memories, 2, Some(4));
-        let query = query("mill");
         let statistics = weighted.statistics(&outcome, &query, &Ranking::default());
-        let own = statistics.lexical_score(&memories[0].analysis);
+        let own = statistics.lexical_score(&memories[0].terms);
         let expected = ScoreStats::of([own, 1.0, 0.0, 0.0].into_iter());
         assert!(own > 0.0);
         assert!((statistics.lexical.mean - expected.mean).abs() < 1e-6);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use memory_core::{
     EpisodePart, Generation, Memory, MemoryId, NeighborOutcome, SearchHit, SearchOutcome,
 };
-use memory_text::TextAnalysis;
+use memory_text::{QueryTerms, TermCounts};
 
 use super::statistics::{Statistics, WeightedMemories};
 use super::{CandidateSet, Episode, Ranking, RankingContext, RecallPath};
@@ -31,6 +31,7 @@ pub(crate) struct StoreCandidates {
     /// The surroundings of the best candidates, where the store reads them.
     parts: Option<Vec<EpisodePart>>,
     statistics: Statistics,
+    query_terms: QueryTerms,
     generation: Generation,
 }
 
@@ -42,17 +43,18 @@ pub(super) struct FoundMemory {
     /// The store's BM25.
     pub(super) store_lexical: f32,
     pub(super) is_mentioned: bool,
-    pub(super) analysis: TextAnalysis,
+    /// The query's terms in its text.
+    pub(super) terms: TermCounts,
 }
 
 impl FoundMemory {
-    fn new(hit: SearchHit, query: &Query) -> Self {
+    fn new(hit: SearchHit, query: &Query, terms: &QueryTerms) -> Self {
         Self {
             similarity: hit.similarity,
             chunks: hit.similarity.map_or(0, |_| hit.chunks.unwrap_or(1)),
             store_lexical: hit.lexical.unwrap_or(0.0),
             is_mentioned: snapshot::mentions(&query.tokens, &hit.memory),
-            analysis: TextAnalysis::of(&hit.memory.content),
+            terms: terms.count(&hit.memory.content),
             memory: Arc::new(hit.memory),
         }
     }
@@ -60,10 +62,11 @@ impl FoundMemory {
 
 impl StoreCandidates {
     /// `matching` is how many memories the filter matches, where the store did
-    /// not count them. Analyzes every text, so it takes a while.
+    /// not count them. Reads every text, so it takes a while.
     pub(crate) fn new(
         mut outcome: SearchOutcome,
         matching: Option<u64>,
+        text: &str,
         query: &Query,
         ranking: &Ranking,
     ) -> Self {
@@ -73,10 +76,14 @@ impl StoreCandidates {
         let sample = std::mem::take(&mut outcome.sample).into_iter();
         let others = sample.filter(|hit| !ids.contains(&hit.memory.id));
         let hits = candidates.into_iter().chain(others);
-        let found: Vec<FoundMemory> = hits.map(|hit| FoundMemory::new(hit, query)).collect();
+        let query_terms = QueryTerms::new(text, query.asks_when);
+        let found: Vec<FoundMemory> = hits
+            .map(|hit| FoundMemory::new(hit, query, &query_terms))
+            .collect();
         let weighted = WeightedMemories::new(&found, count, outcome.matching.or(matching));
         let mut candidates = Self {
-            statistics: weighted.statistics(&outcome, query, ranking),
+            statistics: weighted.statistics(&outcome, &query_terms, ranking),
+            query_terms,
             found: Vec::with_capacity(found.len()),
             lexical: Vec::with_capacity(found.len()),
             pairs: Vec::with_capacity(found.len()),
@@ -90,8 +97,8 @@ impl StoreCandidates {
 
     fn add(&mut self, found: FoundMemory) {
         let statistics = &self.statistics;
-        self.lexical.push(statistics.lexical_score(&found.analysis));
-        self.pairs.push(statistics.pair_score(&found.analysis));
+        self.lexical.push(statistics.lexical_score(&found.terms));
+        self.pairs.push(statistics.pair_score(&found.terms));
         self.positions.insert(found.memory.id, self.found.len());
         self.found.push(found);
     }
@@ -110,7 +117,7 @@ impl StoreCandidates {
     pub(crate) fn add_neighbors(&mut self, neighbors: NeighborOutcome, query: &Query) {
         for hit in neighbors.hits {
             if !self.positions.contains_key(&hit.memory.id) {
-                self.add(FoundMemory::new(hit, query));
+                self.add(FoundMemory::new(hit, query, &self.query_terms));
             }
         }
         self.parts = Some(neighbors.episodes);
@@ -120,7 +127,7 @@ impl StoreCandidates {
     /// and receive that were found by themselves.
     pub(crate) fn candidates(&self, query: &Query) -> CandidateSet<'_> {
         let statistics = &self.statistics;
-        let analyses = || self.found.iter().map(|found| &found.analysis);
+        let counts = || self.found.iter().map(|found| &found.terms);
         CandidateSet {
             memories: self.found.iter().map(|found| Some(&found.memory)).collect(),
             similarities: self
@@ -132,8 +139,8 @@ impl StoreCandidates {
             lexical: self.lexical.clone(),
             pairs: self.pairs.clone(),
             mentioned: self.found.iter().map(|found| found.is_mentioned).collect(),
-            words: analyses().map(|it| it.words).collect(),
-            has_time: analyses().map(|it| it.has_time).collect(),
+            words: counts().map(|it| it.words).collect(),
+            has_time: counts().map(|it| it.has_time).collect(),
             episodes: match &self.parts {
                 Some(parts) => self.episodes_of(parts),
                 None => self.episodes_among_found(),

@@ -1,0 +1,325 @@
+//! Counting the terms of a query in texts.
+
+use std::fmt;
+
+use rust_stemmers::{Algorithm, Stemmer};
+
+use crate::analysis::{WordPair, word_digest};
+use crate::dates::has_time_word;
+use crate::passages::{count_words, passages};
+use crate::stop_words::is_stop_word;
+use crate::tokenize::{for_each_compound, for_each_token};
+
+/// The terms of a query, prepared for being counted in many texts.
+///
+/// [`count`](Self::count) says of the query's terms what
+/// [`TextAnalysis`](crate::TextAnalysis) says of all terms of a text, and takes a
+/// fraction of its time: only words that begin like one of the query's are stemmed,
+/// and nothing is kept of the others.
+pub struct QueryTerms {
+    stems: Vec<String>,
+    pairs: Vec<WordPair>,
+    /// By the first two bytes of a word: whether its stem may be one of the query's
+    /// words.
+    may_match: Box<[bool]>,
+    with_time: bool,
+    stemmer: Stemmer,
+}
+
+/// How often the terms of a query occur in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TermCounts {
+    /// For each of the text's [`passages`].
+    pub passages: Vec<PassageCounts>,
+    /// How often each of the query's pairs occurs.
+    pub pairs: Vec<u32>,
+    /// The number of pairs of adjacent words in the text.
+    pub pair_count: u32,
+    /// The text's number of [words](count_words).
+    pub words: u32,
+    /// Whether it names a time, see [`has_time_word`]; `false` where that was not
+    /// asked for.
+    pub has_time: bool,
+}
+
+/// How often the terms of a query occur in one passage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassageCounts {
+    /// How often each of the query's stems and compounds occurs.
+    pub counts: Vec<u32>,
+    /// The number of stems and compounds in the passage.
+    pub length: u32,
+}
+
+impl QueryTerms {
+    /// The terms of a query, and whether texts are searched for times as well.
+    #[must_use]
+    pub fn new(query: &str, with_time: bool) -> Self {
+        let mut stems = Vec::new();
+        let mut add_stem = |stem: &str| {
+            if !stems.iter().any(|known| known == stem) {
+                stems.push(stem.to_owned());
+            }
+        };
+        crate::for_each_stem(query, &mut add_stem);
+        let mut pairs = Vec::new();
+        for pair in crate::pairs(query) {
+            if !pairs.contains(&pair) {
+                pairs.push(pair);
+            }
+        }
+        let stemmer = Stemmer::create(Algorithm::English);
+        let mut may_match = vec![false; 1 << 16].into_boxed_slice();
+        for_each_token(query, |token| {
+            let stem = if is_stop_word(token) {
+                token.into()
+            } else {
+                stemmer.stem(token)
+            };
+            match stem.as_bytes() {
+                // Such as "a" of "aed": whatever follows may be a suffix.
+                [first] => may_match[usize::from(*first) << 8..][..256].fill(true),
+                bytes => may_match[prefix(bytes)] = true,
+            }
+        });
+        Self {
+            stems,
+            pairs,
+            may_match,
+            with_time,
+            stemmer,
+        }
+    }
+
+    /// The query's distinct stems and compounds, see [`stems`](crate::stems).
+    #[must_use]
+    pub fn stems(&self) -> &[String] {
+        &self.stems
+    }
+
+    /// The query's distinct pairs of words, see [`pairs`](crate::pairs).
+    #[must_use]
+    pub fn pairs(&self) -> &[WordPair] {
+        &self.pairs
+    }
+
+    /// Counts the terms in a text.
+    #[must_use]
+    pub fn count(&self, text: &str) -> TermCounts {
+        let mut pairs = PairCounter {
+            wanted: &self.pairs,
+            counts: vec![0; self.pairs.len()],
+            pair_count: 0,
+            previous: None,
+        };
+        let passages = passages(text).map(|passage| self.count_passage(passage, &mut pairs));
+        TermCounts {
+            passages: passages.collect(),
+            pairs: pairs.counts,
+            pair_count: pairs.pair_count,
+            words: u32::try_from(count_words(text)).unwrap_or(u32::MAX),
+            has_time: self.with_time && has_time_word(text),
+        }
+    }
+
+    fn count_passage(&self, passage: &str, pairs: &mut PairCounter<'_>) -> PassageCounts {
+        let mut counts = vec![0; self.stems.len()];
+        let mut length = 0;
+        let mut count = |term: &str| {
+            if let Some(index) = self.stems.iter().position(|stem| stem == term) {
+                counts[index] += 1;
+            }
+        };
+        for_each_token(passage, |token| {
+            let is_stop_word = is_stop_word(token);
+            length += u32::from(!is_stop_word);
+            if !self.may_match[prefix(token.as_bytes())] {
+                pairs.add_other();
+            } else if is_stop_word {
+                pairs.add(token);
+            } else {
+                let stem = self.stemmer.stem(token);
+                pairs.add(&stem);
+                count(&stem);
+            }
+        });
+        for_each_compound(passage, &mut |compound| {
+            length += 1;
+            count(compound);
+        });
+        PassageCounts { counts, length }
+    }
+}
+
+impl fmt::Debug for QueryTerms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryTerms")
+            .field("stems", &self.stems.len())
+            .field("pairs", &self.pairs.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The number of a word's first two bytes. Stemming keeps them: the English
+/// algorithm changes "dying", "lying" and "tying" to "die", "lie" and "tie", so `y`
+/// and `i` are the same here, and nothing else before the third letter.
+fn prefix(word: &[u8]) -> usize {
+    let byte = |index| usize::from(word.get(index).copied().unwrap_or(0));
+    let second = match byte(1) {
+        y if y == usize::from(b'y') => usize::from(b'i'),
+        other => other,
+    };
+    byte(0) << 8 | second
+}
+
+/// Counts pairs of the words that are added.
+struct PairCounter<'a> {
+    wanted: &'a [WordPair],
+    counts: Vec<u32>,
+    pair_count: u32,
+    previous: Option<PreviousWord>,
+}
+
+enum PreviousWord {
+    /// A word that may be in a wanted pair, by its digest.
+    Candidate(u64),
+    Other,
+}
+
+impl PairCounter<'_> {
+    fn add(&mut self, stem: &str) {
+        self.pair_count += u32::from(self.previous.is_some());
+        if let Some(PreviousWord::Candidate(previous)) = self.previous {
+            let pair = WordPair::after(previous, stem);
+            if let Some(index) = self.wanted.iter().position(|wanted| *wanted == pair) {
+                self.counts[index] += 1;
+            }
+        }
+        self.previous = Some(PreviousWord::Candidate(word_digest(stem)));
+    }
+
+    /// Adds a word that is in no wanted pair.
+    fn add_other(&mut self) {
+        self.pair_count += u32::from(self.previous.is_some());
+        self.previous = Some(PreviousWord::Other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::TextAnalysis;
+
+    /// Words with suffixes that stemming removes or changes, words that it treats
+    /// as exceptions, stop words, compounds and other scripts.
+    const WORDS: &[&str] = &[
+        "ride",
+        "rides",
+        "riding",
+        "rode",
+        "dying",
+        "die",
+        "dies",
+        "lying",
+        "tying",
+        "tie",
+        "sky",
+        "skies",
+        "skis",
+        "news",
+        "aed",
+        "aing",
+        "a",
+        "a's",
+        "ied",
+        "ies",
+        "by",
+        "say",
+        "says",
+        "cry",
+        "cries",
+        "yes",
+        "y",
+        "yy",
+        "i",
+        "ii",
+        "the",
+        "not",
+        "allergic",
+        "allergies",
+        "idly",
+        "gently",
+        "only",
+        "v1.2.3",
+        "INC-90312",
+        "90312",
+        "Übergabe",
+        "İstanbul",
+        "猫の記憶",
+        "हिन्दी",
+        "on",
+        "monday",
+        "generate",
+        "generously",
+        "communism",
+        "arsenal",
+        ".",
+        "/",
+        "-",
+    ];
+
+    fn text(words: usize) -> impl Strategy<Value = String> {
+        let word = prop_oneof![
+            6 => prop::sample::select(WORDS).prop_map(str::to_owned),
+            1 => "[a-eiys]{1,6}(ed|ing|s|ies|y|ly)?",
+            1 => "\\PC{1,3}",
+        ];
+        prop::collection::vec(word, 0..words).prop_map(|words| words.join(" "))
+    }
+
+    proptest! {
+        #[test]
+        fn counts_are_those_of_the_analysis_of_the_whole_text(query in text(8), text in text(400)) {
+            let terms = QueryTerms::new(&query, true);
+            let counts = terms.count(&text);
+            let analysis = TextAnalysis::of(&text);
+            let expected = TermCounts {
+                passages: analysis.passages.iter().map(|passage| PassageCounts {
+                    counts: terms.stems().iter().map(|stem| {
+                        passage.counts.get(stem).copied().unwrap_or(0)
+                    }).collect(),
+                    length: passage.length,
+                }).collect(),
+                pairs: terms.pairs().iter().map(|pair| {
+                    let equal = analysis.pairs.iter().filter(|other| *other == pair);
+                    u32::try_from(equal.count()).unwrap()
+                }).collect(),
+                pair_count: u32::try_from(analysis.pairs.len()).unwrap(),
+                words: analysis.words,
+                has_time: analysis.has_time,
+            };
+            prop_assert_eq!(counts, expected);
+        }
+
+        #[test]
+        fn stemming_keeps_the_prefix(word in "[a-z]{1,12}") {
+            let stemmer = Stemmer::create(Algorithm::English);
+            let stem = stemmer.stem(&word);
+            match stem.as_bytes() {
+                [first] => prop_assert_eq!(*first, word.as_bytes()[0]),
+                bytes => prop_assert_eq!(prefix(bytes), prefix(word.as_bytes()), "{}", stem),
+            }
+        }
+    }
+
+    #[test]
+    fn terms_are_distinct_and_times_are_optional() {
+        let terms = QueryTerms::new("the mill, the mills", false);
+        assert_eq!(terms.stems(), ["mill"]);
+        assert_eq!(terms.pairs().len(), 2);
+        assert!(!terms.count("yesterday").has_time);
+        assert!(QueryTerms::new("mill", true).count("yesterday").has_time);
+    }
+}
