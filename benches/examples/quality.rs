@@ -12,7 +12,7 @@ use std::time::Instant;
 use memory::embed::Embedder;
 use memory::onnx::{OnnxEmbedder, OnnxOptions, Precision};
 use memory_benches::quality::{
-    CachedEmbedder, DataSet, DataSetReport, Measurement, Report, cross_validate,
+    CachedEmbedder, DataSet, DataSetReport, Measurement, RelevanceReport, Report, cross_validate,
 };
 
 #[derive(Default)]
@@ -25,6 +25,8 @@ struct Arguments {
     /// Measure only the default ranking.
     default_only: bool,
     cross_validate: bool,
+    /// Measure only the relevance.
+    calibrate: bool,
     /// The folder of documents to write the tables to.
     docs: Option<PathBuf>,
 }
@@ -60,6 +62,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
             "--json" => parsed.json = true,
             "--default-only" => parsed.default_only = true,
             "--cross-validate" => parsed.cross_validate = true,
+            "--calibrate" => parsed.calibrate = true,
             "--docs" => parsed.docs = Some(value()?.into()),
             "--vectors" => parsed.vectors = value()?.into(),
             "--data" => parsed.data.push(Data {
@@ -91,7 +94,7 @@ async fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
     for data in &arguments.data {
         let shared = Arc::clone(&embedder) as Arc<dyn Embedder>;
         let set = Measurement::new(DataSet::read(&data.file)?, shared).await?;
-        if !arguments.cross_validate {
+        if !arguments.cross_validate && !arguments.calibrate {
             data_sets.push(DataSetReport::measure(&set, !arguments.default_only).await?);
         }
         embedder.save()?;
@@ -101,10 +104,15 @@ async fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
         true => Some(cross_validate(&sets).await?),
         false => None,
     };
+    let relevance = match arguments.default_only || arguments.cross_validate {
+        false => Some(RelevanceReport::measure(&sets).await?),
+        true => None,
+    };
     embedder.save()?;
     Ok(Report {
         data_sets,
         cross_validation,
+        relevance,
         seconds: start.elapsed().as_secs_f64(),
     })
 }

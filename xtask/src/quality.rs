@@ -63,6 +63,10 @@ pub(crate) struct Options {
     /// fifth, five times
     #[arg(long, conflicts_with = "default_only")]
     cross_validate: bool,
+    /// Measure only the relevance: fit its coefficients, to all files and to all but
+    /// each
+    #[arg(long, conflicts_with_all = ["default_only", "cross_validate"])]
+    calibrate: bool,
     /// Write the tables to docs/quality.md
     #[arg(long)]
     write: bool,
@@ -86,6 +90,7 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
         ("--json", options.json),
         ("--default-only", options.default_only),
         ("--cross-validate", options.cross_validate),
+        ("--calibrate", options.calibrate),
     ];
     for (switch, _) in switches.iter().filter(|(_, is_on)| *is_on) {
         quality.arg(switch);

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::data_set::DataSet;
+use super::relevance::{QuestionKind, QuestionResults};
 use super::scores::QuestionScore;
 use crate::locomo::{Conversation, Question};
 
@@ -96,6 +97,34 @@ impl Measurement {
                     scores.push(QuestionScore::new(number, question, &turn_ids(&hits)));
                 }
                 Ok(scores)
+            }
+        })
+        .await
+    }
+
+    /// The first ten results of every question, also of those that have no answer and
+    /// those of the next conversation, with the features of their relevance.
+    pub(super) async fn results(&self) -> Result<Vec<QuestionResults>, Box<dyn Error>> {
+        let system = self.snapshots.clone();
+        self.for_each_conversation(move |number, data| {
+            let system = system.clone();
+            async move {
+                let conversation = &data.conversations[number];
+                let next = &data.conversations[(number + 1) % data.conversations.len()];
+                let of_kind = [
+                    (&conversation.questions, QuestionKind::Answerable),
+                    (&conversation.unanswerable, QuestionKind::Unanswerable),
+                    (&next.questions, QuestionKind::OffTopic),
+                ];
+                let mut results = Vec::new();
+                for (questions, kind) in of_kind {
+                    for question in questions {
+                        let request = request(conversation, question, Ranking::default(), COMPARED);
+                        let hits = recall(&system, conversation, request, RecallPath::Snapshot);
+                        results.push(QuestionResults::new(kind, question, &hits.await?));
+                    }
+                }
+                Ok(results)
             }
         })
         .await

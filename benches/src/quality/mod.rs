@@ -5,8 +5,10 @@ mod cached_embedder;
 mod cross_validation;
 mod data_set;
 mod intervals;
+mod logistic;
 mod measurement;
 mod rankings;
+mod relevance;
 mod report;
 mod scores;
 
@@ -14,4 +16,5 @@ pub use cached_embedder::CachedEmbedder;
 pub use cross_validation::{CrossValidation, cross_validate};
 pub use data_set::DataSet;
 pub use measurement::Measurement;
+pub use relevance::RelevanceReport;
 pub use report::{DataSetReport, Report};

@@ -13,6 +13,7 @@ use super::cross_validation::CrossValidation;
 use super::intervals::{Estimate, estimate};
 use super::measurement::Measurement;
 use super::rankings::ablations;
+use super::relevance::RelevanceReport;
 use super::scores::{Difference, QuestionScore, Scores};
 use crate::report::replace_generated;
 
@@ -23,6 +24,8 @@ pub struct Report {
     pub data_sets: Vec<DataSetReport>,
     /// Of the weights, if requested.
     pub cross_validation: Option<CrossValidation>,
+    /// Of the relevance, if requested.
+    pub relevance: Option<RelevanceReport>,
     /// How long everything took.
     pub seconds: f64,
 }
@@ -174,6 +177,9 @@ impl Report {
         if let Some(found) = &self.cross_validation {
             text = replace_generated(&text, "cross_validation", &cross_validation(found))?;
         }
+        if let Some(found) = &self.relevance {
+            text = replace_generated(&text, "relevance", &found.tables())?;
+        }
         Ok(fs::write(page, text)?)
     }
 
@@ -182,6 +188,7 @@ impl Report {
     pub fn tables(&self) -> String {
         let mut sections: Vec<String> = self.data_sets.iter().map(DataSetReport::tables).collect();
         sections.extend(self.cross_validation.as_ref().map(cross_validation));
+        sections.extend(self.relevance.as_ref().map(RelevanceReport::tables));
         sections.join("\n")
     }
 }

@@ -63,5 +63,5 @@ pub use consolidation::{
 };
 pub use engine::{Engine, EngineBuilder};
 pub use ops::{ReembedReport, ReembedRequest};
-pub use ranking::{Explanation, Ranking, RecallPath, ScoreFusion};
-pub use recall::{RecallHit, RecallReport, RecallRequest};
+pub use ranking::{Explanation, Ranking, RecallPath, RelevanceInputs, RelevanceModel, ScoreFusion};
+pub use recall::{ExcludedHits, RecallHit, RecallReport, RecallRequest};

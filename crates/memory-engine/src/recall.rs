@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use memory_core::{InvalidInput, Memory, MemoryFilter, MemoryResult, limits};
-use memory_text::WordPair;
 use memory_text::dates::{self, NamedDate};
+use memory_text::{QueryTerms, WordPair};
 use serde::{Deserialize, Serialize};
 
-use crate::ranking::{Explanation, Ranking};
+use crate::ranking::{Explanation, RankedMemory, Ranking};
 use crate::tiers::EmbeddedText;
 
 /// A request to recall memories.
@@ -35,6 +35,13 @@ pub struct RecallRequest {
     /// Lowest cosine, −1 to 1, of a returned memory.
     #[serde(default)]
     pub min_similarity: Option<f32>,
+    /// Lowest relevance, 0 to 1, of a returned memory. Hits below it are left out
+    /// of the first `limit`, after the reranker where there is one, and not replaced
+    /// by others: what is returned is a part of what a recall without it returns,
+    /// in the same order, and may be nothing. [`RecallReport::below_min_relevance`]
+    /// counts them.
+    #[serde(default)]
+    pub min_relevance: Option<f32>,
     /// How the results are ordered.
     #[serde(default)]
     pub ranking: Ranking,
@@ -61,6 +68,7 @@ impl RecallRequest {
             filter: MemoryFilter::new(),
             limit: Self::DEFAULT_LIMIT,
             min_similarity: None,
+            min_relevance: None,
             ranking: Ranking::default(),
             as_of: None,
             rerank: true,
@@ -85,6 +93,13 @@ impl RecallRequest {
     #[must_use]
     pub fn min_similarity(mut self, min_similarity: f32) -> Self {
         self.min_similarity = Some(min_similarity);
+        self
+    }
+
+    /// Returns only hits with at least this relevance, 0 to 1.
+    #[must_use]
+    pub fn min_relevance(mut self, min_relevance: f32) -> Self {
+        self.min_relevance = Some(min_relevance);
         self
     }
 
@@ -119,12 +134,17 @@ impl RecallRequest {
         self.filter.validate()?;
         self.ranking.validate()?;
         self.as_of.map_or(Ok(()), limits::check_timestamp)?;
-        match self.min_similarity {
-            Some(value) if !(-1.0..=1.0).contains(&value) => {
-                Err(InvalidInput::Similarity { value }.into())
-            }
-            _ => Ok(()),
+        if let Some(value) = self.min_similarity
+            && !(-1.0..=1.0).contains(&value)
+        {
+            return Err(InvalidInput::Similarity { value }.into());
         }
+        if let Some(value) = self.min_relevance
+            && !(0.0..=1.0).contains(&value)
+        {
+            return Err(InvalidInput::Relevance { value }.into());
+        }
+        Ok(())
     }
 }
 
@@ -157,11 +177,66 @@ pub struct RecallHit {
     /// within one recall. With a reranker, the first results are ordered by
     /// [`Explanation::reranker_score`] instead.
     pub score: f32,
+    /// The estimated probability that the memory answers the question, 0 to 1.
+    /// Comparable between recalls and entities, and independent of the ranking's
+    /// weights; results are not ordered by it. docs/quality.md has how well it
+    /// is calibrated: most results of a recall have less than one half.
+    pub relevance: f32,
     /// Cosine between the query and the memory's best chunk, −1 to 1; `None`
     /// when it has no vector of this model and was found by its terms.
     pub similarity: Option<f32>,
-    /// Every input of the score.
+    /// Every input of the score and of the relevance.
     pub explanation: Explanation,
+}
+
+impl RecallHit {
+    /// Completes what the ranking knows of a memory by what its relevance needs of
+    /// the text. O(length of the text).
+    pub(crate) fn new(ranked: RankedMemory, query: &QueryTerms) -> Self {
+        let RankedMemory {
+            memory,
+            score,
+            mut explanation,
+        } = ranked;
+        if let Some(inputs) = &mut explanation.relevance_inputs {
+            let counts = query.count(&memory.content);
+            inputs.stems = counts.stem_share();
+            inputs.pairs = counts.pair_share();
+        }
+        Self {
+            memory,
+            score,
+            relevance: explanation.relevance().unwrap_or_default(),
+            similarity: explanation.similarity,
+            explanation,
+        }
+    }
+}
+
+/// Hits that a recall found and did not return.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ExcludedHits {
+    /// How many.
+    pub count: usize,
+    /// The highest relevance of them; `None` without any.
+    pub max_relevance: Option<f32>,
+}
+
+impl ExcludedHits {
+    /// Removes the hits below a relevance.
+    pub(crate) fn remove_below(hits: &mut Vec<RecallHit>, min_relevance: f32) -> Self {
+        let mut excluded = Self::default();
+        hits.retain(|hit| {
+            let is_kept = hit.relevance >= min_relevance;
+            if !is_kept {
+                excluded.count += 1;
+                let max = excluded.max_relevance.unwrap_or(hit.relevance);
+                excluded.max_relevance = Some(max.max(hit.relevance));
+            }
+            is_kept
+        });
+        excluded
+    }
 }
 
 /// The hits of a recall, and how many memories could not be compared with the
@@ -177,6 +252,8 @@ pub struct RecallReport {
     ///
     /// Where the store searches by an approximate index it is a lower bound.
     pub without_vectors: u64,
+    /// Hits that are left out because of [`RecallRequest::min_relevance`].
+    pub below_min_relevance: ExcludedHits,
 }
 
 impl Deref for RecallReport {
@@ -212,6 +289,8 @@ pub(crate) struct Query {
     pub(crate) asks_when: bool,
     /// The dates that the text names.
     pub(crate) dates: Vec<NamedDate>,
+    /// For counting the terms in texts that no index has.
+    pub(crate) terms: QueryTerms,
     /// For finding mentions of tags, metadata values and participants.
     pub(crate) tokens: Vec<String>,
 }
@@ -219,14 +298,16 @@ pub(crate) struct Query {
 impl Query {
     /// Dates such as "last week" are relative to `now`.
     pub(crate) fn new(text: &str, embedded: EmbeddedText, now: DateTime<Utc>) -> Self {
+        let asks_when = dates::asks_when(text);
         Self {
             vector: embedded.vector,
             unknown_share: embedded.unknown_share,
             stems: memory_text::stems(text),
             pairs: memory_text::pairs(text),
             words: memory_text::word_digests(text),
-            asks_when: dates::asks_when(text),
+            asks_when,
             dates: dates::named_dates(text, now),
+            terms: QueryTerms::new(text, asks_when),
             tokens: memory_text::tokenize(text),
         }
     }

@@ -51,6 +51,36 @@ pub struct PassageCounts {
     pub length: u32,
 }
 
+impl TermCounts {
+    /// The share of the query's distinct stems and compounds that the text has, 0 to
+    /// 1; 0 of a query without any, such as one of stop words alone.
+    ///
+    /// Unlike BM25 it depends on the query and the text alone, not on how rare a word
+    /// is among other texts: it is comparable between collections.
+    #[must_use]
+    pub fn stem_share(&self) -> f32 {
+        let Some(first) = self.passages.first() else {
+            return 0.0;
+        };
+        let all = first.counts.len();
+        let is_found = |index: &usize| self.passages.iter().any(|it| it.counts[*index] > 0);
+        share((0..all).filter(is_found).count(), all)
+    }
+
+    /// The share of the query's distinct pairs of words that the text has, 0 to 1; 0
+    /// of a query without any.
+    #[must_use]
+    pub fn pair_share(&self) -> f32 {
+        let found = self.pairs.iter().filter(|count| **count > 0);
+        share(found.count(), self.pairs.len())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some thousand terms at most")]
+fn share(found: usize, all: usize) -> f32 {
+    found as f32 / all.max(1) as f32
+}
+
 impl QueryTerms {
     /// The terms of a query, and whether texts are searched for times as well.
     #[must_use]
@@ -312,6 +342,26 @@ mod tests {
                 bytes => prop_assert_eq!(prefix(bytes), prefix(word.as_bytes()), "{}", stem),
             }
         }
+    }
+
+    #[test]
+    fn shares_are_of_distinct_stems_and_pairs() {
+        let shares = |query: &str, text: &str| {
+            let counts = QueryTerms::new(query, false).count(text);
+            (counts.stem_share(), counts.pair_share())
+        };
+        let query = "Who sold Tam the lame horses?";
+        assert_eq!(shares(query, query), (1.0, 1.0));
+        // sold, tam, lame and horse; who-sold to lame-horse.
+        assert_eq!(shares(query, "The horse, the HORSE!"), (0.25, 0.0));
+        assert_eq!(shares(query, "a lame horse"), (0.5, 0.2));
+        assert_eq!(shares(query, "The mill burns."), (0.0, 0.0));
+        assert_eq!(shares(query, ""), (0.0, 0.0));
+        let long = format!("Tam {} horses", "and more ".repeat(200));
+        assert_eq!(shares(query, &long), (0.5, 0.0), "in different passages");
+        assert_eq!(shares("Who are you?", "who are you"), (0.0, 1.0));
+        assert_eq!(shares("?", "who are you"), (0.0, 0.0));
+        assert_eq!(shares("猫の記憶", "記憶の猫"), (1.0, 1.0 / 3.0));
     }
 
     #[test]

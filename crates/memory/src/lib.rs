@@ -77,9 +77,10 @@ pub use memory_core::{
     SystemClock, TierStats, limits,
 };
 pub use memory_engine::{
-    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Explanation, LinkDirection,
-    Ranking, RecallHit, RecallPath, RecallReport, RecallRequest, ReembedReport, ReembedRequest,
-    ReflectRequest, Reflection, RelatedMemory, ScoreFusion, SkipReason, SkippedGroup,
+    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, ExcludedHits, Explanation,
+    LinkDirection, Ranking, RecallHit, RecallPath, RecallReport, RecallRequest, ReembedReport,
+    ReembedRequest, ReflectRequest, Reflection, RelatedMemory, RelevanceInputs, RelevanceModel,
+    ScoreFusion, SkipReason, SkippedGroup,
 };
 
 /// The contract of stores, for backends of your own.

@@ -1,7 +1,7 @@
 //! `memory recall`: the memories most relevant to a text.
 
 use clap::ValueEnum;
-use memory::{Ranking, RecallHit, RecallRequest};
+use memory::{ExcludedHits, Ranking, RecallHit, RecallRequest};
 use serde::Serialize;
 
 use crate::database::Database;
@@ -31,6 +31,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     min_similarity: Option<f32>,
 
+    /// Minimum relevance, 0 to 1: the estimated probability that a memory answers TEXT
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    min_relevance: Option<f32>,
+
     /// Ranking of the results
     #[arg(long, value_name = "RANKING", value_enum, default_value_t)]
     ranking: RankingName,
@@ -39,7 +43,7 @@ pub(crate) struct Args {
 /// The named rankings.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum RankingName {
-    /// Relevance; importance and recency settle ties
+    /// Meaning, words and neighbors; importance and recency settle ties
     #[default]
     Default,
     /// Weighted sum: 60 % similarity, 30 % importance, 10 % recency
@@ -66,28 +70,40 @@ pub(crate) async fn run(
         .limit(args.limit)
         .ranking(args.ranking.into());
     request.min_similarity = args.min_similarity;
+    request.min_relevance = args.min_relevance;
     request.validate()?;
     let system = database.open_for_recall().await?;
     let report = system.recall_report(args.entity, request).await?;
     let (found, without_vectors) = (report.hits, report.without_vectors);
+    let excluded = report.below_min_relevance;
     if output.is_json() {
         let memories = found.iter().map(RecallEntry::from).collect();
         return output.write_json(&Answer {
             memories,
             without_vectors,
+            below_min_relevance: Excluded {
+                count: excluded.count,
+                max_relevance: excluded.max_relevance,
+            },
         });
     }
     note_without_vectors(without_vectors);
+    if let Some(min_relevance) = args.min_relevance {
+        note_excluded(excluded, min_relevance, found.is_empty());
+    }
     if found.is_empty() {
-        note(format_args!("no memory matches"));
+        if excluded.count == 0 {
+            note(format_args!("no memory matches"));
+        }
         return Ok(());
     }
     output.write_line(format_args!(
-        "score  similarity  time                  kind         content"
+        "score  relevance  similarity  time                  kind         content"
     ))?;
     for RecallHit {
         memory,
         score,
+        relevance,
         similarity,
         ..
     } in &found
@@ -95,7 +111,7 @@ pub(crate) async fn run(
         // A memory found by its words alone has no similarity.
         let similarity = similarity.map_or_else(|| "-".to_owned(), |cosine| format!("{cosine:.3}"));
         output.write_line(format_args!(
-            "{score:5.3}  {similarity:>10}  {}",
+            "{score:5.3}  {relevance:>9.3}  {similarity:>10}  {}",
             format_row(memory)
         ))?;
     }
@@ -112,16 +128,42 @@ pub(super) fn note_without_vectors(count: u64) {
     }
 }
 
+/// Notes how many memories are below the minimum of relevance, if any.
+fn note_excluded(excluded: ExcludedHits, min_relevance: f32, is_all: bool) {
+    let Some(max_relevance) = excluded.max_relevance else {
+        return;
+    };
+    let memories = count_noun(excluded.count as u64, "memory", "memories");
+    if is_all {
+        note(format_args!(
+            "no memory is relevant enough: {memories} found, the highest relevance is {max_relevance:.3}, below the minimum of {min_relevance}"
+        ));
+    } else {
+        note(format_args!(
+            "{memories} left out below the minimum relevance of {min_relevance}; the highest relevance of them is {max_relevance:.3}"
+        ));
+    }
+}
+
 #[derive(Serialize)]
 struct Answer<'a> {
     memories: Vec<RecallEntry<'a>>,
     /// Memories that could not be compared by similarity.
     without_vectors: u64,
+    below_min_relevance: Excluded,
+}
+
+/// Memories below the minimum of relevance.
+#[derive(Serialize)]
+struct Excluded {
+    count: usize,
+    max_relevance: Option<f32>,
 }
 
 #[derive(Serialize)]
 struct RecallEntry<'a> {
     score: f32,
+    relevance: f32,
     similarity: Option<f32>,
     memory: Line<'a>,
 }
@@ -130,6 +172,7 @@ impl<'a> From<&'a RecallHit> for RecallEntry<'a> {
     fn from(hit: &'a RecallHit) -> Self {
         Self {
             score: hit.score,
+            relevance: hit.relevance,
             similarity: hit.similarity,
             memory: Line::from(&*hit.memory),
         }

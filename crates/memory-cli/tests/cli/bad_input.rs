@@ -99,6 +99,14 @@ fn queries_are_refused_beyond_the_limits_and_without_a_database() {
         &["recall", "mira", "rain", "--min-similarity", "-1.5"],
         "-1 to 1",
     );
+    refused(
+        &["recall", "mira", "rain", "--min-relevance", "1.5"],
+        "minimum relevance is 1.5; it must be a number from 0 to 1",
+    );
+    refused(
+        &["recall", "mira", "rain", "--min-relevance", "NaN"],
+        "minimum relevance is NaN",
+    );
     refused(&["list", "mira", "--limit", "0"], "1 to 1000");
     let (since, until) = (
         "--since=2026-03-02T00:00:00Z",

@@ -170,6 +170,50 @@ fn filters_and_pages_work() {
 }
 
 #[test]
+fn memories_that_do_not_answer_are_left_out_by_their_relevance() {
+    let dir = TestDir::new();
+    for content in [
+        "Tam's horse is called Biscuit.",
+        "The mill was painted blue.",
+    ] {
+        dir.run(&["retain", "mira", content]).code(0);
+    }
+    let recall = |question: &str, options: &[&str]| {
+        let command = [&["--json", "recall", "mira", question], options].concat();
+        dir.run(&command).code(0).json()
+    };
+    let question = "What is Tam's horse called?";
+    let all = recall(question, &[]);
+    let relevance = |at: usize| all["memories"][at]["relevance"].as_f64().expect("a number");
+    assert!(relevance(0) > 0.7 && relevance(1) < 0.1, "{all}");
+    assert_eq!(all["below_min_relevance"]["count"], 0);
+    let kept = recall(question, &["--min-relevance", "0.5"]);
+    assert_eq!(kept["memories"].as_array().map(Vec::len), Some(1));
+    let best = &all["memories"][0];
+    assert_eq!(kept["memories"][0]["relevance"], best["relevance"]);
+    assert_eq!(kept["memories"][0]["memory"]["id"], best["memory"]["id"]);
+    let below = &kept["below_min_relevance"];
+    assert_eq!(below["count"], 1);
+    assert_eq!(below["max_relevance"], all["memories"][1]["relevance"]);
+
+    let human = dir.run(&["recall", "mira", question]).code(0);
+    assert!(
+        human.out.starts_with("score  relevance  similarity"),
+        "{human:?}"
+    );
+    let unrelated = "Which bank lends at four percent?";
+    let run = dir
+        .run(&["recall", "mira", unrelated, "--min-relevance", "0.5"])
+        .code(0);
+    let expected = "no memory is relevant enough: 2 memories found, the highest relevance is 0.0";
+    assert!(
+        run.out.is_empty() && run.err.starts_with(expected),
+        "{run:?}"
+    );
+    assert!(run.err.ends_with("below the minimum of 0.5\n"), "{run:?}");
+}
+
+#[test]
 fn command_line_overrides_the_environment() {
     let dir = TestDir::new();
     let mut retain = dir.command(&["retain", "mira", "-"]);

@@ -164,6 +164,12 @@ pub enum InvalidInput {
         /// The value found.
         value: f32,
     },
+    /// A relevance outside 0..1, or not a number.
+    #[error("minimum relevance is {value}; it must be a number from 0 to 1")]
+    Relevance {
+        /// The value found.
+        value: f32,
+    },
     /// A limit of 0 or over the maximum.
     #[error("limit is {value}; it must be from 1 to {max}")]
     Limit {

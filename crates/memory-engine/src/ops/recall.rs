@@ -13,7 +13,7 @@ use tracing::debug_span;
 use crate::engine::{Engine, EngineInner};
 use crate::history::{self, EarlierState};
 use crate::ranking::{CandidateSet, Ranking, RankingContext, ScoreFusion, StoreCandidates};
-use crate::recall::{Query, RecallHit, RecallReport, RecallRequest};
+use crate::recall::{ExcludedHits, Query, RecallHit, RecallReport, RecallRequest};
 use crate::recall_source::RecallSource;
 use crate::snapshot::EntitySnapshot;
 
@@ -21,6 +21,10 @@ use crate::snapshot::EntitySnapshot;
 /// to here a scan takes about as long as handing it over is worth (well under
 /// a millisecond), beyond it would hold up its async worker.
 const INLINE_SCAN: usize = 4_000;
+
+/// Recalls of more hits than this run on a blocking thread too: their relevance
+/// reads every hit's text, up to 50 µs each.
+const INLINE_HITS: usize = 50;
 
 /// Candidates requested of each of the store's retrievers, whatever the limit:
 /// importance, recency, neighbors and mentions reorder what similarity found
@@ -75,7 +79,7 @@ impl EngineInner {
         request: &RecallRequest,
     ) -> MemoryResult<Ranked> {
         let second_stage = self.second_stage.as_ref().filter(|_| request.rerank);
-        let ranked = match second_stage {
+        let mut ranked = match second_stage {
             None => self.rank(entity, request, request.limit).await?,
             Some(second_stage) => {
                 let limit = second_stage.first_stage_limit(request.limit);
@@ -86,6 +90,9 @@ impl EngineInner {
                 ranked
             }
         };
+        if let Some(min_relevance) = request.min_relevance {
+            ranked.excluded = ExcludedHits::remove_below(&mut ranked.hits, min_relevance);
+        }
         self.recall_counters
             .record_results(ranked.hits.len(), ranked.found_without_vector);
         Ok(ranked)
@@ -113,7 +120,9 @@ impl EngineInner {
         }
         self.recall_counters.record_source(&source);
         match source {
-            RecallSource::Snapshot(snapshot) if snapshot.len() > INLINE_SCAN => {
+            RecallSource::Snapshot(snapshot)
+                if snapshot.len() > INLINE_SCAN || limit > INLINE_HITS =>
+            {
                 let span = debug_span!("scan", memories = snapshot.len());
                 run_blocking(move || span.in_scope(|| plan.run(&snapshot))).await
             }
@@ -147,6 +156,7 @@ impl EngineInner {
         Ok(RecallReport {
             hits: ranked.hits,
             without_vectors,
+            below_min_relevance: ranked.excluded,
         })
     }
 
@@ -180,8 +190,7 @@ impl EngineInner {
         let analyze = {
             let plan = Arc::clone(&plan);
             move || {
-                let (text, query) = (&plan.text, &plan.query);
-                let found = StoreCandidates::new(outcome, all, text, query, &plan.ranking);
+                let found = StoreCandidates::new(outcome, all, &plan.query, &plan.ranking);
                 let best = found.best(&plan.query, &plan.context());
                 (found, best)
             }
@@ -222,6 +231,8 @@ async fn run_blocking<T: Send + 'static>(
 /// Ranked hits, and how many memories were compared with the query.
 pub(super) struct Ranked {
     pub(super) hits: Vec<RecallHit>,
+    /// Hits below the request's minimum of relevance.
+    excluded: ExcludedHits,
     /// How many memories match the filter, and how many of them have a vector;
     /// `None` where the store did not count.
     matching: Option<u64>,
@@ -310,20 +321,17 @@ impl RecallPlan {
         let matching = candidates.memories.iter().flatten().count() as u64;
         let ranked = candidates.top_k(&context).into_iter();
         let hits = ranked
-            .map(|ranked| RecallHit {
-                memory: match ranked.memory {
-                    memory if self.is_historical => {
-                        Arc::new(history::as_of(Arc::unwrap_or_clone(memory), self.now))
-                    }
-                    memory => memory,
-                },
-                score: ranked.score,
-                similarity: ranked.explanation.similarity,
-                explanation: ranked.explanation,
+            .map(|mut ranked| {
+                if self.is_historical {
+                    let memory = Arc::unwrap_or_clone(ranked.memory);
+                    ranked.memory = Arc::new(history::as_of(memory, self.now));
+                }
+                RecallHit::new(ranked, &self.query.terms)
             })
             .collect();
         Ranked {
             hits,
+            excluded: ExcludedHits::default(),
             matching: Some(matching),
             compared: Some(compared),
             found_without_vector: matching - compared,

@@ -227,6 +227,7 @@ impl CandidateSet<'_> {
                 recency,
                 newer: 0.0,
                 reranker_score: None,
+                relevance_inputs: Some(self.relevance_inputs(index)),
                 path: self.path,
                 generation: self.generation,
                 now: context.now,

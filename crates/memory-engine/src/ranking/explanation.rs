@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use memory_core::{Generation, ScoreStats};
 use serde::{Deserialize, Serialize};
 
-/// Every input of a score: [`Ranking::replay`](super::Ranking::replay)
-/// recomputes it exactly.
+use super::RelevanceInputs;
+
+/// Every input of a score and of a relevance: [`Ranking::replay`](super::Ranking::replay)
+/// and [`Explanation::relevance`] recompute them exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Cosine of the best chunk; `None` without a vector of this model.
@@ -58,6 +60,11 @@ pub struct Explanation {
     /// without a reranker, and beyond the results that it read.
     #[serde(default)]
     pub reranker_score: Option<f32>,
+    /// What the relevance is computed from besides `similarity`, `unknown`, `chunks`
+    /// and `date`; `None` in an explanation that was stored before there was a
+    /// relevance.
+    #[serde(default)]
+    pub relevance_inputs: Option<RelevanceInputs>,
     /// Where the values were computed.
     pub path: RecallPath,
     /// The entity's generation that the values reflect.

@@ -19,7 +19,7 @@
 //!
 //! `R` is called the blend: a memory's own match, on a scale that depends on the
 //! other memories. What compares recalls with each other is the relevance, which
-//! has a formula of its own: `Explanation::relevance`.
+//! has a formula of its own: [`Explanation::relevance`].
 //!
 //! What `share(i)` is, and why a maximum and no sum: [`lending`]. The formula and
 //! its weights were found by trying each part on three data sets of different
@@ -30,14 +30,16 @@ mod explanation;
 mod formula;
 mod lending;
 mod newer_first;
+mod relevance;
 mod statistics;
 mod store_candidates;
 
 use memory_core::{InvalidInput, MemoryError, MemoryResult};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use candidate_set::{CandidateSet, Episode, RankingContext};
+pub(crate) use candidate_set::{CandidateSet, Episode, RankedMemory, RankingContext};
 pub use explanation::{Explanation, RecallPath};
+pub use relevance::{RelevanceInputs, RelevanceModel};
 pub(crate) use store_candidates::StoreCandidates;
 
 /// The weights that order the results of a recall.

@@ -6,6 +6,7 @@ mod coherence;
 mod fixture;
 mod recall;
 mod reembed;
+mod relevance;
 mod remote_writers;
 mod rerank;
 mod retain;

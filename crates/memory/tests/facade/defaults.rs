@@ -20,6 +20,39 @@ fn item(content: &str) -> MemoryBatchItem {
     MemoryBatchItem::new("mira", MemoryKind::Experience, content)
 }
 
+/// A z-score says nothing of one memory; the relevance must.
+#[tokio::test]
+async fn one_memory_alone_has_an_honest_relevance() {
+    let (_folder, memory) = open().await;
+    memory
+        .retain(
+            "mira",
+            MemoryKind::World,
+            "The bank in Harrow lends at four percent.",
+        )
+        .await
+        .unwrap();
+    let relevance = async |question: &str| {
+        let hits = memory.recall("mira", question).await.unwrap();
+        assert_eq!(hits.len(), 1);
+        hits[0].relevance
+    };
+    let asked = relevance("At what rate does the bank in Harrow lend?").await;
+    let word_by_word = relevance("The bank in Harrow lends at what percent?").await;
+    let unrelated = relevance("Who sings in the choir?").await;
+    let in_another_language = relevance("谁在合唱团唱歌？").await;
+    assert!(asked > 0.6, "{asked}");
+    assert!(word_by_word > 0.8, "{word_by_word}");
+    assert!(unrelated < 0.05, "{unrelated}");
+    assert!(in_another_language < 0.15, "{in_another_language}");
+
+    let request = RecallRequest::new("Who sings in the choir?").min_relevance(0.1);
+    let report = memory.recall_report("mira", request).await.unwrap();
+    assert!(report.hits.is_empty());
+    assert_eq!(report.below_min_relevance.count, 1);
+    assert_eq!(report.below_min_relevance.max_relevance, Some(unrelated));
+}
+
 #[tokio::test]
 async fn a_memory_is_retained_recalled_altered_and_deleted() {
     let (_folder, memory) = open().await;
