@@ -319,7 +319,13 @@ fn add_supported_urls(mut error: MemoryError) -> MemoryError {
 /// Adds to the error for a missing or old database which commands create or
 /// migrate one; the store cannot know that.
 fn add_command_hint(mut error: MemoryError) -> MemoryError {
-    if let MemoryError::Store { kind, message, .. } = &mut error {
+    if let MemoryError::Store {
+        kind,
+        message,
+        operation: "open",
+        ..
+    } = &mut error
+    {
         match kind {
             ErrorKind::Missing => {
                 message.push_str("; memory retain and memory import create it");

@@ -1,6 +1,5 @@
 //! Options for opening a store.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use memory_core::{MemoryError, MemoryResult};
@@ -262,14 +261,7 @@ impl PgOptions {
     pub async fn connect(mut self, url: &str) -> MemoryResult<PgStore> {
         let url = self.apply_url_parameters(url)?;
         self.validate()?;
-        // The parser's own message is left out: it may quote the password.
-        let options = PgConnectOptions::from_str(&url).map_err(|_| {
-            MemoryError::configuration(
-                "cannot parse the database URL: the expected form is \
-                 postgres://user:password@host:5432/database?parameter=value",
-            )
-        })?;
-        let options = check_tls(options)?;
+        let options = check_tls(crate::url::parse(&url)?)?;
         let pool = self.pool().connect_lazy_with(self.connection(options));
         PgStore::open(pool, self, true).await
     }

@@ -1,7 +1,11 @@
-//! Parameters of the connection URL: checking all of them, and applying those
+//! The connection URL: checking it and its parameters, and applying the parameters
 //! that this crate defines.
 
+use std::net::IpAddr;
+use std::str::FromStr;
+
 use memory_core::{MemoryError, MemoryResult};
+use sqlx::postgres::PgConnectOptions;
 
 use crate::options::{PgOptions, Pooler};
 
@@ -60,7 +64,20 @@ impl PgOptions {
                 "row_level_security" => self.row_level_security = parse_switch(name, value)?,
                 "notify_changes" => self.notify_changes = parse_switch(name, value)?,
                 "sslmode" if !SSL_MODES.contains(&value) => {
-                    return Err(invalid_value(name, value, &SSL_MODES.join(", ")));
+                    return Err(invalid_value(
+                        name,
+                        value,
+                        &format!("one of {}", SSL_MODES.join(", ")),
+                    ));
+                }
+                "port" if value.parse::<u16>().is_err() => {
+                    return Err(invalid_value(name, value, "from 0 to 65535"));
+                }
+                "hostaddr" if value.parse::<IpAddr>().is_err() => {
+                    return Err(invalid_value(name, value, "an IP address"));
+                }
+                "statement-cache-capacity" if value.parse::<usize>().is_err() => {
+                    return Err(invalid_value(name, value, "a whole number, 0 or more"));
                 }
                 _ => others.push(parameter),
             }
@@ -70,6 +87,71 @@ impl PgOptions {
             false => format!("{address}?{}", others.join("&")),
         })
     }
+}
+
+/// Parses a URL whose parameters were checked.
+///
+/// # Errors
+/// [`MemoryError::Configuration`] without a part of the URL, as every part may be
+/// one of a password with an unescaped character.
+pub(crate) fn parse(url: &str) -> MemoryResult<PgConnectOptions> {
+    check_escapes(url)?;
+    let options = PgConnectOptions::from_str(url).map_err(|error| malformed(&cause(&error)))?;
+    if options.get_socket().is_some() {
+        return Ok(options);
+    }
+    let host = options.get_host();
+    if host.is_empty() {
+        return Err(malformed("the host is empty"));
+    }
+    if host.contains(',') {
+        return Err(malformed(
+            "several hosts are not supported; name one, which may be a proxy",
+        ));
+    }
+    // In a URL an IPv6 address is in brackets, and to the driver that is a name.
+    let address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    Ok(match address.map(str::to_owned) {
+        Some(address) => options.host(&address),
+        None => options,
+    })
+}
+
+/// The driver takes a malformed escape as it is, and what follows a `#` not at all.
+fn check_escapes(url: &str) -> MemoryResult<()> {
+    if url.contains('#') {
+        return Err(malformed("it contains #, which must be written as %23"));
+    }
+    let mut escapes = url.split('%').skip(1);
+    let is_hex = |escape: &str| {
+        let digits = escape.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    match escapes.all(is_hex) {
+        true => Ok(()),
+        false => Err(malformed(
+            "each % must be followed by two hexadecimal digits; a % itself is written as %25",
+        )),
+    }
+}
+
+/// What the URL's parser says, which quotes nothing; other messages may.
+fn cause(error: &sqlx::Error) -> String {
+    let sqlx::Error::Configuration(source) = error else {
+        return "invalid value".to_owned();
+    };
+    let syntax = source.downcast_ref::<::url::ParseError>();
+    syntax.map_or_else(|| "invalid value".to_owned(), ToString::to_string)
+}
+
+fn malformed(cause: &str) -> MemoryError {
+    MemoryError::configuration(format!(
+        "cannot parse the database URL: {cause}; the expected form is \
+         postgres://user:password@host:5432/database?parameter=value, with @ : / ? # % in a name \
+         or password as %40 %3A %2F %3F %23 %25"
+    ))
 }
 
 /// The first spelling of a known parameter. `options[name]` sets one setting of
@@ -119,7 +201,7 @@ fn parse_switch(name: &str, value: &str) -> MemoryResult<bool> {
 
 fn invalid_value(name: &str, value: &str, allowed: &str) -> MemoryError {
     MemoryError::configuration(format!(
-        "invalid value {value:?} of the URL parameter {name}: must be one of {allowed}"
+        "invalid value {value:?} of the URL parameter {name}: must be {allowed}"
     ))
 }
 
@@ -175,9 +257,59 @@ mod tests {
 
     #[test]
     fn part_of_a_password_is_not_quoted() {
-        let url = "postgres://app:what?hunter2@db/memories";
-        let refused = PgOptions::new().apply_url_parameters(url).unwrap_err();
-        assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        for url in [
+            "postgres://app:what?hunter2@db/memories",
+            "postgres://app:hunter2#x@db/memories",
+            "postgres://app:hunter2/x@db/memories",
+            "postgres://app:hunter2%@db/memories",
+            "postgres://app:hunter2%zz@db/memories",
+            "postgres://app@hunter2:99999/memories",
+        ] {
+            let applied = PgOptions::new().apply_url_parameters(url);
+            let refused = applied.and_then(|url| parse(&url)).unwrap_err();
+            assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn malformed_urls_are_refused_with_their_fault() {
+        for (url, fault) in [
+            ("postgres://db:99999/m", "invalid port number"),
+            ("postgres://a:1,b:2/m", "invalid port number"),
+            ("postgres://a,b/m", "several hosts"),
+            ("postgres://db/m?host=a,b", "several hosts"),
+            ("postgres://db/m?host=", "host is empty"),
+            ("postgres://[::1/m", "invalid IPv6 address"),
+            ("postgres://db/m?port=99999", "0 to 65535"),
+            ("postgres://db/m?hostaddr=db", "IP address"),
+            ("postgres://db/m%2", "hexadecimal"),
+            ("postgres://db/m?password=%x1", "hexadecimal"),
+            ("postgres://db/m#x", "%23"),
+        ] {
+            let applied = PgOptions::new().apply_url_parameters(url);
+            let refused = applied.and_then(|url| parse(&url)).unwrap_err().to_string();
+            assert!(refused.contains(fault), "{url}: {refused}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_a_host_is_parsed() {
+        for (url, host) in [
+            ("postgres://db/m", "db"),
+            ("postgres://10.0.0.1:5433/m", "10.0.0.1"),
+            ("postgres://app:p%40ss@[::1]:5433/m", "::1"),
+            ("postgres://[2001:db8::1]/m", "2001:db8::1"),
+            ("postgres://db/m?host=::1", "::1"),
+            ("postgres://db/m?host=[::1]", "::1"),
+            ("postgres://db/m?hostaddr=::1", "::1"),
+        ] {
+            assert_eq!(parse(url).unwrap().get_host(), host, "{url}");
+        }
+        for url in ["postgres://%2Frun%2Fpg/m", "postgres:///m?host=/run/pg"] {
+            let options = parse(url).unwrap();
+            let socket = options.get_socket().unwrap();
+            assert_eq!(socket.to_str(), Some("/run/pg"), "{url}");
+        }
     }
 
     #[test]

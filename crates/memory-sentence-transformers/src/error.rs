@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use memory_assets::SETUP_COMMAND;
-use memory_core::{ErrorKind, MemoryError};
+use memory_core::{ErrorKind, MemoryError, MemoryResult};
 
 /// The operation named by errors of opening an embedder.
 pub const OPEN: &str = "open the model";
@@ -47,6 +47,19 @@ pub fn unreadable(file: &Path, error: io::Error) -> MemoryError {
     } else {
         let message = format!("cannot read {}: {error}", file.display());
         MemoryError::embedder(ErrorKind::Other, OPEN, message).with_source(error)
+    }
+}
+
+/// Refuses a model directory that is missing, no directory, or cannot be read.
+pub(crate) fn check_directory(path: &Path) -> MemoryResult<()> {
+    let shown = path.display();
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(missing(format_args!("{shown} is not a model directory"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(format_args!(
+            "the model directory {shown} does not exist"
+        ))),
+        Err(error) => Err(unreadable(path, error)),
     }
 }
 

@@ -67,10 +67,7 @@ impl ModelDir {
     /// [`MemoryError::Configuration`](memory_core::MemoryError::Configuration)
     /// for an option that the model does not support.
     pub fn read(path: &Path, options: &ModelOptions) -> MemoryResult<Self> {
-        if !path.is_dir() {
-            let what = format!("the model directory {} does not exist", path.display());
-            return Err(error::missing(what));
-        }
+        error::check_directory(path)?;
         let pinned = PinnedFiles::of(path, options);
         pinned.verify_settings(path)?;
         let pooling = pooling::read_pooling(path)?;

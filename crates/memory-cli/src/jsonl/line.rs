@@ -209,7 +209,7 @@ impl Fields<'_> {
                 .into_iter()
                 .map(|(name, role)| (name.into(), role))
                 .collect(),
-            tags: read("tags", self.tags, "an array of strings")?.unwrap_or_default(),
+            tags: read_tags(self.tags)?,
         })
     }
 }
@@ -253,6 +253,14 @@ fn read_map(
         map.insert(name, text);
     }
     Ok(map)
+}
+
+fn read_tags(value: Option<&RawValue>) -> Result<BTreeSet<String>, String> {
+    let tags: Vec<&RawValue> = read("tags", value, "an array of strings")?.unwrap_or_default();
+    let numbered = (1..).zip(tags);
+    numbered
+        .map(|(number, tag)| string_text(tag).map_err(|why| format!("`tags`: tag {number} {why}")))
+        .collect()
 }
 
 fn read_related(value: Option<&RawValue>) -> Result<BTreeMap<MemoryId, String>, String> {

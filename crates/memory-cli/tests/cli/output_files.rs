@@ -217,6 +217,14 @@ fn backups_are_complete_private_and_never_overwrite_unasked() {
         assert_eq!(mode & 0o7777, 0o600);
     }
 
+    let run = dir.run(&["backup", "nowhere/copy.db"]);
+    assert!(
+        run.err.contains("does not exist; create it first"),
+        "{}",
+        run.err
+    );
+    assert!(!run.err.contains("memory retain"), "{}", run.err);
+
     dir.write("notes.txt", "mine");
     let run = dir.run(&["--json", "backup", "notes.txt"]);
     assert!(run.fails(2, "usage").contains("--force"));

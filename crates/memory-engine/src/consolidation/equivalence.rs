@@ -95,15 +95,12 @@ fn first_source(group: &Group) -> Option<(chrono::DateTime<chrono::Utc>, MemoryI
     Some((first.timestamp, first.id))
 }
 
-/// The summary of equal statements is the latest of the longest variant,
-/// verbatim.
+/// The summary of equal statements is the latest of the longest, verbatim: a final
+/// mark that the others lack may be a part of a password.
 fn group_of_equals(sources: &[&Arc<Memory>]) -> Group {
     let content = sources
         .iter()
-        .max_by_key(|memory| {
-            let has_filler = Statement::new(&memory.content).filler.is_some();
-            (has_filler, memory.timestamp, memory.id)
-        })
+        .max_by_key(|memory| (memory.content.trim().len(), memory.timestamp, memory.id))
         .map(|memory| memory.content.clone());
     Group {
         sources: sources.iter().map(|memory| Arc::clone(memory)).collect(),

@@ -80,10 +80,7 @@ impl CrossEncoderDir {
     /// [`MemoryError::Configuration`](memory_core::MemoryError::Configuration)
     /// for an option that the model does not support.
     pub fn read(path: &Path, options: &ModelOptions) -> MemoryResult<Self> {
-        if !path.is_dir() {
-            let what = format!("the model directory {} does not exist", path.display());
-            return Err(error::missing(what));
-        }
+        error::check_directory(path)?;
         let length = max_length::read(path, &Config::read(path)?, options)?;
         Ok(Self {
             path: path.to_owned(),

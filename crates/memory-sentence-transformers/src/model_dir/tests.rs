@@ -58,6 +58,21 @@ fn a_missing_file_is_named_with_the_fix() {
     assert_eq!(error.kind(), ErrorKind::Missing);
 }
 
+/// Not every directory that cannot be read is missing.
+#[test]
+fn an_unreadable_directory_is_not_called_missing() {
+    let folder = folder();
+    let file = folder.path().join("config.json");
+    let error = ModelDir::read(&file, &ModelOptions::default()).unwrap_err();
+    assert!(
+        error.to_string().contains("is not a model directory"),
+        "{error}"
+    );
+    let error = ModelDir::read(&file.join("model"), &ModelOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Other, "{error}");
+    assert!(!error.to_string().contains("does not exist"), "{error}");
+}
+
 #[test]
 fn a_damaged_file_is_named_with_the_fix() {
     for name in [

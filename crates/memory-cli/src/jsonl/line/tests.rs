@@ -170,6 +170,10 @@ fn wrong_types_name_the_key_and_do_not_quote_the_value() {
         assert!(reason.starts_with(&format!("`{key}`")), "{field}: {reason}");
         assert!(!reason.contains("secret"), "{field}: {reason}");
     }
+    assert_eq!(
+        refused(&with(r#""tags":["a",["secret"]]"#)),
+        "`tags`: tag 2 is an array; it must be a string"
+    );
     assert_eq!(refused(r#"{"entity":"mira"}"#), "`content` is missing");
     assert!(refused(r#"{"content":"Rain."}"#).contains("--entity"));
 }

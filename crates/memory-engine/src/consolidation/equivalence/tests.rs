@@ -147,6 +147,20 @@ fn the_longer_statement_becomes_the_summary() {
     );
 }
 
+/// What only one of two equal texts contains is not lost: it may be a fact.
+#[test]
+fn a_final_mark_that_only_one_text_has_is_kept() {
+    for (longer, shorter) in [
+        ("The password is secret!", "The password is secret"),
+        ("The initial is J.", "The initial is J"),
+    ] {
+        for (first, second) in [(longer, shorter), (shorter, longer)] {
+            let groups = groups(vec![memory(1, first), memory(2, second)]);
+            assert_eq!(groups[0].content.as_deref(), Some(longer));
+        }
+    }
+}
+
 #[test]
 fn a_large_group_is_split() {
     let same = (0..MAX_SOURCES * 2 + 1).map(|_| memory(1, "The mill burned"));
