@@ -201,7 +201,7 @@ impl EngineInner {
             let request = NeighborRequest::new(best, plan.ranking.neighbor_reach)
                 .filter(plan.filter.clone())
                 .dense(dense)
-                .max_length(plan.max_episode_length());
+                .max_length(plan.ranking.full_share_length().min(limits::MAX_LIMIT));
             neighbors = Some(self.store.neighbors(entity, &request).await?);
         }
         let rank = move || {
@@ -275,7 +275,8 @@ impl RecallPlan {
     }
 
     fn run(&self, snapshot: &EntitySnapshot) -> Ranked {
-        self.rank(&snapshot.candidates(&self.query, &self.filter, &self.ranking))
+        let context = self.context();
+        self.rank(&snapshot.candidates(&self.query, &self.filter, &context))
     }
 
     fn context(&self) -> RankingContext<'_> {
@@ -302,23 +303,9 @@ impl RecallPlan {
         self.ranking.neighbors > 0.0 && self.ranking.neighbor_reach > 0
     }
 
-    /// The length of an episode from which on its memories receive the full share.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`Ranking::validate`: 0 to 1,000"
-    )]
-    fn max_episode_length(&self) -> usize {
-        let others = self.ranking.neighbor_ramp.ceil() as usize;
-        (others + 1).min(limits::MAX_LIMIT)
-    }
-
     fn rank(&self, candidates: &CandidateSet<'_>) -> Ranked {
         let context = self.context();
-        let similarities = candidates.similarities.iter();
-        let compared = similarities.filter(|value| **value > CandidateSet::NO_SIMILARITY);
-        let compared = compared.count() as u64;
-        let matching = candidates.memories.iter().flatten().count() as u64;
+        let (matching, compared) = (candidates.matching, candidates.compared);
         let ranked = candidates.top_k(&context).into_iter();
         let hits = ranked
             .map(|mut ranked| {

@@ -12,10 +12,8 @@ use super::newer_first::{WINDOW, newer_first};
 use super::{Explanation, Ranking, RecallPath};
 
 /// The candidates of a recall, each at its index, with the retrievers' values.
-/// An index is a snapshot's slot, or a position in a store's search result.
 pub(crate) struct CandidateSet<'a> {
-    /// `None` at an index that is not a candidate.
-    pub(crate) memories: Vec<Option<&'a Arc<Memory>>>,
+    pub(crate) memories: Vec<&'a Arc<Memory>>,
     /// Cosines; [`CandidateSet::NO_SIMILARITY`] without a vector.
     pub(crate) similarities: Vec<f32>,
     /// The number of vectors; 0 without one.
@@ -45,6 +43,10 @@ pub(crate) struct CandidateSet<'a> {
     pub(crate) unknown: f32,
     /// Whether the query asks for a time.
     pub(crate) asks_when: bool,
+    /// How many memories the filter matches, and how many of them have a vector;
+    /// of the candidates only, where the others were not counted.
+    pub(crate) matching: u64,
+    pub(crate) compared: u64,
     pub(crate) path: RecallPath,
     pub(crate) generation: Generation,
 }
@@ -80,6 +82,14 @@ pub(crate) struct RankingContext<'a> {
     pub(crate) limit: usize,
 }
 
+impl RankingContext<'_> {
+    /// How many of the best are put in order: whatever the limit, the newer leads
+    /// among the same best results.
+    pub(crate) fn considered(&self) -> usize {
+        self.limit.max(WINDOW)
+    }
+}
+
 /// A memory with its score.
 pub(crate) struct RankedMemory {
     pub(crate) memory: Arc<Memory>,
@@ -108,12 +118,10 @@ impl CandidateSet<'_> {
                 total: self.total(index, context, blend[index], received[index]),
             })
             .collect();
-        // Whatever the limit, the newer leads among the same best results.
-        let limit = context.limit.max(WINDOW);
-        prune_by_upper_bound(&mut partial, context, limit);
+        prune_by_upper_bound(&mut partial, context, context.considered());
         let mut ranked: Vec<RankedMemory> = partial
             .into_iter()
-            .filter_map(|score| self.finish(&score, received[score.index], context))
+            .map(|score| self.finish(&score, received[score.index], context))
             .collect();
         ranked.sort_unstable_by(by_rank);
         if context.ranking.newer > 0.0 {
@@ -153,8 +161,7 @@ impl CandidateSet<'_> {
     }
 
     fn date(&self, index: usize, dates: &[NamedDate]) -> f32 {
-        let memory = self.memories[index].filter(|_| !dates.is_empty());
-        memory.map_or(0.0, |memory| date_closeness(dates, memory.timestamp))
+        date_closeness(dates, self.memories[index].timestamp)
     }
 
     /// Whether a memory names a time, minus the mean; 0 where the query does not
@@ -168,8 +175,7 @@ impl CandidateSet<'_> {
     }
 
     fn is_eligible(&self, index: usize, min_similarity: Option<f32>) -> bool {
-        self.memories[index].is_some()
-            && min_similarity.is_none_or(|min| self.similarities[index] >= min)
+        min_similarity.is_none_or(|min| self.similarities[index] >= min)
     }
 
     fn blend(&self, ranking: &Ranking) -> Vec<f32> {
@@ -180,10 +186,7 @@ impl CandidateSet<'_> {
             unknown: self.unknown,
         };
         (0..self.memories.len())
-            .map(|index| match self.memories[index] {
-                Some(_) => ranking.blend(&self.values(index), &stats),
-                None => 0.0,
-            })
+            .map(|index| ranking.blend(&self.values(index), &stats))
             .collect()
     }
 
@@ -201,12 +204,12 @@ impl CandidateSet<'_> {
         score: &PartialScore,
         received: f32,
         context: &RankingContext<'_>,
-    ) -> Option<RankedMemory> {
+    ) -> RankedMemory {
         let (index, ranking) = (score.index, context.ranking);
-        let memory = self.memories[index]?;
+        let memory = self.memories[index];
         let importance = Ranking::importance_of(memory, context);
         let recency = ranking.recency_of(memory, context.now);
-        Some(RankedMemory {
+        RankedMemory {
             memory: Arc::clone(memory),
             score: ranking.score(score.total, importance, recency),
             explanation: Explanation {
@@ -232,7 +235,7 @@ impl CandidateSet<'_> {
                 generation: self.generation,
                 now: context.now,
             },
-        })
+        }
     }
 
     fn similarity(&self, index: usize) -> Option<f32> {
@@ -300,7 +303,7 @@ mod tests {
         lexical: &[f32],
     ) -> CandidateSet<'a> {
         CandidateSet {
-            memories: memories.iter().map(Some).collect(),
+            memories: memories.iter().collect(),
             similarities: similarities.to_vec(),
             chunks: vec![1; memories.len()],
             lexical: lexical.to_vec(),
@@ -317,6 +320,8 @@ mod tests {
             time_share: 0.0,
             unknown: 0.0,
             asks_when: false,
+            matching: memories.len() as u64,
+            compared: memories.len() as u64,
             path: RecallPath::Snapshot,
             generation: Generation(1),
         }

@@ -22,7 +22,7 @@ pub struct Explanation {
     #[serde(default)]
     pub pairs: f32,
     /// Mean and deviation of the dense retriever's values, each with the discount
-    /// for its chunks.
+    /// for its chunks. A snapshot computes them from vectors in 8 bits.
     pub dense_stats: ScoreStats,
     /// Mean and deviation of the lexical retriever's values.
     pub lexical_stats: ScoreStats,

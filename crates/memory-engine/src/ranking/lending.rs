@@ -19,7 +19,7 @@ use super::{CandidateSet, Ranking};
 impl Ranking {
     /// Factor of what a memory of this many words receives, 0 to 1.
     #[expect(clippy::cast_precision_loss, reason = "some thousand words at most")]
-    fn length_discount(&self, words: u32) -> f32 {
+    pub(crate) fn length_discount(&self, words: u32) -> f32 {
         if self.neighbor_words == 0.0 {
             return 1.0;
         }
@@ -29,13 +29,30 @@ impl Ranking {
 
     /// Factor of what the memories of an episode of this length receive, 0 to 1.
     #[expect(clippy::cast_precision_loss, reason = "capped at 1")]
-    fn episode_share(&self, memories: usize) -> f32 {
+    pub(crate) fn episode_share(&self, memories: usize) -> f32 {
         let others = memories.saturating_sub(1) as f32;
         if others < self.neighbor_ramp {
             others / self.neighbor_ramp
         } else {
             1.0
         }
+    }
+
+    /// The length of an episode from which on its memories receive the full share.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`Ranking::validate`: 0 to 1,000"
+    )]
+    pub(crate) fn full_share_length(&self) -> usize {
+        self.neighbor_ramp.ceil() as usize + 1
+    }
+
+    /// Share of a memory's blend that a neighbor receives, `step` steps and some
+    /// microseconds away in an episode of the full length.
+    pub(crate) fn lent(&self, step: usize, microseconds: i64) -> f32 {
+        let steps = (1..step).fold(self.neighbors, |share, _| share * self.neighbor_decay);
+        steps * self.gap_decay(TimeDelta::microseconds(microseconds))
     }
 }
 
@@ -75,10 +92,7 @@ impl CandidateSet<'_> {
     }
 
     fn gap(&self, a: usize, b: usize) -> TimeDelta {
-        let time = |index: usize| self.memories[index].map(|memory| memory.timestamp);
-        time(a)
-            .zip(time(b))
-            .map_or_else(TimeDelta::zero, |(a, b)| b - a)
+        self.memories[b].timestamp - self.memories[a].timestamp
     }
 }
 
@@ -96,7 +110,7 @@ mod tests {
         let memory: Arc<Memory> = Arc::new(item.into_memory(chrono::Utc::now()).unwrap());
         let count = words.len();
         let set = CandidateSet {
-            memories: vec![Some(&memory); count],
+            memories: vec![&memory; count],
             similarities: vec![0.0; count],
             chunks: vec![1; count],
             lexical: vec![0.0; count],
@@ -113,6 +127,8 @@ mod tests {
             time_share: 0.0,
             unknown: 0.0,
             asks_when: false,
+            matching: count as u64,
+            compared: count as u64,
             path: RecallPath::Snapshot,
             generation: Generation(1),
         };

@@ -25,6 +25,7 @@
 //! its weights were found by trying each part on three data sets of different
 //! kinds; docs/adr/0008-ranking-formula.md has what each part earns.
 
+mod bounds;
 mod candidate_set;
 mod explanation;
 mod formula;
@@ -37,6 +38,7 @@ mod store_candidates;
 use memory_core::{InvalidInput, MemoryError, MemoryResult};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use bounds::ScoreBounds;
 pub(crate) use candidate_set::{CandidateSet, Episode, RankedMemory, RankingContext};
 pub use explanation::{Explanation, RecallPath};
 pub use relevance::{RelevanceInputs, RelevanceModel};

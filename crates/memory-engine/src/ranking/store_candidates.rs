@@ -102,7 +102,7 @@ impl StoreCandidates {
     pub(crate) fn best(&self, query: &Query, context: &RankingContext<'_>) -> Vec<MemoryId> {
         let set = self.candidates(query);
         let best = set.best_without_lending(context, NEIGHBORS_OF);
-        let memories = best.into_iter().filter_map(|index| set.memories[index]);
+        let memories = best.into_iter().map(|index| set.memories[index]);
         let with_context = memories.filter(|memory| memory.context.is_some());
         with_context.map(|memory| memory.id).collect()
     }
@@ -123,7 +123,7 @@ impl StoreCandidates {
         let statistics = &self.statistics;
         let counts = || self.found.iter().map(|found| &found.terms);
         CandidateSet {
-            memories: self.found.iter().map(|found| Some(&found.memory)).collect(),
+            memories: self.found.iter().map(|found| &found.memory).collect(),
             similarities: self
                 .found
                 .iter()
@@ -147,6 +147,8 @@ impl StoreCandidates {
             time_share: statistics.time_share,
             unknown: query.unknown_share,
             asks_when: query.asks_when,
+            matching: self.found.len() as u64,
+            compared: self.found.iter().flat_map(|found| found.similarity).count() as u64,
             path: RecallPath::Store,
             generation: self.generation,
         }

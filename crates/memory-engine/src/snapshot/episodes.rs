@@ -2,88 +2,101 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use rpds::HashTrieMapSync;
 
+use super::block_vec::BlockVec;
+use super::sorted_blocks::SortedBlocks;
+
 /// The memories of each context in the order of time. Persistent: cloning
-/// shares everything, a change copies the lists of the contexts it updates.
+/// shares everything, a change copies the blocks that it updates.
 #[derive(Clone, Default)]
 pub(super) struct Episodes {
-    by_context: HashTrieMapSync<Arc<str>, Arc<Vec<EpisodeEntry>>>,
+    by_context: HashTrieMapSync<Arc<str>, u32>,
+    /// By number; empty where the context has no memory any more.
+    episodes: BlockVec<SortedBlocks<EpisodeEntry>>,
     bytes: usize,
 }
 
-/// Slots break ties of time: they are assigned in the order of retaining.
-type EpisodeEntry = (DateTime<Utc>, u32);
+/// The time of a memory in microseconds, and its slot. Slots break ties of time:
+/// they are assigned in the order of retaining.
+pub(super) type EpisodeEntry = (i64, u32);
 
 /// Bytes of a context in addition to its text and entries, like a stem in
 /// `inverted_index`.
-const CONTEXT_BYTES: usize = 160;
+const CONTEXT_BYTES: usize = 120;
 
 impl Episodes {
-    pub(super) fn push(&mut self, slot: u32, context: Option<&str>, time: DateTime<Utc>) {
-        let Some(context) = context else { return };
-        let entry = (time, slot);
-        if let Some(list) = self.by_context.get_mut(context) {
-            self.bytes -= entries_bytes(list);
-            let list = Arc::make_mut(list);
-            let index = list.partition_point(|other| *other < entry);
-            list.insert(index, entry);
-            self.bytes += entries_bytes(list);
-        } else {
-            let list = vec![entry];
-            self.bytes += CONTEXT_BYTES + context.len() + entries_bytes(&list);
-            self.by_context.insert_mut(context.into(), Arc::new(list));
+    /// Adds a memory and returns the number of its episode.
+    pub(super) fn push(&mut self, context: &str, entry: EpisodeEntry) -> u32 {
+        let episode = self.number_of(context);
+        if let Some(list) = self.episodes.get_mut(episode as usize) {
+            self.bytes -= list.size_bytes();
+            list.insert(entry);
+            self.bytes += list.size_bytes();
         }
+        episode
     }
 
-    pub(super) fn remove(&mut self, slot: u32, context: Option<&str>) {
-        let Some(context) = context else { return };
-        let Some(list) = self.by_context.get_mut(context) else {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most one episode per memory"
+    )]
+    fn number_of(&mut self, context: &str) -> u32 {
+        if let Some(episode) = self.by_context.get(context) {
+            return *episode;
+        }
+        let episode = self.episodes.len() as u32;
+        self.episodes.push(SortedBlocks::default());
+        self.by_context.insert_mut(context.into(), episode);
+        self.bytes += CONTEXT_BYTES + context.len();
+        episode
+    }
+
+    pub(super) fn remove(&mut self, context: &str, episode: u32, entry: EpisodeEntry) {
+        let Some(list) = self.episodes.get_mut(episode as usize) else {
             return;
         };
-        let before = entries_bytes(list);
-        let list = Arc::make_mut(list);
-        list.retain(|(_, other)| *other != slot);
+        self.bytes -= list.size_bytes();
+        list.remove_run(&entry, |other| *other == entry);
         if list.is_empty() {
+            *list = SortedBlocks::default();
             self.by_context.remove_mut(context);
-            self.bytes -= before + CONTEXT_BYTES + context.len();
-        } else {
-            list.shrink_to(list.len() * 2);
-            self.bytes = self.bytes - before + entries_bytes(list);
+            self.bytes -= CONTEXT_BYTES + context.len();
         }
+        self.bytes += list.size_bytes();
     }
 
-    /// The slots of each context in the order of time.
-    pub(super) fn each(&self) -> impl Iterator<Item = impl Iterator<Item = usize>> {
-        self.by_context
-            .values()
-            .map(|list| list.iter().map(|(_, slot)| *slot as usize))
+    /// The memories of an episode, by its number.
+    pub(super) fn get(&self, episode: u32) -> Option<&SortedBlocks<EpisodeEntry>> {
+        self.episodes.get(episode as usize)
     }
 
-    /// The same entries with the slots renumbered in their order. Slots without
-    /// a new number have no entry.
-    pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
+    /// The same entries with the slots renumbered in their order, and for each
+    /// episode its new number. Slots without a new number have no entry.
+    pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> (Self, Vec<u32>) {
         let mut next = Self::default();
-        for (context, list) in &self.by_context {
-            let list: Vec<EpisodeEntry> = list
-                .iter()
+        let mut numbers = vec![0; self.episodes.len()];
+        for (context, episode) in &self.by_context {
+            let Some(list) = self.episodes.get(*episode as usize) else {
+                continue;
+            };
+            let number = next.number_of(context);
+            numbers[*episode as usize] = number;
+            let entries = list.iter();
+            let list: SortedBlocks<EpisodeEntry> = entries
                 .filter_map(|(time, slot)| Some((*time, to(*slot)?)))
                 .collect();
-            next.bytes += CONTEXT_BYTES + context.len() + entries_bytes(&list);
-            next.by_context
-                .insert_mut(Arc::clone(context), Arc::new(list));
+            next.bytes += list.size_bytes();
+            if let Some(new) = next.episodes.get_mut(number as usize) {
+                *new = list;
+            }
         }
-        next
+        (next, numbers)
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.episodes.size_bytes()
     }
-}
-
-fn entries_bytes(list: &Vec<EpisodeEntry>) -> usize {
-    list.capacity() * size_of::<EpisodeEntry>()
 }
 
 #[cfg(test)]
@@ -92,16 +105,27 @@ mod tests {
 
     #[test]
     fn a_context_is_ordered_by_time_then_by_retaining() {
-        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let mut episodes = Episodes::default();
-        for (slot, time) in [(0, 30), (1, 10), (2, 10), (3, 20)] {
-            episodes.push(slot, Some("market"), at(time));
+        let market = [(30, 0), (10, 1), (10, 2), (20, 3)];
+        for entry in market {
+            assert_eq!(episodes.push("market", entry), 0);
         }
-        episodes.push(4, None, at(0));
-        episodes.push(5, Some("mill"), at(0));
-        episodes.remove(3, Some("market"));
-        episodes.remove(5, Some("mill"));
-        let orders: Vec<Vec<usize>> = episodes.each().map(Iterator::collect).collect();
-        assert_eq!(orders, [[1, 2, 0]]);
+        let mill = (0, 5);
+        assert_eq!(episodes.push("mill", mill), 1);
+        let slots = |episodes: &Episodes, number| -> Vec<u32> {
+            let episode = episodes.get(number).unwrap();
+            episode.iter().map(|(_, slot)| *slot).collect()
+        };
+        assert_eq!(slots(&episodes, 0), [1, 2, 3, 0]);
+        let before = episodes.clone();
+        episodes.remove("market", 0, (20, 3));
+        episodes.remove("mill", 1, mill);
+        assert_eq!(slots(&episodes, 0), [1, 2, 0]);
+        assert_eq!(slots(&before, 0), [1, 2, 3, 0], "versions are independent");
+        // A context that comes back is another episode.
+        assert_eq!(episodes.push("mill", mill), 2);
+        let (remapped, numbers) = episodes.remap(|slot| slot.checked_sub(1));
+        assert_eq!(slots(&remapped, numbers[0]), [0, 1]);
+        assert_eq!(slots(&remapped, numbers[2]), [4]);
     }
 }

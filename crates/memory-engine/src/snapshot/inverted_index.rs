@@ -1,108 +1,139 @@
 //! The inverted index of a snapshot, scored by BM25 of the best passage.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use memory_text::{PassageTerms, bm25};
 use rpds::HashTrieMapSync;
 
-use memory_text::{PassageTerms, bm25};
+use super::block_vec::BlockVec;
+use super::sorted_blocks::SortedBlocks;
+use super::sparse_scores::SparseScores;
 
 /// The postings of each stem. Persistent: cloning shares everything, a change
-/// copies the lists of the stems it updates.
+/// copies the blocks that it updates.
 #[derive(Clone, Default)]
 pub(super) struct InvertedIndex {
-    postings: HashTrieMapSync<Arc<str>, Arc<Vec<Posting>>>,
-    passages: PassageLengths,
+    postings: HashTrieMapSync<Arc<str>, SortedBlocks<Posting>>,
+    /// By number. Passages of removed memories stay until the next compaction.
+    passages: BlockVec<Passage>,
+    /// Passages of memories that were not removed.
+    live: usize,
+    /// The terms of those.
     total_length: u64,
     bytes: usize,
 }
 
-/// A stem in one passage of a memory. Passages are numbered within a memory, of
-/// which the longest allowed has some hundred.
-#[derive(Clone, Copy)]
-struct Posting {
+/// A part of a memory's text: the document of BM25.
+#[derive(Debug, Clone, Copy)]
+struct Passage {
+    /// [`Passage::DEAD`] where the memory was removed.
     slot: u32,
-    passage: u16,
-    count: u16,
+    /// Its number of terms.
+    length: u32,
+}
+
+impl Passage {
+    const DEAD: u32 = u32::MAX;
+}
+
+/// A stem in one passage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Posting {
+    passage: u32,
+    count: u32,
 }
 
 /// Bytes of a stem in addition to its text and postings: its nodes in the map,
-/// the reference counts of its text and list, the list's header. Measured:
+/// the reference counts of its text, the list's header. Measured:
 /// `tests/size.rs`.
 const STEM_BYTES: usize = 160;
 
 impl InvertedIndex {
-    /// Indexes the terms of a memory's passages under its slot.
-    pub(super) fn push(&mut self, slot: u32, passages: &[PassageTerms]) {
-        for (passage, terms) in (0u16..).zip(passages) {
+    /// Indexes the terms of a memory's passages and returns their numbers.
+    pub(super) fn push(&mut self, slot: u32, passages: &[PassageTerms]) -> Range<u32> {
+        let start = self.next_passage();
+        for (passage, terms) in (start..).zip(passages) {
             for (stem, &count) in &terms.counts {
-                let count = u16::try_from(count).unwrap_or(u16::MAX);
-                self.add(
-                    stem,
-                    Posting {
-                        slot,
-                        passage,
-                        count,
-                    },
-                );
+                self.add(stem, Posting { passage, count });
             }
             self.total_length += u64::from(terms.length);
+            let length = terms.length;
+            self.passages.push(Passage { slot, length });
         }
-        self.passages
-            .set(slot, passages.iter().map(|terms| terms.length));
+        self.live += passages.len();
+        start..self.next_passage()
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "bounded by snapshot_max_memories and the passages of a memory"
+    )]
+    fn next_passage(&self) -> u32 {
+        self.passages.len() as u32
     }
 
     fn add(&mut self, stem: &str, posting: Posting) {
         if let Some(list) = self.postings.get_mut(stem) {
-            self.bytes -= postings_bytes(list);
-            let list = Arc::make_mut(list);
-            list.push(posting);
-            self.bytes += postings_bytes(list);
+            self.bytes -= list.size_bytes();
+            list.insert(posting);
+            self.bytes += list.size_bytes();
         } else {
-            let list = vec![posting];
-            self.bytes += STEM_BYTES + stem.len() + postings_bytes(&list);
-            self.postings.insert_mut(stem.into(), Arc::new(list));
+            let mut list = SortedBlocks::default();
+            list.insert(posting);
+            self.bytes += STEM_BYTES + stem.len() + list.size_bytes();
+            self.postings.insert_mut(stem.into(), list);
         }
     }
 
-    /// Removes what [`push`](Self::push) added for this slot and these terms.
-    pub(super) fn remove(&mut self, slot: u32, passages: &[PassageTerms]) {
-        for terms in passages {
+    /// Removes what [`push`](Self::push) added for these terms.
+    pub(super) fn remove(&mut self, numbers: Range<u32>, passages: &[PassageTerms]) {
+        for (passage, terms) in numbers.zip(passages) {
             for stem in terms.counts.keys() {
-                self.remove_postings(stem, slot);
+                self.remove_posting(stem, passage);
+            }
+            if let Some(passage) = self.passages.get_mut(passage as usize) {
+                passage.slot = Passage::DEAD;
             }
             self.total_length -= u64::from(terms.length);
+            self.live -= 1;
         }
-        self.passages.set(slot, std::iter::empty());
     }
 
-    fn remove_postings(&mut self, stem: &str, slot: u32) {
+    fn remove_posting(&mut self, stem: &str, passage: u32) {
         let Some(list) = self.postings.get_mut(stem) else {
             return;
         };
-        let before = postings_bytes(list);
-        let list = Arc::make_mut(list);
-        list.retain(|posting| posting.slot != slot);
+        let before = list.size_bytes();
+        let first = Posting { passage, count: 0 };
+        list.remove_run(&first, |posting| posting.passage == passage);
         if list.is_empty() {
             self.postings.remove_mut(stem);
             self.bytes -= before + STEM_BYTES + stem.len();
         } else {
-            list.shrink_to(list.len() * 2);
-            self.bytes = self.bytes - before + postings_bytes(list);
+            self.bytes = self.bytes - before + list.size_bytes();
         }
     }
 
-    /// Sets the score of each admitted slot to the BM25 of its best passage.
-    /// A passage is a document: IDF and mean length are those of all passages of
-    /// the entity, so that a memory has the same score under every filter.
+    /// Whether more than a quarter of the passages are those of removed memories.
+    pub(super) fn needs_compaction(&self) -> bool {
+        const MIN_DEAD: usize = 256;
+        let dead = self.passages.len() - self.live;
+        dead > MIN_DEAD && dead * 4 > self.passages.len()
+    }
+
+    /// The BM25 of the best passage of each of `slots` slots. A passage is a
+    /// document: IDF and mean length are those of all passages of the entity, so
+    /// that a memory has the same score under every filter. O(postings of the
+    /// query's stems).
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         reason = "a mean length and a score need 24 bits"
     )]
-    pub(super) fn score(&self, stems: &[String], admitted: &[bool], scores: &mut [f32]) {
-        let documents = self.passages.lengths.len();
-        let mean = self.total_length as f64 / documents.max(1) as f64;
-        let mut by_passage = vec![0.0f32; documents];
+    pub(super) fn score(&self, stems: &[String], slots: usize) -> SparseScores {
+        let mean = self.total_length as f64 / self.live.max(1) as f64;
+        let mut by_passage = vec![0.0f32; self.passages.len()];
         let mut found: Vec<u32> = Vec::new();
         for (index, stem) in stems.iter().enumerate() {
             if stems[..index].contains(stem) {
@@ -111,104 +142,60 @@ impl InvertedIndex {
             let Some(list) = self.postings.get(stem.as_str()) else {
                 continue;
             };
-            let idf = bm25::idf(documents as u64, list.len() as u64);
+            let idf = bm25::idf(self.live as u64, list.len() as u64);
             for posting in list.iter() {
-                if !admitted[posting.slot as usize] {
+                let Some(passage) = self.passages.get(posting.passage as usize) else {
                     continue;
+                };
+                let weight = bm25::term_weight(posting.count, passage.length, mean);
+                let score = &mut by_passage[posting.passage as usize];
+                if *score == 0.0 {
+                    found.push(posting.passage);
                 }
-                let passage = self.passages.index(posting.slot, posting.passage);
-                let length = self.passages.lengths[passage];
-                let weight = bm25::term_weight(posting.count.into(), length, mean);
-                if by_passage[passage] == 0.0 {
-                    found.push(posting.slot);
-                }
-                by_passage[passage] += (idf * weight) as f32;
+                *score += (idf * weight) as f32;
             }
         }
-        for slot in found {
-            let passages = &by_passage[self.passages.range(slot)];
-            scores[slot as usize] = passages.iter().copied().fold(0.0, f32::max);
+        let mut scores = SparseScores::new(slots);
+        for number in found {
+            if let Some(passage) = self.passages.get(number as usize) {
+                scores.raise(passage.slot, by_passage[number as usize]);
+            }
         }
+        scores
     }
 
-    /// The same postings with the slots renumbered in their order, without
-    /// tokenizing any text. Slots without a new number have no postings.
-    pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
-        let mut next = Self {
-            passages: self.passages.remap(&to),
-            total_length: self.total_length,
-            ..Self::default()
-        };
+    /// The same postings with the slots renumbered, and for each passage its new
+    /// number. Slots without a new number have no passage.
+    pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> (Self, Vec<u32>) {
+        let mut next = Self::default();
+        let numbers: Vec<u32> = self
+            .passages
+            .iter()
+            .map(|passage| {
+                let number = next.next_passage();
+                if let Some(slot) = to(passage.slot) {
+                    next.passages.push(Passage { slot, ..*passage });
+                }
+                number
+            })
+            .collect();
+        (next.live, next.total_length) = (self.live, self.total_length);
         for (stem, list) in &self.postings {
-            let list: Vec<Posting> = list
+            let list: SortedBlocks<Posting> = list
                 .iter()
-                .filter_map(|posting| {
-                    let slot = to(posting.slot)?;
-                    Some(Posting { slot, ..*posting })
+                .map(|posting| Posting {
+                    passage: numbers[posting.passage as usize],
+                    ..*posting
                 })
                 .collect();
-            next.bytes += STEM_BYTES + stem.len() + postings_bytes(&list);
-            next.postings.insert_mut(Arc::clone(stem), Arc::new(list));
+            next.bytes += STEM_BYTES + stem.len() + list.size_bytes();
+            next.postings.insert_mut(Arc::clone(stem), list);
         }
-        next
+        (next, numbers)
     }
 
     pub(super) fn size_bytes(&self) -> usize {
         self.bytes + self.passages.size_bytes()
-    }
-}
-
-fn postings_bytes(list: &Vec<Posting>) -> usize {
-    list.capacity() * size_of::<Posting>()
-}
-
-/// The number of terms of every passage, one slot after the other.
-#[derive(Clone, Default)]
-struct PassageLengths {
-    lengths: Vec<u32>,
-    /// For each slot, the index after its last passage.
-    ends: Vec<u32>,
-}
-
-impl PassageLengths {
-    /// Sets the passages of a slot. O(slots behind it).
-    fn set(&mut self, slot: u32, lengths: impl Iterator<Item = u32>) {
-        let index = slot as usize;
-        if self.ends.len() <= index {
-            let end = self.ends.last().copied().unwrap_or(0);
-            self.ends.resize(index + 1, end);
-        }
-        let before = self.lengths.len();
-        drop(self.lengths.splice(self.range(slot), lengths));
-        let after = self.lengths.len();
-        let moved = |end: &u32| (*end as usize + after).saturating_sub(before);
-        for end in &mut self.ends[index..] {
-            *end = u32::try_from(moved(end)).unwrap_or(u32::MAX);
-        }
-    }
-
-    fn range(&self, slot: u32) -> std::ops::Range<usize> {
-        let index = slot as usize;
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        start as usize..self.ends[index] as usize
-    }
-
-    fn index(&self, slot: u32, passage: u16) -> usize {
-        self.range(slot).start + usize::from(passage)
-    }
-
-    fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
-        let mut next = Self::default();
-        for slot in (0u32..).take(self.ends.len()) {
-            if let Some(new) = to(slot) {
-                next.set(new, self.lengths[self.range(slot)].iter().copied());
-            }
-        }
-        next
-    }
-
-    fn size_bytes(&self) -> usize {
-        (self.lengths.capacity() + self.ends.capacity()) * size_of::<u32>()
     }
 }
 
@@ -222,10 +209,9 @@ mod tests {
         TextAnalysis::of(text).passages
     }
 
-    fn scores(index: &InvertedIndex, query: &str, slots: usize) -> Vec<f32> {
-        let mut scores = vec![0.0; slots];
-        index.score(&memory_text::stems(query), &vec![true; slots], &mut scores);
-        scores
+    fn scores(index: &InvertedIndex, query: &str, slots: u32) -> Vec<f32> {
+        let scores = index.score(&memory_text::stems(query), slots as usize);
+        (0..slots).map(|slot| scores.of(slot)).collect()
     }
 
     #[test]
@@ -243,22 +229,65 @@ mod tests {
     #[test]
     fn removing_a_memory_restores_the_previous_scores() {
         let mut index = InvertedIndex::default();
-        index.push(0, &terms("the mill by the river"));
+        let mill = index.push(0, &terms("the mill by the river"));
         let (before, bytes) = (scores(&index, "mill river horse", 2), index.bytes);
         let mut changed = index.clone();
-        changed.push(1, &terms("a horse at the mill"));
+        let horse = changed.push(1, &terms("a horse at the mill"));
         assert!(scores(&changed, "mill river horse", 2)[1] > 0.0);
-        changed.remove(1, &terms("a horse at the mill"));
+        changed.remove(horse, &terms("a horse at the mill"));
         assert_eq!(scores(&changed, "mill river horse", 2), before);
         // The lists that were copied have capacity for another posting.
         assert!(changed.bytes - bytes <= 2 * size_of::<Posting>());
-        changed.remove(0, &terms("the mill by the river"));
+        changed.remove(mill, &terms("the mill by the river"));
         assert_eq!(changed.bytes, 0);
         assert_eq!(
             scores(&index, "mill river horse", 2),
             before,
             "versions are independent"
         );
+    }
+
+    #[test]
+    fn changes_and_remaps_score_as_a_new_index_does() {
+        let text = |slot: u32| format!("the mill number {} of valley {}", slot % 9, slot % 5);
+        let mut changed = InvertedIndex::default();
+        let mut numbers = Vec::new();
+        for slot in 0..700 {
+            numbers.push(changed.push(slot, &terms(&text(slot))));
+        }
+        for slot in (0..700).step_by(2) {
+            changed.remove(numbers[slot as usize].clone(), &terms(&text(slot)));
+        }
+        assert!(changed.needs_compaction());
+        // Slot 4 is used again, its passage comes last.
+        let again = changed.push(4, &terms("a horse in valley 3"));
+        let kept: Vec<u32> = (0..700)
+            .filter(|slot| slot % 2 == 1 || *slot == 4)
+            .collect();
+        let to = |slot: u32| {
+            kept.binary_search(&slot)
+                .ok()
+                .and_then(|it| u32::try_from(it).ok())
+        };
+        let (remapped, numbers) = changed.remap(to);
+        assert!(!remapped.needs_compaction());
+        assert_eq!(numbers[again.start as usize] as usize, kept.len() - 1);
+        let mut new = InvertedIndex::default();
+        for (slot, old) in (0..).zip(&kept) {
+            let text = if *old == 4 {
+                "a horse in valley 3".into()
+            } else {
+                text(*old)
+            };
+            new.push(slot, &terms(&text));
+        }
+        for query in ["mill number 3", "horse valley", "number 8 of valley 2"] {
+            let expected = scores(&new, query, 351);
+            assert_eq!(scores(&remapped, query, 351), expected, "{query}");
+            let all = scores(&changed, query, 700);
+            let of_kept: Vec<f32> = kept.iter().map(|slot| all[*slot as usize]).collect();
+            assert_eq!(of_kept, expected, "{query}");
+        }
     }
 
     #[test]
@@ -277,12 +306,5 @@ mod tests {
         index.push(2, &terms(&format!("{} mill river", filler(300))));
         let scores = scores(&index, "mill river", 3);
         assert!(scores[2] > 1.5 * scores[0], "{scores:?}");
-        // Replacing a memory of several passages moves those behind it.
-        let mut changed = index.clone();
-        changed.remove(0, &terms(&format!("mill {} river", filler(300))));
-        changed.push(0, &terms("nothing of the kind"));
-        changed.remove(0, &terms("nothing of the kind"));
-        changed.push(0, &terms(&format!("mill {} river", filler(300))));
-        assert_eq!(self::scores(&changed, "mill river", 3), scores);
     }
 }

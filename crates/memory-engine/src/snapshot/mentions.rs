@@ -8,6 +8,9 @@ use memory_core::Memory;
 use memory_text::{is_stop_word, is_unspaced_script, tokenize};
 use rpds::HashTrieMapSync;
 
+use super::sorted_blocks::SortedBlocks;
+use super::sparse_scores::SparseScores;
+
 /// Longest label, in tokens, that is looked for: queries hardly contain a longer
 /// metadata value word by word, and each length costs lookups.
 const MAX_LABEL_TOKENS: usize = 16;
@@ -20,11 +23,11 @@ const KOREAN_PARTICLES: &[&str] = &[
 ];
 
 /// The slots of each label. Persistent: cloning shares everything, a change
-/// copies the lists of the labels it updates.
+/// copies the blocks that it updates.
 #[derive(Clone, Default)]
 pub(super) struct MentionIndex {
     /// By the label's tokens, joined by spaces.
-    by_label: HashTrieMapSync<Arc<str>, Arc<Vec<u32>>>,
+    by_label: HashTrieMapSync<Arc<str>, SortedBlocks<u32>>,
     bytes: usize,
 }
 
@@ -37,14 +40,14 @@ impl MentionIndex {
         for label in labels_of(memory) {
             let label = label.join(" ");
             if let Some(slots) = self.by_label.get_mut(label.as_str()) {
-                self.bytes -= slots_bytes(slots);
-                let slots = Arc::make_mut(slots);
-                slots.push(slot);
-                self.bytes += slots_bytes(slots);
+                self.bytes -= slots.size_bytes();
+                slots.insert(slot);
+                self.bytes += slots.size_bytes();
             } else {
-                let slots = vec![slot];
-                self.bytes += LABEL_BYTES + label.len() + slots_bytes(&slots);
-                self.by_label.insert_mut(label.into(), Arc::new(slots));
+                let mut slots = SortedBlocks::default();
+                slots.insert(slot);
+                self.bytes += LABEL_BYTES + label.len() + slots.size_bytes();
+                self.by_label.insert_mut(label.into(), slots);
             }
         }
     }
@@ -55,31 +58,26 @@ impl MentionIndex {
             let Some(slots) = self.by_label.get_mut(label.as_str()) else {
                 continue;
             };
-            let before = slots_bytes(slots);
-            let slots = Arc::make_mut(slots);
-            slots.retain(|other| *other != slot);
+            let before = slots.size_bytes();
+            slots.remove_run(&slot, |other| *other == slot);
             if slots.is_empty() {
                 self.by_label.remove_mut(label.as_str());
                 self.bytes -= before + LABEL_BYTES + label.len();
             } else {
-                slots.shrink_to(slots.len() * 2);
-                self.bytes = self.bytes - before + slots_bytes(slots);
+                self.bytes = self.bytes - before + slots.size_bytes();
             }
         }
     }
 
-    /// Marks the slots with a label that the query's tokens contain. O(tokens of
-    /// the query) lookups.
-    pub(super) fn mark(&self, query: &[String], mentioned: &mut [bool]) {
+    /// Scores the slots with a label that the query's tokens contain by 1. O(tokens
+    /// of the query) lookups.
+    pub(super) fn score(&self, query: &[String], slots: usize) -> SparseScores {
+        let mut mentioned = SparseScores::new(slots);
         let mut mark = |label: &str| {
-            for slot in self
-                .by_label
-                .get(label)
-                .into_iter()
-                .flat_map(|it| it.iter())
-            {
-                mentioned[*slot as usize] = true;
-            }
+            let slots = self.by_label.get(label).into_iter();
+            slots
+                .flat_map(SortedBlocks::iter)
+                .for_each(|slot| mentioned.raise(*slot, 1.0));
         };
         for start in 0..query.len() {
             let mut run = String::new();
@@ -95,6 +93,7 @@ impl MentionIndex {
                 }
             }
         }
+        mentioned
     }
 
     /// The same labels with the slots renumbered; slots without a new number
@@ -102,10 +101,10 @@ impl MentionIndex {
     pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
         let mut next = Self::default();
         for (label, slots) in &self.by_label {
-            let slots: Vec<u32> = slots.iter().filter_map(|slot| to(*slot)).collect();
+            let slots: SortedBlocks<u32> = slots.iter().filter_map(|slot| to(*slot)).collect();
             if !slots.is_empty() {
-                next.bytes += LABEL_BYTES + label.len() + slots_bytes(&slots);
-                next.by_label.insert_mut(Arc::clone(label), Arc::new(slots));
+                next.bytes += LABEL_BYTES + label.len() + slots.size_bytes();
+                next.by_label.insert_mut(Arc::clone(label), slots);
             }
         }
         next
@@ -114,10 +113,6 @@ impl MentionIndex {
     pub(super) fn size_bytes(&self) -> usize {
         self.bytes
     }
-}
-
-fn slots_bytes(slots: &Vec<u32>) -> usize {
-    slots.capacity() * size_of::<u32>()
 }
 
 /// Whether the query's tokens contain one of the memory's labels.
@@ -197,9 +192,8 @@ mod tests {
             ("inc", false),
         ] {
             let query = tokenize(query);
-            let mut mentioned = [false];
-            index.mark(&query, &mut mentioned);
-            assert_eq!(mentioned[0], expected, "{query:?}");
+            let mentioned = index.score(&query, 1).of(0) > 0.0;
+            assert_eq!(mentioned, expected, "{query:?}");
             assert_eq!(mentions(&query, &memory), expected, "{query:?}");
         }
         index.remove(0, &memory);
@@ -233,10 +227,10 @@ mod tests {
             ("José", "what did Jose say?", true),
         ] {
             let memory = participant(name);
-            let (mut index, mut mentioned) = (MentionIndex::default(), [false]);
+            let mut index = MentionIndex::default();
             index.push(0, &memory);
-            index.mark(&tokenize(query), &mut mentioned);
-            assert_eq!(mentioned[0], expected, "{name} {query}");
+            let mentioned = index.score(&tokenize(query), 1).of(0) > 0.0;
+            assert_eq!(mentioned, expected, "{name} {query}");
             assert_eq!(
                 mentions(&tokenize(query), &memory),
                 expected,
@@ -256,9 +250,7 @@ mod tests {
         }
         assert_eq!(index.by_label.size(), 20_000);
         assert!(index.by_label.values().all(|slots| slots.len() == 1));
-        let mut mentioned = vec![false; 20_000];
-        index.mark(&tokenize("what was in msg-000123?"), &mut mentioned);
-        let marked: Vec<usize> = (0..20_000).filter(|&slot| mentioned[slot]).collect();
-        assert_eq!(marked, [123]);
+        let mentioned = index.score(&tokenize("what was in msg-000123?"), 20_000);
+        assert_eq!(mentioned.found(), [123]);
     }
 }

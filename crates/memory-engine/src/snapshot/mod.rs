@@ -1,6 +1,7 @@
 //! Snapshots: a materialized view of one entity's memories, searchable in
 //! memory.
 
+mod block_vec;
 mod delta;
 mod drop;
 mod episodes;
@@ -8,10 +9,16 @@ mod inverted_index;
 mod load;
 mod mentions;
 mod pair_index;
-mod scan;
-mod text_features;
+mod quantized;
+mod retrieval;
+mod search;
+mod selection;
+mod slot;
+mod sorted_blocks;
+mod sparse_scores;
 mod vectors;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use memory_core::{
@@ -19,12 +26,14 @@ use memory_core::{
 };
 use rpds::HashTrieMapSync;
 
+use memory_text::TextAnalysis;
+
+use block_vec::BlockVec;
 use episodes::Episodes;
 use inverted_index::InvertedIndex;
-use memory_text::TextAnalysis;
 use mentions::MentionIndex;
 use pair_index::PairIndex;
-use text_features::TextFeatures;
+use slot::Slot;
 use vectors::Vectors;
 
 pub(crate) use delta::Delta;
@@ -39,24 +48,25 @@ pub(crate) use mentions::mentions;
 pub(crate) struct EntitySnapshot {
     entity: EntityId,
     generation: Generation,
-    /// By slot. A memory keeps its slot until the next compaction; `None` where
-    /// one was removed.
-    memories: Vec<Option<Arc<Memory>>>,
-    slots: HashTrieMapSync<MemoryId, u32>,
+    /// A memory keeps its slot until the next compaction; `None` where one was
+    /// removed.
+    slots: BlockVec<Option<Slot>>,
+    by_id: HashTrieMapSync<MemoryId, u32>,
     vectors: Vectors,
     inverted_index: InvertedIndex,
     pairs: PairIndex,
-    features: TextFeatures,
     episodes: Episodes,
     mentions: MentionIndex,
     /// Slots of memories that are related to others.
     related: HashTrieMapSync<u32, ()>,
+    /// How many memories name a time.
+    timed: usize,
     memory_bytes: usize,
 }
 
 /// Bytes of a memory in addition to itself: the reference counts of its
 /// pointer, and its nodes in the map of slots. Measured: `tests/size.rs`.
-const SLOT_BYTES: usize = 120;
+const MEMORY_BYTES: usize = 120;
 
 /// Bytes of an entry in the map of related memories.
 const RELATED_BYTES: usize = 90;
@@ -67,15 +77,15 @@ impl EntitySnapshot {
         Self {
             entity,
             generation: Generation::ZERO,
-            memories: Vec::new(),
-            slots: HashTrieMapSync::default(),
+            slots: BlockVec::default(),
+            by_id: HashTrieMapSync::default(),
             vectors: Vectors::new(dimensions),
             inverted_index: InvertedIndex::default(),
             pairs: PairIndex::default(),
-            features: TextFeatures::default(),
             episodes: Episodes::default(),
             mentions: MentionIndex::default(),
             related: HashTrieMapSync::default(),
+            timed: 0,
             memory_bytes: 0,
         }
     }
@@ -90,7 +100,7 @@ impl EntitySnapshot {
 
     /// Memories held.
     pub(crate) fn len(&self) -> usize {
-        self.slots.size()
+        self.by_id.size()
     }
 
     /// Bytes of memories, vectors and indexes. Parts that versions share are
@@ -98,12 +108,11 @@ impl EntitySnapshot {
     pub(crate) fn size_bytes(&self) -> usize {
         size_of::<Self>()
             + self.memory_bytes
-            + self.memories.capacity() * size_of::<Option<Arc<Memory>>>()
+            + self.slots.size_bytes()
             + self.related.size() * RELATED_BYTES
             + self.vectors.size_bytes()
             + self.inverted_index.size_bytes()
             + self.pairs.size_bytes()
-            + self.features.size_bytes()
             + self.episodes.size_bytes()
             + self.mentions.size_bytes()
     }
@@ -167,8 +176,7 @@ impl EntitySnapshot {
         restored: Vec<EmbeddedMemory>,
         is_later: impl Fn(&Memory) -> bool,
     ) -> Self {
-        let memories = self.memories.iter().flatten();
-        let later = memories.filter(|memory| is_later(memory));
+        let later = self.memories().filter(|memory| is_later(memory));
         let removed = later.map(|memory| memory.id).collect();
         self.apply(ChangeSet::new(self.generation, restored, removed))
     }
@@ -177,75 +185,97 @@ impl EntitySnapshot {
         Self::empty(self.entity.clone(), self.vectors.dimensions())
     }
 
+    fn memories(&self) -> impl Iterator<Item = &Arc<Memory>> {
+        self.slots.iter().flatten().map(|slot| &slot.memory)
+    }
+
+    fn slot(&self, slot: u32) -> Option<&Slot> {
+        self.slots.get(slot as usize)?.as_ref()
+    }
+
     /// Puts a memory in its own slot, or in a new slot at the end.
     fn put(&mut self, memory: Arc<Memory>, vectors: &[Vec<f32>]) {
-        let slot = match self.slots.get(&memory.id).copied() {
+        let slot = match self.by_id.get(&memory.id).copied() {
             Some(slot) => {
                 self.clear_slot(slot);
                 slot
             }
             None => self.next_slot(),
         };
-        for vector in vectors {
-            self.vectors.push(slot, vector);
-        }
-        self.index_memory(slot, memory);
+        let rows = self.vectors.push(slot, vectors);
+        self.index_memory(slot, memory, rows);
     }
 
     /// Replaces a memory in its slot and keeps its vectors; `None` if it has no
     /// slot.
     fn replace_memory(&mut self, memory: Arc<Memory>) -> Option<()> {
-        let slot = self.slots.get(&memory.id).copied()?;
-        self.unindex_slot(slot);
-        self.index_memory(slot, memory);
+        let slot = self.by_id.get(&memory.id).copied()?;
+        let rows = self.unindex_slot(slot)?.rows;
+        self.index_memory(slot, memory, rows);
         Some(())
     }
 
-    /// Adds a memory to everything except the vectors.
-    fn index_memory(&mut self, slot: u32, memory: Arc<Memory>) {
+    /// Adds a memory to everything except the vectors, which are at `rows`.
+    fn index_memory(&mut self, slot: u32, memory: Arc<Memory>, rows: Range<u32>) {
         let analysis = TextAnalysis::of(&memory.content);
-        self.inverted_index.push(slot, &analysis.passages);
         self.pairs.push(slot, &analysis.pairs);
-        self.features.push(slot, &analysis);
-        self.episodes
-            .push(slot, memory.context.as_deref(), memory.timestamp);
         self.mentions.push(slot, &memory);
         if !memory.related.is_empty() {
             self.related.insert_mut(slot, ());
         }
-        self.slots.insert_mut(memory.id, slot);
-        self.memory_bytes += SLOT_BYTES + memory.size_bytes();
-        let index = slot as usize;
-        if self.memories.len() <= index {
-            self.memories.resize(index + 1, None);
+        self.by_id.insert_mut(memory.id, slot);
+        self.timed += usize::from(analysis.has_time);
+        self.memory_bytes += MEMORY_BYTES + memory.size_bytes();
+        let mut new = Slot {
+            time: memory.timestamp.timestamp_micros(),
+            rows,
+            passages: self.inverted_index.push(slot, &analysis.passages),
+            episode: None,
+            words: analysis.words,
+            has_time: analysis.has_time,
+            memory,
+        };
+        if let Some(context) = &new.memory.context {
+            let episode = self.episodes.push(context, new.episode_entry(slot));
+            new.episode = Some(episode);
         }
-        self.memories[index] = Some(memory);
+        match self.slots.get_mut(slot as usize) {
+            Some(existing) => *existing = Some(new),
+            None => self.slots.push(Some(new)),
+        }
     }
 
     fn remove(&mut self, id: &MemoryId) {
-        if let Some(slot) = self.slots.get(id).copied() {
+        if let Some(slot) = self.by_id.get(id).copied() {
             self.clear_slot(slot);
         }
     }
 
     fn clear_slot(&mut self, slot: u32) {
-        self.vectors.remove(slot);
-        self.unindex_slot(slot);
+        if let Some(removed) = self.unindex_slot(slot) {
+            self.vectors.remove(removed.rows);
+        }
     }
 
-    /// Removes a memory from everything except the vectors.
-    fn unindex_slot(&mut self, slot: u32) {
-        let Some(memory) = self.memories[slot as usize].take() else {
-            return;
-        };
+    /// Removes a memory from everything except the vectors, and returns what was
+    /// in its slot.
+    fn unindex_slot(&mut self, slot: u32) -> Option<Slot> {
+        let removed = self.slots.get_mut(slot as usize)?.take()?;
+        let memory = &removed.memory;
         let analysis = TextAnalysis::of(&memory.content);
-        self.inverted_index.remove(slot, &analysis.passages);
-        self.pairs.remove(slot);
-        self.episodes.remove(slot, memory.context.as_deref());
-        self.mentions.remove(slot, &memory);
+        self.inverted_index
+            .remove(removed.passages.clone(), &analysis.passages);
+        self.pairs.remove(slot, &analysis.pairs);
+        if let (Some(context), Some(episode)) = (&memory.context, removed.episode) {
+            let entry = removed.episode_entry(slot);
+            self.episodes.remove(context, episode, entry);
+        }
+        self.mentions.remove(slot, memory);
         self.related.remove_mut(&slot);
-        self.slots.remove_mut(&memory.id);
-        self.memory_bytes -= SLOT_BYTES + memory.size_bytes();
+        self.by_id.remove_mut(&memory.id);
+        self.timed -= usize::from(removed.has_time);
+        self.memory_bytes -= MEMORY_BYTES + memory.size_bytes();
+        Some(removed)
     }
 
     #[expect(
@@ -253,7 +283,7 @@ impl EntitySnapshot {
         reason = "bounded by snapshot_max_memories"
     )]
     fn next_slot(&self) -> u32 {
-        self.memories.len() as u32
+        self.slots.len() as u32
     }
 
     fn compact_if_needed(self) -> Self {
@@ -264,12 +294,13 @@ impl EntitySnapshot {
         }
     }
 
-    /// Whether a quarter of the slots, or of the vector rows, is unused.
+    /// Whether a quarter of the slots, vector rows or passages is unused.
     fn needs_compaction(&self) -> bool {
         const MIN_EMPTY_SLOTS: usize = 64;
-        let empty = self.memories.len() - self.len();
-        (empty > MIN_EMPTY_SLOTS && empty * 4 > self.memories.len())
+        let empty = self.slots.len() - self.len();
+        (empty > MIN_EMPTY_SLOTS && empty * 4 > self.slots.len())
             || self.vectors.needs_compaction()
+            || self.inverted_index.needs_compaction()
     }
 
     /// The same memories in the same order, without empty slots. Renumbers the
@@ -277,184 +308,53 @@ impl EntitySnapshot {
     fn compacted(&self) -> Self {
         let mut next = 0..;
         let new_slots: Vec<Option<u32>> = self
-            .memories
+            .slots
             .iter()
-            .map(|memory| memory.as_ref().and_then(|_| next.next()))
+            .map(|slot| slot.as_ref().and_then(|_| next.next()))
             .collect();
         let to = |slot: u32| new_slots.get(slot as usize).copied().flatten();
-        let memories: Vec<_> = self.memories.iter().flatten().cloned().map(Some).collect();
-        let slots = self.slots.iter();
+        let (vectors, rows) = self.vectors.remap(to);
+        let (inverted_index, passages) = self.inverted_index.remap(to);
+        let (episodes, episode_numbers) = self.episodes.remap(to);
+        let moved = |slot: &Slot| Slot {
+            rows: moved_range(&slot.rows, &rows),
+            passages: moved_range(&slot.passages, &passages),
+            episode: slot
+                .episode
+                .and_then(|episode| episode_numbers.get(episode as usize).copied()),
+            ..slot.clone()
+        };
+        let slots = self.by_id.iter();
         let related = self.related.keys();
         Self {
             entity: self.entity.clone(),
             generation: self.generation,
-            memories,
-            slots: slots
+            slots: self
+                .slots
+                .iter()
+                .flatten()
+                .map(|slot| Some(moved(slot)))
+                .collect(),
+            by_id: slots
                 .filter_map(|(id, slot)| Some((*id, to(*slot)?)))
                 .collect(),
-            vectors: self.vectors.remap(to),
-            inverted_index: self.inverted_index.remap(to),
+            vectors,
+            inverted_index,
             pairs: self.pairs.remap(to),
-            features: self.features.remap(to),
-            episodes: self.episodes.remap(to),
+            episodes,
             mentions: self.mentions.remap(to),
             related: related.filter_map(|slot| Some((to(*slot)?, ()))).collect(),
+            timed: self.timed,
             memory_bytes: self.memory_bytes,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use memory_core::{Embedding, MemoryBatchItem, MemoryFilter, MemoryKind};
-
-    use super::*;
-    use crate::ranking::{CandidateSet, Episode, Ranking};
-    use crate::recall::Query;
-    use crate::tiers::EmbeddedText;
-
-    fn query(text: &str) -> Query {
-        let vector: Arc<[f32]> = Arc::new([1.0, 0.0]);
-        let embedded = EmbeddedText {
-            vector,
-            unknown_share: 0.0,
-        };
-        Query::new(text, embedded, chrono::Utc::now())
-    }
-
-    fn written(n: u8) -> EmbeddedMemory {
-        let item = MemoryBatchItem::new("mira", MemoryKind::World, format!("memory number {n}"))
-            .with_context(format!("episode {}", n / 10))
-            .with_tag(format!("n{}", n % 10))
-            .with_related(MemoryId::new(), "of");
-        EmbeddedMemory {
-            memory: item.into_memory(chrono::Utc::now()).unwrap(),
-            embedding: Embedding {
-                fingerprint: "test".into(),
-                vectors: vec![vec![f32::from(n), 1.0]],
-            },
-        }
-    }
-
-    fn changes(written: Vec<EmbeddedMemory>, removed: Vec<MemoryId>) -> ChangeSet {
-        ChangeSet::new(Generation(1), written, removed)
-    }
-
-    fn contents(snapshot: &EntitySnapshot) -> Vec<String> {
-        snapshot
-            .memories
-            .iter()
-            .flatten()
-            .map(|memory| memory.content.clone())
-            .collect()
-    }
-
-    fn similarities(snapshot: &EntitySnapshot) -> Vec<f32> {
-        let query = query("");
-        let candidates = snapshot.candidates(&query, &MemoryFilter::new(), &Ranking::default());
-        candidates
-            .similarities
-            .into_iter()
-            .filter(|value| *value > CandidateSet::NO_SIMILARITY)
-            .collect()
-    }
-
-    #[test]
-    fn a_version_is_its_predecessor_with_the_changes() {
-        let first = EntitySnapshot::empty("mira".into(), 2)
-            .apply(changes((0..4).map(written).collect(), vec![]));
-        let ids: Vec<MemoryId> = first.memories.iter().flatten().map(|m| m.id).collect();
-        let mut altered = written(9);
-        altered.memory.id = ids[1];
-        let second = first.apply(changes(
-            vec![altered, written(5)],
-            vec![ids[0], MemoryId::new()],
-        ));
-        assert_eq!(contents(&first).len(), 4);
-        assert_eq!(
-            contents(&second),
-            [
-                "memory number 9",
-                "memory number 2",
-                "memory number 3",
-                "memory number 5"
-            ]
-        );
-        assert_eq!(second.len(), 4);
-        assert_eq!(similarities(&second), [9.0, 2.0, 3.0, 5.0]);
-    }
-
-    fn with_vector(memory: &Arc<Memory>, all: &EntitySnapshot) -> EmbeddedMemory {
-        let query = query("");
-        let slot = all.slots.get(&memory.id).copied().unwrap() as usize;
-        let similarity = all
-            .candidates(&query, &MemoryFilter::new(), &Ranking::default())
-            .similarities[slot];
-        EmbeddedMemory {
-            memory: memory.as_ref().clone(),
-            embedding: Embedding {
-                fingerprint: "test".into(),
-                vectors: vec![vec![similarity, 1.0]],
-            },
-        }
-    }
-
-    fn sorted(mut episodes: Vec<Episode>) -> Vec<Episode> {
-        episodes.sort();
-        episodes
-    }
-
-    #[test]
-    fn compaction_keeps_the_order() {
-        let all = EntitySnapshot::empty("mira".into(), 2)
-            .apply(changes((0..200).map(written).collect(), vec![]));
-        let ids: Vec<MemoryId> = all.memories.iter().flatten().map(|m| m.id).collect();
-        let odd: Vec<MemoryId> = ids.iter().copied().skip(1).step_by(2).collect();
-        let even = all.apply(changes(vec![], odd));
-        assert_eq!(even.memories.len(), 100, "no empty slots");
-        // Compacted, it is what it would be had the removed never been there.
-        let never = EntitySnapshot::empty("mira".into(), 2).apply(changes(
-            even.memories
-                .iter()
-                .flatten()
-                .map(|memory| with_vector(memory, &all))
-                .collect(),
-            vec![],
-        ));
-        for text in ["memory", "number 4", "42", "n7"] {
-            let query = query(text);
-            let filter = MemoryFilter::new();
-            let (a, b) = (
-                even.candidates(&query, &filter, &Ranking::default()),
-                never.candidates(&query, &filter, &Ranking::default()),
-            );
-            assert_eq!(a.lexical, b.lexical, "{text}");
-            assert_eq!(a.pairs, b.pairs, "{text}");
-            assert_eq!(a.chunks, b.chunks, "{text}");
-            assert_eq!(a.words, b.words, "{text}");
-            assert_eq!(a.mentioned, b.mentioned, "{text}");
-            assert_eq!(a.similarities, b.similarities, "{text}");
-            assert_eq!(sorted(a.episodes), sorted(b.episodes), "{text}");
-            assert_eq!(a.links, b.links, "{text}");
-        }
-        let expected: Vec<f32> = (0..200u8).step_by(2).map(f32::from).collect();
-        assert_eq!(similarities(&even), expected);
-        assert!(even.size_bytes() < all.size_bytes() * 3 / 4);
-    }
-
-    #[test]
-    fn removing_everything_frees_all_bytes() {
-        let empty = EntitySnapshot::empty("mira".into(), 2);
-        let full = empty.apply(changes((0..10).map(written).collect(), vec![]));
-        let ids: Vec<MemoryId> = full.memories.iter().flatten().map(|m| m.id).collect();
-        let emptied = full.without(&ids);
-        assert_eq!((emptied.len(), emptied.memory_bytes), (0, 0));
-        assert_eq!(
-            (
-                emptied.inverted_index.size_bytes() < 200,
-                emptied.mentions.size_bytes()
-            ),
-            (true, 0)
-        );
-    }
+/// A range of consecutive numbers after each was renumbered.
+fn moved_range(range: &Range<u32>, numbers: &[u32]) -> Range<u32> {
+    let start = numbers.get(range.start as usize).copied().unwrap_or(0);
+    start..start + (range.end - range.start)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,28 @@
 //! The vectors of a snapshot, in blocks that versions share.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use memory_core::cosine;
 
-/// Rows of a block: small enough to copy on a write (384 KiB at 384
-/// dimensions), large enough to scan sequentially.
-const BLOCK_ROWS: usize = 256;
+use super::quantized::{Quantization, QuantizedQuery, quantize};
+
+/// Rows of a block: few enough to copy on a write (240 KiB at 384 dimensions),
+/// many enough to scan sequentially.
+const BLOCK_ROWS: usize = 128;
 
 /// The owner of a row whose memory was removed.
 const TOMBSTONE: u32 = u32::MAX;
 
-/// One row of `dimensions` numbers per chunk. Cloning shares every block; a
-/// change copies only the blocks that it updates.
+/// One row of `dimensions` numbers per chunk, in full precision and in 8 bits.
+/// The rows of a slot are consecutive. Cloning shares every block; a change
+/// copies only the blocks that it updates.
 #[derive(Clone)]
 pub(super) struct Vectors {
     blocks: Vec<Arc<Block>>,
     dimensions: usize,
     rows: usize,
     dead: usize,
-    /// The number of rows of each slot.
-    counts: Vec<u32>,
 }
 
 #[derive(Clone, Default)]
@@ -29,6 +31,28 @@ struct Block {
     owners: Vec<u32>,
     /// The rows, concatenated.
     numbers: Vec<f32>,
+    /// The rows in 8 bits, concatenated.
+    quantized: Vec<i8>,
+    /// What the 8 bits of each row are multiplied by.
+    scales: Vec<f32>,
+    /// The largest error of a row, see [`Quantization`].
+    max_error: f32,
+    /// The length of the longest row.
+    max_length: f32,
+}
+
+/// Cosines of all slots, each off by `max_error` at most.
+pub(super) struct Similarities {
+    /// By slot: the best row; [`Similarities::NONE`] without one.
+    pub(super) values: Vec<f32>,
+    pub(super) max_error: f32,
+    /// The slots of more than one row, possibly several times.
+    pub(super) with_chunks: Vec<u32>,
+}
+
+impl Similarities {
+    /// The similarity of a slot without rows.
+    pub(super) const NONE: f32 = f32::NEG_INFINITY;
 }
 
 impl Vectors {
@@ -38,7 +62,6 @@ impl Vectors {
             dimensions,
             rows: 0,
             dead: 0,
-            counts: Vec::new(),
         }
     }
 
@@ -46,58 +69,67 @@ impl Vectors {
         self.dimensions
     }
 
-    /// Adds a row. A row of another length is not comparable and is ignored; a
-    /// store never returns one under the snapshot's fingerprint.
-    pub(super) fn push(&mut self, slot: u32, row: &[f32]) {
-        if row.len() != self.dimensions {
-            return;
+    /// Adds a slot's rows and returns where they are. A row of another length is
+    /// not comparable and is ignored; a store never returns one under the
+    /// snapshot's fingerprint.
+    pub(super) fn push(&mut self, slot: u32, rows: &[Vec<f32>]) -> Range<u32> {
+        let start = self.rows;
+        for row in rows {
+            if row.len() == self.dimensions && !row.is_empty() {
+                self.push_row(slot, row);
+            }
         }
+        to_u32(start)..to_u32(self.rows)
+    }
+
+    fn push_row(&mut self, slot: u32, row: &[f32]) {
         if self.rows.is_multiple_of(BLOCK_ROWS) {
             self.blocks.push(Arc::default());
         }
         self.rows += 1;
-        let index = slot as usize;
-        if self.counts.len() <= index {
-            self.counts.resize(index + 1, 0);
-        }
-        self.counts[index] += 1;
         if let Some(last) = self.blocks.last_mut() {
             let block = Arc::make_mut(last);
             block.owners.push(slot);
             block.numbers.extend_from_slice(row);
+            let Quantization { scale, error } = quantize(row, &mut block.quantized);
+            block.scales.push(scale);
+            block.max_error = block.max_error.max(error);
+            block.max_length = block.max_length.max(cosine(row, row).sqrt());
         }
     }
 
-    /// Removes a slot's rows and overwrites them with zeros.
-    pub(super) fn remove(&mut self, slot: u32) {
-        if let Some(count) = self.counts.get_mut(slot as usize) {
-            *count = 0;
-        }
-        for block in &mut self.blocks {
-            if !block.owners.contains(&slot) {
+    /// Removes rows and overwrites them with zeros.
+    pub(super) fn remove(&mut self, rows: Range<u32>) {
+        let dimensions = self.dimensions;
+        for row in rows {
+            let (index, row) = (row as usize / BLOCK_ROWS, row as usize % BLOCK_ROWS);
+            let Some(block) = self.blocks.get_mut(index) else {
                 continue;
-            }
+            };
             let block = Arc::make_mut(block);
-            let rows = block.numbers.chunks_exact_mut(self.dimensions);
-            for (owner, row) in block.owners.iter_mut().zip(rows) {
-                if *owner == slot {
-                    *owner = TOMBSTONE;
-                    row.fill(0.0);
-                    self.dead += 1;
+            let numbers = row * dimensions..(row + 1) * dimensions;
+            block.owners[row] = TOMBSTONE;
+            block.numbers[numbers.clone()].fill(0.0);
+            block.quantized[numbers].fill(0);
+            self.dead += 1;
+        }
+    }
+
+    /// The live rows in the same order, with their slots remapped, and for each
+    /// row its new number.
+    pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> (Self, Vec<u32>) {
+        let mut next = Self::new(self.dimensions);
+        let mut numbers = Vec::with_capacity(self.rows);
+        for block in &self.blocks {
+            let rows = block.numbers.chunks_exact(self.dimensions);
+            for (owner, row) in block.owners.iter().zip(rows) {
+                numbers.push(to_u32(next.rows));
+                if let Some(slot) = to(*owner) {
+                    next.push_row(slot, row);
                 }
             }
         }
-    }
-
-    /// The live rows in the same order, with their slots remapped.
-    pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
-        let mut next = Self::new(self.dimensions);
-        for (owner, row) in self.rows() {
-            if let Some(slot) = to(owner) {
-                next.push(slot, row);
-            }
-        }
-        next
+        (next, numbers)
     }
 
     /// Whether more than a quarter of the rows are tombstones.
@@ -105,22 +137,39 @@ impl Vectors {
         self.dead > BLOCK_ROWS && self.dead * 4 > self.rows
     }
 
-    /// Raises each admitted slot's entry in `best` to the cosine of its best
-    /// row. O(rows · dimensions).
-    pub(super) fn scan(&self, query: &[f32], admitted: &[bool], best: &mut [f32]) {
-        for (owner, row) in self.rows() {
-            let slot = owner as usize;
-            if owner != TOMBSTONE && admitted[slot] {
-                best[slot] = best[slot].max(cosine(query, row));
-            }
-        }
+    /// The cosine with the best of the slot's rows; `None` without one.
+    pub(super) fn similarity(&self, query: &[f32], rows: Range<u32>) -> Option<f32> {
+        rows.filter_map(|row| self.row(row))
+            .map(|row| cosine(query, row))
+            .reduce(f32::max)
     }
 
-    /// The number of rows, and so of chunks, of each of `slots` slots.
-    pub(super) fn chunk_counts(&self, slots: usize) -> Vec<u32> {
-        let mut counts = self.counts.clone();
-        counts.resize(slots, 0);
-        counts
+    /// The similarities of all slots, in 8 bits. O(rows · dimensions).
+    pub(super) fn scan(&self, query: &[f32], slots: usize) -> Similarities {
+        let query = QuantizedQuery::new(query);
+        let mut found = Similarities {
+            values: vec![Similarities::NONE; slots],
+            max_error: 0.0,
+            with_chunks: Vec::new(),
+        };
+        let mut dots = [0.0; BLOCK_ROWS];
+        for block in &self.blocks {
+            let dots = &mut dots[..block.owners.len()];
+            query.dots(&block.quantized, &block.scales, dots);
+            for (&owner, &dot) in block.owners.iter().zip(&*dots) {
+                let Some(value) = found.values.get_mut(owner as usize) else {
+                    // A tombstone.
+                    continue;
+                };
+                if *value != Similarities::NONE {
+                    found.with_chunks.push(owner);
+                }
+                *value = value.max(dot);
+            }
+            let error = query.max_error(block.max_length, block.max_error);
+            found.max_error = found.max_error.max(error);
+        }
+        found
     }
 
     pub(super) fn size_bytes(&self) -> usize {
@@ -131,58 +180,82 @@ impl Vectors {
                 + size_of::<Block>()
                 + block.owners.capacity() * size_of::<u32>()
                 + block.numbers.capacity() * size_of::<f32>()
+                + block.quantized.capacity()
+                + block.scales.capacity() * size_of::<f32>()
         };
         let pointers = self.blocks.capacity() * size_of::<Arc<Block>>();
-        let counts = self.counts.capacity() * size_of::<u32>();
-        counts + pointers + self.blocks.iter().map(block).sum::<usize>()
+        pointers + self.blocks.iter().map(block).sum::<usize>()
     }
 
-    fn rows(&self) -> impl Iterator<Item = (u32, &[f32])> {
-        self.blocks.iter().flat_map(|block| {
-            block
-                .owners
-                .iter()
-                .copied()
-                .zip(block.numbers.chunks_exact(self.dimensions))
-        })
+    fn row(&self, row: u32) -> Option<&[f32]> {
+        let (index, row) = (row as usize / BLOCK_ROWS, row as usize % BLOCK_ROWS);
+        let numbers = &self.blocks.get(index)?.numbers;
+        numbers.get(row * self.dimensions..(row + 1) * self.dimensions)
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "bounded by snapshot_max_memories and the chunks of a memory"
+)]
+fn to_u32(row: usize) -> u32 {
+    row as u32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn versions_share_unchanged_blocks() {
-        let mut first = Vectors::new(2);
-        for slot in 0..600u32 {
-            first.push(slot, &[1.0, 0.0]);
-        }
-        let mut second = first.clone();
-        second.push(600, &[0.0, 1.0]);
-        second.remove(3);
-        assert!(!Arc::ptr_eq(&first.blocks[0], &second.blocks[0]));
-        assert!(Arc::ptr_eq(&first.blocks[1], &second.blocks[1]));
-        assert!(!Arc::ptr_eq(&first.blocks[2], &second.blocks[2]));
-        let rows_of_3 = |vectors: &Vectors| vectors.rows().filter(|(slot, _)| *slot == 3).count();
-        assert_eq!((rows_of_3(&first), rows_of_3(&second)), (1, 0));
-        assert_eq!(
-            second
-                .remap(|slot| (slot != TOMBSTONE).then_some(slot))
-                .rows,
-            600
-        );
+    fn unit(first: f32) -> Vec<f32> {
+        vec![first, (1.0 - first * first).sqrt()]
     }
 
     #[test]
-    fn the_best_row_of_an_admitted_slot_counts() {
+    fn versions_share_unchanged_blocks() {
+        let mut first = Vectors::new(2);
+        for slot in 0..300u32 {
+            assert_eq!(first.push(slot, &[unit(1.0)]), slot..slot + 1);
+        }
+        let mut second = first.clone();
+        second.push(300, &[unit(0.0)]);
+        second.remove(3..4);
+        assert!(!Arc::ptr_eq(&first.blocks[0], &second.blocks[0]));
+        assert!(Arc::ptr_eq(&first.blocks[1], &second.blocks[1]));
+        assert!(!Arc::ptr_eq(&first.blocks[2], &second.blocks[2]));
+        let similarity = |vectors: &Vectors| vectors.scan(&unit(1.0), 301).values[3];
+        assert!((similarity(&first) - 1.0).abs() < 0.01);
+        assert_eq!(similarity(&second), Similarities::NONE);
+    }
+
+    #[test]
+    fn the_best_row_of_a_slot_counts() {
         let mut vectors = Vectors::new(2);
-        vectors.push(0, &[0.6, 0.8]);
-        vectors.push(0, &[1.0, 0.0]);
-        vectors.push(1, &[1.0, 0.0]);
-        vectors.push(1, &[1.0]);
-        let mut best = [f32::NEG_INFINITY; 2];
-        vectors.scan(&[1.0, 0.0], &[true, false], &mut best);
-        assert_eq!(best, [1.0, f32::NEG_INFINITY]);
+        let rows = vectors.push(0, &[unit(0.6), unit(0.9), vec![1.0]]);
+        let none = vectors.push(1, &[]);
+        assert_eq!((rows.clone(), none.clone()), (0..2, 2..2));
+        let query = unit(0.9);
+        let exact = vectors.similarity(&query, rows).unwrap();
+        assert!((exact - 1.0).abs() < 1e-6);
+        assert_eq!(vectors.similarity(&query, none), None);
+        let found = vectors.scan(&query, 2);
+        assert!((found.values[0] - exact).abs() <= found.max_error);
+        assert_eq!(found.values[1], Similarities::NONE);
+        assert_eq!(found.with_chunks, [0]);
+    }
+
+    #[test]
+    fn rows_move_with_their_slot() {
+        let mut vectors = Vectors::new(2);
+        let gone = vectors.push(0, &[unit(0.1)]);
+        let rows = vectors.push(1, &[unit(0.5), unit(1.0)]);
+        vectors.remove(gone);
+        let (moved, numbers) = vectors.remap(|slot| (slot == 1).then_some(0));
+        assert_eq!(numbers, [0, 0, 1]);
+        let query = unit(1.0);
+        assert_eq!(
+            moved.similarity(&query, 0..2),
+            vectors.similarity(&query, rows)
+        );
+        assert_eq!(moved.scan(&query, 1).with_chunks, [0]);
     }
 }

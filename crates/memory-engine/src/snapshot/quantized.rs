@@ -1,0 +1,229 @@
+//! Vectors in 8 bits per number: a scan reads a quarter of the memory that full
+//! precision needs, and its error has a bound.
+//!
+//! A row is its numbers divided by a scale, its largest number over 127, and
+//! rounded. The query keeps 16 bits, as products of 8 and 16 bits cost the same
+//! as of 8 and 8. With `e` the vector of a row's rounding errors, the dot product
+//! differs from the exact one by at most `|query| · |e|` (Cauchy–Schwarz) and the
+//! error of the query's own rounding.
+
+use std::iter;
+
+/// Largest absolute value of a row's number.
+const ROW_MAX: f32 = 127.0;
+
+/// Largest sum of products, so that 32 bits hold it.
+const SUM_MAX: f32 = 2_147_000_000.0;
+
+/// The rounding errors of dot products in single precision, relative to the
+/// product of both lengths: far above what rows of some thousand numbers reach.
+const FLOAT_ERROR: f32 = 1e-5;
+
+/// The scale of a row, and the length of its rounding errors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quantization {
+    pub(super) scale: f32,
+    pub(super) error: f32,
+}
+
+/// Appends a row's numbers in 8 bits.
+#[expect(clippy::cast_possible_truncation, reason = "rounded to -127..=127")]
+pub(super) fn quantize(row: &[f32], numbers: &mut Vec<i8>) -> Quantization {
+    let max = row.iter().fold(0.0f32, |max, number| max.max(number.abs()));
+    let scale = max / ROW_MAX;
+    if !(scale.is_normal() && max.is_finite()) {
+        numbers.extend(iter::repeat_n(0, row.len()));
+        return Quantization {
+            scale: 0.0,
+            error: length(row.iter().copied()),
+        };
+    }
+    let start = numbers.len();
+    numbers.extend(row.iter().map(|number| (number / scale).round() as i8));
+    let rounded = numbers[start..].iter();
+    let errors = rounded
+        .zip(row)
+        .map(|(rounded, number)| f32::from(*rounded) * scale - number);
+    let error = length(errors) + FLOAT_ERROR * length(row.iter().copied());
+    Quantization { scale, error }
+}
+
+/// In double precision, so that squares of tiny numbers are not lost.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "f64 to f32 rounds, by design"
+)]
+fn length(numbers: impl Iterator<Item = f32>) -> f32 {
+    let squares = numbers.map(|number| f64::from(number) * f64::from(number));
+    squares.sum::<f64>().sqrt() as f32
+}
+
+/// A query in 16 bits.
+pub(super) struct QuantizedQuery {
+    numbers: Vec<i16>,
+    scale: f32,
+    length: f32,
+    error: f32,
+}
+
+impl QuantizedQuery {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "rounded to 16 bits; dimensions are some thousand"
+    )]
+    pub(super) fn new(query: &[f32]) -> Self {
+        let largest = (SUM_MAX / (ROW_MAX * query.len().max(1) as f32)).min(f32::from(i16::MAX));
+        let max = query
+            .iter()
+            .fold(0.0f32, |max, number| max.max(number.abs()));
+        let scale = max / largest;
+        let is_usable = scale.is_normal() && max.is_finite();
+        let scale = if is_usable { scale } else { 0.0 };
+        let round = |number: &f32| {
+            if is_usable {
+                (number / scale).trunc() as i16
+            } else {
+                0
+            }
+        };
+        let numbers: Vec<i16> = query.iter().map(round).collect();
+        let errors = numbers.iter().zip(query);
+        let errors = errors.map(|(rounded, number)| f32::from(*rounded) * scale - number);
+        Self {
+            error: length(errors),
+            length: length(query.iter().copied()),
+            numbers,
+            scale,
+        }
+    }
+
+    /// The largest difference between [`dots`](Self::dots) and exact dot products
+    /// with rows of this length and this error at most.
+    pub(super) fn max_error(&self, row_length: f32, row_error: f32) -> f32 {
+        self.length * row_error
+            + self.error * (row_length + row_error)
+            + FLOAT_ERROR * self.length * row_length
+    }
+
+    /// The dot product with each row: `rows` has as many rows as `scales` and
+    /// `dots`, one after the other.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the loss, 2^-24 of the sum, is part of FLOAT_ERROR"
+    )]
+    pub(super) fn dots(&self, rows: &[i8], scales: &[f32], dots: &mut [f32]) {
+        let mut sums = vec![0i32; scales.len()];
+        integer_dots(&self.numbers, rows, &mut sums);
+        for ((dot, sum), scale) in dots.iter_mut().zip(sums).zip(scales) {
+            *dot = sum as f32 * (scale * self.scale);
+        }
+    }
+}
+
+/// The exact dot product of each row, by the widest instructions of this
+/// processor. Integers, so that all have the same results.
+fn integer_dots(query: &[i16], rows: &[i8], dots: &mut [i32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") {
+            #[expect(unsafe_code, reason = "instructions that were detected")]
+            // SAFETY: the processor has the features.
+            return unsafe { x86::avx512(query, rows, dots) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            #[expect(unsafe_code, reason = "instructions that were detected")]
+            // SAFETY: the processor has the feature.
+            return unsafe { x86::avx2(query, rows, dots) };
+        }
+    }
+    portable(query, rows, dots);
+}
+
+/// Compiled to the instructions that its caller may use.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "target features are the caller's")]
+fn portable(query: &[i16], rows: &[i8], dots: &mut [i32]) {
+    for (row, dot) in rows.chunks_exact(query.len()).zip(dots) {
+        let products = row.iter().zip(query);
+        *dot = products
+            .map(|(row, query)| i32::from(i16::from(*row)) * i32::from(*query))
+            .sum();
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    #[target_feature(enable = "avx2")]
+    pub(super) fn avx2(query: &[i16], rows: &[i8], dots: &mut [i32]) {
+        super::portable(query, rows, dots);
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn avx512(query: &[i16], rows: &[i8], dots: &mut [i32]) {
+        super::portable(query, rows, dots);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::cosine;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn all_instructions_have_the_same_results() {
+        let query: Vec<i16> = (0..384i16)
+            .map(|n| n.wrapping_mul(7_919) % 30_000)
+            .collect();
+        let rows: Vec<i8> = (-127i8..127).cycle().step_by(31).take(384 * 9).collect();
+        let (mut fast, mut plain) = ([0; 9], [0; 9]);
+        integer_dots(&query, &rows, &mut fast);
+        portable(&query, &rows, &mut plain);
+        assert_eq!(fast, plain);
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            #[expect(unsafe_code, reason = "instructions that were detected")]
+            // SAFETY: the processor has the feature.
+            unsafe {
+                x86::avx2(&query, &rows, &mut fast);
+            };
+            assert_eq!(fast, plain);
+        }
+    }
+
+    #[test]
+    fn the_largest_numbers_do_not_overflow() {
+        for dimensions in [1, 384, 4_096] {
+            let (query, mut numbers) = (vec![1.0; dimensions], Vec::new());
+            let row = quantize(&query, &mut numbers);
+            let mut dot = [0.0];
+            QuantizedQuery::new(&query).dots(&numbers, &[row.scale], &mut dot);
+            let exact = cosine(&query, &query);
+            assert!((dot[0] - exact).abs() < 0.001 * exact, "{dot:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_error_is_within_its_bound(
+            (query, row) in (1usize..300).prop_flat_map(|dimensions| {
+                let vector = || prop::collection::vec(
+                    prop_oneof![-1.0f32..1.0, Just(0.0), -1e-30f32..1e-30, -300.0f32..300.0],
+                    dimensions,
+                );
+                (vector(), vector())
+            }),
+        ) {
+            let mut numbers = Vec::new();
+            let Quantization { scale, error } = quantize(&row, &mut numbers);
+            let quantized = QuantizedQuery::new(&query);
+            let mut dot = [0.0];
+            quantized.dots(&numbers, &[scale], &mut dot);
+            let bound = quantized.max_error(length(row.iter().copied()), error);
+            let difference = (dot[0] - cosine(&query, &row)).abs();
+            prop_assert!(difference <= bound, "{difference} > {bound}");
+        }
+    }
+}

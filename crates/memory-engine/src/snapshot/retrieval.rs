@@ -1,0 +1,151 @@
+//! What the retrievers find for a question in a snapshot.
+
+use memory_core::{MemoryFilter, ScoreStats, ScoreStatsBuilder};
+
+use super::EntitySnapshot;
+use super::slot::Slot;
+use super::sparse_scores::SparseScores;
+use super::vectors::Similarities;
+use crate::ranking::{Ranking, ScoreBounds};
+use crate::recall::Query;
+
+/// Every retriever's values, and their statistics over all memories that the
+/// filter matches.
+pub(super) struct Retrieved {
+    /// By slot; `None` if every memory is admitted.
+    pub(super) admitted: Option<Vec<bool>>,
+    /// In 8 bits.
+    pub(super) similarities: Similarities,
+    /// The similarities with the discount for chunks: `Ranking::dense_value`.
+    pub(super) dense: Vec<f32>,
+    pub(super) lexical: SparseScores,
+    pub(super) pairs: SparseScores,
+    /// 1 for a memory that is mentioned.
+    pub(super) mentioned: SparseScores,
+    pub(super) dense_stats: ScoreStats,
+    pub(super) lexical_stats: ScoreStats,
+    pub(super) pair_stats: ScoreStats,
+    pub(super) mention_stats: ScoreStats,
+    /// The share of memories that name a time.
+    pub(super) time_share: f32,
+    /// How many memories the filter matches, and how many of them have a vector.
+    pub(super) matching: usize,
+    pub(super) compared: usize,
+}
+
+impl EntitySnapshot {
+    /// Asks every retriever. O(rows · dimensions + postings of the question's
+    /// words), and O(memories) conditions if there is a filter.
+    pub(super) fn retrieve(
+        &self,
+        query: &Query,
+        filter: &MemoryFilter,
+        ranking: &Ranking,
+    ) -> Retrieved {
+        let slots = self.slots.len();
+        let admitted = (!filter.is_empty()).then(|| self.admitted(filter));
+        let matching = match &admitted {
+            None => self.len(),
+            Some(admitted) => admitted.iter().filter(|is_admitted| **is_admitted).count(),
+        };
+        let similarities = self.vectors.scan(&query.vector, slots);
+        let mut retrieved = Retrieved {
+            dense: self.dense_values(&similarities, ranking),
+            similarities,
+            lexical: self.inverted_index.score(&query.stems, slots),
+            pairs: self.pairs.score(&query.pairs, slots),
+            mentioned: self.mentions.score(&query.tokens, slots),
+            dense_stats: ScoreStats::default(),
+            lexical_stats: ScoreStats::default(),
+            pair_stats: ScoreStats::default(),
+            mention_stats: ScoreStats::default(),
+            time_share: self.time_share(query, admitted.as_deref(), matching),
+            matching,
+            compared: 0,
+            admitted,
+        };
+        retrieved.restrict();
+        retrieved.summarize();
+        retrieved
+    }
+
+    fn admitted(&self, filter: &MemoryFilter) -> Vec<bool> {
+        let slots = self.slots.iter();
+        slots
+            .map(|slot| {
+                slot.as_ref()
+                    .is_some_and(|slot| filter.matches(&slot.memory))
+            })
+            .collect()
+    }
+
+    fn dense_values(&self, similarities: &Similarities, ranking: &Ranking) -> Vec<f32> {
+        let mut values = similarities.values.clone();
+        for &slot in &similarities.with_chunks {
+            let chunks = self.slot(slot).map_or(1, Slot::chunks);
+            // The same value each time that the slot is listed.
+            let index = slot as usize;
+            values[index] = ranking.dense_value(similarities.values[index], chunks);
+        }
+        values
+    }
+
+    /// The share of admitted memories that name a time; only for a query that
+    /// asks for one.
+    #[expect(clippy::cast_precision_loss, reason = "counts of memories")]
+    fn time_share(&self, query: &Query, admitted: Option<&[bool]>, matching: usize) -> f32 {
+        let timed = match admitted {
+            _ if !query.asks_when => 0,
+            None => self.timed,
+            Some(admitted) => {
+                let slots = self.slots.iter().zip(admitted);
+                let timed = slots.filter(|(slot, is_admitted)| {
+                    **is_admitted && slot.as_ref().is_some_and(|slot| slot.has_time)
+                });
+                timed.count()
+            }
+        };
+        timed as f32 / matching.max(1) as f32
+    }
+}
+
+impl Retrieved {
+    /// The score that `ranking` gives to these values.
+    pub(super) fn bounds(&self, ranking: &Ranking, query: &Query) -> ScoreBounds {
+        let stats = [self.dense_stats, self.lexical_stats, self.pair_stats];
+        ScoreBounds::new(ranking, stats, query.unknown_share, self.mention_stats)
+    }
+
+    pub(super) fn is_admitted(&self, slot: u32) -> bool {
+        let admitted = self.admitted.as_ref();
+        admitted.is_none_or(|admitted| admitted[slot as usize])
+    }
+
+    /// Drops what was found in memories that are not admitted.
+    fn restrict(&mut self) {
+        let Some(admitted) = &self.admitted else {
+            return;
+        };
+        for (is_admitted, value) in admitted.iter().zip(&mut self.dense) {
+            if !is_admitted {
+                *value = Similarities::NONE;
+            }
+        }
+        self.lexical.retain(admitted);
+        self.pairs.retain(admitted);
+        self.mentioned.retain(admitted);
+    }
+
+    fn summarize(&mut self) {
+        let mut dense = ScoreStatsBuilder::default();
+        let values = self.dense.iter().copied();
+        values
+            .filter(|value| *value != Similarities::NONE)
+            .for_each(|value| dense.add(value));
+        self.compared = usize::try_from(dense.count()).unwrap_or(usize::MAX);
+        self.dense_stats = dense.summary();
+        self.lexical_stats = self.lexical.stats(self.matching);
+        self.pair_stats = self.pairs.stats(self.matching);
+        self.mention_stats = self.mentioned.stats(self.matching);
+    }
+}

@@ -1,0 +1,134 @@
+//! Search in a snapshot: its result is that of an exact scan of all memories.
+
+use std::collections::BTreeSet;
+
+use memory_core::MemoryFilter;
+
+use super::EntitySnapshot;
+use super::retrieval::Retrieved;
+use super::selection::Links;
+use super::slot::Slot;
+use super::sparse_scores::SparseScores;
+use crate::ranking::{CandidateSet, Episode, Ranking, RankingContext, RecallPath};
+use crate::recall::Query;
+
+impl EntitySnapshot {
+    /// The memories that can be among the best, with their neighbors, and with
+    /// every retriever's exact values. Others that the filter matches count in
+    /// the statistics.
+    pub(crate) fn candidates(
+        &self,
+        query: &Query,
+        filter: &MemoryFilter,
+        context: &RankingContext<'_>,
+    ) -> CandidateSet<'_> {
+        let retrieved = self.retrieve(query, filter, context.ranking);
+        let links = self.links(&retrieved);
+        let best = self.select(&retrieved, &links, query, context);
+        self.candidates_of(&best, &links, &retrieved, query, context.ranking)
+    }
+
+    /// Exact values of `best`, and of what lends to them.
+    pub(super) fn candidates_of(
+        &self,
+        best: &[u32],
+        links: &Links,
+        retrieved: &Retrieved,
+        query: &Query,
+        ranking: &Ranking,
+    ) -> CandidateSet<'_> {
+        let parts: Vec<Vec<u32>> = best
+            .iter()
+            .map(|&slot| self.episode_part(slot, retrieved, ranking))
+            .collect();
+        let related = best.iter().filter_map(|slot| links.get(slot)).flatten();
+        let numbers: BTreeSet<u32> = parts.iter().flatten().chain(related).copied().collect();
+        let numbers: Vec<u32> = numbers.into_iter().collect();
+        let slots: Vec<&Slot> = numbers.iter().filter_map(|&slot| self.slot(slot)).collect();
+        // Each number is that of a memory, so that both lists are parallel.
+        let index = |slot: &u32| numbers.binary_search(slot).ok();
+        let similarity = |slot: &&Slot| {
+            let similarity = self.vectors.similarity(&query.vector, slot.rows.clone());
+            similarity.unwrap_or(CandidateSet::NO_SIMILARITY)
+        };
+        let found = |scores: &SparseScores| numbers.iter().map(|&slot| scores.of(slot)).collect();
+        CandidateSet {
+            memories: slots.iter().map(|slot| &slot.memory).collect(),
+            similarities: slots.iter().map(similarity).collect(),
+            chunks: slots.iter().map(|slot| slot.chunks()).collect(),
+            lexical: found(&retrieved.lexical),
+            pairs: found(&retrieved.pairs),
+            mentioned: numbers
+                .iter()
+                .map(|&slot| retrieved.mentioned.of(slot) > 0.0)
+                .collect(),
+            words: slots.iter().map(|slot| slot.words).collect(),
+            has_time: slots.iter().map(|slot| slot.has_time).collect(),
+            episodes: best
+                .iter()
+                .zip(&parts)
+                .map(|(&slot, part)| Episode {
+                    members: part.iter().filter_map(index).collect(),
+                    length: self.episode_length(slot, retrieved, ranking),
+                })
+                .collect(),
+            links: best
+                .iter()
+                .flat_map(|slot| {
+                    let others = links.get(slot).into_iter().flatten();
+                    others.filter_map(move |other| Some((index(slot)?, index(other)?)))
+                })
+                .collect(),
+            dense_stats: retrieved.dense_stats,
+            lexical_stats: retrieved.lexical_stats,
+            pair_stats: retrieved.pair_stats,
+            mention_stats: retrieved.mention_stats,
+            time_share: retrieved.time_share,
+            unknown: query.unknown_share,
+            asks_when: query.asks_when,
+            matching: retrieved.matching as u64,
+            compared: retrieved.compared as u64,
+            path: RecallPath::Snapshot,
+            generation: self.generation,
+        }
+    }
+
+    /// A memory and its neighbors, in the order of time.
+    fn episode_part(&self, slot: u32, retrieved: &Retrieved, ranking: &Ranking) -> Vec<u32> {
+        let (mut before, mut after) = (Vec::new(), vec![slot]);
+        let Some(own) = self.slot(slot) else {
+            return after;
+        };
+        let own = own.episode_entry(slot);
+        let reach = ranking.neighbor_reach;
+        self.for_each_neighbor(slot, retrieved, reach, |other, _| {
+            let side = if other < own { &mut before } else { &mut after };
+            side.push(other.1);
+        });
+        before.reverse();
+        before.append(&mut after);
+        before
+    }
+
+    /// The admitted memories that each is related to. O(related memories).
+    pub(super) fn links(&self, retrieved: &Retrieved) -> Links {
+        let mut links = Links::new();
+        for &slot in self.related.keys() {
+            let Some(own) = self.slot(slot).filter(|_| retrieved.is_admitted(slot)) else {
+                continue;
+            };
+            let others = own
+                .memory
+                .related
+                .keys()
+                .filter_map(|id| self.by_id.get(id));
+            for &other in others.filter(|other| **other != slot) {
+                if retrieved.is_admitted(other) {
+                    links.entry(slot).or_default().push(other);
+                    links.entry(other).or_default().push(slot);
+                }
+            }
+        }
+        links
+    }
+}

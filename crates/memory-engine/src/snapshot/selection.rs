@@ -1,0 +1,343 @@
+//! The choice of the memories that can be among the best, from approximate
+//! values of all of them.
+//!
+//! Similarities are known in 8 bits with a bound on their error, and so is each
+//! memory's total without what it receives from its neighbors. With `t` the lowest
+//! total that can lead to one of the best scores, and `n` the largest share that is
+//! lent, memories of a blend of at least `r = t / (1 + n)` lend to their
+//! neighbors first. What a memory receives of all others is below `n · r`, so only
+//! those with a total of at least `t − n · r` are completed. Both are few of all.
+
+use std::collections::HashMap;
+
+use memory_text::dates::date_closeness;
+
+use super::EntitySnapshot;
+use super::episodes::EpisodeEntry;
+use super::retrieval::Retrieved;
+use super::vectors::Similarities;
+use crate::ranking::{Ranking, RankingContext, ScoreBounds};
+use crate::recall::Query;
+
+/// Related memories, in both directions.
+pub(super) type Links = HashMap<u32, Vec<u32>>;
+
+/// Approximate values by slot; negative infinity for what is no candidate.
+struct Approximation {
+    /// The blend of the retrievers' values.
+    blend: Vec<f32>,
+    /// The blend with the lifts, without what neighbors lend.
+    totals: Vec<f32>,
+    /// The largest error of either.
+    error: f32,
+    bounds: ScoreBounds,
+}
+
+/// A slot and its approximate total.
+type SlotTotal = (u32, f32);
+
+impl EntitySnapshot {
+    /// The slots that have the best `context.considered()` scores, and few others,
+    /// in order. O(memories) additions, and the neighbors of some hundred memories.
+    pub(super) fn select(
+        &self,
+        retrieved: &Retrieved,
+        links: &Links,
+        query: &Query,
+        context: &RankingContext<'_>,
+    ) -> Vec<u32> {
+        let (considered, min_similarity) = (context.considered(), context.min_similarity);
+        let mut values = self.approximate(retrieved, query, context);
+        exclude_dissimilar(&mut values.totals, &retrieved.similarities, min_similarity);
+        // Whether a memory is surely similar enough, so that it is a result.
+        let is_certain = |(slot, _): &SlotTotal| {
+            let similarities = &retrieved.similarities;
+            let similarity = similarities.values[*slot as usize];
+            min_similarity.is_none_or(|min| similarity >= min + similarities.max_error)
+        };
+        let all = || (0u32..).zip(values.totals.iter().copied());
+        let Some(last) = nth_highest(all().filter(is_certain), considered) else {
+            let candidates = all().filter(|(_, total)| *total > f32::NEG_INFINITY);
+            return candidates.map(|(slot, _)| slot).collect();
+        };
+        let (bounds, lending) = (&values.bounds, values.bounds.lending);
+        let lowest = bounds.lowest_total(last - values.error) - values.error;
+        // A memory whose own total is below a negative `lowest` can reach it with a
+        // neighbor of any blend above 0.
+        let lender = (lowest / (1.0 + lending)).max(0.0) - values.error;
+        let mut received = Received::new(self, retrieved, links, context.ranking, &values);
+        let lenders = (0u32..).zip(&values.blend);
+        for (slot, _) in lenders.filter(|(_, blend)| **blend >= lender) {
+            received.lend(slot);
+        }
+        let with_received = |slot: u32| (slot, values.totals[slot as usize] + received.of(slot));
+        let receivers = received.slots.iter().copied();
+        let others = all().filter(|(slot, total)| *total >= lowest && received.of(*slot) == 0.0);
+        let found = receivers.map(with_received).chain(others);
+        let found = found.filter(is_certain);
+        // What is received is off by the error of a lender's blend.
+        let error = values.error * (1.0 + lending);
+        let last = nth_highest(found, considered).unwrap_or(last);
+        let lowest = bounds.lowest_total(last - error) - error;
+        let least = lending * (lender + values.error).max(0.0);
+        let can_be_best = |(slot, total): &SlotTotal| {
+            *total + received.of(*slot).max(least) >= lowest
+                && *total + received.complete(*slot) >= lowest
+        };
+        let best = all().filter(can_be_best);
+        best.map(|(slot, _)| slot).collect()
+    }
+
+    fn approximate(
+        &self,
+        retrieved: &Retrieved,
+        query: &Query,
+        context: &RankingContext<'_>,
+    ) -> Approximation {
+        let bounds = retrieved.bounds(context.ranking, query);
+        let blend = retrieved.dense.iter().map(|&similarity| {
+            if similarity == Similarities::NONE {
+                f32::NEG_INFINITY
+            } else {
+                bounds.dense * similarity + bounds.with_vector
+            }
+        });
+        let mut blend: Vec<f32> = blend.collect();
+        if retrieved.compared < retrieved.matching {
+            let slots = (0u32..).zip(self.slots.iter());
+            for (slot, _) in slots.filter(|(_, slot)| slot.is_some()) {
+                let value = &mut blend[slot as usize];
+                if *value == f32::NEG_INFINITY && retrieved.is_admitted(slot) {
+                    *value = bounds.without_vector;
+                }
+            }
+        }
+        for (weight, scores) in [
+            (bounds.lexical, &retrieved.lexical),
+            (bounds.pairs, &retrieved.pairs),
+        ] {
+            for &slot in scores.found() {
+                blend[slot as usize] += weight * scores.of(slot);
+            }
+        }
+        let mut totals: Vec<f32> = blend
+            .iter()
+            .map(|blend| blend + bounds.unmentioned)
+            .collect();
+        for &slot in retrieved.mentioned.found() {
+            totals[slot as usize] += bounds.mentioned;
+        }
+        if query.asks_when || !context.dates.is_empty() {
+            for (total, slot) in totals.iter_mut().zip(self.slots.iter()) {
+                let Some(slot) = slot else { continue };
+                *total += bounds.date * date_closeness(context.dates, slot.memory.timestamp);
+                if query.asks_when {
+                    let has_time = f32::from(u8::from(slot.has_time));
+                    *total += bounds.when * (has_time - retrieved.time_share);
+                }
+            }
+        }
+        let (lexical, pairs) = (retrieved.lexical.max(), retrieved.pairs.max());
+        Approximation {
+            blend,
+            totals,
+            error: bounds.max_error(retrieved.similarities.max_error, lexical, pairs),
+            bounds,
+        }
+    }
+
+    /// Calls `found` with each admitted memory within `reach` steps in the same
+    /// episode and the number of steps, on each side the nearest first.
+    pub(super) fn for_each_neighbor(
+        &self,
+        slot: u32,
+        retrieved: &Retrieved,
+        reach: usize,
+        mut found: impl FnMut(EpisodeEntry, usize),
+    ) {
+        let Some((own, episode)) = self.slot(slot).and_then(|own| Some((own, own.episode?))) else {
+            return;
+        };
+        let Some(episode) = self.episodes.get(episode) else {
+            return;
+        };
+        let is_admitted = |(_, slot): &EpisodeEntry| retrieved.is_admitted(*slot);
+        let (before, after) = episode.around(own.episode_entry(slot));
+        for (step, entry) in (1..=reach).zip(before.filter(is_admitted)) {
+            found(entry, step);
+        }
+        for (step, entry) in (1..=reach).zip(after.filter(is_admitted)) {
+            found(entry, step);
+        }
+    }
+
+    /// The number of admitted memories in a memory's episode, counted up to the
+    /// length from which on the share that is lent grows no more.
+    pub(super) fn episode_length(
+        &self,
+        slot: u32,
+        retrieved: &Retrieved,
+        ranking: &Ranking,
+    ) -> usize {
+        let episode = self.slot(slot).and_then(|slot| slot.episode);
+        let Some(episode) = episode.and_then(|episode| self.episodes.get(episode)) else {
+            return 0;
+        };
+        if retrieved.admitted.is_none() {
+            return episode.len();
+        }
+        let members = episode.iter();
+        let admitted = members.filter(|(_, slot)| retrieved.is_admitted(*slot));
+        admitted.take(ranking.full_share_length()).count()
+    }
+}
+
+/// What memories receive from neighbors and from related memories, see
+/// `ranking::lending`, computed from approximate values.
+struct Received<'a> {
+    snapshot: &'a EntitySnapshot,
+    retrieved: &'a Retrieved,
+    links: &'a Links,
+    ranking: &'a Ranking,
+    blend: &'a [f32],
+    /// By slot.
+    values: Vec<f32>,
+    /// The slots that receive something.
+    slots: Vec<u32>,
+}
+
+impl<'a> Received<'a> {
+    fn new(
+        snapshot: &'a EntitySnapshot,
+        retrieved: &'a Retrieved,
+        links: &'a Links,
+        ranking: &'a Ranking,
+        values: &'a Approximation,
+    ) -> Self {
+        Self {
+            snapshot,
+            retrieved,
+            links,
+            ranking,
+            blend: &values.blend,
+            values: vec![0.0; values.blend.len()],
+            slots: Vec::new(),
+        }
+    }
+
+    /// What a slot received so far.
+    fn of(&self, slot: u32) -> f32 {
+        self.values[slot as usize]
+    }
+
+    /// Lends the blend of one memory.
+    fn lend(&mut self, lender: u32) {
+        let (snapshot, ranking) = (self.snapshot, self.ranking);
+        let blend = self.blend[lender as usize];
+        let (Some(own), true) = (snapshot.slot(lender), ranking.neighbors > 0.0) else {
+            return;
+        };
+        let share = ranking.episode_share(self.episode_length(lender));
+        let reach = ranking.neighbor_reach;
+        snapshot.for_each_neighbor(lender, self.retrieved, reach, |(time, receiver), step| {
+            let lent = ranking.lent(step, time - own.time);
+            self.receive(receiver, share * lent * blend);
+        });
+        for &receiver in self.links.get(&lender).into_iter().flatten() {
+            self.receive(receiver, ranking.neighbors * blend);
+        }
+    }
+
+    fn receive(&mut self, receiver: u32, lent: f32) {
+        let words = self.snapshot.slot(receiver).map_or(0, |slot| slot.words);
+        let lent = lent * self.ranking.length_discount(words);
+        let value = &mut self.values[receiver as usize];
+        if lent > *value {
+            if *value == 0.0 {
+                self.slots.push(receiver);
+            }
+            *value = lent;
+        }
+    }
+
+    /// What a slot receives of all its neighbors.
+    fn complete(&self, slot: u32) -> f32 {
+        let ranking = self.ranking;
+        let Some(own) = self.snapshot.slot(slot).filter(|_| ranking.neighbors > 0.0) else {
+            return 0.0;
+        };
+        let mut most = 0.0f32;
+        let reach = ranking.neighbor_reach;
+        self.snapshot
+            .for_each_neighbor(slot, self.retrieved, reach, |(time, lender), step| {
+                let blend = self.blend[lender as usize];
+                if blend > 0.0 {
+                    most = most.max(ranking.lent(step, own.time - time) * blend);
+                }
+            });
+        if most > 0.0 {
+            most *= ranking.episode_share(self.episode_length(slot));
+        }
+        for &other in self.links.get(&slot).into_iter().flatten() {
+            most = most.max(ranking.neighbors * self.blend[other as usize]);
+        }
+        most * ranking.length_discount(own.words)
+    }
+
+    fn episode_length(&self, slot: u32) -> usize {
+        self.snapshot
+            .episode_length(slot, self.retrieved, self.ranking)
+    }
+}
+
+/// Excludes memories that are surely less similar than `min`.
+fn exclude_dissimilar(totals: &mut [f32], similarities: &Similarities, min: Option<f32>) {
+    let Some(min) = min else { return };
+    let lowest = min - similarities.max_error;
+    for (total, similarity) in totals.iter_mut().zip(&similarities.values) {
+        if *similarity < lowest {
+            *total = f32::NEG_INFINITY;
+        }
+    }
+}
+
+/// The `n`-th highest total, of those that are candidates; `None` if there are
+/// fewer.
+fn nth_highest(totals: impl Iterator<Item = SlotTotal>, n: usize) -> Option<f32> {
+    let mut highest: Vec<f32> = Vec::with_capacity(2 * n);
+    let mut lowest = f32::NEG_INFINITY;
+    let last = n.checked_sub(1)?;
+    for (_, total) in totals {
+        if total > lowest {
+            highest.push(total);
+            if highest.len() == 2 * n {
+                highest.select_nth_unstable_by(last, |a, b| b.total_cmp(a));
+                highest.truncate(n);
+                lowest = highest[last];
+            }
+        }
+    }
+    if highest.len() < n {
+        return None;
+    }
+    let (_, nth, _) = highest.select_nth_unstable_by(last, |a, b| b.total_cmp(a));
+    Some(*nth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nth_highest_total_is_that_of_a_sorted_list() {
+        let totals: Vec<f32> = (0..1_000u16).map(|n| f32::from(n * 17 % 1_000)).collect();
+        let of = |n| nth_highest((0..).zip(totals.iter().copied()), n);
+        assert_eq!(
+            [1, 10, 999, 1_000].map(of),
+            [999.0, 990.0, 1.0, 0.0].map(Some)
+        );
+        assert_eq!([0, 1_001].map(of), [None, None]);
+        let excluded = [f32::NEG_INFINITY, 1.0];
+        assert_eq!(nth_highest((0..).zip(excluded), 2), None);
+    }
+}

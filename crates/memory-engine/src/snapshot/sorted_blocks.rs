@@ -1,0 +1,222 @@
+//! A sorted list in blocks that versions share.
+
+use std::sync::Arc;
+
+use super::block_vec::SHARED_VEC_BYTES;
+
+/// Most entries of a block: a full one is divided in two.
+const MAX_BLOCK: usize = 256;
+
+/// A sorted list of which cloning shares every block, and a change copies the
+/// block that it updates.
+#[derive(Debug, Clone)]
+pub(super) struct SortedBlocks<T> {
+    /// None is empty.
+    blocks: Vec<Arc<Vec<T>>>,
+    len: usize,
+    /// Bytes of the blocks.
+    bytes: usize,
+}
+
+impl<T> Default for SortedBlocks<T> {
+    fn default() -> Self {
+        Self {
+            blocks: Vec::new(),
+            len: 0,
+            bytes: 0,
+        }
+    }
+}
+
+/// The position of an entry: its block, and its index there.
+type Position = (usize, usize);
+
+impl<T: Ord + Copy> SortedBlocks<T> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn insert(&mut self, entry: T) {
+        self.len += 1;
+        let index = self.block_of(&entry);
+        let Some(shared) = self.blocks.get_mut(index) else {
+            // Most lists have one entry: no room for more.
+            let block = Arc::new(vec![entry]);
+            self.bytes += block_bytes(&block);
+            self.blocks.reserve_exact(1);
+            self.blocks.push(block);
+            return;
+        };
+        self.bytes -= block_bytes(shared);
+        let block = Arc::make_mut(shared);
+        let position = block.partition_point(|other| *other < entry);
+        let is_append = position == block.len();
+        block.insert(position, entry);
+        let mut rest = None;
+        if block.len() > MAX_BLOCK {
+            // An appended entry begins a block, so that blocks of lists that grow
+            // at the end are full.
+            let half = if is_append { MAX_BLOCK } else { MAX_BLOCK / 2 };
+            rest = Some(Arc::new(block.split_off(half)));
+        }
+        self.bytes += block_bytes(shared);
+        if let Some(rest) = rest {
+            self.bytes += block_bytes(&rest);
+            self.blocks.insert(index + 1, rest);
+        }
+    }
+
+    /// Removes the entries from `first` on for as long as `is_removed`.
+    pub(super) fn remove_run(&mut self, first: &T, is_removed: impl Fn(&T) -> bool) {
+        let mut index = self.blocks.partition_point(|block| is_before(block, first));
+        while let Some(shared) = self.blocks.get_mut(index) {
+            let start = shared.partition_point(|entry| entry < first);
+            let run = shared[start..].iter().take_while(|entry| is_removed(entry));
+            let count = run.count();
+            let reaches_end = start + count == shared.len();
+            self.len -= count;
+            if count == shared.len() {
+                self.bytes -= block_bytes(shared);
+                self.blocks.remove(index);
+                continue;
+            }
+            if count > 0 {
+                self.bytes -= block_bytes(shared);
+                let block = Arc::make_mut(shared);
+                block.drain(start..start + count);
+                block.shrink_to(block.len() * 2);
+                self.bytes += block_bytes(shared);
+            }
+            if !reaches_end {
+                return;
+            }
+            index += 1;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.blocks.iter().flat_map(|block| block.iter())
+    }
+
+    /// The entries at and after `first`, in order.
+    pub(super) fn from(&self, first: &T) -> impl Iterator<Item = T> {
+        let (block, index) = self.position(first);
+        let own = self.blocks.get(block).map_or(&[][..], |it| &it[index..]);
+        let later = self.blocks.iter().skip(block + 1);
+        own.iter()
+            .chain(later.flat_map(|block| block.iter()))
+            .copied()
+    }
+
+    /// The entries before `entry` and those after it, the nearest first.
+    pub(super) fn around(&self, entry: T) -> (impl Iterator<Item = T>, impl Iterator<Item = T>) {
+        let (block, index) = self.position(&entry);
+        let (before, after) = match self.blocks.get(block) {
+            Some(own) => own.split_at(index),
+            None => (&[][..], &[][..]),
+        };
+        let earlier = self.blocks[..block].iter().rev();
+        let later = self.blocks.iter().skip(block + 1);
+        let before = before.iter().rev();
+        let before = before.chain(earlier.flat_map(|block| block.iter().rev()));
+        let after = after.iter().chain(later.flat_map(|block| block.iter()));
+        let after = after.copied().skip_while(move |other| *other == entry);
+        (before.copied(), after)
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.blocks.capacity() * size_of::<Arc<Vec<T>>>() + self.bytes
+    }
+
+    /// Where an entry is, or would be.
+    fn position(&self, entry: &T) -> Position {
+        let block = self.blocks.partition_point(|block| is_before(block, entry));
+        let index = self
+            .blocks
+            .get(block)
+            .map_or(0, |block| block.partition_point(|other| other < entry));
+        (block, index)
+    }
+
+    /// The block that an entry belongs in.
+    fn block_of(&self, entry: &T) -> usize {
+        let block = self.blocks.partition_point(|block| is_before(block, entry));
+        block.min(self.blocks.len().saturating_sub(1))
+    }
+}
+
+impl<T: Ord + Copy> FromIterator<T> for SortedBlocks<T> {
+    /// From entries that are sorted.
+    fn from_iter<I: IntoIterator<Item = T>>(entries: I) -> Self {
+        let mut list = Self::default();
+        for entry in entries {
+            list.insert(entry);
+        }
+        list
+    }
+}
+
+fn block_bytes<T>(block: &Arc<Vec<T>>) -> usize {
+    SHARED_VEC_BYTES + block.capacity() * size_of::<T>()
+}
+
+/// Whether all entries of a block are before `entry`.
+fn is_before<T: Ord>(block: &Arc<Vec<T>>, entry: &T) -> bool {
+    block.last().is_none_or(|last| last < entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn appended_entries_fill_blocks_and_versions_share_them() {
+        let first: SortedBlocks<u32> = (0..1_000).collect();
+        assert_eq!(first.blocks.len(), 4);
+        let mut second = first.clone();
+        second.insert(1_000);
+        assert!(Arc::ptr_eq(&first.blocks[0], &second.blocks[0]));
+        assert!(!Arc::ptr_eq(&first.blocks[3], &second.blocks[3]));
+        assert_eq!((first.len(), second.len()), (1_000, 1_001));
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_sorted_set(
+            operations in prop::collection::vec((0u32..900, 0u32..4, any::<bool>()), 1..900),
+        ) {
+            let mut list = SortedBlocks::default();
+            let mut model = BTreeSet::new();
+            for (entry, run, is_insert) in operations {
+                if is_insert {
+                    if model.insert(entry) {
+                        list.insert(entry);
+                    }
+                } else {
+                    list.remove_run(&entry, |other| (entry..=entry + run).contains(other));
+                    model.retain(|other| !(entry..=entry + run).contains(other));
+                }
+                prop_assert_eq!(list.len(), model.len());
+                let (before, after) = list.around(entry);
+                let before: Vec<u32> = before.take(3).collect();
+                let expected: Vec<u32> = model.range(..entry).rev().take(3).copied().collect();
+                prop_assert_eq!(before, expected);
+                let after: Vec<u32> = after.take(3).collect();
+                let expected: Vec<u32> = model.range(entry + 1..).take(3).copied().collect();
+                prop_assert_eq!(after, expected);
+            }
+            prop_assert!(list.iter().eq(&model));
+            let bytes: usize = list.blocks.iter().map(block_bytes).sum();
+            prop_assert_eq!(list.bytes, bytes);
+            prop_assert!(list.blocks.iter().all(|block| (1..=MAX_BLOCK).contains(&block.len())));
+        }
+    }
+}

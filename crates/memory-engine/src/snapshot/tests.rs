@@ -1,0 +1,250 @@
+//! Versions of a snapshot, and its search against an exhaustive one.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use memory_core::{
+    Embedding, MemoryBatchItem, MemoryFilter, MemoryKind, MemoryTagMode, ScoreStats,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::ranking::{Ranking, RankingContext};
+use crate::recall::Query;
+use crate::tiers::EmbeddedText;
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+}
+
+fn query_with(text: &str, vector: Vec<f32>) -> Query {
+    let embedded = EmbeddedText {
+        vector: vector.into(),
+        unknown_share: 0.0,
+    };
+    Query::new(text, embedded, now())
+}
+
+fn query(text: &str) -> Query {
+    query_with(text, vec![1.0, 0.0])
+}
+
+fn context<'a>(query: &'a Query, ranking: &'a Ranking, limit: usize) -> RankingContext<'a> {
+    RankingContext {
+        ranking,
+        words: &query.words,
+        dates: &query.dates,
+        now: now(),
+        is_historical: false,
+        min_similarity: None,
+        limit,
+    }
+}
+
+fn embedded(memory: Memory, vectors: Vec<Vec<f32>>) -> EmbeddedMemory {
+    EmbeddedMemory {
+        memory,
+        embedding: Embedding {
+            fingerprint: "test".into(),
+            vectors,
+        },
+    }
+}
+
+fn written(n: u8) -> EmbeddedMemory {
+    let item = MemoryBatchItem::new("mira", MemoryKind::World, format!("memory number {n}"))
+        .with_context(format!("episode {}", n / 10))
+        .with_tag(format!("n{}", n % 10))
+        .with_related(MemoryId::new(), "of");
+    embedded(
+        item.into_memory(now()).unwrap(),
+        vec![vec![f32::from(n), 1.0]],
+    )
+}
+
+fn changes(written: Vec<EmbeddedMemory>, removed: Vec<MemoryId>) -> ChangeSet {
+    ChangeSet::new(Generation(1), written, removed)
+}
+
+fn ids(snapshot: &EntitySnapshot) -> Vec<MemoryId> {
+    snapshot.memories().map(|memory| memory.id).collect()
+}
+
+/// The content and similarity of each memory, in the order of slots.
+fn contents(snapshot: &EntitySnapshot) -> Vec<(String, f32)> {
+    let query = query("");
+    let slots = snapshot.slots.iter().flatten();
+    slots
+        .map(|slot| {
+            let similarity = snapshot
+                .vectors
+                .similarity(&query.vector, slot.rows.clone());
+            (slot.memory.content.clone(), similarity.unwrap())
+        })
+        .collect()
+}
+
+/// The results of a question, with everything that explains them.
+fn results(
+    snapshot: &EntitySnapshot,
+    query: &Query,
+    filter: &MemoryFilter,
+    context: &RankingContext<'_>,
+) -> Vec<String> {
+    let set = snapshot.candidates(query, filter, context);
+    let ranked = set.top_k(context).into_iter();
+    ranked
+        .map(|ranked| format!("{} {:?}", ranked.memory.id, ranked.explanation))
+        .collect()
+}
+
+#[test]
+fn a_version_is_its_predecessor_with_the_changes() {
+    let first = EntitySnapshot::empty("mira".into(), 2)
+        .apply(changes((0..4).map(written).collect(), vec![]));
+    let ids = ids(&first);
+    let mut altered = written(9);
+    altered.memory.id = ids[1];
+    let second = first.apply(changes(
+        vec![altered, written(5)],
+        vec![ids[0], MemoryId::new()],
+    ));
+    assert_eq!((first.len(), second.len()), (4, 4));
+    let number = |(content, similarity): (String, f32)| {
+        assert_eq!(content, format!("memory number {similarity}"));
+        similarity
+    };
+    let numbers: Vec<f32> = contents(&second).into_iter().map(number).collect();
+    assert_eq!(numbers, [9.0, 2.0, 3.0, 5.0]);
+}
+
+#[test]
+fn compaction_keeps_the_order() {
+    let all: Vec<EmbeddedMemory> = (0..200).map(written).collect();
+    let full = EntitySnapshot::empty("mira".into(), 2).apply(changes(all.clone(), vec![]));
+    let odd = ids(&full).into_iter().skip(1).step_by(2).collect();
+    let even = full.apply(changes(vec![], odd));
+    assert_eq!(even.slots.len(), 100, "no empty slots");
+    // Compacted, it is what it would be had the removed never been there.
+    let kept = all.into_iter().step_by(2).collect();
+    let never = EntitySnapshot::empty("mira".into(), 2).apply(changes(kept, vec![]));
+    assert_eq!(contents(&even), contents(&never));
+    let ranking = Ranking::default();
+    for text in ["memory", "number 4", "42", "n7", "when was number 8?"] {
+        let query = query(text);
+        let context = context(&query, &ranking, 100);
+        let filter = MemoryFilter::new();
+        let of = |snapshot| results(snapshot, &query, &filter, &context);
+        assert_eq!(of(&even), of(&never), "{text}");
+    }
+    assert!(even.size_bytes() < full.size_bytes() * 3 / 4);
+}
+
+#[test]
+fn removing_everything_frees_all_bytes() {
+    let empty = EntitySnapshot::empty("mira".into(), 2);
+    let full = empty.apply(changes((0..10).map(written).collect(), vec![]));
+    let emptied = full.without(&ids(&full));
+    assert_eq!((emptied.len(), emptied.memory_bytes), (0, 0));
+    assert_eq!(emptied.mentions.size_bytes(), 0);
+    assert!(emptied.size_bytes() < full.size_bytes() / 2);
+}
+
+/// What a generated memory is made of: words, episode, hours ago, tag, the
+/// memory it is related to, vectors, whether it is removed again.
+type Made = (Vec<u8>, u8, i64, u8, Option<usize>, Vec<Vec<f32>>, bool);
+
+fn made() -> impl Strategy<Value = Made> {
+    let vector = prop::collection::vec(-1.0f32..1.0, 8);
+    (
+        prop::collection::vec(0u8..30, 1..12),
+        0u8..6,
+        0i64..400,
+        0u8..3,
+        prop::option::weighted(0.2, 0usize..120),
+        prop::collection::vec(vector, 0..4),
+        prop::bool::weighted(0.1),
+    )
+}
+
+const WORDS: [&str; 6] = ["mill", "river", "horse", "monday", "not", "allergic"];
+
+fn word(n: u8) -> String {
+    match WORDS.get(usize::from(n)) {
+        Some(word) => (*word).to_owned(),
+        None => format!("word{n}"),
+    }
+}
+
+fn snapshot_of(memories: &[Made]) -> EntitySnapshot {
+    let all_ids: Vec<MemoryId> = memories.iter().map(|_| MemoryId::new()).collect();
+    let all = memories.iter().zip(&all_ids).map(|(made, id)| {
+        let (words, episode, hours, tag, related, vectors, _) = made;
+        let text: Vec<String> = words.iter().map(|n| word(*n)).collect();
+        let mut item = MemoryBatchItem::new("mira", MemoryKind::World, text.join(" "))
+            .with_id(*id)
+            .with_timestamp(now() - TimeDelta::hours(*hours))
+            .with_tag(word(*tag));
+        if *episode > 0 {
+            item = item.with_context(format!("episode {episode}"));
+        }
+        if let Some(other) = related.and_then(|other| all_ids.get(other)) {
+            item = item.with_related(*other, "of");
+        }
+        embedded(item.into_memory(now()).unwrap(), vectors.clone())
+    });
+    let removed = memories.iter().zip(&all_ids);
+    let removed = removed.filter(|(made, _)| made.6).map(|(_, id)| *id);
+    EntitySnapshot::empty("mira".into(), 8)
+        .apply(changes(all.collect(), vec![]))
+        .apply(changes(vec![], removed.collect()))
+}
+
+proptest! {
+    /// The search leaves out most memories. The results, their scores and what
+    /// explains them are those of a ranking of all, bit for bit.
+    #[test]
+    fn a_search_finds_what_an_exhaustive_one_finds(
+        memories in prop::collection::vec(made(), 1..120),
+        words in prop::collection::vec(0u8..30, 0..6),
+        vector in prop::collection::vec(-1.0f32..1.0, 8),
+        limit in 1usize..15,
+        tag in prop::option::of(0u8..3),
+        min_similarity in prop::option::of(-0.5f32..0.5),
+        weights in (0.0f32..0.5, 0.0f32..0.5, 0.0f32..1.0, 0usize..=8),
+        (is_sum, with_dates) in (any::<bool>(), any::<bool>()),
+    ) {
+        let snapshot = snapshot_of(&memories);
+        let mut text: Vec<String> = words.iter().map(|n| word(*n)).collect();
+        if with_dates {
+            text.push("when was it last week?".into());
+        }
+        let query = query_with(&text.join(" "), vector);
+        let base = if is_sum { Ranking::weighted_sum() } else { Ranking::default() };
+        let (importance, recency, neighbors, neighbor_reach) = weights;
+        let ranking = Ranking { importance, recency, neighbors, neighbor_reach, ..base };
+        let filter = tag.map_or_else(MemoryFilter::new, |tag| MemoryFilter::new().tags([word(tag)], MemoryTagMode::Any));
+        let context = RankingContext { min_similarity, ..context(&query, &ranking, limit) };
+        let retrieved = snapshot.retrieve(&query, &filter, &ranking);
+        let links = snapshot.links(&retrieved);
+        let all: Vec<u32> = (0..snapshot.next_slot())
+            .filter(|slot| snapshot.slot(*slot).is_some() && retrieved.is_admitted(*slot))
+            .collect();
+        let exhaustive = snapshot.candidates_of(&all, &links, &retrieved, &query, &ranking);
+        let expected: Vec<String> = exhaustive
+            .top_k(&context)
+            .into_iter()
+            .map(|ranked| format!("{} {:?}", ranked.memory.id, ranked.explanation))
+            .collect();
+        prop_assert_eq!(results(&snapshot, &query, &filter, &context), expected);
+        // The statistics of 8-bit similarities are nearly the exact ones.
+        let exact = all.iter().filter_map(|slot| {
+            let rows = snapshot.slot(*slot)?.rows.clone();
+            let chunks = rows.end - rows.start;
+            let similarity = snapshot.vectors.similarity(&query.vector, rows)?;
+            Some(ranking.dense_value(similarity, chunks))
+        });
+        let exact = ScoreStats::of(exact);
+        let error = 2.0 * retrieved.similarities.max_error + 1e-6;
+        prop_assert!((exact.mean - retrieved.dense_stats.mean).abs() <= error);
+        prop_assert!((exact.deviation - retrieved.dense_stats.deviation).abs() <= error);
+    }
+}
