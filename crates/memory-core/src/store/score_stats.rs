@@ -14,7 +14,7 @@ pub struct ScoreStats {
 }
 
 impl ScoreStats {
-    /// Summarizes values. O(n), in double precision.
+    /// Summarizes values. O(n), independent of their order.
     #[must_use]
     pub fn of(values: impl Iterator<Item = f32>) -> Self {
         let mut builder = ScoreStatsBuilder::default();
@@ -36,13 +36,17 @@ impl ScoreStats {
     }
 }
 
-/// Computes [`ScoreStats`] value by value.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Computes [`ScoreStats`] value by value. The result does not depend on the order
+/// of the values, bit for bit: they are summed as whole multiples of 2⁻³⁰.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScoreStatsBuilder {
     count: u64,
-    sum: f64,
-    squares: f64,
+    sum: i128,
+    squares: i128,
 }
+
+/// The value 1 as a multiple of 2⁻³⁰.
+const ONE: f64 = 1_073_741_824.0;
 
 impl ScoreStatsBuilder {
     /// How many values were added.
@@ -52,8 +56,12 @@ impl ScoreStatsBuilder {
     }
 
     /// Adds one value.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a whole number; values above 2^33 count as 2^33"
+    )]
     pub fn add(&mut self, value: f32) {
-        let value = f64::from(value);
+        let value = i128::from((f64::from(value) * ONE).round_ties_even() as i64);
         self.count += 1;
         self.sum += value;
         self.squares += value * value;
@@ -75,8 +83,9 @@ impl ScoreStatsBuilder {
         if self.count == 0 {
             return ScoreStats::default();
         }
-        let mean = self.sum / self.count as f64;
-        let variance = (self.squares / self.count as f64 - mean * mean).max(0.0);
+        let mean = self.sum as f64 / ONE / self.count as f64;
+        let variance =
+            (self.squares as f64 / (ONE * ONE) / self.count as f64 - mean * mean).max(0.0);
         ScoreStats {
             mean: mean as f32,
             deviation: variance.sqrt() as f32,
@@ -95,5 +104,17 @@ mod tests {
         assert!((summary.z_score(3.0) - 1.5f32.sqrt()).abs() < 1e-6);
         assert_eq!(ScoreStats::of([0.3; 7].into_iter()).z_score(0.3), 0.0);
         assert_eq!(ScoreStats::of(std::iter::empty()).z_score(5.0), 0.0);
+    }
+
+    #[test]
+    fn the_order_of_the_values_does_not_matter() {
+        let values: Vec<f32> = (1..2_000u16).map(|n| 9.7 / f32::from(n)).collect();
+        let forward = ScoreStats::of(values.iter().copied());
+        let backward = ScoreStats::of(values.iter().rev().copied());
+        assert_eq!(forward, backward);
+        let mut builder = ScoreStatsBuilder::default();
+        builder.add(f32::INFINITY);
+        builder.add(f32::NAN);
+        assert!(builder.summary().mean.is_finite());
     }
 }
