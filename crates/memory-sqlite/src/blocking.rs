@@ -56,14 +56,14 @@ where
 }
 
 /// The state of a fold: here, or owned by a blocking thread.
-enum FoldState<S> {
+pub(crate) enum FoldState<S> {
     Idle(S),
     Running(JoinHandle<Result<S, Failure>>),
 }
 
 impl<S> FoldState<S> {
     /// Waits until no thread works on the state.
-    async fn finish(self) -> Result<S, Failure> {
+    pub(crate) async fn finish(self) -> Result<S, Failure> {
         match self {
             Self::Idle(state) => Ok(state),
             Self::Running(task) => task.await.map_err(join_failure)?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    BackupOptions, ChangeMarker, ErrorKind, InsertOutcome, MemoryError, MemoryResult,
+    BackupOptions, ChangeMarker, ErrorKind, InsertOutcome, MemoryError, MemoryResult, SearchOutcome,
 };
 use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
@@ -17,7 +17,9 @@ use crate::backup;
 use crate::error::Failure;
 use crate::insert::Insert;
 use crate::insert_queue::InsertQueue;
+use crate::page_builder::PageBuilder;
 use crate::pool::{MeasuredPool, Role};
+use crate::search::Search;
 use crate::transaction::{Session, Transaction};
 use crate::wal_index::WalIndex;
 use crate::writer::Writer;
@@ -29,6 +31,7 @@ pub(crate) struct Database {
     /// `None` where the database is open for reading only.
     writer: Option<Writer>,
     inserts: Arc<InsertQueue>,
+    page_builder: Arc<PageBuilder>,
     /// `None` for a database in memory.
     path: Option<PathBuf>,
     wal_index: Option<WalIndex>,
@@ -56,6 +59,7 @@ impl Database {
             readers,
             writer: writer.map(|pool| Writer::new(pool, busy_timeout, path.is_some())),
             inserts: Arc::default(),
+            page_builder: Arc::default(),
             wal_index: path.as_deref().map(WalIndex::new),
             path,
         }
@@ -78,6 +82,15 @@ impl Database {
             session.run("BEGIN", transaction).await
         })
         .await
+    }
+
+    /// Searches, and makes the pages in the background that were missing.
+    pub(crate) async fn search(&self, search: Search) -> MemoryResult<SearchOutcome> {
+        let (outcome, missing) = self.read(search).await?;
+        if let Some(writer) = self.writer.clone() {
+            self.page_builder.start(writer, missing);
+        }
+        Ok(outcome)
     }
 
     /// Runs a transaction that writes: all of it or nothing, even if the caller
@@ -175,7 +188,7 @@ async fn spawn<T: Send + 'static>(
 }
 
 /// Starts a task in the span of an operation.
-fn spawn_detached<T: Send + 'static>(
+pub(crate) fn spawn_detached<T: Send + 'static>(
     operation: &'static str,
     future: impl Future<Output = T> + Send + 'static,
 ) -> MemoryResult<JoinHandle<T>> {

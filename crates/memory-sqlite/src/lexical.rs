@@ -10,17 +10,19 @@
 //! The index holds the terms that `memory_text` derives from a text; where that
 //! changes, a migration must index every memory again.
 
-use std::collections::{BTreeMap, HashMap};
+use memory_core::{ScoreStats, ScoreStatsBuilder, TermStats};
+use memory_text::{bm25, for_each_stem, word_digest};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Row, query};
 
-use memory_core::{MemoryFilter, TermStats};
-use memory_text::{bm25, for_each_stem};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Row};
-
-use crate::blocking::fold_rows;
+use crate::blocking::{fold_rows, run_blocking};
 use crate::error::Failure;
-use crate::filter::push_conditions;
+use crate::matching::Matching;
+use crate::page::{self, MissingPage, PageTable};
+use crate::row_keys;
 use crate::rows::{EntityRow, to_json};
+use crate::top_k::TopK;
+use crate::word_page::WordPage;
 
 /// The entry of a memory in the index, and its word count.
 pub(crate) fn index_entry(entity_key: i64, content: &str) -> (String, i64) {
@@ -52,90 +54,225 @@ fn index_term(entity_key: i64, word: &str) -> String {
 struct WordMatch {
     /// The index of the word in the query.
     word: usize,
-    memory_key: i64,
+    number: u32,
     /// How often the word occurs in the memory.
     count: u32,
     /// The word count of the memory.
     length: u32,
-    /// Whether the memory matches the filter.
-    matches_filter: bool,
 }
 
 /// What a query's words find.
 #[derive(Default)]
-pub(crate) struct LexicalScan {
-    /// The BM25 of every memory that contains a word and matches the filter, by
-    /// its key.
-    pub(crate) scores: HashMap<i64, f32>,
+pub(crate) struct LexicalOutcome {
+    /// The BM25 of every memory by its number, 0 where it contains no word or does
+    /// not match the filter; those at the end may be missing.
+    scores: Vec<f32>,
+    /// The keys of the memories with the highest scores.
+    pub(crate) top: Vec<i64>,
+    /// Statistics of the scores of all memories that match.
+    pub(crate) stats: ScoreStats,
     /// How common the words are.
     pub(crate) terms: TermStats,
+    pub(crate) missing: Vec<MissingPage>,
 }
 
-/// Scores every memory that contains a word of `text` and matches the filter,
-/// by its key. The inverse document frequency is taken over all of the entity's
-/// memories, so a memory scores the same under every filter.
+impl LexicalOutcome {
+    /// The BM25 of a memory that contains a word.
+    pub(crate) fn score(&self, number: i64) -> Option<f32> {
+        let score = self.scores.get(usize::try_from(number).ok()?)?;
+        Some(*score).filter(|score| *score > 0.0)
+    }
+}
+
+/// Scores every memory that contains a word of `text` and matches the filter.
+/// The inverse document frequency is taken over all of the entity's memories, so a
+/// memory scores the same under every filter.
 pub(crate) async fn scan(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
-    filter: &MemoryFilter,
+    matching: &Matching,
     text: &str,
-) -> Result<LexicalScan, Failure> {
+    limit: usize,
+) -> Result<LexicalOutcome, Failure> {
     let mut words = memory_text::stems(text);
     words.sort_unstable();
     words.dedup();
-    let mean_length = to_f64(entity.word_count) / to_f64(entity.memory_count.max(1));
-    if words.is_empty() {
-        return Ok(LexicalScan {
-            terms: TermStats::new(entity.memory_count, Some(mean_length), BTreeMap::new()),
-            ..LexicalScan::default()
-        });
-    }
-    let matches = find_matches(conn, entity.key, filter, &words).await?;
-    let mut document_counts = vec![0u64; words.len()];
-    for found in &matches {
-        document_counts[found.word] += 1;
-    }
-    let idf: Vec<f64> = document_counts
-        .iter()
-        .map(|documents| bm25::idf(entity.memory_count, *documents))
-        .collect();
-    let mut scores: HashMap<i64, f64> = HashMap::new();
-    for found in matches.iter().filter(|found| found.matches_filter) {
-        let weight = bm25::term_weight(found.count, found.length, mean_length);
-        *scores.entry(found.memory_key).or_default() += idf[found.word] * weight;
-    }
-    let scores = scores.into_iter();
-    let counts = words.into_iter().zip(document_counts).collect();
-    Ok(LexicalScan {
-        scores: scores.map(|(key, score)| (key, to_f32(score))).collect(),
-        terms: TermStats::new(entity.memory_count, Some(mean_length), counts),
-    })
+    let (matches, missing) = find_matches(conn, entity, &words).await?;
+    let scoring = Scoring {
+        entity: *entity,
+        matching: matching.clone(),
+        words,
+    };
+    let size = matches.len();
+    let outcome = run_blocking(size, move || scoring.score(&matches, limit)).await?;
+    Ok(LexicalOutcome { missing, ..outcome })
 }
 
+/// What the scores are computed with.
+struct Scoring {
+    entity: EntityRow,
+    matching: Matching,
+    words: Vec<String>,
+}
+
+impl Scoring {
+    /// The words of each memory have to be in the order of the query, so that sums
+    /// are rounded alike.
+    fn score(self, matches: &[WordMatch], limit: usize) -> LexicalOutcome {
+        let memories = self.entity.memory_count;
+        let mean_length = to_f64(self.entity.word_count) / to_f64(memories.max(1));
+        let mut document_counts = vec![0u64; self.words.len()];
+        for found in matches {
+            document_counts[found.word] += 1;
+        }
+        let idf = document_counts.iter();
+        let idf: Vec<f64> = idf.map(|count| bm25::idf(memories, *count)).collect();
+        let mut sums: Vec<f64> = Vec::new();
+        for found in matches {
+            if !self.matching.contains(found.number) {
+                continue;
+            }
+            let index = found.number as usize;
+            if sums.len() <= index {
+                sums.resize(index + 1, 0.0);
+            }
+            let weight = bm25::term_weight(found.count, found.length, mean_length);
+            sums[index] += idf[found.word] * weight;
+        }
+        let scores: Vec<f32> = sums.into_iter().map(to_f32).collect();
+        let (mut stats, mut top_k) = (ScoreStatsBuilder::default(), TopK::new(limit));
+        for (number, score) in (0..).zip(&scores).filter(|(_, score)| **score > 0.0) {
+            stats.add(*score);
+            top_k.offer(row_keys::key(self.entity.key, number), *score);
+        }
+        stats.add_zeros(self.matching.len().saturating_sub(stats.count()));
+        let counts = self.words.into_iter().zip(document_counts).collect();
+        LexicalOutcome {
+            scores,
+            top: top_k.keys().collect(),
+            stats: stats.summary(),
+            terms: TermStats::new(memories, Some(mean_length), counts),
+            missing: Vec::new(),
+        }
+    }
+}
+
+/// Finds the words in pages and, of memories that are in none, in their entries; in
+/// the index where many pages are missing.
 async fn find_matches(
     conn: &mut SqliteConnection,
+    entity: &EntityRow,
+    words: &[String],
+) -> Result<(Vec<WordMatch>, Vec<MissingPage>), Failure> {
+    if words.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let pages = page::complete_pages(entity.next_number).count();
+    if pages == 0 {
+        return Ok((find_in_index(conn, entity.key, words).await?, Vec::new()));
+    }
+    let state = WordScan {
+        words: words.to_vec(),
+        digests: words.iter().map(|word| word_digest(word)).collect(),
+        matches: Vec::new(),
+    };
+    let (mut scan, unread) = page::fold(
+        conn,
+        PageTable::Words,
+        entity.key,
+        entity.next_number,
+        state,
+        WordScan::find_in_page,
+    )
+    .await?;
+    if unread.missing.len() * 4 > pages {
+        let matches = find_in_index(conn, entity.key, words).await?;
+        return Ok((matches, unread.missing));
+    }
+    for numbers in unread.numbers {
+        let rows = query(
+            "SELECT w.rowid - ?1, m.word_count, w.words FROM memory_words AS w
+             CROSS JOIN memory AS m ON m.memory_key = w.rowid
+             WHERE w.rowid >= ?2 AND w.rowid < ?3",
+        )
+        .bind(row_keys::key(entity.key, 0))
+        .bind(row_keys::key(entity.key, numbers.start))
+        .bind(row_keys::key(entity.key, numbers.end))
+        .fetch(&mut *conn);
+        scan = fold_rows(rows, scan, WordScan::find_in_entry).await?;
+    }
+    Ok((scan.matches, unread.missing))
+}
+
+/// The state of a scan for words.
+struct WordScan {
+    words: Vec<String>,
+    digests: Vec<u64>,
+    matches: Vec<WordMatch>,
+}
+
+impl WordScan {
+    fn find_in_page(&mut self, page: i64, content: &[u8]) -> Result<(), Failure> {
+        let first = page::number(page, 0)?;
+        let content = WordPage::decode(content)?;
+        for (word, digest) in self.digests.iter().enumerate() {
+            self.matches
+                .extend(content.find(*digest).map(|posting| WordMatch {
+                    word,
+                    number: first + u32::from(posting.number),
+                    count: posting.count.into(),
+                    length: posting.length,
+                }));
+        }
+        Ok(())
+    }
+
+    fn find_in_entry(&mut self, row: &SqliteRow) -> Result<(), Failure> {
+        let (number, length) = (row.try_get(0)?, row.try_get(1)?);
+        let mut counts = vec![0; self.words.len()];
+        for word in words_of(row.try_get(2)?) {
+            if let Ok(index) = self.words.binary_search_by(|known| (**known).cmp(word)) {
+                counts[index] += 1;
+            }
+        }
+        let counts = counts.into_iter().enumerate();
+        let found = counts.filter(|(_, count)| *count > 0);
+        self.matches.extend(found.map(|(word, count)| WordMatch {
+            word,
+            number,
+            count,
+            length,
+        }));
+        Ok(())
+    }
+}
+
+/// The words of an entry, without the prefix that marks their entity.
+pub(crate) fn words_of(entry: &str) -> impl Iterator<Item = &str> {
+    let terms = entry.split(' ').filter(|term| !term.is_empty());
+    terms.map(|term| term.split_once('_').map_or(term, |(_, word)| word))
+}
+
+async fn find_in_index(
+    conn: &mut SqliteConnection,
     entity_key: i64,
-    filter: &MemoryFilter,
     words: &[String],
 ) -> Result<Vec<WordMatch>, Failure> {
     let terms: Vec<String> = words
         .iter()
         .map(|word| index_term(entity_key, word))
         .collect();
-    let mut query = QueryBuilder::new("SELECT w.word, w.doc, w.count, m.word_count, (true");
-    push_conditions(&mut query, entity_key, filter);
-    query
-        .push(
-            ") FROM (SELECT wanted.key AS word, place.doc, count(*) AS count
-                 FROM json_each(",
-        )
-        .push_bind(to_json(&terms)?)
-        .push(
-            ") AS wanted CROSS JOIN memory_word_place AS place ON place.term = wanted.value
-                 GROUP BY wanted.key, place.doc) AS w
-             CROSS JOIN memory AS m ON m.memory_key = w.doc",
-        );
-    let rows = query.build().fetch(conn);
+    let rows = query(
+        "SELECT w.word, w.doc - ?1, w.count, m.word_count
+         FROM (SELECT wanted.key AS word, place.doc, count(*) AS count
+             FROM json_each(?2) AS wanted
+             CROSS JOIN memory_word_place AS place ON place.term = wanted.value
+             GROUP BY wanted.key, place.doc) AS w
+         CROSS JOIN memory AS m ON m.memory_key = w.doc",
+    )
+    .bind(row_keys::key(entity_key, 0))
+    .bind(to_json(&terms)?)
+    .fetch(conn);
     let words = words.len();
     fold_rows(rows, Vec::new(), move |matches, row| {
         let word = usize::try_from(row.try_get::<u32, _>(0)?).ok();
@@ -143,10 +280,9 @@ async fn find_matches(
             word: word
                 .filter(|word| *word < words)
                 .ok_or(Failure::Damaged("the index of a word is out of range"))?,
-            memory_key: row.try_get(1)?,
+            number: row.try_get(1)?,
             count: row.try_get(2)?,
             length: row.try_get(3)?,
-            matches_filter: row.try_get(4)?,
         });
         Ok(())
     })

@@ -35,7 +35,7 @@ impl Transaction for Neighbors {
         let keys: Vec<i64> = parts.keys.iter().copied().collect();
         let mut compared = HashMap::new();
         if let Some(query) = self.request.dense {
-            compared = dense::compare(conn, &entity, query, &keys).await?;
+            compared = dense::compare(conn, &entity, &query, &keys).await?;
         }
         let memories = find_memories(conn, self.entity, keys.iter()).await?;
         let hit = |MemoryRow { key, memory }| {

@@ -19,7 +19,7 @@ const APPLICATION_ID: i64 = 0x4d65_6d6f;
 const MIN_VERSION: (u32, u32) = (3, 51);
 
 /// Every migration, oldest first. A released migration never changes.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "memory", include_str!("../migrations/0001_memory.sql")),
     (2, "archive", include_str!("../migrations/0002_archive.sql")),
     (3, "erase", include_str!("../migrations/0003_erase.sql")),
@@ -32,6 +32,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         5,
         "episodes",
         include_str!("../migrations/0005_episodes.sql"),
+    ),
+    (
+        6,
+        "search_pages",
+        include_str!("../migrations/0006_search_pages.sql"),
     ),
 ];
 

@@ -1,22 +1,19 @@
 //! [`Store::search`](memory_core::Store::search).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use memory_core::{
-    EntityId, ListScope, MemoryFilter, ScoreStats, ScoreStatsBuilder, SearchHit, SearchOutcome,
-    SearchRequest, TermStats,
-};
+use memory_core::{EntityId, ScoreStats, SearchHit, SearchOutcome, SearchRequest, TermStats};
+use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, query};
 
 use crate::blocking::fold_rows;
+use crate::dense::DenseOutcome;
 use crate::error::Failure;
-use crate::filter::{push_conditions, push_scope};
-use crate::rows::{EntityRow, MemoryRow, encode_count, memory_columns, to_json};
-use crate::top_k::TopK;
+use crate::lexical::LexicalOutcome;
+use crate::page::MissingPage;
+use crate::rows::{MemoryRow, memory_columns, to_json};
 use crate::transaction::Transaction;
-use crate::vectors::BestChunk;
-use crate::{dense, entity, lexical, list};
+use crate::{dense, entity, lexical, matching, row_keys, sample};
 
 pub(crate) struct Search {
     pub(crate) entity: EntityId,
@@ -24,17 +21,19 @@ pub(crate) struct Search {
 }
 
 impl Transaction for Search {
-    type Output = SearchOutcome;
+    /// With the pages that were missing.
+    type Output = (SearchOutcome, Vec<MissingPage>);
     const OPERATION: &'static str = "search";
 
-    async fn run(self, conn: &mut SqliteConnection) -> Result<SearchOutcome, Failure> {
+    async fn run(self, conn: &mut SqliteConnection) -> Result<Self::Output, Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {
-            return Ok(SearchOutcome::default()
+            let outcome = SearchOutcome::default()
                 .compared(self.request.dense.as_ref().map(|_| 0))
                 .dense(self.request.dense.map(|_| ScoreStats::default()))
                 .lexical(self.request.lexical.as_ref().map(|_| ScoreStats::default()))
                 .terms(self.request.lexical.map(|_| TermStats::default()))
-                .matching(0));
+                .matching(0);
+            return Ok((outcome, Vec::new()));
         };
         let SearchRequest {
             filter,
@@ -43,85 +42,48 @@ impl Transaction for Search {
             lexical,
             sample,
         } = self.request;
-        let matching = list::count_matching(conn, &entity, &filter).await?;
-        let (mut lexical_stats, mut terms, mut scores) = (None, None, HashMap::new());
+        let matching = matching::find(conn, &entity, &filter).await?;
+        let (has_dense, has_lexical) = (dense.is_some(), lexical.is_some());
+        let mut words = LexicalOutcome::default();
         if let Some(text) = lexical {
-            let scan = lexical::scan(conn, &entity, &filter, &text).await?;
-            let mut stats = ScoreStatsBuilder::default();
-            scan.scores.values().for_each(|score| stats.add(*score));
-            stats.add_zeros(matching.saturating_sub(scan.scores.len() as u64));
-            lexical_stats = Some(stats.summary());
-            terms = Some(scan.terms);
-            scores = scan.scores;
+            words = lexical::scan(conn, &entity, &matching, &text, limit).await?;
         }
-        let mut top_k = TopK::new(limit);
-        for (key, score) in &scores {
-            top_k.offer(*key, *score, ());
-        }
-        let sample = sample_keys(conn, &entity, &filter, sample).await?;
-        let mut is_candidate: HashSet<i64> = top_k.keys().collect();
-        // Every memory that is read, with its best chunk.
-        let keys = top_k.keys().chain(sample.iter().copied());
-        let mut found: HashMap<i64, Option<BestChunk>> = keys.map(|key| (key, None)).collect();
-        let mut dense_stats = None;
-        let mut compared = None;
+        let sample = sample::find(conn, &entity, &matching, sample).await?;
+        // Every memory that is read.
+        let mut found: HashSet<i64> = sample.iter().chain(&words.top).copied().collect();
+        let mut vectors = DenseOutcome::default();
         if let Some(dense) = dense {
-            let scan = dense::scan(conn, &entity, &filter, dense, limit, found).await?;
-            dense_stats = Some(scan.stats.summary());
-            compared = Some(scan.stats.count());
-            found = scan.others;
-            is_candidate.extend(scan.top_k.keys());
-            found.extend(scan.top_k.into_iter().map(|(key, best)| (key, Some(best))));
+            let others = found.clone();
+            vectors = dense::scan(conn, &entity, &matching, dense, limit, others).await?;
+            found.extend(&vectors.top);
         }
-        let (mut candidates, mut sampled) = (Vec::new(), Vec::new());
-        for MemoryRow { key, memory } in find_memories(conn, self.entity, found.keys()).await? {
-            let best = found.get(&key).copied().flatten();
+        let candidates: HashSet<i64> = words.top.iter().chain(&vectors.top).copied().collect();
+        let (mut hits, mut sampled) = (Vec::new(), Vec::new());
+        for MemoryRow { key, memory } in find_memories(conn, self.entity, found.iter()).await? {
+            let best = vectors.best.get(&key);
             let hit = SearchHit::new(memory)
                 .similarity(best.map(|best| best.similarity))
                 .chunks(best.map(|best| best.chunks))
-                .lexical(scores.get(&key).copied());
-            match (is_candidate.contains(&key), sample.contains(&key)) {
+                .lexical(words.score(key - row_keys::key(entity.key, 0)));
+            match (candidates.contains(&key), sample.contains(&key)) {
                 (true, true) => {
-                    candidates.push(hit.clone());
+                    hits.push(hit.clone());
                     sampled.push(hit);
                 }
-                (true, false) => candidates.push(hit),
+                (true, false) => hits.push(hit),
                 (false, _) => sampled.push(hit),
             }
         }
-        Ok(SearchOutcome::new(entity.generation, candidates)
-            .dense(dense_stats)
-            .lexical(lexical_stats)
-            .compared(compared)
-            .matching(matching)
-            .sample(sampled)
-            .terms(terms))
+        let outcome = SearchOutcome::new(entity.generation, hits)
+            .dense(has_dense.then_some(vectors.stats))
+            .compared(has_dense.then_some(vectors.compared))
+            .lexical(has_lexical.then_some(words.stats))
+            .terms(has_lexical.then_some(words.terms))
+            .matching(matching.len())
+            .sample(sampled);
+        let missing = words.missing.into_iter().chain(vectors.missing);
+        Ok((outcome, missing.collect()))
     }
-}
-
-/// The keys of up to `size` of the memories that match: those whose numbers,
-/// which count up, come first when they are multiplied modulo 2^32. The factor (of
-/// a linear congruential generator in the C standard) spreads them evenly.
-async fn sample_keys(
-    conn: &mut SqliteConnection,
-    entity: &EntityRow,
-    filter: &MemoryFilter,
-    size: usize,
-) -> Result<HashSet<i64>, Failure> {
-    if size == 0 {
-        return Ok(HashSet::new());
-    }
-    let mut query = QueryBuilder::new("SELECT m.memory_key FROM memory AS m WHERE m.entity_key = ");
-    query.push_bind(entity.key);
-    push_scope(&mut query, ListScope::Live);
-    push_conditions(&mut query, entity.key, filter);
-    query
-        .push(
-            " ORDER BY (m.memory_key & 4294967295) * 1103515245 & 4294967295, m.memory_key LIMIT ",
-        )
-        .push_bind(encode_count(size as u64));
-    let keys: Vec<i64> = query.build_query_scalar().fetch_all(conn).await?;
-    Ok(keys.into_iter().collect())
 }
 
 /// Reads the memories with these keys.

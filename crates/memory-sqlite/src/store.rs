@@ -181,7 +181,7 @@ impl Store for SqliteStore {
             entity: entity.clone(),
             request: request.clone(),
         };
-        self.database.read(search).await
+        self.database.search(search).await
     }
 
     async fn neighbors(

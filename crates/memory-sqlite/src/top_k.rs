@@ -4,20 +4,19 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 /// The highest scores offered, at most `limit` of them.
-pub(crate) struct TopK<T = ()> {
+pub(crate) struct TopK {
     limit: usize,
     /// The lowest score on top.
-    heap: BinaryHeap<Reverse<Scored<T>>>,
+    heap: BinaryHeap<Reverse<Scored>>,
 }
 
 /// A memory's key and score; of equal scores the older memory ranks higher.
-struct Scored<T> {
+struct Scored {
     score: f32,
     key: i64,
-    value: T,
 }
 
-impl<T> TopK<T> {
+impl TopK {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -26,8 +25,8 @@ impl<T> TopK<T> {
     }
 
     /// Keeps a score if it is among the highest so far.
-    pub(crate) fn offer(&mut self, key: i64, score: f32, value: T) {
-        let scored = Reverse(Scored { score, key, value });
+    pub(crate) fn offer(&mut self, key: i64, score: f32) {
+        let scored = Reverse(Scored { score, key });
         if self.heap.len() < self.limit {
             self.heap.push(scored);
         } else if let Some(mut lowest) = self.heap.peek_mut()
@@ -41,15 +40,9 @@ impl<T> TopK<T> {
     pub(crate) fn keys(&self) -> impl Iterator<Item = i64> {
         self.heap.iter().map(|Reverse(scored)| scored.key)
     }
-
-    /// Keys and values, in no particular order.
-    pub(crate) fn into_iter(self) -> impl Iterator<Item = (i64, T)> {
-        let scored = self.heap.into_iter().map(|Reverse(scored)| scored);
-        scored.map(|scored| (scored.key, scored.value))
-    }
 }
 
-impl<T> Ord for Scored<T> {
+impl Ord for Scored {
     fn cmp(&self, other: &Self) -> Ordering {
         self.score
             .total_cmp(&other.score)
@@ -57,22 +50,24 @@ impl<T> Ord for Scored<T> {
     }
 }
 
-impl<T> PartialOrd for Scored<T> {
+impl PartialOrd for Scored {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T> PartialEq for Scored<T> {
+impl PartialEq for Scored {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl<T> Eq for Scored<T> {}
+impl Eq for Scored {}
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -86,14 +81,12 @@ mod tests {
             let mut all: Vec<(i64, f32)> = (0..).zip(scores.iter().map(|&s| f32::from(s))).collect();
             let mut top_k = TopK::new(limit);
             for (key, score) in &all {
-                top_k.offer(*key, *score, *score);
+                top_k.offer(*key, *score);
             }
-            let mut got: Vec<_> = top_k.into_iter().collect();
-            let order = |a: &(i64, f32), b: &(i64, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-            got.sort_by(order);
-            all.sort_by(order);
+            all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             all.truncate(limit);
-            prop_assert_eq!(got, all);
+            let got: BTreeSet<i64> = top_k.keys().collect();
+            prop_assert_eq!(got, all.iter().map(|(key, _)| *key).collect());
         }
     }
 }

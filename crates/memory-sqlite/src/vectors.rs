@@ -49,8 +49,11 @@ pub(crate) fn best_chunk(
     Ok(BestChunk { similarity, chunks })
 }
 
-/// The bytes of each vector.
-fn split(bytes: &[u8], dimensions: usize) -> Result<impl Iterator<Item = &[u8]>, Failure> {
+/// The bytes of each of a memory's vectors.
+pub(crate) fn split(
+    bytes: &[u8],
+    dimensions: usize,
+) -> Result<impl Iterator<Item = &[u8]>, Failure> {
     let length = dimensions * COMPONENT_BYTES;
     if length == 0 || bytes.is_empty() || !bytes.len().is_multiple_of(length) {
         return Err(Failure::Damaged("a stored embedding has an invalid length"));
@@ -58,7 +61,8 @@ fn split(bytes: &[u8], dimensions: usize) -> Result<impl Iterator<Item = &[u8]>,
     Ok(bytes.chunks_exact(length))
 }
 
-fn components(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
+/// The components of a vector.
+pub(crate) fn components(bytes: &[u8]) -> impl Iterator<Item = f32> + Clone + '_ {
     let (components, _) = bytes.as_chunks::<COMPONENT_BYTES>();
     components.iter().copied().map(f32::from_le_bytes)
 }

@@ -137,8 +137,10 @@ impl WordPair {
     }
 }
 
-/// The digest of a word.
-pub(crate) fn word_digest(word: &str) -> u64 {
+/// The digest of a word, the same in every process: to compare words without
+/// keeping them.
+#[must_use]
+pub fn word_digest(word: &str) -> u64 {
     fnv(FNV_OFFSET, word)
 }
 

@@ -12,7 +12,7 @@ mod query_terms;
 mod stop_words;
 mod tokenize;
 
-pub use analysis::{PassageTerms, TextAnalysis, WordPair, pairs, word_digests};
+pub use analysis::{PassageTerms, TextAnalysis, WordPair, pairs, word_digest, word_digests};
 pub use passages::{MAX_PASSAGE_WORDS, count_words, passages};
 pub use query_terms::{PassageCounts, QueryTerms, TermCounts};
 pub use stop_words::is_stop_word;

@@ -18,4 +18,5 @@ mod migrations;
 mod opening;
 mod privacy;
 mod processes;
+mod search_pages;
 mod tombstones;

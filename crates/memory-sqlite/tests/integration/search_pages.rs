@@ -1,0 +1,240 @@
+//! Search pages: with, without and with some of them, a search finds the same; they
+//! are made in the background, and never outlive what they copy.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use memory_core::{
+    DenseQuery, EmbeddedMemory, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryTagMode,
+    SearchOutcome, SearchRequest, Store,
+};
+use memory_sqlite::{SqliteOptions, SqliteStore};
+use memory_testkit::{InMemoryStore, SeededRng, fixtures};
+use sqlx::Connection;
+use tempfile::tempdir;
+
+use crate::common::{connect, ids, memories, mira, open, run_sql};
+
+/// Five pages and 40 memories that are in none.
+const MEMORIES: usize = 2_600;
+const PAGES: i64 = 5;
+
+/// Searches that are answered from pages, from rows, and from both.
+fn requests() -> Vec<SearchRequest> {
+    let mut rng = SeededRng::new(7);
+    let untagged = |tags: [&str; 2]| MemoryFilter::new().tags(tags, MemoryTagMode::Any);
+    let filters = [
+        MemoryFilter::new(),
+        MemoryFilter::new().kind(MemoryKind::World),
+        untagged(["river", "market"]),
+        MemoryFilter::new().since(fixtures::at(0)),
+        MemoryFilter::new().metadata("no such key", "x"),
+    ];
+    let mut requests = Vec::new();
+    for filter in filters.into_iter().chain(fixtures::filters(6, &mut rng)) {
+        for (limit, text) in [(10, "mill river n7 n2570"), (400, "amber the saddle")] {
+            let vector = fixtures::embedding(1, &mut rng).vectors.remove(0);
+            let dense = DenseQuery::new(fixtures::fingerprint(), vector).chunk_discount(0.1);
+            requests.push(SearchRequest {
+                sample: 50,
+                filter: filter.clone(),
+                limit,
+                dense: Some(dense),
+                lexical: Some(text.to_owned()),
+            });
+        }
+    }
+    requests
+}
+
+async fn search(store: &SqliteStore, request: &SearchRequest) -> SearchOutcome {
+    let mut outcome = store.search(&mira(), request).await.unwrap();
+    outcome.candidates.sort_by_key(|hit| hit.memory.id);
+    outcome.sample.sort_by_key(|hit| hit.memory.id);
+    outcome
+}
+
+/// What every search finds, without making pages.
+async fn search_all(path: &Path) -> Vec<SearchOutcome> {
+    let options = SqliteOptions::new(path).read_only();
+    let store = SqliteStore::open_with(options).await.unwrap();
+    let mut outcomes = Vec::new();
+    for request in requests() {
+        outcomes.push(search(&store, &request).await);
+    }
+    store.close().await.unwrap();
+    outcomes
+}
+
+async fn number(path: &Path, sql: &'static str) -> i64 {
+    let mut conn = connect(path).await;
+    let number = sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    number
+}
+
+async fn count_pages(path: &Path) -> i64 {
+    let sql = "SELECT (SELECT count(*) FROM vector_page) + (SELECT count(*) FROM word_page)";
+    number(path, sql).await
+}
+
+/// Searches until every page is made.
+async fn make_pages(path: &Path) {
+    let store = open(path).await;
+    let request = requests().remove(0);
+    while count_pages(path).await < 2 * PAGES {
+        search(&store, &request).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    store.close().await.unwrap();
+}
+
+async fn create(path: &Path) -> Vec<EmbeddedMemory> {
+    let batch = memories(MEMORIES, 1);
+    let store = open(path).await;
+    for part in batch.chunks(1_000) {
+        store.insert(part).await.unwrap();
+    }
+    store.close().await.unwrap();
+    batch
+}
+
+#[tokio::test]
+async fn pages_change_nothing_that_is_found() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    create(&path).await;
+    let without = search_all(&path).await;
+    assert_eq!(
+        count_pages(&path).await,
+        0,
+        "a store that only reads makes none"
+    );
+    make_pages(&path).await;
+    assert_eq!(search_all(&path).await, without);
+    run_sql(&path, "DELETE FROM vector_page WHERE page_key % 2 = 0").await;
+    run_sql(&path, "DELETE FROM word_page WHERE page_key % 4 = 0").await;
+    assert_eq!(search_all(&path).await, without);
+}
+
+#[tokio::test]
+async fn the_best_are_those_of_an_exact_scan() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let batch = create(&path).await;
+    make_pages(&path).await;
+    let exact = InMemoryStore::new();
+    exact.insert(&batch).await.unwrap();
+    let store = open(&path).await;
+    for request in requests() {
+        let request = SearchRequest {
+            lexical: None,
+            sample: 0,
+            ..request
+        };
+        let found = search(&store, &request).await;
+        let wanted = exact.search(&mira(), &request).await.unwrap();
+        let ids = |outcome: &SearchOutcome| -> BTreeSet<MemoryId> {
+            outcome.candidates.iter().map(|hit| hit.memory.id).collect()
+        };
+        assert_eq!(ids(&found), ids(&wanted));
+        assert_eq!(found.compared, wanted.compared);
+        let (found, wanted) = (found.dense.unwrap(), wanted.dense.unwrap());
+        assert!(
+            (found.mean - wanted.mean).abs() < 1e-3,
+            "{found:?} {wanted:?}"
+        );
+        assert!((found.deviation - wanted.deviation).abs() < 1e-3);
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_changes_a_memory_deletes_its_page() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let batch = create(&path).await;
+    make_pages(&path).await;
+    let ids = ids(&batch);
+    let mut rng = SeededRng::new(3);
+    let store = open(&path).await;
+
+    store.delete(&mira(), &ids[..1]).await.unwrap();
+    assert_eq!(count_pages(&path).await, 2 * PAGES - 2, "deleted");
+    let patch = MemoryPatch {
+        importance: Some(0.9),
+        ..MemoryPatch::default()
+    };
+    store
+        .update(&mira(), &ids[600], &patch, None)
+        .await
+        .unwrap();
+    assert_eq!(count_pages(&path).await, 2 * PAGES - 2, "not in a page");
+    let patch = MemoryPatch {
+        content: Some("the mill river burns".to_owned()),
+        ..MemoryPatch::default()
+    };
+    let embedding = fixtures::embedding(2, &mut rng);
+    let embedding = Some(&embedding);
+    store
+        .update(&mira(), &ids[600], &patch, embedding)
+        .await
+        .unwrap();
+    assert_eq!(count_pages(&path).await, 2 * PAGES - 4, "changed");
+    let embedding = fixtures::embedding(1, &mut rng);
+    let generation = store.entity_stats(&mira()).await.unwrap().generation;
+    let replaced = [(ids[1_100], embedding)];
+    store
+        .replace_vectors(&mira(), &replaced, generation)
+        .await
+        .unwrap();
+    assert_eq!(count_pages(&path).await, 2 * PAGES - 5, "other vectors");
+    let group = fixtures::consolidation(&mira(), "a summary", [ids[1_600]], &mut rng);
+    let summary = group.summary.memory.id;
+    let generation = store.entity_stats(&mira()).await.unwrap().generation;
+    store
+        .consolidate(&mira(), &[group], generation)
+        .await
+        .unwrap();
+    assert_eq!(count_pages(&path).await, 2 * PAGES - 7, "archived");
+    store.close().await.unwrap();
+
+    let some = search_all(&path).await;
+    make_pages(&path).await;
+    assert_eq!(search_all(&path).await, some);
+    let store = open(&path).await;
+    store.delete(&mira(), &[summary]).await.unwrap();
+    assert_eq!(count_pages(&path).await, 2 * PAGES - 2, "restored");
+    store.close().await.unwrap();
+    let some = search_all(&path).await;
+    run_sql(&path, "DELETE FROM vector_page; DELETE FROM word_page").await;
+    assert_eq!(search_all(&path).await, some);
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_not_used_and_is_made_again() {
+    const DAMAGED: &str = "SELECT (SELECT count(*) FROM vector_page WHERE content LIKE 'damage')
+        + (SELECT count(*) FROM word_page WHERE content LIKE 'damage')";
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    create(&path).await;
+    let without = search_all(&path).await;
+    make_pages(&path).await;
+    run_sql(
+        &path,
+        "UPDATE vector_page SET content = CAST('damage' AS BLOB) WHERE page_key % 2 = 0;
+         UPDATE word_page SET content = CAST('damage' AS BLOB) WHERE page_key % 4 = 0",
+    )
+    .await;
+    assert!(number(&path, DAMAGED).await > 2);
+    assert_eq!(search_all(&path).await, without);
+    let store = open(&path).await;
+    while number(&path, DAMAGED).await > 0 {
+        search(&store, &requests()[0]).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    store.close().await.unwrap();
+    assert_eq!(count_pages(&path).await, 2 * PAGES);
+    assert_eq!(search_all(&path).await, without);
+}
