@@ -2,7 +2,9 @@
 //!
 //! Five folds over the conversations of all data sets. For each fold, the weights
 //! that are best on the other folds are scored on it: what the weights would give
-//! on conversations that they were not chosen on.
+//! on conversations that they were not chosen on. Likewise for each data set, the
+//! weights that are best on the others: what they would give on another kind of
+//! conversation.
 
 use std::error::Error;
 
@@ -34,6 +36,10 @@ pub struct HeldOut {
     pub default: Scores,
     /// Each conversation with weights that were chosen without it.
     pub held_out: Scores,
+    /// With the weights that are best on the other data sets.
+    pub left_out: Scores,
+    /// Those weights, by name.
+    pub chosen_without: Vec<(&'static str, f32)>,
     /// The lowest recall@10 and MRR of any setting.
     pub worst: (f64, f64),
 }
@@ -55,23 +61,26 @@ pub async fn cross_validate(sets: &[Measurement]) -> Result<CrossValidation, Box
     let chosen: Vec<&Setting> = (0..FOLDS)
         .map(|fold| &settings[best_without(fold, &scores)])
         .collect();
+    let names = AXES.iter().map(|axis| axis.name);
+    let by_name = |setting: &Setting| -> Vec<(&'static str, f32)> {
+        names.clone().zip(setting.values.iter().copied()).collect()
+    };
     let mut data_sets = Vec::with_capacity(sets.len());
-    for (set, of_set) in sets.iter().zip(&scores) {
+    for (number, (set, of_set)) in sets.iter().zip(&scores).enumerate() {
         let default = set.score(memory::Ranking::default()).await?;
+        let without = best(&scores, |of, _| of != number);
         data_sets.push(HeldOut {
             name: set.data.name.clone(),
             default: Scores::of(&default),
             held_out: Scores::of(&held_out(&scores, of_set)),
+            left_out: Scores::of(&of_set[without]),
+            chosen_without: by_name(&settings[without]),
             worst: worst(of_set),
         });
     }
-    let names = AXES.iter().map(|axis| axis.name);
     Ok(CrossValidation {
         settings: settings.len(),
-        chosen: chosen
-            .iter()
-            .map(|setting| names.clone().zip(setting.values.iter().copied()).collect())
-            .collect(),
+        chosen: chosen.into_iter().map(by_name).collect(),
         data_sets,
     })
 }
@@ -83,15 +92,20 @@ fn fold_of(score: &QuestionScore) -> usize {
     score.conversation % FOLDS
 }
 
-/// The setting with the highest recall@10 and MRR outside a fold, each data set
-/// counting alike; the first of equal ones.
+/// The setting that is best outside a fold.
 fn best_without(fold: usize, sets: &[SettingScores]) -> usize {
+    best(sets, |_, score| fold_of(score) != fold)
+}
+
+/// The setting with the highest recall@10 and MRR of the questions that are kept, by
+/// the number of their data set, each data set counting alike; the first of equal
+/// ones.
+fn best(sets: &[SettingScores], is_kept: impl Fn(usize, &QuestionScore) -> bool) -> usize {
     let settings = sets.first().map_or(0, Vec::len);
     let objective = |setting: usize| -> f64 {
-        let of_sets = sets.iter().map(|scores| {
-            let kept = scores[setting]
-                .iter()
-                .filter(|score| fold_of(score) != fold);
+        let of_sets = sets.iter().enumerate().map(|(number, scores)| {
+            let of_setting = scores[setting].iter();
+            let kept = of_setting.filter(|score| is_kept(number, score));
             let (mut sum, mut count) = (0.0, 0.0);
             for score in kept {
                 sum += score.recall[1] + score.reciprocal_rank;
@@ -149,6 +163,11 @@ mod tests {
         let sets = vec![vec![first.collect(), second.collect::<Vec<_>>()]];
         assert_eq!(best_without(0, &sets), 1);
         assert_eq!(best_without(1, &sets), 0);
+        // Without the first data set, the second decides.
+        let one = |value| vec![score(0, value)];
+        let two_sets = [vec![one(1.0), one(0.0)], vec![one(0.1), one(0.2)]];
+        assert_eq!(best(&two_sets, |_, _| true), 0);
+        assert_eq!(best(&two_sets, |set, _| set != 0), 1);
         let held_out = held_out(&sets, &sets[0]);
         assert_eq!(held_out.len(), 10);
         let of_first = held_out.iter().find(|score| score.conversation == 0);

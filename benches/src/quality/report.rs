@@ -195,30 +195,45 @@ impl Report {
 
 fn cross_validation(found: &CrossValidation) -> String {
     let mut text = format!("{} settings, five folds.\n\n", found.settings);
-    text.push_str("| data set | default @10 | held out @10 | worst setting @10 | default MRR | held out MRR | worst setting MRR |\n");
-    text.push_str("|---|---|---|---:|---|---|---:|\n");
+    text.push_str("| data set | default @10 | fold held out @10 | data set left out @10 | worst setting @10 | default MRR | fold held out MRR | data set left out MRR | worst setting MRR |\n");
+    text.push_str("|---|---|---|---|---:|---|---|---|---:|\n");
     for set in &found.data_sets {
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {:.1} | {} | {} | {:.3} |",
+            "| {} | {} | {} | {} | {:.1} | {} | {} | {} | {:.3} |",
             set.name,
             percent(set.default.recall_at_10),
             percent(set.held_out.recall_at_10),
+            percent(set.left_out.recall_at_10),
             set.worst.0,
             rank(set.default.mrr),
             rank(set.held_out.mrr),
+            rank(set.left_out.mrr),
             set.worst.1
         );
     }
     text.push_str("\nChosen without each fold:\n\n");
     for weights in &found.chosen {
-        let weights: Vec<String> = weights
-            .iter()
-            .map(|(name, value)| format!("`{name}` {value}"))
-            .collect();
-        let _ = writeln!(text, "- {}", weights.join(", "));
+        let _ = writeln!(text, "- {}", named_weights(weights));
+    }
+    text.push_str("\nChosen without each data set:\n\n");
+    for set in &found.data_sets {
+        let _ = writeln!(
+            text,
+            "- {}: {}",
+            set.name,
+            named_weights(&set.chosen_without)
+        );
     }
     text
+}
+
+fn named_weights(weights: &[(&'static str, f32)]) -> String {
+    let weights: Vec<String> = weights
+        .iter()
+        .map(|(name, value)| format!("`{name}` {value}"))
+        .collect();
+    weights.join(", ")
 }
 
 fn row(name: &str, scores: &Scores, recall: &str, mrr: &str) -> String {

@@ -103,11 +103,13 @@ async fn overlap(store: Arc<dyn Store>, memories: usize) -> f64 {
         }
         let snapshot = recall(&scanned, &entity, &request, RecallPath::Snapshot).await;
         let found = recall(&pushed, &entity, &request, RecallPath::Store).await;
-        let ids: Vec<MemoryId> = found.iter().map(|hit| hit.memory.id).collect();
-        alike += snapshot
-            .iter()
-            .filter(|hit| ids.contains(&hit.memory.id))
-            .count();
+        for hit in &snapshot {
+            if let Some(other) = found.iter().find(|other| other.memory.id == hit.memory.id) {
+                alike += 1;
+                let difference = (hit.relevance - other.relevance).abs();
+                assert!(difference < 1e-4, "{hit:#?} {other:#?}");
+            }
+        }
         asked += snapshot.len();
     }
     assert_eq!(asked, QUESTIONS * 10);
@@ -132,6 +134,8 @@ async fn recall(
             "{:?}",
             hit.explanation
         );
+        let relevance = hit.explanation.relevance().unwrap();
+        assert_eq!(relevance.to_bits(), hit.relevance.to_bits());
     }
     assert_eq!(found.len(), 10);
     found
