@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use memory_core::{InvalidInput, Memory, MemoryFilter, MemoryResult, limits};
+use memory_text::WordPair;
 use memory_text::dates::{self, NamedDate};
-use memory_text::{QueryTerms, WordPair};
 use serde::{Deserialize, Serialize};
 
 use crate::ranking::{Explanation, RankedMemory, Ranking};
@@ -190,22 +190,11 @@ pub struct RecallHit {
 }
 
 impl RecallHit {
-    /// Completes what the ranking knows of a memory by what its relevance needs of
-    /// the text. O(length of the text).
-    pub(crate) fn new(ranked: RankedMemory, query: &QueryTerms) -> Self {
-        let RankedMemory {
-            memory,
-            score,
-            mut explanation,
-        } = ranked;
-        if let Some(inputs) = &mut explanation.relevance_inputs {
-            let counts = query.count(&memory.content);
-            inputs.stems = counts.stem_share();
-            inputs.pairs = counts.pair_share();
-        }
+    pub(crate) fn new(ranked: RankedMemory) -> Self {
+        let explanation = ranked.explanation;
         Self {
-            memory,
-            score,
+            memory: ranked.memory,
+            score: ranked.score,
             relevance: explanation.relevance().unwrap_or_default(),
             similarity: explanation.similarity,
             explanation,
@@ -289,8 +278,6 @@ pub(crate) struct Query {
     pub(crate) asks_when: bool,
     /// The dates that the text names.
     pub(crate) dates: Vec<NamedDate>,
-    /// For counting the terms in texts that no index has.
-    pub(crate) terms: QueryTerms,
     /// For finding mentions of tags, metadata values and participants.
     pub(crate) tokens: Vec<String>,
 }
@@ -298,16 +285,14 @@ pub(crate) struct Query {
 impl Query {
     /// Dates such as "last week" are relative to `now`.
     pub(crate) fn new(text: &str, embedded: EmbeddedText, now: DateTime<Utc>) -> Self {
-        let asks_when = dates::asks_when(text);
         Self {
             vector: embedded.vector,
             unknown_share: embedded.unknown_share,
             stems: memory_text::stems(text),
             pairs: memory_text::pairs(text),
             words: memory_text::word_digests(text),
-            asks_when,
+            asks_when: dates::asks_when(text),
             dates: dates::named_dates(text, now),
-            terms: QueryTerms::new(text, asks_when),
             tokens: memory_text::tokenize(text),
         }
     }

@@ -22,10 +22,6 @@ use crate::snapshot::EntitySnapshot;
 /// a millisecond), beyond it would hold up its async worker.
 const INLINE_SCAN: usize = 4_000;
 
-/// Recalls of more hits than this run on a blocking thread too: their relevance
-/// reads every hit's text, up to 50 µs each.
-const INLINE_HITS: usize = 50;
-
 /// Candidates requested of each of the store's retrievers, whatever the limit:
 /// importance, recency, neighbors and mentions reorder what similarity found
 /// (`tests/parity` of the facade).
@@ -120,9 +116,7 @@ impl EngineInner {
         }
         self.recall_counters.record_source(&source);
         match source {
-            RecallSource::Snapshot(snapshot)
-                if snapshot.len() > INLINE_SCAN || limit > INLINE_HITS =>
-            {
+            RecallSource::Snapshot(snapshot) if snapshot.len() > INLINE_SCAN => {
                 let span = debug_span!("scan", memories = snapshot.len());
                 run_blocking(move || span.in_scope(|| plan.run(&snapshot))).await
             }
@@ -190,7 +184,8 @@ impl EngineInner {
         let analyze = {
             let plan = Arc::clone(&plan);
             move || {
-                let found = StoreCandidates::new(outcome, all, &plan.query, &plan.ranking);
+                let (text, query) = (&plan.text, &plan.query);
+                let found = StoreCandidates::new(outcome, all, text, query, &plan.ranking);
                 let best = found.best(&plan.query, &plan.context());
                 (found, best)
             }
@@ -313,7 +308,7 @@ impl RecallPlan {
                     let memory = Arc::unwrap_or_clone(ranked.memory);
                     ranked.memory = Arc::new(history::as_of(memory, self.now));
                 }
-                RecallHit::new(ranked, &self.query.terms)
+                RecallHit::new(ranked)
             })
             .collect();
         Ranked {

@@ -9,7 +9,7 @@ use memory_text::dates::{NamedDate, date_closeness};
 
 use super::formula::{Lifts, RetrieverStats, RetrieverValues};
 use super::newer_first::{WINDOW, newer_first};
-use super::{Explanation, Ranking, RecallPath};
+use super::{Explanation, Ranking, RecallPath, TermShares};
 
 /// The candidates of a recall, each at its index, with the retrievers' values.
 pub(crate) struct CandidateSet<'a> {
@@ -47,6 +47,8 @@ pub(crate) struct CandidateSet<'a> {
     /// of the candidates only, where the others were not counted.
     pub(crate) matching: u64,
     pub(crate) compared: u64,
+    /// Which shares of the query's terms a candidate has, by its index.
+    pub(crate) term_shares: Box<dyn Fn(usize) -> TermShares + 'a>,
     pub(crate) path: RecallPath,
     pub(crate) generation: Generation,
 }
@@ -92,6 +94,8 @@ impl RankingContext<'_> {
 
 /// A memory with its score.
 pub(crate) struct RankedMemory {
+    /// Its index among the candidates.
+    pub(super) index: usize,
     pub(crate) memory: Arc<Memory>,
     pub(crate) score: f32,
     pub(crate) explanation: Explanation,
@@ -128,6 +132,9 @@ impl CandidateSet<'_> {
             newer_first(&mut ranked, context.ranking.newer, context.words);
         }
         ranked.truncate(context.limit);
+        for ranked in &mut ranked {
+            ranked.explanation.relevance_inputs = Some(self.relevance_inputs(ranked.index));
+        }
         ranked
     }
 
@@ -210,6 +217,7 @@ impl CandidateSet<'_> {
         let importance = Ranking::importance_of(memory, context);
         let recency = ranking.recency_of(memory, context.now);
         RankedMemory {
+            index,
             memory: Arc::clone(memory),
             score: ranking.score(score.total, importance, recency),
             explanation: Explanation {
@@ -230,7 +238,7 @@ impl CandidateSet<'_> {
                 recency,
                 newer: 0.0,
                 reranker_score: None,
-                relevance_inputs: Some(self.relevance_inputs(index)),
+                relevance_inputs: None,
                 path: self.path,
                 generation: self.generation,
                 now: context.now,
@@ -322,6 +330,7 @@ mod tests {
             asks_when: false,
             matching: memories.len() as u64,
             compared: memories.len() as u64,
+            term_shares: Box::new(|_| TermShares::default()),
             path: RecallPath::Snapshot,
             generation: Generation(1),
         }

@@ -129,6 +129,7 @@ mod tests {
             asks_when: false,
             matching: count as u64,
             compared: count as u64,
+            term_shares: Box::new(|_| crate::ranking::TermShares::default()),
             path: RecallPath::Snapshot,
             generation: Generation(1),
         };

@@ -41,6 +41,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use bounds::ScoreBounds;
 pub(crate) use candidate_set::{CandidateSet, Episode, RankedMemory, RankingContext};
 pub use explanation::{Explanation, RecallPath};
+pub(crate) use relevance::TermShares;
 pub use relevance::{RelevanceInputs, RelevanceModel};
 pub(crate) use store_candidates::StoreCandidates;
 

@@ -125,14 +125,22 @@ impl Explanation {
     }
 }
 
+/// The shares of a query's distinct stems and pairs of words that a memory has.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct TermShares {
+    pub(crate) stems: f32,
+    pub(crate) pairs: f32,
+}
+
 impl CandidateSet<'_> {
-    /// The inputs that the candidates tell; the shares of terms are left 0, as they
-    /// are only computed of memories that are returned.
+    /// Of a memory that is returned: the shares of terms are looked up.
     pub(super) fn relevance_inputs(&self, index: usize) -> RelevanceInputs {
+        let TermShares { stems, pairs } = (self.term_shares)(index);
         RelevanceInputs {
+            stems,
+            pairs,
             names_others: self.mention_stats.mean > 0.0 && !self.mentioned[index],
             names_time: self.asks_when && self.has_time[index],
-            ..RelevanceInputs::default()
         }
     }
 }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use memory_core::{
     EpisodePart, Generation, Memory, MemoryId, NeighborOutcome, SearchHit, SearchOutcome,
 };
-use memory_text::TermCounts;
+use memory_text::{QueryTerms, TermCounts};
 
 use super::statistics::{Statistics, WeightedMemories};
-use super::{CandidateSet, Episode, Ranking, RankingContext, RecallPath};
+use super::{CandidateSet, Episode, Ranking, RankingContext, RecallPath, TermShares};
 use crate::recall::Query;
 use crate::snapshot;
 
@@ -31,6 +31,7 @@ pub(crate) struct StoreCandidates {
     /// The surroundings of the best candidates, where the store reads them.
     parts: Option<Vec<EpisodePart>>,
     statistics: Statistics,
+    query_terms: QueryTerms,
     generation: Generation,
 }
 
@@ -47,13 +48,13 @@ pub(super) struct FoundMemory {
 }
 
 impl FoundMemory {
-    fn new(hit: SearchHit, query: &Query) -> Self {
+    fn new(hit: SearchHit, query: &Query, terms: &QueryTerms) -> Self {
         Self {
             similarity: hit.similarity,
             chunks: hit.similarity.map_or(0, |_| hit.chunks.unwrap_or(1)),
             store_lexical: hit.lexical.unwrap_or(0.0),
             is_mentioned: snapshot::mentions(&query.tokens, &hit.memory),
-            terms: query.terms.count(&hit.memory.content),
+            terms: terms.count(&hit.memory.content),
             memory: Arc::new(hit.memory),
         }
     }
@@ -65,6 +66,7 @@ impl StoreCandidates {
     pub(crate) fn new(
         mut outcome: SearchOutcome,
         matching: Option<u64>,
+        text: &str,
         query: &Query,
         ranking: &Ranking,
     ) -> Self {
@@ -74,10 +76,14 @@ impl StoreCandidates {
         let sample = std::mem::take(&mut outcome.sample).into_iter();
         let others = sample.filter(|hit| !ids.contains(&hit.memory.id));
         let hits = candidates.into_iter().chain(others);
-        let found: Vec<FoundMemory> = hits.map(|hit| FoundMemory::new(hit, query)).collect();
+        let query_terms = QueryTerms::new(text, query.asks_when);
+        let found: Vec<FoundMemory> = hits
+            .map(|hit| FoundMemory::new(hit, query, &query_terms))
+            .collect();
         let weighted = WeightedMemories::new(&found, count, outcome.matching.or(matching));
         let mut candidates = Self {
-            statistics: weighted.statistics(&outcome, &query.terms, ranking),
+            statistics: weighted.statistics(&outcome, &query_terms, ranking),
+            query_terms,
             found: Vec::with_capacity(found.len()),
             lexical: Vec::with_capacity(found.len()),
             pairs: Vec::with_capacity(found.len()),
@@ -111,7 +117,7 @@ impl StoreCandidates {
     pub(crate) fn add_neighbors(&mut self, neighbors: NeighborOutcome, query: &Query) {
         for hit in neighbors.hits {
             if !self.positions.contains_key(&hit.memory.id) {
-                self.add(FoundMemory::new(hit, query));
+                self.add(FoundMemory::new(hit, query, &self.query_terms));
             }
         }
         self.parts = Some(neighbors.episodes);
@@ -149,6 +155,13 @@ impl StoreCandidates {
             asks_when: query.asks_when,
             matching: self.found.len() as u64,
             compared: self.found.iter().flat_map(|found| found.similarity).count() as u64,
+            term_shares: Box::new(|index| {
+                let terms = &self.found[index].terms;
+                TermShares {
+                    stems: terms.stem_share(),
+                    pairs: terms.pair_share(),
+                }
+            }),
             path: RecallPath::Store,
             generation: self.generation,
         }

@@ -164,6 +164,17 @@ impl InvertedIndex {
         scores
     }
 
+    /// The postings of each distinct stem of a query.
+    pub(super) fn lookup(&self, stems: &[String]) -> StemLookup<'_> {
+        let distinct = stems.iter().enumerate();
+        let distinct = distinct.filter(|(index, stem)| !stems[..*index].contains(stem));
+        StemLookup {
+            lists: distinct
+                .map(|(_, stem)| self.postings.get(stem.as_str()))
+                .collect(),
+        }
+    }
+
     /// The same postings with the slots renumbered, and for each passage its new
     /// number. Slots without a new number have no passage.
     pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> (Self, Vec<u32>) {
@@ -196,6 +207,36 @@ impl InvertedIndex {
 
     pub(super) fn size_bytes(&self) -> usize {
         self.bytes + self.passages.size_bytes()
+    }
+}
+
+/// The postings of a query's distinct stems, to look up single memories.
+pub(super) struct StemLookup<'a> {
+    /// `None` of a stem that no memory has.
+    lists: Vec<Option<&'a SortedBlocks<Posting>>>,
+}
+
+impl StemLookup<'_> {
+    /// The share of the stems that a memory with these passages has.
+    /// O(stems · log(postings)).
+    #[expect(clippy::cast_precision_loss, reason = "some thousand stems at most")]
+    pub(super) fn share(&self, passages: &Range<u32>) -> f32 {
+        let first = Posting {
+            passage: passages.start,
+            count: 0,
+        };
+        let is_found = |list: &&SortedBlocks<Posting>| {
+            let posting = list.from(&first).next();
+            posting.is_some_and(|posting| posting.passage < passages.end)
+        };
+        let found = self
+            .lists
+            .iter()
+            .flatten()
+            .copied()
+            .filter(is_found)
+            .count();
+        found as f32 / self.lists.len().max(1) as f32
     }
 }
 

@@ -87,6 +87,19 @@ impl PairIndex {
         scores
     }
 
+    /// The share of a query's distinct pairs that the memory in a slot has.
+    /// O(pairs of the query · log(entries)).
+    #[expect(clippy::cast_precision_loss, reason = "some thousand pairs at most")]
+    pub(super) fn share(&self, distinct: &[WordPair], slot: u32) -> f32 {
+        let is_found = |pair: &&WordPair| {
+            let (pair, count) = (**pair, 0);
+            let entry = self.entries.from(&Entry { pair, slot, count }).next();
+            entry.is_some_and(|entry| (entry.pair, entry.slot) == (pair, slot))
+        };
+        let found = distinct.iter().filter(is_found).count();
+        found as f32 / distinct.len().max(1) as f32
+    }
+
     /// The same entries with the slots renumbered in their order. Slots without
     /// a new number have no entries.
     pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {

@@ -9,7 +9,7 @@ use super::retrieval::Retrieved;
 use super::selection::Links;
 use super::slot::Slot;
 use super::sparse_scores::SparseScores;
-use crate::ranking::{CandidateSet, Episode, Ranking, RankingContext, RecallPath};
+use crate::ranking::{CandidateSet, Episode, Ranking, RankingContext, RecallPath, TermShares};
 use crate::recall::Query;
 
 impl EntitySnapshot {
@@ -90,7 +90,28 @@ impl EntitySnapshot {
             compared: retrieved.compared as u64,
             path: RecallPath::Snapshot,
             generation: self.generation,
+            term_shares: self.term_shares(query, numbers),
         }
+    }
+
+    /// Which shares of the query's terms each of these memories has.
+    fn term_shares(
+        &self,
+        query: &Query,
+        numbers: Vec<u32>,
+    ) -> Box<dyn Fn(usize) -> TermShares + '_> {
+        let stems = self.inverted_index.lookup(&query.stems);
+        let mut pairs = query.pairs.clone();
+        pairs.sort_unstable();
+        pairs.dedup();
+        Box::new(move |index| {
+            let number = numbers[index];
+            self.slot(number)
+                .map_or_else(TermShares::default, |slot| TermShares {
+                    stems: stems.share(&slot.passages),
+                    pairs: self.pairs.share(&pairs, number),
+                })
+        })
     }
 
     /// A memory and its neighbors, in the order of time.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use memory_core::{EntityId, InvalidInput, MemoryConfig, MemoryError, Reranker};
+use memory_core::{EntityId, InvalidInput, MemoryConfig, MemoryError, MemoryPatch, Reranker};
 use memory_engine::{Engine, Explanation, Ranking, RecallHit, RecallPath, RecallRequest};
 use memory_moka::MokaBackend;
 use memory_testkit::{HashEmbedder, InMemoryStore, OverlapReranker};
@@ -25,7 +25,23 @@ async fn populate(b: &Fixture) {
         let speaker = ["tam", "edda"][number % 2];
         item(&content).with_tag(speaker).with_context("market")
     });
-    b.engine.retain_batch(items.collect()).await.unwrap();
+    let ids = b.engine.retain_batch(items.collect()).await.unwrap();
+    // Terms of several passages, and terms that were removed.
+    let long = format!(
+        "Tam {} a lame horse {}",
+        "and so on ".repeat(80),
+        "on ".repeat(200)
+    );
+    let patch = MemoryPatch::new().content(long);
+    b.engine
+        .alter_memory(&mira(), &ids[7], &patch)
+        .await
+        .unwrap();
+    for id in &ids[10..30] {
+        b.engine.delete_memory(&mira(), id).await.unwrap();
+    }
+    let again = item("the lame Tam").with_tag("tam");
+    b.engine.retain_batch(vec![again]).await.unwrap();
 }
 
 async fn recall(engine: &Engine, request: &RecallRequest) -> Vec<RecallHit> {
@@ -56,6 +72,8 @@ async fn snapshot_store_an_earlier_moment_and_other_weights_give_the_same_releva
             ..MemoryConfig::default()
         }),
     );
+    // Changes are applied to a snapshot that is loaded.
+    recall(&warm.engine, &RecallRequest::new("hello")).await;
     populate(&warm).await;
     populate(&pushed).await;
     let request = RecallRequest::new(QUESTION).limit(100);
