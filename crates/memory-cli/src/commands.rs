@@ -16,11 +16,15 @@ pub(crate) mod retain;
 pub(crate) mod setup;
 pub(crate) mod stats;
 
+use std::time::Duration;
+
 use memory::Settings;
+use tokio::time::{sleep, timeout};
 
 use crate::args::{Cli, Command};
 use crate::database::Database;
 use crate::exit::Failure;
+use crate::interrupt::{DRAIN_TIMEOUT, Signals};
 use crate::output::Output;
 use crate::settings;
 
@@ -32,7 +36,25 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
         _ => settings::load(cli.db, cli.config)?,
     };
     let database = Database::new(settings);
-    let outcome = dispatch(cli.command, &database, output).await;
+    let outcome = match interruption(&cli.command) {
+        Some(consequence) => {
+            let mut signals = Signals::listen()?;
+            let running = dispatch(cli.command, &database, output);
+            match signals.guard(running).await {
+                Ok(outcome) => outcome,
+                Err(signal) => {
+                    let ending = async {
+                        let _ = database.close().await;
+                        finish_tasks().await;
+                    };
+                    let _ = signals.guard(timeout(DRAIN_TIMEOUT, ending)).await;
+                    let message = format!("interrupted by {}; {consequence}", signal.name());
+                    return Err(Failure::interrupted(signal, message));
+                }
+            }
+        }
+        None => dispatch(cli.command, &database, output).await,
+    };
     if matches!(&outcome, Err(failure) if failure.is_interrupted()) {
         // The command closed the database, if there was time.
         return outcome;
@@ -40,6 +62,30 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
     let closed = database.close().await;
     outcome?;
     Ok(closed?)
+}
+
+/// What a signal during a long command means; `None` for a command that ends at once
+/// or handles signals itself.
+fn interruption(command: &Command) -> Option<String> {
+    match command {
+        Command::Backup(args) => Some(format!("{} was not written", args.file().display())),
+        Command::Consolidate(_) | Command::Prune(_) | Command::Reembed(_) | Command::Migrate => {
+            let complete = "every change that was made is complete";
+            Some(format!(
+                "{complete}; run the same command again for the rest"
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Waits until the tasks that writes and backups run in have ended, so that they leave
+/// nothing unfinished.
+async fn finish_tasks() {
+    let runtime = tokio::runtime::Handle::current();
+    while runtime.metrics().num_alive_tasks() > 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
 }
 
 async fn dispatch(

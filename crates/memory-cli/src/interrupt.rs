@@ -2,8 +2,12 @@
 //! before they end.
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::exit::Failure;
+
+/// How long a signal waits for what is unfinished. A second signal ends the wait.
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A signal that asks the process to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use memory_core::{BackupOptions, ErrorKind, MemoryError, MemoryId, MemoryResult};
-use sqlx::sqlite::SqlitePool;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use tokio::task;
 
 use crate::error::Failure;
@@ -17,7 +19,8 @@ pub(crate) const OPERATION: &str = "backup";
 /// The suffixes of the files that belong to a database.
 const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// Copies the database of `source` to `target`; `database` is its file.
+/// Copies the database of `source` to `target`; `database` is its file. Ends soon and
+/// leaves nothing when `cancelled` is set.
 ///
 /// The copy is written to a temporary file next to the target and becomes
 /// visible under its name only when it is complete and on disk.
@@ -26,6 +29,7 @@ pub(crate) async fn run(
     database: Option<PathBuf>,
     target: PathBuf,
     options: BackupOptions,
+    cancelled: Arc<AtomicBool>,
 ) -> MemoryResult<()> {
     let mut conn = source.acquire().await.map_err(backup_error)?;
     let target = std::path::absolute(target).map_err(io_error)?;
@@ -35,19 +39,52 @@ pub(crate) async fn run(
         TemporaryFile::create(&check.0)
     })
     .await?;
-    let path = temporary.path.to_str().ok_or_else(|| {
-        refuse(format!(
+    if temporary.path.to_str().is_none() {
+        return Err(refuse(format!(
             "the path {} is not valid UTF-8; choose another one",
             target.display()
-        ))
-    })?;
-    sqlx::query("VACUUM INTO ?1")
-        .bind(path)
-        .execute(&mut *conn)
+        )));
+    }
+    copy(&mut conn, &temporary.path, Arc::clone(&cancelled))
         .await
         .map_err(backup_error)?;
     drop(conn);
+    if cancelled.load(Ordering::Relaxed) {
+        // Long rows take few instructions: the copy may have come to its end.
+        let message = "the caller is gone; nothing was written";
+        return Err(MemoryError::store(ErrorKind::Other, OPERATION, message));
+    }
     blocking(move || temporary.publish(&target, &options)).await
+}
+
+/// Copies the database until `cancelled` is set.
+async fn copy(
+    conn: &mut SqliteConnection,
+    to: &Path,
+    cancelled: Arc<AtomicBool>,
+) -> sqlx::Result<()> {
+    /// Instructions of SQLite's virtual machine between looks at the flag: well under
+    /// a millisecond.
+    const INSTRUCTIONS: i32 = 1_000;
+    conn.lock_handle()
+        .await?
+        .set_progress_handler(INSTRUCTIONS, move || !cancelled.load(Ordering::Relaxed));
+    let copied = sqlx::query("VACUUM INTO ?1")
+        .bind(to.to_string_lossy())
+        .execute(&mut *conn)
+        .await;
+    conn.lock_handle().await?.remove_progress_handler();
+    copied.map(drop)
+}
+
+/// Sets its flag when it is dropped.
+#[derive(Default)]
+pub(crate) struct CancelOnDrop(pub(crate) Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Refuses targets that would damage a database or overwrite a file unasked.

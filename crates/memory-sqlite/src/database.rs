@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::{Instrument, debug_span};
 
-use crate::backup;
+use crate::backup::{self, CancelOnDrop};
 use crate::error::Failure;
 use crate::insert::Insert;
 use crate::insert_queue::InsertQueue;
@@ -144,11 +144,14 @@ impl Database {
 
     /// Copies the database to a file.
     pub(crate) async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
+        // The copy runs in a task of its own, and ends when its caller is gone.
+        let cancelled = CancelOnDrop::default();
         let copy = backup::run(
             self.readers.pool().clone(),
             self.path.clone(),
             target.to_owned(),
             options.clone(),
+            Arc::clone(&cancelled.0),
         );
         spawn(backup::OPERATION, copy).await
     }

@@ -21,6 +21,13 @@ pub(crate) struct Args {
     force: bool,
 }
 
+impl Args {
+    /// The file to write.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
 pub(crate) async fn run(
     database: &Database,
     args: Args,

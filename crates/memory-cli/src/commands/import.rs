@@ -2,14 +2,13 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use memory::{EntityId, Memory, MemoryError, MemoryId, MemorySystem};
 use tokio::sync::mpsc::Receiver;
 
 use crate::database::Database;
 use crate::exit::Failure;
-use crate::interrupt::{Signal, Signals};
+use crate::interrupt::{DRAIN_TIMEOUT, Signal, Signals};
 use crate::output::{Output, count_noun, note};
 
 mod archive;
@@ -21,9 +20,6 @@ use archive::Archive;
 use batch::{Batch, BatchResult, InFlight, LineOutcome, PendingLine};
 use import_summary::{ImportSummary, Progress, Refusal};
 use input::{Input, ParsedLine};
-
-/// How long a signal waits for batches in flight. A second signal ends the wait.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

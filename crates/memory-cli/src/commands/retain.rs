@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::database::Database;
 use crate::exit::{Code, Failure};
 use crate::filters::{into_unique_map, parse_pair};
+use crate::interrupt::{Signal, Signals};
 use crate::jsonl::{BYTE_ORDER_MARK, MAX_LINE_BYTES, foreign_format};
 use crate::output::Output;
 use crate::time;
@@ -66,11 +67,17 @@ pub(crate) async fn run(
     let id = *item.id.get_or_insert_with(MemoryId::new);
     // Fails before the model is loaded or a database is created.
     item.validate()?;
-    let system = database.open_or_create().await?;
-    system
-        .retain_batch(vec![item])
-        .await
-        .map_err(|error| retain_failure(error, id))?;
+    let retaining = async {
+        let system = database.open_or_create().await?;
+        let retained = system.retain_batch(vec![item]).await;
+        retained.map_err(|error| retain_failure(error, id))
+    };
+    let interrupted = |signal: Signal| {
+        let message = format!("interrupted by {}; {}", signal.name(), repeat_hint(id));
+        Failure::interrupted(signal, message)
+    };
+    let mut signals = Signals::listen()?;
+    signals.guard(retaining).await.map_err(interrupted)??;
     if output.is_json() {
         output.write_json(&Retained { id })
     } else {
@@ -90,9 +97,14 @@ fn retain_failure(error: MemoryError, id: MemoryId) -> Failure {
     if !is_unknown {
         return failure;
     }
-    failure.with_hint(format_args!(
-        "the memory may or may not be stored; repeat the command with --id {id}, which stores it at most once"
-    ))
+    failure.with_hint(repeat_hint(id))
+}
+
+fn repeat_hint(id: MemoryId) -> String {
+    format!(
+        "the memory may or may not be stored; repeat the command with --id {id}, which stores it \
+         at most once"
+    )
 }
 
 fn item(args: Args) -> Result<MemoryBatchItem, Failure> {

@@ -461,6 +461,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// - The database's own files are never overwritten, and an existing file only
     ///   with [`BackupOptions::overwrite`].
     /// - Opening the copy is restoring it.
+    /// - If the caller is dropped, the target exists only if it was complete, and no
+    ///   temporary file remains.
     ///
     /// # Errors
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a target

@@ -200,3 +200,32 @@ async fn an_existing_file_is_replaced_only_when_asked() {
     let stats = open(&target).await.entity_stats(&mira()).await.unwrap();
     assert_eq!(stats.memory_count, 20);
 }
+
+/// A copy that nobody waits for ends, and leaves no file.
+#[tokio::test]
+async fn a_cancelled_backup_leaves_nothing() {
+    let folder = tempdir().unwrap();
+    let store = open(&folder.path().join("agent.db")).await;
+    store.insert(&memories(1_000, 1)).await.unwrap();
+    let copy = folder.path().join("copy.db");
+    let options = BackupOptions::new();
+    let mut running = store.backup(&copy, &options);
+    let pending = futures_util::poll!(&mut running).is_pending();
+    assert!(pending, "it has begun");
+    drop(running);
+    // Closing waits for the connection that copies.
+    store.close().await.unwrap();
+    let names = || {
+        let names = fs::read_dir(folder.path()).unwrap();
+        names
+            .map(|entry| entry.unwrap().file_name())
+            .collect::<Vec<_>>()
+    };
+    while names()
+        .iter()
+        .any(|name| name.to_string_lossy().contains(".tmp"))
+    {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(names(), ["agent.db"]);
+}
