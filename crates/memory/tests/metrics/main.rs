@@ -2,7 +2,7 @@
 //! the name of an entity, or content.
 
 #![cfg(all(feature = "sqlite", feature = "onnx"))]
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod drive;
 mod trace_log;
@@ -52,20 +52,11 @@ async fn every_operation_emits_metrics_and_spans_without_names_and_content() {
     // After the system is built: nothing may be bound to a recorder before.
     recorder.install().unwrap();
 
-    let mut driver = Driver::new(memory, url, folder.path());
-    for &operation in Operation::ALL {
-        let before = trace.len();
-        driver.run(operation).await;
-        memory::metrics::publish();
-        let named = format!("operation=\"{}\"", operation.name());
-        let spans = trace.since(before);
-        assert!(spans.contains(&named), "no span of {}", operation.name());
-        let recorded = recorded(&snapshotter);
-        assert!(
-            is_recorded(&recorded, operation),
-            "no metric of {}",
-            operation.name()
-        );
+    let mut drivers = vec![Driver::new(memory, url, folder.path())];
+    #[cfg(feature = "postgres")]
+    drivers.push(on_postgres(folder.path()).await);
+    for driver in &mut drivers {
+        run_all(driver, &trace, &snapshotter).await;
     }
 
     let recorded = recorded(&snapshotter);
@@ -89,9 +80,38 @@ async fn every_operation_emits_metrics_and_spans_without_names_and_content() {
     for word in ["store", "inference", "load", "scan", "embed"] {
         assert!(all.contains(&format!("span {word}")), "no span {word}");
     }
-    for secret in driver.secrets() {
+    for secret in drivers.iter().flat_map(Driver::secrets) {
         let at = all.find(&secret.to_lowercase());
         let context = at.map(|at| all[..at].lines().last().unwrap_or_default());
         assert!(context.is_none(), "{secret:?} after {context:?}");
     }
+}
+
+/// Runs every operation; each must have a span and a metric.
+async fn run_all(driver: &mut Driver, trace: &TraceLog, snapshotter: &Snapshotter) {
+    for &operation in Operation::ALL {
+        let before = trace.len();
+        driver.run(operation).await;
+        memory::metrics::publish();
+        let named = format!("operation=\"{}\"", operation.name());
+        let spans = trace.since(before);
+        assert!(spans.contains(&named), "no span of {}", operation.name());
+        let recorded = recorded(snapshotter);
+        assert!(
+            is_recorded(&recorded, operation),
+            "no metric of {}",
+            operation.name()
+        );
+    }
+}
+
+/// The same operations on the server that `cargo xtask test` starts: a driver of its
+/// own, and the statements that it logs.
+#[cfg(feature = "postgres")]
+async fn on_postgres(folder: &std::path::Path) -> Driver {
+    let url = std::env::var("MEMORY_TEST_PG")
+        .or_else(|_| std::env::var("DATABASE_URL"))
+        .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`");
+    let memory = MemorySystem::open(&url).await.unwrap();
+    Driver::new(memory, url, folder)
 }
