@@ -12,6 +12,9 @@ const B: f64 = 0.4;
 /// meets the conditions on `m` and contains a word of the query; and
 /// `lexeme_counts (lexeme, holders)`: how many memories contain each word.
 ///
+/// Only the lexemes of the query are unnested: they get a weight that no other has,
+/// and the others are filtered out, which takes half the time of comparing all.
+///
 /// The query is stemmed as contents are, so none of its characters is an
 /// operator. Any stem may match. Document frequencies and the mean length are
 /// those of the whole entity: a memory scores the same under every filter.
@@ -30,9 +33,10 @@ pub(crate) fn push_retriever(
              SELECT m.memory_id, m.word_count, t.lexeme, cardinality(t.positions) AS frequency, \
                count(*) OVER (PARTITION BY t.lexeme) AS holders, \
                (true{conditions}) AS is_admitted \
-             FROM memory m, unnest(m.lexemes) AS t(lexeme, positions, weights) \
-             WHERE m.entity_id = {entity_param}{LIVE} AND t.lexeme IN (SELECT s.lexeme FROM stems s) \
-             AND m.lexemes @@ (SELECT string_agg(\
+             FROM memory m, unnest(ts_filter(setweight(m.lexemes, 'A'::\"char\", \
+               (SELECT array_agg(s.lexeme) FROM stems s)), '{{a}}'::\"char\"[])) \
+               AS t(lexeme, positions, weights) \
+             WHERE m.entity_id = {entity_param}{LIVE} AND m.lexemes @@ (SELECT string_agg(\
                '''' || replace(replace(s.lexeme, '\\', '\\\\'), '''', '''''') \
                || '''', ' | ')::tsquery FROM stems s)), \
          lexeme_counts AS (SELECT x.lexeme, max(x.holders) AS holders FROM lexeme_matches x \

@@ -12,6 +12,15 @@ use sqlx::sqlite::Sqlite;
 use crate::filter_terms;
 use crate::rows::encode_kind;
 
+/// How the filter terms of a memory are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TermLookup {
+    /// All memories with the terms are read first, for statements over many rows.
+    All,
+    /// Each row's terms are looked up, for statements over few rows.
+    PerRow,
+}
+
 /// Appends ` AND …` for every condition of the filter; the memory's row is `m`.
 ///
 /// Only fixed text is appended; the caller's values are bound. Lists of any
@@ -21,6 +30,24 @@ pub(crate) fn push_conditions(
     query: &mut QueryBuilder<Sqlite>,
     entity_key: i64,
     filter: &MemoryFilter,
+) {
+    push_all(query, entity_key, filter, TermLookup::All);
+}
+
+/// As [`push_conditions`], for a statement that tests few rows.
+pub(crate) fn push_row_conditions(
+    query: &mut QueryBuilder<Sqlite>,
+    entity_key: i64,
+    filter: &MemoryFilter,
+) {
+    push_all(query, entity_key, filter, TermLookup::PerRow);
+}
+
+fn push_all(
+    query: &mut QueryBuilder<Sqlite>,
+    entity_key: i64,
+    filter: &MemoryFilter,
+    lookup: TermLookup,
 ) {
     if !filter.kinds.is_empty() {
         query.push(" AND m.kind IN (");
@@ -40,20 +67,18 @@ pub(crate) fn push_conditions(
             .push(" AND m.timestamp < ")
             .push_bind(micros_rounded_up(until));
     }
-    push_tags(query, entity_key, &filter.tags, filter.tag_mode);
-    push_metadata(query, entity_key, &filter.metadata);
+    let mut push_terms = |query: &mut QueryBuilder<Sqlite>, terms: &BTreeSet<String>, required| {
+        push_has_terms(query, entity_key, terms, required, lookup);
+    };
+    push_tags(query, &filter.tags, filter.tag_mode, &mut push_terms);
+    push_metadata(query, &filter.metadata, &mut push_terms);
     if let Some(entity) = &filter.involves {
         query.push(" AND ");
-        push_has_terms(
-            query,
-            entity_key,
-            &[filter_terms::involved(entity)].into(),
-            1,
-        );
+        push_terms(query, &[filter_terms::involved(entity)].into(), 1);
     }
     if let Some(id) = &filter.relates_to {
         query.push(" AND ");
-        push_has_terms(query, entity_key, &[filter_terms::link(id)].into(), 1);
+        push_terms(query, &[filter_terms::link(id)].into(), 1);
     }
 }
 
@@ -83,9 +108,9 @@ fn micros_rounded_up(limit: DateTime<Utc>) -> i64 {
 
 fn push_tags(
     query: &mut QueryBuilder<Sqlite>,
-    entity_key: i64,
     tags: &BTreeSet<String>,
     mode: MemoryTagMode,
+    push_terms: &mut impl FnMut(&mut QueryBuilder<Sqlite>, &BTreeSet<String>, usize),
 ) {
     if tags.is_empty() {
         return;
@@ -96,15 +121,15 @@ fn push_tags(
     }
     let terms: BTreeSet<String> = tags.iter().map(|tag| filter_terms::tag(tag)).collect();
     let required = if mode.requires_all() { terms.len() } else { 1 };
-    push_has_terms(query, entity_key, &terms, required);
+    push_terms(query, &terms, required);
     query.push(")");
 }
 
 /// The terms, which may be truncated, preselect; then the row is compared.
 fn push_metadata(
     query: &mut QueryBuilder<Sqlite>,
-    entity_key: i64,
     metadata: &BTreeMap<String, String>,
+    push_terms: &mut impl FnMut(&mut QueryBuilder<Sqlite>, &BTreeSet<String>, usize),
 ) {
     if metadata.is_empty() {
         return;
@@ -114,7 +139,7 @@ fn push_metadata(
         .map(|(key, value)| filter_terms::metadata(key, value))
         .collect();
     query.push(" AND ");
-    push_has_terms(query, entity_key, &terms, terms.len());
+    push_terms(query, &terms, terms.len());
     query
         .push(" AND NOT EXISTS (SELECT 1 FROM json_each(")
         .push_bind(json!(metadata).to_string())
@@ -130,18 +155,33 @@ fn push_has_terms(
     entity_key: i64,
     terms: &BTreeSet<String>,
     required: usize,
+    lookup: TermLookup,
 ) {
+    let required = i64::try_from(required).unwrap_or(i64::MAX);
+    query.push(match lookup {
+        TermLookup::All => "m.memory_key IN (SELECT memory_key",
+        TermLookup::PerRow => "(SELECT count(*)",
+    });
     query
-        .push("m.memory_key IN (SELECT memory_key FROM memory_label WHERE entity_key = ")
+        .push(" FROM memory_label WHERE entity_key = ")
         .push_bind(entity_key)
         .push(" AND label IN (SELECT value FROM json_each(")
         .push_bind(json!(terms).to_string())
         .push("))");
-    if required > 1 {
-        let required = i64::try_from(required).unwrap_or(i64::MAX);
-        query
-            .push(" GROUP BY memory_key HAVING count(*) >= ")
-            .push_bind(required);
+    match lookup {
+        TermLookup::All if required > 1 => {
+            query
+                .push(" GROUP BY memory_key HAVING count(*) >= ")
+                .push_bind(required)
+                .push(")");
+        }
+        TermLookup::All => {
+            query.push(")");
+        }
+        TermLookup::PerRow => {
+            query
+                .push(" AND memory_key = m.memory_key) >= ")
+                .push_bind(required);
+        }
     }
-    query.push(")");
 }

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use memory_core::{ListScope, MemoryFilter};
-use sqlx::QueryBuilder;
+use serde_json::json;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{QueryBuilder, query_scalar};
 
 use crate::blocking::run_blocking;
 use crate::error::Failure;
 use crate::filter::{push_conditions, push_scope};
+use crate::filter_terms;
 use crate::number_set::NumberSet;
 use crate::row_keys;
 use crate::rows::EntityRow;
@@ -49,6 +51,51 @@ pub(crate) async fn find(
     if filter.is_empty() {
         return Ok(Matching::All(entity.memory_count));
     }
+    let (rest, term_sets) = split_terms(filter);
+    let mut term_sets = term_sets.iter();
+    let mut numbers = if rest.is_empty()
+        && let Some(first) = term_sets.next()
+    {
+        // Archived memories keep their terms.
+        let archived = find_archived(conn, entity).await?;
+        let numbers = find_with(conn, entity, first).await?;
+        combine(numbers, archived, |is_archived| !is_archived).await?
+    } else {
+        find_by_rows(conn, entity, &rest).await?
+    };
+    for terms in term_sets {
+        let with_terms = find_with(conn, entity, terms).await?;
+        numbers = combine(numbers, with_terms, |has_terms| has_terms).await?;
+    }
+    Ok(Matching::Some(Arc::new(numbers)))
+}
+
+/// Splits a filter into the sets of filter terms of which a memory needs one each,
+/// and the other conditions.
+fn split_terms(filter: &MemoryFilter) -> (MemoryFilter, Vec<Vec<String>>) {
+    let (mut rest, mut term_sets) = (filter.clone(), Vec::new());
+    if !filter.tag_mode.matches_untagged() {
+        let tags = std::mem::take(&mut rest.tags);
+        let terms = tags.iter().map(|tag| filter_terms::tag(tag));
+        if filter.tag_mode.requires_all() {
+            term_sets.extend(terms.map(|term| vec![term]));
+        } else if !tags.is_empty() {
+            term_sets.push(terms.collect());
+        }
+    }
+    let involved = rest.involves.take();
+    term_sets.extend(involved.map(|entity| vec![filter_terms::involved(&entity)]));
+    let link = rest.relates_to.take();
+    term_sets.extend(link.map(|id| vec![filter_terms::link(&id)]));
+    (rest, term_sets)
+}
+
+/// The live memories whose rows meet the conditions.
+async fn find_by_rows(
+    conn: &mut SqliteConnection,
+    entity: &EntityRow,
+    filter: &MemoryFilter,
+) -> Result<NumberSet, Failure> {
     // In one row: the driver takes some microseconds for each.
     let mut query = QueryBuilder::new("SELECT group_concat(m.memory_key - ");
     query
@@ -57,16 +104,69 @@ pub(crate) async fn find(
         .push_bind(entity.key);
     push_scope(&mut query, ListScope::Live);
     push_conditions(&mut query, entity.key, filter);
-    let list: Option<String> = query.build_query_scalar().fetch_one(conn).await?;
-    let list = list.unwrap_or_default();
-    let numbers = run_blocking(list.len(), move || parse(&list)).await??;
-    Ok(Matching::Some(Arc::new(numbers)))
+    parse(query.build_query_scalar().fetch_one(conn).await?).await
 }
 
-fn parse(list: &str) -> Result<NumberSet, Failure> {
-    let numbers = list.split(',').filter(|number| !number.is_empty());
-    numbers
-        .map(|number| number.parse())
-        .collect::<Result<_, _>>()
-        .map_err(|_| Failure::Damaged("the number of a memory is out of range"))
+/// The memories, live and archived, with one of these filter terms.
+async fn find_with(
+    conn: &mut SqliteConnection,
+    entity: &EntityRow,
+    terms: &[String],
+) -> Result<NumberSet, Failure> {
+    let list = query_scalar(
+        "SELECT group_concat(memory_key - ?1) FROM memory_label
+         WHERE entity_key = ?2 AND label IN (SELECT value FROM json_each(?3))",
+    )
+    .bind(row_keys::key(entity.key, 0))
+    .bind(entity.key)
+    .bind(json!(terms).to_string())
+    .fetch_one(conn)
+    .await?;
+    parse(list).await
+}
+
+async fn find_archived(
+    conn: &mut SqliteConnection,
+    entity: &EntityRow,
+) -> Result<NumberSet, Failure> {
+    if entity.archived_count == 0 {
+        return Ok(NumberSet::default());
+    }
+    let list = query_scalar(
+        "SELECT group_concat(memory_key - ?1) FROM memory
+         WHERE entity_key = ?2 AND archived_by IS NOT NULL",
+    )
+    .bind(row_keys::key(entity.key, 0))
+    .bind(entity.key)
+    .fetch_one(conn)
+    .await?;
+    parse(list).await
+}
+
+/// The numbers of which it is wanted that, or that not, they are in another set.
+async fn combine(
+    numbers: NumberSet,
+    other: NumberSet,
+    is_wanted: impl Fn(bool) -> bool + Send + 'static,
+) -> Result<NumberSet, Failure> {
+    run_blocking(numbers.len(), move || {
+        let numbers = numbers.iter();
+        numbers
+            .filter(|number| is_wanted(other.contains(*number)))
+            .collect()
+    })
+    .await
+}
+
+/// Numbers separated by commas.
+async fn parse(list: Option<String>) -> Result<NumberSet, Failure> {
+    let list = list.unwrap_or_default();
+    run_blocking(list.len(), move || {
+        let numbers = list.split(',').filter(|number| !number.is_empty());
+        numbers
+            .map(|number| number.parse())
+            .collect::<Result<_, _>>()
+            .map_err(|_| Failure::Damaged("the number of a memory is out of range"))
+    })
+    .await?
 }

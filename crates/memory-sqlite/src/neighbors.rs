@@ -10,7 +10,7 @@ use sqlx::{QueryBuilder, Row, Sqlite};
 
 use crate::blocking::fold_rows;
 use crate::error::Failure;
-use crate::filter::push_conditions;
+use crate::filter::push_row_conditions;
 use crate::rows::{self, MemoryRow};
 use crate::search::find_memories;
 use crate::transaction::Transaction;
@@ -73,7 +73,7 @@ fn select_parts(
             " AND m.memory_id = unhex(wanted.value)
              WHERE m.archived_by IS NULL AND m.context IS NOT NULL",
         );
-    push_conditions(&mut query, entity_key, filter);
+    push_row_conditions(&mut query, entity_key, filter);
     query.push(
         ") SELECT a.memory_id AS asked, NULL AS side, 0 AS memory_key, a.memory_id, a.timestamp,
              (SELECT count(*) FROM (SELECT 1",
@@ -107,7 +107,7 @@ fn push_episode(query: &mut QueryBuilder<Sqlite>, entity_key: i64, filter: &Memo
         .push(" FROM memory AS m WHERE m.entity_key = ")
         .push_bind(entity_key)
         .push(" AND m.context = a.context AND m.context IS NOT NULL AND m.archived_by IS NULL");
-    push_conditions(query, entity_key, filter);
+    push_row_conditions(query, entity_key, filter);
 }
 
 fn signed(count: usize) -> i64 {
@@ -173,7 +173,7 @@ impl Parts {
 
 #[cfg(test)]
 mod tests {
-    use memory_core::Store;
+    use memory_core::{MemoryTagMode, Store};
     use memory_testkit::fixtures;
     use sqlx::SqlitePool;
 
@@ -191,7 +191,9 @@ mod tests {
         for filter in [
             MemoryFilter::new(),
             MemoryFilter::new().since(fixtures::at(9)),
+            MemoryFilter::new().tags(["mill"], MemoryTagMode::AnyStrict),
         ] {
+            let has_tags = !filter.tags.is_empty();
             let request = NeighborRequest::new([MemoryId::new()], 3).filter(filter);
             let select = select_parts(1, &request).unwrap();
             let statement = format!("EXPLAIN QUERY PLAN {}", select.sql().as_str());
@@ -205,6 +207,12 @@ mod tests {
             assert_eq!(scans.count(), 3, "{plan:#?}");
             let sorts = plan.iter().filter(|line| line.contains("TEMP B-TREE"));
             assert_eq!(sorts.count(), 0, "{plan:#?}");
+            // The tags of a row are looked up, not all that have the tag.
+            let by_row = |line: &&String| {
+                line.contains("memory_label") && line.contains("label=? AND memory_key=?")
+            };
+            let lookups = plan.iter().filter(by_row).count();
+            assert_eq!(lookups, if has_tags { 4 } else { 0 }, "{plan:#?}");
         }
     }
 }
