@@ -21,10 +21,37 @@ const STOP_WORDS: [&str; 147] = [
 /// Length of the longest stop word: longer words need no search.
 const MAX_BYTES: usize = 10;
 
+/// For each letter, the index of the first stop word that begins with it or with a
+/// later one. Most tokens begin with a letter of few stop words.
+const STARTS: [usize; 27] = starts();
+
+const fn starts() -> [usize; 27] {
+    let mut starts = [STOP_WORDS.len(); 27];
+    let mut index = STOP_WORDS.len();
+    while index > 0 {
+        index -= 1;
+        let mut letter = (STOP_WORDS[index].as_bytes()[0] - b'a') as usize;
+        // Also for letters before it that no stop word begins with.
+        loop {
+            starts[letter] = index;
+            if letter == 0 {
+                break;
+            }
+            letter -= 1;
+        }
+    }
+    starts
+}
+
 /// Whether a token is a stop word.
 #[must_use]
 pub fn is_stop_word(word: &str) -> bool {
-    word.len() <= MAX_BYTES && STOP_WORDS.binary_search(&word).is_ok()
+    let Some(first @ b'a'..=b'z') = word.bytes().next().filter(|_| word.len() <= MAX_BYTES) else {
+        return false;
+    };
+    let letter = usize::from(first - b'a');
+    let candidates = &STOP_WORDS[STARTS[letter]..STARTS[letter + 1]];
+    candidates.binary_search(&word).is_ok()
 }
 
 #[cfg(test)]
@@ -35,6 +62,8 @@ mod tests {
     fn the_list_is_sorted_for_binary_search() {
         assert!(STOP_WORDS.is_sorted());
         assert!(STOP_WORDS.iter().all(|word| word.len() <= MAX_BYTES));
+        assert!(STOP_WORDS.iter().all(|word| is_stop_word(word)));
+        assert!(!is_stop_word("") && !is_stop_word("zoo") && !is_stop_word("quay"));
         assert!(is_stop_word("the") && is_stop_word("yours") && is_stop_word("a"));
         assert!(!is_stop_word("will") && !is_stop_word("mill"));
     }

@@ -37,7 +37,7 @@ impl ScoreStats {
 }
 
 /// Computes [`ScoreStats`] value by value. The result does not depend on the order
-/// of the values, bit for bit: they are summed as whole multiples of 2⁻³⁰.
+/// of the values, bit for bit: they are summed as whole multiples of 2⁻³⁰, cut off.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScoreStatsBuilder {
     count: u64,
@@ -61,7 +61,7 @@ impl ScoreStatsBuilder {
         reason = "a whole number; values above 2^33 count as 2^33"
     )]
     pub fn add(&mut self, value: f32) {
-        let value = i128::from((f64::from(value) * ONE).round_ties_even() as i64);
+        let value = i128::from((f64::from(value) * ONE) as i64);
         self.count += 1;
         self.sum += value;
         self.squares += value * value;

@@ -133,6 +133,7 @@ impl InvertedIndex {
     )]
     pub(super) fn score(&self, stems: &[String], slots: usize) -> SparseScores {
         let mean = self.total_length as f64 / self.live.max(1) as f64;
+        let weights = TermWeights::new(mean);
         let mut by_passage = vec![0.0f32; self.passages.len()];
         let mut found: Vec<u32> = Vec::new();
         for (index, stem) in stems.iter().enumerate() {
@@ -147,7 +148,7 @@ impl InvertedIndex {
                 let Some(passage) = self.passages.get(posting.passage as usize) else {
                     continue;
                 };
-                let weight = bm25::term_weight(posting.count, passage.length, mean);
+                let weight = weights.of(posting.count, passage.length);
                 let score = &mut by_passage[posting.passage as usize];
                 if *score == 0.0 {
                     found.push(posting.passage);
@@ -237,6 +238,35 @@ impl StemLookup<'_> {
             .filter(is_found)
             .count();
         found as f32 / self.lists.len().max(1) as f32
+    }
+}
+
+/// BM25 weights of terms for one mean length. Most terms occur once in a short
+/// passage: their weights are computed once.
+struct TermWeights {
+    mean: f64,
+    /// By the passage's length, of a term that occurs once.
+    once: Vec<f64>,
+}
+
+impl TermWeights {
+    const LENGTHS: u32 = 128;
+
+    fn new(mean: f64) -> Self {
+        let lengths = 0..Self::LENGTHS;
+        Self {
+            mean,
+            once: lengths
+                .map(|length| bm25::term_weight(1, length, mean))
+                .collect(),
+        }
+    }
+
+    fn of(&self, count: u32, length: u32) -> f64 {
+        match self.once.get(length as usize) {
+            Some(weight) if count == 1 => *weight,
+            _ => bm25::term_weight(count, length, self.mean),
+        }
     }
 }
 

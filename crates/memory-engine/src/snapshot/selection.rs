@@ -33,6 +33,9 @@ struct Approximation {
     bounds: ScoreBounds,
 }
 
+/// How many memories lend first, as a multiple of those that are considered.
+const LENDERS_FIRST: usize = 2;
+
 /// A slot and its approximate total.
 type SlotTotal = (u32, f32);
 
@@ -60,28 +63,43 @@ impl EntitySnapshot {
             let candidates = all().filter(|(_, total)| *total > f32::NEG_INFINITY);
             return candidates.map(|(slot, _)| slot).collect();
         };
-        let (bounds, lending) = (&values.bounds, values.bounds.lending);
-        let lowest = bounds.lowest_total(last - values.error) - values.error;
-        // A memory whose own total is below a negative `lowest` can reach it with a
+        // What is received is off by the error of a lender's blend.
+        let (lending, error) = (values.bounds.lending, values.error);
+        let error = error * (1.0 + lending);
+        let lowest = |last: f32| values.bounds.lowest_total(last - error) - error;
+        // A memory whose own total is below a negative one can reach it with a
         // neighbor of any blend above 0.
-        let lender = (lowest / (1.0 + lending)).max(0.0) - values.error;
+        let lender = |lowest: f32| (lowest / (1.0 + lending)).max(0.0) - error;
+        let high: Vec<SlotTotal> = all().filter(|(_, total)| *total >= lowest(last)).collect();
         let mut received = Received::new(self, retrieved, links, context.ranking, &values);
-        let lenders = (0u32..).zip(&values.blend);
-        for (slot, _) in lenders.filter(|(_, blend)| **blend >= lender) {
+        // The memories of the highest blend lend first: the higher the last of the
+        // best totals, the fewer others have to.
+        let blends = || (0u32..).zip(values.blend.iter().copied());
+        let first = nth_highest(blends(), LENDERS_FIRST * considered).unwrap_or(f32::NEG_INFINITY);
+        let first = first.max(lender(lowest(last)));
+        let last_of = |received: &Received<'_>| {
+            let receivers = received.slots.iter();
+            let receivers = receivers.map(|&slot| (slot, values.totals[slot as usize]));
+            let receivers = receivers
+                .filter(|(slot, total)| *total + received.most(*slot) >= last)
+                .map(|(slot, total)| (slot, total + received.of(slot)));
+            // A memory that is in both lists would count twice.
+            let others = high.iter().copied();
+            let others = others.filter(|(slot, _)| received.most(*slot) == 0.0);
+            let totals = receivers.chain(others).filter(is_certain);
+            nth_highest(totals, considered).unwrap_or(last)
+        };
+        for (slot, _) in blends().filter(|(_, blend)| *blend >= first) {
             received.lend(slot);
         }
-        let with_received = |slot: u32| (slot, values.totals[slot as usize] + received.of(slot));
-        let receivers = received.slots.iter().copied();
-        let others = all().filter(|(slot, total)| *total >= lowest && received.of(*slot) == 0.0);
-        let found = receivers.map(with_received).chain(others);
-        let found = found.filter(is_certain);
-        // What is received is off by the error of a lender's blend.
-        let error = values.error * (1.0 + lending);
-        let last = nth_highest(found, considered).unwrap_or(last);
-        let lowest = bounds.lowest_total(last - error) - error;
-        let least = lending * (lender + values.error).max(0.0);
+        let all_lenders = lender(lowest(last_of(&received))).min(first);
+        for (slot, _) in blends().filter(|(_, blend)| (all_lenders..first).contains(blend)) {
+            received.lend(slot);
+        }
+        let lowest = lowest(last_of(&received));
+        let least = lending * (all_lenders + error).max(0.0);
         let can_be_best = |(slot, total): &SlotTotal| {
-            *total + received.of(*slot).max(least) >= lowest
+            *total + received.most(*slot).max(least) >= lowest
                 && *total + received.complete(*slot) >= lowest
         };
         let best = all().filter(can_be_best);
@@ -200,8 +218,8 @@ struct Received<'a> {
     links: &'a Links,
     ranking: &'a Ranking,
     blend: &'a [f32],
-    /// By slot.
-    values: Vec<f32>,
+    /// By slot, without the discount for its length.
+    most: Vec<f32>,
     /// The slots that receive something.
     slots: Vec<u32>,
 }
@@ -220,14 +238,20 @@ impl<'a> Received<'a> {
             links,
             ranking,
             blend: &values.blend,
-            values: vec![0.0; values.blend.len()],
+            most: vec![0.0; values.blend.len()],
             slots: Vec::new(),
         }
     }
 
+    /// What a slot received so far, before the discount for its length.
+    fn most(&self, slot: u32) -> f32 {
+        self.most[slot as usize]
+    }
+
     /// What a slot received so far.
     fn of(&self, slot: u32) -> f32 {
-        self.values[slot as usize]
+        let words = self.snapshot.slot(slot).map_or(0, |slot| slot.words);
+        self.most(slot) * self.ranking.length_discount(words)
     }
 
     /// Lends the blend of one memory.
@@ -249,14 +273,12 @@ impl<'a> Received<'a> {
     }
 
     fn receive(&mut self, receiver: u32, lent: f32) {
-        let words = self.snapshot.slot(receiver).map_or(0, |slot| slot.words);
-        let lent = lent * self.ranking.length_discount(words);
-        let value = &mut self.values[receiver as usize];
-        if lent > *value {
-            if *value == 0.0 {
+        let most = &mut self.most[receiver as usize];
+        if lent > *most {
+            if *most == 0.0 {
                 self.slots.push(receiver);
             }
-            *value = lent;
+            *most = lent;
         }
     }
 
