@@ -130,6 +130,7 @@ impl EntitySnapshot {
         for written in changes.written {
             next.put(Arc::new(written.memory), &written.embedding.vectors);
         }
+        next.pairs.settle();
         next.generation = changes.generation;
         next.compact_if_needed()
     }
@@ -160,6 +161,7 @@ impl EntitySnapshot {
                 None => next.replace_memory(memory)?,
             }
         }
+        next.pairs.settle();
         next.generation = generation;
         Some(next.compact_if_needed())
     }

@@ -13,6 +13,9 @@ use super::sparse_scores::SparseScores;
 #[derive(Clone, Default)]
 pub(super) struct PairIndex {
     entries: SortedBlocks<Entry>,
+    /// Entries of this version that are not yet in order: see
+    /// [`settle`](Self::settle).
+    new: Vec<Entry>,
     /// Number of pairs of each slot's memory.
     lengths: BlockVec<u32>,
     documents: u32,
@@ -28,10 +31,11 @@ struct Entry {
 }
 
 impl PairIndex {
+    /// Adds a slot's pairs, to be found after [`settle`](Self::settle).
     pub(super) fn push(&mut self, slot: u32, pairs: &[WordPair]) {
-        for (pair, count) in counts(pairs) {
-            self.entries.insert(Entry { pair, slot, count });
-        }
+        let entries = counts(pairs).into_iter();
+        self.new
+            .extend(entries.map(|(pair, count)| Entry { pair, slot, count }));
         let (index, length) = (slot as usize, to_u32(pairs.len()));
         while self.lengths.len() <= index {
             self.lengths.push(0);
@@ -43,8 +47,16 @@ impl PairIndex {
         self.total_length += u64::from(length);
     }
 
+    /// Puts what was added in order, all at once.
+    pub(super) fn settle(&mut self) {
+        let mut new = std::mem::take(&mut self.new);
+        new.sort_unstable();
+        self.entries.insert_all(&new);
+    }
+
     /// Removes what [`push`](Self::push) added for this slot and these pairs.
     pub(super) fn remove(&mut self, slot: u32, pairs: &[WordPair]) {
+        self.settle();
         for (pair, count) in counts(pairs) {
             let entry = Entry { pair, slot, count };
             self.entries.remove_run(&entry, |other| *other == entry);
@@ -66,6 +78,7 @@ impl PairIndex {
     )]
     pub(super) fn score(&self, query: &[WordPair], slots: usize) -> SparseScores {
         let mean = self.total_length as f64 / f64::from(self.documents.max(1));
+        debug_assert!(self.new.is_empty(), "settled");
         let mut scores = SparseScores::new(slots);
         let mut found: Vec<Entry> = Vec::new();
         for (index, &pair) in query.iter().enumerate() {
@@ -116,6 +129,7 @@ impl PairIndex {
                 .filter(|(slot, _)| to(*slot).is_some())
                 .map(|(_, length)| *length)
                 .collect(),
+            new: Vec::new(),
             documents: self.documents,
             total_length: self.total_length,
         }
@@ -164,6 +178,7 @@ mod tests {
         for slot in 0..1_000 {
             index.push(slot, &pairs(&text(slot)));
         }
+        index.settle();
         let scores = scores(&index, "mill number 678", 1_000);
         let best = (0..1_000).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
         assert_eq!(best, Some(678));
@@ -177,6 +192,7 @@ mod tests {
         for slot in 0..900 {
             changed.push(slot, &pairs(&text(slot)));
         }
+        changed.settle();
         let before = changed.clone();
         for slot in (0..900).step_by(3) {
             changed.remove(slot, &pairs(&text(slot)));
@@ -187,6 +203,7 @@ mod tests {
         for slot in 900..1_000 {
             changed.push(slot, &pairs(&text(slot)));
         }
+        changed.settle();
         let text_of = |slot: u32| match slot {
             0..900 if slot.is_multiple_of(9) => Some(other.to_owned()),
             0..900 if slot.is_multiple_of(3) => None,
@@ -198,6 +215,7 @@ mod tests {
         for (slot, old) in (0..).zip(&kept) {
             new.push(slot, &pairs(&text_of(*old).unwrap()));
         }
+        new.settle();
         let remapped = changed.remap(to);
         let count = to_u32(kept.len());
         for query in [

@@ -70,6 +70,35 @@ impl<T: Ord + Copy> SortedBlocks<T> {
         }
     }
 
+    /// Inserts entries that are sorted. Many at once are merged into new blocks,
+    /// which takes a fraction of the time.
+    pub(super) fn insert_all(&mut self, entries: &[T]) {
+        /// Many, as a share of what is there.
+        const MANY: usize = 8;
+        if entries.len() * MANY < self.len {
+            entries.iter().for_each(|entry| self.insert(*entry));
+            return;
+        }
+        let mut new = entries.iter().copied().peekable();
+        let mut merged = Vec::with_capacity(self.len + entries.len());
+        for &entry in self.iter() {
+            while let Some(before) = new.next_if(|new| *new < entry) {
+                merged.push(before);
+            }
+            merged.push(entry);
+        }
+        merged.extend(new);
+        *self = merged.into_iter().collect();
+    }
+
+    fn push_block(&mut self, mut block: Vec<T>) {
+        block.shrink_to_fit();
+        self.len += block.len();
+        let block = Arc::new(block);
+        self.bytes += block_bytes(&block);
+        self.blocks.push(block);
+    }
+
     /// Removes the entries from `first` on for as long as `is_removed`.
     pub(super) fn remove_run(&mut self, first: &T, is_removed: impl Fn(&T) -> bool) {
         let mut index = self.blocks.partition_point(|block| is_before(block, first));
@@ -150,12 +179,20 @@ impl<T: Ord + Copy> SortedBlocks<T> {
 }
 
 impl<T: Ord + Copy> FromIterator<T> for SortedBlocks<T> {
-    /// From entries that are sorted.
+    /// From entries that are sorted. All blocks except the last are full.
     fn from_iter<I: IntoIterator<Item = T>>(entries: I) -> Self {
         let mut list = Self::default();
+        let mut block = Vec::new();
         for entry in entries {
-            list.insert(entry);
+            block.push(entry);
+            if block.len() == MAX_BLOCK {
+                list.push_block(std::mem::take(&mut block));
+            }
         }
+        if !block.is_empty() {
+            list.push_block(block);
+        }
+        list.blocks.shrink_to_fit();
         list
     }
 }
@@ -189,6 +226,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn many_inserted_at_once_are_as_one_by_one(
+            old in prop::collection::btree_set(0u32..3_000, 0..900),
+            new in prop::collection::btree_set(0u32..3_000, 0..900),
+        ) {
+            let new: Vec<u32> = new.difference(&old).copied().collect();
+            let mut list: SortedBlocks<u32> = old.iter().copied().collect();
+            list.insert_all(&new);
+            let all: BTreeSet<u32> = old.into_iter().chain(new).collect();
+            prop_assert!(list.iter().eq(&all));
+            prop_assert_eq!(list.len(), all.len());
+            let bytes: usize = list.blocks.iter().map(block_bytes).sum();
+            prop_assert_eq!(list.bytes, bytes);
+        }
+
         #[test]
         fn it_is_a_sorted_set(
             operations in prop::collection::vec((0u32..900, 0u32..4, any::<bool>()), 1..900),
