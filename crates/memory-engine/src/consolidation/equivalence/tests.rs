@@ -123,6 +123,11 @@ fn relative_times_are_grouped_within_a_day_only() {
     for text in [
         "The shop is closed today",
         "昨天来过",
+        "The exam is in two days",
+        "Nächsten Montag ist Prüfung",
+        "Die Prüfung ist in drei Tagen.",
+        "L'examen est lundi prochain",
+        "El examen es el lunes",
         "The shop is closed this week",
     ] {
         assert!(groups(vec![memory(1, text), memory(2, text)]).is_empty());
