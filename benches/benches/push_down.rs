@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 use memory::store::Store;
 use memory::{
-    MemoryConfig, MemoryFilter, MemoryId, MemorySystem, MemoryTagMode, RecallPath, RecallRequest,
+    ByteSize, MemoryConfig, MemoryFilter, MemoryId, MemorySystem, MemoryTagMode, RecallPath,
+    RecallRequest,
 };
 use memory_benches::corpus::{Corpus, ENTITY, TAGS};
 use memory_benches::records::{Record, RecordWriter};
@@ -101,6 +102,8 @@ async fn on_postgres(records: &mut RecordWriter, options: &Options, size: usize)
 async fn system(store: &Arc<dyn Store>, snapshot_max_memories: u64) -> Outcome<MemorySystem> {
     let config = MemoryConfig {
         snapshot_max_memories,
+        // Room for a snapshot of any size.
+        entity_cache_max_bytes: ByteSize::mebibytes(64 * 1_024),
         ..MemoryConfig::default()
     };
     let builder = MemorySystem::builder()

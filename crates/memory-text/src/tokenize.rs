@@ -52,6 +52,15 @@ const COMPOUND_JOINER: char = '·';
 /// have the same parts and are different compounds.
 pub(crate) fn for_each_compound(text: &str, each: &mut impl FnMut(&str)) {
     let is_separator = |c: char| matches!(c, '.' | '-' | '_' | '/' | ':' | '@');
+    // Most texts have none within a word.
+    let separates = |[before, separator, after]: &[u8; 3]| {
+        is_separator(char::from(*separator))
+            && before.is_ascii_alphanumeric()
+            && after.is_ascii_alphanumeric()
+    };
+    if !text.as_bytes().array_windows().any(separates) {
+        return;
+    }
     let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
     let mut compound = String::new();
     for run in text.split(|c: char| !c.is_alphanumeric() && !is_separator(c)) {
