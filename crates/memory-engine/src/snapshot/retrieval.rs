@@ -33,6 +33,12 @@ pub(super) struct Retrieved {
     pub(super) compared: usize,
 }
 
+/// Values that deviate by less than this, as a multiple of the scan's largest error,
+/// differ by what 8 bits do not tell. A z-score of an exact value by such a deviation
+/// would be many times what it is. (With nearly equal texts, such as two of which none
+/// has a word that the model knows, the largest error is some .01.)
+const MIN_DEVIATION: f32 = 2.0;
+
 impl EntitySnapshot {
     /// Asks every retriever. O(rows · dimensions + postings of the question's
     /// words), and O(memories) conditions if there is a filter.
@@ -66,7 +72,27 @@ impl EntitySnapshot {
         };
         retrieved.restrict();
         retrieved.summarize();
+        if retrieved.dense_stats.deviation < MIN_DEVIATION * retrieved.similarities.max_error {
+            retrieved.dense_stats = self.exact_dense_stats(&retrieved, query, ranking);
+        }
         retrieved
+    }
+
+    /// The statistics of the exact values of what is admitted. O(rows · dimensions).
+    fn exact_dense_stats(
+        &self,
+        retrieved: &Retrieved,
+        query: &Query,
+        ranking: &Ranking,
+    ) -> ScoreStats {
+        let slots = (0u32..).zip(self.slots.iter());
+        let admitted = slots.filter(|(slot, _)| retrieved.is_admitted(*slot));
+        ScoreStats::of(admitted.filter_map(|(_, slot)| {
+            let slot = slot.as_ref()?;
+            let rows = slot.rows.clone();
+            let similarity = self.vectors.similarity(&query.vector, rows)?;
+            Some(ranking.dense_value(similarity, slot.chunks()))
+        }))
     }
 
     fn admitted(&self, filter: &MemoryFilter) -> Vec<bool> {

@@ -198,6 +198,28 @@ fn snapshot_of(memories: &[Made]) -> EntitySnapshot {
         .apply(changes(vec![], removed.collect()))
 }
 
+/// Of texts that are nearly equal to the model, the one that differs least is not far
+/// above the others: deviations are those of exact values.
+#[test]
+fn nearly_equal_similarities_are_not_spread_by_rounding() {
+    let wave = |step: f32, more: f32| -> Vec<f32> {
+        let number = |n: u16| (f32::from(n) * step).sin() / 5.66 + more * f32::from(n % 3);
+        (0..64).map(number).collect()
+    };
+    let vectors = [0.0, 2e-4, 5e-4].map(|more| wave(0.7, more));
+    let mut memories = [1, 2, 3].map(written).to_vec();
+    for (memory, vector) in memories.iter_mut().zip(&vectors) {
+        memory.embedding.vectors = vec![vector.clone()];
+    }
+    let snapshot = EntitySnapshot::empty("mira".into(), 64).apply(changes(memories, vec![]));
+    let query = query_with("question", wave(0.3, 0.1));
+    let retrieved = snapshot.retrieve(&query, &MemoryFilter::new(), &Ranking::default());
+    let similarities = vectors.map(|vector| memory_core::cosine(&query.vector, &vector));
+    let exact = ScoreStats::of(similarities.into_iter());
+    assert!(exact.deviation > 1e-5, "{exact:?}");
+    assert_eq!(retrieved.dense_stats, exact);
+}
+
 proptest! {
     /// The search leaves out most memories. The results, their scores and what
     /// explains them are those of a ranking of all, bit for bit.
