@@ -238,6 +238,9 @@ impl SqliteOptions {
     /// [`ErrorKind::Full`](memory_core::ErrorKind::Full) and writes nothing.
     /// Unlimited by default. Rounded down to whole pages; a file that is larger
     /// already does not grow further.
+    ///
+    /// Search pages count as well: copies for the search of large entities, about a
+    /// fifth of what their rows take.
     #[must_use]
     pub fn max_size(mut self, bytes: ByteSize) -> Self {
         self.max_size = Some(bytes);
