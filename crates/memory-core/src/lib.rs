@@ -33,6 +33,7 @@ mod language_model;
 pub mod limits;
 mod memory;
 mod patch;
+pub mod quantized;
 mod reranker;
 mod shared;
 mod stats;

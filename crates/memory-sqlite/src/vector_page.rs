@@ -1,46 +1,14 @@
-//! Pages of vectors: 8 bits a component, with the error that they make.
+//! Pages of vectors: 8 bits a component (`memory_core::quantized`), with the error that
+//! they make.
 //!
 //! A page has the count of its vectors, then for each vector the number of its
 //! memory (16 bits), its scale and its error (`f32`), then the codes of all. Little
 //! endian. Several vectors of one memory are next to each other.
 
+use memory_core::quantized::{self, Quantization};
+
 use crate::error::Failure;
 use crate::vectors;
-
-/// The largest code of a component, and its negation the smallest.
-const MAX_CODE: f32 = 127.0;
-
-/// A vector as codes: component = code · scale.
-struct Quantized {
-    scale: f32,
-    /// At least the length of the difference to the vector.
-    error: f32,
-    codes: Vec<i8>,
-}
-
-fn quantize(vector: impl Iterator<Item = f32> + Clone) -> Quantized {
-    let largest = vector.clone().fold(0.0f32, |max, x| max.max(x.abs()));
-    let scale = largest / MAX_CODE;
-    let inverse = if scale > 0.0 { scale.recip() } else { 0.0 };
-    let mut squares = 0.0f64;
-    let codes = vector.map(|x| {
-        let code = (x * inverse).round().clamp(-MAX_CODE, MAX_CODE);
-        let difference = f64::from(x) - f64::from(code) * f64::from(scale);
-        squares += difference * difference;
-        #[expect(clippy::cast_possible_truncation, reason = "clamped to 8 bits")]
-        {
-            code as i8
-        }
-    });
-    let codes = codes.collect();
-    #[expect(clippy::cast_possible_truncation, reason = "rounded up below")]
-    let error = squares.sqrt() as f32;
-    Quantized {
-        scale,
-        error: error.next_up(),
-        codes,
-    }
-}
 
 /// Encodes the vectors of memories, by their numbers within the page.
 pub(crate) fn encode(rows: &[(u16, Vec<u8>)], dimensions: usize) -> Result<Vec<u8>, Failure> {
@@ -48,12 +16,12 @@ pub(crate) fn encode(rows: &[(u16, Vec<u8>)], dimensions: usize) -> Result<Vec<u
     let (mut codes, mut count) = (Vec::new(), 0u32);
     for (number, bytes) in rows {
         for vector in vectors::split(bytes, dimensions)? {
-            let quantized = quantize(vectors::components(vector));
+            let row: Vec<f32> = vectors::components(vector).collect();
+            let Quantization { scale, error } = quantized::quantize(&row, &mut codes);
             count += 1;
             numbers.extend(number.to_le_bytes());
-            scales.extend(quantized.scale.to_le_bytes());
-            errors.extend(quantized.error.to_le_bytes());
-            codes.extend(quantized.codes.iter().map(|code| code.cast_unsigned()));
+            scales.extend(scale.to_le_bytes());
+            errors.extend(error.to_le_bytes());
         }
     }
     let parts = [&count.to_le_bytes()[..], &numbers, &scales, &errors, &codes];
@@ -80,55 +48,22 @@ impl Approximation {
 }
 
 /// A query's vector, to compare with codes.
-pub(crate) struct QuantizedQuery {
-    codes: Vec<i16>,
-    scale: f64,
-    length: f64,
-    /// The length of the difference to the query's vector, and what both products
-    /// lose by rounding.
-    error: f64,
-}
+pub(crate) struct QuantizedQuery(quantized::QuantizedQuery);
 
 impl QuantizedQuery {
     pub(crate) fn new(vector: &[f32]) -> Self {
-        let dimensions = u32::try_from(vector.len().max(1)).unwrap_or(u32::MAX);
-        // A sum of products stays within 32 bits.
-        let max_code = f64::from(i32::MAX) / (f64::from(MAX_CODE) * f64::from(dimensions));
-        let max_code = max_code.floor().min(f64::from(i16::MAX));
-        let largest = vector.iter().fold(0.0f32, |max, x| max.max(x.abs()));
-        let scale = f64::from(largest) / max_code;
-        let inverse = if scale > 0.0 { scale.recip() } else { 0.0 };
-        let (mut difference, mut squares) = (0.0, 0.0);
-        let codes = vector.iter().map(|x| {
-            let x = f64::from(*x);
-            let code = (x * inverse).round().clamp(-max_code, max_code);
-            difference += (x - code * scale) * (x - code * scale);
-            squares += x * x;
-            #[expect(clippy::cast_possible_truncation, reason = "clamped to 16 bits")]
-            {
-                code as i16
-            }
-        });
-        let codes = codes.collect();
-        /// Single precision keeps 24 bits; sums of thousands of products lose less
-        /// than this share of the product of the lengths.
-        const ROUNDING: f64 = 1e-5;
-        let length = f64::sqrt(squares);
-        Self {
-            codes,
-            scale,
-            length,
-            error: f64::sqrt(difference) + ROUNDING * length,
-        }
+        Self(quantized::QuantizedQuery::new(vector))
     }
 
     /// Compares a memory's vectors, as the page with them would.
     pub(crate) fn compare_row(&self, bytes: &[u8]) -> Result<Approximation, Failure> {
-        let vectors = vectors::split(bytes, self.codes.len())?;
-        let compared = vectors.map(|vector| {
-            let quantized = quantize(vectors::components(vector));
-            let codes = quantized.codes.iter().copied();
-            self.compare(quantized.scale, quantized.error, codes)
+        let dimensions = self.0.dimensions();
+        let compared = vectors::split(bytes, dimensions)?.map(|vector| {
+            let row: Vec<f32> = vectors::components(vector).collect();
+            let (mut codes, mut dot) = (Vec::with_capacity(dimensions), [0.0]);
+            let row = quantized::quantize(&row, &mut codes);
+            self.0.dots(&codes, &[row.scale], &mut dot);
+            self.approximation(dot[0], row)
         });
         compared.reduce(Approximation::best).ok_or(DAMAGED)
     }
@@ -140,18 +75,23 @@ impl QuantizedQuery {
         is_wanted: impl Fn(u16) -> bool,
         mut each: impl FnMut(u16, Approximation),
     ) -> Result<(), Failure> {
-        let page = Page::decode(content, self.codes.len()).ok_or(DAMAGED)?;
+        let page = Page::decode(content, self.0.dimensions()).ok_or(DAMAGED)?;
+        let scales: Vec<f32> = page
+            .scales
+            .iter()
+            .copied()
+            .map(f32::from_le_bytes)
+            .collect();
+        let mut dots = vec![0.0; scales.len()];
+        self.0.dots(page.codes, &scales, &mut dots);
         let mut last: Option<(u16, Approximation)> = None;
         for (index, number) in page.numbers.iter().enumerate() {
             let number = u16::from_le_bytes(*number);
             if !is_wanted(number) {
                 continue;
             }
-            let scale = f32::from_le_bytes(page.scales[index]);
-            let error = f32::from_le_bytes(page.errors[index]);
-            let codes = &page.codes[index * self.codes.len()..][..self.codes.len()];
-            let codes = codes.iter().map(|code| code.cast_signed());
-            let one = self.compare(scale, error, codes);
+            let (scale, error) = (scales[index], f32::from_le_bytes(page.errors[index]));
+            let one = self.approximation(dots[index], Quantization { scale, error });
             last = match last {
                 Some((same, best)) if same == number => Some((same, best.best(one))),
                 Some((other, best)) => {
@@ -167,19 +107,11 @@ impl QuantizedQuery {
         Ok(())
     }
 
-    /// The bound: with query q and vector v, and q' and v' for what their codes
-    /// are, |q·v − q'·v'| ≤ |q|·|v − v'| + |q − q'|·|v'| (Cauchy and Schwarz).
-    fn compare(&self, scale: f32, error: f32, codes: impl Iterator<Item = i8>) -> Approximation {
-        let products = codes.zip(&self.codes);
-        let sum: i32 = products.map(|(a, b)| i32::from(a) * i32::from(*b)).sum();
-        let (scale, error) = (f64::from(scale), f64::from(error));
-        #[expect(clippy::cast_precision_loss, reason = "a number of dimensions")]
-        let longest = scale * f64::from(MAX_CODE) * (self.codes.len() as f64).sqrt();
-        let error = self.length * error + self.error * (longest + error);
-        #[expect(clippy::cast_possible_truncation, reason = "within the error")]
+    fn approximation(&self, similarity: f32, row: Quantization) -> Approximation {
+        let length = row.max_length(self.0.dimensions());
         Approximation {
-            similarity: (f64::from(sum) * self.scale * scale) as f32,
-            error: error as f32,
+            similarity,
+            error: self.0.max_error(length, row.error),
             chunks: 1,
         }
     }

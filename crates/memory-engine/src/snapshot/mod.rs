@@ -9,7 +9,6 @@ mod inverted_index;
 mod load;
 mod mentions;
 mod pair_index;
-mod quantized;
 mod retrieval;
 mod search;
 mod selection;

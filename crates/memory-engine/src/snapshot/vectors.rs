@@ -4,8 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use memory_core::cosine;
-
-use super::quantized::{Quantization, QuantizedQuery, quantize};
+use memory_core::quantized::{Quantization, QuantizedQuery, quantize};
 
 /// Rows of a block: few enough to copy on a write (240 KiB at 384 dimensions),
 /// many enough to scan sequentially.
@@ -31,9 +30,9 @@ struct Block {
     owners: Vec<u32>,
     /// The rows, concatenated.
     numbers: Vec<f32>,
-    /// The rows in 8 bits, concatenated.
-    quantized: Vec<i8>,
-    /// What the 8 bits of each row are multiplied by.
+    /// The codes of the rows, concatenated.
+    codes: Vec<u8>,
+    /// What the codes of each row are multiplied by.
     scales: Vec<f32>,
     /// The largest error of a row, see [`Quantization`].
     max_error: f32,
@@ -91,7 +90,7 @@ impl Vectors {
             let block = Arc::make_mut(last);
             block.owners.push(slot);
             block.numbers.extend_from_slice(row);
-            let Quantization { scale, error } = quantize(row, &mut block.quantized);
+            let Quantization { scale, error } = quantize(row, &mut block.codes);
             block.scales.push(scale);
             block.max_error = block.max_error.max(error);
             block.max_length = block.max_length.max(cosine(row, row).sqrt());
@@ -110,7 +109,7 @@ impl Vectors {
             let numbers = row * dimensions..(row + 1) * dimensions;
             block.owners[row] = TOMBSTONE;
             block.numbers[numbers.clone()].fill(0.0);
-            block.quantized[numbers].fill(0);
+            block.codes[numbers].fill(0);
             self.dead += 1;
         }
     }
@@ -155,7 +154,7 @@ impl Vectors {
         let mut dots = [0.0; BLOCK_ROWS];
         for block in &self.blocks {
             let dots = &mut dots[..block.owners.len()];
-            query.dots(&block.quantized, &block.scales, dots);
+            query.dots(&block.codes, &block.scales, dots);
             for (&owner, &dot) in block.owners.iter().zip(&*dots) {
                 let Some(value) = found.values.get_mut(owner as usize) else {
                     // A tombstone.
@@ -180,7 +179,7 @@ impl Vectors {
                 + size_of::<Block>()
                 + block.owners.capacity() * size_of::<u32>()
                 + block.numbers.capacity() * size_of::<f32>()
-                + block.quantized.capacity()
+                + block.codes.capacity()
                 + block.scales.capacity() * size_of::<f32>()
         };
         let pointers = self.blocks.capacity() * size_of::<Arc<Block>>();

@@ -1,8 +1,8 @@
-//! Vectors in 8 bits per number: a scan reads a quarter of the memory that full
+//! Vectors in 8 bits per component: a scan reads a quarter of the memory that full
 //! precision needs, and its error has a bound.
 //!
-//! A row is its numbers divided by a scale, its largest number over 127, and
-//! rounded. The query keeps 16 bits, as products of 8 and 16 bits cost the same
+//! A row is its components divided by a scale, the largest of them over 127, and
+//! rounded to codes. The query keeps 16 bits, as products of 8 and 16 bits cost the same
 //! as of 8 and 8. With `e` the vector of a row's rounding errors, the dot product
 //! differs from the exact one by at most `|query| · |e|` (Cauchy–Schwarz) and the
 //! error of the query's own rounding.
@@ -19,31 +19,43 @@ const SUM_MAX: f32 = 2_147_000_000.0;
 /// product of both lengths: far above what rows of some thousand numbers reach.
 const FLOAT_ERROR: f32 = 1e-5;
 
-/// The scale of a row, and the length of its rounding errors.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Quantization {
-    pub(super) scale: f32,
-    pub(super) error: f32,
+/// What the codes of a row are multiplied by, and how far that is from the row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantization {
+    /// A component is about its code times this.
+    pub scale: f32,
+    /// At least the length of the difference to the row.
+    pub error: f32,
 }
 
-/// Appends a row's numbers in 8 bits.
+impl Quantization {
+    /// The largest length of a row with this scale and so many dimensions.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a number of dimensions")]
+    pub fn max_length(&self, dimensions: usize) -> f32 {
+        self.scale * ROW_MAX * (dimensions as f32).sqrt() + self.error
+    }
+}
+
+/// Appends a row's codes, one byte per component, in two's complement.
 #[expect(clippy::cast_possible_truncation, reason = "rounded to -127..=127")]
-pub(super) fn quantize(row: &[f32], numbers: &mut Vec<i8>) -> Quantization {
+pub fn quantize(row: &[f32], codes: &mut Vec<u8>) -> Quantization {
     let max = row.iter().fold(0.0f32, |max, number| max.max(number.abs()));
     let scale = max / ROW_MAX;
     if !(scale.is_normal() && max.is_finite()) {
-        numbers.extend(iter::repeat_n(0, row.len()));
+        codes.extend(iter::repeat_n(0, row.len()));
         return Quantization {
             scale: 0.0,
             error: length(row.iter().copied()),
         };
     }
-    let start = numbers.len();
-    numbers.extend(row.iter().map(|number| (number / scale).round() as i8));
-    let rounded = numbers[start..].iter();
-    let errors = rounded
+    let start = codes.len();
+    let round = |number: &f32| ((number / scale).round() as i8).cast_unsigned();
+    codes.extend(row.iter().map(round));
+    let errors = codes[start..]
+        .iter()
         .zip(row)
-        .map(|(rounded, number)| f32::from(*rounded) * scale - number);
+        .map(|(code, number)| f32::from(code.cast_signed()) * scale - number);
     let error = length(errors) + FLOAT_ERROR * length(row.iter().copied());
     Quantization { scale, error }
 }
@@ -58,8 +70,9 @@ fn length(numbers: impl Iterator<Item = f32>) -> f32 {
     squares.sum::<f64>().sqrt() as f32
 }
 
-/// A query in 16 bits.
-pub(super) struct QuantizedQuery {
+/// A query's vector in 16 bits per component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantizedQuery {
     numbers: Vec<i16>,
     scale: f32,
     length: f32,
@@ -67,12 +80,14 @@ pub(super) struct QuantizedQuery {
 }
 
 impl QuantizedQuery {
+    /// Rounds a vector of at least one component.
+    #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         reason = "rounded to 16 bits; dimensions are some thousand"
     )]
-    pub(super) fn new(query: &[f32]) -> Self {
+    pub fn new(query: &[f32]) -> Self {
         let largest = (SUM_MAX / (ROW_MAX * query.len().max(1) as f32)).min(f32::from(i16::MAX));
         let max = query
             .iter()
@@ -98,23 +113,32 @@ impl QuantizedQuery {
         }
     }
 
-    /// The largest difference between [`dots`](Self::dots) and exact dot products
-    /// with rows of this length and this error at most.
-    pub(super) fn max_error(&self, row_length: f32, row_error: f32) -> f32 {
+    /// The number of components.
+    #[must_use]
+    pub fn dimensions(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The largest difference between [`dots`](Self::dots) and what
+    /// [`cosine`](crate::cosine) returns for rows of this length and this error at
+    /// most.
+    #[must_use]
+    pub fn max_error(&self, row_length: f32, row_error: f32) -> f32 {
         self.length * row_error
             + self.error * (row_length + row_error)
             + FLOAT_ERROR * self.length * row_length
     }
 
-    /// The dot product with each row: `rows` has as many rows as `scales` and
-    /// `dots`, one after the other.
+    /// Computes the dot product with each row: `codes` has the codes of as many rows
+    /// as there are `scales` and `dots`, one after the other. The result is the same
+    /// on every processor. O(rows · dimensions).
     #[expect(
         clippy::cast_precision_loss,
         reason = "the loss, 2^-24 of the sum, is part of FLOAT_ERROR"
     )]
-    pub(super) fn dots(&self, rows: &[i8], scales: &[f32], dots: &mut [f32]) {
+    pub fn dots(&self, codes: &[u8], scales: &[f32], dots: &mut [f32]) {
         let mut sums = vec![0i32; scales.len()];
-        integer_dots(&self.numbers, rows, &mut sums);
+        integer_dots(&self.numbers, codes, &mut sums);
         for ((dot, sum), scale) in dots.iter_mut().zip(sums).zip(scales) {
             *dot = sum as f32 * (scale * self.scale);
         }
@@ -123,7 +147,7 @@ impl QuantizedQuery {
 
 /// The exact dot product of each row, by the widest instructions of this
 /// processor. Integers, so that all have the same results.
-fn integer_dots(query: &[i16], rows: &[i8], dots: &mut [i32]) {
+fn integer_dots(query: &[i16], rows: &[u8], dots: &mut [i32]) {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") {
@@ -143,11 +167,11 @@ fn integer_dots(query: &[i16], rows: &[i8], dots: &mut [i32]) {
 /// Compiled to the instructions that its caller may use.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "target features are the caller's")]
-fn portable(query: &[i16], rows: &[i8], dots: &mut [i32]) {
+fn portable(query: &[i16], rows: &[u8], dots: &mut [i32]) {
     for (row, dot) in rows.chunks_exact(query.len()).zip(dots) {
         let products = row.iter().zip(query);
         *dot = products
-            .map(|(row, query)| i32::from(i16::from(*row)) * i32::from(*query))
+            .map(|(row, query)| i32::from(i16::from(row.cast_signed())) * i32::from(*query))
             .sum();
     }
 }
@@ -155,29 +179,29 @@ fn portable(query: &[i16], rows: &[i8], dots: &mut [i32]) {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     #[target_feature(enable = "avx2")]
-    pub(super) fn avx2(query: &[i16], rows: &[i8], dots: &mut [i32]) {
+    pub(super) fn avx2(query: &[i16], rows: &[u8], dots: &mut [i32]) {
         super::portable(query, rows, dots);
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn avx512(query: &[i16], rows: &[i8], dots: &mut [i32]) {
+    pub(super) fn avx512(query: &[i16], rows: &[u8], dots: &mut [i32]) {
         super::portable(query, rows, dots);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use memory_core::cosine;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cosine;
 
     #[test]
     fn all_instructions_have_the_same_results() {
         let query: Vec<i16> = (0..384i16)
             .map(|n| n.wrapping_mul(7_919) % 30_000)
             .collect();
-        let rows: Vec<i8> = (-127i8..127).cycle().step_by(31).take(384 * 9).collect();
+        let rows: Vec<u8> = (0..=255u8).cycle().step_by(31).take(384 * 9).collect();
         let (mut fast, mut plain) = ([0; 9], [0; 9]);
         integer_dots(&query, &rows, &mut fast);
         portable(&query, &rows, &mut plain);
