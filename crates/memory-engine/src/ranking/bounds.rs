@@ -1,6 +1,6 @@
 //! Which scores a memory can reach, before all of its values are known.
 //!
-//! The blend of the retrievers is linear in the retrievers' values, and the lifts are added to it.
+//! The blend is linear in the retrievers' values, and the lifts are added to it.
 //! What a memory receives from its neighbors is at most `neighbors` times the
 //! blend of the best of them, and importance and recency raise a score by a
 //! bounded share. So a search need look closely only at memories that can still
@@ -44,16 +44,9 @@ pub(crate) struct ScoreBounds {
 impl ScoreBounds {
     pub(crate) fn new(
         ranking: &Ranking,
-        [dense, lexical, pairs]: [ScoreStats; 3],
-        unknown: f32,
+        stats: &RetrieverStats,
         mention_stats: ScoreStats,
     ) -> Self {
-        let stats = RetrieverStats {
-            dense,
-            lexical,
-            pairs,
-            unknown,
-        };
         let blend = |similarity, lexical, pairs| {
             let values = RetrieverValues {
                 similarity,
@@ -61,7 +54,7 @@ impl ScoreBounds {
                 lexical,
                 pairs,
             };
-            ranking.blend(&values, &stats)
+            ranking.blend(&values, stats)
         };
         let lift = |mentioned, date, when| {
             let lifts = Lifts {
@@ -142,8 +135,8 @@ mod tests {
             let ranking = Ranking { importance: weights.0, recency: weights.1, ..base };
             let [dense, words, pair] = stats.map(|(mean, deviation)| ScoreStats { mean, deviation });
             let mention_stats = ScoreStats { mean: share, deviation: (share * (1.0 - share)).sqrt() };
-            let bounds = ScoreBounds::new(&ranking, [dense, words, pair], unknown, mention_stats);
             let stats = RetrieverStats { dense, lexical: words, pairs: pair, unknown };
+            let bounds = ScoreBounds::new(&ranking, &stats, mention_stats);
             let values = RetrieverValues { similarity: Some(cosine), chunks: 1, lexical, pairs };
             let lifts = Lifts { mentioned, mention_stats, date, when };
             let exact = ranking.total(ranking.blend(&values, &stats), 0.0, &lifts);

@@ -24,12 +24,12 @@ pub(super) struct RetrieverValues {
 
 /// What is the same for all memories of a recall.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RetrieverStats {
-    pub(super) dense: ScoreStats,
-    pub(super) lexical: ScoreStats,
-    pub(super) pairs: ScoreStats,
+pub(crate) struct RetrieverStats {
+    pub(crate) dense: ScoreStats,
+    pub(crate) lexical: ScoreStats,
+    pub(crate) pairs: ScoreStats,
     /// Share of the query's tokens that the model does not know.
-    pub(super) unknown: f32,
+    pub(crate) unknown: f32,
 }
 
 /// What lifts a memory besides its blend.

@@ -41,6 +41,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use bounds::ScoreBounds;
 pub(crate) use candidate_set::{CandidateSet, Episode, RankedMemory, RankingContext};
 pub use explanation::{Explanation, RecallPath};
+pub(crate) use formula::RetrieverStats;
 pub(crate) use relevance::TermShares;
 pub use relevance::{RelevanceInputs, RelevanceModel};
 pub(crate) use store_candidates::StoreCandidates;
@@ -93,9 +94,9 @@ pub struct Ranking {
     /// the query's tokens that the model does not know, 0 to 1: with 1, all of
     /// it for a query in a script that the model cannot read.
     pub unknown: f32,
-    /// Share of a memory's blend (`R` in docs/adr/0008-ranking-formula.md) that an adjacent memory of the same context
-    /// receives, and a related memory. A memory receives only the most that one
-    /// other lends to it.
+    /// Share of a memory's blend (`R` in docs/adr/0008-ranking-formula.md) that an
+    /// adjacent memory of the same context receives, and a related memory. A memory
+    /// receives only the most that one other lends to it.
     pub neighbors: f32,
     /// Factor by which that share decays with each further step.
     pub neighbor_decay: f32,

@@ -54,9 +54,8 @@ impl<T: Clone> BlockVec<T> {
 
     /// Bytes of the blocks, without what entries point to.
     pub(super) fn size_bytes(&self) -> usize {
-        let block = |block: &Arc<Vec<T>>| SHARED_VEC_BYTES + block.capacity() * size_of::<T>();
         self.blocks.capacity() * size_of::<Arc<Vec<T>>>()
-            + self.blocks.iter().map(block).sum::<usize>()
+            + self.blocks.iter().map(block_bytes).sum::<usize>()
     }
 }
 
@@ -70,9 +69,10 @@ impl<T: Clone> FromIterator<T> for BlockVec<T> {
     }
 }
 
-/// Bytes of a shared vector in addition to its entries: its header and the two
-/// reference counts.
-pub(super) const SHARED_VEC_BYTES: usize = size_of::<Vec<u8>>() + 2 * size_of::<usize>();
+/// Bytes of a shared block: its entries, its header and the two reference counts.
+pub(super) fn block_bytes<T>(block: &Arc<Vec<T>>) -> usize {
+    size_of::<Vec<T>>() + 2 * size_of::<usize>() + block.capacity() * size_of::<T>()
+}
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use super::EntitySnapshot;
 use super::slot::Slot;
 use super::sparse_scores::SparseScores;
 use super::vectors::Similarities;
-use crate::ranking::{Ranking, ScoreBounds};
+use crate::ranking::{Ranking, RetrieverStats, ScoreBounds};
 use crate::recall::Query;
 
 /// Every retriever's values, and their statistics over all memories that the
@@ -138,8 +138,13 @@ impl EntitySnapshot {
 impl Retrieved {
     /// The score that `ranking` gives to these values.
     pub(super) fn bounds(&self, ranking: &Ranking, query: &Query) -> ScoreBounds {
-        let stats = [self.dense_stats, self.lexical_stats, self.pair_stats];
-        ScoreBounds::new(ranking, stats, query.unknown_share, self.mention_stats)
+        let stats = RetrieverStats {
+            dense: self.dense_stats,
+            lexical: self.lexical_stats,
+            pairs: self.pair_stats,
+            unknown: query.unknown_share,
+        };
+        ScoreBounds::new(ranking, &stats, self.mention_stats)
     }
 
     pub(super) fn is_admitted(&self, slot: u32) -> bool {

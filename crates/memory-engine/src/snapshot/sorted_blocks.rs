@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::block_vec::SHARED_VEC_BYTES;
+use super::block_vec::block_bytes;
 
 /// Most entries of a block: a full one is divided in two.
 const MAX_BLOCK: usize = 256;
@@ -195,10 +195,6 @@ impl<T: Ord + Copy> FromIterator<T> for SortedBlocks<T> {
         list.blocks.shrink_to_fit();
         list
     }
-}
-
-fn block_bytes<T>(block: &Arc<Vec<T>>) -> usize {
-    SHARED_VEC_BYTES + block.capacity() * size_of::<T>()
 }
 
 /// Whether all entries of a block are before `entry`.

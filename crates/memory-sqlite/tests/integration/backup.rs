@@ -201,7 +201,7 @@ async fn an_existing_file_is_replaced_only_when_asked() {
     assert_eq!(stats.memory_count, 20);
 }
 
-/// A copy that nobody waits for ends, and leaves no file.
+/// A copy whose caller is canceled stops, and leaves no file.
 #[tokio::test]
 async fn a_cancelled_backup_leaves_nothing() {
     let folder = tempdir().unwrap();
