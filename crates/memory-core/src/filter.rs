@@ -103,7 +103,7 @@ impl FromStr for MemoryTagMode {
 /// Conditions that a memory must meet, all of them. The empty filter matches
 /// every memory. Filters are exact: [`MemoryFilter::matches`] is the reference
 /// that every store must agree with.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MemoryFilter {
     /// One of these kinds; every kind when empty.

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::consolidation::{AccessCounts, FLUSH_AFTER};
 use crate::recall::RecallHit;
+use crate::tiers::Tiers;
 
 /// How long a close waits for access counts to be written.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -16,6 +17,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct AccessRecorder {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    tiers: Arc<Tiers>,
     is_enabled: bool,
     counts: Arc<AccessCounts>,
     /// For the task that writes: it does not keep the recorder alive.
@@ -26,12 +28,14 @@ impl AccessRecorder {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
+        tiers: Arc<Tiers>,
         config: &MemoryConfig,
     ) -> Arc<Self> {
         let is_enabled = config.access_counting != AccessCounting::Off;
         Arc::new_cyclic(|this| Self {
             store,
             clock,
+            tiers,
             is_enabled,
             counts: Arc::default(),
             this: Weak::clone(this),
@@ -89,6 +93,7 @@ impl AccessRecorder {
                     continue;
                 }
                 let Err(error) = self.store.record_accesses(&entity, updates).await else {
+                    self.tiers.drop_pages(&entity);
                     continue;
                 };
                 if error.kind() == ErrorKind::Unavailable {

@@ -196,7 +196,12 @@ impl EngineInner {
         );
         let embedder = ContentEmbedder::new(embedder, Arc::clone(&tiers));
         let writer = Writer::new(Arc::clone(&tiers), embedder.clone());
-        let access_recorder = AccessRecorder::new(Arc::clone(&store), Arc::clone(&clock), &config);
+        let access_recorder = AccessRecorder::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&tiers),
+            &config,
+        );
         let recall_counters = Arc::<RecallCounters>::default();
         Self {
             metrics: EngineMetrics::start(&reader, &access_recorder, &recall_counters, &config),

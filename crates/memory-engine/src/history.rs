@@ -37,15 +37,17 @@ impl Engine {
         entity: &EntityId,
         as_of: DateTime<Utc>,
         request: &ListRequest,
-    ) -> MemoryResult<ListPage> {
+    ) -> MemoryResult<Arc<ListPage>> {
         entity.validate()?;
         request.validate()?;
         limits::check_timestamp(as_of)?;
         let store = &*self.inner.store;
         if as_of >= self.inner.clock.now() || request.scope != ListScope::Live {
-            return store.list(entity, request).await;
+            return self.list_memories(entity, request).await;
         }
-        list_as_of(store, entity, as_of, request).await
+        list_as_of(store, entity, as_of, request)
+            .await
+            .map(Arc::new)
     }
 }
 

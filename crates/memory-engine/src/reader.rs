@@ -6,12 +6,15 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use memory_core::{
-    Clock, Consistency, Embedder, EntityId, Memory, MemoryError, MemoryId, MemoryResult, Store,
+    Clock, Consistency, Embedder, EntityId, Generation, Memory, MemoryError, MemoryId,
+    MemoryResult, Store,
 };
 use tracing::{Instrument, debug_span};
 
 use crate::change_listener::ListenerState;
-use crate::tiers::{CachedMemory, Freshness, LoadedMemories, ReadInstant, Tiers, UnchangedSince};
+use crate::tiers::{
+    CachedMemory, Freshness, LoadedMemories, ReadInstant, Tiers, UnchangedSince, Verified,
+};
 
 /// Reads memories and snapshots, from the tiers where they are fresh enough and
 /// else from the store.
@@ -65,6 +68,27 @@ impl Reader {
                 None => Freshness::After(Instant::now()),
             },
         }
+    }
+
+    /// Whether what was read of the entity at `generation` has everything that
+    /// this read must see: asks the store where that was not done recently enough.
+    pub(crate) async fn is_current(
+        &self,
+        entity: &EntityId,
+        generation: Generation,
+        verified: &Verified,
+        freshness: &Freshness,
+    ) -> MemoryResult<bool> {
+        if freshness.is_satisfied_by(verified.at()) {
+            return Ok(true);
+        }
+        let asked = ReadInstant::now(&*self.clock);
+        let stats = self.store.entity_stats(entity).await?;
+        let is_current = stats.generation == generation;
+        if is_current {
+            verified.update(asked);
+        }
+        Ok(is_current)
     }
 
     /// The memory, if the memory tier has it, fresh enough for a read that begins

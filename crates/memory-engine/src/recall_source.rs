@@ -56,7 +56,7 @@ impl Reader {
         }
         let base = cached.map(|cached| cached.snapshot);
         let (loaded, joined) = self.load_snapshot(entity, base.clone()).await?;
-        if !joined || freshness.is_satisfied_by(loaded.verified()) {
+        if !joined || freshness.is_satisfied_by(loaded.verified.at()) {
             return Ok(RecallSource::Snapshot(loaded.snapshot));
         }
         // It joined a load that began too early. That has ended, so a second
@@ -76,16 +76,14 @@ impl Reader {
         if cached.is_outdated() {
             return Ok(false);
         }
-        if freshness.is_satisfied_by(cached.verified()) {
-            return Ok(true);
-        }
-        let asked = ReadInstant::now(&*self.clock);
-        let stats = self.store.entity_stats(cached.snapshot.entity()).await?;
-        let is_current = stats.generation == cached.snapshot.generation();
-        if is_current {
-            cached.mark_verified(asked);
-        }
-        Ok(is_current)
+        let snapshot = &cached.snapshot;
+        self.is_current(
+            snapshot.entity(),
+            snapshot.generation(),
+            &cached.verified,
+            freshness,
+        )
+        .await
     }
 
     /// Joins the load in progress, or loads what `base` lacks. Returns whether

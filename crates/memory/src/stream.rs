@@ -7,6 +7,7 @@ use futures_util::{Stream, StreamExt};
 use memory_core::{
     EntityId, ListRequest, Memory, MemoryBatchItem, MemoryId, MemoryResult, PageCursor,
 };
+use memory_metrics::{Operation, observe};
 
 use crate::system::MemorySystem;
 
@@ -155,7 +156,8 @@ impl MemorySystem {
                         Next::After(cursor) => request.clone().after(cursor),
                         Next::End => return None,
                     };
-                    match system.list_memories(entity.clone(), request).await {
+                    let read = system.engine().scan_page(&entity, &request);
+                    match observe(Operation::ListMemories, read).await {
                         Ok(read) => {
                             page = read.memories.into();
                             next = read.next.map_or(Next::End, Next::After);

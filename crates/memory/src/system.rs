@@ -291,6 +291,10 @@ impl MemorySystem {
     /// Reads a page of memories, newest first. To read all pages, see
     /// [`list_stream`](Self::list_stream).
     ///
+    /// The last few pages of an entity stay in the entity tier until it is written to,
+    /// so a repeated list costs a look-up, whatever its size. Callers share the page.
+    /// Access counts that another process wrote since may be missing from it.
+    ///
     #[doc = example!()]
     /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
     /// let page = memory.list_memories("mira", ListRequest::new(10)).await?;
@@ -305,7 +309,7 @@ impl MemorySystem {
         &self,
         entity: impl Into<EntityId>,
         request: impl Into<ListRequest>,
-    ) -> MemoryResult<ListPage> {
+    ) -> MemoryResult<Arc<ListPage>> {
         observe(
             Operation::ListMemories,
             self.engine.list_memories(&entity.into(), &request.into()),
@@ -336,7 +340,7 @@ impl MemorySystem {
         entity: impl Into<EntityId>,
         as_of: DateTime<Utc>,
         request: impl Into<ListRequest>,
-    ) -> MemoryResult<ListPage> {
+    ) -> MemoryResult<Arc<ListPage>> {
         observe(
             Operation::ListMemoriesAsOf,
             self.engine

@@ -104,7 +104,8 @@ pub struct MemoryConfig {
     pub embedding_cache_ttl_seconds: u64,
     /// Most bytes in the memory tier.
     pub memory_cache_max_bytes: ByteSize,
-    /// Most bytes in the entity tier.
+    /// Most bytes in the entity tier: seven eighths for snapshots, an eighth for pages
+    /// of lists.
     pub entity_cache_max_bytes: ByteSize,
     /// Most bytes in the embedding tier.
     pub embedding_cache_max_bytes: ByteSize,

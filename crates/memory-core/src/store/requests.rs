@@ -14,7 +14,7 @@ use crate::limits;
 use crate::memory::Memory;
 
 /// Which page [`Store::list`](super::Store::list) reads.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ListRequest {
     /// Which memories.
     #[serde(default)]
@@ -30,7 +30,7 @@ pub struct ListRequest {
 }
 
 /// Which of an entity's memories are listed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ListScope {
@@ -103,7 +103,7 @@ impl ListRequest {
 ///
 /// Cursors compare by timestamp, then by id: a list goes from the greatest to
 /// the least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PageCursor {
     /// That memory's timestamp.
     pub timestamp: DateTime<Utc>,

@@ -10,6 +10,7 @@ mod alter;
 mod consolidate;
 mod delete;
 mod forget;
+mod list;
 mod prune;
 mod recall;
 mod reembed;
@@ -24,8 +25,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memory_core::{
-    BackupOptions, CacheStats, EntityId, EntityStats, ListPage, ListRequest, Memory, MemoryError,
-    MemoryFilter, MemoryId, MemoryResult, limits,
+    BackupOptions, CacheStats, EntityId, EntityStats, Memory, MemoryError, MemoryFilter, MemoryId,
+    MemoryResult, limits,
 };
 use memory_metrics::{Operation, observe};
 use tracing::trace;
@@ -75,17 +76,6 @@ impl Engine {
         ids: &[MemoryId],
     ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
         self.inner.reader.memories(entity, ids).await
-    }
-
-    /// Reads a page of memories, newest first.
-    pub async fn list_memories(
-        &self,
-        entity: &EntityId,
-        request: &ListRequest,
-    ) -> MemoryResult<ListPage> {
-        entity.validate()?;
-        request.validate()?;
-        self.inner.store.list(entity, request).await
     }
 
     /// Counts the memories that a filter matches.

@@ -55,22 +55,36 @@ impl TierCounters {
         self.refused_fills.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All counters, with those of the tier's `caches`.
-    pub(crate) fn stats<K: CacheKey, V: CacheValue>(
-        &self,
-        caches: &[&dyn Cache<K, V>],
-    ) -> TierStats {
-        caches.iter().for_each(|cache| cache.run_pending_tasks());
+    /// All counters, with the totals of the tier's caches.
+    pub(crate) fn stats(&self, caches: &[Totals]) -> TierStats {
         let mut stats = TierStats::default();
-        stats.entries = caches.iter().map(|cache| cache.entry_count()).sum();
-        stats.bytes = caches.iter().map(|cache| cache.weighted_size()).sum();
+        stats.entries = caches.iter().map(|cache| cache.entries).sum();
+        stats.bytes = caches.iter().map(|cache| cache.bytes).sum();
         stats.hits = self.single_hits() + self.batch_hits.load(Ordering::Relaxed);
         stats.misses = self.misses.load(Ordering::Relaxed);
         stats.loads = self.loads.load(Ordering::Relaxed);
         stats.coalesced_loads = self.coalesced_loads.load(Ordering::Relaxed);
-        stats.evictions = caches.iter().map(|cache| cache.counters().evictions).sum();
+        stats.evictions = caches.iter().map(|cache| cache.evictions).sum();
         stats.invalidations = self.invalidations.load(Ordering::Relaxed);
         stats.stale_fills_refused = self.refused_fills.load(Ordering::Relaxed);
         stats
+    }
+}
+
+/// What one cache of a tier holds and has evicted.
+pub(crate) struct Totals {
+    entries: u64,
+    bytes: u64,
+    evictions: u64,
+}
+
+impl Totals {
+    pub(crate) fn of<K: CacheKey, V: CacheValue>(cache: &dyn Cache<K, V>) -> Self {
+        cache.run_pending_tasks();
+        Self {
+            entries: cache.entry_count(),
+            bytes: cache.weighted_size(),
+            evictions: cache.counters().evictions,
+        }
     }
 }

@@ -12,7 +12,7 @@ use memory_core::{
 };
 use tracing::{Instrument, debug_span};
 
-use super::counters::TierCounters;
+use super::counters::{TierCounters, Totals};
 use super::single_flight::SingleFlight;
 
 /// What the tier holds of a text.
@@ -190,7 +190,8 @@ impl EmbeddingTier {
     }
 
     pub(super) fn stats(&self) -> TierStats {
-        self.counters.stats(&[&*self.queries, &*self.passages])
+        let caches = [&*self.queries, &*self.passages];
+        self.counters.stats(&caches.map(Totals::of))
     }
 }
 

@@ -1,6 +1,6 @@
-//! The entity tier: snapshot by entity.
+//! The entity tier: snapshot by entity, and pages of its list.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use memory_core::{
     Cache, CacheBackend, CachePolicy, EntityId, Generation, MemoryConfig, TierStats,
@@ -9,9 +9,11 @@ use memory_core::{
 use tokio::task::spawn_blocking;
 
 use super::coherence::LoadToken;
-use super::counters::TierCounters;
+use super::counters::{TierCounters, Totals};
 use super::freshness::ReadInstant;
+use super::pages::{PAGES_SHARE, Pages};
 use super::single_flight::SingleFlight;
+use super::verified::Verified;
 use crate::snapshot::{Delta, EntitySnapshot};
 
 /// Snapshots of more memories than this are copied and dropped on a blocking
@@ -21,6 +23,7 @@ const INLINE_MEMORIES: usize = 100;
 pub(crate) struct EntityTier {
     cache: Box<dyn Cache<EntityId, CachedSnapshot>>,
     pub(crate) loads: SingleFlight<(LoadToken, EntityId), CachedSnapshot>,
+    pub(crate) pages: Pages,
     pub(crate) counters: TierCounters,
     max_memories: u64,
     precision: VectorPrecision,
@@ -34,9 +37,7 @@ pub(crate) struct CachedSnapshot {
     pub(crate) snapshot: Arc<EntitySnapshot>,
     /// The newest known generation of the entity.
     latest: Generation,
-    /// The last time when the store was known to be at the snapshot's
-    /// generation: before it was asked.
-    verified: Arc<Mutex<ReadInstant>>,
+    pub(crate) verified: Verified,
 }
 
 impl CachedSnapshot {
@@ -45,26 +46,13 @@ impl CachedSnapshot {
         Self {
             latest: snapshot.generation(),
             snapshot,
-            verified: Arc::new(Mutex::new(began)),
+            verified: Verified::new(began),
         }
     }
 
     /// Whether the entity is known to have been written to since.
     pub(crate) fn is_outdated(&self) -> bool {
         self.latest > self.snapshot.generation()
-    }
-
-    pub(crate) fn verified(&self) -> ReadInstant {
-        *self.verified.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Records that the store, asked at `asked`, was at the snapshot's
-    /// generation. That holds whatever happened to the tier meanwhile.
-    pub(crate) fn mark_verified(&self, asked: ReadInstant) {
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.is_later_than(*verified) {
-            *verified = asked;
-        }
     }
 
     fn with_latest(mut self, latest: Generation) -> Self {
@@ -77,7 +65,7 @@ impl CachedSnapshot {
         Self {
             snapshot,
             latest: self.latest,
-            verified: Arc::new(Mutex::new(self.verified())),
+            verified: Verified::new(self.verified.at()),
         }
     }
 }
@@ -101,9 +89,11 @@ impl EntityTier {
         config: &MemoryConfig,
         precision: VectorPrecision,
     ) -> Self {
+        let mut max_bytes = config.entity_cache_max_bytes;
+        max_bytes.0 -= max_bytes.0 / PAGES_SHARE;
         let policy = CachePolicy::new(
             config.entity_cache_capacity(),
-            config.entity_cache_max_bytes,
+            max_bytes,
             |_: &EntityId, cached: &CachedSnapshot| cached.snapshot.size_bytes() as u64,
         )
         .ttl(config.cache_ttl())
@@ -111,6 +101,7 @@ impl EntityTier {
         Self {
             cache: Box::new(backend.build(policy)),
             loads: SingleFlight::new(),
+            pages: Pages::new(backend, config),
             counters: TierCounters::default(),
             max_memories: config.snapshot_max_memories,
             precision,
@@ -133,7 +124,7 @@ impl EntityTier {
         let newer = self
             .cache
             .get(entity)
-            .filter(|cached| cached.verified().is_later_than(loaded.verified()));
+            .filter(|cached| cached.verified.at().is_later_than(loaded.verified.at()));
         if newer.is_none_or(|cached| cached.is_outdated()) {
             self.cache.insert(entity.clone(), loaded.clone());
         }
@@ -169,6 +160,7 @@ impl EntityTier {
         update: &SnapshotUpdate,
         delta: &Delta,
     ) {
+        self.pages.remove(entity);
         let Some(cached) = self.cache.get(entity) else {
             // A cache may return nothing now and an earlier insert later: what
             // cannot be brought up to this write must not come back.
@@ -249,15 +241,18 @@ impl EntityTier {
     pub(super) fn remove(&self, entity: &EntityId) {
         self.counters.record_invalidation();
         self.cache.remove(entity);
+        self.pages.remove(entity);
     }
 
     pub(super) fn clear(&self) {
         self.counters.record_invalidation();
         self.cache.clear();
+        self.pages.clear();
     }
 
     pub(super) fn stats(&self) -> TierStats {
-        self.counters.stats(&[&*self.cache])
+        self.counters
+            .stats(&[Totals::of(&*self.cache), Totals::of(self.pages.cache())])
     }
 }
 

@@ -8,7 +8,7 @@ use memory_core::{
 };
 
 use super::coherence::{LoadToken, TrustToken};
-use super::counters::TierCounters;
+use super::counters::{TierCounters, Totals};
 use super::freshness::ReadInstant;
 use super::single_flight::SingleFlight;
 
@@ -115,6 +115,6 @@ impl MemoryTier {
     }
 
     pub(super) fn stats(&self) -> TierStats {
-        self.counters.stats(&[&*self.cache])
+        self.counters.stats(&[Totals::of(&*self.cache)])
     }
 }

@@ -9,7 +9,9 @@ mod freshness;
 #[cfg(test)]
 mod loom_tests;
 mod memory;
+mod pages;
 mod single_flight;
+mod verified;
 
 use std::sync::Arc;
 
@@ -23,6 +25,8 @@ pub(crate) use embedding::{EmbeddedText, EmbeddingTier};
 pub(crate) use entity::{CachedSnapshot, EntityTier};
 pub(crate) use freshness::{Freshness, ReadInstant, UnchangedSince};
 pub(crate) use memory::{CachedMemory, LoadedMemories, MemoryTier};
+pub(crate) use pages::CachedPage;
+pub(crate) use verified::Verified;
 
 use crate::snapshot::Delta;
 use coherence::{TrustToken, WriteOrder};
@@ -154,6 +158,14 @@ impl Tiers {
     pub(crate) fn invalidate_entity(&self, entity: &EntityId) {
         self.coherence
             .invalidate(entity, None, |_, _: TrustToken| self.entity.remove(entity));
+    }
+
+    /// Drops the pages of an entity's lists, after its access counts changed. A load
+    /// that began before may still be cached: counts are not a part of the state
+    /// that a generation identifies, and may be late.
+    pub(crate) fn drop_pages(&self, entity: &EntityId) {
+        self.coherence
+            .with_lock(entity, || self.entity.pages.remove(entity));
     }
 
     /// Drops one memory. Its entity is not known, so loads in progress of any

@@ -32,6 +32,7 @@ pub(crate) struct StoreGate {
     pub(crate) full_loads: AtomicU64,
     pub(crate) deltas: AtomicU64,
     pub(crate) stats: AtomicU64,
+    pub(crate) lists: AtomicU64,
     /// Held calls wait here, after they have read or written.
     gate: Semaphore,
     reads_wait: AtomicBool,
@@ -53,6 +54,7 @@ impl StoreGate {
             full_loads: AtomicU64::new(0),
             deltas: AtomicU64::new(0),
             stats: AtomicU64::new(0),
+            lists: AtomicU64::new(0),
             gate: Semaphore::new(0),
             reads_wait: AtomicBool::new(false),
             writes_wait: AtomicBool::new(false),
@@ -91,6 +93,7 @@ impl StoreGate {
             &self.full_loads,
             &self.deltas,
             &self.stats,
+            &self.lists,
         ];
         counters.into_iter().map(Self::count).sum()
     }
@@ -119,6 +122,7 @@ impl StoreHooks for StoreGate {
             StoreOperation::Get => &self.gets,
             StoreOperation::Search => &self.searches,
             StoreOperation::EntityStats => &self.stats,
+            StoreOperation::List => &self.lists,
             StoreOperation::ChangesSince if call.since == Some(Generation::ZERO) => {
                 &self.full_loads
             }
@@ -131,7 +135,7 @@ impl StoreHooks for StoreGate {
 
     async fn after(&self, call: StoreCall<'_>, _: Result<(), &MemoryError>) -> MemoryResult<()> {
         match call.operation {
-            StoreOperation::Get | StoreOperation::ChangesSince => {
+            StoreOperation::Get | StoreOperation::List | StoreOperation::ChangesSince => {
                 self.pass(&self.reads_wait).await;
             }
             StoreOperation::Insert | StoreOperation::InsertOpts => {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::fixture::{Fixture, StoreGate, fixture_at, item, mira};
 use chrono::{DateTime, TimeDelta};
-use memory_core::{AccessCounting, Consistency, ManualClock, MemoryConfig, MemoryId, MemoryPatch};
+use memory_core::{
+    AccessCounting, Consistency, ListRequest, ManualClock, MemoryConfig, MemoryId, MemoryPatch,
+};
 use memory_engine::{Engine, RecallRequest};
 use tokio::task::JoinHandle;
 
@@ -50,7 +52,7 @@ async fn pair(consistency: Consistency, no_watch: bool) -> Pair {
     };
     // Twice: what was read while the channel was not there yet is not kept.
     for _ in 0..2 {
-        assert_eq!(pair.shown().await, ["the mill stands"; 2]);
+        assert_eq!(pair.shown().await, ["the mill stands"; 3]);
     }
     pair
 }
@@ -72,8 +74,8 @@ impl Pair {
             .unwrap();
     }
 
-    /// What the reader reads by id, and what it recalls.
-    async fn shown(&self) -> [String; 2] {
+    /// What the reader reads by id, what it recalls, and what it lists.
+    async fn shown(&self) -> [String; 3] {
         let got = self
             .reader
             .engine
@@ -82,7 +84,10 @@ impl Pair {
             .unwrap();
         let request = RecallRequest::new("the mill");
         let recalled = self.reader.engine.recall(&mira(), &request).await.unwrap();
-        [got.content.clone(), recalled[0].memory.content.clone()]
+        let request = ListRequest::new(10);
+        let listed = self.reader.engine.list_memories(&mira(), &request).await;
+        [&*got, &*recalled[0].memory, &listed.unwrap().memories[0]]
+            .map(|memory| memory.content.clone())
     }
 
     fn reads(&self) -> u64 {
@@ -96,7 +101,7 @@ async fn what_is_checked_is_seen_at_once() {
         let pair = pair(Consistency::Checked, no_watch).await;
         for content in ["the mill burned", "the mill was rebuilt"] {
             pair.write(content).await;
-            assert_eq!(pair.shown().await, [content; 2]);
+            assert_eq!(pair.shown().await, [content; 3]);
         }
     }
 }
@@ -109,12 +114,12 @@ async fn within_the_bound_the_store_is_not_asked_and_after_it_is() {
     pair.clock.advance(TimeDelta::from_std(BOUND).unwrap());
     assert_eq!(
         pair.shown().await,
-        ["the mill stands"; 2],
+        ["the mill stands"; 3],
         "as old as it may be"
     );
     assert_eq!(pair.reads(), before);
     pair.clock.advance(TimeDelta::microseconds(1));
-    assert_eq!(pair.shown().await, ["the mill burned"; 2]);
+    assert_eq!(pair.shown().await, ["the mill burned"; 3]);
     assert_eq!(
         StoreGate::count(&pair.writer.store.full_loads),
         1,
@@ -142,7 +147,7 @@ async fn a_clock_that_is_turned_back_is_not_believed() {
     let pair = pair(Consistency::Bounded(BOUND), true).await;
     pair.write("the mill burned").await;
     pair.clock.advance(TimeDelta::hours(-1));
-    assert_eq!(pair.shown().await, ["the mill burned"; 2]);
+    assert_eq!(pair.shown().await, ["the mill burned"; 3]);
 }
 
 #[tokio::test]
@@ -159,7 +164,7 @@ async fn ones_own_writes_are_seen_at_once_within_any_bound() {
     assert_eq!(altered.content, "the mill burned");
     assert_eq!(
         pair.shown().await,
-        ["the mill burned"; 2],
+        ["the mill burned"; 3],
         "with what lies between"
     );
 }
@@ -168,11 +173,11 @@ async fn ones_own_writes_are_seen_at_once_within_any_bound() {
 async fn news_is_seen_before_the_bound_ends() {
     let pair = pair(Consistency::Bounded(BOUND), false).await;
     let before = pair.reads();
-    assert_eq!(pair.shown().await, ["the mill stands"; 2]);
+    assert_eq!(pair.shown().await, ["the mill stands"; 3]);
     assert_eq!(pair.reads(), before, "warm while nothing is told");
     pair.write("the mill burned").await;
     heard().await;
-    assert_eq!(pair.shown().await, ["the mill burned"; 2]);
+    assert_eq!(pair.shown().await, ["the mill burned"; 3]);
 }
 
 #[tokio::test]
@@ -182,7 +187,7 @@ async fn while_news_is_lost_the_tiers_are_bypassed_and_then_cleared() {
     heard().await;
     for content in ["the mill burned", "the mill was rebuilt"] {
         pair.write(content).await;
-        assert_eq!(pair.shown().await, [content; 2], "each read asks");
+        assert_eq!(pair.shown().await, [content; 3], "each read asks");
     }
     pair.writer.store.inner.reconnect();
     heard().await;
@@ -240,20 +245,32 @@ async fn whoever_reads_after_a_foreign_write_joins_no_load_from_before_it() {
                 .importance
         })
     };
+    let list = |engine: Engine| {
+        tokio::spawn(async move {
+            let request = ListRequest::new(10);
+            let page = engine.list_memories(&mira(), &request).await.unwrap();
+            page.memories[0].importance
+        })
+    };
     let reader = || pair.reader.engine.clone();
+    let start = || [get(reader(), pair.id), recall(reader()), list(reader())];
     write(0.25).await;
     pair.writer.store.hold_reads();
-    let early = (get(reader(), pair.id), recall(reader()));
+    let early = start();
     heard().await;
     write(0.75).await;
-    let late = (get(reader(), pair.id), recall(reader()));
+    let late = start();
     heard().await;
     pair.writer.store.release();
-    let importances = async |(get, recall): (JoinHandle<f32>, JoinHandle<f32>)| {
-        [get.await.unwrap(), recall.await.unwrap()]
+    let importances = async |[get, recall, list]: [JoinHandle<f32>; 3]| {
+        [
+            get.await.unwrap(),
+            recall.await.unwrap(),
+            list.await.unwrap(),
+        ]
     };
-    assert_eq!(importances(early).await, [0.25; 2], "they had read already");
-    assert_eq!(importances(late).await, [0.75; 2]);
+    assert_eq!(importances(early).await, [0.25; 3], "they had read already");
+    assert_eq!(importances(late).await, [0.75; 3]);
 }
 
 #[tokio::test]

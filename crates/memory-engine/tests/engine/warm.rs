@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::fixture::{StoreGate, fixture, fixture_on, fixture_with, item, mira};
-use memory_core::{MemoryBatchItem, MemoryConfig, MemoryKind, MemoryPatch};
+use memory_core::{ListRequest, MemoryBatchItem, MemoryConfig, MemoryKind, MemoryPatch};
 use memory_engine::{RecallPath, RecallRequest};
 
 /// More than an entity that is loaded at first sight.
@@ -74,6 +74,43 @@ async fn altering_and_deleting_stay_warm_too() {
     let loads = StoreGate::count(&b.store.deltas);
     assert_eq!(recall().await.len(), 2);
     assert_eq!(StoreGate::count(&b.store.deltas), loads);
+}
+
+#[tokio::test]
+async fn a_repeated_list_is_shared_until_its_entity_is_written_to() {
+    let b = fixture();
+    let contents = ["a red horse", "a gray mare", "a black mule"].map(item);
+    b.engine.retain_batch(contents.to_vec()).await.unwrap();
+    let list = async |limit| {
+        let request = ListRequest::new(limit);
+        b.engine.list_memories(&mira(), &request).await.unwrap()
+    };
+    let first = list(10).await;
+    assert_eq!(first.memories.len(), 3);
+    for limit in [1, 2, 3] {
+        assert_eq!(list(limit).await.memories, first.memories[..limit]);
+    }
+    let reads = b.store.reads();
+    assert!(Arc::ptr_eq(&first, &list(10).await));
+    assert_eq!(b.store.reads(), reads);
+    list(4).await;
+    list(3).await;
+    assert_eq!(b.store.reads() - reads, 1, "four pages are kept");
+    list(10).await;
+    assert_eq!(b.store.reads() - reads, 2, "the one read first is dropped");
+    let other = MemoryBatchItem::new("tam", MemoryKind::World, "a brown dog");
+    b.engine.retain_batch(vec![other]).await.unwrap();
+    let reads = b.store.reads();
+    list(10).await;
+    assert_eq!(b.store.reads(), reads, "another entity was written to");
+    b.engine
+        .retain_batch(vec![item("a white cow")])
+        .await
+        .unwrap();
+    for limit in [10, 4, 3] {
+        assert_eq!(list(limit).await.memories.len(), limit.min(4));
+    }
+    assert_eq!(b.store.reads() - reads, 3);
 }
 
 /// What a snapshot that followed every write shows, and one that is loaded.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use memory_core::{AccessCounting, MemoryConfig, MemoryId};
+use memory_core::{AccessCounting, ListScope, MemoryConfig, MemoryId};
 use memory_engine::RecallRequest;
 
 use crate::fixture::{Fixture, fixture, fixture_with, item, mira, now};
@@ -42,6 +42,17 @@ async fn recalls_are_counted_in_the_background_without_a_new_generation() {
     b.engine.recall(&mira(), &one).await.unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(counted(&b, &ids[0]).await, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_that_were_written_are_listed() {
+    let b = fixture();
+    b.retain(vec![item("horse")]).await;
+    assert_eq!(b.all(ListScope::Live).await[0].access_count, 0);
+    let request = RecallRequest::new("horse");
+    b.engine.recall(&mira(), &request).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(b.all(ListScope::Live).await[0].access_count, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,7 +77,7 @@ impl Fixture {
         let request = ListRequest::new(1_000).scope(scope);
         let page = self.engine.list_memories(&mira(), &request).await.unwrap();
         assert_eq!(page.next, None);
-        page.memories
+        page.memories.clone()
     }
 
     /// The whole live state with its vectors, in the order of ids.

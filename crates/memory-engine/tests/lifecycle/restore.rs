@@ -34,6 +34,7 @@ async fn memories_and_summaries_are_restored_completely() {
         last_accessed: now(),
     };
     b.store.record_accesses(&mira(), &[update]).await.unwrap();
+    b.engine.clear_all_caches();
     let before = everything(&b).await;
     assert_eq!(before.len(), 6);
 

@@ -154,8 +154,8 @@ async fn step(b: &Fixture, model: &mut Model, operation: Operation) {
                 .unwrap();
             let got = page
                 .memories
-                .into_iter()
-                .map(|memory| (memory.id, memory.content));
+                .iter()
+                .map(|memory| (memory.id, memory.content.clone()));
             assert_eq!(got.collect::<BTreeMap<_, _>>(), of_entity(model, entity));
         }
         Operation::InvalidateMemory { id } => b.engine.invalidate_memory_cache(&memory_id(id)),

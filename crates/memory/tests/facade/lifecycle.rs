@@ -39,6 +39,7 @@ async fn all(memory: &MemorySystem, scope: ListScope) -> Vec<Memory> {
         .await
         .unwrap()
         .memories
+        .clone()
 }
 
 /// Whether any file of the database holds any of these words.

@@ -21,7 +21,7 @@ impl ArchiveDepth {
             let mut request = ListRequest::new(PAGE).scope(ListScope::Archived);
             loop {
                 let page = system.list_memories(entity, &request).await?;
-                let archived = page.memories.into_iter();
+                let archived = page.memories.iter();
                 parents
                     .extend(archived.filter_map(|memory| Some((memory.id, memory.archived_by?))));
                 match page.next {
