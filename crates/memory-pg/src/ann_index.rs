@@ -1,6 +1,6 @@
 //! ANN indexes: the options, their parameters, and the catalog of existing ones.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -130,29 +130,28 @@ impl AnnIndex {
         Some(method) == self.method() && parameters == self.storage_parameters(built) && !grown
     }
 
-    /// The settings of a search for this many vectors, as `SET LOCAL`
-    /// statements. A scan goes on until enough rows match the filter, or until
-    /// it is clear that few do: exact search finds those sooner, by the filter's
-    /// own indexes.
-    pub(crate) fn search_settings(self, limit: usize) -> String {
+    /// The settings of a search for this many vectors. A scan goes on until enough
+    /// rows match the filter, or until it is clear that few do: exact search finds
+    /// those sooner, by the filter's own indexes.
+    pub(crate) fn search_settings(self, limit: usize) -> Vec<String> {
         match self {
-            Self::None => String::new(),
+            Self::None => Vec::new(),
             Self::Hnsw { ef_search, .. } => {
                 let ef_search = limit.clamp(ef_search.into(), 1_000);
                 let most = (limit * SCAN_FACTOR).clamp(1_000, 20_000);
-                format!(
-                    "SET LOCAL hnsw.iterative_scan = 'relaxed_order'; \
-                     SET LOCAL hnsw.ef_search = {ef_search}; \
-                     SET LOCAL hnsw.max_scan_tuples = {most}"
-                )
+                vec![
+                    "hnsw.iterative_scan = 'relaxed_order'".to_owned(),
+                    format!("hnsw.ef_search = {ef_search}"),
+                    format!("hnsw.max_scan_tuples = {most}"),
+                ]
             }
             Self::IvfFlat { probes } => {
                 let most = (u32::from(probes) * MAX_PROBES_FACTOR).min(MAX_LISTS.into());
-                format!(
-                    "SET LOCAL ivfflat.iterative_scan = 'relaxed_order'; \
-                     SET LOCAL ivfflat.probes = {probes}; \
-                     SET LOCAL ivfflat.max_probes = {most}"
-                )
+                vec![
+                    "ivfflat.iterative_scan = 'relaxed_order'".to_owned(),
+                    format!("ivfflat.probes = {probes}"),
+                    format!("ivfflat.max_probes = {most}"),
+                ]
             }
         }
     }
@@ -202,12 +201,16 @@ impl IndexCatalog {
     /// Loads it: all valid indexes, including those that other processes built.
     pub(crate) async fn load(&self, connection: &mut Connection) -> Result<(), Failure> {
         let query = sqlx::query(
-            "SELECT a.entity_id, a.model, a.dimensions FROM memory_approximate a \
-             JOIN pg_index i ON i.indexrelid = to_regclass(quote_ident(a.index_name)) \
-             WHERE i.indisvalid",
+            "SELECT a.index_name, a.entity_id, a.model, a.dimensions FROM memory_approximate a",
         );
+        let rows = connection.fetch_all(query).await?;
+        let names = rows.iter().map(|row| row.try_get("index_name"));
+        let valid = valid_indexes(connection, names.collect::<Result<_, _>>()?).await?;
         let mut indexes = HashMap::new();
-        for row in &connection.fetch_all(query).await? {
+        for row in &rows {
+            if !valid.contains(row.try_get::<&str, _>("index_name")?) {
+                continue;
+            }
             let dimensions: i32 = row.try_get("dimensions")?;
             let dimensions = u64::try_from(dimensions).unwrap_or_default();
             indexes.insert(
@@ -221,4 +224,22 @@ impl IndexCatalog {
         };
         Ok(())
     }
+}
+
+/// Which of these indexes exist and are valid. Apart from the tables with memories:
+/// a distributed server joins none of them with a catalog.
+pub(crate) async fn valid_indexes(
+    connection: &mut Connection,
+    names: Vec<&str>,
+) -> Result<HashSet<String>, Failure> {
+    if names.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let query = sqlx::query(
+        "SELECT n.name FROM unnest($1::text[]) AS n(name) \
+         JOIN pg_index i ON i.indexrelid = to_regclass(quote_ident(n.name)) WHERE i.indisvalid",
+    );
+    let rows = connection.fetch_all(query.bind(names)).await?;
+    let names = rows.iter().map(|row| row.try_get("name"));
+    Ok(names.collect::<Result<_, _>>()?)
 }

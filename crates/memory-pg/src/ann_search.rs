@@ -69,7 +69,7 @@ fn reload_catalog_if_due(database: &Arc<Database>) {
 async fn fetch(database: &Database, sql: SqlBuilder, limit: usize) -> Result<Vec<PgRow>, Failure> {
     let query = sql.query()?;
     let mut connection = database.acquire().await?;
-    connection.execute_batch(&begin(database, limit)).await?;
+    connection.execute_all(&begin(database, limit)).await?;
     let rows = connection.fetch_all(query).await;
     match &rows {
         Err(failure) if !failure.is_refusal() => drop(connection),
@@ -78,14 +78,12 @@ async fn fetch(database: &Database, sql: SqlBuilder, limit: usize) -> Result<Vec
     rows
 }
 
-/// Begins the transaction of a search, with settings that end with it.
-fn begin(database: &Database, limit: usize) -> String {
-    let settings = database
-        .options
-        .ann_index
-        .search_settings(limit * OVERSAMPLING);
-    let begin = &database.session_settings.begin_read;
-    format!("{begin}; {settings}")
+/// The messages that begin the transaction of a search, with settings that end with
+/// it.
+fn begin(database: &Database, limit: usize) -> Vec<String> {
+    let ann_index = database.options.ann_index;
+    let settings = ann_index.search_settings(limit * OVERSAMPLING);
+    database.session_settings.begin_read(&settings)
 }
 
 fn decode(
@@ -115,7 +113,7 @@ pub(crate) fn push_statement(
     let entity_param = sql.value(entity.as_str(), "text");
     let model = sql.value(query.fingerprint.as_str(), "text");
     let vector = sql.value(Vector::from(query.vector.clone()), "vector");
-    let conditions = conditions(sql, &request.filter);
+    let conditions = conditions(sql, &entity_param, &request.filter);
     let limit = sql.value(rows::signed(request.limit as u64), "bigint");
     let scanned = sql.value(
         rows::signed((request.limit * OVERSAMPLING) as u64),
@@ -172,8 +170,8 @@ pub(crate) fn push_statement(
            nullif(count(*), 0)::integer AS chunks \
            FROM memory_embedding v WHERE v.entity_id = {entity_param} AND v.memory_id = f.memory_id \
            AND v.model = {model} AND vector_dims(v.half) = {dimensions}) s ON true) ON true",
-        MemoryRow::COLUMNS,
+        MemoryRow::columns(&entity_param),
         rows::generation_of(&entity_param),
-        MemoryRow::TABLES,
+        MemoryRow::tables(&entity_param),
     ));
 }

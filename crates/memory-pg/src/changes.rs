@@ -68,9 +68,9 @@ pub(crate) fn changes_statement(
                 array_agg(w.single ORDER BY w.chunk) AS singles FROM memory_embedding w \
                 WHERE w.entity_id = {entity_param} AND w.memory_id = m.memory_id AND w.model = {model}) v \
          ON true",
-        MemoryRow::COLUMNS,
+        MemoryRow::columns(&entity_param),
         rows::generation_of(&entity_param),
-        MemoryRow::TABLES,
+        MemoryRow::tables(&entity_param),
     ));
     sql
 }

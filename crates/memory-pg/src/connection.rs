@@ -49,7 +49,7 @@ impl Connection {
     /// Begins a transaction that writes.
     pub(crate) async fn begin(&mut self, entities: &[&EntityId]) -> Result<(), Failure> {
         let settings = Arc::clone(&self.session_settings);
-        self.execute_batch(&settings.begin).await?;
+        self.execute_all(&settings.begin).await?;
         self.set_scope(Scope::Entities(entities)).await
     }
 
@@ -66,7 +66,7 @@ impl Connection {
         if !settings.reads_in_transactions {
             return Ok(false);
         }
-        self.execute_batch(&settings.begin_read).await?;
+        self.execute_all(&settings.begin_read(&[])).await?;
         if settings.prefetch_types {
             self.prefetch_types().await?;
         }
@@ -141,6 +141,14 @@ impl Connection {
         Ok(())
     }
 
+    /// Runs statements without parameters, each in a message of its own.
+    pub(crate) async fn execute_all(&mut self, texts: &[String]) -> Result<(), Failure> {
+        for text in texts {
+            self.execute_batch(text).await?;
+        }
+        Ok(())
+    }
+
     /// Waits up to a day for each answer from here on: index builds and
     /// migrations take long.
     pub(crate) fn disable_timeout(&mut self) {
@@ -150,6 +158,11 @@ impl Connection {
     /// Whether writes notify listeners.
     pub(crate) fn notifies(&self) -> bool {
         self.session_settings.notify
+    }
+
+    /// Whether the server spreads tables over other servers.
+    pub(crate) fn is_distributed(&self) -> bool {
+        self.session_settings.is_distributed
     }
 
     /// Returns the connection to the pool, in good order.

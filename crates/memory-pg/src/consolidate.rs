@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::connection::Connection;
 use crate::database::Database;
-use crate::entity::{self, CountDelta};
+use crate::entity::{self, CountDelta, CountDeltas};
 use crate::error::Failure;
 use crate::insert;
 use crate::lexical::word_count;
@@ -22,15 +22,14 @@ use crate::transaction::{Transaction, TxOutcome};
 
 const OPERATION: &str = "consolidate";
 
-/// Archives memories with their vectors, each under its summary.
-const ARCHIVE: &str = "WITH r AS (UPDATE memory m SET archived_by = u.summary, \
-       version = $4::bigint \
-       FROM (SELECT unnest($2::uuid[]) AS memory_id, unnest($3::uuid[]) AS summary) u \
-       WHERE m.entity_id = $1::text AND m.memory_id = u.memory_id \
-       RETURNING m.entity_id, m.memory_id), \
-     v AS (UPDATE memory_embedding v SET archived = true FROM r \
-       WHERE v.entity_id = r.entity_id AND v.memory_id = r.memory_id) \
-     SELECT count(*) FROM r";
+/// Archives memories, each under its summary.
+const ARCHIVE: &str = "UPDATE memory m SET archived_by = u.summary, version = $4::bigint \
+     FROM (SELECT unnest($2::uuid[]) AS memory_id, unnest($3::uuid[]) AS summary) u \
+     WHERE m.entity_id = $1::text AND m.memory_id = u.memory_id";
+
+/// Archives the vectors of memories.
+const ARCHIVE_VECTORS: &str = "UPDATE memory_embedding v SET archived = true \
+     WHERE v.entity_id = $1::text AND v.memory_id = ANY ($2::uuid[])";
 
 pub(crate) async fn consolidate(
     database: &Arc<Database>,
@@ -94,13 +93,14 @@ impl Transaction for Consolidate {
             return Ok(TxOutcome::Rollback(ConsolidateOutcome::new(generation)));
         }
         self.check(&existing)?;
-        let generation =
-            entity::raise_one(connection, &self.entity, self.count_delta(&existing)).await?;
+        let deltas = CountDeltas::from([(self.entity.clone(), self.count_delta(&existing))]);
+        let raised = entity::raise(connection, &deltas).await?;
+        let raised_row = raised.get(&self.entity).copied().unwrap_or_default();
+        let generation = raised_row.generation;
         self.archive(connection, generation).await?;
         let summaries: Vec<&EmbeddedMemory> =
             self.groups.iter().map(|group| &group.summary).collect();
-        let generations = [(self.entity.clone(), generation)].into();
-        insert::insert_rows(connection, &summaries, &generations, self.precision).await?;
+        insert::insert_rows(connection, &summaries, &raised, self.precision).await?;
         Ok(TxOutcome::Commit(ConsolidateOutcome::new(generation)))
     }
 }
@@ -208,10 +208,14 @@ impl Consolidate {
         let (sources, summaries): (Vec<Uuid>, Vec<Uuid>) = self.sources().map(uuids).unzip();
         let query = sqlx::query(ARCHIVE)
             .bind(self.entity.as_str())
-            .bind(sources)
+            .bind(&sources)
             .bind(summaries)
             .bind(rows::signed(generation.0));
         connection.execute(query).await?;
+        let query = sqlx::query(ARCHIVE_VECTORS);
+        connection
+            .execute(query.bind(self.entity.as_str()).bind(sources))
+            .await?;
         Ok(())
     }
 }

@@ -45,12 +45,18 @@ impl Database {
         Self {
             pool_metrics: PoolMetrics::new(pool.clone()),
             pool,
-            session_settings: Arc::new(SessionSettings::new(&options, owns_pool)),
+            session_settings: Arc::new(SessionSettings::new(&options, owns_pool, false)),
             index_catalog: IndexCatalog::default(),
             options,
             owns_pool,
             closed: watch::Sender::new(false),
         }
+    }
+
+    /// Adapts to what was found out about the server when the store was opened.
+    pub(crate) fn set_distributed(&mut self, is_distributed: bool) {
+        let settings = SessionSettings::new(&self.options, self.owns_pool, is_distributed);
+        self.session_settings = Arc::new(settings);
     }
 
     /// Refuses calls after [`close`](Self::close), before their input is

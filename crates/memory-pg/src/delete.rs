@@ -1,13 +1,12 @@
 //! [`Store::delete`](memory_core::Store::delete).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use memory_core::{EntityId, MemoryId, MemoryResult, RemoveOutcome};
 
 use crate::connection::Connection;
 use crate::database::Database;
-use crate::entity::{self, CountDeltas};
+use crate::entity::{self, CountDelta, CountDeltas};
 use crate::error::Failure;
 use crate::removal;
 use crate::transaction::{Transaction, TxOutcome};
@@ -41,20 +40,19 @@ impl Transaction for Delete {
     }
 
     async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<RemoveOutcome>, Failure> {
-        let Some(standing) = entity::lock(connection, &self.entity).await? else {
+        let Some(entity_row) = entity::lock(connection, &self.entity).await? else {
             return Ok(TxOutcome::Rollback(RemoveOutcome::default()));
         };
-        let generation = standing.generation;
-        let entity_rows = BTreeMap::from([(self.entity.clone(), standing)]);
-        let ids: Vec<_> = self.ids.iter().map(|id| (&self.entity, *id)).collect();
-        let mut deltas = CountDeltas::new();
-        let mut removed = removal::remove(connection, &ids, &entity_rows, &mut deltas).await?;
-        let Some(removed) = removed.remove(&self.entity) else {
+        let mut delta = CountDelta::default();
+        let removed =
+            removal::remove(connection, &self.entity, &self.ids, &entity_row, &mut delta).await?;
+        let Some(removed) = removed else {
             return Ok(TxOutcome::Rollback(RemoveOutcome::new(
-                generation,
+                entity_row.generation,
                 Vec::new(),
             )));
         };
+        let deltas = CountDeltas::from([(self.entity.clone(), delta)]);
         let raised = entity::raise(connection, &deltas).await?;
         removal::compact_tombstones(connection, &raised).await?;
         Ok(TxOutcome::Commit(removed))

@@ -1,27 +1,24 @@
 //! The entity row: every write locks it, updates its counts and raises its
 //! generation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memory_core::{EntityId, Generation};
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
+use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::connection::Connection;
 use crate::error::Failure;
 use crate::rows::EntityRow;
+use crate::sql::RowInsert;
 
 /// The notification channel, as an SQL expression: one for each schema, since a
 /// database may hold several.
 pub(crate) const CHANNEL: &str = "'memory_' || current_schema()::regnamespace::oid";
 
-/// The statement of [`raise`]. Rows are locked in the order of the names.
-const RAISE: &str = "INSERT INTO entity AS e \
-     (entity_id, generation, memory_count, archived_count, word_count, tombstone_count) \
-     SELECT u.entity_id, 1, u.memories, u.archived, u.words, u.tombstones \
-     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
-     AS u(entity_id, memories, archived, words, tombstones) \
-     ON CONFLICT (entity_id) DO UPDATE SET generation = e.generation + 1, \
+/// What [`raise`] does where the entity has a row already.
+const RAISE: &str = "ON CONFLICT (entity_id) DO UPDATE SET generation = e.generation + 1, \
      memory_count = e.memory_count + excluded.memory_count, \
      archived_count = e.archived_count + excluded.archived_count, \
      word_count = e.word_count + excluded.word_count, \
@@ -71,53 +68,91 @@ pub(crate) async fn lock(
     Ok(rows.first().map(EntityRow::decode).transpose()?)
 }
 
-/// Locks entities against other writers, in the order of their names. Inserts a
-/// row for each that has none: without a row there is nothing to lock.
+/// Locks entities against other writers, one after the other: all writers do it in
+/// the order of the names, and a distributed server locks rows of one node only.
+/// Inserts a row for each that has none: without a row there is nothing to lock.
 pub(crate) async fn lock_all(
     connection: &mut Connection,
     entities: impl IntoIterator<Item = &EntityId>,
 ) -> Result<BTreeMap<EntityId, EntityRow>, Failure> {
-    let mut names: Vec<&str> = entities.into_iter().map(EntityId::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
-    let make = sqlx::query(
-        "INSERT INTO entity (entity_id, generation, memory_count, word_count) \
-         SELECT u.entity_id, 0, 0, 0 FROM unnest($1::text[]) AS u(entity_id) \
-         ON CONFLICT (entity_id) DO NOTHING",
-    );
-    connection.execute(make.bind(&names)).await?;
-    let lock = sqlx::query(
-        "SELECT e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count \
-         FROM entity e WHERE e.entity_id = ANY ($1::text[]) ORDER BY e.entity_id FOR NO KEY UPDATE",
-    );
-    let rows = connection.fetch_all(lock.bind(&names)).await?;
-    entity_rows(&rows)
+    let entities: BTreeSet<&EntityId> = entities.into_iter().collect();
+    let mut entity_rows = BTreeMap::new();
+    for entity in entities {
+        let mut row = lock(connection, entity).await?;
+        if row.is_none() {
+            let insert = sqlx::query(
+                "INSERT INTO entity (entity_id, generation, memory_count, word_count) \
+                 VALUES ($1::text, 0, 0, 0) ON CONFLICT (entity_id) DO NOTHING",
+            );
+            connection.execute(insert.bind(entity.as_str())).await?;
+            row = lock(connection, entity).await?;
+        }
+        entity_rows.insert(entity.clone(), row.unwrap_or_default());
+    }
+    Ok(entity_rows)
 }
 
 /// Raises the generation of each entity by one, adds its delta to its counts and
 /// notifies listeners. Returns the rows as they are then.
+///
+/// The rows are locked in the order of the names. A distributed server would lock
+/// those of one statement on all nodes at once, so it gets one for each entity.
 pub(crate) async fn raise(
     connection: &mut Connection,
     deltas: &CountDeltas,
 ) -> Result<BTreeMap<EntityId, EntityRow>, Failure> {
-    let names: Vec<&str> = deltas.keys().map(EntityId::as_str).collect();
-    let column = |count: fn(&CountDelta) -> i64| deltas.values().map(count).collect::<Vec<i64>>();
-    let text = if connection.notifies() {
-        format!(
-            "WITH r AS ({RAISE}) SELECT r.*, \
-             pg_notify({CHANNEL}, r.generation || ' ' || r.entity_id) FROM r"
-        )
-    } else {
-        RAISE.to_owned()
+    let deltas: Vec<(&EntityId, &CountDelta)> = deltas.iter().collect();
+    let together = match connection.is_distributed() {
+        true => 1,
+        false => deltas.len().max(1),
     };
-    let query = sqlx::query(AssertSqlSafe(text));
-    let query = query
-        .bind(names)
-        .bind(column(|delta| delta.memories))
-        .bind(column(|delta| delta.archived))
-        .bind(column(|delta| delta.words))
-        .bind(column(|delta| delta.tombstones));
-    entity_rows(&connection.fetch_all(query).await?)
+    let mut raised = BTreeMap::new();
+    for deltas in deltas.chunks(together) {
+        let rows = connection.fetch_all(raise_query(deltas)?).await?;
+        raised.extend(entity_rows(&rows)?);
+    }
+    if connection.notifies() {
+        notify(connection, &raised).await?;
+    }
+    Ok(raised)
+}
+
+fn raise_query(
+    deltas: &[(&EntityId, &CountDelta)],
+) -> Result<Query<'static, Postgres, PgArguments>, sqlx::Error> {
+    let names: Vec<&str> = deltas.iter().map(|(entity, _)| entity.as_str()).collect();
+    let column = |count: fn(&CountDelta) -> i64| -> Vec<i64> {
+        deltas.iter().map(|(_, delta)| count(delta)).collect()
+    };
+    let mut insert = RowInsert::new("entity AS e", deltas.len());
+    insert
+        .column("entity_id", "text", names)
+        .column("generation", "bigint", column(|_| 1))
+        .column("memory_count", "bigint", column(|delta| delta.memories))
+        .column("archived_count", "bigint", column(|delta| delta.archived))
+        .column("word_count", "bigint", column(|delta| delta.words))
+        .column(
+            "tombstone_count",
+            "bigint",
+            column(|delta| delta.tombstones),
+        );
+    insert.query(RAISE)
+}
+
+/// Notifies listeners of new generations, when the transaction commits. The
+/// statement touches no table, so that a distributed server runs it where the
+/// listeners are and not on the node that has the rows.
+async fn notify(
+    connection: &mut Connection,
+    raised: &BTreeMap<EntityId, EntityRow>,
+) -> Result<(), Failure> {
+    let payload = |(entity, row): (&EntityId, &EntityRow)| {
+        format!("{} {}", row.generation.0, entity.as_str())
+    };
+    let payloads: Vec<String> = raised.iter().map(payload).collect();
+    let text = format!("SELECT pg_notify({CHANNEL}, u.payload) FROM unnest($1::text[]) u(payload)");
+    let query = sqlx::query(AssertSqlSafe(text)).bind(payloads);
+    connection.fetch_all(query).await.map(drop)
 }
 
 /// As [`raise`], for one entity. Returns its new generation.

@@ -245,6 +245,7 @@ fn with_server(error: MemoryError, source: &dyn sqlx::error::DatabaseError) -> M
 fn classify(code: &str) -> (ErrorKind, &'static str) {
     use ErrorKind as Kind;
     match code {
+        "XX001" | "XX002" => (Kind::Corrupt, "the server reported corrupt data"),
         "53100" => (Kind::Full, "the server's disk is full"),
         "25006" => (Kind::ReadOnly, "the server or the transaction is read-only"),
         "40001" | "40P01" => (
@@ -269,7 +270,8 @@ fn classify(code: &str) -> (ErrorKind, &'static str) {
                 "no schema in the role's search_path exists",
             ),
             "58" => (Kind::Unavailable, "the server reported a system error"),
-            "XX" => (Kind::Corrupt, "the server reported corrupt data"),
+            // Where a node of a distributed server is lost, this is what the others report.
+            "XX" => (Kind::Unavailable, "the server reported an internal error"),
             _ => (Kind::Other, "the server rejected the statement"),
         },
     }

@@ -11,7 +11,11 @@ pub(crate) const LIVE: &str = " AND m.archived_by IS NULL";
 /// ` AND …` for each condition that is set; the text may be repeated in a
 /// statement. A condition that is not set adds nothing: `$1 IS NULL OR …` would
 /// keep the planner from using the index.
-pub(crate) fn conditions(sql: &mut SqlBuilder, filter: &MemoryFilter) -> String {
+pub(crate) fn conditions(
+    sql: &mut SqlBuilder,
+    entity_param: &str,
+    filter: &MemoryFilter,
+) -> String {
     let mut conditions = String::new();
     let mut add = |condition: String| {
         conditions.push_str(" AND ");
@@ -43,7 +47,7 @@ pub(crate) fn conditions(sql: &mut SqlBuilder, filter: &MemoryFilter) -> String 
     if let Some(involved) = &filter.involves {
         let involved = sql.value(involved.as_str(), "text");
         add(format!(
-            "EXISTS (SELECT FROM memory_entity i WHERE i.entity_id = m.entity_id \
+            "EXISTS (SELECT FROM memory_entity i WHERE i.entity_id = {entity_param} \
              AND i.involved_entity_id = {involved} AND i.memory_id = m.memory_id)"
         ));
     }

@@ -25,9 +25,9 @@ pub(crate) async fn get(
     sql.push(format!(
         "SELECT g.generation, {} FROM {} LEFT JOIN ({}) \
          ON m.entity_id = {entity_param} AND m.memory_id = ANY ({uuids})",
-        MemoryRow::COLUMNS,
+        MemoryRow::columns(&entity_param),
         rows::generation_of(&entity_param),
-        MemoryRow::TABLES,
+        MemoryRow::tables(&entity_param),
     ));
     let (owner, ids) = (entity.clone(), ids.to_vec());
     let decode = move |rows: &[PgRow]| {

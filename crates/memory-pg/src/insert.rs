@@ -1,11 +1,11 @@
 //! [`Store::insert_opts`](memory_core::Store::insert_opts).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use memory_core::{
     EmbeddedMemory, EntityId, Generation, InsertOptions, InsertOutcome, MemoryError, MemoryId,
-    MemoryResult,
+    MemoryResult, RemoveOutcome,
 };
 use sqlx::Row;
 use uuid::Uuid;
@@ -16,16 +16,18 @@ use crate::entity::{self, CountDeltas};
 use crate::error::Failure;
 use crate::lexical::word_count;
 use crate::options::Precision;
-use crate::removal::{self, Removed};
+use crate::removal;
 use crate::rows::{
-    self, AccessColumns, EmbeddingColumns, EntityRow, InvolvedEntityColumns, MemoryColumns,
+    AccessColumns, EmbeddingColumns, EntityRow, InvolvedEntityColumns, MemoryColumns,
 };
 use crate::transaction::{Transaction, TxOutcome};
 
 const OPERATION: &str = "insert";
 
 /// The generation of each entity.
-pub(crate) type Generations = BTreeMap<EntityId, Generation>;
+type Generations = BTreeMap<EntityId, Generation>;
+/// What was evicted, for each entity of which something was.
+type Removed = BTreeMap<EntityId, RemoveOutcome>;
 
 pub(crate) async fn insert(
     database: &Arc<Database>,
@@ -82,7 +84,7 @@ impl Transaction for Insert {
             let raised = entity::raise(connection, &count_deltas(&all)).await?;
             let generations = generations(&raised);
             let fits = self.check_limit(&raised).is_ok();
-            if fits && insert_rows(connection, &all, &generations, self.precision).await? {
+            if fits && insert_rows(connection, &all, &raised, self.precision).await? {
                 return Ok(TxOutcome::Commit(
                     InsertOutcome::new(vec![true; all.len()], generations).evicted(Removed::new()),
                 ));
@@ -103,8 +105,8 @@ impl Insert {
         let existing = self.existing_contents(connection).await?;
         let mut new = Vec::new();
         let mut inserted = Vec::with_capacity(self.batch.len());
-        for (index, item) in self.batch.iter().enumerate() {
-            match existing.get(&index) {
+        for item in &self.batch {
+            match existing.get(&(item.memory.entity_id.clone(), item.memory.id)) {
                 Some(content) if *content != item.memory.content => {
                     return Err(Failure::Memory(MemoryError::Conflict {
                         entity: item.memory.entity_id.clone(),
@@ -134,7 +136,7 @@ impl Insert {
                 .map(|(entity, it)| (entity.clone(), it.generation)),
         );
         // The entities are locked and these ids do not exist: every row is inserted.
-        insert_rows(connection, &new, &generations, self.precision).await?;
+        insert_rows(connection, &new, &raised, self.precision).await?;
         Ok(TxOutcome::Commit(
             InsertOutcome::new(inserted, generations).evicted(evicted),
         ))
@@ -147,15 +149,14 @@ impl Insert {
         entity_rows: &BTreeMap<EntityId, EntityRow>,
         deltas: &mut CountDeltas,
     ) -> Result<Removed, Failure> {
-        let evict = self.evict.iter();
-        let ids: Vec<(&EntityId, MemoryId)> = evict
-            .filter(|(entity, _)| deltas.contains_key(*entity))
-            .flat_map(|(entity, ids)| ids.iter().map(move |id| (entity, *id)))
-            .collect();
-        if ids.is_empty() {
-            return Ok(Removed::new());
+        let mut evicted = Removed::new();
+        for (entity, ids) in &self.evict {
+            if let (Some(row), Some(delta)) = (entity_rows.get(entity), deltas.get_mut(entity)) {
+                let removed = removal::remove(connection, entity, ids, row, delta).await?;
+                evicted.extend(removed.map(|removed| (entity.clone(), removed)));
+            }
         }
-        removal::remove(connection, &ids, entity_rows, deltas).await
+        Ok(evicted)
     }
 
     /// Checks that no entity has more memories than allowed.
@@ -173,39 +174,39 @@ impl Insert {
         }
     }
 
-    /// The stored contents of those items of the batch whose ids exist, by index.
+    /// The stored contents of those items of the batch whose ids exist.
     async fn existing_contents(
         &self,
         connection: &mut Connection,
-    ) -> Result<BTreeMap<usize, String>, Failure> {
-        let (entities, ids) = keys(self.batch.iter());
-        let query = sqlx::query(
-            "SELECT u.ordinal, m.content FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY \
-             AS u(entity_id, memory_id, ordinal) JOIN memory m \
-             ON m.entity_id = u.entity_id AND m.memory_id = u.memory_id",
-        );
-        let rows = connection.fetch_all(query.bind(entities).bind(ids)).await?;
-        let mut existing = BTreeMap::new();
-        for row in &rows {
-            let ordinal = rows::unsigned("ordinal", row.try_get("ordinal")?)?;
-            let index = usize::try_from(ordinal).unwrap_or(usize::MAX);
-            existing.insert(index.saturating_sub(1), row.try_get("content")?);
+    ) -> Result<HashMap<(EntityId, MemoryId), String>, Failure> {
+        let mut existing = HashMap::new();
+        for entity in &self.entities {
+            let ids = ids_of(entity, self.batch.iter());
+            let query = sqlx::query(
+                "SELECT m.memory_id, m.content FROM memory m \
+                 WHERE m.entity_id = $1::text AND m.memory_id = ANY ($2::uuid[])",
+            );
+            let rows = connection.fetch_all(query.bind(entity.as_str()).bind(ids));
+            for row in &rows.await? {
+                let id: Uuid = row.try_get("memory_id")?;
+                let key = (entity.clone(), MemoryId::from(id));
+                existing.insert(key, row.try_get("content")?);
+            }
         }
         Ok(existing)
     }
 }
 
-/// Inserts memories with all their rows, at the new generations of their
-/// entities. Returns `false` if an id exists; the transaction must then be rolled
-/// back.
+/// Inserts memories with all their rows, of entities that were raised before.
+/// Returns `false` if an id exists; the transaction must then be rolled back.
 pub(crate) async fn insert_rows(
     connection: &mut Connection,
     items: &[&EmbeddedMemory],
-    generations: &Generations,
+    raised: &BTreeMap<EntityId, EntityRow>,
     precision: Precision,
 ) -> Result<bool, Failure> {
-    let memories = MemoryColumns::new(items, generations);
-    if memories.insert(connection).await? < items.len() as u64 {
+    let memories = MemoryColumns::new(items, raised);
+    if memories.insert(connection).await? < items.len() {
         return Ok(false);
     }
     EmbeddingColumns::new(items.iter().copied(), precision)
@@ -216,22 +217,27 @@ pub(crate) async fn insert_rows(
         .insert(connection)
         .await?;
     AccessColumns::new(items).insert(connection).await?;
-    delete_tombstones(connection, items).await?;
+    delete_tombstones(connection, items, raised).await?;
     Ok(true)
 }
 
-/// Deletes the tombstones of ids that are inserted again.
+/// Deletes the tombstones of ids that are inserted again, of those entities that
+/// have tombstones.
 async fn delete_tombstones(
     connection: &mut Connection,
     items: &[&EmbeddedMemory],
+    raised: &BTreeMap<EntityId, EntityRow>,
 ) -> Result<(), Failure> {
-    let (entities, ids) = keys(items.iter().copied());
-    let query = sqlx::query(
-        "DELETE FROM memory_tombstone t USING \
-         (SELECT unnest($1::text[]) AS entity_id, unnest($2::uuid[]) AS memory_id) u \
-         WHERE t.entity_id = u.entity_id AND t.memory_id = u.memory_id",
-    );
-    connection.execute(query.bind(entities).bind(ids)).await?;
+    for (entity, _) in raised.iter().filter(|(_, row)| row.tombstones > 0) {
+        let query = sqlx::query(
+            "DELETE FROM memory_tombstone t \
+             WHERE t.entity_id = $1::text AND t.memory_id = ANY ($2::uuid[])",
+        );
+        let ids = ids_of(entity, items.iter().copied());
+        connection
+            .execute(query.bind(entity.as_str()).bind(ids))
+            .await?;
+    }
     Ok(())
 }
 
@@ -249,10 +255,9 @@ fn generations(entity_rows: &BTreeMap<EntityId, EntityRow>) -> Generations {
     entity_rows.iter().map(generation).collect()
 }
 
-fn keys<'a>(items: impl Iterator<Item = &'a EmbeddedMemory>) -> (Vec<&'a str>, Vec<Uuid>) {
-    let key = |item: &'a EmbeddedMemory| {
-        let id: MemoryId = item.memory.id;
-        (item.memory.entity_id.as_str(), *id.as_uuid())
-    };
-    items.map(key).unzip()
+/// The ids of the items of an entity.
+fn ids_of<'a>(entity: &EntityId, items: impl Iterator<Item = &'a EmbeddedMemory>) -> Vec<Uuid> {
+    let memories = items.map(|item| &item.memory);
+    let memories = memories.filter(|memory| memory.entity_id == *entity);
+    memories.map(|memory| *memory.id.as_uuid()).collect()
 }

@@ -46,7 +46,7 @@ pub(crate) fn list_statement(entity: &EntityId, request: &ListRequest, limit: us
     sql.push(format!(
         "SELECT g.generation, {} FROM {} LEFT JOIN LATERAL \
          (SELECT * FROM memory m WHERE m.entity_id = {entity_param}",
-        MemoryRow::COLUMNS,
+        MemoryRow::columns(&entity_param),
         rows::generation_of(&entity_param),
     ));
     match request.scope {
@@ -61,7 +61,7 @@ pub(crate) fn list_statement(entity: &EntityId, request: &ListRequest, limit: us
             sql.push(LIVE);
         }
     }
-    let conditions = conditions(&mut sql, &request.filter);
+    let conditions = conditions(&mut sql, &entity_param, &request.filter);
     sql.push(conditions);
     if let Some(after) = request.after {
         let time = sql.value(after.timestamp, "timestamptz");
@@ -71,7 +71,7 @@ pub(crate) fn list_statement(entity: &EntityId, request: &ListRequest, limit: us
     let limit = sql.value(rows::signed(limit as u64), "bigint");
     sql.push(format!(
         " ORDER BY m.timestamp DESC, m.memory_id DESC LIMIT {limit}) m ON true \
-         LEFT JOIN memory_access a ON a.entity_id = m.entity_id AND a.memory_id = m.memory_id \
+         LEFT JOIN memory_access a ON a.entity_id = {entity_param} AND a.memory_id = m.memory_id \
          ORDER BY m.timestamp DESC, m.memory_id DESC",
     ));
     sql
@@ -106,7 +106,7 @@ pub(crate) fn count_statement(entity: &EntityId, filter: &MemoryFilter) -> SqlBu
         sql.push(format!(
             "SELECT count(*) FROM memory m WHERE m.entity_id = {entity_param}{LIVE}"
         ));
-        let conditions = conditions(&mut sql, filter);
+        let conditions = conditions(&mut sql, &entity_param, filter);
         sql.push(conditions);
     }
     sql

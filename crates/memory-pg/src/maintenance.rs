@@ -5,7 +5,7 @@ use memory_core::{ErrorKind, MemoryError, MemoryResult};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 
-use crate::ann_index::predicate;
+use crate::ann_index::{predicate, valid_indexes};
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
@@ -139,34 +139,43 @@ async fn required_indexes(
     if options.ann_index.method().is_none() {
         return Ok(Vec::new());
     }
-    // An index would miss vectors of other dimensions or of single precision:
-    // entities with such vectors get none.
-    let query = sqlx::query(
-        "SELECT v.entity_id, v.model, count(*) AS size, max(vector_dims(v.half)) AS dimensions \
-         FROM memory_embedding v WHERE v.entity_id IN \
-           (SELECT e.entity_id FROM entity e WHERE e.memory_count >= $1::bigint / 16) \
-         AND NOT v.archived GROUP BY v.entity_id, v.model \
-         HAVING count(*) >= $1::bigint AND count(v.half) = count(*) \
-           AND min(vector_dims(v.half)) = max(vector_dims(v.half)) \
-           AND max(vector_dims(v.half)) <= 4000 \
-         ORDER BY count(*) DESC, v.entity_id, v.model LIMIT $2::bigint",
+    let large = sqlx::query(
+        "SELECT e.entity_id FROM entity e WHERE e.memory_count >= $1::bigint / 16 \
+         ORDER BY e.entity_id",
     );
-    let query = query
-        .bind(rows::signed(options.ann_min_vectors))
-        .bind(i64::from(options.ann_max_indexes));
+    let large = large.bind(rows::signed(options.ann_min_vectors));
     let mut required = Vec::new();
-    for row in &connection.fetch_all(query).await? {
-        let (entity, model): (String, String) = (row.try_get("entity_id")?, row.try_get("model")?);
-        let dimensions: i32 = row.try_get("dimensions")?;
-        let dimensions = u64::try_from(dimensions).unwrap_or_default();
-        required.push(RequiredIndex {
-            name: index_name(&entity, &model, dimensions),
-            rows: rows::unsigned("size", row.try_get("size")?)?,
-            entity,
-            model,
-            dimensions,
-        });
+    for row in &connection.fetch_all(large).await? {
+        let entity: String = row.try_get("entity_id")?;
+        // An index would miss vectors of other dimensions or of single precision:
+        // entities with such vectors get none.
+        let query = sqlx::query(
+            "SELECT v.model, count(*) AS size, max(vector_dims(v.half)) AS dimensions \
+             FROM memory_embedding v WHERE v.entity_id = $1::text AND NOT v.archived \
+             GROUP BY v.model HAVING count(*) >= $2::bigint AND count(v.half) = count(*) \
+               AND min(vector_dims(v.half)) = max(vector_dims(v.half)) \
+               AND max(vector_dims(v.half)) <= 4000",
+        );
+        let query = query.bind(&entity);
+        let query = query.bind(rows::signed(options.ann_min_vectors));
+        for row in &connection.fetch_all(query).await? {
+            let model: String = row.try_get("model")?;
+            let dimensions: i32 = row.try_get("dimensions")?;
+            let dimensions = u64::try_from(dimensions).unwrap_or_default();
+            required.push(RequiredIndex {
+                name: index_name(&entity, &model, dimensions),
+                rows: rows::unsigned("size", row.try_get("size")?)?,
+                entity: entity.clone(),
+                model,
+                dimensions,
+            });
+        }
     }
+    required.sort_by(|a, b| {
+        let order = b.rows.cmp(&a.rows);
+        order.then_with(|| (&a.entity, &a.model).cmp(&(&b.entity, &b.model)))
+    });
+    required.truncate(options.ann_max_indexes as usize);
     Ok(required)
 }
 
@@ -184,19 +193,21 @@ fn index_name(entity: &str, model: &str, dimensions: u64) -> String {
 
 async fn existing_indexes(connection: &mut Connection) -> Result<Vec<ExistingIndex>, Failure> {
     let query = sqlx::query(
-        "SELECT a.index_name, a.method, a.parameters, a.built_rows, \
-         coalesce(i.indisvalid, false) AS is_valid FROM memory_approximate a \
-         LEFT JOIN pg_index i ON i.indexrelid = to_regclass(quote_ident(a.index_name)) \
+        "SELECT a.index_name, a.method, a.parameters, a.built_rows FROM memory_approximate a \
          ORDER BY a.index_name",
     );
+    let found = connection.fetch_all(query).await?;
+    let names = found.iter().map(|row| row.try_get("index_name"));
+    let valid = valid_indexes(connection, names.collect::<Result<_, _>>()?).await?;
     let mut existing = Vec::new();
-    for row in &connection.fetch_all(query).await? {
+    for row in &found {
+        let name: String = row.try_get("index_name")?;
         existing.push(ExistingIndex {
-            name: row.try_get("index_name")?,
+            is_valid: valid.contains(&name),
+            name,
             method: row.try_get("method")?,
             parameters: row.try_get("parameters")?,
             built_rows: rows::unsigned("built_rows", row.try_get("built_rows")?)?,
-            is_valid: row.try_get("is_valid")?,
         });
     }
     Ok(existing)

@@ -36,7 +36,7 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
     let ids = sql.value(ids, "uuid[]");
     let reach = sql.value(rows::signed(request.reach as u64), "bigint");
     let max_length = sql.value(rows::signed(request.max_length as u64), "bigint");
-    let conditions = conditions(sql, &request.filter);
+    let conditions = conditions(sql, &entity_param, &request.filter);
     // The terms of the index `idx_memory_context`; the digest preselects.
     let episode = format!(
         "FROM memory m WHERE m.entity_id = {entity_param} AND md5(m.context) = md5(a.context) \
@@ -75,9 +75,9 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
          FROM {} LEFT JOIN (parts p FULL JOIN (wanted w \
            JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = w.memory_id \
            LEFT JOIN dense d ON d.memory_id = w.memory_id) ON false) ON true",
-        MemoryRow::COLUMNS,
+        MemoryRow::columns(&entity_param),
         rows::generation_of(&entity_param),
-        MemoryRow::TABLES,
+        MemoryRow::tables(&entity_param),
     ));
 }
 

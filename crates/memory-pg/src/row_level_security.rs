@@ -8,6 +8,7 @@ use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
 use crate::schema::{begin_exclusive, refusal};
+use crate::sql;
 
 const POLICIES: &str = include_str!("../migrations/optional/row_level_security.sql");
 
@@ -25,7 +26,7 @@ pub(crate) async fn prepare(
     let mut active = count_active(&mut connection).await?;
     if required && active < TABLES && database.options.may_migrate() {
         begin_exclusive(&mut connection).await?;
-        connection.execute_batch(POLICIES).await?;
+        connection.execute_all(&sql::statements(POLICIES)).await?;
         connection.execute_batch("COMMIT").await?;
         active = count_active(&mut connection).await?;
     }

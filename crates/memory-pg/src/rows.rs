@@ -16,6 +16,7 @@ use crate::connection::Connection;
 use crate::error::Failure;
 use crate::lexical::word_count;
 use crate::options::Precision;
+use crate::sql::RowInsert;
 use crate::vectors::VectorColumns;
 
 /// A row of the table `entity`.
@@ -49,16 +50,27 @@ impl EntityRow {
 pub(crate) struct MemoryRow<'r>(pub(crate) &'r PgRow);
 
 impl MemoryRow<'_> {
-    /// The columns, of the table `memory` as `m` and of `memory_access` as `a`.
-    pub(crate) const COLUMNS: &'static str = "m.memory_id, m.kind, m.content, m.timestamp, m.importance, \
-     m.decay_rate, m.context, m.metadata, m.related, m.tags, m.archived_by, \
-     (SELECT jsonb_object_agg(i.involved_entity_id, i.role) FROM memory_entity i \
-      WHERE i.entity_id = m.entity_id AND i.memory_id = m.memory_id) AS entities, \
-     a.access_count, a.last_accessed";
+    /// The columns, of the table `memory` as `m` and of `memory_access` as `a`. All
+    /// tables are restricted to the entity by its parameter and not by another
+    /// table's column: a distributed server then knows which node has the rows.
+    pub(crate) fn columns(entity_param: &str) -> String {
+        format!(
+            "m.memory_id, m.kind, m.content, m.timestamp, m.importance, m.decay_rate, m.context, \
+             m.metadata, m.related, m.tags, m.archived_by, \
+             (SELECT jsonb_object_agg(i.involved_entity_id, i.role) FROM memory_entity i \
+              WHERE i.entity_id = {entity_param} AND i.memory_id = m.memory_id) AS entities, \
+             a.access_count, a.last_accessed"
+        )
+    }
 
-    /// The tables that [`COLUMNS`](Self::COLUMNS) are of.
-    pub(crate) const TABLES: &'static str = "memory m LEFT JOIN memory_access a \
-     ON a.entity_id = m.entity_id AND a.memory_id = m.memory_id";
+    /// The tables that [`columns`](Self::columns) are of. The caller restricts `m`
+    /// to the entity.
+    pub(crate) fn tables(entity_param: &str) -> String {
+        format!(
+            "memory m LEFT JOIN memory_access a \
+             ON a.entity_id = {entity_param} AND a.memory_id = m.memory_id"
+        )
+    }
 
     /// Decodes the memory; `None` where an outer join found none.
     pub(crate) fn memory(&self, entity: &EntityId) -> Result<Option<Memory>, sqlx::Error> {
@@ -154,14 +166,16 @@ pub(crate) struct MemoryColumns<'a> {
 }
 
 impl<'a> MemoryColumns<'a> {
+    /// Of memories at the generations of their entities.
     pub(crate) fn new(
         items: &[&'a EmbeddedMemory],
-        generations: &BTreeMap<EntityId, Generation>,
+        raised: &BTreeMap<EntityId, EntityRow>,
     ) -> Self {
         let mut columns = Self::default();
         for item in items {
             let memory = &item.memory;
-            let version = generations.get(&memory.entity_id).map_or(0, |it| it.0);
+            let raised = raised.get(&memory.entity_id);
+            let version = raised.map_or(0, |it| it.generation.0);
             columns.entities.push(memory.entity_id.as_str());
             columns.ids.push(*memory.id.as_uuid());
             columns.kinds.push(memory.kind.as_str());
@@ -179,36 +193,26 @@ impl<'a> MemoryColumns<'a> {
         columns
     }
 
-    /// Inserts the rows whose ids are new, and returns how many.
-    pub(crate) async fn insert(self, connection: &mut Connection) -> Result<u64, Failure> {
-        let query = sqlx::query(
-            "INSERT INTO memory (entity_id, memory_id, kind, content, timestamp, importance, \
-             decay_rate, context, metadata, related, tags, version, word_count) \
-             SELECT u.entity_id, u.memory_id, u.kind, u.content, u.timestamp, u.importance, \
-             u.decay_rate, u.context, u.metadata, u.related, u.tags::text[], u.version, \
-             u.word_count \
-             FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], \
-             $6::real[], $7::real[], $8::text[], $9::jsonb[], $10::jsonb[], $11::text[], \
-             $12::bigint[], $13::integer[]) \
-             AS u(entity_id, memory_id, kind, content, timestamp, importance, decay_rate, \
-             context, metadata, related, tags, version, word_count) \
-             ON CONFLICT (entity_id, memory_id) DO NOTHING",
-        );
-        let query = query
-            .bind(self.entities)
-            .bind(self.ids)
-            .bind(self.kinds)
-            .bind(self.contents)
-            .bind(self.timestamps)
-            .bind(self.importances)
-            .bind(self.decay_rates)
-            .bind(self.contexts)
-            .bind(self.metadata)
-            .bind(self.related)
-            .bind(self.tags)
-            .bind(self.versions)
-            .bind(self.word_counts);
-        connection.execute(query).await
+    /// Inserts the rows whose ids are new, and returns how many. They are counted by
+    /// what the statement returns: a distributed server's count includes the others.
+    pub(crate) async fn insert(self, connection: &mut Connection) -> Result<usize, Failure> {
+        let mut insert = RowInsert::new("memory", self.ids.len());
+        insert
+            .column("entity_id", "text", self.entities)
+            .column("memory_id", "uuid", self.ids)
+            .column("kind", "text", self.kinds)
+            .column("content", "text", self.contents)
+            .column("timestamp", "timestamptz", self.timestamps)
+            .column("importance", "real", self.importances)
+            .column("decay_rate", "real", self.decay_rates)
+            .column("context", "text", self.contexts)
+            .column("metadata", "jsonb", self.metadata)
+            .column("related", "jsonb", self.related)
+            .converted_column("tags", ["text", "text[]"], self.tags)
+            .column("version", "bigint", self.versions)
+            .column("word_count", "integer", self.word_counts);
+        let query = insert.query("ON CONFLICT (entity_id, memory_id) DO NOTHING RETURNING 1")?;
+        Ok(connection.fetch_all(query).await?.len())
     }
 }
 
@@ -252,22 +256,16 @@ impl<'a> EmbeddingColumns<'a> {
         Ok(columns)
     }
 
-    /// Inserts the rows. `unnest` in the select list streams the arrays; in
-    /// `FROM` the server would write large ones to a temporary file first.
     pub(crate) async fn insert(self, connection: &mut Connection) -> Result<(), Failure> {
-        let query = sqlx::query(
-            "INSERT INTO memory_embedding (entity_id, memory_id, model, chunk, half, single) \
-             SELECT unnest($1::text[]), unnest($2::uuid[]), unnest($3::text[]), \
-             unnest($4::integer[]), unnest($5::halfvec[]), unnest($6::vector[])",
-        );
-        let query = query
-            .bind(self.entities)
-            .bind(self.ids)
-            .bind(self.models)
-            .bind(self.chunks)
-            .bind(self.vectors.half)
-            .bind(self.vectors.single);
-        connection.execute(query).await?;
+        let mut insert = RowInsert::new("memory_embedding", self.ids.len());
+        insert
+            .column("entity_id", "text", self.entities)
+            .column("memory_id", "uuid", self.ids)
+            .column("model", "text", self.models)
+            .column("chunk", "integer", self.chunks)
+            .column("half", "halfvec", self.vectors.half)
+            .column("single", "vector", self.vectors.single);
+        connection.execute(insert.query("")?).await?;
         Ok(())
     }
 }
@@ -299,18 +297,13 @@ impl<'a> InvolvedEntityColumns<'a> {
         if self.ids.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(
-            "INSERT INTO memory_entity (entity_id, memory_id, involved_entity_id, role) \
-             SELECT u.entity_id, u.memory_id, u.involved, u.role \
-             FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]) \
-             AS u(entity_id, memory_id, involved, role)",
-        );
-        let query = query
-            .bind(self.entities)
-            .bind(self.ids)
-            .bind(self.involved)
-            .bind(self.roles);
-        connection.execute(query).await?;
+        let mut insert = RowInsert::new("memory_entity", self.ids.len());
+        insert
+            .column("entity_id", "text", self.entities)
+            .column("memory_id", "uuid", self.ids)
+            .column("involved_entity_id", "text", self.involved)
+            .column("role", "text", self.roles);
+        connection.execute(insert.query("")?).await?;
         Ok(())
     }
 }
@@ -342,18 +335,13 @@ impl<'a> AccessColumns<'a> {
         if self.ids.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(
-            "INSERT INTO memory_access (entity_id, memory_id, access_count, last_accessed) \
-             SELECT u.entity_id, u.memory_id, u.accesses, u.at \
-             FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::timestamptz[]) \
-             AS u(entity_id, memory_id, accesses, at)",
-        );
-        let query = query
-            .bind(self.entities)
-            .bind(self.ids)
-            .bind(self.counts)
-            .bind(self.times);
-        connection.execute(query).await?;
+        let mut insert = RowInsert::new("memory_access", self.ids.len());
+        insert
+            .column("entity_id", "text", self.entities)
+            .column("memory_id", "uuid", self.ids)
+            .column("access_count", "bigint", self.counts)
+            .column("last_accessed", "timestamptz", self.times);
+        connection.execute(insert.query("")?).await?;
         Ok(())
     }
 }

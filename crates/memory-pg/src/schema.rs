@@ -8,7 +8,7 @@ use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
 use crate::options::PgOptions;
-use crate::row_level_security;
+use crate::{row_level_security, sql};
 
 const OPERATION: &str = "open";
 
@@ -27,17 +27,27 @@ const MIGRATIONS: &[&str] = &[
 /// Processes that open the database at once migrate one after the other, by an
 /// advisory lock that ends with the transaction. No lock is taken where the
 /// schema is current.
-pub(crate) async fn prepare(database: &Database) -> MemoryResult<()> {
+pub(crate) async fn prepare(database: &mut Database) -> MemoryResult<()> {
     let outcome = check_or_migrate(database).await;
     outcome.map_err(|failure| failure.into_error(OPERATION))
 }
 
-async fn check_or_migrate(database: &Database) -> Result<(), Failure> {
+async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
     let mut connection = database.acquire().await?;
     // Behind a pooler only a transaction stays within one session.
     connection.execute_batch("BEGIN").await?;
+    let is_distributed = is_distributed(&mut connection).await?;
     let state = State::read(&mut connection).await?;
     connection.execute_batch("COMMIT").await?;
+    if is_distributed && database.options.row_level_security {
+        return Err(refusal(
+            ErrorKind::Configuration,
+            "row-level security cannot be used where the extension citus is installed: it refuses \
+             the policies; open without PgOptions::row_level_security, or use a database without \
+             that extension",
+        ));
+    }
+    database.set_distributed(is_distributed);
     state.check()?;
     let may_migrate = database.options.may_migrate();
     if state.is_current() && (state.is_recorded() || !may_migrate) {
@@ -56,7 +66,8 @@ async fn check_or_migrate(database: &Database) -> Result<(), Failure> {
     state.check()?;
     for (index, text) in MIGRATIONS.iter().copied().enumerate() {
         if index >= state.checksums.len() {
-            connection.execute_batch(text).await?;
+            // A distributed server takes one statement in a message.
+            connection.execute_all(&sql::statements(text)).await?;
         }
         let is_recorded = state.checksums.get(index).is_some_and(Option::is_some);
         if !is_recorded {
@@ -66,6 +77,13 @@ async fn check_or_migrate(database: &Database) -> Result<(), Failure> {
     connection.prefetch_types().await?;
     connection.execute_batch("COMMIT").await?;
     row_level_security::prepare(database, connection).await
+}
+
+/// Whether the server spreads tables over other servers.
+async fn is_distributed(connection: &mut Connection) -> Result<bool, Failure> {
+    let query = "SELECT EXISTS (SELECT FROM pg_extension x WHERE x.extname = 'citus') AS found";
+    let rows = connection.fetch_all(sqlx::query(query)).await?;
+    Ok(rows.first().map_or(Ok(false), |row| row.try_get("found"))?)
 }
 
 /// Begins a transaction that excludes others of its kind and has no time limit

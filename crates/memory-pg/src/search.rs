@@ -90,7 +90,7 @@ fn term_stats(row: &PgRow) -> Result<TermStats, sqlx::Error> {
 /// those are read.
 pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &SearchRequest) {
     let entity_param = sql.value(entity.as_str(), "text");
-    let conditions = conditions(sql, &request.filter);
+    let conditions = conditions(sql, &entity_param, &request.filter);
     let limit = sql.value(rows::signed(request.limit as u64), "bigint");
     let top_k = |value: &str| {
         format!(
@@ -138,9 +138,9 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
         " SELECT g.generation, {}, f.similarity, f.chunks, f.score, f.is_candidate, f.is_sampled{columns} \
          FROM {}{score_stats} LEFT JOIN (hits f \
          JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = f.memory_id) ON true",
-        MemoryRow::COLUMNS,
+        MemoryRow::columns(&entity_param),
         rows::generation_of(&entity_param),
-        MemoryRow::TABLES,
+        MemoryRow::tables(&entity_param),
     ));
 }
 

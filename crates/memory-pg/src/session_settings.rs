@@ -1,5 +1,6 @@
 //! Session settings: what the options mean for connections and transactions.
 
+use std::iter;
 use std::time::Duration;
 
 use crate::options::{PgOptions, Pooler};
@@ -12,10 +13,12 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct SessionSettings {
     /// How long to wait for the answer to a statement.
     pub(crate) response_timeout: Duration,
-    /// Begins a transaction that writes.
-    pub(crate) begin: String,
-    /// Begins a transaction that reads.
-    pub(crate) begin_read: String,
+    /// The messages that begin a transaction that writes.
+    pub(crate) begin: Vec<String>,
+    /// The settings that every transaction makes.
+    transaction_settings: Vec<String>,
+    /// Whether the server spreads tables over other servers (Citus).
+    pub(crate) is_distributed: bool,
     /// Whether every read gets a transaction of its own.
     pub(crate) reads_in_transactions: bool,
     /// Whether prepared statements are kept on the server.
@@ -33,34 +36,78 @@ pub(crate) struct SessionSettings {
 
 impl SessionSettings {
     /// `owns_pool`: whether the pool was made by [`PgOptions::connect`].
-    pub(crate) fn new(options: &PgOptions, owns_pool: bool) -> Self {
+    pub(crate) fn new(options: &PgOptions, owns_pool: bool, is_distributed: bool) -> Self {
         let is_pooled = options.pooler == Pooler::Transaction;
-        let settings = if is_pooled {
-            set_local(options)
-        } else {
-            String::new()
+        // A connection of our own gets the timeouts when it connects. A pooler passes
+        // them to no session, and a distributed server to none of its nodes.
+        let transaction_settings = match is_pooled || is_distributed {
+            true => timeouts(options),
+            false => Vec::new(),
         };
-        let begin = |mode: &str| format!("BEGIN ISOLATION LEVEL READ COMMITTED{mode}{settings}");
-        Self {
+        let mut settings = Self {
             response_timeout: options.statement_timeout.saturating_add(GRACE),
-            begin: begin(""),
-            begin_read: begin(" READ ONLY"),
+            begin: Vec::new(),
+            transaction_settings,
+            is_distributed,
             reads_in_transactions: is_pooled || options.row_level_security,
             persistent_statements: !is_pooled,
             prefetch_types: is_pooled && !owns_pool,
             ping_timeout: options.acquire_timeout,
             set_rls_scope: options.row_level_security,
             notify: options.notify_changes,
+        };
+        settings.begin = settings.begin_messages("", &[]);
+        settings
+    }
+
+    /// The messages that begin a transaction that reads, with these settings.
+    pub(crate) fn begin_read(&self, settings: &[String]) -> Vec<String> {
+        self.begin_messages(" READ ONLY", settings)
+    }
+
+    /// One message, where possible. A distributed server passes a setting on to its
+    /// nodes with the whole message in which it came, so each needs a message.
+    fn begin_messages(&self, mode: &str, settings: &[String]) -> Vec<String> {
+        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED{mode}");
+        let settings = self.transaction_settings.iter().chain(settings);
+        let settings = settings.map(|setting| format!("SET LOCAL {setting}"));
+        if self.is_distributed {
+            let begin = format!("{begin}; SET LOCAL citus.propagate_set_commands = 'local'");
+            return iter::once(begin).chain(settings).collect();
         }
+        let message: Vec<String> = iter::once(begin).chain(settings).collect();
+        vec![message.join("; ")]
     }
 }
 
-/// The timeouts as `SET LOCAL` statements. A connection of our own gets them
-/// when it connects; behind a pooler every transaction has to set them.
-fn set_local(options: &PgOptions) -> String {
-    let mut text = String::new();
-    for (name, timeout) in options.timeouts() {
-        text.push_str(&format!("; SET LOCAL {name} = {}", timeout.as_millis()));
+/// The timeouts as settings of a transaction.
+fn timeouts(options: &PgOptions) -> Vec<String> {
+    let timeouts = options.timeouts();
+    let setting = |(name, timeout): &(&str, Duration)| format!("{name} = {}", timeout.as_millis());
+    timeouts.iter().map(setting).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setting_is_a_message_on_a_distributed_server() {
+        let limit = ["hnsw.ef_search = 100".to_owned()];
+        let plain = SessionSettings::new(&PgOptions::new(), true, false);
+        let read = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
+        assert_eq!(
+            plain.begin_read(&limit),
+            [format!("{read}; SET LOCAL hnsw.ef_search = 100")]
+        );
+        let distributed = SessionSettings::new(&PgOptions::new(), true, true);
+        let expected = [
+            &format!("{read}; SET LOCAL citus.propagate_set_commands = 'local'"),
+            "SET LOCAL statement_timeout = 30000",
+            "SET LOCAL lock_timeout = 10000",
+            "SET LOCAL idle_in_transaction_session_timeout = 30000",
+            "SET LOCAL hnsw.ef_search = 100",
+        ];
+        assert_eq!(distributed.begin_read(&limit), expected);
     }
-    text
 }

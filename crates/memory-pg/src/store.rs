@@ -54,8 +54,8 @@ impl PgStore {
         options: PgOptions,
         owns_pool: bool,
     ) -> MemoryResult<Self> {
-        let database = Database::new(pool, options, owns_pool);
-        let prepared = schema::prepare(&database).await;
+        let mut database = Database::new(pool, options, owns_pool);
+        let prepared = schema::prepare(&mut database).await;
         if prepared.is_err() {
             database.close().await;
         }

@@ -109,8 +109,8 @@ impl Update {
         let id = sql.value(*self.id.as_uuid(), "uuid");
         sql.push(format!(
             "SELECT {} FROM {} WHERE m.entity_id = {entity_param} AND m.memory_id = {id}",
-            MemoryRow::COLUMNS,
-            MemoryRow::TABLES,
+            MemoryRow::columns(&entity_param),
+            MemoryRow::tables(&entity_param),
         ));
         let rows = connection.fetch_all(sql.query()?).await?;
         let found = rows.first().map(|row| MemoryRow(row).memory(&self.entity));
