@@ -137,12 +137,8 @@ impl RecallCounters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a recall returns at most a thousand"
-    )]
     pub(crate) fn record_results(&self, hits: usize, without_vectors: u64) {
-        memory_metrics::RECALL_RESULTS_COUNT.record(&[], hits as f64);
+        memory_metrics::RECALL_RESULTS.record(hits as u64);
         self.without_vectors
             .fetch_add(without_vectors, Ordering::Relaxed);
     }

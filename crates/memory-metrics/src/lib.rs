@@ -5,23 +5,26 @@
 //!
 //! Two kinds of metrics differ in when they reach the recorder:
 //!
-//! - Operations, batches, loads and waits are recorded when they end, by the
+//! - Failed operations, batches, loads and waits are recorded when they end, by the
 //!   recorder that is installed then. Nothing is bound to a recorder earlier, so it
 //!   may be installed before or after a system is built.
 //! - What the system counts or holds anyway (look-ups in the tiers, entries, bytes,
-//!   connections, waiting texts) is read by [`publish`]. A [`Source`] reports totals
-//!   since it was created, so a recorder that is installed late misses none of them.
+//!   connections, waiting texts), the operations that succeeded, and the durations of
+//!   all are passed on by [`publish`]. Counters are totals, so a recorder that is
+//!   installed late misses none of them.
 //!
 //! No label ever holds an id, the name of an entity, or content: labels are `&'static`
 //! and come from closed lists.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod aggregate;
 mod list;
 mod metric;
 mod operation;
 mod source;
 
+pub use aggregate::Distribution;
 pub use list::*;
 pub use metric::{Metric, MetricKind, describe};
 pub use metrics::{Label, Unit};

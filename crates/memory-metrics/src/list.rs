@@ -2,6 +2,7 @@
 
 use metrics::Unit;
 
+use crate::aggregate::Distribution;
 use crate::metric::{Metric, MetricKind};
 
 /// Declares metrics as statics, and [`ALL`].
@@ -141,6 +142,10 @@ metrics! {
     Counter STORE_RETRIES = "memory.store.retries" [Count;]
         "Transactions that were repeated after a deadlock, a serialization failure or a lost connection.";
 }
+
+/// The values of [`RECALL_RESULTS_COUNT`].
+pub static RECALL_RESULTS: Distribution =
+    Distribution::new(&RECALL_RESULTS_COUNT, RECALL_RESULTS_COUNT.key(&[]), 1.0);
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::time::Instant;
 
 use memory_core::MemoryResult;
-use metrics::{Key, Label};
+use metrics::{Key, Label, Recorder};
 use tracing::{Instrument, Span, debug_span, field};
 
+use crate::aggregate::{Distribution, Total};
 use crate::label;
 use crate::list::{OPERATION_DURATION, OPERATIONS};
 use crate::metric;
@@ -33,14 +34,14 @@ macro_rules! operations {
                 }
             }
 
-            fn keys(self) -> &'static OperationKeys {
+            fn events(self) -> &'static OperationEvents {
                 match self {
                     $(Self::$id => {
-                        static KEYS: OperationKeys = OperationKeys {
-                            duration: OPERATION_DURATION.key(label!("operation": $name)),
-                            ok: OPERATIONS.key(label!("operation": $name, "outcome": "ok")),
-                        };
-                        &KEYS
+                        static EVENTS: OperationEvents = OperationEvents::new(
+                            label!("operation": $name),
+                            label!("operation": $name, "outcome": "ok"),
+                        );
+                        &EVENTS
                     })*
                 }
             }
@@ -48,9 +49,31 @@ macro_rules! operations {
     };
 }
 
-struct OperationKeys {
-    duration: Key,
-    ok: Key,
+/// How often an operation succeeded, and how long it took whatever its outcome.
+struct OperationEvents {
+    ok: Total,
+    duration: Distribution,
+}
+
+impl OperationEvents {
+    const fn new(operation: &'static [Label], ok: &'static [Label]) -> Self {
+        let duration = OPERATION_DURATION.key(operation);
+        Self {
+            ok: Total::new(OPERATIONS.key(ok)),
+            duration: Distribution::new(&OPERATION_DURATION, duration, SECONDS_PER_NANO),
+        }
+    }
+}
+
+const SECONDS_PER_NANO: f64 = 1e-9;
+
+/// Gives the recorder what ended since the last time.
+pub(crate) fn publish(recorder: &dyn Recorder) {
+    for operation in Operation::ALL {
+        let OperationEvents { ok, duration } = operation.events();
+        ok.publish(recorder);
+        duration.publish(recorder);
+    }
 }
 
 operations! {
@@ -94,7 +117,8 @@ pub static GET_MEMORY_OK: &[Label] = &[
     Label::from_static_parts("outcome", "ok"),
 ];
 
-/// Runs an operation in a span of its own, and records its outcome and duration.
+/// Runs an operation in a span of its own, and records its outcome and duration: an
+/// error or a dropped future at once, the rest when metrics are published.
 ///
 /// The span has the level `DEBUG`, the name `operation` and the fields `operation`
 /// and `outcome`; `otel.name` and `otel.status_code` are those that
@@ -153,14 +177,13 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         let (operation, outcome) = (self.operation, self.outcome);
-        metric::record(
-            &operation.keys().duration,
-            self.started.elapsed().as_secs_f64(),
-        );
+        let events = operation.events();
+        let nanos = self.started.elapsed().as_nanos();
+        events.duration.record(nanos.try_into().unwrap_or(u64::MAX));
         match outcome {
             // Counted by the engine: see `GET_MEMORY_OK`.
             OK if operation == Operation::GetMemory => {}
-            OK => metric::increment(&operation.keys().ok, 1),
+            OK => events.ok.increment(),
             _ => {
                 let labels = vec![
                     Label::from_static_parts("operation", operation.name()),
@@ -188,6 +211,7 @@ mod tests {
     fn recorded(work: impl FnOnce()) -> (Vec<String>, usize) {
         let recorder = DebuggingRecorder::new();
         metrics::with_local_recorder(&recorder, work);
+        publish(&recorder);
         let (mut outcomes, mut durations) = (Vec::new(), 0);
         for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
             match value {

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use metrics::{Key, Label, with_recorder};
 
-use crate::list::ALL;
+use crate::list::{ALL, RECALL_RESULTS};
 use crate::metric::{METADATA, Metric, MetricKind};
+use crate::operation;
 
 /// Part of a system that counts or holds something, such as a tier or a pool.
 pub trait Source: Send + Sync + 'static {
@@ -133,6 +134,8 @@ impl Registry {
             for (key, value) in &self.gauges {
                 recorder.register_gauge(key, &METADATA).set(*value);
             }
+            operation::publish(recorder);
+            RECALL_RESULTS.publish(recorder);
         });
     }
 }
