@@ -113,6 +113,12 @@ impl Distribution {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "durations of up to 200 s"
+)]
 mod tests {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
     use proptest::prelude::*;
