@@ -35,7 +35,7 @@
 //! These foreign types are part of the public interface, so their major versions
 //! are as well: `chrono::DateTime<Utc>` (timestamps), `uuid::Uuid` (inside
 //! [`MemoryId`]), `futures_util::Stream` (streams), and with `postgres`
-//! `sqlx::PgPool` ([`MemorySystem::with_pool`]).
+//! `sqlx::PgPool` (`MemorySystem::with_pool`).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
