@@ -276,3 +276,17 @@ fn classify(code: &str) -> (ErrorKind, &'static str) {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An internal error is also what is left of a distributed server when it lost a
+    /// node: the write may be repeated.
+    #[test]
+    fn internal_errors_are_not_corrupt_data() {
+        assert_eq!(classify("XX000").0, ErrorKind::Unavailable);
+        assert_eq!(classify("XX001").0, ErrorKind::Corrupt);
+        assert_eq!(classify("XX002").0, ErrorKind::Corrupt);
+    }
+}

@@ -234,6 +234,27 @@ async fn neighbors_and_samples_read_indexes() {
     .await;
 }
 
+/// An ANN search, which the conformance suite does not reach, reads one partition of
+/// each table as all others do.
+#[tokio::test(flavor = "multi_thread")]
+async fn ann_search_of_partitioned_tables_reads_one_partition() {
+    with_database(|url| async move {
+        PgStore::connect(&url).await.unwrap().close().await.unwrap();
+        support::partitioned::partition_tables(&url).await;
+        let mut connection = connect(&url).await;
+        for filter in [MemoryFilter::new(), MemoryFilter::new().involves("rare")] {
+            let request = request(dense(), Some("lantern saddle"));
+            let request = SearchRequest { filter, ..request };
+            let query = request.dense.as_ref().unwrap();
+            let mut sql = SqlBuilder::new();
+            ann_search::push_statement(&mut sql, &EntityId::from("mira"), &request, query);
+            let plan = lines(&mut connection, sql).await;
+            assert_eq!(support::partitioned::partitions(&plan).len(), 1, "{plan}");
+        }
+    })
+    .await;
+}
+
 /// Many entities of different sizes, one of them with half of all rows.
 async fn populated(url: &str) -> PgConnection {
     let store = PgStore::connect(url).await.unwrap();

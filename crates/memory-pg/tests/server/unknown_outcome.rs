@@ -2,11 +2,11 @@
 //! resolves it.
 
 use memory_core::{ErrorKind, Store};
-use memory_pg::PgOptions;
+use memory_pg::{PgOptions, PgStore};
 
 use crate::fault_proxy::{CUT_AFTER, CUT_BEFORE, FaultProxy, PASS};
 use crate::memories;
-use crate::support::with_database;
+use crate::support::{connect, run, with_database};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commit_without_answer_is_unknown_and_can_be_retried() {
@@ -25,6 +25,45 @@ async fn commit_without_answer_is_unknown_and_can_be_retried() {
         }
         store.close().await.unwrap();
         proxy.remove();
+    })
+    .await;
+}
+
+/// An internal error (XX000), as a server reports it that lost one of its nodes.
+/// Before the commit nothing was written; at the commit nobody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn internal_error_is_unknown_only_at_the_commit() {
+    with_database(|url| async move {
+        let store = PgStore::connect(&url).await.unwrap();
+        let mut other = connect(&url).await;
+        run(
+            &mut other,
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+               RAISE EXCEPTION 'a node was lost' USING ERRCODE = 'XX000'; \
+             END $$",
+        )
+        .await;
+        for (when, expected) in [
+            ("IMMEDIATE", ErrorKind::Unavailable),
+            ("DEFERRED", ErrorKind::OutcomeUnknown),
+        ] {
+            run(
+                &mut other,
+                &format!(
+                    "CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON memory \
+                     DEFERRABLE INITIALLY {when} FOR EACH ROW EXECUTE FUNCTION fail()"
+                ),
+            )
+            .await;
+            let batch = memories(when, 2);
+            let error = store.insert(&batch).await.unwrap_err();
+            assert_eq!(error.kind(), expected, "{when}: {error}");
+            assert!(error.is_retryable());
+            run(&mut other, "DROP TRIGGER fail ON memory").await;
+            let again = store.insert(&batch).await.unwrap();
+            assert_eq!(again.inserted, [true, true]);
+        }
+        store.close().await.unwrap();
     })
     .await;
 }

@@ -1,6 +1,7 @@
 //! A database for each test, on a real server.
 #![allow(dead_code, reason = "the query plan tests need only a part")]
 
+pub(crate) mod partitioned;
 pub(crate) mod pgbouncer;
 
 use std::env;

@@ -1,0 +1,214 @@
+//! What a server that spreads the tables over nodes by entity (Citus) demands of the
+//! statements. It is not needed for it: on partitioned tables, the plans show which
+//! partitions a statement would ask, and the rest shows in the text.
+
+use memory_core::Store;
+use memory_pg::{AnnIndex, PgOptions, PgStore};
+use memory_testkit::store::{Suite, Tolerance};
+
+use crate::statement_log::{self, LoggedStatement};
+use crate::support::partitioned::{self, TABLES};
+use crate::support::{connect, with_database};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms_on_partitioned_tables_and_reads_one_partition() {
+    with_database(|url| async move {
+        PgStore::connect(&url).await.unwrap().close().await.unwrap();
+        partitioned::partition_tables(&url).await;
+        statement_log::enable(&url).await;
+        let suite = Suite::new().tolerance(Tolerance::HALF_PRECISION);
+        let open = || PgOptions::new().notify_changes(true).connect(&url);
+        suite.run(open).await.assert();
+        // No entity is large enough, so this only looks for large ones.
+        let options = PgOptions::new().ann_index(AnnIndex::hnsw());
+        let store = options.connect(&url).await.unwrap();
+        assert_eq!(store.maintain_indexes().await.unwrap().created, 0);
+        store.close().await.unwrap();
+
+        let logged = statement_log::take();
+        for kind in [
+            "INSERT INTO memory_tombstone",
+            "pg_notify",
+            "FOR SHARE",
+            "sampled",
+        ] {
+            let is_logged = logged.iter().any(|it| it.text.contains(kind));
+            assert!(is_logged, "no statement with {kind} was logged");
+        }
+        let problems: Vec<String> = logged
+            .iter()
+            .filter_map(|it| Some(format!("{}:\n{}\n{}", problem(it)?, it.text, it.plan)))
+            .collect();
+        let first = problems.first().map_or("", String::as_str);
+        assert!(
+            problems.is_empty(),
+            "{} problems, first {first}",
+            problems.len()
+        );
+    })
+    .await;
+}
+
+/// What a distributed server would refuse or do slowly.
+fn problem(statement: &LoggedStatement) -> Option<String> {
+    let text = &statement.text;
+    // Which entities there are is asked of all nodes.
+    if text.contains("FROM entity e WHERE e.memory_count") {
+        return None;
+    }
+    let partitions = partitioned::partitions(&statement.plan);
+    if partitions.len() > 1 {
+        return Some(format!("reads the partitions {partitions:?}"));
+    }
+    text_problem(text)
+}
+
+fn text_problem(text: &str) -> Option<String> {
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let references = references(&words);
+    let written = references.iter().filter(|it| it.is_written).count();
+    if written > 1 {
+        return Some("writes to several tables".to_owned());
+    }
+    if text.contains("pg_notify") && !references.is_empty() {
+        return Some("notifies where it reads or writes a table".to_owned());
+    }
+    let locks = text.contains("FOR NO KEY UPDATE") || text.contains("FOR SHARE");
+    let one = ["FOR NO KEY UPDATE", "FOR SHARE"]
+        .map(|lock| format!("FROM entity e WHERE e.entity_id = $1::text {lock}"));
+    if locks && !one.iter().any(|end| text.ends_with(end)) {
+        return Some("locks several rows".to_owned());
+    }
+    if text.contains("DO NOTHING") && !text.contains(" VALUES ") && !text.contains("RETURNING") {
+        return Some("inserts rows without returning which".to_owned());
+    }
+    let inserted = |it: &&Reference| it.is_inserted;
+    for reference in references.iter().filter(|it| !inserted(it)) {
+        let Reference { alias, .. } = reference;
+        let same = |it: &&Reference| it.alias == *alias && !it.is_inserted;
+        let named = references.iter().filter(same).count();
+        let constants: usize = ["$", "ANY ($", "'", "E'"]
+            .iter()
+            .map(|constant| match *alias {
+                "" => [" WHERE", " AND"]
+                    .iter()
+                    .map(|word| {
+                        text.matches(&format!("{word} entity_id = {constant}"))
+                            .count()
+                    })
+                    .sum(),
+                alias => text
+                    .matches(&format!(" {alias}.entity_id = {constant}"))
+                    .count(),
+            })
+            .sum();
+        if constants < named {
+            let table = reference.table;
+            return Some(format!("does not name the entity of {table} {alias}"));
+        }
+    }
+    None
+}
+
+/// A table in a statement.
+struct Reference<'a> {
+    table: &'a str,
+    /// Empty where the table has none.
+    alias: &'a str,
+    is_written: bool,
+    is_inserted: bool,
+}
+
+fn references<'a>(words: &[&'a str]) -> Vec<Reference<'a>> {
+    let mut references = Vec::new();
+    for (index, table) in words.iter().enumerate().skip(1) {
+        let before = words[index - 1];
+        let is_update = before == "UPDATE" && words.get(index.wrapping_sub(2)) != Some(&"DO");
+        let is_delete = before == "FROM" && words.get(index.wrapping_sub(2)) == Some(&"DELETE");
+        let is_read = ["FROM", "JOIN", "USING"].contains(&before);
+        let is_inserted = before == "INTO";
+        if !TABLES.contains(table) || !(is_update || is_read || is_inserted) {
+            continue;
+        }
+        let alias = match words.get(index + 1) {
+            None | Some(&("SET" | "WHERE" | "AS")) => "",
+            Some(alias) => alias,
+        };
+        references.push(Reference {
+            table,
+            alias,
+            is_written: is_inserted || is_update || is_delete,
+            is_inserted,
+        });
+    }
+    references
+}
+
+/// The check itself, on statements that a distributed server refused.
+#[test]
+fn statements_that_name_no_entity_are_rejected() {
+    let refused = [
+        "SELECT m.content FROM memory m LEFT JOIN memory_access a \
+         ON a.entity_id = m.entity_id WHERE m.entity_id = $1::text",
+        "SELECT m.content FROM unnest($1::text[]) AS u(entity_id) JOIN memory m \
+         ON m.entity_id = u.entity_id",
+        "SELECT e.generation FROM entity e WHERE e.entity_id = ANY ($1::text[]) \
+         ORDER BY e.entity_id FOR NO KEY UPDATE",
+        "INSERT INTO memory (entity_id) SELECT unnest($1::text[]) \
+         ON CONFLICT (entity_id, memory_id) DO NOTHING",
+        "WITH v AS (DELETE FROM memory_access t WHERE t.entity_id = $1::text) \
+         DELETE FROM memory m WHERE m.entity_id = $1::text",
+        "WITH r AS (UPDATE entity e SET generation = 1 WHERE e.entity_id = $1::text RETURNING 1) \
+         SELECT pg_notify('memory', '1') FROM r",
+        "DELETE FROM memory_tombstone WHERE memory_id = ANY ($1::uuid[])",
+    ];
+    for text in refused {
+        assert!(text_problem(text).is_some(), "{text}");
+    }
+    let accepted = [
+        "SELECT m.content FROM memory m LEFT JOIN memory_access a \
+         ON a.entity_id = $1::text WHERE m.entity_id = $1::text",
+        "DELETE FROM memory_tombstone WHERE entity_id = $1::text AND memory_id = ANY ($2::uuid[])",
+    ];
+    for text in accepted {
+        assert_eq!(text_problem(text), None, "{text}");
+    }
+}
+
+/// The script for Citus names every table of the schema: those with memories by
+/// entity, the others whole on every node.
+#[tokio::test(flavor = "multi_thread")]
+async fn script_distributes_every_table() {
+    const SCRIPT: &str = include_str!("../../migrations/optional/distribute.sql");
+    with_database(|url| async move {
+        PgStore::connect(&url).await.unwrap().close().await.unwrap();
+        let mut connection = connect(&url).await;
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = current_schema() AND c.relkind = 'r'",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+        assert_eq!(tables.len(), TABLES.len() + 2);
+        for table in tables {
+            let statement = match TABLES.contains(&table.as_str()) {
+                true => format!("create_distributed_table('{table}', 'entity_id', "),
+                false => format!("create_reference_table('{table}')"),
+            };
+            assert_eq!(SCRIPT.matches(&statement).count(), 1, "{statement}");
+        }
+    })
+    .await;
+}
+
+#[test]
+fn partitions_are_read_from_a_plan() {
+    let plan = "Append\n  -> Index Scan using memory_p3_pkey on memory_p3 m_1\n  \
+                -> Seq Scan on memory_embedding_p12 v";
+    let expected = [3, 12].into();
+    assert_eq!(partitioned::partitions(plan), expected);
+}

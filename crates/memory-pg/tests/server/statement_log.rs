@@ -1,0 +1,88 @@
+//! The statements that the server runs, with their plans: the module `auto_explain`
+//! reports them to the client, whose driver passes them on as events.
+
+use std::sync::{Mutex, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::support::{connect, run};
+
+static LOG: Mutex<Vec<LoggedStatement>> = Mutex::new(Vec::new());
+
+/// A statement that the server ran.
+pub(crate) struct LoggedStatement {
+    pub(crate) text: String,
+    pub(crate) plan: String,
+}
+
+/// Logs the statements of connections to this database that are made from here on.
+pub(crate) async fn enable(url: &str) {
+    // The subscriber of another test in this process is of the same kind.
+    let _ = tracing::subscriber::set_global_default(NoticeSubscriber);
+    let mut connection = connect(url).await;
+    let settings = [
+        "session_preload_libraries = auto_explain",
+        "auto_explain.log_min_duration = 0",
+        "auto_explain.log_level = notice",
+        "auto_explain.log_parameter_max_length = 0",
+    ];
+    run(&mut connection, "LOAD 'auto_explain'").await;
+    for setting in settings {
+        let set = format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); \
+             END $$"
+        );
+        run(&mut connection, &set).await;
+    }
+}
+
+/// Takes what was logged so far.
+pub(crate) fn take() -> Vec<LoggedStatement> {
+    std::mem::take(&mut *LOG.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Collects the server's notices.
+struct NoticeSubscriber;
+
+impl Subscriber for NoticeSubscriber {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::postgres::notice"
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut NoticeVisitor);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+struct NoticeVisitor;
+
+impl Visit for NoticeVisitor {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.record_str(field, &format!("{value:?}"));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() != "message" {
+            return;
+        }
+        let logged = value.split_once("plan:\nQuery Text: ");
+        if let Some((text, plan)) = logged.and_then(|(_, rest)| rest.split_once('\n')) {
+            let (text, plan) = (text.to_owned(), plan.to_owned());
+            let mut log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+            log.push(LoggedStatement { text, plan });
+        }
+    }
+}
