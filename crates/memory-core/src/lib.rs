@@ -9,6 +9,7 @@
 //! | [`Store`] | a database: rows, vectors, generations |
 //! | [`Embedder`] | a model that turns text into vectors |
 //! | [`Cache`] and [`CacheBackend`] | a map of limited size in this process |
+//! | [`SharedCache`] | a cache that several processes share (always optional) |
 //! | [`LanguageModel`] | a model that completes a prompt (always optional) |
 //! | [`Reranker`] | a model that scores texts against a question (always optional) |
 //!
@@ -36,6 +37,7 @@ mod patch;
 pub mod quantized;
 mod reranker;
 mod shared;
+mod shared_cache;
 mod stats;
 mod store;
 mod vector;
@@ -59,6 +61,9 @@ pub use memory::Memory;
 pub use patch::MemoryPatch;
 pub use reranker::Reranker;
 pub use shared::IntoShared;
+pub use shared_cache::{
+    SharedCache, SharedEntry, SharedGroup, SharedKey, SharedLookup, SharedTime, SharedValue,
+};
 pub use stats::{CacheStats, TierStats};
 pub use store::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
@@ -86,6 +91,7 @@ mod tests {
         check::<dyn Embedder>();
         check::<dyn LanguageModel>();
         check::<dyn Reranker>();
+        check::<dyn SharedCache>();
         check::<dyn Clock>();
         check::<dyn Cache<MemoryId, String>>();
         check::<CachePolicy<MemoryId, String>>();

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::embedder::Embedder;
 use crate::language_model::LanguageModel;
 use crate::reranker::Reranker;
+use crate::shared_cache::SharedCache;
 use crate::store::Store;
 
 /// Accepts a part by value, in an `Arc` of its own type, or as an
@@ -49,4 +50,4 @@ macro_rules! into_shared {
     )*};
 }
 
-into_shared!(Clock, Embedder, LanguageModel, Reranker, Store);
+into_shared!(Clock, Embedder, LanguageModel, Reranker, SharedCache, Store);

@@ -15,6 +15,7 @@
 //! | [`Store`](memory_core::Store) | [`store::conformance`] | [`store::model_check`] | [`InMemoryStore`] | [`faulty::FaultyStore`] |
 //! | [`Embedder`](memory_core::Embedder) | [`embedder::conformance`] | | [`HashEmbedder`] | [`faulty::FaultyEmbedder`] |
 //! | [`Reranker`](memory_core::Reranker) | [`reranker::conformance`] | | [`OverlapReranker`] | [`faulty::FaultyReranker`] |
+//! | [`SharedCache`](memory_core::SharedCache) | [`shared_cache::conformance`] | | [`InMemorySharedCache`] | [`faulty::FaultySharedCache`] |
 //! | [`CacheBackend`](memory_core::CacheBackend) | [`cache::conformance`] | [`cache::model_check`] | [`MapBackend`] | [`faulty::FaultyBackend`] |
 //!
 //! A suite is a table of checks, one for each item of the contract's
@@ -36,6 +37,7 @@ pub mod embedder;
 pub mod faulty;
 pub mod fixtures;
 mod hash_embedder;
+mod in_memory_shared_cache;
 mod in_memory_store;
 mod map_cache;
 mod model_dir;
@@ -44,12 +46,14 @@ mod report;
 pub mod reranker;
 mod seeded_rng;
 mod selection;
+pub mod shared_cache;
 pub mod store;
 mod timing;
 mod wrappers;
 
 pub use check::{CheckFailure, CheckResult};
 pub use hash_embedder::HashEmbedder;
+pub use in_memory_shared_cache::{InMemorySharedCache, SharedCacheDump};
 pub use in_memory_store::InMemoryStore;
 pub use map_cache::{MapBackend, MapCache};
 pub use model_dir::write_model_dir;

@@ -3,10 +3,10 @@
 #![allow(clippy::panic)]
 
 use memory_testkit::faulty::{
-    CacheFault, EmbedderFault, FaultyBackend, FaultyEmbedder, FaultyReranker, FaultyStore,
-    RerankerFault, StoreFault,
+    CacheFault, EmbedderFault, FaultyBackend, FaultyEmbedder, FaultyReranker, FaultySharedCache,
+    FaultyStore, RerankerFault, SharedCacheFault, StoreFault,
 };
-use memory_testkit::{Outcome, Report, Verdict, cache, embedder, reranker, store};
+use memory_testkit::{Outcome, Report, Verdict, cache, embedder, reranker, shared_cache, store};
 
 /// The check that the fault names must fail, and with a reason of its own.
 fn assert_rejected(report: &Report, fault: impl std::fmt::Debug, by: &str) {
@@ -205,5 +205,22 @@ fn lying_caches_are_rejected_by_the_model_too() {
     ] {
         let report = cache::model_check(&FaultyBackend(fault), 100, 100);
         assert!(!report.is_conformant(), "the model accepts {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_faulty_shared_cache_is_rejected() {
+    for &fault in SharedCacheFault::ALL {
+        let suite = shared_cache::Suite::new().only([fault.detected_by()]);
+        let report = suite.run(&FaultySharedCache::new(fault)).await;
+        assert_rejected(&report, fault, fault.detected_by());
+    }
+}
+
+#[test]
+fn every_check_of_a_shared_cache_is_named_by_a_fault() {
+    for check in shared_cache::CHECKS {
+        let named = |fault: &SharedCacheFault| fault.detected_by() == check.name;
+        assert!(SharedCacheFault::ALL.iter().any(named), "{}", check.name);
     }
 }

@@ -177,6 +177,21 @@ pub enum MemoryError {
         source: Option<SharedSource>,
     },
 
+    /// The shared cache failed. The engine never returns it: it works without
+    /// that cache.
+    #[error("{operation}: {message}")]
+    SharedCache {
+        /// The kind of failure.
+        kind: ErrorKind,
+        /// What was being done.
+        operation: &'static str,
+        /// What happened and, where known, what to do.
+        message: String,
+        /// The client's own error.
+        #[source]
+        source: Option<SharedSource>,
+    },
+
     /// The system is configured in a way that cannot work.
     #[error("configuration: {message}")]
     Configuration {
@@ -210,7 +225,8 @@ impl MemoryError {
             Self::Store { kind, .. }
             | Self::Embedder { kind, .. }
             | Self::LanguageModel { kind, .. }
-            | Self::Reranker { kind, .. } => *kind,
+            | Self::Reranker { kind, .. }
+            | Self::SharedCache { kind, .. } => *kind,
         }
     }
 
@@ -235,6 +251,7 @@ impl MemoryError {
             | Self::Embedder { operation, .. }
             | Self::LanguageModel { operation, .. }
             | Self::Reranker { operation, .. }
+            | Self::SharedCache { operation, .. }
             | Self::Unsupported { operation, .. } => Some(operation),
             _ => None,
         }
@@ -313,6 +330,20 @@ impl MemoryError {
         }
     }
 
+    /// A failure of a shared cache, without a source.
+    pub fn shared_cache(
+        kind: ErrorKind,
+        operation: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::SharedCache {
+            kind,
+            operation,
+            message: message.into(),
+            source: None,
+        }
+    }
+
     /// A configuration that cannot work.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::Configuration {
@@ -326,7 +357,8 @@ impl MemoryError {
         if let Self::Store { source, .. }
         | Self::Embedder { source, .. }
         | Self::LanguageModel { source, .. }
-        | Self::Reranker { source, .. } = &mut self
+        | Self::Reranker { source, .. }
+        | Self::SharedCache { source, .. } = &mut self
         {
             *source = Some(SharedSource(Arc::new(lower)));
         }

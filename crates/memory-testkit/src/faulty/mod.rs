@@ -7,10 +7,12 @@
 mod cache;
 mod embedder;
 mod reranker;
+mod shared_cache;
 mod store;
 pub use self::cache::{CacheFault, FaultyBackend, FaultyCache};
 pub use self::embedder::{EmbedderFault, FaultyEmbedder};
 pub use self::reranker::{FaultyReranker, RerankerFault};
+pub use self::shared_cache::{FaultySharedCache, SharedCacheFault};
 pub use self::store::{FaultyStore, StoreFault};
 
 /// Declares an enum of faults: each variant with what it breaks, and the check

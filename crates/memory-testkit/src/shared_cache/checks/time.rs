@@ -1,0 +1,63 @@
+//! The clock of the cache.
+
+use memory_core::{SharedEntry, SharedKey, SharedTime};
+
+use crate::check::{CheckResult, ensure};
+use crate::shared_cache::CheckContext;
+use crate::shared_cache::context::random;
+
+/// Later calls have a later time, or the same.
+pub async fn never_goes_back(context: &CheckContext<'_>) -> CheckResult {
+    let key = context.key();
+    let mut last = context.now(key).await?;
+    for _ in 0..50 {
+        let now = context.now(key).await?;
+        ensure!(now >= last, "the clock went back from {last:?} to {now:?}");
+        last = now;
+    }
+    context.later(key).await?;
+    Ok(())
+}
+
+/// Keys of one group can be compared in time.
+pub async fn is_the_same_for_a_group(context: &CheckContext<'_>) -> CheckResult {
+    let group = context.group();
+    let mut last = SharedTime(0);
+    for _ in 0..20 {
+        let now = context.now(SharedKey::new(group, random())).await?;
+        ensure!(
+            now >= last,
+            "another key's clock was at {now:?}, before {last:?}"
+        );
+        last = now;
+    }
+    Ok(())
+}
+
+/// Nothing was read in the future: a clock that was set back is not trusted.
+pub async fn in_the_future_is_refused(context: &CheckContext<'_>) -> CheckResult {
+    let key = context.key();
+    let now = context.now(key).await?;
+    let hour = SharedTime(now.0 + 3_600_000_000);
+    let written = context.put(key, (1, hour), b"later").await?;
+    ensure!(!written, "a time in the future was accepted");
+    context.expect(key, None, "after a refused put").await
+}
+
+/// A put that is older than what is remembered of removals is refused.
+pub async fn too_far_back_is_refused(context: &CheckContext<'_>) -> CheckResult {
+    let key = context.key();
+    let now = context.now(key).await?;
+    let limit = SharedEntry::MAX_PUT_DELAY.as_secs() * 1_000_000;
+    let written = context
+        .put(key, (1, SharedTime(now.0 - limit - 1)), b"old")
+        .await?;
+    ensure!(!written, "a time too far back was accepted");
+    context.expect(key, None, "after a refused put").await?;
+    // Half of the limit leaves time for a slow machine.
+    let written = context
+        .put(key, (1, SharedTime(now.0 - limit / 2)), b"recent")
+        .await?;
+    ensure!(written, "a time within the limit was refused");
+    Ok(())
+}
