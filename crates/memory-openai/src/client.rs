@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use memory_core::{MemoryError, MemoryResult};
 use reqwest::header::HeaderValue;
@@ -10,10 +11,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use crate::options::OpenAiOptions;
-
 /// Builds the client for one endpoint.
-pub(crate) fn build(options: &OpenAiOptions, endpoint: &Url) -> MemoryResult<Client> {
+pub(crate) fn build(timeout: Duration, endpoint: &Url) -> MemoryResult<Client> {
     let tls = tls(endpoint).map_err(|error| {
         MemoryError::configuration(format!(
             "cannot set up TLS with the certificates of this platform: {error}"
@@ -23,11 +22,11 @@ pub(crate) fn build(options: &OpenAiOptions, endpoint: &Url) -> MemoryResult<Cli
         .user_agent(concat!("memory-openai/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls)
         .http1_only()
-        // Prompt and key are sent to the base URL only.
+        // Texts and key are sent to the base URL only.
         .redirect(redirect::Policy::none())
         // Retries are made, and counted, by this crate alone.
         .retry(reqwest::retry::never())
-        .timeout(options.timeout);
+        .timeout(timeout);
     if is_loopback(endpoint) {
         client = client.no_proxy();
     }

@@ -3,16 +3,17 @@
 use std::error::Error;
 use std::time::Duration;
 
-use memory_core::{ByteSize, ErrorKind};
+use memory_core::{ByteSize, ErrorKind, InvalidInput};
+use serde_json::error::Category;
 
-/// The operation named by errors of [`OpenAi`](crate::OpenAi).
-pub(crate) const COMPLETE: &str = "complete";
+use crate::rejection::RejectionReason;
 
-/// Why a call returned no text; the source of a
-/// [`MemoryError::LanguageModel`](memory_core::MemoryError), available by
-/// downcasting [`Error::source`].
+/// Why a call returned no text or no vectors; the source of a
+/// [`MemoryError::LanguageModel`](memory_core::MemoryError) or
+/// [`MemoryError::Embedder`](memory_core::MemoryError), available by downcasting
+/// [`Error::source`]. Where texts are counted, the first of the call is 0.
 ///
-/// It contains nothing that the endpoint wrote, which may quote the prompt.
+/// It contains nothing that the endpoint wrote, which may quote the input.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenAiError {
@@ -43,11 +44,14 @@ pub enum OpenAiError {
         /// How long the endpoint asks to wait.
         retry_after: Option<Duration>,
     },
+    /// The request cannot be written as JSON. Nothing was sent.
+    #[error("cannot serialize the request as JSON")]
+    Serialization(#[source] serde_json::Error),
     /// A request larger than
     /// [`max_request_bytes`](crate::OpenAiOptions::max_request_bytes). Nothing
     /// was sent.
     #[error(
-        "the request has {size}, at most {max} are allowed; shorten the prompt or raise \
+        "the request has {size}, at most {max} are allowed; shorten the input or raise \
          max_request_bytes"
     )]
     RequestTooLarge {
@@ -68,8 +72,11 @@ pub enum OpenAiError {
         "the response is not JSON; check that the base URL is that of an OpenAI-compatible endpoint"
     )]
     NotJson,
-    /// The response is JSON, but not a chat completion.
-    #[error("the response is JSON, but not a chat completion")]
+    /// The response is JSON, but not what the API defines.
+    #[error(
+        "the response is JSON of an unexpected shape; check that the endpoint is \
+         OpenAI-compatible"
+    )]
     UnexpectedShape,
     /// The chat completion has no choices.
     #[error("the response contains no choices")]
@@ -89,29 +96,60 @@ pub enum OpenAiError {
          max_completion_tokens"
     )]
     Truncated,
-}
-
-/// Why an endpoint rejected a request, from the error codes that OpenAI and
-/// compatible endpoints share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RejectionReason {
-    /// The prompt and the tokens of the response exceed the model's context.
-    ContextLength,
-    /// The account's quota is used up.
-    Quota,
-    /// The content filter rejected the prompt.
-    ContentFilter,
-}
-
-impl RejectionReason {
-    const fn description(self) -> &'static str {
-        match self {
-            Self::ContextLength => "the prompt is too long for the model's context",
-            Self::Quota => "the account's quota is used up",
-            Self::ContentFilter => "the content filter rejected the prompt",
-        }
-    }
+    /// The response has more or fewer vectors than texts were sent.
+    #[error("the response contains {found} vectors for {expected} texts")]
+    VectorCount {
+        /// Vectors in the response.
+        found: usize,
+        /// Texts in the request.
+        expected: usize,
+    },
+    /// The `index` fields of a response are not the numbers of the texts, each
+    /// once.
+    #[error("the vectors' indices are not 0 to {}, each once", .count.saturating_sub(1))]
+    VectorIndex {
+        /// Texts in the request.
+        count: usize,
+    },
+    /// A vector of other dimensions than the embedder's.
+    #[error(
+        "the vector of text {text} has {found} components, {expected} are expected; set dimensions \
+         as the model has them"
+    )]
+    VectorDimensions {
+        /// The text.
+        text: usize,
+        /// Components of the vector.
+        found: usize,
+        /// Components of the embedder's profile.
+        expected: usize,
+    },
+    /// A vector that has no direction: zero, or with a component that is no finite
+    /// number.
+    #[error("the vector of text {text} cannot be used: {problem}")]
+    InvalidVector {
+        /// The text.
+        text: usize,
+        /// What is wrong.
+        problem: InvalidInput,
+    },
+    /// A vector that is not base64 of 32-bit floats.
+    #[error("the vector of text {text} is not base64 of 32-bit floats")]
+    InvalidBase64 {
+        /// The text.
+        text: usize,
+    },
+    /// The runtime was shut down while a response was read.
+    #[error("the runtime was shut down while the response was read")]
+    Interrupted,
+    /// The model's vectors have no components, or more than a memory system stores.
+    #[error("the model's vectors have {found} components; 1 to {max} are supported")]
+    UnsupportedDimensions {
+        /// Components of the model's vectors.
+        found: usize,
+        /// The limit.
+        max: usize,
+    },
 }
 
 impl OpenAiError {
@@ -128,6 +166,15 @@ impl OpenAiError {
         }
     }
 
+    /// Classifies a parser error. Its text is left out, because it may quote the
+    /// response.
+    pub(crate) fn from_json(error: serde_json::Error) -> Self {
+        match error.classify() {
+            Category::Data => Self::UnexpectedShape,
+            Category::Syntax | Category::Eof | Category::Io => Self::NotJson,
+        }
+    }
+
     /// The kind of this error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
@@ -137,8 +184,19 @@ impl OpenAiError {
             }
             Self::Status { status, reason, .. } => kind_of_status(*status, *reason),
             Self::RequestTooLarge { .. } => ErrorKind::InvalidInput,
-            Self::NotJson | Self::UnexpectedShape | Self::NoChoice => ErrorKind::Corrupt,
-            Self::TooLarge { .. }
+            Self::NotJson
+            | Self::UnexpectedShape
+            | Self::NoChoice
+            | Self::VectorCount { .. }
+            | Self::VectorIndex { .. }
+            | Self::InvalidVector { .. }
+            | Self::InvalidBase64 { .. } => ErrorKind::Corrupt,
+            Self::VectorDimensions { .. } | Self::UnsupportedDimensions { .. } => {
+                ErrorKind::Configuration
+            }
+            Self::Serialization(_)
+            | Self::Interrupted
+            | Self::TooLarge { .. }
             | Self::Empty
             | Self::Refused
             | Self::Filtered
@@ -151,6 +209,19 @@ impl OpenAiError {
     /// would work on both requests.
     pub(crate) const fn is_immediately_retryable(&self) -> bool {
         !matches!(self, Self::TimedOut { .. }) && matches!(self.kind(), ErrorKind::Unavailable)
+    }
+
+    /// Whether the same texts may be accepted in smaller requests.
+    pub(crate) const fn is_input_too_large(&self) -> bool {
+        matches!(
+            self,
+            Self::RequestTooLarge { .. }
+                | Self::Status { status: 413, .. }
+                | Self::Status {
+                    reason: Some(RejectionReason::ContextLength),
+                    ..
+                }
+        )
     }
 
     /// How long the endpoint asks to wait before the next request.

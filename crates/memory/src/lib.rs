@@ -141,10 +141,13 @@ pub mod onnx {
     };
 }
 
-/// A language model on an OpenAI-compatible endpoint.
+/// The language model and the embedder on an OpenAI-compatible endpoint.
 #[cfg(feature = "openai")]
 pub mod openai {
-    pub use memory_openai::{OpenAi, OpenAiError, OpenAiOptions, RejectionReason};
+    pub use memory_openai::{
+        EncodingFormat, OpenAi, OpenAiEmbedder, OpenAiEmbedderOptions, OpenAiError, OpenAiOptions,
+        RejectionReason,
+    };
 }
 
 /// The examples in documents compile, and run unless marked `no_run`.

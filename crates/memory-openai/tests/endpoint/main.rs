@@ -1,5 +1,5 @@
-//! The language model against a local HTTP server: its requests, and how it
-//! handles every kind of response.
+//! The language model and the embedder against a local HTTP server: their requests,
+//! and how they handle every kind of response.
 
 #![allow(
     clippy::expect_used,
@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod embedder;
+mod embedder_failures;
 mod failures;
 mod requests;
 mod responses;

@@ -1,10 +1,11 @@
 //! A local HTTP server (hyper) that answers each request with the next reply of
-//! a script.
+//! a script, or with one that is computed from the request.
 
 use std::collections::VecDeque;
 use std::future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(crate) struct Reply {
     headers: Vec<(&'static str, String)>,
     body: Bytes,
     delivery: Delivery,
+    /// What is waited for before anything is sent.
+    wait: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 /// How a reply is sent.
@@ -57,6 +60,7 @@ impl Reply {
             headers: Vec::new(),
             body: body.into(),
             delivery: Delivery::Whole,
+            wait: None,
         }
     }
 
@@ -110,13 +114,22 @@ impl Reply {
         self.delivery(Delivery::HalfThenSilence)
     }
 
+    /// Sends nothing before this is done.
+    pub(crate) fn after(mut self, wait: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.wait = Some(Box::pin(wait));
+        self
+    }
+
     fn delivery(mut self, delivery: Delivery) -> Self {
         self.delivery = delivery;
         self
     }
 
     /// The response, or the end of the connection.
-    async fn into_response(self) -> io::Result<Response<BoxBody<Bytes, io::Error>>> {
+    async fn into_response(mut self) -> io::Result<Response<BoxBody<Bytes, io::Error>>> {
+        if let Some(wait) = self.wait.take() {
+            wait.await;
+        }
         let half = self.body.slice(..self.body.len() / 2);
         let length = self.body.len();
         let frame = |bytes| Ok(Frame::data(bytes));
@@ -185,13 +198,25 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server that sends these replies in order, and then status 418.
     pub(crate) async fn start(script: impl IntoIterator<Item = Reply>) -> Self {
+        let script: Mutex<VecDeque<Reply>> = Mutex::new(script.into_iter().collect());
+        Self::start_with(move |_| {
+            let reply = script.lock().unwrap().pop_front();
+            reply.unwrap_or_else(|| Reply::new(418, "the script has ended"))
+        })
+        .await
+    }
+
+    /// Starts a server that computes its replies.
+    pub(crate) async fn start_with(
+        respond: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let (ended, ends) = mpsc::unbounded_channel();
         let received = Arc::default();
         let handler = Arc::new(Handler {
-            script: Mutex::new(script.into_iter().collect()),
+            respond: Box::new(respond),
             received: Arc::clone(&received),
             arrived,
             ended,
@@ -243,7 +268,7 @@ pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
 
 /// The state shared by the connections.
 struct Handler {
-    script: Mutex<VecDeque<Reply>>,
+    respond: Box<dyn Fn(&ReceivedRequest) -> Reply + Send + Sync>,
     received: Arc<Mutex<Vec<ReceivedRequest>>>,
     arrived: mpsc::UnboundedSender<()>,
     ended: mpsc::UnboundedSender<()>,
@@ -265,14 +290,14 @@ impl Handler {
     ) -> io::Result<Response<BoxBody<Bytes, io::Error>>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        self.received.lock().unwrap().push(ReceivedRequest {
+        let request = ReceivedRequest {
             line: format!("{} {}", head.method, head.uri),
             headers: head.headers,
             body: serde_json::from_slice(&body).unwrap(),
-        });
+        };
+        let reply = (self.respond)(&request);
+        self.received.lock().unwrap().push(request);
         let _ = self.arrived.send(());
-        let reply = self.script.lock().unwrap().pop_front();
-        let reply = reply.unwrap_or_else(|| Reply::new(418, "the script has ended"));
         reply.into_response().await
     }
 }
