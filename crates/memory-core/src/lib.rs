@@ -35,6 +35,7 @@ pub mod limits;
 mod memory;
 mod patch;
 pub mod quantized;
+pub mod refinement;
 mod reranker;
 mod shared;
 mod shared_cache;

@@ -143,14 +143,17 @@ pub(crate) fn not_after(filter: &MemoryFilter, moment: DateTime<Utc>) -> MemoryF
 /// Whether accesses are known up to `moment`: no access was counted later.
 /// Counts are not dated one by one, so that of an earlier moment is unknown
 /// once a later access was counted.
-pub(crate) fn are_accesses_known(memory: &Memory, moment: DateTime<Utc>) -> bool {
-    memory.last_accessed.is_none_or(|last| last <= moment)
+pub(crate) fn are_accesses_known(
+    last_accessed: Option<DateTime<Utc>>,
+    moment: DateTime<Utc>,
+) -> bool {
+    last_accessed.is_none_or(|last| last <= moment)
 }
 
 /// A memory as it was at `moment`, as far as that is known: live, and without
 /// accesses where a later one was counted.
 pub(crate) fn as_of(mut memory: Memory, moment: DateTime<Utc>) -> Memory {
-    if !are_accesses_known(&memory, moment) {
+    if !are_accesses_known(memory.last_accessed, moment) {
         memory.access_count = 0;
         memory.last_accessed = None;
     }

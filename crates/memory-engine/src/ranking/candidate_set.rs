@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use memory_core::{Generation, Memory, ScoreStats};
+use memory_core::{Generation, Memory, MemoryId, ScoreStats};
 use memory_text::dates::{NamedDate, date_closeness};
 
 use super::formula::{Lifts, RetrieverStats, RetrieverValues};
@@ -13,7 +13,7 @@ use super::{Explanation, Ranking, RecallPath, TermShares};
 
 /// The candidates of a recall, each at its index, with the retrievers' values.
 pub(crate) struct CandidateSet<'a> {
-    pub(crate) memories: Vec<&'a Arc<Memory>>,
+    pub(crate) timestamps: Vec<DateTime<Utc>>,
     /// Cosines; [`CandidateSet::NO_SIMILARITY`] without a vector.
     pub(crate) similarities: Vec<f32>,
     /// The number of vectors; 0 without one.
@@ -47,8 +47,7 @@ pub(crate) struct CandidateSet<'a> {
     /// of the candidates only, where the others were not counted.
     pub(crate) matching: u64,
     pub(crate) compared: u64,
-    /// Which shares of the query's terms a candidate has, by its index.
-    pub(crate) term_shares: Box<dyn Fn(usize) -> TermShares + 'a>,
+    pub(crate) memories: Box<dyn CandidateMemories + 'a>,
     pub(crate) path: RecallPath,
     pub(crate) generation: Generation,
 }
@@ -92,10 +91,50 @@ impl RankingContext<'_> {
     }
 }
 
-/// A memory with its score.
-pub(crate) struct RankedMemory {
+/// What a ranking reads of few candidates, by their index.
+pub(crate) trait CandidateMemories {
+    fn attributes(&self, index: usize) -> Attributes;
+    fn content(&self, index: usize) -> &str;
+    fn memory(&self, index: usize) -> Arc<Memory>;
+    /// Which shares of the query's terms it has.
+    fn term_shares(&self, index: usize) -> TermShares;
+}
+
+/// What the boosts and the order of ties depend on.
+pub(crate) struct Attributes {
+    pub(crate) id: MemoryId,
+    pub(crate) timestamp: DateTime<Utc>,
+    pub(crate) importance: f32,
+    pub(crate) decay_rate: f32,
+    pub(crate) access_count: u64,
+    pub(crate) last_accessed: Option<DateTime<Utc>>,
+}
+
+impl From<&Memory> for Attributes {
+    fn from(memory: &Memory) -> Self {
+        Self {
+            id: memory.id,
+            timestamp: memory.timestamp,
+            importance: memory.importance,
+            decay_rate: memory.decay_rate,
+            access_count: memory.access_count,
+            last_accessed: memory.last_accessed,
+        }
+    }
+}
+
+/// A candidate with its score.
+pub(super) struct RankedCandidate {
     /// Its index among the candidates.
     pub(super) index: usize,
+    pub(super) id: MemoryId,
+    pub(super) timestamp: DateTime<Utc>,
+    pub(super) score: f32,
+    pub(super) explanation: Explanation,
+}
+
+/// A memory with its score.
+pub(crate) struct RankedMemory {
     pub(crate) memory: Arc<Memory>,
     pub(crate) score: f32,
     pub(crate) explanation: Explanation,
@@ -115,7 +154,7 @@ impl CandidateSet<'_> {
     pub(crate) fn top_k(&self, context: &RankingContext<'_>) -> Vec<RankedMemory> {
         let blend = self.blend(context.ranking);
         let received = self.lend(context.ranking, &blend);
-        let mut partial: Vec<PartialScore> = (0..self.memories.len())
+        let mut partial: Vec<PartialScore> = (0..self.timestamps.len())
             .filter(|&index| self.is_eligible(index, context.min_similarity))
             .map(|index| PartialScore {
                 index,
@@ -123,19 +162,29 @@ impl CandidateSet<'_> {
             })
             .collect();
         prune_by_upper_bound(&mut partial, context, context.considered());
-        let mut ranked: Vec<RankedMemory> = partial
+        let mut ranked: Vec<RankedCandidate> = partial
             .into_iter()
             .map(|score| self.finish(&score, received[score.index], context))
             .collect();
         ranked.sort_unstable_by(by_rank);
         if context.ranking.newer > 0.0 {
-            newer_first(&mut ranked, context.ranking.newer, context.words);
+            let content = |index| self.memories.content(index);
+            newer_first(&mut ranked, context.ranking.newer, context.words, content);
         }
         ranked.truncate(context.limit);
-        for ranked in &mut ranked {
-            ranked.explanation.relevance_inputs = Some(self.relevance_inputs(ranked.index));
+        let ranked = ranked.into_iter();
+        ranked.map(|ranked| self.result(ranked)).collect()
+    }
+
+    fn result(&self, ranked: RankedCandidate) -> RankedMemory {
+        RankedMemory {
+            memory: self.memories.memory(ranked.index),
+            score: ranked.score,
+            explanation: Explanation {
+                relevance_inputs: Some(self.relevance_inputs(ranked.index)),
+                ..ranked.explanation
+            },
         }
-        ranked
     }
 
     /// The indices of the `count` memories that lend the most and of as many that
@@ -168,7 +217,7 @@ impl CandidateSet<'_> {
     }
 
     fn date(&self, index: usize, dates: &[NamedDate]) -> f32 {
-        date_closeness(dates, self.memories[index].timestamp)
+        date_closeness(dates, self.timestamps[index])
     }
 
     /// Whether a memory names a time, minus the mean; 0 where the query does not
@@ -192,7 +241,7 @@ impl CandidateSet<'_> {
             pairs: self.pair_stats,
             unknown: self.unknown,
         };
-        (0..self.memories.len())
+        (0..self.timestamps.len())
             .map(|index| ranking.blend(&self.values(index), &stats))
             .collect()
     }
@@ -211,14 +260,15 @@ impl CandidateSet<'_> {
         score: &PartialScore,
         received: f32,
         context: &RankingContext<'_>,
-    ) -> RankedMemory {
+    ) -> RankedCandidate {
         let (index, ranking) = (score.index, context.ranking);
-        let memory = self.memories[index];
-        let importance = Ranking::importance_of(memory, context);
-        let recency = ranking.recency_of(memory, context.now);
-        RankedMemory {
+        let attributes = self.memories.attributes(index);
+        let importance = Ranking::importance_of(&attributes, context);
+        let recency = ranking.recency_of(attributes.timestamp, context.now);
+        RankedCandidate {
             index,
-            memory: Arc::clone(memory),
+            id: attributes.id,
+            timestamp: attributes.timestamp,
             score: ranking.score(score.total, importance, recency),
             explanation: Explanation {
                 similarity: self.similarity(index),
@@ -278,8 +328,8 @@ fn prune_by_upper_bound(
     partial.retain(|score| context.ranking.score(score.total, 1.0, 1.0) >= lower_bound);
 }
 
-pub(super) fn by_rank(a: &RankedMemory, b: &RankedMemory) -> Ordering {
-    let tie = |ranked: &RankedMemory| (ranked.memory.timestamp, ranked.memory.id);
+pub(super) fn by_rank(a: &RankedCandidate, b: &RankedCandidate) -> Ordering {
+    let tie = |ranked: &RankedCandidate| (ranked.timestamp, ranked.id);
     b.score
         .total_cmp(&a.score)
         .then_with(|| tie(b).cmp(&tie(a)))

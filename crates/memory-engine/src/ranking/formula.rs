@@ -1,9 +1,9 @@
 //! The formula: from values to a score.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use memory_core::{Memory, ScoreStats, current_importance};
+use memory_core::{ScoreStats, current_importance};
 
-use super::{Explanation, Ranking, RankingContext, ScoreFusion};
+use super::{Attributes, Explanation, Ranking, RankingContext, ScoreFusion};
 use crate::history::are_accesses_known;
 
 /// Largest z-score of a mention: without a cap, one tag in ten thousand memories
@@ -153,14 +153,16 @@ impl Ranking {
         (1.0 - hours / self.neighbor_span_hours).max(0.0)
     }
 
-    pub(super) fn importance_of(memory: &Memory, context: &RankingContext<'_>) -> f32 {
+    pub(super) fn importance_of(of: &Attributes, context: &RankingContext<'_>) -> f32 {
         let now = context.now;
-        let importance = if context.is_historical && !are_accesses_known(memory, now) {
-            let age = now - memory.timestamp;
-            current_importance(memory.importance, memory.decay_rate, age, 0, None)
-        } else {
-            memory.current_importance(now)
-        };
+        let (mut accesses, mut last) = (of.access_count, of.last_accessed);
+        if context.is_historical && !are_accesses_known(last, now) {
+            (accesses, last) = (0, None);
+        }
+        let age = now - of.timestamp;
+        let since_access = last.map(|at| now - at);
+        let importance =
+            current_importance(of.importance, of.decay_rate, age, accesses, since_access);
         importance.min(1.0)
     }
 
@@ -168,9 +170,9 @@ impl Ranking {
         clippy::cast_possible_truncation,
         reason = "f64 to f32 rounds, by design"
     )]
-    pub(super) fn recency_of(&self, memory: &Memory, now: DateTime<Utc>) -> f32 {
+    pub(super) fn recency_of(&self, timestamp: DateTime<Utc>, now: DateTime<Utc>) -> f32 {
         const SECONDS_PER_DAY: f64 = 86_400.0;
-        let age_days = ((now - memory.timestamp).as_seconds_f64() / SECONDS_PER_DAY).max(0.0);
+        let age_days = ((now - timestamp).as_seconds_f64() / SECONDS_PER_DAY).max(0.0);
         (-age_days / f64::from(self.recency_half_life_days)).exp2() as f32
     }
 }

@@ -60,7 +60,7 @@ impl CandidateSet<'_> {
     /// The share that each candidate receives from its neighbors and from
     /// related memories. O(candidates · reach).
     pub(super) fn lend(&self, ranking: &Ranking, blend: &[f32]) -> Vec<f32> {
-        let mut received = vec![0.0f32; self.memories.len()];
+        let mut received = vec![0.0f32; self.timestamps.len()];
         if ranking.neighbors == 0.0 {
             return received;
         }
@@ -92,7 +92,7 @@ impl CandidateSet<'_> {
     }
 
     fn gap(&self, a: usize, b: usize) -> TimeDelta {
-        self.memories[b].timestamp - self.memories[a].timestamp
+        self.timestamps[b] - self.timestamps[a]
     }
 }
 
@@ -100,17 +100,15 @@ impl CandidateSet<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use memory_core::{Generation, Memory, MemoryBatchItem, MemoryKind, ScoreStats};
+    use memory_core::{Generation, Memory, ScoreStats};
 
     use super::*;
     use crate::ranking::RecallPath;
 
     fn lent(words: &[u32], blend: &[f32], ranking: &Ranking) -> Vec<f32> {
-        let item = MemoryBatchItem::new("mira", MemoryKind::World, "x");
-        let memory: Arc<Memory> = Arc::new(item.into_memory(chrono::Utc::now()).unwrap());
         let count = words.len();
         let set = CandidateSet {
-            memories: vec![&memory; count],
+            timestamps: vec![chrono::Utc::now(); count],
             similarities: vec![0.0; count],
             chunks: vec![1; count],
             lexical: vec![0.0; count],
@@ -129,7 +127,7 @@ mod tests {
             asks_when: false,
             matching: count as u64,
             compared: count as u64,
-            term_shares: Box::new(|_| crate::ranking::TermShares::default()),
+            memories: Box::new(Vec::<Arc<Memory>>::new()),
             path: RecallPath::Snapshot,
             generation: Generation(1),
         };

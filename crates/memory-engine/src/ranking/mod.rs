@@ -39,7 +39,9 @@ use memory_core::{InvalidInput, MemoryError, MemoryResult};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use bounds::ScoreBounds;
-pub(crate) use candidate_set::{CandidateSet, Episode, RankedMemory, RankingContext};
+pub(crate) use candidate_set::{
+    Attributes, CandidateMemories, CandidateSet, Episode, RankedMemory, RankingContext,
+};
 pub use explanation::{Explanation, RecallPath};
 pub(crate) use formula::RetrieverStats;
 pub(crate) use relevance::TermShares;

@@ -14,7 +14,7 @@
 
 use memory_text::word_digests;
 
-use super::candidate_set::{RankedMemory, by_rank};
+use super::candidate_set::{RankedCandidate, by_rank};
 
 /// Best results among which the newer leads.
 pub(super) const WINDOW: usize = 10;
@@ -40,19 +40,29 @@ const MAX_BYTES: usize = 200;
 
 /// Moves each of the best results before the first older one that it is a
 /// near-equal of, and raises its score accordingly. `tolerance` is the largest
-/// difference in cosine, `query` the [`word_digests`] of the question.
-pub(super) fn newer_first(ranked: &mut [RankedMemory], tolerance: f32, query: &[u64]) {
+/// difference in cosine, `query` the [`word_digests`] of the question, and `content`
+/// returns a candidate's text by its index.
+pub(super) fn newer_first<'a>(
+    ranked: &mut [RankedCandidate],
+    tolerance: f32,
+    query: &[u64],
+    content: impl Fn(usize) -> &'a str,
+) {
     let window = ranked.len().min(WINDOW);
     let best = &mut ranked[..window];
+    let is_short = |ranked: &RankedCandidate| content(ranked.index).len() <= MAX_BYTES;
     let mut words: Vec<Option<Vec<u64>>> = vec![None; window];
     for position in 1..window {
         for earlier in 0..position {
-            if !is_near_equal_and_newer(&best[position], &best[earlier], tolerance) {
+            if !is_near_equal_and_newer(&best[position], &best[earlier], tolerance)
+                || !is_short(&best[position])
+                || !is_short(&best[earlier])
+            {
                 continue;
             }
             for index in [position, earlier] {
                 if words[index].is_none() {
-                    words[index] = Some(word_digests(&best[index].memory.content));
+                    words[index] = Some(word_digests(content(best[index].index)));
                 }
             }
             let (Some(newer), Some(older)) = (&words[position], &words[earlier]) else {
@@ -70,23 +80,24 @@ pub(super) fn newer_first(ranked: &mut [RankedMemory], tolerance: f32, query: &[
     best.sort_by(by_rank);
 }
 
-fn is_near_equal_and_newer(newer: &RankedMemory, older: &RankedMemory, tolerance: f32) -> bool {
+fn is_near_equal_and_newer(
+    newer: &RankedCandidate,
+    older: &RankedCandidate,
+    tolerance: f32,
+) -> bool {
     let (new, old) = (&newer.explanation, &older.explanation);
     let is_similar = match (new.similarity, old.similarity) {
         (Some(new), Some(old)) => new >= old - tolerance,
         _ => false,
     };
-    let is_short = |ranked: &RankedMemory| ranked.memory.content.len() <= MAX_BYTES;
-    newer.memory.timestamp > older.memory.timestamp
-        && is_short(newer)
-        && is_short(older)
+    newer.timestamp > older.timestamp
         && is_similar
         && new.lexical >= MIN_LEXICAL_SHARE * old.lexical
         && new.mentioned >= old.mentioned
 }
 
 /// Raises a score to the least value above `above`.
-fn raise(ranked: &mut RankedMemory, above: f32) {
+fn raise(ranked: &mut RankedCandidate, above: f32) {
     let mut bonus = above.next_up() - ranked.score;
     while ranked.score + bonus <= above {
         bonus = bonus.next_up();

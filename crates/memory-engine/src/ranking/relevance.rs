@@ -135,7 +135,7 @@ pub(crate) struct TermShares {
 impl CandidateSet<'_> {
     /// Of a memory that is returned: the shares of terms are looked up.
     pub(super) fn relevance_inputs(&self, index: usize) -> RelevanceInputs {
-        let TermShares { stems, pairs } = (self.term_shares)(index);
+        let TermShares { stems, pairs } = self.memories.term_shares(index);
         RelevanceInputs {
             stems,
             pairs,

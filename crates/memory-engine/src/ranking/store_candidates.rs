@@ -13,7 +13,10 @@ use memory_core::{
 use memory_text::{QueryTerms, TermCounts};
 
 use super::statistics::{Statistics, WeightedMemories};
-use super::{CandidateSet, Episode, Ranking, RankingContext, RecallPath, TermShares};
+use super::{
+    Attributes, CandidateMemories, CandidateSet, Episode, Ranking, RankingContext, RecallPath,
+    TermShares,
+};
 use crate::recall::Query;
 use crate::snapshot;
 
@@ -108,7 +111,7 @@ impl StoreCandidates {
     pub(crate) fn best(&self, query: &Query, context: &RankingContext<'_>) -> Vec<MemoryId> {
         let set = self.candidates(query);
         let best = set.best_without_lending(context, NEIGHBORS_OF);
-        let memories = best.into_iter().map(|index| set.memories[index]);
+        let memories = best.into_iter().map(|index| &self.found[index].memory);
         let with_context = memories.filter(|memory| memory.context.is_some());
         with_context.map(|memory| memory.id).collect()
     }
@@ -129,7 +132,11 @@ impl StoreCandidates {
         let statistics = &self.statistics;
         let counts = || self.found.iter().map(|found| &found.terms);
         CandidateSet {
-            memories: self.found.iter().map(|found| &found.memory).collect(),
+            timestamps: self
+                .found
+                .iter()
+                .map(|found| found.memory.timestamp)
+                .collect(),
             similarities: self
                 .found
                 .iter()
@@ -155,13 +162,7 @@ impl StoreCandidates {
             asks_when: query.asks_when,
             matching: self.found.len() as u64,
             compared: self.found.iter().flat_map(|found| found.similarity).count() as u64,
-            term_shares: Box::new(|index| {
-                let terms = &self.found[index].terms;
-                TermShares {
-                    stems: terms.stem_share(),
-                    pairs: terms.pair_share(),
-                }
-            }),
+            memories: Box::new(self),
             path: RecallPath::Store,
             generation: self.generation,
         }
@@ -213,5 +214,27 @@ impl StoreCandidates {
         links.sort_unstable();
         links.dedup();
         links
+    }
+}
+
+impl CandidateMemories for &StoreCandidates {
+    fn attributes(&self, index: usize) -> Attributes {
+        Attributes::from(&*self.found[index].memory)
+    }
+
+    fn content(&self, index: usize) -> &str {
+        &self.found[index].memory.content
+    }
+
+    fn memory(&self, index: usize) -> Arc<Memory> {
+        Arc::clone(&self.found[index].memory)
+    }
+
+    fn term_shares(&self, index: usize) -> TermShares {
+        let terms = &self.found[index].terms;
+        TermShares {
+            stems: terms.stem_share(),
+            pairs: terms.pair_share(),
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::sparse_scores::SparseScores;
 /// copies the blocks that it updates.
 #[derive(Clone, Default)]
 pub(super) struct InvertedIndex {
-    postings: HashTrieMapSync<Arc<str>, SortedBlocks<Posting>>,
+    postings: HashTrieMapSync<Arc<str>, Postings>,
     /// By number. Passages of removed memories stay until the next compaction.
     passages: BlockVec<Passage>,
     /// Passages of memories that were not removed.
@@ -37,11 +37,43 @@ impl Passage {
     const DEAD: u32 = u32::MAX;
 }
 
-/// A stem in one passage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Posting {
-    passage: u32,
-    count: u32,
+/// The passages that have a stem.
+#[derive(Debug, Clone, Default)]
+struct Postings {
+    /// The number of a passage as often as the stem occurs in it: most stems occur
+    /// once, so a count for each would cost as much as the number.
+    occurrences: SortedBlocks<u32>,
+    /// The number of passages.
+    passages: u32,
+}
+
+impl Postings {
+    fn insert(&mut self, passage: u32, count: u32) {
+        (0..count).for_each(|_| self.occurrences.insert(passage));
+        self.passages += 1;
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.occurrences.size_bytes()
+    }
+
+    /// Calls `each` with every passage and how often the stem occurs in it.
+    fn for_each(&self, mut each: impl FnMut(u32, u32)) {
+        let mut occurrences = self.occurrences.iter().copied();
+        let Some(mut passage) = occurrences.next() else {
+            return;
+        };
+        let mut count = 1;
+        for next in occurrences {
+            if next == passage {
+                count += 1;
+            } else {
+                each(passage, count);
+                (passage, count) = (next, 1);
+            }
+        }
+        each(passage, count);
+    }
 }
 
 /// Bytes of a stem in addition to its text and postings: its nodes in the map,
@@ -55,7 +87,7 @@ impl InvertedIndex {
         let start = self.next_passage();
         for (passage, terms) in (start..).zip(passages) {
             for (stem, &count) in &terms.counts {
-                self.add(stem, Posting { passage, count });
+                self.add(stem, passage, count);
             }
             self.total_length += u64::from(terms.length);
             let length = terms.length;
@@ -73,14 +105,14 @@ impl InvertedIndex {
         self.passages.len() as u32
     }
 
-    fn add(&mut self, stem: &str, posting: Posting) {
+    fn add(&mut self, stem: &str, passage: u32, count: u32) {
         if let Some(list) = self.postings.get_mut(stem) {
             self.bytes -= list.size_bytes();
-            list.insert(posting);
+            list.insert(passage, count);
             self.bytes += list.size_bytes();
         } else {
-            let mut list = SortedBlocks::default();
-            list.insert(posting);
+            let mut list = Postings::default();
+            list.insert(passage, count);
             self.bytes += STEM_BYTES + stem.len() + list.size_bytes();
             self.postings.insert_mut(stem.into(), list);
         }
@@ -105,9 +137,10 @@ impl InvertedIndex {
             return;
         };
         let before = list.size_bytes();
-        let first = Posting { passage, count: 0 };
-        list.remove_run(&first, |posting| posting.passage == passage);
-        if list.is_empty() {
+        let occurrences = &mut list.occurrences;
+        occurrences.remove_run(&passage, |other| *other == passage);
+        list.passages -= 1;
+        if list.occurrences.is_empty() {
             self.postings.remove_mut(stem);
             self.bytes -= before + STEM_BYTES + stem.len();
         } else {
@@ -143,18 +176,18 @@ impl InvertedIndex {
             let Some(list) = self.postings.get(stem.as_str()) else {
                 continue;
             };
-            let idf = bm25::idf(self.live as u64, list.len() as u64);
-            for posting in list.iter() {
-                let Some(passage) = self.passages.get(posting.passage as usize) else {
-                    continue;
+            let idf = bm25::idf(self.live as u64, list.passages.into());
+            list.for_each(|number, count| {
+                let Some(passage) = self.passages.get(number as usize) else {
+                    return;
                 };
-                let weight = weights.of(posting.count, passage.length);
-                let score = &mut by_passage[posting.passage as usize];
+                let weight = weights.of(count, passage.length);
+                let score = &mut by_passage[number as usize];
                 if *score == 0.0 {
-                    found.push(posting.passage);
+                    found.push(number);
                 }
                 *score += (idf * weight) as f32;
-            }
+            });
         }
         let mut scores = SparseScores::new(slots);
         for number in found {
@@ -193,13 +226,13 @@ impl InvertedIndex {
             .collect();
         (next.live, next.total_length) = (self.live, self.total_length);
         for (stem, list) in &self.postings {
-            let list: SortedBlocks<Posting> = list
-                .iter()
-                .map(|posting| Posting {
-                    passage: numbers[posting.passage as usize],
-                    ..*posting
-                })
-                .collect();
+            let occurrences = list.occurrences.iter();
+            let list = Postings {
+                occurrences: occurrences
+                    .map(|passage| numbers[*passage as usize])
+                    .collect(),
+                passages: list.passages,
+            };
             next.bytes += STEM_BYTES + stem.len() + list.size_bytes();
             next.postings.insert_mut(Arc::clone(stem), list);
         }
@@ -214,7 +247,7 @@ impl InvertedIndex {
 /// The postings of a query's distinct stems, to look up single memories.
 pub(super) struct StemLookup<'a> {
     /// `None` of a stem that no memory has.
-    lists: Vec<Option<&'a SortedBlocks<Posting>>>,
+    lists: Vec<Option<&'a Postings>>,
 }
 
 impl StemLookup<'_> {
@@ -222,13 +255,9 @@ impl StemLookup<'_> {
     /// O(stems · log(postings)).
     #[expect(clippy::cast_precision_loss, reason = "some thousand stems at most")]
     pub(super) fn share(&self, passages: &Range<u32>) -> f32 {
-        let first = Posting {
-            passage: passages.start,
-            count: 0,
-        };
-        let is_found = |list: &&SortedBlocks<Posting>| {
-            let posting = list.from(&first).next();
-            posting.is_some_and(|posting| posting.passage < passages.end)
+        let is_found = |list: &&Postings| {
+            let first = list.occurrences.from(&passages.start).next();
+            first.is_some_and(|passage| passage < passages.end)
         };
         let found = self
             .lists
@@ -307,8 +336,8 @@ mod tests {
         assert!(scores(&changed, "mill river horse", 2)[1] > 0.0);
         changed.remove(horse, &terms("a horse at the mill"));
         assert_eq!(scores(&changed, "mill river horse", 2), before);
-        // The lists that were copied have capacity for another posting.
-        assert!(changed.bytes - bytes <= 2 * size_of::<Posting>());
+        // The lists that were copied have capacity for another passage.
+        assert!(changed.bytes - bytes <= 2 * size_of::<u32>());
         changed.remove(mill, &terms("the mill by the river"));
         assert_eq!(changed.bytes, 0);
         assert_eq!(

@@ -8,6 +8,7 @@ mod episodes;
 mod inverted_index;
 mod load;
 mod mentions;
+mod packed_memory;
 mod pair_index;
 mod retrieval;
 mod search;
@@ -18,21 +19,21 @@ mod sparse_scores;
 mod vectors;
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use memory_core::{
     ChangeSet, EmbeddedMemory, EntityId, Generation, Memory, MemoryId, VectorPrecision,
 };
-use rpds::HashTrieMapSync;
-
 use memory_text::TextAnalysis;
+use rpds::HashTrieMapSync;
 
 use block_vec::BlockVec;
 use episodes::Episodes;
 use inverted_index::InvertedIndex;
 use mentions::MentionIndex;
+use packed_memory::PackedMemory;
 use pair_index::PairIndex;
 use slot::Slot;
+use sorted_blocks::SortedBlocks;
 use vectors::Vectors;
 
 pub(crate) use delta::Delta;
@@ -50,7 +51,7 @@ pub(crate) struct EntitySnapshot {
     /// A memory keeps its slot until the next compaction; `None` where one was
     /// removed.
     slots: BlockVec<Option<Slot>>,
-    by_id: HashTrieMapSync<MemoryId, u32>,
+    by_id: SortedBlocks<(MemoryId, u32)>,
     vectors: Vectors,
     inverted_index: InvertedIndex,
     pairs: PairIndex,
@@ -60,12 +61,9 @@ pub(crate) struct EntitySnapshot {
     related: HashTrieMapSync<u32, ()>,
     /// How many memories name a time.
     timed: usize,
+    /// Bytes of the packed memories.
     memory_bytes: usize,
 }
-
-/// Bytes of a memory in addition to itself: the reference counts of its
-/// pointer, and its nodes in the map of slots. Measured: `tests/size.rs`.
-const MEMORY_BYTES: usize = 120;
 
 /// Bytes of an entry in the map of related memories.
 const RELATED_BYTES: usize = 90;
@@ -77,7 +75,7 @@ impl EntitySnapshot {
             entity,
             generation: Generation::ZERO,
             slots: BlockVec::default(),
-            by_id: HashTrieMapSync::default(),
+            by_id: SortedBlocks::default(),
             vectors: Vectors::new(dimensions),
             inverted_index: InvertedIndex::default(),
             pairs: PairIndex::default(),
@@ -99,7 +97,7 @@ impl EntitySnapshot {
 
     /// Memories held.
     pub(crate) fn len(&self) -> usize {
-        self.by_id.size()
+        self.by_id.len()
     }
 
     /// Bytes of memories, vectors and indexes. Parts that versions share are
@@ -108,6 +106,7 @@ impl EntitySnapshot {
         size_of::<Self>()
             + self.memory_bytes
             + self.slots.size_bytes()
+            + self.by_id.size_bytes()
             + self.related.size() * RELATED_BYTES
             + self.vectors.size_bytes()
             + self.inverted_index.size_bytes()
@@ -127,7 +126,7 @@ impl EntitySnapshot {
             next.remove(id);
         }
         for written in changes.written {
-            next.put(Arc::new(written.memory), &written.embedding.vectors);
+            next.put(&written.memory, &written.embedding.vectors);
         }
         next.pairs.settle();
         next.generation = changes.generation;
@@ -151,7 +150,7 @@ impl EntitySnapshot {
             next.remove(id);
         }
         for written in &delta.written {
-            let memory = Arc::clone(&written.memory);
+            let memory = &*written.memory;
             match &written.vectors {
                 Some(vectors) => next.put(
                     memory,
@@ -177,7 +176,9 @@ impl EntitySnapshot {
         restored: Vec<EmbeddedMemory>,
         is_later: impl Fn(&Memory) -> bool,
     ) -> Self {
-        let later = self.memories().filter(|memory| is_later(memory));
+        let slots = self.slots.iter().flatten();
+        let memories = slots.map(|slot| slot.memory.unpack(&self.entity));
+        let later = memories.filter(is_later);
         let removed = later.map(|memory| memory.id).collect();
         self.apply(ChangeSet::new(self.generation, restored, removed))
     }
@@ -186,8 +187,10 @@ impl EntitySnapshot {
         Self::empty(self.entity.clone(), self.vectors.dimensions())
     }
 
-    fn memories(&self) -> impl Iterator<Item = &Arc<Memory>> {
-        self.slots.iter().flatten().map(|slot| &slot.memory)
+    /// The slot of a memory.
+    fn slot_of(&self, id: &MemoryId) -> Option<u32> {
+        let (found, slot) = self.by_id.from(&(*id, 0)).next()?;
+        (found == *id).then_some(slot)
     }
 
     fn slot(&self, slot: u32) -> Option<&Slot> {
@@ -195,8 +198,8 @@ impl EntitySnapshot {
     }
 
     /// Puts a memory in its own slot, or in a new slot at the end.
-    fn put(&mut self, memory: Arc<Memory>, vectors: &[Vec<f32>]) {
-        let slot = match self.by_id.get(&memory.id).copied() {
+    fn put(&mut self, memory: &Memory, vectors: &[Vec<f32>]) {
+        let slot = match self.slot_of(&memory.id) {
             Some(slot) => {
                 self.clear_slot(slot);
                 slot
@@ -209,24 +212,25 @@ impl EntitySnapshot {
 
     /// Replaces a memory in its slot and keeps its vectors; `None` if it has no
     /// slot.
-    fn replace_memory(&mut self, memory: Arc<Memory>) -> Option<()> {
-        let slot = self.by_id.get(&memory.id).copied()?;
+    fn replace_memory(&mut self, memory: &Memory) -> Option<()> {
+        let slot = self.slot_of(&memory.id)?;
         let rows = self.unindex_slot(slot)?.rows;
         self.index_memory(slot, memory, rows);
         Some(())
     }
 
     /// Adds a memory to everything except the vectors, which are at `rows`.
-    fn index_memory(&mut self, slot: u32, memory: Arc<Memory>, rows: Range<u32>) {
+    fn index_memory(&mut self, slot: u32, memory: &Memory, rows: Range<u32>) {
         let analysis = TextAnalysis::of(&memory.content);
         self.pairs.push(slot, &analysis.pairs);
-        self.mentions.push(slot, &memory);
+        self.mentions.push(slot, memory);
         if !memory.related.is_empty() {
             self.related.insert_mut(slot, ());
         }
-        self.by_id.insert_mut(memory.id, slot);
+        self.by_id.insert((memory.id, slot));
         self.timed += usize::from(analysis.has_time);
-        self.memory_bytes += MEMORY_BYTES + memory.size_bytes();
+        let packed = PackedMemory::new(memory);
+        self.memory_bytes += packed.size_bytes();
         let mut new = Slot {
             time: memory.timestamp.timestamp_micros(),
             rows,
@@ -234,9 +238,9 @@ impl EntitySnapshot {
             episode: None,
             words: analysis.words,
             has_time: analysis.has_time,
-            memory,
+            memory: packed,
         };
-        if let Some(context) = &new.memory.context {
+        if let Some(context) = &memory.context {
             let episode = self.episodes.push(context, new.episode_entry(slot));
             new.episode = Some(episode);
         }
@@ -247,7 +251,7 @@ impl EntitySnapshot {
     }
 
     fn remove(&mut self, id: &MemoryId) {
-        if let Some(slot) = self.by_id.get(id).copied() {
+        if let Some(slot) = self.slot_of(id) {
             self.clear_slot(slot);
         }
     }
@@ -262,7 +266,7 @@ impl EntitySnapshot {
     /// in its slot.
     fn unindex_slot(&mut self, slot: u32) -> Option<Slot> {
         let removed = self.slots.get_mut(slot as usize)?.take()?;
-        let memory = &removed.memory;
+        let memory = removed.memory.unpack(&self.entity);
         let analysis = TextAnalysis::of(&memory.content);
         self.inverted_index
             .remove(removed.passages.clone(), &analysis.passages);
@@ -271,11 +275,12 @@ impl EntitySnapshot {
             let entry = removed.episode_entry(slot);
             self.episodes.remove(context, episode, entry);
         }
-        self.mentions.remove(slot, memory);
+        self.mentions.remove(slot, &memory);
         self.related.remove_mut(&slot);
-        self.by_id.remove_mut(&memory.id);
+        let entry = (memory.id, slot);
+        self.by_id.remove_run(&entry, |other| *other == entry);
         self.timed -= usize::from(removed.has_time);
-        self.memory_bytes -= MEMORY_BYTES + memory.size_bytes();
+        self.memory_bytes -= removed.memory.size_bytes();
         Some(removed)
     }
 
@@ -325,7 +330,7 @@ impl EntitySnapshot {
                 .and_then(|episode| episode_numbers.get(episode as usize).copied()),
             ..slot.clone()
         };
-        let slots = self.by_id.iter();
+        let ids = self.by_id.iter();
         let related = self.related.keys();
         Self {
             entity: self.entity.clone(),
@@ -336,7 +341,7 @@ impl EntitySnapshot {
                 .flatten()
                 .map(|slot| Some(moved(slot)))
                 .collect(),
-            by_id: slots
+            by_id: ids
                 .filter_map(|(id, slot)| Some((*id, to(*slot)?)))
                 .collect(),
             vectors,

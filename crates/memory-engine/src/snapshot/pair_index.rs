@@ -6,8 +6,8 @@ use super::block_vec::BlockVec;
 use super::sorted_blocks::SortedBlocks;
 use super::sparse_scores::SparseScores;
 
-/// One entry per pair and memory, 12 bytes: most pairs occur once, so a list for
-/// each distinct pair would cost many times as much.
+/// One entry of 8 bytes per occurrence: most pairs occur once, so a list for each
+/// distinct pair would cost many times as much, and so would counts.
 ///
 /// Cloning shares every block; a change copies the blocks that it updates.
 #[derive(Clone, Default)]
@@ -26,16 +26,13 @@ pub(super) struct PairIndex {
 struct Entry {
     pair: WordPair,
     slot: u32,
-    /// How often it occurs.
-    count: u32,
 }
 
 impl PairIndex {
     /// Adds a slot's pairs, to be found after [`settle`](Self::settle).
     pub(super) fn push(&mut self, slot: u32, pairs: &[WordPair]) {
-        let entries = counts(pairs).into_iter();
-        self.new
-            .extend(entries.map(|(pair, count)| Entry { pair, slot, count }));
+        let entries = pairs.iter().map(|&pair| Entry { pair, slot });
+        self.new.extend(entries);
         let (index, length) = (slot as usize, to_u32(pairs.len()));
         while self.lengths.len() <= index {
             self.lengths.push(0);
@@ -57,8 +54,8 @@ impl PairIndex {
     /// Removes what [`push`](Self::push) added for this slot and these pairs.
     pub(super) fn remove(&mut self, slot: u32, pairs: &[WordPair]) {
         self.settle();
-        for (pair, count) in counts(pairs) {
-            let entry = Entry { pair, slot, count };
+        for &pair in pairs {
+            let entry = Entry { pair, slot };
             self.entries.remove_run(&entry, |other| *other == entry);
         }
         if let Some(length) = self.lengths.get_mut(slot as usize) {
@@ -85,16 +82,18 @@ impl PairIndex {
             if query[..index].contains(&pair) {
                 continue;
             }
-            let (slot, count) = (0, 0);
-            let first = Entry { pair, slot, count };
+            let first = Entry { pair, slot: 0 };
             let entries = self.entries.from(&first);
             found.clear();
             found.extend(entries.take_while(|entry| entry.pair == pair));
-            let idf = bm25::idf(self.documents.into(), found.len() as u64);
-            for entry in &found {
-                let length = self.lengths.get(entry.slot as usize).copied();
-                let weight = bm25::term_weight(entry.count, length.unwrap_or(0), mean);
-                scores.add(entry.slot, (idf * weight) as f32);
+            let memories = || found.chunk_by(PartialEq::eq);
+            let idf = bm25::idf(self.documents.into(), memories().count() as u64);
+            for occurrences in memories() {
+                let slot = occurrences[0].slot;
+                let length = self.lengths.get(slot as usize).copied();
+                let count = to_u32(occurrences.len());
+                let weight = bm25::term_weight(count, length.unwrap_or(0), mean);
+                scores.add(slot, (idf * weight) as f32);
             }
         }
         scores
@@ -105,9 +104,8 @@ impl PairIndex {
     #[expect(clippy::cast_precision_loss, reason = "some thousand pairs at most")]
     pub(super) fn share(&self, distinct: &[WordPair], slot: u32) -> f32 {
         let is_found = |pair: &&WordPair| {
-            let (pair, count) = (**pair, 0);
-            let entry = self.entries.from(&Entry { pair, slot, count }).next();
-            entry.is_some_and(|entry| (entry.pair, entry.slot) == (pair, slot))
+            let wanted = Entry { pair: **pair, slot };
+            self.entries.from(&wanted).next() == Some(wanted)
         };
         let found = distinct.iter().filter(is_found).count();
         found as f32 / distinct.len().max(1) as f32
@@ -138,16 +136,6 @@ impl PairIndex {
     pub(super) fn size_bytes(&self) -> usize {
         self.entries.size_bytes() + self.lengths.size_bytes()
     }
-}
-
-/// Each pair once, with the number of its occurrences.
-fn counts(pairs: &[WordPair]) -> Vec<(WordPair, u32)> {
-    let mut sorted = pairs.to_vec();
-    sorted.sort_unstable();
-    sorted
-        .chunk_by(PartialEq::eq)
-        .map(|run| (run[0], to_u32(run.len())))
-        .collect()
 }
 
 fn to_u32(length: usize) -> u32 {

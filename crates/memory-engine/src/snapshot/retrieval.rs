@@ -100,7 +100,7 @@ impl EntitySnapshot {
         slots
             .map(|slot| {
                 slot.as_ref()
-                    .is_some_and(|slot| filter.matches(&slot.memory))
+                    .is_some_and(|slot| slot.memory.matches(filter))
             })
             .collect()
     }

@@ -1,15 +1,21 @@
 //! Search in a snapshot: its result is that of an exact scan of all memories.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use memory_core::MemoryFilter;
+use memory_core::{Memory, MemoryFilter};
+use memory_text::WordPair;
 
 use super::EntitySnapshot;
+use super::inverted_index::StemLookup;
 use super::retrieval::Retrieved;
 use super::selection::Links;
 use super::slot::Slot;
 use super::sparse_scores::SparseScores;
-use crate::ranking::{CandidateSet, Episode, Ranking, RankingContext, RecallPath, TermShares};
+use crate::ranking::{
+    Attributes, CandidateMemories, CandidateSet, Episode, Ranking, RankingContext, RecallPath,
+    TermShares,
+};
 use crate::recall::Query;
 
 impl EntitySnapshot {
@@ -53,7 +59,7 @@ impl EntitySnapshot {
         };
         let found = |scores: &SparseScores| numbers.iter().map(|&slot| scores.of(slot)).collect();
         CandidateSet {
-            memories: slots.iter().map(|slot| &slot.memory).collect(),
+            timestamps: slots.iter().map(|slot| slot.timestamp()).collect(),
             similarities: slots.iter().map(similarity).collect(),
             chunks: slots.iter().map(|slot| slot.chunks()).collect(),
             lexical: found(&retrieved.lexical),
@@ -90,28 +96,26 @@ impl EntitySnapshot {
             compared: retrieved.compared as u64,
             path: RecallPath::Snapshot,
             generation: self.generation,
-            term_shares: self.term_shares(query, numbers),
+            memories: Box::new(self.memories(query, slots, numbers)),
         }
     }
 
-    /// Which shares of the query's terms each of these memories has.
-    fn term_shares(
-        &self,
+    fn memories<'a>(
+        &'a self,
         query: &Query,
+        slots: Vec<&'a Slot>,
         numbers: Vec<u32>,
-    ) -> Box<dyn Fn(usize) -> TermShares + '_> {
-        let stems = self.inverted_index.lookup(&query.stems);
+    ) -> SnapshotMemories<'a> {
         let mut pairs = query.pairs.clone();
         pairs.sort_unstable();
         pairs.dedup();
-        Box::new(move |index| {
-            let number = numbers[index];
-            self.slot(number)
-                .map_or_else(TermShares::default, |slot| TermShares {
-                    stems: stems.share(&slot.passages),
-                    pairs: self.pairs.share(&pairs, number),
-                })
-        })
+        SnapshotMemories {
+            snapshot: self,
+            stems: self.inverted_index.lookup(&query.stems),
+            pairs,
+            slots,
+            numbers,
+        }
     }
 
     /// A memory and its neighbors, in the order of time.
@@ -138,12 +142,9 @@ impl EntitySnapshot {
             let Some(own) = self.slot(slot).filter(|_| retrieved.is_admitted(slot)) else {
                 continue;
             };
-            let others = own
-                .memory
-                .related
-                .keys()
-                .filter_map(|id| self.by_id.get(id));
-            for &other in others.filter(|other| **other != slot) {
+            let parts = own.memory.parts();
+            let others = parts.related().filter_map(|(id, _)| self.slot_of(&id));
+            for other in others.filter(|other| *other != slot) {
                 if retrieved.is_admitted(other) {
                     links.entry(slot).or_default().push(other);
                     links.entry(other).or_default().push(slot);
@@ -151,5 +152,39 @@ impl EntitySnapshot {
             }
         }
         links
+    }
+}
+
+/// Memories of a snapshot, unpacked when they are results.
+struct SnapshotMemories<'a> {
+    snapshot: &'a EntitySnapshot,
+    /// The query's distinct terms.
+    stems: StemLookup<'a>,
+    pairs: Vec<WordPair>,
+    /// By the index of the candidate, and the number of each.
+    slots: Vec<&'a Slot>,
+    numbers: Vec<u32>,
+}
+
+impl CandidateMemories for SnapshotMemories<'_> {
+    fn attributes(&self, index: usize) -> Attributes {
+        self.slots[index].memory.parts().attributes
+    }
+
+    fn content(&self, index: usize) -> &str {
+        self.slots[index].memory.parts().content
+    }
+
+    fn memory(&self, index: usize) -> Arc<Memory> {
+        let packed = &self.slots[index].memory;
+        Arc::new(packed.unpack(&self.snapshot.entity))
+    }
+
+    fn term_shares(&self, index: usize) -> TermShares {
+        let pairs = &self.snapshot.pairs;
+        TermShares {
+            stems: self.stems.share(&self.slots[index].passages),
+            pairs: pairs.share(&self.pairs, self.numbers[index]),
+        }
     }
 }

@@ -148,7 +148,7 @@ impl EntitySnapshot {
         if query.asks_when || !context.dates.is_empty() {
             for (total, slot) in totals.iter_mut().zip(self.slots.iter()) {
                 let Some(slot) = slot else { continue };
-                *total += bounds.date * date_closeness(context.dates, slot.memory.timestamp);
+                *total += bounds.date * date_closeness(context.dates, slot.timestamp());
                 if query.asks_when {
                     let has_time = f32::from(u8::from(slot.has_time));
                     *total += bounds.when * (has_time - retrieved.time_share);

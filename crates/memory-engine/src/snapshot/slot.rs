@@ -1,16 +1,16 @@
 //! What a snapshot keeps of one memory.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use memory_core::Memory;
+use chrono::{DateTime, Utc};
 
 use super::episodes::EpisodeEntry;
+use super::packed_memory::PackedMemory;
 
 /// A memory and where the indexes have it.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
-    pub(super) memory: Arc<Memory>,
+    pub(super) memory: PackedMemory,
     /// The memory's time in microseconds: a search reads those of many.
     pub(super) time: i64,
     /// Its rows in `Vectors`.
@@ -26,6 +26,10 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    pub(super) fn timestamp(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.time).unwrap_or_default()
+    }
+
     /// The number of its vectors.
     pub(super) fn chunks(&self) -> u32 {
         self.rows.end - self.rows.start

@@ -52,19 +52,28 @@ impl<T: Ord + Copy> SortedBlocks<T> {
             return;
         };
         self.bytes -= block_bytes(shared);
-        let block = Arc::make_mut(shared);
-        let position = block.partition_point(|other| *other < entry);
-        let is_append = position == block.len();
-        block.insert(position, entry);
         let mut rest = None;
-        if block.len() > MAX_BLOCK {
+        let position = shared.partition_point(|other| *other < entry);
+        if shared.len() < MAX_BLOCK {
+            insert_entry(Arc::make_mut(shared), position, entry);
+        } else if position == MAX_BLOCK {
             // An appended entry begins a block, so that blocks of lists that grow
             // at the end are full.
-            let half = if is_append { MAX_BLOCK } else { MAX_BLOCK / 2 };
-            rest = Some(Arc::new(block.split_off(half)));
+            rest = Some(vec![entry]);
+        } else {
+            // Divided before it is inserted, so that no block grows beyond its limit.
+            let block = Arc::make_mut(shared);
+            let mut upper = block.split_off(MAX_BLOCK / 2);
+            block.shrink_to_fit();
+            match position.checked_sub(MAX_BLOCK / 2) {
+                Some(position) => insert_entry(&mut upper, position, entry),
+                None => insert_entry(block, position, entry),
+            }
+            rest = Some(upper);
         }
         self.bytes += block_bytes(shared);
         if let Some(rest) = rest {
+            let rest = Arc::new(rest);
             self.bytes += block_bytes(&rest);
             self.blocks.insert(index + 1, rest);
         }
@@ -195,6 +204,16 @@ impl<T: Ord + Copy> FromIterator<T> for SortedBlocks<T> {
         list.blocks.shrink_to_fit();
         list
     }
+}
+
+/// Inserts an entry in a block that grows by an eighth where it is full: doubling
+/// would leave a quarter of all blocks empty.
+fn insert_entry<T>(block: &mut Vec<T>, position: usize, entry: T) {
+    if block.len() == block.capacity() {
+        let more = (block.len() / 8).clamp(1, MAX_BLOCK - block.len());
+        block.reserve_exact(more);
+    }
+    block.insert(position, entry);
 }
 
 /// Whether all entries of a block are before `entry`.

@@ -4,18 +4,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use memory_core::cosine;
-use memory_core::quantized::{Quantization, QuantizedQuery, quantize};
+use memory_core::quantized::{QuantizedQuery, quantize};
+use memory_core::refinement::{refine, refined_dot};
 
-/// Rows of a block: few enough to copy on a write (240 KiB at 384 dimensions),
+/// Rows of a block: few enough to copy on a write (97 KiB at 384 dimensions),
 /// many enough to scan sequentially.
 const BLOCK_ROWS: usize = 128;
 
 /// The owner of a row whose memory was removed.
 const TOMBSTONE: u32 = u32::MAX;
 
-/// One row of `dimensions` numbers per chunk, in full precision and in 8 bits.
-/// The rows of a slot are consecutive. Cloning shares every block; a change
-/// copies only the blocks that it updates.
+/// One row of `dimensions` numbers per chunk, in 16 bits: 8 that a scan reads,
+/// and 8 more for exact values. The rows of a slot are consecutive. Cloning
+/// shares every block; a change copies only the blocks that it updates.
 #[derive(Clone)]
 pub(super) struct Vectors {
     blocks: Vec<Arc<Block>>,
@@ -28,13 +29,14 @@ pub(super) struct Vectors {
 struct Block {
     /// The slot of each row.
     owners: Vec<u32>,
-    /// The rows, concatenated.
-    numbers: Vec<f32>,
     /// The codes of the rows, concatenated.
     codes: Vec<u8>,
+    /// What refines the codes to 16 bits, likewise.
+    refinements: Vec<u8>,
     /// What the codes of each row are multiplied by.
     scales: Vec<f32>,
-    /// The largest error of a row, see [`Quantization`].
+    /// The largest length of the difference between a row's codes and its refined
+    /// codes.
     max_error: f32,
     /// The length of the longest row.
     max_length: f32,
@@ -82,19 +84,38 @@ impl Vectors {
     }
 
     fn push_row(&mut self, slot: u32, row: &[f32]) {
+        let block = self.block_of_next_row();
+        let start = block.codes.len();
+        let quantization = quantize(row, &mut block.codes);
+        let (codes, scale) = (&block.codes[start..], quantization.scale);
+        let refined = refine(row, codes, scale, &mut block.refinements);
+        block.owners.push(slot);
+        block.scales.push(scale);
+        block.max_error = block.max_error.max(quantization.error + refined);
+        block.max_length = block.max_length.max(cosine(row, row).sqrt() + refined);
+    }
+
+    /// Adds a row of another block with its codes.
+    fn copy_row(&mut self, slot: u32, from: &Block, row: usize) {
+        let numbers = row * self.dimensions..(row + 1) * self.dimensions;
+        let block = self.block_of_next_row();
+        block.codes.extend_from_slice(&from.codes[numbers.clone()]);
+        let refinements = &from.refinements[numbers];
+        block.refinements.extend_from_slice(refinements);
+        block.owners.push(slot);
+        block.scales.push(from.scales[row]);
+        block.max_error = block.max_error.max(from.max_error);
+        block.max_length = block.max_length.max(from.max_length);
+    }
+
+    /// The block that the next row is added to.
+    fn block_of_next_row(&mut self) -> &mut Block {
         if self.rows.is_multiple_of(BLOCK_ROWS) {
             self.blocks.push(Arc::default());
         }
         self.rows += 1;
-        if let Some(last) = self.blocks.last_mut() {
-            let block = Arc::make_mut(last);
-            block.owners.push(slot);
-            block.numbers.extend_from_slice(row);
-            let Quantization { scale, error } = quantize(row, &mut block.codes);
-            block.scales.push(scale);
-            block.max_error = block.max_error.max(error);
-            block.max_length = block.max_length.max(cosine(row, row).sqrt());
-        }
+        let last = self.rows.div_ceil(BLOCK_ROWS) - 1;
+        Arc::make_mut(&mut self.blocks[last])
     }
 
     /// Removes rows and overwrites them with zeros.
@@ -108,8 +129,8 @@ impl Vectors {
             let block = Arc::make_mut(block);
             let numbers = row * dimensions..(row + 1) * dimensions;
             block.owners[row] = TOMBSTONE;
-            block.numbers[numbers.clone()].fill(0.0);
-            block.codes[numbers].fill(0);
+            block.codes[numbers.clone()].fill(0);
+            block.refinements[numbers].fill(0);
             self.dead += 1;
         }
     }
@@ -120,11 +141,10 @@ impl Vectors {
         let mut next = Self::new(self.dimensions);
         let mut numbers = Vec::with_capacity(self.rows);
         for block in &self.blocks {
-            let rows = block.numbers.chunks_exact(self.dimensions);
-            for (owner, row) in block.owners.iter().zip(rows) {
+            for (row, owner) in block.owners.iter().enumerate() {
                 numbers.push(to_u32(next.rows));
                 if let Some(slot) = to(*owner) {
-                    next.push_row(slot, row);
+                    next.copy_row(slot, block, row);
                 }
             }
         }
@@ -138,9 +158,16 @@ impl Vectors {
 
     /// The cosine with the best of the slot's rows; `None` without one.
     pub(super) fn similarity(&self, query: &[f32], rows: Range<u32>) -> Option<f32> {
-        rows.filter_map(|row| self.row(row))
-            .map(|row| cosine(query, row))
-            .reduce(f32::max)
+        rows.filter_map(|row| self.dot(query, row)).reduce(f32::max)
+    }
+
+    fn dot(&self, query: &[f32], row: u32) -> Option<f32> {
+        let (index, row) = (row as usize / BLOCK_ROWS, row as usize % BLOCK_ROWS);
+        let block = self.blocks.get(index)?;
+        let numbers = row * self.dimensions..(row + 1) * self.dimensions;
+        let codes = block.codes.get(numbers.clone())?;
+        let refinements = block.refinements.get(numbers)?;
+        Some(refined_dot(query, codes, refinements, block.scales[row]))
     }
 
     /// The similarities of all slots, in 8 bits. O(rows · dimensions).
@@ -178,18 +205,12 @@ impl Vectors {
             COUNTS
                 + size_of::<Block>()
                 + block.owners.capacity() * size_of::<u32>()
-                + block.numbers.capacity() * size_of::<f32>()
                 + block.codes.capacity()
+                + block.refinements.capacity()
                 + block.scales.capacity() * size_of::<f32>()
         };
         let pointers = self.blocks.capacity() * size_of::<Arc<Block>>();
         pointers + self.blocks.iter().map(block).sum::<usize>()
-    }
-
-    fn row(&self, row: u32) -> Option<&[f32]> {
-        let (index, row) = (row as usize / BLOCK_ROWS, row as usize % BLOCK_ROWS);
-        let numbers = &self.blocks.get(index)?.numbers;
-        numbers.get(row * self.dimensions..(row + 1) * self.dimensions)
     }
 }
 
@@ -234,7 +255,7 @@ mod tests {
         assert_eq!((rows.clone(), none.clone()), (0..2, 2..2));
         let query = unit(0.9);
         let exact = vectors.similarity(&query, rows).unwrap();
-        assert!((exact - 1.0).abs() < 1e-6);
+        assert!((exact - 1.0).abs() < 1e-5);
         assert_eq!(vectors.similarity(&query, none), None);
         let found = vectors.scan(&query, 2);
         assert!((found.values[0] - exact).abs() <= found.max_error);

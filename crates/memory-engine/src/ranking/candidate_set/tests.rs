@@ -24,7 +24,7 @@ fn candidates<'a>(
     lexical: &[f32],
 ) -> CandidateSet<'a> {
     CandidateSet {
-        memories: memories.iter().collect(),
+        timestamps: memories.iter().map(|memory| memory.timestamp).collect(),
         similarities: similarities.to_vec(),
         chunks: vec![1; memories.len()],
         lexical: lexical.to_vec(),
@@ -43,9 +43,27 @@ fn candidates<'a>(
         asks_when: false,
         matching: memories.len() as u64,
         compared: memories.len() as u64,
-        term_shares: Box::new(|_| TermShares::default()),
+        memories: Box::new(memories.to_vec()),
         path: RecallPath::Snapshot,
         generation: Generation(1),
+    }
+}
+
+impl CandidateMemories for Vec<Arc<Memory>> {
+    fn attributes(&self, index: usize) -> Attributes {
+        Attributes::from(&*self[index])
+    }
+
+    fn content(&self, index: usize) -> &str {
+        &self[index].content
+    }
+
+    fn memory(&self, index: usize) -> Arc<Memory> {
+        Arc::clone(&self[index])
+    }
+
+    fn term_shares(&self, _: usize) -> TermShares {
+        TermShares::default()
     }
 }
 
