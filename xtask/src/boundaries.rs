@@ -177,6 +177,11 @@ const BOUNDARIES: &[Boundary] = &[
         never: &[POSTGRES, LIBTORCH, TLS],
     },
     Boundary {
+        package: "memory-json",
+        workspace: None,
+        never: &[POSTGRES, LIBTORCH, TLS],
+    },
+    Boundary {
         package: "memory-cli",
         workspace: None,
         never: &[POSTGRES, LIBTORCH, TLS],

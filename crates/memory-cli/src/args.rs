@@ -6,8 +6,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, consolidate, export, import, list, recall, reembed, reflect, relate, remove, retain,
-    setup, stats,
+    backup, completions, consolidate, export, get, import, list, recall, reembed, reflect, relate,
+    remove, retain, setup, stats, update,
 };
 use crate::output::Format;
 
@@ -63,6 +63,10 @@ pub(crate) enum Command {
     Retain(retain::Args),
     /// Print the memories most relevant to a text, best first
     Recall(recall::Args),
+    /// Print one memory with all its values
+    Get(get::Args),
+    /// Change parts of one memory and print it
+    Update(update::Args),
     /// Import memories from a JSONL file, skipping those already present
     Import(import::Args),
     /// Export memories as JSONL, in the format that import reads
@@ -97,6 +101,10 @@ pub(crate) enum Command {
     Reembed(reembed::Args),
     /// Download the pinned runtime and model into the cache folder
     Setup(setup::Args),
+    /// Print a script that makes a shell complete this command
+    Completions(completions::CompletionsArgs),
+    /// Write manual pages
+    Man(completions::ManArgs),
 }
 
 impl Cli {

@@ -1,9 +1,11 @@
 //! The commands, one module each: options and implementation.
 
 pub(crate) mod backup;
+pub(crate) mod completions;
 pub(crate) mod consolidate;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod migrate;
@@ -15,6 +17,7 @@ pub(crate) mod remove;
 pub(crate) mod retain;
 pub(crate) mod setup;
 pub(crate) mod stats;
+pub(crate) mod update;
 
 use std::time::Duration;
 
@@ -31,8 +34,8 @@ use crate::settings;
 /// Runs the command that the command line names.
 pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
     let settings = match cli.command {
-        // It installs what is missing, whatever the settings say.
-        Command::Setup(_) => Settings::default(),
+        // These do the same whatever the settings say.
+        Command::Setup(_) | Command::Completions(_) | Command::Man(_) => Settings::default(),
         _ => settings::load(cli.db, cli.config)?,
     };
     let database = Database::new(settings);
@@ -95,6 +98,8 @@ async fn dispatch(
 ) -> Result<(), Failure> {
     match command {
         Command::Retain(args) => retain::run(database, args, output).await,
+        Command::Get(args) => get::run(database, args, output).await,
+        Command::Update(args) => update::run(database, args, output).await,
         Command::Recall(args) => recall::run(database, args, output).await,
         Command::Import(args) => import::run(database, args, output).await,
         Command::Export(args) => export::run(database, args, output).await,
@@ -113,5 +118,7 @@ async fn dispatch(
         Command::Migrate => migrate::run(database, output).await,
         Command::Reembed(args) => reembed::run(database, args, output).await,
         Command::Setup(args) => setup::run(args, output),
+        Command::Completions(args) => completions::completions(&args, output),
+        Command::Man(args) => completions::man(&args, output),
     }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use memory::{Excerpt, MemoryFilter, MemoryKind, MemoryTagMode};
 
 use crate::exit::Failure;
-use crate::time;
+use memory_json::time;
 
 /// Conditions that a memory must meet, all of them.
 #[derive(Debug, Args)]

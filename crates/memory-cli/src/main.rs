@@ -1,14 +1,14 @@
-//! The `memory` command: retain, recall, reflect, consolidate, relate, prune,
-//! import, export, list, forget, stats, doctor, setup.
+//! The `memory` command: retain, recall, reflect, get, update, list, consolidate,
+//! relate, prune, forget, import, export, stats, doctor, setup.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `args` | the command line: global options and the commands |
 //! | `commands/` | one file per command: its options and what it does |
 //! | `filters` | the filter options of recall, reflect and list |
-//! | `jsonl/` | the JSONL lines that import reads and export writes |
 //! | `settings` | command line, environment, settings file, preset |
 //! | `database` | the database URL, and opening it with or without a model |
+//! | `input` | content from an argument or from standard input |
 //! | `atomic_file` | files that are replaced only once they are complete |
 //! | `output` | standard output as text or JSON |
 //! | `own_files` | recognizing paths that lead to the database itself |
@@ -23,12 +23,11 @@ mod commands;
 mod database;
 mod exit;
 mod filters;
+mod input;
 mod interrupt;
-mod jsonl;
 mod output;
 mod own_files;
 mod settings;
-mod time;
 
 use std::process::ExitCode;
 

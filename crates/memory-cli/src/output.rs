@@ -7,7 +7,7 @@ use memory::Memory;
 use serde::Serialize;
 
 use crate::exit::Failure;
-use crate::time;
+use memory_json::time;
 
 /// The format of results and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) enum Format {
 /// [`Failure::OutputClosed`].
 pub(crate) struct Output {
     format: Format,
+    /// The width of the terminal, if standard output is one.
+    columns: Option<usize>,
     to: BufWriter<Stdout>,
 }
 
@@ -29,6 +31,9 @@ impl Output {
     pub(crate) fn new(format: Format) -> Self {
         Self {
             format,
+            columns: console::Term::stdout()
+                .size_checked()
+                .map(|(_, columns)| columns.into()),
             to: BufWriter::new(io::stdout()),
         }
     }
@@ -44,6 +49,18 @@ impl Output {
     /// Writes a line of text.
     pub(crate) fn write_line(&mut self, text: Arguments<'_>) -> Result<(), Failure> {
         writeln!(self.to, "{text}").map_err(|error| Failure::output(&error))
+    }
+
+    /// Writes a row of a table. On a terminal it is shortened to one line of the
+    /// screen, so that `tail` fits if it takes at most half of the line.
+    pub(crate) fn write_row(&mut self, row: &str, tail: &str) -> Result<(), Failure> {
+        let Some(columns) = self.columns else {
+            return self.write_line(format_args!("{row}{tail}"));
+        };
+        let tail = console::truncate_str(tail, columns / 2, "…");
+        let rest = columns - console::measure_text_width(&tail);
+        let row = console::truncate_str(row, rest, "…");
+        self.write_line(format_args!("{row}{tail}"))
     }
 
     /// Writes a JSON document on one line.

@@ -2,7 +2,7 @@
 //! `memory undo`, which reverts it.
 
 use memory::{ConsolidateRequest, MemoryId, SkipReason};
-use serde::Serialize;
+use memory_json::UndoAnswer;
 
 use crate::database::Database;
 use crate::exit::Failure;
@@ -89,15 +89,10 @@ pub(crate) async fn undo(
     let mut restored = system.undo_consolidation(args.entity, args.summary).await?;
     restored.sort_unstable();
     if output.is_json() {
-        return output.write_json(&Undone { restored });
+        return output.write_json(&UndoAnswer { restored });
     }
     for id in restored {
         output.write_line(format_args!("{id}  restored"))?;
     }
     Ok(())
-}
-
-#[derive(Serialize)]
-struct Undone {
-    restored: Vec<MemoryId>,
 }

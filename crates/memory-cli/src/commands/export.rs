@@ -11,9 +11,9 @@ use crate::commands::stats::all_entities;
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::interrupt::{Signal, Signals};
-use crate::jsonl::Line;
 use crate::output::Output;
 use crate::own_files::is_sqlite_database;
+use memory_json::Line;
 
 mod archive_depth;
 

@@ -1,14 +1,12 @@
 //! `memory list`: an entity's memories, newest first, page by page.
 
 use memory::{ListRequest, Memory, PageCursor};
-use serde::Serialize;
 
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::filters::Filters;
-use crate::jsonl::Line;
-use crate::output::{Output, format_row, note};
-use crate::time;
+use crate::output::{Output, format_row, note, single_line};
+use memory_json::{ListAnswer, format_cursor, parse_cursor};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -46,77 +44,31 @@ pub(crate) async fn run(
         }
         None => system.list_memories(args.entity, &request).await?,
     };
-    let next = page.next.as_ref().map(format_cursor);
     if output.is_json() {
-        let memories = page.memories.iter().map(ListEntry::from).collect();
-        return output.write_json(&Page { memories, next });
+        return output.write_json(&ListAnswer::from(&*page));
     }
     for memory in &page.memories {
-        output.write_line(format_args!("{}  {}", memory.id, format_row(memory)))?;
+        let row = format!("{}  {}", memory.id, format_row(memory));
+        output.write_row(&row, &labels(memory))?;
     }
-    if let Some(next) = next {
+    if let Some(next) = &page.next {
         output.flush()?;
         note(format_args!(
-            "more memories follow; continue with --after {next}"
+            "more memories follow; continue with --after {}",
+            format_cursor(next)
         ));
     }
     Ok(())
 }
 
-#[derive(Serialize)]
-struct Page<'a> {
-    memories: Vec<ListEntry<'a>>,
-    next: Option<String>,
-}
-
-/// A memory as import reads it, with its access counts.
-#[derive(Serialize)]
-struct ListEntry<'a> {
-    memory: Line<'a>,
-    access_count: u64,
-    last_accessed: Option<String>,
-}
-
-impl<'a> From<&'a Memory> for ListEntry<'a> {
-    fn from(memory: &'a Memory) -> Self {
-        Self {
-            memory: memory.into(),
-            access_count: memory.access_count,
-            last_accessed: memory.last_accessed.map(time::format_exact),
-        }
-    }
-}
-
-/// Formats a cursor as one word: `2026-03-01T09:30:00.000000Z/UUID`.
-fn format_cursor(cursor: &PageCursor) -> String {
-    format!("{}/{}", time::format_exact(cursor.timestamp), cursor.id)
-}
-
-/// Parses what [`format_cursor`] wrote.
-fn parse_cursor(word: &str) -> Result<PageCursor, String> {
-    let malformed = || "it must be a cursor printed by memory list".to_owned();
-    let (timestamp, id) = word.split_once('/').ok_or_else(malformed)?;
-    Ok(PageCursor {
-        timestamp: time::parse(timestamp).map_err(|_| malformed())?,
-        id: id.parse().map_err(|_| malformed())?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use memory::MemoryId;
-
-    use super::*;
-
-    #[test]
-    fn formatted_cursors_parse_back() {
-        let written = PageCursor {
-            timestamp: time::parse("2026-03-01T09:30:00.000001Z").unwrap(),
-            id: MemoryId::new(),
-        };
-        assert_eq!(parse_cursor(&format_cursor(&written)).unwrap(), written);
-        for bad in ["", "/", "2026-03-01T09:30:00Z", "2026-03-01T09:30:00Z/x"] {
-            assert!(parse_cursor(bad).is_err(), "{bad}");
-        }
-    }
+/// A memory's tags and participants, to follow its content: `  [market]  (tam: seller)`.
+fn labels(memory: &Memory) -> String {
+    let join = |parts: Vec<String>, open, close| match parts.is_empty() {
+        true => String::new(),
+        false => format!("  {open}{}{close}", single_line(&parts.join(", "))),
+    };
+    let tags = memory.tags.iter().cloned().collect();
+    let participants = memory.entities.iter();
+    let participants = participants.map(|(name, role)| format!("{name}: {role}"));
+    join(tags, '[', ']') + &join(participants.collect(), '(', ')')
 }

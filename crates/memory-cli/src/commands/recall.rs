@@ -1,14 +1,14 @@
 //! `memory recall`: the memories most relevant to a text.
 
+use chrono::{DateTime, Utc};
 use clap::ValueEnum;
-use memory::{ExcludedHits, Ranking, RecallHit, RecallRequest};
-use serde::Serialize;
+use memory::{ExcludedHits, Explanation, Ranking, RecallRequest};
 
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::filters::Filters;
-use crate::jsonl::Line;
 use crate::output::{Output, count_noun, format_row, note};
+use memory_json::{RecallAnswer, time};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -34,6 +34,14 @@ pub(crate) struct Args {
     /// Minimum relevance, 0 to 1: the estimated probability that a memory answers TEXT
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     min_relevance: Option<f32>,
+
+    /// Recall what was known at this RFC 3339 time
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    as_of: Option<DateTime<Utc>>,
+
+    /// Print how each score came about
+    #[arg(long)]
+    explain: bool,
 
     /// Ranking of the results
     #[arg(long, value_name = "RANKING", value_enum, default_value_t)]
@@ -71,22 +79,15 @@ pub(crate) async fn run(
         .ranking(args.ranking.into());
     request.min_similarity = args.min_similarity;
     request.min_relevance = args.min_relevance;
+    request.as_of = args.as_of;
     request.validate()?;
     let system = database.open_for_recall().await?;
     let report = system.recall_report(args.entity, request).await?;
+    if output.is_json() {
+        return output.write_json(&RecallAnswer::new(&report, args.explain));
+    }
     let (found, without_vectors) = (report.hits, report.without_vectors);
     let excluded = report.below_min_relevance;
-    if output.is_json() {
-        let memories = found.iter().map(RecallEntry::from).collect();
-        return output.write_json(&Answer {
-            memories,
-            without_vectors,
-            below_min_relevance: Excluded {
-                count: excluded.count,
-                max_relevance: excluded.max_relevance,
-            },
-        });
-    }
     note_without_vectors(without_vectors);
     if let Some(min_relevance) = args.min_relevance {
         note_excluded(excluded, min_relevance, found.is_empty());
@@ -97,25 +98,53 @@ pub(crate) async fn run(
         }
         return Ok(());
     }
+    let id = "id";
     output.write_line(format_args!(
-        "score  relevance  similarity  time                  kind         content"
+        "{id:<36}  score  relevance  similarity  time                  kind         content"
     ))?;
-    for RecallHit {
-        memory,
-        score,
-        relevance,
-        similarity,
-        ..
-    } in &found
-    {
+    for hit in &found {
         // A memory found by its words alone has no similarity.
-        let similarity = similarity.map_or_else(|| "-".to_owned(), |cosine| format!("{cosine:.3}"));
-        output.write_line(format_args!(
-            "{score:5.3}  {relevance:>9.3}  {similarity:>10}  {}",
-            format_row(memory)
-        ))?;
+        let similarity = hit
+            .similarity
+            .map_or_else(|| "-".to_owned(), |cosine| format!("{cosine:.3}"));
+        let row = format!(
+            "{}  {:5.3}  {:>9.3}  {similarity:>10}  {}",
+            hit.memory.id,
+            hit.score,
+            hit.relevance,
+            format_row(&hit.memory)
+        );
+        output.write_row(&row, "")?;
+        if args.explain {
+            explain(&hit.explanation, output)?;
+        }
     }
     Ok(())
+}
+
+/// Prints the inputs of a score below it.
+fn explain(explanation: &Explanation, output: &mut Output) -> Result<(), Failure> {
+    let Explanation {
+        similarity,
+        lexical,
+        pairs,
+        neighbors,
+        mentioned,
+        date,
+        importance,
+        recency,
+        newer,
+        reranker_score,
+        ..
+    } = explanation;
+    let of = |value: Option<f32>| value.map_or_else(|| "-".to_owned(), |it| format!("{it:.3}"));
+    output.write_line(format_args!(
+        "    similarity {}, words {lexical:.3}, word pairs {pairs:.3}, neighbors {neighbors:.3}, \
+         mentioned {mentioned}, date {date:.3}, importance {importance:.3}, recency {recency:.3}, \
+         newer {newer:.3}, reranker {}",
+        of(*similarity),
+        of(*reranker_score),
+    ))
 }
 
 /// Notes how many memories could not be compared by similarity, if any.
@@ -142,39 +171,5 @@ fn note_excluded(excluded: ExcludedHits, min_relevance: f32, is_all: bool) {
         note(format_args!(
             "{memories} left out below the minimum relevance of {min_relevance}; the highest relevance of them is {max_relevance:.3}"
         ));
-    }
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    memories: Vec<RecallEntry<'a>>,
-    /// Memories that could not be compared by similarity.
-    without_vectors: u64,
-    below_min_relevance: Excluded,
-}
-
-/// Memories below the minimum of relevance.
-#[derive(Serialize)]
-struct Excluded {
-    count: usize,
-    max_relevance: Option<f32>,
-}
-
-#[derive(Serialize)]
-struct RecallEntry<'a> {
-    score: f32,
-    relevance: f32,
-    similarity: Option<f32>,
-    memory: Line<'a>,
-}
-
-impl<'a> From<&'a RecallHit> for RecallEntry<'a> {
-    fn from(hit: &'a RecallHit) -> Self {
-        Self {
-            score: hit.score,
-            relevance: hit.relevance,
-            similarity: hit.similarity,
-            memory: Line::from(&*hit.memory),
-        }
     }
 }

@@ -2,14 +2,13 @@
 
 use chrono::Utc;
 use memory::{MemorySystem, RecallRequest, ReflectRequest};
-use serde::Serialize;
 
 use crate::commands::recall::note_without_vectors;
 use crate::database::Database;
 use crate::exit::{Code, Failure};
 use crate::filters::Filters;
-use crate::jsonl::Line;
 use crate::output::{Output, note};
+use memory_json::ReflectAnswer;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -68,12 +67,7 @@ pub(crate) async fn run(
         ));
     }
     if output.is_json() {
-        let memories = reflection.memories.iter();
-        return output.write_json(&Answer {
-            context: &reflection.context,
-            memories: memories.map(|one| Line::from(&*one.memory)).collect(),
-            without_vectors: reflection.without_vectors,
-        });
+        return output.write_json(&ReflectAnswer::from(&reflection));
     }
     note_without_vectors(reflection.without_vectors);
     if reflection.memories.is_empty() {
@@ -112,12 +106,4 @@ fn min_line_chars(line: &str) -> usize {
         .count()
         .saturating_sub(r#","content":}"#.len());
     full - quoted.saturating_sub(MIN_CONTENT_CHARS)
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    context: &'a str,
-    memories: Vec<Line<'a>>,
-    /// Memories that could not be compared by similarity.
-    without_vectors: u64,
 }

@@ -1,13 +1,13 @@
 //! `memory relate`, `memory unrelate` and `memory related`: links between an
 //! entity's memories.
 
-use memory::{LinkDirection, MemoryId, RelatedMemory};
+use memory::{LinkDirection, MemoryId};
 use serde::Serialize;
 
 use crate::database::Database;
 use crate::exit::Failure;
-use crate::jsonl::Line;
 use crate::output::{Output, format_row, note, single_line};
+use memory_json::RelatedAnswer;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RelateArgs {
@@ -103,8 +103,7 @@ pub(crate) async fn related(
     let system = database.open_for_read().await?;
     let related = system.related(args.entity, args.id).await?;
     if output.is_json() {
-        let related = related.iter().map(RelatedEntry::from).collect();
-        return output.write_json(&Answer { related });
+        return output.write_json(&RelatedAnswer::from(&*related));
     }
     if related.is_empty() {
         note(format_args!("no links"));
@@ -121,26 +120,4 @@ pub(crate) async fn related(
         ))?;
     }
     Ok(())
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    related: Vec<RelatedEntry<'a>>,
-}
-
-#[derive(Serialize)]
-struct RelatedEntry<'a> {
-    direction: LinkDirection,
-    relation: &'a str,
-    memory: Line<'a>,
-}
-
-impl<'a> From<&'a RelatedMemory> for RelatedEntry<'a> {
-    fn from(link: &'a RelatedMemory) -> Self {
-        Self {
-            direction: link.direction,
-            relation: &link.relation,
-            memory: Line::from(&*link.memory),
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //! which removes memories whose importance has decayed.
 
 use memory::MemoryId;
-use serde::Serialize;
+use memory_json::{ForgetAnswer, PruneAnswer};
 
 use crate::database::Database;
 use crate::exit::Failure;
@@ -28,7 +28,7 @@ pub(crate) async fn forget(
     let mut gone = system.forget(args.entity, args.id).await?;
     gone.sort_unstable();
     if output.is_json() {
-        return output.write_json(&Forgotten {
+        return output.write_json(&ForgetAnswer {
             forgotten: args.id,
             gone,
         });
@@ -42,13 +42,6 @@ pub(crate) async fn forget(
         "forgot {} and {others}: summaries made from it or memories it replaced",
         args.id
     ))
-}
-
-#[derive(Serialize)]
-struct Forgotten {
-    forgotten: MemoryId,
-    /// Everything that was removed, this memory included.
-    gone: Vec<MemoryId>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,13 +65,8 @@ pub(crate) async fn prune(
         .prune_low_importance_memories(args.entity, args.keep)
         .await?;
     if output.is_json() {
-        return output.write_json(&Pruned { removed });
+        return output.write_json(&PruneAnswer { removed });
     }
     let count = count_noun(removed.len() as u64, "memory", "memories");
     output.write_line(format_args!("removed {count}"))
-}
-
-#[derive(Serialize)]
-struct Pruned {
-    removed: Vec<MemoryId>,
 }

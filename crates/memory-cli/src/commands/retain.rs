@@ -1,18 +1,16 @@
 //! `memory retain`: stores one memory.
 
-use std::io::{self, Read};
-
 use chrono::{DateTime, Utc};
-use memory::{ErrorKind, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, limits};
+use memory::{ErrorKind, MemoryBatchItem, MemoryError, MemoryId, MemoryKind};
+use memory_json::time;
 use serde::Serialize;
 
 use crate::database::Database;
-use crate::exit::{Code, Failure};
+use crate::exit::Failure;
 use crate::filters::{into_unique_map, parse_pair};
+use crate::input;
 use crate::interrupt::{Signal, Signals};
-use crate::jsonl::{BYTE_ORDER_MARK, MAX_LINE_BYTES, foreign_format};
 use crate::output::Output;
-use crate::time;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -108,10 +106,7 @@ fn repeat_hint(id: MemoryId) -> String {
 }
 
 fn item(args: Args) -> Result<MemoryBatchItem, Failure> {
-    let content = match args.content.as_str() {
-        "-" => read_stdin()?,
-        _ => args.content,
-    };
+    let content = input::content(args.content)?;
     let entities = args
         .entities
         .into_iter()
@@ -130,37 +125,6 @@ fn item(args: Args) -> Result<MemoryBatchItem, Failure> {
         entities: into_unique_map("--entity", entities)?,
         tags: args.tags.into_iter().collect(),
     })
-}
-
-/// Reads standard input to its end, without trailing line ends.
-fn read_stdin() -> Result<String, Failure> {
-    // No valid content is longer, so the rest need not be read.
-    let max = MAX_LINE_BYTES as u64;
-    let mut bytes = Vec::new();
-    let read = io::stdin().lock().take(max + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::io("read standard input", &error))?;
-    let refused = |message: String| Failure::new(Code::InvalidInput, "invalid_input", message);
-    if bytes.len() > MAX_LINE_BYTES {
-        return Err(refused(format!(
-            "standard input holds more than {max} bytes; content may have at most {} characters",
-            limits::MAX_CONTENT_CHARS
-        )));
-    }
-    if let Some(format) = foreign_format(&bytes) {
-        return Err(refused(format!("standard input is {format}")));
-    }
-    if bytes.starts_with(BYTE_ORDER_MARK) {
-        bytes.drain(..BYTE_ORDER_MARK.len());
-    }
-    let mut text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to() + 1;
-        refused(format!(
-            "standard input is not valid UTF-8 at byte {at}; convert it to UTF-8"
-        ))
-    })?;
-    let kept = text.trim_end_matches(['\r', '\n']).len();
-    text.truncate(kept);
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -13,8 +13,10 @@
 
 mod bad_input;
 mod doctor;
+mod get_update;
 mod import;
 mod lifecycle;
+mod man;
 mod messages;
 mod output_files;
 mod pipes;

@@ -8,6 +8,8 @@ use crate::test_dir::TestDir;
 const COMMANDS: &[&str] = &[
     "retain",
     "recall",
+    "get",
+    "update",
     "import",
     "export",
     "backup",
@@ -25,6 +27,8 @@ const COMMANDS: &[&str] = &[
     "migrate",
     "reembed",
     "setup",
+    "completions",
+    "man",
 ];
 
 /// The help texts, one after the other, each below its command line. Set
@@ -117,7 +121,7 @@ fn frequent_messages_are_plain_english() {
         (
             &["list", "mira", "--after", "x"],
             2,
-            &["--after", "a cursor printed by memory list"],
+            &["--after", "a cursor that an earlier page named"],
         ),
     ] {
         let run = dir.run(args).code(code);

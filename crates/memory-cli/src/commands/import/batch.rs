@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::import_summary::Refusal;
 use crate::exit::{Code, Failure};
-use crate::jsonl::MAX_LINE_BYTES;
+use memory_json::MAX_LINE_BYTES;
 
 /// The size of a batch in bytes of lines, whatever their number.
 const MAX_BATCH_BYTES: usize = MAX_LINE_BYTES;

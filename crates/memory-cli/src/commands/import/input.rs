@@ -10,7 +10,7 @@ use memory::{EntityId, Memory, MemoryId};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::exit::{Code, Failure};
-use crate::jsonl::{LineIds, Lines, parse};
+use memory_json::{LineIds, Lines, parse};
 
 /// Lines that are parsed ahead. Each can be several megabytes.
 const LINES_AHEAD: usize = 8;
@@ -103,7 +103,7 @@ impl Input {
         };
         let mut ids = LineIds::default();
         let mut lines = Lines::open(BufReader::new(self.reader)).map_err(failed)?;
-        while let Some(line) = lines.next().map_err(failed)? {
+        while let Some(line) = lines.next_line().map_err(failed)? {
             let number = line.number;
             let parsed = line
                 .text

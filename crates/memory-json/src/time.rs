@@ -3,12 +3,15 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 /// The accepted format, for error messages.
-pub(crate) const EXPECTED_FORMAT: &str = "an RFC 3339 time such as 2026-03-01T09:30:00Z";
+pub const EXPECTED_FORMAT: &str = "an RFC 3339 time such as 2026-03-01T09:30:00Z";
 
 /// Parses an RFC 3339 time with any offset. It is truncated to the microsecond,
 /// and a leap second becomes the second after it, because that is what a store
 /// returns.
-pub(crate) fn parse(text: &str) -> Result<DateTime<Utc>, String> {
+///
+/// # Errors
+/// What the text must be, for people; it completes "X is TEXT; …".
+pub fn parse(text: &str) -> Result<DateTime<Utc>, String> {
     DateTime::parse_from_rfc3339(text)
         .ok()
         .and_then(|time| DateTime::from_timestamp_micros(time.timestamp_micros()))
@@ -16,12 +19,12 @@ pub(crate) fn parse(text: &str) -> Result<DateTime<Utc>, String> {
 }
 
 /// Formats with microseconds, for files and cursors: `2026-03-01T09:30:00.000000Z`.
-pub(crate) fn format_exact(time: DateTime<Utc>) -> String {
+pub fn format_exact(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 /// Formats with seconds, for people: `2026-03-01T09:30:00Z`.
-pub(crate) fn format_seconds(time: DateTime<Utc>) -> String {
+pub fn format_seconds(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 

@@ -175,7 +175,7 @@ fn wrong_types_name_the_key_and_do_not_quote_the_value() {
         "`tags`: tag 2 is an array; it must be a string"
     );
     assert_eq!(refused(r#"{"entity":"mira"}"#), "`content` is missing");
-    assert!(refused(r#"{"content":"Rain."}"#).contains("--entity"));
+    assert!(refused(r#"{"content":"Rain."}"#).contains("name the entity"));
 }
 
 #[test]

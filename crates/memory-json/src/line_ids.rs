@@ -19,13 +19,13 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6256_6678_4100_4859_b968_6b19_e55b_0c7
 ///
 /// It counts the occurrences of each line, which takes 16 to 32 bytes a line.
 #[derive(Debug, Default)]
-pub(crate) struct LineIds {
+pub struct LineIds {
     occurrences: HashMap<u64, u32>,
 }
 
 impl LineIds {
     /// The id of the next line with these values.
-    pub(crate) fn next(&mut self, item: &MemoryBatchItem) -> MemoryId {
+    pub fn next(&mut self, item: &MemoryBatchItem) -> MemoryId {
         let first = derive(item, 0);
         // Half of the first id identifies the line. If two lines share it, the
         // later one counts as a further occurrence and gets another id, which

@@ -5,11 +5,11 @@ use std::io::{self, BufRead, Read};
 
 /// The maximum length of a line in bytes. The largest valid memory, with every
 /// character escaped, takes about half of this.
-pub(crate) const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
+pub const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The byte order mark of UTF-8. Some programs put it at the start of a file,
 /// and concatenated files have it at the start of later lines.
-pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// First bytes of files that cannot be JSONL in UTF-8, and what they are. A
 /// prefix of another entry comes after it.
@@ -39,7 +39,7 @@ const LONGEST_SIGNATURE: u64 = 16;
 
 /// What the first bytes of input that is not UTF-8 text show it to be; `None`
 /// where they do not show it.
-pub(crate) fn foreign_format(start: &[u8]) -> Option<&'static str> {
+pub fn foreign_format(start: &[u8]) -> Option<&'static str> {
     SIGNATURES
         .iter()
         .find(|(signature, _)| start.starts_with(signature))
@@ -48,15 +48,16 @@ pub(crate) fn foreign_format(start: &[u8]) -> Option<&'static str> {
 
 /// A numbered line, or why it has no text.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NumberedLine<'a> {
+pub struct NumberedLine<'a> {
     /// Counted from 1, blank lines included.
-    pub(crate) number: usize,
-    pub(crate) text: Result<&'a str, String>,
+    pub number: usize,
+    /// The line without its end, or what is wrong with it, for people.
+    pub text: Result<&'a str, String>,
 }
 
 /// Reads a stream line by line, skipping blank lines. Lines end in `\n` or
 /// `\r\n`; the last one may have no line end.
-pub(crate) struct Lines<R> {
+pub struct Lines<R> {
     input: io::Chain<io::Cursor<Vec<u8>>, R>,
     line: Vec<u8>,
     number: usize,
@@ -69,7 +70,7 @@ impl<R: BufRead> Lines<R> {
     /// # Errors
     /// An I/O error, or [`io::ErrorKind::InvalidData`] with the format of input
     /// that cannot be JSONL.
-    pub(crate) fn open(mut input: R) -> io::Result<Self> {
+    pub fn open(mut input: R) -> io::Result<Self> {
         let mut start = Vec::new();
         input
             .by_ref()
@@ -87,7 +88,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// Bytes read so far.
-    pub(crate) fn consumed(&self) -> u64 {
+    pub fn consumed(&self) -> u64 {
         self.consumed
     }
 
@@ -96,7 +97,7 @@ impl<R: BufRead> Lines<R> {
     /// # Errors
     /// An I/O error. A line that is too long or not UTF-8 is returned as a line
     /// without text.
-    pub(crate) fn next(&mut self) -> io::Result<Option<NumberedLine<'_>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<NumberedLine<'_>>> {
         let is_complete = loop {
             let read = self.read_line()?;
             if read.bytes == 0 {
@@ -177,7 +178,7 @@ mod tests {
     fn read(input: &[u8]) -> Vec<(usize, String)> {
         let mut lines = Lines::open(input).unwrap();
         let mut all = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
+        while let Some(line) = lines.next_line().unwrap() {
             let text = line
                 .text
                 .map_or_else(|why| format!("!{why}"), str::to_owned);

@@ -25,7 +25,7 @@ const MAX_QUOTED_CHARS: usize = 60;
 /// A memory as export writes it, with everything that import needs to restore
 /// it. Empty values are omitted; importance, id and timestamp never are.
 #[derive(Debug, Serialize)]
-pub(crate) struct Line<'a> {
+pub struct Line<'a> {
     entity: &'a EntityId,
     id: MemoryId,
     kind: MemoryKind,
@@ -82,19 +82,22 @@ impl<'a> From<&'a Memory> for Line<'a> {
 
 /// A parsed and validated line.
 #[derive(Debug)]
-pub(crate) struct Parsed {
+pub struct Parsed {
     /// The values that a caller of `retain` can give.
-    pub(crate) item: MemoryBatchItem,
+    pub item: MemoryBatchItem,
     decay_rate: Option<f32>,
     access_count: u64,
     last_accessed: Option<DateTime<Utc>>,
     /// The summary that replaced it.
-    pub(crate) archived_by: Option<MemoryId>,
+    pub archived_by: Option<MemoryId>,
 }
 
 impl Parsed {
     /// Makes a live memory with this id.
-    pub(crate) fn into_memory(self, id: MemoryId, now: DateTime<Utc>) -> MemoryResult<Memory> {
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`] naming the limit.
+    pub fn into_memory(self, id: MemoryId, now: DateTime<Utc>) -> MemoryResult<Memory> {
         let memory = self.item.with_id(id).into_memory(now)?;
         Ok(Memory {
             decay_rate: self.decay_rate.unwrap_or(memory.decay_rate),
@@ -110,7 +113,7 @@ impl Parsed {
 ///
 /// # Errors
 /// What is wrong, for people, without the line's content.
-pub(crate) fn parse(text: &str, entity: Option<&EntityId>) -> Result<Parsed, String> {
+pub fn parse(text: &str, entity: Option<&EntityId>) -> Result<Parsed, String> {
     if !text.trim_start().starts_with('{') {
         return Err(match (text.trim_start().starts_with('['), hint(text)) {
             (true, _) => "the line is a JSON array; write one JSON object per line".to_owned(),
@@ -184,9 +187,9 @@ impl Fields<'_> {
     fn into_item(self, entity: Option<&EntityId>) -> Result<MemoryBatchItem, String> {
         let entity = match read::<String>("entity", self.entity, "a string")? {
             Some(name) => name.into(),
-            None => entity
-                .cloned()
-                .ok_or("`entity` is missing; add it to the line or give --entity")?,
+            None => entity.cloned().ok_or(
+                "`entity` is missing; add it to the line, or name the entity of all lines",
+            )?,
         };
         let content: String =
             read("content", self.content, "a string")?.ok_or("`content` is missing")?;

@@ -1,0 +1,218 @@
+//! What operations answer.
+
+use memory::{
+    ExcludedHits, Explanation, LinkDirection, ListPage, Memory, MemoryId, RecallHit, RecallReport,
+    Reflection, RelatedMemory,
+};
+use serde::Serialize;
+
+use crate::cursor::format_cursor;
+use crate::line::Line;
+use crate::time;
+
+/// The answer of a recall: memories, best first.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecallAnswer<'a> {
+    /// The found memories, best first.
+    pub memories: Vec<RecallEntry<'a>>,
+    /// Memories that could not be compared by similarity: they have no vector of the
+    /// current model.
+    pub without_vectors: u64,
+    /// Memories that were found and left out for their relevance.
+    pub below_min_relevance: ExcludedAnswer,
+}
+
+/// Memories below the minimum of relevance.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ExcludedAnswer {
+    /// Their number.
+    pub count: usize,
+    /// The highest relevance among them, 0 to 1.
+    pub max_relevance: Option<f32>,
+}
+
+/// A memory that a recall found.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecallEntry<'a> {
+    /// What it is ordered by.
+    pub score: f32,
+    /// The estimated probability that it answers the query, 0 to 1.
+    pub relevance: f32,
+    /// The cosine similarity to the query, -1 to 1; `null` if it was found by words alone.
+    pub similarity: Option<f32>,
+    /// The memory.
+    pub memory: Line<'a>,
+    /// How the score came about, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub explanation: Option<&'a Explanation>,
+}
+
+impl<'a> RecallAnswer<'a> {
+    /// The answer to a report, with the explanation of each score if `explain`.
+    #[must_use]
+    pub fn new(report: &'a RecallReport, explain: bool) -> Self {
+        let memories = report.hits.iter().map(|hit| RecallEntry::new(hit, explain));
+        Self {
+            memories: memories.collect(),
+            without_vectors: report.without_vectors,
+            below_min_relevance: report.below_min_relevance.into(),
+        }
+    }
+}
+
+impl From<ExcludedHits> for ExcludedAnswer {
+    fn from(excluded: ExcludedHits) -> Self {
+        Self {
+            count: excluded.count,
+            max_relevance: excluded.max_relevance,
+        }
+    }
+}
+
+impl<'a> RecallEntry<'a> {
+    fn new(hit: &'a RecallHit, explain: bool) -> Self {
+        Self {
+            score: hit.score,
+            relevance: hit.relevance,
+            similarity: hit.similarity,
+            memory: Line::from(&*hit.memory),
+            explanation: explain.then_some(&hit.explanation),
+        }
+    }
+}
+
+/// The answer of a reflection: memories quoted as data for a prompt.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReflectAnswer<'a> {
+    /// The memories as JSON lines, within the requested length.
+    pub context: &'a str,
+    /// What the language model answered, where the system has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<&'a str>,
+    /// The memories that the context quotes.
+    pub memories: Vec<Line<'a>>,
+    /// Memories that could not be compared by similarity.
+    pub without_vectors: u64,
+}
+
+impl<'a> From<&'a Reflection> for ReflectAnswer<'a> {
+    fn from(reflection: &'a Reflection) -> Self {
+        let memories = reflection.memories.iter();
+        Self {
+            context: &reflection.context,
+            answer: reflection.answer.as_deref(),
+            memories: memories.map(|one| Line::from(&*one.memory)).collect(),
+            without_vectors: reflection.without_vectors,
+        }
+    }
+}
+
+/// A page of a list, newest first.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListAnswer<'a> {
+    /// The memories of the page.
+    pub memories: Vec<ListEntry<'a>>,
+    /// The cursor of the next page; `null` on the last one.
+    pub next: Option<String>,
+}
+
+/// A memory as import reads it, with its access counts.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListEntry<'a> {
+    /// The memory.
+    pub memory: Line<'a>,
+    /// How often it was recalled or read.
+    pub access_count: u64,
+    /// When it was last recalled or read.
+    pub last_accessed: Option<String>,
+}
+
+impl<'a> From<&'a ListPage> for ListAnswer<'a> {
+    fn from(page: &'a ListPage) -> Self {
+        Self {
+            memories: page.memories.iter().map(ListEntry::from).collect(),
+            next: page.next.as_ref().map(format_cursor),
+        }
+    }
+}
+
+impl<'a> From<&'a Memory> for ListEntry<'a> {
+    fn from(memory: &'a Memory) -> Self {
+        Self {
+            memory: memory.into(),
+            access_count: memory.access_count,
+            last_accessed: memory.last_accessed.map(time::format_exact),
+        }
+    }
+}
+
+/// The links of a memory, in both directions.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RelatedAnswer<'a> {
+    /// One entry a link.
+    pub related: Vec<RelatedEntry<'a>>,
+}
+
+/// A link and the memory at its other end.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RelatedEntry<'a> {
+    /// `outgoing` for a link to the memory, `incoming` for one from it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub direction: LinkDirection,
+    /// The relation, such as "caused by".
+    pub relation: &'a str,
+    /// The memory at the other end.
+    pub memory: Line<'a>,
+}
+
+impl<'a> From<&'a [RelatedMemory]> for RelatedAnswer<'a> {
+    fn from(related: &'a [RelatedMemory]) -> Self {
+        let entries = related.iter().map(|link| RelatedEntry {
+            direction: link.direction,
+            relation: &link.relation,
+            memory: Line::from(&*link.memory),
+        });
+        Self {
+            related: entries.collect(),
+        }
+    }
+}
+
+/// The answer of a forget.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ForgetAnswer {
+    /// The memory that was to be forgotten.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Uuid))]
+    pub forgotten: MemoryId,
+    /// Everything that was removed, this memory included.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub gone: Vec<MemoryId>,
+}
+
+/// The answer of a prune.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PruneAnswer {
+    /// The removed memories.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub removed: Vec<MemoryId>,
+}
+
+/// The answer of an undone consolidation.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UndoAnswer {
+    /// The memories that are live again.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub restored: Vec<MemoryId>,
+}

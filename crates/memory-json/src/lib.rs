@@ -1,0 +1,30 @@
+//! The JSON that the `memory` command and the server read and write.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `line` | a memory as one JSON object: [`Line`] writes it, [`parse`] reads it |
+//! | `line_ids` | ids for lines without an `id` |
+//! | `reader` | reading lines from a stream in bounded memory |
+//! | `answers` | what operations answer: recall, reflect, list, related and others |
+//! | `cursor` | page cursors as one word |
+//! | [`time`] | times: RFC 3339, in UTC, to the microsecond |
+//!
+//! `docs/jsonl.md` specifies the lines. No error quotes the content of a memory.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod answers;
+mod cursor;
+mod line;
+mod line_ids;
+mod reader;
+pub mod time;
+
+pub use answers::{
+    ExcludedAnswer, ForgetAnswer, ListAnswer, ListEntry, PruneAnswer, RecallAnswer, RecallEntry,
+    ReflectAnswer, RelatedAnswer, RelatedEntry, UndoAnswer,
+};
+pub use cursor::{format_cursor, parse_cursor};
+pub use line::{Line, Parsed, parse};
+pub use line_ids::LineIds;
+pub use reader::{BYTE_ORDER_MARK, Lines, MAX_LINE_BYTES, NumberedLine, foreign_format};
