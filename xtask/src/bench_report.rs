@@ -145,7 +145,7 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
 /// Runs the benches one after the other; returns how many failed.
 fn run_benches(options: &Options, results: &Path) -> Result<usize, TaskError> {
     let cache = setup::run(setup::Options::default())?;
-    setup::exported_graph(&cache, None)?;
+    setup::for_tests(&cache, None)?;
     let executables = build(options.quick)?;
     let data = options.data.as_deref().map(bench::absolute_path);
     let data = data.or_else(bench::conversations);

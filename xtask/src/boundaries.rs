@@ -172,9 +172,14 @@ const BOUNDARIES: &[Boundary] = &[
         never: &[BACKENDS, SECOND_TLS],
     },
     Boundary {
+        package: "memory-valkey",
+        workspace: Some(&["memory-core"]),
+        never: &[BACKENDS, TLS],
+    },
+    Boundary {
         package: "memory",
         workspace: None,
-        never: &[POSTGRES, LIBTORCH, TLS],
+        never: &[POSTGRES, VALKEY, LIBTORCH, TLS],
     },
     Boundary {
         package: "memory-json",
@@ -184,13 +189,18 @@ const BOUNDARIES: &[Boundary] = &[
     Boundary {
         package: "memory-cli",
         workspace: None,
-        never: &[POSTGRES, LIBTORCH, TLS],
+        never: &[POSTGRES, VALKEY, LIBTORCH, TLS],
     },
 ];
 
 const POSTGRES: Group = Group {
     what: "PostgreSQL",
     packages: &["sqlx-postgres", "tokio-postgres", "pgvector"],
+};
+
+const VALKEY: Group = Group {
+    what: "Valkey",
+    packages: &["redis"],
 };
 
 const LIBTORCH: Group = Group {

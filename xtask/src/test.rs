@@ -28,7 +28,7 @@ pub(crate) struct Options {
 /// if it is installed, which stops a hanging test and names it.
 pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     let cache = setup::run(setup::Options::default())?;
-    setup::exported_graph(&cache, None)?;
+    setup::for_tests(&cache, None)?;
     if options.extra.is_empty() && has_nextest() {
         let mut tests = workspace_command(&["nextest", "run"], &cache);
         pg::with_server(&mut tests)?;

@@ -9,11 +9,13 @@ mod libtorch;
 mod model;
 mod postgres;
 mod runtime;
+mod valkey;
 
 pub use libtorch::{LIBTORCH_VERSION, libtorch};
 pub use model::{exported_graph, model};
 pub use postgres::postgres;
 pub use runtime::{PLATFORMS, runtime, runtime_for};
+pub use valkey::valkey;
 
 /// A folder of the cache directory with files from one or more wheels.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +95,7 @@ mod tests {
             exported_graph(),
             libtorch::LINUX_X86_64,
             postgres::LINUX_X86_64,
+            valkey::LINUX_X86_64,
         ])
     }
 

@@ -68,12 +68,10 @@ impl ContentEmbedder {
     pub(crate) async fn remove_cached(&self, contents: &[String]) {
         let contents: Vec<&str> = contents.iter().map(String::as_str).collect();
         let tier = &self.tiers.embedding;
+        let fingerprint = &self.embedder.profile().fingerprint;
         match self.split_into_chunks(&contents).await {
-            Ok(chunks) => {
-                let fingerprint = &self.embedder.profile().fingerprint;
-                tier.remove_passages(fingerprint, &chunks.concat());
-            }
-            Err(_) => tier.clear_passages(),
+            Ok(chunks) => tier.remove_passages(fingerprint, &chunks.concat()).await,
+            Err(_) => tier.clear_passages(fingerprint).await,
         }
     }
 

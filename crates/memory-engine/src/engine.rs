@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use memory_core::{
     CacheBackend, Clock, Embedder, LanguageModel, MemoryConfig, MemoryError, MemoryResult,
-    Reranker, Store, SystemClock, VectorPrecision,
+    Reranker, SharedCache, Store, SystemClock, VectorPrecision,
 };
 
 use crate::access_recorder::AccessRecorder;
@@ -17,6 +18,7 @@ use crate::metrics::{EngineMetrics, RecallCounters};
 use crate::reader::Reader;
 use crate::second_stage::SecondStage;
 use crate::tiers::Tiers;
+use crate::tiers::shared::{DEFAULT_BUDGET, SharedTier, SharedVectors};
 use crate::writer::Writer;
 
 /// The memory system's operations on a store, an embedder and three caches.
@@ -51,6 +53,8 @@ impl Engine {
             language_model: None,
             reranker: None,
             rerank_candidates: SecondStage::DEFAULT_CANDIDATES,
+            shared_cache: None,
+            shared_cache_budget: DEFAULT_BUDGET,
             config: MemoryConfig::default(),
         }
     }
@@ -64,6 +68,8 @@ pub struct EngineBuilder {
     language_model: Option<Arc<dyn LanguageModel>>,
     reranker: Option<Arc<dyn Reranker>>,
     rerank_candidates: usize,
+    shared_cache: Option<Arc<dyn SharedCache>>,
+    shared_cache_budget: Duration,
     config: MemoryConfig,
 }
 
@@ -104,6 +110,21 @@ impl EngineBuilder {
         self
     }
 
+    /// Shares vectors with other processes through this cache.
+    #[must_use]
+    pub fn shared_cache(mut self, cache: Arc<dyn SharedCache>) -> Self {
+        self.shared_cache = Some(cache);
+        self
+    }
+
+    /// Sets for how long a caller waits for one call of the shared cache, more than
+    /// zero; 5 ms by default.
+    #[must_use]
+    pub fn shared_cache_budget(mut self, budget: Duration) -> Self {
+        self.shared_cache_budget = budget;
+        self
+    }
+
     /// Sets sizes and lifetimes of the tiers, consistency, and limits.
     #[must_use]
     pub fn config(mut self, config: MemoryConfig) -> Self {
@@ -120,6 +141,11 @@ impl EngineBuilder {
     pub fn build(self, store: Arc<dyn Store>, embedder: Arc<dyn Embedder>) -> MemoryResult<Engine> {
         self.config.validate()?;
         let second_stage = SecondStage::new(self.reranker.clone(), self.rerank_candidates)?;
+        if self.shared_cache_budget.is_zero() {
+            return Err(MemoryError::configuration(
+                "the budget of the shared cache cannot be zero; 5 ms is the default",
+            ));
+        }
         let (dimensions, capabilities) = (embedder.profile().dimensions, store.capabilities());
         if dimensions == 0 || dimensions > capabilities.max_dimensions {
             return Err(MemoryError::configuration(format!(
@@ -127,9 +153,14 @@ impl EngineBuilder {
                 capabilities.backend, capabilities.max_dimensions
             )));
         }
-        let tiers = self
+        let mut tiers = self
             .cache_backend
             .build_tiers(&self.config, capabilities.precision);
+        if let Some(cache) = &self.shared_cache {
+            let tier = SharedTier::new(Arc::clone(cache), self.shared_cache_budget);
+            let ttl = self.config.embedding_cache_ttl();
+            tiers.embedding.shared = Some(SharedVectors::new(tier, ttl));
+        }
         Ok(Engine {
             inner: Arc::new(EngineInner::new(self, store, embedder, tiers, second_stage)),
         })

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use crate::access_recorder::AccessRecorder;
 use crate::reader::Reader;
 use crate::recall_source::RecallSource;
+use crate::tiers::shared;
 
 /// How often what the system counts itself is given to the recorder: several times
 /// within the 15 seconds or more between two scrapes.
@@ -106,6 +107,8 @@ impl Source for EngineSource {
             self.reader.memories_read(),
         );
         self.recall_counters.sample(samples);
+        let shared = &self.reader.tiers.embedding.shared;
+        shared::sample(shared.as_ref().map(|vectors| &vectors.tier), samples);
         samples.gauge(
             &memory_metrics::ACCESS_COUNTS_PENDING,
             &[],

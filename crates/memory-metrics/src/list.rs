@@ -82,6 +82,15 @@ metrics! {
     Gauge CACHE_MAX_BYTES = "memory.cache.max_bytes" [Bytes; "type"]
         "The most bytes that a tier may hold.";
 
+    Counter SHARED_CACHE_HITS = "memory.shared_cache.hits" [Count; "type"]
+        "Look-ups that the shared cache answered.";
+    Counter SHARED_CACHE_MISSES = "memory.shared_cache.misses" [Count; "type"]
+        "Look-ups that the shared cache had no usable value for.";
+    Counter SHARED_CACHE_FAILURES = "memory.shared_cache.failures" [Count; "reason"]
+        "Calls of the shared cache that failed, or took longer than their budget.";
+    Gauge SHARED_CACHE_UNAVAILABLE = "memory.shared_cache.unavailable" [Count;]
+        "Systems that do not use their shared cache at present, as it failed.";
+
     Counter BATCH_RETAIN_COUNT = "memory.batch.retain.count" [Count;]
         "Batches of memories that were written; a single retain is a batch of one.";
     Counter RETENTIONS = "memory.retentions" [Count; "kind"]

@@ -131,10 +131,13 @@ impl Engine {
         self.inner.store.backup(target, options).await
     }
 
-    /// Writes pending access counts and closes the store.
+    /// Writes pending access counts and closes the store and the shared cache.
     pub async fn close(&self) -> MemoryResult<()> {
         self.inner.access_recorder.flush_before_close().await;
         let closed = self.inner.store.close().await;
+        if let Some(shared) = &self.inner.tiers.embedding.shared {
+            shared.tier.close().await;
+        }
         // The counters of a short program would be lost otherwise.
         memory_metrics::publish();
         self.inner.metrics.stop_publishing();

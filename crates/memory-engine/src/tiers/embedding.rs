@@ -13,6 +13,7 @@ use memory_core::{
 use tracing::{Instrument, debug_span};
 
 use super::counters::{TierCounters, Totals};
+use super::shared::SharedVectors;
 use super::single_flight::SingleFlight;
 
 /// What the tier holds of a text.
@@ -61,6 +62,8 @@ pub(crate) struct EmbeddingTier {
     loads: SingleFlight<TextKey, Arc<[EmbeddedText]>>,
     counters: TierCounters,
     hasher: TextHasher,
+    /// Where other processes put vectors, if they share any.
+    pub(crate) shared: Option<SharedVectors>,
 }
 
 impl EmbeddingTier {
@@ -87,6 +90,7 @@ impl EmbeddingTier {
             loads: SingleFlight::new(),
             counters: TierCounters::default(),
             hasher: TextHasher::default(),
+            shared: None,
         }
     }
 
@@ -152,9 +156,13 @@ impl EmbeddingTier {
                 .map(|&n| (missing[n].0, missing[n].1.to_owned()))
                 .collect();
             let (embedder, cache) = (Arc::clone(embedder), Arc::clone(self.cache(role)));
+            let shared = self.shared.clone();
             async move {
                 let texts: Vec<&str> = own.iter().map(|(_, text)| text.as_str()).collect();
-                let vectors = infer(&*embedder, &texts, role).await?;
+                let vectors = match shared {
+                    Some(shared) => shared.embed(&*embedder, &texts, role).await?,
+                    None => infer(&*embedder, &texts, role).await?,
+                };
                 for ((key, _), vector) in own.iter().zip(vectors.iter()) {
                     cache.insert(*key, vector.clone());
                 }
@@ -168,19 +176,25 @@ impl EmbeddingTier {
             .await
     }
 
-    /// Drops the vectors of these passages.
-    pub(crate) fn remove_passages(&self, fingerprint: &Fingerprint, texts: &[&str]) {
+    /// Drops the vectors of these passages, also of those that processes share.
+    pub(crate) async fn remove_passages(&self, fingerprint: &Fingerprint, texts: &[&str]) {
         for text in texts {
             self.counters.record_invalidation();
             let key = self.hasher.key(fingerprint, EmbedRole::Passage, text);
             self.passages.remove(&key);
         }
+        if let Some(shared) = &self.shared {
+            shared.remove_passages(fingerprint, texts).await;
+        }
     }
 
-    /// Drops the vectors of all passages.
-    pub(crate) fn clear_passages(&self) {
+    /// Drops the vectors of all passages, also of those that processes share.
+    pub(crate) async fn clear_passages(&self, fingerprint: &Fingerprint) {
         self.counters.record_invalidation();
         self.passages.clear();
+        if let Some(shared) = &self.shared {
+            shared.remove_all_passages(fingerprint).await;
+        }
     }
 
     pub(super) fn clear(&self) {
@@ -197,7 +211,7 @@ impl EmbeddingTier {
 
 /// Embeds texts and checks the result: a vector that breaks the embedder's
 /// contract must not reach a tier or a store.
-async fn infer(
+pub(super) async fn infer(
     embedder: &dyn Embedder,
     texts: &[&str],
     role: EmbedRole,

@@ -10,6 +10,7 @@ mod freshness;
 mod loom_tests;
 mod memory;
 mod pages;
+pub(crate) mod shared;
 mod single_flight;
 mod verified;
 

@@ -1,0 +1,64 @@
+//! Errors of the client as errors of the contract.
+
+use memory_core::{ErrorKind, MemoryError};
+use redis::{RedisError, ServerErrorKind};
+
+/// The error for what the client or the server said. Neither names keys or values.
+pub(crate) fn shared_cache(operation: &'static str, error: RedisError) -> MemoryError {
+    let (kind, message) = describe(&error);
+    MemoryError::shared_cache(kind, operation, message).with_source(error)
+}
+
+fn describe(error: &RedisError) -> (ErrorKind, String) {
+    use redis::ErrorKind as Client;
+    use redis::ServerErrorKind as Server;
+    let code = error.code().unwrap_or_default();
+    match error.kind() {
+        _ if code == "OOM" => (
+            ErrorKind::Full,
+            "the server is out of memory; raise maxmemory, or set maxmemory-policy to \
+             allkeys-lru"
+                .to_owned(),
+        ),
+        Client::AuthenticationFailed => (
+            ErrorKind::Configuration,
+            "the server refused user or password; correct them in the URL".to_owned(),
+        ),
+        Client::Server(Server::NoPerm) => (
+            ErrorKind::Configuration,
+            "the server's user may not do this; allow it the commands and keys that \
+             docs/shared-cache.md lists"
+                .to_owned(),
+        ),
+        Client::InvalidClientConfig => (
+            ErrorKind::Configuration,
+            "the client cannot be configured so; correct the URL".to_owned(),
+        ),
+        Client::Server(Server::ReadOnly) => (
+            ErrorKind::ReadOnly,
+            "the server is a replica; name the primary".to_owned(),
+        ),
+        Client::Io
+        | Client::ClusterConnectionNotFound
+        | Client::Server(
+            Server::BusyLoading | Server::TryAgain | Server::ClusterDown | Server::MasterDown,
+        ) => (
+            ErrorKind::Unavailable,
+            format!("the server cannot be reached now ({})", error.category()),
+        ),
+        _ => (
+            ErrorKind::Other,
+            format!("the server refused the command ({})", error.category()),
+        ),
+    }
+}
+
+/// Whether the server does not know a script (yet, or after a restart).
+pub(crate) fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// Whether a value was refused as there is no space for it.
+pub(crate) fn is_out_of_memory(error: &RedisError) -> bool {
+    error.code() == Some("OOM")
+}
