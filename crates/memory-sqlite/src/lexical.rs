@@ -19,6 +19,7 @@ use crate::blocking::{fold_rows, run_blocking};
 use crate::error::Failure;
 use crate::matching::Matching;
 use crate::page::{self, MissingPage, PageTable};
+use crate::pairs;
 use crate::row_keys;
 use crate::rows::{EntityRow, to_json};
 use crate::top_k::TopK;
@@ -73,6 +74,8 @@ pub(crate) struct LexicalOutcome {
     pub(crate) stats: ScoreStats,
     /// How common the words are.
     pub(crate) terms: TermStats,
+    /// The numbers of memories that may contain a pair of the query, see `pairs`.
+    pub(crate) with_pairs: Vec<u32>,
     pub(crate) missing: Vec<MissingPage>,
 }
 
@@ -101,6 +104,11 @@ pub(crate) async fn scan(
     let scoring = Scoring {
         entity: *entity,
         matching: matching.clone(),
+        pairs: if pairs::are_searched(entity) {
+            pairs::indexed_pairs(text, &words)
+        } else {
+            Vec::new()
+        },
         words,
     };
     let size = matches.len();
@@ -113,6 +121,8 @@ struct Scoring {
     entity: EntityRow,
     matching: Matching,
     words: Vec<String>,
+    /// Pairs of the words.
+    pairs: Vec<(usize, usize)>,
 }
 
 impl Scoring {
@@ -146,14 +156,39 @@ impl Scoring {
             top_k.offer(row_keys::key(self.entity.key, number), *score);
         }
         stats.add_zeros(self.matching.len().saturating_sub(stats.count()));
+        let with_pairs = self.with_pairs(matches);
         let counts = self.words.into_iter().zip(document_counts).collect();
         LexicalOutcome {
             scores,
             top: top_k.keys().collect(),
             stats: stats.summary(),
             terms: TermStats::new(memories, Some(mean_length), counts),
+            with_pairs,
             missing: Vec::new(),
         }
+    }
+
+    /// The memories that match and contain both words of a pair; twice where these are
+    /// the same.
+    fn with_pairs(&self, matches: &[WordMatch]) -> Vec<u32> {
+        let numbers = |word: usize, min_count: u32| {
+            let found = matches.iter().filter(|found| {
+                let is_found = found.word == word && found.count >= min_count;
+                is_found && self.matching.contains(found.number)
+            });
+            let mut numbers: Vec<u32> = found.map(|found| found.number).collect();
+            // Pages come before rows, whatever their numbers.
+            numbers.sort_unstable();
+            numbers
+        };
+        let pairs = self.pairs.iter().map(|&(first, second)| {
+            if first == second {
+                numbers(first, 2)
+            } else {
+                pairs::in_both(&numbers(first, 1), &numbers(second, 1))
+            }
+        });
+        pairs::select(pairs.collect())
     }
 }
 

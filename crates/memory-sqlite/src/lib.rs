@@ -64,6 +64,7 @@ mod number_set;
 mod options;
 mod page;
 mod page_builder;
+mod pairs;
 mod pool;
 mod record_accesses;
 mod removal;

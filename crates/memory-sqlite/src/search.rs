@@ -13,7 +13,7 @@ use crate::lexical::LexicalOutcome;
 use crate::page::MissingPage;
 use crate::rows::{MemoryRow, memory_columns, to_json};
 use crate::transaction::Transaction;
-use crate::{dense, entity, lexical, matching, row_keys, sample};
+use crate::{dense, entity, lexical, matching, pairs, row_keys, sample};
 
 pub(crate) struct Search {
     pub(crate) entity: EntityId,
@@ -45,19 +45,28 @@ impl Transaction for Search {
         let matching = matching::find(conn, &entity, &filter).await?;
         let (has_dense, has_lexical) = (dense.is_some(), lexical.is_some());
         let mut words = LexicalOutcome::default();
-        if let Some(text) = lexical {
-            words = lexical::scan(conn, &entity, &matching, &text, limit).await?;
+        if let Some(text) = &lexical {
+            words = lexical::scan(conn, &entity, &matching, text, limit).await?;
         }
         let sample = sample::find(conn, &entity, &matching, sample).await?;
         // Every memory that is read.
         let mut found: HashSet<i64> = sample.iter().chain(&words.top).copied().collect();
+        let mut with_pairs = Vec::new();
+        if let Some(text) = &lexical {
+            // One of the sample that contains a rare pair must not stand for others.
+            let known = words.top.iter().copied().collect();
+            let numbers = &words.with_pairs;
+            with_pairs = pairs::find(conn, &entity, text, numbers, &known, limit).await?;
+            found.extend(&with_pairs);
+        }
         let mut vectors = DenseOutcome::default();
         if let Some(dense) = dense {
             let others = found.clone();
             vectors = dense::scan(conn, &entity, &matching, dense, limit, others).await?;
             found.extend(&vectors.top);
         }
-        let candidates: HashSet<i64> = words.top.iter().chain(&vectors.top).copied().collect();
+        let candidates = words.top.iter().chain(&with_pairs).chain(&vectors.top);
+        let candidates: HashSet<i64> = candidates.copied().collect();
         let (mut hits, mut sampled) = (Vec::new(), Vec::new());
         for MemoryRow { key, memory } in find_memories(conn, self.entity, found.iter()).await? {
             let best = vectors.best.get(&key);

@@ -129,6 +129,12 @@ impl PairBuilder {
 }
 
 impl WordPair {
+    /// The pair of two adjacent words, by their stems.
+    #[must_use]
+    pub fn of(first: &str, second: &str) -> Self {
+        Self::after(word_digest(first), second)
+    }
+
     /// The pair of a word, by its [digest](word_digest), and the word after it.
     pub(crate) fn after(previous: u64, stem: &str) -> Self {
         let digest = fnv(previous, stem);

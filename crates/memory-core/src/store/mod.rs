@@ -218,7 +218,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   ([`Embedding::similarity`]), less the discount for their number; vectors
     ///   of other fingerprints are never compared.
     /// - The lexical retriever ranks by BM25 (higher is better) over the words
-    ///   of the query, any of which may match.
+    ///   of the query, any of which may match. It may add up to `limit` memories
+    ///   that contain adjacent words of the query.
     /// - Each candidate has the value of every requested retriever that has one
     ///   for it, also when another retriever found it.
     /// - Each retriever's mean and deviation are over all matching memories, so

@@ -7,6 +7,7 @@ mod change_marker;
 mod common;
 mod concurrency;
 mod conformance;
+mod conversion;
 mod crash;
 mod damage;
 #[cfg(unix)]

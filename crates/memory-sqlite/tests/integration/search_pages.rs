@@ -2,7 +2,9 @@
 //! are made in the background, and never outlive what they copy.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use memory_core::{
@@ -13,15 +15,18 @@ use memory_sqlite::{SqliteOptions, SqliteStore};
 use memory_testkit::{InMemoryStore, SeededRng, fixtures};
 use sqlx::Connection;
 use tempfile::tempdir;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::common::{connect, ids, memories, mira, open, run_sql};
 
 /// Five pages and 40 memories that are in none.
 const MEMORIES: usize = 2_600;
-const PAGES: i64 = 5;
+pub(crate) const PAGES: i64 = 5;
 
 /// Searches that are answered from pages, from rows, and from both.
-fn requests() -> Vec<SearchRequest> {
+pub(crate) fn requests() -> Vec<SearchRequest> {
     let mut rng = SeededRng::new(7);
     let untagged = |tags: [&str; 2]| MemoryFilter::new().tags(tags, MemoryTagMode::Any);
     let filters = [
@@ -48,7 +53,7 @@ fn requests() -> Vec<SearchRequest> {
     requests
 }
 
-async fn search(store: &SqliteStore, request: &SearchRequest) -> SearchOutcome {
+pub(crate) async fn search(store: &SqliteStore, request: &SearchRequest) -> SearchOutcome {
     let mut outcome = store.search(&mira(), request).await.unwrap();
     outcome.candidates.sort_by_key(|hit| hit.memory.id);
     outcome.sample.sort_by_key(|hit| hit.memory.id);
@@ -56,7 +61,7 @@ async fn search(store: &SqliteStore, request: &SearchRequest) -> SearchOutcome {
 }
 
 /// What every search finds, without making pages.
-async fn search_all(path: &Path) -> Vec<SearchOutcome> {
+pub(crate) async fn search_all(path: &Path) -> Vec<SearchOutcome> {
     let options = SqliteOptions::new(path).read_only();
     let store = SqliteStore::open_with(options).await.unwrap();
     let mut outcomes = Vec::new();
@@ -74,13 +79,13 @@ async fn number(path: &Path, sql: &'static str) -> i64 {
     number
 }
 
-async fn count_pages(path: &Path) -> i64 {
+pub(crate) async fn count_pages(path: &Path) -> i64 {
     let sql = "SELECT (SELECT count(*) FROM vector_page) + (SELECT count(*) FROM word_page)";
     number(path, sql).await
 }
 
 /// Searches until every page is made.
-async fn make_pages(path: &Path) {
+pub(crate) async fn make_pages(path: &Path) {
     let store = open(path).await;
     let request = requests().remove(0);
     while count_pages(path).await < 2 * PAGES {
@@ -90,7 +95,7 @@ async fn make_pages(path: &Path) {
     store.close().await.unwrap();
 }
 
-async fn create(path: &Path) -> Vec<EmbeddedMemory> {
+pub(crate) async fn create(path: &Path) -> Vec<EmbeddedMemory> {
     let batch = memories(MEMORIES, 1);
     let store = open(path).await;
     for part in batch.chunks(1_000) {
@@ -237,4 +242,138 @@ async fn a_damaged_page_is_not_used_and_is_made_again() {
     store.close().await.unwrap();
     assert_eq!(count_pages(&path).await, 2 * PAGES);
     assert_eq!(search_all(&path).await, without);
+}
+
+/// All memories contain both words of the question, one of them next to each other.
+#[tokio::test]
+async fn a_pair_of_words_is_found_where_each_of_them_is_common() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let mut rng = SeededRng::new(5);
+    let contents = (0..MEMORIES).map(|number| match number {
+        2_000 => "amber saddle river".to_owned(),
+        _ => "amber river saddle".to_owned(),
+    });
+    let batch: Vec<EmbeddedMemory> = contents
+        .map(|content| crate::common::memory(content, &mut rng))
+        .collect();
+    let store = open(&path).await;
+    for part in batch.chunks(1_000) {
+        store.insert(part).await.unwrap();
+    }
+    let request = SearchRequest {
+        limit: 5,
+        ..crate::common::lexical("an amber saddle")
+    };
+    let found = search(&store, &request).await.candidates;
+    assert_eq!(
+        found.len(),
+        6,
+        "those of the lexical retriever, and the pair"
+    );
+    let wanted = batch[2_000].memory.id;
+    assert!(found.iter().any(|hit| hit.memory.id == wanted));
+    assert!(found.iter().all(|hit| hit.lexical.is_some()));
+    let filter = MemoryFilter::new().kind(MemoryKind::World);
+    let other = batch[2_000].memory.kind != MemoryKind::World;
+    let found = search(&store, &SearchRequest { filter, ..request }).await;
+    let is_found = found.candidates.iter().any(|hit| hit.memory.id == wanted);
+    assert_ne!(is_found, other, "only what the filter matches");
+    store.close().await.unwrap();
+}
+
+/// One flipped bit in a page of each table: a search names the page, reads its rows
+/// instead, and the page is made again from them as it was.
+#[tokio::test]
+async fn a_flipped_bit_is_found_by_the_checksum_named_and_repaired_from_rows() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    create(&path).await;
+    let wanted = search_all(&path).await;
+    make_pages(&path).await;
+    for table in ["vector_page", "word_page"] {
+        let (key, content) = third_page(&path, table).await;
+        let mut flipped = content.clone();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 0x10;
+        let mut conn = connect(&path).await;
+        let sql = format!("UPDATE {table} SET content = ?1 WHERE page_key = ?2");
+        let update = sqlx::query(sqlx::AssertSqlSafe(sql));
+        update
+            .bind(&flipped)
+            .bind(key)
+            .execute(&mut conn)
+            .await
+            .unwrap();
+        conn.close().await.unwrap();
+
+        let named = NamedPages::default();
+        let guard = tracing::subscriber::set_default(named.clone());
+        assert!(search_all(&path).await == wanted, "{table}");
+        drop(guard);
+        let named = named.0.lock().unwrap().clone();
+        assert_eq!(named, BTreeSet::from([(table.to_owned(), key)]));
+
+        let store = open(&path).await;
+        while third_page(&path, table).await.1 == flipped {
+            search(&store, &requests()[0]).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        store.close().await.unwrap();
+        assert!(third_page(&path, table).await == (key, content), "{table}");
+    }
+}
+
+async fn third_page(path: &Path, table: &str) -> (i64, Vec<u8>) {
+    let mut conn = connect(path).await;
+    let sql = format!("SELECT page_key, content FROM {table} ORDER BY page_key LIMIT 1 OFFSET 2");
+    let page = sqlx::query_as(sqlx::AssertSqlSafe(sql));
+    let page = page.fetch_one(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    page
+}
+
+/// The tables and keys of pages that warnings name.
+#[derive(Clone, Default)]
+struct NamedPages(Arc<Mutex<BTreeSet<(String, i64)>>>);
+
+impl Subscriber for NamedPages {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN && metadata.is_event()
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        #[derive(Default)]
+        struct Fields(Option<String>, Option<i64>);
+        impl Visit for Fields {
+            fn record_str(&mut self, field: &Field, value: &str) {
+                if field.name() == "table" {
+                    self.0 = Some(value.to_owned());
+                }
+            }
+
+            fn record_i64(&mut self, field: &Field, value: i64) {
+                if field.name() == "page" {
+                    self.1 = Some(value);
+                }
+            }
+
+            fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        self.0.lock().unwrap().extend(fields.0.zip(fields.1));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
 }

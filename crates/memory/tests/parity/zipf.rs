@@ -165,6 +165,15 @@ async fn on_sqlite() {
     finds_a_version_first(sqlite().await).await;
 }
 
+/// So many that neither the candidates of each retriever nor the sample have all that
+/// contain a rare pair of words: without candidates by pairs it is about 0.96.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn on_sqlite_with_8_000_memories() {
+    let share = overlap(sqlite().await, 8_000).await;
+    assert!(share >= 0.98, "{share}");
+}
+
 #[cfg(feature = "postgres")]
 #[tokio::test]
 async fn on_postgres() {
