@@ -17,6 +17,7 @@ use memory_benches::quality::{
 
 #[derive(Default)]
 struct Arguments {
+    model: Option<String>,
     data: Vec<Data>,
     /// The folder of the vectors of earlier runs.
     vectors: PathBuf,
@@ -58,6 +59,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
     while let Some(argument) = given.next() {
         let mut value = || given.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
+            "--model" => parsed.model = Some(value()?),
             "--int8" => parsed.precision = Precision::Int8,
             "--json" => parsed.json = true,
             "--default-only" => parsed.default_only = true,
@@ -86,7 +88,10 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
 
 async fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
     let start = Instant::now();
-    let options = OnnxOptions::default().precision(arguments.precision);
+    let mut options = OnnxOptions::default().precision(arguments.precision);
+    if let Some(model) = &arguments.model {
+        options = options.model(model);
+    }
     let model = OnnxEmbedder::open(options).await?;
     let embedder = Arc::new(CachedEmbedder::open(model, &arguments.vectors)?);
     let mut sets = Vec::new();

@@ -50,6 +50,9 @@ pub(crate) struct Options {
     /// checkout]
     #[arg(long, num_args = 1.., value_name = "FILE")]
     data: Vec<PathBuf>,
+    /// The model, by name or path [default: the default model]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
     /// Embed with 8-bit weights
     #[arg(long)]
     int8: bool,
@@ -92,6 +95,10 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
         ("--cross-validate", options.cross_validate),
         ("--calibrate", options.calibrate),
     ];
+    if let Some(model) = &options.model {
+        setup::model(&setup::run(setup::Options::default())?, model)?;
+        quality.arg("--model").arg(model);
+    }
     for (switch, _) in switches.iter().filter(|(_, is_on)| *is_on) {
         quality.arg(switch);
     }

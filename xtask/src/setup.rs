@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use memory_assets::{Setup, cache_dir, manifest};
+use memory_assets::manifest::{self, Asset};
+use memory_assets::{Setup, cache_dir};
 
 use crate::error::TaskError;
 use crate::{libtorch, pg};
@@ -30,15 +31,28 @@ pub(crate) fn run(options: Options) -> Result<PathBuf, TaskError> {
     Ok(cache)
 }
 
-/// Fetches what tests and benchmarks need besides PostgreSQL: the exported graph,
-/// and Valkey if it is pinned for this platform.
+/// Fetches what tests and benchmarks need in addition to PostgreSQL: the exported
+/// graph, the multilingual model, and Valkey if it is pinned for this platform.
 pub(crate) fn for_tests(cache: &Path, python: Option<&Path>) -> Result<(), TaskError> {
-    let assets = manifest::valkey()
-        .into_iter()
-        .chain([manifest::exported_graph()]);
-    let mut setup = Setup::new(cache)
-        .with_assets(assets)
-        .with_report(|event| println!("{event}"));
+    let models = [
+        manifest::exported_graph(),
+        manifest::multilingual_e5_small(),
+    ];
+    fetch(cache, python, manifest::valkey().into_iter().chain(models))
+}
+
+/// Fetches the model of this name, if setup installs it.
+pub(crate) fn model(cache: &Path, name: &str) -> Result<(), TaskError> {
+    fetch(cache, None, manifest::find_model(name))
+}
+
+fn fetch(
+    cache: &Path,
+    python: Option<&Path>,
+    assets: impl IntoIterator<Item = Asset>,
+) -> Result<(), TaskError> {
+    let setup = Setup::new(cache).with_report(|event| println!("{event}"));
+    let mut setup = setup.with_assets(assets);
     if let Some(python) = python {
         setup = setup.with_python(python);
     }

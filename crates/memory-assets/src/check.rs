@@ -36,12 +36,12 @@ pub enum AssetState {
     Unsupported,
 }
 
-/// Checks the dekind assets by the presence and size of their files, in
+/// Checks the default assets by the presence and size of their files, in
 /// microseconds, without reading content. (`verify`, with the feature `fetch`,
 /// hashes them.)
 #[must_use]
 pub fn check(cache: &Path) -> Vec<AssetStatus> {
-    statuses(cache, check_size)
+    statuses(cache, Some(manifest::model()), check_size)
 }
 
 /// A check of one file; `None` if it is as pinned.
@@ -129,11 +129,15 @@ fn size_of_folder(folder: &Path) -> io::Result<u64> {
     Ok(size)
 }
 
-/// The states of the dekind assets.
-pub(crate) fn statuses(cache: &Path, file_check: FileCheck) -> Vec<AssetStatus> {
-    let pinned = manifest::defaults();
-    let mut statuses: Vec<_> = pinned
+/// The states of the runtime, and of a model where one is given.
+pub(crate) fn statuses(
+    cache: &Path,
+    model: Option<Asset>,
+    file_check: FileCheck,
+) -> Vec<AssetStatus> {
+    let mut statuses: Vec<_> = manifest::runtime()
         .iter()
+        .chain(&model)
         .map(|asset| status(cache, asset, file_check))
         .collect();
     if manifest::runtime().is_none() {
@@ -177,6 +181,7 @@ mod tests {
         size: 0,
         sha256: "",
         platform: None,
+        conversion: None,
         members: &[member("a"), member("b")],
     };
 
@@ -227,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn in_an_empty_cache_every_dekind_asset_is_missing() {
+    fn in_an_empty_cache_every_default_asset_is_missing() {
         let cache = tempfile::tempdir().unwrap();
         for asset in check(cache.path()) {
             assert!(matches!(

@@ -21,6 +21,7 @@ mod event;
 mod folder_member;
 mod hash;
 mod install;
+mod packed;
 mod pip;
 mod setup;
 mod staging;
@@ -32,10 +33,11 @@ pub use event::Event;
 pub use setup::{Outcome, Setup};
 
 use crate::check::{AssetStatus, statuses};
+use crate::manifest::Asset;
 
-/// Checks the default assets by the SHA-256 of their files. Reads about 150 MB,
-/// in 0.1 to 1 s.
+/// Checks the runtime, and a model where one is given, by the SHA-256 of their files.
+/// Reads about 150 MB for the default model, in 0.1 to 1 s.
 #[must_use]
-pub fn verify(cache: &Path) -> Vec<AssetStatus> {
-    statuses(cache, hash::check_hash)
+pub fn verify(cache: &Path, model: Option<Asset>) -> Vec<AssetStatus> {
+    statuses(cache, model, hash::check_hash)
 }

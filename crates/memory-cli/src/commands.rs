@@ -36,13 +36,13 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
     let settings = match cli.command {
         // These do the same whatever the settings say.
         Command::Setup(_) | Command::Completions(_) | Command::Man(_) => Settings::default(),
-        _ => settings::load(cli.db, cli.config)?,
+        _ => settings::load(cli.db, cli.model.clone(), cli.config)?,
     };
     let database = Database::new(settings);
     let outcome = match interruption(&cli.command) {
         Some(consequence) => {
             let mut signals = Signals::listen()?;
-            let running = dispatch(cli.command, &database, output);
+            let running = dispatch(cli.command, cli.model, &database, output);
             match signals.guard(running).await {
                 Ok(outcome) => outcome,
                 Err(signal) => {
@@ -56,7 +56,7 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
                 }
             }
         }
-        None => dispatch(cli.command, &database, output).await,
+        None => dispatch(cli.command, cli.model, &database, output).await,
     };
     if matches!(&outcome, Err(failure) if failure.is_interrupted()) {
         // The command closed the database, if there was time.
@@ -93,6 +93,7 @@ async fn finish_tasks() {
 
 async fn dispatch(
     command: Command,
+    model: Option<String>,
     database: &Database,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -117,7 +118,7 @@ async fn dispatch(
         Command::Doctor => doctor::run(database, output).await,
         Command::Migrate => migrate::run(database, output).await,
         Command::Reembed(args) => reembed::run(database, args, output).await,
-        Command::Setup(args) => setup::run(args, output),
+        Command::Setup(args) => setup::run(args, model.as_deref(), output),
         Command::Completions(args) => completions::completions(&args, output),
         Command::Man(args) => completions::man(&args, output),
     }

@@ -31,11 +31,11 @@ enum Access {
 /// Which embedder a command needs.
 #[derive(Debug, Clone)]
 enum EmbedderChoice {
-    /// The default model.
+    /// The chosen model, or the default one.
     Default,
     /// None.
     Null,
-    /// The default model, which is open already.
+    /// That model, which is open already.
     Opened(Arc<OnnxEmbedder>),
 }
 
@@ -121,13 +121,18 @@ impl Database {
         embedder: EmbedderChoice,
     ) -> MemoryResult<MemorySystem> {
         self.check_url()?;
-        let builder = MemorySystem::builder().config(self.settings.config().clone());
+        let mut builder = MemorySystem::builder().config(self.settings.config().clone());
+        if let (EmbedderChoice::Default, Some(model)) = (&embedder, self.settings.model())
+            && access != Access::Create
+        {
+            builder = builder.model(model);
+        }
         let builder = match embedder.clone() {
             EmbedderChoice::Null => builder.embedder(Arc::new(NullEmbedder::new())),
             EmbedderChoice::Opened(model) => builder.embedder(model),
             // The model first: where it is missing, no database is created.
             EmbedderChoice::Default if access == Access::Create => {
-                let model = OnnxEmbedder::open(OnnxOptions::default()).await?;
+                let model = OnnxEmbedder::open(self.embedder_options()).await?;
                 builder.embedder(Arc::new(model))
             }
             // The database first: a wrong URL fails before the model is loaded.
@@ -141,6 +146,15 @@ impl Database {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.push(system.clone());
         Ok(system)
+    }
+
+    /// The options of the chosen model, or of the default one.
+    pub(crate) fn embedder_options(&self) -> OnnxOptions {
+        let options = OnnxOptions::default();
+        match self.settings.model() {
+            Some(model) => options.model(model),
+            None => options,
+        }
     }
 
     /// Closes what was opened. Called once, at the end of a command, also after

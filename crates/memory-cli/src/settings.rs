@@ -11,8 +11,12 @@ pub(crate) const DEFAULT_DB: &str = "sqlite://memory.db";
 /// The variable with the path of the settings file.
 const CONFIG_ENV: &str = "MEMORY_CONFIG";
 
-/// Combines the sources; `db` and `config` are options of the command line.
-pub(crate) fn load(db: Option<String>, config: Option<PathBuf>) -> MemoryResult<Settings> {
+/// Combines the sources; `db`, `model` and `config` are options of the command line.
+pub(crate) fn load(
+    db: Option<String>,
+    model: Option<String>,
+    config: Option<PathBuf>,
+) -> MemoryResult<Settings> {
     let variable = std::env::var_os(CONFIG_ENV).filter(|path| !path.is_empty());
     let mut builder = Settings::builder().environment();
     if let Some(path) = config.or_else(|| variable.map(PathBuf::from)) {
@@ -20,6 +24,9 @@ pub(crate) fn load(db: Option<String>, config: Option<PathBuf>) -> MemoryResult<
     }
     if let Some(url) = db {
         builder = builder.db(url);
+    }
+    if let Some(model) = model {
+        builder = builder.model(model);
     }
     builder.build()
 }

@@ -44,6 +44,10 @@ pub struct MemoryBatchItem {
     pub entities: BTreeMap<EntityId, String>,
     /// Labels; duplicates are merged.
     pub tags: BTreeSet<String>,
+    /// The vector of the content, where it was computed elsewhere; see
+    /// [`with_embedding`](Self::with_embedding).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<Vec<f32>>,
 }
 
 impl MemoryBatchItem {
@@ -64,6 +68,7 @@ impl MemoryBatchItem {
             related: BTreeMap::new(),
             entities: BTreeMap::new(),
             tags: BTreeSet::new(),
+            embedding: None,
         }
     }
 
@@ -124,6 +129,17 @@ impl MemoryBatchItem {
         self
     }
 
+    /// Sets the vector of the content, so that the embedder is not called: for
+    /// vectors that the model of the system's embedder made elsewhere. It has the
+    /// dimensions of that model, finite numbers that are not all zero, and any length
+    /// (it is normalized). It is the memory's only vector, also where the embedder
+    /// would split the content into chunks. Changing the content replaces it.
+    #[must_use]
+    pub fn with_embedding(mut self, vector: impl Into<Vec<f32>>) -> Self {
+        self.embedding = Some(vector.into());
+        self
+    }
+
     /// Checks every limit.
     ///
     /// # Errors
@@ -140,11 +156,16 @@ impl MemoryBatchItem {
         if let Some(timestamp) = self.timestamp {
             limits::check_timestamp(timestamp)?;
         }
+        if let Some(vector) = &self.embedding {
+            // The dimensions are the embedder's, which are not known here.
+            limits::check_vector(vector, vector.len().max(1))?;
+        }
         Ok(())
     }
 
     /// Checks every limit and makes the memory, with a new id where none was set
-    /// and `now` where no time was set.
+    /// and `now` where no time was set. A memory has no vector: the embedding is
+    /// dropped.
     ///
     /// # Errors
     /// As [`validate`](Self::validate).

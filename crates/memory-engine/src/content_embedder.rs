@@ -4,7 +4,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memory_core::{EmbedRole, Embedder, Embedding, ErrorKind, MemoryError, MemoryResult};
+use memory_core::{
+    EmbedRole, Embedder, Embedding, ErrorKind, MemoryError, MemoryResult, limits, normalize,
+};
 
 use crate::tiers::{EmbeddedText, Tiers};
 
@@ -38,6 +40,34 @@ impl ContentEmbedder {
         vectors.into_iter().next().ok_or_else(|| {
             MemoryError::embedder(ErrorKind::Corrupt, "embed", "no vector for the query")
         })
+    }
+
+    /// The vector that a caller gave for a recall's text. It is not cached.
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`] for a vector of other dimensions than the
+    /// model's, or without a direction.
+    pub(crate) fn given_query(&self, text: &str, vector: &[f32]) -> MemoryResult<EmbeddedText> {
+        let vector = self.normalized(vector.to_vec())?;
+        Ok(EmbeddedText {
+            vector: vector.into(),
+            unknown_share: self.embedder.unknown_token_share(text).clamp(0.0, 1.0),
+        })
+    }
+
+    /// The embedding of a content whose only vector a caller gave. It is not cached.
+    ///
+    /// # Errors
+    /// As [`given_query`](Self::given_query).
+    pub(crate) fn given_content(&self, vector: Vec<f32>) -> MemoryResult<Embedding> {
+        let fingerprint = self.embedder.profile().fingerprint.clone();
+        Ok(Embedding::new(fingerprint, vec![self.normalized(vector)?]))
+    }
+
+    fn normalized(&self, mut vector: Vec<f32>) -> MemoryResult<Vec<f32>> {
+        limits::check_vector(&vector, self.embedder.profile().dimensions)?;
+        normalize(&mut vector)?;
+        Ok(vector)
     }
 
     /// One embedding per content, in order: a vector for each chunk that fits

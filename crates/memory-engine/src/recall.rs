@@ -55,6 +55,10 @@ pub struct RecallRequest {
     /// Whether the reranker, where the system has one, orders the first results.
     #[serde(default = "default_rerank")]
     pub rerank: bool,
+    /// The vector of the text, where it was computed elsewhere; see
+    /// [`vector`](Self::vector).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Vec<f32>>,
 }
 
 impl RecallRequest {
@@ -72,6 +76,7 @@ impl RecallRequest {
             ranking: Ranking::default(),
             as_of: None,
             rerank: true,
+            vector: None,
         }
     }
 
@@ -124,7 +129,19 @@ impl RecallRequest {
         self
     }
 
-    /// Checks every limit.
+    /// Sets the vector of the text, so that the embedder is not called: for
+    /// vectors that the model of the system's embedder made elsewhere. It has the
+    /// dimensions of that model, finite numbers that are not all zero, and any length
+    /// (it is normalized). The text is still needed for its words. The vector is not
+    /// cached: another recall of the same text without it uses the embedder's.
+    #[must_use]
+    pub fn vector(mut self, vector: impl Into<Vec<f32>>) -> Self {
+        self.vector = Some(vector.into());
+        self
+    }
+
+    /// Checks every limit. Whether a vector has the embedder's dimensions is checked
+    /// by the recall.
     ///
     /// # Errors
     /// [`memory_core::MemoryError::InvalidInput`] naming the limit that is exceeded.
@@ -134,6 +151,9 @@ impl RecallRequest {
         self.filter.validate()?;
         self.ranking.validate()?;
         self.as_of.map_or(Ok(()), limits::check_timestamp)?;
+        if let Some(vector) = &self.vector {
+            limits::check_vector(vector, vector.len().max(1))?;
+        }
         if let Some(value) = self.min_similarity
             && !(-1.0..=1.0).contains(&value)
         {

@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use memory::{
     EntityId, Excerpt, Memory, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, MemoryResult,
-    limits,
+    RestoreItem, limits,
 };
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -97,13 +97,21 @@ impl Parsed {
     ///
     /// # Errors
     /// [`MemoryError::InvalidInput`] naming the limit.
-    pub fn into_memory(self, id: MemoryId, now: DateTime<Utc>) -> MemoryResult<Memory> {
+    pub fn into_restore_item(
+        mut self,
+        id: MemoryId,
+        now: DateTime<Utc>,
+    ) -> MemoryResult<RestoreItem> {
+        let embedding = self.item.embedding.take();
         let memory = self.item.with_id(id).into_memory(now)?;
-        Ok(Memory {
-            decay_rate: self.decay_rate.unwrap_or(memory.decay_rate),
-            access_count: self.access_count,
-            last_accessed: self.last_accessed,
-            ..memory
+        Ok(RestoreItem {
+            memory: Memory {
+                decay_rate: self.decay_rate.unwrap_or(memory.decay_rate),
+                access_count: self.access_count,
+                last_accessed: self.last_accessed,
+                ..memory
+            },
+            embedding,
         })
     }
 }
@@ -170,6 +178,8 @@ struct Fields<'a> {
     last_accessed: Option<&'a RawValue>,
     #[serde(borrow, default)]
     archived_by: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    embedding: Option<&'a RawValue>,
 }
 
 impl Fields<'_> {
@@ -213,6 +223,7 @@ impl Fields<'_> {
                 .map(|(name, role)| (name.into(), role))
                 .collect(),
             tags: read_tags(self.tags)?,
+            embedding: read("embedding", self.embedding, "an array of numbers")?,
         })
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Only the header is in memory; each tensor is read directly to its destination.
 
+mod files;
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use crate::error;
+pub(crate) use files::checkpoint_files;
 
 /// The bytes of the header's length, which precede the header.
 const PREFIX: usize = 8;
@@ -20,9 +23,15 @@ const MAX_HEADER: usize = 100_000_000;
 /// The bytes that are read and converted at a time.
 const BUFFER: usize = 64 * 1024;
 
-/// An open checkpoint.
+/// An open checkpoint: one file, or several that together have all tensors.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
+    shards: Vec<Shard>,
+}
+
+/// An open file of a checkpoint.
+#[derive(Debug)]
+struct Shard {
     path: PathBuf,
     file: File,
     header: Metadata,
@@ -31,12 +40,78 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a checkpoint and reads its header.
+    /// Opens the files of a checkpoint and reads their headers.
     ///
     /// # Errors
-    /// `Missing` if the file does not exist, `Corrupt` if it is truncated or its
+    /// `Missing` if a file does not exist, `Corrupt` if one is truncated or its
     /// header is invalid.
-    pub(crate) fn open(path: &Path) -> MemoryResult<Self> {
+    pub(crate) fn open(files: &[PathBuf]) -> MemoryResult<Self> {
+        let shards = files.iter().map(|file| Shard::open(file));
+        Ok(Self {
+            shards: shards.collect::<MemoryResult<_>>()?,
+        })
+    }
+
+    /// Whether there is a tensor of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.shards.iter().any(|shard| shard.has(name))
+    }
+
+    /// Whether a tensor has 16-bit floats of IEEE 754.
+    pub(crate) fn is_half(&self, name: &str) -> bool {
+        let mut infos = self.shards.iter().filter_map(|it| it.header.info(name));
+        infos.next().is_some_and(|info| info.dtype == Dtype::F16)
+    }
+
+    /// Reads a tensor of the given shape as 32-bit floats.
+    ///
+    /// # Errors
+    /// `Corrupt` for a tensor that is missing, has another shape or contains a
+    /// number that is not finite; `Unsupported` for another number type.
+    pub(crate) fn tensor(&mut self, name: &str, shape: &[usize]) -> MemoryResult<Vec<f32>> {
+        let mut values = vec![0.0; shape.iter().product()];
+        self.read(name, shape, &mut values)?;
+        Ok(values)
+    }
+
+    /// Like [`tensor`](Self::tensor), as 16-bit floats, which the tensor must have.
+    pub(crate) fn half_tensor(&mut self, name: &str, shape: &[usize]) -> MemoryResult<Vec<f16>> {
+        let mut values = vec![f16::ZERO; shape.iter().product()];
+        let shard = self.shard(name)?;
+        shard.seek(name, shape)?;
+        convert(
+            &mut shard.file,
+            &shard.path,
+            &mut values,
+            f16::from_le_bytes,
+        )?;
+        shard.check_finite(name, values.iter().all(|x| x.is_finite()))?;
+        Ok(values)
+    }
+
+    /// Like [`tensor`](Self::tensor), into a slice of the same length.
+    pub(crate) fn read(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        into: &mut [f32],
+    ) -> MemoryResult<()> {
+        self.shard(name)?.read(name, shape, into)
+    }
+
+    /// The file that has a tensor.
+    fn shard(&mut self, name: &str) -> MemoryResult<&mut Shard> {
+        let path = self.shards.first().map(|shard| shard.path.clone());
+        let found = self.shards.iter_mut().find(|shard| shard.has(name));
+        found.ok_or_else(|| {
+            let why = format!("it has no tensor {name}");
+            error::corrupt(&path.unwrap_or_default(), why)
+        })
+    }
+}
+
+impl Shard {
+    fn open(path: &Path) -> MemoryResult<Self> {
         let unreadable = |error| error::unreadable(path, error);
         let mut file = File::open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
@@ -69,29 +144,12 @@ impl Checkpoint {
         })
     }
 
-    /// Whether there is a tensor of this name.
-    pub(crate) fn has(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         self.header.info(name).is_some()
     }
 
-    /// Reads a tensor of the given shape as 32-bit floats.
-    ///
-    /// # Errors
-    /// `Corrupt` for a tensor that is missing, has another shape or contains a
-    /// number that is not finite; `Unsupported` for another number type.
-    pub(crate) fn tensor(&mut self, name: &str, shape: &[usize]) -> MemoryResult<Vec<f32>> {
-        let mut values = vec![0.0; shape.iter().product()];
-        self.read(name, shape, &mut values)?;
-        Ok(values)
-    }
-
-    /// Like [`tensor`](Self::tensor), into a slice of the same length.
-    pub(crate) fn read(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        into: &mut [f32],
-    ) -> MemoryResult<()> {
+    /// Moves to a tensor of the given shape, and returns its number type.
+    fn seek(&mut self, name: &str, shape: &[usize]) -> MemoryResult<Dtype> {
         let Some(info) = self.header.info(name) else {
             let why = format!("it has no tensor {name}");
             return Err(error::corrupt(&self.path, why));
@@ -107,8 +165,13 @@ impl Checkpoint {
         self.file
             .seek(SeekFrom::Start(start))
             .map_err(|error| error::unreadable(&self.path, error))?;
+        Ok(info.dtype)
+    }
+
+    fn read(&mut self, name: &str, shape: &[usize], into: &mut [f32]) -> MemoryResult<()> {
+        let dtype = self.seek(name, shape)?;
         let (file, path) = (&mut self.file, &self.path);
-        match info.dtype {
+        match dtype {
             Dtype::F32 => convert(file, path, into, f32::from_le_bytes)?,
             Dtype::F16 => convert(file, path, into, |x| f16::from_le_bytes(x).to_f32())?,
             Dtype::BF16 => convert(file, path, into, |x| bf16::from_le_bytes(x).to_f32())?,
@@ -119,21 +182,24 @@ impl Checkpoint {
                 return Err(error::unsupported(&self.path, what));
             }
         }
-        if into.iter().all(|x| x.is_finite()) {
-            Ok(())
-        } else {
-            let why = format!("the tensor {name} contains a number that is not finite");
-            Err(error::corrupt(&self.path, why))
+        self.check_finite(name, into.iter().all(|x| x.is_finite()))
+    }
+
+    fn check_finite(&self, name: &str, is_finite: bool) -> MemoryResult<()> {
+        if is_finite {
+            return Ok(());
         }
+        let why = format!("the tensor {name} contains a number that is not finite");
+        Err(error::corrupt(&self.path, why))
     }
 }
 
 /// Fills `into` from numbers of `N` bytes each.
-fn convert<const N: usize>(
+fn convert<const N: usize, T>(
     file: &mut File,
     path: &Path,
-    into: &mut [f32],
-    number: impl Fn([u8; N]) -> f32,
+    into: &mut [T],
+    number: impl Fn([u8; N]) -> T,
 ) -> MemoryResult<()> {
     let mut buffer = vec![0; BUFFER.min(into.len() * N)];
     for part in into.chunks_mut(BUFFER / N) {

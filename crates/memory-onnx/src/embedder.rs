@@ -97,8 +97,10 @@ impl OnnxEmbedder {
     /// for options that the model or this process does not support.
     pub fn open_blocking(options: &OnnxOptions) -> MemoryResult<Self> {
         options.validate()?;
-        let model = Model::read(&options.folder.resolve_model_dir()?, options)?;
-        let tokenizer = Arc::new(model.tokenizer()?);
+        let explain = |error| options.folder.explain(error);
+        let folder = options.folder.resolve_model_dir()?;
+        let model = Model::read(&folder, options).map_err(explain)?;
+        let tokenizer = Arc::new(model.tokenizer().map_err(explain)?);
         let (runtime, environment) = runtime::environment(options)?;
         let batch_tokens = options.batch_tokens.0;
         let queue = Arc::new(Queue::new(batch_tokens, options.parallelism.sessions));

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! modules.json, config.json, ...      as in memory_sentence_transformers::ModelDir
-//! model.safetensors                   the checkpoint, of the BERT family
+//! model.safetensors                   the checkpoint, of the BERT or XLM-RoBERTa family;
+//!                                     or model.safetensors.index.json and its files
 //! model.onnx, or onnx/model.onnx      for other families; one of the two is needed
 //! ```
 
@@ -14,6 +15,7 @@ use memory_sentence_transformers::Config;
 use memory_sentence_transformers::{FingerprintInput, ModelDir, Tokenizer};
 
 use crate::bert::{Architecture, ArchitectureConfig};
+use crate::checkpoint::checkpoint_files;
 use crate::error::{self, opening};
 use crate::external_data::external_files;
 use crate::options::{OnnxOptions, Precision, WeightSource};
@@ -73,7 +75,7 @@ pub(crate) enum Weights {
     Graph(PathBuf),
     /// A checkpoint from which a graph is built.
     Checkpoint {
-        file: PathBuf,
+        files: Vec<PathBuf>,
         architecture: Architecture,
         precision: Precision,
     },
@@ -89,7 +91,8 @@ impl Weights {
     fn find(folder: &ModelDir, options: &OnnxOptions) -> MemoryResult<Self> {
         // Also for a graph, because a damaged file must not be ignored.
         let config = ArchitectureConfig::read(&folder.path)?;
-        let file = folder.path.join("model.safetensors");
+        let files = checkpoint_files(&folder.path)?;
+        let has_checkpoint = !files.is_empty();
         let checkpoint = || {
             Ok(Self::Checkpoint {
                 architecture: config.architecture(
@@ -98,17 +101,17 @@ impl Weights {
                     folder.dimensions,
                 )?,
                 precision: options.precision,
-                file: file.clone(),
+                files: files.clone(),
             })
         };
         match options.weight_source {
-            Some(WeightSource::Checkpoint) if file.is_file() => checkpoint(),
+            Some(WeightSource::Checkpoint) if has_checkpoint => checkpoint(),
             Some(WeightSource::Checkpoint) => Err(error::missing(format_args!(
                 "{} does not exist",
-                file.display()
+                folder.path.join("model.safetensors").display()
             ))),
             Some(WeightSource::Graph) => graph(&folder.path, options),
-            None if file.is_file() => checkpoint().or_else(|refused| {
+            None if has_checkpoint => checkpoint().or_else(|refused| {
                 // There may be an exported graph for an unsupported checkpoint.
                 find_graph(&folder.path).map_or(Err(refused), |_| graph(&folder.path, options))
             }),
@@ -120,7 +123,7 @@ impl Weights {
     fn files(&self) -> Vec<PathBuf> {
         match self {
             Self::Graph(file) => graph_files(file),
-            Self::Checkpoint { file, .. } => vec![file.clone()],
+            Self::Checkpoint { files, .. } => files.clone(),
         }
     }
 
@@ -170,21 +173,30 @@ fn graph(folder: &Path, options: &OnnxOptions) -> MemoryResult<Weights> {
     }
     Err(MemoryError::configuration(format!(
         "{} is an exported graph, whose precision is fixed; precision {:?} needs a \
-         model.safetensors of the BERT family",
+         model.safetensors of the BERT or XLM-RoBERTa family",
         file.display(),
         options.precision
     )))
 }
+
+/// Checkpoints in Python's format, which can contain any program and is not read.
+const PICKLED: [&str; 2] = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 /// The graph's file: in the directory itself, or in `onnx/`, as on hubs.
 pub(crate) fn find_graph(folder: &Path) -> MemoryResult<PathBuf> {
     let files = ["model.onnx", "onnx/model.onnx"].map(|name| folder.join(name));
     match files.into_iter().find(|file| file.is_file()) {
         Some(file) => Ok(file),
-        None => Err(error::missing(format_args!(
-            "{} contains neither model.safetensors nor model.onnx nor onnx/model.onnx",
-            folder.display()
-        ))),
+        None => {
+            let found = PICKLED.into_iter().find(|name| folder.join(name).is_file());
+            let found = found.map_or_else(String::new, |name| {
+                format!("; {name} is not supported: save the model as safetensors")
+            });
+            Err(error::missing(format_args!(
+                "{} contains neither model.safetensors nor model.onnx nor onnx/model.onnx{found}",
+                folder.display()
+            )))
+        }
     }
 }
 

@@ -69,7 +69,7 @@ pub enum Precision {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WeightSource {
-    /// `model.safetensors`: a checkpoint of the BERT family.
+    /// `model.safetensors`: a checkpoint of the BERT or XLM-RoBERTa family.
     Checkpoint,
     /// `model.onnx` or `onnx/model.onnx`: an exported graph.
     Graph,
@@ -132,10 +132,20 @@ impl OnnxOptions {
     }
 
     /// A model directory in sentence-transformers format with a `model.safetensors`
-    /// of the BERT family or a `model.onnx`, instead of the default model.
+    /// of the BERT or XLM-RoBERTa family or a `model.onnx`, instead of the default
+    /// model.
     #[must_use]
     pub fn model_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder.model_dir = Some(folder.into());
+        self
+    }
+
+    /// A model by name or path, instead of the default model: a path if it contains a
+    /// separator or is `.` or `..`, and otherwise the name of a directory in `models` of
+    /// the cache directory, such as `multilingual-e5-small`.
+    #[must_use]
+    pub fn model(mut self, name_or_path: impl Into<String>) -> Self {
+        self.folder.model = Some(name_or_path.into());
         self
     }
 

@@ -53,9 +53,11 @@ impl SharedEmbeddings {
         match &model.weights {
             Weights::Graph(_) => Ok(Self::None),
             Weights::Checkpoint {
-                file, architecture, ..
+                files,
+                architecture,
+                ..
             } => {
-                let embeddings = Embeddings::read(&mut Checkpoint::open(file)?, architecture)?;
+                let embeddings = Embeddings::read(&mut Checkpoint::open(files)?, architecture)?;
                 Ok(Self::Tables(Arc::new(embeddings)))
             }
         }
@@ -88,18 +90,22 @@ impl ModelSession {
         let (session, input, output) = match (&model.weights, shared) {
             (
                 Weights::Checkpoint {
-                    file,
+                    files,
                     architecture,
                     precision,
                 },
                 SharedEmbeddings::Tables(embeddings),
             ) => {
-                let mut checkpoint = Checkpoint::open(file)?;
+                let mut checkpoint = Checkpoint::open(files)?;
                 let network = Network::new(&mut checkpoint, architecture, *precision)?;
                 let input = SessionInput::Embedded(Arc::clone(embeddings));
                 (network.session(&builder)?, input, bert::OUTPUT.into())
             }
-            (Weights::Graph(file) | Weights::Checkpoint { file, .. }, _) => {
+            (Weights::Checkpoint { .. }, SharedEmbeddings::None) => {
+                let what = "the embedding tables of the checkpoint were not read";
+                return Err(error::failed(OPEN, what));
+            }
+            (Weights::Graph(file), _) => {
                 let session = exported::load(&mut builder, file)?;
                 let input = SessionInput::Tokens(exported::graph_inputs(file, session.inputs())?);
                 let output = exported::output_name(file, session.outputs())?;

@@ -76,13 +76,41 @@ fn with_fix(what: impl Display) -> String {
     format!("{what}{FIX}{SETUP_COMMAND}")
 }
 
-/// Removes the command from a message: for models that it does not install.
-#[must_use]
-pub fn without_fix(mut error: MemoryError) -> MemoryError {
+/// Replaces the command in a message by the one that installs this model.
+pub(crate) fn with_model(error: MemoryError, name: &str) -> MemoryError {
+    append(error, |message| {
+        message.push_str(FIX);
+        message.push_str("memory setup --model ");
+        message.push_str(name);
+    })
+}
+
+/// Removes the command from a message. For a model that was given by name, the names
+/// that setup installs take its place.
+pub(crate) fn with_model_names(error: MemoryError, is_name: bool) -> MemoryError {
+    let names = memory_assets::manifest::models().map(|asset| asset.model_name());
+    append(error, |message| {
+        if is_name {
+            message.push_str("\nmodels that memory setup installs: ");
+            message.push_str(&names.into_iter().flatten().collect::<Vec<_>>().join(", "));
+            message.push_str("; a path of a model of your own contains a separator: ./model");
+        }
+    })
+}
+
+/// Changes the message of an error that names the command.
+fn append(mut error: MemoryError, change: impl FnOnce(&mut String)) -> MemoryError {
     if let MemoryError::Embedder { message, .. } = &mut error
         && let Some(end) = message.find(FIX)
     {
         message.truncate(end);
+        change(message);
     }
     error
+}
+
+/// Removes the command from a message: for models that it does not install.
+#[must_use]
+pub fn without_fix(error: MemoryError) -> MemoryError {
+    append(error, |_| {})
 }

@@ -1,8 +1,11 @@
 //! Options of opening a model directory.
 
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 
+use memory_assets::manifest::{self, Asset};
 use memory_core::{EmbedRole, MemoryError, MemoryResult};
+
+use crate::error;
 
 /// A number of tokens, as a type distinct from numbers of texts or bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,8 +17,12 @@ pub struct MaxTokens(pub usize);
 pub struct ModelOptions {
     /// The cache directory, instead of [`memory_assets::cache_dir`].
     pub cache_dir: Option<PathBuf>,
-    /// The model directory, instead of that of the default model.
+    /// The model directory, instead of that of a named model.
     pub model_dir: Option<PathBuf>,
+    /// The model by name or path, instead of the default model: a path if it contains
+    /// a separator or is `.` or `..`, and otherwise the name of a directory in `models`
+    /// of the cache directory.
+    pub model: Option<String>,
     /// The model's name in the profile, instead of the directory's name.
     pub model_name: Option<String>,
     /// A maximum length shorter than the model's own.
@@ -35,24 +42,58 @@ impl ModelOptions {
         }
     }
 
-    /// The model directory: the given one, or that of the default model.
+    /// The model directory: the given one, or that of the named or the default model.
     ///
     /// # Errors
     /// [`MemoryError::Configuration`] if no directory is given and there is no
-    /// cache directory.
+    /// cache directory, if a directory and a name are given, or for an empty name.
     pub fn resolve_model_dir(&self) -> MemoryResult<PathBuf> {
-        if let Some(folder) = &self.model_dir {
-            return Ok(folder.clone());
+        match (&self.model_dir, &self.model) {
+            (Some(folder), None) => return Ok(folder.clone()),
+            (Some(_), Some(_)) => {
+                let message = "set either `model` or `model_dir`, not both";
+                return Err(MemoryError::configuration(message));
+            }
+            (None, Some(model)) if model.trim().is_empty() => {
+                let message = "the model's name is empty; leave it out for the default model";
+                return Err(MemoryError::configuration(message));
+            }
+            (None, Some(model)) if is_path(model) => return Ok(model.into()),
+            (None, _) => {}
         }
         let cache = match &self.cache_dir {
             Some(folder) => folder.clone(),
             None => memory_assets::cache_dir()
                 .map_err(|error| MemoryError::configuration(error.to_string()))?,
         };
-        Ok(memory_assets::model_dir(
-            &cache,
-            memory_assets::DEFAULT_MODEL,
-        ))
+        Ok(memory_assets::model_dir(&cache, self.model_or_default()))
+    }
+
+    fn model_or_default(&self) -> &str {
+        let name = self.model.as_deref();
+        name.unwrap_or(memory_assets::DEFAULT_MODEL)
+    }
+
+    /// The model that setup installs, if the options name one.
+    pub(crate) fn pinned_model(&self) -> Option<Asset> {
+        let is_named = self.model_dir.is_none();
+        is_named
+            .then(|| manifest::find_model(self.model_or_default()))
+            .flatten()
+    }
+
+    /// Completes an error of opening the model: with the command that installs it, if
+    /// there is one, and otherwise with the names of models that have one.
+    #[must_use]
+    pub fn explain(&self, error: MemoryError) -> MemoryError {
+        match self.pinned_model().and_then(|asset| asset.model_name()) {
+            Some(memory_assets::DEFAULT_MODEL) => error,
+            Some(name) => error::with_model(error, name),
+            None => {
+                let is_name = self.model_dir.is_none() && !is_path(self.model_or_default());
+                error::with_model_names(error, is_name)
+            }
+        }
     }
 
     /// The prompt that was set for a role.
@@ -72,6 +113,11 @@ impl ModelOptions {
     }
 }
 
+/// Whether a model is given by its path.
+fn is_path(model: &str) -> bool {
+    model.contains(is_separator) || matches!(model, "." | "..")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +133,60 @@ mod tests {
         assert_eq!(options.name_of(&folder), memory_assets::DEFAULT_MODEL);
         options.model_name = Some("mine".to_owned());
         assert_eq!(options.name_of(&folder), "mine");
+    }
+
+    #[test]
+    fn a_model_is_chosen_by_name_or_path() {
+        let options = |model: &str| ModelOptions {
+            cache_dir: Some("some/cache".into()),
+            model: Some(model.to_owned()),
+            ..ModelOptions::default()
+        };
+        for (model, folder) in [
+            ("my-model", "some/cache/models/my-model"),
+            ("my.model", "some/cache/models/my.model"),
+            ("./my-model", "./my-model"),
+            ("models/e5", "models/e5"),
+            ("/models/e5/", "/models/e5"),
+            ("..", ".."),
+        ] {
+            let found = options(model).resolve_model_dir().unwrap();
+            assert_eq!(found, Path::new(folder), "{model}");
+            assert!(options(model).pinned_model().is_none());
+        }
+        assert!(options(" ").resolve_model_dir().is_err());
+        let mut both = options("my-model");
+        both.model_dir = Some("other".into());
+        let error = both.resolve_model_dir().unwrap_err().to_string();
+        assert!(error.contains("not both"), "{error}");
+        assert!(options("multilingual-e5-small").pinned_model().is_some());
+        assert!(ModelOptions::default().pinned_model().is_some());
+    }
+
+    #[test]
+    fn errors_name_the_command_that_installs_the_model() {
+        let explained = |model: Option<&str>, model_dir: Option<&str>| {
+            let options = ModelOptions {
+                model: model.map(str::to_owned),
+                model_dir: model_dir.map(PathBuf::from),
+                ..ModelOptions::default()
+            };
+            options.explain(error::missing("it is missing")).to_string()
+        };
+        let default = explained(None, None);
+        assert!(default.contains("memory setup (or"), "{default}");
+        let e5 = explained(Some("multilingual-e5-small"), None);
+        assert!(
+            e5.ends_with("memory setup --model multilingual-e5-small"),
+            "{e5}"
+        );
+        let unknown = explained(Some("bge"), None);
+        assert!(!unknown.contains("run:"), "{unknown}");
+        for name in ["all-MiniLM-L6-v2", "multilingual-e5-small"] {
+            assert!(unknown.contains(name), "{unknown}");
+        }
+        for path in [explained(Some("./bge"), None), explained(None, Some("bge"))] {
+            assert!(path.ends_with("it is missing"), "{path}");
+        }
     }
 }

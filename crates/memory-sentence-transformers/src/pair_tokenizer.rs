@@ -5,7 +5,7 @@ use tokenizers::{Encoding, PostProcessor, TruncationDirection};
 
 use crate::error;
 use crate::model_dir::CrossEncoderDir;
-use crate::tokenizer::{TOKENIZER_FAILED, Tokens, head, prepend_lowercase};
+use crate::tokenizer::{TOKENIZER_FAILED, TokenizerFile, Tokens, head, prepend_lowercase};
 
 /// The operation named by errors of scoring pairs.
 pub(crate) const SCORE: &str = "score";
@@ -38,7 +38,8 @@ impl PairTokenizer {
         const MIN_CONTENT_TOKENS: usize = 8;
         let file = &model.tokenizer_file();
         let corrupt = |error: tokenizers::Error| error::corrupt(file, error);
-        let mut inner = tokenizers::Tokenizer::from_bytes(&model.tokenizer).map_err(corrupt)?;
+        let file_content = TokenizerFile::read(&model.tokenizer).map_err(corrupt)?;
+        let mut inner = file_content.tokenizer;
         if model.lower_case {
             prepend_lowercase(&mut inner).map_err(corrupt)?;
         }

@@ -1,5 +1,8 @@
 //! Tokenization, truncated to the model's maximum length and never padded.
 
+mod file;
+
+use std::collections::HashSet;
 use std::path::Path;
 
 use memory_core::{EmbedRole, MemoryResult};
@@ -9,6 +12,7 @@ use tokenizers::{Encoding, PostProcessor, TruncationParams};
 
 use crate::error::{self, CHUNK, EMBED};
 use crate::model_dir::{ModelDir, Prompts};
+pub(crate) use file::TokenizerFile;
 
 /// The bytes of text that are tokenized first, per token of the maximum length.
 /// English has about 4.5 bytes per token, so this is almost always enough, and
@@ -53,6 +57,10 @@ pub struct Tokenizer {
     max_content_tokens: usize,
     /// Whether a text never has more tokens than bytes.
     has_at_most_one_token_per_byte: bool,
+    /// The tokens that stand for characters outside the vocabulary.
+    unknown: HashSet<u32>,
+    /// The token of a space alone.
+    space: Option<u32>,
 }
 
 impl Tokenizer {
@@ -68,7 +76,11 @@ impl Tokenizer {
     pub fn new(model: &ModelDir) -> MemoryResult<Self> {
         let file = &model.tokenizer_file();
         let corrupt = |error: tokenizers::Error| error::corrupt(file, error);
-        let mut inner = tokenizers::Tokenizer::from_bytes(&model.tokenizer).map_err(corrupt)?;
+        let TokenizerFile {
+            tokenizer: mut inner,
+            unknown,
+            space,
+        } = TokenizerFile::read(&model.tokenizer).map_err(corrupt)?;
         if model.lower_case {
             prepend_lowercase(&mut inner).map_err(corrupt)?;
         }
@@ -85,6 +97,8 @@ impl Tokenizer {
             prompts: model.prompts.clone(),
             max_length,
             max_content_tokens: 0,
+            unknown,
+            space,
         };
         tokenizer.max_content_tokens = tokenizer.count_content_tokens(file)?;
         Ok(tokenizer)
@@ -98,11 +112,14 @@ impl Tokenizer {
     pub fn encode(&self, text: &str, role: EmbedRole) -> MemoryResult<Tokens> {
         let prompt = self.prompts.of(role);
         let count = |start: &str| Ok(self.encode_bare(start)?.len());
-        let text = head(text, self.max_length, count)?;
+        // White space at the end is a token for some tokenizers, and for none of the
+        // models: sentence-transformers removes it.
+        let text = head(text.trim_end(), self.max_length, count)?;
         let encoding = if prompt.is_empty() {
             self.inner.encode_fast(text, true)
         } else {
-            self.inner.encode_fast(format!("{prompt}{text}"), true)
+            let text = format!("{prompt}{text}");
+            self.inner.encode_fast(text.trim_end(), true)
         };
         let encoding = encoding.map_err(|_| error::failed(EMBED, TOKENIZER_FAILED))?;
         Ok(Tokens {
@@ -134,32 +151,26 @@ impl Tokenizer {
     }
 
     /// The share of a text's tokens that the vocabulary does not contain, 0 to 1,
-    /// among about as many as the maximum length; 0 if the tokenizer fails.
+    /// among about as many as the maximum length; 0 if the tokenizer fails. Spaces do
+    /// not count, and each byte of a character that a model reads byte by byte counts
+    /// as unknown.
     #[must_use]
     pub fn unknown_token_share(&self, text: &str) -> f32 {
-        let Some(unknown) = self.unknown_id() else {
+        if self.unknown.is_empty() {
             return 0.0;
-        };
+        }
         let head = text.floor_char_boundary(self.max_length.saturating_mul(BYTES_PER_TOKEN));
         let Ok(encoding) = self.inner.encode_fast(&text[..head], false) else {
             return 0.0;
         };
-        let ids = encoding.get_ids();
-        let count = ids.iter().filter(|id| **id == unknown).count();
-        #[expect(clippy::cast_precision_loss, reason = "some hundred tokens")]
-        let share = count as f32 / ids.len().max(1) as f32;
-        share
-    }
-
-    /// The id that stands for all that the vocabulary does not contain.
-    fn unknown_id(&self) -> Option<u32> {
-        let token = match self.inner.get_model() {
-            ModelWrapper::WordPiece(model) => Some(model.unk_token.as_str()),
-            ModelWrapper::WordLevel(model) => Some(model.unk_token.as_str()),
-            ModelWrapper::BPE(model) => model.unk_token.as_deref(),
-            ModelWrapper::Unigram(_) => Some("<unk>"),
-        };
-        self.inner.token_to_id(token?)
+        let (mut unknown, mut all) = (0_u16, 0_u16);
+        for id in encoding.get_ids() {
+            if Some(*id) != self.space {
+                all = all.saturating_add(1);
+                unknown = unknown.saturating_add(u16::from(self.unknown.contains(id)));
+            }
+        }
+        f32::from(unknown) / f32::from(all.max(1))
     }
 
     /// A piece's tokens without special tokens, truncated to the maximum length.

@@ -49,6 +49,7 @@ mod selection;
 pub mod shared_cache;
 pub mod store;
 mod timing;
+mod unigram;
 mod wrappers;
 
 pub use check::{CheckFailure, CheckResult};
@@ -60,6 +61,7 @@ pub use model_dir::write_model_dir;
 pub use overlap_reranker::OverlapReranker;
 pub use report::{NO_SKIPS, Outcome, Report, Verdict};
 pub use seeded_rng::SeededRng;
+pub use unigram::{unigram_tokenizer, unigram_vocabulary};
 pub use wrappers::{HookedStore, MinimalStore, StoreCall, StoreHooks, StoreOperation};
 
 /// The examples of `docs/backend-author.md`, compiled and run as tests.

@@ -45,6 +45,8 @@ pub struct MemorySystemBuilder {
     embedder: Option<Arc<dyn Embedder>>,
     #[cfg(feature = "onnx")]
     precision: Option<memory_onnx::Precision>,
+    #[cfg(feature = "onnx")]
+    model: Option<String>,
     config: Option<MemoryConfig>,
     settings: SettingsBuilder,
     engine: EngineBuilder,
@@ -58,6 +60,8 @@ impl Default for MemorySystemBuilder {
             embedder: None,
             #[cfg(feature = "onnx")]
             precision: None,
+            #[cfg(feature = "onnx")]
+            model: None,
             config: None,
             settings: Settings::builder(),
             engine: Engine::builder(MokaBackend),
@@ -136,6 +140,20 @@ impl MemorySystemBuilder {
         self
     }
 
+    /// The model of the default embedder, `all-MiniLM-L6-v2` by default: the name of
+    /// a directory in `models` of the cache directory, such as
+    /// `multilingual-e5-small`, or a path, which contains a separator (`./model`). The
+    /// directory is in sentence-transformers format; docs/models.md says which are
+    /// supported, and which to choose. In settings the key is `model`.
+    ///
+    /// Vectors of different models are never compared; see [`precision`](Self::precision).
+    #[cfg(feature = "onnx")]
+    #[must_use]
+    pub fn model(mut self, name_or_path: impl Into<String>) -> Self {
+        self.model = Some(name_or_path.into());
+        self
+    }
+
     /// Builds the three tiers on a cache backend, in place of moka.
     #[must_use]
     pub fn cache_backend(mut self, backend: impl CacheBackend) -> Self {
@@ -209,17 +227,17 @@ impl MemorySystemBuilder {
     /// or both are set in code; [`MemoryError::InvalidSetting`] for a setting that is
     /// refused; errors of opening the parts.
     pub async fn build(self) -> MemoryResult<MemorySystem> {
-        let (config, db) = match self.config {
+        let (config, settings) = match self.config {
             Some(_) if !self.settings.is_empty() => {
                 return Err(MemoryError::configuration(
                     "`config` sets every value, so a preset, a settings file, the environment \
                      and `configure` would have no effect; leave it out, or them",
                 ));
             }
-            Some(config) => (config, None),
+            Some(config) => (config, Settings::default()),
             None => {
                 let settings = self.settings.build()?;
-                (settings.config().clone(), settings.db().map(str::to_owned))
+                (settings.config().clone(), settings)
             }
         };
         config.validate()?;
@@ -228,7 +246,7 @@ impl MemorySystemBuilder {
                 "set either a URL or a store, not both",
             ));
         }
-        let url = self.url.or(db);
+        let url = self.url.or_else(|| settings.db().map(str::to_owned));
         if self.store.is_none() && url.is_none() {
             return Err(MemoryError::configuration(
                 "set a URL or a store, or `db` in the settings",
@@ -236,15 +254,18 @@ impl MemorySystemBuilder {
         }
         let url = url.as_deref().unwrap_or_default();
         #[cfg(feature = "onnx")]
-        if self.embedder.is_some() && self.precision.is_some() {
+        if self.embedder.is_some() && (self.precision.is_some() || self.model.is_some()) {
             return Err(MemoryError::configuration(
-                "`precision` applies to the default embedder only; set it in your own embedder's options",
+                "`precision` and `model` apply to the default embedder only; set them in your own embedder's options",
             ));
         }
         let embedder = match self.embedder {
             Some(embedder) => embedder,
             #[cfg(feature = "onnx")]
-            None => defaults::default_embedder(self.precision.unwrap_or_default()).await?,
+            None => {
+                let model = self.model.or_else(|| settings.model().map(str::to_owned));
+                defaults::default_embedder(model, self.precision.unwrap_or_default()).await?
+            }
             #[cfg(not(feature = "onnx"))]
             None => defaults::default_embedder().await?,
         };

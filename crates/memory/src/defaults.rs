@@ -65,12 +65,17 @@ fn unsupported(scheme: &str) -> String {
     }
 }
 
-/// Opens the default model on ONNX Runtime, off the async workers.
+/// Opens a model by name or path, or the default one, on ONNX Runtime, off the async
+/// workers.
 #[cfg(feature = "onnx")]
 pub(crate) async fn default_embedder(
+    model: Option<String>,
     precision: memory_onnx::Precision,
 ) -> MemoryResult<Arc<dyn Embedder>> {
-    let options = memory_onnx::OnnxOptions::default().precision(precision);
+    let mut options = memory_onnx::OnnxOptions::default().precision(precision);
+    if let Some(model) = model {
+        options = options.model(model);
+    }
     Ok(Arc::new(memory_onnx::OnnxEmbedder::open(options).await?))
 }
 

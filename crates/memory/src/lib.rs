@@ -80,7 +80,7 @@ pub use memory_engine::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, ExcludedHits, Explanation,
     LinkDirection, Ranking, RecallHit, RecallPath, RecallReport, RecallRequest, ReembedReport,
     ReembedRequest, ReflectRequest, Reflection, RelatedMemory, RelevanceInputs, RelevanceModel,
-    ScoreFusion, SkipReason, SkippedGroup,
+    RestoreItem, ScoreFusion, SkipReason, SkippedGroup,
 };
 
 /// The contract of stores, for backends of your own.

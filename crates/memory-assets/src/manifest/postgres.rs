@@ -33,6 +33,7 @@ pub(super) const LINUX_X86_64: Asset = Asset {
         size: 13_567_986,
         sha256: "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
         platform: Some("manylinux_2_28_x86_64"),
+        conversion: None,
         members: FILES,
     }],
 };

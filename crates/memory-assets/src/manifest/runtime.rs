@@ -49,6 +49,7 @@ const LINUX_X86_64: Wheel = Wheel {
     size: 27_773_237,
     sha256: "5a34fc4dfeb5a7b4a74c95dcba1e773d722abda720b474edf1b0c419dc6d163d",
     platform: Some("manylinux_2_28_x86_64"),
+    conversion: None,
     members: &[
         UNIX_LICENSE,
         UNIX_NOTICES,
@@ -68,6 +69,7 @@ const LINUX_AARCH64: Wheel = Wheel {
     size: 23_195_070,
     sha256: "2303372a85299b6757b0e11e1cbf13e410ddf7e10c37f4b37e99d1c90e7daf7c",
     platform: Some("manylinux_2_28_aarch64"),
+    conversion: None,
     members: &[
         UNIX_LICENSE,
         UNIX_NOTICES,
@@ -87,6 +89,7 @@ const MACOS_AARCH64: Wheel = Wheel {
     size: 22_506_162,
     sha256: "366b9e53d07812cc5c92822cecf7563b76a8a0f32ba3bb8dd232a206ac3bcb6c",
     platform: Some("macosx_14_0_arm64"),
+    conversion: None,
     members: &[
         UNIX_LICENSE,
         UNIX_NOTICES,
@@ -106,6 +109,7 @@ const WINDOWS_X86_64: Wheel = Wheel {
     size: 16_695_880,
     sha256: "d7e0c45cc5f456ad7805e6dd256a7662736cda9c2fd17becae194eb3c2f6df72",
     platform: Some("win_amd64"),
+    conversion: None,
     members: &[
         WINDOWS_LICENSE,
         WINDOWS_NOTICES,
@@ -125,6 +129,7 @@ const WINDOWS_AARCH64: Wheel = Wheel {
     size: 16_027_290,
     sha256: "23361cdf98afac352d10aa7d9e0a10ceaeb02d38430fb693c6eff370196db62d",
     platform: Some("win_arm64"),
+    conversion: None,
     members: &[
         WINDOWS_LICENSE,
         WINDOWS_NOTICES,

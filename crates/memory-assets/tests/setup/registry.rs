@@ -53,6 +53,7 @@ impl Registry {
             size: bytes.len() as u64,
             sha256: sha256(&bytes),
             platform: None,
+            conversion: None,
             members: members.collect::<Vec<_>>().leak(),
         }
     }

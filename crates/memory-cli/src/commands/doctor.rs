@@ -70,7 +70,7 @@ impl Finding {
 }
 
 pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), Failure> {
-    let (mut findings, model) = assets::check().await;
+    let (mut findings, model) = assets::check(database).await;
     let has_model = model.is_some() && findings.iter().all(|finding| finding.healthy);
     match read_entities(database, model).await {
         Ok(read) => {

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use memory::{EntityId, Memory, MemoryError, MemoryId, MemorySystem};
+use memory::{EntityId, MemoryError, MemoryId, MemorySystem, RestoreItem};
 use tokio::sync::mpsc::Receiver;
 
 use crate::database::Database;
@@ -133,11 +133,11 @@ impl Import<'_> {
             match line.parsed {
                 Ok(parsed) => {
                     let system = self.open(signals).await?;
-                    let (memory, archived_by) = (parsed.memory, parsed.archived_by);
+                    let (item, archived_by) = (parsed.item, parsed.archived_by);
                     self.add(
                         &system,
                         line.number,
-                        memory,
+                        item,
                         archived_by,
                         parsed.bytes,
                         signals,
@@ -173,12 +173,12 @@ impl Import<'_> {
         &mut self,
         system: &MemorySystem,
         line: usize,
-        memory: Memory,
+        item: RestoreItem,
         archived_by: Option<MemoryId>,
         bytes: usize,
         signals: &mut Signals,
     ) -> Result<(), Stop> {
-        let pending = PendingLine::new(line, memory.clone());
+        let pending = PendingLine::new(line, item.clone());
         let key = pending.key();
         if let Some(summary) = archived_by {
             self.archive.add_source((key.0.clone(), summary), key.1);
@@ -186,7 +186,7 @@ impl Import<'_> {
         if self.archive.is_summary(&key) {
             // Its sources must be stored first.
             self.finish_batches(system, signals).await?;
-            let outcome = self.archive.restore_summary(system, line, memory).await?;
+            let outcome = self.archive.restore_summary(system, line, item).await?;
             self.count(std::iter::once(outcome));
             return Ok(());
         }

@@ -124,6 +124,7 @@ fn item(args: Args) -> Result<MemoryBatchItem, Failure> {
         related: Default::default(),
         entities: into_unique_map("--entity", entities)?,
         tags: args.tags.into_iter().collect(),
+        embedding: None,
     })
 }
 

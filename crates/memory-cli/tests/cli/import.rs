@@ -256,3 +256,39 @@ fn byte_order_marks_and_scalar_metadata_are_accepted() {
     let expected = parse(r#"{"done":"true","page":"12","ratio":"1.50","text":"t"}"#);
     assert_eq!(memory["metadata"], expected, "{listed}");
 }
+
+/// Vectors come with the lines; a recall compares them with the model's.
+#[test]
+fn embeddings_of_lines_are_stored_or_refused_by_line() {
+    let dir = TestDir::new();
+    let line = |content: &str, vector: &[f32]| {
+        let vector = serde_json::to_string(vector).expect("numbers");
+        format!(r#"{{"entity":"mira","content":"{content}","embedding":{vector}}}"#)
+    };
+    let axis: Vec<f32> = (0..384).map(|n| if n == 7 { 3.0 } else { 0.0 }).collect();
+    let lines = [
+        line("Rain.", &axis),
+        line("Snow.", &axis[..383]),
+        r#"{"entity":"mira","content":"Hail."}"#.to_owned(),
+    ];
+    dir.write("given.jsonl", lines.join("\n"));
+    let run = dir.run(&["import", "given.jsonl"]).code(3);
+    assert!(run.out.starts_with("imported 2, "), "{run:?}");
+    assert!(
+        run.err
+            .contains("refused: line 2: a vector has 383 dimensions; 384 are needed"),
+        "{run:?}"
+    );
+    let recalled = dir
+        .run(&["--json", "recall", "mira", "Rain."])
+        .code(0)
+        .json();
+    assert_eq!(recalled["without_vectors"], 0);
+    let memories = recalled["memories"].as_array().expect("a list");
+    let rain = memories
+        .iter()
+        .find(|it| it["memory"]["content"] == "Rain.");
+    let similarity = rain.and_then(|it| it["similarity"].as_f64());
+    // Its own vector has another direction than the model's, whose cosine is 1.
+    assert!(similarity.is_some_and(|x| x.abs() < 0.5), "{recalled}");
+}

@@ -99,3 +99,33 @@ fn the_doctor_prints_settings_with_their_sources_and_no_password() {
     assert!(json.contains(line), "{json}");
     assert!(!text.contains("hunter2") && !json.contains("hunter2"));
 }
+
+#[test]
+fn a_model_is_chosen_by_option_variable_and_file() {
+    let dir = TestDir::new();
+    dir.write("memory.toml", "model = 'of-file'\n");
+    let message = |arguments: &[&str], variable: &str| {
+        let mut command = dir.command(&[&["--config", "memory.toml"], arguments].concat());
+        let output = command.env("MEMORY_MODEL", variable).output();
+        let output = output.expect("it runs");
+        assert_eq!(output.status.code(), Some(6), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let retain = ["retain", "mira", "Rain."];
+    let of_file = message(&retain, "");
+    assert!(of_file.contains("models/of-file"), "{of_file}");
+    assert!(of_file.contains("multilingual-e5-small"), "{of_file}");
+    let of_variable = message(&retain, "of-variable");
+    assert!(of_variable.contains("models/of-variable"), "{of_variable}");
+    let path = [&["--model", "./mine"][..], &retain].concat();
+    let of_option = message(&path, "of-variable");
+    assert!(of_option.contains("./mine does not exist"), "{of_option}");
+    assert!(!of_option.contains("memory setup"), "{of_option}");
+    assert_eq!(dir.names(), ["memory.toml"], "nothing was created");
+
+    let default = [&["--model", "default"][..], &retain].concat();
+    dir.run(&default).code(0);
+    let setup = dir.run(&["--json", "setup", "--model", "bge"]);
+    let message = setup.fails(2, "usage");
+    assert!(message.contains("multilingual-e5-small"), "{message}");
+}

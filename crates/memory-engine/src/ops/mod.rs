@@ -20,6 +20,7 @@ mod restore;
 mod retain;
 
 pub use reembed::{ReembedReport, ReembedRequest};
+pub use restore::RestoreItem;
 
 use std::path::Path;
 use std::sync::Arc;

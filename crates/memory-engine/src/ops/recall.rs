@@ -103,7 +103,10 @@ impl EngineInner {
     ) -> MemoryResult<Ranked> {
         entity.validate()?;
         request.validate()?;
-        let embedded = self.embedder.embed_query(&request.text).await?;
+        let embedded = match &request.vector {
+            Some(vector) => self.embedder.given_query(&request.text, vector)?,
+            None => self.embedder.embed_query(&request.text).await?,
+        };
         let now = request.as_of.unwrap_or_else(|| self.clock.now());
         let query = Query::new(&request.text, embedded, now);
         let plan = RecallPlan::new(request, query, now, limit);

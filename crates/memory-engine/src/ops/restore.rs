@@ -2,49 +2,59 @@
 
 use std::sync::Arc;
 
-use memory_core::{
-    EmbeddedMemory, Memory, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
-};
+use memory_core::{Memory, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits};
 
-use super::retain::validated;
+use super::retain::{NewMemory, validated};
 use crate::consolidation::jittered_backoff;
 use crate::engine::{Engine, EngineInner};
 
 /// How often a summary is written again where its sources changed meanwhile.
 const MAX_TRIES: u32 = 5;
 
+/// A memory to restore, as from an export.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestoreItem {
+    /// The memory, with its id, times and counts.
+    pub memory: Memory,
+    /// The vector of its content, where it was computed elsewhere, as in
+    /// [`MemoryBatchItem::with_embedding`](memory_core::MemoryBatchItem::with_embedding).
+    pub embedding: Option<Vec<f32>>,
+}
+
+impl From<Memory> for RestoreItem {
+    /// A memory that the embedder embeds.
+    fn from(memory: Memory) -> Self {
+        Self {
+            memory,
+            embedding: None,
+        }
+    }
+}
+
 impl Engine {
     /// Retains memories whole: with their access counts, decay rates and
     /// times. All are live then; what was archived is archived again by
     /// [`restore_summary`](Self::restore_summary).
-    pub async fn restore_memories(&self, memories: Vec<Memory>) -> MemoryResult<Vec<MemoryId>> {
-        let own_ids = vec![true; memories.len()];
-        let checked = memories.into_iter().map(normalized);
+    pub async fn restore_memories(&self, items: Vec<RestoreItem>) -> MemoryResult<Vec<MemoryId>> {
+        let checked = items.into_iter().map(|item| self.inner.checked(item));
         let memories = validated(checked)?;
-        self.inner.retain_memories(memories, &own_ids).await
+        self.inner.retain_memories(memories).await
     }
 
     /// Restores a summary and archives its sources, which must exist, under it.
     /// Returns whether anything was written.
     pub async fn restore_summary(
         &self,
-        summary: Memory,
+        summary: RestoreItem,
         sources: Vec<MemoryId>,
     ) -> MemoryResult<bool> {
-        let summary = normalized(summary)?;
         let inner = &self.inner;
-        let entity = summary.entity_id.clone();
-        if inner.is_restored(&summary, &sources).await? {
+        let summary = inner.checked(summary)?;
+        let entity = summary.memory.entity_id.clone();
+        if inner.is_restored(&summary.memory, &sources).await? {
             return Ok(false);
         }
-        let embeddings = inner.embedder.embed_contents(&[&summary.content]).await?;
-        let summary = embeddings
-            .into_iter()
-            .next()
-            .map(|embedding| EmbeddedMemory {
-                memory: summary,
-                embedding,
-            });
+        let summary = inner.embedded(vec![summary]).await?;
         let group: Arc<[SummaryGroup]> = summary
             .into_iter()
             .map(|summary| SummaryGroup {
@@ -67,6 +77,15 @@ impl Engine {
 }
 
 impl EngineInner {
+    /// A memory and its vector, within every limit.
+    fn checked(&self, item: RestoreItem) -> MemoryResult<NewMemory> {
+        Ok(NewMemory {
+            memory: normalized(item.memory)?,
+            embedding: self.given_content(item.embedding)?,
+            is_own_id: true,
+        })
+    }
+
     /// Whether the same sources are archived under the same summary already.
     async fn is_restored(&self, summary: &Memory, sources: &[MemoryId]) -> MemoryResult<bool> {
         let mut ids = vec![summary.id];

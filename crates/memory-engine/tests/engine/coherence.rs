@@ -406,7 +406,7 @@ async fn after_an_unknown_outcome_nothing_of_the_entity_is_trusted() {
         id: MemoryId::new(),
         ..(*whole).clone()
     };
-    let archived = b.engine.restore_summary(above.clone(), vec![source]);
+    let archived = b.engine.restore_summary(above.clone().into(), vec![source]);
     assert!(archived.await.unwrap());
     let patch = MemoryPatch::new().relate(above.id, "mentions");
     b.engine

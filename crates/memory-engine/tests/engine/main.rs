@@ -4,6 +4,7 @@
 
 mod coherence;
 mod fixture;
+mod given_vectors;
 mod recall;
 mod reembed;
 mod relevance;

@@ -1,9 +1,13 @@
 //! Restoring exported memories.
 
 use memory_core::{ErrorKind, ListScope, Memory};
-use memory_engine::ConsolidateRequest;
+use memory_engine::{ConsolidateRequest, RestoreItem};
 
 use crate::fixture::{Fixture, days_ago, fixture, item, mira, now};
+
+fn items(memories: &[Memory]) -> Vec<RestoreItem> {
+    memories.iter().cloned().map(RestoreItem::from).collect()
+}
 
 async fn everything(b: &Fixture) -> Vec<Memory> {
     let mut all = b.all(ListScope::Live).await;
@@ -43,12 +47,12 @@ async fn memories_and_summaries_are_restored_completely() {
     let is_summary = |memory: &Memory| [low.id, high.id].contains(&memory.id);
     let (summaries, plain): (Vec<_>, Vec<_>) = before.iter().cloned().partition(is_summary);
     for time in 0..2 {
-        let ids = other.engine.restore_memories(plain.clone()).await.unwrap();
+        let ids = other.engine.restore_memories(items(&plain)).await.unwrap();
         assert_eq!(ids.len(), 4);
         for summary in [low, high] {
             let memory = summaries.iter().find(|memory| memory.id == summary.id);
             let (memory, sources) = (memory.unwrap().clone(), summary.sources.clone());
-            let fresh = other.engine.restore_summary(memory, sources).await;
+            let fresh = other.engine.restore_summary(memory.into(), sources).await;
             assert_eq!(fresh.unwrap(), time == 0, "everything exists already");
         }
         assert_eq!(everything(&other).await, before);
@@ -69,14 +73,17 @@ async fn invalid_memories_and_missing_sources_are_refused() {
     let memory = |content: &str| item(content).into_memory(now()).unwrap();
     let mut bad = memory("x");
     bad.decay_rate = f32::NAN;
-    let error = b.engine.restore_memories(vec![memory("a"), bad]).await;
+    let error = b.engine.restore_memories(items(&[memory("a"), bad])).await;
     assert!(error.unwrap_err().to_string().contains("item 1"));
     let missing = vec![memory_core::MemoryId::new()];
-    let error = b.engine.restore_summary(memory("s"), missing).await;
+    let error = b.engine.restore_summary(memory("s").into(), missing).await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Changed);
     let taken = b.retain(vec![item("a"), item("b")]).await;
     let mut summary = memory("other");
     summary.id = taken[0];
-    let error = b.engine.restore_summary(summary, vec![taken[1]]).await;
+    let error = b
+        .engine
+        .restore_summary(summary.into(), vec![taken[1]])
+        .await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Conflict);
 }

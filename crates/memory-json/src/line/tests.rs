@@ -255,7 +255,8 @@ fn export_only_fields_parse_back() {
         archived_by: None,
         ..written.clone()
     };
-    assert_eq!(parsed.into_memory(written.id, last).unwrap(), live);
+    let item = parsed.into_restore_item(written.id, last).unwrap();
+    assert_eq!(item, RestoreItem::from(live.clone()));
 
     let plain = Memory {
         decay_rate: MemoryKind::World.decay_rate(),
@@ -383,4 +384,30 @@ fn malformed_lines_name_the_cause() {
     }
     let in_content = parse("{\"entity\":\"a\",\"content\":\"x\u{feff}y\"}", None);
     assert!(in_content.is_ok(), "a zero-width no-break space is content");
+}
+
+#[test]
+fn an_embedding_is_an_array_of_numbers_that_has_a_direction() {
+    let parsed = parse(&with(r#""embedding":[0.6,-8e-1,0]"#), None).unwrap();
+    let item = parsed
+        .into_restore_item(
+            MemoryId::new(),
+            time::parse("2026-03-01T09:30:00Z").unwrap(),
+        )
+        .unwrap();
+    assert_eq!(item.embedding, Some(vec![0.6, -0.8, 0.0]));
+    for (value, why) in [
+        (
+            r#""0.6""#,
+            "`embedding` is a string; it must be an array of numbers",
+        ),
+        ("[0.6,null]", "it must be an array of numbers"),
+        ("[]", "0 dimensions"),
+        ("[0,0]", "all zeros"),
+        ("[1e39,0]", "component 0"),
+    ] {
+        let reason = refused(&with(&format!(r#""embedding":{value}"#)));
+        assert!(reason.contains(why), "{value}: {reason}");
+        assert!(!reason.contains("1e39"), "{reason}");
+    }
 }

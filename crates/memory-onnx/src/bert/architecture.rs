@@ -1,4 +1,4 @@
-//! The architecture of a BERT network from its `config.json`.
+//! The architecture of a BERT or XLM-RoBERTa network from its `config.json`.
 
 use std::path::Path;
 
@@ -16,8 +16,13 @@ pub(crate) enum Activation {
     GeluTanh,
 }
 
-/// The hyperparameters of a BERT network. With the weights they determine every
-/// vector.
+/// The families whose checkpoints are supported: `model_type` in `config.json`.
+const FAMILIES: [&str; 2] = ["bert", XLM_ROBERTA];
+
+/// The family that differs from BERT only in where positions start.
+const XLM_ROBERTA: &str = "xlm-roberta";
+
+/// The hyperparameters of a network. With the weights they determine every vector.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Architecture {
     pub(crate) layers: usize,
@@ -28,7 +33,12 @@ pub(crate) struct Architecture {
     /// The dimensions between the two halves of the feed-forward part.
     pub(crate) intermediate: usize,
     pub(crate) vocabulary: usize,
+    /// The rows of the table of positions.
     pub(crate) positions: usize,
+    /// The row of the first token's position: 0 for BERT. XLM-RoBERTa starts after
+    /// the padding token's index (Hugging Face
+    /// `create_position_ids_from_input_ids`).
+    pub(crate) first_position: usize,
     /// The number of segment types.
     pub(crate) types: usize,
     /// The constant added to variances in layer normalization.
@@ -48,6 +58,7 @@ pub(crate) struct ArchitectureConfig {
     layer_norm_eps: Option<f32>,
     hidden_act: Option<String>,
     position_embedding_type: Option<String>,
+    pad_token_id: Option<usize>,
     #[serde(default)]
     is_decoder: bool,
     #[serde(default)]
@@ -76,9 +87,10 @@ impl ArchitectureConfig {
     ) -> MemoryResult<Architecture> {
         let file = &folder.join("config.json");
         let unsupported = |what: String| Err(error::unsupported(file, what));
-        if model_type != "bert" {
+        if !FAMILIES.contains(&model_type) {
             return unsupported(format!(
-                "model_type is {model_type:?}; for a checkpoint, \"bert\" is supported"
+                "model_type is {model_type:?}; checkpoints are supported of \"bert\" and \
+                 \"xlm-roberta\"; export a model of another family as model.onnx"
             ));
         }
         if let Some(kind) = &self.position_embedding_type
@@ -111,13 +123,28 @@ impl ArchitectureConfig {
                 format!("num_attention_heads ({heads}) does not divide hidden_size ({hidden})");
             return Err(error::corrupt(file, why));
         }
+        let positions = size("max_position_embeddings", self.max_position_embeddings)?;
+        let first_position = if model_type == XLM_ROBERTA {
+            // The family's default (Hugging Face `XLMRobertaConfig`).
+            self.pad_token_id.unwrap_or(1) + 1
+        } else {
+            0
+        };
+        if first_position >= positions {
+            let why = format!(
+                "max_position_embeddings is {positions}; the first token has position \
+                 {first_position} (pad_token_id + 1)"
+            );
+            return Err(error::corrupt(file, why));
+        }
         Ok(Architecture {
             layers: size("num_hidden_layers", self.num_hidden_layers)?,
             heads,
             hidden,
             intermediate: size("intermediate_size", self.intermediate_size)?,
             vocabulary: size("vocab_size", self.vocab_size)?,
-            positions: size("max_position_embeddings", self.max_position_embeddings)?,
+            positions,
+            first_position,
             types: size("type_vocab_size", Some(self.type_vocab_size.unwrap_or(2)))?,
             // The family's default (Hugging Face `BertConfig`).
             epsilon: self.layer_norm_eps.unwrap_or(1e-12),
@@ -127,8 +154,29 @@ impl ArchitectureConfig {
 }
 
 impl Architecture {
-    /// A one-line description, for fingerprints.
+    /// A one-line description, for fingerprints. The text of BERT is part of stored
+    /// fingerprints, so its spelling is fixed.
     pub(crate) fn describe(&self) -> String {
-        format!("bert {self:?}")
+        let Self {
+            layers,
+            heads,
+            hidden,
+            intermediate,
+            vocabulary,
+            positions,
+            first_position,
+            types,
+            epsilon,
+            activation,
+        } = self;
+        let offset = match first_position {
+            0 => String::new(),
+            offset => format!(" from position {offset}"),
+        };
+        format!(
+            "bert Architecture {{ layers: {layers}, heads: {heads}, hidden: {hidden}, \
+             intermediate: {intermediate}, vocabulary: {vocabulary}, positions: {positions}, \
+             types: {types}, epsilon: {epsilon:?}, activation: {activation:?} }}{offset}"
+        )
     }
 }

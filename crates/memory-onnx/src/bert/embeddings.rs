@@ -1,5 +1,7 @@
 //! Token embeddings: the normalized sum of word, position and segment embeddings.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
 use memory_core::MemoryResult;
 use memory_sentence_transformers::Tokens;
 
@@ -13,7 +15,8 @@ use crate::error::{self, EMBED};
 #[derive(Debug)]
 pub(crate) struct Embeddings {
     hidden: usize,
-    words: Vec<f32>,
+    words: Table,
+    /// From the first token's position.
     positions: Vec<f32>,
     types: Vec<f32>,
     norm: LayerNorm,
@@ -27,16 +30,23 @@ impl Embeddings {
     ) -> MemoryResult<Self> {
         let hidden = architecture.hidden;
         let prefix = weight_names::prefix(checkpoint);
+        let words = Table::read(
+            checkpoint,
+            &format!("{prefix}embeddings.word_embeddings.weight"),
+            [architecture.vocabulary, hidden],
+        )?;
         let mut read = |name: &str, shape: &[usize]| {
             checkpoint.tensor(&format!("{prefix}embeddings.{name}"), shape)
         };
         Ok(Self {
             hidden,
-            words: read("word_embeddings.weight", &[architecture.vocabulary, hidden])?,
-            positions: read(
-                "position_embeddings.weight",
-                &[architecture.positions, hidden],
-            )?,
+            words,
+            positions: {
+                let shape = [architecture.positions, hidden];
+                let mut rows = read("position_embeddings.weight", &shape)?;
+                rows.drain(..architecture.first_position * hidden);
+                rows
+            },
             types: read(
                 "token_type_embeddings.weight",
                 &[architecture.types, hidden],
@@ -64,31 +74,56 @@ impl Embeddings {
             .zip(self.positions.chunks_exact(self.hidden));
         let tokens = tokens.ids.iter().zip(&tokens.type_ids);
         for ((id, type_id), (vector, position)) in tokens.zip(targets) {
-            let word = self.row(&self.words, *id)?;
-            let kind = self.row(&self.types, *type_id)?;
-            for (((x, word), position), kind) in vector.iter_mut().zip(word).zip(position).zip(kind)
-            {
-                *x = word + position + kind;
+            self.words.copy_row(*id, vector)?;
+            let kind = row(&self.types, *type_id, self.hidden)?;
+            for ((x, position), kind) in vector.iter_mut().zip(position).zip(kind) {
+                *x = *x + position + kind;
             }
             self.norm.apply(vector);
         }
         Ok(())
     }
+}
 
-    fn row<'a>(&self, table: &'a [f32], row: u32) -> MemoryResult<&'a [f32]> {
-        let start = usize::try_from(row)
-            .unwrap_or(usize::MAX)
-            .saturating_mul(self.hidden);
-        table
-            .get(start..start.saturating_add(self.hidden))
-            .ok_or_else(|| {
-                let rows = table.len() / self.hidden;
-                let what = format!(
-                    "the tokenizer returned token {row}; the model's table has {rows} rows"
-                );
-                error::failed(EMBED, what)
-            })
+/// The word embeddings, in 16 bits if the checkpoint has them so: a multilingual
+/// vocabulary has 250,000 rows, hundreds of megabytes.
+#[derive(Debug)]
+enum Table {
+    Full(Vec<f32>),
+    Half(Vec<f16>),
+}
+
+impl Table {
+    fn read(checkpoint: &mut Checkpoint, name: &str, shape: [usize; 2]) -> MemoryResult<Self> {
+        if checkpoint.is_half(name) {
+            checkpoint.half_tensor(name, &shape).map(Self::Half)
+        } else {
+            checkpoint.tensor(name, &shape).map(Self::Full)
+        }
     }
+
+    /// Copies a row to `target`, which has its length.
+    fn copy_row(&self, number: u32, target: &mut [f32]) -> MemoryResult<()> {
+        match self {
+            Self::Full(table) => target.copy_from_slice(row(table, number, target.len())?),
+            Self::Half(table) => row(table, number, target.len())?.convert_to_f32_slice(target),
+        }
+        Ok(())
+    }
+}
+
+fn row<T>(table: &[T], row: u32, width: usize) -> MemoryResult<&[T]> {
+    let start = usize::try_from(row)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(width);
+    table
+        .get(start..start.saturating_add(width))
+        .ok_or_else(|| {
+            let rows = table.len() / width;
+            let what =
+                format!("the tokenizer returned token {row}; the model's table has {rows} rows");
+            error::failed(EMBED, what)
+        })
 }
 
 /// Layer normalization (Ba, Kiros and Hinton, *Layer Normalization*, 2016):

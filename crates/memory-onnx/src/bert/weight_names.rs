@@ -1,16 +1,14 @@
-//! The names of a BERT network's weights in a checkpoint.
+//! The names of a network's weights in a checkpoint.
 
 use crate::checkpoint::Checkpoint;
 
-/// The prefix of all names: empty for a plain encoder, `bert.` for an encoder that
-/// was saved with a head.
+/// The prefix of all names: empty for a plain encoder, the family's for an encoder
+/// that was saved with a head.
 pub(super) fn prefix(checkpoint: &Checkpoint) -> &'static str {
-    const WITH_HEAD: &str = "bert.";
-    if checkpoint.has("bert.embeddings.word_embeddings.weight") {
-        WITH_HEAD
-    } else {
-        ""
-    }
+    const OF_FAMILIES: [&str; 2] = ["bert.", "roberta."];
+    let is_used =
+        |prefix: &&str| checkpoint.has(&format!("{prefix}embeddings.word_embeddings.weight"));
+    OF_FAMILIES.into_iter().find(is_used).unwrap_or_default()
 }
 
 /// A part of a layer that has a weight and a bias.

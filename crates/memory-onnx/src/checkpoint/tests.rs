@@ -36,7 +36,7 @@ fn open(content: &[u8]) -> (TempDir, MemoryResult<Checkpoint>) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.safetensors");
     fs::write(&file, content).unwrap();
-    let opened = Checkpoint::open(&file);
+    let opened = Checkpoint::open(&[file]);
     (folder, opened)
 }
 
@@ -108,6 +108,6 @@ fn a_truncated_or_invalid_file_is_rejected() {
     let mut header = whole;
     header[9] = b'!';
     assert_error(open(&header).1, ErrorKind::Corrupt, "");
-    let nowhere = Checkpoint::open(Path::new("nowhere/model.safetensors"));
+    let nowhere = Checkpoint::open(&["nowhere/model.safetensors".into()]);
     assert_error(nowhere, ErrorKind::Missing, "does not exist");
 }

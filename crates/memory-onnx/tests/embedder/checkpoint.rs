@@ -4,6 +4,7 @@ use memory_assets::{DEFAULT_MODEL, cache_dir, model_dir};
 use memory_core::{EmbedRole, Embedder as _, ErrorKind, cosine};
 use memory_onnx::{OnnxEmbedder, OnnxOptions, Precision};
 use safetensors::Dtype;
+use tempfile::TempDir;
 
 use super::random_bert::{HIDDEN, RandomBert};
 use super::reference_bert::ReferenceBert;
@@ -51,10 +52,14 @@ async fn eight_bits_change_vectors_little() {
 }
 
 /// Compares a small model with the reference in both precisions.
-async fn assert_equal(model: &RandomBert, dtype: Dtype, prefix: &str) {
+pub(crate) async fn assert_equal(model: &RandomBert, dtype: Dtype, prefix: &str) {
+    assert_folder_equal(model, &model.folder(dtype, prefix)).await;
+}
+
+/// Like [`assert_equal`], for a directory with the weights of the model.
+pub(crate) async fn assert_folder_equal(model: &RandomBert, folder: &TempDir) {
     let plain = model.folder(Dtype::F32, "");
     let reference = ReferenceBert::open(plain.path());
-    let folder = model.folder(dtype, prefix);
     for (precision, min) in [(Precision::Full, 0.99999), (Precision::Int8, 0.99)] {
         let options = small().model_dir(folder.path()).precision(precision);
         let embedder = opened(options).await;
@@ -74,10 +79,8 @@ async fn sizes_that_are_no_multiple_of_a_block_are_supported() {
 
 #[tokio::test]
 async fn cls_pooling_is_supported() {
-    let model = RandomBert {
-        cls: true,
-        ..RandomBert::new()
-    };
+    let mut model = RandomBert::new();
+    model.cls = true;
     assert_equal(&model, Dtype::F32, "").await;
 }
 

@@ -10,6 +10,7 @@
 
 mod calls;
 mod checkpoint;
+mod e5;
 #[cfg(feature = "hub")]
 mod hub;
 mod invariance;
@@ -20,6 +21,7 @@ mod parity;
 mod random_bert;
 mod reference_bert;
 mod threads;
+mod xlm_roberta;
 
 use std::sync::Arc;
 

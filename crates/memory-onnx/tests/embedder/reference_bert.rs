@@ -1,5 +1,6 @@
 //! A reference implementation of BERT's forward pass (Devlin et al., 2019): one
 //! text at a time, in plain loops. It shares no code with the crate.
+//! XLM-RoBERTa (Conneau et al., 2020) differs in the positions only.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -54,7 +55,13 @@ impl ReferenceBert {
         let words = self.matrix("embeddings.word_embeddings.weight");
         let positions = self.matrix("embeddings.position_embeddings.weight");
         let types = self.matrix("embeddings.token_type_embeddings.weight");
-        let row = |(position, id): (usize, &u32)| {
+        let padding = || self.config["pad_token_id"].as_u64().unwrap();
+        let first = match self.config["model_type"].as_str() {
+            Some("xlm-roberta") => usize::try_from(padding()).unwrap() + 1,
+            _ => 0,
+        };
+        let row = |(index, id): (usize, &u32)| {
+            let position = first + index;
             let sum = |column: usize| {
                 words[*id as usize][column] + positions[position][column] + types[0][column]
             };

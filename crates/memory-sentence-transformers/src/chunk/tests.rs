@@ -9,12 +9,25 @@ use super::*;
 use crate::{MaxTokens, ModelDir, ModelOptions};
 
 fn tokenizer(max_length: usize) -> Tokenizer {
+    let folder = ModelOptions::default().resolve_model_dir().unwrap();
+    of_folder(&folder, max_length)
+}
+
+/// A small Unigram tokenizer.
+fn unigram(max_length: usize) -> Tokenizer {
+    let folder = tempfile::tempdir().unwrap();
+    memory_testkit::write_model_dir(folder.path()).unwrap();
+    let content = memory_testkit::unigram_tokenizer();
+    std::fs::write(folder.path().join("tokenizer.json"), content).unwrap();
+    of_folder(folder.path(), max_length)
+}
+
+fn of_folder(folder: &std::path::Path, max_length: usize) -> Tokenizer {
     let options = ModelOptions {
         max_sequence: Some(MaxTokens(max_length)),
         ..ModelOptions::default()
     };
-    let folder = options.resolve_model_dir().unwrap();
-    let model = ModelDir::read(&folder, &options).unwrap_or_else(|error| panic!("{error}"));
+    let model = ModelDir::read(folder, &options).unwrap_or_else(|error| panic!("{error}"));
     Tokenizer::new(&model).unwrap()
 }
 
@@ -181,6 +194,8 @@ proptest! {
         max_length in 0..MAX_LENGTHS.len(),
     ) {
         static TOKENIZERS: LazyLock<[Tokenizer; 3]> = LazyLock::new(|| MAX_LENGTHS.map(tokenizer));
+        static UNIGRAM: LazyLock<[Tokenizer; 3]> = LazyLock::new(|| MAX_LENGTHS.map(unigram));
         checked(&TOKENIZERS[max_length], &words.join(glue));
+        checked(&UNIGRAM[max_length], &words.join(glue));
     }
 }

@@ -34,12 +34,25 @@ impl Config {
     /// The dimensions of each vector.
     ///
     /// # Errors
-    /// `Corrupt`, naming the file in `folder`, if the field is missing or 0.
+    /// `Corrupt`, naming the file in `folder`, if the field is missing or 0;
+    /// `Unsupported` if the family calls it otherwise.
     pub fn hidden_size(&self, folder: &Path) -> MemoryResult<usize> {
-        self.hidden_size.filter(|size| *size > 0).ok_or_else(|| {
-            let file = folder.join("config.json");
-            error::corrupt(&file, "hidden_size is missing or 0")
-        })
+        /// Families that always have the field.
+        const HAVE_IT: [&str; 3] = ["", "bert", "xlm-roberta"];
+        let file = &folder.join("config.json");
+        match self.hidden_size {
+            Some(size @ 1..) => Ok(size),
+            None if !HAVE_IT.contains(&self.family.as_str()) => Err(error::unsupported(
+                file,
+                format_args!(
+                    "model_type is {:?}, and there is no hidden_size; supported are encoders: \
+                     \"bert\" and \"xlm-roberta\", and others with a hidden_size that are \
+                     exported as model.onnx",
+                    self.family
+                ),
+            )),
+            _ => Err(error::corrupt(file, "hidden_size is missing or 0")),
+        }
     }
 
     /// The number of tokens that the model has positions for; `None` if positions

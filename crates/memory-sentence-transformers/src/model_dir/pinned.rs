@@ -1,4 +1,4 @@
-//! Verification of the default model's files against their pinned SHA-256.
+//! Verification of the files of installed models against their pinned SHA-256.
 //!
 //! A changed byte in the weights or the tokenizer usually still gives vectors, which
 //! cannot be found among those of the undamaged model. For any other directory no
@@ -31,16 +31,17 @@ const SETTINGS: &[&str] = &[
 pub(super) struct PinnedFiles(Vec<&'static Member>);
 
 impl PinnedFiles {
-    /// The pinned files of `folder`, if it is the default model's in the cache
-    /// directory.
+    /// The pinned files of `folder`, if it is that of a model that setup installs, in
+    /// the cache directory.
     pub(super) fn of(folder: &Path, options: &ModelOptions) -> Self {
-        let is_default = options.model_dir.is_none()
-            && options.resolve_model_dir().is_ok_and(|dir| dir == folder);
-        if !is_default {
+        let is_named = options.resolve_model_dir().is_ok_and(|dir| dir == folder);
+        let Some(model) = options.pinned_model().filter(|_| is_named) else {
             return Self::default();
-        }
-        let assets = [manifest::model(), manifest::exported_graph()];
-        let wheels = assets.iter().flat_map(|asset| asset.wheels);
+        };
+        let graph = manifest::exported_graph();
+        let graph = (graph.folder == model.folder).then_some(graph);
+        let assets = [model].into_iter().chain(graph);
+        let wheels = assets.flat_map(|asset| asset.wheels);
         Self(wheels.flat_map(|wheel| wheel.members).collect())
     }
 

@@ -1,4 +1,4 @@
-//! The default model's tokenizer, from the cache directory.
+//! The default model's tokenizer, from the cache directory, and a small Unigram one.
 
 use tokenizers::NormalizedString;
 use tokenizers::Normalizer;
@@ -135,4 +135,97 @@ fn a_text_that_fits_by_len_fits() {
         assert!(tokenizer.encode(&text, EmbedRole::Query).unwrap().len() <= 256);
     }
     assert!(!tokenizer.fits_by_len(&"a".repeat(255)));
+}
+
+/// A small Unigram tokenizer.
+fn unigram(change: impl Fn(String) -> String) -> Tokenizer {
+    let folder = tempfile::tempdir().unwrap();
+    memory_testkit::write_model_dir(folder.path()).unwrap();
+    let content = change(memory_testkit::unigram_tokenizer());
+    std::fs::write(folder.path().join("tokenizer.json"), content).unwrap();
+    let model = ModelDir::read(folder.path(), &ModelOptions::default()).unwrap();
+    Tokenizer::new(&model).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The library's tokens of a text that has no control tokens.
+fn by_the_library(text: &str) -> Vec<u32> {
+    let content = memory_testkit::unigram_tokenizer();
+    let tokenizer = tokenizers::Tokenizer::from_bytes(content).unwrap();
+    tokenizer.encode(text, true).unwrap().get_ids().to_vec()
+}
+
+#[test]
+fn a_unigram_tokenizer_has_the_library_s_tokens() {
+    let tokenizer = unigram(|content| content);
+    for text in [
+        "",
+        "the mill",
+        "who owns the   mill?",
+        " leading",
+        "ｆｕｌｌ ｗｉｄｔｈ",
+        "水車は川のそば",
+        "Ünknown Ж letters",
+        "(a/b) [c] <d>",
+    ] {
+        let tokens = tokenizer.encode(text, EmbedRole::Query).unwrap();
+        assert_eq!(*tokens.ids, by_the_library(text), "{text}");
+    }
+}
+
+#[test]
+fn white_space_at_the_end_is_no_token() {
+    let tokenizer = unigram(|content| content);
+    let ids = |text: &str| tokenizer.encode(text, EmbedRole::Query).unwrap().ids;
+    assert_eq!(ids("the mill \n "), ids("the mill"));
+    assert_ne!(by_the_library("the mill "), by_the_library("the mill"));
+}
+
+#[test]
+fn control_tokens_in_a_text_stay_text() {
+    let mask = u32::try_from(memory_testkit::unigram_vocabulary() - 1).unwrap();
+    // Each tokenizer with the ids of its control tokens, that of unknown tokens
+    // excepted.
+    let tokenizers = [
+        (tokenizer(&ModelOptions::default()), [0, 101, 102, 103]),
+        (unigram(|content| content), [0, 1, 2, mask]),
+    ];
+    for (tokenizer, control_ids) in &tokenizers {
+        for control in [
+            "[MASK]", "[CLS]", "[SEP]", "[PAD]", "[UNK]", "<s>", "</s>", "<mask>", "<pad>",
+        ] {
+            for text in [control.to_owned(), format!("the {control} mill{control}")] {
+                let ids = tokenizer.encode(&text, EmbedRole::Passage).unwrap().ids;
+                let inner = &ids[1..ids.len() - 1];
+                assert!(inner.len() > 2, "{text} has only {ids:?}");
+                let found = inner.iter().find(|id| control_ids.contains(id));
+                assert_eq!(found, None, "{text}: {ids:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_share_of_unknown_tokens_of_unigram_leaves_out_spaces() {
+    let tokenizer = unigram(|content| content);
+    let share = |text: &str| tokenizer.unknown_token_share(text);
+    assert_eq!(share("who owns the mill"), 0.0);
+    assert_eq!(share(""), 0.0);
+    assert_eq!(share("мельница у реки"), 1.0);
+    // One word of the vocabulary, and one unknown token for the run of letters.
+    assert_eq!(share("the мельница"), 0.5);
+}
+
+#[test]
+fn bytes_of_a_byte_fallback_count_as_unknown() {
+    let with_bytes = |content: String| {
+        let bytes = (0..=255).map(|byte| format!(r#",["<0x{byte:02X}>",-20.0]"#));
+        let bytes: String = bytes.collect();
+        let content = content.replace(r#"["<mask>",0.0]"#, &format!(r#"["<mask>",0.0]{bytes}"#));
+        content.replace(r#""byte_fallback":false"#, r#""byte_fallback":true"#)
+    };
+    let tokenizer = unigram(with_bytes);
+    let tokens = tokenizer.encode("Ж", EmbedRole::Query).unwrap();
+    assert_eq!(tokens.len(), 5, "two control tokens, a space and two bytes");
+    assert_eq!(tokenizer.unknown_token_share("Ж"), 1.0);
+    assert_eq!(tokenizer.unknown_token_share("the mill"), 0.0);
 }

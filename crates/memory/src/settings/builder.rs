@@ -9,7 +9,7 @@ use memory_core::{
     InvalidSetting, MemoryConfig, MemoryError, MemoryResult, Preset, SettingOrigin, SettingProblem,
 };
 
-use super::keys::{KEYS, Key, PRESET, Values};
+use super::keys::{DEFAULT_MODEL, KEYS, Key, MODEL, PRESET, Values};
 use super::value::{Mismatch, RawValue};
 use super::{Settings, environment, file};
 
@@ -29,6 +29,7 @@ pub struct SettingsBuilder {
     path: Option<PathBuf>,
     variables: Option<Vec<(OsString, OsString)>>,
     db: Option<String>,
+    model: Option<String>,
     preset: Option<Preset>,
     changes: Vec<Change>,
 }
@@ -67,6 +68,13 @@ impl SettingsBuilder {
         self
     }
 
+    /// Sets the model of the default embedder by name or path.
+    #[must_use]
+    pub fn model(mut self, name_or_path: impl Into<String>) -> Self {
+        self.model = Some(name_or_path.into());
+        self
+    }
+
     /// Chooses the preset.
     #[must_use]
     pub fn preset(mut self, preset: Preset) -> Self {
@@ -87,6 +95,7 @@ impl SettingsBuilder {
         self.path.is_none()
             && self.variables.is_none()
             && self.db.is_none()
+            && self.model.is_none()
             && self.preset.is_none()
             && self.changes.is_empty()
     }
@@ -140,6 +149,10 @@ impl SettingsBuilder {
         if let Some(url) = self.db {
             settings.values.db = Some(url);
             settings.origins.insert("db", SettingOrigin::Code);
+        }
+        if let Some(model) = self.model {
+            settings.values.model = Some(model).filter(|it| it != DEFAULT_MODEL);
+            settings.origins.insert(MODEL, SettingOrigin::Code);
         }
         settings.mark_changes(&before, &SettingOrigin::Code);
         settings.validate()?;

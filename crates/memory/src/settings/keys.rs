@@ -9,6 +9,7 @@ use super::value::{Mismatch, RawValue, parse_duration, show_bytes, show_seconds}
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Values {
     pub(super) db: Option<String>,
+    pub(super) model: Option<String>,
     pub(super) preset: Preset,
     pub(super) config: MemoryConfig,
 }
@@ -17,6 +18,7 @@ impl Values {
     pub(super) fn of(preset: Preset) -> Self {
         Self {
             db: None,
+            model: None,
             preset,
             config: preset.config(),
         }
@@ -58,6 +60,12 @@ impl Key {
         format!("MEMORY_{}", self.name.to_uppercase())
     }
 }
+
+/// The key of the default embedder's model.
+pub(super) const MODEL: &str = "model";
+
+/// The value of [`MODEL`] for the default model.
+pub(super) const DEFAULT_MODEL: &str = "default";
 
 /// The key that is applied before all others.
 pub(super) const PRESET: &str = "preset";
@@ -101,6 +109,21 @@ pub(super) const KEYS: &[Key] = &[
             },
         )
     },
+    Key::new(
+        MODEL,
+        "\"default\", the name of an installed model, or a path such as \"./models/e5\"",
+        |values, raw| match raw.text()? {
+            text if text.trim().is_empty() => Err(Mismatch::Value),
+            text => {
+                values.model = Some(text.to_owned()).filter(|it| it != DEFAULT_MODEL);
+                Ok(())
+            }
+        },
+        |values| {
+            let model = values.model.as_deref();
+            model.unwrap_or(DEFAULT_MODEL).to_owned()
+        },
+    ),
     Key::new(
         PRESET,
         "default, high_traffic or low_memory",

@@ -22,8 +22,8 @@ pub use environment::OTHER_VARIABLES;
 ///
 /// Of several sources of a value the first of this list decides:
 ///
-/// 1. code ([`SettingsBuilder::db`], [`preset`](SettingsBuilder::preset),
-///    [`configure`](SettingsBuilder::configure)),
+/// 1. code ([`SettingsBuilder::db`], [`model`](SettingsBuilder::model),
+///    [`preset`](SettingsBuilder::preset), [`configure`](SettingsBuilder::configure)),
 /// 2. the environment: `MEMORY_` and the key in capital letters
 ///    ([`environment`](SettingsBuilder::environment)),
 /// 3. a TOML file ([`file`](SettingsBuilder::file)),
@@ -79,6 +79,15 @@ impl Settings {
     #[must_use]
     pub fn db(&self) -> Option<&str> {
         self.values.db.as_deref()
+    }
+
+    /// The model of the default embedder by name or path, if it was set; see
+    /// [`MemorySystemBuilder::model`].
+    ///
+    /// [`MemorySystemBuilder::model`]: crate::MemorySystemBuilder::model
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.values.model.as_deref()
     }
 
     /// The preset that was chosen, or the default one.

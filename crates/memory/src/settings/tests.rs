@@ -120,6 +120,7 @@ fn a_preset_is_chosen_in_each_source() {
 fn every_key_is_read_from_file_and_environment_as_it_is_shown() {
     let written = Settings::builder()
         .db("sqlite://a.db")
+        .model("multilingual-e5-small")
         .preset(Preset::HighTraffic)
         .configure(|config| {
             config.consistency = Some(Consistency::Bounded(Duration::from_millis(1_500)));

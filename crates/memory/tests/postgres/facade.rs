@@ -2,8 +2,8 @@
 
 use memory::postgres::PgPool;
 use memory::{
-    Consistency, ErrorKind, MemoryConfig, MemoryFilter, MemoryId, MemoryKind, MemoryPatch,
-    MemorySystem,
+    Consistency, ErrorKind, MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId, MemoryKind,
+    MemoryPatch, MemorySystem, RecallRequest,
 };
 
 fn server() -> String {
@@ -68,4 +68,46 @@ async fn two_systems_on_one_database_see_each_others_memories() {
             .unwrap(),
         1
     );
+}
+
+#[tokio::test]
+async fn given_vectors_decide_the_order_on_every_store() {
+    let axis = |index: usize| {
+        let mut vector = vec![0.0_f32; 384];
+        vector[index] = 5.0;
+        vector
+    };
+    let mira = entity();
+    for url in [server(), "sqlite::memory:".to_owned()] {
+        // Also searched in the store.
+        for snapshot_max_memories in [1_000, 0] {
+            let memory = MemorySystem::builder()
+                .url(&url)
+                .config(MemoryConfig {
+                    snapshot_max_memories,
+                    ..MemoryConfig::low_memory()
+                })
+                .build()
+                .await
+                .unwrap();
+            let items = (0..3).map(|index| {
+                MemoryBatchItem::new(&*mira, MemoryKind::World, format!("fact {index}"))
+                    .with_embedding(axis(index))
+            });
+            let ids = memory.retain_batch(items).await.unwrap();
+            for (index, id) in ids.iter().enumerate() {
+                let request = RecallRequest::new("something else").vector(axis(index));
+                let hits = memory
+                    .recall(&mira, request.min_similarity(0.99))
+                    .await
+                    .unwrap();
+                let found: Vec<MemoryId> = hits.iter().map(|hit| hit.memory.id).collect();
+                assert_eq!(found, [*id], "snapshots: {snapshot_max_memories}");
+            }
+            for id in ids {
+                memory.forget(&mira, id).await.unwrap();
+            }
+            memory.close().await.unwrap();
+        }
+    }
 }

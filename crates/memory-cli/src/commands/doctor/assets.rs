@@ -7,19 +7,20 @@ use memory::MemoryResult;
 use memory::embed::{EmbedRole, Embedder};
 use memory::onnx::{OnnxEmbedder, OnnxOptions};
 use memory_assets::{
-    AssetState, AssetStatus, CACHE_ENV, DEFAULT_MODEL, SETUP_COMMAND, cache_dir, model_dir,
-    runtime_dir, verify,
+    AssetState, AssetStatus, CACHE_ENV, DEFAULT_MODEL, SETUP_COMMAND, cache_dir, manifest,
+    model_dir, runtime_dir, verify,
 };
 
 use super::Finding;
+use crate::database::Database;
 use crate::exit::{Code, Failure};
 
 /// The text of the trial embedding.
 const PROBE: &str = "The mill stands north of the bridge.";
 
-/// Verifies the files by their hashes and embeds a text. Returns the model as
-/// well, where it can be used.
-pub(super) async fn check() -> (Vec<Finding>, Option<Arc<OnnxEmbedder>>) {
+/// Verifies the files by their hashes, unless the model is not one of setup's, and
+/// embeds a text. Returns the model as well, where it can be used.
+pub(super) async fn check(database: &Database) -> (Vec<Finding>, Option<Arc<OnnxEmbedder>>) {
     let cache = match cache_dir() {
         Ok(cache) => cache,
         Err(error) => {
@@ -28,11 +29,16 @@ pub(super) async fn check() -> (Vec<Finding>, Option<Arc<OnnxEmbedder>>) {
             return (vec![Finding::failed("cache", &failure).with_fix(fix)], None);
         }
     };
-    let trial = run_trial().await;
-    let statuses = verify(&cache);
+    let trial = run_trial(database.embedder_options()).await;
+    let model = database.settings().model().unwrap_or(DEFAULT_MODEL);
+    let fix = match model {
+        DEFAULT_MODEL => SETUP_COMMAND.to_owned(),
+        _ => format!("memory setup --model {model}"),
+    };
+    let statuses = verify(&cache, manifest::find_model(model));
     let mut findings: Vec<Finding> = [
         ("runtime", runtime_dir(&cache)),
-        ("model", model_dir(&cache, DEFAULT_MODEL)),
+        ("model", model_dir(&cache, model)),
     ]
     .into_iter()
     .filter_map(|(part, folder)| {
@@ -41,6 +47,7 @@ pub(super) async fn check() -> (Vec<Finding>, Option<Arc<OnnxEmbedder>>) {
             part,
             status,
             trial.as_ref().ok().map(|(trial, _)| trial),
+            &fix,
         ))
     })
     .collect();
@@ -50,7 +57,7 @@ pub(super) async fn check() -> (Vec<Finding>, Option<Arc<OnnxEmbedder>>) {
             (findings, Some(embedder))
         }
         Err(failure) => {
-            findings.push(Finding::failed("embedding", &failure).with_fix(SETUP_COMMAND));
+            findings.push(Finding::failed("embedding", &failure).with_fix(fix));
             (findings, None)
         }
     }
@@ -63,9 +70,9 @@ struct Trial {
     description: String,
 }
 
-async fn run_trial() -> Result<(Trial, Arc<OnnxEmbedder>), Failure> {
+async fn run_trial(options: OnnxOptions) -> Result<(Trial, Arc<OnnxEmbedder>), Failure> {
     let start = Instant::now();
-    let embedder = OnnxEmbedder::open(OnnxOptions::default()).await?;
+    let embedder = OnnxEmbedder::open(options).await?;
     let opened = start.elapsed();
     embed(&embedder).await?;
     let embedded = start.elapsed().saturating_sub(opened);
@@ -87,7 +94,12 @@ async fn embed(embedder: &OnnxEmbedder) -> MemoryResult<()> {
     embedder.embed(&[PROBE], EmbedRole::Query).await.map(drop)
 }
 
-fn check_asset(part: &'static str, status: &AssetStatus, trial: Option<&Trial>) -> Finding {
+fn check_asset(
+    part: &'static str,
+    status: &AssetStatus,
+    trial: Option<&Trial>,
+    fix: &str,
+) -> Finding {
     // The part is printed before the name: not "model model all-MiniLM-L6-v2".
     let name = status
         .name
@@ -103,14 +115,14 @@ fn check_asset(part: &'static str, status: &AssetStatus, trial: Option<&Trial>) 
         }
         (AssetState::Missing, _) => {
             Finding::wrong(part, Code::Missing, format!("{name} is missing in {path}"))
-                .with_fix(SETUP_COMMAND)
+                .with_fix(fix)
         }
         (AssetState::Damaged { why }, _) => Finding::wrong(
             part,
             Code::Unusable,
             format!("{name} in {path} is damaged: {why}"),
         )
-        .with_fix(SETUP_COMMAND),
+        .with_fix(fix),
         (_, _) => Finding::wrong(
             part,
             Code::Missing,
@@ -142,11 +154,11 @@ mod tests {
             (damaged, 8),
             (AssetState::Unsupported, 6),
         ] {
-            let finding = check_asset("runtime", &status(state), None);
+            let finding = check_asset("runtime", &status(state), None, SETUP_COMMAND);
             assert!(!finding.healthy && finding.fix.is_some(), "{finding:?}");
             assert_eq!(finding.code, code);
         }
-        assert!(check_asset("model", &status(AssetState::Present), None).healthy);
+        assert!(check_asset("model", &status(AssetState::Present), None, SETUP_COMMAND).healthy);
     }
 
     #[test]
@@ -155,12 +167,22 @@ mod tests {
             library: "other/libonnxruntime.so".to_owned(),
             description: String::new(),
         };
-        let finding = check_asset("runtime", &status(AssetState::Missing), Some(&trial));
+        let finding = check_asset(
+            "runtime",
+            &status(AssetState::Missing),
+            Some(&trial),
+            SETUP_COMMAND,
+        );
         assert!(
             finding.healthy && finding.detail.contains("other"),
             "{finding:?}"
         );
-        let model = check_asset("model", &status(AssetState::Missing), Some(&trial));
+        let model = check_asset(
+            "model",
+            &status(AssetState::Missing),
+            Some(&trial),
+            SETUP_COMMAND,
+        );
         assert!(!model.healthy, "a model has one path");
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use memory::{ErrorKind, Memory, MemoryId, MemorySystem};
+use memory::{ErrorKind, MemoryId, MemorySystem, RestoreItem};
 
 use super::batch::{Key, LineOutcome};
 use super::import_summary::Refusal;
@@ -44,9 +44,9 @@ impl Archive {
         &mut self,
         system: &MemorySystem,
         line: usize,
-        summary: Memory,
+        summary: RestoreItem,
     ) -> Result<LineOutcome, Failure> {
-        let key = (summary.entity_id.clone(), summary.id);
+        let key = (summary.memory.entity_id.clone(), summary.memory.id);
         let mut sources = self.sources.remove(&key).unwrap_or_default();
         sources.sort_unstable();
         sources.dedup();

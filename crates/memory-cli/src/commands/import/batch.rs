@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use memory::{EntityId, Memory, MemoryError, MemoryId, MemoryResult, MemorySystem};
+use memory::{EntityId, MemoryError, MemoryId, MemoryResult, MemorySystem, RestoreItem};
 use tokio::task::JoinHandle;
 
 use super::import_summary::Refusal;
@@ -26,28 +26,28 @@ pub(super) type Key = (EntityId, MemoryId);
 #[derive(Debug, Clone)]
 pub(super) struct PendingLine {
     line: usize,
-    memory: Memory,
+    item: RestoreItem,
 }
 
 impl PendingLine {
-    pub(super) fn new(line: usize, memory: Memory) -> Self {
-        Self { line, memory }
+    pub(super) fn new(line: usize, item: RestoreItem) -> Self {
+        Self { line, item }
     }
 
     pub(super) fn key(&self) -> Key {
-        (self.memory.entity_id.clone(), self.memory.id)
+        (self.item.memory.entity_id.clone(), self.item.memory.id)
     }
 
     /// The outcome where the id already belongs to a memory with this content.
     fn compare_existing(&self, content: &str, owner: &str) -> LineOutcome {
-        if self.memory.content == content {
+        if self.item.memory.content == content {
             return LineOutcome::AlreadyThere;
         }
         LineOutcome::Refused(Refusal::conflict(
             self.line,
             format!(
                 "id {} already belongs to {owner} with other content",
-                self.memory.id
+                self.item.memory.id
             ),
         ))
     }
@@ -95,7 +95,7 @@ impl Batch {
         let key = pending.key();
         if let Some(before) = self.by_id.get(&key).and_then(|&at| self.pending.get(at)) {
             let owner = format!("line {}", before.line);
-            return Some(pending.compare_existing(&before.memory.content, &owner));
+            return Some(pending.compare_existing(&before.item.memory.content, &owner));
         }
         self.by_id.insert(key, self.pending.len());
         self.pending.push(pending);
@@ -199,8 +199,8 @@ async fn write_new(
 ) -> MemoryResult<()> {
     let mut fresh = find_new(system, pending, result).await?;
     while !fresh.is_empty() {
-        let memories: Vec<_> = fresh.iter().map(|pending| pending.memory.clone()).collect();
-        let Err(error) = system.restore_memories(memories).await else {
+        let items: Vec<_> = fresh.iter().map(|pending| pending.item.clone()).collect();
+        let Err(error) = system.restore_memories(items).await else {
             let imported = fresh.iter().map(|_| LineOutcome::Imported);
             result.outcomes.extend(imported);
             break;
@@ -225,13 +225,16 @@ async fn find_new<'a>(
     let mut by_entity: BTreeMap<EntityId, Vec<&PendingLine>> = BTreeMap::new();
     for pending in pending {
         by_entity
-            .entry(pending.memory.entity_id.clone())
+            .entry(pending.item.memory.entity_id.clone())
             .or_default()
             .push(pending);
     }
     let mut fresh = Vec::new();
     for (entity, pending) in by_entity {
-        let ids: Vec<MemoryId> = pending.iter().map(|pending| pending.memory.id).collect();
+        let ids: Vec<MemoryId> = pending
+            .iter()
+            .map(|pending| pending.item.memory.id)
+            .collect();
         let existing = system.get_memories(&entity, ids).await?;
         for (pending, existing) in pending.into_iter().zip(existing) {
             match existing {
@@ -250,9 +253,9 @@ async fn find_new<'a>(
 fn rejected_index(fresh: &[&PendingLine], error: &MemoryError) -> Option<usize> {
     match error {
         MemoryError::InvalidInput { item, .. } => item.filter(|&index| index < fresh.len()),
-        MemoryError::Conflict { entity, id } => fresh
-            .iter()
-            .position(|pending| pending.memory.id == *id && pending.memory.entity_id == *entity),
+        MemoryError::Conflict { entity, id } => fresh.iter().position(|pending| {
+            pending.item.memory.id == *id && pending.item.memory.entity_id == *entity
+        }),
         _ => None,
     }
 }
@@ -265,7 +268,8 @@ mod tests {
 
     fn pending(line: usize, id: MemoryId, content: &str) -> PendingLine {
         let item = MemoryBatchItem::new("mira", MemoryKind::World, content).with_id(id);
-        PendingLine::new(line, item.into_memory(chrono::Utc::now()).unwrap())
+        let memory = item.into_memory(chrono::Utc::now()).unwrap();
+        PendingLine::new(line, memory.into())
     }
 
     fn batch(max_len: usize) -> Batch {
@@ -287,7 +291,7 @@ mod tests {
         assert!(text.contains("line 3") && text.contains("line 1"), "{text}");
 
         let mut other_entity = pending(4, id, "Sun.");
-        other_entity.memory.entity_id = "tam".into();
+        other_entity.item.memory.entity_id = "tam".into();
         assert_eq!(
             batch.add(other_entity, 10),
             None,

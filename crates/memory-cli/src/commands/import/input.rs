@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use chrono::Utc;
-use memory::{EntityId, Memory, MemoryId};
+use memory::{EntityId, MemoryId, RestoreItem};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::exit::{Code, Failure};
@@ -36,7 +36,7 @@ pub(super) struct ParsedLine {
 /// The memory of a line.
 #[derive(Debug)]
 pub(super) struct ParsedMemory {
-    pub(super) memory: Memory,
+    pub(super) item: RestoreItem,
     /// The summary that replaced it.
     pub(super) archived_by: Option<MemoryId>,
     /// Length of the line.
@@ -130,9 +130,9 @@ fn parse_memory(
     let parsed = parse(text, entity)?;
     let id = parsed.item.id.unwrap_or_else(|| ids.next(&parsed.item));
     let archived_by = parsed.archived_by;
-    let memory = parsed.into_memory(id, Utc::now());
+    let item = parsed.into_restore_item(id, Utc::now());
     Ok(ParsedMemory {
-        memory: memory.map_err(|error| error.to_string())?,
+        item: item.map_err(|error| error.to_string())?,
         archived_by,
         bytes: text.len(),
     })
