@@ -99,11 +99,9 @@ async fn on_postgres(records: &mut RecordWriter, options: &Options, size: usize)
     schema.remove().await
 }
 
-async fn system(store: &Arc<dyn Store>, snapshot_max_memories: u64) -> Outcome<MemorySystem> {
+async fn system(store: &Arc<dyn Store>, entity_cache_max_bytes: ByteSize) -> Outcome<MemorySystem> {
     let config = MemoryConfig {
-        snapshot_max_memories,
-        // Room for a snapshot of any size.
-        entity_cache_max_bytes: ByteSize::mebibytes(64 * 1_024),
+        entity_cache_max_bytes,
         ..MemoryConfig::default()
     };
     let builder = MemorySystem::builder()
@@ -116,7 +114,7 @@ async fn system(store: &Arc<dyn Store>, snapshot_max_memories: u64) -> Outcome<M
 struct Measurement {
     subject: &'static str,
     store: Arc<dyn Store>,
-    /// Searches in the store, since no snapshot may have more than one memory.
+    /// Searches in the store, since no snapshot fits.
     system: MemorySystem,
     corpus: Corpus,
     size: usize,
@@ -124,7 +122,7 @@ struct Measurement {
 
 impl Measurement {
     async fn fill(subject: &'static str, store: Arc<dyn Store>, size: usize) -> Outcome<Self> {
-        let system = system(&store, 1).await?;
+        let system = system(&store, ByteSize(0)).await?;
         let mut corpus = Corpus::new();
         let mut count = 0;
         while count < size {
@@ -180,7 +178,7 @@ impl Measurement {
 
     /// The share of the ten best that the store and a snapshot have in common.
     async fn overlap(&mut self, rounds: usize) -> Outcome<Record> {
-        let held = system(&self.store, u64::MAX).await?;
+        let held = system(&self.store, ByteSize::mebibytes(64 * 1_024)).await?;
         held.recall(ENTITY, "warm up").await?;
         let (mut alike, mut asked) = (0u32, 0u32);
         for _ in 0..rounds {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use memory::embed::Embedder;
-use memory::{MemoryConfig, MemorySystem, Ranking, RecallHit, RecallPath, RecallRequest};
+use memory::{ByteSize, MemoryConfig, MemorySystem, Ranking, RecallHit, RecallPath, RecallRequest};
 use memory_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -46,12 +46,12 @@ impl Measurement {
         let folder = tempfile::tempdir()?;
         let url = format!("sqlite://{}", folder.path().join("quality.db").display());
         let store = Arc::new(SqliteStore::open(&url).await?);
-        let open = async |snapshot_max_memories| {
+        let open = async |entity_cache_max_bytes| {
             MemorySystem::builder()
                 .store(Arc::clone(&store))
                 .embedder(Arc::clone(&embedder))
                 .config(MemoryConfig {
-                    snapshot_max_memories,
+                    entity_cache_max_bytes,
                     cache_ttl_seconds: DAY,
                     cache_tti_seconds: DAY,
                     embedding_cache_capacity: 10_000,
@@ -62,8 +62,8 @@ impl Measurement {
                 .await
         };
         let this = Self {
-            snapshots: open(MemoryConfig::default().snapshot_max_memories).await?,
-            pushed_down: open(1).await?,
+            snapshots: open(MemoryConfig::default().entity_cache_max_bytes).await?,
+            pushed_down: open(ByteSize(0)).await?,
             data: Arc::new(data),
             _folder: folder,
         };

@@ -223,7 +223,6 @@ impl EngineInner {
             Arc::clone(&tiers),
             listener.state(),
             consistency,
-            config.snapshot_max_memories,
         );
         let embedder = ContentEmbedder::new(embedder, Arc::clone(&tiers));
         let writer = Writer::new(Arc::clone(&tiers), embedder.clone());

@@ -56,7 +56,7 @@ impl EngineInner {
     /// sources of later summaries in their place.
     ///
     /// The vectors of archived memories are computed again, through the
-    /// embedding tier. An entity beyond `snapshot_max_memories` is searched in
+    /// embedding tier. An entity that is too large for a snapshot is searched in
     /// the store, which finds what is live today: the archived memories are
     /// candidates in addition to it.
     pub(crate) async fn historical_source(
@@ -83,9 +83,7 @@ impl EngineInner {
             .collect();
         let present = match present {
             RecallSource::Snapshot(snapshot) => snapshot,
-            RecallSource::Store { memories, .. }
-                if memories > self.config.snapshot_max_memories =>
-            {
+            RecallSource::Store { memories, .. } if !self.can_hold(entity, memories) => {
                 let earlier = Some(EarlierState { moment, restored });
                 return Ok(RecallSource::Store { memories, earlier });
             }
@@ -100,6 +98,12 @@ impl EngineInner {
             MemoryError::store(ErrorKind::Other, "recall", message).with_source(ended)
         })?;
         Ok(RecallSource::Snapshot(Arc::new(snapshot)))
+    }
+
+    fn can_hold(&self, entity: &EntityId, memories: u64) -> bool {
+        let dimensions = self.embedder.embedder.profile().dimensions;
+        let tier = &self.reader.tiers.entity;
+        tier.can_cache(entity, memories, dimensions)
     }
 }
 

@@ -29,7 +29,6 @@ pub(crate) struct Reader {
     unchanged_since: Arc<UnchangedSince>,
     /// Memories read from the store by their id alone.
     loaded_memories: Arc<AtomicU64>,
-    pub(crate) snapshot_max_memories: u64,
 }
 
 impl Reader {
@@ -40,7 +39,6 @@ impl Reader {
         tiers: Arc<Tiers>,
         listener: ListenerState,
         consistency: Consistency,
-        snapshot_max_memories: u64,
     ) -> Self {
         Self {
             store,
@@ -51,7 +49,6 @@ impl Reader {
             consistency,
             unchanged_since: Arc::default(),
             loaded_memories: Arc::default(),
-            snapshot_max_memories,
         }
     }
 

@@ -66,7 +66,8 @@ impl Reader {
     }
 
     fn is_worth_loading(&self, entity: &EntityId, memories: u64) -> bool {
-        memories <= self.snapshot_max_memories
+        let dimensions = self.embedder.profile().dimensions;
+        self.tiers.entity.can_cache(entity, memories, dimensions)
             && (memories <= SMALL_ENTITY || self.tiers.admission.check_and_record(entity))
     }
 

@@ -68,11 +68,11 @@ fn long(random: &mut SeededRng, _: usize) -> MemoryBatchItem {
     MemoryBatchItem::new("mira", MemoryKind::World, words(random, 300))
 }
 
-fn within_15_percent(said: u64, truth: usize, what: &str) {
+fn within_10_percent(said: u64, truth: usize, what: &str) {
     #[expect(clippy::cast_precision_loss, reason = "bytes of a test")]
     let ratio = said as f64 / truth as f64;
     assert!(
-        (0.85..=1.15).contains(&ratio),
+        (0.9..=1.1).contains(&ratio),
         "{what}: said {said}, held {truth}, ratio {ratio:.3}"
     );
 }
@@ -116,7 +116,7 @@ async fn measure(what: &str, shape: Shape, count: usize, dimensions: usize) {
     recall().await;
     recall().await;
     let loaded = engine.cache_stats().entity.bytes;
-    within_15_percent(
+    within_10_percent(
         loaded,
         freed(|| engine.invalidate_entity_cache(&mira)),
         what,
@@ -136,7 +136,7 @@ async fn measure(what: &str, shape: Shape, count: usize, dimensions: usize) {
     recall().await;
     let followed = engine.cache_stats().entity.bytes;
     let what = format!("{what}, after writes");
-    within_15_percent(
+    within_10_percent(
         followed,
         freed(|| engine.invalidate_entity_cache(&mira)),
         &what,
@@ -152,7 +152,7 @@ async fn measure(what: &str, shape: Shape, count: usize, dimensions: usize) {
         .sum();
     drop(memories);
     let what = format!("{what}, by id");
-    within_15_percent(said as u64, freed(|| engine.clear_all_caches()), &what);
+    within_10_percent(said as u64, freed(|| engine.clear_all_caches()), &what);
 }
 
 fn freed(let_go: impl FnOnce()) -> usize {

@@ -79,7 +79,6 @@ pub enum AccessCounting {
 /// | `memory_cache_max_bytes` | 64 MiB | 256 MiB | 8 MiB |
 /// | `entity_cache_max_bytes` | 256 MiB | 1 GiB | 32 MiB |
 /// | `embedding_cache_max_bytes` | 16 MiB | 64 MiB | 2 MiB |
-/// | `snapshot_max_memories` | 20,000 | 20,000 | 5,000 |
 /// | `consistency` | by the store | by the store | by the store |
 /// | `max_memories_per_entity` | none | none | none |
 /// | `limit_policy` | reject | reject | reject |
@@ -105,13 +104,11 @@ pub struct MemoryConfig {
     /// Most bytes in the memory tier.
     pub memory_cache_max_bytes: ByteSize,
     /// Most bytes in the entity tier: seven eighths for snapshots, an eighth for pages
-    /// of lists.
+    /// of lists. An entity whose snapshot would be larger is searched in the store. A
+    /// memory of 20 words with one vector of 384 dimensions takes some 1.5 KB.
     pub entity_cache_max_bytes: ByteSize,
     /// Most bytes in the embedding tier.
     pub embedding_cache_max_bytes: ByteSize,
-    /// Entities with more memories than this are searched in the store and
-    /// not cached as a snapshot.
-    pub snapshot_max_memories: u64,
     /// How soon a read sees what others wrote. Where it is `None`, the store
     /// decides: see [`effective_consistency`](Self::effective_consistency).
     pub consistency: Option<Consistency>,
@@ -143,7 +140,6 @@ impl Default for MemoryConfig {
             memory_cache_max_bytes: ByteSize::mebibytes(64),
             entity_cache_max_bytes: ByteSize::mebibytes(256),
             embedding_cache_max_bytes: ByteSize::mebibytes(16),
-            snapshot_max_memories: 20_000,
             consistency: None,
             max_memories_per_entity: None,
             limit_policy: LimitPolicy::Reject,

@@ -89,7 +89,6 @@ impl MemoryConfig {
             memory_cache_max_bytes: ByteSize::mebibytes(8),
             entity_cache_max_bytes: ByteSize::mebibytes(32),
             embedding_cache_max_bytes: ByteSize::mebibytes(2),
-            snapshot_max_memories: 5_000,
             ..Self::default()
         }
     }

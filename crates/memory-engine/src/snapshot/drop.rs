@@ -33,8 +33,10 @@ impl Drop for EntitySnapshot {
             episodes,
             mentions,
             related,
+            live: _,
             timed: _,
             memory_bytes: _,
+            bytes: _,
         } = self;
         let parts = (
             mem::take(slots),

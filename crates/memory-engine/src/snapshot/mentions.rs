@@ -2,13 +2,12 @@
 //! query contains.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use memory_core::Memory;
-use memory_text::{is_stop_word, is_unspaced_script, tokenize};
-use rpds::HashTrieMapSync;
+use memory_text::{is_stop_word, is_unspaced_script, tokenize, word_digest};
 
-use super::sorted_blocks::SortedBlocks;
+use super::digest::Digest;
+use super::posting_list::PostingList;
 use super::sparse_scores::SparseScores;
 
 /// Longest label, in tokens, that is looked for: queries hardly contain a longer
@@ -22,50 +21,30 @@ const KOREAN_PARTICLES: &[&str] = &[
     "만", "로", "아", "야", "씨", "님",
 ];
 
-/// The slots of each label. Persistent: cloning shares everything, a change
-/// copies the blocks that it updates.
+/// The slots of each label. Cloning shares every block; a change copies the blocks
+/// that it updates.
 #[derive(Clone, Default)]
 pub(super) struct MentionIndex {
-    /// By the label's tokens, joined by spaces.
-    by_label: HashTrieMapSync<Arc<str>, SortedBlocks<u32>>,
-    bytes: usize,
+    /// By the digest of the label's tokens, joined by spaces.
+    entries: PostingList<(Digest, u32)>,
 }
 
-/// Bytes of a label in addition to its text and slots, like a stem in
-/// `inverted_index`.
-const LABEL_BYTES: usize = 160;
-
 impl MentionIndex {
-    pub(super) fn push(&mut self, slot: u32, memory: &Memory) {
-        for label in labels_of(memory) {
-            let label = label.join(" ");
-            if let Some(slots) = self.by_label.get_mut(label.as_str()) {
-                self.bytes -= slots.size_bytes();
-                slots.insert(slot);
-                self.bytes += slots.size_bytes();
-            } else {
-                let mut slots = SortedBlocks::default();
-                slots.insert(slot);
-                self.bytes += LABEL_BYTES + label.len() + slots.size_bytes();
-                self.by_label.insert_mut(label.into(), slots);
-            }
+    /// Adds a slot's labels, to be found after [`settle`](Self::settle).
+    pub(super) fn push(&mut self, slot: u32, labels: &[Digest]) {
+        for label in labels {
+            self.entries.push((*label, slot));
         }
     }
 
-    pub(super) fn remove(&mut self, slot: u32, memory: &Memory) {
-        for label in labels_of(memory) {
-            let label = label.join(" ");
-            let Some(slots) = self.by_label.get_mut(label.as_str()) else {
-                continue;
-            };
-            let before = slots.size_bytes();
-            slots.remove_run(&slot, |other| *other == slot);
-            if slots.is_empty() {
-                self.by_label.remove_mut(label.as_str());
-                self.bytes -= before + LABEL_BYTES + label.len();
-            } else {
-                self.bytes = self.bytes - before + slots.size_bytes();
-            }
+    /// Puts what was added in order, all at once.
+    pub(super) fn settle(&mut self) {
+        self.entries.settle();
+    }
+
+    pub(super) fn remove(&mut self, slot: u32, labels: &[Digest]) {
+        for label in labels {
+            self.entries.remove((*label, slot));
         }
     }
 
@@ -74,10 +53,11 @@ impl MentionIndex {
     pub(super) fn score(&self, query: &[String], slots: usize) -> SparseScores {
         let mut mentioned = SparseScores::new(slots);
         let mut mark = |label: &str| {
-            let slots = self.by_label.get(label).into_iter();
-            slots
-                .flat_map(SortedBlocks::iter)
-                .for_each(|slot| mentioned.raise(*slot, 1.0));
+            let label = Digest::from(word_digest(label));
+            let entries = self.entries.range((label, 0), (label, u32::MAX));
+            entries
+                .flatten()
+                .for_each(|(_, slot)| mentioned.raise(*slot, 1.0));
         };
         for start in 0..query.len() {
             let mut run = String::new();
@@ -99,25 +79,25 @@ impl MentionIndex {
     /// The same labels with the slots renumbered; slots without a new number
     /// are dropped.
     pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
-        let mut next = Self::default();
-        for (label, slots) in &self.by_label {
-            let slots: SortedBlocks<u32> = slots.iter().filter_map(|slot| to(*slot)).collect();
-            if !slots.is_empty() {
-                next.bytes += LABEL_BYTES + label.len() + slots.size_bytes();
-                next.by_label.insert_mut(Arc::clone(label), slots);
-            }
+        let entries = self.entries.iter();
+        Self {
+            entries: entries
+                .filter_map(|(label, slot)| Some((*label, to(*slot)?)))
+                .collect(),
         }
-        next
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        self.bytes
+        self.entries.size_bytes()
     }
 }
 
 /// Whether the query's tokens contain one of the memory's labels.
 pub(crate) fn mentions(query: &[String], memory: &Memory) -> bool {
-    labels_of(memory)
+    let tags = memory.tags.iter().map(String::as_str);
+    let values = memory.metadata.values().map(String::as_str);
+    let entities = memory.entities.keys().map(memory_core::EntityId::as_str);
+    labels_of(tags.chain(values).chain(entities))
         .iter()
         .any(|label| query.windows(label.len()).any(|run| is_mention(run, label)))
 }
@@ -139,14 +119,10 @@ fn names_without_particle(token: &str) -> impl Iterator<Item = &str> {
         .filter(|name| !name.is_empty())
 }
 
-/// A memory's labels as tokens, without those that are too long or not
-/// distinctive: a stop word or a single character would be mentioned by chance.
-fn labels_of(memory: &Memory) -> BTreeSet<Vec<String>> {
-    let tags = memory.tags.iter().map(String::as_str);
-    let values = memory.metadata.values().map(String::as_str);
-    let entities = memory.entities.keys().map(memory_core::EntityId::as_str);
-    tags.chain(values)
-        .chain(entities)
+/// Labels as tokens, without those that are too long or not distinctive: a stop word
+/// or a single character would be mentioned by chance.
+pub(super) fn labels_of<'a>(labels: impl Iterator<Item = &'a str>) -> BTreeSet<Vec<String>> {
+    labels
         .map(tokenize)
         .filter(|label| label.len() <= MAX_LABEL_TOKENS && is_distinctive(label))
         .collect()
@@ -166,6 +142,8 @@ fn is_distinctive(label: &[String]) -> bool {
 mod tests {
     use memory_core::{MemoryBatchItem, MemoryKind};
 
+    use super::super::analysis::Analysis;
+    use super::super::packed_memory::PackedMemory;
     use super::*;
 
     fn memory() -> Memory {
@@ -181,8 +159,8 @@ mod tests {
     #[test]
     fn a_label_is_mentioned_by_all_its_tokens_in_order() {
         let memory = memory();
-        let mut index = MentionIndex::default();
-        index.push(0, &memory);
+        let labels = digests(&memory);
+        let mut index = index_of(&memory);
         for (query, expected) in [
             ("what did tam say?", true),
             ("who was at the Horse Market", true),
@@ -196,9 +174,20 @@ mod tests {
             assert_eq!(mentioned, expected, "{query:?}");
             assert_eq!(mentions(&query, &memory), expected, "{query:?}");
         }
-        index.remove(0, &memory);
-        assert_eq!(index.bytes, 0);
-        assert!(index.by_label.is_empty());
+        index.remove(0, &labels);
+        assert_eq!(index.entries.iter().count(), 0);
+    }
+
+    fn digests(memory: &Memory) -> Vec<Digest> {
+        let packed = PackedMemory::new(memory);
+        Analysis::of(&packed.parts()).labels
+    }
+
+    fn index_of(memory: &Memory) -> MentionIndex {
+        let mut index = MentionIndex::default();
+        index.push(0, &digests(memory));
+        index.settle();
+        index
     }
 
     fn participant(name: &str) -> Memory {
@@ -227,8 +216,7 @@ mod tests {
             ("José", "what did Jose say?", true),
         ] {
             let memory = participant(name);
-            let mut index = MentionIndex::default();
-            index.push(0, &memory);
+            let index = index_of(&memory);
             let mentioned = index.score(&tokenize(query), 1).of(0) > 0.0;
             assert_eq!(mentioned, expected, "{name} {query}");
             assert_eq!(
@@ -241,15 +229,16 @@ mod tests {
 
     /// Each label is touched once, however many labels begin with its token.
     #[test]
-    fn distinct_labels_with_a_common_first_token_have_lists_of_their_own() {
+    fn distinct_labels_with_a_common_first_token_are_found_apart() {
         let mut index = MentionIndex::default();
         for slot in 0..20_000 {
             let item = MemoryBatchItem::new("mira", MemoryKind::World, "x")
                 .with_metadata("id", format!("msg-{slot:06}"));
-            index.push(slot, &item.into_memory(chrono::Utc::now()).unwrap());
+            let memory = item.into_memory(chrono::Utc::now()).unwrap();
+            index.push(slot, &digests(&memory));
         }
-        assert_eq!(index.by_label.size(), 20_000);
-        assert!(index.by_label.values().all(|slots| slots.len() == 1));
+        index.settle();
+        assert_eq!(index.entries.iter().count(), 20_000);
         let mentioned = index.score(&tokenize("what was in msg-000123?"), 20_000);
         assert_eq!(mentioned.found(), [123]);
     }

@@ -1,8 +1,10 @@
 //! Snapshots: a materialized view of one entity's memories, searchable in
 //! memory.
 
+mod analysis;
 mod block_vec;
 mod delta;
+mod digest;
 mod drop;
 mod episodes;
 mod inverted_index;
@@ -10,6 +12,7 @@ mod load;
 mod mentions;
 mod packed_memory;
 mod pair_index;
+mod posting_list;
 mod retrieval;
 mod search;
 mod selection;
@@ -23,18 +26,18 @@ use std::ops::Range;
 use memory_core::{
     ChangeSet, EmbeddedMemory, EntityId, Generation, Memory, MemoryId, VectorPrecision,
 };
-use memory_text::TextAnalysis;
-use rpds::HashTrieMapSync;
 
+use analysis::{Analysis, AnalyzedMemory};
 use block_vec::BlockVec;
 use episodes::Episodes;
 use inverted_index::InvertedIndex;
 use mentions::MentionIndex;
 use packed_memory::PackedMemory;
 use pair_index::PairIndex;
+use posting_list::PostingList;
 use slot::Slot;
 use sorted_blocks::SortedBlocks;
-use vectors::Vectors;
+use vectors::{EncodedRows, Vectors};
 
 pub(crate) use delta::Delta;
 pub(crate) use load::load;
@@ -51,22 +54,25 @@ pub(crate) struct EntitySnapshot {
     /// A memory keeps its slot until the next compaction; `None` where one was
     /// removed.
     slots: BlockVec<Option<Slot>>,
-    by_id: SortedBlocks<(MemoryId, u32)>,
+    /// The slot of each memory, by a digest of its id.
+    by_id: PostingList<(u32, u32)>,
     vectors: Vectors,
     inverted_index: InvertedIndex,
     pairs: PairIndex,
     episodes: Episodes,
     mentions: MentionIndex,
     /// Slots of memories that are related to others.
-    related: HashTrieMapSync<u32, ()>,
-    /// How many memories name a time.
+    related: SortedBlocks<u32>,
+    /// How many memories there are.
+    live: usize,
+    /// How many of them name a time.
     timed: usize,
     /// Bytes of the packed memories.
     memory_bytes: usize,
+    /// Bytes of everything, counted where it changed: a cache asks for them under its
+    /// lock.
+    bytes: usize,
 }
-
-/// Bytes of an entry in the map of related memories.
-const RELATED_BYTES: usize = 90;
 
 impl EntitySnapshot {
     /// The snapshot of an entity without writes.
@@ -75,15 +81,17 @@ impl EntitySnapshot {
             entity,
             generation: Generation::ZERO,
             slots: BlockVec::default(),
-            by_id: SortedBlocks::default(),
+            by_id: PostingList::default(),
             vectors: Vectors::new(dimensions),
             inverted_index: InvertedIndex::default(),
             pairs: PairIndex::default(),
             episodes: Episodes::default(),
             mentions: MentionIndex::default(),
-            related: HashTrieMapSync::default(),
+            related: SortedBlocks::default(),
+            live: 0,
             timed: 0,
             memory_bytes: 0,
+            bytes: size_of::<Self>(),
         }
     }
 
@@ -97,17 +105,22 @@ impl EntitySnapshot {
 
     /// Memories held.
     pub(crate) fn len(&self) -> usize {
-        self.by_id.len()
+        self.live
     }
 
     /// Bytes of memories, vectors and indexes. Parts that versions share are
     /// counted in each.
     pub(crate) fn size_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// O(blocks).
+    fn count_bytes(&self) -> usize {
         size_of::<Self>()
             + self.memory_bytes
             + self.slots.size_bytes()
             + self.by_id.size_bytes()
-            + self.related.size() * RELATED_BYTES
+            + self.related.size_bytes()
             + self.vectors.size_bytes()
             + self.inverted_index.size_bytes()
             + self.pairs.size_bytes()
@@ -125,12 +138,13 @@ impl EntitySnapshot {
         for id in &changes.removed {
             next.remove(id);
         }
-        for written in changes.written {
-            next.put(&written.memory, &written.embedding.vectors);
+        let dimensions = self.vectors.dimensions();
+        for written in AnalyzedMemory::all(changes.written, dimensions) {
+            next.put(written.memory, &written.analysis, &written.rows);
         }
-        next.pairs.settle();
+        next.settle();
         next.generation = changes.generation;
-        next.compact_if_needed()
+        next.complete()
     }
 
     /// The snapshot after the write that made the next `generation`: equal to
@@ -150,18 +164,20 @@ impl EntitySnapshot {
             next.remove(id);
         }
         for written in &delta.written {
-            let memory = &*written.memory;
+            let memory = PackedMemory::new(&written.memory);
+            let analysis = Analysis::of(&memory.parts());
             match &written.vectors {
-                Some(vectors) => next.put(
-                    memory,
-                    &delta::round_to_store_precision(vectors, precision)?,
-                ),
-                None => next.replace_memory(memory)?,
+                Some(vectors) => {
+                    let vectors = delta::round_to_store_precision(vectors, precision)?;
+                    let rows = EncodedRows::new(&vectors, self.vectors.dimensions());
+                    next.put(memory, &analysis, &rows);
+                }
+                None => next.replace_memory(memory, &analysis)?,
             }
         }
-        next.pairs.settle();
+        next.settle();
         next.generation = generation;
-        Some(next.compact_if_needed())
+        Some(next.complete())
     }
 
     /// This snapshot, at the same generation, without some memories.
@@ -189,58 +205,68 @@ impl EntitySnapshot {
 
     /// The slot of a memory.
     fn slot_of(&self, id: &MemoryId) -> Option<u32> {
-        let (found, slot) = self.by_id.from(&(*id, 0)).next()?;
-        (found == *id).then_some(slot)
+        let digest = id_digest(id);
+        let slots = self.by_id.range((digest, 0), (digest, u32::MAX));
+        let mut slots = slots.flatten().map(|(_, slot)| *slot);
+        let is_own = |slot: &Slot| slot.memory.id() == *id;
+        slots.find(|slot| self.slot(*slot).is_some_and(is_own))
     }
 
     fn slot(&self, slot: u32) -> Option<&Slot> {
         self.slots.get(slot as usize)?.as_ref()
     }
 
-    /// Puts a memory in its own slot, or in a new slot at the end.
-    fn put(&mut self, memory: &Memory, vectors: &[Vec<f32>]) {
-        let slot = match self.slot_of(&memory.id) {
+    /// Puts a memory in its own slot, or in a new slot at the end, to be found after
+    /// [`settle`](Self::settle).
+    fn put(&mut self, memory: PackedMemory, analysis: &Analysis, rows: &EncodedRows) {
+        let slot = match self.slot_of(&memory.id()) {
             Some(slot) => {
                 self.clear_slot(slot);
                 slot
             }
             None => self.next_slot(),
         };
-        let rows = self.vectors.push(slot, vectors);
-        self.index_memory(slot, memory, rows);
+        let rows = self.vectors.push(slot, rows);
+        self.index_memory(slot, memory, analysis, rows);
     }
 
     /// Replaces a memory in its slot and keeps its vectors; `None` if it has no
     /// slot.
-    fn replace_memory(&mut self, memory: &Memory) -> Option<()> {
-        let slot = self.slot_of(&memory.id)?;
+    fn replace_memory(&mut self, memory: PackedMemory, analysis: &Analysis) -> Option<()> {
+        let slot = self.slot_of(&memory.id())?;
         let rows = self.unindex_slot(slot)?.rows;
-        self.index_memory(slot, memory, rows);
+        self.index_memory(slot, memory, analysis, rows);
         Some(())
     }
 
     /// Adds a memory to everything except the vectors, which are at `rows`.
-    fn index_memory(&mut self, slot: u32, memory: &Memory, rows: Range<u32>) {
-        let analysis = TextAnalysis::of(&memory.content);
+    fn index_memory(
+        &mut self,
+        slot: u32,
+        memory: PackedMemory,
+        analysis: &Analysis,
+        rows: Range<u32>,
+    ) {
+        let parts = memory.parts();
         self.pairs.push(slot, &analysis.pairs);
-        self.mentions.push(slot, memory);
-        if !memory.related.is_empty() {
-            self.related.insert_mut(slot, ());
+        self.mentions.push(slot, &analysis.labels);
+        if parts.related().next().is_some() {
+            self.related.insert(slot);
         }
-        self.by_id.insert((memory.id, slot));
+        self.by_id.push((id_digest(&memory.id()), slot));
+        self.live += 1;
         self.timed += usize::from(analysis.has_time);
-        let packed = PackedMemory::new(memory);
-        self.memory_bytes += packed.size_bytes();
+        self.memory_bytes += memory.size_bytes();
         let mut new = Slot {
-            time: memory.timestamp.timestamp_micros(),
+            time: parts.attributes.timestamp.timestamp_micros(),
             rows,
             passages: self.inverted_index.push(slot, &analysis.passages),
             episode: None,
             words: analysis.words,
             has_time: analysis.has_time,
-            memory: packed,
+            memory: memory.clone(),
         };
-        if let Some(context) = &memory.context {
+        if let Some(context) = parts.context {
             let episode = self.episodes.push(context, new.episode_entry(slot));
             new.episode = Some(episode);
         }
@@ -248,6 +274,14 @@ impl EntitySnapshot {
             Some(existing) => *existing = Some(new),
             None => self.slots.push(Some(new)),
         }
+    }
+
+    /// Puts what was added to the indexes in order.
+    fn settle(&mut self) {
+        self.by_id.settle();
+        self.inverted_index.settle();
+        self.pairs.settle();
+        self.mentions.settle();
     }
 
     fn remove(&mut self, id: &MemoryId) {
@@ -266,19 +300,20 @@ impl EntitySnapshot {
     /// in its slot.
     fn unindex_slot(&mut self, slot: u32) -> Option<Slot> {
         let removed = self.slots.get_mut(slot as usize)?.take()?;
-        let memory = removed.memory.unpack(&self.entity);
-        let analysis = TextAnalysis::of(&memory.content);
+        let memory = removed.memory.parts();
+        let analysis = Analysis::of(&memory);
         self.inverted_index
             .remove(removed.passages.clone(), &analysis.passages);
         self.pairs.remove(slot, &analysis.pairs);
-        if let (Some(context), Some(episode)) = (&memory.context, removed.episode) {
+        if let (Some(context), Some(episode)) = (memory.context, removed.episode) {
             let entry = removed.episode_entry(slot);
             self.episodes.remove(context, episode, entry);
         }
-        self.mentions.remove(slot, &memory);
-        self.related.remove_mut(&slot);
-        let entry = (memory.id, slot);
-        self.by_id.remove_run(&entry, |other| *other == entry);
+        self.mentions.remove(slot, &analysis.labels);
+        self.related.remove_run(&slot, |other| *other == slot);
+        let id = id_digest(&removed.memory.id());
+        self.by_id.remove((id, slot));
+        self.live -= 1;
         self.timed -= usize::from(removed.has_time);
         self.memory_bytes -= removed.memory.size_bytes();
         Some(removed)
@@ -286,18 +321,21 @@ impl EntitySnapshot {
 
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "bounded by snapshot_max_memories"
+        reason = "bounded by the memory that slots take"
     )]
     fn next_slot(&self) -> u32 {
         self.slots.len() as u32
     }
 
-    fn compact_if_needed(self) -> Self {
-        if self.needs_compaction() {
+    /// This version, complete: compacted if needed, and its bytes counted.
+    fn complete(self) -> Self {
+        let mut version = if self.needs_compaction() {
             self.compacted()
         } else {
             self
-        }
+        };
+        version.bytes = version.count_bytes();
+        version
     }
 
     /// Whether a quarter of the slots, vector rows or passages is unused.
@@ -331,7 +369,7 @@ impl EntitySnapshot {
             ..slot.clone()
         };
         let ids = self.by_id.iter();
-        let related = self.related.keys();
+        let related = self.related.iter();
         Self {
             entity: self.entity.clone(),
             generation: self.generation,
@@ -349,11 +387,22 @@ impl EntitySnapshot {
             pairs: self.pairs.remap(to),
             episodes,
             mentions: self.mentions.remap(to),
-            related: related.filter_map(|slot| Some((to(*slot)?, ()))).collect(),
+            related: related.filter_map(|slot| to(*slot)).collect(),
+            live: self.live,
             timed: self.timed,
             memory_bytes: self.memory_bytes,
+            bytes: self.bytes,
         }
     }
+}
+
+/// A digest of an id: which part of an id varies depends on who made it.
+fn id_digest(id: &MemoryId) -> u32 {
+    /// 2^64 over the golden ratio, as in Fibonacci hashing (Knuth).
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (high, low) = id.as_uuid().as_u64_pair();
+    let mixed = (high ^ low.rotate_left(32)).wrapping_mul(MULTIPLIER);
+    (mixed >> 32) as u32
 }
 
 /// A range of consecutive numbers after each was renumbered.

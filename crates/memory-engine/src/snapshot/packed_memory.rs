@@ -93,6 +93,10 @@ impl PackedMemory {
         Self(bytes.into())
     }
 
+    pub(super) fn id(&self) -> MemoryId {
+        Reader(self.0.get(2..).unwrap_or_default()).id()
+    }
+
     /// Reads everything but texts and lists, and where those are.
     pub(super) fn parts(&self) -> MemoryParts<'_> {
         let mut reader = Reader(&self.0);
@@ -182,6 +186,13 @@ impl<'a> MemoryParts<'a> {
     pub(super) fn related(&self) -> impl Iterator<Item = (MemoryId, &'a str)> + use<'a> {
         let mut reader = self.related;
         std::iter::from_fn(move || (!reader.0.is_empty()).then(|| (reader.id(), reader.text())))
+    }
+
+    /// What a question can mention it by: tags, metadata values and participants.
+    pub(super) fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let values = self.metadata.pairs().map(|(_, value)| value);
+        let entities = self.entities.pairs().map(|(entity, _)| entity);
+        self.tags.texts().chain(values).chain(entities)
     }
 
     /// Whether the tags match a filter's: see `MemoryTagMode::matches`.

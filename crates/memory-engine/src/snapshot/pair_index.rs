@@ -3,19 +3,15 @@
 use memory_text::{WordPair, bm25};
 
 use super::block_vec::BlockVec;
-use super::sorted_blocks::SortedBlocks;
+use super::posting_list::PostingList;
 use super::sparse_scores::SparseScores;
 
-/// One entry of 8 bytes per occurrence: most pairs occur once, so a list for each
-/// distinct pair would cost many times as much, and so would counts.
-///
 /// Cloning shares every block; a change copies the blocks that it updates.
 #[derive(Clone, Default)]
 pub(super) struct PairIndex {
-    entries: SortedBlocks<Entry>,
-    /// Entries of this version that are not yet in order: see
-    /// [`settle`](Self::settle).
-    new: Vec<Entry>,
+    /// As often as a pair occurs: most occur once, so a count would cost as much as
+    /// half an entry.
+    entries: PostingList<Entry>,
     /// Number of pairs of each slot's memory.
     lengths: BlockVec<u32>,
     documents: u32,
@@ -31,8 +27,9 @@ struct Entry {
 impl PairIndex {
     /// Adds a slot's pairs, to be found after [`settle`](Self::settle).
     pub(super) fn push(&mut self, slot: u32, pairs: &[WordPair]) {
-        let entries = pairs.iter().map(|&pair| Entry { pair, slot });
-        self.new.extend(entries);
+        for &pair in pairs {
+            self.entries.push(Entry { pair, slot });
+        }
         let (index, length) = (slot as usize, to_u32(pairs.len()));
         while self.lengths.len() <= index {
             self.lengths.push(0);
@@ -46,17 +43,13 @@ impl PairIndex {
 
     /// Puts what was added in order, all at once.
     pub(super) fn settle(&mut self) {
-        let mut new = std::mem::take(&mut self.new);
-        new.sort_unstable();
-        self.entries.insert_all(&new);
+        self.entries.settle();
     }
 
     /// Removes what [`push`](Self::push) added for this slot and these pairs.
     pub(super) fn remove(&mut self, slot: u32, pairs: &[WordPair]) {
-        self.settle();
         for &pair in pairs {
-            let entry = Entry { pair, slot };
-            self.entries.remove_run(&entry, |other| *other == entry);
+            self.entries.remove(Entry { pair, slot });
         }
         if let Some(length) = self.lengths.get_mut(slot as usize) {
             *length = 0;
@@ -75,17 +68,21 @@ impl PairIndex {
     )]
     pub(super) fn score(&self, query: &[WordPair], slots: usize) -> SparseScores {
         let mean = self.total_length as f64 / f64::from(self.documents.max(1));
-        debug_assert!(self.new.is_empty(), "settled");
         let mut scores = SparseScores::new(slots);
         let mut found: Vec<Entry> = Vec::new();
         for (index, &pair) in query.iter().enumerate() {
             if query[..index].contains(&pair) {
                 continue;
             }
-            let first = Entry { pair, slot: 0 };
-            let entries = self.entries.from(&first);
+            let (first, last) = (
+                Entry { pair, slot: 0 },
+                Entry {
+                    pair,
+                    slot: u32::MAX,
+                },
+            );
             found.clear();
-            found.extend(entries.take_while(|entry| entry.pair == pair));
+            found.extend(self.entries.range(first, last).flatten());
             let memories = || found.chunk_by(PartialEq::eq);
             let idf = bm25::idf(self.documents.into(), memories().count() as u64);
             for occurrences in memories() {
@@ -105,7 +102,7 @@ impl PairIndex {
     pub(super) fn share(&self, distinct: &[WordPair], slot: u32) -> f32 {
         let is_found = |pair: &&WordPair| {
             let wanted = Entry { pair: **pair, slot };
-            self.entries.from(&wanted).next() == Some(wanted)
+            self.entries.first_from(&wanted) == Some(wanted)
         };
         let found = distinct.iter().filter(is_found).count();
         found as f32 / distinct.len().max(1) as f32
@@ -127,7 +124,6 @@ impl PairIndex {
                 .filter(|(slot, _)| to(*slot).is_some())
                 .map(|(_, length)| *length)
                 .collect(),
-            new: Vec::new(),
             documents: self.documents,
             total_length: self.total_length,
         }

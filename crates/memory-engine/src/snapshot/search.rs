@@ -9,7 +9,7 @@ use memory_text::WordPair;
 use super::EntitySnapshot;
 use super::inverted_index::StemLookup;
 use super::retrieval::Retrieved;
-use super::selection::Links;
+use super::selection::{Links, Selection};
 use super::slot::Slot;
 use super::sparse_scores::SparseScores;
 use crate::ranking::{
@@ -30,19 +30,21 @@ impl EntitySnapshot {
     ) -> CandidateSet<'_> {
         let retrieved = self.retrieve(query, filter, context.ranking);
         let links = self.links(&retrieved);
-        let best = self.select(&retrieved, &links, query, context);
-        self.candidates_of(&best, &links, &retrieved, query, context.ranking)
+        let selection = self.select(&retrieved, &links, query, context);
+        self.candidates_of(&selection, &links, &retrieved, query, context.ranking)
     }
 
-    /// Exact values of `best`, and of what lends to them.
+    /// Exact values of the best and of what lends to them. A neighbor that lends to
+    /// none of them keeps its approximate similarity.
     pub(super) fn candidates_of(
         &self,
-        best: &[u32],
+        selection: &Selection,
         links: &Links,
         retrieved: &Retrieved,
         query: &Query,
         ranking: &Ranking,
     ) -> CandidateSet<'_> {
+        let best = &selection.best;
         let parts: Vec<Vec<u32>> = best
             .iter()
             .map(|&slot| self.episode_part(slot, retrieved, ranking))
@@ -53,14 +55,17 @@ impl EntitySnapshot {
         let slots: Vec<&Slot> = numbers.iter().filter_map(|&slot| self.slot(slot)).collect();
         // Each number is that of a memory, so that both lists are parallel.
         let index = |slot: &u32| numbers.binary_search(slot).ok();
-        let similarity = |slot: &&Slot| {
+        let similarity = |(number, slot): (&u32, &&Slot)| {
+            if selection.exact.binary_search(number).is_err() {
+                return retrieved.similarities.values[*number as usize];
+            }
             let similarity = self.vectors.similarity(&query.vector, slot.rows.clone());
             similarity.unwrap_or(CandidateSet::NO_SIMILARITY)
         };
         let found = |scores: &SparseScores| numbers.iter().map(|&slot| scores.of(slot)).collect();
         CandidateSet {
             timestamps: slots.iter().map(|slot| slot.timestamp()).collect(),
-            similarities: slots.iter().map(similarity).collect(),
+            similarities: numbers.iter().zip(&slots).map(similarity).collect(),
             chunks: slots.iter().map(|slot| slot.chunks()).collect(),
             lexical: found(&retrieved.lexical),
             pairs: found(&retrieved.pairs),
@@ -138,7 +143,7 @@ impl EntitySnapshot {
     /// The admitted memories that each is related to. O(related memories).
     pub(super) fn links(&self, retrieved: &Retrieved) -> Links {
         let mut links = Links::new();
-        for &slot in self.related.keys() {
+        for &slot in self.related.iter() {
             let Some(own) = self.slot(slot).filter(|_| retrieved.is_admitted(slot)) else {
                 continue;
             };

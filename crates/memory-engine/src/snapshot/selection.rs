@@ -19,6 +19,15 @@ use super::vectors::Similarities;
 use crate::ranking::{Ranking, RankingContext, ScoreBounds};
 use crate::recall::Query;
 
+/// The memories that can be among the best.
+pub(super) struct Selection {
+    /// Their slots, in order.
+    pub(super) best: Vec<u32>,
+    /// Those whose exact values decide, in order: the best, and what may lend the most
+    /// to one of them. Other neighbors lend less, whatever their exact values.
+    pub(super) exact: Vec<u32>,
+}
+
 /// Related memories, in both directions.
 pub(super) type Links = HashMap<u32, Vec<u32>>;
 
@@ -40,15 +49,15 @@ const LENDERS_FIRST: usize = 2;
 type SlotTotal = (u32, f32);
 
 impl EntitySnapshot {
-    /// The slots that have the best `context.considered()` scores, and few others,
-    /// in order. O(memories) additions, and the neighbors of some hundred memories.
+    /// The slots that have the best `context.considered()` scores, and few others.
+    /// O(memories) additions, and the neighbors of some hundred memories.
     pub(super) fn select(
         &self,
         retrieved: &Retrieved,
         links: &Links,
         query: &Query,
         context: &RankingContext<'_>,
-    ) -> Vec<u32> {
+    ) -> Selection {
         let (considered, min_similarity) = (context.considered(), context.min_similarity);
         let mut values = self.approximate(retrieved, query, context);
         exclude_dissimilar(&mut values.totals, &retrieved.similarities, min_similarity);
@@ -61,7 +70,8 @@ impl EntitySnapshot {
         let all = || (0u32..).zip(values.totals.iter().copied());
         let Some(last) = nth_highest(all().filter(is_certain), considered) else {
             let candidates = all().filter(|(_, total)| *total > f32::NEG_INFINITY);
-            return candidates.map(|(slot, _)| slot).collect();
+            let best = candidates.map(|(slot, _)| slot).collect();
+            return Received::new(self, retrieved, links, context.ranking, &values).of_all(best);
         };
         // What is received is off by the error of a lender's blend.
         let (lending, error) = (values.bounds.lending, values.error);
@@ -102,8 +112,8 @@ impl EntitySnapshot {
             *total + received.most(*slot).max(least) >= lowest
                 && *total + received.complete(*slot) >= lowest
         };
-        let best = all().filter(can_be_best);
-        best.map(|(slot, _)| slot).collect()
+        let best = all().filter(can_be_best).map(|(slot, _)| slot).collect();
+        received.of_all(best)
     }
 
     fn approximate(
@@ -218,6 +228,8 @@ struct Received<'a> {
     links: &'a Links,
     ranking: &'a Ranking,
     blend: &'a [f32],
+    /// The largest error of a blend.
+    error: f32,
     /// By slot, without the discount for its length.
     most: Vec<f32>,
     /// The slots that receive something.
@@ -238,6 +250,7 @@ impl<'a> Received<'a> {
             links,
             ranking,
             blend: &values.blend,
+            error: values.error,
             most: vec![0.0; values.blend.len()],
             slots: Vec::new(),
         }
@@ -304,6 +317,38 @@ impl<'a> Received<'a> {
             most = most.max(ranking.neighbors * self.blend[other as usize]);
         }
         most * ranking.length_discount(own.words)
+    }
+
+    /// The best, with those of their neighbors that may lend the most to one of them.
+    fn of_all(&self, best: Vec<u32>) -> Selection {
+        let mut exact = best.clone();
+        let mut neighbors: Vec<(u32, f32)> = Vec::new();
+        for &slot in &best {
+            let Some(own) = self.snapshot.slot(slot) else {
+                continue;
+            };
+            let (ranking, reach) = (self.ranking, self.ranking.neighbor_reach);
+            neighbors.clear();
+            self.snapshot
+                .for_each_neighbor(slot, self.retrieved, reach, |(time, lender), step| {
+                    neighbors.push((lender, ranking.lent(step, own.time - time)));
+                });
+            let share = ranking.episode_share(self.episode_length(slot));
+            neighbors.iter_mut().for_each(|(_, lent)| *lent *= share);
+            let related = self.links.get(&slot).into_iter().flatten();
+            neighbors.extend(related.map(|&other| (other, ranking.neighbors)));
+            let blend = |lender: u32| self.blend[lender as usize];
+            let least = neighbors.iter();
+            let least = least.map(|(lender, lent)| lent * (blend(*lender) - self.error));
+            let least = least.fold(0.0, f32::max);
+            let may_lend_most =
+                |(lender, lent): &&(u32, f32)| lent * (blend(*lender) + self.error) >= least;
+            let most = neighbors.iter().filter(may_lend_most);
+            exact.extend(most.map(|(lender, _)| *lender));
+        }
+        exact.sort_unstable();
+        exact.dedup();
+        Selection { best, exact }
     }
 
     fn episode_length(&self, slot: u32) -> usize {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::block_vec::block_bytes;
 
-/// Most entries of a block: a full one is divided in two.
-const MAX_BLOCK: usize = 256;
+/// Most entries of a block: a full one is divided in two. A write copies the blocks that
+/// it changes, and a version the pointers of all blocks.
+const MAX_BLOCK: usize = 512;
 
 /// A sorted list of which cloning shares every block, and a change copies the
 /// block that it updates.
@@ -150,6 +151,17 @@ impl<T: Ord + Copy> SortedBlocks<T> {
             .copied()
     }
 
+    /// The entries from `first` to `last`, both included, in parts.
+    pub(super) fn range(&self, first: T, last: T) -> impl Iterator<Item = &[T]> {
+        let (block, mut index) = self.position(&first);
+        let blocks = self.blocks.get(block..).unwrap_or_default();
+        blocks.iter().map_while(move |block| {
+            let rest = &block[std::mem::take(&mut index)..];
+            let count = rest.partition_point(|entry| *entry <= last);
+            (count > 0).then(|| &rest[..count])
+        })
+    }
+
     /// The entries before `entry` and those after it, the nearest first.
     pub(super) fn around(&self, entry: T) -> (impl Iterator<Item = T>, impl Iterator<Item = T>) {
         let (block, index) = self.position(&entry);
@@ -231,20 +243,20 @@ mod tests {
 
     #[test]
     fn appended_entries_fill_blocks_and_versions_share_them() {
-        let first: SortedBlocks<u32> = (0..1_000).collect();
+        let first: SortedBlocks<u32> = (0..2_000).collect();
         assert_eq!(first.blocks.len(), 4);
         let mut second = first.clone();
-        second.insert(1_000);
+        second.insert(2_000);
         assert!(Arc::ptr_eq(&first.blocks[0], &second.blocks[0]));
         assert!(!Arc::ptr_eq(&first.blocks[3], &second.blocks[3]));
-        assert_eq!((first.len(), second.len()), (1_000, 1_001));
+        assert_eq!((first.len(), second.len()), (2_000, 2_001));
     }
 
     proptest! {
         #[test]
         fn many_inserted_at_once_are_as_one_by_one(
-            old in prop::collection::btree_set(0u32..3_000, 0..900),
-            new in prop::collection::btree_set(0u32..3_000, 0..900),
+            old in prop::collection::btree_set(0u32..3_000, 0..1_800),
+            new in prop::collection::btree_set(0u32..3_000, 0..1_800),
         ) {
             let new: Vec<u32> = new.difference(&old).copied().collect();
             let mut list: SortedBlocks<u32> = old.iter().copied().collect();
@@ -258,7 +270,7 @@ mod tests {
 
         #[test]
         fn it_is_a_sorted_set(
-            operations in prop::collection::vec((0u32..900, 0u32..4, any::<bool>()), 1..900),
+            operations in prop::collection::vec((0u32..2_000, 0u32..4, prop::bool::weighted(0.8)), 1..1_000),
         ) {
             let mut list = SortedBlocks::default();
             let mut model = BTreeSet::new();
@@ -272,6 +284,9 @@ mod tests {
                     model.retain(|other| !(entry..=entry + run).contains(other));
                 }
                 prop_assert_eq!(list.len(), model.len());
+                let part: Vec<u32> = list.range(entry, entry + 20).flatten().copied().collect();
+                let expected: Vec<u32> = model.range(entry..=entry + 20).copied().collect();
+                prop_assert_eq!(part, expected);
                 let (before, after) = list.around(entry);
                 let before: Vec<u32> = before.take(3).collect();
                 let expected: Vec<u32> = model.range(..entry).rev().take(3).copied().collect();

@@ -16,6 +16,11 @@ impl SparseScores {
         }
     }
 
+    /// From a score by slot and the slots that have one, each once.
+    pub(super) fn from_parts(values: Vec<f32>, found: Vec<u32>) -> Self {
+        Self { values, found }
+    }
+
     /// Raises the score of a slot to `score`, which is above 0.
     pub(super) fn raise(&mut self, slot: u32, score: f32) {
         let value = &mut self.values[slot as usize];

@@ -29,6 +29,12 @@ pub(super) struct Vectors {
 struct Block {
     /// The slot of each row.
     owners: Vec<u32>,
+    rows: EncodedRows,
+}
+
+/// Rows in 16 bits.
+#[derive(Clone, Default)]
+pub(super) struct EncodedRows {
     /// The codes of the rows, concatenated.
     codes: Vec<u8>,
     /// What refines the codes to 16 bits, likewise.
@@ -40,6 +46,58 @@ struct Block {
     max_error: f32,
     /// The length of the longest row.
     max_length: f32,
+}
+
+impl EncodedRows {
+    /// Encodes rows of as many dimensions. A row of another length is not comparable
+    /// and is ignored; a store never returns one under the snapshot's fingerprint.
+    pub(super) fn new(rows: &[Vec<f32>], dimensions: usize) -> Self {
+        let mut encoded = Self::default();
+        encoded.reserve(rows.len(), dimensions);
+        for row in rows {
+            if row.len() == dimensions && !row.is_empty() {
+                encoded.push(row);
+            }
+        }
+        encoded
+    }
+
+    fn push(&mut self, row: &[f32]) {
+        let start = self.codes.len();
+        let quantization = quantize(row, &mut self.codes);
+        let (codes, scale) = (&self.codes[start..], quantization.scale);
+        let refined = refine(row, codes, scale, &mut self.refinements);
+        self.scales.push(scale);
+        self.max_error = self.max_error.max(quantization.error + refined);
+        self.max_length = self.max_length.max(cosine(row, row).sqrt() + refined);
+    }
+
+    /// Adds a row of others.
+    fn copy(&mut self, from: &Self, row: usize, dimensions: usize) {
+        let numbers = row * dimensions..(row + 1) * dimensions;
+        self.codes.extend_from_slice(&from.codes[numbers.clone()]);
+        self.refinements
+            .extend_from_slice(&from.refinements[numbers]);
+        self.scales.push(from.scales[row]);
+        self.max_error = self.max_error.max(from.max_error);
+        self.max_length = self.max_length.max(from.max_length);
+    }
+
+    fn reserve(&mut self, rows: usize, dimensions: usize) {
+        self.codes.reserve_exact(rows * dimensions);
+        self.refinements.reserve_exact(rows * dimensions);
+        self.scales.reserve_exact(rows);
+    }
+
+    fn len(&self) -> usize {
+        self.scales.len()
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.codes.capacity()
+            + self.refinements.capacity()
+            + self.scales.capacity() * size_of::<f32>()
+    }
 }
 
 /// Cosines of all slots, each off by `max_error` at most.
@@ -70,52 +128,33 @@ impl Vectors {
         self.dimensions
     }
 
-    /// Adds a slot's rows and returns where they are. A row of another length is
-    /// not comparable and is ignored; a store never returns one under the
-    /// snapshot's fingerprint.
-    pub(super) fn push(&mut self, slot: u32, rows: &[Vec<f32>]) -> Range<u32> {
+    /// Adds a slot's rows and returns where they are.
+    pub(super) fn push(&mut self, slot: u32, rows: &EncodedRows) -> Range<u32> {
         let start = self.rows;
-        for row in rows {
-            if row.len() == self.dimensions && !row.is_empty() {
-                self.push_row(slot, row);
-            }
+        for row in 0..rows.len() {
+            self.copy(slot, rows, row);
         }
         to_u32(start)..to_u32(self.rows)
     }
 
-    fn push_row(&mut self, slot: u32, row: &[f32]) {
-        let block = self.block_of_next_row();
-        let start = block.codes.len();
-        let quantization = quantize(row, &mut block.codes);
-        let (codes, scale) = (&block.codes[start..], quantization.scale);
-        let refined = refine(row, codes, scale, &mut block.refinements);
-        block.owners.push(slot);
-        block.scales.push(scale);
-        block.max_error = block.max_error.max(quantization.error + refined);
-        block.max_length = block.max_length.max(cosine(row, row).sqrt() + refined);
-    }
-
-    /// Adds a row of another block with its codes.
-    fn copy_row(&mut self, slot: u32, from: &Block, row: usize) {
-        let numbers = row * self.dimensions..(row + 1) * self.dimensions;
-        let block = self.block_of_next_row();
-        block.codes.extend_from_slice(&from.codes[numbers.clone()]);
-        let refinements = &from.refinements[numbers];
-        block.refinements.extend_from_slice(refinements);
-        block.owners.push(slot);
-        block.scales.push(from.scales[row]);
-        block.max_error = block.max_error.max(from.max_error);
-        block.max_length = block.max_length.max(from.max_length);
-    }
-
-    /// The block that the next row is added to.
-    fn block_of_next_row(&mut self) -> &mut Block {
-        if self.rows.is_multiple_of(BLOCK_ROWS) {
+    /// Adds a row, in a new block where the last is full.
+    fn copy(&mut self, slot: u32, from: &EncodedRows, row: usize) {
+        let own = self.rows % BLOCK_ROWS;
+        if own == 0 {
             self.blocks.push(Arc::default());
         }
         self.rows += 1;
-        let last = self.rows.div_ceil(BLOCK_ROWS) - 1;
-        Arc::make_mut(&mut self.blocks[last])
+        let dimensions = self.dimensions;
+        if let Some(last) = self.blocks.last_mut() {
+            let block = Arc::make_mut(last);
+            if block.rows.scales.capacity() == own {
+                // A quarter more: a block that grows in every version is copied each time.
+                let more = (own / 4).clamp(1, BLOCK_ROWS - own);
+                block.rows.reserve(more, dimensions);
+            }
+            block.rows.copy(from, row, dimensions);
+            block.owners.push(slot);
+        }
     }
 
     /// Removes rows and overwrites them with zeros.
@@ -129,8 +168,8 @@ impl Vectors {
             let block = Arc::make_mut(block);
             let numbers = row * dimensions..(row + 1) * dimensions;
             block.owners[row] = TOMBSTONE;
-            block.codes[numbers.clone()].fill(0);
-            block.refinements[numbers].fill(0);
+            block.rows.codes[numbers.clone()].fill(0);
+            block.rows.refinements[numbers].fill(0);
             self.dead += 1;
         }
     }
@@ -144,7 +183,7 @@ impl Vectors {
             for (row, owner) in block.owners.iter().enumerate() {
                 numbers.push(to_u32(next.rows));
                 if let Some(slot) = to(*owner) {
-                    next.copy_row(slot, block, row);
+                    next.copy(slot, &block.rows, row);
                 }
             }
         }
@@ -163,7 +202,7 @@ impl Vectors {
 
     fn dot(&self, query: &[f32], row: u32) -> Option<f32> {
         let (index, row) = (row as usize / BLOCK_ROWS, row as usize % BLOCK_ROWS);
-        let block = self.blocks.get(index)?;
+        let block = &self.blocks.get(index)?.rows;
         let numbers = row * self.dimensions..(row + 1) * self.dimensions;
         let codes = block.codes.get(numbers.clone())?;
         let refinements = block.refinements.get(numbers)?;
@@ -181,7 +220,8 @@ impl Vectors {
         let mut dots = [0.0; BLOCK_ROWS];
         for block in &self.blocks {
             let dots = &mut dots[..block.owners.len()];
-            query.dots(&block.codes, &block.scales, dots);
+            let rows = &block.rows;
+            query.dots(&rows.codes, &rows.scales, dots);
             for (&owner, &dot) in block.owners.iter().zip(&*dots) {
                 let Some(value) = found.values.get_mut(owner as usize) else {
                     // A tombstone.
@@ -192,7 +232,7 @@ impl Vectors {
                 }
                 *value = value.max(dot);
             }
-            let error = query.max_error(block.max_length, block.max_error);
+            let error = query.max_error(rows.max_length, rows.max_error);
             found.max_error = found.max_error.max(error);
         }
         found
@@ -205,9 +245,7 @@ impl Vectors {
             COUNTS
                 + size_of::<Block>()
                 + block.owners.capacity() * size_of::<u32>()
-                + block.codes.capacity()
-                + block.refinements.capacity()
-                + block.scales.capacity() * size_of::<f32>()
+                + block.rows.size_bytes()
         };
         let pointers = self.blocks.capacity() * size_of::<Arc<Block>>();
         pointers + self.blocks.iter().map(block).sum::<usize>()
@@ -216,7 +254,7 @@ impl Vectors {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "bounded by snapshot_max_memories and the chunks of a memory"
+    reason = "bounded by the memory that rows take"
 )]
 fn to_u32(row: usize) -> u32 {
     row as u32
@@ -226,6 +264,10 @@ fn to_u32(row: usize) -> u32 {
 mod tests {
     use super::*;
 
+    fn push(vectors: &mut Vectors, slot: u32, rows: &[Vec<f32>]) -> Range<u32> {
+        vectors.push(slot, &EncodedRows::new(rows, 2))
+    }
+
     fn unit(first: f32) -> Vec<f32> {
         vec![first, (1.0 - first * first).sqrt()]
     }
@@ -234,10 +276,10 @@ mod tests {
     fn versions_share_unchanged_blocks() {
         let mut first = Vectors::new(2);
         for slot in 0..300u32 {
-            assert_eq!(first.push(slot, &[unit(1.0)]), slot..slot + 1);
+            assert_eq!(push(&mut first, slot, &[unit(1.0)]), slot..slot + 1);
         }
         let mut second = first.clone();
-        second.push(300, &[unit(0.0)]);
+        push(&mut second, 300, &[unit(0.0)]);
         second.remove(3..4);
         assert!(!Arc::ptr_eq(&first.blocks[0], &second.blocks[0]));
         assert!(Arc::ptr_eq(&first.blocks[1], &second.blocks[1]));
@@ -250,8 +292,8 @@ mod tests {
     #[test]
     fn the_best_row_of_a_slot_counts() {
         let mut vectors = Vectors::new(2);
-        let rows = vectors.push(0, &[unit(0.6), unit(0.9), vec![1.0]]);
-        let none = vectors.push(1, &[]);
+        let rows = push(&mut vectors, 0, &[unit(0.6), unit(0.9), vec![1.0]]);
+        let none = push(&mut vectors, 1, &[]);
         assert_eq!((rows.clone(), none.clone()), (0..2, 2..2));
         let query = unit(0.9);
         let exact = vectors.similarity(&query, rows).unwrap();
@@ -266,8 +308,8 @@ mod tests {
     #[test]
     fn rows_move_with_their_slot() {
         let mut vectors = Vectors::new(2);
-        let gone = vectors.push(0, &[unit(0.1)]);
-        let rows = vectors.push(1, &[unit(0.5), unit(1.0)]);
+        let gone = push(&mut vectors, 0, &[unit(0.1)]);
+        let rows = push(&mut vectors, 1, &[unit(0.5), unit(1.0)]);
         vectors.remove(gone);
         let (moved, numbers) = vectors.remap(|slot| (slot == 1).then_some(0));
         assert_eq!(numbers, [0, 0, 1]);

@@ -1,6 +1,8 @@
 //! The entity tier: snapshot by entity, and pages of its list.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memory_core::{
     Cache, CacheBackend, CachePolicy, EntityId, Generation, MemoryConfig, TierStats,
@@ -25,7 +27,9 @@ pub(crate) struct EntityTier {
     pub(crate) loads: SingleFlight<(LoadToken, EntityId), CachedSnapshot>,
     pub(crate) pages: Pages,
     pub(crate) counters: TierCounters,
-    max_memories: u64,
+    /// Most bytes of a snapshot: those of all snapshots.
+    max_bytes: u64,
+    too_large: TooLarge,
     precision: VectorPrecision,
 }
 
@@ -70,6 +74,47 @@ impl CachedSnapshot {
     }
 }
 
+/// Bytes that a memory of one word takes in a snapshot at least, without its vector,
+/// and those of a vector's component.
+const MIN_MEMORY_BYTES: u64 = 128;
+const BYTES_PER_COMPONENT: u64 = 2;
+
+/// An entity whose snapshot was too large is loaded again when it is smaller than the
+/// maximum by one part in so many. Without a margin, one that forgets and retains at
+/// the maximum would be loaded for each recall.
+const MARGIN: u64 = 8;
+
+/// Entities whose snapshots were too large, by their hash, and the bytes that a memory
+/// took on average.
+#[derive(Default)]
+struct TooLarge {
+    hasher: RandomState,
+    bytes: Mutex<HashMap<u64, u64>>,
+}
+
+impl TooLarge {
+    /// Most entities: an eighth of a mebibyte.
+    const MAX_ENTITIES: usize = 4_096;
+
+    fn record(&self, snapshot: &EntitySnapshot) {
+        let bytes = snapshot.size_bytes() / snapshot.len().max(1);
+        let mut known = self.lock();
+        if known.len() >= Self::MAX_ENTITIES {
+            known.clear();
+        }
+        known.insert(self.hasher.hash_one(snapshot.entity()), bytes as u64);
+    }
+
+    fn bytes_per_memory(&self, entity: &EntityId) -> Option<u64> {
+        self.lock().get(&self.hasher.hash_one(entity)).copied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        // A panic under the lock leaves a map, still sound.
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What a write makes of the cached snapshot.
 pub(crate) enum SnapshotUpdate {
     /// Bringing it up to date takes the store.
@@ -103,7 +148,8 @@ impl EntityTier {
             loads: SingleFlight::new(),
             pages: Pages::new(backend, config),
             counters: TierCounters::default(),
-            max_memories: config.snapshot_max_memories,
+            max_bytes: max_bytes.0,
+            too_large: TooLarge::default(),
             precision,
         }
     }
@@ -113,11 +159,23 @@ impl EntityTier {
         self.cache.get(entity)
     }
 
+    /// Whether a snapshot of so many memories with vectors of so many dimensions fits,
+    /// as far as that is known before it is loaded.
+    pub(crate) fn can_cache(&self, entity: &EntityId, memories: u64, dimensions: usize) -> bool {
+        let dimensions = u64::try_from(dimensions).unwrap_or(u64::MAX);
+        let least = MIN_MEMORY_BYTES + dimensions.saturating_mul(BYTES_PER_COMPONENT);
+        let fits = |each: u64, max: u64| memories.saturating_mul(each) < max;
+        match self.too_large.bytes_per_memory(entity) {
+            Some(known) => fits(known.max(least), self.max_bytes - self.max_bytes / MARGIN),
+            None => fits(least, self.max_bytes),
+        }
+    }
+
     /// Caches a loaded snapshot, unless it is too large or a newer one is
     /// cached. Call it only within [`super::Coherence::publish`].
     pub(crate) fn fill(&self, loaded: &CachedSnapshot) {
         let entity = loaded.snapshot.entity();
-        if loaded.snapshot.len() as u64 > self.max_memories {
+        if self.is_too_large(&loaded.snapshot) {
             self.cache.remove(entity);
             return;
         }
@@ -220,11 +278,20 @@ impl EntityTier {
     }
 
     fn insert(&self, entity: &EntityId, next: CachedSnapshot) {
-        if next.snapshot.len() as u64 > self.max_memories {
+        if self.is_too_large(&next.snapshot) {
             self.cache.remove(entity);
         } else {
             self.cache.insert(entity.clone(), next);
         }
+    }
+
+    /// Whether a snapshot does not fit, which is remembered.
+    fn is_too_large(&self, snapshot: &EntitySnapshot) -> bool {
+        let is_too_large = snapshot.size_bytes() as u64 > self.max_bytes;
+        if is_too_large {
+            self.too_large.record(snapshot);
+        }
+        is_too_large
     }
 
     /// Marks the cached snapshot as outdated by a write of which no more is

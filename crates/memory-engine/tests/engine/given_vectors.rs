@@ -1,8 +1,8 @@
 //! Vectors that a caller computed: of contents and of questions.
 
 use memory_core::{
-    EmbedRole, Embedder as _, InvalidInput, MemoryBatchItem, MemoryConfig, MemoryError, MemoryId,
-    MemoryPatch, MemoryResult, Store as _,
+    ByteSize, EmbedRole, Embedder as _, InvalidInput, MemoryBatchItem, MemoryConfig, MemoryError,
+    MemoryId, MemoryPatch, MemoryResult, Store as _,
 };
 use memory_engine::{Engine, RecallRequest, ReembedRequest, ReflectRequest};
 use memory_moka::MokaBackend;
@@ -45,9 +45,9 @@ async fn given_vectors_of_the_model_give_the_recall_of_the_embedder() {
     let time = chrono::Utc::now();
     let named = |index: usize| item(texts[index]).with_id(ids[index]).with_timestamp(time);
     // Also where no memory is in a snapshot.
-    for snapshot_max_memories in [u64::MAX, 0] {
+    for entity_cache_max_bytes in [ByteSize::mebibytes(256), ByteSize(0)] {
         let config = || MemoryConfig {
-            snapshot_max_memories,
+            entity_cache_max_bytes,
             ..MemoryConfig::default()
         };
         let (computed, given) = (fixture_with(config()), fixture_with(config()));

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 
 use crate::fixture::{Fixture, StoreGate, fixture, fixture_with, item, mira};
 use memory_core::{
-    EmbedRole, Embedder, EmbedderProfile, MemoryConfig, MemoryFilter, MemoryKind, MemoryResult,
-    MemoryTagMode,
+    ByteSize, EmbedRole, Embedder, EmbedderProfile, MemoryConfig, MemoryFilter, MemoryKind,
+    MemoryResult, MemoryTagMode,
 };
 use memory_engine::{Engine, Ranking, RecallRequest};
 use memory_moka::MokaBackend;
@@ -41,7 +41,7 @@ async fn snapshot_and_store_rank_alike() {
     let (warm, pushed) = (
         fixture(),
         fixture_with(MemoryConfig {
-            snapshot_max_memories: 10,
+            entity_cache_max_bytes: ByteSize(0),
             ..MemoryConfig::default()
         }),
     );
@@ -88,7 +88,7 @@ async fn snapshot_and_store_rank_alike() {
 #[tokio::test]
 async fn filters_are_exact_and_limit_k_gives_k() {
     let config = MemoryConfig {
-        snapshot_max_memories: 10,
+        entity_cache_max_bytes: ByteSize(0),
         ..MemoryConfig::default()
     };
     for b in [fixture(), fixture_with(config)] {
@@ -125,10 +125,10 @@ async fn filters_are_exact_and_limit_k_gives_k() {
 #[tokio::test]
 async fn an_entity_that_outgrows_its_snapshot_is_still_recalled() {
     let b = fixture_with(MemoryConfig {
-        snapshot_max_memories: 5,
+        entity_cache_max_bytes: ByteSize(16 * 1_024),
         ..MemoryConfig::default()
     });
-    for n in 0..12 {
+    for n in 0..40 {
         b.engine
             .retain_batch(vec![item(&format!("event {n}"))])
             .await
@@ -139,9 +139,47 @@ async fn an_entity_that_outgrows_its_snapshot_is_still_recalled() {
             .await
             .unwrap();
         assert_eq!(found[0].memory.content, format!("event {n}"));
+        if n == 3 {
+            assert_eq!(b.engine.cache_stats().entity.entries, 1);
+        }
     }
     assert!(StoreGate::count(&b.store.searches) >= 6);
     assert_eq!(b.engine.cache_stats().entity.entries, 0);
+}
+
+/// An entity whose snapshot is as large as it may be forgets and retains: it is not
+/// loaded for every recall, and is loaded again when it is clearly smaller.
+#[tokio::test]
+async fn an_entity_at_the_maximum_size_is_not_loaded_again_and_again() {
+    let b = fixture_with(MemoryConfig {
+        entity_cache_max_bytes: ByteSize(64 * 1_024),
+        ..MemoryConfig::default()
+    });
+    let retain = async || b.engine.retain_batch(vec![item("event")]).await.unwrap();
+    let forget = async |id| b.engine.delete_memory(&mira(), &id).await.unwrap();
+    let entries_after_recall = async || {
+        let request = RecallRequest::new("event");
+        b.engine.recall(&mira(), &request).await.unwrap();
+        b.engine.cache_stats().entity.entries
+    };
+    let mut ids = retain().await;
+    while entries_after_recall().await > 0 {
+        ids.extend(retain().await);
+        assert!(ids.len() < 150, "it is a small entity");
+    }
+    let loads = StoreGate::count(&b.store.full_loads);
+    for _ in 0..3 {
+        forget(ids.pop().unwrap()).await;
+        assert_eq!(entries_after_recall().await, 0);
+        ids.extend(retain().await);
+        assert_eq!(entries_after_recall().await, 0);
+    }
+    assert_eq!(StoreGate::count(&b.store.full_loads), loads);
+    for id in ids.drain(..ids.len() / 3) {
+        forget(id).await;
+    }
+    assert_eq!(entries_after_recall().await, 1);
+    assert_eq!(StoreGate::count(&b.store.full_loads), loads + 1);
 }
 
 #[tokio::test]
@@ -250,7 +288,7 @@ async fn as_of_recalls_what_was_known_then() {
 #[tokio::test]
 async fn a_score_can_be_replayed_from_its_explanation() {
     let config = MemoryConfig {
-        snapshot_max_memories: 10,
+        entity_cache_max_bytes: ByteSize(0),
         ..MemoryConfig::default()
     };
     for b in [fixture(), fixture_with(config)] {
@@ -269,12 +307,12 @@ async fn a_score_can_be_replayed_from_its_explanation() {
 
 #[tokio::test]
 async fn a_report_counts_the_memories_without_a_vector_of_the_model() {
-    for snapshot_max_memories in [1_000, 1] {
+    for entity_cache_max_bytes in [ByteSize::mebibytes(256), ByteSize(0)] {
         let b = fixture();
         let items = (0..30).map(|n| item(&format!("horse {n}")).with_tag("old"));
         b.engine.retain_batch(items.collect()).await.unwrap();
         let config = MemoryConfig {
-            snapshot_max_memories,
+            entity_cache_max_bytes,
             ..MemoryConfig::default()
         };
         let other_model = HashEmbedder::new().with_dimensions(48);

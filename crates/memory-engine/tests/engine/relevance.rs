@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use memory_core::{EntityId, InvalidInput, MemoryConfig, MemoryError, MemoryPatch, Reranker};
+use memory_core::{
+    ByteSize, EntityId, InvalidInput, MemoryConfig, MemoryError, MemoryPatch, Reranker,
+};
 use memory_engine::{Engine, Explanation, Ranking, RecallHit, RecallPath, RecallRequest};
 use memory_moka::MokaBackend;
 use memory_testkit::{HashEmbedder, InMemoryStore, OverlapReranker};
@@ -76,7 +78,7 @@ async fn snapshot_store_an_earlier_moment_and_other_weights_give_the_same_releva
     let (warm, pushed) = (
         fixture(),
         fixture_with(MemoryConfig {
-            snapshot_max_memories: 10,
+            entity_cache_max_bytes: ByteSize(0),
             ..MemoryConfig::default()
         }),
     );

@@ -1,7 +1,9 @@
 //! What was live at an earlier moment, after consolidations and recalls.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use memory_core::{AccessUpdate, ListRequest, ListScope, MemoryConfig, MemoryFilter, MemoryId};
+use memory_core::{
+    AccessUpdate, ByteSize, ListRequest, ListScope, MemoryConfig, MemoryFilter, MemoryId,
+};
 use memory_engine::{ConsolidateRequest, RecallHit, RecallPath, RecallRequest};
 
 use crate::fixture::{Fixture, days_ago, fixture, fixture_with, item, mira, now};
@@ -96,11 +98,11 @@ async fn sources_are_found_as_of_a_moment_before_their_summary() {
     assert_eq!(listed(&b, later, 3).await.len(), 8);
 }
 
-/// Entities beyond the limit of snapshots are searched in the store.
+/// Entities that are too large for a snapshot are searched in the store.
 #[tokio::test]
 async fn an_entity_without_a_snapshot_has_the_same_earlier_state() {
     let config = MemoryConfig {
-        snapshot_max_memories: 1,
+        entity_cache_max_bytes: ByteSize(0),
         ..MemoryConfig::default()
     };
     let b = fixture_with(config, None);

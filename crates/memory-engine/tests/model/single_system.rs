@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::fixture::{Fixture, fixture, fixture_with};
 use memory_core::{
-    EntityId, ErrorKind, ListRequest, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind,
-    MemoryPatch,
+    ByteSize, EntityId, ErrorKind, ListRequest, MemoryBatchItem, MemoryConfig, MemoryId,
+    MemoryKind, MemoryPatch,
 };
 use memory_engine::RecallRequest;
 use proptest::prelude::*;
@@ -183,7 +183,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let b = if pushed_down {
-                fixture_with(MemoryConfig { snapshot_max_memories: 3, ..MemoryConfig::default() })
+                fixture_with(MemoryConfig { entity_cache_max_bytes: ByteSize(6 * 1_024), ..MemoryConfig::default() })
             } else {
                 fixture()
             };

@@ -197,15 +197,6 @@ pub(super) const KEYS: &[Key] = &[
         |values| show_bytes(values.config.embedding_cache_max_bytes),
     ),
     Key::new(
-        "snapshot_max_memories",
-        NUMBER,
-        |values, raw| {
-            raw.integer()
-                .map(|n| values.config.snapshot_max_memories = n)
-        },
-        |values| values.config.snapshot_max_memories.to_string(),
-    ),
-    Key::new(
         "consistency",
         "automatic, local, checked, or bounded and a duration, such as \"bounded 2 s\"",
         |values, raw| parse_consistency(raw).map(|choice| values.config.consistency = choice),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta};
 use memory::store::Store;
 use memory::{
-    MemoryBatchItem, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallPath, RecallRequest,
+    ByteSize, MemoryBatchItem, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallPath,
+    RecallRequest,
 };
 use memory_testkit::SeededRng;
 
@@ -84,7 +85,10 @@ fn life(entity: &str) -> Vec<MemoryBatchItem> {
 
 async fn both_paths_rank_alike(store: Arc<dyn Store>) {
     let entity = format!("mira-{}", MemoryId::new());
-    let (scanned, pushed) = (system(&store, 20_000).await, system(&store, 1).await);
+    let (scanned, pushed) = (
+        system(&store, ByteSize::mebibytes(256)).await,
+        system(&store, ByteSize(0)).await,
+    );
     scanned.retain_batch(life(&entity)).await.unwrap();
     // Who is recalled again is loaded.
     scanned.recall(&*entity, "warm up").await.unwrap();

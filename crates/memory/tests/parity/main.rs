@@ -14,12 +14,12 @@ mod zipf;
 use std::sync::Arc;
 
 use memory::store::Store;
-use memory::{MemoryConfig, MemorySystem};
+use memory::{ByteSize, MemoryConfig, MemorySystem};
 use memory_testkit::HashEmbedder;
 
-async fn system(store: &Arc<dyn Store>, snapshot_max_memories: u64) -> MemorySystem {
+async fn system(store: &Arc<dyn Store>, entity_cache_max_bytes: ByteSize) -> MemorySystem {
     let config = MemoryConfig {
-        snapshot_max_memories,
+        entity_cache_max_bytes,
         ..MemoryConfig::default()
     };
     MemorySystem::builder()

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use memory::store::Store;
 use memory::{
-    MemoryBatchItem, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallHit, RecallPath,
-    RecallRequest,
+    ByteSize, MemoryBatchItem, MemoryFilter, MemoryId, MemoryKind, MemorySystem, RecallHit,
+    RecallPath, RecallRequest,
 };
 use memory_testkit::SeededRng;
 
@@ -87,7 +87,10 @@ fn word(mut number: usize) -> String {
 /// The share of the ten best that both paths have in common.
 async fn overlap(store: Arc<dyn Store>, memories: usize) -> f64 {
     let entity = format!("mira-{}", MemoryId::new());
-    let (scanned, pushed) = (system(&store, 20_000).await, system(&store, 1).await);
+    let (scanned, pushed) = (
+        system(&store, ByteSize::mebibytes(256)).await,
+        system(&store, ByteSize(0)).await,
+    );
     let mut corpus = Corpus::new();
     for batch in corpus.memories(&entity, memories).chunks(1_000) {
         scanned.retain_batch(batch.to_vec()).await.unwrap();
@@ -144,7 +147,7 @@ async fn recall(
 /// A version is an identifier: the one that was asked for leads its family.
 async fn finds_a_version_first(store: Arc<dyn Store>) {
     let entity = format!("mira-{}", MemoryId::new());
-    let pushed = system(&store, 1).await;
+    let pushed = system(&store, ByteSize(0)).await;
     let mut items = Corpus::new().memories(&entity, 300);
     for version in ["1.3.2", "2.1.3", "3.2.1", "1.2.3", "2.3.1", "3.1.2"] {
         let content = format!("the release of v{version} went out to everybody");

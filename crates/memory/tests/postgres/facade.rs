@@ -2,8 +2,8 @@
 
 use memory::postgres::PgPool;
 use memory::{
-    Consistency, ErrorKind, MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId, MemoryKind,
-    MemoryPatch, MemorySystem, RecallRequest,
+    ByteSize, Consistency, ErrorKind, MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId,
+    MemoryKind, MemoryPatch, MemorySystem, RecallRequest,
 };
 
 fn server() -> String {
@@ -80,11 +80,11 @@ async fn given_vectors_decide_the_order_on_every_store() {
     let mira = entity();
     for url in [server(), "sqlite::memory:".to_owned()] {
         // Also searched in the store.
-        for snapshot_max_memories in [1_000, 0] {
+        for entity_cache_max_bytes in [ByteSize::mebibytes(256), ByteSize(0)] {
             let memory = MemorySystem::builder()
                 .url(&url)
                 .config(MemoryConfig {
-                    snapshot_max_memories,
+                    entity_cache_max_bytes,
                     ..MemoryConfig::low_memory()
                 })
                 .build()
@@ -102,7 +102,7 @@ async fn given_vectors_decide_the_order_on_every_store() {
                     .await
                     .unwrap();
                 let found: Vec<MemoryId> = hits.iter().map(|hit| hit.memory.id).collect();
-                assert_eq!(found, [*id], "snapshots: {snapshot_max_memories}");
+                assert_eq!(found, [*id], "snapshots: {entity_cache_max_bytes}");
             }
             for id in ids {
                 memory.forget(&mira, id).await.unwrap();

@@ -16,7 +16,7 @@ use std::task::Poll;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
-    AccessCounting, CacheBackend, Clock, Consistency, EntityId, ErrorKind, LimitPolicy,
+    AccessCounting, ByteSize, CacheBackend, Clock, Consistency, EntityId, ErrorKind, LimitPolicy,
     ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryFilter,
     MemoryId, MemoryKind, MemoryPatch, MemoryResult, Store,
 };
@@ -35,7 +35,7 @@ pub(crate) use operation::{Operation, step};
 pub(crate) struct Setting {
     /// Of both systems; where it is `None`, there is one, and it is local.
     pub(crate) others: Option<[Consistency; 2]>,
-    pub(crate) snapshot_max_memories: u64,
+    pub(crate) entity_cache_max_bytes: ByteSize,
     /// Beyond it the least important memories are evicted.
     pub(crate) max_memories: Option<u64>,
 }
@@ -46,25 +46,26 @@ pub(crate) const BOUNDED: Consistency = Consistency::Bounded(MAX_STALENESS);
 pub(crate) const SETTINGS: [Setting; 9] = {
     const fn of(
         others: Option<[Consistency; 2]>,
-        snapshot_max_memories: u64,
+        entity_cache_kibibytes: u64,
         max_memories: Option<u64>,
     ) -> Setting {
         Setting {
             others,
-            snapshot_max_memories,
+            entity_cache_max_bytes: ByteSize(entity_cache_kibibytes * 1_024),
             max_memories,
         }
     }
     use Consistency::Checked;
+    const ALL: u64 = 256 * 1_024;
     [
-        of(None, 1_000, None),
-        of(None, 3, None),
-        of(Some([Checked, Checked]), 1_000, None),
-        of(Some([Checked, BOUNDED]), 1_000, None),
-        of(Some([BOUNDED, BOUNDED]), 5, None),
-        of(None, 1_000, Some(130)),
-        of(None, 1_000, Some(4)),
-        of(Some([Checked, BOUNDED]), 1_000, Some(206)),
+        of(None, ALL, None),
+        of(None, 6, None),
+        of(Some([Checked, Checked]), ALL, None),
+        of(Some([Checked, BOUNDED]), ALL, None),
+        of(Some([BOUNDED, BOUNDED]), 10, None),
+        of(None, ALL, Some(130)),
+        of(None, ALL, Some(4)),
+        of(Some([Checked, BOUNDED]), ALL, Some(206)),
         of(Some([BOUNDED, BOUNDED]), 100, Some(130)),
     ]
 };
@@ -107,7 +108,7 @@ impl<B: CacheBackend> World<B> {
             let cache = Expiring::new(cache());
             let config = MemoryConfig {
                 consistency: Some(consistency),
-                snapshot_max_memories: setting.snapshot_max_memories,
+                entity_cache_max_bytes: setting.entity_cache_max_bytes,
                 access_counting: AccessCounting::Off,
                 max_memories_per_entity: setting.max_memories,
                 limit_policy: LimitPolicy::Prune,

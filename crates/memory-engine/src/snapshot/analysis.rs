@@ -1,0 +1,109 @@
+//! What indexes need of memories: computed by all processors where there are many.
+
+use std::thread;
+
+use memory_core::EmbeddedMemory;
+use memory_text::{PassageTerms, TextAnalysis, WordPair, word_digest};
+
+use super::digest::Digest;
+use super::mentions::labels_of;
+use super::packed_memory::{MemoryParts, PackedMemory};
+use super::vectors::EncodedRows;
+
+/// What the indexes need of a memory.
+pub(super) struct Analysis {
+    pub(super) passages: Vec<PassageStems>,
+    pub(super) pairs: Vec<WordPair>,
+    /// The digests of its labels.
+    pub(super) labels: Vec<Digest>,
+    /// Number of words of its text.
+    pub(super) words: u32,
+    /// Whether its text names a time.
+    pub(super) has_time: bool,
+}
+
+/// The stems of one passage, each as often as it occurs.
+pub(super) struct PassageStems {
+    pub(super) stems: Vec<Digest>,
+}
+
+/// A memory, ready to be indexed.
+pub(super) struct AnalyzedMemory {
+    pub(super) memory: PackedMemory,
+    pub(super) analysis: Analysis,
+    pub(super) rows: EncodedRows,
+}
+
+impl Analysis {
+    pub(super) fn of(memory: &MemoryParts<'_>) -> Self {
+        let text = TextAnalysis::of(memory.content);
+        let labels = labels_of(memory.labels()).into_iter();
+        Self {
+            passages: text.passages.iter().map(PassageStems::from).collect(),
+            pairs: text.pairs,
+            labels: labels
+                .map(|label| word_digest(&label.join(" ")).into())
+                .collect(),
+            words: text.words,
+            has_time: text.has_time,
+        }
+    }
+}
+
+impl PassageStems {
+    pub(super) fn length(&self) -> u32 {
+        u32::try_from(self.stems.len()).unwrap_or(u32::MAX)
+    }
+}
+
+impl From<&PassageTerms> for PassageStems {
+    fn from(terms: &PassageTerms) -> Self {
+        let mut stems = Vec::with_capacity(terms.length as usize);
+        for (stem, count) in &terms.counts {
+            let digest = Digest::from(word_digest(stem));
+            stems.extend((0..*count).map(|_| digest));
+        }
+        Self { stems }
+    }
+}
+
+impl AnalyzedMemory {
+    fn new(written: &EmbeddedMemory, dimensions: usize) -> Self {
+        let memory = PackedMemory::new(&written.memory);
+        Self {
+            analysis: Analysis::of(&memory.parts()),
+            memory,
+            rows: EncodedRows::new(&written.embedding.vectors, dimensions),
+        }
+    }
+
+    /// Analyzes memories, in order: many of them on all processors.
+    pub(super) fn all(mut written: Vec<EmbeddedMemory>, dimensions: usize) -> Vec<Self> {
+        /// Memories that are worth a thread: some milliseconds of work.
+        const MIN_PART: usize = 500;
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let parts = processors.min(written.len() / MIN_PART).max(1);
+        // What is analyzed is freed by the thread that analyzed it.
+        let analyze = |part: Vec<EmbeddedMemory>| -> Vec<Self> {
+            let part = part.into_iter();
+            part.map(|written| Self::new(&written, dimensions))
+                .collect()
+        };
+        let length = written.len() / parts;
+        let others: Vec<_> = (1..parts)
+            .map(|_| written.split_off(written.len() - length))
+            .collect();
+        thread::scope(|scope| {
+            let others = others.into_iter();
+            let others: Vec<_> = others.map(|part| scope.spawn(|| analyze(part))).collect();
+            let mut all = analyze(written);
+            for other in others.into_iter().rev() {
+                match other.join() {
+                    Ok(analyzed) => all.extend(analyzed),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            all
+        })
+    }
+}
