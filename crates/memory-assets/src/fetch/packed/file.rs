@@ -76,7 +76,7 @@ impl<'a> PackedFile<'a> {
         ] = cursor.sizes()?;
         let epsilon = f32::from_le_bytes(cursor.array()?);
         let [block] = cursor.sizes()?;
-        if block != BLOCK || hidden % BLOCK != 0 || intermediate % BLOCK != 0 {
+        if block != BLOCK || !hidden.is_multiple_of(BLOCK) || !intermediate.is_multiple_of(BLOCK) {
             return Err(problem(format!(
                 "its blocks have {block} numbers, and its vectors {hidden} and {intermediate}; \
                  blocks of {BLOCK} are expected"

@@ -124,7 +124,7 @@ pub(super) fn write(weights: &[Weight<'_>], target: &Path) -> io::Result<()> {
     }
     header.push('}');
     // The format aligns the tensors to 8 bytes.
-    while header.len() % 8 != 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     file.write_all(&(header.len() as u64).to_le_bytes())?;
