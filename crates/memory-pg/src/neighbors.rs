@@ -66,15 +66,18 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
         None => {
             sql.push(
                 "dense AS (SELECT NULL::uuid AS memory_id, NULL::real AS similarity, \
-                 NULL::integer AS chunks WHERE false)",
+                 NULL::integer AS chunks LIMIT 0)",
             );
         }
     }
+    // No join on `false`: a distributed server reads no rows of its tables.
     sql.push(format!(
-        " SELECT g.generation, p.asked, p.before, p.after, p.length, {}, d.similarity, d.chunks \
-         FROM {} LEFT JOIN (parts p FULL JOIN (wanted w \
-           JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = w.memory_id \
-           LEFT JOIN dense d ON d.memory_id = w.memory_id) ON false) ON true",
+        " SELECT g.generation, x.asked, x.before, x.after, x.length, {}, d.similarity, d.chunks \
+         FROM {} LEFT JOIN (\
+           SELECT p.asked, p.before, p.after, p.length, NULL::uuid AS wanted FROM parts p \
+           UNION ALL SELECT NULL, NULL, NULL, NULL, w.memory_id FROM wanted w) x ON true \
+         LEFT JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = x.wanted \
+         LEFT JOIN dense d ON d.memory_id = x.wanted",
         MemoryRow::columns(&entity_param),
         rows::generation_of(&entity_param),
         MemoryRow::tables(&entity_param),

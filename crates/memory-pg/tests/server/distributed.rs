@@ -82,6 +82,11 @@ fn text_problem(text: &str) -> Option<String> {
     if locks && !one.iter().any(|end| text.ends_with(end)) {
         return Some("locks several rows".to_owned());
     }
+    // Such a join or condition makes it read no rows of any table.
+    let is_false = |pair: &[&str]| matches!(pair, ["ON" | "WHERE" | "AND", "false"]);
+    if words.windows(2).any(is_false) {
+        return Some("has a condition that is false".to_owned());
+    }
     if text.contains("DO NOTHING") && !text.contains(" VALUES ") && !text.contains("RETURNING") {
         return Some("inserts rows without returning which".to_owned());
     }
@@ -164,6 +169,7 @@ fn statements_that_name_no_entity_are_rejected() {
         "WITH r AS (UPDATE entity e SET generation = 1 WHERE e.entity_id = $1::text RETURNING 1) \
          SELECT pg_notify('memory', '1') FROM r",
         "DELETE FROM memory_tombstone WHERE memory_id = ANY ($1::uuid[])",
+        "SELECT 1 FROM gone g FULL JOIN memory m ON false WHERE m.entity_id = $1::text",
     ];
     for text in refused {
         assert!(text_problem(text).is_some(), "{text}");
