@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -45,6 +46,8 @@ pub(crate) struct Database {
     settings: Settings,
     /// What was opened and is to be closed.
     opened: Mutex<Vec<MemorySystem>>,
+    /// Whether the server that was opened is a hot standby.
+    is_standby: AtomicBool,
 }
 
 impl Database {
@@ -52,6 +55,7 @@ impl Database {
         Self {
             settings,
             opened: Mutex::new(Vec::new()),
+            is_standby: AtomicBool::new(false),
         }
     }
 
@@ -180,11 +184,23 @@ impl Database {
         SCHEMES.iter().any(|it| scheme.eq_ignore_ascii_case(it))
     }
 
+    /// Whether the server that was opened is a hot standby, which only reads.
+    pub(crate) fn is_standby(&self) -> bool {
+        self.is_standby.load(Ordering::Relaxed)
+    }
+
     /// Refuses a URL that this build has no store for, before anything is
     /// opened.
     fn check_url(&self) -> MemoryResult<()> {
         if !self.is_shared() {
-            return self.options().map(drop);
+            self.options()?;
+            return match self.settings.db_replicas() {
+                [] => Ok(()),
+                _ => Err(MemoryError::configuration(
+                    "replicas are supported for PostgreSQL only; leave out db_replicas and \
+                     MEMORY_DB_REPLICAS",
+                )),
+            };
         }
         #[cfg(not(feature = "postgres"))]
         return Err(no_postgres());
@@ -214,8 +230,11 @@ impl Database {
             Some(Consistency::Bounded(_)) => options.notify_changes(true),
             _ => options,
         };
+        let options = options.replicas(self.settings.db_replicas());
         let store = options.connect(self.url()).await;
-        Ok(Arc::new(store.map_err(add_server_hint)?))
+        let store = store.map_err(add_server_hint)?;
+        self.is_standby.store(store.is_standby(), Ordering::Relaxed);
+        Ok(Arc::new(store))
     }
 
     /// Without the feature there is no store for a server.

@@ -83,7 +83,7 @@ impl AccessRecorder {
 
     /// Writes all pending counts. While the store is unavailable they stay
     /// pending, and nothing more is tried; counts that cannot be written at all
-    /// are dropped and logged.
+    /// are dropped and logged, unless the store only reads.
     pub(crate) async fn flush(&self) {
         let mut is_available = true;
         for (entity, updates) in self.counts.drain() {
@@ -100,7 +100,13 @@ impl AccessRecorder {
                     is_available = false;
                     self.counts.put_back(&entity, updates);
                 }
-                tracing::warn!(kind = ?error.kind(), "access counts were not written");
+                match error.kind() {
+                    // A hot standby, or a file without write permission: as intended.
+                    ErrorKind::ReadOnly => {
+                        tracing::debug!("access counts are not written: the store only reads");
+                    }
+                    kind => tracing::warn!(?kind, "access counts were not written"),
+                }
             }
         }
     }

@@ -150,6 +150,8 @@ metrics! {
         "Calls that got no connection within the time limit.";
     Counter STORE_RETRIES = "memory.store.retries" [Count;]
         "Transactions that were repeated after a deadlock, a serialization failure or a lost connection.";
+    Counter STORE_REPLICA_READS = "memory.store.replica_reads" [Count; "outcome"]
+        "Reads that a replica could serve, by what became of them; all but those served went to the primary.";
 }
 
 /// The values of [`RECALL_RESULTS_COUNT`].

@@ -8,8 +8,8 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::ann_index::predicate;
-use crate::database::{Database, decode_rows};
-use crate::error::Failure;
+use crate::connection::Scope;
+use crate::database::{Database, ReadTarget, decode_rows};
 use crate::filter::{LIVE, conditions};
 use crate::rows::{self, MemoryRow};
 use crate::search::{OPERATION, decode_hits};
@@ -43,7 +43,14 @@ pub(crate) async fn search(
     }
     let mut sql = SqlBuilder::new();
     push_statement(&mut sql, entity, request, query);
-    let rows = fetch(database, sql, request.limit).await;
+    let ann_index = database.options.ann_index;
+    let settings = ann_index.search_settings(request.limit * OVERSAMPLING);
+    let entities = [entity];
+    let target = ReadTarget {
+        settings: &settings,
+        ..ReadTarget::new(Scope::Entities(&entities))
+    };
+    let rows = database.fetch(target, sql).await;
     let rows = rows.map_err(|failure| failure.into_error(OPERATION))?;
     let (owner, limit, lexical) = (entity.clone(), request.limit, request.lexical.is_some());
     let decode = move |rows: &[PgRow]| decode(rows, &owner, limit, lexical);
@@ -64,26 +71,6 @@ fn reload_catalog_if_due(database: &Arc<Database>) {
             connection.release();
         }
     });
-}
-
-async fn fetch(database: &Database, sql: SqlBuilder, limit: usize) -> Result<Vec<PgRow>, Failure> {
-    let query = sql.query()?;
-    let mut connection = database.acquire().await?;
-    connection.execute_all(&begin(database, limit)).await?;
-    let rows = connection.fetch_all(query).await;
-    match &rows {
-        Err(failure) if !failure.is_refusal() => drop(connection),
-        _ => connection.roll_back(true).await,
-    }
-    rows
-}
-
-/// The messages that begin the transaction of a search, with settings that end with
-/// it.
-fn begin(database: &Database, limit: usize) -> Vec<String> {
-    let ann_index = database.options.ann_index;
-    let settings = ann_index.search_settings(limit * OVERSAMPLING);
-    database.session_settings.begin_read(&settings)
 }
 
 fn decode(

@@ -7,7 +7,8 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::database::Database;
+use crate::connection::Scope;
+use crate::database::{Database, ReadTarget};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
 use crate::vectors;
@@ -35,7 +36,12 @@ pub(crate) async fn changes_since(
         }
         Ok(changes)
     };
-    database.read(OPERATION, entity, sql, decode).await
+    let entities = [entity];
+    let target = ReadTarget {
+        min_generation: since,
+        ..ReadTarget::new(Scope::Entities(&entities))
+    };
+    database.read_target(OPERATION, target, sql, decode).await
 }
 
 /// The statement of [`changes_since`]. The first row has the removals as well;

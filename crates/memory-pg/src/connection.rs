@@ -59,15 +59,20 @@ impl Connection {
         self.begin(entities).await
     }
 
-    /// Begins a transaction that reads, if the settings require one. Returns
-    /// whether one was begun.
-    pub(crate) async fn begin_read(&mut self, scope: Scope<'_>) -> Result<bool, Failure> {
-        let settings = Arc::clone(&self.session_settings);
-        if !settings.reads_in_transactions {
+    /// Begins a transaction that reads, with these settings, if there are some or the
+    /// session settings require one. Returns whether one was begun.
+    pub(crate) async fn begin_read(
+        &mut self,
+        scope: Scope<'_>,
+        settings: &[String],
+    ) -> Result<bool, Failure> {
+        let session_settings = Arc::clone(&self.session_settings);
+        if !session_settings.reads_in_transactions && settings.is_empty() {
             return Ok(false);
         }
-        self.execute_all(&settings.begin_read(&[])).await?;
-        if settings.prefetch_types {
+        self.execute_all(&session_settings.begin_read(settings))
+            .await?;
+        if session_settings.prefetch_types {
             self.prefetch_types().await?;
         }
         self.set_scope(scope).await?;

@@ -1,11 +1,12 @@
 //! The connection pool: running reads and write transactions, with retries.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use memory_core::{EntityId, ErrorKind, MemoryError, MemoryResult};
+use memory_core::{EntityId, ErrorKind, Generation, MemoryError, MemoryResult};
 use sqlx::postgres::{PgConnectOptions, PgRow};
-use sqlx::{ConnectOptions, Connection as _, PgPool};
+use sqlx::{ConnectOptions, Connection as _, PgPool, Row};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -16,6 +17,7 @@ use crate::connection::{Connection, Scope};
 use crate::error::{self, Failure};
 use crate::options::PgOptions;
 use crate::pool::PoolMetrics;
+use crate::replica_reads::Replicas;
 use crate::session_settings::SessionSettings;
 use crate::sql::SqlBuilder;
 use crate::transaction::{MAX_ATTEMPTS, Transaction, TxOutcome, backoff};
@@ -37,12 +39,56 @@ pub(crate) struct Database {
     pub(crate) index_catalog: IndexCatalog,
     /// Whether closing the store closes the pool.
     owns_pool: bool,
+    /// Where some of the reads go.
+    replicas: Option<Replicas>,
+    /// Whether the server was a hot standby when it was last asked.
+    is_standby: AtomicBool,
     closed: watch::Sender<bool>,
 }
 
-impl Database {
-    pub(crate) fn new(pool: PgPool, options: PgOptions, owns_pool: bool) -> Self {
+/// Where a read may go and how it is run.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadTarget<'a> {
+    pub(crate) scope: Scope<'a>,
+    /// The settings of its transaction, if it needs one.
+    pub(crate) settings: &'a [String],
+    /// Whether a replica may answer.
+    pub(crate) allows_replica: bool,
+    /// The generation that the caller has seen already: no server answers that has
+    /// less.
+    pub(crate) min_generation: Generation,
+}
+
+impl<'a> ReadTarget<'a> {
+    pub(crate) fn new(scope: Scope<'a>) -> Self {
         Self {
+            scope,
+            settings: &[],
+            allows_replica: true,
+            min_generation: Generation::ZERO,
+        }
+    }
+
+    /// A statement that costs the primary no more than asking what a replica must have.
+    pub(crate) fn small(entities: &'a [&'a EntityId]) -> Self {
+        Self {
+            allows_replica: false,
+            ..Self::new(Scope::Entities(entities))
+        }
+    }
+}
+
+impl Database {
+    pub(crate) fn new(
+        pool: PgPool,
+        replicas: Vec<PgPool>,
+        options: PgOptions,
+        owns_pool: bool,
+    ) -> Self {
+        let staleness = options.replica_staleness;
+        Self {
+            replicas: (!replicas.is_empty()).then(|| Replicas::new(replicas, staleness)),
+            is_standby: AtomicBool::new(false),
             pool_metrics: PoolMetrics::new(pool.clone()),
             pool,
             session_settings: Arc::new(SessionSettings::new(&options, owns_pool, false)),
@@ -59,6 +105,25 @@ impl Database {
         self.session_settings = Arc::new(settings);
     }
 
+    /// Records whether the server is a hot standby.
+    pub(crate) fn set_standby(&self, is_standby: bool) {
+        self.is_standby.store(is_standby, Ordering::Relaxed);
+    }
+
+    /// Whether the server was a hot standby when it was last asked.
+    pub(crate) fn is_standby(&self) -> bool {
+        self.is_standby.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_replicas(&self) -> bool {
+        self.replicas.is_some()
+    }
+
+    /// Whether opening may create and change tables and policies.
+    pub(crate) fn may_migrate(&self) -> bool {
+        !self.is_standby() && self.options.may_migrate()
+    }
+
     /// Refuses calls after [`close`](Self::close), before their input is
     /// checked.
     pub(crate) fn check_open(&self, operation: &'static str) -> MemoryResult<()> {
@@ -72,6 +137,29 @@ impl Database {
     pub(crate) fn check_writable(&self, operation: &'static str) -> MemoryResult<()> {
         if self.options.read_only {
             let message = "the store was opened read-only";
+            return Err(MemoryError::store(ErrorKind::ReadOnly, operation, message));
+        }
+        Ok(())
+    }
+
+    /// Refuses writes to a hot standby, without sending them. A standby may have been
+    /// promoted since it was last asked, so it is asked again.
+    async fn check_primary(&self, operation: &'static str) -> MemoryResult<()> {
+        if !self.is_standby() {
+            return Ok(());
+        }
+        let ask = async {
+            let mut connection = self.acquire().await?;
+            let query = sqlx::query("SELECT pg_is_in_recovery() AS is_standby");
+            let rows = connection.fetch_all(query).await?;
+            connection.release();
+            let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+            Ok::<bool, Failure>(row.try_get("is_standby")?)
+        };
+        let is_standby = ask.await.map_err(|failure| failure.into_error(operation))?;
+        self.set_standby(is_standby);
+        if is_standby {
+            let message = "the server is a hot standby, which only reads; connect to its primary";
             return Err(MemoryError::store(ErrorKind::ReadOnly, operation, message));
         }
         Ok(())
@@ -117,6 +205,9 @@ impl Database {
 
     pub(crate) async fn close(&self) {
         self.closed.send_replace(true);
+        if let Some(replicas) = &self.replicas {
+            replicas.close().await;
+        }
         if self.owns_pool {
             self.pool.close().await;
         }
@@ -133,15 +224,16 @@ impl Database {
     where
         T: Send + 'static,
     {
-        self.read_scope(operation, Scope::Entities(&[entity]), sql, decode)
-            .await
+        let entities = [entity];
+        let target = ReadTarget::new(Scope::Entities(&entities));
+        self.read_target(operation, target, sql, decode).await
     }
 
     /// As [`read`](Self::read), for any scope.
-    pub(crate) async fn read_scope<T>(
+    pub(crate) async fn read_target<T>(
         &self,
         operation: &'static str,
-        scope: Scope<'_>,
+        target: ReadTarget<'_>,
         sql: SqlBuilder,
         decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error> + Send + 'static,
     ) -> MemoryResult<T>
@@ -150,17 +242,30 @@ impl Database {
     {
         let span = debug_span!("store", backend = "postgres", operation);
         let rows = self
-            .fetch(scope, sql)
+            .fetch(target, sql)
             .instrument(span)
             .await
             .map_err(|failure| failure.into_error(operation))?;
         decode_rows(operation, rows, decode).await
     }
 
-    async fn fetch(&self, scope: Scope<'_>, sql: SqlBuilder) -> Result<Vec<PgRow>, Failure> {
+    /// Runs a statement that reads: on a replica, where one may answer and has what
+    /// the read must see, otherwise on the server.
+    pub(crate) async fn fetch(
+        &self,
+        target: ReadTarget<'_>,
+        sql: SqlBuilder,
+    ) -> Result<Vec<PgRow>, Failure> {
+        if let Some(replicas) = &self.replicas
+            && target.allows_replica
+            && !self.is_standby()
+            && let Some(rows) = replicas.fetch(self, target, &sql).await
+        {
+            return Ok(rows);
+        }
         let query = sql.query()?;
         let mut connection = self.acquire().await?;
-        let in_transaction = connection.begin_read(scope).await?;
+        let in_transaction = connection.begin_read(target.scope, target.settings).await?;
         let rows = connection.fetch_all(query).await;
         match &rows {
             Err(failure) if !failure.is_refusal() => drop(connection),
@@ -177,9 +282,20 @@ impl Database {
         transaction: T,
     ) -> MemoryResult<T::Output> {
         self.check_writable(T::OPERATION)?;
+        self.check_primary(T::OPERATION).await?;
         let database = Arc::clone(self);
         let span = debug_span!("store", backend = "postgres", operation = T::OPERATION);
-        let work = async move { database.run_with_retries(&transaction).await };
+        let work = async move {
+            let outcome = database.run_with_retries(&transaction).await;
+            // Also after a failure: the write may have happened, or another one that
+            // made it fail, and the caller reads next what there is.
+            if let Some(replicas) = &database.replicas {
+                for entity in transaction.entities() {
+                    replicas.record_write(entity);
+                }
+            }
+            outcome
+        };
         let task = tokio::spawn(work.instrument(span));
         task.await.unwrap_or_else(|_| {
             Err(MemoryError::store(
@@ -321,7 +437,8 @@ mod tests {
             assert_eq!(decoded.len(), rows);
             Ok(thread::current().id())
         };
-        let thread = database.read_scope("test", Scope::EntityNames, sql, decode);
+        let target = ReadTarget::new(Scope::EntityNames);
+        let thread = database.read_target("test", target, sql, decode);
         thread.await.unwrap()
     }
 
@@ -330,7 +447,7 @@ mod tests {
     async fn large_results_are_decoded_on_a_blocking_thread() {
         let server = crate::query_plan_tests::support::server();
         let pool = PgPool::connect(&server).await.unwrap();
-        let database = Database::new(pool, PgOptions::new(), true);
+        let database = Database::new(pool, Vec::new(), PgOptions::new(), true);
         let worker = thread::current().id();
         assert_eq!(decoding_thread(&database, 1).await, worker);
         assert_ne!(decoding_thread(&database, 1_000).await, worker);

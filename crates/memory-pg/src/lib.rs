@@ -23,6 +23,7 @@
 //! | vectors | half precision, unless [`PgOptions::precision`] says otherwise |
 //! | change notifications | `LISTEN`/`NOTIFY`, if [`PgOptions::notify_changes`] is on |
 //! | transaction poolers | [`PgOptions::pooler`], or `?pooler=transaction` in the URL |
+//! | read replicas | [`PgOptions::replicas`]: hot standbys answer what they have replayed |
 //! | row-level security | [`PgOptions::row_level_security`], or `?row_level_security=on` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -51,6 +52,8 @@ mod query_plan_tests;
 mod record_accesses;
 mod removal;
 mod replace_vectors;
+mod replica;
+mod replica_reads;
 mod row_level_security;
 mod rows;
 mod schema;
@@ -64,6 +67,7 @@ mod update;
 mod url;
 mod vectors;
 mod watch;
+mod write_positions;
 
 pub use ann_index::AnnIndex;
 pub use error::ServerError;

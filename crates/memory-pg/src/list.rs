@@ -7,7 +7,8 @@ use memory_core::{
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use crate::database::Database;
+use crate::connection::Scope;
+use crate::database::{Database, ReadTarget};
 use crate::filter::{LIVE, conditions};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
@@ -90,7 +91,12 @@ pub(crate) async fn count(
         rows.first()
             .map_or(Ok(0), |row| rows::unsigned("count", row.try_get(0)?))
     };
-    database.read(OPERATION, entity, sql, decode).await
+    let entities = [entity];
+    let target = match filter.is_empty() {
+        true => ReadTarget::small(&entities),
+        false => ReadTarget::new(Scope::Entities(&entities)),
+    };
+    database.read_target(OPERATION, target, sql, decode).await
 }
 
 /// The statement of [`count`].

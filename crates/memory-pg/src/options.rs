@@ -1,5 +1,6 @@
 //! Options for opening a store.
 
+use std::fmt;
 use std::time::Duration;
 
 use memory_core::{MemoryError, MemoryResult};
@@ -77,6 +78,18 @@ pub struct PgOptions {
     pub(crate) ann_index: AnnIndex,
     pub(crate) ann_min_vectors: u64,
     pub(crate) ann_max_indexes: u32,
+    pub(crate) replicas: ReplicaUrls,
+    pub(crate) replica_staleness: Duration,
+}
+
+/// URLs, which may have passwords and so are not shown.
+#[derive(Clone, Default)]
+pub(crate) struct ReplicaUrls(Vec<String>);
+
+impl fmt::Debug for ReplicaUrls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} URLs", self.0.len())
+    }
 }
 
 impl Default for PgOptions {
@@ -96,6 +109,8 @@ impl Default for PgOptions {
             ann_index: AnnIndex::default(),
             ann_min_vectors: 50_000,
             ann_max_indexes: 32,
+            replicas: ReplicaUrls::default(),
+            replica_staleness: Duration::ZERO,
         }
     }
 }
@@ -238,6 +253,42 @@ impl PgOptions {
         self
     }
 
+    /// Hot standbys of the server, which answer reads; none by default. Each has a
+    /// pool of its own, with the same limits.
+    ///
+    /// A read goes to one that has replayed what the read must see: every write of
+    /// this store, and what others committed before the read began
+    /// ([`replica_staleness`](Self::replica_staleness)). A replica that is behind,
+    /// does not answer, follows another server or was promoted costs a retry on the
+    /// server, at most half a second or, if it stops during a statement, five; it is
+    /// then left alone for a while, 250 ms at first and up to 30 s. Writes,
+    /// [`entity_stats`](memory_core::Store::entity_stats),
+    /// [`list_entities`](memory_core::Store::list_entities) and notifications always
+    /// use the server.
+    ///
+    /// The URLs have the form of [`connect`](Self::connect)'s and name the same
+    /// database. Give the role on them the search path that it has on the server.
+    #[must_use]
+    pub fn replicas(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.replicas = ReplicaUrls(urls.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How much older than the beginning of the read what a replica answers may be;
+    /// zero by default. This store's own writes are always in it.
+    ///
+    /// With zero, each read asks the server for the entity's generation, at the same
+    /// time as the replica: a row by its key, in place of the read itself. With more,
+    /// the server is asked once in this time, for all entities. What is cached of such
+    /// a read is older than its caller assumes: with
+    /// [`Consistency::Bounded`](memory_core::Consistency::Bounded) its duration and
+    /// this one add up. The facade divides the bound between the two.
+    #[must_use]
+    pub fn replica_staleness(mut self, staleness: Duration) -> Self {
+        self.replica_staleness = staleness;
+        self
+    }
+
     /// Opens a store with a pool of its own.
     ///
     /// The URL is `postgres://user:password@host:port/database?parameter=value`.
@@ -263,7 +314,8 @@ impl PgOptions {
         self.validate()?;
         let options = check_tls(crate::url::parse(&url)?)?;
         let pool = self.pool().connect_lazy_with(self.connection(options));
-        PgStore::open(pool, self, true).await
+        let replicas = self.replica_pools()?;
+        PgStore::open(pool, replicas, self, true).await
     }
 
     /// Opens a store on a pool that the application shares. Its connections keep
@@ -277,7 +329,32 @@ impl PgOptions {
     /// lacks a privilege.
     pub async fn with_pool(self, pool: PgPool) -> MemoryResult<PgStore> {
         self.validate()?;
-        PgStore::open(pool, self, false).await
+        let replicas = self.replica_pools()?;
+        PgStore::open(pool, replicas, self, false).await
+    }
+
+    /// A pool for each replica. None of them connects yet: a replica that is down does
+    /// not keep a store from being opened.
+    fn replica_pools(&self) -> MemoryResult<Vec<PgPool>> {
+        let pool = |url: &String| {
+            let mut options = self.clone().read_only();
+            let url = options.apply_url_parameters(url)?;
+            if options.session_parameters() != self.session_parameters() {
+                return Err(MemoryError::configuration(
+                    "the URL of a replica may not set pooler, row_level_security or \
+                     notify_changes; they are those of the primary's URL",
+                ));
+            }
+            let connection = check_tls(crate::url::parse(&url)?)?;
+            let connection = options.connection(connection);
+            Ok(options.pool().connect_lazy_with(connection))
+        };
+        self.replicas.0.iter().map(pool).collect()
+    }
+
+    /// The options that a URL may set.
+    fn session_parameters(&self) -> (Pooler, bool, bool) {
+        (self.pooler, self.row_level_security, self.notify_changes)
     }
 
     fn pool(&self) -> PgPoolOptions {

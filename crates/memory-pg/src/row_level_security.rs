@@ -24,7 +24,7 @@ pub(crate) async fn prepare(
 ) -> Result<(), Failure> {
     let required = database.options.row_level_security;
     let mut active = count_active(&mut connection).await?;
-    if required && active < TABLES && database.options.may_migrate() {
+    if required && active < TABLES && database.may_migrate() {
         begin_exclusive(&mut connection).await?;
         connection.execute_all(&sql::statements(POLICIES)).await?;
         connection.execute_batch("COMMIT").await?;

@@ -7,7 +7,6 @@ use sqlx::Row;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
-use crate::options::PgOptions;
 use crate::{row_level_security, sql};
 
 const OPERATION: &str = "open";
@@ -36,10 +35,10 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
     let mut connection = database.acquire().await?;
     // Behind a pooler only a transaction stays within one session.
     connection.execute_batch("BEGIN").await?;
-    let is_distributed = is_distributed(&mut connection).await?;
+    let role = ServerRole::read(&mut connection).await?;
     let state = State::read(&mut connection).await?;
     connection.execute_batch("COMMIT").await?;
-    if is_distributed && database.options.row_level_security {
+    if role.is_distributed && database.options.row_level_security {
         return Err(refusal(
             ErrorKind::Configuration,
             "row-level security cannot be used where the extension citus is installed: it refuses \
@@ -47,9 +46,17 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
              that extension",
         ));
     }
-    database.set_distributed(is_distributed);
+    if role.is_distributed && database.has_replicas() {
+        return Err(refusal(
+            ErrorKind::Configuration,
+            "replicas cannot be used where the extension citus is installed: each node has a log \
+             of its own; open without PgOptions::replicas",
+        ));
+    }
+    database.set_distributed(role.is_distributed);
+    database.set_standby(role.is_standby);
     state.check()?;
-    let may_migrate = database.options.may_migrate();
+    let may_migrate = database.may_migrate();
     if state.is_current() && (state.is_recorded() || !may_migrate) {
         return row_level_security::prepare(database, connection).await;
     }
@@ -59,7 +66,7 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
     }
     if !may_migrate {
         connection.release();
-        return Err(outdated(&state, &database.options));
+        return Err(outdated(&state, database));
     }
     begin_exclusive(&mut connection).await?;
     let state = State::read(&mut connection).await?;
@@ -79,11 +86,25 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
     row_level_security::prepare(database, connection).await
 }
 
-/// Whether the server spreads tables over other servers.
-async fn is_distributed(connection: &mut Connection) -> Result<bool, Failure> {
-    let query = "SELECT EXISTS (SELECT FROM pg_extension x WHERE x.extname = 'citus') AS found";
-    let rows = connection.fetch_all(sqlx::query(query)).await?;
-    Ok(rows.first().map_or(Ok(false), |row| row.try_get("found"))?)
+/// What the server is among others.
+struct ServerRole {
+    /// Whether it spreads tables over other servers.
+    is_distributed: bool,
+    /// Whether it is a hot standby, which only reads.
+    is_standby: bool,
+}
+
+impl ServerRole {
+    async fn read(connection: &mut Connection) -> Result<Self, Failure> {
+        let query = "SELECT EXISTS (SELECT FROM pg_extension x WHERE x.extname = 'citus') \
+             AS is_distributed, pg_is_in_recovery() AS is_standby";
+        let rows = connection.fetch_all(sqlx::query(query)).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(Self {
+            is_distributed: row.try_get("is_distributed")?,
+            is_standby: row.try_get("is_standby")?,
+        })
+    }
 }
 
 /// Begins a transaction that excludes others of its kind and has no time limit
@@ -208,12 +229,19 @@ fn missing() -> Failure {
     )
 }
 
-fn outdated(state: &State, options: &PgOptions) -> Failure {
-    let kind = match options.read_only {
+fn outdated(state: &State, database: &Database) -> Failure {
+    let (found, required) = (state.checksums.len(), MIGRATIONS.len());
+    if database.is_standby() {
+        let message = format!(
+            "the schema has version {found}, this program needs {required}, and the server is a \
+             hot standby; migrate the database on its primary"
+        );
+        return refusal(ErrorKind::ReadOnly, message);
+    }
+    let kind = match database.options.read_only {
         true => ErrorKind::ReadOnly,
         false => ErrorKind::Missing,
     };
-    let (found, required) = (state.checksums.len(), MIGRATIONS.len());
     refusal(
         kind,
         format!(

@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::connection::Scope;
-use crate::database::Database;
+use crate::database::{Database, ReadTarget};
 use crate::rows::{self, EntityRow};
 use crate::sql::SqlBuilder;
 
@@ -29,7 +29,9 @@ pub(crate) async fn entity_stats(
         let row = EntityRow::decode(row)?;
         Ok(EntityStats::new(row.generation, row.memories, row.archived))
     };
-    database.read(OPERATION, entity, sql, decode).await
+    let entities = [entity];
+    let target = ReadTarget::small(&entities);
+    database.read_target(OPERATION, target, sql, decode).await
 }
 
 pub(crate) async fn list_entities(
@@ -53,7 +55,6 @@ pub(crate) async fn list_entities(
             .map(|row| Ok(EntityId::from(row.try_get::<&str, _>("entity_id")?)))
             .collect()
     };
-    database
-        .read_scope(OPERATION, Scope::EntityNames, sql, decode)
-        .await
+    let target = ReadTarget::new(Scope::EntityNames);
+    database.read_target(OPERATION, target, sql, decode).await
 }

@@ -51,10 +51,11 @@ impl PgStore {
 
     pub(crate) async fn open(
         pool: PgPool,
+        replicas: Vec<PgPool>,
         options: PgOptions,
         owns_pool: bool,
     ) -> MemoryResult<Self> {
-        let mut database = Database::new(pool, options, owns_pool);
+        let mut database = Database::new(pool, replicas, options, owns_pool);
         let prepared = schema::prepare(&mut database).await;
         if prepared.is_err() {
             database.close().await;
@@ -81,6 +82,15 @@ impl PgStore {
     /// `Unavailable` while another process is running it.
     pub async fn maintain_indexes(&self) -> MemoryResult<MaintenanceReport> {
         maintenance::maintain_indexes(&self.database).await
+    }
+}
+
+impl PgStore {
+    /// Whether the server was a hot standby, which only reads, when it was last asked:
+    /// on opening, and by each write until it was promoted.
+    #[must_use]
+    pub fn is_standby(&self) -> bool {
+        self.database.is_standby()
     }
 }
 

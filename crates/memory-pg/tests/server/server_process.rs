@@ -43,16 +43,72 @@ where
         .await;
     server_process.start().await;
     let outcome = tokio::spawn(test(server_process.clone())).await;
-    server_process
-        .shell("$programs/pg_ctl stop --silent --mode immediate --pgdata $folder/data || true")
-        .await;
-    server_process.shell("rm -r $folder").await;
+    server_process.remove().await;
     if let Err(error) = outcome {
         resume_unwind(error.into_panic());
     }
 }
 
+/// Runs a test against a server of its own and a hot standby of it.
+pub(crate) async fn with_standby<Test, Done>(test: Test)
+where
+    Test: FnOnce(ServerProcess, ServerProcess) -> Done + Send + 'static,
+    Done: Future<Output = ()> + Send + 'static,
+{
+    with_server_process(|primary| async move {
+        let standby = ServerProcess {
+            folder: format!("{}s", primary.folder),
+            programs: primary.programs.clone(),
+        };
+        let copy = format!(
+            "mkdir $folder && $programs/pg_basebackup --host {} --username memory --no-sync \
+             --checkpoint fast --write-recovery-conf --pgdata $folder/data",
+            primary.folder
+        );
+        standby.shell(&copy).await;
+        standby.start().await;
+        let outcome = tokio::spawn(test(primary, standby.clone())).await;
+        standby.remove().await;
+        if let Err(error) = outcome {
+            resume_unwind(error.into_panic());
+        }
+    })
+    .await;
+}
+
 impl ServerProcess {
+    /// Makes a standby accept writes, as a failover does.
+    pub(crate) async fn promote(&self) {
+        self.shell("$programs/pg_ctl promote --silent --wait --pgdata $folder/data")
+            .await;
+    }
+
+    /// Stops all its processes, without ending them, or lets them continue.
+    pub(crate) async fn signal(&self, signal: &str) {
+        self.shell(&format!(
+            "first=`head -1 $folder/data/postmaster.pid`; \
+             kill -{signal} $first `cat /proc/$first/task/$first/children`"
+        ))
+        .await;
+    }
+
+    /// What it has logged.
+    pub(crate) async fn log(&self) -> String {
+        let mut first = connect(&server()).await;
+        sqlx::query_scalar("SELECT pg_read_file($1)")
+            .bind(format!("{}/log", self.folder))
+            .fetch_one(&mut first)
+            .await
+            .unwrap()
+    }
+
+    /// Stops it and removes its files.
+    async fn remove(&self) {
+        self.shell("$programs/pg_ctl stop --silent --mode immediate --pgdata $folder/data || true")
+            .await;
+        self.shell("rm -r $folder").await;
+    }
+
     /// Its URL.
     pub(crate) fn url(&self) -> String {
         format!("postgres:///postgres?host={}&user=memory", self.folder)

@@ -30,6 +30,7 @@ pub struct SettingsBuilder {
     variables: Option<Vec<(OsString, OsString)>>,
     db: Option<String>,
     model: Option<String>,
+    db_replicas: Option<Vec<String>>,
     preset: Option<Preset>,
     changes: Vec<Change>,
 }
@@ -75,6 +76,13 @@ impl SettingsBuilder {
         self
     }
 
+    /// Sets the URLs of the database's read replicas.
+    #[must_use]
+    pub fn db_replicas(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.db_replicas = Some(urls.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Chooses the preset.
     #[must_use]
     pub fn preset(mut self, preset: Preset) -> Self {
@@ -96,6 +104,7 @@ impl SettingsBuilder {
             && self.variables.is_none()
             && self.db.is_none()
             && self.model.is_none()
+            && self.db_replicas.is_none()
             && self.preset.is_none()
             && self.changes.is_empty()
     }
@@ -153,6 +162,10 @@ impl SettingsBuilder {
         if let Some(model) = self.model {
             settings.values.model = Some(model).filter(|it| it != DEFAULT_MODEL);
             settings.origins.insert(MODEL, SettingOrigin::Code);
+        }
+        if let Some(urls) = self.db_replicas {
+            settings.values.db_replicas = urls;
+            settings.origins.insert("db_replicas", SettingOrigin::Code);
         }
         settings.mark_changes(&before, &SettingOrigin::Code);
         settings.validate()?;

@@ -10,6 +10,7 @@ use super::value::{Mismatch, RawValue, parse_duration, show_bytes, show_seconds}
 pub(super) struct Values {
     pub(super) db: Option<String>,
     pub(super) model: Option<String>,
+    pub(super) db_replicas: Vec<String>,
     pub(super) preset: Preset,
     pub(super) config: MemoryConfig,
 }
@@ -19,6 +20,7 @@ impl Values {
         Self {
             db: None,
             model: None,
+            db_replicas: Vec::new(),
             preset,
             config: preset.config(),
         }
@@ -106,6 +108,28 @@ pub(super) const KEYS: &[Key] = &[
             |values| match &values.db {
                 Some(url) => redact_url(url),
                 None => "none".to_owned(),
+            },
+        )
+    },
+    Key {
+        is_secret: true,
+        ..Key::new(
+            "db_replicas",
+            "URLs of replicas, separated by spaces, such as \"postgres://app@replica/memories\"",
+            |values, raw| {
+                let urls: Vec<&str> = raw.text()?.split_whitespace().collect();
+                if urls.is_empty() || urls.iter().any(|url| !url.contains("://")) {
+                    return Err(Mismatch::Value);
+                }
+                values.db_replicas = urls.into_iter().map(str::to_owned).collect();
+                Ok(())
+            },
+            |values| match values.db_replicas.as_slice() {
+                [] => "none".to_owned(),
+                urls => {
+                    let urls: Vec<String> = urls.iter().map(|url| redact_url(url)).collect();
+                    urls.join(" ")
+                }
             },
         )
     },

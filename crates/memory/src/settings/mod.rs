@@ -90,6 +90,12 @@ impl Settings {
         self.values.model.as_deref()
     }
 
+    /// The URLs of the database's read replicas. They may contain passwords.
+    #[must_use]
+    pub fn db_replicas(&self) -> &[String] {
+        &self.values.db_replicas
+    }
+
     /// The preset that was chosen, or the default one.
     #[must_use]
     pub fn preset(&self) -> Preset {

@@ -336,9 +336,26 @@ fn passwords_are_never_shown() {
         !shown.contains("hunter2") && !shown.contains("app"),
         "{shown}"
     );
+    let urls = format!(" {url}\n postgres://b/db ");
+    let settings = Settings::builder()
+        .variables([("MEMORY_DB_REPLICAS", urls)])
+        .build()
+        .unwrap();
+    assert_eq!(settings.db_replicas(), [url, "postgres://b/db"]);
+    let shown = format!("{settings:?} {:?}", settings.entries());
+    assert!(
+        shown.contains("postgres://…@host/db?… postgres://b/db"),
+        "{shown}"
+    );
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let message = refused("db_replicas = 'hunter2 postgres://b/db'");
+    assert!(!message.contains("hunter2"), "{message}");
     let builder = format!(
         "{:?}",
-        Settings::builder().db(url).variables([("MEMORY_DB", url)])
+        Settings::builder()
+            .db(url)
+            .db_replicas([url])
+            .variables([("MEMORY_DB", url)])
     );
     assert!(!builder.contains("hunter2"), "{builder}");
     let message = refused("db = ['hunter2']");

@@ -20,6 +20,16 @@ fn item(content: &str) -> MemoryBatchItem {
     MemoryBatchItem::new("mira", MemoryKind::Experience, content)
 }
 
+#[tokio::test]
+async fn replicas_are_refused_where_there_is_no_server() {
+    let builder = MemorySystem::builder().url("sqlite::memory:");
+    let builder = builder.embedder(memory_testkit::HashEmbedder::new());
+    let refused = builder.replicas(["postgres://replica/db"]).build().await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
+    assert!(refused.to_string().contains("replicas"), "{refused}");
+}
+
 /// A z-score says nothing of one memory; the relevance must.
 #[tokio::test]
 async fn one_memory_alone_has_an_honest_relevance() {

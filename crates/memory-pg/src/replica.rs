@@ -1,0 +1,204 @@
+//! One replica: its pool, what it says about itself, and when it is not asked.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use memory_core::EntityId;
+use sqlx::{AssertSqlSafe, PgPool, Row};
+use tokio::time::timeout;
+
+use crate::connection::{Connection, Scope};
+use crate::error::Failure;
+use crate::session_settings::SessionSettings;
+use crate::write_positions::Position;
+
+/// How long a replica may take to give a connection and to say how far it is. Far
+/// more than it needs, and what a read waits at most for one that hangs.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
+/// After its first failure a replica is not asked for this long; twice as long after
+/// each that follows.
+const INITIAL_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+/// What tells servers apart whose positions do not compare: the cluster, the
+/// timeline, the database and the table. The last two are the same on a standby, and
+/// another value is a URL of another database.
+const LINEAGE: &str = "concat_ws('/', (SELECT c.system_identifier FROM pg_control_system() c), \
+     {timeline}, current_database(), to_regclass('entity')::oid)";
+
+/// What a server says of itself and of an entity.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerState {
+    pub(crate) is_standby: bool,
+    pub(crate) lineage: String,
+    /// The end of the primary's log, or of what a standby has replayed.
+    pub(crate) position: Position,
+    /// `None` where the entity was never written to.
+    pub(crate) generation: Option<i64>,
+}
+
+impl ServerState {
+    /// Asks a primary.
+    pub(crate) async fn of_primary(
+        connection: &mut Connection,
+        entity: &EntityId,
+    ) -> Result<Self, Failure> {
+        let timeline =
+            "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer";
+        Self::read(connection, "pg_current_wal_insert_lsn()", timeline, entity).await
+    }
+
+    /// Asks a standby. Its timeline is the one at its last restart point: one that
+    /// follows a new primary is not used until the next (`checkpoint_timeout`).
+    async fn of_replica(connection: &mut Connection, entity: &EntityId) -> Result<Self, Failure> {
+        let timeline = "(SELECT c.timeline_id FROM pg_control_checkpoint() c)";
+        Self::read(connection, "pg_last_wal_replay_lsn()", timeline, entity).await
+    }
+
+    async fn read(
+        connection: &mut Connection,
+        position: &str,
+        timeline: &str,
+        entity: &EntityId,
+    ) -> Result<Self, Failure> {
+        let lineage = LINEAGE.replace("{timeline}", timeline);
+        let text = format!(
+            "SELECT pg_is_in_recovery() AS is_standby, {lineage} AS lineage, \
+             (coalesce({position}, '0/0') - '0/0'::pg_lsn)::bigint AS position, \
+             (SELECT e.generation FROM entity e WHERE e.entity_id = $1::text) AS generation"
+        );
+        let query = sqlx::query(AssertSqlSafe(text)).bind(entity.as_str());
+        let rows = connection.fetch_all(query).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(Self {
+            is_standby: row.try_get("is_standby")?,
+            lineage: row.try_get("lineage")?,
+            position: row.try_get("position")?,
+            generation: row.try_get("generation")?,
+        })
+    }
+}
+
+/// A replica.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) pool: PgPool,
+    availability: Mutex<Availability>,
+}
+
+#[derive(Debug, Default)]
+struct Availability {
+    /// Failures in a row.
+    failures: u32,
+    /// When it is asked again.
+    resumes: Option<Instant>,
+}
+
+/// A connection to a replica that has said how far it is.
+pub(crate) struct CheckedConnection {
+    pub(crate) connection: Connection,
+    pub(crate) in_transaction: bool,
+    pub(crate) state: ServerState,
+}
+
+impl Replica {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            availability: Mutex::default(),
+        }
+    }
+
+    /// Whether it may be asked now. After a pause, one caller tries it first.
+    pub(crate) fn is_available(&self) -> bool {
+        let mut availability = self.availability();
+        match availability.resumes {
+            None => true,
+            Some(resumes) if Instant::now() < resumes => false,
+            Some(_) => {
+                availability.resumes = Some(Instant::now() + pause(availability.failures));
+                true
+            }
+        }
+    }
+
+    /// Leaves it alone for a while.
+    pub(crate) fn suspend(&self, reason: &'static str) {
+        let mut availability = self.availability();
+        availability.failures = availability.failures.saturating_add(1);
+        availability.resumes = Some(Instant::now() + pause(availability.failures));
+        if availability.failures == 1 {
+            tracing::warn!(reason, "a replica is not used; its reads go to the primary");
+        }
+    }
+
+    /// Records that it answered.
+    pub(crate) fn resume(&self) {
+        let mut availability = self.availability();
+        if availability.resumes.take().is_some() {
+            availability.failures = 0;
+            tracing::info!("a replica is used again");
+        }
+    }
+
+    /// Connects, begins a transaction where reads need one, and asks how far it is.
+    pub(crate) async fn check(
+        &self,
+        session_settings: &Arc<SessionSettings>,
+        entity: &EntityId,
+        settings: &[String],
+    ) -> Result<CheckedConnection, Failure> {
+        let check = async {
+            let acquired = self.pool.acquire().await?;
+            let mut connection = Connection::new(acquired, Arc::clone(session_settings));
+            let scope = Scope::Entities(&[entity]);
+            let in_transaction = connection.begin_read(scope, settings).await?;
+            let state = ServerState::of_replica(&mut connection, entity).await?;
+            Ok(CheckedConnection {
+                connection,
+                in_transaction,
+                state,
+            })
+        };
+        timeout(CHECK_TIMEOUT, check)
+            .await
+            .map_err(|_| Failure::Timeout)?
+    }
+
+    fn availability(&self) -> MutexGuard<'_, Availability> {
+        self.availability
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    (INITIAL_PAUSE * 2u32.saturating_pow(doublings)).min(MAX_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_double_up_to_a_limit() {
+        assert_eq!(pause(1), Duration::from_millis(250));
+        assert_eq!(pause(2), Duration::from_millis(500));
+        assert_eq!(pause(40), MAX_PAUSE);
+    }
+
+    #[tokio::test]
+    async fn one_caller_tries_a_replica_after_its_pause() {
+        let pool = PgPool::connect_lazy("postgres://localhost/none").unwrap();
+        let replica = Replica::new(pool);
+        assert!(replica.is_available() && replica.is_available());
+        replica.suspend("test");
+        assert!(!replica.is_available());
+        replica.availability().resumes = Some(Instant::now());
+        assert!(replica.is_available(), "the pause is over");
+        assert!(!replica.is_available(), "another caller is trying it");
+        replica.resume();
+        assert!(replica.is_available() && replica.is_available());
+    }
+}

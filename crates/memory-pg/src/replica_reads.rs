@@ -1,0 +1,298 @@
+//! Reads from replicas: from one that has replayed what the read must see, otherwise
+//! from the primary.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use memory_core::EntityId;
+use memory_metrics::{Label, label};
+use sqlx::PgPool;
+use sqlx::postgres::PgRow;
+use tokio::time::timeout;
+
+use crate::connection::Scope;
+use crate::database::{Database, ReadTarget};
+use crate::error::Failure;
+use crate::replica::{CheckedConnection, Replica, ServerState};
+use crate::rows;
+use crate::sql::SqlBuilder;
+use crate::write_positions::{OwnWrites, Position, WritePositions};
+
+/// How long a replica may take for a statement before the primary is asked.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+const SERVED: &[Label] = label!("outcome": "served");
+const BEHIND: &[Label] = label!("outcome": "behind");
+const FAILED: &[Label] = label!("outcome": "failed");
+const SUSPENDED: &[Label] = label!("outcome": "suspended");
+
+/// The replicas of a primary.
+#[derive(Debug)]
+pub(crate) struct Replicas {
+    replicas: Vec<Replica>,
+    /// Replicas take turns.
+    next: AtomicUsize,
+    writes: WritePositions,
+    staleness: Duration,
+    /// What the primary said last.
+    last: Mutex<Option<Sample>>,
+}
+
+/// The primary's position at a time.
+#[derive(Debug, Clone)]
+struct Sample {
+    /// Before it was asked.
+    asked: Instant,
+    lineage: String,
+    position: Position,
+}
+
+/// What a replica must have replayed for a read.
+#[derive(Debug)]
+struct Requirement {
+    lineage: String,
+    /// Includes the writes of this process.
+    own: Position,
+    /// Includes the writes of all processes.
+    all: Position,
+    /// The entity's generation, which is enough in place of `all`. The inner value is
+    /// `None` where the entity was never written to.
+    generation: Option<Option<i64>>,
+}
+
+impl Requirement {
+    fn is_met_by(&self, replica: &ServerState) -> bool {
+        let has_entity = match (self.generation, replica.generation) {
+            (None, _) | (Some(None), Some(_)) | (Some(Some(_)), None) => false,
+            (Some(None), None) => true,
+            (Some(Some(required)), Some(found)) => found >= required,
+        };
+        replica.position >= self.own && (has_entity || replica.position >= self.all)
+    }
+}
+
+impl Replicas {
+    pub(crate) fn new(pools: Vec<PgPool>, staleness: Duration) -> Self {
+        Self {
+            replicas: pools.into_iter().map(Replica::new).collect(),
+            next: AtomicUsize::new(0),
+            writes: WritePositions::new(),
+            staleness,
+            last: Mutex::new(None),
+        }
+    }
+
+    /// Records that a write to an entity ended.
+    pub(crate) fn record_write(&self, entity: &EntityId) {
+        self.writes.record_write(entity);
+    }
+
+    pub(crate) async fn close(&self) {
+        for replica in &self.replicas {
+            replica.pool.close().await;
+        }
+    }
+
+    /// Reads from a replica. `None` where none may or can answer: then the primary
+    /// has to.
+    pub(crate) async fn fetch(
+        &self,
+        database: &Database,
+        target: ReadTarget<'_>,
+        sql: &SqlBuilder,
+    ) -> Option<Vec<PgRow>> {
+        // The names of all entities are of no entity's generation.
+        let Scope::Entities(&[entity]) = target.scope else {
+            return None;
+        };
+        let (rows, outcome) = self.try_fetch(database, entity, target, sql).await;
+        memory_metrics::STORE_REPLICA_READS.increment(outcome, 1);
+        rows
+    }
+
+    async fn try_fetch(
+        &self,
+        database: &Database,
+        entity: &EntityId,
+        target: ReadTarget<'_>,
+        sql: &SqlBuilder,
+    ) -> (Option<Vec<PgRow>>, &'static [Label]) {
+        let Some((replica, query)) = self.choose().zip(sql.copy_query()) else {
+            return (None, SUSPENDED);
+        };
+        let session_settings = &database.session_settings;
+        // At the same time: what must be seen was committed before either is asked.
+        let (requirement, checked) = tokio::join!(
+            self.requirement(database, entity),
+            replica.check(session_settings, entity, target.settings)
+        );
+        let CheckedConnection {
+            mut connection,
+            in_transaction,
+            state,
+        } = match checked {
+            Ok(checked) => checked,
+            Err(_) => {
+                replica.suspend("it gave no connection, or no answer in time");
+                return (None, FAILED);
+            }
+        };
+        let Ok(requirement) = requirement else {
+            connection.roll_back(in_transaction).await;
+            return (None, FAILED);
+        };
+        if !state.is_standby || state.lineage != requirement.lineage {
+            connection.roll_back(in_transaction).await;
+            replica.suspend(match state.is_standby {
+                true => "it is not a standby of the primary, or follows another timeline",
+                false => "it is not in recovery: it was promoted",
+            });
+            return (None, FAILED);
+        }
+        replica.resume();
+        let seen = rows::signed(target.min_generation.0);
+        if !requirement.is_met_by(&state) || state.generation.unwrap_or(0) < seen {
+            connection.roll_back(in_transaction).await;
+            return (None, BEHIND);
+        }
+        match timeout(READ_TIMEOUT, connection.fetch_all(query)).await {
+            Ok(Ok(rows)) => {
+                connection.roll_back(in_transaction).await;
+                (Some(rows), SERVED)
+            }
+            // Such as a conflict with what it replays.
+            Ok(Err(failure)) if failure.is_refusal() => {
+                connection.roll_back(in_transaction).await;
+                (None, FAILED)
+            }
+            Ok(Err(_)) | Err(_) => {
+                replica.suspend("it did not answer a read");
+                (None, FAILED)
+            }
+        }
+    }
+
+    /// The next replica that may be asked.
+    fn choose(&self) -> Option<&Replica> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let count = self.replicas.len();
+        (0..count)
+            .filter_map(|offset| self.replicas.get(first.wrapping_add(offset) % count))
+            .find(|replica| replica.is_available())
+    }
+
+    /// What a read that begins now must see. Asks the primary, unless it was asked
+    /// recently enough.
+    async fn requirement(
+        &self,
+        database: &Database,
+        entity: &EntityId,
+    ) -> Result<Requirement, Failure> {
+        let known = self.writes.of(entity);
+        let asked = Instant::now();
+        if let (Some(own), Some(sample)) = (known.position, self.recent_sample(asked)) {
+            return Ok(Requirement {
+                lineage: sample.lineage,
+                own,
+                all: sample.position,
+                generation: None,
+            });
+        }
+        let mut connection = database.acquire().await?;
+        let scope = Scope::Entities(&[entity]);
+        let in_transaction = connection.begin_read(scope, &[]).await?;
+        let primary = ServerState::of_primary(&mut connection, entity).await?;
+        connection.roll_back(in_transaction).await;
+        Ok(self.learn(entity, known, asked, primary))
+    }
+
+    /// Records what the primary said, which it was asked for after `known`.
+    fn learn(
+        &self,
+        entity: &EntityId,
+        known: OwnWrites,
+        asked: Instant,
+        primary: ServerState,
+    ) -> Requirement {
+        self.writes.record_position(entity, known, primary.position);
+        let mut last = self.last();
+        if !self.staleness.is_zero() && last.as_ref().is_none_or(|last| last.asked < asked) {
+            *last = Some(Sample {
+                asked,
+                lineage: primary.lineage.clone(),
+                position: primary.position,
+            });
+        }
+        Requirement {
+            lineage: primary.lineage,
+            own: known.position.unwrap_or(primary.position),
+            all: primary.position,
+            generation: Some(primary.generation),
+        }
+    }
+
+    /// What the primary said last, if that is not too old for a read that begins now.
+    fn recent_sample(&self, now: Instant) -> Option<Sample> {
+        if self.staleness.is_zero() {
+            return None;
+        }
+        let last = self.last();
+        let is_recent =
+            |sample: &&Sample| now.saturating_duration_since(sample.asked) <= self.staleness;
+        last.as_ref().filter(is_recent).cloned()
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Sample>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(position: Position, generation: Option<i64>) -> ServerState {
+        ServerState {
+            is_standby: true,
+            lineage: String::new(),
+            position,
+            generation,
+        }
+    }
+
+    fn requirement(generation: Option<Option<i64>>) -> Requirement {
+        Requirement {
+            lineage: String::new(),
+            own: 10,
+            all: 90,
+            generation,
+        }
+    }
+
+    #[test]
+    fn own_writes_and_the_generation_or_everything_are_required() {
+        let written = requirement(Some(Some(3)));
+        assert!(written.is_met_by(&replica(10, Some(3))));
+        assert!(
+            written.is_met_by(&replica(10, Some(4))),
+            "written meanwhile"
+        );
+        assert!(written.is_met_by(&replica(90, Some(2))), "all was replayed");
+        assert!(
+            !written.is_met_by(&replica(9, Some(3))),
+            "own access counts"
+        );
+        assert!(!written.is_met_by(&replica(89, Some(2))));
+        assert!(!written.is_met_by(&replica(89, None)));
+        let unwritten = requirement(Some(None));
+        assert!(unwritten.is_met_by(&replica(10, None)));
+        assert!(
+            !unwritten.is_met_by(&replica(10, Some(1))),
+            "a row that is gone"
+        );
+        let sampled = requirement(None);
+        assert!(sampled.is_met_by(&replica(90, None)));
+        assert!(!sampled.is_met_by(&replica(89, Some(5))));
+    }
+}
