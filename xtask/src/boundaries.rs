@@ -187,6 +187,11 @@ const BOUNDARIES: &[Boundary] = &[
         never: &[POSTGRES, LIBTORCH, TLS],
     },
     Boundary {
+        package: "memory-server",
+        workspace: None,
+        never: &[POSTGRES, LIBTORCH, TLS],
+    },
+    Boundary {
         package: "memory-cli",
         workspace: None,
         never: &[POSTGRES, VALKEY, LIBTORCH, TLS],

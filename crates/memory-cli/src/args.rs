@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     backup, completions, consolidate, export, get, import, list, recall, reembed, reflect, relate,
-    remove, retain, setup, stats, update,
+    remove, retain, serve, setup, stats, update,
 };
 use crate::output::Format;
 
@@ -109,6 +109,10 @@ pub(crate) enum Command {
     Migrate,
     /// Compute vectors that an entity's memories lack, with the current model
     Reembed(reembed::Args),
+    /// Serve the operations over HTTP until a signal ends it
+    Serve(serve::ServeArgs),
+    /// Make a token for serve, and print it
+    Token(serve::TokenArgs),
     /// Download the pinned runtime and model into the cache folder
     Setup(setup::Args),
     /// Print a script that makes a shell complete this command

@@ -15,6 +15,7 @@ pub(crate) mod reflect;
 pub(crate) mod relate;
 pub(crate) mod remove;
 pub(crate) mod retain;
+pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod stats;
 pub(crate) mod update;
@@ -35,7 +36,9 @@ use crate::settings;
 pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
     let settings = match cli.command {
         // These do the same whatever the settings say.
-        Command::Setup(_) | Command::Completions(_) | Command::Man(_) => Settings::default(),
+        Command::Setup(_) | Command::Token(_) | Command::Completions(_) | Command::Man(_) => {
+            Settings::default()
+        }
         _ => settings::load(cli.db, cli.model.clone(), cli.config)?,
     };
     let database = Database::new(settings);
@@ -118,6 +121,8 @@ async fn dispatch(
         Command::Doctor => doctor::run(database, output).await,
         Command::Migrate => migrate::run(database, output).await,
         Command::Reembed(args) => reembed::run(database, args, output).await,
+        Command::Serve(args) => serve::serve(database, args, output).await,
+        Command::Token(args) => serve::token(args, output),
         Command::Setup(args) => setup::run(args, model.as_deref(), output),
         Command::Completions(args) => completions::completions(&args, output),
         Command::Man(args) => completions::man(&args, output),

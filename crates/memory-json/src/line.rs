@@ -25,9 +25,13 @@ const MAX_QUOTED_CHARS: usize = 60;
 /// A memory as export writes it, with everything that import needs to restore
 /// it. Empty values are omitted; importance, id and timestamp never are.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Line<'a> {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     entity: &'a EntityId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     id: MemoryId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     kind: MemoryKind,
     timestamp: String,
     content: &'a str,
@@ -35,21 +39,27 @@ pub struct Line<'a> {
     context: Option<&'a str>,
     importance: f32,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
     tags: &'a BTreeSet<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
     metadata: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
     entities: &'a BTreeMap<EntityId, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
     related: &'a BTreeMap<MemoryId, String>,
     /// Omitted where it is the kind's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     decay_rate: Option<f32>,
     #[serde(skip_serializing_if = "is_zero")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     access_count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_accessed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     archived_by: Option<MemoryId>,
 }
 

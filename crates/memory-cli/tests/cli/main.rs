@@ -26,6 +26,7 @@ mod read_only;
 mod reembed;
 mod resume;
 mod roundtrip;
+mod serve;
 mod settings;
 mod signals;
 mod test_dir;

@@ -26,6 +26,8 @@ const COMMANDS: &[&str] = &[
     "doctor",
     "migrate",
     "reembed",
+    "serve",
+    "token",
     "setup",
     "completions",
     "man",

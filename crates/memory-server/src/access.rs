@@ -1,0 +1,100 @@
+//! Checks the token of a request.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use memory::{EntityId, MemorySystem};
+use serde::Deserialize;
+
+use crate::problem::Problem;
+use crate::server::ServerState;
+use crate::tokens::{Access, TokenScope};
+
+/// The entity of a request whose token allows to read it or, if `WRITES`, to change it.
+pub(crate) struct Entity<const WRITES: bool> {
+    pub(crate) id: EntityId,
+    pub(crate) memory: MemorySystem,
+}
+
+/// The entity of a request that reads.
+pub(crate) type Reads = Entity<false>;
+
+/// The entity of a request that writes.
+pub(crate) type Writes = Entity<true>;
+
+/// A request for the entities that its token may read: those whose names start with
+/// `prefix`.
+pub(crate) struct Everyone {
+    pub(crate) memory: MemorySystem,
+    pub(crate) prefix: String,
+}
+
+#[derive(Deserialize)]
+struct EntityPath {
+    entity: String,
+}
+
+impl<const WRITES: bool> FromRequestParts<ServerState> for Entity<WRITES> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
+        // First who asks: without a token nothing else is said.
+        let scope = scope(parts, server)?;
+        let path = Path::<EntityPath>::from_request_parts(parts, server).await;
+        let Path(EntityPath { entity }) =
+            path.map_err(|_| Problem::invalid_input("the entity in the path is not valid UTF-8"))?;
+        let needed = if WRITES { Access::Write } else { Access::Read };
+        if !scope.allows(&entity, needed) {
+            // The same answer for entities that exist and for those that do not.
+            return Err(forbidden());
+        }
+        Ok(Self {
+            id: entity.into(),
+            memory: server.memory.clone(),
+        })
+    }
+}
+
+impl FromRequestParts<ServerState> for Everyone {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
+        let scope = scope(parts, server)?;
+        Ok(Self {
+            memory: server.memory.clone(),
+            prefix: scope.entities,
+        })
+    }
+}
+
+fn scope(parts: &Parts, server: &ServerState) -> Result<TokenScope, Problem> {
+    let Some(tokens) = &server.tokens else {
+        return Ok(TokenScope {
+            entities: String::new(),
+            access: Access::Write,
+        });
+    };
+    let header = parts.headers.get(header::AUTHORIZATION);
+    let token = header
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    token
+        .and_then(|token| tokens.scope_of(token.trim()))
+        .ok_or_else(|| {
+            Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "No valid token",
+                "the request has no valid token; send Authorization: Bearer TOKEN",
+            )
+        })
+}
+
+fn forbidden() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "forbidden",
+        "Not allowed with this token",
+        "the token does not allow this operation on this entity",
+    )
+}

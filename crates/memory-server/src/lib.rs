@@ -1,0 +1,29 @@
+//! The memory system over HTTP.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `server` | [`Server`]: binding, serving, draining |
+//! | `tokens` | [`Tokens`]: who may do what; a file with hashes |
+//! | `access` | checks the token of a request against the entity and the operation |
+//! | `problem` | errors as problem details (RFC 9457) |
+//! | `request` | reading JSON bodies, query strings and idempotency keys |
+//! | `routes/` | the endpoints, one file per group; `routes/mod.rs` has the table |
+//! | `schema` | what the OpenAPI document says of a memory that is sent |
+//!
+//! Neither logs nor errors contain content, tokens or names of entities.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod access;
+mod problem;
+mod request;
+mod routes;
+mod schema;
+mod server;
+mod tokens;
+
+pub use problem::Problem;
+pub use routes::openapi;
+pub use schema::MemoryInput;
+pub use server::{Server, ServerError, ServerOptions};
+pub use tokens::{Access, NewToken, TokenScope, Tokens, TokensError};

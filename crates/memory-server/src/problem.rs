@@ -1,0 +1,122 @@
+//! Errors as problem details (RFC 9457).
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use memory::{ErrorKind, MemoryError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The media type of problem details.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What went wrong, for people and for programs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// A URI that names the kind of problem: `urn:memory:` and the kind.
+    #[serde(rename = "type")]
+    problem_type: String,
+    /// The kind, for people.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened, which limit holds, and what to do. Never content.
+    detail: String,
+    /// The kind, as the command reports it: `invalid_input`, `not_found` and others.
+    kind: &'static str,
+    /// Whether the same request may succeed later.
+    retryable: bool,
+}
+
+impl Problem {
+    /// A request that cannot be understood or exceeds a limit.
+    pub(crate) fn invalid_input(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_input",
+            "Invalid input",
+            detail,
+        )
+    }
+
+    pub(crate) fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            problem_type: format!("urn:memory:{kind}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            kind,
+            retryable: false,
+        }
+    }
+
+    /// Says which memory of a batch is meant.
+    pub(crate) fn at(&mut self, index: usize) {
+        self.detail = format!("memory {index} of the batch: {}", self.detail);
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl From<MemoryError> for Problem {
+    fn from(error: MemoryError) -> Self {
+        let kind = error.kind();
+        let (status, title) = describe(kind);
+        Self {
+            retryable: error.is_retryable(),
+            ..Self::new(status, kind.name(), title, error.to_string())
+        }
+    }
+}
+
+/// The status and the title of a kind of error.
+fn describe(kind: ErrorKind) -> (StatusCode, &'static str) {
+    match kind {
+        ErrorKind::InvalidInput => (StatusCode::BAD_REQUEST, "Invalid input"),
+        ErrorKind::NotFound => (StatusCode::NOT_FOUND, "No such memory"),
+        ErrorKind::Conflict => (StatusCode::CONFLICT, "The id is taken by other content"),
+        ErrorKind::Archived => (StatusCode::CONFLICT, "The memory is archived"),
+        ErrorKind::Changed => (StatusCode::CONFLICT, "The memory changed meanwhile"),
+        ErrorKind::LimitReached => (StatusCode::CONFLICT, "The entity's limit is reached"),
+        ErrorKind::Unsupported => (StatusCode::NOT_IMPLEMENTED, "Not supported"),
+        ErrorKind::Full => (StatusCode::INSUFFICIENT_STORAGE, "The disk is full"),
+        ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Busy or unreachable"),
+        ErrorKind::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "Outcome unknown"),
+        ErrorKind::Closed => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The server is shutting down",
+        ),
+        ErrorKind::Missing => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Something required is missing",
+        ),
+        ErrorKind::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, "The database is read-only"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "The operation failed"),
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// What a handler answers.
+pub(crate) type Answer<T> = Result<T, Problem>;

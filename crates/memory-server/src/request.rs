@@ -1,0 +1,246 @@
+//! Reading JSON bodies, query strings and idempotency keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use chrono::{DateTime, Utc};
+use memory::{EntityId, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
+use memory_json::time;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::problem::Problem;
+use crate::server::ServerState;
+
+/// The header by which a client repeats a write safely.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The longest idempotency key, in bytes.
+const MAX_KEY_BYTES: usize = 256;
+
+/// The namespace of ids that are derived from idempotency keys (UUID version 5). It
+/// must never change, because a repeated request would then be another one.
+const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6d6f_7279_5f73_6572_7665_725f_6b65);
+
+/// A JSON body. An empty body reads as `{}`.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<ServerState> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, server: &ServerState) -> Result<Self, Problem> {
+        let text = Text::from_request(request, server).await?.0;
+        let text = if text.trim().is_empty() { "{}" } else { &text };
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|error| malformed(&error))
+    }
+}
+
+/// A body of UTF-8 text.
+pub(crate) struct Text(pub(crate) String);
+
+impl FromRequest<ServerState> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, server: &ServerState) -> Result<Self, Problem> {
+        let bytes = Bytes::from_request(request, server)
+            .await
+            .map_err(|error| {
+                let max = server.max_body_bytes;
+                let detail = format!("the body cannot be read, or has more than {max} bytes");
+                Problem::new(error.status(), "invalid_input", "Invalid body", detail)
+            })?;
+        let text = String::from_utf8(bytes.into());
+        text.map(Self).map_err(|error| {
+            let at = error.utf8_error().valid_up_to() + 1;
+            Problem::invalid_input(format!("the body is not valid UTF-8 at byte {at}"))
+        })
+    }
+}
+
+/// Says what is wrong with JSON, without quoting its values.
+pub(crate) fn malformed(error: &serde_json::Error) -> Problem {
+    let text = error.to_string();
+    let names_a_key = ["unknown field", "missing field", "duplicate field"]
+        .iter()
+        .any(|start| text.starts_with(start));
+    let detail = match names_a_key || !error.is_data() {
+        true => format!("the body is not what is expected: {text}"),
+        false => format!(
+            "a value of the body is of the wrong type or out of range, at line {} column {}; \
+             /openapi.json has the types",
+            error.line(),
+            error.column()
+        ),
+    };
+    Problem::invalid_input(detail)
+}
+
+/// The query string.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<ServerState> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
+        let query = axum_extra::extract::Query::<T>::from_request_parts(parts, server).await;
+        query
+            .map(|axum_extra::extract::Query(query)| Self(query))
+            .map_err(|_| {
+                Problem::invalid_input(
+                    "the query string has an unknown parameter or a malformed value; /openapi.json \
+                 has the parameters",
+                )
+            })
+    }
+}
+
+/// The id of a memory in the path, after the entity.
+pub(crate) struct Id(pub(crate) MemoryId);
+
+impl FromRequestParts<ServerState> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct IdPath {
+            id: String,
+        }
+        let path = Path::<IdPath>::from_request_parts(parts, server).await;
+        let id = path.ok().and_then(|Path(path)| path.id.parse().ok());
+        id.map(Self)
+            .ok_or_else(|| Problem::invalid_input("the id in the path is not a UUID"))
+    }
+}
+
+/// The ids that a request's idempotency key gives to memories without an id: the same
+/// request again writes nothing again.
+pub(crate) struct KeyedIds<'a> {
+    entity: &'a EntityId,
+    key: Option<&'a str>,
+}
+
+impl<'a> KeyedIds<'a> {
+    /// Reads the key of a request for `entity`.
+    pub(crate) fn new(headers: &'a HeaderMap, entity: &'a EntityId) -> Result<Self, Problem> {
+        let key = match headers.get(IDEMPOTENCY_KEY).map(|value| value.to_str()) {
+            None => None,
+            Some(Ok(key)) if (1..=MAX_KEY_BYTES).contains(&key.len()) => Some(key),
+            Some(_) => {
+                return Err(Problem::invalid_input(format!(
+                    "Idempotency-Key must be 1 to {MAX_KEY_BYTES} visible ASCII characters"
+                )));
+            }
+        };
+        Ok(Self { entity, key })
+    }
+
+    /// The id of the memory at this index of the request; `None` without a key.
+    pub(crate) fn id(&self, index: usize) -> Option<MemoryId> {
+        let name = format!("{}\0{}\0{index}", self.entity, self.key?);
+        Some(Uuid::new_v5(&KEY_NAMESPACE, name.as_bytes()).into())
+    }
+}
+
+/// Conditions that a memory must meet, all of them.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Filter {
+    /// One of these kinds: `world`, `experience`, `opinion`, `observation`.
+    #[schema(value_type = Vec<String>)]
+    kinds: BTreeSet<MemoryKind>,
+    /// Tags.
+    tags: BTreeSet<String>,
+    /// How tags match: `any` or `all` of them, or `any_strict` and `all_strict`, which
+    /// exclude untagged memories.
+    #[schema(value_type = Option<String>)]
+    tag_mode: MemoryTagMode,
+    /// Happened at this RFC 3339 time or later.
+    since: Option<DateTime<Utc>>,
+    /// Happened before this RFC 3339 time.
+    until: Option<DateTime<Utc>>,
+    /// Every one of these keys has exactly this value.
+    metadata: BTreeMap<String, String>,
+    /// This entity is a participant.
+    involves: Option<String>,
+    /// It links to this memory.
+    #[schema(value_type = Option<String>)]
+    relates_to: Option<MemoryId>,
+}
+
+impl From<Filter> for MemoryFilter {
+    fn from(filter: Filter) -> Self {
+        Self {
+            kinds: filter.kinds,
+            tags: filter.tags,
+            tag_mode: filter.tag_mode,
+            since: filter.since,
+            until: filter.until,
+            metadata: filter.metadata,
+            involves: filter.involves.map(Into::into),
+            relates_to: filter.relates_to,
+        }
+    }
+}
+
+/// A page of a list, in a query string.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageQuery {
+    /// The most memories of a page, 1 to 1,000.
+    #[serde(default = "default_page")]
+    #[param(default = 20, minimum = 1, maximum = 1000)]
+    pub(crate) limit: usize,
+    /// The cursor that the page before named as `next`.
+    pub(crate) after: Option<String>,
+    /// Only this kind; may be repeated.
+    #[serde(default)]
+    pub(crate) kind: Vec<String>,
+    /// Only memories with this tag, or without tags; may be repeated.
+    #[serde(default)]
+    pub(crate) tag: Vec<String>,
+    /// Happened at this RFC 3339 time or later.
+    pub(crate) since: Option<String>,
+    /// Happened before this RFC 3339 time.
+    pub(crate) until: Option<String>,
+    /// This entity is a participant.
+    pub(crate) involves: Option<String>,
+    /// What was live at this RFC 3339 time, whatever was consolidated since.
+    pub(crate) as_of: Option<String>,
+}
+
+const fn default_page() -> usize {
+    20
+}
+
+impl PageQuery {
+    pub(crate) fn filter(&self) -> Result<MemoryFilter, Problem> {
+        let kinds = self.kind.iter().map(|kind| kind.parse());
+        let kinds: Result<_, _> = kinds.collect();
+        Ok(MemoryFilter {
+            kinds: kinds.map_err(|_| {
+                Problem::invalid_input("`kind` must be world, experience, opinion or observation")
+            })?,
+            tags: self.tag.iter().cloned().collect(),
+            since: parse_time("since", self.since.as_deref())?,
+            until: parse_time("until", self.until.as_deref())?,
+            involves: self.involves.clone().map(Into::into),
+            ..MemoryFilter::new()
+        })
+    }
+}
+
+/// Parses a time of the query string.
+pub(crate) fn parse_time(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {
+    text.map(|text| {
+        time::parse(text).map_err(|why| Problem::invalid_input(format!("`{name}`: {why}")))
+    })
+    .transpose()
+}

@@ -1,0 +1,95 @@
+//! Links between memories.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use memory::MemoryId;
+use memory_json::RelatedAnswer;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::access::{Reads, Writes};
+use crate::problem::{Answer, Problem};
+use crate::request::{Body, Id};
+
+/// List the links of a memory, in both directions
+#[utoipa::path(
+    get,
+    path = "/v1/entities/{entity}/memories/{id}/related",
+    tag = "links",
+    params(
+        ("entity" = String, Path, description = "The entity's name"),
+        ("id" = String, Path, description = "The memory's id")
+    ),
+    responses((status = 200, body = RelatedAnswer<'static>), (status = "default", body = Problem))
+)]
+pub(super) async fn related(entity: Reads, Id(id): Id) -> Answer<Response> {
+    let related = entity.memory.related(entity.id, id).await?;
+    Ok(Json(RelatedAnswer::from(&*related)).into_response())
+}
+
+/// A relation.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Relation {
+    /// Such as "caused by"; at most 128 characters.
+    relation: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct LinkPath {
+    to: String,
+}
+
+fn target(path: &LinkPath) -> Answer<MemoryId> {
+    let id = path.to.parse();
+    id.map_err(|_| Problem::invalid_input("the second id in the path is not a UUID"))
+}
+
+/// Link a memory to another
+#[utoipa::path(
+    put,
+    path = "/v1/entities/{entity}/memories/{id}/related/{to}",
+    tag = "links",
+    params(
+        ("entity" = String, Path, description = "The entity's name"),
+        ("id" = String, Path, description = "The memory that links"),
+        ("to" = String, Path, description = "The memory that it links to")
+    ),
+    request_body = Relation,
+    responses((status = 204), (status = "default", body = Problem))
+)]
+pub(super) async fn relate(
+    entity: Writes,
+    Id(from): Id,
+    Path(path): Path<LinkPath>,
+    Body(link): Body<Relation>,
+) -> Answer<StatusCode> {
+    let to = target(&path)?;
+    let linked = entity.memory.relate(entity.id, from, to, link.relation);
+    linked.await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove the link from a memory to another
+#[utoipa::path(
+    delete,
+    path = "/v1/entities/{entity}/memories/{id}/related/{to}",
+    tag = "links",
+    params(
+        ("entity" = String, Path, description = "The entity's name"),
+        ("id" = String, Path, description = "The memory that links"),
+        ("to" = String, Path, description = "The memory that it links to")
+    ),
+    responses((status = 204), (status = "default", body = Problem))
+)]
+pub(super) async fn unrelate(
+    entity: Writes,
+    Id(from): Id,
+    Path(path): Path<LinkPath>,
+) -> Answer<StatusCode> {
+    let to = target(&path)?;
+    entity.memory.unrelate(entity.id, from, to).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

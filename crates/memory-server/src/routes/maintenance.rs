@@ -1,0 +1,122 @@
+//! Consolidating, pruning and embedding again.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use memory::{ConsolidateRequest, ReembedRequest};
+use memory_json::{PruneAnswer, UndoAnswer};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::Writes;
+use crate::problem::{Answer, Problem};
+use crate::request::{Body, Filter, Id};
+
+/// What to consolidate.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Consolidate {
+    /// Which memories may be summarized.
+    #[serde(default)]
+    filter: Filter,
+    /// The least cosine similarity within a group, -1 to 1; 0.9 if missing.
+    min_similarity: Option<f32>,
+}
+
+/// Replace each group of near-duplicates by one summary
+///
+/// Answers `{"summaries": [{"id", "sources"}], "skipped": [{"sources", "reason"}]}`.
+#[utoipa::path(
+    post,
+    path = "/v1/entities/{entity}/consolidate",
+    tag = "maintenance",
+    params(("entity" = String, Path, description = "The entity's name")),
+    request_body = Consolidate,
+    responses((status = 200, body = Object), (status = "default", body = Problem))
+)]
+pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -> Answer<Response> {
+    let mut request = ConsolidateRequest::new();
+    request.filter = body.filter.into();
+    if let Some(min_similarity) = body.min_similarity {
+        request.min_similarity = min_similarity;
+    }
+    let report = entity.memory.consolidate_with(entity.id, &request).await?;
+    Ok(Json(report).into_response())
+}
+
+/// Remove a summary and restore what it replaced
+#[utoipa::path(
+    post,
+    path = "/v1/entities/{entity}/memories/{id}/undo",
+    tag = "maintenance",
+    params(
+        ("entity" = String, Path, description = "The entity's name"),
+        ("id" = String, Path, description = "The summary's id")
+    ),
+    responses((status = 200, body = UndoAnswer), (status = "default", body = Problem))
+)]
+pub(super) async fn undo(entity: Writes, Id(id): Id) -> Answer<Json<UndoAnswer>> {
+    let mut restored = entity.memory.undo_consolidation(entity.id, id).await?;
+    restored.sort_unstable();
+    Ok(Json(UndoAnswer { restored }))
+}
+
+/// What to prune.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Prune {
+    /// The number of memories to keep at least.
+    keep: u64,
+}
+
+/// Remove memories whose importance has decayed
+#[utoipa::path(
+    post,
+    path = "/v1/entities/{entity}/prune",
+    tag = "maintenance",
+    params(("entity" = String, Path, description = "The entity's name")),
+    request_body = Prune,
+    responses((status = 200, body = PruneAnswer), (status = "default", body = Problem))
+)]
+pub(super) async fn prune(entity: Writes, Body(body): Body<Prune>) -> Answer<Json<PruneAnswer>> {
+    let pruning = entity
+        .memory
+        .prune_low_importance_memories(entity.id, body.keep);
+    Ok(Json(PruneAnswer {
+        removed: pruning.await?,
+    }))
+}
+
+/// What to embed again.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Reembed {
+    /// Every memory, also those with vectors of the current model.
+    force: bool,
+}
+
+/// How many memories were embedded again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Reembedded {
+    /// Memories read, live and archived.
+    checked: u64,
+    /// Memories with new vectors.
+    reembedded: u64,
+}
+
+/// Compute the vectors that memories lack
+#[utoipa::path(
+    post,
+    path = "/v1/entities/{entity}/reembed",
+    tag = "maintenance",
+    params(("entity" = String, Path, description = "The entity's name")),
+    request_body = Reembed,
+    responses((status = 200, body = Reembedded), (status = "default", body = Problem))
+)]
+pub(super) async fn reembed(entity: Writes, Body(body): Body<Reembed>) -> Answer<Json<Reembedded>> {
+    let request = ReembedRequest::new().all(body.force);
+    let report = entity.memory.reembed(entity.id, &request).await?;
+    Ok(Json(Reembedded {
+        checked: report.checked,
+        reembedded: report.reembedded,
+    }))
+}

@@ -1,0 +1,297 @@
+//! Retaining, reading, updating and forgetting memories.
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use memory::{
+    Generation, ListRequest, MemoryBatchItem, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
+    MemorySystem,
+};
+use memory_json::{ForgetAnswer, Line, ListAnswer, parse_cursor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, BTreeSet};
+use utoipa::ToSchema;
+
+use crate::access::{Reads, Writes};
+use crate::problem::{Answer, Problem};
+use crate::request::{Body, Id, KeyedIds, PageQuery, Query, Text, malformed, parse_time};
+use crate::schema::MemoryInput;
+
+/// The id of a retained memory.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Retained {
+    #[schema(value_type = String, format = Uuid)]
+    id: MemoryId,
+}
+
+/// The ids of retained memories, in the order of the request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RetainedBatch {
+    #[schema(value_type = Vec<String>)]
+    ids: Vec<MemoryId>,
+}
+
+/// Retain one memory
+///
+/// With the header `Idempotency-Key`, the same request again retains nothing again.
+#[utoipa::path(
+    post,
+    path = "/v1/entities/{entity}/memories",
+    tag = "memories",
+    params(("entity" = String, Path, description = "The entity's name")),
+    request_body = MemoryInput,
+    responses((status = 201, body = Retained), (status = "default", body = Problem))
+)]
+pub(super) async fn retain(
+    entity: Writes,
+    headers: HeaderMap,
+    body: Text,
+) -> Answer<(StatusCode, Json<Retained>)> {
+    let keyed = KeyedIds::new(&headers, &entity.id)?;
+    let item = item(&entity, &body.0, keyed.id(0))?;
+    let ids = entity.memory.retain_batch([item]).await?;
+    let id = ids.into_iter().next();
+    let id = id.ok_or_else(|| Problem::invalid_input("no memory was given"))?;
+    Ok((StatusCode::CREATED, Json(Retained { id })))
+}
+
+/// A batch of memories.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Batch<'a> {
+    /// The memories, of the entity in the path.
+    #[serde(borrow)]
+    #[schema(value_type = Vec<MemoryInput>)]
+    memories: Vec<&'a RawValue>,
+}
+
+/// Retain a batch, all or nothing
+///
+/// With the header `Idempotency-Key`, the same request again retains nothing again.
+#[utoipa::path(
+    post,
+    path = "/v1/entities/{entity}/memories/batch",
+    tag = "memories",
+    params(("entity" = String, Path, description = "The entity's name")),
+    request_body = Batch<'static>,
+    responses((status = 201, body = RetainedBatch), (status = "default", body = Problem))
+)]
+pub(super) async fn retain_batch(
+    entity: Writes,
+    headers: HeaderMap,
+    body: Text,
+) -> Answer<(StatusCode, Json<RetainedBatch>)> {
+    let keyed = KeyedIds::new(&headers, &entity.id)?;
+    let batch: Batch<'_> = serde_json::from_str(&body.0).map_err(|error| malformed(&error))?;
+    let items = batch.memories.iter().enumerate().map(|(index, text)| {
+        item(&entity, text.get(), keyed.id(index)).map_err(|mut problem| {
+            problem.at(index);
+            problem
+        })
+    });
+    let items: Vec<MemoryBatchItem> = items.collect::<Result<_, _>>()?;
+    let ids = entity.memory.retain_batch(items).await?;
+    Ok((StatusCode::CREATED, Json(RetainedBatch { ids })))
+}
+
+/// Parses a memory of the entity in the path.
+fn item(entity: &Writes, text: &str, id: Option<MemoryId>) -> Answer<MemoryBatchItem> {
+    if !text.trim_start().starts_with('{') {
+        return Err(Problem::invalid_input("a memory must be one JSON object"));
+    }
+    let parsed = memory_json::parse(text, Some(&entity.id)).map_err(Problem::invalid_input)?;
+    let mut item = parsed.item;
+    if item.entity_id != entity.id {
+        return Err(Problem::invalid_input(
+            "`entity` is not the entity in the path; leave it out, or use the other path",
+        ));
+    }
+    item.id = item.id.or(id);
+    Ok(item)
+}
+
+/// List memories, newest first
+///
+/// The answer has an `ETag`, which changes when the entity is written to: with
+/// `If-None-Match`, an unchanged page is answered with 304.
+#[utoipa::path(
+    get,
+    path = "/v1/entities/{entity}/memories",
+    tag = "memories",
+    params(("entity" = String, Path, description = "The entity's name"), PageQuery),
+    responses((status = 200, body = ListAnswer<'static>), (status = 304), (status = "default", body = Problem))
+)]
+pub(super) async fn list(
+    entity: Reads,
+    headers: HeaderMap,
+    Query(query): Query<PageQuery>,
+) -> Answer<Response> {
+    let mut request = ListRequest::new(query.limit).filter(query.filter()?);
+    let after = query.after.as_deref().map(parse_cursor).transpose();
+    request.after = after.map_err(|why| Problem::invalid_input(format!("`after`: {why}")))?;
+    request.validate()?;
+    let as_of = parse_time("as_of", query.as_of.as_deref())?;
+    let tag = match EntityTag::of(&entity, &headers).await? {
+        Ok(tag) => tag,
+        Err(not_modified) => return Ok(not_modified),
+    };
+    let page = match as_of {
+        Some(as_of) => {
+            entity
+                .memory
+                .list_memories_as_of(entity.id, as_of, &request)
+                .await?
+        }
+        None => entity.memory.list_memories(entity.id, &request).await?,
+    };
+    Ok(tag.with(Json(ListAnswer::from(&*page))))
+}
+
+/// Read one memory
+#[utoipa::path(
+    get,
+    path = "/v1/entities/{entity}/memories/{id}",
+    tag = "memories",
+    params(
+        ("entity" = String, Path, description = "The entity's name"),
+        ("id" = String, Path, description = "The memory's id")
+    ),
+    responses((status = 200, body = Line<'static>), (status = 304), (status = "default", body = Problem))
+)]
+pub(super) async fn get(entity: Reads, headers: HeaderMap, Id(id): Id) -> Answer<Response> {
+    let tag = match EntityTag::of(&entity, &headers).await? {
+        Ok(tag) => tag,
+        Err(not_modified) => return Ok(not_modified),
+    };
+    let memory = entity.memory.get_memory(entity.id, id).await?;
+    Ok(tag.with(Json(Line::from(&*memory))))
+}
+
+/// Parts of a memory to change. What is missing stays; `context: null` removes it.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Update {
+    /// New text, embedded again.
+    content: Option<String>,
+    /// New kind.
+    #[schema(value_type = Option<String>)]
+    kind: Option<MemoryKind>,
+    /// New time, RFC 3339.
+    timestamp: Option<chrono::DateTime<chrono::Utc>>,
+    /// New importance, 0 to 1.
+    importance: Option<f32>,
+    /// New episode.
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    context: Option<Option<String>>,
+    /// New tags, in place of all old ones.
+    tags: Option<BTreeSet<String>>,
+    /// New metadata, in place of all old.
+    metadata: Option<BTreeMap<String, String>>,
+    /// New participants, in place of all old ones.
+    entities: Option<BTreeMap<String, String>>,
+}
+
+/// Tells a `null` from a missing key.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
+/// Change parts of a memory
+#[utoipa::path(
+    patch,
+    path = "/v1/entities/{entity}/memories/{id}",
+    tag = "memories",
+    params(
+        ("entity" = String, Path, description = "The entity's name"),
+        ("id" = String, Path, description = "The memory's id")
+    ),
+    request_body = Update,
+    responses((status = 200, body = Line<'static>), (status = "default", body = Problem))
+)]
+pub(super) async fn update(
+    entity: Writes,
+    Id(id): Id,
+    Body(update): Body<Update>,
+) -> Answer<Response> {
+    let mut patch = MemoryPatch::new();
+    patch.content = update.content;
+    patch.kind = update.kind;
+    patch.timestamp = update.timestamp;
+    patch.importance = update.importance;
+    patch.context = update.context;
+    patch.tags = update.tags;
+    patch.metadata = update.metadata;
+    patch.entities = update.entities.map(|entities| {
+        let entities = entities.into_iter();
+        entities.map(|(name, role)| (name.into(), role)).collect()
+    });
+    let memory = entity.memory.alter_memory(entity.id, id, patch).await?;
+    Ok(Json(Line::from(&*memory)).into_response())
+}
+
+/// Forget a memory permanently
+///
+/// Removes the memory, what it replaced, and every summary made from it.
+#[utoipa::path(
+    delete,
+    path = "/v1/entities/{entity}/memories/{id}",
+    tag = "memories",
+    params(
+        ("entity" = String, Path, description = "The entity's name"),
+        ("id" = String, Path, description = "The memory's id")
+    ),
+    responses((status = 200, body = ForgetAnswer), (status = "default", body = Problem))
+)]
+pub(super) async fn forget(entity: Writes, Id(id): Id) -> Answer<Json<ForgetAnswer>> {
+    let mut gone = entity.memory.forget(entity.id, id).await?;
+    gone.sort_unstable();
+    Ok(Json(ForgetAnswer {
+        forgotten: id,
+        gone,
+    }))
+}
+
+/// The state of an entity that an answer reflects, or a newer one.
+struct EntityTag(HeaderValue);
+
+impl EntityTag {
+    /// Reads the entity's generation, before the answer is read. Returns the answer
+    /// 304 if the client has that generation.
+    async fn of(entity: &Reads, headers: &HeaderMap) -> Answer<Result<Self, Response>> {
+        let generation = generation(&entity.memory, entity.id.clone()).await?;
+        // Weak: access counts change without it.
+        let text = format!("W/\"{}\"", generation.0);
+        let value = HeaderValue::try_from(&text).map_err(|_| {
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "other",
+                "No ETag",
+                "no ETag",
+            )
+        })?;
+        let known = headers.get_all(header::IF_NONE_MATCH).iter();
+        let mut known = known
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|it| it.split(','));
+        let tag = Self(value);
+        Ok(match known.any(|it| it.trim() == text) {
+            true => Err(tag.with(StatusCode::NOT_MODIFIED)),
+            false => Ok(tag),
+        })
+    }
+
+    fn with(self, answer: impl IntoResponse) -> Response {
+        let mut response = answer.into_response();
+        response.headers_mut().insert(header::ETAG, self.0);
+        response
+    }
+}
+
+async fn generation(memory: &MemorySystem, entity: memory::EntityId) -> MemoryResult<Generation> {
+    memory
+        .entity_stats(entity)
+        .await
+        .map(|stats| stats.generation)
+}

@@ -1,0 +1,223 @@
+//! Binding, serving and draining.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use memory::MemorySystem;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::problem::Problem;
+use crate::routes;
+use crate::tokens::Tokens;
+
+/// How a server serves.
+#[derive(Debug)]
+pub struct ServerOptions {
+    tokens: Option<Tokens>,
+    max_body_bytes: usize,
+    request_timeout: Duration,
+    drain_timeout: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ServerOptions {
+    /// No tokens, bodies of at most 8 MiB, 30 seconds for a request, 10 seconds to
+    /// drain.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            tokens: None,
+            max_body_bytes: 8 << 20,
+            request_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Answers only requests with one of these tokens.
+    #[must_use]
+    pub fn tokens(mut self, tokens: Tokens) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// The most bytes of a body; a longer one is refused with 413.
+    #[must_use]
+    pub fn max_body_bytes(mut self, max: usize) -> Self {
+        self.max_body_bytes = max;
+        self
+    }
+
+    /// The longest time for a request; then it is answered with 503. A write that has
+    /// begun runs to its end all the same.
+    #[must_use]
+    pub fn request_timeout(mut self, duration: Duration) -> Self {
+        self.request_timeout = duration;
+        self
+    }
+
+    /// Checks that a server with these options may listen on an address, as
+    /// [`Server::bind`] does: before a model is loaded, say.
+    ///
+    /// # Errors
+    /// [`ServerError::TokensRequired`] for an address off loopback without tokens.
+    pub fn check(&self, address: SocketAddr) -> Result<(), ServerError> {
+        match address.ip().is_loopback() || self.tokens.is_some() {
+            true => Ok(()),
+            false => Err(ServerError::TokensRequired(address)),
+        }
+    }
+
+    /// The longest time that requests in progress get when the server shuts down.
+    #[must_use]
+    pub fn drain_timeout(mut self, duration: Duration) -> Self {
+        self.drain_timeout = duration;
+        self
+    }
+}
+
+/// Why a server does not start or ends.
+#[derive(Debug)]
+pub enum ServerError {
+    /// The address is reachable from other machines, and there are no tokens.
+    TokensRequired(SocketAddr),
+    /// The address cannot be bound, or accepting failed.
+    Io(io::Error),
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TokensRequired(address) => write!(
+                f,
+                "{address} can be reached from other machines, so the server needs tokens; create \
+                 some, or bind to 127.0.0.1"
+            ),
+            Self::Io(error) => write!(f, "the server cannot listen: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::TokensRequired(_) => None,
+        }
+    }
+}
+
+/// What all handlers share.
+#[derive(Clone)]
+pub(crate) struct ServerState {
+    pub(crate) memory: MemorySystem,
+    pub(crate) tokens: Option<Arc<Tokens>>,
+    pub(crate) max_body_bytes: usize,
+}
+
+/// A server that is bound to an address.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    drain_timeout: Duration,
+}
+
+impl Server {
+    /// Binds to an address, such as `127.0.0.1:7070`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`ServerError::TokensRequired`] for an address off loopback without tokens;
+    /// [`ServerError::Io`] for an address that cannot be bound.
+    pub async fn bind(
+        address: SocketAddr,
+        memory: MemorySystem,
+        options: ServerOptions,
+    ) -> Result<Self, ServerError> {
+        options.check(address)?;
+        let listener = TcpListener::bind(address).await.map_err(ServerError::Io)?;
+        let address = listener.local_addr().map_err(ServerError::Io)?;
+        let drain_timeout = options.drain_timeout;
+        let router = router(memory, options);
+        Ok(Self {
+            listener,
+            address,
+            router,
+            drain_timeout,
+        })
+    }
+
+    /// The address that it is bound to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` completes, then answers the requests in progress, for
+    /// at most the time to drain. The memory system stays open.
+    ///
+    /// # Errors
+    /// [`ServerError::Io`] if accepting failed.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServerError> {
+        let (stopping, stopped) = oneshot::channel();
+        let serving = axum::serve(self.listener, self.router).with_graceful_shutdown(async {
+            shutdown.await;
+            // The receiver is there as long as the server runs.
+            let _ = stopping.send(());
+        });
+        let mut serving = std::pin::pin!(serving.into_future());
+        tokio::select! {
+            outcome = &mut serving => return outcome.map_err(ServerError::Io),
+            _ = stopped => {}
+        }
+        match timeout(self.drain_timeout, serving).await {
+            Ok(outcome) => outcome.map_err(ServerError::Io),
+            Err(_) => {
+                tracing::warn!("requests were still in progress when the server ended");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn router(memory: MemorySystem, options: ServerOptions) -> Router {
+    let state = ServerState {
+        memory,
+        tokens: options.tokens.map(Arc::new),
+        max_body_bytes: options.max_body_bytes,
+    };
+    routes::router()
+        .with_state(state)
+        .layer(DefaultBodyLimit::max(options.max_body_bytes))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            options.request_timeout,
+        ))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(|_| {
+            use axum::response::IntoResponse;
+            let (kind, title) = ("other", "The operation failed");
+            let detail = "the server failed; its log has more";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, kind, title, detail).into_response()
+        }))
+}

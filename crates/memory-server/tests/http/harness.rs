@@ -1,0 +1,149 @@
+//! A server on a free port, and a client for it.
+
+use std::net::SocketAddr;
+
+use memory::MemorySystem;
+use memory_server::{Server, ServerOptions};
+use memory_testkit::HashEmbedder;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub(crate) struct TestServer {
+    pub(crate) folder: TempDir,
+    pub(crate) memory: MemorySystem,
+    address: SocketAddr,
+    client: Client,
+    token: Option<String>,
+    stop: Option<oneshot::Sender<()>>,
+    pub(crate) serving: JoinHandle<()>,
+}
+
+impl TestServer {
+    pub(crate) async fn start(options: impl FnOnce(&TempDir) -> ServerOptions) -> Self {
+        // The client wants one, also for plain HTTP; a second test finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = options(&folder);
+        let memory = MemorySystem::builder()
+            .url(format!("sqlite://{}", folder.path().join("m.db").display()))
+            .embedder(HashEmbedder::new())
+            .build()
+            .await
+            .expect("a new database");
+        let loopback = "127.0.0.1:0".parse().expect("an address");
+        let server = Server::bind(loopback, memory.clone(), options).await;
+        let server = server.expect("a free port");
+        let address = server.address();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            server.run(shutdown).await.expect("it ends in order");
+        });
+        Self {
+            folder,
+            memory,
+            address,
+            client: Client::new(),
+            token: None,
+            stop: Some(stop),
+            serving,
+        }
+    }
+
+    pub(crate) fn set_token<'a>(&mut self, token: impl Into<Option<&'a str>>) {
+        self.token = token.into().map(str::to_owned);
+    }
+
+    /// Begins the shutdown.
+    pub(crate) fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method: Method = method.parse().expect("a method");
+        let request = self
+            .client
+            .request(method, format!("http://{}{path}", self.address));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
+        let request = self.request(method, path).body(body.to_owned());
+        Answer::of(request.send().await.expect("it answers")).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, "").await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.send("POST", path, body).await
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: Response) -> Self {
+        let header =
+            |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+                let value = value.to_str().expect("ASCII");
+                (name.as_str().to_owned(), value.to_owned())
+            };
+        let (status, headers) = (
+            response.status().as_u16(),
+            response.headers().iter().map(header).collect(),
+        );
+        let text = response.text().await.expect("a whole body");
+        let body = match text.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_str(&text).expect("JSON"),
+        };
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(it, _)| it == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(crate) fn ok(&self, status: u16) -> &Value {
+        assert_eq!(self.status, status, "{self:?}");
+        &self.body
+    }
+
+    /// The detail of a problem.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, kind: &str) -> &str {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(self.body["kind"], kind, "{self:?}");
+        assert_eq!(self.body["type"], format!("urn:memory:{kind}"));
+        assert_eq!(self.body["status"], status);
+        self.body["detail"].as_str().expect("a detail")
+    }
+}

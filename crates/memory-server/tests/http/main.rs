@@ -1,0 +1,13 @@
+//! The server on loopback, with a database in a file and requests of a real client.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod access;
+mod harness;
+mod operations;
+mod problems;
+mod shutdown;

@@ -1,0 +1,231 @@
+//! Every operation, through HTTP, against the system behind it.
+
+use memory_server::ServerOptions;
+
+use crate::harness::{Answer, TestServer};
+
+const MEMORIES: &str = "/v1/entities/mira/memories";
+
+async fn server() -> TestServer {
+    TestServer::start(|_| ServerOptions::new()).await
+}
+
+/// Retains a text and returns its id.
+async fn retain(server: &TestServer, content: &str) -> String {
+    let body = serde_json::json!({ "content": content }).to_string();
+    let retained = server.post(MEMORIES, &body).await;
+    retained.ok(201)["id"].as_str().expect("an id").to_owned()
+}
+
+#[tokio::test]
+async fn a_memory_is_retained_read_updated_and_forgotten() {
+    let server = server().await;
+    let body =
+        r#"{"content":"Tam sold me a lame horse.","tags":["market"],"entities":{"tam":"seller"}}"#;
+    let retained = server.post(MEMORIES, body).await;
+    let id = retained.ok(201)["id"].as_str().expect("an id").to_owned();
+    let path = format!("{MEMORIES}/{id}");
+
+    let read = server.get(&path).await;
+    assert_eq!(read.ok(200)["content"], "Tam sold me a lame horse.");
+    assert_eq!(read.body["entities"]["tam"], "seller");
+
+    let updated = server
+        .send("PATCH", &path, r#"{"importance":0.9,"tags":[]}"#)
+        .await;
+    assert_eq!(updated.ok(200)["importance"], 0.9);
+    assert!(updated.body.get("tags").is_none(), "{updated:?}");
+    let cleared = server.send("PATCH", &path, r#"{"context":"fair"}"#).await;
+    assert_eq!(cleared.ok(200)["context"], "fair");
+    let cleared = server.send("PATCH", &path, r#"{"context":null}"#).await;
+    assert!(cleared.ok(200).get("context").is_none(), "{cleared:?}");
+
+    let gone = server.send("DELETE", &path, "").await;
+    assert_eq!(gone.ok(200)["gone"][0], id);
+    server.get(&path).await.problem(404, "not_found");
+    server
+        .send("DELETE", &path, "")
+        .await
+        .problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn questions_are_answered() {
+    let server = server().await;
+    retain(&server, "Tam sold me a lame horse.").await;
+    retain(&server, "The mill burned down.").await;
+    let recall = r#"{"text":"Who sold the horse?","limit":1,"explain":true}"#;
+    let answer = server.post("/v1/entities/mira/recall", recall).await;
+    let found = &answer.ok(200)["memories"][0];
+    assert_eq!(found["memory"]["content"], "Tam sold me a lame horse.");
+    assert!(
+        found["explanation"]["lexical"].as_f64() > Some(0.0),
+        "{answer:?}"
+    );
+    assert_eq!(answer.body["memories"].as_array().map(Vec::len), Some(1));
+
+    let none = r#"{"text":"horse","filter":{"kinds":["opinion"]}}"#;
+    let answer = server.post("/v1/entities/mira/recall", none).await;
+    assert_eq!(answer.ok(200)["memories"].as_array().map(Vec::len), Some(0));
+
+    let reflect = r#"{"recall":{"text":"What burned?"},"max_chars":500}"#;
+    let answer = server.post("/v1/entities/mira/reflect", reflect).await;
+    let context = answer.ok(200)["context"].as_str().expect("a text");
+    assert!(
+        context.contains("burned") && context.len() <= 500,
+        "{context}"
+    );
+
+    let counted = server.post("/v1/entities/mira/count", "").await;
+    assert_eq!(counted.ok(200)["count"], 2);
+    let stats = server.get("/v1/entities/mira/stats").await;
+    assert_eq!(stats.ok(200)["memories"], 2);
+    assert!(server.get("/v1/caches").await.ok(200)["memory"].is_object());
+}
+
+#[tokio::test]
+async fn batches_are_all_or_nothing() {
+    let server = server().await;
+    let path = format!("{MEMORIES}/batch");
+    let batch = r#"{"memories":[{"content":"One."},{"content":"Two.","kind":"world"}]}"#;
+    let retained = server.post(&path, batch).await;
+    assert_eq!(retained.ok(201)["ids"].as_array().map(Vec::len), Some(2));
+    let bad = r#"{"memories":[{"content":"Three."},{"content":""}]}"#;
+    let detail = server.post(&path, bad).await;
+    assert!(
+        detail
+            .problem(400, "invalid_input")
+            .contains("memory 1 of the batch")
+    );
+    let stats = server.get("/v1/entities/mira/stats").await;
+    assert_eq!(stats.ok(200)["memories"], 2, "nothing of the refused batch");
+}
+
+#[tokio::test]
+async fn a_repeated_request_with_a_key_writes_once() {
+    let server = server().await;
+    let send = async |key: &str, body: &str| {
+        let request = server
+            .request("POST", MEMORIES)
+            .header("Idempotency-Key", key);
+        let sent = request.body(body.to_owned()).send().await;
+        Answer::of(sent.expect("it answers")).await
+    };
+    let first = send("a", r#"{"content":"Rain."}"#).await;
+    let again = send("a", r#"{"content":"Rain."}"#).await;
+    assert_eq!(first.ok(201), again.ok(201));
+    let other = send("b", r#"{"content":"Rain."}"#).await;
+    assert_ne!(first.body, *other.ok(201));
+    send("a", r#"{"content":"Snow."}"#)
+        .await
+        .problem(409, "conflict");
+    send("", r#"{"content":"Snow."}"#)
+        .await
+        .problem(400, "invalid_input");
+    let stats = server.get("/v1/entities/mira/stats").await;
+    assert_eq!(stats.ok(200)["memories"], 2);
+}
+
+#[tokio::test]
+async fn lists_have_pages_and_tags() {
+    let server = server().await;
+    for day in 0..5 {
+        retain(&server, &format!("Day {day} was dry.")).await;
+    }
+    let (mut seen, mut next) = (0, Some(String::new()));
+    while let Some(after) = next {
+        let page = server.get(&format!("{MEMORIES}?limit=2{after}")).await;
+        seen += page.ok(200)["memories"].as_array().map_or(0, Vec::len);
+        next = page.body["next"]
+            .as_str()
+            .map(|next| format!("&after={next}"));
+    }
+    assert_eq!(seen, 5);
+    let filtered = server
+        .get(&format!("{MEMORIES}?kind=world&kind=opinion"))
+        .await;
+    assert_eq!(
+        filtered.ok(200)["memories"].as_array().map(Vec::len),
+        Some(0)
+    );
+
+    let page = server.get(MEMORIES).await;
+    let tag = page.header("etag").expect("a tag").to_owned();
+    let again = |tag: String| {
+        server
+            .request("GET", MEMORIES)
+            .header("If-None-Match", tag)
+            .send()
+    };
+    let unchanged = again(tag.clone()).await.expect("it answers");
+    assert_eq!(unchanged.status().as_u16(), 304);
+    retain(&server, "It rained.").await;
+    assert_eq!(again(tag).await.expect("it answers").status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn memories_are_linked() {
+    let server = server().await;
+    let (from, to) = (
+        retain(&server, "The mill burned.").await,
+        retain(&server, "A spark.").await,
+    );
+    let link = format!("{MEMORIES}/{from}/related/{to}");
+    server
+        .send("PUT", &link, r#"{"relation":"caused by"}"#)
+        .await
+        .ok(204);
+    let related = server.get(&format!("{MEMORIES}/{to}/related")).await;
+    let entry = &related.ok(200)["related"][0];
+    assert_eq!(
+        (&entry["direction"], &entry["relation"]),
+        (&"incoming".into(), &"caused by".into())
+    );
+    server.send("DELETE", &link, "").await.ok(204);
+    let related = server.get(&format!("{MEMORIES}/{to}/related")).await;
+    assert_eq!(related.ok(200)["related"].as_array().map(Vec::len), Some(0));
+}
+
+#[tokio::test]
+async fn entities_are_maintained() {
+    let server = server().await;
+    for _ in 0..2 {
+        retain(&server, "Tam sold me a lame horse.").await;
+    }
+    let done = server.post("/v1/entities/mira/consolidate", "").await;
+    let summary = done.ok(200)["summaries"][0]["id"]
+        .as_str()
+        .expect("a summary")
+        .to_owned();
+    let undone = server.post(&format!("{MEMORIES}/{summary}/undo"), "").await;
+    assert_eq!(undone.ok(200)["restored"].as_array().map(Vec::len), Some(2));
+    let embedded = server
+        .post("/v1/entities/mira/reembed", r#"{"force":true}"#)
+        .await;
+    assert_eq!(embedded.ok(200)["reembedded"], 2);
+    let pruned = server
+        .post("/v1/entities/mira/prune", r#"{"keep":1}"#)
+        .await;
+    assert_eq!(pruned.ok(200)["removed"].as_array().map(Vec::len), Some(0));
+    server
+        .post("/v1/entities/mira/prune", "")
+        .await
+        .problem(400, "invalid_input");
+}
+
+#[tokio::test]
+async fn document_and_health_are_served() {
+    let server = server().await;
+    let document = server.get("/openapi.json").await;
+    let document = document.ok(200);
+    assert!(
+        document["openapi"]
+            .as_str()
+            .expect("a version")
+            .starts_with("3.1")
+    );
+    let retain = &document["paths"]["/v1/entities/{entity}/memories"]["post"];
+    assert!(retain["requestBody"].is_object(), "{retain}");
+    server.get("/health/live").await.ok(204);
+    server.get("/health/ready").await.ok(204);
+}
