@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where connections lead to.
 pub(crate) enum Target {
-    Server(Client),
+    Server(Box<Client>),
     Cluster(Box<ClusterClient>),
 }
 

@@ -168,7 +168,7 @@ impl ValkeyOptions {
             return Ok(Target::Cluster(Box::new(client)));
         }
         redis::Client::open(info)
-            .map(Target::Server)
+            .map(|client| Target::Server(Box::new(client)))
             .map_err(refused)
     }
 
@@ -208,7 +208,9 @@ impl ValkeyOptions {
             Some(certificates) => redis::Client::build_with_tls(info, certificates),
             None => redis::Client::open(info),
         };
-        client.map(Target::Server).map_err(refused)
+        client
+            .map(|client| Target::Server(Box::new(client)))
+            .map_err(refused)
     }
 }
 
