@@ -18,6 +18,10 @@ use crate::tiers::embedding::{EmbeddedText, infer};
 /// the load, and a batch needs as many scripts.
 const GROUPS: u8 = 16;
 
+/// How far the squared length of a vector may be from 1: far more than rounding makes
+/// of a normalized one.
+const MAX_LENGTH_ERROR: f32 = 0.01;
+
 /// Vectors by digest of fingerprint, role and text.
 ///
 /// A vector depends on nothing but its key, so that it is never stale: its version is
@@ -155,6 +159,10 @@ fn decode(bytes: &[u8], dimensions: usize) -> Option<EmbeddedText> {
     let unknown_share = numbers.next().filter(|share| (0.0..=1.0).contains(share))?;
     let vector: Vec<f32> = numbers.collect();
     limits::check_vector(&vector, dimensions).ok()?;
+    let squared_length: f32 = vector.iter().map(|number| number * number).sum();
+    if (squared_length - 1.0).abs() > MAX_LENGTH_ERROR {
+        return None;
+    }
     Some(EmbeddedText {
         vector: Arc::from(vector),
         unknown_share,
