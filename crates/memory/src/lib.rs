@@ -102,7 +102,8 @@ pub mod embed {
 /// The contract of caches, and the default one.
 pub mod cache {
     pub use memory_core::{
-        Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, Weigher,
+        Cache, CacheBackend, CacheCounters, CacheKey, CachePolicy, CacheValue, SharedCache,
+        SharedEntry, SharedGroup, SharedKey, SharedLookup, SharedTime, SharedValue, Weigher,
     };
     pub use memory_moka::{MokaBackend, MokaCache};
 }

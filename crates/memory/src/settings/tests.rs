@@ -119,7 +119,8 @@ fn a_preset_is_chosen_in_each_source() {
 #[test]
 fn every_key_is_read_from_file_and_environment_as_it_is_shown() {
     let written = Settings::builder()
-        .db("sqlite://a.db")
+        .db("postgres://primary/db")
+        .db_replicas(["postgres://a/db", "postgres://b/db"])
         .model("multilingual-e5-small")
         .preset(Preset::HighTraffic)
         .configure(|config| {
@@ -166,7 +167,7 @@ fn unknown_keys_are_refused_with_the_nearest() {
         );
     }
     let message = refused("[server]\nport = 80");
-    assert!(message.starts_with(":1: unknown setting server; the settings are db, preset,"));
+    assert!(message.starts_with(":1: unknown setting server; the settings are db, db_replicas,"));
     assert_eq!(
         refused_variable("MEMORY_CACHE_TTL_SECOND", "5"),
         "MEMORY_CACHE_TTL_SECOND: unknown setting MEMORY_CACHE_TTL_SECOND; did you mean \
