@@ -158,15 +158,32 @@ impl EmbeddingTier {
             let (embedder, cache) = (Arc::clone(embedder), Arc::clone(self.cache(role)));
             let shared = self.shared.clone();
             async move {
-                let texts: Vec<&str> = own.iter().map(|(_, text)| text.as_str()).collect();
-                let vectors = match shared {
+                // Another load may have ended between the look into the cache and the
+                // start of this one.
+                let mut vectors: Vec<Option<EmbeddedText>> =
+                    own.iter().map(|(key, _)| cache.get(key)).collect();
+                let missing = || {
+                    own.iter()
+                        .zip(&vectors)
+                        .filter(|(_, vector)| vector.is_none())
+                };
+                let texts: Vec<&str> = missing().map(|((_, text), _)| text.as_str()).collect();
+                if texts.is_empty() {
+                    return Ok(vectors.into_iter().flatten().collect());
+                }
+                let embedded = match shared {
                     Some(shared) => shared.embed(&*embedder, &texts, role).await?,
                     None => infer(&*embedder, &texts, role).await?,
                 };
-                for ((key, _), vector) in own.iter().zip(vectors.iter()) {
-                    cache.insert(*key, vector.clone());
+                let keys = own.iter().map(|(key, _)| *key);
+                let missing = keys
+                    .zip(&mut vectors)
+                    .filter(|(_, vector)| vector.is_none());
+                for ((key, vector), embedded) in missing.zip(embedded.iter()) {
+                    cache.insert(key, embedded.clone());
+                    *vector = Some(embedded.clone());
                 }
-                Ok(vectors)
+                Ok(vectors.into_iter().flatten().collect())
             }
             .boxed()
         });
