@@ -106,9 +106,9 @@ impl OnnxEmbedder {
         let queue = Arc::new(Queue::new(batch_tokens, options.parallelism.sessions));
         let source = Arc::downgrade(&queue);
         memory_metrics::register(source);
-        let Sessions { workers, solo } = open_sessions(&environment, &model, options.parallelism)?;
-        let mut workers = workers;
-        check_vectors(&model, &tokenizer, &mut workers)?;
+        let sessions = open_sessions(&environment, &model, options.parallelism);
+        let Sessions { mut workers, solo } = sessions.map_err(explain)?;
+        check_vectors(&model, &tokenizer, &mut workers).map_err(explain)?;
         let solo_session = solo.map(|session| Arc::new(Mutex::new(session)));
         let workers = workers
             .into_iter()
