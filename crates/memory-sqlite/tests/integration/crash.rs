@@ -120,7 +120,10 @@ async fn partly_created_databases_are_completed() {
     for _ in 0..ROUNDS {
         let folder = tempdir().unwrap();
         let mut child = writer(TEST, folder.path()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(40_000 + rng.below(40_000) as u64));
+        while std::fs::read_dir(folder.path()).unwrap().next().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros(rng.below(60_000) as u64));
         child.kill().unwrap();
         child.wait().unwrap();
         for path in crate::common::contents(folder.path()).into_keys() {

@@ -112,6 +112,8 @@ async fn on_postgres(folder: &std::path::Path) -> Driver {
     let url = std::env::var("MEMORY_TEST_PG")
         .or_else(|_| std::env::var("DATABASE_URL"))
         .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`");
-    let memory = MemorySystem::open(&url).await.unwrap();
-    Driver::new(memory, url, folder)
+    // The server is no standby of itself, so each read tries the replica, and then the
+    // server.
+    let memory = MemorySystem::builder().url(&url).replicas([&url]).build();
+    Driver::new(memory.await.unwrap(), url, folder)
 }
