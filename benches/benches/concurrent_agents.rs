@@ -2,10 +2,11 @@
 //! SQLite in a file.
 //!
 //! `cargo bench -p memory-benches --bench concurrent_agents -- [--tasks 16]
-//! [--entities 200] [--memories 100] [--operations 20000]`
+//! [--entities 200] [--memories 100] [--operations 20000] [--reads 0]`
 //!
 //! Each task works on entities in turn; one operation in five retains a memory,
-//! the others recall a new question. The corpus is that of
+//! the others recall a new question, and each is followed by as many reads by id as
+//! `--reads` says. The corpus is that of
 //! [`memory_benches::corpus`], the embedder the testkit's hashing one with 384
 //! dimensions, so that no model is included.
 
@@ -29,12 +30,15 @@ struct Options {
     entities: usize,
     memories: usize,
     operations: usize,
+    /// Reads by id after each operation.
+    reads: usize,
 }
 
 #[derive(Default)]
 struct Results {
     retain: Timings,
     recall: Timings,
+    read: Timings,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -58,6 +62,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
         entities: number("--entities", 200)?,
         memories: number("--memories", 100)?,
         operations: number("--operations", 20_000)?,
+        reads: number("--reads", 0)?,
     })
 }
 
@@ -73,20 +78,34 @@ async fn measure(options: Options) -> Result<(), Box<dyn Error>> {
         .await?;
     let memory = Arc::new(memory);
     let mut corpus = Corpus::new();
+    let mut ids = Vec::with_capacity(options.entities);
     for entity in 0..options.entities {
         let batch = (0..options.memories).map(|_| of_entity(corpus.memory(), entity));
-        memory.retain_batch(batch).await?;
+        ids.push(memory.retain_batch(batch).await?);
     }
+    let ids = Arc::new(ids);
     let next = Arc::new(AtomicUsize::new(0));
     let work = Arc::new(work(&mut corpus, &options));
     let start = Instant::now();
     let tasks: Vec<_> = (0..options.tasks)
         .map(|_| {
             let (memory, next, work) = (memory.clone(), next.clone(), work.clone());
+            let ids = ids.clone();
             tokio::spawn(async move {
                 let mut results = Results::default();
-                while let Some(operation) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(operation) = work.get(number) else {
+                        break;
+                    };
                     operation.run(&memory, &mut results).await?;
+                    let entity = entity_of(number, options.entities);
+                    for read in 0..options.reads {
+                        let id = ids[entity][(number * 31 + read * 7) % options.memories];
+                        let start = Instant::now();
+                        memory.get_memory(name(entity), id).await?;
+                        results.read.push(start.elapsed());
+                    }
                 }
                 Ok::<_, memory::MemoryError>(results)
             })
@@ -97,8 +116,10 @@ async fn measure(options: Options) -> Result<(), Box<dyn Error>> {
         let one = task.await??;
         results.retain.extend(one.retain);
         results.recall.extend(one.recall);
+        results.read.extend(one.read);
     }
     let elapsed = start.elapsed();
+    let stats = memory.cache_stats();
     memory.close().await?;
     #[expect(clippy::cast_precision_loss, reason = "a small count")]
     let rate = work.len() as f64 / elapsed.as_secs_f64();
@@ -106,7 +127,14 @@ async fn measure(options: Options) -> Result<(), Box<dyn Error>> {
         "{} tasks on {} entities of {} memories: {rate:.0} operations/s",
         options.tasks, options.entities, options.memories
     );
-    for (name, timings) in [("retain", &results.retain), ("recall", &results.recall)] {
+    for (name, timings) in [
+        ("retain", &results.retain),
+        ("recall", &results.recall),
+        ("read by id", &results.read),
+    ] {
+        if timings.percentile(1.0).is_zero() {
+            continue;
+        }
         println!(
             "- {name}: p50 {:.2} ms, p95 {:.2} ms, p99 {:.2} ms",
             milliseconds(timings.percentile(0.5)),
@@ -114,6 +142,11 @@ async fn measure(options: Options) -> Result<(), Box<dyn Error>> {
             milliseconds(timings.percentile(0.99)),
         );
     }
+    println!(
+        "- hits: memory tier {:.1} %, entity tier {:.1} %",
+        stats.memory.hit_rate() * 100.0,
+        stats.entity.hit_rate() * 100.0
+    );
     Ok(())
 }
 
@@ -143,8 +176,7 @@ impl Operation {
 fn work(corpus: &mut Corpus, options: &Options) -> Vec<Operation> {
     (0..options.operations)
         .map(|number| {
-            // A step that is coprime to the number of entities visits them all.
-            let entity = number * 7_919 % options.entities;
+            let entity = entity_of(number, options.entities);
             if number % OPERATIONS_PER_RETAIN == 0 {
                 Operation::Retain(of_entity(corpus.memory(), entity))
             } else {
@@ -152,6 +184,12 @@ fn work(corpus: &mut Corpus, options: &Options) -> Vec<Operation> {
             }
         })
         .collect()
+}
+
+/// The entity of an operation. A step that is coprime to the number of entities
+/// visits them all.
+fn entity_of(number: usize, entities: usize) -> usize {
+    number * 7_919 % entities
 }
 
 fn of_entity(mut item: MemoryBatchItem, entity: usize) -> MemoryBatchItem {

@@ -92,8 +92,10 @@ impl AccessRecorder {
                     self.counts.put_back(&entity, updates);
                     continue;
                 }
-                let Err(error) = self.store.record_accesses(&entity, updates).await else {
-                    self.tiers.drop_pages(&entity);
+                let recorded = self.store.record_accesses(&entity, updates).await;
+                let ids = updates.iter().map(|update| update.id);
+                self.tiers.invalidate_access_counts(&entity, ids);
+                let Err(error) = recorded else {
                     continue;
                 };
                 if error.kind() == ErrorKind::Unavailable {

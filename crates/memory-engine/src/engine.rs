@@ -140,6 +140,7 @@ impl EngineBuilder {
     /// embedder's vectors are longer than the store holds.
     pub fn build(self, store: Arc<dyn Store>, embedder: Arc<dyn Embedder>) -> MemoryResult<Engine> {
         self.config.validate()?;
+        let store = store.writer_handle().unwrap_or(store);
         let second_stage = SecondStage::new(self.reranker.clone(), self.rerank_candidates)?;
         if self.shared_cache_budget.is_zero() {
             return Err(MemoryError::configuration(

@@ -54,12 +54,14 @@ impl Reader {
 
     /// What the configured consistency requires of a read that begins now.
     #[inline]
-    pub(crate) fn required_freshness(&self) -> Freshness {
+    pub(crate) fn required_freshness(&self, entity: &EntityId) -> Freshness {
         match self.consistency {
             Consistency::Local => Freshness::Any,
             Consistency::Bounded(limit) if !self.listener.is_disconnected() => {
                 Freshness::Within(ReadInstant::now(&*self.clock), limit)
             }
+            // The marker says nothing of the writes of this system.
+            _ if self.tiers.coherence.has_pending_write(entity) => Freshness::After(Instant::now()),
             _ => match self.unchanged_since.observe(&*self.store) {
                 Some(since) => Freshness::UnchangedSince(since),
                 None => Freshness::After(Instant::now()),
@@ -96,7 +98,7 @@ impl Reader {
         entity: &EntityId,
         id: &MemoryId,
     ) -> Result<Arc<Memory>, Freshness> {
-        let freshness = self.required_freshness();
+        let freshness = self.required_freshness(entity);
         match self.cached(entity, id, &freshness) {
             Some(memory) => {
                 self.tiers.memory.counters.record_hit();
@@ -137,7 +139,7 @@ impl Reader {
         ids: &[MemoryId],
     ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
         entity.validate()?;
-        let freshness = self.required_freshness();
+        let freshness = self.required_freshness(entity);
         let cached = |id| {
             let memory = self.cached(entity, id, &freshness)?;
             self.tiers.memory.counters.record_batch_hit();

@@ -36,7 +36,7 @@ impl Reader {
     /// large to be cached, or was not recalled recently and would cost more to
     /// load than to search.
     pub(crate) async fn recall_source(&self, entity: &EntityId) -> MemoryResult<RecallSource> {
-        let (tier, freshness) = (&self.tiers.entity, self.required_freshness());
+        let (tier, freshness) = (&self.tiers.entity, self.required_freshness(entity));
         let cached = tier.get(entity);
         if let Some(cached) = &cached
             && self.is_fresh(cached, &freshness).await?

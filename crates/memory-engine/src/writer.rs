@@ -56,17 +56,17 @@ impl Writer {
     ) -> MemoryResult<Committed<T>> {
         let Self { tiers, embedder } = self.clone();
         let write_and_apply = async move {
-            let mut guard = UncertainWriteGuard { tiers, targets };
+            let mut guard = UncertainWriteGuard::new(tiers, targets);
             let result = write.await;
             match &result {
                 Ok((_, writes)) => {
                     for write in writes {
                         guard.tiers.apply_write(write).await;
-                        guard.targets.retain(|(entity, _)| *entity != write.entity);
+                        guard.certain(|entity| *entity == write.entity);
                     }
                 }
                 Err(error) if is_refusal(error) => {
-                    guard.targets.clear();
+                    guard.certain(|_| true);
                     return Err(error.clone());
                 }
                 Err(_) => {}
@@ -109,11 +109,33 @@ struct UncertainWriteGuard {
     targets: Vec<WriteTarget>,
 }
 
+impl UncertainWriteGuard {
+    fn new(tiers: Arc<Tiers>, targets: Vec<WriteTarget>) -> Self {
+        for (entity, _) in &targets {
+            tiers.coherence.write_begins(entity);
+        }
+        Self { tiers, targets }
+    }
+
+    /// Drops the targets whose tiers are known to be up to date.
+    fn certain(&mut self, is_certain: impl Fn(&EntityId) -> bool) {
+        let Self { tiers, targets } = self;
+        targets.retain(|(entity, _)| {
+            let is_certain = is_certain(entity);
+            if is_certain {
+                tiers.coherence.write_ended(entity);
+            }
+            !is_certain
+        });
+    }
+}
+
 impl Drop for UncertainWriteGuard {
     fn drop(&mut self) {
         for (entity, ids) in &self.targets {
             tracing::warn!("outcome of a write unknown; its entity is read again");
             self.tiers.invalidate_uncertain(entity, ids);
+            self.tiers.coherence.write_ended(entity);
         }
     }
 }

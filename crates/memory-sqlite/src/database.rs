@@ -17,6 +17,7 @@ use crate::backup::{self, CancelOnDrop};
 use crate::error::Failure;
 use crate::insert::Insert;
 use crate::insert_queue::InsertQueue;
+use crate::own_commits::{Origin, OwnCommits, WriterCommits};
 use crate::page_builder::PageBuilder;
 use crate::pool::{MeasuredPool, Role};
 use crate::search::Search;
@@ -34,7 +35,7 @@ pub(crate) struct Database {
     page_builder: Arc<PageBuilder>,
     /// `None` for a database in memory.
     path: Option<PathBuf>,
-    wal_index: Option<WalIndex>,
+    commits: Option<Arc<OwnCommits>>,
 }
 
 impl Database {
@@ -55,12 +56,14 @@ impl Database {
             Some(_) => writer.map(|writer| MeasuredPool::new(writer, Role::Write)),
             None => writer.map(|_| Arc::clone(&readers)),
         };
+        let commits = path.as_deref().map(WalIndex::new);
+        let commits = commits.map(|wal_index| Arc::new(OwnCommits::new(wal_index)));
         Self {
             readers,
-            writer: writer.map(|pool| Writer::new(pool, busy_timeout, path.is_some())),
+            writer: writer.map(|pool| Writer::new(pool, busy_timeout, commits.clone())),
             inserts: Arc::default(),
             page_builder: Arc::default(),
-            wal_index: path.as_deref().map(WalIndex::new),
+            commits,
             path,
         }
     }
@@ -95,11 +98,15 @@ impl Database {
 
     /// Runs a transaction that writes: all of it or nothing, even if the caller
     /// drops the future.
-    pub(crate) async fn write<T: Transaction>(&self, transaction: T) -> MemoryResult<T::Output> {
+    pub(crate) async fn write<T: Transaction>(
+        &self,
+        transaction: T,
+        origin: Origin,
+    ) -> MemoryResult<T::Output> {
         let writer = self.writer(T::OPERATION)?;
         spawn(T::OPERATION, async move {
             let mut session = writer.acquire(T::OPERATION).await?;
-            let output = writer.run(&mut session, transaction).await?;
+            let output = writer.run(&mut session, transaction, &origin).await?;
             drop(session);
             writer.schedule_checkpoint();
             Ok(output)
@@ -109,9 +116,13 @@ impl Database {
 
     /// Inserts a batch: all of it or nothing, even if the caller drops the
     /// future. Inserts that wait share a transaction.
-    pub(crate) async fn insert(&self, insert: Insert) -> MemoryResult<InsertOutcome> {
+    pub(crate) async fn insert(
+        &self,
+        insert: Insert,
+        origin: Origin,
+    ) -> MemoryResult<InsertOutcome> {
         let writer = self.writer(Insert::OPERATION)?;
-        let (outcome, is_first) = self.inserts.push(insert);
+        let (outcome, is_first) = self.inserts.push(insert, origin);
         if is_first {
             let queue = Arc::clone(&self.inserts);
             spawn_detached(Insert::OPERATION, queue.run_all(writer))?;
@@ -137,8 +148,8 @@ impl Database {
         if let Some(writer) = &self.writer {
             writer.close().await;
         }
-        if let Some(wal_index) = &self.wal_index {
-            wal_index.release();
+        if let Some(commits) = &self.commits {
+            commits.wal_index().release();
         }
     }
 
@@ -156,13 +167,22 @@ impl Database {
         spawn(backup::OPERATION, copy).await
     }
 
-    /// A value that changes with every commit of any process; `None` where that
-    /// is not known.
-    pub(crate) fn change_marker(&self) -> Option<ChangeMarker> {
+    /// A value that changes with every commit of any process, or with every one
+    /// that is not of this writer alone; `None` where that is not known.
+    pub(crate) fn change_marker(&self, writer: Option<&WriterCommits>) -> Option<ChangeMarker> {
         if self.readers.pool().is_closed() {
             return None;
         }
-        self.wal_index.as_ref()?.read()
+        let commits = self.commits.as_ref()?;
+        match writer {
+            Some(writer) => commits.marker(writer),
+            None => commits.wal_index().read(),
+        }
+    }
+
+    /// Whether it is in a file that this store writes to.
+    pub(crate) fn counts_commits(&self) -> bool {
+        self.commits.is_some() && self.writer.is_some()
     }
 }
 

@@ -13,6 +13,7 @@ use memory_core::{
 use tokio::sync::oneshot;
 
 use crate::insert::Insert;
+use crate::own_commits::Origin;
 use crate::transaction::{Session, Transaction};
 use crate::writer::Writer;
 
@@ -34,6 +35,7 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     insert: Insert,
+    origin: Origin,
     answer: oneshot::Sender<MemoryResult<InsertOutcome>>,
 }
 
@@ -43,10 +45,15 @@ impl InsertQueue {
     pub(crate) fn push(
         &self,
         insert: Insert,
+        origin: Origin,
     ) -> (oneshot::Receiver<MemoryResult<InsertOutcome>>, bool) {
         let (answer, outcome) = oneshot::channel();
         let mut state = self.lock();
-        state.waiting.push_back(Waiting { insert, answer });
+        state.waiting.push_back(Waiting {
+            insert,
+            origin,
+            answer,
+        });
         (outcome, !std::mem::replace(&mut state.is_running, true))
     }
 
@@ -140,7 +147,9 @@ fn take_group(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
 
 async fn run_group(writer: &Writer, session: &mut Session, group: Vec<Waiting>) {
     if group.len() > 1 {
-        match writer.run(session, merge(&group)).await {
+        let origins = group.iter().map(|one| &one.origin);
+        let origin = origins.fold(Origin::Upkeep, Origin::merge);
+        match writer.run(session, merge(&group), &origin).await {
             Ok(mut outcome) => {
                 for one in group {
                     let own = split_off(&mut outcome, &one.insert);
@@ -159,7 +168,7 @@ async fn run_group(writer: &Writer, session: &mut Session, group: Vec<Waiting>) 
         }
     }
     for one in group {
-        let outcome = writer.run(session, one.insert).await;
+        let outcome = writer.run(session, one.insert, &one.origin).await;
         let _ = one.answer.send(outcome);
     }
 }
@@ -221,6 +230,7 @@ mod tests {
                     ..InsertOptions::default()
                 },
             },
+            origin: Origin::default(),
             answer: oneshot::channel().0,
         }
     }

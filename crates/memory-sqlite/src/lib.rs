@@ -62,6 +62,7 @@ mod matching;
 mod neighbors;
 mod number_set;
 mod options;
+mod own_commits;
 mod page;
 mod page_builder;
 mod pairs;

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Row, query, query_scalar};
 
 use crate::blocking::run_blocking;
 use crate::error::Failure;
+use crate::own_commits::Origin;
 use crate::page::{self, MissingPage, PageTable};
 use crate::transaction::Transaction;
 use crate::word_page::{self, MemoryWords};
@@ -56,7 +57,10 @@ impl Drop for Running {
 
 async fn build(writer: &Writer, pages: Vec<MissingPage>) -> memory_core::MemoryResult<()> {
     let mut session = writer.acquire(BuildPages::OPERATION).await?;
-    writer.run(&mut session, BuildPages { pages }).await?;
+    let transaction = BuildPages { pages };
+    writer
+        .run(&mut session, transaction, &Origin::Upkeep)
+        .await?;
     drop(session);
     writer.schedule_checkpoint();
     Ok(())

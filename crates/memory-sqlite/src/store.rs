@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use memory_core::{
@@ -23,6 +24,7 @@ use crate::insert::Insert;
 use crate::list::{Count, List};
 use crate::neighbors::Neighbors;
 use crate::options::{Location, SqliteOptions};
+use crate::own_commits::{Origin, WriterCommits};
 use crate::record_accesses::RecordAccesses;
 use crate::replace_vectors::{ReplaceVectors, VectorCounts};
 use crate::search::Search;
@@ -42,8 +44,10 @@ const BACKEND: &str = "sqlite";
 /// Needs a Tokio runtime with its timer. Dropping the store closes the file in
 /// the background; [`close`](Store::close) waits for it.
 pub struct SqliteStore {
-    database: Database,
+    database: Arc<Database>,
     options: SqliteOptions,
+    /// Of a handle that [`Store::writer_handle`] returned.
+    writer: Option<Arc<WriterCommits>>,
 }
 
 impl SqliteStore {
@@ -77,7 +81,16 @@ impl SqliteStore {
     ///   what WAL mode needs, or a database with other migrations.
     pub async fn open_with(options: SqliteOptions) -> MemoryResult<Self> {
         let database = connection::open(&options).await?;
-        Ok(Self { database, options })
+        Ok(Self {
+            database: Arc::new(database),
+            options,
+            writer: None,
+        })
+    }
+
+    fn origin(&self) -> Origin {
+        let writer = self.writer.as_ref();
+        writer.map_or(Origin::Others, |writer| Origin::Writer(Arc::clone(writer)))
     }
 }
 
@@ -104,7 +117,17 @@ impl Store for SqliteStore {
     }
 
     fn change_marker(&self) -> Option<ChangeMarker> {
-        self.database.change_marker()
+        self.database.change_marker(self.writer.as_deref())
+    }
+
+    fn writer_handle(&self) -> Option<Arc<dyn Store>> {
+        self.database.counts_commits().then(|| {
+            Arc::new(Self {
+                database: Arc::clone(&self.database),
+                options: self.options.clone(),
+                writer: Some(Arc::default()),
+            }) as Arc<dyn Store>
+        })
     }
 
     async fn insert_opts(
@@ -121,7 +144,7 @@ impl Store for SqliteStore {
             batch: batch.into(),
             options: options.clone(),
         };
-        self.database.insert(insert).await
+        self.database.insert(insert, self.origin()).await
     }
 
     async fn consolidate(
@@ -138,7 +161,7 @@ impl Store for SqliteStore {
             groups: groups.to_vec(),
             read_at,
         };
-        self.database.write(consolidate).await
+        self.database.write(consolidate, self.origin()).await
     }
 
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
@@ -228,7 +251,7 @@ impl Store for SqliteStore {
             patch: patch.clone(),
             embedding: embedding.cloned(),
         };
-        self.database.write(update).await
+        self.database.write(update, self.origin()).await
     }
 
     async fn vector_counts(
@@ -262,7 +285,7 @@ impl Store for SqliteStore {
             embeddings: embeddings.to_vec(),
             read_at,
         };
-        self.database.write(replace).await
+        self.database.write(replace, self.origin()).await
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
@@ -271,7 +294,7 @@ impl Store for SqliteStore {
             entity: entity.clone(),
             ids: ids.to_vec(),
         };
-        self.database.write(delete).await
+        self.database.write(delete, self.origin()).await
     }
 
     async fn record_accesses(
@@ -289,7 +312,7 @@ impl Store for SqliteStore {
             entity: entity.clone(),
             updates: updates.to_vec(),
         };
-        self.database.write(update).await
+        self.database.write(update, self.origin()).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memory_core::MemoryResult;
+use memory_core::{ErrorKind, MemoryError, MemoryResult};
 
 use crate::error::Failure;
+use crate::own_commits::{Origin, OwnCommits, UncountedCommit};
 use crate::pool::MeasuredPool;
 use crate::transaction::{Session, Transaction};
 use crate::wal::{self, Wal};
@@ -17,17 +18,21 @@ pub(crate) struct Writer {
     pool: Arc<MeasuredPool>,
     wal: Arc<Wal>,
     busy_timeout: Duration,
-    /// Whether the database is in a file, and so has a log to checkpoint.
-    in_file: bool,
+    /// Of a database in a file, which has a log to checkpoint.
+    commits: Option<Arc<OwnCommits>>,
 }
 
 impl Writer {
-    pub(crate) fn new(pool: Arc<MeasuredPool>, busy_timeout: Duration, in_file: bool) -> Self {
+    pub(crate) fn new(
+        pool: Arc<MeasuredPool>,
+        busy_timeout: Duration,
+        commits: Option<Arc<OwnCommits>>,
+    ) -> Self {
         Self {
             pool,
             wal: Arc::new(Wal::new(busy_timeout)),
             busy_timeout,
-            in_file,
+            commits,
         }
     }
 
@@ -41,13 +46,21 @@ impl Writer {
         &self,
         session: &mut Session,
         transaction: T,
+        origin: &Origin,
     ) -> MemoryResult<T::Output> {
         let erases = transaction.erases_content();
-        let output = self.run_with_timeout(session, transaction).await?;
-        self.wal
-            .truncate_if_required(&mut session.conn, erases)
-            .await;
-        Ok(output)
+        let uncounted = self.commits.as_ref().map(OwnCommits::begin);
+        let result = self.run_with_timeout(session, transaction).await;
+        if result.is_ok() {
+            self.wal
+                .truncate_if_required(&mut session.conn, erases)
+                .await;
+        }
+        if let Some(uncounted) = uncounted {
+            let error = result.as_ref().err().map(MemoryError::kind);
+            settle(uncounted, error, session, origin).await;
+        }
+        result
     }
 
     /// Runs a transaction with the busy timeout that it has.
@@ -65,9 +78,11 @@ impl Writer {
         }
         let result = session.run("BEGIN IMMEDIATE", transaction).await;
         if shorter.is_some() {
-            wal::set_busy_timeout(&mut session.conn, self.busy_timeout)
-                .await
-                .map_err(into_error)?;
+            let reset = wal::set_busy_timeout(&mut session.conn, self.busy_timeout).await;
+            return result.and_then(|output| match reset {
+                Ok(()) => Ok(output),
+                Err(error) => Err(Failure::from(error).into_commit_error(T::OPERATION)),
+            });
         }
         result
     }
@@ -75,7 +90,7 @@ impl Writer {
     /// Copies the log into the main file in the background. Call it after the
     /// session has ended.
     pub(crate) fn schedule_checkpoint(&self) {
-        if self.in_file {
+        if self.commits.is_some() {
             self.wal.schedule_checkpoint(self.pool.pool());
         }
     }
@@ -83,11 +98,33 @@ impl Writer {
     /// Waits for the running transaction and closes the connection.
     pub(crate) async fn close(&self) {
         // Where others keep the database open, closing does not do this.
-        if self.in_file
+        if self.commits.is_some()
             && let Ok(mut conn) = self.pool.acquire().await
         {
             wal::checkpoint(&mut conn).await;
         }
         self.pool.pool().close().await;
+    }
+}
+
+/// Counts what became of a transaction.
+async fn settle(
+    uncounted: UncountedCommit,
+    error: Option<ErrorKind>,
+    session: &mut Session,
+    origin: &Origin,
+) {
+    match error {
+        None => uncounted.committed(&mut session.conn, origin).await,
+        Some(
+            ErrorKind::InvalidInput
+            | ErrorKind::Conflict
+            | ErrorKind::NotFound
+            | ErrorKind::Archived
+            | ErrorKind::Changed
+            | ErrorKind::LimitReached,
+        ) => uncounted.rolled_back(),
+        // It may have been committed.
+        Some(_) => drop(uncounted),
     }
 }

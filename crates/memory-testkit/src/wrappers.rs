@@ -375,6 +375,11 @@ impl Store for HookedStore {
         self.inner.change_marker()
     }
 
+    fn writer_handle(&self) -> Option<Arc<dyn Store>> {
+        let inner = self.inner.writer_handle()?;
+        Some(Arc::new(Self::new(inner, Arc::clone(&self.hooks))))
+    }
+
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         if !self.hooks.has_watch() {
             return Ok(None);

@@ -11,11 +11,12 @@ mod search;
 
 use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::embedder::Fingerprint;
-use crate::error::{MemoryError, MemoryResult};
+use crate::error::MemoryResult;
 use crate::filter::MemoryFilter;
 use crate::id::{EntityId, MemoryId};
 use crate::patch::MemoryPatch;
@@ -57,6 +58,7 @@ pub use search::{EpisodePart, NeighborOutcome, SearchHit, SearchOutcome, TermSta
 /// | [`search`](Store::search) | `changes_since` | an index, and the lexical retriever |
 /// | [`neighbors`](Store::neighbors) | | episodes of large entities count in their ranking |
 /// | [`vector_counts`](Store::vector_counts), [`replace_vectors`](Store::replace_vectors) | | memories can be embedded again |
+/// | [`change_marker`](Store::change_marker), [`writer_handle`](Store::writer_handle) | | cached values are current without a statement |
 /// | [`watch`](Store::watch) | | other processes' writes are seen early |
 /// | [`close`](Store::close) | | connections are released |
 ///
@@ -69,10 +71,9 @@ pub use search::{EpisodePart, NeighborOutcome, SearchHit, SearchOutcome, TermSta
 /// - **Archived memories.** A memory that [`consolidate`](Store::consolidate)
 ///   archived is no longer *live*: only a read by id and a [`ListScope`] that
 ///   asks for it return it. Its vectors and its access count are kept.
-/// - **Snapshots.** What a read returns, its generation included, is one
-///   consistent state.
-/// - **Cancellation.** A dropped future leaves the write complete or undone,
-///   never partial, and the store usable.
+/// - **Snapshots.** A read returns one consistent state, its generation included.
+/// - **Cancellation.** A dropped future leaves the write complete or undone, and the
+///   store usable.
 /// - **Errors.** A full, locked, damaged, foreign or read-only database answers
 ///   with the [`ErrorKind`](crate::ErrorKind) of that name; a refused call wrote
 ///   nothing.
@@ -424,8 +425,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// that is not known.
     ///
     /// Provided: `None`. Overriding it makes reads from caches cheap under
-    /// [`Consistency::Checked`](crate::Consistency::Checked): as long as the
-    /// marker stays equal, cached values need no check.
+    /// [`Consistency::Checked`](crate::Consistency::Checked).
     ///
     /// # Behavior
     /// - Two equal markers say that nothing was committed between the two calls,
@@ -438,14 +438,27 @@ pub trait Store: Debug + Send + Sync + 'static {
         None
     }
 
+    /// A handle to this store for one writer that applies its own writes to its
+    /// caches; `None` where the store has none.
+    ///
+    /// Provided: `None`. A handle is this store, except for its
+    /// [`change_marker`](Store::change_marker), and closing it closes the store.
+    ///
+    /// # Behavior
+    /// - Two equal markers of one handle say that nothing was committed between the
+    ///   two calls but by calls of this handle, completed or in progress.
+    /// - After a write was acknowledged to anyone else, or ended with an unknown
+    ///   outcome, the marker differs from every one before it.
+    fn writer_handle(&self) -> Option<Arc<dyn Store>> {
+        None
+    }
+
     /// Subscribes to writes by any process; `None` where the store has no such
     /// channel.
     ///
     /// Provided: `None`. Overriding it lets caches drop what other processes
     /// changed before the next check; it is never needed for correctness.
-    ///
-    /// # Errors
-    /// Those of a connection that cannot be established.
+    /// Fails where no connection can be established.
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         Ok(None)
     }
@@ -462,8 +475,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// - The database's own files are never overwritten, and an existing file only
     ///   with [`BackupOptions::overwrite`].
     /// - Opening the copy is restoring it.
-    /// - If the caller is dropped, the target exists only if it was complete, and no
-    ///   temporary file remains.
+    /// - A dropped caller leaves a complete target or none, and no temporary file.
     ///
     /// # Errors
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a target
@@ -471,17 +483,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// missing folder; those of the disk.
     async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
         let _ = (target, options);
-        Err(MemoryError::Unsupported {
-            operation: "backup",
-            backend: self.capabilities().backend,
-        })
+        Err(provided::unsupported(self, "backup"))
     }
 
-    /// Finishes running calls and releases every connection. Closing twice is
-    /// fine.
+    /// Finishes running calls and releases every connection, also when called twice.
     ///
-    /// Provided: nothing to release. A store that overrides it says so in
-    /// [`StoreCapabilities::closes`].
+    /// Provided: nothing to release; see [`StoreCapabilities::closes`].
     ///
     /// # Behavior
     /// - Where [`StoreCapabilities::closes`], calls after it answer

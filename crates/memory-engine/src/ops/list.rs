@@ -39,7 +39,7 @@ impl Reader {
     /// The page, with every write that ended before this call as far as the
     /// consistency requires.
     async fn page(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<Arc<ListPage>> {
-        let (tier, freshness) = (&self.tiers.entity, self.required_freshness());
+        let (tier, freshness) = (&self.tiers.entity, self.required_freshness(entity));
         if let Some(CachedPage { page, verified, .. }) = tier.pages.get(entity, request)
             && self
                 .is_current(entity, page.generation, &verified, &freshness)

@@ -42,6 +42,8 @@ pub(crate) struct Coherence {
     /// One per stripe. Raised under its lock by a write of unknown outcome, and
     /// read without it.
     trust_epochs: Box<[AtomicU64]>,
+    /// One per stripe: writes that may be committed and are not applied yet.
+    pending_writes: Box<[AtomicU64]>,
     hasher: RandomState,
 }
 
@@ -85,8 +87,26 @@ impl Coherence {
                 .map(|_| Mutex::new(Stripe::default()))
                 .collect(),
             trust_epochs: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+            pending_writes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::new(),
         }
+    }
+
+    /// Records that a write of the entity begins.
+    pub(crate) fn write_begins(&self, entity: &EntityId) {
+        self.pending_writes[self.stripe_of(entity)].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Records that a write was applied to the tiers, or that it was not committed.
+    pub(crate) fn write_ended(&self, entity: &EntityId) {
+        self.pending_writes[self.stripe_of(entity)].fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether the store may have a write of this system that the tiers do not
+    /// have. A read has to ask before it looks at the change marker.
+    #[inline]
+    pub(crate) fn has_pending_write(&self, entity: &EntityId) -> bool {
+        self.pending_writes[self.stripe_of(entity)].load(Ordering::Acquire) > 0
     }
 
     /// To be taken before a load reads anything.

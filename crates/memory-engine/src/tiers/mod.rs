@@ -155,18 +155,24 @@ impl Tiers {
         });
     }
 
+    /// Drops the memories of an entity whose access counts were written, and the
+    /// pages of its lists: neither its generation nor the change marker of the
+    /// writer's handle tells of that write.
+    pub(crate) fn invalidate_access_counts(
+        &self,
+        entity: &EntityId,
+        ids: impl IntoIterator<Item = MemoryId>,
+    ) {
+        self.coherence.invalidate(entity, None, |_, _: TrustToken| {
+            ids.into_iter().for_each(|id| self.memory.remove(&id));
+            self.entity.pages.remove(entity);
+        });
+    }
+
     /// Drops an entity's snapshot, whatever its state.
     pub(crate) fn invalidate_entity(&self, entity: &EntityId) {
         self.coherence
             .invalidate(entity, None, |_, _: TrustToken| self.entity.remove(entity));
-    }
-
-    /// Drops the pages of an entity's lists, after its access counts changed. A load
-    /// that began before may still be cached: counts are not a part of the state
-    /// that a generation identifies, and may be late.
-    pub(crate) fn drop_pages(&self, entity: &EntityId) {
-        self.coherence
-            .with_lock(entity, || self.entity.pages.remove(entity));
     }
 
     /// Drops one memory. Its entity is not known, so loads in progress of any

@@ -21,3 +21,4 @@ mod privacy;
 mod processes;
 mod search_pages;
 mod tombstones;
+mod writer_handle;

@@ -281,6 +281,8 @@ faults! {
         ClampsNeighborLimits => "neighbors::numbers_are_limited",
         /// The change marker stays the same forever.
         KeepsItsChangeMarker => "change_marker::differs_after_every_write",
+        /// The change marker of a handle stays the same forever.
+        KeepsTheMarkerOfItsHandles => "change_marker::of_a_handle_differs_after_other_writes",
         /// A write is told with the generation after the next one.
         ReportsTheNextGeneration => "watch::reports_every_write",
         /// ChangeChannel is lost where a wait for it is dropped.

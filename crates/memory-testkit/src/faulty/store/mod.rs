@@ -10,6 +10,7 @@ mod reads;
 mod writes;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -223,6 +224,11 @@ impl Store for FaultyStore {
             return Some(ChangeMarker::new([1; 6]));
         }
         self.inner.change_marker()
+    }
+
+    fn writer_handle(&self) -> Option<Arc<dyn Store>> {
+        self.has(StoreFault::KeepsTheMarkerOfItsHandles)
+            .then(|| Arc::new(Self::new(StoreFault::KeepsItsChangeMarker)) as Arc<dyn Store>)
     }
 
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {

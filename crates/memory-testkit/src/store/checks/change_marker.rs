@@ -35,6 +35,39 @@ pub async fn differs_after_every_write(context: &CheckContext) -> CheckResult {
     is_new(store, &mut seen, "delete")
 }
 
+/// A write through the store, or through another handle, changes the marker of a
+/// handle to one that was not there before; so does every sort of write.
+pub async fn of_a_handle_differs_after_other_writes(context: &CheckContext) -> CheckResult {
+    let (mira, mut rng) = (context.entity("mira"), context.rng());
+    let mut memory = |content: &str| [plain(&mira, content, &mut rng)];
+    let store = context.store();
+    let handles = store.writer_handle().zip(store.writer_handle());
+    let Some((handle, other)) = handles else {
+        return Ok(());
+    };
+    let mut seen = Vec::new();
+    is_new(&*handle, &mut seen, "the beginning")?;
+    let batch = memory("one");
+    context.insert(&batch).await?;
+    is_new(&*handle, &mut seen, "insert into the store")?;
+    // What the handle writes may or may not change its own marker.
+    handle.insert(&memory("two")).await.at("insert")?;
+    seen.extend(handle.change_marker());
+    other.insert(&memory("three")).await.at("insert")?;
+    is_new(&*handle, &mut seen, "insert through another handle")?;
+    handle.insert(&memory("four")).await.at("insert")?;
+    seen.extend(handle.change_marker());
+    let id = batch[0].memory.id;
+    let patch = MemoryPatch::new().importance(0.25);
+    other.update(&mira, &id, &patch, None).await.at("update")?;
+    is_new(&*handle, &mut seen, "update through another handle")?;
+    store.delete(&mira, &[id]).await.at("delete")?;
+    is_new(&*handle, &mut seen, "delete from the store")?;
+    let stats = handle.entity_stats(&mira).await.at("entity_stats")?;
+    ensure!(stats.memory_count == 3, "a handle is another store");
+    Ok(())
+}
+
 /// A store may be without a marker at any time; one that it has must be new.
 fn is_new(store: &dyn Store, seen: &mut Vec<ChangeMarker>, after: &str) -> CheckResult {
     if let Some(marker) = store.change_marker() {

@@ -183,7 +183,7 @@ table! {
     Lexical: score_stats::{
         lexical_covers_all_matches, both_equal_each_alone, terms_are_counted_in_all,
     }
-    Store: change_marker::{differs_after_every_write}
+    Store: change_marker::{differs_after_every_write, of_a_handle_differs_after_other_writes}
     Store: watch::{reports_every_write, loses_nothing_in_dropped_waits}
     Store: bulk::{inserts_many, reads_and_removes_many}
     Store: concurrency::{
