@@ -1,16 +1,14 @@
 //! Retaining, reading, updating and forgetting memories.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use memory::{
-    Generation, ListRequest, MemoryBatchItem, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
-    MemorySystem,
-};
+use memory::{ListRequest, MemoryBatchItem, MemoryId, MemoryKind, MemoryPatch};
 use memory_json::{ForgetAnswer, Line, ListAnswer, parse_cursor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 
 use crate::access::{Reads, Writes};
@@ -260,7 +258,7 @@ impl EntityTag {
     /// Reads the entity's generation, before the answer is read. Returns the answer
     /// 304 if the client has that generation.
     async fn of(entity: &Reads, headers: &HeaderMap) -> Answer<Result<Self, Response>> {
-        let generation = generation(&entity.memory, entity.id.clone()).await?;
+        let generation = entity.memory.entity_stats(&entity.id).await?.generation;
         // Weak: access counts change without it.
         let text = format!("W/\"{}\"", generation.0);
         let value = HeaderValue::try_from(&text).map_err(|_| {
@@ -287,11 +285,4 @@ impl EntityTag {
         response.headers_mut().insert(header::ETAG, self.0);
         response
     }
-}
-
-async fn generation(memory: &MemorySystem, entity: memory::EntityId) -> MemoryResult<Generation> {
-    memory
-        .entity_stats(entity)
-        .await
-        .map(|stats| stats.generation)
 }

@@ -70,7 +70,7 @@ fn question(n: usize) -> String {
     format!("who saw the mill number {n} at night")
 }
 
-/// Waits until the server has this many values: nobody waits for puts.
+/// Waits until the server has this many values: the engine puts them in the background.
 async fn wait_for_keys(server: &ValkeyProcess, keys: u64) {
     let began = Instant::now();
     while server.run::<u64>(&["DBSIZE"]) < keys {

@@ -99,7 +99,7 @@ impl SharedTier {
         lookups
     }
 
-    /// Writes values in the background; nobody waits for it.
+    /// Writes values in the background and returns at once.
     fn put(&self, entries: Vec<SharedEntry>) {
         let inner = &self.inner;
         if entries.is_empty() || inner.breaker.is_open() {
