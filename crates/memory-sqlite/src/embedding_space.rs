@@ -56,8 +56,7 @@ pub(crate) async fn find(
     .transpose()
 }
 
-/// Creates the spaces that are missing, with the dimensions given, and reads
-/// all of them.
+/// Reads spaces, and creates those that are missing with the dimensions given.
 pub(crate) async fn find_or_create<'f>(
     conn: &mut SqliteConnection,
     wanted: &BTreeMap<(i64, &'f Fingerprint), usize>,
@@ -67,23 +66,19 @@ pub(crate) async fn find_or_create<'f>(
         .map(|((entity_key, fingerprint), dimensions)| (entity_key, fingerprint, dimensions))
         .collect();
     let json = to_json(&rows)?;
-    query(
-        "INSERT INTO embedding_space (entity_key, fingerprint, dimensions)
-         SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1) WHERE true
-         ON CONFLICT (entity_key, fingerprint) DO NOTHING",
-    )
-    .bind(&json)
-    .execute(&mut *conn)
-    .await?;
-    let spaces = query(
-        "SELECT s.space_key, s.dimensions FROM jsonb_each(?1) AS w
-         CROSS JOIN embedding_space AS s
-             ON s.entity_key = w.value ->> 0 AND s.fingerprint = w.value ->> 1
-         ORDER BY w.key",
-    )
-    .bind(json)
-    .fetch_all(conn)
-    .await?;
+    let mut spaces = find_all(conn, &json).await?;
+    // An entity gets one with its first memory.
+    if spaces.len() < wanted.len() {
+        query(
+            "INSERT INTO embedding_space (entity_key, fingerprint, dimensions)
+             SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1) WHERE true
+             ON CONFLICT (entity_key, fingerprint) DO NOTHING",
+        )
+        .bind(&json)
+        .execute(&mut *conn)
+        .await?;
+        spaces = find_all(conn, &json).await?;
+    }
     if spaces.len() != wanted.len() {
         return Err(Failure::Damaged("an embedding space is missing"));
     }
@@ -92,4 +87,15 @@ pub(crate) async fn find_or_create<'f>(
         .zip(&spaces)
         .map(|(wanted, row)| Ok((*wanted, EmbeddingSpace::decode(row)?)))
         .collect()
+}
+
+/// The spaces of those in a JSON array that exist, in its order.
+async fn find_all(conn: &mut SqliteConnection, wanted: &str) -> Result<Vec<SqliteRow>, Failure> {
+    let spaces = query(
+        "SELECT s.space_key, s.dimensions FROM jsonb_each(?1) AS w
+         CROSS JOIN embedding_space AS s
+             ON s.entity_key = w.value ->> 0 AND s.fingerprint = w.value ->> 1
+         ORDER BY w.key",
+    );
+    Ok(spaces.bind(wanted).fetch_all(conn).await?)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use memory_core::EntityId;
 use sqlx::query;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::error::Failure;
 use crate::rows::{EntityRow, entity_columns, to_json};
@@ -39,28 +39,24 @@ pub(crate) async fn find(
     .transpose()
 }
 
-/// Creates the rows that are missing and reads all of them.
+/// Reads the rows of entities, and creates those that are missing.
 pub(crate) async fn find_or_create<'e>(
     conn: &mut SqliteConnection,
     entities: &BTreeSet<&'e EntityId>,
 ) -> Result<BTreeMap<&'e EntityId, EntityRow>, Failure> {
     let names = to_json(entities)?;
-    query(
-        "INSERT INTO entity (entity_id) SELECT value FROM json_each(?1) WHERE true
-         ON CONFLICT (entity_id) DO NOTHING",
-    )
-    .bind(&names)
-    .execute(&mut *conn)
-    .await?;
-    let rows = query(concat!(
-        "SELECT ",
-        entity_columns!(),
-        " FROM json_each(?1) AS wanted JOIN entity AS e ON e.entity_id = wanted.value
-         ORDER BY wanted.key",
-    ))
-    .bind(&names)
-    .fetch_all(conn)
-    .await?;
+    let mut rows = find_all(conn, &names).await?;
+    // Most writes are to entities that exist.
+    if rows.len() < entities.len() {
+        query(
+            "INSERT INTO entity (entity_id) SELECT value FROM json_each(?1) WHERE true
+             ON CONFLICT (entity_id) DO NOTHING",
+        )
+        .bind(&names)
+        .execute(&mut *conn)
+        .await?;
+        rows = find_all(conn, &names).await?;
+    }
     if rows.len() != entities.len() {
         return Err(Failure::Damaged("the row of an entity is missing"));
     }
@@ -69,6 +65,17 @@ pub(crate) async fn find_or_create<'e>(
         .zip(&rows)
         .map(|(entity, row)| Ok((*entity, EntityRow::decode(row)?)))
         .collect()
+}
+
+/// The rows of those entities of a JSON array that exist, in its order.
+async fn find_all(conn: &mut SqliteConnection, names: &str) -> Result<Vec<SqliteRow>, Failure> {
+    let rows = query(concat!(
+        "SELECT ",
+        entity_columns!(),
+        " FROM json_each(?1) AS wanted JOIN entity AS e ON e.entity_id = wanted.value
+         ORDER BY wanted.key",
+    ));
+    Ok(rows.bind(names).fetch_all(conn).await?)
 }
 
 /// Increments the generation of each entity, by its key, and adjusts its counts.

@@ -248,6 +248,7 @@ impl Insert {
                     memory_key: row_keys::key(entity.key, number),
                     embedding_key: row_keys::key(space.key, number),
                     version: entity.generation.next().0.cast_signed(),
+                    may_have_tombstone: entity.tombstone_count > 0,
                 })
             })
             .collect()
@@ -277,6 +278,7 @@ mod tests {
             memory_key: 1,
             embedding_key: 1,
             version: 1,
+            may_have_tombstone: false,
         };
         let keys: Vec<RowKeys> = (0..10).map(keys).collect();
         // Each takes over 2,000 bytes and under 3,000; a chunk ends once it is

@@ -13,9 +13,10 @@ use crate::{filter_terms, lexical, vectors};
 /// The rows of every table for some memories; JSON unless stated otherwise.
 pub(crate) struct InsertRows {
     memories: String,
-    accesses: String,
-    /// Entity keys and ids.
-    ids: String,
+    /// Of memories that were accessed before: of imported ones.
+    accesses: Option<String>,
+    /// Entity keys and ids that may have tombstones.
+    tombstones: Option<String>,
     /// Memory keys and entries of the lexical index.
     entries: String,
     filter_terms: Vec<(i64, String)>,
@@ -28,7 +29,7 @@ pub(crate) struct InsertRows {
 
 impl InsertRows {
     pub(crate) fn encode(batch: &[EmbeddedMemory], keys: &[RowKeys]) -> Result<Self, Failure> {
-        let (mut memories, mut accesses, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut memories, mut accesses, mut tombstones) = (Vec::new(), Vec::new(), Vec::new());
         let (mut entries, mut filter_terms, mut embeddings) = (Vec::new(), Vec::new(), Vec::new());
         let (mut bytes, mut words) = (Vec::new(), Vec::new());
         for keys in keys {
@@ -40,7 +41,9 @@ impl InsertRows {
                 let last = memory.last_accessed.map(|at| at.timestamp_micros());
                 accesses.push((key, rows::encode_count(memory.access_count), last));
             }
-            ids.push((keys.entity_key, rows::encode_id(&memory.id)));
+            if keys.may_have_tombstone {
+                tombstones.push((keys.entity_key, rows::encode_id(&memory.id)));
+            }
             entries.push((key, entry));
             filter_terms.extend(filter_terms::of(memory).map(|term| (key, term)));
             let start = bytes.len();
@@ -51,8 +54,8 @@ impl InsertRows {
         }
         Ok(Self {
             memories: to_json(&memories)?,
-            accesses: to_json(&accesses)?,
-            ids: to_json(&ids)?,
+            accesses: to_json_if_any(&accesses)?,
+            tombstones: to_json_if_any(&tombstones)?,
             entries: to_json(&entries)?,
             filter_terms,
             embeddings: to_json(&embeddings)?,
@@ -62,16 +65,17 @@ impl InsertRows {
     }
 
     pub(crate) async fn write(&mut self, conn: &mut SqliteConnection) -> Result<(), Failure> {
+        let memories = Some(std::mem::take(&mut self.memories));
+        let entries = Some(std::mem::take(&mut self.entries));
         for (sql, rows) in [
-            (INSERT_MEMORIES, &mut self.memories),
-            (INSERT_ACCESSES, &mut self.accesses),
-            (lexical::INSERT_ENTRIES, &mut self.entries),
-            (DELETE_TOMBSTONES, &mut self.ids),
+            (INSERT_MEMORIES, memories),
+            (INSERT_ACCESSES, self.accesses.take()),
+            (lexical::INSERT_ENTRIES, entries),
+            (DELETE_TOMBSTONES, self.tombstones.take()),
         ] {
-            query(sql)
-                .bind(std::mem::take(rows))
-                .execute(&mut *conn)
-                .await?;
+            if let Some(rows) = rows {
+                query(sql).bind(rows).execute(&mut *conn).await?;
+            }
         }
         query(INSERT_EMBEDDINGS)
             .bind(std::mem::take(&mut self.embeddings))
@@ -80,6 +84,13 @@ impl InsertRows {
             .await?;
         filter_terms::insert(conn, &self.filter_terms).await
     }
+}
+
+fn to_json_if_any<T: Serialize>(rows: &[T]) -> Result<Option<String>, Failure> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    to_json(&rows).map(Some)
 }
 
 /// The values of a row of `memory`, in the order of its columns.

@@ -13,6 +13,8 @@ pub(crate) struct RowKeys {
     pub(crate) memory_key: i64,
     pub(crate) embedding_key: i64,
     pub(crate) version: i64,
+    /// Whether its id may have a tombstone.
+    pub(crate) may_have_tombstone: bool,
 }
 
 /// The key of an owner's row with this number.
