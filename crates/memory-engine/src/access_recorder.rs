@@ -86,29 +86,31 @@ impl AccessRecorder {
     /// are dropped and logged, unless the store only reads.
     pub(crate) async fn flush(&self) {
         let mut is_available = true;
-        for (entity, updates) in self.counts.drain() {
-            for updates in updates.chunks(limits::MAX_LIMIT) {
-                if !is_available {
-                    self.counts.put_back(&entity, updates);
-                    continue;
+        // Many entities in one transaction: one for each would keep the connection that
+        // writes busy. Not all at once, since others wait for it.
+        for updates in self.counts.drain().chunks(limits::MAX_LIMIT) {
+            if !is_available {
+                self.counts.put_back(updates);
+                continue;
+            }
+            let recorded = self.store.record_accesses(updates).await;
+            for own in updates.chunk_by(|a, b| a.entity == b.entity) {
+                let ids = own.iter().map(|update| update.id);
+                self.tiers.invalidate_access_counts(&own[0].entity, ids);
+            }
+            let Err(error) = recorded else {
+                continue;
+            };
+            if error.kind() == ErrorKind::Unavailable {
+                is_available = false;
+                self.counts.put_back(updates);
+            }
+            match error.kind() {
+                // A hot standby, or a file without write permission: as intended.
+                ErrorKind::ReadOnly => {
+                    tracing::debug!("access counts are not written: the store only reads");
                 }
-                let recorded = self.store.record_accesses(&entity, updates).await;
-                let ids = updates.iter().map(|update| update.id);
-                self.tiers.invalidate_access_counts(&entity, ids);
-                let Err(error) = recorded else {
-                    continue;
-                };
-                if error.kind() == ErrorKind::Unavailable {
-                    is_available = false;
-                    self.counts.put_back(&entity, updates);
-                }
-                match error.kind() {
-                    // A hot standby, or a file without write permission: as intended.
-                    ErrorKind::ReadOnly => {
-                        tracing::debug!("access counts are not written: the store only reads");
-                    }
-                    kind => tracing::warn!(?kind, "access counts were not written"),
-                }
+                kind => tracing::warn!(?kind, "access counts were not written"),
             }
         }
     }

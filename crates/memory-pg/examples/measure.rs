@@ -151,14 +151,10 @@ async fn operations(store: &impl Store, entity: &EntityId, ids: &[MemoryId], rng
     }
     let updates: Vec<AccessUpdate> = ids[..1_000]
         .iter()
-        .map(|&id| AccessUpdate {
-            id,
-            accesses: 1,
-            last_accessed: fixtures::at(1),
-        })
+        .map(|&id| AccessUpdate::new(entity.clone(), id, 1, fixtures::at(1)))
         .collect();
     timed("touch 1,000", 5, || async {
-        store.record_accesses(entity, &updates).await.unwrap()
+        store.record_accesses(&updates).await.unwrap()
     })
     .await;
     let mut rest = ids.iter().copied();

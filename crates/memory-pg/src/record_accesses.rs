@@ -17,49 +17,46 @@ const OPERATION: &str = "record_accesses";
 
 pub(crate) async fn record_accesses(
     database: &Arc<Database>,
-    entity: &EntityId,
     updates: &[AccessUpdate],
 ) -> MemoryResult<()> {
     database.check_open(OPERATION)?;
+    AccessUpdate::validate_all(updates)?;
     if updates.is_empty() {
         return Ok(());
     }
-    database
-        .write(RecordAccesses::new(entity.clone(), updates))
-        .await
+    database.write(RecordAccesses::new(updates)).await
 }
 
-/// One row for each memory, in the order of the ids: a statement may not write a
-/// row twice, and locking rows in one order avoids deadlocks.
-struct RecordAccesses {
-    entity: EntityId,
+/// The accesses of each entity. Entities and ids are in order: locking rows in one
+/// order avoids deadlocks.
+struct RecordAccesses(BTreeMap<EntityId, Accesses>);
+
+/// One row for each memory of an entity: a statement may not write a row twice.
+#[derive(Default)]
+struct Accesses {
     ids: Vec<Uuid>,
     counts: Vec<i64>,
     times: Vec<DateTime<Utc>>,
 }
 
 impl RecordAccesses {
-    fn new(entity: EntityId, updates: &[AccessUpdate]) -> Self {
-        let mut merged: BTreeMap<Uuid, (u64, DateTime<Utc>)> = BTreeMap::new();
+    fn new(updates: &[AccessUpdate]) -> Self {
+        let mut merged: BTreeMap<(&EntityId, Uuid), (u64, DateTime<Utc>)> = BTreeMap::new();
         for update in updates {
             let (count, time) = merged
-                .entry(*update.id.as_uuid())
+                .entry((&update.entity, *update.id.as_uuid()))
                 .or_insert((0, update.last_accessed));
             *count = count.saturating_add(update.accesses);
             *time = update.last_accessed.max(*time);
         }
-        let mut accesses = Self {
-            entity,
-            ids: Vec::with_capacity(merged.len()),
-            counts: Vec::with_capacity(merged.len()),
-            times: Vec::with_capacity(merged.len()),
-        };
-        for (id, (count, time)) in merged {
+        let mut by_entity: BTreeMap<EntityId, Accesses> = BTreeMap::new();
+        for ((entity, id), (count, time)) in merged {
+            let accesses = by_entity.entry(entity.clone()).or_default();
             accesses.ids.push(id);
             accesses.counts.push(rows::signed(count));
             accesses.times.push(time);
         }
-        accesses
+        Self(by_entity)
     }
 }
 
@@ -68,17 +65,24 @@ impl Transaction for RecordAccesses {
     type Output = ();
 
     fn entities(&self) -> Vec<&EntityId> {
-        vec![&self.entity]
+        self.0.keys().collect()
     }
 
     async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<()>, Failure> {
+        for (entity, accesses) in &self.0 {
+            accesses.record(entity, connection).await?;
+        }
+        Ok(TxOutcome::Commit(()))
+    }
+}
+
+impl Accesses {
+    async fn record(&self, entity: &EntityId, connection: &mut Connection) -> Result<(), Failure> {
         // A shared lock excludes writers: a memory removed concurrently would
         // leave its access row behind.
         let lock =
             sqlx::query("SELECT e.entity_id FROM entity e WHERE e.entity_id = $1::text FOR SHARE");
-        connection
-            .fetch_all(lock.bind(self.entity.as_str()))
-            .await?;
+        connection.fetch_all(lock.bind(entity.as_str())).await?;
         let query = sqlx::query(
             "INSERT INTO memory_access AS a (entity_id, memory_id, access_count, last_accessed) \
              SELECT m.entity_id, m.memory_id, u.accesses, u.at \
@@ -91,11 +95,11 @@ impl Transaction for RecordAccesses {
              last_accessed = greatest(a.last_accessed, excluded.last_accessed)",
         );
         let query = query
-            .bind(self.entity.as_str())
+            .bind(entity.as_str())
             .bind(&self.ids)
             .bind(&self.counts)
             .bind(&self.times);
         connection.execute(query).await?;
-        Ok(TxOutcome::Commit(()))
+        Ok(())
     }
 }

@@ -221,12 +221,8 @@ impl Store for PgStore {
         delete::delete(&self.database, entity, ids).await
     }
 
-    async fn record_accesses(
-        &self,
-        entity: &EntityId,
-        updates: &[AccessUpdate],
-    ) -> MemoryResult<()> {
-        record_accesses::record_accesses(&self.database, entity, updates).await
+    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
+        record_accesses::record_accesses(&self.database, updates).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use memory_core::{AccessUpdate, EntityId, limits};
+use memory_core::{AccessUpdate, limits};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::entity;
 use crate::error::Failure;
 use crate::rows::{self, to_json};
 use crate::transaction::Transaction;
 
 pub(crate) struct RecordAccesses {
-    pub(crate) entity: EntityId,
     pub(crate) updates: Vec<AccessUpdate>,
 }
 
@@ -23,15 +21,13 @@ impl Transaction for RecordAccesses {
     const MAX_BUSY_TIMEOUT: Option<Duration> = Some(Duration::from_millis(100));
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<(), Failure> {
-        let Some(entity) = entity::find(conn, &self.entity).await? else {
-            return Ok(());
-        };
         let updates: Vec<_> = self
             .updates
             .iter()
             .map(|update| {
                 let at = limits::to_micros(update.last_accessed).timestamp_micros();
                 (
+                    update.entity.as_str(),
                     rows::encode_id(&update.id),
                     rows::encode_count(update.accesses),
                     at,
@@ -42,10 +38,11 @@ impl Transaction for RecordAccesses {
         // largest count stays what it is.
         query(
             "INSERT INTO memory_access (memory_key, access_count, last_accessed)
-             SELECT m.memory_key, one.value ->> 1, one.value ->> 2
-             FROM jsonb_each(?2) AS one
+             SELECT m.memory_key, one.value ->> 2, one.value ->> 3
+             FROM jsonb_each(?1) AS one
+             CROSS JOIN entity AS e ON e.entity_id = one.value ->> 0
              CROSS JOIN memory AS m
-                 ON m.entity_key = ?1 AND m.memory_id = unhex(one.value ->> 0)
+                 ON m.entity_key = e.entity_key AND m.memory_id = unhex(one.value ->> 1)
              WHERE true
              ON CONFLICT (memory_key) DO UPDATE SET
                  access_count = CASE
@@ -55,7 +52,6 @@ impl Transaction for RecordAccesses {
                  last_accessed = max(
                      coalesce(last_accessed, excluded.last_accessed), excluded.last_accessed)",
         )
-        .bind(entity.key)
         .bind(to_json(&updates)?)
         .execute(conn)
         .await?;

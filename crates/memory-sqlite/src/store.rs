@@ -297,22 +297,16 @@ impl Store for SqliteStore {
         self.database.write(delete, self.origin()).await
     }
 
-    async fn record_accesses(
-        &self,
-        entity: &EntityId,
-        updates: &[AccessUpdate],
-    ) -> MemoryResult<()> {
+    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
         self.database.check_open(RecordAccesses::OPERATION)?;
-        entity.validate()?;
         AccessUpdate::validate_all(updates)?;
         if updates.is_empty() {
             return Ok(());
         }
-        let update = RecordAccesses {
-            entity: entity.clone(),
-            updates: updates.to_vec(),
-        };
-        self.database.write(update, self.origin()).await
+        let updates = updates.to_vec();
+        self.database
+            .write(RecordAccesses { updates }, self.origin())
+            .await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {

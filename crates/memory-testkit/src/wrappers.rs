@@ -347,14 +347,9 @@ impl Store for HookedStore {
         self.run(call, self.inner.delete(entity, ids)).await
     }
 
-    async fn record_accesses(
-        &self,
-        entity: &EntityId,
-        updates: &[AccessUpdate],
-    ) -> MemoryResult<()> {
-        let call = StoreCall::of(StoreOperation::RecordAccesses, entity);
-        self.run(call, self.inner.record_accesses(entity, updates))
-            .await
+    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
+        let call = StoreCall::new(StoreOperation::RecordAccesses);
+        self.run(call, self.inner.record_accesses(updates)).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
@@ -468,12 +463,8 @@ impl Store for MinimalStore {
         self.inner.delete(entity, ids).await
     }
 
-    async fn record_accesses(
-        &self,
-        entity: &EntityId,
-        updates: &[AccessUpdate],
-    ) -> MemoryResult<()> {
-        self.inner.record_accesses(entity, updates).await
+    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
+        self.inner.record_accesses(updates).await
     }
 
     async fn list_entities(

@@ -38,8 +38,8 @@ pub use search::{EpisodePart, NeighborOutcome, SearchHit, SearchOutcome, TermSta
 
 /// A database of memories.
 ///
-/// Every method is scoped to one entity (or, for
-/// [`insert_opts`](Store::insert_opts), to the entity that each memory
+/// Every method is scoped to one entity (or, for [`insert_opts`](Store::insert_opts)
+/// and [`record_accesses`](Store::record_accesses), to the entity that each item
 /// names); memories of other entities are never returned or changed. The
 /// conformance suite of `memory-testkit` mirrors the `# Behavior` lists, point
 /// by point.
@@ -383,17 +383,13 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   backend can prevent it.
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome>;
 
-    /// Adds to access counts and moves `last_accessed` forward (never back).
-    /// Required.
+    /// Adds to access counts of one or several entities and moves `last_accessed`
+    /// forward (never back), all or nothing, in one transaction. Required.
     ///
     /// # Behavior
     /// - Ids that the entity does not have are ignored.
-    /// - Does not raise the generation.
-    async fn record_accesses(
-        &self,
-        entity: &EntityId,
-        updates: &[AccessUpdate],
-    ) -> MemoryResult<()>;
+    /// - Does not raise a generation.
+    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()>;
 
     /// Generation and numbers of memories; zeros for an entity never written
     /// to.

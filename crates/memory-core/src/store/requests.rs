@@ -310,8 +310,10 @@ impl NeighborRequest {
 }
 
 /// Accesses of one memory, to be recorded together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessUpdate {
+    /// Whose memory.
+    pub entity: EntityId,
     /// Which memory.
     pub id: MemoryId,
     /// How many accesses to add.
@@ -321,10 +323,15 @@ pub struct AccessUpdate {
 }
 
 impl AccessUpdate {
-    /// `accesses` of the memory `id`, the last of them at `last_accessed`.
-    #[must_use]
-    pub const fn new(id: MemoryId, accesses: u64, last_accessed: DateTime<Utc>) -> Self {
+    /// `accesses` of the memory `id` of `entity`, the last of them at `last_accessed`.
+    pub fn new(
+        entity: impl Into<EntityId>,
+        id: MemoryId,
+        accesses: u64,
+        last_accessed: DateTime<Utc>,
+    ) -> Self {
         Self {
+            entity: entity.into(),
             id,
             accesses,
             last_accessed,
@@ -337,14 +344,15 @@ impl AccessUpdate {
         memory.last_accessed = memory.last_accessed.max(Some(self.last_accessed));
     }
 
-    /// Checks the times of updates.
+    /// Checks the entities and the times of updates.
     ///
     /// # Errors
     /// [`MemoryError::InvalidInput`] naming the item and the limit.
     pub fn validate_all(updates: &[Self]) -> MemoryResult<()> {
         for (index, update) in updates.iter().enumerate() {
-            limits::check_timestamp(update.last_accessed)
-                .map_err(|problem| MemoryError::from(problem).with_item(index))?;
+            let time = limits::check_timestamp(update.last_accessed).map_err(MemoryError::from);
+            let checked = update.entity.validate().and(time);
+            checked.map_err(|problem| problem.with_item(index))?;
         }
         Ok(())
     }

@@ -62,31 +62,26 @@ impl AccessCounts {
         self.lock().memories
     }
 
-    /// Removes and returns all pending counts. The next
-    /// [`record`](Self::record) schedules a new flush.
-    pub(crate) fn drain(&self) -> Vec<(EntityId, Vec<AccessUpdate>)> {
-        let mut pending = self.lock();
-        let Pending { by_entity, .. } = std::mem::take(&mut *pending);
-        let updates = |counts: HashMap<MemoryId, Count>| {
-            let update = |(id, count): (MemoryId, Count)| AccessUpdate {
-                id,
-                accesses: count.accesses,
-                last_accessed: count.last,
+    /// Removes and returns all pending counts, those of an entity one after the other.
+    /// The next [`record`](Self::record) schedules a new flush.
+    pub(crate) fn drain(&self) -> Vec<AccessUpdate> {
+        let pending = std::mem::take(&mut *self.lock());
+        let mut updates = Vec::with_capacity(pending.memories);
+        for (entity, counts) in pending.by_entity {
+            let update = |(id, count): (MemoryId, Count)| {
+                AccessUpdate::new(entity.clone(), id, count.accesses, count.last)
             };
-            counts.into_iter().map(update).collect()
-        };
-        by_entity
-            .into_iter()
-            .map(|(entity, counts)| (entity, updates(counts)))
-            .collect()
+            updates.extend(counts.into_iter().map(update));
+        }
+        updates
     }
 
     /// Restores counts whose write failed; the next access schedules a retry.
-    pub(crate) fn put_back(&self, entity: &EntityId, updates: &[AccessUpdate]) {
+    pub(crate) fn put_back(&self, updates: &[AccessUpdate]) {
         let mut pending = self.lock();
         for update in updates {
             let one = std::iter::once((update.id, update.accesses));
-            pending.add(entity, one, update.last_accessed);
+            pending.add(&update.entity, one, update.last_accessed);
         }
     }
 
@@ -138,10 +133,10 @@ mod tests {
         assert!(accesses.record(&mira, [a, b].into_iter(), late));
         assert!(!accesses.record(&mira, [a].into_iter(), early));
         let drained = accesses.drain();
-        assert_eq!((drained.len(), drained[0].1.len()), (1, 2));
-        let of_a = drained[0].1.iter().find(|update| update.id == a).unwrap();
+        assert_eq!(drained.len(), 2);
+        let of_a = drained.iter().find(|update| update.id == a).unwrap();
         assert_eq!((of_a.accesses, of_a.last_accessed), (2, late));
-        accesses.put_back(&mira, &drained[0].1);
+        accesses.put_back(&drained);
         assert!(
             accesses.record(&mira, [a].into_iter(), late),
             "a new flush is scheduled"
@@ -149,10 +144,18 @@ mod tests {
         accesses.writer_stopped();
         assert!(accesses.record(&mira, std::iter::empty(), late));
         let again = accesses.drain();
-        assert_eq!(
-            again[0].1.iter().map(|update| update.accesses).sum::<u64>(),
-            4
-        );
+        assert_eq!(again.iter().map(|update| update.accesses).sum::<u64>(), 4);
+    }
+
+    #[test]
+    fn counts_of_an_entity_are_drained_together() {
+        let accesses = AccessCounts::default();
+        for name in ["mira", "tam", "mira", "otto", "tam"] {
+            accesses.record(&name.into(), std::iter::once(MemoryId::new()), Utc::now());
+        }
+        let drained = accesses.drain();
+        let entities = drained.chunk_by(|a, b| a.entity == b.entity);
+        assert_eq!((drained.len(), entities.count()), (5, 3));
     }
 
     #[test]
@@ -160,6 +163,6 @@ mod tests {
         let (accesses, mira) = (AccessCounts::default(), EntityId::from("mira"));
         let ids = (0..MAX_PENDING + 100).map(|_| MemoryId::new());
         accesses.record(&mira, ids, Utc::now());
-        assert_eq!(accesses.drain()[0].1.len(), MAX_PENDING);
+        assert_eq!(accesses.drain().len(), MAX_PENDING);
     }
 }

@@ -156,13 +156,9 @@ async fn accesses_after_the_moment_do_not_count() {
         ])
         .await;
     let before = recalled(&b, days_ago(5)).await;
-    let update = |id, last_accessed| AccessUpdate {
-        id,
-        accesses: 1_000,
-        last_accessed,
-    };
+    let update = |id, last| AccessUpdate::new(mira(), id, 1_000, last);
     let updates = [update(ids[0], days_ago(1)), update(ids[1], days_ago(6))];
-    b.store.record_accesses(&mira(), &updates).await.unwrap();
+    b.store.record_accesses(&updates).await.unwrap();
     b.engine.clear_all_caches();
     let after = recalled(&b, days_ago(5)).await;
     let of = |hits: &[RecallHit], id| hits.iter().find(|hit| hit.memory.id == id).unwrap().clone();

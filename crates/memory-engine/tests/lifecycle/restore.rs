@@ -32,12 +32,8 @@ async fn memories_and_summaries_are_restored_completely() {
     let high = b.engine.consolidate(&mira(), &request).await.unwrap();
     let mut touched = b.all(ListScope::Live).await;
     touched.retain(|memory| memory.content == "bread");
-    let update = memory_core::AccessUpdate {
-        id: touched[0].id,
-        accesses: 7,
-        last_accessed: now(),
-    };
-    b.store.record_accesses(&mira(), &[update]).await.unwrap();
+    let update = memory_core::AccessUpdate::new(mira(), touched[0].id, 7, now());
+    b.store.record_accesses(&[update]).await.unwrap();
     b.engine.clear_all_caches();
     let before = everything(&b).await;
     assert_eq!(before.len(), 6);

@@ -1,7 +1,7 @@
 //! Row-level security: a statement without an entity condition reaches only the
 //! entities that its transaction has named.
 
-use memory_core::{EntityId, ErrorKind, MemoryId, Store};
+use memory_core::{AccessUpdate, EntityId, ErrorKind, MemoryId, Store};
 use memory_pg::{PgOptions, PgStore};
 use memory_testkit::store::{Suite, Tolerance};
 use sqlx::{Executor, PgConnection};
@@ -77,12 +77,9 @@ async fn no_statement_reaches_an_unnamed_entity() {
             store.insert(&batch).await.unwrap();
             let entity = EntityId::from(name);
             store.delete(&entity, &[batch[0].memory.id]).await.unwrap();
-            let update = memory_core::AccessUpdate {
-                id: batch[1].memory.id,
-                accesses: 1,
-                last_accessed: batch[1].memory.timestamp,
-            };
-            store.record_accesses(&entity, &[update]).await.unwrap();
+            let touched = &batch[1].memory;
+            let update = AccessUpdate::new(entity, touched.id, 1, touched.timestamp);
+            store.record_accesses(&[update]).await.unwrap();
         }
         let mut admin = connect(&owner).await;
         let before = all_rows(&mut admin).await;

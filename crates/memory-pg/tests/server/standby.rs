@@ -29,8 +29,8 @@ async fn opens_and_reads_without_writing_until_it_is_promoted() {
         let refused = store.insert(&memories("tam", 1)).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
         assert!(refused.to_string().contains("standby"), "{refused}");
-        let accesses = [AccessUpdate::new(id, 1, fixtures::at(9_000))];
-        let refused = store.record_accesses(&mira, &accesses).await.unwrap_err();
+        let accesses = [AccessUpdate::new(mira.clone(), id, 1, fixtures::at(9_000))];
+        let refused = store.record_accesses(&accesses).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
         // It was not even tried.
         let log = standby.log().await;
@@ -39,7 +39,7 @@ async fn opens_and_reads_without_writing_until_it_is_promoted() {
 
         standby.promote().await;
         store.insert(&memories("tam", 1)).await.unwrap();
-        store.record_accesses(&mira, &accesses).await.unwrap();
+        store.record_accesses(&accesses).await.unwrap();
         for store in [store, writing] {
             store.close().await.unwrap();
         }

@@ -48,11 +48,7 @@ async fn run_operations(
     let first = batch[0].memory.clone();
     let updates: Vec<AccessUpdate> = ids
         .iter()
-        .map(|&id| AccessUpdate {
-            id,
-            accesses: 1,
-            last_accessed: fixtures::at(1),
-        })
+        .map(|&id| AccessUpdate::new(entity.clone(), id, 1, fixtures::at(1)))
         .collect();
     let both = SearchRequest {
         sample: 0,
@@ -99,7 +95,7 @@ async fn run_operations(
         "changes",
         store.changes_since(&entity, Generation::ZERO, &model)
     );
-    counted!("record_accesses", store.record_accesses(&entity, &updates));
+    counted!("record_accesses", store.record_accesses(&updates));
     let embedding = Some(&batch[1].embedding);
     counted!(
         "update",

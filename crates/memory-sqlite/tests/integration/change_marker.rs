@@ -40,12 +40,8 @@ async fn the_marker_changes_with_every_kind_of_write() {
     let patch = MemoryPatch::new().importance(0.1);
     other.update(&mira(), &id, &patch, None).await.unwrap();
     check();
-    let access = AccessUpdate {
-        id,
-        accesses: 1,
-        last_accessed: at(0),
-    };
-    other.record_accesses(&mira(), &[access]).await.unwrap();
+    let access = AccessUpdate::new(mira(), id, 1, at(0));
+    other.record_accesses(&[access]).await.unwrap();
     check();
     other.delete(&mira(), &[id]).await.unwrap();
     check();

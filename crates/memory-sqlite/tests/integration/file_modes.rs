@@ -100,15 +100,9 @@ async fn access_counts_do_not_wait_for_a_locked_database() {
     let store = SqliteStore::open_with(options).await.unwrap();
     let mut other = connect(&path).await;
     other.execute("BEGIN IMMEDIATE").await.unwrap();
-    let update = AccessUpdate {
-        id: batch[0].memory.id,
-        accesses: 1,
-        last_accessed: at(0),
-    };
     let limit = Duration::from_secs(60);
-    let entity = mira();
-    let updates = [update];
-    let recorded = store.record_accesses(&entity, &updates);
+    let updates = [AccessUpdate::new(mira(), batch[0].memory.id, 1, at(0))];
+    let recorded = store.record_accesses(&updates);
     let error = tokio::time::timeout(limit, recorded).await.unwrap();
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
 

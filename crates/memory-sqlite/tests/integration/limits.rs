@@ -99,16 +99,12 @@ async fn a_read_only_store_reads_and_refuses_every_write() {
     assert_eq!(got.memories.iter().flatten().count(), 10);
     let id = batch[0].memory.id;
     let patch = MemoryPatch::new().importance(0.1);
-    let update = AccessUpdate {
-        id,
-        accesses: 1,
-        last_accessed: at(0),
-    };
+    let update = AccessUpdate::new(mira(), id, 1, at(0));
     for error in [
         store.insert(&memories(1, 9)).await.unwrap_err(),
         store.update(&mira(), &id, &patch, None).await.unwrap_err(),
         store.delete(&mira(), &[id]).await.unwrap_err(),
-        store.record_accesses(&mira(), &[update]).await.unwrap_err(),
+        store.record_accesses(&[update]).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
     }

@@ -47,12 +47,8 @@ async fn the_marker_of_a_handle_outlasts_every_kind_of_own_write() {
     let patch = MemoryPatch::new().importance(0.1);
     own.update(&mira(), &id(0), &patch, None).await.unwrap();
     check("update");
-    let access = AccessUpdate {
-        id: id(0),
-        accesses: 1,
-        last_accessed: at(0),
-    };
-    own.record_accesses(&mira(), &[access]).await.unwrap();
+    let access = AccessUpdate::new(mira(), id(0), 1, at(0));
+    own.record_accesses(&[access]).await.unwrap();
     check("record_accesses");
     let read_at = own.entity_stats(&mira()).await.unwrap().generation;
     let replaced = [(id(0), batch[1].embedding.clone())];

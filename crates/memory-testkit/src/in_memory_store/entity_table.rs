@@ -167,11 +167,9 @@ impl EntityTable {
         ReplaceVectorsOutcome::new(self.generation, replaced)
     }
 
-    pub(super) fn record_accesses(&mut self, updates: &[AccessUpdate]) {
-        for update in updates {
-            if let Some(row) = self.rows.get_mut(&update.id) {
-                update.apply(&mut row.item.memory);
-            }
+    pub(super) fn record_access(&mut self, update: &AccessUpdate) {
+        if let Some(row) = self.rows.get_mut(&update.id) {
+            update.apply(&mut row.item.memory);
         }
     }
 }

@@ -312,14 +312,13 @@ impl Store for InMemoryStore {
         Ok(state.write(entity, |entity_table| entity_table.delete(ids)))
     }
 
-    async fn record_accesses(
-        &self,
-        entity: &EntityId,
-        updates: &[AccessUpdate],
-    ) -> MemoryResult<()> {
+    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
         let mut state = self.open("record_accesses")?;
-        if let Some(entity_table) = state.entities.get_mut(entity) {
-            entity_table.record_accesses(updates);
+        AccessUpdate::validate_all(updates)?;
+        for update in updates {
+            if let Some(entity_table) = state.entities.get_mut(&update.entity) {
+                entity_table.record_access(update);
+            }
         }
         Ok(())
     }

@@ -154,16 +154,17 @@ impl FaultyStore {
     /// The updates that are carried out.
     pub(super) async fn touchable(
         &self,
-        entity: &EntityId,
         updates: &[AccessUpdate],
     ) -> MemoryResult<Vec<AccessUpdate>> {
-        let mut updates = updates.to_vec();
-        if self.has(Fault::IgnoresAccessesOfArchived) {
-            let ids: Vec<_> = updates.iter().map(|update| update.id).collect();
-            let archived = self.archived_among(entity, &ids).await?;
-            updates.retain(|update| !archived.contains(&update.id));
+        if !self.has(Fault::IgnoresAccessesOfArchived) {
+            return Ok(updates.to_vec());
         }
-        Ok(updates)
+        let mut touchable = Vec::new();
+        for update in updates {
+            let archived = self.archived_among(&update.entity, &[update.id]).await?;
+            touchable.extend(archived.is_empty().then(|| update.clone()));
+        }
+        Ok(touchable)
     }
 
     /// The archived memories that a filter admits.

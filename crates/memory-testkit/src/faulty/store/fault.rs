@@ -125,6 +125,8 @@ faults! {
         DeletesOneByOne => "delete::raises_the_generation_once",
         /// Only the first access of a memory is counted.
         CountsOneAccess => "record_accesses::adds_accesses",
+        /// Accesses of the first entity of a call are recorded, and no others.
+        RecordsAccessesOfOneEntity => "record_accesses::are_of_several_entities",
         /// An older access moves `last_accessed` back.
         MovesAccessBack => "record_accesses::never_moves_back",
         /// A touch raises the generation.

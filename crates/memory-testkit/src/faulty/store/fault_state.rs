@@ -95,10 +95,10 @@ impl FaultyStore {
         }
     }
 
-    pub(super) fn note_touched(&self, entity: &EntityId, updates: &[AccessUpdate]) {
+    pub(super) fn note_touched(&self, updates: &[AccessUpdate]) {
         let mut fault_state = self.fault_state();
         for update in updates {
-            let key = (entity.clone(), update.id);
+            let key = (update.entity.clone(), update.id);
             fault_state.touched.insert(key, update.last_accessed);
         }
     }

@@ -193,13 +193,9 @@ impl Store for FaultyStore {
         Ok(outcome)
     }
 
-    async fn record_accesses(
-        &self,
-        entity: &EntityId,
-        updates: &[AccessUpdate],
-    ) -> MemoryResult<()> {
-        let updates = self.touchable(entity, updates).await?;
-        self.faulty_touch(entity, &updates).await
+    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
+        let updates = self.touchable(updates).await?;
+        self.faulty_record_accesses(updates).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {

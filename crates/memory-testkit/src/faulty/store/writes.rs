@@ -271,25 +271,28 @@ impl FaultyStore {
         Ok(outcome)
     }
 
-    pub(super) async fn faulty_touch(
+    pub(super) async fn faulty_record_accesses(
         &self,
-        entity: &EntityId,
-        updates: &[AccessUpdate],
+        mut updates: Vec<AccessUpdate>,
     ) -> MemoryResult<()> {
-        let mut updates = updates.to_vec();
         if self.has(Fault::CountsOneAccess) {
-            let known = |id| {
-                self.fault_state()
-                    .touched
-                    .contains_key(&(entity.clone(), id))
+            let known = |update: &AccessUpdate| {
+                let key = (update.entity.clone(), update.id);
+                self.fault_state().touched.contains_key(&key)
             };
-            updates.retain(|update| !known(update.id));
+            updates.retain(|update| !known(update));
         }
-        if self.has(Fault::RaisesTheGenerationOnAccess) && !updates.is_empty() {
-            self.shift(entity, 1);
+        if self.has(Fault::RecordsAccessesOfOneEntity) {
+            let first = updates.first().map(|update| update.entity.clone());
+            updates.retain(|update| Some(&update.entity) == first.as_ref());
         }
-        self.note_touched(entity, &updates);
-        self.inner.record_accesses(entity, &updates).await
+        if self.has(Fault::RaisesTheGenerationOnAccess)
+            && let Some(update) = updates.first()
+        {
+            self.shift(&update.entity, 1);
+        }
+        self.note_touched(&updates);
+        self.inner.record_accesses(&updates).await
     }
 }
 

@@ -246,13 +246,9 @@ pub async fn has_its_accesses_recorded(context: &CheckContext) -> CheckResult {
     let mut wanted = scene.archived().swap_remove(0).memory;
     let store = context.store();
     for (accesses, seconds) in [(2, 50), (3, 40)] {
-        let update = AccessUpdate {
-            id: wanted.id,
-            accesses,
-            last_accessed: at(seconds),
-        };
+        let update = AccessUpdate::new(mira.clone(), wanted.id, accesses, at(seconds));
         store
-            .record_accesses(&mira, &[update])
+            .record_accesses(&[update])
             .await
             .at("record_accesses")?;
     }

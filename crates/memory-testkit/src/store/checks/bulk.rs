@@ -52,14 +52,10 @@ pub async fn reads_and_removes_many(context: &CheckContext) -> CheckResult {
     let store = context.store();
     let updates: Vec<AccessUpdate> = ids
         .iter()
-        .map(|id| AccessUpdate {
-            id: *id,
-            accesses: 1,
-            last_accessed: at(1),
-        })
+        .map(|id| AccessUpdate::new(mira.clone(), *id, 1, at(1)))
         .collect();
     store
-        .record_accesses(&mira, &updates)
+        .record_accesses(&updates)
         .await
         .at("record_accesses")?;
     let fetched = store.get(&mira, &ids).await.at("get")?;

@@ -20,12 +20,8 @@ pub async fn differs_after_every_write(context: &CheckContext) -> CheckResult {
     let patch = MemoryPatch::new().importance(0.25);
     store.update(&mira, &a, &patch, None).await.at("update")?;
     is_new(store, &mut seen, "update")?;
-    let access = AccessUpdate {
-        id: a,
-        accesses: 1,
-        last_accessed: at(0),
-    };
-    let recorded = store.record_accesses(&mira, &[access]).await;
+    let access = AccessUpdate::new(mira.clone(), a, 1, at(0));
+    let recorded = store.record_accesses(&[access]).await;
     recorded.at("record_accesses")?;
     is_new(store, &mut seen, "record_accesses")?;
     let group = consolidation(&mira, "in short", [a, b], &mut rng);

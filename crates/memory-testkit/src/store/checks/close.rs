@@ -65,13 +65,9 @@ pub async fn answers_as_capabilities_say(context: &CheckContext) -> CheckResult 
     let update = store.update(&mira, &id, &patch, None);
     refused(update.await, &closed, "update")?;
     refused(store.delete(&mira, &[id]).await, &closed, "delete")?;
-    let update = AccessUpdate {
-        id,
-        accesses: 1,
-        last_accessed: at(1),
-    };
+    let update = AccessUpdate::new(mira.clone(), id, 1, at(1));
     refused(
-        store.record_accesses(&mira, &[update]).await,
+        store.record_accesses(&[update]).await,
         &closed,
         "record_accesses",
     )?;

@@ -153,13 +153,9 @@ pub async fn refuses_what_changed(context: &CheckContext) -> CheckResult {
     let summary = group.summary.memory.id;
     context.consolidate(&mira, &[group]).await?;
     store.delete(&mira, &[summary]).await.at("undo")?;
-    let update = AccessUpdate {
-        id: people[5],
-        accesses: 3,
-        last_accessed: at(3),
-    };
+    let update = AccessUpdate::new(mira.clone(), people[5], 3, at(3));
     store
-        .record_accesses(&mira, &[update])
+        .record_accesses(&[update])
         .await
         .at("record_accesses")?;
     let before = context.entity_dump(&mira).await?;

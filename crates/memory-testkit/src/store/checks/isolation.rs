@@ -95,17 +95,13 @@ pub async fn writes_are_scoped(context: &CheckContext) -> CheckResult {
     let store = context.store();
     let mut everything: Vec<MemoryId> = Vec::new();
     everything.extend(people.iter().flat_map(|(_, hers, _)| hers));
+    let first = &people[0].0;
     let updates: Vec<AccessUpdate> = everything
         .iter()
-        .map(|id| AccessUpdate {
-            id: *id,
-            accesses: 1,
-            last_accessed: at(1),
-        })
+        .map(|id| AccessUpdate::new(first.clone(), *id, 1, at(1)))
         .collect();
-    let first = &people[0].0;
     store
-        .record_accesses(first, &updates)
+        .record_accesses(&updates)
         .await
         .at("record_accesses")?;
     let done = store.delete(first, &everything).await.at("delete")?;

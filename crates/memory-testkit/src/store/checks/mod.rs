@@ -137,7 +137,10 @@ table! {
     Store: delete::{
         removes_for_good, passes_over_unknown_ids, raises_the_generation_once, is_seen_everywhere,
     }
-    Store: record_accesses::{adds_accesses, never_moves_back, passes_over_unknown_ids, raises_no_generation}
+    Store: record_accesses::{
+        adds_accesses, are_of_several_entities, never_moves_back, passes_over_unknown_ids,
+        raises_no_generation,
+    }
     Store: entities::{
         stats_start_at_zero, stats_follow_writes, are_listed_in_order, are_listed_in_pages,
         without_memories_are_not_listed,

@@ -16,7 +16,7 @@ pub async fn adds_accesses(context: &CheckContext) -> CheckResult {
     let [one, two, untouched] = [0, 1, 2].map(|index: usize| batch[index].memory.id);
     context
         .store()
-        .record_accesses(&mira, &[])
+        .record_accesses(&[])
         .await
         .at("record nothing")?;
     record(context, &mira, &[(one, 2, 10), (two, 1, 11)]).await?;
@@ -83,6 +83,36 @@ pub async fn passes_over_unknown_ids(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
+/// One call records accesses of several entities, in any order, each under the entity
+/// that it names.
+pub async fn are_of_several_entities(context: &CheckContext) -> CheckResult {
+    let (mira, tam) = (context.entity("mira"), context.entity("tam"));
+    let mut rng = context.rng();
+    let hers = context.populate(&mira, 2, &mut rng).await?[0].memory.id;
+    let his = context.populate(&tam, 2, &mut rng).await?[0].memory.id;
+    let nobody = context.entity("nobody");
+    let updates = [
+        AccessUpdate::new(tam.clone(), his, 1, at(1)),
+        AccessUpdate::new(mira.clone(), hers, 2, at(2)),
+        AccessUpdate::new(nobody.clone(), hers, 3, at(3)),
+        AccessUpdate::new(tam.clone(), hers, 4, at(4)),
+        AccessUpdate::new(tam.clone(), his, 5, at(5)),
+    ];
+    let store = context.store();
+    store
+        .record_accesses(&updates)
+        .await
+        .at("record_accesses")?;
+    ensure_eq!(
+        access(context, &mira, hers).await?,
+        (2, Some(at(2))),
+        "hers"
+    );
+    ensure_eq!(access(context, &tam, his).await?, (6, Some(at(5))), "his");
+    ensure_eq!(context.count(&nobody).await?, 0, "memories of the third");
+    Ok(())
+}
+
 /// Recording an access is no write: the generation stays and no change is reported.
 pub async fn raises_no_generation(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
@@ -105,15 +135,13 @@ async fn record(
 ) -> CheckResult {
     let updates: Vec<AccessUpdate> = updates
         .iter()
-        .map(|&(id, accesses, seconds)| AccessUpdate {
-            id,
-            accesses,
-            last_accessed: at(seconds),
+        .map(|&(id, accesses, seconds)| {
+            AccessUpdate::new(entity.clone(), id, accesses, at(seconds))
         })
         .collect();
     context
         .store()
-        .record_accesses(entity, &updates)
+        .record_accesses(&updates)
         .await
         .at("record_accesses")
 }

@@ -163,12 +163,10 @@ impl Reference {
         entity.remove(ids)
     }
 
-    pub(super) fn record_accesses(&mut self, name: &EntityId, updates: &[AccessUpdate]) {
-        let Some(entity) = self.0.get_mut(name) else {
-            return;
-        };
+    pub(super) fn record_accesses(&mut self, updates: &[AccessUpdate]) {
         for update in updates {
-            if let Some(row) = entity.rows.get_mut(&update.id) {
+            let entity = self.0.get_mut(&update.entity);
+            if let Some(row) = entity.and_then(|entity| entity.rows.get_mut(&update.id)) {
                 row.memory.access_count += update.accesses;
                 if row.memory.last_accessed < Some(update.last_accessed) {
                     row.memory.last_accessed = Some(update.last_accessed);

@@ -225,18 +225,17 @@ impl Machine<'_> {
     async fn record_accesses(&mut self, entity: &EntityId, updates: &[(u8, u8)]) -> CheckResult {
         let updates: Vec<AccessUpdate> = updates
             .iter()
-            .map(|&(id, accesses)| AccessUpdate {
-                id: op::id(id),
-                accesses: u64::from(accesses),
-                last_accessed: at(i64::from(accesses) * 37 % 101),
+            .map(|&(id, accesses)| {
+                let last = at(i64::from(accesses) * 37 % 101);
+                AccessUpdate::new(entity.clone(), op::id(id), accesses.into(), last)
             })
             .collect();
         let store = self.context.store();
         store
-            .record_accesses(entity, &updates)
+            .record_accesses(&updates)
             .await
             .at("record_accesses")?;
-        self.model.record_accesses(entity, &updates);
+        self.model.record_accesses(&updates);
         self.stats(entity).await
     }
 
