@@ -116,6 +116,6 @@ async fn access_counts_do_not_wait_for_a_locked_database() {
         .await
         .unwrap()
         .unwrap();
-    let stats = open(&path).await.entity_stats(&entity).await.unwrap();
+    let stats = open(&path).await.entity_stats(&mira()).await.unwrap();
     assert_eq!(stats.memory_count, 11);
 }
