@@ -1,5 +1,6 @@
 //! The contract of a store.
 
+mod access_update;
 mod capabilities;
 mod changes;
 mod embedded_memory;
@@ -22,6 +23,7 @@ use crate::id::{EntityId, MemoryId};
 use crate::patch::MemoryPatch;
 use crate::vector::Embedding;
 
+pub use access_update::AccessUpdate;
 pub use capabilities::{StoreCapabilities, VectorPrecision, Writers};
 pub use changes::{ChangeMarker, ChangeStream, Generation, StoreEvent};
 pub use embedded_memory::EmbeddedMemory;
@@ -30,8 +32,8 @@ pub use outcomes::{
     ReplaceVectorsOutcome, UpdateOutcome,
 };
 pub use requests::{
-    AccessUpdate, BackupOptions, ConsolidateOutcome, DenseQuery, InsertOptions, ListRequest,
-    ListScope, NeighborRequest, PageCursor, SearchRequest, SummaryGroup,
+    BackupOptions, ConsolidateOutcome, DenseQuery, InsertOptions, ListRequest, ListScope,
+    NeighborRequest, PageCursor, SearchRequest, SummaryGroup,
 };
 pub use score_stats::{ScoreStats, ScoreStatsBuilder};
 pub use search::{EpisodePart, NeighborOutcome, SearchHit, SearchOutcome, TermStats};
