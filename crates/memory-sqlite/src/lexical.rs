@@ -8,7 +8,7 @@
 //! from the counts of that entity alone.
 //!
 //! The index holds the terms that `memory_text` derives from a text; where that
-//! changes, a migration must index every memory again.
+//! changes, `reindex` makes the entries again.
 
 use memory_core::{ScoreStats, ScoreStatsBuilder, TermStats};
 use memory_text::{bm25, for_each_stem, word_digest};

@@ -68,6 +68,7 @@ mod page_builder;
 mod pairs;
 mod pool;
 mod record_accesses;
+mod reindex;
 mod removal;
 mod replace_vectors;
 mod row_keys;

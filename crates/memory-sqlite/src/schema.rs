@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr};
 use crate::connection::OPERATION;
 use crate::error::{Failure, SQLITE_BUSY};
 use crate::options::RequiredSchema;
+use crate::reindex::reindex;
 
 /// The application id in the header of every memory database, which SQLite and
 /// `file` read: "Memo" in ASCII.
@@ -19,7 +20,7 @@ const APPLICATION_ID: i64 = 0x4d65_6d6f;
 const MIN_VERSION: (u32, u32) = (3, 51);
 
 /// Every migration, oldest first. A released migration never changes.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "memory", include_str!("../migrations/0001_memory.sql")),
     (2, "archive", include_str!("../migrations/0002_archive.sql")),
     (3, "erase", include_str!("../migrations/0003_erase.sql")),
@@ -37,6 +38,11 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
         6,
         "search_pages",
         include_str!("../migrations/0006_search_pages.sql"),
+    ),
+    (
+        7,
+        "text_analysis",
+        include_str!("../migrations/0007_text_analysis.sql"),
     ),
 ];
 
@@ -79,8 +85,8 @@ pub(crate) async fn read_owner(conn: &mut SqliteConnection) -> Result<Owner, Fai
     }
 }
 
-/// Claims an empty database, or checks that it is a memory database, and applies
-/// the missing migrations.
+/// Claims an empty database, or checks that it is a memory database, applies the
+/// missing migrations, and makes again what is indexed by an older analysis of texts.
 pub(crate) async fn prepare(
     conn: &mut SqliteConnection,
     in_file: bool,
@@ -95,7 +101,7 @@ pub(crate) async fn prepare(
     if !is_current(conn).await? {
         migrate(conn).await?;
     }
-    Ok(())
+    reindex(conn).await
 }
 
 /// Checks the schema of a database that is opened without migrating it.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use rust_stemmers::{Algorithm, Stemmer};
-
+use crate::compounds::for_each_compound;
 use crate::dates::has_time_word;
+use crate::fold::normalize;
+use crate::forms::{Forms, Word};
 use crate::passages::{count_words, passages};
 use crate::stop_words::is_stop_word;
-use crate::tokenize::{for_each_compound, for_each_token};
+use crate::tokenize::{Piece, for_each_char, for_each_piece, for_each_token};
+use crate::unspaced;
 
 /// What the retrievers need of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,20 +45,22 @@ impl TextAnalysis {
     /// Analyzes a text.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let stemmer = Stemmer::create(Algorithm::English);
+        let forms = Forms::of(text);
         let mut pairs = PairBuilder::default();
         let analyze = |passage: &str| {
             let mut terms = PassageTerms::default();
-            for_each_token(passage, |token| {
-                if is_stop_word(token) {
-                    pairs.add(token);
-                } else {
-                    let stem = stemmer.stem(token);
-                    pairs.add(&stem);
-                    terms.add(&stem);
+            let passage = normalize(passage);
+            for_each_piece(&passage, &forms, |piece| match piece {
+                Piece::Word(word) => {
+                    pairs.add_word(&forms, word);
+                    forms.for_each(word, |form| terms.add(form));
+                }
+                Piece::Unspaced(run) => {
+                    for_each_char(run, &mut |token| pairs.add(token));
+                    unspaced::for_each_term(run, |term| terms.add(term));
                 }
             });
-            for_each_compound(passage, &mut |compound| terms.add(compound));
+            for_each_compound(&passage, &mut |compound: &str| terms.add(compound));
             terms
         };
         let passages = passages(text).map(analyze).collect();
@@ -83,14 +87,12 @@ impl PassageTerms {
 /// The pairs of adjacent words of a text, in order.
 #[must_use]
 pub fn pairs(text: &str) -> Vec<WordPair> {
-    let stemmer = Stemmer::create(Algorithm::English);
+    // The base of a word does not depend on the language of its text.
+    let forms = Forms::in_language(None);
     let mut pairs = PairBuilder::default();
-    for_each_token(text, |token| {
-        if is_stop_word(token) {
-            pairs.add(token);
-        } else {
-            pairs.add(&stemmer.stem(token));
-        }
+    for_each_piece(&normalize(text), &forms, |piece| match piece {
+        Piece::Word(word) => pairs.add_word(&forms, word),
+        Piece::Unspaced(run) => for_each_char(run, &mut |token| pairs.add(token)),
     });
     pairs.pairs
 }
@@ -120,6 +122,14 @@ struct PairBuilder {
 }
 
 impl PairBuilder {
+    fn add_word(&mut self, forms: &Forms, word: Word<'_>) {
+        if word.is_stop_word() {
+            self.add(word.folded);
+        } else {
+            forms.with_base(word, |base| self.add(base));
+        }
+    }
+
     fn add(&mut self, stem: &str) {
         if let Some(previous) = self.previous {
             self.pairs.push(WordPair::after(previous, stem));

@@ -6,14 +6,28 @@
 
 mod analysis;
 pub mod bm25;
+mod compounds;
 pub mod dates;
+mod fold;
+mod forms;
+mod korean;
+mod language;
+mod names;
 mod passages;
 mod query_terms;
 mod stop_words;
 mod tokenize;
+mod unspaced;
 
 pub use analysis::{PassageTerms, TextAnalysis, WordPair, pairs, word_digest, word_digests};
+pub use fold::is_unspaced_script;
+pub use language::{Language, UnknownLanguage};
+pub use names::names_within;
 pub use passages::{MAX_PASSAGE_WORDS, count_words, passages};
 pub use query_terms::{PassageCounts, QueryTerms, TermCounts};
 pub use stop_words::is_stop_word;
-pub use tokenize::{for_each_stem, is_unspaced_script, stems, tokenize};
+pub use tokenize::{for_each_stem, stems, tokenize};
+
+/// The version of the analysis: raised whenever a text's [`stems`] change, so that a
+/// store knows which of its indexes to make again.
+pub const ANALYSIS_VERSION: u32 = 2;

@@ -1,6 +1,6 @@
 //! Division of long texts into passages, the documents of the lexical retriever.
 
-use crate::tokenize::is_unspaced_script;
+use crate::fold::is_unspaced_script;
 
 /// Most words of a passage: about as many as a chunk of a model with a window of
 /// 256 tokens has.

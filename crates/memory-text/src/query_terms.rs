@@ -2,20 +2,21 @@
 
 use std::fmt;
 
-use rust_stemmers::{Algorithm, Stemmer};
-
 use crate::analysis::{WordPair, word_digest};
+use crate::compounds::for_each_compound;
 use crate::dates::has_time_word;
+use crate::fold::normalize;
+use crate::forms::{Forms, Word};
 use crate::passages::{count_words, passages};
-use crate::stop_words::is_stop_word;
-use crate::tokenize::{for_each_compound, for_each_token};
+use crate::tokenize::{Piece, for_each_char, for_each_piece};
+use crate::unspaced;
 
 /// The terms of a query, prepared for being counted in many texts.
 ///
 /// [`count`](Self::count) says of the query's terms what
 /// [`TextAnalysis`](crate::TextAnalysis) says of all terms of a text, and takes a
-/// fraction of its time: only words that begin like one of the query's are stemmed,
-/// and nothing is kept of the others.
+/// fraction of its time: of English words, only those that begin like one of the
+/// query's are stemmed, and nothing is kept of the others.
 pub struct QueryTerms {
     stems: Vec<String>,
     pairs: Vec<WordPair>,
@@ -23,7 +24,6 @@ pub struct QueryTerms {
     /// words.
     may_match: Box<[bool]>,
     with_time: bool,
-    stemmer: Stemmer,
 }
 
 /// How often the terms of a query occur in a text.
@@ -98,18 +98,21 @@ impl QueryTerms {
                 pairs.push(pair);
             }
         }
-        let stemmer = Stemmer::create(Algorithm::English);
         let mut may_match = vec![false; 1 << 16].into_boxed_slice();
-        for_each_token(query, |token| {
-            let stem = if is_stop_word(token) {
-                token.into()
-            } else {
-                stemmer.stem(token)
-            };
-            match stem.as_bytes() {
-                // Such as "a" of "aed": whatever follows may be a suffix.
-                [first] => may_match[usize::from(*first) << 8..][..256].fill(true),
-                bytes => may_match[prefix(bytes)] = true,
+        let mut may_match_word = |stem: &str| match stem.as_bytes() {
+            // Such as "a" of "aed": whatever follows may be a suffix.
+            [first] => may_match[usize::from(*first) << 8..][..256].fill(true),
+            bytes => may_match[prefix(bytes)] = true,
+        };
+        stems.iter().for_each(|stem| may_match_word(stem));
+        let forms = Forms::in_language(None);
+        for_each_piece(&normalize(query), &forms, |piece| {
+            if let Piece::Word(word) = piece {
+                if word.is_stop_word() {
+                    may_match_word(word.folded);
+                } else {
+                    forms.with_base(word, &mut may_match_word);
+                }
             }
         });
         Self {
@@ -117,7 +120,6 @@ impl QueryTerms {
             pairs,
             may_match,
             with_time,
-            stemmer,
         }
     }
 
@@ -142,7 +144,9 @@ impl QueryTerms {
             pair_count: 0,
             previous: None,
         };
-        let passages = passages(text).map(|passage| self.count_passage(passage, &mut pairs));
+        let forms = Forms::of(text);
+        let passages = passages(text);
+        let passages = passages.map(|passage| self.count_passage(passage, &forms, &mut pairs));
         TermCounts {
             passages: passages.collect(),
             pairs: pairs.counts,
@@ -152,32 +156,50 @@ impl QueryTerms {
         }
     }
 
-    fn count_passage(&self, passage: &str, pairs: &mut PairCounter<'_>) -> PassageCounts {
+    fn count_passage(
+        &self,
+        passage: &str,
+        forms: &Forms,
+        pairs: &mut PairCounter<'_>,
+    ) -> PassageCounts {
         let mut counts = vec![0; self.stems.len()];
         let mut length = 0;
         let mut count = |term: &str| {
+            length += 1;
             if let Some(index) = self.stems.iter().position(|stem| stem == term) {
                 counts[index] += 1;
             }
         };
-        for_each_token(passage, |token| {
-            let is_stop_word = is_stop_word(token);
-            length += u32::from(!is_stop_word);
-            if !self.may_match[prefix(token.as_bytes())] {
-                pairs.add_other();
-            } else if is_stop_word {
-                pairs.add(token);
-            } else {
-                let stem = self.stemmer.stem(token);
-                pairs.add(&stem);
-                count(&stem);
+        let passage = normalize(passage);
+        for_each_piece(&passage, forms, |piece| match piece {
+            Piece::Word(word) => {
+                if word.is_stop_word() {
+                    if self.may_match(word) {
+                        pairs.add(word.folded);
+                    } else {
+                        pairs.add_other();
+                    }
+                } else if forms.are_english() && !self.may_match(word) {
+                    pairs.add_other();
+                    count("");
+                } else {
+                    forms.with_base(word, |base| pairs.add(base));
+                    forms.for_each(word, &mut count);
+                }
+            }
+            Piece::Unspaced(run) => {
+                for_each_char(run, &mut |token| pairs.add(token));
+                unspaced::for_each_term(run, &mut count);
             }
         });
-        for_each_compound(passage, &mut |compound| {
-            length += 1;
-            count(compound);
-        });
+        for_each_compound(&passage, &mut count);
         PassageCounts { counts, length }
+    }
+
+    /// Whether a word may have a form of the query's, as far as its beginning says: the
+    /// stemmers of other scripts also remove prefixes.
+    fn may_match(&self, word: Word<'_>) -> bool {
+        !word.folded.is_ascii() || self.may_match[prefix(word.folded.as_bytes())]
     }
 }
 
@@ -238,6 +260,7 @@ impl PairCounter<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rust_stemmers::{Algorithm, Stemmer};
 
     use super::*;
     use crate::TextAnalysis;
@@ -289,6 +312,18 @@ mod tests {
         "İstanbul",
         "猫の記憶",
         "हिन्दी",
+        "上海的海上",
+        "食べる",
+        "서울에서",
+        "בבית",
+        "الكتاب",
+        "caballos",
+        "Häuser",
+        "die",
+        "el",
+        "C++",
+        ".NET",
+        "ไปโรงเรียน",
         "on",
         "monday",
         "generate",

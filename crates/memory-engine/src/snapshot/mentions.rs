@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use memory_core::Memory;
-use memory_text::{is_stop_word, is_unspaced_script, tokenize, word_digest};
+use memory_text::{is_stop_word, is_unspaced_script, names_within, tokenize, word_digest};
 
 use super::digest::Digest;
 use super::posting_list::PostingList;
@@ -13,13 +13,6 @@ use super::sparse_scores::SparseScores;
 /// Longest label, in tokens, that is looked for: queries hardly contain a longer
 /// metadata value word by word, and each length costs lookups.
 const MAX_LABEL_TOKENS: usize = 16;
-
-/// Particles that Korean attaches to a name, longest first.
-const KOREAN_PARTICLES: &[&str] = &[
-    "이랑", "에게", "에서", "께서", "한테", "하고", "부터", "까지", "으로", "이가", "이는", "이를",
-    "님이", "님은", "가", "이", "은", "는", "을", "를", "의", "에", "께", "와", "과", "랑", "도",
-    "만", "로", "아", "야", "씨", "님",
-];
 
 /// The slots of each label. Cloning shares every block; a change copies the blocks
 /// that it updates.
@@ -68,9 +61,13 @@ impl MentionIndex {
                 let before = run.len();
                 run.push_str(token);
                 mark(&run);
-                for name in names_without_particle(token) {
-                    mark(&run[..before + name.len()]);
+                for name in names_within(token) {
+                    run.truncate(before);
+                    run.push_str(name);
+                    mark(&run);
                 }
+                run.truncate(before);
+                run.push_str(token);
             }
         }
         mentioned
@@ -107,16 +104,7 @@ fn is_mention(run: &[String], label: &[String]) -> bool {
     else {
         return false;
     };
-    start == label_start && (token == last || names_without_particle(token).any(|it| it == last))
-}
-
-/// What is left of a Korean word without one of the particles that it may end
-/// with: `민수가` contains the name `민수`.
-fn names_without_particle(token: &str) -> impl Iterator<Item = &str> {
-    KOREAN_PARTICLES
-        .iter()
-        .filter_map(move |particle| token.strip_suffix(particle))
-        .filter(|name| !name.is_empty())
+    start == label_start && (token == last || names_within(token).contains(&last.as_str()))
 }
 
 /// Labels as tokens, without those that are too long or not distinctive: a stop word
@@ -214,6 +202,14 @@ mod tests {
             ("Иван", "Что сказал Иван?", true),
             ("محمد", "ماذا قال محمد؟", true),
             ("José", "what did Jose say?", true),
+            ("Иван", "Что сказала Мария?", false),
+            ("דוד", "מה אמרו לדוד?", true),
+            ("ＴＡＭ", "what did Tam say?", true),
+            ("ตะวัน", "ตะวันไปไหน", true),
+            ("မောင်မောင်", "မောင်မောင်ဘာပြောလဲ", true),
+            ("ព្រះសុខ", "តើព្រះសុខនិយាយអ្វី", true),
+            ("C++", "who writes C++ here?", true),
+            ("C++", "who writes C# here?", false),
         ] {
             let memory = participant(name);
             let index = index_of(&memory);

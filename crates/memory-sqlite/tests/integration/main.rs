@@ -19,6 +19,7 @@ mod migrations;
 mod opening;
 mod privacy;
 mod processes;
+mod reindex;
 mod search_pages;
 mod tombstones;
 mod writer_handle;

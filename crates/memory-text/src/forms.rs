@@ -1,0 +1,143 @@
+//! The forms of a word under which it is indexed and searched for.
+
+use rust_stemmers::{Algorithm, Stemmer};
+
+use crate::fold::{fold, normalize, push};
+use crate::korean::{is_hangul, without_particle};
+use crate::language::Language;
+use crate::stop_words::is_stop_word;
+
+/// A word of a text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Word<'a> {
+    /// Without case and accents.
+    pub(crate) folded: &'a str,
+    /// In lower case, with its accents, which stemmers need.
+    pub(crate) spelled: &'a str,
+}
+
+impl Word<'_> {
+    /// Whether it is a word without a topic. An accent makes it another word: "an" is
+    /// one in English, and "ăn" is "to eat" in Vietnamese.
+    pub(crate) fn is_stop_word(&self) -> bool {
+        self.folded.len() == self.spelled.len() && is_stop_word(self.folded)
+    }
+}
+
+/// Makes the forms of words of one text.
+pub(crate) struct Forms {
+    english: Stemmer,
+    /// Of the text's language, unless that is English.
+    other: Option<Stemmer>,
+    language: Option<Language>,
+}
+
+impl Forms {
+    pub(crate) fn of(text: &str) -> Self {
+        Self::in_language(Language::detect(&normalize(text)))
+    }
+
+    pub(crate) fn in_language(language: Option<Language>) -> Self {
+        let other = language.filter(|it| *it != Language::English);
+        Self {
+            english: Stemmer::create(Algorithm::English),
+            other: other.map(|it| Stemmer::create(it.algorithm())),
+            language,
+        }
+    }
+
+    /// Whether a word of ASCII letters has its English stem only.
+    pub(crate) fn are_english(&self) -> bool {
+        self.other.is_none()
+    }
+
+    /// Whether I and i are letters of their own.
+    pub(crate) fn has_dotless_i(&self) -> bool {
+        self.language == Some(Language::Turkish)
+    }
+
+    /// The form that does not depend on the language of the text: of Latin letters the
+    /// English stem, of other scripts the stem of a language that they are used for.
+    pub(crate) fn with_base<R>(&self, word: Word<'_>, use_base: impl FnOnce(&str) -> R) -> R {
+        match word.folded.chars().next().map_or(Script::Other, script) {
+            Script::Latin => use_base(&self.english.stem(word.folded)),
+            Script::Stemmed(algorithm) => use_base(&Stemmer::create(algorithm).stem(word.folded)),
+            Script::Hebrew | Script::Hangul | Script::Other => use_base(word.folded),
+        }
+    }
+
+    /// Calls `each` with every form of a word, the base first; with none of a stop
+    /// word.
+    pub(crate) fn for_each(&self, word: Word<'_>, mut each: impl FnMut(&str)) {
+        if word.is_stop_word() {
+            return;
+        }
+        self.with_base(word, |base| {
+            each(base);
+            match word.folded.chars().next().map_or(Script::Other, script) {
+                Script::Latin => {
+                    if let Some(other) = &self.other {
+                        let stem = fold_stem(&other.stem(word.spelled));
+                        if stem != base && !stem.is_empty() {
+                            each(&stem);
+                        }
+                    }
+                }
+                Script::Hangul => without_particle(word.folded).take(1).for_each(each),
+                Script::Hebrew => without_prefixes(word.folded, each),
+                Script::Stemmed(_) | Script::Other => {}
+            }
+        });
+    }
+}
+
+fn fold_stem(stem: &str) -> String {
+    let mut folded = String::with_capacity(stem.len());
+    for c in stem.chars() {
+        if c.is_ascii() {
+            push(&mut folded, c);
+        } else {
+            fold(c, |c| push(&mut folded, c));
+        }
+    }
+    folded
+}
+
+/// What decides how a word is stemmed.
+enum Script {
+    Latin,
+    Stemmed(Algorithm),
+    Hebrew,
+    Hangul,
+    Other,
+}
+
+fn script(first: char) -> Script {
+    match first {
+        'a'..='z' | '0'..='9' | '\u{df}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => Script::Latin,
+        '\u{370}'..='\u{3ff}' => Script::Stemmed(Algorithm::Greek),
+        '\u{400}'..='\u{52f}' => Script::Stemmed(Algorithm::Russian),
+        '\u{5d0}'..='\u{5ea}' => Script::Hebrew,
+        '\u{620}'..='\u{6ff}' => Script::Stemmed(Algorithm::Arabic),
+        '\u{b80}'..='\u{bff}' => Script::Stemmed(Algorithm::Tamil),
+        _ if is_hangul(first) => Script::Hangul,
+        _ => Script::Other,
+    }
+}
+
+/// Calls `each` with a Hebrew word without the one or two particles that it may begin
+/// with (and, the, in, to, from, as, that), where at least three letters are left.
+pub(crate) fn without_prefixes<'a>(word: &'a str, mut each: impl FnMut(&'a str)) {
+    let mut rest = word;
+    for _ in 0..2 {
+        let mut chars = rest.chars();
+        if !matches!(chars.next(), Some('ו' | 'ה' | 'ב' | 'ל' | 'מ' | 'כ' | 'ש')) {
+            return;
+        }
+        rest = chars.as_str();
+        if rest.chars().count() < 3 {
+            return;
+        }
+        each(rest);
+    }
+}

@@ -1,0 +1,63 @@
+//! Which texts find which, in every kind of script: a table of pairs that must and
+//! must not match. A question matches a memory if they have a term in common.
+
+use std::collections::BTreeSet;
+
+use memory_text::{QueryTerms, TextAnalysis, stems};
+
+/// Language or kind, question, memory.
+type Pair = (&'static str, &'static str, &'static str);
+
+const MATCHING: &[Pair] = &include!("pairs/matching.in");
+const DIFFERENT: &[Pair] = &include!("pairs/different.in");
+
+fn terms(text: &str) -> BTreeSet<String> {
+    stems(text).into_iter().collect()
+}
+
+fn faults(pairs: &[Pair], expected: bool) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (language, question, memory) in pairs {
+        let (asked, indexed) = (terms(question), terms(memory));
+        if asked.is_disjoint(&indexed) == expected {
+            faults.push(format!(
+                "{language}: {question} {asked:?} – {memory} {indexed:?}"
+            ));
+        }
+        // The other two ways to the same words.
+        let counts = QueryTerms::new(question, false).count(memory);
+        let is_found = counts
+            .passages
+            .iter()
+            .any(|it| it.counts.iter().any(|it| *it > 0));
+        let analysis = TextAnalysis::of(memory);
+        let is_indexed = analysis
+            .passages
+            .iter()
+            .any(|passage| asked.iter().any(|term| passage.counts.contains_key(term)));
+        if is_found != is_indexed || is_found == asked.is_disjoint(&indexed) {
+            faults.push(format!(
+                "{language}: {question} – {memory}: the ways differ"
+            ));
+        }
+    }
+    faults
+}
+
+#[test]
+fn texts_that_must_match_have_a_common_term() {
+    let faults = faults(MATCHING, true);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn texts_that_must_not_match_have_none() {
+    let faults = faults(DIFFERENT, false);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn the_table_has_thirty_languages() {
+    let languages: BTreeSet<_> = MATCHING.iter().map(|(language, ..)| language).collect();
+    assert!(languages.len() >= 30, "{languages:?}");
+}
