@@ -14,13 +14,29 @@ pub(crate) struct Word<'a> {
     pub(crate) folded: &'a str,
     /// In lower case, with its accents, which stemmers need.
     pub(crate) spelled: &'a str,
+    /// Whether an apostrophe joins it to the word before it.
+    pub(crate) is_contracted: bool,
 }
+
+/// The term of the stop words that negate: "not", "no", "nor", "cannot" and the "n't" of
+/// "didn't", which is `didn` and `t`. A Spanish or Italian "no" is the same.
+const NEGATION: &str = "not";
 
 impl Word<'_> {
     /// Whether it is a word without a topic. An accent makes it another word: "an" is
     /// one in English, and "ăn" is "to eat" in Vietnamese.
     pub(crate) fn is_stop_word(&self) -> bool {
         self.folded.len() == self.spelled.len() && is_stop_word(self.folded)
+    }
+
+    /// Whether a [stop word](Self::is_stop_word) negates: it has no topic, but the text
+    /// says the opposite without it.
+    fn is_negation(&self) -> bool {
+        match self.folded {
+            "not" | "no" | "nor" | "cannot" => true,
+            "t" => self.is_contracted,
+            _ => false,
+        }
     }
 }
 
@@ -66,10 +82,13 @@ impl Forms {
         }
     }
 
-    /// Calls `each` with every form of a word, the base first; with none of a stop
-    /// word.
+    /// Calls `each` with every form of a word, the base first; with none of a stop word
+    /// unless it negates.
     pub(crate) fn for_each(&self, word: Word<'_>, mut each: impl FnMut(&str)) {
         if word.is_stop_word() {
+            if word.is_negation() {
+                each(NEGATION);
+            }
             return;
         }
         self.with_base(word, |base| {

@@ -179,6 +179,7 @@ impl QueryTerms {
                     } else {
                         pairs.add_other();
                     }
+                    forms.for_each(word, &mut count);
                 } else if forms.are_english() && !self.may_match(word) {
                     pairs.add_other();
                     count("");
@@ -300,6 +301,10 @@ mod tests {
         "ii",
         "the",
         "not",
+        "isn't",
+        "can’t",
+        "'t",
+        "cannot",
         "allergic",
         "allergies",
         "idly",

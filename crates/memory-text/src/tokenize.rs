@@ -26,9 +26,10 @@ pub fn tokenize(text: &str) -> Vec<String> {
 /// - Of scripts without spaces, the words of a dictionary, and every two adjacent
 ///   ideographs.
 ///
-/// English stop words are left out. A text of stop words alone has no terms: they
-/// occur in most memories, so searching for them would scan everything and say
-/// nothing.
+/// English stop words are left out, except that those that negate ("not", "no", the
+/// "n't" of "didn't") are the term `not`. A text of other stop words alone has no terms:
+/// they occur in most memories, so searching for them would scan everything and say
+/// nothing. The negations of other languages are terms like other words.
 #[must_use]
 pub fn stems(text: &str) -> Vec<String> {
     let mut stems = Vec::new();
@@ -89,7 +90,9 @@ pub(crate) fn for_each_piece(text: &str, forms: &Forms, mut each: impl FnMut(Pie
             CharClass::Word => word.add(c),
             CharClass::Separator => {
                 word.add_sign(&text[start..]);
+                let is_contracted = !word.folded.is_empty() && matches!(c, '\'' | '’');
                 word.end(&mut each);
+                word.is_contracted = is_contracted;
             }
             CharClass::Unspaced | CharClass::Ignored => {}
         }
@@ -105,6 +108,8 @@ struct WordBuilder {
     folded: String,
     /// Empty while it is the same as the other.
     spelled: String,
+    /// See [`Word::is_contracted`].
+    is_contracted: bool,
     has_dotless_i: bool,
 }
 
@@ -113,6 +118,7 @@ impl WordBuilder {
         Self {
             folded: String::new(),
             spelled: String::new(),
+            is_contracted: false,
             has_dotless_i,
         }
     }
@@ -156,10 +162,16 @@ impl WordBuilder {
         if !self.folded.is_empty() {
             let (folded, spelled) = (&*self.folded, &*self.spelled);
             let spelled = if spelled.is_empty() { folded } else { spelled };
-            each(Piece::Word(Word { folded, spelled }));
+            let is_contracted = self.is_contracted;
+            each(Piece::Word(Word {
+                folded,
+                spelled,
+                is_contracted,
+            }));
         }
         self.folded.clear();
         self.spelled.clear();
+        self.is_contracted = false;
     }
 }
 
@@ -209,6 +221,39 @@ mod tests {
             ["tam", "say", "mill"]
         );
         assert!(stems("who is it?").is_empty());
+    }
+
+    #[test]
+    fn negations_are_terms() {
+        for text in [
+            "Mira is not allergic",
+            "Mira isn't allergic",
+            "MIRA ISN’T ALLERGIC",
+            "Mira cannot be allergic",
+            "Mira no es allergic",
+        ] {
+            let stems = stems(text);
+            assert!(stems.contains(&"not".to_owned()), "{text} {stems:?}");
+        }
+        for text in ["a t-shirt", "model T", "in 't begin", "she'll", "Tam's"] {
+            let stems = stems(text);
+            assert!(!stems.contains(&"not".to_owned()), "{text} {stems:?}");
+        }
+        for (text, negation) in [
+            ("Ich esse kein Fleisch.", "kein"),
+            ("Das ist nicht mein Hund.", "nicht"),
+            ("Je ne mange pas de viande.", "pas"),
+            ("Non mangio la carne.", "non"),
+            ("Jag äter inte kött.", "int"),
+            ("Я не ем мясо.", "не"),
+            ("我不吃鱼", "不"),
+            ("他没来上班", "没"),
+            ("나는 안 먹어", "안"),
+        ] {
+            let stems = stems(text);
+            let is_kept = stems.iter().any(|stem| stem.contains(negation));
+            assert!(is_kept, "{text} {stems:?}");
+        }
     }
 
     #[test]
