@@ -9,6 +9,8 @@
 )]
 
 mod episodes;
+#[cfg(feature = "sqlite")]
+mod languages;
 mod zipf;
 
 use std::sync::Arc;
