@@ -39,7 +39,7 @@ fn add_word(word: &str, each: &mut impl FnMut(&str)) {
         {
             return;
         }
-        // The stem of a Japanese verb or adjective: 食 of 食べる.
+        // The stem of an inflected Japanese word: 食 of 食べる.
         (Some(first), Some(second)) if is_ideograph(first) && is_hiragana(second) => {
             each(&word[..first.len_utf8()]);
         }
