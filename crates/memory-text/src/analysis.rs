@@ -8,7 +8,7 @@ use crate::fold::normalize;
 use crate::forms::{Forms, Word};
 use crate::passages::{count_words, passages};
 use crate::stop_words::is_stop_word;
-use crate::tokenize::{Piece, for_each_char, for_each_piece, for_each_token};
+use crate::tokenize::{Piece, for_each_piece, for_each_token};
 use crate::unspaced;
 
 /// What the retrievers need of a text.
@@ -33,8 +33,9 @@ pub struct PassageTerms {
     pub length: u32,
 }
 
-/// Two adjacent words, as a digest of their stems. Stop words are kept, so that
-/// "not allergic" differs from "allergic", and word order counts.
+/// Two adjacent words, as a digest of their stems; of scripts without spaces, the words
+/// of a dictionary. Stop words are kept, so that "not allergic" differs from "allergic",
+/// and word order counts.
 ///
 /// 32 bits of FNV-1a: two of the pairs of a question and of 10,000 memories of
 /// 30 words have the same digest with a probability of about 1 in 1,400.
@@ -56,8 +57,7 @@ impl TextAnalysis {
                     forms.for_each(word, |form| terms.add(form));
                 }
                 Piece::Unspaced(run) => {
-                    for_each_char(run, &mut |token| pairs.add(token));
-                    unspaced::for_each_term(run, |term| terms.add(term));
+                    unspaced::divide(run, |word| pairs.add(word), |term| terms.add(term));
                 }
             });
             for_each_compound(&passage, &mut |compound: &str| terms.add(compound));
@@ -92,7 +92,7 @@ pub fn pairs(text: &str) -> Vec<WordPair> {
     let mut pairs = PairBuilder::default();
     for_each_piece(&normalize(text), &forms, |piece| match piece {
         Piece::Word(word) => pairs.add_word(&forms, word),
-        Piece::Unspaced(run) => for_each_char(run, &mut |token| pairs.add(token)),
+        Piece::Unspaced(run) => unspaced::for_each_word(run, |word| pairs.add(word)),
     });
     pairs.pairs
 }

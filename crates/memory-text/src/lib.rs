@@ -30,4 +30,4 @@ pub use tokenize::{for_each_stem, stems, tokenize};
 
 /// The version of the analysis: raised whenever a text's [`stems`] change, so that a
 /// store knows which of its indexes to make again.
-pub const ANALYSIS_VERSION: u32 = 3;
+pub const ANALYSIS_VERSION: u32 = 4;

@@ -8,7 +8,7 @@ use crate::dates::has_time_word;
 use crate::fold::normalize;
 use crate::forms::{Forms, Word};
 use crate::passages::{count_words, passages};
-use crate::tokenize::{Piece, for_each_char, for_each_piece};
+use crate::tokenize::{Piece, for_each_piece};
 use crate::unspaced;
 
 /// The terms of a query, prepared for being counted in many texts.
@@ -189,8 +189,7 @@ impl QueryTerms {
                 }
             }
             Piece::Unspaced(run) => {
-                for_each_char(run, &mut |token| pairs.add(token));
-                unspaced::for_each_term(run, &mut count);
+                unspaced::divide(run, |word| pairs.add(word), &mut count);
             }
         });
         for_each_compound(&passage, &mut count);
@@ -401,7 +400,8 @@ mod tests {
         assert_eq!(shares(query, &long), (0.5, 0.0), "in different passages");
         assert_eq!(shares("Who are you?", "who are you"), (0.0, 1.0));
         assert_eq!(shares("?", "who are you"), (0.0, 0.0));
-        assert_eq!(shares("猫の記憶", "記憶の猫"), (1.0, 1.0 / 3.0));
+        assert_eq!(shares("猫の記憶", "記憶の猫"), (1.0, 0.0));
+        assert_eq!(shares("猫の記憶", "猫の目"), (0.5, 0.5));
     }
 
     #[test]

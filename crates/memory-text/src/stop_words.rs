@@ -1,4 +1,4 @@
-//! English stop words: function words that carry no topic.
+//! English and Chinese stop words: function words that carry no topic.
 
 /// Function words, and the parts that apostrophes split from them, sorted.
 #[rustfmt::skip]
@@ -54,6 +54,27 @@ pub fn is_stop_word(word: &str) -> bool {
     candidates.binary_search(&word).is_ok()
 }
 
+/// Whether a word of a run of ideographs is a Chinese function word, in simplified or
+/// traditional characters. None of them negates.
+pub(crate) fn is_chinese_stop_word(word: &str) -> bool {
+    const CHARACTERS: &str = "的了着是在有我你您他她它们这那哪谁几吗呢啊吧呀嘛哦啦啥个和与跟及或而且但就也都还\
+        又很太把被从于以之其所什么們這個嗎與還從於麼誰著幾";
+    #[rustfmt::skip]
+    const WORDS: [&str; 64] = [
+        "什么", "怎么", "我们", "你们", "他们", "她们", "它们", "这个", "那个", "哪个", "这些", "那些",
+        "哪些", "这里", "那里", "哪里", "这儿", "那儿", "哪儿", "这样", "那样", "怎样", "怎么样", "为什么",
+        "多少", "几个", "来着", "请问", "因为", "所以", "但是", "而且", "或者", "如果", "以及", "还是",
+        "就是", "一个", "我的", "你的", "他的", "她的", "什麼", "怎麼", "我們", "你們", "他們", "她們",
+        "這個", "那個", "哪個", "這些", "這裡", "那裡", "哪裡", "這樣", "那樣", "怎樣", "為什麼", "請問",
+        "因為", "還是", "一個", "幾個",
+    ];
+    let mut chars = word.chars();
+    match (chars.next(), chars.next()) {
+        (Some(only), None) => CHARACTERS.contains(only),
+        _ => WORDS.contains(&word),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +87,7 @@ mod tests {
         assert!(!is_stop_word("") && !is_stop_word("zoo") && !is_stop_word("quay"));
         assert!(is_stop_word("the") && is_stop_word("yours") && is_stop_word("a"));
         assert!(!is_stop_word("will") && !is_stop_word("mill"));
+        assert!(is_chinese_stop_word("的") && is_chinese_stop_word("什么"));
+        assert!(!is_chinese_stop_word("不") && !is_chinese_stop_word("没"));
     }
 }

@@ -24,7 +24,7 @@ pub fn tokenize(text: &str) -> Vec<String> {
 ///   written in them; of Hebrew and Korean, the word, and the word without its
 ///   particles.
 /// - Of scripts without spaces, the words of a dictionary, and every two adjacent
-///   ideographs.
+///   ideographs; of Chinese stop words, nothing.
 ///
 /// English stop words are left out, except that those that negate ("not", "no", the
 /// "n't" of "didn't") are the term `not`. A text of other stop words alone has no terms:

@@ -4,7 +4,8 @@
 //! what is around: 研究生命 is 研究生 and 命 to the dictionary. So every two adjacent
 //! ideographs are a term as well, and a question finds a word or a name however its
 //! memory was divided; single ideographs are terms only where they are words, so that
-//! 上海 does not find 海上.
+//! 上海 does not find 海上. Chinese stop words have no terms, nor have the pairs that they
+//! make with the words around them.
 
 use std::sync::LazyLock;
 
@@ -12,19 +13,48 @@ use icu_segmenter::options::WordBreakInvariantOptions;
 use icu_segmenter::{WordSegmenter, WordSegmenterBorrowed};
 
 use crate::fold::MAX_TOKEN_BYTES;
+use crate::stop_words::is_chinese_stop_word;
 
 static SEGMENTER: LazyLock<WordSegmenterBorrowed<'static>> =
     LazyLock::new(|| WordSegmenter::new_dictionary(WordBreakInvariantOptions::default()));
 
-/// Calls `each` with the terms of a run of a script without spaces.
-pub(crate) fn for_each_term(run: &str, mut each: impl FnMut(&str)) {
-    let mut start = 0;
+/// Calls `each_word` with the words of a run of a script without spaces, in order, and
+/// `each_term` with its terms.
+pub(crate) fn divide(run: &str, mut each_word: impl FnMut(&str), mut each_term: impl FnMut(&str)) {
+    // The word before, unless that is a stop word.
+    let (mut start, mut previous) = (0, None);
     for end in SEGMENTER.segment_str(run).skip_while(|end| *end == 0) {
-        let word = &run[start..end];
-        start = end;
-        add_word(word, &mut each);
+        let segment = &run[start..end];
+        if is_word(segment) {
+            each_word(truncate(segment));
+        }
+        let word = Some(segment).filter(|word| !is_chinese_stop_word(word));
+        if let Some(word) = word {
+            let pair = previous.and_then(|previous| pair_between(run, previous, start));
+            pair.into_iter().for_each(&mut each_term);
+            add_word(word, &mut each_term);
+        }
+        (start, previous) = (end, word);
     }
-    add_pairs(run, &mut each);
+}
+
+/// Calls `each` with the terms of a run of a script without spaces.
+pub(crate) fn for_each_term(run: &str, each: impl FnMut(&str)) {
+    divide(run, |_| {}, each);
+}
+
+/// Calls `each` with the words of a run of a script without spaces, in order.
+pub(crate) fn for_each_word(run: &str, each: impl FnMut(&str)) {
+    divide(run, each, |_| {});
+}
+
+/// Whether a part of a run is more than punctuation and marks.
+fn is_word(part: &str) -> bool {
+    part.chars().any(char::is_alphanumeric)
+}
+
+fn truncate(word: &str) -> &str {
+    &word[..word.floor_char_boundary(MAX_TOKEN_BYTES)]
 }
 
 fn add_word(word: &str, each: &mut impl FnMut(&str)) {
@@ -33,36 +63,41 @@ fn add_word(word: &str, each: &mut impl FnMut(&str)) {
     match (first, second) {
         // A particle or an ending.
         (Some(first), None) if is_hiragana(first) => return,
-        // What `add_pairs` adds.
-        (Some(first), Some(second))
-            if chars.next().is_none() && is_ideograph(first) && is_ideograph(second) =>
-        {
-            return;
-        }
         // The stem of an inflected Japanese word: 食 of 食べる.
         (Some(first), Some(second)) if is_ideograph(first) && is_hiragana(second) => {
             each(&word[..first.len_utf8()]);
         }
         _ => {}
     }
-    if word.chars().any(char::is_alphanumeric) {
-        each(&word[..word.floor_char_boundary(MAX_TOKEN_BYTES)]);
+    if is_word(word) {
+        each(truncate(word));
+    }
+    // Two ideographs are the word itself.
+    if chars.next().is_some() {
+        add_pairs(word, each);
     }
 }
 
-/// Adds every two adjacent ideographs.
-fn add_pairs(run: &str, each: &mut impl FnMut(&str)) {
+/// Adds every two adjacent ideographs of a word.
+fn add_pairs(word: &str, each: &mut impl FnMut(&str)) {
     let mut previous: Option<usize> = None;
-    for (start, c) in run.char_indices() {
+    for (start, c) in word.char_indices() {
         if !is_ideograph(c) {
             previous = None;
             continue;
         }
         if let Some(previous) = previous {
-            each(&run[previous..start + c.len_utf8()]);
+            each(&word[previous..start + c.len_utf8()]);
         }
         previous = Some(start);
     }
+}
+
+/// The last ideograph of a word with the first of the next.
+fn pair_between<'a>(run: &'a str, previous: &str, start: usize) -> Option<&'a str> {
+    let last = previous.chars().next_back().filter(|c| is_ideograph(*c))?;
+    let first = run[start..].chars().next().filter(|c| is_ideograph(*c))?;
+    Some(&run[start - last.len_utf8()..start + first.len_utf8()])
 }
 
 fn is_ideograph(c: char) -> bool {
@@ -87,9 +122,16 @@ mod tests {
     #[test]
     fn words_and_pairs_of_ideographs_are_terms() {
         assert_eq!(terms("上海"), ["上海"]);
-        assert_eq!(terms("研究生命"), ["研究生", "命", "研究", "究生", "生命"]);
+        assert_eq!(terms("研究生命"), ["研究生", "研究", "究生", "生命", "命"]);
         assert_eq!(terms("猫の記憶"), ["猫", "記憶"]);
         assert_eq!(terms("食べる"), ["食", "食べる"]);
         assert_eq!(terms("ไปโรงเรียน"), ["ไป", "โรงเรียน"]);
+    }
+
+    #[test]
+    fn chinese_stop_words_are_no_terms() {
+        assert_eq!(terms("你的猫是什么"), ["猫"]);
+        assert!(terms("这个是什么呢").is_empty());
+        assert!(!terms("不是").is_empty(), "it negates");
     }
 }
