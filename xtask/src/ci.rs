@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::error::TaskError;
 use crate::{
-    boundaries, deny, features, libtorch, observability, outside, package, quality, shell, test,
-    tidy,
+    boundaries, deny, features, libtorch, mcp, observability, outside, package, quality, shell,
+    test, tidy,
 };
 
 struct Step {
@@ -96,6 +96,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "hub",
         action: Action::Task(test::check_hub),
+    },
+    Step {
+        name: "mcp",
+        action: Action::Task(mcp::check),
     },
     Step {
         name: "outside",

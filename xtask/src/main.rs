@@ -9,6 +9,7 @@ mod deny;
 mod error;
 mod features;
 mod libtorch;
+mod mcp;
 mod observability;
 mod outside;
 mod package;

@@ -6,8 +6,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, completions, consolidate, export, get, import, list, recall, reembed, reflect, relate,
-    remove, retain, serve, setup, stats, update,
+    backup, completions, consolidate, export, get, import, list, mcp, recall, reembed, reflect,
+    relate, remove, retain, serve, setup, stats, update,
 };
 use crate::output::Format;
 
@@ -111,6 +111,8 @@ pub(crate) enum Command {
     Reembed(reembed::Args),
     /// Serve the operations over HTTP until a signal ends it
     Serve(serve::ServeArgs),
+    /// Serve an AI agent over standard input and output (Model Context Protocol)
+    Mcp(mcp::Args),
     /// Make a token for serve, and print it
     Token(serve::TokenArgs),
     /// Download the pinned runtime and model into the cache folder

@@ -8,6 +8,7 @@ pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod list;
+pub(crate) mod mcp;
 pub(crate) mod migrate;
 pub(crate) mod recall;
 pub(crate) mod reembed;
@@ -122,6 +123,7 @@ async fn dispatch(
         Command::Migrate => migrate::run(database, output).await,
         Command::Reembed(args) => reembed::run(database, args, output).await,
         Command::Serve(args) => serve::serve(database, args, output).await,
+        Command::Mcp(args) => mcp::run(database, args).await,
         Command::Token(args) => serve::token(args, output),
         Command::Setup(args) => setup::run(args, model.as_deref(), output),
         Command::Completions(args) => completions::completions(&args, output),

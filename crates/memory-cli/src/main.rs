@@ -1,5 +1,5 @@
 //! The `memory` command: retain, recall, reflect, get, update, list, consolidate,
-//! relate, prune, forget, import, export, stats, doctor, setup.
+//! relate, prune, forget, import, export, stats, doctor, setup, serve, mcp.
 //!
 //! | module | contents |
 //! |---|---|

@@ -1,8 +1,10 @@
 //! Checks the token of a request.
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
 use memory::{EntityId, MemorySystem};
 use serde::Deserialize;
 
@@ -65,6 +67,19 @@ impl FromRequestParts<ServerState> for Everyone {
             prefix: scope.entities,
         })
     }
+}
+
+/// Refuses a request without a valid token; passes on what the token allows as an
+/// extension of the request.
+pub(crate) async fn attach_scope(
+    State(server): State<ServerState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let scope = scope(&parts, &server)?;
+    parts.extensions.insert(scope);
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 fn scope(parts: &Parts, server: &ServerState) -> Result<TokenScope, Problem> {

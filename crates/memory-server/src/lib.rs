@@ -1,13 +1,16 @@
-//! The memory system over HTTP.
+//! The memory system over HTTP, and over the Model Context Protocol.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `server` | [`Server`]: binding, serving, draining |
 //! | `tokens` | [`Tokens`]: who may do what; a file with hashes |
 //! | `access` | checks the token of a request against the entity and the operation |
+//! | `origin` | refuses what web pages of other sites send |
 //! | `problem` | errors as problem details (RFC 9457) |
 //! | `request` | reading JSON bodies, query strings and idempotency keys |
 //! | `routes/` | the endpoints, one file per group; `routes/mod.rs` has the table |
+//! | `mcp/` | [`McpServer`]: the same operations as tools of the Model Context Protocol |
+//! | `entity_names` | names of entities that a token covers |
 //! | `schema` | what the OpenAPI document says of a memory that is sent |
 //!
 //! Neither logs nor errors contain content, tokens or names of entities.
@@ -15,6 +18,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod access;
+mod entity_names;
+mod mcp;
+mod origin;
 mod problem;
 mod request;
 mod routes;
@@ -22,6 +28,7 @@ mod schema;
 mod server;
 mod tokens;
 
+pub use mcp::McpServer;
 pub use problem::Problem;
 pub use routes::openapi;
 pub use schema::MemoryInput;

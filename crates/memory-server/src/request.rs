@@ -9,8 +9,8 @@ use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use memory::{EntityId, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
 use memory_json::time;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -235,6 +235,13 @@ impl PageQuery {
             ..MemoryFilter::new()
         })
     }
+}
+
+/// Tells a `null` from a missing key.
+pub(crate) fn present<'de, D: Deserializer<'de>>(
+    value: D,
+) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 /// Parses a time of the query string.

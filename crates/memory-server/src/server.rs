@@ -10,17 +10,20 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use memory::MemorySystem;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::csrf::CsrfLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::mcp::McpServer;
 use crate::problem::Problem;
-use crate::routes;
 use crate::tokens::Tokens;
+use crate::{access, origin, routes};
 
 /// How a server serves.
 #[derive(Debug)]
@@ -99,6 +102,8 @@ pub enum ServerError {
     TokensRequired(SocketAddr),
     /// The address cannot be bound, or accepting failed.
     Io(io::Error),
+    /// An MCP client on standard input did not begin as the protocol demands.
+    Handshake,
 }
 
 impl fmt::Display for ServerError {
@@ -110,6 +115,10 @@ impl fmt::Display for ServerError {
                  some, or bind to 127.0.0.1"
             ),
             Self::Io(error) => write!(f, "the server cannot listen: {error}"),
+            Self::Handshake => f.write_str(
+                "the MCP client did not begin with a valid initialize request; docs/mcp.md says \
+                 how agents are configured",
+            ),
         }
     }
 }
@@ -118,7 +127,7 @@ impl std::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
-            Self::TokensRequired(_) => None,
+            Self::TokensRequired(_) | Self::Handshake => None,
         }
     }
 }
@@ -206,8 +215,15 @@ fn router(memory: MemorySystem, options: ServerOptions) -> Router {
         tokens: options.tokens.map(Arc::new),
         max_body_bytes: options.max_body_bytes,
     };
+    let mcp = McpServer::over_http(state.memory.clone(), options.max_body_bytes);
+    let mcp = Router::new()
+        .route_service("/mcp", mcp)
+        .layer(from_fn_with_state(state.clone(), access::attach_scope));
     routes::router()
-        .with_state(state)
+        .with_state(state.clone())
+        .merge(mcp)
+        .layer(from_fn_with_state(state, origin::check_host))
+        .layer(origin::cross_origin(CsrfLayer::new()))
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,

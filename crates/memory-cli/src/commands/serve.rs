@@ -120,12 +120,14 @@ fn tokens_failure(error: TokensError) -> Failure {
     Failure::new(Code::Usage, "configuration", error.to_string())
 }
 
-fn server_failure(error: ServerError) -> Failure {
+pub(crate) fn server_failure(error: ServerError) -> Failure {
     match error {
         ServerError::TokensRequired(_) => {
             Failure::new(Code::Usage, "configuration", error.to_string())
                 .with_hint("memory token makes one, and --tokens names its file")
         }
-        ServerError::Io(_) => Failure::new(Code::Failed, "io", error.to_string()),
+        ServerError::Io(_) | ServerError::Handshake => {
+            Failure::new(Code::Failed, "io", error.to_string())
+        }
     }
 }

@@ -17,6 +17,7 @@ mod get_update;
 mod import;
 mod lifecycle;
 mod man;
+mod mcp;
 mod messages;
 mod output_files;
 mod pipes;

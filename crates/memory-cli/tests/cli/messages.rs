@@ -27,6 +27,7 @@ const COMMANDS: &[&str] = &[
     "migrate",
     "reembed",
     "serve",
+    "mcp",
     "token",
     "setup",
     "completions",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::{Everyone, Reads};
+use crate::entity_names;
 use crate::problem::{Answer, Problem};
 use crate::request::Query;
 
@@ -78,34 +79,10 @@ pub(super) async fn list(
     everyone: Everyone,
     Query(query): Query<EntitiesQuery>,
 ) -> Answer<Json<Entities>> {
-    let prefix = everyone.prefix.as_str();
-    let mut after: Option<EntityId> = query.after.map(Into::into);
-    let mut found: Vec<EntityId> = Vec::new();
-    let mut is_last = false;
-    // Names are in order, so those with the prefix follow each other. Without an index
-    // by prefix, the pages before them are read and left out.
-    while found.len() < query.limit && !is_last {
-        let page = everyone
-            .memory
-            .list_entities(after.as_ref(), query.limit)
-            .await?;
-        is_last = page.len() < query.limit
-            || page
-                .last()
-                .is_some_and(|last| last.as_str() > prefix && !last.as_str().starts_with(prefix));
-        after = page.last().cloned();
-        found.extend(
-            page.into_iter()
-                .filter(|name| name.as_str().starts_with(prefix)),
-        );
-    }
-    is_last &= found.len() <= query.limit;
-    found.truncate(query.limit);
-    let next = found.last().filter(|_| !is_last).cloned();
-    Ok(Json(Entities {
-        entities: found,
-        next,
-    }))
+    let after = query.after.map(Into::into);
+    let names = entity_names::list(&everyone.memory, &everyone.prefix, after, query.limit);
+    let (entities, next) = names.await?;
+    Ok(Json(Entities { entities, next }))
 }
 
 /// Counters of the caches since the server started

@@ -7,13 +7,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use memory::{ListRequest, MemoryBatchItem, MemoryId, MemoryKind, MemoryPatch};
 use memory_json::{ForgetAnswer, Line, ListAnswer, parse_cursor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::access::{Reads, Writes};
 use crate::problem::{Answer, Problem};
-use crate::request::{Body, Id, KeyedIds, PageQuery, Query, Text, malformed, parse_time};
+use crate::request::{Body, Id, KeyedIds, PageQuery, Query, Text, malformed, parse_time, present};
 use crate::schema::MemoryInput;
 
 /// The id of a retained memory.
@@ -189,11 +189,6 @@ pub(crate) struct Update {
     metadata: Option<BTreeMap<String, String>>,
     /// New participants, in place of all old ones.
     entities: Option<BTreeMap<String, String>>,
-}
-
-/// Tells a `null` from a missing key.
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(value).map(Some)
 }
 
 /// Change parts of a memory

@@ -59,6 +59,10 @@ impl TestServer {
         self.token = token.into().map(str::to_owned);
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Begins the shutdown.
     pub(crate) fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {

@@ -8,6 +8,7 @@
 
 mod access;
 mod harness;
+mod mcp;
 mod operations;
 mod problems;
 mod shutdown;

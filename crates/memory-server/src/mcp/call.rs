@@ -1,0 +1,301 @@
+//! One call of a tool: reads its arguments, performs the operation, answers.
+
+use memory::{
+    ConsolidateRequest, EntityId, LinkDirection, ListRequest, MemoryBatchItem, MemoryId,
+    MemoryKind, MemoryPatch, MemorySystem, PageCursor, ReflectRequest,
+};
+use memory_json::{format_cursor, parse_cursor};
+use rmcp::model::{JsonObject, Tool};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::answers::{self, Entry, Fitted, MemoriesAnswer, ReflectAnswer};
+use super::arguments::{Consolidate, Forget, Get, List, Recall, Relate, Retain, Stats, Update};
+use super::refusal::Refusal;
+use super::tools::{ENTITY, Operation};
+
+/// A call whose entity is known.
+pub(super) struct Call<'a> {
+    pub(super) memory: &'a MemorySystem,
+    pub(super) entity: EntityId,
+    pub(super) tool: &'a Tool,
+    /// Without the one that names the entity.
+    pub(super) arguments: JsonObject,
+}
+
+/// The id of what was written.
+#[derive(Serialize)]
+struct Written {
+    id: MemoryId,
+}
+
+/// A memory and its links.
+#[derive(Serialize)]
+struct GetAnswer {
+    memory: Option<Box<RawValue>>,
+    /// Links in both directions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    related: Vec<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct Link<'a> {
+    direction: LinkDirection,
+    relation: &'a str,
+    id: MemoryId,
+}
+
+#[derive(Serialize)]
+struct ForgetAnswer {
+    forgotten: Vec<MemoryId>,
+}
+
+#[derive(Serialize)]
+struct ConsolidateAnswer {
+    /// How many groups were summarized.
+    summarized: usize,
+    summaries: Vec<Box<RawValue>>,
+    /// How many groups were left as they are.
+    skipped: usize,
+}
+
+#[derive(Serialize)]
+struct StatsAnswer {
+    memories: u64,
+    archived: u64,
+}
+
+impl Call<'_> {
+    /// Performs the operation and returns its answer as JSON.
+    pub(super) async fn run(self, operation: Operation) -> Result<String, Refusal> {
+        match operation {
+            Operation::Retain => self.retain().await,
+            Operation::Recall => self.recall().await,
+            Operation::Reflect => self.reflect().await,
+            Operation::Get => self.get().await,
+            Operation::List => self.list().await,
+            Operation::Update => self.update().await,
+            Operation::Forget => self.forget().await,
+            Operation::Relate => self.relate().await,
+            Operation::Consolidate => self.consolidate().await,
+            Operation::Stats => self.stats().await,
+        }
+    }
+
+    async fn retain(self) -> Result<String, Refusal> {
+        let given: Retain = self.parse()?;
+        let kind = given.kind.map_or(MemoryKind::Experience, Into::into);
+        let mut item = MemoryBatchItem::new(self.entity, kind, given.content);
+        item.id = given.id;
+        item.timestamp = given.timestamp;
+        item.importance = given.importance;
+        item.context = given.context;
+        item.tags = given.tags;
+        item.metadata = given.metadata;
+        item.entities = given.entities;
+        item.related = given.related;
+        item.validate()?;
+        let ids = self.memory.retain_batch([item]).await?;
+        let id = ids.into_iter().next();
+        let id = id.ok_or_else(|| Refusal::new("Nothing was stored; call again."))?;
+        json(&Written { id })
+    }
+
+    async fn recall(self) -> Result<String, Refusal> {
+        let recall: Recall = self.parse()?;
+        let max_chars = recall.max_chars;
+        let request = recall.into_request();
+        let report = self.memory.recall_report(self.entity, &request).await?;
+        json(&answers::recalled(&report.hits, max_chars, None)?)
+    }
+
+    async fn reflect(self) -> Result<String, Refusal> {
+        let recall: Recall = self.parse()?;
+        let max_chars = recall.max_chars;
+        let request = ReflectRequest::new(recall.into_request()).max_context_chars(max_chars);
+        let reflection = self.memory.reflect(self.entity, request).await?;
+        match &reflection.answer {
+            Some(answer) => json(&ReflectAnswer::new(
+                answer,
+                &reflection.memories,
+                max_chars,
+            )?),
+            None => {
+                let note = Some(answers::ANSWER_YOURSELF);
+                json(&answers::recalled(&reflection.memories, max_chars, note)?)
+            }
+        }
+    }
+
+    async fn get(self) -> Result<String, Refusal> {
+        let get: Get = self.parse()?;
+        let memory = self.memory.get_memory(&self.entity, get.id).await?;
+        let related = self.memory.related(&self.entity, get.id).await?;
+        let mut fitted = Fitted::new(get.max_chars)?;
+        fitted.add_memories(std::iter::once(Entry::from(&*memory)))?;
+        let (memory, mut links) = fitted.split();
+        links.add_values(related.iter().map(|link| Link {
+            direction: link.direction,
+            relation: &link.relation,
+            id: link.memory.id,
+        }))?;
+        json(&GetAnswer {
+            memory: memory.into_iter().next(),
+            related: links.into_entries(),
+        })
+    }
+
+    async fn list(self) -> Result<String, Refusal> {
+        let list: List = self.parse()?;
+        let mut request = ListRequest::new(list.limit).filter(list.filter.into());
+        if let Some(after) = &list.after {
+            let cursor = parse_cursor(after)
+                .map_err(|_| Refusal::new("`after` must be `next` of an earlier answer."))?;
+            request = request.after(cursor);
+        }
+        let page = self.memory.list_memories(&self.entity, &request).await?;
+        let mut fitted = Fitted::new(list.max_chars)?;
+        fitted.add_memories(page.memories.iter().map(Entry::from))?;
+        let last = fitted.len().checked_sub(1);
+        let last = last.and_then(|at| page.memories.get(at));
+        // Where not all fit, the next page begins after the last one that did.
+        let next = match fitted.len() < page.memories.len() {
+            true => last.map(PageCursor::from),
+            false => page.next,
+        };
+        json(&MemoriesAnswer {
+            memories: fitted.into_entries(),
+            next: next.as_ref().map(format_cursor),
+            ..MemoriesAnswer::default()
+        })
+    }
+
+    async fn update(self) -> Result<String, Refusal> {
+        let update: Update = self.parse()?;
+        let id = update.id;
+        let patch = MemoryPatch::from(update);
+        if patch == MemoryPatch::new() {
+            return Err(Refusal::new(
+                "Nothing to change was given: name what is to change, such as `content`.",
+            ));
+        }
+        self.memory.alter_memory(self.entity, id, patch).await?;
+        json(&Written { id })
+    }
+
+    async fn forget(self) -> Result<String, Refusal> {
+        let Forget { id } = self.parse()?;
+        let mut forgotten = self.memory.forget(self.entity, id).await?;
+        forgotten.sort_unstable();
+        json(&ForgetAnswer { forgotten })
+    }
+
+    async fn relate(self) -> Result<String, Refusal> {
+        let Relate { from, to, relation } = self.parse()?;
+        self.memory.relate(self.entity, from, to, relation).await?;
+        json(&Written { id: from })
+    }
+
+    async fn consolidate(self) -> Result<String, Refusal> {
+        let consolidate: Consolidate = self.parse()?;
+        let mut fitted = Fitted::new(consolidate.max_chars)?;
+        let request = ConsolidateRequest::from(consolidate);
+        let report = self.memory.consolidate_with(self.entity, &request).await?;
+        fitted.add_values(&report.summaries)?;
+        json(&ConsolidateAnswer {
+            summarized: report.summaries.len(),
+            summaries: fitted.into_entries(),
+            skipped: report.skipped.len(),
+        })
+    }
+
+    async fn stats(self) -> Result<String, Refusal> {
+        let Stats {} = self.parse()?;
+        let stats = self.memory.entity_stats(self.entity).await?;
+        json(&StatsAnswer {
+            memories: stats.memory_count,
+            archived: stats.archived_count,
+        })
+    }
+
+    /// The arguments, or which of them is wrong and what it must be.
+    fn parse<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        let properties = self.tool.input_schema.get("properties");
+        let schema_of = |key: &str| properties.and_then(|properties| properties.get(key));
+        if let Some(unknown) = self.arguments.keys().find(|key| schema_of(key).is_none()) {
+            let known = properties.and_then(Value::as_object).into_iter().flatten();
+            let mut known: Vec<_> = known.map(|(key, _)| key.as_str()).collect();
+            known.sort_unstable();
+            let unknown: String = unknown.chars().take(60).collect();
+            return Err(Refusal::new(format!(
+                "{} has no argument {unknown:?}; it has: {}. Call again without it.",
+                self.tool.name,
+                known.join(", ")
+            )));
+        }
+        let error = match serde_json::from_value(Value::Object(self.arguments.clone())) {
+            Ok(arguments) => return Ok(arguments),
+            Err(error) => error.to_string(),
+        };
+        if error.starts_with("missing field") {
+            return Err(Refusal::new(format!(
+                "{error}: it is required. Call again with it."
+            )));
+        }
+        // serde does not say where; leaving one out tells.
+        let is_wrong = |key: &&String| {
+            let mut others = self.arguments.clone();
+            others.remove(key.as_str());
+            match serde_json::from_value::<T>(Value::Object(others)) {
+                Ok(_) => true,
+                Err(error) => error
+                    .to_string()
+                    .starts_with(&format!("missing field `{key}`")),
+            }
+        };
+        Err(match self.arguments.keys().find(is_wrong) {
+            Some(key) => {
+                let schema = schema_of(key).map(Value::to_string).unwrap_or_default();
+                Refusal::new(format!(
+                    "`{key}` is not as its schema says: {schema}. Call again."
+                ))
+            }
+            None => Refusal::new(
+                "Several arguments are not as the schema of the tool says. Correct them and call \
+                 again.",
+            ),
+        })
+    }
+}
+
+impl Call<'_> {
+    /// Takes the entity that a call names out of its arguments. `only` is the one that
+    /// the server serves, if it serves one.
+    pub(super) fn take_entity(
+        arguments: &mut JsonObject,
+        only: Option<&EntityId>,
+    ) -> Result<EntityId, Refusal> {
+        match (arguments.remove(ENTITY), only) {
+            (None, Some(only)) => Ok(only.clone()),
+            (Some(Value::String(named)), Some(only)) if named == only.as_str() => Ok(only.clone()),
+            (Some(_), Some(_)) => Err(Refusal::new(
+                "This server serves one entity: call again without `entity`.",
+            )),
+            (Some(Value::String(named)), None) => {
+                let entity = EntityId::from(named);
+                entity.validate()?;
+                Ok(entity)
+            }
+            (_, None) => Err(Refusal::new(
+                "`entity` is missing or not a string. Call again with the name of the user, agent \
+                 or project whose memories are meant.",
+            )),
+        }
+    }
+}
+
+fn json(answer: &impl Serialize) -> Result<String, Refusal> {
+    Ok(serde_json::to_string(answer)?)
+}

@@ -1,0 +1,177 @@
+//! Tools over HTTP: what tokens allow, and what other sites' pages may not do.
+
+use memory::MemoryKind;
+use memory_server::{Access, ServerOptions, TokenScope, Tokens};
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, TestServer};
+
+/// Every tool, with arguments apart from the entity, and whether it writes.
+fn tools() -> [(&'static str, Value, bool); 10] {
+    let id = "0192d3a0-0000-7000-8000-000000000001";
+    [
+        ("retain", json!({"content": "Rain."}), true),
+        ("recall", json!({"text": "rain"}), false),
+        ("reflect", json!({"text": "rain"}), false),
+        ("get", json!({"id": id}), false),
+        ("list", json!({}), false),
+        ("update", json!({"id": id, "importance": 1}), true),
+        ("forget", json!({"id": id}), true),
+        (
+            "relate",
+            json!({"from": id, "to": id, "relation": "x"}),
+            true,
+        ),
+        ("consolidate", json!({}), true),
+        ("stats", json!({}), false),
+    ]
+}
+
+fn post(server: &TestServer, method: &str, params: Value) -> RequestBuilder {
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    server
+        .request("POST", "/mcp")
+        .header("accept", "application/json, text/event-stream")
+        .header("content-type", "application/json")
+        .body(message.to_string())
+}
+
+async fn send(server: &TestServer, method: &str, params: Value) -> Answer {
+    let sent = post(server, method, params).send().await;
+    Answer::of(sent.expect("it answers")).await
+}
+
+/// Calls a tool; returns its text, and whether it is an error.
+async fn call(server: &TestServer, tool: &str, entity: &str, arguments: &Value) -> (String, bool) {
+    let mut arguments = arguments.clone();
+    arguments["entity"] = entity.into();
+    let params = json!({"name": tool, "arguments": arguments});
+    let answer = send(server, "tools/call", params).await;
+    let result = &answer.ok(200)["result"];
+    let text = result["content"][0]["text"].as_str().expect("text");
+    (text.to_owned(), result["isError"] == true)
+}
+
+#[tokio::test]
+async fn every_tool_checks_the_token() {
+    let mut made = Vec::new();
+    let mut server = TestServer::start(|folder| {
+        let path = folder.path().join("tokens");
+        for access in [Access::Write, Access::Read] {
+            let entities = "npc-".to_owned();
+            let scope = TokenScope { entities, access };
+            made.push(Tokens::create(&path, scope).expect("a token").token);
+        }
+        ServerOptions::new().tokens(Tokens::open(path).expect("the file"))
+    })
+    .await;
+    let retained = server
+        .memory
+        .retain("user-1", MemoryKind::World, "A secret.")
+        .await;
+    retained.expect("it is retained");
+    for (tool, arguments, writes) in tools() {
+        for wrong in [None, Some("mem_x_y"), Some(&made[0][..20])] {
+            server.set_token(wrong);
+            let params = json!({"name": tool, "arguments": {"entity": "npc-1"}});
+            let refused = send(&server, "tools/call", params).await;
+            refused.problem(401, "unauthorized");
+            assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+        }
+        server.set_token(made[0].as_str());
+        // One exists, the other does not: the answers are the same.
+        let existing = call(&server, tool, "user-1", &arguments).await;
+        let missing = call(&server, tool, "user-2", &arguments).await;
+        assert_eq!(existing, missing, "{tool}");
+        assert!(
+            existing.1 && existing.0.contains("does not allow"),
+            "{existing:?}"
+        );
+        let (text, _) = call(&server, tool, "npc-1", &arguments).await;
+        assert!(!text.contains("does not allow"), "{tool}: {text}");
+        server.set_token(made[1].as_str());
+        let (text, _) = call(&server, tool, "npc-1", &arguments).await;
+        assert_eq!(text.contains("does not allow"), writes, "{tool}: {text}");
+    }
+    let listed = send(&server, "tools/list", json!({})).await;
+    let listed = listed.ok(200)["result"]["tools"].as_array().map(Vec::len);
+    assert_eq!(listed, Some(tools().len()), "none is left out above");
+
+    let resources = send(&server, "resources/list", json!({})).await;
+    let resources = &resources.ok(200)["result"]["resources"];
+    assert_eq!(resources.as_array().map(Vec::len), Some(1), "{resources}");
+    assert_eq!(resources[0]["uri"], "memory://entities/npc%2D1");
+    let read = |name: &str| {
+        let params = json!({"uri": format!("memory://entities/{name}")});
+        send(&server, "resources/read", params)
+    };
+    let own = read("npc%2D1").await;
+    let text = own.ok(200)["result"]["contents"][0]["text"].as_str();
+    assert!(text.expect("text").contains("Rain."));
+    let (existing, missing) = (read("user%2D1").await, read("user%2D2").await);
+    assert_eq!(existing.body, missing.body);
+    assert!(
+        existing.ok(200)["error"]["message"].is_string(),
+        "{existing:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_handshake_and_answers_need_no_session() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let params = json!({
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    });
+    let introduced = send(&server, "initialize", params).await;
+    assert_eq!(introduced.ok(200)["result"]["serverInfo"]["name"], "memory");
+    assert_eq!(introduced.header("mcp-session-id"), None);
+    assert_eq!(introduced.header("content-type"), Some("application/json"));
+    let (text, is_error) = call(&server, "retain", "mira", &json!({"content": "Rain."})).await;
+    assert!(!is_error, "{text}");
+    let stream = server
+        .request("GET", "/mcp")
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(stream.status(), 405);
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_are_refused() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let listing = || post(&server, "tools/list", json!({}));
+    let retaining = || {
+        let path = "/v1/entities/mira/memories";
+        let request = server.request("POST", path).body(r#"{"content":"Rain."}"#);
+        request.header("content-type", "text/plain")
+    };
+    let requests: [&dyn Fn() -> RequestBuilder; 2] = [&listing, &retaining];
+    for request in requests {
+        let foreign = request()
+            .header("origin", "https://example.org")
+            .send()
+            .await;
+        Answer::of(foreign.expect("an answer"))
+            .await
+            .problem(403, "forbidden");
+        let own = format!("http://{}", server.address());
+        let own = request()
+            .header("origin", own)
+            .send()
+            .await
+            .expect("an answer");
+        assert!(own.status().is_success(), "{own:?}");
+        // A name of another site that resolves to this machine.
+        let rebound = request()
+            .header("host", "example.org")
+            .header("origin", "http://example.org")
+            .send()
+            .await;
+        Answer::of(rebound.expect("an answer"))
+            .await
+            .problem(403, "forbidden");
+    }
+}
