@@ -129,7 +129,7 @@ const BOUNDARIES: &[Boundary] = &[
     },
     Boundary {
         package: "memory-pg",
-        workspace: Some(&["memory-core", "memory-metrics"]),
+        workspace: Some(&["memory-core", "memory-metrics", "memory-text"]),
         never: &[TLS],
     },
     Boundary {

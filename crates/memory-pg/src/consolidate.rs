@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use memory_core::{
-    ConsolidateOutcome, EmbeddedMemory, EntityId, Generation, MemoryError, MemoryId, MemoryResult,
-    SummaryGroup,
+    ConsolidateOutcome, EntityId, Generation, MemoryError, MemoryId, MemoryResult, SummaryGroup,
 };
 use sqlx::Row;
 use uuid::Uuid;
@@ -15,7 +14,7 @@ use crate::database::Database;
 use crate::entity::{self, CountDelta, CountDeltas};
 use crate::error::Failure;
 use crate::insert;
-use crate::lexical::word_count;
+use crate::lexical::{IndexedMemory, index_memories};
 use crate::options::Precision;
 use crate::rows::{self, EmbeddingColumns};
 use crate::transaction::{Transaction, TxOutcome};
@@ -45,8 +44,10 @@ pub(crate) async fn consolidate(
         EmbeddingColumns::new([&group.summary], precision)
             .map_err(|problem| MemoryError::from(problem).with_item(index))?;
     }
+    let summaries = groups.iter().map(|group| group.summary.clone()).collect();
     let consolidate = Consolidate {
         entity: entity.clone(),
+        summaries: index_memories(OPERATION, summaries).await?,
         groups: groups.to_vec(),
         read_at,
         precision,
@@ -57,6 +58,8 @@ pub(crate) async fn consolidate(
 struct Consolidate {
     entity: EntityId,
     groups: Vec<SummaryGroup>,
+    /// Those of the groups.
+    summaries: Vec<IndexedMemory>,
     read_at: Generation,
     precision: Precision,
 }
@@ -98,8 +101,7 @@ impl Transaction for Consolidate {
         let raised_row = raised.get(&self.entity).copied().unwrap_or_default();
         let generation = raised_row.generation;
         self.archive(connection, generation).await?;
-        let summaries: Vec<&EmbeddedMemory> =
-            self.groups.iter().map(|group| &group.summary).collect();
+        let summaries: Vec<&IndexedMemory> = self.summaries.iter().collect();
         insert::insert_rows(connection, &summaries, &raised, self.precision).await?;
         Ok(TxOutcome::Commit(ConsolidateOutcome::new(generation)))
     }
@@ -188,8 +190,8 @@ impl Consolidate {
 
     fn count_delta(&self, existing: &HashMap<MemoryId, ExistingMemory>) -> CountDelta {
         let mut delta = CountDelta::default();
-        for group in &self.groups {
-            delta.add(word_count(&group.summary.memory.content));
+        for summary in &self.summaries {
+            delta.add(summary.entry.word_count);
         }
         for (source, _) in self.sources() {
             delta.archived += 1;

@@ -410,16 +410,21 @@ where
 {
     let is_small = rows.len() <= MAX_ROWS_DECODED_INLINE;
     let decode = move || decode(&rows).map_err(|error| Failure::from(error).into_error(operation));
+    run_blocking(operation, is_small, decode).await?
+}
+
+/// Runs a computation: inline if it is small, otherwise on a blocking thread.
+pub(crate) async fn run_blocking<T: Send + 'static>(
+    operation: &'static str,
+    is_small: bool,
+    compute: impl FnOnce() -> T + Send + 'static,
+) -> MemoryResult<T> {
     if is_small {
-        return decode();
+        return Ok(compute());
     }
-    spawn_blocking(decode).await.unwrap_or_else(|_| {
-        let message = "the task that decodes the rows was stopped before it finished";
-        Err(MemoryError::store(
-            ErrorKind::Unavailable,
-            operation,
-            message,
-        ))
+    spawn_blocking(compute).await.map_err(|_| {
+        let message = "a computation on a blocking thread was stopped before it finished";
+        MemoryError::store(ErrorKind::Unavailable, operation, message)
     })
 }
 

@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::database::Database;
 use crate::entity::{self, CountDeltas};
 use crate::error::Failure;
-use crate::lexical::word_count;
+use crate::lexical::{IndexedMemory, index_memories};
 use crate::options::Precision;
 use crate::removal;
 use crate::rows::{
@@ -50,7 +50,7 @@ pub(crate) async fn insert(
     evict.retain(|entity, ids| entities.contains(entity) && !ids.is_empty());
     let insert = Insert {
         entities: entities.into_iter().cloned().collect(),
-        batch: batch.to_vec(),
+        batch: index_memories(OPERATION, batch.to_vec()).await?,
         max_memories: options.max_memories,
         evict,
         precision,
@@ -61,7 +61,7 @@ pub(crate) async fn insert(
 struct Insert {
     /// Distinct, in the order of the names.
     entities: Vec<EntityId>,
-    batch: Vec<EmbeddedMemory>,
+    batch: Vec<IndexedMemory>,
     max_memories: Option<u64>,
     /// Only of entities of the batch.
     evict: BTreeMap<EntityId, Vec<MemoryId>>,
@@ -80,7 +80,7 @@ impl Transaction for Insert {
     /// always so; otherwise rolls back and looks up what exists first.
     async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<InsertOutcome>, Failure> {
         if self.evict.is_empty() {
-            let all: Vec<&EmbeddedMemory> = self.batch.iter().collect();
+            let all: Vec<&IndexedMemory> = self.batch.iter().collect();
             let raised = entity::raise(connection, &count_deltas(&all)).await?;
             let generations = generations(&raised);
             let fits = self.check_limit(&raised).is_ok();
@@ -105,18 +105,19 @@ impl Insert {
         let existing = self.existing_contents(connection).await?;
         let mut new = Vec::new();
         let mut inserted = Vec::with_capacity(self.batch.len());
-        for item in &self.batch {
-            match existing.get(&(item.memory.entity_id.clone(), item.memory.id)) {
-                Some(content) if *content != item.memory.content => {
+        for indexed in &self.batch {
+            let memory = &indexed.item.memory;
+            match existing.get(&(memory.entity_id.clone(), memory.id)) {
+                Some(content) if *content != memory.content => {
                     return Err(Failure::Memory(MemoryError::Conflict {
-                        entity: item.memory.entity_id.clone(),
-                        id: item.memory.id,
+                        entity: memory.entity_id.clone(),
+                        id: memory.id,
                     }));
                 }
                 Some(_) => inserted.push(false),
                 None => {
                     inserted.push(true);
-                    new.push(item);
+                    new.push(indexed);
                 }
             }
         }
@@ -201,22 +202,23 @@ impl Insert {
 /// Returns `false` if an id exists; the transaction must then be rolled back.
 pub(crate) async fn insert_rows(
     connection: &mut Connection,
-    items: &[&EmbeddedMemory],
+    items: &[&IndexedMemory],
     raised: &BTreeMap<EntityId, EntityRow>,
     precision: Precision,
 ) -> Result<bool, Failure> {
-    let memories = MemoryColumns::new(items, raised);
-    if memories.insert(connection).await? < items.len() {
+    let columns = MemoryColumns::new(items, raised);
+    if columns.insert(connection).await? < items.len() {
         return Ok(false);
     }
-    EmbeddingColumns::new(items.iter().copied(), precision)
+    let memories = || items.iter().map(|it| &it.item.memory);
+    EmbeddingColumns::new(items.iter().map(|it| &it.item), precision)
         .map_err(MemoryError::from)?
         .insert(connection)
         .await?;
-    InvolvedEntityColumns::new(items.iter().map(|item| &item.memory))
+    InvolvedEntityColumns::new(memories())
         .insert(connection)
         .await?;
-    AccessColumns::new(items).insert(connection).await?;
+    AccessColumns::new(memories()).insert(connection).await?;
     delete_tombstones(connection, items, raised).await?;
     Ok(true)
 }
@@ -225,7 +227,7 @@ pub(crate) async fn insert_rows(
 /// have tombstones.
 async fn delete_tombstones(
     connection: &mut Connection,
-    items: &[&EmbeddedMemory],
+    items: &[&IndexedMemory],
     raised: &BTreeMap<EntityId, EntityRow>,
 ) -> Result<(), Failure> {
     for (entity, _) in raised.iter().filter(|(_, row)| row.tombstones > 0) {
@@ -241,11 +243,11 @@ async fn delete_tombstones(
     Ok(())
 }
 
-fn count_deltas(items: &[&EmbeddedMemory]) -> CountDeltas {
+fn count_deltas(items: &[&IndexedMemory]) -> CountDeltas {
     let mut deltas = CountDeltas::new();
-    for EmbeddedMemory { memory, .. } in items {
-        let delta = deltas.entry(memory.entity_id.clone()).or_default();
-        delta.add(word_count(&memory.content));
+    for IndexedMemory { item, entry } in items {
+        let delta = deltas.entry(item.memory.entity_id.clone()).or_default();
+        delta.add(entry.word_count);
     }
     deltas
 }
@@ -256,8 +258,8 @@ fn generations(entity_rows: &BTreeMap<EntityId, EntityRow>) -> Generations {
 }
 
 /// The ids of the items of an entity.
-fn ids_of<'a>(entity: &EntityId, items: impl Iterator<Item = &'a EmbeddedMemory>) -> Vec<Uuid> {
-    let memories = items.map(|item| &item.memory);
+fn ids_of<'a>(entity: &EntityId, items: impl Iterator<Item = &'a IndexedMemory>) -> Vec<Uuid> {
+    let memories = items.map(|it| &it.item.memory);
     let memories = memories.filter(|memory| memory.entity_id == *entity);
     memories.map(|memory| *memory.id.as_uuid()).collect()
 }

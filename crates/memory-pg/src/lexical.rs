@@ -1,52 +1,178 @@
-//! The lexical retriever: Okapi BM25, computed in the database.
+//! The lexical retriever: Okapi BM25, computed in the database over the terms that
+//! `memory_text` makes of a text, as the other stores and snapshots do.
+//!
+//! The column `lexemes` is a `tsvector` of a memory's terms, in which the position of a
+//! term is how often it occurs: one number for each term, however often it occurs.
+//! Until migration 0006 the server made it, by its own `english` configuration, with the
+//! positions of words. Such rows are found by what that configuration makes of a query,
+//! until `reindex` has made their terms.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use memory_core::{EmbeddedMemory, MemoryResult};
+use memory_text::bm25::{B, K1};
+use memory_text::{ANALYSIS_VERSION, for_each_stem};
+
+use crate::database::run_blocking;
 use crate::filter::LIVE;
 use crate::sql::SqlBuilder;
 
-/// Term frequency saturation: that of `memory-text`, which ranks the candidates.
-const K1: f64 = 0.9;
-/// Length normalization, likewise.
-const B: f64 = 0.4;
+/// The version of the analysis that new rows have in the column `analysis`; 0 are the
+/// rows of which the server made the lexemes.
+pub(crate) const ANALYSIS: i32 = ANALYSIS_VERSION.cast_signed();
+
+/// The condition on `m` that its terms are of an older version, literally as in the
+/// predicate of the index `idx_memory_outdated`.
+pub(crate) const OUTDATED: &str = "m.analysis < 4";
+const _: () = assert!(
+    ANALYSIS == 4,
+    "a new version of the analysis needs a migration that replaces idx_memory_outdated, and \
+     another version in OUTDATED"
+);
+
+/// The highest position in a `tsvector`.
+const MAX_FREQUENCY: u32 = 16_383;
+
+/// Texts up to this size, in bytes, are analyzed on the async worker: some hundred
+/// microseconds.
+const MAX_ANALYZED_INLINE: usize = 4_096;
+
+/// What the table `memory` has of a memory for the lexical retriever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IndexEntry {
+    /// The text of the `tsvector`.
+    pub(crate) lexemes: String,
+    /// The number of terms, repetitions included.
+    pub(crate) word_count: i32,
+}
+
+impl IndexEntry {
+    pub(crate) fn new(content: &str) -> Self {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        let mut word_count = 0i32;
+        for_each_stem(content, |term| {
+            word_count = word_count.saturating_add(1);
+            if let Some(count) = counts.get_mut(term) {
+                *count += 1;
+            } else {
+                counts.insert(term.to_owned(), 1);
+            }
+        });
+        let mut lexemes = String::with_capacity(content.len() * 2);
+        for (term, count) in &counts {
+            push_quoted(&mut lexemes, term);
+            let count = (*count).min(MAX_FREQUENCY);
+            // Writing to a text cannot fail.
+            let _ = write!(lexemes, ":{count} ");
+        }
+        Self {
+            lexemes,
+            word_count,
+        }
+    }
+}
+
+/// A memory to insert, with what is indexed of it.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexedMemory {
+    pub(crate) item: EmbeddedMemory,
+    pub(crate) entry: IndexEntry,
+}
+
+/// Analyzes memories, before the transaction that inserts them; many on a blocking
+/// thread.
+pub(crate) async fn index_memories(
+    operation: &'static str,
+    items: Vec<EmbeddedMemory>,
+) -> MemoryResult<Vec<IndexedMemory>> {
+    let bytes: usize = items.iter().map(|it| it.memory.content.len()).sum();
+    let index = move || {
+        let indexed = items.into_iter().map(|item| IndexedMemory {
+            entry: IndexEntry::new(&item.memory.content),
+            item,
+        });
+        indexed.collect()
+    };
+    run_blocking(operation, bytes <= MAX_ANALYZED_INLINE, index).await
+}
+
+/// Analyzes texts; many on a blocking thread.
+pub(crate) async fn index_contents(
+    operation: &'static str,
+    contents: Vec<String>,
+) -> MemoryResult<Vec<IndexEntry>> {
+    let bytes: usize = contents.iter().map(String::len).sum();
+    let index = move || contents.iter().map(|it| IndexEntry::new(it)).collect();
+    run_blocking(operation, bytes <= MAX_ANALYZED_INLINE, index).await
+}
 
 /// Adds the table expressions `lexical (memory_id, score)`: every memory that
-/// meets the conditions on `m` and contains a word of the query; and
-/// `lexeme_counts (lexeme, holders)`: how many memories contain each word.
+/// meets the conditions on `m` and contains a term of the query; `lexeme_counts (lexeme,
+/// holders)`: how many memories contain each term; and `query_terms (is_outdated)`:
+/// whether the entity has terms of an older version.
 ///
-/// Only the lexemes of the query are unnested: they get a weight that no other has,
+/// Only the terms of the query are unnested: they get a weight that no other has,
 /// and the others are filtered out, which takes half the time of comparing all.
 ///
-/// The query is stemmed as contents are, so none of its characters is an
-/// operator. Any stem may match. Document frequencies and the mean length are
-/// those of the whole entity: a memory scores the same under every filter.
+/// Any term may match. Document frequencies and the mean length are those of the whole
+/// entity: a memory scores the same under every filter.
 pub(crate) fn push_retriever(
     sql: &mut SqlBuilder,
     entity_param: &str,
     text: &str,
     conditions: &str,
 ) {
+    let mut terms = memory_text::stems(text);
+    terms.sort_unstable();
+    terms.dedup();
+    let query = sql.value(any_of(&terms), "text");
+    let terms = sql.value(terms, "text[]");
     let text = sql.value(text, "text");
-    sql.push(format!(
-        "stems AS MATERIALIZED (SELECT s.lexeme FROM unnest(tsvector_to_array(to_tsvector(\
-           'pg_catalog.english'::regconfig, translate({text}, '-_/.:@#', '       ')))) \
-           AS s(lexeme)), \
-         lexeme_matches AS MATERIALIZED (\
-             SELECT m.memory_id, m.word_count, t.lexeme, cardinality(t.positions) AS frequency, \
-               count(*) OVER (PARTITION BY t.lexeme) AS holders, \
+    // Of a row without lexemes they are made here: a distributed server has none of
+    // before migration 0006, and an older program that is still running inserts none.
+    let matches = |lexemes: &str, frequency: &str, condition: &str| {
+        format!(
+            "SELECT m.memory_id, m.word_count, t.lexeme, {frequency} AS frequency, \
                (true{conditions}) AS is_admitted \
-             FROM memory m, unnest(ts_filter(setweight(m.lexemes, 'A'::\"char\", \
-               (SELECT array_agg(s.lexeme) FROM stems s)), '{{a}}'::\"char\"[])) \
+             FROM memory m, unnest(ts_filter(setweight({lexemes}, 'A'::\"char\", \
+               (SELECT q.terms FROM query_terms q)), '{{a}}'::\"char\"[])) \
                AS t(lexeme, positions, weights) \
-             WHERE m.entity_id = {entity_param}{LIVE} AND m.lexemes @@ (SELECT string_agg(\
-               '''' || replace(replace(s.lexeme, '\\', '\\\\'), '''', '''''') \
-               || '''', ' | ')::tsquery FROM stems s)), \
+             WHERE m.entity_id = {entity_param}{LIVE} AND {condition}"
+        )
+    };
+    let indexed = matches(
+        "m.lexemes",
+        "CASE WHEN m.analysis = 0 THEN cardinality(t.positions) ELSE t.positions[1] END",
+        "m.lexemes @@ (SELECT q.query FROM query_terms q)",
+    );
+    let without_lexemes = matches(
+        &english("m.content"),
+        "cardinality(t.positions)",
+        &format!("m.lexemes IS NULL AND {OUTDATED}"),
+    );
+    sql.push(format!(
+        "query_terms AS MATERIALIZED (SELECT o.is_outdated, \
+           {terms} || coalesce(s.lexemes, '{{}}'::text[]) AS terms, \
+           coalesce({query}::tsquery || s.query, {query}::tsquery, s.query) AS query \
+           FROM (SELECT EXISTS (SELECT FROM memory m WHERE m.entity_id = {entity_param} \
+             AND {OUTDATED}) AS is_outdated) o \
+           CROSS JOIN LATERAL (SELECT array_agg(s.lexeme) AS lexemes, \
+             string_agg('''' || replace(replace(s.lexeme, '\\', '\\\\'), '''', '''''') || '''', \
+               ' | ')::tsquery AS query \
+             FROM unnest(tsvector_to_array({})) AS s(lexeme) WHERE o.is_outdated) s), \
+         lexeme_matches AS MATERIALIZED (SELECT x.*, \
+           count(*) OVER (PARTITION BY x.lexeme) AS holders \
+           FROM ({indexed} UNION ALL {without_lexemes}) x), \
          lexeme_counts AS (SELECT x.lexeme, max(x.holders) AS holders FROM lexeme_matches x \
            GROUP BY x.lexeme), \
          lexical AS (SELECT h.memory_id, sum(\
              ln(1 + (e.memory_count - h.holders + {half}) / (h.holders + {half})) \
              * h.frequency * {gain} / (h.frequency + {k1} * ({free} + {b} * h.word_count \
-                 * e.memory_count / greatest(e.word_count, 1))))::real AS score \
+                 / greatest({MEAN_LENGTH}, 1))))::real AS score \
            FROM entity e CROSS JOIN lexeme_matches h \
            WHERE e.entity_id = {entity_param} AND h.is_admitted GROUP BY h.memory_id)",
+        english(&text),
         half = double(0.5),
         gain = double(K1 + 1.0),
         k1 = double(K1),
@@ -55,9 +181,17 @@ pub(crate) fn push_retriever(
     ));
 }
 
+/// The terms of a memory on average, of the row of the entity as `e`.
+const MEAN_LENGTH: &str = "(e.word_count::double precision / greatest(e.memory_count, 1))";
+
+/// What the server made of a text until migration 0006, as an expression.
+fn english(text: &str) -> String {
+    format!("to_tsvector('pg_catalog.english'::regconfig, translate({text}, '-_/.:@#', '       '))")
+}
+
 /// ` CROSS JOIN …` with the retriever's mean and deviation over all memories that
-/// match the filter, where a memory without a word of the query scores 0; with how
-/// many match, and how common the words are.
+/// match the filter, where a memory without a term of the query scores 0; with how
+/// many match, and how common the terms are.
 pub(crate) fn score_stats(entity_param: &str, conditions: &str) -> String {
     let admitted = if conditions.is_empty() {
         // The entity row counts live memories.
@@ -67,10 +201,13 @@ pub(crate) fn score_stats(entity_param: &str, conditions: &str) -> String {
             "SELECT count(*) FROM memory m WHERE m.entity_id = {entity_param}{LIVE}{conditions}"
         )
     };
+    // Counts of different versions have no mean that says anything.
     format!(
         " CROSS JOIN (SELECT s.matching, \
            coalesce((SELECT e.memory_count FROM entity e WHERE e.entity_id = {entity_param}), 0) \
              AS memories, \
+           (SELECT {MEAN_LENGTH} FROM entity e WHERE e.entity_id = {entity_param} \
+             AND NOT (SELECT q.is_outdated FROM query_terms q)) AS mean_length, \
            (SELECT jsonb_object_agg(x.lexeme, x.holders) FROM lexeme_counts x) AS lexeme_holders, \
            s.mean::real AS lexical_mean, \
            sqrt(greatest(s.squares - s.mean * s.mean, {zero}))::real AS lexical_deviation \
@@ -90,13 +227,41 @@ fn double(number: f64) -> String {
     format!("{number}::double precision")
 }
 
-/// The number of words in a text, for BM25: runs of letters and digits. Stored
-/// with the memory, since every score needs the mean over the entity.
-pub(crate) fn word_count(text: &str) -> i32 {
-    let words = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty());
-    i32::try_from(words.count()).unwrap_or(i32::MAX)
+/// The text of a `tsquery` for any of the terms; `None` without terms, since an empty
+/// one would be reported by a notice.
+///
+/// Its parts are halved: the server follows a chain of alternatives by recursion, and
+/// that of a long text is too deep for its stack.
+fn any_of(terms: &[String]) -> Option<String> {
+    fn push(terms: &[String], query: &mut String) {
+        match terms {
+            [] => {}
+            [term] => push_quoted(query, term),
+            _ => {
+                let (first, second) = terms.split_at(terms.len() / 2);
+                query.push('(');
+                push(first, query);
+                query.push('|');
+                push(second, query);
+                query.push(')');
+            }
+        }
+    }
+    let mut query = String::new();
+    push(terms, &mut query);
+    (!query.is_empty()).then_some(query)
+}
+
+/// Adds a term in quotes, as `tsvector` and `tsquery` read it.
+fn push_quoted(text: &mut String, term: &str) {
+    text.push('\'');
+    for c in term.chars() {
+        if matches!(c, '\'' | '\\') {
+            text.push(c);
+        }
+        text.push(c);
+    }
+    text.push('\'');
 }
 
 #[cfg(test)]
@@ -104,8 +269,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn word_count_ignores_punctuation() {
-        assert_eq!(word_count("Ticket INC-90312, re: naïve Übergabe!"), 6);
-        assert_eq!(word_count(" …!? "), 0);
+    fn entry_has_each_term_with_its_frequency() {
+        let entry = IndexEntry::new("The mills of a mill, INC-90312: 上海");
+        let expected = "'90312':1 'inc':1 'inc·90312':1 'mill':2 '上海':1 ";
+        assert_eq!((&*entry.lexemes, entry.word_count), (expected, 6));
+        assert_eq!(IndexEntry::new("who is it?").lexemes, "");
+    }
+
+    #[test]
+    fn query_is_for_any_term() {
+        let terms = ["a'b", "c\\", "d"].map(str::to_owned);
+        assert_eq!(any_of(&terms[..1]).unwrap(), "'a''b'");
+        assert_eq!(any_of(&terms).unwrap(), r"('a''b'|('c\\'|'d'))");
+        assert_eq!(any_of(&[]), None);
     }
 }

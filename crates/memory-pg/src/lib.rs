@@ -19,7 +19,7 @@
 //! | reads | one statement each, so one consistent state |
 //! | dense retriever | exact: every vector of the entity, from an index that stores them contiguously |
 //! | very large entities | ANN indexes, if [`PgOptions::ann_index`] asks for them; [`PgStore::maintain_indexes`] builds them; a search still finds as many as requested |
-//! | lexical retriever | BM25 over English stems, computed in the database |
+//! | lexical retriever | BM25 over the terms of `memory-text`, computed in the database; those of an older version are converted in the background |
 //! | vectors | half precision, unless [`PgOptions::precision`] says otherwise |
 //! | change notifications | `LISTEN`/`NOTIFY`, if [`PgOptions::notify_changes`] is on |
 //! | transaction poolers | [`PgOptions::pooler`], or `?pooler=transaction` in the URL |
@@ -50,6 +50,7 @@ mod pool;
 #[cfg(test)]
 mod query_plan_tests;
 mod record_accesses;
+mod reindex;
 mod removal;
 mod replace_vectors;
 mod replica;

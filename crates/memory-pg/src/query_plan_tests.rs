@@ -16,7 +16,7 @@ use crate::ann_index::AnnIndex;
 use crate::options::PgOptions;
 use crate::sql::SqlBuilder;
 use crate::store::PgStore;
-use crate::{ann_search, changes, list, neighbors, search};
+use crate::{ann_search, changes, list, neighbors, reindex, search};
 
 /// A memory that others link to.
 fn linked() -> MemoryId {
@@ -159,6 +159,22 @@ async fn lexical_search_uses_the_lexeme_index() {
             assert!(plan.contains("idx_memory_lexemes"), "{mode}\n{plan}");
             assert!(!plan.contains("Seq Scan on memory m"), "{mode}\n{plan}");
         }
+    })
+    .await;
+}
+
+/// Whether there is something to convert is asked of an empty index.
+#[tokio::test(flavor = "multi_thread")]
+async fn older_terms_are_found_by_their_index() {
+    with_database(|url| async move {
+        let mut connection = populated(&url).await;
+        for after in [None, Some(EntityId::from("mira"))] {
+            let sql = reindex::outdated_statement(after.as_ref());
+            let plan = lines(&mut connection, sql).await;
+            assert!(plan.contains("idx_memory_outdated"), "{plan}");
+        }
+        let plan = explain(&mut connection, MODES[1], &request(None, Some("lantern"))).await;
+        assert!(plan.contains("idx_memory_outdated"), "{plan}");
     })
     .await;
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::connection::Connection;
 use crate::error::Failure;
-use crate::lexical::word_count;
+use crate::lexical::{self, IndexedMemory};
 use crate::options::Precision;
 use crate::sql::RowInsert;
 use crate::vectors::VectorColumns;
@@ -163,16 +163,14 @@ pub(crate) struct MemoryColumns<'a> {
     tags: Vec<String>,
     versions: Vec<i64>,
     word_counts: Vec<i32>,
+    lexemes: Vec<&'a str>,
 }
 
 impl<'a> MemoryColumns<'a> {
     /// Of memories at the generations of their entities.
-    pub(crate) fn new(
-        items: &[&'a EmbeddedMemory],
-        raised: &BTreeMap<EntityId, EntityRow>,
-    ) -> Self {
+    pub(crate) fn new(items: &[&'a IndexedMemory], raised: &BTreeMap<EntityId, EntityRow>) -> Self {
         let mut columns = Self::default();
-        for item in items {
+        for IndexedMemory { item, entry } in items {
             let memory = &item.memory;
             let raised = raised.get(&memory.entity_id);
             let version = raised.map_or(0, |it| it.generation.0);
@@ -188,7 +186,8 @@ impl<'a> MemoryColumns<'a> {
             columns.related.push(Json(&memory.related));
             columns.tags.push(array_literal(&memory.tags));
             columns.versions.push(signed(version));
-            columns.word_counts.push(word_count(&memory.content));
+            columns.word_counts.push(entry.word_count);
+            columns.lexemes.push(&entry.lexemes);
         }
         columns
     }
@@ -196,7 +195,8 @@ impl<'a> MemoryColumns<'a> {
     /// Inserts the rows whose ids are new, and returns how many. They are counted by
     /// what the statement returns: a distributed server's count includes the others.
     pub(crate) async fn insert(self, connection: &mut Connection) -> Result<usize, Failure> {
-        let mut insert = RowInsert::new("memory", self.ids.len());
+        let rows = self.ids.len();
+        let mut insert = RowInsert::new("memory", rows);
         insert
             .column("entity_id", "text", self.entities)
             .column("memory_id", "uuid", self.ids)
@@ -210,7 +210,9 @@ impl<'a> MemoryColumns<'a> {
             .column("related", "jsonb", self.related)
             .converted_column("tags", ["text", "text[]"], self.tags)
             .column("version", "bigint", self.versions)
-            .column("word_count", "integer", self.word_counts);
+            .column("word_count", "integer", self.word_counts)
+            .converted_column("lexemes", ["text", "tsvector"], self.lexemes)
+            .column("analysis", "integer", vec![lexical::ANALYSIS; rows]);
         let query = insert.query("ON CONFLICT (entity_id, memory_id) DO NOTHING RETURNING 1")?;
         Ok(connection.fetch_all(query).await?.len())
     }
@@ -318,9 +320,9 @@ pub(crate) struct AccessColumns<'a> {
 }
 
 impl<'a> AccessColumns<'a> {
-    pub(crate) fn new(items: &[&'a EmbeddedMemory]) -> Self {
+    pub(crate) fn new(memories: impl IntoIterator<Item = &'a Memory>) -> Self {
         let mut columns = Self::default();
-        for EmbeddedMemory { memory, .. } in items {
+        for memory in memories {
             if memory.access_count > 0 || memory.last_accessed.is_some() {
                 columns.entities.push(memory.entity_id.as_str());
                 columns.ids.push(*memory.id.as_uuid());

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_approximate.sql"),
     include_str!("../migrations/0004_tombstones.sql"),
     include_str!("../migrations/0005_episodes.sql"),
+    include_str!("../migrations/0006_terms.sql"),
 ];
 
 /// Checks the schema, and migrates it where the options allow it.
@@ -68,6 +69,7 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
         connection.release();
         return Err(outdated(&state, database));
     }
+    connection.disable_timeout();
     begin_exclusive(&mut connection).await?;
     let state = State::read(&mut connection).await?;
     state.check()?;

@@ -81,8 +81,11 @@ fn term_stats(row: &PgRow) -> Result<TermStats, sqlx::Error> {
     let memories = rows::unsigned("memories", row.try_get("memories")?)?;
     let counts: Option<Json<BTreeMap<String, u64>>> = row.try_get("lexeme_holders")?;
     let counts = counts.map_or_else(BTreeMap::new, |Json(counts)| counts);
-    // Its word counts are not those of the terms: see `lexical::word_count`.
-    Ok(TermStats::new(memories, None, counts))
+    Ok(TermStats::new(
+        memories,
+        row.try_get("mean_length")?,
+        counts,
+    ))
 }
 
 /// The statement of an exact search: each retriever scores all memories that match

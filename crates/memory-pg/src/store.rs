@@ -17,8 +17,8 @@ use crate::database::Database;
 use crate::maintenance::{self, MaintenanceReport};
 use crate::options::{PgOptions, Precision};
 use crate::{
-    changes, consolidate, delete, get, insert, list, neighbors, record_accesses, replace_vectors,
-    schema, search, stats, update, watch,
+    changes, consolidate, delete, get, insert, list, neighbors, record_accesses, reindex,
+    replace_vectors, schema, search, stats, update, watch,
 };
 
 /// The name in errors and reports.
@@ -60,12 +60,13 @@ impl PgStore {
         if prepared.is_err() {
             database.close().await;
         }
-        if prepared.is_ok() && database.options.ann_index.method().is_some() {
+        prepared?;
+        if database.options.ann_index.method().is_some() {
             database.load_index_catalog().await?;
         }
-        prepared.map(|()| Self {
-            database: Arc::new(database),
-        })
+        let database = Arc::new(database);
+        reindex::start(&database).await?;
+        Ok(Self { database })
     }
 }
 

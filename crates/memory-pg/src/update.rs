@@ -6,13 +6,14 @@ use memory_core::{
     EmbeddedMemory, Embedding, EntityId, Generation, Memory, MemoryError, MemoryId, MemoryPatch,
     MemoryResult, UpdateOutcome, limits,
 };
+use sqlx::Row;
 use sqlx::types::Json;
 
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::entity::{self, CountDelta};
 use crate::error::Failure;
-use crate::lexical::word_count;
+use crate::lexical::{self, IndexEntry};
 use crate::options::Precision;
 use crate::rows::{self, EmbeddingColumns, InvolvedEntityColumns, MemoryRow};
 use crate::sql::SqlBuilder;
@@ -30,9 +31,12 @@ pub(crate) async fn update(
 ) -> MemoryResult<UpdateOutcome> {
     database.check_open(OPERATION)?;
     patch.validate_with(embedding, max_dimensions)?;
+    let contents: Vec<String> = patch.content.iter().cloned().collect();
+    let entries = lexical::index_contents(OPERATION, contents).await?;
     let update = Update {
         entity: entity.clone(),
         id,
+        entry: entries.into_iter().next(),
         patch: patch.clone(),
         embedding: embedding.cloned(),
         precision: database.options.precision,
@@ -44,6 +48,8 @@ struct Update {
     entity: EntityId,
     id: MemoryId,
     patch: MemoryPatch,
+    /// Of the patch's content, where it has one.
+    entry: Option<IndexEntry>,
     embedding: Option<Embedding>,
     precision: Precision,
 }
@@ -59,7 +65,7 @@ impl Transaction for Update {
     async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<UpdateOutcome>, Failure> {
         let entity_row = entity::lock(connection, &self.entity).await?;
         let current = entity_row.ok_or_else(|| self.not_found())?.generation;
-        let before = self.read(connection).await?;
+        let (before, words) = self.read(connection).await?;
         if let Some(summary) = before.archived_by {
             return Err(Failure::Memory(MemoryError::Archived {
                 entity: self.entity.clone(),
@@ -84,9 +90,9 @@ impl Transaction for Update {
         if self.patch.entities.is_some() {
             self.replace_involved_entities(connection, &memory).await?;
         }
-        let added = word_count(&memory.content) - word_count(&before.content);
+        let new_words = self.entry.as_ref().map_or(words, |entry| entry.word_count);
         let delta = CountDelta {
-            words: i64::from(added),
+            words: i64::from(new_words) - i64::from(words),
             ..CountDelta::default()
         };
         entity::raise_one(connection, &self.entity, delta).await?;
@@ -102,23 +108,26 @@ impl Update {
         })
     }
 
-    /// The stored memory; the lock on the entity keeps it unchanged.
-    async fn read(&self, connection: &mut Connection) -> Result<Memory, Failure> {
+    /// The stored memory and its word count; the lock on the entity keeps them
+    /// unchanged.
+    async fn read(&self, connection: &mut Connection) -> Result<(Memory, i32), Failure> {
         let mut sql = SqlBuilder::new();
         let entity_param = sql.value(self.entity.as_str(), "text");
         let id = sql.value(*self.id.as_uuid(), "uuid");
         sql.push(format!(
-            "SELECT {} FROM {} WHERE m.entity_id = {entity_param} AND m.memory_id = {id}",
+            "SELECT {}, m.word_count FROM {} \
+             WHERE m.entity_id = {entity_param} AND m.memory_id = {id}",
             MemoryRow::columns(&entity_param),
             MemoryRow::tables(&entity_param),
         ));
         let rows = connection.fetch_all(sql.query()?).await?;
-        let found = rows.first().map(|row| MemoryRow(row).memory(&self.entity));
-        found.transpose()?.flatten().ok_or_else(|| self.not_found())
+        let row = rows.first().ok_or_else(|| self.not_found())?;
+        let memory = MemoryRow(row).memory(&self.entity)?;
+        let memory = memory.ok_or_else(|| self.not_found())?;
+        Ok((memory, row.try_get("word_count")?))
     }
 
-    /// Writes only the columns that the patch sets: unchanged content is not
-    /// stemmed again.
+    /// Writes only the columns that the patch sets.
     async fn update_columns(
         &self,
         connection: &mut Connection,
@@ -135,10 +144,13 @@ impl Update {
             sql.push(format!(", {column} = {value}"));
         };
         let patch = &self.patch;
-        if patch.content.is_some() {
+        if let Some(entry) = &self.entry {
             set("content", &|sql| sql.value(&memory.content, "text"));
-            let count = word_count(&memory.content);
-            set("word_count", &|sql| sql.value(count, "integer"));
+            set("word_count", &|sql| sql.value(entry.word_count, "integer"));
+            set("lexemes", &|sql| {
+                sql.value(&entry.lexemes, "text") + "::tsvector"
+            });
+            set("analysis", &|sql| sql.value(lexical::ANALYSIS, "integer"));
         }
         if patch.kind.is_some() {
             set("kind", &|sql| sql.value(memory.kind.as_str(), "text"));

@@ -9,6 +9,7 @@ mod crash;
 mod distributed;
 mod fault_proxy;
 mod pgbouncer;
+mod reindex;
 mod replicas;
 mod resilience;
 mod row_level_security;

@@ -108,6 +108,28 @@ async fn no_statement_reaches_an_unnamed_entity() {
     .await;
 }
 
+/// Which entities have older terms cannot be asked of all at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn older_terms_are_converted_under_row_level_security() {
+    with_role(|url, owner| async move {
+        let store = secured().connect(&url).await.unwrap();
+        for name in ["mira", "tam"] {
+            store.insert(&memories(name, 6)).await.unwrap();
+        }
+        let mut admin = connect(&owner).await;
+        let before = all_rows(&mut admin).await;
+        let outdate = "UPDATE memory SET lexemes = NULL, analysis = 0, word_count = word_count + 1; \
+             UPDATE entity SET word_count = word_count + 6";
+        run(&mut admin, outdate).await;
+        let store = secured().connect(&url).await.unwrap();
+        while all_rows(&mut admin).await != before {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        store.close().await.unwrap();
+    })
+    .await;
+}
+
 const TABLES: [&str; 6] = [
     "entity",
     "memory",

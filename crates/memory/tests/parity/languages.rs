@@ -220,3 +220,9 @@ async fn both_paths_find_the_same_words(store: Arc<dyn Store>) {
 async fn on_sqlite() {
     both_paths_find_the_same_words(crate::sqlite().await).await;
 }
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn on_postgres() {
+    both_paths_find_the_same_words(crate::postgres().await).await;
+}

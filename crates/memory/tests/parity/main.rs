@@ -9,8 +9,9 @@
 )]
 
 mod episodes;
-#[cfg(feature = "sqlite")]
 mod languages;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+mod stores;
 mod zipf;
 
 use std::sync::Arc;
@@ -41,8 +42,13 @@ async fn sqlite() -> Arc<dyn Store> {
 
 #[cfg(feature = "postgres")]
 async fn postgres() -> Arc<dyn Store> {
-    let server = std::env::var("MEMORY_TEST_PG")
+    let store = memory::postgres::PgStore::connect(&postgres_url()).await;
+    Arc::new(store.unwrap())
+}
+
+#[cfg(feature = "postgres")]
+fn postgres_url() -> String {
+    std::env::var("MEMORY_TEST_PG")
         .or_else(|_| std::env::var("DATABASE_URL"))
-        .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`");
-    Arc::new(memory::postgres::PgStore::connect(&server).await.unwrap())
+        .expect("this test needs a PostgreSQL server with pgvector: run `cargo xtask test`")
 }
