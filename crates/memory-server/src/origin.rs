@@ -23,11 +23,8 @@ pub(crate) fn cross_origin(
     layer: CsrfLayer,
 ) -> CsrfLayer<impl ResponseForProtectionError<axum::body::Body> + Send + Sync + 'static> {
     layer.with_rejection_response(|_| {
-        refused(
-            "the request is from a web page of another site; memory serve --allow-origin allows \
-             one",
-        )
-        .into_response()
+        refused("the request is from a web page of another site; send it from a program")
+            .into_response()
     })
 }
 
