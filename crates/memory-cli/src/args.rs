@@ -40,6 +40,16 @@ pub(crate) struct Cli {
     )]
     pub(crate) db: Option<String>,
 
+    /// URL of a shared cache [env: MEMORY_SHARED_CACHE] [default: none]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "URL",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) shared_cache: Option<String>,
+
     /// Settings file in TOML [env: MEMORY_CONFIG]
     #[arg(
         long,

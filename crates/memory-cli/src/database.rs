@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 #[cfg(feature = "postgres")]
 use memory::Consistency;
+use memory::cache::SharedCache;
 use memory::embed::{EmbedRole, Embedder, EmbedderProfile};
 use memory::onnx::{OnnxEmbedder, OnnxOptions};
 use memory::sqlite::{SqliteOptions, SqliteStore};
@@ -17,6 +18,7 @@ use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem, Settings};
 use crate::exit::Failure;
 use crate::own_files::{is_own_file, sidecar};
 use crate::settings::DEFAULT_DB;
+use crate::shared_cache;
 
 /// What a command does with the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +94,21 @@ impl Database {
         self.open_with(Access::Read, EmbedderChoice::Default).await
     }
 
-    /// Opens an existing database without a model, for commands that remove.
+    /// Opens an existing database without a model, for commands that write and
+    /// change no content.
     pub(crate) async fn open_without_embedder(&self) -> MemoryResult<MemorySystem> {
         self.open_with(Access::Write, EmbedderChoice::Null).await
+    }
+
+    /// Opens an existing database for commands that remove content. Where there is a
+    /// shared cache, with the model: it alone knows which vectors are to be removed
+    /// there.
+    pub(crate) async fn open_for_removal(&self) -> MemoryResult<MemorySystem> {
+        let embedder = match self.settings.shared_cache() {
+            Some(_) => EmbedderChoice::Default,
+            None => EmbedderChoice::Null,
+        };
+        self.open_with(Access::Write, embedder).await
     }
 
     /// Opens for commands that read: without a model, also where the file is
@@ -110,7 +124,8 @@ impl Database {
         embedder: Option<Arc<OnnxEmbedder>>,
     ) -> MemoryResult<MemorySystem> {
         let embedder = embedder.map_or(EmbedderChoice::Null, EmbedderChoice::Opened);
-        self.open_with(Access::Read, embedder).await
+        // The shared cache has a check of its own.
+        self.open_parts(Access::Read, embedder, None).await
     }
 
     /// Copies the database file, whatever the version of its schema.
@@ -119,10 +134,23 @@ impl Database {
         copied.map_err(add_command_hint)
     }
 
+    /// Opens with the shared cache that the settings name. Commands without a model
+    /// have nothing to share, and yet refuse a URL that cannot be used.
     async fn open_with(
         &self,
         access: Access,
         embedder: EmbedderChoice,
+    ) -> MemoryResult<MemorySystem> {
+        let shared_cache = shared_cache::open(&self.settings)?;
+        let shared_cache = shared_cache.filter(|_| matches!(embedder, EmbedderChoice::Default));
+        self.open_parts(access, embedder, shared_cache).await
+    }
+
+    async fn open_parts(
+        &self,
+        access: Access,
+        embedder: EmbedderChoice,
+        shared_cache: Option<Arc<dyn SharedCache>>,
     ) -> MemoryResult<MemorySystem> {
         self.check_url()?;
         let mut builder = MemorySystem::builder().config(self.settings.config().clone());
@@ -130,6 +158,9 @@ impl Database {
             && access != Access::Create
         {
             builder = builder.model(model);
+        }
+        if let Some(cache) = shared_cache {
+            builder = builder.shared_cache(cache);
         }
         let builder = match embedder.clone() {
             EmbedderChoice::Null => builder.embedder(Arc::new(NullEmbedder::new())),

@@ -8,6 +8,7 @@
 //! | `filters` | the filter options of recall, reflect and list |
 //! | `settings` | command line, environment, settings file, preset |
 //! | `database` | the database URL, and opening it with or without a model |
+//! | `shared_cache` | the shared cache, in a build that supports one |
 //! | `input` | content from an argument or from standard input |
 //! | `atomic_file` | files that are replaced only once they are complete |
 //! | `output` | standard output as text or JSON |
@@ -28,6 +29,7 @@ mod interrupt;
 mod output;
 mod own_files;
 mod settings;
+mod shared_cache;
 
 use std::process::ExitCode;
 

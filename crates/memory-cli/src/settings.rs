@@ -11,10 +11,11 @@ pub(crate) const DEFAULT_DB: &str = "sqlite://memory.db";
 /// The variable with the path of the settings file.
 const CONFIG_ENV: &str = "MEMORY_CONFIG";
 
-/// Combines the sources; `db`, `model` and `config` are options of the command line.
+/// Combines the sources; the arguments are options of the command line.
 pub(crate) fn load(
     db: Option<String>,
     model: Option<String>,
+    shared_cache: Option<String>,
     config: Option<PathBuf>,
 ) -> MemoryResult<Settings> {
     let variable = std::env::var_os(CONFIG_ENV).filter(|path| !path.is_empty());
@@ -27,6 +28,9 @@ pub(crate) fn load(
     }
     if let Some(model) = model {
         builder = builder.model(model);
+    }
+    if let Some(url) = shared_cache {
+        builder = builder.shared_cache(url);
     }
     builder.build()
 }

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(doc)]
 use memory_core::Consistency;
 use memory_core::{
     CacheBackend, Clock, Embedder, IntoShared, LanguageModel, MemoryConfig, MemoryError,
-    MemoryResult, Preset, Reranker, Store,
+    MemoryResult, Preset, Reranker, SharedCache, Store,
 };
 use memory_engine::{Engine, EngineBuilder};
 use memory_moka::MokaBackend;
@@ -44,6 +45,8 @@ pub struct MemorySystemBuilder {
     replicas: Vec<String>,
     store: Option<Arc<dyn Store>>,
     embedder: Option<Arc<dyn Embedder>>,
+    shared_cache: Option<Arc<dyn SharedCache>>,
+    shared_cache_url: Option<String>,
     #[cfg(feature = "onnx")]
     precision: Option<memory_onnx::Precision>,
     #[cfg(feature = "onnx")]
@@ -60,6 +63,8 @@ impl Default for MemorySystemBuilder {
             replicas: Vec::new(),
             store: None,
             embedder: None,
+            shared_cache: None,
+            shared_cache_url: None,
             #[cfg(feature = "onnx")]
             precision: None,
             #[cfg(feature = "onnx")]
@@ -174,6 +179,34 @@ impl MemorySystemBuilder {
         self
     }
 
+    /// Shares vectors with other processes through a cache outside this process:
+    /// several processes embed a text once. docs/shared-cache.md says what it holds
+    /// and what happens when it fails: answers are the same, and a call waits for the
+    /// [budget](Self::shared_cache_budget) at most, once.
+    #[must_use]
+    pub fn shared_cache(mut self, cache: impl IntoShared<dyn SharedCache>) -> Self {
+        self.shared_cache = Some(cache.into_shared());
+        self
+    }
+
+    /// As [`shared_cache`](Self::shared_cache), on the Valkey or Redis server of a URL
+    /// such as `valkey://host:6379/0?namespace=game` (feature `valkey`). It need not
+    /// be reachable.
+    #[must_use]
+    pub fn shared_cache_url(mut self, url: impl Into<String>) -> Self {
+        self.shared_cache_url = Some(url.into());
+        self
+    }
+
+    /// For how long a caller waits for one call of the shared cache, more than zero;
+    /// 5 ms by default. After a call that takes longer, the cache is not used until
+    /// it answers a probe in the background within this time.
+    #[must_use]
+    pub fn shared_cache_budget(mut self, budget: Duration) -> Self {
+        self.engine = self.engine.shared_cache_budget(budget);
+        self
+    }
+
     /// Uses a clock, so that decay and recency can be replayed.
     #[must_use]
     pub fn clock(mut self, clock: impl IntoShared<dyn Clock>) -> Self {
@@ -264,9 +297,22 @@ impl MemorySystemBuilder {
                 "replicas are of a URL's server; for a store, set them in its options",
             ));
         }
+        if self.shared_cache.is_some() && self.shared_cache_url.is_some() {
+            return Err(MemoryError::configuration(
+                "set either a URL of a shared cache or a shared cache, not both",
+            ));
+        }
         let replicas = match self.replicas.is_empty() {
             true => settings.db_replicas().to_vec(),
             false => self.replicas,
+        };
+        let shared_cache = match (
+            self.shared_cache,
+            self.shared_cache_url.as_deref().or(settings.shared_cache()),
+        ) {
+            (Some(cache), _) => Some(cache),
+            (None, Some(url)) => Some(defaults::shared_cache(url)?),
+            (None, None) => None,
         };
         let url = self.url.or_else(|| settings.db().map(str::to_owned));
         if self.store.is_none() && url.is_none() {
@@ -295,7 +341,11 @@ impl MemorySystemBuilder {
             Some(store) => store,
             None => defaults::store(url, &replicas, &mut config.consistency).await?,
         };
-        let engine = self.engine.config(config).build(store, embedder)?;
+        let engine = match shared_cache {
+            Some(cache) => self.engine.shared_cache(cache),
+            None => self.engine,
+        };
+        let engine = engine.config(config).build(store, embedder)?;
         Ok(MemorySystem::new(engine))
     }
 }
@@ -305,6 +355,7 @@ impl fmt::Debug for MemorySystemBuilder {
         f.debug_struct("MemorySystemBuilder")
             .field("store", &self.store)
             .field("embedder", &self.embedder)
+            .field("shared_cache", &self.shared_cache)
             .field("config", &self.config)
             .field("settings", &self.settings)
             .field("engine", &self.engine)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::{Consistency, Embedder, MemoryError, MemoryResult, Store};
+use memory_core::{Consistency, Embedder, MemoryError, MemoryResult, SharedCache, Store};
 
 /// The URL schemes that this build supports.
 const SCHEMES: &[&str] = &[
@@ -76,6 +76,21 @@ fn unsupported(scheme: &str) -> String {
         ),
         _ => format!("unsupported URL scheme {scheme:?}; this build supports: {supported}"),
     }
+}
+
+/// Makes the shared cache of a URL. Nothing is contacted before the first call.
+#[cfg(feature = "valkey")]
+pub(crate) fn shared_cache(url: &str) -> MemoryResult<Arc<dyn SharedCache>> {
+    Ok(Arc::new(memory_valkey::ValkeyCache::open(url)?))
+}
+
+/// Without the feature there is no shared cache for a URL.
+#[cfg(not(feature = "valkey"))]
+pub(crate) fn shared_cache(_: &str) -> MemoryResult<Arc<dyn SharedCache>> {
+    Err(MemoryError::configuration(
+        "this build has no shared cache for a URL; enable the feature `valkey` of the crate \
+         `memory`, or leave out `shared_cache_url` and the setting `shared_cache`",
+    ))
 }
 
 /// Opens a model by name or path, or the default one, on ONNX Runtime, off the async

@@ -29,7 +29,8 @@
 //!
 //! # Features
 //! `sqlite` and `onnx` are on by default. `postgres` adds the store on
-//! PostgreSQL, `openai` a language model on any OpenAI-compatible endpoint.
+//! PostgreSQL, `openai` a language model on any OpenAI-compatible endpoint, and
+//! `valkey` a cache that several processes share.
 //!
 //! # Types of other crates
 //! These foreign types are part of the public interface, so their major versions
@@ -133,6 +134,12 @@ pub mod postgres {
     };
 }
 
+/// The shared cache on Valkey or Redis.
+#[cfg(feature = "valkey")]
+pub mod valkey {
+    pub use memory_valkey::{ValkeyCache, ValkeyOptions};
+}
+
 /// The embedder and the reranker on ONNX Runtime.
 #[cfg(feature = "onnx")]
 pub mod onnx {
@@ -168,6 +175,7 @@ mod documents {
         Backups: "../../../docs/backups.md",
         Consistency: "../../../docs/consistency.md",
         Errors: "../../../docs/errors.md",
+        SharedCache: "../../../docs/shared-cache.md",
         Performance: "../../../docs/MEMORY_PERFORMANCE_OPTIMIZATION.md"
     );
 }

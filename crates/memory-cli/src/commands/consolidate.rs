@@ -85,7 +85,7 @@ pub(crate) async fn undo(
     args: UndoArgs,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let system = database.open_without_embedder().await?;
+    let system = database.open_for_removal().await?;
     let mut restored = system.undo_consolidation(args.entity, args.summary).await?;
     restored.sort_unstable();
     if output.is_json() {

@@ -1,5 +1,5 @@
-//! `memory doctor`: checks runtime, model and database, and says how to fix what
-//! is wrong. It creates and changes nothing.
+//! `memory doctor`: checks runtime, model, database and shared cache, and says how to
+//! fix what is wrong. It creates and changes nothing.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::output::{Output, count_noun, format_bytes};
 use crate::settings::{self, SettingReport};
 
 mod assets;
+mod shared_cache;
 
 /// The name of the part that the database is.
 const DATABASE: &str = "database";
@@ -81,6 +82,7 @@ pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), 
         }
         Err(failure) => findings.push(explain_unreadable(&failure)),
     }
+    findings.extend(shared_cache::check(database).await);
     let wrong: Vec<&Finding> = findings.iter().filter(|finding| !finding.healthy).collect();
     let code = wrong.first().map(|finding| finding.code);
     let summary = match wrong.len() {
@@ -128,7 +130,7 @@ fn print_settings(settings: &Settings, output: &mut Output) -> Result<(), Failur
 fn print(finding: &Finding, output: &mut Output) -> Result<(), Failure> {
     let mark = if finding.healthy { "ok   " } else { "FAIL " };
     output.write_line(format_args!(
-        "{mark}  {:<9} {}",
+        "{mark}  {:<12} {}",
         finding.part, finding.detail
     ))?;
     match &finding.fix {

@@ -24,7 +24,7 @@ pub(crate) async fn forget(
     args: ForgetArgs,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let system = database.open_without_embedder().await?;
+    let system = database.open_for_removal().await?;
     let mut gone = system.forget(args.entity, args.id).await?;
     gone.sort_unstable();
     if output.is_json() {
@@ -60,7 +60,7 @@ pub(crate) async fn prune(
     args: PruneArgs,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let system = database.open_without_embedder().await?;
+    let system = database.open_for_removal().await?;
     let removed = system
         .prune_low_importance_memories(args.entity, args.keep)
         .await?;

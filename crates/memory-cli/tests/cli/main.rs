@@ -23,11 +23,17 @@ mod output_files;
 mod pipes;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "valkey")]
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "../../../memory-valkey/tests/server/process.rs"]
+mod process;
 mod read_only;
 mod reembed;
 mod resume;
 mod roundtrip;
 mod serve;
 mod settings;
+#[cfg(feature = "valkey")]
+mod shared_cache;
 mod signals;
 mod test_dir;

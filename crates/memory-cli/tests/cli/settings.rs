@@ -101,6 +101,26 @@ fn the_doctor_prints_settings_with_their_sources_and_no_password() {
 }
 
 #[test]
+fn a_shared_cache_that_cannot_be_used_is_refused_before_anything_is_created() {
+    let dir = TestDir::new();
+    dir.write("memory.toml", "shared_cache = 'http://app:hunter2@cache'\n");
+    let named = match cfg!(feature = "valkey") {
+        true => "unsupported scheme \"http\"",
+        false => "--features valkey",
+    };
+    let config = ["--json", "--config", "memory.toml"];
+    for command in [&["migrate"][..], &["list", "mira"], &["serve"]] {
+        let message = dir.run(&[&config[..], command].concat());
+        let message = message.fails(2, "configuration");
+        assert!(message.contains(named), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+    assert_eq!(dir.names(), ["memory.toml"], "nothing was created");
+    let off = [&config[..], &["--shared-cache", "none", "migrate"]].concat();
+    dir.run(&off).code(0);
+}
+
+#[test]
 fn a_model_is_chosen_by_option_variable_and_file() {
     let dir = TestDir::new();
     dir.write("memory.toml", "model = 'of-file'\n");

@@ -50,7 +50,8 @@ impl TestDir {
             .args(args)
             .current_dir(&self.folder)
             .env_remove("MEMORY_DB")
-            .env_remove("MEMORY_CONFIG");
+            .env_remove("MEMORY_CONFIG")
+            .env_remove("MEMORY_SHARED_CACHE");
         command
     }
 

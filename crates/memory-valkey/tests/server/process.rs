@@ -1,6 +1,7 @@
 //! A Valkey server that a test may stop, continue, kill and start again.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -59,7 +60,17 @@ impl ValkeyProcess {
             .stdin(Stdio::null())
             .stderr(log.try_clone().unwrap())
             .stdout(log);
-        self.child = Some(command.spawn().unwrap());
+        let child = loop {
+            match command.spawn() {
+                // A process that another test starts has inherited the file that the copy
+                // was written to, until it runs its own program.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                spawned => break spawned.unwrap(),
+            }
+        };
+        self.child = Some(child);
         let started = Instant::now();
         while self.admin().is_none() {
             let log = || fs::read_to_string(self.folder.path().join("log"));

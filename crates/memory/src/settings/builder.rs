@@ -9,7 +9,7 @@ use memory_core::{
     InvalidSetting, MemoryConfig, MemoryError, MemoryResult, Preset, SettingOrigin, SettingProblem,
 };
 
-use super::keys::{DEFAULT_MODEL, KEYS, Key, MODEL, PRESET, Values};
+use super::keys::{DEFAULT_MODEL, KEYS, Key, MODEL, NO_SHARED_CACHE, PRESET, Values};
 use super::value::{Mismatch, RawValue};
 use super::{Settings, environment, file};
 
@@ -31,6 +31,7 @@ pub struct SettingsBuilder {
     db: Option<String>,
     model: Option<String>,
     db_replicas: Option<Vec<String>>,
+    shared_cache: Option<String>,
     preset: Option<Preset>,
     changes: Vec<Change>,
 }
@@ -83,6 +84,13 @@ impl SettingsBuilder {
         self
     }
 
+    /// Sets the URL of the shared cache; `none` overrides that of another source.
+    #[must_use]
+    pub fn shared_cache(mut self, url: impl Into<String>) -> Self {
+        self.shared_cache = Some(url.into());
+        self
+    }
+
     /// Chooses the preset.
     #[must_use]
     pub fn preset(mut self, preset: Preset) -> Self {
@@ -105,6 +113,7 @@ impl SettingsBuilder {
             && self.db.is_none()
             && self.model.is_none()
             && self.db_replicas.is_none()
+            && self.shared_cache.is_none()
             && self.preset.is_none()
             && self.changes.is_empty()
     }
@@ -166,6 +175,10 @@ impl SettingsBuilder {
         if let Some(urls) = self.db_replicas {
             settings.values.db_replicas = urls;
             settings.origins.insert("db_replicas", SettingOrigin::Code);
+        }
+        if let Some(url) = self.shared_cache {
+            settings.values.shared_cache = Some(url).filter(|it| it != NO_SHARED_CACHE);
+            settings.origins.insert("shared_cache", SettingOrigin::Code);
         }
         settings.mark_changes(&before, &SettingOrigin::Code);
         settings.validate()?;

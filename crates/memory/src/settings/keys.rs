@@ -11,6 +11,7 @@ pub(super) struct Values {
     pub(super) db: Option<String>,
     pub(super) model: Option<String>,
     pub(super) db_replicas: Vec<String>,
+    pub(super) shared_cache: Option<String>,
     pub(super) preset: Preset,
     pub(super) config: MemoryConfig,
 }
@@ -21,6 +22,7 @@ impl Values {
             db: None,
             model: None,
             db_replicas: Vec::new(),
+            shared_cache: None,
             preset,
             config: preset.config(),
         }
@@ -68,6 +70,10 @@ pub(super) const MODEL: &str = "model";
 
 /// The value of [`MODEL`] for the default model.
 pub(super) const DEFAULT_MODEL: &str = "default";
+
+/// The value of the key `shared_cache` where there is none: it overrides that of
+/// another source.
+pub(super) const NO_SHARED_CACHE: &str = "none";
 
 /// The key that is applied before all others.
 pub(super) const PRESET: &str = "preset";
@@ -148,6 +154,24 @@ pub(super) const KEYS: &[Key] = &[
             model.unwrap_or(DEFAULT_MODEL).to_owned()
         },
     ),
+    Key {
+        is_secret: true,
+        ..Key::new(
+            "shared_cache",
+            "\"none\", or a URL such as \"valkey://cache.example:6379\"",
+            |values, raw| match raw.text()? {
+                text if text != NO_SHARED_CACHE && !text.contains("://") => Err(Mismatch::Value),
+                text => {
+                    values.shared_cache = Some(text.to_owned()).filter(|it| it != NO_SHARED_CACHE);
+                    Ok(())
+                }
+            },
+            |values| match &values.shared_cache {
+                Some(url) => redact_url(url),
+                None => NO_SHARED_CACHE.to_owned(),
+            },
+        )
+    },
     Key::new(
         PRESET,
         "default, high_traffic or low_memory",

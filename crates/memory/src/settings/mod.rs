@@ -17,12 +17,13 @@ use keys::{KEYS, Values};
 pub use builder::SettingsBuilder;
 pub use environment::OTHER_VARIABLES;
 
-/// The effective settings: the database's URL and the [`MemoryConfig`], each value
-/// with its origin.
+/// The effective settings: the URLs of database and shared cache, and the
+/// [`MemoryConfig`], each value with its origin.
 ///
 /// Of several sources of a value the first of this list decides:
 ///
 /// 1. code ([`SettingsBuilder::db`], [`model`](SettingsBuilder::model),
+///    [`shared_cache`](SettingsBuilder::shared_cache),
 ///    [`preset`](SettingsBuilder::preset), [`configure`](SettingsBuilder::configure)),
 /// 2. the environment: `MEMORY_` and the key in capital letters
 ///    ([`environment`](SettingsBuilder::environment)),
@@ -94,6 +95,12 @@ impl Settings {
     #[must_use]
     pub fn db_replicas(&self) -> &[String] {
         &self.values.db_replicas
+    }
+
+    /// The URL of the shared cache, if it was set. It may contain a password.
+    #[must_use]
+    pub fn shared_cache(&self) -> Option<&str> {
+        self.values.shared_cache.as_deref()
     }
 
     /// The preset that was chosen, or the default one.

@@ -368,6 +368,36 @@ fn passwords_are_never_shown() {
 }
 
 #[test]
+fn a_shared_cache_is_a_url_that_another_source_may_turn_off() {
+    let url = "valkey://app:hunter2@cache:6379/0?namespace=game";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.toml");
+    fs::write(&path, format!("shared_cache = '{url}'")).unwrap();
+    let of_file = Settings::builder().file(&path).build().unwrap();
+    assert_eq!(of_file.shared_cache(), Some(url));
+    let shown = format!("{of_file:?} {:?}", of_file.entries());
+    assert!(shown.contains("valkey://…@cache:6379/0?…"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+
+    let variables = [("MEMORY_SHARED_CACHE", "none")];
+    let off = Settings::builder().file(&path).variables(variables);
+    assert_eq!(off.build().unwrap().shared_cache(), None);
+    let off = Settings::builder().file(&path).shared_cache("none");
+    let off = off.build().unwrap();
+    assert_eq!(off.shared_cache(), None);
+    assert_eq!(off.origin("shared_cache"), SettingOrigin::Code);
+    let builder = Settings::builder().shared_cache(url);
+    assert!(!format!("{builder:?}").contains("hunter2"));
+    assert_eq!(builder.build().unwrap().shared_cache(), Some(url));
+
+    assert_eq!(
+        refused("shared_cache = 'app:hunter2@cache'"),
+        ":1: shared_cache is invalid; it must be \"none\", or a URL such as \
+         \"valkey://cache.example:6379\""
+    );
+}
+
+#[test]
 fn other_variables_and_empty_ones_are_ignored() {
     let others = OTHER_VARIABLES.iter().map(|name| (*name, "1"));
     let empty = KEYS.iter().map(|key| (key.variable(), ""));

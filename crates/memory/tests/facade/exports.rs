@@ -13,6 +13,7 @@ const INTERNAL: &[(&str, &[&str])] = &[
     ("memory-openai", &[]),
     ("memory-pg", &[]),
     ("memory-sqlite", &[]),
+    ("memory-valkey", &[]),
 ];
 
 /// The names that a crate's root re-exports with `pub use`.

@@ -6,6 +6,7 @@
 mod defaults;
 mod exports;
 mod lifecycle;
+mod shared_cache;
 mod shared_file;
 mod soak;
 mod workers;
