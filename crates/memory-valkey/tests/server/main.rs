@@ -8,6 +8,14 @@ mod cluster;
 mod conformance;
 mod engine;
 mod faults;
+mod forwarder;
+mod model;
+mod partition;
 mod process;
+mod system;
 #[cfg(feature = "tls")]
 mod tls;
+mod watched_cache;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "../../../memory-engine/tests/model/world/mod.rs"]
+mod world;

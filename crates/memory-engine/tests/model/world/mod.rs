@@ -1,11 +1,13 @@
-//! Two systems on one store, driven by random operations and checked against one
-//! model: for every store and every cache. Shared with the facade's tests.
+//! Systems on one store, driven by random operations and checked against one model:
+//! for every store and every cache. Shared with the tests of the facade and of the
+//! shared cache.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod expiring;
 mod faulty;
 mod model;
 mod operation;
+mod setting;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -16,59 +18,20 @@ use std::task::Poll;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
-    AccessCounting, ByteSize, CacheBackend, Clock, Consistency, EntityId, ErrorKind, LimitPolicy,
+    AccessCounting, CacheBackend, Clock, Consistency, EntityId, ErrorKind, LimitPolicy,
     ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryFilter,
     MemoryId, MemoryKind, MemoryPatch, MemoryResult, Store,
 };
-use memory_engine::{ConsolidateRequest, Engine, RecallRequest};
+use memory_engine::{ConsolidateRequest, Engine, EngineBuilder, RecallRequest};
 use memory_testkit::HashEmbedder;
 use uuid::Uuid;
 
 use expiring::Expiring;
 use faulty::StoreFaults;
-use model::{History, MAX_STALENESS, Observed, State};
+use model::{History, Observed, State};
 use operation::BULK_IDS;
 pub(crate) use operation::{Operation, step};
-
-/// The systems and their consistency.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Setting {
-    /// Of both systems; where it is `None`, there is one, and it is local.
-    pub(crate) others: Option<[Consistency; 2]>,
-    pub(crate) entity_cache_max_bytes: ByteSize,
-    /// Beyond it the least important memories are evicted.
-    pub(crate) max_memories: Option<u64>,
-}
-
-pub(crate) const BOUNDED: Consistency = Consistency::Bounded(MAX_STALENESS);
-
-/// Every supported setting.
-pub(crate) const SETTINGS: [Setting; 9] = {
-    const fn of(
-        others: Option<[Consistency; 2]>,
-        entity_cache_kibibytes: u64,
-        max_memories: Option<u64>,
-    ) -> Setting {
-        Setting {
-            others,
-            entity_cache_max_bytes: ByteSize(entity_cache_kibibytes * 1_024),
-            max_memories,
-        }
-    }
-    use Consistency::Checked;
-    const ALL: u64 = 256 * 1_024;
-    [
-        of(None, ALL, None),
-        of(None, 6, None),
-        of(Some([Checked, Checked]), ALL, None),
-        of(Some([Checked, BOUNDED]), ALL, None),
-        of(Some([BOUNDED, BOUNDED]), 10, None),
-        of(None, ALL, Some(130)),
-        of(None, ALL, Some(4)),
-        of(Some([Checked, BOUNDED]), ALL, Some(206)),
-        of(Some([BOUNDED, BOUNDED]), 100, Some(130)),
-    ]
-};
+pub(crate) use setting::{SETTINGS, Setting};
 
 /// Connects and disconnects the store's change events, where that is possible.
 pub(crate) type Channel = Box<dyn Fn(bool)>;
@@ -97,27 +60,37 @@ impl<B: CacheBackend> World<B> {
         cache: impl Fn() -> B,
         setting: Setting,
     ) -> Self {
+        Self::with_builders(store, channel, cache, setting, |_, builder| builder)
+    }
+
+    /// As [`new`](Self::new), with more parts of each system, by its number.
+    pub(crate) fn with_builders(
+        store: Arc<dyn Store>,
+        channel: Channel,
+        cache: impl Fn() -> B,
+        setting: Setting,
+        extend: impl Fn(usize, EngineBuilder) -> EngineBuilder,
+    ) -> Self {
         let store = StoreFaults::new(store);
         let start = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_000);
         let clock = Arc::new(ManualClock::new(start));
-        let consistencies = match setting.others {
-            None => vec![Consistency::Local],
-            Some(both) => both.to_vec(),
-        };
-        let systems = consistencies.into_iter().map(|consistency| {
+        let consistencies = setting.consistencies.iter().enumerate();
+        let systems = consistencies.map(|(number, &consistency)| {
             let cache = Expiring::new(cache());
             let config = MemoryConfig {
                 consistency: Some(consistency),
                 entity_cache_max_bytes: setting.entity_cache_max_bytes,
+                embedding_cache_capacity: setting.embedding_cache_capacity,
                 access_counting: AccessCounting::Off,
                 max_memories_per_entity: setting.max_memories,
                 limit_policy: LimitPolicy::Prune,
                 prune_min_keep: 0,
                 ..MemoryConfig::default()
             };
-            let engine = Engine::builder(cache.clone())
+            let builder = Engine::builder(cache.clone())
                 .config(config)
-                .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+                .clock(Arc::clone(&clock) as Arc<dyn Clock>);
+            let engine = extend(number, builder)
                 .build(
                     store.store(),
                     Arc::new(HashEmbedder::new().with_dimensions(64)),
@@ -144,6 +117,11 @@ impl<B: CacheBackend> World<B> {
             let by = by % self.systems.len();
             self.step(by, operation).await;
         }
+        self.read_everything().await;
+    }
+
+    /// Checks what every system returns of every entity.
+    pub(crate) async fn read_everything(&mut self) {
         for entity in 0..2 {
             for by in 0..self.systems.len() {
                 self.step(by, Operation::Recall { entity, content: 0 })
@@ -154,18 +132,17 @@ impl<B: CacheBackend> World<B> {
         }
     }
 
-    async fn step(&mut self, by: usize, operation: Operation) {
+    /// Runs one operation through one of the systems, and checks what it returns.
+    pub(crate) async fn step(&mut self, by: usize, operation: Operation) {
         match operation {
             Operation::InvalidateMemory { id } => {
-                self.systems[by]
-                    .engine
-                    .invalidate_memory_cache(&memory_id(id));
+                self.engine(by).invalidate_memory_cache(&memory_id(id));
             }
             Operation::InvalidateEntity { entity } => {
                 let entity = self.entity(entity);
-                self.systems[by].engine.invalidate_entity_cache(&entity);
+                self.engine(by).invalidate_entity_cache(&entity);
             }
-            Operation::Clear => self.systems[by].engine.clear_all_caches(),
+            Operation::Clear => self.engine(by).clear_all_caches(),
             Operation::Expire => self.systems[by].cache.expire(),
             Operation::Tick { seconds } => self.clock.advance(TimeDelta::seconds(seconds.into())),
             Operation::ChangeEvents { connected } => {
@@ -224,7 +201,7 @@ impl<B: CacheBackend> World<B> {
     }
 
     async fn call(&self, by: usize, operation: &Operation) -> MemoryResult<Outcome> {
-        let engine = &self.systems[by].engine;
+        let engine = self.engine(by);
         let item = |entity: u8, content: u8| {
             MemoryBatchItem::new(self.entity(entity), MemoryKind::Experience, text(content))
         };
@@ -338,7 +315,7 @@ impl<B: CacheBackend> World<B> {
     }
 
     async fn get_each(&self, by: usize, entity: u8, ids: Vec<MemoryId>) -> MemoryResult<Outcome> {
-        let engine = &self.systems[by].engine;
+        let engine = self.engine(by);
         let got = engine.get_memories(&self.entity(entity), &ids).await?;
         let observed = got.iter().map(|memory| memory.as_deref().map(Observed::of));
         Ok(Outcome::Each(ids.into_iter().zip(observed).collect()))
@@ -427,7 +404,12 @@ impl<B: CacheBackend> World<B> {
         }
     }
 
-    fn entity(&self, entity: u8) -> EntityId {
+    /// One of the systems.
+    pub(crate) fn engine(&self, by: usize) -> &Engine {
+        &self.systems[by].engine
+    }
+
+    pub(crate) fn entity(&self, entity: u8) -> EntityId {
         EntityId::from(format!("{entity} {}", self.name))
     }
 }
