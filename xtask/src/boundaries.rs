@@ -187,6 +187,11 @@ const BOUNDARIES: &[Boundary] = &[
         never: &[POSTGRES, LIBTORCH, TLS],
     },
     Boundary {
+        package: "memory-import",
+        workspace: None,
+        never: &[POSTGRES, VALKEY, LIBTORCH, TLS],
+    },
+    Boundary {
         package: "memory-server",
         workspace: None,
         never: &[POSTGRES, LIBTORCH, TLS],

@@ -87,7 +87,7 @@ pub(crate) enum Command {
     Get(get::Args),
     /// Change parts of one memory and print it
     Update(update::Args),
-    /// Import memories from a JSONL file, skipping those already present
+    /// Import memories from JSONL or another product's export, skipping those already present
     Import(import::Args),
     /// Export memories as JSONL, in the format that import reads
     Export(export::Args),

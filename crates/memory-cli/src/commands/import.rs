@@ -1,9 +1,12 @@
-//! `memory import`: stores the memories of a JSONL file.
+//! `memory import`: stores the memories of a JSONL file, or of an export of another
+//! product.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use memory::{EntityId, MemoryError, MemoryId, MemorySystem, RestoreItem};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use memory::{EntityId, MemoryError, MemorySystem};
+use memory_import::Format;
 use tokio::sync::mpsc::Receiver;
 
 use crate::database::Database;
@@ -15,25 +18,37 @@ mod archive;
 mod batch;
 mod import_summary;
 mod input;
+mod location;
 
 use archive::Archive;
-use batch::{Batch, BatchResult, InFlight, LineOutcome, PendingLine};
+use batch::{Batch, BatchResult, InFlight, ItemOutcome, PendingItem};
 use import_summary::{ImportSummary, Progress, Refusal};
-use input::{Input, ParsedLine};
+use input::{InputItem, InputReader, ParsedMemory};
+use location::Location;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// JSONL file (see docs/jsonl.md); - reads standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// JSONL file (see docs/jsonl.md), - reads standard input; with --from, an export: a file, ZIP archive or folder
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
 
-    /// Entity of lines that name none
+    /// Product whose export is read (see docs/import.md)
+    #[arg(long, value_name = "PRODUCT", value_parser = format_parser())]
+    from: Option<Format>,
+
+    /// Entity of lines that name none; with --from, of all memories
     #[arg(long, value_name = "NAME")]
     entity: Option<String>,
 
     /// Number of memories embedded and written together
     #[arg(long, value_name = "N", default_value = "256")]
     batch: NonZeroUsize,
+}
+
+/// Names of formats, which a shell completes.
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    let names = PossibleValuesParser::new(Format::ALL.map(Format::as_str));
+    names.try_map(|name| name.parse::<Format>())
 }
 
 pub(crate) async fn run(
@@ -45,34 +60,40 @@ pub(crate) async fn run(
     if let Some(entity) = &entity {
         entity.validate()?;
     }
-    if let Some(file) = database.own_file(&args.file) {
+    if let Some(file) = database.own_file(&args.path) {
         return Err(Failure::usage(format!(
             "cannot import {}: it is the database {} itself or one of its files; import a JSONL file",
-            args.file.display(),
+            args.path.display(),
             file.display()
         )));
     }
-    let input = Input::open(&args.file)?;
+    let mut input = match args.from {
+        None => InputReader::lines(&args.path, entity)?,
+        Some(format) => InputReader::export(format, args.path, entity)?,
+    };
     let mut signals = Signals::listen()?;
     let mut import = Import {
         batch: Batch::new(args.batch),
         in_flight: InFlight::new(),
         archive: Archive::default(),
-        progress: Progress::new(input.length()),
-        summary: ImportSummary::start(),
+        progress: Progress::new(input.length),
+        summary: ImportSummary::start(input.unit),
         json: output.is_json(),
         database,
         system: None,
     };
-    let mut lines = input.spawn_reader(entity);
-    let outcome = import.process(&mut lines, &mut signals).await;
+    let outcome = import.process(&mut input.items, &mut signals).await;
     if outcome.is_err() {
         import.drain(&mut signals).await;
     }
     import.progress.clear();
+    import.summary.report = input.take_report();
     // What was imported before a failure stays and is reported.
     import.summary.print(output)?;
     output.flush()?;
+    if !output.is_json() {
+        import.summary.note_report();
+    }
     match outcome {
         Ok(()) => {}
         Err(Stop::Failed(failure)) => return Err(failure),
@@ -125,36 +146,35 @@ struct Import<'a> {
 impl Import<'_> {
     async fn process(
         &mut self,
-        lines: &mut Receiver<Result<ParsedLine, Failure>>,
+        items: &mut Receiver<Result<InputItem, Failure>>,
         signals: &mut Signals,
     ) -> Result<(), Stop> {
-        while let Some(line) = signals.guard(lines.recv()).await? {
-            let line = line?;
-            match line.parsed {
+        let mut outcome = Ok(());
+        while let Some(item) = signals.guard(items.recv()).await? {
+            let item = match item {
+                Ok(item) => item,
+                Err(failure) => {
+                    // What was read before is imported.
+                    outcome = Err(Stop::Failed(failure));
+                    break;
+                }
+            };
+            match item.parsed {
                 Ok(parsed) => {
                     let system = self.open(signals).await?;
-                    let (item, archived_by) = (parsed.item, parsed.archived_by);
-                    self.add(
-                        &system,
-                        line.number,
-                        item,
-                        archived_by,
-                        parsed.bytes,
-                        signals,
-                    )
-                    .await?;
+                    self.add(&system, item.location, parsed, signals).await?;
                     if self.batch.is_full() {
                         self.start_batch(&system, signals).await?;
-                        self.progress.show(line.consumed, &self.summary);
+                        self.progress.show(item.consumed, &self.summary);
                     }
                 }
-                Err(reason) => self.refuse(&Refusal::malformed(line.number, reason)),
+                Err(reason) => self.refuse(&Refusal::malformed(item.location, reason)),
             }
         }
-        match self.system.clone() {
-            Some(system) => self.finish_batches(&system, signals).await,
-            None => Ok(()),
+        if let Some(system) = self.system.clone() {
+            self.finish_batches(&system, signals).await?;
         }
+        outcome
     }
 
     async fn open(&mut self, signals: &mut Signals) -> Result<MemorySystem, Stop> {
@@ -172,13 +192,16 @@ impl Import<'_> {
     async fn add(
         &mut self,
         system: &MemorySystem,
-        line: usize,
-        item: RestoreItem,
-        archived_by: Option<MemoryId>,
-        bytes: usize,
+        location: Location,
+        parsed: ParsedMemory,
         signals: &mut Signals,
     ) -> Result<(), Stop> {
-        let pending = PendingLine::new(line, item.clone());
+        let ParsedMemory {
+            item,
+            archived_by,
+            bytes,
+        } = parsed;
+        let pending = PendingItem::new(location.clone(), item.clone());
         let key = pending.key();
         if let Some(summary) = archived_by {
             self.archive.add_source((key.0.clone(), summary), key.1);
@@ -186,7 +209,7 @@ impl Import<'_> {
         if self.archive.is_summary(&key) {
             // Its sources must be stored first.
             self.finish_batches(system, signals).await?;
-            let outcome = self.archive.restore_summary(system, line, item).await?;
+            let outcome = self.archive.restore_summary(system, location, item).await?;
             self.count(std::iter::once(outcome));
             return Ok(());
         }
@@ -281,12 +304,12 @@ impl Import<'_> {
         Failure::interrupted(signal, message)
     }
 
-    fn count(&mut self, outcomes: impl Iterator<Item = LineOutcome>) {
+    fn count(&mut self, outcomes: impl Iterator<Item = ItemOutcome>) {
         for outcome in outcomes {
             match outcome {
-                LineOutcome::Imported => self.summary.imported += 1,
-                LineOutcome::AlreadyThere => self.summary.already_there += 1,
-                LineOutcome::Refused(refusal) => self.refuse(&refusal),
+                ItemOutcome::Imported => self.summary.imported += 1,
+                ItemOutcome::AlreadyThere => self.summary.already_there += 1,
+                ItemOutcome::Refused(refusal) => self.refuse(&refusal),
             }
         }
     }

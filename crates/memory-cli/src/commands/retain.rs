@@ -1,9 +1,12 @@
-//! `memory retain`: stores one memory.
+//! `memory retain`: stores one memory, or the parts of a long text.
 
 use chrono::{DateTime, Utc};
+use memory::limits::MAX_CONTENT_CHARS;
 use memory::{ErrorKind, MemoryBatchItem, MemoryError, MemoryId, MemoryKind};
+use memory_import::{link_parts, split_text};
 use memory_json::time;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::database::Database;
 use crate::exit::Failure;
@@ -21,6 +24,10 @@ pub(crate) struct Args {
     /// Text, 1 to 10,000 characters; - reads standard input
     #[arg(value_name = "CONTENT")]
     content: String,
+
+    /// Split a longer text at its sections into several memories, which are linked
+    #[arg(long)]
+    split: bool,
 
     /// Kind of memory: world, experience, opinion or observation
     #[arg(long, value_name = "KIND", default_value_t = MemoryKind::Experience)]
@@ -60,14 +67,23 @@ pub(crate) async fn run(
     args: Args,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    let is_split = args.split;
     let mut item = item(args)?;
     // With the id known, a retain whose outcome is unknown can be repeated.
     let id = *item.id.get_or_insert_with(MemoryId::new);
+    let items = if is_split {
+        parts(item, id)
+    } else {
+        vec![item]
+    };
     // Fails before the model is loaded or a database is created.
-    item.validate()?;
+    for item in &items {
+        item.validate()?;
+    }
+    let ids: Vec<MemoryId> = items.iter().filter_map(|item| item.id).collect();
     let retaining = async {
         let system = database.open_or_create().await?;
-        let retained = system.retain_batch(vec![item]).await;
+        let retained = system.retain_batch(items).await;
         retained.map_err(|error| retain_failure(error, id))
     };
     let interrupted = |signal: Signal| {
@@ -77,15 +93,52 @@ pub(crate) async fn run(
     let mut signals = Signals::listen()?;
     signals.guard(retaining).await.map_err(interrupted)??;
     if output.is_json() {
-        output.write_json(&Retained { id })
-    } else {
-        output.write_line(format_args!("{id}"))
+        return if is_split {
+            output.write_json(&RetainedParts { ids })
+        } else {
+            output.write_json(&Retained { id })
+        };
     }
+    for id in ids {
+        output.write_line(format_args!("{id}"))?;
+    }
+    Ok(())
+}
+
+/// The parts of a text that is longer than content may be, linked to each other. The first
+/// has the id `id`, and the ids of the others are derived from it, so that repeating
+/// the command with this id changes nothing.
+fn parts(item: MemoryBatchItem, id: MemoryId) -> Vec<MemoryBatchItem> {
+    let texts = split_text(&item.content, MAX_CONTENT_CHARS);
+    if texts.len() < 2 {
+        return vec![item];
+    }
+    let count = texts.len();
+    let mut parts = Vec::with_capacity(count);
+    for (index, text) in texts.into_iter().enumerate() {
+        let number = index + 1;
+        let mut part = item.clone();
+        part.content = text.to_owned();
+        if index > 0 {
+            let name = format!("part {number}");
+            part.id = Some(Uuid::new_v5(id.as_uuid(), name.as_bytes()).into());
+        }
+        part.metadata
+            .insert("part".to_owned(), format!("{number} of {count}"));
+        parts.push(part);
+    }
+    link_parts(&mut parts);
+    parts
 }
 
 #[derive(Serialize)]
 struct Retained {
     id: MemoryId,
+}
+
+#[derive(Serialize)]
+struct RetainedParts {
+    ids: Vec<MemoryId>,
 }
 
 /// Says how to repeat a retain whose outcome is unknown.
@@ -106,7 +159,11 @@ fn repeat_hint(id: MemoryId) -> String {
 }
 
 fn item(args: Args) -> Result<MemoryBatchItem, Failure> {
-    let content = input::content(args.content)?;
+    let content = if args.split {
+        input::document(args.content)?
+    } else {
+        input::content(args.content)?
+    };
     let entities = args
         .entities
         .into_iter()
@@ -131,6 +188,30 @@ fn item(args: Args) -> Result<MemoryBatchItem, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_have_derived_ids_links_and_all_values() {
+        let id = MemoryId::new();
+        let section = format!("# Section\n\n{}\n\n", "word ".repeat(1_200));
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, section.repeat(4))
+            .with_id(id)
+            .with_tag("book");
+        let items = parts(item.clone(), id);
+        assert_eq!(items.len(), 4);
+        assert_eq!(parts(item, id), items, "ids are repeatable");
+        assert_eq!(items[0].id, Some(id));
+        for (index, part) in items.iter().enumerate() {
+            assert!(part.content.starts_with("# Section"), "{index}");
+            assert!(part.validate().is_ok() && part.tags.contains("book"));
+            assert_eq!(part.metadata["part"], format!("{} of 4", index + 1));
+        }
+        let next = items[1].id.unwrap();
+        assert_eq!(items[0].related[&next], "next part");
+        assert_eq!(items[1].related[&id], "previous part");
+
+        let short = MemoryBatchItem::new("mira", MemoryKind::World, " kept ").with_id(id);
+        assert_eq!(parts(short.clone(), id), [short]);
+    }
 
     #[test]
     fn unknown_outcome_names_the_id_to_repeat_with() {

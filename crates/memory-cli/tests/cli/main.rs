@@ -15,6 +15,7 @@ mod bad_input;
 mod doctor;
 mod get_update;
 mod import;
+mod import_from;
 mod lifecycle;
 mod man;
 mod mcp;

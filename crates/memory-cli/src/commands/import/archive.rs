@@ -8,8 +8,9 @@ use std::collections::{HashMap, HashSet};
 
 use memory::{ErrorKind, MemoryId, MemorySystem, RestoreItem};
 
-use super::batch::{Key, LineOutcome};
+use super::batch::{ItemOutcome, Key};
 use super::import_summary::Refusal;
+use super::location::Location;
 use crate::exit::Failure;
 use crate::output::{count_noun, note};
 
@@ -43,9 +44,9 @@ impl Archive {
     pub(super) async fn restore_summary(
         &mut self,
         system: &MemorySystem,
-        line: usize,
+        location: Location,
         summary: RestoreItem,
-    ) -> Result<LineOutcome, Failure> {
+    ) -> Result<ItemOutcome, Failure> {
         let key = (summary.memory.entity_id.clone(), summary.memory.id);
         let mut sources = self.sources.remove(&key).unwrap_or_default();
         sources.sort_unstable();
@@ -53,13 +54,13 @@ impl Archive {
         let is_stored = |id: &MemoryId| !self.refused.contains(&(key.0.clone(), *id));
         sources.retain(is_stored);
         match system.restore_summary(summary, sources).await {
-            Ok(true) => Ok(LineOutcome::Imported),
-            Ok(false) => Ok(LineOutcome::AlreadyThere),
+            Ok(true) => Ok(ItemOutcome::Imported),
+            Ok(false) => Ok(ItemOutcome::AlreadyThere),
             Err(error) => match error.kind() {
                 ErrorKind::Changed | ErrorKind::Conflict | ErrorKind::InvalidInput => {
                     self.refused.insert(key);
-                    let refusal = Refusal::from_error(line, &error);
-                    Ok(LineOutcome::Refused(refusal))
+                    let refusal = Refusal::from_error(location, &error);
+                    Ok(ItemOutcome::Refused(refusal))
                 }
                 _ => Err(error.into()),
             },

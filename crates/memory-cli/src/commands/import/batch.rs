@@ -13,6 +13,7 @@ use memory::{EntityId, MemoryError, MemoryId, MemoryResult, MemorySystem, Restor
 use tokio::task::JoinHandle;
 
 use super::import_summary::Refusal;
+use super::location::Location;
 use crate::exit::{Code, Failure};
 use memory_json::MAX_LINE_BYTES;
 
@@ -22,16 +23,16 @@ const MAX_BATCH_BYTES: usize = MAX_LINE_BYTES;
 /// A memory of an entity.
 pub(super) type Key = (EntityId, MemoryId);
 
-/// A memory to be written, and the number of its line.
+/// A memory to be written, and where it was read.
 #[derive(Debug, Clone)]
-pub(super) struct PendingLine {
-    line: usize,
+pub(super) struct PendingItem {
+    location: Location,
     item: RestoreItem,
 }
 
-impl PendingLine {
-    pub(super) fn new(line: usize, item: RestoreItem) -> Self {
-        Self { line, item }
+impl PendingItem {
+    pub(super) fn new(location: Location, item: RestoreItem) -> Self {
+        Self { location, item }
     }
 
     pub(super) fn key(&self) -> Key {
@@ -39,12 +40,12 @@ impl PendingLine {
     }
 
     /// The outcome where the id already belongs to a memory with this content.
-    fn compare_existing(&self, content: &str, owner: &str) -> LineOutcome {
+    fn compare_existing(&self, content: &str, owner: &str) -> ItemOutcome {
         if self.item.memory.content == content {
-            return LineOutcome::AlreadyThere;
+            return ItemOutcome::AlreadyThere;
         }
-        LineOutcome::Refused(Refusal::conflict(
-            self.line,
+        ItemOutcome::Refused(Refusal::conflict(
+            self.location.clone(),
             format!(
                 "id {} already belongs to {owner} with other content",
                 self.item.memory.id
@@ -55,7 +56,7 @@ impl PendingLine {
 
 /// The outcome of a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum LineOutcome {
+pub(super) enum ItemOutcome {
     Imported,
     AlreadyThere,
     Refused(Refusal),
@@ -65,7 +66,7 @@ pub(super) enum LineOutcome {
 #[derive(Debug)]
 pub(super) struct BatchResult {
     /// One for each line whose outcome is known, in no order.
-    pub(super) outcomes: Vec<LineOutcome>,
+    pub(super) outcomes: Vec<ItemOutcome>,
     /// The memories that were refused.
     pub(super) refused: Vec<Key>,
     /// Why the other lines were not written, if they were not.
@@ -75,7 +76,7 @@ pub(super) struct BatchResult {
 #[derive(Debug)]
 pub(super) struct Batch {
     max_len: NonZeroUsize,
-    pending: Vec<PendingLine>,
+    pending: Vec<PendingItem>,
     by_id: HashMap<Key, usize>,
     bytes: usize,
 }
@@ -91,10 +92,10 @@ impl Batch {
     }
 
     /// Adds a line, or returns its outcome where an earlier line decides it.
-    pub(super) fn add(&mut self, pending: PendingLine, bytes: usize) -> Option<LineOutcome> {
+    pub(super) fn add(&mut self, pending: PendingItem, bytes: usize) -> Option<ItemOutcome> {
         let key = pending.key();
         if let Some(before) = self.by_id.get(&key).and_then(|&at| self.pending.get(at)) {
-            let owner = format!("line {}", before.line);
+            let owner = before.location.to_string();
             return Some(pending.compare_existing(&before.item.memory.content, &owner));
         }
         self.by_id.insert(key, self.pending.len());
@@ -136,8 +137,8 @@ impl Batch {
 }
 
 impl BatchResult {
-    fn record(&mut self, pending: &PendingLine, outcome: LineOutcome) {
-        if matches!(outcome, LineOutcome::Refused(_)) {
+    fn record(&mut self, pending: &PendingItem, outcome: ItemOutcome) {
+        if matches!(outcome, ItemOutcome::Refused(_)) {
             self.refused.push(pending.key());
         }
         self.outcomes.push(outcome);
@@ -194,14 +195,14 @@ impl InFlight {
 
 async fn write_new(
     system: &MemorySystem,
-    pending: &[PendingLine],
+    pending: &[PendingItem],
     result: &mut BatchResult,
 ) -> MemoryResult<()> {
     let mut fresh = find_new(system, pending, result).await?;
     while !fresh.is_empty() {
         let items: Vec<_> = fresh.iter().map(|pending| pending.item.clone()).collect();
         let Err(error) = system.restore_memories(items).await else {
-            let imported = fresh.iter().map(|_| LineOutcome::Imported);
+            let imported = fresh.iter().map(|_| ItemOutcome::Imported);
             result.outcomes.extend(imported);
             break;
         };
@@ -209,8 +210,8 @@ async fn write_new(
             return Err(error);
         };
         let rejected = fresh.swap_remove(index);
-        let refusal = Refusal::from_error(rejected.line, &error);
-        result.record(rejected, LineOutcome::Refused(refusal));
+        let refusal = Refusal::from_error(rejected.location.clone(), &error);
+        result.record(rejected, ItemOutcome::Refused(refusal));
     }
     Ok(())
 }
@@ -219,10 +220,10 @@ async fn write_new(
 /// the others.
 async fn find_new<'a>(
     system: &MemorySystem,
-    pending: &'a [PendingLine],
+    pending: &'a [PendingItem],
     result: &mut BatchResult,
-) -> MemoryResult<Vec<&'a PendingLine>> {
-    let mut by_entity: BTreeMap<EntityId, Vec<&PendingLine>> = BTreeMap::new();
+) -> MemoryResult<Vec<&'a PendingItem>> {
+    let mut by_entity: BTreeMap<EntityId, Vec<&PendingItem>> = BTreeMap::new();
     for pending in pending {
         by_entity
             .entry(pending.item.memory.entity_id.clone())
@@ -250,7 +251,7 @@ async fn find_new<'a>(
 }
 
 /// The index of the line that caused a refusal, where the error names one.
-fn rejected_index(fresh: &[&PendingLine], error: &MemoryError) -> Option<usize> {
+fn rejected_index(fresh: &[&PendingItem], error: &MemoryError) -> Option<usize> {
     match error {
         MemoryError::InvalidInput { item, .. } => item.filter(|&index| index < fresh.len()),
         MemoryError::Conflict { entity, id } => fresh.iter().position(|pending| {
@@ -266,10 +267,10 @@ mod tests {
 
     use super::*;
 
-    fn pending(line: usize, id: MemoryId, content: &str) -> PendingLine {
+    fn pending(line: usize, id: MemoryId, content: &str) -> PendingItem {
         let item = MemoryBatchItem::new("mira", MemoryKind::World, content).with_id(id);
         let memory = item.into_memory(chrono::Utc::now()).unwrap();
-        PendingLine::new(line, memory.into())
+        PendingItem::new(Location::Line(line), memory.into())
     }
 
     fn batch(max_len: usize) -> Batch {
@@ -282,9 +283,9 @@ mod tests {
         assert_eq!(batch.add(pending(1, id, "Rain."), 10), None);
         assert_eq!(
             batch.add(pending(2, id, "Rain."), 10),
-            Some(LineOutcome::AlreadyThere)
+            Some(ItemOutcome::AlreadyThere)
         );
-        let Some(LineOutcome::Refused(refusal)) = batch.add(pending(3, id, "Sun."), 10) else {
+        let Some(ItemOutcome::Refused(refusal)) = batch.add(pending(3, id, "Sun."), 10) else {
             panic!("the id conflicts");
         };
         let text = refusal.to_text(false);
@@ -315,7 +316,7 @@ mod tests {
     fn rejected_index_follows_the_error() {
         let id = MemoryId::new();
         let fresh = [pending(7, MemoryId::new(), "a"), pending(8, id, "b")];
-        let fresh: Vec<&PendingLine> = fresh.iter().collect();
+        let fresh: Vec<&PendingItem> = fresh.iter().collect();
         let entity = "mira".into();
         assert_eq!(
             rejected_index(&fresh, &MemoryError::Conflict { entity, id }),

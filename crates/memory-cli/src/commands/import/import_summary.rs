@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use memory::{ErrorKind, MemoryError};
+use memory_import::ImportReport;
 use serde::Serialize;
 
+use super::location::Location;
 use crate::exit::{Code, Failure};
-use crate::output::Output;
+use crate::output::{Output, note};
 
-/// A line that was not imported, and why.
+/// A line or item that was not imported, and why.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Refusal {
-    line: usize,
+    #[serde(flatten)]
+    location: Location,
     #[serde(rename = "kind", serialize_with = "serialize_kind")]
     is_conflict: bool,
     message: String,
@@ -21,32 +24,32 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// The line is malformed or exceeds a limit.
-    pub(super) fn malformed(line: usize, message: String) -> Self {
+    pub(super) fn malformed(location: Location, message: String) -> Self {
         Self {
-            line,
+            location,
             is_conflict: false,
             message,
         }
     }
 
     /// The id belongs to a memory with other content.
-    pub(super) fn conflict(line: usize, message: String) -> Self {
+    pub(super) fn conflict(location: Location, message: String) -> Self {
         Self {
-            line,
+            location,
             is_conflict: true,
             message,
         }
     }
 
     /// The memory system refused it.
-    pub(super) fn from_error(line: usize, error: &MemoryError) -> Self {
+    pub(super) fn from_error(location: Location, error: &MemoryError) -> Self {
         let message = match error {
-            // The line number says more than the index in the batch.
+            // The location says more than the index in the batch.
             MemoryError::InvalidInput { problem, .. } => problem.to_string(),
             other => other.to_string(),
         };
         Self {
-            line,
+            location,
             is_conflict: error.kind() == ErrorKind::Conflict,
             message,
         }
@@ -57,7 +60,7 @@ impl Refusal {
         if json {
             serde_json::json!({ "refused": self }).to_string()
         } else {
-            format!("refused: line {}: {}", self.line, self.message)
+            format!("refused: {}: {}", self.location, self.message)
         }
     }
 }
@@ -81,17 +84,23 @@ pub(super) struct ImportSummary {
     pub(super) already_there: u64,
     malformed: u64,
     conflicts: u64,
+    /// What an export has besides memories.
+    pub(super) report: Option<ImportReport>,
+    /// What is counted, in the plural.
+    unit: &'static str,
 }
 
 impl ImportSummary {
-    /// Starts the clock.
-    pub(super) fn start() -> Self {
+    /// Starts the clock; `unit` is what is counted, in the plural.
+    pub(super) fn start(unit: &'static str) -> Self {
         Self {
             start: Instant::now(),
             imported: 0,
             already_there: 0,
             malformed: 0,
             conflicts: 0,
+            report: None,
+            unit,
         }
     }
 
@@ -133,6 +142,7 @@ impl ImportSummary {
             refused: self.refused(),
             seconds: self.start.elapsed().as_secs_f64(),
             per_second: self.per_second(),
+            report: self.report.as_ref(),
         };
         if output.is_json() {
             return output.write_json(&figures);
@@ -143,6 +153,7 @@ impl ImportSummary {
             refused,
             seconds,
             per_second,
+            report: _,
         } = figures;
         output.write_line(format_args!(
             "imported {imported}, already there {already_there}, refused {refused} \
@@ -150,7 +161,17 @@ impl ImportSummary {
         ))
     }
 
-    /// An error if any line was refused, although the others are imported, so
+    /// Says what of an export is not imported, and which of its fields are unknown.
+    pub(super) fn note_report(&self) {
+        let Some(report) = &self.report else { return };
+        let skipped = report.skipped.iter().map(|(what, count)| (*what, *count));
+        note_counts("not imported", skipped);
+        let unknown = report.unknown_fields.iter();
+        let unknown = unknown.map(|(name, count)| (name.as_str(), *count));
+        note_counts("unknown fields", unknown);
+    }
+
+    /// An error if any line or item was refused, although the others are imported, so
     /// that a script does not take the file for imported.
     pub(super) fn result(&self) -> Result<(), Failure> {
         let (code, kind) = match (self.malformed, self.conflicts) {
@@ -166,18 +187,31 @@ impl ImportSummary {
             (0, _) => "the others were already there",
             _ => "the others were imported",
         };
-        let message = format!("{refused} of {all} lines {were} refused; {others}");
+        let unit = self.unit;
+        let message = format!("{refused} of {all} {unit} {were} refused; {others}");
         Err(Failure::new(code, kind, message))
     }
 }
 
+/// Says how often something occurred, if anything did.
+fn note_counts<'a>(label: &str, counts: impl Iterator<Item = (&'a str, u64)>) {
+    let counts: Vec<String> = counts
+        .map(|(what, count)| format!("{what} ({count})"))
+        .collect();
+    if !counts.is_empty() {
+        note(format_args!("{label}: {}", counts.join(", ")));
+    }
+}
+
 #[derive(Serialize)]
-struct Figures {
+struct Figures<'a> {
     imported: u64,
     already_there: u64,
     refused: u64,
     seconds: f64,
     per_second: f64,
+    #[serde(flatten)]
+    report: Option<&'a ImportReport>,
 }
 
 /// A progress bar on standard error if that is a terminal, else nothing.
@@ -240,22 +274,22 @@ mod tests {
 
     #[test]
     fn refused_lines_make_the_import_fail() {
-        let mut summary = ImportSummary::start();
+        let mut summary = ImportSummary::start("lines");
         summary.imported = 3;
         assert!(summary.result().is_ok());
-        summary.count_refusal(&Refusal::conflict(2, "conflict".to_owned()));
+        summary.count_refusal(&Refusal::conflict(Location::Line(2), "conflict".to_owned()));
         let failure = summary.result().unwrap_err();
         assert_eq!(failure.code(), 5);
         assert_eq!(
             failure.message(),
             "1 of 4 lines was refused; the others were imported"
         );
-        summary.count_refusal(&Refusal::malformed(3, "blank".to_owned()));
+        summary.count_refusal(&Refusal::malformed(Location::Line(3), "blank".to_owned()));
         assert_eq!(summary.result().unwrap_err().code(), 3);
         let message = |imported, already_there| {
-            let mut summary = ImportSummary::start();
+            let mut summary = ImportSummary::start("lines");
             (summary.imported, summary.already_there) = (imported, already_there);
-            summary.count_refusal(&Refusal::malformed(1, "blank".to_owned()));
+            summary.count_refusal(&Refusal::malformed(Location::Line(1), "blank".to_owned()));
             summary.result().unwrap_err().message().to_owned()
         };
         assert_eq!(
@@ -270,10 +304,15 @@ mod tests {
 
     #[test]
     fn refusals_name_their_line_in_text_and_json() {
-        let refusal = Refusal::malformed(12, "content is empty".to_owned());
+        let refusal = Refusal::malformed(Location::Line(12), "content is empty".to_owned());
         assert_eq!(refusal.to_text(false), "refused: line 12: content is empty");
         let json: serde_json::Value = serde_json::from_str(&refusal.to_text(true)).unwrap();
         assert_eq!(json["refused"]["line"], 12);
         assert_eq!(json["refused"]["kind"], "invalid_input");
+
+        let refusal = Refusal::conflict(Location::Item("a.md, heading 2".into()), "x".to_owned());
+        assert_eq!(refusal.to_text(false), "refused: a.md, heading 2: x");
+        let json: serde_json::Value = serde_json::from_str(&refusal.to_text(true)).unwrap();
+        assert_eq!(json["refused"]["item"], "a.md, heading 2");
     }
 }

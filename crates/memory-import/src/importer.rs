@@ -1,0 +1,393 @@
+//! Memories from what a format's module found: ids, parts of long texts, links.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
+
+use chrono::{DateTime, Utc};
+use memory::limits::{
+    MAX_CONTENT_CHARS, MAX_CONTEXT_CHARS, MAX_ENTITY_ID_CHARS, MAX_LINKS, MAX_ROLE_CHARS,
+    MAX_TAG_CHARS, MAX_TAGS,
+};
+use memory::{EntityId, MemoryBatchItem, MemoryError, MemoryId, MemoryKind};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::error::ImportError;
+use crate::format::Format;
+use crate::report::ImportReport;
+use crate::split::{link_parts, split_text};
+use crate::{ImportOptions, Record, time};
+
+/// The namespace of the ids (UUID version 5). It must never change, because ids made
+/// with another would not be found again.
+const NAMESPACE: Uuid = Uuid::from_u128(0x7db2_92a2_9890_4b4d_9993_5b2e_c406_9727);
+
+/// Why reading ends before the end of the export.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The receiver of the memories wants no more.
+    Broken,
+    Failed(ImportError),
+}
+
+impl From<ImportError> for Stop {
+    fn from(error: ImportError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A text of an export with what is known of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    /// What identifies it within exports of its format.
+    pub(crate) source_id: String,
+    pub(crate) kind: MemoryKind,
+    /// Of any length.
+    pub(crate) content: String,
+    pub(crate) timestamp: Option<DateTime<Utc>>,
+    pub(crate) context: Option<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// Participants and their roles.
+    pub(crate) participants: Vec<(String, String)>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) related: BTreeMap<MemoryId, String>,
+    /// The entity that the export names, for an import without [`ImportOptions::entity`].
+    pub(crate) owner: Option<String>,
+}
+
+impl Draft {
+    pub(crate) fn new(source_id: impl Into<String>, kind: MemoryKind, content: String) -> Self {
+        Self {
+            source_id: source_id.into(),
+            kind,
+            content,
+            timestamp: None,
+            context: None,
+            metadata: BTreeMap::new(),
+            participants: Vec::new(),
+            tags: Vec::new(),
+            related: BTreeMap::new(),
+            owner: None,
+        }
+    }
+}
+
+/// Makes memories and passes them on.
+pub(crate) struct Importer<'a> {
+    format: Format,
+    entity: Option<EntityId>,
+    sink: &'a mut dyn FnMut(Record) -> ControlFlow<()>,
+    report: ImportReport,
+}
+
+impl<'a> Importer<'a> {
+    pub(crate) fn new(
+        format: Format,
+        options: &ImportOptions,
+        sink: &'a mut dyn FnMut(Record) -> ControlFlow<()>,
+    ) -> Self {
+        Self {
+            format,
+            entity: options.entity.clone(),
+            sink,
+            report: ImportReport::default(),
+        }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    pub(crate) fn report(&mut self) -> &mut ImportReport {
+        &mut self.report
+    }
+
+    pub(crate) fn into_report(self) -> ImportReport {
+        self.report
+    }
+
+    /// Counts the fields of an object that are not in `known`.
+    pub(crate) fn check_fields(
+        &mut self,
+        name: &'static str,
+        object: &Map<String, Value>,
+        known: &[&str],
+    ) {
+        for field in object.keys().filter(|key| !known.contains(&key.as_str())) {
+            self.report.count_unknown(name, field);
+        }
+    }
+
+    /// Passes on why something is not imported.
+    pub(crate) fn refuse(&mut self, origin: &str, reason: impl Into<String>) -> Result<(), Stop> {
+        self.send(origin.to_owned(), Err(reason.into()))
+    }
+
+    /// Adds one text; see [`add_document`](Self::add_document).
+    pub(crate) fn add(&mut self, origin: &str, draft: Draft) -> Result<Vec<MemoryId>, Stop> {
+        self.add_document(vec![(origin.to_owned(), draft)])
+    }
+
+    /// Adds texts that follow each other, and returns the ids of their memories: one for a
+    /// text, or one for each part of a long one. Each memory is linked to the one before
+    /// and after it. Their times are a microsecond apart where they would be equal, so
+    /// that a list keeps their order.
+    pub(crate) fn add_document(
+        &mut self,
+        drafts: Vec<(String, Draft)>,
+    ) -> Result<Vec<MemoryId>, Stop> {
+        let mut pieces = Vec::new();
+        // Equal pieces of one document are distinguished by their occurrence.
+        let mut occurrences: HashMap<Uuid, u64> = HashMap::new();
+        for (origin, draft) in drafts {
+            let Some(entity) = self.entity.clone().or_else(|| owner(&draft)) else {
+                self.refuse(
+                    &origin,
+                    "it names no user and no agent; name the entity of such memories",
+                )?;
+                continue;
+            };
+            let parts: Vec<String> = split_text(&draft.content, MAX_CONTENT_CHARS)
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
+            let count = parts.len();
+            for (index, content) in parts.into_iter().enumerate() {
+                let first = self.derive(&entity, &draft.source_id, &content, 0);
+                let occurrence = occurrences.entry(first).or_default();
+                let id = match *occurrence {
+                    0 => first,
+                    n => self.derive(&entity, &draft.source_id, &content, n),
+                };
+                *occurrence += 1;
+                let mut item = self.item(&entity, &draft, content);
+                item.id = Some(id.into());
+                let mut origin = origin.clone();
+                if count > 1 {
+                    let number = index + 1;
+                    item.metadata
+                        .insert("part".to_owned(), format!("{number} of {count}"));
+                    origin = format!("{origin}, part {number}");
+                }
+                pieces.push((origin, item));
+            }
+        }
+        let (origins, mut items): (Vec<_>, Vec<_>) = pieces.into_iter().unzip();
+        separate_times(&mut items);
+        link_parts(&mut items);
+        let ids = items.iter().filter_map(|item| item.id).collect();
+        for (origin, item) in origins.into_iter().zip(items) {
+            let valid = item.validate().map(|()| item);
+            let valid = valid.map_err(|error| match error {
+                MemoryError::InvalidInput { problem, .. } => problem.to_string(),
+                other => other.to_string(),
+            });
+            self.send(origin, valid)?;
+        }
+        Ok(ids)
+    }
+
+    fn item(&self, entity: &EntityId, draft: &Draft, content: String) -> MemoryBatchItem {
+        let mut item = MemoryBatchItem::new(entity, draft.kind, content);
+        item.timestamp = draft.timestamp;
+        item.context = draft
+            .context
+            .as_deref()
+            .and_then(|text| fit(text, MAX_CONTEXT_CHARS));
+        item.metadata.clone_from(&draft.metadata);
+        let source = [
+            ("source", self.format.as_str()),
+            ("source_id", draft.source_id.as_str()),
+        ];
+        for (key, value) in source {
+            item.metadata.insert(key.to_owned(), value.to_owned());
+        }
+        for (name, role) in &draft.participants {
+            let Some(name) = fit(name, MAX_ENTITY_ID_CHARS) else {
+                continue;
+            };
+            // The owner takes part in all its memories.
+            if name != entity.as_str() && item.entities.len() < MAX_LINKS {
+                let role = fit(role, MAX_ROLE_CHARS).unwrap_or_default();
+                item.entities.insert(name.into(), role);
+            }
+        }
+        let tags = draft.tags.iter().filter_map(|tag| fit(tag, MAX_TAG_CHARS));
+        let tags: BTreeSet<String> = tags.collect();
+        item.tags = tags.into_iter().take(MAX_TAGS).collect();
+        item.related.clone_from(&draft.related);
+        item
+    }
+
+    /// UUID version 5 of what distinguishes a memory of an export from others.
+    fn derive(&self, entity: &EntityId, source_id: &str, content: &str, occurrence: u64) -> Uuid {
+        let format = self.format.as_str();
+        let name = json!([entity.as_str(), format, source_id, content, occurrence]);
+        Uuid::new_v5(&NAMESPACE, name.to_string().as_bytes())
+    }
+
+    fn send(&mut self, origin: String, item: Result<MemoryBatchItem, String>) -> Result<(), Stop> {
+        match (self.sink)(Record { origin, item }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Stop::Broken),
+        }
+    }
+}
+
+fn owner(draft: &Draft) -> Option<EntityId> {
+    let name = draft.owner.as_deref()?;
+    fit(name, MAX_ENTITY_ID_CHARS).map(EntityId::from)
+}
+
+/// Makes a text that is not content fit a limit: control characters become spaces, and
+/// what is too long is cut off. `None` where nothing is left.
+fn fit(text: &str, max_chars: usize) -> Option<String> {
+    let clean: String = text
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(max_chars)
+        .collect();
+    let clean = clean.trim();
+    (!clean.is_empty()).then(|| clean.to_owned())
+}
+
+/// Moves times that are not after the time before them to a microsecond after it.
+fn separate_times(items: &mut [MemoryBatchItem]) {
+    let mut last: Option<DateTime<Utc>> = None;
+    for item in items {
+        let Some(own) = item.timestamp else { continue };
+        let earliest = last.and_then(time::next);
+        let time = earliest.map_or(own, |earliest| own.max(earliest));
+        item.timestamp = Some(time);
+        last = Some(time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> ImportOptions {
+        ImportOptions {
+            entity: Some("mira".into()),
+            ..ImportOptions::default()
+        }
+    }
+
+    /// What is passed on for these drafts, which make one document.
+    fn records(drafts: &[Draft]) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut sink = |record: Record| {
+            records.push(record);
+            ControlFlow::Continue(())
+        };
+        let mut importer = Importer::new(Format::Markdown, &options(), &mut sink);
+        let drafts = drafts
+            .iter()
+            .map(|draft| ("a.md".to_owned(), draft.clone()));
+        importer.add_document(drafts.collect()).unwrap();
+        records
+    }
+
+    fn draft(content: &str) -> Draft {
+        Draft::new("a.md", MemoryKind::World, content.to_owned())
+    }
+
+    #[test]
+    fn ids_are_repeatable_and_distinguish_equal_texts_of_a_document() {
+        let drafts = [draft("Rain."), draft("Rain."), draft("Sun.")];
+        let ids = |drafts: &[Draft]| -> Vec<MemoryId> {
+            let records = records(drafts);
+            let items = records.into_iter().map(|record| record.item.unwrap());
+            items.map(|item| item.id.unwrap()).collect()
+        };
+        let first = ids(&drafts);
+        assert_eq!(first, ids(&drafts));
+        let distinct: BTreeSet<_> = first.iter().collect();
+        assert_eq!(distinct.len(), 3);
+        let mut dated = draft("Rain.");
+        dated.tags.push("weather".to_owned());
+        dated.timestamp = crate::time::parse("2026-03-01");
+        assert_eq!(ids(&[dated]), first[..1], "corrections keep the id");
+    }
+
+    // Made with Python, as docs/import.md shows.
+    #[test]
+    fn ids_match_the_documented_example() {
+        let records = records(&[draft("Rain.")]);
+        let item = records[0].item.as_ref().unwrap();
+        assert_eq!(
+            item.id.unwrap().to_string(),
+            "da92f58f-1cbc-5cde-a1ee-eab196f6a60d"
+        );
+    }
+
+    #[test]
+    fn what_is_too_long_apart_from_content_is_cut_off() {
+        let mut draft = draft("Rain.");
+        draft.context = Some("c".repeat(2_000));
+        draft.tags = (0..100).map(|n| format!("tag {n}")).collect();
+        draft.tags.push(" ".to_owned());
+        draft.participants = vec![
+            ("mira".to_owned(), "owner".to_owned()),
+            (format!("a\tb{}", "x".repeat(300)), "r".repeat(300)),
+        ];
+        let records = records(&[draft]);
+        let item = records[0].item.as_ref().unwrap();
+        assert_eq!(item.context.as_ref().unwrap().len(), MAX_CONTEXT_CHARS);
+        assert_eq!(item.tags.len(), MAX_TAGS);
+        let (name, role) = item.entities.first_key_value().unwrap();
+        assert!(name.as_str().starts_with("a bx"), "{name}");
+        assert_eq!((item.entities.len(), role.len()), (1, MAX_ROLE_CHARS));
+    }
+
+    #[test]
+    fn what_is_still_invalid_is_refused_without_its_content() {
+        let records = records(&[draft("secret\0")]);
+        let reason = records[0].item.as_ref().unwrap_err();
+        assert!(
+            reason.contains("content") && !reason.contains("secret"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn equal_times_are_separated_in_order() {
+        let mut early = draft("First.");
+        early.timestamp = crate::time::parse("2026-03-01");
+        let mut late = draft("Third.");
+        late.timestamp = crate::time::parse("2026-03-02");
+        let second = Draft {
+            content: "Second.".to_owned(),
+            ..early.clone()
+        };
+        let records = records(&[early, second, late]);
+        let times: Vec<String> = records
+            .iter()
+            .map(|record| record.item.as_ref().unwrap().timestamp.unwrap())
+            .map(memory_json::time::format_exact)
+            .collect();
+        assert_eq!(
+            times,
+            [
+                "2026-03-01T00:00:00.000000Z",
+                "2026-03-01T00:00:00.000001Z",
+                "2026-03-02T00:00:00.000000Z"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_sink_that_breaks_ends_the_import() {
+        let mut count = 0;
+        let mut sink = |_: Record| {
+            count += 1;
+            ControlFlow::Break(())
+        };
+        let mut importer = Importer::new(Format::Markdown, &options(), &mut sink);
+        let outcome = importer.add("a.md", draft("Rain."));
+        assert!(matches!(outcome, Err(Stop::Broken)));
+        assert_eq!(count, 1);
+    }
+}

@@ -1,0 +1,168 @@
+//! The file of the MCP reference server for memory: a knowledge graph of entities with
+//! observations, and relations between entities.
+//!
+//! Each line is an entity or a relation. What the tool `read_graph` answers, one object
+//! with `entities` and `relations`, is read as well.
+
+use memory::MemoryKind;
+use memory_json::Lines;
+use serde_json::{Map, Value};
+
+use crate::error::ImportError;
+use crate::files::{ExportFile, ExportFiles, read_error};
+use crate::importer::{Draft, Importer, Stop};
+use crate::json::{self, json_error};
+
+const ENTITY_FIELDS: &[&str] = &["entityType", "name", "observations", "type"];
+const RELATION_FIELDS: &[&str] = &["from", "relationType", "to", "type"];
+const EXPECTED: &str =
+    "lines of entities and relations, or an object with `entities` and `relations`";
+
+type Object = Map<String, Value>;
+
+pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Result<(), Stop> {
+    for file in files.select(importer)? {
+        if !read_lines(files, &file, importer)? {
+            read_graph(files, &file, importer)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file of lines; `false`, and nothing read, where its first line is not an object
+/// of its own with a `type`.
+fn read_lines(
+    files: &mut ExportFiles,
+    file: &ExportFile,
+    importer: &mut Importer<'_>,
+) -> Result<bool, Stop> {
+    let label = file.label();
+    let failed = |error| Stop::from(read_error(&label, error));
+    let content = files.open_file(file)?;
+    let mut lines = Lines::open(content).map_err(failed)?;
+    let mut is_first = true;
+    while let Some(line) = lines.next_line().map_err(failed)? {
+        let origin = format!("{label}, line {}", line.number);
+        let parsed = line.text.map(serde_json::from_str::<Value>);
+        let object = match &parsed {
+            Ok(Ok(Value::Object(object))) => Some(object),
+            _ => None,
+        };
+        if is_first && !object.is_some_and(|object| object.contains_key("type")) {
+            return Ok(false);
+        }
+        is_first = false;
+        match (object, &parsed) {
+            (Some(object), _) => match object.get("type").and_then(Value::as_str) {
+                Some("entity") => read_entity(&origin, object, importer)?,
+                Some("relation") => read_relation(&origin, object, importer)?,
+                _ => importer.report().skip("lines of an unknown type", 1),
+            },
+            // Why the line has no text.
+            (None, Err(reason)) => importer.refuse(&origin, reason.as_str())?,
+            (None, Ok(_)) => importer.refuse(&origin, "it is not a JSON object")?,
+        }
+    }
+    // An empty graph is an empty file.
+    Ok(true)
+}
+
+/// Reads a file that is one object.
+fn read_graph(
+    files: &mut ExportFiles,
+    file: &ExportFile,
+    importer: &mut Importer<'_>,
+) -> Result<(), Stop> {
+    let label = file.label();
+    let bytes = files.read_whole(file)?;
+    let graph: Value =
+        serde_json::from_slice(&bytes).map_err(|error| json_error(&label, EXPECTED, error))?;
+    let graph = graph.as_object().filter(|graph| {
+        let mut arrays = ["entities", "relations"].iter();
+        arrays.any(|key| graph.get(*key).is_some_and(Value::is_array))
+    });
+    let Some(graph) = graph else {
+        return Err(Stop::Failed(ImportError::UnexpectedShape {
+            file: label,
+            found: "JSON of another kind".to_owned(),
+            expected: EXPECTED,
+        }));
+    };
+    importer.check_fields("graph", graph, &["entities", "relations"]);
+    for (index, value) in json::array(graph, "entities").iter().enumerate() {
+        let origin = format!("{label}, entity {}", index + 1);
+        match value.as_object() {
+            Some(entity) => read_entity(&origin, entity, importer)?,
+            None => importer.refuse(&origin, "it is not an object")?,
+        }
+    }
+    for (index, value) in json::array(graph, "relations").iter().enumerate() {
+        let origin = format!("{label}, relation {}", index + 1);
+        match value.as_object() {
+            Some(relation) => read_relation(&origin, relation, importer)?,
+            None => importer.refuse(&origin, "it is not an object")?,
+        }
+    }
+    Ok(())
+}
+
+/// Adds a memory for each observation. An observation does not name its entity, so the
+/// name is put before it.
+fn read_entity(origin: &str, entity: &Object, importer: &mut Importer<'_>) -> Result<(), Stop> {
+    importer.check_fields("entity", entity, ENTITY_FIELDS);
+    let Some(name) = json::text(entity, "name") else {
+        return importer.refuse(origin, "its `name` is missing, blank or not a string");
+    };
+    let kind = json::text(entity, "entityType").unwrap_or("entity");
+    let draft = |source_id: String, content: String| {
+        let mut draft = Draft::new(source_id, MemoryKind::World, content);
+        draft.context = Some(name.to_owned());
+        draft.participants.push((name.to_owned(), kind.to_owned()));
+        draft
+    };
+    let observations = json::array(entity, "observations");
+    if observations.is_empty() {
+        let draft = draft(name.to_owned(), format!("{name} ({kind})"));
+        importer.add(origin, draft)?;
+    }
+    for (index, observation) in observations.iter().enumerate() {
+        let origin = format!("{origin}, observation {}", index + 1);
+        match observation.as_str().map(str::trim) {
+            None | Some("") => importer.refuse(&origin, "it is blank or not a string")?,
+            Some(text) => {
+                let draft = draft(name.to_owned(), format!("{name}: {text}"));
+                importer.add(&origin, draft)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds a memory that states the relation.
+fn read_relation(origin: &str, relation: &Object, importer: &mut Importer<'_>) -> Result<(), Stop> {
+    importer.check_fields("relation", relation, RELATION_FIELDS);
+    let fields = ["from", "relationType", "to"].map(|key| json::text(relation, key));
+    let [Some(from), Some(kind), Some(to)] = fields else {
+        let reason = "`from`, `relationType` or `to` is missing, blank or not a string";
+        return importer.refuse(origin, reason);
+    };
+    importer.add(origin, relation_draft(from, kind, to))?;
+    Ok(())
+}
+
+/// A memory that states a relation, such as "Tam sells to Mira".
+pub(crate) fn relation_draft(from: &str, kind: &str, to: &str) -> Draft {
+    // The conventional names of relations are `works_at` and `works-at`.
+    let words = kind.replace(['_', '-'], " ");
+    let content = format!("{from} {words} {to}");
+    let mut draft = Draft::new(format!("{from}/{kind}/{to}"), MemoryKind::World, content);
+    draft.context = Some(from.to_owned());
+    draft.participants = vec![
+        (from.to_owned(), "subject".to_owned()),
+        (to.to_owned(), "object".to_owned()),
+    ];
+    draft
+        .metadata
+        .insert("relation".to_owned(), kind.to_owned());
+    draft
+}

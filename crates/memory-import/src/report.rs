@@ -1,0 +1,60 @@
+//! What was not imported, and unknown fields.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::error::escape;
+
+/// The maximum number of distinct unknown fields that are named.
+const MAX_FIELDS: usize = 100;
+
+/// Counts of what was read and not imported.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ImportReport {
+    /// The number of files that were read.
+    pub files: u64,
+    /// How often something was left out, by what it is, such as
+    /// `messages without text`.
+    pub skipped: BTreeMap<&'static str, u64>,
+    /// How often a field occurred that this version does not know, by its name, such
+    /// as `conversation.mood`. At most 100 names, escaped and shortened; further ones
+    /// count as `…`.
+    pub unknown_fields: BTreeMap<String, u64>,
+}
+
+impl ImportReport {
+    pub(crate) fn skip(&mut self, what: &'static str, count: u64) {
+        if count > 0 {
+            *self.skipped.entry(what).or_default() += count;
+        }
+    }
+
+    pub(crate) fn count_unknown(&mut self, object: &str, field: &str) {
+        let name = escape(&format!("{object}.{field}"));
+        let is_counted =
+            self.unknown_fields.len() < MAX_FIELDS || self.unknown_fields.contains_key(&name);
+        let name = if is_counted { name } else { "…".to_owned() };
+        *self.unknown_fields.entry(name).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_and_their_number_is_limited() {
+        let mut report = ImportReport::default();
+        report.count_unknown("message", "a\u{1b}b");
+        assert_eq!(report.unknown_fields["message.a\\u{1b}b"], 1);
+        for n in 0..200 {
+            report.count_unknown("message", &n.to_string());
+            report.count_unknown("message", "0");
+        }
+        assert_eq!(report.unknown_fields.len(), MAX_FIELDS + 1);
+        assert_eq!(report.unknown_fields["message.0"], 201);
+        assert_eq!(report.unknown_fields["…"], 200 - (MAX_FIELDS as u64 - 1));
+    }
+}

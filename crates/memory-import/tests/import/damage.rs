@@ -1,0 +1,120 @@
+//! Damaged and foreign files: the error names the file, what is wrong and what is expected,
+//! and what was read before it is kept.
+
+use std::fs;
+
+use memory_import::{Format, ImportError};
+
+use crate::support::{archive, fixture, options, read_error, read_with, write};
+
+#[test]
+fn a_truncated_export_names_the_place_and_keeps_what_came_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(fixture("chatgpt/conversations.json")).unwrap();
+    let cut = text.find("\"Spoken\"").unwrap();
+    let path = write(folder.path(), "conversations.json", &text[..cut]);
+    let (items, outcome) = read_with(Format::ChatGpt, &path, &options());
+    assert_eq!(items.len(), 2);
+    let error = outcome.unwrap_err();
+    let ImportError::Damaged { line, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(*line, text[..cut].lines().count());
+    let message = error.to_string();
+    assert!(
+        message.contains("conversations.json is damaged"),
+        "{message}"
+    );
+    assert!(!message.contains("horse"), "{message}");
+}
+
+#[test]
+fn text_after_the_array_and_deep_nesting_are_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let nested = format!("[{}", "[".repeat(100_000));
+    for text in ["[] []", "[1,]", "[\"\\u0000\"", "", "[nonsense]", &nested] {
+        let path = write(folder.path(), "conversations.json", text);
+        let error = read_error(Format::Claude, &path);
+        assert!(matches!(error, ImportError::Damaged { .. }), "{error}");
+    }
+}
+
+#[test]
+fn json_of_another_kind_is_named_with_what_is_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    for (format, text, expected) in [
+        (Format::ChatGpt, "7", "an array of conversations"),
+        (Format::ChatGpt, "{\"a\": 1}", "an array of conversations"),
+        (Format::Claude, "\"text\"", "an array of conversations"),
+        (Format::Mem0, "{\"results\": 7}", "an array of memories"),
+        (Format::Mem0, "{}", "an array of memories"),
+        (Format::McpMemory, "[]", "lines of entities and relations"),
+        (Format::McpMemory, "{\"a\":\n1}", "lines of entities"),
+    ] {
+        let path = write(folder.path(), "a.json", text);
+        let error = read_error(format, &path);
+        assert!(
+            matches!(error, ImportError::UnexpectedShape { .. }),
+            "{error}"
+        );
+        let message = error.to_string();
+        assert!(
+            message.contains("a.json") && message.contains(expected),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn files_of_other_kinds_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (bytes, found) in [
+        (b"\x1F\x8B\x08\0\0\0".as_slice(), "gzip"),
+        (b"\xFF\xFE[\0]\0", "UTF-16"),
+        (b"SQLite format 3\0", "SQLite"),
+    ] {
+        let path = write(folder.path(), "conversations.json", bytes);
+        for format in [
+            Format::ChatGpt,
+            Format::Claude,
+            Format::Mem0,
+            Format::McpMemory,
+        ] {
+            let message = read_error(format, &path).to_string();
+            assert!(
+                message.contains("conversations.json") && message.contains(found),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[test]
+fn damaged_archives_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read(fixture("claude/conversations.json")).unwrap();
+    let whole = fs::read(archive(folder.path(), &[("conversations.json", &text)])).unwrap();
+
+    let path = write(folder.path(), "short.zip", &whole[..whole.len() / 2]);
+    let error = read_error(Format::Claude, &path);
+    assert!(matches!(error, ImportError::Archive { .. }), "{error}");
+    assert!(error.to_string().contains("short.zip"), "{error}");
+
+    // The compressed bytes begin after a header of 30 bytes and the name.
+    let mut changed = whole.clone();
+    for byte in &mut changed[200..400] {
+        *byte ^= 0x5A;
+    }
+    let path = write(folder.path(), "changed.zip", &changed);
+    let (_, outcome) = read_with(Format::Claude, &path, &options());
+    let message = outcome.unwrap_err().to_string();
+    assert!(message.contains("conversations.json"), "{message}");
+
+    let path = write(
+        folder.path(),
+        "empty.zip",
+        b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    );
+    let error = read_error(Format::Claude, &path);
+    assert!(matches!(error, ImportError::NothingFound { .. }), "{error}");
+}

@@ -1,0 +1,138 @@
+//! mem0 and the MCP server for memory.
+
+use memory::{EntityId, MemoryKind};
+use memory_import::{Format, ImportOptions};
+use serde_json::json;
+
+use crate::support::{fixture, read, read_with, write};
+
+#[test]
+fn mem0_memories_keep_their_values() {
+    let export = read(Format::Mem0, &fixture("mem0"));
+    assert_eq!(
+        export.contents(),
+        [
+            "Likes to play cricket on weekends",
+            "Allergic to nuts",
+            "Of no user"
+        ]
+    );
+    let cricket = export.item("Likes to play cricket on weekends");
+    assert_eq!(cricket.entity_id.as_str(), "mira");
+    assert_eq!(cricket.kind, MemoryKind::World);
+    let time = memory_json::time::format_exact(cricket.timestamp.unwrap());
+    assert_eq!(time, "2024-07-26T08:29:36.630547Z");
+    assert_eq!(cricket.context.as_deref(), Some("session 12"));
+    assert!(cricket.tags.contains("sports") && cricket.tags.contains("leisure"));
+    assert_eq!(cricket.entities[&EntityId::from("alice")], "user");
+    assert_eq!(cricket.entities[&EntityId::from("travel-agent")], "agent");
+    for (key, value) in [
+        ("category", "hobbies"),
+        ("confidence", "0.9"),
+        ("checked", "true"),
+        ("source_turns", "[1,2]"),
+        ("source", "mem0"),
+        ("source_id", "892db2ae-06d9-49e5-8b3e-585ef9b85b8e"),
+        ("updated_at", "2024-07-27T01:29:36.630547-07:00"),
+    ] {
+        assert_eq!(cricket.metadata[key], value, "{key}");
+    }
+    assert_eq!(cricket.metadata.len(), 7);
+    assert_eq!(export.refused.len(), 1);
+    assert_eq!(export.refused[0].0, "memories.json, memory 3");
+    assert_eq!(export.report.unknown_fields.len(), 1);
+    assert_eq!(export.report.unknown_fields["memory.mood"], 1);
+}
+
+#[test]
+fn mem0_memories_belong_to_their_users_where_no_entity_is_given() {
+    let (_, export) = read_with(Format::Mem0, &fixture("mem0"), &ImportOptions::default());
+    let export = export.unwrap();
+    let owners: Vec<&str> = export
+        .items
+        .iter()
+        .map(|(_, item)| item.entity_id.as_str())
+        .collect();
+    assert_eq!(owners, ["alice", "bob"]);
+    // The owner is no participant.
+    let cricket = export.item("Likes to play cricket on weekends");
+    assert_eq!(cricket.entities.len(), 1);
+    let (origin, reason) = &export.refused[1];
+    assert_eq!(origin, "memories.json, memory 4");
+    assert!(reason.contains("names no user"), "{reason}");
+}
+
+#[test]
+fn mem0_memories_may_be_an_array() {
+    let folder = tempfile::tempdir().unwrap();
+    let memories = json!([{"id": "1", "memory": "Rain."}, 7, {"memory": "No id."}]);
+    let path = write(folder.path(), "m.json", memories.to_string());
+    let export = read(Format::Mem0, &path);
+    assert_eq!(export.contents(), ["Rain."]);
+    assert_eq!(export.refused.len(), 2);
+}
+
+#[test]
+fn observations_and_relations_of_the_mcp_server_are_memories() {
+    let export = read(Format::McpMemory, &fixture("mcp-memory"));
+    assert_eq!(
+        export.contents(),
+        [
+            "Tam: Sells horses",
+            "Tam: Pays late",
+            "Northbridge Mill (place)",
+            "Tam lives near Northbridge Mill",
+            "Edda: Mends carts",
+        ]
+    );
+    let late = export.item("Tam: Pays late");
+    assert_eq!(late.entities[&EntityId::from("Tam")], "person");
+    assert_eq!(late.context.as_deref(), Some("Tam"));
+    assert_eq!(late.timestamp, None);
+    let relation = export.item("Tam lives near Northbridge Mill");
+    assert_eq!(relation.metadata["relation"], "lives_near");
+    assert_eq!(relation.entities[&EntityId::from("Tam")], "subject");
+    assert_eq!(
+        relation.entities[&EntityId::from("Northbridge Mill")],
+        "object"
+    );
+    let refused: Vec<&str> = export.refused.iter().map(|(it, _)| it.as_str()).collect();
+    assert_eq!(
+        refused,
+        [
+            "memory.jsonl, line 5, observation 2",
+            "memory.jsonl, line 6"
+        ]
+    );
+    assert_eq!(export.skipped("lines of an unknown type"), 1);
+    assert_eq!(export.report.unknown_fields["entity.mood"], 1);
+}
+
+#[test]
+fn a_graph_as_one_object_gives_the_same_memories() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = json!({
+        "entities": [
+            {"name": "Tam", "entityType": "person", "observations": ["Sells horses", "Pays late"]},
+            {"name": "Northbridge Mill", "entityType": "place", "observations": []},
+            {"entityType": "person"},
+        ],
+        "relations": [
+            {"from": "Tam", "to": "Northbridge Mill", "relationType": "lives_near"},
+            {"from": "Tam", "to": "Edda"},
+        ],
+    });
+    let text = serde_json::to_string_pretty(&graph).unwrap();
+    let path = write(folder.path(), "memory.json", text);
+    let export = read(Format::McpMemory, &path);
+    assert_eq!(export.refused.len(), 2, "{:?}", export.refused);
+    let lines = read(Format::McpMemory, &fixture("mcp-memory/memory.jsonl"));
+    let of_lines = lines.ids();
+    for (id, content) in export.ids() {
+        assert_eq!(of_lines.get(&id), Some(&content));
+    }
+    assert_eq!(export.items.len(), 4);
+
+    let empty = write(folder.path(), "empty.jsonl", "");
+    assert_eq!(read(Format::McpMemory, &empty).contents(), [""; 0]);
+}
