@@ -128,10 +128,12 @@ fn work_on_a_worker_does_not_grow_with_the_entity() {
     );
     for (operation, small) in &small {
         let large = large[operation];
-        // Rows take turns on the worker, some of them with an allocation.
-        let few_calls = 2 * small.calls + ((LARGE - SMALL) / 2) as u64;
-        let few_bytes = small.bytes * 3 / 2 + 40_000;
         let is_streamed = READ_ALL.contains(operation);
+        // A row that arrives alone costs the worker an allocation and its release; how
+        // many do depends on what else the machine does. Analyzing one costs dozens.
+        let more = (LARGE - SMALL) as u64;
+        let few_calls = 2 * small.calls + if is_streamed { 2 * more } else { more / 2 };
+        let few_bytes = small.bytes * 3 / 2 + 40_000;
         assert!(
             large.calls <= few_calls && (large.bytes <= few_bytes || is_streamed),
             "{operation}: {small:?} with {SMALL} memories, {large:?} with {LARGE}"
