@@ -60,18 +60,12 @@ type Object = Map<String, Value>;
 
 pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Result<(), Stop> {
     let elements = Elements {
+        noun: "conversation",
         arrays: &["conversations"],
         ignored: &[],
         expected: "an array of conversations, each with `chat_messages`",
     };
-    for file in files.select(importer)? {
-        let label = file.label();
-        let mut on_element = |importer: &mut Importer<'_>, number: usize, value: Value| {
-            read_conversation(&format!("{label}, conversation {number}"), &value, importer)
-        };
-        json::for_each_element(files, &file, &elements, importer, &mut on_element)?;
-    }
-    Ok(())
+    json::for_each_element(files, &elements, importer, read_conversation)
 }
 
 /// What the messages of a conversation have in common.

@@ -12,8 +12,10 @@ use crate::error::ImportError;
 use crate::files::{ExportFile, ExportFiles, LimitExceeded, read_error};
 use crate::importer::{Importer, Stop};
 
-/// Where the elements of a file are.
+/// What the elements of a file are, and where.
 pub(crate) struct Elements {
+    /// What one is, for messages: "conversation".
+    pub(crate) noun: &'static str,
     /// The keys of an object around the array, where there may be one.
     pub(crate) arrays: &'static [&'static str],
     /// Other keys of that object that are known and not read.
@@ -22,9 +24,27 @@ pub(crate) struct Elements {
     pub(crate) expected: &'static str,
 }
 
-/// Passes each element of a file's array, and its number from 1, to `on_element`.
-/// One element is held in memory at a time.
+/// Passes each element of the files' arrays to `on_element`, with what messages call it:
+/// its file and its number from 1. One element is held in memory at a time.
 pub(crate) fn for_each_element(
+    files: &mut ExportFiles,
+    elements: &Elements,
+    importer: &mut Importer<'_>,
+    on_element: fn(&str, &Value, &mut Importer<'_>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    for file in files.select(importer)? {
+        let label = file.label();
+        let mut on_element = |importer: &mut Importer<'_>, number: usize, value: Value| {
+            let origin = format!("{label}, {} {number}", elements.noun);
+            on_element(&origin, &value, importer)
+        };
+        read_array(files, &file, elements, importer, &mut on_element)?;
+    }
+    Ok(())
+}
+
+/// Passes each element of a file's array, and its number from 1, to `on_element`.
+fn read_array(
     files: &mut ExportFiles,
     file: &ExportFile,
     elements: &Elements,
@@ -96,7 +116,7 @@ pub(crate) fn json_error(
     }
 }
 
-/// Reads arrays for [`for_each_element`].
+/// Reads an array for [`read_array`].
 struct State<'s, 'i> {
     elements: &'s Elements,
     importer: &'s mut Importer<'i>,

@@ -48,6 +48,7 @@ const PARTICIPANTS: [(&str, &str); 3] = [
 
 pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Result<(), Stop> {
     let elements = Elements {
+        noun: "memory",
         arrays: &["results", "memories"],
         // Of pages, and the graph, whose facts the memories state as well.
         ignored: &[
@@ -62,14 +63,7 @@ pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Resu
         ],
         expected: "an array of memories, or an object with such an array as `results`",
     };
-    for file in files.select(importer)? {
-        let label = file.label();
-        let mut on_element = |importer: &mut Importer<'_>, number: usize, value: Value| {
-            read_memory(&format!("{label}, memory {number}"), &value, importer)
-        };
-        json::for_each_element(files, &file, &elements, importer, &mut on_element)?;
-    }
-    Ok(())
+    json::for_each_element(files, &elements, importer, read_memory)
 }
 
 fn read_memory(origin: &str, value: &Value, importer: &mut Importer<'_>) -> Result<(), Stop> {
