@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::error::TaskError;
 use crate::{
-    boundaries, deny, features, libtorch, mcp, observability, outside, package, quality, shell,
-    test, tidy,
+    boundaries, deny, features, inspector, libtorch, mcp, observability, outside, package, quality,
+    shell, test, tidy,
 };
 
 struct Step {
@@ -88,6 +88,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "demo",
         action: Action::Cargo(&["xtask", "demo"], None),
+    },
+    Step {
+        name: "inspector",
+        action: Action::Task(inspector::check),
     },
     Step {
         name: "quality",

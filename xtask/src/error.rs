@@ -44,10 +44,11 @@ pub(crate) enum TaskError {
     )]
     NoLibtorch { variable: &'static str },
     #[error(
-        "Prometheus is not installed and cannot be downloaded from Debian's archive; run \
-         `apt-get update`, or install the package prometheus, which has promtool"
+        "the package {package} is not installed and cannot be downloaded from Debian's archive; \
+         run `apt-get update`, or install it"
     )]
-    NoPrometheus {
+    NoPackage {
+        package: &'static str,
         #[source]
         source: Box<TaskError>,
     },

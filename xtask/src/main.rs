@@ -5,9 +5,11 @@ mod bench;
 mod bench_report;
 mod boundaries;
 mod ci;
+mod debian;
 mod deny;
 mod error;
 mod features;
+mod inspector;
 mod libtorch;
 mod mcp;
 mod observability;
@@ -56,6 +58,8 @@ enum Task {
     Embedding(bench::EmbeddingOptions),
     /// Print the path of Prometheus, unpacked into the cache folder if it is not installed
     Prometheus,
+    /// Use the server's page in a headless Chromium, and take its pictures
+    Inspector(inspector::Options),
     /// Check the workspace's rules that the compiler does not check
     Tidy,
     /// Check the dependencies between crates with cargo tree
@@ -78,6 +82,7 @@ impl Task {
             Self::Presets(options) => presets::run(&options),
             Self::Embedding(options) => bench::embedding(&options),
             Self::Prometheus => observability::print_prometheus(),
+            Self::Inspector(options) => inspector::run(&options),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),
             Self::Deny => deny::run(),

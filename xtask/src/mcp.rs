@@ -17,12 +17,11 @@ pub(crate) fn check() -> Result<(), TaskError> {
     let cache = setup::run(setup::Options::default())?;
     let folder = shell::root().join(FOLDER);
     let python = install(&cache, &folder.join("requirements.txt"))?;
-    let mut build = shell::cargo();
-    shell::run(build.args(["build", "--package", "memory-cli"]))?;
+    let memory = shell::build_memory()?;
     let mut client = Command::new(python);
     client
         .arg(folder.join("client.py"))
-        .arg(shell::target_dir().join("debug").join("memory"))
+        .arg(memory)
         .env(CACHE_ENV, cache);
     let transcript = shell::read_stdout(&mut client)?;
     // There to be copied after a change that is meant.

@@ -53,6 +53,17 @@ pub(crate) fn folders(parent: &Path) -> Result<Vec<String>, TaskError> {
     Ok(names)
 }
 
+/// Builds the command as the tests do, so that after them nothing is compiled again,
+/// and returns its path.
+pub(crate) fn build_memory() -> Result<PathBuf, TaskError> {
+    let mut build = cargo();
+    build
+        .args(["test", "--quiet", "--no-run", "--workspace", "--features"])
+        .args([FEATURES, "--test", "cli"]);
+    run(&mut build)?;
+    Ok(target_dir().join("debug").join("memory"))
+}
+
 /// The cargo that runs this task, at the root of the workspace.
 pub(crate) fn cargo() -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));

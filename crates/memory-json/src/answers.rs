@@ -1,13 +1,14 @@
 //! What operations answer.
 
 use memory::{
-    ExcludedHits, Explanation, LinkDirection, ListPage, Memory, MemoryId, RecallHit, RecallReport,
-    Reflection, RelatedMemory,
+    ExcludedHits, Explanation, LinkDirection, ListPage, Memory, MemoryId, Ranking, RecallHit,
+    RecallReport, Reflection, RelatedMemory,
 };
 use serde::Serialize;
 
 use crate::cursor::format_cursor;
 use crate::line::Line;
+use crate::score_parts::ScoreParts;
 use crate::time;
 
 /// The answer of a recall: memories, best first.
@@ -49,6 +50,9 @@ pub struct RecallEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub explanation: Option<&'a Explanation>,
+    /// What each part of the ranking adds to the score, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<ScoreParts>,
 }
 
 impl<'a> RecallAnswer<'a> {
@@ -61,6 +65,16 @@ impl<'a> RecallAnswer<'a> {
             without_vectors: report.without_vectors,
             below_min_relevance: report.below_min_relevance.into(),
         }
+    }
+
+    /// Adds to every memory with an explanation what each part of `ranking`, the one
+    /// that the recall used, adds to its score.
+    #[must_use]
+    pub fn with_parts(mut self, ranking: &Ranking) -> Self {
+        for entry in &mut self.memories {
+            entry.parts = entry.explanation.map(|it| ScoreParts::new(ranking, it));
+        }
+        self
     }
 }
 
@@ -81,6 +95,7 @@ impl<'a> RecallEntry<'a> {
             similarity: hit.similarity,
             memory: Line::from(&*hit.memory),
             explanation: explain.then_some(&hit.explanation),
+            parts: None,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | `line_ids` | ids for lines without an `id` |
 //! | `reader` | reading lines from a stream in bounded memory |
 //! | `answers` | what operations answer: recall, reflect, list, related and others |
+//! | `score_parts` | what each part of a ranking adds to a score |
 //! | `cursor` | page cursors as one word |
 //! | [`time`] | times: RFC 3339, in UTC, to the microsecond |
 //!
@@ -18,6 +19,7 @@ mod cursor;
 mod line;
 mod line_ids;
 mod reader;
+mod score_parts;
 pub mod time;
 
 pub use answers::{
@@ -28,3 +30,4 @@ pub use cursor::{format_cursor, parse_cursor};
 pub use line::{Line, Parsed, parse};
 pub use line_ids::LineIds;
 pub use reader::{BYTE_ORDER_MARK, Lines, MAX_LINE_BYTES, NumberedLine, foreign_format};
+pub use score_parts::ScoreParts;

@@ -6,6 +6,7 @@
 //! | `tokens` | [`Tokens`]: who may do what; a file with hashes |
 //! | `access` | checks the token of a request against the entity and the operation |
 //! | `origin` | refuses what web pages of other sites send |
+//! | `metrics` | [`Metrics`]: the recorder behind `/metrics` |
 //! | `problem` | errors as problem details (RFC 9457) |
 //! | `request` | reading JSON bodies, query strings and idempotency keys |
 //! | `routes/` | the endpoints, one file per group; `routes/mod.rs` has the table |
@@ -20,6 +21,7 @@
 mod access;
 mod entity_names;
 mod mcp;
+mod metrics;
 mod origin;
 mod problem;
 mod request;
@@ -29,6 +31,7 @@ mod server;
 mod tokens;
 
 pub use mcp::McpServer;
+pub use metrics::{Metrics, MetricsError};
 pub use problem::Problem;
 pub use routes::openapi;
 pub use schema::MemoryInput;

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
-use memory::{EntityId, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
+use memory::{EntityId, ListScope, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
 use memory_json::time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -214,6 +214,12 @@ pub(crate) struct PageQuery {
     pub(crate) involves: Option<String>,
     /// What was live at this RFC 3339 time, whatever was consolidated since.
     pub(crate) as_of: Option<String>,
+    /// Memories that a consolidation archived, in place of live ones.
+    #[serde(default)]
+    #[param(default = false)]
+    pub(crate) archived: bool,
+    /// Memories that the summary with this id replaced, in place of live ones.
+    pub(crate) sources_of: Option<String>,
 }
 
 const fn default_page() -> usize {
@@ -234,6 +240,23 @@ impl PageQuery {
             involves: self.involves.clone().map(Into::into),
             ..MemoryFilter::new()
         })
+    }
+
+    /// Live memories, or archived ones.
+    pub(crate) fn scope(&self) -> Result<ListScope, Problem> {
+        if self.as_of.is_some() && (self.archived || self.sources_of.is_some()) {
+            return Err(Problem::invalid_input(
+                "`as_of` lists what was live then; leave out `archived` and `sources_of`",
+            ));
+        }
+        match &self.sources_of {
+            Some(id) => id
+                .parse()
+                .map(ListScope::SourcesOf)
+                .map_err(|_| Problem::invalid_input("`sources_of` is not a UUID")),
+            None if self.archived => Ok(ListScope::Archived),
+            None => Ok(ListScope::Live),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Binding, serving and draining.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use tower_http::csrf::CsrfLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::mcp::McpServer;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::tokens::Tokens;
 use crate::{access, origin, routes};
@@ -29,6 +30,7 @@ use crate::{access, origin, routes};
 #[derive(Debug)]
 pub struct ServerOptions {
     tokens: Option<Tokens>,
+    metrics: Option<Metrics>,
     max_body_bytes: usize,
     request_timeout: Duration,
     drain_timeout: Duration,
@@ -41,12 +43,13 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// No tokens, bodies of at most 8 MiB, 30 seconds for a request, 10 seconds to
+    /// No tokens, no metrics, bodies of at most 8 MiB, 30 seconds for a request, 10 seconds to
     /// drain.
     #[must_use]
     pub fn new() -> Self {
         Self {
             tokens: None,
+            metrics: None,
             max_body_bytes: 8 << 20,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
@@ -57,6 +60,13 @@ impl ServerOptions {
     #[must_use]
     pub fn tokens(mut self, tokens: Tokens) -> Self {
         self.tokens = Some(tokens);
+        self
+    }
+
+    /// Answers these metrics at `/metrics`.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
         self
     }
 
@@ -137,6 +147,7 @@ impl std::error::Error for ServerError {
 pub(crate) struct ServerState {
     pub(crate) memory: MemorySystem,
     pub(crate) tokens: Option<Arc<Tokens>>,
+    pub(crate) metrics: Option<Metrics>,
     pub(crate) max_body_bytes: usize,
 }
 
@@ -146,6 +157,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     router: Router,
+    metrics: Option<Metrics>,
     drain_timeout: Duration,
 }
 
@@ -163,12 +175,13 @@ impl Server {
         options.check(address)?;
         let listener = TcpListener::bind(address).await.map_err(ServerError::Io)?;
         let address = listener.local_addr().map_err(ServerError::Io)?;
-        let drain_timeout = options.drain_timeout;
+        let (metrics, drain_timeout) = (options.metrics.clone(), options.drain_timeout);
         let router = router(memory, options);
         Ok(Self {
             listener,
             address,
             router,
+            metrics,
             drain_timeout,
         })
     }
@@ -195,9 +208,17 @@ impl Server {
             let _ = stopping.send(());
         });
         let mut serving = std::pin::pin!(serving.into_future());
+        let metrics = self.metrics;
+        let upkeep = async {
+            match &metrics {
+                Some(metrics) => metrics.run_upkeep().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             outcome = &mut serving => return outcome.map_err(ServerError::Io),
             _ = stopped => {}
+            never = upkeep => match never {},
         }
         match timeout(self.drain_timeout, serving).await {
             Ok(outcome) => outcome.map_err(ServerError::Io),
@@ -213,6 +234,7 @@ fn router(memory: MemorySystem, options: ServerOptions) -> Router {
     let state = ServerState {
         memory,
         tokens: options.tokens.map(Arc::new),
+        metrics: options.metrics,
         max_body_bytes: options.max_body_bytes,
     };
     let mcp = McpServer::over_http(state.memory.clone(), options.max_body_bytes);

@@ -82,9 +82,10 @@ pub(crate) async fn run(
     request.as_of = args.as_of;
     request.validate()?;
     let system = database.open_for_recall().await?;
-    let report = system.recall_report(args.entity, request).await?;
+    let report = system.recall_report(args.entity, &request).await?;
     if output.is_json() {
-        return output.write_json(&RecallAnswer::new(&report, args.explain));
+        let answer = RecallAnswer::new(&report, args.explain).with_parts(&request.ranking);
+        return output.write_json(&answer);
     }
     let (found, without_vectors) = (report.hits, report.without_vectors);
     let excluded = report.below_min_relevance;

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use memory_server::{Access, Server, ServerError, ServerOptions, TokenScope, Tokens, TokensError};
+use memory_server::{
+    Access, Metrics, Server, ServerError, ServerOptions, TokenScope, Tokens, TokensError,
+};
 use serde::Serialize;
 
 use crate::database::Database;
@@ -29,7 +31,9 @@ pub(crate) async fn serve(
     args: ServeArgs,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let mut options = ServerOptions::new();
+    let metrics = Metrics::install()
+        .map_err(|error| Failure::new(Code::Failed, "other", error.to_string()))?;
+    let mut options = ServerOptions::new().metrics(metrics);
     if let Some(file) = args.tokens {
         options = options.tokens(Tokens::open(file).map_err(tokens_failure)?);
     }

@@ -106,10 +106,14 @@ fn recall_prints_ids_explanations_and_the_past() {
         .run(&[&json[..], &["--explain"]].concat())
         .code(0)
         .json();
-    let parts = &explained["memories"][0]["explanation"];
-    assert!(parts["lexical"].as_f64() > Some(0.0), "{explained}");
+    let explanation = &explained["memories"][0]["explanation"];
+    assert!(explanation["lexical"].as_f64() > Some(0.0), "{explained}");
+    let parts = &explained["memories"][0]["parts"];
+    assert!(parts["recency"].is_number(), "{explained}");
     let plain = dir.run(&json).code(0).json();
-    assert!(plain["memories"][0].get("explanation").is_none(), "{plain}");
+    for key in ["explanation", "parts"] {
+        assert!(plain["memories"][0].get(key).is_none(), "{plain}");
+    }
 
     let past = dir.run(&[&json[..], &["--as-of", "2026-02-01T00:00:00Z"]].concat());
     assert_eq!(

@@ -12,10 +12,12 @@
 )]
 
 mod bad_input;
+mod browser;
 mod doctor;
 mod get_update;
 mod import;
 mod import_from;
+mod inspector;
 mod lifecycle;
 mod man;
 mod mcp;
@@ -33,6 +35,7 @@ mod reembed;
 mod resume;
 mod roundtrip;
 mod serve;
+mod serving;
 mod settings;
 #[cfg(feature = "valkey")]
 mod shared_cache;

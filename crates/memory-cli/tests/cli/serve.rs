@@ -1,8 +1,15 @@
 //! The server as a process: tokens, requests, signals.
 
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
+use reqwest::Client;
+
+use crate::serving::Serving;
 use crate::test_dir::TestDir;
 
 #[test]
@@ -23,22 +30,14 @@ fn serves_with_tokens_until_a_signal() {
     let token = made["token"].as_str().expect("a token").to_owned();
     assert!(!dir.read("tokens").contains(&token), "the file has a hash");
 
-    let mut server = dir.command(&["serve", "--listen", "127.0.0.1:0", "--tokens", "tokens"]);
-    let mut server = server.stdout(Stdio::piped()).spawn().expect("it starts");
-    let mut line = String::new();
-    let stdout = server.stdout.take().expect("it was piped");
-    BufReader::new(stdout).read_line(&mut line).expect("a line");
-    let address = line
-        .trim()
-        .strip_prefix("listening on ")
-        .expect("an address");
-
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let options = ["--listen", "127.0.0.1:0", "--tokens", "tokens"];
+    let mut server = Serving::start(&dir, &options);
+    let address = server.address.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     runtime.expect("a runtime").block_on(async {
-        let client = reqwest::Client::new();
+        let client = client();
         let url = format!("{address}/v1/entities/mira/memories");
         let retain = |token: &str| {
             let body = r#"{"content":"Tam sold me a lame horse."}"#;
@@ -47,14 +46,82 @@ fn serves_with_tokens_until_a_signal() {
         assert_eq!(retain("wrong").await.expect("an answer").status(), 401);
         assert_eq!(retain(&token).await.expect("an answer").status(), 201);
     });
-    let pid = server.id().to_string();
-    let killed = std::process::Command::new("kill")
-        .args(["-TERM", &pid])
-        .status();
-    assert!(killed.expect("it runs").success());
-    assert!(server.wait().expect("it ends").success());
+    assert!(server.end("TERM").success());
     let listed = dir.run(&["list", "mira"]).code(0);
     assert!(listed.out.contains("lame horse"), "{listed:?}");
+}
+
+fn client() -> Client {
+    // The client wants one, also for plain HTTP; a second test finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::new()
+}
+
+/// Clients of the restart test, and what each of them writes.
+const WRITERS: usize = 4;
+const WRITES: usize = 50;
+
+#[test]
+fn a_restart_loses_no_acknowledged_write_and_repeats_none() {
+    for signal in ["TERM", "KILL"] {
+        let dir = TestDir::new();
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let listen = free.local_addr().expect("an address").to_string();
+        drop(free);
+        let mut server = Serving::start(&dir, &["--listen", &listen]);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let (client, written) = (client(), Arc::new(AtomicUsize::new(0)));
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let url = format!("{}/v1/entities/mira/memories", server.address);
+                runtime.spawn(write(client.clone(), url, writer, Arc::clone(&written)))
+            })
+            .collect();
+        while written.load(Ordering::Relaxed) < WRITES {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(server.end(signal).success(), signal == "TERM");
+        assert!(written.load(Ordering::Relaxed) < WRITERS * WRITES);
+        let mut server = Serving::start(&dir, &["--listen", &listen]);
+        for writer in writers {
+            runtime.block_on(writer).expect("it wrote all");
+        }
+        assert!(server.end("TERM").success());
+        let listed = dir.run(&["--json", "list", "mira", "--limit", "1000"]);
+        let listed = listed.code(0).json();
+        let listed = listed["memories"].as_array().expect("a page");
+        let contents: BTreeSet<_> = listed
+            .iter()
+            .map(|it| it["memory"]["content"].as_str())
+            .collect();
+        let counts = (listed.len(), contents.len());
+        assert_eq!(counts, (WRITERS * WRITES, WRITERS * WRITES), "{signal}");
+    }
+}
+
+/// Writes memories one by one; repeats each, with its key, until it is acknowledged.
+async fn write(client: Client, url: String, writer: usize, written: Arc<AtomicUsize>) {
+    const TRIES: usize = 1_000;
+    for day in 0..WRITES {
+        let body = format!(r#"{{"content":"Writer {writer}, day {day}."}}"#);
+        let mut tries = 0;
+        loop {
+            let request = client.post(&url).body(body.clone());
+            let request = request.header("Idempotency-Key", format!("{writer}-{day}"));
+            let sent = request.send().await;
+            if sent.is_ok_and(|answer| answer.status() == 201) {
+                break;
+            }
+            tries += 1;
+            assert!(tries < TRIES, "the server does not come back");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        written.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! Whether the server runs, and whether it can answer.
+//! Whether the server runs, whether it can answer, and its metrics.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 
+use crate::access::Everyone;
 use crate::problem::{Answer, Problem};
 use crate::server::ServerState;
 
@@ -23,4 +25,28 @@ pub(super) async fn ready(State(server): State<ServerState>) -> Answer<StatusCod
     server.memory.list_entities(None, 1).await?;
     server.memory.generate_embeddings_batch(["ready"]).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The media type of Prometheus text.
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Metrics as Prometheus text, with any token
+///
+/// They contain no content and no name of an entity. 404 where the server records none.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "health",
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = "default", body = Problem)
+    )
+)]
+pub(super) async fn metrics(_: Everyone, State(server): State<ServerState>) -> Answer<Response> {
+    let metrics = server.metrics.ok_or_else(|| {
+        let detail = "the server records no metrics; memory serve does";
+        Problem::new(StatusCode::NOT_FOUND, "no_metrics", "No metrics", detail)
+    })?;
+    let content_type = [(header::CONTENT_TYPE, PROMETHEUS_TEXT)];
+    Ok((content_type, metrics.render()).into_response())
 }

@@ -125,7 +125,9 @@ pub(super) async fn list(
     headers: HeaderMap,
     Query(query): Query<PageQuery>,
 ) -> Answer<Response> {
-    let mut request = ListRequest::new(query.limit).filter(query.filter()?);
+    let mut request = ListRequest::new(query.limit)
+        .filter(query.filter()?)
+        .scope(query.scope()?);
     let after = query.after.as_deref().map(parse_cursor).transpose();
     request.after = after.map_err(|why| Problem::invalid_input(format!("`after`: {why}")))?;
     request.validate()?;

@@ -13,11 +13,12 @@
 //! | `POST /consolidate`, `/prune`, `/reembed` | maintenance |
 //! | `GET /stats` | counts and generation |
 //!
-//! Outside: `GET /v1/entities`, `/v1/caches`, `/health/live`, `/health/ready`,
-//! `/openapi.json`.
+//! Outside: `GET /v1/entities`, `/v1/caches`, `/health/live`, `/health/ready`, `/metrics`,
+//! `/openapi.json`; and the page at `/`, with its files under `/inspector/`.
 
 mod entities;
 mod health;
+mod inspector;
 mod links;
 mod maintenance;
 mod memories;
@@ -44,6 +45,7 @@ struct Document;
 pub(crate) fn router() -> Router<ServerState> {
     let (router, document) = routes().split_for_parts();
     router
+        .merge(inspector::router())
         .route(
             "/openapi.json",
             axum::routing::get(async move || Json(document.clone())),
@@ -89,4 +91,5 @@ fn routes() -> OpenApiRouter<ServerState> {
         .routes(routes!(entities::caches))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
 }

@@ -84,7 +84,8 @@ pub(super) async fn recall(entity: Reads, Body(recall): Body<Recall>) -> Answer<
     let explain = recall.explain;
     let request = RecallRequest::from(recall);
     let report = entity.memory.recall_report(entity.id, &request).await?;
-    Ok(Json(RecallAnswer::new(&report, explain)).into_response())
+    let answer = RecallAnswer::new(&report, explain).with_parts(&request.ranking);
+    Ok(Json(answer).into_response())
 }
 
 /// A question whose answer is put into a prompt.

@@ -8,7 +8,9 @@
 
 mod access;
 mod harness;
+mod inspector;
 mod mcp;
+mod metrics;
 mod operations;
 mod problems;
 mod shutdown;

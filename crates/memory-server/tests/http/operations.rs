@@ -62,6 +62,12 @@ async fn questions_are_answered() {
         found["explanation"]["lexical"].as_f64() > Some(0.0),
         "{answer:?}"
     );
+    let parts = found["parts"]
+        .as_object()
+        .expect("what adds up to the score");
+    let sum: f64 = parts.values().filter_map(serde_json::Value::as_f64).sum();
+    let score = found["score"].as_f64().expect("a score");
+    assert!((sum - score).abs() < 1e-3, "{found}");
     assert_eq!(answer.body["memories"].as_array().map(Vec::len), Some(1));
 
     let none = r#"{"text":"horse","filter":{"kinds":["opinion"]}}"#;
@@ -197,8 +203,22 @@ async fn entities_are_maintained() {
         .as_str()
         .expect("a summary")
         .to_owned();
+    for query in ["archived=true".to_owned(), format!("sources_of={summary}")] {
+        let archived = server.get(&format!("{MEMORIES}?{query}")).await;
+        let archived = archived.ok(200)["memories"].as_array().expect("a page");
+        assert_eq!(archived.len(), 2, "{query}");
+        for source in archived {
+            assert_eq!(source["memory"]["archived_by"], summary, "{query}");
+        }
+    }
+    for bad in ["sources_of=x", "archived=true&as_of=2026-03-01T09:30:00Z"] {
+        let refused = server.get(&format!("{MEMORIES}?{bad}")).await;
+        refused.problem(400, "invalid_input");
+    }
     let undone = server.post(&format!("{MEMORIES}/{summary}/undo"), "").await;
     assert_eq!(undone.ok(200)["restored"].as_array().map(Vec::len), Some(2));
+    let archived = server.get(&format!("{MEMORIES}?archived=true")).await;
+    assert_eq!(archived.ok(200)["memories"], serde_json::json!([]));
     let embedded = server
         .post("/v1/entities/mira/reembed", r#"{"force":true}"#)
         .await;
@@ -228,4 +248,8 @@ async fn document_and_health_are_served() {
     assert!(retain["requestBody"].is_object(), "{retain}");
     server.get("/health/live").await.ok(204);
     server.get("/health/ready").await.ok(204);
+    server.memory.close().await.expect("it closes");
+    server.get("/health/live").await.ok(204);
+    let unready = server.get("/health/ready").await;
+    unready.problem(503, "closed");
 }
