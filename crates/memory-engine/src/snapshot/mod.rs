@@ -36,7 +36,6 @@ use packed_memory::PackedMemory;
 use pair_index::PairIndex;
 use posting_list::PostingList;
 use slot::Slot;
-use sorted_blocks::SortedBlocks;
 use vectors::{EncodedRows, Vectors};
 
 pub(crate) use delta::Delta;
@@ -61,8 +60,8 @@ pub(crate) struct EntitySnapshot {
     pairs: PairIndex,
     episodes: Episodes,
     mentions: MentionIndex,
-    /// Slots of memories that are related to others.
-    related: SortedBlocks<u32>,
+    /// By a digest of an id, the slots of the memories that are related to what has it.
+    related: PostingList<(u32, u32)>,
     /// How many memories there are.
     live: usize,
     /// How many of them name a time.
@@ -87,7 +86,7 @@ impl EntitySnapshot {
             pairs: PairIndex::default(),
             episodes: Episodes::default(),
             mentions: MentionIndex::default(),
-            related: SortedBlocks::default(),
+            related: PostingList::default(),
             live: 0,
             timed: 0,
             memory_bytes: 0,
@@ -250,8 +249,8 @@ impl EntitySnapshot {
         let parts = memory.parts();
         self.pairs.push(slot, &analysis.pairs);
         self.mentions.push(slot, &analysis.labels);
-        if parts.related().next().is_some() {
-            self.related.insert(slot);
+        for (id, _) in parts.related() {
+            self.related.push((id_digest(&id), slot));
         }
         self.by_id.push((id_digest(&memory.id()), slot));
         self.live += 1;
@@ -279,6 +278,7 @@ impl EntitySnapshot {
     /// Puts what was added to the indexes in order.
     fn settle(&mut self) {
         self.by_id.settle();
+        self.related.settle();
         self.inverted_index.settle();
         self.pairs.settle();
         self.mentions.settle();
@@ -310,7 +310,9 @@ impl EntitySnapshot {
             self.episodes.remove(context, episode, entry);
         }
         self.mentions.remove(slot, &analysis.labels);
-        self.related.remove_run(&slot, |other| *other == slot);
+        for (id, _) in memory.related() {
+            self.related.remove((id_digest(&id), slot));
+        }
         let id = id_digest(&removed.memory.id());
         self.by_id.remove((id, slot));
         self.live -= 1;
@@ -387,7 +389,9 @@ impl EntitySnapshot {
             pairs: self.pairs.remap(to),
             episodes,
             mentions: self.mentions.remap(to),
-            related: related.filter_map(|slot| to(*slot)).collect(),
+            related: related
+                .filter_map(|(id, slot)| Some((*id, to(*slot)?)))
+                .collect(),
             live: self.live,
             timed: self.timed,
             memory_bytes: self.memory_bytes,

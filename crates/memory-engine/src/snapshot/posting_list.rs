@@ -61,6 +61,11 @@ impl<T: Ord + Copy> PostingList<T> {
         self.entries.iter()
     }
 
+    /// Whether there is none that is in order.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(super) fn size_bytes(&self) -> usize {
         self.entries.size_bytes() + self.new.capacity() * size_of::<T>()
     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use memory_core::{Memory, MemoryFilter};
 use memory_text::WordPair;
 
-use super::EntitySnapshot;
 use super::inverted_index::StemLookup;
 use super::retrieval::Retrieved;
-use super::selection::{Links, Selection};
+use super::selection::Selection;
 use super::slot::Slot;
 use super::sparse_scores::SparseScores;
+use super::{EntitySnapshot, id_digest};
 use crate::ranking::{
     Attributes, CandidateMemories, CandidateSet, Episode, Ranking, RankingContext, RecallPath,
     TermShares,
@@ -29,9 +29,8 @@ impl EntitySnapshot {
         context: &RankingContext<'_>,
     ) -> CandidateSet<'_> {
         let retrieved = self.retrieve(query, filter, context.ranking);
-        let links = self.links(&retrieved);
-        let selection = self.select(&retrieved, &links, query, context);
-        self.candidates_of(&selection, &links, &retrieved, query, context.ranking)
+        let selection = self.select(&retrieved, query, context);
+        self.candidates_of(&selection, &retrieved, query, context.ranking)
     }
 
     /// Exact values of the best and of what lends to them. A neighbor that lends to
@@ -39,7 +38,6 @@ impl EntitySnapshot {
     pub(super) fn candidates_of(
         &self,
         selection: &Selection,
-        links: &Links,
         retrieved: &Retrieved,
         query: &Query,
         ranking: &Ranking,
@@ -49,8 +47,12 @@ impl EntitySnapshot {
             .iter()
             .map(|&slot| self.episode_part(slot, retrieved, ranking))
             .collect();
-        let related = best.iter().filter_map(|slot| links.get(slot)).flatten();
-        let numbers: BTreeSet<u32> = parts.iter().flatten().chain(related).copied().collect();
+        let related: Vec<Vec<u32>> = best
+            .iter()
+            .map(|&slot| self.related_to(slot, retrieved))
+            .collect();
+        let numbers = parts.iter().chain(&related).flatten();
+        let numbers: BTreeSet<u32> = numbers.copied().collect();
         let numbers: Vec<u32> = numbers.into_iter().collect();
         let slots: Vec<&Slot> = numbers.iter().filter_map(|&slot| self.slot(slot)).collect();
         // Each number is that of a memory, so that both lists are parallel.
@@ -85,8 +87,9 @@ impl EntitySnapshot {
                 .collect(),
             links: best
                 .iter()
-                .flat_map(|slot| {
-                    let others = links.get(slot).into_iter().flatten();
+                .zip(&related)
+                .flat_map(|(slot, others)| {
+                    let others = others.iter();
                     others.filter_map(move |other| Some((index(slot)?, index(other)?)))
                 })
                 .collect(),
@@ -140,23 +143,33 @@ impl EntitySnapshot {
         before
     }
 
-    /// The admitted memories that each is related to. O(related memories).
-    pub(super) fn links(&self, retrieved: &Retrieved) -> Links {
-        let mut links = Links::new();
-        for &slot in self.related.iter() {
-            let Some(own) = self.slot(slot).filter(|_| retrieved.is_admitted(slot)) else {
-                continue;
-            };
-            let parts = own.memory.parts();
-            let others = parts.related().filter_map(|(id, _)| self.slot_of(&id));
-            for other in others.filter(|other| *other != slot) {
-                if retrieved.is_admitted(other) {
-                    links.entry(slot).or_default().push(other);
-                    links.entry(other).or_default().push(slot);
-                }
-            }
+    /// The admitted memories that an admitted one is related to, and those that are
+    /// related to it; one that is both is listed twice.
+    pub(super) fn related_to(&self, slot: u32, retrieved: &Retrieved) -> Vec<u32> {
+        if self.related.is_empty() || !retrieved.is_admitted(slot) {
+            return Vec::new();
         }
-        links
+        let Some(own) = self.slot(slot) else {
+            return Vec::new();
+        };
+        let parts = own.memory.parts();
+        let outgoing = parts.related().filter_map(|(id, _)| self.slot_of(&id));
+        let (id, digest) = (own.memory.id(), id_digest(&own.memory.id()));
+        let refers = |other: &u32| {
+            self.slot(*other).is_some_and(|other| {
+                let mut related = other.memory.parts().related();
+                related.any(|(target, _)| target == id)
+            })
+        };
+        let same_digest = self.related.range((digest, 0), (digest, u32::MAX));
+        let incoming = same_digest
+            .flatten()
+            .map(|(_, other)| *other)
+            .filter(refers);
+        outgoing
+            .chain(incoming)
+            .filter(|other| *other != slot && retrieved.is_admitted(*other))
+            .collect()
     }
 }
 

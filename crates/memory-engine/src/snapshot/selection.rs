@@ -8,8 +8,6 @@
 //! neighbors first. What a memory receives of all others is below `n · r`, so only
 //! those with a total of at least `t − n · r` are completed. Both are few of all.
 
-use std::collections::HashMap;
-
 use memory_text::dates::date_closeness;
 
 use super::EntitySnapshot;
@@ -27,9 +25,6 @@ pub(super) struct Selection {
     /// to one of them. Other neighbors lend less, whatever their exact values.
     pub(super) exact: Vec<u32>,
 }
-
-/// Related memories, in both directions.
-pub(super) type Links = HashMap<u32, Vec<u32>>;
 
 /// Approximate values by slot; negative infinity for what is no candidate.
 struct Approximation {
@@ -54,7 +49,6 @@ impl EntitySnapshot {
     pub(super) fn select(
         &self,
         retrieved: &Retrieved,
-        links: &Links,
         query: &Query,
         context: &RankingContext<'_>,
     ) -> Selection {
@@ -71,7 +65,7 @@ impl EntitySnapshot {
         let Some(last) = nth_highest(all().filter(is_certain), considered) else {
             let candidates = all().filter(|(_, total)| *total > f32::NEG_INFINITY);
             let best = candidates.map(|(slot, _)| slot).collect();
-            return Received::new(self, retrieved, links, context.ranking, &values).of_all(best);
+            return Received::new(self, retrieved, context.ranking, &values).of_all(best);
         };
         // What is received is off by the error of a lender's blend.
         let (lending, error) = (values.bounds.lending, values.error);
@@ -81,7 +75,7 @@ impl EntitySnapshot {
         // neighbor of any blend above 0.
         let lender = |lowest: f32| (lowest / (1.0 + lending)).max(0.0) - error;
         let high: Vec<SlotTotal> = all().filter(|(_, total)| *total >= lowest(last)).collect();
-        let mut received = Received::new(self, retrieved, links, context.ranking, &values);
+        let mut received = Received::new(self, retrieved, context.ranking, &values);
         // The memories of the highest blend lend first: the higher the last of the
         // best totals, the fewer others have to.
         let blends = || (0u32..).zip(values.blend.iter().copied());
@@ -225,7 +219,6 @@ impl EntitySnapshot {
 struct Received<'a> {
     snapshot: &'a EntitySnapshot,
     retrieved: &'a Retrieved,
-    links: &'a Links,
     ranking: &'a Ranking,
     blend: &'a [f32],
     /// The largest error of a blend.
@@ -240,14 +233,12 @@ impl<'a> Received<'a> {
     fn new(
         snapshot: &'a EntitySnapshot,
         retrieved: &'a Retrieved,
-        links: &'a Links,
         ranking: &'a Ranking,
         values: &'a Approximation,
     ) -> Self {
         Self {
             snapshot,
             retrieved,
-            links,
             ranking,
             blend: &values.blend,
             error: values.error,
@@ -280,7 +271,7 @@ impl<'a> Received<'a> {
             let lent = ranking.lent(step, time - own.time);
             self.receive(receiver, share * lent * blend);
         });
-        for &receiver in self.links.get(&lender).into_iter().flatten() {
+        for receiver in snapshot.related_to(lender, self.retrieved) {
             self.receive(receiver, ranking.neighbors * blend);
         }
     }
@@ -313,7 +304,7 @@ impl<'a> Received<'a> {
         if most > 0.0 {
             most *= ranking.episode_share(self.episode_length(slot));
         }
-        for &other in self.links.get(&slot).into_iter().flatten() {
+        for other in self.snapshot.related_to(slot, self.retrieved) {
             most = most.max(ranking.neighbors * self.blend[other as usize]);
         }
         most * ranking.length_discount(own.words)
@@ -335,8 +326,8 @@ impl<'a> Received<'a> {
                 });
             let share = ranking.episode_share(self.episode_length(slot));
             neighbors.iter_mut().for_each(|(_, lent)| *lent *= share);
-            let related = self.links.get(&slot).into_iter().flatten();
-            neighbors.extend(related.map(|&other| (other, ranking.neighbors)));
+            let related = self.snapshot.related_to(slot, self.retrieved);
+            neighbors.extend(related.into_iter().map(|other| (other, ranking.neighbors)));
             let blend = |lender: u32| self.blend[lender as usize];
             let least = neighbors.iter();
             let least = least.map(|(lender, lent)| lent * (blend(*lender) - self.error));

@@ -1,5 +1,7 @@
 //! Versions of a snapshot, and its search against an exhaustive one.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
     Embedding, MemoryBatchItem, MemoryFilter, MemoryKind, MemoryTagMode, ScoreStats,
@@ -155,8 +157,8 @@ fn removing_everything_frees_all_bytes() {
 }
 
 /// What a generated memory is made of: words, episode, hours ago, tag, the
-/// memory it is related to, vectors, whether it is removed again.
-type Made = (Vec<u8>, u8, i64, u8, Option<usize>, Vec<Vec<f32>>, bool);
+/// memories it is related to, vectors, whether it is removed again.
+type Made = (Vec<u8>, u8, i64, u8, Vec<usize>, Vec<Vec<f32>>, bool);
 
 fn made() -> impl Strategy<Value = Made> {
     let vector = prop::collection::vec(-1.0f32..1.0, 8);
@@ -165,7 +167,7 @@ fn made() -> impl Strategy<Value = Made> {
         0u8..6,
         0i64..400,
         0u8..3,
-        prop::option::weighted(0.2, 0usize..120),
+        prop::collection::vec(0usize..120, 0..3),
         prop::collection::vec(vector, 0..4),
         prop::bool::weighted(0.1),
     )
@@ -192,7 +194,7 @@ fn snapshot_of(memories: &[Made]) -> EntitySnapshot {
         if *episode > 0 {
             item = item.with_context(format!("episode {episode}"));
         }
-        if let Some(other) = related.and_then(|other| all_ids.get(other)) {
+        for other in related.iter().filter_map(|other| all_ids.get(*other)) {
             item = item.with_related(*other, "of");
         }
         embedded(item.into_memory(now()).unwrap(), vectors.clone())
@@ -202,6 +204,21 @@ fn snapshot_of(memories: &[Made]) -> EntitySnapshot {
     EntitySnapshot::empty("mira".into(), 8)
         .apply(changes(all.collect(), vec![]))
         .apply(changes(vec![], removed.collect()))
+}
+
+/// The pairs of slots of which one's memory is related to the other's, both ways.
+fn links(snapshot: &EntitySnapshot, slots: &[u32]) -> BTreeSet<(u32, u32)> {
+    let memory = |slot: u32| snapshot.slot(slot).unwrap().memory.unpack(&snapshot.entity);
+    let memories: Vec<(u32, Memory)> = slots.iter().map(|&slot| (slot, memory(slot))).collect();
+    let mut links = BTreeSet::new();
+    for (one, from) in &memories {
+        for (other, to) in &memories {
+            if one != other && from.related.contains_key(&to.id) {
+                links.extend([(*one, *other), (*other, *one)]);
+            }
+        }
+    }
+    links
 }
 
 /// Of texts that are nearly equal to the model, the one that differs least is not far
@@ -259,15 +276,20 @@ proptest! {
         let filter = tag.map_or_else(MemoryFilter::new, |tag| MemoryFilter::new().tags([word(tag)], MemoryTagMode::Any));
         let context = RankingContext { min_similarity, ..context(&query, &ranking, limit) };
         let retrieved = snapshot.retrieve(&query, &filter, &ranking);
-        let links = snapshot.links(&retrieved);
         let all: Vec<u32> = (0..snapshot.next_slot())
             .filter(|slot| snapshot.slot(*slot).is_some() && retrieved.is_admitted(*slot))
             .collect();
+        let links = links(&snapshot, &all);
+        for &slot in &all {
+            let found: BTreeSet<u32> = snapshot.related_to(slot, &retrieved).into_iter().collect();
+            let own = links.range((slot, 0)..=(slot, u32::MAX));
+            prop_assert_eq!(found, own.map(|(_, other)| *other).collect());
+        }
         let selection = Selection {
             best: all.clone(),
             exact: all.clone(),
         };
-        let exhaustive = snapshot.candidates_of(&selection, &links, &retrieved, &query, &ranking);
+        let exhaustive = snapshot.candidates_of(&selection, &retrieved, &query, &ranking);
         let expected: Vec<String> = exhaustive
             .top_k(&context)
             .into_iter()
