@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(5);
 
 /// Pending memories from which on the flush starts early.
-const FLUSH_AT: usize = 1_000;
+const FLUSH_AT: usize = 10_000;
 
 /// Most memories with pending counts, some 200 bytes each; accesses of further
 /// memories are not counted until the next flush.

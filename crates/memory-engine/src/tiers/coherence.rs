@@ -32,6 +32,11 @@ use memory_core::{EntityId, Generation};
 /// collides.
 const STRIPES: usize = if cfg!(test) { 1 } else { 64 };
 
+/// Counters of pending writes, which entities share as they share stripes; a collision
+/// costs a read a question to the store. Many writes may be pending, and each is for
+/// milliseconds, so there are more of them: 32 KiB.
+const PENDING_COUNTERS: usize = if cfg!(test) { 1 } else { 4_096 };
+
 /// Most entities whose generations a stripe remembers, so that memory use does
 /// not grow with the number of entities ever seen.
 const MAX_GENERATIONS: usize = 1_024;
@@ -42,7 +47,7 @@ pub(crate) struct Coherence {
     /// One per stripe. Raised under its lock by a write of unknown outcome, and
     /// read without it.
     trust_epochs: Box<[AtomicU64]>,
-    /// One per stripe: writes that may be committed and are not applied yet.
+    /// Writes that may be committed and are not applied yet.
     pending_writes: Box<[AtomicU64]>,
     hasher: RandomState,
 }
@@ -87,26 +92,26 @@ impl Coherence {
                 .map(|_| Mutex::new(Stripe::default()))
                 .collect(),
             trust_epochs: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
-            pending_writes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+            pending_writes: (0..PENDING_COUNTERS).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::new(),
         }
     }
 
     /// Records that a write of the entity begins.
     pub(crate) fn write_begins(&self, entity: &EntityId) {
-        self.pending_writes[self.stripe_of(entity)].fetch_add(1, Ordering::AcqRel);
+        self.pending_writes(entity).fetch_add(1, Ordering::AcqRel);
     }
 
     /// Records that a write was applied to the tiers, or that it was not committed.
     pub(crate) fn write_ended(&self, entity: &EntityId) {
-        self.pending_writes[self.stripe_of(entity)].fetch_sub(1, Ordering::AcqRel);
+        self.pending_writes(entity).fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Whether the store may have a write of this system that the tiers do not
     /// have. A read has to ask before it looks at the change marker.
     #[inline]
     pub(crate) fn has_pending_write(&self, entity: &EntityId) -> bool {
-        self.pending_writes[self.stripe_of(entity)].load(Ordering::Acquire) > 0
+        self.pending_writes(entity).load(Ordering::Acquire) > 0
     }
 
     /// To be taken before a load reads anything.
@@ -234,9 +239,17 @@ impl Coherence {
         change();
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below 64")]
     fn stripe_of(&self, entity: &EntityId) -> usize {
-        (self.hasher.hash_one(entity) % STRIPES as u64) as usize
+        self.index_of(entity, STRIPES)
+    }
+
+    fn pending_writes(&self, entity: &EntityId) -> &AtomicU64 {
+        &self.pending_writes[self.index_of(entity, PENDING_COUNTERS)]
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "below `len`")]
+    fn index_of(&self, entity: &EntityId, len: usize) -> usize {
+        (self.hasher.hash_one(entity) % len as u64) as usize
     }
 
     fn lock(&self, stripe: usize) -> MutexGuard<'_, Stripe> {

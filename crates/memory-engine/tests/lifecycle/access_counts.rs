@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use memory_core::{AccessCounting, ListScope, MemoryConfig, MemoryId};
+use memory_core::{AccessCounting, EntityId, ListScope, MemoryConfig, MemoryId};
 use memory_engine::RecallRequest;
 
 use crate::fixture::{Fixture, fixture, fixture_with, item, mira, now};
@@ -58,16 +58,25 @@ async fn counts_that_were_written_are_listed() {
 #[tokio::test(start_paused = true)]
 async fn many_counts_are_flushed_early_and_historical_recalls_do_not_count() {
     let b = fixture();
-    let ids = b
-        .retain((0..1_000).map(|n| item(&format!("horse {n}"))).collect())
-        .await;
     let all = RecallRequest::new("horse").limit(1_000);
-    b.engine.recall(&mira(), &all).await.unwrap();
+    let mut ids = Vec::new();
+    for owner in (0..9)
+        .map(|n| EntityId::from(format!("stable {n}")))
+        .chain([mira()])
+    {
+        let horses = (0..1_000).map(|n| {
+            let mut horse = item(&format!("horse {n}"));
+            horse.entity_id = owner.clone();
+            horse
+        });
+        ids = b.retain(horses.collect()).await;
+        b.engine.recall(&owner, &all).await.unwrap();
+    }
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(
         counted(&b, &ids[999]).await,
         1,
-        "a thousand are flushed at once"
+        "ten thousand are flushed at once"
     );
 
     let few = RecallRequest::new("horse").limit(1_000).as_of(now());
