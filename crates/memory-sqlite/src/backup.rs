@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use memory_core::{BackupOptions, ErrorKind, MemoryError, MemoryId, MemoryResult};
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteConnection;
 use tokio::task;
 
 use crate::error::Failure;
 use crate::inspect::with_suffix;
+use crate::pool::MeasuredPool;
 
 pub(crate) const OPERATION: &str = "backup";
 
@@ -25,7 +26,7 @@ const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 /// The copy is written to a temporary file next to the target and becomes
 /// visible under its name only when it is complete and on disk.
 pub(crate) async fn run(
-    source: SqlitePool,
+    source: Arc<MeasuredPool>,
     database: Option<PathBuf>,
     target: PathBuf,
     options: BackupOptions,

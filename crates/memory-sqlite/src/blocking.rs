@@ -1,10 +1,13 @@
 //! Running long computations on blocking threads instead of async workers.
 
+use std::future::Future;
 use std::mem;
 
 use futures_util::{Stream, TryStreamExt};
 use sqlx::sqlite::SqliteRow;
-use tokio::task::{self, JoinHandle};
+use tokio::runtime::Handle;
+use tokio::task::{self, JoinError, JoinHandle};
+use tracing::{Instrument, Span};
 
 use crate::error::Failure;
 
@@ -21,6 +24,15 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
         return Ok(compute());
     }
     task::spawn_blocking(compute).await.map_err(join_failure)
+}
+
+/// Drives a future on a blocking thread. Whoever holds the lock of writers must not
+/// queue for a busy worker after each statement.
+pub(crate) async fn drive<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> Result<T, JoinError> {
+    let (runtime, span) = (Handle::current(), Span::current());
+    task::spawn_blocking(move || runtime.block_on(future.instrument(span))).await
 }
 
 /// Folds the rows of a stream into a state, in order.

@@ -218,6 +218,8 @@ async fn connect_pool(size: u32, options: SqliteConnectOptions) -> Result<Sqlite
         .max_connections(size)
         .acquire_timeout(QUEUE_TIMEOUT)
         .idle_timeout(None)
+        // Nothing comes between this process and its own thread.
+        .test_before_acquire(false)
         .max_lifetime(None)
         .connect_with(options)
         .await?;

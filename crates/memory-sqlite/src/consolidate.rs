@@ -10,6 +10,7 @@ use sqlx::{Row, query};
 
 use crate::error::Failure;
 use crate::insert::Insert;
+use crate::insert_lookup::Spaces;
 use crate::rows::{self, EntityRow};
 use crate::transaction::Transaction;
 use crate::{archive, entity};
@@ -59,8 +60,10 @@ impl Transaction for Consolidate {
             self.groups.into_iter().map(|group| group.summary).collect();
         let all = vec![true; summaries.len()];
         let insert = Insert::unlimited(summaries);
-        insert.write(conn, &entities, &all, &mut deltas).await?;
-        entity::raise(conn, &deltas).await?;
+        let spaces = Spaces::new();
+        insert
+            .write(conn, &entities, &spaces, &all, &mut deltas)
+            .await?;
         Ok(ConsolidateOutcome::new(entity.generation.next()))
     }
 }

@@ -82,7 +82,7 @@ impl Database {
         let readers = Arc::clone(&self.readers);
         spawn(T::OPERATION, async move {
             let mut session = Session::acquire(&readers, T::OPERATION).await?;
-            session.run("BEGIN", transaction).await
+            session.read(transaction).await
         })
         .await
     }
@@ -104,14 +104,7 @@ impl Database {
         origin: Origin,
     ) -> MemoryResult<T::Output> {
         let writer = self.writer(T::OPERATION)?;
-        spawn(T::OPERATION, async move {
-            let mut session = writer.acquire(T::OPERATION).await?;
-            let output = writer.run(&mut session, transaction, &origin).await?;
-            drop(session);
-            writer.schedule_checkpoint();
-            Ok(output)
-        })
-        .await
+        spawn(T::OPERATION, writer.transact(transaction, origin)).await
     }
 
     /// Inserts a batch: all of it or nothing, even if the caller drops the
@@ -158,7 +151,7 @@ impl Database {
         // The copy runs in a task of its own, and ends when its caller is gone.
         let cancelled = CancelOnDrop::default();
         let copy = backup::run(
-            self.readers.pool().clone(),
+            Arc::clone(&self.readers),
             self.path.clone(),
             target.to_owned(),
             options.clone(),
@@ -219,7 +212,7 @@ pub(crate) fn spawn_detached<T: Send + 'static>(
     Ok(check_runtime()?.spawn(future.instrument(span)))
 }
 
-fn runtime_stopped(operation: &'static str) -> MemoryError {
+pub(crate) fn runtime_stopped(operation: &'static str) -> MemoryError {
     let message = "the Tokio runtime shut down during the operation";
     MemoryError::store(ErrorKind::OutcomeUnknown, operation, message)
 }

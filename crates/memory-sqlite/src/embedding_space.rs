@@ -17,7 +17,8 @@ pub(crate) struct EmbeddingSpace {
 }
 
 impl EmbeddingSpace {
-    fn decode(row: &SqliteRow) -> Result<Self, Failure> {
+    /// Decodes the key and the dimensions, the first two columns.
+    pub(crate) fn decode(row: &SqliteRow) -> Result<Self, Failure> {
         let dimensions: u32 = row.try_get(1)?;
         Ok(Self {
             key: row.try_get(0)?,

@@ -78,11 +78,8 @@ async fn find_all(conn: &mut SqliteConnection, names: &str) -> Result<Vec<Sqlite
     Ok(rows.bind(names).fetch_all(conn).await?)
 }
 
-/// Increments the generation of each entity, by its key, and adjusts its counts.
-pub(crate) async fn raise(
-    conn: &mut SqliteConnection,
-    deltas: &BTreeMap<i64, CountDelta>,
-) -> Result<(), Failure> {
+/// Deltas by the key of their entity, as [`raise_entities`] takes them.
+pub(crate) fn encode_deltas(deltas: &BTreeMap<i64, CountDelta>) -> Result<String, Failure> {
     let deltas: Vec<_> = deltas
         .iter()
         .map(|(key, delta)| {
@@ -96,7 +93,13 @@ pub(crate) async fn raise(
             (key, memories, words, numbers_used, archived, tombstones)
         })
         .collect();
-    query(
+    to_json(&deltas)
+}
+
+/// Increments the generations of entities and adjusts their counts by
+/// [`encode_deltas`]. A literal for `concat!`.
+macro_rules! raise_entities {
+    () => {
         "UPDATE entity SET
              generation = generation + 1,
              memory_count = memory_count + (delta.value ->> 1),
@@ -104,11 +107,22 @@ pub(crate) async fn raise(
              next_number = next_number + (delta.value ->> 3),
              archived_count = archived_count + (delta.value ->> 4),
              tombstone_count = tombstone_count + (delta.value ->> 5)
-         FROM jsonb_each(?1) AS delta
-         WHERE entity.entity_key = delta.value ->> 0",
-    )
-    .bind(to_json(&deltas)?)
-    .execute(conn)
-    .await?;
+         FROM jsonb_each(?) AS delta
+         WHERE entity.entity_key = delta.value ->> 0"
+    };
+}
+pub(crate) use raise_entities;
+
+/// Increments the generation of each entity, by its key, and adjusts its counts.
+pub(crate) async fn raise(
+    conn: &mut SqliteConnection,
+    deltas: &BTreeMap<i64, CountDelta>,
+) -> Result<(), Failure> {
+    if !deltas.is_empty() {
+        query(raise_entities!())
+            .bind(encode_deltas(deltas)?)
+            .execute(conn)
+            .await?;
+    }
     Ok(())
 }

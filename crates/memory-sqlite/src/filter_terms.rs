@@ -50,19 +50,23 @@ pub(crate) fn of(memory: &Memory) -> impl Iterator<Item = String> {
     tags.chain(entities).chain(links).chain(metadata)
 }
 
+/// Inserts terms: pairs of memory key and term, as JSON. A literal for `concat!`.
+///
+/// Two long values of one key may be truncated to the same term.
+macro_rules! insert_terms {
+    () => {
+        "INSERT OR IGNORE INTO memory_label (entity_key, label, memory_key)
+         SELECT (value ->> 0) >> 32, value ->> 1, value ->> 0 FROM jsonb_each(?)"
+    };
+}
+pub(crate) use insert_terms;
+
 /// Inserts terms, each with the key of its memory.
 pub(crate) async fn insert(
     conn: &mut SqliteConnection,
     terms: &[(i64, String)],
 ) -> Result<(), Failure> {
-    execute(
-        conn,
-        // Two long values of one key may be truncated to the same term.
-        "INSERT OR IGNORE INTO memory_label (entity_key, label, memory_key)
-         SELECT (value ->> 0) >> 32, value ->> 1, value ->> 0 FROM jsonb_each(?1)",
-        terms,
-    )
-    .await
+    execute(conn, insert_terms!(), terms).await
 }
 
 /// Deletes terms, each with the key of its memory.

@@ -1,28 +1,32 @@
 //! [`Store::insert_opts`](memory_core::Store::insert_opts).
 //!
-//! A batch of any size takes the same dozen statements (per chunk of
-//! [`CHUNK`] memories): rows are passed as one JSON array and vectors as one
-//! blob, which SQLite splits. Measured on 10,000 memories, a prepared statement
-//! for each row takes twelve times as long, most of it spent on passing each
-//! to the connection's thread and back.
+//! A batch of any size takes the same few statements: rows are passed as one JSON
+//! array and vectors as one blob, which SQLite splits. Measured on 10,000 memories,
+//! a prepared statement for each row takes twelve times as long, most of it spent on
+//! passing each to the connection's thread and back.
+//!
+//! That is also why the statements are passed in two calls, one that reads and one
+//! that writes (per chunk of [`CHUNK`] memories): see ADR 22.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
 use std::sync::Arc;
 
 use memory_core::{
-    EmbeddedMemory, EntityId, InsertOptions, InsertOutcome, MemoryError, MemoryId, RemoveOutcome,
+    EmbeddedMemory, EntityId, Fingerprint, InsertOptions, InsertOutcome, MemoryError, MemoryId,
+    RemoveOutcome,
 };
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Row, query};
 
-use crate::blocking::{fold_rows, run_blocking};
+use crate::blocking::run_blocking;
+use crate::embedding_space::{self, EmbeddingSpace};
 use crate::entity::{self, CountDelta};
 use crate::error::Failure;
+use crate::insert_lookup::{Entities, InsertLookup, Spaces};
 use crate::insert_rows::InsertRows;
+use crate::removal;
 use crate::row_keys::{self, RowKeys};
-use crate::rows::{self, EntityRow, to_json};
 use crate::transaction::Transaction;
-use crate::{embedding_space, removal};
 
 /// How many memories are encoded and written at once.
 const CHUNK: usize = 4_096;
@@ -30,9 +34,6 @@ const CHUNK: usize = 4_096;
 /// chunk. Both limit the additional memory that a large batch takes, and the
 /// size of a statement's arguments.
 const CHUNK_BYTES: usize = 64 * 1024 * 1024;
-
-/// The rows of the entities of a batch.
-pub(crate) type Entities<'b> = BTreeMap<&'b EntityId, EntityRow>;
 
 /// A validated batch.
 #[derive(Debug)]
@@ -50,13 +51,21 @@ impl Transaction for Insert {
     }
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<InsertOutcome, Failure> {
-        let names: BTreeSet<_> = self.batch.iter().map(|one| &one.memory.entity_id).collect();
-        let entities = entity::find_or_create(conn, &names).await?;
-        let inserted = self.find_missing(conn, &entities).await?;
+        let stored = InsertLookup::run(conn, &self.batch).await?;
+        let entities = match stored.entities {
+            Some(entities) => entities,
+            // The first write to an entity.
+            None => {
+                let names: BTreeSet<_> =
+                    self.batch.iter().map(|one| &one.memory.entity_id).collect();
+                entity::find_or_create(conn, &names).await?
+            }
+        };
+        let inserted = self.find_missing(&entities, &stored.contents)?;
         let mut deltas = BTreeMap::new();
         let evicted = self.evict(conn, &entities, &inserted, &mut deltas).await?;
-        self.write(conn, &entities, &inserted, &mut deltas).await?;
-        entity::raise(conn, &deltas).await?;
+        self.write(conn, &entities, &stored.spaces, &inserted, &mut deltas)
+            .await?;
         Ok(InsertOutcome::new(
             inserted,
             entities
@@ -118,16 +127,21 @@ impl Insert {
         Ok(evicted)
     }
 
-    /// Writes those of the batch that are new, and adds them to `deltas` by the
-    /// key of their entity. The caller raises the entities.
+    /// Writes those of the batch that are new, adds them to `deltas` by the key of
+    /// their entity, and raises every entity of `deltas`. `spaces` are the embedding
+    /// spaces that are known to exist.
     pub(crate) async fn write(
         &self,
         conn: &mut SqliteConnection,
         entities: &Entities<'_>,
+        spaces: &Spaces,
         inserted: &[bool],
         deltas: &mut BTreeMap<i64, CountDelta>,
     ) -> Result<(), Failure> {
-        let keys = self.assign_keys(conn, entities, inserted).await?;
+        let keys = self.assign_keys(conn, entities, spaces, inserted).await?;
+        if keys.is_empty() {
+            return entity::raise(conn, deltas).await;
+        }
         let mut remaining = keys.as_slice();
         while let Some((chunk, rest)) = self.split_chunk(remaining, CHUNK_BYTES) {
             remaining = rest;
@@ -135,47 +149,30 @@ impl Insert {
             let size = chunk.len();
             let encode = move || InsertRows::encode(&batch, &chunk);
             let mut rows = run_blocking(size, encode).await??;
-            rows.write(conn).await?;
-            for (entity_key, words) in rows.words {
+            for (entity_key, words) in mem::take(&mut rows.words) {
                 let delta = deltas.entry(entity_key).or_default();
                 delta.memories += 1;
                 delta.numbers_used += 1;
                 delta.words += words;
             }
+            // The last chunk completes the counts.
+            let raised = rest.is_empty().then(|| entity::encode_deltas(deltas));
+            rows.write(conn, raised.transpose()?).await?;
         }
         Ok(())
     }
 
     /// Which of the batch are new; an existing id with other content is a
-    /// conflict.
-    async fn find_missing(
+    /// conflict. `contents` are those of the memories that are stored.
+    fn find_missing(
         &self,
-        conn: &mut SqliteConnection,
         entities: &Entities<'_>,
+        contents: &HashMap<(i64, MemoryId), String>,
     ) -> Result<Vec<bool>, Failure> {
         let key = |one: &EmbeddedMemory| (entities[&one.memory.entity_id].key, one.memory.id);
-        let wanted: Vec<_> = self
-            .batch
-            .iter()
-            .map(|one| (key(one).0, rows::encode_id(&one.memory.id)))
-            .collect();
-        let rows = query(
-            "SELECT m.entity_key, m.memory_id, m.content FROM jsonb_each(?1) AS wanted
-             CROSS JOIN memory AS m
-                 ON m.entity_key = wanted.value ->> 0 AND m.memory_id = unhex(wanted.value ->> 1)",
-        )
-        .bind(to_json(&wanted)?)
-        .fetch(conn);
-        let known: HashMap<(i64, MemoryId), String> = HashMap::new();
-        let known = fold_rows(rows, known, |known, row| {
-            let id = rows::decode_id(row.try_get(1)?)?;
-            known.insert((row.try_get(0)?, id), row.try_get(2)?);
-            Ok(())
-        })
-        .await?;
         self.batch
             .iter()
-            .map(|one| match known.get(&key(one)) {
+            .map(|one| match contents.get(&key(one)) {
                 None => Ok(true),
                 Some(content) if *content == one.memory.content => Ok(false),
                 Some(_) => Err(Failure::Refused(MemoryError::Conflict {
@@ -210,11 +207,13 @@ impl Insert {
         (count > 0).then(|| keys.split_at(count))
     }
 
-    /// Assigns keys to the rows of each new memory.
+    /// Assigns keys to the rows of each new memory, and creates embedding spaces
+    /// that are missing.
     async fn assign_keys(
         &self,
         conn: &mut SqliteConnection,
         entities: &Entities<'_>,
+        known: &Spaces,
         inserted: &[bool],
     ) -> Result<Vec<RowKeys>, Failure> {
         let new = || {
@@ -230,7 +229,17 @@ impl Insert {
                 .entry((entity_key, &one.embedding.fingerprint))
                 .or_insert(one.embedding.dimensions());
         }
-        let spaces = embedding_space::find_or_create(conn, &wanted).await?;
+        let all_known: Option<BTreeMap<(i64, &Fingerprint), EmbeddingSpace>> = wanted
+            .keys()
+            .map(|&(entity_key, fingerprint)| {
+                let space = known.get(&(entity_key, fingerprint.clone()))?;
+                Some(((entity_key, fingerprint), *space))
+            })
+            .collect();
+        let spaces = match all_known {
+            Some(spaces) => spaces,
+            None => embedding_space::find_or_create(conn, &wanted).await?,
+        };
         let mut next_numbers: HashMap<i64, i64> = HashMap::new();
         new()
             .map(|((item, one), _)| {

@@ -12,6 +12,7 @@ use memory_core::{
 };
 use tokio::sync::oneshot;
 
+use crate::blocking::drive;
 use crate::insert::Insert;
 use crate::own_commits::Origin;
 use crate::transaction::{Session, Transaction};
@@ -60,23 +61,28 @@ impl InsertQueue {
     /// Runs inserts until none waits.
     pub(crate) async fn run_all(self: Arc<Self>, writer: Writer) {
         let mut running = Running {
-            queue: &self,
+            queue: self,
             has_ended: false,
         };
         loop {
             // Before the group is taken, so that inserts can join it meanwhile.
-            let session = writer.acquire(Insert::OPERATION).await;
-            let Some(group) = running.next_group() else {
-                return;
+            let session = match writer.acquire(Insert::OPERATION).await {
+                Ok(session) => session,
+                Err(error) => {
+                    let Some(group) = running.next_group() else {
+                        return;
+                    };
+                    for one in group {
+                        // The caller may have dropped its future.
+                        let _ = one.answer.send(Err(error.clone()));
+                    }
+                    continue;
+                }
             };
-            match session {
-                Ok(mut session) => run_group(&writer, &mut session, group).await,
-                Err(error) => group.into_iter().for_each(|one| {
-                    // The caller may have dropped its future.
-                    let _ = one.answer.send(Err(error.clone()));
-                }),
+            match drive(run_groups(writer.clone(), session, running)).await {
+                Ok(Some(still_running)) => running = still_running,
+                _ => return,
             }
-            writer.schedule_checkpoint();
         }
     }
 
@@ -87,13 +93,13 @@ impl InsertQueue {
 
 /// The right to run inserts. Where the task is dropped with its runtime, the
 /// next insert starts another.
-struct Running<'q> {
-    queue: &'q InsertQueue,
+struct Running {
+    queue: Arc<InsertQueue>,
     /// Whether it was given up. From then on another task may have it.
     has_ended: bool,
 }
 
-impl Running<'_> {
+impl Running {
     /// The next inserts that can share a transaction; `None` when none waits,
     /// and then the next insert has to start a task.
     fn next_group(&mut self) -> Option<Vec<Waiting>> {
@@ -108,7 +114,7 @@ impl Running<'_> {
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         if !self.has_ended {
             let mut state = self.queue.lock();
@@ -143,6 +149,19 @@ fn take_group(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         group.extend(waiting.pop_front());
     }
     group
+}
+
+/// Runs groups until none waits, or until another call waits for the connection:
+/// returning it and waiting for it again takes about as long as a small group.
+async fn run_groups(writer: Writer, mut session: Session, mut running: Running) -> Option<Running> {
+    loop {
+        let group = running.next_group()?;
+        run_group(&writer, &mut session, group).await;
+        writer.schedule_checkpoint();
+        if writer.is_awaited() {
+            return Some(running);
+        }
+    }
 }
 
 async fn run_group(writer: &Writer, session: &mut Session, group: Vec<Waiting>) {

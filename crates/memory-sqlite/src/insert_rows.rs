@@ -8,18 +8,18 @@ use sqlx::sqlite::SqliteConnection;
 use crate::error::Failure;
 use crate::row_keys::RowKeys;
 use crate::rows::{self, CollectionColumn, encode_kind, to_json};
-use crate::{filter_terms, lexical, vectors};
+use crate::{entity, filter_terms, lexical, vectors};
 
 /// The rows of every table for some memories; JSON unless stated otherwise.
 pub(crate) struct InsertRows {
     memories: String,
     /// Of memories that were accessed before: of imported ones.
     accesses: Option<String>,
-    /// Entity keys and ids that may have tombstones.
-    tombstones: Option<String>,
     /// Memory keys and entries of the lexical index.
     entries: String,
-    filter_terms: Vec<(i64, String)>,
+    /// Entity keys and ids that may have tombstones.
+    tombstones: Option<String>,
+    filter_terms: Option<String>,
     /// Embedding keys, with first byte and length of their part of `vectors`.
     embeddings: String,
     vectors: Vec<u8>,
@@ -55,34 +55,34 @@ impl InsertRows {
         Ok(Self {
             memories: to_json(&memories)?,
             accesses: to_json_if_any(&accesses)?,
-            tombstones: to_json_if_any(&tombstones)?,
             entries: to_json(&entries)?,
-            filter_terms,
+            tombstones: to_json_if_any(&tombstones)?,
+            filter_terms: to_json_if_any(&filter_terms)?,
             embeddings: to_json(&embeddings)?,
             vectors: bytes,
             words,
         })
     }
 
-    pub(crate) async fn write(&mut self, conn: &mut SqliteConnection) -> Result<(), Failure> {
-        let memories = Some(std::mem::take(&mut self.memories));
-        let entries = Some(std::mem::take(&mut self.entries));
-        for (sql, rows) in [
-            (INSERT_MEMORIES, memories),
-            (INSERT_ACCESSES, self.accesses.take()),
-            (lexical::INSERT_ENTRIES, entries),
-            (DELETE_TOMBSTONES, self.tombstones.take()),
-        ] {
-            if let Some(rows) = rows {
-                query(sql).bind(rows).execute(&mut *conn).await?;
-            }
-        }
-        query(INSERT_EMBEDDINGS)
-            .bind(std::mem::take(&mut self.embeddings))
-            .bind(std::mem::take(&mut self.vectors))
-            .execute(&mut *conn)
+    /// Writes the rows and raises entities by their deltas
+    /// ([`entity::encode_deltas`]), all in one call of the driver.
+    pub(crate) async fn write(
+        self,
+        conn: &mut SqliteConnection,
+        deltas: Option<String>,
+    ) -> Result<(), Failure> {
+        query(INSERT_ALL)
+            .bind(self.memories)
+            .bind(self.accesses)
+            .bind(self.entries)
+            .bind(self.tombstones)
+            .bind(self.vectors)
+            .bind(self.embeddings)
+            .bind(self.filter_terms)
+            .bind(deltas)
+            .execute(conn)
             .await?;
-        filter_terms::insert(conn, &self.filter_terms).await
+        Ok(())
     }
 }
 
@@ -114,22 +114,27 @@ fn memory_values<'m>(keys: &RowKeys, memory: &'m Memory, words: i64) -> impl Ser
     )
 }
 
-const INSERT_MEMORIES: &str = "
-    INSERT INTO memory (memory_key, entity_key, memory_id, kind, content, timestamp, importance,
-        decay_rate, context, metadata, related, entities, tags, word_count, version)
-    SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5,
-        value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-        value ->> 12, value ->> 13, value ->> 14
-    FROM jsonb_each(?1)";
-
-const INSERT_ACCESSES: &str = "
-    INSERT INTO memory_access SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1)";
-
+/// Each statement takes the parameters that follow those of the one before it, and
+/// NULL is an array without rows.
+///
 /// An id that is inserted again after it was deleted has no tombstone.
-const DELETE_TOMBSTONES: &str = "
-    INSERT INTO memory_tombstone_erased (entity_key, memory_id)
-    SELECT value ->> 0, unhex(value ->> 1) FROM jsonb_each(?1)";
+const INSERT_ALL: &str = concat!(
+    "INSERT INTO memory (memory_key, entity_key, memory_id, kind, content, timestamp, importance,
+         decay_rate, context, metadata, related, entities, tags, word_count, version)
+     SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5,
+         value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
+         value ->> 12, value ->> 13, value ->> 14
+     FROM jsonb_each(?);
 
-const INSERT_EMBEDDINGS: &str = "
-    INSERT INTO memory_embedding
-    SELECT value ->> 0, substr(?2, value ->> 1, value ->> 2) FROM jsonb_each(?1)";
+     INSERT INTO memory_access SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?);",
+    lexical::insert_entries!(),
+    ";
+     INSERT INTO memory_tombstone_erased (entity_key, memory_id)
+     SELECT value ->> 0, unhex(value ->> 1) FROM jsonb_each(?);
+
+     INSERT INTO memory_embedding
+     SELECT value ->> 0, substr(?, value ->> 1, value ->> 2) FROM jsonb_each(?);",
+    filter_terms::insert_terms!(),
+    ";",
+    entity::raise_entities!(),
+);

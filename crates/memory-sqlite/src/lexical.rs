@@ -38,9 +38,17 @@ pub(crate) fn index_entry(entity_key: i64, content: &str) -> (String, i64) {
     (entry, count)
 }
 
-/// Inserts entries: pairs of memory key and entry, as JSON.
-pub(crate) const INSERT_ENTRIES: &str = "
-    INSERT INTO memory_words (rowid, words) SELECT value ->> 0, value ->> 1 FROM jsonb_each(?1)";
+/// Inserts entries: pairs of memory key and entry, as JSON. A literal for `concat!`.
+macro_rules! insert_entries {
+    () => {
+        "INSERT INTO memory_words (rowid, words)
+         SELECT value ->> 0, value ->> 1 FROM jsonb_each(?)"
+    };
+}
+pub(crate) use insert_entries;
+
+/// As [`insert_entries`].
+pub(crate) const INSERT_ENTRIES: &str = insert_entries!();
 
 /// Deletes entries by their memory keys, as JSON.
 pub(crate) const DELETE_ENTRIES: &str = "

@@ -53,6 +53,7 @@ mod filter;
 mod filter_terms;
 mod get;
 mod insert;
+mod insert_lookup;
 mod insert_queue;
 mod insert_rows;
 mod inspect;

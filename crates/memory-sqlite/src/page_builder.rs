@@ -34,7 +34,11 @@ impl PageBuilder {
         let running = Running(Arc::clone(self));
         let build = async move {
             for pages in missing.chunks(BATCH) {
-                if let Err(error) = build(&writer, pages.to_vec()).await {
+                let pages = pages.to_vec();
+                let made = writer
+                    .clone()
+                    .transact(BuildPages { pages }, Origin::Upkeep);
+                if let Err(error) = made.await {
                     tracing::debug!(kind = ?error.kind(), "search pages were not made");
                     break;
                 }
@@ -53,17 +57,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.0.is_running.store(false, Ordering::Release);
     }
-}
-
-async fn build(writer: &Writer, pages: Vec<MissingPage>) -> memory_core::MemoryResult<()> {
-    let mut session = writer.acquire(BuildPages::OPERATION).await?;
-    let transaction = BuildPages { pages };
-    writer
-        .run(&mut session, transaction, &Origin::Upkeep)
-        .await?;
-    drop(session);
-    writer.schedule_checkpoint();
-    Ok(())
 }
 
 /// Makes pages from the rows as they are now.

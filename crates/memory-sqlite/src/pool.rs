@@ -1,7 +1,7 @@
 //! A connection pool that measures how long calls wait for it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use memory_metrics::{Label, Samples, Source, label};
@@ -23,6 +23,23 @@ pub(crate) struct MeasuredPool {
     pool: SqlitePool,
     role: Role,
     timeouts: AtomicU64,
+    waiting: AtomicUsize,
+}
+
+/// A call that waits for a connection.
+struct Waiting<'p>(&'p AtomicUsize);
+
+impl<'p> Waiting<'p> {
+    fn new(waiting: &'p AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl MeasuredPool {
@@ -32,6 +49,7 @@ impl MeasuredPool {
             pool,
             role,
             timeouts: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
         });
         let source = Arc::downgrade(&measured);
         memory_metrics::register(source);
@@ -46,6 +64,7 @@ impl MeasuredPool {
     /// Waits for a connection.
     pub(crate) async fn acquire(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
         let started = Instant::now();
+        let _waiting = Waiting::new(&self.waiting);
         let connection = self.pool.acquire().await;
         let metric = &memory_metrics::POOL_WAIT_DURATION;
         metric.record_duration(self.role.labels(), started.elapsed());
@@ -53,6 +72,11 @@ impl MeasuredPool {
             self.timeouts.fetch_add(1, Ordering::Relaxed);
         }
         connection
+    }
+
+    /// Whether a call waits for a connection. Who has one for long returns it then.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 }
 

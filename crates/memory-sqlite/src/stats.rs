@@ -16,6 +16,7 @@ pub(crate) struct Stats {
 impl Transaction for Stats {
     type Output = EntityStats;
     const OPERATION: &'static str = "entity_stats";
+    const IS_ONE_READ: bool = true;
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<EntityStats, Failure> {
         let row = entity::find(conn, &self.entity).await?;
@@ -34,6 +35,7 @@ pub(crate) struct ListEntities {
 impl Transaction for ListEntities {
     type Output = Vec<EntityId>;
     const OPERATION: &'static str = "list_entities";
+    const IS_ONE_READ: bool = true;
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<Vec<EntityId>, Failure> {
         // No name is empty, so all of them sort after the empty string.

@@ -23,6 +23,10 @@ pub(crate) trait Transaction: Send + 'static {
     /// timeout.
     const MAX_BUSY_TIMEOUT: Option<Duration> = None;
 
+    /// Whether it only reads, and with one statement: that sees one state without a
+    /// transaction around it.
+    const IS_ONE_READ: bool = false;
+
     /// Whether it removes content, so that the write-ahead log has to be
     /// truncated after it.
     fn erases_content(&self) -> bool {
@@ -55,6 +59,15 @@ impl Session {
             }),
             Err(error) => Err(Failure::from(error).into_error(operation)),
         }
+    }
+
+    /// Runs a transaction that only reads.
+    pub(crate) async fn read<T: Transaction>(&mut self, transaction: T) -> MemoryResult<T::Output> {
+        if T::IS_ONE_READ {
+            let result = transaction.run(&mut self.conn).await;
+            return result.map_err(|failure| failure.into_error(T::OPERATION));
+        }
+        self.run("BEGIN", transaction).await
     }
 
     /// Runs a transaction between `begin` and a commit, or a rollback if it

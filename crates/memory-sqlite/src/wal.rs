@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Executor, Row};
+
+use crate::pool::MeasuredPool;
 
 /// How long truncating waits for readers of earlier states. It is tried again
 /// after the next write, so a short wait loses nothing.
@@ -64,11 +66,11 @@ impl Wal {
 
     /// Checkpoints in a task of its own, at once or as soon as the interval has
     /// passed. A write that follows schedules another.
-    pub(crate) fn schedule_checkpoint(self: &Arc<Self>, writer: &SqlitePool) {
+    pub(crate) fn schedule_checkpoint(self: &Arc<Self>, writer: &Arc<MeasuredPool>) {
         if self.checkpoint_scheduled.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (wal, writer) = (Arc::clone(self), writer.clone());
+        let (wal, writer) = (Arc::clone(self), Arc::clone(writer));
         tokio::spawn(async move {
             let last = *wal.lock_last_checkpoint();
             if let Some(last) = last {

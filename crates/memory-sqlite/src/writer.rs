@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
 
+use crate::blocking::drive;
+use crate::database::runtime_stopped;
 use crate::error::Failure;
 use crate::own_commits::{Origin, OwnCommits, UncountedCommit};
 use crate::pool::MeasuredPool;
@@ -39,6 +41,25 @@ impl Writer {
     /// Waits for the connection.
     pub(crate) async fn acquire(&self, operation: &'static str) -> MemoryResult<Session> {
         Session::acquire(&self.pool, operation).await
+    }
+
+    /// Waits for the connection and runs a transaction.
+    pub(crate) async fn transact<T: Transaction>(
+        self,
+        transaction: T,
+        origin: Origin,
+    ) -> MemoryResult<T::Output> {
+        let mut session = self.acquire(T::OPERATION).await?;
+        let run = async move {
+            let result = self.run(&mut session, transaction, &origin).await;
+            drop(session);
+            self.schedule_checkpoint();
+            result
+        };
+        match drive(run).await {
+            Ok(result) => result,
+            Err(error) => Err(runtime_stopped(T::OPERATION).with_source(error)),
+        }
     }
 
     /// Runs a transaction, and truncates the log where it erased content.
@@ -87,12 +108,17 @@ impl Writer {
         result
     }
 
-    /// Copies the log into the main file in the background. Call it after the
-    /// session has ended.
+    /// Copies the log into the main file in the background, as soon as the connection
+    /// is free.
     pub(crate) fn schedule_checkpoint(&self) {
         if self.commits.is_some() {
-            self.wal.schedule_checkpoint(self.pool.pool());
+            self.wal.schedule_checkpoint(&self.pool);
         }
+    }
+
+    /// Whether another call waits for the connection.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.pool.is_awaited()
     }
 
     /// Waits for the running transaction and closes the connection.
