@@ -26,8 +26,8 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
     task::spawn_blocking(compute).await.map_err(join_failure)
 }
 
-/// Drives a future on a blocking thread. Whoever holds the lock of writers must not
-/// queue for a busy worker after each statement.
+/// Drives a future on a blocking thread: a transaction that has the lock of writers
+/// must not queue for a busy worker after each statement.
 pub(crate) async fn drive<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, JoinError> {
