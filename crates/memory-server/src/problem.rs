@@ -55,6 +55,14 @@ impl Problem {
         }
     }
 
+    /// The same request may succeed later.
+    pub(crate) fn retryable(self) -> Self {
+        Self {
+            retryable: true,
+            ..self
+        }
+    }
+
     /// Says which memory of a batch is meant.
     pub(crate) fn at(&mut self, index: usize) {
         self.detail = format!("memory {index} of the batch: {}", self.detail);

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use memory::MemorySystem;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -18,7 +19,6 @@ use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::csrf::CsrfLayer;
-use tower_http::timeout::TimeoutLayer;
 
 use crate::mcp::McpServer;
 use crate::metrics::Metrics;
@@ -247,15 +247,33 @@ fn router(memory: MemorySystem, options: ServerOptions) -> Router {
         .layer(from_fn_with_state(state, origin::check_host))
         .layer(origin::cross_origin(CsrfLayer::new()))
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            options.request_timeout,
-        ))
+        .layer(from_fn_with_state(options.request_timeout, limit_time))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(|_| {
-            use axum::response::IntoResponse;
             let (kind, title) = ("other", "The operation failed");
             let detail = "the server failed; its log has more";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, kind, title, detail).into_response()
         }))
+}
+
+/// Answers with a problem when a request takes longer than `limit`. Its handler is
+/// dropped; a write that has begun runs to its end.
+async fn limit_time(
+    State(limit): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    timeout(limit, next.run(request)).await.map_err(|_| {
+        let seconds = limit.as_secs_f32();
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timeout",
+            "The request took too long",
+            format!(
+                "the request took longer than {seconds} s; a write that has begun runs to its end: \
+                 repeat it with the same ids or Idempotency-Key"
+            ),
+        )
+        .retryable()
+    })
 }

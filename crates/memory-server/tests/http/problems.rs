@@ -1,5 +1,7 @@
 //! Bad requests: refused by name, without content, and nothing is written.
 
+use std::time::Duration;
+
 use memory_server::ServerOptions;
 
 use crate::harness::TestServer;
@@ -82,4 +84,14 @@ async fn bad_requests_name_what_is_wrong() {
         server.get("/v1/entities").await.ok(200)["entities"],
         serde_json::json!([])
     );
+}
+
+#[tokio::test]
+async fn a_request_beyond_its_time_is_a_problem_that_may_be_repeated() {
+    let server = TestServer::start(|_| ServerOptions::new().request_timeout(Duration::ZERO)).await;
+    let late = server.post(MEMORIES, r#"{"content":"Rain."}"#).await;
+    let detail = late.problem(503, "timeout");
+    assert!(detail.contains("Idempotency-Key"), "{detail}");
+    assert_eq!(late.body["retryable"], true);
+    assert_eq!(late.header("retry-after"), Some("1"));
 }
