@@ -44,7 +44,7 @@ impl<const WRITES: bool> FromRequestParts<ServerState> for Entity<WRITES> {
         let scope = scope(parts, server)?;
         let path = Path::<EntityPath>::from_request_parts(parts, server).await;
         let Path(EntityPath { entity }) =
-            path.map_err(|_| Problem::invalid_input("the entity in the path is not valid UTF-8"))?;
+            path.map_err(|_| Problem::invalid_input("the path is not valid UTF-8"))?;
         let needed = if WRITES { Access::Write } else { Access::Read };
         if !scope.allows(&entity, needed) {
             // The same answer for entities that exist and for those that do not.

@@ -1,18 +1,26 @@
 //! The names of entities that start with a prefix.
 
-use memory::{EntityId, MemoryResult, MemorySystem};
+use memory::{EntityId, MemoryResult, MemorySystem, limits};
 
 /// Up to `limit` names, 1 to 1,000, in order, after `after`; and the last of them if
 /// there may be more.
 ///
 /// Names are in order, so those with the prefix follow each other. Without an index
 /// by prefix, the pages before them are read and left out.
+///
+/// # Errors
+/// [`memory::MemoryError::InvalidInput`] for a limit or a name outside the limits; errors
+/// of the store.
 pub(crate) async fn list(
     memory: &MemorySystem,
     prefix: &str,
     mut after: Option<EntityId>,
     limit: usize,
 ) -> MemoryResult<(Vec<EntityId>, Option<EntityId>)> {
+    limits::check_limit(limit)?;
+    if let Some(after) = &after {
+        after.validate()?;
+    }
     let mut names: Vec<EntityId> = Vec::new();
     let mut is_last = false;
     while names.len() < limit && !is_last {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
 use chrono::{DateTime, Utc};
 use memory::{EntityId, ListScope, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
 use memory_json::time;
@@ -42,13 +42,40 @@ impl<T: DeserializeOwned> FromRequest<ServerState> for Body<T> {
     }
 }
 
-/// A body of UTF-8 text.
+/// Refuses a body whose sender calls it something other than one of `allowed`. A sender
+/// may also leave that open.
+pub(crate) fn check_media_type(
+    headers: &HeaderMap,
+    allowed: &[&'static str],
+) -> Result<(), Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    // What is not ASCII is none of them.
+    let essence = value.to_str().unwrap_or("").split(';').next().unwrap_or("");
+    let is_allowed = |allowed: &&str| allowed.eq_ignore_ascii_case(essence.trim());
+    match allowed.iter().any(is_allowed) {
+        true => Ok(()),
+        false => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Unsupported media type",
+            format!(
+                "the header Content-Type is not one that is read here; send {}",
+                allowed.join(" or ")
+            ),
+        )),
+    }
+}
+
+/// A body of UTF-8 text that is JSON.
 pub(crate) struct Text(pub(crate) String);
 
 impl FromRequest<ServerState> for Text {
     type Rejection = Problem;
 
     async fn from_request(request: Request, server: &ServerState) -> Result<Self, Problem> {
+        check_media_type(request.headers(), &["application/json"])?;
         let bytes = Bytes::from_request(request, server)
             .await
             .map_err(|error| {

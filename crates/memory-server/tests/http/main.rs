@@ -9,6 +9,7 @@
 mod access;
 mod harness;
 mod inspector;
+mod hostile;
 mod mcp;
 mod metrics;
 mod operations;

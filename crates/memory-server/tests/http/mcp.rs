@@ -118,6 +118,64 @@ async fn every_tool_checks_the_token() {
 }
 
 #[tokio::test]
+async fn bad_arguments_are_refused_with_what_to_do() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let id = "0192d3a0-0000-7000-8000-000000000001";
+    let huge = json!(u64::MAX);
+    for (tool, arguments) in [
+        ("recall", json!({"text": "x", "limit": 0})),
+        ("recall", json!({"text": "x", "limit": 1_001})),
+        ("recall", json!({"text": "x", "limit": huge})),
+        ("recall", json!({"text": "x", "limit": -1})),
+        ("recall", json!({"text": "x", "limit": "10"})),
+        ("recall", json!({"text": "a\u{0}b"})),
+        ("recall", json!({"text": ""})),
+        ("recall", json!({"text": "x", "max_chars": 0})),
+        ("recall", json!({"text": "x", "max_chars": huge})),
+        ("recall", json!({"text": "x", "since": "yesterday"})),
+        ("recall", json!({"text": "x", "kinds": ["dream"]})),
+        ("recall", json!({"text": "x", "involves": "\u{0}"})),
+        ("recall", json!({"text": "x", "min_relevance": 2})),
+        ("recall", json!({"text": "x", "top_k": 3})),
+        ("reflect", json!({"text": "x", "max_chars": 1})),
+        ("list", json!({"limit": 0})),
+        ("list", json!({"limit": 1_001})),
+        ("list", json!({"limit": huge})),
+        ("list", json!({"after": "x"})),
+        ("list", json!({"offset": 1})),
+        ("get", json!({"id": "x"})),
+        ("get", json!({"id": id, "max_chars": 1})),
+        ("get", json!({"id": id})),
+        ("forget", json!({"id": id})),
+        ("update", json!({"id": id})),
+        ("relate", json!({"from": id, "to": id, "relation": "\u{0}"})),
+        ("consolidate", json!({"min_similarity": 7})),
+        ("consolidate", json!({"max_chars": 0})),
+        ("retain", json!({"content": "a\u{0}b"})),
+        ("retain", json!({"content": "x", "importance": 2})),
+        ("stats", json!({"of": "mira"})),
+    ] {
+        let (text, is_error) = call(&server, tool, "mira", &arguments).await;
+        assert!(is_error, "{tool} {arguments}: {text}");
+        assert!(text.len() < 600, "{tool} {arguments}: {text}");
+    }
+    for name in ["", " ", "a\u{0}b", &"x".repeat(257)] {
+        let (text, is_error) = call(&server, "stats", name, &json!({})).await;
+        assert!(is_error, "{name:?}: {text}");
+        let listed = send(&server, "resources/list", json!({ "cursor": name })).await;
+        assert_eq!(listed.ok(200)["error"]["code"], -32602, "{listed:?}");
+    }
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":{}"#,
+        "[".repeat(100_000)
+    );
+    let refused = post(&server, "tools/list", json!({})).body(deep).send();
+    assert!(refused.await.expect("an answer").status().is_client_error());
+    let entities = server.get("/v1/entities").await;
+    assert_eq!(entities.ok(200)["entities"], json!([]));
+}
+
+#[tokio::test]
 async fn the_handshake_and_answers_need_no_session() {
     let server = TestServer::start(|_| ServerOptions::new()).await;
     let params = json!({
@@ -146,7 +204,7 @@ async fn pages_of_other_sites_are_refused() {
     let retaining = || {
         let path = "/v1/entities/mira/memories";
         let request = server.request("POST", path).body(r#"{"content":"Rain."}"#);
-        request.header("content-type", "text/plain")
+        request.header("content-type", "application/json")
     };
     let requests: [&dyn Fn() -> RequestBuilder; 2] = [&listing, &retaining];
     for request in requests {
