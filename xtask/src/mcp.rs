@@ -1,5 +1,6 @@
 //! The CI step `mcp`: the official Python client of the Model Context Protocol speaks
-//! to the command; its transcript is compared with the one in the repository.
+//! to the command; its transcript is compared with the one in the repository. A client that
+//! is generated from the OpenAPI document uses the server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use memory_assets::CACHE_ENV;
 use crate::error::TaskError;
 use crate::{setup, shell};
 
-/// The client, what it needs, and the transcript.
+/// The clients, what they need, and the transcript.
 const FOLDER: &str = "crates/memory-cli/tests/mcp";
 
 pub(crate) fn check() -> Result<(), TaskError> {
@@ -18,12 +19,14 @@ pub(crate) fn check() -> Result<(), TaskError> {
     let folder = shell::root().join(FOLDER);
     let python = install(&cache, &folder.join("requirements.txt"))?;
     let memory = shell::build_memory()?;
-    let mut client = Command::new(python);
-    client
-        .arg(folder.join("client.py"))
-        .arg(memory)
-        .env(CACHE_ENV, cache);
-    let transcript = shell::read_stdout(&mut client)?;
+    let client = |script: &str| {
+        let mut client = Command::new(&python);
+        client.arg(folder.join(script)).arg(&memory);
+        client.env(CACHE_ENV, &cache);
+        client
+    };
+    shell::run(&mut client("http_client.py"))?;
+    let transcript = shell::read_stdout(&mut client("client.py"))?;
     // There to be copied after a change that is meant.
     let path = shell::target_dir().join("mcp-transcript.txt");
     fs::write(&path, &transcript).map_err(|source| TaskError::Write { path, source })?;
@@ -62,7 +65,7 @@ fn install(cache: &Path, requirements: &Path) -> Result<PathBuf, TaskError> {
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == pins) {
         return Ok(python);
     }
-    println!("installing the Python client of MCP");
+    println!("installing the Python client of MCP and a generator of clients");
     let mut environment = Command::new("python3");
     environment.args(["-m", "venv", "--clear"]).arg(&folder);
     shell::run(&mut environment)?;

@@ -12,8 +12,7 @@ use crate::error::TaskError;
 
 /// Every feature except `libtorch` and `memory-onnx/hub`, which have steps of
 /// their own: their dependencies take minutes to compile.
-pub(crate) const FEATURES: &str =
-    "memory/openai,memory/postgres,memory/tls,memory/valkey,memory-cli/postgres,memory-cli/valkey";
+pub(crate) const FEATURES: &str = "memory/openai,memory/postgres,memory/tls,memory/valkey,memory-cli/postgres,memory-cli/serve-tls,memory-cli/valkey";
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {

@@ -90,6 +90,28 @@ impl Reader {
         Ok(is_current)
     }
 
+    /// How often the entity was written to, as recent as the consistency requires: without
+    /// a statement where its snapshot is cached and fresh.
+    pub(crate) async fn generation(&self, entity: &EntityId) -> MemoryResult<Generation> {
+        // Before anything is read.
+        let freshness = self.required_freshness(entity);
+        let cached = self.tiers.entity.get(entity);
+        let cached = cached.filter(|cached| !cached.is_outdated());
+        if let Some(cached) = &cached
+            && freshness.is_satisfied_by(cached.verified.at())
+        {
+            return Ok(cached.snapshot.generation());
+        }
+        let asked = ReadInstant::now(&*self.clock);
+        let generation = self.store.entity_stats(entity).await?.generation;
+        if let Some(cached) = cached
+            && cached.snapshot.generation() == generation
+        {
+            cached.verified.update(asked);
+        }
+        Ok(generation)
+    }
+
     /// The memory, if the memory tier has it, fresh enough for a read that begins
     /// now; else what [`load_memory`](Self::load_memory) takes.
     #[inline]

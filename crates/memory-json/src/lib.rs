@@ -1,12 +1,16 @@
-//! The JSON that the `memory` command and the server read and write.
+//! The JSON that the `memory` command and the server read and write, and moving memories
+//! in and out in it.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `line` | a memory as one JSON object: [`Line`] writes it, [`parse`] reads it |
 //! | `line_ids` | ids for lines without an `id` |
 //! | `reader` | reading lines from a stream in bounded memory |
+//! | `ranking_name` | the names of rankings |
 //! | `answers` | what operations answer: recall, reflect, list, related and others |
 //! | `score_parts` | what each part of a ranking adds to a score |
+//! | `export`, `archive_depth` | an entity's memories in the order of an export: [`ExportReader`] |
+//! | `import/` | storing memories in batches, with an outcome for each: [`Importer`] |
 //! | `cursor` | page cursors as one word |
 //! | [`time`] | times: RFC 3339, in UTC, to the microsecond |
 //!
@@ -15,9 +19,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod answers;
+mod archive_depth;
 mod cursor;
+mod export;
+mod import;
 mod line;
 mod line_ids;
+mod ranking_name;
 mod reader;
 mod score_parts;
 pub mod time;
@@ -27,7 +35,12 @@ pub use answers::{
     ReflectAnswer, RelatedAnswer, RelatedEntry, UndoAnswer,
 };
 pub use cursor::{format_cursor, parse_cursor};
+pub use export::ExportReader;
+pub use import::{
+    DEFAULT_BATCH, ImportItem, Importer, ItemOutcome, Location, Refusal, RefusalKind,
+};
 pub use line::{Line, Parsed, parse};
 pub use line_ids::LineIds;
+pub use ranking_name::RankingName;
 pub use reader::{BYTE_ORDER_MARK, Lines, MAX_LINE_BYTES, NumberedLine, foreign_format};
 pub use score_parts::ScoreParts;

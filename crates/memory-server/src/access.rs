@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use memory::{EntityId, MemorySystem};
@@ -82,27 +82,32 @@ pub(crate) async fn attach_scope(
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
+/// What the token of a request allows; counts the request against the token's rate.
 fn scope(parts: &Parts, server: &ServerState) -> Result<TokenScope, Problem> {
-    let Some(tokens) = &server.tokens else {
-        return Ok(TokenScope {
-            entities: String::new(),
-            access: Access::Write,
-        });
+    let (id, scope) = match &server.tokens {
+        None => ("", TokenScope::everything()),
+        Some(tokens) => bearer(&parts.headers)
+            .and_then(|token| tokens.scope_of(token))
+            .ok_or_else(unauthorized)?,
     };
-    let header = parts.headers.get(header::AUTHORIZATION);
-    let token = header
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    token
-        .and_then(|token| tokens.scope_of(token.trim()))
-        .ok_or_else(|| {
-            Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "No valid token",
-                "the request has no valid token; send Authorization: Bearer TOKEN",
-            )
-        })
+    if let Some(limit) = &server.rate_limit {
+        limit.check(id)?;
+    }
+    Ok(scope)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ").map(str::trim)
+}
+
+fn unauthorized() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "No valid token",
+        "the request has no valid token; send Authorization: Bearer TOKEN",
+    )
 }
 
 fn forbidden() -> Problem {

@@ -7,9 +7,13 @@
 //! | `access` | checks the token of a request against the entity and the operation |
 //! | `origin` | refuses what web pages of other sites send |
 //! | `metrics` | [`Metrics`]: the recorder behind `/metrics` |
+//! | `rate_limit` | requests per second for each token |
+//! | `tls` | HTTPS, with the feature of this name |
 //! | `problem` | errors as problem details (RFC 9457) |
 //! | `request` | reading JSON bodies, query strings and idempotency keys |
 //! | `routes/` | the endpoints, one file per group; `routes/mod.rs` has the table |
+//! | `import` | JSON lines of a body, stored while they arrive |
+//! | `etag` | whether an answer is still what the client has |
 //! | `mcp/` | [`McpServer`]: the same operations as tools of the Model Context Protocol |
 //! | `entity_names` | names of entities that a token covers |
 //! | `schema` | what the OpenAPI document says of a memory that is sent |
@@ -20,14 +24,19 @@
 
 mod access;
 mod entity_names;
+mod etag;
+mod import;
 mod mcp;
 mod metrics;
 mod origin;
 mod problem;
+mod rate_limit;
 mod request;
 mod routes;
 mod schema;
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
 mod tokens;
 
 pub use mcp::McpServer;
@@ -36,4 +45,6 @@ pub use problem::Problem;
 pub use routes::openapi;
 pub use schema::MemoryInput;
 pub use server::{Server, ServerError, ServerOptions};
+#[cfg(feature = "tls")]
+pub use tls::{TlsError, TlsIdentity};
 pub use tokens::{Access, NewToken, TokenScope, Tokens, TokensError};

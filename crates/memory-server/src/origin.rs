@@ -2,31 +2,87 @@
 //!
 //! A page that somebody looks at can make the browser send requests to a server on the
 //! same machine, also ones that change memories. A browser says that a request is from
-//! another site's page: [`cross_origin`] refuses it. And a site can have its own name
+//! another site's page: [`AllowedOrigins`] refuses it. And a site can have its own name
 //! resolve to 127.0.0.1, so that its pages count as the server's own: [`check_host`]
 //! refuses such names, where no token protects the server.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tower_http::csrf::{CsrfLayer, ResponseForProtectionError};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use crate::problem::Problem;
-use crate::server::ServerState;
+use crate::server::{ServerError, ServerState};
 
-/// Refuses requests of other sites' pages that could change something.
-pub(crate) fn cross_origin(
-    layer: CsrfLayer,
-) -> CsrfLayer<impl ResponseForProtectionError<axum::body::Body> + Send + Sync + 'static> {
-    layer.with_rejection_response(|_| {
-        refused("the request is from a web page of another site; send it from a program")
-            .into_response()
-    })
+/// What pages of other sites may do: nothing, apart from those of allowed origins.
+pub(crate) struct AllowedOrigins {
+    /// Refuses requests that could change something.
+    pub(crate) csrf: CsrfLayer<fn(ProtectionError) -> Response>,
+    /// Lets browsers send requests of allowed pages, and lets those read the answers;
+    /// `None` where there are none.
+    pub(crate) cors: Option<CorsLayer>,
 }
+
+impl AllowedOrigins {
+    /// Allows these origins.
+    ///
+    /// # Errors
+    /// [`ServerError::Origin`] for one that no browser sends.
+    pub(crate) fn new(origins: &[String]) -> Result<Self, ServerError> {
+        let mut csrf = CsrfLayer::new();
+        let mut values = Vec::new();
+        for origin in origins {
+            let invalid = || ServerError::Origin(origin.clone());
+            csrf = csrf.add_trusted_origin(origin).map_err(|_| invalid())?;
+            values.push(HeaderValue::from_str(origin).map_err(|_| invalid())?);
+        }
+        let cors = (!values.is_empty()).then(|| {
+            CorsLayer::new()
+                .allow_origin(AllowOrigin::list(values))
+                .allow_methods(METHODS)
+                .allow_headers(REQUEST_HEADERS)
+                .expose_headers([header::ETAG, header::RETRY_AFTER])
+                .max_age(PREFLIGHT_AGE)
+        });
+        let csrf = csrf.with_rejection_response(refuse_page as fn(ProtectionError) -> Response);
+        Ok(Self { csrf, cors })
+    }
+}
+
+fn refuse_page(_: ProtectionError) -> Response {
+    refused(
+        "the request is from a web page of another site; send it from a program, or start the \
+         server with that site among the allowed origins",
+    )
+    .into_response()
+}
+
+/// The methods of the endpoints.
+const METHODS: [Method; 5] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
+
+/// The headers that the endpoints read.
+const REQUEST_HEADERS: [HeaderName; 5] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::IF_NONE_MATCH,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("mcp-protocol-version"),
+];
+
+/// How long a browser remembers what is allowed.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
 /// Without tokens, answers only requests to a name of loopback.
 pub(crate) async fn check_host(

@@ -1,11 +1,16 @@
 //! Errors as problem details (RFC 9457).
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use memory::{ErrorKind, MemoryError};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::import::ImportAnswer;
+use crate::rate_limit::whole_seconds;
 
 /// The media type of problem details.
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -26,6 +31,12 @@ pub struct Problem {
     kind: &'static str,
     /// Whether the same request may succeed later.
     retryable: bool,
+    /// What of an import was stored before it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    import: Option<Box<ImportAnswer>>,
+    /// When the same request may succeed, in seconds.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -52,6 +63,8 @@ impl Problem {
             detail: detail.into(),
             kind,
             retryable: false,
+            import: None,
+            retry_after: None,
         }
     }
 
@@ -59,6 +72,28 @@ impl Problem {
     pub(crate) fn retryable(self) -> Self {
         Self {
             retryable: true,
+            ..self
+        }
+    }
+
+    /// The same request may succeed after this time.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(whole_seconds(wait)),
+            ..self
+        }
+    }
+
+    /// As many of these requests as are allowed are in progress.
+    pub(crate) fn busy(detail: impl Into<String>) -> Self {
+        let (status, title) = describe(ErrorKind::Unavailable);
+        Self::new(status, ErrorKind::Unavailable.name(), title, detail).retryable()
+    }
+
+    /// Says what of an import was stored before it failed.
+    pub(crate) fn with_import(self, import: ImportAnswer) -> Self {
+        Self {
+            import: Some(Box::new(import)),
             ..self
         }
     }
@@ -113,11 +148,13 @@ fn describe(kind: ErrorKind) -> (StatusCode, &'static str) {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
+        let is_busy = status == StatusCode::SERVICE_UNAVAILABLE;
+        let retry_after = self.retry_after.or(is_busy.then_some(1));
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -148,29 +148,31 @@ impl FromRequestParts<ServerState> for Id {
 
 /// The ids that a request's idempotency key gives to memories without an id: the same
 /// request again writes nothing again.
-pub(crate) struct KeyedIds<'a> {
-    entity: &'a EntityId,
-    key: Option<&'a str>,
+pub(crate) struct KeyedIds {
+    entity: EntityId,
+    key: Option<String>,
 }
 
-impl<'a> KeyedIds<'a> {
+impl KeyedIds {
     /// Reads the key of a request for `entity`.
-    pub(crate) fn new(headers: &'a HeaderMap, entity: &'a EntityId) -> Result<Self, Problem> {
+    pub(crate) fn new(headers: &HeaderMap, entity: &EntityId) -> Result<Self, Problem> {
         let key = match headers.get(IDEMPOTENCY_KEY).map(|value| value.to_str()) {
             None => None,
-            Some(Ok(key)) if (1..=MAX_KEY_BYTES).contains(&key.len()) => Some(key),
+            Some(Ok(key)) if (1..=MAX_KEY_BYTES).contains(&key.len()) => Some(key.to_owned()),
             Some(_) => {
                 return Err(Problem::invalid_input(format!(
                     "Idempotency-Key must be 1 to {MAX_KEY_BYTES} visible ASCII characters"
                 )));
             }
         };
+        let entity = entity.clone();
         Ok(Self { entity, key })
     }
 
-    /// The id of the memory at this index of the request; `None` without a key.
+    /// The id of the memory at this index, or on this line, of the request; `None`
+    /// without a key.
     pub(crate) fn id(&self, index: usize) -> Option<MemoryId> {
-        let name = format!("{}\0{}\0{index}", self.entity, self.key?);
+        let name = format!("{}\0{}\0{index}", self.entity, self.key.as_ref()?);
         Some(Uuid::new_v5(&KEY_NAMESPACE, name.as_bytes()).into())
     }
 }

@@ -1,4 +1,4 @@
-//! What the OpenAPI document says of a memory that is sent.
+//! What the OpenAPI document says of a memory that is sent, and of a refused line.
 
 use std::collections::BTreeMap;
 
@@ -33,4 +33,16 @@ pub struct MemoryInput {
     pub entities: Option<BTreeMap<String, String>>,
     /// Links: ids of memories, and relations.
     pub related: Option<BTreeMap<String, String>>,
+}
+
+/// A line that was not imported.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it describes `memory_json::Refusal`")]
+pub(crate) struct RefusedLine {
+    /// Its number, from 1, blank lines included.
+    line: usize,
+    /// `invalid_input`, or `conflict` for an id that belongs to other content.
+    kind: String,
+    /// What is wrong, and what is allowed.
+    message: String,
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture, pending};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +13,21 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
 use memory::MemorySystem;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::csrf::CsrfLayer;
 
+use crate::import::ImportLimits;
 use crate::mcp::McpServer;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::rate_limit::RateLimit;
+#[cfg(feature = "tls")]
+use crate::tls::{TlsIdentity, TlsListener};
 use crate::tokens::Tokens;
 use crate::{access, origin, routes};
 
@@ -31,7 +36,12 @@ use crate::{access, origin, routes};
 pub struct ServerOptions {
     tokens: Option<Tokens>,
     metrics: Option<Metrics>,
+    rate_limit: Option<NonZeroU32>,
+    allowed_origins: Vec<String>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsIdentity>,
     max_body_bytes: usize,
+    max_import_bytes: u64,
     request_timeout: Duration,
     drain_timeout: Duration,
 }
@@ -43,14 +53,19 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// No tokens, no metrics, bodies of at most 8 MiB, 30 seconds for a request, 10 seconds to
-    /// drain.
+    /// No tokens, no metrics, no rate limit, no allowed origins, no TLS, bodies of at most
+    /// 8 MiB, imports of at most 1 GiB, 30 seconds for a request, 10 seconds to drain.
     #[must_use]
     pub fn new() -> Self {
         Self {
             tokens: None,
             metrics: None,
+            rate_limit: None,
+            allowed_origins: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
             max_body_bytes: 8 << 20,
+            max_import_bytes: 1 << 30,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
         }
@@ -70,6 +85,31 @@ impl ServerOptions {
         self
     }
 
+    /// How many requests per second are answered for each token, in bursts of as many;
+    /// further ones are refused with 429. Without tokens it is one limit for all
+    /// requests. What needs no token is not limited.
+    #[must_use]
+    pub fn rate_limit(mut self, per_second: NonZeroU32) -> Self {
+        self.rate_limit = Some(per_second);
+        self
+    }
+
+    /// Web pages of these origins, such as `https://app.example`, may use the server from
+    /// a browser; pages of no other site may.
+    #[must_use]
+    pub fn allowed_origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Serves HTTPS with this certificate.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, identity: TlsIdentity) -> Self {
+        self.tls = Some(identity);
+        self
+    }
+
     /// The most bytes of a body; a longer one is refused with 413.
     #[must_use]
     pub fn max_body_bytes(mut self, max: usize) -> Self {
@@ -77,8 +117,17 @@ impl ServerOptions {
         self
     }
 
+    /// The most bytes of an import, which is not held in memory; a longer one is refused
+    /// with 413, after what came before was stored.
+    #[must_use]
+    pub fn max_import_bytes(mut self, max: u64) -> Self {
+        self.max_import_bytes = max;
+        self
+    }
+
     /// The longest time for a request; then it is answered with 503. A write that has
-    /// begun runs to its end all the same.
+    /// begun runs to its end all the same. An import takes as long as its lines arrive:
+    /// this is the longest time without a byte of it, which is answered with 408.
     #[must_use]
     pub fn request_timeout(mut self, duration: Duration) -> Self {
         self.request_timeout = duration;
@@ -89,8 +138,10 @@ impl ServerOptions {
     /// [`Server::bind`] does: before a model is loaded, say.
     ///
     /// # Errors
-    /// [`ServerError::TokensRequired`] for an address off loopback without tokens.
+    /// [`ServerError::TokensRequired`] for an address off loopback without tokens;
+    /// [`ServerError::Origin`] for an origin that no browser sends.
     pub fn check(&self, address: SocketAddr) -> Result<(), ServerError> {
+        origin::AllowedOrigins::new(&self.allowed_origins)?;
         match address.ip().is_loopback() || self.tokens.is_some() {
             true => Ok(()),
             false => Err(ServerError::TokensRequired(address)),
@@ -110,6 +161,8 @@ impl ServerOptions {
 pub enum ServerError {
     /// The address is reachable from other machines, and there are no tokens.
     TokensRequired(SocketAddr),
+    /// An allowed origin is not the origin of a web page.
+    Origin(String),
     /// The address cannot be bound, or accepting failed.
     Io(io::Error),
     /// An MCP client on standard input did not begin as the protocol demands.
@@ -124,6 +177,11 @@ impl fmt::Display for ServerError {
                 "{address} can be reached from other machines, so the server needs tokens; create \
                  some, or bind to 127.0.0.1"
             ),
+            Self::Origin(origin) => write!(
+                f,
+                "{origin:?} is not the origin of a web page; it must be a scheme and a host, and a \
+                 port unless it is the default one, such as https://app.example"
+            ),
             Self::Io(error) => write!(f, "the server cannot listen: {error}"),
             Self::Handshake => f.write_str(
                 "the MCP client did not begin with a valid initialize request; docs/mcp.md says \
@@ -137,7 +195,7 @@ impl std::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
-            Self::TokensRequired(_) | Self::Handshake => None,
+            Self::TokensRequired(_) | Self::Origin(_) | Self::Handshake => None,
         }
     }
 }
@@ -148,8 +206,15 @@ pub(crate) struct ServerState {
     pub(crate) memory: MemorySystem,
     pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) metrics: Option<Metrics>,
+    pub(crate) rate_limit: Option<Arc<RateLimit>>,
     pub(crate) max_body_bytes: usize,
+    pub(crate) import_limits: ImportLimits,
+    /// Imports that may begin.
+    pub(crate) imports: Arc<Semaphore>,
 }
+
+/// Imports in progress at once: each holds up to three batches, of 4 MiB each.
+const MAX_IMPORTS: usize = 4;
 
 /// A server that is bound to an address.
 #[derive(Debug)]
@@ -158,6 +223,8 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     metrics: Option<Metrics>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsIdentity>,
     drain_timeout: Duration,
 }
 
@@ -165,8 +232,7 @@ impl Server {
     /// Binds to an address, such as `127.0.0.1:7070`; port 0 takes a free one.
     ///
     /// # Errors
-    /// [`ServerError::TokensRequired`] for an address off loopback without tokens;
-    /// [`ServerError::Io`] for an address that cannot be bound.
+    /// As [`ServerOptions::check`]; [`ServerError::Io`] for an address that cannot be bound.
     pub async fn bind(
         address: SocketAddr,
         memory: MemorySystem,
@@ -176,12 +242,16 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(ServerError::Io)?;
         let address = listener.local_addr().map_err(ServerError::Io)?;
         let (metrics, drain_timeout) = (options.metrics.clone(), options.drain_timeout);
-        let router = router(memory, options);
+        #[cfg(feature = "tls")]
+        let tls = options.tls.clone();
+        let router = router(memory, options)?;
         Ok(Self {
             listener,
             address,
             router,
             metrics,
+            #[cfg(feature = "tls")]
+            tls,
             drain_timeout,
         })
     }
@@ -201,64 +271,99 @@ impl Server {
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
-        let (stopping, stopped) = oneshot::channel();
-        let serving = axum::serve(self.listener, self.router).with_graceful_shutdown(async {
-            shutdown.await;
-            // The receiver is there as long as the server runs.
-            let _ = stopping.send(());
-        });
-        let mut serving = std::pin::pin!(serving.into_future());
         let metrics = self.metrics;
-        let upkeep = async {
+        let upkeep = async move {
             match &metrics {
                 Some(metrics) => metrics.run_upkeep().await,
                 None => pending().await,
             }
         };
-        tokio::select! {
-            outcome = &mut serving => return outcome.map_err(ServerError::Io),
-            _ = stopped => {}
-            never = upkeep => match never {},
-        }
-        match timeout(self.drain_timeout, serving).await {
-            Ok(outcome) => outcome.map_err(ServerError::Io),
-            Err(_) => {
-                tracing::warn!("requests were still in progress when the server ended");
-                Ok(())
+        let serving = async {
+            #[cfg(feature = "tls")]
+            if let Some(identity) = self.tls {
+                let listener = TlsListener::new(self.listener, identity);
+                return serve(listener, self.router, self.drain_timeout, shutdown).await;
             }
+            serve(self.listener, self.router, self.drain_timeout, shutdown).await
+        };
+        tokio::select! {
+            outcome = serving => outcome,
+            never = upkeep => match never {},
         }
     }
 }
 
-fn router(memory: MemorySystem, options: ServerOptions) -> Router {
+/// Serves until `shutdown` completes, and drains.
+async fn serve<L: Listener<Addr: fmt::Debug>>(
+    listener: L,
+    router: Router,
+    drain_timeout: Duration,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServerError> {
+    let (stopping, stopped) = oneshot::channel();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+        shutdown.await;
+        // The receiver is there as long as the server runs.
+        let _ = stopping.send(());
+    });
+    let mut serving = std::pin::pin!(serving.into_future());
+    tokio::select! {
+        outcome = &mut serving => return outcome.map_err(ServerError::Io),
+        _ = stopped => {}
+    }
+    match timeout(drain_timeout, serving).await {
+        Ok(outcome) => outcome.map_err(ServerError::Io),
+        Err(_) => {
+            tracing::warn!("requests were still in progress when the server ended");
+            Ok(())
+        }
+    }
+}
+
+fn router(memory: MemorySystem, options: ServerOptions) -> Result<Router, ServerError> {
+    let origins = origin::AllowedOrigins::new(&options.allowed_origins)?;
     let state = ServerState {
         memory,
         tokens: options.tokens.map(Arc::new),
         metrics: options.metrics,
+        rate_limit: options
+            .rate_limit
+            .map(|limit| Arc::new(RateLimit::new(limit))),
         max_body_bytes: options.max_body_bytes,
+        import_limits: ImportLimits {
+            max_bytes: options.max_import_bytes,
+            idle_timeout: options.request_timeout,
+        },
+        imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
     };
     let mcp = McpServer::over_http(state.memory.clone(), options.max_body_bytes);
     let mcp = Router::new()
         .route_service("/mcp", mcp)
-        .layer(from_fn_with_state(state.clone(), access::attach_scope));
-    routes::router()
+        .layer(from_fn_with_state(state.clone(), access::attach_scope))
+        .layer(from_fn_with_state(options.request_timeout, limit_time));
+    let router = routes::router(options.request_timeout)
         .with_state(state.clone())
         .merge(mcp)
         .layer(from_fn_with_state(state, origin::check_host))
-        .layer(origin::cross_origin(CsrfLayer::new()))
+        .layer(origins.csrf);
+    let router = match origins.cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    let router = router
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
-        .layer(from_fn_with_state(options.request_timeout, limit_time))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(|_| {
             let (kind, title) = ("other", "The operation failed");
             let detail = "the server failed; its log has more";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, kind, title, detail).into_response()
-        }))
+        }));
+    Ok(router)
 }
 
 /// Answers with a problem when a request takes longer than `limit`. Its handler is
 /// dropped; a write that has begun runs to its end.
-async fn limit_time(
+pub(crate) async fn limit_time(
     State(limit): State<Duration>,
     request: Request,
     next: Next,

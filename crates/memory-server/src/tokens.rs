@@ -41,6 +41,14 @@ pub struct TokenScope {
 }
 
 impl TokenScope {
+    /// All operations on all entities.
+    pub(crate) fn everything() -> Self {
+        Self {
+            entities: String::new(),
+            access: Access::Write,
+        }
+    }
+
     /// Whether it covers an entity and an operation.
     #[must_use]
     pub fn allows(&self, entity: &str, access: Access) -> bool {
@@ -189,17 +197,21 @@ impl Tokens {
         })
     }
 
-    /// What a token allows; `None` for one that is unknown, wrong or removed.
-    pub(crate) fn scope_of(&self, token: &str) -> Option<TokenScope> {
+    /// The id of a token, and what it allows; `None` for one that is unknown, wrong or
+    /// removed.
+    pub(crate) fn scope_of<'a>(&self, token: &'a str) -> Option<(&'a str, TokenScope)> {
         let (id, secret) = token.strip_prefix("mem_")?.split_once('_')?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.reload_if_changed(&mut state);
         let line = state.by_id.get(id)?;
         // Takes the same time for every wrong secret.
         let is_equal = line.sha256.as_bytes().ct_eq(hash(secret).as_bytes());
-        bool::from(is_equal).then(|| TokenScope {
-            entities: line.entities.clone(),
-            access: line.access,
+        bool::from(is_equal).then(|| {
+            let scope = TokenScope {
+                entities: line.entities.clone(),
+                access: line.access,
+            };
+            (id, scope)
         })
     }
 
@@ -281,11 +293,11 @@ mod tests {
         let tokens = Tokens::open(&path).unwrap();
         assert_eq!(
             tokens.scope_of(&made.token),
-            Some(scope("npc-", Access::Read))
+            Some((&*made.id, scope("npc-", Access::Read)))
         );
         assert_eq!(
             tokens.scope_of(&other.token),
-            Some(scope("", Access::Write))
+            Some((&*other.id, scope("", Access::Write)))
         );
         let swapped = made.token.replace(&made.id, &other.id);
         for wrong in ["", "mem_", "mem__", "mem_x_y", &made.token[..20], &swapped] {

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use memory_core::{BackupOptions, CacheStats, EntityId, EntityStats, MemoryId, MemoryResult};
+use memory_core::{
+    BackupOptions, CacheStats, EntityId, EntityStats, Generation, MemoryId, MemoryResult,
+};
 #[cfg(doc)]
 use memory_core::{ErrorKind, MemoryError};
 use memory_metrics::{Operation, observe, observe_sync};
@@ -24,6 +26,31 @@ impl MemorySystem {
         observe(
             Operation::EntityStats,
             self.engine().entity_stats(&entity.into()),
+        )
+        .await
+    }
+
+    /// How often the entity was written to, as recent as the configured consistency
+    /// requires. What was read after this call is that state of the entity or a newer one,
+    /// so it serves as a version of answers.
+    ///
+    /// It asks the store with one statement, or with none where the entity's snapshot is
+    /// cached and known to be current.
+    ///
+    #[doc = example!()]
+    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// let before = memory.entity_generation("mira").await?;
+    /// memory.retain("mira", MemoryKind::World, "Horses are cheap.").await?;
+    /// assert!(memory.entity_generation("mira").await? > before);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`] for a name outside the limits; errors of the store.
+    pub async fn entity_generation(&self, entity: impl Into<EntityId>) -> MemoryResult<Generation> {
+        observe(
+            Operation::EntityStats,
+            self.engine().entity_generation(&entity.into()),
         )
         .await
     }

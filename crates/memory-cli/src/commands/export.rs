@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use memory::{EntityId, ListRequest, ListScope, Memory, MemorySystem};
+use memory::{EntityId, MemorySystem};
 use serde::Serialize;
 
 use crate::atomic_file::AtomicFile;
@@ -13,15 +13,7 @@ use crate::exit::Failure;
 use crate::interrupt::{Signal, Signals};
 use crate::output::Output;
 use crate::own_files::is_sqlite_database;
-use memory_json::Line;
-
-mod archive_depth;
-
-use archive_depth::ArchiveDepth;
-
-/// Memories per page: few enough to hold in memory whatever their size, and
-/// enough to amortize a query.
-const PAGE: usize = 128;
+use memory_json::{ExportReader, Line};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -101,44 +93,18 @@ async fn write(
 ) -> Result<u64, Failure> {
     let mut memories = 0;
     for entity in entities {
-        let depths = ArchiveDepth::load(system, entity).await?;
-        // Sources come before their summary, so that an import already has them
-        // when it reads the summary.
-        for depth in 0..depths.level_count() {
-            let at_depth = |memory: &Memory| depths.get(&memory.id) == depth;
-            let archived = ListScope::Archived;
-            memories += write_scope(system, entity, archived, at_depth, to, &failed).await?;
+        let mut reader = ExportReader::open(system, entity.clone()).await?;
+        while let Some(page) = reader.next_page().await? {
+            for memory in &page {
+                serde_json::to_writer(&mut *to, &Line::from(memory))
+                    .map_err(std::io::Error::from)
+                    .and_then(|()| to.write_all(b"\n"))
+                    .map_err(&failed)?;
+                memories += 1;
+            }
         }
-        memories += write_scope(system, entity, ListScope::Live, |_| true, to, &failed).await?;
     }
     Ok(memories)
-}
-
-/// Writes the memories of a scope that match, newest first.
-async fn write_scope(
-    system: &MemorySystem,
-    entity: &EntityId,
-    scope: ListScope,
-    matches: impl Fn(&Memory) -> bool,
-    to: &mut impl Write,
-    failed: &impl Fn(std::io::Error) -> Failure,
-) -> Result<u64, Failure> {
-    let mut memories = 0;
-    let mut request = ListRequest::new(PAGE).scope(scope);
-    loop {
-        let page = system.list_memories(entity, &request).await?;
-        for memory in page.memories.iter().filter(|memory| matches(memory)) {
-            serde_json::to_writer(&mut *to, &Line::from(memory))
-                .map_err(std::io::Error::from)
-                .and_then(|()| to.write_all(b"\n"))
-                .map_err(failed)?;
-            memories += 1;
-        }
-        match page.next {
-            Some(next) => request = request.after(next),
-            None => return Ok(memories),
-        }
-    }
 }
 
 #[derive(Serialize)]

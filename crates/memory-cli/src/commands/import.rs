@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use memory::{EntityId, MemoryError, MemorySystem};
 use memory_import::Format;
+use memory_json::{DEFAULT_BATCH, Importer, ItemOutcome, Refusal};
 use tokio::sync::mpsc::Receiver;
 
 use crate::database::Database;
@@ -14,17 +15,11 @@ use crate::exit::Failure;
 use crate::interrupt::{DRAIN_TIMEOUT, Signal, Signals};
 use crate::output::{Output, count_noun, note};
 
-mod archive;
-mod batch;
 mod import_summary;
 mod input;
-mod location;
 
-use archive::Archive;
-use batch::{Batch, BatchResult, InFlight, ItemOutcome, PendingItem};
-use import_summary::{ImportSummary, Progress, Refusal};
-use input::{InputItem, InputReader, ParsedMemory};
-use location::Location;
+use import_summary::{ImportSummary, Progress, format_refusal};
+use input::{InputItem, InputReader};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -41,7 +36,7 @@ pub(crate) struct Args {
     entity: Option<String>,
 
     /// Number of memories embedded and written together
-    #[arg(long, value_name = "N", default_value = "256")]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH)]
     batch: NonZeroUsize,
 }
 
@@ -73,9 +68,7 @@ pub(crate) async fn run(
     };
     let mut signals = Signals::listen()?;
     let mut import = Import {
-        batch: Batch::new(args.batch),
-        in_flight: InFlight::new(),
-        archive: Archive::default(),
+        importer: Importer::new(args.batch),
         progress: Progress::new(input.length),
         summary: ImportSummary::start(input.unit),
         json: output.is_json(),
@@ -101,7 +94,7 @@ pub(crate) async fn run(
             return Err(import.interrupted(signal, &mut signals).await);
         }
     }
-    import.archive.note_orphans();
+    import.note_orphans();
     import.summary.result()
 }
 
@@ -135,9 +128,7 @@ struct Import<'a> {
     database: &'a Database,
     /// Opened, and created if it is missing, with the first valid line.
     system: Option<MemorySystem>,
-    batch: Batch,
-    in_flight: InFlight,
-    archive: Archive,
+    importer: Importer,
     progress: Progress,
     summary: ImportSummary,
     json: bool,
@@ -160,19 +151,24 @@ impl Import<'_> {
                 }
             };
             match item.parsed {
-                Ok(parsed) => {
+                Ok(memory) => {
                     let system = self.open(signals).await?;
-                    self.add(&system, item.location, parsed, signals).await?;
-                    if self.batch.is_full() {
-                        self.start_batch(&system, signals).await?;
-                        self.progress.show(item.consumed, &self.summary);
-                    }
+                    let adding = self.importer.add(&system, item.location, memory);
+                    let added = signals.guard(adding).await;
+                    self.count();
+                    added??;
                 }
-                Err(reason) => self.refuse(&Refusal::malformed(item.location, reason)),
+                Err(reason) => {
+                    self.importer.refuse(item.location, reason);
+                    self.count();
+                }
             }
+            self.progress.show(item.consumed, &self.summary);
         }
         if let Some(system) = self.system.clone() {
-            self.finish_batches(&system, signals).await?;
+            let finished = signals.guard(self.importer.finish(&system)).await;
+            self.count();
+            finished??;
         }
         outcome
     }
@@ -187,101 +183,17 @@ impl Import<'_> {
         Ok(system)
     }
 
-    /// Adds a memory to the batch; a summary whose sources came before it is
-    /// stored together with its links to them.
-    async fn add(
-        &mut self,
-        system: &MemorySystem,
-        location: Location,
-        parsed: ParsedMemory,
-        signals: &mut Signals,
-    ) -> Result<(), Stop> {
-        let ParsedMemory {
-            item,
-            archived_by,
-            bytes,
-        } = parsed;
-        let pending = PendingItem::new(location.clone(), item.clone());
-        let key = pending.key();
-        if let Some(summary) = archived_by {
-            self.archive.add_source((key.0.clone(), summary), key.1);
-        }
-        if self.archive.is_summary(&key) {
-            // Its sources must be stored first.
-            self.finish_batches(system, signals).await?;
-            let outcome = self.archive.restore_summary(system, location, item).await?;
-            self.count(std::iter::once(outcome));
-            return Ok(());
-        }
-        if self.in_flight.contains(&key) {
-            // The outcome of this line depends on that of the earlier one.
-            self.finish_batches(system, signals).await?;
-        }
-        let outcome = self.batch.add(pending, bytes);
-        self.count(outcome.into_iter());
-        Ok(())
-    }
-
-    /// Starts writing the batch, waiting for an earlier one if there are too many.
-    async fn start_batch(
-        &mut self,
-        system: &MemorySystem,
-        signals: &mut Signals,
-    ) -> Result<(), Stop> {
-        if self.in_flight.is_full() {
-            signals.guard(self.finish_oldest()).await??;
-        }
-        self.in_flight.start(self.batch.take(), system);
-        Ok(())
-    }
-
-    /// Waits until everything that was added is written or refused.
-    async fn finish_batches(
-        &mut self,
-        system: &MemorySystem,
-        signals: &mut Signals,
-    ) -> Result<(), Stop> {
-        if !self.batch.is_empty() {
-            self.start_batch(system, signals).await?;
-        }
-        while !self.in_flight.is_empty() {
-            signals.guard(self.finish_oldest()).await??;
-        }
-        Ok(())
-    }
-
-    /// Waits for the batch that was started first; cancel-safe.
-    async fn finish_oldest(&mut self) -> Result<(), Failure> {
-        let Some(BatchResult {
-            outcomes,
-            refused,
-            result,
-        }) = self.in_flight.finish_oldest().await?
-        else {
-            return Ok(());
-        };
-        self.archive.exclude(refused);
-        self.count(outcomes.into_iter());
-        result
-    }
-
     /// Waits for batches in flight after a failure or a signal, so that the
     /// counts include them. Ends at a timeout or the next signal.
     async fn drain(&mut self, signals: &mut Signals) {
-        let finish_all = async {
-            while !self.in_flight.is_empty() {
-                // The first failure is reported.
-                let _ = self.finish_oldest().await;
-            }
-        };
-        let _ = signals
-            .guard(tokio::time::timeout(DRAIN_TIMEOUT, finish_all))
-            .await;
+        let draining = tokio::time::timeout(DRAIN_TIMEOUT, self.importer.drain());
+        let _ = signals.guard(draining).await;
+        self.count();
     }
 
     /// The failure of an interrupted import, after closing the database.
     async fn interrupted(&self, signal: Signal, signals: &mut Signals) -> Failure {
-        let unfinished = self.in_flight.line_count();
+        let unfinished = self.importer.unfinished();
         let mut message = format!("interrupted by {}", signal.name());
         if self.system.is_none() {
             message.push_str("; nothing was imported");
@@ -304,8 +216,8 @@ impl Import<'_> {
         Failure::interrupted(signal, message)
     }
 
-    fn count(&mut self, outcomes: impl Iterator<Item = ItemOutcome>) {
-        for outcome in outcomes {
+    fn count(&mut self) {
+        for outcome in self.importer.take_outcomes() {
             match outcome {
                 ItemOutcome::Imported => self.summary.imported += 1,
                 ItemOutcome::AlreadyThere => self.summary.already_there += 1,
@@ -314,10 +226,22 @@ impl Import<'_> {
         }
     }
 
+    /// Says how many archived memories stay live because their summary was not in the
+    /// input or came before them.
+    fn note_orphans(&self) {
+        let orphans = self.importer.orphans();
+        if orphans > 0 {
+            let memories = count_noun(orphans as u64, "archived memory", "archived memories");
+            note(format_args!(
+                "{memories} had no summary after them in the file and remain live"
+            ));
+        }
+    }
+
     /// Reports a refusal at once, so that it is seen even if the import is stopped.
     fn refuse(&mut self, refusal: &Refusal) {
         self.summary.count_refusal(refusal);
-        let text = refusal.to_text(self.json);
+        let text = format_refusal(refusal, self.json);
         self.progress.suspend(|| note(format_args!("{text}")));
     }
 }

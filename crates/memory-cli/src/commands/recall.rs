@@ -1,14 +1,14 @@
 //! `memory recall`: the memories most relevant to a text.
 
 use chrono::{DateTime, Utc};
-use clap::ValueEnum;
-use memory::{ExcludedHits, Explanation, Ranking, RecallRequest};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use memory::{ExcludedHits, Explanation, RecallRequest};
 
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::filters::Filters;
 use crate::output::{Output, count_noun, format_row, note};
-use memory_json::{RecallAnswer, time};
+use memory_json::{RankingName, RecallAnswer, time};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -44,28 +44,35 @@ pub(crate) struct Args {
     explain: bool,
 
     /// Ranking of the results
-    #[arg(long, value_name = "RANKING", value_enum, default_value_t)]
+    #[arg(long, value_name = "RANKING", value_parser = ranking_parser(), default_value = "default")]
     ranking: RankingName,
 }
 
-/// The named rankings.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum RankingName {
-    /// Meaning, words and neighbors; importance and recency settle ties
-    #[default]
-    Default,
-    /// Weighted sum: 60 % similarity, 30 % importance, 10 % recency
-    #[value(alias = "seed")]
-    WeightedSum,
+/// The name of a ranking on the command line.
+const fn argument(name: RankingName) -> &'static str {
+    match name {
+        RankingName::Default => "default",
+        RankingName::WeightedSum => "weighted-sum",
+    }
 }
 
-impl From<RankingName> for Ranking {
-    fn from(name: RankingName) -> Self {
-        match name {
-            RankingName::Default => Self::default(),
-            RankingName::WeightedSum => Self::weighted_sum(),
+fn ranking_parser() -> impl TypedValueParser<Value = RankingName> {
+    /// An earlier name.
+    const ALIAS: (&str, RankingName) = ("seed", RankingName::WeightedSum);
+    let values = RankingName::ALL.map(|name| {
+        let value = PossibleValue::new(argument(name)).help(name.description());
+        match name == ALIAS.1 {
+            true => value.alias(ALIAS.0),
+            false => value,
         }
-    }
+    });
+    PossibleValuesParser::new(values).map(|text| {
+        let mut names = RankingName::ALL.into_iter();
+        // No other text is let through.
+        names
+            .find(|name| argument(*name) == text)
+            .unwrap_or(ALIAS.1)
+    })
 }
 
 pub(crate) async fn run(

@@ -2,9 +2,11 @@
 //! for it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use memory::Settings;
 use memory_server::{
     Access, Metrics, Server, ServerError, ServerOptions, TokenScope, Tokens, TokensError,
 };
@@ -24,6 +26,62 @@ pub(crate) struct ServeArgs {
     /// File of tokens, which memory token writes; required unless ADDRESS is on loopback
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
+
+    /// Requests per second for each token; further ones are refused [default: MEMORY_HTTP_RATE_LIMIT, else no limit]
+    #[arg(long, value_name = "N")]
+    rate_limit: Option<NonZeroU32>,
+
+    /// Web pages of this origin may use the server, such as https://app.example (repeatable) [default: MEMORY_HTTP_ALLOWED_ORIGINS, else none]
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    allowed_origins: Vec<String>,
+
+    /// Serve HTTPS with this certificate, in PEM, in a build with --features serve-tls
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+impl ServeArgs {
+    /// The options of the command line, and of the settings where it has none.
+    fn into_options(self, settings: &Settings) -> Result<ServerOptions, Failure> {
+        let mut options = ServerOptions::new();
+        if let Some(file) = self.tokens {
+            options = options.tokens(Tokens::open(file).map_err(tokens_failure)?);
+        }
+        if let Some(limit) = self.rate_limit.or(settings.http_rate_limit()) {
+            options = options.rate_limit(limit);
+        }
+        let origins = match self.allowed_origins.as_slice() {
+            [] => settings.http_allowed_origins(),
+            origins => origins,
+        };
+        options = options.allowed_origins(origins);
+        match self.tls_cert.zip(self.tls_key) {
+            Some((certificate, key)) => with_tls(options, &certificate, &key),
+            None => Ok(options),
+        }
+    }
+}
+
+#[cfg(feature = "serve-tls")]
+fn with_tls(
+    options: ServerOptions,
+    certificate: &Path,
+    key: &Path,
+) -> Result<ServerOptions, Failure> {
+    let identity = memory_server::TlsIdentity::read(certificate, key)
+        .map_err(|error| Failure::new(Code::Usage, "configuration", error.to_string()))?;
+    Ok(options.tls(identity))
+}
+
+#[cfg(not(feature = "serve-tls"))]
+fn with_tls(_: ServerOptions, _: &Path, _: &Path) -> Result<ServerOptions, Failure> {
+    let message = "this build serves no HTTPS; build with --features serve-tls, or put a proxy \
+                   that has TLS in front";
+    Err(Failure::new(Code::Usage, "unsupported", message))
 }
 
 pub(crate) async fn serve(
@@ -31,18 +89,21 @@ pub(crate) async fn serve(
     args: ServeArgs,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    let listen = args.listen;
+    let scheme = if args.tls_cert.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let metrics = Metrics::install()
         .map_err(|error| Failure::new(Code::Failed, "other", error.to_string()))?;
-    let mut options = ServerOptions::new().metrics(metrics);
-    if let Some(file) = args.tokens {
-        options = options.tokens(Tokens::open(file).map_err(tokens_failure)?);
-    }
-    options.check(args.listen).map_err(server_failure)?;
+    let options = args.into_options(database.settings())?.metrics(metrics);
+    options.check(listen).map_err(server_failure)?;
     // Before the model is loaded: a signal meanwhile ends the process in order.
     let mut signals = Signals::listen()?;
     let starting = async {
         let memory = database.open_or_create().await?;
-        let server = Server::bind(args.listen, memory, options).await;
+        let server = Server::bind(listen, memory, options).await;
         server.map_err(server_failure)
     };
     let server = match signals.guard(starting).await {
@@ -53,7 +114,7 @@ pub(crate) async fn serve(
     if output.is_json() {
         output.write_json(&Listening { listening: address })?;
     } else {
-        output.write_line(format_args!("listening on http://{address}"))?;
+        output.write_line(format_args!("listening on {scheme}://{address}"))?;
     }
     output.flush()?;
     let shutdown = async move {
@@ -130,6 +191,7 @@ pub(crate) fn server_failure(error: ServerError) -> Failure {
             Failure::new(Code::Usage, "configuration", error.to_string())
                 .with_hint("memory token makes one, and --tokens names its file")
         }
+        ServerError::Origin(_) => Failure::new(Code::Usage, "configuration", error.to_string()),
         ServerError::Io(_) | ServerError::Handshake => {
             Failure::new(Code::Failed, "io", error.to_string())
         }

@@ -26,8 +26,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memory_core::{
-    BackupOptions, CacheStats, EntityId, EntityStats, Memory, MemoryError, MemoryFilter, MemoryId,
-    MemoryResult, limits,
+    BackupOptions, CacheStats, EntityId, EntityStats, Generation, Memory, MemoryError,
+    MemoryFilter, MemoryId, MemoryResult, limits,
 };
 use memory_metrics::{Operation, observe};
 use tracing::trace;
@@ -94,6 +94,12 @@ impl Engine {
     pub async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
         entity.validate()?;
         self.inner.store.entity_stats(entity).await
+    }
+
+    /// How often the entity was written to; without a statement where that is cached.
+    pub async fn entity_generation(&self, entity: &EntityId) -> MemoryResult<Generation> {
+        entity.validate()?;
+        self.inner.reader.generation(entity).await
     }
 
     /// Lists entities that have memories, after `after`, in order.

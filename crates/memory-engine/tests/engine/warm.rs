@@ -37,6 +37,31 @@ async fn retaining_and_recalling_in_turn_stays_warm() {
 }
 
 #[tokio::test]
+async fn the_generation_of_a_warm_entity_costs_no_read() {
+    let b = fixture();
+    let generation = async || b.engine.entity_generation(&mira()).await.unwrap();
+    b.engine
+        .retain_batch(vec![item("a red horse")])
+        .await
+        .unwrap();
+    let cold = generation().await;
+    let request = RecallRequest::new("which animals?");
+    b.engine.recall(&mira(), &request).await.unwrap();
+    let before = b.store.reads();
+    assert_eq!(generation().await, cold);
+    assert_eq!(b.store.reads(), before);
+    b.engine
+        .retain_batch(vec![item("a gray mare")])
+        .await
+        .unwrap();
+    let written = generation().await;
+    assert!(written > cold);
+    let stats = b.engine.entity_stats(&mira()).await.unwrap();
+    assert_eq!(written, stats.generation);
+    assert!(b.engine.entity_generation(&" ".into()).await.is_err());
+}
+
+#[tokio::test]
 async fn altering_and_deleting_stay_warm_too() {
     let b = fixture();
     let contents = ["a red horse", "a gray mare", "a black mule"].map(item);

@@ -15,7 +15,7 @@ use super::call::Call;
 use super::refusal::Refusal;
 use super::resources;
 use super::tools::Operation;
-use crate::tokens::{Access, TokenScope};
+use crate::tokens::TokenScope;
 
 const INSTRUCTIONS: &str = "\
 Long-term memory that outlasts this conversation. Call recall before you answer anything that \
@@ -131,10 +131,7 @@ impl McpServer {
 /// What the request may do: over HTTP what its token allows, else everything.
 fn scope(context: &RequestContext<RoleServer>) -> Result<TokenScope, ErrorData> {
     match context.extensions.get::<Parts>() {
-        None => Ok(TokenScope {
-            entities: String::new(),
-            access: Access::Write,
-        }),
+        None => Ok(TokenScope::everything()),
         Some(parts) => parts
             .extensions
             .get::<TokenScope>()

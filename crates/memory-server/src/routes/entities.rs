@@ -28,7 +28,7 @@ pub(crate) struct Stats {
     path = "/v1/entities/{entity}/stats",
     tag = "entities",
     params(("entity" = String, Path, description = "The entity's name")),
-    responses((status = 200, body = Stats), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = Stats), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn stats(entity: Reads) -> Answer<Json<Stats>> {
     let stats = entity.memory.entity_stats(entity.id).await?;
@@ -71,9 +71,10 @@ pub(crate) struct Entities {
 #[utoipa::path(
     get,
     path = "/v1/entities",
+    operation_id = "list_entities",
     tag = "entities",
     params(EntitiesQuery),
-    responses((status = 200, body = Entities), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = Entities), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn list(
     everyone: Everyone,
@@ -90,7 +91,7 @@ pub(super) async fn list(
     get,
     path = "/v1/caches",
     tag = "entities",
-    responses((status = 200, body = Object), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = Object), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn caches(everyone: Everyone) -> Response {
     Json(everyone.memory.cache_stats()).into_response()

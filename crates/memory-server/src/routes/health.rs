@@ -9,7 +9,7 @@ use crate::problem::{Answer, Problem};
 use crate::server::ServerState;
 
 /// Whether the process answers
-#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 204)))]
+#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 204, description = "Done")))]
 pub(super) async fn live() -> StatusCode {
     StatusCode::NO_CONTENT
 }
@@ -19,7 +19,7 @@ pub(super) async fn live() -> StatusCode {
     get,
     path = "/health/ready",
     tag = "health",
-    responses((status = 204), (status = "default", body = Problem))
+    responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn ready(State(server): State<ServerState>) -> Answer<StatusCode> {
     server.memory.list_entities(None, 1).await?;
@@ -38,8 +38,8 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
     path = "/metrics",
     tag = "health",
     responses(
-        (status = 200, body = String, content_type = "text/plain"),
-        (status = "default", body = Problem)
+        (status = 200, description = "Done", body = String, content_type = "text/plain"),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
     )
 )]
 pub(super) async fn metrics(_: Everyone, State(server): State<ServerState>) -> Answer<Response> {

@@ -2,14 +2,15 @@
 
 use axum::Json;
 use axum::extract::Path;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use memory::MemoryId;
 use memory_json::RelatedAnswer;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::access::{Reads, Writes};
+use crate::etag::EntityTag;
 use crate::problem::{Answer, Problem};
 use crate::request::{Body, Id};
 
@@ -22,11 +23,15 @@ use crate::request::{Body, Id};
         ("entity" = String, Path, description = "The entity's name"),
         ("id" = String, Path, description = "The memory's id")
     ),
-    responses((status = 200, body = RelatedAnswer<'static>), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = RelatedAnswer<'static>), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn related(entity: Reads, Id(id): Id) -> Answer<Response> {
+pub(super) async fn related(entity: Reads, headers: HeaderMap, Id(id): Id) -> Answer<Response> {
+    let tag = match EntityTag::of(&entity, &headers).await? {
+        Ok(tag) => tag,
+        Err(not_modified) => return Ok(not_modified),
+    };
     let related = entity.memory.related(entity.id, id).await?;
-    Ok(Json(RelatedAnswer::from(&*related)).into_response())
+    Ok(tag.with(Json(RelatedAnswer::from(&*related))))
 }
 
 /// A relation.
@@ -58,7 +63,7 @@ fn target(path: &LinkPath) -> Answer<MemoryId> {
         ("to" = String, Path, description = "The memory that it links to")
     ),
     request_body = Relation,
-    responses((status = 204), (status = "default", body = Problem))
+    responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn relate(
     entity: Writes,
@@ -82,7 +87,7 @@ pub(super) async fn relate(
         ("id" = String, Path, description = "The memory that links"),
         ("to" = String, Path, description = "The memory that it links to")
     ),
-    responses((status = 204), (status = "default", body = Problem))
+    responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn unrelate(
     entity: Writes,

@@ -31,7 +31,7 @@ pub(crate) struct Consolidate {
     tag = "maintenance",
     params(("entity" = String, Path, description = "The entity's name")),
     request_body = Consolidate,
-    responses((status = 200, body = Object), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = Object), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -> Answer<Response> {
     let mut request = ConsolidateRequest::new();
@@ -52,7 +52,7 @@ pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -
         ("entity" = String, Path, description = "The entity's name"),
         ("id" = String, Path, description = "The summary's id")
     ),
-    responses((status = 200, body = UndoAnswer), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = UndoAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn undo(entity: Writes, Id(id): Id) -> Answer<Json<UndoAnswer>> {
     let mut restored = entity.memory.undo_consolidation(entity.id, id).await?;
@@ -75,7 +75,7 @@ pub(crate) struct Prune {
     tag = "maintenance",
     params(("entity" = String, Path, description = "The entity's name")),
     request_body = Prune,
-    responses((status = 200, body = PruneAnswer), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = PruneAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn prune(entity: Writes, Body(body): Body<Prune>) -> Answer<Json<PruneAnswer>> {
     let pruning = entity
@@ -110,7 +110,7 @@ pub(crate) struct Reembedded {
     tag = "maintenance",
     params(("entity" = String, Path, description = "The entity's name")),
     request_body = Reembed,
-    responses((status = 200, body = Reembedded), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = Reembedded), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn reembed(entity: Writes, Body(body): Body<Reembed>) -> Answer<Json<Reembedded>> {
     let request = ReembedRequest::new().all(body.force);

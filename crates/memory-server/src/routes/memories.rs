@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use memory::{ListRequest, MemoryBatchItem, MemoryId, MemoryKind, MemoryPatch};
 use memory_json::{ForgetAnswer, Line, ListAnswer, parse_cursor};
@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::access::{Reads, Writes};
+use crate::etag::EntityTag;
 use crate::problem::{Answer, Problem};
 use crate::request::{Body, Id, KeyedIds, PageQuery, Query, Text, malformed, parse_time, present};
 use crate::schema::MemoryInput;
@@ -39,7 +40,7 @@ pub(crate) struct RetainedBatch {
     tag = "memories",
     params(("entity" = String, Path, description = "The entity's name")),
     request_body = MemoryInput,
-    responses((status = 201, body = Retained), (status = "default", body = Problem))
+    responses((status = 201, description = "Stored", body = Retained), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn retain(
     entity: Writes,
@@ -73,7 +74,7 @@ pub(crate) struct Batch<'a> {
     tag = "memories",
     params(("entity" = String, Path, description = "The entity's name")),
     request_body = Batch<'static>,
-    responses((status = 201, body = RetainedBatch), (status = "default", body = Problem))
+    responses((status = 201, description = "Stored", body = RetainedBatch), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn retain_batch(
     entity: Writes,
@@ -116,9 +117,10 @@ fn item(entity: &Writes, text: &str, id: Option<MemoryId>) -> Answer<MemoryBatch
 #[utoipa::path(
     get,
     path = "/v1/entities/{entity}/memories",
+    operation_id = "list_memories",
     tag = "memories",
     params(("entity" = String, Path, description = "The entity's name"), PageQuery),
-    responses((status = 200, body = ListAnswer<'static>), (status = 304), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = ListAnswer<'static>), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn list(
     entity: Reads,
@@ -157,7 +159,7 @@ pub(super) async fn list(
         ("entity" = String, Path, description = "The entity's name"),
         ("id" = String, Path, description = "The memory's id")
     ),
-    responses((status = 200, body = Line<'static>), (status = 304), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = Line<'static>), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn get(entity: Reads, headers: HeaderMap, Id(id): Id) -> Answer<Response> {
     let tag = match EntityTag::of(&entity, &headers).await? {
@@ -203,7 +205,7 @@ pub(crate) struct Update {
         ("id" = String, Path, description = "The memory's id")
     ),
     request_body = Update,
-    responses((status = 200, body = Line<'static>), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = Line<'static>), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn update(
     entity: Writes,
@@ -237,7 +239,7 @@ pub(super) async fn update(
         ("entity" = String, Path, description = "The entity's name"),
         ("id" = String, Path, description = "The memory's id")
     ),
-    responses((status = 200, body = ForgetAnswer), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = ForgetAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn forget(entity: Writes, Id(id): Id) -> Answer<Json<ForgetAnswer>> {
     let mut gone = entity.memory.forget(entity.id, id).await?;
@@ -246,40 +248,4 @@ pub(super) async fn forget(entity: Writes, Id(id): Id) -> Answer<Json<ForgetAnsw
         forgotten: id,
         gone,
     }))
-}
-
-/// The state of an entity that an answer reflects, or a newer one.
-struct EntityTag(HeaderValue);
-
-impl EntityTag {
-    /// Reads the entity's generation, before the answer is read. Returns the answer
-    /// 304 if the client has that generation.
-    async fn of(entity: &Reads, headers: &HeaderMap) -> Answer<Result<Self, Response>> {
-        let generation = entity.memory.entity_stats(&entity.id).await?.generation;
-        // Weak: access counts change without it.
-        let text = format!("W/\"{}\"", generation.0);
-        let value = HeaderValue::try_from(&text).map_err(|_| {
-            Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "other",
-                "No ETag",
-                "no ETag",
-            )
-        })?;
-        let known = headers.get_all(header::IF_NONE_MATCH).iter();
-        let mut known = known
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|it| it.split(','));
-        let tag = Self(value);
-        Ok(match known.any(|it| it.trim() == text) {
-            true => Err(tag.with(StatusCode::NOT_MODIFIED)),
-            false => Ok(tag),
-        })
-    }
-
-    fn with(self, answer: impl IntoResponse) -> Response {
-        let mut response = answer.into_response();
-        response.headers_mut().insert(header::ETAG, self.0);
-        response
-    }
 }

@@ -11,27 +11,33 @@
 //! | `POST /memories/{id}/undo` | undo a consolidation |
 //! | `POST /recall`, `/reflect`, `/count` | questions |
 //! | `POST /consolidate`, `/prune`, `/reembed` | maintenance |
+//! | `GET /export`, `POST /import` | JSON lines, as a stream |
 //! | `GET /stats` | counts and generation |
 //!
 //! Outside: `GET /v1/entities`, `/v1/caches`, `/health/live`, `/health/ready`, `/metrics`,
-//! `/openapi.json`; and the page at `/`, with its files under `/inspector/`.
+//! `/openapi.json`; the page at `/`, with its files under `/inspector/`; and the page at
+//! `/docs`, which renders the document.
 
 mod entities;
 mod health;
-mod inspector;
 mod links;
 mod maintenance;
 mod memories;
+mod pages;
 mod questions;
+mod transfer;
+
+use std::time::Duration;
 
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::{Json, Router};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::problem::Problem;
-use crate::server::ServerState;
+use crate::server::{ServerState, limit_time};
 
 /// The OpenAPI document of the server.
 #[derive(OpenApi)]
@@ -42,10 +48,12 @@ use crate::server::ServerState;
 ))]
 struct Document;
 
-pub(crate) fn router() -> Router<ServerState> {
-    let (router, document) = routes().split_for_parts();
+/// All endpoints. Each has `request_timeout` to begin its answer, apart from imports.
+pub(crate) fn router(request_timeout: Duration) -> Router<ServerState> {
+    let limited = operations().layer(from_fn_with_state(request_timeout, limit_time));
+    let (router, document) = limited.merge(imports()).split_for_parts();
     router
-        .merge(inspector::router())
+        .merge(pages::router())
         .route(
             "/openapi.json",
             axum::routing::get(async move || Json(document.clone())),
@@ -69,10 +77,15 @@ pub(crate) fn router() -> Router<ServerState> {
 /// The OpenAPI 3.1 document, as `/openapi.json` serves it.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
+    operations().merge(imports()).into_openapi()
 }
 
-fn routes() -> OpenApiRouter<ServerState> {
+/// Takes as long as the client sends.
+fn imports() -> OpenApiRouter<ServerState> {
+    OpenApiRouter::new().routes(routes!(transfer::import))
+}
+
+fn operations() -> OpenApiRouter<ServerState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(memories::retain, memories::list))
         .routes(routes!(memories::retain_batch))
@@ -86,6 +99,7 @@ fn routes() -> OpenApiRouter<ServerState> {
         .routes(routes!(maintenance::consolidate))
         .routes(routes!(maintenance::prune))
         .routes(routes!(maintenance::reembed))
+        .routes(routes!(transfer::export))
         .routes(routes!(entities::stats))
         .routes(routes!(entities::list))
         .routes(routes!(entities::caches))

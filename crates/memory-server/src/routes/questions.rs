@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use memory::{Ranking, RecallRequest, ReflectRequest};
-use memory_json::{RecallAnswer, ReflectAnswer};
+use memory::{RecallRequest, ReflectRequest};
+use memory_json::{RankingName, RecallAnswer, ReflectAnswer};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -29,7 +29,9 @@ pub(crate) struct Recall {
     min_similarity: Option<f32>,
     /// The least relevance, 0 to 1.
     min_relevance: Option<f32>,
-    /// How the results are ordered.
+    /// How the results are ordered: `default` by meaning, words and neighbors, where
+    /// importance and recency settle ties; `weighted_sum` by 60 % similarity, 30 %
+    /// importance and 10 % recency.
     #[serde(default)]
     ranking: RankingName,
     /// What was known at this RFC 3339 time.
@@ -39,31 +41,16 @@ pub(crate) struct Recall {
     explain: bool,
 }
 
-/// The named rankings.
-#[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum RankingName {
-    /// Meaning, words and neighbors; importance and recency settle ties.
-    #[default]
-    Default,
-    /// 60 % similarity, 30 % importance, 10 % recency.
-    WeightedSum,
-}
-
 const fn default_limit() -> usize {
     RecallRequest::DEFAULT_LIMIT
 }
 
 impl From<Recall> for RecallRequest {
     fn from(recall: Recall) -> Self {
-        let ranking = match recall.ranking {
-            RankingName::Default => Ranking::default(),
-            RankingName::WeightedSum => Ranking::weighted_sum(),
-        };
         let mut request = Self::new(recall.text)
             .filter(recall.filter.into())
             .limit(recall.limit)
-            .ranking(ranking);
+            .ranking(recall.ranking.into());
         request.min_similarity = recall.min_similarity;
         request.min_relevance = recall.min_relevance;
         request.as_of = recall.as_of;
@@ -78,7 +65,7 @@ impl From<Recall> for RecallRequest {
     tag = "questions",
     params(("entity" = String, Path, description = "The entity's name")),
     request_body = Recall,
-    responses((status = 200, body = RecallAnswer<'static>), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = RecallAnswer<'static>), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn recall(entity: Reads, Body(recall): Body<Recall>) -> Answer<Response> {
     let explain = recall.explain;
@@ -111,7 +98,7 @@ const fn default_chars() -> usize {
     tag = "questions",
     params(("entity" = String, Path, description = "The entity's name")),
     request_body = Reflect,
-    responses((status = 200, body = ReflectAnswer<'static>), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = ReflectAnswer<'static>), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn reflect(entity: Reads, Body(reflect): Body<Reflect>) -> Answer<Response> {
     let request = ReflectRequest::new(RecallRequest::from(reflect.recall))
@@ -133,7 +120,7 @@ pub(crate) struct Count {
     tag = "questions",
     params(("entity" = String, Path, description = "The entity's name")),
     request_body = Filter,
-    responses((status = 200, body = Count), (status = "default", body = Problem))
+    responses((status = 200, description = "Done", body = Count), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn count(entity: Reads, Body(filter): Body<Filter>) -> Answer<Json<Count>> {
     let count = entity

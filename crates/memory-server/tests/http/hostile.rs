@@ -59,7 +59,6 @@ fn limits() -> Vec<Case> {
             cases.push(bad_get(&format!("{list}?{query}"), "/openapi.json"));
         }
     }
-    cases.push(bad_get("/v1/entities?after=", "entity"));
     cases.push(bad_get("/v1/entities?after=a%00b", "entity"));
     for query in ["since=yesterday", "until=2026", "as_of=1"] {
         cases.push(bad_get(&format!("{MIRA}/memories?{query}"), "RFC 3339"));
@@ -146,8 +145,8 @@ fn texts() -> Vec<Case> {
             r#"{"content":"a","metadata":{"k":"\u0000"}}"#,
             "NUL",
         ),
-        bad("POST", "/recall", r#"{"text":"\ud800"}"#, "surrogate"),
-        bad("POST", "/memories", r#"{"content":"\ud800"}"#, "surrogate"),
+        bad("POST", "/recall", r#"{"text":"\ud800"}"#, "hex escape"),
+        bad("POST", "/memories", r#"{"content":"\ud800"}"#, "hex escape"),
         bad(
             "POST",
             "/memories",
@@ -256,27 +255,31 @@ impl Case {
         Self { says: "", ..self }
     }
 
-    async fn check(&self, server: &TestServer) {
+    /// What is wrong with the answer, if anything is.
+    async fn check(&self, server: &TestServer) -> Option<String> {
         let mut request = server.request(self.method, &self.path);
         if let Some(media_type) = self.media_type {
             request = request.header("content-type", media_type);
         }
         let sent = request.body(self.body.clone()).send().await;
         let answer = Answer::of(sent.expect("it answers")).await;
-        let name = format!("{} {} {:.60}", self.method, self.path, self.body);
-        assert_eq!(answer.status, self.status, "{name}: {answer:?}");
-        let detail = answer.problem(self.status, self.kind);
-        assert!(detail.contains(self.says), "{name}: {detail}");
-        assert!(detail.len() < 500, "{name}: {detail}");
+        let detail = answer.body["detail"].as_str().unwrap_or_default();
+        let is_problem = answer.header("content-type") == Some("application/problem+json");
+        let is_expected = (answer.status, &answer.body["kind"]) == (self.status, &json!(self.kind));
+        let is_good = is_problem && is_expected && detail.len() < 500;
+        let request = format!("{} {:.90} {:.60}", self.method, self.path, self.body);
+        (!is_good || !detail.contains(self.says)).then(|| format!("{request}: {answer:?}"))
     }
 }
 
 #[tokio::test]
 async fn requests_at_the_edges_are_typed_problems() {
     let server = TestServer::start(|_| ServerOptions::new()).await;
+    let mut wrong = Vec::new();
     for case in limits().iter().chain(&texts()).chain(&paths()) {
-        case.check(&server).await;
+        wrong.extend(case.check(&server).await);
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let entities = server.get("/v1/entities").await;
     assert_eq!(entities.ok(200)["entities"], json!([]));
 }

@@ -8,10 +8,14 @@
 
 mod access;
 mod harness;
-mod inspector;
 mod hostile;
+mod inspector;
+mod limits;
 mod mcp;
 mod metrics;
 mod operations;
 mod problems;
 mod shutdown;
+#[cfg(feature = "tls")]
+mod tls;
+mod transfer;

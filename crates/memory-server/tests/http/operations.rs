@@ -1,5 +1,7 @@
 //! Every operation, through HTTP, against the system behind it.
 
+use std::collections::BTreeSet;
+
 use memory_server::ServerOptions;
 
 use crate::harness::{Answer, TestServer};
@@ -234,6 +236,25 @@ async fn entities_are_maintained() {
 }
 
 #[tokio::test]
+async fn a_page_renders_the_document_with_its_own_files_alone() {
+    let server = server().await;
+    for (path, media_type) in [
+        ("/docs", "text/html; charset=utf-8"),
+        ("/docs/main.js", "text/javascript; charset=utf-8"),
+        ("/docs/style.css", "text/css; charset=utf-8"),
+    ] {
+        let file = server.get(path).await;
+        let text = file.ok(200).as_str().expect("a text");
+        assert_eq!(file.header("content-type"), Some(media_type));
+        let policy = file.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'"));
+        for outside in ["http:", "https:", "innerHTML", "onclick", "eval("] {
+            assert!(!text.contains(outside), "{path} has {outside}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn document_and_health_are_served() {
     let server = server().await;
     let document = server.get("/openapi.json").await;
@@ -246,6 +267,30 @@ async fn document_and_health_are_served() {
     );
     let retain = &document["paths"]["/v1/entities/{entity}/memories"]["post"];
     assert!(retain["requestBody"].is_object(), "{retain}");
+    let paths = document["paths"].as_object().expect("paths").values();
+    let operations: Vec<_> = paths
+        .filter_map(|item| item.as_object())
+        .flat_map(|item| item.values())
+        .collect();
+    let responses = operations
+        .iter()
+        .filter_map(|it| it["responses"].as_object());
+    for response in responses.flat_map(|it| it.values()) {
+        assert!(
+            response["description"].is_string(),
+            "OpenAPI requires it: {response}"
+        );
+    }
+    let ids: BTreeSet<_> = operations
+        .iter()
+        .map(|it| &it["operationId"])
+        .map(|it| it.as_str())
+        .collect();
+    assert_eq!(
+        ids.len(),
+        operations.len(),
+        "generated clients need unique names: {ids:?}"
+    );
     server.get("/health/live").await.ok(204);
     server.get("/health/ready").await.ok(204);
     server.memory.close().await.expect("it closes");

@@ -1,5 +1,7 @@
 //! The keys of the settings: how each is parsed and shown.
 
+use std::num::NonZeroU32;
+
 use memory_core::{AccessCounting, Consistency, LimitPolicy, MemoryConfig, Preset, SettingProblem};
 
 use super::secrets::redact_url;
@@ -12,6 +14,8 @@ pub(super) struct Values {
     pub(super) model: Option<String>,
     pub(super) db_replicas: Vec<String>,
     pub(super) shared_cache: Option<String>,
+    pub(super) http_rate_limit: Option<NonZeroU32>,
+    pub(super) http_allowed_origins: Vec<String>,
     pub(super) preset: Preset,
     pub(super) config: MemoryConfig,
 }
@@ -23,6 +27,8 @@ impl Values {
             model: None,
             db_replicas: Vec::new(),
             shared_cache: None,
+            http_rate_limit: None,
+            http_allowed_origins: Vec::new(),
             preset,
             config: preset.config(),
         }
@@ -74,6 +80,9 @@ pub(super) const DEFAULT_MODEL: &str = "default";
 /// The value of the key `shared_cache` where there is none: it overrides that of
 /// another source.
 pub(super) const NO_SHARED_CACHE: &str = "none";
+
+/// The value of the keys of the HTTP server that limits and allows nothing.
+const NONE: &str = "none";
 
 /// The key that is applied before all others.
 pub(super) const PRESET: &str = "preset";
@@ -294,6 +303,43 @@ pub(super) const KEYS: &[Key] = &[
                 .map(|counting| values.config.access_counting = counting)
         },
         |values| name_of(&COUNTING, values.config.access_counting),
+    ),
+    Key::new(
+        "http_rate_limit",
+        "a whole number of requests per second, at least 1, or \"none\"",
+        |values, raw| {
+            values.http_rate_limit = match raw.optional_integer()? {
+                None => None,
+                Some(number) => {
+                    let number = u32::try_from(number).ok().and_then(NonZeroU32::new);
+                    Some(number.ok_or(Mismatch::Value)?)
+                }
+            };
+            Ok(())
+        },
+        |values| {
+            let limit = values.http_rate_limit;
+            limit.map_or_else(|| NONE.to_owned(), |limit| limit.to_string())
+        },
+    ),
+    Key::new(
+        "http_allowed_origins",
+        "\"none\", or origins separated by spaces, such as \"https://app.example\"",
+        |values, raw| {
+            let origins: Vec<&str> = match raw.text()? {
+                NONE => Vec::new(),
+                text => text.split_whitespace().collect(),
+            };
+            if origins.iter().any(|origin| !origin.contains("://")) {
+                return Err(Mismatch::Value);
+            }
+            values.http_allowed_origins = origins.into_iter().map(str::to_owned).collect();
+            Ok(())
+        },
+        |values| match values.http_allowed_origins.as_slice() {
+            [] => NONE.to_owned(),
+            origins => origins.join(" "),
+        },
     ),
 ];
 

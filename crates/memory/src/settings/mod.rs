@@ -9,6 +9,7 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 
 use memory_core::{MemoryConfig, Preset, SettingOrigin};
 
@@ -101,6 +102,18 @@ impl Settings {
     #[must_use]
     pub fn shared_cache(&self) -> Option<&str> {
         self.values.shared_cache.as_deref()
+    }
+
+    /// How many requests per second a server answers for each token, if it was set.
+    #[must_use]
+    pub fn http_rate_limit(&self) -> Option<NonZeroU32> {
+        self.values.http_rate_limit
+    }
+
+    /// The origins of web pages that may use a server.
+    #[must_use]
+    pub fn http_allowed_origins(&self) -> &[String] {
+        &self.values.http_allowed_origins
     }
 
     /// The preset that was chosen, or the default one.

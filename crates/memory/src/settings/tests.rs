@@ -398,6 +398,24 @@ fn a_shared_cache_is_a_url_that_another_source_may_turn_off() {
 }
 
 #[test]
+fn keys_of_the_http_server_have_limits() {
+    let settings =
+        read("http_rate_limit = 50\nhttp_allowed_origins = 'https://a.example http://b'");
+    let settings = settings.unwrap();
+    assert_eq!(settings.http_rate_limit().map(u32::from), Some(50));
+    assert_eq!(
+        settings.http_allowed_origins(),
+        ["https://a.example", "http://b"]
+    );
+    for limit in ["0", "4294967296", "'many'"] {
+        let message = refused(&format!("http_rate_limit = {limit}"));
+        assert!(message.contains("at least 1, or \"none\""), "{message}");
+    }
+    let message = refused("http_allowed_origins = '*'");
+    assert!(message.contains("https://app.example"), "{message}");
+}
+
+#[test]
 fn other_variables_and_empty_ones_are_ignored() {
     let others = OTHER_VARIABLES.iter().map(|name| (*name, "1"));
     let empty = KEYS.iter().map(|key| (key.variable(), ""));

@@ -4,76 +4,20 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use memory::{ErrorKind, MemoryError};
 use memory_import::ImportReport;
+use memory_json::{Refusal, RefusalKind};
 use serde::Serialize;
 
-use super::location::Location;
 use crate::exit::{Code, Failure};
 use crate::output::{Output, note};
 
-/// A line or item that was not imported, and why.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Refusal {
-    #[serde(flatten)]
-    location: Location,
-    #[serde(rename = "kind", serialize_with = "serialize_kind")]
-    is_conflict: bool,
-    message: String,
-}
-
-impl Refusal {
-    /// The line is malformed or exceeds a limit.
-    pub(super) fn malformed(location: Location, message: String) -> Self {
-        Self {
-            location,
-            is_conflict: false,
-            message,
-        }
-    }
-
-    /// The id belongs to a memory with other content.
-    pub(super) fn conflict(location: Location, message: String) -> Self {
-        Self {
-            location,
-            is_conflict: true,
-            message,
-        }
-    }
-
-    /// The memory system refused it.
-    pub(super) fn from_error(location: Location, error: &MemoryError) -> Self {
-        let message = match error {
-            // The location says more than the index in the batch.
-            MemoryError::InvalidInput { problem, .. } => problem.to_string(),
-            other => other.to_string(),
-        };
-        Self {
-            location,
-            is_conflict: error.kind() == ErrorKind::Conflict,
-            message,
-        }
-    }
-
-    /// Formats it for standard error, without the line's content.
-    pub(super) fn to_text(&self, json: bool) -> String {
-        if json {
-            serde_json::json!({ "refused": self }).to_string()
-        } else {
-            format!("refused: {}: {}", self.location, self.message)
-        }
-    }
-}
-
-fn serialize_kind<S: serde::Serializer>(
-    is_conflict: &bool,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(if *is_conflict {
-        "conflict"
+/// Formats a refusal for standard error, without the line's content.
+pub(super) fn format_refusal(refusal: &Refusal, json: bool) -> String {
+    if json {
+        serde_json::json!({ "refused": refusal }).to_string()
     } else {
-        "invalid_input"
-    })
+        format!("refused: {}: {}", refusal.location, refusal.message)
+    }
 }
 
 /// Counts of an import, and its duration.
@@ -110,10 +54,9 @@ impl ImportSummary {
     }
 
     pub(super) fn count_refusal(&mut self, refusal: &Refusal) {
-        if refusal.is_conflict {
-            self.conflicts += 1;
-        } else {
-            self.malformed += 1;
+        match refusal.kind {
+            RefusalKind::Conflict => self.conflicts += 1,
+            RefusalKind::InvalidInput => self.malformed += 1,
         }
     }
 
@@ -270,6 +213,8 @@ fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
+    use memory_json::Location;
+
     use super::*;
 
     #[test]
@@ -305,14 +250,22 @@ mod tests {
     #[test]
     fn refusals_name_their_line_in_text_and_json() {
         let refusal = Refusal::malformed(Location::Line(12), "content is empty".to_owned());
-        assert_eq!(refusal.to_text(false), "refused: line 12: content is empty");
-        let json: serde_json::Value = serde_json::from_str(&refusal.to_text(true)).unwrap();
+        assert_eq!(
+            format_refusal(&refusal, false),
+            "refused: line 12: content is empty"
+        );
+        let json: serde_json::Value =
+            serde_json::from_str(&format_refusal(&refusal, true)).unwrap();
         assert_eq!(json["refused"]["line"], 12);
         assert_eq!(json["refused"]["kind"], "invalid_input");
 
         let refusal = Refusal::conflict(Location::Item("a.md, heading 2".into()), "x".to_owned());
-        assert_eq!(refusal.to_text(false), "refused: a.md, heading 2: x");
-        let json: serde_json::Value = serde_json::from_str(&refusal.to_text(true)).unwrap();
+        assert_eq!(
+            format_refusal(&refusal, false),
+            "refused: a.md, heading 2: x"
+        );
+        let json: serde_json::Value =
+            serde_json::from_str(&format_refusal(&refusal, true)).unwrap();
         assert_eq!(json["refused"]["item"], "a.md, heading 2");
     }
 }

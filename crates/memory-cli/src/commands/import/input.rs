@@ -7,13 +7,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
-use memory::{EntityId, MemoryId, RestoreItem};
+use memory::EntityId;
 use memory_import::{Format, ImportError, ImportOptions, ImportReport, Record};
-use memory_json::{LineIds, Lines, parse};
+use memory_json::{ImportItem, LineIds, Lines, Location};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
-use super::location::Location;
 use crate::exit::{Code, Failure};
 
 /// Lines or items that are parsed ahead. Each can be several megabytes.
@@ -127,7 +126,7 @@ struct Input {
 pub(super) struct InputItem {
     pub(super) location: Location,
     /// The memory, or why there is none.
-    pub(super) parsed: Result<ParsedMemory, String>,
+    pub(super) parsed: Result<ImportItem, String>,
     /// Bytes of the input up to the end of this line; 0 in an export.
     pub(super) consumed: u64,
 }
@@ -138,28 +137,18 @@ impl From<Record> for InputItem {
             let bytes = item.content.len();
             let memory = item.into_memory(Utc::now());
             let memory = memory.map_err(|error| error.to_string())?;
-            Ok(ParsedMemory {
+            Ok(ImportItem {
                 item: memory.into(),
                 archived_by: None,
                 bytes,
             })
         });
         Self {
-            location: Location::Item(record.origin.into()),
+            location: Location::Item(record.origin),
             parsed,
             consumed: 0,
         }
     }
-}
-
-/// The memory of a line or item.
-#[derive(Debug)]
-pub(super) struct ParsedMemory {
-    pub(super) item: RestoreItem,
-    /// The summary that replaced it.
-    pub(super) archived_by: Option<MemoryId>,
-    /// Length of the line, or of the text.
-    pub(super) bytes: usize,
 }
 
 impl Input {
@@ -206,7 +195,7 @@ impl Input {
             let location = Location::Line(line.number);
             let parsed = line
                 .text
-                .and_then(|text| parse_memory(text, entity, &mut ids));
+                .and_then(|text| ImportItem::from_line(text, entity, |item| ids.next(item)));
             let consumed = lines.consumed();
             let line = InputItem {
                 location,
@@ -219,20 +208,4 @@ impl Input {
         }
         Ok(())
     }
-}
-
-fn parse_memory(
-    text: &str,
-    entity: Option<&EntityId>,
-    ids: &mut LineIds,
-) -> Result<ParsedMemory, String> {
-    let parsed = parse(text, entity)?;
-    let id = parsed.item.id.unwrap_or_else(|| ids.next(&parsed.item));
-    let archived_by = parsed.archived_by;
-    let item = parsed.into_restore_item(id, Utc::now());
-    Ok(ParsedMemory {
-        item: item.map_err(|error| error.to_string())?,
-        archived_by,
-        bytes: text.len(),
-    })
 }

@@ -4,18 +4,18 @@ use std::collections::HashMap;
 
 use memory::{EntityId, ListRequest, ListScope, MemoryId, MemoryResult, MemorySystem};
 
-use super::PAGE;
+use crate::export::PAGE;
 
 /// The depth of each archived memory of an entity: 0 for a memory that is no
 /// summary, else one more than the deepest of its sources. Takes about 100
 /// bytes per archived memory.
-pub(super) struct ArchiveDepth {
+pub(crate) struct ArchiveDepth {
     depths: HashMap<MemoryId, usize>,
 }
 
 impl ArchiveDepth {
     /// Reads which memory is archived under which summary.
-    pub(super) async fn load(system: &MemorySystem, entity: &EntityId) -> MemoryResult<Self> {
+    pub(crate) async fn load(system: &MemorySystem, entity: &EntityId) -> MemoryResult<Self> {
         let mut parents = HashMap::new();
         if system.entity_stats(entity).await?.archived_count > 0 {
             let mut request = ListRequest::new(PAGE).scope(ListScope::Archived);
@@ -34,12 +34,12 @@ impl ArchiveDepth {
     }
 
     /// The number of different depths.
-    pub(super) fn level_count(&self) -> usize {
+    pub(crate) fn level_count(&self) -> usize {
         self.depths.values().max().map_or(0, |highest| highest + 1)
     }
 
     /// The depth of a memory; 0 for one that was archived after loading.
-    pub(super) fn get(&self, id: &MemoryId) -> usize {
+    pub(crate) fn get(&self, id: &MemoryId) -> usize {
         self.depths.get(id).copied().unwrap_or(0)
     }
 

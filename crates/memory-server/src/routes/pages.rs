@@ -1,8 +1,9 @@
-//! The inspector: a page at `/` for looking into memories, embedded in the binary.
+//! The pages in the binary: the inspector at `/`, for looking into memories, and the
+//! reference at `/docs`, which renders the OpenAPI document.
 //!
-//! It is static and asks for a token itself, so it is served without one. Memories are
-//! shown as text: the policy allows no script but the page's own files, no request to
-//! another server, and no string to become markup (trusted types).
+//! They are static, and the inspector asks for a token itself, so they are served without
+//! one. What they show is text: the policy allows no script but their own files, no request
+//! to another server, and no string to become markup (trusted types).
 
 use axum::Router;
 use axum::http::header;
@@ -20,14 +21,14 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const IMAGE: &str = "image/svg+xml";
 
-/// A file of the page.
+/// A file of a page.
 struct PageFile {
     path: &'static str,
     media_type: &'static str,
     text: &'static str,
 }
 
-/// A file of the folder `inspector`, served under that name.
+/// A file of the folder `inspector`, or of the folder `reference` at another path.
 macro_rules! page_file {
     ($name:literal, $media_type:expr) => {
         PageFile {
@@ -36,14 +37,24 @@ macro_rules! page_file {
             text: include_str!(concat!("../../inspector/", $name)),
         }
     };
+    ($name:literal at $path:literal, $media_type:expr) => {
+        PageFile {
+            path: $path,
+            media_type: $media_type,
+            text: include_str!(concat!("../../reference/", $name)),
+        }
+    };
 }
 
-static FILES: [PageFile; 12] = [
+static FILES: [PageFile; 15] = [
     PageFile {
         path: "/",
         media_type: HTML,
         text: include_str!("../../inspector/index.html"),
     },
+    page_file!("index.html" at "/docs", HTML),
+    page_file!("main.js" at "/docs/main.js", SCRIPT),
+    page_file!("style.css" at "/docs/style.css", STYLE),
     page_file!("style.css", STYLE),
     page_file!("icon.svg", IMAGE),
     page_file!("main.js", SCRIPT),
@@ -57,7 +68,7 @@ static FILES: [PageFile; 12] = [
     page_file!("dom.js", SCRIPT),
 ];
 
-/// The page's files, which are no part of the OpenAPI document.
+/// The pages' files, which are no part of the OpenAPI document.
 pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let files = FILES.iter();
     files.fold(Router::new(), |router, file| {

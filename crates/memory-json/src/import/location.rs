@@ -1,18 +1,17 @@
 //! Where in the input of an import a memory is.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::Serialize;
 
 /// Where in the input a memory is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Location {
+pub enum Location {
     /// A line of a JSONL file, counted from 1.
     Line(usize),
     /// An item of an export, such as `conversations.json, conversation 3, message 7`.
-    Item(Arc<str>),
+    Item(String),
 }
 
 impl fmt::Display for Location {

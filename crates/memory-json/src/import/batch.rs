@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use memory::{EntityId, MemoryError, MemoryId, MemoryResult, MemorySystem, RestoreItem};
+use memory::{EntityId, ErrorKind, MemoryError, MemoryId, MemoryResult, MemorySystem, RestoreItem};
 use tokio::task::JoinHandle;
 
-use super::import_summary::Refusal;
+use super::ItemOutcome;
 use super::location::Location;
-use crate::exit::{Code, Failure};
-use memory_json::MAX_LINE_BYTES;
+use super::refusal::Refusal;
+use crate::reader::MAX_LINE_BYTES;
 
 /// The size of a batch in bytes of lines, whatever their number.
 const MAX_BATCH_BYTES: usize = MAX_LINE_BYTES;
@@ -54,14 +54,6 @@ impl PendingItem {
     }
 }
 
-/// The outcome of a line.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum ItemOutcome {
-    Imported,
-    AlreadyThere,
-    Refused(Refusal),
-}
-
 /// The outcome of a batch.
 #[derive(Debug)]
 pub(super) struct BatchResult {
@@ -70,7 +62,7 @@ pub(super) struct BatchResult {
     /// The memories that were refused.
     pub(super) refused: Vec<Key>,
     /// Why the other lines were not written, if they were not.
-    pub(super) result: Result<(), Failure>,
+    pub(super) result: MemoryResult<()>,
 }
 
 #[derive(Debug)]
@@ -129,9 +121,7 @@ impl Batch {
             refused: Vec::new(),
             result: Ok(()),
         };
-        batch_result.result = write_new(system, &self.pending, &mut batch_result)
-            .await
-            .map_err(Failure::from);
+        batch_result.result = write_new(system, &self.pending, &mut batch_result).await;
         batch_result
     }
 }
@@ -169,8 +159,8 @@ impl InFlight {
         self.0.iter().any(|(batch, _)| batch.contains(key))
     }
 
-    /// The number of lines in flight.
-    pub(super) fn line_count(&self) -> usize {
+    /// The number of memories in flight.
+    pub(super) fn len(&self) -> usize {
         self.0.iter().map(|(batch, _)| batch.pending.len()).sum()
     }
 
@@ -182,13 +172,14 @@ impl InFlight {
     }
 
     /// Waits for the batch that was started first; cancel-safe.
-    pub(super) async fn finish_oldest(&mut self) -> Result<Option<BatchResult>, Failure> {
+    pub(super) async fn finish_oldest(&mut self) -> MemoryResult<Option<BatchResult>> {
         let Some((_, task)) = self.0.front_mut() else {
             return Ok(None);
         };
         let joined = task.await;
         self.0.pop_front();
-        let ended = |_| Failure::new(Code::Failed, "other", "a batch's task ended early");
+        let ended =
+            |_| MemoryError::store(ErrorKind::Other, "import", "a batch's task ended early");
         joined.map(Some).map_err(ended)
     }
 }
@@ -288,8 +279,9 @@ mod tests {
         let Some(ItemOutcome::Refused(refusal)) = batch.add(pending(3, id, "Sun."), 10) else {
             panic!("the id conflicts");
         };
-        let text = refusal.to_text(false);
-        assert!(text.contains("line 3") && text.contains("line 1"), "{text}");
+        assert_eq!(refusal.location, Location::Line(3));
+        let text = refusal.message;
+        assert!(text.contains("line 1"), "{text}");
 
         let mut other_entity = pending(4, id, "Sun.");
         other_entity.item.memory.entity_id = "tam".into();

@@ -6,13 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use memory::{ErrorKind, MemoryId, MemorySystem, RestoreItem};
+use memory::{ErrorKind, MemoryId, MemoryResult, MemorySystem, RestoreItem};
 
-use super::batch::{ItemOutcome, Key};
-use super::import_summary::Refusal;
+use super::ItemOutcome;
+use super::batch::Key;
 use super::location::Location;
-use crate::exit::Failure;
-use crate::output::{count_noun, note};
+use super::refusal::Refusal;
 
 /// Archived memories and summaries seen so far; about 100 bytes per archived
 /// memory.
@@ -46,7 +45,7 @@ impl Archive {
         system: &MemorySystem,
         location: Location,
         summary: RestoreItem,
-    ) -> Result<ItemOutcome, Failure> {
+    ) -> MemoryResult<ItemOutcome> {
         let key = (summary.memory.entity_id.clone(), summary.memory.id);
         let mut sources = self.sources.remove(&key).unwrap_or_default();
         sources.sort_unstable();
@@ -62,20 +61,13 @@ impl Archive {
                     let refusal = Refusal::from_error(location, &error);
                     Ok(ItemOutcome::Refused(refusal))
                 }
-                _ => Err(error.into()),
+                _ => Err(error),
             },
         }
     }
 
-    /// Reports how many archived memories stay live because their summary was
-    /// not in the file or came before them.
-    pub(super) fn note_orphans(&self) {
-        let orphans: usize = self.sources.values().map(Vec::len).sum();
-        if orphans > 0 {
-            let memories = count_noun(orphans as u64, "archived memory", "archived memories");
-            note(format_args!(
-                "{memories} had no summary after them in the file and remain live"
-            ));
-        }
+    /// The number of archived memories whose summary did not come after them.
+    pub(super) fn orphans(&self) -> usize {
+        self.sources.values().map(Vec::len).sum()
     }
 }

@@ -1,0 +1,207 @@
+//! Storing memories of any number, in batches, with an outcome for each.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `batch` | batches that are embedded and written together |
+//! | `archive` | summaries and the memories below them |
+//! | `location` | where in the input a memory is |
+//! | `refusal` | memories that were not imported, and why |
+
+mod archive;
+mod batch;
+mod location;
+mod refusal;
+
+use std::num::NonZeroUsize;
+
+use chrono::Utc;
+use memory::{EntityId, MemoryBatchItem, MemoryId, MemoryResult, MemorySystem, RestoreItem};
+
+use archive::Archive;
+use batch::{Batch, BatchResult, InFlight, PendingItem};
+pub use location::Location;
+pub use refusal::{Refusal, RefusalKind};
+
+use crate::line::parse;
+
+/// Memories that are embedded and written together by default.
+pub const DEFAULT_BATCH: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// A memory to import.
+#[derive(Debug)]
+pub struct ImportItem {
+    /// The memory, live, with its id.
+    pub item: RestoreItem,
+    /// The summary that replaced it, which comes later.
+    pub archived_by: Option<MemoryId>,
+    /// Its size in the input: a batch has at most 4 MiB.
+    pub bytes: usize,
+}
+
+impl ImportItem {
+    /// Parses a line. A line without an entity gets `entity`, one without an id that of
+    /// `id_of`.
+    ///
+    /// # Errors
+    /// What is wrong, for people, without the line's content.
+    pub fn from_line(
+        text: &str,
+        entity: Option<&EntityId>,
+        id_of: impl FnOnce(&MemoryBatchItem) -> MemoryId,
+    ) -> Result<Self, String> {
+        let parsed = parse(text, entity)?;
+        let id = parsed.item.id.unwrap_or_else(|| id_of(&parsed.item));
+        let archived_by = parsed.archived_by;
+        let item = parsed.into_restore_item(id, Utc::now());
+        Ok(Self {
+            item: item.map_err(|error| error.to_string())?,
+            archived_by,
+            bytes: text.len(),
+        })
+    }
+}
+
+/// The outcome of a memory.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ItemOutcome {
+    /// It is stored.
+    Imported,
+    /// The entity has it, with the same content.
+    AlreadyThere,
+    /// It is not stored.
+    Refused(Refusal),
+}
+
+/// Imports memories in the order of the input. It holds at most three batches: one is
+/// filled while the one before it is embedded and another is written.
+///
+/// A batch that was begun is completed by its own task, also when the importer is dropped.
+/// Its methods are cancel-safe, apart from the memory that is being added.
+pub struct Importer {
+    batch: Batch,
+    in_flight: InFlight,
+    archive: Archive,
+    outcomes: Vec<ItemOutcome>,
+}
+
+impl Importer {
+    /// Imports in batches of at most `batch` memories.
+    #[must_use]
+    pub fn new(batch: NonZeroUsize) -> Self {
+        Self {
+            batch: Batch::new(batch),
+            in_flight: InFlight::new(),
+            archive: Archive::default(),
+            outcomes: Vec::new(),
+        }
+    }
+
+    /// Adds a memory to the batch, and begins to write a full one; waits while two are
+    /// being written. A summary whose sources came before it is stored together with its
+    /// links to them.
+    ///
+    /// # Errors
+    /// Why an earlier batch, or the summary, was not written, where that is no fault of a
+    /// single memory.
+    pub async fn add(
+        &mut self,
+        system: &MemorySystem,
+        location: Location,
+        memory: ImportItem,
+    ) -> MemoryResult<()> {
+        let ImportItem {
+            item,
+            archived_by,
+            bytes,
+        } = memory;
+        let pending = PendingItem::new(location.clone(), item.clone());
+        let key = pending.key();
+        if let Some(summary) = archived_by {
+            self.archive.add_source((key.0.clone(), summary), key.1);
+        }
+        if self.archive.is_summary(&key) {
+            // Its sources must be stored first.
+            self.finish(system).await?;
+            let outcome = self.archive.restore_summary(system, location, item).await?;
+            self.outcomes.push(outcome);
+            return Ok(());
+        }
+        if self.in_flight.contains(&key) {
+            // The outcome of this memory depends on that of the earlier one.
+            self.finish(system).await?;
+        }
+        self.outcomes.extend(self.batch.add(pending, bytes));
+        if self.batch.is_full() {
+            self.start_batch(system).await?;
+        }
+        Ok(())
+    }
+
+    /// Records that a line or item is no memory.
+    pub fn refuse(&mut self, location: Location, reason: String) {
+        let refusal = Refusal::malformed(location, reason);
+        self.outcomes.push(ItemOutcome::Refused(refusal));
+    }
+
+    /// Waits until everything that was added is written or refused.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub async fn finish(&mut self, system: &MemorySystem) -> MemoryResult<()> {
+        if !self.batch.is_empty() {
+            self.start_batch(system).await?;
+        }
+        while !self.in_flight.is_empty() {
+            self.finish_oldest().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for batches that are being written, after a failure, so that their outcomes
+    /// are known. The first failure was reported, so a further one is not.
+    pub async fn drain(&mut self) {
+        while !self.in_flight.is_empty() {
+            let _ = self.finish_oldest().await;
+        }
+    }
+
+    /// Takes the outcomes that became known since the last call, in no order.
+    pub fn take_outcomes(&mut self) -> Vec<ItemOutcome> {
+        std::mem::take(&mut self.outcomes)
+    }
+
+    /// The number of memories that are being written.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// The number of archived memories whose summary did not come after them; they are
+    /// live.
+    #[must_use]
+    pub fn orphans(&self) -> usize {
+        self.archive.orphans()
+    }
+
+    async fn start_batch(&mut self, system: &MemorySystem) -> MemoryResult<()> {
+        if self.in_flight.is_full() {
+            self.finish_oldest().await?;
+        }
+        self.in_flight.start(self.batch.take(), system);
+        Ok(())
+    }
+
+    async fn finish_oldest(&mut self) -> MemoryResult<()> {
+        let Some(BatchResult {
+            outcomes,
+            refused,
+            result,
+        }) = self.in_flight.finish_oldest().await?
+        else {
+            return Ok(());
+        };
+        self.archive.exclude(refused);
+        self.outcomes.extend(outcomes);
+        result
+    }
+}

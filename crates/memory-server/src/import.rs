@@ -1,0 +1,263 @@
+//! Importing a body of JSON lines while it arrives.
+//!
+//! The body is read in chunks, which a thread splits into lines and parses; the lines are
+//! stored in batches. Every step waits for the next one, so a client cannot send faster
+//! than the store writes, and an import of any length takes the memory of a few lines and
+//! batches.
+
+use std::io::{self, BufReader, Read};
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use futures_util::StreamExt;
+use memory::{EntityId, MemoryBatchItem, MemorySystem};
+use memory_json::{
+    DEFAULT_BATCH, ImportItem, Importer, ItemOutcome, LineIds, Lines, Location, Refusal,
+};
+use serde::Serialize;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+use crate::problem::Problem;
+use crate::request::KeyedIds;
+use crate::schema::RefusedLine;
+
+/// Refused lines that an answer contains.
+const MAX_REFUSALS: usize = 1_000;
+
+/// Chunks of the body that were not parsed yet. A chunk has some hundred kilobytes at most.
+const CHUNKS_AHEAD: usize = 2;
+
+/// Lines that are parsed ahead. Each can have several megabytes.
+const LINES_AHEAD: usize = 8;
+
+/// What an import may take.
+#[derive(Debug, Clone)]
+pub(crate) struct ImportLimits {
+    /// The most bytes of a body.
+    pub(crate) max_bytes: u64,
+    /// The longest time without a byte of the body.
+    pub(crate) idle_timeout: Duration,
+}
+
+/// What became of the lines of an import.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct ImportAnswer {
+    /// Lines whose memory is stored.
+    imported: u64,
+    /// Lines whose memory was there already, with the same content.
+    already_there: u64,
+    /// Lines that were refused.
+    refused: u64,
+    /// The first 1,000 refused lines, with their numbers and reasons.
+    #[schema(value_type = Vec<RefusedLine>)]
+    refusals: Vec<Refusal>,
+    /// Archived memories that are live, because their summary did not come after them.
+    without_summary: usize,
+}
+
+impl ImportAnswer {
+    fn record(&mut self, outcomes: Vec<ItemOutcome>) {
+        for outcome in outcomes {
+            match outcome {
+                ItemOutcome::Imported => self.imported += 1,
+                ItemOutcome::AlreadyThere => self.already_there += 1,
+                ItemOutcome::Refused(refusal) => {
+                    self.refused += 1;
+                    if self.refusals.len() < MAX_REFUSALS {
+                        self.refusals.push(refusal);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A line that was read, or why the body is no text of lines.
+type ReadLine = Result<(Location, Result<ImportItem, String>), String>;
+
+/// Imports the lines of a body into an entity. A problem says what was imported before it.
+pub(crate) async fn import_lines(
+    memory: &MemorySystem,
+    entity: &EntityId,
+    keyed: KeyedIds,
+    body: Body,
+    limits: &ImportLimits,
+) -> Result<ImportAnswer, Problem> {
+    let (chunk_sender, chunks) = channel(CHUNKS_AHEAD);
+    let (line_sender, mut lines) = channel(LINES_AHEAD);
+    let owned = entity.clone();
+    // Ends with the body, at an error, or when one of the channels is closed.
+    tokio::task::spawn_blocking(move || read_lines(chunks, &owned, &keyed, &line_sender));
+
+    let mut answer = ImportAnswer::default();
+    let mut received = Ok(());
+    let stored = {
+        let mut receiving = pin!(receive(body, chunk_sender, limits));
+        let mut storing = pin!(store(memory, &mut lines, &mut answer));
+        let mut is_receiving = true;
+        loop {
+            tokio::select! {
+                outcome = &mut receiving, if is_receiving => {
+                    is_receiving = false;
+                    received = outcome;
+                }
+                outcome = &mut storing => break outcome,
+            }
+        }
+    };
+    match stored.and(received) {
+        Ok(()) => Ok(answer),
+        Err(problem) => Err(problem.with_import(answer)),
+    }
+}
+
+/// Passes on the chunks of a body.
+async fn receive(
+    body: Body,
+    chunks: Sender<io::Result<Bytes>>,
+    limits: &ImportLimits,
+) -> Result<(), Problem> {
+    let mut stream = body.into_data_stream();
+    let mut received = 0;
+    let problem = loop {
+        let Ok(next) = timeout(limits.idle_timeout, stream.next()).await else {
+            let seconds = limits.idle_timeout.as_secs_f32();
+            break Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout",
+                "The request took too long",
+                format!("nothing of the body arrived for {seconds} s; send the rest again"),
+            )
+            .retryable();
+        };
+        let chunk = match next {
+            None => return Ok(()),
+            Some(Ok(chunk)) => chunk,
+            Some(Err(_)) => {
+                break Problem::invalid_input("the body broke off; send the same lines again");
+            }
+        };
+        received += chunk.len() as u64;
+        if received > limits.max_bytes {
+            let max = limits.max_bytes;
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            let detail = format!("the body has more than {max} bytes; send it in parts");
+            break Problem::new(status, "invalid_input", "Invalid body", detail);
+        }
+        if chunks.send(Ok(chunk)).await.is_err() {
+            // The reader ended first, and says why.
+            return Ok(());
+        }
+    };
+    // Its last line may be incomplete: the reader must not take this for its end.
+    let _ = chunks.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
+    Err(problem)
+}
+
+/// Stores lines in batches, and what became of them in `answer`.
+async fn store(
+    memory: &MemorySystem,
+    lines: &mut Receiver<ReadLine>,
+    answer: &mut ImportAnswer,
+) -> Result<(), Problem> {
+    let mut importer = Importer::new(DEFAULT_BATCH);
+    let outcome = store_lines(memory, lines, &mut importer, answer).await;
+    if outcome.is_err() {
+        importer.drain().await;
+    }
+    answer.record(importer.take_outcomes());
+    answer.without_summary = importer.orphans();
+    outcome
+}
+
+async fn store_lines(
+    memory: &MemorySystem,
+    lines: &mut Receiver<ReadLine>,
+    importer: &mut Importer,
+    answer: &mut ImportAnswer,
+) -> Result<(), Problem> {
+    let mut outcome = Ok(());
+    while let Some(line) = lines.recv().await {
+        match line {
+            Ok((location, Ok(item))) => importer.add(memory, location, item).await?,
+            Ok((location, Err(reason))) => importer.refuse(location, reason),
+            Err(format) => {
+                let detail = format!("the body is not JSON lines: it is {format}");
+                outcome = Err(Problem::invalid_input(detail));
+            }
+        }
+        answer.record(importer.take_outcomes());
+    }
+    importer.finish(memory).await?;
+    outcome
+}
+
+/// Reads and parses the lines of a body, on a thread that may block.
+fn read_lines(
+    chunks: Receiver<io::Result<Bytes>>,
+    entity: &EntityId,
+    keyed: &KeyedIds,
+    sender: &Sender<ReadLine>,
+) {
+    let body = ChunkReader {
+        chunks,
+        current: Bytes::new(),
+    };
+    let mut ids = LineIds::default();
+    let mut lines = match Lines::open(BufReader::new(body)) {
+        Ok(lines) => lines,
+        Err(error) => {
+            // Only the reader of lines knows formats; a body that broke off is reported
+            // by who received it.
+            if let Some(format) = error.get_ref().map(ToString::to_string) {
+                let _ = sender.blocking_send(Err(format));
+            }
+            return;
+        }
+    };
+    while let Ok(Some(line)) = lines.next_line() {
+        let number = line.number;
+        let id_of = |item: &MemoryBatchItem| keyed.id(number).unwrap_or_else(|| ids.next(item));
+        let parsed = line.text.and_then(|text| {
+            let item = ImportItem::from_line(text, Some(entity), id_of)?;
+            match item.item.memory.entity_id == *entity {
+                true => Ok(item),
+                false => Err(OTHER_ENTITY.to_owned()),
+            }
+        });
+        let is_wanted = sender.blocking_send(Ok((Location::Line(number), parsed)));
+        if is_wanted.is_err() {
+            return;
+        }
+    }
+}
+
+const OTHER_ENTITY: &str =
+    "`entity` is not the entity in the path; leave it out, or use the other path";
+
+/// The body as a reader that blocks. A sender that is dropped without an error ended it.
+struct ChunkReader {
+    chunks: Receiver<io::Result<Bytes>>,
+    current: Bytes,
+}
+
+impl Read for ChunkReader {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.chunks.blocking_recv() {
+                None => return Ok(0),
+                Some(chunk) => self.current = chunk?,
+            }
+        }
+        let length = to.len().min(self.current.len());
+        let chunk = self.current.split_to(length);
+        to.get_mut(..length)
+            .into_iter()
+            .for_each(|to| to.copy_from_slice(&chunk));
+        Ok(length)
+    }
+}

@@ -1,0 +1,121 @@
+//! Moving whole entities: import and export as JSON lines.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use futures_util::stream::{self, Stream};
+use memory::{Memory, MemoryError};
+use memory_json::{ExportReader, Line};
+
+use crate::access::{Reads, Writes};
+use crate::etag::EntityTag;
+use crate::import::{ImportAnswer, import_lines};
+use crate::problem::{Answer, Problem};
+use crate::request::{KeyedIds, check_media_type};
+use crate::schema::MemoryInput;
+use crate::server::ServerState;
+
+/// The media type of JSON lines.
+const NDJSON: &str = "application/x-ndjson";
+
+/// The media types of an import.
+const IMPORT_TYPES: [&str; 4] = [
+    NDJSON,
+    "application/ndjson",
+    "application/jsonl",
+    "application/json",
+];
+
+/// Export an entity as JSON lines
+///
+/// One memory per line, live and archived, in the order and with the keys of
+/// docs/jsonl.md. The memories are read page by page, as fast as the client reads them; an
+/// answer that breaks off, without the end of its transfer encoding, is incomplete.
+#[utoipa::path(
+    get,
+    path = "/v1/entities/{entity}/export",
+    tag = "transfer",
+    params(("entity" = String, Path, description = "The entity's name")),
+    responses(
+        (status = 200, description = "Done", body = Line<'static>, content_type = "application/x-ndjson"),
+        (status = 304, description = "Unchanged since the given entity tag"),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub(super) async fn export(entity: Reads, headers: HeaderMap) -> Answer<Response> {
+    let tag = match EntityTag::of(&entity, &headers).await? {
+        Ok(tag) => tag,
+        Err(not_modified) => return Ok(not_modified),
+    };
+    let mut reader = ExportReader::open(&entity.memory, entity.id).await?;
+    // Before the answer begins, so that a store that cannot be read is a problem.
+    let first = reader.next_page().await?;
+    let body = Body::from_stream(pages(reader, first));
+    Ok(tag.with(([(header::CONTENT_TYPE, NDJSON)], body)))
+}
+
+/// The pages as lines. A page is read when the one before it was sent.
+fn pages(
+    reader: ExportReader,
+    first: Option<Vec<Memory>>,
+) -> impl Stream<Item = Result<Bytes, MemoryError>> {
+    stream::try_unfold((reader, first), |(mut reader, page)| async move {
+        let page = match page {
+            Some(page) => Some(page),
+            None => reader.next_page().await?,
+        };
+        Ok(page.map(|page| (lines(&page), (reader, None))))
+    })
+}
+
+fn lines(page: &[Memory]) -> Bytes {
+    let mut lines = Vec::new();
+    for memory in page {
+        // Writing a memory into memory does not fail.
+        if serde_json::to_writer(&mut lines, &Line::from(memory)).is_ok() {
+            lines.push(b'\n');
+        }
+    }
+    lines.into()
+}
+
+/// Import JSON lines
+///
+/// One memory per line, as in docs/jsonl.md. Lines are read as they arrive and stored in
+/// batches of 256: what was stored stays, also where a later line is refused, the
+/// connection breaks, or the import fails. Sending the same lines again imports the rest
+/// and nothing twice, because a line without `id` gets one that is derived from its
+/// values, or from the header `Idempotency-Key` and its number.
+///
+/// The answer is 200 also where lines were refused; it has the first 1,000 of them.
+#[utoipa::path(
+    post,
+    path = "/v1/entities/{entity}/import",
+    tag = "transfer",
+    params(("entity" = String, Path, description = "The entity's name")),
+    request_body(content = MemoryInput, content_type = "application/x-ndjson"),
+    responses((status = 200, description = "Done", body = ImportAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
+)]
+pub(super) async fn import(
+    entity: Writes,
+    State(server): State<ServerState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<Json<ImportAnswer>> {
+    check_media_type(&headers, &IMPORT_TYPES)?;
+    entity.id.validate()?;
+    let keyed = KeyedIds::new(&headers, &entity.id)?;
+    let _permit = server.imports.try_acquire().map_err(|_| {
+        Problem::busy("as many imports as the server allows are in progress; try again later")
+    })?;
+    let answer = import_lines(
+        &entity.memory,
+        &entity.id,
+        keyed,
+        body,
+        &server.import_limits,
+    );
+    Ok(Json(answer.await?))
+}

@@ -1,0 +1,284 @@
+//! Import and export as streams of lines.
+
+use std::time::Duration;
+
+use memory_server::ServerOptions;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::{Answer, TestServer};
+
+const IMPORT: &str = "/v1/entities/mira/import";
+const EXPORT: &str = "/v1/entities/mira/export";
+
+async fn server() -> TestServer {
+    TestServer::start(|_| ServerOptions::new()).await
+}
+
+async fn import(server: &TestServer, lines: impl Into<Vec<u8>>) -> Answer {
+    let request = server.request("POST", IMPORT);
+    let request = request.header("content-type", "application/x-ndjson");
+    let sent = request.body(lines.into()).send().await;
+    Answer::of(sent.expect("it answers")).await
+}
+
+async fn export(server: &TestServer) -> String {
+    let response = server.request("GET", EXPORT).send().await;
+    let response = response.expect("it answers");
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "application/x-ndjson");
+    response.text().await.expect("a whole body")
+}
+
+async fn count(server: &TestServer) -> u64 {
+    let stats = server.memory.entity_stats("mira").await;
+    stats.expect("it is open").memory_count
+}
+
+fn days(count: usize) -> String {
+    (0..count)
+        .map(|day| format!("{{\"content\":\"Day {day} was dry.\"}}\n"))
+        .collect()
+}
+
+/// Begins an import by hand: a body of `length` bytes, of which `sent` are sent.
+async fn begin(server: &TestServer, length: usize, sent: &str) -> TcpStream {
+    let address = server.address();
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let head = format!(
+        "POST {IMPORT} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\
+         Content-Type: application/x-ndjson\r\n\r\n{sent}"
+    );
+    let written = stream.write_all(head.as_bytes()).await;
+    written.expect("it is accepted");
+    stream
+}
+
+/// Repeats a request until it has the status.
+async fn until(server: &TestServer, status: u16) -> Answer {
+    for _ in 0..2_000 {
+        let answer = import(server, "").await;
+        if answer.status == status {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let last = import(server, "").await;
+    assert_eq!(last.status, status, "after ten seconds");
+    last
+}
+
+#[tokio::test]
+async fn an_export_imports_as_it_was() {
+    let server = server().await;
+    assert_eq!(export(&server).await, "");
+    for _ in 0..2 {
+        let body = r#"{"content":"Tam sold me a lame horse.","tags":["market"]}"#;
+        let path = "/v1/entities/mira/memories";
+        server.post(path, body).await.ok(201);
+    }
+    server
+        .post("/v1/entities/mira/consolidate", "")
+        .await
+        .ok(200);
+    // More than two pages.
+    assert_eq!(import(&server, days(300)).await.ok(200)["imported"], 300);
+    let exported = export(&server).await;
+    assert_eq!(
+        exported.lines().count(),
+        303,
+        "two sources, their summary, 300 days"
+    );
+
+    let other = self::server().await;
+    let answer = import(&other, exported.clone()).await;
+    let expected = json!({
+        "imported": 303, "already_there": 0, "refused": 0, "refusals": [], "without_summary": 0,
+    });
+    assert_eq!(*answer.ok(200), expected);
+    assert_eq!(export(&other).await, exported);
+
+    let tag = other
+        .request("GET", EXPORT)
+        .send()
+        .await
+        .expect("it answers");
+    let tag = tag.headers()["etag"].clone();
+    let again = other
+        .request("GET", EXPORT)
+        .header("if-none-match", tag)
+        .send();
+    assert_eq!(again.await.expect("it answers").status(), 304);
+}
+
+#[tokio::test]
+async fn refused_lines_are_named_and_the_others_are_stored() {
+    let server = server().await;
+    let id = "0192d3a0-0000-7000-8000-000000000001";
+    let long = format!(r#"{{"content":"{}"}}"#, "x".repeat(4 << 20));
+    let mut lines = Vec::new();
+    for line in [
+        r#"{"content":"A secret."}"#,
+        "",
+        r#"{"content":"A secret.","kind":"dream"}"#,
+        r#"{"content":"A secret.","improtance":1}"#,
+        r#"{"entity":"tam","content":"A secret."}"#,
+        r#"{"entity":"mira","content":"Rain."}"#,
+        &format!(r#"{{"id":"{id}","content":"Snow."}}"#),
+        &format!(r#"{{"id":"{id}","content":"A secret."}}"#),
+        &format!(r#"{{"id":"{id}","content":"Snow."}}"#),
+        &long,
+        r#"{"content":"A secret."#,
+    ] {
+        lines.extend_from_slice(line.as_bytes());
+        lines.push(b'\n');
+    }
+    lines.extend_from_slice(b"{\"content\":\"\xFF\"}\n{\"content\":\"The last.\"}");
+    let answer = import(&server, lines).await;
+    let answer = answer.ok(200);
+    let counts = ["imported", "already_there", "refused"].map(|key| answer[key].as_u64());
+    assert_eq!(counts, [Some(4), Some(1), Some(7)], "{answer}");
+    let mut refusals = answer["refusals"].as_array().expect("a list").clone();
+    refusals.sort_by_key(|it| it["line"].as_u64());
+    let expected = [
+        (3, "invalid_input", "dream"),
+        (4, "invalid_input", "improtance"),
+        (5, "invalid_input", "the path"),
+        (8, "conflict", "line 7"),
+        (10, "invalid_input", "4194304 bytes"),
+        (11, "invalid_input", "EOF"),
+        (12, "invalid_input", "UTF-8"),
+    ];
+    for (refusal, (line, kind, says)) in refusals.iter().zip(expected) {
+        assert_eq!(
+            (&refusal["line"], &refusal["kind"]),
+            (&json!(line), &json!(kind))
+        );
+        let message = refusal["message"].as_str().expect("a reason");
+        assert!(message.contains(says), "{refusal}");
+        assert!(!message.contains("secret"), "{refusal}");
+    }
+    assert_eq!(count(&server).await, 4);
+
+    let answer = import(&server, "no\n".repeat(3_000)).await;
+    assert_eq!(answer.ok(200)["refused"], 3_000);
+    let refusals = answer.body["refusals"].as_array().map(Vec::len);
+    assert_eq!(refusals, Some(1_000), "an answer has a limit");
+}
+
+#[tokio::test]
+async fn a_repeated_import_adds_nothing() {
+    let server = server().await;
+    let lines = "{\"content\":\"Rain.\"}\n{\"content\":\"Rain.\"}\n";
+    for imported in [2, 0] {
+        let answer = import(&server, lines).await;
+        assert_eq!(answer.ok(200)["imported"], imported);
+        assert_eq!(answer.body["already_there"], 2 - imported);
+    }
+    let keyed = async |key: &str, lines: &str| {
+        let request = server
+            .request("POST", IMPORT)
+            .header("Idempotency-Key", key);
+        let sent = request.body(lines.to_owned()).send().await;
+        Answer::of(sent.expect("it answers")).await
+    };
+    for imported in [2, 0] {
+        let answer = keyed("a", lines).await;
+        assert_eq!(answer.ok(200)["imported"], imported);
+    }
+    let other = keyed("a", "{\"content\":\"Snow.\"}\n").await;
+    assert_eq!(other.ok(200)["refusals"][0]["kind"], "conflict");
+    keyed("", lines).await.problem(400, "invalid_input");
+    assert_eq!(count(&server).await, 4);
+}
+
+#[tokio::test]
+async fn bodies_beyond_their_limit_or_of_another_format_are_problems() {
+    let server = TestServer::start(|_| ServerOptions::new().max_import_bytes(20_000)).await;
+    let long = import(&server, days(1_000)).await;
+    let detail = long.problem(413, "invalid_input");
+    assert!(detail.contains("20000 bytes"), "{detail}");
+    let imported = long.body["import"]["imported"].as_u64().expect("a count");
+    assert_eq!(count(&server).await, imported, "what came before is stored");
+    for (body, says) in [
+        (&b"\x1F\x8B\x08\0\0\0\0\0\0\0\0\0"[..], "gzip"),
+        (&b"\xFF\xFE{\0"[..], "UTF-16"),
+        (&b"SQLite format 3\0"[..], "SQLite"),
+    ] {
+        let refused = import(&server, body).await;
+        let detail = refused.problem(400, "invalid_input");
+        assert!(detail.contains(says), "{detail}");
+    }
+    let request = server
+        .request("POST", IMPORT)
+        .header("content-type", "text/csv");
+    let refused = request.body("a,b").send().await.expect("it answers");
+    let refused = Answer::of(refused).await;
+    refused.problem(415, "unsupported_media_type");
+    let blank = server.post("/v1/entities/%20/import", "").await;
+    blank.problem(400, "invalid_input");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_a_server_that_imports_the_rest() {
+    let server = server().await;
+    let lines = days(1_000);
+    let half = &lines[..lines.len() / 2];
+    for _ in 0..3 {
+        drop(begin(&server, lines.len(), half).await);
+    }
+    let answer = import(&server, lines).await;
+    let answer = answer.ok(200);
+    let there = ["imported", "already_there"].map(|key| answer[key].as_u64().unwrap_or(0));
+    assert_eq!(there.iter().sum::<u64>(), 1_000, "{answer}");
+    assert_eq!(answer["refused"], 0, "{answer}");
+    assert_eq!(count(&server).await, 1_000);
+
+    // A reader that leaves early.
+    let mut response = server
+        .request("GET", EXPORT)
+        .send()
+        .await
+        .expect("it answers");
+    assert!(response.chunk().await.expect("a part").is_some());
+    drop(response);
+    assert_eq!(export(&server).await.lines().count(), 1_000);
+}
+
+#[tokio::test]
+async fn a_client_that_stops_sending_is_told_what_was_stored() {
+    let idle = Duration::from_millis(300);
+    let server = TestServer::start(|_| ServerOptions::new().request_timeout(idle)).await;
+    let cut = "{\"content\":\"Rain.\"}\n{\"content\":\"Snow.\"}\n{\"content\":\"Cut o";
+    let mut stream = begin(&server, 10_000, cut).await;
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer).await;
+    read.expect("an answer, then the end");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+    let problem: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(problem["kind"], "timeout");
+    assert_eq!(problem["import"]["imported"], 2, "{problem}");
+    assert_eq!(
+        problem["import"]["refused"], 0,
+        "a line that was cut off is none: {problem}"
+    );
+    assert_eq!(count(&server).await, 2);
+}
+
+#[tokio::test]
+async fn a_fifth_import_at_once_is_refused_until_one_ends() {
+    let server = server().await;
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.push(begin(&server, 1_000, "{\"content\":\"Rain.\"}\n").await);
+    }
+    let refused = until(&server, 503).await;
+    refused.problem(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    // Other requests are answered.
+    server.get("/v1/entities/mira/memories").await.ok(200);
+    drop(open);
+    until(&server, 200).await;
+}
