@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::error::TaskError;
 use crate::{
-    boundaries, deny, features, inspector, libtorch, mcp, observability, outside, package, quality,
-    shell, test, tidy,
+    boundaries, deny, deploy, features, inspector, libtorch, mcp, observability, outside, package,
+    quality, shell, test, tidy,
 };
 
 struct Step {
@@ -92,6 +92,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "inspector",
         action: Action::Task(inspector::check),
+    },
+    Step {
+        name: "deploy",
+        action: Action::Task(deploy::check),
     },
     Step {
         name: "quality",

@@ -7,6 +7,7 @@ mod boundaries;
 mod ci;
 mod debian;
 mod deny;
+mod deploy;
 mod error;
 mod features;
 mod inspector;
@@ -60,6 +61,8 @@ enum Task {
     Prometheus,
     /// Use the server's page in a headless Chromium, and take its pictures
     Inspector(inspector::Options),
+    /// Run the image's steps and check compose files and systemd unit, without containers
+    Deploy,
     /// Check the workspace's rules that the compiler does not check
     Tidy,
     /// Check the dependencies between crates with cargo tree
@@ -83,6 +86,7 @@ impl Task {
             Self::Embedding(options) => bench::embedding(&options),
             Self::Prometheus => observability::print_prometheus(),
             Self::Inspector(options) => inspector::run(&options),
+            Self::Deploy => deploy::check(),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),
             Self::Deny => deny::run(),
