@@ -19,7 +19,7 @@ use criterion::Criterion;
 use memory::{MemoryBatchItem, MemoryKind, MemorySystem};
 use memory_benches::recorded_criterion::{Case, RecordedCriterion};
 use memory_testkit::HashEmbedder;
-use memory_text::{TextAnalysis, pairs, stems, tokenize, word_digests};
+use memory_text::{QueryTerms, TextAnalysis, stems, tokenize, word_digests};
 
 /// Memories retained in one call.
 const BATCH: u64 = 500;
@@ -77,14 +77,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         bench.bench(case("retain/words", language), async || {
             let start = Instant::now();
             for text in &texts {
-                black_box(stems(text));
+                black_box(stems(text, None));
             }
             start.elapsed()
         })?;
         bench.bench(case("snapshot/words", language), async || {
             let start = Instant::now();
             for text in &texts {
-                black_box(TextAnalysis::of(text));
+                black_box(TextAnalysis::of(text, None));
             }
             start.elapsed()
         })?;
@@ -94,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ..case("question/words", language)
         };
         bench.bench_short(once, async || {
-            black_box((stems(question), pairs(question)));
+            black_box(QueryTerms::new(question, None, false));
             black_box((word_digests(question), tokenize(question)));
         })?;
     }

@@ -109,7 +109,7 @@ const BOUNDARIES: &[Boundary] = &[
     },
     Boundary {
         package: "memory-text",
-        workspace: Some(&[]),
+        workspace: Some(&["memory-core"]),
         never: &[RUNTIMES, BACKENDS, TLS],
     },
     Boundary {

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Parser, Subcommand};
+use memory::Language;
 
 use crate::commands::{
     backup, completions, consolidate, export, get, import, list, mcp, recall, reembed, reflect,
@@ -69,12 +70,29 @@ pub(crate) struct Cli {
     )]
     pub(crate) model: Option<String>,
 
+    /// Language of the texts, where it is known [env: MEMORY_LANGUAGE] [default: detect]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "CODE",
+        hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(language_values())
+    )]
+    pub(crate) language: Option<String>,
+
     /// Print results and errors as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The values of `--language`: each text's own, or the code of one for all.
+fn language_values() -> impl Iterator<Item = &'static str> {
+    let codes = Language::ALL.into_iter().map(Language::code);
+    std::iter::once("detect").chain(codes)
 }
 
 #[derive(Debug, Subcommand)]

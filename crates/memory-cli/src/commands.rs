@@ -40,7 +40,13 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
         Command::Setup(_) | Command::Token(_) | Command::Completions(_) | Command::Man(_) => {
             Settings::default()
         }
-        _ => settings::load(cli.db, cli.model.clone(), cli.shared_cache, cli.config)?,
+        _ => settings::load(
+            cli.db,
+            cli.model.clone(),
+            cli.shared_cache,
+            cli.language,
+            cli.config,
+        )?,
     };
     let database = Database::new(settings);
     let outcome = match interruption(&cli.command) {

@@ -257,7 +257,9 @@ impl Database {
             (Access::Read, _) => PgOptions::new().read_only(),
         };
         // As the facade does: processes with a bounded consistency hear of writes.
-        let options = match self.settings.config().consistency {
+        let config = self.settings.config();
+        let options = options.language(config.language);
+        let options = match config.consistency {
             Some(Consistency::Bounded(_)) => options.notify_changes(true),
             _ => options,
         };
@@ -297,7 +299,8 @@ impl Database {
     }
 
     fn options(&self) -> MemoryResult<SqliteOptions> {
-        SqliteOptions::from_url(self.url()).map_err(add_supported_urls)
+        let options = SqliteOptions::from_url(self.url()).map_err(add_supported_urls)?;
+        Ok(options.language(self.settings.config().language))
     }
 
     /// The database's file; `None` for a database in memory or on a server.

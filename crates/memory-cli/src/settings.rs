@@ -16,6 +16,7 @@ pub(crate) fn load(
     db: Option<String>,
     model: Option<String>,
     shared_cache: Option<String>,
+    language: Option<String>,
     config: Option<PathBuf>,
 ) -> MemoryResult<Settings> {
     let variable = std::env::var_os(CONFIG_ENV).filter(|path| !path.is_empty());
@@ -31,6 +32,11 @@ pub(crate) fn load(
     }
     if let Some(url) = shared_cache {
         builder = builder.shared_cache(url);
+    }
+    if let Some(code) = language {
+        // Any other of the values that the command line accepts is "detect".
+        let language = code.parse().ok();
+        builder = builder.configure(move |config| config.language = language);
     }
     builder.build()
 }

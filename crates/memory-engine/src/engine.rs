@@ -224,6 +224,7 @@ impl EngineInner {
             Arc::clone(&tiers),
             listener.state(),
             consistency,
+            config.language,
         );
         let embedder = ContentEmbedder::new(embedder, Arc::clone(&tiers));
         let writer = Writer::new(Arc::clone(&tiers), embedder.clone());

@@ -89,7 +89,8 @@ impl EngineInner {
             }
             RecallSource::Store { .. } => {
                 let profile = self.embedder.embedder.profile();
-                snapshot::load(&*self.store, profile, entity, None).await?
+                let language = self.config.language;
+                snapshot::load(&*self.store, profile, entity, language, None).await?
             }
         };
         let change = move || present.as_of(restored, |memory| created_at(memory) > moment);

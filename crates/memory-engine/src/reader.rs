@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use memory_core::{
-    Clock, Consistency, Embedder, EntityId, Generation, Memory, MemoryError, MemoryId,
+    Clock, Consistency, Embedder, EntityId, Generation, Language, Memory, MemoryError, MemoryId,
     MemoryResult, Store,
 };
 use tracing::{Instrument, debug_span};
@@ -26,6 +26,8 @@ pub(crate) struct Reader {
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) listener: ListenerState,
     consistency: Consistency,
+    /// See `MemoryConfig::language`.
+    pub(crate) language: Option<Language>,
     unchanged_since: Arc<UnchangedSince>,
     /// Memories read from the store by their id alone.
     loaded_memories: Arc<AtomicU64>,
@@ -39,6 +41,7 @@ impl Reader {
         tiers: Arc<Tiers>,
         listener: ListenerState,
         consistency: Consistency,
+        language: Option<Language>,
     ) -> Self {
         Self {
             store,
@@ -47,6 +50,7 @@ impl Reader {
             tiers,
             listener,
             consistency,
+            language,
             unchanged_since: Arc::default(),
             loaded_memories: Arc::default(),
         }

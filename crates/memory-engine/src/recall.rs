@@ -4,8 +4,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use memory_core::{InvalidInput, Memory, MemoryFilter, MemoryResult, limits};
-use memory_text::WordPair;
+use memory_core::{InvalidInput, Language, Memory, MemoryFilter, MemoryResult, limits};
+use memory_text::QueryTerms;
 use memory_text::dates::{self, NamedDate};
 use serde::{Deserialize, Serialize};
 
@@ -288,10 +288,8 @@ pub(crate) struct Query {
     pub(crate) vector: Arc<[f32]>,
     /// Share of the text's tokens that the embedder's model does not know.
     pub(crate) unknown_share: f32,
-    /// For the lexical retriever.
-    pub(crate) stems: Vec<String>,
-    /// For the lexical retriever's pairs of words.
-    pub(crate) pairs: Vec<WordPair>,
+    /// For the lexical retriever and its pairs of words.
+    pub(crate) terms: QueryTerms,
     /// For comparing answers with the text, see `ranking::newer_first`.
     pub(crate) words: Vec<u64>,
     /// Whether the text asks for a time.
@@ -303,15 +301,21 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Dates such as "last week" are relative to `now`.
-    pub(crate) fn new(text: &str, embedded: EmbeddedText, now: DateTime<Utc>) -> Self {
+    /// Dates such as "last week" are relative to `now`; `language` is that of the
+    /// configuration.
+    pub(crate) fn new(
+        text: &str,
+        language: Option<Language>,
+        embedded: EmbeddedText,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let asks_when = dates::asks_when(text);
         Self {
             vector: embedded.vector,
             unknown_share: embedded.unknown_share,
-            stems: memory_text::stems(text),
-            pairs: memory_text::pairs(text),
-            words: memory_text::word_digests(text),
-            asks_when: dates::asks_when(text),
+            terms: QueryTerms::new(text, language, asks_when),
+            words: memory_text::word_digests(text).words,
+            asks_when,
             dates: dates::named_dates(text, now),
             tokens: memory_text::tokenize(text),
         }

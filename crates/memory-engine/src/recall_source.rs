@@ -106,7 +106,8 @@ impl Reader {
                 let profile = reader.embedder.profile();
                 let base_memories = base.as_ref().map_or(0, |base| base.len());
                 let span = debug_span!("load", tier = "entity", base_memories);
-                let loading = snapshot::load(&*reader.store, profile, &owned, base);
+                let language = reader.language;
+                let loading = snapshot::load(&*reader.store, profile, &owned, language, base);
                 let snapshot = loading.instrument(span).await?;
                 let loaded = CachedSnapshot::new(snapshot, began);
                 let read_at = loaded.snapshot.generation();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::{DenseQuery, EntityId, MemoryResult, SearchOutcome, SearchRequest};
+use memory_core::{DenseQuery, EntityId, Language, MemoryResult, SearchOutcome, SearchRequest};
 use pgvector::Vector;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -42,7 +42,8 @@ pub(crate) async fn search(
         return Ok(None);
     }
     let mut sql = SqlBuilder::new();
-    push_statement(&mut sql, entity, request, query);
+    let language = database.options.language;
+    push_statement(&mut sql, entity, request, query, language);
     let ann_index = database.options.ann_index;
     let settings = ann_index.search_settings(request.limit * OVERSAMPLING);
     let entities = [entity];
@@ -96,6 +97,7 @@ pub(crate) fn push_statement(
     entity: &EntityId,
     request: &SearchRequest,
     query: &DenseQuery,
+    language: Option<Language>,
 ) {
     let entity_param = sql.value(entity.as_str(), "text");
     let model = sql.value(query.fingerprint.as_str(), "text");
@@ -132,7 +134,7 @@ pub(crate) fn push_statement(
     ));
     let (mut score, mut lexical_join, mut score_stats) = ("NULL::real", "", String::new());
     if let Some(text) = &request.lexical {
-        lexical::push_retriever(sql, &entity_param, text, &conditions);
+        lexical::push_retriever(sql, &entity_param, text, language, &conditions);
         sql.push(format!(
             ", found AS (SELECT memory_id FROM nearest UNION (SELECT memory_id FROM lexical \
              ORDER BY score DESC, memory_id LIMIT {limit}))"

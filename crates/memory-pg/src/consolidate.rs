@@ -47,7 +47,7 @@ pub(crate) async fn consolidate(
     let summaries = groups.iter().map(|group| group.summary.clone()).collect();
     let consolidate = Consolidate {
         entity: entity.clone(),
-        summaries: index_memories(OPERATION, summaries).await?,
+        summaries: index_memories(OPERATION, summaries, database.options.language).await?,
         groups: groups.to_vec(),
         read_at,
         precision,

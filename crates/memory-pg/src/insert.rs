@@ -50,7 +50,7 @@ pub(crate) async fn insert(
     evict.retain(|entity, ids| entities.contains(entity) && !ids.is_empty());
     let insert = Insert {
         entities: entities.into_iter().cloned().collect(),
-        batch: index_memories(OPERATION, batch.to_vec()).await?,
+        batch: index_memories(OPERATION, batch.to_vec(), database.options.language).await?,
         max_memories: options.max_memories,
         evict,
         precision,

@@ -5,12 +5,13 @@
 //! term is how often it occurs: one number for each term, however often it occurs.
 //! Until migration 0006 the server made it, by its own `english` configuration, with the
 //! positions of words. Such rows are found by what that configuration makes of a query,
-//! until `reindex` has made their terms.
+//! until `reindex` has made their terms. Rows of version 4 are found by the terms of
+//! version 5, which has all of theirs and some more.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use memory_core::{EmbeddedMemory, MemoryResult};
+use memory_core::{EmbeddedMemory, Language, MemoryResult};
 use memory_text::bm25::{B, K1};
 use memory_text::{ANALYSIS_VERSION, for_each_stem};
 
@@ -24,9 +25,9 @@ pub(crate) const ANALYSIS: i32 = ANALYSIS_VERSION.cast_signed();
 
 /// The condition on `m` that its terms are of an older version, literally as in the
 /// predicate of the index `idx_memory_outdated`.
-pub(crate) const OUTDATED: &str = "m.analysis < 4";
+pub(crate) const OUTDATED: &str = "m.analysis < 5";
 const _: () = assert!(
-    ANALYSIS == 4,
+    ANALYSIS == 5,
     "a new version of the analysis needs a migration that replaces idx_memory_outdated, and \
      another version in OUTDATED"
 );
@@ -48,10 +49,10 @@ pub(crate) struct IndexEntry {
 }
 
 impl IndexEntry {
-    pub(crate) fn new(content: &str) -> Self {
+    pub(crate) fn new(content: &str, language: Option<Language>) -> Self {
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         let mut word_count = 0i32;
-        for_each_stem(content, |term| {
+        for_each_stem(content, language, |term| {
             word_count = word_count.saturating_add(1);
             if let Some(count) = counts.get_mut(term) {
                 *count += 1;
@@ -85,11 +86,12 @@ pub(crate) struct IndexedMemory {
 pub(crate) async fn index_memories(
     operation: &'static str,
     items: Vec<EmbeddedMemory>,
+    language: Option<Language>,
 ) -> MemoryResult<Vec<IndexedMemory>> {
     let bytes: usize = items.iter().map(|it| it.memory.content.len()).sum();
     let index = move || {
         let indexed = items.into_iter().map(|item| IndexedMemory {
-            entry: IndexEntry::new(&item.memory.content),
+            entry: IndexEntry::new(&item.memory.content, language),
             item,
         });
         indexed.collect()
@@ -101,9 +103,13 @@ pub(crate) async fn index_memories(
 pub(crate) async fn index_contents(
     operation: &'static str,
     contents: Vec<String>,
+    language: Option<Language>,
 ) -> MemoryResult<Vec<IndexEntry>> {
     let bytes: usize = contents.iter().map(String::len).sum();
-    let index = move || contents.iter().map(|it| IndexEntry::new(it)).collect();
+    let index = move || {
+        let contents = contents.iter();
+        contents.map(|it| IndexEntry::new(it, language)).collect()
+    };
     run_blocking(operation, bytes <= MAX_ANALYZED_INLINE, index).await
 }
 
@@ -121,9 +127,10 @@ pub(crate) fn push_retriever(
     sql: &mut SqlBuilder,
     entity_param: &str,
     text: &str,
+    language: Option<Language>,
     conditions: &str,
 ) {
-    let mut terms = memory_text::stems(text);
+    let mut terms = memory_text::stems(text, language);
     terms.sort_unstable();
     terms.dedup();
     let query = sql.value(any_of(&terms), "text");
@@ -270,10 +277,10 @@ mod tests {
 
     #[test]
     fn entry_has_each_term_with_its_frequency() {
-        let entry = IndexEntry::new("The mills of a mill, INC-90312: 上海");
+        let entry = IndexEntry::new("The mills of a mill, INC-90312: 上海", None);
         let expected = "'90312':1 'inc':1 'inc·90312':1 'mill':2 '上海':1 ";
         assert_eq!((&*entry.lexemes, entry.word_count), (expected, 6));
-        assert_eq!(IndexEntry::new("who is it?").lexemes, "");
+        assert_eq!(IndexEntry::new("who is it?", None).lexemes, "");
     }
 
     #[test]

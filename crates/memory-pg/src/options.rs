@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use memory_core::{MemoryError, MemoryResult};
+use memory_core::{Language, MemoryError, MemoryResult};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 
@@ -80,6 +80,7 @@ pub struct PgOptions {
     pub(crate) ann_max_indexes: u32,
     pub(crate) replicas: ReplicaUrls,
     pub(crate) replica_staleness: Duration,
+    pub(crate) language: Option<Language>,
 }
 
 /// URLs, which may have passwords and so are not shown.
@@ -111,6 +112,7 @@ impl Default for PgOptions {
             ann_max_indexes: 32,
             replicas: ReplicaUrls::default(),
             replica_staleness: Duration::ZERO,
+            language: None,
         }
     }
 }
@@ -121,6 +123,15 @@ impl PgOptions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The language of the texts, where it is known: see
+    /// [`MemoryConfig::language`](memory_core::MemoryConfig::language), which has to be
+    /// the same. `None`, the default, detects it in each text.
+    #[must_use]
+    pub fn language(mut self, language: Option<Language>) -> Self {
+        self.language = language;
+        self
     }
 
     /// The maximum number of connections.

@@ -125,7 +125,13 @@ async fn ann_index_is_used_only_by_ann_search() {
                 assert!(!plan.contains("idx_memory_near"), "{mode}\n{plan}");
                 let mut sql = SqlBuilder::new();
                 let query = request.dense.as_ref().unwrap();
-                ann_search::push_statement(&mut sql, &EntityId::from("mira"), &request, query);
+                ann_search::push_statement(
+                    &mut sql,
+                    &EntityId::from("mira"),
+                    &request,
+                    query,
+                    None,
+                );
                 let plan = lines(&mut connection, sql).await;
                 let nearest = plan
                     .split("  CTE ")
@@ -263,7 +269,7 @@ async fn ann_search_of_partitioned_tables_reads_one_partition() {
             let request = SearchRequest { filter, ..request };
             let query = request.dense.as_ref().unwrap();
             let mut sql = SqlBuilder::new();
-            ann_search::push_statement(&mut sql, &EntityId::from("mira"), &request, query);
+            ann_search::push_statement(&mut sql, &EntityId::from("mira"), &request, query, None);
             let plan = lines(&mut connection, sql).await;
             assert_eq!(support::partitioned::partitions(&plan).len(), 1, "{plan}");
         }
@@ -317,7 +323,7 @@ fn request(dense: Option<DenseQuery>, lexical: Option<&str>) -> SearchRequest {
 async fn explain(connection: &mut PgConnection, mode: &str, request: &SearchRequest) -> String {
     run(connection, &format!("SET plan_cache_mode = {mode}")).await;
     let mut sql = SqlBuilder::new();
-    search::push_statement(&mut sql, &EntityId::from("mira"), request);
+    search::push_statement(&mut sql, &EntityId::from("mira"), request, None);
     lines(connection, sql).await
 }
 

@@ -8,7 +8,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use memory_core::{EntityId, MemoryResult};
+use memory_core::{EntityId, Language, MemoryResult};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
@@ -158,6 +158,7 @@ impl Reindex {
             let convert = Convert {
                 entity: entity.clone(),
                 after,
+                language: database.options.language,
             };
             let progress = database.write(convert).await?;
             drop(database);
@@ -230,6 +231,7 @@ struct Convert {
     entity: EntityId,
     /// Those up to this id are done.
     after: Uuid,
+    language: Option<Language>,
 }
 
 enum Progress {
@@ -264,7 +266,7 @@ impl Transaction for Convert {
             return Ok(TxOutcome::Rollback(Progress::Complete));
         };
         let contents = memories.iter().map(|it| it.content.clone()).collect();
-        let entries = index_contents(OPERATION, contents).await?;
+        let entries = index_contents(OPERATION, contents, self.language).await?;
         self.write(connection, &memories, &entries).await?;
         Ok(TxOutcome::Commit(Progress::Converted(last.id)))
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use memory_core::{
-    EntityId, MemoryResult, ScoreStats, SearchHit, SearchOutcome, SearchRequest, TermStats,
+    EntityId, Language, MemoryResult, ScoreStats, SearchHit, SearchOutcome, SearchRequest,
+    TermStats,
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -30,7 +31,7 @@ pub(crate) async fn search(
         return Ok(found);
     }
     let mut sql = SqlBuilder::new();
-    push_statement(&mut sql, entity, request);
+    push_statement(&mut sql, entity, request, database.options.language);
     let (dense, lexical) = (request.dense.is_some(), request.lexical.is_some());
     let owner = entity.clone();
     let decode = move |rows: &[PgRow]| decode_hits(rows, &owner, dense, lexical);
@@ -91,7 +92,12 @@ fn term_stats(row: &PgRow) -> Result<TermStats, sqlx::Error> {
 /// The statement of an exact search: each retriever scores all memories that match
 /// the filter, the top k of each are selected with the scores of both, and only
 /// those are read.
-pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &SearchRequest) {
+pub(crate) fn push_statement(
+    sql: &mut SqlBuilder,
+    entity: &EntityId,
+    request: &SearchRequest,
+    language: Option<Language>,
+) {
     let entity_param = sql.value(entity.as_str(), "text");
     let conditions = conditions(sql, &entity_param, &request.filter);
     let limit = sql.value(rows::signed(request.limit as u64), "bigint");
@@ -109,7 +115,7 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
             sql.push(top_k("value"));
         }
         (None, Some(text)) => {
-            lexical::push_retriever(sql, &entity_param, text, &conditions);
+            lexical::push_retriever(sql, &entity_param, text, language, &conditions);
             sql.push(
                 ", retrievers AS (SELECT memory_id, NULL::real AS similarity, \
                  NULL::integer AS chunks, NULL::real AS value, score FROM lexical), found AS ",
@@ -119,7 +125,7 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
         (Some(query), Some(text)) => {
             dense::push_retriever(sql, &entity_param, query, &conditions);
             sql.push(", ");
-            lexical::push_retriever(sql, &entity_param, text, &conditions);
+            lexical::push_retriever(sql, &entity_param, text, language, &conditions);
             // A full join takes one pass over both, whatever the planner expects.
             sql.push(
                 ", retrievers AS MATERIALIZED (SELECT memory_id, similarity, chunks, value, score \

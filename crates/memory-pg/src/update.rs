@@ -32,7 +32,8 @@ pub(crate) async fn update(
     database.check_open(OPERATION)?;
     patch.validate_with(embedding, max_dimensions)?;
     let contents: Vec<String> = patch.content.iter().cloned().collect();
-    let entries = lexical::index_contents(OPERATION, contents).await?;
+    let language = database.options.language;
+    let entries = lexical::index_contents(OPERATION, contents, language).await?;
     let update = Update {
         entity: entity.clone(),
         id,

@@ -5,7 +5,9 @@ use tokenizers::{Encoding, PostProcessor, TruncationDirection};
 
 use crate::error;
 use crate::model_dir::CrossEncoderDir;
-use crate::tokenizer::{TOKENIZER_FAILED, TokenizerFile, Tokens, head, prepend_lowercase};
+use crate::tokenizer::{
+    ModelTokenizer, TOKENIZER_FAILED, TokenizerFile, Tokens, head, prepend_lowercase,
+};
 
 /// The operation named by errors of scoring pairs.
 pub(crate) const SCORE: &str = "score";
@@ -16,7 +18,7 @@ pub(crate) const SCORE: &str = "score";
 /// it alone is longer than half: then it loses its end, so that some text remains.
 #[derive(Debug)]
 pub struct PairTokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: ModelTokenizer,
     max_length: usize,
     /// The tokens available for question and text together.
     max_content_tokens: usize,

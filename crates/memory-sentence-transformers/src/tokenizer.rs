@@ -1,6 +1,7 @@
 //! Tokenization, truncated to the model's maximum length and never padded.
 
 mod file;
+mod model;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,6 +14,8 @@ use tokenizers::{Encoding, PostProcessor, TruncationParams};
 use crate::error::{self, CHUNK, EMBED};
 use crate::model_dir::{ModelDir, Prompts};
 pub(crate) use file::TokenizerFile;
+pub(crate) use model::ModelTokenizer;
+use model::TextModel;
 
 /// The bytes of text that are tokenized first, per token of the maximum length.
 /// English has about 4.5 bytes per token, so this is almost always enough, and
@@ -50,7 +53,7 @@ impl Tokens {
 /// A model's tokenizer with its maximum length and its prompts.
 #[derive(Debug)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: ModelTokenizer,
     prompts: Prompts,
     max_length: usize,
     /// The tokens available for a text of either role.
@@ -228,9 +231,7 @@ pub(crate) fn head(
 }
 
 /// Prepends a normalizer that lowercases text, as `do_lower_case` requires.
-pub(crate) fn prepend_lowercase(
-    tokenizer: &mut tokenizers::Tokenizer,
-) -> Result<(), tokenizers::Error> {
+pub(crate) fn prepend_lowercase(tokenizer: &mut ModelTokenizer) -> Result<(), tokenizers::Error> {
     let own = tokenizer.get_normalizer().cloned();
     let steps = [Some(Lowercase.into()), own]
         .into_iter()
@@ -246,12 +247,16 @@ pub(crate) fn prepend_lowercase(
 /// normalized text that is not white space, and BERT's normalizer maps no
 /// character to more such characters than it has bytes (a test checks all
 /// assigned characters). It is not assumed of other tokenizers.
-fn has_at_most_one_token_per_byte(tokenizer: &tokenizers::Tokenizer) -> bool {
+fn has_at_most_one_token_per_byte(tokenizer: &ModelTokenizer) -> bool {
     let is_bert_normalizer = match tokenizer.get_normalizer() {
         None | Some(NormalizerWrapper::BertNormalizer(_)) => true,
         Some(_) => false,
     };
-    is_bert_normalizer && matches!(tokenizer.get_model(), ModelWrapper::WordPiece(_))
+    let is_word_piece = match tokenizer.get_model() {
+        TextModel::Library(model) => matches!(**model, ModelWrapper::WordPiece(_)),
+        TextModel::Unigram(_) => false,
+    };
+    is_bert_normalizer && is_word_piece
 }
 
 #[cfg(test)]

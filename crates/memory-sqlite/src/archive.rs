@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memory_core::MemoryId;
+use memory_core::{Language, MemoryId};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
@@ -65,6 +65,7 @@ pub(crate) async fn restore(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
     keys: &[i64],
+    language: Option<Language>,
 ) -> Result<CountDelta, Failure> {
     if keys.is_empty() {
         return Ok(CountDelta::default());
@@ -89,8 +90,9 @@ pub(crate) async fn restore(
     .await?;
     let entity_key = entity.key;
     let entries = run_blocking(contents.len(), move || {
-        let entry =
-            |(key, content): (i64, String)| (key, lexical::index_entry(entity_key, &content).0);
+        let entry = |(key, content): (i64, String)| {
+            (key, lexical::index_entry(entity_key, &content, language).0)
+        };
         to_json(&contents.into_iter().map(entry).collect::<Vec<_>>())
     })
     .await??;

@@ -161,7 +161,7 @@ async fn connect_checked(
 async fn prepare(writer: &SqlitePool, options: &SqliteOptions) -> MemoryResult<()> {
     let mut conn = writer.acquire().await.map_err(open_error)?;
     let in_file = options.location != Location::Memory;
-    schema::prepare(&mut conn, in_file, options.busy_timeout)
+    schema::prepare(&mut conn, in_file, options)
         .await
         .map_err(open_error)?;
     if in_file {

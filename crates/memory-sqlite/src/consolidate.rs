@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use memory_core::{
-    ConsolidateOutcome, EmbeddedMemory, EntityId, Generation, MemoryError, MemoryId, SummaryGroup,
+    ConsolidateOutcome, EmbeddedMemory, EntityId, Generation, Language, MemoryError, MemoryId,
+    SummaryGroup,
 };
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
@@ -20,6 +21,7 @@ pub(crate) struct Consolidate {
     pub(crate) entity: EntityId,
     pub(crate) groups: Vec<SummaryGroup>,
     pub(crate) read_at: Generation,
+    pub(crate) language: Option<Language>,
 }
 
 /// The state of a memory that a group names.
@@ -59,7 +61,7 @@ impl Transaction for Consolidate {
         let summaries: Vec<EmbeddedMemory> =
             self.groups.into_iter().map(|group| group.summary).collect();
         let all = vec![true; summaries.len()];
-        let insert = Insert::unlimited(summaries);
+        let insert = Insert::unlimited(summaries, self.language);
         let spaces = Spaces::new();
         insert
             .write(conn, &entities, &spaces, &all, &mut deltas)

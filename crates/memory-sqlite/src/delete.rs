@@ -1,6 +1,6 @@
 //! [`Store::delete`](memory_core::Store::delete).
 
-use memory_core::{EntityId, MemoryId, RemoveOutcome};
+use memory_core::{EntityId, Language, MemoryId, RemoveOutcome};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::error::Failure;
@@ -10,6 +10,7 @@ use crate::{entity, removal};
 pub(crate) struct Delete {
     pub(crate) entity: EntityId,
     pub(crate) ids: Vec<MemoryId>,
+    pub(crate) language: Option<Language>,
 }
 
 impl Transaction for Delete {
@@ -25,7 +26,7 @@ impl Transaction for Delete {
             return Ok(RemoveOutcome::default());
         };
         let Some((outcome, delta)) =
-            removal::remove(conn, &self.entity, &entity, &self.ids).await?
+            removal::remove(conn, &self.entity, &entity, &self.ids, self.language).await?
         else {
             return Ok(RemoveOutcome::new(entity.generation, Vec::new()));
         };

@@ -13,8 +13,8 @@ use std::mem;
 use std::sync::Arc;
 
 use memory_core::{
-    EmbeddedMemory, EntityId, Fingerprint, InsertOptions, InsertOutcome, MemoryError, MemoryId,
-    RemoveOutcome,
+    EmbeddedMemory, EntityId, Fingerprint, InsertOptions, InsertOutcome, Language, MemoryError,
+    MemoryId, RemoveOutcome,
 };
 use sqlx::sqlite::SqliteConnection;
 
@@ -40,6 +40,7 @@ const CHUNK_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) struct Insert {
     pub(crate) batch: Arc<[EmbeddedMemory]>,
     pub(crate) options: InsertOptions,
+    pub(crate) language: Option<Language>,
 }
 
 impl Transaction for Insert {
@@ -82,10 +83,11 @@ impl Transaction for Insert {
 
 impl Insert {
     /// A batch without limits on the number of memories.
-    pub(crate) fn unlimited(batch: Vec<EmbeddedMemory>) -> Self {
+    pub(crate) fn unlimited(batch: Vec<EmbeddedMemory>, language: Option<Language>) -> Self {
         Self {
             batch: batch.into(),
             options: InsertOptions::unlimited(),
+            language,
         }
     }
 
@@ -112,7 +114,8 @@ impl Insert {
         for (name, new) in new {
             let (entity, mut remaining) = (entities[name], entities[name].memory_count);
             if let Some(ids) = self.options.evict.get(name)
-                && let Some((removed, delta)) = removal::remove(conn, name, &entity, ids).await?
+                && let Some((removed, delta)) =
+                    removal::remove(conn, name, &entity, ids, self.language).await?
             {
                 remaining = remaining.saturating_add_signed(delta.memories);
                 deltas.insert(entity.key, delta);
@@ -147,7 +150,8 @@ impl Insert {
             remaining = rest;
             let (batch, chunk) = (Arc::clone(&self.batch), chunk.to_vec());
             let size = chunk.len();
-            let encode = move || InsertRows::encode(&batch, &chunk);
+            let language = self.language;
+            let encode = move || InsertRows::encode(&batch, &chunk, language);
             let mut rows = run_blocking(size, encode).await??;
             for (entity_key, words) in mem::take(&mut rows.words) {
                 let delta = deltas.entry(entity_key).or_default();
@@ -280,7 +284,7 @@ mod tests {
                 vectors: vec![vec![1.0; 250]],
             },
         };
-        let insert = Insert::unlimited(vec![one; 10]);
+        let insert = Insert::unlimited(vec![one; 10], None);
         let keys = |item| RowKeys {
             item,
             entity_key: 1,

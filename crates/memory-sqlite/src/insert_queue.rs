@@ -209,6 +209,8 @@ fn merge(group: &[Waiting]) -> Insert {
     Insert {
         batch: batch.into(),
         options,
+        // All are of one store.
+        language: group.first().and_then(|first| first.insert.language),
     }
 }
 
@@ -248,6 +250,7 @@ mod tests {
                     max_memories,
                     ..InsertOptions::default()
                 },
+                language: None,
             },
             origin: Origin::default(),
             answer: oneshot::channel().0,

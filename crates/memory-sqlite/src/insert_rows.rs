@@ -1,6 +1,6 @@
 //! The rows that an insert writes, as JSON and bytes for a few statements.
 
-use memory_core::{EmbeddedMemory, Memory};
+use memory_core::{EmbeddedMemory, Language, Memory};
 use serde::Serialize;
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
@@ -28,14 +28,18 @@ pub(crate) struct InsertRows {
 }
 
 impl InsertRows {
-    pub(crate) fn encode(batch: &[EmbeddedMemory], keys: &[RowKeys]) -> Result<Self, Failure> {
+    pub(crate) fn encode(
+        batch: &[EmbeddedMemory],
+        keys: &[RowKeys],
+        language: Option<Language>,
+    ) -> Result<Self, Failure> {
         let (mut memories, mut accesses, mut tombstones) = (Vec::new(), Vec::new(), Vec::new());
         let (mut entries, mut filter_terms, mut embeddings) = (Vec::new(), Vec::new(), Vec::new());
         let (mut bytes, mut words) = (Vec::new(), Vec::new());
         for keys in keys {
             let EmbeddedMemory { memory, embedding } = &batch[keys.item];
             let key = keys.memory_key;
-            let (entry, count) = lexical::index_entry(keys.entity_key, &memory.content);
+            let (entry, count) = lexical::index_entry(keys.entity_key, &memory.content, language);
             memories.push(memory_values(keys, memory, count));
             if memory.access_count > 0 || memory.last_accessed.is_some() {
                 let last = memory.last_accessed.map(|at| at.timestamp_micros());

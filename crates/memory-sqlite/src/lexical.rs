@@ -10,8 +10,8 @@
 //! The index holds the terms that `memory_text` derives from a text; where that
 //! changes, `reindex` makes the entries again.
 
-use memory_core::{ScoreStats, ScoreStatsBuilder, TermStats};
-use memory_text::{bm25, for_each_stem, word_digest};
+use memory_core::{Language, ScoreStats, ScoreStatsBuilder, TermStats};
+use memory_text::{QueryTerms, bm25, for_each_stem, word_digest};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query};
 
@@ -26,9 +26,13 @@ use crate::top_k::TopK;
 use crate::word_page::WordPage;
 
 /// The entry of a memory in the index, and its word count.
-pub(crate) fn index_entry(entity_key: i64, content: &str) -> (String, i64) {
+pub(crate) fn index_entry(
+    entity_key: i64,
+    content: &str,
+    language: Option<Language>,
+) -> (String, i64) {
     let (mut entry, mut count) = (String::with_capacity(content.len() * 2), 0);
-    for_each_stem(content, |word| {
+    for_each_stem(content, language, |word| {
         if count > 0 {
             entry.push(' ');
         }
@@ -95,25 +99,24 @@ impl LexicalOutcome {
     }
 }
 
-/// Scores every memory that contains a word of `text` and matches the filter.
+/// Scores every memory that contains a word of the query and matches the filter.
 /// The inverse document frequency is taken over all of the entity's memories, so a
 /// memory scores the same under every filter.
 pub(crate) async fn scan(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
     matching: &Matching,
-    text: &str,
+    terms: &QueryTerms,
     limit: usize,
 ) -> Result<LexicalOutcome, Failure> {
-    let mut words = memory_text::stems(text);
+    let mut words = terms.stems().to_vec();
     words.sort_unstable();
-    words.dedup();
     let (matches, missing) = find_matches(conn, entity, &words).await?;
     let scoring = Scoring {
         entity: *entity,
         matching: matching.clone(),
         pairs: if pairs::are_searched(entity) {
-            pairs::indexed_pairs(text, &words)
+            pairs::indexed_pairs(terms.pairs(), &words)
         } else {
             Vec::new()
         },
@@ -349,8 +352,8 @@ mod tests {
     #[test]
     fn words_of_two_entities_are_different_terms() {
         // "1" and "2mill" against "12" and "mill".
-        assert_ne!(index_entry(1, "2mill"), index_entry(12, "mill"));
+        assert_ne!(index_entry(1, "2mill", None), index_entry(12, "mill", None));
         let entry = "3_mill 3_south".to_owned();
-        assert_eq!(index_entry(3, "The mills, south!"), (entry, 2));
+        assert_eq!(index_entry(3, "The mills, south!", None), (entry, 2));
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use memory_core::{BackupOptions, ByteSize, ErrorKind, MemoryError, MemoryResult};
+use memory_core::{BackupOptions, ByteSize, ErrorKind, Language, MemoryError, MemoryResult};
 
 use crate::{connection, url};
 
@@ -28,6 +28,7 @@ pub struct SqliteOptions {
     pub(crate) synchronous: Synchronous,
     pub(crate) cache_size: ByteSize,
     pub(crate) max_size: Option<ByteSize>,
+    pub(crate) language: Option<Language>,
 }
 
 /// Where the database is.
@@ -132,6 +133,7 @@ impl SqliteOptions {
             synchronous: Synchronous::default(),
             cache_size: Self::DEFAULT_CACHE_SIZE,
             max_size: None,
+            language: None,
         }
     }
 
@@ -244,6 +246,15 @@ impl SqliteOptions {
     #[must_use]
     pub fn max_size(mut self, bytes: ByteSize) -> Self {
         self.max_size = Some(bytes);
+        self
+    }
+
+    /// The language of the texts, where it is known: see
+    /// [`MemoryConfig::language`](memory_core::MemoryConfig::language), which has to be
+    /// the same. `None`, the default, detects it in each text.
+    #[must_use]
+    pub fn language(mut self, language: Option<Language>) -> Self {
+        self.language = language;
         self
     }
 

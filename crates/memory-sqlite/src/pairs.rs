@@ -30,9 +30,9 @@ pub(crate) fn are_searched(entity: &EntityRow) -> bool {
     !page::complete_pages(entity.next_number).is_empty()
 }
 
-/// The pairs of a text whose words are both in `words`, as indices in it.
-pub(crate) fn indexed_pairs(text: &str, words: &[String]) -> Vec<(usize, usize)> {
-    let wanted: HashSet<WordPair> = memory_text::pairs(text).into_iter().collect();
+/// Those of the pairs whose words are both in `words`, as indices in it.
+pub(crate) fn indexed_pairs(pairs: &[WordPair], words: &[String]) -> Vec<(usize, usize)> {
+    let wanted: HashSet<&WordPair> = pairs.iter().collect();
     let mut pairs = Vec::new();
     for (first, a) in words.iter().enumerate() {
         for (second, b) in words.iter().enumerate() {
@@ -75,7 +75,7 @@ pub(crate) fn select(mut both: Vec<Vec<u32>>) -> Vec<u32> {
 pub(crate) async fn find(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
-    text: &str,
+    terms: QueryTerms,
     numbers: &[u32],
     known: &HashSet<i64>,
     limit: usize,
@@ -94,7 +94,7 @@ pub(crate) async fn find(
     .bind(to_json(&keys)?)
     .fetch(conn);
     let state = PairScan {
-        terms: QueryTerms::new(text, false),
+        terms,
         found: Vec::new(),
     };
     let scan = fold_rows(rows, state, PairScan::read).await?;
@@ -143,11 +143,14 @@ mod tests {
     #[test]
     fn pairs_are_of_adjacent_words_that_are_indexed() {
         let text = "the old mills of the old river bridge";
-        let mut words = memory_text::stems(text);
+        let mut words = memory_text::stems(text, None);
         words.sort_unstable();
         words.dedup();
         assert_eq!(words, ["bridg", "mill", "old", "river"]);
-        assert_eq!(indexed_pairs(text, &words), [(2, 1), (2, 3), (3, 0)]);
+        assert_eq!(
+            indexed_pairs(&memory_text::pairs(text), &words),
+            [(2, 1), (2, 3), (3, 0)]
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use memory_core::Language;
 use memory_text::ANALYSIS_VERSION;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row, query};
@@ -21,7 +22,10 @@ const READ_STATE: &str = "SELECT version, converted_key FROM text_analysis";
 
 /// Makes every entry of an older analysis again; nothing where the version is this
 /// program's or a newer one. Continues where another run of it ended.
-pub(crate) async fn reindex(conn: &mut SqliteConnection) -> Result<(), Failure> {
+pub(crate) async fn reindex(
+    conn: &mut SqliteConnection,
+    language: Option<Language>,
+) -> Result<(), Failure> {
     while is_outdated(sqlx::query_as(READ_STATE).fetch_one(&mut *conn).await?) {
         let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
         // Another process may have been here.
@@ -29,7 +33,7 @@ pub(crate) async fn reindex(conn: &mut SqliteConnection) -> Result<(), Failure> 
             .fetch_one(&mut *transaction)
             .await?;
         if is_outdated(state) {
-            let (version, key) = match reindex_after(&mut transaction, state.1).await? {
+            let (version, key) = match reindex_after(&mut transaction, state.1, language).await? {
                 Some(last) => (state.0, last),
                 None => (ANALYSIS_VERSION.into(), 0),
             };
@@ -50,7 +54,11 @@ fn is_outdated((version, _): State) -> bool {
 
 /// Makes the entries of the next memories again. Returns the last of their keys, if
 /// there are any.
-async fn reindex_after(conn: &mut SqliteConnection, key: i64) -> Result<Option<i64>, Failure> {
+async fn reindex_after(
+    conn: &mut SqliteConnection,
+    key: i64,
+    language: Option<Language>,
+) -> Result<Option<i64>, Failure> {
     let rows = query(
         "SELECT m.memory_key, m.entity_key, m.content, m.word_count, m.archived_by IS NULL, w.words
          FROM memory AS m LEFT JOIN memory_words AS w ON w.rowid = m.memory_key
@@ -64,7 +72,7 @@ async fn reindex_after(conn: &mut SqliteConnection, key: i64) -> Result<Option<i
         return Ok(None);
     };
     let last = last.try_get(0)?;
-    let changes = run_blocking(rows.len(), move || Changes::of(&rows)).await??;
+    let changes = run_blocking(rows.len(), move || Changes::of(&rows, language)).await??;
     changes.write(conn).await?;
     Ok(Some(last))
 }
@@ -81,12 +89,12 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(rows: &[SqliteRow]) -> Result<Self, Failure> {
+    fn of(rows: &[SqliteRow], language: Option<Language>) -> Result<Self, Failure> {
         let mut changes = Self::default();
         for row in rows {
             let (key, entity): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
             let (old_count, is_live): (i64, bool) = (row.try_get(3)?, row.try_get(4)?);
-            let (entry, count) = lexical::index_entry(entity, row.try_get(2)?);
+            let (entry, count) = lexical::index_entry(entity, row.try_get(2)?, language);
             if count != old_count {
                 changes.counts.push((key, count));
                 if is_live {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use memory_core::{EntityId, MemoryId, RemoveOutcome};
+use memory_core::{EntityId, Language, MemoryId, RemoveOutcome};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query, query_scalar};
 
@@ -24,6 +24,7 @@ pub(crate) async fn remove(
     name: &EntityId,
     entity: &EntityRow,
     ids: &[MemoryId],
+    language: Option<Language>,
 ) -> Result<Option<(RemoveOutcome, CountDelta)>, Failure> {
     let mut set = RemovalSet::default();
     let mut next: HashSet<MemoryId> = ids.iter().copied().collect();
@@ -36,7 +37,7 @@ pub(crate) async fn remove(
         return Ok(None);
     }
     set.delete(conn, entity).await?;
-    let (restored, mut delta) = restore(conn, entity, &set.ids).await?;
+    let (restored, mut delta) = restore(conn, entity, &set.ids, language).await?;
     let unlinked = unlink(conn, name, entity, &set.ids).await?;
     delta.tombstones += compact_tombstones(conn, entity, set.ids.len()).await?;
     delta.memories -= set.live;
@@ -183,6 +184,7 @@ async fn restore(
     conn: &mut SqliteConnection,
     entity: &EntityRow,
     removed: &HashSet<MemoryId>,
+    language: Option<Language>,
 ) -> Result<(Vec<MemoryId>, CountDelta), Failure> {
     let sources = query(
         // Named explicitly: the planner would otherwise scan the entity.
@@ -198,7 +200,7 @@ async fn restore(
         keys.push(rows::key(source)?);
         ids.push(rows::id(source)?);
     }
-    let delta = archive::restore(conn, entity, &keys).await?;
+    let delta = archive::restore(conn, entity, &keys, language).await?;
     Ok((ids, delta))
 }
 

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr};
 
 use crate::connection::OPERATION;
 use crate::error::{Failure, SQLITE_BUSY};
-use crate::options::RequiredSchema;
+use crate::options::{RequiredSchema, SqliteOptions};
 use crate::reindex::reindex;
 
 /// The application id in the header of every memory database, which SQLite and
@@ -90,18 +90,18 @@ pub(crate) async fn read_owner(conn: &mut SqliteConnection) -> Result<Owner, Fai
 pub(crate) async fn prepare(
     conn: &mut SqliteConnection,
     in_file: bool,
-    busy_timeout: Duration,
+    options: &SqliteOptions,
 ) -> Result<(), Failure> {
     if read_owner(conn).await? == Owner::Empty {
         claim(conn).await?;
     }
     if in_file {
-        enable_wal_mode(conn, busy_timeout).await?;
+        enable_wal_mode(conn, options.busy_timeout).await?;
     }
     if !is_current(conn).await? {
         migrate(conn).await?;
     }
-    reindex(conn).await
+    reindex(conn, options.language).await
 }
 
 /// Checks the schema of a database that is opened without migrating it.

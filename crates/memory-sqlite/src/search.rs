@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use memory_core::{EntityId, ScoreStats, SearchHit, SearchOutcome, SearchRequest, TermStats};
+use memory_core::{
+    EntityId, Language, ScoreStats, SearchHit, SearchOutcome, SearchRequest, TermStats,
+};
+use memory_text::QueryTerms;
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
@@ -18,6 +21,7 @@ use crate::{dense, entity, lexical, matching, pairs, row_keys, sample};
 pub(crate) struct Search {
     pub(crate) entity: EntityId,
     pub(crate) request: SearchRequest,
+    pub(crate) language: Option<Language>,
 }
 
 impl Transaction for Search {
@@ -45,18 +49,19 @@ impl Transaction for Search {
         let matching = matching::find(conn, &entity, &filter).await?;
         let (has_dense, has_lexical) = (dense.is_some(), lexical.is_some());
         let mut words = LexicalOutcome::default();
-        if let Some(text) = &lexical {
-            words = lexical::scan(conn, &entity, &matching, text, limit).await?;
+        let terms = lexical.map(|text| QueryTerms::new(&text, self.language, false));
+        if let Some(terms) = &terms {
+            words = lexical::scan(conn, &entity, &matching, terms, limit).await?;
         }
         let sample = sample::find(conn, &entity, &matching, sample).await?;
         // Every memory that is read.
         let mut found: HashSet<i64> = sample.iter().chain(&words.top).copied().collect();
         let mut with_pairs = Vec::new();
-        if let Some(text) = &lexical {
+        if let Some(terms) = terms {
             // One of the sample that contains a rare pair must not stand for others.
             let known = words.top.iter().copied().collect();
             let numbers = &words.with_pairs;
-            with_pairs = pairs::find(conn, &entity, text, numbers, &known, limit).await?;
+            with_pairs = pairs::find(conn, &entity, terms, numbers, &known, limit).await?;
             found.extend(&with_pairs);
         }
         let mut vectors = DenseOutcome::default();

@@ -143,6 +143,7 @@ impl Store for SqliteStore {
         let insert = Insert {
             batch: batch.into(),
             options: options.clone(),
+            language: self.options.language,
         };
         self.database.insert(insert, self.origin()).await
     }
@@ -160,6 +161,7 @@ impl Store for SqliteStore {
             entity: entity.clone(),
             groups: groups.to_vec(),
             read_at,
+            language: self.options.language,
         };
         self.database.write(consolidate, self.origin()).await
     }
@@ -203,6 +205,7 @@ impl Store for SqliteStore {
         let search = Search {
             entity: entity.clone(),
             request: request.clone(),
+            language: self.options.language,
         };
         self.database.search(search).await
     }
@@ -250,6 +253,7 @@ impl Store for SqliteStore {
             id: *id,
             patch: patch.clone(),
             embedding: embedding.cloned(),
+            language: self.options.language,
         };
         self.database.write(update, self.origin()).await
     }
@@ -293,6 +297,7 @@ impl Store for SqliteStore {
         let delete = Delete {
             entity: entity.clone(),
             ids: ids.to_vec(),
+            language: self.options.language,
         };
         self.database.write(delete, self.origin()).await
     }

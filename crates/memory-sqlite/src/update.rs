@@ -1,7 +1,8 @@
 //! [`Store::update`](memory_core::Store::update).
 
 use memory_core::{
-    Embedding, EntityId, Memory, MemoryError, MemoryId, MemoryPatch, UpdateOutcome, limits,
+    Embedding, EntityId, Language, Memory, MemoryError, MemoryId, MemoryPatch, UpdateOutcome,
+    limits,
 };
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
@@ -19,6 +20,7 @@ pub(crate) struct Update {
     pub(crate) id: MemoryId,
     pub(crate) patch: MemoryPatch,
     pub(crate) embedding: Option<Embedding>,
+    pub(crate) language: Option<Language>,
 }
 
 /// A memory before the update, with its word count.
@@ -71,7 +73,9 @@ impl Transaction for Update {
         } else if memory == stored.row.memory {
             return Ok(UpdateOutcome::new(entity.generation, memory).changed(false));
         }
-        stored.replace(conn, &entity, &memory).await?;
+        stored
+            .replace(conn, &entity, &memory, self.language)
+            .await?;
         Ok(UpdateOutcome::new(entity.generation.next(), memory))
     }
 }
@@ -110,10 +114,11 @@ impl StoredMemory {
         conn: &mut SqliteConnection,
         entity: &EntityRow,
         memory: &Memory,
+        language: Option<Language>,
     ) -> Result<(), Failure> {
         let mut words = self.words;
         if memory.content != self.row.memory.content {
-            let (entry, count) = lexical::index_entry(entity.key, &memory.content);
+            let (entry, count) = lexical::index_entry(entity.key, &memory.content, language);
             words = count;
             query("UPDATE memory_words SET words = ?2 WHERE rowid = ?1")
                 .bind(self.row.key)

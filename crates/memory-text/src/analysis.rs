@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use memory_core::Language;
+
 use crate::compounds::for_each_compound;
 use crate::dates::has_time_word;
 use crate::fold::normalize;
 use crate::forms::{Forms, Word};
 use crate::passages::{count_words, passages};
-use crate::stop_words::is_stop_word;
-use crate::tokenize::{Piece, for_each_piece, for_each_token};
+use crate::stop_words::is_negation_elsewhere;
+use crate::tokenize::{Piece, for_each_char, for_each_piece};
 use crate::unspaced;
 
 /// What the retrievers need of a text.
@@ -43,10 +45,11 @@ pub struct PassageTerms {
 pub struct WordPair(pub u32);
 
 impl TextAnalysis {
-    /// Analyzes a text.
+    /// Analyzes a text, with the [`stems`](crate::stems) of a `language` that it is
+    /// known to have.
     #[must_use]
-    pub fn of(text: &str) -> Self {
-        let forms = Forms::of(text);
+    pub fn of(text: &str, language: Option<Language>) -> Self {
+        let forms = Forms::of(text, language);
         let mut pairs = PairBuilder::default();
         let analyze = |passage: &str| {
             let mut terms = PassageTerms::default();
@@ -88,7 +91,7 @@ impl PassageTerms {
 #[must_use]
 pub fn pairs(text: &str) -> Vec<WordPair> {
     // The base of a word does not depend on the language of its text.
-    let forms = Forms::in_language(None);
+    let forms = Forms::without_language();
     let mut pairs = PairBuilder::default();
     for_each_piece(&normalize(text), &forms, |piece| match piece {
         Piece::Word(word) => pairs.add_word(&forms, word),
@@ -97,40 +100,58 @@ pub fn pairs(text: &str) -> Vec<WordPair> {
     pairs.pairs
 }
 
-/// The digests of a text's words without stop words and duplicates, ascending:
-/// to compare texts without keeping their words. Not stemmed, which is most of
-/// the time that [`TextAnalysis`] takes.
+/// The words of a text, as far as comparing it with another needs them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WordDigests {
+    /// The digests of its words without stop words, negations and duplicates, ascending.
+    pub words: Vec<u64>,
+    /// Whether it negates, in one of the languages whose negations are words.
+    pub negates: bool,
+}
+
+/// The digests of a text's words: to compare texts without keeping their words. Not
+/// stemmed, which is most of the time that [`TextAnalysis`] takes; of scripts without
+/// spaces, a word is a character.
 #[must_use]
-pub fn word_digests(text: &str) -> Vec<u64> {
-    let mut digests = Vec::new();
-    for_each_token(text, |token| {
-        if !is_stop_word(token) {
-            digests.push(word_digest(token));
-        }
+pub fn word_digests(text: &str) -> WordDigests {
+    let (mut words, mut negates) = (Vec::new(), false);
+    let forms = Forms::without_language();
+    for_each_piece(&normalize(text), &forms, |piece| match piece {
+        Piece::Word(word) if word.is_negation() => negates = true,
+        Piece::Word(word) if word.is_stop_word() => {}
+        Piece::Word(word) if is_negation_elsewhere(word.folded) => negates = true,
+        Piece::Word(word) => words.push(word_digest(word.folded)),
+        Piece::Unspaced(run) => for_each_char(run, &mut |token: &str| {
+            if is_negation_elsewhere(token) {
+                negates = true;
+            } else {
+                words.push(word_digest(token));
+            }
+        }),
     });
-    digests.sort_unstable();
-    digests.dedup();
-    digests
+    words.sort_unstable();
+    words.dedup();
+    WordDigests { words, negates }
 }
 
 /// Makes pairs of the words that are added.
 #[derive(Default)]
-struct PairBuilder {
-    pairs: Vec<WordPair>,
+pub(crate) struct PairBuilder {
+    pub(crate) pairs: Vec<WordPair>,
     /// The digest of the previous word.
     previous: Option<u64>,
 }
 
 impl PairBuilder {
-    fn add_word(&mut self, forms: &Forms, word: Word<'_>) {
-        if word.is_stop_word() {
+    pub(crate) fn add_word(&mut self, forms: &Forms, word: Word<'_>) {
+        if word.folds_to_stop_word() {
             self.add(word.folded);
         } else {
             forms.with_base(word, |base| self.add(base));
         }
     }
 
-    fn add(&mut self, stem: &str) {
+    pub(crate) fn add(&mut self, stem: &str) {
         if let Some(previous) = self.previous {
             self.pairs.push(WordPair::after(previous, stem));
         }
@@ -181,12 +202,12 @@ mod tests {
     #[test]
     fn the_terms_of_one_passage_are_the_stems_of_the_text() {
         let text = "Ticket INC-90312 came yesterday; the tickets are not new.";
-        let analysis = TextAnalysis::of(text);
+        let analysis = TextAnalysis::of(text, None);
         let [passage] = &analysis.passages[..] else {
             panic!("one passage")
         };
         let mut expected: BTreeMap<String, u32> = BTreeMap::new();
-        for stem in stems(text) {
+        for stem in stems(text, None) {
             *expected.entry(stem).or_default() += 1;
         }
         assert_eq!(passage.counts, expected);
@@ -196,12 +217,37 @@ mod tests {
     }
 
     #[test]
-    fn digests_are_of_distinct_words_without_stop_words() {
-        let digests = word_digests("The mill, the River; the MILL");
-        assert_eq!(digests.len(), 2);
-        assert!(digests.is_sorted());
-        assert_eq!(digests, word_digests("river mill"));
-        assert_ne!(digests, word_digests("river mills"));
+    fn digests_are_of_distinct_words_without_stop_words_and_negations() {
+        let digests = |text| word_digests(text).words;
+        assert_eq!(digests("The mill, the River; the MILL").len(), 2);
+        assert!(digests("The mill, the River; the MILL").is_sorted());
+        assert_eq!(digests("The mill, the River"), digests("river mill"));
+        assert_ne!(digests("river mill"), digests("river mills"));
+        assert_eq!(digests("I won't mill"), digests("mill"));
+        assert_eq!(digests("Who won?").len(), 1);
+    }
+
+    #[test]
+    fn negations_are_known_apart_from_words() {
+        for (text, negated) in [
+            ("I like tea", "I do not like tea"),
+            ("I like tea", "I don’t like tea"),
+            ("Tam can swim", "Tam cannot swim"),
+            ("I drink wine", "I never drink wine"),
+            ("Ich mag Tee", "Ich mag nicht Tee"),
+            ("Ich esse Fleisch", "Ich esse kein Fleisch"),
+            ("J'aime la viande", "J'aime pas la viande"),
+            ("Bebo café", "No bebo café"),
+            ("Mangio carne", "Non mangio carne"),
+            ("Jag äter kött", "Jag äter inte kött"),
+            ("Я ем мясо", "Я не ем мясо"),
+            ("我吃鱼", "我不吃鱼"),
+        ] {
+            let (text, negated) = (word_digests(text), word_digests(negated));
+            assert_eq!(text.words, negated.words);
+            assert!(!text.negates && negated.negates);
+        }
+        assert!(!word_digests("in 't begin, model T").negates);
     }
 
     #[test]
@@ -212,7 +258,7 @@ mod tests {
         assert_eq!(pairs("riding a horse")[0], pairs("ride a")[0]);
         assert!(pairs("allergic").is_empty());
         let long = "one two ".repeat(200);
-        let analysis = TextAnalysis::of(&long);
+        let analysis = TextAnalysis::of(&long, None);
         assert_eq!(analysis.passages.len(), 3);
         assert_eq!(analysis.pairs.len(), 399);
     }

@@ -1,11 +1,12 @@
 //! The forms of a word under which it is indexed and searched for.
 
+use memory_core::Language;
 use rust_stemmers::{Algorithm, Stemmer};
 
 use crate::fold::{fold, normalize, push};
 use crate::korean::{is_hangul, without_particle};
-use crate::language::Language;
-use crate::stop_words::is_stop_word;
+use crate::language::{algorithm, detect_language};
+use crate::stop_words::{has_topic_in, is_contracted_letter, is_contraction, is_stop_word};
 
 /// A word of a text.
 #[derive(Debug, Clone, Copy)]
@@ -14,8 +15,12 @@ pub(crate) struct Word<'a> {
     pub(crate) folded: &'a str,
     /// In lower case, with its accents, which stemmers need.
     pub(crate) spelled: &'a str,
+    /// Whether there is an apostrophe before it.
+    pub(crate) follows_apostrophe: bool,
     /// Whether an apostrophe joins it to the word before it.
     pub(crate) is_contracted: bool,
+    /// The letter, in lower case, that an apostrophe joins to it.
+    pub(crate) joined_letter: Option<char>,
 }
 
 /// The term of the stop words that negate: "not", "no", "nor", "cannot" and the "n't" of
@@ -23,15 +28,29 @@ pub(crate) struct Word<'a> {
 const NEGATION: &str = "not";
 
 impl Word<'_> {
-    /// Whether it is a word without a topic. An accent makes it another word: "an" is
-    /// one in English, and "ăn" is "to eat" in Vietnamese.
+    /// Whether it is a word without a topic in English. An accent makes it another word:
+    /// "an" is one, and "ăn" is "to eat" in Vietnamese.
     pub(crate) fn is_stop_word(&self) -> bool {
-        self.folded.len() == self.spelled.len() && is_stop_word(self.folded)
+        self.folded.len() == self.spelled.len() && self.folds_to_stop_word()
+    }
+
+    /// Whether it is a stop word but for accents and a dotless i. Such a word is not
+    /// stemmed in pairs, which do not depend on the language.
+    pub(crate) fn folds_to_stop_word(&self) -> bool {
+        is_stop_word(self.folded)
+            || self.follows_apostrophe && is_contracted_letter(self.folded)
+            || self.is_contraction()
+    }
+
+    /// Whether it is the first part of a contraction, and a word of its own elsewhere.
+    pub(crate) fn is_contraction(&self) -> bool {
+        let joined = self.joined_letter;
+        joined.is_some_and(|letter| is_contraction(self.folded, letter))
     }
 
     /// Whether a [stop word](Self::is_stop_word) negates: it has no topic, but the text
     /// says the opposite without it.
-    fn is_negation(&self) -> bool {
+    pub(crate) fn is_negation(&self) -> bool {
         match self.folded {
             "not" | "no" | "nor" | "cannot" => true,
             "t" => self.is_contracted,
@@ -43,33 +62,51 @@ impl Word<'_> {
 /// Makes the forms of words of one text.
 pub(crate) struct Forms {
     english: Stemmer,
-    /// Of the text's language, unless that is English.
-    other: Option<Stemmer>,
-    language: Option<Language>,
+    /// The languages of the text, each with its stemmer, unless that is English.
+    others: [Option<(Language, Stemmer)>; 2],
+    has_dotless_i: bool,
 }
 
 impl Forms {
-    pub(crate) fn of(text: &str) -> Self {
-        Self::in_language(Language::detect(&normalize(text)))
+    /// The forms of a text in the language that is detected, and in one that is `given`:
+    /// it adds forms and removes none, so that a text is found at least as without it.
+    pub(crate) fn of(text: &str, given: Option<Language>) -> Self {
+        Self::in_languages(detect_language(&normalize(text)), given)
     }
 
-    pub(crate) fn in_language(language: Option<Language>) -> Self {
-        let other = language.filter(|it| *it != Language::English);
+    /// Those that do not depend on the language.
+    pub(crate) fn without_language() -> Self {
+        Self::in_languages(None, None)
+    }
+
+    fn in_languages(detected: Option<Language>, given: Option<Language>) -> Self {
+        let stemmer = |language: Language| {
+            let algorithm = algorithm(language).filter(|_| language != Language::English)?;
+            Some((language, Stemmer::create(algorithm)))
+        };
+        let given_too = given.filter(|given| detected != Some(*given));
         Self {
             english: Stemmer::create(Algorithm::English),
-            other: other.map(|it| Stemmer::create(it.algorithm())),
-            language,
+            others: [detected.and_then(stemmer), given_too.and_then(stemmer)],
+            // As without a given language where one is detected.
+            has_dotless_i: detected.or(given) == Some(Language::Turkish),
         }
     }
 
     /// Whether a word of ASCII letters has its English stem only.
     pub(crate) fn are_english(&self) -> bool {
-        self.other.is_none()
+        self.others.iter().all(Option::is_none)
     }
 
     /// Whether I and i are letters of their own.
     pub(crate) fn has_dotless_i(&self) -> bool {
-        self.language == Some(Language::Turkish)
+        self.has_dotless_i
+    }
+
+    /// Whether a word has no topic in any language of the text.
+    fn is_stop_word(&self, word: Word<'_>) -> bool {
+        let mut others = self.others.iter().flatten();
+        word.is_stop_word() && !others.any(|(language, _)| has_topic_in(*language, word.folded))
     }
 
     /// The form that does not depend on the language of the text: of Latin letters the
@@ -85,7 +122,7 @@ impl Forms {
     /// Calls `each` with every form of a word, the base first; with none of a stop word
     /// unless it negates.
     pub(crate) fn for_each(&self, word: Word<'_>, mut each: impl FnMut(&str)) {
-        if word.is_stop_word() {
+        if self.is_stop_word(word) {
             if word.is_negation() {
                 each(NEGATION);
             }
@@ -95,10 +132,12 @@ impl Forms {
             each(base);
             match word.folded.chars().next().map_or(Script::Other, script) {
                 Script::Latin => {
-                    if let Some(other) = &self.other {
-                        let stem = fold_stem(&other.stem(word.spelled));
-                        if stem != base && !stem.is_empty() {
+                    let mut known = String::new();
+                    for (_, stemmer) in self.others.iter().flatten() {
+                        let stem = fold_stem(&stemmer.stem(word.spelled));
+                        if stem != base && stem != known && !stem.is_empty() {
                             each(&stem);
+                            known = stem;
                         }
                     }
                 }

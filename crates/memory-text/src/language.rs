@@ -6,51 +6,13 @@
 //! in a form that does not depend on the language, see [`crate::stems`].
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::LazyLock;
 
-use rust_stemmers::Algorithm;
-
-/// A language in Latin letters whose stems are known. The stems of other scripts
-/// follow from the script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Language {
-    /// Danish, `da`.
-    Danish,
-    /// Dutch, `nl`.
-    Dutch,
-    /// English, `en`.
-    English,
-    /// Finnish, `fi`.
-    Finnish,
-    /// French, `fr`.
-    French,
-    /// German, `de`.
-    German,
-    /// Hungarian, `hu`.
-    Hungarian,
-    /// Italian, `it`.
-    Italian,
-    /// Norwegian, `no`.
-    Norwegian,
-    /// Portuguese, `pt`.
-    Portuguese,
-    /// Romanian, `ro`.
-    Romanian,
-    /// Spanish, `es`.
-    Spanish,
-    /// Swedish, `sv`.
-    Swedish,
-    /// Turkish, `tr`.
-    Turkish,
-}
-
-use Language::{
-    Danish, Dutch, English, Finnish, French, German, Hungarian, Italian, Norwegian, Portuguese,
-    Romanian, Spanish, Swedish, Turkish,
+use memory_core::Language::{
+    self, Danish, Dutch, English, Finnish, French, German, Hungarian, Italian, Norwegian,
+    Portuguese, Romanian, Spanish, Swedish, Turkish,
 };
+use rust_stemmers::Algorithm;
 
 /// Frequent function words of each language, as they are spelled. Those of several
 /// languages count for each of them. `None` are languages without stems, which would
@@ -169,101 +131,75 @@ const MAX_WORDS: usize = 64;
 /// The most text that n-grams are counted in, in bytes.
 const MAX_TEXT: usize = 400;
 
-impl Language {
-    /// The language of most of a text, as far as its stems are known: `None` for
-    /// languages in other scripts and those that have no stems here.
-    #[must_use]
-    pub fn detect(text: &str) -> Option<Self> {
-        let mut counts = [0u8; FUNCTION_WORDS.len()];
-        let (mut latin, mut other) = (0, 0);
-        let mut lower = String::new();
-        let words = text.split(|c: char| !c.is_alphanumeric());
-        for word in words.filter(|word| !word.is_empty()).take(MAX_WORDS) {
-            if !word.chars().all(is_latin) {
-                other += 1;
-                continue;
-            }
-            latin += 1;
-            if word.len() > MAX_BYTES {
-                continue;
-            }
-            let languages = if word.bytes().all(|byte| byte.is_ascii_lowercase()) {
-                LANGUAGES_OF.get(word)
-            } else {
-                lower.clear();
-                lower.extend(word.chars().flat_map(char::to_lowercase));
-                LANGUAGES_OF.get(lower.as_str())
-            };
-            let mut languages = languages.copied().unwrap_or(0);
-            while languages != 0 {
-                counts[languages.trailing_zeros() as usize] += 1;
-                languages &= languages - 1;
-            }
+/// The language of most of a text, as far as its stems are known: `None` for
+/// languages in other scripts and those that have no stems here.
+#[must_use]
+pub fn detect_language(text: &str) -> Option<Language> {
+    let mut counts = [0u8; FUNCTION_WORDS.len()];
+    let (mut latin, mut other) = (0, 0);
+    let mut lower = String::new();
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    for word in words.filter(|word| !word.is_empty()).take(MAX_WORDS) {
+        if !word.chars().all(is_latin) {
+            other += 1;
+            continue;
         }
-        if latin == 0 || other > latin {
-            return None;
+        latin += 1;
+        if word.len() > MAX_BYTES {
+            continue;
         }
-        let most = counts.iter().copied().max().unwrap_or(0);
-        // Names and terms alone look like any language.
-        if most == 0 {
-            return None;
-        }
-        let languages = FUNCTION_WORDS.iter().map(|(language, _)| *language);
-        let leading = languages.zip(counts).filter(|(_, count)| *count == most);
-        let leading: Vec<Option<Self>> = leading.map(|(language, _)| language).collect();
-        match leading[..] {
-            [language] => language,
-            // Their function words and endings are mostly the same.
-            [Some(Danish), Some(Norwegian), ..] if leading.len() <= 3 => Some(Norwegian),
-            _ => detect_by_ngrams(text).filter(|language| leading.contains(&Some(*language))),
+        let languages = if word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            LANGUAGES_OF.get(word)
+        } else {
+            lower.clear();
+            lower.extend(word.chars().flat_map(char::to_lowercase));
+            LANGUAGES_OF.get(lower.as_str())
+        };
+        let mut languages = languages.copied().unwrap_or(0);
+        while languages != 0 {
+            counts[languages.trailing_zeros() as usize] += 1;
+            languages &= languages - 1;
         }
     }
-
-    pub(crate) fn algorithm(self) -> Algorithm {
-        match self {
-            Danish => Algorithm::Danish,
-            Dutch => Algorithm::Dutch,
-            English => Algorithm::English,
-            Finnish => Algorithm::Finnish,
-            French => Algorithm::French,
-            German => Algorithm::German,
-            Hungarian => Algorithm::Hungarian,
-            Italian => Algorithm::Italian,
-            Norwegian => Algorithm::Norwegian,
-            Portuguese => Algorithm::Portuguese,
-            Romanian => Algorithm::Romanian,
-            Spanish => Algorithm::Spanish,
-            Swedish => Algorithm::Swedish,
-            Turkish => Algorithm::Turkish,
-        }
+    if latin == 0 || other > latin {
+        return None;
     }
-
-    /// The code of ISO 639-1, such as `de`.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Danish => "da",
-            Dutch => "nl",
-            English => "en",
-            Finnish => "fi",
-            French => "fr",
-            German => "de",
-            Hungarian => "hu",
-            Italian => "it",
-            Norwegian => "no",
-            Portuguese => "pt",
-            Romanian => "ro",
-            Spanish => "es",
-            Swedish => "sv",
-            Turkish => "tr",
-        }
+    let most = counts.iter().copied().max().unwrap_or(0);
+    // Names and terms alone look like any language.
+    if most == 0 {
+        return None;
     }
+    let languages = FUNCTION_WORDS.iter().map(|(language, _)| *language);
+    let leading = languages.zip(counts).filter(|(_, count)| *count == most);
+    let leading: Vec<Option<Language>> = leading.map(|(language, _)| language).collect();
+    match leading[..] {
+        [language] => language,
+        // Their function words and endings are mostly the same.
+        [Some(Danish), Some(Norwegian), ..] if leading.len() <= 3 => Some(Norwegian),
+        _ => detect_by_ngrams(text).filter(|language| leading.contains(&Some(*language))),
+    }
+}
 
-    /// Every language, in alphabetical order.
-    pub const ALL: [Self; 14] = [
-        Danish, Dutch, English, Finnish, French, German, Hungarian, Italian, Norwegian, Portuguese,
-        Romanian, Spanish, Swedish, Turkish,
-    ];
+/// The stemmer of a language; `None` of one that is newer than this crate.
+pub(crate) fn algorithm(language: Language) -> Option<Algorithm> {
+    let algorithm = match language {
+        Danish => Algorithm::Danish,
+        Dutch => Algorithm::Dutch,
+        English => Algorithm::English,
+        Finnish => Algorithm::Finnish,
+        French => Algorithm::French,
+        German => Algorithm::German,
+        Hungarian => Algorithm::Hungarian,
+        Italian => Algorithm::Italian,
+        Norwegian => Algorithm::Norwegian,
+        Portuguese => Algorithm::Portuguese,
+        Romanian => Algorithm::Romanian,
+        Spanish => Algorithm::Spanish,
+        Swedish => Algorithm::Swedish,
+        Turkish => Algorithm::Turkish,
+        _ => return None,
+    };
+    Some(algorithm)
 }
 
 fn is_latin(c: char) -> bool {
@@ -283,39 +219,6 @@ fn detect_by_ngrams(text: &str) -> Option<Language> {
         whichlang::Lang::Swe => Some(Swedish),
         whichlang::Lang::Tur => Some(Turkish),
         _ => None,
-    }
-}
-
-impl fmt::Display for Language {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
-
-/// No language has this code; the message names those that exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownLanguage(String);
-
-impl fmt::Display for UnknownLanguage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let codes: Vec<&str> = Language::ALL.iter().map(|it| it.code()).collect();
-        write!(
-            f,
-            "no stems are known for the language {:?}; known are: {}",
-            self.0,
-            codes.join(", ")
-        )
-    }
-}
-
-impl std::error::Error for UnknownLanguage {}
-
-impl FromStr for Language {
-    type Err = UnknownLanguage;
-
-    fn from_str(code: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|it| it.code() == code);
-        known.ok_or_else(|| UnknownLanguage(code.to_owned()))
     }
 }
 
@@ -353,19 +256,7 @@ mod tests {
             ("我的狗在哪里", None),
             ("", None),
         ] {
-            assert_eq!(Language::detect(text), expected, "{text}");
+            assert_eq!(detect_language(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn codes_are_read_and_written() {
-        for language in Language::ALL {
-            assert_eq!(language.code().parse(), Ok(language));
-        }
-        let error = "xx".parse::<Language>().unwrap_err().to_string();
-        assert!(
-            error.contains("\"xx\"") && error.contains("da, nl, en"),
-            "{error}"
-        );
     }
 }

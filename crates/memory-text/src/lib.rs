@@ -19,9 +19,11 @@ mod stop_words;
 mod tokenize;
 mod unspaced;
 
-pub use analysis::{PassageTerms, TextAnalysis, WordPair, pairs, word_digest, word_digests};
+pub use analysis::{
+    PassageTerms, TextAnalysis, WordDigests, WordPair, pairs, word_digest, word_digests,
+};
 pub use fold::is_unspaced_script;
-pub use language::{Language, UnknownLanguage};
+pub use language::detect_language;
 pub use names::names_within;
 pub use passages::{MAX_PASSAGE_WORDS, count_words, passages};
 pub use query_terms::{PassageCounts, QueryTerms, TermCounts};
@@ -30,4 +32,4 @@ pub use tokenize::{for_each_stem, stems, tokenize};
 
 /// The version of the analysis: raised whenever a text's [`stems`] change, so that a
 /// store knows which of its indexes to make again.
-pub const ANALYSIS_VERSION: u32 = 4;
+pub const ANALYSIS_VERSION: u32 = 5;

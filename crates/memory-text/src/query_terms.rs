@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::analysis::{WordPair, word_digest};
+use memory_core::Language;
+
+use crate::analysis::{PairBuilder, WordPair, word_digest};
 use crate::compounds::for_each_compound;
 use crate::dates::has_time_word;
 use crate::fold::normalize;
@@ -20,9 +22,9 @@ use crate::unspaced;
 pub struct QueryTerms {
     stems: Vec<String>,
     pairs: Vec<WordPair>,
-    /// By the first two bytes of a word: whether its stem may be one of the query's
-    /// words.
-    may_match: Box<[bool]>,
+    /// Whether the stem of a word may be one of the query's words, by its beginning.
+    may_match: MayMatch,
+    language: Option<Language>,
     with_time: bool,
 }
 
@@ -82,43 +84,48 @@ fn share(found: usize, all: usize) -> f32 {
 }
 
 impl QueryTerms {
-    /// The terms of a query, and whether texts are searched for times as well.
+    /// The terms of a query, in a `language` that it and the texts are known to have,
+    /// and whether texts are searched for times as well.
     #[must_use]
-    pub fn new(query: &str, with_time: bool) -> Self {
-        let mut stems = Vec::new();
+    pub fn new(query: &str, language: Option<Language>, with_time: bool) -> Self {
+        let mut stems: Vec<String> = Vec::new();
         let mut add_stem = |stem: &str| {
             if !stems.iter().any(|known| known == stem) {
                 stems.push(stem.to_owned());
             }
         };
-        crate::for_each_stem(query, &mut add_stem);
-        let mut pairs = Vec::new();
-        for pair in crate::pairs(query) {
-            if !pairs.contains(&pair) {
-                pairs.push(pair);
-            }
-        }
-        let mut may_match = vec![false; 1 << 16].into_boxed_slice();
-        let mut may_match_word = |stem: &str| match stem.as_bytes() {
-            // Such as "a" of "aed": whatever follows may be a suffix.
-            [first] => may_match[usize::from(*first) << 8..][..256].fill(true),
-            bytes => may_match[prefix(bytes)] = true,
-        };
-        stems.iter().for_each(|stem| may_match_word(stem));
-        let forms = Forms::in_language(None);
-        for_each_piece(&normalize(query), &forms, |piece| {
-            if let Piece::Word(word) = piece {
-                if word.is_stop_word() {
-                    may_match_word(word.folded);
+        let mut pairs = PairBuilder::default();
+        let mut may_match = MayMatch::default();
+        let forms = Forms::of(query, language);
+        let text = normalize(query);
+        // The division of scripts without spaces takes most of the time: once for all.
+        for_each_piece(&text, &forms, |piece| match piece {
+            Piece::Word(word) => {
+                pairs.add_word(&forms, word);
+                if word.folds_to_stop_word() {
+                    may_match.add(word.folded);
                 } else {
-                    forms.with_base(word, &mut may_match_word);
+                    forms.with_base(word, |base| may_match.add(base));
                 }
+                forms.for_each(word, &mut add_stem);
+            }
+            Piece::Unspaced(run) => {
+                unspaced::divide(run, |word| pairs.add(word), &mut add_stem);
             }
         });
+        for_each_compound(&text, &mut add_stem);
+        stems.iter().for_each(|stem| may_match.add(stem));
+        let mut distinct: Vec<WordPair> = Vec::with_capacity(pairs.pairs.len());
+        for pair in pairs.pairs {
+            if !distinct.contains(&pair) {
+                distinct.push(pair);
+            }
+        }
         Self {
             stems,
-            pairs,
+            pairs: distinct,
             may_match,
+            language,
             with_time,
         }
     }
@@ -144,7 +151,7 @@ impl QueryTerms {
             pair_count: 0,
             previous: None,
         };
-        let forms = Forms::of(text);
+        let forms = Forms::of(text, self.language);
         let passages = passages(text);
         let passages = passages.map(|passage| self.count_passage(passage, &forms, &mut pairs));
         TermCounts {
@@ -173,7 +180,7 @@ impl QueryTerms {
         let passage = normalize(passage);
         for_each_piece(&passage, forms, |piece| match piece {
             Piece::Word(word) => {
-                if word.is_stop_word() {
+                if word.folds_to_stop_word() {
                     if self.may_match(word) {
                         pairs.add(word.folded);
                     } else {
@@ -199,7 +206,7 @@ impl QueryTerms {
     /// Whether a word may have a form of the query's, as far as its beginning says: the
     /// stemmers of other scripts also remove prefixes.
     fn may_match(&self, word: Word<'_>) -> bool {
-        !word.folded.is_ascii() || self.may_match[prefix(word.folded.as_bytes())]
+        !word.folded.is_ascii() || self.may_match.contains(word.folded)
     }
 }
 
@@ -209,6 +216,33 @@ impl fmt::Debug for QueryTerms {
             .field("stems", &self.stems.len())
             .field("pairs", &self.pairs.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// A set of the first two bytes of words, a bit for each.
+struct MayMatch(Box<[u64]>);
+
+impl Default for MayMatch {
+    fn default() -> Self {
+        Self(vec![0; (1 << 16) / 64].into_boxed_slice())
+    }
+}
+
+impl MayMatch {
+    fn add(&mut self, stem: &str) {
+        match stem.as_bytes() {
+            // Such as "a" of "aed": whatever follows may be a suffix.
+            [first] => self.0[usize::from(*first) * 4..][..4].fill(u64::MAX),
+            bytes => {
+                let index = prefix(bytes);
+                self.0[index / 64] |= 1 << (index % 64);
+            }
+        }
+    }
+
+    fn contains(&self, word: &str) -> bool {
+        let index = prefix(word.as_bytes());
+        self.0[index / 64] >> (index % 64) & 1 == 1
     }
 }
 
@@ -334,6 +368,12 @@ mod tests {
         "generously",
         "communism",
         "arsenal",
+        "won",
+        "won't",
+        "own",
+        "been",
+        "at",
+        "vitamin D",
         ".",
         "/",
         "-",
@@ -350,10 +390,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_are_those_of_the_analysis_of_the_whole_text(query in text(8), text in text(400)) {
-            let terms = QueryTerms::new(&query, true);
+        fn counts_are_those_of_the_analysis_of_the_whole_text(
+            query in text(8),
+            text in text(400),
+            language in prop::sample::select(vec![
+                None, Some(Language::Dutch), Some(Language::English), Some(Language::Turkish),
+            ]),
+        ) {
+            let terms = QueryTerms::new(&query, language, true);
             let counts = terms.count(&text);
-            let analysis = TextAnalysis::of(&text);
+            let analysis = TextAnalysis::of(&text, language);
             let expected = TermCounts {
                 passages: analysis.passages.iter().map(|passage| PassageCounts {
                     counts: terms.stems().iter().map(|stem| {
@@ -370,6 +416,19 @@ mod tests {
                 has_time: analysis.has_time,
             };
             prop_assert_eq!(counts, expected);
+            // The query's terms are found in one reading of it.
+            let mut stems = crate::stems(&query, language);
+            stems.sort_unstable();
+            stems.dedup();
+            let mut found = terms.stems().to_vec();
+            found.sort_unstable();
+            prop_assert_eq!(found, stems);
+            let mut pairs = crate::pairs(&query);
+            pairs.sort_unstable();
+            pairs.dedup();
+            let mut found = terms.pairs().to_vec();
+            found.sort_unstable();
+            prop_assert_eq!(found, pairs);
         }
 
         #[test]
@@ -386,7 +445,7 @@ mod tests {
     #[test]
     fn shares_are_of_distinct_stems_and_pairs() {
         let shares = |query: &str, text: &str| {
-            let counts = QueryTerms::new(query, false).count(text);
+            let counts = QueryTerms::new(query, None, false).count(text);
             (counts.stem_share(), counts.pair_share())
         };
         let query = "Who sold Tam the lame horses?";
@@ -406,10 +465,14 @@ mod tests {
 
     #[test]
     fn terms_are_distinct_and_times_are_optional() {
-        let terms = QueryTerms::new("the mill, the mills", false);
+        let terms = QueryTerms::new("the mill, the mills", None, false);
         assert_eq!(terms.stems(), ["mill"]);
         assert_eq!(terms.pairs().len(), 2);
         assert!(!terms.count("yesterday").has_time);
-        assert!(QueryTerms::new("mill", true).count("yesterday").has_time);
+        assert!(
+            QueryTerms::new("mill", None, true)
+                .count("yesterday")
+                .has_time
+        );
     }
 }

@@ -1,12 +1,15 @@
 //! Tokens and terms of a text, the same for stored text and for queries.
 
+use memory_core::Language;
+
 use crate::compounds::{PLUS_PLUS, SHARP, for_each_compound};
 use crate::fold::{CharClass, class, fold, normalize, push};
 use crate::forms::{Forms, Word};
 use crate::unspaced;
 
 /// The tokens of a text, in order: runs of letters and digits, in lower case
-/// and without accents; a token per character in scripts without spaces.
+/// and without accents; a token per character in scripts without spaces. The "won" of
+/// "won't" is none: it is not the past of "win".
 #[must_use]
 pub fn tokenize(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
@@ -18,8 +21,9 @@ pub fn tokenize(text: &str) -> Vec<String> {
 /// then its compounds, such as `v1.2.3` or `INC-90312`, whole and joined by `·`.
 ///
 /// - Of a word in Latin letters, its English stem; in a text of another
-///   [language](crate::Language) also its stem in that. A question in a language that
-///   was not recognized still finds the first.
+///   [language](Language) also its stem in that, and its stem in the `language` that
+///   the caller knows the text to have. A question in a language that was not
+///   recognized still finds the first.
 /// - Of Greek, Cyrillic, Arabic and Tamil letters, the stem of a language that is
 ///   written in them; of Hebrew and Korean, the word, and the word without its
 ///   particles.
@@ -27,19 +31,21 @@ pub fn tokenize(text: &str) -> Vec<String> {
 ///   ideographs; of Chinese stop words, nothing.
 ///
 /// English stop words are left out, except that those that negate ("not", "no", the
-/// "n't" of "didn't") are the term `not`. A text of other stop words alone has no terms:
-/// they occur in most memories, so searching for them would scan everything and say
-/// nothing. The negations of other languages are terms like other words.
+/// "n't" of "didn't") are the term `not`, and that in a text of another language those
+/// that have a topic there are terms (`been`, Dutch for "leg"). A text of other stop
+/// words alone has no terms: they occur in most memories, so searching for them would
+/// scan everything and say nothing. The negations of other languages are terms like
+/// other words.
 #[must_use]
-pub fn stems(text: &str) -> Vec<String> {
+pub fn stems(text: &str, language: Option<Language>) -> Vec<String> {
     let mut stems = Vec::new();
-    for_each_stem(text, |stem| stems.push(stem.to_owned()));
+    for_each_stem(text, language, |stem| stems.push(stem.to_owned()));
     stems
 }
 
 /// Calls `each` with every one of a text's [`stems`].
-pub fn for_each_stem(text: &str, mut each: impl FnMut(&str)) {
-    let forms = Forms::of(text);
+pub fn for_each_stem(text: &str, language: Option<Language>, mut each: impl FnMut(&str)) {
+    let forms = Forms::of(text, language);
     let text = normalize(text);
     for_each_piece(&text, &forms, |piece| match piece {
         Piece::Word(word) => forms.for_each(word, &mut each),
@@ -49,9 +55,10 @@ pub fn for_each_stem(text: &str, mut each: impl FnMut(&str)) {
 }
 
 /// Calls `each` with every token of a text: see [`tokenize`].
-pub(crate) fn for_each_token(text: &str, mut each: impl FnMut(&str)) {
-    let forms = Forms::in_language(None);
+fn for_each_token(text: &str, mut each: impl FnMut(&str)) {
+    let forms = Forms::without_language();
     for_each_piece(&normalize(text), &forms, |piece| match piece {
+        Piece::Word(word) if word.is_contraction() => {}
         Piece::Word(word) => each(word.folded),
         Piece::Unspaced(run) => for_each_char(run, &mut each),
     });
@@ -90,8 +97,13 @@ pub(crate) fn for_each_piece(text: &str, forms: &Forms, mut each: impl FnMut(Pie
             CharClass::Word => word.add(c),
             CharClass::Separator => {
                 word.add_sign(&text[start..]);
-                let is_contracted = !word.folded.is_empty() && matches!(c, '\'' | '’');
+                let is_apostrophe = matches!(c, '\'' | '’');
+                let is_contracted = is_apostrophe && !word.folded.is_empty();
+                if is_contracted {
+                    word.joined_letter = first_letter(&text[start + c.len_utf8()..]);
+                }
                 word.end(&mut each);
+                word.follows_apostrophe = is_apostrophe;
                 word.is_contracted = is_contracted;
             }
             CharClass::Unspaced | CharClass::Ignored => {}
@@ -103,13 +115,20 @@ pub(crate) fn for_each_piece(text: &str, forms: &Forms, mut each: impl FnMut(Pie
     word.end(&mut each);
 }
 
-/// A word that is being read.
+/// The letter that a text begins with, in lower case.
+fn first_letter(text: &str) -> Option<char> {
+    let first = text.chars().next().filter(|c| c.is_alphabetic())?;
+    first.to_lowercase().next()
+}
+
+/// A word that is being read; see [`Word`].
 struct WordBuilder {
     folded: String,
     /// Empty while it is the same as the other.
     spelled: String,
-    /// See [`Word::is_contracted`].
+    follows_apostrophe: bool,
     is_contracted: bool,
+    joined_letter: Option<char>,
     has_dotless_i: bool,
 }
 
@@ -118,7 +137,9 @@ impl WordBuilder {
         Self {
             folded: String::new(),
             spelled: String::new(),
+            follows_apostrophe: false,
             is_contracted: false,
+            joined_letter: None,
             has_dotless_i,
         }
     }
@@ -162,16 +183,19 @@ impl WordBuilder {
         if !self.folded.is_empty() {
             let (folded, spelled) = (&*self.folded, &*self.spelled);
             let spelled = if spelled.is_empty() { folded } else { spelled };
-            let is_contracted = self.is_contracted;
             each(Piece::Word(Word {
                 folded,
                 spelled,
-                is_contracted,
+                follows_apostrophe: self.follows_apostrophe,
+                is_contracted: self.is_contracted,
+                joined_letter: self.joined_letter,
             }));
         }
         self.folded.clear();
         self.spelled.clear();
+        self.follows_apostrophe = false;
         self.is_contracted = false;
+        self.joined_letter = None;
     }
 }
 
@@ -179,6 +203,10 @@ impl WordBuilder {
 mod tests {
     use super::*;
     use crate::fold::MAX_TOKEN_BYTES;
+
+    fn stems(text: &str) -> Vec<String> {
+        super::stems(text, None)
+    }
 
     #[test]
     fn case_accents_and_width_are_for_each_token() {
@@ -221,6 +249,67 @@ mod tests {
             ["tam", "say", "mill"]
         );
         assert!(stems("who is it?").is_empty());
+    }
+
+    #[test]
+    fn parts_of_contractions_are_words_where_they_stand_alone() {
+        for (text, expected) in [
+            ("Who won?", vec!["won"]),
+            ("I won't say", vec!["not", "say"]),
+            ("She WON’T say", vec!["not", "say"]),
+            ("Don's mill, don't", vec!["don", "mill", "not"]),
+            ("Let's say", vec!["say"]),
+            ("Tam let the mill", vec!["tam", "let", "mill"]),
+            ("What do I own?", vec!["own"]),
+            (
+                "Vitamin D, size M, model T",
+                vec!["vitamin", "d", "size", "m", "model", "t"],
+            ),
+            ("I'm sure she'd say 's", vec!["sure", "say"]),
+            ("We haven't; the haven", vec!["not", "haven"]),
+            ("She'll, they've, you're", vec![]),
+        ] {
+            assert_eq!(stems(text), expected, "{text}");
+        }
+        assert_eq!(tokenize("I don't ask Don."), ["i", "t", "ask", "don"]);
+    }
+
+    #[test]
+    fn stop_words_with_a_topic_in_the_language_of_a_text_are_terms() {
+        for (text, topic) in [
+            ("Ik heb mijn been gebroken.", "been"),
+            ("Il a marqué un but dans le match.", "but"),
+            ("Dün bir at gördüm ve çok sevindim.", "at"),
+            ("Jeg spiser is og har en have.", "is"),
+            ("Mi hermano tiene once gatos y un perro.", "onc"),
+        ] {
+            assert!(
+                stems(text).contains(&topic.to_owned()),
+                "{text} {:?}",
+                stems(text)
+            );
+        }
+        assert_eq!(
+            stems("I have been at the mill, but not once"),
+            ["mill", "not"]
+        );
+        assert_eq!(super::stems("been", Some(Language::Dutch)), ["been", "ben"]);
+        assert!(super::stems("been", Some(Language::German)).is_empty());
+    }
+
+    #[test]
+    fn a_given_language_adds_stems() {
+        let german = Some(Language::German);
+        assert_eq!(stems("Katzen"), ["katzen"]);
+        assert_eq!(super::stems("Katzen", german), ["katzen", "katz"]);
+        // In a text that is recognized as another language, its stems as well.
+        let dutch = "Waar zijn mijn katten en honden?";
+        let both = super::stems(dutch, german);
+        assert_ne!(both, stems(dutch));
+        for stem in stems(dutch) {
+            assert!(both.contains(&stem), "{stem} {both:?}");
+        }
+        assert_eq!(super::stems("IŞIKLARI", Some(Language::Turkish)).len(), 2);
     }
 
     #[test]

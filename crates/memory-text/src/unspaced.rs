@@ -5,7 +5,8 @@
 //! ideographs are a term as well, and a question finds a word or a name however its
 //! memory was divided; single ideographs are terms only where they are words, so that
 //! 上海 does not find 海上. Chinese stop words have no terms, nor have the pairs that they
-//! make with the words around them.
+//! make with the words around them; in Japanese they are nouns (都, 所, 和), so they are
+//! none in a run with kana.
 
 use std::sync::LazyLock;
 
@@ -23,12 +24,13 @@ static SEGMENTER: LazyLock<WordSegmenterBorrowed<'static>> =
 pub(crate) fn divide(run: &str, mut each_word: impl FnMut(&str), mut each_term: impl FnMut(&str)) {
     // The word before, unless that is a stop word.
     let (mut start, mut previous) = (0, None);
+    let is_japanese = run.contains(is_kana);
     for end in SEGMENTER.segment_str(run).skip_while(|end| *end == 0) {
         let segment = &run[start..end];
         if is_word(segment) {
             each_word(truncate(segment));
         }
-        let word = Some(segment).filter(|word| !is_chinese_stop_word(word));
+        let word = Some(segment).filter(|word| is_japanese || !is_chinese_stop_word(word));
         if let Some(word) = word {
             let pair = previous.and_then(|previous| pair_between(run, previous, start));
             pair.into_iter().for_each(&mut each_term);
@@ -109,6 +111,10 @@ fn is_hiragana(c: char) -> bool {
     matches!(c, '\u{3041}'..='\u{309f}')
 }
 
+fn is_kana(c: char) -> bool {
+    is_hiragana(c) || matches!(c, '\u{30a1}'..='\u{30fa}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +139,7 @@ mod tests {
         assert_eq!(terms("你的猫是什么"), ["猫"]);
         assert!(terms("这个是什么呢").is_empty());
         assert!(!terms("不是").is_empty(), "it negates");
+        assert!(terms("古い都はどこ").contains(&"都".to_owned()));
+        assert!(!terms("他们都吃").contains(&"都".to_owned()));
     }
 }

@@ -12,7 +12,7 @@ const MATCHING: &[Pair] = &include!("pairs/matching.in");
 const DIFFERENT: &[Pair] = &include!("pairs/different.in");
 
 fn terms(text: &str) -> BTreeSet<String> {
-    stems(text).into_iter().collect()
+    stems(text, None).into_iter().collect()
 }
 
 fn faults(pairs: &[Pair], expected: bool) -> Vec<String> {
@@ -25,12 +25,12 @@ fn faults(pairs: &[Pair], expected: bool) -> Vec<String> {
             ));
         }
         // The other two ways to the same words.
-        let counts = QueryTerms::new(question, false).count(memory);
+        let counts = QueryTerms::new(question, None, false).count(memory);
         let is_found = counts
             .passages
             .iter()
             .any(|it| it.counts.iter().any(|it| *it > 0));
-        let analysis = TextAnalysis::of(memory);
+        let analysis = TextAnalysis::of(memory, None);
         let is_indexed = analysis
             .passages
             .iter()

@@ -1,5 +1,8 @@
 //! What holds for the terms of every text.
 
+use std::collections::BTreeMap;
+
+use memory_core::Language;
 use memory_text::{TextAnalysis, pairs, stems, tokenize, word_digests};
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
@@ -29,7 +32,7 @@ proptest! {
     #[test]
     fn canonical_equivalents_have_equal_terms(text in text()) {
         let (nfc, nfd): (String, String) = (text.nfc().collect(), text.nfd().collect());
-        prop_assert_eq!(stems(&nfc), stems(&nfd));
+        prop_assert_eq!(stems(&nfc, None), stems(&nfd, None));
         prop_assert_eq!(tokenize(&nfc), tokenize(&nfd));
         prop_assert_eq!(word_digests(&nfc), word_digests(&nfd));
         prop_assert_eq!(pairs(&nfc), pairs(&nfd));
@@ -47,7 +50,7 @@ proptest! {
     /// A store separates terms at ASCII punctuation and spaces, and keeps digests.
     #[test]
     fn terms_are_bounded_and_hold_no_separator(text in text()) {
-        let stems = stems(&text);
+        let stems = stems(&text, None);
         // Compatibility forms have 18 characters at most; a word has three terms.
         prop_assert!(stems.len() <= 3 * 18 * text.len() + 3);
         for term in &stems {
@@ -55,8 +58,28 @@ proptest! {
             let is_kept = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric();
             prop_assert!(term.chars().all(is_kept) && !term.contains(char::is_whitespace));
         }
-        let analysis = TextAnalysis::of(&text);
+        let analysis = TextAnalysis::of(&text, None);
         let length: u32 = analysis.passages.iter().map(|it| it.length).sum();
         prop_assert_eq!(usize::try_from(length).unwrap(), stems.len(), "one passage");
+    }
+
+    /// So whatever is found without a language is found with each, also where a memory
+    /// was written and a question is asked with different ones.
+    #[test]
+    fn a_given_language_removes_no_terms(
+        text in text(),
+        language in prop::sample::select(Language::ALL.to_vec()),
+    ) {
+        let count = |stems: Vec<String>| {
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            stems.into_iter().for_each(|stem| *counts.entry(stem).or_default() += 1);
+            counts
+        };
+        let with = count(stems(&text, Some(language)));
+        for (stem, times) in count(stems(&text, None)) {
+            prop_assert!(with.get(&stem).is_some_and(|it| *it >= times), "{stem}");
+        }
+        let pairs_of = |language| TextAnalysis::of(&text, language).pairs;
+        prop_assert_eq!(pairs_of(Some(language)), pairs_of(None));
     }
 }

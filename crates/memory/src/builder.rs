@@ -339,7 +339,7 @@ impl MemorySystemBuilder {
         };
         let store = match self.store {
             Some(store) => store,
-            None => defaults::store(url, &replicas, &mut config.consistency).await?,
+            None => defaults::store(url, &replicas, &mut config).await?,
         };
         let engine = match shared_cache {
             Some(cache) => self.engine.shared_cache(cache),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use memory_core::{Consistency, Embedder, MemoryError, MemoryResult, SharedCache, Store};
+#[cfg(any(feature = "postgres", doc))]
+use memory_core::Consistency;
+use memory_core::{Embedder, MemoryConfig, MemoryError, MemoryResult, SharedCache, Store};
 
 /// The URL schemes that this build supports.
 const SCHEMES: &[&str] = &[
@@ -14,21 +16,22 @@ const SCHEMES: &[&str] = &[
     "postgresql",
 ];
 
-/// Opens the store of a URL's scheme, with the replicas of its server. With [`Consistency::Bounded`], PostgreSQL
-/// also notifies other processes of writes, so that their reads are seldom stale; if
-/// there are replicas, the bound is divided between them and what is cached.
+/// Opens the store of a URL's scheme, with the replicas of its server and the language of
+/// the configuration. With [`Consistency::Bounded`], PostgreSQL also notifies other
+/// processes of writes, so that their reads are seldom stale; if there are replicas, the
+/// bound is divided between them and what is cached.
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),
     expect(clippy::unused_async, reason = "no store to open")
 )]
 #[cfg_attr(
-    not(feature = "postgres"),
-    expect(unused_variables, reason = "only PostgreSQL notifies")
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(unused_variables, reason = "no store to configure")
 )]
 pub(crate) async fn store(
     url: &str,
     replicas: &[String],
-    consistency: &mut Option<Consistency>,
+    config: &mut MemoryConfig,
 ) -> MemoryResult<Arc<dyn Store>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     // As in every URL, upper and lower case are the same.
@@ -37,11 +40,17 @@ pub(crate) async fn store(
             "replicas are supported for PostgreSQL only; leave out `replicas` and `db_replicas`",
         )),
         #[cfg(feature = "sqlite")]
-        "sqlite" => Ok(Arc::new(memory_sqlite::SqliteStore::open(url).await?)),
+        "sqlite" => {
+            let options = memory_sqlite::SqliteOptions::from_url(url)?;
+            let options = options.language(config.language);
+            Ok(Arc::new(
+                memory_sqlite::SqliteStore::open_with(options).await?,
+            ))
+        }
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let mut options = memory_pg::PgOptions::new();
-            if let Some(Consistency::Bounded(bound)) = consistency {
+            let mut options = memory_pg::PgOptions::new().language(config.language);
+            if let Some(Consistency::Bounded(bound)) = &mut config.consistency {
                 options = options.notify_changes(true);
                 if !replicas.is_empty() {
                     let staleness = *bound / 2;

@@ -71,11 +71,11 @@ pub use system::MemorySystem;
 
 pub use memory_core::{
     AccessCounting, ByteSize, CacheStats, Clock, Consistency, EntityId, EntityStats, ErrorKind,
-    Excerpt, Generation, IntoShared, InvalidInput, InvalidSetting, LanguageModel, LimitPolicy,
-    ListPage, ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig,
-    MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode,
-    PageCursor, Preset, Reranker, ScoreStats, SettingOrigin, SettingProblem, SharedSource,
-    SystemClock, TierStats, limits,
+    Excerpt, Generation, IntoShared, InvalidInput, InvalidSetting, Language, LanguageModel,
+    LimitPolicy, ListPage, ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem,
+    MemoryConfig, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
+    MemoryTagMode, PageCursor, Preset, Reranker, ScoreStats, SettingOrigin, SettingProblem,
+    SharedSource, SystemClock, TierStats, limits,
 };
 pub use memory_engine::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, ExcludedHits, Explanation,

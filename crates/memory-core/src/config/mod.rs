@@ -12,6 +12,7 @@ use crate::consistency::Consistency;
 #[cfg(doc)]
 use crate::error::MemoryError;
 use crate::error::{InvalidSetting, MemoryResult, SettingProblem};
+use crate::language::Language;
 use crate::store::Writers;
 
 pub use preset::Preset;
@@ -85,6 +86,7 @@ pub enum AccessCounting {
 /// | `prune_min_keep` | 10 | 10 | 10 |
 /// | `consolidation_threshold` | 1,000 | 1,000 | 1,000 |
 /// | `access_counting` | background | background | background |
+/// | `language` | detected | detected | detected |
 ///
 /// The first five fields and their values are those of the original system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +128,15 @@ pub struct MemoryConfig {
     pub consolidation_threshold: u64,
     /// Whether recalls are counted on the memories that they return.
     pub access_counting: AccessCounting,
+    /// The language of the texts, where it is known. Their words get its stems as well
+    /// as those of the language that is detected in each text: a question of one word,
+    /// in which none is, finds other forms of it.
+    ///
+    /// It adds terms and removes none, so it may be changed at any time: whatever is
+    /// found without it is found with every value. Memories in the store keep the terms
+    /// that they got when they were written. A store that is opened outside the facade
+    /// has an option for it (`SqliteOptions::language`, `PgOptions::language`).
+    pub language: Option<Language>,
 }
 
 impl Default for MemoryConfig {
@@ -146,6 +157,7 @@ impl Default for MemoryConfig {
             prune_min_keep: 10,
             consolidation_threshold: 1_000,
             access_counting: AccessCounting::Background,
+            language: None,
         }
     }
 }

@@ -108,7 +108,7 @@ impl EngineInner {
             None => self.embedder.embed_query(&request.text).await?,
         };
         let now = request.as_of.unwrap_or_else(|| self.clock.now());
-        let query = Query::new(&request.text, embedded, now);
+        let query = Query::new(&request.text, self.config.language, embedded, now);
         let plan = RecallPlan::new(request, query, now, limit);
         let mut source = self.reader.recall_source(entity).await?;
         if let Some(moment) = request.as_of {
@@ -187,8 +187,7 @@ impl EngineInner {
         let analyze = {
             let plan = Arc::clone(&plan);
             move || {
-                let (text, query) = (&plan.text, &plan.query);
-                let found = StoreCandidates::new(outcome, all, text, query, &plan.ranking);
+                let found = StoreCandidates::new(outcome, all, &plan.query, &plan.ranking);
                 let best = found.best(&plan.query, &plan.context());
                 (found, best)
             }

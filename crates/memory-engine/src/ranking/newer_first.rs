@@ -11,8 +11,11 @@
 //! The rule is strict because most similar memories are not contradictions. A
 //! third of the words in common, without the other two conditions, costs .015 of
 //! the MRR on MemDaily and .005 on LoCoMo; this rule changes neither.
+//!
+//! A negation is a change and no word: "I no longer like it" is newer than "I like it",
+//! although it has all of its words, and answers a question without a negation.
 
-use memory_text::word_digests;
+use memory_text::{WordDigests, word_digests};
 
 use super::candidate_set::{RankedCandidate, by_rank};
 
@@ -26,7 +29,8 @@ const MIN_LEXICAL_SHARE: f32 = 0.8;
 const MIN_WORD_SHARE: f64 = 0.5;
 
 /// Most words of each memory that the other lacks: the value that changed, and
-/// a word for the change. At least one, as otherwise nothing changed.
+/// a word for the change. At least one, as otherwise nothing changed, unless one of the
+/// memories negates.
 const MAX_OWN_WORDS: usize = 3;
 
 /// Fewest words of each memory: fewer tell no subject.
@@ -40,7 +44,7 @@ const MAX_BYTES: usize = 200;
 
 /// Moves each of the best results before the first older one that it is a
 /// near-equal of, and raises its score accordingly. `tolerance` is the largest
-/// difference in cosine, `query` the [`word_digests`] of the question, and `content`
+/// difference in cosine, `query` the words of the question ([`word_digests`]), and `content`
 /// returns a candidate's text by its index.
 pub(super) fn newer_first<'a>(
     ranked: &mut [RankedCandidate],
@@ -51,7 +55,7 @@ pub(super) fn newer_first<'a>(
     let window = ranked.len().min(WINDOW);
     let best = &mut ranked[..window];
     let is_short = |ranked: &RankedCandidate| content(ranked.index).len() <= MAX_BYTES;
-    let mut words: Vec<Option<Vec<u64>>> = vec![None; window];
+    let mut words: Vec<Option<WordDigests>> = vec![None; window];
     for position in 1..window {
         for earlier in 0..position {
             if !is_near_equal_and_newer(&best[position], &best[earlier], tolerance)
@@ -68,7 +72,7 @@ pub(super) fn newer_first<'a>(
             let (Some(newer), Some(older)) = (&words[position], &words[earlier]) else {
                 continue;
             };
-            if have_same_subject(newer, older) && has_words_of(newer, older, query) {
+            if have_same_subject(newer, older) && has_words_of(&newer.words, &older.words, query) {
                 let above = best[earlier].score;
                 raise(&mut best[position], above);
                 best[earlier..=position].rotate_right(1);
@@ -106,11 +110,13 @@ fn raise(ranked: &mut RankedCandidate, above: f32) {
     ranked.explanation.newer = bonus;
 }
 
-/// Whether two memories differ in a few words only.
-fn have_same_subject(a: &[u64], b: &[u64]) -> bool {
+/// Whether two memories differ, and in a few words only.
+fn have_same_subject(a: &WordDigests, b: &WordDigests) -> bool {
+    let min_own = usize::from(a.negates == b.negates);
+    let (a, b) = (&a.words, &b.words);
     let (fewer, more) = (a.len().min(b.len()), a.len().max(b.len()));
     let common = a.iter().filter(|word| contains(b, word)).count();
-    let own_words = 1..=MAX_OWN_WORDS;
+    let own_words = min_own..=MAX_OWN_WORDS;
     #[expect(clippy::cast_precision_loss, reason = "some hundred words at most")]
     let is_enough = common as f64 >= MIN_WORD_SHARE * more as f64;
     fewer >= MIN_WORDS

@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_sample_stands_for_the_rest() {
         // 2 candidates have the pair, as does one in four of the other 400.
-        let query = QueryTerms::new("old mill", false);
+        let query = QueryTerms::new("old mill", None, false);
         let found = |text: &str| found(text, &query);
         let mut memories = vec![found("the old mill burns"), found("an old mill")];
         memories.extend((0..3).map(|n| found(&format!("stone {n}"))));
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn candidates_replace_their_part_of_the_stores_statistics() {
-        let query = QueryTerms::new("mill", false);
+        let query = QueryTerms::new("mill", None, false);
         let mut memories = vec![found("the mill", &query), found("a river", &query)];
         memories[0].store_lexical = 3.0;
         let stored = ScoreStats::of([3.0, 1.0, 0.0, 0.0].into_iter());

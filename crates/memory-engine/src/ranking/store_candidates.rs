@@ -10,7 +10,7 @@ use std::sync::Arc;
 use memory_core::{
     EpisodePart, Generation, Memory, MemoryId, NeighborOutcome, SearchHit, SearchOutcome,
 };
-use memory_text::{QueryTerms, TermCounts};
+use memory_text::TermCounts;
 
 use super::statistics::{Statistics, WeightedMemories};
 use super::{
@@ -34,7 +34,6 @@ pub(crate) struct StoreCandidates {
     /// The surroundings of the best candidates, where the store reads them.
     parts: Option<Vec<EpisodePart>>,
     statistics: Statistics,
-    query_terms: QueryTerms,
     generation: Generation,
 }
 
@@ -51,13 +50,13 @@ pub(super) struct FoundMemory {
 }
 
 impl FoundMemory {
-    fn new(hit: SearchHit, query: &Query, terms: &QueryTerms) -> Self {
+    fn new(hit: SearchHit, query: &Query) -> Self {
         Self {
             similarity: hit.similarity,
             chunks: hit.similarity.map_or(0, |_| hit.chunks.unwrap_or(1)),
             store_lexical: hit.lexical.unwrap_or(0.0),
             is_mentioned: snapshot::mentions(&query.tokens, &hit.memory),
-            terms: terms.count(&hit.memory.content),
+            terms: query.terms.count(&hit.memory.content),
             memory: Arc::new(hit.memory),
         }
     }
@@ -69,7 +68,6 @@ impl StoreCandidates {
     pub(crate) fn new(
         mut outcome: SearchOutcome,
         matching: Option<u64>,
-        text: &str,
         query: &Query,
         ranking: &Ranking,
     ) -> Self {
@@ -79,14 +77,10 @@ impl StoreCandidates {
         let sample = std::mem::take(&mut outcome.sample).into_iter();
         let others = sample.filter(|hit| !ids.contains(&hit.memory.id));
         let hits = candidates.into_iter().chain(others);
-        let query_terms = QueryTerms::new(text, query.asks_when);
-        let found: Vec<FoundMemory> = hits
-            .map(|hit| FoundMemory::new(hit, query, &query_terms))
-            .collect();
+        let found: Vec<FoundMemory> = hits.map(|hit| FoundMemory::new(hit, query)).collect();
         let weighted = WeightedMemories::new(&found, count, outcome.matching.or(matching));
         let mut candidates = Self {
-            statistics: weighted.statistics(&outcome, &query_terms, ranking),
-            query_terms,
+            statistics: weighted.statistics(&outcome, &query.terms, ranking),
             found: Vec::with_capacity(found.len()),
             lexical: Vec::with_capacity(found.len()),
             pairs: Vec::with_capacity(found.len()),
@@ -120,7 +114,7 @@ impl StoreCandidates {
     pub(crate) fn add_neighbors(&mut self, neighbors: NeighborOutcome, query: &Query) {
         for hit in neighbors.hits {
             if !self.positions.contains_key(&hit.memory.id) {
-                self.add(FoundMemory::new(hit, query, &self.query_terms));
+                self.add(FoundMemory::new(hit, query));
             }
         }
         self.parts = Some(neighbors.episodes);

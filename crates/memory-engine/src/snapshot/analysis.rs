@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use memory_core::EmbeddedMemory;
+use memory_core::{EmbeddedMemory, Language};
 use memory_text::{PassageTerms, TextAnalysis, WordPair, word_digest};
 
 use super::digest::Digest;
@@ -35,8 +35,8 @@ pub(super) struct AnalyzedMemory {
 }
 
 impl Analysis {
-    pub(super) fn of(memory: &MemoryParts<'_>) -> Self {
-        let text = TextAnalysis::of(memory.content);
+    pub(super) fn of(memory: &MemoryParts<'_>, language: Option<Language>) -> Self {
+        let text = TextAnalysis::of(memory.content, language);
         let labels = labels_of(memory.labels()).into_iter();
         Self {
             passages: text.passages.iter().map(PassageStems::from).collect(),
@@ -68,17 +68,21 @@ impl From<&PassageTerms> for PassageStems {
 }
 
 impl AnalyzedMemory {
-    fn new(written: &EmbeddedMemory, dimensions: usize) -> Self {
+    fn new(written: &EmbeddedMemory, dimensions: usize, language: Option<Language>) -> Self {
         let memory = PackedMemory::new(&written.memory);
         Self {
-            analysis: Analysis::of(&memory.parts()),
+            analysis: Analysis::of(&memory.parts(), language),
             memory,
             rows: EncodedRows::new(&written.embedding.vectors, dimensions),
         }
     }
 
     /// Analyzes memories, in order: many of them on all processors.
-    pub(super) fn all(mut written: Vec<EmbeddedMemory>, dimensions: usize) -> Vec<Self> {
+    pub(super) fn all(
+        mut written: Vec<EmbeddedMemory>,
+        dimensions: usize,
+        language: Option<Language>,
+    ) -> Vec<Self> {
         /// Memories that are worth a thread: some milliseconds of work.
         const MIN_PART: usize = 500;
         let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -86,7 +90,7 @@ impl AnalyzedMemory {
         // What is analyzed is freed by the thread that analyzed it.
         let analyze = |part: Vec<EmbeddedMemory>| -> Vec<Self> {
             let part = part.into_iter();
-            part.map(|written| Self::new(&written, dimensions))
+            part.map(|written| Self::new(&written, dimensions, language))
                 .collect()
         };
         let length = written.len() / parts;

@@ -24,6 +24,7 @@ impl Drop for EntitySnapshot {
         // Every field by its name, so that a new one is not forgotten here.
         let Self {
             entity: _,
+            language: _,
             generation: _,
             slots,
             by_id,

@@ -332,14 +332,14 @@ mod tests {
     use super::*;
 
     fn terms(text: &str) -> Vec<PassageStems> {
-        let passages = TextAnalysis::of(text).passages;
+        let passages = TextAnalysis::of(text, None).passages;
         passages.iter().map(PassageStems::from).collect()
     }
 
     fn scores(index: &InvertedIndex, query: &str, slots: u32) -> Vec<f32> {
         let mut index = index.clone();
         index.settle();
-        let scores = index.score(&memory_text::stems(query), slots as usize);
+        let scores = index.score(&memory_text::stems(query, None), slots as usize);
         (0..slots).map(|slot| scores.of(slot)).collect()
     }
 

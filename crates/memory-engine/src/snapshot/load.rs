@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use memory_core::{
-    ChangeSet, EmbedderProfile, EntityId, ErrorKind, Generation, MemoryError, MemoryResult, Store,
+    ChangeSet, EmbedderProfile, EntityId, ErrorKind, Generation, Language, MemoryError,
+    MemoryResult, Store,
 };
 use memory_metrics::label;
 
 use super::EntitySnapshot;
 use super::delta::INLINE_MEMORIES;
 
-/// Loads the changes since `base`, or everything if there is no base.
+/// Loads the changes since `base`, or everything if there is no base; a snapshot keeps
+/// the `language` that its first version was made with.
 ///
 /// # Errors
 /// As [`Store::changes_since`].
@@ -19,6 +21,7 @@ pub(crate) async fn load(
     store: &dyn Store,
     profile: &EmbedderProfile,
     entity: &EntityId,
+    language: Option<Language>,
     base: Option<Arc<EntitySnapshot>>,
 ) -> MemoryResult<Arc<EntitySnapshot>> {
     let since = base
@@ -35,7 +38,10 @@ pub(crate) async fn load(
     let base = match base {
         Some(base) if base.generation() == changes.generation && !changes.reset => return Ok(base),
         Some(base) => base,
-        None => Arc::new(EntitySnapshot::empty(entity.clone(), profile.dimensions)),
+        None => {
+            let dimensions = profile.dimensions;
+            Arc::new(EntitySnapshot::empty(entity.clone(), dimensions, language))
+        }
     };
     let snapshot = apply(base, changes).await.map(Arc::new)?;
     record_load(is_full, &snapshot, started);

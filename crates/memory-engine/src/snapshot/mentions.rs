@@ -168,7 +168,7 @@ mod tests {
 
     fn digests(memory: &Memory) -> Vec<Digest> {
         let packed = PackedMemory::new(memory);
-        Analysis::of(&packed.parts()).labels
+        Analysis::of(&packed.parts(), None).labels
     }
 
     fn index_of(memory: &Memory) -> MentionIndex {

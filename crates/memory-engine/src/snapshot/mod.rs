@@ -24,7 +24,7 @@ mod vectors;
 use std::ops::Range;
 
 use memory_core::{
-    ChangeSet, EmbeddedMemory, EntityId, Generation, Memory, MemoryId, VectorPrecision,
+    ChangeSet, EmbeddedMemory, EntityId, Generation, Language, Memory, MemoryId, VectorPrecision,
 };
 
 use analysis::{Analysis, AnalyzedMemory};
@@ -49,6 +49,8 @@ pub(crate) use mentions::mentions;
 #[derive(Clone)]
 pub(crate) struct EntitySnapshot {
     entity: EntityId,
+    /// The language of its texts, if that is known.
+    language: Option<Language>,
     generation: Generation,
     /// A memory keeps its slot until the next compaction; `None` where one was
     /// removed.
@@ -75,9 +77,10 @@ pub(crate) struct EntitySnapshot {
 
 impl EntitySnapshot {
     /// The snapshot of an entity without writes.
-    pub(crate) fn empty(entity: EntityId, dimensions: usize) -> Self {
+    pub(crate) fn empty(entity: EntityId, dimensions: usize, language: Option<Language>) -> Self {
         Self {
             entity,
+            language,
             generation: Generation::ZERO,
             slots: BlockVec::default(),
             by_id: PostingList::default(),
@@ -138,7 +141,7 @@ impl EntitySnapshot {
             next.remove(id);
         }
         let dimensions = self.vectors.dimensions();
-        for written in AnalyzedMemory::all(changes.written, dimensions) {
+        for written in AnalyzedMemory::all(changes.written, dimensions, self.language) {
             next.put(written.memory, &written.analysis, &written.rows);
         }
         next.settle();
@@ -164,7 +167,7 @@ impl EntitySnapshot {
         }
         for written in &delta.written {
             let memory = PackedMemory::new(&written.memory);
-            let analysis = Analysis::of(&memory.parts());
+            let analysis = Analysis::of(&memory.parts(), self.language);
             match &written.vectors {
                 Some(vectors) => {
                     let vectors = delta::round_to_store_precision(vectors, precision)?;
@@ -199,7 +202,11 @@ impl EntitySnapshot {
     }
 
     fn to_empty(&self) -> Self {
-        Self::empty(self.entity.clone(), self.vectors.dimensions())
+        Self::empty(
+            self.entity.clone(),
+            self.vectors.dimensions(),
+            self.language,
+        )
     }
 
     /// The slot of a memory.
@@ -301,7 +308,7 @@ impl EntitySnapshot {
     fn unindex_slot(&mut self, slot: u32) -> Option<Slot> {
         let removed = self.slots.get_mut(slot as usize)?.take()?;
         let memory = removed.memory.parts();
-        let analysis = Analysis::of(&memory);
+        let analysis = Analysis::of(&memory, self.language);
         self.inverted_index
             .remove(removed.passages.clone(), &analysis.passages);
         self.pairs.remove(slot, &analysis.pairs);
@@ -374,6 +381,7 @@ impl EntitySnapshot {
         let related = self.related.iter();
         Self {
             entity: self.entity.clone(),
+            language: self.language,
             generation: self.generation,
             slots: self
                 .slots

@@ -58,8 +58,8 @@ impl EntitySnapshot {
         let mut retrieved = Retrieved {
             dense: self.dense_values(&similarities, ranking),
             similarities,
-            lexical: self.inverted_index.score(&query.stems, slots),
-            pairs: self.pairs.score(&query.pairs, slots),
+            lexical: self.inverted_index.score(query.terms.stems(), slots),
+            pairs: self.pairs.score(query.terms.pairs(), slots),
             mentioned: self.mentions.score(&query.tokens, slots),
             dense_stats: ScoreStats::default(),
             lexical_stats: ScoreStats::default(),

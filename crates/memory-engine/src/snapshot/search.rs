@@ -114,12 +114,11 @@ impl EntitySnapshot {
         slots: Vec<&'a Slot>,
         numbers: Vec<u32>,
     ) -> SnapshotMemories<'a> {
-        let mut pairs = query.pairs.clone();
+        let mut pairs = query.terms.pairs().to_vec();
         pairs.sort_unstable();
-        pairs.dedup();
         SnapshotMemories {
             snapshot: self,
-            stems: self.inverted_index.lookup(&query.stems),
+            stems: self.inverted_index.lookup(query.terms.stems()),
             pairs,
             slots,
             numbers,

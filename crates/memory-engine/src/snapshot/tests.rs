@@ -23,7 +23,7 @@ fn query_with(text: &str, vector: Vec<f32>) -> Query {
         vector: vector.into(),
         unknown_share: 0.0,
     };
-    Query::new(text, embedded, now())
+    Query::new(text, None, embedded, now())
 }
 
 fn query(text: &str) -> Query {
@@ -105,7 +105,7 @@ fn results(
 
 #[test]
 fn a_version_is_its_predecessor_with_the_changes() {
-    let first = EntitySnapshot::empty("mira".into(), 2)
+    let first = EntitySnapshot::empty("mira".into(), 2, None)
         .apply(changes((0..4).map(written).collect(), vec![]));
     let ids = ids(&first);
     let mut altered = written(9);
@@ -127,13 +127,13 @@ fn a_version_is_its_predecessor_with_the_changes() {
 #[test]
 fn compaction_keeps_the_order() {
     let all: Vec<EmbeddedMemory> = (0..200).map(written).collect();
-    let full = EntitySnapshot::empty("mira".into(), 2).apply(changes(all.clone(), vec![]));
+    let full = EntitySnapshot::empty("mira".into(), 2, None).apply(changes(all.clone(), vec![]));
     let odd = ids(&full).into_iter().skip(1).step_by(2).collect();
     let even = full.apply(changes(vec![], odd));
     assert_eq!(even.slots.len(), 100, "no empty slots");
     // Compacted, it is what it would be had the removed never been there.
     let kept = all.into_iter().step_by(2).collect();
-    let never = EntitySnapshot::empty("mira".into(), 2).apply(changes(kept, vec![]));
+    let never = EntitySnapshot::empty("mira".into(), 2, None).apply(changes(kept, vec![]));
     assert_eq!(contents(&even), contents(&never));
     let ranking = Ranking::default();
     for text in ["memory", "number 4", "42", "n7", "when was number 8?"] {
@@ -148,7 +148,7 @@ fn compaction_keeps_the_order() {
 
 #[test]
 fn removing_everything_frees_all_bytes() {
-    let empty = EntitySnapshot::empty("mira".into(), 2);
+    let empty = EntitySnapshot::empty("mira".into(), 2, None);
     let full = empty.apply(changes((0..10).map(written).collect(), vec![]));
     let emptied = full.without(&ids(&full));
     assert_eq!((emptied.len(), emptied.memory_bytes), (0, 0));
@@ -201,7 +201,7 @@ fn snapshot_of(memories: &[Made]) -> EntitySnapshot {
     });
     let removed = memories.iter().zip(&all_ids);
     let removed = removed.filter(|(made, _)| made.6).map(|(_, id)| *id);
-    EntitySnapshot::empty("mira".into(), 8)
+    EntitySnapshot::empty("mira".into(), 8, None)
         .apply(changes(all.collect(), vec![]))
         .apply(changes(vec![], removed.collect()))
 }
@@ -234,7 +234,7 @@ fn nearly_equal_similarities_are_not_spread_by_rounding() {
     for (memory, vector) in memories.iter_mut().zip(&vectors) {
         memory.embedding.vectors = vec![vector.clone()];
     }
-    let snapshot = EntitySnapshot::empty("mira".into(), 64).apply(changes(memories, vec![]));
+    let snapshot = EntitySnapshot::empty("mira".into(), 64, None).apply(changes(memories, vec![]));
     let query = query_with("question", wave(0.3, 0.1));
     let retrieved = snapshot.retrieve(&query, &MemoryFilter::new(), &Ranking::default());
     let similarities = vectors.map(|vector| memory_core::cosine(&query.vector, &vector));

@@ -70,7 +70,7 @@ impl World {
             },
         };
         let changes = ChangeSet::new(generation, vec![written], Vec::new());
-        Arc::new(EntitySnapshot::empty(self.entity().clone(), 1).apply(changes))
+        Arc::new(EntitySnapshot::empty(self.entity().clone(), 1, None).apply(changes))
     }
 
     /// What the reader does with the tiers: token, read, publish.

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use memory_core::{EntityId, MemoryFilter, MemoryPatch, SearchRequest, Store};
-use memory_pg::PgStore;
+use memory_core::{EntityId, Language, MemoryFilter, MemoryPatch, SearchRequest, Store};
+use memory_pg::{PgOptions, PgStore};
 use memory_testkit::{SeededRng, fixtures};
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -36,7 +36,7 @@ const OLD_ROWS: &str = r"
     INSERT INTO entity (entity_id, generation, memory_count, word_count)
         SELECT m.entity_id, 1, count(*), sum(m.word_count) FROM memory m GROUP BY m.entity_id;";
 
-const LEFT: &str = "SELECT count(*) FROM memory WHERE analysis < 4";
+const LEFT: &str = "SELECT count(*) FROM memory WHERE analysis < 5";
 
 async fn old_database(url: &str) -> PgConnection {
     let mut connection = connect(url).await;
@@ -208,6 +208,51 @@ async fn memories_without_lexemes_are_found_and_can_be_changed() {
         insert(&store, "new", &contents).await;
         insert(&store, "tam", &contents[2..]).await;
         assert_as_inserted(&mut connection).await;
+    })
+    .await;
+}
+
+/// Version 4 took "won" for a part of "won't".
+#[tokio::test(flavor = "multi_thread")]
+async fn memories_of_the_version_before_are_found_until_they_are_converted_and_after() {
+    with_database(|url| async move {
+        let store = PgStore::connect(&url).await.unwrap();
+        let contents = ["Tam won the race", "I won't race"];
+        insert(&store, "mira", &contents).await;
+        let mut connection = connect(&url).await;
+        let as_before = "UPDATE memory SET lexemes = ts_delete(lexemes, 'won'), analysis = 4, \
+             word_count = CASE WHEN content LIKE '% won %' THEN 2 ELSE word_count END";
+        run(&mut connection, as_before).await;
+        run(&mut connection, "UPDATE entity SET word_count = 4").await;
+        assert_eq!(count(&mut connection, LEFT).await, 2);
+        assert_eq!(found(&store, "mira", "who won the race?").await, 2);
+        assert_eq!(found(&store, "mira", "who won?").await, 0);
+
+        let other = PgStore::connect(&url).await.unwrap();
+        until_converted(&mut connection, || async {
+            assert_eq!(found(&other, "mira", "races").await, 2);
+        })
+        .await;
+        assert_eq!(found(&store, "mira", "who won?").await, 1);
+        // As docs/languages.md says of a language that is set later.
+        insert(&store, "tam", &["Katzen füttern"]).await;
+        let options = || PgOptions::new().language(Some(Language::German));
+        let german = options().connect(&url).await.unwrap();
+        assert_eq!(found(&german, "tam", "Katze").await, 0);
+        let mark = "UPDATE memory SET analysis = 4 WHERE entity_id = 'tam'";
+        run(&mut connection, mark).await;
+        let german = options().connect(&url).await.unwrap();
+        until_converted(&mut connection, || async {
+            assert_eq!(found(&german, "tam", "Katzen").await, 1);
+        })
+        .await;
+        assert_eq!(found(&german, "tam", "Katze").await, 1);
+
+        insert(&store, "new", &contents).await;
+        let different = "SELECT count(*) FROM memory a JOIN memory b USING (content) \
+             WHERE (a.lexemes, a.word_count, a.analysis) \
+             IS DISTINCT FROM (b.lexemes, b.word_count, b.analysis)";
+        assert_eq!(count(&mut connection, different).await, 0);
     })
     .await;
 }

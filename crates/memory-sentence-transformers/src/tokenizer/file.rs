@@ -10,10 +10,11 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 use tokenizers::models::ModelWrapper;
-use tokenizers::models::unigram::Unigram;
 use tokenizers::{
-    AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Result, Tokenizer,
+    AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Result,
 };
+
+use super::model::{ModelTokenizer, SortedUnigram, TextModel};
 
 /// The piece of SentencePiece that stands for a space.
 const SPACE: &str = "▁";
@@ -21,7 +22,7 @@ const SPACE: &str = "▁";
 /// A tokenizer, and which of its tokens are no text of its vocabulary.
 #[derive(Debug)]
 pub(crate) struct TokenizerFile {
-    pub(crate) tokenizer: Tokenizer,
+    pub(crate) tokenizer: ModelTokenizer,
     /// The tokens that stand for characters outside the vocabulary.
     pub(crate) unknown: HashSet<u32>,
     /// The token of a space alone, which is before every word that has no piece.
@@ -74,13 +75,16 @@ impl TokenizerFile {
         if kind.model.name.as_deref() == Some("Unigram") {
             return Self::of_unigram(serde_json::from_slice(content)?);
         }
-        let mut tokenizer = Tokenizer::from_bytes(content)?;
+        let mut tokenizer = ModelTokenizer::from_bytes(content)?;
         tokenizer.set_encode_special_tokens(true);
         let unknown = match tokenizer.get_model() {
-            ModelWrapper::WordPiece(model) => Some(model.unk_token.as_str()),
-            ModelWrapper::WordLevel(model) => Some(model.unk_token.as_str()),
-            ModelWrapper::BPE(model) => model.unk_token.as_deref(),
-            ModelWrapper::Unigram(_) => Some("<unk>"),
+            TextModel::Unigram(_) => Some("<unk>"),
+            TextModel::Library(model) => match &**model {
+                ModelWrapper::WordPiece(model) => Some(model.unk_token.as_str()),
+                ModelWrapper::WordLevel(model) => Some(model.unk_token.as_str()),
+                ModelWrapper::BPE(model) => model.unk_token.as_deref(),
+                ModelWrapper::Unigram(_) => Some("<unk>"),
+            },
         };
         let unknown = unknown.and_then(|token| tokenizer.token_to_id(token));
         Ok(Self {
@@ -119,7 +123,8 @@ impl TokenizerFile {
                 space = Some(id);
             }
         }
-        let mut tokenizer = Tokenizer::new(Unigram::from(vocab, unk_id, byte_fallback)?);
+        let model = SortedUnigram::new(&vocab, unk_id, byte_fallback)?;
+        let mut tokenizer = ModelTokenizer::new(TextModel::Unigram(model));
         tokenizer.with_normalizer(file.normalizer)?;
         tokenizer.with_pre_tokenizer(file.pre_tokenizer);
         tokenizer.with_post_processor(file.post_processor);

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use memory_core::Store;
+use memory_core::{Language, Store};
+use memory_sqlite::{SqliteOptions, SqliteStore};
 use memory_testkit::SeededRng;
 use sqlx::Connection;
 use tempfile::tempdir;
@@ -74,6 +75,30 @@ async fn older_entries_are_made_again_when_the_database_is_opened() {
     let (entries, ..) = index(&path).await;
     assert_eq!(entries[2_502], made_now.0[2_502]);
     assert_eq!(entries[0].3, "1_上 1_海", "it was done before");
+}
+
+/// As docs/languages.md says of a language that is set later.
+#[tokio::test]
+async fn entries_that_are_marked_as_older_get_the_stems_of_the_language() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let store = open(&path).await;
+    let batch = [memory("Katzen füttern", &mut SeededRng::new(3))];
+    store.insert(&batch).await.unwrap();
+    store.close().await.unwrap();
+    let options = SqliteOptions::new(&path).language(Some(Language::German));
+    for (statement, expected) in [
+        ("SELECT 1", 0),
+        ("UPDATE text_analysis SET version = 4, converted_key = 0", 1),
+    ] {
+        run_sql(&path, statement).await;
+        let store = SqliteStore::open_with(options.clone()).await.unwrap();
+        let found = store.search(&mira(), &lexical("Katze")).await.unwrap();
+        assert_eq!(found.candidates.len(), expected, "{statement}");
+        let found = store.search(&mira(), &lexical("Katzen")).await.unwrap();
+        assert_eq!(found.candidates.len(), 1, "{statement}");
+        store.close().await.unwrap();
+    }
 }
 
 /// Pages hold the old words as well.

@@ -84,6 +84,9 @@ pub(super) const NO_SHARED_CACHE: &str = "none";
 /// The value of the keys of the HTTP server that limits and allows nothing.
 const NONE: &str = "none";
 
+/// The value of the key `language` where that of each text is detected.
+const DETECT: &str = "detect";
+
 /// The key that is applied before all others.
 pub(super) const PRESET: &str = "preset";
 
@@ -303,6 +306,22 @@ pub(super) const KEYS: &[Key] = &[
                 .map(|counting| values.config.access_counting = counting)
         },
         |values| name_of(&COUNTING, values.config.access_counting),
+    ),
+    Key::new(
+        "language",
+        "\"detect\", or the code of a language with stems: da, de, en, es, fi, fr, hu, it, nl, no, \
+         pt, ro, sv or tr",
+        |values, raw| {
+            values.config.language = match raw.text()? {
+                DETECT => None,
+                code => Some(code.parse().map_err(|_| Mismatch::Value)?),
+            };
+            Ok(())
+        },
+        |values| match values.config.language {
+            Some(language) => language.to_string(),
+            None => DETECT.to_owned(),
+        },
     ),
     Key::new(
         "http_rate_limit",

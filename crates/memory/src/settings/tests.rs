@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use memory_core::{
-    AccessCounting, Consistency, ErrorKind, InvalidSetting, LimitPolicy, MemoryError,
+    AccessCounting, Consistency, ErrorKind, InvalidSetting, Language, LimitPolicy, MemoryError,
     SettingProblem,
 };
 use tempfile::TempDir;
@@ -128,6 +128,7 @@ fn every_key_is_read_from_file_and_environment_as_it_is_shown() {
             config.max_memories_per_entity = Some(77);
             config.limit_policy = LimitPolicy::Prune;
             config.access_counting = AccessCounting::Off;
+            config.language = Some(Language::Norwegian);
         })
         .build()
         .unwrap();
@@ -175,6 +176,20 @@ fn unknown_keys_are_refused_with_the_nearest() {
     );
     assert!(refused_variable("MEMORY_CACHEDIR", "x").ends_with("did you mean MEMORY_CACHE_DIR?"));
     assert!(refused_variable("MEMORY_XYZ", "x").contains("the settings are MEMORY_DB, "));
+}
+
+#[test]
+fn each_language_with_stems_is_a_value_and_no_other() {
+    for language in Language::ALL {
+        let settings = read(format!("language = '{language}'")).unwrap();
+        assert_eq!(settings.config().language, Some(language));
+        let message = refused("language = 'xx'");
+        assert!(message.contains(language.code()), "{message}");
+    }
+    let file = write("language = 'nl'");
+    let builder = Settings::builder().file(&file.path);
+    let settings = builder.variables([("MEMORY_LANGUAGE", "detect")]).build();
+    assert_eq!(settings.unwrap().config().language, None);
 }
 
 #[test]

@@ -9,6 +9,8 @@
 )]
 
 mod episodes;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+mod given_language;
 mod languages;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod stores;

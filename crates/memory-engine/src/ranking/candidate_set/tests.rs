@@ -143,7 +143,7 @@ fn order_for(
     let similarities: Vec<f32> = values.iter().map(|value| value.1).collect();
     let lexical: Vec<f32> = values.iter().map(|value| value.2).collect();
     let set = candidates(&memories, &similarities, &lexical);
-    let words = memory_text::word_digests(question);
+    let words = memory_text::word_digests(question).words;
     let best = set.top_k(&RankingContext {
         words: &words,
         ..context(ranking, values.len())
@@ -188,6 +188,26 @@ fn the_newer_of_near_equal_answers_leads_and_a_better_match_is_not_buried() {
     let values = [(&tam, 0.7, 0.4), (&ann, 0.65, 0.39)];
     assert_eq!(order(&values, &ranking)[0], ann.content);
     assert_eq!(order_for("Tam's horse", &values, &ranking)[0], tam.content);
+    // A negation is a change, whatever the question negates, in every language.
+    for (old, new) in [
+        ("Tam likes green tea", "Tam no longer likes green tea"),
+        ("Tam likes green tea", "Tam doesn't like green tea"),
+        ("Tam doesn't like green tea", "Tam likes green tea"),
+        ("Tam is allergic to nuts", "Tam is not allergic to nuts"),
+        ("Tam mag grünen Tee", "Tam mag keinen grünen Tee"),
+        ("田中喜欢绿茶", "田中不喜欢绿茶"),
+    ] {
+        let (old, new) = (told(old, 900), told(new, 0));
+        let values = [(&old, 0.767, 0.4), (&new, 0.7, 0.38)];
+        for question in ["", "Tam's tea", "Which tea is not for Tam?"] {
+            let order = order_for(question, &values, &ranking);
+            assert_eq!(order[0], new.content, "{question}");
+        }
+    }
+    // What only says more is no newer value.
+    let (less, more) = (told("Tam likes tea", 900), told("Tam likes green tea", 0));
+    let values = [(&less, 0.767, 0.4), (&more, 0.7, 0.38)];
+    assert_eq!(order(&values, &ranking)[0], less.content);
     // A better match of another subject keeps its lead.
     let best = told("The harbour is closed in winter", 2_000);
     let all = [(&best, 0.9, 0.9), (&old, 0.767, 0.4), (&new, 0.634, 0.38)];
