@@ -5,17 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 #[cfg(feature = "postgres")]
 use memory::Consistency;
 use memory::cache::SharedCache;
-use memory::embed::{EmbedRole, Embedder, EmbedderProfile};
 use memory::onnx::{OnnxEmbedder, OnnxOptions};
 use memory::sqlite::{SqliteOptions, SqliteStore};
 use memory::store::{BackupOptions, Store};
 use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem, Settings};
 
 use crate::exit::Failure;
+use crate::null_embedder::NullEmbedder;
 use crate::own_files::{is_own_file, sidecar};
 use crate::settings::DEFAULT_DB;
 use crate::shared_cache;
@@ -154,24 +153,37 @@ impl Database {
     ) -> MemoryResult<MemorySystem> {
         self.check_url()?;
         let mut builder = MemorySystem::builder().config(self.settings.config().clone());
-        if let (EmbedderChoice::Default, Some(model)) = (&embedder, self.settings.model())
-            && access != Access::Create
-        {
-            builder = builder.model(model);
-        }
         if let Some(cache) = shared_cache {
             builder = builder.shared_cache(cache);
         }
+        let (model, previous) = (self.settings.model(), self.settings.previous_model());
         let builder = match embedder.clone() {
             EmbedderChoice::Null => builder.embedder(Arc::new(NullEmbedder::new())),
             EmbedderChoice::Opened(model) => builder.embedder(model),
-            // The model first: where it is missing, no database is created.
+            // The models first: where one is missing, no database is created.
             EmbedderChoice::Default if access == Access::Create => {
                 let model = OnnxEmbedder::open(self.embedder_options()).await?;
-                builder.embedder(Arc::new(model))
+                let builder = builder.embedder(Arc::new(model));
+                match previous {
+                    Some(previous) => {
+                        let options = OnnxOptions::default().model(previous);
+                        let previous = OnnxEmbedder::open(options).await?;
+                        builder.previous_embedder(Arc::new(previous))
+                    }
+                    None => builder,
+                }
             }
-            // The database first: a wrong URL fails before the model is loaded.
-            EmbedderChoice::Default => builder,
+            // The database first: a wrong URL fails before a model is loaded.
+            EmbedderChoice::Default => {
+                let builder = match model {
+                    Some(model) => builder.model(model),
+                    None => builder,
+                };
+                match previous {
+                    Some(previous) => builder.previous_model(previous),
+                    None => builder,
+                }
+            }
         };
         let builder = match self.is_shared() {
             true => builder.store(self.open_server(access, embedder).await?),
@@ -430,36 +442,6 @@ fn decode_percent(path: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
-}
-
-/// An embedder that refuses to embed.
-///
-/// It takes the model's place in commands that only read or remove rows, so
-/// list, export, forget and stats start at once and work where runtime and
-/// model are missing. It makes no vectors, so none are stored or compared.
-#[derive(Debug)]
-struct NullEmbedder(EmbedderProfile);
-
-impl NullEmbedder {
-    fn new() -> Self {
-        Self(EmbedderProfile::new("none", "none", 1).max_tokens(1))
-    }
-}
-
-#[async_trait]
-impl Embedder for NullEmbedder {
-    fn profile(&self) -> &EmbedderProfile {
-        &self.0
-    }
-
-    async fn embed(&self, _texts: &[&str], _role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
-        let message = "this command opened the database without a model";
-        Err(MemoryError::embedder(
-            ErrorKind::Unsupported,
-            "embed",
-            message,
-        ))
-    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod exit;
 mod filters;
 mod input;
 mod interrupt;
+mod null_embedder;
 mod output;
 mod own_files;
 mod settings;

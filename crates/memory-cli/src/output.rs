@@ -1,8 +1,10 @@
 //! Standard output as text or JSON, and notes on standard error.
 
 use std::fmt::{Arguments, Write as _};
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use memory::Memory;
 use serde::Serialize;
 
@@ -86,6 +88,29 @@ impl Output {
 pub(crate) fn note(text: Arguments<'_>) {
     // A closed standard error is no reason to stop.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// The progress of something of this length, where it is known, on standard error
+/// if that is a terminal.
+pub(crate) fn progress_bar(length: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match length {
+        Some(length) => (
+            ProgressBar::new(length),
+            "{bar:30} {percent:>3} %  {msg}  {elapsed} elapsed, {eta} left",
+        ),
+        None => (ProgressBar::new_spinner(), "{spinner} {msg}  {elapsed}"),
+    };
+    // An invalid template, which would be a mistake in this file, leaves the
+    // default style.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    // The elapsed time is updated while a batch is embedded.
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
 }
 
 /// Formats time, kind and content, the last columns of list and recall.

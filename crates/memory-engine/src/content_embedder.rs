@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use memory_core::{
-    EmbedRole, Embedder, Embedding, ErrorKind, MemoryError, MemoryResult, limits, normalize,
+    EmbedRole, Embedder, Embedding, ErrorKind, Fingerprint, MemoryError, MemoryResult, limits,
+    normalize,
 };
 
 use crate::tiers::{EmbeddedText, Tiers};
@@ -20,6 +21,11 @@ pub(crate) struct ContentEmbedder {
 impl ContentEmbedder {
     pub(crate) const fn new(embedder: Arc<dyn Embedder>, tiers: Arc<Tiers>) -> Self {
         Self { embedder, tiers }
+    }
+
+    /// What makes its vectors comparable.
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.embedder.profile().fingerprint
     }
 
     /// One vector per text, of as much of it as fits the model's window.
@@ -60,7 +66,7 @@ impl ContentEmbedder {
     /// # Errors
     /// As [`given_query`](Self::given_query).
     pub(crate) fn given_content(&self, vector: Vec<f32>) -> MemoryResult<Embedding> {
-        let fingerprint = self.embedder.profile().fingerprint.clone();
+        let fingerprint = self.fingerprint().clone();
         Ok(Embedding::new(fingerprint, vec![self.normalized(vector)?]))
     }
 
@@ -79,7 +85,7 @@ impl ContentEmbedder {
         let chunks = self.split_into_chunks(contents).await?;
         let flat: Vec<&str> = chunks.iter().flatten().copied().collect();
         let mut vectors = self.embed_passages(&flat).await?.into_iter();
-        let fingerprint = &self.embedder.profile().fingerprint;
+        let fingerprint = self.fingerprint();
         Ok(chunks
             .iter()
             .map(|chunks| Embedding {
@@ -98,7 +104,7 @@ impl ContentEmbedder {
     pub(crate) async fn remove_cached(&self, contents: &[String]) {
         let contents: Vec<&str> = contents.iter().map(String::as_str).collect();
         let tier = &self.tiers.embedding;
-        let fingerprint = &self.embedder.profile().fingerprint;
+        let fingerprint = self.fingerprint();
         match self.split_into_chunks(&contents).await {
             Ok(chunks) => tier.remove_passages(fingerprint, &chunks.concat()).await,
             Err(_) => tier.clear_passages(fingerprint).await,

@@ -53,6 +53,7 @@ impl Engine {
             language_model: None,
             reranker: None,
             rerank_candidates: SecondStage::DEFAULT_CANDIDATES,
+            previous_embedder: None,
             shared_cache: None,
             shared_cache_budget: DEFAULT_BUDGET,
             config: MemoryConfig::default(),
@@ -68,6 +69,7 @@ pub struct EngineBuilder {
     language_model: Option<Arc<dyn LanguageModel>>,
     reranker: Option<Arc<dyn Reranker>>,
     rerank_candidates: usize,
+    previous_embedder: Option<Arc<dyn Embedder>>,
     shared_cache: Option<Arc<dyn SharedCache>>,
     shared_cache_budget: Duration,
     config: MemoryConfig,
@@ -107,6 +109,16 @@ impl EngineBuilder {
     #[must_use]
     pub fn rerank_candidates(mut self, candidates: usize) -> Self {
         self.rerank_candidates = candidates;
+        self
+    }
+
+    /// Compares the vectors of this embedder where more of an entity's memories have
+    /// those than have vectors of the engine's own: while
+    /// [`reembed`](Engine::reembed) is going on. One with the fingerprint of the
+    /// engine's own embedder has no effect.
+    #[must_use]
+    pub fn previous_embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.previous_embedder = Some(embedder);
         self
     }
 
@@ -195,6 +207,7 @@ pub(crate) struct EngineInner {
     pub(crate) second_stage: Option<SecondStage>,
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) embedder: ContentEmbedder,
+    pub(crate) previous_embedder: Option<ContentEmbedder>,
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     pub(crate) inserter: Inserter,
@@ -227,7 +240,13 @@ impl EngineInner {
             config.language,
         );
         let embedder = ContentEmbedder::new(embedder, Arc::clone(&tiers));
-        let writer = Writer::new(Arc::clone(&tiers), embedder.clone());
+        let previous_embedder = builder
+            .previous_embedder
+            .map(|previous| ContentEmbedder::new(previous, Arc::clone(&tiers)))
+            .filter(|previous| previous.fingerprint() != embedder.fingerprint());
+        // Processes with the previous model may share vectors of it.
+        let embedders = std::iter::once(&embedder).chain(&previous_embedder);
+        let writer = Writer::new(Arc::clone(&tiers), embedders.cloned().collect());
         let access_recorder = AccessRecorder::new(
             Arc::clone(&store),
             Arc::clone(&clock),
@@ -252,6 +271,7 @@ impl EngineInner {
             second_stage,
             tiers,
             embedder,
+            previous_embedder,
             reader,
             writer,
             watermarks: Watermarks::default(),

@@ -62,6 +62,6 @@ pub use consolidation::{
     Reflection, RelatedMemory, SkipReason, SkippedGroup,
 };
 pub use engine::{Engine, EngineBuilder};
-pub use ops::{ReembedReport, ReembedRequest, RestoreItem};
+pub use ops::{ReembedReport, ReembedRequest, Reembedding, RestoreItem};
 pub use ranking::{Explanation, Ranking, RecallPath, RelevanceInputs, RelevanceModel, ScoreFusion};
 pub use recall::{ExcludedHits, RecallHit, RecallReport, RecallRequest};

@@ -261,6 +261,10 @@ pub struct RecallReport {
     ///
     /// Where the store searches by an approximate index it is a lower bound.
     pub without_vectors: u64,
+    /// Whether the vectors are those of the previous embedder, as more memories
+    /// have them: the entity is not completely embedded by the embedder yet.
+    /// `without_vectors` then counts memories without those.
+    pub by_previous_model: bool,
     /// Hits that are left out because of [`RecallRequest::min_relevance`].
     pub below_min_relevance: ExcludedHits,
 }

@@ -18,7 +18,8 @@ pub(crate) type WriteTarget = (EntityId, Vec<MemoryId>);
 #[derive(Clone)]
 pub(crate) struct Writer {
     tiers: Arc<Tiers>,
-    embedder: ContentEmbedder,
+    /// Those whose vectors of removed texts are dropped.
+    embedders: Vec<ContentEmbedder>,
 }
 
 /// A committed write, applied to the tiers. The vectors of texts that it
@@ -41,8 +42,8 @@ impl<T> Committed<T> {
 }
 
 impl Writer {
-    pub(crate) const fn new(tiers: Arc<Tiers>, embedder: ContentEmbedder) -> Self {
-        Self { tiers, embedder }
+    pub(crate) const fn new(tiers: Arc<Tiers>, embedders: Vec<ContentEmbedder>) -> Self {
+        Self { tiers, embedders }
     }
 
     /// Runs `write`, which returns its outcome and what it did to each entity,
@@ -54,7 +55,7 @@ impl Writer {
         removed_texts: Vec<String>,
         write: impl Future<Output = MemoryResult<(T, Vec<CommittedWrite>)>> + Send + 'static,
     ) -> MemoryResult<Committed<T>> {
-        let Self { tiers, embedder } = self.clone();
+        let Self { tiers, embedders } = self.clone();
         let write_and_apply = async move {
             let mut guard = UncertainWriteGuard::new(tiers, targets);
             let result = write.await;
@@ -73,8 +74,13 @@ impl Writer {
             }
             drop(guard);
             // Also after an unknown outcome, as the write may have succeeded.
-            let cleanup = (!removed_texts.is_empty())
-                .then(|| tokio::spawn(async move { embedder.remove_cached(&removed_texts).await }));
+            let cleanup = (!removed_texts.is_empty()).then(|| {
+                tokio::spawn(async move {
+                    for embedder in &embedders {
+                        embedder.remove_cached(&removed_texts).await;
+                    }
+                })
+            });
             result.map(|(outcome, _)| Committed { outcome, cleanup })
         };
         let task = tokio::spawn(write_and_apply.in_current_span());

@@ -18,8 +18,11 @@ pub struct RecallAnswer<'a> {
     /// The found memories, best first.
     pub memories: Vec<RecallEntry<'a>>,
     /// Memories that could not be compared by similarity: they have no vector of the
-    /// current model.
+    /// model that compared.
     pub without_vectors: u64,
+    /// Whether that was the previous model, as the entity is not completely embedded by
+    /// the current one.
+    pub by_previous_model: bool,
     /// Memories that were found and left out for their relevance.
     pub below_min_relevance: ExcludedAnswer,
 }
@@ -63,6 +66,7 @@ impl<'a> RecallAnswer<'a> {
         Self {
             memories: memories.collect(),
             without_vectors: report.without_vectors,
+            by_previous_model: report.by_previous_model,
             below_min_relevance: report.below_min_relevance.into(),
         }
     }
@@ -113,6 +117,8 @@ pub struct ReflectAnswer<'a> {
     pub memories: Vec<Line<'a>>,
     /// Memories that could not be compared by similarity.
     pub without_vectors: u64,
+    /// Whether the previous model compared.
+    pub by_previous_model: bool,
 }
 
 impl<'a> From<&'a Reflection> for ReflectAnswer<'a> {
@@ -123,6 +129,7 @@ impl<'a> From<&'a Reflection> for ReflectAnswer<'a> {
             answer: reflection.answer.as_deref(),
             memories: memories.map(|one| Line::from(&*one.memory)).collect(),
             without_vectors: reflection.without_vectors,
+            by_previous_model: reflection.by_previous_model,
         }
     }
 }

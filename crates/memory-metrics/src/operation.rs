@@ -102,6 +102,7 @@ operations! {
     RestoreMemories "restore_memories",
     RestoreSummary "restore_summary",
     EntityStats "entity_stats",
+    CountByModel "count_by_model",
     ListEntities "list_entities",
     ClearAllCaches "clear_all_caches",
     InvalidateMemoryCache "invalidate_memory_cache",

@@ -1,7 +1,9 @@
-//! [`Store::vector_counts`](memory_core::Store::vector_counts) and
-//! [`Store::replace_vectors`](memory_core::Store::replace_vectors).
+//! [`Store::vector_counts`](memory_core::Store::vector_counts),
+//! [`Store::count_by_model`](memory_core::Store::count_by_model),
+//! [`Store::replace_vectors`](memory_core::Store::replace_vectors) and
+//! [`Store::remove_other_vectors`](memory_core::Store::remove_other_vectors).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use memory_core::{
@@ -56,6 +58,89 @@ pub(crate) async fn vector_counts(
     database.read(OPERATION, entity, sql, decode).await
 }
 
+pub(crate) async fn count_by_model(
+    database: &Database,
+    entity: &EntityId,
+) -> MemoryResult<BTreeMap<Fingerprint, u64>> {
+    const OPERATION: &str = "count_by_model";
+    database.check_open(OPERATION)?;
+    let mut sql = SqlBuilder::new();
+    let entity_param = sql.value(entity.as_str(), "text");
+    sql.push(format!(
+        "SELECT v.model, count(DISTINCT v.memory_id) AS memories FROM memory_embedding v \
+         WHERE v.entity_id = {entity_param} GROUP BY v.model"
+    ));
+    let decode = |rows: &[PgRow]| {
+        let count = |row: &PgRow| {
+            let model = Fingerprint::from(row.try_get::<&str, _>("model")?);
+            let memories: i64 = row.try_get("memories")?;
+            Ok::<_, sqlx::Error>((model, memories.unsigned_abs()))
+        };
+        rows.iter().map(count).collect()
+    };
+    database.read(OPERATION, entity, sql, decode).await
+}
+
+pub(crate) async fn remove_other_vectors(
+    database: &Arc<Database>,
+    entity: &EntityId,
+    ids: &[MemoryId],
+    fingerprint: &Fingerprint,
+) -> MemoryResult<u64> {
+    database.check_open(RemoveOtherVectors::OPERATION)?;
+    let remove = RemoveOtherVectors {
+        entity: entity.clone(),
+        ids: ids.iter().map(|id| *id.as_uuid()).collect(),
+        fingerprint: fingerprint.clone(),
+    };
+    database.write(remove).await
+}
+
+struct RemoveOtherVectors {
+    entity: EntityId,
+    ids: Vec<Uuid>,
+    fingerprint: Fingerprint,
+}
+
+impl Transaction for RemoveOtherVectors {
+    const OPERATION: &'static str = "remove_other_vectors";
+    type Output = u64;
+
+    fn entities(&self) -> Vec<&EntityId> {
+        vec![&self.entity]
+    }
+
+    async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<u64>, Failure> {
+        // A writer must not replace the vectors that let the others go.
+        if entity::lock(connection, &self.entity).await?.is_none() {
+            return Ok(TxOutcome::Rollback(0));
+        }
+        let find = sqlx::query(
+            "SELECT DISTINCT o.memory_id FROM memory_embedding o \
+             WHERE o.entity_id = $1::text AND o.memory_id = ANY ($2::uuid[]) \
+             AND o.model <> $3::text AND EXISTS (SELECT FROM memory_embedding n \
+               WHERE n.entity_id = $1::text AND n.memory_id = o.memory_id \
+               AND n.model = $3::text)",
+        );
+        let (entity, model) = (self.entity.as_str(), self.fingerprint.as_str());
+        let find = find.bind(entity).bind(&self.ids).bind(model);
+        let rows = connection.fetch_all(find).await?;
+        if rows.is_empty() {
+            return Ok(TxOutcome::Rollback(0));
+        }
+        let ids = rows.iter().map(|row| row.try_get("memory_id"));
+        let ids: Vec<Uuid> = ids.collect::<Result<_, _>>()?;
+        let count = ids.len() as u64;
+        let delete = sqlx::query(
+            "DELETE FROM memory_embedding WHERE entity_id = $1::text \
+             AND memory_id = ANY ($2::uuid[]) AND model <> $3::text",
+        );
+        let delete = delete.bind(entity).bind(ids).bind(model);
+        connection.execute(delete).await?;
+        Ok(TxOutcome::Commit(count))
+    }
+}
+
 pub(crate) async fn replace_vectors(
     database: &Arc<Database>,
     entity: &EntityId,
@@ -105,15 +190,18 @@ impl Transaction for ReplaceVectors {
         }
         let generation = row.generation.next();
         let ids: Vec<Uuid> = targets.keys().copied().collect();
-        let clear = sqlx::query(
-            "DELETE FROM memory_embedding \
-             WHERE entity_id = $1::text AND memory_id = ANY ($2::uuid[])",
-        );
-        connection
-            .execute(clear.bind(self.entity.as_str()).bind(&ids))
-            .await?;
         let items = self.embeddings.iter();
         let items = items.filter(|(id, _)| targets.contains_key(id.as_uuid()));
+        let (given, models): (Vec<Uuid>, Vec<&str>) = items
+            .clone()
+            .map(|(id, embedding)| (*id.as_uuid(), embedding.fingerprint.as_str()))
+            .unzip();
+        let clear = sqlx::query(
+            "DELETE FROM memory_embedding v USING unnest($2::uuid[], $3::text[]) AS g(id, model) \
+             WHERE v.entity_id = $1::text AND v.memory_id = g.id AND v.model = g.model",
+        );
+        let clear = clear.bind(self.entity.as_str()).bind(given).bind(models);
+        connection.execute(clear).await?;
         let items = items.map(|(id, embedding)| (&self.entity, id, embedding));
         let columns =
             EmbeddingColumns::of(items, self.precision).map_err(memory_core::MemoryError::from)?;

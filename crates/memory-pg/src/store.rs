@@ -1,5 +1,6 @@
 //! [`PgStore`]: each operation is in the module of its name.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -206,6 +207,10 @@ impl Store for PgStore {
         replace_vectors::vector_counts(&self.database, entity, ids, fingerprint).await
     }
 
+    async fn count_by_model(&self, entity: &EntityId) -> MemoryResult<BTreeMap<Fingerprint, u64>> {
+        replace_vectors::count_by_model(&self.database, entity).await
+    }
+
     async fn replace_vectors(
         &self,
         entity: &EntityId,
@@ -216,6 +221,15 @@ impl Store for PgStore {
         let database = &self.database;
         replace_vectors::replace_vectors(database, entity, embeddings, read_at, max_dimensions)
             .await
+    }
+
+    async fn remove_other_vectors(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<u64> {
+        replace_vectors::remove_other_vectors(&self.database, entity, ids, fingerprint).await
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {

@@ -101,9 +101,13 @@ function results(answer) {
   if (hits.length === 0) {
     notes.push("No memory matches.");
   }
+  if (answer.by_previous_model) {
+    notes.push("Compared by the previous model, as more memories have its vectors.");
+  }
   if (answer.without_vectors > 0) {
     const lacking = count(answer.without_vectors, "memory has", "memories have");
-    notes.push(`${lacking} no vector of the current model, and can be found by words only.`);
+    const model = answer.by_previous_model ? "that" : "the current";
+    notes.push(`${lacking} no vector of ${model} model, and can be found by words only.`);
   }
   if (answer.below_min_relevance.count > 0) {
     const { count: excluded, max_relevance } = answer.below_min_relevance;

@@ -1,18 +1,20 @@
-//! [`Store::vector_counts`](memory_core::Store::vector_counts) and
-//! [`Store::replace_vectors`](memory_core::Store::replace_vectors).
+//! [`Store::vector_counts`](memory_core::Store::vector_counts),
+//! [`Store::count_by_model`](memory_core::Store::count_by_model),
+//! [`Store::replace_vectors`](memory_core::Store::replace_vectors) and
+//! [`Store::remove_other_vectors`](memory_core::Store::remove_other_vectors).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use memory_core::{Embedding, EntityId, Fingerprint, Generation, MemoryId, ReplaceVectorsOutcome};
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Row, query};
+use sqlx::{Row, query, query_scalar};
 use uuid::Uuid;
 
 use crate::entity::{self, CountDelta};
 use crate::error::Failure;
 use crate::rows::{self, to_json};
 use crate::transaction::Transaction;
-use crate::{embedding_space, removal, row_keys, vectors};
+use crate::{embedding_space, row_keys, vectors};
 
 pub(crate) struct VectorCounts {
     pub(crate) entity: EntityId,
@@ -58,6 +60,102 @@ impl Transaction for VectorCounts {
     }
 }
 
+pub(crate) struct CountByModel {
+    pub(crate) entity: EntityId,
+}
+
+impl Transaction for CountByModel {
+    type Output = BTreeMap<Fingerprint, u64>;
+    const OPERATION: &'static str = "count_by_model";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<Self::Output, Failure> {
+        let Some(entity) = entity::find(conn, &self.entity).await? else {
+            return Ok(BTreeMap::new());
+        };
+        // The last key of the last space is the largest integer, so that the end of
+        // a range is part of it.
+        let rows = query(
+            "SELECT s.fingerprint,
+                 (SELECT count(*) FROM memory_embedding WHERE embedding_key
+                     BETWEEN s.space_key * 4294967296 AND s.space_key * 4294967296 + 4294967295)
+                 + (SELECT count(*) FROM archived_embedding WHERE embedding_key
+                     BETWEEN s.space_key * 4294967296 AND s.space_key * 4294967296 + 4294967295)
+             FROM embedding_space AS s WHERE s.entity_key = ?1",
+        )
+        .bind(entity.key)
+        .fetch_all(conn)
+        .await?;
+        let mut counts = BTreeMap::new();
+        for row in &rows {
+            let count = row.try_get::<i64, _>(1)?.unsigned_abs();
+            if count > 0 {
+                counts.insert(Fingerprint::from(row.try_get::<&str, _>(0)?), count);
+            }
+        }
+        Ok(counts)
+    }
+}
+
+pub(crate) struct RemoveOtherVectors {
+    pub(crate) entity: EntityId,
+    pub(crate) ids: Vec<MemoryId>,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl Transaction for RemoveOtherVectors {
+    type Output = u64;
+    const OPERATION: &'static str = "remove_other_vectors";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<u64, Failure> {
+        let Some(entity) = entity::find(conn, &self.entity).await? else {
+            return Ok(0);
+        };
+        let space = embedding_space::find(conn, entity.key, &self.fingerprint).await?;
+        let Some(space) = space else {
+            return Ok(0);
+        };
+        // Those with vectors in this space and in another one.
+        let keys: Vec<i64> = query_scalar(
+            "SELECT m.memory_key FROM json_each(?2) AS wanted
+             CROSS JOIN memory AS m ON m.entity_key = ?1 AND m.memory_id = unhex(wanted.value)
+             WHERE (EXISTS (SELECT 1 FROM memory_embedding WHERE embedding_key = m.memory_key + ?4)
+                 OR EXISTS (SELECT 1 FROM archived_embedding
+                     WHERE embedding_key = m.memory_key + ?4))
+             AND EXISTS (SELECT 1 FROM embedding_space AS s
+                 WHERE s.entity_key = ?1 AND s.space_key <> ?3
+                 AND (EXISTS (SELECT 1 FROM memory_embedding WHERE embedding_key
+                         = m.memory_key + (s.space_key - s.entity_key) * 4294967296)
+                     OR EXISTS (SELECT 1 FROM archived_embedding WHERE embedding_key
+                         = m.memory_key + (s.space_key - s.entity_key) * 4294967296)))",
+        )
+        .bind(entity.key)
+        .bind(rows::encode_ids(&self.ids)?)
+        .bind(space.key)
+        .bind(row_keys::shift(entity.key, space.key))
+        .fetch_all(&mut *conn)
+        .await?;
+        let json = to_json(&keys)?;
+        for sql in [
+            "DELETE FROM memory_embedding WHERE embedding_key IN (
+                 SELECT one.value + (s.space_key - s.entity_key) * 4294967296
+                 FROM embedding_space AS s, json_each(?2) AS one
+                 WHERE s.entity_key = ?1 AND s.space_key <> ?3)",
+            "DELETE FROM archived_embedding WHERE embedding_key IN (
+                 SELECT one.value + (s.space_key - s.entity_key) * 4294967296
+                 FROM embedding_space AS s, json_each(?2) AS one
+                 WHERE s.entity_key = ?1 AND s.space_key <> ?3)",
+        ] {
+            query(sql)
+                .bind(entity.key)
+                .bind(&json)
+                .bind(space.key)
+                .execute(&mut *conn)
+                .await?;
+        }
+        Ok(keys.len() as u64)
+    }
+}
+
 pub(crate) struct ReplaceVectors {
     pub(crate) entity: EntityId,
     pub(crate) embeddings: Vec<(MemoryId, Embedding)>,
@@ -94,7 +192,6 @@ impl Transaction for ReplaceVectors {
         let spaces = embedding_space::find_or_create(conn, &wanted.collect()).await?;
         let keys: Vec<i64> = replaced.iter().map(|(_, target, _)| target.key).collect();
         let keys = to_json(&keys)?;
-        removal::delete_embeddings(conn, entity.key, &keys).await?;
         let mut bytes = Vec::new();
         for (_, target, embedding) in &replaced {
             let space = spaces[&(entity.key, &embedding.fingerprint)];
@@ -102,9 +199,11 @@ impl Transaction for ReplaceVectors {
             bytes.clear();
             vectors::encode(&embedding.vectors, &mut bytes);
             query(if target.is_archived {
-                "INSERT INTO archived_embedding (embedding_key, vectors) VALUES (?1, ?2)"
+                "INSERT INTO archived_embedding (embedding_key, vectors) VALUES (?1, ?2)
+                 ON CONFLICT (embedding_key) DO UPDATE SET vectors = excluded.vectors"
             } else {
-                "INSERT INTO memory_embedding (embedding_key, vectors) VALUES (?1, ?2)"
+                "INSERT INTO memory_embedding (embedding_key, vectors) VALUES (?1, ?2)
+                 ON CONFLICT (embedding_key) DO UPDATE SET vectors = excluded.vectors"
             })
             .bind(target.key + row_keys::shift(entity.key, space.key))
             .bind(&bytes)

@@ -1,6 +1,7 @@
 //! [`SqliteStore`]: each operation validates its input and runs its
 //! transaction.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::neighbors::Neighbors;
 use crate::options::{Location, SqliteOptions};
 use crate::own_commits::{Origin, WriterCommits};
 use crate::record_accesses::RecordAccesses;
-use crate::replace_vectors::{ReplaceVectors, VectorCounts};
+use crate::replace_vectors::{CountByModel, RemoveOtherVectors, ReplaceVectors, VectorCounts};
 use crate::search::Search;
 use crate::stats::{ListEntities, Stats};
 use crate::transaction::Transaction;
@@ -273,6 +274,12 @@ impl Store for SqliteStore {
         self.database.read(counts).await
     }
 
+    async fn count_by_model(&self, entity: &EntityId) -> MemoryResult<BTreeMap<Fingerprint, u64>> {
+        entity.validate()?;
+        let entity = entity.clone();
+        self.database.read(CountByModel { entity }).await
+    }
+
     async fn replace_vectors(
         &self,
         entity: &EntityId,
@@ -290,6 +297,21 @@ impl Store for SqliteStore {
             read_at,
         };
         self.database.write(replace, self.origin()).await
+    }
+
+    async fn remove_other_vectors(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<u64> {
+        entity.validate()?;
+        let remove = RemoveOtherVectors {
+            entity: entity.clone(),
+            ids: ids.to_vec(),
+            fingerprint: fingerprint.clone(),
+        };
+        self.database.write(remove, self.origin()).await
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {

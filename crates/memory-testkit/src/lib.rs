@@ -37,9 +37,11 @@ pub mod embedder;
 pub mod faulty;
 pub mod fixtures;
 mod hash_embedder;
+mod hooked_store;
 mod in_memory_shared_cache;
 mod in_memory_store;
 mod map_cache;
+mod minimal_store;
 mod model_dir;
 mod overlap_reranker;
 mod report;
@@ -50,19 +52,19 @@ pub mod shared_cache;
 pub mod store;
 mod timing;
 mod unigram;
-mod wrappers;
 
 pub use check::{CheckFailure, CheckResult};
 pub use hash_embedder::HashEmbedder;
+pub use hooked_store::{HookedStore, StoreCall, StoreHooks, StoreOperation};
 pub use in_memory_shared_cache::{InMemorySharedCache, SharedCacheDump};
 pub use in_memory_store::InMemoryStore;
 pub use map_cache::{MapBackend, MapCache};
+pub use minimal_store::MinimalStore;
 pub use model_dir::write_model_dir;
 pub use overlap_reranker::OverlapReranker;
 pub use report::{NO_SKIPS, Outcome, Report, Verdict};
 pub use seeded_rng::SeededRng;
 pub use unigram::{unigram_tokenizer, unigram_vocabulary};
-pub use wrappers::{HookedStore, MinimalStore, StoreCall, StoreHooks, StoreOperation};
 
 /// The examples of `docs/backend-author.md`, compiled and run as tests.
 #[cfg(doctest)]

@@ -1,9 +1,11 @@
 //! Administration: statistics, entities, caches, backups, closing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use memory_core::{
-    BackupOptions, CacheStats, EntityId, EntityStats, Generation, MemoryId, MemoryResult,
+    BackupOptions, CacheStats, EntityId, EntityStats, Fingerprint, Generation, MemoryId,
+    MemoryResult,
 };
 #[cfg(doc)]
 use memory_core::{ErrorKind, MemoryError};
@@ -51,6 +53,30 @@ impl MemorySystem {
         observe(
             Operation::EntityStats,
             self.engine().entity_generation(&entity.into()),
+        )
+        .await
+    }
+
+    /// How many memories, live and archived, have vectors of each model. While an
+    /// entity is [embedded again](Self::reembed), a memory may have vectors of two
+    /// models and counts under both. Reads an index of all of the entity's vectors.
+    ///
+    #[doc = example!()]
+    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// let models = memory.count_by_model("mira").await?;
+    /// assert_eq!(models.into_values().collect::<Vec<_>>(), [1]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`MemoryError::Unsupported`] if the store does not count; errors of the store.
+    pub async fn count_by_model(
+        &self,
+        entity: impl Into<EntityId>,
+    ) -> MemoryResult<BTreeMap<Fingerprint, u64>> {
+        observe(
+            Operation::CountByModel,
+            self.engine().count_by_model(&entity.into()),
         )
         .await
     }

@@ -51,6 +51,9 @@ pub struct MemorySystemBuilder {
     precision: Option<memory_onnx::Precision>,
     #[cfg(feature = "onnx")]
     model: Option<String>,
+    previous_embedder: Option<Arc<dyn Embedder>>,
+    #[cfg(feature = "onnx")]
+    previous_model: Option<String>,
     config: Option<MemoryConfig>,
     settings: SettingsBuilder,
     engine: EngineBuilder,
@@ -69,6 +72,9 @@ impl Default for MemorySystemBuilder {
             precision: None,
             #[cfg(feature = "onnx")]
             model: None,
+            previous_embedder: None,
+            #[cfg(feature = "onnx")]
+            previous_model: None,
             config: None,
             settings: Settings::builder(),
             engine: Engine::builder(MokaBackend),
@@ -106,6 +112,34 @@ impl MemorySystemBuilder {
     #[must_use]
     pub fn embedder(mut self, embedder: impl IntoShared<dyn Embedder>) -> Self {
         self.embedder = Some(embedder.into_shared());
+        self
+    }
+
+    /// Searches with the model that a database was embedded with before, until
+    /// [`reembed`](MemorySystem::reembed) has embedded it with the embedder: a
+    /// recall of an entity of which more memories have vectors of this model than
+    /// of the embedder's compares those. It reads the store, not a cache, and
+    /// [`RecallReport::by_previous_model`](crate::RecallReport::by_previous_model)
+    /// says so. Everything that is retained gets vectors of the embedder alone,
+    /// so that until then it is found by its words only, and counted in
+    /// [`RecallReport::without_vectors`](crate::RecallReport::without_vectors).
+    ///
+    /// Not for a recall with a given [`vector`](crate::RecallRequest::vector) or
+    /// [`as_of`](crate::RecallRequest::as_of) a moment. docs/models.md says how to
+    /// change the model of a system that is in use.
+    #[must_use]
+    pub fn previous_embedder(mut self, embedder: impl IntoShared<dyn Embedder>) -> Self {
+        self.previous_embedder = Some(embedder.into_shared());
+        self
+    }
+
+    /// As [`previous_embedder`](Self::previous_embedder), a model on ONNX Runtime by
+    /// name or path, as [`model`](Self::model) takes it. In settings the key is
+    /// `previous_model`.
+    #[cfg(feature = "onnx")]
+    #[must_use]
+    pub fn previous_model(mut self, name_or_path: impl Into<String>) -> Self {
+        self.previous_model = Some(name_or_path.into());
         self
     }
 
@@ -327,24 +361,44 @@ impl MemorySystemBuilder {
                 "`precision` and `model` apply to the default embedder only; set them in your own embedder's options",
             ));
         }
+        #[cfg(feature = "onnx")]
+        if self.previous_embedder.is_some() && self.previous_model.is_some() {
+            return Err(MemoryError::configuration(
+                "set either a previous embedder or a previous model, not both",
+            ));
+        }
+        #[cfg(feature = "onnx")]
+        let precision = self.precision.unwrap_or_default();
         let embedder = match self.embedder {
             Some(embedder) => embedder,
             #[cfg(feature = "onnx")]
             None => {
                 let model = self.model.or_else(|| settings.model().map(str::to_owned));
-                defaults::default_embedder(model, self.precision.unwrap_or_default()).await?
+                defaults::default_embedder(model, precision).await?
             }
             #[cfg(not(feature = "onnx"))]
             None => defaults::default_embedder().await?,
         };
+        let mut engine = self.engine;
+        if let Some(previous) = self.previous_embedder {
+            engine = engine.previous_embedder(previous);
+        } else {
+            #[cfg(feature = "onnx")]
+            if let Some(model) = self
+                .previous_model
+                .or_else(|| settings.previous_model().map(str::to_owned))
+            {
+                let previous = defaults::default_embedder(Some(model), precision).await?;
+                engine = engine.previous_embedder(previous);
+            }
+        }
         let store = match self.store {
             Some(store) => store,
             None => defaults::store(url, &replicas, &mut config).await?,
         };
-        let engine = match shared_cache {
-            Some(cache) => self.engine.shared_cache(cache),
-            None => self.engine,
-        };
+        if let Some(cache) = shared_cache {
+            engine = engine.shared_cache(cache);
+        }
         let engine = engine.config(config).build(store, embedder)?;
         Ok(MemorySystem::new(engine))
     }
@@ -355,6 +409,7 @@ impl fmt::Debug for MemorySystemBuilder {
         f.debug_struct("MemorySystemBuilder")
             .field("store", &self.store)
             .field("embedder", &self.embedder)
+            .field("previous_embedder", &self.previous_embedder)
             .field("shared_cache", &self.shared_cache)
             .field("config", &self.config)
             .field("settings", &self.settings)

@@ -177,8 +177,16 @@ impl MemorySystem {
     /// Contents stay as they are; [`ReembedRequest::all`] embeds every memory, and
     /// [`ReembedRequest::dry_run`] only counts.
     ///
-    /// It goes page by page, so a call that failed or was dropped may be
-    /// repeated: it continues where vectors are still missing.
+    /// **Vectors of other models stay until every memory has new ones**, and are
+    /// removed then, unless [`ReembedRequest::keep_others`]: a process that uses
+    /// another model finds what it found before. docs/models.md describes how to
+    /// change the model of a system that is in use.
+    ///
+    /// It goes page by page, of 200 memories, so a call that failed or was dropped,
+    /// or a process that was killed, loses nothing: the next call continues where
+    /// vectors are still missing. Memories that are written meanwhile keep the
+    /// vectors of that write, and are embedded as well where those are of another
+    /// model. [`reembed_stream`](Self::reembed_stream) shows the progress.
     ///
     #[doc = example!()]
     /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;

@@ -1,4 +1,4 @@
-//! Streams: retaining and listing more than fits in memory.
+//! Streams: retaining, listing and embedding more than fits in memory.
 
 use std::collections::VecDeque;
 
@@ -7,6 +7,7 @@ use futures_util::{Stream, StreamExt};
 use memory_core::{
     EntityId, ListRequest, Memory, MemoryBatchItem, MemoryId, MemoryResult, PageCursor,
 };
+use memory_engine::{ReembedReport, ReembedRequest};
 use memory_metrics::{Operation, observe};
 
 use crate::system::MemorySystem;
@@ -165,6 +166,43 @@ impl MemorySystem {
                         Err(error) => return Some((Err(error), (page, Next::End))),
                     }
                 }
+            }
+        })
+        .boxed()
+    }
+
+    /// As [`reembed`](Self::reembed), as a stream: one report of what was done so
+    /// far after each page, the last of which is that of the whole. Nothing happens
+    /// until it is polled, and dropping it ends it after what was done.
+    ///
+    #[doc = example!()]
+    /// use futures_util::TryStreamExt;
+    ///
+    /// memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
+    /// let mut progress = memory.reembed_stream("mira", ReembedRequest::new().all(true));
+    /// let mut last = None;
+    /// while let Some(report) = progress.try_next().await? {
+    ///     println!("{} of {}", report.reembedded, report.total);
+    ///     last = Some(report);
+    /// }
+    /// assert!(last.is_some_and(|report| report.is_complete && report.reembedded == 1));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The items of the stream are those of [`reembed`](Self::reembed); the stream
+    /// ends after an error.
+    pub fn reembed_stream(
+        &self,
+        entity: impl Into<EntityId>,
+        request: impl Into<ReembedRequest>,
+    ) -> BoxStream<'static, MemoryResult<ReembedReport>> {
+        let reembedding = self.engine().start_reembed(entity.into(), request.into());
+        stream::unfold(Some(reembedding), |reembedding| async move {
+            let mut reembedding = reembedding?;
+            match observe(Operation::Reembed, reembedding.next()).await {
+                Ok(report) => report.map(|report| (Ok(report), Some(reembedding))),
+                Err(error) => Some((Err(error), None)),
             }
         })
         .boxed()

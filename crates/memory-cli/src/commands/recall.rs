@@ -94,9 +94,8 @@ pub(crate) async fn run(
         let answer = RecallAnswer::new(&report, args.explain).with_parts(&request.ranking);
         return output.write_json(&answer);
     }
-    let (found, without_vectors) = (report.hits, report.without_vectors);
-    let excluded = report.below_min_relevance;
-    note_without_vectors(without_vectors);
+    note_without_vectors(report.without_vectors, report.by_previous_model);
+    let (found, excluded) = (report.hits, report.below_min_relevance);
     if let Some(min_relevance) = args.min_relevance {
         note_excluded(excluded, min_relevance, found.is_empty());
     }
@@ -155,12 +154,23 @@ fn explain(explanation: &Explanation, output: &mut Output) -> Result<(), Failure
     ))
 }
 
-/// Notes how many memories could not be compared by similarity, if any.
-pub(super) fn note_without_vectors(count: u64) {
+/// Notes by which model memories were compared, if it was not the current one, and how
+/// many could not be, if any.
+pub(super) fn note_without_vectors(count: u64, by_previous_model: bool) {
+    if by_previous_model {
+        note(format_args!(
+            "compared by the previous model, as more memories have its vectors; memory reembed computes those of the current one"
+        ));
+    }
     if count > 0 {
         let memories = count_noun(count, "memory has", "memories have");
+        let model = if by_previous_model {
+            "that"
+        } else {
+            "the current"
+        };
         note(format_args!(
-            "{memories} no vector of the current model and can be found by words only; memory reembed computes vectors"
+            "{memories} no vector of {model} model and can be found by words only; memory reembed computes vectors"
         ));
     }
 }

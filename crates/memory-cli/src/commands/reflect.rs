@@ -69,7 +69,7 @@ pub(crate) async fn run(
     if output.is_json() {
         return output.write_json(&ReflectAnswer::from(&reflection));
     }
-    note_without_vectors(reflection.without_vectors);
+    note_without_vectors(reflection.without_vectors, reflection.by_previous_model);
     if reflection.memories.is_empty() {
         note(format_args!("no memory matches"));
     }

@@ -1,19 +1,25 @@
 //! `memory stats`: counts of entities and memories, and the database size.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use memory::embed::Fingerprint;
 use memory::{CacheStats, EntityId, MemoryResult, MemorySystem};
 use serde::Serialize;
 
 use crate::database::Database;
 use crate::exit::Failure;
-use crate::output::{Output, format_bytes};
+use crate::output::{Output, count_noun, format_bytes};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Count only this entity
     #[arg(value_name = "ENTITY")]
     entity: Option<String>,
+
+    /// Count the memories with vectors of each model too
+    #[arg(long)]
+    models: bool,
 }
 
 pub(crate) async fn run(
@@ -26,7 +32,7 @@ pub(crate) async fn run(
         Some(name) => vec![name.into()],
         None => all_entities(&system).await?,
     };
-    let stats = gather(&system, names, database).await?;
+    let stats = gather(&system, names, args.models, database).await?;
     if output.is_json() {
         output.write_json(&stats)
     } else {
@@ -66,18 +72,27 @@ struct EntityCounts {
     memories: u64,
     archived: u64,
     generation: u64,
+    /// Memories with vectors of each model, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models: Option<BTreeMap<Fingerprint, u64>>,
 }
 
 async fn gather(
     system: &MemorySystem,
     names: Vec<EntityId>,
+    with_models: bool,
     database: &Database,
 ) -> Result<Stats, Failure> {
     let mut by_entity = Vec::with_capacity(names.len());
     for entity in names {
         let stats = system.entity_stats(&entity).await?;
+        let models = match with_models {
+            true => Some(system.count_by_model(&entity).await?),
+            false => None,
+        };
         by_entity.push(EntityCounts {
             entity,
+            models,
             memories: stats.memory_count,
             archived: stats.archived_count,
             generation: stats.generation.0,
@@ -115,11 +130,16 @@ fn print(stats: &Stats, output: &mut Output) -> Result<(), Failure> {
         memories,
         archived,
         generation,
+        models,
     } in &stats.by_entity
     {
         output.write_line(format_args!(
             "{memories:>10}  {archived:>10}  {generation:>10}  {entity}"
         ))?;
+        for (model, count) in models.iter().flatten() {
+            let memories = count_noun(*count, "memory", "memories");
+            output.write_line(format_args!("{:>36}{memories} by {model}", ""))?;
+        }
     }
     Ok(())
 }

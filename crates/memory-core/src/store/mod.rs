@@ -10,6 +10,7 @@ mod requests;
 mod score_stats;
 mod search;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,40 +47,7 @@ pub use search::{EpisodePart, NeighborOutcome, SearchHit, SearchOutcome, TermSta
 /// conformance suite of `memory-testkit` mirrors the `# Behavior` lists, point
 /// by point.
 ///
-/// # Implementing
-/// Ten methods are required. The others are provided on top of them: exact,
-/// but at the cost that each one states. Override one where the database can do
-/// better; `docs/backend-author.md` has a whole store with the required methods
-/// only.
-///
-/// | provided | built on | overriding it wins |
-/// |---|---|---|
-/// | [`insert`](Store::insert) | `insert_opts` | nothing |
-/// | [`count`](Store::count) | `list` | no transfer of the memories counted |
-/// | [`entity_stats`](Store::entity_stats) | `list` | as `count`; it is called often |
-/// | [`search`](Store::search) | `changes_since` | an index, and the lexical retriever |
-/// | [`neighbors`](Store::neighbors) | | episodes of large entities count in their ranking |
-/// | [`vector_counts`](Store::vector_counts), [`replace_vectors`](Store::replace_vectors) | | memories can be embedded again |
-/// | [`change_marker`](Store::change_marker), [`writer_handle`](Store::writer_handle) | | cached values are current without a statement |
-/// | [`watch`](Store::watch) | | other processes' writes are seen early |
-/// | [`close`](Store::close) | | connections are released |
-///
-/// # Behavior of every method
-/// - **Generations.** Each entity has a [`Generation`], 0 before its first
-///   write. A write that changes something raises it by one in its own
-///   transaction and stamps what it changed with it; a write that changes
-///   nothing leaves it alone. [`record_accesses`](Store::record_accesses) never
-///   raises it.
-/// - **Archived memories.** A memory that [`consolidate`](Store::consolidate)
-///   archived is no longer *live*: only a read by id and a [`ListScope`] that
-///   asks for it return it. Its vectors and its access count are kept.
-/// - **Snapshots.** A read returns one consistent state, its generation included.
-/// - **Cancellation.** A dropped future leaves the write complete or undone, and the
-///   store usable.
-/// - **Errors.** A full, locked, damaged, foreign or read-only database answers
-///   with the [`ErrorKind`](crate::ErrorKind) of that name; a refused call wrote
-///   nothing.
-/// - **Privacy.** Content is never part of an error, a log line or a metric.
+#[doc = include_str!("contract.md")]
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
     /// What this store is and supports. Required.
@@ -308,7 +276,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// - The patch is applied to the row as it is in that transaction, so two
     ///   patches of different fields both take effect.
     /// - Links that [`MemoryPatch::relate`] adds are counted there too.
-    /// - `embedding` must be given exactly when the patch sets the content.
+    /// - `embedding` must be given exactly when the patch sets the content. It
+    ///   replaces the vectors of every model.
     ///
     /// # Errors
     /// [`MemoryError::NotFound`](crate::MemoryError::NotFound);
@@ -328,10 +297,6 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// such memory.
     ///
     /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported).
-    /// Override it together with [`replace_vectors`](Store::replace_vectors).
-    ///
-    /// # Errors
-    /// [`MemoryError::Unsupported`](crate::MemoryError::Unsupported).
     async fn vector_counts(
         &self,
         _entity: &EntityId,
@@ -339,6 +304,17 @@ pub trait Store: Debug + Send + Sync + 'static {
         _fingerprint: &Fingerprint,
     ) -> MemoryResult<Vec<usize>> {
         Err(provided::unsupported(self, "vector_counts"))
+    }
+
+    /// Counts the memories, live and archived, that have vectors of each model.
+    ///
+    /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported).
+    ///
+    /// # Behavior
+    /// - A memory with vectors of two models is counted under both; a model of
+    ///   which no memory has vectors is absent.
+    async fn count_by_model(&self, _entity: &EntityId) -> MemoryResult<BTreeMap<Fingerprint, u64>> {
+        Err(provided::unsupported(self, "count_by_model"))
     }
 
     /// Replaces the vectors of memories, live or archived, whose content stays
@@ -351,7 +327,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// - A memory that was written after `read_at`, the generation at which the
     ///   caller read its content, keeps its vectors: the given ones may be of
     ///   other content. Ids that the entity does not have are ignored.
-    /// - A memory's vectors of every model are replaced.
+    /// - A memory's vectors of the given embedding's model are replaced, or added
+    ///   where there were none; those of other models stay.
     /// - The generation rises by one where vectors of any memory were replaced;
     ///   that counts as writing it.
     ///
@@ -366,6 +343,24 @@ pub trait Store: Debug + Send + Sync + 'static {
         _read_at: Generation,
     ) -> MemoryResult<ReplaceVectorsOutcome> {
         Err(provided::unsupported(self, "replace_vectors"))
+    }
+
+    /// Removes the vectors of other models from those of these memories, live or
+    /// archived, that have vectors of this one, in one transaction. Returns from
+    /// how many memories it removed any.
+    ///
+    /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported).
+    ///
+    /// # Behavior
+    /// - A memory without vectors of this model keeps all that it has.
+    /// - The generation stays: what a reader with this model sees is the same.
+    async fn remove_other_vectors(
+        &self,
+        _entity: &EntityId,
+        _ids: &[MemoryId],
+        _fingerprint: &Fingerprint,
+    ) -> MemoryResult<u64> {
+        Err(provided::unsupported(self, "remove_other_vectors"))
     }
 
     /// Removes memories for good, with their vectors and access counts, in one

@@ -95,6 +95,9 @@ pub struct Reflection {
     /// How many of the memories that match the filter could be found by their
     /// words only; as in [`RecallReport`](crate::RecallReport).
     pub without_vectors: u64,
+    /// Whether the vectors are those of the previous embedder; as in
+    /// [`RecallReport`](crate::RecallReport).
+    pub by_previous_model: bool,
 }
 
 impl Reflection {

@@ -19,14 +19,15 @@ mod relate;
 mod restore;
 mod retain;
 
-pub use reembed::{ReembedReport, ReembedRequest};
+pub use reembed::{ReembedReport, ReembedRequest, Reembedding};
 pub use restore::RestoreItem;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use memory_core::{
-    BackupOptions, CacheStats, EntityId, EntityStats, Generation, Memory, MemoryError,
+    BackupOptions, CacheStats, EntityId, EntityStats, Fingerprint, Generation, Memory, MemoryError,
     MemoryFilter, MemoryId, MemoryResult, limits,
 };
 use memory_metrics::{Operation, observe};
@@ -100,6 +101,15 @@ impl Engine {
     pub async fn entity_generation(&self, entity: &EntityId) -> MemoryResult<Generation> {
         entity.validate()?;
         self.inner.reader.generation(entity).await
+    }
+
+    /// Counts the memories that have vectors of each model.
+    pub async fn count_by_model(
+        &self,
+        entity: &EntityId,
+    ) -> MemoryResult<BTreeMap<Fingerprint, u64>> {
+        entity.validate()?;
+        self.inner.store.count_by_model(entity).await
     }
 
     /// Lists entities that have memories, after `after`, in order.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use memory_core::{
-    DenseQuery, EntityId, ErrorKind, MemoryError, MemoryFilter, MemoryResult, NeighborRequest,
-    SearchRequest, limits,
+    DenseQuery, EntityId, ErrorKind, Fingerprint, MemoryError, MemoryFilter, MemoryResult,
+    NeighborRequest, SearchRequest, limits,
 };
 use tracing::debug_span;
 
+use crate::content_embedder::ContentEmbedder;
 use crate::engine::{Engine, EngineInner};
 use crate::history::{self, EarlierState};
 use crate::ranking::{CandidateSet, Ranking, RankingContext, ScoreFusion, StoreCandidates};
@@ -94,7 +95,8 @@ impl EngineInner {
         Ok(ranked)
     }
 
-    /// Recalls at most `limit` memories in the order of the ranking.
+    /// Recalls at most `limit` memories in the order of the ranking: by the vectors
+    /// of the embedder, or of the previous one where more memories have those.
     async fn rank(
         &self,
         entity: &EntityId,
@@ -103,6 +105,54 @@ impl EngineInner {
     ) -> MemoryResult<Ranked> {
         entity.validate()?;
         request.validate()?;
+        let ranked = self.rank_by_current(entity, request, limit).await?;
+        // A given vector is one of the embedder's model. A state of the past has
+        // vectors of that model alone, as they are computed for it.
+        let is_comparable = request.vector.is_none() && request.as_of.is_none();
+        match &self.previous_embedder {
+            Some(previous) if is_comparable && ranked.lacks_vectors() => {
+                let ranking = self.rank_by_previous(previous, entity, request, limit);
+                let by_previous = ranking.await?;
+                if by_previous.compared > ranked.compared {
+                    return Ok(by_previous);
+                }
+                // Between the two, the entity may have been completed and the vectors of
+                // the previous model removed.
+                self.rank_by_current(entity, request, limit).await
+            }
+            _ => Ok(ranked),
+        }
+    }
+
+    /// Recalls from the store by the vectors of the previous embedder: the tiers
+    /// have those of the embedder only.
+    async fn rank_by_previous(
+        &self,
+        previous: &ContentEmbedder,
+        entity: &EntityId,
+        request: &RecallRequest,
+        limit: usize,
+    ) -> MemoryResult<Ranked> {
+        let embedded = previous.embed_query(&request.text).await?;
+        let now = self.clock.now();
+        let query = Query::new(&request.text, self.config.language, embedded, now);
+        let plan = RecallPlan::new(request, query, now, limit);
+        let memories = self.store.entity_stats(entity).await?.memory_count;
+        let fingerprint = previous.fingerprint();
+        let ranking = self.recall_from_store(entity, plan, fingerprint, memories, None);
+        Ok(Ranked {
+            by_previous_model: true,
+            ..ranking.await?
+        })
+    }
+
+    /// Recalls by the vectors of the embedder.
+    async fn rank_by_current(
+        &self,
+        entity: &EntityId,
+        request: &RecallRequest,
+        limit: usize,
+    ) -> MemoryResult<Ranked> {
         let embedded = match &request.vector {
             Some(vector) => self.embedder.given_query(&request.text, vector)?,
             None => self.embedder.embed_query(&request.text).await?,
@@ -128,7 +178,8 @@ impl EngineInner {
                 Ok(span.in_scope(|| plan.run(&snapshot)))
             }
             RecallSource::Store { memories, earlier } => {
-                self.recall_from_store(entity, plan, memories, earlier)
+                let fingerprint = self.embedder.fingerprint();
+                self.recall_from_store(entity, plan, fingerprint, memories, earlier)
                     .await
             }
         }
@@ -153,6 +204,7 @@ impl EngineInner {
         Ok(RecallReport {
             hits: ranked.hits,
             without_vectors,
+            by_previous_model: ranked.by_previous_model,
             below_min_relevance: ranked.excluded,
         })
     }
@@ -161,15 +213,15 @@ impl EngineInner {
         &self,
         entity: &EntityId,
         plan: RecallPlan,
+        fingerprint: &Fingerprint,
         memories: u64,
         earlier: Option<EarlierState>,
     ) -> MemoryResult<Ranked> {
         let plan = Arc::new(plan);
-        let profile = self.embedder.embedder.profile();
         let capabilities = self.store.capabilities();
         let vector = plan.query.vector.to_vec();
-        let dense = DenseQuery::new(profile.fingerprint.clone(), vector)
-            .chunk_discount(plan.chunk_discount());
+        let dense =
+            DenseQuery::new(fingerprint.clone(), vector).chunk_discount(plan.chunk_discount());
         let search = SearchRequest {
             filter: plan.filter.clone(),
             limit: CANDIDATES.max(plan.limit),
@@ -236,6 +288,18 @@ pub(super) struct Ranked {
     compared: Option<u64>,
     /// Candidates without a vector.
     found_without_vector: u64,
+    /// Whether the vectors compared are those of the previous embedder.
+    by_previous_model: bool,
+}
+
+impl Ranked {
+    /// Whether a memory that matches has no vector to compare, as far as is known.
+    fn lacks_vectors(&self) -> bool {
+        match (self.compared, self.matching) {
+            (Some(compared), Some(matching)) => compared < matching,
+            _ => self.found_without_vector > 0,
+        }
+    }
 }
 
 /// A recall's request, validated and ready to run on a snapshot or a store.
@@ -319,6 +383,7 @@ impl RecallPlan {
             matching: Some(matching),
             compared: Some(compared),
             found_without_vector: matching - compared,
+            by_previous_model: false,
         }
     }
 }

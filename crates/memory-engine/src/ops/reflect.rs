@@ -19,7 +19,9 @@ impl Engine {
         request.validate()?;
         let ranked = self.inner.recall(entity, &request.recall).await?;
         let report = self.inner.report(entity, &request.recall, ranked).await?;
-        let (recalled, without_vectors) = (report.hits, report.without_vectors);
+        let (without_vectors, by_previous_model) =
+            (report.without_vectors, report.by_previous_model);
+        let recalled = report.hits;
         let memories: Vec<Arc<Memory>> = recalled
             .iter()
             .map(|recalled| Arc::clone(&recalled.memory))
@@ -42,6 +44,7 @@ impl Engine {
             context,
             memories,
             without_vectors,
+            by_previous_model,
         })
     }
 }

@@ -7,6 +7,7 @@ mod fixture;
 mod given_vectors;
 mod recall;
 mod reembed;
+mod reembed_races;
 mod relevance;
 mod remote_writers;
 mod rerank;

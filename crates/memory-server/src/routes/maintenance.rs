@@ -92,6 +92,8 @@ pub(super) async fn prune(entity: Writes, Body(body): Body<Prune>) -> Answer<Jso
 pub(crate) struct Reembed {
     /// Every memory, also those with vectors of the current model.
     force: bool,
+    /// Keeps the vectors of other models, for processes that still use them.
+    keep_others: bool,
 }
 
 /// How many memories were embedded again.
@@ -101,6 +103,10 @@ pub(crate) struct Reembedded {
     checked: u64,
     /// Memories with new vectors.
     reembedded: u64,
+    /// Memories whose vectors of other models were removed.
+    cleared: u64,
+    /// Whether every memory has vectors of the current model.
+    is_complete: bool,
 }
 
 /// Compute the vectors that memories lack
@@ -113,10 +119,14 @@ pub(crate) struct Reembedded {
     responses((status = 200, description = "Done", body = Reembedded), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn reembed(entity: Writes, Body(body): Body<Reembed>) -> Answer<Json<Reembedded>> {
-    let request = ReembedRequest::new().all(body.force);
+    let request = ReembedRequest::new()
+        .all(body.force)
+        .keep_others(body.keep_others);
     let report = entity.memory.reembed(entity.id, &request).await?;
     Ok(Json(Reembedded {
         checked: report.checked,
         reembedded: report.reembedded,
+        cleared: report.cleared,
+        is_complete: report.is_complete,
     }))
 }

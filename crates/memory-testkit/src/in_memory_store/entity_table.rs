@@ -26,7 +26,10 @@ pub(super) struct EntityTable {
 /// A memory, its vectors, and the generation that wrote it last.
 #[derive(Clone)]
 pub(super) struct Row {
+    /// With the vectors that were written last.
     pub(super) item: EmbeddedMemory,
+    /// The vectors of other models.
+    others: Vec<Embedding>,
     pub(super) written: Generation,
 }
 
@@ -68,11 +71,19 @@ impl EntityTable {
         self.generation = self.generation.next();
     }
 
-    /// Writes a row at the present generation.
+    /// Writes a row at the present generation, with vectors of one model.
     pub(super) fn put(&mut self, item: EmbeddedMemory) {
+        self.put_with(item, Vec::new());
+    }
+
+    fn put_with(&mut self, item: EmbeddedMemory, others: Vec<Embedding>) {
         self.tombstones.remove(&item.memory.id);
-        let written = self.generation;
-        self.rows.insert(item.memory.id, Row { item, written });
+        let row = Row {
+            others,
+            written: self.generation,
+            item,
+        };
+        self.rows.insert(row.item.memory.id, row);
     }
 
     /// Inserts a memory, live, at the present generation.
@@ -93,7 +104,11 @@ impl EntityTable {
     }
 
     pub(super) fn changes_since(&self, since: Generation, fingerprint: &Fingerprint) -> ChangeSet {
-        let rows = self.rows.values().map(|row| (row.written, &row.item));
+        let rows = self.rows.values();
+        let rows: Vec<_> = rows
+            .map(|row| (row.written, row.embedded_by(fingerprint)))
+            .collect();
+        let rows = rows.iter().map(|(written, item)| (*written, item));
         let tombstones = self.tombstones.iter().map(|(id, at)| (*at, *id));
         if Generation::ZERO < since && since < self.tombstone_floor {
             let whole = Generation::ZERO;
@@ -131,19 +146,31 @@ impl EntityTable {
             });
         };
         let item = row.item.patched(patch, embedding)?;
+        let others = match embedding {
+            Some(_) => Vec::new(),
+            None => row.others.clone(),
+        };
         self.raise();
         let memory = item.memory.clone();
-        self.put(item);
+        self.put_with(item, others);
         Ok(UpdateOutcome::new(self.generation, memory))
     }
 
     pub(super) fn vector_counts(&self, ids: &[MemoryId], fingerprint: &Fingerprint) -> Vec<usize> {
         let count = |id| {
-            let embedding = self.rows.get(id).map(|row| &row.item.embedding);
-            let embedding = embedding.filter(|embedding| embedding.fingerprint == *fingerprint);
+            let row = self.rows.get(id);
+            let embedding = row.and_then(|row| row.embedding_by(fingerprint));
             embedding.map_or(0, |embedding| embedding.vectors.len())
         };
         ids.iter().map(count).collect()
+    }
+
+    pub(super) fn count_by_model(&self) -> BTreeMap<Fingerprint, u64> {
+        let mut counts = BTreeMap::new();
+        for embedding in self.rows.values().flat_map(Row::embeddings) {
+            *counts.entry(embedding.fingerprint.clone()).or_default() += 1;
+        }
+        counts
     }
 
     /// Replaces the vectors of rows that were not written after `read_at`.
@@ -154,17 +181,44 @@ impl EntityTable {
     ) -> ReplaceVectorsOutcome {
         let rows = embeddings.iter().filter_map(|(id, embedding)| {
             let row = self.rows.get(id).filter(|row| row.written <= read_at)?;
-            let memory = row.item.memory.clone();
-            let embedding = embedding.clone();
-            Some(EmbeddedMemory { memory, embedding })
+            let others = row.embeddings();
+            let others = others.filter(|other| other.fingerprint != embedding.fingerprint);
+            let (memory, embedding) = (row.item.memory.clone(), embedding.clone());
+            Some((
+                EmbeddedMemory { memory, embedding },
+                others.cloned().collect(),
+            ))
         });
-        let rows: Vec<EmbeddedMemory> = rows.collect();
-        let replaced = rows.iter().map(|item| item.memory.id).collect();
+        let rows: Vec<(EmbeddedMemory, Vec<Embedding>)> = rows.collect();
+        let replaced = rows.iter().map(|(item, _)| item.memory.id).collect();
         if !rows.is_empty() {
             self.raise();
         }
-        rows.into_iter().for_each(|item| self.put(item));
+        for (item, others) in rows {
+            self.put_with(item, others);
+        }
         ReplaceVectorsOutcome::new(self.generation, replaced)
+    }
+
+    /// Removes the vectors of other models from rows that have those of one.
+    pub(super) fn remove_other_vectors(
+        &mut self,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> u64 {
+        let mut changed = 0;
+        for id in ids {
+            let Some(row) = self.rows.get_mut(id) else {
+                continue;
+            };
+            let kept = row.embedding_by(fingerprint).cloned();
+            if let Some(embedding) = kept.filter(|_| !row.others.is_empty()) {
+                row.item.embedding = embedding;
+                row.others.clear();
+                changed += 1;
+            }
+        }
+        changed
     }
 
     pub(super) fn record_access(&mut self, update: &AccessUpdate) {
@@ -177,5 +231,23 @@ impl EntityTable {
 impl Row {
     pub(super) fn is_live(&self) -> bool {
         self.item.memory.is_live()
+    }
+
+    /// Its vectors of every model.
+    fn embeddings(&self) -> impl Iterator<Item = &Embedding> {
+        std::iter::once(&self.item.embedding).chain(&self.others)
+    }
+
+    /// Its vectors of one model.
+    pub(super) fn embedding_by(&self, fingerprint: &Fingerprint) -> Option<&Embedding> {
+        self.embeddings()
+            .find(|embedding| embedding.fingerprint == *fingerprint)
+    }
+
+    /// The memory with its vectors of one model, if it has any.
+    pub(super) fn embedded_by(&self, fingerprint: &Fingerprint) -> EmbeddedMemory {
+        let embedding = self.embedding_by(fingerprint);
+        let embedding = embedding.unwrap_or(&self.item.embedding).clone();
+        EmbeddedMemory::new(self.item.memory.clone(), embedding)
     }
 }

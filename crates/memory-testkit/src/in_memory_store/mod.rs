@@ -292,6 +292,11 @@ impl Store for InMemoryStore {
         }))
     }
 
+    async fn count_by_model(&self, entity: &EntityId) -> MemoryResult<BTreeMap<Fingerprint, u64>> {
+        let state = self.open("count_by_model")?;
+        Ok(state.read(entity, EntityTable::count_by_model))
+    }
+
     async fn replace_vectors(
         &self,
         entity: &EntityId,
@@ -304,6 +309,18 @@ impl Store for InMemoryStore {
         }
         Ok(state.write(entity, |entity_table| {
             entity_table.replace_vectors(embeddings, read_at)
+        }))
+    }
+
+    async fn remove_other_vectors(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<u64> {
+        let mut state = self.open("remove_other_vectors")?;
+        Ok(state.write(entity, |entity_table| {
+            entity_table.remove_other_vectors(ids, fingerprint)
         }))
     }
 

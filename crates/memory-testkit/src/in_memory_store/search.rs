@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memory_core::{
-    DenseQuery, MemoryId, NeighborOutcome, NeighborRequest, ScoreStats, SearchHit, SearchOutcome,
-    SearchRequest,
+    DenseQuery, EmbeddedMemory, MemoryId, NeighborOutcome, NeighborRequest, ScoreStats, SearchHit,
+    SearchOutcome, SearchRequest,
 };
 
 use super::bm25;
@@ -18,7 +18,7 @@ pub(super) fn search(entity_table: &EntityTable, request: &SearchRequest) -> Sea
         .collect();
     let dense = request.dense.as_ref();
     let best_chunks: BTreeMap<MemoryId, (f32, u32)> = dense.map_or_else(BTreeMap::new, |query| {
-        let best = |row: &Row| row.item.embedding.best_chunk(query);
+        let best = |row: &Row| row.embedding_by(&query.fingerprint)?.best_chunk(query);
         let rows = admitted.iter();
         rows.filter_map(|(id, row)| Some((*id, best(row)?)))
             .collect()
@@ -67,8 +67,14 @@ pub(super) fn search(entity_table: &EntityTable, request: &SearchRequest) -> Sea
 
 /// The neighbors of memories in their episodes.
 pub(super) fn neighbors(entity_table: &EntityTable, request: &NeighborRequest) -> NeighborOutcome {
-    let rows = entity_table.rows.values().map(|row| &row.item);
-    NeighborOutcome::select(entity_table.generation(), rows, request)
+    let rows = entity_table.rows.values();
+    let rows: Vec<EmbeddedMemory> = match &request.dense {
+        Some(dense) => rows
+            .map(|row| row.embedded_by(&dense.fingerprint))
+            .collect(),
+        None => rows.map(|row| row.item.clone()).collect(),
+    };
+    NeighborOutcome::select(entity_table.generation(), &rows, request)
 }
 
 /// The ids of `size` rows, as evenly spaced in the order of ids as they can be.

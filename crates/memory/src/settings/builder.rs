@@ -9,7 +9,7 @@ use memory_core::{
     InvalidSetting, MemoryConfig, MemoryError, MemoryResult, Preset, SettingOrigin, SettingProblem,
 };
 
-use super::keys::{DEFAULT_MODEL, KEYS, Key, MODEL, NO_SHARED_CACHE, PRESET, Values};
+use super::keys::{DEFAULT_MODEL, KEYS, Key, MODEL, NONE, PRESET, Values};
 use super::value::{Mismatch, RawValue};
 use super::{Settings, environment, file};
 
@@ -177,7 +177,7 @@ impl SettingsBuilder {
             settings.origins.insert("db_replicas", SettingOrigin::Code);
         }
         if let Some(url) = self.shared_cache {
-            settings.values.shared_cache = Some(url).filter(|it| it != NO_SHARED_CACHE);
+            settings.values.shared_cache = Some(url).filter(|it| it != NONE);
             settings.origins.insert("shared_cache", SettingOrigin::Code);
         }
         settings.mark_changes(&before, &SettingOrigin::Code);

@@ -12,6 +12,7 @@ use super::value::{Mismatch, RawValue, parse_duration, show_bytes, show_seconds}
 pub(super) struct Values {
     pub(super) db: Option<String>,
     pub(super) model: Option<String>,
+    pub(super) previous_model: Option<String>,
     pub(super) db_replicas: Vec<String>,
     pub(super) shared_cache: Option<String>,
     pub(super) http_rate_limit: Option<NonZeroU32>,
@@ -25,6 +26,7 @@ impl Values {
         Self {
             db: None,
             model: None,
+            previous_model: None,
             db_replicas: Vec::new(),
             shared_cache: None,
             http_rate_limit: None,
@@ -77,12 +79,9 @@ pub(super) const MODEL: &str = "model";
 /// The value of [`MODEL`] for the default model.
 pub(super) const DEFAULT_MODEL: &str = "default";
 
-/// The value of the key `shared_cache` where there is none: it overrides that of
-/// another source.
-pub(super) const NO_SHARED_CACHE: &str = "none";
-
-/// The value of the keys of the HTTP server that limits and allows nothing.
-const NONE: &str = "none";
+/// The value of a key where there is none, which overrides that of another source: of
+/// `previous_model`, `shared_cache`, and the limits and origins of the HTTP server.
+pub(super) const NONE: &str = "none";
 
 /// The value of the key `language` where that of each text is detected.
 const DETECT: &str = "detect";
@@ -166,21 +165,36 @@ pub(super) const KEYS: &[Key] = &[
             model.unwrap_or(DEFAULT_MODEL).to_owned()
         },
     ),
+    Key::new(
+        "previous_model",
+        "\"none\", the name of an installed model, or a path such as \"./models/e5\"",
+        |values, raw| match raw.text()? {
+            text if text.trim().is_empty() => Err(Mismatch::Value),
+            text => {
+                values.previous_model = Some(text.to_owned()).filter(|it| it != NONE);
+                Ok(())
+            }
+        },
+        |values| {
+            let model = values.previous_model.as_deref();
+            model.unwrap_or(NONE).to_owned()
+        },
+    ),
     Key {
         is_secret: true,
         ..Key::new(
             "shared_cache",
             "\"none\", or a URL such as \"valkey://cache.example:6379\"",
             |values, raw| match raw.text()? {
-                text if text != NO_SHARED_CACHE && !text.contains("://") => Err(Mismatch::Value),
+                text if text != NONE && !text.contains("://") => Err(Mismatch::Value),
                 text => {
-                    values.shared_cache = Some(text.to_owned()).filter(|it| it != NO_SHARED_CACHE);
+                    values.shared_cache = Some(text.to_owned()).filter(|it| it != NONE);
                     Ok(())
                 }
             },
             |values| match &values.shared_cache {
                 Some(url) => redact_url(url),
-                None => NO_SHARED_CACHE.to_owned(),
+                None => NONE.to_owned(),
             },
         )
     },

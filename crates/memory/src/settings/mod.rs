@@ -92,6 +92,15 @@ impl Settings {
         self.values.model.as_deref()
     }
 
+    /// The model that a database was embedded with before, by name or path, if it was
+    /// set; see [`MemorySystemBuilder::previous_embedder`].
+    ///
+    /// [`MemorySystemBuilder::previous_embedder`]: crate::MemorySystemBuilder::previous_embedder
+    #[must_use]
+    pub fn previous_model(&self) -> Option<&str> {
+        self.values.previous_model.as_deref()
+    }
+
     /// The URLs of the database's read replicas. They may contain passwords.
     #[must_use]
     pub fn db_replicas(&self) -> &[String] {

@@ -207,6 +207,9 @@ impl Driver {
             Operation::EntityStats => {
                 memory.entity_stats(ENTITY).await.unwrap();
             }
+            Operation::CountByModel => {
+                memory.count_by_model(ENTITY).await.unwrap();
+            }
             Operation::ListEntities => {
                 memory.list_entities(None, 10).await.unwrap();
             }

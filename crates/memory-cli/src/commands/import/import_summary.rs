@@ -1,15 +1,14 @@
 //! Progress, refusals and the final counts of an import.
 
-use std::io::{self, IsTerminal};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use memory_import::ImportReport;
 use memory_json::{Refusal, RefusalKind};
 use serde::Serialize;
 
 use crate::exit::{Code, Failure};
-use crate::output::{Output, note};
+use crate::output::{Output, note, progress_bar};
 
 /// Formats a refusal for standard error, without the line's content.
 pub(super) fn format_refusal(refusal: &Refusal, json: bool) -> String {
@@ -165,18 +164,7 @@ pub(super) struct Progress {
 impl Progress {
     /// For an input of `length` bytes, where known.
     pub(super) fn new(length: Option<u64>) -> Self {
-        let bar = match length {
-            _ if !io::stderr().is_terminal() => ProgressBar::hidden(),
-            Some(length) => styled(
-                ProgressBar::new(length),
-                "{bar:30} {percent:>3} %  {msg}  {elapsed} elapsed, {eta} left",
-            ),
-            None => styled(ProgressBar::new_spinner(), "{spinner} {msg}  {elapsed}"),
-        };
-        if !bar.is_hidden() {
-            // The elapsed time is updated while a batch is embedded.
-            bar.enable_steady_tick(Duration::from_millis(250));
-        }
+        let bar = progress_bar(length);
         Self { bar }
     }
 
@@ -199,15 +187,6 @@ impl Progress {
     /// Removes the bar.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
-    }
-}
-
-/// Applies a template. An invalid template, which would be a mistake in this
-/// file, leaves the default style.
-fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 

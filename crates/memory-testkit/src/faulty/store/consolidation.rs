@@ -104,6 +104,14 @@ impl FaultyStore {
                 if result.is_ok() {
                     self.note_summaries(entity, summaries);
                 }
+                if self.has(Fault::ArchivesVectorsOfOneModel) {
+                    for SummaryGroup { summary, sources } in &groups {
+                        let model = &summary.embedding.fingerprint;
+                        self.inner
+                            .remove_other_vectors(entity, sources, model)
+                            .await?;
+                    }
+                }
                 result
             }
         }

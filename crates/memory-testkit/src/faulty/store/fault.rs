@@ -107,6 +107,24 @@ faults! {
         CountsVectorsAsOne => "vectors::are_replaced",
         /// New vectors replace those of content that changed since.
         ReplacesVectorsOfChangedMemories => "vectors::of_changed_memories_stay",
+        /// New vectors replace those of other models too.
+        ReplacesVectorsOfEveryModel => "vectors::of_other_models_stay_until_removed",
+        /// Vectors of other models are never removed.
+        KeepsVectorsOfOtherModels => "vectors::of_other_models_stay_until_removed",
+        /// With the vectors of other models goes the only one of a memory.
+        RemovesTheOnlyVectors => "vectors::of_other_models_stay_until_removed",
+        /// Removing the vectors of other models raises the generation.
+        RaisesTheGenerationOnVectorRemoval => "vectors::of_other_models_stay_until_removed",
+        /// Memories are counted under one model only.
+        CountsOneModelOnly => "vectors::of_other_models_stay_until_removed",
+        /// New content keeps the vectors of other models, which are of the old content.
+        KeepsVectorsOfOldContent => "vectors::new_content_has_those_of_its_writer",
+        /// An archived memory has the vectors of its summary's model only.
+        ArchivesVectorsOfOneModel => "vectors::of_two_models_follow_their_memory",
+        /// A search compares the vectors of another model where there are any.
+        SearchesAnotherModel => "vectors::of_two_models_follow_their_memory",
+        /// Memories that were deleted are still counted under their models.
+        CountsVectorsOfDeleted => "vectors::of_two_models_follow_their_memory",
         /// Content may change without an embedding.
         InventsVectors => "update::requires_an_embedding_with_content_only",
         /// An update does not raise the generation.

@@ -7,8 +7,10 @@ mod fault_state;
 mod limits;
 mod ranking;
 mod reads;
+mod vectors;
 mod writes;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -171,20 +173,31 @@ impl Store for FaultyStore {
         })
     }
 
+    async fn count_by_model(&self, entity: &EntityId) -> MemoryResult<BTreeMap<Fingerprint, u64>> {
+        self.faulty_count_by_model(entity).await
+    }
+
     async fn replace_vectors(
         &self,
         entity: &EntityId,
         embeddings: &[(MemoryId, Embedding)],
         read_at: Generation,
     ) -> MemoryResult<ReplaceVectorsOutcome> {
-        let read_at = match self.fault {
-            StoreFault::ReplacesVectorsOfChangedMemories => Generation(u64::MAX),
-            _ => self.meant(entity, read_at),
-        };
-        let replacing = self.inner.replace_vectors(entity, embeddings, read_at);
+        let read_at = self.meant(entity, read_at);
+        let replacing = self.faulty_replace_vectors(entity, embeddings, read_at);
         let mut outcome = replacing.await?;
         outcome.generation = self.visible_generation(entity, outcome.generation);
         Ok(outcome)
+    }
+
+    async fn remove_other_vectors(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<u64> {
+        self.faulty_remove_other_vectors(entity, ids, fingerprint)
+            .await
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {

@@ -120,6 +120,9 @@ impl FaultyStore {
                 return Ok(found);
             }
             Fault::ComparesEveryFingerprint => return self.compare_all(entity, &request).await,
+            Fault::SearchesAnotherModel => {
+                request = self.for_another_model(entity, &request).await?;
+            }
             Fault::ReturnsOneValuePerHit => return self.search_apart(entity, &request).await,
             Fault::SearchesAllEntities => return self.search_everywhere(entity, &request).await,
             Fault::IndexesOnce => return self.search_first_words(entity, &request).await,

@@ -212,10 +212,17 @@ impl FaultyStore {
             }
             _ => {}
         }
+        let models = self.inner.count_by_model(entity).await?;
         let result = self
             .inner
             .update(entity, id, &patch, embedding.as_ref())
             .await;
+        if let (Fault::KeepsVectorsOfOldContent, Some(new)) = (self.fault, &embedding) {
+            let others = models.keys().filter(|model| **model != new.fingerprint);
+            for model in others {
+                self.add_vectors(entity, id, model).await?;
+            }
+        }
         if let (Ok(_), Some(new)) = (&result, embedding) {
             self.fault_state().embeddings.insert(key, new);
         }

@@ -133,7 +133,10 @@ table! {
         refuses_unknown_ids, combines_with_other_patches, raises_the_generation,
         says_whether_it_wrote,
     }
-    Store: vectors::{are_replaced, of_changed_memories_stay}
+    Store: vectors::{
+        are_replaced, of_changed_memories_stay, of_other_models_stay_until_removed,
+        new_content_has_those_of_its_writer, of_two_models_follow_their_memory,
+    }
     Store: delete::{
         removes_for_good, passes_over_unknown_ids, raises_the_generation_once, is_seen_everywhere,
     }

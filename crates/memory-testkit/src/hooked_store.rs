@@ -1,5 +1,6 @@
-//! Wrappers around a store: one with hooks, one without the provided methods.
+//! A wrapper around a store with hooks.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::path::Path;
@@ -41,8 +42,12 @@ pub enum StoreOperation {
     Update,
     /// [`Store::vector_counts`].
     VectorCounts,
+    /// [`Store::count_by_model`].
+    CountByModel,
     /// [`Store::replace_vectors`].
     ReplaceVectors,
+    /// [`Store::remove_other_vectors`].
+    RemoveOtherVectors,
     /// [`Store::delete`].
     Delete,
     /// [`Store::record_accesses`].
@@ -61,7 +66,7 @@ pub enum StoreOperation {
 
 impl StoreOperation {
     /// Every operation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Insert,
         Self::InsertOpts,
         Self::Consolidate,
@@ -73,7 +78,9 @@ impl StoreOperation {
         Self::ChangesSince,
         Self::Update,
         Self::VectorCounts,
+        Self::CountByModel,
         Self::ReplaceVectors,
+        Self::RemoveOtherVectors,
         Self::Delete,
         Self::RecordAccesses,
         Self::EntityStats,
@@ -98,7 +105,9 @@ impl StoreOperation {
             Self::ChangesSince => "changes_since",
             Self::Update => "update",
             Self::VectorCounts => "vector_counts",
+            Self::CountByModel => "count_by_model",
             Self::ReplaceVectors => "replace_vectors",
+            Self::RemoveOtherVectors => "remove_other_vectors",
             Self::Delete => "delete",
             Self::RecordAccesses => "record_accesses",
             Self::EntityStats => "entity_stats",
@@ -119,6 +128,7 @@ impl StoreOperation {
                 | Self::Consolidate
                 | Self::Update
                 | Self::ReplaceVectors
+                | Self::RemoveOtherVectors
                 | Self::Delete
                 | Self::RecordAccesses
         )
@@ -331,6 +341,11 @@ impl Store for HookedStore {
             .await
     }
 
+    async fn count_by_model(&self, entity: &EntityId) -> MemoryResult<BTreeMap<Fingerprint, u64>> {
+        let call = StoreCall::of(StoreOperation::CountByModel, entity);
+        self.run(call, self.inner.count_by_model(entity)).await
+    }
+
     async fn replace_vectors(
         &self,
         entity: &EntityId,
@@ -340,6 +355,17 @@ impl Store for HookedStore {
         let call = StoreCall::of(StoreOperation::ReplaceVectors, entity);
         let replacing = self.inner.replace_vectors(entity, embeddings, read_at);
         self.run(call, replacing).await
+    }
+
+    async fn remove_other_vectors(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        fingerprint: &Fingerprint,
+    ) -> MemoryResult<u64> {
+        let call = StoreCall::of(StoreOperation::RemoveOtherVectors, entity);
+        let removing = self.inner.remove_other_vectors(entity, ids, fingerprint);
+        self.run(call, removing).await
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
@@ -391,87 +417,5 @@ impl Store for HookedStore {
     async fn close(&self) -> MemoryResult<()> {
         let call = StoreCall::new(StoreOperation::Close);
         self.run(call, self.inner.close()).await
-    }
-}
-
-/// A store that forwards the required methods of [`Store`] to another one and
-/// leaves the others as they are provided.
-#[derive(Debug, Clone)]
-pub struct MinimalStore {
-    inner: Arc<dyn Store>,
-}
-
-impl MinimalStore {
-    /// Wraps `inner`.
-    pub fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner }
-    }
-}
-
-#[async_trait]
-impl Store for MinimalStore {
-    fn capabilities(&self) -> StoreCapabilities {
-        let capabilities = self.inner.capabilities().lexical(false);
-        capabilities.samples(true).neighbors(false).closes(false)
-    }
-
-    async fn insert_opts(
-        &self,
-        batch: &[EmbeddedMemory],
-        options: &InsertOptions,
-    ) -> MemoryResult<InsertOutcome> {
-        self.inner.insert_opts(batch, options).await
-    }
-
-    async fn consolidate(
-        &self,
-        entity: &EntityId,
-        groups: &[SummaryGroup],
-        read_at: Generation,
-    ) -> MemoryResult<ConsolidateOutcome> {
-        self.inner.consolidate(entity, groups, read_at).await
-    }
-
-    async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome> {
-        self.inner.get(entity, ids).await
-    }
-
-    async fn list(&self, entity: &EntityId, request: &ListRequest) -> MemoryResult<ListPage> {
-        self.inner.list(entity, request).await
-    }
-
-    async fn changes_since(
-        &self,
-        entity: &EntityId,
-        since: Generation,
-        fingerprint: &Fingerprint,
-    ) -> MemoryResult<ChangeSet> {
-        self.inner.changes_since(entity, since, fingerprint).await
-    }
-
-    async fn update(
-        &self,
-        entity: &EntityId,
-        id: &MemoryId,
-        patch: &MemoryPatch,
-        embedding: Option<&Embedding>,
-    ) -> MemoryResult<UpdateOutcome> {
-        self.inner.update(entity, id, patch, embedding).await
-    }
-
-    async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
-        self.inner.delete(entity, ids).await
-    }
-
-    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
-        self.inner.record_accesses(updates).await
-    }
-
-    async fn list_entities(
-        &self,
-        after: Option<&EntityId>,
-        limit: usize,
-    ) -> MemoryResult<Vec<EntityId>> {
-        self.inner.list_entities(after, limit).await
     }
 }
