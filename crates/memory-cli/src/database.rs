@@ -154,7 +154,9 @@ impl Database {
         self.check_url()?;
         let mut builder = MemorySystem::builder().config(self.settings.config().clone());
         if let Some(cache) = shared_cache {
-            builder = builder.shared_cache(cache);
+            builder = builder
+                .shared_cache(cache)
+                .shared_cache_budget(self.settings.shared_cache_budget());
         }
         let (model, previous) = (self.settings.model(), self.settings.previous_model());
         let builder = match embedder.clone() {

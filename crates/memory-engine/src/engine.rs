@@ -18,7 +18,7 @@ use crate::metrics::{EngineMetrics, RecallCounters};
 use crate::reader::Reader;
 use crate::second_stage::SecondStage;
 use crate::tiers::Tiers;
-use crate::tiers::shared::{DEFAULT_BUDGET, SharedTier, SharedVectors};
+use crate::tiers::shared::{DEFAULT_SHARED_CACHE_BUDGET, SharedTier, SharedVectors};
 use crate::writer::Writer;
 
 /// The memory system's operations on a store, an embedder and three caches.
@@ -55,7 +55,7 @@ impl Engine {
             rerank_candidates: SecondStage::DEFAULT_CANDIDATES,
             previous_embedder: None,
             shared_cache: None,
-            shared_cache_budget: DEFAULT_BUDGET,
+            shared_cache_budget: DEFAULT_SHARED_CACHE_BUDGET,
             config: MemoryConfig::default(),
         }
     }

@@ -65,3 +65,4 @@ pub use engine::{Engine, EngineBuilder};
 pub use ops::{ReembedReport, ReembedRequest, Reembedding, RestoreItem};
 pub use ranking::{Explanation, Ranking, RecallPath, RelevanceInputs, RelevanceModel, ScoreFusion};
 pub use recall::{ExcludedHits, RecallHit, RecallReport, RecallRequest};
+pub use tiers::shared::DEFAULT_SHARED_CACHE_BUDGET;

@@ -47,6 +47,7 @@ pub struct MemorySystemBuilder {
     embedder: Option<Arc<dyn Embedder>>,
     shared_cache: Option<Arc<dyn SharedCache>>,
     shared_cache_url: Option<String>,
+    shared_cache_budget: Option<Duration>,
     #[cfg(feature = "onnx")]
     precision: Option<memory_onnx::Precision>,
     #[cfg(feature = "onnx")]
@@ -68,6 +69,7 @@ impl Default for MemorySystemBuilder {
             embedder: None,
             shared_cache: None,
             shared_cache_url: None,
+            shared_cache_budget: None,
             #[cfg(feature = "onnx")]
             precision: None,
             #[cfg(feature = "onnx")]
@@ -234,10 +236,11 @@ impl MemorySystemBuilder {
 
     /// For how long a caller waits for one call of the shared cache, more than zero;
     /// 5 ms by default. After a call that takes longer, the cache is not used until
-    /// it answers a probe in the background within this time.
+    /// it answers a probe in the background within this time. In settings the key is
+    /// `shared_cache_budget`.
     #[must_use]
     pub fn shared_cache_budget(mut self, budget: Duration) -> Self {
-        self.engine = self.engine.shared_cache_budget(budget);
+        self.shared_cache_budget = Some(budget);
         self
     }
 
@@ -379,7 +382,10 @@ impl MemorySystemBuilder {
             #[cfg(not(feature = "onnx"))]
             None => defaults::default_embedder().await?,
         };
-        let mut engine = self.engine;
+        let budget = self.shared_cache_budget;
+        let mut engine = self
+            .engine
+            .shared_cache_budget(budget.unwrap_or(settings.shared_cache_budget()));
         if let Some(previous) = self.previous_embedder {
             engine = engine.previous_embedder(previous);
         } else {

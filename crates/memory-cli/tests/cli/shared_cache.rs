@@ -95,6 +95,11 @@ fn the_doctor_says_whether_the_server_answers() {
     assert!(detail.starts_with("Valkey answers in "), "{detail}");
     assert!(sizes(&server).is_empty(), "it writes nothing");
 
+    dir.write("memory.toml", "shared_cache_budget = '1 ns'\n");
+    let doctor = run(&dir, &server, &["--config", "memory.toml", "doctor"]).code(7);
+    let detail = part(&doctor)["detail"].to_string();
+    assert!(detail.contains("given up after 1ns"), "{detail}");
+
     server.kill();
     let url = server.url("user=app&pass=hunter2");
     let doctor = dir.run(&["--json", "--shared-cache", &url, "doctor"]);

@@ -1,6 +1,7 @@
 //! The keys of the settings: how each is parsed and shown.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use memory_core::{AccessCounting, Consistency, LimitPolicy, MemoryConfig, Preset, SettingProblem};
 
@@ -17,6 +18,7 @@ pub(super) struct Values {
     pub(super) shared_cache: Option<String>,
     pub(super) http_rate_limit: Option<NonZeroU32>,
     pub(super) http_allowed_origins: Vec<String>,
+    pub(super) shared_cache_budget: Duration,
     pub(super) preset: Preset,
     pub(super) config: MemoryConfig,
 }
@@ -31,6 +33,7 @@ impl Values {
             shared_cache: None,
             http_rate_limit: None,
             http_allowed_origins: Vec::new(),
+            shared_cache_budget: memory_engine::DEFAULT_SHARED_CACHE_BUDGET,
             preset,
             config: preset.config(),
         }
@@ -198,6 +201,18 @@ pub(super) const KEYS: &[Key] = &[
             },
         )
     },
+    Key::new(
+        "shared_cache_budget",
+        "a duration of more than zero, such as \"5 ms\"",
+        |values, raw| match raw.duration()? {
+            Duration::ZERO => Err(Mismatch::Value),
+            budget => {
+                values.shared_cache_budget = budget;
+                Ok(())
+            }
+        },
+        |values| humantime::format_duration(values.shared_cache_budget).to_string(),
+    ),
     Key::new(
         PRESET,
         "default, high_traffic or low_memory",

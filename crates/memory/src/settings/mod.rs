@@ -10,6 +10,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use memory_core::{MemoryConfig, Preset, SettingOrigin};
 
@@ -123,6 +124,15 @@ impl Settings {
     #[must_use]
     pub fn http_allowed_origins(&self) -> &[String] {
         &self.values.http_allowed_origins
+    }
+
+    /// For how long a caller waits for one call of the shared cache; see
+    /// [`MemorySystemBuilder::shared_cache_budget`].
+    ///
+    /// [`MemorySystemBuilder::shared_cache_budget`]: crate::MemorySystemBuilder::shared_cache_budget
+    #[must_use]
+    pub fn shared_cache_budget(&self) -> Duration {
+        self.values.shared_cache_budget
     }
 
     /// The preset that was chosen, or the default one.

@@ -12,10 +12,6 @@ use crate::shared_cache;
 
 const PART: &str = "shared cache";
 
-/// For how long a command waits for a call: the default of
-/// `MemorySystemBuilder::shared_cache_budget`.
-const BUDGET: Duration = Duration::from_millis(5);
-
 /// Of so many calls the quickest counts: others may wait for a busy machine.
 const CALLS: usize = 5;
 
@@ -27,20 +23,21 @@ pub(super) async fn check(database: &Database) -> Option<Finding> {
         Ok(cache) => cache?,
         Err(error) => return Some(Finding::failed(PART, &Failure::from(error))),
     };
+    let budget = database.settings().shared_cache_budget();
     let measured = measure(&*cache).await;
     // What was read is what matters.
     let _ = cache.close().await;
     let name = cache.name();
     Some(match measured {
-        Ok(time) if time <= BUDGET => {
+        Ok(time) if time <= budget => {
             Finding::healthy(PART, format!("{name} answers in {time:.1?}"))
         }
         Ok(time) => Finding::wrong(
             PART,
             Code::Unavailable,
-            format!("{name} answers in {time:.1?}, and a call is given up after {BUDGET:?}"),
+            format!("{name} answers in {time:.1?}, and a call is given up after {budget:?}"),
         )
-        .with_fix("use a server that is nearer"),
+        .with_fix("use a server that is nearer, or raise shared_cache_budget"),
         Err(error) => Finding::failed(PART, &Failure::from(error)).with_fix(FIX),
     })
 }

@@ -20,9 +20,9 @@ use breaker::Breaker;
 use pending_removals::PendingRemovals;
 pub(crate) use vectors::SharedVectors;
 
-/// How long a caller waits for one call, by default. A round trip on a local network
-/// takes a tenth of it, and a query's inference about as long.
-pub(crate) const DEFAULT_BUDGET: Duration = Duration::from_millis(5);
+/// How long a caller waits for one call of the shared cache, by default. A round trip
+/// on a local network takes a tenth of it, and a query's inference about as long.
+pub const DEFAULT_SHARED_CACHE_BUDGET: Duration = Duration::from_millis(5);
 
 /// How long what no caller waits for may take: probes and puts.
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(1);
