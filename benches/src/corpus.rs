@@ -84,7 +84,7 @@ fn time(number: usize) -> DateTime<Utc> {
 }
 
 /// A pronounceable word of three syllables for each number up to 166,375.
-fn word(number: u64) -> String {
+pub(crate) fn word(number: u64) -> String {
     const CONSONANTS: [char; 11] = ['b', 'f', 'k', 'l', 'm', 'n', 'p', 'r', 't', 'v', 'z'];
     const VOWELS: [char; 5] = ['a', 'e', 'i', 'o', 'u'];
     let mut rest = usize::try_from(number).unwrap_or(0);
@@ -107,10 +107,16 @@ pub struct Zipf {
 }
 
 impl Zipf {
-    /// A distribution over the numbers below `count`.
+    /// A distribution over the numbers below `count`, which draws the same in every run.
+    #[must_use]
+    pub fn new(count: usize, exponent: f64) -> Self {
+        Self::with_seed(count, exponent, 0x5eed)
+    }
+
+    /// As [`new`](Self::new), with draws of its own.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
-    pub fn new(count: usize, exponent: f64) -> Self {
+    pub fn with_seed(count: usize, exponent: f64, seed: u64) -> Self {
         let mut sum = 0.0;
         let sums = (1..=count)
             .map(|rank| {
@@ -119,7 +125,7 @@ impl Zipf {
             })
             .collect();
         Self {
-            rng: SeededRng::new(0x5eed),
+            rng: SeededRng::new(seed),
             sums,
         }
     }

@@ -1,8 +1,9 @@
 //! Shared parts of the benchmarks: conversations and their scoring, generated
-//! corpora, the cache comparison, the load test of the presets, recorded values and
-//! the report.
+//! corpora, the cache comparison, the load tests of the presets and of many processes,
+//! recorded values and the report.
 
 pub mod cache_comparison;
+pub mod cluster_load;
 pub mod corpus;
 pub mod counting_allocator;
 pub mod locomo;

@@ -54,6 +54,10 @@ pub(crate) enum TaskError {
     },
     #[error("there are no conversations in {folder}; give files with --data")]
     NoConversations { folder: &'static str },
+    #[error("no Valkey is pinned for this platform")]
+    NoValkey,
+    #[error("the load orders {order:?}, which is unknown")]
+    UnknownOrder { order: String },
     #[error("{count} {what}")]
     Findings { count: usize, what: &'static str },
 }

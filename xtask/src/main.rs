@@ -12,6 +12,7 @@ mod error;
 mod features;
 mod inspector;
 mod libtorch;
+mod load;
 mod mcp;
 mod observability;
 mod outside;
@@ -55,6 +56,8 @@ enum Task {
     BenchReport(bench_report::Options),
     /// Load each configuration preset and write docs/MEMORY_SYSTEM_PERFORMANCE_SUMMARY.md
     Presets(presets::Options),
+    /// Load PostgreSQL with a standby and Valkey by many processes, kill each once, and write docs/load.md
+    Load(load::Options),
     /// Compare embedders with common alternatives (needs libtorch: an 800 MB download, once)
     Embedding(bench::EmbeddingOptions),
     /// Print the path of Prometheus, unpacked into the cache folder if it is not installed
@@ -83,6 +86,7 @@ impl Task {
             Self::Quality(options) => quality::run(&options),
             Self::BenchReport(options) => bench_report::run(&options),
             Self::Presets(options) => presets::run(&options),
+            Self::Load(options) => load::run(&options),
             Self::Embedding(options) => bench::embedding(&options),
             Self::Prometheus => observability::print_prometheus(),
             Self::Inspector(options) => inspector::run(&options),

@@ -4,6 +4,7 @@
 mod data_dir;
 mod pgbouncer;
 mod server;
+mod standby;
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,8 +16,8 @@ use std::time::Duration;
 use clap::Subcommand;
 use memory_assets::cache_dir;
 
-pub(crate) use server::fetch;
-use server::{Lifetime, Server};
+pub(crate) use data_dir::create as create_data_dir;
+pub(crate) use server::{Lifetime, Server, fetch, make_executable};
 
 use crate::error::TaskError;
 use crate::shell;

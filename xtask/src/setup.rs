@@ -41,6 +41,11 @@ pub(crate) fn for_tests(cache: &Path, python: Option<&Path>) -> Result<(), TaskE
     fetch(cache, python, manifest::valkey().into_iter().chain(models))
 }
 
+/// Fetches Valkey, if it is pinned for this platform.
+pub(crate) fn valkey(cache: &Path) -> Result<(), TaskError> {
+    fetch(cache, None, manifest::valkey())
+}
+
 /// Fetches the model of this name, if setup installs it.
 pub(crate) fn model(cache: &Path, name: &str) -> Result<(), TaskError> {
     fetch(cache, None, manifest::find_model(name))

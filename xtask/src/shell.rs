@@ -109,7 +109,8 @@ pub(crate) fn read_stdout(command: &mut Command) -> Result<String, TaskError> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn check(command: &Command, status: ExitStatus) -> Result<(), TaskError> {
+/// Fails unless the command has succeeded.
+pub(crate) fn check(command: &Command, status: ExitStatus) -> Result<(), TaskError> {
     if status.success() {
         return Ok(());
     }
@@ -119,7 +120,8 @@ fn check(command: &Command, status: ExitStatus) -> Result<(), TaskError> {
     })
 }
 
-fn start_failed(command: &Command) -> impl FnOnce(std::io::Error) -> TaskError + use<> {
+/// For `map_err`: the command that cannot be started.
+pub(crate) fn start_failed(command: &Command) -> impl FnOnce(std::io::Error) -> TaskError + use<> {
     let command = display_command(command);
     |source| TaskError::Start { command, source }
 }

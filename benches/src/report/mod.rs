@@ -1,6 +1,7 @@
 //! The generated parts of docs/performance.md: tables and plots of the results.
 
 mod charts;
+mod cluster_load;
 mod format;
 mod operations;
 mod original;
@@ -15,6 +16,7 @@ use std::path::Path;
 use crate::cache_comparison::results::Results;
 use crate::machine::Machine;
 
+pub use cluster_load::write_cluster_load;
 pub use results::ReportResults;
 pub use tables::tables;
 

@@ -13,7 +13,7 @@ const PREFIX: &str = "memory-pg-";
 
 /// Creates a private folder in the folder for temporary files: a socket's path
 /// must be short, and an unprivileged account may not have access to ours.
-pub(super) fn create() -> Result<PathBuf, PgError> {
+pub(crate) fn create() -> Result<PathBuf, PgError> {
     let time = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

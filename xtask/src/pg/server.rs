@@ -1,8 +1,8 @@
 //! Installs, starts, connects to and stops a PostgreSQL server.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::error::TaskError;
 use crate::shell;
 
 /// The name of the superuser and of the database.
-const SUPERUSER: &str = "memory";
+pub(super) const SUPERUSER: &str = "memory";
 
 /// Far more than a start takes, even on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ const PGBOUNCER: &str = "pgbouncer";
 
 /// When a server stops.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lifetime {
+pub(crate) enum Lifetime {
     /// When it is stopped or this process receives Ctrl-C.
     Parent,
     /// When another task stops it.
@@ -45,28 +45,42 @@ pub(super) enum Lifetime {
 }
 
 /// A running server; dropping it stops it.
-pub(super) struct Server {
+pub(crate) struct Server {
     dir: PathBuf,
+    /// The folder with the programs: its own, or that of the server it follows.
+    programs: PathBuf,
+    /// The process, where this one has started it.
+    pub(super) process: Option<Child>,
     owned: bool,
 }
 
 impl Server {
     /// The server in this folder; dropping does not stop it.
     pub(super) fn at(dir: PathBuf) -> Self {
-        Self { dir, owned: false }
+        let mut server = Self::new(dir.clone(), dir);
+        server.owned = false;
+        server
+    }
+
+    /// A server that was not started yet.
+    pub(super) fn new(dir: PathBuf, programs: PathBuf) -> Self {
+        Self {
+            dir,
+            programs,
+            process: None,
+            owned: true,
+        }
     }
 
     /// Starts a new server with an empty database.
-    pub(super) fn start(
+    pub(crate) fn start(
         cache: &Path,
         pgbouncer: Option<&Path>,
         lifetime: Lifetime,
     ) -> Result<Self, TaskError> {
         data_dir::remove_stale();
-        let server = Self {
-            dir: data_dir::create()?,
-            owned: true,
-        };
+        let dir = data_dir::create()?;
+        let mut server = Self::new(dir.clone(), dir);
         let account = Account::choose(&server.dir)?;
         copy_programs(cache, &server.dir)?;
         if let Some(folder) = pgbouncer {
@@ -95,12 +109,17 @@ impl Server {
     }
 
     /// Its folder.
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
+    /// The folder with its programs.
+    pub(super) fn programs(&self) -> PathBuf {
+        self.programs.clone()
+    }
+
     /// The URL with its superuser.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.database(SUPERUSER)
     }
 
@@ -112,7 +131,7 @@ impl Server {
 
     /// A command for one of its programs.
     pub(super) fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(install_dir(&self.dir).join("bin").join(name));
+        let mut command = Command::new(install_dir(&self.programs).join("bin").join(name));
         // The account may not have access to the current folder.
         command.current_dir(&self.dir);
         command
@@ -124,7 +143,7 @@ impl Server {
     }
 
     /// Stops it and removes its folder.
-    pub(super) fn stop(mut self) -> Result<(), TaskError> {
+    pub(crate) fn stop(mut self) -> Result<(), TaskError> {
         self.owned = false;
         self.halt()
     }
@@ -134,9 +153,10 @@ impl Server {
         format!("postgres:///{name}?host={host}&user={SUPERUSER}")
     }
 
-    fn launch(&self, account: Account, lifetime: Lifetime) -> Result<(), PgError> {
+    pub(super) fn launch(&mut self, account: Account, lifetime: Lifetime) -> Result<(), PgError> {
         let log = data_dir::log(&self.dir);
-        let stdout = File::create(&log).map_err(PgError::disk("create", &log))?;
+        let stdout = OpenOptions::new().create(true).append(true).open(&log);
+        let stdout = stdout.map_err(PgError::disk("create", &log))?;
         let errors = stdout.try_clone().map_err(PgError::disk("open", &log))?;
         let mut postgres = self.program("postgres");
         postgres.arg("-D").arg(data_dir::data(&self.dir));
@@ -159,6 +179,7 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(20));
         }
+        self.process = Some(process);
         Ok(())
     }
 
@@ -233,14 +254,14 @@ fn copy_programs(cache: &Path, dir: &Path) -> Result<(), PgError> {
 }
 
 #[cfg(unix)]
-fn make_executable(path: &Path) -> Result<(), PgError> {
+pub(crate) fn make_executable(path: &Path) -> Result<(), PgError> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
         .map_err(PgError::disk("make executable", path))
 }
 
 #[cfg(not(unix))]
-fn make_executable(_: &Path) -> Result<(), PgError> {
+pub(crate) fn make_executable(_: &Path) -> Result<(), PgError> {
     Ok(())
 }
 
