@@ -7,7 +7,15 @@ use std::path::Path;
 /// Items that users of the facade never need.
 const INTERNAL: &[(&str, &[&str])] = &[
     ("memory-core", &["access_boost", "current_importance"]),
-    ("memory-engine", &["Engine", "EngineBuilder", "Reembedding"]),
+    (
+        "memory-engine",
+        &[
+            "DEFAULT_SHARED_CACHE_BUDGET",
+            "Engine",
+            "EngineBuilder",
+            "Reembedding",
+        ],
+    ),
     ("memory-moka", &[]),
     ("memory-onnx", &["HubModel"]),
     ("memory-openai", &[]),
