@@ -1,20 +1,11 @@
 //! Tests of the checks: each detects what breaks its rule, and nothing else.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex};
-
-use memory::{Consistency, MemoryConfig, MemorySystem};
-use memory_testkit::InMemoryStore;
 
 use super::checker::{Checker, Finding, Rule, StoredMemory};
-use super::content::{Class, MemoryNumber, embedder};
-use super::database::{check_memories, fill_through};
-use super::event::{
-    Answer, Change, Entry, Event, EventSink, Micros, Outcome, Problem, Query, Read,
-};
-use super::plan::{Kind, Plan};
-use super::worker::{Request, TestFault, Worker, WorkerOptions};
+use super::content::{Class, MemoryNumber};
+use super::event::{Answer, Change, Entry, Event, Micros, Outcome, Problem, Query, Read};
+use super::plan::Plan;
 
 /// Operations of a run.
 #[derive(Default)]
@@ -117,7 +108,7 @@ impl Story {
     }
 }
 
-fn plan(memories_per_entity: u32) -> Plan {
+pub(super) fn plan(memories_per_entity: u32) -> Plan {
     Plan {
         seconds: 1.0,
         entities: 20,
@@ -134,7 +125,7 @@ fn in_store(memory: MemoryNumber) -> StoredMemory {
     }
 }
 
-fn broken(findings: BTreeMap<Rule, Finding>) -> Vec<Rule> {
+pub(super) fn broken(findings: BTreeMap<Rule, Finding>) -> Vec<Rule> {
     let broken = findings
         .into_iter()
         .filter(|(_, finding)| finding.broken > 0);
@@ -420,142 +411,4 @@ fn only_forgotten_texts_of_processes_that_were_closed_are_looked_up() {
     checker.check_standby("memory", false);
     let expected = [Rule::ForgottenIsNotShared, Rule::StandbyIsEqual];
     assert_eq!(broken(checker.findings()), expected);
-}
-
-/// Collects the events of a process.
-struct TestSink {
-    process: u16,
-    entries: Arc<Mutex<Vec<Entry>>>,
-}
-
-impl EventSink for TestSink {
-    fn record(&self, event: Event) -> io::Result<()> {
-        let process = self.process;
-        self.entries.lock().unwrap().push(Entry { process, event });
-        Ok(())
-    }
-}
-
-async fn open(store: &InMemoryStore, consistency: Consistency) -> MemorySystem {
-    let builder = MemorySystem::builder()
-        .store(store.clone())
-        .embedder(embedder())
-        .config(MemoryConfig {
-            consistency: Some(consistency),
-            ..MemoryConfig::default()
-        });
-    builder.build().await.unwrap()
-}
-
-/// Runs the four kinds of processes in turn, each with this fault.
-async fn run(test_fault: Option<TestFault>) -> BTreeMap<Rule, Finding> {
-    const ROUNDS: usize = 60;
-    let (store, plan) = (InMemoryStore::new(), plan(30));
-    let system = open(&store, Consistency::Checked).await;
-    fill_through(&system, &plan).await.unwrap();
-    let entries = Arc::new(Mutex::new(Vec::new()));
-    let mut workers = Vec::new();
-    for (process, kind) in (1..).zip(Kind::ALL) {
-        let consistency = match test_fault {
-            Some(TestFault::StaleReads) => Consistency::Local,
-            _ => Consistency::Checked,
-        };
-        let options = WorkerOptions {
-            process,
-            kind,
-            plan: plan.clone(),
-            test_fault,
-        };
-        let sink = TestSink {
-            process,
-            entries: Arc::clone(&entries),
-        };
-        sink.record(Event::Opened { bound: 0 }).unwrap();
-        workers.push(Worker::new(options, open(&store, consistency).await, sink));
-    }
-    let [_, recall, maintenance, _] = &workers[..] else {
-        panic!("a worker of each kind");
-    };
-    for round in 0..ROUNDS {
-        let seen = entries.lock().unwrap().len();
-        for (kind, worker) in Kind::ALL.iter().zip(&workers) {
-            // An import is as large as many rounds of the others.
-            if *kind != Kind::Import || round % 10 == 0 {
-                worker.step().await.unwrap();
-            }
-        }
-        // As the parent does.
-        for entry in &entries.lock().unwrap()[seen..] {
-            match &entry.event {
-                Event::Began {
-                    change:
-                        Change::Retain {
-                            entity, memories, ..
-                        },
-                    ..
-                } => {
-                    let (entity, memory) = (*entity, memories[0]);
-                    if round % 2 == 0 && memory.class() == Class::Unique {
-                        maintenance
-                            .requests
-                            .push(Request::Forget { entity, memory });
-                    }
-                    recall.requests.push(Request::Probe { entity, memory });
-                }
-                Event::Began {
-                    change: Change::Forget { entity, memory },
-                    ..
-                } => recall.requests.push(Request::Probe {
-                    entity: *entity,
-                    memory: *memory,
-                }),
-                _ => {}
-            }
-        }
-    }
-    let entries = entries.lock().unwrap().clone();
-    let mut checker = Checker::new(&entries, &[]);
-    let system = open(&store, Consistency::Checked).await;
-    let count = check_memories(&mut checker, &plan, &system).await.unwrap();
-    assert!(count > plan.memories());
-    checker.findings()
-}
-
-#[tokio::test]
-async fn processes_of_each_kind_break_no_rule() {
-    let findings = run(None).await;
-    for (rule, finding) in &findings {
-        assert_eq!(finding.broken, 0, "{rule}: {finding:?}");
-    }
-    for rule in [
-        Rule::AcknowledgedIsThere,
-        Rule::ForgottenIsGone,
-        Rule::BatchIsWhole,
-        Rule::TextIsUnchanged,
-        Rule::ReadIsFresh,
-        Rule::ReadHasNothingForgotten,
-        Rule::ErrorsAreTransient,
-    ] {
-        assert!(findings[&rule].checked > 20, "{rule}: {findings:?}");
-    }
-}
-
-#[tokio::test]
-async fn faults_of_processes_are_detected() {
-    for (fault, rules) in [
-        (
-            TestFault::LoseWrites,
-            &[Rule::AcknowledgedIsThere, Rule::ReadIsFresh][..],
-        ),
-        (
-            TestFault::KeepForgotten,
-            &[Rule::ForgottenIsGone, Rule::ReadHasNothingForgotten],
-        ),
-        (TestFault::StaleReads, &[Rule::ReadIsFresh]),
-    ] {
-        let broken = broken(run(Some(fault)).await);
-        for rule in rules {
-            assert!(broken.contains(rule), "{fault:?}: {broken:?}");
-        }
-    }
 }

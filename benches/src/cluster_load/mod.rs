@@ -7,6 +7,7 @@ mod checker;
 mod checker_tests;
 mod content;
 mod database;
+mod draws;
 mod event;
 mod history;
 mod plan;
@@ -14,6 +15,8 @@ mod process;
 mod results;
 mod run;
 mod worker;
+#[cfg(test)]
+mod worker_tests;
 
 pub use checker::{Checker, Finding, Rule, StoredMemory};
 pub use database::{

@@ -11,14 +11,14 @@ use memory::{
     ErrorKind, ListRequest, Memory, MemoryError, MemoryId, MemoryResult, MemorySystem,
     RecallRequest,
 };
-use memory_testkit::{HashEmbedder, SeededRng};
+use memory_testkit::HashEmbedder;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::content::{Class, MemoryNumber, embedder, entity_name};
+use super::draws::Draws;
 use super::event::{Answer, Change, Counts, Event, EventSink, Outcome, Problem, Query, Read, now};
 use super::plan::{Kind, Plan};
-use crate::corpus::Zipf;
 
 /// How often a change is tried, and how long to wait in between: longer than it takes
 /// to start a server.
@@ -31,8 +31,6 @@ const MAX_REQUESTS: usize = 1_000;
 /// Steps of maintenance for each consolidation and each pruning.
 const STEPS_PER_TIDYING: usize = 20;
 
-/// Memories of an import.
-const IMPORT_BATCH: u32 = 100;
 /// Memories of a page.
 const PAGE: usize = 20;
 /// Results of a recall: the memory whose text is asked for is among so many.
@@ -133,28 +131,16 @@ pub(super) struct Worker<S> {
     is_stopping: AtomicBool,
 }
 
-/// What is random, and the counter of memories.
-struct Draws {
-    rng: SeededRng,
-    entities: Zipf,
-    counter: u32,
-}
-
 impl<S: EventSink> Worker<S> {
     /// A process on an open system.
     pub(super) fn new(options: WorkerOptions, memory: MemorySystem, sink: S) -> Arc<Self> {
-        let seed = u64::from(options.process);
-        let entities = usize::try_from(options.plan.entities).unwrap_or(usize::MAX);
+        let draws = Draws::new(options.process, options.plan.entities);
         Arc::new(Self {
             memory,
             embedder: embedder(),
             sink,
             requests: Requests::default(),
-            draws: Mutex::new(Draws {
-                rng: SeededRng::new(seed),
-                entities: Zipf::with_seed(entities, 1.0, seed),
-                counter: 0,
-            }),
+            draws: Mutex::new(draws),
             next_operation: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             options,
@@ -451,45 +437,6 @@ impl<S: EventSink> Worker<S> {
                 Ok(answer)
             }
         }
-    }
-}
-
-impl Draws {
-    fn entity(&mut self) -> u32 {
-        u32::try_from(self.entities.sample()).unwrap_or_default()
-    }
-
-    /// Memories of one call: one or two unique ones, sometimes a pair of twins or a
-    /// faded one.
-    fn retained(&mut self, process: u16) -> Vec<MemoryNumber> {
-        let (classes, step): (&[Class], u32) = match self.rng.below(10) {
-            0..5 => (&[Class::Unique], 1),
-            5..8 => (&[Class::Unique, Class::Unique], 1),
-            8 => (&[Class::Faded], 1),
-            // The first of a pair has an even number.
-            _ => (&[Class::Twin, Class::Twin], 2),
-        };
-        self.counter = self.counter.next_multiple_of(step);
-        classes
-            .iter()
-            .map(|class| self.next(process, *class))
-            .collect()
-    }
-
-    fn imported(&mut self, process: u16) -> Vec<MemoryNumber> {
-        let class = |index| match index % 20 {
-            0 => Class::Faded,
-            _ => Class::Unique,
-        };
-        (1..=IMPORT_BATCH)
-            .map(|index| self.next(process, class(index)))
-            .collect()
-    }
-
-    fn next(&mut self, process: u16, class: Class) -> MemoryNumber {
-        let number = MemoryNumber::new(process, self.counter, class);
-        self.counter += 1;
-        number
     }
 }
 
