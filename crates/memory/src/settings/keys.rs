@@ -442,3 +442,24 @@ pub(super) fn unknown_key(
         valid,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+
+    #[test]
+    fn the_budget_of_the_shared_cache_is_a_duration_of_more_than_zero() {
+        let read = |value| {
+            let variables = [("MEMORY_SHARED_CACHE_BUDGET", value)];
+            Settings::builder().variables(variables).build()
+        };
+        let budget = read("250 us").unwrap().shared_cache_budget();
+        assert_eq!(budget, Duration::from_micros(250));
+        for value in ["0 ms", "5", "soon"] {
+            let message = read(value).unwrap_err().to_string();
+            let expected = format!("is {value:?}; it must be a duration of more than zero");
+            assert!(message.contains(&expected), "{message}");
+        }
+    }
+}

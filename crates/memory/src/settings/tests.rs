@@ -431,17 +431,6 @@ fn keys_of_the_http_server_have_limits() {
 }
 
 #[test]
-fn the_budget_of_the_shared_cache_is_a_duration_of_more_than_zero() {
-    let settings = read("shared_cache_budget = '250 us'").unwrap();
-    assert_eq!(settings.shared_cache_budget(), Duration::from_micros(250));
-    for value in ["0 ms", "5", "soon"] {
-        let message = refused_variable("MEMORY_SHARED_CACHE_BUDGET", value);
-        let expected = format!("shared_cache_budget is {value:?}; it must be a duration of more");
-        assert!(message.contains(&expected), "{message}");
-    }
-}
-
-#[test]
 fn other_variables_and_empty_ones_are_ignored() {
     let others = OTHER_VARIABLES.iter().map(|name| (*name, "1"));
     let empty = KEYS.iter().map(|key| (key.variable(), ""));
