@@ -75,7 +75,7 @@ pub use memory_core::{
     LimitPolicy, ListPage, ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem,
     MemoryConfig, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
     MemoryTagMode, PageCursor, Preset, Reranker, ScoreStats, SettingOrigin, SettingProblem,
-    SharedSource, SystemClock, TierStats, limits,
+    SharedSource, SystemClock, TierStats, UnknownLanguage, limits,
 };
 pub use memory_engine::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, ExcludedHits, Explanation,
