@@ -52,6 +52,15 @@ pub(crate) enum TaskError {
         #[source]
         source: Box<TaskError>,
     },
+    #[error(
+        "cannot run {program}: the JavaScript clients of MCP need Node.js 20 or later, with npm; \
+         install it"
+    )]
+    NoNode {
+        program: &'static str,
+        #[source]
+        source: Box<TaskError>,
+    },
     #[error("there are no conversations in {folder}; give files with --data")]
     NoConversations { folder: &'static str },
     #[error("no Valkey is pinned for this platform")]

@@ -64,6 +64,8 @@ enum Task {
     Prometheus,
     /// Use the server's page in a headless Chromium, and take its pictures
     Inspector(inspector::Options),
+    /// Hold a conversation over MCP with clients in Python and JavaScript
+    Mcp(mcp::Options),
     /// Run the image's steps and check compose files and systemd unit, without containers
     Deploy,
     /// Check the workspace's rules that the compiler does not check
@@ -90,6 +92,7 @@ impl Task {
             Self::Embedding(options) => bench::embedding(&options),
             Self::Prometheus => observability::print_prometheus(),
             Self::Inspector(options) => inspector::run(&options),
+            Self::Mcp(options) => mcp::run(&options),
             Self::Deploy => deploy::check(),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),

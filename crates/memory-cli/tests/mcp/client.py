@@ -1,10 +1,12 @@
 """Speaks to `memory mcp` and `memory serve` with the official Python client.
 
-    python client.py MEMORY
+    python client.py MEMORY TRANSCRIPT
 
-Prints the transcript of a conversation, with ids and relevance replaced by words. The
-conversation is held over standard input and output and over HTTP, each with the handshake
-of earlier versions of the protocol and without: all four transcripts must be the same.
+Sends the requests of TRANSCRIPT, the lines that begin with `>`, and prints the transcript
+with the answers that came. Ids, relevance and the current time are replaced by words; those
+of the ids are in the requests, too. The conversation is held over standard input and output
+and over HTTP, each with the handshake of earlier versions of the protocol and without: all
+four transcripts must be the same.
 """
 
 import asyncio
@@ -25,120 +27,79 @@ from mcp.client.streamable_http import streamable_http_client
 
 UNKNOWN = "0192d3a0-0000-7000-8000-000000000001"
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+DEFAULT_MAX_CHARS = 12_000
 
 
 class Transcript:
-    """What was called and answered, without what differs between runs."""
+    """What was asked and answered, without what differs between runs."""
 
-    def __init__(self, client, tools):
-        self.client = client
-        self.schemas = {tool.name: tool.input_schema for tool in tools}
+    def __init__(self):
         self.lines = []
-        self.ids = {UNKNOWN: "UNKNOWN"}
+        self.words = {UNKNOWN: "UNKNOWN"}
+
+    def with_ids(self, request):
+        ids = {word: id for id, word in self.words.items()}
+        return re.sub(r"\b(?:ID[0-9]+|UNKNOWN)\b", lambda word: ids[word[0]], request)
 
     def note(self, line):
-        def name(match):
-            return self.ids.setdefault(match[0], f"ID{len(self.ids)}")
+        def word(match):
+            return self.words.setdefault(match[0], f"ID{len(self.words)}")
 
-        line = UUID.sub(name, line)
-        self.lines.append(re.sub(r'"relevance":[0-9.]+', '"relevance":R', line))
-
-    async def call(self, tool, **arguments):
-        """Calls a tool with arguments that its schema allows; returns its answer."""
-        Draft202012Validator(self.schemas[tool]).validate(arguments)
-        return json.loads(await self.ask("<", tool, arguments))
-
-    async def refused(self, tool, **arguments):
-        """Calls a tool that must answer with an error."""
-        await self.ask("!", tool, arguments)
-
-    async def ask(self, mark, tool, arguments):
-        self.note(f"> {tool} {json.dumps(arguments, ensure_ascii=False)}")
-        result = await self.client.call_tool(tool, arguments)
-        [content] = result.content
-        assert result.is_error == (mark == "!"), content.text
-        self.note(f"{mark} {content.text}")
-        return content.text
+        line = UUID.sub(word, line)
+        line = re.sub(r'"relevance":[0-9.]+', '"relevance":R', line)
+        self.lines.append(re.sub(r'(\.created":)"[^"]+"', r'\1"NOW"', line))
 
 
-async def converse(client):
-    """A conversation with every tool and every resource; returns its transcript."""
-    tools = (await client.list_tools()).tools
-    log = Transcript(client, tools)
-    log.note(f"server {client.server_info.name}")
-    for tool in tools:
-        Draft202012Validator.check_schema(tool.input_schema)
-        hints = tool.annotations
-        flags = {
-            "reads": hints.read_only_hint,
-            "destroys": hints.destructive_hint,
-            "repeatable": hints.idempotent_hint,
-        }
-        flags = [name for name, value in flags.items() if value]
-        log.note(f"tool {tool.name}: {', '.join(sorted(tool.input_schema['properties']))} [{', '.join(flags)}]")
+async def answer(client, name, arguments):
+    """The answer to one request, as lines."""
+    match name:
+        case "tools/list":
+            tools = (await client.list_tools()).tools
+            return [f"< {describe(tool)}" for tool in tools]
+        case "resources/templates/list":
+            templates = (await client.list_resource_templates()).resource_templates
+            return [f"< {template.uri_template}" for template in templates]
+        case "resources/list":
+            resources = (await client.list_resources()).resources
+            return [f"< {resource.uri}" for resource in resources]
+        case "resources/read":
+            try:
+                [contents] = (await client.read_resource(arguments["uri"])).contents
+            except MCPError as error:
+                return [f"! {error}"]
+            return [f"< {contents.mime_type} {contents.text}"]
+    result = await client.call_tool(name, arguments)
+    [content] = result.content
+    assert len(content.text) <= arguments.get("max_chars", DEFAULT_MAX_CHARS), name
+    return [f"{'!' if result.is_error else '<'} {content.text}"]
 
-    mira = {"entity": "mira"}
-    horse = await log.call(
-        "retain",
-        **mira,
-        content='Tam said: "The horse is sound." It was lame.',
-        timestamp="2026-03-01T09:30:00Z",
-        context="spring market",
-        importance=0.75,
-        tags=["market"],
-        metadata={"price": "12"},
-        entities={"tam": "seller"},
-    )
-    mill = await log.call(
-        "retain",
-        **mira,
-        content="The mill stands north of the bridge.",
-        kind="world",
-        timestamp="2026-03-02T09:30:00Z",
-    )
-    await log.call(
-        "retain",
-        entity="tam",
-        content="Mira is easily fooled.",
-        kind="opinion",
-        timestamp="2026-03-02T10:00:00Z",
-    )
-    await log.call("recall", **mira, text="Who sold me a lame horse?", limit=1)
-    await log.call("recall", **mira, text="Who sold me a lame horse?", tags=["harbor"])
-    await log.call("reflect", **mira, text="Can Tam be trusted?", involves="tam")
-    await log.call(
-        "relate", **mira, **{"from": horse["id"]}, to=mill["id"], relation="happened near"
-    )
-    await log.call("update", **mira, id=mill["id"], content="The mill burned down.")
-    await log.call("get", **mira, id=mill["id"])
-    page = await log.call("list", **mira, limit=1)
-    await log.call("list", **mira, limit=1, after=page["next"])
-    await log.call("retain", **mira, content="long " * 1000, timestamp="2026-03-03T00:00:00Z")
-    cut = await log.call("list", **mira, max_chars=500)
-    assert len(json.dumps(cut, ensure_ascii=False)) <= 600, "an answer fits its limit"
-    assert cut["memories"][0]["truncated"] and cut["next"], cut
-    await log.call("consolidate", **mira)
-    await log.call("forget", **mira, id=cut["memories"][0]["id"])
-    await log.call("stats", **mira)
 
-    await log.refused("get", **mira, id=UNKNOWN)
-    await log.refused("recall", text="Who sold me a lame horse?")
-    await log.refused("recall", **mira, txt="Who sold me a lame horse?")
-    await log.refused("recall", **mira, text="Who sold me a lame horse?", limit="all")
-    await log.refused("recall", **mira, text="Who sold me a lame horse?", limit=0)
-    await log.refused("update", **mira, id=horse["id"])
-    await log.refused("retain", **mira, content=" ")
+def describe(tool):
+    hints = {
+        "reads": tool.annotations.read_only_hint,
+        "destroys": tool.annotations.destructive_hint,
+        "repeatable": tool.annotations.idempotent_hint,
+    }
+    hints = ", ".join(name for name, value in hints.items() if value)
+    return f"{tool.name}: {', '.join(sorted(tool.input_schema['properties']))} [{hints}]"
 
-    for template in (await client.list_resource_templates()).resource_templates:
-        log.note(f"template {template.uri_template}")
-    for resource in (await client.list_resources()).resources:
-        [contents] = (await client.read_resource(resource.uri)).contents
-        log.note(f"resource {resource.uri} {contents.mime_type} {contents.text}")
-    try:
-        await client.read_resource("memory://entities/nobody/memories/x")
-        raise AssertionError("no such resource")
-    except MCPError as error:
-        log.note(f"error {error}")
+
+async def converse(client, requests):
+    """Sends the requests; returns the lines of the transcript."""
+    assert client.server_info.name == "memory"
+    schemas = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
+    for schema in schemas.values():
+        Draft202012Validator.check_schema(schema)
+    log = Transcript()
+    for request in requests:
+        _, name, arguments = f"{log.with_ids(request)} ".split(" ", 2)
+        arguments = json.loads(arguments.strip() or "{}")
+        log.note(request)
+        lines = await answer(client, name, arguments)
+        if name in schemas and lines[0].startswith("<"):
+            Draft202012Validator(schemas[name]).validate(arguments)
+        for line in lines:
+            log.note(line)
     return log.lines
 
 
@@ -169,13 +130,15 @@ async def over_http(memory, folder, mode):
         assert server.wait(20) == 0
 
 
-async def main(memory):
+async def main(memory, transcript):
+    lines = Path(transcript).read_text(encoding="utf-8").splitlines()
+    requests = [line for line in lines if line.startswith(">")]
     expected = None
     for transport in [over_stdio, over_http]:
         for mode in ["legacy", "auto"]:
             with tempfile.TemporaryDirectory() as folder:
                 async with transport(memory, folder, mode) as client:
-                    lines = await converse(client)
+                    lines = await converse(client, requests)
             expected = expected or lines
             for ours, theirs in zip(lines, expected, strict=True):
                 assert ours == theirs, f"{transport.__name__}, {mode}:\n{ours}\n{theirs}"
@@ -183,4 +146,4 @@ async def main(memory):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(str(Path(sys.argv[1]).resolve())))
+    asyncio.run(main(str(Path(sys.argv[1]).resolve()), sys.argv[2]))
