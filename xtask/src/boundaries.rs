@@ -197,10 +197,29 @@ const BOUNDARIES: &[Boundary] = &[
         never: &[POSTGRES, LIBTORCH, TLS],
     },
     Boundary {
+        package: "memory-python",
+        workspace: Some(FACADE),
+        never: &[POSTGRES, VALKEY, LIBTORCH, TLS],
+    },
+    Boundary {
         package: "memory-cli",
         workspace: None,
         never: &[POSTGRES, VALKEY, LIBTORCH, TLS],
     },
+];
+
+/// The facade and what its default features bring.
+const FACADE: &[&str] = &[
+    "memory",
+    "memory-assets",
+    "memory-core",
+    "memory-engine",
+    "memory-metrics",
+    "memory-moka",
+    "memory-onnx",
+    "memory-sentence-transformers",
+    "memory-sqlite",
+    "memory-text",
 ];
 
 const POSTGRES: Group = Group {

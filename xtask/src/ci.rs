@@ -7,7 +7,7 @@ use clap::Args;
 use crate::error::TaskError;
 use crate::{
     boundaries, deny, deploy, features, inspector, libtorch, mcp, observability, outside, package,
-    quality, shell, test, tidy,
+    python, quality, shell, test, tidy,
 };
 
 struct Step {
@@ -108,6 +108,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "mcp",
         action: Action::Task(mcp::check),
+    },
+    Step {
+        name: "python",
+        action: Action::Task(python::check),
     },
     Step {
         name: "outside",

@@ -19,11 +19,13 @@ mod outside;
 mod package;
 mod pg;
 mod presets;
+mod python;
 mod quality;
 mod setup;
 mod shell;
 mod test;
 mod tidy;
+mod venv;
 
 use std::process::ExitCode;
 
@@ -66,6 +68,8 @@ enum Task {
     Inspector(inspector::Options),
     /// Hold a conversation over MCP with clients in Python and JavaScript
     Mcp(mcp::Options),
+    /// Test the Python package; with --wheel, build its wheel and test that
+    Python(python::Options),
     /// Run the image's steps and check compose files and systemd unit, without containers
     Deploy,
     /// Check the workspace's rules that the compiler does not check
@@ -93,6 +97,7 @@ impl Task {
             Self::Prometheus => observability::print_prometheus(),
             Self::Inspector(options) => inspector::run(&options),
             Self::Mcp(options) => mcp::run(&options),
+            Self::Python(options) => python::run(&options),
             Self::Deploy => deploy::check(),
             Self::Tidy => tidy::run(),
             Self::Boundaries => boundaries::run(),

@@ -10,7 +10,7 @@ use clap::Args;
 use memory_assets::CACHE_ENV;
 
 use crate::error::TaskError;
-use crate::{setup, shell};
+use crate::{setup, shell, venv};
 
 /// The clients, what they need, and the transcript.
 const FOLDER: &str = "crates/memory-cli/tests/mcp";
@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     let cache = setup::run(setup::Options::default())?;
     let folder = shell::root().join(FOLDER);
     let packages = install_packages(&cache, &folder)?;
-    let python = install_python(&cache, &folder.join("requirements.txt"))?;
+    let python = venv::install(&cache, "mcp-client", &folder.join("requirements.txt"))?;
     let memory = shell::build_memory()?;
     let client = |script: &str| {
         let mut client = Command::new(&python);
@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
     if options.renew {
         fs::write(&path, &transcript).map_err(write_failed(&path))?;
     }
-    let expected = read(&path)?;
+    let expected = shell::read_text(&path)?;
     let mut clients = Command::new("node");
     clients
         .arg(folder.join("clients.mjs"))
@@ -125,7 +125,7 @@ fn marked(transcript: &str) -> String {
 /// A folder with exactly the pinned packages of JavaScript. It is made again when the pins
 /// change.
 fn install_packages(cache: &Path, pins: &Path) -> Result<PathBuf, TaskError> {
-    let lock = read(&pins.join("package-lock.json"))?;
+    let lock = shell::read_text(&pins.join("package-lock.json"))?;
     for program in ["node", "npm"] {
         let version = shell::read_stdout(Command::new(program).arg("--version"));
         version.map_err(|source| TaskError::NoNode {
@@ -153,43 +153,6 @@ fn install_packages(cache: &Path, pins: &Path) -> Result<PathBuf, TaskError> {
     // Last, so that an interrupted installation is not taken for a complete one.
     fs::write(&installed, lock).map_err(write_failed(&installed))?;
     Ok(folder)
-}
-
-/// A virtual environment with exactly the pinned packages: its Python. It is made again
-/// when the pins change.
-fn install_python(cache: &Path, requirements: &Path) -> Result<PathBuf, TaskError> {
-    let folder = cache.join("mcp-client");
-    let python = folder.join("bin").join("python");
-    let installed = folder.join("requirements.txt");
-    let pins = read(requirements)?;
-    if fs::read_to_string(&installed).is_ok_and(|installed| installed == pins) {
-        return Ok(python);
-    }
-    println!("installing the Python client of MCP and a generator of clients");
-    let mut environment = Command::new("python3");
-    environment.args(["-m", "venv", "--clear"]).arg(&folder);
-    shell::run(&mut environment)?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--no-input"])
-        .args(["--disable-pip-version-check", "--no-deps"])
-        .args([
-            "--only-binary",
-            ":all:",
-            "--require-hashes",
-            "--requirement",
-        ])
-        .arg(requirements);
-    shell::run(&mut pip)?;
-    // Last, so that an interrupted installation is not taken for a complete one.
-    fs::write(&installed, pins).map_err(write_failed(&installed))?;
-    Ok(python)
-}
-
-fn read(path: &Path) -> Result<String, TaskError> {
-    fs::read_to_string(path).map_err(|source| TaskError::Read {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 fn write_failed(path: &Path) -> impl FnOnce(std::io::Error) -> TaskError + use<> {

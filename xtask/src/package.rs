@@ -16,6 +16,8 @@ pub(crate) fn check() -> Result<(), TaskError> {
     package
         .args(["package", "--workspace", "--quiet", "--allow-dirty"])
         .args(["--exclude", "memory-benches", "--exclude", "xtask"])
+        // Distributed as a wheel.
+        .args(["--exclude", "memory-python"])
         // Built below instead, all together and with the compiled dependencies
         // of the other steps.
         .arg("--no-verify");

@@ -109,6 +109,14 @@ pub(crate) fn read_stdout(command: &mut Command) -> Result<String, TaskError> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// The text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String, TaskError> {
+    fs::read_to_string(path).map_err(|source| TaskError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Fails unless the command has succeeded.
 pub(crate) fn check(command: &Command, status: ExitStatus) -> Result<(), TaskError> {
     if status.success() {
