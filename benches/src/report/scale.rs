@@ -10,7 +10,7 @@ use super::plots::render;
 use crate::records::{Record, RunRecords};
 
 /// Operations with their names, in the order of the table.
-const OPERATIONS: [(&str, &str); 11] = [
+const OPERATIONS: [(&str, &str); 12] = [
     ("new_question", "new question"),
     ("new_question_dense_only", "new question, by vectors alone"),
     ("repeated_question", "repeated question"),
@@ -19,6 +19,10 @@ const OPERATIONS: [(&str, &str); 11] = [
         "repeated question, one of two tags",
     ),
     ("first_answer", "first answer with empty caches"),
+    (
+        "first_answer_before_pages",
+        "first answer, before there are pages",
+    ),
     ("insert", "insert, per memory"),
     ("retain_then_recall", "insert one, then recall"),
     ("forget_then_recall", "delete one, then recall"),

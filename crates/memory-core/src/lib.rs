@@ -69,12 +69,13 @@ pub use shared_cache::{
 };
 pub use stats::{CacheStats, TierStats};
 pub use store::{
-    AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
-    DenseQuery, EmbeddedMemory, EntityStats, EpisodePart, Generation, GetOutcome, InsertOptions,
-    InsertOutcome, ListPage, ListRequest, ListScope, NeighborOutcome, NeighborRequest, PageCursor,
-    RemoveOutcome, ReplaceVectorsOutcome, ScoreStats, ScoreStatsBuilder, SearchHit, SearchOutcome,
-    SearchRequest, Store, StoreCapabilities, StoreEvent, SummaryGroup, TermStats, UpdateOutcome,
-    VectorPrecision, Writers,
+    AccessState, AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream,
+    ConsolidateOutcome, DenseQuery, EmbeddedMemory, EntityStats, EpisodePart, Generation,
+    GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, ListScope, NeighborOutcome,
+    NeighborRequest, PageCursor, RemoveOutcome, ReplaceVectorsOutcome, ScoreStats,
+    ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest, SnapshotPage, SnapshotPages,
+    SnapshotPart, SnapshotState, Store, StoreCapabilities, StoreEvent, SummaryGroup, TermStats,
+    UpdateOutcome, VectorPrecision, Writers,
 };
 pub use vector::{Embedding, cosine, normalize};
 

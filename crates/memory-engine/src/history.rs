@@ -89,8 +89,8 @@ impl EngineInner {
             }
             RecallSource::Store { .. } => {
                 let profile = self.embedder.embedder.profile();
-                let language = self.config.language;
-                snapshot::load(&*self.store, profile, entity, language, None).await?
+                let (writer, language) = (&self.reader.page_writer, self.config.language);
+                snapshot::load(&self.store, writer, profile, entity, language, None).await?
             }
         };
         let change = move || present.as_of(restored, |memory| created_at(memory) > moment);

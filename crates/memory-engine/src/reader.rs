@@ -12,6 +12,7 @@ use memory_core::{
 use tracing::{Instrument, debug_span};
 
 use crate::change_listener::ListenerState;
+use crate::snapshot::PageWriter;
 use crate::tiers::{
     CachedMemory, Freshness, LoadedMemories, ReadInstant, Tiers, UnchangedSince, Verified,
 };
@@ -25,6 +26,7 @@ pub(crate) struct Reader {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) listener: ListenerState,
+    pub(crate) page_writer: PageWriter,
     consistency: Consistency,
     /// See `MemoryConfig::language`.
     pub(crate) language: Option<Language>,
@@ -49,6 +51,7 @@ impl Reader {
             clock,
             tiers,
             listener,
+            page_writer: PageWriter::default(),
             consistency,
             language,
             unchanged_since: Arc::default(),

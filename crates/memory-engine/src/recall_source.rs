@@ -13,7 +13,7 @@ use crate::tiers::{CachedSnapshot, Freshness, ReadInstant};
 
 /// Entities of at most this many memories are loaded at the first recall: the
 /// store reads them all to search them, so a load costs little more. Beyond it
-/// a load costs some four to seven searches, for reading and stemming
+/// the first load costs some four to seven searches, for reading and stemming
 /// everything (on SQLite; `cargo run --release -p memory --example admission`).
 const SMALL_ENTITY: u64 = 200;
 
@@ -106,8 +106,9 @@ impl Reader {
                 let profile = reader.embedder.profile();
                 let base_memories = base.as_ref().map_or(0, |base| base.len());
                 let span = debug_span!("load", tier = "entity", base_memories);
-                let language = reader.language;
-                let loading = snapshot::load(&*reader.store, profile, &owned, language, base);
+                let (writer, language) = (&reader.page_writer, reader.language);
+                let store = &reader.store;
+                let loading = snapshot::load(store, writer, profile, &owned, language, base);
                 let snapshot = loading.instrument(span).await?;
                 let loaded = CachedSnapshot::new(snapshot, began);
                 let read_at = loaded.snapshot.generation();

@@ -77,6 +77,7 @@ mod rows;
 mod sample;
 mod schema;
 mod search;
+mod snapshot_pages;
 mod stats;
 mod store;
 mod top_k;

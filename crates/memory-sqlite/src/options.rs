@@ -241,8 +241,9 @@ impl SqliteOptions {
     /// Unlimited by default. Rounded down to whole pages; a file that is larger
     /// already does not grow further.
     ///
-    /// Search pages count as well: copies for the search of large entities, about a
-    /// fifth of what their rows take.
+    /// What is derived from large entities counts as well: search pages, about a fifth of
+    /// what their rows take, and snapshot pages, about half. The latter are written only
+    /// while three quarters of the size are not used.
     #[must_use]
     pub fn max_size(mut self, bytes: ByteSize) -> Self {
         self.max_size = Some(bytes);

@@ -173,7 +173,7 @@ fn decode_kind(code: i64) -> Result<MemoryKind, Failure> {
 }
 
 /// Decodes a time from microseconds since 1970.
-fn decode_time(micros: i64) -> Result<DateTime<Utc>, Failure> {
+pub(crate) fn decode_time(micros: i64) -> Result<DateTime<Utc>, Failure> {
     DateTime::from_timestamp_micros(micros).ok_or(Failure::Damaged("a stored time is out of range"))
 }
 

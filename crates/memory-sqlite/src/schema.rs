@@ -20,7 +20,7 @@ const APPLICATION_ID: i64 = 0x4d65_6d6f;
 const MIN_VERSION: (u32, u32) = (3, 51);
 
 /// Every migration, oldest first. A released migration never changes.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "memory", include_str!("../migrations/0001_memory.sql")),
     (2, "archive", include_str!("../migrations/0002_archive.sql")),
     (3, "erase", include_str!("../migrations/0003_erase.sql")),
@@ -43,6 +43,11 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
         7,
         "text_analysis",
         include_str!("../migrations/0007_text_analysis.sql"),
+    ),
+    (
+        8,
+        "snapshot_pages",
+        include_str!("../migrations/0008_snapshot_pages.sql"),
     ),
 ];
 

@@ -12,7 +12,8 @@ use memory_core::{
     Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions,
     InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
     NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
-    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, Writers, limits,
+    SearchRequest, SnapshotPage, SnapshotPages, SnapshotState, Store, StoreCapabilities,
+    SummaryGroup, UpdateOutcome, Writers, limits,
 };
 
 use crate::changes::ChangesSince;
@@ -29,6 +30,7 @@ use crate::own_commits::{Origin, WriterCommits};
 use crate::record_accesses::RecordAccesses;
 use crate::replace_vectors::{CountByModel, RemoveOtherVectors, ReplaceVectors, VectorCounts};
 use crate::search::Search;
+use crate::snapshot_pages::{ReadPages, WritePages};
 use crate::stats::{ListEntities, Stats};
 use crate::transaction::Transaction;
 use crate::update::Update;
@@ -240,6 +242,11 @@ impl Store for SqliteStore {
         self.database.read(changes).await
     }
 
+    /// A database in memory ends with its process, and needs none.
+    fn snapshot_pages(&self) -> Option<&dyn SnapshotPages> {
+        matches!(self.options.location, Location::File(_)).then_some(self as _)
+    }
+
     async fn update(
         &self,
         entity: &EntityId,
@@ -360,5 +367,44 @@ impl Store for SqliteStore {
     async fn close(&self) -> MemoryResult<()> {
         self.database.close().await;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl SnapshotPages for SqliteStore {
+    async fn read(
+        &self,
+        entity: &EntityId,
+        fingerprint: &Fingerprint,
+        format: u64,
+    ) -> MemoryResult<SnapshotState> {
+        entity.validate()?;
+        let read = ReadPages {
+            entity: entity.clone(),
+            fingerprint: fingerprint.clone(),
+            format,
+            keeps_pages: self.database.counts_commits(),
+        };
+        self.database.read(read).await
+    }
+
+    async fn write(
+        &self,
+        entity: &EntityId,
+        fingerprint: &Fingerprint,
+        format: u64,
+        read_at: Generation,
+        pages: Vec<SnapshotPage>,
+    ) -> MemoryResult<()> {
+        self.database.check_open(WritePages::OPERATION)?;
+        entity.validate()?;
+        let write = WritePages {
+            entity: entity.clone(),
+            fingerprint: fingerprint.clone(),
+            format,
+            read_at,
+            pages,
+        };
+        self.database.write(write, Origin::Upkeep).await
     }
 }

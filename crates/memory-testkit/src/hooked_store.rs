@@ -12,8 +12,8 @@ use memory_core::{
     EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome,
     InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
     MemoryPatch, MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome,
-    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
-    UpdateOutcome,
+    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, SnapshotPage, SnapshotPages,
+    SnapshotState, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
 };
 
 /// An operation of [`Store`].
@@ -38,6 +38,10 @@ pub enum StoreOperation {
     Neighbors,
     /// [`Store::changes_since`].
     ChangesSince,
+    /// [`SnapshotPages::read`].
+    ReadSnapshotPages,
+    /// [`SnapshotPages::write`].
+    WriteSnapshotPages,
     /// [`Store::update`].
     Update,
     /// [`Store::vector_counts`].
@@ -66,7 +70,7 @@ pub enum StoreOperation {
 
 impl StoreOperation {
     /// Every operation.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Insert,
         Self::InsertOpts,
         Self::Consolidate,
@@ -76,6 +80,8 @@ impl StoreOperation {
         Self::Search,
         Self::Neighbors,
         Self::ChangesSince,
+        Self::ReadSnapshotPages,
+        Self::WriteSnapshotPages,
         Self::Update,
         Self::VectorCounts,
         Self::CountByModel,
@@ -103,6 +109,8 @@ impl StoreOperation {
             Self::Search => "search",
             Self::Neighbors => "neighbors",
             Self::ChangesSince => "changes_since",
+            Self::ReadSnapshotPages => "read_snapshot_pages",
+            Self::WriteSnapshotPages => "write_snapshot_pages",
             Self::Update => "update",
             Self::VectorCounts => "vector_counts",
             Self::CountByModel => "count_by_model",
@@ -118,7 +126,7 @@ impl StoreOperation {
         }
     }
 
-    /// Whether it may write.
+    /// Whether it may change what others return.
     #[must_use]
     pub const fn is_write(self) -> bool {
         matches!(
@@ -224,6 +232,13 @@ impl HookedStore {
         Self { inner, hooks }
     }
 
+    fn without_pages(&self, operation: StoreOperation) -> MemoryError {
+        MemoryError::Unsupported {
+            operation: operation.as_str(),
+            backend: self.inner.capabilities().backend,
+        }
+    }
+
     async fn run<T: Send>(
         &self,
         call: StoreCall<'_>,
@@ -316,6 +331,10 @@ impl Store for HookedStore {
         };
         self.run(call, self.inner.changes_since(entity, since, fingerprint))
             .await
+    }
+
+    fn snapshot_pages(&self) -> Option<&dyn SnapshotPages> {
+        self.inner.snapshot_pages().map(|_| self as _)
     }
 
     async fn update(
@@ -417,5 +436,45 @@ impl Store for HookedStore {
     async fn close(&self) -> MemoryResult<()> {
         let call = StoreCall::new(StoreOperation::Close);
         self.run(call, self.inner.close()).await
+    }
+}
+
+#[async_trait]
+impl SnapshotPages for HookedStore {
+    async fn read(
+        &self,
+        entity: &EntityId,
+        fingerprint: &Fingerprint,
+        format: u64,
+    ) -> MemoryResult<SnapshotState> {
+        let call = StoreCall::of(StoreOperation::ReadSnapshotPages, entity);
+        let read = async {
+            match self.inner.snapshot_pages() {
+                Some(pages) => pages.read(entity, fingerprint, format).await,
+                None => Err(self.without_pages(call.operation)),
+            }
+        };
+        self.run(call, read).await
+    }
+
+    async fn write(
+        &self,
+        entity: &EntityId,
+        fingerprint: &Fingerprint,
+        format: u64,
+        read_at: Generation,
+        pages: Vec<SnapshotPage>,
+    ) -> MemoryResult<()> {
+        let call = StoreCall::of(StoreOperation::WriteSnapshotPages, entity);
+        let write = async {
+            match self.inner.snapshot_pages() {
+                Some(inner) => {
+                    let write = inner.write(entity, fingerprint, format, read_at, pages);
+                    write.await
+                }
+                None => Err(self.without_pages(call.operation)),
+            }
+        };
+        self.run(call, write).await
     }
 }

@@ -7,7 +7,7 @@ use memory_testkit::{InMemoryStore, store};
 
 #[tokio::test]
 async fn the_reference_store_conforms() {
-    let report = store::conformance(|| async { InMemoryStore::new() }).await;
+    let report = store::conformance(|| async { InMemoryStore::with_snapshot_pages() }).await;
     report.assert();
     assert_eq!(report.outcomes().len(), store::CHECKS.len());
     assert_eq!(report.not_applicable().count(), 0);

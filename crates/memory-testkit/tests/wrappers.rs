@@ -15,7 +15,10 @@ use memory_testkit::{
 };
 
 fn hooked(hooks: impl StoreHooks) -> HookedStore {
-    HookedStore::new(Arc::new(InMemoryStore::new()), Arc::new(hooks))
+    HookedStore::new(
+        Arc::new(InMemoryStore::with_snapshot_pages()),
+        Arc::new(hooks),
+    )
 }
 
 #[tokio::test]

@@ -87,10 +87,11 @@ pub use memory_engine::{
 /// The contract of stores, for backends of your own.
 pub mod store {
     pub use memory_core::{
-        AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
-        DenseQuery, EmbeddedMemory, Embedding, EpisodePart, GetOutcome, InsertOptions,
-        InsertOutcome, NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome,
-        ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest, Store, StoreCapabilities,
+        AccessState, AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream,
+        ConsolidateOutcome, DenseQuery, EmbeddedMemory, Embedding, EpisodePart, GetOutcome,
+        InsertOptions, InsertOutcome, NeighborOutcome, NeighborRequest, RemoveOutcome,
+        ReplaceVectorsOutcome, ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest,
+        SnapshotPage, SnapshotPages, SnapshotPart, SnapshotState, Store, StoreCapabilities,
         StoreEvent, SummaryGroup, TermStats, UpdateOutcome, VectorPrecision, Writers,
     };
 }

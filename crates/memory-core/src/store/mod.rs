@@ -9,6 +9,7 @@ mod provided;
 mod requests;
 mod score_stats;
 mod search;
+mod snapshot_pages;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -38,6 +39,7 @@ pub use requests::{
 };
 pub use score_stats::{ScoreStats, ScoreStatsBuilder};
 pub use search::{EpisodePart, NeighborOutcome, SearchHit, SearchOutcome, TermStats};
+pub use snapshot_pages::{AccessState, SnapshotPage, SnapshotPages, SnapshotPart, SnapshotState};
 
 /// A database of memories.
 ///
@@ -269,6 +271,12 @@ pub trait Store: Debug + Send + Sync + 'static {
         fingerprint: &Fingerprint,
     ) -> MemoryResult<ChangeSet>;
 
+    /// The pages that readers keep in this store; `None`, as provided, where it keeps
+    /// none.
+    fn snapshot_pages(&self) -> Option<&dyn SnapshotPages> {
+        None
+    }
+
     /// Applies a patch to one memory and, where given, replaces its embedding,
     /// in one transaction. Required.
     ///
@@ -391,10 +399,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Generation and numbers of memories; zeros for an entity never written
     /// to.
     ///
-    /// Provided: reads every page of [`list`](Store::list), live and archived,
-    /// so at the cost of transferring all of the entity's memories. It is asked
-    /// at every cached read under [`Consistency::Checked`](crate::Consistency):
-    /// a database should override it with a read of one row.
+    /// Provided: transfers every page of [`list`](Store::list), live and archived. It is
+    /// asked at every cached read under [`Consistency::Checked`](crate::Consistency): a
+    /// database should override it with a read of one row.
     ///
     /// # Errors
     /// As [`count`](Store::count).
@@ -449,9 +456,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Subscribes to writes by any process; `None` where the store has no such
     /// channel.
     ///
-    /// Provided: `None`. Overriding it lets caches drop what other processes
-    /// changed before the next check; it is never needed for correctness.
-    /// Fails where no connection can be established.
+    /// Provided: `None`. Overriding it lets caches drop early what other processes
+    /// changed; correctness never needs it. Fails where there is no connection.
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         Ok(None)
     }

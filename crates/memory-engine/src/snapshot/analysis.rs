@@ -1,13 +1,12 @@
 //! What indexes need of memories: computed by all processors where there are many.
 
-use std::thread;
-
 use memory_core::{EmbeddedMemory, Language};
 use memory_text::{PassageTerms, TextAnalysis, WordPair, word_digest};
 
 use super::digest::Digest;
 use super::mentions::labels_of;
 use super::packed_memory::{MemoryParts, PackedMemory};
+use super::threads::map_all;
 use super::vectors::EncodedRows;
 
 /// What the indexes need of a memory.
@@ -68,7 +67,11 @@ impl From<&PassageTerms> for PassageStems {
 }
 
 impl AnalyzedMemory {
-    fn new(written: &EmbeddedMemory, dimensions: usize, language: Option<Language>) -> Self {
+    pub(super) fn new(
+        written: &EmbeddedMemory,
+        dimensions: usize,
+        language: Option<Language>,
+    ) -> Self {
         let memory = PackedMemory::new(&written.memory);
         Self {
             analysis: Analysis::of(&memory.parts(), language),
@@ -79,35 +82,14 @@ impl AnalyzedMemory {
 
     /// Analyzes memories, in order: many of them on all processors.
     pub(super) fn all(
-        mut written: Vec<EmbeddedMemory>,
+        written: Vec<EmbeddedMemory>,
         dimensions: usize,
         language: Option<Language>,
     ) -> Vec<Self> {
         /// Memories that are worth a thread: some milliseconds of work.
         const MIN_PART: usize = 500;
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        let parts = processors.min(written.len() / MIN_PART).max(1);
-        // What is analyzed is freed by the thread that analyzed it.
-        let analyze = |part: Vec<EmbeddedMemory>| -> Vec<Self> {
-            let part = part.into_iter();
-            part.map(|written| Self::new(&written, dimensions, language))
-                .collect()
-        };
-        let length = written.len() / parts;
-        let others: Vec<_> = (1..parts)
-            .map(|_| written.split_off(written.len() - length))
-            .collect();
-        thread::scope(|scope| {
-            let others = others.into_iter();
-            let others: Vec<_> = others.map(|part| scope.spawn(|| analyze(part))).collect();
-            let mut all = analyze(written);
-            for other in others.into_iter().rev() {
-                match other.join() {
-                    Ok(analyzed) => all.extend(analyzed),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            all
+        map_all(written, MIN_PART, |written| {
+            Self::new(&written, dimensions, language)
         })
     }
 }

@@ -11,3 +11,9 @@ impl From<u64> for Digest {
         Self([(digest >> 32) as u32, digest as u32])
     }
 }
+
+impl From<Digest> for u64 {
+    fn from(Digest([high, low]): Digest) -> Self {
+        (Self::from(high) << 32) | Self::from(low)
+    }
+}

@@ -7,9 +7,11 @@ use memory_text::{bm25, word_digest};
 use super::analysis::PassageStems;
 use super::block_vec::BlockVec;
 use super::digest::Digest;
+use super::page::Page;
 use super::posting_list::PostingList;
 use super::sorted_blocks::SortedBlocks;
 use super::sparse_scores::SparseScores;
+use super::term_weights::TermWeights;
 
 /// The passages of each stem. Cloning shares every block; a change copies the blocks
 /// that it updates.
@@ -48,6 +50,84 @@ impl Passage {
 }
 
 impl InvertedIndex {
+    /// The index of the memories of pages, in their order: as after
+    /// [`push`](Self::push) of each and [`settle`](Self::settle).
+    pub(super) fn from_pages(pages: &[Page<'_>]) -> Self {
+        let mut index = Self::default();
+        let mut slots = 0u32..;
+        for page in pages {
+            let mut terms = page.terms();
+            for (memory, slot) in page.memories().zip(slots.by_ref()) {
+                let start = index.next_passage();
+                index.is_renumbered |= memory.passages != 1 || slot != start;
+                for length in terms.by_ref().take(memory.passages as usize) {
+                    index.total_length += u64::from(length);
+                    index.passages.push(Passage { slot, length });
+                }
+            }
+        }
+        index.live = index.passages.len();
+        let numbers = index.number_stems(pages);
+        index.occurrences = PostingList::from_sorted(&index.sort_occurrences(pages, &numbers));
+        index
+    }
+
+    /// Numbers the stems of pages in the order of their digests, and returns the number
+    /// of each stem of each page.
+    fn number_stems(&mut self, pages: &[Page<'_>]) -> Vec<u32> {
+        let stems = pages.iter().flat_map(Page::stems);
+        let mut stems: Vec<(Digest, u32)> = stems.zip(0u32..).collect();
+        stems.sort_unstable();
+        let mut numbers = vec![0; stems.len()];
+        let mut distinct = Vec::new();
+        for of_pages in stems.chunk_by(|a, b| a.0 == b.0) {
+            let number = self.next_stem();
+            self.frequencies.push(0);
+            distinct.push((of_pages[0].0, number));
+            for (_, index) in of_pages {
+                numbers[*index as usize] = number;
+            }
+        }
+        self.stems = SortedBlocks::from_sorted(&distinct);
+        numbers
+    }
+
+    /// The occurrences of pages, by the numbers of their stems: sorted by counting, as
+    /// those of each stem are in order already. Counts the passages of each stem.
+    fn sort_occurrences(&mut self, pages: &[Page<'_>], numbers: &[u32]) -> Vec<(u32, u32)> {
+        let mut counts = vec![0usize; self.frequencies.len()];
+        let mut frequencies = vec![0u32; counts.len()];
+        let lists = pages.iter().flat_map(Page::occurrences);
+        for (stem, passages) in numbers.iter().zip(lists) {
+            let mut last = None;
+            for passage in passages {
+                counts[*stem as usize] += 1;
+                if last.replace(passage) != Some(passage) {
+                    frequencies[*stem as usize] += 1;
+                }
+            }
+        }
+        self.frequencies = frequencies.into_iter().collect();
+        // Where the next occurrence of each stem belongs.
+        let (mut next, mut end) = (counts, 0);
+        for count in &mut next {
+            end += std::mem::replace(count, end);
+        }
+        let mut sorted = vec![(0, 0); end];
+        let (mut numbers, mut first_passage) = (numbers.iter(), 0);
+        for page in pages {
+            for (passages, stem) in page.occurrences().zip(numbers.by_ref()) {
+                for passage in passages {
+                    let position = &mut next[*stem as usize];
+                    sorted[*position] = (*stem, first_passage + passage);
+                    *position += 1;
+                }
+            }
+            first_passage += u32::try_from(page.terms().len()).unwrap_or(0);
+        }
+        sorted
+    }
+
     /// Adds the stems of a memory's passages, to be found after
     /// [`settle`](Self::settle), and returns the passages' numbers.
     pub(super) fn push(&mut self, slot: u32, passages: &[PassageStems]) -> Range<u32> {
@@ -120,7 +200,7 @@ impl InvertedIndex {
             if let Some(passage) = self.passages.get_mut(number as usize) {
                 passage.slot = Passage::DEAD;
             }
-            self.total_length -= u64::from(passage.length());
+            self.total_length = self.total_length.saturating_sub(passage.length().into());
             self.live -= 1;
         }
     }
@@ -286,42 +366,6 @@ impl StemLookup<'_> {
         let found = self.numbers.iter().flatten();
         let found = found.filter(|stem| is_found(stem)).count();
         found as f32 / self.numbers.len().max(1) as f32
-    }
-}
-
-/// The BM25 weights of one term. Most terms occur once in a short passage: these
-/// weights are computed once.
-struct TermWeights {
-    idf: f64,
-    mean: f64,
-    /// By the passage's length, of a term that occurs once.
-    once: Vec<f32>,
-}
-
-impl TermWeights {
-    const LENGTHS: u32 = 128;
-
-    fn new(idf: f64, mean: f64) -> Self {
-        let mut weights = Self {
-            idf,
-            mean,
-            once: Vec::new(),
-        };
-        let lengths = 0..Self::LENGTHS;
-        weights.once = lengths.map(|length| weights.compute(1, length)).collect();
-        weights
-    }
-
-    fn of(&self, count: u32, length: u32) -> f32 {
-        match self.once.get(length as usize) {
-            Some(weight) if count == 1 => *weight,
-            _ => self.compute(count, length),
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "a score needs 24 bits")]
-    fn compute(&self, count: u32, length: u32) -> f32 {
-        (self.idf * bm25::term_weight(count, length, self.mean)) as f32
     }
 }
 

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use memory_core::{
     ChangeSet, EmbedderProfile, EntityId, ErrorKind, Generation, Language, MemoryError,
-    MemoryResult, Store,
+    MemoryResult, SnapshotPage, SnapshotPart, SnapshotState, Store,
 };
 use memory_metrics::label;
 
 use super::EntitySnapshot;
 use super::delta::INLINE_MEMORIES;
+use super::page_format::{self, NO_FORMAT};
+use super::page_writer::{PageWriter, UnwrittenPages};
 
 /// Loads the changes since `base`, or everything if there is no base; a snapshot keeps
 /// the `language` that its first version was made with.
@@ -18,34 +20,101 @@ use super::delta::INLINE_MEMORIES;
 /// # Errors
 /// As [`Store::changes_since`].
 pub(crate) async fn load(
-    store: &dyn Store,
+    store: &Arc<dyn Store>,
+    page_writer: &PageWriter,
     profile: &EmbedderProfile,
     entity: &EntityId,
     language: Option<Language>,
     base: Option<Arc<EntitySnapshot>>,
 ) -> MemoryResult<Arc<EntitySnapshot>> {
-    let since = base
-        .as_ref()
-        .map_or(Generation::ZERO, |base| base.generation());
     let started = Instant::now();
+    let Some(base) = base else {
+        let snapshot = load_whole(store, page_writer, profile, entity, language).await?;
+        let snapshot = Arc::new(snapshot);
+        record_load(true, &snapshot, started);
+        return Ok(snapshot);
+    };
+    let since = base.generation();
     let changes = store
         .changes_since(entity, since, &profile.fingerprint)
         .await?;
-    let is_full = base.is_none() || changes.reset;
+    let is_full = changes.reset;
     if !is_full {
         record_lag(since, changes.generation);
-    }
-    let base = match base {
-        Some(base) if base.generation() == changes.generation && !changes.reset => return Ok(base),
-        Some(base) => base,
-        None => {
-            let dimensions = profile.dimensions;
-            Arc::new(EntitySnapshot::empty(entity.clone(), dimensions, language))
+        if since == changes.generation {
+            return Ok(base);
         }
-    };
+    }
     let snapshot = apply(base, changes).await.map(Arc::new)?;
     record_load(is_full, &snapshot, started);
     Ok(snapshot)
+}
+
+/// Loads an entity's whole state, from the pages that the store keeps.
+async fn load_whole(
+    store: &Arc<dyn Store>,
+    page_writer: &PageWriter,
+    profile: &EmbedderProfile,
+    entity: &EntityId,
+    language: Option<Language>,
+) -> MemoryResult<EntitySnapshot> {
+    let fingerprint = &profile.fingerprint;
+    let empty = || EntitySnapshot::empty(entity.clone(), profile.dimensions, language);
+    if let Some(pages) = store.snapshot_pages() {
+        let format = page_format::format(language);
+        // The second attempt reads no page, and all are made again.
+        for read in [format, NO_FORMAT] {
+            let state = match pages.read(entity, fingerprint, read).await {
+                // If it is not the pages that are damaged, the next read says so.
+                Err(error) if error.kind() == ErrorKind::Corrupt => break,
+                state => state?,
+            };
+            if let Some((snapshot, new)) = make(empty(), state).await? {
+                let unwritten = UnwrittenPages {
+                    entity: entity.clone(),
+                    fingerprint: fingerprint.clone(),
+                    format,
+                    read_at: snapshot.generation(),
+                    pages: new,
+                };
+                page_writer.start(store, unwritten);
+                return Ok(snapshot);
+            }
+        }
+        tracing::warn!("pages of a snapshot are damaged; its texts are analyzed again");
+    }
+    let state = store.changes_since(entity, Generation::ZERO, fingerprint);
+    let ChangeSet {
+        generation,
+        written,
+        ..
+    } = state.await?;
+    let memories = SnapshotPart::Memories {
+        page: None,
+        memories: written,
+    };
+    let state = SnapshotState::new(generation, vec![memories]);
+    let made = make(empty(), state).await?;
+    let (snapshot, _) = made.ok_or_else(|| {
+        MemoryError::store(
+            ErrorKind::Other,
+            "load",
+            "memories are too large for a page",
+        )
+    })?;
+    Ok(snapshot)
+}
+
+/// The snapshot of an entity's whole state, and the pages that the store would keep.
+async fn make(
+    empty: EntitySnapshot,
+    state: SnapshotState,
+) -> MemoryResult<Option<(EntitySnapshot, Vec<SnapshotPage>)>> {
+    let memories = state.parts.iter().map(|part| match part {
+        SnapshotPart::Page(_) => SnapshotPage::MAX_MEMORIES,
+        SnapshotPart::Memories { memories, .. } => memories.len(),
+    });
+    run(memories.sum(), move || empty.with_state(state)).await
 }
 
 #[expect(
@@ -76,13 +145,19 @@ async fn apply(base: Arc<EntitySnapshot>, changes: ChangeSet) -> MemoryResult<En
     // A change of a large snapshot copies its list of memories, and may compact
     // all of it.
     let memories = base.len() + changes.written.len() + changes.removed.len();
+    run(memories, move || base.apply(changes)).await
+}
+
+/// Runs a computation over so many memories: on a blocking thread where they are many.
+async fn run<T: Send + 'static>(
+    memories: usize,
+    compute: impl FnOnce() -> T + Send + 'static,
+) -> MemoryResult<T> {
     if memories <= INLINE_MEMORIES {
-        return Ok(base.apply(changes));
+        return Ok(compute());
     }
-    tokio::task::spawn_blocking(move || base.apply(changes))
-        .await
-        .map_err(|ended| {
-            MemoryError::store(ErrorKind::Other, "load", "the snapshot's task ended early")
-                .with_source(ended)
-        })
+    tokio::task::spawn_blocking(compute).await.map_err(|ended| {
+        MemoryError::store(ErrorKind::Other, "load", "the snapshot's task ended early")
+            .with_source(ended)
+    })
 }

@@ -7,6 +7,7 @@ use memory_core::Memory;
 use memory_text::{is_stop_word, is_unspaced_script, names_within, tokenize, word_digest};
 
 use super::digest::Digest;
+use super::page::Page;
 use super::posting_list::PostingList;
 use super::sparse_scores::SparseScores;
 
@@ -23,6 +24,22 @@ pub(super) struct MentionIndex {
 }
 
 impl MentionIndex {
+    /// The index of the memories of pages, in their order: as after
+    /// [`push`](Self::push) of each and [`settle`](Self::settle).
+    pub(super) fn from_pages(pages: &[Page<'_>]) -> Self {
+        let mut entries = Vec::with_capacity(pages.iter().map(|page| page.labels().len()).sum());
+        let mut first = 0;
+        for page in pages {
+            let labels = page.labels();
+            entries.extend(labels.map(|(label, position)| (label, first + u32::from(position))));
+            first += u32::try_from(page.len()).unwrap_or(0);
+        }
+        entries.sort_unstable();
+        Self {
+            entries: PostingList::from_sorted(&entries),
+        }
+    }
+
     /// Adds a slot's labels, to be found after [`settle`](Self::settle).
     pub(super) fn push(&mut self, slot: u32, labels: &[Digest]) {
         for label in labels {

@@ -7,10 +7,14 @@ mod delta;
 mod digest;
 mod drop;
 mod episodes;
+mod from_pages;
 mod inverted_index;
 mod load;
 mod mentions;
 mod packed_memory;
+mod page;
+mod page_format;
+mod page_writer;
 mod pair_index;
 mod posting_list;
 mod retrieval;
@@ -19,6 +23,8 @@ mod selection;
 mod slot;
 mod sorted_blocks;
 mod sparse_scores;
+mod term_weights;
+mod threads;
 mod vectors;
 
 use std::ops::Range;
@@ -41,6 +47,7 @@ use vectors::{EncodedRows, Vectors};
 pub(crate) use delta::Delta;
 pub(crate) use load::load;
 pub(crate) use mentions::mentions;
+pub(crate) use page_writer::PageWriter;
 
 /// All memories of one entity at one generation: a materialized view.
 ///
@@ -253,23 +260,35 @@ impl EntitySnapshot {
         analysis: &Analysis,
         rows: Range<u32>,
     ) {
-        let parts = memory.parts();
         self.pairs.push(slot, &analysis.pairs);
         self.mentions.push(slot, &analysis.labels);
+        let passages = self.inverted_index.push(slot, &analysis.passages);
+        let ranges = SlotRanges {
+            slot,
+            rows,
+            passages,
+        };
+        self.add_slot(ranges, memory, analysis.words, analysis.has_time);
+    }
+
+    /// Adds a memory to everything except the indexes of its vectors, words and labels.
+    fn add_slot(&mut self, ranges: SlotRanges, memory: PackedMemory, words: u32, has_time: bool) {
+        let slot = ranges.slot;
+        let parts = memory.parts();
         for (id, _) in parts.related() {
             self.related.push((id_digest(&id), slot));
         }
         self.by_id.push((id_digest(&memory.id()), slot));
         self.live += 1;
-        self.timed += usize::from(analysis.has_time);
+        self.timed += usize::from(has_time);
         self.memory_bytes += memory.size_bytes();
         let mut new = Slot {
             time: parts.attributes.timestamp.timestamp_micros(),
-            rows,
-            passages: self.inverted_index.push(slot, &analysis.passages),
+            rows: ranges.rows,
+            passages: ranges.passages,
             episode: None,
-            words: analysis.words,
-            has_time: analysis.has_time,
+            words,
+            has_time,
             memory: memory.clone(),
         };
         if let Some(context) = parts.context {
@@ -406,6 +425,13 @@ impl EntitySnapshot {
             bytes: self.bytes,
         }
     }
+}
+
+/// The slot of a memory, and where its vectors and passages are.
+struct SlotRanges {
+    slot: u32,
+    rows: Range<u32>,
+    passages: Range<u32>,
 }
 
 /// A digest of an id: which part of an id varies depends on who made it.

@@ -93,6 +93,42 @@ impl PackedMemory {
         Self(bytes.into())
     }
 
+    /// From the bytes that [`put_without_accesses`](Self::put_without_accesses) appended.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// Appends the bytes of the memory as it was before it was accessed.
+    pub(super) fn put_without_accesses(&self, bytes: &mut Vec<u8>) {
+        self.put_with_accesses(0, None, bytes);
+    }
+
+    /// The memory with these accesses in place of its own.
+    pub(super) fn with_accesses(&self, count: u64, last: Option<DateTime<Utc>>) -> Self {
+        let mut bytes = Vec::with_capacity(self.0.len() + 24);
+        self.put_with_accesses(count, last, &mut bytes);
+        Self(bytes.into())
+    }
+
+    fn put_with_accesses(&self, count: u64, last: Option<DateTime<Utc>>, bytes: &mut Vec<u8>) {
+        /// Everything before the number of accesses.
+        const FIXED: usize = 2 + 16 + 12 + 4 + 4;
+        let mut reader = Reader(&self.0);
+        let fixed: [u8; FIXED] = reader.array();
+        reader.number();
+        if fixed[1] & HAS_LAST_ACCESS != 0 {
+            reader.time();
+        }
+        let flag = if last.is_some() { HAS_LAST_ACCESS } else { 0 };
+        bytes.extend([fixed[0], (fixed[1] & !HAS_LAST_ACCESS) | flag]);
+        bytes.extend(&fixed[2..]);
+        put_number(bytes, count);
+        if let Some(last) = last {
+            put_time(bytes, last);
+        }
+        bytes.extend(reader.0);
+    }
+
     pub(super) fn id(&self) -> MemoryId {
         Reader(self.0.get(2..).unwrap_or_default()).id()
     }
@@ -372,6 +408,25 @@ mod tests {
         fn a_packed_memory_is_the_memory(memory in memory()) {
             let packed = PackedMemory::new(&memory);
             prop_assert_eq!(packed.unpack(&memory.entity_id), memory);
+        }
+
+        #[test]
+        fn accesses_are_replaced_and_left_out(
+            memory in memory(),
+            count in any::<u64>(),
+            last in prop::option::of(0i64..2_000_000_000),
+        ) {
+            let packed = PackedMemory::new(&memory);
+            let last = last.and_then(|last| DateTime::from_timestamp(last, 5));
+            let mut accessed = memory.clone();
+            (accessed.access_count, accessed.last_accessed) = (count, last);
+            let replaced = packed.with_accesses(count, last);
+            prop_assert_eq!(replaced.unpack(&memory.entity_id), accessed.clone());
+            let mut bytes = Vec::new();
+            replaced.put_without_accesses(&mut bytes);
+            (accessed.access_count, accessed.last_accessed) = (0, None);
+            let without = PackedMemory::from_bytes(&bytes);
+            prop_assert_eq!(without.unpack(&memory.entity_id), accessed);
         }
 
         #[test]

@@ -3,6 +3,7 @@
 use memory_text::{WordPair, bm25};
 
 use super::block_vec::BlockVec;
+use super::page::Page;
 use super::posting_list::PostingList;
 use super::sparse_scores::SparseScores;
 
@@ -24,7 +25,36 @@ struct Entry {
     slot: u32,
 }
 
+impl Entry {
+    /// Both numbers in one, in the same order: it is compared faster.
+    fn key(self) -> u64 {
+        (u64::from(self.pair.0) << u32::BITS) | u64::from(self.slot)
+    }
+}
+
 impl PairIndex {
+    /// The index of the memories of pages, in their order: as after
+    /// [`push`](Self::push) of each and [`settle`](Self::settle).
+    pub(super) fn from_pages(pages: &[Page<'_>]) -> Self {
+        let mut index = Self::default();
+        let mut entries = Vec::with_capacity(pages.iter().map(|page| page.pairs().len()).sum());
+        for page in pages {
+            let first = to_u32(index.lengths.len());
+            entries.extend(page.pairs().map(|(pair, position)| Entry {
+                pair: WordPair(pair),
+                slot: first + u32::from(position),
+            }));
+            for memory in page.memories() {
+                index.lengths.push(memory.pairs);
+                index.documents += 1;
+                index.total_length += u64::from(memory.pairs);
+            }
+        }
+        entries.sort_unstable_by_key(|entry: &Entry| entry.key());
+        index.entries = PostingList::from_sorted(&entries);
+        index
+    }
+
     /// Adds a slot's pairs, to be found after [`settle`](Self::settle).
     pub(super) fn push(&mut self, slot: u32, pairs: &[WordPair]) {
         for &pair in pairs {
@@ -55,7 +85,7 @@ impl PairIndex {
             *length = 0;
         }
         self.documents -= 1;
-        self.total_length -= pairs.len() as u64;
+        self.total_length = self.total_length.saturating_sub(pairs.len() as u64);
     }
 
     /// The BM25 of the query's pairs for each of `slots` slots, as

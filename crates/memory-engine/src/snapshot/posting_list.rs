@@ -24,6 +24,14 @@ impl<T> Default for PostingList<T> {
 }
 
 impl<T: Ord + Copy> PostingList<T> {
+    /// From entries that are sorted.
+    pub(super) fn from_sorted(entries: &[T]) -> Self {
+        Self {
+            entries: SortedBlocks::from_sorted(entries),
+            new: Vec::new(),
+        }
+    }
+
     /// Adds an entry, to be found after [`settle`](Self::settle).
     pub(super) fn push(&mut self, entry: T) {
         self.new.push(entry);

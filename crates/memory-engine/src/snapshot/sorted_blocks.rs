@@ -98,7 +98,16 @@ impl<T: Ord + Copy> SortedBlocks<T> {
             merged.push(entry);
         }
         merged.extend(new);
-        *self = merged.into_iter().collect();
+        *self = Self::from_sorted(&merged);
+    }
+
+    /// From entries that are sorted.
+    pub(super) fn from_sorted(entries: &[T]) -> Self {
+        let mut list = Self::default();
+        let blocks = entries.chunks(MAX_BLOCK);
+        list.blocks.reserve_exact(blocks.len());
+        blocks.for_each(|block| list.push_block(block.to_vec()));
+        list
     }
 
     fn push_block(&mut self, mut block: Vec<T>) {

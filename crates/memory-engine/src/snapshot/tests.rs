@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
-    Embedding, MemoryBatchItem, MemoryFilter, MemoryKind, MemoryTagMode, ScoreStats,
+    Embedding, MemoryBatchItem, MemoryFilter, MemoryKind, MemoryTagMode, ScoreStats, SnapshotPart,
+    SnapshotState,
 };
 use proptest::prelude::*;
 
@@ -87,6 +88,17 @@ fn contents(snapshot: &EntitySnapshot) -> Vec<(String, f32)> {
             (content, similarity.unwrap())
         })
         .collect()
+}
+
+/// The snapshot of a state without pages.
+fn loaded(memories: Vec<EmbeddedMemory>, dimensions: usize) -> EntitySnapshot {
+    let page = None;
+    let state = SnapshotState::new(
+        Generation(1),
+        vec![SnapshotPart::Memories { page, memories }],
+    );
+    let empty = EntitySnapshot::empty("mira".into(), dimensions, None);
+    empty.with_state(state).unwrap().0
 }
 
 /// The results of a question, with everything that explains them.
@@ -182,7 +194,8 @@ fn word(n: u8) -> String {
     }
 }
 
-fn snapshot_of(memories: &[Made]) -> EntitySnapshot {
+/// The memories, and the ids of those that are removed again.
+fn memories_of(memories: &[Made]) -> (Vec<EmbeddedMemory>, Vec<MemoryId>) {
     let all_ids: Vec<MemoryId> = memories.iter().map(|_| MemoryId::new()).collect();
     let all = memories.iter().zip(&all_ids).map(|(made, id)| {
         let (words, episode, hours, tag, related, vectors, _) = made;
@@ -201,9 +214,14 @@ fn snapshot_of(memories: &[Made]) -> EntitySnapshot {
     });
     let removed = memories.iter().zip(&all_ids);
     let removed = removed.filter(|(made, _)| made.6).map(|(_, id)| *id);
+    (all.collect(), removed.collect())
+}
+
+fn snapshot_of(memories: &[Made]) -> EntitySnapshot {
+    let (all, removed) = memories_of(memories);
     EntitySnapshot::empty("mira".into(), 8, None)
-        .apply(changes(all.collect(), vec![]))
-        .apply(changes(vec![], removed.collect()))
+        .apply(changes(all, vec![]))
+        .apply(changes(vec![], removed))
 }
 
 /// The pairs of slots of which one's memory is related to the other's, both ways.
@@ -248,6 +266,48 @@ fn nearly_equal_similarities_are_not_spread_by_rounding() {
         (found.deviation / exact.deviation - 1.0).abs() < 0.1,
         "{found:?}"
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Before and after it changes.
+    #[test]
+    fn a_snapshot_of_pages_is_one_of_memories_that_were_added(
+        mut memories in prop::collection::vec(made(), 1..260),
+        long in prop::bool::weighted(0.3),
+        words in prop::collection::vec(0u8..30, 1..6),
+        vector in prop::collection::vec(-1.0f32..1.0, 8),
+    ) {
+        if long {
+            // Texts of several passages.
+            for memory in memories.iter_mut().step_by(9) {
+                memory.0 = memory.0.repeat(20);
+            }
+        }
+        let (all, removed) = memories_of(&memories);
+        let empty = EntitySnapshot::empty("mira".into(), 8, None);
+        let added = all.chunks(40).fold(empty, |snapshot, some| {
+            snapshot.apply(changes(some.to_vec(), vec![]))
+        });
+        let loaded = loaded(all, 8);
+        let text: Vec<String> = words.iter().map(|n| word(*n)).collect();
+        let query = query_with(&text.join(" "), vector);
+        let (ranking, filter) = (Ranking::default(), MemoryFilter::new());
+        let context = context(&query, &ranking, 300);
+        let of = |snapshot: &EntitySnapshot| results(snapshot, &query, &filter, &context);
+        prop_assert_eq!(of(&loaded), of(&added));
+        prop_assert_eq!(ids(&loaded), ids(&added));
+        prop_assert_eq!((loaded.len(), loaded.timed), (added.len(), added.timed));
+        prop_assert_eq!(loaded.memory_bytes, added.memory_bytes);
+        let (loaded, added) = (loaded.without(&removed), added.without(&removed));
+        prop_assert_eq!(of(&loaded), of(&added));
+        let everything = ids(&loaded);
+        prop_assert_eq!(everything.len() + removed.len(), memories.len());
+        let emptied = loaded.without(&everything);
+        prop_assert_eq!((emptied.len(), emptied.memory_bytes), (0, 0));
+        prop_assert!(emptied.mentions.size_bytes() < 100);
+    }
 }
 
 proptest! {

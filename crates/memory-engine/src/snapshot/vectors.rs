@@ -7,6 +7,8 @@ use memory_core::cosine;
 use memory_core::quantized::{QuantizedQuery, quantize};
 use memory_core::refinement::{refine, refined_dot};
 
+use super::page::Page;
+
 /// Rows of a block: few enough to copy on a write (97 KiB at 384 dimensions),
 /// many enough to scan sequentially.
 const BLOCK_ROWS: usize = 128;
@@ -36,16 +38,16 @@ struct Block {
 #[derive(Clone, Default)]
 pub(super) struct EncodedRows {
     /// The codes of the rows, concatenated.
-    codes: Vec<u8>,
+    pub(super) codes: Vec<u8>,
     /// What refines the codes to 16 bits, likewise.
-    refinements: Vec<u8>,
+    pub(super) refinements: Vec<u8>,
     /// What the codes of each row are multiplied by.
-    scales: Vec<f32>,
+    pub(super) scales: Vec<f32>,
     /// The largest length of the difference between a row's codes and its refined
     /// codes.
-    max_error: f32,
+    pub(super) max_error: f32,
     /// The length of the longest row.
-    max_length: f32,
+    pub(super) max_length: f32,
 }
 
 impl EncodedRows {
@@ -89,7 +91,7 @@ impl EncodedRows {
         self.scales.reserve_exact(rows);
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.scales.len()
     }
 
@@ -122,6 +124,57 @@ impl Vectors {
             rows: 0,
             dead: 0,
         }
+    }
+
+    /// The vectors of the memories of pages, in their order: as after
+    /// [`push`](Self::push) of each.
+    pub(super) fn from_pages(pages: &[Page<'_>], dimensions: usize) -> Self {
+        let mut vectors = Self::new(dimensions);
+        let mut slots = 0u32..;
+        let mut missing: usize = pages.iter().map(|page| page.scales().len()).sum();
+        for page in pages {
+            // The slot of each row, with the largest error and length of the slot's rows.
+            let owners = page.memories().zip(slots.by_ref());
+            let owners = owners.flat_map(|(memory, slot)| {
+                let owner = (slot, memory.max_error, memory.max_length);
+                std::iter::repeat_n(owner, memory.vectors as usize)
+            });
+            let owners: Vec<(u32, f32, f32)> = owners.collect();
+            let (mut scales, mut row) = (page.scales(), 0);
+            while row < owners.len() {
+                let own = vectors.rows % BLOCK_ROWS;
+                if own == 0 {
+                    vectors.add_block(missing.min(BLOCK_ROWS));
+                }
+                let count = (owners.len() - row).min(BLOCK_ROWS - own);
+                let Some(block) = vectors.blocks.last_mut().and_then(Arc::get_mut) else {
+                    break;
+                };
+                let rows = &mut block.rows;
+                let numbers = row * dimensions..(row + count) * dimensions;
+                rows.codes.extend_from_slice(&page.codes[numbers.clone()]);
+                rows.refinements
+                    .extend_from_slice(&page.refinements[numbers]);
+                rows.scales.extend(scales.by_ref().take(count));
+                for (slot, max_error, max_length) in &owners[row..row + count] {
+                    block.owners.push(*slot);
+                    rows.max_error = rows.max_error.max(*max_error);
+                    rows.max_length = rows.max_length.max(*max_length);
+                }
+                row += count;
+                vectors.rows += count;
+                missing -= count;
+            }
+        }
+        vectors
+    }
+
+    /// Adds a block with room for `rows`.
+    fn add_block(&mut self, rows: usize) {
+        let mut block = Block::default();
+        block.owners.reserve_exact(rows);
+        block.rows.reserve(rows, self.dimensions);
+        self.blocks.push(Arc::new(block));
     }
 
     pub(super) fn dimensions(&self) -> usize {

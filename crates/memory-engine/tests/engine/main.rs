@@ -12,5 +12,6 @@ mod relevance;
 mod remote_writers;
 mod rerank;
 mod retain;
+mod snapshot_pages;
 mod soak;
 mod warm;

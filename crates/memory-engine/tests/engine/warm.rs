@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::fixture::{StoreGate, fixture, fixture_on, fixture_with, item, mira};
+use crate::fixture::{StoreGate, fixture, fixture_at, fixture_on, fixture_with, item, mira};
 use memory_core::{
-    AccessCounting, ListRequest, MemoryBatchItem, MemoryConfig, MemoryKind, MemoryPatch,
+    AccessCounting, ListRequest, ManualClock, MemoryBatchItem, MemoryConfig, MemoryKind,
+    MemoryPatch,
 };
 use memory_engine::{RecallPath, RecallRequest};
 
@@ -144,10 +145,13 @@ async fn a_repeated_list_is_shared_until_its_entity_is_written_to() {
 #[tokio::test]
 async fn a_snapshot_that_followed_is_what_the_store_would_give() {
     // Counts that are written meanwhile would be in the loaded one only.
-    let b = fixture_with(MemoryConfig {
+    let config = MemoryConfig {
         access_counting: AccessCounting::Off,
         ..MemoryConfig::default()
-    });
+    };
+    // Scores depend on the time.
+    let clock = Arc::new(ManualClock::new(chrono::Utc::now()));
+    let b = fixture_at(StoreGate::new(), config, clock);
     let ids = b.engine.retain_batch(large()).await.unwrap();
     for _ in 0..2 {
         b.engine

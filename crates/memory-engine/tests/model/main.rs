@@ -16,13 +16,18 @@ use memory_testkit::{InMemoryStore, MapBackend};
 use proptest::prelude::*;
 use world::{Operation, SETTINGS, Setting, World, step};
 
-fn run<B: CacheBackend>(cache: fn() -> B, setting: Setting, steps: Vec<(usize, Operation)>) {
+fn run<B: CacheBackend>(
+    store: InMemoryStore,
+    cache: fn() -> B,
+    setting: Setting,
+    steps: Vec<(usize, Operation)>,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let store = Arc::new(InMemoryStore::new());
+        let store = Arc::new(store);
         let events = Arc::clone(&store);
         let channel = Box::new(move |connected| {
             if connected {
@@ -46,16 +51,16 @@ proptest! {
 
     #[test]
     fn with_moka(setting in prop::sample::select(&SETTINGS[..]), steps in steps()) {
-        run(|| MokaBackend, setting, steps);
+        run(InMemoryStore::with_snapshot_pages(), || MokaBackend, setting, steps);
     }
 
     #[test]
     fn with_quick_cache(setting in prop::sample::select(&SETTINGS[..]), steps in steps()) {
-        run(|| QuickBackend, setting, steps);
+        run(InMemoryStore::new(), || QuickBackend, setting, steps);
     }
 
     #[test]
     fn with_the_reference_cache(setting in prop::sample::select(&SETTINGS[..]), steps in steps()) {
-        run(|| MapBackend, setting, steps);
+        run(InMemoryStore::with_snapshot_pages(), || MapBackend, setting, steps);
     }
 }

@@ -21,5 +21,6 @@ mod privacy;
 mod processes;
 mod reindex;
 mod search_pages;
+mod snapshot_pages;
 mod tombstones;
 mod writer_handle;

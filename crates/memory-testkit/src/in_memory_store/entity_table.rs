@@ -8,6 +8,8 @@ use memory_core::{
     MemoryPatch, MemoryResult, ReplaceVectorsOutcome, UpdateOutcome,
 };
 
+use super::snapshot_pages::KeptPage;
+
 /// So many tombstones of an entity are kept at least.
 const MIN_TOMBSTONES_KEPT: usize = 1_000;
 
@@ -21,6 +23,10 @@ pub(super) struct EntityTable {
     pub(super) tombstones: BTreeMap<MemoryId, Generation>,
     /// Tombstones up to this generation may have been dropped.
     tombstone_floor: Generation,
+    /// The number of the next new memory.
+    pub(super) next_number: u64,
+    /// By their numbers.
+    pub(super) pages: BTreeMap<u64, KeptPage>,
 }
 
 /// A memory, its vectors, and the generation that wrote it last.
@@ -31,6 +37,8 @@ pub(super) struct Row {
     /// The vectors of other models.
     others: Vec<Embedding>,
     pub(super) written: Generation,
+    /// Counts up in the order of inserting.
+    pub(super) number: u64,
 }
 
 impl EntityTable {
@@ -78,9 +86,13 @@ impl EntityTable {
 
     fn put_with(&mut self, item: EmbeddedMemory, others: Vec<Embedding>) {
         self.tombstones.remove(&item.memory.id);
+        let old = self.rows.get(&item.memory.id);
+        let number = old.map_or(self.next_number, |row| row.number);
+        self.next_number = self.next_number.max(number + 1);
         let row = Row {
             others,
             written: self.generation,
+            number,
             item,
         };
         self.rows.insert(row.item.memory.id, row);
@@ -218,6 +230,7 @@ impl EntityTable {
                 changed += 1;
             }
         }
+        self.drop_outdated_pages();
         changed
     }
 

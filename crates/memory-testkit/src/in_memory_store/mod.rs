@@ -5,6 +5,7 @@ mod bm25;
 mod change_channel;
 mod entity_table;
 mod search;
+mod snapshot_pages;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +17,8 @@ use memory_core::{
     EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome,
     ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
     NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
-    SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, Writers, limits,
+    SearchRequest, SnapshotPages, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, Writers,
+    limits,
 };
 
 use self::change_channel::ChangeChannel;
@@ -34,6 +36,7 @@ const BACKEND: &str = "mem";
 pub struct InMemoryStore {
     state: Arc<Mutex<State>>,
     capabilities: StoreCapabilities,
+    keeps_pages: bool,
 }
 
 /// All entities, who listens to what is written to them, and whether the store
@@ -57,6 +60,16 @@ impl InMemoryStore {
                 .neighbors(true)
                 .closes(true)
                 .writers(Writers::Exclusive),
+            keeps_pages: false,
+        }
+    }
+
+    /// An empty store that keeps pages for its readers, of 8 memories each.
+    #[must_use]
+    pub fn with_snapshot_pages() -> Self {
+        Self {
+            keeps_pages: true,
+            ..Self::new()
         }
     }
 
@@ -119,6 +132,7 @@ impl State {
         let done = write(entity_table);
         let after = entity_table.generation();
         if after > before {
+            entity_table.drop_outdated_pages();
             self.news.written(entity, after);
         }
         done
@@ -182,7 +196,8 @@ impl Store for InMemoryStore {
             changed.push((entity.clone(), entity_table));
         }
         evicted.retain(|_, gone: &mut RemoveOutcome| !gone.removed.is_empty());
-        for (entity, entity_table) in changed {
+        for (entity, mut entity_table) in changed {
+            entity_table.drop_outdated_pages();
             state.news.written(&entity, entity_table.generation());
             state.entities.insert(entity, entity_table);
         }
@@ -264,6 +279,10 @@ impl Store for InMemoryStore {
         Ok(state.read(entity, |entity_table| {
             entity_table.changes_since(since, fingerprint)
         }))
+    }
+
+    fn snapshot_pages(&self) -> Option<&dyn SnapshotPages> {
+        self.keeps_pages.then_some(self as _)
     }
 
     async fn update(

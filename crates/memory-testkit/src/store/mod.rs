@@ -118,13 +118,18 @@ impl Suite {
                 Needs::Neighbors if !capabilities.neighbors => {
                     Verdict::NotApplicable("the store reads no neighbors".to_owned())
                 }
+                Needs::Pages if store.snapshot_pages().is_none() => {
+                    Verdict::NotApplicable("the store keeps no pages for readers".to_owned())
+                }
                 Needs::OwnStore => match open().await.into_store() {
                     Ok(own) => self.verdict(check, own).await,
                     Err(why) => Verdict::Failed(format!("open: {why}")),
                 },
-                Needs::Store | Needs::Lexical | Needs::Samples | Needs::Neighbors => {
-                    self.verdict(check, Arc::clone(&store)).await
-                }
+                Needs::Store
+                | Needs::Lexical
+                | Needs::Samples
+                | Needs::Neighbors
+                | Needs::Pages => self.verdict(check, Arc::clone(&store)).await,
             };
             report.push(check.name, verdict);
         }

@@ -55,14 +55,14 @@ fn is_write(call: StoreCall<'_>) -> bool {
 #[async_trait]
 impl StoreHooks for StoreFaults {
     async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
-        use StoreOperation::{ChangesSince, EntityStats, Get, List, Search};
+        use StoreOperation::{ChangesSince, EntityStats, Get, List, ReadSnapshotPages, Search};
         if is_write(call) {
             self.writing.fetch_add(1, Ordering::SeqCst);
             yield_now().await;
         }
         let can_fail = matches!(
             call.operation,
-            Get | List | Search | ChangesSince | EntityStats
+            Get | List | Search | ChangesSince | ReadSnapshotPages | EntityStats
         );
         if can_fail && self.fail_next_read.swap(false, Ordering::SeqCst) {
             let message = "a read fails on purpose";
@@ -72,7 +72,7 @@ impl StoreHooks for StoreFaults {
     }
 
     async fn after(&self, call: StoreCall<'_>, _: Result<(), &MemoryError>) -> MemoryResult<()> {
-        use StoreOperation::{ChangesSince, Get};
+        use StoreOperation::{ChangesSince, Get, ReadSnapshotPages};
         if is_write(call) {
             yield_now().await;
             self.writing.fetch_sub(1, Ordering::SeqCst);
@@ -84,7 +84,7 @@ impl StoreHooks for StoreFaults {
                     message,
                 ));
             }
-        } else if matches!(call.operation, Get | ChangesSince) {
+        } else if matches!(call.operation, Get | ChangesSince | ReadSnapshotPages) {
             yield_now().await;
         }
         Ok(())

@@ -99,6 +99,18 @@ faults! {
         NeverResets => "changes::start_over_beyond_the_generation",
         /// Vectors of another model pass as the one's that was asked for.
         ReturnsForeignVectors => "changes::bring_vectors_of_one_fingerprint",
+        /// Memories that are in no page are not returned with pages.
+        OmitsMemoriesWithoutPage => "snapshot_pages::have_every_memory_once",
+        /// A page is returned after its memories changed.
+        KeepsPagesOfChangedMemories => "snapshot_pages::end_with_their_memories",
+        /// A page is returned after its memories lost their vectors.
+        KeepsPagesOfRemovedVectors => "snapshot_pages::end_with_the_vectors_of_their_memories",
+        /// A page is kept whatever changed since its memories were read.
+        WritesPagesOfChangedMemories => "snapshot_pages::of_changed_memories_are_not_kept",
+        /// A page is returned whatever format it was written for.
+        IgnoresTheFormatOfPages => "snapshot_pages::belong_to_one_fingerprint_and_format",
+        /// The accesses of memories in pages are not returned.
+        OmitsAccessesOfPages => "snapshot_pages::leave_accesses_out",
         /// A patch takes away the context that it does not set.
         ClearsUnsetFields => "update::changes_what_is_set_only",
         /// New vectors are added to the old.

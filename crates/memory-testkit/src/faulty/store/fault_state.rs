@@ -24,6 +24,8 @@ pub(super) struct FaultState {
     pub(super) summaries: BTreeMap<(EntityId, MemoryId), EmbeddedMemory>,
     /// Memories that were archived and are live again.
     pub(super) restored: BTreeSet<(EntityId, MemoryId)>,
+    /// Contents of pages, by their numbers.
+    pub(super) pages: BTreeMap<(EntityId, u64), Vec<u8>>,
     closed: bool,
 }
 

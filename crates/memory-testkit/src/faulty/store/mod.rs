@@ -7,6 +7,7 @@ mod fault_state;
 mod limits;
 mod ranking;
 mod reads;
+mod snapshot_pages;
 mod vectors;
 mod writes;
 
@@ -21,8 +22,8 @@ use memory_core::{
     EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind, Fingerprint, Generation,
     GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter,
     MemoryId, MemoryPatch, MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome,
-    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup,
-    UpdateOutcome,
+    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, SnapshotPages, Store, StoreCapabilities,
+    SummaryGroup, UpdateOutcome,
 };
 
 pub use self::fault::StoreFault;
@@ -44,7 +45,7 @@ impl FaultyStore {
     #[must_use]
     pub fn new(fault: StoreFault) -> Self {
         Self {
-            inner: InMemoryStore::new(),
+            inner: InMemoryStore::with_snapshot_pages(),
             fault,
             fault_state: Mutex::default(),
         }
@@ -144,6 +145,10 @@ impl Store for FaultyStore {
         self.spoil_changes(entity, &mut changes).await?;
         changes.generation = self.visible_generation(entity, changes.generation);
         Ok(changes)
+    }
+
+    fn snapshot_pages(&self) -> Option<&dyn SnapshotPages> {
+        Some(self)
     }
 
     async fn update(

@@ -29,6 +29,7 @@ pub mod score_stats;
 pub mod search_both;
 pub mod search_dense;
 pub mod search_lexical;
+pub mod snapshot_pages;
 pub mod update;
 pub mod vectors;
 pub mod watch;
@@ -69,6 +70,8 @@ pub enum Needs {
     Samples,
     /// A store that reads neighbors.
     Neighbors,
+    /// A store that keeps pages for readers.
+    Pages,
     /// A store that the check may close.
     OwnStore,
 }
@@ -127,6 +130,10 @@ table! {
         start_with_the_whole_state, hold_only_what_changed, lead_to_the_next_state,
         report_deletions, serve_readers_behind_many_removals, hold_the_latest_state_only, start_over_beyond_the_generation,
         bring_vectors_of_one_fingerprint, follow_a_change_of_model,
+    }
+    Pages: snapshot_pages::{
+        have_every_memory_once, end_with_their_memories, end_with_the_vectors_of_their_memories,
+        of_changed_memories_are_not_kept, belong_to_one_fingerprint_and_format, leave_accesses_out,
     }
     Store: update::{
         changes_what_is_set_only, replaces_the_embedding, requires_an_embedding_with_content_only,
