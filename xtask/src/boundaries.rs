@@ -12,7 +12,9 @@ pub(crate) fn run() -> Result<(), TaskError> {
     let mut violations = missing_rows(&workspace);
     for boundary in BOUNDARIES {
         let mut tree = shell::cargo();
-        tree.args(["tree", "--package", boundary.package])
+        // One of them is a workspace of its own.
+        tree.current_dir(shell::root().join("crates").join(boundary.package))
+            .args(["tree", "--package", boundary.package])
             .args(["--edges", "normal", "--prefix", "none"]);
         let packages = packages(&shell::read_stdout(&mut tree)?);
         violations.extend(find_violations(boundary, &packages, &workspace));
@@ -206,6 +208,18 @@ const BOUNDARIES: &[Boundary] = &[
         workspace: None,
         never: &[POSTGRES, VALKEY, LIBTORCH, TLS],
     },
+    Boundary {
+        package: "memory-rig",
+        workspace: Some(&[
+            "memory",
+            "memory-core",
+            "memory-engine",
+            "memory-metrics",
+            "memory-moka",
+            "memory-text",
+        ]),
+        never: &[POSTGRES, VALKEY, LIBTORCH, TLS, HTTP_CLIENT],
+    },
 ];
 
 /// The facade and what its default features bring.
@@ -253,6 +267,12 @@ const TLS: Group = Group {
 const SECOND_TLS: Group = Group {
     what: "second TLS stack",
     packages: &["native-tls", "openssl", "openssl-sys", "aws-lc-rs"],
+};
+
+// The user of the framework chooses its client.
+const HTTP_CLIENT: Group = Group {
+    what: "HTTP client",
+    packages: &["reqwest", "rig-reqwest"],
 };
 
 const RUNTIMES: Group = Group {

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::error::TaskError;
 use crate::{
     boundaries, deny, deploy, features, inspector, libtorch, mcp, observability, outside, package,
-    python, quality, shell, test, tidy,
+    python, quality, rig, shell, test, tidy,
 };
 
 struct Step {
@@ -116,6 +116,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "outside",
         action: Action::Task(outside::check),
+    },
+    Step {
+        name: "rig",
+        action: Action::Task(rig::check),
     },
     Step {
         name: "observability",

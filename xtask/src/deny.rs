@@ -27,14 +27,17 @@ pub(crate) fn run() -> Result<(), TaskError> {
     let path = shell::root().join("deny.toml");
     let text = fs::read_to_string(&path).map_err(|source| TaskError::Read { path, source })?;
     let policy = Policy::parse(&text);
-    let mut tree = shell::cargo();
-    tree.args(["tree", "--workspace", "--all-features", "--prefix", "none"])
-        .args(["--format", "{p}|{l}"]);
-    let dependencies: BTreeSet<Dependency> = shell::read_stdout(&mut tree)?
-        .lines()
-        .filter_map(Dependency::parse)
-        .collect();
-    let root = shell::root().display().to_string();
+    let root = shell::root();
+    let mut dependencies = BTreeSet::new();
+    for workspace in [root.clone(), root.join("crates").join("memory-rig")] {
+        let mut tree = shell::cargo();
+        tree.current_dir(workspace)
+            .args(["tree", "--workspace", "--all-features", "--prefix", "none"])
+            .args(["--format", "{p}|{l}"]);
+        let tree = shell::read_stdout(&mut tree)?;
+        dependencies.extend(tree.lines().filter_map(Dependency::parse));
+    }
+    let root = root.display().to_string();
     let mut count = 0;
     for dependency in &dependencies {
         for violation in policy.violations(dependency, &root) {

@@ -21,6 +21,7 @@ mod pg;
 mod presets;
 mod python;
 mod quality;
+mod rig;
 mod setup;
 mod shell;
 mod test;

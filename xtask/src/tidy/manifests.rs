@@ -173,8 +173,12 @@ fn without_workspace<'a>(table: &Table<'a>) -> Vec<(usize, &'a str)> {
     }
 }
 
-/// `dependencies`, `dev-dependencies`, `target.….dependencies` and so on.
+/// `dependencies`, `dev-dependencies`, `target.….dependencies` and so on, except the
+/// versions of a workspace.
 fn is_dependency_list(table: &str) -> bool {
+    if table.starts_with("workspace.") {
+        return false;
+    }
     let last = table.rsplit('.').next().unwrap_or(table);
     matches!(
         last,
