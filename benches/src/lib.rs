@@ -1,8 +1,9 @@
 //! Shared parts of the benchmarks: conversations and their scoring, generated
-//! corpora, the cache comparison, the load tests of the presets and of many processes,
+//! corpora, the cache comparison, policies of the tiers, the load tests of the presets and of many processes,
 //! recorded values and the report.
 
 pub mod cache_comparison;
+pub mod cache_policies;
 pub mod cluster_load;
 pub mod corpus;
 pub mod counting_allocator;

@@ -18,7 +18,7 @@ pub struct StoreCalls {
     pub writes: u64,
 }
 
-/// Counts the calls of an in-memory store.
+/// Counts the calls of a store.
 #[derive(Debug)]
 pub struct CallCounter {
     /// The duration of each read.
@@ -32,14 +32,19 @@ impl CallCounter {
     /// counter of its calls.
     #[must_use]
     pub fn with_store(delay: Duration) -> (Arc<Self>, Arc<dyn Store>) {
+        Self::around(Arc::new(InMemoryStore::new()), delay)
+    }
+
+    /// A store whose reads take `delay` longer, and the counter of its calls.
+    #[must_use]
+    pub fn around(store: Arc<dyn Store>, delay: Duration) -> (Arc<Self>, Arc<dyn Store>) {
         let counter = Arc::new(Self {
             delay,
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
         });
         let hooks = Arc::clone(&counter) as Arc<dyn StoreHooks>;
-        let store = HookedStore::new(Arc::new(InMemoryStore::new()), hooks);
-        (counter, Arc::new(store))
+        (counter, Arc::new(HookedStore::new(store, hooks)))
     }
 
     /// The calls so far.
