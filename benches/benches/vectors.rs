@@ -34,7 +34,8 @@ use memory::{EntityId, MemoryFilter, MemoryId, MemoryKind};
 use memory_benches::locomo;
 use memory_benches::test_schema::{TestSchema, URL_ENV};
 use memory_core::{
-    DenseQuery, EmbedRole, EmbeddedMemory, Embedder, Embedding, Fingerprint, Memory, SearchRequest,
+    DenseQuery, EmbedRole, EmbeddedMemory, Embedder, Embedding, Fingerprint, MaintenanceRequest,
+    Memory, SearchRequest,
 };
 use memory_onnx::{OnnxEmbedder, OnnxOptions};
 use memory_pg::{AnnIndex, PgOptions, PgPool, PgStore};
@@ -172,19 +173,18 @@ async fn build(pool: &PgPool, index: AnnIndex, rows: usize) -> Outcome<()> {
     for (count, size) in sizes.iter().rev().enumerate() {
         let most = u32::try_from(count + 1)?;
         let store = open(pool, index, *size, most).await?;
-        let start = Instant::now();
-        let done = store.maintain_indexes().await?;
-        let took = start.elapsed().as_secs_f64();
-        let bytes: i64 = sqlx::query_scalar(
-            "SELECT pg_relation_size(to_regclass(quote_ident(index_name))) \
-             FROM memory_approximate ORDER BY built_rows LIMIT 1",
-        )
-        .fetch_one(pool)
-        .await?;
-        println!(
-            "build {index:?} | {size} | {took:.1} s | {:.1} MB | {done:?}",
-            bytes as f64 / 1e6
-        );
+        let report = store.maintain_indexes(&MaintenanceRequest::new()).await?;
+        for built in report.indexes {
+            let Some((build_ms, after)) = built.build_ms.zip(built.after) else {
+                continue;
+            };
+            println!(
+                "build {index:?} | {size} | {:.1} s | {:.1} MB | {:?}",
+                build_ms / 1e3,
+                after.bytes as f64 / 1e6,
+                built.measured
+            );
+        }
     }
     Ok(())
 }

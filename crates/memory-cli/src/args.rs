@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use memory::Language;
 
 use crate::commands::{
-    backup, completions, consolidate, export, get, import, list, mcp, recall, reembed, reflect,
-    relate, remove, retain, serve, setup, stats, update,
+    backup, completions, consolidate, export, get, import, list, maintain_indexes, mcp, recall,
+    reembed, reflect, relate, remove, retain, serve, setup, stats, update,
 };
 use crate::output::Format;
 
@@ -137,6 +137,8 @@ pub(crate) enum Command {
     Migrate,
     /// Compute vectors that an entity's memories lack, with the current model
     Reembed(reembed::Args),
+    /// Choose the approximate indexes of very large entities on PostgreSQL, by measuring
+    MaintainIndexes(maintain_indexes::Args),
     /// Serve the operations over HTTP until a signal ends it
     Serve(serve::ServeArgs),
     /// Serve an AI agent over standard input and output (Model Context Protocol)

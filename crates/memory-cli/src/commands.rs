@@ -8,6 +8,7 @@ pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod list;
+pub(crate) mod maintain_indexes;
 pub(crate) mod mcp;
 pub(crate) mod migrate;
 pub(crate) mod recall;
@@ -88,6 +89,9 @@ fn interruption(command: &Command) -> Option<String> {
                 "{complete}; run the same command again for the rest"
             ))
         }
+        Command::MaintainIndexes(_) => {
+            Some("an index that was being built is not used, and the next run drops it".to_owned())
+        }
         _ => None,
     }
 }
@@ -128,6 +132,7 @@ async fn dispatch(
         Command::Doctor => doctor::run(database, output).await,
         Command::Migrate => migrate::run(database, output).await,
         Command::Reembed(args) => reembed::run(database, args, output).await,
+        Command::MaintainIndexes(args) => maintain_indexes::run(database, args, output).await,
         Command::Serve(args) => serve::serve(database, args, output).await,
         Command::Mcp(args) => mcp::run(database, args).await,
         Command::Token(args) => serve::token(args, output),

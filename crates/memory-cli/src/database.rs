@@ -272,7 +272,9 @@ impl Database {
         };
         // As the facade does: processes with a bounded consistency hear of writes.
         let config = self.settings.config();
-        let options = options.language(config.language);
+        let options = options
+            .language(config.language)
+            .ann_target_recall(self.settings.ann_target_recall());
         let options = match config.consistency {
             Some(Consistency::Bounded(_)) => options.notify_changes(true),
             _ => options,

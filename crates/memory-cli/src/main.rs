@@ -1,5 +1,5 @@
 //! The `memory` command: retain, recall, reflect, get, update, list, consolidate,
-//! relate, prune, forget, import, export, stats, doctor, setup, serve, mcp.
+//! relate, prune, forget, import, export, stats, doctor, maintain-indexes, setup, serve, mcp.
 //!
 //! | module | contents |
 //! |---|---|

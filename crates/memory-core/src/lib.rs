@@ -68,6 +68,10 @@ pub use shared_cache::{
     SharedCache, SharedEntry, SharedGroup, SharedKey, SharedLookup, SharedTime, SharedValue,
 };
 pub use stats::{CacheStats, TierStats};
+pub use store::index_maintenance::{
+    DEFAULT_ANN_TARGET_RECALL, IndexAction, IndexDescription, IndexMeasurement, IndexMethod,
+    IndexReason, IndexReport, MaintenanceReport, MaintenanceRequest, check_target_recall,
+};
 pub use store::{
     AccessState, AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream,
     ConsolidateOutcome, DenseQuery, EmbeddedMemory, EntityStats, EpisodePart, Generation,
@@ -114,6 +118,7 @@ mod tests {
         check::<EmbedderProfile>();
         check::<StoreCapabilities>();
         check::<StoreEvent>();
+        check::<MaintenanceReport>();
         check::<InsertOptions>();
         check::<SummaryGroup>();
         check::<ListRequest>();

@@ -108,6 +108,7 @@ operations! {
     InvalidateMemoryCache "invalidate_memory_cache",
     InvalidateEntityCache "invalidate_entity_cache",
     Backup "backup",
+    MaintainIndexes "maintain_indexes",
     Close "close",
 }
 

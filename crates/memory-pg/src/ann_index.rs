@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use memory_core::{EntityId, Fingerprint};
+use memory_core::{EntityId, Fingerprint, IndexMethod};
 use sqlx::Row;
 
 use crate::connection::Connection;
@@ -17,7 +17,7 @@ const CATALOG_TTL: Duration = Duration::from_secs(60);
 /// How many vectors an HNSW search scans for each that it is to find before it
 /// gives up on a filter: a filter that one memory in ten matches is served, and
 /// a scan that finds too few costs some milliseconds.
-const SCAN_FACTOR: usize = 10;
+const SCAN_FACTOR: u32 = 10;
 
 /// How many times `probes` lists an IVFFlat search scans at most, for the same
 /// reason.
@@ -26,17 +26,25 @@ const MAX_PROBES_FACTOR: u32 = 4;
 /// The largest number of lists that pgvector accepts.
 const MAX_LISTS: u16 = 32_768;
 
+/// The largest `hnsw.ef_search` that pgvector accepts.
+pub(crate) const MAX_EF_SEARCH: u32 = 1_000;
+
 /// The approximate nearest neighbor (ANN) index for very large entities.
 ///
 /// Without one, every vector of the entity is compared: exact, and in time that
 /// grows with the entity (about 0.8 ms for each 1,000 vectors of 384 dimensions).
-/// [`PgStore::maintain_indexes`](crate::PgStore::maintain_indexes) builds the
+/// [`Store::maintain_indexes`](memory_core::Store::maintain_indexes) builds the
 /// indexes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AnnIndex {
-    /// No index: every search is exact.
+    /// Whatever maintenance chose for each entity: no index, HNSW or IVFFlat, searched as
+    /// widely as the [target recall](crate::PgOptions::ann_target_recall) takes. Where
+    /// maintenance never ran, every search is exact. Through a transaction pooler and
+    /// under row-level security this is [`None`](Self::None).
     #[default]
+    Auto,
+    /// No index: every search is exact, and maintenance drops the indexes.
     None,
     /// A graph: fast and accurate to search, slow to build.
     Hnsw {
@@ -93,79 +101,128 @@ impl AnnIndex {
         }
     }
 
-    /// The name of the access method; `None` for [`None`](Self::None).
-    pub(crate) fn method(self) -> Option<&'static str> {
+    /// The method, where the options name one.
+    pub(crate) fn method(self) -> Option<IndexMethod> {
         match self {
-            Self::None => None,
-            Self::Hnsw { .. } => Some("hnsw"),
-            Self::IvfFlat { .. } => Some("ivfflat"),
+            Self::Auto | Self::None => None,
+            Self::Hnsw { .. } => Some(IndexMethod::Hnsw),
+            Self::IvfFlat { .. } => Some(IndexMethod::IvfFlat),
+        }
+    }
+
+    /// The search width, where the options name a method.
+    pub(crate) fn configured_width(self) -> Option<u32> {
+        match self {
+            Self::Auto | Self::None => None,
+            Self::Hnsw { ef_search, .. } => Some(ef_search.into()),
+            Self::IvfFlat { probes } => Some(probes.into()),
         }
     }
 
     /// The storage parameters of an index over this many vectors.
     pub(crate) fn storage_parameters(self, rows: u64) -> String {
         match self {
-            Self::None => String::new(),
+            Self::Auto | Self::None => String::new(),
             Self::Hnsw {
                 m, ef_construction, ..
             } => format!("m = {m}, ef_construction = {ef_construction}"),
-            Self::IvfFlat { .. } => format!("lists = {}", rows.isqrt().clamp(1, MAX_LISTS.into())),
+            Self::IvfFlat { .. } => format!("lists = {}", lists(rows)),
         }
     }
 
-    /// Whether an index that was built with this method and these parameters
-    /// over `built` vectors may be kept for `rows`.
-    pub(crate) fn is_current_for(
-        self,
-        method: &str,
-        parameters: &str,
-        built: u64,
-        rows: u64,
-    ) -> bool {
-        let grown = match self {
-            // The centroids are those of the vectors at the time of the build.
-            Self::IvfFlat { .. } => rows > built.saturating_mul(2),
-            _ => false,
-        };
-        Some(method) == self.method() && parameters == self.storage_parameters(built) && !grown
-    }
-
-    /// The settings of a search for this many vectors. A scan goes on until enough
-    /// rows match the filter, or until it is clear that few do: exact search finds
-    /// those sooner, by the filter's own indexes.
-    pub(crate) fn search_settings(self, limit: usize) -> Vec<String> {
+    /// Whether an index that was built with this method and these parameters over `built`
+    /// vectors is one that these options ask for.
+    pub(crate) fn accepts(self, method: IndexMethod, parameters: &str, built: u64) -> bool {
         match self {
-            Self::None => Vec::new(),
-            Self::Hnsw { ef_search, .. } => {
-                let ef_search = limit.clamp(ef_search.into(), 1_000);
-                let most = (limit * SCAN_FACTOR).clamp(1_000, 20_000);
-                vec![
-                    "hnsw.iterative_scan = 'relaxed_order'".to_owned(),
-                    format!("hnsw.ef_search = {ef_search}"),
-                    format!("hnsw.max_scan_tuples = {most}"),
-                ]
-            }
-            Self::IvfFlat { probes } => {
-                let most = (u32::from(probes) * MAX_PROBES_FACTOR).min(MAX_LISTS.into());
-                vec![
-                    "ivfflat.iterative_scan = 'relaxed_order'".to_owned(),
-                    format!("ivfflat.probes = {probes}"),
-                    format!("ivfflat.max_probes = {most}"),
-                ]
+            Self::Auto => true,
+            Self::None => false,
+            index => {
+                Some(method) == index.method() && parameters == index.storage_parameters(built)
             }
         }
     }
 }
 
+/// The lists of an IVFFlat index over this many vectors.
+pub(crate) fn lists(rows: u64) -> u32 {
+    let lists = rows.isqrt().clamp(1, MAX_LISTS.into());
+    u32::try_from(lists).unwrap_or(MAX_LISTS.into())
+}
+
+/// Whether an index that was built over `built` vectors is out of date for `rows`: the
+/// centroids of IVFFlat are those of the vectors at the time of the build.
+pub(crate) fn is_outgrown(method: IndexMethod, built: u64, rows: u64) -> bool {
+    method == IndexMethod::IvfFlat && rows > built.saturating_mul(2)
+}
+
+/// The settings of a search for this many vectors, of this width. A scan goes on until
+/// enough rows match the filter, or until it is clear that few do: exact search finds
+/// those sooner, by the filter's own indexes.
+pub(crate) fn search_settings(method: IndexMethod, width: u32, limit: usize) -> Vec<String> {
+    if method == IndexMethod::IvfFlat {
+        let most = width
+            .saturating_mul(MAX_PROBES_FACTOR)
+            .min(MAX_LISTS.into());
+        return vec![
+            "ivfflat.iterative_scan = 'relaxed_order'".to_owned(),
+            format!("ivfflat.probes = {width}"),
+            format!("ivfflat.max_probes = {most}"),
+        ];
+    }
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let ef_search = limit.max(width).min(MAX_EF_SEARCH);
+    let most = limit.saturating_mul(SCAN_FACTOR).clamp(1_000, 20_000);
+    vec![
+        "hnsw.iterative_scan = 'relaxed_order'".to_owned(),
+        format!("hnsw.ef_search = {ef_search}"),
+        format!("hnsw.max_scan_tuples = {most}"),
+    ]
+}
+
 /// The predicate of a partial index. Searches repeat it literally: with
 /// parameters the planner could not tell that the index applies.
-pub(crate) fn predicate(entity: &str, model: &str, dimensions: u64, table: &str) -> String {
+///
+/// The last condition is true of every row and not implied by that of the other method.
+/// So a search uses an index of its own method only, for which its settings are, also
+/// while maintenance compares two or a process does not know yet that one was replaced.
+pub(crate) fn predicate(
+    method: IndexMethod,
+    entity: &str,
+    model: &str,
+    dimensions: u64,
+    table: &str,
+) -> String {
+    let of_method = match method {
+        IndexMethod::IvfFlat => "chunk < 2147483647",
+        _ => "chunk >= 0",
+    };
     format!(
         "{table}entity_id = {} AND {table}model = {} AND NOT {table}archived \
-         AND vector_dims({table}half) = {dimensions}",
+         AND vector_dims({table}half) = {dimensions} AND {table}{of_method}",
         quoted(entity),
         quoted(model)
     )
+}
+
+/// An existing index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CatalogEntry {
+    pub(crate) dimensions: u64,
+    pub(crate) method: IndexMethod,
+    /// The search width that maintenance chose, if it did.
+    width: Option<u32>,
+}
+
+impl CatalogEntry {
+    /// The width of a search with these options; `None` where they do not use the index.
+    pub(crate) fn search_width(self, options: AnnIndex) -> Option<u32> {
+        match options {
+            AnnIndex::Auto => self.width,
+            AnnIndex::None => None,
+            index if index.method() == Some(self.method) => index.configured_width(),
+            _ => None,
+        }
+    }
 }
 
 /// The existing indexes, as far as this process knows.
@@ -174,14 +231,14 @@ pub(crate) struct IndexCatalog(RwLock<CatalogState>);
 
 #[derive(Debug, Default)]
 struct CatalogState {
-    /// The dimensions of the index for an entity and a model.
-    indexes: HashMap<(String, String), u64>,
+    /// The index for an entity and a model.
+    indexes: HashMap<(String, String), CatalogEntry>,
     loaded_at: Option<Instant>,
 }
 
 impl IndexCatalog {
-    /// The dimensions of the index for an entity's vectors of a model.
-    pub(crate) fn dimensions(&self, entity: &EntityId, model: &Fingerprint) -> Option<u64> {
+    /// The index for an entity's vectors of a model.
+    pub(crate) fn get(&self, entity: &EntityId, model: &Fingerprint) -> Option<CatalogEntry> {
         let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let key = (entity.as_str().to_owned(), model.as_str().to_owned());
         state.indexes.get(&key).copied()
@@ -201,7 +258,8 @@ impl IndexCatalog {
     /// Loads it: all valid indexes, including those that other processes built.
     pub(crate) async fn load(&self, connection: &mut Connection) -> Result<(), Failure> {
         let query = sqlx::query(
-            "SELECT a.index_name, a.entity_id, a.model, a.dimensions FROM memory_approximate a",
+            "SELECT a.index_name, a.entity_id, a.model, a.dimensions, a.method, a.search_width \
+             FROM memory_approximate a ORDER BY a.search_width NULLS FIRST",
         );
         let rows = connection.fetch_all(query).await?;
         let names = rows.iter().map(|row| row.try_get("index_name"));
@@ -211,12 +269,18 @@ impl IndexCatalog {
             if !valid.contains(row.try_get::<&str, _>("index_name")?) {
                 continue;
             }
+            let Some(method) = method_of(row.try_get("method")?) else {
+                continue;
+            };
             let dimensions: i32 = row.try_get("dimensions")?;
-            let dimensions = u64::try_from(dimensions).unwrap_or_default();
-            indexes.insert(
-                (row.try_get("entity_id")?, row.try_get("model")?),
-                dimensions,
-            );
+            let width: Option<i32> = row.try_get("search_width")?;
+            let entry = CatalogEntry {
+                dimensions: u64::try_from(dimensions).unwrap_or_default(),
+                method,
+                width: width.and_then(|width| u32::try_from(width).ok()),
+            };
+            // Of two, the one with a width, which is last.
+            indexes.insert((row.try_get("entity_id")?, row.try_get("model")?), entry);
         }
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = CatalogState {
             indexes,
@@ -224,6 +288,12 @@ impl IndexCatalog {
         };
         Ok(())
     }
+}
+
+/// The method of this name.
+pub(crate) fn method_of(name: &str) -> Option<IndexMethod> {
+    let methods = [IndexMethod::Hnsw, IndexMethod::IvfFlat];
+    methods.into_iter().find(|method| method.as_str() == name)
 }
 
 /// Which of these indexes exist and are valid. Apart from the tables with memories:
@@ -242,4 +312,47 @@ pub(crate) async fn valid_indexes(
     let rows = connection.fetch_all(query.bind(names)).await?;
     let names = rows.iter().map(|row| row.try_get("name"));
     Ok(names.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_searched_as_the_options_say_or_as_maintenance_chose() {
+        let entry = |method, width| CatalogEntry {
+            dimensions: 384,
+            method,
+            width,
+        };
+        let hnsw = entry(IndexMethod::Hnsw, Some(60));
+        assert_eq!(hnsw.search_width(AnnIndex::Auto), Some(60));
+        assert_eq!(hnsw.search_width(AnnIndex::hnsw()), Some(100));
+        // Its settings would be those of another method.
+        assert_eq!(hnsw.search_width(AnnIndex::ivf_flat()), None);
+        assert_eq!(hnsw.search_width(AnnIndex::None), None);
+        let unmeasured = entry(IndexMethod::IvfFlat, None);
+        assert_eq!(unmeasured.search_width(AnnIndex::Auto), None);
+        assert_eq!(unmeasured.search_width(AnnIndex::ivf_flat()), Some(20));
+    }
+
+    #[test]
+    fn settings_stay_within_the_limits_of_pgvector() {
+        let of = |method, width, limit| search_settings(method, width, limit).join("; ");
+        let hnsw = of(IndexMethod::Hnsw, 40, 22);
+        assert!(
+            hnsw.contains("ef_search = 40") && hnsw.contains("tuples = 1000"),
+            "{hnsw}"
+        );
+        let large = of(IndexMethod::Hnsw, 40, 5_000);
+        assert!(
+            large.contains("ef_search = 1000") && large.contains("tuples = 20000"),
+            "{large}"
+        );
+        let lists = of(IndexMethod::IvfFlat, 30_000, 22);
+        assert!(
+            lists.contains("probes = 30000") && lists.contains("max_probes = 32768"),
+            "{lists}"
+        );
+    }
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use memory_core::{DenseQuery, EntityId, Language, MemoryResult, SearchOutcome, SearchRequest};
+use memory_core::{
+    DenseQuery, EntityId, IndexMethod, Language, MemoryResult, SearchOutcome, SearchRequest,
+};
 use pgvector::Vector;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use crate::ann_index::predicate;
+use crate::ann_index::{AnnIndex, predicate, search_settings};
 use crate::connection::Scope;
 use crate::database::{Database, ReadTarget, decode_rows};
 use crate::filter::{LIVE, conditions};
@@ -18,7 +20,7 @@ use crate::{lexical, vectors};
 
 /// How many vectors are requested from the index for each memory: some memories
 /// have several, and iterative scans return them slightly out of order.
-const OVERSAMPLING: usize = 2;
+pub(crate) const OVERSAMPLING: usize = 2;
 
 /// Searches by the entity's ANN index. `None` if there is none, or if it found
 /// fewer memories than requested: then the caller has to search exactly.
@@ -30,22 +32,24 @@ pub(crate) async fn search(
     let Some(query) = &request.dense else {
         return Ok(None);
     };
-    if database.options.ann_index.method().is_none() {
+    let options = database.options.ann_index;
+    if options == AnnIndex::None {
         return Ok(None);
     }
     reload_catalog_if_due(database);
     let dimensions = query.vector.len() as u64;
-    let indexed = database
-        .index_catalog
-        .dimensions(entity, &query.fingerprint);
-    if indexed != Some(dimensions) || vectors::to_half(&query.vector).is_err() {
+    let entry = database.index_catalog.get(entity, &query.fingerprint);
+    let entry = entry.filter(|entry| entry.dimensions == dimensions);
+    let Some((method, width)) = entry
+        .and_then(|entry| Some((entry.method, entry.search_width(options)?)))
+        .filter(|_| vectors::to_half(&query.vector).is_ok())
+    else {
         return Ok(None);
-    }
+    };
     let mut sql = SqlBuilder::new();
     let language = database.options.language;
-    push_statement(&mut sql, entity, request, query, language);
-    let ann_index = database.options.ann_index;
-    let settings = ann_index.search_settings(request.limit * OVERSAMPLING);
+    push_statement(&mut sql, method, entity, request, query, language);
+    let settings = search_settings(method, width, request.limit * OVERSAMPLING);
     let entities = [entity];
     let target = ReadTarget {
         settings: &settings,
@@ -94,6 +98,7 @@ fn decode(
 /// what the index finds is computed exactly.
 pub(crate) fn push_statement(
     sql: &mut SqlBuilder,
+    method: IndexMethod,
     entity: &EntityId,
     request: &SearchRequest,
     query: &DenseQuery,
@@ -126,6 +131,7 @@ pub(crate) fn push_statement(
            WHERE {}{filter} ORDER BY {distance} LIMIT {scanned}) c \
            GROUP BY c.memory_id ORDER BY min(c.distance), c.memory_id LIMIT {limit}), ",
         predicate(
+            method,
             entity.as_str(),
             query.fingerprint.as_str(),
             dimensions,

@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use memory_core::EntityId;
 use pgvector::{HalfVector, Vector};
-use sqlx::AssertSqlSafe;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span, field};
 
 use crate::error::Failure;
 use crate::session_settings::SessionSettings;
+
+/// How long to wait for what takes long.
+const LONG_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The entities that a transaction may access under row-level security.
 #[derive(Clone, Copy)]
@@ -25,11 +28,28 @@ pub(crate) enum Scope<'a> {
     EntityNames,
 }
 
+/// What a connection runs on.
+enum Inner {
+    /// One of the pool's.
+    Pooled(PoolConnection<Postgres>),
+    /// One that the pool replaces.
+    Detached(PgConnection),
+}
+
+impl Inner {
+    fn as_mut(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Detached(connection) => connection,
+        }
+    }
+}
+
 /// A connection in use. Unless it is returned with [`release`](Self::release)
 /// it is closed: a connection that was left in the middle of a statement, or
 /// whose server stopped answering, must not be reused.
 pub(crate) struct Connection {
-    inner: Option<PoolConnection<Postgres>>,
+    inner: Option<Inner>,
     response_timeout: Duration,
     session_settings: Arc<SessionSettings>,
 }
@@ -40,10 +60,20 @@ impl Connection {
         session_settings: Arc<SessionSettings>,
     ) -> Self {
         Self {
-            inner: Some(inner),
+            inner: Some(Inner::Pooled(inner)),
             response_timeout: session_settings.response_timeout,
             session_settings,
         }
+    }
+
+    /// Leaves the pool, which may open another in its place: for work that takes long and
+    /// must not keep others waiting. It is closed afterward.
+    pub(crate) fn detach(mut self) -> Self {
+        self.inner = self.inner.take().map(|inner| match inner {
+            Inner::Pooled(connection) => Inner::Detached(connection.detach()),
+            detached @ Inner::Detached(_) => detached,
+        });
+        self
     }
 
     /// Begins a transaction that writes.
@@ -111,7 +141,7 @@ impl Connection {
         let inner = self.inner.as_mut().ok_or(Failure::Timeout)?;
         let query = query.persistent(self.session_settings.persistent_statements);
         let span = debug_span!("statement", rows = field::Empty);
-        let response = timeout(self.response_timeout, query.fetch_all(&mut **inner));
+        let response = timeout(self.response_timeout, query.fetch_all(inner.as_mut()));
         let rows = response.instrument(span.clone()).await;
         let rows = rows.map_err(|_| Failure::Timeout)??;
         span.record("rows", rows.len());
@@ -126,7 +156,7 @@ impl Connection {
         let inner = self.inner.as_mut().ok_or(Failure::Timeout)?;
         let query = query.persistent(self.session_settings.persistent_statements);
         let span = debug_span!("statement", rows = field::Empty);
-        let response = timeout(self.response_timeout, query.execute(&mut **inner));
+        let response = timeout(self.response_timeout, query.execute(inner.as_mut()));
         let done = response.instrument(span.clone()).await;
         let rows = done.map_err(|_| Failure::Timeout)??.rows_affected();
         span.record("rows", rows);
@@ -140,7 +170,7 @@ impl Connection {
         let text = AssertSqlSafe(text.to_owned());
         let response = timeout(
             self.response_timeout,
-            sqlx::Executor::execute(&mut **inner, sqlx::raw_sql(text)),
+            sqlx::Executor::execute(inner.as_mut(), sqlx::raw_sql(text)),
         );
         response.await.map_err(|_| Failure::Timeout)??;
         Ok(())
@@ -157,7 +187,12 @@ impl Connection {
     /// Waits up to a day for each answer from here on: index builds and
     /// migrations take long.
     pub(crate) fn disable_timeout(&mut self) {
-        self.response_timeout = Duration::from_secs(24 * 60 * 60);
+        self.response_timeout = LONG_TIMEOUT;
+    }
+
+    /// Waits as long as the options say from here on.
+    pub(crate) fn restore_timeout(&mut self) {
+        self.response_timeout = self.session_settings.response_timeout;
     }
 
     /// Whether writes notify listeners.
@@ -176,7 +211,7 @@ impl Connection {
     /// answer without end (sqlx issue 4349): a server that stopped answering
     /// just then would occupy the slot for good. So the wait is limited.
     pub(crate) fn release(mut self) {
-        if let Some(mut inner) = self.inner.take() {
+        if let Some(Inner::Pooled(mut inner)) = self.inner.take() {
             let limit = self.session_settings.ping_timeout;
             tokio::spawn(async move { timeout(limit, inner.return_to_pool()).await });
         }
@@ -195,7 +230,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take() {
+        if let Some(Inner::Pooled(inner)) = self.inner.take() {
             drop(inner.detach());
         }
     }

@@ -18,7 +18,7 @@
 //! | writes | one transaction each, one statement per table for any number of rows; a write continues when its future is dropped |
 //! | reads | one statement each, so one consistent state |
 //! | dense retriever | exact: every vector of the entity, from an index that stores them contiguously |
-//! | very large entities | ANN indexes, if [`PgOptions::ann_index`] asks for them; [`PgStore::maintain_indexes`] builds them; a search still finds as many as requested |
+//! | very large entities | ANN indexes, which [`maintain_indexes`](memory_core::Store::maintain_indexes) chooses and builds; a search still finds as many as requested |
 //! | lexical retriever | BM25 over the terms of `memory-text`, computed in the database; those of an older version are converted in the background |
 //! | vectors | half precision, unless [`PgOptions::precision`] says otherwise |
 //! | change notifications | `LISTEN`/`NOTIFY`, if [`PgOptions::notify_changes`] is on |
@@ -49,6 +49,7 @@ mod options;
 mod pool;
 #[cfg(test)]
 mod query_plan_tests;
+mod recall_estimate;
 mod record_accesses;
 mod reindex;
 mod removal;
@@ -72,7 +73,6 @@ mod write_positions;
 
 pub use ann_index::AnnIndex;
 pub use error::ServerError;
-pub use maintenance::MaintenanceReport;
 pub use options::{Migrations, PgOptions, Pooler, Precision};
 pub use sqlx::PgPool;
 pub use store::PgStore;

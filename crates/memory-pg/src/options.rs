@@ -3,9 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use memory_core::{Language, MemoryError, MemoryResult};
+use memory_core::{
+    DEFAULT_ANN_TARGET_RECALL, Language, MemoryError, MemoryResult, check_target_recall,
+};
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::ann_index::AnnIndex;
 use crate::connection::type_lookup;
@@ -76,6 +78,7 @@ pub struct PgOptions {
     pub(crate) row_level_security: bool,
     pub(crate) notify_changes: bool,
     pub(crate) ann_index: AnnIndex,
+    pub(crate) ann_target_recall: f64,
     pub(crate) ann_min_vectors: u64,
     pub(crate) ann_max_indexes: u32,
     pub(crate) replicas: ReplicaUrls,
@@ -108,6 +111,7 @@ impl Default for PgOptions {
             row_level_security: false,
             notify_changes: false,
             ann_index: AnnIndex::default(),
+            ann_target_recall: DEFAULT_ANN_TARGET_RECALL,
             ann_min_vectors: 50_000,
             ann_max_indexes: 32,
             replicas: ReplicaUrls::default(),
@@ -238,13 +242,24 @@ impl PgOptions {
         self
     }
 
-    /// The ANN index for very large entities; none by default.
-    /// [`PgStore::maintain_indexes`] builds them. A search by an index scores what
-    /// it finds exactly but may miss some of the nearest. Under any filter it
-    /// finds as many as requested, if necessary by an exact search.
+    /// The ANN index for very large entities; by default the one that
+    /// [`maintain_indexes`](memory_core::Store::maintain_indexes), which builds them, chose
+    /// for each. A search by an index scores what it finds exactly but may miss some of the
+    /// nearest. Under any filter it finds as many as requested, if necessary by an exact
+    /// search.
     #[must_use]
     pub fn ann_index(mut self, index: AnnIndex) -> Self {
         self.ann_index = index;
+        self
+    }
+
+    /// The share of the ten nearest vectors that a search by an index that maintenance
+    /// chose finds, above 0 and at most 1; 0.95 by default. It is measured on a sample, and
+    /// an index is kept only if it reaches the target with a confidence of 95 %; no sample
+    /// shows 1.
+    #[must_use]
+    pub fn ann_target_recall(mut self, recall: f64) -> Self {
+        self.ann_target_recall = recall;
         self
     }
 
@@ -323,7 +338,8 @@ impl PgOptions {
     pub async fn connect(mut self, url: &str) -> MemoryResult<PgStore> {
         let url = self.apply_url_parameters(url)?;
         self.validate()?;
-        let options = check_tls(crate::url::parse(&url)?)?;
+        self.ann_index = self.possible_ann_index();
+        let options = crate::url::connect_options(&url)?;
         let pool = self.pool().connect_lazy_with(self.connection(options));
         let replicas = self.replica_pools()?;
         PgStore::open(pool, replicas, self, true).await
@@ -338,8 +354,9 @@ impl PgOptions {
     /// if the tables belong to another program, `Missing` if an extension or (with
     /// [`Migrations::Check`]) a migration is missing, `Configuration` if the role
     /// lacks a privilege.
-    pub async fn with_pool(self, pool: PgPool) -> MemoryResult<PgStore> {
+    pub async fn with_pool(mut self, pool: PgPool) -> MemoryResult<PgStore> {
         self.validate()?;
+        self.ann_index = self.possible_ann_index();
         let replicas = self.replica_pools()?;
         PgStore::open(pool, replicas, self, false).await
     }
@@ -356,7 +373,7 @@ impl PgOptions {
                      notify_changes; they are those of the primary's URL",
                 ));
             }
-            let connection = check_tls(crate::url::parse(&url)?)?;
+            let connection = crate::url::connect_options(&url)?;
             let connection = options.connection(connection);
             Ok(options.pool().connect_lazy_with(connection))
         };
@@ -424,6 +441,15 @@ impl PgOptions {
         ]
     }
 
+    /// No index, instead of any, where maintenance cannot run.
+    fn possible_ann_index(&self) -> AnnIndex {
+        let is_possible = !self.row_level_security && self.pooler == Pooler::None;
+        match self.ann_index {
+            AnnIndex::Auto if !is_possible => AnnIndex::None,
+            index => index,
+        }
+    }
+
     fn validate(&self) -> MemoryResult<()> {
         let timeouts = [
             ("acquire_timeout", self.acquire_timeout),
@@ -443,6 +469,8 @@ impl PgOptions {
                 "invalid ANN index parameters: {problem}"
             )));
         }
+        check_target_recall(self.ann_target_recall)
+            .map_err(|error| MemoryError::configuration(error.to_string()))?;
         let is_indexed = self.ann_index.method().is_some();
         if is_indexed && (self.row_level_security || self.pooler == Pooler::Transaction) {
             return Err(MemoryError::configuration(
@@ -456,24 +484,4 @@ impl PgOptions {
         }
         Ok(())
     }
-}
-
-/// Connections by a Unix socket use no TLS. Where this build has none, the modes
-/// that require it are refused.
-fn check_tls(options: PgConnectOptions) -> MemoryResult<PgConnectOptions> {
-    if options.get_socket().is_some() || options.get_host().starts_with('/') {
-        return Ok(options.ssl_mode(PgSslMode::Disable));
-    }
-    let mode = options.get_ssl_mode();
-    let is_required = matches!(
-        mode,
-        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull
-    );
-    if is_required && !cfg!(feature = "tls") {
-        return Err(MemoryError::configuration(
-            "the database URL requires TLS (sslmode), and this build has no TLS; build with the \
-             feature tls",
-        ));
-    }
-    Ok(options)
 }

@@ -4,8 +4,9 @@
 pub(crate) mod support;
 
 use memory_core::{
-    DenseQuery, EntityId, Generation, ListRequest, ListScope, MemoryFilter, MemoryId, MemoryKind,
-    MemoryTagMode, NeighborRequest, SearchRequest, Store,
+    DenseQuery, EntityId, Generation, IndexAction, IndexMethod, ListRequest, ListScope,
+    MaintenanceRequest, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode, NeighborRequest,
+    SearchRequest, Store,
 };
 use memory_testkit::{SeededRng, fixtures};
 use sqlx::{PgConnection, Row};
@@ -104,8 +105,8 @@ async fn ann_index_is_used_only_by_ann_search() {
         let options = PgOptions::new().ann_min_vectors(500);
         let options = options.ann_index(AnnIndex::hnsw());
         let store = options.connect(&url).await.unwrap();
-        let report = store.maintain_indexes().await.unwrap();
-        assert_eq!(report.created, 2);
+        let report = store.maintain_indexes(&MaintenanceRequest::new()).await;
+        assert_eq!(report.unwrap().count(IndexAction::Build), 2);
         store.close().await.unwrap();
         run(&mut connection, "VACUUM ANALYZE memory_embedding").await;
         run(
@@ -127,6 +128,7 @@ async fn ann_index_is_used_only_by_ann_search() {
                 let query = request.dense.as_ref().unwrap();
                 ann_search::push_statement(
                     &mut sql,
+                    IndexMethod::Hnsw,
                     &EntityId::from("mira"),
                     &request,
                     query,
@@ -269,7 +271,9 @@ async fn ann_search_of_partitioned_tables_reads_one_partition() {
             let request = SearchRequest { filter, ..request };
             let query = request.dense.as_ref().unwrap();
             let mut sql = SqlBuilder::new();
-            ann_search::push_statement(&mut sql, &EntityId::from("mira"), &request, query, None);
+            let mira = EntityId::from("mira");
+            let method = IndexMethod::IvfFlat;
+            ann_search::push_statement(&mut sql, method, &mira, &request, query, None);
             let plan = lines(&mut connection, sql).await;
             assert_eq!(support::partitioned::partitions(&plan).len(), 1, "{plan}");
         }

@@ -31,7 +31,6 @@ impl SqlBuilder {
     }
 
     /// Inserts text at the beginning.
-    #[cfg(test)]
     pub(crate) fn prepend(&mut self, text: &str) {
         self.text.insert_str(0, text);
     }

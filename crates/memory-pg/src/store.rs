@@ -8,18 +8,19 @@ use async_trait::async_trait;
 use memory_core::{
     AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
     EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
-    ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, NeighborOutcome,
-    NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome, SearchRequest, Store,
-    StoreCapabilities, SummaryGroup, UpdateOutcome, VectorPrecision, Writers,
+    ListRequest, MaintenanceReport, MaintenanceRequest, MemoryFilter, MemoryId, MemoryPatch,
+    MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome,
+    SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
+    VectorPrecision, Writers,
 };
 use sqlx::PgPool;
 
+use crate::ann_index::AnnIndex;
 use crate::database::Database;
-use crate::maintenance::{self, MaintenanceReport};
 use crate::options::{PgOptions, Precision};
 use crate::{
-    changes, consolidate, delete, get, insert, list, neighbors, record_accesses, reindex,
-    replace_vectors, schema, search, stats, update, watch,
+    changes, consolidate, delete, get, insert, list, maintenance, neighbors, record_accesses,
+    reindex, replace_vectors, schema, search, stats, update, watch,
 };
 
 /// The name in errors and reports.
@@ -62,28 +63,12 @@ impl PgStore {
             database.close().await;
         }
         prepared?;
-        if database.options.ann_index.method().is_some() {
+        if database.options.ann_index != AnnIndex::None {
             database.load_index_catalog().await?;
         }
         let database = Arc::new(database);
         reindex::start(&database).await?;
         Ok(Self { database })
-    }
-}
-
-impl PgStore {
-    /// Builds the ANN indexes that the options ask for, and drops those that they
-    /// do not. Meant for a periodic job of a role that owns the tables; reads and
-    /// writes go on meanwhile. Building takes minutes for each 100,000 vectors. If
-    /// the future is dropped, an invalid index remains, which the next run drops.
-    ///
-    /// # Errors
-    /// [`MemoryError::Unsupported`](memory_core::MemoryError::Unsupported)
-    /// through a pooler or under row-level security;
-    /// [`MemoryError::Store`](memory_core::MemoryError::Store) with kind
-    /// `Unavailable` while another process is running it.
-    pub async fn maintain_indexes(&self) -> MemoryResult<MaintenanceReport> {
-        maintenance::maintain_indexes(&self.database).await
     }
 }
 
@@ -254,6 +239,19 @@ impl Store for PgStore {
 
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         watch::watch(&self.database).await
+    }
+
+    /// For a periodic job of a role that owns the tables; a dry run needs only `SELECT`.
+    /// It uses one connection outside the pool, and no transaction lasts longer than a
+    /// statement. Building takes minutes for each 100,000 vectors. If the future is
+    /// dropped, an incomplete index remains, which no search uses and the next run drops.
+    ///
+    /// Unsupported through a transaction pooler and under row-level security.
+    async fn maintain_indexes(
+        &self,
+        request: &MaintenanceRequest,
+    ) -> MemoryResult<MaintenanceReport> {
+        maintenance::maintain_indexes(&self.database, request).await
     }
 
     async fn close(&self) -> MemoryResult<()> {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use memory_core::{MemoryError, MemoryResult};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::options::{PgOptions, Pooler};
 
@@ -89,12 +89,21 @@ impl PgOptions {
     }
 }
 
+/// The options of connections to the server of a URL whose parameters were checked.
+///
+/// # Errors
+/// As [`parse`]; [`MemoryError::Configuration`] where the URL requires TLS and this build
+/// has none.
+pub(crate) fn connect_options(url: &str) -> MemoryResult<PgConnectOptions> {
+    check_tls(parse(url)?)
+}
+
 /// Parses a URL whose parameters were checked.
 ///
 /// # Errors
 /// [`MemoryError::Configuration`] without a part of the URL, as every part may be
 /// one of a password with an unescaped character.
-pub(crate) fn parse(url: &str) -> MemoryResult<PgConnectOptions> {
+fn parse(url: &str) -> MemoryResult<PgConnectOptions> {
     check_escapes(url)?;
     let options = PgConnectOptions::from_str(url).map_err(|error| malformed(&cause(&error)))?;
     if options.get_socket().is_some() {
@@ -181,6 +190,26 @@ fn unknown_parameter(name: &str) -> MemoryError {
         "unknown URL parameter{quoted}; known are: {}",
         known.join(", ")
     ))
+}
+
+/// Connections by a Unix socket use no TLS. Where this build has none, the modes
+/// that require it are refused.
+fn check_tls(options: PgConnectOptions) -> MemoryResult<PgConnectOptions> {
+    if options.get_socket().is_some() || options.get_host().starts_with('/') {
+        return Ok(options.ssl_mode(PgSslMode::Disable));
+    }
+    let mode = options.get_ssl_mode();
+    let is_required = matches!(
+        mode,
+        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull
+    );
+    if is_required && !cfg!(feature = "tls") {
+        return Err(MemoryError::configuration(
+            "the database URL requires TLS (sslmode), and this build has no TLS; build with the \
+             feature tls",
+        ));
+    }
+    Ok(options)
 }
 
 fn parse_pooler(value: &str) -> MemoryResult<Pooler> {

@@ -13,6 +13,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("consolidate_with", "options are arguments of `consolidate`"),
     ("list_memories_as_of", "an argument of `list_memories`"),
     ("list_stream", "pages of `list_memories`"),
+    ("maintain_indexes", "a job of the command"),
     ("reembed_stream", "`reembed` returns the last report"),
     ("retain_stream", "batches of `retain_batch`"),
     ("retain_stream_in", "batches of `retain_batch`"),

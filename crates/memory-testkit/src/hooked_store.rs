@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use memory_core::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
     EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome,
-    InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome,
-    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, SnapshotPage, SnapshotPages,
-    SnapshotState, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
+    InsertOptions, InsertOutcome, ListPage, ListRequest, MaintenanceReport, MaintenanceRequest,
+    MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, NeighborOutcome,
+    NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome, SearchRequest,
+    SnapshotPage, SnapshotPages, SnapshotState, Store, StoreCapabilities, SummaryGroup,
+    UpdateOutcome,
 };
 
 /// An operation of [`Store`].
@@ -64,13 +65,15 @@ pub enum StoreOperation {
     Watch,
     /// [`Store::backup`].
     Backup,
+    /// [`Store::maintain_indexes`].
+    MaintainIndexes,
     /// [`Store::close`].
     Close,
 }
 
 impl StoreOperation {
     /// Every operation.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Insert,
         Self::InsertOpts,
         Self::Consolidate,
@@ -93,6 +96,7 @@ impl StoreOperation {
         Self::ListEntities,
         Self::Watch,
         Self::Backup,
+        Self::MaintainIndexes,
         Self::Close,
     ];
 
@@ -122,6 +126,7 @@ impl StoreOperation {
             Self::ListEntities => "list_entities",
             Self::Watch => "watch",
             Self::Backup => "backup",
+            Self::MaintainIndexes => "maintain_indexes",
             Self::Close => "close",
         }
     }
@@ -431,6 +436,14 @@ impl Store for HookedStore {
     async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
         let call = StoreCall::new(StoreOperation::Backup);
         self.run(call, self.inner.backup(target, options)).await
+    }
+
+    async fn maintain_indexes(
+        &self,
+        request: &MaintenanceRequest,
+    ) -> MemoryResult<MaintenanceReport> {
+        let call = StoreCall::new(StoreOperation::MaintainIndexes);
+        self.run(call, self.inner.maintain_indexes(request)).await
     }
 
     async fn close(&self) -> MemoryResult<()> {

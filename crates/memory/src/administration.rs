@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use memory_core::{
-    BackupOptions, CacheStats, EntityId, EntityStats, Fingerprint, Generation, MemoryId,
-    MemoryResult,
+    BackupOptions, CacheStats, EntityId, EntityStats, Fingerprint, Generation, MaintenanceReport,
+    MaintenanceRequest, MemoryId, MemoryResult,
 };
 #[cfg(doc)]
 use memory_core::{ErrorKind, MemoryError};
@@ -205,6 +205,45 @@ impl MemorySystem {
         observe(
             Operation::Backup,
             self.engine().backup(target.as_ref(), options),
+        )
+        .await
+    }
+
+    /// Chooses, builds and drops the approximate indexes of very large entities, and how
+    /// widely each is searched: for a periodic job, nightly or after large imports.
+    /// PostgreSQL has such indexes; docs/operations.md describes when to run it.
+    ///
+    /// For each entity it measures which index finds the target share of the nearest
+    /// vectors fastest, with stored vectors as questions, and keeps none where exact
+    /// search is as fast. The report says what it did and what it won, and with
+    /// [`MaintenanceRequest::dry_run`] what it would do.
+    ///
+    /// Building takes minutes for each 100,000 vectors, while others read and write. A
+    /// dropped future or an ended process leaves an incomplete index, which no search
+    /// uses and the next run drops.
+    ///
+    #[doc = example!()]
+    /// use memory::{ErrorKind, MaintenanceRequest};
+    /// let request = MaintenanceRequest::new().dry_run(true);
+    /// match memory.maintain_indexes(&request).await {
+    ///     Ok(report) => println!("{} indexes are kept", report.indexes.len()),
+    ///     // SQLite has none.
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for SQLite, through a transaction pooler and under
+    /// row-level security; [`ErrorKind::InvalidInput`] for a target recall out of range;
+    /// [`ErrorKind::Unavailable`] while another process runs it; errors of the store.
+    pub async fn maintain_indexes(
+        &self,
+        request: &MaintenanceRequest,
+    ) -> MemoryResult<MaintenanceReport> {
+        observe(
+            Operation::MaintainIndexes,
+            self.engine().maintain_indexes(request),
         )
         .await
     }

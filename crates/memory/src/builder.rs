@@ -9,7 +9,7 @@ use std::time::Duration;
 use memory_core::Consistency;
 use memory_core::{
     CacheBackend, Clock, Embedder, IntoShared, LanguageModel, MemoryConfig, MemoryError,
-    MemoryResult, Preset, Reranker, SharedCache, Store,
+    MemoryResult, Preset, Reranker, SharedCache, Store, check_target_recall,
 };
 use memory_engine::{Engine, EngineBuilder};
 use memory_moka::MokaBackend;
@@ -43,6 +43,7 @@ use crate::system::MemorySystem;
 pub struct MemorySystemBuilder {
     url: Option<String>,
     replicas: Vec<String>,
+    ann_target_recall: Option<f64>,
     store: Option<Arc<dyn Store>>,
     embedder: Option<Arc<dyn Embedder>>,
     shared_cache: Option<Arc<dyn SharedCache>>,
@@ -65,6 +66,7 @@ impl Default for MemorySystemBuilder {
         Self {
             url: None,
             replicas: Vec::new(),
+            ann_target_recall: None,
             store: None,
             embedder: None,
             shared_cache: None,
@@ -100,6 +102,17 @@ impl MemorySystemBuilder {
     #[must_use]
     pub fn replicas(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.replicas = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The share of the ten nearest vectors that an approximate index of the URL's
+    /// PostgreSQL server has to find for
+    /// [`maintain_indexes`](MemorySystem::maintain_indexes) to keep it, above 0 and at most
+    /// 1; 0.95 by default. A store of another kind has no such indexes and ignores it. In
+    /// settings the key is `ann_target_recall`.
+    #[must_use]
+    pub fn ann_target_recall(mut self, recall: f64) -> Self {
+        self.ann_target_recall = Some(recall);
         self
     }
 
@@ -334,6 +347,15 @@ impl MemorySystemBuilder {
                 "replicas are of a URL's server; for a store, set them in its options",
             ));
         }
+        if self.store.is_some() && self.ann_target_recall.is_some() {
+            return Err(MemoryError::configuration(
+                "`ann_target_recall` is of a URL's server; for a store, set it in its options",
+            ));
+        }
+        if let Some(recall) = self.ann_target_recall {
+            let checked = check_target_recall(recall);
+            checked.map_err(|error| MemoryError::configuration(error.to_string()))?;
+        }
         if self.shared_cache.is_some() && self.shared_cache_url.is_some() {
             return Err(MemoryError::configuration(
                 "set either a URL of a shared cache or a shared cache, not both",
@@ -400,7 +422,11 @@ impl MemorySystemBuilder {
         }
         let store = match self.store {
             Some(store) => store,
-            None => defaults::store(url, &replicas, &mut config).await?,
+            None => {
+                let recall = self.ann_target_recall;
+                let recall = recall.unwrap_or(settings.ann_target_recall());
+                defaults::store(url, &replicas, recall, &mut config).await?
+            }
         };
         if let Some(cache) = shared_cache {
             engine = engine.shared_cache(cache);

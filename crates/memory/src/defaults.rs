@@ -16,8 +16,8 @@ const SCHEMES: &[&str] = &[
     "postgresql",
 ];
 
-/// Opens the store of a URL's scheme, with the replicas of its server and the language of
-/// the configuration. With [`Consistency::Bounded`], PostgreSQL also notifies other
+/// Opens the store of a URL's scheme, with the replicas of its server, the target recall of
+/// its indexes and the language of the configuration. With [`Consistency::Bounded`], PostgreSQL also notifies other
 /// processes of writes, so that their reads are seldom stale; if there are replicas, the
 /// bound is divided between them and what is cached.
 #[cfg_attr(
@@ -25,12 +25,13 @@ const SCHEMES: &[&str] = &[
     expect(clippy::unused_async, reason = "no store to open")
 )]
 #[cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres")),
-    expect(unused_variables, reason = "no store to configure")
+    not(feature = "postgres"),
+    expect(unused_variables, reason = "PostgreSQL alone has all these options")
 )]
 pub(crate) async fn store(
     url: &str,
     replicas: &[String],
+    ann_target_recall: f64,
     config: &mut MemoryConfig,
 ) -> MemoryResult<Arc<dyn Store>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
@@ -49,7 +50,9 @@ pub(crate) async fn store(
         }
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let mut options = memory_pg::PgOptions::new().language(config.language);
+            let mut options = memory_pg::PgOptions::new()
+                .language(config.language)
+                .ann_target_recall(ann_target_recall);
             if let Some(Consistency::Bounded(bound)) = &mut config.consistency {
                 options = options.notify_changes(true);
                 if !replicas.is_empty() {

@@ -70,12 +70,14 @@ pub use stream::RetainProgress;
 pub use system::MemorySystem;
 
 pub use memory_core::{
-    AccessCounting, ByteSize, CacheStats, Clock, Consistency, EntityId, EntityStats, ErrorKind,
-    Excerpt, Generation, IntoShared, InvalidInput, InvalidSetting, Language, LanguageModel,
-    LimitPolicy, ListPage, ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem,
-    MemoryConfig, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
-    MemoryTagMode, PageCursor, Preset, Reranker, ScoreStats, SettingOrigin, SettingProblem,
-    SharedSource, SystemClock, TierStats, UnknownLanguage, limits,
+    AccessCounting, ByteSize, CacheStats, Clock, Consistency, DEFAULT_ANN_TARGET_RECALL, EntityId,
+    EntityStats, ErrorKind, Excerpt, Generation, IndexAction, IndexDescription, IndexMeasurement,
+    IndexMethod, IndexReason, IndexReport, IntoShared, InvalidInput, InvalidSetting, Language,
+    LanguageModel, LimitPolicy, ListPage, ListRequest, ListScope, MaintenanceReport,
+    MaintenanceRequest, ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryError,
+    MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode, PageCursor,
+    Preset, Reranker, ScoreStats, SettingOrigin, SettingProblem, SharedSource, SystemClock,
+    TierStats, UnknownLanguage, limits,
 };
 pub use memory_engine::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, ExcludedHits, Explanation,
@@ -130,8 +132,7 @@ pub mod sqlite {
 #[cfg(feature = "postgres")]
 pub mod postgres {
     pub use memory_pg::{
-        AnnIndex, MaintenanceReport, Migrations, PgOptions, PgPool, PgStore, Pooler, Precision,
-        ServerError,
+        AnnIndex, Migrations, PgOptions, PgPool, PgStore, Pooler, Precision, ServerError,
     };
 }
 

@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "doctor",
     "migrate",
     "reembed",
+    "maintain-indexes",
     "serve",
     "mcp",
     "token",

@@ -131,3 +131,84 @@ fn misspelled_url_parameters_are_refused_by_name() {
         assert!(run.err.contains("row_level_security"), "{run:?}");
     }
 }
+
+const COUNT_RECORDS: &str = "SELECT count(*) FROM memory_approximate";
+
+/// Three memories are enough for an index where that is asked for, and too few to show its
+/// recall.
+#[test]
+fn maintain_indexes_says_what_it_would_do_and_what_it_did() {
+    let dir = TestDir::new();
+    with_database(|url, count| {
+        let run = |args: &[&str]| dir.run(&[&["--db", url, "maintain-indexes"], args].concat());
+        let missing = run(&["--dry-run"]).code(6);
+        assert!(missing.err.contains("memory migrate"), "{missing:?}");
+        assert_eq!(count(COUNT_TABLES), 0);
+        for text in ["Rain.", "Sun.", "Snow on the hills."] {
+            dir.run(&["--db", url, "retain", "mira", text]).code(0);
+        }
+        let none = run(&["--json"]).code(0).json();
+        let expected = serde_json::json!({
+            "dry_run": false, "target_recall": 0.95, "indexes": []
+        });
+        assert_eq!(none, expected);
+
+        let few = ["--min-vectors", "3", "--target-recall", "0.9"];
+        let planned = run(&[&few[..], &["--dry-run", "--json"]].concat()).code(0);
+        let planned = planned.json();
+        assert_eq!(planned["dry_run"], true);
+        assert_eq!(planned["target_recall"], 0.9);
+        let index = &planned["indexes"][0];
+        assert_eq!(index["entity"], "mira");
+        assert_eq!(index["action"], "build");
+        assert_eq!(index["reason"], "not_built");
+        assert_eq!(index["measured"]["recall"], serde_json::Value::Null);
+        assert_eq!(count(COUNT_RECORDS), 0, "nothing was written");
+
+        let done = run(&[&few[..], &["--json"]].concat()).code(0).json();
+        let index = &done["indexes"][0];
+        assert_eq!(
+            (&index["action"], &index["vectors"]),
+            (&"none".into(), &3.into())
+        );
+        assert_eq!(index["reason"], "below_target");
+        assert_eq!(index["measured"]["questions"], 3);
+        assert!(
+            index["measured"]["exact_ms"].as_f64() > Some(0.0),
+            "{index}"
+        );
+        assert_eq!(count(COUNT_RECORDS), 1);
+        let text = run(&few).code(0).out;
+        assert!(
+            text.contains("mira (3 vectors): no index; no index reaches"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("1 entity: no index; target recall 0.9\n"),
+            "{text}"
+        );
+    });
+}
+
+#[test]
+fn target_recall_is_checked_before_anything_is_opened() {
+    let dir = TestDir::new();
+    let url = "postgres://app@127.0.0.1:1/memories";
+    for share in ["0", "1.5", "most"] {
+        let args = ["--db", url, "maintain-indexes", "--target-recall", share];
+        let run = dir.run(&args).code(2);
+        assert!(run.err.contains("above 0 and at most 1"), "{run:?}");
+    }
+    let mut command = dir.command(&["--db", url, "maintain-indexes"]);
+    let refused = command.env("MEMORY_ANN_TARGET_RECALL", "95").output();
+    let refused = String::from_utf8(refused.expect("it starts").stderr).expect("UTF-8");
+    assert!(
+        refused.contains("MEMORY_ANN_TARGET_RECALL: ann_target_recall is \"95\""),
+        "{refused}"
+    );
+    // SQLite has none.
+    let refused = dir
+        .run(&["maintain-indexes", "--json"])
+        .fails(1, "unsupported");
+    assert!(refused.contains("PostgreSQL only"), "{refused}");
+}

@@ -170,6 +170,14 @@ pub enum InvalidInput {
         /// The value found.
         value: f32,
     },
+    /// A target recall outside 0..1, or not a number.
+    #[error(
+        "the target recall is {value}; it must be a number above 0 and at most 1, such as 0.95"
+    )]
+    TargetRecall {
+        /// The value found.
+        value: f64,
+    },
     /// A limit of 0 or over the maximum.
     #[error("limit is {value}; it must be from 1 to {max}")]
     Limit {

@@ -4,6 +4,7 @@ mod access_update;
 mod capabilities;
 mod changes;
 mod embedded_memory;
+pub(crate) mod index_maintenance;
 mod outcomes;
 mod provided;
 mod requests;
@@ -29,6 +30,7 @@ pub use access_update::AccessUpdate;
 pub use capabilities::{StoreCapabilities, VectorPrecision, Writers};
 pub use changes::{ChangeMarker, ChangeStream, Generation, StoreEvent};
 pub use embedded_memory::EmbeddedMemory;
+use index_maintenance::{MaintenanceReport, MaintenanceRequest};
 pub use outcomes::{
     ChangeSet, EntityStats, GetOutcome, InsertOutcome, ListPage, RemoveOutcome,
     ReplaceVectorsOutcome, UpdateOutcome,
@@ -409,8 +411,8 @@ pub trait Store: Debug + Send + Sync + 'static {
         provided::entity_stats(self, entity).await
     }
 
-    /// Lists entities that have at least one memory, live or archived, in the
-    /// order of their names, after `after`. Reads no memory. Required.
+    /// Lists entities with a memory, live or archived, in the order of their names, after
+    /// `after`. Reads no memory. Required.
     ///
     /// # Errors
     /// [`InvalidInput::Limit`](crate::InvalidInput::Limit) as
@@ -421,8 +423,7 @@ pub trait Store: Debug + Send + Sync + 'static {
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>>;
 
-    /// A version of everything in the store, without a statement; `None` where
-    /// that is not known.
+    /// A version of everything in the store, without a statement; `None` if it is unknown.
     ///
     /// Provided: `None`. Overriding it makes reads from caches cheap under
     /// [`Consistency::Checked`](crate::Consistency::Checked).
@@ -432,14 +433,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   by this process or any other. Markers of all times are comparable.
     /// - After a write was acknowledged, by any process, the marker differs from
     ///   every one before the write. It may also change without a write.
-    /// - It does not block and takes microseconds at most: no lock that a
-    ///   transaction holds, no connection, no network.
+    /// - It takes microseconds: no lock that a transaction holds, no connection, no network.
     fn change_marker(&self) -> Option<ChangeMarker> {
         None
     }
 
-    /// A handle to this store for one writer that applies its own writes to its
-    /// caches; `None` where the store has none.
+    /// A handle for one writer that applies its own writes to its caches; `None` if none.
     ///
     /// Provided: `None`. A handle is this store, except for its
     /// [`change_marker`](Store::change_marker), and closing it closes the store.
@@ -453,8 +452,7 @@ pub trait Store: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Subscribes to writes by any process; `None` where the store has no such
-    /// channel.
+    /// Subscribes to writes by any process; `None` where the store has no channel for it.
     ///
     /// Provided: `None`. Overriding it lets caches drop early what other processes
     /// changed; correctness never needs it. Fails where there is no connection.
@@ -464,25 +462,29 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Copies the whole database to a new file.
     ///
-    /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported),
-    /// as a server has tools of its own for it.
+    /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported).
     ///
     /// # Behavior
     /// - The copy is one consistent state, while others read and write.
-    /// - It is complete and on disk when this returns `Ok`, and only then does
-    ///   the target exist, or is replaced. Only its owner may read it.
+    /// - Only when this returns `Ok` does the target exist, or is replaced: complete and
+    ///   on disk. Only its owner may read it.
     /// - The database's own files are never overwritten, and an existing file only
     ///   with [`BackupOptions::overwrite`].
     /// - Opening the copy is restoring it.
     /// - A dropped caller leaves a complete target or none, and no temporary file.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a target
-    /// that is refused, [`ErrorKind::Missing`](crate::ErrorKind::Missing) for a
-    /// missing folder; those of the disk.
-    async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
-        let _ = (target, options);
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a refused target,
+    /// [`ErrorKind::Missing`](crate::ErrorKind::Missing) for a missing folder; the disk's.
+    async fn backup(&self, _: &Path, _: &BackupOptions) -> MemoryResult<()> {
         Err(provided::unsupported(self, "backup"))
+    }
+
+    /// Chooses, builds and drops approximate indexes: see [`MaintenanceRequest`].
+    ///
+    /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported).
+    async fn maintain_indexes(&self, _: &MaintenanceRequest) -> MemoryResult<MaintenanceReport> {
+        Err(provided::unsupported(self, "maintain_indexes"))
     }
 
     /// Finishes running calls and releases every connection, also when called twice.
@@ -491,8 +493,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     /// - Where [`StoreCapabilities::closes`], calls after it answer
-    ///   [`ErrorKind::Closed`](crate::ErrorKind::Closed); elsewhere they answer
-    ///   as before.
+    ///   [`ErrorKind::Closed`](crate::ErrorKind::Closed); elsewhere they answer as before.
     async fn close(&self) -> MemoryResult<()> {
         Ok(())
     }

@@ -27,8 +27,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memory_core::{
-    BackupOptions, CacheStats, EntityId, EntityStats, Fingerprint, Generation, Memory, MemoryError,
-    MemoryFilter, MemoryId, MemoryResult, limits,
+    BackupOptions, CacheStats, EntityId, EntityStats, Fingerprint, Generation, MaintenanceReport,
+    MaintenanceRequest, Memory, MemoryError, MemoryFilter, MemoryId, MemoryResult, limits,
 };
 use memory_metrics::{Operation, observe};
 use tracing::trace;
@@ -146,6 +146,15 @@ impl Engine {
     pub async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
         self.inner.access_recorder.flush_before_close().await;
         self.inner.store.backup(target, options).await
+    }
+
+    /// Maintains the approximate indexes of the store.
+    pub async fn maintain_indexes(
+        &self,
+        request: &MaintenanceRequest,
+    ) -> MemoryResult<MaintenanceReport> {
+        request.validate()?;
+        self.inner.store.maintain_indexes(request).await
     }
 
     /// Writes pending access counts and closes the store and the shared cache.

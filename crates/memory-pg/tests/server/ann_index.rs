@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use memory_core::{
-    DenseQuery, EntityId, MemoryError, MemoryFilter, MemoryId, SearchOutcome, SearchRequest, Store,
+    DenseQuery, EntityId, IndexAction, IndexReason, MaintenanceReport, MaintenanceRequest,
+    MemoryError, MemoryFilter, MemoryId, SearchOutcome, SearchRequest, Store,
 };
 use memory_pg::{AnnIndex, PgOptions, PgStore, Pooler};
 use memory_testkit::{SeededRng, fixtures};
@@ -33,23 +34,29 @@ async fn indexes_are_built_used_and_dropped() {
             if index == AnnIndex::hnsw() {
                 populate(&store).await;
             }
-            let report = store.maintain_indexes().await.unwrap();
-            // The index of the other method is no longer required.
-            let dropped = usize::from(index != AnnIndex::hnsw());
-            assert_eq!(
-                (report.created, report.dropped, report.kept),
-                (1, dropped, 0)
-            );
-            let again = store.maintain_indexes().await.unwrap();
-            assert_eq!((again.created, again.dropped, again.kept), (0, 0, 1));
+            // It takes the place of the index of the other method.
+            let action = match index == AnnIndex::hnsw() {
+                true => IndexAction::Build,
+                false => IndexAction::Replace,
+            };
+            assert_eq!(maintain(&store).await, [(action, IndexReason::Configured)]);
+            let again = maintain(&store).await;
+            assert_eq!(again, [(IndexAction::Keep, IndexReason::Configured)]);
             compare_with_exact_search(&store, &url).await;
             store.close().await.unwrap();
         }
-        let exact = PgStore::connect(&url).await.unwrap();
-        let done = exact.maintain_indexes().await.unwrap();
-        assert_eq!((done.created, done.dropped, done.kept), (0, 1, 0));
+        let exact = options(AnnIndex::None).connect(&url).await.unwrap();
+        let done = maintain(&exact).await;
+        assert_eq!(done, [(IndexAction::Drop, IndexReason::NotRequired)]);
     })
     .await;
+}
+
+/// What maintenance did with each index, and why.
+async fn maintain(store: &PgStore) -> Vec<(IndexAction, IndexReason)> {
+    let report = store.maintain_indexes(&MaintenanceRequest::new()).await;
+    let MaintenanceReport { indexes, .. } = report.unwrap();
+    indexes.iter().map(|it| (it.action, it.reason)).collect()
 }
 
 async fn populate(store: &PgStore) {
@@ -60,7 +67,7 @@ async fn populate(store: &PgStore) {
 }
 
 async fn compare_with_exact_search(store: &PgStore, url: &str) {
-    let exact = PgStore::connect(url).await.unwrap();
+    let exact = options(AnnIndex::None).connect(url).await.unwrap();
     let entity = EntityId::from(NAME);
     let mut rng = SeededRng::new(99);
     let (mut found, mut wanted) = (0, 0);
@@ -138,7 +145,7 @@ async fn index_search_sees_later_writes() {
     with_database(|url| async move {
         let store = options(AnnIndex::hnsw()).connect(&url).await.unwrap();
         populate(&store).await;
-        store.maintain_indexes().await.unwrap();
+        maintain(&store).await;
         let entity = EntityId::from(NAME);
         let mut rng = SeededRng::new(5);
         let mut new = fixtures::plain(&entity, "the new one", &mut rng);
@@ -159,8 +166,9 @@ async fn index_search_sees_later_writes() {
         let found = store.search(&entity, &request).await.unwrap();
         assert!(most_similar(&found).contains(&new.memory.id));
         assert!(found.dense.is_some(), "the search was exact");
-        let done = store.maintain_indexes().await.unwrap();
-        assert_eq!(done.dropped, 1, "the index cannot be used");
+        // The index cannot be used.
+        let done = maintain(&store).await;
+        assert_eq!(done, [(IndexAction::Drop, IndexReason::NotRequired)]);
     })
     .await;
 }
@@ -170,7 +178,7 @@ async fn externally_dropped_index_is_rebuilt() {
     with_database(|url| async move {
         let store = options(AnnIndex::hnsw()).connect(&url).await.unwrap();
         populate(&store).await;
-        store.maintain_indexes().await.unwrap();
+        maintain(&store).await;
         let mut other = connect(&url).await;
         let name: String = sqlx::query_scalar("SELECT index_name FROM memory_approximate")
             .fetch_one(&mut other)
@@ -182,8 +190,8 @@ async fn externally_dropped_index_is_rebuilt() {
         let request = request(vector, MemoryFilter::new());
         let found = store.search(&entity, &request).await.unwrap();
         assert_eq!(found.candidates.len(), LIMIT);
-        let done = store.maintain_indexes().await.unwrap();
-        assert_eq!((done.created, done.dropped, done.kept), (1, 1, 0));
+        let done = maintain(&store).await;
+        assert_eq!(done, [(IndexAction::Build, IndexReason::Configured)]);
     })
     .await;
 }
@@ -199,6 +207,8 @@ async fn invalid_options_are_refused() {
         PgOptions::new().ann_index(bad),
         options(AnnIndex::hnsw()).row_level_security(true),
         options(AnnIndex::hnsw()).pooler(Pooler::Transaction),
+        PgOptions::new().ann_target_recall(0.0),
+        PgOptions::new().ann_target_recall(1.1),
     ] {
         let refused = options.connect("postgres:///nowhere").await.unwrap_err();
         assert!(

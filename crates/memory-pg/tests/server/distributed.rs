@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use memory_core::Store;
+use memory_core::{MaintenanceRequest, Store};
 use memory_pg::{AnnIndex, PgOptions, PgStore};
 use memory_testkit::store::{Suite, Tolerance};
 
@@ -25,7 +25,14 @@ async fn conforms_on_partitioned_tables_and_reads_one_partition() {
         // No entity is large enough, so this only looks for large ones.
         let options = PgOptions::new().ann_index(AnnIndex::hnsw());
         let store = options.connect(&url).await.unwrap();
-        assert_eq!(store.maintain_indexes().await.unwrap().created, 0);
+        assert_eq!(
+            store
+                .maintain_indexes(&MaintenanceRequest::new())
+                .await
+                .unwrap()
+                .indexes,
+            []
+        );
         store.insert(&memories("mira", 3)).await.unwrap();
         store.close().await.unwrap();
         convert_terms(&url).await;

@@ -8,6 +8,7 @@ mod conformance;
 mod crash;
 mod distributed;
 mod fault_proxy;
+mod index_maintenance;
 mod pgbouncer;
 mod reindex;
 mod replicas;

@@ -1,7 +1,7 @@
 //! Opening a database: the schema is created once, and other programs' tables are
 //! left alone.
 
-use memory_core::{EntityId, ErrorKind, Store};
+use memory_core::{EntityId, ErrorKind, MaintenanceRequest, Store};
 use memory_pg::{Migrations, PgOptions, PgStore};
 
 use crate::memories;
@@ -116,7 +116,10 @@ async fn read_only_store_reads_and_refuses_writes() {
                 .await
                 .unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
-            let refused = store.maintain_indexes().await.unwrap_err();
+            let refused = store
+                .maintain_indexes(&MaintenanceRequest::new())
+                .await
+                .unwrap_err();
             assert_ne!(refused.kind(), ErrorKind::Unavailable, "{refused}");
         }
         assert_eq!(schema_state(&url).await, before);

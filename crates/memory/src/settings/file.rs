@@ -83,7 +83,7 @@ fn raw(value: &DeValue<'_>) -> RawValue {
             RawValue::Integer(value.map_or_else(|_| number.to_string(), |value| value.to_string()))
         }
         DeValue::String(text) => RawValue::Text(text.to_string()),
-        DeValue::Float(_) => RawValue::Other("a number with a fraction"),
+        DeValue::Float(number) => RawValue::Fraction(number.as_str().to_owned()),
         DeValue::Boolean(_) => RawValue::Other("a boolean"),
         DeValue::Datetime(_) => RawValue::Other("a date or time"),
         DeValue::Array(_) => RawValue::Other("an array"),

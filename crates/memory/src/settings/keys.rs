@@ -3,10 +3,19 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use memory_core::{AccessCounting, Consistency, LimitPolicy, MemoryConfig, Preset, SettingProblem};
+use memory_core::{
+    AccessCounting, Consistency, DEFAULT_ANN_TARGET_RECALL, LimitPolicy, MemoryConfig, Preset,
+    SettingProblem, check_target_recall,
+};
 
 use super::secrets::redact_url;
 use super::value::{Mismatch, RawValue, parse_duration, show_bytes, show_seconds};
+
+/// A share from 0 to 1, which is always a number.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Share(pub(super) f64);
+
+impl Eq for Share {}
 
 /// The values of all settings.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,6 +28,7 @@ pub(super) struct Values {
     pub(super) http_rate_limit: Option<NonZeroU32>,
     pub(super) http_allowed_origins: Vec<String>,
     pub(super) shared_cache_budget: Duration,
+    pub(super) ann_target_recall: Share,
     pub(super) preset: Preset,
     pub(super) config: MemoryConfig,
 }
@@ -34,6 +44,7 @@ impl Values {
             http_rate_limit: None,
             http_allowed_origins: Vec::new(),
             shared_cache_budget: memory_engine::DEFAULT_SHARED_CACHE_BUDGET,
+            ann_target_recall: Share(DEFAULT_ANN_TARGET_RECALL),
             preset,
             config: preset.config(),
         }
@@ -353,6 +364,17 @@ pub(super) const KEYS: &[Key] = &[
         },
     ),
     Key::new(
+        "ann_target_recall",
+        "a number above 0 and at most 1, such as 0.95",
+        |values, raw| {
+            let recall = raw.number()?;
+            check_target_recall(recall).map_err(|_| Mismatch::Value)?;
+            values.ann_target_recall = Share(recall);
+            Ok(())
+        },
+        |values| values.ann_target_recall.0.to_string(),
+    ),
+    Key::new(
         "http_rate_limit",
         "a whole number of requests per second, at least 1, or \"none\"",
         |values, raw| {
@@ -444,22 +466,4 @@ pub(super) fn unknown_key(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Settings;
-    use super::*;
-
-    #[test]
-    fn the_budget_of_the_shared_cache_is_a_duration_of_more_than_zero() {
-        let read = |value| {
-            let variables = [("MEMORY_SHARED_CACHE_BUDGET", value)];
-            Settings::builder().variables(variables).build()
-        };
-        let budget = read("250 us").unwrap().shared_cache_budget();
-        assert_eq!(budget, Duration::from_micros(250));
-        for value in ["0 ms", "5", "soon"] {
-            let message = read(value).unwrap_err().to_string();
-            let expected = format!("is {value:?}; it must be a duration of more than zero");
-            assert!(message.contains(&expected), "{message}");
-        }
-    }
-}
+mod tests;

@@ -135,6 +135,15 @@ impl Settings {
         self.values.shared_cache_budget
     }
 
+    /// The share of the nearest vectors that approximate indexes of PostgreSQL have to
+    /// find; see [`MemorySystemBuilder::ann_target_recall`].
+    ///
+    /// [`MemorySystemBuilder::ann_target_recall`]: crate::MemorySystemBuilder::ann_target_recall
+    #[must_use]
+    pub fn ann_target_recall(&self) -> f64 {
+        self.values.ann_target_recall.0
+    }
+
     /// The preset that was chosen, or the default one.
     #[must_use]
     pub fn preset(&self) -> Preset {

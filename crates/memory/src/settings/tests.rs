@@ -33,7 +33,7 @@ fn write(bytes: impl AsRef<[u8]>) -> TestFile {
     }
 }
 
-fn read(bytes: impl AsRef<[u8]>) -> Result<Settings, MemoryError> {
+pub(super) fn read(bytes: impl AsRef<[u8]>) -> Result<Settings, MemoryError> {
     let file = write(bytes);
     Settings::builder().file(&file.path).build()
 }
@@ -50,7 +50,7 @@ fn problem(outcome: Result<Settings, MemoryError>) -> InvalidSetting {
 
 /// The message for a file, from the line number on.
 #[track_caller]
-fn refused(text: &str) -> String {
+pub(super) fn refused(text: &str) -> String {
     let message = problem(read(text)).to_string();
     let (path, rest) = message.split_once("memory.toml").unwrap();
     assert!(!path.is_empty(), "the path is complete: {message}");
@@ -133,7 +133,7 @@ fn every_key_is_read_from_file_and_environment_as_it_is_shown() {
         .build()
         .unwrap();
     let entries = written.entries();
-    let is_number = |value: &str| value.parse::<u64>().is_ok();
+    let is_number = |value: &str| value.parse::<f64>().is_ok();
     let lines = entries.iter().map(|entry| match &entry.value {
         value if is_number(value) => format!("{} = {value}\n", entry.key),
         value => format!("{} = '{value}'\n", entry.key),

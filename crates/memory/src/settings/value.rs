@@ -9,6 +9,8 @@ use memory_core::ByteSize;
 pub(super) enum RawValue {
     /// A whole number of a file, as text.
     Integer(String),
+    /// A number with a fraction of a file, as text.
+    Fraction(String),
     /// A text of a file.
     Text(String),
     /// An environment variable: a number or a text.
@@ -30,7 +32,7 @@ impl RawValue {
     /// The value as text, for messages.
     pub(super) fn display(&self) -> String {
         match self {
-            Self::Integer(text) => text.clone(),
+            Self::Integer(text) | Self::Fraction(text) => text.clone(),
             Self::Text(text) | Self::Untyped(text) => format!("{text:?}"),
             Self::Other(kind) => (*kind).to_owned(),
         }
@@ -42,6 +44,18 @@ impl RawValue {
                 text.trim().parse().map_err(|_| Mismatch::Value)
             }
             Self::Text(_) => Err(Mismatch::Type("a text")),
+            Self::Fraction(_) => Err(Mismatch::Type("a number with a fraction")),
+            Self::Other(kind) => Err(Mismatch::Type(kind)),
+        }
+    }
+
+    /// A number, with or without a fraction.
+    pub(super) fn number(&self) -> Result<f64, Mismatch> {
+        match self {
+            Self::Integer(text) | Self::Fraction(text) | Self::Untyped(text) => {
+                text.trim().parse().map_err(|_| Mismatch::Value)
+            }
+            Self::Text(_) => Err(Mismatch::Type("a text")),
             Self::Other(kind) => Err(Mismatch::Type(kind)),
         }
     }
@@ -50,6 +64,7 @@ impl RawValue {
         match self {
             Self::Text(text) | Self::Untyped(text) => Ok(text),
             Self::Integer(_) => Err(Mismatch::Type("a number")),
+            Self::Fraction(_) => Err(Mismatch::Type("a number with a fraction")),
             Self::Other(kind) => Err(Mismatch::Type(kind)),
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory::{
-    ErrorKind, ListRequest, ManualClock, MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryKind,
-    MemoryPatch, MemorySystem, MemoryTagMode, RecallRequest,
+    ErrorKind, ListRequest, MaintenanceRequest, ManualClock, MemoryBatchItem, MemoryConfig,
+    MemoryFilter, MemoryKind, MemoryPatch, MemorySystem, MemoryTagMode, RecallRequest,
 };
 
 /// One folder and one system per test.
@@ -28,6 +28,38 @@ async fn replicas_are_refused_where_there_is_no_server() {
     let refused = refused.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
     assert!(refused.to_string().contains("replicas"), "{refused}");
+}
+
+/// SQLite has no approximate indexes: a target for them does no harm, and maintaining them
+/// is refused by name.
+#[tokio::test]
+async fn index_maintenance_is_refused_where_there_are_no_indexes() {
+    let builder = |recall| {
+        let builder = MemorySystem::builder().url("sqlite::memory:");
+        let builder = builder.embedder(memory_testkit::HashEmbedder::new());
+        builder.ann_target_recall(recall).build()
+    };
+    for recall in [0.0, 1.5, f64::NAN] {
+        let refused = builder(recall).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
+        assert!(refused.to_string().contains("target recall"), "{refused}");
+    }
+    let memory = builder(0.99).await.unwrap();
+    let request = MaintenanceRequest::new().dry_run(true);
+    let refused = memory.maintain_indexes(&request).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+    let message = refused.to_string();
+    assert!(
+        message.contains("maintain_indexes") && message.contains("sqlite"),
+        "{message}"
+    );
+    let store = memory_testkit::InMemoryStore::new();
+    let builder = MemorySystem::builder().store(store).ann_target_recall(0.9);
+    let refused = builder.build().await.unwrap_err();
+    assert!(
+        refused.to_string().contains("set it in its options"),
+        "{refused}"
+    );
 }
 
 /// A z-score says nothing of one memory; the relevance must.

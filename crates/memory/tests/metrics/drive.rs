@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use memory::metrics::Operation;
 use memory::{
-    ListRequest, Memory, MemoryBatchItem, MemoryFilter, MemoryId, MemoryKind, MemoryPatch,
-    MemorySystem, MemoryTagMode, RecallRequest, ReembedRequest,
+    ListRequest, MaintenanceRequest, Memory, MemoryBatchItem, MemoryFilter, MemoryId, MemoryKind,
+    MemoryPatch, MemorySystem, MemoryTagMode, RecallRequest, ReembedRequest,
 };
 
 const ENTITY: &str = "quillon-entity";
@@ -223,6 +223,16 @@ impl Driver {
                 assert_eq!(memory.backup(&copy).await.is_ok(), is_supported);
                 // A target that exists is refused.
                 assert!(memory.backup(&copy).await.is_err());
+            }
+            Operation::MaintainIndexes => {
+                let dry_run = MaintenanceRequest::new().dry_run(true);
+                // SQLite has no approximate indexes.
+                let is_supported = self.url.starts_with("postgres");
+                let outcome = memory.maintain_indexes(&dry_run).await;
+                assert_eq!(outcome.is_ok(), is_supported);
+                // No recall can be reached that is beyond all.
+                let refused = memory.maintain_indexes(&dry_run.target_recall(2.0)).await;
+                assert!(refused.is_err());
             }
             Operation::Close => {
                 memory.close().await.unwrap();

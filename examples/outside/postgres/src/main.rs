@@ -27,8 +27,9 @@ async fn main() -> MemoryResult<()> {
         .row_level_security(false)
         // Tell other processes about writes: needed by `Bounded` below.
         .notify_changes(true)
-        // Approximate indexes for the largest entities.
-        .ann_index(AnnIndex::hnsw())
+        // Approximate indexes for the largest entities, as `maintain_indexes` chooses them.
+        .ann_index(AnnIndex::Auto)
+        .ann_target_recall(0.95)
         .ann_min_vectors(50_000)
         .ann_max_indexes(8)
         .connect(&url)

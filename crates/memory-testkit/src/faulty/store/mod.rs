@@ -20,10 +20,10 @@ use async_trait::async_trait;
 use memory_core::{
     AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
     EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind, Fingerprint, Generation,
-    GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryError, MemoryFilter,
-    MemoryId, MemoryPatch, MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome,
-    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, SnapshotPages, Store, StoreCapabilities,
-    SummaryGroup, UpdateOutcome,
+    GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MaintenanceReport,
+    MaintenanceRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
+    SearchRequest, SnapshotPages, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
 };
 
 pub use self::fault::StoreFault;
@@ -255,6 +255,13 @@ impl Store for FaultyStore {
 
     async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
         self.inner.backup(target, options).await
+    }
+
+    async fn maintain_indexes(
+        &self,
+        request: &MaintenanceRequest,
+    ) -> MemoryResult<MaintenanceReport> {
+        self.inner.maintain_indexes(request).await
     }
 
     async fn close(&self) -> MemoryResult<()> {
