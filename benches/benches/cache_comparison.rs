@@ -16,6 +16,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use memory_benches::arguments::argument;
 use memory_benches::cache_comparison::agent_workload::{self, WorkloadSize};
 use memory_benches::cache_comparison::registry::{Experiment, run_on_each};
 use memory_benches::cache_comparison::results::{
@@ -94,8 +95,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // `cargo test` runs benches too, as a smoke test.
     let quick = flag("--quick") || !flag("--bench");
     let effort = if quick { QUICK } else { FULL };
-    let data =
-        value("--data").or_else(|| std::env::var_os("MEMORY_CONVERSATIONS").map(PathBuf::from));
+    let data = argument("--data")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("MEMORY_CONVERSATIONS").map(PathBuf::from));
     let conversations = data.map_or_else(|| Ok(Vec::new()), |file| locomo::read(&file))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -103,7 +105,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     let results = measure(&effort, &conversations, &runtime, quick)?;
-    if let Some(file) = value("--json") {
+    if let Some(file) = argument("--json") {
         std::fs::write(file, serde_json::to_vec_pretty(&results)?)?;
     }
     print!("{}", memory_benches::report::tables(&results));
@@ -112,11 +114,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn flag(name: &str) -> bool {
     std::env::args().any(|argument| argument == name)
-}
-
-fn value(name: &str) -> Option<PathBuf> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map(PathBuf::from)
 }
 
 fn measure(

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use memory::{MemoryBatchItem, MemorySystem};
+use memory_benches::arguments::argument;
 use memory_benches::corpus::Corpus;
 use memory_benches::metrics::Timings;
 use memory_testkit::HashEmbedder;
@@ -52,10 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn options() -> Result<Options, Box<dyn Error>> {
     let number = |name: &str, default: usize| -> Result<usize, Box<dyn Error>> {
-        let value = std::env::args()
-            .skip_while(|argument| argument != name)
-            .nth(1);
-        Ok(value.map_or(Ok(default), |value| value.parse())?)
+        Ok(argument(name).map_or(Ok(default), |value| value.parse())?)
     };
     Ok(Options {
         tasks: number("--tasks", 16)?,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memory::{ManualClock, MemorySystem, RecallRequest};
+use memory_benches::arguments::argument;
 use memory_benches::locomo::{self, Conversation};
 use memory_benches::metrics::{peak_memory_mib, recall_at, reciprocal_rank};
 use memory_benches::records::{Record, RecordWriter};
@@ -26,7 +27,7 @@ const MEBIBYTE: f64 = 1024.0 * 1024.0;
 const BATCH: usize = 256;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(data) = data_argument() else {
+    let Some(data) = argument("--data").map(PathBuf::from) else {
         // `cargo bench` without arguments runs every bench.
         println!("conversation: give a file of conversations: -- --data FILE");
         return Ok(());
@@ -37,11 +38,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     runtime.block_on(report(&conversations))
-}
-
-fn data_argument() -> Option<PathBuf> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--data");
-    arguments.nth(1).map(PathBuf::from)
 }
 
 async fn report(conversations: &[Conversation]) -> Result<(), Box<dyn Error>> {

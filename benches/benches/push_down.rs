@@ -24,6 +24,7 @@ use memory::{
     ByteSize, MemoryConfig, MemoryFilter, MemoryId, MemorySystem, MemoryTagMode, RecallPath,
     RecallRequest,
 };
+use memory_benches::arguments::argument;
 use memory_benches::corpus::{Corpus, ENTITY, TAGS};
 use memory_benches::records::{Record, RecordWriter};
 use memory_benches::samples::Samples;
@@ -66,10 +67,7 @@ fn main() -> Outcome {
 }
 
 fn options() -> Outcome<Options> {
-    let value = |name: &str, default: &str| {
-        let mut arguments = std::env::args().skip_while(|argument| argument != name);
-        arguments.nth(1).unwrap_or_else(|| default.to_owned())
-    };
+    let value = |name, default: &str| argument(name).unwrap_or_else(|| default.to_owned());
     let sizes = value("--sizes", "1000,10000,100000");
     let sizes = sizes.split(',').map(|size| Ok(size.trim().parse()?));
     Ok(Options {

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use memory::store::Store;
 use memory::{EntityId, MemoryFilter, MemoryId, MemoryKind};
+use memory_benches::arguments::argument;
 use memory_benches::locomo;
 use memory_benches::test_schema::{TestSchema, URL_ENV};
 use memory_core::{
@@ -68,11 +69,6 @@ fn main() -> Outcome<()> {
         .enable_all()
         .build()?;
     runtime.block_on(report(Path::new(&data), rows))
-}
-
-fn argument(name: &str) -> Option<String> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1)
 }
 
 async fn report(data: &Path, rows: usize) -> Outcome<()> {

@@ -1,7 +1,8 @@
 //! Shared parts of the benchmarks: conversations and their scoring, generated
-//! corpora, the cache comparison, policies of the tiers, the load tests of the presets and of many processes,
-//! recorded values and the report.
+//! corpora, the cache comparison, policies of the tiers, the load tests of the presets
+//! and of many processes, recorded values and the report; arguments of the programs.
 
+pub mod arguments;
 pub mod cache_comparison;
 pub mod cache_policies;
 pub mod cluster_load;

@@ -48,15 +48,8 @@ pub(crate) fn run(options: &Options) -> Result<(), TaskError> {
 pub(crate) fn check_hub() -> Result<(), TaskError> {
     let cache = setup::run(setup::Options::default())?;
     let mut tests = shell::cargo();
-    // Of the workspace rather than of the one crate: most dependencies then have
-    // the features of the other tests, which have compiled them. memory-bert's
-    // tests of that name need libtorch.
     tests
-        .args(["test", "--workspace", "--exclude", "memory-bert"])
-        .args([
-            "--features",
-            &format!("{},memory-onnx/hub", shell::FEATURES),
-        ])
+        .args(["test", "--package", "memory-onnx", "--features", "hub"])
         .args(["--test", "embedder", "hub::"])
         .env(CACHE_ENV, cache);
     shell::run_with_limit(&mut tests, LIMIT)

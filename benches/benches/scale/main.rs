@@ -19,6 +19,7 @@ mod system;
 use std::error::Error;
 use std::path::Path;
 
+use memory_benches::arguments::argument;
 use memory_benches::corpus::Corpus;
 use memory_benches::counting_allocator::CountingAllocator;
 use memory_benches::records::{Record, RecordWriter};
@@ -68,8 +69,7 @@ fn main() -> Outcome {
 }
 
 fn sizes() -> Outcome<Vec<usize>> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--sizes");
-    let list = arguments.nth(1);
+    let list = argument("--sizes");
     let list = list.as_deref().unwrap_or("1000,10000,20000,100000");
     let sizes = list.split(',').map(|size| Ok(size.trim().parse()?));
     sizes.collect()

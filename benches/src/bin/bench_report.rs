@@ -5,24 +5,24 @@
 #![allow(clippy::print_stdout, reason = "the program prints what it wrote")]
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use memory_benches::arguments::{argument, required};
 use memory_benches::ratios;
 use memory_benches::report::{self, ReportResults};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let required = |name: &str| value(name).ok_or_else(|| format!("{name} is required"));
-    let results = ReportResults::read(&required("--results")?)?;
-    let docs = required("--docs")?;
+    let results = ReportResults::read(Path::new(&required("--results")?))?;
+    let docs = PathBuf::from(required("--docs")?);
     let sections = report::write(&results, &docs)?;
     println!(
         "wrote {}: {}",
         docs.join("performance.md").display(),
         sections.join(", ")
     );
-    if let Some(file) = value("--ratios") {
+    if let Some(file) = argument("--ratios") {
         // A `String` as error is printed with escaped line ends.
-        match ratios::check(&file, &results) {
+        match ratios::check(Path::new(&file), &results) {
             Ok(lines) => print!("{lines}"),
             Err(error) => {
                 println!("{error}");
@@ -31,9 +31,4 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-fn value(name: &str) -> Option<PathBuf> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map(PathBuf::from)
 }

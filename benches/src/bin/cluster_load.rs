@@ -12,6 +12,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use memory_benches::arguments::{argument, required};
 use memory_benches::cluster_load::{
     Checker, Kind, Measurement, Plan, ProcessOptions, Results, Run, SHARED_TEXTS, Servers,
     Statements, Target, TestFault, WorkerOptions, check_shared_cache, check_standby, check_store,
@@ -19,6 +20,7 @@ use memory_benches::cluster_load::{
 };
 use memory_benches::machine::Machine;
 use memory_benches::report;
+use tokio::runtime::Runtime;
 
 /// The part of the run, without a fault, in which statements are counted.
 const COUNTED: (f64, f64) = (0.05, 0.17);
@@ -63,7 +65,7 @@ fn work(process: u16) -> Result<(), Box<dyn Error>> {
     };
     let servers: Servers = serde_json::from_str(&required("--servers")?)?;
     let bound = Duration::from_millis(required("--bound-ms")?.parse()?);
-    runtime()?.block_on(run_process(options, &servers, bound))
+    Runtime::new()?.block_on(run_process(options, &servers, bound))
 }
 
 /// Fills the database, runs the processes, and checks what they did.
@@ -80,7 +82,7 @@ fn measure() -> Result<Results, Box<dyn Error>> {
     if let Some(name) = &test_fault {
         TestFault::from_name(name).ok_or("--test-fault is no fault")?;
     }
-    let runtime = runtime()?;
+    let runtime = Runtime::new()?;
     let machine = Machine::describe();
 
     let (entities, memories) = (plan.entities, plan.memories());
@@ -156,20 +158,4 @@ fn measure() -> Result<Results, Box<dyn Error>> {
         std::fs::write(file, serde_json::to_vec_pretty(&results)?)?;
     }
     Ok(results)
-}
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-}
-
-fn argument(name: &str) -> Option<String> {
-    std::env::args()
-        .skip_while(|argument| argument != name)
-        .nth(1)
-}
-
-fn required(name: &str) -> Result<String, Box<dyn Error>> {
-    Ok(argument(name).ok_or_else(|| format!("{name} is required"))?)
 }

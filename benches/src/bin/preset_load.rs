@@ -14,16 +14,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use memory_benches::arguments::argument;
 use memory_benches::preset_load::{
     Case, CaseResult, MemoryLimit, Results, cases, fill, run, table,
 };
 use memory_benches::report::replace_generated;
+use tokio::runtime::Runtime;
 
 fn main() -> Result<(), Box<dyn Error>> {
     if let (Some(case), Some(file)) = (argument("--run"), argument("--file")) {
         let duration = Duration::from_secs_f64(argument("--seconds").unwrap_or_default().parse()?);
         let case: Case = serde_json::from_str(&case)?;
-        let result = runtime()?.block_on(run(&case, Path::new(&file), duration))?;
+        let result = Runtime::new()?.block_on(run(&case, Path::new(&file), duration))?;
         println!("{}", serde_json::to_string(&result)?);
         return Ok(());
     }
@@ -54,7 +56,7 @@ fn measure() -> Result<Results, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let filled = folder.path().join("filled.db");
     eprintln!("filling a database with {entities} entities");
-    runtime()?.block_on(fill(&filled, entities))?;
+    Runtime::new()?.block_on(fill(&filled, entities))?;
     let mut results = Results::default();
     for case in &cases {
         eprintln!("{}: {minutes} minutes", case.name());
@@ -92,16 +94,4 @@ fn run_in_process(case: &Case, file: &Path, minutes: f64) -> Result<CaseResult, 
     let mut result: CaseResult = serde_json::from_slice(&output.stdout)?;
     result.limit = limit.as_ref().map(MemoryLimit::report);
     Ok(result)
-}
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-}
-
-fn argument(name: &str) -> Option<String> {
-    std::env::args()
-        .skip_while(|argument| argument != name)
-        .nth(1)
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use memory_core::{
     DenseQuery, EmbeddedMemory, Embedding, EntityId, ErrorKind, Fingerprint, Generation,
-    MemoryFilter, MemoryId, MemoryPatch, SearchRequest, cosine,
+    MemoryFilter, MemoryId, MemoryPatch, ReplaceVectorsOutcome, SearchRequest, cosine,
 };
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
@@ -96,9 +96,8 @@ pub async fn of_changed_memories_stay(context: &CheckContext) -> CheckResult {
         .await
         .at("update")?;
     let given = [(id, embedding(3, &mut rng))];
-    let outcome = match store.replace_vectors(&mira, &given, read_at).await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
-        outcome => outcome.at("replace_vectors")?,
+    let Some(outcome) = replace(context, &mira, &given, read_at).await? else {
+        return Ok(());
     };
     ensure_eq!(outcome.replaced, [], "replaced");
     ensure_eq!(outcome.generation, read_at.next(), "generation");
@@ -131,10 +130,9 @@ pub async fn of_other_models_stay_until_removed(context: &CheckContext) -> Check
     let mut fresh = embedding(1, &mut rng);
     fresh.fingerprint = other_fingerprint();
     let given = [(ids[0], fresh.clone()), (ids[1], fresh.clone())];
-    match store.replace_vectors(&mira, &given, read_at).await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
-        outcome => outcome.at("replace_vectors")?,
-    };
+    if replace(context, &mira, &given, read_at).await?.is_none() {
+        return Ok(());
+    }
     let old = counts(context, &mira, &ids, &fingerprint()).await?;
     ensure_eq!(old, Some(vec![2, 2, 2]), "vectors of the first model");
     let new = counts(context, &mira, &ids, &other_fingerprint()).await?;
@@ -198,23 +196,17 @@ pub async fn of_other_models_stay_until_removed(context: &CheckContext) -> Check
 pub async fn new_content_has_those_of_its_writer(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
-    let item = plain(&mira, "before", &mut rng);
-    let id = item.memory.id;
-    context.insert(std::slice::from_ref(&item)).await?;
-    let read_at = context.generation(&mira).await?;
-    let mut fresh = embedding(2, &mut rng);
-    fresh.fingerprint = other_fingerprint();
-    let store = context.store();
-    match store.replace_vectors(&mira, &[(id, fresh)], read_at).await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
-        outcome => outcome.at("replace_vectors")?,
+    let Some((item, _)) = insert_with_two_models(context, &mira, &mut rng).await? else {
+        return Ok(());
     };
+    let id = item.memory.id;
+    let store = context.store();
     let patch = MemoryPatch::new().context(Some("a place".to_owned()));
     let patched = store.update(&mira, &id, &patch, None).await;
     patched.at("update of the context")?;
     ensure_eq!(
         counts(context, &mira, &[id], &other_fingerprint()).await?,
-        Some(vec![2]),
+        Some(vec![1]),
         "vectors after a patch of the context"
     );
     let patch = MemoryPatch::new().content("after");
@@ -234,18 +226,11 @@ pub async fn new_content_has_those_of_its_writer(context: &CheckContext) -> Chec
 pub async fn of_two_models_follow_their_memory(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
-    let item = plain(&mira, "in two models", &mut rng);
-    let id = item.memory.id;
-    context.insert(std::slice::from_ref(&item)).await?;
-    let read_at = context.generation(&mira).await?;
-    let mut fresh = embedding(1, &mut rng);
-    fresh.fingerprint = other_fingerprint();
-    let given = [(id, fresh.clone())];
-    let store = context.store();
-    match store.replace_vectors(&mira, &given, read_at).await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
-        outcome => outcome.at("replace_vectors")?,
+    let Some((item, fresh)) = insert_with_two_models(context, &mira, &mut rng).await? else {
+        return Ok(());
     };
+    let id = item.memory.id;
+    let store = context.store();
     let embeddings = [&item.embedding, &fresh];
     are_compared_apart(context, &mira, embeddings)
         .await
@@ -304,6 +289,37 @@ async fn are_compared_apart(
         );
     }
     Ok(())
+}
+
+/// A memory with one vector of each of two models; `None` where the store does not
+/// support it.
+async fn insert_with_two_models(
+    context: &CheckContext,
+    entity: &EntityId,
+    rng: &mut SeededRng,
+) -> Result<Option<(EmbeddedMemory, Embedding)>, CheckFailure> {
+    let item = plain(entity, "in two models", rng);
+    context.insert(std::slice::from_ref(&item)).await?;
+    let read_at = context.generation(entity).await?;
+    let mut fresh = embedding(1, rng);
+    fresh.fingerprint = other_fingerprint();
+    let given = [(item.memory.id, fresh.clone())];
+    let replaced = replace(context, entity, &given, read_at).await?;
+    Ok(replaced.map(|_| (item, fresh)))
+}
+
+/// `None` where the store does not support it.
+async fn replace(
+    context: &CheckContext,
+    entity: &EntityId,
+    given: &[(MemoryId, Embedding)],
+    read_at: Generation,
+) -> Result<Option<ReplaceVectorsOutcome>, CheckFailure> {
+    let replacing = context.store().replace_vectors(entity, given, read_at);
+    match replacing.await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
+        outcome => outcome.at("replace_vectors").map(Some),
+    }
 }
 
 /// `None` where the store does not support it.
