@@ -13,6 +13,7 @@ use memory_core::{
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::fixtures::{consolidation, embedding, fingerprint, other_fingerprint, plain};
+use crate::seeded_rng::SeededRng;
 use crate::store::CheckContext;
 
 /// A live and an archived memory get vectors, and they are counted; the content
