@@ -18,6 +18,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use memory_benches::arguments::argument;
 use memory_benches::cache_policies::budget;
 use memory_benches::cache_policies::repetition::CountingReranker;
 use memory_benches::cache_policies::replay::{Database, ReplayOptions};
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     let results = runtime.block_on(measure(size))?;
-    if let Some(file) = value("--json") {
+    if let Some(file) = argument("--json") {
         std::fs::write(file, serde_json::to_vec_pretty(&results)?)?;
     }
     print!("{}", tables::markdown(&results));
@@ -57,7 +58,7 @@ async fn measure(size: Size) -> Result<Results, Box<dyn Error>> {
         eprintln!("{:>6.1} s: {name}: {what}", start.elapsed().as_secs_f64());
     };
     let mut results = Results::default();
-    let only = value("--only");
+    let only = argument("--only");
     for workload in workloads::all(size) {
         let name = workload.name;
         if only.as_ref().is_some_and(|only| only != name) {
@@ -128,9 +129,4 @@ fn without_expiry(config: MemoryConfig) -> MemoryConfig {
 
 fn flag(name: &str) -> bool {
     std::env::args().any(|argument| argument == name)
-}
-
-fn value(name: &str) -> Option<String> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1)
 }
