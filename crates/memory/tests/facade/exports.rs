@@ -6,7 +6,10 @@ use std::path::Path;
 
 /// Items that users of the facade never need.
 const INTERNAL: &[(&str, &[&str])] = &[
-    ("memory-core", &["access_boost", "current_importance"]),
+    (
+        "memory-core",
+        &["access_boost", "check_target_recall", "current_importance"],
+    ),
     (
         "memory-engine",
         &[
