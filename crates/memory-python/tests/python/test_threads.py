@@ -26,6 +26,15 @@ def unswitched() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """The usual handler: a process that a shell starts in the background ignores
+    interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_another_thread_runs_while_texts_are_embedded(
     system: MemorySystem, unswitched: None
 ) -> None:
@@ -68,7 +77,7 @@ def test_threads_share_a_system(system: MemorySystem) -> None:
     assert [system.entity_stats(name).memory_count for name in names] == [5, 5, 5]
 
 
-def test_an_interrupt_ends_a_call_that_waits() -> None:
+def test_an_interrupt_ends_a_call_that_waits(interruptible: None) -> None:
     released = threading.Event()
 
     def interrupt(prompt: str) -> str:
