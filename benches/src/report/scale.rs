@@ -20,8 +20,8 @@ const OPERATIONS: [(&str, &str); 12] = [
     ),
     ("first_answer", "first answer with empty caches"),
     (
-        "first_answer_before_pages",
-        "first answer, before there are pages",
+        "second_answer_before_pages",
+        "second answer, before there are pages",
     ),
     ("insert", "insert, per memory"),
     ("retain_then_recall", "insert one, then recall"),

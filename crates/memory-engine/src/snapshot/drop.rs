@@ -33,6 +33,7 @@ impl Drop for EntitySnapshot {
             pairs,
             episodes,
             mentions,
+            tags,
             related,
             live: _,
             timed: _,
@@ -47,6 +48,7 @@ impl Drop for EntitySnapshot {
             mem::take(pairs),
             mem::take(episodes),
             mem::take(mentions),
+            mem::take(tags),
             mem::take(related),
         );
         runtime.spawn_blocking(move || drop(parts));

@@ -145,6 +145,7 @@ impl EntitySnapshot {
         }
         self.by_id.settle();
         self.related.settle();
+        self.tags.settle();
     }
 
     /// Sets the accesses of memories; the others keep theirs.

@@ -23,6 +23,7 @@ mod selection;
 mod slot;
 mod sorted_blocks;
 mod sparse_scores;
+mod tag_index;
 mod term_weights;
 mod threads;
 mod vectors;
@@ -42,6 +43,7 @@ use packed_memory::PackedMemory;
 use pair_index::PairIndex;
 use posting_list::PostingList;
 use slot::Slot;
+use tag_index::TagIndex;
 use vectors::{EncodedRows, Vectors};
 
 pub(crate) use delta::Delta;
@@ -69,6 +71,7 @@ pub(crate) struct EntitySnapshot {
     pairs: PairIndex,
     episodes: Episodes,
     mentions: MentionIndex,
+    tags: TagIndex,
     /// By a digest of an id, the slots of the memories that are related to what has it.
     related: PostingList<(u32, u32)>,
     /// How many memories there are.
@@ -96,6 +99,7 @@ impl EntitySnapshot {
             pairs: PairIndex::default(),
             episodes: Episodes::default(),
             mentions: MentionIndex::default(),
+            tags: TagIndex::default(),
             related: PostingList::default(),
             live: 0,
             timed: 0,
@@ -135,6 +139,7 @@ impl EntitySnapshot {
             + self.pairs.size_bytes()
             + self.episodes.size_bytes()
             + self.mentions.size_bytes()
+            + self.tags.size_bytes()
     }
 
     /// The snapshot after `changes`.
@@ -278,6 +283,7 @@ impl EntitySnapshot {
         for (id, _) in parts.related() {
             self.related.push((id_digest(&id), slot));
         }
+        self.tags.push(slot, parts.tags());
         self.by_id.push((id_digest(&memory.id()), slot));
         self.live += 1;
         self.timed += usize::from(has_time);
@@ -308,6 +314,7 @@ impl EntitySnapshot {
         self.inverted_index.settle();
         self.pairs.settle();
         self.mentions.settle();
+        self.tags.settle();
     }
 
     fn remove(&mut self, id: &MemoryId) {
@@ -336,6 +343,7 @@ impl EntitySnapshot {
             self.episodes.remove(context, episode, entry);
         }
         self.mentions.remove(slot, &analysis.labels);
+        self.tags.remove(slot, memory.tags());
         for (id, _) in memory.related() {
             self.related.remove((id_digest(&id), slot));
         }
@@ -416,6 +424,7 @@ impl EntitySnapshot {
             pairs: self.pairs.remap(to),
             episodes,
             mentions: self.mentions.remap(to),
+            tags: self.tags.remap(to),
             related: related
                 .filter_map(|(id, slot)| Some((*id, to(*slot)?)))
                 .collect(),

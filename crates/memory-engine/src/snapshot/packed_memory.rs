@@ -224,6 +224,10 @@ impl<'a> MemoryParts<'a> {
         std::iter::from_fn(move || (!reader.0.is_empty()).then(|| (reader.id(), reader.text())))
     }
 
+    pub(super) fn tags(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.tags.texts()
+    }
+
     /// What a question can mention it by: tags, metadata values and participants.
     pub(super) fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let values = self.metadata.pairs().map(|(_, value)| value);

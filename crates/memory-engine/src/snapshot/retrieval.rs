@@ -1,5 +1,7 @@
 //! What the retrievers find for a question in a snapshot.
 
+use std::collections::BTreeSet;
+
 use memory_core::{MemoryFilter, ScoreStats, ScoreStatsBuilder};
 
 use super::EntitySnapshot;
@@ -41,7 +43,8 @@ const MIN_DEVIATION: f32 = 2.0;
 
 impl EntitySnapshot {
     /// Asks every retriever. O(rows · dimensions + postings of the question's
-    /// words), and O(memories) conditions if there is a filter.
+    /// words), and conditions of the memories that have a filter's tags, of all if it has
+    /// none.
     pub(super) fn retrieve(
         &self,
         query: &Query,
@@ -95,14 +98,25 @@ impl EntitySnapshot {
         }))
     }
 
-    fn admitted(&self, filter: &MemoryFilter) -> Vec<bool> {
-        let slots = self.slots.iter();
-        slots
-            .map(|slot| {
-                slot.as_ref()
-                    .is_some_and(|slot| slot.memory.matches(filter))
-            })
-            .collect()
+    /// By slot, whether a filter matches its memory.
+    pub(super) fn admitted(&self, filter: &MemoryFilter) -> Vec<bool> {
+        let others = MemoryFilter {
+            tags: BTreeSet::new(),
+            ..filter.clone()
+        };
+        let mut admitted: Vec<bool> = if filter.tags.is_empty() {
+            self.slots.iter().map(Option::is_some).collect()
+        } else {
+            self.tags.matching(filter, self.slots.len())
+        };
+        if !others.is_empty() {
+            let slots = admitted.iter_mut().zip(self.slots.iter());
+            for (is_admitted, slot) in slots.filter(|(is_admitted, _)| **is_admitted) {
+                let slot = slot.as_ref();
+                *is_admitted = slot.is_some_and(|slot| slot.memory.matches(&others));
+            }
+        }
+        admitted
     }
 
     fn dense_values(&self, similarities: &Similarities, ranking: &Ranking) -> Vec<f32> {

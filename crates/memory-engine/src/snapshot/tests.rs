@@ -165,6 +165,7 @@ fn removing_everything_frees_all_bytes() {
     let emptied = full.without(&ids(&full));
     assert_eq!((emptied.len(), emptied.memory_bytes), (0, 0));
     assert!(emptied.mentions.size_bytes() < 100);
+    assert!(emptied.tags.size_bytes() < 100);
     assert!(emptied.size_bytes() < full.size_bytes() / 2);
 }
 
@@ -307,6 +308,41 @@ proptest! {
         let emptied = loaded.without(&everything);
         prop_assert_eq!((emptied.len(), emptied.memory_bytes), (0, 0));
         prop_assert!(emptied.mentions.size_bytes() < 100);
+        prop_assert!(emptied.tags.size_bytes() < 100);
+    }
+}
+
+proptest! {
+    /// Found by their tags, or by looking at each memory; before and after changes.
+    #[test]
+    fn a_filter_admits_the_memories_that_it_matches(
+        memories in prop::collection::vec(made(), 1..90),
+        tags in prop::collection::btree_set(0u8..5, 0..4),
+        mode in prop::sample::select(&MemoryTagMode::ALL[..]),
+        hours in prop::option::of(0i64..400),
+    ) {
+        let (mut all, removed) = memories_of(&memories);
+        for (item, made) in all.iter_mut().zip(&memories) {
+            let words = made.0.iter().filter(|word| **word < 5);
+            item.memory.tags = words.map(|n| word(*n)).collect();
+        }
+        let filter = MemoryFilter {
+            since: hours.map(|hours| now() - TimeDelta::hours(hours)),
+            ..MemoryFilter::new().tags(tags.into_iter().map(word), mode)
+        };
+        // The first memory gets the tags of the last one.
+        let mut altered = all[0].clone();
+        altered.memory.tags = all[all.len() - 1].memory.tags.clone();
+        let loaded = loaded(all, 8);
+        let changed = loaded.apply(changes(vec![altered], removed));
+        for snapshot in [loaded, changed] {
+            let admitted = snapshot.admitted(&filter);
+            let expected = snapshot.slots.iter().map(|slot| {
+                let memory = slot.as_ref().map(|slot| slot.memory.unpack(&snapshot.entity));
+                memory.is_some_and(|memory| filter.matches(&memory))
+            });
+            prop_assert_eq!(admitted, expected.collect::<Vec<bool>>());
+        }
     }
 }
 
