@@ -386,7 +386,7 @@ fn key(entity_key: i64, page: i64) -> i64 {
     row_keys::key(entity_key, 0) / PAGE_NUMBERS + page
 }
 
-/// The checksum of a page: of its content, and of where and for what it was written.
+/// The checksum of a page: of its content, its key, its embedding space and its format.
 fn checksum(key: i64, space: i64, format: i64, content: &[u8]) -> i64 {
     let mut hasher = crc32fast::Hasher::new();
     for number in [key, space, format] {

@@ -37,7 +37,8 @@ pub trait SnapshotPages: Send + Sync {
     /// - An entity without writes has generation 0 and no parts.
     ///
     /// # Errors
-    /// As [`changes_since`](super::Store::changes_since). A damaged page is none.
+    /// As [`changes_since`](super::Store::changes_since). A damaged page is not an
+    /// error.
     async fn read(
         &self,
         entity: &EntityId,

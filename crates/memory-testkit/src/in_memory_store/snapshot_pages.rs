@@ -14,7 +14,7 @@ use super::entity_table::{EntityTable, Row};
 /// Numbers of a page: few, so that small entities have pages.
 const PAGE_NUMBERS: u64 = 8;
 
-/// A page, and what it was written for.
+/// A page, with the embedding space and the format that it was written for.
 #[derive(Clone)]
 pub(super) struct KeptPage {
     fingerprint: Fingerprint,
