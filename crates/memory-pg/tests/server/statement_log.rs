@@ -10,11 +10,18 @@ use tracing::{Event, Metadata, Subscriber};
 use crate::support::{connect, run};
 
 static LOG: Mutex<Vec<LoggedStatement>> = Mutex::new(Vec::new());
+/// There is one log for all tests of a process.
+static OWNER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// A statement that the server ran.
 pub(crate) struct LoggedStatement {
     pub(crate) text: String,
     pub(crate) plan: String,
+}
+
+/// Keeps other tests of this process from logging.
+pub(crate) async fn lock() -> tokio::sync::MutexGuard<'static, ()> {
+    OWNER.lock().await
 }
 
 /// Logs the statements of connections to this database that are made from here on.
