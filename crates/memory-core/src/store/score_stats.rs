@@ -67,6 +67,45 @@ impl ScoreStatsBuilder {
         self.squares += value * value;
     }
 
+    /// Adds each value above negative infinity, as [`add`](Self::add) does, several times
+    /// as fast where they are cosines.
+    pub fn add_all(&mut self, values: &[f32]) {
+        /// Multiples of 2⁻³⁰ up to this have 32 bits.
+        const SMALL: f32 = 1.999;
+        /// Few, so that one large value slows down few others.
+        const CHUNK: usize = 256;
+        let is_small = |value: &f32| *value == f32::NEG_INFINITY || value.abs() <= SMALL;
+        for chunk in values.chunks(CHUNK) {
+            if chunk.iter().all(is_small) {
+                self.add_small(chunk);
+            } else {
+                let present = chunk.iter().filter(|value| **value > f32::NEG_INFINITY);
+                present.for_each(|value| self.add(*value));
+            }
+        }
+    }
+
+    /// Adds values whose multiples have 32 bits. Their squares are summed by halves, since
+    /// numbers of 64 bits are added many at a time.
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^31")]
+    fn add_small(&mut self, values: &[f32]) {
+        let (mut count, mut sum, mut low, mut high) = (0u64, 0i64, 0u64, 0u64);
+        for &value in values {
+            let is_present = value > f32::NEG_INFINITY;
+            let value = if is_present { value } else { 0.0 };
+            let multiple = (f64::from(value) * ONE) as i32;
+            let size = u64::from(multiple.unsigned_abs());
+            let square = size * size;
+            count += u64::from(is_present);
+            sum += i64::from(multiple);
+            low += square & u64::from(u32::MAX);
+            high += square >> u32::BITS;
+        }
+        self.count += count;
+        self.sum += i128::from(sum);
+        self.squares += (i128::from(high) << u32::BITS) + i128::from(low);
+    }
+
     /// Adds `count` values of 0, for memories in which no word matched.
     pub fn add_zeros(&mut self, count: u64) {
         self.count += count;

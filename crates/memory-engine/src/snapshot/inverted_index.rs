@@ -244,7 +244,7 @@ impl InvertedIndex {
         for stem in self.lookup(stems).numbers.into_iter().flatten() {
             let frequency = self.frequencies.get(stem as usize).copied();
             let idf = bm25::idf(self.live as u64, frequency.unwrap_or(0).into());
-            let weights = TermWeights::new(idf, mean);
+            let mut weights = TermWeights::new(idf, mean);
             self.for_each_passage(stem, |number, count| {
                 let Some(passage) = self.passages.get(number as usize) else {
                     return;

@@ -3,6 +3,7 @@
 
 mod analysis;
 mod block_vec;
+mod blocked_scores;
 mod delta;
 mod digest;
 mod drop;

@@ -6,6 +6,7 @@ use super::block_vec::BlockVec;
 use super::page::Page;
 use super::posting_list::PostingList;
 use super::sparse_scores::SparseScores;
+use super::term_weights::TermWeights;
 
 /// Cloning shares every block; a change copies the blocks that it updates.
 #[derive(Clone, Default)]
@@ -91,11 +92,7 @@ impl PairIndex {
     /// The BM25 of the query's pairs for each of `slots` slots, as
     /// `InvertedIndex::score` for stems, with the whole memory as document.
     /// O(occurrences of the query's pairs).
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        reason = "a mean length and a score need 24 bits"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a mean length needs 24 bits")]
     pub(super) fn score(&self, query: &[WordPair], slots: usize) -> SparseScores {
         let mean = self.total_length as f64 / f64::from(self.documents.max(1));
         let mut scores = SparseScores::new(slots);
@@ -115,12 +112,12 @@ impl PairIndex {
             found.extend(self.entries.range(first, last).flatten());
             let memories = || found.chunk_by(PartialEq::eq);
             let idf = bm25::idf(self.documents.into(), memories().count() as u64);
+            let mut weights = TermWeights::new(idf, mean);
             for occurrences in memories() {
                 let slot = occurrences[0].slot;
                 let length = self.lengths.get(slot as usize).copied();
                 let count = to_u32(occurrences.len());
-                let weight = bm25::term_weight(count, length.unwrap_or(0), mean);
-                scores.add(slot, (idf * weight) as f32);
+                scores.add(slot, weights.of(count, length.unwrap_or(0)));
             }
         }
         scores

@@ -18,8 +18,9 @@ pub(super) struct Retrieved {
     pub(super) admitted: Option<Vec<bool>>,
     /// In 8 bits.
     pub(super) similarities: Similarities,
-    /// The similarities with the discount for chunks: `Ranking::dense_value`.
-    pub(super) dense: Vec<f32>,
+    /// The same with the discount for chunks, `Ranking::dense_value`, of what is
+    /// admitted; `None` where all of them are equal.
+    discounted: Option<Vec<f32>>,
     pub(super) lexical: SparseScores,
     pub(super) pairs: SparseScores,
     /// 1 for a memory that is mentioned.
@@ -59,7 +60,7 @@ impl EntitySnapshot {
         };
         let similarities = self.vectors.scan(&query.vector, slots);
         let mut retrieved = Retrieved {
-            dense: self.dense_values(&similarities, ranking),
+            discounted: self.discounted(&similarities, admitted.as_deref(), ranking),
             similarities,
             lexical: self.inverted_index.score(query.terms.stems(), slots),
             pairs: self.pairs.score(query.terms.pairs(), slots),
@@ -119,7 +120,15 @@ impl EntitySnapshot {
         admitted
     }
 
-    fn dense_values(&self, similarities: &Similarities, ranking: &Ranking) -> Vec<f32> {
+    fn discounted(
+        &self,
+        similarities: &Similarities,
+        admitted: Option<&[bool]>,
+        ranking: &Ranking,
+    ) -> Option<Vec<f32>> {
+        if similarities.with_chunks.is_empty() && admitted.is_none() {
+            return None;
+        }
         let mut values = similarities.values.clone();
         for &slot in &similarities.with_chunks {
             let chunks = self.slot(slot).map_or(1, Slot::chunks);
@@ -127,7 +136,12 @@ impl EntitySnapshot {
             let index = slot as usize;
             values[index] = ranking.dense_value(similarities.values[index], chunks);
         }
-        values
+        for (value, is_admitted) in values.iter_mut().zip(admitted.unwrap_or_default()) {
+            if !is_admitted {
+                *value = Similarities::NONE;
+            }
+        }
+        Some(values)
     }
 
     /// The share of admitted memories that name a time; only for a query that
@@ -166,16 +180,19 @@ impl Retrieved {
         admitted.is_none_or(|admitted| admitted[slot as usize])
     }
 
-    /// Drops what was found in memories that are not admitted.
+    /// By slot, the similarity with the discount for chunks; [`Similarities::NONE`] of
+    /// what is not admitted.
+    pub(super) fn dense(&self) -> &[f32] {
+        self.discounted
+            .as_deref()
+            .unwrap_or(&self.similarities.values)
+    }
+
+    /// Drops the words found in memories that are not admitted.
     fn restrict(&mut self) {
         let Some(admitted) = &self.admitted else {
             return;
         };
-        for (is_admitted, value) in admitted.iter().zip(&mut self.dense) {
-            if !is_admitted {
-                *value = Similarities::NONE;
-            }
-        }
         self.lexical.retain(admitted);
         self.pairs.retain(admitted);
         self.mentioned.retain(admitted);
@@ -183,10 +200,7 @@ impl Retrieved {
 
     fn summarize(&mut self) {
         let mut dense = ScoreStatsBuilder::default();
-        let values = self.dense.iter().copied();
-        values
-            .filter(|value| *value != Similarities::NONE)
-            .for_each(|value| dense.add(value));
+        dense.add_all(self.dense());
         self.compared = usize::try_from(dense.count()).unwrap_or(usize::MAX);
         self.dense_stats = dense.summary();
         self.lexical_stats = self.lexical.stats(self.matching);

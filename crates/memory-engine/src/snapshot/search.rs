@@ -1,6 +1,5 @@
 //! Search in a snapshot: its result is that of an exact scan of all memories.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use memory_core::{Memory, MemoryFilter};
@@ -52,8 +51,9 @@ impl EntitySnapshot {
             .map(|&slot| self.related_to(slot, retrieved))
             .collect();
         let numbers = parts.iter().chain(&related).flatten();
-        let numbers: BTreeSet<u32> = numbers.copied().collect();
-        let numbers: Vec<u32> = numbers.into_iter().collect();
+        let mut numbers: Vec<u32> = numbers.copied().collect();
+        numbers.sort_unstable();
+        numbers.dedup();
         let slots: Vec<&Slot> = numbers.iter().filter_map(|&slot| self.slot(slot)).collect();
         // Each number is that of a memory, so that both lists are parallel.
         let index = |slot: &u32| numbers.binary_search(slot).ok();

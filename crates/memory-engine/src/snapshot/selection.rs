@@ -11,6 +11,7 @@
 use memory_text::dates::date_closeness;
 
 use super::EntitySnapshot;
+use super::blocked_scores::{BlockedScores, Highest, SlotScore};
 use super::episodes::EpisodeEntry;
 use super::retrieval::Retrieved;
 use super::vectors::Similarities;
@@ -26,12 +27,12 @@ pub(super) struct Selection {
     pub(super) exact: Vec<u32>,
 }
 
-/// Approximate values by slot; negative infinity for what is no candidate.
+/// Approximate values by slot.
 struct Approximation {
     /// The blend of the retrievers' values.
-    blend: Vec<f32>,
+    blend: BlockedScores,
     /// The blend with the lifts, without what neighbors lend.
-    totals: Vec<f32>,
+    totals: BlockedScores,
     /// The largest error of either.
     error: f32,
     bounds: ScoreBounds,
@@ -39,9 +40,6 @@ struct Approximation {
 
 /// How many memories lend first, as a multiple of those that are considered.
 const LENDERS_FIRST: usize = 2;
-
-/// A slot and its approximate total.
-type SlotTotal = (u32, f32);
 
 impl EntitySnapshot {
     /// The slots that have the best `context.considered()` scores, and few others.
@@ -53,17 +51,16 @@ impl EntitySnapshot {
         context: &RankingContext<'_>,
     ) -> Selection {
         let (considered, min_similarity) = (context.considered(), context.min_similarity);
-        let mut values = self.approximate(retrieved, query, context);
-        exclude_dissimilar(&mut values.totals, &retrieved.similarities, min_similarity);
+        let values = self.approximate(retrieved, query, context);
+        let totals = &values.totals;
         // Whether a memory is surely similar enough, so that it is a result.
-        let is_certain = |(slot, _): &SlotTotal| {
+        let is_certain = |(slot, _): &SlotScore| {
             let similarities = &retrieved.similarities;
             let similarity = similarities.values[*slot as usize];
             min_similarity.is_none_or(|min| similarity >= min + similarities.max_error)
         };
-        let all = || (0u32..).zip(values.totals.iter().copied());
-        let Some(last) = nth_highest(all().filter(is_certain), considered) else {
-            let candidates = all().filter(|(_, total)| *total > f32::NEG_INFINITY);
+        let Some(last) = totals.nth_highest(considered, is_certain) else {
+            let candidates = totals.at_least(BlockedScores::NONE);
             let best = candidates.map(|(slot, _)| slot).collect();
             return Received::new(self, retrieved, context.ranking, &values).of_all(best);
         };
@@ -74,39 +71,50 @@ impl EntitySnapshot {
         // A memory whose own total is below a negative one can reach it with a
         // neighbor of any blend above 0.
         let lender = |lowest: f32| (lowest / (1.0 + lending)).max(0.0) - error;
-        let high: Vec<SlotTotal> = all().filter(|(_, total)| *total >= lowest(last)).collect();
+        let high: Vec<SlotScore> = totals.at_least(lowest(last)).collect();
         let mut received = Received::new(self, retrieved, context.ranking, &values);
         // The memories of the highest blend lend first: the higher the last of the
         // best totals, the fewer others have to.
-        let blends = || (0u32..).zip(values.blend.iter().copied());
-        let first = nth_highest(blends(), LENDERS_FIRST * considered).unwrap_or(f32::NEG_INFINITY);
+        let first = values
+            .blend
+            .nth_highest(LENDERS_FIRST * considered, |_| true);
+        let first = first.unwrap_or(f32::NEG_INFINITY);
         let first = first.max(lender(lowest(last)));
         let last_of = |received: &Received<'_>| {
             let receivers = received.slots.iter();
-            let receivers = receivers.map(|&slot| (slot, values.totals[slot as usize]));
+            let receivers = receivers.map(|&slot| (slot, totals.of(slot)));
             let receivers = receivers
                 .filter(|(slot, total)| *total + received.most(*slot) >= last)
                 .map(|(slot, total)| (slot, total + received.of(slot)));
             // A memory that is in both lists would count twice.
             let others = high.iter().copied();
             let others = others.filter(|(slot, _)| received.most(*slot) == 0.0);
-            let totals = receivers.chain(others).filter(is_certain);
-            nth_highest(totals, considered).unwrap_or(last)
+            let counted = receivers.chain(others).filter(is_certain);
+            let mut best = Highest::new(considered);
+            best.extend(counted.map(|(_, total)| total));
+            best.nth().unwrap_or(last)
         };
-        for (slot, _) in blends().filter(|(_, blend)| *blend >= first) {
+        for (slot, _) in values.blend.at_least(first) {
             received.lend(slot);
         }
         let all_lenders = lender(lowest(last_of(&received))).min(first);
-        for (slot, _) in blends().filter(|(_, blend)| (all_lenders..first).contains(blend)) {
+        let others = values.blend.at_least(all_lenders);
+        for (slot, _) in others.filter(|(_, blend)| *blend < first) {
             received.lend(slot);
         }
         let lowest = lowest(last_of(&received));
         let least = lending * (all_lenders + error).max(0.0);
-        let can_be_best = |(slot, total): &SlotTotal| {
-            *total + received.most(*slot).max(least) >= lowest
+        let can_be_best = |(slot, total): &SlotScore| {
+            *total > BlockedScores::NONE
+                && *total + received.most(*slot).max(least) >= lowest
                 && *total + received.complete(*slot) >= lowest
         };
-        let best = all().filter(can_be_best).map(|(slot, _)| slot).collect();
+        let receivers = received.slots.iter().map(|&slot| (slot, totals.of(slot)));
+        let others = totals.at_least(lowest - least);
+        let others = others.filter(|(slot, _)| received.most(*slot) == 0.0);
+        let best = receivers.chain(others).filter(can_be_best);
+        let mut best: Vec<u32> = best.map(|(slot, _)| slot).collect();
+        best.sort_unstable();
         received.of_all(best)
     }
 
@@ -117,11 +125,15 @@ impl EntitySnapshot {
         context: &RankingContext<'_>,
     ) -> Approximation {
         let bounds = retrieved.bounds(context.ranking, query);
-        let blend = retrieved.dense.iter().map(|&similarity| {
+        let (lexical, pairs) = (&retrieved.lexical, &retrieved.pairs);
+        let found = lexical.values().iter().zip(pairs.values());
+        let blend = retrieved.dense().iter().zip(found);
+        let blend = blend.map(|(&similarity, (found, found_pairs))| {
+            let with_vector = bounds.dense * similarity + bounds.with_vector;
             if similarity == Similarities::NONE {
-                f32::NEG_INFINITY
+                BlockedScores::NONE
             } else {
-                bounds.dense * similarity + bounds.with_vector
+                with_vector + bounds.lexical * found + bounds.pairs * found_pairs
             }
         });
         let mut blend: Vec<f32> = blend.collect();
@@ -129,17 +141,11 @@ impl EntitySnapshot {
             let slots = (0u32..).zip(self.slots.iter());
             for (slot, _) in slots.filter(|(_, slot)| slot.is_some()) {
                 let value = &mut blend[slot as usize];
-                if *value == f32::NEG_INFINITY && retrieved.is_admitted(slot) {
-                    *value = bounds.without_vector;
+                if *value == BlockedScores::NONE && retrieved.is_admitted(slot) {
+                    *value = bounds.without_vector
+                        + bounds.lexical * lexical.of(slot)
+                        + bounds.pairs * pairs.of(slot);
                 }
-            }
-        }
-        for (weight, scores) in [
-            (bounds.lexical, &retrieved.lexical),
-            (bounds.pairs, &retrieved.pairs),
-        ] {
-            for &slot in scores.found() {
-                blend[slot as usize] += weight * scores.of(slot);
             }
         }
         let mut totals: Vec<f32> = blend
@@ -159,11 +165,11 @@ impl EntitySnapshot {
                 }
             }
         }
-        let (lexical, pairs) = (retrieved.lexical.max(), retrieved.pairs.max());
+        exclude_dissimilar(&mut totals, &retrieved.similarities, context.min_similarity);
         Approximation {
-            blend,
-            totals,
-            error: bounds.max_error(retrieved.similarities.max_error, lexical, pairs),
+            blend: BlockedScores::new(blend),
+            totals: BlockedScores::new(totals),
+            error: bounds.max_error(retrieved.similarities.max_error, lexical.max(), pairs.max()),
             bounds,
         }
     }
@@ -240,9 +246,9 @@ impl<'a> Received<'a> {
             snapshot,
             retrieved,
             ranking,
-            blend: &values.blend,
+            blend: values.blend.values(),
             error: values.error,
-            most: vec![0.0; values.blend.len()],
+            most: vec![0.0; values.blend.values().len()],
             slots: Vec::new(),
         }
     }
@@ -354,48 +360,7 @@ fn exclude_dissimilar(totals: &mut [f32], similarities: &Similarities, min: Opti
     let lowest = min - similarities.max_error;
     for (total, similarity) in totals.iter_mut().zip(&similarities.values) {
         if *similarity < lowest {
-            *total = f32::NEG_INFINITY;
+            *total = BlockedScores::NONE;
         }
-    }
-}
-
-/// The `n`-th highest total, of those that are candidates; `None` if there are
-/// fewer.
-fn nth_highest(totals: impl Iterator<Item = SlotTotal>, n: usize) -> Option<f32> {
-    let mut highest: Vec<f32> = Vec::with_capacity(2 * n);
-    let mut lowest = f32::NEG_INFINITY;
-    let last = n.checked_sub(1)?;
-    for (_, total) in totals {
-        if total > lowest {
-            highest.push(total);
-            if highest.len() == 2 * n {
-                highest.select_nth_unstable_by(last, |a, b| b.total_cmp(a));
-                highest.truncate(n);
-                lowest = highest[last];
-            }
-        }
-    }
-    if highest.len() < n {
-        return None;
-    }
-    let (_, nth, _) = highest.select_nth_unstable_by(last, |a, b| b.total_cmp(a));
-    Some(*nth)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nth_highest_total_is_that_of_a_sorted_list() {
-        let totals: Vec<f32> = (0..1_000u16).map(|n| f32::from(n * 17 % 1_000)).collect();
-        let of = |n| nth_highest((0..).zip(totals.iter().copied()), n);
-        assert_eq!(
-            [1, 10, 999, 1_000].map(of),
-            [999.0, 990.0, 1.0, 0.0].map(Some)
-        );
-        assert_eq!([0, 1_001].map(of), [None, None]);
-        let excluded = [f32::NEG_INFINITY, 1.0];
-        assert_eq!(nth_highest((0..).zip(excluded), 2), None);
     }
 }

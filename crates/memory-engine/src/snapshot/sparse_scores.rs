@@ -44,6 +44,11 @@ impl SparseScores {
         self.values.get(slot as usize).copied().unwrap_or(0.0)
     }
 
+    /// The scores of all slots; 0 where nothing was found.
+    pub(super) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     /// The slots with a score, each once.
     pub(super) fn found(&self) -> &[u32] {
         &self.found

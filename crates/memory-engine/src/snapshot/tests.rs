@@ -357,7 +357,7 @@ proptest! {
         limit in 1usize..15,
         tag in prop::option::of(0u8..3),
         min_similarity in prop::option::of(-0.5f32..0.5),
-        weights in (0.0f32..0.5, 0.0f32..0.5, 0.0f32..1.0, 0usize..=8),
+        weights in (0.0f32..1.5, 0.0f32..0.5, 0.0f32..1.0, 0usize..=8),
         (is_sum, with_dates) in (any::<bool>(), any::<bool>()),
     ) {
         let snapshot = snapshot_of(&memories);
