@@ -134,6 +134,8 @@ impl ScoreStatsBuilder {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -155,5 +157,28 @@ mod tests {
         builder.add(f32::INFINITY);
         builder.add(f32::NAN);
         assert!(builder.summary().mean.is_finite());
+    }
+
+    proptest! {
+        #[test]
+        fn values_added_at_once_are_as_one_by_one(
+            values in prop::collection::vec(
+                prop_oneof![
+                    9 => -2.0f32..2.0,
+                    1 => Just(f32::NEG_INFINITY),
+                    1 => prop::sample::select(vec![-2.0, -1.999, 1.999, 2.0, 1e9, -0.0]),
+                ],
+                0..700,
+            ),
+            has_large in any::<bool>(),
+        ) {
+            let kept = |value: &f32| has_large || value.abs() < 2.0 || *value == f32::NEG_INFINITY;
+            let values: Vec<f32> = values.into_iter().filter(kept).collect();
+            let (mut at_once, mut one_by_one) = (ScoreStatsBuilder::default(), ScoreStatsBuilder::default());
+            at_once.add_all(&values);
+            let present = values.iter().filter(|value| **value > f32::NEG_INFINITY);
+            present.for_each(|value| one_by_one.add(*value));
+            prop_assert_eq!(at_once, one_by_one);
+        }
     }
 }
