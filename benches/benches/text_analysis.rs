@@ -19,7 +19,7 @@ use criterion::Criterion;
 use memory::{MemoryBatchItem, MemoryKind, MemorySystem};
 use memory_benches::recorded_criterion::{Case, RecordedCriterion};
 use memory_testkit::HashEmbedder;
-use memory_text::{QueryTerms, TextAnalysis, stems, tokenize, word_digests};
+use memory_text::{QueryTerms, TextAnalysis, question_tokens, stems, word_digests};
 
 /// Memories retained in one call.
 const BATCH: u64 = 500;
@@ -94,8 +94,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             ..case("question/words", language)
         };
         bench.bench_short(once, async || {
-            black_box(QueryTerms::new(question, None, false));
-            black_box((word_digests(question), tokenize(question)));
+            let terms = QueryTerms::new(question, None, false);
+            let tokens = question_tokens(question, terms.languages());
+            black_box((terms, tokens, word_digests(question)));
         })?;
     }
     bench.finish()

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use memory_core::{InvalidInput, Language, Memory, MemoryFilter, MemoryResult, limits};
-use memory_text::QueryTerms;
 use memory_text::dates::{self, NamedDate};
+use memory_text::{QueryTerms, QuestionToken};
 use serde::{Deserialize, Serialize};
 
 use crate::ranking::{Explanation, RankedMemory, Ranking};
@@ -301,7 +301,7 @@ pub(crate) struct Query {
     /// The dates that the text names.
     pub(crate) dates: Vec<NamedDate>,
     /// For finding mentions of tags, metadata values and participants.
-    pub(crate) tokens: Vec<String>,
+    pub(crate) tokens: Vec<QuestionToken>,
 }
 
 impl Query {
@@ -314,14 +314,15 @@ impl Query {
         now: DateTime<Utc>,
     ) -> Self {
         let asks_when = dates::asks_when(text);
+        let terms = QueryTerms::new(text, language, asks_when);
         Self {
             vector: embedded.vector,
             unknown_share: embedded.unknown_share,
-            terms: QueryTerms::new(text, language, asks_when),
             words: memory_text::word_digests(text).words,
             asks_when,
             dates: dates::named_dates(text, now),
-            tokens: memory_text::tokenize(text),
+            tokens: memory_text::question_tokens(text, terms.languages()),
+            terms,
         }
     }
 }

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_terms.sql"),
     include_str!("../migrations/0007_contractions.sql"),
     include_str!("../migrations/0008_index_tuning.sql"),
+    include_str!("../migrations/0009_words_of_more_scripts.sql"),
 ];
 
 /// Checks the schema, and migrates it where the options allow it.

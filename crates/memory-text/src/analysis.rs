@@ -63,7 +63,7 @@ impl TextAnalysis {
                     unspaced::divide(run, |word| pairs.add(word), |term| terms.add(term));
                 }
             });
-            for_each_compound(&passage, &mut |compound: &str| terms.add(compound));
+            for_each_compound(&passage, &forms, &mut |compound: &str| terms.add(compound));
             terms
         };
         let passages = passages(text).map(analyze).collect();

@@ -10,33 +10,118 @@ use std::borrow::Cow;
 use unicode_normalization::char::decompose_canonical;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-/// A text in the form that [`class`] and [`fold`] expect: NFKC.
+/// A text in the form that [`class`] and [`fold`] expect: NFKC, with signs and digits that
+/// are written in several ways in one of them.
 pub(crate) fn normalize(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
     let is_normalized = is_nfkc_quick(text.chars()) == IsNormalized::Yes;
-    let is_removed = |c: char| class(c) == CharClass::Ignored;
-    match (is_normalized, text.contains(is_removed)) {
-        (true, false) => Cow::Borrowed(text),
-        (true, true) => Cow::Owned(text.replace(is_removed, "")),
+    let normalized = if !is_normalized {
         // What is between two characters may keep them from being composed.
-        (false, _) => {
-            let kept = text.chars().filter(|c| !is_removed(*c));
-            let composed: String = kept.nfkc().filter(|c| !is_removed(*c)).collect();
-            Cow::Owned(compose_am(composed))
-        }
+        let edited = text.chars().filter_map(edit);
+        // NFKC makes digits of the same number of them.
+        let mut previous = ' ';
+        let divided = edited.flat_map(|c| {
+            let gap = previous.is_ascii_digit() && is_raised_or_fraction(c);
+            previous = c;
+            gap.then_some(' ').into_iter().chain([c])
+        });
+        Cow::Owned(divided.nfkc().filter_map(edit).collect())
+    } else if text.chars().any(|c| edit(c) != Some(c)) {
+        Cow::Owned(text.chars().filter_map(edit).collect())
+    } else {
+        Cow::Borrowed(text)
+    };
+    let has_sequences = normalized.contains(['\u{b7}', '\u{e4d}', '\u{ecd}', ZERO_WIDTH_SPACE])
+        || normalized.contains(TWO_SARA_E);
+    if has_sequences {
+        Cow::Owned(replace_sequences(normalized.into_owned()))
+    } else {
+        normalized
     }
 }
 
-/// NFKC divides the Thai and Lao vowel AM, which their dictionaries have whole.
-fn compose_am(text: String) -> String {
-    if text.contains(['\u{e4d}', '\u{ecd}']) {
-        text.replace("\u{e4d}\u{e32}", "\u{e33}")
-            .replace("\u{ecd}\u{eb2}", "\u{eb3}")
-    } else {
-        text
+/// What a character is read as, whatever is around it; `None` if as nothing.
+fn edit(c: char) -> Option<char> {
+    Some(match c {
+        '\0'..='\u{7f}' | '\u{3041}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' => c,
+        // Raised letters of ordinals, which NFKC makes letters of the word: 1º is 1.
+        '\u{aa}' | '\u{ba}' => return None,
+        // Apostrophes: ´ ʼ ՚ ׳ ‘ ’ ‛ ′. NFKC makes a space and a mark of the first.
+        '\u{b4}' | '\u{2bc}' | '\u{55a}' | '\u{5f3}' | '\u{1ffd}' | '\u{2018}' | '\u{2019}'
+        | '\u{201b}' | '\u{2032}' => '\'',
+        // Signs of transcriptions, which are mostly omitted: Hawaiʻi, Qurʾan.
+        '\u{2bb}' | '\u{2bd}'..='\u{2bf}' => return None,
+        // Gershayim.
+        '\u{5f4}' => '"',
+        // Arabic decimal and thousands separators.
+        '\u{66b}' => '.',
+        '\u{66c}' => ',',
+        // Hyphens, figure dash, en dash and minus.
+        '\u{2010}'..='\u{2013}' | '\u{2212}' => '-',
+        // № ℠ ™, of which NFKC makes letters: "No" negates.
+        '\u{2116}' | '\u{2120}' | '\u{2122}' => ' ',
+        '\u{266f}' => '#',
+        _ if class(c) == CharClass::Ignored => return None,
+        _ => decimal_digit(c).unwrap_or(c),
+    })
+}
+
+/// Digits that are no digits of the number before them: 10² is not 102, and 3½ not 31/2.
+fn is_raised_or_fraction(c: char) -> bool {
+    matches!(c, '\u{b2}' | '\u{b3}' | '\u{b9}' | '\u{bc}'..='\u{be}' | '\u{2070}'..='\u{2089}'
+        | '\u{2150}'..='\u{215f}')
+}
+
+/// Divides words, which a dictionary does in scripts without spaces.
+const ZERO_WIDTH_SPACE: char = '\u{200b}';
+
+/// The Thai vowel E twice, which looks like the vowel AE.
+const TWO_SARA_E: &str = "\u{e40}\u{e40}";
+
+/// Replaces sequences of characters that are other ways to write a word.
+fn replace_sequences(mut text: String) -> String {
+    if text.contains(ZERO_WIDTH_SPACE) {
+        let mut parts = text.split(ZERO_WIDTH_SPACE);
+        let mut joined = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let is_within =
+                joined.ends_with(is_unspaced_script) && part.starts_with(is_unspaced_script);
+            if !is_within {
+                joined.push(ZERO_WIDTH_SPACE);
+            }
+            joined.push_str(part);
+        }
+        text = joined;
     }
+    // Catalan, as in "col·lega".
+    if text.contains('\u{b7}') {
+        for (written, read) in [("l·l", "ll"), ("L·L", "LL"), ("L·l", "Ll")] {
+            text = text.replace(written, read);
+        }
+    }
+    text = text.replace(TWO_SARA_E, "\u{e41}");
+    // NFKC divides the Thai and Lao vowel AM, which their dictionaries have whole and after
+    // the tone; people type it before the tone as well.
+    for (nikhahit, aa, am, tones) in [
+        ('\u{e4d}', '\u{e32}', '\u{e33}', '\u{e48}'..='\u{e4b}'),
+        ('\u{ecd}', '\u{eb2}', '\u{eb3}', '\u{ec8}'..='\u{ecb}'),
+    ] {
+        if !text.contains(nikhahit) {
+            continue;
+        }
+        text = text.replace(
+            &*String::from_iter([nikhahit, aa]),
+            am.encode_utf8(&mut [0; 4]),
+        );
+        for tone in tones {
+            let read = String::from_iter([tone, am]);
+            text = text.replace(&*String::from_iter([nikhahit, tone, aa]), &read);
+            text = text.replace(&*String::from_iter([am, tone]), &read);
+        }
+    }
+    text
 }
 
 /// What a character of a normalized text is to the division into words.
@@ -61,6 +146,10 @@ pub(crate) fn class(c: char) -> CharClass {
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200c}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}' | '\u{e0000}'..='\u{e0fff}'
+        // Marks around symbols: of a keycap, the digit remains.
+        | '\u{20d0}'..='\u{20f0}'
+        // Armenian marks of emphasis, exclamation, question and abbreviation, within words.
+        | '\u{55b}' | '\u{55c}' | '\u{55e}' | '\u{55f}'
         // Points and accents of Hebrew; vowel marks of Arabic and its tatweel.
         | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}'
         | '\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}'
@@ -115,19 +204,25 @@ pub(crate) fn fold(c: char, mut each: impl FnMut(char)) {
     }
 }
 
-/// Combining marks of Latin, Greek and Cyrillic letters, which people omit when
-/// they search, and hamza and madda.
+/// Combining marks of Latin, Greek and Cyrillic letters and the Devanagari nukta, which
+/// people omit when they search, and hamza and madda.
 fn is_accent(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}')
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{93c}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}')
         || is_composing(c)
 }
 
-/// Letters with a stroke, ligatures, variants of Arabic letters, digits.
+/// Letters with a stroke, ligatures, variants of letters, digits.
 fn fold_letter(c: char, each: &mut impl FnMut(char)) {
     let folded = match c {
         'ø' => 'o',
         'ł' => 'l',
-        'đ' | 'ð' => 'd',
+        'đ' | 'ð' | 'ɗ' => 'd',
+        'ɓ' => 'b',
+        'ƙ' => 'k',
+        'ƴ' => 'y',
+        'ŋ' => 'n',
+        'ə' | 'ɛ' | 'ǝ' => 'e',
+        'ɔ' => 'o',
         'ħ' => 'h',
         'ŧ' => 't',
         'æ' => {
@@ -142,22 +237,101 @@ fn fold_letter(c: char, each: &mut impl FnMut(char)) {
             each('t');
             'h'
         }
-        // Alef wasla, alef maksura and Persian yeh, teh marbuta, kaf, forms of heh.
+        // Alef wasla, forms of yeh, of heh and teh marbuta, of kaf and gaf.
         'ٱ' => 'ا',
-        'ى' | 'ی' | 'ے' => 'ي',
-        'ة' | 'ہ' | 'ھ' | 'ە' => 'ه',
-        'ک' => 'ك',
+        'ى' | 'ی' | 'ے' | 'ې' | 'ۍ' => 'ي',
+        'ة' | 'ہ' | 'ھ' | 'ە' | 'ۃ' => 'ه',
+        'ک' | 'ڪ' => 'ك',
+        'ګ' => 'گ',
+        // Chandrabindu is anusvara; candra o and au are the vowel aa.
+        'ँ' => 'ं',
+        'ऑ' => 'आ',
+        'ॉ' => 'ा',
+        // Malayalam chillus are consonants with a virama.
+        'ൺ'..='ൿ' => {
+            each(match c {
+                'ൺ' => 'ണ',
+                'ൻ' => 'ന',
+                'ർ' => 'ര',
+                'ൽ' => 'ല',
+                'ൾ' => 'ള',
+                _ => 'ക',
+            });
+            '്'
+        }
+        'ሀ'..='ፗ' => fold_ethiopic(c),
         _ => decimal_digit(c).unwrap_or(c),
     };
     each(folded);
 }
 
+/// Amharic has several letters for h, s, glottal stop and ts, which are spoken alike and
+/// written for each other.
+fn fold_ethiopic(c: char) -> char {
+    let of_series = |first: char| char::from_u32(u32::from(first) + u32::from(c) % 8);
+    let folded = match c {
+        // With the vowel of the first or the fourth order.
+        'ሃ' | 'ሐ' | 'ሓ' | 'ኀ' | 'ኃ' => Some('ሀ'),
+        'ኣ' | 'ዐ' | 'ዓ' => Some('አ'),
+        'ሑ'..='ሗ' | 'ኁ'..='ኇ' => of_series('ሀ'),
+        'ሠ'..='ሧ' => of_series('ሰ'),
+        'ዑ'..='ዖ' => of_series('አ'),
+        'ፀ'..='ፇ' => of_series('ጸ'),
+        _ => None,
+    };
+    folded.unwrap_or(c)
+}
+
+/// Hiragana for katakana: a word is written in either.
+pub(crate) fn fold_kana(c: char) -> char {
+    match c {
+        '\u{30a1}'..='\u{30f6}' | '\u{30fd}' | '\u{30fe}' => {
+            char::from_u32(u32::from(c) - 0x60).unwrap_or(c)
+        }
+        _ => c,
+    }
+}
+
+/// Replaces what is written in several ways in a folded word of Devanagari or Armenian
+/// letters, by what is around a letter.
+pub(crate) fn fold_sequences(word: &mut String) {
+    const VIRAMA: char = '\u{94d}';
+    match word.chars().next() {
+        // A nasal before a consonant of its series is anusvara: हिन्दी is हिंदी.
+        Some('\u{900}'..='\u{97f}') if word.contains(VIRAMA) => {
+            let mut folded = String::with_capacity(word.len());
+            let mut rest = word.chars();
+            while let Some(c) = rest.next() {
+                let mut after = rest.clone();
+                let is_nasal = matches!(c, 'ङ' | 'ञ' | 'ण' | 'न' | 'म');
+                if is_nasal
+                    && after.next() == Some(VIRAMA)
+                    && after.next().is_some_and(|next| {
+                        (1..=4).contains(&u32::from(c).wrapping_sub(u32::from(next)))
+                    })
+                {
+                    folded.push('ं');
+                    rest.next();
+                } else {
+                    folded.push(c);
+                }
+            }
+            *word = folded;
+        }
+        // The upper case of the ligature և is ԵՒ in Unicode, and ԵՎ to those who write it.
+        Some('\u{561}'..='\u{587}') if word.contains("եւ") => *word = word.replace("եւ", "եվ"),
+        _ => {}
+    }
+}
+
 /// The first digits of the scripts that have their own and are in use.
 #[rustfmt::skip]
-const ZEROS: [char; 20] = [
+const ZEROS: [char; 33] = [
     '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}',
     '\u{be6}', '\u{c66}', '\u{ce6}', '\u{d66}', '\u{de6}', '\u{e50}', '\u{ed0}', '\u{f20}',
-    '\u{1040}', '\u{1090}', '\u{17e0}', '\u{1810}',
+    '\u{1040}', '\u{1090}', '\u{17e0}', '\u{1810}', '\u{1946}', '\u{19d0}', '\u{1b50}',
+    '\u{1bb0}', '\u{1c40}', '\u{1c50}', '\u{a620}', '\u{a8d0}', '\u{a900}', '\u{a9d0}',
+    '\u{aa50}', '\u{abf0}', '\u{1e950}',
 ];
 
 /// The ASCII digit of a decimal digit of another script.

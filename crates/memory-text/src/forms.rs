@@ -3,9 +3,10 @@
 use memory_core::Language;
 use rust_stemmers::{Algorithm, Stemmer};
 
-use crate::fold::{fold, normalize, push};
-use crate::korean::{is_hangul, without_particle};
+use crate::fold::{fold, fold_sequences, normalize, push};
+use crate::korean::{is_hangul, verb_stem, without_ending, without_particle};
 use crate::language::{algorithm, detect_language};
+use crate::light_stems::{self, without_arabic_prefix};
 use crate::stop_words::{has_topic_in, is_contracted_letter, is_contraction, is_stop_word};
 
 /// A word of a text.
@@ -21,6 +22,8 @@ pub(crate) struct Word<'a> {
     pub(crate) is_contracted: bool,
     /// The letter, in lower case, that an apostrophe joins to it.
     pub(crate) joined_letter: Option<char>,
+    /// Whether it has capitals only, in a text that has small letters: "IT" is not "it".
+    pub(crate) is_acronym: bool,
 }
 
 /// The term of the stop words that negate: "not", "no", "nor", "cannot" and the "n't" of
@@ -61,10 +64,14 @@ impl Word<'_> {
 
 /// Makes the forms of words of one text.
 pub(crate) struct Forms {
+    /// The detected and the given one.
+    languages: [Option<Language>; 2],
     english: Stemmer,
     /// The languages of the text, each with its stemmer, unless that is English.
     others: [Option<(Language, Stemmer)>; 2],
     has_dotless_i: bool,
+    /// Whether ä may be written ae, and ø oe.
+    has_transcriptions: bool,
 }
 
 impl Forms {
@@ -84,13 +91,24 @@ impl Forms {
             let algorithm = algorithm(language).filter(|_| language != Language::English)?;
             Some((language, Stemmer::create(algorithm)))
         };
+        let transcribes = |language: Language| {
+            use Language::{Danish, English, German, Norwegian};
+            matches!(language, Danish | English | German | Norwegian)
+        };
         let given_too = given.filter(|given| detected != Some(*given));
         Self {
+            languages: [detected, given],
             english: Stemmer::create(Algorithm::English),
             others: [detected.and_then(stemmer), given_too.and_then(stemmer)],
             // As without a given language where one is detected.
             has_dotless_i: detected.or(given) == Some(Language::Turkish),
+            has_transcriptions: detected.is_none_or(transcribes) || given.is_some_and(transcribes),
         }
+    }
+
+    /// The language that was detected, and the one that was given.
+    pub(crate) fn languages(&self) -> [Option<Language>; 2] {
+        self.languages
     }
 
     /// Whether a word of ASCII letters has its English stem only.
@@ -106,7 +124,9 @@ impl Forms {
     /// Whether a word has no topic in any language of the text.
     fn is_stop_word(&self, word: Word<'_>) -> bool {
         let mut others = self.others.iter().flatten();
-        word.is_stop_word() && !others.any(|(language, _)| has_topic_in(*language, word.folded))
+        word.is_stop_word()
+            && (word.is_negation() || !word.is_acronym)
+            && !others.any(|(language, _)| has_topic_in(*language, word.folded))
     }
 
     /// The form that does not depend on the language of the text: of Latin letters the
@@ -115,7 +135,30 @@ impl Forms {
         match word.folded.chars().next().map_or(Script::Other, script) {
             Script::Latin => use_base(&self.english.stem(word.folded)),
             Script::Stemmed(algorithm) => use_base(&Stemmer::create(algorithm).stem(word.folded)),
-            Script::Hebrew | Script::Hangul | Script::Other => use_base(word.folded),
+            Script::Arabic => use_base(light_stems::arabic(word.folded)),
+            Script::Devanagari => use_base(light_stems::hindi(word.folded)),
+            Script::Hebrew | Script::Hangul | Script::Ethiopic | Script::Other => {
+                use_base(word.folded)
+            }
+        }
+    }
+
+    /// Calls `each` with the [base](Self::with_base) of a word that is not folded yet,
+    /// unless it is a stop word.
+    pub(crate) fn with_base_of(&self, word: &str, each: impl FnOnce(&str)) {
+        let mut folded = fold_word(word);
+        fold_sequences(&mut folded);
+        let is_word = !folded.is_empty() && !is_stop_word(&folded);
+        if is_word {
+            let word = Word {
+                folded: &folded,
+                spelled: &folded,
+                follows_apostrophe: false,
+                is_contracted: false,
+                joined_letter: None,
+                is_acronym: false,
+            };
+            self.with_base(word, each);
         }
     }
 
@@ -134,26 +177,86 @@ impl Forms {
                 Script::Latin => {
                     let mut known = String::new();
                     for (_, stemmer) in self.others.iter().flatten() {
-                        let stem = fold_stem(&stemmer.stem(word.spelled));
+                        let stem = fold_word(&stemmer.stem(word.spelled));
                         if stem != base && stem != known && !stem.is_empty() {
                             each(&stem);
                             known = stem;
                         }
                     }
+                    if let Some(word) = self.transcribe(word.spelled) {
+                        let stem = self.english.stem(&word);
+                        if stem != base && stem != known {
+                            each(&stem);
+                        }
+                    }
                 }
-                Script::Hangul => without_particle(word.folded).take(1).for_each(each),
-                Script::Hebrew => without_prefixes(word.folded, each),
-                Script::Stemmed(_) | Script::Other => {}
+                Script::Hangul => {
+                    if let Some(verb) = verb_stem(word.folded) {
+                        each(verb);
+                        return;
+                    }
+                    let noun = without_particle(word.folded).next();
+                    noun.into_iter().for_each(&mut each);
+                    without_ending(noun.unwrap_or(word.folded))
+                        .take(1)
+                        .for_each(each);
+                }
+                Script::Hebrew => {
+                    without_prefixes(word.folded, &mut each);
+                    let mut noun = word.folded;
+                    without_prefixes(noun, |rest| noun = rest);
+                    light_stems::without_hebrew_plural(word.folded, &mut each);
+                    if noun.len() < word.folded.len() {
+                        light_stems::without_hebrew_plural(noun, each);
+                    }
+                }
+                Script::Ethiopic => without_ethiopic_prefix(word.folded, each),
+                Script::Arabic => without_arabic_prefix(word.folded, |rest| {
+                    let stem = light_stems::arabic(rest);
+                    if stem != base {
+                        each(stem);
+                    }
+                }),
+                Script::Devanagari => light_stems::without_postposition(word.folded, |stem| {
+                    if stem != base {
+                        each(stem);
+                    }
+                }),
+                Script::Stemmed(_) => {}
+                Script::Other => light_stems::without_ending(word.folded, each),
             }
         });
     }
+
+    /// A word with ä, ö, ü, å and ø as they are written where a keyboard lacks them, if it
+    /// has any: `Müller` is `mueller` as well.
+    fn transcribe(&self, spelled: &str) -> Option<String> {
+        if !self.has_transcriptions || !spelled.contains(['ä', 'ö', 'ü', 'å', 'ø']) {
+            return None;
+        }
+        let mut word = String::with_capacity(spelled.len());
+        for c in spelled.chars() {
+            let letters = match c {
+                'ä' => "ae",
+                'ö' | 'ø' => "oe",
+                'ü' => "ue",
+                'å' => "aa",
+                _ => {
+                    fold(c, |c| push(&mut word, c));
+                    continue;
+                }
+            };
+            letters.chars().for_each(|c| push(&mut word, c));
+        }
+        Some(word)
+    }
 }
 
-fn fold_stem(stem: &str) -> String {
-    let mut folded = String::with_capacity(stem.len());
-    for c in stem.chars() {
+fn fold_word(word: &str) -> String {
+    let mut folded = String::with_capacity(word.len());
+    for c in word.chars() {
         if c.is_ascii() {
-            push(&mut folded, c);
+            push(&mut folded, c.to_ascii_lowercase());
         } else {
             fold(c, |c| push(&mut folded, c));
         }
@@ -165,8 +268,11 @@ fn fold_stem(stem: &str) -> String {
 enum Script {
     Latin,
     Stemmed(Algorithm),
+    Arabic,
+    Devanagari,
     Hebrew,
     Hangul,
+    Ethiopic,
     Other,
 }
 
@@ -176,8 +282,10 @@ fn script(first: char) -> Script {
         '\u{370}'..='\u{3ff}' => Script::Stemmed(Algorithm::Greek),
         '\u{400}'..='\u{52f}' => Script::Stemmed(Algorithm::Russian),
         '\u{5d0}'..='\u{5ea}' => Script::Hebrew,
-        '\u{620}'..='\u{6ff}' => Script::Stemmed(Algorithm::Arabic),
+        '\u{620}'..='\u{6ff}' => Script::Arabic,
+        '\u{900}'..='\u{97f}' => Script::Devanagari,
         '\u{b80}'..='\u{bff}' => Script::Stemmed(Algorithm::Tamil),
+        '\u{1200}'..='\u{137f}' => Script::Ethiopic,
         _ if is_hangul(first) => Script::Hangul,
         _ => Script::Other,
     }
@@ -196,6 +304,15 @@ pub(crate) fn without_prefixes<'a>(word: &'a str, mut each: impl FnMut(&'a str))
         if rest.chars().count() < 3 {
             return;
         }
+        each(rest);
+    }
+}
+
+/// Calls `each` with an Amharic or Tigrinya word without the particle that it may begin
+/// with (in, for, of, from), where at least two letters are left.
+pub(crate) fn without_ethiopic_prefix<'a>(word: &'a str, mut each: impl FnMut(&'a str)) {
+    let rest = word.strip_prefix(['በ', 'ለ', 'የ', 'ከ']);
+    if let Some(rest) = rest.filter(|rest| rest.chars().nth(1).is_some()) {
         each(rest);
     }
 }

@@ -12,6 +12,7 @@ mod fold;
 mod forms;
 mod korean;
 mod language;
+mod light_stems;
 mod names;
 mod passages;
 mod query_terms;
@@ -24,7 +25,7 @@ pub use analysis::{
 };
 pub use fold::is_unspaced_script;
 pub use language::detect_language;
-pub use names::names_within;
+pub use names::{QuestionToken, is_capitalized, name_tokens, question_tokens};
 pub use passages::{MAX_PASSAGE_WORDS, count_words, passages};
 pub use query_terms::{PassageCounts, QueryTerms, TermCounts};
 pub use stop_words::is_stop_word;
@@ -33,4 +34,4 @@ pub use tokenize::{for_each_stem, stems, tokenize};
 /// The version of the analysis: raised whenever a text's [`stems`] change, so that a
 /// store knows which of its indexes to make again. Where anything else of a
 /// [`TextAnalysis`] changes, the engine raises the version of its snapshot pages.
-pub const ANALYSIS_VERSION: u32 = 5;
+pub const ANALYSIS_VERSION: u32 = 6;

@@ -3,7 +3,7 @@
 use memory_core::Language;
 
 use crate::compounds::{PLUS_PLUS, SHARP, for_each_compound};
-use crate::fold::{CharClass, class, fold, normalize, push};
+use crate::fold::{CharClass, class, fold, fold_kana, fold_sequences, normalize, push};
 use crate::forms::{Forms, Word};
 use crate::unspaced;
 
@@ -51,7 +51,7 @@ pub fn for_each_stem(text: &str, language: Option<Language>, mut each: impl FnMu
         Piece::Word(word) => forms.for_each(word, &mut each),
         Piece::Unspaced(run) => unspaced::for_each_term(run, &mut each),
     });
-    for_each_compound(&text, &mut each);
+    for_each_compound(&text, &forms, &mut each);
 }
 
 /// Calls `each` with every token of a text: see [`tokenize`].
@@ -69,7 +69,7 @@ pub(crate) fn for_each_char(run: &str, each: &mut impl FnMut(&str)) {
     let mut bytes = [0; 4];
     run.chars()
         .filter(|c| c.is_alphanumeric())
-        .for_each(|c| each(c.encode_utf8(&mut bytes)));
+        .for_each(|c| each(fold_kana(c).encode_utf8(&mut bytes)));
 }
 
 /// A part of a text.
@@ -81,7 +81,7 @@ pub(crate) enum Piece<'a> {
 
 /// Calls `each` with every piece of a [normalized](normalize) text, in order.
 pub(crate) fn for_each_piece(text: &str, forms: &Forms, mut each: impl FnMut(Piece<'_>)) {
-    let mut word = WordBuilder::new(forms.has_dotless_i());
+    let mut word = WordBuilder::new(text, forms.has_dotless_i());
     let mut run: Option<usize> = None;
     for (start, c) in text.char_indices() {
         let class = class(c);
@@ -95,9 +95,10 @@ pub(crate) fn for_each_piece(text: &str, forms: &Forms, mut each: impl FnMut(Pie
         }
         match class {
             CharClass::Word => word.add(c),
+            CharClass::Separator if word.goes_on_after(c, &text[start..]) => {}
             CharClass::Separator => {
                 word.add_sign(&text[start..]);
-                let is_apostrophe = matches!(c, '\'' | '’');
+                let is_apostrophe = c == '\'';
                 let is_contracted = is_apostrophe && !word.folded.is_empty();
                 if is_contracted {
                     word.joined_letter = first_letter(&text[start + c.len_utf8()..]);
@@ -122,30 +123,35 @@ fn first_letter(text: &str) -> Option<char> {
 }
 
 /// A word that is being read; see [`Word`].
-struct WordBuilder {
+struct WordBuilder<'a> {
+    text: &'a str,
     folded: String,
     /// Empty while it is the same as the other.
     spelled: String,
     follows_apostrophe: bool,
     is_contracted: bool,
     joined_letter: Option<char>,
+    has_small_letter: bool,
     has_dotless_i: bool,
 }
 
-impl WordBuilder {
-    fn new(has_dotless_i: bool) -> Self {
+impl<'a> WordBuilder<'a> {
+    fn new(text: &'a str, has_dotless_i: bool) -> Self {
         Self {
+            text,
             folded: String::new(),
             spelled: String::new(),
             follows_apostrophe: false,
             is_contracted: false,
             joined_letter: None,
+            has_small_letter: false,
             has_dotless_i,
         }
     }
 
     fn add(&mut self, c: char) {
         let is_dotless_i = self.has_dotless_i && c == 'I';
+        self.has_small_letter |= !c.is_ascii_uppercase();
         if c.is_ascii() && !is_dotless_i {
             let c = c.to_ascii_lowercase();
             push(&mut self.folded, c);
@@ -165,12 +171,28 @@ impl WordBuilder {
         fold(c, |c| push(&mut self.folded, c));
     }
 
+    /// Whether a separator, which `rest` begins with, is a letter of the word: the Hebrew
+    /// geresh and gershayim (`צה"ל`) and the Ukrainian apostrophe (`п'ять`).
+    fn goes_on_after(&self, separator: char, rest: &str) -> bool {
+        if !matches!(separator, '\'' | '`' | '"') {
+            return false;
+        }
+        let (before, after) = (self.folded.chars().next_back(), rest[1..].chars().next());
+        match (before, after) {
+            (Some('\u{5d0}'..='\u{5ea}'), Some('\u{5d0}'..='\u{5ea}')) => true,
+            (Some('\u{400}'..='\u{52f}'), Some('\u{400}'..='\u{52f}')) => separator != '"',
+            _ => false,
+        }
+    }
+
     /// Adds what makes another name of a single letter: `C#` and `C++` are not C.
     fn add_sign(&mut self, rest: &str) {
         if !(self.folded.len() == 1 && rest.starts_with(['#', '+'])) {
             return;
         }
-        let ends_there = |rest: &str| !rest.starts_with(|c| class(c) != CharClass::Separator);
+        // Digits are a version, as in `C++17`.
+        let is_other_name = |c: char| class(c) == CharClass::Word && !c.is_ascii_digit();
+        let ends_there = |rest: &str| !rest.starts_with(is_other_name);
         if rest.strip_prefix('#').is_some_and(ends_there) {
             self.folded.push_str(SHARP);
         } else if rest.strip_prefix("++").is_some_and(ends_there) {
@@ -181,14 +203,21 @@ impl WordBuilder {
     fn end(&mut self, each: &mut impl FnMut(Piece<'_>)) {
         // A mark alone may fold to nothing.
         if !self.folded.is_empty() {
+            fold_sequences(&mut self.folded);
             let (folded, spelled) = (&*self.folded, &*self.spelled);
             let spelled = if spelled.is_empty() { folded } else { spelled };
+            let is_acronym = !self.has_small_letter
+                && folded.len() > 1
+                && !self.follows_apostrophe
+                && self.joined_letter.is_none()
+                && self.text.contains(|c: char| c.is_ascii_lowercase());
             each(Piece::Word(Word {
                 folded,
                 spelled,
                 follows_apostrophe: self.follows_apostrophe,
                 is_contracted: self.is_contracted,
                 joined_letter: self.joined_letter,
+                is_acronym,
             }));
         }
         self.folded.clear();
@@ -196,6 +225,7 @@ impl WordBuilder {
         self.follows_apostrophe = false;
         self.is_contracted = false;
         self.joined_letter = None;
+        self.has_small_letter = false;
     }
 }
 
@@ -220,7 +250,7 @@ mod tests {
         }
         assert_eq!(
             stems("İstanbul Übergabe ﬁsh"),
-            ["istanbul", "ubergab", "fish"]
+            ["istanbul", "ubergab", "uebergab", "fish"]
         );
     }
 
@@ -228,9 +258,18 @@ mod tests {
     fn punctuation_separates_tokens_and_numbers_are_tokens() {
         assert_eq!(
             stems("Ticket INC-90312, re: Tam's horses!"),
-            ["ticket", "inc", "90312", "tam", "hors", "inc·90312"]
+            [
+                "ticket",
+                "inc",
+                "90312",
+                "tam",
+                "hors",
+                "inc·90312",
+                "inc90312"
+            ]
         );
-        assert!(stems(" …!? 🐎 \u{301}\u{200b}").is_empty());
+        assert!(stems(" …!? \u{301}\u{200b}").is_empty());
+        assert_eq!(stems("🐎!"), ["🐎"]);
     }
 
     #[test]
@@ -239,7 +278,7 @@ mod tests {
         assert_eq!(tokenize("แม่"), ["แ", "ม"]);
         assert_eq!(tokenize("한국어 기억"), ["한국어", "기억"]);
         // Vowel signs and viramas belong to their word.
-        assert_eq!(stems("हिन्दी"), ["हिन्दी"]);
+        assert_eq!(stems("पुल"), ["पुल"]);
     }
 
     #[test]
@@ -248,7 +287,11 @@ mod tests {
             stems("What did Tam say about the mill?"),
             ["tam", "say", "mill"]
         );
-        assert!(stems("who is it?").is_empty());
+        assert!(stems("who is it?").is_empty() && stems("WHO IS IT?").is_empty());
+        assert_eq!(
+            stems("Who works in IT? NOT Tam"),
+            ["work", "it", "not", "tam"]
+        );
     }
 
     #[test]

@@ -6,14 +6,16 @@
 //! memory was divided; single ideographs are terms only where they are words, so that
 //! 上海 does not find 海上. Chinese stop words have no terms, nor have the pairs that they
 //! make with the words around them; in Japanese they are nouns (都, 所, 和), so they are
-//! none in a run with kana.
+//! none in a run with kana. Katakana are read as hiragana, as Japanese words are written
+//! in either, and without the last long vowel mark of a longer word: サーバー is サーバ.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use icu_segmenter::options::WordBreakInvariantOptions;
 use icu_segmenter::{WordSegmenter, WordSegmenterBorrowed};
 
-use crate::fold::MAX_TOKEN_BYTES;
+use crate::fold::{MAX_TOKEN_BYTES, fold_kana};
 use crate::stop_words::is_chinese_stop_word;
 
 static SEGMENTER: LazyLock<WordSegmenterBorrowed<'static>> =
@@ -28,9 +30,14 @@ pub(crate) fn divide(run: &str, mut each_word: impl FnMut(&str), mut each_term: 
     for end in SEGMENTER.segment_str(run).skip_while(|end| *end == 0) {
         let segment = &run[start..end];
         if is_word(segment) {
-            each_word(truncate(segment));
+            each_word(&fold_word(segment));
         }
         let word = Some(segment).filter(|word| is_japanese || !is_chinese_stop_word(word));
+        if word.is_none()
+            && let Some(negation) = negation_before(run, start)
+        {
+            each_term(&run[negation..start + first_len(segment)]);
+        }
         if let Some(word) = word {
             let pair = previous.and_then(|previous| pair_between(run, previous, start));
             pair.into_iter().for_each(&mut each_term);
@@ -50,13 +57,35 @@ pub(crate) fn for_each_word(run: &str, each: impl FnMut(&str)) {
     divide(run, each, |_| {});
 }
 
+/// Where the ideograph begins that is before a part of a run, if it negates. It makes one
+/// word with a stop word: 我没有猫 is divided as 我没, 有 and 猫.
+fn negation_before(run: &str, start: usize) -> Option<usize> {
+    let last = run[..start].chars().next_back()?;
+    matches!(last, '不' | '没' | '沒' | '无' | '無' | '未').then(|| start - last.len_utf8())
+}
+
+fn first_len(segment: &str) -> usize {
+    segment.chars().next().map_or(0, char::len_utf8)
+}
+
 /// Whether a part of a run is more than punctuation and marks.
 fn is_word(part: &str) -> bool {
     part.chars().any(char::is_alphanumeric)
 }
 
-fn truncate(word: &str) -> &str {
-    &word[..word.floor_char_boundary(MAX_TOKEN_BYTES)]
+/// A word within the limit of a token, with hiragana in place of katakana.
+fn fold_word(word: &str) -> Cow<'_, str> {
+    const LONG_VOWEL: char = 'ー';
+    /// Characters that a word has without its last long vowel mark: キー and カバー keep
+    /// theirs, as キ and カバ are others.
+    const MIN_CHARS: usize = 3;
+    let word = &word[..word.floor_char_boundary(MAX_TOKEN_BYTES)];
+    if !word.contains(is_katakana) {
+        return Cow::Borrowed(word);
+    }
+    let shortened = word.strip_suffix(LONG_VOWEL);
+    let shortened = shortened.filter(|rest| rest.chars().nth(MIN_CHARS - 1).is_some());
+    Cow::Owned(shortened.unwrap_or(word).chars().map(fold_kana).collect())
 }
 
 fn add_word(word: &str, each: &mut impl FnMut(&str)) {
@@ -69,10 +98,14 @@ fn add_word(word: &str, each: &mut impl FnMut(&str)) {
         (Some(first), Some(second)) if is_ideograph(first) && is_hiragana(second) => {
             each(&word[..first.len_utf8()]);
         }
+        // A polite prefix: 母さん of お母さん.
+        (Some('お' | 'ご'), Some(second)) if is_ideograph(second) => {
+            each(&fold_word(&word['お'.len_utf8()..]));
+        }
         _ => {}
     }
     if is_word(word) {
-        each(truncate(word));
+        each(&fold_word(word));
     }
     // Two ideographs are the word itself.
     if chars.next().is_some() {
@@ -111,8 +144,12 @@ fn is_hiragana(c: char) -> bool {
     matches!(c, '\u{3041}'..='\u{309f}')
 }
 
+fn is_katakana(c: char) -> bool {
+    matches!(c, '\u{30a1}'..='\u{30fa}' | '\u{30fd}' | '\u{30fe}')
+}
+
 fn is_kana(c: char) -> bool {
-    is_hiragana(c) || matches!(c, '\u{30a1}'..='\u{30fa}')
+    is_hiragana(c) || is_katakana(c)
 }
 
 #[cfg(test)]
@@ -135,10 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn katakana_are_hiragana_without_the_last_long_vowel() {
+        assert_eq!(terms("リンゴ"), ["りんご"]);
+        assert_eq!(terms("サーバー"), terms("サーバ"));
+        assert_ne!(terms("キー"), terms("キ"));
+        assert_eq!(terms("データベース"), ["でーたべーす"]);
+    }
+
+    #[test]
     fn chinese_stop_words_are_no_terms() {
         assert_eq!(terms("你的猫是什么"), ["猫"]);
         assert!(terms("这个是什么呢").is_empty());
         assert!(!terms("不是").is_empty(), "it negates");
+        assert!(terms("我没有猫").contains(&"没有".to_owned()));
+        assert!(terms("お茶を飲む").contains(&"茶".to_owned()));
         assert!(terms("古い都はどこ").contains(&"都".to_owned()));
         assert!(!terms("他们都吃").contains(&"都".to_owned()));
     }

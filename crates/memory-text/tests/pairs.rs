@@ -1,5 +1,6 @@
 //! Which texts find which, in every kind of script: a table of pairs that must and
-//! must not match. A question matches a memory if they have a term in common.
+//! must not match. A question matches a memory if they have a term in common; it is in it
+//! whole if the memory has all of its terms, those of identifiers included.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,14 @@ use memory_text::{QueryTerms, TextAnalysis, stems};
 /// Language or kind, question, memory.
 type Pair = (&'static str, &'static str, &'static str);
 
+/// Words in sentences, by language.
 const MATCHING: &[Pair] = &include!("pairs/matching.in");
+/// Words that are written in several ways, and their forms, by language.
+const SCRIPTS: &[Pair] = &include!("pairs/scripts.in");
+/// English words, identifiers, numbers, addresses and signs.
+const IDENTIFIERS: &[Pair] = &include!("pairs/identifiers.in");
+/// Identifiers that are found by all of their terms.
+const WHOLE: &[Pair] = &include!("pairs/whole.in");
 const DIFFERENT: &[Pair] = &include!("pairs/different.in");
 
 fn terms(text: &str) -> BTreeSet<String> {
@@ -46,8 +54,21 @@ fn faults(pairs: &[Pair], expected: bool) -> Vec<String> {
 
 #[test]
 fn texts_that_must_match_have_a_common_term() {
-    let faults = faults(MATCHING, true);
+    let faults = [MATCHING, SCRIPTS, IDENTIFIERS, WHOLE].map(|pairs| faults(pairs, true));
+    let faults = faults.concat();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn identifiers_are_found_whole() {
+    for (kind, question, memory) in WHOLE {
+        let (asked, indexed) = (terms(question), terms(memory));
+        let is_whole = asked.is_subset(&indexed);
+        assert!(
+            is_whole,
+            "{kind}: {question} {asked:?} – {memory} {indexed:?}"
+        );
+    }
 }
 
 #[test]
@@ -57,7 +78,8 @@ fn texts_that_must_not_match_have_none() {
 }
 
 #[test]
-fn the_table_has_thirty_languages() {
-    let languages: BTreeSet<_> = MATCHING.iter().map(|(language, ..)| language).collect();
-    assert!(languages.len() >= 30, "{languages:?}");
+fn the_table_has_sixty_languages() {
+    let pairs = MATCHING.iter().chain(SCRIPTS);
+    let languages: BTreeSet<_> = pairs.map(|(language, ..)| language).collect();
+    assert!(languages.len() >= 60, "{languages:?}");
 }

@@ -20,7 +20,8 @@ fn text() -> impl Strategy<Value = String> {
         3 => "[a-zA-ZäöüßéèñçıİøłæÅ]{1,7}(s|en|os|lar|ing)?",
         2 => prop::sample::select(vec!["der", "los", "les", "the", "ve", "het", "och", "nem"])
             .prop_map(str::to_owned),
-        1 => "[a-z0-9]{1,3}[-._@#+/ ]{1,2}[0-9]{0,4}",
+        2 => "[a-zA-Z0-9]{1,3}[-._@#+/ ',&:]{1,2}[0-9a-z]{0,4}",
+        1 => "[0-9]{1,12}([ ,.'-]([0-9]{2,3}|[0-9]{4})){0,3}(kg|\\u{2122}|½)?",
     ];
     prop::collection::vec((part, "[ ,.\u{200d}]?"), 0..12)
         .prop_map(|parts| parts.into_iter().map(|(part, end)| part + &end).collect())

@@ -290,6 +290,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     // Parts of speech.
     ("crates/memory-engine/src/consolidation/", "verb"),
     ("crates/memory-engine/src/consolidation/", "verbs"),
+    ("crates/memory-text/src/", "verb"),
 ];
 
 /// Retired names of files, folders and items.

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use memory_core::Memory;
-use memory_text::{is_stop_word, is_unspaced_script, names_within, tokenize, word_digest};
+use memory_text::{
+    QuestionToken, is_capitalized, is_stop_word, is_unspaced_script, name_tokens, word_digest,
+};
 
 use super::digest::Digest;
 use super::page::Page;
@@ -60,7 +62,7 @@ impl MentionIndex {
 
     /// Scores the slots with a label that the query's tokens contain by 1. O(tokens
     /// of the query) lookups.
-    pub(super) fn score(&self, query: &[String], slots: usize) -> SparseScores {
+    pub(super) fn score(&self, query: &[QuestionToken], slots: usize) -> SparseScores {
         let mut mentioned = SparseScores::new(slots);
         let mut mark = |label: &str| {
             let label = Digest::from(word_digest(label));
@@ -76,15 +78,13 @@ impl MentionIndex {
                     run.push(' ');
                 }
                 let before = run.len();
-                run.push_str(token);
-                mark(&run);
-                for name in names_within(token) {
+                for name in names_of(token, before == 0) {
                     run.truncate(before);
                     run.push_str(name);
                     mark(&run);
                 }
                 run.truncate(before);
-                run.push_str(token);
+                run.push_str(&token.text);
             }
         }
         mentioned
@@ -107,7 +107,7 @@ impl MentionIndex {
 }
 
 /// Whether the query's tokens contain one of the memory's labels.
-pub(crate) fn mentions(query: &[String], memory: &Memory) -> bool {
+pub(crate) fn mentions(query: &[QuestionToken], memory: &Memory) -> bool {
     let tags = memory.tags.iter().map(String::as_str);
     let values = memory.metadata.values().map(String::as_str);
     let entities = memory.entities.keys().map(memory_core::EntityId::as_str);
@@ -116,27 +116,41 @@ pub(crate) fn mentions(query: &[String], memory: &Memory) -> bool {
         .any(|label| query.windows(label.len()).any(|run| is_mention(run, label)))
 }
 
-fn is_mention(run: &[String], label: &[String]) -> bool {
+fn is_mention(run: &[QuestionToken], label: &[String]) -> bool {
     let (Some((token, start)), Some((last, label_start))) = (run.split_last(), label.split_last())
     else {
         return false;
     };
-    start == label_start && (token == last || names_within(token).contains(&last.as_str()))
+    start.iter().map(|token| &token.text).eq(label_start)
+        && names_of(token, start.is_empty()).any(|name| name == last)
+}
+
+/// What a token may name as the last one of a label, or as the only one.
+fn names_of(token: &QuestionToken, is_only: bool) -> impl Iterator<Item = &str> {
+    let itself = (token.may_be_name || !is_only).then_some(&token.text);
+    itself.into_iter().chain(&token.names).map(String::as_str)
 }
 
 /// Labels as tokens, without those that are too long or not distinctive: a stop word
 /// or a single character would be mentioned by chance.
 pub(super) fn labels_of<'a>(labels: impl Iterator<Item = &'a str>) -> BTreeSet<Vec<String>> {
     labels
-        .map(tokenize)
-        .filter(|label| label.len() <= MAX_LABEL_TOKENS && is_distinctive(label))
+        .map(|label| (label, name_tokens(label)))
+        .filter(|(label, tokens)| {
+            tokens.len() <= MAX_LABEL_TOKENS && is_distinctive(tokens, is_capitalized(label))
+        })
+        .map(|(_, tokens)| tokens)
         .collect()
 }
 
-/// Whether a label has a token of two characters that is no stop word, or two
-/// tokens of a script without spaces, where each character is a token.
-fn is_distinctive(label: &[String]) -> bool {
-    let is_word = |token: &String| token.chars().nth(1).is_some() && !is_stop_word(token);
+/// Whether a label has a token of two characters that is no stop word, unless it is that
+/// alone and a name by its capital, or two tokens of a script without spaces, where each
+/// character is a token.
+fn is_distinctive(label: &[String], is_capitalized: bool) -> bool {
+    let may_be_stop_word = is_capitalized && label.len() == 1;
+    let is_word = |token: &String| {
+        token.chars().nth(1).is_some() && (may_be_stop_word || !is_stop_word(token))
+    };
     let unspaced = label
         .iter()
         .filter(|token| token.chars().all(is_unspaced_script));
@@ -150,6 +164,11 @@ mod tests {
     use super::super::analysis::Analysis;
     use super::super::packed_memory::PackedMemory;
     use super::*;
+
+    fn question(text: &str) -> Vec<QuestionToken> {
+        let terms = memory_text::QueryTerms::new(text, None, false);
+        memory_text::question_tokens(text, terms.languages())
+    }
 
     fn memory() -> Memory {
         MemoryBatchItem::new("mira", MemoryKind::World, "x")
@@ -174,7 +193,7 @@ mod tests {
             ("about inc-90312 please", true),
             ("inc", false),
         ] {
-            let query = tokenize(query);
+            let query = question(query);
             let mentioned = index.score(&query, 1).of(0) > 0.0;
             assert_eq!(mentioned, expected, "{query:?}");
             assert_eq!(mentions(&query, &memory), expected, "{query:?}");
@@ -227,13 +246,33 @@ mod tests {
             ("ព្រះសុខ", "តើព្រះសុខនិយាយអ្វី", true),
             ("C++", "who writes C++ here?", true),
             ("C++", "who writes C# here?", false),
+            ("Анна", "Что сказали Анне?", true),
+            ("Анна Петрова", "Где живёт Анны Петровой брат?", true),
+            ("Пётр", "Где Петров?", false),
+            ("أحمد", "ماذا قلت لأحمد؟", true),
+            ("민수", "민수씨는 뭐라고 했지?", true),
+            ("Ayşe", "Ayşe'nin kedisi nerede?", true),
+            ("Ayşe", "ayse ne dedi?", true),
+            ("Liisa", "Mitä Liisalle tapahtui, ja missä?", true),
+            ("Anna", "Mi van Annának és hol?", true),
+            ("タナカ", "たなかさんは何と言った", true),
+            ("田中 太郎", "田中太郎さんは何と言った", true),
+            ("Will", "what will Tam do?", false),
+            ("Will", "What did Will do?", true),
+            ("will power", "who has will power?", true),
+            ("Can", "What can Tam do?", false),
+            ("Can", "What did Can do?", true),
+            ("the", "What did The do?", false),
+            ("O'Brien", "Where is O’Brien?", true),
+            ("Anna Smith", "anna smith's dog", true),
+            ("Jean-Luc", "Où est Jean Luc ?", true),
         ] {
             let memory = participant(name);
             let index = index_of(&memory);
-            let mentioned = index.score(&tokenize(query), 1).of(0) > 0.0;
+            let mentioned = index.score(&question(query), 1).of(0) > 0.0;
             assert_eq!(mentioned, expected, "{name} {query}");
             assert_eq!(
-                mentions(&tokenize(query), &memory),
+                mentions(&question(query), &memory),
                 expected,
                 "{name} {query}"
             );
@@ -252,7 +291,7 @@ mod tests {
         }
         index.settle();
         assert_eq!(index.entries.iter().count(), 20_000);
-        let mentioned = index.score(&tokenize("what was in msg-000123?"), 20_000);
+        let mentioned = index.score(&question("what was in msg-000123?"), 20_000);
         assert_eq!(mentioned.found(), [123]);
     }
 }

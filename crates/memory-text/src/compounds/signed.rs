@@ -1,0 +1,59 @@
+//! Names that begin or end with signs, and emoji.
+
+use super::{COMPOUND_JOINER, PLUS_PLUS, SHARP};
+
+/// Most letters of a name that ends with signs, such as `Notepad++`.
+const MAX_SIGNED: usize = 12;
+
+/// Words that end with `#` or `++`, and those that begin with a point. With a single
+/// letter, such as `C#`, they are tokens.
+pub(super) fn for_each(text: &str, each: &mut impl FnMut(&str)) {
+    let mut compound = String::new();
+    let is_outside =
+        |c: char| c.is_whitespace() || !c.is_ascii() || matches!(c, ',' | '(' | ')' | '"' | '/');
+    for run in text.split(is_outside) {
+        let run = run.trim_end_matches(['.', '?', '!', ':', ';', '\'']);
+        let name = run.trim_end_matches(['#', '+']);
+        let (name, sign) = match &run[name.len()..] {
+            "#" => (name, SHARP),
+            "++" => (name, PLUS_PLUS),
+            "" => match name.strip_prefix('.') {
+                // `.NET-based`
+                Some(name) => (name.split(['-', '\'']).next().unwrap_or(name), ""),
+                None => continue,
+            },
+            _ => continue,
+        };
+        let is_letter = |byte: u8| byte.is_ascii_alphabetic();
+        if !(2..=MAX_SIGNED).contains(&name.len()) || !name.bytes().all(is_letter) {
+            continue;
+        }
+        if sign.is_empty() {
+            compound.push(COMPOUND_JOINER);
+        }
+        compound.extend(name.chars().map(|c| c.to_ascii_lowercase()));
+        compound.push_str(sign);
+        each(&compound);
+        compound.clear();
+    }
+}
+
+/// Emoji and pictographs, without the color of their skin and the parts that say no more
+/// than a gender; of a sequence, each; of the two letters of a flag, both.
+pub(super) fn for_each_emoji(text: &str, each: &mut impl FnMut(&str)) {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1f1e6}'..='\u{1f1ff}' => {
+                if let Some(second) = chars.next_if(|c| matches!(c, '\u{1f1e6}'..='\u{1f1ff}')) {
+                    each(&String::from_iter([c, second]));
+                }
+            }
+            '\u{2640}' | '\u{2642}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{1f9b0}'..='\u{1f9b3}' => {}
+            '\u{2600}'..='\u{27bf}' | '\u{2b50}' | '\u{2b55}' | '\u{1f300}'..='\u{1faff}' => {
+                each(c.encode_utf8(&mut [0; 4]));
+            }
+            _ => {}
+        }
+    }
+}
