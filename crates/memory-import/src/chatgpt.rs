@@ -226,6 +226,7 @@ fn content(message: &Object, importer: &mut Importer<'_>) -> Result<String, &'st
         let text = part.as_str().or_else(|| part.get("text")?.as_str());
         match text {
             Some(text) => texts.push(text),
+            None if part.is_null() => {}
             None => attachments += 1,
         }
     }

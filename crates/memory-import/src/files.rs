@@ -47,12 +47,21 @@ pub(crate) enum LimitExceeded {
 /// A file of an export.
 #[derive(Debug, Clone)]
 pub(crate) struct ExportFile {
-    /// Its path in the folder or archive, with `/` between its parts.
+    /// Its path in the folder or archive, with `/` between its parts; what is not UTF-8
+    /// in it is replaced.
     pub(crate) name: String,
     /// When it was modified, where that is known in UTC.
     pub(crate) modified: Option<DateTime<Utc>>,
+    location: Location,
+}
+
+/// Where the bytes of a file are.
+#[derive(Debug, Clone)]
+enum Location {
+    /// Its path. The name may differ from it, where the path is not UTF-8.
+    Path(PathBuf),
     /// Its index in the archive.
-    index: usize,
+    Index(usize),
 }
 
 impl ExportFile {
@@ -109,7 +118,7 @@ impl ExportFiles {
                 files.files.push(ExportFile {
                     name: name.to_string_lossy().into_owned(),
                     modified: metadata.modified().ok().map(DateTime::from),
-                    index: 0,
+                    location: Location::Path(path.to_owned()),
                 });
             }
         }
@@ -153,16 +162,17 @@ impl ExportFiles {
         file: &ExportFile,
     ) -> Result<impl BufRead + '_, ImportError> {
         let label = file.label();
-        let content: Box<dyn Read + '_> = match &mut self.container {
-            Container::File => Box::new(open_plain(&self.path, &label)?),
-            Container::Folder => Box::new(open_plain(&self.path.join(&file.name), &label)?),
-            Container::Archive(archive) => {
-                let entry = archive.by_index(file.index);
+        let content: Box<dyn Read + '_> = match (&file.location, &mut self.container) {
+            (Location::Index(index), Container::Archive(archive)) => {
+                let entry = archive.by_index(*index);
                 Box::new(entry.map_err(|source| ImportError::Archive {
                     file: label.clone(),
                     source,
                 })?)
             }
+            (Location::Path(path), _) => Box::new(open_plain(path, &label)?),
+            // Only an archive has files with an index.
+            (Location::Index(_), _) => Box::new(io::empty()),
         };
         let mut content = TotalLimit {
             content,
@@ -230,7 +240,7 @@ impl ExportFiles {
                     self.files.push(ExportFile {
                         name: path,
                         modified: modified.ok().map(DateTime::from),
-                        index: 0,
+                        location: Location::Path(entry.path()),
                     });
                 }
             }
@@ -258,6 +268,8 @@ impl ExportFiles {
                     name: escape(&name),
                 });
             }
+            // Some programs write paths as Windows has them.
+            let name = name.replace('\\', "/");
             let name = name.trim_start_matches("./").to_owned();
             if is_hidden(&name) {
                 continue;
@@ -270,7 +282,7 @@ impl ExportFiles {
                 name,
                 // An archive has local times without their offset.
                 modified: None,
-                index,
+                location: Location::Index(index),
             });
         }
         self.container = Container::Archive(Box::new(archive));

@@ -200,7 +200,12 @@ impl<'a> Importer<'a> {
             ("source_id", draft.source_id.as_str()),
         ];
         for (key, value) in source {
-            item.metadata.insert(key.to_owned(), value.to_owned());
+            let own = item.metadata.insert(key.to_owned(), value.to_owned());
+            // Of the note or memory itself, such as the address of a web page.
+            if let Some(own) = own {
+                let renamed = format!("original_{key}");
+                item.metadata.entry(renamed).or_insert(own);
+            }
         }
         for (name, role) in &draft.participants {
             let Some(name) = fit(name, MAX_ENTITY_ID_CHARS) else {

@@ -13,4 +13,5 @@ mod conversations;
 mod damage;
 mod knowledge;
 mod notes;
+mod odd_inputs;
 mod support;
