@@ -301,7 +301,10 @@ async fn serve<L: Listener<Addr: fmt::Debug>>(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServerError> {
     let (stopping, stopped) = oneshot::channel();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+    // Without this, every connection has a copy of all routes with their layers, which is most
+    // of a megabyte.
+    let service = router.into_make_service();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async {
         shutdown.await;
         // The receiver is there as long as the server runs.
         let _ = stopping.send(());

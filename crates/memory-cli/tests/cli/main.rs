@@ -41,3 +41,4 @@ mod settings;
 mod shared_cache;
 mod signals;
 mod test_dir;
+mod tls;

@@ -1,5 +1,7 @@
 //! Consolidating, pruning and embedding again.
 
+use std::num::NonZeroU32;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use memory::{ConsolidateRequest, ReembedRequest};
@@ -94,6 +96,10 @@ pub(crate) struct Reembed {
     force: bool,
     /// Keeps the vectors of other models, for processes that still use them.
     keep_others: bool,
+    /// At most so many memories a second, on average, so that other work has the processor;
+    /// as many as it can if missing.
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    max_per_second: Option<NonZeroU32>,
 }
 
 /// How many memories were embedded again.
@@ -110,6 +116,9 @@ pub(crate) struct Reembedded {
 }
 
 /// Compute the vectors that memories lack
+///
+/// Where that takes longer than a request may, the vectors until then stay, and the same
+/// request without `force` computes the rest.
 #[utoipa::path(
     post,
     path = "/v1/entities/{entity}/reembed",
@@ -119,9 +128,10 @@ pub(crate) struct Reembedded {
     responses((status = 200, description = "Done", body = Reembedded), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn reembed(entity: Writes, Body(body): Body<Reembed>) -> Answer<Json<Reembedded>> {
-    let request = ReembedRequest::new()
+    let mut request = ReembedRequest::new()
         .all(body.force)
         .keep_others(body.keep_others);
+    request.max_per_second = body.max_per_second;
     let report = entity.memory.reembed(entity.id, &request).await?;
     Ok(Json(Reembedded {
         checked: report.checked,

@@ -7,6 +7,8 @@
 )]
 
 mod access;
+#[cfg(target_os = "linux")]
+mod connections;
 mod harness;
 mod hostile;
 mod inspector;

@@ -1,6 +1,7 @@
 //! Every operation, through HTTP, against the system behind it.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use memory_server::ServerOptions;
 
@@ -225,6 +226,20 @@ async fn entities_are_maintained() {
         .post("/v1/entities/mira/reembed", r#"{"force":true}"#)
         .await;
     assert_eq!(embedded.ok(200)["reembedded"], 2);
+    let began = Instant::now();
+    let limited = server
+        .post(
+            "/v1/entities/mira/reembed",
+            r#"{"force":true,"max_per_second":1}"#,
+        )
+        .await;
+    assert_eq!(limited.ok(200)["reembedded"], 2);
+    // The second one waits for its second.
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    server
+        .post("/v1/entities/mira/reembed", r#"{"max_per_second":0}"#)
+        .await
+        .problem(400, "invalid_input");
     let pruned = server
         .post("/v1/entities/mira/prune", r#"{"keep":1}"#)
         .await;
