@@ -15,15 +15,17 @@ use crate::shell;
 const CHROMIUM: &str = "chromium-headless-shell";
 const CHROMIUM_PROGRAMS: [&str; 2] = [CHROMIUM, "chromium"];
 
-/// Starts the unpacked Chromium with the libraries that were unpacked with it.
-const CHROMIUM_SCRIPT: &str = r#"#!/bin/sh
+/// The package of a generator of HTTP requests, and its program's name.
+const WRK: &str = "wrk";
+
+/// Starts an unpacked program, which follows, with the libraries that were unpacked with it.
+const START: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 for folder in "$here"/usr/lib/*-linux-gnu* "$here"/usr/lib/*-linux-gnu*/pulseaudio; do
   LD_LIBRARY_PATH="$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 done
 export LD_LIBRARY_PATH
-exec "$here"/usr/lib/chromium/chromium-headless-shell "$@"
-"#;
+exec "$here"/"#;
 
 /// A program of a package that needs no library of another one.
 pub(crate) fn program(package: &'static str, name: &str) -> Result<PathBuf, TaskError> {
@@ -43,15 +45,31 @@ pub(crate) fn chromium() -> Result<PathBuf, TaskError> {
     if let Some(name) = CHROMIUM_PROGRAMS.iter().find(|name| is_installed(name)) {
         return Ok(PathBuf::from(name));
     }
-    let folder = cache_dir()?.join(CHROMIUM);
+    with_libraries(CHROMIUM, "usr/lib/chromium/chromium-headless-shell")
+}
+
+/// wrk, and what it needs.
+pub(crate) fn wrk() -> Result<PathBuf, TaskError> {
+    // Its exit code is that of an error, whatever it is asked.
+    let mut version = Command::new(WRK);
+    version.arg("--version").stdout(Stdio::null());
+    if version.stderr(Stdio::null()).status().is_ok() {
+        return Ok(PathBuf::from(WRK));
+    }
+    with_libraries(WRK, "usr/bin/wrk")
+}
+
+/// The script that starts a program of a package that needs libraries of other ones.
+fn with_libraries(package: &'static str, program: &str) -> Result<PathBuf, TaskError> {
+    let folder = cache_dir()?.join(package);
     let path = folder.join("start");
     if !path.is_file() {
-        install(CHROMIUM, &folder, download_with_dependencies)?;
+        install(package, &folder, download_with_dependencies)?;
         let failed = |source| TaskError::Write {
             path: path.clone(),
             source,
         };
-        fs::write(&path, CHROMIUM_SCRIPT).map_err(failed)?;
+        fs::write(&path, format!("{START}{program} \"$@\"\n")).map_err(failed)?;
         let mut mode = Command::new("chmod");
         shell::run(mode.arg("+x").arg(&path))?;
     }

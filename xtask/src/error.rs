@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use memory_assets::{CacheDirError, SetupError};
 
 use crate::pg::PgError;
+use crate::serve_bench::BenchError;
 
 /// Why a task failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,8 @@ pub(crate) enum TaskError {
     Setup(#[from] SetupError),
     #[error("cannot provide a PostgreSQL server")]
     Pg(#[from] PgError),
+    #[error("the server cannot be measured")]
+    ServeBench(#[from] BenchError),
     #[error("cannot start `{command}`")]
     Start {
         command: String,

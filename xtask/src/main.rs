@@ -22,6 +22,7 @@ mod presets;
 mod python;
 mod quality;
 mod rig;
+mod serve_bench;
 mod setup;
 mod shell;
 mod test;
@@ -61,6 +62,8 @@ enum Task {
     Presets(presets::Options),
     /// Load PostgreSQL with a standby and Valkey by many processes, kill each once, and write docs/load.md
     Load(load::Options),
+    /// Measure the server and the MCP server as clients see them, and write a section of docs/performance.md
+    ServeBench(serve_bench::Options),
     /// Compare embedders with common alternatives (needs libtorch: an 800 MB download, once)
     Embedding(bench::EmbeddingOptions),
     /// Print the path of Prometheus, unpacked into the cache folder if it is not installed
@@ -94,6 +97,7 @@ impl Task {
             Self::BenchReport(options) => bench_report::run(&options),
             Self::Presets(options) => presets::run(&options),
             Self::Load(options) => load::run(&options),
+            Self::ServeBench(options) => serve_bench::run(&options),
             Self::Embedding(options) => bench::embedding(&options),
             Self::Prometheus => observability::print_prometheus(),
             Self::Inspector(options) => inspector::run(&options),
