@@ -114,6 +114,8 @@ async fn measure(size: Size) -> Result<Results, Box<dyn Error>> {
             results.divisions.push(budget::compare(&trace, share)?);
         }
         done("budgets divided", name);
+        results.restarts.push(database.restart().await?);
+        done("started again", name);
     }
     Ok(results)
 }

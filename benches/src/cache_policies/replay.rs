@@ -31,7 +31,7 @@ use crate::cache_comparison::trace::Trace;
 use crate::corpus::Corpus;
 
 /// Dimensions of the vectors: those of the default model.
-const DIMENSIONS: usize = 384;
+pub(super) const DIMENSIONS: usize = 384;
 
 /// Memories in a page of a list.
 const PAGE: usize = 100;
@@ -137,12 +137,7 @@ impl Database {
         options: &ReplayOptions,
         recorder: Option<Recorder>,
     ) -> Result<ReplayCounts, Box<dyn Error>> {
-        let copy = self.folder.path().join("copy.db");
-        for ending in ["", "-wal", "-shm"] {
-            // There is none before the first run.
-            let _ = std::fs::remove_file(format!("{}{ending}", copy.display()));
-        }
-        std::fs::copy(self.filled(), &copy)?;
+        let copy = self.copy()?;
         let (counter, store) = CallCounter::around(open(&copy).await?, Duration::ZERO);
         let embedder = HashEmbedder::new().with_dimensions(DIMENSIONS);
         let clock = Arc::new(ManualClock::new(start()));
@@ -181,12 +176,23 @@ impl Database {
         Ok(counts)
     }
 
+    /// A fresh copy, in place of the one before.
+    pub(super) fn copy(&self) -> Result<PathBuf, Box<dyn Error>> {
+        let copy = self.folder.path().join("copy.db");
+        for ending in ["", "-wal", "-shm"] {
+            // There is none before the first run.
+            let _ = std::fs::remove_file(format!("{}{ending}", copy.display()));
+        }
+        std::fs::copy(self.filled(), &copy)?;
+        Ok(copy)
+    }
+
     fn filled(&self) -> PathBuf {
         self.folder.path().join("filled.db")
     }
 }
 
-async fn open(path: &Path) -> Result<Arc<dyn Store>, Box<dyn Error>> {
+pub(super) async fn open(path: &Path) -> Result<Arc<dyn Store>, Box<dyn Error>> {
     Ok(Arc::new(
         SqliteStore::open_with(SqliteOptions::new(path)).await?,
     ))
@@ -203,7 +209,7 @@ fn unbounded() -> MemoryConfig {
     }
 }
 
-fn name(entity: usize) -> EntityId {
+pub(super) fn name(entity: usize) -> EntityId {
     EntityId::new(format!("entity-{entity}"))
 }
 

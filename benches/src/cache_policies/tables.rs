@@ -1,11 +1,13 @@
 //! The results as Markdown.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::budget::DivisionRow;
 use super::replay::ReplayCounts;
+use super::restart::RestartRow;
 
 /// Everything that a run measured.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -18,6 +20,8 @@ pub struct Results {
     pub pairs: Vec<PairsRow>,
     /// Each workload with each budget.
     pub divisions: Vec<DivisionRow>,
+    /// Each workload, with the system started again in its middle.
+    pub restarts: Vec<RestartRow>,
 }
 
 /// A workload with the tiers of a preset.
@@ -69,6 +73,7 @@ pub fn markdown(results: &Results) -> String {
     let _ = repetition(&mut text, &results.repetition);
     let _ = pairs(&mut text, &results.pairs);
     let _ = divisions(&mut text, &results.divisions);
+    let _ = restarts(&mut text, &results.restarts);
     text
 }
 
@@ -181,6 +186,44 @@ fn divisions(text: &mut String, rows: &[DivisionRow]) -> std::fmt::Result {
         )?;
     }
     writeln!(text)
+}
+
+fn restarts(text: &mut String, rows: &[RestartRow]) -> std::fmt::Result {
+    writeln!(text, "## After a start\n")?;
+    writeln!(
+        text,
+        "| workload | loaded before | in ms | asked of these | questions | recalls | loads: cold, warm | reads of the store | ms in all | slowest, ms |"
+    )?;
+    writeln!(text, "|---|{}---|{}", "---:|".repeat(3), "---:|".repeat(5))?;
+    for row in rows {
+        for (questions, [cold, warm]) in [
+            ("to those used last", row.latest),
+            ("of the next minute", row.following),
+        ] {
+            writeln!(
+                text,
+                "| {} | {} | {:.1} | {} | {questions} | {} | {}, {} | {}, {} | {:.1}, {:.1} | {:.1}, {:.1} |",
+                row.workload,
+                row.warmed,
+                milliseconds(row.warming),
+                row.asked,
+                cold.recalls,
+                cold.loads,
+                warm.loads,
+                cold.reads,
+                warm.reads,
+                milliseconds(cold.elapsed),
+                milliseconds(warm.elapsed),
+                milliseconds(cold.slowest),
+                milliseconds(warm.slowest),
+            )?;
+        }
+    }
+    writeln!(text)
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
 }
 
 fn division(shares: &[f64]) -> String {

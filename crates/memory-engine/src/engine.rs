@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use memory_core::{
     CacheBackend, Clock, Embedder, LanguageModel, MemoryConfig, MemoryError, MemoryResult,
-    Reranker, SharedCache, Store, SystemClock, VectorPrecision,
+    Reranker, SharedCache, Store, SystemClock, VectorPrecision, limits,
 };
 
 use crate::access_recorder::AccessRecorder;
@@ -19,6 +19,7 @@ use crate::reader::Reader;
 use crate::second_stage::SecondStage;
 use crate::tiers::Tiers;
 use crate::tiers::shared::{DEFAULT_SHARED_CACHE_BUDGET, SharedTier, SharedVectors};
+use crate::warming::Warming;
 use crate::writer::Writer;
 
 /// The memory system's operations on a store, an embedder and three caches.
@@ -216,6 +217,7 @@ pub(crate) struct EngineInner {
     pub(crate) recall_counters: Arc<RecallCounters>,
     cache_name: &'static str,
     _listener: ChangeListener,
+    pub(crate) warming: Warming,
     pub(crate) metrics: EngineMetrics,
 }
 
@@ -254,7 +256,9 @@ impl EngineInner {
             &config,
         );
         let recall_counters = Arc::<RecallCounters>::default();
+        let warm_entities = usize::try_from(config.warm_entities).unwrap_or(limits::MAX_LIMIT);
         Self {
+            warming: Warming::start(&reader, warm_entities),
             metrics: EngineMetrics::start(&reader, &access_recorder, &recall_counters, &config),
             recall_counters,
             inserter: Inserter::new(

@@ -24,6 +24,7 @@
 //! | `AccessRecorder` | counts recalls and writes the counts in the background |
 //! | `ChangeListener` | applies other processes' change events to the tiers |
 //! | `SecondStage` | has the reranker, where there is one, order the first hits of a recall |
+//! | `Warming` | loads the snapshots of the entities that were used last, after a start |
 //! | `metrics` | reports what the components count to `memory-metrics` |
 //! | `history` | the state of an entity as of an earlier moment |
 //! | `Tiers` | the memory, entity and embedding tiers; single flight; coherence |
@@ -55,6 +56,7 @@ mod second_stage;
 mod snapshot;
 mod store_scan;
 mod tiers;
+mod warming;
 mod writer;
 
 pub use consolidation::{

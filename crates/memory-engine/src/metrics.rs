@@ -106,6 +106,8 @@ impl Source for EngineSource {
             memory_metrics::GET_MEMORY_OK,
             self.reader.memories_read(),
         );
+        let warmed = self.reader.tiers.entity.counters.warmed();
+        samples.counter(&memory_metrics::SNAPSHOTS_WARMED, &[], warmed);
         self.recall_counters.sample(samples);
         let shared = &self.reader.tiers.embedding.shared;
         shared::sample(shared.as_ref().map(|vectors| &vectors.tier), samples);

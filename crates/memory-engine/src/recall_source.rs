@@ -9,7 +9,7 @@ use tracing::{Instrument, debug_span};
 use crate::history::EarlierState;
 use crate::reader::Reader;
 use crate::snapshot::{self, EntitySnapshot};
-use crate::tiers::{CachedSnapshot, Freshness, ReadInstant};
+use crate::tiers::{CachedSnapshot, EntityTier, Freshness, ReadInstant};
 
 /// Entities of at most this many memories are loaded at the first recall: the
 /// store reads them all to search them, so a load costs little more. Beyond it
@@ -55,13 +55,14 @@ impl Reader {
             }
         }
         let base = cached.map(|cached| cached.snapshot);
-        let (loaded, joined) = self.load_snapshot(entity, base.clone()).await?;
+        let load = |base| self.load_snapshot(entity, base, EntityTier::fill);
+        let (loaded, joined) = load(base.clone()).await?;
         if !joined || freshness.is_satisfied_by(loaded.verified.at()) {
             return Ok(RecallSource::Snapshot(loaded.snapshot));
         }
         // It joined a load that began too early. That has ended, so a second
         // load began after this call.
-        let (loaded, _) = self.load_snapshot(entity, base).await?;
+        let (loaded, _) = load(base).await?;
         Ok(RecallSource::Snapshot(loaded.snapshot))
     }
 
@@ -87,12 +88,13 @@ impl Reader {
         .await
     }
 
-    /// Joins the load in progress, or loads what `base` lacks. Returns whether
-    /// it joined.
-    async fn load_snapshot(
+    /// Joins the load in progress, or loads what `base` lacks and caches it with `fill`.
+    /// Returns whether it joined.
+    pub(crate) async fn load_snapshot(
         &self,
         entity: &EntityId,
         base: Option<Arc<EntitySnapshot>>,
+        fill: fn(&EntityTier, &CachedSnapshot),
     ) -> MemoryResult<(CachedSnapshot, bool)> {
         let tier = &self.tiers.entity;
         // Before anything is read: see `tiers::coherence`.
@@ -113,7 +115,7 @@ impl Reader {
                 let loaded = CachedSnapshot::new(snapshot, began);
                 let read_at = loaded.snapshot.generation();
                 let published = tiers.coherence.publish(token, &owned, read_at, |_| {
-                    tiers.entity.fill(&loaded);
+                    fill(&tiers.entity, &loaded);
                 });
                 if !published {
                     tiers.entity.counters.record_refused_fill();

@@ -1,7 +1,8 @@
-//! [`Store::entity_stats`](memory_core::Store::entity_stats) and
-//! [`Store::list_entities`](memory_core::Store::list_entities).
+//! [`Store::entity_stats`](memory_core::Store::entity_stats),
+//! [`Store::list_entities`](memory_core::Store::list_entities) and
+//! [`Store::recently_accessed_entities`](memory_core::Store::recently_accessed_entities).
 
-use memory_core::{EntityId, EntityStats, MemoryResult, limits};
+use memory_core::{EntityId, EntityStats, MemoryError, MemoryResult, limits};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -50,11 +51,41 @@ pub(crate) async fn list_entities(
     }
     let limit = sql.value(rows::signed(limit as u64), "bigint");
     sql.push(format!(" ORDER BY e.entity_id LIMIT {limit}"));
-    let decode = |rows: &[PgRow]| {
-        rows.iter()
-            .map(|row| Ok(EntityId::from(row.try_get::<&str, _>("entity_id")?)))
-            .collect()
-    };
     let target = ReadTarget::new(Scope::EntityNames);
-    database.read_target(OPERATION, target, sql, decode).await
+    database
+        .read_target(OPERATION, target, sql, entity_names)
+        .await
+}
+
+/// Reads the whole table of accesses, whose indexes are by entity. Under row-level
+/// security no transaction sees the accesses of all entities.
+pub(crate) async fn recently_accessed_entities(
+    database: &Database,
+    limit: usize,
+) -> MemoryResult<Vec<EntityId>> {
+    const OPERATION: &str = "recently_accessed_entities";
+    database.check_open(OPERATION)?;
+    if database.options.row_level_security {
+        return Err(MemoryError::Unsupported {
+            operation: OPERATION,
+            backend: "postgres",
+        });
+    }
+    limits::check_limit(limit)?;
+    let mut sql = SqlBuilder::new();
+    let limit = sql.value(rows::signed(limit as u64), "bigint");
+    sql.push(format!(
+        "SELECT a.entity_id FROM memory_access a WHERE a.last_accessed IS NOT NULL \
+         GROUP BY a.entity_id ORDER BY max(a.last_accessed) DESC, a.entity_id LIMIT {limit}"
+    ));
+    let target = ReadTarget::new(Scope::EntityNames);
+    database
+        .read_target(OPERATION, target, sql, entity_names)
+        .await
+}
+
+fn entity_names(rows: &[PgRow]) -> Result<Vec<EntityId>, sqlx::Error> {
+    rows.iter()
+        .map(|row| Ok(EntityId::from(row.try_get::<&str, _>("entity_id")?)))
+        .collect()
 }

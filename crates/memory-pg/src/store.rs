@@ -237,6 +237,10 @@ impl Store for PgStore {
         stats::list_entities(&self.database, after, limit).await
     }
 
+    async fn recently_accessed_entities(&self, limit: usize) -> MemoryResult<Vec<EntityId>> {
+        stats::recently_accessed_entities(&self.database, limit).await
+    }
+
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
         watch::watch(&self.database).await
     }

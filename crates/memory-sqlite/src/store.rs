@@ -31,7 +31,7 @@ use crate::record_accesses::RecordAccesses;
 use crate::replace_vectors::{CountByModel, RemoveOtherVectors, ReplaceVectors, VectorCounts};
 use crate::search::Search;
 use crate::snapshot_pages::{ReadPages, WritePages};
-use crate::stats::{ListEntities, Stats};
+use crate::stats::{ListEntities, RecentlyAccessedEntities, Stats};
 use crate::transaction::Transaction;
 use crate::update::Update;
 
@@ -357,6 +357,11 @@ impl Store for SqliteStore {
         limits::check_limit(limit)?;
         let after = after.cloned();
         self.database.read(ListEntities { after, limit }).await
+    }
+
+    async fn recently_accessed_entities(&self, limit: usize) -> MemoryResult<Vec<EntityId>> {
+        limits::check_limit(limit)?;
+        self.database.read(RecentlyAccessedEntities { limit }).await
     }
 
     async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {

@@ -13,6 +13,7 @@ use crate::consistency::Consistency;
 use crate::error::MemoryError;
 use crate::error::{InvalidSetting, MemoryResult, SettingProblem};
 use crate::language::Language;
+use crate::limits;
 use crate::store::Writers;
 
 pub use preset::Preset;
@@ -87,6 +88,7 @@ pub enum AccessCounting {
 /// | `consolidation_threshold` | 1,000 | 1,000 | 1,000 |
 /// | `access_counting` | background | background | background |
 /// | `language` | detected | detected | detected |
+/// | `warm_entities` | 0 | 0 | 0 |
 ///
 /// The first five fields and their values are those of the original system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +139,17 @@ pub struct MemoryConfig {
     /// that they got when they were written. A store that is opened outside the facade
     /// has an option for it (`SqliteOptions::language`, `PgOptions::language`).
     pub language: Option<Language>,
+    /// For how many entities, at most 1,000, a system that starts loads snapshots before
+    /// they are asked for: those whose memories were accessed last. 0 loads none.
+    ///
+    /// They are loaded one at a time in the background, at most 20 each second and with
+    /// pauses of four times as long as a load took, while the entity tier is less than
+    /// half full, so that nothing is evicted for them. No call waits for that. A snapshot
+    /// that is not read for `cache_tti_seconds` is dropped again. It has no effect on a
+    /// store that does not list entities by their accesses
+    /// ([`Store::recently_accessed_entities`](crate::Store::recently_accessed_entities)),
+    /// or where accesses are not counted.
+    pub warm_entities: u64,
 }
 
 impl Default for MemoryConfig {
@@ -158,6 +171,7 @@ impl Default for MemoryConfig {
             consolidation_threshold: 1_000,
             access_counting: AccessCounting::Background,
             language: None,
+            warm_entities: 0,
         }
     }
 }
@@ -233,9 +247,9 @@ impl MemoryConfig {
     /// # Errors
     /// [`MemoryError::InvalidSetting`] for a capacity, limit or threshold of 0,
     /// a lifetime of 0 seconds or over a hundred years, a size over
-    /// [`MAX_BYTES`](Self::MAX_BYTES), a bound of the consistency that
-    /// [`Consistency::validate`] refuses, or more memories to keep than an entity
-    /// may have.
+    /// [`MAX_BYTES`](Self::MAX_BYTES), more than 1,000 `warm_entities`, a bound of the
+    /// consistency that [`Consistency::validate`] refuses, or more memories to keep than
+    /// an entity may have.
     pub fn validate(&self) -> MemoryResult<()> {
         for (key, value, range) in self.numbers() {
             if !range.contains(&value) {
@@ -265,7 +279,7 @@ impl MemoryConfig {
     pub const MAX_BYTES: ByteSize = ByteSize(1 << 50);
 
     /// The numbers that have a range.
-    fn numbers(&self) -> [(&'static str, u64, RangeInclusive<u64>); 10] {
+    fn numbers(&self) -> [(&'static str, u64, RangeInclusive<u64>); 11] {
         /// The longest lifetime, which every cache library can add to a clock.
         const MAX_SECONDS: u64 = 100 * 365 * 86_400;
         let positive = 1..=u64::MAX;
@@ -321,6 +335,11 @@ impl MemoryConfig {
                 "embedding_cache_max_bytes",
                 self.embedding_cache_max_bytes.0,
                 size,
+            ),
+            (
+                "warm_entities",
+                self.warm_entities,
+                0..=limits::MAX_LIMIT as u64,
             ),
         ]
     }

@@ -423,6 +423,19 @@ pub trait Store: Debug + Send + Sync + 'static {
         limit: usize,
     ) -> MemoryResult<Vec<EntityId>>;
 
+    /// Lists entities by the latest access recorded for any of their memories, live or
+    /// archived: the latest first, then by name, and none without one. Reads no memory.
+    ///
+    /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported). Overriding
+    /// it lets a system that starts load what was used last before it is asked for
+    /// ([`warm_entities`](crate::MemoryConfig::warm_entities)).
+    ///
+    /// # Errors
+    /// As [`list_entities`](Store::list_entities).
+    async fn recently_accessed_entities(&self, _limit: usize) -> MemoryResult<Vec<EntityId>> {
+        Err(provided::unsupported(self, "recently_accessed_entities"))
+    }
+
     /// A version of everything in the store, without a statement; `None` if it is unknown.
     ///
     /// Provided: `None`. Overriding it makes reads from caches cheap under
@@ -460,22 +473,9 @@ pub trait Store: Debug + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Copies the whole database to a new file.
+    /// Copies the whole database to a new file: see [`BackupOptions`].
     ///
     /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported).
-    ///
-    /// # Behavior
-    /// - The copy is one consistent state, while others read and write.
-    /// - Only when this returns `Ok` does the target exist, or is replaced: complete and
-    ///   on disk. Only its owner may read it.
-    /// - The database's own files are never overwritten, and an existing file only
-    ///   with [`BackupOptions::overwrite`].
-    /// - Opening the copy is restoring it.
-    /// - A dropped caller leaves a complete target or none, and no temporary file.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a refused target,
-    /// [`ErrorKind::Missing`](crate::ErrorKind::Missing) for a missing folder; the disk's.
     async fn backup(&self, _: &Path, _: &BackupOptions) -> MemoryResult<()> {
         Err(provided::unsupported(self, "backup"))
     }

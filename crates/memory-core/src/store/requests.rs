@@ -432,7 +432,20 @@ impl ConsolidateOutcome {
     }
 }
 
-/// How [`Store::backup`](super::Store::backup) treats its target.
+/// What [`Store::backup`](super::Store::backup) does: it copies the whole database to a new
+/// file.
+///
+/// # Behavior
+/// - The copy is one consistent state, while others read and write.
+/// - Only when the call returns `Ok` does the target exist, or is replaced: complete and
+///   on disk. Only its owner may read it.
+/// - The database's own files are never overwritten, and an existing file only with
+///   [`overwrite`](Self::overwrite).
+/// - Opening the copy is restoring it.
+/// - A dropped caller leaves a complete target or none, and no temporary file.
+/// - It fails with [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a
+///   refused target, with [`ErrorKind::Missing`](crate::ErrorKind::Missing) for a missing
+///   folder, and with the errors of the disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackupOptions {

@@ -25,6 +25,7 @@ pub use restore::RestoreItem;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use memory_core::{
     BackupOptions, CacheStats, EntityId, EntityStats, Fingerprint, Generation, MaintenanceReport,
@@ -142,6 +143,23 @@ impl Engine {
         self.inner.tiers.invalidate_entity(entity);
     }
 
+    /// Loads the snapshots of the entities whose memories were accessed last, of 1 to
+    /// 1,000, without pauses, while the entity tier is less than half full. Returns how
+    /// many it loaded: those that are cached already are not.
+    ///
+    /// [`MemoryConfig::warm_entities`](memory_core::MemoryConfig::warm_entities) does
+    /// the same in the background after a start.
+    ///
+    /// # Errors
+    /// [`MemoryError::Unsupported`] where the store does not list entities by their
+    /// accesses; those of its reads. What was loaded until then stays.
+    pub async fn warm(&self, max_entities: usize) -> MemoryResult<usize> {
+        self.inner
+            .reader
+            .warm(max_entities, |_| Duration::ZERO)
+            .await
+    }
+
     /// Copies the whole database to a new file, with the access counts so far.
     pub async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
         self.inner.access_recorder.flush_before_close().await;
@@ -159,6 +177,7 @@ impl Engine {
 
     /// Writes pending access counts and closes the store and the shared cache.
     pub async fn close(&self) -> MemoryResult<()> {
+        self.inner.warming.stop();
         self.inner.access_recorder.flush_before_close().await;
         let closed = self.inner.store.close().await;
         if let Some(shared) = &self.inner.tiers.embedding.shared {

@@ -17,6 +17,7 @@ pub(crate) struct TierCounters {
     coalesced_loads: AtomicU64,
     invalidations: AtomicU64,
     refused_fills: AtomicU64,
+    warmed: AtomicU64,
 }
 
 impl TierCounters {
@@ -53,6 +54,16 @@ impl TierCounters {
 
     pub(crate) fn record_refused_fill(&self) {
         self.refused_fills.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A load before anyone asked.
+    pub(crate) fn record_warmed(&self) {
+        self.warmed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Loads before anyone asked.
+    pub(crate) fn warmed(&self) -> u64 {
+        self.warmed.load(Ordering::Relaxed)
     }
 
     /// All counters, with the totals of the tier's caches.

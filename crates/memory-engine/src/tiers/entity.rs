@@ -29,6 +29,8 @@ pub(crate) struct EntityTier {
     pub(crate) counters: TierCounters,
     /// Most bytes of a snapshot: those of all snapshots.
     max_bytes: u64,
+    /// Most snapshots.
+    max_entries: u64,
     too_large: TooLarge,
     precision: VectorPrecision,
 }
@@ -83,6 +85,9 @@ const BYTES_PER_COMPONENT: u64 = 2;
 /// maximum by one part in so many. Without a margin, one that forgets and retains at
 /// the maximum would be loaded for each recall.
 const MARGIN: u64 = 8;
+
+/// The divisor of both limits, up to which snapshots are cached that nobody asked for.
+const HALF: u64 = 2;
 
 /// Entities whose snapshots were too large, by their hash, and the bytes that a memory
 /// took on average.
@@ -149,6 +154,7 @@ impl EntityTier {
             pages: Pages::new(backend, config),
             counters: TierCounters::default(),
             max_bytes: max_bytes.0,
+            max_entries: config.entity_cache_capacity(),
             too_large: TooLarge::default(),
             precision,
         }
@@ -159,15 +165,43 @@ impl EntityTier {
         self.cache.get(entity)
     }
 
+    /// Whether a snapshot of this many bytes fits in the half of the tier that may be
+    /// filled before anyone asks, but for what was inserted a moment ago. The other half
+    /// is for what is asked meanwhile.
+    pub(crate) fn is_half_free(&self, bytes: u64) -> bool {
+        self.cache.entry_count() < self.max_entries / HALF
+            && self.cache.weighted_size().saturating_add(bytes) <= self.max_bytes / HALF
+    }
+
+    /// Counts what was inserted and drops what has expired.
+    pub(crate) fn run_pending_tasks(&self) {
+        self.cache.run_pending_tasks();
+    }
+
+    /// The bytes that a memory with a vector of so many dimensions takes at least.
+    pub(crate) fn min_bytes_per_memory(dimensions: usize) -> u64 {
+        let dimensions = u64::try_from(dimensions).unwrap_or(u64::MAX);
+        dimensions
+            .saturating_mul(BYTES_PER_COMPONENT)
+            .saturating_add(MIN_MEMORY_BYTES)
+    }
+
     /// Whether a snapshot of so many memories with vectors of so many dimensions fits,
     /// as far as that is known before it is loaded.
     pub(crate) fn can_cache(&self, entity: &EntityId, memories: u64, dimensions: usize) -> bool {
-        let dimensions = u64::try_from(dimensions).unwrap_or(u64::MAX);
-        let least = MIN_MEMORY_BYTES + dimensions.saturating_mul(BYTES_PER_COMPONENT);
+        let least = Self::min_bytes_per_memory(dimensions);
         let fits = |each: u64, max: u64| memories.saturating_mul(each) < max;
         match self.too_large.bytes_per_memory(entity) {
             Some(known) => fits(known.max(least), self.max_bytes - self.max_bytes / MARGIN),
             None => fits(least, self.max_bytes),
+        }
+    }
+
+    /// Caches a snapshot that nobody asked for, as [`fill`](Self::fill) does, where that
+    /// evicts nothing.
+    pub(crate) fn fill_free(&self, loaded: &CachedSnapshot) {
+        if self.is_half_free(loaded.snapshot.size_bytes() as u64) {
+            self.fill(loaded);
         }
     }
 

@@ -15,3 +15,4 @@ mod retain;
 mod snapshot_pages;
 mod soak;
 mod warm;
+mod warming;

@@ -137,6 +137,7 @@ fn problem(statement: &LoggedStatement) -> Option<String> {
     let of_all = [
         "FROM entity e WHERE e.memory_count",
         "SELECT m.entity_id FROM memory m WHERE m.analysis",
+        "SELECT a.entity_id FROM memory_access a WHERE a.last_accessed",
     ];
     if of_all.iter().any(|it| text.contains(it)) {
         return None;

@@ -821,6 +821,7 @@ class MemoryConfig:
         consolidation_threshold: int | None = None,
         access_counting: Literal["background", "off"] | None = None,
         language: str | None = None,
+        warm_entities: int | None = None,
     ) -> Self: ...
     def __eq__(self, other: object, /) -> bool: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]

@@ -33,12 +33,13 @@ pub(crate) struct MemoryConfig {
     consolidation_threshold: Option<u64>,
     access_counting: Option<AccessCounting>,
     language: Option<Language>,
+    warm_entities: Option<u64>,
 }
 
 #[pymethods]
 impl MemoryConfig {
     #[new]
-    #[pyo3(signature = (*, preset=None, cache_max_capacity=None, cache_ttl_seconds=None, cache_tti_seconds=None, embedding_cache_capacity=None, embedding_cache_ttl_seconds=None, memory_cache_max_bytes=None, entity_cache_max_bytes=None, embedding_cache_max_bytes=None, consistency=None, max_memories_per_entity=None, limit_policy=None, prune_min_keep=None, consolidation_threshold=None, access_counting=None, language=None))]
+    #[pyo3(signature = (*, preset=None, cache_max_capacity=None, cache_ttl_seconds=None, cache_tti_seconds=None, embedding_cache_capacity=None, embedding_cache_ttl_seconds=None, memory_cache_max_bytes=None, entity_cache_max_bytes=None, embedding_cache_max_bytes=None, consistency=None, max_memories_per_entity=None, limit_policy=None, prune_min_keep=None, consolidation_threshold=None, access_counting=None, language=None, warm_entities=None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "keyword arguments of Python, one for each setting"
@@ -60,6 +61,7 @@ impl MemoryConfig {
         consolidation_threshold: Option<u64>,
         access_counting: Option<Named<AccessCounting>>,
         language: Option<Named<Language>>,
+        warm_entities: Option<u64>,
     ) -> Self {
         Self {
             preset: preset.map(|preset| preset.0),
@@ -78,6 +80,7 @@ impl MemoryConfig {
             consolidation_threshold,
             access_counting: access_counting.map(|counting| counting.0),
             language: language.map(|language| language.0),
+            warm_entities,
         }
     }
 }
@@ -126,6 +129,7 @@ impl MemoryConfig {
         );
         set(&mut config.access_counting, self.access_counting);
         set(&mut config.language, self.language.map(Some));
+        set(&mut config.warm_entities, self.warm_entities);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use memory_core::{
     AccessUpdate, ChangeSet, EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint,
     Generation, GetOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
@@ -175,6 +176,12 @@ impl EntityTable {
             embedding.map_or(0, |embedding| embedding.vectors.len())
         };
         ids.iter().map(count).collect()
+    }
+
+    /// The latest access of any memory.
+    pub(super) fn last_accessed(&self) -> Option<DateTime<Utc>> {
+        let rows = self.rows.values();
+        rows.filter_map(|row| row.item.memory.last_accessed).max()
     }
 
     pub(super) fn count_by_model(&self) -> BTreeMap<Fingerprint, u64> {

@@ -7,15 +7,17 @@ mod entity_table;
 mod search;
 mod snapshot_pages;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
-    EntityStats, ErrorKind, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome,
-    ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, DEFAULT_ANN_TARGET_RECALL,
+    EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind, Fingerprint, Generation,
+    GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MaintenanceReport,
+    MaintenanceRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
     NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
     SearchRequest, SnapshotPages, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, Writers,
     limits,
@@ -382,6 +384,29 @@ impl Store for InMemoryStore {
             .take(limit)
             .cloned()
             .collect())
+    }
+
+    async fn recently_accessed_entities(&self, limit: usize) -> MemoryResult<Vec<EntityId>> {
+        let state = self.open("recently_accessed_entities")?;
+        limits::check_limit(limit)?;
+        let accessed = state.entities.iter().filter_map(|(entity, entity_table)| {
+            Some((Reverse(entity_table.last_accessed()?), entity))
+        });
+        let mut accessed: Vec<_> = accessed.collect();
+        accessed.sort_unstable();
+        let latest = accessed.into_iter().take(limit);
+        Ok(latest.map(|(_, entity)| entity.clone()).collect())
+    }
+
+    /// There are no indexes: the report has none.
+    async fn maintain_indexes(
+        &self,
+        request: &MaintenanceRequest,
+    ) -> MemoryResult<MaintenanceReport> {
+        drop(self.open("maintain_indexes")?);
+        request.validate()?;
+        let target = request.target_recall.unwrap_or(DEFAULT_ANN_TARGET_RECALL);
+        Ok(MaintenanceReport::new(request.dry_run, target))
     }
 
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {

@@ -375,6 +375,12 @@ pub(super) const KEYS: &[Key] = &[
         |values| values.ann_target_recall.0.to_string(),
     ),
     Key::new(
+        "warm_entities",
+        NUMBER,
+        |values, raw| raw.integer().map(|n| values.config.warm_entities = n),
+        |values| values.config.warm_entities.to_string(),
+    ),
+    Key::new(
         "http_rate_limit",
         "a whole number of requests per second, at least 1, or \"none\"",
         |values, raw| {

@@ -18,9 +18,9 @@ use std::task::Poll;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
-    AccessCounting, CacheBackend, Clock, Consistency, EntityId, ErrorKind, LimitPolicy,
-    ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryFilter,
-    MemoryId, MemoryKind, MemoryPatch, MemoryResult, Store,
+    AccessCounting, AccessUpdate, CacheBackend, Clock, Consistency, EntityId, ErrorKind,
+    LimitPolicy, ListRequest, ListScope, ManualClock, Memory, MemoryBatchItem, MemoryConfig,
+    MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult, Store,
 };
 use memory_engine::{ConsolidateRequest, Engine, EngineBuilder, RecallRequest};
 use memory_testkit::HashEmbedder;
@@ -308,6 +308,13 @@ impl<B: CacheBackend> World<B> {
                     .count_memories(&self.entity(*entity), &everything)
                     .await?;
                 return Ok(Outcome::Count(count));
+            }
+            Operation::Warm => {
+                let accesses = [0, 1].map(|entity| {
+                    AccessUpdate::new(self.entity(entity), memory_id(0), 1, self.clock.now())
+                });
+                self.store.inner.record_accesses(&accesses).await.unwrap();
+                engine.warm(2).await?;
             }
             _ => {}
         }

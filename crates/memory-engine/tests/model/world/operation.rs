@@ -72,6 +72,8 @@ pub(crate) enum Operation {
     Count {
         entity: u8,
     },
+    /// Loads the snapshots of the entities that were accessed last.
+    Warm,
     InvalidateMemory {
         id: u8,
     },
@@ -153,6 +155,7 @@ fn read() -> BoxedStrategy<Operation> {
             .prop_map(|(entity, content)| Operation::Recall { entity, content }),
         1 => entity.clone().prop_map(|entity| Operation::List { entity }),
         1 => entity.prop_map(|entity| Operation::Count { entity }),
+        1 => Just(Operation::Warm),
     ]
     .boxed()
 }

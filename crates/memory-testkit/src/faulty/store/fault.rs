@@ -165,6 +165,10 @@ faults! {
         StartsAtOne => "entities::stats_start_at_zero",
         /// A page begins with the entity that ended the one before.
         RepeatsTheLastEntity => "entities::are_listed_in_pages",
+        /// Entities with accesses come in the order of their names.
+        SortsAccessedEntitiesByName => "entities::are_listed_by_their_last_access",
+        /// Entities with accesses are looked for among the first by name.
+        LimitsAccessedEntitiesFirst => "entities::are_listed_by_their_last_access",
         /// Entities whose memories are all gone are still listed.
         ListsEmptyEntities => "entities::without_memories_are_not_listed",
         /// Upper and lower case are one in the order of names.

@@ -233,6 +233,10 @@ impl Store for FaultyStore {
         self.faulty_list_entities(after, limit).await
     }
 
+    async fn recently_accessed_entities(&self, limit: usize) -> MemoryResult<Vec<EntityId>> {
+        self.faulty_recently_accessed_entities(limit).await
+    }
+
     fn change_marker(&self) -> Option<ChangeMarker> {
         if self.has(StoreFault::KeepsItsChangeMarker) {
             return Some(ChangeMarker::new([1; 6]));

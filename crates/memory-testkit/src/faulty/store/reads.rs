@@ -310,6 +310,27 @@ impl FaultyStore {
         Ok(changes)
     }
 
+    pub(super) async fn faulty_recently_accessed_entities(
+        &self,
+        limit: usize,
+    ) -> MemoryResult<Vec<EntityId>> {
+        let all = limits::MAX_LIMIT;
+        let mut entities = match self.fault {
+            Fault::LimitsAccessedEntitiesFirst => {
+                let mut first = self.inner.list_entities(None, all).await?;
+                first.truncate(limit);
+                let mut accessed = self.inner.recently_accessed_entities(limit).await?;
+                accessed.retain(|entity| first.contains(entity));
+                accessed
+            }
+            _ => self.inner.recently_accessed_entities(limit).await?,
+        };
+        if self.has(Fault::SortsAccessedEntitiesByName) {
+            entities.sort();
+        }
+        Ok(entities)
+    }
+
     pub(super) async fn faulty_list_entities(
         &self,
         after: Option<&EntityId>,

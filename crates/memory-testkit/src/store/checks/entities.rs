@@ -1,10 +1,14 @@
-//! [`Store::entity_stats`](memory_core::Store::entity_stats) and
-//! [`Store::list_entities`](memory_core::Store::list_entities).
+//! [`Store::entity_stats`](memory_core::Store::entity_stats),
+//! [`Store::list_entities`](memory_core::Store::list_entities) and, where it is
+//! supported,
+//! [`Store::recently_accessed_entities`](memory_core::Store::recently_accessed_entities).
 
-use memory_core::{EntityId, EntityStats, Generation};
+use memory_core::{
+    AccessUpdate, EntityId, EntityStats, ErrorKind, Generation, MemoryError, limits,
+};
 
-use crate::check::{At, CheckFailure, CheckResult, ensure_eq};
-use crate::fixtures::plain;
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
+use crate::fixtures::{at, consolidation, plain};
 use crate::store::CheckContext;
 
 /// Zeros for an entity never written to.
@@ -77,6 +81,71 @@ pub async fn without_memories_are_not_listed(context: &CheckContext) -> CheckRes
     ensure_eq!(listed(context, 10).await?.len(), 2, "entities before");
     context.store().delete(&leaves, &[id]).await.at("delete")?;
     ensure_eq!(listed(context, 10).await?, [stays], "entities after");
+    Ok(())
+}
+
+/// By the latest access of a memory that is still there, live or archived: the latest
+/// first, then by name, and none without accesses.
+pub async fn are_listed_by_their_last_access(context: &CheckContext) -> CheckResult {
+    /// Later than accesses of other checks, which may use the same database.
+    const LATE: i64 = 200_000_000_000;
+    let store = context.store();
+    match store.recently_accessed_entities(1).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
+        listed => listed.at("recently_accessed_entities")?,
+    };
+    let mut rng = context.rng();
+    inhabit(context, "a without accesses").await?;
+    let mut entities = Vec::new();
+    // Later in the order of names is earlier in that of accesses.
+    for (name, seconds) in [("d", 40), ("c", 50), ("e", 30), ("b", 30), ("f", 20)] {
+        let entity = context.entity(name);
+        let batch = context.populate(&entity, 2, &mut rng).await?;
+        let ids = [batch[0].memory.id, batch[1].memory.id];
+        let update = |id, seconds| AccessUpdate::new(entity.clone(), id, 1, at(LATE + seconds));
+        // The other memory was accessed earlier, and is not what counts.
+        let updates = [update(ids[0], seconds), update(ids[1], 1)];
+        let recorded = store.record_accesses(&updates).await;
+        recorded.at("record_accesses")?;
+        entities.push((entity, ids));
+    }
+    let [d, c, e, b, f] = [0, 1, 2, 3, 4].map(|n: usize| entities[n].0.clone());
+    // Entities of other checks may come between.
+    let listed = |limit| async move {
+        let listed = store.recently_accessed_entities(limit).await;
+        let mut listed = listed.at("recently_accessed_entities")?;
+        ensure!(listed.len() <= limit, "more than {limit} entities");
+        listed.retain(|name| name.as_str().starts_with(context.namespace()));
+        Ok::<_, CheckFailure>(listed)
+    };
+    let by_access = [c.clone(), d.clone(), b.clone(), e.clone(), f.clone()];
+    for limit in 1..=5 {
+        let latest = listed(limit).await?;
+        ensure!(
+            by_access.starts_with(&latest),
+            "the last {limit} of {by_access:?} are not {latest:?}"
+        );
+    }
+    ensure_eq!(listed(limits::MAX_LIMIT).await?, by_access, "all");
+    // Without the memory that was accessed last, the access before counts.
+    let latest = entities[1].1[0];
+    store.delete(&c, &[latest]).await.at("delete")?;
+    // A memory that is archived keeps its access.
+    let read_at = context.generation(&f).await?;
+    let group = consolidation(&f, "a summary", entities[4].1, &mut rng);
+    let consolidated = store.consolidate(&f, &[group], read_at).await;
+    consolidated.at("consolidate")?;
+    let by_access = [d, b, e, f, c];
+    let after = listed(limits::MAX_LIMIT).await?;
+    ensure_eq!(after, by_access, "after a deletion");
+    for limit in [0, limits::MAX_LIMIT + 1] {
+        let refused = store.recently_accessed_entities(limit).await;
+        let is_limit = |error: &MemoryError| error.kind() == ErrorKind::InvalidInput;
+        ensure!(
+            refused.as_ref().is_err_and(is_limit),
+            "a limit of {limit} was not refused: {refused:?}"
+        );
+    }
     Ok(())
 }
 

@@ -153,7 +153,7 @@ table! {
     }
     Store: entities::{
         stats_start_at_zero, stats_follow_writes, are_listed_in_order, are_listed_in_pages,
-        without_memories_are_not_listed,
+        without_memories_are_not_listed, are_listed_by_their_last_access,
     }
     Store: isolation::{
         reads_are_scoped, searches_are_scoped, changes_are_scoped, writes_are_scoped,

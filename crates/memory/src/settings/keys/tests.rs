@@ -65,3 +65,16 @@ fn the_budget_of_the_shared_cache_is_a_duration_of_more_than_zero() {
         assert!(message.contains(&expected), "{message}");
     }
 }
+
+#[test]
+fn at_most_a_thousand_entities_are_loaded_after_a_start() {
+    let read = |value| {
+        let variables = [("MEMORY_WARM_ENTITIES", value)];
+        Settings::builder().variables(variables).build()
+    };
+    for (value, entities) in [("0", 0), ("1000", 1_000)] {
+        assert_eq!(read(value).unwrap().config().warm_entities, entities);
+    }
+    let message = read("1001").unwrap_err().to_string();
+    assert!(message.contains("from 0 to 1000"), "{message}");
+}
