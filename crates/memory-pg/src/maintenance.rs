@@ -84,6 +84,9 @@ struct Run<'a> {
     dry_run: bool,
     /// The settings of the session for searches, as they were last set.
     settings: Vec<String>,
+    /// Whether the vectors are in a partitioned table, which no index is built on while
+    /// others write.
+    is_partitioned: bool,
     /// Whether an index that was not scanned here was not scanned at all.
     counts_all_scans: bool,
     /// The indexes that are left, and whether they were used since the last run.
@@ -103,6 +106,7 @@ impl<'a> Run<'a> {
             min_vectors: request.min_vectors.unwrap_or(options.ann_min_vectors),
             dry_run: request.dry_run,
             settings: Vec::new(),
+            is_partitioned: false,
             counts_all_scans: false,
             kept: Vec::new(),
             report: MaintenanceReport::new(request.dry_run, target),
@@ -117,7 +121,7 @@ impl<'a> Run<'a> {
             Err(failure) if !failure.is_refusal() => return Err(failure),
             _ => {}
         }
-        self.check_extension().await?;
+        self.check_server().await?;
         if !self.dry_run {
             self.lock().await?;
         }
@@ -152,16 +156,19 @@ impl<'a> Run<'a> {
     }
 
     /// Refuses a version of pgvector without iterative scans, which searches set.
-    async fn check_extension(&mut self) -> Result<(), Failure> {
+    async fn check_server(&mut self) -> Result<(), Failure> {
         let query = sqlx::query(
-            "SELECT string_to_array(x.extversion, '.')::integer[] >= '{0,8}' AS is_supported \
+            "SELECT string_to_array(x.extversion, '.')::integer[] >= '{0,8}' AS is_supported, \
+             (SELECT c.relkind = 'p' FROM pg_class c \
+              WHERE c.oid = to_regclass('memory_embedding')) AS is_partitioned \
              FROM pg_extension x WHERE x.extname = 'vector'",
         );
         let rows = self.connection.fetch_all(query).await?;
-        if rows
-            .first()
-            .map_or(Ok(false), |row| row.try_get("is_supported"))?
+        if let Some(row) = rows.first()
+            && row.try_get("is_supported")?
         {
+            let is_partitioned: Option<bool> = row.try_get("is_partitioned")?;
+            self.is_partitioned = is_partitioned.unwrap_or(false);
             return Ok(());
         }
         let message = "ANN indexes need the extension vector 0.8 or newer; install it and run \

@@ -258,7 +258,8 @@ pub struct IndexReport {
     pub before: Option<IndexDescription>,
     /// The index after the run; in a dry run, as far as it is known.
     pub after: Option<IndexDescription>,
-    /// What was measured, of the index after the run or of the best that was dropped.
+    /// What was measured: of the index after the run; where none is left, of the one that
+    /// there was before, or if that was not measured, of the best that was tried.
     pub measured: Option<IndexMeasurement>,
     /// How long building took, of all indexes that were tried, in milliseconds.
     pub build_ms: Option<f64>,

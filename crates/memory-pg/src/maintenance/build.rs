@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use memory_core::{IndexAction, IndexDescription, IndexMethod, IndexReason, IndexReport};
+use memory_core::{
+    IndexAction, IndexDescription, IndexMethod, IndexReason, IndexReport, MemoryError,
+};
 
 use super::measure::{BuiltIndex, Question, Tuning};
 use super::required::RequiredIndex;
@@ -39,6 +41,20 @@ impl Trial {
             self.reason = verdict;
         }
     }
+
+    /// Reports that no index is kept. If there was one and this run measured it, that is
+    /// what is dropped, for the reason that is in the report already; the others were
+    /// tried in its place.
+    fn report_none(&self, report: &mut IndexReport) {
+        report.action = match report.before {
+            Some(_) => IndexAction::Drop,
+            None => IndexAction::None,
+        };
+        if report.measured.is_none() {
+            report.measured = self.best_loser.map(|tuning| tuning.measurement());
+            report.reason = self.reason;
+        }
+    }
 }
 
 impl Run<'_> {
@@ -52,17 +68,9 @@ impl Run<'_> {
         mut report: IndexReport,
     ) -> Result<IndexReport, Failure> {
         let trial = self.try_methods(index, questions, except).await?;
-        report.reason = trial.reason;
         report.build_ms = Some(trial.build.as_secs_f64() * 1_000.0).filter(|it| *it > 0.0);
         let Some((method, tuning)) = trial.winner else {
-            report.action = match report.before {
-                Some(_) => IndexAction::Drop,
-                None => IndexAction::None,
-            };
-            report.measured = match trial.best_loser {
-                Some(tuning) => Some(tuning.measurement()),
-                None => report.measured,
-            };
+            trial.report_none(&mut report);
             let (connection, reason) = (&mut self.connection, trial.reason);
             records::insert_decision(connection, &index.key, index.rows, self.target, reason)
                 .await?;
@@ -75,6 +83,7 @@ impl Run<'_> {
         let parameters = self.build_options(method).storage_parameters(index.rows);
         let description = IndexDescription::new(method, parameters, bytes);
         report.after = Some(description.search_width(Some(tuning.width)));
+        report.reason = trial.reason;
         report.measured = Some(tuning.measurement());
         report.action = match report.before {
             Some(_) => IndexAction::Replace,
@@ -157,6 +166,13 @@ impl Run<'_> {
         index: &RequiredIndex,
         method: IndexMethod,
     ) -> Result<(), Failure> {
+        if self.is_partitioned {
+            return Err(MemoryError::Unsupported {
+                operation: "maintain_indexes on partitioned tables",
+                backend: "postgres",
+            }
+            .into());
+        }
         let parameters = self.build_options(method).storage_parameters(index.rows);
         self.unlimit().await?;
         let (key, connection) = (&index.key, &mut self.connection);
@@ -174,5 +190,57 @@ impl Run<'_> {
                 predicate(method, entity, model, dimensions, ""),
             ))
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{EntityId, Fingerprint};
+
+    use super::*;
+    use crate::recall_estimate::RecallEstimate;
+
+    fn tuning(recall: f64) -> Tuning {
+        Tuning {
+            width: 40,
+            estimate: RecallEstimate {
+                questions: 200,
+                recall,
+                at_least: recall,
+            },
+            exact_ms: 10.0,
+            approximate_ms: 9.0,
+            is_planned: true,
+        }
+    }
+
+    /// A report on an entity whose index this run measured, and on one without an index.
+    #[test]
+    fn what_is_dropped_is_reported_with_its_own_measurement() {
+        let trial = Trial {
+            winner: None,
+            reason: IndexReason::NotFaster,
+            best_loser: Some(tuning(0.97)),
+            build: Duration::ZERO,
+        };
+        let mut report = IndexReport::new(
+            EntityId::from("mira"),
+            Fingerprint::from("model"),
+            1_000,
+            IndexAction::None,
+            IndexReason::BelowTarget,
+        );
+        trial.report_none(&mut report);
+        assert_eq!(report.action, IndexAction::None);
+        assert_eq!(report.reason, IndexReason::NotFaster);
+        assert_eq!(report.measured, Some(tuning(0.97).measurement()));
+
+        report.before = Some(IndexDescription::new(IndexMethod::Hnsw, "m = 16", 1));
+        report.measured = Some(tuning(0.6).measurement());
+        report.reason = IndexReason::BelowTarget;
+        trial.report_none(&mut report);
+        assert_eq!(report.action, IndexAction::Drop);
+        assert_eq!(report.reason, IndexReason::BelowTarget);
+        assert_eq!(report.measured, Some(tuning(0.6).measurement()));
     }
 }

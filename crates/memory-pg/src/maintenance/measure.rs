@@ -69,7 +69,7 @@ pub(super) struct Tuning {
     pub(super) exact_ms: f64,
     pub(super) approximate_ms: f64,
     /// Whether the planner uses the index.
-    is_planned: bool,
+    pub(super) is_planned: bool,
 }
 
 impl Tuning {

@@ -315,6 +315,16 @@ faults! {
         ReadsNeighborsOfAllEntities => "neighbors::are_scoped",
         /// Numbers out of bounds are moved into them.
         ClampsNeighborLimits => "neighbors::numbers_are_limited",
+        /// A dry run of index maintenance writes.
+        WritesInADryRun => "index_maintenance::dry_run_writes_nothing",
+        /// Every run of index maintenance builds what the last one built.
+        BuildsIndexesAgain => "index_maintenance::second_run_builds_nothing",
+        /// Searches by an index find half of the nearest.
+        MissesTheNearest => "index_maintenance::searches_reach_the_target",
+        /// Entities with fewer vectors than asked for get indexes.
+        IndexesSmallEntities => "index_maintenance::request_is_respected",
+        /// A share of more than everything is a target.
+        AcceptsEveryTargetRecall => "index_maintenance::request_is_respected",
         /// The change marker stays the same forever.
         KeepsItsChangeMarker => "change_marker::differs_after_every_write",
         /// The change marker of a handle stays the same forever.

@@ -26,6 +26,8 @@ pub(super) struct FaultState {
     pub(super) restored: BTreeSet<(EntityId, MemoryId)>,
     /// Contents of pages, by their numbers.
     pub(super) pages: BTreeMap<(EntityId, u64), Vec<u8>>,
+    /// Whether index maintenance ran.
+    pub(super) has_indexes: bool,
     closed: bool,
 }
 

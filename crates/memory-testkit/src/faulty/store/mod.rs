@@ -4,6 +4,7 @@ mod archive;
 mod consolidation;
 mod fault;
 mod fault_state;
+mod index_maintenance;
 mod limits;
 mod ranking;
 mod reads;
@@ -119,6 +120,7 @@ impl Store for FaultyStore {
         request: &SearchRequest,
     ) -> MemoryResult<SearchOutcome> {
         let mut found = self.faulty_search_archive(entity, request).await?;
+        self.miss_nearest(&mut found);
         self.spoil_statistics(entity, request, &mut found).await?;
         found.generation = self.visible_generation(entity, found.generation);
         Ok(found)
@@ -265,7 +267,7 @@ impl Store for FaultyStore {
         &self,
         request: &MaintenanceRequest,
     ) -> MemoryResult<MaintenanceReport> {
-        self.inner.maintain_indexes(request).await
+        self.faulty_maintain_indexes(request).await
     }
 
     async fn close(&self) -> MemoryResult<()> {

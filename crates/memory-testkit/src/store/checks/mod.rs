@@ -14,6 +14,7 @@ pub mod entities;
 pub mod evict;
 pub mod filters;
 pub mod get;
+pub mod index_maintenance;
 pub mod input;
 pub mod insert;
 pub mod isolation;
@@ -112,6 +113,10 @@ table! {
         discounts_many_chunks, returns_whole_memories, finds_nothing_without_retriever,
     }
     Store: search_lexical::{answers_as_capabilities_say}
+    Store: index_maintenance::{
+        dry_run_writes_nothing, second_run_builds_nothing, searches_reach_the_target,
+        request_is_respected,
+    }
     Lexical: search_lexical::{
         finds_an_identifier, ranks_more_matches_higher, any_word_may_match, finds_k_under_filters,
         takes_text_of_any_shape, operators_mean_nothing, follows_writes,
