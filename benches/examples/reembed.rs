@@ -299,6 +299,10 @@ async fn write(
 
 impl Recall {
     fn print(name: &str, recalls: &[Self]) {
+        if recalls.is_empty() {
+            println!("{name}: no recalls");
+            return;
+        }
         let scores: f64 = recalls.iter().map(|one| one.score).sum();
         let without = recalls.iter().map(|one| one.without_vectors).max();
         println!(
