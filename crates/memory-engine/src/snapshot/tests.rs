@@ -358,6 +358,7 @@ proptest! {
         tag in prop::option::of(0u8..3),
         min_similarity in prop::option::of(-0.5f32..0.5),
         weights in (0.0f32..1.5, 0.0f32..0.5, 0.0f32..1.0, 0usize..=8),
+        others in prop::array::uniform6(prop_oneof![Just(None), Just(Some(0.0)), (0.0f32..3.0).prop_map(Some)]),
         (is_sum, with_dates) in (any::<bool>(), any::<bool>()),
     ) {
         let snapshot = snapshot_of(&memories);
@@ -368,7 +369,18 @@ proptest! {
         let query = query_with(&text.join(" "), vector);
         let base = if is_sum { Ranking::weighted_sum() } else { Ranking::default() };
         let (importance, recency, neighbors, neighbor_reach) = weights;
-        let ranking = Ranking { importance, recency, neighbors, neighbor_reach, ..base };
+        let mut ranking = Ranking { importance, recency, neighbors, neighbor_reach, ..base };
+        let weights = [
+            &mut ranking.similarity,
+            &mut ranking.lexical,
+            &mut ranking.pairs,
+            &mut ranking.mention,
+            &mut ranking.date,
+            &mut ranking.when,
+        ];
+        for (weight, other) in weights.into_iter().zip(others) {
+            *weight = other.unwrap_or(*weight);
+        }
         let filter = tag.map_or_else(MemoryFilter::new, |tag| MemoryFilter::new().tags([word(tag)], MemoryTagMode::Any));
         let context = RankingContext { min_similarity, ..context(&query, &ranking, limit) };
         let retrieved = snapshot.retrieve(&query, &filter, &ranking);
