@@ -12,6 +12,7 @@ mod episodes;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod given_language;
 mod languages;
+mod names;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod stores;
 mod zipf;
