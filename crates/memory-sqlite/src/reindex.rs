@@ -15,8 +15,12 @@ use crate::rows::to_json;
 /// Memories of one transaction: other writers wait for it some ten milliseconds.
 const BATCH: u32 = 1_000;
 
-/// The version and the last key that was converted, see the migration.
+/// The version and the last key that was converted, see the migration. The version is that
+/// of all entries; while they are made again, the negative of the one that those up to the
+/// key have.
 type State = (i64, i64);
+
+const VERSION: i64 = ANALYSIS_VERSION as i64;
 
 const READ_STATE: &str = "SELECT version, converted_key FROM text_analysis";
 
@@ -33,9 +37,11 @@ pub(crate) async fn reindex(
             .fetch_one(&mut *transaction)
             .await?;
         if is_outdated(state) {
-            let (version, key) = match reindex_after(&mut transaction, state.1, language).await? {
-                Some(last) => (state.0, last),
-                None => (ANALYSIS_VERSION.into(), 0),
+            // A conversion to another version, which ended early, made other entries.
+            let first = if state.0 == -VERSION { state.1 } else { 0 };
+            let (version, key) = match reindex_after(&mut transaction, first, language).await? {
+                Some(last) => (-VERSION, last),
+                None => (VERSION, 0),
             };
             query("UPDATE text_analysis SET version = ?1, converted_key = ?2")
                 .bind(version)
@@ -49,7 +55,7 @@ pub(crate) async fn reindex(
 }
 
 fn is_outdated((version, _): State) -> bool {
-    version < ANALYSIS_VERSION.into()
+    version < VERSION
 }
 
 /// Makes the entries of the next memories again. Returns the last of their keys, if

@@ -216,6 +216,26 @@ mod tests {
         assert_eq!(analysis.pairs, pairs(text));
     }
 
+    /// Stores index a text as a whole, a snapshot by passages.
+    #[test]
+    fn passages_have_the_stems_of_the_text_whatever_their_case() {
+        let text = format!(
+            "{}{}",
+            "THE MILL AND IT ".repeat(60),
+            "the river ".repeat(60)
+        );
+        let analysis = TextAnalysis::of(&text, None);
+        assert!(analysis.passages.len() > 1);
+        let counted = |term: &str| {
+            let counts = analysis.passages.iter().map(|it| it.counts.get(term));
+            counts.flatten().sum::<u32>() as usize
+        };
+        for term in ["the", "mill", "and", "it", "river"] {
+            let of_text = stems(&text, None).iter().filter(|it| *it == term).count();
+            assert_eq!(counted(term), of_text, "{term}");
+        }
+    }
+
     #[test]
     fn digests_are_of_distinct_words_without_stop_words_and_negations() {
         let digests = |text| word_digests(text).words;

@@ -22,8 +22,8 @@ pub(crate) struct Word<'a> {
     pub(crate) is_contracted: bool,
     /// The letter, in lower case, that an apostrophe joins to it.
     pub(crate) joined_letter: Option<char>,
-    /// Whether it has capitals only, in a text that has small letters: "IT" is not "it".
-    pub(crate) is_acronym: bool,
+    /// Whether it has two capitals or more, and nothing else.
+    pub(crate) is_in_capitals: bool,
 }
 
 /// The term of the stop words that negate: "not", "no", "nor", "cannot" and the "n't" of
@@ -70,6 +70,8 @@ pub(crate) struct Forms {
     /// The languages of the text, each with its stemmer, unless that is English.
     others: [Option<(Language, Stemmer)>; 2],
     has_dotless_i: bool,
+    /// Whether it has small letters, so that "IT" is not "it".
+    has_small_letters: bool,
     /// Whether ä may be written ae, and ø oe.
     has_transcriptions: bool,
 }
@@ -78,7 +80,12 @@ impl Forms {
     /// The forms of a text in the language that is detected, and in one that is `given`:
     /// it adds forms and removes none, so that a text is found at least as without it.
     pub(crate) fn of(text: &str, given: Option<Language>) -> Self {
-        Self::in_languages(detect_language(&normalize(text)), given)
+        let text = normalize(text);
+        let forms = Self::in_languages(detect_language(&text), given);
+        Self {
+            has_small_letters: text.contains(|c: char| c.is_ascii_lowercase()),
+            ..forms
+        }
     }
 
     /// Those that do not depend on the language.
@@ -102,6 +109,7 @@ impl Forms {
             others: [detected.and_then(stemmer), given_too.and_then(stemmer)],
             // As without a given language where one is detected.
             has_dotless_i: detected.or(given) == Some(Language::Turkish),
+            has_small_letters: false,
             has_transcriptions: detected.is_none_or(transcribes) || given.is_some_and(transcribes),
         }
     }
@@ -125,7 +133,7 @@ impl Forms {
     fn is_stop_word(&self, word: Word<'_>) -> bool {
         let mut others = self.others.iter().flatten();
         word.is_stop_word()
-            && (word.is_negation() || !word.is_acronym)
+            && (word.is_negation() || !(word.is_in_capitals && self.has_small_letters))
             && !others.any(|(language, _)| has_topic_in(*language, word.folded))
     }
 
@@ -156,7 +164,7 @@ impl Forms {
                 follows_apostrophe: false,
                 is_contracted: false,
                 joined_letter: None,
-                is_acronym: false,
+                is_in_capitals: false,
             };
             self.with_base(word, each);
         }

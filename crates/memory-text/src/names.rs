@@ -1,5 +1,7 @@
 //! Names in texts: the tokens of labels, and what a question's tokens may name.
 
+use std::collections::HashSet;
+
 use memory_core::Language;
 
 use crate::forms::{without_ethiopic_prefix, without_prefixes};
@@ -38,9 +40,10 @@ pub fn name_tokens(text: &str) -> Vec<String> {
 /// it may have.
 #[must_use]
 pub fn question_tokens(text: &str, languages: [Option<Language>; 2]) -> Vec<QuestionToken> {
+    let common_names = common_names(text);
     let tokens = tokenize(text).into_iter().map(|token| {
         let may_be_name = !is_common_word(&token)
-            || is_written_as_name(text, &token)
+            || common_names.contains(&token)
             || languages
                 .iter()
                 .flatten()
@@ -67,34 +70,41 @@ fn is_common_word(token: &str) -> bool {
     is_stop_word(token) || matches!(token, "may" | "will")
 }
 
-/// Whether a text has a word with a capital that no sentence begins with, or as a
-/// possessive.
-fn is_written_as_name(text: &str, token: &str) -> bool {
+/// The [common words](is_common_word) of a text that are written as names: with a capital
+/// that no question begins with, in capitals, or as a possessive. In lower case.
+fn common_names(text: &str) -> HashSet<String> {
+    let mut names = HashSet::new();
     // In capitals alone they say nothing.
     if !text.contains(char::is_lowercase) {
-        return false;
+        return names;
     }
-    let mut rest = text;
-    let mut begins_sentence = true;
-    while let Some(start) = rest.find(char::is_alphanumeric) {
-        begins_sentence |= rest[..start].contains(['.', '!', '?', ':', '\n', '“', '"', '«', '„']);
-        rest = &rest[start..];
-        let end = rest.find(|c: char| !c.is_alphanumeric());
-        let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
-        let is_possessive = || {
-            let mut after = after.chars();
-            matches!(after.next(), Some('\'' | '’')) && after.next() == Some('s')
-        };
-        if word.eq_ignore_ascii_case(token)
-            && word.starts_with(char::is_uppercase)
-            && (!begins_sentence || is_possessive())
-        {
-            return true;
+    for sentence in text.split_inclusive(['.', '!', '?', '？', ':', '\n']) {
+        let is_question = sentence.ends_with(['?', '？']);
+        let (mut rest, mut is_first) = (sentence, true);
+        while let Some(start) = rest.find(char::is_alphanumeric) {
+            rest = &rest[start..];
+            let end = rest.find(|c: char| !c.is_alphanumeric());
+            let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
+            let is_in_capitals =
+                || word.chars().nth(1).is_some() && word.chars().all(char::is_uppercase);
+            let is_possessive = || {
+                let mut after = after.chars();
+                matches!(after.next(), Some('\'' | '’')) && after.next() == Some('s')
+            };
+            let begins_question = is_question && is_first;
+            if word.starts_with(char::is_uppercase)
+                && (!begins_question || is_in_capitals() || is_possessive())
+            {
+                let word = word.to_ascii_lowercase();
+                if is_common_word(&word) {
+                    names.insert(word);
+                }
+            }
+            is_first = false;
+            rest = after;
         }
-        begins_sentence = false;
-        rest = after;
     }
-    false
+    names
 }
 
 /// A word of a script whose names have cases without the ending of one. Stemmers are for
@@ -287,6 +297,12 @@ mod tests {
             ("What can Tam do?", "can", false),
             ("Can ne dedi?", "can", true),
             ("Who works in IT?", "it", true),
+            ("IT budget", "it", true),
+            ("IT: what does it cost?", "it", true),
+            ("Will birthday", "will", true),
+            ("Tam asked. Will answered.", "will", true),
+            ("What did \"Will\" say?", "will", true),
+            ("He said: \"Will you come?\"", "will", false),
             ("what did tam say?", "tam", true),
         ] {
             let is_found = names(question, None).contains(&name.to_owned());

@@ -81,7 +81,7 @@ pub(crate) enum Piece<'a> {
 
 /// Calls `each` with every piece of a [normalized](normalize) text, in order.
 pub(crate) fn for_each_piece(text: &str, forms: &Forms, mut each: impl FnMut(Piece<'_>)) {
-    let mut word = WordBuilder::new(text, forms.has_dotless_i());
+    let mut word = WordBuilder::new(forms.has_dotless_i());
     let mut run: Option<usize> = None;
     for (start, c) in text.char_indices() {
         let class = class(c);
@@ -123,8 +123,7 @@ fn first_letter(text: &str) -> Option<char> {
 }
 
 /// A word that is being read; see [`Word`].
-struct WordBuilder<'a> {
-    text: &'a str,
+struct WordBuilder {
     folded: String,
     /// Empty while it is the same as the other.
     spelled: String,
@@ -135,10 +134,9 @@ struct WordBuilder<'a> {
     has_dotless_i: bool,
 }
 
-impl<'a> WordBuilder<'a> {
-    fn new(text: &'a str, has_dotless_i: bool) -> Self {
+impl WordBuilder {
+    fn new(has_dotless_i: bool) -> Self {
         Self {
-            text,
             folded: String::new(),
             spelled: String::new(),
             follows_apostrophe: false,
@@ -206,18 +204,17 @@ impl<'a> WordBuilder<'a> {
             fold_sequences(&mut self.folded);
             let (folded, spelled) = (&*self.folded, &*self.spelled);
             let spelled = if spelled.is_empty() { folded } else { spelled };
-            let is_acronym = !self.has_small_letter
+            let is_in_capitals = !self.has_small_letter
                 && folded.len() > 1
                 && !self.follows_apostrophe
-                && self.joined_letter.is_none()
-                && self.text.contains(|c: char| c.is_ascii_lowercase());
+                && self.joined_letter.is_none();
             each(Piece::Word(Word {
                 folded,
                 spelled,
                 follows_apostrophe: self.follows_apostrophe,
                 is_contracted: self.is_contracted,
                 joined_letter: self.joined_letter,
-                is_acronym,
+                is_in_capitals,
             }));
         }
         self.folded.clear();

@@ -9,7 +9,7 @@ use memory_core::{MemoryFilter, MemoryId};
 use memory_sqlite::{SqliteOptions, SqliteStore};
 use memory_testkit::{SeededRng, fixtures};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 
 pub(crate) fn mira() -> EntityId {
     EntityId::from("mira")
@@ -68,7 +68,7 @@ pub(crate) async fn connect(path: &Path) -> SqliteConnection {
 }
 
 /// Runs SQL on a file, as another program would.
-pub(crate) async fn run_sql(path: &Path, sql: &'static str) {
+pub(crate) async fn run_sql(path: &Path, sql: impl SqlSafeStr) {
     let mut conn = connect(path).await;
     sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();

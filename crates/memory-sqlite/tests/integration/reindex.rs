@@ -5,7 +5,7 @@ use std::path::Path;
 use memory_core::{Language, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore};
 use memory_testkit::SeededRng;
-use sqlx::Connection;
+use sqlx::{AssertSqlSafe, Connection};
 use tempfile::tempdir;
 
 use crate::common::{connect, ids, lexical, memory, mira, open, run_sql};
@@ -64,17 +64,21 @@ async fn older_entries_are_made_again_when_the_database_is_opened() {
     assert_eq!(found, expected, "not 海上");
     store.close().await.unwrap();
 
-    // A process that ended between two transactions is continued after it.
-    run_sql(&path, OLD_ENTRIES).await;
-    run_sql(
-        &path,
-        "UPDATE text_analysis SET converted_key = (SELECT max(memory_key) - 1 FROM memory)",
-    )
-    .await;
-    open(&path).await.close().await.unwrap();
-    let (entries, ..) = index(&path).await;
-    assert_eq!(entries[2_502], made_now.0[2_502]);
-    assert_eq!(entries[0].3, "1_上 1_海", "it was done before");
+    // A process that ended between two transactions is continued after it, unless it made
+    // the entries of another version: those are made again.
+    let current = made_now.2;
+    for (version, is_continued) in [(-current, true), (1 - current, false), (4, false)] {
+        run_sql(&path, OLD_ENTRIES).await;
+        let almost_done = format!(
+            "UPDATE text_analysis SET version = {version},
+                converted_key = (SELECT max(memory_key) - 1 FROM memory)"
+        );
+        run_sql(&path, AssertSqlSafe(almost_done)).await;
+        open(&path).await.close().await.unwrap();
+        let (entries, _, stored) = index(&path).await;
+        assert_eq!((stored, &entries[2_502]), (current, &made_now.0[2_502]));
+        assert_eq!(entries[0].3 == "1_上 1_海", is_continued, "{version}");
+    }
 }
 
 /// As docs/languages.md says of a language that is set later.

@@ -90,18 +90,20 @@ fn for_each_of_chain(
 }
 
 /// Replaces `compound` by the parts of a chain in lower case. The parts of a date or a
-/// time have no leading zeros; a number such as 1.05 is no date.
+/// time have no leading zeros, except the minutes of a time: 10:05 is not 10:5, nor 10.5. A
+/// number such as 1.05 is no date.
 fn join(chain: &str, compound: &mut String) {
     compound.clear();
     let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let parts = chain.split(is_separator);
     let is_date = parts.clone().all(|part| part.len() <= 4 && is_digits(part))
         && (parts.clone().count() > 2 || chain.contains([':', '/']));
+    let is_time = is_date && chain.contains(':') && parts.clone().count() == 2;
     for (index, part) in parts.enumerate() {
         if index > 0 {
             push(compound, COMPOUND_JOINER);
         }
-        let part = if is_date && part.len() == 2 {
+        let part = if is_date && part.len() == 2 && !(is_time && index > 0) {
             part.strip_prefix('0').unwrap_or(part)
         } else {
             part

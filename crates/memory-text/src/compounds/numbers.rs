@@ -118,7 +118,8 @@ fn add_phone(run: &str, number: &mut String, each: &mut impl FnMut(&str)) -> boo
         MIN_DOMESTIC_DIGITS..=MAX_CARD_DIGITS
     };
     let is_number = digits.contains(&number.len())
-        && (is_international || count < 6 && !is_address(run, groups));
+        && (is_international || count < 6 && !is_address(run, groups.clone()))
+        && !is_date(groups);
     if is_number && count > 1 {
         each(number);
     }
@@ -127,6 +128,16 @@ fn add_phone(run: &str, number: &mut String, each: &mut impl FnMut(&str)) -> boo
         each(number);
     }
     is_number
+}
+
+/// Whether groups of digits begin as a date, and probably go on as a time: 2026-03-01 09,
+/// or 01.03.2026 09.
+fn is_date<'a>(groups: impl Iterator<Item = &'a str>) -> bool {
+    let mut date = [0; 3];
+    for (length, group) in date.iter_mut().zip(groups) {
+        *length = group.len();
+    }
+    matches!(date, [4, 2, 2] | [2, 2, 4])
 }
 
 /// Whether groups of digits are those of an address like 10.0.0.1, which has points and
