@@ -20,7 +20,7 @@ pub(super) struct Results {
     pub(super) peers: Vec<Peer>,
 }
 
-/// When and with what it was measured.
+/// The time of a run, the revision that it measured, and its texts.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Run {
     /// In UTC.

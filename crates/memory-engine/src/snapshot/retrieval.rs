@@ -19,7 +19,8 @@ pub(super) struct Retrieved {
     /// In 8 bits.
     pub(super) similarities: Similarities,
     /// The same with the discount for chunks, `Ranking::dense_value`, of what is
-    /// admitted; `None` where all of them are equal.
+    /// admitted; `None` where every memory is admitted and none has several chunks, so
+    /// that they do not differ.
     discounted: Option<Vec<f32>>,
     pub(super) lexical: SparseScores,
     pub(super) pairs: SparseScores,
@@ -188,7 +189,7 @@ impl Retrieved {
             .unwrap_or(&self.similarities.values)
     }
 
-    /// Drops the words found in memories that are not admitted.
+    /// Drops the words, pairs and mentions found in memories that are not admitted.
     fn restrict(&mut self) {
         let Some(admitted) = &self.admitted else {
             return;
