@@ -137,10 +137,17 @@ impl QuantizedQuery {
         reason = "the loss, 2^-24 of the sum, is part of FLOAT_ERROR"
     )]
     pub fn dots(&self, codes: &[u8], scales: &[f32], dots: &mut [f32]) {
-        let mut sums = vec![0i32; scales.len()];
-        integer_dots(&self.numbers, codes, &mut sums);
-        for ((dot, sum), scale) in dots.iter_mut().zip(sums).zip(scales) {
-            *dot = sum as f32 * (scale * self.scale);
+        /// Rows whose sums are computed at once.
+        const ROWS: usize = 64;
+        let mut sums = [0i32; ROWS];
+        let codes = codes.chunks(ROWS * self.numbers.len());
+        let rows = codes.zip(scales.chunks(ROWS));
+        for ((codes, scales), dots) in rows.zip(dots.chunks_mut(ROWS)) {
+            let sums = &mut sums[..scales.len()];
+            integer_dots(&self.numbers, codes, sums);
+            for ((dot, sum), scale) in dots.iter_mut().zip(sums).zip(scales) {
+                *dot = *sum as f32 * (scale * self.scale);
+            }
         }
     }
 }
@@ -164,28 +171,83 @@ fn integer_dots(query: &[i16], rows: &[u8], dots: &mut [i32]) {
     portable(query, rows, dots);
 }
 
-/// Compiled to the instructions that its caller may use.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "target features are the caller's")]
 fn portable(query: &[i16], rows: &[u8], dots: &mut [i32]) {
     for (row, dot) in rows.chunks_exact(query.len()).zip(dots) {
-        let products = row.iter().zip(query);
-        *dot = products
-            .map(|(row, query)| i32::from(i16::from(row.cast_signed())) * i32::from(*query))
-            .sum();
+        *dot = portable_dot(query, row);
     }
 }
 
+/// Compiled to the instructions that its caller may use.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "target features are the caller's")]
+fn portable_dot(query: &[i16], row: &[u8]) -> i32 {
+    let products = row.iter().zip(query);
+    products
+        .map(|(row, query)| i32::from(i16::from(row.cast_signed())) * i32::from(*query))
+        .sum()
+}
+
+/// A scan of more rows than the caches hold waits for memory. The processor fetches less
+/// ahead by itself than it can: where the scan asks for the bytes to come, 100,000 rows
+/// take a quarter less time.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use std::arch::x86_64::{
+        _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256, _mm512_add_epi32, _mm512_cvtepi8_epi16,
+        _mm512_loadu_si512, _mm512_madd_epi16, _mm512_reduce_add_epi32, _mm512_setzero_si512,
+    };
+
+    use super::portable_dot;
+
+    /// How far ahead, in bytes: some rows. Twice and half of it are as good.
+    const AHEAD: usize = 2_048;
+
+    /// Bytes of a cache line.
+    const LINE: usize = 64;
+
+    /// Numbers that are multiplied at once.
+    const LANES: usize = 32;
+
     #[target_feature(enable = "avx2")]
     pub(super) fn avx2(query: &[i16], rows: &[u8], dots: &mut [i32]) {
-        super::portable(query, rows, dots);
+        for (row, dot) in rows.chunks_exact(query.len()).zip(dots) {
+            row.chunks(LINE).for_each(fetch_ahead);
+            *dot = portable_dot(query, row);
+        }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) fn avx512(query: &[i16], rows: &[u8], dots: &mut [i32]) {
-        super::portable(query, rows, dots);
+        let (numbers, last_numbers) = query.as_chunks::<LANES>();
+        for (row, dot) in rows.chunks_exact(query.len()).zip(dots) {
+            let (codes, last_codes) = row.as_chunks::<LANES>();
+            let mut sums = _mm512_setzero_si512();
+            for (codes, numbers) in codes.iter().zip(numbers) {
+                fetch_ahead(codes);
+                #[expect(unsafe_code, reason = "instructions that read from a pointer")]
+                // SAFETY: the arrays have as many bytes as are read, 32 and 64, and
+                // they need no alignment.
+                let (codes, numbers) = unsafe {
+                    let codes = _mm256_loadu_si256(codes.as_ptr().cast());
+                    (codes, _mm512_loadu_si512(numbers.as_ptr().cast()))
+                };
+                let products = _mm512_madd_epi16(_mm512_cvtepi8_epi16(codes), numbers);
+                sums = _mm512_add_epi32(sums, products);
+            }
+            *dot = _mm512_reduce_add_epi32(sums) + portable_dot(last_numbers, last_codes);
+        }
+    }
+
+    /// Has the line that is so far ahead fetched into the caches.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "target features are the caller's")]
+    fn fetch_ahead(bytes: &[u8]) {
+        let ahead = bytes.as_ptr().wrapping_add(AHEAD);
+        #[expect(unsafe_code, reason = "an instruction that takes a pointer")]
+        // SAFETY: a hint, which reads nothing, and no fault for any address.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+        }
     }
 }
 
@@ -198,22 +260,44 @@ mod tests {
 
     #[test]
     fn all_instructions_have_the_same_results() {
-        let query: Vec<i16> = (0..384i16)
-            .map(|n| n.wrapping_mul(7_919) % 30_000)
-            .collect();
-        let rows: Vec<u8> = (0..=255u8).cycle().step_by(31).take(384 * 9).collect();
-        let (mut fast, mut plain) = ([0; 9], [0; 9]);
-        integer_dots(&query, &rows, &mut fast);
-        portable(&query, &rows, &mut plain);
-        assert_eq!(fast, plain);
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            #[expect(unsafe_code, reason = "instructions that were detected")]
-            // SAFETY: the processor has the feature.
-            unsafe {
-                x86::avx2(&query, &rows, &mut fast);
-            };
+        // Also lengths of which no register is a part.
+        for dimensions in [1, 31, 32, 63, 100, 384] {
+            let numbers = (0..384i16).map(|n| n.wrapping_mul(7_919) % 30_000);
+            let query: Vec<i16> = numbers.take(dimensions).collect();
+            let codes = (0..=255u8).cycle().step_by(31);
+            let rows: Vec<u8> = codes.take(dimensions * 9).collect();
+            let (mut fast, mut plain) = ([0; 9], [0; 9]);
+            integer_dots(&query, &rows, &mut fast);
+            portable(&query, &rows, &mut plain);
             assert_eq!(fast, plain);
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") {
+                #[expect(unsafe_code, reason = "instructions that were detected")]
+                // SAFETY: the processor has the feature.
+                unsafe {
+                    x86::avx2(&query, &rows, &mut fast);
+                };
+                assert_eq!(fast, plain);
+            }
+        }
+    }
+
+    #[test]
+    fn each_row_has_its_own_product() {
+        let query = [0.5, -1.0, 2.0];
+        let quantized = QuantizedQuery::new(&query);
+        let (mut codes, mut scales, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
+        let rows: Vec<[f32; 3]> = (0..150u8).map(|n| [f32::from(n), 1.0, -2.0]).collect();
+        for row in &rows {
+            let row_length = length(row.iter().copied());
+            let Quantization { scale, error } = quantize(row, &mut codes);
+            scales.push(scale);
+            bounds.push(quantized.max_error(row_length, error));
+        }
+        let mut dots = vec![0.0; rows.len()];
+        quantized.dots(&codes, &scales, &mut dots);
+        for ((row, dot), bound) in rows.iter().zip(dots).zip(bounds) {
+            assert!((dot - cosine(&query, row)).abs() <= bound, "{row:?}: {dot}");
         }
     }
 
