@@ -37,7 +37,8 @@ impl ScoreStats {
 }
 
 /// Computes [`ScoreStats`] value by value. The result does not depend on the order
-/// of the values, bit for bit: they are summed as whole multiples of 2⁻³⁰, cut off.
+/// of the values, bit for bit: they are summed as whole multiples of 2⁻²⁴, which is the
+/// precision of a cosine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScoreStatsBuilder {
     count: u64,
@@ -45,8 +46,20 @@ pub struct ScoreStatsBuilder {
     squares: i128,
 }
 
-/// The value 1 as a multiple of 2⁻³⁰.
-const ONE: f64 = 1_073_741_824.0;
+/// The value 1 as a multiple of 2⁻²⁴.
+const ONE: f64 = 16_777_216.0;
+
+/// The multiple of 2⁻²⁴ that is nearest to a value of less than 2²⁷.
+fn multiple(value: f32) -> i64 {
+    /// Numbers of this size have no fraction, so that adding it rounds, and the result's
+    /// bits count on from its bits. Unlike a conversion, many are added at a time.
+    const SHIFT: f64 = 1.5 * 4_503_599_627_370_496.0;
+    let shifted = f64::from(value) * ONE + SHIFT;
+    shifted
+        .to_bits()
+        .wrapping_sub(SHIFT.to_bits())
+        .cast_signed()
+}
 
 impl ScoreStatsBuilder {
     /// How many values were added.
@@ -55,55 +68,60 @@ impl ScoreStatsBuilder {
         self.count
     }
 
-    /// Adds one value.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a whole number; values above 2^33 count as 2^33"
-    )]
+    /// Adds one value. Values above 2²⁶ count as 2²⁶, and what is no number as 0.
     pub fn add(&mut self, value: f32) {
-        let value = i128::from((f64::from(value) * ONE) as i64);
+        const LARGEST: f32 = 67_108_864.0;
+        let value = if value.is_nan() { 0.0 } else { value };
+        let multiple = i128::from(multiple(value.clamp(-LARGEST, LARGEST)));
         self.count += 1;
-        self.sum += value;
-        self.squares += value * value;
+        self.sum += multiple;
+        self.squares += multiple * multiple;
     }
 
-    /// Adds each value above negative infinity, as [`add`](Self::add) does, several times
-    /// as fast where they are cosines.
-    pub fn add_all(&mut self, values: &[f32]) {
-        /// Multiples of 2⁻³⁰ up to this have 32 bits.
-        const SMALL: f32 = 1.999;
-        /// Few, so that one large value slows down few others.
-        const CHUNK: usize = 256;
-        let is_small = |value: &f32| *value == f32::NEG_INFINITY || value.abs() <= SMALL;
+    /// Adds each of the values above `absent`, as [`add`](Self::add) does, in a fraction of
+    /// the time.
+    pub fn add_above(&mut self, absent: f32, values: &[f32]) {
+        /// Values that are added at once.
+        const LANES: usize = 16;
+        /// Few, so that a large value slows down few others.
+        const CHUNK: usize = 8 * LANES;
+        /// The squares of as many multiples as a lane adds, of a value of up to this, have
+        /// 64 bits.
+        const LARGE: f32 = 64.0;
+        let is_present = |value: &f32| *value > absent;
+        let or_zero = |value: &f32| if *value > absent { *value } else { 0.0 };
         for chunk in values.chunks(CHUNK) {
-            if chunk.iter().all(is_small) {
-                self.add_small(chunk);
-            } else {
-                let present = chunk.iter().filter(|value| **value > f32::NEG_INFINITY);
-                present.for_each(|value| self.add(*value));
+            let (parts, mut rest) = chunk.as_chunks::<LANES>();
+            let mut largest = [0.0f32; LANES];
+            for part in parts {
+                for (largest, value) in largest.iter_mut().zip(part) {
+                    let size = or_zero(value).abs();
+                    *largest = if size > *largest { size } else { *largest };
+                }
             }
+            if largest.iter().all(|largest| *largest < LARGE) {
+                let mut counts = [0u32; LANES];
+                let (mut sums, mut squares) = ([0i64; LANES], [0u64; LANES]);
+                for part in parts {
+                    let sums = counts.iter_mut().zip(&mut sums).zip(&mut squares);
+                    for (((count, sum), squares), value) in sums.zip(part) {
+                        let size = multiple(or_zero(value).abs()).cast_unsigned();
+                        // It has 32 bits, which the compiler does not know.
+                        let size = size & u64::from(u32::MAX);
+                        *count += u32::from(is_present(value));
+                        *sum += multiple(or_zero(value));
+                        *squares += size * size;
+                    }
+                }
+                self.count += u64::from(counts.iter().sum::<u32>());
+                self.sum += i128::from(sums.iter().sum::<i64>());
+                self.squares += squares.map(i128::from).iter().sum::<i128>();
+            } else {
+                rest = chunk;
+            }
+            let rest = rest.iter().filter(|value| is_present(value));
+            rest.for_each(|value| self.add(*value));
         }
-    }
-
-    /// Adds values whose multiples have 32 bits. Their squares are summed by halves, since
-    /// numbers of 64 bits are added many at a time.
-    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^31")]
-    fn add_small(&mut self, values: &[f32]) {
-        let (mut count, mut sum, mut low, mut high) = (0u64, 0i64, 0u64, 0u64);
-        for &value in values {
-            let is_present = value > f32::NEG_INFINITY;
-            let value = if is_present { value } else { 0.0 };
-            let multiple = (f64::from(value) * ONE) as i32;
-            let size = u64::from(multiple.unsigned_abs());
-            let square = size * size;
-            count += u64::from(is_present);
-            sum += i64::from(multiple);
-            low += square & u64::from(u32::MAX);
-            high += square >> u32::BITS;
-        }
-        self.count += count;
-        self.sum += i128::from(sum);
-        self.squares += (i128::from(high) << u32::BITS) + i128::from(low);
     }
 
     /// Adds `count` values of 0, for memories in which no word matched.
@@ -165,18 +183,20 @@ mod tests {
             values in prop::collection::vec(
                 prop_oneof![
                     9 => -2.0f32..2.0,
+                    3 => -63.0f32..63.0,
                     1 => Just(f32::NEG_INFINITY),
-                    1 => prop::sample::select(vec![-2.0, -1.999, 1.999, 2.0, 1e9, -0.0]),
+                    1 => prop::sample::select(vec![-64.0, 63.999, 64.0, 1e9, -0.0, 0.0]),
                 ],
                 0..700,
             ),
             has_large in any::<bool>(),
+            absent in prop::sample::select(vec![f32::NEG_INFINITY, 0.0]),
         ) {
-            let kept = |value: &f32| has_large || value.abs() < 2.0 || *value == f32::NEG_INFINITY;
+            let kept = |value: &f32| has_large || value.abs() < 64.0 || *value == f32::NEG_INFINITY;
             let values: Vec<f32> = values.into_iter().filter(kept).collect();
             let (mut at_once, mut one_by_one) = (ScoreStatsBuilder::default(), ScoreStatsBuilder::default());
-            at_once.add_all(&values);
-            let present = values.iter().filter(|value| **value > f32::NEG_INFINITY);
+            at_once.add_above(absent, &values);
+            let present = values.iter().filter(|value| **value > absent);
             present.for_each(|value| one_by_one.add(*value));
             prop_assert_eq!(at_once, one_by_one);
         }

@@ -1,5 +1,9 @@
 //! A score by slot, of which few are high.
 
+use memory_core::{ScoreStats, ScoreStatsBuilder};
+
+use super::buffer::Buffer;
+
 /// Slots of a block: few enough that reading the block of a high score costs little, many
 /// enough that there are few blocks.
 const BLOCK: usize = 128;
@@ -10,7 +14,7 @@ pub(super) type SlotScore = (u32, f32);
 /// A score by slot, with the highest of each block: a search for high scores skips most
 /// blocks.
 pub(super) struct BlockedScores {
-    values: Vec<f32>,
+    values: Buffer,
     highest: Vec<f32>,
 }
 
@@ -18,8 +22,21 @@ impl BlockedScores {
     /// The score of a slot that is no candidate.
     pub(super) const NONE: f32 = f32::NEG_INFINITY;
 
-    pub(super) fn new(values: Vec<f32>) -> Self {
+    pub(super) fn new(values: Buffer) -> Self {
         let highest = values.chunks(BLOCK).map(highest).collect();
+        Self { values, highest }
+    }
+
+    /// The scores of `slots` slots, which `compute` writes for a block at a time, given
+    /// the first slot of it.
+    pub(super) fn of_blocks(slots: usize, mut compute: impl FnMut(usize, &mut [f32])) -> Self {
+        let mut values = Buffer::new(slots, 0.0);
+        let blocks = (0..).step_by(BLOCK).zip(values.chunks_mut(BLOCK));
+        let blocks = blocks.map(|(first, block)| {
+            compute(first, block);
+            highest(block)
+        });
+        let highest = blocks.collect();
         Self { values, highest }
     }
 
@@ -54,6 +71,25 @@ impl BlockedScores {
             }
         }
         best.nth()
+    }
+
+    /// The highest score; 0 where none is higher.
+    pub(super) fn max(&self) -> f32 {
+        self.highest.iter().copied().fold(0.0, f32::max)
+    }
+
+    /// Whether a score of the block that begins with slot `first` is above 0.
+    pub(super) fn has_any(&self, first: usize) -> bool {
+        self.highest[first / BLOCK] > 0.0
+    }
+
+    /// The statistics over `memories`, of which all without a score above 0 have 0.
+    pub(super) fn stats_above_zero(&self, memories: usize) -> ScoreStats {
+        let mut builder = ScoreStatsBuilder::default();
+        let found = self.blocks().filter(|(_, highest, _)| *highest > 0.0);
+        found.for_each(|(_, _, block)| builder.add_above(0.0, block));
+        builder.add_zeros((memories as u64).saturating_sub(builder.count()));
+        builder.summary()
     }
 
     /// The first slot of each block, its highest score, and its scores.
@@ -138,6 +174,12 @@ mod tests {
 
     const NONE: f32 = BlockedScores::NONE;
 
+    fn buffer(values: &[f32]) -> Buffer {
+        let mut buffer = Buffer::new(values.len(), 0.0);
+        buffer.copy_from_slice(values);
+        buffer
+    }
+
     proptest! {
         #[test]
         fn high_scores_are_those_of_a_sorted_list(
@@ -148,7 +190,7 @@ mod tests {
             n in 0usize..40,
             lowest in prop_oneof![(-20i8..20).prop_map(f32::from), Just(NONE)],
         ) {
-            let scores = BlockedScores::new(values.clone());
+            let scores = BlockedScores::new(buffer(&values));
             let candidates = (0u32..).zip(values).filter(|(_, score)| *score > NONE);
             let candidates: Vec<SlotScore> = candidates.collect();
             let high = candidates.iter().copied().filter(|(_, score)| *score >= lowest);
@@ -163,5 +205,32 @@ mod tests {
             let nth = n.checked_sub(1).and_then(|last| counted.get(last).copied());
             prop_assert_eq!(scores.nth_highest(n, counts), nth);
         }
+    }
+
+    #[test]
+    fn scores_of_blocks_and_their_statistics() {
+        // One block without scores, one with some, and a part of one.
+        let score = |slot: usize| match slot {
+            0..128 => 0.0,
+            slot if slot % 3 == 0 => slot as f32 / 10.0,
+            _ => 0.0,
+        };
+        let scores = BlockedScores::of_blocks(300, |first, block| {
+            for (slot, value) in (first..).zip(block) {
+                *value = score(slot);
+            }
+        });
+        let values: Vec<f32> = (0..300).map(score).collect();
+        assert_eq!(scores.values(), values);
+        assert_eq!(
+            [0, 128, 256].map(|first| scores.has_any(first)),
+            [false, true, true]
+        );
+        assert_eq!(scores.max(), 29.7);
+        // Some slots have no memory.
+        let found = values.iter().copied().filter(|value| *value > 0.0);
+        let zeros = std::iter::repeat_n(0.0, 200 - found.clone().count());
+        let expected = ScoreStats::of(found.chain(zeros));
+        assert_eq!(scores.stats_above_zero(200), expected);
     }
 }

@@ -6,11 +6,11 @@ use memory_text::{bm25, word_digest};
 
 use super::analysis::PassageStems;
 use super::block_vec::BlockVec;
+use super::buffer::Buffer;
 use super::digest::Digest;
 use super::page::Page;
 use super::posting_list::PostingList;
 use super::sorted_blocks::SortedBlocks;
-use super::sparse_scores::SparseScores;
 use super::term_weights::TermWeights;
 
 /// The passages of each stem. Cloning shares every block; a change copies the blocks
@@ -237,53 +237,39 @@ impl InvertedIndex {
     /// that a memory has the same score under every filter. O(postings of the
     /// query's stems).
     #[expect(clippy::cast_precision_loss, reason = "a mean length needs 24 bits")]
-    pub(super) fn score(&self, stems: &[String], slots: usize) -> SparseScores {
+    pub(super) fn score(&self, stems: &[String], slots: usize) -> Buffer {
         let mean = self.total_length as f64 / self.live.max(1) as f64;
-        let mut by_passage = vec![0.0f32; self.passages.len()];
-        let mut found: Vec<u32> = Vec::new();
+        let mut by_passage = Buffer::new(self.passages.len(), 0.0);
         for stem in self.lookup(stems).numbers.into_iter().flatten() {
             let frequency = self.frequencies.get(stem as usize).copied();
             let idf = bm25::idf(self.live as u64, frequency.unwrap_or(0).into());
             let mut weights = TermWeights::new(idf, mean);
-            self.for_each_passage(stem, |number, count| {
-                let Some(passage) = self.passages.get(number as usize) else {
-                    return;
-                };
-                let score = &mut by_passage[number as usize];
-                if *score == 0.0 {
-                    found.push(number);
+            // A passage's occurrences may be in two parts. They are added one by one: with
+            // branches where a passage begins, the processor would guess wrong at every
+            // other one.
+            let (mut last, mut count) = (u32::MAX, 0);
+            for part in self.occurrences.range((stem, 0), (stem, u32::MAX)) {
+                for &(_, number) in part {
+                    count = if number == last { count + 1 } else { 1 };
+                    last = number;
+                    if let Some(passage) = self.passages.get(number as usize) {
+                        by_passage[number as usize] += weights.of(count, passage.length);
+                    }
                 }
-                *score += weights.of(count, passage.length);
-            });
+            }
         }
         if !self.is_renumbered && by_passage.len() == slots {
-            return SparseScores::from_parts(by_passage, found);
+            return by_passage;
         }
-        let mut scores = SparseScores::new(slots);
-        for number in found {
-            if let Some(passage) = self.passages.get(number as usize) {
-                scores.raise(passage.slot, by_passage[number as usize]);
+        let mut scores = Buffer::new(slots, 0.0);
+        for (score, passage) in by_passage.iter().zip(self.passages.iter()) {
+            // A passage of a removed memory has no score, and no slot.
+            if *score > 0.0 {
+                let best = &mut scores[passage.slot as usize];
+                *best = best.max(*score);
             }
         }
         scores
-    }
-
-    /// Calls `each` with every passage that has a stem and how often it occurs there.
-    fn for_each_passage(&self, stem: u32, mut each: impl FnMut(u32, u32)) {
-        // A passage's occurrences may be in two parts.
-        let (mut passage, mut count) = (0, 0);
-        for part in self.occurrences.range((stem, 0), (stem, u32::MAX)) {
-            for &(_, next) in part {
-                if next != passage && count > 0 {
-                    each(passage, count);
-                    count = 0;
-                }
-                (passage, count) = (next, count + 1);
-            }
-        }
-        if count > 0 {
-            each(passage, count);
-        }
     }
 
     /// The distinct stems of a query.
@@ -383,8 +369,8 @@ mod tests {
     fn scores(index: &InvertedIndex, query: &str, slots: u32) -> Vec<f32> {
         let mut index = index.clone();
         index.settle();
-        let scores = index.score(&memory_text::stems(query, None), slots as usize);
-        (0..slots).map(|slot| scores.of(slot)).collect()
+        let stems = memory_text::stems(query, None);
+        index.score(&stems, slots as usize).to_vec()
     }
 
     #[test]

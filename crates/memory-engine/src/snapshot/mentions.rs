@@ -11,7 +11,6 @@ use memory_text::{
 use super::digest::Digest;
 use super::page::Page;
 use super::posting_list::PostingList;
-use super::sparse_scores::SparseScores;
 
 /// Longest label, in tokens, that is looked for: queries hardly contain a longer
 /// metadata value word by word, and each length costs lookups.
@@ -60,16 +59,14 @@ impl MentionIndex {
         }
     }
 
-    /// Scores the slots with a label that the query's tokens contain by 1. O(tokens
-    /// of the query) lookups.
-    pub(super) fn score(&self, query: &[QuestionToken], slots: usize) -> SparseScores {
-        let mut mentioned = SparseScores::new(slots);
-        let mut mark = |label: &str| {
+    /// The slots with a label that the query's tokens contain, in order, each once.
+    /// O(tokens of the query) lookups.
+    pub(super) fn find(&self, query: &[QuestionToken]) -> Vec<u32> {
+        let mut mentioned = Vec::new();
+        let mut add = |label: &str| {
             let label = Digest::from(word_digest(label));
             let entries = self.entries.range((label, 0), (label, u32::MAX));
-            entries
-                .flatten()
-                .for_each(|(_, slot)| mentioned.raise(*slot, 1.0));
+            mentioned.extend(entries.flatten().map(|(_, slot)| *slot));
         };
         for start in 0..query.len() {
             let mut run = String::new();
@@ -81,12 +78,14 @@ impl MentionIndex {
                 for name in names_of(token, before == 0) {
                     run.truncate(before);
                     run.push_str(name);
-                    mark(&run);
+                    add(&run);
                 }
                 run.truncate(before);
                 run.push_str(&token.text);
             }
         }
+        mentioned.sort_unstable();
+        mentioned.dedup();
         mentioned
     }
 
@@ -194,7 +193,7 @@ mod tests {
             ("inc", false),
         ] {
             let query = question(query);
-            let mentioned = index.score(&query, 1).of(0) > 0.0;
+            let mentioned = index.find(&query) == [0];
             assert_eq!(mentioned, expected, "{query:?}");
             assert_eq!(mentions(&query, &memory), expected, "{query:?}");
         }
@@ -269,7 +268,7 @@ mod tests {
         ] {
             let memory = participant(name);
             let index = index_of(&memory);
-            let mentioned = index.score(&question(query), 1).of(0) > 0.0;
+            let mentioned = index.find(&question(query)) == [0];
             assert_eq!(mentioned, expected, "{name} {query}");
             assert_eq!(
                 mentions(&question(query), &memory),
@@ -291,7 +290,7 @@ mod tests {
         }
         index.settle();
         assert_eq!(index.entries.iter().count(), 20_000);
-        let mentioned = index.score(&question("what was in msg-000123?"), 20_000);
-        assert_eq!(mentioned.found(), [123]);
+        let mentioned = index.find(&question("what was in msg-000123?"));
+        assert_eq!(mentioned, [123]);
     }
 }

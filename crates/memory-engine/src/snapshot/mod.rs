@@ -2,8 +2,10 @@
 //! memory.
 
 mod analysis;
+mod approximation;
 mod block_vec;
 mod blocked_scores;
+mod buffer;
 mod delta;
 mod digest;
 mod drop;
@@ -23,7 +25,6 @@ mod search;
 mod selection;
 mod slot;
 mod sorted_blocks;
-mod sparse_scores;
 mod tag_index;
 mod term_weights;
 mod threads;

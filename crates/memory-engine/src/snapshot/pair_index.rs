@@ -3,9 +3,9 @@
 use memory_text::{WordPair, bm25};
 
 use super::block_vec::BlockVec;
+use super::buffer::Buffer;
 use super::page::Page;
 use super::posting_list::PostingList;
-use super::sparse_scores::SparseScores;
 use super::term_weights::TermWeights;
 
 /// Cloning shares every block; a change copies the blocks that it updates.
@@ -93,9 +93,9 @@ impl PairIndex {
     /// `InvertedIndex::score` for stems, with the whole memory as document.
     /// O(occurrences of the query's pairs).
     #[expect(clippy::cast_precision_loss, reason = "a mean length needs 24 bits")]
-    pub(super) fn score(&self, query: &[WordPair], slots: usize) -> SparseScores {
+    pub(super) fn score(&self, query: &[WordPair], slots: usize) -> Buffer {
         let mean = self.total_length as f64 / f64::from(self.documents.max(1));
-        let mut scores = SparseScores::new(slots);
+        let mut scores = Buffer::new(slots, 0.0);
         let mut found: Vec<Entry> = Vec::new();
         for (index, &pair) in query.iter().enumerate() {
             if query[..index].contains(&pair) {
@@ -116,8 +116,9 @@ impl PairIndex {
             for occurrences in memories() {
                 let slot = occurrences[0].slot;
                 let length = self.lengths.get(slot as usize).copied();
-                let count = to_u32(occurrences.len());
-                scores.add(slot, weights.of(count, length.unwrap_or(0)));
+                for count in 1..=to_u32(occurrences.len()) {
+                    scores[slot as usize] += weights.of(count, length.unwrap_or(0));
+                }
             }
         }
         scores
@@ -172,8 +173,7 @@ mod tests {
     use super::*;
 
     fn scores(index: &PairIndex, query: &str, slots: u32) -> Vec<f32> {
-        let scores = index.score(&pairs(query), slots as usize);
-        (0..slots).map(|slot| scores.of(slot)).collect()
+        index.score(&pairs(query), slots as usize).to_vec()
     }
 
     fn text(slot: u32) -> String {

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use memory_core::{MemoryFilter, ScoreStats, ScoreStatsBuilder};
 
 use super::EntitySnapshot;
+use super::blocked_scores::BlockedScores;
+use super::buffer::Buffer;
 use super::slot::Slot;
-use super::sparse_scores::SparseScores;
 use super::vectors::Similarities;
 use crate::ranking::{Ranking, RetrieverStats, ScoreBounds};
 use crate::recall::Query;
@@ -21,11 +22,12 @@ pub(super) struct Retrieved {
     /// The same with the discount for chunks, `Ranking::dense_value`, of what is
     /// admitted; `None` where every memory is admitted and none has several chunks, so
     /// that they do not differ.
-    discounted: Option<Vec<f32>>,
-    pub(super) lexical: SparseScores,
-    pub(super) pairs: SparseScores,
-    /// 1 for a memory that is mentioned.
-    pub(super) mentioned: SparseScores,
+    discounted: Option<Buffer>,
+    /// 0 where no word or pair was found, and for what is not admitted.
+    pub(super) lexical: BlockedScores,
+    pub(super) pairs: BlockedScores,
+    /// The slots of admitted memories that are mentioned, in order.
+    pub(super) mentioned: Vec<u32>,
     pub(super) dense_stats: ScoreStats,
     pub(super) lexical_stats: ScoreStats,
     pub(super) pair_stats: ScoreStats,
@@ -59,24 +61,37 @@ impl EntitySnapshot {
             None => self.len(),
             Some(admitted) => admitted.iter().filter(|is_admitted| **is_admitted).count(),
         };
+        let admitted_slots = admitted.as_deref();
+        let found = |mut scores: Buffer| {
+            scores.exclude(admitted_slots, 0.0);
+            BlockedScores::new(scores)
+        };
         let similarities = self.vectors.scan(&query.vector, slots);
+        let discounted = self.discounted(&similarities, admitted_slots, ranking);
+        let lexical = found(self.inverted_index.score(query.terms.stems(), slots));
+        let pairs = found(self.pairs.score(query.terms.pairs(), slots));
+        let mut mentioned = self.mentions.find(&query.tokens);
+        if let Some(admitted) = admitted_slots {
+            mentioned.retain(|slot| admitted[*slot as usize]);
+        }
+        let mut dense_stats = ScoreStatsBuilder::default();
+        let values = discounted.as_ref().unwrap_or(&similarities.values);
+        dense_stats.add_above(Similarities::NONE, values);
         let mut retrieved = Retrieved {
-            discounted: self.discounted(&similarities, admitted.as_deref(), ranking),
-            similarities,
-            lexical: self.inverted_index.score(query.terms.stems(), slots),
-            pairs: self.pairs.score(query.terms.pairs(), slots),
-            mentioned: self.mentions.score(&query.tokens, slots),
-            dense_stats: ScoreStats::default(),
-            lexical_stats: ScoreStats::default(),
-            pair_stats: ScoreStats::default(),
-            mention_stats: ScoreStats::default(),
-            time_share: self.time_share(query, admitted.as_deref(), matching),
+            dense_stats: dense_stats.summary(),
+            lexical_stats: lexical.stats_above_zero(matching),
+            pair_stats: pairs.stats_above_zero(matching),
+            mention_stats: mention_stats(mentioned.len(), matching),
+            time_share: self.time_share(query, admitted_slots, matching),
             matching,
-            compared: 0,
+            compared: usize::try_from(dense_stats.count()).unwrap_or(usize::MAX),
+            similarities,
+            discounted,
+            lexical,
+            pairs,
+            mentioned,
             admitted,
         };
-        retrieved.restrict();
-        retrieved.summarize();
         if retrieved.dense_stats.deviation < MIN_DEVIATION * retrieved.similarities.max_error {
             retrieved.dense_stats = self.exact_dense_stats(&retrieved, query, ranking);
         }
@@ -126,7 +141,7 @@ impl EntitySnapshot {
         similarities: &Similarities,
         admitted: Option<&[bool]>,
         ranking: &Ranking,
-    ) -> Option<Vec<f32>> {
+    ) -> Option<Buffer> {
         if similarities.with_chunks.is_empty() && admitted.is_none() {
             return None;
         }
@@ -137,11 +152,7 @@ impl EntitySnapshot {
             let index = slot as usize;
             values[index] = ranking.dense_value(similarities.values[index], chunks);
         }
-        for (value, is_admitted) in values.iter_mut().zip(admitted.unwrap_or_default()) {
-            if !is_admitted {
-                *value = Similarities::NONE;
-            }
-        }
+        values.exclude(admitted, Similarities::NONE);
         Some(values)
     }
 
@@ -185,27 +196,19 @@ impl Retrieved {
     /// what is not admitted.
     pub(super) fn dense(&self) -> &[f32] {
         self.discounted
-            .as_deref()
+            .as_ref()
             .unwrap_or(&self.similarities.values)
     }
 
-    /// Drops the words, pairs and mentions found in memories that are not admitted.
-    fn restrict(&mut self) {
-        let Some(admitted) = &self.admitted else {
-            return;
-        };
-        self.lexical.retain(admitted);
-        self.pairs.retain(admitted);
-        self.mentioned.retain(admitted);
+    pub(super) fn is_mentioned(&self, slot: u32) -> bool {
+        self.mentioned.binary_search(&slot).is_ok()
     }
+}
 
-    fn summarize(&mut self) {
-        let mut dense = ScoreStatsBuilder::default();
-        dense.add_all(self.dense());
-        self.compared = usize::try_from(dense.count()).unwrap_or(usize::MAX);
-        self.dense_stats = dense.summary();
-        self.lexical_stats = self.lexical.stats(self.matching);
-        self.pair_stats = self.pairs.stats(self.matching);
-        self.mention_stats = self.mentioned.stats(self.matching);
-    }
+/// The statistics of `matching` values, of which so many are 1 and the others 0.
+fn mention_stats(mentioned: usize, matching: usize) -> ScoreStats {
+    let mut stats = ScoreStatsBuilder::default();
+    (0..mentioned).for_each(|_| stats.add(1.0));
+    stats.add_zeros(matching.saturating_sub(mentioned) as u64);
+    stats.summary()
 }

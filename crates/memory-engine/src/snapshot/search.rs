@@ -5,11 +5,11 @@ use std::sync::Arc;
 use memory_core::{Memory, MemoryFilter};
 use memory_text::WordPair;
 
+use super::blocked_scores::BlockedScores;
 use super::inverted_index::StemLookup;
 use super::retrieval::Retrieved;
 use super::selection::Selection;
 use super::slot::Slot;
-use super::sparse_scores::SparseScores;
 use super::{EntitySnapshot, id_digest};
 use crate::ranking::{
     Attributes, CandidateMemories, CandidateSet, Episode, Ranking, RankingContext, RecallPath,
@@ -64,7 +64,7 @@ impl EntitySnapshot {
             let similarity = self.vectors.similarity(&query.vector, slot.rows.clone());
             similarity.unwrap_or(CandidateSet::NO_SIMILARITY)
         };
-        let found = |scores: &SparseScores| numbers.iter().map(|&slot| scores.of(slot)).collect();
+        let found = |scores: &BlockedScores| numbers.iter().map(|&slot| scores.of(slot)).collect();
         CandidateSet {
             timestamps: slots.iter().map(|slot| slot.timestamp()).collect(),
             similarities: numbers.iter().zip(&slots).map(similarity).collect(),
@@ -73,7 +73,7 @@ impl EntitySnapshot {
             pairs: found(&retrieved.pairs),
             mentioned: numbers
                 .iter()
-                .map(|&slot| retrieved.mentioned.of(slot) > 0.0)
+                .map(|&slot| retrieved.is_mentioned(slot))
                 .collect(),
             words: slots.iter().map(|slot| slot.words).collect(),
             has_time: slots.iter().map(|slot| slot.has_time).collect(),

@@ -8,14 +8,13 @@
 //! neighbors first. What a memory receives of all others is below `n · r`, so only
 //! those with a total of at least `t − n · r` are completed. Both are few of all.
 
-use memory_text::dates::date_closeness;
-
 use super::EntitySnapshot;
+use super::approximation::Approximation;
 use super::blocked_scores::{BlockedScores, Highest, SlotScore};
+use super::buffer::Buffer;
 use super::episodes::EpisodeEntry;
 use super::retrieval::Retrieved;
-use super::vectors::Similarities;
-use crate::ranking::{Ranking, RankingContext, ScoreBounds};
+use crate::ranking::{Ranking, RankingContext};
 use crate::recall::Query;
 
 /// The memories that can be among the best.
@@ -25,17 +24,6 @@ pub(super) struct Selection {
     /// Those whose exact values decide, in order: the best, and what may lend the most
     /// to one of them. Other neighbors lend less, whatever their exact values.
     pub(super) exact: Vec<u32>,
-}
-
-/// Approximate values by slot.
-struct Approximation {
-    /// The blend of the retrievers' values.
-    blend: BlockedScores,
-    /// The blend with the lifts, without what neighbors lend.
-    totals: BlockedScores,
-    /// The largest error of either.
-    error: f32,
-    bounds: ScoreBounds,
 }
 
 /// How many memories lend first, as a multiple of those that are considered.
@@ -51,7 +39,7 @@ impl EntitySnapshot {
         context: &RankingContext<'_>,
     ) -> Selection {
         let (considered, min_similarity) = (context.considered(), context.min_similarity);
-        let values = self.approximate(retrieved, query, context);
+        let values = self.approximation(retrieved, query, context);
         let totals = &values.totals;
         // Whether a memory is surely similar enough, so that it is a result.
         let is_certain = |(slot, _): &SlotScore| {
@@ -118,62 +106,6 @@ impl EntitySnapshot {
         received.of_all(best)
     }
 
-    fn approximate(
-        &self,
-        retrieved: &Retrieved,
-        query: &Query,
-        context: &RankingContext<'_>,
-    ) -> Approximation {
-        let bounds = retrieved.bounds(context.ranking, query);
-        let (lexical, pairs) = (&retrieved.lexical, &retrieved.pairs);
-        let found = lexical.values().iter().zip(pairs.values());
-        let blend = retrieved.dense().iter().zip(found);
-        let blend = blend.map(|(&similarity, (found, found_pairs))| {
-            let with_vector = bounds.dense * similarity + bounds.with_vector;
-            if similarity == Similarities::NONE {
-                BlockedScores::NONE
-            } else {
-                with_vector + bounds.lexical * found + bounds.pairs * found_pairs
-            }
-        });
-        let mut blend: Vec<f32> = blend.collect();
-        if retrieved.compared < retrieved.matching {
-            let slots = (0u32..).zip(self.slots.iter());
-            for (slot, _) in slots.filter(|(_, slot)| slot.is_some()) {
-                let value = &mut blend[slot as usize];
-                if *value == BlockedScores::NONE && retrieved.is_admitted(slot) {
-                    *value = bounds.without_vector
-                        + bounds.lexical * lexical.of(slot)
-                        + bounds.pairs * pairs.of(slot);
-                }
-            }
-        }
-        let mut totals: Vec<f32> = blend
-            .iter()
-            .map(|blend| blend + bounds.unmentioned)
-            .collect();
-        for &slot in retrieved.mentioned.found() {
-            totals[slot as usize] += bounds.mentioned;
-        }
-        if query.asks_when || !context.dates.is_empty() {
-            for (total, slot) in totals.iter_mut().zip(self.slots.iter()) {
-                let Some(slot) = slot else { continue };
-                *total += bounds.date * date_closeness(context.dates, slot.timestamp());
-                if query.asks_when {
-                    let has_time = f32::from(u8::from(slot.has_time));
-                    *total += bounds.when * (has_time - retrieved.time_share);
-                }
-            }
-        }
-        exclude_dissimilar(&mut totals, &retrieved.similarities, context.min_similarity);
-        Approximation {
-            blend: BlockedScores::new(blend),
-            totals: BlockedScores::new(totals),
-            error: bounds.max_error(retrieved.similarities.max_error, lexical.max(), pairs.max()),
-            bounds,
-        }
-    }
-
     /// Calls `found` with each admitted memory within `reach` steps in the same
     /// episode and the number of steps, on each side the nearest first.
     pub(super) fn for_each_neighbor(
@@ -230,7 +162,7 @@ struct Received<'a> {
     /// The largest error of a blend.
     error: f32,
     /// By slot, without the discount for its length.
-    most: Vec<f32>,
+    most: Buffer,
     /// The slots that receive something.
     slots: Vec<u32>,
 }
@@ -248,7 +180,7 @@ impl<'a> Received<'a> {
             ranking,
             blend: values.blend.values(),
             error: values.error,
-            most: vec![0.0; values.blend.values().len()],
+            most: Buffer::new(values.blend.values().len(), 0.0),
             slots: Vec::new(),
         }
     }
@@ -351,16 +283,5 @@ impl<'a> Received<'a> {
     fn episode_length(&self, slot: u32) -> usize {
         self.snapshot
             .episode_length(slot, self.retrieved, self.ranking)
-    }
-}
-
-/// Excludes memories that are surely less similar than `min`.
-fn exclude_dissimilar(totals: &mut [f32], similarities: &Similarities, min: Option<f32>) {
-    let Some(min) = min else { return };
-    let lowest = min - similarities.max_error;
-    for (total, similarity) in totals.iter_mut().zip(&similarities.values) {
-        if *similarity < lowest {
-            *total = BlockedScores::NONE;
-        }
     }
 }

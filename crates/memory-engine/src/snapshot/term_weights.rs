@@ -1,9 +1,10 @@
-//! The BM25 weights of one term, by its count in a passage and the passage's length.
+//! The BM25 weights of one term's occurrences, by the passage's length.
 
 use memory_text::bm25;
 
-/// The BM25 weights of one term. Most passages are short and have a term few times: their
-/// weights are computed once, when they are needed first.
+/// What each occurrence of a term adds to a passage's BM25 weight of it. Most passages are
+/// short and have a term few times: their weights are computed once, when they are needed
+/// first.
 pub(super) struct TermWeights {
     idf: f64,
     mean: f64,
@@ -23,6 +24,7 @@ impl TermWeights {
         }
     }
 
+    /// What the occurrence of this number, from 1 on, adds in a passage of this length.
     pub(super) fn of(&mut self, count: u32, length: u32) -> f32 {
         if count >= Self::COUNTS || length >= Self::LENGTHS {
             return self.compute(count, length);
@@ -36,7 +38,8 @@ impl TermWeights {
 
     #[expect(clippy::cast_possible_truncation, reason = "a score needs 24 bits")]
     fn compute(&self, count: u32, length: u32) -> f32 {
-        (self.idf * bm25::term_weight(count, length, self.mean)) as f32
+        let weight = |count| bm25::term_weight(count, length, self.mean);
+        (self.idf * (weight(count) - weight(count.saturating_sub(1)))) as f32
     }
 }
 
@@ -53,5 +56,13 @@ mod tests {
                 assert_eq!(weights.of(count, length), expected, "{count} {length}");
             }
         }
+    }
+
+    #[test]
+    fn the_weights_of_occurrences_add_up() {
+        let mut weights = TermWeights::new(2.0, 20.0);
+        let sum: f32 = (1..=20).map(|count| weights.of(count, 30)).sum();
+        let expected = 2.0 * bm25::term_weight(20, 30, 20.0);
+        assert!((f64::from(sum) - expected).abs() < 1e-5, "{sum} {expected}");
     }
 }

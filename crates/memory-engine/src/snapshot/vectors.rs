@@ -1,13 +1,17 @@
 //! The vectors of a snapshot, in blocks that versions share.
 
+mod scan;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use memory_core::cosine;
-use memory_core::quantized::{QuantizedQuery, quantize};
+use memory_core::quantized::quantize;
 use memory_core::refinement::{refine, refined_dot};
 
 use super::page::Page;
+
+pub(super) use scan::Similarities;
 
 /// Rows of a block: few enough to copy on a write (97 KiB at 384 dimensions),
 /// many enough to scan sequentially.
@@ -100,20 +104,6 @@ impl EncodedRows {
             + self.refinements.capacity()
             + self.scales.capacity() * size_of::<f32>()
     }
-}
-
-/// Cosines of all slots, each off by `max_error` at most.
-pub(super) struct Similarities {
-    /// By slot: the best row; [`Similarities::NONE`] without one.
-    pub(super) values: Vec<f32>,
-    pub(super) max_error: f32,
-    /// The slots of more than one row, possibly several times.
-    pub(super) with_chunks: Vec<u32>,
-}
-
-impl Similarities {
-    /// The similarity of a slot without rows.
-    pub(super) const NONE: f32 = f32::NEG_INFINITY;
 }
 
 impl Vectors {
@@ -260,35 +250,6 @@ impl Vectors {
         let codes = block.codes.get(numbers.clone())?;
         let refinements = block.refinements.get(numbers)?;
         Some(refined_dot(query, codes, refinements, block.scales[row]))
-    }
-
-    /// The similarities of all slots, in 8 bits. O(rows · dimensions).
-    pub(super) fn scan(&self, query: &[f32], slots: usize) -> Similarities {
-        let query = QuantizedQuery::new(query);
-        let mut found = Similarities {
-            values: vec![Similarities::NONE; slots],
-            max_error: 0.0,
-            with_chunks: Vec::new(),
-        };
-        let mut dots = [0.0; BLOCK_ROWS];
-        for block in &self.blocks {
-            let dots = &mut dots[..block.owners.len()];
-            let rows = &block.rows;
-            query.dots(&rows.codes, &rows.scales, dots);
-            for (&owner, &dot) in block.owners.iter().zip(&*dots) {
-                let Some(value) = found.values.get_mut(owner as usize) else {
-                    // A tombstone.
-                    continue;
-                };
-                if *value != Similarities::NONE {
-                    found.with_chunks.push(owner);
-                }
-                *value = value.max(dot);
-            }
-            let error = query.max_error(rows.max_length, rows.max_error);
-            found.max_error = found.max_error.max(error);
-        }
-        found
     }
 
     pub(super) fn size_bytes(&self) -> usize {
