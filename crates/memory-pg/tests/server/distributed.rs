@@ -59,11 +59,11 @@ async fn index_maintenance_conforms() {
         PgStore::connect(&url).await.unwrap().close().await.unwrap();
         statement_log::enable(&url).await;
         let connect = |index| {
-            let options = PgOptions::new().ann_index(index).ann_min_vectors(200);
+            let options = PgOptions::new().ann_index(index).ann_min_vectors(50);
             options.connect(&url)
         };
         let store = connect(AnnIndex::ivf_flat()).await.unwrap();
-        let batch = memories("mira", 400);
+        let batch = memories("mira", 100);
         store.insert(&batch).await.unwrap();
         let maintenance = MaintenanceRequest::new();
         let built = store.maintain_indexes(&maintenance).await.unwrap();

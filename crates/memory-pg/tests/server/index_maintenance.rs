@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use memory_core::{
-    DenseQuery, EmbeddedMemory, EntityId, ErrorKind, IndexAction, IndexReason, IndexReport,
-    MaintenanceReport, MaintenanceRequest, MemoryFilter, MemoryId, SearchOutcome, SearchRequest,
-    Store,
+    DenseQuery, EmbeddedMemory, EntityId, ErrorKind, IndexAction, IndexDescription, IndexReason,
+    IndexReport, MaintenanceReport, MaintenanceRequest, MemoryFilter, MemoryId, SearchOutcome,
+    SearchRequest, Store,
 };
 use memory_pg::{AnnIndex, PgOptions, PgStore};
 use memory_testkit::{SeededRng, fixtures};
@@ -20,13 +20,15 @@ const LARGE: &str = r"o'b\rien";
 /// Few, as each is inserted and searched for many times, and enough for an index to be
 /// several times as fast as an exact search.
 const SIZE: usize = 2_000;
+/// Where it does not matter whether an index is faster.
+const FEW: usize = 100;
 /// As many as the default model's, so that an exact search has something to do.
 const DIMENSIONS: usize = 384;
 const NEAREST: usize = 10;
 const TARGET: f64 = 0.95;
 
-fn options() -> PgOptions {
-    PgOptions::new().ann_min_vectors(SIZE as u64 / 2)
+fn options(min_vectors: usize) -> PgOptions {
+    PgOptions::new().ann_min_vectors(min_vectors as u64)
 }
 
 /// Memories whose vectors form groups, as those of sentences do.
@@ -92,33 +94,46 @@ fn nearest(outcome: &SearchOutcome, own: MemoryId) -> BTreeSet<MemoryId> {
     hits.into_iter().take(NEAREST).map(|(_, id)| id).collect()
 }
 
-/// The recall of a store's searches for stored vectors, all of them by an index.
-async fn recall(store: &PgStore, exact: &PgStore, batch: &[EmbeddedMemory]) -> f64 {
-    let entity = EntityId::from(LARGE);
-    let (mut found, mut wanted) = (0_u32, 0_u32);
-    // Others than those that maintenance chooses, by their hashes.
+/// A stored memory, a search for its vector, and what an exact search finds.
+type Question = (MemoryId, SearchRequest, BTreeSet<MemoryId>);
+
+/// Others than those that maintenance chooses, by their hashes.
+async fn ask_exactly(exact: &PgStore, batch: &[EmbeddedMemory]) -> Vec<Question> {
+    let mut questions = Vec::new();
     for item in batch.iter().step_by(batch.len() / 50) {
         let request = request(item.embedding.vectors[0].clone());
-        let near = store.search(&entity, &request).await.unwrap();
-        assert!(near.dense.is_none(), "the search used the index");
-        let all = exact.search(&entity, &request).await.unwrap();
+        let all = exact.search(&EntityId::from(LARGE), &request).await;
+        let all = all.unwrap();
         assert!(all.dense.is_some(), "the search was exact");
-        let own = item.memory.id;
-        let (near, all) = (nearest(&near, own), nearest(&all, own));
-        found += u32::try_from(near.intersection(&all).count()).unwrap();
+        let id = item.memory.id;
+        questions.push((id, request, nearest(&all, id)));
+    }
+    questions
+}
+
+/// The recall of a store's searches, all of them by an index.
+async fn recall(store: &PgStore, questions: &[Question]) -> f64 {
+    let (mut found, mut wanted) = (0_u32, 0_u32);
+    for (id, request, all) in questions {
+        let near = store.search(&EntityId::from(LARGE), request).await.unwrap();
+        assert!(near.dense.is_none(), "the search used the index");
+        let near = nearest(&near, *id);
+        found += u32::try_from(near.intersection(all).count()).unwrap();
         wanted += u32::try_from(all.len()).unwrap();
     }
     f64::from(found) / f64::from(wanted)
 }
 
+/// One build for all that is to be seen of an index's life: it takes most of the time.
 #[tokio::test(flavor = "multi_thread")]
-async fn large_entity_gets_an_index_that_reaches_the_target() {
+async fn large_entity_has_the_index_that_reaches_the_target_while_it_is_used() {
     with_database(|url| async move {
-        let store = options().connect(&url).await.unwrap();
+        let store = options(SIZE).connect(&url).await.unwrap();
         let batch = clustered(LARGE, SIZE, DIMENSIONS);
         insert(&store, &batch).await;
         insert(&store, &clustered("small", 50, DIMENSIONS)).await;
         let mut other = connect(&url).await;
+        let foreign = create_foreign_indexes(&mut other).await;
         run(&mut other, "VACUUM ANALYZE memory_embedding, memory").await;
 
         // A dry run says what it cannot know, and writes nothing.
@@ -132,30 +147,11 @@ async fn large_entity_gets_an_index_that_reaches_the_target() {
         assert!(measured.exact_ms.is_finite());
         assert_eq!(recorded(&mut other).await, before);
 
-        let built = only(maintain(&store, &MaintenanceRequest::new()).await);
-        assert_eq!(built.entity, EntityId::from(LARGE));
-        assert_eq!(built.vectors, SIZE as u64);
-        assert_eq!(built.action, IndexAction::Build, "{built:?}");
-        assert_eq!(built.reason, IndexReason::TargetReached);
-        let (measured, index) = (built.measured.unwrap(), built.after.unwrap());
-        assert!(measured.recall_at_least.unwrap() >= TARGET);
-        assert!(measured.recall.unwrap() >= measured.recall_at_least.unwrap());
-        assert!(measured.approximate_ms.unwrap() < measured.exact_ms);
-        assert_eq!(measured.questions, 200);
-        assert!(index.bytes > 0 && built.build_ms.unwrap() > 0.0);
-
-        // The same process and a fresh one search by it, as widely as it takes.
-        let exact = options().ann_index(AnnIndex::None);
-        let exact = exact.connect(&url).await.unwrap();
-        let fresh = PgStore::connect(&url).await.unwrap();
-        for store in [&store, &fresh] {
-            let recall = recall(store, &exact, &batch).await;
-            // With a sample of its own, which may be less lucky.
-            assert!(recall >= TARGET - 0.02, "{recall}, {measured:?}");
-        }
-
+        let index = build(&store, &url, &batch).await;
         let before = recorded(&mut other).await;
-        assert_eq!(before.1.len(), 1, "one index of those that were tried");
+        let own: Vec<&String> = before.1.iter().filter(|it| !foreign.contains(it)).collect();
+        assert_eq!(own.len(), 1, "one index of those that were tried");
+        // Maintenance's own scans are no use, and the time of a week is not over.
         for dry_run in [true, false] {
             let request = MaintenanceRequest::new().dry_run(dry_run);
             let again = only(maintain(&store, &request).await);
@@ -168,35 +164,103 @@ async fn large_entity_gets_an_index_that_reaches_the_target() {
             assert!(!dry_run || after == before);
         }
 
-        // An index of an older version, which has another name and no target.
-        let name = &before.1[0];
+        // An index of an older version, which has another name and no target. A search is
+        // a use of it.
         let rename = format!(
-            "ALTER INDEX {name} RENAME TO idx_memory_near_older; UPDATE memory_approximate \
-             SET index_name = 'idx_memory_near_older', search_width = 100, target_recall = NULL"
+            "ALTER INDEX {} RENAME TO idx_memory_near_older; UPDATE memory_approximate \
+             SET index_name = 'idx_memory_near_older', search_width = 100, target_recall = NULL",
+            own[0]
         );
         run(&mut other, &rename).await;
+        run(&mut other, WEEK).await;
+        let search = request(batch[0].embedding.vectors[0].clone());
+        search_until_counted(&store, &search, &url).await;
         let older = only(maintain(&store, &MaintenanceRequest::new()).await);
         assert_eq!(older.action, IndexAction::Keep, "{older:?}");
         assert_eq!(older.before.unwrap().search_width, Some(100));
         assert_eq!(older.after.unwrap().search_width, index.search_width);
+        let waits = "SELECT unused_since > now() - interval '1 hour' FROM memory_approximate";
+        let waits: bool = sqlx::query_scalar(waits)
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+        assert!(waits, "the week begins again");
 
-        // It is not large enough any more.
-        let dropped = MaintenanceRequest::new().min_vectors(SIZE as u64 * 2);
-        let dropped = only(maintain(&store, &dropped).await);
-        assert_eq!(dropped.action, IndexAction::Drop);
-        assert_eq!(dropped.reason, IndexReason::NotRequired);
-        assert_eq!(recorded(&mut other).await, (String::new(), Vec::new()));
+        run(&mut other, WEEK).await;
+        drop_unused(&store, &mut other, &foreign).await;
     })
     .await;
+}
+
+/// The time without a use is over.
+const WEEK: &str = "UPDATE memory_approximate SET unused_since = now() - interval '8 days'";
+
+/// One that looks like those of maintenance, and one that is of no use for anyone.
+async fn create_foreign_indexes(connection: &mut PgConnection) -> Vec<String> {
+    for (name, entity) in [("idx_memory_near_mine", "small"), ("theirs", "nobody")] {
+        let create = format!(
+            "CREATE INDEX {name} ON memory_embedding \
+             USING hnsw ((half::halfvec({DIMENSIONS})) halfvec_cosine_ops) \
+             WHERE entity_id = '{entity}'"
+        );
+        run(connection, &create).await;
+    }
+    let foreign = recorded(connection).await.1;
+    assert_eq!(foreign.len(), 2);
+    foreign
+}
+
+async fn build(store: &PgStore, url: &str, batch: &[EmbeddedMemory]) -> IndexDescription {
+    let built = only(maintain(store, &MaintenanceRequest::new()).await);
+    assert_eq!(built.entity, EntityId::from(LARGE));
+    assert_eq!(built.vectors, SIZE as u64);
+    assert_eq!(built.action, IndexAction::Build, "{built:?}");
+    assert_eq!(built.reason, IndexReason::TargetReached);
+    let (measured, index) = (built.measured.unwrap(), built.after.unwrap());
+    assert!(measured.recall_at_least.unwrap() >= TARGET);
+    assert!(measured.recall.unwrap() >= measured.recall_at_least.unwrap());
+    assert!(measured.approximate_ms.unwrap() < measured.exact_ms);
+    assert_eq!(measured.questions, 200);
+    assert!(index.bytes > 0 && built.build_ms.unwrap() > 0.0);
+
+    // The same process and a fresh one search by it, as widely as it takes.
+    let exact = options(SIZE).ann_index(AnnIndex::None);
+    let exact = exact.connect(url).await.unwrap();
+    let questions = ask_exactly(&exact, batch).await;
+    let fresh = PgStore::connect(url).await.unwrap();
+    for store in [store, &fresh] {
+        let recall = recall(store, &questions).await;
+        // With a sample of its own, which may be less lucky.
+        assert!(recall >= TARGET - 0.02, "{recall}, {measured:?}");
+    }
+    index
+}
+
+async fn drop_unused(store: &PgStore, connection: &mut PgConnection, foreign: &[String]) {
+    let request = MaintenanceRequest::new();
+    let before = recorded(connection).await;
+    let planned = only(maintain(store, &request.dry_run(true)).await);
+    assert_eq!(planned.action, IndexAction::Drop);
+    assert_eq!(recorded(connection).await, before);
+    let unused = only(maintain(store, &request).await);
+    assert_eq!(unused.action, IndexAction::Drop);
+    assert_eq!(unused.reason, IndexReason::Unused);
+    assert!(unused.before.is_some() && unused.after.is_none());
+    assert_eq!(recorded(connection).await.1, foreign);
+    // It is not built again the night after.
+    let again = only(maintain(store, &request).await);
+    assert_eq!(again.action, IndexAction::None);
+    assert_eq!(again.reason, IndexReason::Unused);
+    assert!(again.is_known);
 }
 
 /// No sample shows a recall of 1. What was found is known to the next run.
 #[tokio::test(flavor = "multi_thread")]
 async fn target_that_no_index_reaches_leaves_exact_search() {
     with_database(|url| async move {
-        let options = options().ann_target_recall(1.0);
+        let options = options(FEW).ann_target_recall(1.0);
         let store = options.connect(&url).await.unwrap();
-        let batch = clustered(LARGE, SIZE / 2, 32);
+        let batch = clustered(LARGE, FEW, 32);
         insert(&store, &batch).await;
         let report = only(maintain(&store, &MaintenanceRequest::new()).await);
         assert_eq!(report.action, IndexAction::None);
@@ -249,66 +313,6 @@ async fn search_until_counted(store: &PgStore, search: &SearchRequest, url: &str
     panic!("the server counted no scan");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn unused_index_is_dropped_and_a_foreign_one_never() {
-    with_database(|url| async move {
-        let store = options().connect(&url).await.unwrap();
-        let batch = clustered(LARGE, SIZE, DIMENSIONS);
-        insert(&store, &batch).await;
-        let mut other = connect(&url).await;
-        // One that looks like those of maintenance, and one that is of no use for anyone.
-        for (name, entity) in [("idx_memory_near_mine", "small"), ("theirs", "nobody")] {
-            let create = format!(
-                "CREATE INDEX {name} ON memory_embedding \
-                 USING hnsw ((half::halfvec({DIMENSIONS})) halfvec_cosine_ops) \
-                 WHERE entity_id = '{entity}'"
-            );
-            run(&mut other, &create).await;
-        }
-        let foreign = recorded(&mut other).await.1;
-        assert_eq!(foreign.len(), 2);
-        let request = MaintenanceRequest::new();
-        let built = only(maintain(&store, &request).await);
-        assert_eq!(built.action, IndexAction::Build, "{built:?}");
-
-        // Maintenance's own scans are no use, and the time of a week is not over.
-        let again = only(maintain(&store, &request).await);
-        assert_eq!(again.action, IndexAction::Keep);
-        // A search is a use.
-        let week = "UPDATE memory_approximate SET unused_since = now() - interval '8 days'";
-        run(&mut other, week).await;
-        let search = self::request(batch[0].embedding.vectors[0].clone());
-        search_until_counted(&store, &search, &url).await;
-        let used = only(maintain(&store, &request).await);
-        assert_eq!(used.action, IndexAction::Keep);
-        let waits: bool = sqlx::query_scalar(
-            "SELECT unused_since > now() - interval '1 hour' FROM memory_approximate",
-        )
-        .fetch_one(&mut other)
-        .await
-        .unwrap();
-        assert!(waits, "the week begins again");
-
-        run(&mut other, week).await;
-        let before = recorded(&mut other).await;
-        let dry_run = MaintenanceRequest::new().dry_run(true);
-        let planned = only(maintain(&store, &dry_run).await);
-        assert_eq!(planned.action, IndexAction::Drop);
-        assert_eq!(recorded(&mut other).await, before);
-        let unused = only(maintain(&store, &request).await);
-        assert_eq!(unused.action, IndexAction::Drop);
-        assert_eq!(unused.reason, IndexReason::Unused);
-        assert!(unused.before.is_some() && unused.after.is_none());
-        assert_eq!(recorded(&mut other).await.1, foreign);
-        // It is not built again the night after.
-        let again = only(maintain(&store, &request).await);
-        assert_eq!(again.action, IndexAction::None);
-        assert_eq!(again.reason, IndexReason::Unused);
-        assert!(again.is_known);
-    })
-    .await;
-}
-
 /// The process of the server that builds an index.
 async fn building_process(connection: &mut PgConnection) -> i32 {
     for _ in 0..600 {
@@ -343,8 +347,8 @@ async fn wait_for_end(connection: &mut PgConnection, pid: i32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn second_run_is_refused_and_an_interrupted_build_is_mended() {
     with_database(|url| async move {
-        let store = options().connect(&url).await.unwrap();
-        insert(&store, &clustered(LARGE, SIZE / 2, 32)).await;
+        let store = options(FEW).connect(&url).await.unwrap();
+        insert(&store, &clustered(LARGE, FEW, 32)).await;
         // A writer that does not end keeps the build waiting.
         let mut writer = connect(&url).await;
         run(
@@ -409,9 +413,9 @@ async fn second_run_is_refused_and_an_interrupted_build_is_mended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn index_without_a_width_is_not_used() {
     with_database(|url| async move {
-        let hnsw = options().ann_index(AnnIndex::hnsw());
+        let hnsw = options(FEW).ann_index(AnnIndex::hnsw());
         let store = hnsw.connect(&url).await.unwrap();
-        let batch = clustered(LARGE, SIZE / 2, 32);
+        let batch = clustered(LARGE, FEW, 32);
         insert(&store, &batch).await;
         maintain(&store, &MaintenanceRequest::new()).await;
         let search = request(batch[0].embedding.vectors[0].clone());
@@ -421,7 +425,7 @@ async fn index_without_a_width_is_not_used() {
         let mut other = connect(&url).await;
         let forget = "UPDATE memory_approximate SET search_width = NULL";
         run(&mut other, forget).await;
-        let chosen = options().connect(&url).await.unwrap();
+        let chosen = options(FEW).connect(&url).await.unwrap();
         let found = chosen.search(&entity, &search).await.unwrap();
         assert!(found.dense.is_some(), "the search was exact");
         let report = only(maintain(&chosen, &MaintenanceRequest::new()).await);
