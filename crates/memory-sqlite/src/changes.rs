@@ -1,17 +1,15 @@
 //! [`Store::changes_since`](memory_core::Store::changes_since).
 
-use memory_core::{
-    ChangeSet, EmbeddedMemory, Embedding, EntityId, Fingerprint, Generation, MemoryId,
-};
+use memory_core::{ChangeSet, EmbeddedMemory, EntityId, Fingerprint, Generation, MemoryId};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
 use crate::blocking::fold_rows;
-use crate::embedding_space::{self, EmbeddingSpace};
+use crate::embedded_rows::{EmbeddedRows, select_embedded};
 use crate::error::Failure;
-use crate::rows::{self, MemoryRow, NEXT_COLUMN, memory_columns};
+use crate::rows;
 use crate::transaction::Transaction;
-use crate::{entity, row_keys, vectors};
+use crate::{embedding_space, entity};
 
 pub(crate) struct ChangesSince {
     pub(crate) entity: EntityId,
@@ -37,56 +35,42 @@ impl Transaction for ChangesSince {
         }
         let since = since.0.cast_signed();
         let space = embedding_space::find(conn, entity.key, &self.fingerprint).await?;
+        let reader = EmbeddedRows {
+            entity: self.entity,
+            entity_key: entity.key,
+            fingerprint: self.fingerprint,
+            space,
+        };
         Ok(ChangeSet::new(
             entity.generation,
-            self.written(conn, entity.key, since, space).await?,
+            written(conn, reader, since).await?,
             removed(conn, entity.key, since).await?,
         )
         .reset(reset))
     }
 }
 
-impl ChangesSince {
-    async fn written(
-        self,
-        conn: &mut SqliteConnection,
-        entity_key: i64,
-        since: i64,
-        space: Option<EmbeddingSpace>,
-    ) -> Result<Vec<EmbeddedMemory>, Failure> {
-        let rows = query(concat!(
-            "SELECT ",
-            memory_columns!(),
-            ", e.vectors FROM memory AS m
-             LEFT JOIN memory_access AS a ON a.memory_key = m.memory_key
-             LEFT JOIN memory_embedding AS e ON e.embedding_key = m.memory_key + ?3
-             WHERE m.entity_key = ?1 AND m.version > ?2 AND m.archived_by IS NULL",
-        ))
-        .bind(entity_key)
-        .bind(since)
-        // NULL where there is no space, and then no row is joined.
-        .bind(space.map(|space| row_keys::shift(entity_key, space.key)))
-        .fetch(conn);
-        let dimensions = space.map_or(0, |space| space.dimensions);
-        let state = (Vec::new(), self);
-        let (written, _) = fold_rows(rows, state, move |(written, request), row| {
-            let vectors = match row.try_get(NEXT_COLUMN)? {
-                Some(bytes) => vectors::decode(bytes, dimensions)?,
-                None => Vec::new(),
-            };
-            let fingerprint = request.fingerprint.clone();
-            written.push(EmbeddedMemory {
-                memory: MemoryRow::decode(row, &request.entity)?.memory,
-                embedding: Embedding {
-                    fingerprint,
-                    vectors,
-                },
-            });
-            Ok(())
-        })
-        .await?;
-        Ok(written)
-    }
+/// The live memories that were written after `since`.
+async fn written(
+    conn: &mut SqliteConnection,
+    reader: EmbeddedRows,
+    since: i64,
+) -> Result<Vec<EmbeddedMemory>, Failure> {
+    let rows = query(concat!(
+        select_embedded!(),
+        "WHERE m.entity_key = ?2 AND m.version > ?3 AND m.archived_by IS NULL",
+    ))
+    .bind(reader.shift())
+    .bind(reader.entity_key)
+    .bind(since)
+    .fetch(conn);
+    let state = (Vec::new(), reader);
+    let (written, _) = fold_rows(rows, state, |(written, reader), row| {
+        written.push(reader.decode(row)?.1);
+        Ok(())
+    })
+    .await?;
+    Ok(written)
 }
 
 /// The ids removed or archived after `since`; none for the whole state, which

@@ -46,6 +46,7 @@ mod consolidate;
 mod database;
 mod delete;
 mod dense;
+mod embedded_rows;
 mod embedding_space;
 mod entity;
 mod error;

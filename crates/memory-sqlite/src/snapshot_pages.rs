@@ -8,23 +8,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    AccessState, EmbeddedMemory, Embedding, EntityId, Fingerprint, Generation, SnapshotPage,
-    SnapshotPart, SnapshotState,
+    AccessState, EmbeddedMemory, EntityId, Fingerprint, Generation, SnapshotPage, SnapshotPart,
+    SnapshotState,
 };
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 use tokio::task;
 
 use crate::blocking::{FoldState, fold_rows};
+use crate::embedded_rows::{EmbeddedRows, select_embedded};
 use crate::embedding_space::{self, EmbeddingSpace};
 use crate::error::Failure;
-use crate::rows::{self, EntityRow, MemoryRow, NEXT_COLUMN, memory_columns};
+use crate::rows::{self, EntityRow};
 use crate::transaction::Transaction;
-use crate::{entity, row_keys, vectors};
+use crate::{entity, row_keys};
 
 /// Numbers of a page. The migration divides by it as well.
 const PAGE_NUMBERS: i64 = 128;
@@ -70,9 +70,15 @@ impl Transaction for ReadPages {
             .map(|(page, content)| (page, SnapshotPart::Page(content)))
             .collect();
         let numbers = unread_numbers(&keys, &entity);
-        let rows = Rows::new(&self, &entity, space);
-        for (page, group) in rows.read(conn, numbers).await? {
-            let is_kept = self.keeps_pages && page < end && !group.lacks_vectors;
+        let keeps_pages = self.keeps_pages;
+        let reader = EmbeddedRows {
+            entity: self.entity,
+            entity_key: entity.key,
+            fingerprint: self.fingerprint,
+            space,
+        };
+        for (page, group) in read_rows(conn, reader, numbers).await? {
+            let is_kept = keeps_pages && page < end && !group.lacks_vectors;
             parts.insert(
                 page,
                 SnapshotPart::Memories {
@@ -169,14 +175,6 @@ async fn read_accesses(
     Ok(accesses)
 }
 
-/// Reads memories from their rows.
-struct Rows {
-    entity: EntityId,
-    entity_key: i64,
-    fingerprint: Fingerprint,
-    space: Option<EmbeddingSpace>,
-}
-
 /// The memories of one page.
 #[derive(Default)]
 struct Group {
@@ -188,71 +186,35 @@ struct Group {
 /// The memories of pages, by the numbers of these.
 type Groups = BTreeMap<i64, Group>;
 
-impl Rows {
-    fn new(request: &ReadPages, entity: &EntityRow, space: Option<EmbeddingSpace>) -> Arc<Self> {
-        Arc::new(Self {
-            entity: request.entity.clone(),
-            entity_key: entity.key,
-            fingerprint: request.fingerprint.clone(),
-            space,
+/// The live memories with these numbers, by the numbers of their pages.
+async fn read_rows(
+    conn: &mut SqliteConnection,
+    reader: EmbeddedRows,
+    numbers: Vec<Range<i64>>,
+) -> Result<Groups, Failure> {
+    let (entity, shift) = (reader.entity_key, reader.shift());
+    let mut state = (Groups::new(), reader);
+    for numbers in numbers {
+        let rows = query(concat!(
+            select_embedded!(),
+            "WHERE m.memory_key >= ?2 AND m.memory_key < ?3 AND m.archived_by IS NULL
+             ORDER BY m.memory_key",
+        ))
+        .bind(shift)
+        .bind(row_keys::key(entity, numbers.start))
+        .bind(row_keys::key(entity, numbers.end))
+        .fetch(&mut *conn);
+        state = fold_rows(rows, state, |(groups, reader), row| {
+            let (key, memory) = reader.decode(row)?;
+            let number = key - row_keys::key(reader.entity_key, 0);
+            let group = groups.entry(number / PAGE_NUMBERS).or_default();
+            group.lacks_vectors |= memory.embedding.vectors.is_empty();
+            group.memories.push(memory);
+            Ok(())
         })
+        .await?;
     }
-
-    /// The live memories with these numbers, by the numbers of their pages.
-    async fn read(
-        self: Arc<Self>,
-        conn: &mut SqliteConnection,
-        numbers: Vec<Range<i64>>,
-    ) -> Result<Groups, Failure> {
-        let mut groups = Groups::new();
-        // NULL where there is no space, and then no row is joined.
-        let shift = self
-            .space
-            .map(|space| row_keys::shift(self.entity_key, space.key));
-        for numbers in numbers {
-            let rows = query(concat!(
-                "SELECT ",
-                memory_columns!(),
-                ", e.vectors FROM memory AS m
-                 LEFT JOIN memory_access AS a ON a.memory_key = m.memory_key
-                 LEFT JOIN memory_embedding AS e ON e.embedding_key = m.memory_key + ?3
-                 WHERE m.memory_key >= ?1 AND m.memory_key < ?2 AND m.archived_by IS NULL
-                 ORDER BY m.memory_key",
-            ))
-            .bind(row_keys::key(self.entity_key, numbers.start))
-            .bind(row_keys::key(self.entity_key, numbers.end))
-            .bind(shift)
-            .fetch(&mut *conn);
-            let state = (mem::take(&mut groups), Arc::clone(&self));
-            (groups, _) = fold_rows(rows, state, |(groups, reader), row| {
-                reader.decode(groups, row)
-            })
-            .await?;
-        }
-        Ok(groups)
-    }
-
-    fn decode(&self, groups: &mut Groups, row: &SqliteRow) -> Result<(), Failure> {
-        let MemoryRow { key, memory } = MemoryRow::decode(row, &self.entity)?;
-        let dimensions = self.space.map_or(0, |space| space.dimensions);
-        let number = key - row_keys::key(self.entity_key, 0);
-        let group = groups.entry(number / PAGE_NUMBERS).or_default();
-        let vectors = if let Some(bytes) = row.try_get(NEXT_COLUMN)? {
-            vectors::decode(bytes, dimensions)?
-        } else {
-            group.lacks_vectors = true;
-            Vec::new()
-        };
-        let fingerprint = self.fingerprint.clone();
-        group.memories.push(EmbeddedMemory {
-            memory,
-            embedding: Embedding {
-                fingerprint,
-                vectors,
-            },
-        });
-        Ok(())
-    }
+    Ok(state.0)
 }
 
 /// Keeps pages of memories that did not change since they were read.
