@@ -25,6 +25,21 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0009_words_of_more_scripts.sql"),
 ];
 
+/// The version whose index is built before it is applied: [`BUILD_INDEX`].
+const INDEX_VERSION: usize = 9;
+
+/// Builds the index of migration 9 under another name, in a transaction of its own:
+/// writes to `memory` wait for it, and reads do not. The migration's own first statement
+/// would lock both out while it builds.
+const BUILD_INDEX: &str = "CREATE INDEX IF NOT EXISTS idx_memory_outdated_6 \
+     ON memory (entity_id, memory_id) WHERE analysis < 6";
+
+/// What migration 9 does, where [`BUILD_INDEX`] was done before. Locks reads out for an
+/// instant.
+const SWAP_INDEX: &str = "DROP INDEX idx_memory_outdated; \
+     ALTER INDEX idx_memory_outdated_6 RENAME TO idx_memory_outdated; \
+     INSERT INTO memory_schema (version) VALUES (9)";
+
 /// Checks the schema, and migrates it where the options allow it.
 ///
 /// Processes that open the database at once migrate one after the other, by an
@@ -74,10 +89,23 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
     }
     connection.disable_timeout();
     begin_exclusive(&mut connection).await?;
-    let state = State::read(&mut connection).await?;
+    let mut state = State::read(&mut connection).await?;
     state.check()?;
+    let builds_index = !role.is_distributed && state.version() + 1 == INDEX_VERSION;
+    if builds_index {
+        connection.execute_batch(BUILD_INDEX).await?;
+        connection.execute_batch("COMMIT").await?;
+        begin_exclusive(&mut connection).await?;
+        // Another process may have gone on from here.
+        state = State::read(&mut connection).await?;
+        state.check()?;
+    }
     for (index, text) in MIGRATIONS.iter().copied().enumerate() {
-        if index >= state.checksums.len() {
+        if index >= state.version() {
+            let text = match index + 1 {
+                INDEX_VERSION if builds_index => SWAP_INDEX,
+                _ => text,
+            };
             // A distributed server takes one statement in a message.
             connection.execute_all(&sql::statements(text)).await?;
         }
@@ -177,14 +205,19 @@ impl State {
         })
     }
 
+    /// The version of the schema; 0 where no migration was applied.
+    fn version(&self) -> usize {
+        self.checksums.len()
+    }
+
     /// Whether no migration was applied.
     fn is_empty(&self) -> bool {
-        self.checksums.is_empty()
+        self.version() == 0
     }
 
     /// Whether all migrations were applied.
     fn is_current(&self) -> bool {
-        self.checksums.len() == MIGRATIONS.len()
+        self.version() == MIGRATIONS.len()
     }
 
     /// Whether the checksums of all applied migrations are recorded.
@@ -201,8 +234,8 @@ impl State {
                  the role a search_path that begins with a schema of its own",
             ));
         }
-        if self.checksums.len() > MIGRATIONS.len() {
-            let (found, known) = (self.checksums.len(), MIGRATIONS.len());
+        if self.version() > MIGRATIONS.len() {
+            let (found, known) = (self.version(), MIGRATIONS.len());
             return Err(refusal(
                 ErrorKind::NewerSchema,
                 format!(
@@ -235,7 +268,7 @@ fn missing() -> Failure {
 }
 
 fn outdated(state: &State, database: &Database) -> Failure {
-    let (found, required) = (state.checksums.len(), MIGRATIONS.len());
+    let (found, required) = (state.version(), MIGRATIONS.len());
     if database.is_standby() {
         let message = format!(
             "the schema has version {found}, this program needs {required}, and the server is a \

@@ -1,6 +1,8 @@
 //! Opening a database: the schema is created once, and other programs' tables are
 //! left alone.
 
+use std::time::Duration;
+
 use memory_core::{EntityId, ErrorKind, MaintenanceRequest, Store};
 use memory_pg::{Migrations, PgOptions, PgStore};
 
@@ -8,6 +10,17 @@ use crate::memories;
 use crate::support::{connect, run, with_database};
 
 const FIRST: &str = include_str!("../../migrations/0001_memory.sql");
+
+/// Those from the second to the eighth.
+const UNTIL_8: [&str; 7] = [
+    include_str!("../../migrations/0002_archive.sql"),
+    include_str!("../../migrations/0003_approximate.sql"),
+    include_str!("../../migrations/0004_tombstones.sql"),
+    include_str!("../../migrations/0005_episodes.sql"),
+    include_str!("../../migrations/0006_terms.sql"),
+    include_str!("../../migrations/0007_contractions.sql"),
+    include_str!("../../migrations/0008_index_tuning.sql"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_openers_create_the_schema_once() {
@@ -217,4 +230,77 @@ async fn unreachable_server_error_names_server_and_cause() {
         assert!(message.contains(cause), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
     }
+}
+
+/// What the table `memory` is locked with by those that wait.
+async fn awaited_lock(url: &str) -> String {
+    let mut other = connect(url).await;
+    for _ in 0..600 {
+        let mode = sqlx::query_scalar(
+            "SELECT mode FROM pg_locks WHERE relation = 'memory'::regclass AND NOT granted \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        );
+        if let Some(mode) = mode.fetch_optional(&mut other).await.unwrap() {
+            return mode;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("nobody waits for the table");
+}
+
+/// The indexes of converted and unconverted rows, and the newest version.
+async fn outdated_indexes(url: &str) -> (Vec<String>, i32) {
+    let mut other = connect(url).await;
+    let indexes = "SELECT d.indexdef FROM pg_indexes d JOIN pg_index i \
+                   ON i.indexrelid = to_regclass(d.indexname) AND i.indisvalid \
+                   WHERE d.indexname LIKE 'idx_memory_outdated%' ORDER BY 1";
+    let indexes = sqlx::query_scalar(indexes).fetch_all(&mut other).await;
+    let version = sqlx::query_scalar("SELECT max(version) FROM memory_schema");
+    (
+        indexes.unwrap(),
+        version.fetch_one(&mut other).await.unwrap(),
+    )
+}
+
+/// Reads must not wait for what migration 9 builds, whether or not a process began it and
+/// was killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn memories_are_read_while_the_index_of_migration_9_is_built() {
+    with_database(|created| async move {
+        PgStore::connect(&created).await.unwrap();
+        let expected = outdated_indexes(&created).await;
+        assert_eq!(expected.0.len(), 1);
+        for is_begun in [false, true] {
+            let expected = expected.clone();
+            with_database(move |url| async move {
+                let mut psql = connect(&url).await;
+                run(&mut psql, FIRST).await;
+                for migration in UNTIL_8 {
+                    run(&mut psql, migration).await;
+                }
+                if is_begun {
+                    let left = "CREATE INDEX idx_memory_outdated_6 \
+                                ON memory (entity_id, memory_id) WHERE analysis < 6";
+                    run(&mut psql, left).await;
+                }
+                run(&mut psql, "BEGIN; LOCK TABLE memory IN ROW EXCLUSIVE MODE").await;
+                let opening = url.clone();
+                let opening = tokio::spawn(async move { PgStore::connect(&opening).await });
+                if !is_begun {
+                    assert_eq!(awaited_lock(&url).await, "ShareLock");
+                    let mut reader = connect(&url).await;
+                    let read = "SET lock_timeout = '10s'; SELECT count(*) FROM memory";
+                    run(&mut reader, read).await;
+                }
+                run(&mut psql, "ROLLBACK").await;
+                let store = opening.await.unwrap().unwrap();
+                assert_eq!(outdated_indexes(&url).await, expected);
+                assert_eq!(schema_state(&url).await.1, Some(i64::from(expected.1)));
+                store.insert(&memories("mira", 3)).await.unwrap();
+                PgStore::connect(&url).await.unwrap();
+            })
+            .await;
+        }
+    })
+    .await;
 }
