@@ -15,6 +15,9 @@ use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem, Settings};
 
 use crate::exit::Failure;
 use crate::null_embedder::NullEmbedder;
+#[cfg(feature = "postgres")]
+use crate::open_hint::add_server_hint;
+use crate::open_hint::{add_file_hint, add_supported_urls};
 use crate::own_files::{is_own_file, sidecar};
 use crate::settings::DEFAULT_DB;
 use crate::shared_cache;
@@ -22,12 +25,21 @@ use crate::shared_cache;
 /// What a command does with the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
+    /// As `Create`, in a process that goes on until it is stopped.
+    Serve,
     /// Writes; the database is created if it is missing.
     Create,
     /// Writes to an existing database.
     Write,
     /// Reads: creates and migrates nothing.
     Read,
+}
+
+impl Access {
+    /// Whether a missing database is created.
+    fn creates(self) -> bool {
+        matches!(self, Self::Serve | Self::Create)
+    }
 }
 
 /// Which embedder a command needs.
@@ -67,6 +79,13 @@ impl Database {
 
     fn url(&self) -> &str {
         self.settings.db().unwrap_or(DEFAULT_DB)
+    }
+
+    /// As [`open_or_create`](Self::open_or_create), for a server. It alone loads
+    /// snapshots before they are asked for: any other command ends before they are of
+    /// use.
+    pub(crate) async fn open_for_serving(&self) -> MemoryResult<MemorySystem> {
+        self.open_with(Access::Serve, EmbedderChoice::Default).await
     }
 
     /// Opens for commands that retain: with the model, creating the database if
@@ -130,7 +149,7 @@ impl Database {
     /// Copies the database file, whatever the version of its schema.
     pub(crate) async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
         let copied = self.options()?.backup(target, options).await;
-        copied.map_err(add_command_hint)
+        copied.map_err(add_file_hint)
     }
 
     /// Opens with the shared cache that the settings name. Commands without a model
@@ -152,7 +171,11 @@ impl Database {
         shared_cache: Option<Arc<dyn SharedCache>>,
     ) -> MemoryResult<MemorySystem> {
         self.check_url()?;
-        let mut builder = MemorySystem::builder().config(self.settings.config().clone());
+        let mut config = self.settings.config().clone();
+        if access != Access::Serve {
+            config.warm_entities = 0;
+        }
+        let mut builder = MemorySystem::builder().config(config);
         if let Some(cache) = shared_cache {
             builder = builder
                 .shared_cache(cache)
@@ -163,7 +186,7 @@ impl Database {
             EmbedderChoice::Null => builder.embedder(Arc::new(NullEmbedder::new())),
             EmbedderChoice::Opened(model) => builder.embedder(model),
             // The models first: where one is missing, no database is created.
-            EmbedderChoice::Default if access == Access::Create => {
+            EmbedderChoice::Default if access.creates() => {
                 let model = OnnxEmbedder::open(self.embedder_options()).await?;
                 let builder = builder.embedder(Arc::new(model));
                 match previous {
@@ -263,7 +286,7 @@ impl Database {
     ) -> MemoryResult<Arc<dyn Store>> {
         use memory::postgres::{Migrations, PgOptions};
         let options = match (access, embedder) {
-            (Access::Create, _) => PgOptions::new(),
+            (Access::Serve | Access::Create, _) => PgOptions::new(),
             (Access::Write, _) => PgOptions::new().create_if_missing(false),
             (Access::Read, EmbedderChoice::Default) => {
                 PgOptions::new().migrations(Migrations::Check)
@@ -299,16 +322,16 @@ impl Database {
 
     /// Opens a database file, or a database in memory.
     async fn open_file(&self, access: Access) -> MemoryResult<Arc<dyn Store>> {
-        if access == Access::Create {
-            return Ok(Arc::new(SqliteStore::open_with(self.options()?).await?));
+        if access.creates() {
+            return open_store(self.options()?).await;
         }
         let existing = self.options()?.create_if_missing(false);
         if access == Access::Write || self.file().is_none() {
-            return open_existing(existing).await;
+            return open_store(existing).await;
         }
-        match open_existing(existing.clone().migrate(false)).await {
+        match open_store(existing.clone().migrate(false)).await {
             Err(error) if error.kind() == ErrorKind::ReadOnly => {
-                open_existing(existing.read_only()).await
+                open_store(existing.read_only()).await
             }
             outcome => outcome,
         }
@@ -370,11 +393,9 @@ impl Database {
     }
 }
 
-async fn open_existing(options: SqliteOptions) -> MemoryResult<Arc<dyn Store>> {
-    match SqliteStore::open_with(options).await {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(error) => Err(add_command_hint(error)),
-    }
+async fn open_store(options: SqliteOptions) -> MemoryResult<Arc<dyn Store>> {
+    let store = SqliteStore::open_with(options).await;
+    Ok(Arc::new(store.map_err(add_file_hint)?))
 }
 
 /// The error for a server's URL in a build without a store for it.
@@ -384,51 +405,6 @@ fn no_postgres() -> MemoryError {
         "this build of the memory command does not support PostgreSQL; in its repository, run \
          cargo install --path crates/memory-cli --features postgres",
     )
-}
-
-/// Adds to the error for an unsupported URL which servers the command supports.
-fn add_supported_urls(mut error: MemoryError) -> MemoryError {
-    if let MemoryError::Configuration { message } = &mut error
-        && message.starts_with("unsupported URL scheme")
-    {
-        message.push_str(match cfg!(feature = "postgres") {
-            true => "; for PostgreSQL write postgres://user@host/database",
-            false => "; PostgreSQL needs a build with --features postgres",
-        });
-    }
-    error
-}
-
-/// Adds to the error for a missing or old database which commands create or
-/// migrate one; the store cannot know that.
-fn add_command_hint(mut error: MemoryError) -> MemoryError {
-    if let MemoryError::Store {
-        kind,
-        message,
-        operation: "open",
-        ..
-    } = &mut error
-    {
-        match kind {
-            ErrorKind::Missing => {
-                message.push_str("; memory retain and memory import create it");
-            }
-            ErrorKind::ReadOnly => message.push_str("; memory migrate updates an older schema"),
-            _ => {}
-        }
-    }
-    error
-}
-
-/// As [`add_command_hint`], for a database on a server.
-#[cfg(feature = "postgres")]
-fn add_server_hint(mut error: MemoryError) -> MemoryError {
-    if let MemoryError::Store { kind, message, .. } = &mut error
-        && matches!(kind, ErrorKind::Missing | ErrorKind::ReadOnly)
-    {
-        message.push_str("; memory migrate creates and updates the schema");
-    }
-    error
 }
 
 /// Replaces each `%` and two hexadecimal digits by the byte they encode; `None`

@@ -8,6 +8,7 @@
 //! | `filters` | the filter options of recall, reflect and list |
 //! | `settings` | command line, environment, settings file, preset |
 //! | `database` | the database URL, and opening it with or without a model |
+//! | `open_hint` | what to do about a database that cannot be opened |
 //! | `shared_cache` | the shared cache, in a build that supports one |
 //! | `input` | content from an argument or from standard input |
 //! | `atomic_file` | files that are replaced only once they are complete |
@@ -27,6 +28,7 @@ mod filters;
 mod input;
 mod interrupt;
 mod null_embedder;
+mod open_hint;
 mod output;
 mod own_files;
 mod settings;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use std::{fs, io};
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
 use sqlx::ConnectOptions;
@@ -52,11 +53,16 @@ pub(crate) async fn open(options: &SqliteOptions) -> MemoryResult<Database> {
                 None,
             ))
         }
-        Location::File(path) => open_file(&absolute_path(path)?, options).await,
+        Location::File(path) => {
+            let path = absolute_path(path)?;
+            let opened = open_file(&path, options).await;
+            opened.map_err(|error| name_file(error, &path))
+        }
     }
 }
 
 async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Database> {
+    check_folder(path)?;
     drop(CREATING.lock().unwrap_or_else(PoisonError::into_inner));
     let state = inspect::inspect(path, base_options(options)).await?;
     match (state, options.access) {
@@ -80,10 +86,7 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         {
             return Err(open_error(schema::outdated(version)));
         }
-        (FileState::Missing, _) => {
-            check_folder(path)?;
-            create_private_file(path);
-        }
+        (FileState::Missing, _) => create_private_file(path),
         _ => {}
     }
     let file = base_options(options).filename(path);
@@ -247,14 +250,37 @@ fn create_private_file(path: &Path) {
 /// Held while a file is created and closed again.
 static CREATING: Mutex<()> = Mutex::new(());
 
+/// Refuses a path whose folder does not exist, however the file is accessed.
 fn check_folder(path: &Path) -> MemoryResult<()> {
-    match path.parent() {
-        Some(folder) if !folder.is_dir() => Err(missing_file(format!(
-            "the folder {} does not exist; create it first",
-            folder.display()
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
+    let shown = folder.display();
+    match fs::metadata(folder) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing_file(format!(
+            "the folder {shown} does not exist; create it first"
         ))),
-        _ => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotADirectory => {
+            Err(open_error(sqlx::Error::Io(error)))
+        }
+        _ => Err(MemoryError::store(
+            ErrorKind::Configuration,
+            OPERATION,
+            format!("{shown} is not a folder; name a file in a folder"),
+        )),
     }
+}
+
+/// Adds the path to an error that does not name it.
+fn name_file(mut error: MemoryError, path: &Path) -> MemoryError {
+    if let MemoryError::Store { message, .. } = &mut error {
+        let shown = path.display().to_string();
+        if !message.contains(&shown) {
+            *message = format!("cannot open {shown}: {message}");
+        }
+    }
+    error
 }
 
 fn missing_file(message: String) -> MemoryError {

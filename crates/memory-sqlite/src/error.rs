@@ -147,9 +147,14 @@ fn describe_io(kind: io::ErrorKind) -> (ErrorKind, &'static str) {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             (ErrorKind::Full, "the disk is full")
         }
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => (
+        io::ErrorKind::ReadOnlyFilesystem => (
             ErrorKind::ReadOnly,
             "the database is read-only; check the permissions of the file and its folder",
+        ),
+        io::ErrorKind::PermissionDenied => (
+            ErrorKind::ReadOnly,
+            "permission is denied; check the permissions of the file and its folder, and which \
+             user runs this program",
         ),
         io::ErrorKind::NotFound => (ErrorKind::Missing, "the database file is missing"),
         _ => (ErrorKind::Other, "an I/O error occurred"),

@@ -8,11 +8,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::connection::OPERATION;
-use crate::error::{Failure, SQLITE_NOTADB};
+use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_NOTADB};
 use crate::schema;
 
 /// Bytes of the smallest database: one page, of the smallest size.
 const MIN_FILE_BYTES: u64 = 512;
+
+const UNREADABLE: &str = "the file cannot be read; check the permissions of the file and its \
+                          folder, and which user runs this program";
 
 const NOT_A_DATABASE: &str = "it is not an SQLite database";
 
@@ -36,8 +39,8 @@ pub(crate) enum FileState {
 /// all POSIX locks that this process has on it, those of other stores too.
 ///
 /// # Errors
-/// [`ErrorKind::ForeignData`], [`ErrorKind::NewerSchema`], or the error that
-/// prevents reading the file.
+/// [`ErrorKind::ForeignData`], [`ErrorKind::NewerSchema`], [`ErrorKind::ReadOnly`] for a
+/// file that may not be read, or the error that prevents reading it.
 pub(crate) async fn inspect(path: &Path, base: SqliteConnectOptions) -> MemoryResult<FileState> {
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -80,6 +83,12 @@ pub(crate) async fn inspect(path: &Path, base: SqliteConnectOptions) -> MemoryRe
         Err(failure) if failure.primary_code() == Some(SQLITE_NOTADB) => {
             Err(foreign(path, NOT_A_DATABASE))
         }
+        // Its content was not read: the file exists, and was not opened.
+        Err(failure) if failure.primary_code() == Some(SQLITE_CANTOPEN) => Err(MemoryError::store(
+            ErrorKind::ReadOnly,
+            OPERATION,
+            UNREADABLE,
+        )),
         Err(failure) => Err(failure.into_error(OPERATION)),
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::commands::stats::all_entities;
 use crate::database::Database;
 use crate::exit::{Code, Failure};
+use crate::open_hint::suggest_fix;
 use crate::output::{Output, count_noun, format_bytes};
 use crate::settings::{self, SettingReport};
 
@@ -80,7 +81,7 @@ pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), 
                 findings.push(check_vectors(&read).await);
             }
         }
-        Err(failure) => findings.push(explain_unreadable(&failure)),
+        Err(failure) => findings.push(explain_unreadable(database, &failure)),
     }
     findings.extend(shared_cache::check(database).await);
     let wrong: Vec<&Finding> = findings.iter().filter(|finding| !finding.healthy).collect();
@@ -185,9 +186,9 @@ fn describe_database(database: &Database, opened: &OpenedDatabase) -> Finding {
     )
 }
 
-fn explain_unreadable(failure: &Failure) -> Finding {
+fn explain_unreadable(database: &Database, failure: &Failure) -> Finding {
     let finding = Finding::failed(DATABASE, failure);
-    match suggest_fix(failure) {
+    match suggest_fix(failure, database.is_shared()) {
         Some(fix) => finding.with_fix(fix),
         None => finding,
     }
@@ -230,22 +231,4 @@ async fn count_lacking(opened: &OpenedDatabase) -> Result<(u64, u64), Failure> {
         checked += report.checked;
     }
     Ok((lacking, checked))
-}
-
-/// How to fix a database that cannot be opened, by the kind of the failure.
-fn suggest_fix(failure: &Failure) -> Option<&'static str> {
-    Some(match failure.kind() {
-        "missing" => {
-            "create it with memory retain, memory import or memory migrate, or name another with --db or MEMORY_DB"
-        }
-        "foreign_data" => "name another file with --db or MEMORY_DB",
-        "newer_schema" => "use the newer version of memory that wrote it",
-        "corrupt" => "restore a backup, or import an export into a new file",
-        "unavailable" => "wait for the process that is using it, or stop that process",
-        "read_only" => {
-            "run memory migrate if the schema is old; else make the file and its folder writable"
-        }
-        "configuration" => "name a database such as sqlite://memory.db with --db or MEMORY_DB",
-        _ => return None,
-    })
 }

@@ -19,7 +19,7 @@ pub(crate) struct Args {
 /// protocol alone, so nothing is printed.
 pub(crate) async fn run(database: &Database, args: Args) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let memory = match signals.guard(database.open_or_create()).await {
+    let memory = match signals.guard(database.open_for_serving()).await {
         Ok(memory) => memory?,
         Err(_) => return Ok(()),
     };

@@ -102,7 +102,7 @@ pub(crate) async fn serve(
     // Before the model is loaded: a signal meanwhile ends the process in order.
     let mut signals = Signals::listen()?;
     let starting = async {
-        let memory = database.open_or_create().await?;
+        let memory = database.open_for_serving().await?;
         let server = Server::bind(listen, memory, options).await;
         server.map_err(server_failure)
     };

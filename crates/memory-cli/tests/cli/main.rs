@@ -22,6 +22,7 @@ mod lifecycle;
 mod man;
 mod mcp;
 mod messages;
+mod opening;
 mod output_files;
 mod pipes;
 #[cfg(feature = "postgres")]
@@ -42,3 +43,4 @@ mod shared_cache;
 mod signals;
 mod test_dir;
 mod tls;
+mod warming;

@@ -99,12 +99,18 @@ fn frequent_messages_are_plain_english() {
         (
             &["list", "mira"][..],
             6,
-            &["memory.db", "; memory retain and memory import create it\n"][..],
+            &[
+                "memory.db",
+                "; create it with memory retain, memory import, ",
+            ][..],
         ),
         (
             &["forget", "mira", id],
             6,
-            &["memory.db", "; memory retain and memory import create it\n"],
+            &[
+                "memory.db",
+                "; create it with memory retain, memory import, ",
+            ],
         ),
         (&["retain", "mira", " "], 3, &["content", "1 to 10000"]),
         (

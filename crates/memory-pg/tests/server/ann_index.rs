@@ -209,7 +209,10 @@ async fn externally_dropped_index_is_rebuilt() {
         assert_eq!(done, [(IndexAction::Drop, IndexReason::NotRequired)]);
         let left = "SELECT count(*) FROM (SELECT index_name FROM memory_approximate UNION ALL \
                     SELECT indexname FROM pg_indexes WHERE indexdef ~ 'USING (hnsw|ivfflat)') l";
-        let left: i64 = sqlx::query_scalar(left).fetch_one(&mut other).await.unwrap();
+        let left: i64 = sqlx::query_scalar(left)
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
         assert_eq!(left, 0);
     })
     .await;
