@@ -1,18 +1,19 @@
 //! Opening a database: its connections with their pragmas.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{fs, io};
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
-use sqlx::ConnectOptions;
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePool, SqliteSynchronous};
+use sqlx::{ConnectOptions, Executor, query_scalar};
 
 use crate::database::{Database, check_runtime};
 use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
 use crate::inspect::{self, FileState};
+use crate::log_flush::LogFlusher;
 use crate::options::{Access, Location, RequiredSchema, SqliteOptions, Synchronous};
 use crate::schema;
 use crate::{backup, wal};
@@ -23,9 +24,6 @@ pub(crate) const OPERATION: &str = "open";
 /// those of 768 to 75 %, where the default of 4,096 wastes a quarter on the
 /// first and is equal on the second; a scan reads them in half the time.
 const PAGE_SIZE: u32 = 8_192;
-
-/// The size to which the write-ahead log is truncated after a checkpoint.
-const MAX_WAL_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Rows that a connection reads ahead of the task that consumes them.
 const ROWS_AHEAD: usize = 1_024;
@@ -50,6 +48,7 @@ pub(crate) async fn open(options: &SqliteOptions) -> MemoryResult<Database> {
                 pool.clone(),
                 Some(pool),
                 options.busy_timeout,
+                None,
                 None,
             ))
         }
@@ -93,7 +92,13 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
     if options.access == Access::Read {
         let readers = open_read_only(path, &file, options).await?;
         let path = Some(path.to_owned());
-        return Ok(Database::new(readers, None, options.busy_timeout, path));
+        return Ok(Database::new(
+            readers,
+            None,
+            options.busy_timeout,
+            path,
+            None,
+        ));
     }
     let writer = match connect_pool(1, writer_options(file.clone(), options)).await {
         Ok(writer) => writer,
@@ -104,10 +109,17 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
     } else {
         check_schema(&writer, options.schema).await
     };
-    if let Err(error) = prepared {
-        writer.close().await;
-        return Err(error);
-    }
+    let flusher = match prepared {
+        Ok(()) => own_flusher(&writer, path, options).await,
+        Err(error) => Err(error),
+    };
+    let flusher = match flusher {
+        Ok(flusher) => flusher,
+        Err(error) => {
+            writer.close().await;
+            return Err(error);
+        }
+    };
     let readers = connect_pool(options.max_readers.get(), file.read_only(true)).await;
     let readers = readers.map_err(open_error)?;
     let path = Some(path.to_owned());
@@ -116,7 +128,34 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         Some(writer),
         options.busy_timeout,
         path,
+        flusher,
     ))
+}
+
+/// Takes flushing the log over from SQLite, where acknowledged writes survive a power
+/// failure and the log is flushed in the same way here. Elsewhere, and on a connection
+/// that replaces a broken one, SQLite flushes in each commit.
+async fn own_flusher(
+    writer: &SqlitePool,
+    path: &Path,
+    options: &SqliteOptions,
+) -> MemoryResult<Option<Arc<LogFlusher>>> {
+    if options.synchronous != Synchronous::Full || !cfg!(target_os = "linux") {
+        return Ok(None);
+    }
+    let mut conn = writer.acquire().await.map_err(open_error)?;
+    let mode: String = query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(open_error)?;
+    // A copy that was opened without migrating it may have no log.
+    if mode != "wal" {
+        return Ok(None);
+    }
+    conn.execute("PRAGMA synchronous = NORMAL")
+        .await
+        .map_err(open_error)?;
+    Ok(Some(LogFlusher::new(inspect::with_suffix(path, "-wal"))))
 }
 
 /// Opens connections to a file that must not be changed.
@@ -204,7 +243,7 @@ fn writer_options(file: SqliteConnectOptions, options: &SqliteOptions) -> Sqlite
             Synchronous::Full => SqliteSynchronous::Full,
             Synchronous::Normal => SqliteSynchronous::Normal,
         })
-        .pragma("journal_size_limit", MAX_WAL_BYTES.to_string());
+        .pragma("journal_size_limit", wal::MAX_LOG_BYTES.to_string());
     match options.max_size {
         None => file,
         Some(bytes) => {

@@ -17,6 +17,7 @@ use crate::backup::{self, CancelOnDrop};
 use crate::error::Failure;
 use crate::insert::Insert;
 use crate::insert_queue::InsertQueue;
+use crate::log_flush::LogFlusher;
 use crate::own_commits::{Origin, OwnCommits, WriterCommits};
 use crate::page_builder::PageBuilder;
 use crate::pool::{MeasuredPool, Role};
@@ -30,8 +31,8 @@ use crate::writer::Writer;
 pub(crate) struct Database {
     readers: Arc<MeasuredPool>,
     /// `None` where the database is open for reading only.
-    writer: Option<Writer>,
-    inserts: Arc<InsertQueue>,
+    pub(crate) writer: Option<Writer>,
+    pub(crate) inserts: Arc<InsertQueue>,
     page_builder: Arc<PageBuilder>,
     /// `None` for a database in memory.
     path: Option<PathBuf>,
@@ -44,6 +45,7 @@ impl Database {
         writer: Option<SqlitePool>,
         busy_timeout: Duration,
         path: Option<PathBuf>,
+        flusher: Option<Arc<LogFlusher>>,
     ) -> Self {
         // In memory, the connection that writes also reads.
         let read = if path.is_some() {
@@ -60,7 +62,7 @@ impl Database {
         let commits = commits.map(|wal_index| Arc::new(OwnCommits::new(wal_index)));
         Self {
             readers,
-            writer: writer.map(|pool| Writer::new(pool, busy_timeout, commits.clone())),
+            writer: writer.map(|pool| Writer::new(pool, busy_timeout, commits.clone(), flusher)),
             inserts: Arc::default(),
             page_builder: Arc::default(),
             commits,
@@ -111,10 +113,11 @@ impl Database {
     /// future. Inserts that wait share a transaction.
     pub(crate) async fn insert(
         &self,
-        insert: Insert,
+        mut insert: Insert,
         origin: Origin,
     ) -> MemoryResult<InsertOutcome> {
         let writer = self.writer(Insert::OPERATION)?;
+        insert.known = Some(self.inserts.known());
         let (outcome, is_first) = self.inserts.push(insert, origin);
         if is_first {
             let queue = Arc::clone(&self.inserts);

@@ -9,7 +9,6 @@
 //! that writes (per chunk of [`CHUNK`] memories): see ADR 22.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::mem;
 use std::sync::Arc;
 
 use memory_core::{
@@ -24,6 +23,7 @@ use crate::entity::{self, CountDelta};
 use crate::error::Failure;
 use crate::insert_lookup::{Entities, InsertLookup, Spaces};
 use crate::insert_rows::InsertRows;
+use crate::quick_insert::KnownEntities;
 use crate::removal;
 use crate::row_keys::{self, RowKeys};
 use crate::transaction::Transaction;
@@ -36,11 +36,13 @@ const CHUNK: usize = 4_096;
 const CHUNK_BYTES: usize = 64 * 1024 * 1024;
 
 /// A validated batch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Insert {
     pub(crate) batch: Arc<[EmbeddedMemory]>,
     pub(crate) options: InsertOptions,
     pub(crate) language: Option<Language>,
+    /// Remembers what it reads, for the inserts after it.
+    pub(crate) known: Option<Arc<KnownEntities>>,
 }
 
 impl Transaction for Insert {
@@ -67,6 +69,9 @@ impl Transaction for Insert {
         let evicted = self.evict(conn, &entities, &inserted, &mut deltas).await?;
         self.write(conn, &entities, &stored.spaces, &inserted, &mut deltas)
             .await?;
+        if let Some(known) = &self.known {
+            known.learn(&entities, &stored.spaces, &deltas);
+        }
         Ok(InsertOutcome::new(
             inserted,
             entities
@@ -88,6 +93,7 @@ impl Insert {
             batch: batch.into(),
             options: InsertOptions::unlimited(),
             language,
+            known: None,
         }
     }
 
@@ -153,12 +159,7 @@ impl Insert {
             let language = self.language;
             let encode = move || InsertRows::encode(&batch, &chunk, language);
             let mut rows = run_blocking(size, encode).await??;
-            for (entity_key, words) in mem::take(&mut rows.words) {
-                let delta = deltas.entry(entity_key).or_default();
-                delta.memories += 1;
-                delta.numbers_used += 1;
-                delta.words += words;
-            }
+            rows.take_deltas(deltas);
             // The last chunk completes the counts.
             let raised = rest.is_empty().then(|| entity::encode_deltas(deltas));
             rows.write(conn, raised.transpose()?).await?;

@@ -1,5 +1,6 @@
 //! Group commit: inserts that wait for the connection share a transaction, and
-//! with it a flush to disk and the dozen statements of an insert.
+//! with it the dozen statements of an insert. While the log is flushed for one group
+//! (see `log_flush`), the next is written.
 //!
 //! An insert that fails in a shared transaction is run again by itself, and so
 //! are the others, so that each gets the outcome that it would have had alone.
@@ -15,8 +16,9 @@ use tokio::sync::oneshot;
 use crate::blocking::drive;
 use crate::insert::Insert;
 use crate::own_commits::Origin;
+use crate::quick_insert::KnownEntities;
 use crate::transaction::{Session, Transaction};
-use crate::writer::Writer;
+use crate::writer::{Committed, Writer};
 
 /// Most memories of a shared transaction: beyond it a flush to disk is a small
 /// part of the time, and each caller waits for all.
@@ -24,7 +26,10 @@ const MAX_MEMORIES: usize = 512;
 
 /// Inserts that wait for the connection.
 #[derive(Debug, Default)]
-pub(crate) struct InsertQueue(Mutex<State>);
+pub(crate) struct InsertQueue {
+    state: Mutex<State>,
+    known: Arc<KnownEntities>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -41,6 +46,11 @@ struct Waiting {
 }
 
 impl InsertQueue {
+    /// What inserts tell those after them.
+    pub(crate) fn known(&self) -> Arc<KnownEntities> {
+        Arc::clone(&self.known)
+    }
+
     /// Adds an insert. Returns where its outcome will be, and whether the caller
     /// has to start [`run_all`](Self::run_all).
     pub(crate) fn push(
@@ -72,10 +82,7 @@ impl InsertQueue {
                     let Some(group) = running.next_group() else {
                         return;
                     };
-                    for one in group {
-                        // The caller may have dropped its future.
-                        let _ = one.answer.send(Err(error.clone()));
-                    }
+                    answer_all(group, Err(error));
                     continue;
                 }
             };
@@ -87,7 +94,7 @@ impl InsertQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,7 +163,7 @@ fn take_group(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
 async fn run_groups(writer: Writer, mut session: Session, mut running: Running) -> Option<Running> {
     loop {
         let group = running.next_group()?;
-        run_group(&writer, &mut session, group).await;
+        run_group(&writer, &mut session, &running.queue.known, group).await;
         writer.schedule_checkpoint();
         if writer.is_awaited() {
             return Some(running);
@@ -164,36 +171,105 @@ async fn run_groups(writer: Writer, mut session: Session, mut running: Running) 
     }
 }
 
-async fn run_group(writer: &Writer, session: &mut Session, group: Vec<Waiting>) {
-    if group.len() > 1 {
-        let origins = group.iter().map(|one| &one.origin);
-        let origin = origins.fold(Origin::Upkeep, Origin::merge);
-        match writer.run(session, merge(&group), &origin).await {
-            Ok(mut outcome) => {
-                for one in group {
-                    let own = split_off(&mut outcome, &one.insert);
-                    let _ = one.answer.send(Ok(own));
-                }
-                return;
+async fn run_group(
+    writer: &Writer,
+    session: &mut Session,
+    known: &KnownEntities,
+    group: Vec<Waiting>,
+) {
+    let origins = group.iter().map(|one| &one.origin);
+    let origin = origins.fold(Origin::Upkeep, Origin::merge);
+    let merged = merge(&group);
+    let committed = match run_at_once(writer, session, known, &merged, &origin).await {
+        Ok(Some(committed)) => Ok(committed),
+        Ok(None) if group.len() > 1 => writer.run(session, merged, &origin).await,
+        Ok(None) => {
+            for one in group {
+                run_alone(writer, session, one).await;
             }
-            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
-                for one in group {
-                    let _ = one.answer.send(Err(error.clone()));
-                }
-                return;
+            return;
+        }
+        Err(error) => Err(error),
+    };
+    match committed {
+        Ok(committed) => {
+            let answer = move |outcome| answer_all(group, outcome);
+            writer.when_flushed(Insert::OPERATION, committed, answer);
+        }
+        Err(error) if group.len() == 1 || error.kind() == ErrorKind::OutcomeUnknown => {
+            answer_all(group, Err(error));
+        }
+        // Nothing was written.
+        Err(_) => {
+            for one in group {
+                run_alone(writer, session, one).await;
             }
-            // Nothing was written.
-            Err(_) => {}
         }
     }
-    for one in group {
-        let outcome = writer.run(session, one.insert, &one.origin).await;
+}
+
+/// Runs an insert in one call of the driver; `None` where that is not possible, and then
+/// nothing was written.
+async fn run_at_once(
+    writer: &Writer,
+    session: &mut Session,
+    known: &KnownEntities,
+    insert: &Insert,
+    origin: &Origin,
+) -> MemoryResult<Option<Committed<InsertOutcome>>> {
+    let plan = known.plan(insert);
+    let Some((quick, outcome)) = plan.map_err(|error| error.into_error(Insert::OPERATION))? else {
+        return Ok(None);
+    };
+    let committed = writer.run_at_once(session, quick, origin).await;
+    match committed {
+        Ok(Some(committed)) => {
+            let (deltas, committed) = committed.replace(outcome);
+            known.inserted(insert, &deltas);
+            Ok(Some(committed))
+        }
+        // The insert in steps learns what is so now.
+        Ok(None) => Ok(None),
+        Err(error) => {
+            known.forget(insert);
+            Err(error)
+        }
+    }
+}
+
+async fn run_alone(writer: &Writer, session: &mut Session, one: Waiting) {
+    let answer = |outcome| {
+        // The caller may have dropped its future.
         let _ = one.answer.send(outcome);
+    };
+    match writer.run(session, one.insert, &one.origin).await {
+        Ok(committed) => writer.when_flushed(Insert::OPERATION, committed, answer),
+        Err(error) => answer(Err(error)),
+    }
+}
+
+/// Gives each insert of a group its part of the outcome.
+fn answer_all(group: Vec<Waiting>, outcome: MemoryResult<InsertOutcome>) {
+    match outcome {
+        Ok(mut outcome) => {
+            for one in group {
+                let own = split_off(&mut outcome, &one.insert);
+                let _ = one.answer.send(Ok(own));
+            }
+        }
+        Err(error) => {
+            for one in group {
+                let _ = one.answer.send(Err(error.clone()));
+            }
+        }
     }
 }
 
 /// One insert with the batches of all.
 fn merge(group: &[Waiting]) -> Insert {
+    if let [one] = group {
+        return one.insert.clone();
+    }
     let inserts = || group.iter().map(|one| &one.insert);
     let batch: Vec<EmbeddedMemory> = inserts()
         .flat_map(|insert| insert.batch.iter().cloned())
@@ -211,6 +287,7 @@ fn merge(group: &[Waiting]) -> Insert {
         options,
         // All are of one store.
         language: group.first().and_then(|first| first.insert.language),
+        known: group.first().and_then(|first| first.insert.known.clone()),
     }
 }
 
@@ -251,6 +328,7 @@ mod tests {
                     ..InsertOptions::default()
                 },
                 language: None,
+                known: None,
             },
             origin: Origin::default(),
             answer: oneshot::channel().0,

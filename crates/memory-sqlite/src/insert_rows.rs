@@ -1,14 +1,19 @@
 //! The rows that an insert writes, as JSON and bytes for a few statements.
 
+use std::collections::BTreeMap;
+use std::mem;
+
 use memory_core::{EmbeddedMemory, Language, Memory};
 use serde::Serialize;
 use sqlx::query;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 
+use crate::entity::CountDelta;
 use crate::error::Failure;
 use crate::row_keys::RowKeys;
 use crate::rows::{self, CollectionColumn, encode_kind, to_json};
-use crate::{entity, filter_terms, lexical, vectors};
+use crate::{filter_terms, lexical, vectors};
 
 /// The rows of every table for some memories; JSON unless stated otherwise.
 pub(crate) struct InsertRows {
@@ -24,7 +29,7 @@ pub(crate) struct InsertRows {
     embeddings: String,
     vectors: Vec<u8>,
     /// For each memory its entity's key and its word count.
-    pub(crate) words: Vec<(i64, i64)>,
+    words: Vec<(i64, i64)>,
 }
 
 impl InsertRows {
@@ -75,7 +80,19 @@ impl InsertRows {
         conn: &mut SqliteConnection,
         deltas: Option<String>,
     ) -> Result<(), Failure> {
-        query(INSERT_ALL)
+        self.bind(query(insert_all!()), deltas)
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Binds the parameters of [`insert_all`].
+    pub(crate) fn bind(
+        self,
+        query: Query<'static, Sqlite, SqliteArguments>,
+        deltas: Option<String>,
+    ) -> Query<'static, Sqlite, SqliteArguments> {
+        query
             .bind(self.memories)
             .bind(self.accesses)
             .bind(self.entries)
@@ -84,9 +101,16 @@ impl InsertRows {
             .bind(self.embeddings)
             .bind(self.filter_terms)
             .bind(deltas)
-            .execute(conn)
-            .await?;
-        Ok(())
+    }
+
+    /// Moves what the rows add to the counts of each entity, by its key.
+    pub(crate) fn take_deltas(&mut self, deltas: &mut BTreeMap<i64, CountDelta>) {
+        for (entity_key, words) in mem::take(&mut self.words) {
+            let delta = deltas.entry(entity_key).or_default();
+            delta.memories += 1;
+            delta.numbers_used += 1;
+            delta.words += words;
+        }
     }
 }
 
@@ -118,27 +142,36 @@ fn memory_values<'m>(keys: &RowKeys, memory: &'m Memory, words: i64) -> impl Ser
     )
 }
 
+/// Inserts all rows and raises the entities. A literal for `concat!`.
+///
 /// Each statement takes the parameters that follow those of the one before it, and
 /// NULL is an array without rows.
 ///
 /// An id that is inserted again after it was deleted has no tombstone.
-const INSERT_ALL: &str = concat!(
-    "INSERT INTO memory (memory_key, entity_key, memory_id, kind, content, timestamp, importance,
-         decay_rate, context, metadata, related, entities, tags, word_count, version)
-     SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5,
-         value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-         value ->> 12, value ->> 13, value ->> 14
-     FROM jsonb_each(?);
+macro_rules! insert_all {
+    () => {
+        concat!(
+            "INSERT INTO memory (memory_key, entity_key, memory_id, kind, content, timestamp,
+                 importance, decay_rate, context, metadata, related, entities, tags, word_count,
+                 version)
+             SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4,
+                 value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10,
+                 value ->> 11, value ->> 12, value ->> 13, value ->> 14
+             FROM jsonb_each(?);
 
-     INSERT INTO memory_access SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?);",
-    lexical::insert_entries!(),
-    ";
-     INSERT INTO memory_tombstone_erased (entity_key, memory_id)
-     SELECT value ->> 0, unhex(value ->> 1) FROM jsonb_each(?);
+             INSERT INTO memory_access
+             SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?);",
+            $crate::lexical::insert_entries!(),
+            ";
+             INSERT INTO memory_tombstone_erased (entity_key, memory_id)
+             SELECT value ->> 0, unhex(value ->> 1) FROM jsonb_each(?);
 
-     INSERT INTO memory_embedding
-     SELECT value ->> 0, substr(?, value ->> 1, value ->> 2) FROM jsonb_each(?);",
-    filter_terms::insert_terms!(),
-    ";",
-    entity::raise_entities!(),
-);
+             INSERT INTO memory_embedding
+             SELECT value ->> 0, substr(?, value ->> 1, value ->> 2) FROM jsonb_each(?);",
+            $crate::filter_terms::insert_terms!(),
+            ";",
+            $crate::entity::raise_entities!(),
+        )
+    };
+}
+pub(crate) use insert_all;

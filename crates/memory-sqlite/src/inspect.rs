@@ -121,3 +121,11 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     name.into()
 }
+
+/// Whether an open file still has a name, so that SQLite still uses it.
+#[cfg(unix)]
+pub(crate) fn is_linked(file: &fs::File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    file.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
+}

@@ -117,6 +117,7 @@ impl OwnCommits {
         self.write().is_writing = true;
         UncountedCommit {
             commits: Arc::clone(self),
+            number: self.wal_index.read_numbered().map(|(_, number)| number),
             is_settled: false,
         }
     }
@@ -164,18 +165,43 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct UncountedCommit {
     commits: Arc<OwnCommits>,
+    /// The number of the last commit before it.
+    number: Option<u32>,
     is_settled: bool,
 }
 
 impl UncountedCommit {
     /// Counts the transaction as committed. Nothing else may have used the
     /// connection since.
-    pub(crate) async fn committed(mut self, conn: &mut SqliteConnection, origin: &Origin) {
+    pub(crate) async fn committed(self, conn: &mut SqliteConnection, origin: &Origin) {
         let header = self.commits.wal_index.read();
         // An equal version proves that the header was read before any commit of
         // another connection, so it has to be asked for after the header was read.
         let version = query_scalar("PRAGMA data_version").fetch_one(conn).await;
-        let seen = header.zip(version.ok()).map(|(header, data_version)| Seen {
+        self.settle(header, version.ok(), origin);
+    }
+
+    /// As [`committed`](Self::committed), where the transaction ended with asking for the
+    /// data version.
+    pub(crate) async fn committed_at(
+        self,
+        data_version: i64,
+        conn: &mut SqliteConnection,
+        origin: &Origin,
+    ) {
+        let header = self.commits.wal_index.read_numbered();
+        match (self.number, header) {
+            // An equal version proves that this is the only commit up to then, and the
+            // number that nothing was committed until the header was read.
+            (Some(before), Some((header, number))) if number == before.wrapping_add(1) => {
+                self.settle(Some(header), Some(data_version), origin);
+            }
+            _ => self.committed(conn, origin).await,
+        }
+    }
+
+    fn settle(mut self, header: Option<ChangeMarker>, version: Option<i64>, origin: &Origin) {
+        let seen = header.zip(version).map(|(header, data_version)| Seen {
             data_version,
             header,
         });

@@ -67,6 +67,8 @@ pub(crate) struct BuildPages {
 impl Transaction for BuildPages {
     type Output = ();
     const OPERATION: &'static str = "build_search_pages";
+    /// They can be made again.
+    const SURVIVES_POWER_FAILURE: bool = false;
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<(), Failure> {
         for page in self.pages {

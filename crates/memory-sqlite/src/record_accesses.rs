@@ -20,6 +20,9 @@ impl Transaction for RecordAccesses {
     /// Counts can be written later: nobody should wait for them.
     const MAX_BUSY_TIMEOUT: Option<Duration> = Some(Duration::from_millis(100));
 
+    /// Counts are written some seconds after they were made, so a crash loses some anyway.
+    const SURVIVES_POWER_FAILURE: bool = false;
+
     async fn run(self, conn: &mut SqliteConnection) -> Result<(), Failure> {
         let updates: Vec<_> = self
             .updates

@@ -10,6 +10,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
+use crate::entity::CountDelta;
 use crate::error::Failure;
 
 /// The columns that [`MemoryRow::decode`] reads, as a literal for `concat!`;
@@ -61,6 +62,19 @@ impl EntityRow {
             self.generation.next()
         } else {
             self.generation
+        }
+    }
+
+    /// The row after a write that added this to its counts.
+    pub(crate) fn after(&self, delta: &CountDelta) -> Self {
+        Self {
+            generation: self.generation.next(),
+            memory_count: self.memory_count.saturating_add_signed(delta.memories),
+            archived_count: self.archived_count.saturating_add_signed(delta.archived),
+            word_count: self.word_count.saturating_add_signed(delta.words),
+            next_number: self.next_number.saturating_add(delta.numbers_used),
+            tombstone_count: self.tombstone_count.saturating_add(delta.tombstones),
+            ..*self
         }
     }
 

@@ -231,6 +231,7 @@ impl Transaction for WritePages {
     const OPERATION: &'static str = "write_snapshot_pages";
     /// Pages can be made again: nobody should wait for them.
     const MAX_BUSY_TIMEOUT: Option<Duration> = Some(Duration::from_millis(100));
+    const SURVIVES_POWER_FAILURE: bool = false;
 
     async fn run(mut self, conn: &mut SqliteConnection) -> Result<(), Failure> {
         let Some(entity) = entity::find(conn, &self.entity).await? else {

@@ -147,6 +147,7 @@ impl Store for SqliteStore {
             batch: batch.into(),
             options: options.clone(),
             language: self.options.language,
+            known: None,
         };
         self.database.insert(insert, self.origin()).await
     }

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use memory_core::MemoryResult;
-use sqlx::Executor;
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{Sqlite, SqliteConnection};
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
+use sqlx::{Executor, Row};
 
 use crate::error::Failure;
 use crate::pool::MeasuredPool;
@@ -22,6 +23,10 @@ pub(crate) trait Transaction: Send + 'static {
     /// How long it waits for the locks of others, if less than the store's busy
     /// timeout.
     const MAX_BUSY_TIMEOUT: Option<Duration> = None;
+
+    /// Whether a power failure must not undo it once it is acknowledged. Otherwise the
+    /// log is not flushed for it, and a later flush or checkpoint does that.
+    const SURVIVES_POWER_FAILURE: bool = true;
 
     /// Whether it only reads, and with one statement: that sees one state without a
     /// transaction around it.
@@ -91,6 +96,28 @@ impl Session {
         result
     }
 
+    /// Runs a transaction that is one text of statements, with its beginning and its
+    /// commit, and returns the only column of its last row.
+    ///
+    /// # Errors
+    /// The failure, and whether it was rolled back for certain.
+    pub(crate) async fn run_at_once(
+        &mut self,
+        statements: Query<'static, Sqlite, SqliteArguments>,
+    ) -> Result<i64, (Failure, bool)> {
+        self.in_transaction = true;
+        let mut result = last_number(&mut self.conn, statements)
+            .await
+            .map_err(|error| (error.into(), false));
+        if let Err((_, is_rolled_back)) = &mut result {
+            // An error says that none is open: SQLite has rolled back already, or it never
+            // began.
+            *is_rolled_back = self.conn.execute("ROLLBACK").await.is_ok();
+        }
+        self.in_transaction = false;
+        result
+    }
+
     async fn run_and_commit<T: Transaction>(
         &mut self,
         begin: &'static str,
@@ -107,6 +134,15 @@ impl Session {
             Err(error) => Err(Failure::from(error).into_commit_error(T::OPERATION)),
         }
     }
+}
+
+/// Runs statements to their end, and returns the first column of the last row.
+async fn last_number(
+    conn: &mut SqliteConnection,
+    statements: Query<'static, Sqlite, SqliteArguments>,
+) -> sqlx::Result<i64> {
+    let rows = statements.fetch_all(conn).await?;
+    rows.last().ok_or(sqlx::Error::RowNotFound)?.try_get(0)
 }
 
 impl Drop for Session {

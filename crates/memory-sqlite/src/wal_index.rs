@@ -30,7 +30,7 @@ mod shared_memory {
 
     use memory_core::ChangeMarker;
 
-    use crate::inspect::with_suffix;
+    use crate::inspect::{is_linked, with_suffix};
 
     /// Bytes of one copy of the header.
     const HEADER_BYTES: usize = 48;
@@ -40,6 +40,12 @@ mod shared_memory {
 
     /// Bytes of the header that its checksum covers.
     const CHECKED_BYTES: usize = 40;
+
+    /// Bytes of the log before each page.
+    const FRAME_HEADER_BYTES: u64 = 24;
+
+    /// One copy of the header.
+    type Words = [u64; HEADER_BYTES / 8];
 
     /// Descriptors by device and inode.
     type OpenFiles = HashMap<(u64, u64), Arc<File>>;
@@ -66,6 +72,10 @@ mod shared_memory {
         /// A value that changes with every commit; `None` where the index
         /// cannot be read, or is being written at this moment.
         pub(crate) fn read(&self) -> Option<ChangeMarker> {
+            self.read_words().map(ChangeMarker::new)
+        }
+
+        fn read_words(&self) -> Option<Words> {
             let current = self.file.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(file) = current.as_ref().filter(|file| is_linked(file)) {
                 return read_header(file);
@@ -73,10 +83,22 @@ mod shared_memory {
             drop(current);
             // The first read, or the index was deleted and created again.
             let file = open_once(&self.path)?;
-            let marker = read_header(&file);
+            let words = read_header(&file);
             let mut current = self.file.write().unwrap_or_else(PoisonError::into_inner);
             *current = Some(file);
-            marker
+            words
+        }
+
+        /// As [`read`](Self::read), with a number that every commit raises by one.
+        pub(crate) fn read_numbered(&self) -> Option<(ChangeMarker, u32)> {
+            let words = self.read_words()?;
+            Some((ChangeMarker::new(words), commit_number(&words)))
+        }
+
+        /// Bytes of the log that are in use, of which a part may be copied to the main
+        /// file already; 0 where the index cannot be read.
+        pub(crate) fn log_bytes(&self) -> u64 {
+            self.read_words().map_or(0, |words| log_bytes(&words))
         }
 
         /// Stops using the descriptor. It is closed once SQLite has deleted the
@@ -86,11 +108,6 @@ mod shared_memory {
             *current = None;
             close_deleted();
         }
-    }
-
-    /// Whether the file still has a name, so that SQLite still uses it.
-    fn is_linked(file: &File) -> bool {
-        file.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
     }
 
     /// Opens the file, or returns the descriptor that this process has of it.
@@ -125,21 +142,40 @@ mod shared_memory {
     }
 
     /// Reads the header, if both copies agree and the checksum is right.
-    fn read_header(file: &File) -> Option<ChangeMarker> {
+    fn read_header(file: &File) -> Option<Words> {
         let mut bytes = [0; 2 * HEADER_BYTES];
         file.read_exact_at(&mut bytes, 0).ok()?;
         decode(&bytes)
     }
 
-    fn decode(bytes: &[u8; 2 * HEADER_BYTES]) -> Option<ChangeMarker> {
+    fn decode(bytes: &[u8; 2 * HEADER_BYTES]) -> Option<Words> {
         let (first, second) = bytes.split_at(HEADER_BYTES);
         if first != second || first[IS_INITIALIZED] == 0 {
             return None;
         }
         let (words, _) = first.as_chunks::<8>();
-        let words: [[u8; 8]; 6] = words.try_into().ok()?;
+        let words: [[u8; 8]; HEADER_BYTES / 8] = words.try_into().ok()?;
         let is_valid = checksum(&first[..CHECKED_BYTES]) == words[5];
-        is_valid.then(|| ChangeMarker::new(words.map(u64::from_ne_bytes)))
+        is_valid.then(|| words.map(u64::from_ne_bytes))
+    }
+
+    /// The counter of transactions, at offset 8.
+    fn commit_number(words: &Words) -> u32 {
+        let [one, two, three, four, ..] = words[1].to_ne_bytes();
+        u32::from_ne_bytes([one, two, three, four])
+    }
+
+    /// Bytes of the frames that a header counts: at offset 14 is the size of a page, 1
+    /// for 65,536, and at 16 the number of frames.
+    fn log_bytes(words: &Words) -> u64 {
+        let [.., low, high] = words[1].to_ne_bytes();
+        let page = match u16::from_ne_bytes([low, high]) {
+            1 => 65_536,
+            bytes => u64::from(bytes),
+        };
+        let [one, two, three, four, ..] = words[2].to_ne_bytes();
+        let frames = u32::from_ne_bytes([one, two, three, four]);
+        u64::from(frames) * (FRAME_HEADER_BYTES + page)
     }
 
     /// SQLite's checksum of the WAL index, in the byte order of the machine.
@@ -161,6 +197,37 @@ mod shared_memory {
     }
 }
 
+#[cfg(all(test, any(target_os = "linux", target_os = "macos")))]
+mod tests {
+    use memory_testkit::{SeededRng, fixtures};
+
+    use super::*;
+    use crate::connection;
+    use crate::insert::Insert;
+    use crate::options::SqliteOptions;
+    use crate::own_commits::Origin;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_index_knows_the_size_of_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.db");
+        let database = connection::open(&SqliteOptions::new(&path)).await.unwrap();
+        let batch = fixtures::varied_memories(&"mira".into(), 500, &mut SeededRng::new(1));
+        let insert = Insert::unlimited(batch, None);
+        database.insert(insert, Origin::Others).await.unwrap();
+        let bytes = WalIndex::new(&path).log_bytes();
+        let log = std::fs::metadata(folder.path().join("agent.db-wal")).unwrap();
+        // The file has a header of 32 bytes, and may have frames of before.
+        assert!(
+            bytes > 8_192 && bytes + 32 <= log.len(),
+            "{bytes} of {}",
+            log.len()
+        );
+        assert_eq!(bytes % (24 + 8_192), 0);
+        database.close().await;
+    }
+}
+
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 mod unsupported {
     use std::path::Path;
@@ -178,6 +245,15 @@ mod unsupported {
 
         pub(crate) fn read(&self) -> Option<ChangeMarker> {
             None
+        }
+
+        pub(crate) fn read_numbered(&self) -> Option<(ChangeMarker, u32)> {
+            None
+        }
+
+        /// Not known.
+        pub(crate) fn log_bytes(&self) -> u64 {
+            0
         }
 
         pub(crate) fn release(&self) {}

@@ -1,15 +1,21 @@
 //! The connection that writes, and the write-ahead log that it fills.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
+use tokio::sync::oneshot;
 
 use crate::blocking::drive;
 use crate::database::runtime_stopped;
-use crate::error::Failure;
+use crate::entity::CountDelta;
+use crate::error::{Failure, SQLITE_BUSY};
+use crate::insert::Insert;
+use crate::log_flush::{FlushResult, LogFlusher};
 use crate::own_commits::{Origin, OwnCommits, UncountedCommit};
 use crate::pool::MeasuredPool;
+use crate::quick_insert::QuickInsert;
 use crate::transaction::{Session, Transaction};
 use crate::wal::{self, Wal};
 
@@ -22,6 +28,26 @@ pub(crate) struct Writer {
     busy_timeout: Duration,
     /// Of a database in a file, which has a log to checkpoint.
     commits: Option<Arc<OwnCommits>>,
+    /// `None` where SQLite flushes the log by itself, or no write is flushed.
+    pub(crate) flusher: Option<Arc<LogFlusher>>,
+}
+
+/// A transaction that is committed, and may not be flushed to disk yet.
+#[must_use]
+pub(crate) struct Committed<T> {
+    output: T,
+    needs_flush: bool,
+}
+
+impl<T> Committed<T> {
+    /// The output, and the same transaction with another.
+    pub(crate) fn replace<U>(self, output: U) -> (T, Committed<U>) {
+        let committed = Committed {
+            output,
+            needs_flush: self.needs_flush,
+        };
+        (self.output, committed)
+    }
 }
 
 impl Writer {
@@ -29,12 +55,14 @@ impl Writer {
         pool: Arc<MeasuredPool>,
         busy_timeout: Duration,
         commits: Option<Arc<OwnCommits>>,
+        flusher: Option<Arc<LogFlusher>>,
     ) -> Self {
         Self {
             pool,
             wal: Arc::new(Wal::new(busy_timeout)),
             busy_timeout,
             commits,
+            flusher,
         }
     }
 
@@ -50,6 +78,7 @@ impl Writer {
         origin: Origin,
     ) -> MemoryResult<T::Output> {
         let mut session = self.acquire(T::OPERATION).await?;
+        let writer = self.clone();
         let run = async move {
             let result = self.run(&mut session, transaction, &origin).await;
             drop(session);
@@ -57,8 +86,50 @@ impl Writer {
             result
         };
         match drive(run).await {
-            Ok(result) => result,
+            Ok(result) => writer.flushed(T::OPERATION, result?).await,
             Err(error) => Err(runtime_stopped(T::OPERATION).with_source(error)),
+        }
+    }
+
+    /// Waits until a transaction survives a power failure.
+    async fn flushed<T>(
+        &self,
+        operation: &'static str,
+        committed: Committed<T>,
+    ) -> MemoryResult<T> {
+        if let Some(flusher) = &self.flusher
+            && committed.needs_flush
+        {
+            let (sender, flushed) = oneshot::channel();
+            flusher.after_flush(move |result| {
+                // The caller may have dropped its future.
+                let _ = sender.send(result);
+            });
+            match flushed.await {
+                Ok(flushed) => check_flushed(operation, flushed)?,
+                Err(error) => return Err(runtime_stopped(operation).with_source(error)),
+            }
+        }
+        Ok(committed.output)
+    }
+
+    /// Passes the output to `then` once the transaction survives a power failure,
+    /// without waiting for that. To be called within a Tokio runtime.
+    pub(crate) fn when_flushed<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        committed: Committed<T>,
+        then: impl FnOnce(MemoryResult<T>) + Send + 'static,
+    ) {
+        let Committed {
+            output,
+            needs_flush,
+        } = committed;
+        match &self.flusher {
+            Some(flusher) if needs_flush => flusher.after_flush(move |flushed| {
+                then(check_flushed(operation, flushed).map(|()| output));
+            }),
+            _ => then(Ok(output)),
         }
     }
 
@@ -68,20 +139,71 @@ impl Writer {
         session: &mut Session,
         transaction: T,
         origin: &Origin,
-    ) -> MemoryResult<T::Output> {
+    ) -> MemoryResult<Committed<T::Output>> {
         let erases = transaction.erases_content();
         let uncounted = self.commits.as_ref().map(OwnCommits::begin);
         let result = self.run_with_timeout(session, transaction).await;
-        if result.is_ok() {
-            self.wal
-                .truncate_if_required(&mut session.conn, erases)
-                .await;
-        }
+        // What was truncated is flushed in the main file.
+        let is_flushed = match result {
+            Ok(_) => {
+                self.wal
+                    .truncate_if_required(&mut session.conn, erases)
+                    .await
+            }
+            Err(_) => false,
+        };
         if let Some(uncounted) = uncounted {
             let error = result.as_ref().err().map(MemoryError::kind);
             settle(uncounted, error, session, origin).await;
         }
-        result
+        result.map(|output| Committed {
+            output,
+            needs_flush: T::SURVIVES_POWER_FAILURE && !is_flushed,
+        })
+    }
+
+    /// Runs an insert in one call of the driver. `None` where it was rolled back and has to
+    /// run in steps.
+    ///
+    /// # Errors
+    /// Those after which it must not run again: the database was locked for the whole
+    /// busy timeout, or the outcome is not known.
+    pub(crate) async fn run_at_once(
+        &self,
+        session: &mut Session,
+        insert: QuickInsert,
+        origin: &Origin,
+    ) -> MemoryResult<Option<Committed<BTreeMap<i64, CountDelta>>>> {
+        let into_error = |failure: Failure| failure.into_error(Insert::OPERATION);
+        let (statements, deltas) = insert.into_query().map_err(into_error)?;
+        let uncounted = self.commits.as_ref().map(OwnCommits::begin);
+        let data_version = match session.run_at_once(statements).await {
+            Ok(data_version) => data_version,
+            Err((failure, is_rolled_back)) => {
+                let code = failure.primary_code();
+                let error = failure.into_commit_error(Insert::OPERATION);
+                let is_unknown = code.is_none() || error.kind() == ErrorKind::OutcomeUnknown;
+                if !is_rolled_back && is_unknown {
+                    return Err(error);
+                }
+                if let Some(uncounted) = uncounted {
+                    uncounted.rolled_back();
+                }
+                if code == Some(SQLITE_BUSY) {
+                    return Err(error);
+                }
+                return Ok(None);
+            }
+        };
+        let conn = &mut session.conn;
+        let is_flushed = self.wal.truncate_if_required(conn, false).await;
+        if let Some(uncounted) = uncounted {
+            uncounted.committed_at(data_version, conn, origin).await;
+        }
+        Ok(Some(Committed {
+            output: deltas,
+            needs_flush: !is_flushed,
+        }))
     }
 
     /// Runs a transaction with the busy timeout that it has.
@@ -108,11 +230,10 @@ impl Writer {
         result
     }
 
-    /// Copies the log into the main file in the background, as soon as the connection
-    /// is free.
+    /// Copies the log into the main file in the background, soon after the last write.
     pub(crate) fn schedule_checkpoint(&self) {
-        if self.commits.is_some() {
-            self.wal.schedule_checkpoint(&self.pool);
+        if let Some(commits) = &self.commits {
+            self.wal.schedule_checkpoint(&self.pool, commits);
         }
     }
 
@@ -131,6 +252,14 @@ impl Writer {
         }
         self.pool.pool().close().await;
     }
+}
+
+/// An error where a committed transaction may not survive a power failure.
+fn check_flushed(operation: &'static str, flushed: FlushResult) -> MemoryResult<()> {
+    flushed.map_err(|error| {
+        let message = "the write-ahead log could not be flushed to disk, so a power failure may lose the write; check the disk, and open the database again";
+        MemoryError::store(ErrorKind::OutcomeUnknown, operation, message).with_source(error)
+    })
 }
 
 /// Counts what became of a transaction.

@@ -1,0 +1,305 @@
+//! Flushing the write-ahead log to disk before writes are acknowledged.
+//!
+//! With `synchronous = FULL`, SQLite flushes the log within each commit, and the one
+//! connection that writes waits for the disk. Here it commits without a flush
+//! (`NORMAL`); then the log is flushed through another descriptor, and only then do
+//! the callers get their outcomes. Meanwhile the next transactions run, and one flush
+//! covers all that were committed before it.
+//!
+//! Flushing one descriptor of a file flushes what was written through any other. SQLite
+//! has no locks on the log, so opening and closing it here releases none. What a flush
+//! does not reach is lost from the end: SQLite recovers the log up to the first frame
+//! that is incomplete, and writes the log to disk before it copies any of it.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task;
+
+#[cfg(unix)]
+use crate::inspect::is_linked;
+
+/// What became of a flush.
+pub(crate) type FlushResult = Result<(), Arc<io::Error>>;
+
+type Then = Box<dyn FnOnce(FlushResult) + Send>;
+
+/// Flushes the log of one database.
+#[derive(Debug)]
+pub(crate) struct LogFlusher {
+    state: Mutex<State>,
+    log: Mutex<Log>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those that wait for the next flush.
+    waiting: Vec<Then>,
+    /// Whether a task flushes.
+    is_running: bool,
+}
+
+#[derive(Debug)]
+struct Log {
+    path: PathBuf,
+    file: Option<File>,
+    /// The first failure. Later flushes prove nothing about the frames of this one,
+    /// which stand before theirs.
+    failure: Option<Arc<io::Error>>,
+}
+
+impl LogFlusher {
+    /// Of the log at a path.
+    pub(crate) fn new(path: PathBuf) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            log: Mutex::new(Log {
+                path,
+                file: None,
+                failure: None,
+            }),
+        })
+    }
+
+    /// Calls `then` on a blocking thread after a flush that begins from now on: it
+    /// covers every transaction that is committed now. Where the runtime stops before,
+    /// `then` is dropped.
+    ///
+    /// To be called within a Tokio runtime.
+    pub(crate) fn after_flush(self: &Arc<Self>, then: impl FnOnce(FlushResult) + Send + 'static) {
+        {
+            let mut state = self.lock();
+            state.waiting.push(Box::new(then));
+            if mem::replace(&mut state.is_running, true) {
+                return;
+            }
+        }
+        let running = Running {
+            flusher: Arc::clone(self),
+            has_ended: false,
+        };
+        task::spawn_blocking(move || running.run());
+    }
+
+    fn flush(&self) -> FlushResult {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = &log.failure {
+            return Err(Arc::clone(failure));
+        }
+        log.sync().map_err(|error| {
+            tracing::error!(kind = ?error.kind(), "the write-ahead log was not flushed to disk");
+            let error = Arc::new(error);
+            log.failure = Some(Arc::clone(&error));
+            error
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    fn sync(&mut self) -> io::Result<()> {
+        #[cfg(unix)]
+        self.file.take_if(|file| !is_linked(file));
+        if self.file.is_none() {
+            self.file = open(&self.path)?;
+        }
+        match &self.file {
+            Some(file) => file.sync_data(),
+            // SQLite deletes the log with its last connection, and only once all of it
+            // is copied and the main file is flushed.
+            None => Ok(()),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The right to flush. Where the task is dropped with its runtime, the next flush
+/// starts another.
+struct Running {
+    flusher: Arc<LogFlusher>,
+    /// Whether it was given up. From then on another task may have it.
+    has_ended: bool,
+}
+
+impl Running {
+    /// Flushes until nobody waits.
+    fn run(mut self) {
+        while let Some(waiting) = self.next() {
+            let flushed = self.flusher.flush();
+            for then in waiting {
+                then(flushed.clone());
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Vec<Then>> {
+        let mut state = self.flusher.lock();
+        if state.waiting.is_empty() {
+            state.is_running = false;
+            self.has_ended = true;
+            return None;
+        }
+        Some(mem::take(&mut state.waiting))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            let mut state = self.flusher.lock();
+            state.is_running = false;
+            let waiting = mem::take(&mut state.waiting);
+            drop(state);
+            // Dropping what they hold tells the callers.
+            drop(waiting);
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("waiting", &self.waiting.len())
+            .field("is_running", &self.is_running)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc;
+
+    use memory_core::{AccessUpdate, EntityId, MemoryPatch};
+    use memory_testkit::{SeededRng, fixtures};
+
+    use super::*;
+    use crate::connection;
+    use crate::delete::Delete;
+    use crate::insert::Insert;
+    use crate::options::{SqliteOptions, Synchronous};
+    use crate::own_commits::Origin;
+    use crate::record_accesses::RecordAccesses;
+    use crate::update::Update;
+
+    /// Waits for a flush of everything before it.
+    fn flush(flusher: &Arc<LogFlusher>) -> FlushResult {
+        let (sender, flushed) = mpsc::channel();
+        flusher.after_flush(move |result| sender.send(result).unwrap());
+        flushed.recv().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_log_that_was_deleted_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.db-wal");
+        let flusher = LogFlusher::new(path.clone());
+        assert!(flush(&flusher).is_ok(), "no log");
+        fs::write(&path, "one").unwrap();
+        assert!(flush(&flusher).is_ok());
+        fs::remove_file(&path).unwrap();
+        assert!(flush(&flusher).is_ok(), "deleted");
+        fs::write(&path, "two").unwrap();
+        assert!(flush(&flusher).is_ok());
+        let log = flusher.log.lock().unwrap();
+        let length = log.file.as_ref().unwrap().metadata().unwrap().len();
+        assert_eq!(length, 3, "the new file is open");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn after_a_failure_no_flush_succeeds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.db-wal");
+        // A device that cannot be flushed.
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        let flusher = LogFlusher::new(path.clone());
+        assert!(flush(&flusher).is_err());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "one").unwrap();
+        assert!(flush(&flusher).is_err(), "the frames before may be missing");
+    }
+
+    /// On other systems SQLite flushes.
+    #[cfg(target_os = "linux")]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn writes_are_acknowledged_after_a_flush() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("agent.db"));
+        let database = connection::open(&options).await.unwrap();
+        let flusher = database.writer.as_ref().unwrap().flusher.as_ref().unwrap();
+        // A flush opens the log.
+        let was_flushed = || flusher.log.lock().unwrap().file.take().is_some();
+        let entity = EntityId::from("mira");
+        let batch = fixtures::varied_memories(&entity, 2, &mut SeededRng::new(1));
+        let id = batch[0].memory.id;
+        let insert = Insert::unlimited(batch, None);
+        database.insert(insert, Origin::Others).await.unwrap();
+        assert!(was_flushed(), "an insert");
+        let update = Update {
+            entity: entity.clone(),
+            id,
+            patch: MemoryPatch::new().importance(0.1),
+            embedding: None,
+            language: None,
+        };
+        database.write(update, Origin::Others).await.unwrap();
+        assert!(was_flushed(), "an update");
+        let updates = vec![AccessUpdate::new(entity.clone(), id, 1, fixtures::at(0))];
+        let accesses = RecordAccesses { updates };
+        database.write(accesses, Origin::Others).await.unwrap();
+        assert!(!was_flushed(), "access counts");
+        let delete = Delete {
+            entity,
+            ids: vec![id],
+            language: None,
+        };
+        database.write(delete, Origin::Others).await.unwrap();
+        let log = fs::metadata(folder.path().join("agent.db-wal")).unwrap();
+        assert!(was_flushed() || log.len() == 0, "a deletion");
+        database.close().await;
+    }
+
+    #[tokio::test]
+    async fn with_normal_nothing_is_flushed() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("agent.db"));
+        let database = connection::open(&options.synchronous(Synchronous::Normal))
+            .await
+            .unwrap();
+        assert!(database.writer.as_ref().unwrap().flusher.is_none());
+        database.close().await;
+    }
+
+    #[tokio::test]
+    async fn all_that_wait_are_called_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let flusher = LogFlusher::new(folder.path().join("agent.db-wal"));
+        let (sender, flushed) = mpsc::channel();
+        for number in 0..100 {
+            let sender = sender.clone();
+            flusher.after_flush(move |result| sender.send((number, result.is_ok())).unwrap());
+        }
+        drop(sender);
+        let mut called: Vec<(i32, bool)> = flushed.iter().collect();
+        called.sort_unstable();
+        assert_eq!(
+            called,
+            (0..100).map(|number| (number, true)).collect::<Vec<_>>()
+        );
+    }
+}
