@@ -109,7 +109,7 @@ pub struct MemoryConfig {
     pub memory_cache_max_bytes: ByteSize,
     /// Most bytes in the entity tier: seven eighths for snapshots, an eighth for pages
     /// of lists. An entity whose snapshot would be larger is searched in the store. A
-    /// memory of 20 words with one vector of 384 dimensions takes some 1.5 KB.
+    /// memory of 20 words with one vector of 384 dimensions takes some 1.2 KB.
     pub entity_cache_max_bytes: ByteSize,
     /// Most bytes in the embedding tier.
     pub embedding_cache_max_bytes: ByteSize,

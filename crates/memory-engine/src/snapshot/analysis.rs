@@ -28,7 +28,8 @@ pub(super) struct PassageStems {
 
 /// A memory, ready to be indexed.
 pub(super) struct AnalyzedMemory {
-    pub(super) memory: PackedMemory,
+    /// The packed memory.
+    pub(super) memory: Vec<u8>,
     pub(super) analysis: Analysis,
     pub(super) rows: EncodedRows,
 }
@@ -72,9 +73,9 @@ impl AnalyzedMemory {
         dimensions: usize,
         language: Option<Language>,
     ) -> Self {
-        let memory = PackedMemory::new(&written.memory);
+        let memory = PackedMemory::pack(&written.memory);
         Self {
-            analysis: Analysis::of(&memory.parts(), language),
+            analysis: Analysis::of(&PackedMemory(&memory).parts(), language),
             memory,
             rows: EncodedRows::new(&written.embedding.vectors, dimensions),
         }

@@ -27,6 +27,7 @@ impl Drop for EntitySnapshot {
             language: _,
             generation: _,
             slots,
+            memories,
             by_id,
             vectors,
             inverted_index,
@@ -37,11 +38,11 @@ impl Drop for EntitySnapshot {
             related,
             live: _,
             timed: _,
-            memory_bytes: _,
             bytes: _,
         } = self;
         let parts = (
             mem::take(slots),
+            mem::take(memories),
             mem::take(by_id),
             mem::replace(vectors, Vectors::new(0)),
             mem::take(inverted_index),

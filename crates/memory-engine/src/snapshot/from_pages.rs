@@ -9,7 +9,6 @@ use memory_core::{
 use super::analysis::AnalyzedMemory;
 use super::inverted_index::InvertedIndex;
 use super::mentions::MentionIndex;
-use super::packed_memory::PackedMemory;
 use super::page::{self, PAGE_MEMORIES, Page};
 use super::pair_index::PairIndex;
 use super::threads::{join, map_all};
@@ -140,8 +139,7 @@ impl EntitySnapshot {
                 passages: passage..passage + memory.passages,
             };
             (row, passage) = (ranges.rows.end, ranges.passages.end);
-            let packed = PackedMemory::from_bytes(memory.packed);
-            self.add_slot(ranges, packed, memory.words, memory.has_time);
+            self.add_slot(&ranges, memory.packed, memory.words, memory.has_time);
         }
         self.by_id.settle();
         self.related.settle();
@@ -154,12 +152,9 @@ impl EntitySnapshot {
             let Some(slot) = self.slot_of(&state.id) else {
                 continue;
             };
-            if let Some(Some(slot)) = self.slots.get_mut(slot as usize) {
-                self.memory_bytes -= slot.memory.size_bytes();
-                let (count, last) = (state.access_count, state.last_accessed);
-                slot.memory = slot.memory.with_accesses(count, last);
-                self.memory_bytes += slot.memory.size_bytes();
-            }
+            let (count, last) = (state.access_count, state.last_accessed);
+            let accessed = self.memories.get(slot).with_accesses(count, last);
+            self.memories.put(slot, &accessed);
         }
     }
 }

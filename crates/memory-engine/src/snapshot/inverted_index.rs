@@ -23,7 +23,7 @@ pub(super) struct InvertedIndex {
     frequencies: BlockVec<u32>,
     /// The number of a stem and that of a passage, as often as it occurs there: most
     /// occur once, so a count would cost as much again.
-    occurrences: PostingList<(u32, u32)>,
+    occurrences: PostingList,
     /// Stems of passages that have no number yet, with that of the passage.
     new: Vec<(Digest, u32)>,
     /// By number. Passages of removed memories stay until the next compaction.
@@ -68,7 +68,8 @@ impl InvertedIndex {
         }
         index.live = index.passages.len();
         let numbers = index.number_stems(pages);
-        index.occurrences = PostingList::from_sorted(&index.sort_occurrences(pages, &numbers));
+        let occurrences = index.sort_occurrences(pages, &numbers);
+        index.occurrences = occurrences.into_iter().collect();
         index
     }
 
@@ -152,8 +153,14 @@ impl InvertedIndex {
         self.passages.len() as u32
     }
 
-    /// Puts what was added in order, all at once.
+    /// Puts what was added in order, all at once, without what was removed.
     pub(super) fn settle(&mut self) {
+        self.number_new();
+        self.occurrences.settle();
+    }
+
+    /// Numbers the stems of what was added.
+    fn number_new(&mut self) {
         let mut new = std::mem::take(&mut self.new);
         new.sort_unstable();
         let mut new_stems = Vec::new();
@@ -170,11 +177,10 @@ impl InvertedIndex {
                 *frequency += u32::try_from(passages).unwrap_or(u32::MAX);
             }
             for (_, passage) in occurrences {
-                self.occurrences.push((number, *passage));
+                self.occurrences.push(number, *passage);
             }
         }
         self.stems.insert_all(&new_stems);
-        self.occurrences.settle();
     }
 
     #[expect(
@@ -190,12 +196,15 @@ impl InvertedIndex {
         (found == digest).then_some(number)
     }
 
-    /// Removes what [`push`](Self::push) added for these passages.
+    /// Removes what [`push`](Self::push) added for these passages, at the next
+    /// [`settle`](Self::settle).
     pub(super) fn remove(&mut self, numbers: Range<u32>, passages: &[PassageStems]) {
-        self.settle();
+        self.number_new();
         for (number, passage) in numbers.zip(passages) {
-            for stem in &passage.stems {
-                self.remove_occurrences(*stem, number);
+            let mut stems = passage.stems.clone();
+            stems.sort_unstable();
+            for occurrences in stems.chunk_by(PartialEq::eq) {
+                self.remove_occurrences(occurrences, number);
             }
             if let Some(passage) = self.passages.get_mut(number as usize) {
                 passage.slot = Passage::DEAD;
@@ -205,16 +214,19 @@ impl InvertedIndex {
         }
     }
 
-    fn remove_occurrences(&mut self, stem: Digest, passage: u32) {
+    /// Removes the occurrences of one stem in a passage.
+    fn remove_occurrences(&mut self, occurrences: &[Digest], passage: u32) {
+        let Some(&stem) = occurrences.first() else {
+            return;
+        };
         let Some(number) = self.number_of(stem) else {
             return;
         };
-        if !self.occurrences.remove((number, passage)) {
-            // Removed with an earlier occurrence of the stem.
-            return;
+        for _ in occurrences {
+            self.occurrences.remove(number, passage);
         }
         if let Some(frequency) = self.frequencies.get_mut(number as usize) {
-            *frequency -= 1;
+            *frequency = frequency.saturating_sub(1);
             if *frequency == 0 {
                 let entry = (stem, number);
                 self.stems.remove_run(&entry, |other| *other == entry);
@@ -248,15 +260,15 @@ impl InvertedIndex {
             // branches where a passage begins, the processor would guess wrong at every
             // other one.
             let (mut last, mut count) = (u32::MAX, 0);
-            for part in self.occurrences.range((stem, 0), (stem, u32::MAX)) {
-                for &(_, number) in part {
+            self.occurrences.for_each_part(stem, |part| {
+                for &number in part {
                     count = if number == last { count + 1 } else { 1 };
                     last = number;
                     if let Some(passage) = self.passages.get(number as usize) {
                         by_passage[number as usize] += weights.of(count, passage.length);
                     }
                 }
-            }
+            });
         }
         if !self.is_renumbered && by_passage.len() == slots {
             return by_passage;
@@ -320,7 +332,10 @@ impl InvertedIndex {
             .collect();
         let occurrences = self.occurrences.iter();
         next.occurrences = occurrences
-            .map(|(stem, passage)| (stems[*stem as usize], passages[*passage as usize]))
+            .filter_map(|(stem, passage)| {
+                let stem = stems.get(usize::try_from(stem).ok()?)?;
+                Some((*stem, *passages.get(passage as usize)?))
+            })
             .collect();
         (next, passages)
     }
@@ -346,8 +361,9 @@ impl StemLookup<'_> {
     #[expect(clippy::cast_precision_loss, reason = "some thousand stems at most")]
     pub(super) fn share(&self, passages: &Range<u32>) -> f32 {
         let is_found = |stem: &u32| {
-            let first = self.index.occurrences.first_from(&(*stem, passages.start));
-            first.is_some_and(|(other, passage)| other == *stem && passage < passages.end)
+            let occurrences = &self.index.occurrences;
+            let first = occurrences.next_number(*stem, passages.start);
+            first.is_some_and(|passage| passage < passages.end)
         };
         let found = self.numbers.iter().flatten();
         let found = found.filter(|stem| is_found(stem)).count();
@@ -396,6 +412,7 @@ mod tests {
         changed.remove(horse, &terms("a horse at the mill"));
         assert_eq!(scores(&changed, "mill river horse", 2), before);
         changed.remove(mill, &terms("the mill by the river"));
+        changed.settle();
         assert_eq!(changed.occurrences.iter().count(), 0);
         assert!(changed.stems.is_empty());
         assert_eq!(

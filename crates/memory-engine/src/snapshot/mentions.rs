@@ -21,7 +21,7 @@ const MAX_LABEL_TOKENS: usize = 16;
 #[derive(Clone, Default)]
 pub(super) struct MentionIndex {
     /// By the digest of the label's tokens, joined by spaces.
-    entries: PostingList<(Digest, u32)>,
+    entries: PostingList,
 }
 
 impl MentionIndex {
@@ -37,14 +37,14 @@ impl MentionIndex {
         }
         entries.sort_unstable();
         Self {
-            entries: PostingList::from_sorted(&entries),
+            entries: entries.into_iter().collect(),
         }
     }
 
     /// Adds a slot's labels, to be found after [`settle`](Self::settle).
     pub(super) fn push(&mut self, slot: u32, labels: &[Digest]) {
         for label in labels {
-            self.entries.push((*label, slot));
+            self.entries.push(*label, slot);
         }
     }
 
@@ -53,9 +53,10 @@ impl MentionIndex {
         self.entries.settle();
     }
 
+    /// Removes them at the next [`settle`](Self::settle).
     pub(super) fn remove(&mut self, slot: u32, labels: &[Digest]) {
         for label in labels {
-            self.entries.remove((*label, slot));
+            self.entries.remove(*label, slot);
         }
     }
 
@@ -65,8 +66,8 @@ impl MentionIndex {
         let mut mentioned = Vec::new();
         let mut add = |label: &str| {
             let label = Digest::from(word_digest(label));
-            let entries = self.entries.range((label, 0), (label, u32::MAX));
-            mentioned.extend(entries.flatten().map(|(_, slot)| *slot));
+            self.entries
+                .for_each_part(label, |slots| mentioned.extend_from_slice(slots));
         };
         for start in 0..query.len() {
             let mut run = String::new();
@@ -95,7 +96,7 @@ impl MentionIndex {
         let entries = self.entries.iter();
         Self {
             entries: entries
-                .filter_map(|(label, slot)| Some((*label, to(*slot)?)))
+                .filter_map(|(label, slot)| Some((label, to(slot)?)))
                 .collect(),
         }
     }
@@ -198,12 +199,13 @@ mod tests {
             assert_eq!(mentions(&query, &memory), expected, "{query:?}");
         }
         index.remove(0, &labels);
+        index.settle();
         assert_eq!(index.entries.iter().count(), 0);
     }
 
     fn digests(memory: &Memory) -> Vec<Digest> {
-        let packed = PackedMemory::new(memory);
-        Analysis::of(&packed.parts(), None).labels
+        let packed = PackedMemory::pack(memory);
+        Analysis::of(&PackedMemory(&packed).parts(), None).labels
     }
 
     fn index_of(memory: &Memory) -> MentionIndex {

@@ -3,6 +3,7 @@
 
 mod analysis;
 mod approximation;
+mod bit_packing;
 mod block_vec;
 mod blocked_scores;
 mod buffer;
@@ -13,12 +14,14 @@ mod episodes;
 mod from_pages;
 mod inverted_index;
 mod load;
+mod memory_blocks;
 mod mentions;
 mod packed_memory;
 mod page;
 mod page_format;
 mod page_writer;
 mod pair_index;
+mod posting_block;
 mod posting_list;
 mod retrieval;
 mod search;
@@ -40,6 +43,7 @@ use analysis::{Analysis, AnalyzedMemory};
 use block_vec::BlockVec;
 use episodes::Episodes;
 use inverted_index::InvertedIndex;
+use memory_blocks::MemoryBlocks;
 use mentions::MentionIndex;
 use packed_memory::PackedMemory;
 use pair_index::PairIndex;
@@ -66,8 +70,10 @@ pub(crate) struct EntitySnapshot {
     /// A memory keeps its slot until the next compaction; `None` where one was
     /// removed.
     slots: BlockVec<Option<Slot>>,
+    /// By slot.
+    memories: MemoryBlocks,
     /// The slot of each memory, by a digest of its id.
-    by_id: PostingList<(u32, u32)>,
+    by_id: PostingList,
     vectors: Vectors,
     inverted_index: InvertedIndex,
     pairs: PairIndex,
@@ -75,13 +81,11 @@ pub(crate) struct EntitySnapshot {
     mentions: MentionIndex,
     tags: TagIndex,
     /// By a digest of an id, the slots of the memories that are related to what has it.
-    related: PostingList<(u32, u32)>,
+    related: PostingList,
     /// How many memories there are.
     live: usize,
     /// How many of them name a time.
     timed: usize,
-    /// Bytes of the packed memories.
-    memory_bytes: usize,
     /// Bytes of everything, counted where it changed: a cache asks for them under its
     /// lock.
     bytes: usize,
@@ -95,6 +99,7 @@ impl EntitySnapshot {
             language,
             generation: Generation::ZERO,
             slots: BlockVec::default(),
+            memories: MemoryBlocks::default(),
             by_id: PostingList::default(),
             vectors: Vectors::new(dimensions),
             inverted_index: InvertedIndex::default(),
@@ -105,7 +110,6 @@ impl EntitySnapshot {
             related: PostingList::default(),
             live: 0,
             timed: 0,
-            memory_bytes: 0,
             bytes: size_of::<Self>(),
         }
     }
@@ -132,8 +136,8 @@ impl EntitySnapshot {
     /// O(blocks).
     fn count_bytes(&self) -> usize {
         size_of::<Self>()
-            + self.memory_bytes
             + self.slots.size_bytes()
+            + self.memories.size_bytes()
             + self.by_id.size_bytes()
             + self.related.size_bytes()
             + self.vectors.size_bytes()
@@ -156,7 +160,7 @@ impl EntitySnapshot {
         }
         let dimensions = self.vectors.dimensions();
         for written in AnalyzedMemory::all(changes.written, dimensions, self.language) {
-            next.put(written.memory, &written.analysis, &written.rows);
+            next.put(&written.memory, &written.analysis, &written.rows);
         }
         next.settle();
         next.generation = changes.generation;
@@ -180,15 +184,15 @@ impl EntitySnapshot {
             next.remove(id);
         }
         for written in &delta.written {
-            let memory = PackedMemory::new(&written.memory);
-            let analysis = Analysis::of(&memory.parts(), self.language);
+            let memory = PackedMemory::pack(&written.memory);
+            let analysis = Analysis::of(&PackedMemory(&memory).parts(), self.language);
             match &written.vectors {
                 Some(vectors) => {
                     let vectors = delta::round_to_store_precision(vectors, precision)?;
                     let rows = EncodedRows::new(&vectors, self.vectors.dimensions());
-                    next.put(memory, &analysis, &rows);
+                    next.put(&memory, &analysis, &rows);
                 }
-                None => next.replace_memory(memory, &analysis)?,
+                None => next.replace_memory(&memory, &analysis)?,
             }
         }
         next.settle();
@@ -208,8 +212,9 @@ impl EntitySnapshot {
         restored: Vec<EmbeddedMemory>,
         is_later: impl Fn(&Memory) -> bool,
     ) -> Self {
-        let slots = self.slots.iter().flatten();
-        let memories = slots.map(|slot| slot.memory.unpack(&self.entity));
+        let slots = (0u32..).zip(self.slots.iter());
+        let slots = slots.filter(|(_, slot)| slot.is_some());
+        let memories = slots.map(|(slot, _)| self.memories.get(slot).unpack(&self.entity));
         let later = memories.filter(is_later);
         let removed = later.map(|memory| memory.id).collect();
         self.apply(ChangeSet::new(self.generation, restored, removed))
@@ -226,10 +231,9 @@ impl EntitySnapshot {
     /// The slot of a memory.
     fn slot_of(&self, id: &MemoryId) -> Option<u32> {
         let digest = id_digest(id);
-        let slots = self.by_id.range((digest, 0), (digest, u32::MAX));
-        let mut slots = slots.flatten().map(|(_, slot)| *slot);
-        let is_own = |slot: &Slot| slot.memory.id() == *id;
-        slots.find(|slot| self.slot(*slot).is_some_and(is_own))
+        let is_own =
+            |slot: &u32| self.slot(*slot).is_some() && self.memories.get(*slot).id() == *id;
+        self.by_id.numbers_of(digest).into_iter().find(is_own)
     }
 
     fn slot(&self, slot: u32) -> Option<&Slot> {
@@ -238,8 +242,8 @@ impl EntitySnapshot {
 
     /// Puts a memory in its own slot, or in a new slot at the end, to be found after
     /// [`settle`](Self::settle).
-    fn put(&mut self, memory: PackedMemory, analysis: &Analysis, rows: &EncodedRows) {
-        let slot = match self.slot_of(&memory.id()) {
+    fn put(&mut self, memory: &[u8], analysis: &Analysis, rows: &EncodedRows) {
+        let slot = match self.slot_of(&PackedMemory(memory).id()) {
             Some(slot) => {
                 self.clear_slot(slot);
                 slot
@@ -252,21 +256,15 @@ impl EntitySnapshot {
 
     /// Replaces a memory in its slot and keeps its vectors; `None` if it has no
     /// slot.
-    fn replace_memory(&mut self, memory: PackedMemory, analysis: &Analysis) -> Option<()> {
-        let slot = self.slot_of(&memory.id())?;
-        let rows = self.unindex_slot(slot)?.rows;
+    fn replace_memory(&mut self, memory: &[u8], analysis: &Analysis) -> Option<()> {
+        let slot = self.slot_of(&PackedMemory(memory).id())?;
+        let rows = self.unindex_slot(slot)?.rows();
         self.index_memory(slot, memory, analysis, rows);
         Some(())
     }
 
     /// Adds a memory to everything except the vectors, which are at `rows`.
-    fn index_memory(
-        &mut self,
-        slot: u32,
-        memory: PackedMemory,
-        analysis: &Analysis,
-        rows: Range<u32>,
-    ) {
+    fn index_memory(&mut self, slot: u32, memory: &[u8], analysis: &Analysis, rows: Range<u32>) {
         self.pairs.push(slot, &analysis.pairs);
         self.mentions.push(slot, &analysis.labels);
         let passages = self.inverted_index.push(slot, &analysis.passages);
@@ -275,33 +273,25 @@ impl EntitySnapshot {
             rows,
             passages,
         };
-        self.add_slot(ranges, memory, analysis.words, analysis.has_time);
+        self.add_slot(&ranges, memory, analysis.words, analysis.has_time);
     }
 
     /// Adds a memory to everything except the indexes of its vectors, words and labels.
-    fn add_slot(&mut self, ranges: SlotRanges, memory: PackedMemory, words: u32, has_time: bool) {
+    fn add_slot(&mut self, ranges: &SlotRanges, memory: &[u8], words: u32, has_time: bool) {
         let slot = ranges.slot;
-        let parts = memory.parts();
+        let parts = PackedMemory(memory).parts();
         for (id, _) in parts.related() {
-            self.related.push((id_digest(&id), slot));
+            self.related.push(id_digest(&id), slot);
         }
         self.tags.push(slot, parts.tags());
-        self.by_id.push((id_digest(&memory.id()), slot));
+        self.by_id.push(id_digest(&parts.attributes.id), slot);
         self.live += 1;
         self.timed += usize::from(has_time);
-        self.memory_bytes += memory.size_bytes();
-        let mut new = Slot {
-            time: parts.attributes.timestamp.timestamp_micros(),
-            rows: ranges.rows,
-            passages: ranges.passages,
-            episode: None,
-            words,
-            has_time,
-            memory: memory.clone(),
-        };
+        self.memories.put(slot, memory);
+        let time = parts.attributes.timestamp.timestamp_micros();
+        let mut new = Slot::new(time, &ranges.rows, &ranges.passages, words, has_time);
         if let Some(context) = parts.context {
-            let episode = self.episodes.push(context, new.episode_entry(slot));
-            new.episode = Some(episode);
+            new.set_episode(self.episodes.push(context, new.episode_entry(slot)));
         }
         match self.slots.get_mut(slot as usize) {
             Some(existing) => *existing = Some(new),
@@ -327,7 +317,7 @@ impl EntitySnapshot {
 
     fn clear_slot(&mut self, slot: u32) {
         if let Some(removed) = self.unindex_slot(slot) {
-            self.vectors.remove(removed.rows);
+            self.vectors.remove(removed.rows());
         }
     }
 
@@ -335,25 +325,25 @@ impl EntitySnapshot {
     /// in its slot.
     fn unindex_slot(&mut self, slot: u32) -> Option<Slot> {
         let removed = self.slots.get_mut(slot as usize)?.take()?;
-        let memory = removed.memory.parts();
+        let memory = self.memories.get(slot).parts();
         let analysis = Analysis::of(&memory, self.language);
         self.inverted_index
-            .remove(removed.passages.clone(), &analysis.passages);
+            .remove(removed.passages(), &analysis.passages);
         self.pairs.remove(slot, &analysis.pairs);
-        if let (Some(context), Some(episode)) = (memory.context, removed.episode) {
+        if let (Some(context), Some(episode)) = (memory.context, removed.episode()) {
             let entry = removed.episode_entry(slot);
             self.episodes.remove(context, episode, entry);
         }
         self.mentions.remove(slot, &analysis.labels);
         self.tags.remove(slot, memory.tags());
         for (id, _) in memory.related() {
-            self.related.remove((id_digest(&id), slot));
+            self.related.remove(id_digest(&id), slot);
         }
-        let id = id_digest(&removed.memory.id());
-        self.by_id.remove((id, slot));
+        let id = id_digest(&memory.attributes.id);
+        self.by_id.remove(id, slot);
+        self.memories.remove(slot);
         self.live -= 1;
         self.timed -= usize::from(removed.has_time);
-        self.memory_bytes -= removed.memory.size_bytes();
         Some(removed)
     }
 
@@ -398,14 +388,13 @@ impl EntitySnapshot {
         let (vectors, rows) = self.vectors.remap(to);
         let (inverted_index, passages) = self.inverted_index.remap(to);
         let (episodes, episode_numbers) = self.episodes.remap(to);
-        let moved = |slot: &Slot| Slot {
-            rows: moved_range(&slot.rows, &rows),
-            passages: moved_range(&slot.passages, &passages),
-            episode: slot
-                .episode
-                .and_then(|episode| episode_numbers.get(episode as usize).copied()),
-            ..slot.clone()
-        };
+        let moved = |slot: &Slot| slot.renumbered(&rows, &passages, &episode_numbers);
+        let mut memories = MemoryBlocks::default();
+        for (old, new) in (0u32..).zip(&new_slots) {
+            if let Some(new) = new {
+                memories.put(*new, self.memories.get(old).0);
+            }
+        }
         let ids = self.by_id.iter();
         let related = self.related.iter();
         Self {
@@ -418,9 +407,8 @@ impl EntitySnapshot {
                 .flatten()
                 .map(|slot| Some(moved(slot)))
                 .collect(),
-            by_id: ids
-                .filter_map(|(id, slot)| Some((*id, to(*slot)?)))
-                .collect(),
+            memories,
+            by_id: ids.filter_map(|(id, slot)| Some((id, to(slot)?))).collect(),
             vectors,
             inverted_index,
             pairs: self.pairs.remap(to),
@@ -428,11 +416,10 @@ impl EntitySnapshot {
             mentions: self.mentions.remap(to),
             tags: self.tags.remap(to),
             related: related
-                .filter_map(|(id, slot)| Some((*id, to(*slot)?)))
+                .filter_map(|(id, slot)| Some((id, to(slot)?)))
                 .collect(),
             live: self.live,
             timed: self.timed,
-            memory_bytes: self.memory_bytes,
             bytes: self.bytes,
         }
     }
@@ -454,11 +441,7 @@ fn id_digest(id: &MemoryId) -> u32 {
     (mixed >> 32) as u32
 }
 
-/// A range of consecutive numbers after each was renumbered.
-fn moved_range(range: &Range<u32>, numbers: &[u32]) -> Range<u32> {
-    let start = numbers.get(range.start as usize).copied().unwrap_or(0);
-    start..start + (range.end - range.start)
-}
-
+#[cfg(test)]
+mod size_tests;
 #[cfg(test)]
 mod tests;

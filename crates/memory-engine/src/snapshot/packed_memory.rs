@@ -1,7 +1,7 @@
-//! Memories as a snapshot keeps them: packed into one allocation each.
+//! Memories as a snapshot keeps them: packed into bytes.
 //!
 //! A [`Memory`] of two tags takes some 700 bytes and six allocations in addition to its
-//! text, packed about 60 bytes and one. A search reads what it needs of many memories
+//! text, packed about 60 bytes. A search reads what it needs of many memories
 //! in place; only its results are unpacked.
 //!
 //! ```text
@@ -14,8 +14,6 @@
 //! A time is seconds and nanoseconds. Numbers without a size are in LEB128, a byte per
 //! 7 bits, and so is the length before each text.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use memory_core::{EntityId, Memory, MemoryFilter, MemoryId, MemoryKind};
 use uuid::Uuid;
@@ -27,8 +25,8 @@ const HAS_CONTEXT: u8 = 2;
 const IS_ARCHIVED: u8 = 4;
 
 /// A memory without the entity that it belongs to.
-#[derive(Debug, Clone)]
-pub(super) struct PackedMemory(Arc<[u8]>);
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PackedMemory<'a>(pub(super) &'a [u8]);
 
 /// What a packed memory has, read in place.
 pub(super) struct MemoryParts<'a> {
@@ -43,8 +41,9 @@ pub(super) struct MemoryParts<'a> {
     pub(super) content: &'a str,
 }
 
-impl PackedMemory {
-    pub(super) fn new(memory: &Memory) -> Self {
+impl<'a> PackedMemory<'a> {
+    /// The bytes of a memory.
+    pub(super) fn pack(memory: &Memory) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(128 + memory.content.len());
         let kind = MemoryKind::ALL.iter().position(|it| *it == memory.kind);
         bytes.push(u8::try_from(kind.unwrap_or_default()).unwrap_or_default());
@@ -90,30 +89,25 @@ impl PackedMemory {
             put_text(&mut bytes, context);
         }
         bytes.extend(memory.content.as_bytes());
-        Self(bytes.into())
-    }
-
-    /// From the bytes that [`put_without_accesses`](Self::put_without_accesses) appended.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+        bytes
     }
 
     /// Appends the bytes of the memory as it was before it was accessed.
-    pub(super) fn put_without_accesses(&self, bytes: &mut Vec<u8>) {
+    pub(super) fn put_without_accesses(self, bytes: &mut Vec<u8>) {
         self.put_with_accesses(0, None, bytes);
     }
 
-    /// The memory with these accesses in place of its own.
-    pub(super) fn with_accesses(&self, count: u64, last: Option<DateTime<Utc>>) -> Self {
+    /// The bytes of the memory with these accesses in place of its own.
+    pub(super) fn with_accesses(self, count: u64, last: Option<DateTime<Utc>>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.0.len() + 24);
         self.put_with_accesses(count, last, &mut bytes);
-        Self(bytes.into())
+        bytes
     }
 
-    fn put_with_accesses(&self, count: u64, last: Option<DateTime<Utc>>, bytes: &mut Vec<u8>) {
+    fn put_with_accesses(self, count: u64, last: Option<DateTime<Utc>>, bytes: &mut Vec<u8>) {
         /// Everything before the number of accesses.
         const FIXED: usize = 2 + 16 + 12 + 4 + 4;
-        let mut reader = Reader(&self.0);
+        let mut reader = Reader(self.0);
         let fixed: [u8; FIXED] = reader.array();
         reader.number();
         if fixed[1] & HAS_LAST_ACCESS != 0 {
@@ -129,13 +123,13 @@ impl PackedMemory {
         bytes.extend(reader.0);
     }
 
-    pub(super) fn id(&self) -> MemoryId {
+    pub(super) fn id(self) -> MemoryId {
         Reader(self.0.get(2..).unwrap_or_default()).id()
     }
 
     /// Reads everything but texts and lists, and where those are.
-    pub(super) fn parts(&self) -> MemoryParts<'_> {
-        let mut reader = Reader(&self.0);
+    pub(super) fn parts(self) -> MemoryParts<'a> {
+        let mut reader = Reader(self.0);
         let [kind, flags] = reader.array();
         let (id, timestamp) = (reader.id(), reader.time());
         let importance = f32::from_le_bytes(reader.array());
@@ -163,7 +157,7 @@ impl PackedMemory {
     }
 
     /// The memory, of this entity.
-    pub(super) fn unpack(&self, entity: &EntityId) -> Memory {
+    pub(super) fn unpack(self, entity: &EntityId) -> Memory {
         let parts = self.parts();
         let attributes = &parts.attributes;
         Memory {
@@ -191,7 +185,7 @@ impl PackedMemory {
     }
 
     /// As [`MemoryFilter::matches`] of the memory.
-    pub(super) fn matches(&self, filter: &MemoryFilter) -> bool {
+    pub(super) fn matches(self, filter: &MemoryFilter) -> bool {
         let parts = self.parts();
         let time = parts.attributes.timestamp;
         (filter.kinds.is_empty() || filter.kinds.contains(&parts.kind))
@@ -209,11 +203,6 @@ impl PackedMemory {
             && filter
                 .relates_to
                 .is_none_or(|wanted| parts.related().any(|(id, _)| id == wanted))
-    }
-
-    /// Bytes of the allocation, with the two reference counts before it.
-    pub(super) fn size_bytes(&self) -> usize {
-        (self.0.len() + 2 * size_of::<usize>()).next_multiple_of(size_of::<usize>())
     }
 }
 
@@ -410,8 +399,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_packed_memory_is_the_memory(memory in memory()) {
-            let packed = PackedMemory::new(&memory);
-            prop_assert_eq!(packed.unpack(&memory.entity_id), memory);
+            let packed = PackedMemory::pack(&memory);
+            prop_assert_eq!(PackedMemory(&packed).unpack(&memory.entity_id), memory);
         }
 
         #[test]
@@ -420,16 +409,17 @@ mod tests {
             count in any::<u64>(),
             last in prop::option::of(0i64..2_000_000_000),
         ) {
-            let packed = PackedMemory::new(&memory);
+            let packed = PackedMemory::pack(&memory);
             let last = last.and_then(|last| DateTime::from_timestamp(last, 5));
             let mut accessed = memory.clone();
             (accessed.access_count, accessed.last_accessed) = (count, last);
-            let replaced = packed.with_accesses(count, last);
+            let replaced = PackedMemory(&packed).with_accesses(count, last);
+            let replaced = PackedMemory(&replaced);
             prop_assert_eq!(replaced.unpack(&memory.entity_id), accessed.clone());
             let mut bytes = Vec::new();
             replaced.put_without_accesses(&mut bytes);
             (accessed.access_count, accessed.last_accessed) = (0, None);
-            let without = PackedMemory::from_bytes(&bytes);
+            let without = PackedMemory(&bytes);
             prop_assert_eq!(without.unpack(&memory.entity_id), accessed);
         }
 
@@ -447,8 +437,8 @@ mod tests {
             if takes_tags {
                 filter.tags.extend(memory.tags.iter().take(2).cloned());
             }
-            let packed = PackedMemory::new(&memory);
-            prop_assert_eq!(packed.matches(&filter), filter.matches(&memory));
+            let packed = PackedMemory::pack(&memory);
+            prop_assert_eq!(PackedMemory(&packed).matches(&filter), filter.matches(&memory));
         }
     }
 }

@@ -24,6 +24,7 @@ use memory_core::SnapshotPage;
 
 use super::analysis::AnalyzedMemory;
 use super::digest::Digest;
+use super::packed_memory::PackedMemory;
 
 /// Most memories of a page: its lists know them by one byte.
 pub(super) const PAGE_MEMORIES: usize = SnapshotPage::MAX_MEMORIES;
@@ -82,7 +83,7 @@ impl Columns {
         self.codes.extend(&rows.codes);
         self.refinements.extend(&rows.refinements);
         let start = self.packed.len();
-        memory.memory.put_without_accesses(&mut self.packed);
+        PackedMemory(&memory.memory).put_without_accesses(&mut self.packed);
         self.lengths.push(to_u32(self.packed.len() - start));
     }
 

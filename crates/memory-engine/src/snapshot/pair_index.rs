@@ -11,26 +11,13 @@ use super::term_weights::TermWeights;
 /// Cloning shares every block; a change copies the blocks that it updates.
 #[derive(Clone, Default)]
 pub(super) struct PairIndex {
-    /// As often as a pair occurs: most occur once, so a count would cost as much as
-    /// half an entry.
-    entries: PostingList<Entry>,
+    /// The slots of each pair, as often as it occurs there: most occur once, so a count
+    /// would cost more.
+    entries: PostingList,
     /// Number of pairs of each slot's memory.
     lengths: BlockVec<u32>,
     documents: u32,
     total_length: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    pair: WordPair,
-    slot: u32,
-}
-
-impl Entry {
-    /// Both numbers in one, in the same order: it is compared faster.
-    fn key(self) -> u64 {
-        (u64::from(self.pair.0) << u32::BITS) | u64::from(self.slot)
-    }
 }
 
 impl PairIndex {
@@ -38,12 +25,14 @@ impl PairIndex {
     /// [`push`](Self::push) of each and [`settle`](Self::settle).
     pub(super) fn from_pages(pages: &[Page<'_>]) -> Self {
         let mut index = Self::default();
-        let mut entries = Vec::with_capacity(pages.iter().map(|page| page.pairs().len()).sum());
+        // Both numbers of an entry in one, in the same order: it is compared faster.
+        let count = pages.iter().map(|page| page.pairs().len()).sum();
+        let mut entries: Vec<u64> = Vec::with_capacity(count);
         for page in pages {
             let first = to_u32(index.lengths.len());
-            entries.extend(page.pairs().map(|(pair, position)| Entry {
-                pair: WordPair(pair),
-                slot: first + u32::from(position),
+            entries.extend(page.pairs().map(|(pair, position)| {
+                let slot = first + u32::from(position);
+                (u64::from(pair) << u32::BITS) | u64::from(slot)
             }));
             for memory in page.memories() {
                 index.lengths.push(memory.pairs);
@@ -51,15 +40,22 @@ impl PairIndex {
                 index.total_length += u64::from(memory.pairs);
             }
         }
-        entries.sort_unstable_by_key(|entry: &Entry| entry.key());
-        index.entries = PostingList::from_sorted(&entries);
+        entries.sort_unstable();
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the lower half is the slot"
+        )]
+        let entries = entries
+            .iter()
+            .map(|entry| (entry >> u32::BITS, *entry as u32));
+        index.entries = entries.collect();
         index
     }
 
     /// Adds a slot's pairs, to be found after [`settle`](Self::settle).
     pub(super) fn push(&mut self, slot: u32, pairs: &[WordPair]) {
         for &pair in pairs {
-            self.entries.push(Entry { pair, slot });
+            self.entries.push(pair.0, slot);
         }
         let (index, length) = (slot as usize, to_u32(pairs.len()));
         while self.lengths.len() <= index {
@@ -72,15 +68,16 @@ impl PairIndex {
         self.total_length += u64::from(length);
     }
 
-    /// Puts what was added in order, all at once.
+    /// Puts what was added in order, all at once, without what was removed.
     pub(super) fn settle(&mut self) {
         self.entries.settle();
     }
 
-    /// Removes what [`push`](Self::push) added for this slot and these pairs.
+    /// Removes what [`push`](Self::push) added for this slot and these pairs, at the next
+    /// [`settle`](Self::settle).
     pub(super) fn remove(&mut self, slot: u32, pairs: &[WordPair]) {
         for &pair in pairs {
-            self.entries.remove(Entry { pair, slot });
+            self.entries.remove(pair.0, slot);
         }
         if let Some(length) = self.lengths.get_mut(slot as usize) {
             *length = 0;
@@ -96,25 +93,19 @@ impl PairIndex {
     pub(super) fn score(&self, query: &[WordPair], slots: usize) -> Buffer {
         let mean = self.total_length as f64 / f64::from(self.documents.max(1));
         let mut scores = Buffer::new(slots, 0.0);
-        let mut found: Vec<Entry> = Vec::new();
+        let mut found: Vec<u32> = Vec::new();
         for (index, &pair) in query.iter().enumerate() {
             if query[..index].contains(&pair) {
                 continue;
             }
-            let (first, last) = (
-                Entry { pair, slot: 0 },
-                Entry {
-                    pair,
-                    slot: u32::MAX,
-                },
-            );
             found.clear();
-            found.extend(self.entries.range(first, last).flatten());
+            self.entries
+                .for_each_part(pair.0, |slots| found.extend_from_slice(slots));
             let memories = || found.chunk_by(PartialEq::eq);
             let idf = bm25::idf(self.documents.into(), memories().count() as u64);
             let mut weights = TermWeights::new(idf, mean);
             for occurrences in memories() {
-                let slot = occurrences[0].slot;
+                let slot = occurrences[0];
                 let length = self.lengths.get(slot as usize).copied();
                 for count in 1..=to_u32(occurrences.len()) {
                     scores[slot as usize] += weights.of(count, length.unwrap_or(0));
@@ -128,10 +119,7 @@ impl PairIndex {
     /// O(pairs of the query · log(entries)).
     #[expect(clippy::cast_precision_loss, reason = "some thousand pairs at most")]
     pub(super) fn share(&self, distinct: &[WordPair], slot: u32) -> f32 {
-        let is_found = |pair: &&WordPair| {
-            let wanted = Entry { pair: **pair, slot };
-            self.entries.first_from(&wanted) == Some(wanted)
-        };
+        let is_found = |pair: &&WordPair| self.entries.next_number(pair.0, slot) == Some(slot);
         let found = distinct.iter().filter(is_found).count();
         found as f32 / distinct.len().max(1) as f32
     }
@@ -143,10 +131,7 @@ impl PairIndex {
         let lengths = (0u32..).zip(self.lengths.iter());
         Self {
             entries: entries
-                .filter_map(|entry| {
-                    let slot = to(entry.slot)?;
-                    Some(Entry { slot, ..*entry })
-                })
+                .filter_map(|(pair, slot)| Some((pair, to(slot)?)))
                 .collect(),
             lengths: lengths
                 .filter(|(slot, _)| to(*slot).is_some())

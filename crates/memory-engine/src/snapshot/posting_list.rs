@@ -1,90 +1,290 @@
-//! The entries of an index in order, added many at a time.
+//! The entries of an index in order, packed, and changed many at a time.
 
-use super::sorted_blocks::SortedBlocks;
+use super::posting_block::{
+    Entry, MAX_BLOCK, PostingBlock, Unit, Unpacked, even_chunks, merged, own_count,
+};
 
 /// Sorted entries: a key, and a number of what has it. Most keys are rare, so a list
-/// for each would cost many times as much.
+/// for each would cost many times as much. An entry may be there several times.
 ///
-/// Cloning shares every block; a change copies the blocks that it updates.
-#[derive(Clone)]
-pub(super) struct PostingList<T> {
-    entries: SortedBlocks<T>,
-    /// Entries of this version that are not yet in order: see
-    /// [`settle`](Self::settle).
-    new: Vec<T>,
+/// Cloning shares every block; a change packs the blocks again that it updates.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PostingList {
+    blocks: Vec<PostingBlock>,
+    /// Entries that [`settle`](Self::settle) adds.
+    added: Vec<Entry>,
+    /// Entries that it removes, each once.
+    removed: Vec<Entry>,
 }
 
-impl<T> Default for PostingList<T> {
-    fn default() -> Self {
-        Self {
-            entries: SortedBlocks::default(),
-            new: Vec::new(),
-        }
-    }
-}
-
-impl<T: Ord + Copy> PostingList<T> {
-    /// From entries that are sorted.
-    pub(super) fn from_sorted(entries: &[T]) -> Self {
-        Self {
-            entries: SortedBlocks::from_sorted(entries),
-            new: Vec::new(),
-        }
-    }
-
+impl PostingList {
     /// Adds an entry, to be found after [`settle`](Self::settle).
-    pub(super) fn push(&mut self, entry: T) {
-        self.new.push(entry);
+    pub(super) fn push(&mut self, key: impl Into<u64>, number: u32) {
+        self.added.push((key.into(), number));
     }
 
-    /// Puts what was added in order, all at once.
+    /// Removes an entry that is there or was added, once; it is found until
+    /// [`settle`](Self::settle).
+    pub(super) fn remove(&mut self, key: impl Into<u64>, number: u32) {
+        self.removed.push((key.into(), number));
+    }
+
+    /// Adds and removes the entries of this version, all at once. O(blocks).
     pub(super) fn settle(&mut self) {
-        let mut new = std::mem::take(&mut self.new);
-        new.sort_unstable();
-        self.entries.insert_all(&new);
-    }
-
-    /// Removes an entry, as often as it was added. Returns whether it was there.
-    pub(super) fn remove(&mut self, entry: T) -> bool {
-        if !self.new.is_empty() {
-            self.settle();
+        let mut added = std::mem::take(&mut self.added);
+        let mut removed = std::mem::take(&mut self.removed);
+        if added.is_empty() && removed.is_empty() {
+            return;
         }
-        let before = self.entries.len();
-        self.entries.remove_run(&entry, |other| *other == entry);
-        self.entries.len() < before
+        added.sort_unstable();
+        removed.sort_unstable();
+        let (mut added, mut removed) = (&added[..], &removed[..]);
+        let old = std::mem::take(&mut self.blocks);
+        self.blocks.reserve(old.len() + added.len() / MAX_BLOCK);
+        if old.is_empty() {
+            self.append(&merged(&[], added, &mut removed));
+        }
+        let mut blocks = old.into_iter().peekable();
+        while let Some(block) = blocks.next() {
+            let next = blocks.peek().map(|next| next.first);
+            if own_count(added, removed, next).is_some() {
+                block.change(next, &mut added, &mut removed, &mut self.blocks);
+            } else {
+                self.blocks.push(block);
+            }
+        }
+        self.blocks.shrink_to_fit();
     }
 
-    /// The entries from `first` to `last`, both included, in parts, of those that are in
-    /// order.
-    pub(super) fn range(&self, first: T, last: T) -> impl Iterator<Item = &[T]> {
-        self.entries.range(first, last)
+    /// Appends blocks of entries that are sorted and follow the others.
+    fn append(&mut self, entries: &[Entry]) {
+        let parts = even_chunks(entries, MAX_BLOCK);
+        self.blocks.extend(parts.filter_map(PostingBlock::new));
     }
 
-    /// The first entry from `first` on.
-    pub(super) fn first_from(&self, first: &T) -> Option<T> {
-        self.entries.from(first).next()
+    /// Calls `each` with the numbers of a key, ascending, in parts. An entry that is there
+    /// several times counts as often.
+    pub(super) fn for_each_part(&self, key: impl Into<u64>, mut each: impl FnMut(&[u32])) {
+        let (key, mut unpacked) = (key.into(), Unpacked::default());
+        for unit in self.units_of(key, 0) {
+            let part = unit.numbers_of(key, &mut unpacked);
+            if !part.is_empty() {
+                each(part);
+            }
+        }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.entries.iter()
+    /// The numbers of a key that few have.
+    pub(super) fn numbers_of(&self, key: impl Into<u64>) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        self.for_each_part(key, |part| numbers.extend_from_slice(part));
+        numbers
     }
 
-    /// Whether there is none that is in order.
+    /// The first number of a key from `least` on.
+    pub(super) fn next_number(&self, key: impl Into<u64>, least: u32) -> Option<u32> {
+        let (key, mut unpacked) = (key.into(), Unpacked::default());
+        self.units_of(key, least).find_map(|unit| {
+            let numbers = unit.numbers_of(key, &mut unpacked);
+            let index = numbers.partition_point(|number| *number < least);
+            numbers.get(index).copied()
+        })
+    }
+
+    /// The units that may have entries of a key, with numbers from `least` on.
+    fn units_of(&self, key: u64, least: u32) -> impl Iterator<Item = Unit<'_>> {
+        let wanted = (key, least);
+        let start = self.blocks.partition_point(|block| block.first < wanted);
+        let blocks = &self.blocks[start.saturating_sub(1)..];
+        let blocks = blocks.iter().take_while(move |block| block.first.0 <= key);
+        let units = blocks.flat_map(move |block| block.units_from(wanted));
+        units.take_while(move |unit| unit.first.0 <= key)
+    }
+
+    /// Its entries in order, as of the last [`settle`](Self::settle).
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry> {
+        self.blocks.iter().flat_map(|block| {
+            let mut entries = Vec::with_capacity(MAX_BLOCK);
+            block.unpack(&mut entries);
+            entries
+        })
+    }
+
+    /// Whether it has no entry, as of the last [`settle`](Self::settle).
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.blocks.is_empty()
     }
 
+    /// O(blocks).
     pub(super) fn size_bytes(&self) -> usize {
-        self.entries.size_bytes() + self.new.capacity() * size_of::<T>()
+        let pending = self.added.capacity() + self.removed.capacity();
+        self.blocks.capacity() * size_of::<PostingBlock>()
+            + self
+                .blocks
+                .iter()
+                .map(PostingBlock::size_bytes)
+                .sum::<usize>()
+            + pending * size_of::<Entry>()
     }
 }
 
-impl<T: Ord + Copy> FromIterator<T> for PostingList<T> {
-    /// From entries that are sorted.
-    fn from_iter<I: IntoIterator<Item = T>>(entries: I) -> Self {
-        Self {
-            entries: entries.into_iter().collect(),
-            new: Vec::new(),
+impl<K: Into<u64>> FromIterator<(K, u32)> for PostingList {
+    /// From entries that are sorted. All blocks except the last are full.
+    fn from_iter<I: IntoIterator<Item = (K, u32)>>(entries: I) -> Self {
+        let (mut list, mut block) = (Self::default(), Vec::with_capacity(MAX_BLOCK));
+        for (key, number) in entries {
+            block.push((key.into(), number));
+            if block.len() == MAX_BLOCK {
+                list.append(&block);
+                block.clear();
+            }
+        }
+        list.append(&block);
+        list.blocks.shrink_to_fit();
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// How often each entry is there.
+    type Model = BTreeMap<Entry, usize>;
+
+    fn entries_of(model: &Model) -> Vec<Entry> {
+        let entries = model.iter();
+        entries
+            .flat_map(|(entry, count)| std::iter::repeat_n(*entry, *count))
+            .collect()
+    }
+
+    fn assert_equal(list: &PostingList, model: &Model) {
+        let entries = entries_of(model);
+        assert_eq!(list.iter().collect::<Vec<_>>(), entries);
+        assert_eq!(list.is_empty(), entries.is_empty());
+        for block in &list.blocks {
+            let mut own = Vec::new();
+            block.unpack(&mut own);
+            assert!((1..=MAX_BLOCK).contains(&own.len()));
+            assert_eq!(own.first(), Some(&block.first));
+        }
+        // Some of them: in a debug build, each takes microseconds.
+        let some = entries.iter().step_by(1 + entries.len() / 40);
+        for key in some.flat_map(|(key, _)| [*key, key.wrapping_add(1)]) {
+            let range = (key, 0)..=(key, u32::MAX);
+            let own = model
+                .range(range)
+                .flat_map(|((_, number), count)| std::iter::repeat_n(*number, *count));
+            let own: Vec<u32> = own.collect();
+            assert_eq!(list.numbers_of(key), own);
+            let middle = own.get(own.len() / 2).copied().unwrap_or(7);
+            for least in [0, middle, middle.saturating_add(1), u32::MAX] {
+                let expected = own.iter().copied().find(|number| *number >= least);
+                assert_eq!(list.next_number(key, least), expected);
+            }
+        }
+    }
+
+    /// Few that are common, or many that are rare, of up to 64 bits.
+    fn key() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            4 => 0u64..4,
+            4 => (0u64..500).prop_map(|n| n * 77_777),
+            1 => any::<u64>(),
+            1 => Just(u64::MAX),
+        ]
+    }
+
+    fn number() -> impl Strategy<Value = u32> {
+        prop_oneof![
+            8 => 0u32..3_000,
+            1 => any::<u32>(),
+            1 => Just(u32::MAX),
+        ]
+    }
+
+    #[test]
+    fn versions_share_what_did_not_change() {
+        let mut first: PostingList = (0u32..2_000).map(|key| (key, 7)).collect();
+        first.settle();
+        assert_eq!(first.blocks.len(), 4);
+        let mut second = first.clone();
+        second.push(2_000u32, 9);
+        second.remove(0u32, 7);
+        assert_eq!(second.iter().count(), 2_000, "nothing until it is settled");
+        second.settle();
+        let rows = |list: &PostingList| -> Vec<_> {
+            let blocks = list.blocks.iter();
+            blocks.map(|block| block.rows().as_ptr()).collect()
+        };
+        let shared = rows(&first)
+            .into_iter()
+            .zip(rows(&second))
+            .map(|(a, b)| a == b);
+        assert_eq!(shared.collect::<Vec<_>>(), [false, true, true, false]);
+        assert_eq!(second.numbers_of(2_000u32), [9]);
+        assert_eq!(
+            (first.numbers_of(0u32), second.numbers_of(0u32)),
+            (vec![7], vec![])
+        );
+    }
+
+    #[test]
+    fn an_entry_in_two_blocks_is_removed_as_often_as_asked() {
+        let mut list: PostingList = (0..3 * MAX_BLOCK).map(|_| (5u32, 1)).collect();
+        for _ in 0..2 * MAX_BLOCK + 1 {
+            list.remove(5u32, 1);
+        }
+        list.settle();
+        assert_eq!(list.numbers_of(5u32).len(), MAX_BLOCK - 1);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn it_is_a_sorted_list(
+            start in prop::collection::vec((key(), number()), 0..2_500),
+            changes in prop::collection::vec(
+                prop::collection::vec((key(), number(), prop::bool::weighted(0.7), any::<prop::sample::Index>()), 0..400),
+                0..5,
+            ),
+        ) {
+            let mut model = Model::new();
+            let mut sorted = start;
+            sorted.sort_unstable();
+            sorted.iter().for_each(|entry| *model.entry(*entry).or_default() += 1);
+            let mut list: PostingList = sorted.into_iter().collect();
+            assert_equal(&list, &model);
+            for change in changes {
+                let before = (list.clone(), model.clone());
+                let present = entries_of(&model);
+                for (key, number, is_added, index) in change {
+                    let entry = (key, number);
+                    if is_added || present.is_empty() {
+                        list.push(key, number);
+                        *model.entry(entry).or_default() += 1;
+                        continue;
+                    }
+                    // One that is there, if it was not removed before.
+                    let entry = present[index.index(present.len())];
+                    if let Some(count) = model.get_mut(&entry) {
+                        list.remove(entry.0, entry.1);
+                        *count -= 1;
+                        if *count == 0 {
+                            model.remove(&entry);
+                        }
+                    }
+                }
+                list.settle();
+                assert_equal(&list, &model);
+                assert_equal(&before.0, &before.1);
+            }
         }
     }
 }

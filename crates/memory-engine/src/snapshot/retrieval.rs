@@ -109,8 +109,7 @@ impl EntitySnapshot {
         let admitted = slots.filter(|(slot, _)| retrieved.is_admitted(*slot));
         ScoreStats::of(admitted.filter_map(|(_, slot)| {
             let slot = slot.as_ref()?;
-            let rows = slot.rows.clone();
-            let similarity = self.vectors.similarity(&query.vector, rows)?;
+            let similarity = self.vectors.similarity(&query.vector, slot.rows())?;
             Some(ranking.dense_value(similarity, slot.chunks()))
         }))
     }
@@ -127,10 +126,9 @@ impl EntitySnapshot {
             self.tags.matching(filter, self.slots.len())
         };
         if !others.is_empty() {
-            let slots = admitted.iter_mut().zip(self.slots.iter());
-            for (is_admitted, slot) in slots.filter(|(is_admitted, _)| **is_admitted) {
-                let slot = slot.as_ref();
-                *is_admitted = slot.is_some_and(|slot| slot.memory.matches(&others));
+            let slots = (0u32..).zip(&mut admitted);
+            for (slot, is_admitted) in slots.filter(|(_, is_admitted)| **is_admitted) {
+                *is_admitted = self.memories.get(slot).matches(&others);
             }
         }
         admitted

@@ -7,6 +7,7 @@ use memory_text::WordPair;
 
 use super::blocked_scores::BlockedScores;
 use super::inverted_index::StemLookup;
+use super::packed_memory::PackedMemory;
 use super::retrieval::Retrieved;
 use super::selection::Selection;
 use super::slot::Slot;
@@ -61,7 +62,7 @@ impl EntitySnapshot {
             if selection.exact.binary_search(number).is_err() {
                 return retrieved.similarities.values[*number as usize];
             }
-            let similarity = self.vectors.similarity(&query.vector, slot.rows.clone());
+            let similarity = self.vectors.similarity(&query.vector, slot.rows());
             similarity.unwrap_or(CandidateSet::NO_SIMILARITY)
         };
         let found = |scores: &BlockedScores| numbers.iter().map(|&slot| scores.of(slot)).collect();
@@ -148,23 +149,15 @@ impl EntitySnapshot {
         if self.related.is_empty() || !retrieved.is_admitted(slot) {
             return Vec::new();
         }
-        let Some(own) = self.slot(slot) else {
-            return Vec::new();
-        };
-        let parts = own.memory.parts();
+        let own = self.memories.get(slot);
+        let parts = own.parts();
         let outgoing = parts.related().filter_map(|(id, _)| self.slot_of(&id));
-        let (id, digest) = (own.memory.id(), id_digest(&own.memory.id()));
+        let (id, digest) = (own.id(), id_digest(&own.id()));
         let refers = |other: &u32| {
-            self.slot(*other).is_some_and(|other| {
-                let mut related = other.memory.parts().related();
-                related.any(|(target, _)| target == id)
-            })
+            let mut related = self.memories.get(*other).parts().related();
+            related.any(|(target, _)| target == id)
         };
-        let same_digest = self.related.range((digest, 0), (digest, u32::MAX));
-        let incoming = same_digest
-            .flatten()
-            .map(|(_, other)| *other)
-            .filter(refers);
+        let incoming = self.related.numbers_of(digest).into_iter().filter(refers);
         outgoing
             .chain(incoming)
             .filter(|other| *other != slot && retrieved.is_admitted(*other))
@@ -183,24 +176,29 @@ struct SnapshotMemories<'a> {
     numbers: Vec<u32>,
 }
 
+impl SnapshotMemories<'_> {
+    fn packed(&self, index: usize) -> PackedMemory<'_> {
+        self.snapshot.memories.get(self.numbers[index])
+    }
+}
+
 impl CandidateMemories for SnapshotMemories<'_> {
     fn attributes(&self, index: usize) -> Attributes {
-        self.slots[index].memory.parts().attributes
+        self.packed(index).parts().attributes
     }
 
     fn content(&self, index: usize) -> &str {
-        self.slots[index].memory.parts().content
+        self.packed(index).parts().content
     }
 
     fn memory(&self, index: usize) -> Arc<Memory> {
-        let packed = &self.slots[index].memory;
-        Arc::new(packed.unpack(&self.snapshot.entity))
+        Arc::new(self.packed(index).unpack(&self.snapshot.entity))
     }
 
     fn term_shares(&self, index: usize) -> TermShares {
         let pairs = &self.snapshot.pairs;
         TermShares {
-            stems: self.stems.share(&self.slots[index].passages),
+            stems: self.stems.share(&self.slots[index].passages()),
             pairs: pairs.share(&self.pairs, self.numbers[index]),
         }
     }

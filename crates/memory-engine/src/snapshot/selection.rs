@@ -14,6 +14,7 @@ use super::blocked_scores::{BlockedScores, Highest, SlotScore};
 use super::buffer::Buffer;
 use super::episodes::EpisodeEntry;
 use super::retrieval::Retrieved;
+use super::slot::Slot;
 use crate::ranking::{Ranking, RankingContext};
 use crate::recall::Query;
 
@@ -115,7 +116,8 @@ impl EntitySnapshot {
         reach: usize,
         mut found: impl FnMut(EpisodeEntry, usize),
     ) {
-        let Some((own, episode)) = self.slot(slot).and_then(|own| Some((own, own.episode?))) else {
+        let Some((own, episode)) = self.slot(slot).and_then(|own| Some((own, own.episode()?)))
+        else {
             return;
         };
         let Some(episode) = self.episodes.get(episode) else {
@@ -139,7 +141,7 @@ impl EntitySnapshot {
         retrieved: &Retrieved,
         ranking: &Ranking,
     ) -> usize {
-        let episode = self.slot(slot).and_then(|slot| slot.episode);
+        let episode = self.slot(slot).and_then(Slot::episode);
         let Some(episode) = episode.and_then(|episode| self.episodes.get(episode)) else {
             return 0;
         };

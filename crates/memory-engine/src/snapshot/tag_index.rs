@@ -16,7 +16,7 @@ pub(super) struct TagIndex {
     /// The last number that was assigned.
     last: u32,
     /// The number of a tag, or [`UNTAGGED`], and the slot of a memory.
-    entries: PostingList<(u32, u32)>,
+    entries: PostingList,
     /// Bytes of the tags.
     bytes: usize,
 }
@@ -34,10 +34,10 @@ impl TagIndex {
         for tag in tags {
             is_tagged = true;
             let number = self.number_of(tag);
-            self.entries.push((number, slot));
+            self.entries.push(number, slot);
         }
         if !is_tagged {
-            self.entries.push((UNTAGGED, slot));
+            self.entries.push(UNTAGGED, slot);
         }
     }
 
@@ -56,7 +56,8 @@ impl TagIndex {
         self.entries.settle();
     }
 
-    /// Removes what [`push`](Self::push) added for this slot and these tags.
+    /// Removes what [`push`](Self::push) added for this slot and these tags, at the next
+    /// [`settle`](Self::settle).
     pub(super) fn remove<'a>(&mut self, slot: u32, tags: impl Iterator<Item = &'a str>) {
         let mut is_tagged = false;
         for tag in tags {
@@ -64,15 +65,15 @@ impl TagIndex {
             let Some(&number) = self.numbers.get(tag) else {
                 continue;
             };
-            self.entries.remove((number, slot));
-            let next = self.entries.first_from(&(number, 0));
-            if next.is_none_or(|(other, _)| other != number) {
+            self.entries.remove(number, slot);
+            self.entries.settle();
+            if self.entries.next_number(number, 0).is_none() {
                 self.numbers.remove_mut(tag);
                 self.bytes -= TAG_BYTES + tag.len();
             }
         }
         if !is_tagged {
-            self.entries.remove((UNTAGGED, slot));
+            self.entries.remove(UNTAGGED, slot);
         }
     }
 
@@ -84,28 +85,25 @@ impl TagIndex {
         let numbers = wanted
             .iter()
             .filter_map(|tag| self.numbers.get(tag.as_str()));
-        for slot in numbers.flat_map(|number| self.slots_of(*number)) {
-            counts[slot as usize] += 1;
+        for number in numbers {
+            self.entries.for_each_part(*number, |slots| {
+                slots.iter().for_each(|slot| counts[*slot as usize] += 1);
+            });
         }
         let least = if mode.requires_all() { wanted.len() } else { 1 };
         if mode.matches_untagged() {
-            for slot in self.slots_of(UNTAGGED) {
-                counts[slot as usize] = least;
-            }
+            self.entries.for_each_part(UNTAGGED, |slots| {
+                slots.iter().for_each(|slot| counts[*slot as usize] = least);
+            });
         }
         counts.into_iter().map(|count| count >= least).collect()
-    }
-
-    fn slots_of(&self, number: u32) -> impl Iterator<Item = u32> {
-        let entries = self.entries.range((number, 0), (number, u32::MAX));
-        entries.flatten().map(|(_, slot)| *slot)
     }
 
     /// The same tags with the slots renumbered in their order. Slots without a new
     /// number have no entry.
     pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
         let entries = self.entries.iter();
-        let entries = entries.filter_map(|(number, slot)| Some((*number, to(*slot)?)));
+        let entries = entries.filter_map(|(number, slot)| Some((number, to(slot)?)));
         Self {
             numbers: self.numbers.clone(),
             last: self.last,
@@ -153,6 +151,7 @@ mod tests {
         index.remove(0, both.into_iter());
         index.remove(1, ["mill"].into_iter());
         index.remove(2, std::iter::empty());
+        index.settle();
         assert_eq!(matching(&index, &both, Any), [3]);
         assert_eq!(index.numbers.size(), 1);
         assert_eq!(index.bytes, TAG_BYTES + "river".len());
