@@ -151,8 +151,10 @@ impl RecallRequest {
         self.filter.validate()?;
         self.ranking.validate()?;
         self.as_of.map_or(Ok(()), limits::check_timestamp)?;
-        if let Some(vector) = &self.vector {
-            limits::check_vector(vector, vector.len().max(1))?;
+        // The dimensions are the embedder's, which are not known here: not even an empty
+        // vector is refused, so that the recall can say how many are needed.
+        if let Some(vector) = self.vector.as_ref().filter(|vector| !vector.is_empty()) {
+            limits::check_vector(vector, vector.len())?;
         }
         if let Some(value) = self.min_similarity
             && !(-1.0..=1.0).contains(&value)

@@ -33,6 +33,10 @@ pub struct MemoryInput {
     pub entities: Option<BTreeMap<String, String>>,
     /// Links: ids of memories, and relations.
     pub related: Option<BTreeMap<String, String>>,
+    /// The text's vector, where the server's model computed it elsewhere: as many finite
+    /// numbers as the model has dimensions, not all 0, of any length. It is the memory's
+    /// only vector. Computed by the server if missing.
+    pub embedding: Option<Vec<f32>>,
 }
 
 /// A line that was not imported.

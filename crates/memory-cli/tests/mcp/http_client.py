@@ -7,6 +7,7 @@ checks what its functions return against the running server.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,19 @@ def use(address, token):
     question = models.Recall(text="Who sold the horse?", limit=3)
     found = call("questions.recall", "mira", body=question)
     assert [str(hit.memory.id) for hit in found.parsed.memories] == [id_], found
+
+    short = models.Recall(text="Who sold the horse?", vector=[0.6, 0.8])
+    refused = call("questions.recall", "mira", body=short)
+    assert refused.status_code == 400, refused
+    needed = re.fullmatch(r".* 2 dimensions; (\d+) are needed.*", refused.parsed.detail)
+    axis = [1.0] + [0.0] * (int(needed[1]) - 1)
+    given = models.MemoryInput(content="The mill burned down.", embedding=axis)
+    given = str(call("memories.retain", "mira", body=given).parsed.id)
+    question = models.Recall(text="Who sold the horse?", limit=1, vector=axis)
+    found = call("questions.recall", "mira", body=question)
+    [hit] = found.parsed.memories
+    assert str(hit.memory.id) == given and hit.similarity > 0.999, found
+    call("memories.forget", "mira", given)
 
     call("memories.update", "mira", id_, body=models.Update(importance=0.9))
     listed = call("memories.list_memories", "mira", limit=10)

@@ -172,10 +172,11 @@ async fn vectors_outside_the_limits_are_refused_before_any_work() {
     }
     let request = RecallRequest::new("odd").vector(Vec::new());
     let (found, _) = problem(b.engine.recall(&mira(), &request).await);
-    assert!(matches!(
-        found,
-        InvalidInput::VectorDimensions { found: 0, .. }
-    ));
+    let expected = InvalidInput::VectorDimensions {
+        expected: dimensions,
+        found: 0,
+    };
+    assert_eq!(found, expected);
     assert_eq!(b.embedder.texts(), 0);
     assert_eq!(b.store.reads(), 0);
 

@@ -39,6 +39,10 @@ pub(crate) struct Recall {
     /// Whether each score is explained.
     #[serde(default)]
     explain: bool,
+    /// The text's vector, where the server's model computed it elsewhere: as many finite
+    /// numbers as the model has dimensions, not all 0, of any length. The model is not
+    /// called then; the text is still needed for its words.
+    vector: Option<Vec<f32>>,
 }
 
 const fn default_limit() -> usize {
@@ -54,6 +58,7 @@ impl From<Recall> for RecallRequest {
         request.min_similarity = recall.min_similarity;
         request.min_relevance = recall.min_relevance;
         request.as_of = recall.as_of;
+        request.vector = recall.vector;
         request
     }
 }

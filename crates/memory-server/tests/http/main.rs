@@ -21,3 +21,4 @@ mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;
 mod transfer;
+mod vectors;
