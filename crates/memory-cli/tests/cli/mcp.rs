@@ -174,7 +174,11 @@ async fn errors_tell_a_model_what_to_do() {
     let cases = [
         ("recall", json!({"text": "x"}), "`entity` is missing"),
         ("recall", json!({"entity": " ", "text": "x"}), "entity"),
-        ("recall", json!({"entity": "mira"}), "missing field `text`"),
+        (
+            "recall",
+            json!({"entity": "mira"}),
+            "recall requires `text`",
+        ),
         (
             "recall",
             json!({"entity": "mira", "text": "x", "limt": 3}),

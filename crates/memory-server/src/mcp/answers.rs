@@ -241,7 +241,7 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// What a question found.
+/// What a question found. `note` is added where all of it fits.
 pub(super) fn recalled(
     hits: &[RecallHit],
     max_chars: usize,
@@ -250,10 +250,9 @@ pub(super) fn recalled(
     let mut fitted = Fitted::new(max_chars)?;
     fitted.add_memories(hits.iter().map(Entry::from))?;
     let omitted = hits.len() - fitted.len();
-    let note = match (hits.len(), omitted) {
-        (0, _) => Some(NOTHING_FOUND),
-        (_, 1..) => Some(OMITTED),
-        _ => note,
+    let note = match omitted {
+        0 => note,
+        _ => Some(OMITTED),
     };
     Ok(MemoriesAnswer {
         memories: fitted.into_entries(),
@@ -265,6 +264,8 @@ pub(super) fn recalled(
 
 pub(super) const NOTHING_FOUND: &str =
     "No memory matches. Do not guess: say that you do not remember, or ask the user.";
+pub(super) const NO_MEMORIES: &str = "This entity has no memories at all. Do not guess: say so, and \
+     that its name may be misspelled: capitals and small letters differ.";
 pub(super) const OMITTED: &str = "Not all fit: raise max_chars, or ask something narrower.";
 pub(super) const ANSWER_YOURSELF: &str =
     "This server has no language model: answer the question from these memories.";
@@ -357,7 +358,7 @@ mod tests {
 
     #[test]
     fn notes_fit_what_is_reserved_for_them() {
-        for note in [NOTHING_FOUND, OMITTED, ANSWER_YOURSELF] {
+        for note in [NOTHING_FOUND, NO_MEMORIES, OMITTED, ANSWER_YOURSELF] {
             assert!(note.len() <= MAX_NOTE_CHARS, "{note}");
         }
     }

@@ -137,8 +137,8 @@ pub(super) struct Recall {
     #[serde(default = "default_recall_limit")]
     #[schemars(range(min = 1, max = 1_000))]
     pub(super) limit: usize,
-    /// Leaves out memories whose estimated probability of answering is below this, 0 to
-    /// 1. Most memories have less than 0.5.
+    /// Leaves out memories whose `relevance`, the estimated probability of answering, is
+    /// below this, 0 to 1. Right answers can have less than 0.1: leave it out at first.
     #[schemars(range(min = 0, max = 1))]
     pub(super) min_relevance: Option<f32>,
     /// Answers with what was known at this RFC 3339 time.

@@ -1,8 +1,8 @@
 //! One call of a tool: reads its arguments, performs the operation, answers.
 
 use memory::{
-    ConsolidateRequest, EntityId, LinkDirection, ListRequest, MemoryBatchItem, MemoryId,
-    MemoryKind, MemoryPatch, MemorySystem, PageCursor, ReflectRequest,
+    ConsolidateRequest, EntityId, EntityStats, LinkDirection, ListRequest, MemoryBatchItem,
+    MemoryId, MemoryKind, MemoryPatch, MemorySystem, PageCursor, ReflectRequest,
 };
 use memory_json::{format_cursor, parse_cursor};
 use rmcp::model::{JsonObject, Tool};
@@ -65,6 +65,8 @@ struct ConsolidateAnswer {
 struct StatsAnswer {
     memories: u64,
     archived: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
 }
 
 impl Call<'_> {
@@ -107,15 +109,16 @@ impl Call<'_> {
         let recall: Recall = self.parse()?;
         let max_chars = recall.max_chars;
         let request = recall.into_request();
-        let report = self.memory.recall_report(self.entity, &request).await?;
-        json(&answers::recalled(&report.hits, max_chars, None)?)
+        let report = self.memory.recall_report(&self.entity, &request).await?;
+        let note = self.note_if_none(report.hits.is_empty()).await?;
+        json(&answers::recalled(&report.hits, max_chars, note)?)
     }
 
     async fn reflect(self) -> Result<String, Refusal> {
         let recall: Recall = self.parse()?;
         let max_chars = recall.max_chars;
         let request = ReflectRequest::new(recall.into_request()).max_context_chars(max_chars);
-        let reflection = self.memory.reflect(self.entity, request).await?;
+        let reflection = self.memory.reflect(&self.entity, request).await?;
         match &reflection.answer {
             Some(answer) => json(&ReflectAnswer::new(
                 answer,
@@ -123,7 +126,8 @@ impl Call<'_> {
                 max_chars,
             )?),
             None => {
-                let note = Some(answers::ANSWER_YOURSELF);
+                let note = self.note_if_none(reflection.memories.is_empty()).await?;
+                let note = note.or(Some(answers::ANSWER_YOURSELF));
                 json(&answers::recalled(&reflection.memories, max_chars, note)?)
             }
         }
@@ -165,9 +169,11 @@ impl Call<'_> {
             true => last.map(PageCursor::from),
             false => page.next,
         };
+        let is_none = page.memories.is_empty() && list.after.is_none();
         json(&MemoriesAnswer {
             memories: fitted.into_entries(),
             next: next.as_ref().map(format_cursor),
+            note: self.note_if_none(is_none).await?,
             ..MemoriesAnswer::default()
         })
     }
@@ -217,32 +223,62 @@ impl Call<'_> {
         json(&StatsAnswer {
             memories: stats.memory_count,
             archived: stats.archived_count,
+            note: is_empty(&stats).then_some(answers::NO_MEMORIES),
         })
+    }
+
+    /// What to say where no memory was found: an entity that has none at all may be a
+    /// misspelled one.
+    async fn note_if_none(&self, is_none: bool) -> Result<Option<&'static str>, Refusal> {
+        if !is_none {
+            return Ok(None);
+        }
+        let stats = self.memory.entity_stats(&self.entity).await?;
+        Ok(Some(match is_empty(&stats) {
+            true => answers::NO_MEMORIES,
+            false => answers::NOTHING_FOUND,
+        }))
+    }
+
+    /// The arguments that the tool requires and the call lacks, quoted; empty if none.
+    fn missing(&self) -> String {
+        let required = self.tool.input_schema.get("required");
+        let required = required.and_then(Value::as_array).into_iter().flatten();
+        let missing = required
+            .filter_map(Value::as_str)
+            .filter(|&key| key != ENTITY && !self.arguments.contains_key(key));
+        let missing: Vec<_> = missing.map(|key| format!("`{key}`")).collect();
+        missing.join(" and ")
     }
 
     /// The arguments, or which of them is wrong and what it must be.
     fn parse<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let properties = self.tool.input_schema.get("properties");
         let schema_of = |key: &str| properties.and_then(|properties| properties.get(key));
+        let missing = self.missing();
         if let Some(unknown) = self.arguments.keys().find(|key| schema_of(key).is_none()) {
             let known = properties.and_then(Value::as_object).into_iter().flatten();
             let mut known: Vec<_> = known.map(|(key, _)| key.as_str()).collect();
             known.sort_unstable();
             let unknown: String = unknown.chars().take(60).collect();
+            let advice = match missing.is_empty() {
+                true => "Call again without it.".to_owned(),
+                false => format!("It requires {missing}: call again with that in its place."),
+            };
             return Err(Refusal::new(format!(
-                "{} has no argument {unknown:?}; it has: {}. Call again without it.",
+                "{} has no argument {unknown:?}; it has: {}. {advice}",
                 self.tool.name,
                 known.join(", ")
             )));
         }
-        let error = match serde_json::from_value(Value::Object(self.arguments.clone())) {
-            Ok(arguments) => return Ok(arguments),
-            Err(error) => error.to_string(),
-        };
-        if error.starts_with("missing field") {
+        if !missing.is_empty() {
+            let tool = &self.tool.name;
             return Err(Refusal::new(format!(
-                "{error}: it is required. Call again with it."
+                "{tool} requires {missing}: call again with that."
             )));
+        }
+        if let Ok(arguments) = serde_json::from_value(Value::Object(self.arguments.clone())) {
+            return Ok(arguments);
         }
         // serde does not say where; leaving one out tells.
         let is_wrong = |key: &&String| {
@@ -294,6 +330,11 @@ impl Call<'_> {
             )),
         }
     }
+}
+
+/// Whether an entity has no memory, live or archived.
+fn is_empty(stats: &EntityStats) -> bool {
+    stats.memory_count == 0 && stats.archived_count == 0
 }
 
 fn json(answer: &impl Serialize) -> Result<String, Refusal> {

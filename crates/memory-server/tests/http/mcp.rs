@@ -176,6 +176,62 @@ async fn bad_arguments_are_refused_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn unknown_and_missing_arguments_are_named_together() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    for (tool, arguments, says) in [
+        (
+            "recall",
+            json!({"query": "x"}),
+            "It requires `text`: call again with that in its place.",
+        ),
+        (
+            "recall",
+            json!({"text": "x", "query": "x"}),
+            "until. Call again without it.",
+        ),
+        ("recall", json!({}), "recall requires `text`: call again"),
+        (
+            "relate",
+            json!({"source": "x"}),
+            "It requires `from` and `relation` and `to`:",
+        ),
+        ("stats", json!({"of": "x"}), "Call again without it."),
+    ] {
+        let (text, is_error) = call(&server, tool, "mira", &arguments).await;
+        assert!(is_error && text.contains(says), "{tool}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn an_entity_without_memories_may_be_misspelled() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let questions = [
+        ("recall", json!({"text": "rain"})),
+        ("reflect", json!({"text": "rain"})),
+        ("list", json!({})),
+        ("stats", json!({})),
+    ];
+    let rain = json!({"content": "Rain."});
+    let (text, is_error) = call(&server, "retain", "mira", &rain).await;
+    assert!(!is_error, "{text}");
+    for (tool, arguments) in &questions {
+        let (text, is_error) = call(&server, tool, "Mira", arguments).await;
+        assert!(!is_error, "{tool}: {text}");
+        assert!(text.contains("no memories at all"), "{tool}: {text}");
+        assert!(text.contains("capitals"), "{tool}: {text}");
+        let (text, _) = call(&server, tool, "mira", arguments).await;
+        assert!(!text.contains("no memories at all"), "{tool}: {text}");
+    }
+    // One that has some, of which none matches.
+    let none = json!({"text": "rain", "tags": ["harbor"]});
+    let (text, _) = call(&server, "recall", "mira", &none).await;
+    assert!(text.contains("No memory matches."), "{text}");
+    let none = json!({"tags": ["harbor"]});
+    let (text, _) = call(&server, "list", "mira", &none).await;
+    assert!(text.contains("No memory matches."), "{text}");
+}
+
+#[tokio::test]
 async fn the_handshake_and_answers_need_no_session() {
     let server = TestServer::start(|_| ServerOptions::new()).await;
     let params = json!({
