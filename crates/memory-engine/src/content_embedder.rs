@@ -9,7 +9,7 @@ use memory_core::{
     normalize,
 };
 
-use crate::tiers::{EmbeddedText, Tiers};
+use crate::tiers::{EmbeddedText, Tiers, infer};
 
 /// Turns texts into vectors, and caches them.
 #[derive(Clone)]
@@ -34,6 +34,13 @@ impl ContentEmbedder {
             .embedding
             .embed(&self.embedder, texts, EmbedRole::Passage)
             .await
+    }
+
+    /// Embeds one word by the model itself: no cached vector answers for it, and none is
+    /// cached.
+    pub(crate) async fn check(&self) -> MemoryResult<()> {
+        infer(&*self.embedder, &["ready"], EmbedRole::Query).await?;
+        Ok(())
     }
 
     /// The vector of a recall's text, and how much of it the model knows.

@@ -80,6 +80,7 @@ operations! {
     Retain "retain",
     RetainBatch "retain_batch",
     GenerateEmbeddingsBatch "generate_embeddings_batch",
+    CheckEmbedder "check_embedder",
     Recall "recall",
     RecallReport "recall_report",
     GetMemory "get_memory",

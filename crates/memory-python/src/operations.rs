@@ -270,6 +270,10 @@ pub(crate) async fn backup(
         .map(Nothing::from)
 }
 
+pub(crate) async fn check_embedder(system: MemorySystem) -> MemoryResult<Nothing> {
+    system.check_embedder().await.map(Nothing::from)
+}
+
 pub(crate) async fn close(system: MemorySystem) -> MemoryResult<Nothing> {
     system.close().await.map(Nothing::from)
 }

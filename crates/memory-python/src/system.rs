@@ -387,6 +387,9 @@ systems! {
         #[pyo3(signature = (*, after=None, limit=100))]
         fn list_entities(after: Option<String>, limit: usize) => list_entities(after, limit);
 
+        /// Embeds one word with a real call of the model, to check that it works.
+        fn check_embedder() => check_embedder();
+
         /// Copies the whole database to a new file, while it is in use.
         #[pyo3(signature = (target, *, overwrite=false))]
         fn backup(target: PathBuf, overwrite: bool) => backup(target, overwrite);

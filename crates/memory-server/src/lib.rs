@@ -7,6 +7,7 @@
 //! | `access` | checks the token of a request against the entity and the operation |
 //! | `origin` | refuses what web pages of other sites send |
 //! | `metrics` | [`Metrics`]: the recorder behind `/metrics` |
+//! | `model_check` | whether the model works, by calls that are rare enough to be cheap |
 //! | `rate_limit` | requests per second for each token |
 //! | `tls` | HTTPS, with the feature of this name |
 //! | `problem` | errors as problem details (RFC 9457) |
@@ -28,6 +29,7 @@ mod etag;
 mod import;
 mod mcp;
 mod metrics;
+mod model_check;
 mod origin;
 mod problem;
 mod rate_limit;

@@ -24,6 +24,7 @@ use tower_http::compression::CompressionLayer;
 use crate::import::ImportLimits;
 use crate::mcp::McpServer;
 use crate::metrics::Metrics;
+use crate::model_check::ModelCheck;
 use crate::problem::Problem;
 use crate::rate_limit::RateLimit;
 #[cfg(feature = "tls")]
@@ -206,6 +207,7 @@ pub(crate) struct ServerState {
     pub(crate) memory: MemorySystem,
     pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) metrics: Option<Metrics>,
+    pub(crate) model_check: Arc<ModelCheck>,
     pub(crate) rate_limit: Option<Arc<RateLimit>>,
     pub(crate) max_body_bytes: usize,
     pub(crate) import_limits: ImportLimits,
@@ -329,6 +331,7 @@ fn router(memory: MemorySystem, options: ServerOptions) -> Result<Router, Server
         memory,
         tokens: options.tokens.map(Arc::new),
         metrics: options.metrics,
+        model_check: Arc::new(ModelCheck::new()),
         rate_limit: options
             .rate_limit
             .map(|limit| Arc::new(RateLimit::new(limit))),

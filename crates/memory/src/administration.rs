@@ -108,6 +108,22 @@ impl MemorySystem {
         .await
     }
 
+    /// Checks that the embedder works: it embeds one word, with a real call of the model,
+    /// whatever the embedding tier holds. For health checks; a hosted model bills the
+    /// call, so bound how often it is made.
+    ///
+    #[doc = example!()]
+    /// memory.check_embedder().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`MemoryError::Embedder`]; [`MemoryError::InvalidInput`] for an embedder that
+    /// returns something other than a vector of its dimensions.
+    pub async fn check_embedder(&self) -> MemoryResult<()> {
+        observe(Operation::CheckEmbedder, self.engine().check_embedder()).await
+    }
+
     /// Counters of the three tiers since the system was opened.
     ///
     #[doc = example!()]

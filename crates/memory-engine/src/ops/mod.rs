@@ -51,6 +51,11 @@ impl Engine {
         Ok(embedded.into_iter().map(|text| text.vector).collect())
     }
 
+    /// Embeds one word by the embedder itself, past the tiers.
+    pub async fn check_embedder(&self) -> MemoryResult<()> {
+        self.inner.embedder.check().await
+    }
+
     /// Reads one memory.
     ///
     /// It records its own metrics, where the facade does for other operations: what

@@ -228,7 +228,7 @@ impl EmbeddingTier {
 
 /// Embeds texts and checks the result: a vector that breaks the embedder's
 /// contract must not reach a tier or a store.
-pub(super) async fn infer(
+pub(crate) async fn infer(
     embedder: &dyn Embedder,
     texts: &[&str],
     role: EmbedRole,

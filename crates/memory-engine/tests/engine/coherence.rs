@@ -201,6 +201,17 @@ async fn deleting_leaves_nothing_in_any_tier() {
 }
 
 #[tokio::test]
+async fn a_check_of_the_embedder_is_answered_by_no_tier() {
+    let b = fixture();
+    for calls in 1..=3 {
+        b.engine.check_embedder().await.unwrap();
+        assert_eq!(b.embedder.texts(), calls);
+    }
+    assert_eq!(b.engine.cache_stats().embedding.entries, 0);
+    assert_eq!(b.store.reads(), 0);
+}
+
+#[tokio::test]
 async fn invalidations_let_go_of_what_they_name() {
     let b = fixture();
     let id = b.engine.retain_batch(vec![item("x")]).await.unwrap()[0];

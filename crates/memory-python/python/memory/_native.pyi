@@ -221,6 +221,8 @@ class MemorySystem:
         """How many memories have vectors of each model."""
     def list_entities(self, *, after: str | None = None, limit: int = 100) -> list[str]:
         """Entities that have memories, in the order of their names, after `after`."""
+    def check_embedder(self) -> None:
+        """Embeds one word with a real call of the model, to check that it works."""
     def backup(self, target: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Copies the whole database to a new file, while it is in use."""
     def close(self) -> None:
@@ -433,6 +435,8 @@ class AsyncMemorySystem:
         self, *, after: str | None = None, limit: int = 100
     ) -> list[str]:
         """Entities that have memories, in the order of their names, after `after`."""
+    async def check_embedder(self) -> None:
+        """Embeds one word with a real call of the model, to check that it works."""
     async def backup(
         self, target: str | PathLike[str], *, overwrite: bool = False
     ) -> None:

@@ -229,6 +229,7 @@ def test_entities_are_separate(system: MemorySystem) -> None:
         system.forget("tam", id)
     hits = system.recall("tam", "Who sold me a lame horse?")
     assert [hit.memory.content for hit in hits] == ["I sold a horse."]
+    system.check_embedder()
     assert system.list_entities() == ["mira", "tam"]
     assert system.list_entities(after="mira", limit=1) == ["tam"]
 

@@ -15,6 +15,9 @@ pub(super) async fn live() -> StatusCode {
 }
 
 /// Whether store and model work
+///
+/// The store is asked each time. The model's last real call stands for 30 seconds if it
+/// succeeded, for 5 seconds if it failed.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -23,7 +26,9 @@ pub(super) async fn live() -> StatusCode {
 )]
 pub(super) async fn ready(State(server): State<ServerState>) -> Answer<StatusCode> {
     server.memory.list_entities(None, 1).await?;
-    server.memory.generate_embeddings_batch(["ready"]).await?;
+    let memory = server.memory.clone();
+    let call = || async move { memory.check_embedder().await };
+    server.model_check.run(call).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

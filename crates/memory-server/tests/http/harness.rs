@@ -1,8 +1,10 @@
 //! A server on a free port, and a client for it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use memory::MemorySystem;
+use memory::embed::Embedder;
 use memory_server::{Server, ServerOptions};
 use memory_testkit::HashEmbedder;
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -23,13 +25,21 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) async fn start(options: impl FnOnce(&TempDir) -> ServerOptions) -> Self {
+        Self::start_with(Arc::new(HashEmbedder::new()), options).await
+    }
+
+    /// As [`start`](Self::start), with an embedder.
+    pub(crate) async fn start_with(
+        embedder: Arc<dyn Embedder>,
+        options: impl FnOnce(&TempDir) -> ServerOptions,
+    ) -> Self {
         // The client wants one, also for plain HTTP; a second test finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = options(&folder);
         let memory = MemorySystem::builder()
             .url(format!("sqlite://{}", folder.path().join("m.db").display()))
-            .embedder(HashEmbedder::new())
+            .embedder(embedder)
             .build()
             .await
             .expect("a new database");

@@ -10,6 +10,7 @@ mod access;
 #[cfg(target_os = "linux")]
 mod connections;
 mod harness;
+mod health;
 mod hostile;
 mod inspector;
 mod limits;

@@ -193,7 +193,7 @@ async fn unknown_and_missing_arguments_are_named_together() {
         (
             "relate",
             json!({"source": "x"}),
-            "It requires `from` and `relation` and `to`:",
+            "It requires `from` and `to` and `relation`:",
         ),
         ("stats", json!({"of": "x"}), "Call again without it."),
     ] {

@@ -210,6 +210,7 @@ impl Driver {
             Operation::CountByModel => {
                 memory.count_by_model(ENTITY).await.unwrap();
             }
+            Operation::CheckEmbedder => memory.check_embedder().await.unwrap(),
             Operation::ListEntities => {
                 memory.list_entities(None, 10).await.unwrap();
             }
