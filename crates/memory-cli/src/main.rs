@@ -13,6 +13,7 @@
 //! | `input` | content from an argument or from standard input |
 //! | `atomic_file` | files that are replaced only once they are complete |
 //! | `output` | standard output as text or JSON |
+//! | `log` | warnings of `serve` on standard error |
 //! | `own_files` | recognizing paths that lead to the database itself |
 //! | `interrupt` | interrupt and termination signals |
 //! | `exit` | exit codes, and errors on standard error |
@@ -27,6 +28,7 @@ mod exit;
 mod filters;
 mod input;
 mod interrupt;
+mod log;
 mod null_embedder;
 mod open_hint;
 mod output;

@@ -9,7 +9,7 @@
 //! | `metrics` | [`Metrics`]: the recorder behind `/metrics` |
 //! | `model_check` | whether the model works, by calls that are rare enough to be cheap |
 //! | `rate_limit` | requests per second for each token |
-//! | `tls` | HTTPS, with the feature of this name |
+//! | `tls`, `certificate` | HTTPS, with the feature of this name; its certificate |
 //! | `problem` | errors as problem details (RFC 9457) |
 //! | `request` | reading JSON bodies, query strings and idempotency keys |
 //! | `routes/` | the endpoints, one file per group; `routes/mod.rs` has the table |
@@ -24,6 +24,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod access;
+#[cfg(feature = "tls")]
+mod certificate;
 mod entity_names;
 mod etag;
 mod import;
@@ -41,12 +43,12 @@ mod server;
 mod tls;
 mod tokens;
 
+#[cfg(feature = "tls")]
+pub use certificate::{TlsError, TlsIdentity};
 pub use mcp::McpServer;
 pub use metrics::{Metrics, MetricsError};
 pub use problem::Problem;
 pub use routes::openapi;
 pub use schema::MemoryInput;
 pub use server::{Server, ServerError, ServerOptions};
-#[cfg(feature = "tls")]
-pub use tls::{TlsError, TlsIdentity};
 pub use tokens::{Access, NewToken, TokenScope, Tokens, TokensError};

@@ -21,6 +21,8 @@ use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
+#[cfg(feature = "tls")]
+use crate::certificate::TlsIdentity;
 use crate::import::ImportLimits;
 use crate::mcp::McpServer;
 use crate::metrics::Metrics;
@@ -28,7 +30,7 @@ use crate::model_check::ModelCheck;
 use crate::problem::Problem;
 use crate::rate_limit::RateLimit;
 #[cfg(feature = "tls")]
-use crate::tls::{TlsIdentity, TlsListener};
+use crate::tls::TlsListener;
 use crate::tokens::Tokens;
 use crate::{access, origin, routes};
 
@@ -283,8 +285,11 @@ impl Server {
         let serving = async {
             #[cfg(feature = "tls")]
             if let Some(identity) = self.tls {
-                let listener = TlsListener::new(self.listener, identity);
-                return serve(listener, self.router, self.drain_timeout, shutdown).await;
+                let listener = TlsListener::new(self.listener, identity.clone());
+                return tokio::select! {
+                    outcome = serve(listener, self.router, self.drain_timeout, shutdown) => outcome,
+                    never = identity.watch() => match never {},
+                };
             }
             serve(self.listener, self.router, self.drain_timeout, shutdown).await
         };

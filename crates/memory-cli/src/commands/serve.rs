@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::database::Database;
 use crate::exit::{Code, Failure};
 use crate::interrupt::Signals;
+use crate::log;
 use crate::output::{Output, note};
 
 #[derive(Debug, clap::Args)]
@@ -89,6 +90,7 @@ pub(crate) async fn serve(
     args: ServeArgs,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    log::init();
     let listen = args.listen;
     let scheme = if args.tls_cert.is_some() {
         "https"

@@ -1,6 +1,7 @@
 //! The server as a process: tokens, requests, signals.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -134,4 +135,38 @@ fn refuses_to_serve_other_machines_without_tokens() {
     );
     let run = dir.run(&["--json", "serve", "--tokens", "missing"]);
     assert!(run.fails(2, "configuration").contains("missing"));
+}
+
+#[test]
+fn warnings_are_on_standard_error() {
+    let dir = TestDir::new();
+    let made = dir.run(&["--json", "token", "tokens"]).code(0).json();
+    let token = made["token"].as_str().expect("a token");
+    let mut command = dir.command(&["serve", "--listen", "127.0.0.1:0", "--tokens", "tokens"]);
+    let log = File::create(dir.path("log")).expect("the folder can be written");
+    command.stderr(log);
+    let mut server = Serving::run(command);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (client, url) = (client(), format!("{}/v1/entities", server.address));
+    let status = || {
+        let sent = client.get(&url).bearer_auth(token).send();
+        runtime.block_on(sent).expect("it answers").status()
+    };
+    assert_eq!(status(), 200);
+    assert_eq!(dir.read("log"), "");
+    dir.write("tokens", "no token\n");
+    // The file is looked at each second.
+    while status() != 401 {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let log = dir.read("log");
+    assert!(
+        log.contains("ERROR memory_server::tokens: no token is accepted"),
+        "{log}"
+    );
+    assert!(!log.contains(token), "{log}");
+    assert!(server.end("TERM").success());
 }

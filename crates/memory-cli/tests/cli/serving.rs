@@ -15,7 +15,11 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it with these options, and waits until it is ready.
     pub(crate) fn start(dir: &TestDir, options: &[&str]) -> Self {
-        let mut command = dir.command(&[&["serve"], options].concat());
+        Self::run(dir.command(&[&["serve"], options].concat()))
+    }
+
+    /// Starts this command, and waits until it is ready.
+    pub(crate) fn run(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it was piped");
