@@ -196,7 +196,7 @@ fn measure_with(
 ) -> Result<Results, TaskError> {
     let extent = Extent::of(options);
     let wrk = Wrk::new(folder)?;
-    let run = describe(data)?;
+    let run = describe(options, data)?;
     let (ingest, resident, server, database) = ingest::measure(memory, folder, data)?;
     let client = &server.client;
     println!("new questions");
@@ -238,7 +238,7 @@ fn build() -> Result<PathBuf, TaskError> {
     Ok(shell::target_dir().join("release").join("memory"))
 }
 
-fn describe(data: &Data) -> Result<Run, TaskError> {
+fn describe(options: &Options, data: &Data) -> Result<Run, TaskError> {
     let line = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
         command.current_dir(shell::root()).args(arguments);
@@ -247,7 +247,11 @@ fn describe(data: &Data) -> Result<Run, TaskError> {
     let load = shell::read_text(Path::new("/proc/loadavg"))?;
     Ok(Run {
         time: line("date", &["-u", "+%Y-%m-%d %H:%M UTC"])?,
-        revision: line("git", &["rev-parse", "--short", "HEAD"])?,
+        // A given command may be of any revision, and its `--version` has none.
+        revision: match options.memory {
+            None => Some(line("git", &["rev-parse", "--short", "HEAD"])?),
+            Some(_) => None,
+        },
         load: load.split(' ').next().unwrap_or_default().to_owned(),
         texts: data.texts.len(),
         questions: data.questions.len(),

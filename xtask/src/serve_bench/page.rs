@@ -50,9 +50,13 @@ pub(super) fn section(results: &Results) -> String {
             count(run.questions)
         ),
     };
+    let revision = match &run.revision {
+        Some(revision) => format!("revision {revision}"),
+        None => "unknown revision".to_owned(),
+    };
     let mut text = format!(
-        "Run of `cargo xtask serve-bench` on {}, revision {}, load {} at its start: {texts}.\n\n",
-        run.time, run.revision, run.load
+        "Run of `cargo xtask serve-bench` on {}, {revision}, load {} at its start: {texts}.\n\n",
+        run.time, run.load
     );
     text.push_str(&table(&["", ""], &single_values(results)));
     text.push('\n');

@@ -20,12 +20,14 @@ pub(super) struct Results {
     pub(super) peers: Vec<Peer>,
 }
 
-/// The time of a run, the revision that it measured, and its texts.
+/// The time of a run, what it measured, and its texts.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Run {
     /// In UTC.
     pub(super) time: String,
-    pub(super) revision: String,
+    /// Of the checkout that the command was built from; `None` for a given command, which
+    /// does not say.
+    pub(super) revision: Option<String>,
     /// Runnable threads on average over the minute before.
     pub(super) load: String,
     pub(super) texts: usize,
