@@ -316,7 +316,7 @@ impl<'a> Run<'a> {
         };
         let tuning = match self.policy.configured_width() {
             Some(width) => self.measure_width(built, width, &questions).await?,
-            None => self.tune(built, &questions).await?,
+            None => self.tune(built, &questions, record.width).await?,
         };
         report.measured = Some(tuning.measurement());
         report.reason = match is_configured {

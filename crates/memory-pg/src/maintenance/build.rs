@@ -127,7 +127,7 @@ impl Run<'_> {
                 trial.winner = Some((method, tuning));
                 break;
             }
-            let tuning = self.tune(built, questions).await?;
+            let tuning = self.tune(built, questions, None).await?;
             let verdict = tuning.verdict(self.target);
             let loser = if verdict != IndexReason::TargetReached {
                 if trial.winner.is_none() {

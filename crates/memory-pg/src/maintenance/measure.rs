@@ -130,16 +130,18 @@ impl Run<'_> {
         Ok(measurement)
     }
 
-    /// Finds the smallest width that reaches the target, within an eighth. The recall of
-    /// several widths is measured with the same questions, so the confidence in the choice
-    /// is a little lower than that in one measurement.
+    /// Finds the smallest width that reaches the target, within an eighth, beginning with
+    /// the one that was found `before`. The recall of several widths is measured with the
+    /// same questions, so the confidence in the choice is a little lower than that in one
+    /// measurement.
     pub(super) async fn tune(
         &mut self,
         index: BuiltIndex<'_>,
         questions: &[Question],
+        before: Option<u32>,
     ) -> Result<Tuning, Failure> {
         let (first, largest) = widths(index.method, index.vectors.rows);
-        let mut search = WidthSearch::new(first, largest);
+        let mut search = WidthSearch::new(first, largest, before);
         let mut best = (first, RecallEstimate::of(&[]));
         while let Some(width) = search.next_width() {
             let may_stop = width < largest;
