@@ -84,12 +84,13 @@ impl EntitySnapshot {
             best.nth().unwrap_or(last)
         };
         for (slot, _) in values.blend.at_least(first) {
-            received.lend(slot);
+            received.lend(slot, lowest(last));
         }
-        let all_lenders = lender(lowest(last_of(&received))).min(first);
+        let raised = lowest(last_of(&received));
+        let all_lenders = lender(raised).min(first);
         let others = values.blend.at_least(all_lenders);
         for (slot, _) in others.filter(|(_, blend)| *blend < first) {
-            received.lend(slot);
+            received.lend(slot, raised);
         }
         let lowest = lowest(last_of(&received));
         let least = lending * (all_lenders + error).max(0.0);
@@ -161,6 +162,7 @@ struct Received<'a> {
     retrieved: &'a Retrieved,
     ranking: &'a Ranking,
     blend: &'a [f32],
+    totals: &'a [f32],
     /// The largest error of a blend.
     error: f32,
     /// By slot, without the discount for its length.
@@ -181,6 +183,7 @@ impl<'a> Received<'a> {
             retrieved,
             ranking,
             blend: values.blend.values(),
+            totals: values.totals.values(),
             error: values.error,
             most: Buffer::new(values.blend.values().len(), 0.0),
             slots: Vec::new(),
@@ -198,20 +201,27 @@ impl<'a> Received<'a> {
         self.most(slot) * self.ranking.length_discount(words)
     }
 
-    /// Lends the blend of one memory.
-    fn lend(&mut self, lender: u32) {
+    /// Lends the blend of one memory to those that reach the total `lowest` with it: most
+    /// do not, whatever share of it they receive.
+    fn lend(&mut self, lender: u32, lowest: f32) {
         let (snapshot, ranking) = (self.snapshot, self.ranking);
         let blend = self.blend[lender as usize];
         let (Some(own), true) = (snapshot.slot(lender), ranking.neighbors > 0.0) else {
             return;
         };
+        let totals = self.totals;
+        let can_matter =
+            |receiver: u32| totals[receiver as usize] + ranking.neighbors * blend >= lowest;
         let share = ranking.episode_share(self.episode_length(lender));
         let reach = ranking.neighbor_reach;
         snapshot.for_each_neighbor(lender, self.retrieved, reach, |(time, receiver), step| {
-            let lent = ranking.lent(step, time - own.time);
-            self.receive(receiver, share * lent * blend);
+            if can_matter(receiver) {
+                let lent = ranking.lent(step, time - own.time);
+                self.receive(receiver, share * lent * blend);
+            }
         });
-        for receiver in snapshot.related_to(lender, self.retrieved) {
+        let related = snapshot.related_to(lender, self.retrieved);
+        for receiver in related.into_iter().filter(|other| can_matter(*other)) {
             self.receive(receiver, ranking.neighbors * blend);
         }
     }
@@ -237,7 +247,7 @@ impl<'a> Received<'a> {
         self.snapshot
             .for_each_neighbor(slot, self.retrieved, reach, |(time, lender), step| {
                 let blend = self.blend[lender as usize];
-                if blend > 0.0 {
+                if ranking.neighbors * blend > most {
                     most = most.max(ranking.lent(step, own.time - time) * blend);
                 }
             });
