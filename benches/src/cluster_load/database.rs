@@ -29,13 +29,14 @@ pub const SHARED_TEXTS: usize = 200;
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Tables that are compared between the primary and the standby.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "entity",
     "memory",
     "memory_embedding",
     "memory_access",
     "memory_entity",
     "memory_tombstone",
+    "snapshot_page",
 ];
 
 /// Fills the database, and prepares the counting of statements by role.

@@ -16,7 +16,8 @@ use crate::error::Failure;
 use crate::insert;
 use crate::lexical::{IndexedMemory, index_memories};
 use crate::options::Precision;
-use crate::rows::{self, EmbeddingColumns};
+use crate::rows::{self, EmbeddingColumns, EntityRow};
+use crate::snapshot_pages;
 use crate::transaction::{Transaction, TxOutcome};
 
 const OPERATION: &str = "consolidate";
@@ -100,7 +101,7 @@ impl Transaction for Consolidate {
         let raised = entity::raise(connection, &deltas).await?;
         let raised_row = raised.get(&self.entity).copied().unwrap_or_default();
         let generation = raised_row.generation;
-        self.archive(connection, generation).await?;
+        self.archive(connection, &raised_row).await?;
         let summaries: Vec<&IndexedMemory> = self.summaries.iter().collect();
         insert::insert_rows(connection, &summaries, &raised, self.precision).await?;
         Ok(TxOutcome::Commit(ConsolidateOutcome::new(generation)))
@@ -203,7 +204,7 @@ impl Consolidate {
     async fn archive(
         &self,
         connection: &mut Connection,
-        generation: Generation,
+        raised: &EntityRow,
     ) -> Result<(), Failure> {
         let uuids =
             |(source, summary): (MemoryId, MemoryId)| (*source.as_uuid(), *summary.as_uuid());
@@ -212,12 +213,12 @@ impl Consolidate {
             .bind(self.entity.as_str())
             .bind(&sources)
             .bind(summaries)
-            .bind(rows::signed(generation.0));
+            .bind(rows::signed(raised.generation.0));
         connection.execute(query).await?;
         let query = sqlx::query(ARCHIVE_VECTORS);
         connection
-            .execute(query.bind(self.entity.as_str()).bind(sources))
+            .execute(query.bind(self.entity.as_str()).bind(&sources))
             .await?;
-        Ok(())
+        snapshot_pages::discard(connection, &self.entity, raised, &sources).await
     }
 }

@@ -22,8 +22,10 @@ const RAISE: &str = "ON CONFLICT (entity_id) DO UPDATE SET generation = e.genera
      memory_count = e.memory_count + excluded.memory_count, \
      archived_count = e.archived_count + excluded.archived_count, \
      word_count = e.word_count + excluded.word_count, \
-     tombstone_count = e.tombstone_count + excluded.tombstone_count \
-     RETURNING e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count";
+     tombstone_count = e.tombstone_count + excluded.tombstone_count, \
+     paged_at = e.paged_at + (e.paged_at = e.generation)::integer \
+     RETURNING e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count, \
+       e.paged_until, e.paged_at";
 
 /// What a write adds to the counts of an entity; negative numbers subtract.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,8 +63,8 @@ pub(crate) async fn lock(
     entity: &EntityId,
 ) -> Result<Option<EntityRow>, Failure> {
     let query = sqlx::query(
-        "SELECT e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count \
-         FROM entity e WHERE e.entity_id = $1::text FOR NO KEY UPDATE",
+        "SELECT e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count, \
+         e.paged_until, e.paged_at FROM entity e WHERE e.entity_id = $1::text FOR NO KEY UPDATE",
     );
     let rows = connection.fetch_all(query.bind(entity.as_str())).await?;
     Ok(rows.first().map(EntityRow::decode).transpose()?)

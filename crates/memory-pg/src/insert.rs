@@ -20,6 +20,7 @@ use crate::removal;
 use crate::rows::{
     AccessColumns, EmbeddingColumns, EntityRow, InvolvedEntityColumns, MemoryColumns,
 };
+use crate::snapshot_pages;
 use crate::transaction::{Transaction, TxOutcome};
 
 const OPERATION: &str = "insert";
@@ -219,6 +220,10 @@ pub(crate) async fn insert_rows(
         .insert(connection)
         .await?;
     AccessColumns::new(memories()).insert(connection).await?;
+    for (entity, row) in raised {
+        let ids = ids_of(entity, items.iter().copied());
+        snapshot_pages::discard(connection, entity, row, &ids).await?;
+    }
     delete_tombstones(connection, items, raised).await?;
     Ok(true)
 }

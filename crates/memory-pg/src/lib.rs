@@ -61,6 +61,7 @@ mod rows;
 mod schema;
 mod search;
 mod session_settings;
+mod snapshot_pages;
 mod sql;
 mod stats;
 mod store;

@@ -6,7 +6,7 @@ pub(crate) mod support;
 use memory_core::{
     DenseQuery, EntityId, Generation, IndexAction, IndexMethod, ListRequest, ListScope,
     MaintenanceRequest, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode, NeighborRequest,
-    SearchRequest, Store,
+    SearchRequest, SnapshotPage, SnapshotPart, Store,
 };
 use memory_testkit::{SeededRng, fixtures};
 use sqlx::{PgConnection, Row};
@@ -17,7 +17,7 @@ use crate::ann_index::AnnIndex;
 use crate::options::PgOptions;
 use crate::sql::SqlBuilder;
 use crate::store::PgStore;
-use crate::{ann_search, changes, list, neighbors, reindex, search};
+use crate::{ann_search, changes, list, neighbors, reindex, search, snapshot_pages};
 
 /// A memory that others link to.
 fn linked() -> MemoryId {
@@ -202,6 +202,64 @@ async fn loading_the_whole_state_reads_no_tombstones() {
                 .find(|line| line.contains("on memory_tombstone"))
                 .unwrap_or_else(|| panic!("{plan}"));
             assert_eq!(!scan.contains("never executed"), reads, "{plan}");
+        }
+    })
+    .await;
+}
+
+/// Only what is in no page is read from rows, and a page is found without reading others.
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshot_pages_are_found_by_their_ids() {
+    with_database(|url| async move {
+        let mut connection = populated(&url).await;
+        let (large, model) = (EntityId::from("large"), fixtures::fingerprint());
+        let store = PgStore::connect(&url).await.unwrap();
+        let pages = store.snapshot_pages().unwrap();
+        let state = pages.read(&large, &model, 1).await.unwrap();
+        let new = state.parts.iter().filter_map(|part| match part {
+            SnapshotPart::Memories {
+                page: Some(number),
+                memories,
+            } => {
+                let ids = memories.iter().map(|item| item.memory.id).collect();
+                Some(SnapshotPage::new(*number, ids, vec![0; 100_000]))
+            }
+            _ => None,
+        });
+        let (new, read_at) = (new.collect(), state.generation);
+        pages.write(&large, &model, 1, read_at, new).await.unwrap();
+        store.close().await.unwrap();
+        let others = "INSERT INTO snapshot_page SELECT 'small ' || n, gen_random_uuid(), \
+             gen_random_uuid(), 'model', 0, 0, '' FROM generate_series(1, 5000) n";
+        run(&mut connection, others).await;
+        run(&mut connection, "VACUUM ANALYZE").await;
+        for mode in MODES {
+            run(&mut connection, &format!("SET plan_cache_mode = {mode}")).await;
+            let sql = snapshot_pages::read_statement(&large, &model, 1, &[]);
+            let plan = lines(&mut connection, sql).await;
+            assert!(
+                plan.contains("Index Scan using memory_pkey"),
+                "{mode}\n{plan}"
+            );
+            assert!(!plan.contains("Seq Scan on memory m"), "{mode}\n{plan}");
+            // Between 23 pages, and of 56 memories that are in none.
+            for (scan, loops) in [("using memory_pkey", 24), ("on memory_embedding w", 56)] {
+                let line = plan.lines().find(|line| line.contains(scan));
+                let is_so = line.is_some_and(|line| line.contains(&format!("loops={loops})")));
+                assert!(is_so, "{scan}, {mode}\n{plan}");
+            }
+            let mut sql = SqlBuilder::new();
+            let id = sql.value(vec![Uuid::from_u128(1 << 100)], "uuid[]");
+            let entity = sql.value("large", "text");
+            let model = sql.value(None::<&str>, "text");
+            let delete = snapshot_pages::DELETE.replace("$2::uuid[]", &id);
+            let delete = delete.replace("$1::text", &entity);
+            sql.push(delete.replace("$3::text", &model));
+            let plan = lines(&mut connection, sql).await;
+            assert!(
+                !plan.contains("Seq Scan on snapshot_page"),
+                "{mode}\n{plan}"
+            );
         }
     })
     .await;

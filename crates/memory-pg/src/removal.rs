@@ -12,6 +12,7 @@ use crate::connection::Connection;
 use crate::entity::CountDelta;
 use crate::error::Failure;
 use crate::rows::{self, EntityRow};
+use crate::snapshot_pages;
 use crate::sql::RowInsert;
 
 /// Removes memories and, recursively, the summaries that were made from them.
@@ -89,6 +90,10 @@ pub(crate) async fn remove(
         outcome.restored = removal.restore(connection, delta).await?;
     }
     outcome.unlinked = removal.unlink(connection).await?;
+    let changed = [&outcome.restored, &outcome.unlinked].into_iter().flatten();
+    let mut written = removal.ids;
+    written.extend(changed.map(|id| *id.as_uuid()));
+    snapshot_pages::discard(connection, entity, entity_row, &written).await?;
     Ok(Some(outcome))
 }
 

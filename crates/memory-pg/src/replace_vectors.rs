@@ -19,6 +19,7 @@ use crate::entity::{self, CountDelta};
 use crate::error::Failure;
 use crate::options::Precision;
 use crate::rows::{self, EmbeddingColumns};
+use crate::snapshot_pages;
 use crate::sql::SqlBuilder;
 use crate::transaction::{Transaction, TxOutcome};
 
@@ -112,9 +113,9 @@ impl Transaction for RemoveOtherVectors {
 
     async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<u64>, Failure> {
         // A writer must not replace the vectors that let the others go.
-        if entity::lock(connection, &self.entity).await?.is_none() {
+        let Some(row) = entity::lock(connection, &self.entity).await? else {
             return Ok(TxOutcome::Rollback(0));
-        }
+        };
         let find = sqlx::query(
             "SELECT DISTINCT o.memory_id FROM memory_embedding o \
              WHERE o.entity_id = $1::text AND o.memory_id = ANY ($2::uuid[]) \
@@ -135,8 +136,10 @@ impl Transaction for RemoveOtherVectors {
             "DELETE FROM memory_embedding WHERE entity_id = $1::text \
              AND memory_id = ANY ($2::uuid[]) AND model <> $3::text",
         );
-        let delete = delete.bind(entity).bind(ids).bind(model);
+        let delete = delete.bind(entity).bind(&ids).bind(model);
         connection.execute(delete).await?;
+        let kept = &self.fingerprint;
+        snapshot_pages::discard_vectors(connection, &self.entity, &row, &ids, kept).await?;
         Ok(TxOutcome::Commit(count))
     }
 }
@@ -229,6 +232,7 @@ impl Transaction for ReplaceVectors {
             .bind(&ids)
             .bind(rows::signed(generation.0));
         connection.execute(version).await?;
+        snapshot_pages::discard(connection, &self.entity, &row, &ids).await?;
         entity::raise_one(connection, &self.entity, CountDelta::default()).await?;
         let replaced = ids.into_iter().map(MemoryId::from).collect();
         let outcome = ReplaceVectorsOutcome::new(generation, replaced);

@@ -13,7 +13,7 @@ use crate::sql;
 const POLICIES: &str = include_str!("../migrations/optional/row_level_security.sql");
 
 /// The number of tables with policies.
-const TABLES: i64 = 7;
+const TABLES: i64 = 8;
 
 /// Creates the policies where the options ask for them, and refuses a schema that
 /// contradicts the options: under policies, a transaction that names no entity
@@ -55,7 +55,7 @@ async fn count_active(connection: &mut Connection) -> Result<i64, Failure> {
         "SELECT count(*) AS active FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = current_schema() AND c.relkind = 'r' AND c.relname IN ('entity', \
            'memory', 'memory_embedding', 'memory_access', 'memory_entity', 'memory_tombstone', \
-           'memory_approximate') \
+           'memory_approximate', 'snapshot_page') \
          AND c.relrowsecurity AND row_security_active(c.oid)",
     );
     let rows = connection.fetch_all(query).await?;

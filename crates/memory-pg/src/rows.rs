@@ -28,12 +28,16 @@ pub(crate) struct EntityRow {
     pub(crate) archived: u64,
     /// At most so many tombstones.
     pub(crate) tombstones: u64,
+    /// Snapshot pages have no ids above this; `None` where there are none.
+    pub(crate) paged_until: Option<Uuid>,
+    /// The generation up to which pages were deleted with their memories.
+    paged_at: Option<Generation>,
 }
 
 impl EntityRow {
     /// The columns, of the table `entity` as `e`.
-    pub(crate) const COLUMNS: &'static str =
-        "e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count";
+    pub(crate) const COLUMNS: &'static str = "e.entity_id, e.generation, e.memory_count, e.archived_count, e.tombstone_count, \
+         e.paged_until, e.paged_at";
 
     /// Decodes a row with [`COLUMNS`](Self::COLUMNS).
     pub(crate) fn decode(row: &PgRow) -> Result<Self, sqlx::Error> {
@@ -42,7 +46,19 @@ impl EntityRow {
             memories: unsigned("memory_count", row.try_get("memory_count")?)?,
             archived: unsigned("archived_count", row.try_get("archived_count")?)?,
             tombstones: unsigned("tombstone_count", row.try_get("tombstone_count")?)?,
+            paged_until: row.try_get("paged_until")?,
+            paged_at: row
+                .try_get::<Option<i64>, _>("paged_at")?
+                .map(|number| unsigned("paged_at", number))
+                .transpose()?
+                .map(Generation),
         })
+    }
+
+    /// Whether the entity has snapshot pages that are as its memories are. They are not
+    /// where a program wrote that knows no pages.
+    pub(crate) fn has_current_pages(&self) -> bool {
+        self.paged_until.is_some() && self.paged_at == Some(self.generation)
     }
 }
 

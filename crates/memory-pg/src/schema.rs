@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0007_contractions.sql"),
     include_str!("../migrations/0008_index_tuning.sql"),
     include_str!("../migrations/0009_words_of_more_scripts.sql"),
+    include_str!("../migrations/0010_snapshot_pages.sql"),
 ];
 
 /// The version whose index is built before it is applied: [`BUILD_INDEX`].

@@ -10,8 +10,8 @@ use memory_core::{
     EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
     ListRequest, MaintenanceReport, MaintenanceRequest, MemoryFilter, MemoryId, MemoryPatch,
     MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome,
-    SearchOutcome, SearchRequest, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
-    VectorPrecision, Writers,
+    SearchOutcome, SearchRequest, SnapshotPages, Store, StoreCapabilities, SummaryGroup,
+    UpdateOutcome, VectorPrecision, Writers,
 };
 use sqlx::PgPool;
 
@@ -78,6 +78,10 @@ impl PgStore {
     #[must_use]
     pub fn is_standby(&self) -> bool {
         self.database.is_standby()
+    }
+
+    pub(crate) const fn database(&self) -> &Arc<Database> {
+        &self.database
     }
 }
 
@@ -162,6 +166,10 @@ impl Store for PgStore {
         fingerprint: &Fingerprint,
     ) -> MemoryResult<ChangeSet> {
         changes::changes_since(&self.database, entity, since, fingerprint).await
+    }
+
+    fn snapshot_pages(&self) -> Option<&dyn SnapshotPages> {
+        Some(self)
     }
 
     async fn update(

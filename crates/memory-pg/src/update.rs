@@ -16,6 +16,7 @@ use crate::error::Failure;
 use crate::lexical::{self, IndexEntry};
 use crate::options::Precision;
 use crate::rows::{self, EmbeddingColumns, InvolvedEntityColumns, MemoryRow};
+use crate::snapshot_pages;
 use crate::sql::SqlBuilder;
 use crate::transaction::{Transaction, TxOutcome};
 
@@ -65,7 +66,8 @@ impl Transaction for Update {
 
     async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<UpdateOutcome>, Failure> {
         let entity_row = entity::lock(connection, &self.entity).await?;
-        let current = entity_row.ok_or_else(|| self.not_found())?.generation;
+        let entity_row = entity_row.ok_or_else(|| self.not_found())?;
+        let current = entity_row.generation;
         let (before, words) = self.read(connection).await?;
         if let Some(summary) = before.archived_by {
             return Err(Failure::Memory(MemoryError::Archived {
@@ -91,6 +93,8 @@ impl Transaction for Update {
         if self.patch.entities.is_some() {
             self.replace_involved_entities(connection, &memory).await?;
         }
+        let ids = [*self.id.as_uuid()];
+        snapshot_pages::discard(connection, &self.entity, &entity_row, &ids).await?;
         let new_words = self.entry.as_ref().map_or(words, |entry| entry.word_count);
         let delta = CountDelta {
             words: i64::from(new_words) - i64::from(words),

@@ -248,7 +248,7 @@ impl Transaction for WritePages {
         let (format, end) = (self.format.cast_signed(), complete_pages(&entity));
         for page in mem::take(&mut self.pages) {
             let number = i64::try_from(page.number).unwrap_or(i64::MAX);
-            let memories = page.memories;
+            let memories = page.ids.len() as u64;
             if number >= end
                 || !self
                     .is_unchanged(conn, &entity, space, numbers(number), memories)

@@ -16,6 +16,7 @@ SELECT create_distributed_table('memory_embedding', 'entity_id', colocate_with =
 SELECT create_distributed_table('memory_access', 'entity_id', colocate_with => 'entity');
 SELECT create_distributed_table('memory_entity', 'entity_id', colocate_with => 'entity');
 SELECT create_distributed_table('memory_tombstone', 'entity_id', colocate_with => 'entity');
+SELECT create_distributed_table('snapshot_page', 'entity_id', colocate_with => 'entity');
 
 -- Opening a store reads these, on whichever node the application connects to.
 SELECT create_reference_table('memory_schema');

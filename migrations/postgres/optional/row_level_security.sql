@@ -12,7 +12,8 @@ DECLARE
     of text;
 BEGIN
     FOREACH of IN ARRAY ARRAY['entity', 'memory', 'memory_embedding', 'memory_access',
-                              'memory_entity', 'memory_tombstone', 'memory_approximate']
+                              'memory_entity', 'memory_tombstone', 'memory_approximate',
+                              'snapshot_page']
     LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', of);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', of);

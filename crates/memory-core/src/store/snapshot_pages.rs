@@ -57,8 +57,8 @@ pub trait SnapshotPages: Send + Sync {
     /// - Whatever writes, removes or archives a memory, or removes vectors that a page
     ///   has of it, removes that page in the same transaction: nothing of a removed
     ///   memory is left.
-    /// - A page replaces the one with its number, also one of another fingerprint or
-    ///   format.
+    /// - A page replaces those that have one of its memories, also of another fingerprint
+    ///   or format.
     /// - The generation stays.
     ///
     /// # Errors
@@ -96,7 +96,8 @@ pub enum SnapshotPart {
         /// The number of the page that may be written of exactly these memories, of at
         /// most [`SnapshotPage::MAX_MEMORIES`]; `None` where the store would not keep
         /// one: of too few memories, of some without vectors of the fingerprint, or
-        /// where it is read only.
+        /// where it is read only. It is different for each part, and a later state may
+        /// have it for other memories.
         page: Option<u64>,
         /// The memories with their vectors, as in
         /// [`ChangeSet::written`](super::ChangeSet::written).
@@ -122,8 +123,8 @@ pub struct AccessState {
 pub struct SnapshotPage {
     /// The number that [`SnapshotPart::Memories`] had.
     pub number: u64,
-    /// How many memories these were.
-    pub memories: u64,
+    /// The ids of its memories, all of them, in their order.
+    pub ids: Vec<MemoryId>,
     /// What the reader made of them, access counts left out. Only the reader knows its
     /// form.
     pub content: Vec<u8>,
@@ -168,12 +169,12 @@ impl SnapshotPage {
     /// Most memories of a page: a store offers no more under one number.
     pub const MAX_MEMORIES: usize = 128;
 
-    /// A page of so many memories.
+    /// A page of these memories.
     #[must_use]
-    pub const fn new(number: u64, memories: u64, content: Vec<u8>) -> Self {
+    pub const fn new(number: u64, ids: Vec<MemoryId>, content: Vec<u8>) -> Self {
         Self {
             number,
-            memories,
+            ids,
             content,
         }
     }

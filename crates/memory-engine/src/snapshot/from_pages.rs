@@ -3,7 +3,8 @@
 use std::thread;
 
 use memory_core::{
-    AccessState, EmbeddedMemory, Generation, Language, SnapshotPage, SnapshotPart, SnapshotState,
+    AccessState, EmbeddedMemory, Generation, Language, MemoryId, SnapshotPage, SnapshotPart,
+    SnapshotState,
 };
 
 use super::analysis::AnalyzedMemory;
@@ -21,8 +22,8 @@ const MIN_PARALLEL: usize = 1_000;
 /// The bytes of a page.
 struct EncodedPage {
     content: Vec<u8>,
-    /// The number of a new page that the store would keep, and that of its memories.
-    new: Option<(u64, u64)>,
+    /// The number of a new page that the store would keep, and the ids of its memories.
+    new: Option<(u64, Vec<MemoryId>)>,
 }
 
 /// The parts of a state as pages, in their order, and the accesses of all memories.
@@ -47,11 +48,11 @@ fn encode_parts(
         let count = memories.len();
         let page = page.filter(|_| count <= PAGE_MEMORIES);
         for group in into_groups(memories) {
-            groups.push((pages.len(), group));
             pages.push(EncodedPage {
                 content: Vec::new(),
-                new: page.map(|number| (number, count as u64)),
+                new: page.map(|number| (number, ids_of(&group))),
             });
+            groups.push((pages.len() - 1, group));
         }
     }
     let encoded = map_all(groups, MIN_PART, |(position, group)| {
@@ -77,6 +78,10 @@ fn into_groups(memories: Vec<EmbeddedMemory>) -> Vec<Vec<EmbeddedMemory>> {
     groups
 }
 
+fn ids_of(memories: &[EmbeddedMemory]) -> Vec<MemoryId> {
+    memories.iter().map(|item| item.memory.id).collect()
+}
+
 fn accesses_of(embedded: &EmbeddedMemory) -> Option<AccessState> {
     let memory = &embedded.memory;
     let state = AccessState::new(memory.id, memory.access_count, memory.last_accessed);
@@ -98,8 +103,8 @@ impl EntitySnapshot {
         snapshot.set_accesses(&accesses);
         snapshot.bytes = snapshot.count_bytes();
         let new = encoded.into_iter().filter_map(|page| {
-            let (number, memories) = page.new?;
-            Some(SnapshotPage::new(number, memories, page.content))
+            let (number, ids) = page.new?;
+            Some(SnapshotPage::new(number, ids, page.content))
         });
         Some((snapshot, new.collect()))
     }

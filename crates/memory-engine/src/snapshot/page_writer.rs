@@ -104,7 +104,7 @@ mod tests {
     fn a_batch_has_few_pages_and_few_bytes() {
         let large = [MAX_BATCH_BYTES - 1, 1, 5 << 20, 1];
         let lengths = [1; 9].into_iter().chain(large);
-        let pages = lengths.map(|length| SnapshotPage::new(0, 1, vec![0; length]));
+        let pages = lengths.map(|length| SnapshotPage::new(0, Vec::new(), vec![0; length]));
         let mut pages = pages.collect::<Vec<_>>().into_iter();
         let mut sizes = Vec::new();
         while pages.len() > 0 {

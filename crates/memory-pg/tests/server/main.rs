@@ -16,6 +16,7 @@ mod resilience;
 mod row_level_security;
 mod schema;
 mod server_process;
+mod snapshot_pages;
 mod standby;
 mod statement_counts;
 mod statement_log;

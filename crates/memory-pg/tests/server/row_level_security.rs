@@ -82,6 +82,12 @@ async fn no_statement_reaches_an_unnamed_entity() {
             store.record_accesses(&[update]).await.unwrap();
         }
         let mut admin = connect(&owner).await;
+        run(
+            &mut admin,
+            "INSERT INTO snapshot_page SELECT e.entity_id, m.last_id, m.last_id, 'model', 0, 0, '' \
+             FROM entity e CROSS JOIN (SELECT gen_random_uuid() AS last_id) m",
+        )
+        .await;
         let before = all_rows(&mut admin).await;
         let mut plain = connect(&url).await;
         for named in ["", "SET memory.entities = '{tam}'"] {
@@ -130,17 +136,18 @@ async fn older_terms_are_converted_under_row_level_security() {
     .await;
 }
 
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "entity",
     "memory",
     "memory_embedding",
     "memory_access",
     "memory_entity",
     "memory_tombstone",
+    "snapshot_page",
 ];
 
 /// A row of the other entity for each table.
-const ROWS: [(&str, &str); 6] = [
+const ROWS: [(&str, &str); 7] = [
     ("entity", "'ona', 1, 0, 0"),
     (
         "memory",
@@ -153,6 +160,10 @@ const ROWS: [(&str, &str); 6] = [
     ("memory_access", "'mira', gen_random_uuid(), 1, NULL"),
     ("memory_entity", "'mira', gen_random_uuid(), 'tam', 'seen'"),
     ("memory_tombstone", "'mira', gen_random_uuid(), 1"),
+    (
+        "snapshot_page",
+        "'mira', gen_random_uuid(), gen_random_uuid(), 'model', 0, 0, ''",
+    ),
 ];
 
 async fn assert_reads_nothing(connection: &mut PgConnection, table: &str) {

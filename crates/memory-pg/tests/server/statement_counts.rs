@@ -133,13 +133,13 @@ fn summary_groups(entity: &EntityId, items: &[EmbeddedMemory]) -> Vec<SummaryGro
 }
 
 /// Counts the statements of one database, from another.
-struct Counter {
+pub(crate) struct Counter {
     connection: PgConnection,
     database: String,
 }
 
 impl Counter {
-    async fn new(url: &str) -> Self {
+    pub(crate) async fn new(url: &str) -> Self {
         let mut connection = connect(&server()).await;
         run(
             &mut connection,
@@ -154,7 +154,7 @@ impl Counter {
         }
     }
 
-    async fn reset(&mut self) {
+    pub(crate) async fn reset(&mut self) {
         let query = sqlx::query(
             "SELECT pg_stat_statements_reset(0, d.oid, 0) FROM pg_database d WHERE d.datname = $1",
         );
@@ -165,7 +165,7 @@ impl Counter {
             .unwrap();
     }
 
-    async fn read(&mut self) -> i64 {
+    pub(crate) async fn read(&mut self) -> i64 {
         let query = sqlx::query(
             "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements s \
              JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = $1",
@@ -177,7 +177,7 @@ impl Counter {
         row.unwrap().get(0)
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         self.connection.close().await.unwrap();
     }
 }

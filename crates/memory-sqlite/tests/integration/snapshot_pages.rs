@@ -41,7 +41,7 @@ async fn keep(store: &SqliteStore) {
             memories,
         } => {
             let content = format!("{TRACE} {number}").into_bytes();
-            Some(SnapshotPage::new(*number, memories.len() as u64, content))
+            Some(SnapshotPage::new(*number, ids(memories), content))
         }
         _ => None,
     });

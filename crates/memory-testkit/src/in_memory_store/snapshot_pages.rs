@@ -90,7 +90,7 @@ impl EntityTable {
         let rows: Vec<&Row> = self.live().filter(own).collect();
         let is_unchanged =
             |row: &&Row| row.written <= kept.read_at && row.has_vectors_of(&kept.fingerprint);
-        rows.len() as u64 == kept.page.memories && rows.iter().all(is_unchanged)
+        rows.len() == kept.page.ids.len() && rows.iter().all(is_unchanged)
     }
 }
 

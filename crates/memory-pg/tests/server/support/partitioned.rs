@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use super::{connect, run};
 
 /// The tables that are partitioned.
-pub(crate) const TABLES: [&str; 6] = [
+pub(crate) const TABLES: [&str; 7] = [
     "entity",
     "memory",
     "memory_embedding",
     "memory_access",
     "memory_entity",
     "memory_tombstone",
+    "snapshot_page",
 ];
 
 /// Partitions the tables of a new store. Plans for parameters of any value would

@@ -4,7 +4,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['entity', 'memory', 'memory_embedding', 'memory_access',
-                                'memory_entity', 'memory_tombstone']
+                                'memory_entity', 'memory_tombstone', 'snapshot_page']
     LOOP
         EXECUTE format('ALTER TABLE %I RENAME TO whole', name);
         EXECUTE format('CREATE TABLE %I (LIKE whole INCLUDING ALL) PARTITION BY HASH (entity_id)',
