@@ -110,7 +110,7 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         check_schema(&writer, options.schema).await
     };
     let flusher = match prepared {
-        Ok(()) => own_flusher(&writer, path, options).await,
+        Ok(()) => own_flusher(&writer, options).await,
         Err(error) => Err(error),
     };
     let flusher = match flusher {
@@ -134,10 +134,9 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
 
 /// Takes flushing the log over from SQLite, where acknowledged writes survive a power
 /// failure and the log is flushed in the same way here. Elsewhere, and on a connection
-/// that replaces a broken one, SQLite flushes in each commit.
+/// that replaces a broken one, SQLite flushes in each commit and checkpoints by itself.
 async fn own_flusher(
     writer: &SqlitePool,
-    path: &Path,
     options: &SqliteOptions,
 ) -> MemoryResult<Option<Arc<LogFlusher>>> {
     if options.synchronous != Synchronous::Full || !cfg!(target_os = "linux") {
@@ -152,10 +151,22 @@ async fn own_flusher(
     if mode != "wal" {
         return Ok(None);
     }
-    conn.execute("PRAGMA synchronous = NORMAL")
+    // SQLite names the log after the file that links lead to.
+    let path: Option<String> =
+        query_scalar("SELECT file FROM pragma_database_list WHERE name = 'main'")
+            .fetch_optional(&mut *conn)
+            .await
+            .ok()
+            .flatten();
+    let log = path.map(|path| LogFlusher::open(&inspect::with_suffix(Path::new(&path), "-wal")));
+    let Some(Ok(flusher)) = log else {
+        return Ok(None);
+    };
+    // Checkpoints are those of `wal`, which wait for a pause.
+    conn.execute("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0")
         .await
         .map_err(open_error)?;
-    Ok(Some(LogFlusher::new(inspect::with_suffix(path, "-wal"))))
+    Ok(Some(flusher))
 }
 
 /// Opens connections to a file that must not be changed.

@@ -185,7 +185,7 @@ async fn run_group(
         Ok(None) if group.len() > 1 => writer.run(session, merged, &origin).await,
         Ok(None) => {
             for one in group {
-                run_alone(writer, session, one).await;
+                run_alone(writer, session, known, one).await;
             }
             return;
         }
@@ -196,16 +196,23 @@ async fn run_group(
             let answer = move |outcome| answer_all(group, outcome);
             writer.when_flushed(Insert::OPERATION, committed, answer);
         }
-        Err(error) if group.len() == 1 || error.kind() == ErrorKind::OutcomeUnknown => {
+        Err(error) if group.len() == 1 || !can_run_again(error.kind()) => {
+            group.iter().for_each(|one| known.forget(&one.insert));
             answer_all(group, Err(error));
         }
         // Nothing was written.
         Err(_) => {
             for one in group {
-                run_alone(writer, session, one).await;
+                run_alone(writer, session, known, one).await;
             }
         }
     }
+}
+
+/// Whether the inserts of a group that failed can run alone: nothing was written, and
+/// nobody would wait for the whole busy timeout once more.
+fn can_run_again(error: ErrorKind) -> bool {
+    !matches!(error, ErrorKind::OutcomeUnknown | ErrorKind::Unavailable)
 }
 
 /// Runs an insert in one call of the driver; `None` where that is not possible, and then
@@ -230,21 +237,22 @@ async fn run_at_once(
         }
         // The insert in steps learns what is so now.
         Ok(None) => Ok(None),
-        Err(error) => {
-            known.forget(insert);
-            Err(error)
-        }
+        Err(error) => Err(error),
     }
 }
 
-async fn run_alone(writer: &Writer, session: &mut Session, one: Waiting) {
+async fn run_alone(writer: &Writer, session: &mut Session, known: &KnownEntities, one: Waiting) {
+    let names = one.insert.clone();
     let answer = |outcome| {
         // The caller may have dropped its future.
         let _ = one.answer.send(outcome);
     };
     match writer.run(session, one.insert, &one.origin).await {
         Ok(committed) => writer.when_flushed(Insert::OPERATION, committed, answer),
-        Err(error) => answer(Err(error)),
+        Err(error) => {
+            known.forget(&names);
+            answer(Err(error));
+        }
     }
 }
 

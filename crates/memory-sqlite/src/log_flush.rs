@@ -15,13 +15,12 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use memory_core::{ErrorKind, MemoryError, MemoryResult};
 use tokio::task;
-
-#[cfg(unix)]
-use crate::inspect::is_linked;
 
 /// What became of a flush.
 pub(crate) type FlushResult = Result<(), Arc<io::Error>>;
@@ -33,6 +32,8 @@ type Then = Box<dyn FnOnce(FlushResult) + Send>;
 pub(crate) struct LogFlusher {
     state: Mutex<State>,
     log: Mutex<Log>,
+    /// Whether a flush failed.
+    has_failed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -45,24 +46,45 @@ struct State {
 
 #[derive(Debug)]
 struct Log {
-    path: PathBuf,
-    file: Option<File>,
+    /// Open as long as the store is, so that it reports each failure to write.
+    file: File,
     /// The first failure. Later flushes prove nothing about the frames of this one,
     /// which stand before theirs.
     failure: Option<Arc<io::Error>>,
+    #[cfg(test)]
+    flushes: usize,
 }
 
 impl LogFlusher {
-    /// Of the log at a path.
-    pub(crate) fn new(path: PathBuf) -> Arc<Self> {
-        Arc::new(Self {
+    /// Of the log at a path, which a connection has open. SQLite deletes it with the last
+    /// connection only, and a new one is never made while there is one.
+    pub(crate) fn open(path: &Path) -> io::Result<Arc<Self>> {
+        let log = Log {
+            file: File::open(path)?,
+            failure: None,
+            #[cfg(test)]
+            flushes: 0,
+        };
+        Ok(Arc::new(Self {
             state: Mutex::default(),
-            log: Mutex::new(Log {
-                path,
-                file: None,
-                failure: None,
-            }),
-        })
+            log: Mutex::new(log),
+            has_failed: AtomicBool::new(false),
+        }))
+    }
+
+    /// Refuses a write where a flush failed: what it wrote would follow frames that may be
+    /// missing after a power failure.
+    pub(crate) fn check(&self, operation: &'static str) -> MemoryResult<()> {
+        if self.has_failed() {
+            let message = "nothing was written: the write-ahead log could not be flushed to disk before; check the disk, and open the database again";
+            return Err(MemoryError::store(ErrorKind::Other, operation, message));
+        }
+        Ok(())
+    }
+
+    /// Whether a flush failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Acquire)
     }
 
     /// Calls `then` on a blocking thread after a flush that begins from now on: it
@@ -90,7 +112,12 @@ impl LogFlusher {
         if let Some(failure) = &log.failure {
             return Err(Arc::clone(failure));
         }
-        log.sync().map_err(|error| {
+        #[cfg(test)]
+        {
+            log.flushes += 1;
+        }
+        log.file.sync_data().map_err(|error| {
+            self.has_failed.store(true, Ordering::Release);
             tracing::error!(kind = ?error.kind(), "the write-ahead log was not flushed to disk");
             let error = Arc::new(error);
             log.failure = Some(Arc::clone(&error));
@@ -100,30 +127,6 @@ impl LogFlusher {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Log {
-    fn sync(&mut self) -> io::Result<()> {
-        #[cfg(unix)]
-        self.file.take_if(|file| !is_linked(file));
-        if self.file.is_none() {
-            self.file = open(&self.path)?;
-        }
-        match &self.file {
-            Some(file) => file.sync_data(),
-            // SQLite deletes the log with its last connection, and only once all of it
-            // is copied and the main file is flushed.
-            None => Ok(()),
-        }
-    }
-}
-
-fn open(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -203,35 +206,39 @@ mod tests {
         flushed.recv().unwrap()
     }
 
-    #[tokio::test]
-    async fn a_log_that_was_deleted_is_opened_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("agent.db-wal");
-        let flusher = LogFlusher::new(path.clone());
-        assert!(flush(&flusher).is_ok(), "no log");
-        fs::write(&path, "one").unwrap();
-        assert!(flush(&flusher).is_ok());
-        fs::remove_file(&path).unwrap();
-        assert!(flush(&flusher).is_ok(), "deleted");
-        fs::write(&path, "two").unwrap();
-        assert!(flush(&flusher).is_ok());
-        let log = flusher.log.lock().unwrap();
-        let length = log.file.as_ref().unwrap().metadata().unwrap().len();
-        assert_eq!(length, 3, "the new file is open");
-    }
-
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn after_a_failure_no_flush_succeeds() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("agent.db-wal");
         // A device that cannot be flushed.
-        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
-        let flusher = LogFlusher::new(path.clone());
+        let flusher = LogFlusher::open(Path::new("/dev/null")).unwrap();
+        assert!(flusher.check("insert").is_ok());
         assert!(flush(&flusher).is_err());
-        fs::remove_file(&path).unwrap();
-        fs::write(&path, "one").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        flusher.log.lock().unwrap().file = File::create(folder.path().join("log")).unwrap();
         assert!(flush(&flusher).is_err(), "the frames before may be missing");
+        let refused = flusher.check("insert").unwrap_err();
+        assert!(refused.to_string().contains("nothing was written"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_log_is_that_of_the_database_behind_a_link() {
+        use std::os::unix::fs::MetadataExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink(path("agent.db"), path("link.db")).unwrap();
+        for name in ["agent.db", "link.db"] {
+            // What the log of a link would be named.
+            fs::write(path("link.db-wal"), "").unwrap();
+            let options = SqliteOptions::new(path(name));
+            let database = connection::open(&options).await.unwrap();
+            let flusher = database.writer.as_ref().unwrap().flusher.as_ref().unwrap();
+            let flushed = flusher.log.lock().unwrap().file.metadata().unwrap();
+            let log = fs::metadata(path("agent.db-wal")).unwrap();
+            assert_eq!(flushed.ino(), log.ino(), "{name}");
+            database.close().await;
+        }
     }
 
     /// On other systems SQLite flushes.
@@ -242,8 +249,7 @@ mod tests {
         let options = SqliteOptions::new(folder.path().join("agent.db"));
         let database = connection::open(&options).await.unwrap();
         let flusher = database.writer.as_ref().unwrap().flusher.as_ref().unwrap();
-        // A flush opens the log.
-        let was_flushed = || flusher.log.lock().unwrap().file.take().is_some();
+        let was_flushed = || mem::take(&mut flusher.log.lock().unwrap().flushes) > 0;
         let entity = EntityId::from("mira");
         let batch = fixtures::varied_memories(&entity, 2, &mut SeededRng::new(1));
         let id = batch[0].memory.id;
@@ -288,7 +294,9 @@ mod tests {
     #[tokio::test]
     async fn all_that_wait_are_called_once() {
         let folder = tempfile::tempdir().unwrap();
-        let flusher = LogFlusher::new(folder.path().join("agent.db-wal"));
+        let path = folder.path().join("agent.db-wal");
+        fs::write(&path, "").unwrap();
+        let flusher = LogFlusher::open(&path).unwrap();
         let (sender, flushed) = mpsc::channel();
         for number in 0..100 {
             let sender = sender.clone();

@@ -7,9 +7,10 @@
 //! their embedding spaces) is kept, and the keys of new rows are assigned before the
 //! transaction begins.
 //!
-//! The transaction first compares the generations of its entities with those that are
-//! known: every change of an entity's row raises its generation, and embedding spaces are
-//! never deleted. Where one differs, where an id is stored already, and where anything
+//! The transaction first compares the rows of its entities with those that are known: all
+//! that keys and limits follow from, as the generation alone would be that of another write
+//! where the one that was remembered has failed. Embedding spaces are never deleted. Where
+//! one differs, where an id is stored already, and where anything
 //! else fails, it is rolled back, and the insert runs in steps (`insert`), which tells
 //! what is wrong.
 
@@ -49,19 +50,21 @@ struct Known {
 /// An insert whose rows are encoded.
 pub(crate) struct QuickInsert {
     rows: InsertRows,
-    /// The keys and generations of its entities.
+    /// What its keys and limits follow from, for each of its entities.
     guard: String,
     deltas: BTreeMap<i64, CountDelta>,
 }
 
-/// The error where a generation differs is an overflow of an integer.
+/// The error where a row differs is an overflow of an integer. The row of the marker says
+/// that the transaction was committed, whatever becomes of the last statement.
 const INSERT: &str = concat!(
     "BEGIN IMMEDIATE;
 
      SELECT CASE WHEN EXISTS (
          SELECT 1 FROM jsonb_each(?) AS known
          LEFT JOIN entity AS e ON e.entity_key = known.value ->> 0
-         WHERE e.generation IS NOT known.value ->> 1
+         WHERE (e.generation, e.next_number, e.memory_count, e.tombstone_count) IS NOT
+             (known.value ->> 1, known.value ->> 2, known.value ->> 3, known.value ->> 4)
      ) THEN abs(-9223372036854775807 - 1) END;
 
      ",
@@ -70,12 +73,14 @@ const INSERT: &str = concat!(
 
      COMMIT;
 
+     SELECT 'committed';
+
      PRAGMA data_version"
 );
 
 impl KnownEntities {
-    /// Remembers the rows of entities after a transaction. Should it not be committed, the
-    /// next insert finds out.
+    /// Remembers the rows of entities after a transaction that is not committed yet: should
+    /// it fail, the next insert that expects these rows does not find them.
     pub(crate) fn learn(
         &self,
         entities: &Entities<'_>,
@@ -110,9 +115,18 @@ impl KnownEntities {
         let mut rows = InsertRows::encode(&insert.batch, &keys, insert.language)?;
         let mut deltas = BTreeMap::new();
         rows.take_deltas(&mut deltas);
-        let guard: Vec<(i64, u64)> = before
+        let guard: Vec<_> = before
             .values()
-            .map(|row| (row.key, row.generation.0))
+            .map(|row| {
+                let counts = (row.memory_count, row.tombstone_count);
+                (
+                    row.key,
+                    row.generation.0,
+                    row.next_number,
+                    counts.0,
+                    counts.1,
+                )
+            })
             .collect();
         let generations = before
             .into_iter()
@@ -335,6 +349,36 @@ mod tests {
         for database in [database, other] {
             database.close().await;
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_insert_that_was_rolled_back_leaves_nothing_to_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder.path().join("agent.db")).await;
+        let mut rng = SeededRng::new(5);
+        let mut next = || Insert::unlimited(batch("mira", &mut rng), None);
+        let stored = next();
+        for insert in [stored.clone(), next()] {
+            database.insert(insert, Origin::Others).await.unwrap();
+        }
+        let known = database.inserts.known();
+        let failed = next();
+        let (quick, _) = known.plan(&failed).unwrap().unwrap();
+        known.inserted(&failed, &quick.deltas);
+        // Another write has the generation that the insert would have had.
+        let id = stored.batch[0].memory.id;
+        let delete = || Delete {
+            entity: EntityId::from("mira"),
+            ids: vec![id],
+            language: None,
+        };
+        database.write(delete(), Origin::Others).await.unwrap();
+        assert!(!run_at_once(&database, &stored).await);
+        let outcome = database.insert(stored, Origin::Others).await.unwrap();
+        assert_eq!(outcome.inserted, [true, false]);
+        database.insert(next(), Origin::Others).await.unwrap();
+        database.write(delete(), Origin::Others).await.unwrap();
+        database.close().await;
     }
 
     /// An insert with all that decides its outcome, as the seed has it.

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use memory_core::MemoryResult;
 use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
@@ -97,14 +98,15 @@ impl Session {
     }
 
     /// Runs a transaction that is one text of statements, with its beginning and its
-    /// commit, and returns the only column of its last row.
+    /// commit, of which the last two return a row behind the commit; returns the second of
+    /// these, `None` where it failed.
     ///
     /// # Errors
     /// The failure, and whether it was rolled back for certain.
     pub(crate) async fn run_at_once(
         &mut self,
         statements: Query<'static, Sqlite, SqliteArguments>,
-    ) -> Result<i64, (Failure, bool)> {
+    ) -> Result<Option<i64>, (Failure, bool)> {
         self.in_transaction = true;
         let mut result = last_number(&mut self.conn, statements)
             .await
@@ -136,13 +138,23 @@ impl Session {
     }
 }
 
-/// Runs statements to their end, and returns the first column of the last row.
+/// Runs statements that return three rows, and returns the number in the last; `None` where
+/// an error came between the second and the last.
 async fn last_number(
     conn: &mut SqliteConnection,
     statements: Query<'static, Sqlite, SqliteArguments>,
-) -> sqlx::Result<i64> {
-    let rows = statements.fetch_all(conn).await?;
-    rows.last().ok_or(sqlx::Error::RowNotFound)?.try_get(0)
+) -> sqlx::Result<Option<i64>> {
+    let mut rows = statements.fetch(conn);
+    let mut seen = 0;
+    loop {
+        match rows.try_next().await {
+            Ok(Some(row)) if seen == 2 => return row.try_get(0).map(Some),
+            Ok(Some(_)) => seen += 1,
+            Err(_) if seen == 2 => return Ok(None),
+            Ok(None) => return Err(sqlx::Error::RowNotFound),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 impl Drop for Session {

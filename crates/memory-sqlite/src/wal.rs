@@ -16,8 +16,8 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 use crate::own_commits::OwnCommits;
 use crate::pool::MeasuredPool;
 
-/// How long truncating waits for readers of earlier states. It is tried again
-/// after the next write, so a short wait loses nothing.
+/// How long truncating waits for readers of earlier states. It is tried again after the
+/// next write, and in the background, so a short wait loses nothing.
 const TRUNCATE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long no transaction has to end before a checkpoint in the background.
@@ -67,9 +67,7 @@ impl Wal {
         let done = self.truncate(conn).await.unwrap_or(false);
         self.truncation_pending.store(!done, Ordering::Relaxed);
         if !done {
-            tracing::debug!(
-                "readers hold the write-ahead log; it is truncated after the next write"
-            );
+            tracing::debug!("readers hold the write-ahead log; it is truncated once they are done");
         }
         done
     }
@@ -101,7 +99,9 @@ impl Wal {
                 if quiet >= QUIET || first.elapsed() >= MAX_DELAY {
                     break;
                 }
-                if commits.wal_index().log_bytes() >= MAX_LOG_BYTES {
+                // Not at once: readers may keep the log from being used again from its
+                // beginning.
+                if commits.wal_index().log_bytes() >= MAX_LOG_BYTES && first.elapsed() >= QUIET {
                     break;
                 }
                 tokio::time::sleep(QUIET.saturating_sub(quiet)).await;
@@ -109,10 +109,22 @@ impl Wal {
             let conn = writer.acquire().await;
             // Before the checkpoint: what is written from now on needs another.
             wal.checkpoint_scheduled.store(false, Ordering::Release);
-            if let Ok(mut conn) = conn {
-                checkpoint(&mut conn).await;
+            let Ok(mut conn) = conn else { return };
+            wal.checkpoint(&mut conn).await;
+            drop(conn);
+            // Erased content is not left to a write that may never come.
+            if wal.truncation_pending.load(Ordering::Relaxed) {
+                tokio::time::sleep(MAX_DELAY).await;
+                wal.schedule_checkpoint(&writer, &commits);
             }
         });
+    }
+
+    /// Copies the log into the main file, and truncates it where it may have erased content.
+    pub(crate) async fn checkpoint(&self, conn: &mut SqliteConnection) {
+        if !self.truncate_if_required(conn, false).await {
+            checkpoint(conn).await;
+        }
     }
 
     fn last_write(&self) -> MutexGuard<'_, Instant> {

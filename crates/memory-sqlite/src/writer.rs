@@ -66,9 +66,13 @@ impl Writer {
         }
     }
 
-    /// Waits for the connection.
+    /// Waits for the connection. Refused where the log could not be flushed before.
     pub(crate) async fn acquire(&self, operation: &'static str) -> MemoryResult<Session> {
-        Session::acquire(&self.pool, operation).await
+        let session = Session::acquire(&self.pool, operation).await?;
+        self.flusher
+            .as_ref()
+            .map_or(Ok(()), |flusher| flusher.check(operation))?;
+        Ok(session)
     }
 
     /// Waits for the connection and runs a transaction.
@@ -182,8 +186,16 @@ impl Writer {
             Err((failure, is_rolled_back)) => {
                 let code = failure.primary_code();
                 let error = failure.into_commit_error(Insert::OPERATION);
-                let is_unknown = code.is_none() || error.kind() == ErrorKind::OutcomeUnknown;
-                if !is_rolled_back && is_unknown {
+                if !is_rolled_back && code.is_none() {
+                    let message = "the connection ended during an insert; read the memories to see whether it happened";
+                    return Err(MemoryError::store(
+                        ErrorKind::OutcomeUnknown,
+                        Insert::OPERATION,
+                        message,
+                    )
+                    .with_source(error));
+                }
+                if !is_rolled_back && error.kind() == ErrorKind::OutcomeUnknown {
                     return Err(error);
                 }
                 if let Some(uncounted) = uncounted {
@@ -197,7 +209,8 @@ impl Writer {
         };
         let conn = &mut session.conn;
         let is_flushed = self.wal.truncate_if_required(conn, false).await;
-        if let Some(uncounted) = uncounted {
+        // Without a version it counts as a change by others.
+        if let Some((uncounted, data_version)) = uncounted.zip(data_version) {
             uncounted.committed_at(data_version, conn, origin).await;
         }
         Ok(Some(Committed {
@@ -232,9 +245,18 @@ impl Writer {
 
     /// Copies the log into the main file in the background, soon after the last write.
     pub(crate) fn schedule_checkpoint(&self) {
-        if let Some(commits) = &self.commits {
+        if let Some(commits) = &self.commits
+            && !self.has_failed()
+        {
             self.wal.schedule_checkpoint(&self.pool, commits);
         }
+    }
+
+    /// Whether the log could not be flushed: then what it has may not be copied to the main
+    /// file.
+    fn has_failed(&self) -> bool {
+        let flusher = self.flusher.as_ref();
+        flusher.is_some_and(|flusher| flusher.has_failed())
     }
 
     /// Whether another call waits for the connection.
@@ -246,9 +268,10 @@ impl Writer {
     pub(crate) async fn close(&self) {
         // Where others keep the database open, closing does not do this.
         if self.commits.is_some()
+            && !self.has_failed()
             && let Ok(mut conn) = self.pool.acquire().await
         {
-            wal::checkpoint(&mut conn).await;
+            self.wal.checkpoint(&mut conn).await;
         }
         self.pool.pool().close().await;
     }
