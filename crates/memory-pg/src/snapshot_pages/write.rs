@@ -21,17 +21,17 @@ use crate::transaction::{Transaction, TxOutcome};
 ///
 /// A memory that was written since has a later version, and none can have been added but
 /// by a write. Vectors are removed without one, so each memory must still have its own.
+/// They are counted by ranges as well: looked up by memory, in tables of which the server
+/// has no statistics yet, it read those of the whole entity for each memory.
 const FIND_UNCHANGED: &str = "SELECT r.position FROM (\
        SELECT unnest($2::integer[]) AS position, unnest($3::uuid[]) AS first_id, \
          unnest($4::uuid[]) AS last_id, unnest($5::bigint[]) AS memories) r \
      CROSS JOIN LATERAL (SELECT count(*) AS memories, coalesce(max(m.version), 0) AS version \
        FROM memory m WHERE m.entity_id = $1::text AND m.archived_by IS NULL \
        AND m.memory_id >= r.first_id AND m.memory_id <= r.last_id) l \
-     CROSS JOIN LATERAL (SELECT count(*) AS memories FROM memory n \
-       WHERE n.entity_id = $1::text AND n.archived_by IS NULL \
-       AND n.memory_id >= r.first_id AND n.memory_id <= r.last_id \
-       AND EXISTS (SELECT FROM memory_embedding v WHERE v.entity_id = $1::text \
-         AND v.memory_id = n.memory_id AND v.model = $6::text)) w \
+     CROSS JOIN LATERAL (SELECT count(DISTINCT v.memory_id) AS memories \
+       FROM memory_embedding v WHERE v.entity_id = $1::text AND v.model = $6::text \
+       AND NOT v.archived AND v.memory_id >= r.first_id AND v.memory_id <= r.last_id) w \
      WHERE l.memories = r.memories AND w.memories = r.memories AND l.version <= $7::bigint";
 
 /// Deletes pages that have ids of new ones: of other models or formats, damaged ones, and

@@ -371,7 +371,8 @@ async fn writes_of_older_programs_end_all_pages() {
         let (first, old) = (batch[0].memory.id, batch[1].memory.id);
         let older = format!(
             "BEGIN; UPDATE entity SET generation = generation + 1, memory_count = memory_count - 1; \
-             DELETE FROM memory WHERE memory_id = '{first}'; COMMIT"
+             DELETE FROM memory WHERE memory_id = '{first}'; \
+             DELETE FROM memory_embedding WHERE memory_id = '{first}'; COMMIT"
         );
         let patch = MemoryPatch::new().importance(0.125);
         for newer in ["write", "write of pages"] {
