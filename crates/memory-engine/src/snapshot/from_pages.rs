@@ -12,7 +12,7 @@ use super::inverted_index::InvertedIndex;
 use super::mentions::MentionIndex;
 use super::page::{self, PAGE_MEMORIES, Page};
 use super::pair_index::PairIndex;
-use super::threads::{join, map_all};
+use super::threads::{map_all, start};
 use super::vectors::Vectors;
 use super::{EntitySnapshot, SlotRanges};
 
@@ -121,13 +121,13 @@ impl EntitySnapshot {
             self.add_slots(pages);
         } else {
             thread::scope(|scope| {
-                let inverted_index = scope.spawn(|| InvertedIndex::from_pages(pages));
-                let pairs = scope.spawn(|| PairIndex::from_pages(pages));
-                let vectors = scope.spawn(|| Vectors::from_pages(pages, dimensions));
+                let inverted_index = start(scope, || InvertedIndex::from_pages(pages));
+                let pairs = start(scope, || PairIndex::from_pages(pages));
+                let vectors = start(scope, || Vectors::from_pages(pages, dimensions));
                 self.add_slots(pages);
-                self.inverted_index = join(inverted_index);
-                self.pairs = join(pairs);
-                self.vectors = join(vectors);
+                self.inverted_index = inverted_index.join();
+                self.pairs = pairs.join();
+                self.vectors = vectors.join();
             });
         }
         self

@@ -92,6 +92,13 @@ impl Block {
         for end in &mut self.ends[index..] {
             *end = *end - removed + added;
         }
+        if removed > added {
+            // Nothing of the old memory stays behind the end.
+            let length = self.memories.len();
+            let behind = (removed - added) as usize;
+            self.memories.resize(length + behind, 0);
+            self.memories.truncate(length);
+        }
         self.memories.shrink_to(self.memories.len() * 9 / 8);
     }
 

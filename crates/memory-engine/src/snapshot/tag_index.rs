@@ -19,6 +19,8 @@ pub(super) struct TagIndex {
     entries: PostingList,
     /// Bytes of the tags.
     bytes: usize,
+    /// Tags of removed entries, which may be the last with them.
+    removed: Vec<Arc<str>>,
 }
 
 /// Stands for a tag in the entries of memories without any.
@@ -51,9 +53,16 @@ impl TagIndex {
         self.last
     }
 
-    /// Puts what was added in order, all at once.
+    /// Puts what was added in order, all at once, and drops what was removed.
     pub(super) fn settle(&mut self) {
         self.entries.settle();
+        for tag in std::mem::take(&mut self.removed) {
+            let number = self.numbers.get(&tag);
+            if number.is_some_and(|number| self.entries.next_number(*number, 0).is_none()) {
+                self.numbers.remove_mut(&tag);
+                self.bytes -= TAG_BYTES + tag.len();
+            }
+        }
     }
 
     /// Removes what [`push`](Self::push) added for this slot and these tags, at the next
@@ -62,14 +71,9 @@ impl TagIndex {
         let mut is_tagged = false;
         for tag in tags {
             is_tagged = true;
-            let Some(&number) = self.numbers.get(tag) else {
-                continue;
-            };
-            self.entries.remove(number, slot);
-            self.entries.settle();
-            if self.entries.next_number(number, 0).is_none() {
-                self.numbers.remove_mut(tag);
-                self.bytes -= TAG_BYTES + tag.len();
+            if let Some((tag, number)) = self.numbers.get_key_value(tag) {
+                self.entries.remove(*number, slot);
+                self.removed.push(Arc::clone(tag));
             }
         }
         if !is_tagged {
@@ -109,6 +113,7 @@ impl TagIndex {
             last: self.last,
             entries: entries.collect(),
             bytes: self.bytes,
+            removed: self.removed.clone(),
         }
     }
 

@@ -49,9 +49,7 @@ impl Vectors {
         }
         if self.rows >= MIN_ROWS && processors() > 1 {
             let scan = Arc::new(BlockScan::new(query, self.blocks.clone()));
-            let second = Arc::clone(&scan);
-            // Where no thread can be started, this one scans everything.
-            let _ = thread::Builder::new().spawn(move || second.scan_parts());
+            start_second(&scan);
             scan.scan_parts();
             scan.add_to(&mut found);
         } else {
@@ -63,6 +61,43 @@ impl Vectors {
             }
         }
         found
+    }
+}
+
+/// Lets a second thread take part in a scan, where there is a processor that no other scan
+/// has. Where no thread can be started, the first scans everything.
+fn start_second(scan: &Arc<BlockScan>) {
+    let Some(second) = SecondThread::new() else {
+        return;
+    };
+    // A thread that gets its turn too late must not keep vectors that were removed since.
+    let scan = Arc::downgrade(scan);
+    let _ = thread::Builder::new().spawn(move || {
+        let _second = second;
+        if let Some(scan) = scan.upgrade() {
+            scan.scan_parts();
+        }
+    });
+}
+
+/// The right to scan on one more thread.
+struct SecondThread;
+
+/// How many threads have it.
+static SECOND_THREADS: AtomicUsize = AtomicUsize::new(0);
+
+impl SecondThread {
+    fn new() -> Option<Self> {
+        let one_more = |threads: usize| (threads + 1 < processors()).then_some(threads + 1);
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        let begun = SECOND_THREADS.fetch_update(set, get, one_more);
+        begun.is_ok().then_some(Self)
+    }
+}
+
+impl Drop for SecondThread {
+    fn drop(&mut self) {
+        SECOND_THREADS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
