@@ -20,12 +20,25 @@ CREATE TABLE snapshot_page (
 -- Bytes that hardly compress.
 ALTER TABLE snapshot_page ALTER COLUMN content SET STORAGE EXTERNAL;
 
--- Who may use the other tables may use this one. On a server that spreads tables by
--- entity (Citus), so is this one.
+-- It belongs to whom the other tables belong, and who may use them may use it; where
+-- policies say of which entities (row_level_security.sql), they say so of it. On a server
+-- that spreads tables by entity (Citus), so is this one.
 DO $$
 DECLARE
+    other record;
     given record;
 BEGIN
+    SELECT c.relowner, c.relrowsecurity INTO other
+    FROM pg_class c WHERE c.oid = 'memory_access'::regclass;
+    IF other.relowner <> (SELECT c.relowner FROM pg_class c WHERE c.oid = 'snapshot_page'::regclass) THEN
+        EXECUTE format('ALTER TABLE snapshot_page OWNER TO %s', other.relowner::regrole);
+    END IF;
+    IF other.relrowsecurity THEN
+        ALTER TABLE snapshot_page ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE snapshot_page FORCE ROW LEVEL SECURITY;
+        CREATE POLICY memory_named ON snapshot_page USING (entity_id = ANY ((SELECT coalesce(
+            nullif(current_setting('memory.entities', true), ''), '{}')::text[])::text[]));
+    END IF;
     FOR given IN
         SELECT a.privilege_type,
             CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee

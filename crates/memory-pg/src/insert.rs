@@ -220,7 +220,7 @@ pub(crate) async fn insert_rows(
         .insert(connection)
         .await?;
     AccessColumns::new(memories()).insert(connection).await?;
-    for (entity, row) in raised {
+    for (entity, row) in raised.iter().filter(|(_, row)| row.paged_until.is_some()) {
         let ids = ids_of(entity, items.iter().copied());
         snapshot_pages::discard(connection, entity, row, &ids).await?;
     }

@@ -90,6 +90,13 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
     }
     connection.disable_timeout();
     begin_exclusive(&mut connection).await?;
+    if role.is_distributed {
+        // A table is distributed in a transaction only where the statements before it used
+        // one connection for each server.
+        connection
+            .execute_batch("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
+            .await?;
+    }
     let mut state = State::read(&mut connection).await?;
     state.check()?;
     let builds_index = !role.is_distributed && state.version() + 1 == INDEX_VERSION;
@@ -100,6 +107,10 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
         // Another process may have gone on from here.
         state = State::read(&mut connection).await?;
         state.check()?;
+        // In the order of writers: migrations after this one change the table.
+        connection
+            .execute_batch("LOCK TABLE entity IN ACCESS EXCLUSIVE MODE")
+            .await?;
     }
     for (index, text) in MIGRATIONS.iter().copied().enumerate() {
         if index >= state.version() {

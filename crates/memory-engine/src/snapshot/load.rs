@@ -66,7 +66,7 @@ async fn load_whole(
         for read in [format, NO_FORMAT] {
             let state = match pages.read(entity, fingerprint, read).await {
                 // If it is not the pages that are damaged, the next read says so.
-                Err(error) if error.kind() == ErrorKind::Corrupt => break,
+                Err(error) if error.kind() == ErrorKind::Corrupt => continue,
                 state => state?,
             };
             if let Some((snapshot, new)) = make(empty(), state).await? {

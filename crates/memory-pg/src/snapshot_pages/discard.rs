@@ -5,8 +5,10 @@ use memory_core::{EntityId, Fingerprint};
 use uuid::Uuid;
 
 use crate::connection::Connection;
+use crate::entity;
 use crate::error::Failure;
 use crate::rows::EntityRow;
+use crate::transaction::{Transaction, TxOutcome};
 
 /// Pages do not overlap, so the one that may have an id is the first that ends at it or
 /// behind it.
@@ -69,6 +71,27 @@ async fn delete(
     let query = sqlx::query(DELETE).bind(entity.as_str()).bind(ids);
     let query = query.bind(kept.map(Fingerprint::as_str));
     connection.execute(query).await.map(drop)
+}
+
+/// Deletes the pages of an entity that a program has written to which knows no pages.
+pub(super) struct DiscardOutdated(pub(super) EntityId);
+
+impl Transaction for DiscardOutdated {
+    const OPERATION: &'static str = "discard_snapshot_pages";
+    type Output = ();
+
+    fn entities(&self) -> Vec<&EntityId> {
+        vec![&self.0]
+    }
+
+    async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<()>, Failure> {
+        let row = entity::lock(connection, &self.0).await?;
+        if row.is_none_or(|row| row.has_current_pages()) {
+            return Ok(TxOutcome::Rollback(()));
+        }
+        delete_all(connection, &self.0).await?;
+        Ok(TxOutcome::Commit(()))
+    }
 }
 
 /// Deletes the pages of an entity that a program has written to which knows no pages, and

@@ -1,5 +1,7 @@
 //! [`SnapshotPages::read`](memory_core::SnapshotPages::read).
 
+use std::sync::Arc;
+
 use memory_core::{
     AccessState, EmbeddedMemory, Embedding, EntityId, Fingerprint, Generation, MemoryId,
     MemoryResult, SnapshotState,
@@ -10,6 +12,7 @@ use tracing::{Instrument, debug_span};
 use uuid::Uuid;
 
 use super::PageKey;
+use super::discard::DiscardOutdated;
 use super::groups::{MIN_MEMORIES, StoredPage, into_parts};
 use crate::connection::Scope;
 use crate::database::{Database, ReadTarget, run_blocking};
@@ -23,7 +26,7 @@ const OPERATION: &str = "read_snapshot_pages";
 /// Reads the state in one statement, so that all of it is of one moment. If pages are
 /// damaged, it is read again without them.
 pub(super) async fn read(
-    database: &Database,
+    database: &Arc<Database>,
     entity: &EntityId,
     fingerprint: &Fingerprint,
     format: u64,
@@ -42,10 +45,19 @@ pub(super) async fn read(
         // Pages are large, however few rows there are.
         let decoded = run_blocking(OPERATION, rows.len() <= 1, move || {
             let decoded = decoder.decode(rows);
-            decoded.map(|decoded| decoded.into_state(is_writable))
+            decoded.map(|decoded| (decoded.has_outdated, decoded.into_state(is_writable)))
         });
         let decoded = decoded.await?;
-        match decoded.map_err(|error| Failure::from(error).into_error(OPERATION))? {
+        let (has_outdated, state) =
+            decoded.map_err(|error| Failure::from(error).into_error(OPERATION))?;
+        if has_outdated && is_writable {
+            // They may have content that an older program removed. The next load tries again.
+            let discarded = database.write(DiscardOutdated(entity.clone())).await;
+            if let Err(error) = discarded {
+                tracing::debug!(kind = ?error.kind(), "outdated snapshot pages were not deleted");
+            }
+        }
+        match state {
             Ok(state) => return Ok(state),
             Err(found) => damaged.extend(found),
         }
@@ -66,7 +78,7 @@ const NO_MEMORY: &str = "NULL::uuid AS memory_id, NULL::text AS kind, NULL::text
      NULL::halfvec[] AS halves, NULL::vector[] AS singles";
 
 /// The statement of [`read`], without the pages that end at these ids. Its rows are, by
-/// their `part`: the entity (0), pages (1), accesses where there are pages (2), and the
+/// their `part`: the entity (0; with an id where it has outdated pages), pages (1), accesses where there are pages (2), and the
 /// live memories that are in none (3), which are found by the gaps between pages: an
 /// index has them in the order of their ids. `OFFSET 0` keeps the server from comparing
 /// all memories with all gaps.
@@ -91,7 +103,8 @@ pub(crate) fn read_statement(
          gaps AS (SELECT lag(b.last_id) OVER (ORDER BY b.last_id NULLS LAST) AS after_id, \
              b.first_id AS before_id \
            FROM (SELECT first_id, last_id FROM pages UNION ALL SELECT NULL, NULL) b) \
-         SELECT 0 AS part, e.generation, e.memory_count, NULL::uuid AS first_id, \
+         SELECT 0 AS part, e.generation, e.memory_count, \
+           CASE WHEN e.paged_at IS DISTINCT FROM e.generation THEN e.paged_until END AS first_id, \
            NULL::uuid AS last_id, NULL::bigint AS checksum, NULL::bytea AS page, {NO_MEMORY} \
          FROM entity e WHERE e.entity_id = {entity_param} \
          UNION ALL SELECT 1, NULL, NULL, s.first_id, s.last_id, s.checksum, s.content, {NO_MEMORY} \
@@ -130,6 +143,8 @@ struct Decoder {
 struct Decoded {
     generation: Generation,
     memory_count: u64,
+    /// Whether an older program has written since pages were, and so deleted none.
+    has_outdated: bool,
     pages: Vec<StoredPage>,
     /// The last ids of pages whose checksums differ.
     damaged: Vec<Uuid>,
@@ -152,6 +167,8 @@ impl Decoder {
             match row.try_get::<i32, _>("part")? {
                 0 => {
                     let count = row.try_get("memory_count")?;
+                    let outdated: Option<Uuid> = row.try_get("first_id")?;
+                    self.decoded.has_outdated = outdated.is_some();
                     self.decoded.generation = rows::generation(&row)?;
                     self.decoded.memory_count = rows::unsigned("memory_count", count)?;
                 }

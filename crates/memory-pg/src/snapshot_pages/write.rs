@@ -114,13 +114,15 @@ impl Transaction for WritePages {
         let Some(row) = entity_row.filter(|row| row.generation >= self.read_at) else {
             return Ok(TxOutcome::Rollback(()));
         };
-        let is_outdated = row.paged_until.is_some() && !row.has_current_pages();
-        if is_outdated {
+        // Also where the row knows of no page: one of an entity that was erased by hand may
+        // have stayed.
+        let has_others = !row.has_current_pages();
+        if has_others {
             delete_all(connection, &self.entity).await?;
         }
         let pages = self.find_unchanged(connection).await?;
         let Some(greatest) = pages.iter().map(|page| page.last).max() else {
-            return Ok(match is_outdated {
+            return Ok(match has_others {
                 true => TxOutcome::Commit(()),
                 false => TxOutcome::Rollback(()),
             });

@@ -375,14 +375,26 @@ async fn writes_of_older_programs_end_all_pages() {
              DELETE FROM memory_embedding WHERE memory_id = '{first}'; COMMIT"
         );
         let patch = MemoryPatch::new().importance(0.125);
-        for newer in ["write", "write of pages"] {
+        for newer in ["write", "load", "write of pages"] {
             assert_eq!(check(&store, &mut connection).await, PAGES);
+            let state = read(&store).await;
             run(&mut connection, &older).await;
-            assert_eq!(kept(&read(&store).await).len(), 0);
-            if newer == "write" {
-                store.update(&MIRA, &old, &patch, None).await.unwrap();
-                assert_eq!(check(&store, &mut connection).await, 0);
+            match newer {
+                "write" => {
+                    store.update(&MIRA, &old, &patch, None).await.unwrap();
+                }
+                "load" => assert_eq!(kept(&read(&store).await).len(), 0),
+                _ => {
+                    let (model, read_at) = (fixtures::fingerprint(), state.generation);
+                    let pages = pages(&store);
+                    let write = pages.write(&MIRA, &model, FORMAT, read_at, Vec::new());
+                    write.await.unwrap();
+                }
             }
+            let count = sqlx::query_scalar("SELECT count(*) FROM snapshot_page");
+            let count: i64 = count.fetch_one(&mut connection).await.unwrap();
+            assert_eq!(count, 0, "{newer}");
+            assert_eq!(check(&store, &mut connection).await, 0);
             keep(&store).await;
         }
         assert_eq!(check(&store, &mut connection).await, PAGES);
@@ -432,14 +444,16 @@ async fn stores_that_only_read_offer_no_pages() {
     .await;
 }
 
-/// Who may use the tables of the schema before pages may use the new one.
+/// Who may use the tables of the schema before pages may use the new one, and its owner and
+/// policies are theirs.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_schema_gets_pages_and_their_privileges() {
     with_database(|url| async move {
         let (store, _) = populated(&url).await;
         store.close().await.unwrap();
         let mut connection = connect(&url).await;
-        let role = format!("Plain {}", MemoryId::new().as_uuid().simple());
+        let name = MemoryId::new().as_uuid().simple();
+        let (role, owner) = (format!("Plain {name}"), format!("Owner {name}"));
         run(
             &mut connection,
             &format!(
@@ -448,7 +462,9 @@ async fn an_older_schema_gets_pages_and_their_privileges() {
                  DELETE FROM memory_schema WHERE version = 10; \
                  CREATE ROLE \"{role}\"; \
                  GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO \"{role}\"; \
-                 GRANT SELECT ON memory_access TO PUBLIC"
+                 GRANT SELECT ON memory_access TO PUBLIC; \
+                 CREATE ROLE \"{owner}\"; ALTER TABLE memory_access OWNER TO \"{owner}\"; \
+                 ALTER TABLE memory_access ENABLE ROW LEVEL SECURITY"
             ),
         )
         .await;
@@ -468,9 +484,16 @@ async fn an_older_schema_gets_pages_and_their_privileges() {
             let query = query.bind(role).bind(privilege);
             granted.push(query.fetch_one(&mut connection).await.unwrap());
         }
-        let drop_role = format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"");
+        let owned = "SELECT pg_get_userbyid(c.relowner) || ' ' || c.relrowsecurity || ' ' || (\
+                 SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid) \
+             FROM pg_class c WHERE c.oid = 'snapshot_page'::regclass";
+        let owned = sqlx::query_scalar(owned).fetch_one(&mut connection);
+        let owned: String = owned.await.unwrap();
+        let roles = format!("\"{role}\", \"{owner}\"");
+        let drop_role = format!("DROP OWNED BY {roles} CASCADE; DROP ROLE {roles}");
         run(&mut connection, &drop_role).await;
         assert_eq!(granted, [true, true, false, true, false]);
+        assert_eq!(owned, format!("{owner} true 1"));
     })
     .await;
 }
