@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memory::{
-    MemoryFilter, MemoryId, MemoryResult, MemorySystem, MemoryTagMode, Ranking, RecallRequest,
+    ByteSize, MemoryConfig, MemoryFilter, MemoryId, MemoryResult, MemorySystem, MemoryTagMode,
+    Ranking, RecallRequest,
 };
 use memory_benches::corpus::{ENTITY, TAGS};
 use memory_benches::counting_allocator::{allocated, set_counting};
@@ -65,8 +66,14 @@ pub(crate) async fn measure(folder: &Path, size: usize) -> Outcome<Vec<Record>> 
     Ok(records)
 }
 
+/// With room for the snapshot of a million memories.
 async fn open(file: &Path) -> MemoryResult<MemorySystem> {
+    let config = MemoryConfig {
+        entity_cache_max_bytes: ByteSize::mebibytes(2_048),
+        ..MemoryConfig::default()
+    };
     let builder = MemorySystem::builder()
+        .config(config)
         .url(format!("sqlite://{}", file.display()))
         .embedder(Arc::new(embedder()));
     builder.build().await
