@@ -156,9 +156,10 @@ impl MemoryBatchItem {
         if let Some(timestamp) = self.timestamp {
             limits::check_timestamp(timestamp)?;
         }
-        if let Some(vector) = &self.embedding {
-            // The dimensions are the embedder's, which are not known here.
-            limits::check_vector(vector, vector.len().max(1))?;
+        // The dimensions are the embedder's, which are not known here: an empty vector is
+        // refused where they are, with their number.
+        if let Some(vector) = self.embedding.as_ref().filter(|vector| !vector.is_empty()) {
+            limits::check_vector(vector, vector.len())?;
         }
         Ok(())
     }

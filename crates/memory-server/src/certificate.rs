@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -41,7 +42,7 @@ pub enum TlsError {
         /// What it must have: a certificate or a private key.
         expected: &'static str,
         /// Why.
-        source: pem::Error,
+        source: io::Error,
     },
     /// The certificate and the key do not fit, or are of a kind that is not supported.
     Identity(rustls::Error),
@@ -201,25 +202,67 @@ struct Files {
     key: PathBuf,
 }
 
-/// What changes when a file is replaced or written: of both, the time of the last change
-/// and the length. `None` for a file that cannot be looked at.
-type State = [Option<(SystemTime, u64)>; 2];
+/// What changes when a file is replaced or written, of both files. `None` for one that
+/// cannot be looked at.
+type State = [Option<FileState>; 2];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileState {
+    modified: SystemTime,
+    length: u64,
+    /// The file and the last change of any kind: a file that replaces another one may have
+    /// its time and its length.
+    #[cfg(unix)]
+    identity: [i64; 3],
+}
+
+impl FileState {
+    fn new(file: &fs::Metadata) -> Option<Self> {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+
+        Some(Self {
+            modified: file.modified().ok()?,
+            length: file.len(),
+            #[cfg(unix)]
+            identity: [file.ino().cast_signed(), file.ctime(), file.ctime_nsec()],
+        })
+    }
+}
+
+/// What is wrong with a file. The error of the parser has lines of it, which may be those of
+/// a key.
+fn without_content(error: pem::Error) -> io::Error {
+    let what = match error {
+        pem::Error::Io(error) => return error,
+        pem::Error::MissingSectionEnd { .. } => {
+            "a section has no END line, which must be a line of its own"
+        }
+        pem::Error::IllegalSectionStart { .. } => {
+            "a BEGIN line is malformed; it must be a line of its own"
+        }
+        pem::Error::Base64Decode(_) => "a section is not in base64",
+        pem::Error::NoItemsFound => "there is none",
+        _ => "it is malformed",
+    };
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
 
 impl Files {
     fn state(&self) -> State {
         [&self.certificate, &self.key].map(|path| {
             let file = fs::metadata(path).ok()?;
-            Some((file.modified().ok()?, file.len()))
+            FileState::new(&file)
         })
     }
 
     fn read(&self, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsError> {
         let failed = |path: &Path, expected| {
             let path = path.to_owned();
-            move |source| TlsError::File {
+            move |error| TlsError::File {
                 path,
                 expected,
-                source,
+                source: without_content(error),
             }
         };
         let chain = CertificateDer::pem_file_iter(&self.certificate)
@@ -233,5 +276,41 @@ impl Files {
         let key = key.map_err(failed(&self.key, "a private key"))?;
         let certified = CertifiedKey::from_der(chain, key, provider);
         certified.map(Arc::new).map_err(TlsError::Identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_nothing_of_a_key() {
+        let secret = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg";
+        for (before, after) in [
+            (
+                "-----BEGIN PRIVATE KEY-----\\n",
+                "\\n-----END PRIVATE KEY-----\\n",
+            ),
+            (
+                "-----BEGIN PRIVATE KEY----- ",
+                " -----END PRIVATE KEY-----\n",
+            ),
+            ("-----BEGIN PRIVATE KEY-----\n", "\n"),
+            (
+                "-----BEGIN PRIVATE KEY-----\n!",
+                "\n-----END PRIVATE KEY-----\n",
+            ),
+            ("", ""),
+        ] {
+            let text = format!("{before}{secret}{after}");
+            let error = PrivateKeyDer::from_pem_slice(text.as_bytes()).expect_err(before);
+            let error = without_content(error);
+            let shown = format!("{error} {error:?}");
+            let bytes = format!("{:?}", &secret.as_bytes()[20..30]);
+            let bytes = bytes.trim_matches(['[', ']']);
+            assert!(!shown.contains(bytes), "{shown}");
+            assert!(!shown.contains(&secret[20..30]), "{shown}");
+            assert!(shown.len() < 200, "{shown}");
+        }
     }
 }

@@ -5,9 +5,9 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
-use memory::MemoryResult;
+use memory::{ErrorKind, MemoryError, MemoryResult};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// How long a success stands for later checks. Supervisors ask each second or every ten
 /// seconds, and a hosted model is paid by the call: this makes at most 2,880 calls of one
@@ -18,6 +18,9 @@ const SUCCESS_AGE: Duration = Duration::from_secs(30);
 /// is soon used again.
 const FAILURE_AGE: Duration = Duration::from_secs(5);
 
+/// The longest time that a call takes. A model that answers later does not serve questions.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Remembers how the last call of the model ended. Checks at the same time share a call.
 pub(crate) struct ModelCheck {
     success_age: Duration,
@@ -25,11 +28,9 @@ pub(crate) struct ModelCheck {
     last: Mutex<Option<Call>>,
 }
 
-/// A call of the model, in progress or ended.
-struct Call {
-    started: Instant,
-    outcome: Shared<BoxFuture<'static, MemoryResult<()>>>,
-}
+/// A call of the model, in progress or ended: when and how it ended. Its task has the other
+/// end of the channel.
+type Call = watch::Receiver<Option<(Instant, MemoryResult<()>)>>;
 
 impl ModelCheck {
     pub(crate) fn new() -> Self {
@@ -41,36 +42,63 @@ impl ModelCheck {
     }
 
     /// The outcome of the last call of the model, or of a new one where that is too long
-    /// ago. A check that is dropped abandons nothing: the next one continues its call.
+    /// ago. A call ends by itself, also where every check that waits for it is dropped: it
+    /// may hold what recalls wait for.
+    ///
+    /// To be called within a Tokio runtime.
     pub(crate) async fn run<F>(&self, call: impl FnOnce() -> F) -> MemoryResult<()>
     where
         F: Future<Output = MemoryResult<()>> + Send + 'static,
     {
-        let outcome = {
+        let mut current = {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             match last.as_ref().filter(|call| self.is_current(call)) {
-                Some(call) => call.outcome.clone(),
+                Some(current) => current.clone(),
                 None => {
-                    let outcome = call().boxed().shared();
-                    *last = Some(Call {
-                        started: Instant::now(),
-                        outcome: outcome.clone(),
-                    });
-                    outcome
+                    let new = start(call());
+                    *last = Some(new.clone());
+                    new
                 }
             }
         };
-        outcome.await
+        let ended = current.wait_for(Option::is_some).await;
+        let outcome = ended.ok().and_then(|ended| ended.clone());
+        let (_, outcome) = outcome.ok_or_else(|| {
+            MemoryError::embedder(
+                ErrorKind::Other,
+                "check",
+                "the call of the model ended early",
+            )
+        })?;
+        outcome
     }
 
     fn is_current(&self, call: &Call) -> bool {
-        let max_age = match call.outcome.peek() {
-            None => return true,
-            Some(Ok(())) => self.success_age,
-            Some(Err(_)) => self.failure_age,
-        };
-        call.started.elapsed() < max_age
+        // Of a task that panicked, or was dropped with its runtime.
+        let has_task = call.has_changed().is_ok();
+        match &*call.borrow() {
+            None => has_task,
+            Some((ended, Ok(()))) => ended.elapsed() < self.success_age,
+            Some((ended, Err(_))) => ended.elapsed() < self.failure_age,
+        }
     }
+}
+
+fn start(call: impl Future<Output = MemoryResult<()>> + Send + 'static) -> Call {
+    let (sender, receiver) = watch::channel(None);
+    tokio::spawn(async move {
+        let outcome = timeout(CALL_TIMEOUT, call).await.unwrap_or_else(|_| {
+            let message = format!("the model has not answered within {CALL_TIMEOUT:?}");
+            Err(MemoryError::embedder(
+                ErrorKind::Unavailable,
+                "check",
+                message,
+            ))
+        });
+        // Nobody may wait any more.
+        let _ = sender.send(Some((Instant::now(), outcome)));
+    });
+    receiver
 }
 
 impl fmt::Debug for ModelCheck {
@@ -82,9 +110,11 @@ impl fmt::Debug for ModelCheck {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use memory::{ErrorKind, MemoryError};
+    use futures_util::FutureExt;
+    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -142,5 +172,29 @@ mod tests {
         let (one, two) = (check.run(never), check.run(never));
         finish.send(()).expect("the call is not dropped");
         assert!(matches!(tokio::join!(one, two), (Ok(()), Ok(()))));
+    }
+    #[tokio::test]
+    async fn a_call_ends_without_those_that_waited_for_it() {
+        let check = check(Duration::MAX, Duration::ZERO);
+        let permits = Arc::new(Semaphore::new(1));
+        let (finish, finished) = tokio::sync::oneshot::channel::<()>();
+        let held = Arc::clone(&permits);
+        let call = || async move {
+            let _permit = held.acquire().await.map_err(|_| failure())?;
+            finished.await.map_err(|_| failure())
+        };
+        assert!(check.run(call).now_or_never().is_none());
+        tokio::task::yield_now().await;
+        finish.send(()).expect("the call is not dropped");
+        permits.acquire().await.expect("it is not closed").forget();
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_is_a_failure() {
+        let check = check(Duration::MAX, Duration::MAX);
+        let broken = || async { panic!("a broken embedder") };
+        let error = check.run(broken).await.expect_err("it panicked");
+        assert_eq!(error.kind(), ErrorKind::Other);
+        assert!(check.run(|| async { Ok(()) }).await.is_ok(), "a new call");
     }
 }

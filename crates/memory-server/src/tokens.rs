@@ -136,6 +136,8 @@ struct State {
     by_id: HashMap<String, TokenLine>,
     changed: Option<SystemTime>,
     checked: Instant,
+    /// Whether the file could not be used when it was last read, which is logged once.
+    is_unusable: bool,
 }
 
 impl Tokens {
@@ -154,6 +156,7 @@ impl Tokens {
                 by_id,
                 changed,
                 checked,
+                is_unusable: false,
             }),
         })
     }
@@ -232,10 +235,13 @@ impl Tokens {
                     by_id,
                     changed,
                     checked: state.checked,
+                    is_unusable: false,
                 }
             }
             Err(error) => {
-                tracing::error!(error = %error, "no token is accepted");
+                if !std::mem::replace(&mut state.is_unusable, true) {
+                    tracing::error!(error = %error, "no token is accepted");
+                }
                 state.by_id.clear();
                 state.changed = None;
             }

@@ -110,7 +110,7 @@ impl Call<'_> {
         let max_chars = recall.max_chars;
         let request = recall.into_request();
         let report = self.memory.recall_report(&self.entity, &request).await?;
-        let note = self.note_if_none(report.hits.is_empty()).await?;
+        let note = self.note_if_none(report.hits.is_empty()).await;
         json(&answers::recalled(&report.hits, max_chars, note)?)
     }
 
@@ -126,7 +126,7 @@ impl Call<'_> {
                 max_chars,
             )?),
             None => {
-                let note = self.note_if_none(reflection.memories.is_empty()).await?;
+                let note = self.note_if_none(reflection.memories.is_empty()).await;
                 let note = note.or(Some(answers::ANSWER_YOURSELF));
                 json(&answers::recalled(&reflection.memories, max_chars, note)?)
             }
@@ -173,7 +173,7 @@ impl Call<'_> {
         json(&MemoriesAnswer {
             memories: fitted.into_entries(),
             next: next.as_ref().map(format_cursor),
-            note: self.note_if_none(is_none).await?,
+            note: self.note_if_none(is_none).await,
             ..MemoriesAnswer::default()
         })
     }
@@ -229,15 +229,16 @@ impl Call<'_> {
 
     /// What to say where no memory was found: an entity that has none at all may be a
     /// misspelled one.
-    async fn note_if_none(&self, is_none: bool) -> Result<Option<&'static str>, Refusal> {
+    async fn note_if_none(&self, is_none: bool) -> Option<&'static str> {
         if !is_none {
-            return Ok(None);
+            return None;
         }
-        let stats = self.memory.entity_stats(&self.entity).await?;
-        Ok(Some(match is_empty(&stats) {
+        // What was found stands, also where this cannot be told.
+        let stats = self.memory.entity_stats(&self.entity).await;
+        Some(match stats.is_ok_and(|stats| is_empty(&stats)) {
             true => answers::NO_MEMORIES,
             false => answers::NOTHING_FOUND,
-        }))
+        })
     }
 
     /// The arguments that the tool requires and the call lacks, quoted; empty if none.
