@@ -95,7 +95,7 @@ fn start(call: impl Future<Output = MemoryResult<()>> + Send + 'static) -> Call 
                 message,
             ))
         });
-        // Nobody may wait any more.
+        // Every check that waited may have been dropped.
         let _ = sender.send(Some((Instant::now(), outcome)));
     });
     receiver

@@ -210,7 +210,7 @@ async fn run_group(
 }
 
 /// Whether the inserts of a group that failed can run alone: nothing was written, and
-/// nobody would wait for the whole busy timeout once more.
+/// no caller would wait for the whole busy timeout once more.
 fn can_run_again(error: ErrorKind) -> bool {
     !matches!(error, ErrorKind::OutcomeUnknown | ErrorKind::Unavailable)
 }
@@ -228,17 +228,13 @@ async fn run_at_once(
     let Some((quick, outcome)) = plan.map_err(|error| error.into_error(Insert::OPERATION))? else {
         return Ok(None);
     };
-    let committed = writer.run_at_once(session, quick, origin).await;
-    match committed {
-        Ok(Some(committed)) => {
-            let (deltas, committed) = committed.replace(outcome);
-            known.inserted(insert, &deltas);
-            Ok(Some(committed))
-        }
+    let Some(committed) = writer.run_at_once(session, quick, origin).await? else {
         // The insert in steps learns what is so now.
-        Ok(None) => Ok(None),
-        Err(error) => Err(error),
-    }
+        return Ok(None);
+    };
+    let (deltas, committed) = committed.replace(outcome);
+    known.inserted(insert, &deltas);
+    Ok(Some(committed))
 }
 
 async fn run_alone(writer: &Writer, session: &mut Session, known: &KnownEntities, one: Waiting) {

@@ -139,7 +139,7 @@ struct Running {
 }
 
 impl Running {
-    /// Flushes until nobody waits.
+    /// Flushes until no caller waits.
     fn run(mut self) {
         while let Some(waiting) = self.next() {
             let flushed = self.flusher.flush();

@@ -9,10 +9,10 @@
 //!
 //! The transaction first compares the rows of its entities with those that are known: all
 //! that keys and limits follow from, as the generation alone would be that of another write
-//! where the one that was remembered has failed. Embedding spaces are never deleted. Where
-//! one differs, where an id is stored already, and where anything
-//! else fails, it is rolled back, and the insert runs in steps (`insert`), which tells
-//! what is wrong.
+//! where the one that was remembered has failed. Embedding spaces are never deleted. Where a
+//! row differs, where an id is stored already, and where anything else fails, the
+//! transaction is rolled back, and the insert runs in steps (`insert`), which tells what is
+//! wrong.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};

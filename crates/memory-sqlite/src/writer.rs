@@ -96,25 +96,20 @@ impl Writer {
     }
 
     /// Waits until a transaction survives a power failure.
-    async fn flushed<T>(
+    async fn flushed<T: Send + 'static>(
         &self,
         operation: &'static str,
         committed: Committed<T>,
     ) -> MemoryResult<T> {
-        if let Some(flusher) = &self.flusher
-            && committed.needs_flush
-        {
-            let (sender, flushed) = oneshot::channel();
-            flusher.after_flush(move |result| {
-                // The caller may have dropped its future.
-                let _ = sender.send(result);
-            });
-            match flushed.await {
-                Ok(flushed) => check_flushed(operation, flushed)?,
-                Err(error) => return Err(runtime_stopped(operation).with_source(error)),
-            }
+        let (sender, outcome) = oneshot::channel();
+        self.when_flushed(operation, committed, move |outcome| {
+            // The caller may have dropped its future.
+            let _ = sender.send(outcome);
+        });
+        match outcome.await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(runtime_stopped(operation).with_source(error)),
         }
-        Ok(committed.output)
     }
 
     /// Passes the output to `then` once the transaction survives a power failure,
