@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::error::MemoryResult;
+use crate::error::{InvalidInput, MemoryResult};
 use crate::id::{EntityId, MemoryId};
 use crate::kind::MemoryKind;
 use crate::limits;
@@ -156,9 +156,11 @@ impl MemoryBatchItem {
         if let Some(timestamp) = self.timestamp {
             limits::check_timestamp(timestamp)?;
         }
-        // The dimensions are the embedder's, which are not known here: an empty vector is
-        // refused where they are, with their number.
-        if let Some(vector) = self.embedding.as_ref().filter(|vector| !vector.is_empty()) {
+        if let Some(vector) = &self.embedding {
+            // The dimensions are the embedder's, which are not known here.
+            if vector.is_empty() {
+                return Err(InvalidInput::VectorEmpty.into());
+            }
             limits::check_vector(vector, vector.len())?;
         }
         Ok(())

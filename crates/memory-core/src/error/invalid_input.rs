@@ -141,6 +141,9 @@ pub enum InvalidInput {
         /// Dimensions found.
         found: usize,
     },
+    /// A vector without numbers, checked where the dimensions needed are not known.
+    #[error("a vector has 0 dimensions; it must have those of the embedder's vectors")]
+    VectorEmpty,
     /// A vector with NaN or infinity.
     #[error("component {index} of a vector is not a finite number; all must be finite")]
     VectorNotFinite {
