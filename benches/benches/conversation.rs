@@ -17,6 +17,7 @@ use memory_benches::locomo::{self, Conversation};
 use memory_benches::metrics::{peak_memory_mib, recall_at, reciprocal_rank};
 use memory_benches::records::{Record, RecordWriter};
 use memory_benches::samples::Samples;
+use memory_benches::warm_up::load_snapshot;
 
 /// The name in the records.
 const SUBJECT: &str = "sqlite";
@@ -114,6 +115,7 @@ async fn ask(
                 &snapshot
             };
             let recalled = timed(memory, conversation, &request, first).await?;
+            load_snapshot(memory, &conversation.name, &question.text).await?;
             timed(memory, conversation, &request, &warm).await?;
             at_10 += recall_at(10, &recalled, &question.evidence);
             mrr += reciprocal_rank(&recalled, &question.evidence);

@@ -27,6 +27,7 @@ use memory::{
 use memory_benches::recorded_criterion::{Case, RecordedCriterion};
 use memory_benches::short_texts::ShortTexts;
 use memory_benches::test_schema::{TestSchema, URL_ENV};
+use memory_benches::warm_up::load_snapshot;
 use memory_pg::PgOptions;
 
 /// The entity that is read.
@@ -270,10 +271,9 @@ fn recall(bench: &mut RecordedCriterion, system: &Prepared, texts: &mut ShortTex
         assert_eq!(lookups.memory.0, 0, "no memory is cached");
         duration
     })?;
-    // A large entity is loaded when it is recalled for the second time.
-    for _ in 0..3 {
-        bench.runtime().block_on(memory.recall(READ, QUESTION))?;
-    }
+    bench
+        .runtime()
+        .block_on(load_snapshot(memory, READ, QUESTION))?;
     bench.bench(case("recall_warm/new_question"), async || {
         let (duration, lookups) = timed_recall(memory, &texts.text()).await;
         assert_eq!(lookups.embedding, (0, 1), "the question is embedded");
@@ -291,10 +291,11 @@ fn recall_warm(bench: &mut RecordedCriterion, system: &Prepared) -> Outcome {
     };
     // The embedding tier is full of other questions, and need not admit another one.
     memory.clear_all_caches();
-    // A large entity is loaded when it is recalled for the second time.
-    for _ in 0..3 {
-        bench.runtime().block_on(memory.recall(READ, QUESTION))?;
-    }
+    bench
+        .runtime()
+        .block_on(load_snapshot(memory, READ, QUESTION))?;
+    // The found memories are in their tier after a recall that the snapshot answered.
+    bench.runtime().block_on(memory.recall(READ, QUESTION))?;
     bench.bench(case, async || {
         let (duration, lookups) = timed_recall(memory, QUESTION).await;
         assert_eq!(lookups.embedding, (1, 0), "the question's vector is cached");

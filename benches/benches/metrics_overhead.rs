@@ -16,6 +16,7 @@
 use std::time::{Duration, Instant};
 
 use memory::{AccessCounting, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind, MemorySystem};
+use memory_benches::warm_up::load_snapshot;
 use memory_metrics::{Operation, observe};
 use memory_testkit::HashEmbedder;
 use metrics_exporter_prometheus::{
@@ -91,10 +92,8 @@ async fn system(memories: usize) -> (MemorySystem, MemoryId) {
         MemoryBatchItem::new("mira", MemoryKind::Experience, content)
     };
     let ids = memory.retain_batch((0..memories).map(item)).await.unwrap();
-    for _ in 0..3 {
-        memory.recall("mira", QUESTION).await.unwrap();
-        memory.get_memory("mira", ids[0]).await.unwrap();
-    }
+    load_snapshot(&memory, "mira", QUESTION).await.unwrap();
+    memory.get_memory("mira", ids[0]).await.unwrap();
     let before = memory.cache_stats();
     memory.recall("mira", QUESTION).await.unwrap();
     memory.get_memory("mira", ids[0]).await.unwrap();

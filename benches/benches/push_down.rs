@@ -29,6 +29,7 @@ use memory_benches::corpus::{Corpus, ENTITY, TAGS};
 use memory_benches::records::{Record, RecordWriter};
 use memory_benches::samples::Samples;
 use memory_benches::test_schema::TestSchema;
+use memory_benches::warm_up::load_snapshot;
 use memory_pg::PgOptions;
 use memory_sqlite::SqliteStore;
 use memory_testkit::HashEmbedder;
@@ -177,7 +178,7 @@ impl Measurement {
     /// The share of the ten best that the store and a snapshot have in common.
     async fn overlap(&mut self, rounds: usize) -> Outcome<Record> {
         let held = system(&self.store, ByteSize::mebibytes(64 * 1_024)).await?;
-        held.recall(ENTITY, "warm up").await?;
+        load_snapshot(&held, ENTITY, "warm up").await?;
         let (mut alike, mut asked) = (0u32, 0u32);
         for _ in 0..rounds {
             let question = self.corpus.question();

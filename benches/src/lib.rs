@@ -20,3 +20,4 @@ pub mod report;
 pub mod samples;
 pub mod short_texts;
 pub mod test_schema;
+pub mod warm_up;

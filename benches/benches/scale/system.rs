@@ -13,15 +13,15 @@ use memory_benches::corpus::{ENTITY, TAGS};
 use memory_benches::counting_allocator::{allocated, set_counting};
 use memory_benches::records::Record;
 use memory_benches::samples::Samples;
+use memory_benches::warm_up::load_snapshot;
 
 use super::{BATCH, Corpus, LIMIT, Outcome, ROUNDS, embedder, size_on_disk};
 
 /// The name in the records.
 const SUBJECT: &str = "memory";
 
-/// Recalls until a large entity has a snapshot: it is loaded when the entity is
-/// recalled again.
-const WARM_UP: usize = 3;
+/// How often it is looked whether a snapshot is loaded.
+const POLL: Duration = Duration::from_micros(500);
 
 /// The time that the pages of 10,000 memories get to be written; they need a quarter.
 const PAUSE_FOR_PAGES: Duration = Duration::from_millis(500);
@@ -31,6 +31,7 @@ pub(crate) async fn measure(folder: &Path, size: usize) -> Outcome<Vec<Record>> 
     let memory = open(&file).await?;
     let mut measurement = Measurement {
         memory: &memory,
+        file: &file,
         corpus: Corpus::new(),
         repeated: String::new(),
         size,
@@ -56,9 +57,7 @@ pub(crate) async fn measure(folder: &Path, size: usize) -> Outcome<Vec<Record>> 
     set_counting(true);
     let before = allocated();
     let question = corpus.question();
-    for _ in 0..WARM_UP {
-        memory.recall(ENTITY, question.as_str()).await?;
-    }
+    load_snapshot(&memory, ENTITY, &question).await?;
     let held = u64::try_from(allocated() - before).unwrap_or(0);
     set_counting(false);
     records.push(bytes("ram_per_memory", held / size as u64, size));
@@ -86,6 +85,7 @@ fn bytes(operation: &str, bytes: u64, size: usize) -> Record {
 
 struct Measurement<'a> {
     memory: &'a MemorySystem,
+    file: &'a Path,
     corpus: Corpus,
     /// The question that is asked repeatedly.
     repeated: String,
@@ -114,25 +114,14 @@ impl Measurement<'_> {
     async fn recall(&mut self) -> MemoryResult<()> {
         // The first load makes the pages that later ones copy, and they are written in
         // the background.
-        let before_pages = Samples::default();
-        self.memory.clear_all_caches();
-        // The first question may be the store's to answer.
-        self.timed(self.repeated.as_str()).await?;
-        before_pages.push(self.timed(self.repeated.as_str()).await?);
-        self.record("second_answer_before_pages", &before_pages);
+        self.after_opening(1, "_before_pages").await?;
         let steps = u32::try_from(self.size.div_ceil(10_000)).unwrap_or(u32::MAX);
         tokio::time::sleep(PAUSE_FOR_PAGES * steps).await;
+        let rounds = if self.size > 20_000 { 5 } else { 10 };
+        self.after_opening(rounds, "").await?;
 
-        let samples = Samples::default();
-        for _ in 0..if self.size > 20_000 { 5 } else { 10 } {
-            self.memory.clear_all_caches();
-            samples.push(self.timed(self.repeated.as_str()).await?);
-        }
-        self.record("first_answer", &samples);
-
-        for _ in 0..WARM_UP {
-            self.timed(self.repeated.as_str()).await?;
-        }
+        load_snapshot(self.memory, ENTITY, &self.repeated).await?;
+        self.timed(self.repeated.as_str()).await?;
         let dense_only = Ranking {
             importance: 0.0,
             recency: 0.0,
@@ -157,6 +146,27 @@ impl Measurement<'_> {
         Ok(())
     }
 
+    /// The first and the second question that a system just opened is asked, each by
+    /// itself, and the time from the second one on until a snapshot is there to answer.
+    async fn after_opening(&mut self, rounds: usize, suffix: &str) -> MemoryResult<()> {
+        let [first, second, loaded] = [(); 3].map(|()| Samples::default());
+        for _ in 0..rounds {
+            let memory = open(self.file).await?;
+            first.push(timed(&memory, self.corpus.question()).await?);
+            let start = Instant::now();
+            second.push(timed(&memory, self.corpus.question()).await?);
+            while memory.cache_stats().entity.entries == 0 {
+                tokio::time::sleep(POLL).await;
+            }
+            loaded.push(start.elapsed());
+            memory.close().await?;
+        }
+        self.record(&format!("first_answer{suffix}"), &first);
+        self.record(&format!("second_answer{suffix}"), &second);
+        self.record(&format!("snapshot_loaded{suffix}"), &loaded);
+        Ok(())
+    }
+
     async fn write_then_recall(&mut self) -> MemoryResult<()> {
         let (retained, forgotten) = (Samples::default(), Samples::default());
         for _ in 0..ROUNDS {
@@ -178,14 +188,18 @@ impl Measurement<'_> {
     }
 
     async fn timed(&self, request: impl Into<RecallRequest>) -> MemoryResult<Duration> {
-        let request = request.into().limit(LIMIT);
-        let start = Instant::now();
-        black_box(self.memory.recall(ENTITY, request).await?);
-        Ok(start.elapsed())
+        timed(self.memory, request).await
     }
 
     fn record(&mut self, operation: &str, samples: &Samples) {
         let record = samples.record(SUBJECT, operation, self.size as u64);
         self.records.extend(record);
     }
+}
+
+async fn timed(memory: &MemorySystem, request: impl Into<RecallRequest>) -> MemoryResult<Duration> {
+    let request = request.into().limit(LIMIT);
+    let start = Instant::now();
+    black_box(memory.recall(ENTITY, request).await?);
+    Ok(start.elapsed())
 }

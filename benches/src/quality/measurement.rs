@@ -13,6 +13,7 @@ use super::data_set::DataSet;
 use super::relevance::{QuestionKind, QuestionResults};
 use super::scores::QuestionScore;
 use crate::locomo::{Conversation, Question};
+use crate::warm_up::load_snapshot;
 
 /// Turns retained in one call.
 const BATCH: usize = 256;
@@ -71,11 +72,7 @@ impl Measurement {
             for batch in conversation.turns.chunks(BATCH) {
                 this.snapshots.retain_batch(batch.to_vec()).await?;
             }
-            // A large entity is searched in the store on its first recall.
-            for _ in 0..2 {
-                let entity = conversation.name.as_str();
-                this.snapshots.recall(entity, "hello").await?;
-            }
+            load_snapshot(&this.snapshots, &conversation.name, "hello").await?;
         }
         Ok(this)
     }

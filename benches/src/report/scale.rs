@@ -10,7 +10,7 @@ use super::plots::render;
 use crate::records::{Record, RunRecords};
 
 /// Operations with their names, in the order of the table.
-const OPERATIONS: [(&str, &str); 12] = [
+const OPERATIONS: [(&str, &str); 16] = [
     ("new_question", "new question"),
     ("new_question_dense_only", "new question, by vectors alone"),
     ("repeated_question", "repeated question"),
@@ -18,10 +18,23 @@ const OPERATIONS: [(&str, &str); 12] = [
         "repeated_question_one_tag",
         "repeated question, one of two tags",
     ),
-    ("first_answer", "first answer with empty caches"),
+    ("first_answer", "first question of a process"),
+    ("second_answer", "second question of a process"),
+    (
+        "snapshot_loaded",
+        "from the second question until a snapshot answers",
+    ),
+    (
+        "first_answer_before_pages",
+        "before there are pages: first question",
+    ),
     (
         "second_answer_before_pages",
-        "second answer, before there are pages",
+        "before there are pages: second question",
+    ),
+    (
+        "snapshot_loaded_before_pages",
+        "before there are pages: until a snapshot answers",
     ),
     ("insert", "insert, per memory"),
     ("retain_then_recall", "insert one, then recall"),

@@ -285,6 +285,12 @@ impl EngineInner {
     }
 }
 
+impl Drop for EngineInner {
+    fn drop(&mut self) {
+        self.reader.background_loads.stop();
+    }
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")

@@ -24,6 +24,7 @@
 //! | `AccessRecorder` | counts recalls and writes the counts in the background |
 //! | `ChangeListener` | applies other processes' change events to the tiers |
 //! | `SecondStage` | has the reranker, where there is one, order the first hits of a recall |
+//! | `BackgroundLoads` | loads large snapshots that were asked for, while the store answers |
 //! | `Warming` | loads the snapshots of the entities that were used last, after a start |
 //! | `metrics` | reports what the components count to `memory-metrics` |
 //! | `history` | the state of an entity as of an earlier moment |
@@ -40,6 +41,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod access_recorder;
+mod background_loads;
 mod change_listener;
 mod consolidation;
 mod content_embedder;

@@ -108,6 +108,7 @@ impl Source for EngineSource {
         );
         let warmed = self.reader.tiers.entity.counters.warmed();
         samples.counter(&memory_metrics::SNAPSHOTS_WARMED, &[], warmed);
+        self.reader.background_loads.sample(samples);
         self.recall_counters.sample(samples);
         let shared = &self.reader.tiers.embedding.shared;
         shared::sample(shared.as_ref().map(|vectors| &vectors.tier), samples);

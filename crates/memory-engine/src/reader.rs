@@ -11,6 +11,7 @@ use memory_core::{
 };
 use tracing::{Instrument, debug_span};
 
+use crate::background_loads::BackgroundLoads;
 use crate::change_listener::ListenerState;
 use crate::snapshot::PageWriter;
 use crate::tiers::{
@@ -27,6 +28,7 @@ pub(crate) struct Reader {
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) listener: ListenerState,
     pub(crate) page_writer: PageWriter,
+    pub(crate) background_loads: Arc<BackgroundLoads>,
     consistency: Consistency,
     /// See `MemoryConfig::language`.
     pub(crate) language: Option<Language>,
@@ -52,6 +54,7 @@ impl Reader {
             tiers,
             listener,
             page_writer: PageWriter::default(),
+            background_loads: Arc::default(),
             consistency,
             language,
             unchanged_since: Arc::default(),

@@ -1,21 +1,41 @@
 //! What a recall searches: a fresh snapshot, or the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use memory_core::{EntityId, MemoryResult};
+use tokio::time::timeout;
 use tracing::{Instrument, debug_span};
 
 use crate::history::EarlierState;
 use crate::reader::Reader;
 use crate::snapshot::{self, EntitySnapshot};
-use crate::tiers::{CachedSnapshot, EntityTier, Freshness, ReadInstant};
+use crate::tiers::{
+    CachedSnapshot, EntityTier, Freshness, LoadToken, LoadedSnapshot, ReadInstant, SharedLoad,
+};
 
 /// Entities of at most this many memories are loaded at the first recall: the
 /// store reads them all to search them, so a load costs little more. Beyond it
 /// the first load costs some four to seven searches, for reading and stemming
 /// everything (on SQLite; `cargo run --release -p memory --example admission`).
 const SMALL_ENTITY: u64 = 200;
+
+/// A recall waits for the load of at most this many memories: 17 ms without pages, at 33 µs
+/// a memory of 20 words (docs/performance.md), where a search of the store takes 10. An
+/// entity of fewer has no pages on SQLite. Beyond it a load goes on in the background, and
+/// the store answers meanwhile.
+pub(crate) const MAX_AWAITED_MEMORIES: u64 = 512;
+
+/// For how long a recall waits for what a cached snapshot lacks, which is known only when
+/// it was read: as long as the store would take to search 100,000 memories. What takes
+/// longer goes on in the background.
+const MAX_WAIT: Duration = Duration::from_millis(100);
+
+/// How often what was loaded in the background is brought up to date with writes that
+/// overtook it, before the load is given up. Each time takes as long as its changes are
+/// many, so that writes rarely overtake it twice.
+const MAX_ROUNDS: u32 = 8;
 
 /// What a recall searches.
 pub(crate) enum RecallSource {
@@ -34,36 +54,50 @@ impl Reader {
     /// The entity's snapshot, with every write that ended before this call as
     /// far as the consistency requires; the store, where the entity is too
     /// large to be cached, or was not recalled recently and would cost more to
-    /// load than to search.
+    /// load than to search, or is being loaded in the background.
     pub(crate) async fn recall_source(&self, entity: &EntityId) -> MemoryResult<RecallSource> {
         let (tier, freshness) = (&self.tiers.entity, self.required_freshness(entity));
-        let cached = tier.get(entity);
-        if let Some(cached) = &cached
-            && self.is_fresh(cached, &freshness).await?
+        if let Some(cached) = tier.get(entity)
+            && self.is_fresh(&cached, &freshness).await?
         {
             tier.counters.record_hit();
-            return Ok(RecallSource::Snapshot(Arc::clone(&cached.snapshot)));
+            return Ok(RecallSource::Snapshot(cached.snapshot));
         }
         tier.counters.record_miss();
-        if cached.is_none() {
-            let memories = self.store.entity_stats(entity).await?.memory_count;
-            if !self.is_worth_loading(entity, memories) {
-                return Ok(RecallSource::Store {
-                    memories,
-                    earlier: None,
-                });
+        if self.background_loads.is_loading(entity) {
+            return self.search_store(entity).await;
+        }
+        // Before the base is taken: what is dropped after it is not used.
+        let token = self.tiers.coherence.load_token(entity);
+        if let Some(cached) = tier.get(entity) {
+            let base = cached.snapshot;
+            let waiting = self.wait_for_load(token, entity, Some(Arc::clone(&base)), &freshness);
+            let Ok(loaded) = timeout(MAX_WAIT, waiting).await else {
+                self.background_loads.start(self, token, entity, Some(base));
+                return self.search_store(entity).await;
+            };
+            return loaded.map(RecallSource::Snapshot);
+        }
+        let memories = self.store.entity_stats(entity).await?.memory_count;
+        let token = self.tiers.coherence.load_token(entity);
+        if self.is_worth_loading(entity, memories) {
+            if memories <= MAX_AWAITED_MEMORIES {
+                let loaded = self.wait_for_load(token, entity, None, &freshness);
+                return loaded.await.map(RecallSource::Snapshot);
             }
+            self.background_loads.start(self, token, entity, None);
         }
-        let base = cached.map(|cached| cached.snapshot);
-        let load = |base| self.load_snapshot(entity, base, EntityTier::fill);
-        let (loaded, joined) = load(base.clone()).await?;
-        if !joined || freshness.is_satisfied_by(loaded.verified.at()) {
-            return Ok(RecallSource::Snapshot(loaded.snapshot));
-        }
-        // It joined a load that began too early. That has ended, so a second
-        // load began after this call.
-        let (loaded, _) = load(base).await?;
-        Ok(RecallSource::Snapshot(loaded.snapshot))
+        Ok(RecallSource::Store {
+            memories,
+            earlier: None,
+        })
+    }
+
+    async fn search_store(&self, entity: &EntityId) -> MemoryResult<RecallSource> {
+        Ok(RecallSource::Store {
+            memories: self.store.entity_stats(entity).await?.memory_count,
+            earlier: None,
+        })
     }
 
     fn is_worth_loading(&self, entity: &EntityId, memories: u64) -> bool {
@@ -88,17 +122,69 @@ impl Reader {
         .await
     }
 
+    /// Loads what `base` lacks, or everything, recent enough for this read.
+    async fn wait_for_load(
+        &self,
+        token: LoadToken,
+        entity: &EntityId,
+        base: Option<Arc<EntitySnapshot>>,
+        freshness: &Freshness,
+    ) -> MemoryResult<Arc<EntitySnapshot>> {
+        let (load, joined) = self.load_snapshot(token, entity, base.clone(), EntityTier::fill);
+        let loaded = load.await?.cached;
+        if !joined || freshness.is_satisfied_by(loaded.verified.at()) {
+            return Ok(loaded.snapshot);
+        }
+        // It joined a load that began too early. That has ended, so a second
+        // load began after this call.
+        let (load, _) = self.load_snapshot(token, entity, base, EntityTier::fill);
+        Ok(load.await?.cached.snapshot)
+    }
+
+    /// Loads what `base` lacks, or everything, and then what was written meanwhile, until
+    /// nothing overtakes it. Returns whether it was cached, as far as it has room.
+    ///
+    /// Only what was brought up to date is cached: meanwhile the store answered, and a later
+    /// recall should not find less than an earlier one, whatever the consistency.
+    ///
+    /// `token` was taken before `base`.
+    pub(crate) async fn load_and_follow(
+        &self,
+        token: LoadToken,
+        entity: &EntityId,
+        base: Option<Arc<EntitySnapshot>>,
+    ) -> MemoryResult<bool> {
+        let (load, _) = self.load_snapshot(token, entity, base, |_, _| {});
+        let mut snapshot = load.await?.cached.snapshot;
+        for _ in 0..MAX_ROUNDS {
+            let current = self.tiers.coherence.load_token(entity);
+            if !current.can_follow(token) {
+                return Ok(false);
+            }
+            let base = Some(snapshot);
+            let (load, _) = self.load_snapshot(current, entity, base, EntityTier::fill);
+            let loaded = load.await?;
+            if loaded.is_published {
+                return Ok(true);
+            }
+            snapshot = loaded.cached.snapshot;
+        }
+        Ok(false)
+    }
+
     /// Joins the load in progress, or loads what `base` lacks and caches it with `fill`.
     /// Returns whether it joined.
-    pub(crate) async fn load_snapshot(
+    ///
+    /// `token` was taken before `base`, and before anything is read: see
+    /// `tiers::coherence`.
+    pub(crate) fn load_snapshot(
         &self,
+        token: LoadToken,
         entity: &EntityId,
         base: Option<Arc<EntitySnapshot>>,
         fill: fn(&EntityTier, &CachedSnapshot),
-    ) -> MemoryResult<(CachedSnapshot, bool)> {
+    ) -> (SharedLoad<LoadedSnapshot>, bool) {
         let tier = &self.tiers.entity;
-        // Before anything is read: see `tiers::coherence`.
-        let token = self.tiers.coherence.load_token(entity);
         let (reader, owned) = (self.clone(), entity.clone());
         let (load, joined) = tier.loads.join_or_start((token, entity.clone()), || {
             async move {
@@ -112,19 +198,22 @@ impl Reader {
                 let store = &reader.store;
                 let loading = snapshot::load(store, writer, profile, &owned, language, base);
                 let snapshot = loading.instrument(span).await?;
-                let loaded = CachedSnapshot::new(snapshot, began);
-                let read_at = loaded.snapshot.generation();
-                let published = tiers.coherence.publish(token, &owned, read_at, |_| {
-                    fill(&tiers.entity, &loaded);
+                let cached = CachedSnapshot::new(snapshot, began);
+                let read_at = cached.snapshot.generation();
+                let is_published = tiers.coherence.publish(token, &owned, read_at, |_| {
+                    fill(&tiers.entity, &cached);
                 });
-                if !published {
+                if !is_published {
                     tiers.entity.counters.record_refused_fill();
                 }
-                Ok(loaded)
+                Ok(LoadedSnapshot {
+                    cached,
+                    is_published,
+                })
             }
             .boxed()
         });
         tier.counters.record_coalesced_loads(usize::from(joined));
-        Ok((load.await?, joined))
+        (load, joined)
     }
 }

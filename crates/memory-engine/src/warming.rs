@@ -107,12 +107,12 @@ impl Reader {
             // What a memory took of those that were loaded is more than the least.
             let bytes = memories.saturating_mul(loaded_bytes / loaded_memories);
             if tier.can_cache(&entity, memories, dimensions) && tier.is_half_free(bytes) {
-                let (loading, _) = self
-                    .load_snapshot(&entity, None, EntityTier::fill_free)
-                    .await?;
+                let token = self.tiers.coherence.load_token(&entity);
+                let (load, _) = self.load_snapshot(token, &entity, None, EntityTier::fill_free);
+                let snapshot = load.await?.cached.snapshot;
                 loaded += 1;
-                loaded_memories += loading.snapshot.len() as u64;
-                loaded_bytes += loading.snapshot.size_bytes() as u64;
+                loaded_memories += snapshot.len() as u64;
+                loaded_bytes += snapshot.size_bytes() as u64;
                 tier.counters.record_warmed();
             }
             tokio::time::sleep(pause_after(started.elapsed())).await;

@@ -5,11 +5,12 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use memory_core::{
     AccessCounting, EntityId, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind, MemoryPatch,
 };
-use memory_engine::{Engine, RecallRequest};
+use memory_engine::{Engine, RecallPath, RecallRequest};
 use memory_testkit::{HashEmbedder, InMemoryStore, MapBackend, SeededRng};
 
 /// Bytes allocated and not yet freed.
@@ -108,13 +109,19 @@ async fn measure(what: &str, shape: Shape, count: usize, dimensions: usize) {
     let (mira, mut random) = (EntityId::from("mira"), SeededRng::new(7));
     let items = (0..count).map(|n| shape(&mut random, n)).collect();
     let ids = engine.retain_batch(items).await.unwrap();
-    let recall = async || {
+    // The store answers until the snapshot is loaded.
+    let load = async || {
         let request = RecallRequest::new("word4 word9");
-        drop(engine.recall(&mira, &request).await.unwrap());
+        let path = async || {
+            engine.recall(&mira, &request).await.unwrap()[0]
+                .explanation
+                .path
+        };
+        while path().await == RecallPath::Store {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     };
-    // The first one goes to the store, the second loads.
-    recall().await;
-    recall().await;
+    load().await;
     let loaded = engine.cache_stats().entity.bytes;
     within_10_percent(
         loaded,
@@ -123,7 +130,7 @@ async fn measure(what: &str, shape: Shape, count: usize, dimensions: usize) {
     );
 
     // A snapshot that followed many writes, each sharing with the one before.
-    recall().await;
+    load().await;
     assert!(engine.cache_stats().entity.bytes > 0);
     for (n, id) in ids.iter().enumerate().take(count / 2) {
         if n.is_multiple_of(2) {
@@ -133,7 +140,7 @@ async fn measure(what: &str, shape: Shape, count: usize, dimensions: usize) {
             engine.alter_memory(&mira, id, &patch).await.unwrap();
         }
     }
-    recall().await;
+    load().await;
     let followed = engine.cache_stats().entity.bytes;
     let what = format!("{what}, after writes");
     within_10_percent(

@@ -120,6 +120,8 @@ metrics! {
 
     Counter SNAPSHOT_LOADS = "memory.snapshot.loads" [Count; "kind"]
         "Snapshots read from the store: in full, or only what changed since the cached version.";
+    Counter SNAPSHOT_BACKGROUND_LOADS = "memory.snapshot.background_loads" [Count; "outcome"]
+        "Loads of large snapshots that no recall waited for, by outcome: ok, overtaken by writes or a cleared cache, or failed.";
     Counter SNAPSHOTS_WARMED = "memory.snapshot.warmed" [Count;]
         "Snapshots that were loaded after a start, before they were asked for.";
     Histogram SNAPSHOT_LOAD_DURATION = "memory.snapshot.load.duration" [Seconds; "kind"]

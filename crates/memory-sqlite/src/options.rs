@@ -122,14 +122,16 @@ impl SqliteOptions {
             .ok()
             .and_then(|cores| NonZeroU32::try_from(cores).ok())
             .unwrap_or(NonZeroU32::MIN);
-        let max = NonZeroU32::new(Self::MAX_DEFAULT_READERS).unwrap_or(NonZeroU32::MIN);
+        // One more than a load of a large entity keeps for seconds.
+        let min = NonZeroU32::MIN.saturating_add(1);
+        let max = NonZeroU32::new(Self::MAX_DEFAULT_READERS).unwrap_or(min);
         Self {
             location,
             access: Access::Create,
             migrate: true,
             schema: RequiredSchema::Current,
             busy_timeout: Self::DEFAULT_BUSY_TIMEOUT,
-            max_readers: cores.min(max),
+            max_readers: cores.clamp(min, max),
             synchronous: Synchronous::default(),
             cache_size: Self::DEFAULT_CACHE_SIZE,
             max_size: None,
@@ -213,8 +215,9 @@ impl SqliteOptions {
         self
     }
 
-    /// The most connections for reading at the same time; one for each core up
-    /// to four by default. There is always one more, for writing.
+    /// The most connections for reading at the same time; one for each core, two at
+    /// least and four at most, by default. There is always one more, for writing. With
+    /// one, searches wait while the snapshot of a large entity is read.
     #[must_use]
     pub fn max_readers(mut self, readers: NonZeroU32) -> Self {
         self.max_readers = readers;

@@ -6,9 +6,10 @@
 //! assigned; triggers delete it with any change of its rows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
 use std::ops::Range;
+use std::sync::Weak;
 use std::time::Duration;
+use std::{io, mem};
 
 use memory_core::{
     AccessState, EmbeddedMemory, EntityId, Fingerprint, Generation, SnapshotPage, SnapshotPart,
@@ -47,6 +48,8 @@ pub(crate) struct ReadPages {
     pub(crate) format: u64,
     /// Whether pages may be written of what is read.
     pub(crate) keeps_pages: bool,
+    /// What the caller has while it waits: without it reading ends early.
+    pub(crate) wanted: Weak<()>,
 }
 
 impl Transaction for ReadPages {
@@ -77,7 +80,7 @@ impl Transaction for ReadPages {
             fingerprint: self.fingerprint,
             space,
         };
-        for (page, group) in read_rows(conn, reader, numbers).await? {
+        for (page, group) in read_rows(conn, reader, numbers, self.wanted).await? {
             let is_kept = keeps_pages && page < end && !group.lacks_vectors;
             parts.insert(
                 page,
@@ -105,6 +108,7 @@ impl ReadPages {
         let (format, space) = (self.format.cast_signed(), space.key);
         let mut fold = FoldState::Idle(BTreeMap::new());
         while next < end {
+            check_wanted(&self.wanted)?;
             let batch = query(
                 "SELECT page_key, checksum, content FROM snapshot_page
                  WHERE page_key >= ?1 AND page_key < ?2 AND space_key = ?3 AND format = ?4
@@ -191,9 +195,10 @@ async fn read_rows(
     conn: &mut SqliteConnection,
     reader: EmbeddedRows,
     numbers: Vec<Range<i64>>,
+    wanted: Weak<()>,
 ) -> Result<Groups, Failure> {
     let (entity, shift) = (reader.entity_key, reader.shift());
-    let mut state = (Groups::new(), reader);
+    let mut state = (Groups::new(), reader, wanted);
     for numbers in numbers {
         let rows = query(concat!(
             select_embedded!(),
@@ -204,7 +209,8 @@ async fn read_rows(
         .bind(row_keys::key(entity, numbers.start))
         .bind(row_keys::key(entity, numbers.end))
         .fetch(&mut *conn);
-        state = fold_rows(rows, state, |(groups, reader), row| {
+        state = fold_rows(rows, state, |(groups, reader, wanted), row| {
+            check_wanted(wanted)?;
             let (key, memory) = reader.decode(row)?;
             let number = key - row_keys::key(reader.entity_key, 0);
             let group = groups.entry(number / PAGE_NUMBERS).or_default();
@@ -215,6 +221,15 @@ async fn read_rows(
         .await?;
     }
     Ok(state.0)
+}
+
+/// Ends reading early where the caller was dropped: the error reaches nobody.
+fn check_wanted(wanted: &Weak<()>) -> Result<(), Failure> {
+    if wanted.strong_count() == 0 {
+        let dropped = io::Error::new(io::ErrorKind::Interrupted, "the caller was dropped");
+        return Err(sqlx::Error::Io(dropped).into());
+    }
+    Ok(())
 }
 
 /// Keeps pages of memories that did not change since they were read.
@@ -377,7 +392,14 @@ fn unread_numbers(pages: &BTreeSet<i64>, entity: &EntityRow) -> Vec<Range<i64>> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use memory_core::{ErrorKind, Store};
+    use memory_testkit::{SeededRng, fixtures};
+    use sqlx::Connection;
+
     use super::*;
+    use crate::SqliteStore;
 
     #[test]
     fn what_no_page_has_is_read_from_rows() {
@@ -404,5 +426,35 @@ mod tests {
         assert_eq!(unread(&[1, 3]), [(0, 128), (256, 384), (512, 600)]);
         // The key of a page is that of its rows, divided.
         assert_eq!(key(7, 3), row_keys::key(7, 3 * 128 + 127) >> 7);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_for_a_caller_that_was_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("agent.db").display());
+        let store = SqliteStore::open(&url).await.unwrap();
+        let entity = EntityId::from("mira");
+        let batch = fixtures::varied_memories(&entity, 600, &mut SeededRng::new(1));
+        store.insert(&batch).await.unwrap();
+        store.close().await.unwrap();
+        let mut conn = SqliteConnection::connect(&url).await.unwrap();
+        let wanted = Arc::new(());
+        let read = |wanted| ReadPages {
+            entity: entity.clone(),
+            fingerprint: fixtures::fingerprint(),
+            format: 1,
+            keeps_pages: true,
+            wanted,
+        };
+        let state = read(Arc::downgrade(&wanted)).run(&mut conn).await;
+        assert!(!state.unwrap().parts.is_empty());
+        let Err(ended) = read(Weak::new()).run(&mut conn).await else {
+            panic!("it was read");
+        };
+        let ended = ended.into_error(ReadPages::OPERATION);
+        assert_eq!(ended.kind(), ErrorKind::Other);
+        // The connection is as before.
+        let again = read(Arc::downgrade(&wanted)).run(&mut conn).await;
+        assert!(!again.unwrap().parts.is_empty());
     }
 }

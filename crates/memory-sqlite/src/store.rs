@@ -385,11 +385,15 @@ impl SnapshotPages for SqliteStore {
         format: u64,
     ) -> MemoryResult<SnapshotState> {
         entity.validate()?;
+        // Dropped with the caller: reading a million memories takes seconds, for which
+        // a close would wait.
+        let wanted = Arc::new(());
         let read = ReadPages {
             entity: entity.clone(),
             fingerprint: fingerprint.clone(),
             format,
             keeps_pages: self.database.counts_commits(),
+            wanted: Arc::downgrade(&wanted),
         };
         self.database.read(read).await
     }

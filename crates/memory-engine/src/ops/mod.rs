@@ -180,9 +180,11 @@ impl Engine {
         self.inner.store.maintain_indexes(request).await
     }
 
-    /// Writes pending access counts and closes the store and the shared cache.
+    /// Ends loads in the background, writes pending access counts and closes the store
+    /// and the shared cache.
     pub async fn close(&self) -> MemoryResult<()> {
         self.inner.warming.stop();
+        self.inner.reader.background_loads.stop();
         self.inner.access_recorder.flush_before_close().await;
         let closed = self.inner.store.close().await;
         if let Some(shared) = &self.inner.tiers.embedding.shared {

@@ -31,6 +31,7 @@ fn encode_parts(
     state: SnapshotState,
     dimensions: usize,
     language: Option<Language>,
+    is_wanted: &(dyn Fn() -> bool + Sync),
 ) -> (Vec<EncodedPage>, Vec<AccessState>) {
     /// Pages that are worth a thread: some milliseconds of work.
     const MIN_PART: usize = 4;
@@ -56,6 +57,9 @@ fn encode_parts(
         }
     }
     let encoded = map_all(groups, MIN_PART, |(position, group)| {
+        if !is_wanted() {
+            return (position, Vec::new());
+        }
         let analyzed = group.iter();
         let analyzed: Vec<_> = analyzed
             .map(|memory| AnalyzedMemory::new(memory, dimensions, language))
@@ -91,10 +95,17 @@ fn accesses_of(embedded: &EmbeddedMemory) -> Option<AccessState> {
 impl EntitySnapshot {
     /// This empty snapshot with an entity's whole state, its memories in the order of the
     /// parts, and the pages that the store would keep. `None` where a part is no page of
-    /// this program.
-    pub(super) fn with_state(self, state: SnapshotState) -> Option<(Self, Vec<SnapshotPage>)> {
+    /// this program, and early where it `is_wanted` no more.
+    pub(super) fn with_state(
+        self,
+        state: SnapshotState,
+        is_wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Option<(Self, Vec<SnapshotPage>)> {
         let (generation, dimensions) = (state.generation, self.vectors.dimensions());
-        let (encoded, accesses) = encode_parts(state, dimensions, self.language);
+        let (encoded, accesses) = encode_parts(state, dimensions, self.language, is_wanted);
+        if !is_wanted() {
+            return None;
+        }
         let pages = encoded.iter();
         let pages = pages.map(|page| Page::decode(&page.content, dimensions));
         let pages: Vec<Page<'_>> = pages.collect::<Option<_>>()?;

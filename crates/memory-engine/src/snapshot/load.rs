@@ -1,6 +1,7 @@
 //! Loading a snapshot from the store, in full or as a delta to a base.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use memory_core::{
@@ -8,11 +9,16 @@ use memory_core::{
     MemoryResult, SnapshotPage, SnapshotPart, SnapshotState, Store,
 };
 use memory_metrics::label;
+use tokio::sync::oneshot;
 
 use super::EntitySnapshot;
 use super::delta::INLINE_MEMORIES;
 use super::page_format::{self, NO_FORMAT};
 use super::page_writer::{PageWriter, UnwrittenPages};
+
+/// Whole snapshots of more memories than this are made on threads of their own. Beyond some
+/// hundred thousand it takes seconds to a minute.
+const MAX_ON_BLOCKING_THREAD: usize = 1_000;
 
 /// Loads the changes since `base`, or everything if there is no base; a snapshot keeps
 /// the `language` that its first version was made with.
@@ -114,7 +120,11 @@ async fn make(
         SnapshotPart::Page(_) => SnapshotPage::MAX_MEMORIES,
         SnapshotPart::Memories { memories, .. } => memories.len(),
     });
-    run(memories.sum(), move || empty.with_state(state)).await
+    let memories: usize = memories.sum();
+    if memories > MAX_ON_BLOCKING_THREAD {
+        return run_on_own_thread(move |is_wanted| empty.with_state(state, is_wanted)).await;
+    }
+    run(memories, move || empty.with_state(state, &|| true)).await
 }
 
 #[expect(
@@ -160,4 +170,68 @@ async fn run<T: Send + 'static>(
         MemoryError::store(ErrorKind::Other, "load", "the snapshot's task ended early")
             .with_source(ended)
     })
+}
+
+/// Runs a computation that takes long on a thread of its own: a runtime that ends waits for
+/// its blocking threads, and may have few of them. `is_wanted` is false from the moment on
+/// that the caller is dropped.
+async fn run_on_own_thread<T: Send + 'static>(
+    compute: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> T + Send + 'static,
+) -> MemoryResult<T> {
+    let (sender, receiver) = oneshot::channel();
+    let started = thread::Builder::new()
+        .name("memory-snapshot".to_owned())
+        .spawn(move || {
+            let computed = compute(&|| !sender.is_closed());
+            // What nobody waits for is freed here.
+            drop(sender.send(computed));
+        });
+    let failure = |message| MemoryError::store(ErrorKind::Other, "load", message);
+    if let Err(error) = started {
+        let failure = failure("the system started no thread for the snapshot");
+        return Err(failure.with_source(error));
+    }
+    let computed = receiver.await;
+    computed.map_err(|ended| failure("the snapshot's thread ended early").with_source(ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn a_long_computation_needs_no_blocking_thread_and_ends_when_it_is_not_wanted() {
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).build().unwrap();
+        let (ended, has_ended) = mpsc::channel();
+        let (begun, has_begun) = oneshot::channel();
+        runtime.spawn(run_on_own_thread(move |is_wanted| {
+            begun.send(()).unwrap();
+            while is_wanted() {
+                thread::yield_now();
+            }
+            ended.send(()).unwrap();
+        }));
+        runtime.block_on(async {
+            has_begun.await.unwrap();
+            let other = tokio::task::spawn_blocking(|| 7);
+            assert_eq!(other.await.unwrap(), 7);
+        });
+        assert!(has_ended.try_recv().is_err());
+        // Drops the task, and does not wait for the thread.
+        drop(runtime);
+        has_ended.recv().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_thread_computes_is_returned_and_its_panic_is_an_error() {
+        assert_eq!(run_on_own_thread(|_| 7).await.unwrap(), 7);
+        let panicking = run_on_own_thread(|_| -> u32 { panic!("in a test") });
+        let error = panicking.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Other);
+    }
 }

@@ -91,7 +91,7 @@ fn a_memory_takes_a_kilobyte_and_its_text() {
     };
     let state = SnapshotState::new(Generation(1), vec![part]);
     let empty = EntitySnapshot::empty("mira".into(), DIMENSIONS, None);
-    let mut snapshot = empty.with_state(state).unwrap().0;
+    let mut snapshot = empty.with_state(state, &|| true).unwrap().0;
     let loaded = parts(&snapshot);
     assert!(loaded[9].1 <= text + 1_150, "{loaded:?}, text: {text}");
     // Indexes that changed often take a little more.

@@ -101,7 +101,7 @@ fn loaded(memories: Vec<EmbeddedMemory>, dimensions: usize) -> EntitySnapshot {
         vec![SnapshotPart::Memories { page, memories }],
     );
     let empty = EntitySnapshot::empty("mira".into(), dimensions, None);
-    empty.with_state(state).unwrap().0
+    empty.with_state(state, &|| true).unwrap().0
 }
 
 /// The results of a question, with everything that explains them.

@@ -56,6 +56,9 @@ pub(crate) struct Coherence {
 struct Stripe {
     /// Incremented by every invalidation of an entity of this stripe.
     epoch: u64,
+    /// Incremented by those after which nothing that was read before may be used, not
+    /// even to bring it up to date: all but writes of known outcome and access counts.
+    discards: u64,
     /// The newest known generation: the lowest that a load may publish.
     min_generations: HashMap<EntityId, Generation>,
     /// The newest generation that a change event reported.
@@ -67,6 +70,15 @@ struct Stripe {
 pub(crate) struct LoadToken {
     stripe: usize,
     epoch: u64,
+    discards: u64,
+}
+
+impl LoadToken {
+    /// Whether what was read with an earlier token of the same entity may be brought up
+    /// to date and published with this one.
+    pub(crate) fn can_follow(&self, earlier: Self) -> bool {
+        self.discards == earlier.discards
+    }
 }
 
 /// The trust epoch at which a memory was cached.
@@ -116,10 +128,12 @@ impl Coherence {
 
     /// To be taken before a load reads anything.
     pub(crate) fn load_token(&self, entity: &EntityId) -> LoadToken {
-        let stripe = self.stripe_of(entity);
+        let index = self.stripe_of(entity);
+        let stripe = self.lock(index);
         LoadToken {
-            stripe,
-            epoch: self.lock(stripe).epoch,
+            stripe: index,
+            epoch: stripe.epoch,
+            discards: stripe.discards,
         }
     }
 
@@ -167,12 +181,21 @@ impl Coherence {
         change();
     }
 
-    /// Runs `change` on the tiers, invalidates every load token of the entity,
-    /// and every trust token too.
+    /// Runs `change` on the tiers and invalidates every load token of the entity; what
+    /// was read before is not brought up to date either.
+    pub(crate) fn discard(&self, entity: &EntityId, change: impl FnOnce()) {
+        let mut stripe = self.lock(self.stripe_of(entity));
+        stripe.epoch += 1;
+        stripe.discards += 1;
+        change();
+    }
+
+    /// As [`discard`](Self::discard), and invalidates every trust token of the entity.
     pub(crate) fn invalidate_trust<T>(&self, entity: &EntityId, change: impl FnOnce() -> T) -> T {
         let index = self.stripe_of(entity);
         let mut stripe = self.lock(index);
         stripe.epoch += 1;
+        stripe.discards += 1;
         self.trust_epochs[index].fetch_add(1, Ordering::Release);
         change()
     }
@@ -226,17 +249,31 @@ impl Coherence {
     }
 
     /// Runs `change` with every stripe locked and invalidates every load token.
-    /// Minimum generations are dropped too: a database restored from a backup
-    /// starts lower.
     pub(crate) fn invalidate_all(&self, change: impl FnOnce()) {
-        // Always in the same order, so there is no deadlock.
-        let mut stripes: Vec<_> = (0..STRIPES).map(|stripe| self.lock(stripe)).collect();
+        let mut stripes = self.lock_all();
         for stripe in &mut stripes {
             stripe.epoch += 1;
+        }
+        change();
+    }
+
+    /// As [`invalidate_all`](Self::invalidate_all); what was read before is not brought
+    /// up to date either. Minimum generations are dropped too: a database restored from
+    /// a backup starts lower.
+    pub(crate) fn discard_all(&self, change: impl FnOnce()) {
+        let mut stripes = self.lock_all();
+        for stripe in &mut stripes {
+            stripe.epoch += 1;
+            stripe.discards += 1;
             stripe.min_generations.clear();
             stripe.remote_generations.clear();
         }
         change();
+    }
+
+    fn lock_all(&self) -> Vec<MutexGuard<'_, Stripe>> {
+        // Always in the same order, so there is no deadlock.
+        (0..STRIPES).map(|stripe| self.lock(stripe)).collect()
     }
 
     fn stripe_of(&self, entity: &EntityId) -> usize {
@@ -300,6 +337,30 @@ mod tests {
             assert!(coherence.publish(after, &mira, Generation(3), |_| {}));
             coherence.invalidate_all(|| {});
             assert!(!coherence.publish(after, &mira, Generation(3), |_| panic!("published")));
+        });
+    }
+
+    #[test]
+    fn what_was_read_before_a_write_is_brought_up_to_date_and_nothing_else() {
+        loom::model(|| {
+            let coherence = Coherence::new();
+            let mira = EntityId::from("mira");
+            let first = coherence.load_token(&mira);
+            coherence.invalidate(&mira, Some(Generation(3)), |_, _| {});
+            coherence.invalidate(&mira, None, |_, _| {});
+            coherence.invalidate_all(|| {});
+            assert!(coherence.load_token(&mira).can_follow(first));
+            let discards: [&dyn Fn(); 3] = [
+                &|| coherence.discard(&mira, || {}),
+                &|| coherence.invalidate_trust(&mira, || {}),
+                &|| coherence.discard_all(|| {}),
+            ];
+            for discard in discards {
+                let before = coherence.load_token(&mira);
+                discard();
+                assert!(!coherence.load_token(&mira).can_follow(before));
+                assert!(!coherence.publish(before, &mira, Generation(9), |_| panic!("published")));
+            }
         });
     }
 

@@ -24,7 +24,7 @@ const INLINE_MEMORIES: usize = 100;
 
 pub(crate) struct EntityTier {
     cache: Box<dyn Cache<EntityId, CachedSnapshot>>,
-    pub(crate) loads: SingleFlight<(LoadToken, EntityId), CachedSnapshot>,
+    pub(crate) loads: SingleFlight<(LoadToken, EntityId), LoadedSnapshot>,
     pub(crate) pages: Pages,
     pub(crate) counters: TierCounters,
     /// Most bytes of a snapshot: those of all snapshots.
@@ -44,6 +44,14 @@ pub(crate) struct CachedSnapshot {
     /// The newest known generation of the entity.
     latest: Generation,
     pub(crate) verified: Verified,
+}
+
+/// The result of a load.
+#[derive(Clone)]
+pub(crate) struct LoadedSnapshot {
+    pub(crate) cached: CachedSnapshot,
+    /// Whether no write overtook it, so that it was offered to the tier.
+    pub(crate) is_published: bool,
 }
 
 impl CachedSnapshot {

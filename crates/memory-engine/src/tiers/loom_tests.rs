@@ -93,6 +93,27 @@ impl World {
             });
     }
 
+    /// What a load in the background does with the tiers: a snapshot that a write
+    /// overtook is brought up to date.
+    fn load_and_follow(&self) {
+        let (tiers, at) = (&self.tiers, ReadInstant::now(&self.clock));
+        let first = tiers.coherence.load_token(self.entity());
+        let mut token = first;
+        while token.can_follow(first) {
+            let generation = self.stored();
+            let published = tiers
+                .coherence
+                .publish(token, self.entity(), generation, |_| {
+                    let snapshot = self.snapshot_at(generation);
+                    tiers.entity.fill(&CachedSnapshot::new(snapshot, at));
+                });
+            if published {
+                break;
+            }
+            token = tiers.coherence.load_token(self.entity());
+        }
+    }
+
     /// A write of this system: commit, apply.
     fn write(&self) {
         let began = ReadInstant::now(&self.clock);
@@ -192,6 +213,17 @@ fn a_concurrent_clear_lets_nothing_stale_in() {
         world.tiers.clear();
     }
     in_every_order(true, &[World::load, World::write, clear]);
+}
+
+#[test]
+fn a_load_that_follows_writes_publishes_nothing_stale() {
+    fn clear(world: &World) {
+        world.tiers.clear();
+    }
+    in_every_order(false, &[World::load_and_follow, World::write]);
+    in_every_order(true, &[World::load_and_follow, World::write]);
+    in_every_order(false, &[World::load_and_follow, World::write, clear]);
+    in_every_order(false, &[World::load_and_follow, World::write_uncertain]);
 }
 
 #[test]

@@ -21,12 +21,13 @@ use memory_core::{
 };
 
 pub(crate) use admission::AdmissionFilter;
-pub(crate) use coherence::Coherence;
+pub(crate) use coherence::{Coherence, LoadToken};
 pub(crate) use embedding::{EmbeddedText, EmbeddingTier, infer};
-pub(crate) use entity::{CachedSnapshot, EntityTier};
+pub(crate) use entity::{CachedSnapshot, EntityTier, LoadedSnapshot};
 pub(crate) use freshness::{Freshness, ReadInstant, UnchangedSince};
 pub(crate) use memory::{CachedMemory, LoadedMemories, MemoryTier};
 pub(crate) use pages::CachedPage;
+pub(crate) use single_flight::SharedLoad;
 pub(crate) use verified::Verified;
 
 use crate::snapshot::Delta;
@@ -172,7 +173,7 @@ impl Tiers {
     /// Drops an entity's snapshot, whatever its state.
     pub(crate) fn invalidate_entity(&self, entity: &EntityId) {
         self.coherence
-            .invalidate(entity, None, |_, _: TrustToken| self.entity.remove(entity));
+            .discard(entity, || self.entity.remove(entity));
     }
 
     /// Drops one memory. Its entity is not known, so loads in progress of any
@@ -185,7 +186,7 @@ impl Tiers {
     /// processes' writes may have been missed. Vectors depend on nothing but
     /// their text.
     pub(crate) fn clear_store_backed(&self) {
-        self.coherence.invalidate_all(|| {
+        self.coherence.discard_all(|| {
             self.memory.clear();
             self.entity.clear();
         });

@@ -36,7 +36,10 @@ pub(crate) struct StoreGate {
     /// Held calls wait here, after they have read or written.
     gate: Semaphore,
     reads_wait: AtomicBool,
+    loads_wait: AtomicBool,
     writes_wait: AtomicBool,
+    /// Loads of a whole entity fail before they read.
+    pub(crate) loads_fail: AtomicBool,
     pub(crate) reached: Notify,
     /// The store has no change events.
     pub(crate) no_watch: AtomicBool,
@@ -57,6 +60,8 @@ impl StoreGate {
             lists: AtomicU64::new(0),
             gate: Semaphore::new(0),
             reads_wait: AtomicBool::new(false),
+            loads_wait: AtomicBool::new(false),
+            loads_fail: AtomicBool::new(false),
             writes_wait: AtomicBool::new(false),
             reached: Notify::new(),
             no_watch: AtomicBool::new(false),
@@ -74,6 +79,11 @@ impl StoreGate {
         self.reads_wait.store(true, Ordering::SeqCst);
     }
 
+    /// Loads of a whole entity, and no other reads.
+    pub(crate) fn hold_loads(&self) {
+        self.loads_wait.store(true, Ordering::SeqCst);
+    }
+
     pub(crate) fn hold_writes(&self) {
         self.writes_wait.store(true, Ordering::SeqCst);
     }
@@ -81,6 +91,7 @@ impl StoreGate {
     /// Releases all held calls and holds no further ones.
     pub(crate) fn release(&self) {
         self.reads_wait.store(false, Ordering::SeqCst);
+        self.loads_wait.store(false, Ordering::SeqCst);
         self.writes_wait.store(false, Ordering::SeqCst);
         self.gate.add_permits(1_000);
     }
@@ -123,18 +134,24 @@ impl StoreHooks for StoreGate {
             StoreOperation::Search => &self.searches,
             StoreOperation::EntityStats => &self.stats,
             StoreOperation::List => &self.lists,
-            StoreOperation::ChangesSince if call.since == Some(Generation::ZERO) => {
-                &self.full_loads
-            }
+            StoreOperation::ChangesSince if is_load(&call) => &self.full_loads,
             StoreOperation::ChangesSince => &self.deltas,
             _ => return Ok(()),
         };
         counter.fetch_add(1, Ordering::SeqCst);
+        if is_load(&call) && self.loads_fail.load(Ordering::SeqCst) {
+            return Err(MemoryError::store(ErrorKind::Unavailable, "load", ""));
+        }
         Ok(())
     }
 
     async fn after(&self, call: StoreCall<'_>, _: Result<(), &MemoryError>) -> MemoryResult<()> {
         match call.operation {
+            StoreOperation::ChangesSince
+                if is_load(&call) && self.loads_wait.load(Ordering::SeqCst) =>
+            {
+                self.pass(&self.loads_wait).await;
+            }
             StoreOperation::Get | StoreOperation::List | StoreOperation::ChangesSince => {
                 self.pass(&self.reads_wait).await;
             }
@@ -163,6 +180,10 @@ impl StoreHooks for StoreGate {
         }
         Ok(())
     }
+}
+
+fn is_load(call: &StoreCall<'_>) -> bool {
+    call.operation == StoreOperation::ChangesSince && call.since == Some(Generation::ZERO)
 }
 
 /// An engine, and its parts to inspect.

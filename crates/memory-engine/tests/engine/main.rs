@@ -2,6 +2,7 @@
 //! under concurrency.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod background_loads;
 mod coherence;
 mod fixture;
 mod given_vectors;

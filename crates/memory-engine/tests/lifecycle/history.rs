@@ -126,6 +126,25 @@ async fn an_entity_without_a_snapshot_has_the_same_earlier_state() {
     assert!(sources.contains(&best.memory.id) && best.similarity > Some(0.5));
 }
 
+/// No recall waits until a large entity is loaded, nor loads it for itself alone.
+#[tokio::test]
+async fn an_earlier_state_of_a_large_entity_is_searched_in_the_store() {
+    let b = fixture();
+    let (sources, _) = two_consolidations(&b).await;
+    let others = (0..600).map(|n| item(&format!("note {n}")).with_timestamp(days_ago(20)));
+    b.retain(others.collect()).await;
+    for _ in 0..2 {
+        let hits = recalled(&b, days_ago(7)).await;
+        assert!(
+            hits.iter()
+                .all(|hit| hit.explanation.path == RecallPath::Store)
+        );
+        let ids: Vec<MemoryId> = hits.iter().map(|hit| hit.memory.id).collect();
+        assert!(sources[..3].iter().all(|source| ids.contains(source)));
+        assert!(!sources[3..].iter().any(|source| ids.contains(source)));
+    }
+}
+
 #[tokio::test]
 async fn a_filter_applies_to_an_earlier_state_too() {
     let b = fixture();

@@ -90,8 +90,7 @@ async fn both_paths_rank_alike(store: Arc<dyn Store>) {
         system(&store, ByteSize(0)).await,
     );
     scanned.retain_batch(life(&entity)).await.unwrap();
-    // Who is recalled again is loaded.
-    scanned.recall(&*entity, "warm up").await.unwrap();
+    crate::load_snapshot(&scanned, &entity).await;
     let mut requests: Vec<RecallRequest> = Vec::new();
     for (n, what) in WHAT.iter().enumerate() {
         let (who, place) = (WHO[n % WHO.len()], WHERE[n % WHERE.len()]);

@@ -19,9 +19,22 @@ mod zipf;
 
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use memory::store::Store;
-use memory::{ByteSize, MemoryConfig, MemorySystem};
+use memory::{ByteSize, MemoryConfig, MemorySystem, RecallPath};
 use memory_testkit::HashEmbedder;
+
+/// Recalls until a snapshot answers: one of a large entity is loaded in the background.
+async fn load_snapshot(system: &MemorySystem, entity: &str) {
+    loop {
+        let hits = system.recall(entity, "warm up").await.unwrap();
+        if hits[0].explanation.path == RecallPath::Snapshot {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 async fn system(store: &Arc<dyn Store>, entity_cache_max_bytes: ByteSize) -> MemorySystem {
     let config = MemoryConfig {

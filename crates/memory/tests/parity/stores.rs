@@ -268,8 +268,7 @@ async fn recall_ranks_alike_from_a_snapshot_sqlite_and_postgres() {
     for system in [&snapshot, &server] {
         system.retain_batch(items(&entity)).await.unwrap();
     }
-    // An entity that is recalled again is loaded.
-    snapshot.recall(&*entity, "warm up").await.unwrap();
+    crate::load_snapshot(&snapshot, &entity).await;
     let (mut alike, mut asked) = (0, 0);
     for question in LANGUAGES.iter().flat_map(|language| language.questions) {
         let expected = recall(&snapshot, &entity, question, RecallPath::Snapshot).await;

@@ -95,8 +95,7 @@ async fn overlap(store: Arc<dyn Store>, memories: usize) -> f64 {
     for batch in corpus.memories(&entity, memories).chunks(1_000) {
         scanned.retain_batch(batch.to_vec()).await.unwrap();
     }
-    // An entity that is recalled again is loaded.
-    scanned.recall(&*entity, "warm up").await.unwrap();
+    crate::load_snapshot(&scanned, &entity).await;
     let (mut alike, mut asked) = (0, 0);
     for number in 0..QUESTIONS {
         let mut request = RecallRequest::from(corpus.text(6));
