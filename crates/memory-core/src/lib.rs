@@ -35,6 +35,7 @@ mod language_model;
 pub mod limits;
 mod memory;
 mod patch;
+mod pending_work;
 pub mod quantized;
 pub mod refinement;
 mod reranker;
@@ -62,6 +63,7 @@ pub use language::{Language, UnknownLanguage};
 pub use language_model::LanguageModel;
 pub use memory::Memory;
 pub use patch::MemoryPatch;
+pub use pending_work::{PendingWork, WorkPermit};
 pub use reranker::Reranker;
 pub use shared::IntoShared;
 pub use shared_cache::{

@@ -16,11 +16,12 @@ use tracing::{Instrument, debug_span};
 use crate::backup::{self, CancelOnDrop};
 use crate::error::Failure;
 use crate::insert::Insert;
-use crate::insert_queue::InsertQueue;
+use crate::insert_queue::{InsertQueue, run_all};
 use crate::log_flush::LogFlusher;
 use crate::own_commits::{Origin, OwnCommits, WriterCommits};
 use crate::page_builder::PageBuilder;
 use crate::pool::{MeasuredPool, Role};
+use crate::quick_insert::KnownEntities;
 use crate::search::Search;
 use crate::transaction::{Session, Transaction};
 use crate::wal_index::WalIndex;
@@ -32,8 +33,10 @@ pub(crate) struct Database {
     readers: Arc<MeasuredPool>,
     /// `None` where the database is open for reading only.
     pub(crate) writer: Option<Writer>,
-    pub(crate) inserts: Arc<InsertQueue>,
-    page_builder: Arc<PageBuilder>,
+    inserts: InsertQueue,
+    /// What inserts tell those after them.
+    pub(crate) known: Arc<KnownEntities>,
+    page_builder: PageBuilder,
     /// `None` for a database in memory.
     path: Option<PathBuf>,
     commits: Option<Arc<OwnCommits>>,
@@ -63,8 +66,9 @@ impl Database {
         Self {
             readers,
             writer: writer.map(|pool| Writer::new(pool, busy_timeout, commits.clone(), flusher)),
-            inserts: Arc::default(),
-            page_builder: Arc::default(),
+            inserts: InsertQueue::default(),
+            known: Arc::default(),
+            page_builder: PageBuilder::default(),
             commits,
             path,
         }
@@ -117,11 +121,10 @@ impl Database {
         origin: Origin,
     ) -> MemoryResult<InsertOutcome> {
         let writer = self.writer(Insert::OPERATION)?;
-        insert.known = Some(self.inserts.known());
-        let (outcome, is_first) = self.inserts.push(insert, origin);
-        if is_first {
-            let queue = Arc::clone(&self.inserts);
-            spawn_detached(Insert::OPERATION, queue.run_all(writer))?;
+        insert.known = Some(Arc::clone(&self.known));
+        let (outcome, permit) = self.inserts.push(insert, origin);
+        if let Some(permit) = permit {
+            spawn_detached(Insert::OPERATION, run_all(permit, writer))?;
         }
         outcome
             .await

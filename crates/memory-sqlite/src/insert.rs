@@ -41,7 +41,8 @@ pub(crate) struct Insert {
     pub(crate) batch: Arc<[EmbeddedMemory]>,
     pub(crate) options: InsertOptions,
     pub(crate) language: Option<Language>,
-    /// Remembers what it reads, for the inserts after it.
+    /// What the inserts before it tell it, and it tells those after it. Without it, an
+    /// insert runs in steps.
     pub(crate) known: Option<Arc<KnownEntities>>,
 }
 
@@ -94,6 +95,13 @@ impl Insert {
             options: InsertOptions::unlimited(),
             language,
             known: None,
+        }
+    }
+
+    /// After a failure, what is known of its entities may be wrong.
+    pub(crate) fn forget_known(&self) {
+        if let Some(known) = &self.known {
+            known.forget(self);
         }
     }
 

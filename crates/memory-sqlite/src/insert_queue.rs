@@ -6,17 +6,16 @@
 //! are the others, so that each gets the outcome that it would have had alone.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memory_core::{
-    EmbeddedMemory, EntityId, ErrorKind, InsertOptions, InsertOutcome, MemoryResult,
+    EmbeddedMemory, EntityId, ErrorKind, InsertOptions, InsertOutcome, MemoryResult, PendingWork,
+    WorkPermit,
 };
 use tokio::sync::oneshot;
 
 use crate::blocking::drive;
 use crate::insert::Insert;
 use crate::own_commits::Origin;
-use crate::quick_insert::KnownEntities;
 use crate::transaction::{Session, Transaction};
 use crate::writer::{Committed, Writer};
 
@@ -26,118 +25,67 @@ const MAX_MEMORIES: usize = 512;
 
 /// Inserts that wait for the connection.
 #[derive(Debug, Default)]
-pub(crate) struct InsertQueue {
-    state: Mutex<State>,
-    known: Arc<KnownEntities>,
-}
+pub(crate) struct InsertQueue(PendingWork<VecDeque<Waiting>>);
 
-#[derive(Debug, Default)]
-struct State {
-    waiting: VecDeque<Waiting>,
-    /// Whether a task takes inserts from the queue.
-    is_running: bool,
-}
+/// The right to run them.
+type Permit = WorkPermit<VecDeque<Waiting>>;
 
 #[derive(Debug)]
-struct Waiting {
+pub(crate) struct Waiting {
     insert: Insert,
     origin: Origin,
     answer: oneshot::Sender<MemoryResult<InsertOutcome>>,
 }
 
 impl InsertQueue {
-    /// What inserts tell those after them.
-    pub(crate) fn known(&self) -> Arc<KnownEntities> {
-        Arc::clone(&self.known)
-    }
-
-    /// Adds an insert. Returns where its outcome will be, and whether the caller
-    /// has to start [`run_all`](Self::run_all).
+    /// Adds an insert. Returns where its outcome will be, and the permit where the caller
+    /// has to start [`run_all`]. Where that is dropped, its callers are told.
     pub(crate) fn push(
         &self,
         insert: Insert,
         origin: Origin,
-    ) -> (oneshot::Receiver<MemoryResult<InsertOutcome>>, bool) {
+    ) -> (
+        oneshot::Receiver<MemoryResult<InsertOutcome>>,
+        Option<Permit>,
+    ) {
         let (answer, outcome) = oneshot::channel();
-        let mut state = self.lock();
-        state.waiting.push_back(Waiting {
+        let waiting = Waiting {
             insert,
             origin,
             answer,
-        });
-        (outcome, !std::mem::replace(&mut state.is_running, true))
-    }
-
-    /// Runs inserts until none waits.
-    pub(crate) async fn run_all(self: Arc<Self>, writer: Writer) {
-        let mut running = Running {
-            queue: self,
-            has_ended: false,
         };
-        loop {
-            // Before the group is taken, so that inserts can join it meanwhile.
-            let session = match writer.acquire(Insert::OPERATION).await {
-                Ok(session) => session,
-                Err(error) => {
-                    let Some(group) = running.next_group() else {
-                        return;
-                    };
-                    answer_all(group, Err(error));
-                    continue;
-                }
-            };
-            match drive(run_groups(writer.clone(), session, running)).await {
-                Ok(Some(still_running)) => running = still_running,
-                _ => return,
+        (outcome, self.0.add(|queue| queue.push_back(waiting)))
+    }
+}
+
+/// Runs inserts until none waits.
+pub(crate) async fn run_all(mut permit: Permit, writer: Writer) {
+    loop {
+        // Before the group is taken, so that inserts can join it meanwhile.
+        let session = match writer.acquire(Insert::OPERATION).await {
+            Ok(session) => session,
+            Err(error) => {
+                let Some((same, group)) = permit.take(take_group) else {
+                    return;
+                };
+                permit = same;
+                answer_all(group, Err(error));
+                continue;
             }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The right to run inserts. Where the task is dropped with its runtime, the
-/// next insert starts another.
-struct Running {
-    queue: Arc<InsertQueue>,
-    /// Whether it was given up. From then on another task may have it.
-    has_ended: bool,
-}
-
-impl Running {
-    /// The next inserts that can share a transaction; `None` when none waits,
-    /// and then the next insert has to start a task.
-    fn next_group(&mut self) -> Option<Vec<Waiting>> {
-        let mut state = self.queue.lock();
-        let group = take_group(&mut state.waiting);
-        if group.is_empty() {
-            state.is_running = false;
-            self.has_ended = true;
-            return None;
-        }
-        Some(group)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            let mut state = self.queue.lock();
-            state.is_running = false;
-            // Dropping the senders tells the callers.
-            state.waiting.clear();
+        };
+        match drive(run_groups(writer.clone(), session, permit)).await {
+            Ok(Some(same)) => permit = same,
+            _ => return,
         }
     }
 }
 
 /// Takes the first insert and those after it that can share its transaction:
-/// in the order of the queue, up to the first that cannot.
+/// in the order of the queue, up to the first that cannot. `None` where none waits.
 ///
 /// Each entity occurs in one of them only: the generation that a caller gets is
 /// that of its own write alone.
-fn take_group(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+fn take_group(waiting: &mut VecDeque<Waiting>) -> Option<Vec<Waiting>> {
     let mut group: Vec<Waiting> = Vec::new();
     let (mut entities, mut memories) = (BTreeSet::new(), 0);
     while let Some(next) = waiting.front() {
@@ -155,37 +103,33 @@ fn take_group(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         entities.extend(names);
         group.extend(waiting.pop_front());
     }
-    group
+    (!group.is_empty()).then_some(group)
 }
 
 /// Runs groups until none waits, or until another call waits for the connection:
 /// returning it and waiting for it again takes about as long as a small group.
-async fn run_groups(writer: Writer, mut session: Session, mut running: Running) -> Option<Running> {
+async fn run_groups(writer: Writer, mut session: Session, mut permit: Permit) -> Option<Permit> {
     loop {
-        let group = running.next_group()?;
-        run_group(&writer, &mut session, &running.queue.known, group).await;
+        let (same, group) = permit.take(take_group)?;
+        permit = same;
+        run_group(&writer, &mut session, group).await;
         writer.schedule_checkpoint();
         if writer.is_awaited() {
-            return Some(running);
+            return Some(permit);
         }
     }
 }
 
-async fn run_group(
-    writer: &Writer,
-    session: &mut Session,
-    known: &KnownEntities,
-    group: Vec<Waiting>,
-) {
+async fn run_group(writer: &Writer, session: &mut Session, group: Vec<Waiting>) {
     let origins = group.iter().map(|one| &one.origin);
     let origin = origins.fold(Origin::Upkeep, Origin::merge);
     let merged = merge(&group);
-    let committed = match run_at_once(writer, session, known, &merged, &origin).await {
+    let committed = match run_at_once(writer, session, &merged, &origin).await {
         Ok(Some(committed)) => Ok(committed),
         Ok(None) if group.len() > 1 => writer.run(session, merged, &origin).await,
         Ok(None) => {
             for one in group {
-                run_alone(writer, session, known, one).await;
+                run_alone(writer, session, one).await;
             }
             return;
         }
@@ -197,13 +141,13 @@ async fn run_group(
             writer.when_flushed(Insert::OPERATION, committed, answer);
         }
         Err(error) if group.len() == 1 || !can_run_again(error.kind()) => {
-            group.iter().for_each(|one| known.forget(&one.insert));
+            group.iter().for_each(|one| one.insert.forget_known());
             answer_all(group, Err(error));
         }
         // Nothing was written.
         Err(_) => {
             for one in group {
-                run_alone(writer, session, known, one).await;
+                run_alone(writer, session, one).await;
             }
         }
     }
@@ -220,10 +164,12 @@ fn can_run_again(error: ErrorKind) -> bool {
 async fn run_at_once(
     writer: &Writer,
     session: &mut Session,
-    known: &KnownEntities,
     insert: &Insert,
     origin: &Origin,
 ) -> MemoryResult<Option<Committed<InsertOutcome>>> {
+    let Some(known) = &insert.known else {
+        return Ok(None);
+    };
     let plan = known.plan(insert);
     let Some((quick, outcome)) = plan.map_err(|error| error.into_error(Insert::OPERATION))? else {
         return Ok(None);
@@ -237,8 +183,8 @@ async fn run_at_once(
     Ok(Some(committed))
 }
 
-async fn run_alone(writer: &Writer, session: &mut Session, known: &KnownEntities, one: Waiting) {
-    let names = one.insert.clone();
+async fn run_alone(writer: &Writer, session: &mut Session, one: Waiting) {
+    let insert = one.insert.clone();
     let answer = |outcome| {
         // The caller may have dropped its future.
         let _ = one.answer.send(outcome);
@@ -246,7 +192,7 @@ async fn run_alone(writer: &Writer, session: &mut Session, known: &KnownEntities
     match writer.run(session, one.insert, &one.origin).await {
         Ok(committed) => writer.when_flushed(Insert::OPERATION, committed, answer),
         Err(error) => {
-            known.forget(&names);
+            insert.forget_known();
             answer(Err(error));
         }
     }
@@ -351,11 +297,7 @@ mod tests {
             waiting("paul", 1_000, Some(10)),
         ]);
         let mut groups: Vec<Vec<usize>> = Vec::new();
-        loop {
-            let group = take_group(&mut queue);
-            if group.is_empty() {
-                break;
-            }
+        while let Some(group) = take_group(&mut queue) {
             groups.push(group.iter().map(|one| one.insert.batch.len()).collect());
         }
         let wanted: Vec<Vec<usize>> =

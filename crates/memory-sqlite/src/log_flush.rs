@@ -11,15 +11,14 @@
 //! does not reach is lost from the end: SQLite recovers the log up to the first frame
 //! that is incomplete, and writes the log to disk before it copies any of it.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::mem;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use memory_core::{ErrorKind, MemoryError, MemoryResult};
+use memory_core::{ErrorKind, MemoryError, MemoryResult, PendingWork, WorkPermit};
 use tokio::task;
 
 /// What became of a flush.
@@ -30,18 +29,11 @@ type Then = Box<dyn FnOnce(FlushResult) + Send>;
 /// Flushes the log of one database.
 #[derive(Debug)]
 pub(crate) struct LogFlusher {
-    state: Mutex<State>,
+    /// Those that wait for the next flush.
+    callers: PendingWork<Vec<Then>>,
     log: Mutex<Log>,
     /// Whether a flush failed.
     has_failed: AtomicBool,
-}
-
-#[derive(Default)]
-struct State {
-    /// Those that wait for the next flush.
-    waiting: Vec<Then>,
-    /// Whether a task flushes.
-    is_running: bool,
 }
 
 #[derive(Debug)]
@@ -66,7 +58,7 @@ impl LogFlusher {
             flushes: 0,
         };
         Ok(Arc::new(Self {
-            state: Mutex::default(),
+            callers: PendingWork::default(),
             log: Mutex::new(log),
             has_failed: AtomicBool::new(false),
         }))
@@ -93,18 +85,23 @@ impl LogFlusher {
     ///
     /// To be called within a Tokio runtime.
     pub(crate) fn after_flush(self: &Arc<Self>, then: impl FnOnce(FlushResult) + Send + 'static) {
-        {
-            let mut state = self.lock();
-            state.waiting.push(Box::new(then));
-            if mem::replace(&mut state.is_running, true) {
-                return;
+        let Some(permit) = self.callers.add(|callers| callers.push(Box::new(then))) else {
+            return;
+        };
+        let flusher = Arc::clone(self);
+        task::spawn_blocking(move || flusher.flush_all(permit));
+    }
+
+    /// Flushes until no caller waits.
+    fn flush_all(&self, mut permit: WorkPermit<Vec<Then>>) {
+        let all = |callers: &mut Vec<Then>| (!callers.is_empty()).then(|| mem::take(callers));
+        while let Some((same, callers)) = permit.take(all) {
+            permit = same;
+            let flushed = self.flush();
+            for then in callers {
+                then(flushed.clone());
             }
         }
-        let running = Running {
-            flusher: Arc::clone(self),
-            has_ended: false,
-        };
-        task::spawn_blocking(move || running.run());
     }
 
     fn flush(&self) -> FlushResult {
@@ -123,62 +120,6 @@ impl LogFlusher {
             log.failure = Some(Arc::clone(&error));
             error
         })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The right to flush. Where the task is dropped with its runtime, the next flush
-/// starts another.
-struct Running {
-    flusher: Arc<LogFlusher>,
-    /// Whether it was given up. From then on another task may have it.
-    has_ended: bool,
-}
-
-impl Running {
-    /// Flushes until no caller waits.
-    fn run(mut self) {
-        while let Some(waiting) = self.next() {
-            let flushed = self.flusher.flush();
-            for then in waiting {
-                then(flushed.clone());
-            }
-        }
-    }
-
-    fn next(&mut self) -> Option<Vec<Then>> {
-        let mut state = self.flusher.lock();
-        if state.waiting.is_empty() {
-            state.is_running = false;
-            self.has_ended = true;
-            return None;
-        }
-        Some(mem::take(&mut state.waiting))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            let mut state = self.flusher.lock();
-            state.is_running = false;
-            let waiting = mem::take(&mut state.waiting);
-            drop(state);
-            // Dropping what they hold tells the callers.
-            drop(waiting);
-        }
-    }
-}
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State")
-            .field("waiting", &self.waiting.len())
-            .field("is_running", &self.is_running)
-            .finish()
     }
 }
 

@@ -1,8 +1,6 @@
 //! Making search pages in the background, after a search missed some.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use memory_core::PendingWork;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Row, query, query_scalar};
 
@@ -20,18 +18,16 @@ const BATCH: usize = 4;
 
 /// Makes pages, one search's at a time.
 #[derive(Debug, Default)]
-pub(crate) struct PageBuilder {
-    is_running: AtomicBool,
-}
+pub(crate) struct PageBuilder(PendingWork<()>);
 
 impl PageBuilder {
     /// Makes pages in a task of its own. Does nothing while one is running: a later
     /// search misses them again.
-    pub(crate) fn start(self: &Arc<Self>, writer: Writer, missing: Vec<MissingPage>) {
-        if missing.is_empty() || self.is_running.swap(true, Ordering::AcqRel) {
+    pub(crate) fn start(&self, writer: Writer, missing: Vec<MissingPage>) {
+        if missing.is_empty() {
             return;
         }
-        let running = Running(Arc::clone(self));
+        let Some(permit) = self.0.start() else { return };
         let build = async move {
             for pages in missing.chunks(BATCH) {
                 let pages = pages.to_vec();
@@ -43,19 +39,10 @@ impl PageBuilder {
                     break;
                 }
             }
-            drop(running);
+            drop(permit);
         };
         // Without a runtime, a later search tries again.
         drop(database::spawn_detached(BuildPages::OPERATION, build));
-    }
-}
-
-/// Ends with its task, also where that is dropped with its runtime.
-struct Running(Arc<PageBuilder>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.is_running.store(false, Ordering::Release);
     }
 }
 

@@ -253,7 +253,7 @@ mod tests {
 
     /// Runs the insert in one call, and says whether that succeeded.
     async fn run_at_once(database: &Database, insert: &Insert) -> bool {
-        let plan = database.inserts.known().plan(insert).unwrap();
+        let plan = database.known.plan(insert).unwrap();
         let (quick, _) = plan.unwrap();
         let writer = database.writer.as_ref().unwrap();
         let mut session = writer.acquire("test").await.unwrap();
@@ -315,7 +315,7 @@ mod tests {
         let mut rng = SeededRng::new(7);
         let mut next = || Insert::unlimited(batch("mira", &mut rng), None);
         let first = next();
-        assert!(database.inserts.known().plan(&first).unwrap().is_none());
+        assert!(database.known.plan(&first).unwrap().is_none());
         database.insert(first, Origin::Others).await.unwrap();
         // The first created the embedding space.
         database.insert(next(), Origin::Others).await.unwrap();
@@ -361,7 +361,7 @@ mod tests {
         for insert in [stored.clone(), next()] {
             database.insert(insert, Origin::Others).await.unwrap();
         }
-        let known = database.inserts.known();
+        let known = &database.known;
         let failed = next();
         let (quick, _) = known.plan(&failed).unwrap().unwrap();
         known.inserted(&failed, &quick.deltas);
@@ -436,7 +436,7 @@ mod tests {
                 continue;
             }
             let insert = random_insert(&mut rng, &mut stored);
-            let plan = quick.inserts.known().plan(&insert).unwrap();
+            let plan = quick.known.plan(&insert).unwrap();
             planned += usize::from(plan.is_some());
             let expected = steps.write(insert.clone(), Origin::Others).await;
             let outcome = quick.insert(insert, Origin::Others).await;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use memory_core::PendingWork;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Executor, Row};
 
@@ -38,7 +39,8 @@ const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 pub(crate) struct Wal {
     /// Whether erased content may still be in it.
     truncation_pending: AtomicBool,
-    checkpoint_scheduled: AtomicBool,
+    /// Checkpoints in the background.
+    checkpoints: PendingWork<()>,
     last_write: Mutex<Instant>,
     busy_timeout: Duration,
 }
@@ -47,7 +49,7 @@ impl Wal {
     pub(crate) fn new(busy_timeout: Duration) -> Self {
         Self {
             truncation_pending: AtomicBool::new(false),
-            checkpoint_scheduled: AtomicBool::new(false),
+            checkpoints: PendingWork::default(),
             last_write: Mutex::new(Instant::now()),
             busy_timeout,
         }
@@ -87,9 +89,9 @@ impl Wal {
         commits: &Arc<OwnCommits>,
     ) {
         *self.last_write() = Instant::now();
-        if self.checkpoint_scheduled.swap(true, Ordering::AcqRel) {
+        let Some(permit) = self.checkpoints.start() else {
             return;
-        }
+        };
         let (wal, writer) = (Arc::clone(self), Arc::clone(writer));
         let commits = Arc::clone(commits);
         tokio::spawn(async move {
@@ -108,7 +110,7 @@ impl Wal {
             }
             let conn = writer.acquire().await;
             // Before the checkpoint: what is written from now on needs another.
-            wal.checkpoint_scheduled.store(false, Ordering::Release);
+            drop(permit);
             let Ok(mut conn) = conn else { return };
             wal.checkpoint(&mut conn).await;
             drop(conn);

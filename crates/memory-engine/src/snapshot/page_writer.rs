@@ -1,10 +1,9 @@
 //! Writing pages to the store in the background, after a load that made some.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::vec;
 
-use memory_core::{EntityId, Fingerprint, Generation, SnapshotPage, Store};
+use memory_core::{EntityId, Fingerprint, Generation, PendingWork, SnapshotPage, Store};
 use tracing::{Instrument, debug_span};
 
 /// Pages that are written at once: 1 MiB with vectors of 384 dimensions. Other writers
@@ -27,9 +26,7 @@ pub(super) struct UnwrittenPages {
 /// Writes the pages of one load at a time. Those of loads that end meanwhile are not
 /// kept; a later load makes them again.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct PageWriter {
-    is_running: Arc<AtomicBool>,
-}
+pub(crate) struct PageWriter(PendingWork<()>);
 
 impl PageWriter {
     /// Writes pages in a task of its own, which ends early where the store is dropped.
@@ -38,15 +35,15 @@ impl PageWriter {
         // need as much memory for it again.
         let pages = &mut unwritten.pages;
         pages.retain(|page| page.content.len() <= MAX_BATCH_BYTES);
-        if unwritten.pages.is_empty() || self.is_running.swap(true, Ordering::AcqRel) {
+        if unwritten.pages.is_empty() {
             return;
         }
-        let running = Running(Arc::clone(&self.is_running));
+        let Some(permit) = self.0.start() else { return };
         let store = Arc::downgrade(store);
         let span = debug_span!("write_snapshot_pages", pages = unwritten.pages.len());
         let writing = async move {
             write_all(&store, unwritten).await;
-            drop(running);
+            drop(permit);
         };
         tokio::spawn(writing.instrument(span));
     }
@@ -85,15 +82,6 @@ fn next_batch(pages: &mut vec::IntoIter<SnapshotPage>) -> Vec<SnapshotPage> {
         batch.push(page);
     }
     batch
-}
-
-/// Ends with its task, also where that is dropped with its runtime.
-struct Running(Arc<AtomicBool>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
-    }
 }
 
 #[cfg(test)]
