@@ -4,7 +4,7 @@
 //! `cargo bench -p memory-benches --bench concurrent_agents -- [--tasks 16]
 //! [--entities 200] [--memories 100] [--operations 20000] [--reads 0]`
 //!
-//! Each task works on entities in turn; one operation in five retains a memory,
+//! Each operation is on an entity drawn at random; one in five retains a memory,
 //! the others recall a new question, and each is followed by as many reads by id as
 //! `--reads` says. The corpus is that of
 //! [`memory_benches::corpus`], the embedder the testkit's hashing one with 384
@@ -21,7 +21,7 @@ use memory::{MemoryBatchItem, MemorySystem};
 use memory_benches::arguments::argument;
 use memory_benches::corpus::Corpus;
 use memory_benches::metrics::Timings;
-use memory_testkit::HashEmbedder;
+use memory_testkit::{HashEmbedder, SeededRng};
 
 /// One operation in so many retains; the others recall.
 const OPERATIONS_PER_RETAIN: usize = 5;
@@ -93,15 +93,14 @@ async fn measure(options: Options) -> Result<(), Box<dyn Error>> {
                 let mut results = Results::default();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(operation) = work.get(number) else {
+                    let Some((entity, operation)) = work.get(number) else {
                         break;
                     };
                     operation.run(&memory, &mut results).await?;
-                    let entity = entity_of(number, options.entities);
                     for read in 0..options.reads {
-                        let id = ids[entity][(number * 31 + read * 7) % options.memories];
+                        let id = ids[*entity][(number * 31 + read * 7) % options.memories];
                         let start = Instant::now();
-                        memory.get_memory(name(entity), id).await?;
+                        memory.get_memory(name(*entity), id).await?;
                         results.read.push(start.elapsed());
                     }
                 }
@@ -170,24 +169,22 @@ impl Operation {
     }
 }
 
-/// The operations, made before the clock starts.
-fn work(corpus: &mut Corpus, options: &Options) -> Vec<Operation> {
+/// The operations, each with its entity, made before the clock starts.
+fn work(corpus: &mut Corpus, options: &Options) -> Vec<(usize, Operation)> {
+    // Not in turn: where the number of entities is a multiple of five, memories would be
+    // retained to a fifth of them, and only the others recalled.
+    let mut entities = SeededRng::new(0xa6e7);
     (0..options.operations)
         .map(|number| {
-            let entity = entity_of(number, options.entities);
-            if number % OPERATIONS_PER_RETAIN == 0 {
+            let entity = entities.below(options.entities);
+            let operation = if number % OPERATIONS_PER_RETAIN == 0 {
                 Operation::Retain(of_entity(corpus.memory(), entity))
             } else {
                 Operation::Recall(name(entity), corpus.question())
-            }
+            };
+            (entity, operation)
         })
         .collect()
-}
-
-/// The entity of an operation. A step that is coprime to the number of entities
-/// visits them all.
-fn entity_of(number: usize, entities: usize) -> usize {
-    number * 7_919 % entities
 }
 
 fn of_entity(mut item: MemoryBatchItem, entity: usize) -> MemoryBatchItem {

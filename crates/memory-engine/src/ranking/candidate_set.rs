@@ -96,8 +96,9 @@ pub(crate) trait CandidateMemories {
     fn attributes(&self, index: usize) -> Attributes;
     fn content(&self, index: usize) -> &str;
     fn memory(&self, index: usize) -> Arc<Memory>;
-    /// Which shares of the query's terms it has.
-    fn term_shares(&self, index: usize) -> TermShares;
+    /// Which shares of the query's terms each of several has: to look up a term once for
+    /// all of them.
+    fn term_shares(&self, indices: &[usize]) -> Vec<TermShares>;
 }
 
 /// What the boosts and the order of ties depend on.
@@ -172,16 +173,20 @@ impl CandidateSet<'_> {
             newer_first(&mut ranked, context.ranking.newer, context.words, content);
         }
         ranked.truncate(context.limit);
-        let ranked = ranked.into_iter();
-        ranked.map(|ranked| self.result(ranked)).collect()
+        let indices: Vec<usize> = ranked.iter().map(|ranked| ranked.index).collect();
+        let shares = self.memories.term_shares(&indices);
+        let results = ranked.into_iter().zip(shares);
+        results
+            .map(|(ranked, shares)| self.result(ranked, shares))
+            .collect()
     }
 
-    fn result(&self, ranked: RankedCandidate) -> RankedMemory {
+    fn result(&self, ranked: RankedCandidate, shares: TermShares) -> RankedMemory {
         RankedMemory {
             memory: self.memories.memory(ranked.index),
             score: ranked.score,
             explanation: Explanation {
-                relevance_inputs: Some(self.relevance_inputs(ranked.index)),
+                relevance_inputs: Some(self.relevance_inputs(ranked.index, shares)),
                 ..ranked.explanation
             },
         }

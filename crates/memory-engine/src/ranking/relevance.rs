@@ -133,12 +133,10 @@ pub(crate) struct TermShares {
 }
 
 impl CandidateSet<'_> {
-    /// Of a memory that is returned: the shares of terms are looked up.
-    pub(super) fn relevance_inputs(&self, index: usize) -> RelevanceInputs {
-        let TermShares { stems, pairs } = self.memories.term_shares(index);
+    pub(super) fn relevance_inputs(&self, index: usize, shares: TermShares) -> RelevanceInputs {
         RelevanceInputs {
-            stems,
-            pairs,
+            stems: shares.stems,
+            pairs: shares.pairs,
             names_others: self.mention_stats.mean > 0.0 && !self.mentioned[index],
             names_time: self.asks_when && self.has_time[index],
         }

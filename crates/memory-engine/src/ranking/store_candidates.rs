@@ -224,11 +224,12 @@ impl CandidateMemories for &StoreCandidates {
         Arc::clone(&self.found[index].memory)
     }
 
-    fn term_shares(&self, index: usize) -> TermShares {
-        let terms = &self.found[index].terms;
-        TermShares {
+    fn term_shares(&self, indices: &[usize]) -> Vec<TermShares> {
+        let terms = indices.iter().map(|index| &self.found[*index].terms);
+        let shares = terms.map(|terms| TermShares {
             stems: terms.stem_share(),
             pairs: terms.pair_share(),
-        }
+        });
+        shares.collect()
     }
 }

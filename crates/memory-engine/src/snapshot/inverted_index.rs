@@ -9,7 +9,7 @@ use super::block_vec::BlockVec;
 use super::buffer::Buffer;
 use super::digest::Digest;
 use super::page::Page;
-use super::posting_list::PostingList;
+use super::posting_list::{PostingList, share};
 use super::sorted_blocks::SortedBlocks;
 use super::term_weights::TermWeights;
 
@@ -255,7 +255,7 @@ impl InvertedIndex {
         for stem in self.lookup(stems).numbers.into_iter().flatten() {
             let frequency = self.frequencies.get(stem as usize).copied();
             let idf = bm25::idf(self.live as u64, frequency.unwrap_or(0).into());
-            let mut weights = TermWeights::new(idf, mean);
+            let mut weights = TermWeights::new(idf, mean, self.live);
             // A passage's occurrences may be in two parts. They are added one by one: with
             // branches where a passage begins, the processor would guess wrong at every
             // other one.
@@ -356,18 +356,12 @@ pub(super) struct StemLookup<'a> {
 }
 
 impl StemLookup<'_> {
-    /// The share of the stems that a memory with these passages has.
-    /// O(stems · log(postings)).
-    #[expect(clippy::cast_precision_loss, reason = "some thousand stems at most")]
-    pub(super) fn share(&self, passages: &Range<u32>) -> f32 {
-        let is_found = |stem: &u32| {
-            let occurrences = &self.index.occurrences;
-            let first = occurrences.next_number(*stem, passages.start);
-            first.is_some_and(|passage| passage < passages.end)
-        };
-        let found = self.numbers.iter().flatten();
-        let found = found.filter(|stem| is_found(stem)).count();
-        found as f32 / self.numbers.len().max(1) as f32
+    /// The share of the stems that each of the memories with these passages has.
+    pub(super) fn shares(&self, passages: &[Range<u32>]) -> Vec<f32> {
+        let known = self.numbers.iter().flatten().copied();
+        let found = self.index.occurrences.count_keys(known, passages);
+        let all = self.numbers.len();
+        found.into_iter().map(|it| share(it, all)).collect()
     }
 }
 

@@ -1,11 +1,13 @@
 //! The word pairs of a snapshot's memories, scored by BM25.
 
+use std::ops::Range;
+
 use memory_text::{WordPair, bm25};
 
 use super::block_vec::BlockVec;
 use super::buffer::Buffer;
 use super::page::Page;
-use super::posting_list::PostingList;
+use super::posting_list::{PostingList, share};
 use super::term_weights::TermWeights;
 
 /// Cloning shares every block; a change copies the blocks that it updates.
@@ -103,7 +105,7 @@ impl PairIndex {
                 .for_each_part(pair.0, |slots| found.extend_from_slice(slots));
             let memories = || found.chunk_by(PartialEq::eq);
             let idf = bm25::idf(self.documents.into(), memories().count() as u64);
-            let mut weights = TermWeights::new(idf, mean);
+            let mut weights = TermWeights::new(idf, mean, self.documents as usize);
             for occurrences in memories() {
                 let slot = occurrences[0];
                 let length = self.lengths.get(slot as usize).copied();
@@ -115,13 +117,15 @@ impl PairIndex {
         scores
     }
 
-    /// The share of a query's distinct pairs that the memory in a slot has.
-    /// O(pairs of the query · log(entries)).
-    #[expect(clippy::cast_precision_loss, reason = "some thousand pairs at most")]
-    pub(super) fn share(&self, distinct: &[WordPair], slot: u32) -> f32 {
-        let is_found = |pair: &&WordPair| self.entries.next_number(pair.0, slot) == Some(slot);
-        let found = distinct.iter().filter(is_found).count();
-        found as f32 / distinct.len().max(1) as f32
+    /// The share of a query's distinct pairs that the memory in each of these slots has.
+    pub(super) fn shares(&self, distinct: &[WordPair], slots: &[u32]) -> Vec<f32> {
+        let slots: Vec<Range<u32>> = slots.iter().map(|slot| *slot..slot + 1).collect();
+        let pairs = distinct.iter().map(|pair| pair.0);
+        let found = self.entries.count_keys(pairs, &slots);
+        found
+            .into_iter()
+            .map(|it| share(it, distinct.len()))
+            .collect()
     }
 
     /// The same entries with the slots renumbered in their order. Slots without

@@ -293,8 +293,12 @@ impl<'a> Unit<'a> {
                 }
                 let mut high = Column::default();
                 let high = self.unpack_high_keys(&mut high);
-                let both: Vec<u64> = (0..low.len()).map(|it| difference(low, high, it)).collect();
-                run_of(&both, |both| *both, wanted)
+                let mut both = [0; UNIT];
+                let both = &mut both[..low.len()];
+                for (index, both) in both.iter_mut().enumerate() {
+                    *both = difference(low, high, index);
+                }
+                run_of(both, |both| *both, wanted)
             }
         }
     }

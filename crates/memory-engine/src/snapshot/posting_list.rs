@@ -1,5 +1,7 @@
 //! The entries of an index in order, packed, and changed many at a time.
 
+use std::ops::Range;
+
 use super::posting_block::{
     Entry, MAX_BLOCK, PostingBlock, Unit, Unpacked, even_chunks, merged, own_count,
 };
@@ -81,14 +83,39 @@ impl PostingList {
         numbers
     }
 
-    /// The first number of a key from `least` on.
-    pub(super) fn next_number(&self, key: impl Into<u64>, least: u32) -> Option<u32> {
-        let (key, mut unpacked) = (key.into(), Unpacked::default());
-        self.units_of(key, least).find_map(|unit| {
-            let numbers = unit.numbers_of(key, &mut unpacked);
-            let index = numbers.partition_point(|number| *number < least);
-            numbers.get(index).copied()
-        })
+    /// Whether something has a key.
+    pub(super) fn contains(&self, key: impl Into<u64>) -> bool {
+        self.cursor(key.into()).next_number(0).is_some()
+    }
+
+    /// For each of the ranges, how many of the keys have a number in it.
+    /// O(keys · ranges · log(entries)), and keys · log(entries) of a small list.
+    pub(super) fn count_keys<K: Into<u64>>(
+        &self,
+        keys: impl Iterator<Item = K>,
+        ranges: &[Range<u32>],
+    ) -> Vec<usize> {
+        let mut counts = vec![0; ranges.len()];
+        let mut ascending: Vec<usize> = (0..ranges.len()).collect();
+        ascending.sort_unstable_by_key(|index| ranges[*index].start);
+        for key in keys {
+            let mut cursor = self.cursor(key.into());
+            for &index in &ascending {
+                let Range { start, end } = ranges[index];
+                let next = cursor.next_number(start);
+                counts[index] += usize::from(next.is_some_and(|number| number < end));
+            }
+        }
+        counts
+    }
+
+    fn cursor(&self, key: u64) -> Cursor<'_> {
+        Cursor {
+            list: self,
+            key,
+            numbers: Vec::new(),
+            has_ended: false,
+        }
     }
 
     /// The units that may have entries of a key, with numbers from `least` on.
@@ -126,6 +153,43 @@ impl PostingList {
                 .sum::<usize>()
             + pending * size_of::<Entry>()
     }
+}
+
+/// Finds the numbers of a key in ascending order: what is near the last one was unpacked
+/// with it.
+struct Cursor<'a> {
+    list: &'a PostingList,
+    key: u64,
+    /// Those of the unit that the last one was in.
+    numbers: Vec<u32>,
+    has_ended: bool,
+}
+
+impl Cursor<'_> {
+    /// The first number from `least` on, which is at least that of the call before.
+    fn next_number(&mut self, least: u32) -> Option<u32> {
+        let reaches = |numbers: &[u32]| numbers.last().is_some_and(|last| *last >= least);
+        if !self.has_ended && !reaches(&self.numbers) {
+            let mut unpacked = Unpacked::default();
+            self.numbers.clear();
+            self.has_ended = !self.list.units_of(self.key, least).any(|unit| {
+                let numbers = unit.numbers_of(self.key, &mut unpacked);
+                let is_found = reaches(numbers);
+                if is_found {
+                    self.numbers.extend_from_slice(numbers);
+                }
+                is_found
+            });
+        }
+        let index = self.numbers.partition_point(|number| *number < least);
+        self.numbers.get(index).copied()
+    }
+}
+
+/// The share of a query's terms that were found, 0 to 1.
+#[expect(clippy::cast_precision_loss, reason = "some thousand terms at most")]
+pub(super) fn share(found: usize, all: usize) -> f32 {
+    found as f32 / all.max(1) as f32
 }
 
 impl<K: Into<u64>> FromIterator<(K, u32)> for PostingList {
@@ -183,10 +247,13 @@ mod tests {
             let own: Vec<u32> = own.collect();
             assert_eq!(list.numbers_of(key), own);
             let middle = own.get(own.len() / 2).copied().unwrap_or(7);
+            let mut cursor = list.cursor(key);
             for least in [0, middle, middle.saturating_add(1), u32::MAX] {
                 let expected = own.iter().copied().find(|number| *number >= least);
-                assert_eq!(list.next_number(key, least), expected);
+                assert_eq!(list.cursor(key).next_number(least), expected);
+                assert_eq!(cursor.next_number(least), expected);
             }
+            assert_eq!(list.contains(key), !own.is_empty());
         }
     }
 

@@ -1,5 +1,6 @@
 //! Search in a snapshot: its result is that of an exact scan of all memories.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use memory_core::{Memory, MemoryFilter};
@@ -195,11 +196,15 @@ impl CandidateMemories for SnapshotMemories<'_> {
         Arc::new(self.packed(index).unpack(&self.snapshot.entity))
     }
 
-    fn term_shares(&self, index: usize) -> TermShares {
-        let pairs = &self.snapshot.pairs;
-        TermShares {
-            stems: self.stems.share(&self.slots[index].passages()),
-            pairs: pairs.share(&self.pairs, self.numbers[index]),
-        }
+    fn term_shares(&self, indices: &[usize]) -> Vec<TermShares> {
+        let passages = indices.iter().map(|index| self.slots[*index].passages());
+        let passages: Vec<Range<u32>> = passages.collect();
+        let slots: Vec<u32> = indices.iter().map(|index| self.numbers[*index]).collect();
+        let stems = self.stems.shares(&passages);
+        let pairs = self.snapshot.pairs.shares(&self.pairs, &slots);
+        let shares = stems.into_iter().zip(pairs);
+        shares
+            .map(|(stems, pairs)| TermShares { stems, pairs })
+            .collect()
     }
 }

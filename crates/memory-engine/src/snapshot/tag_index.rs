@@ -58,7 +58,7 @@ impl TagIndex {
         self.entries.settle();
         for tag in std::mem::take(&mut self.removed) {
             let number = self.numbers.get(&tag);
-            if number.is_some_and(|number| self.entries.next_number(*number, 0).is_none()) {
+            if number.is_some_and(|number| !self.entries.contains(*number)) {
                 self.numbers.remove_mut(&tag);
                 self.bytes -= TAG_BYTES + tag.len();
             }

@@ -62,8 +62,8 @@ impl CandidateMemories for Vec<Arc<Memory>> {
         Arc::clone(&self[index])
     }
 
-    fn term_shares(&self, _: usize) -> TermShares {
-        TermShares::default()
+    fn term_shares(&self, indices: &[usize]) -> Vec<TermShares> {
+        vec![TermShares::default(); indices.len()]
     }
 }
 
