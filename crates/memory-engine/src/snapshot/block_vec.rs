@@ -33,6 +33,17 @@ impl<T: Clone> BlockVec<T> {
         self.blocks.get(index / BLOCK)?.get(index % BLOCK)
     }
 
+    /// The block of an entry, with the number of its first one; empty beyond the last.
+    pub(super) fn block_of(&self, index: u32) -> (u32, &[T]) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "less than the size of a block"
+        )]
+        let first = index - (index as usize % BLOCK) as u32;
+        let block = self.blocks.get(index as usize / BLOCK);
+        (first, block.map_or(&[], |block| block))
+    }
+
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         let block = self.blocks.get_mut(index / BLOCK)?;
         Arc::make_mut(block).get_mut(index % BLOCK)
@@ -87,6 +98,9 @@ mod tests {
         assert_eq!((first.get(300), second.get(300)), (Some(&300), Some(&7)));
         assert_eq!((first.len(), second.len()), (1_000, 1_001));
         assert_eq!((first.get(1_000), second.get(1_000)), (None, Some(&1_000)));
+        let block: Vec<usize> = (768..1_001).collect();
+        assert_eq!(second.block_of(1_000), (768, &block[..]));
+        assert_eq!(first.block_of(1_024), (1_024, &[][..]));
         assert!(second.iter().take(300).copied().eq(0..300));
         let is_shared: Vec<bool> = first
             .blocks

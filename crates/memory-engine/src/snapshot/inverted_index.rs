@@ -256,18 +256,9 @@ impl InvertedIndex {
             let frequency = self.frequencies.get(stem as usize).copied();
             let idf = bm25::idf(self.live as u64, frequency.unwrap_or(0).into());
             let mut weights = TermWeights::new(idf, mean, self.live);
-            // A passage's occurrences may be in two parts. They are added one by one: with
-            // branches where a passage begins, the processor would guess wrong at every
-            // other one.
-            let (mut last, mut count) = (u32::MAX, 0);
+            let (passages, scores) = (&self.passages, &mut by_passage[..]);
             self.occurrences.for_each_part(stem, |part| {
-                for &number in part {
-                    count = if number == last { count + 1 } else { 1 };
-                    last = number;
-                    if let Some(passage) = self.passages.get(number as usize) {
-                        by_passage[number as usize] += weights.of(count, passage.length);
-                    }
-                }
+                weights.add(part, passages, |passage| passage.length, scores);
             });
         }
         if !self.is_renumbered && by_passage.len() == slots {

@@ -103,16 +103,10 @@ impl PairIndex {
             found.clear();
             self.entries
                 .for_each_part(pair.0, |slots| found.extend_from_slice(slots));
-            let memories = || found.chunk_by(PartialEq::eq);
-            let idf = bm25::idf(self.documents.into(), memories().count() as u64);
+            let memories = found.chunk_by(PartialEq::eq).count();
+            let idf = bm25::idf(self.documents.into(), memories as u64);
             let mut weights = TermWeights::new(idf, mean, self.documents as usize);
-            for occurrences in memories() {
-                let slot = occurrences[0];
-                let length = self.lengths.get(slot as usize).copied();
-                for count in 1..=to_u32(occurrences.len()) {
-                    scores[slot as usize] += weights.of(count, length.unwrap_or(0));
-                }
-            }
+            weights.add(&found, &self.lengths, |length| *length, &mut scores);
         }
         scores
     }

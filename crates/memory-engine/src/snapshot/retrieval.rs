@@ -56,6 +56,8 @@ impl EntitySnapshot {
         ranking: &Ranking,
     ) -> Retrieved {
         let slots = self.slots.len();
+        // The second thread scans while this one does what is below.
+        let scan = self.vectors.start_scan(&query.vector);
         let admitted = (!filter.is_empty()).then(|| self.admitted(filter));
         let matching = match &admitted {
             None => self.len(),
@@ -66,14 +68,14 @@ impl EntitySnapshot {
             scores.exclude(admitted_slots, 0.0);
             BlockedScores::new(scores)
         };
-        let similarities = self.vectors.scan(&query.vector, slots);
-        let discounted = self.discounted(&similarities, admitted_slots, ranking);
         let lexical = found(self.inverted_index.score(query.terms.stems(), slots));
         let pairs = found(self.pairs.score(query.terms.pairs(), slots));
         let mut mentioned = self.mentions.find(&query.tokens);
         if let Some(admitted) = admitted_slots {
             mentioned.retain(|slot| admitted[*slot as usize]);
         }
+        let similarities = scan.finish(slots);
+        let discounted = self.discounted(&similarities, admitted_slots, ranking);
         let mut dense_stats = ScoreStatsBuilder::default();
         let values = discounted.as_ref().unwrap_or(&similarities.values);
         dense_stats.add_above(Similarities::NONE, values);

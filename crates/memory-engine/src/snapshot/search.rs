@@ -44,15 +44,22 @@ impl EntitySnapshot {
         ranking: &Ranking,
     ) -> CandidateSet<'_> {
         let best = &selection.best;
-        let parts: Vec<Vec<u32>> = best
+        // Without lending, no result depends on neighbors.
+        let receivers = if ranking.neighbors > 0.0 {
+            &best[..]
+        } else {
+            &[]
+        };
+        let parts: Vec<Vec<u32>> = receivers
             .iter()
             .map(|&slot| self.episode_part(slot, retrieved, ranking))
             .collect();
-        let related: Vec<Vec<u32>> = best
+        let related: Vec<Vec<u32>> = receivers
             .iter()
             .map(|&slot| self.related_to(slot, retrieved))
             .collect();
-        let numbers = parts.iter().chain(&related).flatten();
+        let lenders = parts.iter().chain(&related).flatten();
+        let numbers = best.iter().chain(lenders);
         let mut numbers: Vec<u32> = numbers.copied().collect();
         numbers.sort_unstable();
         numbers.dedup();
@@ -79,7 +86,7 @@ impl EntitySnapshot {
                 .collect(),
             words: slots.iter().map(|slot| slot.words).collect(),
             has_time: slots.iter().map(|slot| slot.has_time).collect(),
-            episodes: best
+            episodes: receivers
                 .iter()
                 .zip(&parts)
                 .map(|(&slot, part)| Episode {
@@ -87,7 +94,7 @@ impl EntitySnapshot {
                     length: self.episode_length(slot, retrieved, ranking),
                 })
                 .collect(),
-            links: best
+            links: receivers
                 .iter()
                 .zip(&related)
                 .flat_map(|(slot, others)| {

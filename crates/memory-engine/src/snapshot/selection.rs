@@ -83,15 +83,13 @@ impl EntitySnapshot {
             best.extend(counted.map(|(_, total)| total));
             best.nth().unwrap_or(last)
         };
-        for (slot, _) in values.blend.at_least(first) {
-            received.lend(slot, lowest(last));
-        }
+        let lenders = values.blend.at_least(first).map(|(slot, _)| slot);
+        received.lend_all(lenders.collect(), lowest(last));
         let raised = lowest(last_of(&received));
         let all_lenders = lender(raised).min(first);
         let others = values.blend.at_least(all_lenders);
-        for (slot, _) in others.filter(|(_, blend)| *blend < first) {
-            received.lend(slot, raised);
-        }
+        let others = others.filter(|(_, blend)| *blend < first);
+        received.lend_all(others.map(|(slot, _)| slot).collect(), raised);
         let lowest = lowest(last_of(&received));
         let least = lending * (all_lenders + error).max(0.0);
         let can_be_best = |(slot, total): &SlotScore| {
@@ -201,12 +199,40 @@ impl<'a> Received<'a> {
         self.most(slot) * self.ranking.length_discount(words)
     }
 
+    /// Lends the blends of memories to those that reach the total `lowest` with them.
+    fn lend_all(&mut self, lenders: Vec<u32>, lowest: f32) {
+        /// Few enough that the nearest caches hold what is read ahead of them.
+        const AHEAD: usize = 64;
+        if self.ranking.neighbors == 0.0 {
+            return;
+        }
+        for some in lenders.chunks(AHEAD) {
+            self.read_ahead(some);
+            some.iter().for_each(|lender| self.lend(*lender, lowest));
+        }
+    }
+
+    /// Reads the episodes of some memories, so that they are in the caches. Each is behind
+    /// some pointers, one of which has to be read before the next: the processor follows
+    /// those of many memories at once where it does nothing else meanwhile.
+    fn read_ahead(&self, lenders: &[u32]) {
+        let snapshot = self.snapshot;
+        let episodes = lenders.iter().filter_map(|&lender| {
+            let episode = snapshot.slot(lender)?.episode()?;
+            snapshot.episodes.get(episode)
+        });
+        let episodes: Vec<_> = episodes.collect();
+        let first = episodes.iter().filter_map(|episode| episode.first());
+        // A result that nobody uses, which the compiler would leave out.
+        std::hint::black_box(first.fold(0, |times, (time, _)| times ^ time));
+    }
+
     /// Lends the blend of one memory to those that reach the total `lowest` with it: most
     /// do not, whatever share of it they receive.
     fn lend(&mut self, lender: u32, lowest: f32) {
         let (snapshot, ranking) = (self.snapshot, self.ranking);
         let blend = self.blend[lender as usize];
-        let (Some(own), true) = (snapshot.slot(lender), ranking.neighbors > 0.0) else {
+        let Some(own) = snapshot.slot(lender) else {
             return;
         };
         let totals = self.totals;
@@ -263,6 +289,9 @@ impl<'a> Received<'a> {
     /// The best, with those of their neighbors that may lend the most to one of them.
     fn of_all(&self, best: Vec<u32>) -> Selection {
         let mut exact = best.clone();
+        if self.ranking.neighbors == 0.0 {
+            return Selection { best, exact };
+        }
         let mut neighbors: Vec<(u32, f32)> = Vec::new();
         for &slot in &best {
             let Some(own) = self.snapshot.slot(slot) else {

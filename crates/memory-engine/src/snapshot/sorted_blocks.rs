@@ -41,6 +41,10 @@ impl<T: Ord + Copy> SortedBlocks<T> {
         self.len == 0
     }
 
+    pub(super) fn first(&self) -> Option<&T> {
+        self.blocks.first()?.first()
+    }
+
     pub(super) fn insert(&mut self, entry: T) {
         self.len += 1;
         let index = self.block_of(&entry);

@@ -2,6 +2,8 @@
 
 use memory_text::bm25;
 
+use super::block_vec::BlockVec;
+
 /// What each occurrence of a term adds to a passage's BM25 weight of it. Most passages are
 /// short and have a term few times: where there are many passages, these weights are
 /// computed once, when they are needed first.
@@ -11,6 +13,9 @@ pub(super) struct TermWeights {
     /// By count and length; 0 where it is not computed yet. Empty where passages are few:
     /// computing a weight for each takes less time than clearing the list.
     known: Vec<f32>,
+    /// The passage of the last occurrence, and how many of its occurrences there were.
+    last: u32,
+    count: u32,
 }
 
 impl TermWeights {
@@ -29,11 +34,42 @@ impl TermWeights {
             idf,
             mean,
             known: vec![0.0; known as usize],
+            last: u32::MAX,
+            count: 0,
         }
     }
 
+    /// Adds what the next occurrences weigh to the scores of their passages, which are in
+    /// order and each as often as the term occurs there. `passages` has the length of each
+    /// one, `scores` its score.
+    ///
+    /// Occurrences are added one by one: with branches where a passage begins, the processor
+    /// would guess wrong at every other one.
+    pub(super) fn add<P: Clone>(
+        &mut self,
+        occurrences: &[u32],
+        passages: &BlockVec<P>,
+        length: impl Fn(&P) -> u32,
+        scores: &mut [f32],
+    ) {
+        let (mut last, mut count) = (self.last, self.count);
+        let (mut first, mut block): (u32, &[P]) = (0, &[]);
+        for &number in occurrences {
+            count = if number == last { count + 1 } else { 1 };
+            last = number;
+            if number.wrapping_sub(first) as usize >= block.len() {
+                (first, block) = passages.block_of(number);
+            }
+            let passage = block.get(number.wrapping_sub(first) as usize);
+            if let (Some(passage), Some(score)) = (passage, scores.get_mut(number as usize)) {
+                *score += self.of(count, length(passage));
+            }
+        }
+        (self.last, self.count) = (last, count);
+    }
+
     /// What the occurrence of this number, from 1 on, adds in a passage of this length.
-    pub(super) fn of(&mut self, count: u32, length: u32) -> f32 {
+    fn of(&mut self, count: u32, length: u32) -> f32 {
         if count >= Self::COUNTS || length >= Self::LENGTHS || self.known.is_empty() {
             return self.compute(count, length);
         }
@@ -70,9 +106,22 @@ mod tests {
 
     #[test]
     fn the_weights_of_occurrences_add_up() {
-        let mut weights = TermWeights::new(2.0, 20.0, TermWeights::MANY_PASSAGES);
-        let sum: f32 = (1..=20).map(|count| weights.of(count, 30)).sum();
-        let expected = 2.0 * bm25::term_weight(20, 30, 20.0);
-        assert!((f64::from(sum) - expected).abs() < 1e-5, "{sum} {expected}");
+        // In several blocks, and those of a passage in several parts.
+        let lengths: BlockVec<u32> = (0..600).map(|number| 20 + number % 200).collect();
+        let counts = [(0, 3), (1, 1), (255, 9), (256, 1), (599, 30)];
+        let occurrences = counts.map(|(number, count)| vec![number; count]).concat();
+        for (part, passages) in [(1, 600), (2, 1_000), (7, 1_000), (100, 600)] {
+            let (mut weights, mut scores) = (TermWeights::new(2.0, 20.0, passages), vec![0.0; 600]);
+            for part in occurrences.chunks(part) {
+                weights.add(part, &lengths, |length| *length, &mut scores);
+            }
+            for (number, count) in counts {
+                let count = u32::try_from(count).unwrap();
+                let expected = 2.0 * bm25::term_weight(count, 20 + number % 200, 20.0);
+                let score = f64::from(std::mem::take(&mut scores[number as usize]));
+                assert!((score - expected).abs() < 1e-5, "{score} {expected}");
+            }
+            assert!(scores.iter().all(|score| *score == 0.0));
+        }
     }
 }

@@ -177,15 +177,30 @@ fn removing_everything_frees_all_bytes() {
 /// memories it is related to, vectors, whether it is removed again.
 type Made = (Vec<u8>, u8, i64, u8, Vec<usize>, Vec<Vec<f32>>, bool);
 
+/// Vectors, also such as lose the most where they are rounded to codes.
+fn vector() -> impl Strategy<Value = Vec<f32>> {
+    let numbers = |number: std::ops::Range<f32>| prop::collection::vec(number, 8);
+    let sparse = prop_oneof![4 => Just(0.0), 1 => -1.0f32..1.0];
+    prop_oneof![
+        12 => numbers(-1.0..1.0),
+        1 => (-1.0f32..1.0).prop_map(|number| vec![number; 8]),
+        1 => (numbers(-4e-3..4e-3), 0usize..8).prop_map(|(mut numbers, index)| {
+            numbers[index] = 1.0;
+            numbers
+        }),
+        1 => numbers(-1e-30..1e-30),
+        1 => prop::collection::vec(sparse, 8),
+    ]
+}
+
 fn made() -> impl Strategy<Value = Made> {
-    let vector = prop::collection::vec(-1.0f32..1.0, 8);
     (
         prop::collection::vec(0u8..30, 1..12),
         0u8..6,
         0i64..400,
         0u8..3,
         prop::collection::vec(0usize..120, 0..3),
-        prop::collection::vec(vector, 0..4),
+        prop::collection::vec(vector(), 0..4),
         prop::bool::weighted(0.1),
     )
 }
@@ -356,7 +371,7 @@ proptest! {
     fn a_search_finds_what_an_exhaustive_one_finds(
         memories in prop::collection::vec(made(), 1..120),
         words in prop::collection::vec(0u8..30, 0..6),
-        vector in prop::collection::vec(-1.0f32..1.0, 8),
+        vector in vector(),
         limit in 1usize..15,
         tag in prop::option::of(0u8..3),
         min_similarity in prop::option::of(-0.5f32..0.5),

@@ -25,7 +25,8 @@ const TOMBSTONE: u32 = u32::MAX;
 /// shares every block; a change copies only the blocks that it updates.
 #[derive(Clone)]
 pub(super) struct Vectors {
-    blocks: Vec<Arc<Block>>,
+    /// Shared as a whole with the scans of this version.
+    blocks: Arc<Vec<Arc<Block>>>,
     dimensions: usize,
     rows: usize,
     dead: usize,
@@ -109,7 +110,7 @@ impl EncodedRows {
 impl Vectors {
     pub(super) fn new(dimensions: usize) -> Self {
         Self {
-            blocks: Vec::new(),
+            blocks: Arc::default(),
             dimensions,
             rows: 0,
             dead: 0,
@@ -137,7 +138,7 @@ impl Vectors {
                     vectors.add_block(missing.min(BLOCK_ROWS));
                 }
                 let count = (owners.len() - row).min(BLOCK_ROWS - own);
-                let Some(block) = vectors.blocks.last_mut().and_then(Arc::get_mut) else {
+                let Some(block) = vectors.last_block().and_then(Arc::get_mut) else {
                     break;
                 };
                 let rows = &mut block.rows;
@@ -164,7 +165,15 @@ impl Vectors {
         let mut block = Block::default();
         block.owners.reserve_exact(rows);
         block.rows.reserve(rows, self.dimensions);
-        self.blocks.push(Arc::new(block));
+        self.blocks_mut().push(Arc::new(block));
+    }
+
+    fn blocks_mut(&mut self) -> &mut Vec<Arc<Block>> {
+        Arc::make_mut(&mut self.blocks)
+    }
+
+    fn last_block(&mut self) -> Option<&mut Arc<Block>> {
+        self.blocks_mut().last_mut()
     }
 
     pub(super) fn dimensions(&self) -> usize {
@@ -184,11 +193,11 @@ impl Vectors {
     fn copy(&mut self, slot: u32, from: &EncodedRows, row: usize) {
         let own = self.rows % BLOCK_ROWS;
         if own == 0 {
-            self.blocks.push(Arc::default());
+            self.blocks_mut().push(Arc::default());
         }
         self.rows += 1;
         let dimensions = self.dimensions;
-        if let Some(last) = self.blocks.last_mut() {
+        if let Some(last) = self.last_block() {
             let block = Arc::make_mut(last);
             if block.rows.scales.capacity() == own {
                 // A quarter more: a block that grows in every version is copied each time.
@@ -205,7 +214,7 @@ impl Vectors {
         let dimensions = self.dimensions;
         for row in rows {
             let (index, row) = (row as usize / BLOCK_ROWS, row as usize % BLOCK_ROWS);
-            let Some(block) = self.blocks.get_mut(index) else {
+            let Some(block) = self.blocks_mut().get_mut(index) else {
                 continue;
             };
             let block = Arc::make_mut(block);
@@ -222,7 +231,7 @@ impl Vectors {
     pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> (Self, Vec<u32>) {
         let mut next = Self::new(self.dimensions);
         let mut numbers = Vec::with_capacity(self.rows);
-        for block in &self.blocks {
+        for block in self.blocks.iter() {
             for (row, owner) in block.owners.iter().enumerate() {
                 numbers.push(to_u32(next.rows));
                 if let Some(slot) = to(*owner) {
@@ -261,7 +270,9 @@ impl Vectors {
                 + block.owners.capacity() * size_of::<u32>()
                 + block.rows.size_bytes()
         };
-        let pointers = self.blocks.capacity() * size_of::<Arc<Block>>();
+        let pointers = COUNTS
+            + size_of::<Vec<Arc<Block>>>()
+            + self.blocks.capacity() * size_of::<Arc<Block>>();
         pointers + self.blocks.iter().map(block).sum::<usize>()
     }
 }

@@ -26,38 +26,67 @@ const PART: usize = 32;
 /// A scan of blocks, a part at a time.
 struct BlockScan {
     query: QuantizedQuery,
-    blocks: Vec<Arc<Block>>,
+    blocks: Arc<Vec<Arc<Block>>>,
     /// The next part.
     next: AtomicUsize,
     /// The similarities of the rows of each part that is scanned.
     parts: Mutex<Vec<Option<Vec<f32>>>>,
 }
 
+/// A scan of all rows, which has begun where there are many.
+pub(in crate::snapshot) struct Scan(Threads);
+
+enum Threads {
+    /// The one that asks for the result.
+    One {
+        query: QuantizedQuery,
+        blocks: Arc<Vec<Arc<Block>>>,
+    },
+    /// And a second one, if it gets a processor.
+    Two(Arc<BlockScan>),
+}
+
 impl Vectors {
-    /// The similarities of all slots, in 8 bits. O(rows · dimensions), on two threads where
-    /// there are many rows and more than one processor.
-    pub(in crate::snapshot) fn scan(&self, query: &[f32], slots: usize) -> Similarities {
+    /// Begins to scan all rows on a second thread, where there are many rows and more than
+    /// one processor.
+    pub(in crate::snapshot) fn start_scan(&self, query: &[f32]) -> Scan {
         let query = QuantizedQuery::new(query);
+        let blocks = Arc::clone(&self.blocks);
+        if self.rows < MIN_ROWS || processors() == 1 {
+            return Scan(Threads::One { query, blocks });
+        }
+        let scan = Arc::new(BlockScan::new(query, blocks));
+        start_second(&scan);
+        Scan(Threads::Two(scan))
+    }
+
+    #[cfg(test)]
+    pub(in crate::snapshot) fn scan(&self, query: &[f32], slots: usize) -> Similarities {
+        self.start_scan(query).finish(slots)
+    }
+}
+
+impl Scan {
+    /// Scans the rows that no thread has begun. Returns the similarities of all slots, in
+    /// 8 bits. O(rows · dimensions).
+    pub(in crate::snapshot) fn finish(self, slots: usize) -> Similarities {
         let mut found = Similarities {
             values: Buffer::new(slots, Similarities::NONE),
             max_error: 0.0,
             with_chunks: Vec::new(),
         };
-        for block in &self.blocks {
-            let error = query.max_error(block.rows.max_length, block.rows.max_error);
-            found.max_error = found.max_error.max(error);
-        }
-        if self.rows >= MIN_ROWS && processors() > 1 {
-            let scan = Arc::new(BlockScan::new(query, self.blocks.clone()));
-            start_second(&scan);
-            scan.scan_parts();
-            scan.add_to(&mut found);
-        } else {
-            let mut similarities = [0.0; BLOCK_ROWS];
-            for block in &self.blocks {
-                let similarities = &mut similarities[..block.owners.len()];
-                block.similarities(&query, similarities);
-                found.add(&block.owners, similarities);
+        match self.0 {
+            Threads::One { query, blocks } => {
+                let mut similarities = [0.0; BLOCK_ROWS];
+                for block in blocks.iter() {
+                    let similarities = &mut similarities[..block.owners.len()];
+                    block.similarities(&query, similarities);
+                    found.add(block, &query, similarities);
+                }
+            }
+            Threads::Two(scan) => {
+                scan.scan_parts();
+                scan.add_to(&mut found);
             }
         }
         found
@@ -91,7 +120,8 @@ impl SecondThread {
         let one_more = |threads: usize| (threads + 1 < processors()).then_some(threads + 1);
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
         let begun = SECOND_THREADS.fetch_update(set, get, one_more);
-        begun.is_ok().then_some(Self)
+        // Not made where there is no processor: dropping it would give one back.
+        begun.ok().map(|_| Self)
     }
 }
 
@@ -108,7 +138,7 @@ impl Block {
 }
 
 impl BlockScan {
-    fn new(query: QuantizedQuery, blocks: Vec<Arc<Block>>) -> Self {
+    fn new(query: QuantizedQuery, blocks: Arc<Vec<Arc<Block>>>) -> Self {
         let parts = blocks.len().div_ceil(PART);
         Self {
             query,
@@ -153,7 +183,8 @@ impl BlockScan {
         for (part, blocks) in parts.iter_mut().zip(self.blocks.chunks(PART)) {
             let similarities = part.take().unwrap_or_else(|| self.scan_part(blocks));
             for (block, similarities) in blocks.iter().zip(similarities.chunks(BLOCK_ROWS)) {
-                found.add(&block.owners, &similarities[..block.owners.len()]);
+                let similarities = &similarities[..block.owners.len()];
+                found.add(block, &self.query, similarities);
             }
         }
     }
@@ -172,8 +203,11 @@ impl Similarities {
     /// The similarity of a slot without rows.
     pub(in crate::snapshot) const NONE: f32 = f32::NEG_INFINITY;
 
-    /// Adds the similarities of rows with these owners.
-    fn add(&mut self, owners: &[u32], similarities: &[f32]) {
+    /// Adds the similarities of the rows of a block.
+    fn add(&mut self, block: &Block, query: &QuantizedQuery, similarities: &[f32]) {
+        let (owners, rows) = (&block.owners, &block.rows);
+        let error = query.max_error(rows.max_length, rows.max_error);
+        self.max_error = self.max_error.max(error);
         if let Some(values) = self.values_of_new_run(owners) {
             values.copy_from_slice(similarities);
             return;
@@ -227,7 +261,7 @@ mod tests {
         let found = vectors.scan(&question, 60_000);
         let query = QuantizedQuery::new(&question);
         let mut expected = vec![Similarities::NONE; 60_000];
-        for block in &vectors.blocks {
+        for block in vectors.blocks.iter() {
             let mut similarities = vec![0.0; block.owners.len()];
             block.similarities(&query, &mut similarities);
             for (owner, similarity) in block.owners.iter().zip(similarities) {
@@ -239,13 +273,23 @@ mod tests {
         assert_eq!(found.with_chunks.len(), 15_000);
     }
 
+    /// However many are asked for and refused.
+    #[test]
+    fn there_are_fewer_second_threads_than_processors() {
+        let threads: Vec<SecondThread> = (0..3 * processors())
+            .filter_map(|_| SecondThread::new())
+            .collect();
+        assert!(threads.len() < processors());
+        assert!(SECOND_THREADS.load(Ordering::Relaxed) < processors());
+    }
+
     /// What the second thread began and did not end.
     #[test]
     fn parts_that_are_missing_are_scanned() {
         let vectors = vectors(20_000);
         let question = vec![0.3; 8];
         let expected = vectors.scan(&question, 20_000);
-        let scan = BlockScan::new(QuantizedQuery::new(&question), vectors.blocks.clone());
+        let scan = BlockScan::new(QuantizedQuery::new(&question), Arc::clone(&vectors.blocks));
         scan.next.fetch_add(2, Ordering::Relaxed);
         scan.scan_parts();
         let mut found = Similarities {
