@@ -70,22 +70,24 @@ impl Reader {
         // Before the base is taken: what is dropped after it is not used.
         let token = self.tiers.coherence.load_token(entity);
         if let Some(cached) = tier.get(entity) {
-            let base = cached.snapshot;
-            let waiting = self.wait_for_load(token, entity, Some(Arc::clone(&base)), &freshness);
-            let Ok(loaded) = timeout(MAX_WAIT, waiting).await else {
-                self.background_loads.start(self, token, entity, Some(base));
-                return self.search_store(entity).await;
+            let base = Some(cached.snapshot);
+            let loaded = self.wait_for_load(token, entity, base, &freshness).await?;
+            return match loaded {
+                Some(snapshot) => Ok(RecallSource::Snapshot(snapshot)),
+                None => self.search_store(entity).await,
             };
-            return loaded.map(RecallSource::Snapshot);
         }
         let memories = self.store.entity_stats(entity).await?.memory_count;
-        let token = self.tiers.coherence.load_token(entity);
         if self.is_worth_loading(entity, memories) {
-            if memories <= MAX_AWAITED_MEMORIES {
+            if memories > MAX_AWAITED_MEMORIES {
+                self.background_loads.start(self, entity);
+            } else {
+                let token = self.tiers.coherence.load_token(entity);
                 let loaded = self.wait_for_load(token, entity, None, &freshness);
-                return loaded.await.map(RecallSource::Snapshot);
+                if let Some(snapshot) = loaded.await? {
+                    return Ok(RecallSource::Snapshot(snapshot));
+                }
             }
-            self.background_loads.start(self, token, entity, None);
         }
         Ok(RecallSource::Store {
             memories,
@@ -122,39 +124,45 @@ impl Reader {
         .await
     }
 
-    /// Loads what `base` lacks, or everything, recent enough for this read.
+    /// Loads everything, or what `base` lacks, recent enough for this read. `None` where what
+    /// it lacks takes longer than [`MAX_WAIT`]: reading it goes on in the background.
     async fn wait_for_load(
         &self,
         token: LoadToken,
         entity: &EntityId,
         base: Option<Arc<EntitySnapshot>>,
         freshness: &Freshness,
-    ) -> MemoryResult<Arc<EntitySnapshot>> {
-        let (load, joined) = self.load_snapshot(token, entity, base.clone(), EntityTier::fill);
-        let loaded = load.await?.cached;
-        if !joined || freshness.is_satisfied_by(loaded.verified.at()) {
-            return Ok(loaded.snapshot);
+    ) -> MemoryResult<Option<Arc<EntitySnapshot>>> {
+        let max_wait = base.as_ref().map_or(Duration::MAX, |_| MAX_WAIT);
+        let mut is_second = false;
+        loop {
+            let (load, joined) = self.load_snapshot(token, entity, base.clone(), EntityTier::fill);
+            let Ok(loaded) = timeout(max_wait, load.clone()).await else {
+                self.background_loads.take_over(self, entity, token, load);
+                return Ok(None);
+            };
+            let loaded = loaded?.cached;
+            // It may have joined a load that began too early. That has ended, so a second
+            // load began after this call.
+            if !joined || is_second || freshness.is_satisfied_by(loaded.verified.at()) {
+                return Ok(Some(loaded.snapshot));
+            }
+            is_second = true;
         }
-        // It joined a load that began too early. That has ended, so a second
-        // load began after this call.
-        let (load, _) = self.load_snapshot(token, entity, base, EntityTier::fill);
-        Ok(load.await?.cached.snapshot)
     }
 
-    /// Loads what `base` lacks, or everything, and then what was written meanwhile, until
-    /// nothing overtakes it. Returns whether it was cached, as far as it has room.
+    /// Waits for a load that began with `token`, and brings it up to date with what was
+    /// written meanwhile, until nothing overtakes it. Returns whether it was cached, as far
+    /// as it has room.
     ///
-    /// Only what was brought up to date is cached: meanwhile the store answered, and a later
+    /// What was brought up to date is what counts: meanwhile the store answered, and a later
     /// recall should not find less than an earlier one, whatever the consistency.
-    ///
-    /// `token` was taken before `base`.
-    pub(crate) async fn load_and_follow(
+    pub(crate) async fn follow_load(
         &self,
         token: LoadToken,
         entity: &EntityId,
-        base: Option<Arc<EntitySnapshot>>,
+        load: SharedLoad<LoadedSnapshot>,
     ) -> MemoryResult<bool> {
-        let (load, _) = self.load_snapshot(token, entity, base, |_, _| {});
         let mut snapshot = load.await?.cached.snapshot;
         for _ in 0..MAX_ROUNDS {
             let current = self.tiers.coherence.load_token(entity);

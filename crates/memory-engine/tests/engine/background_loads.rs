@@ -251,11 +251,14 @@ async fn changes_that_take_long_are_not_waited_for() {
     recall_from_snapshot(&b.engine, &mira()).await;
     b.store.hold_reads();
     a.engine.retain_batch(vec![item("theirs")]).await.unwrap();
+    let deltas = StoreGate::count(&b.store.deltas);
     for _ in 0..3 {
         let hits = recall(&b.engine).await;
         assert_eq!(path(&hits), RecallPath::Store);
         assert!(contents(&hits).contains("theirs"));
     }
+    let deltas = StoreGate::count(&b.store.deltas) - deltas;
+    assert_eq!(deltas, 1, "it is read once, and goes on");
     b.store.release();
     a.engine.delete_memory(&mira(), &ids[0]).await.unwrap();
     let hits = recall_from_snapshot(&b.engine, &mira()).await;
