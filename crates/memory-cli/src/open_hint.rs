@@ -66,6 +66,9 @@ pub(crate) fn suggest_fix(failure: &Failure, is_server: bool) -> Option<&'static
         "foreign_data" => OTHER_FILE,
         "newer_schema" => "use the newer version of memory that wrote it",
         "corrupt" => RESTORE,
+        "unavailable" if failure.message().contains("too many open files") => {
+            "raise the limit of open files (ulimit -n), or stop what has them open"
+        }
         "unavailable" if is_server => {
             "check that the server runs, and that --db or MEMORY_DB names its host and port"
         }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::error::InvalidInput;
 use crate::id::{EntityId, MemoryId};
@@ -246,10 +246,11 @@ pub fn check_entity(entity: &EntityId) -> Check {
     Ok(())
 }
 
-/// Truncates a timestamp to whole microseconds, the precision of stores.
+/// Truncates a timestamp to whole microseconds, the precision of stores. A leap second
+/// becomes the second after it, as in a store.
 #[must_use]
 pub fn to_micros(timestamp: DateTime<Utc>) -> DateTime<Utc> {
-    timestamp.trunc_subsecs(6)
+    DateTime::from_timestamp_micros(timestamp.timestamp_micros()).unwrap_or(timestamp)
 }
 
 fn check_role(role: &str) -> Check {
@@ -337,6 +338,20 @@ mod tests {
         assert!(check_timestamp(at(MAX_TIMESTAMP_MICROS + 1)).is_err());
         assert!(check_timestamp(at(MIN_TIMESTAMP_MICROS - 1)).is_err());
         assert!(check_timestamp(DateTime::<Utc>::MAX_UTC).is_err());
+    }
+
+    #[test]
+    fn timestamps_are_what_a_store_returns() {
+        let micros = |text: &str| to_micros(text.parse().unwrap()).to_rfc3339();
+        assert_eq!(
+            micros("2016-12-31T23:59:60.1234567Z"),
+            "2017-01-01T00:00:00.123456+00:00",
+            "a leap second"
+        );
+        assert_eq!(
+            micros("1969-12-31T23:59:59.9999999Z"),
+            "1969-12-31T23:59:59.999999+00:00"
+        );
     }
 
     #[test]

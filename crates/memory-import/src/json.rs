@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::error::ImportError;
 use crate::files::{ExportFile, ExportFiles, LimitExceeded, read_error};
 use crate::importer::{Importer, Stop};
+use crate::surrogates::ReplaceSurrogates;
 
 /// What the elements of a file are, and where.
 pub(crate) struct Elements {
@@ -43,6 +44,9 @@ pub(crate) fn for_each_element(
     Ok(())
 }
 
+/// What the report calls the escapes that were replaced.
+const HALF_CHARACTERS: &str = "halves of characters, now U+FFFD";
+
 /// Passes each element of a file's array, and its number from 1, to `on_element`.
 fn read_array(
     files: &mut ExportFiles,
@@ -55,8 +59,9 @@ fn read_array(
     let max = files.limits().max_item_bytes;
     let budget = Cell::new(max);
     let content = files.open_file(file)?;
+    let replaced = Cell::new(0);
     let reader = ItemLimit {
-        content,
+        content: ReplaceSurrogates::new(content, &replaced),
         remaining: &budget,
         max,
     };
@@ -73,6 +78,8 @@ fn read_array(
     let mut json = serde_json::Deserializer::from_reader(reader);
     let outcome = json.deserialize_any(&mut state);
     let (stop, found_array) = (state.stop.take(), state.found_array);
+    let replaced = replaced.get();
+    state.importer.report().skip(HALF_CHARACTERS, replaced);
     if let Some(stop) = stop {
         return Err(stop);
     }

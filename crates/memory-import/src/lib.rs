@@ -12,6 +12,7 @@
 //! | `chatgpt`, `claude`, `mem0`, `mcp_memory`, `markdown`, `basic_memory` | the formats |
 //! | `front_matter` | YAML before a Markdown text |
 //! | `outline` | where headings and blocks of a Markdown text begin |
+//! | `surrogates` | escapes in JSON that are half a character |
 //! | `split` | [`split_text`] |
 //! | `report` | what was not imported, and unknown fields |
 //!
@@ -34,6 +35,7 @@ mod mem0;
 mod outline;
 mod report;
 mod split;
+mod surrogates;
 mod time;
 
 use std::ops::ControlFlow;

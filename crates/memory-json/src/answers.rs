@@ -115,6 +115,8 @@ pub struct ReflectAnswer<'a> {
     pub answer: Option<&'a str>,
     /// The memories that the context quotes.
     pub memories: Vec<Line<'a>>,
+    /// How many more memories match, which have no room in the context.
+    pub omitted: usize,
     /// Memories that could not be compared by similarity.
     pub without_vectors: u64,
     /// Whether the previous model compared.
@@ -128,6 +130,7 @@ impl<'a> From<&'a Reflection> for ReflectAnswer<'a> {
             context: &reflection.context,
             answer: reflection.answer.as_deref(),
             memories: memories.map(|one| Line::from(&*one.memory)).collect(),
+            omitted: reflection.omitted,
             without_vectors: reflection.without_vectors,
             by_previous_model: reflection.by_previous_model,
         }

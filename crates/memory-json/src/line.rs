@@ -247,11 +247,19 @@ fn read<'de, T: Deserialize<'de>>(
     value
         .map(|value| {
             serde_json::from_str(value.get()).map_err(|error| {
-                // The value is valid JSON, apart from escapes in strings that
-                // encode no character.
-                let is_text = kind_of(value) == "a string";
-                if is_text && error.classify() != Category::Data {
-                    return format!("`{key}`: {}", reason(&error));
+                // The value is valid JSON, apart from escapes in strings that encode no
+                // character, and from numbers that no type can hold.
+                let why = reason(&error);
+                let is_inside = ["hex escape", "out of range"]
+                    .iter()
+                    .any(|it| why.contains(it));
+                let is_refused_inside = match kind_of(value) {
+                    "a string" => error.classify() != Category::Data,
+                    "an object" | "an array" => is_inside,
+                    _ => false,
+                };
+                if is_refused_inside {
+                    return format!("`{key}`: {why}");
                 }
                 format!("`{key}` is {}; it must be {must_be}", describe(key, value))
             })

@@ -20,7 +20,8 @@ use crate::values::recall::{RecallHit, RecallReport, Reflection, to_hits};
 use crate::values::stats::{CacheStats, EntityStats};
 
 pub(crate) async fn retain(system: MemorySystem, item: MemoryBatchItem) -> MemoryResult<Id> {
-    let ids = system.retain_batch([item.0]).await?;
+    let ids = system.retain_batch([item.0]).await;
+    let ids = ids.map_err(MemoryError::without_item)?;
     let id = ids.first().copied().map(Id);
     id.ok_or_else(|| {
         let kind = memory::ErrorKind::Corrupt;

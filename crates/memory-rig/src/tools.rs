@@ -90,7 +90,8 @@ impl PortableTool for RetainTool {
         item.timestamp = args.timestamp;
         item.importance = args.importance;
         item.tags = args.tags;
-        system.retain_batch([item]).await?;
+        let retained = system.retain_batch([item]).await;
+        retained.map_err(MemoryError::without_item)?;
         Ok(RetainOutput { id })
     }
 }

@@ -98,7 +98,10 @@ fn scope(parts: &Parts, server: &ServerState) -> Result<TokenScope, Problem> {
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    value.strip_prefix("Bearer ").map(str::trim)
+    let (scheme, token) = value.split_once(' ')?;
+    // Names of schemes have no case (RFC 9110, 11.1).
+    let is_bearer = scheme.eq_ignore_ascii_case("Bearer");
+    is_bearer.then(|| token.trim())
 }
 
 fn unauthorized() -> Problem {

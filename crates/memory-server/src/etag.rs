@@ -24,12 +24,8 @@ impl EntityTag {
                 "no ETag",
             )
         })?;
-        let known = headers.get_all(header::IF_NONE_MATCH).iter();
-        let mut known = known
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|it| it.split(','));
         let tag = Self(value);
-        Ok(match known.any(|it| it.trim() == text) {
+        Ok(match is_known(&text, headers) {
             true => Err(tag.with(StatusCode::NOT_MODIFIED)),
             false => Ok(tag),
         })
@@ -40,5 +36,38 @@ impl EntityTag {
         let mut response = answer.into_response();
         response.headers_mut().insert(header::ETAG, self.0);
         response
+    }
+}
+
+/// Whether a client has the answer with this tag, by the weak comparison of RFC 9110: a
+/// proxy may have made the tag a strong one.
+fn is_known(tag: &str, headers: &HeaderMap) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let known = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut known = known
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|it| it.split(','));
+    known.any(|it| opaque(it) == opaque(tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_compared_weakly() {
+        let is_known = |known: &'static str| {
+            let value = HeaderValue::from_static(known);
+            is_known(
+                "W/\"7\"",
+                &HeaderMap::from_iter([(header::IF_NONE_MATCH, value)]),
+            )
+        };
+        for same in ["W/\"7\"", "\"7\"", "\"6\", W/\"7\"", "W/\"7\",\"8\""] {
+            assert!(is_known(same), "{same}");
+        }
+        for other in ["", "7", "\"17\"", "W/\"70\"", "*", "w/\"7\""] {
+            assert!(!is_known(other), "{other}");
+        }
     }
 }

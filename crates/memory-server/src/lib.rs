@@ -2,13 +2,14 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `server` | [`Server`]: binding, serving, draining |
+//! | `server` | [`Server`]: options, binding, the layers around the endpoints |
 //! | `tokens` | [`Tokens`]: who may do what; a file with hashes |
 //! | `access` | checks the token of a request against the entity and the operation |
 //! | `origin` | refuses what web pages of other sites send |
 //! | `metrics` | [`Metrics`]: the recorder behind `/metrics` |
 //! | `model_check` | whether the model works, by calls that are rare enough to be cheap |
 //! | `rate_limit` | requests per second for each token |
+//! | `connections` | accepting connections, serving requests on them, draining |
 //! | `tls`, `certificate` | HTTPS, with the feature of this name; its certificate |
 //! | `problem` | errors as problem details (RFC 9457) |
 //! | `request` | reading JSON bodies, query strings and idempotency keys |
@@ -26,6 +27,7 @@
 mod access;
 #[cfg(feature = "tls")]
 mod certificate;
+mod connections;
 mod entity_names;
 mod etag;
 mod import;

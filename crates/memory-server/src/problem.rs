@@ -31,6 +31,9 @@ pub struct Problem {
     kind: &'static str,
     /// Whether the same request may succeed later.
     retryable: bool,
+    /// Which memory of a batch is meant, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<u32>,
     /// What of an import was stored before it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     import: Option<Box<ImportAnswer>>,
@@ -63,6 +66,7 @@ impl Problem {
             detail: detail.into(),
             kind,
             retryable: false,
+            item: None,
             import: None,
             retry_after: None,
         }
@@ -90,6 +94,12 @@ impl Problem {
         Self::new(status, ErrorKind::Unavailable.name(), title, detail).retryable()
     }
 
+    /// Adds what to do.
+    pub(crate) fn with_advice(self, advice: &str) -> Self {
+        let detail = format!("{}; {advice}", self.detail);
+        Self { detail, ..self }
+    }
+
     /// Says what of an import was stored before it failed.
     pub(crate) fn with_import(self, import: ImportAnswer) -> Self {
         Self {
@@ -98,9 +108,14 @@ impl Problem {
         }
     }
 
-    /// Says which memory of a batch is meant.
-    pub(crate) fn at(&mut self, index: usize) {
-        self.detail = format!("memory {index} of the batch: {}", self.detail);
+    /// Says which memory of a batch is meant, in the words of [`MemoryError`].
+    pub(crate) fn in_batch(self, index: usize) -> Self {
+        let Self { detail, .. } = &self;
+        Self {
+            detail: format!("invalid input in item {index} of the batch, counted from 0: {detail}"),
+            item: u32::try_from(index).ok(),
+            ..self
+        }
     }
 
     fn status(&self) -> StatusCode {
@@ -112,7 +127,14 @@ impl From<MemoryError> for Problem {
     fn from(error: MemoryError) -> Self {
         let kind = error.kind();
         let (status, title) = describe(kind);
+        let item = match &error {
+            MemoryError::InvalidInput {
+                item: Some(index), ..
+            } => u32::try_from(*index).ok(),
+            _ => None,
+        };
         Self {
+            item,
             retryable: error.is_retryable(),
             ..Self::new(status, kind.name(), title, error.to_string())
         }

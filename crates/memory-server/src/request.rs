@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use chrono::{DateTime, Utc};
-use memory::{EntityId, ListScope, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
+use memory::{EntityId, ListScope, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
 use memory_json::time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -36,9 +36,36 @@ impl<T: DeserializeOwned> FromRequest<ServerState> for Body<T> {
     async fn from_request(request: Request, server: &ServerState) -> Result<Self, Problem> {
         let text = Text::from_request(request, server).await?.0;
         let text = if text.trim().is_empty() { "{}" } else { &text };
+        check_object(text)?;
         serde_json::from_str(text)
             .map(Self)
             .map_err(|error| malformed(&error))
+    }
+}
+
+/// Refuses an array in place of an object: its values would be taken in the order of the
+/// keys.
+pub(crate) fn check_object(text: &str) -> Result<(), Problem> {
+    match text.trim_start().starts_with('[') {
+        true => Err(Problem::invalid_input(
+            "the body is a JSON array; it must be one JSON object",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a body whose sender says that it is compressed.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut encodings = encodings.map(|value| value.to_str().unwrap_or(""));
+    match encodings.all(|it| it.trim().is_empty() || it.trim().eq_ignore_ascii_case("identity")) {
+        true => Ok(()),
+        false => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Unsupported media type",
+            "the body is compressed, which is not read here; send it without Content-Encoding",
+        )),
     }
 }
 
@@ -48,6 +75,7 @@ pub(crate) fn check_media_type(
     headers: &HeaderMap,
     allowed: &[&'static str],
 ) -> Result<(), Problem> {
+    check_encoding(headers)?;
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok(());
     };
@@ -80,7 +108,12 @@ impl FromRequest<ServerState> for Text {
             .await
             .map_err(|error| {
                 let max = server.max_body_bytes;
-                let detail = format!("the body cannot be read, or has more than {max} bytes");
+                let detail = match error.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => {
+                        format!("the body has more than {max} bytes; send it in parts")
+                    }
+                    _ => "the body broke off; send the request again".to_owned(),
+                };
                 Problem::new(error.status(), "invalid_input", "Invalid body", detail)
             })?;
         let text = String::from_utf8(bytes.into());
@@ -167,6 +200,23 @@ impl KeyedIds {
         };
         let entity = entity.clone();
         Ok(Self { entity, key })
+    }
+
+    /// The problem of a write; where an id of the key belongs to another memory, it says
+    /// so.
+    pub(crate) fn explain(&self, error: MemoryError) -> Problem {
+        let is_of_key = match &error {
+            MemoryError::Conflict { id, .. } => id.as_uuid().get_version_num() == 5,
+            _ => false,
+        };
+        let problem = Problem::from(error);
+        match is_of_key && self.key.is_some() {
+            true => problem.with_advice(
+                "where the id is that of an Idempotency-Key, the key was used for another memory: \
+                 send another one",
+            ),
+            false => problem,
+        }
     }
 
     /// The id of the memory at this index, or on this line, of the request; `None`

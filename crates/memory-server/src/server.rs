@@ -1,7 +1,7 @@
 //! Binding, serving and draining.
 
 use std::fmt;
-use std::future::{Future, IntoFuture, pending};
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -13,16 +13,16 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::serve::Listener;
 use memory::MemorySystem;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 #[cfg(feature = "tls")]
 use crate::certificate::TlsIdentity;
+use crate::connections::{Timeouts, serve};
 use crate::import::ImportLimits;
 use crate::mcp::McpServer;
 use crate::metrics::Metrics;
@@ -130,7 +130,9 @@ impl ServerOptions {
 
     /// The longest time for a request; then it is answered with 503. A write that has
     /// begun runs to its end all the same. An import takes as long as its lines arrive:
-    /// this is the longest time without a byte of it, which is answered with 408.
+    /// this is the longest time without a byte of it, which is answered with 408. A connection
+    /// on which no request, or only the beginning of its headers, arrives for this time is
+    /// closed.
     #[must_use]
     pub fn request_timeout(mut self, duration: Duration) -> Self {
         self.request_timeout = duration;
@@ -229,7 +231,7 @@ pub struct Server {
     metrics: Option<Metrics>,
     #[cfg(feature = "tls")]
     tls: Option<TlsIdentity>,
-    drain_timeout: Duration,
+    timeouts: Timeouts,
 }
 
 impl Server {
@@ -245,7 +247,11 @@ impl Server {
         options.check(address)?;
         let listener = TcpListener::bind(address).await.map_err(ServerError::Io)?;
         let address = listener.local_addr().map_err(ServerError::Io)?;
-        let (metrics, drain_timeout) = (options.metrics.clone(), options.drain_timeout);
+        let metrics = options.metrics.clone();
+        let timeouts = Timeouts {
+            headers: options.request_timeout,
+            drain: options.drain_timeout,
+        };
         #[cfg(feature = "tls")]
         let tls = options.tls.clone();
         let router = router(memory, options)?;
@@ -256,7 +262,7 @@ impl Server {
             metrics,
             #[cfg(feature = "tls")]
             tls,
-            drain_timeout,
+            timeouts,
         })
     }
 
@@ -287,45 +293,15 @@ impl Server {
             if let Some(identity) = self.tls {
                 let listener = TlsListener::new(self.listener, identity.clone());
                 return tokio::select! {
-                    outcome = serve(listener, self.router, self.drain_timeout, shutdown) => outcome,
+                    () = serve(listener, self.router, self.timeouts, shutdown) => {}
                     never = identity.watch() => match never {},
                 };
             }
-            serve(self.listener, self.router, self.drain_timeout, shutdown).await
+            serve(self.listener, self.router, self.timeouts, shutdown).await;
         };
         tokio::select! {
-            outcome = serving => outcome,
+            () = serving => Ok(()),
             never = upkeep => match never {},
-        }
-    }
-}
-
-/// Serves until `shutdown` completes, and drains.
-async fn serve<L: Listener<Addr: fmt::Debug>>(
-    listener: L,
-    router: Router,
-    drain_timeout: Duration,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServerError> {
-    let (stopping, stopped) = oneshot::channel();
-    // Without this, every connection has a copy of all routes with their layers, which is most
-    // of a megabyte.
-    let service = router.into_make_service();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async {
-        shutdown.await;
-        // The receiver is there as long as the server runs.
-        let _ = stopping.send(());
-    });
-    let mut serving = std::pin::pin!(serving.into_future());
-    tokio::select! {
-        outcome = &mut serving => return outcome.map_err(ServerError::Io),
-        _ = stopped => {}
-    }
-    match timeout(drain_timeout, serving).await {
-        Ok(outcome) => outcome.map_err(ServerError::Io),
-        Err(_) => {
-            tracing::warn!("requests were still in progress when the server ended");
-            Ok(())
         }
     }
 }

@@ -15,8 +15,7 @@ use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
 use crate::inspect::{self, FileState};
 use crate::log_flush::LogFlusher;
 use crate::options::{Access, Location, RequiredSchema, SqliteOptions, Synchronous};
-use crate::schema;
-use crate::{backup, wal};
+use crate::{backup, open_problem, schema, wal};
 
 pub(crate) const OPERATION: &str = "open";
 
@@ -61,15 +60,20 @@ pub(crate) async fn open(options: &SqliteOptions) -> MemoryResult<Database> {
 }
 
 async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Database> {
+    open_problem::check_length(path)?;
     check_folder(path)?;
     drop(CREATING.lock().unwrap_or_else(PoisonError::into_inner));
     let state = inspect::inspect(path, base_options(options)).await?;
     match (state, options.access) {
         (FileState::Missing, access) if access != Access::Create || !options.migrate => {
-            return Err(missing_file(format!(
-                "no database file at {}",
-                path.display()
-            )));
+            let shown = path.display();
+            return Err(missing_file(match open_problem::link_target(path) {
+                None => format!("no database file at {shown}"),
+                Some(target) => format!(
+                    "no database file at {}, to which the symbolic link {shown} leads",
+                    target.display()
+                ),
+            }));
         }
         (FileState::Empty, access) if access == Access::Read || !options.migrate => {
             return Err(missing_file(format!(
@@ -85,7 +89,14 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         {
             return Err(open_error(schema::outdated(version)));
         }
-        (FileState::Missing, _) => create_private_file(path),
+        (FileState::Missing, _) => {
+            let target = open_problem::link_target(path);
+            if let Some(target) = &target {
+                open_problem::check_length(target)?;
+                check_folder(target)?;
+            }
+            create_private_file(target.as_deref().unwrap_or(path));
+        }
         _ => {}
     }
     let file = base_options(options).filename(path);
@@ -342,6 +353,9 @@ fn missing_file(message: String) -> MemoryError {
 fn unwritable_error(failure: Failure, state: FileState, path: &Path) -> MemoryError {
     if failure.primary_code() != Some(SQLITE_CANTOPEN) {
         return open_error(failure);
+    }
+    if open_problem::has_too_many_open_files() {
+        return open_problem::too_many_open_files();
     }
     let problem = match state {
         FileState::Missing => "cannot create the database file",

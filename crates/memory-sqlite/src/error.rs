@@ -4,6 +4,10 @@ use std::io;
 
 use memory_core::{ErrorKind, InvalidInput, MemoryError};
 
+use crate::open_problem::{
+    TOO_MANY_OPEN_FILES, has_too_many_open_files, is_link_loop, is_too_many_open_files,
+};
+
 /// Why a transaction failed, before the operation is added.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -93,14 +97,17 @@ fn translate(error: sqlx::Error, operation: &'static str) -> MemoryError {
             ErrorKind::Unavailable,
             "no connection became free in time; retry later, or allow more readers",
         ),
-        sqlx::Error::Io(error) => describe_io(error.kind()),
+        sqlx::Error::Io(error) => describe_io(error),
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
             (ErrorKind::Corrupt, "a stored value cannot be decoded")
         }
-        error => extended_code(error).map_or(
-            (ErrorKind::Other, "the connection to SQLite failed"),
-            describe_code,
-        ),
+        error => match extended_code(error) {
+            Some(code) if code & 0xff == SQLITE_CANTOPEN && has_too_many_open_files() => {
+                (ErrorKind::Unavailable, TOO_MANY_OPEN_FILES)
+            }
+            Some(code) => describe_code(code),
+            None => (ErrorKind::Other, "the connection to SQLite failed"),
+        },
     };
     MemoryError::store(kind, operation, message).with_source(error)
 }
@@ -142,8 +149,18 @@ fn describe_code(code: i32) -> (ErrorKind, &'static str) {
     }
 }
 
-fn describe_io(kind: io::ErrorKind) -> (ErrorKind, &'static str) {
-    match kind {
+fn describe_io(error: &io::Error) -> (ErrorKind, &'static str) {
+    match error.kind() {
+        _ if is_too_many_open_files(error) => (ErrorKind::Unavailable, TOO_MANY_OPEN_FILES),
+        _ if is_link_loop(error) => (
+            ErrorKind::Configuration,
+            "its symbolic links lead to each other; correct one of them",
+        ),
+        io::ErrorKind::InvalidFilename => (
+            ErrorKind::Configuration,
+            "a name in the path is longer than the file system allows, or not valid there; use \
+             another",
+        ),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             (ErrorKind::Full, "the disk is full")
         }
@@ -187,12 +204,13 @@ mod tests {
 
     #[test]
     fn full_and_read_only_disks_have_their_kinds() {
-        assert_eq!(describe_io(io::ErrorKind::StorageFull).0, ErrorKind::Full);
+        let describe = |kind: io::ErrorKind| describe_io(&kind.into()).0;
+        assert_eq!(describe(io::ErrorKind::StorageFull), ErrorKind::Full);
         for kind in [
             io::ErrorKind::ReadOnlyFilesystem,
             io::ErrorKind::PermissionDenied,
         ] {
-            assert_eq!(describe_io(kind).0, ErrorKind::ReadOnly);
+            assert_eq!(describe(kind), ErrorKind::ReadOnly);
         }
     }
 }

@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::connection::OPERATION;
 use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_NOTADB};
-use crate::schema;
+use crate::{open_problem, schema};
 
 /// Bytes of the smallest database: one page, of the smallest size.
 const MIN_FILE_BYTES: u64 = 512;
@@ -40,7 +40,8 @@ pub(crate) enum FileState {
 ///
 /// # Errors
 /// [`ErrorKind::ForeignData`], [`ErrorKind::NewerSchema`], [`ErrorKind::ReadOnly`] for a
-/// file that may not be read, or the error that prevents reading it.
+/// file that may not be read, [`ErrorKind::Configuration`] for what is no file, or the
+/// error that prevents reading it.
 pub(crate) async fn inspect(path: &Path, base: SqliteConnectOptions) -> MemoryResult<FileState> {
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -52,6 +53,15 @@ pub(crate) async fn inspect(path: &Path, base: SqliteConnectOptions) -> MemoryRe
                 "{} is a folder; the path of a database must be a file",
                 path.display()
             );
+            return Err(MemoryError::store(
+                ErrorKind::Configuration,
+                OPERATION,
+                message,
+            ));
+        }
+        // A device or a pipe: SQLite would write to it, or wait for it.
+        Ok(found) if !found.is_file() => {
+            let message = format!("{} is not a regular file; name a file", path.display());
             return Err(MemoryError::store(
                 ErrorKind::Configuration,
                 OPERATION,
@@ -84,11 +94,12 @@ pub(crate) async fn inspect(path: &Path, base: SqliteConnectOptions) -> MemoryRe
             Err(foreign(path, NOT_A_DATABASE))
         }
         // Its content was not read: the file exists, and was not opened.
-        Err(failure) if failure.primary_code() == Some(SQLITE_CANTOPEN) => Err(MemoryError::store(
-            ErrorKind::ReadOnly,
-            OPERATION,
-            UNREADABLE,
-        )),
+        Err(failure) if failure.primary_code() == Some(SQLITE_CANTOPEN) => {
+            Err(match open_problem::has_too_many_open_files() {
+                true => open_problem::too_many_open_files(),
+                false => MemoryError::store(ErrorKind::ReadOnly, OPERATION, UNREADABLE),
+            })
+        }
         Err(failure) => Err(failure.into_error(OPERATION)),
     }
 }

@@ -64,6 +64,7 @@ mod log_flush;
 mod matching;
 mod neighbors;
 mod number_set;
+mod open_problem;
 mod options;
 mod own_commits;
 mod page;

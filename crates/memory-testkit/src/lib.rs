@@ -64,6 +64,7 @@ pub use model_dir::write_model_dir;
 pub use overlap_reranker::OverlapReranker;
 pub use report::{NO_SKIPS, Outcome, Report, Verdict};
 pub use seeded_rng::SeededRng;
+pub use timing::wait_until;
 pub use unigram::{unigram_tokenizer, unigram_vocabulary};
 
 /// The examples of `docs/backend-author.md`, compiled and run as tests.

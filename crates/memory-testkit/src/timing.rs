@@ -1,6 +1,7 @@
 //! Waiting without a runtime: futures that yield and time out.
 
 use std::future::{Future, poll_fn};
+use std::panic::Location;
 use std::pin::pin;
 use std::task::Poll;
 use std::thread::sleep;
@@ -20,6 +21,32 @@ pub(crate) async fn yield_now() {
         Poll::Pending
     })
     .await;
+}
+
+/// How long [`wait_until`] waits.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// Waits, on any runtime, until something that must come soon is so. `what` completes
+/// "waited in vain until …". Not for a runtime whose clock is paused: it would not move.
+///
+/// # Panics
+/// Where it is not so within a minute.
+#[track_caller]
+pub fn wait_until<F, Fut>(what: &str, mut is_so: F) -> impl Future<Output = ()>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    let caller = Location::caller();
+    async move {
+        let begun = Instant::now();
+        while !is_so().await {
+            let waited = begun.elapsed();
+            assert!(waited < MAX_WAIT, "{caller}: waited in vain until {what}");
+            sleep(Duration::from_millis(1));
+            yield_now().await;
+        }
+    }
 }
 
 /// Waits for a call, but not for ever.

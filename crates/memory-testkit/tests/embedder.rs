@@ -1,7 +1,7 @@
 //! The hashing embedder passes the suite.
 
 use memory_core::{EmbedRole, Embedder, ErrorKind, MemoryError};
-use memory_testkit::{HashEmbedder, embedder};
+use memory_testkit::{HashEmbedder, embedder, wait_until};
 
 #[tokio::test]
 async fn the_hashing_embedder_conforms() {
@@ -35,9 +35,7 @@ async fn it_counts_calls_and_texts_and_can_be_held_or_failed() {
     });
     let counter = hashing.clone();
     let held = tokio::spawn(async move { hashing.embed(&["a", "b"], EmbedRole::Query).await });
-    while counter.calls() == 0 {
-        tokio::task::yield_now().await;
-    }
+    wait_until("the call arrives", async || counter.calls() > 0).await;
     assert!(!held.is_finished(), "the hook holds it open");
     open.send(()).unwrap();
     assert_eq!(held.await.unwrap().unwrap().len(), 2);

@@ -117,7 +117,8 @@ impl MemorySystem {
         content: impl Into<String>,
     ) -> MemoryResult<MemoryId> {
         let items = vec![MemoryBatchItem::new(entity, kind, content)];
-        let ids = observe(Operation::Retain, self.engine.retain_batch(items)).await?;
+        let ids = observe(Operation::Retain, self.engine.retain_batch(items)).await;
+        let ids = ids.map_err(MemoryError::without_item)?;
         ids.into_iter().next().ok_or_else(|| {
             MemoryError::store(ErrorKind::Corrupt, "retain", "the store returned no id")
         })

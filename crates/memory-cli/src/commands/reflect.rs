@@ -1,13 +1,12 @@
 //! `memory reflect`: the memories most relevant to a text, quoted for a prompt.
 
-use chrono::Utc;
-use memory::{MemorySystem, RecallRequest, ReflectRequest};
+use memory::{InvalidInput, MemoryError, RecallRequest, ReflectRequest};
 
 use crate::commands::recall::note_without_vectors;
 use crate::database::Database;
 use crate::exit::{Code, Failure};
 use crate::filters::Filters;
-use crate::output::{Output, note};
+use crate::output::{Output, count_noun, note};
 use memory_json::ReflectAnswer;
 
 #[derive(Debug, clap::Args)]
@@ -49,23 +48,8 @@ pub(crate) async fn run(
     }
     request.validate()?;
     let system = database.open_for_recall().await?;
-    let reflection = system
-        .reflect(args.entity.as_str(), request.clone())
-        .await?;
-    let required = match reflection.memories.is_empty() {
-        true => required_chars(&system, &args.entity, request).await?,
-        false => None,
-    };
-    if let Some(required) = required {
-        return Err(Failure::new(
-            Code::InvalidInput,
-            "invalid_input",
-            format!(
-                "--max-chars {} is too small for any of the matching memories; at least {required} characters are needed",
-                args.max_chars
-            ),
-        ));
-    }
+    let reflection = system.reflect(args.entity.as_str(), request).await;
+    let reflection = reflection.map_err(name_option)?;
     if output.is_json() {
         return output.write_json(&ReflectAnswer::from(&reflection));
     }
@@ -73,37 +57,38 @@ pub(crate) async fn run(
     if reflection.memories.is_empty() {
         note(format_args!("no memory matches"));
     }
+    if reflection.omitted > 0 {
+        let more = count_noun(
+            reflection.omitted as u64,
+            "more memory matches and has",
+            "more memories match and have",
+        );
+        note(format_args!("{more} no room; raise --max-chars"));
+    }
     for line in reflection.text().lines() {
         output.write_line(format_args!("{line}"))?;
     }
     Ok(())
 }
 
-/// The least `--max-chars` with which a reflection contains a memory; `None` if
-/// no memory matches.
-async fn required_chars(
-    system: &MemorySystem,
-    entity: &str,
-    mut request: ReflectRequest,
-) -> Result<Option<usize>, Failure> {
-    // A query as of a moment counts no accesses.
-    request.recall.as_of.get_or_insert_with(Utc::now);
-    request.max_context_chars = ReflectRequest::MAX_CONTEXT_CHARS;
-    let complete = system.reflect(entity, request).await?;
-    Ok(complete.context.lines().map(min_line_chars).min())
-}
-
-/// The length that a line, with its line end, has at least: its content can be
-/// truncated, but not to less than `MIN_CONTENT_CHARS`.
-fn min_line_chars(line: &str) -> usize {
-    /// As in the engine's prompt.
-    const MIN_CONTENT_CHARS: usize = 40;
-    let full = line.chars().count() + 1;
-    // Quotation marks within values are escaped, so this is the last key.
-    let content = line.rfind(r#","content":"#).map_or("", |at| &line[at..]);
-    let quoted = content
-        .chars()
-        .count()
-        .saturating_sub(r#","content":}"#.len());
-    full - quoted.saturating_sub(MIN_CONTENT_CHARS)
+/// The error for a context without room for any memory, with the option that sets its
+/// length.
+fn name_option(error: MemoryError) -> Failure {
+    let MemoryError::InvalidInput {
+        problem:
+            InvalidInput::ContextTooShort {
+                max_chars,
+                required,
+                ..
+            },
+        ..
+    } = error
+    else {
+        return error.into();
+    };
+    let message = format!(
+        "--max-chars {max_chars} is too small for any of the matching memories; at least \
+         {required} characters are needed"
+    );
+    Failure::new(Code::InvalidInput, "invalid_input", message)
 }

@@ -96,6 +96,17 @@ async fn an_agent_remembers_over_standard_input_and_output() {
         "one entity is served"
     );
 
+    // Its name was not chosen by the model, so nothing is said of it.
+    for (tool, arguments) in [
+        ("recall", json!({"text": "A horse?"})),
+        ("stats", json!({})),
+    ] {
+        let nothing = Session::ok(session.call(tool, arguments).await);
+        let note = nothing["note"].as_str().expect("a note");
+        assert!(note.contains("Nothing has been stored yet"), "{note}");
+        assert!(!note.contains("misspelled"), "{note}");
+    }
+
     let horse = json!({
         "content": "Tam sold me a lame horse.",
         "tags": ["market"],

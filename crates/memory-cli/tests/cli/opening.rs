@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
@@ -35,7 +35,7 @@ struct Case {
 
 const BOTH: &[&str] = &["stats", "migrate"];
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 19] = [
     Case {
         path: "none.db",
         commands: &["stats"],
@@ -130,7 +130,7 @@ const CASES: [Case; 14] = [
         commands: BOTH,
         code: 8,
         kind: "read_only",
-        message: "check the permissions of the file and its folder",
+        message: "the file cannot be read; check the permissions of the file and its folder",
         fix: "give this user read and write permission",
     },
     Case {
@@ -138,7 +138,7 @@ const CASES: [Case; 14] = [
         commands: BOTH,
         code: 8,
         kind: "read_only",
-        message: "check the permissions of the file and its folder",
+        message: "permission is denied; check the permissions of the file and its folder",
         fix: "give this user read and write permission",
     },
     Case {
@@ -150,7 +150,109 @@ const CASES: [Case; 14] = [
         // Its doctor finds that there is no file.
         fix: "create it with memory retain",
     },
+    Case {
+        path: "dangling.db",
+        commands: &["stats"],
+        code: 6,
+        kind: "missing",
+        message: "/nowhere.db, to which the symbolic link",
+        fix: "create it with memory retain",
+    },
+    Case {
+        path: "lost.db",
+        commands: &["migrate"],
+        code: 6,
+        kind: "missing",
+        message: "/lost does not exist; create it first",
+        // Its doctor finds that there is no file.
+        fix: "create it with memory retain",
+    },
+    Case {
+        path: "loop.db",
+        commands: BOTH,
+        code: 2,
+        kind: "configuration",
+        message: "its symbolic links lead to each other; correct one of them",
+        fix: "name a database such as",
+    },
+    Case {
+        path: "pipe",
+        commands: BOTH,
+        code: 2,
+        kind: "configuration",
+        message: "is not a regular file; name a file",
+        fix: "name a database such as",
+    },
+    Case {
+        path: LONG_NAME,
+        commands: BOTH,
+        code: 2,
+        kind: "configuration",
+        message: "a name in the path is longer than the file system allows",
+        fix: "name a database such as",
+    },
 ];
+
+/// A name of 256 bytes.
+const LONG_NAME: &str = match std::str::from_utf8(&[b'x'; 256]) {
+    Ok(name) => name,
+    Err(_) => panic!("it is ASCII"),
+};
+
+#[test]
+fn a_path_that_is_too_long_for_sqlite_is_named_as_such() {
+    let dir = TestDir::new();
+    let mut folder = dir.path("");
+    while folder.as_os_str().len() < 510 {
+        folder.push("y".repeat(100));
+    }
+    fs::create_dir_all(&folder).expect("the file system allows it");
+    let path = folder.join("memory.db");
+    for command in ["stats", "migrate"] {
+        let run = dir.run(&["--json", "--db", path_str(&path), command]);
+        let message = run.fails(2, "configuration");
+        assert!(message.contains("SQLite opens at most 504"), "{message}");
+    }
+    assert!(!path.exists(), "nothing was created");
+}
+
+#[test]
+fn a_link_to_a_new_file_creates_it_for_its_owner_alone() {
+    let dir = TestDir::new();
+    fs::create_dir(dir.path("data")).expect("a folder");
+    symlink("data/agent.db", dir.path("memory.db")).expect("a link");
+    dir.run(&["migrate"]).code(0);
+    let created = fs::metadata(dir.path("data/agent.db")).expect("it is created");
+    assert_eq!(created.mode() & 0o777, 0o600);
+}
+
+/// With few files, opening fails at each of its steps in turn; none of them is a matter of
+/// permissions.
+#[test]
+fn too_many_open_files_are_named_as_such() {
+    let dir = TestDir::new();
+    dir.run(&["migrate"]).code(0);
+    let mut named = 0;
+    for limit in 6..40 {
+        let mut process = Command::new("sh");
+        process
+            .args(["-c", "ulimit -n $0 && exec \"$@\"", &limit.to_string()])
+            .arg(env!("CARGO_BIN_EXE_memory"))
+            .args(["--json", "stats"])
+            .current_dir(dir.path(""))
+            .env("MEMORY_CACHE_DIR", dir.path(""))
+            .env_remove("MEMORY_CONFIG");
+        // With the fewest, the runtime does not start.
+        let output = process.output().expect("it starts");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!text.contains("permission"), "{limit} files: {text}");
+        if text.contains("too many open files; close some") {
+            named += 1;
+            assert!(text.contains(r#""kind":"unavailable""#), "{text}");
+        }
+    }
+    assert!(named > 0, "at some limit the database cannot be opened");
+}
 
 #[test]
 fn every_failure_says_what_happened_where_and_what_to_do() {
@@ -207,6 +309,11 @@ fn make_files(dir: &TestDir) {
     for folder in ["folder", "closed", "unwritable", "home"] {
         fs::create_dir(dir.path(folder)).expect("a folder");
     }
+    symlink("nowhere.db", dir.path("dangling.db")).expect("a link");
+    symlink("lost/memory.db", dir.path("lost.db")).expect("a link");
+    symlink("loop.db", dir.path("loop.db")).expect("a link");
+    let made = Command::new("mkfifo").arg(dir.path("pipe")).status();
+    assert!(made.expect("it runs").success());
     dir.write("empty.db", "");
     dir.write("notes.txt", "not a database\n".repeat(100));
     dir.run(&["migrate"]).code(0);
@@ -250,7 +357,8 @@ fn prepare_user(dir: &TestDir) -> bool {
     let as_nobody = fs::metadata(dir.path("home")).expect("it exists").uid() == 0;
     if as_nobody {
         for name in dir.names() {
-            chown(dir.path(&name), Some(NOBODY), Some(NOBODY)).expect("this is root");
+            // Not what a link leads to.
+            lchown(dir.path(&name), Some(NOBODY), Some(NOBODY)).expect("this is root");
         }
     }
     allow(dir, "", 0o755);

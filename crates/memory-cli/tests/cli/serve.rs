@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Client;
 
@@ -52,6 +52,19 @@ fn serves_with_tokens_until_a_signal() {
     assert!(listed.out.contains("lame horse"), "{listed:?}");
 }
 
+/// Waits for something that must come soon.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    const DEADLINE: Duration = Duration::from_secs(30);
+    let start = Instant::now();
+    while !is_so() {
+        assert!(
+            start.elapsed() < DEADLINE,
+            "{what}: not within {DEADLINE:?}"
+        );
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 fn client() -> Client {
     // The client wants one, also for plain HTTP; a second test finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -82,9 +95,9 @@ fn a_restart_loses_no_acknowledged_write_and_repeats_none() {
                 runtime.spawn(write(client.clone(), url, writer, Arc::clone(&written)))
             })
             .collect();
-        while written.load(Ordering::Relaxed) < WRITES {
-            thread::sleep(Duration::from_millis(1));
-        }
+        wait_until("the clients wrote", || {
+            written.load(Ordering::Relaxed) >= WRITES
+        });
         assert_eq!(server.end(signal).success(), signal == "TERM");
         assert!(written.load(Ordering::Relaxed) < WRITERS * WRITES);
         let mut server = Serving::start(&dir, &["--listen", &listen]);
@@ -159,9 +172,7 @@ fn warnings_are_on_standard_error() {
     assert_eq!(dir.read("log"), "");
     dir.write("tokens", "no token\n");
     // The file is looked at each second.
-    while status() != 401 {
-        thread::sleep(Duration::from_millis(50));
-    }
+    wait_until("no token is accepted", || status() == 401);
     let log = dir.read("log");
     assert!(
         log.contains("ERROR memory_server::tokens: no token is accepted"),

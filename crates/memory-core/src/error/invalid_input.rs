@@ -189,6 +189,18 @@ pub enum InvalidInput {
         /// The largest allowed.
         max: usize,
     },
+    /// A context too short for any of the memories that a reflection found.
+    #[error(
+        "none of the {found} memories found fits in a context of {max_chars} characters; at least {required} are needed"
+    )]
+    ContextTooShort {
+        /// Memories found.
+        found: usize,
+        /// Characters that the context may have.
+        max_chars: usize,
+        /// Characters with which one of them fits.
+        required: usize,
+    },
     /// A ranking's weight outside its range, or not a number.
     #[error("the weight of {weight} is {value}; it must be a number from 0 to {max}")]
     Weight {

@@ -43,7 +43,7 @@ impl Deref for SharedSource {
 #[non_exhaustive]
 pub enum MemoryError {
     /// The input is outside the limits. Nothing was written.
-    #[error("invalid input{}: {problem}", item.map(|n| format!(" (item {n})")).unwrap_or_default())]
+    #[error("invalid input{}: {problem}", in_batch(*item))]
     InvalidInput {
         /// What is wrong, and what is allowed.
         #[source]
@@ -285,6 +285,15 @@ impl MemoryError {
         self
     }
 
+    /// Names no item: of a batch with one item, whose caller gave no batch.
+    #[must_use]
+    pub fn without_item(mut self) -> Self {
+        if let Self::InvalidInput { item, .. } = &mut self {
+            *item = None;
+        }
+        self
+    }
+
     /// A failure of a store, without a source.
     pub fn store(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
         Self::Store {
@@ -364,6 +373,12 @@ impl MemoryError {
         }
         self
     }
+}
+
+/// Which item of a batch is meant, in the words that every interface uses.
+fn in_batch(item: Option<usize>) -> String {
+    item.map(|index| format!(" in item {index} of the batch, counted from 0"))
+        .unwrap_or_default()
 }
 
 impl From<InvalidInput> for MemoryError {

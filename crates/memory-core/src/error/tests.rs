@@ -24,11 +24,13 @@ fn a_batch_error_names_its_item_and_its_limit() {
         chars: 10_001,
         max: 10_000,
     });
-    let text = error.with_item(7).to_string();
+    let text = error.clone().with_item(7).to_string();
     assert!(
         text.contains("item 7") && text.contains("10001") && text.contains("10000"),
         "{text}"
     );
+    let alone = error.with_item(0).without_item().to_string();
+    assert!(alone.starts_with("invalid input: content has"), "{alone}");
 }
 
 #[test]
@@ -61,7 +63,15 @@ fn messages_say_what_happened_what_is_allowed_and_what_to_do() {
                 max: 10_000,
             })
             .with_item(7),
-            "invalid input (item 7): content has 10001 characters; at most 10000 are allowed",
+            "invalid input in item 7 of the batch, counted from 0: content has 10001 characters; at most 10000 are allowed",
+        ),
+        (
+            invalid(InvalidInput::ContextTooShort {
+                found: 3,
+                max_chars: 80,
+                required: 112,
+            }),
+            "invalid input: none of the 3 memories found fits in a context of 80 characters; at least 112 are needed",
         ),
         (
             invalid(InvalidInput::NulCharacter { field: "context" }),

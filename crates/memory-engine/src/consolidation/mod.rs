@@ -22,7 +22,7 @@ pub(crate) use entity_locks::{EntityLocks, jittered_backoff};
 pub(crate) use eviction::{BottomK, EvictionRank};
 pub(crate) use facts::lacks_facts;
 pub(crate) use grouping::{Grouping, group_memories};
-pub(crate) use prompt::{format_context, question_prompt, summary_prompt};
+pub(crate) use prompt::{format_context, min_context_chars, question_prompt, summary_prompt};
 pub(crate) use summary::{Group, created_at, is_summary, sanitize_completion, source_generation};
 pub(crate) use watermarks::Watermarks;
 

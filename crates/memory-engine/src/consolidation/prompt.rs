@@ -48,6 +48,17 @@ pub(crate) fn format_context(memories: &[Arc<Memory>], max_chars: usize) -> (Str
     (text, included)
 }
 
+/// The least `max_chars` with which [`format_context`] contains one of these memories; 0 if
+/// there are none.
+pub(crate) fn min_context_chars(memories: &[Arc<Memory>]) -> usize {
+    let required = memories.iter().map(|memory| {
+        let chars = format_line(memory, usize::MAX).chars().count() + 1;
+        let content = quote(&memory.content).chars().count();
+        chars - content.saturating_sub(MIN_CONTENT_CHARS)
+    });
+    required.min().unwrap_or(0)
+}
+
 /// One memory on one line; its content in at most `max_content` characters.
 fn format_line(memory: &Memory, max_content: usize) -> String {
     let when = memory.timestamp.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -206,6 +217,22 @@ mod tests {
         assert_eq!(format_context(&memories, 200).1, [0], "the first is cut");
         let (text, _) = format_context(&memories, 200);
         assert!(text.contains('…'));
+    }
+
+    #[test]
+    fn the_least_context_has_room_for_one_memory() {
+        let long = memory(&"long ".repeat(100));
+        let hostile = memory(&"\n\"\u{1}".repeat(100).replacen('\n', "x", 1));
+        for memories in [
+            vec![long.clone()],
+            vec![memory("short")],
+            vec![hostile, long],
+        ] {
+            let required = min_context_chars(&memories);
+            assert!(!format_context(&memories, required).1.is_empty());
+            assert!(format_context(&memories, required - 1).1.is_empty());
+        }
+        assert_eq!(min_context_chars(&[]), 0);
     }
 
     #[test]

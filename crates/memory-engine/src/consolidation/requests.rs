@@ -92,6 +92,8 @@ pub struct Reflection {
     pub context: String,
     /// The memories in the context, best first.
     pub memories: Vec<RecallHit>,
+    /// How many more memories the recall found, which have no room in the context.
+    pub omitted: usize,
     /// How many of the memories that match the filter could be found by their
     /// words only; as in [`RecallReport`](crate::RecallReport).
     pub without_vectors: u64,

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use memory_core::{EntityId, ErrorKind, Memory, MemoryError, MemoryResult};
+use memory_core::{EntityId, ErrorKind, InvalidInput, Memory, MemoryError, MemoryResult};
 
-use crate::consolidation::{ReflectRequest, Reflection, format_context, question_prompt};
+use crate::consolidation::{
+    ReflectRequest, Reflection, format_context, min_context_chars, question_prompt,
+};
 use crate::engine::Engine;
 
 impl Engine {
@@ -27,6 +29,16 @@ impl Engine {
             .map(|recalled| Arc::clone(&recalled.memory))
             .collect();
         let (context, held) = format_context(&memories, request.max_context_chars);
+        // An answer from nothing would say that there is no such memory.
+        if held.is_empty() && !memories.is_empty() {
+            let problem = InvalidInput::ContextTooShort {
+                found: memories.len(),
+                max_chars: request.max_context_chars,
+                required: min_context_chars(&memories),
+            };
+            return Err(problem.into());
+        }
+        let omitted = memories.len() - held.len();
         let memories: Vec<_> = held.iter().map(|&at| recalled[at].clone()).collect();
         if request.recall.as_of.is_none() {
             self.inner.access_recorder.record(entity, &memories);
@@ -43,6 +55,7 @@ impl Engine {
             answer,
             context,
             memories,
+            omitted,
             without_vectors,
             by_previous_model,
         })

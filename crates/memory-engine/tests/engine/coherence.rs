@@ -10,6 +10,7 @@ use memory_core::{
     Consistency, ErrorKind, LimitPolicy, Memory, MemoryConfig, MemoryId, MemoryPatch, MemoryResult,
 };
 use memory_engine::RecallRequest;
+use memory_testkit::wait_until;
 
 fn ask(text: &str) -> RecallRequest {
     RecallRequest::new(text)
@@ -173,9 +174,10 @@ async fn a_caller_who_leaves_during_a_write_leaves_no_stale_tier() {
         .unwrap_err();
     b.store.release();
     // The write goes on by itself; wait for its end through the store.
-    while b.engine.entity_stats(&mira()).await.unwrap().memory_count < 2 {
-        tokio::task::yield_now().await;
-    }
+    wait_until("the memory is stored", async || {
+        b.engine.entity_stats(&mira()).await.unwrap().memory_count >= 2
+    })
+    .await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     let found = b.engine.recall(&mira(), &ask("abandoned")).await.unwrap();
     assert_eq!(found[0].memory.content, "abandoned");

@@ -50,11 +50,25 @@ async fn recall(engine: &Engine, entity: &EntityId) -> Vec<RecallHit> {
     engine.recall(entity, &request).await.unwrap()
 }
 
-/// Waits for so many loads; a test that waits in vain ends by its time limit.
-async fn loaded(store: &StoreGate, loads: u64) {
-    while StoreGate::count(&store.full_loads) < loads {
+/// Waits until something is so, also where the clock of the runtime is paused.
+async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        let waited = begun.elapsed();
+        assert!(waited.as_secs() < 60, "waited in vain until {what}");
         sleep(Duration::from_millis(1)).await;
     }
+}
+
+async fn loaded(store: &StoreGate, loads: u64) {
+    let is_loaded = || StoreGate::count(&store.full_loads) >= loads;
+    wait_until("the snapshots are loaded", is_loaded).await;
+}
+
+/// Waits until the entity tier has so many snapshots.
+async fn cached(b: &Fixture, entries: u64) {
+    let is_cached = || b.engine.cache_stats().entity.entries >= entries;
+    wait_until("the snapshots are cached", is_cached).await;
 }
 
 #[tokio::test]
@@ -62,9 +76,7 @@ async fn what_was_accessed_last_is_loaded() {
     let store = used(5, 3).await;
     let b = start(&store, 3);
     loaded(&store, 3).await;
-    while b.engine.cache_stats().entity.entries < 3 {
-        sleep(Duration::from_millis(1)).await;
-    }
+    cached(&b, 3).await;
     for entity in [2, 3, 4] {
         assert_eq!(recall(&b.engine, &name(entity)).await.len(), 3);
     }
@@ -92,9 +104,7 @@ async fn a_question_does_not_wait_for_a_load() {
     assert_eq!(hits.len(), 300, "while the load is held");
     assert_eq!(hits[0].explanation.path, RecallPath::Store);
     store.release();
-    while b.engine.cache_stats().entity.entries == 0 {
-        sleep(Duration::from_millis(1)).await;
-    }
+    cached(&b, 1).await;
     let hits = recall(&b.engine, &name(0)).await;
     assert_eq!(hits[0].explanation.path, RecallPath::Snapshot);
     assert_eq!(StoreGate::count(&store.full_loads), 1);
@@ -200,6 +210,7 @@ async fn what_was_asked_for_is_not_evicted() {
     let b = fixture_on(Arc::clone(&store), small_tier());
     let mut asked = 0;
     while b.engine.cache_stats().entity.bytes <= 112 * 1_024 {
+        assert!(asked < 8, "all of them are small");
         recall(&b.engine, &name(asked)).await;
         asked += 1;
     }

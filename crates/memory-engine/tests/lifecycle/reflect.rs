@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::{ErrorKind, LanguageModel, MemoryConfig, MemoryError};
+use memory_core::{ErrorKind, InvalidInput, LanguageModel, MemoryConfig, MemoryError};
 use memory_engine::{RecallRequest, ReflectRequest};
 
 use crate::fixture::{ScriptedModel, fixture, fixture_with, item, mira};
@@ -105,10 +105,13 @@ async fn the_context_is_limited_and_names_the_memories_it_contains() {
         1,
         "two do not fit 12,000 characters"
     );
-    assert_eq!(reflection.context.lines().count(), 1);
+    assert_eq!(
+        (reflection.context.lines().count(), reflection.omitted),
+        (1, 19)
+    );
     let wide = request.clone().max_context_chars(1_000_000);
     let reflection = b.engine.reflect(&mira(), &wide).await.unwrap();
-    assert_eq!(reflection.memories.len(), 20);
+    assert_eq!((reflection.memories.len(), reflection.omitted), (20, 0));
     let narrow = request.clone().max_context_chars(300);
     let reflection = b.engine.reflect(&mira(), &narrow).await.unwrap();
     assert_eq!(reflection.memories.len(), 1);
@@ -118,6 +121,40 @@ async fn the_context_is_limited_and_names_the_memories_it_contains() {
         let error = b.engine.reflect(&mira(), &request).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
+}
+
+#[tokio::test]
+async fn a_context_without_room_for_any_memory_is_refused_before_the_model_is_asked() {
+    let model_script = ScriptedModel::with_replies([Ok("Tam did.")]);
+    let model = Arc::clone(&model_script) as Arc<dyn LanguageModel>;
+    let b = fixture_with(MemoryConfig::default(), Some(model));
+    b.retain(vec![item("Tam sold me a lame horse"), item("A horse")])
+        .await;
+    let reflect = async |max_chars| {
+        let request = ReflectRequest::new("who sold the horse?").max_context_chars(max_chars);
+        b.engine.reflect(&mira(), &request).await
+    };
+    let error = reflect(20).await.unwrap_err();
+    let MemoryError::InvalidInput {
+        problem,
+        item: None,
+    } = &error
+    else {
+        panic!("{error:?}");
+    };
+    let InvalidInput::ContextTooShort {
+        found,
+        max_chars,
+        required,
+    } = *problem
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!((found, max_chars), (2, 20));
+    assert!(reflect(required - 1).await.is_err());
+    assert_eq!(model_script.prompts().len(), 0, "no answer from nothing");
+    let answered = reflect(required).await.unwrap();
+    assert_eq!((answered.memories.len(), answered.omitted), (1, 1));
 }
 
 #[tokio::test]

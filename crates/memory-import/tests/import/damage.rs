@@ -5,7 +5,7 @@ use std::fs;
 
 use memory_import::{Format, ImportError};
 
-use crate::support::{archive, fixture, options, read_error, read_with, write};
+use crate::support::{archive, fixture, options, read, read_error, read_with, write};
 
 #[test]
 fn a_truncated_export_names_the_place_and_keeps_what_came_before() {
@@ -26,6 +26,25 @@ fn a_truncated_export_names_the_place_and_keeps_what_came_before() {
         "{message}"
     );
     assert!(!message.contains("horse"), "{message}");
+}
+
+#[test]
+fn half_a_character_does_not_end_the_export() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(fixture("chatgpt/conversations.json")).unwrap();
+    let whole = read(Format::ChatGpt, &fixture("chatgpt/conversations.json"));
+    // As a program writes it that cuts a text in the middle of an emoji.
+    let text = text.replace("horse", r"horse \ud83d");
+    let path = write(folder.path(), "conversations.json", &text);
+    let export = read(Format::ChatGpt, &path);
+    assert_eq!(export.items.len(), whole.items.len());
+    let contents = export.items.iter().map(|(_, item)| &item.content);
+    let replaced: usize = contents
+        .map(|it| it.matches("horse \u{fffd}").count())
+        .sum();
+    assert!(replaced > 0);
+    let counted = export.report.skipped["halves of characters, now U+FFFD"];
+    assert!(counted >= replaced as u64, "{counted}");
 }
 
 #[test]

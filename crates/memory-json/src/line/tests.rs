@@ -294,6 +294,27 @@ fn export_only_fields_parse_back() {
 }
 
 #[test]
+fn what_no_value_can_hold_is_named_inside_objects_and_arrays() {
+    for (field, expected) in [
+        (r#""metadata":{"\ud800":"v"}"#, "`metadata`: "),
+        (r#""entities":{"\udc00":"seller"}"#, "`entities`: "),
+        (r#""related":{"\ud800x":"r"}"#, "`related`: "),
+        (
+            r#""embedding":[1,1e999]"#,
+            "`embedding`: number out of range",
+        ),
+        (
+            r#""access_count":1e999"#,
+            "`access_count` is 1e999; it must be",
+        ),
+    ] {
+        let reason = refused(&with(field));
+        assert!(reason.starts_with(expected), "{field}: {reason}");
+        assert!(!reason.contains("it must be an"), "{field}: {reason}");
+    }
+}
+
+#[test]
 fn scalar_metadata_is_taken_as_its_text() {
     let line = with(
         r#""metadata":{"page":12,"ratio":1.50,"big":12345678901234567890123,"exp":-1e5,"done":true,"open":false,"text":"a \u0022b\u0022"}"#,

@@ -13,6 +13,9 @@ use crate::fault_proxy::{FaultProxy, PASS, SILENT};
 use crate::memories;
 use crate::support::{connect, run, with_database};
 
+/// How long anything here may take.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
 /// More polls than any call here takes.
 const POLLS: usize = 200;
 
@@ -135,9 +138,10 @@ async fn deadlock_victim_is_retried() {
 }
 
 /// Waits until the server has counted a deadlock: a backend reports its counts up
-/// to a second later. A test that waits in vain is stopped by its time limit.
+/// to a second later.
 async fn wait_for_a_deadlock(url: &str) {
     let mut other = connect(url).await;
+    let start = Instant::now();
     loop {
         let deadlocks: i64 = sqlx::query_scalar(
             "SELECT pg_stat_get_db_deadlocks(oid) FROM pg_database \
@@ -149,12 +153,14 @@ async fn wait_for_a_deadlock(url: &str) {
         if deadlocks > 0 {
             return;
         }
+        assert!(start.elapsed() < MAX_WAIT, "no deadlock was counted");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 async fn wait_for_a_lock(url: &str) {
     let mut other = connect(url).await;
+    let start = Instant::now();
     loop {
         let waits: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
@@ -166,6 +172,7 @@ async fn wait_for_a_lock(url: &str) {
         if waits {
             return;
         }
+        assert!(start.elapsed() < MAX_WAIT, "nothing waits for a lock");
     }
 }
 

@@ -128,7 +128,10 @@ async fn older_terms_are_converted_under_row_level_security() {
              UPDATE entity SET word_count = word_count + 6";
         run(&mut admin, outdate).await;
         let store = secured().connect(&url).await.unwrap();
+        let start = std::time::Instant::now();
         while all_rows(&mut admin).await != before {
+            let waited = start.elapsed();
+            assert!(waited.as_secs() < 60, "the words are not made again");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         store.close().await.unwrap();

@@ -1,11 +1,16 @@
 //! A store on a hot standby: it reads, and writes nothing.
 
+use std::time::{Duration, Instant};
+
 use memory_core::{AccessUpdate, EntityId, ErrorKind, ListRequest, Store};
 use memory_pg::{PgOptions, PgStore};
 use memory_testkit::fixtures;
 
 use crate::memories;
 use crate::server_process::with_standby;
+
+/// How long a standby may take to apply what was written.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn opens_and_reads_without_writing_until_it_is_promoted() {
@@ -18,14 +23,18 @@ async fn opens_and_reads_without_writing_until_it_is_promoted() {
         let id = batch[0].memory.id;
         let writing = PgStore::connect(&primary.url()).await.unwrap();
         writing.insert(&batch).await.unwrap();
+        let start = Instant::now();
         let store = loop {
+            assert!(start.elapsed() < MAX_WAIT, "it does not get the schema");
             match PgStore::connect(&standby.url()).await {
                 Ok(store) => break store,
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Missing, "{error}"),
             }
         };
         let page = ListRequest::new(10);
-        while store.list(&mira, &page).await.unwrap().memories.len() < 3 {}
+        while store.list(&mira, &page).await.unwrap().memories.len() < 3 {
+            assert!(start.elapsed() < MAX_WAIT, "it does not get the memories");
+        }
         let refused = store.insert(&memories("tam", 1)).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
         assert!(refused.to_string().contains("standby"), "{refused}");

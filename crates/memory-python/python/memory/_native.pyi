@@ -606,6 +606,9 @@ class Reflection:
     def memories(self) -> list[RecallHit]:
         """The memories in the context, best first."""
     @property
+    def omitted(self) -> int:
+        """How many more memories match, which have no room in the context."""
+    @property
     def without_vectors(self) -> int:
         """As in a recall report."""
     @property

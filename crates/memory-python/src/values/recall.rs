@@ -127,6 +127,7 @@ pub(crate) struct Reflection {
     answer: Option<String>,
     context: String,
     memories: Vec<RecallHit>,
+    omitted: usize,
     without_vectors: u64,
     by_previous_model: bool,
 }
@@ -157,6 +158,7 @@ impl From<memory::Reflection> for Reflection {
             answer: reflection.answer,
             context: reflection.context,
             memories: to_hits(reflection.memories),
+            omitted: reflection.omitted,
             without_vectors: reflection.without_vectors,
             by_previous_model: reflection.by_previous_model,
         }

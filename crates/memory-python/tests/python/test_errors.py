@@ -118,6 +118,9 @@ def test_an_exception_of_the_language_model_is_the_cause() -> None:
 def test_exceptions_and_cursors_can_be_sent_to_other_processes(system: MemorySystem) -> None:
     with pytest.raises(InvalidInputError) as info:
         system.retain("mira", "world", "")
+    assert info.value.item is None
+    with pytest.raises(InvalidInputError, match="in item 0 of the batch, counted from 0") as info:
+        system.retain_batch([MemoryBatchItem("mira", "world", "")])
     sent = pickle.loads(pickle.dumps(info.value))
     assert type(sent) is InvalidInputError
     assert (str(sent), sent.kind, sent.item) == (str(info.value), "invalid_input", 0)

@@ -11,6 +11,7 @@ import pytest
 
 from memory import (
     ClosedError,
+    InvalidInputError,
     LimitReachedError,
     MemoryBatchItem,
     MemoryConfig,
@@ -106,6 +107,10 @@ def test_vectors_of_your_own(system: MemorySystem) -> None:
     system.retain("mira", "experience", HORSE, embedding=of_content)
     hits = system.recall("mira", "Who sold me a horse?", vector=of_question)
     assert hits[0].similarity is not None
+    with pytest.raises(InvalidInputError, match="a vector has 0 dimensions"):
+        system.recall("mira", "Who sold me a horse?", vector=[])
+    with pytest.raises(InvalidInputError, match="a vector has 0 dimensions"):
+        system.retain("mira", "experience", HORSE, embedding=[])
 
 
 def test_read_alter_delete(system: MemorySystem) -> None:

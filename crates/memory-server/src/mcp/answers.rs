@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use memory::{EntityId, Memory, MemoryId, MemoryKind, RecallHit};
+use memory::{EntityId, Memory, MemoryId, MemoryKind, RecallHit, Reflection};
 use memory_json::time;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -237,23 +237,22 @@ pub(super) struct MemoriesAnswer {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
-fn is_zero(count: &usize) -> bool {
+pub(super) fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// What a question found. `note` is added where all of it fits.
+/// What a question found: `hits`, and `omitted` more that were left out already. `note` is
+/// added where all of it fits.
 pub(super) fn recalled(
     hits: &[RecallHit],
+    omitted: usize,
     max_chars: usize,
     note: Option<&'static str>,
 ) -> Result<MemoriesAnswer, Refusal> {
     let mut fitted = Fitted::new(max_chars)?;
     fitted.add_memories(hits.iter().map(Entry::from))?;
-    let omitted = hits.len() - fitted.len();
-    let note = match omitted {
-        0 => note,
-        _ => Some(OMITTED),
-    };
+    let omitted = omitted + hits.len() - fitted.len();
+    let note = note_omitted(omitted).or(note);
     Ok(MemoriesAnswer {
         memories: fitted.into_entries(),
         omitted,
@@ -262,11 +261,20 @@ pub(super) fn recalled(
     })
 }
 
+/// What to say where so many did not fit.
+pub(super) fn note_omitted(omitted: usize) -> Option<&'static str> {
+    (omitted > 0).then_some(OMITTED)
+}
+
 pub(super) const NOTHING_FOUND: &str =
     "No memory matches. Do not guess: say that you do not remember, or ask the user.";
 pub(super) const NO_MEMORIES: &str = "This entity has no memories at all. Do not guess: say so, and \
      that its name may be misspelled: capitals and small letters differ.";
+pub(super) const NOTHING_STORED: &str = "Nothing has been stored yet. Do not guess: say that you \
+     do not remember, or ask the user.";
 pub(super) const OMITTED: &str = "Not all fit: raise max_chars, or ask something narrower.";
+pub(super) const OMITTED_OF_RESOURCE: &str =
+    "Not all fit: the tools list and get read the rest, page by page.";
 pub(super) const ANSWER_YOURSELF: &str =
     "This server has no language model: answer the question from these memories.";
 
@@ -275,22 +283,32 @@ pub(super) const ANSWER_YOURSELF: &str =
 pub(super) struct ReflectAnswer<'a> {
     answer: Cow<'a, str>,
     sources: Vec<Box<RawValue>>,
+    /// How many more memories were found, which the answer is not from, or whose ids did
+    /// not fit.
+    #[serde(skip_serializing_if = "is_zero")]
+    omitted: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
 }
 
 impl<'a> ReflectAnswer<'a> {
     /// The answer is shortened first: three quarters of the characters are for it.
     pub(super) fn new(
         answer: &'a str,
-        sources: &[RecallHit],
+        reflection: &Reflection,
         max_chars: usize,
     ) -> Result<Self, Refusal> {
         let mut fitted = Fitted::new(max_chars)?;
+        let sources = &reflection.memories;
         let answer = truncate(answer, fitted.left / 4 * 3);
         fitted.left /= 4;
         fitted.add_values(sources.iter().map(|hit| hit.memory.id))?;
+        let omitted = reflection.omitted + sources.len() - fitted.len();
         Ok(Self {
             answer,
             sources: fitted.into_entries(),
+            omitted,
+            note: note_omitted(omitted),
         })
     }
 }
@@ -358,7 +376,14 @@ mod tests {
 
     #[test]
     fn notes_fit_what_is_reserved_for_them() {
-        for note in [NOTHING_FOUND, NO_MEMORIES, OMITTED, ANSWER_YOURSELF] {
+        for note in [
+            NOTHING_FOUND,
+            NO_MEMORIES,
+            NOTHING_STORED,
+            OMITTED,
+            OMITTED_OF_RESOURCE,
+            ANSWER_YOURSELF,
+        ] {
             assert!(note.len() <= MAX_NOTE_CHARS, "{note}");
         }
     }

@@ -2,7 +2,7 @@
 
 use memory::{
     ConsolidateRequest, EntityId, EntityStats, LinkDirection, ListRequest, MemoryBatchItem,
-    MemoryId, MemoryKind, MemoryPatch, MemorySystem, PageCursor, ReflectRequest,
+    MemoryError, MemoryId, MemoryKind, MemoryPatch, MemorySystem, PageCursor, ReflectRequest,
 };
 use memory_json::{format_cursor, parse_cursor};
 use rmcp::model::{JsonObject, Tool};
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::answers::{self, Entry, Fitted, MemoriesAnswer, ReflectAnswer};
+use super::answers::{self, Entry, Fitted, MemoriesAnswer, ReflectAnswer, is_zero};
 use super::arguments::{Consolidate, Forget, Get, List, Recall, Relate, Retain, Stats, Update};
 use super::refusal::Refusal;
 use super::tools::{ENTITY, Operation};
@@ -20,6 +20,8 @@ use super::tools::{ENTITY, Operation};
 pub(super) struct Call<'a> {
     pub(super) memory: &'a MemorySystem,
     pub(super) entity: EntityId,
+    /// Whether the server serves no other entity, so that calls do not name it.
+    pub(super) is_only_entity: bool,
     pub(super) tool: &'a Tool,
     /// Without the one that names the entity.
     pub(super) arguments: JsonObject,
@@ -38,6 +40,11 @@ struct GetAnswer {
     /// Links in both directions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related: Vec<Box<RawValue>>,
+    /// How many more links there are that did not fit.
+    #[serde(skip_serializing_if = "is_zero")]
+    omitted: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -99,7 +106,8 @@ impl Call<'_> {
         item.entities = given.entities;
         item.related = given.related;
         item.validate()?;
-        let ids = self.memory.retain_batch([item]).await?;
+        let ids = self.memory.retain_batch([item]).await;
+        let ids = ids.map_err(MemoryError::without_item)?;
         let id = ids.into_iter().next();
         let id = id.ok_or_else(|| Refusal::new("Nothing was stored; call again."))?;
         json(&Written { id })
@@ -107,37 +115,34 @@ impl Call<'_> {
 
     async fn recall(self) -> Result<String, Refusal> {
         let recall: Recall = self.parse()?;
-        let max_chars = recall.max_chars;
+        let max_chars = check_max_chars(recall.max_chars)?;
         let request = recall.into_request();
         let report = self.memory.recall_report(&self.entity, &request).await?;
         let note = self.note_if_none(report.hits.is_empty()).await;
-        json(&answers::recalled(&report.hits, max_chars, note)?)
+        json(&answers::recalled(&report.hits, 0, max_chars, note)?)
     }
 
     async fn reflect(self) -> Result<String, Refusal> {
         let recall: Recall = self.parse()?;
-        let max_chars = recall.max_chars;
+        let max_chars = check_max_chars(recall.max_chars)?;
         let request = ReflectRequest::new(recall.into_request()).max_context_chars(max_chars);
         let reflection = self.memory.reflect(&self.entity, request).await?;
         match &reflection.answer {
-            Some(answer) => json(&ReflectAnswer::new(
-                answer,
-                &reflection.memories,
-                max_chars,
-            )?),
+            Some(answer) => json(&ReflectAnswer::new(answer, &reflection, max_chars)?),
             None => {
                 let note = self.note_if_none(reflection.memories.is_empty()).await;
                 let note = note.or(Some(answers::ANSWER_YOURSELF));
-                json(&answers::recalled(&reflection.memories, max_chars, note)?)
+                let (hits, omitted) = (&reflection.memories, reflection.omitted);
+                json(&answers::recalled(hits, omitted, max_chars, note)?)
             }
         }
     }
 
     async fn get(self) -> Result<String, Refusal> {
         let get: Get = self.parse()?;
+        let mut fitted = Fitted::new(get.max_chars)?;
         let memory = self.memory.get_memory(&self.entity, get.id).await?;
         let related = self.memory.related(&self.entity, get.id).await?;
-        let mut fitted = Fitted::new(get.max_chars)?;
         fitted.add_memories(std::iter::once(Entry::from(&*memory)))?;
         let (memory, mut links) = fitted.split();
         links.add_values(related.iter().map(|link| Link {
@@ -145,14 +150,18 @@ impl Call<'_> {
             relation: &link.relation,
             id: link.memory.id,
         }))?;
+        let omitted = related.len() - links.len();
         json(&GetAnswer {
             memory: memory.into_iter().next(),
             related: links.into_entries(),
+            omitted,
+            note: answers::note_omitted(omitted),
         })
     }
 
     async fn list(self) -> Result<String, Refusal> {
         let list: List = self.parse()?;
+        let mut fitted = Fitted::new(list.max_chars)?;
         let mut request = ListRequest::new(list.limit).filter(list.filter.into());
         if let Some(after) = &list.after {
             let cursor = parse_cursor(after)
@@ -160,7 +169,6 @@ impl Call<'_> {
             request = request.after(cursor);
         }
         let page = self.memory.list_memories(&self.entity, &request).await?;
-        let mut fitted = Fitted::new(list.max_chars)?;
         fitted.add_memories(page.memories.iter().map(Entry::from))?;
         let last = fitted.len().checked_sub(1);
         let last = last.and_then(|at| page.memories.get(at));
@@ -219,16 +227,15 @@ impl Call<'_> {
 
     async fn stats(self) -> Result<String, Refusal> {
         let Stats {} = self.parse()?;
-        let stats = self.memory.entity_stats(self.entity).await?;
+        let stats = self.memory.entity_stats(&self.entity).await?;
         json(&StatsAnswer {
             memories: stats.memory_count,
             archived: stats.archived_count,
-            note: is_empty(&stats).then_some(answers::NO_MEMORIES),
+            note: is_empty(&stats).then(|| self.note_empty()),
         })
     }
 
-    /// What to say where no memory was found: an entity that has none at all may be a
-    /// misspelled one.
+    /// What to say where no memory was found.
     async fn note_if_none(&self, is_none: bool) -> Option<&'static str> {
         if !is_none {
             return None;
@@ -236,9 +243,18 @@ impl Call<'_> {
         // What was found stands, also where this cannot be told.
         let stats = self.memory.entity_stats(&self.entity).await;
         Some(match stats.is_ok_and(|stats| is_empty(&stats)) {
-            true => answers::NO_MEMORIES,
+            true => self.note_empty(),
             false => answers::NOTHING_FOUND,
         })
+    }
+
+    /// What to say of an entity without memories: a caller that named it may have
+    /// misspelled it.
+    fn note_empty(&self) -> &'static str {
+        match self.is_only_entity {
+            true => answers::NOTHING_STORED,
+            false => answers::NO_MEMORIES,
+        }
     }
 
     /// The arguments that the tool requires and the call lacks, quoted; empty if none.
@@ -331,6 +347,11 @@ impl Call<'_> {
             )),
         }
     }
+}
+
+/// The length of an answer, if it is within the limits: before a question is asked.
+fn check_max_chars(max_chars: usize) -> Result<usize, Refusal> {
+    Fitted::new(max_chars).map(|_| max_chars)
 }
 
 /// Whether an entity has no memory, live or archived.

@@ -121,6 +121,7 @@ impl McpServer {
         let call = Call {
             memory: &self.memory,
             entity,
+            is_only_entity: self.entity.is_some(),
             tool,
             arguments,
         };

@@ -1,12 +1,12 @@
 //! Entities and memories as resources.
 
-use memory::{EntityId, ErrorKind, ListRequest, MemoryError, MemoryId, ReflectRequest};
+use memory::{EntityId, ErrorKind, ListRequest, Memory, MemoryError, MemoryId, ReflectRequest};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rmcp::ErrorData;
 use rmcp::model::{ListResourcesResult, Resource, ResourceContents, ResourceTemplate};
 
 use super::McpServer;
-use super::answers::{Entry, Fitted, MemoriesAnswer};
+use super::answers::{self, Entry, Fitted, MemoriesAnswer};
 use super::refusal::Refusal;
 use crate::entity_names;
 use crate::tokens::{Access, TokenScope};
@@ -113,24 +113,28 @@ pub(super) async fn read(
         Some(id) => {
             let memory = server.memory.get_memory(&target.entity, id).await;
             let memory = memory.map_err(|error| to_error(&error))?;
-            quote([Entry::from(&*memory)])
+            quote(std::slice::from_ref(&*memory), false)
         }
         None => {
             let request = ListRequest::new(PAGE);
             let page = server.memory.list_memories(&target.entity, &request).await;
             let page = page.map_err(|error| to_error(&error))?;
-            quote(page.memories.iter().map(Entry::from))
+            quote(&page.memories, page.next.is_some())
         }
     };
     let text = answer.map_err(|Refusal(why)| ErrorData::internal_error(why, None))?;
     Ok(ResourceContents::text(text, uri).with_mime_type(JSON))
 }
 
-fn quote<'a>(memories: impl IntoIterator<Item = Entry<'a>>) -> Result<String, Refusal> {
+/// Quotes memories, and says where not all fit, or where there are further ones.
+fn quote(memories: &[Memory], has_more: bool) -> Result<String, Refusal> {
     let mut fitted = Fitted::new(ReflectRequest::DEFAULT_CONTEXT_CHARS)?;
-    fitted.add_memories(memories.into_iter())?;
+    fitted.add_memories(memories.iter().map(Entry::from))?;
+    let omitted = memories.len() - fitted.len();
     Ok(serde_json::to_string(&MemoriesAnswer {
         memories: fitted.into_entries(),
+        omitted,
+        note: (has_more || omitted > 0).then_some(answers::OMITTED_OF_RESOURCE),
         ..MemoriesAnswer::default()
     })?)
 }

@@ -14,7 +14,9 @@ use utoipa::ToSchema;
 use crate::access::{Reads, Writes};
 use crate::etag::EntityTag;
 use crate::problem::{Answer, Problem};
-use crate::request::{Body, Id, KeyedIds, PageQuery, Query, Text, malformed, parse_time, present};
+use crate::request::{
+    Body, Id, KeyedIds, PageQuery, Query, Text, check_object, malformed, parse_time, present,
+};
 use crate::schema::MemoryInput;
 
 /// The id of a retained memory.
@@ -49,7 +51,8 @@ pub(super) async fn retain(
 ) -> Answer<(StatusCode, Json<Retained>)> {
     let keyed = KeyedIds::new(&headers, &entity.id)?;
     let item = item(&entity, &body.0, keyed.id(0))?;
-    let ids = entity.memory.retain_batch([item]).await?;
+    let ids = entity.memory.retain_batch([item]).await;
+    let ids = ids.map_err(|error| keyed.explain(error.without_item()))?;
     let id = ids.into_iter().next();
     let id = id.ok_or_else(|| Problem::invalid_input("no memory was given"))?;
     Ok((StatusCode::CREATED, Json(Retained { id })))
@@ -82,15 +85,15 @@ pub(super) async fn retain_batch(
     body: Text,
 ) -> Answer<(StatusCode, Json<RetainedBatch>)> {
     let keyed = KeyedIds::new(&headers, &entity.id)?;
+    check_object(&body.0)?;
     let batch: Batch<'_> = serde_json::from_str(&body.0).map_err(|error| malformed(&error))?;
     let items = batch.memories.iter().enumerate().map(|(index, text)| {
-        item(&entity, text.get(), keyed.id(index)).map_err(|mut problem| {
-            problem.at(index);
-            problem
-        })
+        let item = item(&entity, text.get(), keyed.id(index));
+        item.map_err(|problem| problem.in_batch(index))
     });
     let items: Vec<MemoryBatchItem> = items.collect::<Result<_, _>>()?;
-    let ids = entity.memory.retain_batch(items).await?;
+    let ids = entity.memory.retain_batch(items).await;
+    let ids = ids.map_err(|error| keyed.explain(error))?;
     Ok((StatusCode::CREATED, Json(RetainedBatch { ids })))
 }
 

@@ -146,6 +146,15 @@ async fn a_removed_token_is_refused_without_a_restart() {
     .await;
     server.set_token(token.as_str());
     server.get("/v1/entities").await.ok(200);
+    // Names of schemes have no case.
+    server.set_token(None);
+    for (scheme, status) in [("bearer", 200), ("BEARER ", 200), ("Basic", 401), ("", 401)] {
+        let request = server.request("GET", "/v1/entities");
+        let request = request.header("authorization", format!("{scheme} {token}"));
+        let sent = request.send().await.expect("it answers");
+        assert_eq!(sent.status().as_u16(), status, "{scheme}");
+    }
+    server.set_token(token.as_str());
     fs::write(server.folder.path().join("tokens"), "").expect("the file is replaced");
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     server

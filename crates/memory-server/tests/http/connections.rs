@@ -1,14 +1,19 @@
 //! The memory that open connections take.
 
 use std::fs;
+use std::time::Duration;
 
 use memory_server::ServerOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::harness::TestServer;
 
 const CONNECTIONS: u64 = 200;
+
+/// How long a test waits for what must come soon.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// A connection with its buffers takes a fifth of this, a copy of all routes four times as
 /// much.
@@ -33,6 +38,30 @@ async fn a_connection_has_no_copy_of_the_routes() {
     }
     let each = resident_kib().saturating_sub(before) / CONNECTIONS;
     assert!(each < MAX_KIB_EACH, "{each} KiB for each connection");
+}
+
+#[tokio::test]
+async fn connections_without_a_request_are_closed() {
+    let time = Duration::from_millis(300);
+    let server = TestServer::start(|_| ServerOptions::new().request_timeout(time)).await;
+    let answered = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for sent in [
+        "",
+        "GET /health/li",
+        "GET / HTTP/1.1\r\nHost: local",
+        answered,
+    ] {
+        let connection = TcpStream::connect(server.address()).await;
+        let mut connection = connection.expect("it listens");
+        let written = connection.write_all(sent.as_bytes()).await;
+        written.expect("it is sent");
+        let mut answer = Vec::new();
+        let closed = timeout(MAX_WAIT, connection.read_to_end(&mut answer)).await;
+        let closed = closed.expect("the server closes it");
+        closed.expect("in order");
+        let is_answered = answer.starts_with(b"HTTP/1.1 204");
+        assert_eq!(is_answered, sent == answered, "{sent:?}");
+    }
 }
 
 /// Resident memory of this process.

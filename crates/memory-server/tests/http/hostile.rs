@@ -3,6 +3,8 @@
 
 use memory_server::ServerOptions;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::harness::{Answer, TestServer};
 
@@ -114,7 +116,16 @@ fn texts() -> Vec<Case> {
         bad("POST", "/memories", "", "JSON object"),
         bad("POST", "/memories/batch", "", ""),
         bad("POST", "/recall", "{", "EOF"),
-        bad("POST", "/recall", "[]", ""),
+        bad("POST", "/recall", "[]", "one JSON object"),
+        bad("POST", "/recall", r#"["x"]"#, "one JSON object"),
+        bad("POST", "/prune", " [5]", "one JSON object"),
+        bad("POST", "/consolidate", "[]", "one JSON object"),
+        bad(
+            "POST",
+            "/memories/batch",
+            r#"[[{"content":"a"}]]"#,
+            "one JSON object",
+        ),
         bad("POST", "/recall", r#"{"text":"x"}{"text":"y"}"#, "trailing"),
         bad(
             "POST",
@@ -282,6 +293,49 @@ async fn requests_at_the_edges_are_typed_problems() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let entities = server.get("/v1/entities").await;
     assert_eq!(entities.ok(200)["entities"], json!([]));
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_no_large_one() {
+    let server = TestServer::start(|_| ServerOptions::new().max_body_bytes(100)).await;
+    let recall = format!("{MIRA}/recall");
+    let body = r#"{"text":""#.to_owned() + &"x".repeat(200);
+    let large = server.post(&recall, &body).await;
+    let detail = large.problem(413, "invalid_input");
+    assert!(detail.contains("more than 100 bytes"), "{detail}");
+    let mut connection = TcpStream::connect(server.address())
+        .await
+        .expect("it listens");
+    let request = format!(
+        "POST {recall} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{{\"text\":"
+    );
+    let sent = connection.write_all(request.as_bytes()).await;
+    sent.expect("it is sent");
+    connection.shutdown().await.expect("this end is closed");
+    let mut answer = String::new();
+    let read = connection.read_to_string(&mut answer).await;
+    read.expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.contains("the body broke off"), "{answer}");
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_refused() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    for path in ["/memories", "/memories/batch", "/recall", "/import"] {
+        for encoding in ["gzip", "br, gzip", "x-unknown"] {
+            let request = server.request("POST", &format!("{MIRA}{path}"));
+            let request = request.header("content-encoding", encoding);
+            let sent = request.body("\u{1f}\u{8b}").send().await;
+            let refused = Answer::of(sent.expect("it answers")).await;
+            let detail = refused.problem(415, "unsupported_media_type");
+            assert!(detail.contains("Content-Encoding"), "{path}: {detail}");
+        }
+        let request = server.request("POST", &format!("{MIRA}{path}"));
+        let request = request.header("content-encoding", "identity");
+        let sent = request.body("{").send().await.expect("it answers");
+        assert_ne!(sent.status(), 415, "{path}");
+    }
 }
 
 #[tokio::test]

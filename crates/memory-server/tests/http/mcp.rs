@@ -232,6 +232,66 @@ async fn an_entity_without_memories_may_be_misspelled() {
 }
 
 #[tokio::test]
+async fn answers_say_what_has_no_room_in_them() {
+    const MEMORIES: usize = 30;
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let mut ids = Vec::new();
+    for number in 0..MEMORIES {
+        let horse = format!("Tam sold me horse {number}. {}", "It is lame. ".repeat(40));
+        let id = server.memory.retain("mira", MemoryKind::World, horse).await;
+        ids.push(id.expect("it is retained"));
+    }
+    for other in &ids[1..] {
+        let linked = server.memory.relate("mira", ids[0], *other, "sold before");
+        linked.await.expect("it is linked");
+    }
+    let note = "Not all fit: raise max_chars";
+    for (tool, arguments) in [
+        (
+            "recall",
+            json!({"text": "Who sold me a horse?", "limit": 30, "max_chars": 1_000}),
+        ),
+        (
+            "reflect",
+            json!({"text": "Who sold me a horse?", "limit": 30, "max_chars": 1_000}),
+        ),
+        ("get", json!({"id": ids[0], "max_chars": 1_500})),
+    ] {
+        let (text, is_error) = call(&server, tool, "mira", &arguments).await;
+        assert!(!is_error && text.contains(note), "{tool}: {text}");
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        let (key, all) = match tool {
+            "get" => ("related", MEMORIES - 1),
+            _ => ("memories", MEMORIES),
+        };
+        let included = answer[key].as_array().map_or(0, Vec::len);
+        assert_eq!(answer["omitted"], all - included, "{tool}: {text}");
+    }
+    // A line of the context has the participants, which cannot be shortened.
+    let crowd: serde_json::Map<_, _> = (0..20)
+        .map(|number| (format!("participant number {number}"), "witness".into()))
+        .collect();
+    let feast = json!({"content": "A feast.", "entities": crowd});
+    let (text, is_error) = call(&server, "retain", "tam", &feast).await;
+    assert!(!is_error, "{text}");
+    let question = json!({"text": "Who was at the feast?", "max_chars": 500});
+    let (text, is_error) = call(&server, "reflect", "tam", &question).await;
+    assert!(
+        is_error && text.contains("fits in a context of 500"),
+        "{text}"
+    );
+
+    let params = json!({"uri": "memory://entities/mira"});
+    let read = send(&server, "resources/read", params).await;
+    let text = read.ok(200)["result"]["contents"][0]["text"].as_str();
+    let text = text.expect("text");
+    assert!(
+        text.contains("Not all fit: the tools list and get"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn the_handshake_and_answers_need_no_session() {
     let server = TestServer::start(|_| ServerOptions::new()).await;
     let params = json!({

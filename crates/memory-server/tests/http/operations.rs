@@ -85,6 +85,20 @@ async fn questions_are_answered() {
         "{context}"
     );
 
+    assert_eq!(answer.body["omitted"], 0);
+    let reflect = r#"{"recall":{"text":"What burned?"},"max_chars":130}"#;
+    let answer = server.post("/v1/entities/mira/reflect", reflect).await;
+    assert_eq!(answer.ok(200)["memories"].as_array().map(Vec::len), Some(1));
+    assert_eq!(answer.body["omitted"], 1, "it has no room");
+    let reflect = r#"{"recall":{"text":"What burned?"},"max_chars":20}"#;
+    let answer = server.post("/v1/entities/mira/reflect", reflect).await;
+    let detail = answer.problem(400, "invalid_input");
+    assert!(
+        detail.contains("none of the 2 memories found fits"),
+        "{detail}"
+    );
+    assert!(detail.contains("at least"), "{detail}");
+
     let counted = server.post("/v1/entities/mira/count", "").await;
     assert_eq!(counted.ok(200)["count"], 2);
     let stats = server.get("/v1/entities/mira/stats").await;
@@ -100,12 +114,13 @@ async fn batches_are_all_or_nothing() {
     let retained = server.post(&path, batch).await;
     assert_eq!(retained.ok(201)["ids"].as_array().map(Vec::len), Some(2));
     let bad = r#"{"memories":[{"content":"Three."},{"content":""}]}"#;
-    let detail = server.post(&path, bad).await;
+    let refused = server.post(&path, bad).await;
+    let detail = refused.problem(400, "invalid_input");
     assert!(
-        detail
-            .problem(400, "invalid_input")
-            .contains("memory 1 of the batch")
+        detail.contains("in item 1 of the batch, counted from 0"),
+        "{detail}"
     );
+    assert_eq!(refused.body["item"], 1);
     let stats = server.get("/v1/entities/mira/stats").await;
     assert_eq!(stats.ok(200)["memories"], 2, "nothing of the refused batch");
 }
@@ -125,9 +140,12 @@ async fn a_repeated_request_with_a_key_writes_once() {
     assert_eq!(first.ok(201), again.ok(201));
     let other = send("b", r#"{"content":"Rain."}"#).await;
     assert_ne!(first.body, *other.ok(201));
-    send("a", r#"{"content":"Snow."}"#)
-        .await
-        .problem(409, "conflict");
+    let refused = send("a", r#"{"content":"Snow."}"#).await;
+    let detail = refused.problem(409, "conflict");
+    assert!(
+        detail.contains("the key was used for another memory"),
+        "{detail}"
+    );
     send("", r#"{"content":"Snow."}"#)
         .await
         .problem(400, "invalid_input");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use memory_server::ServerOptions;
+use memory_testkit::wait_until;
 use tokio::time::timeout;
 
 use crate::harness::TestServer;
@@ -19,9 +20,8 @@ async fn requests_in_progress_are_answered_and_later_ones_are_not_accepted() {
         .body(body)
         .send();
     let sending = tokio::spawn(sending);
-    while server.memory.cache_stats().embedding.misses == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let has_begun = async || server.memory.cache_stats().embedding.misses > 0;
+    wait_until("the texts are embedded", has_begun).await;
     server.stop();
     let answered = sending.await.expect("no panic").expect("it is answered");
     assert_eq!(answered.status().as_u16(), 201);

@@ -105,8 +105,15 @@ async fn vectors_outside_the_limits_are_problems_that_name_the_limit() {
             let refused = server.post(path, &body).await;
             let detail = refused.problem(400, "invalid_input");
             assert!(detail.contains(says), "{path}: {detail}");
-            let names_it = detail.contains("memory 1 of the batch") || detail.contains("(item 1)");
-            assert_eq!(names_it, path != MEMORIES, "{path}: {detail}");
+            let is_batch = path != MEMORIES;
+            let start = match is_batch {
+                true => "invalid input in item 1 of the batch, counted from 0: ",
+                false => "",
+            };
+            assert!(detail.starts_with(start), "{path}: {detail}");
+            assert_eq!(detail.contains("of the batch"), is_batch, "{detail}");
+            let item = is_batch.then_some(1);
+            assert_eq!(refused.body.get("item").and_then(Value::as_u64), item);
             assert!(!detail.contains("Tam"), "{detail}");
         }
     }

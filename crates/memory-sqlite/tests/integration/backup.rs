@@ -1,14 +1,15 @@
 //! Backups: consistent, complete, private, and never over the database itself.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memory_core::{BackupOptions, EntityId, ErrorKind, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore};
-use memory_testkit::SeededRng;
 use memory_testkit::fixtures::varied_memories;
+use memory_testkit::{SeededRng, wait_until};
 use sqlx::Connection;
 use tempfile::tempdir;
 
@@ -221,11 +222,10 @@ async fn a_cancelled_backup_leaves_nothing() {
             .map(|entry| entry.unwrap().file_name())
             .collect::<Vec<_>>()
     };
-    while names()
-        .iter()
-        .any(|name| name.to_string_lossy().contains(".tmp"))
-    {
-        tokio::task::yield_now().await;
-    }
+    let is_temporary = |name: &OsString| name.to_string_lossy().contains(".tmp");
+    wait_until("the incomplete copy is removed", async || {
+        !names().iter().any(is_temporary)
+    })
+    .await;
     assert_eq!(names(), ["agent.db"]);
 }

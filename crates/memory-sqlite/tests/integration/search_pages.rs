@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use memory_core::{
     DenseQuery, EmbeddedMemory, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryTagMode,
     SearchOutcome, SearchRequest, Store,
 };
 use memory_sqlite::{SqliteOptions, SqliteStore};
-use memory_testkit::{InMemoryStore, SeededRng, fixtures};
+use memory_testkit::{InMemoryStore, SeededRng, fixtures, wait_until};
 use sqlx::Connection;
 use tempfile::tempdir;
 use tracing::field::{Field, Visit};
@@ -88,10 +87,11 @@ pub(crate) async fn count_pages(path: &Path) -> i64 {
 pub(crate) async fn make_pages(path: &Path) {
     let store = open(path).await;
     let request = requests().remove(0);
-    while count_pages(path).await < 2 * PAGES {
+    wait_until("every page is made", async || {
         search(&store, &request).await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        count_pages(path).await >= 2 * PAGES
+    })
+    .await;
     store.close().await.unwrap();
 }
 
@@ -235,10 +235,11 @@ async fn a_damaged_page_is_not_used_and_is_made_again() {
     assert!(number(&path, DAMAGED).await > 2);
     assert_eq!(search_all(&path).await, without);
     let store = open(&path).await;
-    while number(&path, DAMAGED).await > 0 {
+    wait_until("the damaged pages are made again", async || {
         search(&store, &requests()[0]).await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        number(&path, DAMAGED).await == 0
+    })
+    .await;
     store.close().await.unwrap();
     assert_eq!(count_pages(&path).await, 2 * PAGES);
     assert_eq!(search_all(&path).await, without);
@@ -315,10 +316,11 @@ async fn a_flipped_bit_is_found_by_the_checksum_named_and_repaired_from_rows() {
         assert_eq!(named, BTreeSet::from([(table.to_owned(), key)]));
 
         let store = open(&path).await;
-        while third_page(&path, table).await.1 == flipped {
+        wait_until("the page is made again", async || {
             search(&store, &requests()[0]).await;
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            third_page(&path, table).await.1 != flipped
+        })
+        .await;
         store.close().await.unwrap();
         assert!(third_page(&path, table).await == (key, content), "{table}");
     }
