@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{AbortHandle, AbortRegistration, Abortable};
+use futures_util::future::{AbortHandle, Abortable};
 use memory_core::EntityId;
 use memory_metrics::{Samples, label};
 
 use crate::reader::Reader;
-use crate::tiers::{LoadToken, LoadedSnapshot, SharedLoad};
+use crate::tiers::LoadToken;
 
 /// The shortest pause after a load that failed: a store that cannot be read fails at once.
 const MIN_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -19,18 +20,17 @@ const MIN_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// and all where none is: that costs loads, and no memory.
 const MAX_PAUSES: usize = 1_024;
 
-/// Loads snapshots in tasks of their own, which go on where the recall that started them is
-/// canceled, as the next one will want them too.
+/// Loads one snapshot at a time in a task of its own, which goes on where the recall that
+/// started it is canceled, as the next one will want it too.
 ///
-/// One whole snapshot at a time: it uses all processors and one connection, and needs the rows
-/// and the snapshot in memory, which is no more than once the size of the entity tier and what
-/// was read for it. An entity that is recalled while another is loading is not queued: its next
-/// recall tries again. A read of changes for which a recall waited in vain is always taken over,
-/// as a store may go on with one that was dropped.
+/// One at a time: it uses all processors and one connection, and needs the rows and the
+/// snapshot in memory, which is no more than once the size of the entity tier and what was
+/// read for it. An entity that is recalled while another is loading is not queued: its next
+/// recall tries again.
 ///
-/// After a load the same entity is not loaded as a whole again for as long as that took, so
-/// that one that is evicted at once, or overtaken by writes again and again, takes half of the
-/// time at most.
+/// After a load the same entity is not loaded again for as long as that took, so that one
+/// that is evicted at once, or overtaken by writes again and again, takes half of the time
+/// at most.
 #[derive(Default)]
 pub(crate) struct BackgroundLoads {
     state: Mutex<State>,
@@ -41,13 +41,13 @@ pub(crate) struct BackgroundLoads {
 
 #[derive(Default)]
 struct State {
-    loading: HashMap<EntityId, Loading>,
+    loading: Option<Loading>,
     paused_until: HashMap<EntityId, Instant>,
     is_stopped: bool,
 }
 
 struct Loading {
-    is_whole: bool,
+    entity: EntityId,
     abort: AbortHandle,
 }
 
@@ -65,69 +65,40 @@ enum LoadOutcome {
 impl BackgroundLoads {
     /// Whether the entity is loading.
     pub(crate) fn is_loading(&self, entity: &EntityId) -> bool {
-        self.lock().loading.contains_key(entity)
+        let state = self.lock();
+        let loading = state.loading.as_ref();
+        loading.is_some_and(|loading| loading.entity == *entity)
     }
 
-    /// Loads the whole entity and caches it, unless another one is loading or this one was
-    /// loaded a moment ago.
-    pub(crate) fn start(self: &Arc<Self>, reader: &Reader, entity: &EntityId) {
-        let Some(registration) = self.register(entity, true) else {
-            return;
-        };
-        // Before anything is read: see `tiers::coherence`.
-        let token = reader.tiers.coherence.load_token(entity);
-        let (load, _) = reader.load_snapshot(token, entity, None, |_, _| {});
-        self.spawn(reader, entity, token, load, registration);
-    }
-
-    /// Takes over a load in progress that was started with `token`.
-    pub(crate) fn take_over(
-        self: &Arc<Self>,
-        reader: &Reader,
-        entity: &EntityId,
-        token: LoadToken,
-        load: SharedLoad<LoadedSnapshot>,
-    ) {
-        if let Some(registration) = self.register(entity, false) {
-            self.spawn(reader, entity, token, load, registration);
-        }
-    }
-
-    fn register(&self, entity: &EntityId, is_whole: bool) -> Option<AbortRegistration> {
+    /// Loads the entity's snapshot and caches it, unless a load is in progress or this entity
+    /// was loaded a moment ago.
+    pub(crate) fn start(self: &Arc<Self>, reader: &Reader, token: LoadToken, entity: &EntityId) {
+        let started = Instant::now();
         let (abort, registration) = AbortHandle::new_pair();
-        let mut state = self.lock();
-        let paused_until = state.paused_until.get(entity);
-        let is_paused = paused_until.is_some_and(|until| Instant::now() < *until);
-        let mut others = state.loading.values();
-        if state.is_stopped
-            || state.loading.contains_key(entity)
-            || is_whole && (is_paused || others.any(|other| other.is_whole))
         {
-            return None;
+            let mut state = self.lock();
+            let paused_until = state.paused_until.get(entity);
+            if state.is_stopped
+                || state.loading.is_some()
+                || paused_until.is_some_and(|until| started < *until)
+            {
+                return;
+            }
+            state.loading = Some(Loading {
+                entity: entity.clone(),
+                abort,
+            });
         }
-        let loading = Loading { is_whole, abort };
-        state.loading.insert(entity.clone(), loading);
-        Some(registration)
-    }
-
-    fn spawn(
-        self: &Arc<Self>,
-        reader: &Reader,
-        entity: &EntityId,
-        token: LoadToken,
-        load: SharedLoad<LoadedSnapshot>,
-        registration: AbortRegistration,
-    ) {
         let running = Running {
             loads: Arc::clone(self),
             entity: entity.clone(),
-            started: Instant::now(),
+            started,
             outcome: LoadOutcome::Dropped,
         };
         let (reader, entity) = (reader.clone(), entity.clone());
         let loading = async move {
             let mut running = running;
-            running.outcome = match reader.follow_load(token, &entity, load).await {
+            running.outcome = match reader.load_and_follow(token, &entity).await {
                 Ok(true) => LoadOutcome::Published,
                 Ok(false) => LoadOutcome::Overtaken,
                 Err(error) => {
@@ -143,11 +114,11 @@ impl BackgroundLoads {
         tokio::spawn(Abortable::new(loading, registration));
     }
 
-    /// Ends the loads in progress, and lets none begin.
+    /// Ends the load in progress, and lets none begin.
     pub(crate) fn stop(&self) {
         let mut state = self.lock();
         state.is_stopped = true;
-        for loading in state.loading.values() {
+        if let Some(loading) = &state.loading {
             loading.abort.abort();
         }
     }
@@ -166,7 +137,7 @@ impl BackgroundLoads {
 
     fn finish(&self, entity: &EntityId, took: Duration, outcome: LoadOutcome) {
         let mut state = self.lock();
-        state.loading.remove(entity);
+        state.loading = None;
         let (counter, pause) = match outcome {
             LoadOutcome::Dropped => return,
             LoadOutcome::Published => (&self.published, took),
@@ -201,6 +172,10 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let took = self.started.elapsed();
-        self.loads.finish(&self.entity, took, self.outcome);
+        let outcome = match self.outcome {
+            LoadOutcome::Dropped if thread::panicking() => LoadOutcome::Failed,
+            outcome => outcome,
+        };
+        self.loads.finish(&self.entity, took, outcome);
     }
 }

@@ -19,7 +19,7 @@ use memory_core::{
 
 use crate::consolidation::created_at;
 use crate::engine::{Engine, EngineInner};
-use crate::recall_source::{MAX_AWAITED_MEMORIES, RecallSource};
+use crate::recall_source::RecallSource;
 use crate::snapshot;
 use crate::store_scan::for_each;
 
@@ -56,9 +56,10 @@ impl EngineInner {
     /// sources of later summaries in their place.
     ///
     /// The vectors of archived memories are computed again, through the
-    /// embedding tier. An entity whose snapshot is too large, or takes long to load
-    /// and is not cached, is searched in the store, which finds what is live today: the archived memories are
-    /// candidates in addition to it.
+    /// embedding tier. An entity that is too large for a snapshot is searched in
+    /// the store, which finds what is live today: the archived memories are
+    /// candidates in addition to it. Another one is loaded, however long that takes,
+    /// if it is not cached: such a recall has to be exact, and is rare.
     pub(crate) async fn historical_source(
         &self,
         entity: &EntityId,
@@ -83,7 +84,7 @@ impl EngineInner {
             .collect();
         let present = match present {
             RecallSource::Snapshot(snapshot) => snapshot,
-            RecallSource::Store { memories, .. } if !self.can_await(entity, memories) => {
+            RecallSource::Store { memories, .. } if !self.can_hold(entity, memories) => {
                 let earlier = Some(EarlierState { moment, restored });
                 return Ok(RecallSource::Store { memories, earlier });
             }
@@ -101,11 +102,10 @@ impl EngineInner {
         Ok(RecallSource::Snapshot(Arc::new(snapshot)))
     }
 
-    /// Whether a recall may wait until a snapshot of so many memories is loaded.
-    fn can_await(&self, entity: &EntityId, memories: u64) -> bool {
+    fn can_hold(&self, entity: &EntityId, memories: u64) -> bool {
         let dimensions = self.embedder.embedder.profile().dimensions;
         let tier = &self.reader.tiers.entity;
-        memories <= MAX_AWAITED_MEMORIES && tier.can_cache(entity, memories, dimensions)
+        tier.can_cache(entity, memories, dimensions)
     }
 }
 

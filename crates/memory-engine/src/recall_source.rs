@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use memory_core::{EntityId, MemoryResult};
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tracing::{Instrument, debug_span};
 
 use crate::history::EarlierState;
@@ -27,15 +27,14 @@ const SMALL_ENTITY: u64 = 200;
 /// the store answers meanwhile.
 pub(crate) const MAX_AWAITED_MEMORIES: u64 = 512;
 
-/// For how long a recall waits for what a cached snapshot lacks, which is known only when
-/// it was read: as long as the store would take to search 100,000 memories. What takes
-/// longer goes on in the background.
-const MAX_WAIT: Duration = Duration::from_millis(100);
-
 /// How often what was loaded in the background is brought up to date with writes that
 /// overtook it, before the load is given up. Each time takes as long as its changes are
 /// many, so that writes rarely overtake it twice.
-const MAX_ROUNDS: u32 = 8;
+const MAX_ROUNDS: u32 = 12;
+
+/// The pause after the first time that writes overtook a load; it doubles with each, as
+/// writes to many entities come in bursts.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
 /// What a recall searches.
 pub(crate) enum RecallSource {
@@ -70,24 +69,17 @@ impl Reader {
         // Before the base is taken: what is dropped after it is not used.
         let token = self.tiers.coherence.load_token(entity);
         if let Some(cached) = tier.get(entity) {
-            let base = Some(cached.snapshot);
-            let loaded = self.wait_for_load(token, entity, base, &freshness).await?;
-            return match loaded {
-                Some(snapshot) => Ok(RecallSource::Snapshot(snapshot)),
-                None => self.search_store(entity).await,
-            };
+            let loaded = self.wait_for_load(token, entity, Some(cached.snapshot), &freshness);
+            return loaded.await.map(RecallSource::Snapshot);
         }
         let memories = self.store.entity_stats(entity).await?.memory_count;
         if self.is_worth_loading(entity, memories) {
-            if memories > MAX_AWAITED_MEMORIES {
-                self.background_loads.start(self, entity);
-            } else {
-                let token = self.tiers.coherence.load_token(entity);
+            let token = self.tiers.coherence.load_token(entity);
+            if memories <= MAX_AWAITED_MEMORIES {
                 let loaded = self.wait_for_load(token, entity, None, &freshness);
-                if let Some(snapshot) = loaded.await? {
-                    return Ok(RecallSource::Snapshot(snapshot));
-                }
+                return loaded.await.map(RecallSource::Snapshot);
             }
+            self.background_loads.start(self, token, entity);
         }
         Ok(RecallSource::Store {
             memories,
@@ -124,47 +116,42 @@ impl Reader {
         .await
     }
 
-    /// Loads everything, or what `base` lacks, recent enough for this read. `None` where what
-    /// it lacks takes longer than [`MAX_WAIT`]: reading it goes on in the background.
+    /// Loads what `base` lacks, or everything, recent enough for this read. `token` was
+    /// taken before `base`.
     async fn wait_for_load(
         &self,
         token: LoadToken,
         entity: &EntityId,
         base: Option<Arc<EntitySnapshot>>,
         freshness: &Freshness,
-    ) -> MemoryResult<Option<Arc<EntitySnapshot>>> {
-        let max_wait = base.as_ref().map_or(Duration::MAX, |_| MAX_WAIT);
-        let mut is_second = false;
-        loop {
-            let (load, joined) = self.load_snapshot(token, entity, base.clone(), EntityTier::fill);
-            let Ok(loaded) = timeout(max_wait, load.clone()).await else {
-                self.background_loads.take_over(self, entity, token, load);
-                return Ok(None);
-            };
-            let loaded = loaded?.cached;
-            // It may have joined a load that began too early. That has ended, so a second
-            // load began after this call.
-            if !joined || is_second || freshness.is_satisfied_by(loaded.verified.at()) {
-                return Ok(Some(loaded.snapshot));
-            }
-            is_second = true;
+    ) -> MemoryResult<Arc<EntitySnapshot>> {
+        let (load, joined) = self.load_snapshot(token, entity, base, EntityTier::fill);
+        let loaded = load.await?.cached;
+        if !joined || freshness.is_satisfied_by(loaded.verified.at()) {
+            return Ok(loaded.snapshot);
         }
+        // It joined a load that began too early. That has ended, so a second
+        // load begins after this call, under a token of its own: with the earlier one it
+        // would not be cached if a write came since.
+        let current = self.tiers.coherence.load_token(entity);
+        let base = current.can_follow(token).then_some(loaded.snapshot);
+        let (load, _) = self.load_snapshot(current, entity, base, EntityTier::fill);
+        Ok(load.await?.cached.snapshot)
     }
 
-    /// Waits for a load that began with `token`, and brings it up to date with what was
-    /// written meanwhile, until nothing overtakes it. Returns whether it was cached, as far
-    /// as it has room.
+    /// Loads everything, and then what was written meanwhile, until nothing overtakes it.
+    /// Returns whether it was cached, as far as it has room.
     ///
-    /// What was brought up to date is what counts: meanwhile the store answered, and a later
-    /// recall should not find less than an earlier one, whatever the consistency.
-    pub(crate) async fn follow_load(
+    /// Meanwhile the store answered with what was written during the load, so only what was
+    /// brought up to date with this system's writes is cached.
+    pub(crate) async fn load_and_follow(
         &self,
         token: LoadToken,
         entity: &EntityId,
-        load: SharedLoad<LoadedSnapshot>,
     ) -> MemoryResult<bool> {
+        let (load, _) = self.load_snapshot(token, entity, None, |_, _| {});
         let mut snapshot = load.await?.cached.snapshot;
-        for _ in 0..MAX_ROUNDS {
+        for round in 0..MAX_ROUNDS {
             let current = self.tiers.coherence.load_token(entity);
             if !current.can_follow(token) {
                 return Ok(false);
@@ -176,6 +163,7 @@ impl Reader {
                 return Ok(true);
             }
             snapshot = loaded.cached.snapshot;
+            sleep(FIRST_PAUSE * 2_u32.pow(round)).await;
         }
         Ok(false)
     }

@@ -80,7 +80,9 @@ impl Reader {
     /// and those that are too large for what is left of half the tier; ends when nothing
     /// is left of it.
     ///
-    /// A recall that needs the same snapshot meanwhile joins the load.
+    /// A recall that needs the same snapshot meanwhile joins the load, if the entity is so
+    /// small that recalls wait for it; otherwise the store answers. What is loaded for
+    /// recalls in the background is left to them.
     ///
     /// # Errors
     /// Those of the store; what was loaded until then stays.
@@ -96,7 +98,7 @@ impl Reader {
         let (mut loaded, mut loaded_memories, mut loaded_bytes) = (0, 1, min_bytes);
         for entity in entities {
             let started = Instant::now();
-            if tier.get(&entity).is_some() {
+            if tier.get(&entity).is_some() || self.background_loads.is_loading(&entity) {
                 continue;
             }
             tier.run_pending_tasks();

@@ -126,9 +126,9 @@ async fn an_entity_without_a_snapshot_has_the_same_earlier_state() {
     assert!(sources.contains(&best.memory.id) && best.similarity > Some(0.5));
 }
 
-/// No recall waits until a large entity is loaded, nor loads it for itself alone.
+/// The store would find what is live today: such a recall waits for the load.
 #[tokio::test]
-async fn an_earlier_state_of_a_large_entity_is_searched_in_the_store() {
+async fn an_earlier_state_of_a_large_entity_is_that_of_a_snapshot() {
     let b = fixture();
     let (sources, _) = two_consolidations(&b).await;
     let others = (0..600).map(|n| item(&format!("note {n}")).with_timestamp(days_ago(20)));
@@ -137,7 +137,7 @@ async fn an_earlier_state_of_a_large_entity_is_searched_in_the_store() {
         let hits = recalled(&b, days_ago(7)).await;
         assert!(
             hits.iter()
-                .all(|hit| hit.explanation.path == RecallPath::Store)
+                .all(|hit| hit.explanation.path == RecallPath::Snapshot)
         );
         let ids: Vec<MemoryId> = hits.iter().map(|hit| hit.memory.id).collect();
         assert!(sources[..3].iter().all(|source| ids.contains(source)));
