@@ -84,7 +84,10 @@ impl ScoreStatsBuilder {
     pub fn add_above(&mut self, absent: f32, values: &[f32]) {
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+            {
                 #[expect(unsafe_code, reason = "instructions that were detected")]
                 // SAFETY: the processor has the features.
                 return unsafe { x86::avx512(self, absent, values) };

@@ -1,5 +1,6 @@
 //! Writing pages to the store in the background, after a load that made some.
 
+use std::iter::Peekable;
 use std::sync::{Arc, Weak};
 use std::vec;
 
@@ -10,8 +11,8 @@ use tracing::{Instrument, debug_span};
 /// wait for some milliseconds.
 const BATCH: usize = 8;
 
-/// Bytes after which no more pages are written at once: of long texts or many
-/// dimensions, pages are larger.
+/// Most bytes of pages that are written at once, where one page is not larger: of long texts
+/// or many dimensions, pages are larger.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// The pages that a load made of memories that it read at `read_at`.
@@ -57,7 +58,7 @@ async fn write_all(store: &Weak<dyn Store>, unwritten: UnwrittenPages) {
         read_at,
         pages,
     } = unwritten;
-    let mut pages = pages.into_iter();
+    let mut pages = pages.into_iter().peekable();
     while pages.len() > 0 {
         let Some(store) = store.upgrade() else { return };
         let Some(target) = store.snapshot_pages() else {
@@ -72,11 +73,12 @@ async fn write_all(store: &Weak<dyn Store>, unwritten: UnwrittenPages) {
     }
 }
 
-fn next_batch(pages: &mut vec::IntoIter<SnapshotPage>) -> Vec<SnapshotPage> {
+/// The next pages: at least one, and no more than fit.
+fn next_batch(pages: &mut Peekable<vec::IntoIter<SnapshotPage>>) -> Vec<SnapshotPage> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
+    let fits = |page: &SnapshotPage, bytes: usize| bytes + page.content.len() <= MAX_BATCH_BYTES;
     while batch.len() < BATCH
-        && bytes < MAX_BATCH_BYTES
-        && let Some(page) = pages.next()
+        && let Some(page) = pages.next_if(|page| batch.is_empty() || fits(page, bytes))
     {
         bytes += page.content.len();
         batch.push(page);
@@ -90,14 +92,24 @@ mod tests {
 
     #[test]
     fn a_batch_has_few_pages_and_few_bytes() {
-        let large = [MAX_BATCH_BYTES - 1, 1, 5 << 20, 1];
+        let large = [
+            MAX_BATCH_BYTES - 1,
+            1,
+            MAX_BATCH_BYTES,
+            1,
+            MAX_BATCH_BYTES - 1,
+            2,
+        ];
         let lengths = [1; 9].into_iter().chain(large);
         let pages = lengths.map(|length| SnapshotPage::new(0, Vec::new(), vec![0; length]));
-        let mut pages = pages.collect::<Vec<_>>().into_iter();
+        let mut pages = pages.collect::<Vec<_>>().into_iter().peekable();
         let mut sizes = Vec::new();
         while pages.len() > 0 {
-            sizes.push(next_batch(&mut pages).len());
+            let batch = next_batch(&mut pages);
+            let bytes: usize = batch.iter().map(|page| page.content.len()).sum();
+            assert!(bytes <= MAX_BATCH_BYTES, "{bytes}");
+            sizes.push(batch.len());
         }
-        assert_eq!(sizes, [8, 2, 2, 1]);
+        assert_eq!(sizes, [8, 2, 1, 1, 2, 1]);
     }
 }

@@ -70,6 +70,8 @@ impl PostingBlock {
     ) {
         let mut rows = Vec::with_capacity(self.rows.len() + UNIT);
         let (mut entries, mut units) = (Vec::new(), self.units().peekable());
+        // Where the last run that grows ends, in rows.
+        let mut run_end = 0;
         while let Some(unit) = units.next() {
             let next = units.peek().map(|unit| unit.first).or(next);
             let Some(own) = own_count(added, removed, next) else {
@@ -79,19 +81,24 @@ impl PostingBlock {
             let own = added.split_off(..own).unwrap_or_default();
             entries.clear();
             unit.unpack(&mut entries);
-            pack_entries(&merged(&entries, own, removed), &mut rows);
-        }
-        let total: usize = units_of(&rows).map(|unit| unit.count).sum();
-        let most = total.div_ceil(total.div_ceil(MAX_BLOCK).max(1));
-        let (mut rest, mut count, mut end) = (&rows[..], 0, 0);
-        for unit in units_of(&rows) {
-            if count + unit.count > most && count > 0 {
-                blocks.extend(rest.split_off(..end).and_then(Self::from_rows));
-                (count, end) = (0, 0);
+            let merged = merged(&entries, own, removed);
+            let (run, rest) = merged.split_at(growing_run(&merged, own));
+            if merged.len() > UNIT && !run.is_empty() {
+                run.chunks(UNIT).for_each(|unit| pack_unit(unit, &mut rows));
+                run_end = rows.len();
+                pack_entries(rest, &mut rows);
+            } else {
+                pack_entries(&merged, &mut rows);
+                run_end = if run.is_empty() { run_end } else { rows.len() };
             }
-            (count, end) = (count + unit.count, end + unit.rows.len());
         }
-        blocks.extend(Self::from_rows(rest));
+        let (run, rest) = rows.split_at(run_end);
+        if count(&rows) > MAX_BLOCK && count(run) >= MAX_BLOCK / 2 {
+            push_blocks(run, MAX_BLOCK, blocks);
+            push_blocks(rest, even_size(count(rest), MAX_BLOCK), blocks);
+        } else {
+            push_blocks(&rows, even_size(count(&rows), MAX_BLOCK), blocks);
+        }
     }
 
     fn units(&self) -> impl Iterator<Item = Unit<'_>> {
@@ -132,8 +139,49 @@ impl PostingBlock {
 /// Divides entries into as few parts of at most `most` as there can be, of about the same
 /// size.
 pub(super) fn even_chunks(entries: &[Entry], most: usize) -> Chunks<'_, Entry> {
-    let parts = entries.len().div_ceil(most).max(1);
-    entries.chunks(entries.len().div_ceil(parts).max(1))
+    entries.chunks(even_size(entries.len(), most).max(1))
+}
+
+/// The size of the parts into which [`even_chunks`] divides.
+fn even_size(entries: usize, most: usize) -> usize {
+    entries.div_ceil(entries.div_ceil(most).max(1))
+}
+
+/// How many entries at the start of a unit are a run that grows at its end: all of them if
+/// those that were `added` follow the others, or those of its first key if they are half a
+/// unit or more and the last of them was added. Numbers are given in ascending order, so
+/// the next entries of the run follow it as well. What is before them is packed full, and
+/// would stay half full if the unit were divided evenly.
+fn growing_run(merged: &[Entry], added: &[Entry]) -> usize {
+    let (Some(first), Some(first_added)) = (merged.first(), added.first()) else {
+        return 0;
+    };
+    let before = merged.partition_point(|entry| entry < first_added);
+    if merged.len() - before <= added.len() {
+        return merged.len();
+    }
+    let run = merged.partition_point(|entry| entry.0 == first.0);
+    let last = merged[..run].last();
+    let is_added = last.is_some_and(|last| added.binary_search(last).is_ok());
+    if is_added && run >= UNIT / 2 { run } else { 0 }
+}
+
+/// The number of entries in rows.
+fn count(rows: &[Row]) -> usize {
+    units_of(rows).map(|unit| unit.count).sum()
+}
+
+/// Appends blocks of at most `most` entries, of the units in rows.
+fn push_blocks(rows: &[Row], most: usize, blocks: &mut Vec<PostingBlock>) {
+    let (mut rest, mut count, mut end) = (rows, 0, 0);
+    for unit in units_of(rows) {
+        if count + unit.count > most && count > 0 {
+            blocks.extend(rest.split_off(..end).and_then(PostingBlock::from_rows));
+            (count, end) = (0, 0);
+        }
+        (count, end) = (count + unit.count, end + unit.rows.len());
+    }
+    blocks.extend(PostingBlock::from_rows(rest));
 }
 
 /// How many of `added` are before `next`, the first entry of what follows; `None` where

@@ -311,6 +311,48 @@ mod tests {
         assert_eq!(list.numbers_of(5u32).len(), MAX_BLOCK - 1);
     }
 
+    /// The size of a list that got its entries in so many versions, as a share of one that
+    /// was made of all of them, which is packed as tightly as can be.
+    fn relative_size(versions: &[Vec<Entry>]) -> f64 {
+        let (grown, made) = grow(versions);
+        assert!(grown.iter().eq(made.iter()));
+        let size = |list: &PostingList| f64::from(u32::try_from(list.size_bytes()).unwrap());
+        size(&grown) / size(&made)
+    }
+
+    /// A list that got its entries in versions, and one that was made of all of them.
+    fn grow(versions: &[Vec<Entry>]) -> (PostingList, PostingList) {
+        let mut grown = PostingList::default();
+        for version in versions {
+            version
+                .iter()
+                .for_each(|(key, number)| grown.push(*key, *number));
+            grown.settle();
+        }
+        let mut all: Vec<Entry> = versions.concat();
+        all.sort_unstable();
+        (grown, all.into_iter().collect())
+    }
+
+    /// Words of memories that are added one by one, and keys that ascend.
+    #[test]
+    fn what_grows_at_its_end_is_packed_full() {
+        let ascending: Vec<Vec<Entry>> = (0u32..6_000)
+            .map(|number| vec![(u64::from(number) * 77, number)])
+            .collect();
+        // Three common keys between rare ones.
+        let common: Vec<Vec<Entry>> = (0u32..3_000)
+            .map(|number| {
+                let rare = u64::from(number.wrapping_mul(2_654_435_761));
+                let keys = [1 << 30, 2 << 30, 3 << 30].map(|key| (key, number));
+                keys.into_iter().chain([(rare, number)]).collect()
+            })
+            .collect();
+        let batches: Vec<Vec<Entry>> = common.chunks(50).map(<[_]>::concat).collect();
+        let sizes = [&ascending, &common, &batches].map(|it| relative_size(it));
+        assert!(sizes.iter().all(|size| *size <= 1.1), "{sizes:?}");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 

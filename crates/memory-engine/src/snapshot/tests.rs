@@ -375,7 +375,12 @@ proptest! {
         limit in 1usize..15,
         tag in prop::option::of(0u8..3),
         min_similarity in prop::option::of(-0.5f32..0.5),
-        weights in (0.0f32..1.5, 0.0f32..0.5, 0.0f32..1.0, 0usize..=8),
+        weights in (
+            0.0f32..1.5,
+            0.0f32..0.5,
+            prop_oneof![1 => Just(0.0f32), 3 => 0.0f32..1.0],
+            0usize..=8,
+        ),
         others in prop::array::uniform6(prop_oneof![Just(None), Just(Some(0.0)), (0.0f32..3.0).prop_map(Some)]),
         (is_sum, with_dates) in (any::<bool>(), any::<bool>()),
     ) {
