@@ -8,7 +8,13 @@ use std::path::Path;
 const INTERNAL: &[(&str, &[&str])] = &[
     (
         "memory-core",
-        &["access_boost", "check_target_recall", "current_importance"],
+        &[
+            "PendingWork",
+            "WorkPermit",
+            "access_boost",
+            "check_target_recall",
+            "current_importance",
+        ],
     ),
     (
         "memory-engine",
