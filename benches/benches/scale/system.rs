@@ -112,13 +112,13 @@ impl Measurement<'_> {
     }
 
     async fn recall(&mut self) -> MemoryResult<()> {
-        // The first load makes the pages that later ones copy, and they are written in
-        // the background.
-        self.after_opening(1, "_before_pages").await?;
+        // The first load makes the pages that later ones copy. They are written in the
+        // background, until the system is closed.
         let steps = u32::try_from(self.size.div_ceil(10_000)).unwrap_or(u32::MAX);
-        tokio::time::sleep(PAUSE_FOR_PAGES * steps).await;
+        self.after_opening(1, "_before_pages", PAUSE_FOR_PAGES * steps)
+            .await?;
         let rounds = if self.size > 20_000 { 5 } else { 10 };
-        self.after_opening(rounds, "").await?;
+        self.after_opening(rounds, "", Duration::ZERO).await?;
 
         load_snapshot(self.memory, ENTITY, &self.repeated).await?;
         self.timed(self.repeated.as_str()).await?;
@@ -148,7 +148,13 @@ impl Measurement<'_> {
 
     /// The first and the second question that a system just opened is asked, each by
     /// itself, and the time from the second one on until a snapshot is there to answer.
-    async fn after_opening(&mut self, rounds: usize, suffix: &str) -> MemoryResult<()> {
+    /// Each system is closed after a `pause`.
+    async fn after_opening(
+        &mut self,
+        rounds: usize,
+        suffix: &str,
+        pause: Duration,
+    ) -> MemoryResult<()> {
         let [first, second, loaded] = [(); 3].map(|()| Samples::default());
         for _ in 0..rounds {
             let memory = open(self.file).await?;
@@ -159,6 +165,7 @@ impl Measurement<'_> {
                 tokio::time::sleep(POLL).await;
             }
             loaded.push(start.elapsed());
+            tokio::time::sleep(pause).await;
             memory.close().await?;
         }
         self.record(&format!("first_answer{suffix}"), &first);
