@@ -25,7 +25,7 @@ const SMALL_ENTITY: u64 = 200;
 /// a memory of 20 words (docs/performance.md), where a search of the store takes 10. An
 /// entity of fewer has no pages on SQLite. Beyond it a load goes on in the background, and
 /// the store answers meanwhile.
-pub(crate) const MAX_AWAITED_MEMORIES: u64 = 512;
+const MAX_AWAITED_MEMORIES: u64 = 512;
 
 /// How often what was loaded in the background is brought up to date with writes that
 /// overtook it, before the load is given up. Each time takes as long as its changes are

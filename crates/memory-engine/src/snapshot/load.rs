@@ -183,7 +183,7 @@ async fn run_on_own_thread<T: Send + 'static>(
         .name("memory-snapshot".to_owned())
         .spawn(move || {
             let computed = compute(&|| !sender.is_closed());
-            // What nobody waits for is freed here.
+            // Where the caller was dropped, the snapshot comes back, and is freed on this thread.
             drop(sender.send(computed));
         });
     let failure = |message| MemoryError::store(ErrorKind::Other, "load", message);
