@@ -8,6 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -72,21 +73,55 @@ impl AllocationsByOperation {
     }
 }
 
-/// A subscriber that records the threads that search a snapshot.
+/// A subscriber that records the threads that search a snapshot, and whether pages of one
+/// are being written.
 #[derive(Clone, Default)]
-struct SearchThreads(Arc<Mutex<Vec<ThreadId>>>);
+struct Spans(Arc<SpansInner>);
 
-impl tracing::Subscriber for SearchThreads {
+#[derive(Default)]
+struct SpansInner {
+    search_threads: Mutex<Vec<ThreadId>>,
+    page_writers: AtomicUsize,
+}
+
+const SEARCH: (u64, &str) = (1, "scan");
+const WRITE_PAGES: (u64, &str) = (2, "write_snapshot_pages");
+
+impl Spans {
+    async fn pages_are_written(&self) {
+        while self.0.page_writers.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl tracing::Subscriber for Spans {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.name() == "scan"
+        [SEARCH.1, WRITE_PAGES.1].contains(&metadata.name())
     }
 
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
+    fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
+        let (id, _) = if span.metadata().name() == WRITE_PAGES.1 {
+            self.0.page_writers.fetch_add(1, Ordering::SeqCst);
+            WRITE_PAGES
+        } else {
+            SEARCH
+        };
+        span::Id::from_u64(id)
     }
 
-    fn enter(&self, _: &span::Id) {
-        self.0.lock().unwrap().push(thread::current().id());
+    fn enter(&self, span: &span::Id) {
+        if span.into_u64() == SEARCH.0 {
+            let thread = thread::current().id();
+            self.0.search_threads.lock().unwrap().push(thread);
+        }
+    }
+
+    fn try_close(&self, span: span::Id) -> bool {
+        if span.into_u64() == WRITE_PAGES.0 {
+            self.0.page_writers.fetch_sub(1, Ordering::SeqCst);
+        }
+        true
     }
 
     fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
@@ -113,18 +148,18 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 #[test]
 fn work_on_a_worker_does_not_grow_with_the_entity() {
-    let threads = SearchThreads::default();
-    tracing::subscriber::set_global_default(threads.clone()).unwrap();
+    let spans = Spans::default();
+    tracing::subscriber::set_global_default(spans.clone()).unwrap();
     let [small, large] = [SMALL, LARGE].map(|memories| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        threads.0.lock().unwrap().clear();
+        spans.0.search_threads.lock().unwrap().clear();
         let folder = tempfile::tempdir().unwrap();
-        runtime.block_on(work_by_operation(folder.path(), memories))
+        runtime.block_on(work_by_operation(&spans, folder.path(), memories))
     });
-    let searched = threads.0.lock().unwrap();
+    let searched = spans.0.search_threads.lock().unwrap();
     assert!(!searched.is_empty());
     assert!(
         !searched.contains(&thread::current().id()),
@@ -151,7 +186,11 @@ fn work_on_a_worker_does_not_grow_with_the_entity() {
     }
 }
 
-async fn work_by_operation(folder: &Path, memories: usize) -> BTreeMap<&'static str, Allocations> {
+async fn work_by_operation(
+    spans: &Spans,
+    folder: &Path,
+    memories: usize,
+) -> BTreeMap<&'static str, Allocations> {
     let url = format!("sqlite://{}", folder.join("agent.db").display());
     let embedder = HashEmbedder::new().with_dimensions(64);
     let builder = MemorySystem::builder().url(url).embedder(embedder);
@@ -170,6 +209,7 @@ async fn work_by_operation(folder: &Path, memories: usize) -> BTreeMap<&'static 
     let mut work = AllocationsByOperation::default();
     work.measure("search in the store", recall()).await;
     work.measure("search in the store and load", load()).await;
+    spans.pages_are_written().await;
     work.measure("recall", recall()).await;
     let retain = memory.retain("mira", MemoryKind::World, "The mill has a new wheel.");
     work.measure("retain", retain).await;
@@ -185,8 +225,10 @@ async fn work_by_operation(folder: &Path, memories: usize) -> BTreeMap<&'static 
     work.measure("free a snapshot", invalidate).await;
 
     load().await;
+    spans.pages_are_written().await;
     memory.consolidate("mira").await.unwrap();
     work.measure("load many changes and compact", load()).await;
+    spans.pages_are_written().await;
     let consolidate = memory.consolidate("mira");
     work.measure("consolidate", consolidate).await;
     let automatically = memory.auto_consolidate_if_needed("mira");
@@ -200,6 +242,7 @@ async fn work_by_operation(folder: &Path, memories: usize) -> BTreeMap<&'static 
     work.measure("clear", clear).await;
 
     load().await;
+    spans.pages_are_written().await;
     work.measure("close", memory.close()).await;
     work.0
 }
