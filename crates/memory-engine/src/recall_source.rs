@@ -21,11 +21,14 @@ use crate::tiers::{
 /// everything (on SQLite; `cargo run --release -p memory --example admission`).
 const SMALL_ENTITY: u64 = 200;
 
-/// A recall waits for the load of at most this many memories: 17 ms without pages, at 33 µs
-/// a memory of 20 words (docs/performance.md), where a search of the store takes 10. An
-/// entity of fewer has no pages on SQLite. Beyond it a load goes on in the background, and
-/// the store answers meanwhile.
-const MAX_AWAITED_MEMORIES: u64 = 512;
+/// A recall waits for the load of at most this many memories that are in no page: 17 ms, at
+/// 33 µs a memory of 20 words (docs/performance.md), where a search of the store takes 10.
+/// Beyond it a load goes on in the background, and the store answers meanwhile.
+const MAX_AWAITED_WITHOUT_PAGE: u64 = 512;
+
+/// Entities of at most this many memories are loaded at the first recall where the store
+/// keeps pages of nearly all: that takes no longer than a search of the store.
+const MAX_AWAITED: u64 = 8_192;
 
 /// How often what was loaded in the background is brought up to date with writes that
 /// overtook it, before the load is given up. Each time takes as long as its changes are
@@ -47,6 +50,15 @@ pub(crate) enum RecallSource {
         /// What was different at the moment that the recall asks about.
         earlier: Option<EarlierState>,
     },
+}
+
+/// Whether a recall without a snapshot loads one.
+enum Load {
+    /// Before it answers.
+    Awaited,
+    /// While the store answers.
+    InBackground,
+    None,
 }
 
 impl Reader {
@@ -73,13 +85,14 @@ impl Reader {
             return loaded.await.map(RecallSource::Snapshot);
         }
         let memories = self.store.entity_stats(entity).await?.memory_count;
-        if self.is_worth_loading(entity, memories) {
-            let token = self.tiers.coherence.load_token(entity);
-            if memories <= MAX_AWAITED_MEMORIES {
+        let token = self.tiers.coherence.load_token(entity);
+        match self.load_by_cost(entity, memories).await {
+            Load::Awaited => {
                 let loaded = self.wait_for_load(token, entity, None, &freshness);
                 return loaded.await.map(RecallSource::Snapshot);
             }
-            self.background_loads.start(self, token, entity);
+            Load::InBackground => self.background_loads.start(self, token, entity),
+            Load::None => {}
         }
         Ok(RecallSource::Store {
             memories,
@@ -94,10 +107,33 @@ impl Reader {
         })
     }
 
-    fn is_worth_loading(&self, entity: &EntityId, memories: u64) -> bool {
+    /// How to load an entity of so many memories.
+    async fn load_by_cost(&self, entity: &EntityId, memories: u64) -> Load {
         let dimensions = self.embedder.profile().dimensions;
-        self.tiers.entity.can_cache(entity, memories, dimensions)
-            && (memories <= SMALL_ENTITY || self.tiers.admission.check_and_record(entity))
+        if !self.tiers.entity.can_cache(entity, memories, dimensions) {
+            return Load::None;
+        }
+        if memories <= SMALL_ENTITY || self.has_pages_of_nearly_all(entity, memories).await {
+            return Load::Awaited;
+        }
+        if !self.tiers.admission.check_and_record(entity) {
+            return Load::None;
+        }
+        if memories <= MAX_AWAITED_WITHOUT_PAGE {
+            Load::Awaited
+        } else {
+            Load::InBackground
+        }
+    }
+
+    async fn has_pages_of_nearly_all(&self, entity: &EntityId, memories: u64) -> bool {
+        if memories > MAX_AWAITED {
+            return false;
+        }
+        let profile = self.embedder.profile();
+        let paged = snapshot::paged(&self.store, profile, entity, self.language).await;
+        // The search that follows says what is wrong with a store that cannot be read.
+        paged.is_ok_and(|paged| 0 < paged && memories <= paged + MAX_AWAITED_WITHOUT_PAGE)
     }
 
     /// Whether the cached snapshot has everything that this read must see: asks

@@ -4,6 +4,7 @@
 //! them, so a page has the live memories between two ids. What is written later has a
 //! greater id than all pages, or deletes the page that it falls into ([`discard`]).
 
+mod count;
 mod discard;
 mod groups;
 mod read;
@@ -29,6 +30,15 @@ impl SnapshotPages for PgStore {
         format: u64,
     ) -> MemoryResult<SnapshotState> {
         read::read(self.database(), entity, fingerprint, format).await
+    }
+
+    async fn count(
+        &self,
+        entity: &EntityId,
+        fingerprint: &Fingerprint,
+        format: u64,
+    ) -> MemoryResult<u64> {
+        count::count(self.database(), entity, fingerprint, format).await
     }
 
     async fn write(

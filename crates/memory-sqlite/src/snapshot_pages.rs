@@ -144,6 +144,37 @@ impl ReadPages {
     }
 }
 
+/// Counts an entity's pages.
+pub(crate) struct CountPages {
+    pub(crate) entity: EntityId,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) format: u64,
+}
+
+impl Transaction for CountPages {
+    type Output = u64;
+    const OPERATION: &'static str = "count_snapshot_pages";
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<u64, Failure> {
+        let Some(entity) = entity::find(conn, &self.entity).await? else {
+            return Ok(0);
+        };
+        let space = embedding_space::find(conn, entity.key, &self.fingerprint).await?;
+        let Some(space) = space else { return Ok(0) };
+        let row = query(
+            "SELECT count(*) FROM snapshot_page
+             WHERE page_key >= ?1 AND page_key < ?2 AND space_key = ?3 AND format = ?4",
+        )
+        .bind(key(entity.key, 0))
+        .bind(key(entity.key, complete_pages(&entity)))
+        .bind(space.key)
+        .bind(self.format.cast_signed())
+        .fetch_one(conn)
+        .await?;
+        Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+    }
+}
+
 /// The accesses of memories in pages, archived ones included: whether one is, its row says
 /// behind its content.
 async fn read_accesses(

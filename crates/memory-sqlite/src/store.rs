@@ -30,7 +30,7 @@ use crate::own_commits::{Origin, WriterCommits};
 use crate::record_accesses::RecordAccesses;
 use crate::replace_vectors::{CountByModel, RemoveOtherVectors, ReplaceVectors, VectorCounts};
 use crate::search::Search;
-use crate::snapshot_pages::{ReadPages, WritePages};
+use crate::snapshot_pages::{CountPages, ReadPages, WritePages};
 use crate::stats::{ListEntities, RecentlyAccessedEntities, Stats};
 use crate::transaction::Transaction;
 use crate::update::Update;
@@ -396,6 +396,21 @@ impl SnapshotPages for SqliteStore {
             wanted: Arc::downgrade(&wanted),
         };
         self.database.read(read).await
+    }
+
+    async fn count(
+        &self,
+        entity: &EntityId,
+        fingerprint: &Fingerprint,
+        format: u64,
+    ) -> MemoryResult<u64> {
+        entity.validate()?;
+        let count = CountPages {
+            entity: entity.clone(),
+            fingerprint: fingerprint.clone(),
+            format,
+        };
+        self.database.read(count).await
     }
 
     async fn write(

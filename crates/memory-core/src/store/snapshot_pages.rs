@@ -46,6 +46,19 @@ pub trait SnapshotPages: Send + Sync {
         format: u64,
     ) -> MemoryResult<SnapshotState>;
 
+    /// How many pages a [`read`](Self::read) would return, damaged ones included: a caller
+    /// decides by it whether to wait for a load. It takes a small part of the time of a
+    /// read.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    async fn count(
+        &self,
+        entity: &EntityId,
+        fingerprint: &Fingerprint,
+        format: u64,
+    ) -> MemoryResult<u64>;
+
     /// Keeps pages of memories that [`read`](Self::read) returned at the generation
     /// `read_at`, to return them in place of the memories. `format` says everything that
     /// their content depends on other than the memories and their vectors: two writers

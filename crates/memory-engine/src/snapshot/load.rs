@@ -1,6 +1,6 @@
 //! Loading a snapshot from the store, in full or as a delta to a base.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -54,6 +54,24 @@ pub(crate) async fn load(
     let snapshot = apply(base, changes).await.map(Arc::new)?;
     record_load(is_full, &snapshot, started);
     Ok(snapshot)
+}
+
+/// How many of an entity's memories the pages have that the store keeps, at most.
+///
+/// # Errors
+/// As [`SnapshotPages::count`](memory_core::SnapshotPages::count).
+pub(crate) async fn paged(
+    store: &Arc<dyn Store>,
+    profile: &EmbedderProfile,
+    entity: &EntityId,
+    language: Option<Language>,
+) -> MemoryResult<u64> {
+    let Some(pages) = store.snapshot_pages() else {
+        return Ok(0);
+    };
+    let format = page_format::format(language);
+    let count = pages.count(entity, &profile.fingerprint, format).await?;
+    Ok(count.saturating_mul(SnapshotPage::MAX_MEMORIES as u64))
 }
 
 /// Loads an entity's whole state, from the pages that the store keeps.
@@ -173,26 +191,45 @@ async fn run<T: Send + 'static>(
 }
 
 /// Runs a computation that takes long on a thread of its own: a runtime that ends waits for
-/// its blocking threads, and may have few of them. `is_wanted` is false from the moment on
-/// that the caller is dropped.
+/// its blocking threads, and may have few of them. Where the system allows no more threads,
+/// one of those has to do. `is_wanted` is false from the moment on that the caller is
+/// dropped.
 async fn run_on_own_thread<T: Send + 'static>(
     compute: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> T + Send + 'static,
 ) -> MemoryResult<T> {
+    let thread = thread::Builder::new().name("memory-snapshot".to_owned());
+    run_on(thread, compute).await
+}
+
+async fn run_on<T: Send + 'static>(
+    thread: thread::Builder,
+    compute: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> T + Send + 'static,
+) -> MemoryResult<T> {
     let (sender, receiver) = oneshot::channel();
-    let started = thread::Builder::new()
-        .name("memory-snapshot".to_owned())
-        .spawn(move || {
-            let computed = compute(&|| !sender.is_closed());
-            // Where the caller was dropped, the snapshot comes back, and is freed on this thread.
-            drop(sender.send(computed));
-        });
-    let failure = |message| MemoryError::store(ErrorKind::Other, "load", message);
-    if let Err(error) = started {
-        let failure = failure("the system started no thread for the snapshot");
-        return Err(failure.with_source(error));
+    let work = move || {
+        let computed = compute(&|| !sender.is_closed());
+        // Where the caller was dropped, the snapshot comes back, and is freed on this thread.
+        drop(sender.send(computed));
+    };
+    // Shared, as a thread that is not started drops what it was given.
+    let work = Arc::new(Mutex::new(Some(work)));
+    let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let given = Arc::clone(&work);
+    let started = thread.spawn(move || {
+        if let Some(work) = take(&given) {
+            work();
+        }
+    });
+    if started.is_err()
+        && let Some(work) = take(&work)
+    {
+        tokio::task::spawn_blocking(work);
     }
     let computed = receiver.await;
-    computed.map_err(|ended| failure("the snapshot's thread ended early").with_source(ended))
+    computed.map_err(|ended| {
+        let message = "the snapshot's thread ended early";
+        MemoryError::store(ErrorKind::Other, "load", message).with_source(ended)
+    })
 }
 
 #[cfg(test)]
@@ -225,6 +262,18 @@ mod tests {
         // Drops the task, and does not wait for the thread.
         drop(runtime);
         has_ended.recv().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_computation_is_run_where_no_thread_can_be_started() {
+        // No system has room for such a stack.
+        let impossible = thread::Builder::new().stack_size(1 << 60);
+        let running = run_on(impossible, |is_wanted| {
+            (is_wanted(), thread::current().id())
+        });
+        let (is_wanted, thread) = running.await.unwrap();
+        assert!(is_wanted);
+        assert_ne!(thread, thread::current().id(), "on a worker");
     }
 
     #[tokio::test]

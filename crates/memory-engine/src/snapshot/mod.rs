@@ -53,7 +53,7 @@ use tag_index::TagIndex;
 use vectors::{EncodedRows, Vectors};
 
 pub(crate) use delta::Delta;
-pub(crate) use load::load;
+pub(crate) use load::{load, paged};
 pub(crate) use mentions::mentions;
 pub(crate) use page_writer::PageWriter;
 

@@ -10,7 +10,7 @@ use memory_core::{
     AccessCounting, AccessUpdate, Language, ManualClock, MemoryBatchItem, MemoryConfig,
     MemoryError, MemoryId, MemoryPatch, MemoryResult, Store,
 };
-use memory_engine::{Engine, RecallRequest};
+use memory_engine::{Engine, RecallPath, RecallRequest};
 use memory_moka::MokaBackend;
 use memory_testkit::{
     HashEmbedder, HookedStore, InMemoryStore, SeededRng, StoreCall, StoreHooks, StoreOperation,
@@ -91,6 +91,13 @@ impl System {
             found.push(format!("{hits:?}"));
         }
         found.split_off(1)
+    }
+
+    /// What answers a recall.
+    async fn path(&self) -> RecallPath {
+        let request = RecallRequest::new("which number?");
+        let hits = self.engine.recall(&mira(), &request).await.unwrap();
+        hits[0].explanation.path
     }
 
     /// Waits until pages were written so often.
@@ -197,4 +204,32 @@ async fn pages_of_another_language_are_not_read() {
         assert_eq!(found, stemmed, "round {round}");
         other.wait_for_writes(round * writes).await;
     }
+}
+
+/// A load from pages takes no longer than a search of the store.
+#[tokio::test]
+async fn the_first_recall_waits_for_a_load_from_pages() {
+    // More than any recall waits for without pages.
+    const LARGE: usize = 600;
+    let store = InMemoryStore::with_snapshot_pages();
+    let first = System::new(store.clone());
+    let items = (0..LARGE).map(|number| item(&format!("memory number {number}")));
+    let ids = first.engine.retain_batch(items.collect()).await.unwrap();
+    assert_eq!(first.path().await, RecallPath::Store, "no pages");
+    assert_eq!(first.path().await, RecallPath::Store, "no pages");
+    first
+        .wait_for_writes((LARGE as u64 / 8).div_ceil(PAGES_PER_WRITE))
+        .await;
+
+    let second = System::new(store.clone());
+    assert_eq!(second.path().await, RecallPath::Snapshot);
+    let other = System::with_language(store.clone(), Some(Language::German));
+    assert_eq!(other.path().await, RecallPath::Store, "no pages of it");
+
+    // One memory of each page.
+    for ids in ids.chunks(8) {
+        second.engine.delete_memory(&mira(), &ids[0]).await.unwrap();
+    }
+    let third = System::new(store);
+    assert_eq!(third.path().await, RecallPath::Store, "no pages left");
 }

@@ -28,6 +28,8 @@ pub enum StoreOperation {
     ChangesSince,
     /// [`SnapshotPages::read`].
     ReadSnapshotPages,
+    /// [`SnapshotPages::count`].
+    CountSnapshotPages,
     /// [`SnapshotPages::write`].
     WriteSnapshotPages,
     /// [`Store::update`].
@@ -62,7 +64,7 @@ pub enum StoreOperation {
 
 impl StoreOperation {
     /// Every operation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Insert,
         Self::InsertOpts,
         Self::Consolidate,
@@ -73,6 +75,7 @@ impl StoreOperation {
         Self::Neighbors,
         Self::ChangesSince,
         Self::ReadSnapshotPages,
+        Self::CountSnapshotPages,
         Self::WriteSnapshotPages,
         Self::Update,
         Self::VectorCounts,
@@ -104,6 +107,7 @@ impl StoreOperation {
             Self::Neighbors => "neighbors",
             Self::ChangesSince => "changes_since",
             Self::ReadSnapshotPages => "read_snapshot_pages",
+            Self::CountSnapshotPages => "count_snapshot_pages",
             Self::WriteSnapshotPages => "write_snapshot_pages",
             Self::Update => "update",
             Self::VectorCounts => "vector_counts",

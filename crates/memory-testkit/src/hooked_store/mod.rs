@@ -319,6 +319,22 @@ impl SnapshotPages for HookedStore {
         self.run(call, read).await
     }
 
+    async fn count(
+        &self,
+        entity: &EntityId,
+        fingerprint: &Fingerprint,
+        format: u64,
+    ) -> MemoryResult<u64> {
+        let call = StoreCall::of(StoreOperation::CountSnapshotPages, entity);
+        let count = async {
+            match self.inner.snapshot_pages() {
+                Some(pages) => pages.count(entity, fingerprint, format).await,
+                None => Err(self.without_pages(call.operation)),
+            }
+        };
+        self.run(call, count).await
+    }
+
     async fn write(
         &self,
         entity: &EntityId,

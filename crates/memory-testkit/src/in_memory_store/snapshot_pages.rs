@@ -23,6 +23,12 @@ pub(super) struct KeptPage {
     page: SnapshotPage,
 }
 
+impl KeptPage {
+    fn is_of(&self, fingerprint: &Fingerprint, format: u64) -> bool {
+        self.fingerprint == *fingerprint && self.format == format
+    }
+}
+
 impl EntityTable {
     fn snapshot_state(&self, fingerprint: &Fingerprint, format: u64) -> SnapshotState {
         let mut rows: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
@@ -33,9 +39,7 @@ impl EntityTable {
         for (number, mut rows) in rows {
             rows.sort_by_key(|row| row.number);
             let kept = self.pages.get(&number);
-            let is_wanted =
-                |kept: &&KeptPage| kept.fingerprint == *fingerprint && kept.format == format;
-            if let Some(kept) = kept.filter(is_wanted) {
+            if let Some(kept) = kept.filter(|kept| kept.is_of(fingerprint, format)) {
                 parts.push(SnapshotPart::Page(kept.page.content.clone()));
                 let memories = rows.iter().map(|row| &row.item.memory);
                 let states = memories.map(|memory| {
@@ -56,6 +60,12 @@ impl EntityTable {
             });
         }
         SnapshotState::new(self.generation(), parts).accesses(accesses)
+    }
+
+    fn page_count(&self, fingerprint: &Fingerprint, format: u64) -> u64 {
+        let pages = self.pages.values();
+        let pages = pages.filter(|kept| kept.is_of(fingerprint, format));
+        pages.count() as u64
     }
 
     fn write_pages(
@@ -110,6 +120,16 @@ impl SnapshotPages for InMemoryStore {
     ) -> MemoryResult<SnapshotState> {
         let state = self.open("read_snapshot_pages")?;
         Ok(state.read(entity, |table| table.snapshot_state(fingerprint, format)))
+    }
+
+    async fn count(
+        &self,
+        entity: &EntityId,
+        fingerprint: &Fingerprint,
+        format: u64,
+    ) -> MemoryResult<u64> {
+        let state = self.open("count_snapshot_pages")?;
+        Ok(state.read(entity, |table| table.page_count(fingerprint, format)))
     }
 
     async fn write(

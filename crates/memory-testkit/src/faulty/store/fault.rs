@@ -109,6 +109,8 @@ faults! {
         WritesPagesOfChangedMemories => "snapshot_pages::of_changed_memories_are_not_kept",
         /// A page is returned whatever format it was written for.
         IgnoresTheFormatOfPages => "snapshot_pages::belong_to_one_fingerprint_and_format",
+        /// Pages are counted whatever fingerprint and format they were written for.
+        CountsAllPages => "snapshot_pages::belong_to_one_fingerprint_and_format",
         /// The accesses of memories in pages are not returned.
         OmitsAccessesOfPages => "snapshot_pages::leave_accesses_out",
         /// A patch takes away the context that it does not set.

@@ -64,6 +64,21 @@ impl SnapshotPages for FaultyStore {
         Ok(state)
     }
 
+    async fn count(
+        &self,
+        entity: &EntityId,
+        fingerprint: &Fingerprint,
+        format: u64,
+    ) -> MemoryResult<u64> {
+        if self.has(StoreFault::CountsAllPages) {
+            let state = self.fault_state();
+            let own = state.pages.keys().filter(|(of, _)| of == entity);
+            return Ok(own.count() as u64);
+        }
+        let format = self.kept_format(format);
+        self.inner.count(entity, fingerprint, format).await
+    }
+
     async fn write(
         &self,
         entity: &EntityId,

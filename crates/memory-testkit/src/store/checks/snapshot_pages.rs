@@ -52,6 +52,7 @@ pub async fn have_every_memory_once(context: &CheckContext) -> CheckResult {
     let state = read(context, &mira, FORMAT).await?;
     ensure_eq!(state.generation, Generation(1), "generation with pages");
     ensure_eq!(pages_of(&state), kept.keys().cloned().collect(), "pages");
+    ensure_eq!(count(context, &mira, FORMAT).await?, kept.len(), "count");
     let mut ids = rest_of(&state);
     for id in kept.values().flatten() {
         ensure!(ids.insert(*id), "memory {id} is in a page and not in it");
@@ -135,6 +136,8 @@ pub async fn end_with_their_memories(context: &CheckContext) -> CheckResult {
         kept.retain(|_, ids| !ids.iter().any(|id| written.contains(id)));
         let others = kept.keys().filter(|other| pages.contains(*other)).count();
         ensure_eq!(others, kept.len(), "other pages after {change}");
+        let counted = count(context, &mira, FORMAT).await?;
+        ensure_eq!(counted, pages.len(), "count after {change}");
     }
     Ok(())
 }
@@ -222,7 +225,13 @@ pub async fn belong_to_one_fingerprint_and_format(context: &CheckContext) -> Che
     let (mira, batch) = populate(context).await?;
     let kept = keep(context, &mira).await?;
     let other_format = read(context, &mira, FORMAT + 1).await?;
+    let counted = count(context, &mira, FORMAT + 1).await?;
+    ensure_eq!(counted, 0, "count of another format");
+    let counted = count(context, &context.entity("tam"), FORMAT).await?;
+    ensure_eq!(counted, 0, "count of another entity");
     let pages = pages(context)?;
+    let counted = pages.count(&mira, &other_fingerprint(), FORMAT).await;
+    ensure_eq!(counted.at("count")?, 0, "count of another fingerprint");
     let other = pages.read(&mira, &other_fingerprint(), FORMAT).await;
     for (state, what) in [
         (other_format, "format"),
@@ -287,6 +296,15 @@ async fn read(
     let fingerprint: Fingerprint = fingerprint();
     let read = pages(context)?.read(entity, &fingerprint, format).await;
     read.at("read")
+}
+
+async fn count(
+    context: &CheckContext,
+    entity: &EntityId,
+    format: u64,
+) -> Result<usize, CheckFailure> {
+    let count = pages(context)?.count(entity, &fingerprint(), format).await;
+    Ok(usize::try_from(count.at("count")?).unwrap_or(usize::MAX))
 }
 
 async fn write(
