@@ -20,7 +20,6 @@ use memory_core::{
 use crate::consolidation::created_at;
 use crate::engine::{Engine, EngineInner};
 use crate::recall_source::RecallSource;
-use crate::snapshot;
 use crate::store_scan::for_each;
 
 impl Engine {
@@ -88,11 +87,7 @@ impl EngineInner {
                 let earlier = Some(EarlierState { moment, restored });
                 return Ok(RecallSource::Store { memories, earlier });
             }
-            RecallSource::Store { .. } => {
-                let profile = self.embedder.embedder.profile();
-                let (writer, language) = (&self.reader.page_writer, self.config.language);
-                snapshot::load(&self.store, writer, profile, entity, language, None).await?
-            }
+            RecallSource::Store { .. } => self.reader.present_snapshot(entity).await?,
         };
         let change = move || present.as_of(restored, |memory| created_at(memory) > moment);
         let snapshot = tokio::task::spawn_blocking(change).await.map_err(|ended| {

@@ -100,6 +100,20 @@ impl Reader {
         })
     }
 
+    /// The entity's snapshot, with every write that ended before this call as far as the
+    /// consistency requires, however long it takes to load.
+    pub(crate) async fn present_snapshot(
+        &self,
+        entity: &EntityId,
+    ) -> MemoryResult<Arc<EntitySnapshot>> {
+        let freshness = self.required_freshness(entity);
+        // Before the base is taken: what is dropped after it is not used.
+        let token = self.tiers.coherence.load_token(entity);
+        let cached = self.tiers.entity.get(entity);
+        let base = cached.map(|cached| cached.snapshot);
+        self.wait_for_load(token, entity, base, &freshness).await
+    }
+
     async fn search_store(&self, entity: &EntityId) -> MemoryResult<RecallSource> {
         Ok(RecallSource::Store {
             memories: self.store.entity_stats(entity).await?.memory_count,

@@ -206,7 +206,14 @@ impl EngineInner {
                 sources,
             });
         }
-        self.archive(entity, writes.into(), generation).await?;
+        let writes: Arc<[SummaryGroup]> = writes.into();
+        if let Err(error) = self.archive(entity, Arc::clone(&writes), generation).await {
+            // A source may have been forgotten meanwhile: nothing of it stays.
+            let summaries = writes.iter().map(|group| &group.summary.memory);
+            let texts: Vec<String> = summaries.map(|memory| memory.content.clone()).collect();
+            self.embedder.remove_cached(&texts).await;
+            return Err(error);
+        }
         let archived = report.summaries.iter().map(|summary| summary.sources.len());
         let (groups, memories) = (report.summaries.len(), archived.sum::<usize>());
         memory_metrics::CONSOLIDATIONS_GROUPS.increment(&[], groups as u64);

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
+use futures_util::future::join_all;
 use memory_core::{
     EntityId, ErrorKind, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind, MemoryPatch,
 };
-use memory_engine::{Engine, RecallHit, RecallPath, RecallRequest};
+use memory_engine::{ConsolidateRequest, Engine, RecallHit, RecallPath, RecallRequest};
 use tokio::time::{sleep, timeout};
 
 use crate::fixture::{Fixture, StoreGate, fixture, fixture_on, item, mira};
@@ -240,4 +242,42 @@ async fn dropping_the_system_ends_a_load() {
     while Arc::strong_count(&store) > 1 {
         sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// They wait for a load, as they have to be exact, and for one together.
+#[tokio::test]
+async fn recalls_as_of_a_moment_share_one_load() {
+    let b = fixture();
+    let mut items: Vec<_> = (0..LARGE).map(|n| of("mira", n)).collect();
+    items.push(item("the mill burned down"));
+    items.push(item("the mill burned down"));
+    b.engine.retain_batch(items).await.unwrap();
+    let request = ConsolidateRequest::default();
+    let consolidated = b.engine.consolidate(&mira(), &request).await.unwrap();
+    assert_eq!(consolidated.summaries.len(), 1);
+    let loads = StoreGate::count(&b.store.full_loads);
+    b.engine.clear_all_caches();
+    b.store.hold_loads();
+
+    let moment = Utc::now() - TimeDelta::days(1);
+    let recall = || async {
+        let request = RecallRequest::new("which number?").as_of(moment);
+        b.engine.recall(&mira(), &request).await.unwrap()
+    };
+    let waiting = async {
+        b.store.reached.notified().await;
+        // Longer than the others need to join.
+        sleep(Duration::from_millis(50)).await;
+        b.store.release();
+    };
+    let recalls = join_all((0..4).map(|_| recall()));
+    let (found, ()) = timeout(LONG, async { tokio::join!(recalls, waiting) })
+        .await
+        .unwrap();
+    assert!(found.iter().all(|hits| *hits == found[0]));
+    assert_eq!(StoreGate::count(&b.store.full_loads) - loads, 1);
+    assert_eq!(
+        path(&recall_of(&b.engine, &mira()).await),
+        RecallPath::Snapshot
+    );
 }

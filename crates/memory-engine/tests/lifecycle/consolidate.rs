@@ -1,6 +1,6 @@
 //! Consolidation of near-duplicates, and its undo.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use memory_core::{
@@ -311,8 +311,8 @@ async fn a_long_completion_is_truncated_to_the_limit() {
 /// Changes a memory of the entity during the first `times` completions.
 #[derive(Debug)]
 struct ConcurrentWriter {
-    engine: std::sync::OnceLock<Engine>,
-    id: std::sync::OnceLock<MemoryId>,
+    engine: OnceLock<Engine>,
+    id: OnceLock<MemoryId>,
     times: std::sync::atomic::AtomicI32,
 }
 
@@ -333,8 +333,8 @@ impl LanguageModel for ConcurrentWriter {
 async fn concurrent_changes_are_reread_and_never_summarized_unseen() {
     for (times, ends_well) in [(1, true), (1_000, false)] {
         let concurrent_writer = Arc::new(ConcurrentWriter {
-            engine: std::sync::OnceLock::new(),
-            id: std::sync::OnceLock::new(),
+            engine: OnceLock::new(),
+            id: OnceLock::new(),
             times: times.into(),
         });
         let model = Arc::clone(&concurrent_writer) as Arc<dyn LanguageModel>;
@@ -354,6 +354,38 @@ async fn concurrent_changes_are_reread_and_never_summarized_unseen() {
             assert_eq!(done.summaries.len(), 2);
         }
     }
+}
+
+/// Forgets a memory of the entity while it writes a summary of it.
+#[derive(Debug, Default)]
+struct ForgetfulModel {
+    source: OnceLock<(Engine, MemoryId)>,
+}
+
+#[async_trait]
+impl LanguageModel for ForgetfulModel {
+    async fn complete(&self, _prompt: &str) -> MemoryResult<String> {
+        let (engine, id) = self.source.get().unwrap();
+        engine.forget(&mira(), id).await?;
+        Ok("Tam sells lame horses.".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn nothing_stays_of_a_summary_whose_source_was_forgotten_meanwhile() {
+    let model = Arc::new(ForgetfulModel::default());
+    let given = Arc::clone(&model) as Arc<dyn LanguageModel>;
+    let b = fixture_with(MemoryConfig::default(), Some(given));
+    let sources = vec![
+        item("Tam sold me a lame horse"),
+        item("Tam sold me the lame horse"),
+    ];
+    let ids = b.retain(sources).await;
+    model.source.set((b.engine.clone(), ids[0])).unwrap();
+    let done = b.engine.consolidate(&mira(), &request()).await.unwrap();
+    assert!(done.summaries.is_empty());
+    let vectors = b.engine.cache_stats().embedding.entries;
+    assert_eq!(vectors, 1, "that of the other source");
 }
 
 #[tokio::test]
