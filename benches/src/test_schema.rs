@@ -61,6 +61,19 @@ impl TestSchema {
             .await
     }
 
+    /// Bytes of its tables and their indexes.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn size(&self) -> Result<u64, Box<dyn Error>> {
+        let size = sqlx::query_scalar::<_, i64>(
+            "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c \
+             WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r'",
+        );
+        let size = size.bind(&self.name).fetch_one(&self.pool).await?;
+        Ok(size.unsigned_abs())
+    }
+
     /// Removes the schema.
     ///
     /// # Errors

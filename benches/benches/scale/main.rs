@@ -1,5 +1,6 @@
 //! One entity that grows: cost of writes and recalls by the number of memories,
-//! on SQLite in a file, with common alternatives on the same corpus.
+//! on SQLite in a file, and on PostgreSQL where there is a server (`cargo xtask pg run`),
+//! with common alternatives on the same corpus.
 //!
 //! `cargo bench -p memory-benches --features peers --bench scale --
 //! [--sizes 1000,10000,20000,100000]`; these sizes are the default, and without
@@ -23,9 +24,11 @@ use memory_benches::arguments::argument;
 use memory_benches::corpus::Corpus;
 use memory_benches::counting_allocator::CountingAllocator;
 use memory_benches::records::{Record, RecordWriter};
+use memory_benches::test_schema::TestSchema;
 use memory_testkit::HashEmbedder;
 
-use peer::PeerCorpus;
+use peer::EmbeddedCorpus;
+use system::Database;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -50,11 +53,16 @@ fn main() -> Outcome {
     let mut records = RecordWriter::start("scale")?;
     for size in sizes {
         let folder = tempfile::tempdir()?;
-        print(
-            &mut records,
-            runtime.block_on(system::measure(folder.path(), size))?,
-        )?;
-        let corpus = runtime.block_on(PeerCorpus::new(size))?;
+        let corpus = runtime.block_on(EmbeddedCorpus::new(size))?;
+        let sqlite = Database::Sqlite(folder.path().join("scale.db"));
+        let measured = runtime.block_on(system::measure(&sqlite, size, &corpus))?;
+        print(&mut records, measured)?;
+        if let Some(schema) = runtime.block_on(TestSchema::create())? {
+            let postgres = Database::Postgres(schema);
+            let measured = runtime.block_on(system::measure(&postgres, size, &corpus))?;
+            print(&mut records, measured)?;
+            runtime.block_on(postgres.remove())?;
+        }
         let scan = exact_scan::ExactScan::default();
         print(&mut records, runtime.block_on(corpus.measure(scan))?)?;
         #[cfg(feature = "peers")]

@@ -41,15 +41,16 @@ pub(crate) trait Peer {
 }
 
 /// The corpus with vectors, and what an exact scan finds.
-pub(crate) struct PeerCorpus {
+pub(crate) struct EmbeddedCorpus {
     memories: Vec<Embedded<MemoryBatchItem>>,
     /// Memories that are inserted one by one.
     further: Vec<Embedded<MemoryBatchItem>>,
-    questions: Vec<Embedded<String>>,
+    pub(crate) questions: Vec<Embedded<String>>,
+    /// The numbers of the memories that an exact scan finds for each question.
     exact: Vec<BTreeSet<usize>>,
 }
 
-impl PeerCorpus {
+impl EmbeddedCorpus {
     pub(crate) async fn new(size: usize) -> Outcome<Self> {
         let mut corpus = Corpus::new();
         let memories = embed(corpus.memories(size), |item| &item.content).await?;
@@ -84,15 +85,11 @@ impl PeerCorpus {
         set_counting(false);
 
         let search = Samples::default();
-        let mut matching = 0;
-        for (question, exact) in self.questions.iter().zip(&self.exact) {
+        let mut found = Vec::new();
+        for question in &self.questions {
             let start = Instant::now();
-            let numbers = black_box(peer.search(question).await?);
+            found.push(black_box(peer.search(question).await?));
             search.push(start.elapsed());
-            matching += numbers
-                .iter()
-                .filter(|number| exact.contains(number))
-                .count();
         }
         let disk = peer.size_on_disk()?;
 
@@ -127,10 +124,18 @@ impl PeerCorpus {
                 records.push(record.with(Record::BYTES, ratio(bytes, size)));
             }
         }
-        let share = ratio(matching as u64, LIMIT.min(size) * self.questions.len());
-        let record = Record::new(subject, "agrees_with_exact", size as u64);
-        records.push(record.with("share", share));
+        records.push(self.agreement(subject, &found));
         Ok(records)
+    }
+
+    /// The share of what an exact scan finds for each question in the numbers that were
+    /// found for it.
+    pub(crate) fn agreement(&self, subject: &str, found: &[Vec<usize>]) -> Record {
+        let both = found.iter().zip(&self.exact);
+        let both = both.flat_map(|(found, exact)| found.iter().filter(|it| exact.contains(it)));
+        let size = self.memories.len();
+        let share = ratio(both.count() as u64, LIMIT.min(size) * self.questions.len());
+        Record::new(subject, "agrees_with_exact", size as u64).with("share", share)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The memory system on the corpus.
 
+use std::collections::HashMap;
 use std::hint::black_box;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,12 @@ use memory_benches::corpus::{ENTITY, TAGS};
 use memory_benches::counting_allocator::{allocated, set_counting};
 use memory_benches::records::Record;
 use memory_benches::samples::Samples;
+use memory_benches::test_schema::TestSchema;
 use memory_benches::warm_up::load_snapshot;
+use memory_pg::PgOptions;
 
+use super::peer::EmbeddedCorpus;
 use super::{BATCH, Corpus, LIMIT, Outcome, ROUNDS, embedder, size_on_disk};
-
-/// The name in the records.
-const SUBJECT: &str = "memory";
 
 /// How often it is looked whether a snapshot is loaded.
 const POLL: Duration = Duration::from_micros(500);
@@ -26,18 +27,81 @@ const POLL: Duration = Duration::from_micros(500);
 /// The time that the pages of 10,000 memories get to be written; they need a quarter.
 const PAUSE_FOR_PAGES: Duration = Duration::from_millis(500);
 
-pub(crate) async fn measure(folder: &Path, size: usize) -> Outcome<Vec<Record>> {
-    let file = folder.join("scale.db");
-    let memory = open(&file).await?;
+/// Where the system keeps its memories.
+pub(crate) enum Database {
+    Sqlite(PathBuf),
+    Postgres(TestSchema),
+}
+
+impl Database {
+    /// The name in the records, and that of a ranking by vectors alone.
+    fn subjects(&self) -> [&'static str; 2] {
+        match self {
+            Self::Sqlite(_) => ["memory", "memory, by vectors alone"],
+            Self::Postgres(_) => ["memory on PostgreSQL", "PostgreSQL, by vectors alone"],
+        }
+    }
+
+    /// With room for the snapshot of a million memories.
+    async fn open(&self) -> Outcome<MemorySystem> {
+        let config = MemoryConfig {
+            entity_cache_max_bytes: ByteSize::mebibytes(2_048),
+            ..MemoryConfig::default()
+        };
+        let builder = MemorySystem::builder()
+            .config(config)
+            .embedder(Arc::new(embedder()));
+        let builder = match self {
+            Self::Sqlite(file) => builder.url(format!("sqlite://{}", file.display())),
+            Self::Postgres(schema) => {
+                let store = PgOptions::new().with_pool(schema.pool.clone()).await?;
+                builder.store(Arc::new(store))
+            }
+        };
+        Ok(builder.build().await?)
+    }
+
+    pub(crate) async fn remove(self) -> Outcome {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(schema) => schema.remove().await,
+        }
+    }
+
+    async fn size(&self) -> Outcome<u64> {
+        match self {
+            Self::Sqlite(file) => size_on_disk(file),
+            Self::Postgres(schema) => schema.size().await,
+        }
+    }
+
+    /// Updates the statistics that plans depend on, as a server does by itself later.
+    async fn analyze(&self) -> Outcome {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(schema) => schema.analyze().await,
+        }
+    }
+}
+
+pub(crate) async fn measure(
+    database: &Database,
+    size: usize,
+    embedded: &EmbeddedCorpus,
+) -> Outcome<Vec<Record>> {
+    let memory = database.open().await?;
     let mut measurement = Measurement {
         memory: &memory,
-        file: &file,
+        database,
         corpus: Corpus::new(),
+        embedded,
+        numbers: HashMap::new(),
         repeated: String::new(),
         size,
         records: Vec::new(),
     };
     measurement.insert().await?;
+    database.analyze().await?;
     measurement.repeated = measurement.corpus.question();
     measurement.recall().await?;
     measurement.write_then_recall().await?;
@@ -48,45 +112,35 @@ pub(crate) async fn measure(folder: &Path, size: usize) -> Outcome<Vec<Record>> 
     } = measurement;
     memory.close().await?;
 
-    records.push(bytes(
-        "disk_per_memory",
-        size_on_disk(&file)? / size as u64,
-        size,
-    ));
-    let memory = open(&file).await?;
+    let [subject, _] = database.subjects();
+    let disk = database.size().await? / size as u64;
+    records.push(bytes(subject, "disk_per_memory", disk, size));
+    let memory = database.open().await?;
     set_counting(true);
     let before = allocated();
     let question = corpus.question();
     load_snapshot(&memory, ENTITY, &question).await?;
     let held = u64::try_from(allocated() - before).unwrap_or(0);
     set_counting(false);
-    records.push(bytes("ram_per_memory", held / size as u64, size));
+    let held = held / size as u64;
+    records.push(bytes(subject, "ram_per_memory", held, size));
     memory.close().await?;
     Ok(records)
 }
 
-/// With room for the snapshot of a million memories.
-async fn open(file: &Path) -> MemoryResult<MemorySystem> {
-    let config = MemoryConfig {
-        entity_cache_max_bytes: ByteSize::mebibytes(2_048),
-        ..MemoryConfig::default()
-    };
-    let builder = MemorySystem::builder()
-        .config(config)
-        .url(format!("sqlite://{}", file.display()))
-        .embedder(Arc::new(embedder()));
-    builder.build().await
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a size for a table")]
-fn bytes(operation: &str, bytes: u64, size: usize) -> Record {
-    Record::new(SUBJECT, operation, size as u64).with(Record::BYTES, bytes as f64)
+fn bytes(subject: &str, operation: &str, bytes: u64, size: usize) -> Record {
+    Record::new(subject, operation, size as u64).with(Record::BYTES, bytes as f64)
 }
 
 struct Measurement<'a> {
     memory: &'a MemorySystem,
-    file: &'a Path,
+    database: &'a Database,
     corpus: Corpus,
+    /// The same with vectors.
+    embedded: &'a EmbeddedCorpus,
+    /// The memories by their ids, in the order of their insertion.
+    numbers: HashMap<MemoryId, usize>,
     /// The question that is asked repeatedly.
     repeated: String,
     size: usize,
@@ -96,22 +150,23 @@ struct Measurement<'a> {
 impl Measurement<'_> {
     /// Retains the corpus; the samples are times of batches, divided by their
     /// size.
-    async fn insert(&mut self) -> MemoryResult<()> {
+    async fn insert(&mut self) -> Outcome {
         let samples = Samples::default();
         let mut count = 0;
         while count < self.size {
             let batch = self.corpus.memories(BATCH.min(self.size - count));
             let length = batch.len();
             let start = Instant::now();
-            self.memory.retain_batch(batch).await?;
+            let ids = self.memory.retain_batch(batch).await?;
             samples.push(start.elapsed() / u32::try_from(length).unwrap_or(1));
+            self.numbers.extend(ids.into_iter().zip(count..));
             count += length;
         }
         self.record("insert", &samples);
         Ok(())
     }
 
-    async fn recall(&mut self) -> MemoryResult<()> {
+    async fn recall(&mut self) -> Outcome {
         // The first load makes the pages that later ones copy. They are written in the
         // background, until the system is closed.
         let steps = u32::try_from(self.size.div_ceil(10_000)).unwrap_or(u32::MAX);
@@ -130,15 +185,26 @@ impl Measurement<'_> {
         let one_tag = MemoryFilter::new().tags([TAGS[0]], MemoryTagMode::AnyStrict);
         let (repeated, filtered) = (Samples::default(), Samples::default());
         let (new, dense) = (Samples::default(), Samples::default());
-        for _ in 0..ROUNDS {
+        let mut found = Vec::new();
+        for question in &self.embedded.questions {
             repeated.push(self.timed(self.repeated.as_str()).await?);
             let request = RecallRequest::new(self.repeated.as_str());
             filtered.push(self.timed(request.filter(one_tag.clone())).await?);
-            let question = self.corpus.question();
-            new.push(self.timed(question.as_str()).await?);
-            let request = RecallRequest::new(self.corpus.question());
-            dense.push(self.timed(request.ranking(dense_only)).await?);
+            // As the alternatives are asked.
+            let request = RecallRequest::new(question.value.as_str());
+            let request = request.vector(question.vector.clone());
+            new.push(self.timed(request.clone()).await?);
+            let request = request.ranking(dense_only).limit(LIMIT);
+            dense.push(self.timed(request.clone()).await?);
+            let hits = self.memory.recall(ENTITY, request).await?;
+            let numbers = hits
+                .iter()
+                .filter_map(|hit| self.numbers.get(&hit.memory.id));
+            found.push(numbers.copied().collect());
         }
+        let [_, by_vectors] = self.database.subjects();
+        self.records
+            .push(self.embedded.agreement(by_vectors, &found));
         self.record("repeated_question", &repeated);
         self.record("repeated_question_one_tag", &filtered);
         self.record("new_question", &new);
@@ -149,15 +215,10 @@ impl Measurement<'_> {
     /// The first and the second question that a system just opened is asked, each by
     /// itself, and the time from the second one on until a snapshot is there to answer.
     /// Each system is closed after a `pause`.
-    async fn after_opening(
-        &mut self,
-        rounds: usize,
-        suffix: &str,
-        pause: Duration,
-    ) -> MemoryResult<()> {
+    async fn after_opening(&mut self, rounds: usize, suffix: &str, pause: Duration) -> Outcome {
         let [first, second, loaded] = [(); 3].map(|()| Samples::default());
         for _ in 0..rounds {
-            let memory = open(self.file).await?;
+            let memory = self.database.open().await?;
             first.push(timed(&memory, self.corpus.question()).await?);
             let start = Instant::now();
             second.push(timed(&memory, self.corpus.question()).await?);
@@ -174,7 +235,7 @@ impl Measurement<'_> {
         Ok(())
     }
 
-    async fn write_then_recall(&mut self) -> MemoryResult<()> {
+    async fn write_then_recall(&mut self) -> Outcome {
         let (retained, forgotten) = (Samples::default(), Samples::default());
         for _ in 0..ROUNDS {
             let batch = vec![self.corpus.memory()];
@@ -199,7 +260,8 @@ impl Measurement<'_> {
     }
 
     fn record(&mut self, operation: &str, samples: &Samples) {
-        let record = samples.record(SUBJECT, operation, self.size as u64);
+        let [subject, _] = self.database.subjects();
+        let record = samples.record(subject, operation, self.size as u64);
         self.records.extend(record);
     }
 }

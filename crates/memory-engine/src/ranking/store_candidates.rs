@@ -21,8 +21,10 @@ use crate::recall::Query;
 use crate::snapshot;
 
 /// Memories of which the neighbors are read, of those that lend the most and of
-/// those that lead: at most twice as many.
-const NEIGHBORS_OF: usize = 64;
+/// those that lead: at most twice as many. With 64 the first ten of 100,000 memories on
+/// SQLite agree with a snapshot's in 94.7 %, with 96 in 95.8, with 128 in 96.7 (bench
+/// `push_down`, 60 questions).
+const NEIGHBORS_OF: usize = 96;
 
 /// The candidates of a search, owned so that a candidate set can borrow them.
 pub(crate) struct StoreCandidates {

@@ -1,4 +1,4 @@
-//! The soak itself; shared with the tests, which run a short one on each store.
+//! The soak itself; shared with the tests, which run short ones.
 //!
 //! Eight tasks read and write through two systems on one store. Each memory is
 //! written by one task only, and its content tells its version, so whatever is
@@ -20,14 +20,20 @@ use std::time::{Duration, Instant};
 
 use memory_core::{
     AccessCounting, CacheBackend, Consistency, EntityId, ErrorKind, Memory, MemoryBatchItem,
-    MemoryConfig, MemoryId, MemoryKind, MemoryPatch, MemoryResult, Store,
+    MemoryConfig, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult, MemoryTagMode,
+    Store,
 };
 use memory_engine::{Engine, RecallRequest};
 use memory_testkit::{HashEmbedder, SeededRng};
 
 const TASKS: usize = 8;
-const ENTITIES: usize = 8;
 const KEYS_PER_ENTITY: usize = 16;
+
+/// The tag of memories that change. The others only make the entity large.
+const TAG: &str = "changes";
+
+/// Memories that are retained in one call.
+const BATCH: usize = 1_000;
 
 /// Every so many versions one is a removal.
 const REMOVED_EVERY: u64 = 7;
@@ -35,6 +41,22 @@ const REMOVED_EVERY: u64 = 7;
 const BOUND: Duration = Duration::from_millis(50);
 
 const CONSISTENCIES: [Consistency; 2] = [Consistency::Checked, Consistency::Bounded(BOUND)];
+
+/// What memories there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SoakSize {
+    pub(crate) entities: usize,
+    /// Memories of each entity that do not change.
+    pub(crate) others: usize,
+}
+
+impl SoakSize {
+    /// Entities that are loaded before each recall that misses them.
+    pub(crate) const SMALL: Self = Self {
+        entities: 8,
+        others: 0,
+    };
+}
 
 /// What a soak saw.
 #[derive(Debug, Default)]
@@ -125,6 +147,7 @@ fn version_of(memory: &Memory) -> u64 {
 }
 
 pub(crate) struct Soak {
+    size: SoakSize,
     systems: [Engine; 2],
     store: Arc<dyn Store>,
     keys: Vec<Key>,
@@ -137,6 +160,7 @@ impl Soak {
     pub(crate) fn new<B: CacheBackend>(
         store: &Arc<dyn Store>,
         cache: fn() -> B,
+        size: SoakSize,
     ) -> MemoryResult<Arc<Self>> {
         let system = |consistency| {
             let config = MemoryConfig {
@@ -150,13 +174,14 @@ impl Soak {
                 .build(Arc::clone(store), Arc::new(embedder))
         };
         let name = MemoryId::new();
-        let keys = (0..ENTITIES * KEYS_PER_ENTITY).map(|key| Key {
+        let keys = (0..size.entities * KEYS_PER_ENTITY).map(|key| Key {
             entity: EntityId::from(format!("soak {name} {}", key / KEYS_PER_ENTITY)),
             id: MemoryId::new(),
             begun: AtomicU64::new(0),
             acks: Mutex::default(),
         });
         Ok(Arc::new(Self {
+            size,
             systems: [system(CONSISTENCIES[0])?, system(CONSISTENCIES[1])?],
             store: Arc::clone(store),
             keys: keys.collect(),
@@ -169,6 +194,8 @@ impl Soak {
     /// # Errors
     /// The first error of any operation, and of a task that ended early.
     pub(crate) async fn run(self: Arc<Self>, operations: u64) -> Result<SoakCounts, String> {
+        let filled = self.retain_others().await;
+        filled.map_err(|error| error.to_string())?;
         let start = Instant::now();
         let tasks: Vec<_> = (0..TASKS)
             .map(|task| {
@@ -187,6 +214,22 @@ impl Soak {
         tally.took = start.elapsed();
         tally.hit_rates = self.systems.iter().map(rate).collect();
         Ok(tally)
+    }
+
+    async fn retain_others(&self) -> MemoryResult<()> {
+        for keys in self.keys.chunks(KEYS_PER_ENTITY) {
+            let mut number = 0;
+            while number < self.size.others {
+                let end = self.size.others.min(number + BATCH);
+                let items = (number..end).map(|number| {
+                    let content = format!("the other memory {number}");
+                    MemoryBatchItem::new(keys[0].entity.clone(), MemoryKind::World, content)
+                });
+                self.systems[0].retain_batch(items.collect()).await?;
+                number = end;
+            }
+        }
+        Ok(())
     }
 
     async fn live(&self, task: usize, operations: u64) -> MemoryResult<()> {
@@ -220,7 +263,8 @@ impl Soak {
             engine.delete_memory(&key.entity, &key.id).await?;
         } else if is_removed(version - 1) {
             let item = MemoryBatchItem::new(key.entity.clone(), MemoryKind::World, content);
-            engine.retain_batch(vec![item.with_id(key.id)]).await?;
+            let item = item.with_id(key.id).with_tag(TAG);
+            engine.retain_batch(vec![item]).await?;
         } else {
             let patch = MemoryPatch::new().content(content);
             engine.alter_memory(&key.entity, &key.id, &patch).await?;
@@ -263,7 +307,9 @@ impl Soak {
     async fn recall(&self, system: usize, key: usize) -> MemoryResult<()> {
         let keys = self.entity_of(key);
         let floors: Vec<u64> = keys.iter().map(|key| key.floor(system)).collect();
-        let request = RecallRequest::new("which version?").limit(1_000);
+        let filter = MemoryFilter::new().tags([TAG], MemoryTagMode::AnyStrict);
+        let request = RecallRequest::new("which version?").filter(filter);
+        let request = request.limit(KEYS_PER_ENTITY);
         let recalled = self.systems[system]
             .recall(&keys[0].entity, &request)
             .await?;
