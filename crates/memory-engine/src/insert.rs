@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use memory_core::limits::MAX_LIMIT;
 use memory_core::{
-    Clock, EmbeddedMemory, EntityId, InsertOptions, InsertOutcome, LimitPolicy, Memory,
-    MemoryConfig, MemoryError, MemoryId, MemoryResult, Store,
+    Clock, EmbeddedMemory, EntityId, EntityStats, Fingerprint, InsertOptions, InsertOutcome,
+    LimitPolicy, Memory, MemoryConfig, MemoryError, MemoryId, MemoryResult, Store,
 };
 
-use crate::consolidation::{BottomK, EntityLocks, EvictionRank, jittered_backoff};
+use crate::consolidation::{
+    BottomK, EntityLocks, EvictionCandidates, EvictionRank, KeptCandidates, jittered_backoff,
+};
 use crate::snapshot::Delta;
 use crate::store_scan::{archived_under, for_each_live};
 use crate::tiers::CommittedWrite;
@@ -19,6 +23,9 @@ use crate::writer::{Committed, Writer};
 /// the space.
 const MAX_TRIES: u32 = 20;
 
+/// Candidates for eviction that are compared beyond those that are evicted.
+const COMPARED: usize = 32;
+
 /// Inserts batches, and plans which memories they evict.
 pub(crate) struct Inserter {
     store: Arc<dyn Store>,
@@ -27,6 +34,8 @@ pub(crate) struct Inserter {
     /// Held while evictions are planned and executed, so that two writers of
     /// this process do not evict the same memory.
     pub(crate) entity_locks: EntityLocks,
+    /// What is evicted next.
+    candidates: KeptCandidates,
     limit: Option<(u64, LimitPolicy)>,
     min_keep: u64,
 }
@@ -49,6 +58,7 @@ impl Inserter {
             clock,
             writer,
             entity_locks: EntityLocks::new(),
+            candidates: KeptCandidates::default(),
             limit: config
                 .max_memories_per_entity
                 .map(|max| (max, config.limit_policy)),
@@ -117,7 +127,7 @@ impl Inserter {
                 let entity = entity.clone();
                 return Err(MemoryError::LimitReached { entity, count, max });
             }
-            let ids = self.least_important(entity, excess).await?;
+            let ids = self.least_important(entity, excess, &stats).await?;
             let evicted = with_sources(&*self.store, entity, ids, stats.archived_count > 0).await?;
             let ids: Vec<MemoryId> = evicted.iter().map(|memory| memory.id).collect();
             plan.options = plan.options.evict(entity.clone(), ids);
@@ -127,15 +137,64 @@ impl Inserter {
         Ok(plan)
     }
 
-    /// The live memories of the lowest current importance. O(live memories):
-    /// reads every page of them.
-    async fn least_important(&self, entity: &EntityId, count: u64) -> MemoryResult<Vec<MemoryId>> {
+    /// The live memories of the lowest current importance, of those that were the lowest some
+    /// minutes ago at most. Once in a while O(live memories), when all are read.
+    async fn least_important(
+        &self,
+        entity: &EntityId,
+        count: u64,
+        stats: &EntityStats,
+    ) -> MemoryResult<Vec<MemoryId>> {
         let now = self.clock.now();
-        let mut least = BottomK::new(usize::try_from(count).unwrap_or(usize::MAX));
-        for_each_live(&*self.store, entity, |memory| {
-            least.push(EvictionRank::new(&memory, now));
-        })
-        .await?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if let Some(kept) = self.kept_candidates(entity, now).await? {
+            let ids = self.lowest_of(entity, &kept, count, now).await?;
+            self.candidates.put(entity, kept);
+            if ids.len() == count {
+                return Ok(ids);
+            }
+        }
+        let (generation, memories) = (stats.generation, stats.memory_count);
+        let mut reading = EvictionCandidates::collect(generation, count as u64, memories, now);
+        for_each_live(&*self.store, entity, |memory| reading.push(&memory)).await?;
+        let candidates = reading.finish();
+        let ids = candidates.lowest(count);
+        self.candidates.put(entity, candidates);
+        Ok(ids)
+    }
+
+    /// The candidates of the last eviction, with what changed since.
+    async fn kept_candidates(
+        &self,
+        entity: &EntityId,
+        now: DateTime<Utc>,
+    ) -> MemoryResult<Option<EvictionCandidates>> {
+        let kept = self.candidates.take(entity);
+        let Some(kept) = kept.filter(|kept| kept.is_recent(now)) else {
+            return Ok(None);
+        };
+        let no_vectors = Fingerprint::from("");
+        let since = kept.generation;
+        let changes = self.store.changes_since(entity, since, &no_vectors).await?;
+        Ok(kept.apply(&changes))
+    }
+
+    /// Which of the candidates have the lowest importance now: accesses may have raised it.
+    async fn lowest_of(
+        &self,
+        entity: &EntityId,
+        candidates: &EvictionCandidates,
+        count: usize,
+        now: DateTime<Utc>,
+    ) -> MemoryResult<Vec<MemoryId>> {
+        let ids = candidates.lowest(count.saturating_add(COMPARED));
+        let mut least = BottomK::new(count);
+        for ids in ids.chunks(MAX_LIMIT) {
+            let memories = self.store.get(entity, ids).await?.memories;
+            let live = memories.into_iter().flatten();
+            let live = live.filter(|memory| memory.archived_by.is_none());
+            live.for_each(|memory| least.push(EvictionRank::new(&memory, now)));
+        }
         Ok(least.into_ids())
     }
 

@@ -45,7 +45,8 @@ pub enum LimitPolicy {
     /// It is refused with [`MemoryError::LimitReached`].
     #[default]
     Reject,
-    /// The memories with the lowest current importance are removed for it.
+    /// The memories with the lowest current importance are removed for it. Which these are
+    /// may have been found up to five minutes ago; what was written or removed since counts.
     Prune,
 }
 

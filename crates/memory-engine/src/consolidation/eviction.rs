@@ -66,8 +66,13 @@ impl BottomK {
 
     /// The ids, lowest rank first.
     pub(crate) fn into_ids(self) -> Vec<MemoryId> {
-        let sorted = self.heap.into_sorted_vec();
-        sorted.into_iter().map(|rank| rank.id).collect()
+        let ranks = self.into_ranks();
+        ranks.into_iter().map(|rank| rank.id).collect()
+    }
+
+    /// Lowest first.
+    pub(crate) fn into_ranks(self) -> Vec<EvictionRank> {
+        self.heap.into_sorted_vec()
     }
 }
 

@@ -1,13 +1,19 @@
 //! Limits on memories per entity, eviction and pruning.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use memory_core::{
     ErrorKind, LimitPolicy, ListScope, MemoryConfig, MemoryError, MemoryFilter, MemoryId,
+    MemoryPatch, MemoryResult,
 };
 use memory_engine::ConsolidateRequest;
+use memory_testkit::{
+    HookedStore, InMemoryStore, SeededRng, StoreCall, StoreHooks, StoreOperation,
+};
 
-use crate::fixture::{Fixture, days_ago, fixture, fixture_with, item, mira};
+use crate::fixture::{Fixture, days_ago, fixture, fixture_on, fixture_with, item, mira};
 
 fn limited(max: u64, limit_policy: LimitPolicy, prune_min_keep: u64) -> Fixture {
     let config = MemoryConfig {
@@ -160,7 +166,7 @@ async fn writers_of_two_systems_evict_concurrently() {
         prune_min_keep: 2,
         ..MemoryConfig::default()
     };
-    let b = crate::fixture::fixture_on(Arc::clone(&a.store), config, None);
+    let b = fixture_on(Arc::clone(&a.store), config, None);
     let write = |engine: memory_engine::Engine, name: &'static str| {
         tokio::spawn(async move {
             for n in 0..40 {
@@ -179,6 +185,74 @@ async fn writers_of_two_systems_evict_concurrently() {
         task.await.unwrap();
     }
     assert_eq!(live(&a).await, 10);
+}
+
+/// Counts how often all memories of an entity are read.
+#[derive(Debug, Default)]
+struct Lists(AtomicU64);
+
+#[async_trait]
+impl StoreHooks for Lists {
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        if call.operation == StoreOperation::List {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+/// Reading all memories serves many evictions, and each evicts what an order of all would,
+/// whatever was written and removed meanwhile, also by another system.
+#[tokio::test]
+async fn evictions_in_turn_read_few_memories_and_evict_the_least_important() {
+    const MAX: usize = 320;
+    let config = MemoryConfig {
+        max_memories_per_entity: Some(MAX as u64),
+        limit_policy: LimitPolicy::Prune,
+        ..MemoryConfig::default()
+    };
+    let store = Arc::new(InMemoryStore::new());
+    let lists = Arc::new(Lists::default());
+    let hooks = Arc::clone(&lists) as Arc<dyn StoreHooks>;
+    let hooked = HookedStore::new(Arc::clone(&store) as _, hooks);
+    let b = fixture_on(Arc::new(hooked), config, None);
+    let other = fixture_on(store, MemoryConfig::default(), None);
+    let mut rng = SeededRng::new(7);
+    let mut importance = move || f32::from(u16::try_from(rng.below(10_000)).unwrap()) / 10_000.0;
+    let mut live: Vec<(f32, MemoryId)> = Vec::new();
+    let items: Vec<f32> = (0..MAX).map(|_| importance()).collect();
+    let ids = b
+        .retain(
+            items
+                .iter()
+                .map(|it| item("x").with_importance(*it))
+                .collect(),
+        )
+        .await;
+    live.extend(items.into_iter().zip(ids));
+    for round in 0..100 {
+        let evicted = live.iter().copied().min_by(|a, b| a.0.total_cmp(&b.0));
+        let (_, evicted) = evicted.unwrap();
+        let new = importance();
+        let ids = b.retain(vec![item("y").with_importance(new)]).await;
+        live.retain(|(_, id)| *id != evicted);
+        live.push((new, ids[0]));
+        let error = b.engine.get_memory(&mira(), &evicted).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "round {round}");
+        if round % 10 == 3 {
+            let changed = &mut live[round];
+            changed.0 = 0.00001;
+            let patch = MemoryPatch::new().importance(changed.0);
+            let engine = &other.engine;
+            engine
+                .alter_memory(&mira(), &changed.1, &patch)
+                .await
+                .unwrap();
+        }
+    }
+    assert_eq!(self::live(&b).await, MAX as u64);
+    let reads = lists.0.load(Ordering::SeqCst);
+    assert!((1..20).contains(&reads), "{reads} reads of all memories");
 }
 
 #[tokio::test]
