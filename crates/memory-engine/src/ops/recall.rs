@@ -18,7 +18,7 @@ use crate::recall::{ExcludedHits, Query, RecallHit, RecallReport, RecallRequest}
 use crate::recall_source::RecallSource;
 use crate::snapshot::EntitySnapshot;
 
-/// Snapshots of more memories than this are scanned on a blocking thread: up
+/// Snapshots of more memories or vectors than this are scanned on a blocking thread: up
 /// to here a scan takes about as long as handing it over is worth (well under
 /// a millisecond), beyond it would hold up its async worker.
 const INLINE_SCAN: usize = 4_000;
@@ -169,7 +169,9 @@ impl EngineInner {
         }
         self.recall_counters.record_source(&source);
         match source {
-            RecallSource::Snapshot(snapshot) if snapshot.len() > INLINE_SCAN => {
+            RecallSource::Snapshot(snapshot)
+                if snapshot.len().max(snapshot.vector_count()) > INLINE_SCAN =>
+            {
                 let span = debug_span!("scan", memories = snapshot.len());
                 run_blocking(move || span.in_scope(|| plan.run(&snapshot))).await
             }

@@ -10,7 +10,15 @@ use memory_core::{
 /// More memories than this are indexed on a blocking thread: stemming takes
 /// some ten microseconds per memory, and an async worker must not be blocked
 /// for milliseconds.
-pub(crate) const INLINE_MEMORIES: usize = 100;
+const INLINE_MEMORIES: usize = 100;
+
+/// So are more bytes of text than this: about a hundred texts of a hundred words.
+const INLINE_BYTES: usize = 64 << 10;
+
+/// Whether so many memories and bytes of text are indexed on an async worker.
+pub(crate) const fn is_quick(memories: usize, bytes: usize) -> bool {
+    memories <= INLINE_MEMORIES && bytes <= INLINE_BYTES
+}
 
 /// The effects of one write on an entity.
 #[derive(Debug, Default)]
@@ -105,6 +113,13 @@ impl Delta {
         }
     }
 
+    /// Whether it takes little time to apply to a snapshot of so many memories.
+    pub(crate) fn is_quick(&self, memories: usize) -> bool {
+        let written = self.written.iter();
+        let bytes = written.map(|written| written.memory.content.len()).sum();
+        is_quick(memories.max(self.removed.len()), bytes)
+    }
+
     /// Whether it can be applied to a snapshot without the store and on an async
     /// worker.
     pub(super) fn can_apply_inline(&self) -> bool {
@@ -130,5 +145,30 @@ pub(super) fn round_to_store_precision(
             )
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_testkit::{SeededRng, fixtures};
+
+    use super::*;
+
+    #[test]
+    fn long_texts_are_not_quick_to_index_however_few_they_are() {
+        let mut rng = SeededRng::new(1);
+        let mut written = |length: usize| {
+            let text = "x".repeat(length);
+            let item = fixtures::plain(&EntityId::from("mira"), &text, &mut rng);
+            WrittenMemory {
+                memory: Arc::new(item.memory),
+                vectors: None,
+            }
+        };
+        let mut delta = Delta::default();
+        delta.written.push(written(INLINE_BYTES));
+        assert!(delta.is_quick(INLINE_MEMORIES) && !delta.is_quick(INLINE_MEMORIES + 1));
+        delta.written.push(written(1));
+        assert!(!delta.is_quick(1));
     }
 }

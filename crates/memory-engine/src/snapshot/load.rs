@@ -5,14 +5,14 @@ use std::thread;
 use std::time::Instant;
 
 use memory_core::{
-    ChangeSet, EmbedderProfile, EntityId, ErrorKind, Generation, Language, MemoryError,
-    MemoryResult, SnapshotPage, SnapshotPart, SnapshotState, Store,
+    ChangeSet, EmbeddedMemory, EmbedderProfile, EntityId, ErrorKind, Generation, Language,
+    MemoryError, MemoryResult, SnapshotPage, SnapshotPart, SnapshotState, Store,
 };
 use memory_metrics::label;
 use tokio::sync::oneshot;
 
 use super::EntitySnapshot;
-use super::delta::INLINE_MEMORIES;
+use super::delta::is_quick;
 use super::page_format::{self, NO_FORMAT};
 use super::page_writer::{PageWriter, UnwrittenPages};
 
@@ -134,15 +134,24 @@ async fn make(
     empty: EntitySnapshot,
     state: SnapshotState,
 ) -> MemoryResult<Option<(EntitySnapshot, Vec<SnapshotPage>)>> {
-    let memories = state.parts.iter().map(|part| match part {
-        SnapshotPart::Page(_) => SnapshotPage::MAX_MEMORIES,
-        SnapshotPart::Memories { memories, .. } => memories.len(),
-    });
-    let memories: usize = memories.sum();
+    let (mut memories, mut bytes) = (0, 0);
+    for part in &state.parts {
+        match part {
+            SnapshotPart::Page(content) => {
+                memories += SnapshotPage::MAX_MEMORIES;
+                bytes += content.len();
+            }
+            SnapshotPart::Memories { memories: some, .. } => {
+                memories += some.len();
+                bytes += content_bytes(some);
+            }
+        }
+    }
     if memories > MAX_ON_BLOCKING_THREAD {
         return run_on_own_thread(move |is_wanted| empty.with_state(state, is_wanted)).await;
     }
-    run(memories, move || empty.with_state(state, &|| true)).await
+    let make = move || empty.with_state(state, &|| true);
+    run(is_quick(memories, bytes), make).await
 }
 
 #[expect(
@@ -173,15 +182,21 @@ async fn apply(base: Arc<EntitySnapshot>, changes: ChangeSet) -> MemoryResult<En
     // A change of a large snapshot copies its list of memories, and may compact
     // all of it.
     let memories = base.len() + changes.written.len() + changes.removed.len();
-    run(memories, move || base.apply(changes)).await
+    let is_quick = is_quick(memories, content_bytes(&changes.written));
+    run(is_quick, move || base.apply(changes)).await
 }
 
-/// Runs a computation over so many memories: on a blocking thread where they are many.
+fn content_bytes(memories: &[EmbeddedMemory]) -> usize {
+    let contents = memories.iter().map(|item| item.memory.content.len());
+    contents.sum()
+}
+
+/// Runs a computation, on a blocking thread where it is not quick.
 async fn run<T: Send + 'static>(
-    memories: usize,
+    is_quick: bool,
     compute: impl FnOnce() -> T + Send + 'static,
 ) -> MemoryResult<T> {
-    if memories <= INLINE_MEMORIES {
+    if is_quick {
         return Ok(compute());
     }
     tokio::task::spawn_blocking(compute).await.map_err(|ended| {

@@ -127,6 +127,11 @@ impl EntitySnapshot {
         self.live
     }
 
+    /// Vectors held: of a memory, one for each of its chunks.
+    pub(crate) fn vector_count(&self) -> usize {
+        self.vectors.rows()
+    }
+
     /// Bytes of memories, vectors and indexes. Parts that versions share are
     /// counted in each.
     pub(crate) fn size_bytes(&self) -> usize {

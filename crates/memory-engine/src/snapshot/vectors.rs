@@ -117,6 +117,11 @@ impl Vectors {
         }
     }
 
+    /// Rows held, those of removed memories included until they are compacted.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// The vectors of the memories of pages, in their order: as after
     /// [`push`](Self::push) of each.
     pub(super) fn from_pages(pages: &[Page<'_>], dimensions: usize) -> Self {

@@ -18,10 +18,6 @@ use super::single_flight::SingleFlight;
 use super::verified::Verified;
 use crate::snapshot::{Delta, EntitySnapshot};
 
-/// Snapshots of more memories than this are copied and dropped on a blocking
-/// thread: beyond it an async worker would be held up for too long.
-const INLINE_MEMORIES: usize = 100;
-
 pub(crate) struct EntityTier {
     cache: Box<dyn Cache<EntityId, CachedSnapshot>>,
     pub(crate) loads: SingleFlight<(LoadToken, EntityId), LoadedSnapshot>,
@@ -241,7 +237,7 @@ impl EntityTier {
         let Some(CachedSnapshot { snapshot: from, .. }) = self.cache.get(entity) else {
             return SnapshotUpdate::Unknown;
         };
-        if from.len() > INLINE_MEMORIES || delta.removed.len() > INLINE_MEMORIES {
+        if !delta.is_quick(from.len()) {
             return SnapshotUpdate::Deferred { from };
         }
         match next_version(&from, generation, delta, self.precision) {
