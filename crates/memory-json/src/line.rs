@@ -103,6 +103,20 @@ pub struct Parsed {
 }
 
 impl Parsed {
+    /// The key whose value a new memory cannot have, if the line has one: only an import
+    /// restores it.
+    #[must_use]
+    pub fn import_only_key(&self) -> Option<&'static str> {
+        let keys = [
+            ("decay_rate", self.decay_rate.is_some()),
+            ("access_count", self.access_count > 0),
+            ("last_accessed", self.last_accessed.is_some()),
+            ("archived_by", self.archived_by.is_some()),
+        ];
+        let mut given = keys.into_iter().filter(|(_, is_given)| *is_given);
+        given.next().map(|(key, _)| key)
+    }
+
     /// Makes a live memory with this id.
     ///
     /// # Errors

@@ -1,5 +1,8 @@
 //! Checks the token of a request.
 
+use std::future::Future;
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -8,21 +11,60 @@ use axum::response::Response;
 use memory::{EntityId, MemorySystem};
 use serde::Deserialize;
 
-use crate::problem::Problem;
+use crate::conditional_write::{ConditionalWrites, Precondition};
+use crate::problem::{Answer, Problem};
 use crate::server::ServerState;
+use crate::time_limit::WriteProgress;
 use crate::tokens::{Access, TokenScope};
 
-/// The entity of a request whose token allows to read it or, if `WRITES`, to change it.
-pub(crate) struct Entity<const WRITES: bool> {
+/// The entity of a request that reads, whose token allows to read it.
+pub(crate) struct Reads {
     pub(crate) id: EntityId,
     pub(crate) memory: MemorySystem,
 }
 
-/// The entity of a request that reads.
-pub(crate) type Reads = Entity<false>;
+/// The entity of a request that writes, whose token allows to change it. The system is only
+/// within reach of [`write`](Self::write), so that no write misses its precondition.
+pub(crate) struct Writes {
+    pub(crate) id: EntityId,
+    memory: MemorySystem,
+    precondition: Option<Precondition>,
+    conditional_writes: Arc<ConditionalWrites>,
+    progress: WriteProgress,
+}
 
-/// The entity of a request that writes.
-pub(crate) type Writes = Entity<true>;
+impl Writes {
+    /// Performs a write, if the request's precondition holds.
+    pub(crate) async fn write<T, E, F>(&self, write: impl FnOnce(MemorySystem) -> F) -> Answer<T>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        Problem: From<E>,
+    {
+        let write = write(self.memory.clone());
+        self.progress.begin();
+        match self.precondition.clone() {
+            None => Ok(write.await?),
+            Some(precondition) => {
+                let (memory, id) = (self.memory.clone(), self.id.clone());
+                self.conditional_writes
+                    .run(memory, id, precondition, write)
+                    .await
+            }
+        }
+    }
+
+    /// Checks the request's precondition before writes that take as long as their sender
+    /// does, which other writes do not wait for.
+    pub(crate) async fn begin_long_write(&self) -> Answer<&MemorySystem> {
+        if let Some(precondition) = &self.precondition {
+            precondition.check(&self.memory, &self.id).await?;
+        }
+        self.progress.begin();
+        Ok(&self.memory)
+    }
+}
 
 /// A request for the entities that its token may read: those whose names start with
 /// `prefix`.
@@ -31,28 +73,63 @@ pub(crate) struct Everyone {
     pub(crate) prefix: String,
 }
 
+/// A request for what concerns the whole process, whose token covers every entity: numbers
+/// of the process tell something of each of them.
+pub(crate) struct WholeProcess {
+    pub(crate) memory: MemorySystem,
+}
+
+/// A request that needs no token.
+pub(crate) struct Public;
+
 #[derive(Deserialize)]
 struct EntityPath {
     entity: String,
 }
 
-impl<const WRITES: bool> FromRequestParts<ServerState> for Entity<WRITES> {
+/// The entity in the path of a request whose token allows `needed`.
+async fn entity(
+    parts: &mut Parts,
+    server: &ServerState,
+    needed: Access,
+) -> Result<EntityId, Problem> {
+    // First who asks: without a token nothing else is said.
+    let scope = scope(parts, server)?;
+    let path = Path::<EntityPath>::from_request_parts(parts, server).await;
+    let Path(EntityPath { entity }) =
+        path.map_err(|_| Problem::invalid_input("the path is not valid UTF-8"))?;
+    if !scope.allows(&entity, needed) {
+        // The same answer for entities that exist and for those that do not.
+        return Err(forbidden(
+            "the token does not allow this operation on this entity",
+        ));
+    }
+    server.query_parameters.check(&parts.method, &parts.uri)?;
+    Ok(entity.into())
+}
+
+impl FromRequestParts<ServerState> for Reads {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        // First who asks: without a token nothing else is said.
-        let scope = scope(parts, server)?;
-        let path = Path::<EntityPath>::from_request_parts(parts, server).await;
-        let Path(EntityPath { entity }) =
-            path.map_err(|_| Problem::invalid_input("the path is not valid UTF-8"))?;
-        let needed = if WRITES { Access::Write } else { Access::Read };
-        if !scope.allows(&entity, needed) {
-            // The same answer for entities that exist and for those that do not.
-            return Err(forbidden());
-        }
+        let id = entity(parts, server, Access::Read).await?;
+        let memory = server.memory.clone();
+        Ok(Self { id, memory })
+    }
+}
+
+impl FromRequestParts<ServerState> for Writes {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
+        let id = entity(parts, server, Access::Write).await?;
+        let progress = parts.extensions.get::<WriteProgress>().cloned();
         Ok(Self {
-            id: entity.into(),
+            id,
             memory: server.memory.clone(),
+            precondition: Precondition::of(&parts.headers)?,
+            conditional_writes: Arc::clone(&server.conditional_writes),
+            progress: progress.unwrap_or_default(),
         })
     }
 }
@@ -62,10 +139,35 @@ impl FromRequestParts<ServerState> for Everyone {
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
         let scope = scope(parts, server)?;
+        server.query_parameters.check(&parts.method, &parts.uri)?;
         Ok(Self {
             memory: server.memory.clone(),
             prefix: scope.entities,
         })
+    }
+}
+
+impl FromRequestParts<ServerState> for WholeProcess {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
+        let Everyone { memory, prefix } = Everyone::from_request_parts(parts, server).await?;
+        match prefix.is_empty() {
+            true => Ok(Self { memory }),
+            false => Err(forbidden(
+                "these are numbers of the whole process, and the token covers some entities only; \
+                 use a token for all entities, which memory token makes without --entities",
+            )),
+        }
+    }
+}
+
+impl FromRequestParts<ServerState> for Public {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
+        server.query_parameters.check(&parts.method, &parts.uri)?;
+        Ok(Self)
     }
 }
 
@@ -113,11 +215,11 @@ fn unauthorized() -> Problem {
     )
 }
 
-fn forbidden() -> Problem {
+fn forbidden(detail: &str) -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
         "forbidden",
         "Not allowed with this token",
-        "the token does not allow this operation on this entity",
+        detail,
     )
 }

@@ -12,12 +12,17 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::write_timeout::WriteTimeout;
+
 /// How long connections may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
     /// From the last answer, or from the beginning, to the end of the next headers: who
     /// takes longer holds a connection for nothing, and is disconnected.
     pub(crate) headers: Duration,
+    /// Without a byte that the client takes of an answer: who stops reading holds what is
+    /// still to be sent, and is disconnected.
+    pub(crate) write: Duration,
     /// For requests in progress when the server ends.
     pub(crate) drain: Duration,
 }
@@ -41,6 +46,7 @@ pub(crate) async fn serve<L: Listener>(
         tokio::select! {
             (stream, _) = listener.accept() => {
                 let service = TowerToHyperService::new(router.clone());
+                let stream = WriteTimeout::new(stream, timeouts.write);
                 let connection = http.serve_connection(TokioIo::new(stream), service);
                 let mut stopped = stopped.clone();
                 tokio::spawn(async move {

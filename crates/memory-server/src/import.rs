@@ -18,7 +18,7 @@ use memory_json::{
 };
 use serde::Serialize;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
@@ -41,6 +41,22 @@ pub(crate) struct ImportLimits {
     pub(crate) max_bytes: u64,
     /// The longest time without a byte of the body.
     pub(crate) idle_timeout: Duration,
+    /// The least bytes per second, beyond the first `idle_timeout`; 0 allows any rate.
+    pub(crate) min_rate: u32,
+}
+
+impl ImportLimits {
+    /// How long the server waits in all for a client that has sent so much. The time in which
+    /// it stores is not counted.
+    fn max_wait(&self, received: u64) -> Duration {
+        match self.min_rate {
+            0 => Duration::MAX,
+            rate => {
+                let bytes = Duration::from_secs(received);
+                self.idle_timeout.saturating_add(bytes / rate)
+            }
+        }
+    }
 }
 
 /// What became of the lines of an import.
@@ -87,11 +103,22 @@ pub(crate) async fn import_lines(
     body: Body,
     limits: &ImportLimits,
 ) -> Result<ImportAnswer, Problem> {
+    let entity = entity.clone();
+    let read = move |chunks, sender: Sender<ReadLine>| read_lines(chunks, &entity, &keyed, &sender);
+    import_with(memory, body, limits, read).await
+}
+
+/// Imports the lines that `read` makes of the chunks of a body, on a thread that may block.
+async fn import_with(
+    memory: &MemorySystem,
+    body: Body,
+    limits: &ImportLimits,
+    read: impl FnOnce(Receiver<io::Result<Bytes>>, Sender<ReadLine>) + Send + 'static,
+) -> Result<ImportAnswer, Problem> {
     let (chunk_sender, chunks) = channel(CHUNKS_AHEAD);
     let (line_sender, mut lines) = channel(LINES_AHEAD);
-    let owned = entity.clone();
     // Ends with the body, at an error, or when one of the channels is closed.
-    tokio::task::spawn_blocking(move || read_lines(chunks, &owned, &keyed, &line_sender));
+    let reader = tokio::task::spawn_blocking(move || read(chunks, line_sender));
 
     let mut answer = ImportAnswer::default();
     let mut received = Ok(());
@@ -109,7 +136,11 @@ pub(crate) async fn import_lines(
             }
         }
     };
-    match stored.and(received) {
+    // The reader may wait for room for a line that nobody wants.
+    drop(lines);
+    // A reader that panics sends no further line, as at the end of the body.
+    let read = reader.await.map_err(|_| Problem::internal());
+    match stored.and(received).and(read) {
         Ok(()) => Ok(answer),
         Err(problem) => Err(problem.with_import(answer)),
     }
@@ -123,17 +154,31 @@ async fn receive(
 ) -> Result<(), Problem> {
     let mut stream = body.into_data_stream();
     let mut received = 0;
+    let mut waited = Duration::ZERO;
     let problem = loop {
-        let Ok(next) = timeout(limits.idle_timeout, stream.next()).await else {
+        let left = limits.max_wait(received).saturating_sub(waited);
+        let began = Instant::now();
+        let Ok(next) = timeout(limits.idle_timeout.min(left), stream.next()).await else {
             let seconds = limits.idle_timeout.as_secs_f32();
+            let detail = match left < limits.idle_timeout {
+                true => format!(
+                    "the body arrives at less than {} bytes per second; send the rest again, \
+                     faster or in parts",
+                    limits.min_rate
+                ),
+                false => {
+                    format!("nothing of the body arrived for {seconds} s; send the rest again")
+                }
+            };
             break Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "timeout",
                 "The request took too long",
-                format!("nothing of the body arrived for {seconds} s; send the rest again"),
+                detail,
             )
             .retryable();
         };
+        waited += began.elapsed();
         let chunk = match next {
             None => return Ok(()),
             Some(Ok(chunk)) => chunk,
@@ -259,5 +304,53 @@ impl Read for ChunkReader {
             .into_iter()
             .for_each(|to| to.copy_from_slice(&chunk));
         Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_testkit::HashEmbedder;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_panics_is_a_failure_and_not_the_end_of_the_body() {
+        let memory = MemorySystem::builder()
+            .url("sqlite::memory:")
+            .embedder(HashEmbedder::new());
+        let memory = memory.build().await.unwrap();
+        let limits = ImportLimits {
+            max_bytes: 1_000,
+            idle_timeout: Duration::from_secs(30),
+            min_rate: 0,
+        };
+        let read = |_, sender: Sender<ReadLine>| {
+            let refused = (Location::Line(1), Err("it is refused".to_owned()));
+            sender.blocking_send(Ok(refused)).unwrap();
+            panic!("a fault of the reader");
+        };
+        let body = Body::from("{}\n{}\n");
+        let problem = import_with(&memory, body, &limits, read).await.unwrap_err();
+        let problem = serde_json::to_value(&problem).unwrap();
+        assert_eq!(
+            (&problem["status"], &problem["kind"]),
+            (&500.into(), &"other".into())
+        );
+        assert_eq!(
+            problem["import"]["refused"], 1,
+            "what came before is reported"
+        );
+    }
+
+    #[test]
+    fn a_client_has_the_time_of_what_it_sent_at_the_least_rate() {
+        let limits = |min_rate| ImportLimits {
+            max_bytes: 1 << 30,
+            idle_timeout: Duration::from_secs(30),
+            min_rate,
+        };
+        assert_eq!(limits(4_096).max_wait(0).as_secs(), 30);
+        assert_eq!(limits(4_096).max_wait(40_960).as_secs(), 40);
+        assert_eq!(limits(0).max_wait(0), Duration::MAX);
     }
 }

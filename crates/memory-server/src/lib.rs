@@ -7,18 +7,23 @@
 //! | `access` | checks the token of a request against the entity and the operation |
 //! | `origin` | refuses what web pages of other sites send |
 //! | `metrics` | [`Metrics`]: the recorder behind `/metrics` |
+//! | `readiness` | whether store and model work, for callers without a token |
 //! | `model_check` | whether the model works, by calls that are rare enough to be cheap |
 //! | `rate_limit` | requests per second for each token |
 //! | `connections` | accepting connections, serving requests on them, draining |
+//! | `write_timeout` | ends connections whose client stops reading |
+//! | `time_limit` | the time that a request may take |
 //! | `tls`, `certificate` | HTTPS, with the feature of this name; its certificate |
 //! | `problem` | errors as problem details (RFC 9457) |
+//! | `query_parameters` | refuses query parameters that an endpoint does not have |
 //! | `request` | reading JSON bodies, query strings and idempotency keys |
 //! | `routes/` | the endpoints, one file per group; `routes/mod.rs` has the table |
 //! | `import` | JSON lines of a body, stored while they arrive |
 //! | `etag` | whether an answer is still what the client has |
+//! | `conditional_write` | writes to the state that the client has seen |
 //! | `mcp/` | [`McpServer`]: the same operations as tools of the Model Context Protocol |
 //! | `entity_names` | names of entities that a token covers |
-//! | `schema` | what the OpenAPI document says of a memory that is sent |
+//! | `schema` | what the OpenAPI document says of a memory that is sent, and of headers |
 //!
 //! Neither logs nor errors contain content, tokens or names of entities.
 
@@ -27,6 +32,7 @@
 mod access;
 #[cfg(feature = "tls")]
 mod certificate;
+mod conditional_write;
 mod connections;
 mod entity_names;
 mod etag;
@@ -36,14 +42,18 @@ mod metrics;
 mod model_check;
 mod origin;
 mod problem;
+mod query_parameters;
 mod rate_limit;
+mod readiness;
 mod request;
 mod routes;
 mod schema;
 mod server;
+mod time_limit;
 #[cfg(feature = "tls")]
 mod tls;
 mod tokens;
+mod write_timeout;
 
 #[cfg(feature = "tls")]
 pub use certificate::{TlsError, TlsIdentity};
@@ -52,5 +62,5 @@ pub use metrics::{Metrics, MetricsError};
 pub use problem::Problem;
 pub use routes::openapi;
 pub use schema::MemoryInput;
-pub use server::{Server, ServerError, ServerOptions};
+pub use server::{ListenError, Server, ServerError, ServerOptions};
 pub use tokens::{Access, NewToken, TokenScope, Tokens, TokensError};

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::uri::{Authority, PathAndQuery};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -47,7 +47,7 @@ impl AllowedOrigins {
                 .allow_origin(AllowOrigin::list(values))
                 .allow_methods(METHODS)
                 .allow_headers(REQUEST_HEADERS)
-                .expose_headers([header::ETAG, header::RETRY_AFTER])
+                .expose_headers([header::ETAG, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
                 .max_age(PREFLIGHT_AGE)
         });
         let csrf = csrf.with_rejection_response(refuse_page as fn(ProtectionError) -> Response);
@@ -73,16 +73,45 @@ const METHODS: [Method; 5] = [
 ];
 
 /// The headers that the endpoints read.
-const REQUEST_HEADERS: [HeaderName; 5] = [
+const REQUEST_HEADERS: [HeaderName; 8] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
+    header::IF_MATCH,
     header::IF_NONE_MATCH,
     HeaderName::from_static("idempotency-key"),
+    // MCP requires the last two from the version 2026-07-28 of the protocol on.
     HeaderName::from_static("mcp-protocol-version"),
+    HeaderName::from_static("mcp-method"),
+    HeaderName::from_static("mcp-name"),
 ];
 
 /// How long a browser remembers what is allowed.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
+
+/// Where a request goes, while its own URI has another path.
+#[derive(Clone)]
+struct HiddenUri(Uri);
+
+/// Hides the path from the layer that checks origins, which logs it at the level TRACE: a
+/// path has the name of an entity.
+pub(crate) async fn hide_path(mut request: Request, next: Next) -> Response {
+    let uri = request.uri().clone();
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static("/"));
+    if let Ok(hidden) = Uri::from_parts(parts) {
+        *request.uri_mut() = hidden;
+        request.extensions_mut().insert(HiddenUri(uri));
+    }
+    next.run(request).await
+}
+
+/// Undoes [`hide_path`].
+pub(crate) async fn restore_path(mut request: Request, next: Next) -> Response {
+    if let Some(HiddenUri(uri)) = request.extensions_mut().remove() {
+        *request.uri_mut() = uri;
+    }
+    next.run(request).await
+}
 
 /// Without tokens, answers only requests to a name of loopback.
 pub(crate) async fn check_host(

@@ -37,9 +37,18 @@ pub struct Problem {
     /// What of an import was stored before it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     import: Option<Box<ImportAnswer>>,
-    /// When the same request may succeed, in seconds.
+    /// What is said in headers of the answer.
     #[serde(skip)]
+    headers: Option<Box<ProblemHeaders>>,
+}
+
+/// What is said in headers of an answer, for few problems.
+#[derive(Debug, Default)]
+struct ProblemHeaders {
+    /// When the same request may succeed, in seconds.
     retry_after: Option<u64>,
+    /// The entity's current tag.
+    etag: Option<String>,
 }
 
 impl Problem {
@@ -68,7 +77,7 @@ impl Problem {
             retryable: false,
             item: None,
             import: None,
-            retry_after: None,
+            headers: None,
         }
     }
 
@@ -82,9 +91,49 @@ impl Problem {
 
     /// The same request may succeed after this time.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
-        Self {
+        let headers = ProblemHeaders {
             retry_after: Some(whole_seconds(wait)),
+            etag: None,
+        };
+        Self {
+            headers: Some(headers.into()),
             ..self
+        }
+    }
+
+    /// Adds the entity's current tag.
+    pub(crate) fn with_etag(self, etag: String) -> Self {
+        let headers = ProblemHeaders {
+            retry_after: None,
+            etag: Some(etag),
+        };
+        Self {
+            headers: Some(headers.into()),
+            ..self
+        }
+    }
+
+    /// The server failed at its own work.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "other",
+            "The operation failed",
+            "the server failed; its log has more",
+        )
+    }
+
+    /// What callers without a token learn of an error: its kind, as its text may name hosts
+    /// and files.
+    pub(crate) fn without_text(error: &MemoryError, failed: &str) -> Self {
+        let kind = error.kind();
+        let (status, title) = describe(kind);
+        let name = kind.name();
+        let detail = format!("{failed} does not work ({name}); the server's log has the reason");
+        let retryable = error.is_retryable();
+        Self {
+            retryable,
+            ..Self::new(status, name, title, detail)
         }
     }
 
@@ -168,15 +217,20 @@ fn describe(kind: ErrorKind) -> (StatusCode, &'static str) {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
         let status = self.status();
+        let ProblemHeaders { retry_after, etag } = *self.headers.take().unwrap_or_default();
         let is_busy = status == StatusCode::SERVICE_UNAVAILABLE;
-        let retry_after = self.retry_after.or(is_busy.then_some(1));
+        let retry_after = retry_after.or(is_busy.then_some(1));
+        let etag = etag.as_deref().map(HeaderValue::from_str);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(Ok(etag)) = etag {
+            headers.insert(header::ETAG, etag);
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -54,6 +54,20 @@ pub(crate) fn check_object(text: &str) -> Result<(), Problem> {
     }
 }
 
+/// The most items of one request: more would take longer than a request may, of which
+/// nothing remains.
+pub(crate) const MAX_BATCH: usize = 1_000;
+
+/// Refuses a request with more than [`MAX_BATCH`] items in `key`.
+pub(crate) fn check_batch(key: &str, count: usize) -> Result<(), Problem> {
+    match count > MAX_BATCH {
+        true => Err(Problem::invalid_input(format!(
+            "`{key}` has {count} items; at most {MAX_BATCH} are allowed in one request"
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// Refuses a body whose sender says that it is compressed.
 fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
@@ -142,7 +156,7 @@ pub(crate) fn malformed(error: &serde_json::Error) -> Problem {
     Problem::invalid_input(detail)
 }
 
-/// The query string.
+/// The query string, whose parameters are all known: see `query_parameters`.
 pub(crate) struct Query<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequestParts<ServerState> for Query<T> {
@@ -154,8 +168,8 @@ impl<T: DeserializeOwned> FromRequestParts<ServerState> for Query<T> {
             .map(|axum_extra::extract::Query(query)| Self(query))
             .map_err(|_| {
                 Problem::invalid_input(
-                    "the query string has an unknown parameter or a malformed value; /openapi.json \
-                 has the parameters",
+                    "a query parameter is repeated or has a malformed value; /openapi.json has \
+                     the types of the parameters",
                 )
             })
     }
@@ -236,7 +250,7 @@ pub(crate) struct Filter {
     kinds: BTreeSet<MemoryKind>,
     /// Tags.
     tags: BTreeSet<String>,
-    /// How tags match: `any` or `all` of them, or `any_strict` and `all_strict`, which
+    /// How tags match: `any` or `all` of them, or `any-strict` and `all-strict`, which
     /// exclude untagged memories.
     #[schema(value_type = Option<String>)]
     tag_mode: MemoryTagMode,
@@ -270,7 +284,6 @@ impl From<Filter> for MemoryFilter {
 
 /// A page of a list, in a query string.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageQuery {
     /// The most memories of a page, 1 to 1,000.
@@ -285,12 +298,21 @@ pub(crate) struct PageQuery {
     /// Only memories with this tag, or without tags; may be repeated.
     #[serde(default)]
     pub(crate) tag: Vec<String>,
+    /// How tags match: `any` (the default) or `all` of them, or `any-strict` and
+    /// `all-strict`, which exclude untagged memories.
+    pub(crate) tag_mode: Option<String>,
     /// Happened at this RFC 3339 time or later.
     pub(crate) since: Option<String>,
     /// Happened before this RFC 3339 time.
     pub(crate) until: Option<String>,
     /// This entity is a participant.
     pub(crate) involves: Option<String>,
+    /// A key and the value that it has, as `KEY=VALUE`, where the value may have further
+    /// equals signs; may be repeated.
+    #[serde(default)]
+    pub(crate) metadata: Vec<String>,
+    /// It links to the memory with this id.
+    pub(crate) relates_to: Option<String>,
     /// What was live at this RFC 3339 time, whatever was consolidated since.
     pub(crate) as_of: Option<String>,
     /// Memories that a consolidation archived, in place of live ones.
@@ -314,11 +336,33 @@ impl PageQuery {
                 Problem::invalid_input("`kind` must be world, experience, opinion or observation")
             })?,
             tags: self.tag.iter().cloned().collect(),
+            tag_mode: match &self.tag_mode {
+                Some(mode) => mode.parse()?,
+                None => MemoryTagMode::default(),
+            },
             since: parse_time("since", self.since.as_deref())?,
             until: parse_time("until", self.until.as_deref())?,
+            metadata: self.metadata()?,
             involves: self.involves.clone().map(Into::into),
-            ..MemoryFilter::new()
+            relates_to: parse_id("relates_to", self.relates_to.as_deref())?,
         })
+    }
+
+    fn metadata(&self) -> Result<BTreeMap<String, String>, Problem> {
+        let mut metadata = BTreeMap::new();
+        for pair in &self.metadata {
+            let (key, value) = pair.split_once('=').ok_or_else(|| {
+                Problem::invalid_input(
+                    "`metadata` must be KEY=VALUE; in a URL, %3D is an equals sign within it",
+                )
+            })?;
+            if metadata.insert(key.to_owned(), value.to_owned()).is_some() {
+                return Err(Problem::invalid_input(
+                    "`metadata` has the same key twice; a key has one value",
+                ));
+            }
+        }
+        Ok(metadata)
     }
 
     /// Live memories, or archived ones.
@@ -328,11 +372,8 @@ impl PageQuery {
                 "`as_of` lists what was live then; leave out `archived` and `sources_of`",
             ));
         }
-        match &self.sources_of {
-            Some(id) => id
-                .parse()
-                .map(ListScope::SourcesOf)
-                .map_err(|_| Problem::invalid_input("`sources_of` is not a UUID")),
+        match parse_id("sources_of", self.sources_of.as_deref())? {
+            Some(id) => Ok(ListScope::SourcesOf(id)),
             None if self.archived => Ok(ListScope::Archived),
             None => Ok(ListScope::Live),
         }
@@ -349,7 +390,23 @@ pub(crate) fn present<'de, D: Deserializer<'de>>(
 /// Parses a time of the query string.
 pub(crate) fn parse_time(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {
     text.map(|text| {
-        time::parse(text).map_err(|why| Problem::invalid_input(format!("`{name}`: {why}")))
+        time::parse(text).map_err(|why| {
+            // A plus sign of a query string is a space.
+            let hint = match time::parse(&text.replace(' ', "+")) {
+                Ok(_) => "; write the plus sign of an offset as %2B in a URL",
+                Err(_) => "",
+            };
+            Problem::invalid_input(format!("`{name}`: {why}{hint}"))
+        })
     })
     .transpose()
+}
+
+/// Parses an id of the query string.
+fn parse_id(name: &str, text: Option<&str>) -> Result<Option<MemoryId>, Problem> {
+    let parsed = text.map(|text| {
+        text.parse()
+            .map_err(|_| Problem::invalid_input(format!("`{name}` is not a UUID")))
+    });
+    parsed.transpose()
 }

@@ -1,11 +1,15 @@
-//! What the OpenAPI document says of a memory that is sent, and of a refused line.
+//! What the OpenAPI document says of a memory that is sent, of a refused line, of headers and
+//! of tokens.
 
 use std::collections::BTreeMap;
 
-use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{IntoParams, Modify, ToSchema};
 
-/// A memory as a client sends it. `memory_json::parse` reads it: docs/jsonl.md has all
-/// keys, their limits and their defaults.
+/// A new memory as a client sends it. docs/jsonl.md has all keys, their limits and their
+/// defaults; a line of an import may also have `decay_rate`, `access_count`, `last_accessed`
+/// and `archived_by`.
 #[derive(Debug, ToSchema)]
 pub struct MemoryInput {
     /// The text, 1 to 10,000 characters, not blank.
@@ -38,6 +42,56 @@ pub struct MemoryInput {
     /// only vector. Computed by the server if missing.
     pub embedding: Option<Vec<f32>>,
 }
+
+/// The header by which a client repeats a write safely.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes what `KeyedIds` reads")]
+pub(crate) struct IdempotencyKey {
+    /// A name for this request, 1 to 256 visible ASCII characters: the same request again,
+    /// with the same key, stores nothing again.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 256)]
+    key: Option<String>,
+}
+
+/// The header by which a client writes only to the state that it has seen.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes what `Precondition` reads")]
+pub(crate) struct IfMatch {
+    /// The `ETag` of an answer: 412 if the entity was written to since, also where another
+    /// memory was.
+    #[param(rename = "If-Match")]
+    tag: Option<String>,
+}
+
+/// The header by which a client reads only what changed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes what `EntityTag` reads")]
+pub(crate) struct IfNoneMatch {
+    /// The `ETag` of an answer: 304 if the entity was not written to since.
+    #[param(rename = "If-None-Match")]
+    tag: Option<String>,
+}
+
+/// Adds to the OpenAPI document how a token is sent.
+pub(crate) struct BearerTokens;
+
+impl Modify for BearerTokens {
+    fn modify(&self, document: &mut OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "A token of the server; none where it was started without",
+            ));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
+    }
+}
+
+/// The name of the scheme in the document.
+const BEARER: &str = "bearer";
 
 /// A line that was not imported.
 #[derive(Debug, ToSchema)]

@@ -9,26 +9,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
 use memory::MemorySystem;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 #[cfg(feature = "tls")]
 use crate::certificate::TlsIdentity;
+use crate::conditional_write::ConditionalWrites;
 use crate::connections::{Timeouts, serve};
 use crate::import::ImportLimits;
 use crate::mcp::McpServer;
 use crate::metrics::Metrics;
-use crate::model_check::ModelCheck;
 use crate::problem::Problem;
+use crate::query_parameters::QueryParameters;
 use crate::rate_limit::RateLimit;
+use crate::readiness::Readiness;
+use crate::time_limit::limit_time_of_calls;
 #[cfg(feature = "tls")]
 use crate::tls::TlsListener;
 use crate::tokens::Tokens;
@@ -45,6 +46,7 @@ pub struct ServerOptions {
     tls: Option<TlsIdentity>,
     max_body_bytes: usize,
     max_import_bytes: u64,
+    min_import_rate: u32,
     request_timeout: Duration,
     drain_timeout: Duration,
 }
@@ -57,7 +59,8 @@ impl Default for ServerOptions {
 
 impl ServerOptions {
     /// No tokens, no metrics, no rate limit, no allowed origins, no TLS, bodies of at most
-    /// 8 MiB, imports of at most 1 GiB, 30 seconds for a request, 10 seconds to drain.
+    /// 8 MiB, imports of at most 1 GiB at 4 KiB per second or more, 30 seconds for a request,
+    /// 10 seconds to drain.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -69,6 +72,7 @@ impl ServerOptions {
             tls: None,
             max_body_bytes: 8 << 20,
             max_import_bytes: 1 << 30,
+            min_import_rate: 4 << 10,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
         }
@@ -128,11 +132,21 @@ impl ServerOptions {
         self
     }
 
+    /// The least bytes per second of an import, on average and beyond the first
+    /// [`request_timeout`](Self::request_timeout); a slower one is ended with 408, as few may
+    /// be in progress at once. Only the time counts in which the server waits for the client,
+    /// not that in which it stores. 0 allows any rate.
+    #[must_use]
+    pub fn min_import_rate(mut self, bytes_per_second: u32) -> Self {
+        self.min_import_rate = bytes_per_second;
+        self
+    }
+
     /// The longest time for a request; then it is answered with 503. A write that has
-    /// begun runs to its end all the same. An import takes as long as its lines arrive:
-    /// this is the longest time without a byte of it, which is answered with 408. A connection
-    /// on which no request, or only the beginning of its headers, arrives for this time is
-    /// closed.
+    /// reached the store runs to its end all the same. An import takes as long as its lines
+    /// arrive: this is the longest time without a byte of it, which is answered with 408. A
+    /// connection is closed on which no request, or only the beginning of its headers,
+    /// arrives for this time, or whose client takes nothing of an answer for this time.
     #[must_use]
     pub fn request_timeout(mut self, duration: Duration) -> Self {
         self.request_timeout = duration;
@@ -168,8 +182,8 @@ pub enum ServerError {
     TokensRequired(SocketAddr),
     /// An allowed origin is not the origin of a web page.
     Origin(String),
-    /// The address cannot be bound, or accepting failed.
-    Io(io::Error),
+    /// The server cannot listen on the address.
+    Io(ListenError),
     /// An MCP client on standard input did not begin as the protocol demands.
     Handshake,
 }
@@ -187,7 +201,7 @@ impl fmt::Display for ServerError {
                 "{origin:?} is not the origin of a web page; it must be a scheme and a host, and a \
                  port unless it is the default one, such as https://app.example"
             ),
-            Self::Io(error) => write!(f, "the server cannot listen: {error}"),
+            Self::Io(error) => error.fmt(f),
             Self::Handshake => f.write_str(
                 "the MCP client did not begin with a valid initialize request; docs/mcp.md says \
                  how agents are configured",
@@ -205,14 +219,49 @@ impl std::error::Error for ServerError {
     }
 }
 
+/// Why a server cannot listen on its address.
+#[derive(Debug)]
+pub struct ListenError {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the operating system reported.
+    pub error: io::Error,
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, error } = self;
+        write!(f, "the server cannot listen on {address}: {error}")?;
+        f.write_str(match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "; another program listens there: end it, or choose another port, where 0 takes a \
+                 free one"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "; choose an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+            }
+            io::ErrorKind::PermissionDenied => "; choose a port from 1024 on",
+            _ => "",
+        })
+    }
+}
+
+impl std::error::Error for ListenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
 /// What all handlers share.
 #[derive(Clone)]
 pub(crate) struct ServerState {
     pub(crate) memory: MemorySystem,
     pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) metrics: Option<Metrics>,
-    pub(crate) model_check: Arc<ModelCheck>,
+    pub(crate) readiness: Arc<Readiness>,
     pub(crate) rate_limit: Option<Arc<RateLimit>>,
+    pub(crate) query_parameters: Arc<QueryParameters>,
+    pub(crate) conditional_writes: Arc<ConditionalWrites>,
     pub(crate) max_body_bytes: usize,
     pub(crate) import_limits: ImportLimits,
     /// Imports that may begin.
@@ -245,11 +294,13 @@ impl Server {
         options: ServerOptions,
     ) -> Result<Self, ServerError> {
         options.check(address)?;
-        let listener = TcpListener::bind(address).await.map_err(ServerError::Io)?;
-        let address = listener.local_addr().map_err(ServerError::Io)?;
+        let cannot_listen = |error| ServerError::Io(ListenError { address, error });
+        let listener = TcpListener::bind(address).await.map_err(cannot_listen)?;
+        let address = listener.local_addr().map_err(cannot_listen)?;
         let metrics = options.metrics.clone();
         let timeouts = Timeouts {
             headers: options.request_timeout,
+            write: options.request_timeout,
             drain: options.drain_timeout,
         };
         #[cfg(feature = "tls")]
@@ -276,7 +327,7 @@ impl Server {
     /// at most the time to drain. The memory system stays open.
     ///
     /// # Errors
-    /// [`ServerError::Io`] if accepting failed.
+    /// None today; more may be reported later.
     pub async fn run(
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
@@ -312,14 +363,17 @@ fn router(memory: MemorySystem, options: ServerOptions) -> Result<Router, Server
         memory,
         tokens: options.tokens.map(Arc::new),
         metrics: options.metrics,
-        model_check: Arc::new(ModelCheck::new()),
+        readiness: Arc::new(Readiness::new()),
         rate_limit: options
             .rate_limit
             .map(|limit| Arc::new(RateLimit::new(limit))),
+        query_parameters: Arc::new(QueryParameters::of(&routes::openapi())),
+        conditional_writes: Arc::new(ConditionalWrites::new()),
         max_body_bytes: options.max_body_bytes,
         import_limits: ImportLimits {
             max_bytes: options.max_import_bytes,
             idle_timeout: options.request_timeout,
+            min_rate: options.min_import_rate,
         },
         imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
     };
@@ -327,12 +381,17 @@ fn router(memory: MemorySystem, options: ServerOptions) -> Result<Router, Server
     let mcp = Router::new()
         .route_service("/mcp", mcp)
         .layer(from_fn_with_state(state.clone(), access::attach_scope))
-        .layer(from_fn_with_state(options.request_timeout, limit_time));
+        .layer(from_fn_with_state(
+            options.request_timeout,
+            limit_time_of_calls,
+        ));
     let router = routes::router(options.request_timeout)
         .with_state(state.clone())
         .merge(mcp)
         .layer(from_fn_with_state(state, origin::check_host))
-        .layer(origins.csrf);
+        .layer(from_fn(origin::restore_path))
+        .layer(origins.csrf)
+        .layer(from_fn(origin::hide_path));
     let router = match origins.cors {
         Some(cors) => router.layer(cors),
         None => router,
@@ -341,31 +400,7 @@ fn router(memory: MemorySystem, options: ServerOptions) -> Result<Router, Server
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(|_| {
-            let (kind, title) = ("other", "The operation failed");
-            let detail = "the server failed; its log has more";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, kind, title, detail).into_response()
+            Problem::internal().into_response()
         }));
     Ok(router)
-}
-
-/// Answers with a problem when a request takes longer than `limit`. Its handler is
-/// dropped; a write that has begun runs to its end.
-pub(crate) async fn limit_time(
-    State(limit): State<Duration>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    timeout(limit, next.run(request)).await.map_err(|_| {
-        let seconds = limit.as_secs_f32();
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "timeout",
-            "The request took too long",
-            format!(
-                "the request took longer than {seconds} s; a write that has begun runs to its end: \
-                 repeat it with the same ids or Idempotency-Key"
-            ),
-        )
-        .retryable()
-    })
 }

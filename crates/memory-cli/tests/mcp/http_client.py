@@ -76,9 +76,11 @@ def use(address, token):
         return function(*path, client=client, **arguments)
 
     memory = models.MemoryInput(content="Tam sold me a lame horse.", tags=["market"])
-    retained = call("memories.retain", "mira", body=memory)
+    retained = call("memories.retain", "mira", body=memory, idempotency_key="horse")
     assert retained.status_code == 201, retained
     id_ = str(retained.parsed.id)
+    again = call("memories.retain", "mira", body=memory, idempotency_key="horse")
+    assert str(again.parsed.id) == id_, again
 
     read = call("memories.get", "mira", id_)
     assert read.parsed.content == memory.content, read
@@ -101,7 +103,12 @@ def use(address, token):
     assert str(hit.memory.id) == given and hit.similarity > 0.999, found
     call("memories.forget", "mira", given)
 
-    call("memories.update", "mira", id_, body=models.Update(importance=0.9))
+    update = models.Update(importance=0.9)
+    refused = call("memories.update", "mira", id_, body=update, if_match='W/"0"')
+    assert refused.status_code == 412, refused
+    current = refused.headers["etag"]
+    updated = call("memories.update", "mira", id_, body=update, if_match=current)
+    assert updated.status_code == 200, updated
     listed = call("memories.list_memories", "mira", limit=10)
     [entry] = listed.parsed.memories
     assert abs(entry.memory.importance - 0.9) < 1e-6, entry

@@ -1,15 +1,20 @@
 //! Entities, their counts, and the caches.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use memory::EntityId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::access::{Everyone, Reads};
+use crate::access::{Everyone, Reads, WholeProcess, Writes};
 use crate::entity_names;
+use crate::etag::EntityTag;
 use crate::problem::{Answer, Problem};
-use crate::request::Query;
+use crate::request::{Body, Query, check_batch};
+use crate::schema::{IfMatch, IfNoneMatch};
 
 /// The counts of an entity; all are 0 for one that has no memories.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,21 +32,81 @@ pub(crate) struct Stats {
     get,
     path = "/v1/entities/{entity}/stats",
     tag = "entities",
-    params(("entity" = String, Path, description = "The entity's name")),
-    responses((status = 200, description = "Done", body = Stats), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
+    params(("entity" = String, Path, description = "The entity's name"), IfNoneMatch),
+    responses((status = 200, description = "Done", body = Stats), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn stats(entity: Reads) -> Answer<Json<Stats>> {
+pub(super) async fn stats(entity: Reads, headers: HeaderMap) -> Answer<Response> {
+    let tag = EntityTag::read(&entity, &headers).await?;
+    if let Some(not_modified) = tag.not_modified() {
+        return Ok(not_modified);
+    }
     let stats = entity.memory.entity_stats(entity.id).await?;
-    Ok(Json(Stats {
+    Ok(tag.with(Json(Stats {
         memories: stats.memory_count,
         archived: stats.archived_count,
         generation: stats.generation.0,
-    }))
+    })))
+}
+
+/// The models whose vectors an entity has.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Models {
+    /// In the order of their fingerprints.
+    models: Vec<ModelCount>,
+}
+
+/// How many memories have vectors of a model.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ModelCount {
+    /// The fingerprint of the model.
+    model: String,
+    /// Live and archived memories with a vector of it.
+    memories: u64,
+}
+
+/// Count the memories that have vectors of each model
+///
+/// While an entity is embedded again, a memory may count under two models.
+#[utoipa::path(
+    get,
+    path = "/v1/entities/{entity}/models",
+    tag = "entities",
+    params(("entity" = String, Path, description = "The entity's name")),
+    responses((status = 200, description = "Done", body = Models), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
+)]
+pub(super) async fn models(entity: Reads) -> Answer<Json<Models>> {
+    let counts = entity.memory.count_by_model(entity.id).await?;
+    let models = counts.into_iter().map(|(model, memories)| ModelCount {
+        model: model.as_str().to_owned(),
+        memories,
+    });
+    let models = models.collect();
+    Ok(Json(Models { models }))
+}
+
+/// Remove what is cached of an entity
+///
+/// Never needed for correctness, apart from changes of the database by hand.
+#[utoipa::path(
+    delete,
+    path = "/v1/entities/{entity}/cache",
+    tag = "entities",
+    params(("entity" = String, Path, description = "The entity's name"), IfMatch),
+    responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
+)]
+pub(super) async fn invalidate_cache(entity: Writes) -> Answer<StatusCode> {
+    entity.id.validate()?;
+    let owner = entity.id.clone();
+    let invalidating = entity.write(|memory| async move {
+        memory.invalidate_entity_cache(owner);
+        Ok::<_, Problem>(())
+    });
+    invalidating.await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A page of entities.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EntitiesQuery {
     /// The most entities, 1 to 1,000.
@@ -86,13 +151,45 @@ pub(super) async fn list(
     Ok(Json(Entities { entities, next }))
 }
 
-/// Counters of the caches since the server started
+/// Counters of the caches since the server started, with a token for all entities
 #[utoipa::path(
     get,
     path = "/v1/caches",
     tag = "entities",
     responses((status = 200, description = "Done", body = Object), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn caches(everyone: Everyone) -> Response {
-    Json(everyone.memory.cache_stats()).into_response()
+pub(super) async fn caches(process: WholeProcess) -> Response {
+    Json(process.memory.cache_stats()).into_response()
+}
+
+/// Texts to embed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Texts {
+    /// At most 1,000, each 1 to 10,000 characters.
+    #[schema(max_items = 1000)]
+    texts: Vec<String>,
+}
+
+/// Vectors of texts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Vectors {
+    /// One of the length 1 for each text, in their order.
+    #[schema(value_type = Vec<Vec<f32>>)]
+    vectors: Vec<Arc<[f32]>>,
+}
+
+/// Embed texts as the contents of memories are, without retaining them
+#[utoipa::path(
+    post,
+    path = "/v1/embeddings",
+    tag = "entities",
+    request_body = Texts,
+    responses((status = 200, description = "Done", body = Vectors), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
+)]
+pub(super) async fn embed(everyone: Everyone, Body(request): Body<Texts>) -> Answer<Json<Vectors>> {
+    check_batch("texts", request.texts.len())?;
+    let vectors = everyone.memory.generate_embeddings_batch(request.texts);
+    let vectors = vectors.await?;
+    Ok(Json(Vectors { vectors }))
 }

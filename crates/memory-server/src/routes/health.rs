@@ -4,40 +4,39 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::access::Everyone;
+use crate::access::{Public, WholeProcess};
 use crate::problem::{Answer, Problem};
 use crate::server::ServerState;
 
 /// Whether the process answers
 #[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 204, description = "Done")))]
-pub(super) async fn live() -> StatusCode {
+pub(super) async fn live(_: Public) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
 /// Whether store and model work
 ///
 /// The store is asked each time. The model's last real call stands for 30 seconds if it
-/// succeeded, for 5 seconds if it failed.
+/// succeeded, for 5 seconds if it failed. A problem has the kind of the error; its text is in
+/// the server's log.
 #[utoipa::path(
     get,
     path = "/health/ready",
     tag = "health",
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn ready(State(server): State<ServerState>) -> Answer<StatusCode> {
-    server.memory.list_entities(None, 1).await?;
-    let memory = server.memory.clone();
-    let call = || async move { memory.check_embedder().await };
-    server.model_check.run(call).await?;
+pub(super) async fn ready(_: Public, State(server): State<ServerState>) -> Answer<StatusCode> {
+    server.readiness.check(server.memory).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The media type of Prometheus text.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Metrics as Prometheus text, with any token
+/// Metrics as Prometheus text, with a token for all entities
 ///
-/// They contain no content and no name of an entity. 404 where the server records none.
+/// They contain no content and no name of an entity, but numbers of the whole process. 404
+/// where the server records none.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -47,7 +46,10 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(super) async fn metrics(_: Everyone, State(server): State<ServerState>) -> Answer<Response> {
+pub(super) async fn metrics(
+    _: WholeProcess,
+    State(server): State<ServerState>,
+) -> Answer<Response> {
     let metrics = server.metrics.ok_or_else(|| {
         let detail = "the server records no metrics; memory serve does";
         Problem::new(StatusCode::NOT_FOUND, "no_metrics", "No metrics", detail)

@@ -13,6 +13,7 @@ use crate::access::{Reads, Writes};
 use crate::etag::EntityTag;
 use crate::problem::{Answer, Problem};
 use crate::request::{Body, Id};
+use crate::schema::{IfMatch, IfNoneMatch};
 
 /// List the links of a memory, in both directions
 #[utoipa::path(
@@ -21,16 +22,17 @@ use crate::request::{Body, Id};
     tag = "links",
     params(
         ("entity" = String, Path, description = "The entity's name"),
-        ("id" = String, Path, description = "The memory's id")
+        ("id" = String, Path, description = "The memory's id"),
+        IfNoneMatch
     ),
     responses((status = 200, description = "Done", body = RelatedAnswer<'static>), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn related(entity: Reads, headers: HeaderMap, Id(id): Id) -> Answer<Response> {
-    let tag = match EntityTag::of(&entity, &headers).await? {
-        Ok(tag) => tag,
-        Err(not_modified) => return Ok(not_modified),
-    };
+    let tag = EntityTag::read(&entity, &headers).await?;
     let related = entity.memory.related(entity.id, id).await?;
+    if let Some(not_modified) = tag.not_modified() {
+        return Ok(not_modified);
+    }
     Ok(tag.with(Json(RelatedAnswer::from(&*related))))
 }
 
@@ -60,7 +62,8 @@ fn target(path: &LinkPath) -> Answer<MemoryId> {
     params(
         ("entity" = String, Path, description = "The entity's name"),
         ("id" = String, Path, description = "The memory that links"),
-        ("to" = String, Path, description = "The memory that it links to")
+        ("to" = String, Path, description = "The memory that it links to"),
+        IfMatch
     ),
     request_body = Relation,
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
@@ -72,8 +75,10 @@ pub(super) async fn relate(
     Body(link): Body<Relation>,
 ) -> Answer<StatusCode> {
     let to = target(&path)?;
-    let linked = entity.memory.relate(entity.id, from, to, link.relation);
-    linked.await?;
+    let owner = entity.id.clone();
+    let linking =
+        entity.write(|memory| async move { memory.relate(owner, from, to, link.relation).await });
+    linking.await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -85,7 +90,8 @@ pub(super) async fn relate(
     params(
         ("entity" = String, Path, description = "The entity's name"),
         ("id" = String, Path, description = "The memory that links"),
-        ("to" = String, Path, description = "The memory that it links to")
+        ("to" = String, Path, description = "The memory that it links to"),
+        IfMatch
     ),
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
@@ -95,6 +101,8 @@ pub(super) async fn unrelate(
     Path(path): Path<LinkPath>,
 ) -> Answer<StatusCode> {
     let to = target(&path)?;
-    entity.memory.unrelate(entity.id, from, to).await?;
+    let owner = entity.id.clone();
+    let unlinking = entity.write(|memory| async move { memory.unrelate(owner, from, to).await });
+    unlinking.await?;
     Ok(StatusCode::NO_CONTENT)
 }

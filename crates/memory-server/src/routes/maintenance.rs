@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use memory::{ConsolidateRequest, ReembedRequest};
+use memory::{ConsolidateRequest, ConsolidationReport, MemoryFilter, ReembedRequest};
 use memory_json::{PruneAnswer, UndoAnswer};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::access::Writes;
 use crate::problem::{Answer, Problem};
 use crate::request::{Body, Filter, Id};
+use crate::schema::IfMatch;
 
 /// What to consolidate.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -22,27 +23,66 @@ pub(crate) struct Consolidate {
     filter: Filter,
     /// The least cosine similarity within a group, -1 to 1; 0.9 if missing.
     min_similarity: Option<f32>,
+    /// Only if the entity has at least as many memories since the last time as the server's
+    /// setting `consolidation_threshold`; without the other two. To be called from time to
+    /// time, such as after a session.
+    #[serde(default)]
+    if_needed: bool,
+}
+
+/// What a consolidation did.
+#[derive(Serialize)]
+struct Consolidated {
+    /// Whether the entity was consolidated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was_needed: Option<bool>,
+    #[serde(flatten)]
+    report: ConsolidationReport,
 }
 
 /// Replace each group of near-duplicates by one summary
 ///
-/// Answers `{"summaries": [{"id", "sources"}], "skipped": [{"sources", "reason"}]}`.
+/// Answers `{"summaries": [{"id", "sources"}], "skipped": [{"sources", "reason"}]}`, and with
+/// `if_needed` also `was_needed`.
 #[utoipa::path(
     post,
     path = "/v1/entities/{entity}/consolidate",
     tag = "maintenance",
-    params(("entity" = String, Path, description = "The entity's name")),
+    params(("entity" = String, Path, description = "The entity's name"), IfMatch),
     request_body = Consolidate,
     responses((status = 200, description = "Done", body = Object), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -> Answer<Response> {
+    let owner = entity.id.clone();
+    let filter = MemoryFilter::from(body.filter);
+    if body.if_needed {
+        if filter != MemoryFilter::new() || body.min_similarity.is_some() {
+            return Err(Problem::invalid_input(
+                "`if_needed` consolidates with the server's settings; leave out `filter` and \
+                 `min_similarity`",
+            ));
+        }
+        let consolidating =
+            entity.write(|memory| async move { memory.auto_consolidate_if_needed(owner).await });
+        let report = consolidating.await?;
+        let answer = Consolidated {
+            was_needed: Some(report.is_some()),
+            report: report.unwrap_or_default(),
+        };
+        return Ok(Json(answer).into_response());
+    }
     let mut request = ConsolidateRequest::new();
-    request.filter = body.filter.into();
+    request.filter = filter;
     if let Some(min_similarity) = body.min_similarity {
         request.min_similarity = min_similarity;
     }
-    let report = entity.memory.consolidate_with(entity.id, &request).await?;
-    Ok(Json(report).into_response())
+    let consolidating =
+        entity.write(|memory| async move { memory.consolidate_with(owner, request).await });
+    let answer = Consolidated {
+        was_needed: None,
+        report: consolidating.await?,
+    };
+    Ok(Json(answer).into_response())
 }
 
 /// Remove a summary and restore what it replaced
@@ -52,12 +92,15 @@ pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -
     tag = "maintenance",
     params(
         ("entity" = String, Path, description = "The entity's name"),
-        ("id" = String, Path, description = "The summary's id")
+        ("id" = String, Path, description = "The summary's id"),
+        IfMatch
     ),
     responses((status = 200, description = "Done", body = UndoAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn undo(entity: Writes, Id(id): Id) -> Answer<Json<UndoAnswer>> {
-    let mut restored = entity.memory.undo_consolidation(entity.id, id).await?;
+    let owner = entity.id.clone();
+    let undoing = entity.write(|memory| async move { memory.undo_consolidation(owner, id).await });
+    let mut restored = undoing.await?;
     restored.sort_unstable();
     Ok(Json(UndoAnswer { restored }))
 }
@@ -75,14 +118,15 @@ pub(crate) struct Prune {
     post,
     path = "/v1/entities/{entity}/prune",
     tag = "maintenance",
-    params(("entity" = String, Path, description = "The entity's name")),
+    params(("entity" = String, Path, description = "The entity's name"), IfMatch),
     request_body = Prune,
     responses((status = 200, description = "Done", body = PruneAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn prune(entity: Writes, Body(body): Body<Prune>) -> Answer<Json<PruneAnswer>> {
-    let pruning = entity
-        .memory
-        .prune_low_importance_memories(entity.id, body.keep);
+    let owner = entity.id.clone();
+    let pruning = entity.write(|memory| async move {
+        memory.prune_low_importance_memories(owner, body.keep).await
+    });
     Ok(Json(PruneAnswer {
         removed: pruning.await?,
     }))
@@ -123,7 +167,7 @@ pub(crate) struct Reembedded {
     post,
     path = "/v1/entities/{entity}/reembed",
     tag = "maintenance",
-    params(("entity" = String, Path, description = "The entity's name")),
+    params(("entity" = String, Path, description = "The entity's name"), IfMatch),
     request_body = Reembed,
     responses((status = 200, description = "Done", body = Reembedded), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
@@ -132,7 +176,9 @@ pub(super) async fn reembed(entity: Writes, Body(body): Body<Reembed>) -> Answer
         .all(body.force)
         .keep_others(body.keep_others);
     request.max_per_second = body.max_per_second;
-    let report = entity.memory.reembed(entity.id, &request).await?;
+    let owner = entity.id.clone();
+    let embedding = entity.write(|memory| async move { memory.reembed(owner, request).await });
+    let report = embedding.await?;
     Ok(Json(Reembedded {
         checked: report.checked,
         reembedded: report.reembedded,

@@ -9,15 +9,16 @@ use memory::{ListRequest, MemoryBatchItem, MemoryId, MemoryKind, MemoryPatch};
 use memory_json::{ForgetAnswer, Line, ListAnswer, parse_cursor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::access::{Reads, Writes};
 use crate::etag::EntityTag;
 use crate::problem::{Answer, Problem};
 use crate::request::{
-    Body, Id, KeyedIds, PageQuery, Query, Text, check_object, malformed, parse_time, present,
+    Body, Id, KeyedIds, PageQuery, Query, Text, check_batch, check_object, malformed, parse_time,
+    present,
 };
-use crate::schema::MemoryInput;
+use crate::schema::{IdempotencyKey, IfMatch, IfNoneMatch, MemoryInput};
 
 /// The id of a retained memory.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,7 +41,7 @@ pub(crate) struct RetainedBatch {
     post,
     path = "/v1/entities/{entity}/memories",
     tag = "memories",
-    params(("entity" = String, Path, description = "The entity's name")),
+    params(("entity" = String, Path, description = "The entity's name"), IdempotencyKey, IfMatch),
     request_body = MemoryInput,
     responses((status = 201, description = "Stored", body = Retained), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
@@ -51,9 +52,11 @@ pub(super) async fn retain(
 ) -> Answer<(StatusCode, Json<Retained>)> {
     let keyed = KeyedIds::new(&headers, &entity.id)?;
     let item = item(&entity, &body.0, keyed.id(0))?;
-    let ids = entity.memory.retain_batch([item]).await;
-    let ids = ids.map_err(|error| keyed.explain(error.without_item()))?;
-    let id = ids.into_iter().next();
+    let retaining = entity.write(|memory| async move {
+        let ids = memory.retain_batch([item]).await;
+        ids.map_err(|error| keyed.explain(error.without_item()))
+    });
+    let id = retaining.await?.into_iter().next();
     let id = id.ok_or_else(|| Problem::invalid_input("no memory was given"))?;
     Ok((StatusCode::CREATED, Json(Retained { id })))
 }
@@ -62,9 +65,9 @@ pub(super) async fn retain(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Batch<'a> {
-    /// The memories, of the entity in the path.
+    /// The memories, of the entity in the path, at most 1,000.
     #[serde(borrow)]
-    #[schema(value_type = Vec<MemoryInput>)]
+    #[schema(value_type = Vec<MemoryInput>, max_items = 1000)]
     memories: Vec<&'a RawValue>,
 }
 
@@ -75,7 +78,7 @@ pub(crate) struct Batch<'a> {
     post,
     path = "/v1/entities/{entity}/memories/batch",
     tag = "memories",
-    params(("entity" = String, Path, description = "The entity's name")),
+    params(("entity" = String, Path, description = "The entity's name"), IdempotencyKey, IfMatch),
     request_body = Batch<'static>,
     responses((status = 201, description = "Stored", body = RetainedBatch), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
@@ -87,13 +90,19 @@ pub(super) async fn retain_batch(
     let keyed = KeyedIds::new(&headers, &entity.id)?;
     check_object(&body.0)?;
     let batch: Batch<'_> = serde_json::from_str(&body.0).map_err(|error| malformed(&error))?;
+    check_batch("memories", batch.memories.len()).map_err(|problem| {
+        problem.with_advice("send several batches, or use /import, which has no such limit")
+    })?;
     let items = batch.memories.iter().enumerate().map(|(index, text)| {
         let item = item(&entity, text.get(), keyed.id(index));
         item.map_err(|problem| problem.in_batch(index))
     });
     let items: Vec<MemoryBatchItem> = items.collect::<Result<_, _>>()?;
-    let ids = entity.memory.retain_batch(items).await;
-    let ids = ids.map_err(|error| keyed.explain(error))?;
+    let retaining = entity.write(|memory| async move {
+        let ids = memory.retain_batch(items).await;
+        ids.map_err(|error| keyed.explain(error))
+    });
+    let ids = retaining.await?;
     Ok((StatusCode::CREATED, Json(RetainedBatch { ids })))
 }
 
@@ -103,6 +112,12 @@ fn item(entity: &Writes, text: &str, id: Option<MemoryId>) -> Answer<MemoryBatch
         return Err(Problem::invalid_input("a memory must be one JSON object"));
     }
     let parsed = memory_json::parse(text, Some(&entity.id)).map_err(Problem::invalid_input)?;
+    if let Some(key) = parsed.import_only_key() {
+        return Err(Problem::invalid_input(format!(
+            "`{key}` is restored by an import alone, as a new memory has none; leave it out, or \
+             use /import"
+        )));
+    }
     let mut item = parsed.item;
     if item.entity_id != entity.id {
         return Err(Problem::invalid_input(
@@ -122,7 +137,7 @@ fn item(entity: &Writes, text: &str, id: Option<MemoryId>) -> Answer<MemoryBatch
     path = "/v1/entities/{entity}/memories",
     operation_id = "list_memories",
     tag = "memories",
-    params(("entity" = String, Path, description = "The entity's name"), PageQuery),
+    params(("entity" = String, Path, description = "The entity's name"), PageQuery, IfNoneMatch),
     responses((status = 200, description = "Done", body = ListAnswer<'static>), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn list(
@@ -137,10 +152,10 @@ pub(super) async fn list(
     request.after = after.map_err(|why| Problem::invalid_input(format!("`after`: {why}")))?;
     request.validate()?;
     let as_of = parse_time("as_of", query.as_of.as_deref())?;
-    let tag = match EntityTag::of(&entity, &headers).await? {
-        Ok(tag) => tag,
-        Err(not_modified) => return Ok(not_modified),
-    };
+    let tag = EntityTag::read(&entity, &headers).await?;
+    if let Some(not_modified) = tag.not_modified() {
+        return Ok(not_modified);
+    }
     let page = match as_of {
         Some(as_of) => {
             entity
@@ -160,17 +175,55 @@ pub(super) async fn list(
     tag = "memories",
     params(
         ("entity" = String, Path, description = "The entity's name"),
-        ("id" = String, Path, description = "The memory's id")
+        ("id" = String, Path, description = "The memory's id"),
+        IfNoneMatch
     ),
     responses((status = 200, description = "Done", body = Line<'static>), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn get(entity: Reads, headers: HeaderMap, Id(id): Id) -> Answer<Response> {
-    let tag = match EntityTag::of(&entity, &headers).await? {
-        Ok(tag) => tag,
-        Err(not_modified) => return Ok(not_modified),
-    };
+    let tag = EntityTag::read(&entity, &headers).await?;
+    // First whether it exists: the tag is that of the entity.
     let memory = entity.memory.get_memory(entity.id, id).await?;
+    if let Some(not_modified) = tag.not_modified() {
+        return Ok(not_modified);
+    }
     Ok(tag.with(Json(Line::from(&*memory))))
+}
+
+/// Memories to read.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetMemories {
+    /// The ids, at most 1,000.
+    #[schema(value_type = Vec<String>, max_items = 1000)]
+    ids: Vec<MemoryId>,
+}
+
+/// The memories of a request by ids.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Memories<'a> {
+    /// One for each id, in their order; `null` where the entity has no such memory.
+    memories: Vec<Option<Line<'a>>>,
+}
+
+/// Read memories by their ids
+#[utoipa::path(
+    post,
+    path = "/v1/entities/{entity}/memories/get",
+    tag = "memories",
+    params(("entity" = String, Path, description = "The entity's name")),
+    request_body = GetMemories,
+    responses((status = 200, description = "Done", body = Memories<'static>), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
+)]
+pub(super) async fn get_memories(
+    entity: Reads,
+    Body(request): Body<GetMemories>,
+) -> Answer<Response> {
+    check_batch("ids", request.ids.len())?;
+    let found = entity.memory.get_memories(entity.id, request.ids).await?;
+    let found = found.iter().map(|it| it.as_deref().map(Line::from));
+    let memories = found.collect();
+    Ok(Json(Memories { memories }).into_response())
 }
 
 /// Parts of a memory to change. What is missing stays; `context: null` removes it.
@@ -205,7 +258,8 @@ pub(crate) struct Update {
     tag = "memories",
     params(
         ("entity" = String, Path, description = "The entity's name"),
-        ("id" = String, Path, description = "The memory's id")
+        ("id" = String, Path, description = "The memory's id"),
+        IfMatch
     ),
     request_body = Update,
     responses((status = 200, description = "Done", body = Line<'static>), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
@@ -227,25 +281,51 @@ pub(super) async fn update(
         let entities = entities.into_iter();
         entities.map(|(name, role)| (name.into(), role)).collect()
     });
-    let memory = entity.memory.alter_memory(entity.id, id, patch).await?;
-    Ok(Json(Line::from(&*memory)).into_response())
+    let owner = entity.id.clone();
+    let altering =
+        entity.write(|memory| async move { memory.alter_memory(owner, id, patch).await });
+    Ok(Json(Line::from(&*altering.await?)).into_response())
+}
+
+/// How to forget.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ForgetQuery {
+    /// Keeps what a summary replaced: it is live again.
+    #[serde(default)]
+    #[param(default = false)]
+    keep_sources: bool,
 }
 
 /// Forget a memory permanently
 ///
-/// Removes the memory, what it replaced, and every summary made from it.
+/// Removes the memory, what it replaced, and every summary made from it. With
+/// `keep_sources`, what it replaced is live again.
 #[utoipa::path(
     delete,
     path = "/v1/entities/{entity}/memories/{id}",
     tag = "memories",
     params(
         ("entity" = String, Path, description = "The entity's name"),
-        ("id" = String, Path, description = "The memory's id")
+        ("id" = String, Path, description = "The memory's id"),
+        ForgetQuery,
+        IfMatch
     ),
     responses((status = 200, description = "Done", body = ForgetAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn forget(entity: Writes, Id(id): Id) -> Answer<Json<ForgetAnswer>> {
-    let mut gone = entity.memory.forget(entity.id, id).await?;
+pub(super) async fn forget(
+    entity: Writes,
+    Id(id): Id,
+    Query(query): Query<ForgetQuery>,
+) -> Answer<Json<ForgetAnswer>> {
+    let owner = entity.id.clone();
+    let forgetting = entity.write(|memory| async move {
+        match query.keep_sources {
+            true => memory.delete_memory(owner, id).await.map(|()| vec![id]),
+            false => memory.forget(owner, id).await,
+        }
+    });
+    let mut gone = forgetting.await?;
     gone.sort_unstable();
     Ok(Json(ForgetAnswer {
         forgotten: id,

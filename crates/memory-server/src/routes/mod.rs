@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /memories` | retain one |
 //! | `POST /memories/batch` | retain a batch, all or nothing |
+//! | `POST /memories/get` | get memories by their ids |
 //! | `GET /memories` | a page of the list |
 //! | `GET`, `PATCH`, `DELETE /memories/{id}` | get, update, forget |
 //! | `GET /memories/{id}/related` | links in both directions |
@@ -12,9 +13,10 @@
 //! | `POST /recall`, `/reflect`, `/count` | questions |
 //! | `POST /consolidate`, `/prune`, `/reembed` | maintenance |
 //! | `GET /export`, `POST /import` | JSON lines, as a stream |
-//! | `GET /stats` | counts and generation |
+//! | `GET /stats`, `/models` | counts and generation, memories with vectors of each model |
+//! | `DELETE /cache` | invalidate what is cached |
 //!
-//! Outside: `GET /v1/entities`, `/v1/caches`, `/health/live`, `/health/ready`, `/metrics`,
+//! Outside: `GET /v1/entities`, `/v1/caches`, `POST /v1/embeddings`, `GET /health/live`, `/health/ready`, `/metrics`,
 //! `/openapi.json`; the page at `/`, with its files under `/inspector/`; and the page at
 //! `/docs`, which renders the document.
 
@@ -37,15 +39,22 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::problem::Problem;
-use crate::server::{ServerState, limit_time};
+use crate::schema::BearerTokens;
+use crate::server::ServerState;
+use crate::time_limit::limit_time;
 
 /// The OpenAPI document of the server.
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "memory",
-    description = "Long-term memory for AI agents and game characters",
-    license(name = "MIT OR Apache-2.0")
-))]
+#[openapi(
+    info(
+        title = "memory",
+        description = "Long-term memory for AI agents and game characters",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    // Without tokens, or with one.
+    security((), ("bearer" = [])),
+    modifiers(&BearerTokens)
+)]
 struct Document;
 
 /// All endpoints. Each has `request_timeout` to begin its answer, apart from imports.
@@ -89,6 +98,7 @@ fn operations() -> OpenApiRouter<ServerState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(memories::retain, memories::list))
         .routes(routes!(memories::retain_batch))
+        .routes(routes!(memories::get_memories))
         .routes(routes!(memories::get, memories::update, memories::forget))
         .routes(routes!(links::related))
         .routes(routes!(links::relate, links::unrelate))
@@ -101,6 +111,9 @@ fn operations() -> OpenApiRouter<ServerState> {
         .routes(routes!(maintenance::reembed))
         .routes(routes!(transfer::export))
         .routes(routes!(entities::stats))
+        .routes(routes!(entities::models))
+        .routes(routes!(entities::invalidate_cache))
+        .routes(routes!(entities::embed))
         .routes(routes!(entities::list))
         .routes(routes!(entities::caches))
         .routes(routes!(health::live))

@@ -14,7 +14,7 @@ use crate::etag::EntityTag;
 use crate::import::{ImportAnswer, import_lines};
 use crate::problem::{Answer, Problem};
 use crate::request::{KeyedIds, check_media_type};
-use crate::schema::MemoryInput;
+use crate::schema::{IdempotencyKey, IfMatch, IfNoneMatch, MemoryInput};
 use crate::server::ServerState;
 
 /// The media type of JSON lines.
@@ -37,7 +37,7 @@ const IMPORT_TYPES: [&str; 4] = [
     get,
     path = "/v1/entities/{entity}/export",
     tag = "transfer",
-    params(("entity" = String, Path, description = "The entity's name")),
+    params(("entity" = String, Path, description = "The entity's name"), IfNoneMatch),
     responses(
         (status = 200, description = "Done", body = Line<'static>, content_type = "application/x-ndjson"),
         (status = 304, description = "Unchanged since the given entity tag"),
@@ -45,10 +45,10 @@ const IMPORT_TYPES: [&str; 4] = [
     )
 )]
 pub(super) async fn export(entity: Reads, headers: HeaderMap) -> Answer<Response> {
-    let tag = match EntityTag::of(&entity, &headers).await? {
-        Ok(tag) => tag,
-        Err(not_modified) => return Ok(not_modified),
-    };
+    let tag = EntityTag::read(&entity, &headers).await?;
+    if let Some(not_modified) = tag.not_modified() {
+        return Ok(not_modified);
+    }
     let mut reader = ExportReader::open(&entity.memory, entity.id).await?;
     // Before the answer begins, so that a store that cannot be read is a problem.
     let first = reader.next_page().await?;
@@ -94,7 +94,7 @@ fn lines(page: &[Memory]) -> Bytes {
     post,
     path = "/v1/entities/{entity}/import",
     tag = "transfer",
-    params(("entity" = String, Path, description = "The entity's name")),
+    params(("entity" = String, Path, description = "The entity's name"), IdempotencyKey, IfMatch),
     request_body(content = MemoryInput, content_type = "application/x-ndjson"),
     responses((status = 200, description = "Done", body = ImportAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
@@ -111,7 +111,7 @@ pub(super) async fn import(
         Problem::busy("as many imports as the server allows are in progress; try again later")
     })?;
     let answer = import_lines(
-        &entity.memory,
+        entity.begin_long_write().await?,
         &entity.id,
         keyed,
         body,

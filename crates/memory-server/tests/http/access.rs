@@ -10,10 +10,13 @@ use memory_testkit::HashEmbedder;
 use crate::harness::{Answer, TestServer};
 
 /// What a request sends to learn something, although its method is `POST`.
-const QUESTIONS: [&str; 3] = ["/recall", "/reflect", "/count"];
+const QUESTIONS: [&str; 4] = ["/recall", "/reflect", "/count", "/memories/get"];
 
 /// What is served to everyone.
 const WITHOUT_TOKEN: [&str; 2] = ["/health/live", "/health/ready"];
+
+/// What has numbers of the whole process.
+const WHOLE_PROCESS: [&str; 2] = ["/v1/caches", "/metrics"];
 
 /// An operation of the OpenAPI document.
 struct Endpoint {
@@ -72,7 +75,11 @@ async fn every_endpoint_checks_the_token() {
     let mut made = Vec::new();
     let mut server = TestServer::start(|folder| {
         let path = folder.path().join("tokens");
-        for scope in [scope("npc-", Access::Write), scope("npc-", Access::Read)] {
+        for scope in [
+            scope("npc-", Access::Write),
+            scope("npc-", Access::Read),
+            scope("", Access::Read),
+        ] {
             made.push(Tokens::create(&path, scope).expect("a token").token);
         }
         ServerOptions::new().tokens(Tokens::open(path).expect("the file"))
@@ -100,6 +107,12 @@ async fn every_endpoint_checks_the_token() {
             }
         }
         if !endpoint.is_of_entity() {
+            // Which entities are held, and how often each is asked for, is not for a token
+            // of some entities.
+            server.set_token(made[0].as_str());
+            let some = endpoint.send(&server, "").await;
+            let is_of_process = WHOLE_PROCESS.contains(&endpoint.path.as_str());
+            assert_eq!(some.status == 403, is_of_process, "{name}: {some:?}");
             continue;
         }
         server.set_token(made[0].as_str());
@@ -127,6 +140,9 @@ async fn every_endpoint_checks_the_token() {
             assert_eq!(head.status, 403, "HEAD {}", endpoint.path);
         }
     }
+    server.set_token(made[2].as_str());
+    server.get("/v1/caches").await.ok(200);
+    server.get("/metrics").await.problem(404, "no_metrics");
     // A token lists the entities that it covers.
     server.set_token(made[1].as_str());
     let listed = server.get("/v1/entities").await;

@@ -15,7 +15,7 @@ use crate::harness::TestServer;
 
 /// An embedder that counts its calls, and fails while it is told to.
 #[derive(Debug)]
-struct FailingEmbedder {
+pub(crate) struct FailingEmbedder {
     inner: HashEmbedder,
     fails: AtomicBool,
     calls: AtomicUsize,
@@ -34,7 +34,7 @@ impl FailingEmbedder {
     }
 
     /// One whose calls wait for permits, of which there are none yet.
-    fn waiting() -> Arc<Self> {
+    pub(crate) fn waiting() -> Arc<Self> {
         Arc::new(Self {
             inner: HashEmbedder::new(),
             fails: false.into(),
@@ -84,7 +84,11 @@ async fn a_dead_model_is_not_ready_whatever_is_cached() {
     model.fails.store(true, Ordering::SeqCst);
     let unready = server.get("/health/ready").await;
     let detail = unready.problem(503, "unavailable");
-    assert!(detail.contains("does not answer"), "{detail}");
+    assert!(detail.contains("the model does not work"), "{detail}");
+    assert!(
+        !detail.contains("does not answer"),
+        "the text of the error: {detail}"
+    );
     assert_eq!(unready.header("retry-after"), Some("1"));
     server.get("/health/live").await.ok(204);
 }

@@ -8,6 +8,18 @@ use memory_testkit::HashEmbedder;
 
 use crate::harness::{Answer, TestServer};
 
+/// The headers that the endpoints and MCP read.
+const HEADERS: [&str; 8] = [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+];
+
 const STATS: &str = "/v1/entities/mira/stats";
 
 #[tokio::test]
@@ -73,10 +85,7 @@ async fn with_origin(server: &TestServer, method: &str, origin: &str) -> reqwest
     request = match method {
         "OPTIONS" => request
             .header("access-control-request-method", "POST")
-            .header(
-                "access-control-request-headers",
-                "authorization,content-type",
-            ),
+            .header("access-control-request-headers", HEADERS.join(",")),
         _ => request
             .header("content-type", "application/json")
             .body(r#"{"content":"Rain."}"#),
@@ -103,7 +112,10 @@ async fn pages_of_allowed_origins_alone_may_use_the_server() {
     assert!(preflight.status().is_success(), "{preflight:?}");
     assert_eq!(allowed(&preflight), Some(app));
     let headers = &preflight.headers()["access-control-allow-headers"];
-    assert!(headers.to_str().expect("ASCII").contains("authorization"));
+    let headers: Vec<_> = headers.to_str().expect("ASCII").split(',').collect();
+    for header in HEADERS {
+        assert!(headers.contains(&header), "{header} is not in {headers:?}");
+    }
     let posted = with_origin(&server, "POST", app).await;
     assert_eq!(
         (posted.status().as_u16(), allowed(&posted)),

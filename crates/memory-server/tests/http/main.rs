@@ -7,6 +7,8 @@
 )]
 
 mod access;
+mod compression;
+mod conditional;
 #[cfg(target_os = "linux")]
 mod connections;
 mod harness;
@@ -14,10 +16,13 @@ mod health;
 mod hostile;
 mod inspector;
 mod limits;
+mod logs;
 mod mcp;
 mod metrics;
 mod operations;
+mod parity;
 mod problems;
+mod queries;
 mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;

@@ -269,6 +269,141 @@ async fn entities_are_maintained() {
 }
 
 #[tokio::test]
+async fn memories_are_read_by_their_ids() {
+    let server = server().await;
+    let id = retain(&server, "It rained.").await;
+    let missing = "0192d3a0-0000-7000-8000-000000000001";
+    let body = serde_json::json!({"ids": [missing, id]}).to_string();
+    let found = server.post(&format!("{MEMORIES}/get"), &body).await;
+    let memories = found.ok(200)["memories"].as_array().expect("a list");
+    assert_eq!(memories.len(), 2);
+    assert_eq!(memories[0], serde_json::Value::Null);
+    assert_eq!(memories[1]["content"], "It rained.");
+}
+
+#[tokio::test]
+async fn a_summary_is_forgotten_without_its_sources() {
+    let server = server().await;
+    for _ in 0..2 {
+        retain(&server, "Tam sold me a lame horse.").await;
+    }
+    let done = server.post("/v1/entities/mira/consolidate", "").await;
+    let report = done.ok(200);
+    assert!(report.get("was_needed").is_none(), "{report}");
+    let summary = report["summaries"][0]["id"].as_str().expect("a summary");
+    let path = format!("{MEMORIES}/{summary}");
+    let gone = server
+        .send("DELETE", &format!("{path}?keep_sources=true"), "")
+        .await;
+    assert_eq!(gone.ok(200)["gone"], serde_json::json!([summary]));
+    let stats = server.get("/v1/entities/mira/stats").await;
+    assert_eq!(
+        (&stats.ok(200)["memories"], &stats.body["archived"]),
+        (&2.into(), &0.into())
+    );
+    let refused = server
+        .send("DELETE", &format!("{path}?keep_sources=perhaps"), "")
+        .await;
+    refused.problem(400, "invalid_input");
+}
+
+#[tokio::test]
+async fn a_consolidation_that_is_not_needed_says_so() {
+    let server = server().await;
+    retain(&server, "Tam sold me a lame horse.").await;
+    let path = "/v1/entities/mira/consolidate";
+    let done = server.post(path, r#"{"if_needed":true}"#).await;
+    let expected = serde_json::json!({"was_needed": false, "summaries": []});
+    assert_eq!(*done.ok(200), expected);
+    for other in [r#""min_similarity":0.5"#, r#""filter":{"tags":["a"]}"#] {
+        let body = format!(r#"{{"if_needed":true,{other}}}"#);
+        let refused = server.post(path, &body).await;
+        assert!(refused.problem(400, "invalid_input").contains("if_needed"));
+    }
+}
+
+#[tokio::test]
+async fn texts_are_embedded_and_models_and_caches_are_looked_after() {
+    let server = server().await;
+    retain(&server, "It rained.").await;
+    let body = r#"{"texts":["It rained.","It snowed."]}"#;
+    let embedded = server.post("/v1/embeddings", body).await;
+    let vectors = embedded.ok(200)["vectors"].as_array().expect("vectors");
+    assert_eq!(vectors.len(), 2);
+    for vector in vectors {
+        let squares = vector.as_array().expect("numbers").iter();
+        let length: f64 = squares.filter_map(|it| it.as_f64()).map(|it| it * it).sum();
+        assert!((length - 1.0).abs() < 1e-3, "{length}");
+    }
+    let refused = server.post("/v1/embeddings", r#"{"texts":[" "]}"#).await;
+    refused.problem(400, "invalid_input");
+
+    let models = server.get("/v1/entities/mira/models").await;
+    let models = models.ok(200)["models"].as_array().expect("a list");
+    assert_eq!(models.len(), 1);
+    assert_eq!(models[0]["memories"], 1);
+    assert!(!models[0]["model"].as_str().expect("a name").is_empty());
+
+    server
+        .post("/v1/entities/mira/recall", r#"{"text":"rain"}"#)
+        .await
+        .ok(200);
+    let held = || server.memory.cache_stats().entity.entries;
+    assert_eq!(held(), 1);
+    server
+        .send("DELETE", "/v1/entities/mira/cache", "")
+        .await
+        .ok(204);
+    assert_eq!(held(), 0);
+}
+
+/// The names of an operation's header parameters.
+fn headers(operation: &serde_json::Value) -> Vec<&str> {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let headers = parameters.filter(|it| it["in"] == "header");
+    headers.filter_map(|it| it["name"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn the_document_has_headers_and_tokens() {
+    let server = server().await;
+    let document = server.get("/openapi.json").await;
+    let document = document.ok(200);
+    assert_eq!(
+        document["components"]["securitySchemes"]["bearer"]["scheme"],
+        "bearer"
+    );
+    assert_eq!(
+        document["security"],
+        serde_json::json!([{}, {"bearer": []}])
+    );
+    let reads = ["/recall", "/reflect", "/count", "/memories/get"];
+    let stores = ["/memories", "/memories/batch", "/import"];
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let Some(under) = path.strip_prefix("/v1/entities/{entity}") else {
+            continue;
+        };
+        for (method, operation) in item.as_object().expect("operations") {
+            let headers = headers(operation);
+            let writes = method != "get" && !reads.contains(&under);
+            assert_eq!(headers.contains(&"If-Match"), writes, "{method} {path}");
+            let has_tag = operation["responses"].get("304").is_some();
+            assert_eq!(
+                headers.contains(&"If-None-Match"),
+                has_tag,
+                "{method} {path}"
+            );
+            let has_key = method == "post" && stores.contains(&under);
+            assert_eq!(
+                headers.contains(&"Idempotency-Key"),
+                has_key,
+                "{method} {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_renders_the_document_with_its_own_files_alone() {
     let server = server().await;
     for (path, media_type) in [

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use memory_server::ServerOptions;
+use memory_server::{Server, ServerOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::harness::TestServer;
+use crate::health::FailingEmbedder;
 
 const MEMORIES: &str = "/v1/entities/mira/memories";
 
@@ -87,11 +90,107 @@ async fn bad_requests_name_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_request_beyond_its_time_is_a_problem_that_may_be_repeated() {
-    let server = TestServer::start(|_| ServerOptions::new().request_timeout(Duration::ZERO)).await;
-    let late = server.post(MEMORIES, r#"{"content":"Rain."}"#).await;
-    let detail = late.problem(503, "timeout");
+async fn a_request_beyond_its_time_says_whether_it_may_have_written() {
+    // A model that never answers.
+    let model = FailingEmbedder::waiting();
+    let time = Duration::from_millis(300);
+    let server =
+        TestServer::start_with(model, |_| ServerOptions::new().request_timeout(time)).await;
+    let write = server.post(MEMORIES, r#"{"content":"Rain."}"#).await;
+    let detail = write.problem(503, "timeout").to_owned();
     assert!(detail.contains("Idempotency-Key"), "{detail}");
-    assert_eq!(late.body["retryable"], true);
-    assert_eq!(late.header("retry-after"), Some("1"));
+    assert!(
+        detail.contains("not known whether it was written"),
+        "{detail}"
+    );
+    let read = server
+        .post("/v1/entities/mira/recall", r#"{"text":"Rain?"}"#)
+        .await;
+    let detail = read.problem(503, "timeout");
+    assert!(detail.contains("nothing was written"), "{detail}");
+    for late in [&write, &read] {
+        assert_eq!(late.body["retryable"], true);
+        assert_eq!(late.header("retry-after"), Some("1"));
+    }
+    // Nor was anything written by one whose body did not arrive.
+    let mut connection = TcpStream::connect(server.address())
+        .await
+        .expect("it listens");
+    let head =
+        format!("POST {MEMORIES} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{{");
+    connection
+        .write_all(head.as_bytes())
+        .await
+        .expect("it is sent");
+    let mut answer = [0; 2_000];
+    let read = connection.read(&mut answer).await.expect("it answers");
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.contains("nothing was written"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let taken = server.address();
+    let refused = Server::bind(taken, server.memory.clone(), ServerOptions::new()).await;
+    let error = refused.expect_err("it is taken").to_string();
+    let start = format!("the server cannot listen on {taken}: ");
+    assert!(error.starts_with(&start), "{error}");
+    assert!(error.contains("choose another port"), "{error}");
+}
+
+#[tokio::test]
+async fn a_batch_has_at_most_a_thousand_items() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let memories = |count: usize| vec![serde_json::json!({"content": "Rain."}); count];
+    let batch = |count| serde_json::json!({"memories": memories(count)}).to_string();
+    let path = format!("{MEMORIES}/batch");
+    let refused = server.post(&path, &batch(1_001)).await;
+    let detail = refused.problem(400, "invalid_input");
+    for says in ["1001", "1000", "/import"] {
+        assert!(detail.contains(says), "{detail}");
+    }
+    assert_eq!(refused.body["retryable"], false);
+    let stored = server.post(&path, &batch(1_000)).await;
+    assert_eq!(stored.ok(201)["ids"].as_array().map(Vec::len), Some(1_000));
+
+    let id = "0192d3a0-0000-7000-8000-000000000001";
+    for (path, key, item) in [
+        ("/v1/entities/mira/memories/get", "ids", id),
+        ("/v1/embeddings", "texts", "Rain."),
+    ] {
+        let body = serde_json::json!({key: vec![item; 1_001]}).to_string();
+        let refused = server.post(path, &body).await;
+        let detail = refused.problem(400, "invalid_input");
+        assert!(
+            detail.contains("1001") && detail.contains("1000"),
+            "{detail}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_new_memory_cannot_have_is_refused() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let path = format!("{MEMORIES}/batch");
+    for (key, value) in [
+        ("decay_rate", "0.5"),
+        ("access_count", "3"),
+        ("last_accessed", "\"2026-03-01T09:30:00Z\""),
+        ("archived_by", "\"0192d3a0-0000-7000-8000-000000000001\""),
+    ] {
+        let memory = format!(r#"{{"content":"Rain.","{key}":{value}}}"#);
+        let batch = format!(r#"{{"memories":[{{"content":"Snow."}},{memory}]}}"#);
+        for (path, body) in [(MEMORIES, &memory), (&path, &batch)] {
+            let refused = server.post(path, body).await;
+            let detail = refused.problem(400, "invalid_input");
+            assert!(detail.contains(&format!("`{key}`")), "{detail}");
+            assert!(detail.contains("/import"), "{detail}");
+        }
+    }
+    // What an export writes of a memory that is new.
+    let plain = r#"{"content":"Rain.","access_count":0,"last_accessed":null}"#;
+    server.post(MEMORIES, plain).await.ok(201);
+    let stats = server.get("/v1/entities/mira/stats").await;
+    assert_eq!(stats.ok(200)["memories"], 1);
 }

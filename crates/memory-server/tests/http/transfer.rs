@@ -282,3 +282,66 @@ async fn a_fifth_import_at_once_is_refused_until_one_ends() {
     drop(open);
     until(&server, 200).await;
 }
+
+#[tokio::test]
+async fn a_client_that_sends_too_slowly_makes_room_for_others() {
+    let server = TestServer::start(|_| {
+        let options = ServerOptions::new().request_timeout(Duration::from_secs(1));
+        options.min_import_rate(1_000)
+    })
+    .await;
+    let mut slow = begin(&server, 1_000_000, "{\"content\":\"Rain.\"}\n").await;
+    let (mut reading, mut writing) = slow.split();
+    // A byte now and then, so that it is never idle for long.
+    let sending = async {
+        while writing.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let mut answer = String::new();
+    let read = tokio::select! {
+        read = reading.read_to_string(&mut answer) => read,
+        () = sending => reading.read_to_string(&mut answer).await,
+    };
+    // The rest of what was sent may end the connection.
+    let _ = read;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(
+        answer.contains("less than 1000 bytes per second"),
+        "{answer}"
+    );
+    assert_eq!(count(&server).await, 1, "what came before is stored");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_disconnected() {
+    let time = Duration::from_millis(300);
+    let server = TestServer::start(|_| ServerOptions::new().request_timeout(time)).await;
+    let long = "x".repeat(9_000);
+    let memory = |day| {
+        memory::MemoryBatchItem::new("mira", memory::MemoryKind::World, format!("{day} {long}"))
+    };
+    for hundred in 0..12 {
+        // Some megabytes: more than the buffers of a connection hold.
+        let items = (0..100).map(|day| memory(hundred * 100 + day));
+        server
+            .memory
+            .retain_batch(items)
+            .await
+            .expect("they are retained");
+    }
+    let mut stream = TcpStream::connect(server.address())
+        .await
+        .expect("it listens");
+    let request = format!("GET {EXPORT} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("it is sent");
+    tokio::time::sleep(time * 10).await;
+    let mut read = Vec::new();
+    // It ends, with an error or early.
+    let _ = stream.read_to_end(&mut read).await;
+    assert!(read.starts_with(b"HTTP/1.1 200"), "{} bytes", read.len());
+    assert!(!read.ends_with(b"0\r\n\r\n"), "{} bytes", read.len());
+}
