@@ -89,11 +89,11 @@ export async function caches(main, state) {
       await read();
       problem.replaceChildren();
     } catch (error) {
-      // Once, however long the server is away. Without a token it is not asked again.
+      // Once, however long the server is away. Without a token for it, it is not asked again.
       if (problem.childElementCount === 0 && !state.signal.aborted) {
         problem.append(problemBox(error));
       }
-      if (error.status === 401) {
+      if (error.status === 401 || error.status === 403) {
         setPaused(true);
       }
     }

@@ -27,6 +27,8 @@ pub(crate) struct Reads {
 /// within reach of [`write`](Self::write), so that no write misses its precondition.
 pub(crate) struct Writes {
     pub(crate) id: EntityId,
+    /// The id of the request's token; empty where the server has none.
+    pub(crate) token_id: String,
     memory: MemorySystem,
     precondition: Option<Precondition>,
     conditional_writes: Arc<ConditionalWrites>,
@@ -87,14 +89,14 @@ struct EntityPath {
     entity: String,
 }
 
-/// The entity in the path of a request whose token allows `needed`.
+/// The entity in the path of a request whose token allows `needed`, and the token's id.
 async fn entity(
     parts: &mut Parts,
     server: &ServerState,
     needed: Access,
-) -> Result<EntityId, Problem> {
+) -> Result<(EntityId, String), Problem> {
     // First who asks: without a token nothing else is said.
-    let scope = scope(parts, server)?;
+    let (token_id, scope) = scope(parts, server)?;
     let path = Path::<EntityPath>::from_request_parts(parts, server).await;
     let Path(EntityPath { entity }) =
         path.map_err(|_| Problem::invalid_input("the path is not valid UTF-8"))?;
@@ -105,14 +107,14 @@ async fn entity(
         ));
     }
     server.query_parameters.check(&parts.method, &parts.uri)?;
-    Ok(entity.into())
+    Ok((entity.into(), token_id))
 }
 
 impl FromRequestParts<ServerState> for Reads {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        let id = entity(parts, server, Access::Read).await?;
+        let (id, _) = entity(parts, server, Access::Read).await?;
         let memory = server.memory.clone();
         Ok(Self { id, memory })
     }
@@ -122,10 +124,11 @@ impl FromRequestParts<ServerState> for Writes {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        let id = entity(parts, server, Access::Write).await?;
+        let (id, token_id) = entity(parts, server, Access::Write).await?;
         let progress = parts.extensions.get::<WriteProgress>().cloned();
         Ok(Self {
             id,
+            token_id,
             memory: server.memory.clone(),
             precondition: Precondition::of(&parts.headers)?,
             conditional_writes: Arc::clone(&server.conditional_writes),
@@ -138,7 +141,7 @@ impl FromRequestParts<ServerState> for Everyone {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        let scope = scope(parts, server)?;
+        let (_, scope) = scope(parts, server)?;
         server.query_parameters.check(&parts.method, &parts.uri)?;
         Ok(Self {
             memory: server.memory.clone(),
@@ -179,13 +182,14 @@ pub(crate) async fn attach_scope(
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let scope = scope(&parts, &server)?;
+    let (_, scope) = scope(&parts, &server)?;
     parts.extensions.insert(scope);
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// What the token of a request allows; counts the request against the token's rate.
-fn scope(parts: &Parts, server: &ServerState) -> Result<TokenScope, Problem> {
+/// The id of a request's token and what it allows; counts the request against the token's
+/// rate.
+fn scope(parts: &Parts, server: &ServerState) -> Result<(String, TokenScope), Problem> {
     let (id, scope) = match &server.tokens {
         None => ("", TokenScope::everything()),
         Some(tokens) => bearer(&parts.headers)
@@ -195,7 +199,7 @@ fn scope(parts: &Parts, server: &ServerState) -> Result<TokenScope, Problem> {
     if let Some(limit) = &server.rate_limit {
         limit.check(id)?;
     }
-    Ok(scope)
+    Ok((id.to_owned(), scope))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -19,6 +19,7 @@
 //! | `request` | reading JSON bodies, query strings and idempotency keys |
 //! | `routes/` | the endpoints, one file per group; `routes/mod.rs` has the table |
 //! | `import` | JSON lines of a body, stored while they arrive |
+//! | `import_slots` | how many imports may be in progress at once |
 //! | `etag` | whether an answer is still what the client has |
 //! | `conditional_write` | writes to the state that the client has seen |
 //! | `mcp/` | [`McpServer`]: the same operations as tools of the Model Context Protocol |
@@ -37,6 +38,7 @@ mod connections;
 mod entity_names;
 mod etag;
 mod import;
+mod import_slots;
 mod mcp;
 mod metrics;
 mod model_check;

@@ -14,7 +14,6 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use memory::MemorySystem;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -23,6 +22,7 @@ use crate::certificate::TlsIdentity;
 use crate::conditional_write::ConditionalWrites;
 use crate::connections::{Timeouts, serve};
 use crate::import::ImportLimits;
+use crate::import_slots::ImportSlots;
 use crate::mcp::McpServer;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
@@ -264,12 +264,8 @@ pub(crate) struct ServerState {
     pub(crate) conditional_writes: Arc<ConditionalWrites>,
     pub(crate) max_body_bytes: usize,
     pub(crate) import_limits: ImportLimits,
-    /// Imports that may begin.
-    pub(crate) imports: Arc<Semaphore>,
+    pub(crate) imports: Arc<ImportSlots>,
 }
-
-/// Imports in progress at once: each holds up to three batches, of 4 MiB each.
-const MAX_IMPORTS: usize = 4;
 
 /// A server that is bound to an address.
 #[derive(Debug)]
@@ -375,7 +371,7 @@ fn router(memory: MemorySystem, options: ServerOptions) -> Result<Router, Server
             idle_timeout: options.request_timeout,
             min_rate: options.min_import_rate,
         },
-        imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
+        imports: Arc::default(),
     };
     let mcp = McpServer::over_http(state.memory.clone(), options.max_body_bytes);
     let mcp = Router::new()

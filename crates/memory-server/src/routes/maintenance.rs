@@ -32,7 +32,7 @@ pub(crate) struct Consolidate {
 
 /// What a consolidation did.
 #[derive(Serialize)]
-struct Consolidated {
+struct ConsolidateAnswer {
     /// Whether the entity was consolidated.
     #[serde(skip_serializing_if = "Option::is_none")]
     was_needed: Option<bool>,
@@ -65,7 +65,7 @@ pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -
         let consolidating =
             entity.write(|memory| async move { memory.auto_consolidate_if_needed(owner).await });
         let report = consolidating.await?;
-        let answer = Consolidated {
+        let answer = ConsolidateAnswer {
             was_needed: Some(report.is_some()),
             report: report.unwrap_or_default(),
         };
@@ -78,7 +78,7 @@ pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -
     }
     let consolidating =
         entity.write(|memory| async move { memory.consolidate_with(owner, request).await });
-    let answer = Consolidated {
+    let answer = ConsolidateAnswer {
         was_needed: None,
         report: consolidating.await?,
     };

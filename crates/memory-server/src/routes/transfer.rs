@@ -12,6 +12,7 @@ use memory_json::{ExportReader, Line};
 use crate::access::{Reads, Writes};
 use crate::etag::EntityTag;
 use crate::import::{ImportAnswer, import_lines};
+use crate::import_slots::ImportSlots;
 use crate::problem::{Answer, Problem};
 use crate::request::{KeyedIds, check_media_type};
 use crate::schema::{IdempotencyKey, IfMatch, IfNoneMatch, MemoryInput};
@@ -107,9 +108,7 @@ pub(super) async fn import(
     check_media_type(&headers, &IMPORT_TYPES)?;
     entity.id.validate()?;
     let keyed = KeyedIds::new(&headers, &entity.id)?;
-    let _permit = server.imports.try_acquire().map_err(|_| {
-        Problem::busy("as many imports as the server allows are in progress; try again later")
-    })?;
+    let _slot = ImportSlots::begin(&server.imports, &entity.token_id)?;
     let answer = import_lines(
         entity.begin_long_write().await?,
         &entity.id,

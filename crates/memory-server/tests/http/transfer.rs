@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use memory_server::ServerOptions;
+use memory_server::{Access, ServerOptions, TokenScope, Tokens};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -44,10 +44,15 @@ fn days(count: usize) -> String {
 
 /// Begins an import by hand: a body of `length` bytes, of which `sent` are sent.
 async fn begin(server: &TestServer, length: usize, sent: &str) -> TcpStream {
+    begin_with(server, "", length, sent).await
+}
+
+/// As [`begin`], with a further header.
+async fn begin_with(server: &TestServer, header: &str, length: usize, sent: &str) -> TcpStream {
     let address = server.address();
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     let head = format!(
-        "POST {IMPORT} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\
+        "POST {IMPORT} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n{header}\
          Content-Type: application/x-ndjson\r\n\r\n{sent}"
     );
     let written = stream.write_all(head.as_bytes()).await;
@@ -344,4 +349,36 @@ async fn a_client_that_stops_reading_is_disconnected() {
     let _ = stream.read_to_end(&mut read).await;
     assert!(read.starts_with(b"HTTP/1.1 200"), "{} bytes", read.len());
     assert!(!read.ends_with(b"0\r\n\r\n"), "{} bytes", read.len());
+}
+
+#[tokio::test]
+async fn a_token_leaves_an_import_for_others() {
+    let mut made = Vec::new();
+    let mut server = TestServer::start(|folder| {
+        let path = folder.path().join("tokens");
+        for _ in 0..2 {
+            let scope = TokenScope {
+                entities: String::new(),
+                access: Access::Write,
+            };
+            made.push(Tokens::create(&path, scope).expect("a token").token);
+        }
+        ServerOptions::new().tokens(Tokens::open(path).expect("the file"))
+    })
+    .await;
+    let header = format!("Authorization: Bearer {}\r\n", made[0]);
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let line = "{\"content\":\"Rain.\"}\n";
+        open.push(begin_with(&server, &header, 1_000, line).await);
+    }
+    server.set_token(made[0].as_str());
+    let refused = until(&server, 503).await;
+    let detail = refused.problem(503, "unavailable");
+    assert!(detail.contains("3 imports with this token"), "{detail}");
+    server.set_token(made[1].as_str());
+    import(&server, "").await.ok(200);
+    drop(open);
+    server.set_token(made[0].as_str());
+    until(&server, 200).await;
 }
