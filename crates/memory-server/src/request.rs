@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use chrono::{DateTime, Utc};
 use memory::{EntityId, ListScope, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
 use memory_json::time;
@@ -162,17 +162,39 @@ pub(crate) struct Query<T>(pub(crate) T);
 impl<T: DeserializeOwned> FromRequestParts<ServerState> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        let query = axum_extra::extract::Query::<T>::from_request_parts(parts, server).await;
-        query
-            .map(|axum_extra::extract::Query(query)| Self(query))
-            .map_err(|_| {
-                Problem::invalid_input(
-                    "a query parameter is repeated or has a malformed value; /openapi.json has \
-                     the types of the parameters",
-                )
-            })
+    async fn from_request_parts(parts: &mut Parts, _: &ServerState) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        parse_query(query).map(Self).ok_or_else(|| {
+            let which = match malformed_parameter::<T>(query) {
+                Some(name) => format!("the query parameter `{name}`"),
+                None => "a query parameter".to_owned(),
+            };
+            Problem::invalid_input(format!(
+                "{which} is repeated or has a malformed value; /openapi.json has the types"
+            ))
+        })
     }
+}
+
+fn parse_query<T: DeserializeOwned>(query: &str) -> Option<T> {
+    let uri = Uri::builder().path_and_query(format!("/?{query}")).build();
+    let parsed = axum_extra::extract::Query::try_from_uri(&uri.ok()?);
+    parsed.ok().map(|axum_extra::extract::Query(query)| query)
+}
+
+/// The parameter without which a query string can be parsed.
+fn malformed_parameter<T: DeserializeOwned>(query: &str) -> Option<&str> {
+    /// More than an endpoint has; a name can be escaped in many ways.
+    const MAX_NAMES: usize = 20;
+    let name_of = |pair: &'_ str| pair.find('=').unwrap_or(pair.len());
+    let pairs = || query.split('&').map(|pair| pair.split_at(name_of(pair)));
+    let names: BTreeSet<&str> = pairs().map(|(name, _)| name).collect();
+    let mut names = names.into_iter().take(MAX_NAMES);
+    names.find(|name| {
+        let others = pairs().filter(|(other, _)| other != name);
+        let others: Vec<String> = others.map(|(name, rest)| format!("{name}{rest}")).collect();
+        parse_query::<T>(&others.join("&")).is_some()
+    })
 }
 
 /// The id of a memory in the path, after the entity.

@@ -45,6 +45,22 @@ async fn every_operation_refuses_query_parameters_that_it_does_not_have() {
         ("/memories?metadata=place", "KEY=VALUE"),
         ("/memories?metadata=a%3D1&metadata=a%3D2", "same key"),
         ("/memories?relates_to=x", "not a UUID"),
+        (
+            "/memories?tag=a&limit=ten&tag=b",
+            "the query parameter `limit`",
+        ),
+        (
+            "/memories?archived=perhaps",
+            "the query parameter `archived`",
+        ),
+        (
+            "/memories?after=a&kind=world&after=b",
+            "the query parameter `after`",
+        ),
+        (
+            "/memories?limit=ten&archived=perhaps",
+            "a query parameter is",
+        ),
     ] {
         let refused = server.get(&format!("/v1/entities/mira{path}")).await;
         let detail = refused.problem(400, "invalid_input");
