@@ -84,9 +84,10 @@ pub(super) async fn models(entity: Reads) -> Answer<Json<Models>> {
     Ok(Json(Models { models }))
 }
 
-/// Remove what is cached of an entity
+/// Remove an entity's snapshot from the cache
 ///
-/// Never needed for correctness, apart from changes of the database by hand.
+/// Only needed after changes of the database by hand. Memories that were read by their ids
+/// stay cached; each has an endpoint of its own.
 #[utoipa::path(
     delete,
     path = "/v1/entities/{entity}/cache",
@@ -94,7 +95,7 @@ pub(super) async fn models(entity: Reads) -> Answer<Json<Models>> {
     params(("entity" = String, Path, description = "The entity's name"), IfMatch),
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn invalidate_cache(entity: Writes) -> Answer<StatusCode> {
+pub(super) async fn invalidate_entity_cache(entity: Writes) -> Answer<StatusCode> {
     entity.id.validate()?;
     let owner = entity.id.clone();
     let invalidating = entity.write(|memory| async move {

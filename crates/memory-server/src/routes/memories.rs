@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use memory::{ListRequest, MemoryBatchItem, MemoryId, MemoryKind, MemoryPatch};
+use memory::{ListRequest, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, MemoryPatch};
 use memory_json::{ForgetAnswer, Line, ListAnswer, parse_cursor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -224,6 +224,32 @@ pub(super) async fn get_memories(
     let found = found.iter().map(|it| it.as_deref().map(Line::from));
     let memories = found.collect();
     Ok(Json(Memories { memories }).into_response())
+}
+
+/// Remove a memory from the cache
+///
+/// Only needed after changes of the database by hand.
+#[utoipa::path(
+    delete,
+    path = "/v1/entities/{entity}/memories/{id}/cache",
+    tag = "memories",
+    params(
+        ("entity" = String, Path, description = "The entity's name"),
+        ("id" = String, Path, description = "The memory's id"),
+        IfMatch
+    ),
+    responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
+)]
+pub(super) async fn invalidate_memory_cache(entity: Writes, Id(id): Id) -> Answer<StatusCode> {
+    let owner = entity.id.clone();
+    let invalidating = entity.write(|memory| async move {
+        // The cache is asked for an id alone, whosever memory it is.
+        memory.get_memory(owner, id).await?;
+        memory.invalidate_memory_cache(id);
+        Ok::<_, MemoryError>(())
+    });
+    invalidating.await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Parts of a memory to change. What is missing stays; `context: null` removes it.

@@ -14,7 +14,7 @@
 //! | `POST /consolidate`, `/prune`, `/reembed` | maintenance |
 //! | `GET /export`, `POST /import` | JSON lines, as a stream |
 //! | `GET /stats`, `/models` | counts and generation, memories with vectors of each model |
-//! | `DELETE /cache` | invalidate what is cached |
+//! | `DELETE /cache`, `/memories/{id}/cache` | invalidate a cached snapshot, a cached memory |
 //!
 //! Outside: `GET /v1/entities`, `/v1/caches`, `POST /v1/embeddings`, `GET /health/live`, `/health/ready`, `/metrics`,
 //! `/openapi.json`; the page at `/`, with its files under `/inspector/`; and the page at
@@ -100,6 +100,7 @@ fn operations() -> OpenApiRouter<ServerState> {
         .routes(routes!(memories::retain_batch))
         .routes(routes!(memories::get_memories))
         .routes(routes!(memories::get, memories::update, memories::forget))
+        .routes(routes!(memories::invalidate_memory_cache))
         .routes(routes!(links::related))
         .routes(routes!(links::relate, links::unrelate))
         .routes(routes!(maintenance::undo))
@@ -112,7 +113,7 @@ fn operations() -> OpenApiRouter<ServerState> {
         .routes(routes!(transfer::export))
         .routes(routes!(entities::stats))
         .routes(routes!(entities::models))
-        .routes(routes!(entities::invalidate_cache))
+        .routes(routes!(entities::invalidate_entity_cache))
         .routes(routes!(entities::embed))
         .routes(routes!(entities::list))
         .routes(routes!(entities::caches))

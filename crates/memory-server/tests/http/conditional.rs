@@ -105,6 +105,7 @@ async fn a_write_with_the_tag_of_an_older_state_is_refused() {
         ("POST", format!("{MIRA}/prune"), r#"{"keep":0}"#),
         ("POST", format!("{MIRA}/reembed"), ""),
         ("DELETE", format!("{MIRA}/cache"), ""),
+        ("DELETE", format!("{memory}/cache"), ""),
     ];
     let before = server.get(&format!("{MIRA}/export")).await;
     let current = tag(&server).await;

@@ -88,6 +88,7 @@ fn requests() -> Vec<(&'static str, String, String)> {
         &format!("{walrus}\n{{\"walrus\":1}}\nwalrus\n"),
     );
     add("DELETE", "/cache", "");
+    add("DELETE", &format!("{memory}/cache"), "");
     add("DELETE", &memory, "");
     add("GET", "/walrus", "");
     for (method, path, body) in [

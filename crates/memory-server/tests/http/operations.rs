@@ -325,7 +325,7 @@ async fn a_consolidation_that_is_not_needed_says_so() {
 #[tokio::test]
 async fn texts_are_embedded_and_models_and_caches_are_looked_after() {
     let server = server().await;
-    retain(&server, "It rained.").await;
+    let id = retain(&server, "It rained.").await;
     let body = r#"{"texts":["It rained.","It snowed."]}"#;
     let embedded = server.post("/v1/embeddings", body).await;
     let vectors = embedded.ok(200)["vectors"].as_array().expect("vectors");
@@ -350,10 +350,18 @@ async fn texts_are_embedded_and_models_and_caches_are_looked_after() {
         .ok(200);
     let held = || server.memory.cache_stats().entity.entries;
     assert_eq!(held(), 1);
-    server
-        .send("DELETE", "/v1/entities/mira/cache", "")
-        .await
-        .ok(204);
+    let path = "/v1/entities/mira/cache";
+    server.send("DELETE", path, "").await.ok(204);
+    assert_eq!(held(), 0);
+    server.get(&format!("{MEMORIES}/{id}")).await.ok(200);
+    let held = || server.memory.cache_stats().memory.entries;
+    assert_eq!(held(), 1);
+    let of_another = format!("/v1/entities/tam/memories/{id}/cache");
+    let refused = server.send("DELETE", &of_another, "").await;
+    refused.problem(404, "not_found");
+    assert_eq!(held(), 1, "what another entity has stays cached");
+    let path = format!("{MEMORIES}/{id}/cache");
+    server.send("DELETE", &path, "").await.ok(204);
     assert_eq!(held(), 0);
 }
 

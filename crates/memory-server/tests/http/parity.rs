@@ -25,6 +25,7 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("get_memories", "post memories/get"),
     ("get_memory", "get memories/{id}"),
     ("invalidate_entity_cache", "delete cache"),
+    ("invalidate_memory_cache", "delete memories/{id}/cache"),
     ("list_entities", "get /v1/entities"),
     ("list_memories", "get memories"),
     ("list_memories_as_of", "get memories"),
@@ -57,10 +58,6 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("builder", "the server has one system, made when it starts"),
     ("clear_all_caches", "one entity would slow down all others"),
     ("close", "the end of the server: a signal"),
-    (
-        "invalidate_memory_cache",
-        "an id alone does not say whether the token covers it",
-    ),
     (
         "maintain_indexes",
         "minutes to hours: `memory maintain-indexes`",
