@@ -13,6 +13,7 @@
 //! | `input` | content from an argument or from standard input |
 //! | `atomic_file` | files that are replaced only once they are complete |
 //! | `output` | standard output as text or JSON |
+//! | `rows` | rows of listings, on one line or on several |
 //! | `log` | warnings of `serve` on standard error |
 //! | `own_files` | recognizing paths that lead to the database itself |
 //! | `interrupt` | interrupt and termination signals |
@@ -33,6 +34,7 @@ mod null_embedder;
 mod open_hint;
 mod output;
 mod own_files;
+mod rows;
 mod settings;
 mod shared_cache;
 

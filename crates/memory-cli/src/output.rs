@@ -5,11 +5,10 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use memory::Memory;
 use serde::Serialize;
 
 use crate::exit::Failure;
-use memory_json::time;
+use crate::rows::{self, Row};
 
 /// The format of results and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,16 +52,28 @@ impl Output {
         writeln!(self.to, "{text}").map_err(|error| Failure::output(&error))
     }
 
-    /// Writes a row of a table. On a terminal it is shortened to one line of the
-    /// screen, so that `tail` fits if it takes at most half of the line.
-    pub(crate) fn write_row(&mut self, row: &str, tail: &str) -> Result<(), Failure> {
-        let Some(columns) = self.columns else {
-            return self.write_line(format_args!("{row}{tail}"));
-        };
-        let tail = console::truncate_str(tail, columns / 2, "…");
-        let rest = columns - console::measure_text_width(&tail);
-        let row = console::truncate_str(row, rest, "…");
-        self.write_line(format_args!("{row}{tail}"))
+    /// Writes a row of a listing: on one line, or, on a terminal, on as many lines of the
+    /// screen as it needs.
+    pub(crate) fn write_row(&mut self, row: &Row) -> Result<(), Failure> {
+        match self.columns {
+            None => self.write_line(format_args!("{}", row.to_line())),
+            Some(columns) => self.write_lines(row.to_lines(columns)),
+        }
+    }
+
+    /// Writes parts of a sentence, indented, wrapped on a terminal.
+    pub(crate) fn write_parts(&mut self, parts: &[String]) -> Result<(), Failure> {
+        match self.columns {
+            None => self.write_line(format_args!("{}", rows::unwrapped(parts))),
+            Some(columns) => self.write_lines(rows::wrap(parts, columns)),
+        }
+    }
+
+    fn write_lines(&mut self, lines: Vec<String>) -> Result<(), Failure> {
+        for line in lines {
+            self.write_line(format_args!("{line}"))?;
+        }
+        Ok(())
     }
 
     /// Writes a JSON document on one line.
@@ -111,16 +122,6 @@ pub(crate) fn progress_bar(length: Option<u64>) -> ProgressBar {
     // The elapsed time is updated while a batch is embedded.
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
-}
-
-/// Formats time, kind and content, the last columns of list and recall.
-pub(crate) fn format_row(memory: &Memory) -> String {
-    format!(
-        "{}  {:<11}  {}",
-        time::format_seconds(memory.timestamp),
-        memory.kind.as_str(),
-        single_line(&memory.content)
-    )
 }
 
 /// Puts text on one line: line breaks and tabs become spaces, and control

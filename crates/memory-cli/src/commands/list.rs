@@ -5,7 +5,8 @@ use memory::{ListRequest, Memory, PageCursor};
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::filters::Filters;
-use crate::output::{Output, format_row, note, single_line};
+use crate::output::{Output, note, single_line};
+use crate::rows::Row;
 use memory_json::{ListAnswer, format_cursor, parse_cursor};
 
 #[derive(Debug, clap::Args)]
@@ -48,8 +49,8 @@ pub(crate) async fn run(
         return output.write_json(&ListAnswer::from(&*page));
     }
     for memory in &page.memories {
-        let row = format!("{}  {}", memory.id, format_row(memory));
-        output.write_row(&row, &labels(memory))?;
+        let row = Row::new().id(memory.id);
+        output.write_row(&row.labeled_memory(memory, labels(memory)))?;
     }
     if let Some(next) = &page.next {
         output.flush()?;

@@ -7,7 +7,8 @@ use memory::{ExcludedHits, Explanation, RecallRequest};
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::filters::Filters;
-use crate::output::{Output, count_noun, format_row, note};
+use crate::output::{Output, count_noun, note};
+use crate::rows::Row;
 use memory_json::{RankingName, RecallAnswer, time};
 
 #[derive(Debug, clap::Args)]
@@ -105,23 +106,19 @@ pub(crate) async fn run(
         }
         return Ok(());
     }
-    let id = "id";
-    output.write_line(format_args!(
-        "{id:<36}  score  relevance  similarity  time                  kind         content"
-    ))?;
+    let header = Row::new().id("id").cell("score").cell("relevance");
+    output.write_row(&header.cell("similarity").memory_header())?;
     for hit in &found {
         // A memory found by its words alone has no similarity.
         let similarity = hit
             .similarity
             .map_or_else(|| "-".to_owned(), |cosine| format!("{cosine:.3}"));
-        let row = format!(
-            "{}  {:5.3}  {:>9.3}  {similarity:>10}  {}",
-            hit.memory.id,
-            hit.score,
-            hit.relevance,
-            format_row(&hit.memory)
-        );
-        output.write_row(&row, "")?;
+        let row = Row::new()
+            .id(hit.memory.id)
+            .cell(format!("{:5.3}", hit.score))
+            .cell(format!("{:>9.3}", hit.relevance))
+            .cell(format!("{similarity:>10}"));
+        output.write_row(&row.memory(&hit.memory))?;
         if args.explain {
             explain(&hit.explanation, output)?;
         }
@@ -145,13 +142,18 @@ fn explain(explanation: &Explanation, output: &mut Output) -> Result<(), Failure
         ..
     } = explanation;
     let of = |value: Option<f32>| value.map_or_else(|| "-".to_owned(), |it| format!("{it:.3}"));
-    output.write_line(format_args!(
-        "    similarity {}, words {lexical:.3}, word pairs {pairs:.3}, neighbors {neighbors:.3}, \
-         mentioned {mentioned}, date {date:.3}, importance {importance:.3}, recency {recency:.3}, \
-         newer {newer:.3}, reranker {}",
-        of(*similarity),
-        of(*reranker_score),
-    ))
+    output.write_parts(&[
+        format!("similarity {}", of(*similarity)),
+        format!("words {lexical:.3}"),
+        format!("word pairs {pairs:.3}"),
+        format!("neighbors {neighbors:.3}"),
+        format!("mentioned {mentioned}"),
+        format!("date {date:.3}"),
+        format!("importance {importance:.3}"),
+        format!("recency {recency:.3}"),
+        format!("newer {newer:.3}"),
+        format!("reranker {}", of(*reranker_score)),
+    ])
 }
 
 /// Notes by which model memories were compared, if it was not the current one, and how

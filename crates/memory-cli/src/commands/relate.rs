@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::database::Database;
 use crate::exit::Failure;
-use crate::output::{Output, format_row, note, single_line};
+use crate::output::{Output, note, single_line};
+use crate::rows::Row;
 use memory_json::RelatedAnswer;
 
 #[derive(Debug, clap::Args)]
@@ -113,11 +114,9 @@ pub(crate) async fn related(
             LinkDirection::Outgoing => "->",
             LinkDirection::Incoming => "<-",
         };
-        let (id, relation) = (link.memory.id, single_line(&link.relation));
-        output.write_line(format_args!(
-            "{arrow} {relation}  {id}  {}",
-            format_row(&link.memory)
-        ))?;
+        let relation = single_line(&link.relation);
+        let row = Row::new().cell(format!("{arrow} {relation}"));
+        output.write_row(&row.id(link.memory.id).memory(&link.memory))?;
     }
     Ok(())
 }

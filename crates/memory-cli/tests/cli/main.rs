@@ -41,6 +41,7 @@ mod settings;
 #[cfg(feature = "valkey")]
 mod shared_cache;
 mod signals;
+mod terminal;
 mod test_dir;
 mod tls;
 mod warming;
