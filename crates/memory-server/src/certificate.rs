@@ -2,11 +2,10 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -16,6 +15,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
+
+use crate::file_state::FileState;
 
 /// How often the files are looked at: a new certificate is used at most this much, and the
 /// time to read it, after it is there.
@@ -202,33 +203,8 @@ struct Files {
     key: PathBuf,
 }
 
-/// What changes when a file is replaced or written, of both files. `None` for one that
-/// cannot be looked at.
+/// The states of both files.
 type State = [Option<FileState>; 2];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileState {
-    modified: SystemTime,
-    length: u64,
-    /// The file and the last change of any kind: a file that replaces another one may have
-    /// its time and its length.
-    #[cfg(unix)]
-    identity: [i64; 3],
-}
-
-impl FileState {
-    fn new(file: &fs::Metadata) -> Option<Self> {
-        #[cfg(unix)]
-        use std::os::unix::fs::MetadataExt;
-
-        Some(Self {
-            modified: file.modified().ok()?,
-            length: file.len(),
-            #[cfg(unix)]
-            identity: [file.ino().cast_signed(), file.ctime(), file.ctime_nsec()],
-        })
-    }
-}
 
 /// What is wrong with a file. The error of the parser has lines of it, which may be those of
 /// a key.
@@ -250,10 +226,7 @@ fn without_content(error: pem::Error) -> io::Error {
 
 impl Files {
     fn state(&self) -> State {
-        [&self.certificate, &self.key].map(|path| {
-            let file = fs::metadata(path).ok()?;
-            FileState::new(&file)
-        })
+        [&self.certificate, &self.key].map(|path| FileState::of(path))
     }
 
     fn read(&self, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsError> {

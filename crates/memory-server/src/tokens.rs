@@ -3,23 +3,30 @@
 //! A token is `mem_ID_SECRET`. The file has one line per token: its id, the SHA-256
 //! of its secret, and what it may do. The secret is 32 random bytes, so a fast hash
 //! cannot be reversed by guessing. The file is read again when it changes, so adding
-//! and removing a line needs no restart.
+//! and removing a line needs no restart. It may be edited: a byte order mark, blank lines,
+//! lines that end as on Windows and a last line without an end are as good as none.
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// How long a file is trusted before its time of change is looked at again. A
-/// removed token works at most this much longer.
+use crate::file_state::FileState;
+
+/// How long a file is trusted before it is looked at again. A removed token works at most
+/// this much longer.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The same for a file that could not be used, which may have been read while an editor
+/// wrote it: its tokens are soon accepted again.
+const UNUSABLE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +141,8 @@ pub struct Tokens {
 #[derive(Debug)]
 struct State {
     by_id: HashMap<String, TokenLine>,
-    changed: Option<SystemTime>,
+    /// The file as it was before it was read; `None` where it could not be used.
+    file: Option<FileState>,
     checked: Instant,
     /// Whether the file could not be used when it was last read, which is logged once.
     is_unusable: bool,
@@ -147,14 +155,14 @@ impl Tokens {
     /// [`TokensError`] for a file that cannot be read or is malformed.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, TokensError> {
         let path = path.into();
-        let changed = modified(&path);
+        let file = FileState::of(&path);
         let by_id = read(&path)?;
         let checked = Instant::now();
         Ok(Self {
             path,
             state: Mutex::new(State {
                 by_id,
-                changed,
+                file,
                 checked,
                 is_unusable: false,
             }),
@@ -164,36 +172,50 @@ impl Tokens {
     /// Makes a token and appends it to a file, which is created, for its owner only,
     /// if it is missing.
     ///
+    /// Nothing is written to a file that no server could use. Processes that append to one
+    /// file wait for each other.
+    ///
     /// # Errors
-    /// [`TokensError::Io`] for a file that cannot be written.
+    /// [`TokensError`] for a file that cannot be read or written, or is malformed.
     pub fn create(path: impl AsRef<Path>, scope: TokenScope) -> Result<NewToken, TokensError> {
         let path = path.as_ref();
-        let id = Uuid::new_v4().simple().to_string()[..8].to_owned();
+        let failed = |source| TokensError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut options = fs::OpenOptions::new();
+        options.create(true).read(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(failed)?;
+        // Some file systems have no locks; a line is appended as a whole all the same.
+        let _ = file.lock();
+        let mut before = String::new();
+        file.read_to_string(&mut before).map_err(failed)?;
+        let tokens = parse(path, &before)?;
         // 244 random bits.
         let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let id = std::iter::repeat_with(|| Uuid::new_v4().simple().to_string()[..8].to_owned())
+            .find(|id| !tokens.contains_key(id))
+            .unwrap_or_default();
         let line = TokenLine {
             id: id.clone(),
             sha256: hash(&secret),
             entities: scope.entities,
             access: scope.access,
         };
-        let failed = |source| TokensError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let mut text = serde_json::to_string(&line)
+        let line = serde_json::to_string(&line)
             .map_err(io::Error::from)
             .map_err(failed)?;
-        text.push('\n');
-        let mut options = fs::OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let written = options.open(path).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(failed)?;
+        // An editor may have left the last line without its end.
+        let is_complete = before.is_empty() || before.ends_with('\n');
+        let start = if is_complete { "" } else { "\n" };
+        append(&mut file, &format!("{start}{line}\n"), before.len()).map_err(failed)?;
+        if !is_at(&file, path) {
+            return Err(failed(io::Error::other(
+                "it was replaced while the token was written; make another token",
+            )));
+        }
         Ok(NewToken {
             token: format!("mem_{id}_{secret}"),
             id,
@@ -221,19 +243,23 @@ impl Tokens {
     /// Reads the file again if it changed. A file that became unreadable or malformed
     /// allows nothing until it is mended.
     fn reload_if_changed(&self, state: &mut State) {
-        if state.checked.elapsed() < CHECK_INTERVAL {
+        let interval = match state.is_unusable {
+            true => UNUSABLE_CHECK_INTERVAL,
+            false => CHECK_INTERVAL,
+        };
+        if state.checked.elapsed() < interval {
             return;
         }
         state.checked = Instant::now();
-        let changed = modified(&self.path);
-        if changed.is_some() && changed == state.changed {
+        let file = FileState::of(&self.path);
+        if file.is_some() && file == state.file {
             return;
         }
         match read(&self.path) {
             Ok(by_id) => {
                 *state = State {
                     by_id,
-                    changed,
+                    file,
                     checked: state.checked,
                     is_unusable: false,
                 }
@@ -243,14 +269,40 @@ impl Tokens {
                     tracing::error!(error = %error, "no token is accepted");
                 }
                 state.by_id.clear();
-                state.changed = None;
+                state.file = None;
             }
         }
     }
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|file| file.modified()).ok()
+/// Appends to a file of `length` bytes. Half a line would make it unusable, so none is left
+/// where there is no space for all of it.
+fn append(file: &mut fs::File, text: &str, length: usize) -> io::Result<()> {
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    if written.is_err() {
+        // The error of the write says more than one of this.
+        let _ = file.set_len(length as u64);
+    }
+    written
+}
+
+/// Whether an open file is the one at `path`, which an editor may have replaced.
+fn is_at(file: &fs::File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let (open, there) = (file.metadata(), fs::metadata(path));
+        open.map(identity).ok() == there.map(identity).ok()
+    }
+    #[cfg(not(unix))]
+    {
+        // An open file cannot be replaced.
+        let _ = (file, path);
+        true
+    }
 }
 
 fn read(path: &Path) -> Result<HashMap<String, TokenLine>, TokensError> {
@@ -258,6 +310,13 @@ fn read(path: &Path) -> Result<HashMap<String, TokenLine>, TokensError> {
         path: path.to_owned(),
         source,
     })?;
+    parse(path, &text)
+}
+
+/// The tokens of a file's text.
+fn parse(path: &Path, text: &str) -> Result<HashMap<String, TokenLine>, TokensError> {
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = (1..)
         .zip(text.lines())
         .filter(|(_, line)| !line.trim().is_empty());
@@ -333,5 +392,112 @@ mod tests {
             error.to_string().starts_with("line 2 of the file"),
             "{error}"
         );
+    }
+    /// The file is looked at with the next token.
+    fn expire(tokens: &Tokens) {
+        let mut state = tokens.state.lock().unwrap();
+        state.checked = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
+    }
+
+    #[test]
+    fn an_edited_file_gets_further_tokens_and_keeps_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        let first = Tokens::create(&path, scope("a", Access::Read)).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        for edited in [
+            text.trim_end().to_owned(),
+            format!("\u{feff}{}", text.trim_end()),
+            text.replace('\n', "\r\n"),
+            format!("\r\n{}\r", text.trim_end()),
+            format!("\n\n{text}\n \n"),
+        ] {
+            fs::write(&path, &edited).unwrap();
+            let second = Tokens::create(&path, scope("b", Access::Write)).unwrap();
+            let tokens = Tokens::open(&path).unwrap();
+            for made in [&first, &second] {
+                assert!(tokens.scope_of(&made.token).is_some(), "{edited:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_not_appended_to_a_file_that_cannot_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        let made = |text: &[u8]| {
+            fs::write(&path, text).unwrap();
+            let outcome = Tokens::create(&path, scope("", Access::Read));
+            assert_eq!(fs::read(&path).unwrap(), text, "nothing is written");
+            outcome.unwrap_err().to_string()
+        };
+        assert!(made(b"{\"id\":\"a\"").starts_with("line 1 of the file"));
+        assert!(made(b"\nmine\n").starts_with("line 2 of the file"));
+        assert!(made(b"\xff\xfe{\0").contains("cannot use the file of tokens"));
+        let in_folder = Tokens::create(folder.path(), scope("", Access::Read));
+        assert!(matches!(in_folder, Err(TokensError::Io { .. })));
+        let in_missing = Tokens::create(path.join("no/tokens"), scope("", Access::Read));
+        assert!(matches!(in_missing, Err(TokensError::Io { .. })));
+    }
+
+    #[test]
+    fn tokens_that_are_made_at_once_are_all_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        fs::write(&path, "\n\n ").unwrap();
+        let made: Vec<NewToken> = std::thread::scope(|threads| {
+            let create = || Tokens::create(&path, scope("", Access::Read)).unwrap();
+            let running: Vec<_> = (0..16).map(|_| threads.spawn(create)).collect();
+            let made = running.into_iter().map(|thread| thread.join().unwrap());
+            made.collect()
+        });
+        let tokens = Tokens::open(&path).unwrap();
+        for token in made {
+            assert!(tokens.scope_of(&token.token).is_some());
+        }
+    }
+
+    #[test]
+    fn a_replaced_file_revokes_its_tokens_whatever_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("tokens"), folder.path().join("other"));
+        let revoked = Tokens::create(&path, scope("", Access::Read)).unwrap();
+        let valid = Tokens::create(&other, scope("", Access::Read)).unwrap();
+        let tokens = Tokens::open(&path).unwrap();
+        assert!(tokens.scope_of(&revoked.token).is_some());
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let file = fs::File::options().write(true).open(&other).unwrap();
+        file.set_modified(modified).unwrap();
+        fs::rename(&other, &path).unwrap();
+        expire(&tokens);
+        // Both files have the same length.
+        assert_eq!(tokens.scope_of(&revoked.token).is_some(), cfg!(not(unix)));
+        assert_eq!(tokens.scope_of(&valid.token).is_some(), cfg!(unix));
+    }
+
+    #[test]
+    fn a_file_that_becomes_unusable_allows_nothing_until_it_is_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        let made = Tokens::create(&path, scope("", Access::Read)).unwrap();
+        let text = fs::read(&path).unwrap();
+        let tokens = Tokens::open(&path).unwrap();
+        let is_accepted = || {
+            expire(&tokens);
+            tokens.scope_of(&made.token).is_some()
+        };
+        for half in [0, 1, text.len() / 2, text.len() - 2] {
+            fs::write(&path, &text[..half]).unwrap();
+            assert!(!is_accepted(), "{half}");
+            fs::write(&path, &text).unwrap();
+            assert!(is_accepted(), "{half}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(!is_accepted());
+        fs::create_dir(&path).unwrap();
+        assert!(!is_accepted());
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, &text).unwrap();
+        assert!(is_accepted());
     }
 }
