@@ -58,9 +58,10 @@ pub enum ImportError {
         /// The largest allowed number.
         max: u64,
     },
-    /// A conversation, line or file that is held in memory has more bytes than
-    /// [`ReadLimits::max_item_bytes`](crate::ReadLimits::max_item_bytes).
-    #[error("{file}: one conversation, or what else is read as a whole, has more than {max} bytes")]
+    /// A file that is held in memory as a whole has more bytes than
+    /// [`ReadLimits::max_item_bytes`](crate::ReadLimits::max_item_bytes). A conversation that
+    /// has more is refused by itself.
+    #[error("{file}: a file that is read as a whole has more than {max} bytes")]
     ItemTooLarge {
         /// The file.
         file: String,

@@ -35,14 +35,10 @@ impl Default for ReadLimits {
     }
 }
 
-/// A limit that reading exceeded, as the source of an [`io::Error`].
+/// More bytes in all than the limit, as the source of an [`io::Error`].
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-pub(crate) enum LimitExceeded {
-    #[error("more than {0} bytes in all")]
-    Total(u64),
-    #[error("more than {0} bytes in one piece")]
-    Item(u64),
-}
+#[error("more than {0} bytes in all")]
+struct TotalExceeded(u64);
 
 /// A file of an export.
 #[derive(Debug, Clone)]
@@ -348,10 +344,9 @@ pub(crate) fn read_error(label: &str, error: io::Error) -> ImportError {
     let file = label.to_owned();
     let exceeded = error
         .get_ref()
-        .and_then(|it| it.downcast_ref::<LimitExceeded>());
+        .and_then(|it| it.downcast_ref::<TotalExceeded>());
     match exceeded.copied() {
-        Some(LimitExceeded::Total(max)) => ImportError::TooLarge { file, max },
-        Some(LimitExceeded::Item(max)) => ImportError::ItemTooLarge { file, max },
+        Some(TotalExceeded(max)) => ImportError::TooLarge { file, max },
         None => io_error(label, error),
     }
 }
@@ -367,7 +362,7 @@ impl Read for TotalLimit<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.content.read(buffer)?;
         let Some(rest) = self.remaining.checked_sub(count as u64) else {
-            return Err(io::Error::other(LimitExceeded::Total(self.max)));
+            return Err(io::Error::other(TotalExceeded(self.max)));
         };
         *self.remaining = rest;
         Ok(count)

@@ -77,8 +77,64 @@ fn after_fence(text: &str, at: usize) -> Option<usize> {
     (line.trim_end() == "---").then_some(end)
 }
 
-/// Parses front matter; `None` where it is not a mapping in valid YAML.
-pub(crate) fn parse(yaml: &str) -> Option<FrontMatter> {
+/// Parses front matter, and says whether all of it could be read. Where it is not valid
+/// YAML, each field is read on its own: one that is not valid takes no other with it.
+pub(crate) fn parse(yaml: &str) -> (FrontMatter, bool) {
+    if let Some(matter) = parse_mapping(yaml) {
+        return (matter, true);
+    }
+    let mut matter = FrontMatter::default();
+    let mut is_complete = true;
+    for entry in entries(yaml) {
+        if let Some(parsed) = parse_mapping(entry) {
+            matter.fields.extend(parsed.fields);
+        } else if let Some((key, value)) = plain_field(entry) {
+            matter.fields.insert(key, Field::Text(value));
+        } else {
+            is_complete = false;
+        }
+    }
+    (matter, is_complete)
+}
+
+/// Parts that begin with a line that is not indented and is no item of a list: the fields
+/// of a mapping as they are usually written.
+fn entries(yaml: &str) -> Vec<&str> {
+    let mut starts = Vec::new();
+    let mut at = 0;
+    for line in yaml.split_inclusive('\n') {
+        let continues = line.trim().is_empty() || line.starts_with([' ', '\t', '-', '#', '}', ']']);
+        if !continues || starts.is_empty() {
+            starts.push(at);
+        }
+        at += line.len();
+    }
+    let ends = starts.iter().skip(1).copied().chain([yaml.len()]);
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(start, end)| &yaml[*start..end])
+        .collect()
+}
+
+/// A field on one line whose value is meant as text and is not valid as it is, such as
+/// `title: Coffee: how to brew it`. A value that begins as a list, a quotation or anything
+/// else than text is none.
+fn plain_field(entry: &str) -> Option<(String, String)> {
+    let entry = entry.trim();
+    let (key, value) = entry.split_once(": ")?;
+    let (key, value) = (key.trim(), value.trim());
+    let is_key = key
+        .chars()
+        .all(|c| c.is_alphanumeric() || "-_ ".contains(c));
+    let is_text =
+        !entry.contains('\n') && !value.starts_with(['[', '{', '"', '\'', '&', '*', '!', '|', '>']);
+    (is_key && is_text && !key.is_empty() && !value.is_empty())
+        .then(|| (key.to_owned(), value.to_owned()))
+}
+
+/// Parses a mapping; `None` where it is none in valid YAML.
+fn parse_mapping(yaml: &str) -> Option<FrontMatter> {
     let mut events = Events(Parser::new_from_str(yaml));
     let mut matter = FrontMatter::default();
     loop {
@@ -197,7 +253,7 @@ mod tests {
     fn scalars_and_lists_are_kept_and_nested_values_are_named() {
         let yaml = "title: Coffee\ntags: [a, 'b']\nmore:\n  - x\n  - y\nempty:\nquoted: \"\"\n\
                     nested: {a: 1}\nlists: [[1]]\ncopy: &x 1\nalias: *x\n[k]: v\ndate: 2026-03-01\n";
-        let mut matter = parse(yaml).unwrap();
+        let mut matter = parse_mapping(yaml).unwrap();
         assert_eq!(matter.take_text("title").as_deref(), Some("Coffee"));
         assert_eq!(matter.take_list("tags"), ["a", "b"]);
         assert_eq!(matter.take_list("more"), ["x", "y"]);
@@ -207,29 +263,76 @@ mod tests {
         let others: Vec<&str> = matter.fields.keys().map(String::as_str).collect();
         assert_eq!(others, ["alias", "copy", "lists", "nested"]);
         assert_eq!(matter.fields["alias"], Field::Other);
-        assert_eq!(parse("tags: a, b").unwrap().take_list("tags"), ["a", "b"]);
+        assert_eq!(
+            parse_mapping("tags: a, b").unwrap().take_list("tags"),
+            ["a", "b"]
+        );
     }
 
     #[test]
     fn what_is_no_mapping_is_no_front_matter() {
         for empty in ["", "# comment\n", "~\n"] {
-            assert_eq!(parse(empty), Some(FrontMatter::default()), "{empty:?}");
+            assert_eq!(
+                parse_mapping(empty),
+                Some(FrontMatter::default()),
+                "{empty:?}"
+            );
         }
         for bad in ["- a\n", "text\n", "a: [1\n", "a: b: c\n", "a: \"\n"] {
-            assert_eq!(parse(bad), None, "{bad:?}");
+            assert_eq!(parse_mapping(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_field_takes_no_other_with_it() {
+        let text = |value: &str| Field::Text(value.to_owned());
+        for (yaml, expected, is_complete) in [
+            (
+                "title: Coffee: how to brew it\r\ntags: [a, b]\r\n\r\ndate: 2026-03-01\r\n",
+                vec![
+                    ("date", text("2026-03-01")),
+                    ("tags", Field::List(vec!["a".to_owned(), "b".to_owned()])),
+                    ("title", text("Coffee: how to brew it")),
+                ],
+                true,
+            ),
+            (
+                "# written by hand\nwho: @tam\ntags:\n- x\n- y\nnested:\n  a: 1\n",
+                vec![
+                    ("nested", Field::Other),
+                    ("tags", Field::List(vec!["x".to_owned(), "y".to_owned()])),
+                    ("who", text("@tam")),
+                ],
+                true,
+            ),
+            ("a: [1\nb: 2\n", vec![("b", text("2"))], false),
+            ("a: \"x\nb: 'y'\n", vec![("b", text("y"))], false),
+            ("b: 2\na:\n  c: d: e\n", vec![("b", text("2"))], false),
+            ("- a\n- b\n", vec![], false),
+            ("no field\n", vec![], false),
+        ] {
+            let (matter, complete) = parse(yaml);
+            let fields: Vec<(&str, Field)> = matter
+                .fields
+                .iter()
+                .map(|(key, field)| (key.as_str(), field.clone()))
+                .collect();
+            assert_eq!((fields, complete), (expected, is_complete), "{yaml}");
         }
     }
 
     #[test]
     fn deep_nesting_and_aliases_cost_no_more_than_their_length() {
         let flow = format!("a: {}", "[".repeat(60_000));
-        assert_eq!(parse(&flow), None);
+        assert_eq!(parse_mapping(&flow), None);
         let block = format!("a:\n{}", "- ".repeat(10_000));
         let _ = parse(&block);
+        let lines = "x: {\n".repeat(10_000);
+        assert!(!parse(&lines).1);
         let mut bomb = "a0: &a0 [x, x]\n".to_owned();
         for n in 1..50 {
             bomb.push_str(&format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1));
         }
-        assert_eq!(parse(&bomb).unwrap().fields.len(), 50);
+        assert_eq!(parse_mapping(&bomb).unwrap().fields.len(), 50);
     }
 }

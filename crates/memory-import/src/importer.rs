@@ -140,18 +140,23 @@ impl<'a> Importer<'a> {
         // Equal pieces of one document are distinguished by their occurrence.
         let mut occurrences: HashMap<Uuid, u64> = HashMap::new();
         for (origin, draft) in drafts {
-            let Some(entity) = self.entity.clone().or_else(|| owner(&draft)) else {
-                self.refuse(
-                    &origin,
-                    "it names no user and no agent; name the entity of such memories",
-                )?;
-                continue;
+            let entity = match &self.entity {
+                Some(entity) => entity.clone(),
+                None => match owner(&draft) {
+                    Ok(entity) => entity,
+                    Err(reason) => {
+                        self.refuse(&origin, reason)?;
+                        continue;
+                    }
+                },
             };
             let parts: Vec<String> = split_text(&draft.content, MAX_CONTENT_CHARS)
                 .into_iter()
                 .map(str::to_owned)
                 .collect();
             let count = parts.len();
+            // What all parts have in common.
+            let common = self.item(&entity, &draft);
             for (index, content) in parts.into_iter().enumerate() {
                 let first = self.derive(&entity, &draft.source_id, &content, 0);
                 let occurrence = occurrences.entry(first).or_default();
@@ -160,7 +165,8 @@ impl<'a> Importer<'a> {
                     n => self.derive(&entity, &draft.source_id, &content, n),
                 };
                 *occurrence += 1;
-                let mut item = self.item(&entity, &draft, content);
+                let mut item = common.clone();
+                item.content = content;
                 item.id = Some(id.into());
                 let mut origin = origin.clone();
                 if count > 1 {
@@ -187,13 +193,15 @@ impl<'a> Importer<'a> {
         Ok(ids)
     }
 
-    fn item(&self, entity: &EntityId, draft: &Draft, content: String) -> MemoryBatchItem {
-        let mut item = MemoryBatchItem::new(entity, draft.kind, content);
+    /// A memory of this text without its content. What is cut off or left out is counted.
+    fn item(&mut self, entity: &EntityId, draft: &Draft) -> MemoryBatchItem {
+        let mut item = MemoryBatchItem::new(entity, draft.kind, String::new());
         item.timestamp = draft.timestamp;
-        item.context = draft
-            .context
-            .as_deref()
-            .and_then(|text| fit(text, MAX_CONTEXT_CHARS));
+        let context = draft.context.as_deref();
+        item.context = context.and_then(|text| {
+            let what = "ends of contexts of more than 1,024 characters";
+            self.fit(text, MAX_CONTEXT_CHARS, what)
+        });
         item.metadata.clone_from(&draft.metadata);
         let source = [
             ("source", self.format.as_str()),
@@ -208,20 +216,46 @@ impl<'a> Importer<'a> {
             }
         }
         for (name, role) in &draft.participants {
-            let Some(name) = fit(name, MAX_ENTITY_ID_CHARS) else {
+            let what = "ends of names of more than 256 characters of participants";
+            let Some(name) = self.fit(name, MAX_ENTITY_ID_CHARS, what) else {
                 continue;
             };
             // The owner takes part in all its memories.
-            if name != entity.as_str() && item.entities.len() < MAX_LINKS {
-                let role = fit(role, MAX_ROLE_CHARS).unwrap_or_default();
-                item.entities.insert(name.into(), role);
+            if name == entity.as_str() {
+                continue;
             }
+            if item.entities.len() == MAX_LINKS && !item.entities.contains_key(name.as_str()) {
+                self.report.skip("participants beyond 256 of a memory", 1);
+                continue;
+            }
+            let what = "ends of roles of more than 128 characters";
+            let role = self.fit(role, MAX_ROLE_CHARS, what).unwrap_or_default();
+            item.entities.insert(name.into(), role);
         }
-        let tags = draft.tags.iter().filter_map(|tag| fit(tag, MAX_TAG_CHARS));
+        let tags = draft.tags.iter().filter_map(|tag| {
+            let what = "ends of tags of more than 128 characters";
+            self.fit(tag, MAX_TAG_CHARS, what)
+        });
         let tags: BTreeSet<String> = tags.collect();
+        let beyond = tags.len().saturating_sub(MAX_TAGS) as u64;
+        self.report.skip("tags beyond 64 of a memory", beyond);
         item.tags = tags.into_iter().take(MAX_TAGS).collect();
         item.related.clone_from(&draft.related);
         item
+    }
+
+    /// Makes a text that is not content fit a limit: control characters become spaces, and
+    /// what is too long is cut off and counted as `what`. `None` where nothing is left.
+    fn fit(&mut self, text: &str, max_chars: usize, what: &'static str) -> Option<String> {
+        let mut chars = text
+            .trim()
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c });
+        let clean: String = chars.by_ref().take(max_chars).collect();
+        let is_cut = chars.next().is_some();
+        self.report.skip(what, u64::from(is_cut));
+        let clean = clean.trim();
+        (!clean.is_empty()).then(|| clean.to_owned())
     }
 
     /// UUID version 5 of what distinguishes a memory of an export from others.
@@ -239,22 +273,26 @@ impl<'a> Importer<'a> {
     }
 }
 
-fn owner(draft: &Draft) -> Option<EntityId> {
-    let name = draft.owner.as_deref()?;
-    fit(name, MAX_ENTITY_ID_CHARS).map(EntityId::from)
-}
-
-/// Makes a text that is not content fit a limit: control characters become spaces, and
-/// what is too long is cut off. `None` where nothing is left.
-fn fit(text: &str, max_chars: usize) -> Option<String> {
-    let clean: String = text
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(max_chars)
-        .collect();
-    let clean = clean.trim();
-    (!clean.is_empty()).then(|| clean.to_owned())
+/// The entity that the export names, exactly as it is named: names that differ must not
+/// become one.
+fn owner(draft: &Draft) -> Result<EntityId, String> {
+    const FIX: &str = "name the entity of such memories with --entity";
+    let Some(name) = draft.owner.as_deref() else {
+        return Err(format!("it names no user and no agent; {FIX}"));
+    };
+    if name.trim() != name {
+        return Err(format!(
+            "the name of its user or agent begins or ends with white space; {FIX}"
+        ));
+    }
+    let entity = EntityId::from(name);
+    match entity.validate() {
+        Ok(()) => Ok(entity),
+        Err(_) => Err(format!(
+            "the name of its user or agent is no name of an entity, which has 1 to \
+             {MAX_ENTITY_ID_CHARS} characters and no control characters; {FIX}"
+        )),
+    }
 }
 
 /// Moves times that are not after the time before them to a microsecond after it.
@@ -282,17 +320,22 @@ mod tests {
 
     /// What is passed on for these drafts, which make one document.
     fn records(drafts: &[Draft]) -> Vec<Record> {
+        import(&options(), drafts).0
+    }
+
+    fn import(options: &ImportOptions, drafts: &[Draft]) -> (Vec<Record>, ImportReport) {
         let mut records = Vec::new();
         let mut sink = |record: Record| {
             records.push(record);
             ControlFlow::Continue(())
         };
-        let mut importer = Importer::new(Format::Markdown, &options(), &mut sink);
+        let mut importer = Importer::new(Format::Markdown, options, &mut sink);
         let drafts = drafts
             .iter()
             .map(|draft| ("a.md".to_owned(), draft.clone()));
         importer.add_document(drafts.collect()).unwrap();
-        records
+        let report = importer.into_report();
+        (records, report)
     }
 
     fn draft(content: &str) -> Draft {
@@ -329,22 +372,88 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_apart_from_content_is_cut_off() {
-        let mut draft = draft("Rain.");
-        draft.context = Some("c".repeat(2_000));
+    fn what_is_too_long_apart_from_content_is_cut_off_and_counted() {
+        // Two parts, which are counted as one text.
+        let mut draft = draft(&"Rain. ".repeat(3_000));
+        draft.context = Some("c".repeat(MAX_CONTEXT_CHARS + 1));
         draft.tags = (0..100).map(|n| format!("tag {n}")).collect();
         draft.tags.push(" ".to_owned());
+        draft.tags.push("t".repeat(MAX_TAG_CHARS + 1));
         draft.participants = vec![
             ("mira".to_owned(), "owner".to_owned()),
             (format!("a\tb{}", "x".repeat(300)), "r".repeat(300)),
         ];
-        let records = records(&[draft]);
+        let others = (0..MAX_LINKS + 2).map(|n| (format!("p{n}"), "guest".to_owned()));
+        draft.participants.extend(others);
+        let (records, report) = import(&options(), &[draft]);
+        assert_eq!(records.len(), 2);
         let item = records[0].item.as_ref().unwrap();
         assert_eq!(item.context.as_ref().unwrap().len(), MAX_CONTEXT_CHARS);
         assert_eq!(item.tags.len(), MAX_TAGS);
         let (name, role) = item.entities.first_key_value().unwrap();
         assert!(name.as_str().starts_with("a bx"), "{name}");
-        assert_eq!((item.entities.len(), role.len()), (1, MAX_ROLE_CHARS));
+        assert_eq!(
+            (item.entities.len(), role.len()),
+            (MAX_LINKS, MAX_ROLE_CHARS)
+        );
+        let skipped: Vec<(&str, u64)> = report.skipped.into_iter().collect();
+        let limits = [MAX_CONTEXT_CHARS, MAX_ENTITY_ID_CHARS, MAX_ROLE_CHARS];
+        assert_eq!(limits, [1_024, 256, 128], "as the names of the counts say");
+        assert_eq!((MAX_TAG_CHARS, MAX_TAGS, MAX_LINKS), (128, 64, 256));
+        assert_eq!(
+            skipped,
+            [
+                ("ends of contexts of more than 1,024 characters", 1),
+                (
+                    "ends of names of more than 256 characters of participants",
+                    1
+                ),
+                ("ends of roles of more than 128 characters", 1),
+                ("ends of tags of more than 128 characters", 1),
+                ("participants beyond 256 of a memory", 3),
+                ("tags beyond 64 of a memory", 37),
+            ]
+        );
+    }
+
+    #[test]
+    fn owners_whose_names_differ_do_not_become_one() {
+        let owned = |name: Option<&str>| Draft {
+            owner: name.map(str::to_owned),
+            ..draft("Rain.")
+        };
+        let long = "n".repeat(MAX_ENTITY_ID_CHARS);
+        let (longer, other) = (format!("{long}1"), format!("{long}2"));
+        let names = [
+            Some("ann"),
+            Some(" ann"),
+            Some("ann\n"),
+            Some("a\tnn"),
+            Some(&long),
+            Some(&longer),
+            Some(&other),
+            None,
+        ];
+        let (records, _) = import(&ImportOptions::default(), &names.map(owned));
+        let found: Vec<&str> = records
+            .iter()
+            .map(|record| match &record.item {
+                Ok(item) => item.entity_id.as_str(),
+                Err(reason) => {
+                    assert!(reason.contains("--entity"), "{reason}");
+                    assert!(!reason.contains("ann"), "{reason}");
+                    "refused"
+                }
+            })
+            .collect();
+        let refused = "refused";
+        // Refusals are passed on at once.
+        assert_eq!(
+            found,
+            [
+                refused, refused, refused, refused, refused, refused, "ann", &long
+            ]
+        );
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! Reading the elements of a large JSON array one at a time, and values of objects.
 
 use std::cell::Cell;
-use std::fmt;
-use std::io::{self, Read};
+use std::io::{BufRead, BufReader};
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use crate::error::ImportError;
-use crate::files::{ExportFile, ExportFiles, LimitExceeded, read_error};
+use crate::files::{ExportFile, ExportFiles, read_error};
 use crate::importer::{Importer, Stop};
+use crate::json_splitter::{JsonSplitter, RawValue, SplitError};
 use crate::surrogates::ReplaceSurrogates;
 
 /// What the elements of a file are, and where.
@@ -26,7 +26,8 @@ pub(crate) struct Elements {
 }
 
 /// Passes each element of the files' arrays to `on_element`, with what messages call it:
-/// its file and its number from 1. One element is held in memory at a time.
+/// its file and its number from 1. One element is held in memory at a time; one that is too
+/// large or nested too deep is refused.
 pub(crate) fn for_each_element(
     files: &mut ExportFiles,
     elements: &Elements,
@@ -44,6 +45,9 @@ pub(crate) fn for_each_element(
     Ok(())
 }
 
+/// Bytes of a file that are read ahead.
+const BUFFER_BYTES: usize = 64 << 10;
+
 /// What the report calls the escapes that were replaced.
 const HALF_CHARACTERS: &str = "halves of characters, now U+FFFD";
 
@@ -57,43 +61,21 @@ fn read_array(
 ) -> Result<(), Stop> {
     let label = file.label();
     let max = files.limits().max_item_bytes;
-    let budget = Cell::new(max);
     let content = files.open_file(file)?;
     let replaced = Cell::new(0);
-    let reader = ItemLimit {
-        content: ReplaceSurrogates::new(content, &replaced),
-        remaining: &budget,
-        max,
-    };
-    let mut state = State {
+    let content = ReplaceSurrogates::new(content, &replaced);
+    let mut array = ArrayReader {
+        splitter: JsonSplitter::new(BufReader::with_capacity(BUFFER_BYTES, content)),
         elements,
+        label: &label,
+        max,
         importer,
         on_element,
-        budget: &budget,
-        max,
         count: 0,
-        found_array: false,
-        stop: None,
     };
-    let mut json = serde_json::Deserializer::from_reader(reader);
-    let outcome = json.deserialize_any(&mut state);
-    let (stop, found_array) = (state.stop.take(), state.found_array);
-    let replaced = replaced.get();
-    state.importer.report().skip(HALF_CHARACTERS, replaced);
-    if let Some(stop) = stop {
-        return Err(stop);
-    }
+    let outcome = array.read();
+    importer.report().skip(HALF_CHARACTERS, replaced.get());
     outcome
-        .and_then(|()| json.end())
-        .map_err(|error| json_error(&label, elements.expected, error))?;
-    if !found_array {
-        return Err(Stop::Failed(ImportError::UnexpectedShape {
-            file: label,
-            found: "an object of another kind".to_owned(),
-            expected: elements.expected,
-        }));
-    }
-    Ok(())
 }
 
 /// Explains why a file is not the JSON that is expected.
@@ -123,80 +105,201 @@ pub(crate) fn json_error(
     }
 }
 
-/// Reads an array for [`read_array`].
-struct State<'s, 'i> {
-    elements: &'s Elements,
-    importer: &'s mut Importer<'i>,
-    on_element: &'s mut dyn FnMut(&mut Importer<'_>, usize, Value) -> Result<(), Stop>,
-    budget: &'s Cell<u64>,
+/// Reads a file for [`read_array`].
+struct ArrayReader<'a, 'i, R> {
+    splitter: JsonSplitter<R>,
+    elements: &'a Elements,
+    label: &'a str,
+    /// Bytes of an element.
     max: u64,
+    importer: &'a mut Importer<'i>,
+    on_element: &'a mut dyn FnMut(&mut Importer<'_>, usize, Value) -> Result<(), Stop>,
     count: usize,
-    found_array: bool,
-    stop: Option<Stop>,
 }
 
-impl<'de> Visitor<'de> for &mut State<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.elements.expected)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
-        self.found_array = true;
-        self.budget.set(self.max);
-        while let Some(element) = array.next_element()? {
-            self.count += 1;
-            if let Err(stop) = (self.on_element)(self.importer, self.count, element) {
-                self.stop = Some(stop);
-                return Err(A::Error::custom("stopped"));
+impl<R: BufRead> ArrayReader<'_, '_, R> {
+    /// Reads a document that is an array or an object with one.
+    fn read(&mut self) -> Result<(), Stop> {
+        let found_array = match self.peek()? {
+            Some(b'[') => {
+                self.read_elements()?;
+                true
             }
-            self.budget.set(self.max);
+            Some(b'{') => self.read_object()?,
+            _ => return Err(self.unexpected_value()),
+        };
+        if self.peek()?.is_some() {
+            return Err(self.unexpected("trailing characters"));
         }
-        Ok(())
+        match found_array {
+            true => Ok(()),
+            false => Err(self.unexpected_shape("an object of another kind")),
+        }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
-        while let Some(key) = object.next_key::<String>()? {
+    /// Reads an object around the array; whether the array is there.
+    fn read_object(&mut self) -> Result<bool, Stop> {
+        let mut found_array = false;
+        self.take(b'{')?;
+        if self.take(b'}')? {
+            return Ok(false);
+        }
+        loop {
+            if self.peek()? != Some(b'"') {
+                return Err(self.unexpected("key must be a string"));
+            }
+            let key = self.take_value(self.max)?;
+            let key: String = match key.is_too_large {
+                // No known key.
+                true => "…".to_owned(),
+                false => self
+                    .parse(&key)
+                    .map_err(|error| self.damaged(&key, error))?,
+            };
+            if !self.take(b':')? {
+                return Err(self.unexpected("expected `:`"));
+            }
             if self.elements.arrays.contains(&key.as_str()) {
-                object.next_value_seed(&mut *self)?;
+                if self.peek()? != Some(b'[') {
+                    return Err(self.unexpected_value());
+                }
+                self.read_elements()?;
+                found_array = true;
             } else {
                 if !self.elements.ignored.contains(&key.as_str()) {
                     self.importer.report().count_unknown("file", &key);
                 }
-                object.next_value::<IgnoredAny>()?;
+                self.take_value(0)?;
             }
-            self.budget.set(self.max);
+            if self.take(b'}')? {
+                return Ok(found_array);
+            }
+            if !self.take(b',')? {
+                return Err(self.unexpected("expected `,` or `}`"));
+            }
         }
-        Ok(())
     }
-}
 
-impl<'de> DeserializeSeed<'de> for &mut State<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+    fn read_elements(&mut self) -> Result<(), Stop> {
+        self.take(b'[')?;
+        if self.take(b']')? {
+            return Ok(());
+        }
+        loop {
+            let value = self.take_value(self.max)?;
+            self.count += 1;
+            self.read_element(&value)?;
+            if self.take(b']')? {
+                return Ok(());
+            }
+            if !self.take(b',')? {
+                return Err(self.unexpected("expected `,` or `]`"));
+            }
+        }
     }
-}
 
-/// A reader that fails when an element is longer than the budget, which is renewed
-/// before each element.
-struct ItemLimit<'a, R> {
-    content: R,
-    remaining: &'a Cell<u64>,
-    max: u64,
-}
-
-impl<R: Read> Read for ItemLimit<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.content.read(buffer)?;
-        let Some(rest) = self.remaining.get().checked_sub(count as u64) else {
-            return Err(io::Error::other(LimitExceeded::Item(self.max)));
+    /// Passes an element on. One that cannot be held in memory is refused; the others are
+    /// read.
+    fn read_element(&mut self, value: &RawValue) -> Result<(), Stop> {
+        let (noun, max) = (self.elements.noun, self.max);
+        let reason = match value.is_too_large {
+            true => format!("it has more than {max} bytes, the most that one {noun} may have"),
+            false => match self.parse(value) {
+                Ok(element) => return (self.on_element)(self.importer, self.count, element),
+                Err(error) => match limit_of_parser(&error) {
+                    Some(reason) => reason.to_owned(),
+                    None => return Err(self.damaged(value, error)),
+                },
+            },
         };
-        self.remaining.set(rest);
-        Ok(count)
+        let origin = format!("{}, {noun} {}", self.label, self.count);
+        self.importer.refuse(&origin, reason)
     }
+
+    fn parse<T: DeserializeOwned>(&self, value: &RawValue) -> serde_json::Result<T> {
+        serde_json::from_slice(&value.text)
+    }
+
+    fn peek(&mut self) -> Result<Option<u8>, Stop> {
+        self.splitter
+            .peek()
+            .map_err(|error| self.stop(error.into()))
+    }
+
+    fn take(&mut self, byte: u8) -> Result<bool, Stop> {
+        let taken = self.splitter.take(byte);
+        taken.map_err(|error| self.stop(error.into()))
+    }
+
+    fn take_value(&mut self, max: u64) -> Result<RawValue, Stop> {
+        let taken = self.splitter.take_value(max);
+        taken.map_err(|error| self.stop(error))
+    }
+
+    fn unexpected(&self, reason: &'static str) -> Stop {
+        self.stop(self.splitter.unexpected(reason))
+    }
+
+    /// What is wrong with a value that is not the array.
+    fn unexpected_value(&mut self) -> Stop {
+        let value = match self.take_value(self.max) {
+            Ok(value) => value,
+            Err(stop) => return stop,
+        };
+        match self.parse::<IgnoredAny>(&value) {
+            Err(error) if !value.is_too_large => self.damaged(&value, error),
+            _ => self.unexpected_shape("JSON of another kind"),
+        }
+    }
+
+    fn unexpected_shape(&self, found: &str) -> Stop {
+        Stop::Failed(ImportError::UnexpectedShape {
+            file: self.label.to_owned(),
+            found: found.to_owned(),
+            expected: self.elements.expected,
+        })
+    }
+
+    fn stop(&self, error: SplitError) -> Stop {
+        Stop::Failed(match error {
+            SplitError::Io(error) => read_error(self.label, error),
+            SplitError::Syntax { place, reason } => ImportError::Damaged {
+                file: self.label.to_owned(),
+                line: place.line,
+                column: place.column,
+                reason: reason.to_owned(),
+            },
+        })
+    }
+
+    /// The error of the parser, with the place in the file.
+    fn damaged(&self, value: &RawValue, error: serde_json::Error) -> Stop {
+        let place = value.start.add(error.line(), error.column());
+        let error = json_error(self.label, self.elements.expected, error);
+        Stop::Failed(match error {
+            ImportError::Damaged { file, reason, .. } => ImportError::Damaged {
+                file,
+                line: place.line,
+                column: place.column,
+                reason,
+            },
+            other => other,
+        })
+    }
+}
+
+/// Why a value that is valid JSON cannot be held in memory.
+fn limit_of_parser(error: &serde_json::Error) -> Option<&'static str> {
+    let text = error.to_string();
+    let limits = [
+        ("recursion limit", "it is nested more than 127 levels deep"),
+        (
+            "number out of range",
+            "it has a number that is out of range",
+        ),
+    ];
+    let mut limits = limits.into_iter();
+    limits.find_map(|(start, reason)| text.starts_with(start).then_some(reason))
 }
 
 /// The value of a key that is a string with other characters than white space.

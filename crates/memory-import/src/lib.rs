@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `files` | the files of an export, within [`ReadLimits`] |
 //! | `json` | the elements of an array, one at a time |
+//! | `json_splitter` | where the values of a JSON document end |
 //! | `importer` | memories from what a format's module found: ids, parts, links |
 //! | `chatgpt`, `claude`, `mem0`, `mcp_memory`, `markdown`, `basic_memory` | the formats |
 //! | `front_matter` | YAML before a Markdown text |
@@ -29,6 +30,7 @@ mod format;
 mod front_matter;
 mod importer;
 mod json;
+mod json_splitter;
 mod markdown;
 mod mcp_memory;
 mod mem0;

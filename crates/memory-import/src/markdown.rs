@@ -43,14 +43,14 @@ pub(crate) struct Note {
 impl Note {
     fn new(file: &ExportFile, text: &str, importer: &mut Importer<'_>) -> Self {
         let (yaml, body) = front_matter::split(text);
-        let mut matter = match yaml.map(front_matter::parse) {
-            None => FrontMatter::default(),
-            Some(Some(matter)) => matter,
-            Some(None) => {
-                importer.report().skip("front matter in invalid YAML", 1);
-                FrontMatter::default()
+        let mut matter = FrontMatter::default();
+        if let Some(yaml) = yaml {
+            let (parsed, is_complete) = front_matter::parse(yaml);
+            matter = parsed;
+            if !is_complete {
+                importer.report().count_invalid_front_matter(&file.label());
             }
-        };
+        }
         let title = matter.take_text("title");
         let title = title
             .filter(|title| !title.trim().is_empty())

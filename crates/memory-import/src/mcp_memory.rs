@@ -22,72 +22,119 @@ type Object = Map<String, Value>;
 
 pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Result<(), Stop> {
     for file in files.select(importer)? {
-        if !read_lines(files, &file, importer)? {
-            read_graph(files, &file, importer)?;
+        // A file whose first line is damaged may be one of lines all the same, and one whose
+        // lines are parts of a graph has none that is an element of its own.
+        if begins_with_element(files, &file)? {
+            read_lines(files, &file, importer)?;
+            continue;
+        }
+        match parse_graph(files, &file) {
+            Ok(graph) => read_graph(&graph, &file, importer)?,
+            Err(error @ ImportError::TooLarge { .. }) => return Err(error.into()),
+            Err(error) => match has_element(files, &file)? {
+                true => read_lines(files, &file, importer)?,
+                false => return Err(error.into()),
+            },
         }
     }
     Ok(())
 }
 
-/// Reads a file of lines; `false`, and nothing read, where its first line is not an object
-/// of its own with a `type`.
-fn read_lines(
+/// Whether a line is an entity or a relation, which is an object with a `type`.
+fn is_element(line: &str) -> bool {
+    let parsed: Option<Value> = serde_json::from_str(line).ok();
+    parsed.is_some_and(|value| value.get("type").is_some())
+}
+
+/// Whether the first line is an element; also where there is no line, as an empty graph is
+/// an empty file.
+fn begins_with_element(files: &mut ExportFiles, file: &ExportFile) -> Result<bool, Stop> {
+    let is_element = find_line(files, file, |text| Some(text.is_some_and(is_element)))?;
+    Ok(is_element.unwrap_or(true))
+}
+
+/// Whether any line is an element.
+fn has_element(files: &mut ExportFiles, file: &ExportFile) -> Result<bool, Stop> {
+    let found = find_line(files, file, |text| {
+        text.is_some_and(is_element).then_some(())
+    })?;
+    Ok(found.is_some())
+}
+
+/// What `check` returns of the first line for which it returns something. A line without a
+/// text is one that cannot be read.
+fn find_line<T>(
     files: &mut ExportFiles,
     file: &ExportFile,
-    importer: &mut Importer<'_>,
-) -> Result<bool, Stop> {
+    mut check: impl FnMut(Option<&str>) -> Option<T>,
+) -> Result<Option<T>, Stop> {
     let label = file.label();
     let failed = |error| Stop::from(read_error(&label, error));
     let content = files.open_file(file)?;
     let mut lines = Lines::open(content).map_err(failed)?;
-    let mut is_first = true;
     while let Some(line) = lines.next_line().map_err(failed)? {
-        let origin = format!("{label}, line {}", line.number);
-        let parsed = line.text.map(serde_json::from_str::<Value>);
-        let object = match &parsed {
-            Ok(Ok(Value::Object(object))) => Some(object),
-            _ => None,
-        };
-        if is_first && !object.is_some_and(|object| object.contains_key("type")) {
-            return Ok(false);
-        }
-        is_first = false;
-        match (object, &parsed) {
-            (Some(object), _) => match object.get("type").and_then(Value::as_str) {
-                Some("entity") => read_entity(&origin, object, importer)?,
-                Some("relation") => read_relation(&origin, object, importer)?,
-                _ => importer.report().skip("lines of an unknown type", 1),
-            },
-            // Why the line has no text.
-            (None, Err(reason)) => importer.refuse(&origin, reason.as_str())?,
-            (None, Ok(_)) => importer.refuse(&origin, "it is not a JSON object")?,
+        let found = check(line.text.ok());
+        if found.is_some() {
+            return Ok(found);
         }
     }
-    // An empty graph is an empty file.
-    Ok(true)
+    Ok(None)
 }
 
-/// Reads a file that is one object.
-fn read_graph(
+/// Reads a file of lines. Those that are neither an entity nor a relation are refused.
+fn read_lines(
     files: &mut ExportFiles,
     file: &ExportFile,
     importer: &mut Importer<'_>,
 ) -> Result<(), Stop> {
     let label = file.label();
+    let failed = |error| Stop::from(read_error(&label, error));
+    let content = files.open_file(file)?;
+    let mut lines = Lines::open(content).map_err(failed)?;
+    while let Some(line) = lines.next_line().map_err(failed)? {
+        let origin = format!("{label}, line {}", line.number);
+        let parsed = match line.text {
+            Ok(text) => serde_json::from_str(text),
+            Err(reason) => {
+                importer.refuse(&origin, reason)?;
+                continue;
+            }
+        };
+        let Ok(Value::Object(object)) = parsed else {
+            importer.refuse(&origin, "it is not a JSON object")?;
+            continue;
+        };
+        match object.get("type").and_then(Value::as_str) {
+            Some("entity") => read_entity(&origin, &object, importer)?,
+            Some("relation") => read_relation(&origin, &object, importer)?,
+            _ => importer.report().skip("lines of an unknown type", 1),
+        }
+    }
+    Ok(())
+}
+
+/// Parses a file that is one object.
+fn parse_graph(files: &mut ExportFiles, file: &ExportFile) -> Result<Object, ImportError> {
+    let label = file.label();
     let bytes = files.read_whole(file)?;
     let graph: Value =
         serde_json::from_slice(&bytes).map_err(|error| json_error(&label, EXPECTED, error))?;
-    let graph = graph.as_object().filter(|graph| {
+    let is_graph = |graph: &Object| {
         let mut arrays = ["entities", "relations"].iter();
         arrays.any(|key| graph.get(*key).is_some_and(Value::is_array))
-    });
-    let Some(graph) = graph else {
-        return Err(Stop::Failed(ImportError::UnexpectedShape {
+    };
+    match graph {
+        Value::Object(graph) if is_graph(&graph) => Ok(graph),
+        _ => Err(ImportError::UnexpectedShape {
             file: label,
             found: "JSON of another kind".to_owned(),
             expected: EXPECTED,
-        }));
-    };
+        }),
+    }
+}
+
+fn read_graph(graph: &Object, file: &ExportFile, importer: &mut Importer<'_>) -> Result<(), Stop> {
+    let label = file.label();
     importer.check_fields("graph", graph, &["entities", "relations"]);
     for (index, value) in json::array(graph, "entities").iter().enumerate() {
         let origin = format!("{label}, entity {}", index + 1);

@@ -9,6 +9,9 @@ use crate::error::escape;
 /// The maximum number of distinct unknown fields that are named.
 const MAX_FIELDS: usize = 100;
 
+/// The maximum number of files that are named.
+const MAX_FILES: usize = 100;
+
 /// Counts of what was read and not imported.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -22,12 +25,23 @@ pub struct ImportReport {
     /// as `conversation.mood`. At most 100 names, escaped and shortened; further ones
     /// count as `…`.
     pub unknown_fields: BTreeMap<String, u64>,
+    /// Notes with fields of their front matter that are not valid YAML, which are left
+    /// out. At most 100 names of files; `skipped` has the number of all.
+    pub invalid_front_matter: Vec<String>,
 }
 
 impl ImportReport {
     pub(crate) fn skip(&mut self, what: &'static str, count: u64) {
         if count > 0 {
             *self.skipped.entry(what).or_default() += count;
+        }
+    }
+
+    /// Counts a file, by its label, whose front matter could not be read as a whole.
+    pub(crate) fn count_invalid_front_matter(&mut self, label: &str) {
+        self.skip("front matter in invalid YAML", 1);
+        if self.invalid_front_matter.len() < MAX_FILES {
+            self.invalid_front_matter.push(label.to_owned());
         }
     }
 

@@ -75,12 +75,17 @@ pub(crate) async fn run(
         database,
         system: None,
     };
-    let outcome = import.process(&mut input.items, &mut signals).await;
+    let mut outcome = import.process(&mut input.items, &mut signals).await;
     if outcome.is_err() {
         import.drain(&mut signals).await;
     }
     import.progress.clear();
-    import.summary.report = input.take_report();
+    if input.is_at_end() {
+        match input.finish() {
+            Ok(report) => import.summary.report = report,
+            Err(failure) => outcome = outcome.and(Err(Stop::Failed(failure))),
+        }
+    }
     // What was imported before a failure stays and is reported.
     import.summary.print(output)?;
     output.flush()?;

@@ -250,3 +250,29 @@ fn an_export_that_contains_the_database_is_read_next_to_it() {
         .code(2);
     assert!(refused.err.contains("the database"), "{refused:?}");
 }
+
+#[test]
+fn damaged_front_matter_is_named_and_a_changed_memory_is_a_conflict() {
+    let dir = TestDir::new();
+    fs::create_dir(dir.path("notes")).unwrap();
+    dir.write("notes/a.md", "---\ntags: [a\n---\nRain.\n");
+    let args = ["import", "--from", "markdown", "notes", "--entity", "mira"];
+    let run = dir.run(&args).code(0);
+    assert!(
+        run.err
+            .contains("invalid YAML in the front matter of: a.md"),
+        "{run:?}"
+    );
+    let listed = dir.run(&["--json", "list", "mira"]).code(0).json();
+    let id = listed["memories"][0]["memory"]["id"].as_str().unwrap();
+    dir.run(&["update", "mira", id, "--content", "Sun."])
+        .code(0);
+    let run = dir.run(&args).code(5);
+    assert!(
+        run.out
+            .starts_with("imported 0, already there 0, refused 1"),
+        "{run:?}"
+    );
+    let kept = dir.run(&["list", "mira"]).code(0);
+    assert!(kept.out.contains("Sun."), "{kept:?}");
+}

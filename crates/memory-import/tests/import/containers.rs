@@ -169,12 +169,10 @@ fn what_is_held_in_memory_is_limited() {
     let many = vec![small; 100].join(",");
     let path = write(folder.path(), "a.json", format!("[{many},{large},{small}]"));
     let (items, outcome) = read_with(Format::Claude, &path, &limited);
-    let error = outcome.unwrap_err();
-    assert!(
-        matches!(error, ImportError::ItemTooLarge { max: 1_000, .. }),
-        "{error}"
-    );
-    assert_eq!(items.len(), 100, "small conversations are not added up");
+    assert_eq!(items.len(), 101, "small conversations are not added up");
+    let (origin, reason) = &outcome.unwrap().refused[0];
+    assert_eq!(origin, "a.json, conversation 101");
+    assert!(reason.contains("1000 bytes"), "{reason}");
 
     write(folder.path(), "notes/a.md", &text);
     write(folder.path(), "notes/b.md", "Small.");

@@ -59,6 +59,63 @@ fn text_after_the_array_and_deep_nesting_are_damage() {
 }
 
 #[test]
+fn a_conversation_that_cannot_be_held_takes_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = r#"{"uuid":"1","chat_messages":[{"uuid":"1","sender":"human","text":"Small."}]}"#;
+    let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let deep = format!(
+        r#"{{"uuid":"2","chat_messages":[],"settings":{}}}"#,
+        nested(200_000)
+    );
+    let huge = r#"{"uuid":"3","chat_messages":[],"summary":1e999}"#;
+    let ignored = format!(r#"{{"more":{},"conversations":"#, nested(200_000));
+    for (start, end) in [("", ""), (ignored.as_str(), ",\"x\":1}")] {
+        let text = format!("{start}[{small},\n{deep},{huge},{small}]{end}");
+        let export = read(Format::Claude, &write(folder.path(), "a.json", text));
+        assert_eq!(export.contents(), ["Small."; 2]);
+        let refused: Vec<(&str, &str)> = export
+            .refused
+            .iter()
+            .map(|(origin, reason)| (origin.as_str(), reason.as_str()))
+            .collect();
+        assert_eq!(
+            refused,
+            [
+                (
+                    "a.json, conversation 2",
+                    "it is nested more than 127 levels deep"
+                ),
+                (
+                    "a.json, conversation 3",
+                    "it has a number that is out of range"
+                ),
+            ]
+        );
+    }
+}
+
+#[test]
+fn the_place_of_damage_is_that_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for (text, place) in [
+        ("[\n{},\n  {\"a\":\n   nul}\n]", (4, 7)),
+        ("[{}, {\"a\" 1}]", (1, 11)),
+        ("[{} {}]", (1, 5)),
+        ("{\"conversations\":\n[] x", (2, 4)),
+        ("{7:[]}", (1, 2)),
+        ("{\"conversations\" []}", (1, 18)),
+        ("[]\n\n ]", (3, 2)),
+    ] {
+        let path = write(folder.path(), "conversations.json", text);
+        let error = read_error(Format::Claude, &path);
+        let ImportError::Damaged { line, column, .. } = error else {
+            panic!("{text}: {error}");
+        };
+        assert_eq!((line, column), place, "{text}");
+    }
+}
+
+#[test]
 fn json_of_another_kind_is_named_with_what_is_expected() {
     let folder = tempfile::tempdir().unwrap();
     for (format, text, expected) in [

@@ -136,3 +136,54 @@ fn a_graph_as_one_object_gives_the_same_memories() {
     let empty = write(folder.path(), "empty.jsonl", "");
     assert_eq!(read(Format::McpMemory, &empty).contents(), [""; 0]);
 }
+
+#[test]
+fn a_damaged_first_line_is_refused_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let good =
+        r#"{"type":"entity","name":"Tam","entityType":"person","observations":["Pays late"]}"#;
+    for bad in [
+        "{\"type\":\"entity\",\"name\"",
+        "nonsense",
+        "[1]",
+        r#"{"name":"Edda","entityType":"person","observations":["Mends carts"]}"#,
+    ] {
+        let path = write(
+            folder.path(),
+            "memory.jsonl",
+            format!("{bad}\n{good}\n{bad}\n"),
+        );
+        let export = read(Format::McpMemory, &path);
+        assert_eq!(export.contents(), ["Tam: Pays late"], "{bad}");
+        let lost = export.refused.len() as u64 + export.skipped("lines of an unknown type");
+        assert_eq!(lost, 2, "{bad}: {export:?}");
+    }
+    // A graph one of whose lines looks like an element.
+    let graph = format!("{{\"entities\":[\n{good}\n],\"relations\":[]}}");
+    let path = write(folder.path(), "memory.json", graph);
+    let export = read(Format::McpMemory, &path);
+    assert_eq!(export.contents(), ["Tam: Pays late"]);
+    assert!(export.refused.is_empty(), "{export:?}");
+}
+
+#[test]
+fn memories_of_mem0_whose_owner_is_no_entity_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "n".repeat(300);
+    let owners = ["ann", " ann", &long, "ann"];
+    let memories: Vec<_> = (0..)
+        .zip(owners)
+        .map(|(n, owner)| json!({"id": n.to_string(), "memory": "Rain.", "user_id": owner}))
+        .collect();
+    let path = write(folder.path(), "m.json", json!(memories).to_string());
+    let export = read_with(Format::Mem0, &path, &ImportOptions::default()).1;
+    let export = export.unwrap();
+    let owners: Vec<&str> = export
+        .items
+        .iter()
+        .map(|(_, item)| item.entity_id.as_str())
+        .collect();
+    assert_eq!(owners, ["ann"; 2]);
+    let refused: Vec<&str> = export.refused.iter().map(|(it, _)| it.as_str()).collect();
+    assert_eq!(refused, ["m.json, memory 2", "m.json, memory 3"]);
+}

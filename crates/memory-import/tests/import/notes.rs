@@ -99,6 +99,24 @@ fn damaged_notes_are_refused_and_the_others_read() {
         export.refused
     );
     assert_eq!(export.skipped("front matter in invalid YAML"), 1);
+    assert_eq!(export.report.invalid_front_matter, ["yaml.md"]);
+}
+
+#[test]
+fn an_invalid_field_of_front_matter_takes_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let note =
+        "---\ntitle: Coffee: how to brew it\ntags: [drinks]\ndate: 2026-03-01\n---\nSlowly.\n";
+    write(folder.path(), "a.md", note);
+    let export = read(Format::Markdown, folder.path());
+    let item = export.item("Slowly.");
+    assert_eq!(item.context.as_deref(), Some("Coffee: how to brew it"));
+    assert!(item.tags.contains("drinks"), "{item:?}");
+    assert_eq!(
+        item.timestamp.unwrap().to_rfc3339(),
+        "2026-03-01T00:00:00+00:00"
+    );
+    assert!(export.report.invalid_front_matter.is_empty());
 }
 
 #[test]

@@ -111,6 +111,10 @@ impl ImportSummary {
         let unknown = report.unknown_fields.iter();
         let unknown = unknown.map(|(name, count)| (name.as_str(), *count));
         note_counts("unknown fields", unknown);
+        if !report.invalid_front_matter.is_empty() {
+            let files = report.invalid_front_matter.join(", ");
+            note(format_args!("invalid YAML in the front matter of: {files}"));
+        }
     }
 
     /// An error if any line or item was refused, although the others are imported, so

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use chrono::Utc;
 use memory::EntityId;
 use memory_import::{Format, ImportError, ImportOptions, ImportReport, Record};
 use memory_json::{ImportItem, LineIds, Lines, Location};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::sync::oneshot;
 
 use crate::exit::{Code, Failure};
 
@@ -26,29 +26,44 @@ pub(super) struct InputReader {
     pub(super) length: Option<u64>,
     /// What one item is, in the plural.
     pub(super) unit: &'static str,
-    /// Of an export that was read to its end.
-    report: Option<oneshot::Receiver<ImportReport>>,
+    /// It returns the report of an export that was read to its end.
+    thread: Option<JoinHandle<Option<ImportReport>>>,
 }
 
+/// Where the thread sends what it reads.
+type Items = Sender<Result<InputItem, Failure>>;
+
 impl InputReader {
+    /// Begins to read. A failure that `read` returns is the last item.
+    fn start(
+        unit: &'static str,
+        length: Option<u64>,
+        read: impl FnOnce(&Items) -> Result<Option<ImportReport>, Failure> + Send + 'static,
+    ) -> Self {
+        let (sender, items) = channel(ITEMS_AHEAD);
+        let thread = std::thread::spawn(move || match read(&sender) {
+            Ok(report) => report,
+            Err(failure) => {
+                // A dropped receiver needs no answer.
+                let _ = sender.blocking_send(Err(failure));
+                None
+            }
+        });
+        Self {
+            items,
+            length,
+            unit,
+            thread: Some(thread),
+        }
+    }
+
     /// Reads a JSONL file, or standard input for `-`. Lines that name no entity get
     /// `entity`.
     pub(super) fn lines(path: &Path, entity: Option<EntityId>) -> Result<Self, Failure> {
         let input = Input::open(path)?;
-        let length = input.length;
-        let (sender, items) = channel(ITEMS_AHEAD);
-        std::thread::spawn(move || {
-            if let Err(failure) = input.read(entity.as_ref(), &sender) {
-                // A dropped receiver needs no answer.
-                let _ = sender.blocking_send(Err(failure));
-            }
-        });
-        Ok(Self {
-            items,
-            length,
-            unit: "lines",
-            report: None,
-        })
+        let input_length = input.length;
+        let read = move |items: &Items| input.read(entity.as_ref(), items).map(|()| None);
+        Ok(Self::start("lines", input_length, read))
     }
 
     /// Reads an export. `entity` owns all its memories.
@@ -74,35 +89,36 @@ impl InputReader {
             entity,
             ..ImportOptions::default()
         };
-        let (sender, items) = channel(ITEMS_AHEAD);
-        let (report_sender, report) = oneshot::channel();
-        std::thread::spawn(move || {
+        let read = move |items: &Items| {
             let mut pass_on =
-                |record: Record| match sender.blocking_send(Ok(InputItem::from(record))) {
+                |record: Record| match items.blocking_send(Ok(InputItem::from(record))) {
                     Ok(()) => ControlFlow::Continue(()),
+                    // Nobody waits for what a dropped receiver does not get.
                     Err(_) => ControlFlow::Break(()),
                 };
-            // Nobody waits for what a dropped receiver does not get.
-            match memory_import::read(format, &path, &options, &mut pass_on) {
-                Ok(report) => {
-                    let _ = report_sender.send(report);
-                }
-                Err(error) => {
-                    let _ = sender.blocking_send(Err(export_failure(&error)));
-                }
-            }
-        });
-        Ok(Self {
-            items,
-            length: None,
-            unit: "items",
-            report: Some(report),
-        })
+            let report = memory_import::read(format, &path, &options, &mut pass_on);
+            report.map(Some).map_err(|error| export_failure(&error))
+        };
+        Ok(Self::start("items", None, read))
     }
 
-    /// What an export has besides memories, once all its items were received.
-    pub(super) fn take_report(&mut self) -> Option<ImportReport> {
-        self.report.as_mut()?.try_recv().ok()
+    /// Whether the thread has ended, as it has once there are no more items.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.items.is_closed() && self.items.is_empty()
+    }
+
+    /// The report of an export that was read to its end, once there are no more items.
+    ///
+    /// # Errors
+    /// If the thread panicked: then its last item is not the end of the input.
+    pub(super) fn finish(&mut self) -> Result<Option<ImportReport>, Failure> {
+        let report = self.thread.take().map(JoinHandle::join).transpose();
+        let report = report.map_err(|_| {
+            let message = "reading the input failed, and what comes after the imported memories \
+                           was not read; this is a mistake in this program: please report it";
+            Failure::new(Code::Failed, "other", message)
+        })?;
+        Ok(report.flatten())
     }
 }
 
@@ -174,11 +190,7 @@ impl Input {
         })
     }
 
-    fn read(
-        self,
-        entity: Option<&EntityId>,
-        sender: &Sender<Result<InputItem, Failure>>,
-    ) -> Result<(), Failure> {
+    fn read(self, entity: Option<&EntityId>, sender: &Items) -> Result<(), Failure> {
         let name = self.name;
         let failed = |error: io::Error| match error.kind() {
             // The reader recognized what the input is instead of JSONL.
@@ -207,5 +219,36 @@ impl Input {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_the_thread_is_not_the_end_of_the_input() {
+        let mut input = InputReader::start("lines", None, |_| {
+            #[expect(clippy::panic, reason = "what the test is about")]
+            {
+                panic!("expected by the test")
+            }
+        });
+        assert!(input.items.recv().await.is_none());
+        assert!(input.is_at_end());
+        let failure = input.finish().unwrap_err();
+        assert_eq!(failure.code(), 1);
+        assert!(input.finish().is_ok(), "it is reported once");
+
+        let report = ImportReport::default();
+        let mut input = InputReader::start("items", None, |_| Ok(Some(report)));
+        assert!(input.items.recv().await.is_none());
+        assert!(input.finish().unwrap().is_some());
+
+        let failure = Failure::usage("wrong");
+        let mut input = InputReader::start("items", None, |_| Err(failure));
+        assert!(input.items.recv().await.unwrap().is_err());
+        assert!(input.items.recv().await.is_none());
+        assert!(input.finish().unwrap().is_none());
     }
 }
