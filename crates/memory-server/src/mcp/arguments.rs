@@ -8,7 +8,8 @@ use memory::{
     RecallRequest, ReflectRequest,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::request::present;
 
@@ -25,6 +26,31 @@ const fn default_recall_limit() -> usize {
 
 const fn default_page() -> usize {
     20
+}
+
+/// Reads a count. A number without a fraction is an integer in JSON Schema, however it is
+/// written: some clients write `5.0`.
+fn whole_number<'de, D: Deserializer<'de>>(value: D) -> Result<usize, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Whole(usize),
+        Float(f64),
+    }
+    /// Further ones are beyond every limit, and beyond what a float has exactly.
+    const MAX: f64 = 4_294_967_295.0;
+    match Number::deserialize(value)? {
+        Number::Whole(count) => Ok(count),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it has no fraction and is within the limits"
+        )]
+        Number::Float(count) if count.fract() == 0.0 && (0.0..=MAX).contains(&count) => {
+            Ok(count as usize)
+        }
+        Number::Float(_) => Err(D::Error::custom("not a whole number")),
+    }
 }
 
 // No comments on the variants: they would make the schema more than a list of words.
@@ -45,6 +71,29 @@ impl From<Kind> for MemoryKind {
             Kind::Experience => Self::Experience,
             Kind::Opinion => Self::Opinion,
             Kind::Observation => Self::Observation,
+        }
+    }
+}
+
+/// How tags are compared.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+enum TagMode {
+    #[default]
+    AnyStrict,
+    AllStrict,
+    Any,
+    All,
+}
+
+impl From<TagMode> for MemoryTagMode {
+    fn from(mode: TagMode) -> Self {
+        match mode {
+            TagMode::AnyStrict => Self::AnyStrict,
+            TagMode::AllStrict => Self::AllStrict,
+            TagMode::Any => Self::Any,
+            TagMode::All => Self::All,
         }
     }
 }
@@ -101,12 +150,21 @@ pub(super) struct Filter {
     /// Only memories that have one of these tags; every memory if empty.
     #[serde(default)]
     tags: BTreeSet<String>,
+    /// How `tags` are compared. `any-strict`: the memory has one of them (the default).
+    /// `all-strict`: it has all of them. `any`, `all`: the same, or it has no tag at all.
+    tag_mode: Option<TagMode>,
     /// Only what happened at this RFC 3339 time or later.
     since: Option<DateTime<Utc>>,
     /// Only what happened before this RFC 3339 time.
     until: Option<DateTime<Utc>>,
     /// Only memories in which this person or thing took part (see `entities` of retain).
     involves: Option<String>,
+    /// Only memories whose metadata has all of these values.
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+    /// Only memories that link to the one with this id.
+    #[schemars(with = "Option<String>", extend("format" = "uuid"))]
+    relates_to: Option<MemoryId>,
 }
 
 impl From<Filter> for MemoryFilter {
@@ -114,10 +172,12 @@ impl From<Filter> for MemoryFilter {
         let mut all = Self::new();
         all.kinds = filter.kinds.into_iter().map(Into::into).collect();
         all.tags = filter.tags;
-        all.tag_mode = MemoryTagMode::AnyStrict;
+        all.tag_mode = filter.tag_mode.unwrap_or_default().into();
         all.since = filter.since;
         all.until = filter.until;
         all.involves = filter.involves.map(Into::into);
+        all.metadata = filter.metadata;
+        all.relates_to = filter.relates_to;
         all
     }
 }
@@ -134,7 +194,7 @@ pub(super) struct Recall {
     #[serde(flatten)]
     pub(super) filter: Filter,
     /// The most memories to return, 1 to 1,000.
-    #[serde(default = "default_recall_limit")]
+    #[serde(default = "default_recall_limit", deserialize_with = "whole_number")]
     #[schemars(range(min = 1, max = 1_000))]
     pub(super) limit: usize,
     /// Leaves out memories whose `relevance`, the estimated probability of answering, is
@@ -144,7 +204,7 @@ pub(super) struct Recall {
     /// Answers with what was known at this RFC 3339 time.
     pub(super) as_of: Option<DateTime<Utc>>,
     /// The most characters of the answer, 500 to 1,000,000.
-    #[serde(default = "default_max_chars")]
+    #[serde(default = "default_max_chars", deserialize_with = "whole_number")]
     #[schemars(range(min = 500, max = 1_000_000))]
     pub(super) max_chars: usize,
 }
@@ -161,34 +221,45 @@ impl Recall {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"id": "0192d3a0-0000-7000-8000-000000000001"}]))]
 pub(super) struct Get {
     /// The id of the memory, as recall and list return it.
     #[schemars(with = "String", extend("format" = "uuid"))]
     pub(super) id: MemoryId,
     /// The most characters of the answer, 500 to 1,000,000.
-    #[serde(default = "default_max_chars")]
+    #[serde(default = "default_max_chars", deserialize_with = "whole_number")]
     #[schemars(range(min = 500, max = 1_000_000))]
     pub(super) max_chars: usize,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(extend("examples" = [{"limit": 10}, {"tags": ["preferences"]}]))]
+#[schemars(extend("examples" = [
+    {"limit": 10},
+    {"tags": ["preferences", "drinks"], "tag_mode": "all-strict"}
+]))]
 pub(super) struct List {
     #[serde(flatten)]
     pub(super) filter: Filter,
     /// The most memories of a page, 1 to 1,000.
-    #[serde(default = "default_page")]
+    #[serde(default = "default_page", deserialize_with = "whole_number")]
     #[schemars(range(min = 1, max = 1_000))]
     pub(super) limit: usize,
     /// `next` of the page before.
     pub(super) after: Option<String>,
     /// The most characters of the answer, 500 to 1,000,000.
-    #[serde(default = "default_max_chars")]
+    #[serde(default = "default_max_chars", deserialize_with = "whole_number")]
     #[schemars(range(min = 500, max = 1_000_000))]
     pub(super) max_chars: usize,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [
+    {
+        "id": "0192d3a0-0000-7000-8000-000000000001",
+        "content": "Ada drinks coffee again since May 2026."
+    },
+    {"id": "0192d3a0-0000-7000-8000-000000000001", "tags": ["preferences", "drinks"]}
+]))]
 pub(super) struct Update {
     /// The id of the memory.
     #[schemars(with = "String", extend("format" = "uuid"))]
@@ -232,13 +303,23 @@ impl From<Update> for MemoryPatch {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"id": "0192d3a0-0000-7000-8000-000000000001"}]))]
 pub(super) struct Forget {
     /// The id of the memory.
     #[schemars(with = "String", extend("format" = "uuid"))]
     pub(super) id: MemoryId,
+    /// The most characters of the answer, 500 to 1,000,000.
+    #[serde(default = "default_max_chars", deserialize_with = "whole_number")]
+    #[schemars(range(min = 500, max = 1_000_000))]
+    pub(super) max_chars: usize,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{
+    "from": "0192d3a0-0000-7000-8000-000000000001",
+    "to": "0192d3a0-0000-7000-8000-000000000002",
+    "relation": "caused by"
+}]))]
 pub(super) struct Relate {
     /// The id of the memory that links.
     #[schemars(with = "String", extend("format" = "uuid"))]
@@ -252,6 +333,7 @@ pub(super) struct Relate {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{}, {"tags": ["preferences"], "min_similarity": 0.95}]))]
 pub(super) struct Consolidate {
     /// Which memories may be summarized.
     #[serde(flatten)]
@@ -261,7 +343,7 @@ pub(super) struct Consolidate {
     #[schemars(range(min = -1, max = 1))]
     min_similarity: Option<f32>,
     /// The most characters of the answer, 500 to 1,000,000.
-    #[serde(default = "default_max_chars")]
+    #[serde(default = "default_max_chars", deserialize_with = "whole_number")]
     #[schemars(range(min = 500, max = 1_000_000))]
     pub(super) max_chars: usize,
 }
@@ -277,4 +359,55 @@ impl From<Consolidate> for ConsolidateRequest {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{}]))]
 pub(super) struct Stats {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn counts_are_numbers_without_a_fraction() {
+        let limit = |limit: Value| {
+            let list: Result<List, _> = serde_json::from_value(json!({"limit": limit}));
+            list.ok().map(|list| list.limit)
+        };
+        for (value, expected) in [
+            (json!(5), Some(5)),
+            (json!(5.0), Some(5)),
+            (json!(1e3), Some(1_000)),
+            (json!(0.0), Some(0)),
+            (json!(5.5), None),
+            (json!(-1), None),
+            (json!(-1.0), None),
+            (json!(1e300), None),
+            (json!("5"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(limit(value.clone()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn filters_have_what_the_facade_has() {
+        let id = "0192d3a0-0000-7000-8000-000000000001";
+        let given = json!({
+            "kinds": ["world"], "tags": ["a", "b"], "tag_mode": "all-strict",
+            "metadata": {"place": "mill"}, "relates_to": id, "involves": "Tam",
+        });
+        let list: List = serde_json::from_value(given).unwrap();
+        let filter = MemoryFilter::from(list.filter);
+        assert_eq!(filter.tag_mode, MemoryTagMode::AllStrict);
+        assert_eq!(filter.metadata["place"], "mill");
+        assert_eq!(filter.relates_to, id.parse().ok());
+        let list: List = serde_json::from_value(json!({"tags": ["a"]})).unwrap();
+        let filter = MemoryFilter::from(list.filter);
+        assert_eq!(filter.tag_mode, MemoryTagMode::AnyStrict);
+        for mode in MemoryTagMode::ALL {
+            let given: TagMode = serde_json::from_value(json!(mode.as_str())).unwrap();
+            assert_eq!(MemoryTagMode::from(given), mode);
+        }
+    }
+}

@@ -56,7 +56,27 @@ struct Link<'a> {
 
 #[derive(Serialize)]
 struct ForgetAnswer {
-    forgotten: Vec<MemoryId>,
+    /// The ids of the memory and of the summaries made from it.
+    forgotten: Vec<Box<RawValue>>,
+    /// How many more were removed, whose ids did not fit.
+    #[serde(skip_serializing_if = "is_zero")]
+    omitted: usize,
+}
+
+impl ForgetAnswer {
+    /// The memory that the caller named is first.
+    fn new(
+        id: MemoryId,
+        mut forgotten: Vec<MemoryId>,
+        mut fitted: Fitted,
+    ) -> Result<Self, Refusal> {
+        forgotten.sort_unstable_by_key(|it| (*it != id, *it));
+        fitted.add_values(&forgotten)?;
+        Ok(Self {
+            omitted: forgotten.len() - fitted.len(),
+            forgotten: fitted.into_entries(),
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -200,10 +220,11 @@ impl Call<'_> {
     }
 
     async fn forget(self) -> Result<String, Refusal> {
-        let Forget { id } = self.parse()?;
-        let mut forgotten = self.memory.forget(self.entity, id).await?;
-        forgotten.sort_unstable();
-        json(&ForgetAnswer { forgotten })
+        let Forget { id, max_chars } = self.parse()?;
+        // Before anything is removed.
+        let fitted = Fitted::new(max_chars)?;
+        let forgotten = self.memory.forget(self.entity, id).await?;
+        json(&ForgetAnswer::new(id, forgotten, fitted)?)
     }
 
     async fn relate(self) -> Result<String, Refusal> {
@@ -361,4 +382,29 @@ fn is_empty(stats: &EntityStats) -> bool {
 
 fn json(answer: &impl Serialize) -> Result<String, Refusal> {
     Ok(serde_json::to_string(answer)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_of_forget_fits_and_begins_with_the_named_memory() {
+        let ids: Vec<MemoryId> = (0..1_000u128)
+            .map(|n| MemoryId::from(uuid::Uuid::from_u128(n)))
+            .collect();
+        let named = ids[500];
+        for (max_chars, all) in [(500, false), (12_000, false), (100_000, true)] {
+            let fitted = Fitted::new(max_chars).unwrap();
+            let answer = ForgetAnswer::new(named, ids.clone(), fitted).unwrap();
+            let text = json(&answer).unwrap();
+            assert!(text.chars().count() <= max_chars, "{text}");
+            assert!(
+                text.starts_with(&format!(r#"{{"forgotten":["{named}""#)),
+                "{text}"
+            );
+            assert_eq!(answer.forgotten.len() + answer.omitted, ids.len());
+            assert_eq!(answer.omitted == 0, all, "{max_chars}");
+        }
+    }
 }

@@ -214,6 +214,8 @@ fn add_entity(schema: &mut JsonObject) {
 mod tests {
     use std::collections::BTreeSet;
 
+    use serde::de::DeserializeOwned;
+
     use super::*;
 
     #[test]
@@ -253,15 +255,35 @@ mod tests {
 
     #[test]
     fn examples_are_valid_arguments() {
-        let schema = Operation::Retain.describe(false).input_schema;
-        for example in schema["examples"].as_array().unwrap() {
-            let parsed: Result<Retain, _> = serde_json::from_value(example.clone());
-            assert!(parsed.is_ok(), "{example}");
+        fn is_valid<T: DeserializeOwned>(arguments: &Value) -> bool {
+            serde_json::from_value::<T>(arguments.clone()).is_ok()
         }
-        let schema = Operation::Recall.describe(false).input_schema;
-        for example in schema["examples"].as_array().unwrap() {
-            let parsed: Result<Recall, _> = serde_json::from_value(example.clone());
-            assert!(parsed.is_ok(), "{example}");
+        for operation in Operation::ALL {
+            let schema = operation.describe(false).input_schema;
+            let properties = schema["properties"].as_object().unwrap();
+            let examples = schema["examples"].as_array().unwrap();
+            assert!(!examples.is_empty(), "{operation:?}");
+            for example in examples {
+                let is_valid = match operation {
+                    Operation::Retain => is_valid::<Retain>,
+                    Operation::Recall | Operation::Reflect => is_valid::<Recall>,
+                    Operation::Get => is_valid::<Get>,
+                    Operation::List => is_valid::<List>,
+                    Operation::Update => is_valid::<Update>,
+                    Operation::Forget => is_valid::<Forget>,
+                    Operation::Relate => is_valid::<Relate>,
+                    Operation::Consolidate => is_valid::<Consolidate>,
+                    Operation::Stats => is_valid::<Stats>,
+                };
+                assert!(is_valid(example), "{operation:?}: {example}");
+                for key in example.as_object().unwrap().keys() {
+                    assert!(properties.contains_key(key), "{operation:?}: {key}");
+                }
+            }
+            let schema = operation.describe(true).input_schema;
+            for example in schema["examples"].as_array().unwrap() {
+                assert_eq!(example[ENTITY], "ada", "{operation:?}");
+            }
         }
     }
 }
