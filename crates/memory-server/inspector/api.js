@@ -43,7 +43,17 @@ async function renewToken(refused) {
   sessionStorage.setItem(TOKEN_KEY, token);
 }
 
+/** Browsers remove `.` and `..` from an address, also where they are encoded. */
+const UNREACHABLE = /^\/v1\/entities\/\.\.?\//;
+
 async function send(method, path, { body, signal } = {}) {
+  if (UNREACHABLE.test(path)) {
+    throw new Problem(
+      "Not reachable from a browser",
+      "Browsers remove the names . and .. from addresses. The memory command reads this entity: memory list NAME.",
+      0,
+    );
+  }
   for (;;) {
     const token = sessionStorage.getItem(TOKEN_KEY);
     const headers = { accept: "application/json" };
