@@ -16,6 +16,7 @@
 //! | `rows` | rows of listings, on one line or on several |
 //! | `log` | warnings of `serve` on standard error |
 //! | `own_files` | recognizing paths that lead to the database itself |
+//! | `listen_address` | the address that `serve` listens on |
 //! | `interrupt` | interrupt and termination signals |
 //! | `exit` | exit codes, and errors on standard error |
 
@@ -29,6 +30,7 @@ mod exit;
 mod filters;
 mod input;
 mod interrupt;
+mod listen_address;
 mod log;
 mod null_embedder;
 mod open_hint;

@@ -1,28 +1,33 @@
 //! `memory serve`: the operations over HTTP; and `memory token`, which makes a token
 //! for it.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, value_parser};
 use memory::Settings;
 use memory_server::{
     Access, Metrics, Server, ServerError, ServerOptions, TokenScope, Tokens, TokensError,
 };
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use crate::database::Database;
 use crate::exit::{Code, Failure};
 use crate::interrupt::Signals;
+use crate::listen_address::{ListenAddress, find_free};
 use crate::log;
 use crate::output::{Output, note};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// Address to listen on; port 0 takes a free one
+    /// Host and port to listen on; without a host, 127.0.0.1; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
-    listen: SocketAddr,
+    listen: ListenAddress,
 
     /// File of tokens, which memory token writes; required unless ADDRESS is on loopback
     #[arg(long, value_name = "FILE")]
@@ -35,6 +40,22 @@ pub(crate) struct ServeArgs {
     /// Web pages of this origin may use the server, such as https://app.example (repeatable) [default: MEMORY_HTTP_ALLOWED_ORIGINS, else none]
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allowed_origins: Vec<String>,
+
+    /// Maximum bytes of a request, 1,024 to 1,073,741,824 [default: MEMORY_HTTP_MAX_BODY_BYTES, else 8 MiB]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1 << 10..=1 << 30))]
+    max_body_bytes: Option<u64>,
+
+    /// Maximum bytes of an import, from 1,024 [default: MEMORY_HTTP_MAX_IMPORT_BYTES, else 1 GiB]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1 << 10..=1 << 50))]
+    max_import_bytes: Option<u64>,
+
+    /// Maximum seconds of a request, 1 to 86,400 [default: MEMORY_HTTP_REQUEST_TIMEOUT_SECONDS, else 30]
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=86_400))]
+    request_timeout: Option<u64>,
+
+    /// Seconds that requests in progress get after a signal, up to 86,400 [default: MEMORY_HTTP_DRAIN_TIMEOUT_SECONDS, else 10]
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(..=86_400))]
+    drain_timeout: Option<u64>,
 
     /// Serve HTTPS with this certificate, in PEM, in a build with --features serve-tls
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -60,6 +81,21 @@ impl ServeArgs {
             origins => origins,
         };
         options = options.allowed_origins(origins);
+        let seconds = |given: Option<u64>| given.map(Duration::from_secs);
+        let max_body_bytes = self
+            .max_body_bytes
+            .unwrap_or(settings.http_max_body_bytes().0);
+        options = options
+            // No more than 1 GiB.
+            .max_body_bytes(usize::try_from(max_body_bytes).unwrap_or(usize::MAX))
+            .max_import_bytes(
+                self.max_import_bytes
+                    .unwrap_or(settings.http_max_import_bytes().0),
+            )
+            .request_timeout(
+                seconds(self.request_timeout).unwrap_or(settings.http_request_timeout()),
+            )
+            .drain_timeout(seconds(self.drain_timeout).unwrap_or(settings.http_drain_timeout()));
         match self.tls_cert.zip(self.tls_key) {
             Some((certificate, key)) => with_tls(options, &certificate, &key),
             None => Ok(options),
@@ -91,7 +127,7 @@ pub(crate) async fn serve(
     output: &mut Output,
 ) -> Result<(), Failure> {
     log::init();
-    let listen = args.listen;
+    let listen = args.listen.clone();
     let scheme = if args.tls_cert.is_some() {
         "https"
     } else {
@@ -100,12 +136,13 @@ pub(crate) async fn serve(
     let metrics = Metrics::install()
         .map_err(|error| Failure::new(Code::Failed, "other", error.to_string()))?;
     let options = args.into_options(database.settings())?.metrics(metrics);
-    options.check(listen).map_err(server_failure)?;
-    // Before the model is loaded: a signal meanwhile ends the process in order.
+    // Before the model is loaded, which takes seconds.
+    let address = choose_address(&listen, &options)?;
+    // A signal meanwhile ends the process in order.
     let mut signals = Signals::listen()?;
     let starting = async {
         let memory = database.open_for_serving().await?;
-        let server = Server::bind(listen, memory, options).await;
+        let server = Server::bind(address, memory, options).await;
         server.map_err(server_failure)
     };
     let server = match signals.guard(starting).await {
@@ -113,22 +150,71 @@ pub(crate) async fn serve(
         Err(_) => return Ok(()),
     };
     let address = server.address();
+    let url = format!("{scheme}://{address}");
     if output.is_json() {
-        output.write_json(&Listening { listening: address })?;
+        let listening = address;
+        output.write_json(&Listening { listening, url })?;
     } else {
-        output.write_line(format_args!("listening on {scheme}://{address}"))?;
+        output.write_line(format_args!("listening on {url}"))?;
     }
     output.flush()?;
+    run_until_signal(server, &mut signals).await
+}
+
+/// The address of the host that the server binds to. One that it may not serve, or that is
+/// taken, is refused.
+fn choose_address(listen: &ListenAddress, options: &ServerOptions) -> Result<SocketAddr, Failure> {
+    let addresses = listen.resolve().map_err(|error| {
+        let message = format!("cannot resolve the host of --listen {listen}: {error}");
+        Failure::new(Code::Usage, "configuration", message)
+    })?;
+    for address in &addresses {
+        options.check(*address).map_err(server_failure)?;
+    }
+    find_free(&addresses).map_err(|error| {
+        let failure = Failure::io(format_args!("listen on {listen}"), &error);
+        match error.kind() {
+            ErrorKind::AddrInUse => {
+                failure.with_hint("another process listens there; name another port with --listen")
+            }
+            _ => failure,
+        }
+    })
+}
+
+/// Serves until a signal, then lets the requests in progress end, until another signal.
+async fn run_until_signal(server: Server, signals: &mut Signals) -> Result<(), Failure> {
+    let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async move {
-        let signal = signals.next().await;
-        note(format_args!("{}: ending in order", signal.name()));
+        // It is not dropped before the server ends.
+        let _ = stopped.await;
     };
-    server.run(shutdown).await.map_err(server_failure)
+    let mut serving = pin!(server.run(shutdown));
+    match signals.guard(&mut serving).await {
+        Ok(outcome) => return outcome.map_err(server_failure),
+        Err(signal) => note(format_args!(
+            "{}: ending in order; another signal ends at once",
+            signal.name()
+        )),
+    }
+    let _ = stop.send(());
+    match signals.guard(&mut serving).await {
+        Ok(outcome) => outcome.map_err(server_failure),
+        Err(signal) => {
+            let message = format!(
+                "interrupted by {}; requests in progress were not answered, and their writes may \
+                 have been stored",
+                signal.name()
+            );
+            Err(Failure::interrupted(signal, message))
+        }
+    }
 }
 
 #[derive(Serialize)]
 struct Listening {
     listening: SocketAddr,
+    url: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -196,6 +282,64 @@ pub(crate) fn server_failure(error: ServerError) -> Failure {
         ServerError::Origin(_) => Failure::new(Code::Usage, "configuration", error.to_string()),
         ServerError::Io(_) | ServerError::Handshake => {
             Failure::new(Code::Failed, "io", error.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    fn options(args: &[&str], settings: &Settings) -> String {
+        let line = Line::try_parse_from([&["serve"], args].concat());
+        let options = line.ok().map(|line| line.args.into_options(settings));
+        format!("{:?}", options.map(Result::ok))
+    }
+
+    #[test]
+    fn settings_have_the_defaults_of_the_server() {
+        assert_eq!(
+            options(&[], &Settings::default()),
+            format!("{:?}", Some(Some(ServerOptions::new())))
+        );
+    }
+
+    #[test]
+    fn options_come_before_settings() {
+        let variables = [
+            ("MEMORY_HTTP_MAX_BODY_BYTES", "1 MiB"),
+            ("MEMORY_HTTP_DRAIN_TIMEOUT_SECONDS", "2 min"),
+        ];
+        let settings = Settings::builder().variables(variables).build().unwrap();
+        let expected = ServerOptions::new()
+            .max_body_bytes(2_048)
+            .max_import_bytes(1_024)
+            .request_timeout(Duration::from_secs(7))
+            .drain_timeout(Duration::from_secs(120));
+        let given = [
+            "--max-body-bytes=2048",
+            "--max-import-bytes=1024",
+            "--request-timeout=7",
+        ];
+        assert_eq!(
+            options(&given, &settings),
+            format!("{:?}", Some(Some(expected)))
+        );
+        for wrong in [
+            "--max-body-bytes=0",
+            "--max-import-bytes=0",
+            "--request-timeout=0",
+            "--drain-timeout=86401",
+        ] {
+            assert_eq!(options(&[wrong], &settings), "None", "{wrong}");
         }
     }
 }

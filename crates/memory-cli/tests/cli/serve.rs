@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use reqwest::Client;
 
 use crate::serving::Serving;
-use crate::test_dir::TestDir;
+use crate::test_dir::{Run, TestDir, parse};
 
 #[test]
 fn serves_with_tokens_until_a_signal() {
@@ -136,6 +138,87 @@ async fn write(client: Client, url: String, writer: usize, written: Arc<AtomicUs
         }
         written.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+#[test]
+fn a_port_that_is_taken_is_refused_before_the_model_is_loaded() {
+    let dir = TestDir::new();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let taken = taken
+        .local_addr()
+        .map(|address| (taken, address.to_string()));
+    let (_listener, listen) = taken.expect("an address");
+    let mut command = dir.command(&["--json", "serve", "--listen", &listen]);
+    // There is no model, which would be the error otherwise.
+    command.env("MEMORY_CACHE_DIR", dir.path("nothing"));
+    let message = Run::of(command.output().expect("it runs")).fails(1, "io");
+    assert!(
+        message.contains(&listen) && message.contains("--listen"),
+        "{message}"
+    );
+    assert_eq!(dir.names(), [""; 0], "nothing was created");
+
+    let unknown = dir.run(&["--json", "serve", "--listen", "no-such-host.invalid:1"]);
+    let message = unknown.fails(2, "configuration");
+    assert!(message.contains("no-such-host.invalid"), "{message}");
+    let message = dir
+        .run(&["--json", "serve", "--listen", "7070"])
+        .fails(2, "usage");
+    assert!(message.contains("127.0.0.1:7070"), "{message}");
+}
+
+#[test]
+fn a_host_may_be_a_name_and_a_second_signal_ends_the_server_at_once() {
+    let dir = TestDir::new();
+    let mut command = dir.command(&[
+        "--json",
+        "serve",
+        "--listen",
+        "localhost:0",
+        "--drain-timeout",
+        "600",
+    ]);
+    let log = File::create(dir.path("log")).expect("the folder can be written");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("it starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("it was piped"));
+    stdout.read_line(&mut line).expect("a line");
+    let started = parse(&line);
+    let listening = started["listening"].as_str().expect("an address");
+    assert_eq!(started["url"], format!("http://{listening}"));
+
+    // A request whose body does not end.
+    let mut client = TcpStream::connect(listening).expect("it accepts");
+    let head = "POST /v1/entities/mira/memories HTTP/1.1\r\nHost: localhost\r\n\
+                Content-Length: 100\r\nExpect: 100-continue\r\n\r\n";
+    client.write_all(head.as_bytes()).expect("it reads");
+    // It is answered when the body is read, so the request is in progress.
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 100");
+    let interrupt = || {
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
+        assert!(sent.expect("it runs").success());
+    };
+    interrupt();
+    wait_until("the first signal", || dir.read("log").contains("SIGINT"));
+    interrupt();
+    let mut status = None;
+    wait_until("the second signal", || {
+        status = child.try_wait().expect("it was started");
+        status.is_some()
+    });
+    let log = dir.read("log");
+    assert_eq!(status.and_then(|it| it.code()), Some(130), "{log}");
+    assert!(
+        log.contains("requests in progress were not answered"),
+        "{log}"
+    );
 }
 
 #[test]

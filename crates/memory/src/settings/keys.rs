@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use memory_core::{
-    AccessCounting, Consistency, DEFAULT_ANN_TARGET_RECALL, LimitPolicy, MemoryConfig, Preset,
-    SettingProblem, check_target_recall,
+    AccessCounting, ByteSize, Consistency, DEFAULT_ANN_TARGET_RECALL, LimitPolicy, MemoryConfig,
+    Preset, SettingProblem, check_target_recall,
 };
 
 use super::secrets::redact_url;
@@ -27,6 +27,10 @@ pub(super) struct Values {
     pub(super) shared_cache: Option<String>,
     pub(super) http_rate_limit: Option<NonZeroU32>,
     pub(super) http_allowed_origins: Vec<String>,
+    pub(super) http_max_body_bytes: ByteSize,
+    pub(super) http_max_import_bytes: ByteSize,
+    pub(super) http_request_timeout_seconds: u64,
+    pub(super) http_drain_timeout_seconds: u64,
     pub(super) shared_cache_budget: Duration,
     pub(super) ann_target_recall: Share,
     pub(super) preset: Preset,
@@ -43,6 +47,10 @@ impl Values {
             shared_cache: None,
             http_rate_limit: None,
             http_allowed_origins: Vec::new(),
+            http_max_body_bytes: ByteSize::mebibytes(8),
+            http_max_import_bytes: ByteSize::mebibytes(1_024),
+            http_request_timeout_seconds: 30,
+            http_drain_timeout_seconds: 10,
             shared_cache_budget: memory_engine::DEFAULT_SHARED_CACHE_BUDGET,
             ann_target_recall: Share(DEFAULT_ANN_TARGET_RECALL),
             preset,
@@ -417,7 +425,55 @@ pub(super) const KEYS: &[Key] = &[
             origins => origins.join(" "),
         },
     ),
+    Key::new(
+        "http_max_body_bytes",
+        "a size from 1 KiB to 1 GiB, such as \"8 MiB\"",
+        |values, raw| {
+            values.http_max_body_bytes = within(raw.bytes()?, KIB, GIB)?;
+            Ok(())
+        },
+        |values| show_bytes(values.http_max_body_bytes),
+    ),
+    Key::new(
+        "http_max_import_bytes",
+        "a size from 1 KiB to 1 PiB, such as \"1 GiB\"",
+        |values, raw| {
+            values.http_max_import_bytes = within(raw.bytes()?, KIB, PIB)?;
+            Ok(())
+        },
+        |values| show_bytes(values.http_max_import_bytes),
+    ),
+    Key::new(
+        "http_request_timeout_seconds",
+        "a duration from 1 s to 1 day, such as \"30 s\"",
+        |values, raw| {
+            values.http_request_timeout_seconds = within(raw.seconds()?, 1, DAY_SECONDS)?;
+            Ok(())
+        },
+        |values| show_seconds(values.http_request_timeout_seconds),
+    ),
+    Key::new(
+        "http_drain_timeout_seconds",
+        "a duration up to 1 day, such as \"10 s\"",
+        |values, raw| {
+            values.http_drain_timeout_seconds = within(raw.seconds()?, 0, DAY_SECONDS)?;
+            Ok(())
+        },
+        |values| show_seconds(values.http_drain_timeout_seconds),
+    ),
 ];
+
+const KIB: ByteSize = ByteSize(1 << 10);
+const GIB: ByteSize = ByteSize(1 << 30);
+const PIB: ByteSize = ByteSize(1 << 50);
+const DAY_SECONDS: u64 = 86_400;
+
+fn within<T: PartialOrd>(value: T, min: T, max: T) -> Result<T, Mismatch> {
+    match (min..=max).contains(&value) {
+        true => Ok(value),
+        false => Err(Mismatch::Value),
+    }
+}
 
 fn parse_consistency(raw: &RawValue) -> Result<Option<Consistency>, Mismatch> {
     match raw.text()?.strip_prefix("bounded ") {

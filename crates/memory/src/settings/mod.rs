@@ -12,7 +12,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use memory_core::{MemoryConfig, Preset, SettingOrigin};
+use memory_core::{ByteSize, MemoryConfig, Preset, SettingOrigin};
 
 use keys::{KEYS, Values};
 
@@ -124,6 +124,30 @@ impl Settings {
     #[must_use]
     pub fn http_allowed_origins(&self) -> &[String] {
         &self.values.http_allowed_origins
+    }
+
+    /// The most bytes of a request to a server.
+    #[must_use]
+    pub fn http_max_body_bytes(&self) -> ByteSize {
+        self.values.http_max_body_bytes
+    }
+
+    /// The most bytes of an import into a server.
+    #[must_use]
+    pub fn http_max_import_bytes(&self) -> ByteSize {
+        self.values.http_max_import_bytes
+    }
+
+    /// The longest time that a server takes for a request.
+    #[must_use]
+    pub fn http_request_timeout(&self) -> Duration {
+        Duration::from_secs(self.values.http_request_timeout_seconds)
+    }
+
+    /// The longest time that requests in progress get when a server ends.
+    #[must_use]
+    pub fn http_drain_timeout(&self) -> Duration {
+        Duration::from_secs(self.values.http_drain_timeout_seconds)
     }
 
     /// For how long a caller waits for one call of the shared cache; see
