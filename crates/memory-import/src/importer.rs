@@ -123,6 +123,24 @@ impl<'a> Importer<'a> {
         self.send(origin.to_owned(), Err(reason.into()))
     }
 
+    /// Passes on why a file is not imported, or not to its end, where it is one of
+    /// several: the others are read. A limit of all files ends the import.
+    pub(crate) fn refuse_file(
+        &mut self,
+        label: &str,
+        files: usize,
+        outcome: Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        match outcome {
+            Err(Stop::Failed(
+                error @ (ImportError::Damaged { .. }
+                | ImportError::UnexpectedShape { .. }
+                | ImportError::ItemTooLarge { .. }),
+            )) if files > 1 => self.refuse(label, error.to_string()),
+            outcome => outcome,
+        }
+    }
+
     /// Adds one text; see [`add_document`](Self::add_document).
     pub(crate) fn add(&mut self, origin: &str, draft: Draft) -> Result<Vec<MemoryId>, Stop> {
         self.add_document(vec![(origin.to_owned(), draft)])

@@ -34,13 +34,15 @@ pub(crate) fn for_each_element(
     importer: &mut Importer<'_>,
     on_element: fn(&str, &Value, &mut Importer<'_>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    for file in files.select(importer)? {
+    let selected = files.select(importer)?;
+    for file in &selected {
         let label = file.label();
         let mut on_element = |importer: &mut Importer<'_>, number: usize, value: Value| {
             let origin = format!("{label}, {} {number}", elements.noun);
             on_element(&origin, &value, importer)
         };
-        read_array(files, &file, elements, importer, &mut on_element)?;
+        let outcome = read_array(files, file, elements, importer, &mut on_element);
+        importer.refuse_file(&label, selected.len(), outcome)?;
     }
     Ok(())
 }

@@ -21,23 +21,32 @@ const EXPECTED: &str =
 type Object = Map<String, Value>;
 
 pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Result<(), Stop> {
-    for file in files.select(importer)? {
-        // A file whose first line is damaged may be one of lines all the same, and one whose
-        // lines are parts of a graph has none that is an element of its own.
-        if begins_with_element(files, &file)? {
-            read_lines(files, &file, importer)?;
-            continue;
-        }
-        match parse_graph(files, &file) {
-            Ok(graph) => read_graph(&graph, &file, importer)?,
-            Err(error @ ImportError::TooLarge { .. }) => return Err(error.into()),
-            Err(error) => match has_element(files, &file)? {
-                true => read_lines(files, &file, importer)?,
-                false => return Err(error.into()),
-            },
-        }
+    let selected = files.select(importer)?;
+    for file in &selected {
+        let outcome = read_file(files, file, importer);
+        importer.refuse_file(&file.label(), selected.len(), outcome)?;
     }
     Ok(())
+}
+
+fn read_file(
+    files: &mut ExportFiles,
+    file: &ExportFile,
+    importer: &mut Importer<'_>,
+) -> Result<(), Stop> {
+    // A file whose first line is damaged may be one of lines all the same, and one whose
+    // lines are parts of a graph has none that is an element of its own.
+    if begins_with_element(files, file)? {
+        return read_lines(files, file, importer);
+    }
+    match parse_graph(files, file) {
+        Ok(graph) => read_graph(&graph, file, importer),
+        Err(error @ ImportError::TooLarge { .. }) => Err(error.into()),
+        Err(error) => match has_element(files, file)? {
+            true => read_lines(files, file, importer),
+            false => Err(error.into()),
+        },
+    }
 }
 
 /// Whether a line is an entity or a relation, which is an object with a `type`.

@@ -95,6 +95,37 @@ fn a_conversation_that_cannot_be_held_takes_no_other_with_it() {
 }
 
 #[test]
+fn a_damaged_file_takes_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = r#"[{"uuid":"1","chat_messages":[{"uuid":"1","sender":"human","text":"Small."}]}]"#;
+    write(
+        folder.path(),
+        "conversations-1.json",
+        &good[..good.len() - 1],
+    );
+    write(folder.path(), "conversations-2.json", "{}");
+    write(folder.path(), "conversations-3.json", good);
+    let export = read(Format::Claude, folder.path());
+    assert_eq!(
+        export.contents(),
+        ["Small."; 2],
+        "also what came before damage"
+    );
+    let refused: Vec<&str> = export.refused.iter().map(|(it, _)| it.as_str()).collect();
+    assert_eq!(refused, ["conversations-1.json", "conversations-2.json"]);
+    assert!(export.refused[0].1.contains("line 1"), "{export:?}");
+
+    let graphs = tempfile::tempdir().unwrap();
+    let line =
+        r#"{"type":"entity","name":"Tam","entityType":"person","observations":["Pays late"]}"#;
+    write(graphs.path(), "a/memory.json", "7");
+    write(graphs.path(), "b/memory.jsonl", line);
+    let export = read(Format::McpMemory, graphs.path());
+    assert_eq!(export.contents(), ["Tam: Pays late"]);
+    assert_eq!(export.refused[0].0, "a/memory.json");
+}
+
+#[test]
 fn the_place_of_damage_is_that_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     for (text, place) in [
