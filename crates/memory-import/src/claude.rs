@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use memory::MemoryKind;
 use serde_json::{Map, Value};
 
+use crate::draft::Draft;
 use crate::files::ExportFiles;
-use crate::importer::{Draft, Importer, Stop};
+use crate::importer::{Importer, Stop};
 use crate::json::{self, Elements};
 use crate::time;
 

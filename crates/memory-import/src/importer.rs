@@ -1,6 +1,6 @@
 //! Memories from what a format's module found: ids, parts of long texts, links.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
@@ -8,10 +8,11 @@ use memory::limits::{
     MAX_CONTENT_CHARS, MAX_CONTEXT_CHARS, MAX_ENTITY_ID_CHARS, MAX_LINKS, MAX_ROLE_CHARS,
     MAX_TAG_CHARS, MAX_TAGS,
 };
-use memory::{EntityId, MemoryBatchItem, MemoryError, MemoryId, MemoryKind};
+use memory::{EntityId, MemoryBatchItem, MemoryError, MemoryId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::format::Format;
 use crate::report::ImportReport;
@@ -33,42 +34,6 @@ pub(crate) enum Stop {
 impl From<ImportError> for Stop {
     fn from(error: ImportError) -> Self {
         Self::Failed(error)
-    }
-}
-
-/// A text of an export with what is known of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    /// What identifies it within exports of its format.
-    pub(crate) source_id: String,
-    pub(crate) kind: MemoryKind,
-    /// Of any length.
-    pub(crate) content: String,
-    pub(crate) timestamp: Option<DateTime<Utc>>,
-    pub(crate) context: Option<String>,
-    pub(crate) metadata: BTreeMap<String, String>,
-    /// Participants and their roles.
-    pub(crate) participants: Vec<(String, String)>,
-    pub(crate) tags: Vec<String>,
-    pub(crate) related: BTreeMap<MemoryId, String>,
-    /// The entity that the export names, for an import without [`ImportOptions::entity`].
-    pub(crate) owner: Option<String>,
-}
-
-impl Draft {
-    pub(crate) fn new(source_id: impl Into<String>, kind: MemoryKind, content: String) -> Self {
-        Self {
-            source_id: source_id.into(),
-            kind,
-            content,
-            timestamp: None,
-            context: None,
-            metadata: BTreeMap::new(),
-            participants: Vec::new(),
-            tags: Vec::new(),
-            related: BTreeMap::new(),
-            owner: None,
-        }
     }
 }
 
@@ -160,7 +125,7 @@ impl<'a> Importer<'a> {
         for (origin, draft) in drafts {
             let entity = match &self.entity {
                 Some(entity) => entity.clone(),
-                None => match owner(&draft) {
+                None => match draft.named_owner() {
                     Ok(entity) => entity,
                     Err(reason) => {
                         self.refuse(&origin, reason)?;
@@ -291,28 +256,6 @@ impl<'a> Importer<'a> {
     }
 }
 
-/// The entity that the export names, exactly as it is named: names that differ must not
-/// become one.
-fn owner(draft: &Draft) -> Result<EntityId, String> {
-    const FIX: &str = "name the entity of such memories with --entity";
-    let Some(name) = draft.owner.as_deref() else {
-        return Err(format!("it names no user and no agent; {FIX}"));
-    };
-    if name.trim() != name {
-        return Err(format!(
-            "the name of its user or agent begins or ends with white space; {FIX}"
-        ));
-    }
-    let entity = EntityId::from(name);
-    match entity.validate() {
-        Ok(()) => Ok(entity),
-        Err(_) => Err(format!(
-            "the name of its user or agent is no name of an entity, which has 1 to \
-             {MAX_ENTITY_ID_CHARS} characters and no control characters; {FIX}"
-        )),
-    }
-}
-
 /// Moves times that are not after the time before them to a microsecond after it.
 fn separate_times(items: &mut [MemoryBatchItem]) {
     let mut last: Option<DateTime<Utc>> = None;
@@ -327,6 +270,8 @@ fn separate_times(items: &mut [MemoryBatchItem]) {
 
 #[cfg(test)]
 mod tests {
+    use memory::MemoryKind;
+
     use super::*;
 
     fn options() -> ImportOptions {
@@ -458,7 +403,7 @@ mod tests {
             .map(|record| match &record.item {
                 Ok(item) => item.entity_id.as_str(),
                 Err(reason) => {
-                    assert!(reason.contains("--entity"), "{reason}");
+                    assert!(reason.contains("name the entity"), "{reason}");
                     assert!(!reason.contains("ann"), "{reason}");
                     "refused"
                 }

@@ -96,12 +96,12 @@ pub(crate) fn json_error(
         },
         Category::Syntax | Category::Eof => {
             let text = error.to_string();
-            let place = format!(" at line {line} column {column}");
+            let position = format!(" at line {line} column {column}");
             ImportError::Damaged {
                 file: label.to_owned(),
                 line,
                 column,
-                reason: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
+                reason: text.strip_suffix(&position).unwrap_or(&text).to_owned(),
             }
         }
     }
@@ -265,24 +265,24 @@ impl<R: BufRead> ArrayReader<'_, '_, R> {
     fn stop(&self, error: SplitError) -> Stop {
         Stop::Failed(match error {
             SplitError::Io(error) => read_error(self.label, error),
-            SplitError::Syntax { place, reason } => ImportError::Damaged {
+            SplitError::Syntax { position, reason } => ImportError::Damaged {
                 file: self.label.to_owned(),
-                line: place.line,
-                column: place.column,
+                line: position.line,
+                column: position.column,
                 reason: reason.to_owned(),
             },
         })
     }
 
-    /// The error of the parser, with the place in the file.
+    /// The error of the parser, with the position in the file.
     fn damaged(&self, value: &RawValue, error: serde_json::Error) -> Stop {
-        let place = value.start.add(error.line(), error.column());
+        let position = value.start.add(error.line(), error.column());
         let error = json_error(self.label, self.elements.expected, error);
         Stop::Failed(match error {
             ImportError::Damaged { file, reason, .. } => ImportError::Damaged {
                 file,
-                line: place.line,
-                column: place.column,
+                line: position.line,
+                column: position.column,
                 reason,
             },
             other => other,

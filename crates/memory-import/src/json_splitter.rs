@@ -5,14 +5,14 @@
 
 use std::io::{self, BufRead};
 
-/// A place in a document: its line, and its byte in that, from 1.
+/// Where something is in a document: its line, and its byte in that, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     pub(crate) line: usize,
     pub(crate) column: usize,
 }
 
-impl Place {
+impl Position {
     fn advance(&mut self, bytes: &[u8]) {
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let last = lines.next_back().unwrap_or_default();
@@ -25,7 +25,7 @@ impl Place {
         }
     }
 
-    /// The place in the document of a place in the text that begins here.
+    /// The position in the document of a position in the text that begins here.
     pub(crate) fn add(self, line: usize, column: usize) -> Self {
         match line {
             0 | 1 => Self {
@@ -46,7 +46,7 @@ pub(crate) enum SplitError {
     Io(io::Error),
     /// It is not JSON.
     Syntax {
-        place: Place,
+        position: Position,
         reason: &'static str,
     },
 }
@@ -63,20 +63,20 @@ impl From<io::Error> for SplitError {
 pub(crate) struct RawValue {
     /// Empty where it is too large.
     pub(crate) text: Vec<u8>,
-    pub(crate) start: Place,
+    pub(crate) start: Position,
     pub(crate) is_too_large: bool,
 }
 
 /// Splits a document.
 pub(crate) struct JsonSplitter<R> {
     content: R,
-    place: Place,
+    position: Position,
 }
 
 impl<R: BufRead> JsonSplitter<R> {
     pub(crate) fn new(content: R) -> Self {
-        let place = Place { line: 1, column: 1 };
-        Self { content, place }
+        let position = Position { line: 1, column: 1 };
+        Self { content, position }
     }
 
     /// The next byte that is not white space, which stays; `None` at the end.
@@ -89,7 +89,7 @@ impl<R: BufRead> JsonSplitter<R> {
                 Some(index) => (index, Some(chunk[index])),
                 None => (chunk.len(), None),
             };
-            self.place.advance(&chunk[..count]);
+            self.position.advance(&chunk[..count]);
             let is_end = chunk.is_empty();
             self.content.consume(count);
             if next.is_some() || is_end {
@@ -103,15 +103,15 @@ impl<R: BufRead> JsonSplitter<R> {
         let is_next = self.peek()? == Some(expected);
         if is_next {
             self.content.consume(1);
-            self.place.column += 1;
+            self.position.column += 1;
         }
         Ok(is_next)
     }
 
     /// What is wrong with the next byte, or with the end.
     pub(crate) fn unexpected(&self, reason: &'static str) -> SplitError {
-        let place = self.place;
-        SplitError::Syntax { place, reason }
+        let position = self.position;
+        SplitError::Syntax { position, reason }
     }
 
     /// Takes a value of at most `max` bytes; a larger one is passed over.
@@ -119,7 +119,7 @@ impl<R: BufRead> JsonSplitter<R> {
         let first = self.peek()?;
         let mut value = RawValue {
             text: Vec::new(),
-            start: self.place,
+            start: self.position,
             is_too_large: false,
         };
         if let None | Some(b',' | b']' | b'}' | b':') = first {
@@ -144,7 +144,7 @@ impl<R: BufRead> JsonSplitter<R> {
                 false => value.text.extend_from_slice(part),
             }
             let count = part.len();
-            self.place.advance(part);
+            self.position.advance(part);
             self.content.consume(count);
             if end.is_some() {
                 return Ok(value);
@@ -232,7 +232,7 @@ mod tests {
                     let mut splitter = splitter(&text, chunk);
                     let taken = splitter.take_value(1_000).unwrap();
                     assert_eq!(taken.text, value.as_bytes(), "{text}");
-                    assert_eq!(taken.start, Place { line: 2, column: 2 });
+                    assert_eq!(taken.start, Position { line: 2, column: 2 });
                     let next = after.trim().bytes().next();
                     assert_eq!(splitter.peek().unwrap(), next, "{text}");
                 }
@@ -258,13 +258,13 @@ mod tests {
     fn what_is_cut_off_is_an_error_with_its_place() {
         for text in ["", "\n[1,\n[", "\"abc", "{\"a\":\"\\\"", ",", "]"] {
             let error = splitter(text, 2).take_value(1_000).unwrap_err();
-            let SplitError::Syntax { place, .. } = error else {
+            let SplitError::Syntax { position, .. } = error else {
                 panic!("{error:?}");
             };
-            assert_eq!(place.line, text.matches('\n').count() + 1, "{text}");
+            assert_eq!(position.line, text.matches('\n').count() + 1, "{text}");
         }
-        let place = Place { line: 3, column: 5 };
-        assert_eq!(place.add(1, 2), Place { line: 3, column: 6 });
-        assert_eq!(place.add(4, 2), Place { line: 6, column: 2 });
+        let position = Position { line: 3, column: 5 };
+        assert_eq!(position.add(1, 2), Position { line: 3, column: 6 });
+        assert_eq!(position.add(4, 2), Position { line: 6, column: 2 });
     }
 }

@@ -9,6 +9,7 @@
 //! | `files` | the files of an export, within [`ReadLimits`] |
 //! | `json` | the elements of an array, one at a time |
 //! | `json_splitter` | where the values of a JSON document end |
+//! | `draft` | a text of an export, before it is a memory |
 //! | `importer` | memories from what a format's module found: ids, parts, links |
 //! | `chatgpt`, `claude`, `mem0`, `mcp_memory`, `markdown`, `basic_memory` | the formats |
 //! | `front_matter` | YAML before a Markdown text |
@@ -24,6 +25,7 @@
 mod basic_memory;
 mod chatgpt;
 mod claude;
+mod draft;
 mod error;
 mod files;
 mod format;

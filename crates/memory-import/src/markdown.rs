@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use memory::MemoryKind;
 
+use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::files::{ExportFile, ExportFiles};
 use crate::front_matter::{self, Field, FrontMatter};
-use crate::importer::{Draft, Importer, Stop};
+use crate::importer::{Importer, Stop};
 use crate::outline::Outline;
 use crate::time;
 

@@ -8,9 +8,10 @@ use memory::MemoryKind;
 use memory_json::Lines;
 use serde_json::{Map, Value};
 
+use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::files::{ExportFile, ExportFiles, read_error};
-use crate::importer::{Draft, Importer, Stop};
+use crate::importer::{Importer, Stop};
 use crate::json::{self, json_error};
 
 const ENTITY_FIELDS: &[&str] = &["entityType", "name", "observations", "type"];

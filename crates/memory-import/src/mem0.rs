@@ -4,8 +4,9 @@
 use memory::MemoryKind;
 use serde_json::Value;
 
+use crate::draft::Draft;
 use crate::files::ExportFiles;
-use crate::importer::{Draft, Importer, Stop};
+use crate::importer::{Importer, Stop};
 use crate::json::{self, Elements};
 use crate::time;
 

@@ -32,9 +32,39 @@ impl FileState {
     }
 }
 
+/// Whether an open file is the one at `path`, which an editor may have replaced.
+pub(crate) fn is_at(file: &fs::File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let (open, there) = (file.metadata(), fs::metadata(path));
+        open.map(identity).ok() == there.map(identity).ok()
+    }
+    #[cfg(not(unix))]
+    {
+        // An open file cannot be replaced.
+        let _ = (file, path);
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_open_file_that_was_replaced_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("file"), folder.path().join("other"));
+        let file = fs::File::create(&path).unwrap();
+        assert!(is_at(&file, &path));
+        if cfg!(unix) {
+            fs::write(&other, "").unwrap();
+            fs::rename(&other, &path).unwrap();
+            assert!(!is_at(&file, &path));
+        }
+    }
 
     #[test]
     fn a_file_that_replaces_another_is_noticed_whatever_its_time() {

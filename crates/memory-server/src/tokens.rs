@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::file_state::FileState;
+use crate::file_state::{FileState, is_at};
 
 /// How long a file is trusted before it is looked at again. A removed token works at most
 /// this much longer.
@@ -286,23 +286,6 @@ fn append(file: &mut fs::File, text: &str, length: usize) -> io::Result<()> {
         let _ = file.set_len(length as u64);
     }
     written
-}
-
-/// Whether an open file is the one at `path`, which an editor may have replaced.
-fn is_at(file: &fs::File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        let (open, there) = (file.metadata(), fs::metadata(path));
-        open.map(identity).ok() == there.map(identity).ok()
-    }
-    #[cfg(not(unix))]
-    {
-        // An open file cannot be replaced.
-        let _ = (file, path);
-        true
-    }
 }
 
 fn read(path: &Path) -> Result<HashMap<String, TokenLine>, TokensError> {

@@ -9,7 +9,8 @@ use memory_core::{
     InvalidSetting, MemoryConfig, MemoryError, MemoryResult, Preset, SettingOrigin, SettingProblem,
 };
 
-use super::keys::{DEFAULT_MODEL, KEYS, Key, MODEL, NONE, PRESET, Values};
+use super::keys::{DEFAULT_MODEL, KEYS, Key, MODEL, NONE, PRESET};
+use super::setting_values::Values;
 use super::value::{Mismatch, RawValue};
 use super::{Settings, environment, file};
 

@@ -5,6 +5,7 @@ mod environment;
 mod file;
 mod keys;
 mod secrets;
+mod setting_values;
 mod value;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use memory_core::{ByteSize, MemoryConfig, Preset, SettingOrigin};
 
-use keys::{KEYS, Values};
+use keys::KEYS;
+use setting_values::Values;
 
 pub use builder::SettingsBuilder;
 pub use environment::OTHER_VARIABLES;

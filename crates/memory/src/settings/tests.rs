@@ -413,44 +413,6 @@ fn a_shared_cache_is_a_url_that_another_source_may_turn_off() {
 }
 
 #[test]
-fn keys_of_the_http_server_have_limits() {
-    let settings =
-        read("http_rate_limit = 50\nhttp_allowed_origins = 'https://a.example http://b'");
-    let settings = settings.unwrap();
-    assert_eq!(settings.http_rate_limit().map(u32::from), Some(50));
-    assert_eq!(
-        settings.http_allowed_origins(),
-        ["https://a.example", "http://b"]
-    );
-    for limit in ["0", "4294967296", "'many'"] {
-        let message = refused(&format!("http_rate_limit = {limit}"));
-        assert!(message.contains("at least 1, or \"none\""), "{message}");
-    }
-    let message = refused("http_allowed_origins = '*'");
-    assert!(message.contains("https://app.example"), "{message}");
-
-    let settings = read(
-        "http_max_body_bytes = '1 MiB'\nhttp_max_import_bytes = 2048\n\
-         http_request_timeout_seconds = '2 min'\nhttp_drain_timeout_seconds = 0",
-    );
-    let settings = settings.unwrap();
-    assert_eq!(settings.http_max_body_bytes().0, 1 << 20);
-    assert_eq!(settings.http_max_import_bytes().0, 2_048);
-    assert_eq!(settings.http_request_timeout().as_secs(), 120);
-    assert_eq!(settings.http_drain_timeout().as_secs(), 0);
-    for (setting, allowed) in [
-        ("http_max_body_bytes = 1000", "1 KiB to 1 GiB"),
-        ("http_max_body_bytes = '2 GiB'", "1 KiB to 1 GiB"),
-        ("http_max_import_bytes = 0", "1 KiB to 1 PiB"),
-        ("http_request_timeout_seconds = 0", "1 s to 1 day"),
-        ("http_drain_timeout_seconds = '2 days'", "up to 1 day"),
-    ] {
-        let message = refused(setting);
-        assert!(message.contains(allowed), "{message}");
-    }
-}
-
-#[test]
 fn other_variables_and_empty_ones_are_ignored() {
     let others = OTHER_VARIABLES.iter().map(|name| (*name, "1"));
     let empty = KEYS.iter().map(|key| (key.variable(), ""));

@@ -228,12 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_of_the_thread_is_not_the_end_of_the_input() {
-        let mut input = InputReader::start("lines", None, |_| {
-            #[expect(clippy::panic, reason = "what the test is about")]
-            {
-                panic!("expected by the test")
-            }
-        });
+        let mut input = InputReader::start("lines", None, |_| panic!("expected by the test"));
         assert!(input.items.recv().await.is_none());
         assert!(input.is_at_end());
         let failure = input.finish().unwrap_err();
