@@ -10,6 +10,10 @@ use memory::ErrorKind;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("backup_with", "options are arguments of `backup`"),
     ("builder", "parts are arguments of `open`"),
+    (
+        "consistency",
+        "a part of the configuration that `open` takes",
+    ),
     ("consolidate_with", "options are arguments of `consolidate`"),
     ("list_memories_as_of", "an argument of `list_memories`"),
     ("list_stream", "pages of `list_memories`"),

@@ -8,13 +8,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use memory::{EntityId, MemorySystem};
+use memory::{EntityId, MemoryError, MemoryId, MemorySystem};
 use serde::Deserialize;
 
-use crate::conditional_write::{ConditionalWrites, Precondition};
+use crate::conditional_write::{ConditionalWrites, Precondition, refuse_preconditions};
 use crate::problem::{Answer, Problem};
 use crate::server::ServerState;
-use crate::time_limit::WriteProgress;
+use crate::time_limit::{Effect, Progress};
 use crate::tokens::{Access, TokenScope};
 
 /// The entity of a request that reads, whose token allows to read it.
@@ -24,47 +24,58 @@ pub(crate) struct Reads {
 }
 
 /// The entity of a request that writes, whose token allows to change it. The system is only
-/// within reach of [`write`](Self::write), so that no write misses its precondition.
+/// within reach of [`begin`](Self::begin), so that the end of the request's time is answered
+/// by what it has begun. It has no preconditions.
 pub(crate) struct Writes {
     pub(crate) id: EntityId,
     /// The id of the request's token; empty where the server has none.
     pub(crate) token_id: String,
     memory: MemorySystem,
-    precondition: Option<Precondition>,
-    conditional_writes: Arc<ConditionalWrites>,
-    progress: WriteProgress,
+    progress: Progress,
 }
 
 impl Writes {
-    /// Performs a write, if the request's precondition holds.
-    pub(crate) async fn write<T, E, F>(&self, write: impl FnOnce(MemorySystem) -> F) -> Answer<T>
+    /// Begins to write.
+    pub(crate) fn begin(&self, effect: Effect) -> &MemorySystem {
+        self.progress.begin(effect);
+        &self.memory
+    }
+}
+
+/// The entity of a request that changes one of its memories, if the request's precondition
+/// holds, and whose token allows that.
+pub(crate) struct Changes {
+    pub(crate) id: EntityId,
+    memory: MemorySystem,
+    progress: Progress,
+    precondition: Option<Precondition>,
+    conditional_writes: Arc<ConditionalWrites>,
+}
+
+impl Changes {
+    /// Performs a change of the memory `id`, if the request's precondition holds.
+    pub(crate) async fn write<T, F>(
+        &self,
+        id: MemoryId,
+        write: impl FnOnce(MemorySystem) -> F,
+    ) -> Answer<T>
     where
-        T: Send + 'static,
-        E: Send + 'static,
-        F: Future<Output = Result<T, E>> + Send + 'static,
-        Problem: From<E>,
+        F: Future<Output = Result<T, MemoryError>>,
     {
-        let write = write(self.memory.clone());
-        self.progress.begin();
-        match self.precondition.clone() {
+        // When it is polled first, and not while it waits for others.
+        let write = async {
+            self.progress.begin(Effect::Write);
+            write(self.memory.clone()).await
+        };
+        match &self.precondition {
             None => Ok(write.await?),
             Some(precondition) => {
-                let (memory, id) = (self.memory.clone(), self.id.clone());
-                self.conditional_writes
-                    .run(memory, id, precondition, write)
+                let writes = &self.conditional_writes;
+                writes
+                    .run(&self.memory, &self.id, id, precondition, write)
                     .await
             }
         }
-    }
-
-    /// Checks the request's precondition before writes that take as long as their sender
-    /// does, which other writes do not wait for.
-    pub(crate) async fn begin_long_write(&self) -> Answer<&MemorySystem> {
-        if let Some(precondition) = &self.precondition {
-            precondition.check(&self.memory, &self.id).await?;
-        }
-        self.progress.begin();
-        Ok(&self.memory)
     }
 }
 
@@ -76,13 +87,11 @@ pub(crate) struct Everyone {
 }
 
 /// A request for what concerns the whole process, whose token covers every entity: numbers
-/// of the process tell something of each of them.
+/// of the process tell something of each of them, and so does the time of an embedding, as
+/// vectors are cached by text.
 pub(crate) struct WholeProcess {
     pub(crate) memory: MemorySystem,
 }
-
-/// A request that needs no token.
-pub(crate) struct Public;
 
 #[derive(Deserialize)]
 struct EntityPath {
@@ -106,7 +115,7 @@ async fn entity(
             "the token does not allow this operation on this entity",
         ));
     }
-    server.query_parameters.check(&parts.method, &parts.uri)?;
+    server.query_parameters.check(parts)?;
     Ok((entity.into(), token_id))
 }
 
@@ -125,16 +134,35 @@ impl FromRequestParts<ServerState> for Writes {
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
         let (id, token_id) = entity(parts, server, Access::Write).await?;
-        let progress = parts.extensions.get::<WriteProgress>().cloned();
+        refuse_preconditions(&parts.headers)?;
         Ok(Self {
             id,
             token_id,
             memory: server.memory.clone(),
-            precondition: Precondition::of(&parts.headers)?,
-            conditional_writes: Arc::clone(&server.conditional_writes),
-            progress: progress.unwrap_or_default(),
+            progress: progress(parts),
         })
     }
+}
+
+impl FromRequestParts<ServerState> for Changes {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
+        let (id, _) = entity(parts, server, Access::Write).await?;
+        Ok(Self {
+            id,
+            precondition: Precondition::of(&parts.headers, &server.memory)?,
+            memory: server.memory.clone(),
+            progress: progress(parts),
+            conditional_writes: Arc::clone(&server.conditional_writes),
+        })
+    }
+}
+
+/// What the request's time limit asks when it ends.
+fn progress(parts: &Parts) -> Progress {
+    let progress = parts.extensions.get::<Progress>();
+    progress.cloned().unwrap_or_default()
 }
 
 impl FromRequestParts<ServerState> for Everyone {
@@ -142,7 +170,7 @@ impl FromRequestParts<ServerState> for Everyone {
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
         let (_, scope) = scope(parts, server)?;
-        server.query_parameters.check(&parts.method, &parts.uri)?;
+        server.query_parameters.check(parts)?;
         Ok(Self {
             memory: server.memory.clone(),
             prefix: scope.entities,
@@ -158,19 +186,10 @@ impl FromRequestParts<ServerState> for WholeProcess {
         match prefix.is_empty() {
             true => Ok(Self { memory }),
             false => Err(forbidden(
-                "these are numbers of the whole process, and the token covers some entities only; \
+                "the answer tells something of all entities, and the token covers some of them only; \
                  use a token for all entities, which memory token makes without --entities",
             )),
         }
-    }
-}
-
-impl FromRequestParts<ServerState> for Public {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        server.query_parameters.check(&parts.method, &parts.uri)?;
-        Ok(Self)
     }
 }
 

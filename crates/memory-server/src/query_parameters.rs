@@ -2,8 +2,11 @@
 //! ignored would answer another question than the one that was asked.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use axum::http::{Method, Uri};
+use axum::extract::MatchedPath;
+use axum::http::Method;
+use axum::http::request::Parts;
 use memory::Excerpt;
 use percent_encoding::percent_decode_str;
 use utoipa::openapi::path::{Operation, ParameterIn};
@@ -11,21 +14,14 @@ use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::problem::{Answer, Problem};
 
-/// The endpoints of the OpenAPI document, with their query parameters.
+/// The query parameters of the endpoints of the OpenAPI document, by method and by path as
+/// in the document, which is the router's too.
 #[derive(Debug)]
-pub(crate) struct QueryParameters(Vec<Endpoint>);
-
-#[derive(Debug)]
-struct Endpoint {
-    method: Method,
-    /// As in the document: `{name}` stands for any segment.
-    path: String,
-    parameters: Vec<String>,
-}
+pub(crate) struct QueryParameters(HashMap<Method, HashMap<String, Vec<String>>>);
 
 impl QueryParameters {
     pub(crate) fn of(document: &OpenApi) -> Self {
-        let mut endpoints = Vec::new();
+        let mut endpoints = HashMap::<_, HashMap<_, _>>::new();
         for (path, item) in &document.paths.paths {
             let operations = [
                 (Method::GET, &item.get),
@@ -36,27 +32,24 @@ impl QueryParameters {
             ];
             for (method, operation) in operations {
                 if let Some(operation) = operation {
-                    endpoints.push(Endpoint {
-                        method,
-                        path: path.clone(),
-                        parameters: in_query(operation),
-                    });
+                    let paths = endpoints.entry(method).or_default();
+                    paths.insert(path.clone(), in_query(operation));
                 }
             }
         }
         Self(endpoints)
     }
 
-    /// Refuses a query string with a parameter that the endpoint does not have, or that is
-    /// not UTF-8.
-    pub(crate) fn check(&self, method: &Method, uri: &Uri) -> Answer<()> {
-        let pairs = uri.query().unwrap_or("").split('&');
+    /// Refuses a query string with a parameter that the request's endpoint does not have, or
+    /// that is not UTF-8.
+    pub(crate) fn check(&self, request: &Parts) -> Answer<()> {
+        let pairs = request.uri.query().unwrap_or("").split('&');
         for pair in pairs.filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).ok_or_else(|| {
                 Problem::invalid_input("the name of a query parameter is not valid UTF-8")
             })?;
-            let known = self.parameters(method, uri.path());
+            let known = self.parameters(request);
             if !known.iter().any(|known| **known == *name) {
                 return Err(unknown(&name, known));
             }
@@ -69,19 +62,16 @@ impl QueryParameters {
         Ok(())
     }
 
-    /// The parameters of an endpoint. Where a path fits two, as `/memories/batch` does, the
-    /// endpoint with fewer variables has it.
-    fn parameters(&self, method: &Method, path: &str) -> &[String] {
-        let method = if method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
+    fn parameters(&self, request: &Parts) -> &[String] {
+        let method = match &request.method {
+            // The router answers it as GET.
+            &Method::HEAD => &Method::GET,
+            method => method,
         };
-        let endpoints = self.0.iter().filter(|it| it.method == *method);
-        let found = endpoints
-            .filter(|it| fits(&it.path, path))
-            .min_by_key(|it| it.path.matches('{').count());
-        found.map_or(&[], |it| &it.parameters)
+        let path = request.extensions.get::<MatchedPath>();
+        let paths = self.0.get(method).zip(path);
+        let found = paths.and_then(|(paths, path)| paths.get(path.as_str()));
+        found.map_or(&[], Vec::as_slice)
     }
 }
 
@@ -92,18 +82,6 @@ fn in_query(operation: &Operation) -> Vec<String> {
         _ => None,
     });
     names.collect()
-}
-
-fn fits(template: &str, path: &str) -> bool {
-    let (mut expected, mut segments) = (template.split('/'), path.split('/'));
-    loop {
-        match (expected.next(), segments.next()) {
-            (None, None) => return true,
-            (Some(expected), Some(segment)) if expected.starts_with('{') || expected == segment => {
-            }
-            _ => return false,
-        }
-    }
 }
 
 /// Decodes a part of a query string; `None` for one that is not UTF-8.
@@ -122,33 +100,4 @@ fn unknown(name: &str, known: &[String]) -> Problem {
     Problem::invalid_input(format!(
         "the endpoint has no query parameter {name}; {known}; /openapi.json describes them"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_that_of_the_endpoint_with_fewer_variables() {
-        let endpoint = |path: &str, parameter: &str| Endpoint {
-            method: Method::GET,
-            path: path.to_owned(),
-            parameters: vec![parameter.to_owned()],
-        };
-        let known = QueryParameters(vec![
-            endpoint("/v1/{entity}/memories/{id}", "one"),
-            endpoint("/v1/{entity}/memories/batch", "batch"),
-        ]);
-        let has = |path: &str| known.parameters(&Method::HEAD, path).first();
-        assert_eq!(has("/v1/mira/memories/x"), Some(&"one".to_owned()));
-        assert_eq!(has("/v1/mira/memories/batch"), Some(&"batch".to_owned()));
-        for other in ["/v1/mira/memories", "/v1/mira/memories/x/y", "/"] {
-            assert_eq!(has(other), None, "{other}");
-        }
-        assert!(
-            known
-                .parameters(&Method::POST, "/v1/mira/memories/x")
-                .is_empty()
-        );
-    }
 }

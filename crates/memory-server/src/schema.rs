@@ -60,7 +60,8 @@ pub(crate) struct IdempotencyKey {
 #[expect(dead_code, reason = "it describes what `Precondition` reads")]
 pub(crate) struct IfMatch {
     /// The `ETag` of an answer: 412 if the entity was written to since, also where another
-    /// memory was.
+    /// memory was. 400 where answers have none, as the server's `consistency` is not
+    /// checked.
     #[param(rename = "If-Match")]
     tag: Option<String>,
 }

@@ -29,11 +29,11 @@ use crate::problem::Problem;
 use crate::query_parameters::QueryParameters;
 use crate::rate_limit::RateLimit;
 use crate::readiness::Readiness;
-use crate::time_limit::limit_time_of_calls;
+use crate::time_limit::{Effect, TimeLimit, limit_time};
 #[cfg(feature = "tls")]
 use crate::tls::TlsListener;
 use crate::tokens::Tokens;
-use crate::{access, origin, routes};
+use crate::{access, origin, routes, write_timeout};
 
 /// How a server serves.
 #[derive(Debug)]
@@ -213,7 +213,8 @@ impl fmt::Display for ServerError {
 impl std::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
+            // Its text is this one's, so a chain would have it twice.
+            Self::Io(error) => error.source(),
             Self::TokensRequired(_) | Self::Origin(_) | Self::Handshake => None,
         }
     }
@@ -248,7 +249,8 @@ impl fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
+        // The text has that of the error.
+        self.error.source()
     }
 }
 
@@ -292,6 +294,7 @@ impl Server {
         options.check(address)?;
         let cannot_listen = |error| ServerError::Io(ListenError { address, error });
         let listener = TcpListener::bind(address).await.map_err(cannot_listen)?;
+        write_timeout::wake_early(&listener).map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
         let metrics = options.metrics.clone();
         let timeouts = Timeouts {
@@ -364,7 +367,7 @@ fn router(memory: MemorySystem, options: ServerOptions) -> Result<Router, Server
             .rate_limit
             .map(|limit| Arc::new(RateLimit::new(limit))),
         query_parameters: Arc::new(QueryParameters::of(&routes::openapi())),
-        conditional_writes: Arc::new(ConditionalWrites::new()),
+        conditional_writes: Arc::default(),
         max_body_bytes: options.max_body_bytes,
         import_limits: ImportLimits {
             max_bytes: options.max_import_bytes,
@@ -374,13 +377,14 @@ fn router(memory: MemorySystem, options: ServerOptions) -> Result<Router, Server
         imports: Arc::default(),
     };
     let mcp = McpServer::over_http(state.memory.clone(), options.max_body_bytes);
+    let limit_of_calls = TimeLimit {
+        limit: options.request_timeout,
+        effect: Some(Effect::Call),
+    };
     let mcp = Router::new()
         .route_service("/mcp", mcp)
         .layer(from_fn_with_state(state.clone(), access::attach_scope))
-        .layer(from_fn_with_state(
-            options.request_timeout,
-            limit_time_of_calls,
-        ));
+        .layer(from_fn_with_state(limit_of_calls, limit_time));
     let router = routes::router(options.request_timeout)
         .with_state(state.clone())
         .merge(mcp)

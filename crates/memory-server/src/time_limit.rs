@@ -1,7 +1,6 @@
-//! The time that a request may take, and whether it may have written when it is over.
+//! The time that a request may take, and what its client does when it is over.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -12,55 +11,76 @@ use tokio::time::timeout;
 
 use crate::problem::Problem;
 
-/// Whether a request has begun to write; an extension of the request.
+/// What a request may have done when its time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// A write to one memory or its links.
+    Write,
+    /// A batch of new memories.
+    Batch,
+    /// Maintenance of an entity, in steps.
+    Maintenance,
+    /// A call of a tool, which may read or write.
+    Call,
+}
+
+/// What a request has begun to do, if anything; an extension of the request.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct WriteProgress(Arc<AtomicBool>);
+pub(crate) struct Progress(Arc<OnceLock<Effect>>);
 
-impl WriteProgress {
-    pub(crate) fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+impl Progress {
+    /// Something begins; the first of a request counts.
+    pub(crate) fn begin(&self, effect: Effect) {
+        self.0.get_or_init(|| effect);
     }
 }
 
-/// Answers with a problem when a request takes longer than `limit`. Its handler is dropped;
-/// a write that has reached the store runs to its end.
+/// The time limit of requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimeLimit {
+    pub(crate) limit: Duration,
+    /// What every request may do, for requests whose handlers do not say what they begin.
+    pub(crate) effect: Option<Effect>,
+}
+
+/// Answers with a problem when a request takes longer than its limit. Its handler is
+/// dropped; a write that has reached the store runs to its end.
 pub(crate) async fn limit_time(
-    State(limit): State<Duration>,
+    State(TimeLimit { limit, effect }): State<TimeLimit>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let progress = WriteProgress::default();
+    let progress = Progress::default();
+    if let Some(effect) = effect {
+        progress.begin(effect);
+    }
     request.extensions_mut().insert(progress.clone());
     let answer = timeout(limit, next.run(request)).await;
-    answer.map_err(|_| too_long(limit, &progress))
+    answer.map_err(|_| too_long(limit, progress.0.get()))
 }
 
-/// As [`limit_time`], for requests of which only their handler knows whether they write.
-pub(crate) async fn limit_time_of_calls(
-    State(limit): State<Duration>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let progress = WriteProgress::default();
-    progress.begin();
-    let answer = timeout(limit, next.run(request)).await;
-    answer.map_err(|_| too_long(limit, &progress))
-}
-
-fn too_long(limit: Duration, progress: &WriteProgress) -> Problem {
+fn too_long(limit: Duration, begun: Option<&Effect>) -> Problem {
     let seconds = limit.as_secs_f32();
-    let what_to_do = match progress.has_begun() {
-        true => {
-            "it is not known whether it was written, as a write that has reached the store runs \
-             to its end: repeat it with the same ids or Idempotency-Key, and nothing is written \
-             twice. Where embedding its texts takes this long, send fewer in one request, or use \
-             /import, which has no such limit"
+    let what_to_do = match begun {
+        None => "nothing was written; ask again, or ask for less in one request",
+        Some(Effect::Write) => {
+            "the write may have been made, as one that has reached the store runs to its end: \
+             read and compare; a new memory with an id of its own, or with an Idempotency-Key, \
+             can be sent again as it was, and is stored once"
         }
-        false => "nothing was written; ask for less in one request, or repeat it later",
+        Some(Effect::Batch) => {
+            "the batch may have been stored, as one that has reached the store is stored to its \
+             end: send it again with the same ids or Idempotency-Key, and nothing is stored twice; \
+             send fewer items in one request, or use /import, which has no such limit"
+        }
+        Some(Effect::Maintenance) => {
+            "what was done stays, and a step that has begun may go on: send the request again, \
+             which does the rest; /reembed without `force`, which would begin from the start"
+        }
+        Some(Effect::Call) => {
+            "a tool that reads can be called again, or asked for less; what a tool writes may have \
+             been written, so list or recall before it is called again"
+        }
     };
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,

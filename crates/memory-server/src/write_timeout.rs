@@ -6,7 +6,26 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep, sleep};
+
+/// The unsent bytes in a socket below which it takes more: it wakes its writer at half.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT: u32 = 128 << 10;
+
+/// Makes the sockets that a listener accepts wake their writers whenever a client takes some
+/// bytes. Linux otherwise waits until a third of the send buffer is free, which is more than
+/// a megabyte: a slow client would seem to take nothing for a minute.
+///
+/// # Errors
+/// The operating system refuses the option.
+pub(crate) fn wake_early(listener: &TcpListener) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(listener).set_tcp_notsent_lowat(MAX_UNSENT)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = listener;
+    Ok(())
+}
 
 /// A stream on which a write fails that makes no progress for a time.
 pub(crate) struct WriteTimeout<S> {

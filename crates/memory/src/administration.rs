@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use memory_core::{
-    BackupOptions, CacheStats, EntityId, EntityStats, Fingerprint, Generation, MaintenanceReport,
-    MaintenanceRequest, MemoryId, MemoryResult,
+    BackupOptions, CacheStats, Consistency, EntityId, EntityStats, Fingerprint, Generation,
+    MaintenanceReport, MaintenanceRequest, MemoryId, MemoryResult,
 };
 #[cfg(doc)]
 use memory_core::{ErrorKind, MemoryError};
@@ -122,6 +122,19 @@ impl MemorySystem {
     /// returns something other than a vector of its dimensions.
     pub async fn check_embedder(&self) -> MemoryResult<()> {
         observe(Operation::CheckEmbedder, self.engine().check_embedder()).await
+    }
+
+    /// How soon a read sees what others wrote: as configured, else
+    /// [`Checked`](Consistency::Checked) where others can write to the store, and
+    /// [`Local`](Consistency::Local) where they cannot.
+    ///
+    #[doc = example!()]
+    /// assert_eq!(memory.consistency(), memory::Consistency::Local);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn consistency(&self) -> Consistency {
+        self.engine().consistency()
     }
 
     /// Counters of the three tiers since the system was opened.

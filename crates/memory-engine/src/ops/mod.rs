@@ -28,8 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    BackupOptions, CacheStats, EntityId, EntityStats, Fingerprint, Generation, MaintenanceReport,
-    MaintenanceRequest, Memory, MemoryError, MemoryFilter, MemoryId, MemoryResult, limits,
+    BackupOptions, CacheStats, Consistency, EntityId, EntityStats, Fingerprint, Generation,
+    MaintenanceReport, MaintenanceRequest, Memory, MemoryError, MemoryFilter, MemoryId,
+    MemoryResult, limits,
 };
 use memory_metrics::{Operation, observe};
 use tracing::trace;
@@ -101,6 +102,12 @@ impl Engine {
     pub async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
         entity.validate()?;
         self.inner.store.entity_stats(entity).await
+    }
+
+    /// How soon a read sees what others wrote: as configured, else as the store demands.
+    pub fn consistency(&self) -> Consistency {
+        let writers = self.inner.store.capabilities().writers;
+        self.inner.config.effective_consistency(writers)
     }
 
     /// How often the entity was written to; without a statement where that is cached.

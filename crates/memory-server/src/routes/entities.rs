@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::{Everyone, Reads, WholeProcess, Writes};
+use crate::conditional_write::refuse_preconditions;
 use crate::entity_names;
 use crate::etag::EntityTag;
 use crate::problem::{Answer, Problem};
 use crate::request::{Body, Query, check_batch};
-use crate::schema::{IfMatch, IfNoneMatch};
+use crate::schema::IfNoneMatch;
+use crate::time_limit::Effect;
 
 /// The counts of an entity; all are 0 for one that has no memories.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,7 +39,7 @@ pub(crate) struct Stats {
 )]
 pub(super) async fn stats(entity: Reads, headers: HeaderMap) -> Answer<Response> {
     let tag = EntityTag::read(&entity, &headers).await?;
-    if let Some(not_modified) = tag.not_modified() {
+    if let Some(not_modified) = tag.not_modified()? {
         return Ok(not_modified);
     }
     let stats = entity.memory.entity_stats(entity.id).await?;
@@ -92,17 +94,14 @@ pub(super) async fn models(entity: Reads) -> Answer<Json<Models>> {
     delete,
     path = "/v1/entities/{entity}/cache",
     tag = "entities",
-    params(("entity" = String, Path, description = "The entity's name"), IfMatch),
+    params(("entity" = String, Path, description = "The entity's name")),
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn invalidate_entity_cache(entity: Writes) -> Answer<StatusCode> {
     entity.id.validate()?;
-    let owner = entity.id.clone();
-    let invalidating = entity.write(|memory| async move {
-        memory.invalidate_entity_cache(owner);
-        Ok::<_, Problem>(())
-    });
-    invalidating.await?;
+    entity
+        .begin(Effect::Write)
+        .invalidate_entity_cache(&entity.id);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -180,7 +179,10 @@ pub(crate) struct Vectors {
     vectors: Vec<Arc<[f32]>>,
 }
 
-/// Embed texts as the contents of memories are, without retaining them
+/// Embed texts as the contents of memories are, with a token for all entities
+///
+/// Nothing is retained, but the vectors are cached, as those of memories are: a text that is
+/// cached costs nothing, each other one a call of the model.
 #[utoipa::path(
     post,
     path = "/v1/embeddings",
@@ -188,9 +190,14 @@ pub(crate) struct Vectors {
     request_body = Texts,
     responses((status = 200, description = "Done", body = Vectors), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn embed(everyone: Everyone, Body(request): Body<Texts>) -> Answer<Json<Vectors>> {
+pub(super) async fn embed(
+    process: WholeProcess,
+    headers: HeaderMap,
+    Body(request): Body<Texts>,
+) -> Answer<Json<Vectors>> {
+    refuse_preconditions(&headers)?;
     check_batch("texts", request.texts.len())?;
-    let vectors = everyone.memory.generate_embeddings_batch(request.texts);
+    let vectors = process.memory.generate_embeddings_batch(request.texts);
     let vectors = vectors.await?;
     Ok(Json(Vectors { vectors }))
 }

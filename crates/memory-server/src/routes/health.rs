@@ -4,13 +4,13 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::access::{Public, WholeProcess};
+use crate::access::WholeProcess;
 use crate::problem::{Answer, Problem};
 use crate::server::ServerState;
 
 /// Whether the process answers
 #[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 204, description = "Done")))]
-pub(super) async fn live(_: Public) -> StatusCode {
+pub(super) async fn live() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
@@ -25,7 +25,7 @@ pub(super) async fn live(_: Public) -> StatusCode {
     tag = "health",
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn ready(_: Public, State(server): State<ServerState>) -> Answer<StatusCode> {
+pub(super) async fn ready(State(server): State<ServerState>) -> Answer<StatusCode> {
     server.readiness.check(server.memory).await?;
     Ok(StatusCode::NO_CONTENT)
 }

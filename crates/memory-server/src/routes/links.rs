@@ -9,7 +9,7 @@ use memory_json::RelatedAnswer;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::access::{Reads, Writes};
+use crate::access::{Changes, Reads};
 use crate::etag::EntityTag;
 use crate::problem::{Answer, Problem};
 use crate::request::{Body, Id};
@@ -30,7 +30,7 @@ use crate::schema::{IfMatch, IfNoneMatch};
 pub(super) async fn related(entity: Reads, headers: HeaderMap, Id(id): Id) -> Answer<Response> {
     let tag = EntityTag::read(&entity, &headers).await?;
     let related = entity.memory.related(entity.id, id).await?;
-    if let Some(not_modified) = tag.not_modified() {
+    if let Some(not_modified) = tag.not_modified()? {
         return Ok(not_modified);
     }
     Ok(tag.with(Json(RelatedAnswer::from(&*related))))
@@ -69,15 +69,16 @@ fn target(path: &LinkPath) -> Answer<MemoryId> {
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn relate(
-    entity: Writes,
+    entity: Changes,
     Id(from): Id,
     Path(path): Path<LinkPath>,
     Body(link): Body<Relation>,
 ) -> Answer<StatusCode> {
     let to = target(&path)?;
     let owner = entity.id.clone();
-    let linking =
-        entity.write(|memory| async move { memory.relate(owner, from, to, link.relation).await });
+    let linking = entity.write(from, |memory| async move {
+        memory.relate(owner, from, to, link.relation).await
+    });
     linking.await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -96,13 +97,15 @@ pub(super) async fn relate(
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn unrelate(
-    entity: Writes,
+    entity: Changes,
     Id(from): Id,
     Path(path): Path<LinkPath>,
 ) -> Answer<StatusCode> {
     let to = target(&path)?;
     let owner = entity.id.clone();
-    let unlinking = entity.write(|memory| async move { memory.unrelate(owner, from, to).await });
+    let unlinking = entity.write(from, |memory| async move {
+        memory.unrelate(owner, from, to).await
+    });
     unlinking.await?;
     Ok(StatusCode::NO_CONTENT)
 }

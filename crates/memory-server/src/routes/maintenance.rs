@@ -9,10 +9,11 @@ use memory_json::{PruneAnswer, UndoAnswer};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::Writes;
+use crate::access::{Changes, Writes};
 use crate::problem::{Answer, Problem};
 use crate::request::{Body, Filter, Id};
 use crate::schema::IfMatch;
+use crate::time_limit::Effect;
 
 /// What to consolidate.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -48,12 +49,11 @@ struct ConsolidateAnswer {
     post,
     path = "/v1/entities/{entity}/consolidate",
     tag = "maintenance",
-    params(("entity" = String, Path, description = "The entity's name"), IfMatch),
+    params(("entity" = String, Path, description = "The entity's name")),
     request_body = Consolidate,
     responses((status = 200, description = "Done", body = Object), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -> Answer<Response> {
-    let owner = entity.id.clone();
     let filter = MemoryFilter::from(body.filter);
     if body.if_needed {
         if filter != MemoryFilter::new() || body.min_similarity.is_some() {
@@ -62,9 +62,8 @@ pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -
                  `min_similarity`",
             ));
         }
-        let consolidating =
-            entity.write(|memory| async move { memory.auto_consolidate_if_needed(owner).await });
-        let report = consolidating.await?;
+        let memory = entity.begin(Effect::Maintenance);
+        let report = memory.auto_consolidate_if_needed(&entity.id).await?;
         let answer = ConsolidateAnswer {
             was_needed: Some(report.is_some()),
             report: report.unwrap_or_default(),
@@ -76,11 +75,10 @@ pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -
     if let Some(min_similarity) = body.min_similarity {
         request.min_similarity = min_similarity;
     }
-    let consolidating =
-        entity.write(|memory| async move { memory.consolidate_with(owner, request).await });
+    let memory = entity.begin(Effect::Maintenance);
     let answer = ConsolidateAnswer {
         was_needed: None,
-        report: consolidating.await?,
+        report: memory.consolidate_with(&entity.id, request).await?,
     };
     Ok(Json(answer).into_response())
 }
@@ -97,9 +95,11 @@ pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -
     ),
     responses((status = 200, description = "Done", body = UndoAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn undo(entity: Writes, Id(id): Id) -> Answer<Json<UndoAnswer>> {
+pub(super) async fn undo(entity: Changes, Id(id): Id) -> Answer<Json<UndoAnswer>> {
     let owner = entity.id.clone();
-    let undoing = entity.write(|memory| async move { memory.undo_consolidation(owner, id).await });
+    let undoing = entity.write(id, |memory| async move {
+        memory.undo_consolidation(owner, id).await
+    });
     let mut restored = undoing.await?;
     restored.sort_unstable();
     Ok(Json(UndoAnswer { restored }))
@@ -118,15 +118,13 @@ pub(crate) struct Prune {
     post,
     path = "/v1/entities/{entity}/prune",
     tag = "maintenance",
-    params(("entity" = String, Path, description = "The entity's name"), IfMatch),
+    params(("entity" = String, Path, description = "The entity's name")),
     request_body = Prune,
     responses((status = 200, description = "Done", body = PruneAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn prune(entity: Writes, Body(body): Body<Prune>) -> Answer<Json<PruneAnswer>> {
-    let owner = entity.id.clone();
-    let pruning = entity.write(|memory| async move {
-        memory.prune_low_importance_memories(owner, body.keep).await
-    });
+    let memory = entity.begin(Effect::Maintenance);
+    let pruning = memory.prune_low_importance_memories(&entity.id, body.keep);
     Ok(Json(PruneAnswer {
         removed: pruning.await?,
     }))
@@ -167,7 +165,7 @@ pub(crate) struct Reembedded {
     post,
     path = "/v1/entities/{entity}/reembed",
     tag = "maintenance",
-    params(("entity" = String, Path, description = "The entity's name"), IfMatch),
+    params(("entity" = String, Path, description = "The entity's name")),
     request_body = Reembed,
     responses((status = 200, description = "Done", body = Reembedded), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
@@ -176,9 +174,8 @@ pub(super) async fn reembed(entity: Writes, Body(body): Body<Reembed>) -> Answer
         .all(body.force)
         .keep_others(body.keep_others);
     request.max_per_second = body.max_per_second;
-    let owner = entity.id.clone();
-    let embedding = entity.write(|memory| async move { memory.reembed(owner, request).await });
-    let report = embedding.await?;
+    let memory = entity.begin(Effect::Maintenance);
+    let report = memory.reembed(&entity.id, request).await?;
     Ok(Json(Reembedded {
         checked: report.checked,
         reembedded: report.reembedded,

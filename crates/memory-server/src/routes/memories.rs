@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use memory::{ListRequest, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, MemoryPatch};
+use memory::{ListRequest, MemoryBatchItem, MemoryId, MemoryKind, MemoryPatch};
 use memory_json::{ForgetAnswer, Line, ListAnswer, parse_cursor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::access::{Reads, Writes};
+use crate::access::{Changes, Reads, Writes};
 use crate::etag::EntityTag;
 use crate::problem::{Answer, Problem};
 use crate::request::{
@@ -19,6 +19,7 @@ use crate::request::{
     present,
 };
 use crate::schema::{IdempotencyKey, IfMatch, IfNoneMatch, MemoryInput};
+use crate::time_limit::Effect;
 
 /// The id of a retained memory.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,7 +42,7 @@ pub(crate) struct RetainedBatch {
     post,
     path = "/v1/entities/{entity}/memories",
     tag = "memories",
-    params(("entity" = String, Path, description = "The entity's name"), IdempotencyKey, IfMatch),
+    params(("entity" = String, Path, description = "The entity's name"), IdempotencyKey),
     request_body = MemoryInput,
     responses((status = 201, description = "Stored", body = Retained), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
@@ -52,11 +53,9 @@ pub(super) async fn retain(
 ) -> Answer<(StatusCode, Json<Retained>)> {
     let keyed = KeyedIds::new(&headers, &entity.id)?;
     let item = item(&entity, &body.0, keyed.id(0))?;
-    let retaining = entity.write(|memory| async move {
-        let ids = memory.retain_batch([item]).await;
-        ids.map_err(|error| keyed.explain(error.without_item()))
-    });
-    let id = retaining.await?.into_iter().next();
+    let ids = entity.begin(Effect::Write).retain_batch([item]).await;
+    let ids = ids.map_err(|error| keyed.explain(error.without_item()))?;
+    let id = ids.into_iter().next();
     let id = id.ok_or_else(|| Problem::invalid_input("no memory was given"))?;
     Ok((StatusCode::CREATED, Json(Retained { id })))
 }
@@ -78,7 +77,7 @@ pub(crate) struct Batch<'a> {
     post,
     path = "/v1/entities/{entity}/memories/batch",
     tag = "memories",
-    params(("entity" = String, Path, description = "The entity's name"), IdempotencyKey, IfMatch),
+    params(("entity" = String, Path, description = "The entity's name"), IdempotencyKey),
     request_body = Batch<'static>,
     responses((status = 201, description = "Stored", body = RetainedBatch), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
@@ -98,11 +97,8 @@ pub(super) async fn retain_batch(
         item.map_err(|problem| problem.in_batch(index))
     });
     let items: Vec<MemoryBatchItem> = items.collect::<Result<_, _>>()?;
-    let retaining = entity.write(|memory| async move {
-        let ids = memory.retain_batch(items).await;
-        ids.map_err(|error| keyed.explain(error))
-    });
-    let ids = retaining.await?;
+    let ids = entity.begin(Effect::Batch).retain_batch(items).await;
+    let ids = ids.map_err(|error| keyed.explain(error))?;
     Ok((StatusCode::CREATED, Json(RetainedBatch { ids })))
 }
 
@@ -153,7 +149,7 @@ pub(super) async fn list(
     request.validate()?;
     let as_of = parse_time("as_of", query.as_of.as_deref())?;
     let tag = EntityTag::read(&entity, &headers).await?;
-    if let Some(not_modified) = tag.not_modified() {
+    if let Some(not_modified) = tag.not_modified()? {
         return Ok(not_modified);
     }
     let page = match as_of {
@@ -184,7 +180,7 @@ pub(super) async fn get(entity: Reads, headers: HeaderMap, Id(id): Id) -> Answer
     let tag = EntityTag::read(&entity, &headers).await?;
     // First whether it exists: the tag is that of the entity.
     let memory = entity.memory.get_memory(entity.id, id).await?;
-    if let Some(not_modified) = tag.not_modified() {
+    if let Some(not_modified) = tag.not_modified()? {
         return Ok(not_modified);
     }
     Ok(tag.with(Json(Line::from(&*memory))))
@@ -235,20 +231,15 @@ pub(super) async fn get_memories(
     tag = "memories",
     params(
         ("entity" = String, Path, description = "The entity's name"),
-        ("id" = String, Path, description = "The memory's id"),
-        IfMatch
+        ("id" = String, Path, description = "The memory's id")
     ),
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn invalidate_memory_cache(entity: Writes, Id(id): Id) -> Answer<StatusCode> {
-    let owner = entity.id.clone();
-    let invalidating = entity.write(|memory| async move {
-        // The cache is asked for an id alone, whosever memory it is.
-        memory.get_memory(owner, id).await?;
-        memory.invalidate_memory_cache(id);
-        Ok::<_, MemoryError>(())
-    });
-    invalidating.await?;
+    let memory = entity.begin(Effect::Write);
+    // The cache is asked for an id alone, whosever memory it is.
+    memory.get_memory(&entity.id, id).await?;
+    memory.invalidate_memory_cache(id);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -291,7 +282,7 @@ pub(crate) struct Update {
     responses((status = 200, description = "Done", body = Line<'static>), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn update(
-    entity: Writes,
+    entity: Changes,
     Id(id): Id,
     Body(update): Body<Update>,
 ) -> Answer<Response> {
@@ -308,8 +299,9 @@ pub(super) async fn update(
         entities.map(|(name, role)| (name.into(), role)).collect()
     });
     let owner = entity.id.clone();
-    let altering =
-        entity.write(|memory| async move { memory.alter_memory(owner, id, patch).await });
+    let altering = entity.write(id, |memory| async move {
+        memory.alter_memory(owner, id, patch).await
+    });
     Ok(Json(Line::from(&*altering.await?)).into_response())
 }
 
@@ -340,12 +332,12 @@ pub(crate) struct ForgetQuery {
     responses((status = 200, description = "Done", body = ForgetAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn forget(
-    entity: Writes,
+    entity: Changes,
     Id(id): Id,
     Query(query): Query<ForgetQuery>,
 ) -> Answer<Json<ForgetAnswer>> {
     let owner = entity.id.clone();
-    let forgetting = entity.write(|memory| async move {
+    let forgetting = entity.write(id, |memory| async move {
         match query.keep_sources {
             true => memory.delete_memory(owner, id).await.map(|()| vec![id]),
             false => memory.forget(owner, id).await,

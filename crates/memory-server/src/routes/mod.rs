@@ -41,7 +41,7 @@ use utoipa_axum::routes;
 use crate::problem::Problem;
 use crate::schema::BearerTokens;
 use crate::server::ServerState;
-use crate::time_limit::limit_time;
+use crate::time_limit::{TimeLimit, limit_time};
 
 /// The OpenAPI document of the server.
 #[derive(OpenApi)]
@@ -59,7 +59,11 @@ struct Document;
 
 /// All endpoints. Each has `request_timeout` to begin its answer, apart from imports.
 pub(crate) fn router(request_timeout: Duration) -> Router<ServerState> {
-    let limited = operations().layer(from_fn_with_state(request_timeout, limit_time));
+    let limit = TimeLimit {
+        limit: request_timeout,
+        effect: None,
+    };
+    let limited = operations().layer(from_fn_with_state(limit, limit_time));
     let (router, document) = limited.merge(imports()).split_for_parts();
     router
         .merge(pages::router())

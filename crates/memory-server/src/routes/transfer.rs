@@ -15,8 +15,9 @@ use crate::import::{ImportAnswer, import_lines};
 use crate::import_slots::ImportSlots;
 use crate::problem::{Answer, Problem};
 use crate::request::{KeyedIds, check_media_type};
-use crate::schema::{IdempotencyKey, IfMatch, IfNoneMatch, MemoryInput};
+use crate::schema::{IdempotencyKey, IfNoneMatch, MemoryInput};
 use crate::server::ServerState;
+use crate::time_limit::Effect;
 
 /// The media type of JSON lines.
 const NDJSON: &str = "application/x-ndjson";
@@ -47,7 +48,7 @@ const IMPORT_TYPES: [&str; 4] = [
 )]
 pub(super) async fn export(entity: Reads, headers: HeaderMap) -> Answer<Response> {
     let tag = EntityTag::read(&entity, &headers).await?;
-    if let Some(not_modified) = tag.not_modified() {
+    if let Some(not_modified) = tag.not_modified()? {
         return Ok(not_modified);
     }
     let mut reader = ExportReader::open(&entity.memory, entity.id).await?;
@@ -95,7 +96,7 @@ fn lines(page: &[Memory]) -> Bytes {
     post,
     path = "/v1/entities/{entity}/import",
     tag = "transfer",
-    params(("entity" = String, Path, description = "The entity's name"), IdempotencyKey, IfMatch),
+    params(("entity" = String, Path, description = "The entity's name"), IdempotencyKey),
     request_body(content = MemoryInput, content_type = "application/x-ndjson"),
     responses((status = 200, description = "Done", body = ImportAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
@@ -110,7 +111,7 @@ pub(super) async fn import(
     let keyed = KeyedIds::new(&headers, &entity.id)?;
     let _slot = ImportSlots::begin(&server.imports, &entity.token_id)?;
     let answer = import_lines(
-        entity.begin_long_write().await?,
+        entity.begin(Effect::Batch),
         &entity.id,
         keyed,
         body,

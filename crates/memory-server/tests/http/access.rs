@@ -15,8 +15,8 @@ const QUESTIONS: [&str; 4] = ["/recall", "/reflect", "/count", "/memories/get"];
 /// What is served to everyone.
 const WITHOUT_TOKEN: [&str; 2] = ["/health/live", "/health/ready"];
 
-/// What has numbers of the whole process.
-const WHOLE_PROCESS: [&str; 2] = ["/v1/caches", "/metrics"];
+/// What tells something of all entities.
+const WHOLE_PROCESS: [&str; 3] = ["/v1/caches", "/v1/embeddings", "/metrics"];
 
 /// An operation of the OpenAPI document.
 struct Endpoint {

@@ -1,14 +1,14 @@
-//! The memory that open connections take.
+//! The memory that open connections take, and clients that are slow.
 
 use std::fs;
 use std::time::Duration;
 
 use memory_server::ServerOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::harness::TestServer;
+use crate::harness::{Answer, TestServer};
 
 const CONNECTIONS: u64 = 200;
 
@@ -61,6 +61,44 @@ async fn connections_without_a_request_are_closed() {
         closed.expect("in order");
         let is_answered = answer.starts_with(b"HTTP/1.1 204");
         assert_eq!(is_answered, sent == answered, "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_slowly_is_not_cut_off() {
+    let limit = Duration::from_secs(2);
+    let server = TestServer::start(|_| ServerOptions::new().request_timeout(limit)).await;
+    // More than a send buffer and a receive buffer take at once.
+    let mut lines = String::new();
+    for number in 0..900 {
+        let content = format!("{number} {}", "rain ".repeat(1_900));
+        lines.push_str(&format!("{{\"content\":\"{content}\"}}\n"));
+    }
+    let path = "/v1/entities/mira/import";
+    let imported = server.request("POST", path).body(lines);
+    let imported = Answer::of(imported.send().await.expect("it answers")).await;
+    assert_eq!(imported.ok(200)["imported"], 900);
+
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(64 << 10).expect("a size");
+    let connection = socket.connect(server.address()).await;
+    let mut connection = connection.expect("it listens");
+    let request = "GET /v1/entities/mira/export HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let written = connection.write_all(request.as_bytes()).await;
+    written.expect("it is sent");
+    // 160 KB a second: a third of the send buffer would take longer than the limit.
+    let mut part = vec![0; 16 << 10];
+    let started = Instant::now();
+    while started.elapsed() < limit * 4 {
+        connection.read_exact(&mut part).await.expect("it is sent");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let mut end = Vec::new();
+    while !end.ends_with(b"\r\n0\r\n\r\n") {
+        let read = timeout(MAX_WAIT, connection.read(&mut part)).await;
+        let read = read.expect("it goes on").expect("it is sent");
+        assert!(read > 0, "the answer breaks off");
+        end.extend_from_slice(&part[..read]);
     }
 }
 

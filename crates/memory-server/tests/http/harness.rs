@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use memory::MemorySystem;
 use memory::embed::Embedder;
+use memory::{MemoryConfig, MemorySystem};
 use memory_server::{Server, ServerOptions};
 use memory_testkit::HashEmbedder;
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -33,6 +33,15 @@ impl TestServer {
         embedder: Arc<dyn Embedder>,
         options: impl FnOnce(&TempDir) -> ServerOptions,
     ) -> Self {
+        Self::start_configured(embedder, MemoryConfig::default(), options).await
+    }
+
+    /// As [`start_with`](Self::start_with), with a configuration of the system.
+    pub(crate) async fn start_configured(
+        embedder: Arc<dyn Embedder>,
+        config: MemoryConfig,
+        options: impl FnOnce(&TempDir) -> ServerOptions,
+    ) -> Self {
         // The client wants one, also for plain HTTP; a second test finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -40,6 +49,7 @@ impl TestServer {
         let memory = MemorySystem::builder()
             .url(format!("sqlite://{}", folder.path().join("m.db").display()))
             .embedder(embedder)
+            .config(config)
             .build()
             .await
             .expect("a new database");

@@ -59,6 +59,10 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("clear_all_caches", "one entity would slow down all others"),
     ("close", "the end of the server: a signal"),
     (
+        "consistency",
+        "a setting of the server, which decides whether answers have an `ETag`",
+    ),
+    (
         "maintain_indexes",
         "minutes to hours: `memory maintain-indexes`",
     ),

@@ -1,12 +1,14 @@
 //! Bad requests: refused by name, without content, and nothing is written.
 
+use std::error::Error;
 use std::time::Duration;
 
+use memory::embed::Embedder;
 use memory_server::{Server, ServerOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::TestServer;
+use crate::harness::{Answer, TestServer};
 use crate::health::FailingEmbedder;
 
 const MEMORIES: &str = "/v1/entities/mira/memories";
@@ -93,21 +95,42 @@ async fn bad_requests_name_what_is_wrong() {
 async fn a_request_beyond_its_time_says_whether_it_may_have_written() {
     // A model that never answers.
     let model = FailingEmbedder::waiting();
+    let dimensions = model.profile().dimensions;
     let time = Duration::from_millis(300);
     let server =
         TestServer::start_with(model, |_| ServerOptions::new().request_timeout(time)).await;
     let write = server.post(MEMORIES, r#"{"content":"Rain."}"#).await;
-    let detail = write.problem(503, "timeout").to_owned();
-    assert!(detail.contains("Idempotency-Key"), "{detail}");
-    assert!(
-        detail.contains("not known whether it was written"),
-        "{detail}"
-    );
+    let vector = vec![1.0; dimensions];
+    let stored = serde_json::json!({"content": "Snow.", "embedding": vector}).to_string();
+    server.post(MEMORIES, &stored).await.ok(201);
     let read = server
         .post("/v1/entities/mira/recall", r#"{"text":"Rain?"}"#)
         .await;
-    let detail = read.problem(503, "timeout");
-    assert!(detail.contains("nothing was written"), "{detail}");
+    let batch = r#"{"memories":[{"content":"Rain."}]}"#;
+    let batch = server.post(&format!("{MEMORIES}/batch"), batch).await;
+    let maintenance = "/v1/entities/mira/reembed";
+    let maintenance = server.post(maintenance, r#"{"force":true}"#).await;
+    for (late, says) in [
+        (&write, ["may have been made", "Idempotency-Key"]),
+        (&read, ["nothing was written", "ask for less"]),
+        (&batch, ["fewer items", "/import"]),
+        (&maintenance, ["what was done stays", "`force`"]),
+    ] {
+        let detail = late.problem(503, "timeout");
+        for says in says {
+            assert!(detail.contains(says), "{detail}");
+        }
+    }
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":
+        {"name":"retain","arguments":{"entity":"mira","content":"Rain."}}}"#;
+    let call = server
+        .request("POST", "/mcp")
+        .header("accept", "application/json, text/event-stream")
+        .header("content-type", "application/json")
+        .body(call);
+    let late = Answer::of(call.send().await.expect("it answers")).await;
+    let detail = late.problem(503, "timeout");
+    assert!(detail.contains("list or recall before"), "{detail}");
     for late in [&write, &read] {
         assert_eq!(late.body["retryable"], true);
         assert_eq!(late.header("retry-after"), Some("1"));
@@ -133,7 +156,9 @@ async fn an_address_that_is_taken_is_named() {
     let server = TestServer::start(|_| ServerOptions::new()).await;
     let taken = server.address();
     let refused = Server::bind(taken, server.memory.clone(), ServerOptions::new()).await;
-    let error = refused.expect_err("it is taken").to_string();
+    let error = refused.expect_err("it is taken");
+    assert!(error.source().is_none(), "its text would be there twice");
+    let error = error.to_string();
     let start = format!("the server cannot listen on {taken}: ");
     assert!(error.starts_with(&start), "{error}");
     assert!(error.contains("choose another port"), "{error}");

@@ -18,6 +18,11 @@ async fn every_operation_refuses_query_parameters_that_it_does_not_have() {
             .replace("{entity}", "mira")
             .replace("{id}", "0192d3a0-0000-7000-8000-000000000001")
             .replace("{to}", "0192d3a0-0000-7000-8000-000000000002");
+        if path.starts_with("/health/") {
+            // Health checks with a parameter of their caller, such as against caches.
+            server.get(&format!("{path}?now=1")).await.ok(204);
+            continue;
+        }
         for (method, operation) in item.as_object().expect("operations") {
             let method = method.to_uppercase();
             let refused = server.send(&method, &format!("{path}?color=red"), "").await;
