@@ -51,6 +51,7 @@ mod selection;
 pub mod shared_cache;
 pub mod store;
 mod timing;
+mod trace_log;
 mod unigram;
 
 pub use check::{CheckFailure, CheckResult};
@@ -65,6 +66,7 @@ pub use overlap_reranker::OverlapReranker;
 pub use report::{NO_SKIPS, Outcome, Report, Verdict};
 pub use seeded_rng::SeededRng;
 pub use timing::wait_until;
+pub use trace_log::TraceLog;
 pub use unigram::{unigram_tokenizer, unigram_vocabulary};
 
 /// The examples of `docs/backend-author.md`, compiled and run as tests.

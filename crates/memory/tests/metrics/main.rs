@@ -5,17 +5,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod drive;
-mod trace_log;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use memory::MemorySystem;
 use memory::metrics::{ALL, MetricKind, Operation};
+use memory_testkit::TraceLog;
 use metrics_util::MetricKind as RecordedKind;
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 
 use drive::Driver;
-use trace_log::TraceLog;
 
 /// What a recorder holds: by name the kind, and label keys and values.
 type Recorded = BTreeMap<String, (RecordedKind, BTreeSet<(String, String)>)>;
@@ -43,7 +42,7 @@ fn is_recorded(recorded: &Recorded, operation: Operation) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_emits_metrics_and_spans_without_names_and_content() {
-    let trace = TraceLog::install();
+    let trace = TraceLog::install().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("agent.db").display());
     let memory = MemorySystem::open(&url).await.unwrap();
@@ -90,7 +89,7 @@ async fn every_operation_emits_metrics_and_spans_without_names_and_content() {
 /// Runs every operation; each must have a span and a metric.
 async fn run_all(driver: &mut Driver, trace: &TraceLog, snapshotter: &Snapshotter) {
     for &operation in Operation::ALL {
-        let before = trace.len();
+        let before = trace.end();
         driver.run(operation).await;
         memory::metrics::publish();
         let named = format!("operation=\"{}\"", operation.name());

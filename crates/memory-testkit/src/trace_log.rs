@@ -1,18 +1,20 @@
-//! A subscriber that keeps everything, at every level and of every crate.
+//! A subscriber that keeps everything, at every level and of every crate: to check what is
+//! logged, and what is not.
 
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{SetGlobalDefaultError, set_global_default};
 use tracing::{Event, Metadata, Subscriber};
 
-/// All spans and events of the process, as text.
-#[derive(Clone, Default)]
-pub(crate) struct TraceLog(Arc<Inner>);
+/// All spans and events of the process, as text: a line each.
+#[derive(Debug, Clone, Default)]
+pub struct TraceLog(Arc<Inner>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Inner {
     text: Mutex<String>,
     ids: AtomicU64,
@@ -20,24 +22,35 @@ struct Inner {
 
 impl TraceLog {
     /// Installs it for the process.
-    pub(crate) fn install() -> Self {
+    ///
+    /// # Errors
+    /// The process has another subscriber.
+    pub fn install() -> Result<Self, SetGlobalDefaultError> {
         let log = Self::default();
-        tracing::subscriber::set_global_default(log.clone()).unwrap();
-        log
+        set_global_default(log.clone())?;
+        Ok(log)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.text.lock().unwrap().len()
+    /// The number of bytes so far.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.text().len()
     }
 
-    /// What was written after `start`.
-    pub(crate) fn since(&self, start: usize) -> String {
-        self.0.text.lock().unwrap()[start..].to_owned()
+    /// What was written after an [`end`](Self::end).
+    #[must_use]
+    pub fn since(&self, end: usize) -> String {
+        self.text().get(end..).unwrap_or_default().to_owned()
+    }
+
+    fn text(&self) -> MutexGuard<'_, String> {
+        self.0.text.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, what: fmt::Arguments<'_>, record: impl FnOnce(&mut Fields<'_>)) {
-        let mut text = self.0.text.lock().unwrap();
-        write!(text, "{what}").unwrap();
+        let mut text = self.text();
+        // Writing to a string does not fail.
+        let _ = write!(text, "{what}");
         record(&mut Fields(&mut text));
         text.push('\n');
     }
@@ -47,7 +60,7 @@ struct Fields<'a>(&'a mut String);
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        write!(self.0, " {}={value:?}", field.name()).unwrap();
+        let _ = write!(self.0, " {}={value:?}", field.name());
     }
 }
 
