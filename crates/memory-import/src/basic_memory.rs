@@ -20,14 +20,14 @@ pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Resu
 
 fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
     let kind = note.metadata.get("type").map_or("note", String::as_str);
-    let subject = (note.title.clone(), kind.to_owned());
+    let subject = (note.subject.clone(), kind.to_owned());
     let mut prose = String::with_capacity(note.body.len());
     let mut kept_to = 0;
     let mut number = 0;
     for range in list_items(&note.body) {
         let text = item_text(&note.body[range.clone()]);
         let draft = if let Some(relation) = Relation::parse(&text) {
-            let mut draft = relation_draft(&note.title, relation.kind, relation.target);
+            let mut draft = relation_draft(&note.subject, relation.kind, relation.target);
             draft.source_id = format!("{}#{}", note.path, draft.source_id);
             if let Some(context) = relation.context {
                 draft
@@ -38,7 +38,7 @@ fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
             draft
         } else if let Some(observation) = Observation::parse(&text) {
             // An observation does not name what it is about: the note's title does.
-            let content = format!("{}: {}", note.title, observation.content);
+            let content = format!("{}: {}", note.subject, observation.content);
             let mut draft = note.draft(format!("{}#observation", note.path), content);
             draft.participants.push(subject.clone());
             draft.tags.extend(observation.tags());

@@ -109,6 +109,39 @@ pub enum ImportError {
     },
 }
 
+impl ImportError {
+    /// The reason, for a message that begins with the name of the file.
+    pub(crate) fn without_file(&self) -> String {
+        match self {
+            Self::Io { source, .. } => format!("it cannot be read: {source}"),
+            Self::Archive { source, .. } => format!(
+                "it cannot be read from the ZIP archive: {source}; export again, or extract the \
+                 archive and import its folder"
+            ),
+            Self::ItemTooLarge { max, .. } => {
+                format!("it is read as a whole and has more than {max} bytes")
+            }
+            Self::Damaged {
+                line,
+                column,
+                reason,
+                ..
+            } => format!(
+                "it is damaged at line {line}, column {column}: {reason}; what comes after that \
+                 is not read"
+            ),
+            Self::UnexpectedShape {
+                found, expected, ..
+            } => format!("it is {found}; expected {expected}"),
+            Self::UnsafeName { .. }
+            | Self::TooManyFiles { .. }
+            | Self::TooLarge { .. }
+            | Self::NothingFound { .. }
+            | Self::EntityMissing { .. } => self.to_string(),
+        }
+    }
+}
+
 /// Escapes characters of a name that could control a terminal, and shortens it.
 pub(crate) fn escape(name: &str) -> String {
     const MAX_CHARS: usize = 200;

@@ -71,7 +71,8 @@ impl ExportFile {
 const ARCHIVE_SIGNATURES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 enum Container {
-    File,
+    /// As it was opened, until it is read: a pipe cannot be opened a second time.
+    File(Option<File>),
     Folder,
     Archive(Box<ZipArchive<BufReader<File>>>),
 }
@@ -94,7 +95,7 @@ impl ExportFiles {
     pub(crate) fn open(path: &Path, limits: ReadLimits) -> Result<Self, ImportError> {
         let mut files = Self {
             path: path.to_owned(),
-            container: Container::File,
+            container: Container::File(None),
             files: Vec::new(),
             limits,
             remaining: limits.max_bytes,
@@ -116,6 +117,7 @@ impl ExportFiles {
                     modified: metadata.modified().ok().map(DateTime::from),
                     location: Location::Path(path.to_owned()),
                 });
+                files.container = Container::File(Some(file));
             }
         }
         files.files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -134,7 +136,7 @@ impl ExportFiles {
         importer: &mut Importer<'_>,
     ) -> Result<Vec<ExportFile>, ImportError> {
         let format = importer.format();
-        let is_single = matches!(self.container, Container::File);
+        let is_single = matches!(self.container, Container::File(_));
         let is_read = |file: &&ExportFile| is_single || format.is_read(&file.name);
         let selected: Vec<ExportFile> = self.files.iter().filter(is_read).cloned().collect();
         if selected.is_empty() {
@@ -166,7 +168,14 @@ impl ExportFiles {
                     source,
                 })?)
             }
-            (Location::Path(path), _) => Box::new(open_plain(path, &label)?),
+            (Location::Path(path), container) => {
+                let opened = match container {
+                    Container::File(opened) => opened.take(),
+                    Container::Folder | Container::Archive(_) => None,
+                };
+                let opened = opened.map_or_else(|| File::open(path), Ok);
+                Box::new(opened.map_err(|error| io_error(&label, error))?)
+            }
             // Only an archive has files with an index.
             (Location::Index(_), _) => Box::new(io::empty()),
         };
@@ -326,10 +335,6 @@ fn leaves_archive(name: &str) -> bool {
 fn is_hidden(path: &str) -> bool {
     let mut parts = path.split('/');
     parts.any(|part| part.starts_with('.') || part == "__MACOSX")
-}
-
-fn open_plain(path: &Path, label: &str) -> Result<File, ImportError> {
-    File::open(path).map_err(|error| io_error(label, error))
 }
 
 fn io_error(label: &str, source: io::Error) -> ImportError {

@@ -77,24 +77,35 @@ fn after_fence(text: &str, at: usize) -> Option<usize> {
     (line.trim_end() == "---").then_some(end)
 }
 
-/// Parses front matter, and says whether all of it could be read. Where it is not valid
-/// YAML, each field is read on its own: one that is not valid takes no other with it.
-pub(crate) fn parse(yaml: &str) -> (FrontMatter, bool) {
+/// How front matter could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As the valid YAML that it is.
+    Valid,
+    /// Each field on its own, as it is not valid as a whole.
+    EachField,
+    /// Some fields, as the others are not valid.
+    SomeFields,
+}
+
+/// Parses front matter, and says how. Where it is not valid YAML, each field is read on its
+/// own: one that is not valid takes no other with it.
+pub(crate) fn parse(yaml: &str) -> (FrontMatter, Reading) {
     if let Some(matter) = parse_mapping(yaml) {
-        return (matter, true);
+        return (matter, Reading::Valid);
     }
     let mut matter = FrontMatter::default();
-    let mut is_complete = true;
+    let mut reading = Reading::EachField;
     for entry in entries(yaml) {
         if let Some(parsed) = parse_mapping(entry) {
             matter.fields.extend(parsed.fields);
         } else if let Some((key, value)) = plain_field(entry) {
             matter.fields.insert(key, Field::Text(value));
         } else {
-            is_complete = false;
+            reading = Reading::SomeFields;
         }
     }
-    (matter, is_complete)
+    (matter, reading)
 }
 
 /// Parts that begin with a line that is not indented and is no item of a list: the fields
@@ -286,7 +297,7 @@ mod tests {
     #[test]
     fn an_invalid_field_takes_no_other_with_it() {
         let text = |value: &str| Field::Text(value.to_owned());
-        for (yaml, expected, is_complete) in [
+        for (yaml, expected, expected_reading) in [
             (
                 "title: Coffee: how to brew it\r\ntags: [a, b]\r\n\r\ndate: 2026-03-01\r\n",
                 vec![
@@ -294,7 +305,7 @@ mod tests {
                     ("tags", Field::List(vec!["a".to_owned(), "b".to_owned()])),
                     ("title", text("Coffee: how to brew it")),
                 ],
-                true,
+                Reading::EachField,
             ),
             (
                 "# written by hand\nwho: @tam\ntags:\n- x\n- y\nnested:\n  a: 1\n",
@@ -303,21 +314,29 @@ mod tests {
                     ("tags", Field::List(vec!["x".to_owned(), "y".to_owned()])),
                     ("who", text("@tam")),
                 ],
-                true,
+                Reading::EachField,
             ),
-            ("a: [1\nb: 2\n", vec![("b", text("2"))], false),
-            ("a: \"x\nb: 'y'\n", vec![("b", text("y"))], false),
-            ("b: 2\na:\n  c: d: e\n", vec![("b", text("2"))], false),
-            ("- a\n- b\n", vec![], false),
-            ("no field\n", vec![], false),
+            ("a: [1\nb: 2\n", vec![("b", text("2"))], Reading::SomeFields),
+            (
+                "a: \"x\nb: 'y'\n",
+                vec![("b", text("y"))],
+                Reading::SomeFields,
+            ),
+            (
+                "b: 2\na:\n  c: d: e\n",
+                vec![("b", text("2"))],
+                Reading::SomeFields,
+            ),
+            ("- a\n- b\n", vec![], Reading::SomeFields),
+            ("no field\n", vec![], Reading::SomeFields),
         ] {
-            let (matter, complete) = parse(yaml);
+            let (matter, reading) = parse(yaml);
             let fields: Vec<(&str, Field)> = matter
                 .fields
                 .iter()
                 .map(|(key, field)| (key.as_str(), field.clone()))
                 .collect();
-            assert_eq!((fields, complete), (expected, is_complete), "{yaml}");
+            assert_eq!((fields, reading), (expected, expected_reading), "{yaml}");
         }
     }
 
@@ -328,7 +347,7 @@ mod tests {
         let block = format!("a:\n{}", "- ".repeat(10_000));
         let _ = parse(&block);
         let lines = "x: {\n".repeat(10_000);
-        assert!(!parse(&lines).1);
+        assert_eq!(parse(&lines).1, Reading::SomeFields);
         let mut bomb = "a0: &a0 [x, x]\n".to_owned();
         for n in 1..50 {
             bomb.push_str(&format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1));

@@ -89,7 +89,7 @@ impl<'a> Importer<'a> {
     }
 
     /// Passes on why a file is not imported, or not to its end, where it is one of
-    /// several: the others are read. A limit of all files ends the import.
+    /// several: the others are read. The limit of all files together ends the import.
     pub(crate) fn refuse_file(
         &mut self,
         label: &str,
@@ -97,11 +97,8 @@ impl<'a> Importer<'a> {
         outcome: Result<(), Stop>,
     ) -> Result<(), Stop> {
         match outcome {
-            Err(Stop::Failed(
-                error @ (ImportError::Damaged { .. }
-                | ImportError::UnexpectedShape { .. }
-                | ImportError::ItemTooLarge { .. }),
-            )) if files > 1 => self.refuse(label, error.to_string()),
+            Err(Stop::Failed(ImportError::TooLarge { .. })) => outcome,
+            Err(Stop::Failed(error)) if files > 1 => self.refuse(label, error.without_file()),
             outcome => outcome,
         }
     }

@@ -8,7 +8,7 @@ use memory::MemoryKind;
 use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::files::{ExportFile, ExportFiles};
-use crate::front_matter::{self, Field, FrontMatter};
+use crate::front_matter::{self, Field, FrontMatter, Reading};
 use crate::importer::{Importer, Stop};
 use crate::outline::Outline;
 use crate::time;
@@ -31,7 +31,11 @@ pub(crate) struct Note {
     /// Its path, for origins.
     pub(crate) label: String,
     /// The title of its front matter, its first heading, or the name of its file.
-    pub(crate) title: String,
+    title: String,
+    /// The same, without the title of front matter that is not valid as a whole. Contents
+    /// and ids are made with it: were it another than it was when such front matter was not
+    /// read at all, another import would store everything a second time.
+    pub(crate) subject: String,
     /// When it was written; otherwise when its file was modified.
     timestamp: Option<DateTime<Utc>>,
     tags: Vec<String>,
@@ -44,19 +48,21 @@ pub(crate) struct Note {
 impl Note {
     fn new(file: &ExportFile, text: &str, importer: &mut Importer<'_>) -> Self {
         let (yaml, body) = front_matter::split(text);
-        let mut matter = FrontMatter::default();
-        if let Some(yaml) = yaml {
-            let (parsed, is_complete) = front_matter::parse(yaml);
-            matter = parsed;
-            if !is_complete {
-                importer.report().count_invalid_front_matter(&file.label());
-            }
+        let (mut matter, reading) = match yaml {
+            Some(yaml) => front_matter::parse(yaml),
+            None => (FrontMatter::default(), Reading::Valid),
+        };
+        if reading == Reading::SomeFields {
+            importer.report().count_invalid_front_matter(&file.label());
         }
-        let title = matter.take_text("title");
-        let title = title
-            .filter(|title| !title.trim().is_empty())
-            .or_else(|| first_heading(body))
-            .unwrap_or_else(|| stem(&file.name).to_owned());
+        let named = matter.take_text("title");
+        let named = named.filter(|title| !title.trim().is_empty());
+        let unnamed = || first_heading(body).unwrap_or_else(|| stem(&file.name).to_owned());
+        let title = named.unwrap_or_else(unnamed);
+        let subject = match reading {
+            Reading::Valid => title.clone(),
+            Reading::EachField | Reading::SomeFields => unnamed(),
+        };
         let mut tags = matter.take_list("tags");
         for tag in &mut tags {
             *tag = tag.trim().trim_start_matches('#').to_owned();
@@ -88,6 +94,7 @@ impl Note {
             path: file.name.clone(),
             label: file.label(),
             title,
+            subject,
             timestamp: timestamp.or(file.modified),
             tags,
             metadata,
@@ -164,7 +171,7 @@ pub(crate) fn for_each_note(
             Ok(bytes) => bytes,
             Err(error @ ImportError::TooLarge { .. }) => return Err(error.into()),
             Err(error) => {
-                importer.refuse(&file.label(), error.to_string())?;
+                importer.refuse(&file.label(), error.without_file())?;
                 continue;
             }
         };

@@ -4,6 +4,8 @@
 //! Each line is an entity or a relation. What the tool `read_graph` answers, one object
 //! with `entities` and `relations`, is read as well.
 
+use std::io::{self, BufRead, Read};
+
 use memory::MemoryKind;
 use memory_json::Lines;
 use serde_json::{Map, Value};
@@ -35,71 +37,70 @@ fn read_file(
     file: &ExportFile,
     importer: &mut Importer<'_>,
 ) -> Result<(), Stop> {
+    let label = file.label();
+    let max = files.limits().max_item_bytes;
+    let failed = |error| Stop::from(read_error(&label, error));
+    // The file may be a pipe, which is read once: what decides is kept.
+    let mut content = files.open_file(file)?;
+    let mut start = Vec::new();
+    read_first_line(&mut content, max, &mut start).map_err(failed)?;
+    // An empty graph is an empty file.
+    if start.trim_ascii().is_empty() || has_element(&start) {
+        return read_lines(io::Cursor::new(start).chain(content), &label, importer);
+    }
     // A file whose first line is damaged may be one of lines all the same, and one whose
     // lines are parts of a graph has none that is an element of its own.
-    if begins_with_element(files, file)? {
-        return read_lines(files, file, importer);
+    let rest = max.saturating_add(1).saturating_sub(start.len() as u64);
+    let read = content.by_ref().take(rest).read_to_end(&mut start);
+    read.map_err(failed)?;
+    let graph = match start.len() as u64 > max {
+        true => Err(ImportError::ItemTooLarge {
+            file: label.clone(),
+            max,
+        }),
+        false => parse_graph(&start, &label),
+    };
+    match graph {
+        Ok(graph) => read_graph(&graph, &label, importer),
+        Err(_) if has_element(&start) => {
+            read_lines(io::Cursor::new(start).chain(content), &label, importer)
+        }
+        Err(error) => Err(error.into()),
     }
-    match parse_graph(files, file) {
-        Ok(graph) => read_graph(&graph, file, importer),
-        Err(error @ ImportError::TooLarge { .. }) => Err(error.into()),
-        Err(error) => match has_element(files, file)? {
-            true => read_lines(files, file, importer),
-            false => Err(error.into()),
-        },
-    }
 }
 
-/// Whether a line is an entity or a relation, which is an object with a `type`.
-fn is_element(line: &str) -> bool {
-    let parsed: Option<Value> = serde_json::from_str(line).ok();
-    parsed.is_some_and(|value| value.get("type").is_some())
-}
-
-/// Whether the first line is an element; also where there is no line, as an empty graph is
-/// an empty file.
-fn begins_with_element(files: &mut ExportFiles, file: &ExportFile) -> Result<bool, Stop> {
-    let is_element = find_line(files, file, |text| Some(text.is_some_and(is_element)))?;
-    Ok(is_element.unwrap_or(true))
-}
-
-/// Whether any line is an element.
-fn has_element(files: &mut ExportFiles, file: &ExportFile) -> Result<bool, Stop> {
-    let found = find_line(files, file, |text| {
-        text.is_some_and(is_element).then_some(())
-    })?;
-    Ok(found.is_some())
-}
-
-/// What `check` returns of the first line for which it returns something. A line without a
-/// text is one that cannot be read.
-fn find_line<T>(
-    files: &mut ExportFiles,
-    file: &ExportFile,
-    mut check: impl FnMut(Option<&str>) -> Option<T>,
-) -> Result<Option<T>, Stop> {
-    let label = file.label();
-    let failed = |error| Stop::from(read_error(&label, error));
-    let content = files.open_file(file)?;
-    let mut lines = Lines::open(content).map_err(failed)?;
-    while let Some(line) = lines.next_line().map_err(failed)? {
-        let found = check(line.text.ok());
-        if found.is_some() {
-            return Ok(found);
+/// Reads the first line that is not blank, and those before it, up to one byte more than
+/// `max`.
+fn read_first_line(content: &mut impl BufRead, max: u64, start: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        let before = start.len();
+        let rest = max.saturating_add(1).saturating_sub(before as u64);
+        let count = content.by_ref().take(rest).read_until(b'\n', start)?;
+        if count == 0 || !start[before..].trim_ascii().is_empty() {
+            return Ok(());
         }
     }
-    Ok(None)
+}
+
+/// Whether any line is an entity or a relation, which is an object with a `type`. A line
+/// that cannot be read is none.
+fn has_element(text: &[u8]) -> bool {
+    let Ok(mut lines) = Lines::open(text) else {
+        return false;
+    };
+    while let Ok(Some(line)) = lines.next_line() {
+        let text = line.text.unwrap_or_default();
+        let parsed: Option<Value> = serde_json::from_str(text).ok();
+        if parsed.is_some_and(|value| value.get("type").is_some()) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Reads a file of lines. Those that are neither an entity nor a relation are refused.
-fn read_lines(
-    files: &mut ExportFiles,
-    file: &ExportFile,
-    importer: &mut Importer<'_>,
-) -> Result<(), Stop> {
-    let label = file.label();
-    let failed = |error| Stop::from(read_error(&label, error));
-    let content = files.open_file(file)?;
+fn read_lines(content: impl BufRead, label: &str, importer: &mut Importer<'_>) -> Result<(), Stop> {
+    let failed = |error| Stop::from(read_error(label, error));
     let mut lines = Lines::open(content).map_err(failed)?;
     while let Some(line) = lines.next_line().map_err(failed)? {
         let origin = format!("{label}, line {}", line.number);
@@ -124,11 +125,9 @@ fn read_lines(
 }
 
 /// Parses a file that is one object.
-fn parse_graph(files: &mut ExportFiles, file: &ExportFile) -> Result<Object, ImportError> {
-    let label = file.label();
-    let bytes = files.read_whole(file)?;
+fn parse_graph(bytes: &[u8], label: &str) -> Result<Object, ImportError> {
     let graph: Value =
-        serde_json::from_slice(&bytes).map_err(|error| json_error(&label, EXPECTED, error))?;
+        serde_json::from_slice(bytes).map_err(|error| json_error(label, EXPECTED, error))?;
     let is_graph = |graph: &Object| {
         let mut arrays = ["entities", "relations"].iter();
         arrays.any(|key| graph.get(*key).is_some_and(Value::is_array))
@@ -136,15 +135,14 @@ fn parse_graph(files: &mut ExportFiles, file: &ExportFile) -> Result<Object, Imp
     match graph {
         Value::Object(graph) if is_graph(&graph) => Ok(graph),
         _ => Err(ImportError::UnexpectedShape {
-            file: label,
+            file: label.to_owned(),
             found: "JSON of another kind".to_owned(),
             expected: EXPECTED,
         }),
     }
 }
 
-fn read_graph(graph: &Object, file: &ExportFile, importer: &mut Importer<'_>) -> Result<(), Stop> {
-    let label = file.label();
+fn read_graph(graph: &Object, label: &str, importer: &mut Importer<'_>) -> Result<(), Stop> {
     importer.check_fields("graph", graph, &["entities", "relations"]);
     for (index, value) in json::array(graph, "entities").iter().enumerate() {
         let origin = format!("{label}, entity {}", index + 1);

@@ -26,11 +26,16 @@ pub struct ImportReport {
     /// count as `…`.
     pub unknown_fields: BTreeMap<String, u64>,
     /// Notes with fields of their front matter that are not valid YAML, which are left
-    /// out. At most 100 names of files; `skipped` has the number of all.
+    /// out. At most 100 names of files; `skipped` has the number of all, as
+    /// [`INVALID_FRONT_MATTER`](Self::INVALID_FRONT_MATTER).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub invalid_front_matter: Vec<String>,
 }
 
 impl ImportReport {
+    /// What `skipped` calls notes with fields of their front matter that are left out.
+    pub const INVALID_FRONT_MATTER: &str = "front matter in invalid YAML";
+
     pub(crate) fn skip(&mut self, what: &'static str, count: u64) {
         if count > 0 {
             *self.skipped.entry(what).or_default() += count;
@@ -39,7 +44,7 @@ impl ImportReport {
 
     /// Counts a file, by its label, whose front matter could not be read as a whole.
     pub(crate) fn count_invalid_front_matter(&mut self, label: &str) {
-        self.skip("front matter in invalid YAML", 1);
+        self.skip(Self::INVALID_FRONT_MATTER, 1);
         if self.invalid_front_matter.len() < MAX_FILES {
             self.invalid_front_matter.push(label.to_owned());
         }

@@ -31,6 +31,7 @@ fn import_twice(dir: &TestDir, from: &str, path: &str, imported: u64, refused: u
     assert_eq!(figures["already_there"], imported, "{figures}");
     assert_eq!(figures["refused"], refused, "{figures}");
     assert!(figures["skipped"].is_object() && figures["unknown_fields"].is_object());
+    assert!(figures.get("invalid_front_matter").is_none(), "{figures}");
 }
 
 #[test]
@@ -260,9 +261,12 @@ fn damaged_front_matter_is_named_and_a_changed_memory_is_a_conflict() {
     let run = dir.run(&args).code(0);
     assert!(
         run.err
-            .contains("invalid YAML in the front matter of: a.md"),
+            .contains("fields in invalid YAML left out of the front matter of: a.md"),
         "{run:?}"
     );
+    assert!(!run.err.contains("not imported"), "said once: {run:?}");
+    let figures = dir.run(&[&["--json"], args.as_slice()].concat()).json();
+    assert_eq!(figures["invalid_front_matter"][0], "a.md", "{figures}");
     let listed = dir.run(&["--json", "list", "mira"]).code(0).json();
     let id = listed["memories"][0]["memory"]["id"].as_str().unwrap();
     dir.run(&["update", "mira", id, "--content", "Sun."])

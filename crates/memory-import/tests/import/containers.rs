@@ -99,6 +99,49 @@ fn symbolic_links_are_not_followed() {
     assert_eq!(read(Format::Markdown, &link).ids(), export.ids());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_as_a_file() {
+    let mut exports: Vec<(Format, Vec<u8>)> = FIXTURES
+        .into_iter()
+        .flat_map(|(format, name)| {
+            let files = files_of(&fixture(name)).into_iter();
+            files.map(move |(_, bytes)| (format, bytes))
+        })
+        .collect();
+    let entity = r#"{"type":"entity","name":"Tam","entityType":"person","observations":["Sells"]}"#;
+    for lines in [
+        format!("{{\n\"entities\":\n[{entity}]}}"),
+        format!("damaged\n{entity}\n"),
+        format!("\n \n{entity}\n{entity}"),
+        // More than a pipe holds.
+        format!("{entity}\n").repeat(10_000),
+    ] {
+        exports.push((Format::McpMemory, lines.into_bytes()));
+    }
+    for (number, (format, bytes)) in exports.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = write(folder.path(), "plain/export", &bytes);
+        fs::create_dir(folder.path().join("pipe")).unwrap();
+        let pipe = folder.path().join("pipe/export");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let (piped, written) = std::thread::scope(|threads| {
+            let writer = threads.spawn(|| fs::write(&pipe, &bytes));
+            let piped = read_with(format, &pipe, &options());
+            (piped, writer.join().unwrap())
+        });
+        written.unwrap();
+        let plain = read_with(format, &plain, &options());
+        assert_eq!(piped.0.len(), plain.0.len(), "{format}, {number}");
+        let [piped, plain] = [piped, plain].map(|(_, export)| {
+            let export = export.map_err(|error| error.to_string());
+            export.map(|it| (format!("{:?}", it.ids()), it.refused, it.report))
+        });
+        assert_eq!(piped, plain, "{format}, {number}");
+    }
+}
+
 #[test]
 fn names_that_leave_the_archive_are_refused() {
     for name in ["../a.md", "/a.md", "a/../../b.md", "C:\\a.md"] {

@@ -114,6 +114,9 @@ fn a_damaged_file_takes_no_other_with_it() {
     let refused: Vec<&str> = export.refused.iter().map(|(it, _)| it.as_str()).collect();
     assert_eq!(refused, ["conversations-1.json", "conversations-2.json"]);
     assert!(export.refused[0].1.contains("line 1"), "{export:?}");
+    for (name, reason) in &export.refused {
+        assert!(!reason.contains(name.as_str()), "named once: {reason}");
+    }
 
     let graphs = tempfile::tempdir().unwrap();
     let line =
@@ -123,6 +126,56 @@ fn a_damaged_file_takes_no_other_with_it() {
     let export = read(Format::McpMemory, graphs.path());
     assert_eq!(export.contents(), ["Tam: Pays late"]);
     assert_eq!(export.refused[0].0, "a/memory.json");
+}
+
+#[test]
+fn a_damaged_file_of_an_archive_takes_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let conversation = |text: &str| {
+        format!(
+            r#"[{{"uuid":"{text}","chat_messages":[{{"uuid":"{text}","sender":"human","text":"{text}"}}]}}]"#
+        )
+    };
+    let [first, second] = ["First.", "Second."].map(conversation);
+    let name = "conversations-1.json";
+    let files = [
+        (name, first.as_bytes()),
+        ("conversations-2.json", second.as_bytes()),
+    ];
+    let whole = fs::read(archive(folder.path(), &files)).unwrap();
+    let find = |signature: &[u8], from: usize| {
+        let mut windows = whole[from..].windows(signature.len());
+        from + windows.position(|it| it == signature).unwrap()
+    };
+    let refused_reason = |bytes: &[u8]| {
+        let path = write(folder.path(), "changed.zip", bytes);
+        let export = read(Format::Claude, &path);
+        assert!(export.contents().contains(&"Second."), "{export:?}");
+        // A changed message of the first file may be refused before.
+        let (origin, reason) = export.refused.last().unwrap();
+        assert_eq!(origin, name);
+        assert!(!reason.contains(name), "named once: {reason}");
+        reason.clone()
+    };
+    // The first bit of each compressed byte.
+    let start = 30 + name.len();
+    for at in start..find(b"PK\x03\x04", start) {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        refused_reason(&changed);
+    }
+    // The same fields of the local header and of the one in the directory.
+    let directory = find(b"PK\x01\x02", start);
+    let with = |offset: usize, value: u8| {
+        let mut changed = whole.clone();
+        changed[offset] = value;
+        changed[directory + 2 + offset] = value;
+        changed
+    };
+    let reason = refused_reason(&with(6, 1));
+    assert!(reason.to_lowercase().contains("password"), "{reason}");
+    let reason = refused_reason(&with(8, 97));
+    assert!(reason.contains("not supported"), "{reason}");
 }
 
 #[test]

@@ -120,6 +120,40 @@ fn an_invalid_field_of_front_matter_takes_no_other_with_it() {
 }
 
 #[test]
+fn front_matter_that_is_not_valid_as_a_whole_gives_no_title_to_contents_and_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    let note = "---\ntitle: Coffee Brewing\nsummary: a: b\n---\n- [method] Pour slowly #x\n\
+                - uses [[Tea]]\n";
+    write(folder.path(), "coffee.md", note);
+    let export = read(Format::BasicMemory, folder.path());
+    // As they were when such front matter was not read at all.
+    let ids: Vec<(String, &str)> = export.ids().into_iter().collect();
+    assert_eq!(
+        ids,
+        [
+            (
+                "56faa41b-c169-5071-8d61-d14818c6c383".to_owned(),
+                "coffee uses Tea"
+            ),
+            (
+                "eddd9264-d2f4-5a8c-bd0e-72159ff72e2f".to_owned(),
+                "coffee: Pour slowly #x"
+            ),
+        ]
+    );
+    for (_, item) in &export.items {
+        assert_eq!(item.context.as_deref(), Some("Coffee Brewing"));
+        assert_eq!(item.metadata["summary"], "a: b");
+        assert!(item.entities.contains_key(&EntityId::from("coffee")));
+    }
+    let heading = note.replace("- [method]", "# Drinks\n\n- [method]");
+    write(folder.path(), "coffee.md", heading);
+    let export = read(Format::BasicMemory, folder.path());
+    export.item("Drinks: Pour slowly #x");
+    export.item("Drinks uses Tea");
+}
+
+#[test]
 fn observations_and_relations_of_basic_memory_are_memories() {
     let export = read(Format::BasicMemory, &fixture("basic-memory"));
     assert_eq!(

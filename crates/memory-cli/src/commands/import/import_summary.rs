@@ -107,13 +107,19 @@ impl ImportSummary {
     pub(super) fn note_report(&self) {
         let Some(report) = &self.report else { return };
         let skipped = report.skipped.iter().map(|(what, count)| (*what, *count));
-        note_counts("not imported", skipped);
+        // They have a note of their own.
+        let of_front_matter = ImportReport::INVALID_FRONT_MATTER;
+        let (invalid, skipped): (Vec<_>, Vec<_>) =
+            skipped.partition(|(what, _)| *what == of_front_matter);
+        note_counts("not imported", skipped.into_iter());
         let unknown = report.unknown_fields.iter();
         let unknown = unknown.map(|(name, count)| (name.as_str(), *count));
         note_counts("unknown fields", unknown);
-        if !report.invalid_front_matter.is_empty() {
-            let files = report.invalid_front_matter.join(", ");
-            note(format_args!("invalid YAML in the front matter of: {files}"));
+        if let [(_, count)] = invalid.as_slice() {
+            let files = list_files(&report.invalid_front_matter, *count);
+            note(format_args!(
+                "fields in invalid YAML left out of the front matter of: {files}"
+            ));
         }
     }
 
@@ -136,6 +142,15 @@ impl ImportSummary {
         let unit = self.unit;
         let message = format!("{refused} of {all} {unit} {were} refused; {others}");
         Err(Failure::new(code, kind, message))
+    }
+}
+
+/// Names of files, and how many of all `count` have no name here.
+fn list_files(names: &[String], count: u64) -> String {
+    let named = names.join(", ");
+    match count.saturating_sub(names.len() as u64) {
+        0 => named,
+        more => format!("{named}, and {more} more"),
     }
 }
 
@@ -228,6 +243,13 @@ mod tests {
             message(0, 2),
             "1 of 3 lines was refused; the others were already there"
         );
+    }
+
+    #[test]
+    fn a_list_of_files_that_was_cut_says_so() {
+        let names = ["a.md".to_owned(), "b.md".to_owned()];
+        assert_eq!(list_files(&names, 2), "a.md, b.md");
+        assert_eq!(list_files(&names, 5), "a.md, b.md, and 3 more");
     }
 
     #[test]
