@@ -14,7 +14,7 @@
 //! | `write_timeout` | ends connections whose client stops reading |
 //! | `time_limit` | the time that a request may take |
 //! | `tls`, `certificate` | HTTPS, with the feature of this name; its certificate |
-//! | `file_state` | whether the file of tokens or a certificate changed |
+//! | `file_state` | whether the files of a certificate changed |
 //! | `problem` | errors as problem details (RFC 9457) |
 //! | `query_parameters` | refuses query parameters that an endpoint does not have |
 //! | `request` | reading JSON bodies, query strings and idempotency keys |
@@ -38,6 +38,7 @@ mod conditional_write;
 mod connections;
 mod entity_names;
 mod etag;
+#[cfg(feature = "tls")]
 mod file_state;
 mod import;
 mod import_slots;

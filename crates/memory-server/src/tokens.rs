@@ -2,13 +2,13 @@
 //!
 //! A token is `mem_ID_SECRET`. The file has one line per token: its id, the SHA-256
 //! of its secret, and what it may do. The secret is 32 random bytes, so a fast hash
-//! cannot be reversed by guessing. The file is read again when it changes, so adding
+//! cannot be reversed by guessing. The file is read again while it is used, so adding
 //! and removing a line needs no restart. It may be edited: a byte order mark, blank lines,
 //! lines that end as on Windows and a last line without an end are as good as none.
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,9 +18,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::file_state::{FileState, is_at};
-
-/// How long a file is trusted before it is looked at again. A removed token works at most
+/// How long a file is trusted before it is read again. A removed token works at most
 /// this much longer.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -135,17 +133,17 @@ impl std::error::Error for TokensError {
 #[derive(Debug)]
 pub struct Tokens {
     path: PathBuf,
+    is_read_again: bool,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     by_id: HashMap<String, TokenLine>,
-    /// The file as it was before it was read; `None` where it could not be used.
-    file: Option<FileState>,
+    /// What the file had when it was last read; `None` where it could not be used, which is
+    /// logged once.
+    text: Option<String>,
     checked: Instant,
-    /// Whether the file could not be used when it was last read, which is logged once.
-    is_unusable: bool,
 }
 
 impl Tokens {
@@ -155,16 +153,18 @@ impl Tokens {
     /// [`TokensError`] for a file that cannot be read or is malformed.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, TokensError> {
         let path = path.into();
-        let file = FileState::of(&path);
-        let by_id = read(&path)?;
         let checked = Instant::now();
+        let text = read(&path)?;
+        let by_id = parse(&path, &text)?;
+        // A pipe gives its text once.
+        let is_read_again = fs::metadata(&path).map_or(true, |it| it.is_file());
         Ok(Self {
             path,
+            is_read_again,
             state: Mutex::new(State {
                 by_id,
-                file,
+                text: Some(text),
                 checked,
-                is_unusable: false,
             }),
         })
     }
@@ -188,8 +188,7 @@ impl Tokens {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path).map_err(failed)?;
-        // Some file systems have no locks; a line is appended as a whole all the same.
-        let _ = file.lock();
+        let is_locked = lock(&file).map_err(failed)?;
         let mut before = String::new();
         file.read_to_string(&mut before).map_err(failed)?;
         let tokens = parse(path, &before)?;
@@ -210,7 +209,14 @@ impl Tokens {
         // An editor may have left the last line without its end.
         let is_complete = before.is_empty() || before.ends_with('\n');
         let start = if is_complete { "" } else { "\n" };
-        append(&mut file, &format!("{start}{line}\n"), before.len()).map_err(failed)?;
+        let line = format!("{start}{line}\n");
+        let mut written = 0;
+        if let Err(error) = append(&mut file, &line, &mut written) {
+            // Half a line would make the file unusable. The first error says more than one
+            // of this.
+            let _ = take_back(&file, before.len(), written, is_locked);
+            return Err(failed(error));
+        }
         if !is_at(&file, path) {
             return Err(failed(io::Error::other(
                 "it was replaced while the token was written; make another token",
@@ -227,7 +233,7 @@ impl Tokens {
     pub(crate) fn scope_of<'a>(&self, token: &'a str) -> Option<(&'a str, TokenScope)> {
         let (id, secret) = token.strip_prefix("mem_")?.split_once('_')?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.reload_if_changed(&mut state);
+        self.reload(&mut state);
         let line = state.by_id.get(id)?;
         // Takes the same time for every wrong secret.
         let is_equal = line.sha256.as_bytes().ct_eq(hash(secret).as_bytes());
@@ -240,60 +246,94 @@ impl Tokens {
         })
     }
 
-    /// Reads the file again if it changed. A file that became unreadable or malformed
-    /// allows nothing until it is mended.
-    fn reload_if_changed(&self, state: &mut State) {
-        let interval = match state.is_unusable {
-            true => UNUSABLE_CHECK_INTERVAL,
-            false => CHECK_INTERVAL,
+    /// Reads the file again from time to time. Its text is compared, and not its time or its
+    /// length, which a file that replaces it may have as well. A file that became unreadable
+    /// or malformed allows nothing until it is mended.
+    fn reload(&self, state: &mut State) {
+        let interval = match state.text {
+            Some(_) => CHECK_INTERVAL,
+            None => UNUSABLE_CHECK_INTERVAL,
         };
-        if state.checked.elapsed() < interval {
+        if !self.is_read_again || state.checked.elapsed() < interval {
             return;
         }
         state.checked = Instant::now();
-        let file = FileState::of(&self.path);
-        if file.is_some() && file == state.file {
-            return;
-        }
-        match read(&self.path) {
-            Ok(by_id) => {
-                *state = State {
-                    by_id,
-                    file,
-                    checked: state.checked,
-                    is_unusable: false,
-                }
+        let read = read(&self.path).and_then(|text| {
+            if state.text.as_ref() != Some(&text) {
+                state.by_id = parse(&self.path, &text)?;
+                state.text = Some(text);
             }
-            Err(error) => {
-                if !std::mem::replace(&mut state.is_unusable, true) {
-                    tracing::error!(error = %error, "no token is accepted");
-                }
-                state.by_id.clear();
-                state.file = None;
+            Ok(())
+        });
+        if let Err(error) = read {
+            if state.text.take().is_some() {
+                tracing::error!(error = %error, "no token is accepted");
             }
+            state.by_id.clear();
         }
     }
 }
 
-/// Appends to a file of `length` bytes. Half a line would make it unusable, so none is left
-/// where there is no space for all of it.
-fn append(file: &mut fs::File, text: &str, length: usize) -> io::Result<()> {
-    let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| file.sync_all());
-    if written.is_err() {
-        // The error of the write says more than one of this.
-        let _ = file.set_len(length as u64);
+/// Waits until no other process appends, and says whether none can: some file systems have
+/// no locks, where a line is appended as a whole all the same.
+fn lock(file: &fs::File) -> io::Result<bool> {
+    loop {
+        match file.lock() {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(false),
+            // A signal.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-    written
 }
 
-fn read(path: &Path) -> Result<HashMap<String, TokenLine>, TokensError> {
-    let text = fs::read_to_string(path).map_err(|source| TokensError::Io {
+/// Appends a text, and counts in `written` what of it is in the file, also where it fails.
+fn append(file: &mut fs::File, text: &str, written: &mut usize) -> io::Result<()> {
+    let bytes = text.as_bytes();
+    while *written < bytes.len() {
+        match file.write(&bytes[*written..]) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => *written += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    file.sync_all()
+}
+
+/// Makes a file as long as it was before a text was appended to it, of which `written` bytes
+/// are there. What another process may have appended stays.
+fn take_back(file: &fs::File, before: usize, written: usize, is_locked: bool) -> io::Result<()> {
+    let is_own = file.metadata()?.len() == (before + written) as u64;
+    match is_locked && is_own {
+        true => file.set_len(before as u64),
+        false => Ok(()),
+    }
+}
+
+/// Whether an open file is the one at `path`, which an editor may have replaced.
+fn is_at(file: &fs::File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let (open, there) = (file.metadata(), fs::metadata(path));
+        open.map(identity).ok() == there.map(identity).ok()
+    }
+    #[cfg(not(unix))]
+    {
+        // An open file cannot be replaced.
+        let _ = (file, path);
+        true
+    }
+}
+
+fn read(path: &Path) -> Result<String, TokensError> {
+    fs::read_to_string(path).map_err(|source| TokensError::Io {
         path: path.to_owned(),
         source,
-    })?;
-    parse(path, &text)
+    })
 }
 
 /// The tokens of a file's text.
@@ -322,165 +362,4 @@ fn hash(secret: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scope(entities: &str, access: Access) -> TokenScope {
-        TokenScope {
-            entities: entities.to_owned(),
-            access,
-        }
-    }
-
-    #[test]
-    fn tokens_are_found_by_their_secret_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens");
-        let made = Tokens::create(&path, scope("npc-", Access::Read)).unwrap();
-        let other = Tokens::create(&path, scope("", Access::Write)).unwrap();
-        let tokens = Tokens::open(&path).unwrap();
-        assert_eq!(
-            tokens.scope_of(&made.token),
-            Some((&*made.id, scope("npc-", Access::Read)))
-        );
-        assert_eq!(
-            tokens.scope_of(&other.token),
-            Some((&*other.id, scope("", Access::Write)))
-        );
-        let swapped = made.token.replace(&made.id, &other.id);
-        for wrong in ["", "mem_", "mem__", "mem_x_y", &made.token[..20], &swapped] {
-            assert_eq!(tokens.scope_of(wrong), None, "{wrong}");
-        }
-        let stored = fs::read_to_string(&path).unwrap();
-        let secret = made.token.rsplit('_').next().unwrap();
-        assert!(!stored.contains(secret), "only the hash is stored");
-    }
-
-    #[test]
-    fn scopes_are_prefixes_and_write_includes_read() {
-        let read = scope("npc-", Access::Read);
-        assert!(read.allows("npc-1", Access::Read));
-        assert!(!read.allows("npc-1", Access::Write));
-        assert!(!read.allows("user-1", Access::Read));
-        assert!(scope("", Access::Write).allows("anyone", Access::Read));
-    }
-
-    #[test]
-    fn malformed_files_are_refused_by_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens");
-        fs::write(&path, "\n{\"id\":\"a\"}\n").unwrap();
-        let error = Tokens::open(&path).unwrap_err();
-        assert!(
-            error.to_string().starts_with("line 2 of the file"),
-            "{error}"
-        );
-    }
-    /// The file is looked at with the next token.
-    fn expire(tokens: &Tokens) {
-        let mut state = tokens.state.lock().unwrap();
-        state.checked = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
-    }
-
-    #[test]
-    fn an_edited_file_gets_further_tokens_and_keeps_its_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens");
-        let first = Tokens::create(&path, scope("a", Access::Read)).unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        for edited in [
-            text.trim_end().to_owned(),
-            format!("\u{feff}{}", text.trim_end()),
-            text.replace('\n', "\r\n"),
-            format!("\r\n{}\r", text.trim_end()),
-            format!("\n\n{text}\n \n"),
-        ] {
-            fs::write(&path, &edited).unwrap();
-            let second = Tokens::create(&path, scope("b", Access::Write)).unwrap();
-            let tokens = Tokens::open(&path).unwrap();
-            for made in [&first, &second] {
-                assert!(tokens.scope_of(&made.token).is_some(), "{edited:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_token_is_not_appended_to_a_file_that_cannot_be_used() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens");
-        let made = |text: &[u8]| {
-            fs::write(&path, text).unwrap();
-            let outcome = Tokens::create(&path, scope("", Access::Read));
-            assert_eq!(fs::read(&path).unwrap(), text, "nothing is written");
-            outcome.unwrap_err().to_string()
-        };
-        assert!(made(b"{\"id\":\"a\"").starts_with("line 1 of the file"));
-        assert!(made(b"\nmine\n").starts_with("line 2 of the file"));
-        assert!(made(b"\xff\xfe{\0").contains("cannot use the file of tokens"));
-        let in_folder = Tokens::create(folder.path(), scope("", Access::Read));
-        assert!(matches!(in_folder, Err(TokensError::Io { .. })));
-        let in_missing = Tokens::create(path.join("no/tokens"), scope("", Access::Read));
-        assert!(matches!(in_missing, Err(TokensError::Io { .. })));
-    }
-
-    #[test]
-    fn tokens_that_are_made_at_once_are_all_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens");
-        fs::write(&path, "\n\n ").unwrap();
-        let made: Vec<NewToken> = std::thread::scope(|threads| {
-            let create = || Tokens::create(&path, scope("", Access::Read)).unwrap();
-            let running: Vec<_> = (0..16).map(|_| threads.spawn(create)).collect();
-            let made = running.into_iter().map(|thread| thread.join().unwrap());
-            made.collect()
-        });
-        let tokens = Tokens::open(&path).unwrap();
-        for token in made {
-            assert!(tokens.scope_of(&token.token).is_some());
-        }
-    }
-
-    #[test]
-    fn a_replaced_file_revokes_its_tokens_whatever_its_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, other) = (folder.path().join("tokens"), folder.path().join("other"));
-        let revoked = Tokens::create(&path, scope("", Access::Read)).unwrap();
-        let valid = Tokens::create(&other, scope("", Access::Read)).unwrap();
-        let tokens = Tokens::open(&path).unwrap();
-        assert!(tokens.scope_of(&revoked.token).is_some());
-        let modified = fs::metadata(&path).unwrap().modified().unwrap();
-        let file = fs::File::options().write(true).open(&other).unwrap();
-        file.set_modified(modified).unwrap();
-        fs::rename(&other, &path).unwrap();
-        expire(&tokens);
-        // Both files have the same length.
-        assert_eq!(tokens.scope_of(&revoked.token).is_some(), cfg!(not(unix)));
-        assert_eq!(tokens.scope_of(&valid.token).is_some(), cfg!(unix));
-    }
-
-    #[test]
-    fn a_file_that_becomes_unusable_allows_nothing_until_it_is_mended() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens");
-        let made = Tokens::create(&path, scope("", Access::Read)).unwrap();
-        let text = fs::read(&path).unwrap();
-        let tokens = Tokens::open(&path).unwrap();
-        let is_accepted = || {
-            expire(&tokens);
-            tokens.scope_of(&made.token).is_some()
-        };
-        for half in [0, 1, text.len() / 2, text.len() - 2] {
-            fs::write(&path, &text[..half]).unwrap();
-            assert!(!is_accepted(), "{half}");
-            fs::write(&path, &text).unwrap();
-            assert!(is_accepted(), "{half}");
-        }
-        fs::remove_file(&path).unwrap();
-        assert!(!is_accepted());
-        fs::create_dir(&path).unwrap();
-        assert!(!is_accepted());
-        fs::remove_dir(&path).unwrap();
-        fs::write(&path, &text).unwrap();
-        assert!(is_accepted());
-    }
-}
+mod tests;
