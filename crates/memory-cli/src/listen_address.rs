@@ -1,7 +1,7 @@
 //! The address that a server listens on, as the command line names it.
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::str::FromStr;
 
@@ -61,16 +61,36 @@ impl ListenAddress {
     }
 }
 
-/// The first of these addresses on which a server can listen. Nothing listens there yet.
+/// The first of these addresses that this machine has, if a server can listen there. It is
+/// listened to for a moment, and released again. An address that is taken is final: clients
+/// of another one would talk to the process that has the first.
 pub(crate) fn find_free(addresses: &[SocketAddr]) -> io::Result<SocketAddr> {
     let mut failure = None;
     for address in addresses {
         match TcpListener::bind(address) {
             Ok(_) => return Ok(*address),
-            Err(error) => failure = failure.or(Some(error)),
+            Err(error) if is_missing(&error) => failure = failure.or(Some(error)),
+            Err(error) => return Err(error),
         }
     }
-    Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+    Err(failure.unwrap_or_else(|| ErrorKind::AddrNotAvailable.into()))
+}
+
+/// Whether this machine does not have an address, or nothing of its family, such as IPv6.
+fn is_missing(error: &io::Error) -> bool {
+    /// `EAFNOSUPPORT`, for which the standard library has no kind.
+    const UNSUPPORTED_FAMILY: i32 = if cfg!(windows) {
+        10_047
+    } else if cfg!(any(target_os = "linux", target_os = "android")) {
+        97
+    } else {
+        47
+    };
+    let is_kind = matches!(
+        error.kind(),
+        ErrorKind::AddrNotAvailable | ErrorKind::Unsupported
+    );
+    is_kind || error.raw_os_error() == Some(UNSUPPORTED_FAMILY)
 }
 
 #[cfg(test)]
@@ -110,16 +130,25 @@ mod tests {
         let local: ListenAddress = "localhost:7070".parse().unwrap();
         let addresses = local.resolve().unwrap();
         assert!(addresses.iter().all(|it| it.ip().is_loopback()));
-        let unknown: ListenAddress = "no-such-host.invalid:1".parse().unwrap();
+        // A label has at most 63 characters, so that no resolver is asked for one of these.
+        let unknown: ListenAddress = format!("{}.test:1", "n".repeat(64)).parse().unwrap();
         assert!(unknown.resolve().is_err());
 
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let taken = taken.local_addr().map(|address| (taken, address));
         let (_listener, address) = taken.unwrap();
         let error = find_free(&[address]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        assert_eq!(find_free(&[address, free]).unwrap(), free);
+        let error = find_free(&[address, free]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse, "no other one is taken");
+        // Of no machine: a block for documentation.
+        let missing = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 0));
+        assert_eq!(find_free(&[missing, free]).unwrap(), free);
+        let error = find_free(&[missing, address]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        let error = find_free(&[missing]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
         assert!(find_free(&[]).is_err());
     }
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
-use clap::{ValueEnum, value_parser};
-use memory::Settings;
+use clap::ValueEnum;
+use memory::{MemoryError, SettingProblem, Settings};
 use memory_server::{
     Access, Metrics, Server, ServerError, ServerOptions, TokenScope, Tokens, TokensError,
 };
@@ -41,21 +41,21 @@ pub(crate) struct ServeArgs {
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allowed_origins: Vec<String>,
 
-    /// Maximum bytes of a request, 1,024 to 1,073,741,824 [default: MEMORY_HTTP_MAX_BODY_BYTES, else 8 MiB]
-    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1 << 10..=1 << 30))]
+    /// Longest request, 1 KiB to 1 GiB [default: MEMORY_HTTP_MAX_BODY_BYTES, else 8 MiB]
+    #[arg(long, value_name = "SIZE", value_parser = max_body_bytes)]
     max_body_bytes: Option<u64>,
 
-    /// Maximum bytes of an import, from 1,024 [default: MEMORY_HTTP_MAX_IMPORT_BYTES, else 1 GiB]
-    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1 << 10..=1 << 50))]
+    /// Longest import, 1 KiB to 1 PiB [default: MEMORY_HTTP_MAX_IMPORT_BYTES, else 1 GiB]
+    #[arg(long, value_name = "SIZE", value_parser = max_import_bytes)]
     max_import_bytes: Option<u64>,
 
-    /// Maximum seconds of a request, 1 to 86,400 [default: MEMORY_HTTP_REQUEST_TIMEOUT_SECONDS, else 30]
-    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=86_400))]
-    request_timeout: Option<u64>,
+    /// Longest time of a request, of a connection without one, and of a client that takes or sends nothing, 1 s to 1 day [default: MEMORY_HTTP_REQUEST_TIMEOUT_SECONDS, else 30 s]
+    #[arg(long, value_name = "TIME", value_parser = request_timeout)]
+    request_timeout: Option<Duration>,
 
-    /// Seconds that requests in progress get after a signal, up to 86,400 [default: MEMORY_HTTP_DRAIN_TIMEOUT_SECONDS, else 10]
-    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(..=86_400))]
-    drain_timeout: Option<u64>,
+    /// Time that requests in progress get after a signal, up to 1 day [default: MEMORY_HTTP_DRAIN_TIMEOUT_SECONDS, else 10 s]
+    #[arg(long, value_name = "TIME", value_parser = drain_timeout)]
+    drain_timeout: Option<Duration>,
 
     /// Serve HTTPS with this certificate, in PEM, in a build with --features serve-tls
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -81,7 +81,6 @@ impl ServeArgs {
             origins => origins,
         };
         options = options.allowed_origins(origins);
-        let seconds = |given: Option<u64>| given.map(Duration::from_secs);
         let max_body_bytes = self
             .max_body_bytes
             .unwrap_or(settings.http_max_body_bytes().0);
@@ -93,14 +92,52 @@ impl ServeArgs {
                     .unwrap_or(settings.http_max_import_bytes().0),
             )
             .request_timeout(
-                seconds(self.request_timeout).unwrap_or(settings.http_request_timeout()),
+                self.request_timeout
+                    .unwrap_or(settings.http_request_timeout()),
             )
-            .drain_timeout(seconds(self.drain_timeout).unwrap_or(settings.http_drain_timeout()));
+            .drain_timeout(self.drain_timeout.unwrap_or(settings.http_drain_timeout()));
         match self.tls_cert.zip(self.tls_key) {
             Some((certificate, key)) => with_tls(options, &certificate, &key),
             None => Ok(options),
         }
     }
+}
+
+/// Settings of which one has this value. An option takes what the variable of its setting
+/// takes, such as `8 MiB` and `2 min`.
+fn read_as(variable: &str, text: &str) -> Result<Settings, String> {
+    // An empty variable counts as none.
+    if text.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let settings = Settings::builder().variables([(variable, text)]).build();
+    settings.map_err(|error| match error {
+        MemoryError::InvalidSetting { problem } => match problem.problem {
+            SettingProblem::InvalidValue { allowed, .. } => format!("it must be {allowed}"),
+            other => other.to_string(),
+        },
+        other => other.to_string(),
+    })
+}
+
+fn max_body_bytes(text: &str) -> Result<u64, String> {
+    let settings = read_as("MEMORY_HTTP_MAX_BODY_BYTES", text)?;
+    Ok(settings.http_max_body_bytes().0)
+}
+
+fn max_import_bytes(text: &str) -> Result<u64, String> {
+    let settings = read_as("MEMORY_HTTP_MAX_IMPORT_BYTES", text)?;
+    Ok(settings.http_max_import_bytes().0)
+}
+
+fn request_timeout(text: &str) -> Result<Duration, String> {
+    let settings = read_as("MEMORY_HTTP_REQUEST_TIMEOUT_SECONDS", text)?;
+    Ok(settings.http_request_timeout())
+}
+
+fn drain_timeout(text: &str) -> Result<Duration, String> {
+    let settings = read_as("MEMORY_HTTP_DRAIN_TIMEOUT_SECONDS", text)?;
+    Ok(settings.http_drain_timeout())
 }
 
 #[cfg(feature = "serve-tls")]
@@ -338,8 +375,22 @@ mod tests {
             "--max-import-bytes=0",
             "--request-timeout=0",
             "--drain-timeout=86401",
+            "--drain-timeout=",
+            "--max-body-bytes=1.5 GiB",
         ] {
             assert_eq!(options(&[wrong], &settings), "None", "{wrong}");
         }
+    }
+
+    #[test]
+    fn options_take_what_settings_take() {
+        assert_eq!(max_body_bytes("2 MiB"), Ok(2 << 20));
+        assert_eq!(max_import_bytes("1 TiB"), Ok(1 << 40));
+        assert_eq!(request_timeout("2 min"), Ok(Duration::from_secs(120)));
+        assert_eq!(drain_timeout("0"), Ok(Duration::ZERO));
+        assert_eq!(
+            request_timeout("2 days"),
+            Err("it must be a duration from 1 s to 1 day, such as \"30 s\"".to_owned())
+        );
     }
 }
