@@ -7,11 +7,13 @@ use std::process::Command;
 use crate::test_dir::{Run, TestDir};
 
 /// Runs a command on a terminal of as many columns as the first argument says, and copies
-/// what it writes.
+/// what it writes there. Its standard error is that of this program.
 const ON_TERMINAL: &str = "
 import fcntl, os, pty, struct, sys, termios
+errors = os.dup(2)
 child, terminal = pty.fork()
 if child == 0:
+    os.dup2(errors, 2)
     size = struct.pack('HHHH', 24, int(sys.argv[1]), 0, 0)
     fcntl.ioctl(1, termios.TIOCSWINSZ, size)
     os.execv(sys.argv[2], sys.argv[2:])
@@ -28,14 +30,20 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 /// What the command writes on a terminal, where lines end with a carriage return.
 fn on_terminal(dir: &TestDir, columns: usize, args: &[&str]) -> Vec<String> {
+    let on_pipes = dir.command(args);
     let mut command = Command::new("python3");
     command
         .args(["-c", ON_TERMINAL, &columns.to_string()])
-        .arg(env!("CARGO_BIN_EXE_memory"))
-        .args(args)
-        .current_dir(dir.path("."));
-    for setting in ["MEMORY_DB", "MEMORY_CONFIG", "MEMORY_SHARED_CACHE"] {
-        command.env_remove(setting);
+        .arg(on_pipes.get_program())
+        .args(on_pipes.get_args());
+    if let Some(folder) = on_pipes.get_current_dir() {
+        command.current_dir(folder);
+    }
+    for (variable, value) in on_pipes.get_envs() {
+        match value {
+            Some(value) => command.env(variable, value),
+            None => command.env_remove(variable),
+        };
     }
     let run = Run::of(command.output().expect("python3 runs")).code(0);
     run.out
