@@ -2,6 +2,11 @@
 //! is never far behind; at intervals while they do; and with truncation after content
 //! was erased.
 //!
+//! Truncating needs a moment without a reader of an earlier state. An attempt never waits
+//! for one: it has the lock of writers, also of those in other processes, and a reader may
+//! take minutes, such as a backup. It is repeated with the next writes, and in the
+//! background until it succeeds.
+//!
 //! A page that many transactions write is copied to the main file once for each
 //! checkpoint. With 200 entities that get memories in turn, 60 memories change ten
 //! pages each, and 600 memories four each.
@@ -14,12 +19,19 @@ use memory_core::PendingWork;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Executor, Row};
 
+use crate::log_flush::LogFlusher;
 use crate::own_commits::OwnCommits;
 use crate::pool::MeasuredPool;
 
-/// How long truncating waits for readers of earlier states. It is tried again after the
-/// next write, and in the background, so a short wait loses nothing.
-const TRUNCATE_TIMEOUT: Duration = Duration::from_millis(250);
+/// The time to the second attempt to truncate, in the background; it doubles with each
+/// that follows.
+const MIN_RETRY_DELAY: Duration = Duration::from_millis(10);
+
+/// The longest time between two attempts.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// How long closing waits for readers. The connection is free between its attempts.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long no transaction has to end before a checkpoint in the background.
 const QUIET: Duration = Duration::from_millis(100);
@@ -39,34 +51,57 @@ const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 pub(crate) struct Wal {
     /// Whether erased content may still be in it.
     truncation_pending: AtomicBool,
+    /// Attempts to truncate it in the background.
+    truncations: PendingWork<()>,
     /// Checkpoints in the background.
     checkpoints: PendingWork<()>,
     last_write: Mutex<Instant>,
     busy_timeout: Duration,
+    /// What a failed flush leaves in the log may not be copied to the main file.
+    flusher: Option<Arc<LogFlusher>>,
 }
 
 impl Wal {
-    pub(crate) fn new(busy_timeout: Duration) -> Self {
+    pub(crate) fn new(busy_timeout: Duration, flusher: Option<Arc<LogFlusher>>) -> Self {
         Self {
             truncation_pending: AtomicBool::new(false),
+            truncations: PendingWork::default(),
             checkpoints: PendingWork::default(),
             last_write: Mutex::new(Instant::now()),
             busy_timeout,
+            flusher,
         }
     }
 
-    /// Checkpoints and truncates the log if the last write, or one before it,
+    /// Checkpoints and truncates the log after a write, if this one or one before it
     /// erased content, and returns whether it did. This is best effort: the write itself
     /// is committed.
-    pub(crate) async fn truncate_if_required(
+    pub(crate) async fn truncate_after_write(
         &self,
         conn: &mut SqliteConnection,
         erased: bool,
+        commits: Option<&Arc<OwnCommits>>,
     ) -> bool {
-        if !self.truncation_pending.load(Ordering::Relaxed) && !erased {
+        if erased {
+            return self.try_truncate(conn).await;
+        }
+        // An attempt looks through a log of this size for milliseconds, however little of
+        // it can be copied: that is left to the background.
+        let is_large = || commits.is_some_and(|it| it.wal_index().log_bytes() >= MAX_LOG_BYTES);
+        if !self.is_truncation_pending() || is_large() {
             return false;
         }
-        let done = self.truncate(conn).await.unwrap_or(false);
+        self.try_truncate(conn).await
+    }
+
+    /// Whether erased content may still be in the log.
+    fn is_truncation_pending(&self) -> bool {
+        self.truncation_pending.load(Ordering::Relaxed)
+    }
+
+    /// Truncates the log if no reader prevents it, and returns whether it did.
+    async fn try_truncate(&self, conn: &mut SqliteConnection) -> bool {
+        let done = !self.has_failed() && self.truncate(conn).await.unwrap_or(false);
         self.truncation_pending.store(!done, Ordering::Relaxed);
         if !done {
             tracing::debug!("readers hold the write-ahead log; it is truncated once they are done");
@@ -74,12 +109,47 @@ impl Wal {
         done
     }
 
+    /// Without a busy timeout: see the documentation of this module.
     async fn truncate(&self, conn: &mut SqliteConnection) -> sqlx::Result<bool> {
-        set_busy_timeout(conn, TRUNCATE_TIMEOUT).await?;
+        set_busy_timeout(conn, Duration::ZERO).await?;
         let row = conn.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await;
         set_busy_timeout(conn, self.busy_timeout).await?;
         // The first column says whether the log was busy.
         Ok(row?.try_get::<i64, _>(0)? == 0)
+    }
+
+    /// Truncates the log in a task of its own, as soon as no reader prevents it.
+    fn schedule_truncation(self: &Arc<Self>, writer: &Arc<MeasuredPool>) {
+        if !self.is_truncation_pending() {
+            return;
+        }
+        let Some(permit) = self.truncations.start() else {
+            return;
+        };
+        let wal = Arc::clone(self);
+        // A reader of another process may never end, and this store is no longer used.
+        let writer = Arc::downgrade(writer);
+        tokio::spawn(async move {
+            let mut delay = MIN_RETRY_DELAY;
+            while wal.is_truncation_pending() && !wal.has_failed() {
+                tokio::time::sleep(delay).await;
+                delay = (delay * 2).min(MAX_RETRY_DELAY);
+                let Some(writer) = writer.upgrade() else {
+                    break;
+                };
+                if writer.pool().is_closed() {
+                    break;
+                }
+                // Where writers use it for that long, their writes try as well.
+                let Ok(mut conn) = writer.acquire().await else {
+                    continue;
+                };
+                if wal.is_truncation_pending() {
+                    wal.try_truncate(&mut conn).await;
+                }
+            }
+            drop(permit);
+        });
     }
 
     /// Checkpoints in a task of its own, soon after this write and those that follow.
@@ -88,7 +158,11 @@ impl Wal {
         writer: &Arc<MeasuredPool>,
         commits: &Arc<OwnCommits>,
     ) {
+        if self.has_failed() {
+            return;
+        }
         *self.last_write() = Instant::now();
+        self.schedule_truncation(writer);
         let Some(permit) = self.checkpoints.start() else {
             return;
         };
@@ -115,18 +189,39 @@ impl Wal {
             wal.checkpoint(&mut conn).await;
             drop(conn);
             // Erased content is not left to a write that may never come.
-            if wal.truncation_pending.load(Ordering::Relaxed) {
-                tokio::time::sleep(MAX_DELAY).await;
-                wal.schedule_checkpoint(&writer, &commits);
-            }
+            wal.schedule_truncation(&writer);
         });
     }
 
     /// Copies the log into the main file, and truncates it where it may have erased content.
-    pub(crate) async fn checkpoint(&self, conn: &mut SqliteConnection) {
-        if !self.truncate_if_required(conn, false).await {
-            checkpoint(conn).await;
+    async fn checkpoint(&self, conn: &mut SqliteConnection) {
+        if self.has_failed() || (self.is_truncation_pending() && self.try_truncate(conn).await) {
+            return;
         }
+        checkpoint(conn).await;
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), for the last time: where another process keeps
+    /// the database open, nobody truncates the log for this one later.
+    pub(crate) async fn checkpoint_before_close(&self, writer: &MeasuredPool) {
+        let started = Instant::now();
+        loop {
+            let Ok(mut conn) = writer.acquire().await else {
+                return;
+            };
+            self.checkpoint(&mut conn).await;
+            drop(conn);
+            let is_done = !self.is_truncation_pending() || self.has_failed();
+            if is_done || started.elapsed() >= CLOSE_TIMEOUT {
+                return;
+            }
+            tokio::time::sleep(MIN_RETRY_DELAY).await;
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        let flusher = self.flusher.as_ref();
+        flusher.is_some_and(|flusher| flusher.has_failed())
     }
 
     fn last_write(&self) -> MutexGuard<'_, Instant> {

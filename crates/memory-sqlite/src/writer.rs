@@ -59,7 +59,7 @@ impl Writer {
     ) -> Self {
         Self {
             pool,
-            wal: Arc::new(Wal::new(busy_timeout)),
+            wal: Arc::new(Wal::new(busy_timeout, flusher.clone())),
             busy_timeout,
             commits,
             flusher,
@@ -146,7 +146,7 @@ impl Writer {
         let is_flushed = match result {
             Ok(_) => {
                 self.wal
-                    .truncate_if_required(&mut session.conn, erases)
+                    .truncate_after_write(&mut session.conn, erases, self.commits.as_ref())
                     .await
             }
             Err(_) => false,
@@ -203,7 +203,10 @@ impl Writer {
             }
         };
         let conn = &mut session.conn;
-        let is_flushed = self.wal.truncate_if_required(conn, false).await;
+        let truncated = self
+            .wal
+            .truncate_after_write(conn, false, self.commits.as_ref());
+        let is_flushed = truncated.await;
         // Without a version it counts as a change by others.
         if let Some((uncounted, data_version)) = uncounted.zip(data_version) {
             uncounted.committed_at(data_version, conn, origin).await;
@@ -240,18 +243,9 @@ impl Writer {
 
     /// Copies the log into the main file in the background, soon after the last write.
     pub(crate) fn schedule_checkpoint(&self) {
-        if let Some(commits) = &self.commits
-            && !self.has_failed()
-        {
+        if let Some(commits) = &self.commits {
             self.wal.schedule_checkpoint(&self.pool, commits);
         }
-    }
-
-    /// Whether the log could not be flushed: then what it has may not be copied to the main
-    /// file.
-    fn has_failed(&self) -> bool {
-        let flusher = self.flusher.as_ref();
-        flusher.is_some_and(|flusher| flusher.has_failed())
     }
 
     /// Whether another call waits for the connection.
@@ -262,11 +256,8 @@ impl Writer {
     /// Waits for the running transaction and closes the connection.
     pub(crate) async fn close(&self) {
         // Where others keep the database open, closing does not do this.
-        if self.commits.is_some()
-            && !self.has_failed()
-            && let Ok(mut conn) = self.pool.acquire().await
-        {
-            self.wal.checkpoint(&mut conn).await;
+        if self.commits.is_some() {
+            self.wal.checkpoint_before_close(&self.pool).await;
         }
         self.pool.pool().close().await;
     }

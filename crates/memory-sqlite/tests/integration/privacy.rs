@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use memory_core::{EmbeddedMemory, ListRequest, MemoryPatch, Store, SummaryGroup};
-use memory_testkit::SeededRng;
+use memory_core::{AccessUpdate, EmbeddedMemory, ListRequest, MemoryPatch, Store, SummaryGroup};
 use memory_testkit::fixtures::embedding;
+use memory_testkit::{SeededRng, fixtures};
 use tempfile::tempdir;
 
 use crate::common::{contents, ids, lexical, memories, memory, mira, open};
@@ -158,6 +159,77 @@ async fn a_write_ahead_log_held_by_a_reader_is_truncated_later() {
         .unwrap();
     store.insert(&memories(1, 9)).await.unwrap();
     assert_eq!(count_traces(folder.path()), 0);
+}
+
+/// A reader that stays, such as a backup, delays no write of this process or another:
+/// waiting a quarter of a second for it in each would take far longer than the limit.
+#[tokio::test]
+async fn a_reader_that_holds_erased_content_delays_no_write() {
+    const WRITES: usize = 150;
+    const LIMIT: Duration = Duration::from_secs(30);
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let (store, other) = (open(&path).await, open(&path).await);
+    let one = memory_with_secret(1, &mut SeededRng::new(5));
+    store.insert(std::slice::from_ref(&one)).await.unwrap();
+    let mut reader = crate::common::connect(&path).await;
+    let count = "SELECT count(*) FROM memory";
+    let begin = sqlx::raw_sql("BEGIN").execute(&mut reader).await;
+    begin.unwrap();
+    let held: i64 = sqlx::query_scalar(count)
+        .fetch_one(&mut reader)
+        .await
+        .unwrap();
+    store.delete(&mira(), &[one.memory.id]).await.unwrap();
+    let writes = async {
+        for (number, batch) in memories(2 * WRITES, 9).chunks(2).enumerate() {
+            store.insert(&batch[..1]).await.unwrap();
+            other.insert(&batch[1..]).await.unwrap();
+            let counted = AccessUpdate::new(mira(), batch[0].memory.id, 1, fixtures::at(0));
+            if number % 2 == 0 {
+                store.record_accesses(&[counted]).await.unwrap();
+            }
+        }
+    };
+    let written = tokio::time::timeout(LIMIT, writes).await;
+    written.expect("writes wait for the reader");
+    // It still sees what it saw before all of them.
+    let seen: i64 = sqlx::query_scalar(count)
+        .fetch_one(&mut reader)
+        .await
+        .unwrap();
+    assert_eq!((held, seen), (1, 1));
+    assert!(count_traces(folder.path()) > 0, "held by the reader");
+    sqlx::raw_sql("ROLLBACK")
+        .execute(&mut reader)
+        .await
+        .unwrap();
+    // No write follows.
+    let started = Instant::now();
+    while count_traces(folder.path()) > 0 {
+        assert!(started.elapsed() < LIMIT, "the log is not truncated");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A store that is closed while a short read goes on leaves nothing to others.
+#[tokio::test]
+async fn closing_truncates_the_log_after_a_short_read_of_another_process() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let (store, other) = (open(&path).await, open(&path).await);
+    let one = memory_with_secret(1, &mut SeededRng::new(5));
+    store.insert(std::slice::from_ref(&one)).await.unwrap();
+    let mut reader = crate::common::connect(&path).await;
+    let hold = "BEGIN; SELECT count(*) FROM memory";
+    sqlx::raw_sql(hold).execute(&mut reader).await.unwrap();
+    store.delete(&mira(), &[one.memory.id]).await.unwrap();
+    let rollback = sqlx::raw_sql("ROLLBACK").execute(&mut reader);
+    let (closed, rolled_back) = tokio::join!(store.close(), rollback);
+    closed.unwrap();
+    rolled_back.unwrap();
+    assert_eq!(count_traces(folder.path()), 0);
+    other.close().await.unwrap();
 }
 
 #[tokio::test]
