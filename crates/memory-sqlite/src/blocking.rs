@@ -41,10 +41,40 @@ pub(crate) async fn drive<T: Send + 'static>(
 /// blocking thread processes one block the next is read; memory holds two
 /// blocks at most, however many rows there are.
 pub(crate) async fn fold_rows<S, F>(
-    mut rows: impl Stream<Item = sqlx::Result<SqliteRow>> + Unpin,
+    rows: impl Stream<Item = sqlx::Result<SqliteRow>> + Unpin,
     state: S,
     step: F,
 ) -> Result<S, Failure>
+where
+    S: Send + 'static,
+    F: Fn(&mut S, &SqliteRow) -> Result<(), Failure> + Copy + Send + 'static,
+{
+    let (mut state, rest) = fold_blocks(rows, state, step).await?;
+    rest.iter().try_for_each(|row| step(&mut state, row))?;
+    Ok(state)
+}
+
+/// As [`fold_rows`], where a single row may take long, such as one whose text is
+/// analyzed: all are processed on blocking threads.
+pub(crate) async fn fold_long_rows<S, F>(
+    rows: impl Stream<Item = sqlx::Result<SqliteRow>> + Unpin,
+    state: S,
+    step: F,
+) -> Result<S, Failure>
+where
+    S: Send + 'static,
+    F: Fn(&mut S, &SqliteRow) -> Result<(), Failure> + Copy + Send + 'static,
+{
+    let (state, rest) = fold_blocks(rows, state, step).await?;
+    run_block(rest, state, step).finish().await
+}
+
+/// Folds complete blocks of rows. Returns the rows after the last one as well.
+async fn fold_blocks<S, F>(
+    mut rows: impl Stream<Item = sqlx::Result<SqliteRow>> + Unpin,
+    state: S,
+    step: F,
+) -> Result<(S, Vec<SqliteRow>), Failure>
 where
     S: Send + 'static,
     F: Fn(&mut S, &SqliteRow) -> Result<(), Failure> + Copy + Send + 'static,
@@ -54,17 +84,23 @@ where
     while let Some(row) = rows.try_next().await? {
         block.push(row);
         if block.len() == BLOCK {
-            let mut state = fold.finish().await?;
-            let block = mem::take(&mut block);
-            fold = FoldState::Running(task::spawn_blocking(move || {
-                block.iter().try_for_each(|row| step(&mut state, row))?;
-                Ok(state)
-            }));
+            let state = fold.finish().await?;
+            fold = run_block(mem::take(&mut block), state, step);
         }
     }
-    let mut state = fold.finish().await?;
-    block.iter().try_for_each(|row| step(&mut state, row))?;
-    Ok(state)
+    Ok((fold.finish().await?, block))
+}
+
+/// Folds rows on a blocking thread.
+fn run_block<S, F>(rows: Vec<SqliteRow>, mut state: S, step: F) -> FoldState<S>
+where
+    S: Send + 'static,
+    F: Fn(&mut S, &SqliteRow) -> Result<(), Failure> + Copy + Send + 'static,
+{
+    FoldState::Running(task::spawn_blocking(move || {
+        rows.iter().try_for_each(|row| step(&mut state, row))?;
+        Ok(state)
+    }))
 }
 
 /// The state of a fold: here, or owned by a blocking thread.

@@ -69,10 +69,15 @@ pub(crate) async fn scan(
     };
     let (scan, missing) = match matching {
         Matching::Some(numbers) if matching.len() * SPARSE < entity.next_number.unsigned_abs() => {
-            let keys = numbers
-                .iter()
-                .map(|number| row_keys::key(space.key, number.into()));
-            let keys = to_json(&keys.collect::<Vec<_>>())?;
+            let (numbers, space_key) = (Arc::clone(numbers), space.key);
+            let size = usize::try_from(entity.next_number).unwrap_or(usize::MAX);
+            let write_keys = move || {
+                let numbers = numbers.iter();
+                let keys = numbers.map(|number| row_keys::key(space_key, number.into()));
+                to_json(&keys.collect::<Vec<_>>())
+            };
+            // Also where few match: the set has a bit for each number.
+            let keys = run_blocking(size, write_keys).await??;
             (scan_keys(conn, space, keys, scan).await?, Vec::new())
         }
         _ => {

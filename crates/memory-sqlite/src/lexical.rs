@@ -11,7 +11,7 @@
 //! changes, `reindex` makes the entries again.
 
 use memory_core::{Language, ScoreStats, ScoreStatsBuilder, TermStats};
-use memory_text::{QueryTerms, bm25, for_each_stem, word_digest};
+use memory_text::{QueryTerms, WordPair, bm25, for_each_stem, word_digest};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query};
 
@@ -19,7 +19,7 @@ use crate::blocking::{fold_rows, run_blocking};
 use crate::error::Failure;
 use crate::matching::Matching;
 use crate::page::{self, MissingPage, PageTable};
-use crate::pairs;
+use crate::pairs::{self, PairPostings};
 use crate::row_keys;
 use crate::rows::{EntityRow, to_json};
 use crate::top_k::TopK;
@@ -112,17 +112,19 @@ pub(crate) async fn scan(
     let mut words = terms.stems().to_vec();
     words.sort_unstable();
     let (matches, missing) = find_matches(conn, entity, &words).await?;
+    let pairs = match pairs::are_searched(entity) {
+        true => terms.pairs().to_vec(),
+        false => Vec::new(),
+    };
+    // Each word is combined with each, which takes a fraction of what a row takes.
+    let combinations = words.len() * words.len().min(pairs.len());
+    let size = matches.len() + combinations / 64;
     let scoring = Scoring {
         entity: *entity,
         matching: matching.clone(),
-        pairs: if pairs::are_searched(entity) {
-            pairs::indexed_pairs(terms.pairs(), &words)
-        } else {
-            Vec::new()
-        },
+        pairs,
         words,
     };
-    let size = matches.len();
     let outcome = run_blocking(size, move || scoring.score(&matches, limit)).await?;
     Ok(LexicalOutcome { missing, ..outcome })
 }
@@ -132,8 +134,8 @@ struct Scoring {
     entity: EntityRow,
     matching: Matching,
     words: Vec<String>,
-    /// Pairs of the words.
-    pairs: Vec<(usize, usize)>,
+    /// The pairs of the query.
+    pairs: Vec<WordPair>,
 }
 
 impl Scoring {
@@ -179,27 +181,19 @@ impl Scoring {
         }
     }
 
-    /// The memories that match and contain both words of a pair; twice where these are
-    /// the same.
+    /// The memories that match and may contain a pair.
     fn with_pairs(&self, matches: &[WordMatch]) -> Vec<u32> {
-        let numbers = |word: usize, min_count: u32| {
-            let found = matches.iter().filter(|found| {
-                let is_found = found.word == word && found.count >= min_count;
-                is_found && self.matching.contains(found.number)
-            });
-            let mut numbers: Vec<u32> = found.map(|found| found.number).collect();
-            // Pages come before rows, whatever their numbers.
-            numbers.sort_unstable();
-            numbers
-        };
-        let pairs = self.pairs.iter().map(|&(first, second)| {
-            if first == second {
-                numbers(first, 2)
-            } else {
-                pairs::in_both(&numbers(first, 1), &numbers(second, 1))
+        let pairs = pairs::indexed_pairs(&self.pairs, &self.words);
+        let mut postings = PairPostings::new(pairs, self.words.len());
+        if postings.is_empty() {
+            return Vec::new();
+        }
+        for found in matches {
+            if self.matching.contains(found.number) {
+                postings.add(found.word, found.number, found.count);
             }
-        });
-        pairs::select(pairs.collect())
+        }
+        postings.select()
     }
 }
 

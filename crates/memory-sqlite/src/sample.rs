@@ -1,10 +1,12 @@
 //! A sample of the memories that a filter matches.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use sqlx::query_scalar;
 use sqlx::sqlite::SqliteConnection;
 
+use crate::blocking::run_blocking;
 use crate::error::Failure;
 use crate::matching::Matching;
 use crate::row_keys;
@@ -18,11 +20,24 @@ pub(crate) async fn find(
     matching: &Matching,
     size: usize,
 ) -> Result<HashSet<i64>, Failure> {
-    let key = |number: u32| row_keys::key(entity.key, i64::from(number));
+    if size == 0 {
+        return Ok(HashSet::new());
+    }
+    let entity_key = entity.key;
+    let key = move |number: u32| row_keys::key(entity_key, i64::from(number));
     let mut visits = Visits::new(entity.next_number);
     if let Matching::Some(numbers) = matching {
-        let found = visits.filter(|number| numbers.contains(*number));
-        return Ok(found.take(size).map(key).collect());
+        let numbers = Arc::clone(numbers);
+        // However few match, all numbers may have to be visited.
+        let visited = usize::try_from(entity.next_number).unwrap_or(usize::MAX);
+        let find = move || -> HashSet<i64> {
+            if numbers.len() <= size {
+                return numbers.iter().map(key).collect();
+            }
+            let found = visits.filter(|number| numbers.contains(*number));
+            found.take(size).map(key).collect()
+        };
+        return run_blocking(visited, find).await;
     }
     let mut found = HashSet::new();
     while found.len() < size {

@@ -9,7 +9,7 @@ use memory_text::QueryTerms;
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::blocking::fold_rows;
+use crate::blocking::{fold_rows, run_blocking};
 use crate::dense::DenseOutcome;
 use crate::error::Failure;
 use crate::lexical::LexicalOutcome;
@@ -48,8 +48,14 @@ impl Transaction for Search {
         } = self.request;
         let matching = matching::find(conn, &entity, &filter).await?;
         let (has_dense, has_lexical) = (dense.is_some(), lexical.is_some());
+        let text_len = lexical.as_ref().map_or(0, String::len);
         let mut words = LexicalOutcome::default();
-        let terms = lexical.map(|text| QueryTerms::new(&text, self.language, false));
+        let mut terms = None;
+        if let Some(text) = lexical {
+            let language = self.language;
+            let analyze = move || QueryTerms::new(&text, language, false);
+            terms = Some(run_blocking(text_len, analyze).await?);
+        }
         if let Some(terms) = &terms {
             words = lexical::scan(conn, &entity, &matching, terms, limit).await?;
         }
