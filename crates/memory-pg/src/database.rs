@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use memory_core::{EntityId, ErrorKind, Generation, MemoryError, MemoryResult};
-use sqlx::postgres::{PgConnectOptions, PgRow};
-use sqlx::{ConnectOptions, Connection as _, PgPool, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span};
 
+use crate::acquire_probe::AcquireProbe;
 use crate::ann_index::IndexCatalog;
 use crate::connection::{Connection, Scope};
 use crate::error::{self, Failure};
@@ -21,9 +22,6 @@ use crate::replica_reads::Replicas;
 use crate::session_settings::SessionSettings;
 use crate::sql::SqlBuilder;
 use crate::transaction::{MAX_ATTEMPTS, Transaction, TxOutcome, backoff};
-
-/// How long finding out why there is no connection may take.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Results with more rows are decoded on a blocking thread: an async worker would
 /// be busy for too long.
@@ -35,6 +33,7 @@ pub(crate) struct Database {
     pub(crate) pool: PgPool,
     pool_metrics: Arc<PoolMetrics>,
     pub(crate) options: PgOptions,
+    acquire_probe: AcquireProbe,
     pub(crate) session_settings: Arc<SessionSettings>,
     pub(crate) index_catalog: IndexCatalog,
     /// Whether closing the store closes the pool.
@@ -95,6 +94,7 @@ impl Database {
             index_catalog: IndexCatalog::default(),
             options,
             owns_pool,
+            acquire_probe: AcquireProbe::default(),
             closed: watch::Sender::new(false),
         }
     }
@@ -187,8 +187,11 @@ impl Database {
                 Ok(Connection::new(connection, session_settings))
             }
             Ok(Err(sqlx::Error::PoolClosed)) => Err(sqlx::Error::PoolClosed.into()),
-            Ok(Err(cause)) => Err(explain_acquire(&self.pool, cause).await),
-            Err(_) => Err(explain_acquire(&self.pool, sqlx::Error::PoolTimedOut).await),
+            Ok(Err(cause)) => Err(self.acquire_probe.explain(&self.pool, cause).await),
+            Err(_) => {
+                let cause = sqlx::Error::PoolTimedOut;
+                Err(self.acquire_probe.explain(&self.pool, cause).await)
+            }
         }
     }
 
@@ -350,52 +353,6 @@ impl Database {
                 Err(failure)
             }
         }
-    }
-}
-
-/// Why a pool gave no connection.
-///
-/// The pool retries a refused connection until its timeout, and then reports the
-/// same as where all connections are in use. So this connects once more, without
-/// the pool, and reports why that fails.
-pub(crate) async fn explain_acquire(pool: &PgPool, cause: sqlx::Error) -> Failure {
-    match cause {
-        sqlx::Error::PoolClosed => cause.into(),
-        sqlx::Error::PoolTimedOut => {
-            let options = pool.connect_options();
-            let server = server_name(&options);
-            match timeout(PROBE_TIMEOUT, options.connect()).await {
-                Ok(Ok(connection)) => {
-                    // A broken one is closed by being dropped.
-                    let _ = timeout(PROBE_TIMEOUT, connection.close()).await;
-                    let connections = pool.options().get_max_connections();
-                    Failure::PoolExhausted {
-                        server,
-                        connections,
-                    }
-                }
-                Ok(Err(cause)) => Failure::Connect { server, cause },
-                Err(_) => Failure::Connect {
-                    server,
-                    cause: sqlx::Error::PoolTimedOut,
-                },
-            }
-        }
-        cause => Failure::Connect {
-            server: server_name(&pool.connect_options()),
-            cause,
-        },
-    }
-}
-
-/// Host and port, or the path of the socket.
-fn server_name(options: &PgConnectOptions) -> String {
-    let (host, port) = (options.get_host(), options.get_port());
-    match options.get_socket() {
-        Some(directory) => format!("{}/.s.PGSQL.{port}", directory.display()),
-        None if host.starts_with('/') => format!("{host}/.s.PGSQL.{port}"),
-        None if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}"),
-        None => format!("{host}:{port}"),
     }
 }
 

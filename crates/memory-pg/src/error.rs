@@ -66,6 +66,8 @@ pub(crate) enum Failure {
     Sql(sqlx::Error),
     /// The server did not answer in time.
     Timeout,
+    /// The pool gave no connection, for the reason that a probe found.
+    NoConnection(MemoryError),
     /// No connection to the server could be made.
     Connect {
         /// Host and port, or the path of the socket.
@@ -119,6 +121,12 @@ impl Failure {
                 "the server did not answer in time",
             ),
             Self::Connect { server, cause } => connect(&server, cause, operation),
+            Self::NoConnection(mut error) => {
+                if let MemoryError::Store { operation: of, .. } = &mut error {
+                    *of = operation;
+                }
+                error
+            }
             Self::PoolExhausted {
                 server,
                 connections,

@@ -28,6 +28,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod acquire_probe;
 mod ann_index;
 mod ann_search;
 mod changes;

@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::database::{Database, explain_acquire};
+use crate::acquire_probe::explain_acquire;
+use crate::database::Database;
 use crate::entity::CHANNEL;
 use crate::error::Failure;
 use crate::transaction::backoff;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use memory_core::MemoryId;
@@ -26,6 +26,7 @@ pub(crate) struct FaultProxy {
     url: String,
     folder: PathBuf,
     mode: Arc<AtomicU8>,
+    accepted: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -38,7 +39,9 @@ impl FaultProxy {
         let direct = server.parent().unwrap().to_str().unwrap();
         let through = url.replace(direct, folder.to_str().unwrap());
         let mode = Arc::new(AtomicU8::new(PASS));
-        let task = tokio::spawn(proxy(folder.clone(), server, Arc::clone(&mode)));
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let (of_proxy, counted) = (Arc::clone(&mode), Arc::clone(&accepted));
+        let task = tokio::spawn(proxy(folder.clone(), server, of_proxy, counted));
         while !folder.join(".s.PGSQL.5432").exists() {
             tokio::task::yield_now().await;
         }
@@ -46,6 +49,7 @@ impl FaultProxy {
             url: through,
             folder,
             mode,
+            accepted,
             task,
         }
     }
@@ -54,6 +58,11 @@ impl FaultProxy {
     pub(crate) async fn connect(&self, options: PgOptions) -> PgStore {
         let options = options.max_connections(1);
         options.connect(&self.url).await.unwrap()
+    }
+
+    /// How many connections were made through it.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     /// Changes what the proxy does from now on.
@@ -78,10 +87,11 @@ fn socket_of(url: &str) -> PathBuf {
     Path::new(host).join(".s.PGSQL.5432")
 }
 
-async fn proxy(folder: PathBuf, server: PathBuf, mode: Arc<AtomicU8>) {
+async fn proxy(folder: PathBuf, server: PathBuf, mode: Arc<AtomicU8>, accepted: Arc<AtomicUsize>) {
     let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).unwrap();
     loop {
         let (client, _) = listener.accept().await.unwrap();
+        accepted.fetch_add(1, Ordering::SeqCst);
         let server = UnixStream::connect(&server).await.unwrap();
         tokio::spawn(relay(client, server, Arc::clone(&mode)));
     }

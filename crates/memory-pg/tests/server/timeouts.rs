@@ -7,6 +7,7 @@ use memory_pg::PgOptions;
 use sqlx::Connection;
 use sqlx::postgres::PgPoolOptions;
 
+use crate::fault_proxy::FaultProxy;
 use crate::memories;
 use crate::support::{connect, run, with_database};
 
@@ -61,6 +62,49 @@ async fn exhausted_pool_is_unavailable() {
         assert_eq!(refused.kind(), ErrorKind::Closed);
         assert!(!pool.is_closed());
         pool.close().await;
+    })
+    .await;
+}
+
+/// Callers that the pool gives no connection find out why together: a connection for each
+/// would take from the server what the pool's limit spares it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exhausted_pool_is_explained_by_few_connections() {
+    const CALLERS: usize = 30;
+    with_database(|url| async move {
+        let proxy = FaultProxy::new(&url).await;
+        let options = PgOptions::new()
+            .acquire_timeout(Duration::from_millis(500))
+            .lock_timeout(Duration::from_secs(60));
+        let store = proxy.connect(options).await;
+        let mira = EntityId::from("mira");
+        store.insert(&memories("mira", 2)).await.unwrap();
+        let mut other = connect(&url).await;
+        let lock = "BEGIN; UPDATE entity SET generation = generation";
+        run(&mut other, lock).await;
+        let (writing, batch) = (store.clone(), memories("mira", 3));
+        let holds_connection = tokio::spawn(async move { writing.insert(&batch).await });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let before = proxy.accepted();
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|_| {
+                let (store, mira) = (store.clone(), mira.clone());
+                tokio::spawn(async move { store.entity_stats(&mira).await.unwrap_err() })
+            })
+            .collect();
+        for caller in callers {
+            let refused = caller.await.unwrap();
+            assert_eq!(refused.kind(), ErrorKind::Unavailable);
+            let message = refused.to_string();
+            assert!(message.contains("(at most 1) are in use"), "{message}");
+            assert!(message.contains("entity_stats"), "{message}");
+        }
+        let probes = proxy.accepted() - before;
+        assert!((1..=CALLERS / 3).contains(&probes), "{probes} connections");
+        run(&mut other, "ROLLBACK").await;
+        holds_connection.await.unwrap().unwrap();
+        other.close().await.unwrap();
+        proxy.remove();
     })
     .await;
 }
