@@ -59,13 +59,17 @@ pub(super) async fn read(
         }
         match state {
             Ok(state) => return Ok(state),
-            Err(found) => damaged.extend(found),
+            Err(found) => {
+                for page in &found {
+                    tracing::warn!(
+                        table = "snapshot_page",
+                        last_id = %page,
+                        "the checksum of a snapshot page differs; its rows are read, and it is made again"
+                    );
+                }
+                damaged.extend(found);
+            }
         }
-        tracing::warn!(
-            table = "snapshot_page",
-            pages = damaged.len(),
-            "the checksums of snapshot pages differ; their rows are read, and they are made again"
-        );
     }
 }
 

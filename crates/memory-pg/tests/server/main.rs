@@ -7,6 +7,7 @@ mod ann_index;
 mod conformance;
 mod crash;
 mod distributed;
+mod damaged_pages;
 mod fault_proxy;
 mod index_maintenance;
 mod pgbouncer;

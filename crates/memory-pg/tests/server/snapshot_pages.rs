@@ -20,7 +20,7 @@ const FORMAT: u64 = u64::MAX - 1;
 
 /// Five full pages and 60 memories that are in none.
 const MEMORIES: usize = 700;
-const PAGES: usize = 5;
+pub(crate) const PAGES: usize = 5;
 
 static MIRA: LazyLock<EntityId> = LazyLock::new(|| EntityId::from("mira"));
 
@@ -32,12 +32,12 @@ async fn read_of(store: &PgStore, model: &Fingerprint) -> SnapshotState {
     pages(store).read(&MIRA, model, FORMAT).await.unwrap()
 }
 
-async fn read(store: &PgStore) -> SnapshotState {
+pub(crate) async fn read(store: &PgStore) -> SnapshotState {
     read_of(store, &fixtures::fingerprint()).await
 }
 
 /// What a page has of a memory: all of it but its accesses.
-fn line(item: &EmbeddedMemory) -> String {
+pub(crate) fn line(item: &EmbeddedMemory) -> String {
     let mut memory = item.memory.clone();
     (memory.access_count, memory.last_accessed) = (0, None);
     format!("{} {memory:?} {:?}\n", memory.id, item.embedding.vectors)
@@ -71,7 +71,7 @@ async fn keep(store: &PgStore) {
 }
 
 /// The ids of the pages of a state, each with the lines of its content.
-fn kept(state: &SnapshotState) -> Vec<BTreeMap<MemoryId, String>> {
+pub(crate) fn kept(state: &SnapshotState) -> Vec<BTreeMap<MemoryId, String>> {
     let page = |part: &SnapshotPart| match part {
         SnapshotPart::Page(content) => {
             let lines = str::from_utf8(content).unwrap().lines();
@@ -117,7 +117,7 @@ async fn count(connection: &mut PgConnection) -> usize {
     usize::try_from(query.fetch_one(connection).await.unwrap()).unwrap()
 }
 
-async fn populated(url: &str) -> (PgStore, Vec<EmbeddedMemory>) {
+pub(crate) async fn populated(url: &str) -> (PgStore, Vec<EmbeddedMemory>) {
     let store = PgStore::connect(url).await.unwrap();
     let batch = memories("mira", MEMORIES);
     store.insert(&batch).await.unwrap();
