@@ -9,7 +9,7 @@ use memory_core::{
 };
 
 use crate::connection::Connector;
-use crate::error::{is_out_of_memory, shared_cache};
+use crate::error::{Errors, is_out_of_memory};
 use crate::layout::{self, KeyNames, REMOVED};
 use crate::options::ValkeyOptions;
 use crate::scripts;
@@ -32,6 +32,7 @@ const REMOVAL_MARGIN_MILLIS: u128 = 1_000;
 pub struct ValkeyCache {
     connector: Connector,
     names: KeyNames,
+    errors: Errors,
 }
 
 impl ValkeyCache {
@@ -45,8 +46,12 @@ impl ValkeyCache {
         ValkeyOptions::from_url(url)?.open()
     }
 
-    pub(crate) const fn new(connector: Connector, names: KeyNames) -> Self {
-        Self { connector, names }
+    pub(crate) fn new(connector: Connector, names: KeyNames) -> Self {
+        Self {
+            connector,
+            names,
+            errors: Errors::default(),
+        }
     }
 
     /// Reads keys of one group, given by their indices.
@@ -58,7 +63,7 @@ impl ValkeyCache {
         let names = self.names_of(part, |index| &keys[index]);
         let read = self.connector.run(&scripts::GET, &names, &[]).await;
         let (seconds, micros, values): (u64, u64, Vec<Option<Vec<u8>>>) =
-            read.map_err(|error| shared_cache("get_many", error))?;
+            read.map_err(|error| self.errors.shared_cache("get_many", error))?;
         let now = SharedTime(seconds * 1_000_000 + micros);
         let mut values = values.into_iter();
         let removal = values.next().flatten();
@@ -93,7 +98,7 @@ impl ValkeyCache {
         let put = self.connector.run(&scripts::PUT, &names, &arguments).await;
         let written: Vec<bool> = match put {
             Err(error) if is_out_of_memory(&error) => Vec::new(),
-            outcome => outcome.map_err(|error| shared_cache("put_many", error))?,
+            outcome => outcome.map_err(|error| self.errors.shared_cache("put_many", error))?,
         };
         let written = part.indices.iter().zip(written);
         Ok(written
@@ -117,7 +122,7 @@ impl ValkeyCache {
         let removed = self.connector.run(&scripts::REMOVE, names, &arguments);
         removed
             .await
-            .map_err(|error| shared_cache(operation, error))
+            .map_err(|error| self.errors.shared_cache(operation, error))
     }
 
     /// The key of the group, then those of its part.

@@ -1,12 +1,30 @@
 //! Errors of the client as errors of the contract.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use memory_core::{ErrorKind, MemoryError};
 use redis::{RedisError, ServerErrorKind};
 
-/// The error for what the client or the server said. Neither names keys or values.
-pub(crate) fn shared_cache(operation: &'static str, error: RedisError) -> MemoryError {
-    let (kind, message) = describe(&error);
-    MemoryError::shared_cache(kind, operation, message).with_source(error)
+/// Makes errors of the client errors of the contract.
+#[derive(Debug, Default)]
+pub(crate) struct Errors {
+    /// Whether a refusal was logged.
+    is_refusal_logged: AtomicBool,
+}
+
+impl Errors {
+    /// The error for what the client or the server said. Neither names keys or values.
+    ///
+    /// Calls that fail are computed without the cache. What only the operator can correct
+    /// would never be noticed so, and is logged once.
+    pub(crate) fn shared_cache(&self, operation: &'static str, error: RedisError) -> MemoryError {
+        let (kind, message) = describe(&error);
+        if kind == ErrorKind::Configuration && !self.is_refusal_logged.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(?kind, operation, message, "the shared cache is not used");
+        }
+        MemoryError::shared_cache(kind, operation, message).with_source(error)
+    }
 }
 
 fn describe(error: &RedisError) -> (ErrorKind, String) {
@@ -28,6 +46,13 @@ fn describe(error: &RedisError) -> (ErrorKind, String) {
             ErrorKind::Configuration,
             "the server's user may not do this; allow it the commands and keys that \
              docs/shared-cache.md lists"
+                .to_owned(),
+        ),
+        // The client says so of any error.
+        _ if error.to_string().contains("refused to switch database") => (
+            ErrorKind::Configuration,
+            "the server's user may not use the database of the URL; allow it the command that \
+             docs/shared-cache.md lists, or correct the number"
                 .to_owned(),
         ),
         Client::InvalidClientConfig => (

@@ -19,8 +19,10 @@
 //! and is compressed with LZ4 where that makes it smaller. Every key expires. Each
 //! comparison and the write that follows are one Lua script, so they are atomic.
 //!
-//! The commands are `EVALSHA`, `EVAL`, `TIME`, `MGET`, `GET`, `GETRANGE`, `SET` and
-//! `DEL`, on keys that begin with the namespace: what the ACL user must be allowed.
+//! The commands are `EVALSHA`, `EVAL`, `TIME`, `MGET`, `GET`, `GETRANGE` and `SET`, on keys
+//! that begin with the namespace; `SELECT` for a database other than 0; `CLUSTER SLOTS`,
+//! `PING` and `ASKING` in a cluster. That is what the ACL user must be allowed:
+//! docs/shared-cache.md.
 //!
 //! The clock of a key is that of its server, which must not be set back while
 //! systems are running (slewing it, as NTP does, is fine).

@@ -1,6 +1,5 @@
 //! The conformance suite, with each way to reach a server.
 
-use memory_core::{ErrorKind, SharedCache, SharedGroup, SharedKey};
 use memory_testkit::shared_cache::{CHECKS, conformance};
 use memory_valkey::ValkeyCache;
 
@@ -25,31 +24,5 @@ async fn a_server_conforms_and_every_key_expires() {
         let millis: i64 = server.run(&["PTTL", &key]);
         // -2: it expired just now.
         assert!(millis > 0 || millis == -2, "{key} never expires");
-    }
-}
-
-/// What docs/shared-cache.md says that a user needs.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_user_with_the_documented_rights_conforms() {
-    let server = ValkeyProcess::start();
-    let rules = "resetchannels ~game:* +evalsha +eval +time +mget +get +getrange +set";
-    let mut command = vec!["ACL", "SETUSER", "app", "on", ">secret"];
-    command.extend(rules.split(' '));
-    let _: String = server.run(&command);
-    let _: String = server.run(&["ACL", "SETUSER", "default", "off"]);
-    assert_conformant(&server.url("user=app&pass=secret&namespace=game")).await;
-
-    let key = SharedKey::new(SharedGroup([1; 16]), [2; 16]);
-    for (parameters, kind) in [
-        ("user=app&pass=wrong", ErrorKind::Configuration),
-        (
-            "user=app&pass=secret&namespace=other",
-            ErrorKind::Configuration,
-        ),
-    ] {
-        let cache = ValkeyCache::open(&server.url(parameters)).unwrap();
-        let refused = cache.get_many(&[key]).await.unwrap_err();
-        assert_eq!(refused.kind(), kind, "{refused}");
-        assert!(!refused.to_string().contains("secret"), "{refused}");
     }
 }

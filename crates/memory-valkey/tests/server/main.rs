@@ -4,6 +4,7 @@
 //! `cargo xtask setup` fills.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod access_control;
 mod cluster;
 mod conformance;
 mod engine;
