@@ -44,7 +44,7 @@ pub(crate) fn line(item: &EmbeddedMemory) -> String {
 }
 
 /// The pages that the store would keep.
-fn offered(state: &SnapshotState) -> Vec<SnapshotPage> {
+pub(crate) fn offered(state: &SnapshotState) -> Vec<SnapshotPage> {
     let page = |part: &SnapshotPart| match part {
         SnapshotPart::Memories {
             page: Some(number),

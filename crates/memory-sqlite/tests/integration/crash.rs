@@ -2,14 +2,16 @@
 //! write and leaves no partial one.
 //!
 //! The test runs itself again as the writer: a process that inserts and deletes
-//! batches and prints the number of each write after it has returned. It is
-//! killed (SIGKILL) at a random moment, repeatedly on the same file.
+//! batches and prints the number of each write after it has returned, and meanwhile
+//! writes all snapshot pages again and again. It is killed (SIGKILL) at a random moment,
+//! repeatedly on the same file.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{EmbeddedMemory, Generation, Memory, MemoryId, Store};
@@ -19,11 +21,14 @@ use sqlx::Connection;
 use tempfile::tempdir;
 
 use crate::common::{connect, mira, open};
+use crate::snapshot_pages::{check_lines, keep_lines};
 
 /// Makes a process of this test the writer, on the path in the variable.
 const WRITER: &str = "MEMORY_SQLITE_KILL_TEST";
 const ACKNOWLEDGED: &str = "acknowledged ";
 const ROUNDS: u64 = 10;
+/// The first of two formats of snapshot pages. Those of one replace those of the other.
+const FORMATS: u64 = u64::MAX - 4;
 
 /// The write with this number, from 1.
 enum Step {
@@ -32,7 +37,14 @@ enum Step {
     Delete(u64),
 }
 
+fn first_batch() -> Vec<EmbeddedMemory> {
+    varied_memories(&mira(), 700, &mut SeededRng::new(1))
+}
+
 fn step(number: u64) -> Step {
+    if number == 1 {
+        return Step::Insert(first_batch());
+    }
     if number.is_multiple_of(4) {
         return Step::Delete(number - 2);
     }
@@ -65,7 +77,7 @@ fn inserted_by(number: u64) -> Vec<MemoryId> {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_writes_survive_a_kill() {
     if let Some(path) = env::var_os(WRITER) {
         return write_until_killed(Path::new(&path)).await;
@@ -73,18 +85,33 @@ async fn acknowledged_writes_survive_a_kill() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let mut rng = SeededRng::new(7);
-    let mut written = 0;
+    let (mut written, mut pages) = (0, 0);
     for _ in 0..ROUNDS {
         let delay = Duration::from_micros(rng.below(150_000) as u64);
         let acknowledged = run_and_kill(&path, delay);
         assert!(acknowledged > written, "each writer writes");
-        written = check(&path, acknowledged).await;
+        let (found, kept) = check(&path, acknowledged).await;
+        (written, pages) = (found, pages + kept);
     }
+    assert!(pages > 0, "no writer was killed after it had written pages");
 }
 
 /// The writer: continues after the last write in the file.
 async fn write_until_killed(path: &Path) {
     let store = open(path).await;
+    let stats = store.entity_stats(&mira()).await.unwrap();
+    if stats.generation == Generation::ZERO {
+        // Enough for pages, whenever it is killed.
+        store.insert(&first_batch()).await.unwrap();
+        acknowledge(1);
+    }
+    let store = Arc::new(store);
+    let keeping = Arc::clone(&store);
+    tokio::spawn(async move {
+        for format in (0..2).cycle() {
+            keep_lines(&keeping, FORMATS + format).await;
+        }
+    });
     let stats = store.entity_stats(&mira()).await.unwrap();
     for number in stats.generation.0 + 1.. {
         let generation = match step(number) {
@@ -98,10 +125,14 @@ async fn write_until_killed(path: &Path) {
             }
         };
         assert_eq!(generation, Generation(number));
-        let mut parent = std::io::stdout();
-        writeln!(parent, "{ACKNOWLEDGED}{number}").unwrap();
-        parent.flush().unwrap();
+        acknowledge(number);
     }
+}
+
+fn acknowledge(number: u64) {
+    let mut parent = std::io::stdout();
+    writeln!(parent, "{ACKNOWLEDGED}{number}").unwrap();
+    parent.flush().unwrap();
 }
 
 /// A process that is killed while it creates databases leaves files that can be
@@ -179,8 +210,8 @@ fn run_and_kill(path: &Path, delay: Duration) -> u64 {
 }
 
 /// Compares the file with the expected content; returns the number of writes in
-/// it.
-async fn check(path: &Path, acknowledged: u64) -> u64 {
+/// it, and of snapshot pages.
+async fn check(path: &Path, acknowledged: u64) -> (u64, usize) {
     let store = open(path).await;
     let changes = store
         .changes_since(&mira(), Generation::ZERO, &fingerprint())
@@ -191,6 +222,10 @@ async fn check(path: &Path, acknowledged: u64) -> u64 {
         (acknowledged..=acknowledged + 1).contains(&written),
         "{acknowledged} writes were acknowledged, {written} are in the file"
     );
+    let mut pages = 0;
+    for format in 0..2 {
+        pages += check_lines(&store, FORMATS + format, &changes.written).await;
+    }
     let found: BTreeMap<MemoryId, Memory> = changes
         .written
         .into_iter()
@@ -213,5 +248,5 @@ async fn check(path: &Path, acknowledged: u64) -> u64 {
     let words = "INSERT INTO memory_words (memory_words) VALUES ('integrity-check')";
     sqlx::raw_sql(words).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
-    written
+    (written, pages)
 }

@@ -1,5 +1,6 @@
 //! Snapshot pages: a damaged one is found and left out, and none outlives what it has.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use memory_core::{
@@ -49,6 +50,68 @@ async fn keep(store: &SqliteStore) {
     let generation = state.generation;
     let write = pages(store).write(&mira, &fingerprint, FORMAT, generation, new.collect());
     write.await.unwrap();
+}
+
+/// What a page of [`keep_lines`] has of a memory: all of it but its accesses.
+fn line(item: &EmbeddedMemory) -> String {
+    let mut memory = item.memory.clone();
+    (memory.access_count, memory.last_accessed) = (0, None);
+    format!("{} {memory:?} {:?}\n", memory.id, item.embedding.vectors)
+}
+
+async fn read_format(store: &SqliteStore, format: u64) -> SnapshotState {
+    let (mira, fingerprint): (_, Fingerprint) = (mira(), fixtures::fingerprint());
+    let read = pages(store).read(&mira, &fingerprint, format);
+    read.await.unwrap()
+}
+
+/// Writes every page that the store would keep in a format, each with a line for each of
+/// its memories. Pages of another format are replaced.
+pub(crate) async fn keep_lines(store: &SqliteStore, format: u64) {
+    let state = read_format(store, format).await;
+    let new = state.parts.iter().filter_map(|part| match part {
+        SnapshotPart::Memories {
+            page: Some(number),
+            memories,
+        } => {
+            let content: String = memories.iter().map(line).collect();
+            let content = content.into_bytes();
+            Some(SnapshotPage::new(*number, ids(memories), content))
+        }
+        _ => None,
+    });
+    let (mira, fingerprint) = (mira(), fixtures::fingerprint());
+    let generation = state.generation;
+    let write = pages(store).write(&mira, &fingerprint, format, generation, new.collect());
+    write.await.unwrap();
+}
+
+/// Checks that the pages of a format and the rows together have these memories once, as
+/// they are. Returns how many pages there are.
+pub(crate) async fn check_lines(
+    store: &SqliteStore,
+    format: u64,
+    expected: &[EmbeddedMemory],
+) -> usize {
+    let expected = expected.iter().map(|item| (item.memory.id, line(item)));
+    let mut expected: BTreeMap<MemoryId, String> = expected.collect();
+    let mut pages = 0;
+    for part in read_format(store, format).await.parts {
+        let lines: Vec<String> = match part {
+            SnapshotPart::Page(content) => {
+                pages += 1;
+                let lines = str::from_utf8(&content).unwrap().lines();
+                lines.map(|line| format!("{line}\n")).collect()
+            }
+            SnapshotPart::Memories { memories, .. } => memories.iter().map(line).collect(),
+        };
+        for line in lines {
+            let id = line.split_once(' ').unwrap().0.parse().unwrap();
+            assert_eq!(expected.remove(&id), Some(line), "a memory of a page");
+        }
+    }
+    assert!(expected.is_empty(), "{} are missing", expected.len());
+    pages
 }
 
 async fn create(path: &Path) -> Vec<EmbeddedMemory> {
