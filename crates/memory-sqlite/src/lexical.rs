@@ -116,8 +116,12 @@ pub(crate) async fn scan(
         true => terms.pairs().to_vec(),
         false => Vec::new(),
     };
-    // Each word is combined with each, which takes a fraction of what a row takes.
-    let combinations = words.len() * words.len().min(pairs.len());
+    // Where there are pairs, each word is combined with each, which takes a fraction of
+    // what a row takes.
+    let combinations = match pairs.is_empty() {
+        true => 0,
+        false => words.len().pow(2),
+    };
     let size = matches.len() + combinations / 64;
     let scoring = Scoring {
         entity: *entity,

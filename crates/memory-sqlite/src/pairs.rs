@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use memory_text::{QueryTerms, WordPair};
+use memory_text::{QueryTerms, WordPair, word_digest};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query};
 
@@ -32,11 +32,15 @@ pub(crate) fn are_searched(entity: &EntityRow) -> bool {
 
 /// Those of the pairs whose words are both in `words`, as indices in it.
 pub(crate) fn indexed_pairs(pairs: &[WordPair], words: &[String]) -> Vec<(usize, usize)> {
+    if pairs.is_empty() {
+        return Vec::new();
+    }
     let wanted: HashSet<&WordPair> = pairs.iter().collect();
     let mut pairs = Vec::new();
     for (first, a) in words.iter().enumerate() {
+        let digest = word_digest(a);
         for (second, b) in words.iter().enumerate() {
-            if wanted.contains(&WordPair::of(a, b)) {
+            if wanted.contains(&WordPair::after(digest, b)) {
                 pairs.push((first, second));
             }
         }
@@ -238,6 +242,7 @@ mod tests {
             indexed_pairs(&memory_text::pairs(text), &words),
             [(2, 1), (2, 3), (3, 0)]
         );
+        assert_eq!(indexed_pairs(&[], &words), []);
     }
 
     #[test]

@@ -166,8 +166,9 @@ impl WordPair {
         Self::after(word_digest(first), second)
     }
 
-    /// The pair of a word, by its [digest](word_digest), and the word after it.
-    pub(crate) fn after(previous: u64, stem: &str) -> Self {
+    /// The pair of a word, by its [digest](word_digest), and the word after it, by its stem.
+    #[must_use]
+    pub fn after(previous: u64, stem: &str) -> Self {
         let digest = fnv(previous, stem);
         #[expect(clippy::cast_possible_truncation, reason = "folds 64 bits to 32")]
         Self((digest ^ (digest >> 32)) as u32)
