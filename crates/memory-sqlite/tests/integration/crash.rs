@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,9 +107,15 @@ async fn write_until_killed(path: &Path) {
     }
     let store = Arc::new(store);
     let keeping = Arc::clone(&store);
-    tokio::spawn(async move {
+    let kept = tokio::spawn(async move {
         for format in (0..2).cycle() {
             keep_lines(&keeping, FORMATS + format).await;
+        }
+    });
+    // A task that panics does not end its process, which would be killed as others are.
+    tokio::spawn(async move {
+        if kept.await.is_err() {
+            std::process::abort();
         }
     });
     let stats = store.entity_stats(&mira()).await.unwrap();
@@ -205,8 +211,20 @@ fn run_and_kill(path: &Path, delay: Duration) -> u64 {
     std::thread::sleep(delay);
     writer.kill().unwrap();
     last = lines.filter_map(number).last().unwrap_or(last);
-    assert!(!writer.wait().unwrap().success(), "killed");
+    let status = writer.wait().unwrap();
+    assert!(was_killed(status), "it ended by itself: {status}");
     last
+}
+
+#[cfg(unix)]
+fn was_killed(status: ExitStatus) -> bool {
+    const SIGKILL: i32 = 9;
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(SIGKILL)
+}
+
+#[cfg(not(unix))]
+fn was_killed(status: ExitStatus) -> bool {
+    !status.success()
 }
 
 /// Compares the file with the expected content; returns the number of writes in
