@@ -10,7 +10,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePool, SqliteSynchronous};
 use sqlx::{ConnectOptions, Executor, query_scalar};
 
-use crate::database::{Database, check_runtime};
+use crate::database::{Database, DatabaseFile, check_runtime};
 use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
 use crate::inspect::{self, FileState};
 use crate::log_flush::LogFlusher;
@@ -47,7 +47,6 @@ pub(crate) async fn open(options: &SqliteOptions) -> MemoryResult<Database> {
                 pool.clone(),
                 Some(pool),
                 options.busy_timeout,
-                None,
                 None,
             ))
         }
@@ -102,15 +101,22 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
     let file = base_options(options).filename(path);
     if options.access == Access::Read {
         let readers = open_read_only(path, &file, options).await?;
-        let path = Some(path.to_owned());
+        let file = DatabaseFile {
+            path: path.to_owned(),
+            flusher: None,
+            log_is_left: false,
+        };
         return Ok(Database::new(
             readers,
             None,
             options.busy_timeout,
-            path,
-            None,
+            Some(file),
         ));
     }
+    // SQLite names the log after the file that links lead to. Whoever wrote it may have
+    // been killed before content that was erased was gone from it.
+    let target = fs::canonicalize(path);
+    let log_is_left = target.is_ok_and(|target| inspect::sidecar_exists(&target, "-wal"));
     let writer = match connect_pool(1, writer_options(file.clone(), options)).await {
         Ok(writer) => writer,
         Err(error) => return Err(unwritable_error(error, state, path)),
@@ -133,13 +139,16 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
     };
     let readers = connect_pool(options.max_readers.get(), file.read_only(true)).await;
     let readers = readers.map_err(open_error)?;
-    let path = Some(path.to_owned());
+    let file = DatabaseFile {
+        path: path.to_owned(),
+        flusher,
+        log_is_left,
+    };
     Ok(Database::new(
         readers,
         Some(writer),
         options.busy_timeout,
-        path,
-        flusher,
+        Some(file),
     ))
 }
 

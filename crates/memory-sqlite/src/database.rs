@@ -42,14 +42,26 @@ pub(crate) struct Database {
     commits: Option<Arc<OwnCommits>>,
 }
 
+/// The file of a database, and what is known of its write-ahead log.
+pub(crate) struct DatabaseFile {
+    pub(crate) path: PathBuf,
+    pub(crate) flusher: Option<Arc<LogFlusher>>,
+    /// Whether a process left a log with content behind, or has the file open.
+    pub(crate) log_is_left: bool,
+}
+
 impl Database {
+    /// `file`: `None` for a database in memory. To be called within a Tokio runtime.
     pub(crate) fn new(
         readers: SqlitePool,
         writer: Option<SqlitePool>,
         busy_timeout: Duration,
-        path: Option<PathBuf>,
-        flusher: Option<Arc<LogFlusher>>,
+        file: Option<DatabaseFile>,
     ) -> Self {
+        let (path, flusher, log_is_left) = match file {
+            Some(file) => (Some(file.path), file.flusher, file.log_is_left),
+            None => (None, None, false),
+        };
         // In memory, the connection that writes also reads.
         let read = if path.is_some() {
             Role::Read
@@ -63,9 +75,11 @@ impl Database {
         };
         let commits = path.as_deref().map(WalIndex::new);
         let commits = commits.map(|wal_index| Arc::new(OwnCommits::new(wal_index)));
+        let writer = writer
+            .map(|pool| Writer::new(pool, busy_timeout, commits.clone(), flusher, log_is_left));
         Self {
             readers,
-            writer: writer.map(|pool| Writer::new(pool, busy_timeout, commits.clone(), flusher)),
+            writer,
             inserts: InsertQueue::default(),
             known: Arc::default(),
             page_builder: PageBuilder::default(),

@@ -2,16 +2,17 @@
 //! is never far behind; at intervals while they do; and with truncation after content
 //! was erased.
 //!
-//! Truncating needs a moment without a reader of an earlier state. An attempt never waits
-//! for one: it has the lock of writers, also of those in other processes, and a reader may
-//! take minutes, such as a backup. It is repeated with the next writes, and in the
-//! background until it succeeds.
+//! Truncating needs a moment without any reader of the log, also of its newest state. An
+//! attempt that waits for one has the lock of writers, also of those in other processes,
+//! and a reader may take minutes, such as a backup. So attempts with the next writes and in
+//! the background do not wait. Short reads that overlap may leave them no such moment at
+//! all: after some time one in the background waits a little, at long intervals. Readers
+//! that come while it waits read the main file, which has everything then.
 //!
 //! A page that many transactions write is copied to the main file once for each
 //! checkpoint. With 200 entities that get memories in turn, 60 memories change ten
 //! pages each, and 600 memories four each.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,18 @@ const MIN_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// The longest time between two attempts.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// How long closing waits for readers. The connection is free between its attempts.
+/// How long attempts do not wait for readers.
+const MIN_PENDING: Duration = Duration::from_secs(2);
+
+/// How long an attempt waits for readers after that. Writes are held up for as long.
+const MAX_WAIT: Duration = Duration::from_millis(250);
+
+/// The shortest time between two attempts that wait: writes are held up for at most a
+/// twentieth of it.
+const MIN_WAIT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long closing makes attempts that do not wait, before one that does. The connection
+/// is free between them.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long no transaction has to end before a checkpoint in the background.
@@ -49,8 +61,7 @@ const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 /// The write-ahead log of a database.
 #[derive(Debug)]
 pub(crate) struct Wal {
-    /// Whether erased content may still be in it.
-    truncation_pending: AtomicBool,
+    truncation: Mutex<Truncation>,
     /// Attempts to truncate it in the background.
     truncations: PendingWork<()>,
     /// Checkpoints in the background.
@@ -61,10 +72,43 @@ pub(crate) struct Wal {
     flusher: Option<Arc<LogFlusher>>,
 }
 
+/// What is known of truncating the log.
+#[derive(Debug, Default)]
+struct Truncation {
+    /// Since when erased content may be in it.
+    pending_since: Option<Instant>,
+    /// When an attempt last waited for readers.
+    last_wait: Option<Instant>,
+}
+
+impl Truncation {
+    /// How long an attempt in the background that begins now waits for readers.
+    fn begin_wait(&mut self, now: Instant) -> Duration {
+        let has_passed = |since: Option<Instant>, time| {
+            since.map(|since| now.saturating_duration_since(since) >= time)
+        };
+        let is_long = has_passed(self.pending_since, MIN_PENDING).unwrap_or(false);
+        if !is_long || !has_passed(self.last_wait, MIN_WAIT_INTERVAL).unwrap_or(true) {
+            return Duration::ZERO;
+        }
+        self.last_wait = Some(now);
+        MAX_WAIT
+    }
+}
+
 impl Wal {
-    pub(crate) fn new(busy_timeout: Duration, flusher: Option<Arc<LogFlusher>>) -> Self {
+    /// `is_left`: whether a process left a log behind, which may have erased content.
+    pub(crate) fn new(
+        busy_timeout: Duration,
+        flusher: Option<Arc<LogFlusher>>,
+        is_left: bool,
+    ) -> Self {
+        let truncation = Truncation {
+            pending_since: is_left.then(Instant::now),
+            last_wait: None,
+        };
         Self {
-            truncation_pending: AtomicBool::new(false),
+            truncation: Mutex::new(truncation),
             truncations: PendingWork::default(),
             checkpoints: PendingWork::default(),
             last_write: Mutex::new(Instant::now()),
@@ -83,7 +127,7 @@ impl Wal {
         commits: Option<&Arc<OwnCommits>>,
     ) -> bool {
         if erased {
-            return self.try_truncate(conn).await;
+            return self.try_truncate(conn, Duration::ZERO).await;
         }
         // An attempt looks through a log of this size for milliseconds, however little of
         // it can be copied: that is left to the background.
@@ -91,27 +135,30 @@ impl Wal {
         if !self.is_truncation_pending() || is_large() {
             return false;
         }
-        self.try_truncate(conn).await
+        self.try_truncate(conn, Duration::ZERO).await
     }
 
     /// Whether erased content may still be in the log.
     fn is_truncation_pending(&self) -> bool {
-        self.truncation_pending.load(Ordering::Relaxed)
+        self.truncation().pending_since.is_some()
     }
 
-    /// Truncates the log if no reader prevents it, and returns whether it did.
-    async fn try_truncate(&self, conn: &mut SqliteConnection) -> bool {
-        let done = !self.has_failed() && self.truncate(conn).await.unwrap_or(false);
-        self.truncation_pending.store(!done, Ordering::Relaxed);
-        if !done {
+    /// Truncates the log if no reader prevents it for longer than `wait`, and returns
+    /// whether it did.
+    async fn try_truncate(&self, conn: &mut SqliteConnection, wait: Duration) -> bool {
+        let done = !self.has_failed() && self.truncate(conn, wait).await.unwrap_or(false);
+        let pending_since = &mut self.truncation().pending_since;
+        if done {
+            *pending_since = None;
+        } else {
+            pending_since.get_or_insert_with(Instant::now);
             tracing::debug!("readers hold the write-ahead log; it is truncated once they are done");
         }
         done
     }
 
-    /// Without a busy timeout: see the documentation of this module.
-    async fn truncate(&self, conn: &mut SqliteConnection) -> sqlx::Result<bool> {
-        set_busy_timeout(conn, Duration::ZERO).await?;
+    async fn truncate(&self, conn: &mut SqliteConnection, wait: Duration) -> sqlx::Result<bool> {
+        set_busy_timeout(conn, wait).await?;
         let row = conn.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await;
         set_busy_timeout(conn, self.busy_timeout).await?;
         // The first column says whether the log was busy.
@@ -119,7 +166,7 @@ impl Wal {
     }
 
     /// Truncates the log in a task of its own, as soon as no reader prevents it.
-    fn schedule_truncation(self: &Arc<Self>, writer: &Arc<MeasuredPool>) {
+    pub(crate) fn schedule_truncation(self: &Arc<Self>, writer: &Arc<MeasuredPool>) {
         if !self.is_truncation_pending() {
             return;
         }
@@ -145,7 +192,8 @@ impl Wal {
                     continue;
                 };
                 if wal.is_truncation_pending() {
-                    wal.try_truncate(&mut conn).await;
+                    let wait = wal.truncation().begin_wait(Instant::now());
+                    wal.try_truncate(&mut conn, wait).await;
                 }
             }
             drop(permit);
@@ -195,7 +243,10 @@ impl Wal {
 
     /// Copies the log into the main file, and truncates it where it may have erased content.
     async fn checkpoint(&self, conn: &mut SqliteConnection) {
-        if self.has_failed() || (self.is_truncation_pending() && self.try_truncate(conn).await) {
+        if self.has_failed() {
+            return;
+        }
+        if self.is_truncation_pending() && self.try_truncate(conn, Duration::ZERO).await {
             return;
         }
         checkpoint(conn).await;
@@ -210,11 +261,14 @@ impl Wal {
                 return;
             };
             self.checkpoint(&mut conn).await;
-            drop(conn);
-            let is_done = !self.is_truncation_pending() || self.has_failed();
-            if is_done || started.elapsed() >= CLOSE_TIMEOUT {
+            if !self.is_truncation_pending() || self.has_failed() {
                 return;
             }
+            if started.elapsed() >= CLOSE_TIMEOUT {
+                self.try_truncate(&mut conn, MAX_WAIT).await;
+                return;
+            }
+            drop(conn);
             tokio::time::sleep(MIN_RETRY_DELAY).await;
         }
     }
@@ -222,6 +276,12 @@ impl Wal {
     fn has_failed(&self) -> bool {
         let flusher = self.flusher.as_ref();
         flusher.is_some_and(|flusher| flusher.has_failed())
+    }
+
+    fn truncation(&self) -> MutexGuard<'_, Truncation> {
+        self.truncation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn last_write(&self) -> MutexGuard<'_, Instant> {
@@ -247,4 +307,27 @@ pub(crate) async fn set_busy_timeout(
 ) -> sqlx::Result<()> {
     let pragma = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
     conn.execute(AssertSqlSafe(pragma)).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_wait_only_after_a_time_and_at_intervals() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut truncation = Truncation::default();
+        assert!(truncation.begin_wait(after(9_000)).is_zero(), "not pending");
+        truncation.pending_since = Some(start);
+        let waits: Vec<u64> = (0..20_000)
+            .step_by(500)
+            .filter(|millis| !truncation.begin_wait(after(*millis)).is_zero())
+            .collect();
+        assert_eq!(waits, [2_000, 7_000, 12_000, 17_000]);
+        // What is pending from now on is not left to waits that come sooner.
+        truncation.pending_since = Some(after(18_000));
+        assert!(truncation.begin_wait(after(21_000)).is_zero());
+        assert_eq!(truncation.begin_wait(after(22_000)), MAX_WAIT);
+    }
 }

@@ -51,15 +51,19 @@ impl<T> Committed<T> {
 }
 
 impl Writer {
+    /// `log_is_left`: whether a process left a log behind, which is truncated then.
     pub(crate) fn new(
         pool: Arc<MeasuredPool>,
         busy_timeout: Duration,
         commits: Option<Arc<OwnCommits>>,
         flusher: Option<Arc<LogFlusher>>,
+        log_is_left: bool,
     ) -> Self {
+        let wal = Arc::new(Wal::new(busy_timeout, flusher.clone(), log_is_left));
+        wal.schedule_truncation(&pool);
         Self {
             pool,
-            wal: Arc::new(Wal::new(busy_timeout, flusher.clone())),
+            wal,
             busy_timeout,
             commits,
             flusher,

@@ -212,6 +212,75 @@ async fn a_reader_that_holds_erased_content_delays_no_write() {
     }
 }
 
+/// Reads that are short, but overlap, leave no moment without one.
+#[tokio::test(flavor = "multi_thread")]
+async fn overlapping_short_reads_do_not_keep_erased_content() {
+    const LIMIT: Duration = Duration::from_secs(60);
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let store = open(&path).await;
+    let one = memory_with_secret(1, &mut SeededRng::new(5));
+    store.insert(std::slice::from_ref(&one)).await.unwrap();
+    let readers: Vec<_> = [20, 50]
+        .map(|millis| {
+            let path = path.clone();
+            tokio::spawn(async move {
+                let mut reader = crate::common::connect(&path).await;
+                loop {
+                    let begin = "BEGIN; SELECT count(*) FROM memory";
+                    sqlx::raw_sql(begin).execute(&mut reader).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                    let commit = sqlx::raw_sql("COMMIT");
+                    commit.execute(&mut reader).await.unwrap();
+                }
+            })
+        })
+        .into();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    store.delete(&mira(), &[one.memory.id]).await.unwrap();
+    let started = Instant::now();
+    for batch in memories(10_000, 9).chunks(1) {
+        store.insert(batch).await.unwrap();
+        if count_traces(folder.path()) == 0 {
+            break;
+        }
+        assert!(started.elapsed() < LIMIT, "the log is not truncated");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for reader in readers {
+        assert!(!reader.is_finished(), "a reader failed");
+        reader.abort();
+    }
+}
+
+/// A process that is killed leaves what it could not truncate to the next.
+#[tokio::test]
+async fn a_log_that_was_left_behind_is_truncated() {
+    const LIMIT: Duration = Duration::from_secs(30);
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let store = open(&path).await;
+    let one = memory_with_secret(1, &mut SeededRng::new(5));
+    store.insert(std::slice::from_ref(&one)).await.unwrap();
+    let mut reader = crate::common::connect(&path).await;
+    let hold = "BEGIN; SELECT count(*) FROM memory";
+    sqlx::raw_sql(hold).execute(&mut reader).await.unwrap();
+    store.delete(&mira(), &[one.memory.id]).await.unwrap();
+    let left = tempdir().unwrap();
+    for name in ["agent.db", "agent.db-wal"] {
+        std::fs::copy(folder.path().join(name), left.path().join(name)).unwrap();
+    }
+    assert!(count_traces(left.path()) > 0, "held by the reader");
+    let opened = open(&left.path().join("agent.db")).await;
+    // No write follows.
+    let started = Instant::now();
+    while count_traces(left.path()) > 0 {
+        assert!(started.elapsed() < LIMIT, "the log is not truncated");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    opened.close().await.unwrap();
+}
+
 /// A store that is closed while a short read goes on leaves nothing to others.
 #[tokio::test]
 async fn closing_truncates_the_log_after_a_short_read_of_another_process() {
