@@ -21,7 +21,12 @@ impl Errors {
         let (kind, message) = describe(&error);
         if kind == ErrorKind::Configuration && !self.is_refusal_logged.swap(true, Ordering::Relaxed)
         {
-            tracing::warn!(?kind, operation, message, "the shared cache is not used");
+            tracing::warn!(
+                ?kind,
+                operation,
+                reason = message,
+                "the shared cache is not used"
+            );
         }
         MemoryError::shared_cache(kind, operation, message).with_source(error)
     }
