@@ -113,7 +113,7 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
             Some(file),
         ));
     }
-    // SQLite names the log after the file that links lead to. Whoever wrote it may have
+    // SQLite names the log after the file that links lead to. The process that wrote it may have
     // been killed before content that was erased was gone from it.
     let target = fs::canonicalize(path);
     let log_is_left = target.is_ok_and(|target| inspect::sidecar_exists(&target, "-wal"));
