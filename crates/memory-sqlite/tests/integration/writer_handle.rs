@@ -2,9 +2,11 @@
 //! over no one else's.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use memory_core::{
     AccessUpdate, EmbeddedMemory, EntityId, Generation, InsertOptions, ListRequest, MemoryPatch,
@@ -161,12 +163,23 @@ struct Database {
     rng: SeededRng,
 }
 
+/// Waits until the log that a store found when it was opened is truncated, which changes
+/// markers. A test that waits in vain ends by its time limit.
+async fn truncated(database: &Path) {
+    let log = database.with_extension("db-wal");
+    while fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 impl Database {
     async fn open(path: &Path) -> Self {
         let store = open(path).await;
+        let other_store = open(path).await;
+        truncated(path).await;
         Self {
             path: path.to_owned(),
-            other_store: open(path).await,
+            other_store,
             own: handle(&store),
             other: handle(&store),
             store,
@@ -230,6 +243,7 @@ impl Database {
             Step::Reopen => {
                 self.other_store.close().await.unwrap();
                 self.other_store = open(&self.path).await;
+                truncated(&self.path).await;
             }
             Step::Truncate => self.truncate().await,
             Step::Look => {}
