@@ -34,8 +34,9 @@ pub(crate) struct EvictionCandidates {
 }
 
 impl EvictionCandidates {
-    /// Candidates from all live memories, which `rank` is called with in any order.
-    /// `generation` is of before they were read, so that changes meanwhile are applied.
+    /// Begins to read an entity of so many memories, `count` of which are evicted now. All live
+    /// ones are [pushed](Collecting::push), in any order. `generation` is of before they are
+    /// read, so that changes meanwhile are applied.
     pub(crate) fn collect(
         generation: Generation,
         count: u64,

@@ -226,7 +226,8 @@ async fn run_on<T: Send + 'static>(
         // Where the caller was dropped, the snapshot comes back, and is freed on this thread.
         drop(sender.send(computed));
     };
-    // Shared, as a thread that is not started drops what it was given.
+    // Shared with the new thread: where that cannot be started, its closure is dropped, and the
+    // work is still here.
     let work = Arc::new(Mutex::new(Some(work)));
     let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
     let given = Arc::clone(&work);
