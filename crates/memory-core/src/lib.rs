@@ -32,6 +32,7 @@ mod item;
 mod kind;
 mod language;
 mod language_model;
+pub mod levels;
 pub mod limits;
 mod memory;
 mod patch;

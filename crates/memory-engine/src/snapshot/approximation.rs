@@ -15,9 +15,45 @@ pub(super) struct Approximation {
     pub(super) blend: BlockedScores,
     /// The blend with the lifts, without what neighbors lend.
     pub(super) totals: BlockedScores,
-    /// The largest error of either.
+    /// The largest error of either, where the similarity is in 8 bits.
     pub(super) error: f32,
+    /// The largest error of a blend of which the similarity is estimated.
+    pub(super) estimate_error: f32,
     pub(super) bounds: ScoreBounds,
+    pub(super) limits: Limits,
+}
+
+/// Which memories can be among the best, given errors.
+///
+/// With `t` the lowest total that can lead to one of the best scores, and `n` the largest
+/// share that is lent, memories of a blend of at least `t / (1 + n)` lend first. What a
+/// memory receives of all others is below `n · t / (1 + n)`.
+pub(super) struct Limits {
+    bounds: ScoreBounds,
+    /// The largest error of a blend or a total.
+    error: f32,
+}
+
+impl Limits {
+    /// The lowest total that can lead to a score that a total of `last` surely has. What is
+    /// received is off by the error of a lender's blend.
+    pub(super) fn lowest_total(&self, last: f32) -> f32 {
+        let error = self.error * (1.0 + self.bounds.lending);
+        self.bounds.lowest_total(last - error) - error
+    }
+
+    /// The lowest blend of what lends first. A memory whose own total is below a negative
+    /// one can reach it with a neighbor of any blend above 0.
+    pub(super) fn lender(&self, lowest_total: f32) -> f32 {
+        let error = self.error * (1.0 + self.bounds.lending);
+        (lowest_total / (1.0 + self.bounds.lending)).max(0.0) - error
+    }
+
+    /// The most that a memory receives of what has a blend below `lender`.
+    pub(super) fn received_below(&self, lender: f32) -> f32 {
+        let error = self.error * (1.0 + self.bounds.lending);
+        self.bounds.lending * (lender + error).max(0.0)
+    }
 }
 
 impl EntitySnapshot {
@@ -33,7 +69,6 @@ impl EntitySnapshot {
         let blend = self.approximate_blend(retrieved, &bounds);
         let mut mentioned = retrieved.mentioned.iter().map(|slot| *slot as usize);
         let mut next_mentioned = mentioned.next();
-        let similarities = &retrieved.similarities;
         let totals = BlockedScores::of_blocks(self.slots.len(), |first, totals| {
             let slots = first..first + totals.len();
             let blend = &blend.values()[slots.clone()];
@@ -47,18 +82,24 @@ impl EntitySnapshot {
             if query.asks_when || !context.dates.is_empty() {
                 self.add_times(first, totals, retrieved, &bounds, query, context);
             }
-            exclude_dissimilar(
-                totals,
-                &similarities.values[slots],
-                context.min_similarity,
-                similarities.max_error,
-            );
+            if context.min_similarity.is_some() {
+                for (slot, total) in (0u32..).skip(first).zip(totals) {
+                    if retrieved.is_dissimilar(slot, context.min_similarity) {
+                        *total = BlockedScores::NONE;
+                    }
+                }
+            }
         });
+        let max_error = |similarity| bounds.max_error(similarity, lexical.max(), pairs.max());
+        let error = max_error(retrieved.similarities.max_error);
+        let estimates = retrieved.estimates.as_ref();
         Approximation {
             blend,
             totals,
-            error: bounds.max_error(similarities.max_error, lexical.max(), pairs.max()),
+            error,
+            estimate_error: estimates.map_or(error, |estimates| max_error(estimates.error())),
             bounds,
+            limits: Limits { bounds, error },
         }
     }
 
@@ -119,15 +160,5 @@ impl EntitySnapshot {
         let is_used = self.slots.get(slot).is_some_and(Option::is_some);
         let admitted = retrieved.admitted.as_ref();
         is_used && admitted.is_none_or(|admitted| admitted[slot])
-    }
-}
-
-/// Excludes memories that are surely less similar than `min`.
-fn exclude_dissimilar(totals: &mut [f32], similarities: &[f32], min: Option<f32>, max_error: f32) {
-    let Some(min) = min else { return };
-    for (total, similarity) in totals.iter_mut().zip(similarities) {
-        if *similarity < min - max_error {
-            *total = BlockedScores::NONE;
-        }
     }
 }

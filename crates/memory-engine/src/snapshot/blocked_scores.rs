@@ -8,6 +8,9 @@ use super::buffer::Buffer;
 /// enough that there are few blocks.
 const BLOCK: usize = 128;
 
+/// Scores that are compared at once.
+const LANES: usize = 16;
+
 /// A slot and its score.
 pub(super) type SlotScore = (u32, f32);
 
@@ -53,7 +56,12 @@ impl BlockedScores {
     pub(super) fn at_least(&self, lowest: f32) -> impl Iterator<Item = SlotScore> {
         self.blocks()
             .filter(move |(_, highest, _)| *highest >= lowest)
-            .flat_map(|(first, _, block)| (first..).zip(block.iter().copied()))
+            .flat_map(|(first, _, block)| (first..).step_by(LANES).zip(block.chunks(LANES)))
+            .filter(move |(_, part)| {
+                part.iter()
+                    .fold(false, |any, score| any | (*score >= lowest))
+            })
+            .flat_map(|(first, part)| (first..).zip(part.iter().copied()))
             .filter(move |(_, score)| *score >= lowest && *score > Self::NONE)
     }
 
@@ -71,6 +79,19 @@ impl BlockedScores {
             }
         }
         best.nth()
+    }
+
+    /// Adds to the scores of slots, which are in order.
+    pub(super) fn add_all(&mut self, changes: &[SlotScore]) {
+        let block = |(slot, _): &SlotScore| *slot as usize / BLOCK;
+        for of_block in changes.chunk_by(|a, b| block(a) == block(b)) {
+            for (slot, change) in of_block {
+                self.values[*slot as usize] += change;
+            }
+            let block = of_block.first().map_or(0, block);
+            let scores = self.values.chunks(BLOCK).nth(block);
+            self.highest[block] = highest(scores.unwrap_or_default());
+        }
     }
 
     /// The highest score; 0 where none is higher.
@@ -104,7 +125,6 @@ impl BlockedScores {
 
 /// The highest score of a block. By lanes, which are compared at once.
 fn highest(block: &[f32]) -> f32 {
-    const LANES: usize = 16;
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     let mut lanes = [BlockedScores::NONE; LANES];
     let parts = block.chunks_exact(LANES);

@@ -9,9 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Shorter lists are not kept: the allocator reuses their memory by itself.
 const MIN_LEN: usize = 16_384;
 
-/// Most bytes of lists that no search uses: those of some searches of 100,000 memories at
-/// once.
-const MAX_SPARE_BYTES: usize = 16 << 20;
+/// Most bytes of lists that no search uses: those of a search of 1,000,000 memories, or of
+/// some searches of 100,000 at once.
+const MAX_SPARE_BYTES: usize = 32 << 20;
 
 /// Lists that no search uses.
 static SPARE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());

@@ -11,6 +11,7 @@ mod delta;
 mod digest;
 mod drop;
 mod episodes;
+mod estimates;
 mod from_pages;
 mod inverted_index;
 mod load;
@@ -446,6 +447,8 @@ fn id_digest(id: &MemoryId) -> u32 {
     (mixed >> 32) as u32
 }
 
+#[cfg(test)]
+mod estimate_tests;
 #[cfg(test)]
 mod size_tests;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use memory_core::{MemoryFilter, ScoreStats, ScoreStatsBuilder};
 use super::EntitySnapshot;
 use super::blocked_scores::BlockedScores;
 use super::buffer::Buffer;
+use super::estimates::Estimates;
 use super::slot::Slot;
 use super::vectors::Similarities;
 use crate::ranking::{Ranking, RetrieverStats, ScoreBounds};
@@ -17,8 +18,10 @@ use crate::recall::Query;
 pub(super) struct Retrieved {
     /// By slot; `None` if every memory is admitted.
     pub(super) admitted: Option<Vec<bool>>,
-    /// In 8 bits.
+    /// In 8 bits, or estimated.
     pub(super) similarities: Similarities,
+    /// `None` where no similarity is estimated.
+    pub(super) estimates: Option<Estimates>,
     /// The same with the discount for chunks, `Ranking::dense_value`, of what is
     /// admitted; `None` where every memory is admitted and none has several chunks, so
     /// that they do not differ.
@@ -76,17 +79,15 @@ impl EntitySnapshot {
         }
         let similarities = scan.finish(slots);
         let discounted = self.discounted(&similarities, admitted_slots, ranking);
-        let mut dense_stats = ScoreStatsBuilder::default();
-        let values = discounted.as_ref().unwrap_or(&similarities.values);
-        dense_stats.add_above(Similarities::NONE, values);
         let mut retrieved = Retrieved {
-            dense_stats: dense_stats.summary(),
+            dense_stats: ScoreStats::default(),
             lexical_stats: lexical.stats_above_zero(matching),
             pair_stats: pairs.stats_above_zero(matching),
             mention_stats: mention_stats(mentioned.len(), matching),
             time_share: self.time_share(query, admitted_slots, matching),
             matching,
-            compared: usize::try_from(dense_stats.count()).unwrap_or(usize::MAX),
+            compared: 0,
+            estimates: similarities.are_estimated.then(|| Estimates::new(slots)),
             similarities,
             discounted,
             lexical,
@@ -94,6 +95,12 @@ impl EntitySnapshot {
             mentioned,
             admitted,
         };
+        let dense_stats = retrieved.dense_stats();
+        retrieved.dense_stats = dense_stats.summary();
+        retrieved.compared = usize::try_from(dense_stats.count()).unwrap_or(usize::MAX);
+        if retrieved.estimates.is_some() {
+            self.calibrate(&mut retrieved);
+        }
         if retrieved.dense_stats.deviation < MIN_DEVIATION * retrieved.similarities.max_error {
             retrieved.dense_stats = self.exact_dense_stats(&retrieved, query, ranking);
         }
@@ -198,6 +205,28 @@ impl Retrieved {
         self.discounted
             .as_ref()
             .unwrap_or(&self.similarities.values)
+    }
+
+    /// The statistics of the similarities, with the discount for chunks, of what is
+    /// admitted.
+    pub(super) fn dense_stats(&self) -> ScoreStatsBuilder {
+        let mut stats = ScoreStatsBuilder::default();
+        stats.add_above(Similarities::NONE, self.dense());
+        stats
+    }
+
+    /// Sets a similarity, and returns by how much it changes.
+    pub(super) fn set_similarity(&mut self, slot: u32, value: f32) -> f32 {
+        let change = value - self.similarities.values[slot as usize];
+        self.similarities.values[slot as usize] = value;
+        if let Some(discounted) = &mut self.discounted {
+            // The discount for chunks is the same.
+            discounted[slot as usize] += change;
+        }
+        if let Some(estimates) = &mut self.estimates {
+            estimates.set_refined(slot);
+        }
+        change
     }
 
     pub(super) fn is_mentioned(&self, slot: u32) -> bool {

@@ -1,4 +1,5 @@
-//! Search in a snapshot: its result is that of an exact scan of all memories.
+//! Search in a snapshot: its result is that of an exact scan of all memories, or nearly so
+//! where there are very many ([`estimates`](super::estimates)).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,8 +30,8 @@ impl EntitySnapshot {
         filter: &MemoryFilter,
         context: &RankingContext<'_>,
     ) -> CandidateSet<'_> {
-        let retrieved = self.retrieve(query, filter, context.ranking);
-        let selection = self.select(&retrieved, query, context);
+        let mut retrieved = self.retrieve(query, filter, context.ranking);
+        let selection = self.select(&mut retrieved, query, context);
         self.candidates_of(&selection, &retrieved, query, context.ranking)
     }
 

@@ -2,11 +2,10 @@
 //! values of all of them.
 //!
 //! Similarities are known in 8 bits with a bound on their error, and so is each
-//! memory's total without what it receives from its neighbors. With `t` the lowest
-//! total that can lead to one of the best scores, and `n` the largest share that is
-//! lent, memories of a blend of at least `r = t / (1 + n)` lend to their
-//! neighbors first. What a memory receives of all others is below `n · r`, so only
-//! those with a total of at least `t − n · r` are completed. Both are few of all.
+//! memory's total without what it receives from its neighbors. Memories of a high blend
+//! lend to their neighbors first, and only those are completed that can be among the best
+//! with the most that others lend ([`Limits`](super::approximation::Limits)). Both are few
+//! of all.
 
 use super::EntitySnapshot;
 use super::approximation::Approximation;
@@ -35,40 +34,32 @@ impl EntitySnapshot {
     /// O(memories) additions, and the neighbors of some hundred memories.
     pub(super) fn select(
         &self,
-        retrieved: &Retrieved,
+        retrieved: &mut Retrieved,
         query: &Query,
         context: &RankingContext<'_>,
     ) -> Selection {
-        let (considered, min_similarity) = (context.considered(), context.min_similarity);
-        let values = self.approximation(retrieved, query, context);
-        let totals = &values.totals;
-        // Whether a memory is surely similar enough, so that it is a result.
-        let is_certain = |(slot, _): &SlotScore| {
-            let similarities = &retrieved.similarities;
-            let similarity = similarities.values[*slot as usize];
-            min_similarity.is_none_or(|min| similarity >= min + similarities.max_error)
-        };
+        let considered = context.considered();
+        let mut values = self.approximation(retrieved, query, context);
+        self.refine(&mut values, retrieved, context);
+        let (values, retrieved) = (&values, &*retrieved);
+        let (totals, limits) = (&values.totals, &values.limits);
+        let is_certain =
+            |(slot, _): &SlotScore| retrieved.is_certain(*slot, context.min_similarity);
         let Some(last) = totals.nth_highest(considered, is_certain) else {
             let candidates = totals.at_least(BlockedScores::NONE);
             let best = candidates.map(|(slot, _)| slot).collect();
-            return Received::new(self, retrieved, context.ranking, &values).of_all(best);
+            return Received::new(self, retrieved, context.ranking, values).of_all(best);
         };
-        // What is received is off by the error of a lender's blend.
-        let (lending, error) = (values.bounds.lending, values.error);
-        let error = error * (1.0 + lending);
-        let lowest = |last: f32| values.bounds.lowest_total(last - error) - error;
-        // A memory whose own total is below a negative one can reach it with a
-        // neighbor of any blend above 0.
-        let lender = |lowest: f32| (lowest / (1.0 + lending)).max(0.0) - error;
+        let lowest = |last: f32| limits.lowest_total(last);
         let high: Vec<SlotScore> = totals.at_least(lowest(last)).collect();
-        let mut received = Received::new(self, retrieved, context.ranking, &values);
+        let mut received = Received::new(self, retrieved, context.ranking, values);
         // The memories of the highest blend lend first: the higher the last of the
         // best totals, the fewer others have to.
         let first = values
             .blend
             .nth_highest(LENDERS_FIRST * considered, |_| true);
         let first = first.unwrap_or(f32::NEG_INFINITY);
-        let first = first.max(lender(lowest(last)));
+        let first = first.max(limits.lender(lowest(last)));
         let last_of = |received: &Received<'_>| {
             let receivers = received.slots.iter();
             let receivers = receivers.map(|&slot| (slot, totals.of(slot)));
@@ -86,12 +77,12 @@ impl EntitySnapshot {
         let lenders = values.blend.at_least(first).map(|(slot, _)| slot);
         received.lend_all(lenders.collect(), lowest(last));
         let raised = lowest(last_of(&received));
-        let all_lenders = lender(raised).min(first);
+        let all_lenders = limits.lender(raised).min(first);
         let others = values.blend.at_least(all_lenders);
         let others = others.filter(|(_, blend)| *blend < first);
         received.lend_all(others.map(|(slot, _)| slot).collect(), raised);
         let lowest = lowest(last_of(&received));
-        let least = lending * (all_lenders + error).max(0.0);
+        let least = limits.received_below(all_lenders);
         let can_be_best = |(slot, total): &SlotScore| {
             *total > BlockedScores::NONE
                 && *total + received.most(*slot).max(least) >= lowest
@@ -161,8 +152,9 @@ struct Received<'a> {
     ranking: &'a Ranking,
     blend: &'a [f32],
     totals: &'a [f32],
-    /// The largest error of a blend.
+    /// The largest error of a blend, and of one of which the similarity is estimated.
     error: f32,
+    estimate_error: f32,
     /// By slot, without the discount for its length.
     most: Buffer,
     /// The slots that receive something.
@@ -183,6 +175,7 @@ impl<'a> Received<'a> {
             blend: values.blend.values(),
             totals: values.totals.values(),
             error: values.error,
+            estimate_error: values.estimate_error,
             most: Buffer::new(values.blend.values().len(), 0.0),
             slots: Vec::new(),
         }
@@ -262,7 +255,26 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// What a slot receives of all its neighbors.
+    /// The largest error of the blend of a slot.
+    fn error(&self, slot: u32) -> f32 {
+        if self.retrieved.is_estimate(slot) {
+            self.estimate_error
+        } else {
+            self.error
+        }
+    }
+
+    /// The blend of a slot, the highest possible one if it is estimated.
+    fn highest_blend(&self, slot: u32) -> f32 {
+        let blend = self.blend[slot as usize];
+        if self.retrieved.is_estimate(slot) {
+            blend + self.estimate_error
+        } else {
+            blend
+        }
+    }
+
+    /// The most that a slot receives of all its neighbors.
     fn complete(&self, slot: u32) -> f32 {
         let ranking = self.ranking;
         let Some(own) = self.snapshot.slot(slot).filter(|_| ranking.neighbors > 0.0) else {
@@ -272,7 +284,7 @@ impl<'a> Received<'a> {
         let reach = ranking.neighbor_reach;
         self.snapshot
             .for_each_neighbor(slot, self.retrieved, reach, |(time, lender), step| {
-                let blend = self.blend[lender as usize];
+                let blend = self.highest_blend(lender);
                 if ranking.neighbors * blend > most {
                     most = most.max(ranking.lent(step, own.time - time) * blend);
                 }
@@ -281,7 +293,7 @@ impl<'a> Received<'a> {
             most *= ranking.episode_share(self.episode_length(slot));
         }
         for other in self.snapshot.related_to(slot, self.retrieved) {
-            most = most.max(ranking.neighbors * self.blend[other as usize]);
+            most = most.max(ranking.neighbors * self.highest_blend(other));
         }
         most * ranking.length_discount(own.words)
     }
@@ -309,10 +321,11 @@ impl<'a> Received<'a> {
             neighbors.extend(related.into_iter().map(|other| (other, ranking.neighbors)));
             let blend = |lender: u32| self.blend[lender as usize];
             let least = neighbors.iter();
-            let least = least.map(|(lender, lent)| lent * (blend(*lender) - self.error));
+            let least = least.map(|(lender, lent)| lent * (blend(*lender) - self.error(*lender)));
             let least = least.fold(0.0, f32::max);
-            let may_lend_most =
-                |(lender, lent): &&(u32, f32)| lent * (blend(*lender) + self.error) >= least;
+            let may_lend_most = |(lender, lent): &&(u32, f32)| {
+                lent * (blend(*lender) + self.error(*lender)) >= least
+            };
             let most = neighbors.iter().filter(may_lend_most);
             exact.extend(most.map(|(lender, _)| *lender));
         }

@@ -15,11 +15,11 @@ use crate::ranking::{Ranking, RankingContext};
 use crate::recall::Query;
 use crate::tiers::EmbeddedText;
 
-fn now() -> DateTime<Utc> {
+pub(super) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
 }
 
-fn query_with(text: &str, vector: Vec<f32>) -> Query {
+pub(super) fn query_with(text: &str, vector: Vec<f32>) -> Query {
     let embedded = EmbeddedText {
         vector: vector.into(),
         unknown_share: 0.0,
@@ -31,7 +31,11 @@ fn query(text: &str) -> Query {
     query_with(text, vec![1.0, 0.0])
 }
 
-fn context<'a>(query: &'a Query, ranking: &'a Ranking, limit: usize) -> RankingContext<'a> {
+pub(super) fn context<'a>(
+    query: &'a Query,
+    ranking: &'a Ranking,
+    limit: usize,
+) -> RankingContext<'a> {
     RankingContext {
         ranking,
         words: &query.words,
@@ -43,7 +47,7 @@ fn context<'a>(query: &'a Query, ranking: &'a Ranking, limit: usize) -> RankingC
     }
 }
 
-fn embedded(memory: Memory, vectors: Vec<Vec<f32>>) -> EmbeddedMemory {
+pub(super) fn embedded(memory: Memory, vectors: Vec<Vec<f32>>) -> EmbeddedMemory {
     EmbeddedMemory {
         memory,
         embedding: Embedding {
@@ -94,7 +98,7 @@ fn contents(snapshot: &EntitySnapshot) -> Vec<(String, f32)> {
 }
 
 /// The snapshot of a state without pages.
-fn loaded(memories: Vec<EmbeddedMemory>, dimensions: usize) -> EntitySnapshot {
+pub(super) fn loaded(memories: Vec<EmbeddedMemory>, dimensions: usize) -> EntitySnapshot {
     let page = None;
     let state = SnapshotState::new(
         Generation(1),
@@ -105,7 +109,7 @@ fn loaded(memories: Vec<EmbeddedMemory>, dimensions: usize) -> EntitySnapshot {
 }
 
 /// The results of a question, with everything that explains them.
-fn results(
+pub(super) fn results(
     snapshot: &EntitySnapshot,
     query: &Query,
     filter: &MemoryFilter,

@@ -3,10 +3,11 @@
 mod scan;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use memory_core::cosine;
-use memory_core::quantized::quantize;
+use memory_core::levels::LevelRows;
+use memory_core::quantized::{self, QuantizedQuery, quantize};
 use memory_core::refinement::{refine, refined_dot};
 
 use super::page::Page;
@@ -30,6 +31,8 @@ pub(super) struct Vectors {
     dimensions: usize,
     rows: usize,
     dead: usize,
+    /// From how many rows on scans read levels.
+    min_levels: usize,
 }
 
 #[derive(Clone, Default)]
@@ -37,6 +40,8 @@ struct Block {
     /// The slot of each row.
     owners: Vec<u32>,
     rows: EncodedRows,
+    /// The levels of the rows, computed for the first scan that reads them.
+    levels: OnceLock<LevelRows>,
 }
 
 /// Rows in 16 bits.
@@ -107,6 +112,14 @@ impl EncodedRows {
     }
 }
 
+impl Block {
+    fn levels(&self, dimensions: usize) -> &LevelRows {
+        let rows = &self.rows;
+        let compute = || LevelRows::new(&rows.codes, &rows.scales, dimensions);
+        self.levels.get_or_init(compute)
+    }
+}
+
 impl Vectors {
     pub(super) fn new(dimensions: usize) -> Self {
         Self {
@@ -114,6 +127,7 @@ impl Vectors {
             dimensions,
             rows: 0,
             dead: 0,
+            min_levels: scan::MIN_LEVELS,
         }
     }
 
@@ -162,7 +176,17 @@ impl Vectors {
                 missing -= count;
             }
         }
+        vectors.prepare();
         vectors
+    }
+
+    /// Computes the levels of all rows, if scans read them: no search waits for it then.
+    fn prepare(&self) {
+        if self.has_levels() {
+            self.blocks.iter().for_each(|block| {
+                block.levels(self.dimensions);
+            });
+        }
     }
 
     /// Adds a block with room for `rows`.
@@ -211,6 +235,7 @@ impl Vectors {
             }
             block.rows.copy(from, row, dimensions);
             block.owners.push(slot);
+            block.levels = OnceLock::new();
         }
     }
 
@@ -227,6 +252,7 @@ impl Vectors {
             block.owners[row] = TOMBSTONE;
             block.rows.codes[numbers.clone()].fill(0);
             block.rows.refinements[numbers].fill(0);
+            block.levels = OnceLock::new();
             self.dead += 1;
         }
     }
@@ -234,7 +260,10 @@ impl Vectors {
     /// The live rows in the same order, with their slots remapped, and for each
     /// row its new number.
     pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> (Self, Vec<u32>) {
-        let mut next = Self::new(self.dimensions);
+        let mut next = Self {
+            min_levels: self.min_levels,
+            ..Self::new(self.dimensions)
+        };
         let mut numbers = Vec::with_capacity(self.rows);
         for block in self.blocks.iter() {
             for (row, owner) in block.owners.iter().enumerate() {
@@ -266,14 +295,57 @@ impl Vectors {
         Some(refined_dot(query, codes, refinements, block.scales[row]))
     }
 
+    /// The cosine with the best of the slot's rows, in 8 bits; `None` without one.
+    pub(super) fn quantized_similarity(
+        &self,
+        query: &QuantizedQuery,
+        rows: Range<u32>,
+    ) -> Option<f32> {
+        let dot = |(codes, scale): (&[u8], f32)| {
+            let mut dot = [0.0];
+            query.dots(codes, &[scale], &mut dot);
+            dot[0]
+        };
+        let codes = rows.filter_map(|row| self.codes(row));
+        codes.map(dot).reduce(f32::max)
+    }
+
+    /// Has what [`quantized_similarity`](Self::quantized_similarity) reads fetched into the
+    /// caches.
+    pub(super) fn fetch(&self, rows: Range<u32>) {
+        let codes = rows.filter_map(|row| self.codes(row));
+        codes.for_each(|(codes, _)| quantized::fetch(codes));
+    }
+
+    /// The codes of a row, and what they are multiplied by.
+    fn codes(&self, row: u32) -> Option<(&[u8], f32)> {
+        let (index, row) = (row as usize / BLOCK_ROWS, row as usize % BLOCK_ROWS);
+        let rows = &self.blocks.get(index)?.rows;
+        let codes = row * self.dimensions..(row + 1) * self.dimensions;
+        Some((rows.codes.get(codes)?, *rows.scales.get(row)?))
+    }
+
+    #[cfg(test)]
+    pub(super) fn always_estimate(&mut self) {
+        self.min_levels = 0;
+    }
+
+    /// Whether a scan reads levels. They count where they are not computed yet.
+    fn has_levels(&self) -> bool {
+        self.rows >= self.min_levels && self.dimensions >= scan::MIN_DIMENSIONS
+    }
+
     pub(super) fn size_bytes(&self) -> usize {
         /// The two reference counts of a shared pointer.
         const COUNTS: usize = 2 * size_of::<usize>();
+        let has_levels = self.has_levels();
         let block = |block: &Arc<Block>| {
+            let rows = if has_levels { block.owners.len() } else { 0 };
             COUNTS
                 + size_of::<Block>()
                 + block.owners.capacity() * size_of::<u32>()
                 + block.rows.size_bytes()
+                + LevelRows::size_bytes(rows, self.dimensions)
         };
         let pointers = COUNTS
             + size_of::<Vec<Arc<Block>>>()

@@ -1,4 +1,5 @@
-//! The scan of all rows, by two threads where there are many.
+//! The scan of all rows, by two threads where there are many, and of the rows' levels in
+//! place of their codes where there are very many.
 //!
 //! One thread that reads more than the caches hold waits for memory most of the time, so
 //! two take half as long. The thread of the search waits for no other: where the second
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use memory_core::levels::LevelQuery;
 use memory_core::quantized::QuantizedQuery;
 
 use super::{BLOCK_ROWS, Block, Vectors};
@@ -19,13 +21,29 @@ use crate::snapshot::threads::processors;
 /// some thousand rows.
 const MIN_ROWS: usize = 40_000;
 
+/// Fewest rows of which the levels are scanned. Those of fewer rows are scanned as fast by
+/// their codes, which do not have to be fetched from main memory.
+pub(super) const MIN_LEVELS: usize = 200_000;
+
+/// Fewest dimensions of which levels say enough.
+pub(super) const MIN_DIMENSIONS: usize = 128;
+
 /// Blocks that a thread scans at a time: few, since a part that the second thread has not
 /// ended when nothing else is left is scanned by the first one too.
 const PART: usize = 32;
 
+/// What is compared with rows.
+enum ScanQuery {
+    Codes(QuantizedQuery),
+    Levels {
+        query: LevelQuery,
+        dimensions: usize,
+    },
+}
+
 /// A scan of blocks, a part at a time.
 struct BlockScan {
-    query: QuantizedQuery,
+    query: ScanQuery,
     blocks: Arc<Vec<Arc<Block>>>,
     /// The next part.
     next: AtomicUsize,
@@ -34,14 +52,14 @@ struct BlockScan {
 }
 
 /// A scan of all rows, which has begun where there are many.
-pub(in crate::snapshot) struct Scan(Threads);
+pub(in crate::snapshot) struct Scan {
+    query: QuantizedQuery,
+    threads: Threads,
+}
 
 enum Threads {
     /// The one that asks for the result.
-    One {
-        query: QuantizedQuery,
-        blocks: Arc<Vec<Arc<Block>>>,
-    },
+    One(Arc<Vec<Arc<Block>>>),
     /// And a second one, if it gets a processor.
     Two(Arc<BlockScan>),
 }
@@ -50,14 +68,28 @@ impl Vectors {
     /// Begins to scan all rows on a second thread, where there are many rows and more than
     /// one processor.
     pub(in crate::snapshot) fn start_scan(&self, query: &[f32]) -> Scan {
-        let query = QuantizedQuery::new(query);
         let blocks = Arc::clone(&self.blocks);
-        if self.rows < MIN_ROWS || processors() == 1 {
-            return Scan(Threads::One { query, blocks });
-        }
-        let scan = Arc::new(BlockScan::new(query, blocks));
+        let quantized = QuantizedQuery::new(query);
+        let scan_query = if self.has_levels() {
+            ScanQuery::Levels {
+                query: LevelQuery::new(query),
+                dimensions: self.dimensions,
+            }
+        } else if self.rows < MIN_ROWS || processors() == 1 {
+            let threads = Threads::One(blocks);
+            return Scan {
+                query: quantized,
+                threads,
+            };
+        } else {
+            ScanQuery::Codes(quantized.clone())
+        };
+        let scan = Arc::new(BlockScan::new(scan_query, blocks));
         start_second(&scan);
-        Scan(Threads::Two(scan))
+        Scan {
+            query: quantized,
+            threads: Threads::Two(scan),
+        }
     }
 
     #[cfg(test)]
@@ -68,23 +100,20 @@ impl Vectors {
 
 impl Scan {
     /// Scans the rows that no thread has begun. Returns the similarities of all slots, in
-    /// 8 bits. O(rows · dimensions).
+    /// 8 bits or estimated. O(rows · dimensions).
     pub(in crate::snapshot) fn finish(self, slots: usize) -> Similarities {
-        let mut found = Similarities {
-            values: Buffer::new(slots, Similarities::NONE),
-            max_error: 0.0,
-            with_chunks: Vec::new(),
-        };
-        match self.0 {
-            Threads::One { query, blocks } => {
+        let mut found = Similarities::none(slots, self.query);
+        match self.threads {
+            Threads::One(blocks) => {
                 let mut similarities = [0.0; BLOCK_ROWS];
                 for block in blocks.iter() {
                     let similarities = &mut similarities[..block.owners.len()];
-                    block.similarities(&query, similarities);
-                    found.add(block, &query, similarities);
+                    block.similarities(&found.query, similarities);
+                    found.add(block, similarities);
                 }
             }
             Threads::Two(scan) => {
+                found.are_estimated = matches!(scan.query, ScanQuery::Levels { .. });
                 scan.scan_parts();
                 scan.add_to(&mut found);
             }
@@ -137,8 +166,19 @@ impl Block {
     }
 }
 
+impl ScanQuery {
+    fn similarities(&self, block: &Block, similarities: &mut [f32]) {
+        match self {
+            Self::Codes(query) => block.similarities(query, similarities),
+            Self::Levels { query, dimensions } => {
+                query.estimate(block.levels(*dimensions), similarities);
+            }
+        }
+    }
+}
+
 impl BlockScan {
-    fn new(query: QuantizedQuery, blocks: Arc<Vec<Arc<Block>>>) -> Self {
+    fn new(query: ScanQuery, blocks: Arc<Vec<Arc<Block>>>) -> Self {
         let parts = blocks.len().div_ceil(PART);
         Self {
             query,
@@ -171,7 +211,8 @@ impl BlockScan {
         let mut similarities = vec![0.0; blocks.len() * BLOCK_ROWS];
         let rows = similarities.chunks_mut(BLOCK_ROWS);
         for (block, similarities) in blocks.iter().zip(rows) {
-            block.similarities(&self.query, &mut similarities[..block.owners.len()]);
+            let similarities = &mut similarities[..block.owners.len()];
+            self.query.similarities(block, similarities);
         }
         similarities
     }
@@ -183,17 +224,21 @@ impl BlockScan {
         for (part, blocks) in parts.iter_mut().zip(self.blocks.chunks(PART)) {
             let similarities = part.take().unwrap_or_else(|| self.scan_part(blocks));
             for (block, similarities) in blocks.iter().zip(similarities.chunks(BLOCK_ROWS)) {
-                let similarities = &similarities[..block.owners.len()];
-                found.add(block, &self.query, similarities);
+                found.add(block, &similarities[..block.owners.len()]);
             }
         }
     }
 }
 
-/// Cosines of all slots, each off by `max_error` at most.
+/// Cosines of all slots.
 pub(in crate::snapshot) struct Similarities {
+    /// In 8 bits.
+    pub(in crate::snapshot) query: QuantizedQuery,
     /// By slot: the best row; [`Similarities::NONE`] without one.
     pub(in crate::snapshot) values: Buffer,
+    /// Whether the values are estimates by the levels of rows.
+    pub(in crate::snapshot) are_estimated: bool,
+    /// The largest error of a value in 8 bits.
     pub(in crate::snapshot) max_error: f32,
     /// The slots of more than one row, possibly several times.
     pub(in crate::snapshot) with_chunks: Vec<u32>,
@@ -203,10 +248,20 @@ impl Similarities {
     /// The similarity of a slot without rows.
     pub(in crate::snapshot) const NONE: f32 = f32::NEG_INFINITY;
 
+    fn none(slots: usize, query: QuantizedQuery) -> Self {
+        Self {
+            query,
+            values: Buffer::new(slots, Self::NONE),
+            are_estimated: false,
+            max_error: 0.0,
+            with_chunks: Vec::new(),
+        }
+    }
+
     /// Adds the similarities of the rows of a block.
-    fn add(&mut self, block: &Block, query: &QuantizedQuery, similarities: &[f32]) {
+    fn add(&mut self, block: &Block, similarities: &[f32]) {
         let (owners, rows) = (&block.owners, &block.rows);
-        let error = query.max_error(rows.max_length, rows.max_error);
+        let error = self.query.max_error(rows.max_length, rows.max_error);
         self.max_error = self.max_error.max(error);
         if let Some(values) = self.values_of_new_run(owners) {
             values.copy_from_slice(similarities);
@@ -238,39 +293,69 @@ impl Similarities {
 
 #[cfg(test)]
 mod tests {
+    use memory_core::levels::LevelRows;
+
     use super::super::EncodedRows;
     use super::*;
 
+    const DIMENSIONS: usize = MIN_DIMENSIONS;
+
     fn vectors(slots: u32) -> Vectors {
-        let mut vectors = Vectors::new(8);
+        let mut vectors = Vectors::new(DIMENSIONS);
         for slot in 0..slots {
             let number = |n: u8| (f32::from(n) + 0.37 * (slot % 1_009) as f32).sin();
-            let row: Vec<f32> = (0..8).map(number).collect();
+            let row: Vec<f32> = (0..128).map(number).collect();
             // Some have two rows, and some none.
             let rows = vec![row; [1, 2, 1, 0][slot as usize % 4]];
-            vectors.push(slot, &EncodedRows::new(&rows, 8));
+            vectors.push(slot, &EncodedRows::new(&rows, DIMENSIONS));
         }
         vectors
     }
 
+    fn question() -> Vec<f32> {
+        (0..128u8).map(|n| f32::from(n).cos()).collect()
+    }
+
+    fn with_levels(slots: u32) -> Vectors {
+        let mut vectors = vectors(slots);
+        vectors.always_estimate();
+        vectors
+    }
+
+    fn level_query() -> ScanQuery {
+        ScanQuery::Levels {
+            query: LevelQuery::new(&question()),
+            dimensions: DIMENSIONS,
+        }
+    }
+
     #[test]
     fn a_scan_by_two_threads_is_one_by_blocks() {
-        let vectors = vectors(60_000);
-        assert!(vectors.rows >= MIN_ROWS);
-        let question: Vec<f32> = (0..8u8).map(|n| f32::from(n).cos()).collect();
-        let found = vectors.scan(&question, 60_000);
-        let query = QuantizedQuery::new(&question);
-        let mut expected = vec![Similarities::NONE; 60_000];
-        for block in vectors.blocks.iter() {
-            let mut similarities = vec![0.0; block.owners.len()];
-            block.similarities(&query, &mut similarities);
-            for (owner, similarity) in block.owners.iter().zip(similarities) {
-                let best = &mut expected[*owner as usize];
-                *best = best.max(similarity);
+        let codes = || ScanQuery::Codes(QuantizedQuery::new(&question()));
+        let cases = [
+            (vectors(45_000), codes()),
+            (with_levels(9_000), level_query()),
+        ];
+        for (vectors, query) in cases {
+            let slots = vectors.blocks.iter().flat_map(|block| block.owners.clone());
+            let slots = slots.max().unwrap() as usize + 2;
+            let found = vectors.scan(&question(), slots);
+            assert_eq!(
+                found.are_estimated,
+                matches!(query, ScanQuery::Levels { .. })
+            );
+            let mut expected = vec![Similarities::NONE; slots];
+            for block in vectors.blocks.iter() {
+                let mut similarities = vec![0.0; block.owners.len()];
+                query.similarities(block, &mut similarities);
+                for (owner, similarity) in block.owners.iter().zip(similarities) {
+                    let best = &mut expected[*owner as usize];
+                    *best = best.max(similarity);
+                }
             }
+            assert_eq!(*found.values, *expected);
+            assert_eq!(found.with_chunks.len(), slots / 4);
         }
-        assert_eq!(*found.values, *expected);
-        assert_eq!(found.with_chunks.len(), 15_000);
     }
 
     /// However many are asked for and refused.
@@ -286,19 +371,36 @@ mod tests {
     /// What the second thread began and did not end.
     #[test]
     fn parts_that_are_missing_are_scanned() {
-        let vectors = vectors(20_000);
-        let question = vec![0.3; 8];
-        let expected = vectors.scan(&question, 20_000);
-        let scan = BlockScan::new(QuantizedQuery::new(&question), Arc::clone(&vectors.blocks));
+        let vectors = with_levels(9_000);
+        let expected = vectors.scan(&question(), 9_000);
+        let scan = BlockScan::new(level_query(), Arc::clone(&vectors.blocks));
         scan.next.fetch_add(2, Ordering::Relaxed);
         scan.scan_parts();
-        let mut found = Similarities {
-            values: Buffer::new(20_000, Similarities::NONE),
-            max_error: 0.0,
-            with_chunks: Vec::new(),
-        };
+        let mut found = Similarities::none(9_000, QuantizedQuery::new(&question()));
         scan.add_to(&mut found);
         assert_eq!(*found.values, *expected.values);
         assert_eq!(found.with_chunks, expected.with_chunks);
+    }
+
+    /// Those of what changed are computed again.
+    #[test]
+    fn levels_are_those_of_the_rows() {
+        let mut changed = with_levels(900);
+        changed.prepare();
+        let row = vec![vec![0.3; DIMENSIONS]];
+        changed.push(900, &EncodedRows::new(&row, DIMENSIONS));
+        changed.remove(7..9);
+        let last = |vectors: &Vectors| vectors.scan(&question(), 901).values[900];
+        let (mut again, _) = changed.remap(Some);
+        again.blocks_mut().iter_mut().for_each(|block| {
+            assert!(block.levels.get().is_none());
+        });
+        assert_eq!(last(&changed), last(&again));
+        let dimensions = changed.dimensions;
+        for block in changed.blocks.iter() {
+            let rows = &block.rows;
+            let levels = LevelRows::new(&rows.codes, &rows.scales, dimensions);
+            assert!(*block.levels(dimensions) == levels);
+        }
     }
 }
