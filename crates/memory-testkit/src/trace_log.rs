@@ -1,5 +1,4 @@
-//! A subscriber that keeps everything, at every level and of every crate: to check what is
-//! logged, and what is not.
+//! A subscriber that keeps what is logged, to check what is logged and what is not.
 
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,20 +7,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{SetGlobalDefaultError, set_global_default};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 
-/// All spans and events of the process, as text: a line each.
+/// Spans and events as text, a line each: of every level and crate by default. Clones share
+/// the text.
 #[derive(Debug, Clone, Default)]
 pub struct TraceLog(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// Whatever is more detailed is left out.
+    most: Option<Level>,
     text: Mutex<String>,
     ids: AtomicU64,
 }
 
 impl TraceLog {
-    /// Installs it for the process.
+    /// Warnings and errors only, for `tracing::subscriber::set_default`.
+    #[must_use]
+    pub fn warnings() -> Self {
+        Self(Arc::new(Inner {
+            most: Some(Level::WARN),
+            ..Inner::default()
+        }))
+    }
+
+    /// Installs one of everything for the process.
     ///
     /// # Errors
     /// The process has another subscriber.
@@ -65,8 +76,8 @@ impl Visit for Fields<'_> {
 }
 
 impl Subscriber for TraceLog {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.most.is_none_or(|most| *metadata.level() <= most)
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {

@@ -109,25 +109,41 @@ impl Collecting {
 
 /// The candidates of the entities that memories were evicted from last.
 #[derive(Default)]
-pub(crate) struct KeptCandidates(Mutex<HashMap<EntityId, EvictionCandidates>>);
+pub(crate) struct KeptCandidates(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    by_entity: HashMap<EntityId, EvictionCandidates>,
+    /// Memories that are among the lowest of an entity.
+    total: usize,
+}
 
 impl KeptCandidates {
     /// Takes those of an entity out.
     pub(crate) fn take(&self, entity: &EntityId) -> Option<EvictionCandidates> {
-        self.lock().remove(entity)
+        self.lock().take(entity)
     }
 
     pub(crate) fn put(&self, entity: &EntityId, candidates: EvictionCandidates) {
         let mut kept = self.lock();
-        let total: usize = kept.values().map(|kept| kept.lowest.len()).sum();
-        if total + candidates.lowest.len() > MAX_TOTAL {
-            kept.clear();
+        kept.take(entity);
+        if kept.total + candidates.lowest.len() > MAX_TOTAL {
+            *kept = Kept::default();
         }
-        kept.insert(entity.clone(), candidates);
+        kept.total += candidates.lowest.len();
+        kept.by_entity.insert(entity.clone(), candidates);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<EntityId, EvictionCandidates>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn take(&mut self, entity: &EntityId) -> Option<EvictionCandidates> {
+        let taken = self.by_entity.remove(entity)?;
+        self.total -= taken.lowest.len();
+        Some(taken)
     }
 }
 
@@ -226,6 +242,7 @@ mod tests {
             );
             let total = kept
                 .lock()
+                .by_entity
                 .values()
                 .map(|kept| kept.lowest.len())
                 .sum::<usize>();

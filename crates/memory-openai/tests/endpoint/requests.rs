@@ -1,14 +1,9 @@
 //! Requests: their content, the endpoint's TLS, and what is never logged.
 
-use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use memory_core::{ByteSize, ErrorKind, LanguageModel};
 use memory_openai::{OpenAi, OpenAiError, OpenAiOptions};
+use memory_testkit::TraceLog;
 use serde_json::json;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 use crate::server::{Reply, SECRET, Server};
 use crate::{KEY, PROMPT, failure, model, options, source};
@@ -114,42 +109,9 @@ async fn nothing_is_sent_to_an_https_endpoint_without_tls() {
     assert!(server.received().is_empty());
 }
 
-/// Records every event and span of every level and crate.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-impl Visit for Log {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        write!(self.0.lock().unwrap(), " {field}={value:?}").unwrap();
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        span.record(&mut self.clone());
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut self.clone());
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        event.record(&mut self.clone());
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
 #[tokio::test]
 async fn logs_contain_no_content() {
-    let log = Log::default();
+    let log = TraceLog::default();
     let guard = tracing::subscriber::set_default(log.clone());
     let script = [
         Reply::error(503, SECRET),
@@ -164,7 +126,7 @@ async fn logs_contain_no_content() {
     failure(&model).await;
     drop(guard);
 
-    let log = log.0.lock().unwrap().clone();
+    let log = log.since(0);
     assert!(log.contains("retrying a request"), "{log}");
     assert!(log.contains("503"), "{log}");
     for secret in [PROMPT, KEY, SECRET] {

@@ -1,12 +1,7 @@
 //! What the log says of damaged snapshot pages.
 
-use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
-
 use memory_core::{MemoryId, Store};
-use tracing::field::Field;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use memory_testkit::TraceLog;
 
 use crate::snapshot_pages::{PAGES, kept, populated, read};
 use crate::support::{connect, run, with_database};
@@ -14,7 +9,7 @@ use crate::support::{connect, run, with_database};
 /// By the id at its end, which is no content.
 #[tokio::test]
 async fn a_damaged_page_is_named_in_the_log() {
-    let warnings = Warnings::default();
+    let warnings = TraceLog::warnings();
     // All tasks run on this thread.
     let _guard = tracing::subscriber::set_default(warnings.clone());
     with_database(move |url| async move {
@@ -33,7 +28,7 @@ async fn a_damaged_page_is_named_in_the_log() {
         );
         run(&mut connection, &damage).await;
         assert_eq!(kept(&read(&store).await).len(), PAGES - 2);
-        let warned = warnings.0.lock().unwrap().join("\n");
+        let warned = warnings.since(0);
         for (index, id) in ids.iter().enumerate() {
             let is_named = warned.matches(&id.to_string()).count() == 1;
             assert_eq!(is_named, [1, 3].contains(&index), "{warned}");
@@ -41,31 +36,4 @@ async fn a_damaged_page_is_named_in_the_log() {
         store.close().await.unwrap();
     })
     .await;
-}
-
-/// The fields of each warning.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN && metadata.is_event()
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut fields = String::new();
-        event.record(&mut |field: &Field, value: &dyn Debug| {
-            write!(fields, "{field}={value:?} ").unwrap();
-        });
-        self.0.lock().unwrap().push(fields);
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
 }

@@ -1,14 +1,10 @@
 //! Users that may do what docs/shared-cache.md lists, and users that may do less.
 
-use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use memory_core::{ErrorKind, SharedCache, SharedGroup, SharedKey};
+use memory_testkit::TraceLog;
 use memory_valkey::ValkeyCache;
-use tracing::field::Field;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::conformance::assert_conformant;
 use crate::process::{ValkeyProcess, free_port};
@@ -100,41 +96,17 @@ async fn a_refusal_is_logged_once() {
     let server = ValkeyProcess::start();
     add_user(&server, &["resetchannels", "~game:*", "+time"]);
     let cache = ValkeyCache::open(&server.url("user=app&pass=secret&namespace=game")).unwrap();
-    let warnings = Warnings::default();
+    let warnings = TraceLog::warnings();
     let guard = tracing::subscriber::set_default(warnings.clone());
     for _ in 0..3 {
         cache.get_many(&[KEY]).await.unwrap_err();
     }
     drop(guard);
-    let warnings = warnings.0.lock().unwrap();
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("Configuration"), "{warnings:?}");
-    assert!(!warnings[0].contains("secret"), "{warnings:?}");
-}
-
-/// The fields of each warning of this crate.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN && metadata.target().starts_with("memory_valkey")
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut fields = String::new();
-        event.record(&mut |field: &Field, value: &dyn Debug| {
-            write!(fields, "{field}={value:?} ").unwrap();
-        });
-        self.0.lock().unwrap().push(fields);
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
+    let warnings = warnings.since(0);
+    let own = warnings
+        .lines()
+        .filter(|line| line.contains("memory_valkey"));
+    assert_eq!(own.count(), 1, "{warnings}");
+    assert!(warnings.contains("Configuration"), "{warnings}");
+    assert!(!warnings.contains("secret"), "{warnings}");
 }
