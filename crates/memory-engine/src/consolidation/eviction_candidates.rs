@@ -109,10 +109,10 @@ impl Collecting {
 
 /// The candidates of the entities that memories were evicted from last.
 #[derive(Default)]
-pub(crate) struct KeptCandidates(Mutex<Kept>);
+pub(crate) struct KeptCandidates(Mutex<CandidatesByEntity>);
 
 #[derive(Default)]
-struct Kept {
+struct CandidatesByEntity {
     by_entity: HashMap<EntityId, EvictionCandidates>,
     /// Memories that are among the lowest of an entity.
     total: usize,
@@ -128,18 +128,18 @@ impl KeptCandidates {
         let mut kept = self.lock();
         kept.take(entity);
         if kept.total + candidates.lowest.len() > MAX_TOTAL {
-            *kept = Kept::default();
+            *kept = CandidatesByEntity::default();
         }
         kept.total += candidates.lowest.len();
         kept.by_entity.insert(entity.clone(), candidates);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, CandidatesByEntity> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl CandidatesByEntity {
     fn take(&mut self, entity: &EntityId) -> Option<EvictionCandidates> {
         let taken = self.by_entity.remove(entity)?;
         self.total -= taken.lowest.len();

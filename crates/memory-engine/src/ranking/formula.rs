@@ -85,6 +85,16 @@ impl Ranking {
         similarity - self.chunk_discount * (chunks as f32).ln()
     }
 
+    /// Whether importance and recency weigh so little that few memories can be among the
+    /// best.
+    pub(crate) fn is_narrow(&self) -> bool {
+        let boost = self.importance + self.recency;
+        match self.fusion {
+            ScoreFusion::Boost => boost <= 0.3,
+            ScoreFusion::Sum => boost <= 0.1 * self.similarity,
+        }
+    }
+
     /// The blend: all retrievers combined.
     pub(super) fn blend(&self, values: &RetrieverValues, stats: &RetrieverStats) -> f32 {
         let similarity = values.similarity;

@@ -65,6 +65,11 @@ impl BlockedScores {
             .filter(move |(_, score)| *score >= lowest && *score > Self::NONE)
     }
 
+    /// The slots of these.
+    pub(super) fn slots_of_at_least(&self, lowest: f32) -> Vec<u32> {
+        self.at_least(lowest).map(|(slot, _)| slot).collect()
+    }
+
     /// The `n`-th highest score of the candidates that count; `None` if there are fewer.
     pub(super) fn nth_highest(&self, n: usize, counts: impl Fn(&SlotScore) -> bool) -> Option<f32> {
         let mut best = Highest::new(n);

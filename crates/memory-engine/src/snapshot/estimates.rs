@@ -2,8 +2,9 @@
 //! in 8 bits.
 //!
 //! Some memories, evenly spread, are compared with their values in 8 bits, which says how
-//! far estimates are off. Where that could decide whether a memory is among the best, or
-//! what it lends to one of them, its value is computed in 8 bits.
+//! far estimates are off. Where that could decide whether a memory is among the best, by
+//! itself or with what it receives, or what it lends to one of them, its value is computed
+//! in 8 bits.
 
 use std::ops::Range;
 
@@ -150,29 +151,77 @@ impl EntitySnapshot {
         retrieved: &mut Retrieved,
         context: &RankingContext<'_>,
     ) {
-        let Some(error) = retrieved.estimates.as_ref().map(Estimates::error) else {
+        let can_decide = values.bounds.dense != 0.0 || context.min_similarity.is_some();
+        if retrieved.estimates.is_none() || !can_decide {
             return;
-        };
-        let error = values.bounds.dense.abs() * error;
+        }
+        let error = values.estimate_error;
         let considered = context.considered();
         let lends = context.ranking.neighbors > 0.0;
         let highest = |scores: &BlockedScores| {
             let nth = scores.nth_highest(FIRST * considered, |_| true);
-            nth.unwrap_or(f32::INFINITY)
+            // All if they are fewer.
+            scores.slots_of_at_least(nth.unwrap_or(BlockedScores::NONE))
         };
-        let first = [highest(&values.totals), highest(&values.blend)];
-        self.refine_all(values.at_least(first, lends), values, retrieved, context);
-        let is_certain = |(slot, _): &SlotScore| {
-            !retrieved.is_estimate(*slot) && retrieved.is_certain(*slot, context.min_similarity)
+        let mut first = highest(&values.totals);
+        if lends {
+            first.extend(highest(&values.blend));
+        }
+        self.refine_all(first, values, retrieved, context);
+        let last = |values: &Approximation, retrieved: &Retrieved| {
+            let is_certain = |(slot, _): &SlotScore| {
+                !retrieved.is_estimate(*slot) && retrieved.is_certain(*slot, context.min_similarity)
+            };
+            values.totals.nth_highest(considered, is_certain)
         };
-        let last = values.totals.nth_highest(considered, is_certain);
-        let lowest = last.map_or([BlockedScores::NONE; 2], |last| {
-            let lowest = values.limits.lowest_total(last);
-            let lender = values.limits.lender(lowest);
-            let receiver = lowest - values.limits.received_below(lender);
-            [receiver - error, lender - error]
-        });
-        self.refine_all(values.at_least(lowest, lends), values, retrieved, context);
+        let mut found = last(values, retrieved);
+        if found.is_none() {
+            // Few are similar enough.
+            let all = values.totals.slots_of_at_least(BlockedScores::NONE);
+            self.refine_all(all, values, retrieved, context);
+            found = last(values, retrieved);
+        }
+        let Some(found) = found else { return };
+        let lowest = values.limits.lowest_total(found);
+        let lender = values.limits.lender(lowest);
+        let receiver = lowest - values.limits.received_below(lender);
+        let mut slots = values.totals.slots_of_at_least(receiver - error);
+        if lends {
+            slots.extend(values.blend.slots_of_at_least(lender - error));
+        }
+        self.refine_all(slots, values, retrieved, context);
+        if lends {
+            let receivers = self.receivers(lowest, lender, values, retrieved, context);
+            self.refine_all(receivers, values, retrieved, context);
+        }
+    }
+
+    /// What may reach the total `lowest` with a neighbor of at least the blend `lender`, or
+    /// with a related memory.
+    fn receivers(
+        &self,
+        lowest: f32,
+        lender: f32,
+        values: &Approximation,
+        retrieved: &Retrieved,
+        context: &RankingContext<'_>,
+    ) -> Vec<u32> {
+        let ranking = context.ranking;
+        let mut receivers = Vec::new();
+        for (lender, blend) in values.blend.at_least(lender) {
+            let most = ranking.neighbors * (blend + values.error).max(0.0);
+            let missing = lowest - most - values.estimate_error;
+            let mut add = |receiver: u32| {
+                if values.totals.of(receiver) >= missing {
+                    receivers.push(receiver);
+                }
+            };
+            let reach = ranking.neighbor_reach;
+            self.for_each_neighbor(lender, retrieved, reach, |(_, receiver), _| add(receiver));
+            let related = self.related_to(lender, retrieved);
+            related.into_iter().for_each(&mut add);
+        }
+        receivers
     }
 
     /// Computes the values in 8 bits of slots that are estimated, and what follows from them.
@@ -201,27 +250,18 @@ impl EntitySnapshot {
     }
 }
 
-impl Approximation {
-    /// The slots of these totals and, if memories lend, of these blends.
-    fn at_least(&self, [total, blend]: [f32; 2], lends: bool) -> Vec<u32> {
-        let blends = lends.then(|| self.blend.at_least(blend));
-        let scores = self.totals.at_least(total);
-        let scores = scores.chain(blends.into_iter().flatten());
-        scores.map(|(slot, _)| slot).collect()
-    }
-}
-
 impl Retrieved {
-    /// Whether the similarity of a slot is estimated.
+    /// Whether the similarity of a slot is estimated: not that of one without a vector.
     pub(super) fn is_estimate(&self, slot: u32) -> bool {
         let estimates = self.estimates.as_ref();
         estimates.is_some_and(|estimates| estimates.is_estimate(slot))
+            && self.similarities.values[slot as usize] > Similarities::NONE
     }
 
     /// The largest error of the similarity of a slot.
     fn similarity_error(&self, slot: u32) -> f32 {
         let estimates = self.estimates.as_ref();
-        let estimates = estimates.filter(|estimates| estimates.is_estimate(slot));
+        let estimates = estimates.filter(|_| self.is_estimate(slot));
         estimates.map_or(self.similarities.max_error, Estimates::error)
     }
 

@@ -60,7 +60,7 @@ impl EntitySnapshot {
     ) -> Retrieved {
         let slots = self.slots.len();
         // The second thread scans while this one does what is below.
-        let scan = self.vectors.start_scan(&query.vector);
+        let scan = self.vectors.start_scan(&query.vector, ranking.is_narrow());
         let admitted = (!filter.is_empty()).then(|| self.admitted(filter));
         let matching = match &admitted {
             None => self.len(),

@@ -1,8 +1,9 @@
 //! The choice of the memories that can be among the best, from approximate
 //! values of all of them.
 //!
-//! Similarities are known in 8 bits with a bound on their error, and so is each
-//! memory's total without what it receives from its neighbors. Memories of a high blend
+//! Similarities that can decide are known in 8 bits with a bound on their error
+//! ([`estimates`](super::estimates)), and so is each memory's total without what it
+//! receives from its neighbors. Memories of a high blend
 //! lend to their neighbors first, and only those are completed that can be among the best
 //! with the most that others lend ([`Limits`](super::approximation::Limits)). Both are few
 //! of all.

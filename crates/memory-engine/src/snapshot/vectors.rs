@@ -14,7 +14,7 @@ use super::page::Page;
 
 pub(super) use scan::Similarities;
 
-/// Rows of a block: few enough to copy on a write (97 KiB at 384 dimensions),
+/// Rows of a block: few enough to copy on a write (98 KB at 384 dimensions),
 /// many enough to scan sequentially.
 const BLOCK_ROWS: usize = 128;
 
@@ -35,7 +35,7 @@ pub(super) struct Vectors {
     min_levels: usize,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Block {
     /// The slot of each row.
     owners: Vec<u32>,
@@ -112,11 +112,25 @@ impl EncodedRows {
     }
 }
 
+impl Clone for Block {
+    /// Without its levels: a copy is made to be changed.
+    fn clone(&self) -> Self {
+        Self {
+            owners: self.owners.clone(),
+            rows: self.rows.clone(),
+            levels: OnceLock::new(),
+        }
+    }
+}
+
 impl Block {
     fn levels(&self, dimensions: usize) -> &LevelRows {
-        let rows = &self.rows;
-        let compute = || LevelRows::new(&rows.codes, &rows.scales, dimensions);
-        self.levels.get_or_init(compute)
+        if let Some(levels) = self.levels.get() {
+            return levels;
+        }
+        // Two threads may both compute them, so that neither waits for the other.
+        let levels = LevelRows::new(&self.rows.codes, &self.rows.scales, dimensions);
+        self.levels.get_or_init(|| levels)
     }
 }
 
@@ -273,6 +287,7 @@ impl Vectors {
                 }
             }
         }
+        next.prepare();
         (next, numbers)
     }
 

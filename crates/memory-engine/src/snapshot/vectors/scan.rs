@@ -66,11 +66,11 @@ enum Threads {
 
 impl Vectors {
     /// Begins to scan all rows on a second thread, where there are many rows and more than
-    /// one processor.
-    pub(in crate::snapshot) fn start_scan(&self, query: &[f32]) -> Scan {
+    /// one processor. Whether they `may_estimate`, if there are very many.
+    pub(in crate::snapshot) fn start_scan(&self, query: &[f32], may_estimate: bool) -> Scan {
         let blocks = Arc::clone(&self.blocks);
         let quantized = QuantizedQuery::new(query);
-        let scan_query = if self.has_levels() {
+        let scan_query = if may_estimate && self.has_levels() {
             ScanQuery::Levels {
                 query: LevelQuery::new(query),
                 dimensions: self.dimensions,
@@ -94,7 +94,7 @@ impl Vectors {
 
     #[cfg(test)]
     pub(in crate::snapshot) fn scan(&self, query: &[f32], slots: usize) -> Similarities {
-        self.start_scan(query).finish(slots)
+        self.start_scan(query, true).finish(slots)
     }
 }
 
@@ -392,9 +392,11 @@ mod tests {
         changed.remove(7..9);
         let last = |vectors: &Vectors| vectors.scan(&question(), 901).values[900];
         let (mut again, _) = changed.remap(Some);
-        again.blocks_mut().iter_mut().for_each(|block| {
-            assert!(block.levels.get().is_none());
-        });
+        for block in again.blocks_mut() {
+            assert!(block.levels.get().is_some());
+            let copy = Block::clone(block);
+            assert!(copy.levels.get().is_none());
+        }
         assert_eq!(last(&changed), last(&again));
         let dimensions = changed.dimensions;
         for block in changed.blocks.iter() {
