@@ -11,7 +11,9 @@
 //! changes, `reindex` makes the entries again.
 
 use memory_core::{Language, ScoreStats, ScoreStatsBuilder, TermStats};
-use memory_text::{QueryTerms, WordPair, bm25, for_each_stem, word_digest};
+use memory_text::{
+    PairPostings, QueryTerms, WordPair, bm25, for_each_stem, indexed_pairs, word_digest,
+};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query};
 
@@ -19,7 +21,7 @@ use crate::blocking::{fold_rows, run_blocking};
 use crate::error::Failure;
 use crate::matching::Matching;
 use crate::page::{self, MissingPage, PageTable};
-use crate::pairs::{self, PairPostings};
+use crate::pairs;
 use crate::row_keys;
 use crate::rows::{EntityRow, to_json};
 use crate::top_k::TopK;
@@ -187,7 +189,7 @@ impl Scoring {
 
     /// The memories that match and may contain a pair.
     fn with_pairs(&self, matches: &[WordMatch]) -> Vec<u32> {
-        let pairs = pairs::indexed_pairs(&self.pairs, &self.words);
+        let pairs = indexed_pairs(&self.pairs, &self.words);
         let mut postings = PairPostings::new(pairs, self.words.len());
         if postings.is_empty() {
             return Vec::new();

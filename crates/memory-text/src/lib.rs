@@ -14,6 +14,7 @@ mod korean;
 mod language;
 mod light_stems;
 mod names;
+mod pair_candidates;
 mod passages;
 mod query_terms;
 mod stop_words;
@@ -26,6 +27,7 @@ pub use analysis::{
 pub use fold::is_unspaced_script;
 pub use language::detect_language;
 pub use names::{QuestionToken, is_capitalized, name_tokens, question_tokens};
+pub use pair_candidates::{PairPostings, TextsWithPairs, indexed_pairs};
 pub use passages::{MAX_PASSAGE_WORDS, count_words, passages};
 pub use query_terms::{PassageCounts, QueryTerms, TermCounts};
 pub use stop_words::is_stop_word;
