@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::{
-    DenseQuery, EntityId, IndexMethod, Language, MemoryResult, SearchOutcome, SearchRequest,
-};
+use memory_core::{DenseQuery, EntityId, IndexMethod, MemoryResult, SearchRequest};
 use pgvector::Vector;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -13,10 +11,11 @@ use crate::ann_index::{AnnIndex, predicate, search_settings};
 use crate::connection::Scope;
 use crate::database::{Database, ReadTarget, decode_rows};
 use crate::filter::{LIVE, conditions};
+use crate::lexical::{self, LexicalQuery};
 use crate::rows::{self, MemoryRow};
-use crate::search::{OPERATION, decode_hits};
+use crate::search::{OPERATION, StatementOutcome, decode_hits};
 use crate::sql::SqlBuilder;
-use crate::{lexical, vectors};
+use crate::vectors;
 
 /// How many vectors are requested from the index for each memory: some memories
 /// have several, and iterative scans return them slightly out of order.
@@ -28,7 +27,8 @@ pub(crate) async fn search(
     database: &Arc<Database>,
     entity: &EntityId,
     request: &SearchRequest,
-) -> MemoryResult<Option<SearchOutcome>> {
+    words: Option<&LexicalQuery>,
+) -> MemoryResult<Option<StatementOutcome>> {
     let Some(query) = &request.dense else {
         return Ok(None);
     };
@@ -47,8 +47,7 @@ pub(crate) async fn search(
         return Ok(None);
     };
     let mut sql = SqlBuilder::new();
-    let language = database.options.language;
-    push_statement(&mut sql, method, entity, request, query, language);
+    push_statement(&mut sql, method, entity, request, query, words);
     let settings = search_settings(method, width, request.limit * OVERSAMPLING);
     let entities = [entity];
     let target = ReadTarget {
@@ -57,7 +56,7 @@ pub(crate) async fn search(
     };
     let rows = database.fetch(target, sql).await;
     let rows = rows.map_err(|failure| failure.into_error(OPERATION))?;
-    let (owner, limit, lexical) = (entity.clone(), request.limit, request.lexical.is_some());
+    let (owner, limit, lexical) = (entity.clone(), request.limit, words.is_some());
     let decode = move |rows: &[PgRow]| decode(rows, &owner, limit, lexical);
     decode_rows(OPERATION, rows, decode).await
 }
@@ -83,7 +82,7 @@ fn decode(
     entity: &EntityId,
     limit: usize,
     lexical: bool,
-) -> Result<Option<SearchOutcome>, sqlx::Error> {
+) -> Result<Option<StatementOutcome>, sqlx::Error> {
     let Some(first) = rows.first() else {
         return Ok(None);
     };
@@ -102,7 +101,7 @@ pub(crate) fn push_statement(
     entity: &EntityId,
     request: &SearchRequest,
     query: &DenseQuery,
-    language: Option<Language>,
+    words: Option<&LexicalQuery>,
 ) {
     let entity_param = sql.value(entity.as_str(), "text");
     let model = sql.value(query.fingerprint.as_str(), "text");
@@ -129,7 +128,7 @@ pub(crate) fn push_statement(
         "WITH nearest AS MATERIALIZED (SELECT c.memory_id FROM (\
            SELECT v.memory_id, {distance} AS distance FROM memory_embedding v \
            WHERE {}{filter} ORDER BY {distance} LIMIT {scanned}) c \
-           GROUP BY c.memory_id ORDER BY min(c.distance), c.memory_id LIMIT {limit}), ",
+           GROUP BY c.memory_id ORDER BY min(c.distance), c.memory_id LIMIT {limit})",
         predicate(
             method,
             entity.as_str(),
@@ -138,35 +137,35 @@ pub(crate) fn push_statement(
             "v."
         ),
     ));
-    let (mut score, mut lexical_join, mut score_stats) = ("NULL::real", "", String::new());
-    if let Some(text) = &request.lexical {
-        lexical::push_retriever(sql, &entity_param, text, language, &conditions);
-        sql.push(format!(
-            ", found AS (SELECT memory_id FROM nearest UNION (SELECT memory_id FROM lexical \
-             ORDER BY score DESC, memory_id LIMIT {limit}))"
-        ));
-        score = "l.score";
-        lexical_join = " LEFT JOIN lexical l ON l.memory_id = f.memory_id";
+    let (mut score_stats, mut columns) = (String::new(), String::new());
+    if let Some(words) = words {
+        sql.push(", ");
+        lexical::push_retriever(sql, &entity_param, words, &conditions);
+        let found = format!(
+            "SELECT n.memory_id FROM nearest n UNION (SELECT l.memory_id FROM lexical l \
+             ORDER BY l.score DESC, l.memory_id LIMIT {limit})"
+        );
+        sql.push(format!(", found AS ({})", lexical::with_scores(&found)));
         score_stats = lexical::score_stats(&entity_param, &conditions);
+        columns = format!(", ls.*{}", words.pair_words.column());
     } else {
-        sql.push("found AS (SELECT memory_id FROM nearest)");
+        sql.push(", found AS (SELECT n.memory_id, NULL::real AS score FROM nearest n)");
     }
-    let stats_columns = if score_stats.is_empty() { "" } else { ", ls.*" };
     // Vectors in single precision are in no index: if the entity has one, the
     // nearest may be missing, so nothing counts as found.
     sql.push(format!(
-        " SELECT g.generation, n.nearest_count, {}, s.similarity, s.chunks, {score} AS score, \
-           true AS is_candidate, false AS is_sampled{stats_columns} \
+        " SELECT g.generation, n.nearest_count, {}, s.similarity, s.chunks, f.score, \
+           true AS is_candidate, false AS is_sampled{columns} \
          FROM {} CROSS JOIN (SELECT CASE WHEN EXISTS (SELECT FROM memory_embedding v \
            WHERE v.entity_id = {entity_param} AND v.model = {model} AND v.single IS NOT NULL \
            AND NOT v.archived) THEN 0 ELSE count(*) END AS nearest_count FROM nearest) n{score_stats} \
-         LEFT JOIN (found f JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = f.memory_id{lexical_join} \
+         LEFT JOIN (found f CROSS JOIN LATERAL ({}) m \
          LEFT JOIN LATERAL (SELECT (1 - min(v.half <=> {vector}::halfvec))::real AS similarity, \
            nullif(count(*), 0)::integer AS chunks \
            FROM memory_embedding v WHERE v.entity_id = {entity_param} AND v.memory_id = f.memory_id \
            AND v.model = {model} AND vector_dims(v.half) = {dimensions}) s ON true) ON true",
-        MemoryRow::columns(&entity_param),
+        MemoryRow::COLUMNS_BY_ID,
         rows::generation_of(&entity_param),
-        MemoryRow::tables(&entity_param),
+        MemoryRow::by_id(&entity_param, "f.memory_id"),
     ));
 }

@@ -23,11 +23,11 @@ pub(crate) async fn get(
     let uuids: Vec<Uuid> = ids.iter().map(|id| *id.as_uuid()).collect();
     let uuids = sql.value(uuids, "uuid[]");
     sql.push(format!(
-        "SELECT g.generation, {} FROM {} LEFT JOIN ({}) \
-         ON m.entity_id = {entity_param} AND m.memory_id = ANY ({uuids})",
-        MemoryRow::columns(&entity_param),
+        "SELECT g.generation, {} FROM {} LEFT JOIN (unnest({uuids}) AS u(memory_id) \
+         CROSS JOIN LATERAL ({}) m) ON true",
+        MemoryRow::COLUMNS_BY_ID,
         rows::generation_of(&entity_param),
-        MemoryRow::tables(&entity_param),
+        MemoryRow::by_id(&entity_param, "u.memory_id"),
     ));
     let (owner, ids) = (entity.clone(), ids.to_vec());
     let decode = move |rows: &[PgRow]| {

@@ -13,10 +13,11 @@ use std::fmt::Write as _;
 
 use memory_core::{EmbeddedMemory, Language, MemoryResult};
 use memory_text::bm25::{B, K1};
-use memory_text::{ANALYSIS_VERSION, for_each_stem};
+use memory_text::{ANALYSIS_VERSION, QueryTerms, for_each_stem};
 
 use crate::database::run_blocking;
 use crate::filter::LIVE;
+use crate::pairs::PairWords;
 use crate::sql::SqlBuilder;
 
 /// The version of the analysis that new rows have in the column `analysis`; 0 are the
@@ -113,72 +114,117 @@ pub(crate) async fn index_contents(
     run_blocking(operation, bytes <= MAX_ANALYZED_INLINE, index).await
 }
 
-/// Adds the table expressions `lexical (memory_id, score)`: every memory that
-/// meets the conditions on `m` and contains a term of the query; `lexeme_counts (lexeme,
-/// holders)`: how many memories contain each term; and `query_terms (is_outdated)`:
-/// whether the entity has terms of an older version.
+/// A text that is searched for.
+#[derive(Debug)]
+pub(crate) struct LexicalQuery {
+    text: String,
+    pub(crate) terms: QueryTerms,
+    /// Its distinct terms, in order.
+    words: Vec<String>,
+    /// Those of its pairs.
+    pub(crate) pair_words: PairWords,
+}
+
+impl LexicalQuery {
+    pub(crate) fn new(text: &str, language: Option<Language>) -> Self {
+        let terms = QueryTerms::new(text, language, false);
+        let mut words = terms.stems().to_vec();
+        words.sort_unstable();
+        Self {
+            text: text.to_owned(),
+            pair_words: PairWords::new(terms.pairs(), &words),
+            terms,
+            words,
+        }
+    }
+
+    /// Analyzes a text; a long one on a blocking thread.
+    pub(crate) async fn analyze(
+        operation: &'static str,
+        text: &str,
+        language: Option<Language>,
+    ) -> MemoryResult<Self> {
+        let is_small = text.len() <= MAX_ANALYZED_INLINE;
+        let text = text.to_owned();
+        run_blocking(operation, is_small, move || Self::new(&text, language)).await
+    }
+}
+
+/// Adds the table expressions `lexical (memory_id, score, words)`: every memory that
+/// meets the conditions on `m` and contains a term of the query, with those of them that
+/// are in pairs ([`PairWords`]); `lexeme_counts (lexeme, holders)`: how many memories
+/// contain each term; and `query_terms (is_outdated)`: whether the entity has terms of an
+/// older version.
 ///
 /// Only the terms of the query are unnested: they get a weight that no other has,
-/// and the others are filtered out, which takes half the time of comparing all.
+/// and the others are filtered out, which takes half the time of comparing all. They are
+/// unnested in the select list: in `FROM` the server would store them for each memory
+/// before it reads them.
+///
+/// Each match has a weight, so that a full join is as an inner one; it takes one pass over
+/// both, whatever the planner expects.
 ///
 /// Any term may match. Document frequencies and the mean length are those of the whole
 /// entity: a memory scores the same under every filter.
 pub(crate) fn push_retriever(
     sql: &mut SqlBuilder,
     entity_param: &str,
-    text: &str,
-    language: Option<Language>,
+    query: &LexicalQuery,
     conditions: &str,
 ) {
-    let mut terms = memory_text::stems(text, language);
-    terms.sort_unstable();
-    terms.dedup();
-    let query = sql.value(any_of(&terms), "text");
-    let terms = sql.value(terms, "text[]");
-    let text = sql.value(text, "text");
+    let any = sql.value(any_of(&query.words), "text");
+    let terms = sql.value(query.words.clone(), "text[]");
+    let text = sql.value(query.text.as_str(), "text");
     // Of a row without lexemes they are made here: a distributed server has none of
     // before migration 0006, and an older program that is still running inserts none.
     let matches = |lexemes: &str, frequency: &str, condition: &str| {
         format!(
-            "SELECT m.memory_id, m.word_count, t.lexeme, {frequency} AS frequency, \
-               (true{conditions}) AS is_admitted \
-             FROM memory m, unnest(ts_filter(setweight({lexemes}, 'A'::\"char\", \
-               (SELECT q.terms FROM query_terms q)), '{{a}}'::\"char\"[])) \
-               AS t(lexeme, positions, weights) \
-             WHERE m.entity_id = {entity_param}{LIVE} AND {condition}"
+            "SELECT x.memory_id, x.word_count, (x.term).lexeme AS lexeme, {frequency} AS frequency, \
+               x.is_admitted \
+             FROM (SELECT m.memory_id, m.word_count, m.analysis, (true{conditions}) AS is_admitted, \
+               unnest(ts_filter(setweight({lexemes}, 'A'::\"char\", \
+                 (SELECT q.terms FROM query_terms q)), '{{a}}'::\"char\"[])) AS term \
+               FROM memory m WHERE m.entity_id = {entity_param}{LIVE} AND {condition}) x"
         )
     };
     let indexed = matches(
         "m.lexemes",
-        "CASE WHEN m.analysis = 0 THEN cardinality(t.positions) ELSE t.positions[1] END",
+        "CASE WHEN x.analysis = 0 THEN cardinality((x.term).positions) \
+           ELSE ((x.term).positions)[1] END",
         "m.lexemes @@ (SELECT q.query FROM query_terms q)",
     );
     let without_lexemes = matches(
         &english("m.content"),
-        "cardinality(t.positions)",
+        "cardinality((x.term).positions)",
         &format!("m.lexemes IS NULL AND {OUTDATED}"),
     );
+    let pair_words = query.pair_words.bits(sql);
     sql.push(format!(
         "query_terms AS MATERIALIZED (SELECT o.is_outdated, \
            {terms} || coalesce(s.lexemes, '{{}}'::text[]) AS terms, \
-           coalesce({query}::tsquery || s.query, {query}::tsquery, s.query) AS query \
+           coalesce({any}::tsquery || s.query, {any}::tsquery, s.query) AS query \
            FROM (SELECT EXISTS (SELECT FROM memory m WHERE m.entity_id = {entity_param} \
              AND {OUTDATED}) AS is_outdated) o \
            CROSS JOIN LATERAL (SELECT array_agg(s.lexeme) AS lexemes, \
              string_agg('''' || replace(replace(s.lexeme, '\\', '\\\\'), '''', '''''') || '''', \
                ' | ')::tsquery AS query \
              FROM unnest(tsvector_to_array({})) AS s(lexeme) WHERE o.is_outdated) s), \
-         lexeme_matches AS MATERIALIZED (SELECT x.*, \
-           count(*) OVER (PARTITION BY x.lexeme) AS holders \
-           FROM ({indexed} UNION ALL {without_lexemes}) x), \
-         lexeme_counts AS (SELECT x.lexeme, max(x.holders) AS holders FROM lexeme_matches x \
-           GROUP BY x.lexeme), \
-         lexical AS (SELECT h.memory_id, sum(\
-             ln(1 + (e.memory_count - h.holders + {half}) / (h.holders + {half})) \
-             * h.frequency * {gain} / (h.frequency + {k1} * ({free} + {b} * h.word_count \
-                 / greatest({MEAN_LENGTH}, 1))))::real AS score \
-           FROM entity e CROSS JOIN lexeme_matches h \
-           WHERE e.entity_id = {entity_param} AND h.is_admitted GROUP BY h.memory_id)",
+         lexeme_matches AS MATERIALIZED ({indexed} UNION ALL {without_lexemes}), \
+         lexeme_counts AS MATERIALIZED (SELECT x.lexeme, count(*) AS holders \
+           FROM lexeme_matches x GROUP BY x.lexeme), \
+         lexeme_weights AS MATERIALIZED (SELECT c.lexeme, \
+             ln(1 + (e.memory_count - c.holders + {half}) / (c.holders + {half})) * {gain} AS weight, \
+             {k1} * {free} AS discount, {k1} * {b} / greatest({MEAN_LENGTH}, 1) AS discount_per_word, \
+             p.once, p.twice \
+           FROM entity e CROSS JOIN lexeme_counts c \
+           LEFT JOIN ({pair_words}) p ON p.lexeme = c.lexeme \
+           WHERE e.entity_id = {entity_param}), \
+         lexical AS MATERIALIZED (SELECT h.memory_id, \
+             sum(w.weight * h.frequency \
+               / (h.frequency + w.discount + w.discount_per_word * h.word_count))::real AS score, \
+             bit_or(CASE WHEN h.frequency > 1 THEN w.twice ELSE w.once END) AS words \
+           FROM lexeme_matches h FULL JOIN lexeme_weights w ON w.lexeme = h.lexeme \
+           WHERE coalesce(h.is_admitted, false) GROUP BY h.memory_id)",
         english(&text),
         half = double(0.5),
         gain = double(K1 + 1.0),
@@ -186,6 +232,16 @@ pub(crate) fn push_retriever(
         free = double(1.0 - B),
         b = double(B),
     ));
+}
+
+/// A query for the rows of another one, which has a column `memory_id`, with the `score` of
+/// each. The full join takes one pass over all scores, whatever the planner expects, and is
+/// one since its condition may be met by rows of either side.
+pub(crate) fn with_scores(wanted: &str) -> String {
+    format!(
+        "SELECT c.*, l.score FROM (SELECT true AS is_scored, c.* FROM ({wanted}) c) c \
+         FULL JOIN lexical l ON l.memory_id = c.memory_id WHERE coalesce(c.is_scored, false)"
+    )
 }
 
 /// The terms of a memory on average, of the row of the entity as `e`.

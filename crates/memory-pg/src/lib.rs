@@ -16,10 +16,11 @@
 //! | feature | implementation |
 //! |---|---|
 //! | writes | one transaction each, one statement per table for any number of rows; a write continues when its future is dropped |
-//! | reads | one statement each, so one consistent state |
+//! | reads | one statement each, so one consistent state; a search of a large entity reads texts by up to two more, of memories that are as they were |
 //! | dense retriever | exact: every vector of the entity, from an index that stores them contiguously |
 //! | very large entities | ANN indexes, which [`maintain_indexes`](memory_core::Store::maintain_indexes) chooses and builds; a search still finds as many as requested |
 //! | lexical retriever | BM25 over the terms of `memory-text`, computed in the database; those of an older version are converted in the background |
+//! | candidates by pairs of words | in large entities, as on SQLite: `memory-text` chooses texts, which are read |
 //! | vectors | half precision, unless [`PgOptions::precision`] says otherwise |
 //! | change notifications | `LISTEN`/`NOTIFY`, if [`PgOptions::notify_changes`] is on |
 //! | transaction poolers | [`PgOptions::pooler`], or `?pooler=transaction` in the URL |
@@ -47,6 +48,7 @@ mod list;
 mod maintenance;
 mod neighbors;
 mod options;
+mod pairs;
 mod pool;
 #[cfg(test)]
 mod query_plan_tests;

@@ -50,9 +50,10 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
         )
     };
     sql.push(format!(
-        "WITH asked AS MATERIALIZED (SELECT m.memory_id, m.context, m.timestamp FROM memory m \
-           WHERE m.entity_id = {entity_param} AND m.memory_id = ANY ({ids}) \
-           AND m.context IS NOT NULL{LIVE}{conditions}), \
+        "WITH asked AS MATERIALIZED (SELECT m.memory_id, m.context, m.timestamp \
+           FROM (SELECT m.* FROM memory m WHERE m.entity_id = {entity_param} \
+             AND m.memory_id = ANY ({ids}) OFFSET 0) m \
+           WHERE m.context IS NOT NULL{LIVE}{conditions}), \
          parts AS MATERIALIZED (SELECT a.memory_id AS asked, {} AS before, {} AS after, \
            (SELECT count(*) FROM (SELECT 1 {episode} LIMIT {max_length}) c) AS length \
            FROM asked a), \
@@ -63,12 +64,7 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
     ));
     match &request.dense {
         Some(query) => dense::push_retriever_of(sql, &entity_param, query, "wanted"),
-        None => {
-            sql.push(
-                "dense AS (SELECT NULL::uuid AS memory_id, NULL::real AS similarity, \
-                 NULL::integer AS chunks LIMIT 0)",
-            );
-        }
+        None => dense::push_nothing(sql),
     }
     // No join on `false`: a distributed server reads no rows of its tables.
     sql.push(format!(
@@ -76,11 +72,10 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
          FROM {} LEFT JOIN (\
            SELECT p.asked, p.before, p.after, p.length, NULL::uuid AS wanted FROM parts p \
            UNION ALL SELECT NULL, NULL, NULL, NULL, w.memory_id FROM wanted w) x ON true \
-         LEFT JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = x.wanted \
-         LEFT JOIN dense d ON d.memory_id = x.wanted",
-        MemoryRow::columns(&entity_param),
+         LEFT JOIN LATERAL ({}) m ON true LEFT JOIN dense d ON d.memory_id = x.wanted",
+        MemoryRow::COLUMNS_BY_ID,
         rows::generation_of(&entity_param),
-        MemoryRow::tables(&entity_param),
+        MemoryRow::by_id(&entity_param, "x.wanted"),
     ));
 }
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use self::support::{connect, run, with_database};
 use crate::ann_index::AnnIndex;
+use crate::lexical::LexicalQuery;
 use crate::options::PgOptions;
 use crate::sql::SqlBuilder;
 use crate::store::PgStore;
@@ -126,13 +127,14 @@ async fn ann_index_is_used_only_by_ann_search() {
                 assert!(!plan.contains("idx_memory_near"), "{mode}\n{plan}");
                 let mut sql = SqlBuilder::new();
                 let query = request.dense.as_ref().unwrap();
+                let words = words(&request);
                 ann_search::push_statement(
                     &mut sql,
                     IndexMethod::Hnsw,
                     &EntityId::from("mira"),
                     &request,
                     query,
-                    None,
+                    words.as_ref(),
                 );
                 let plan = lines(&mut connection, sql).await;
                 let nearest = plan
@@ -331,7 +333,8 @@ async fn ann_search_of_partitioned_tables_reads_one_partition() {
             let mut sql = SqlBuilder::new();
             let mira = EntityId::from("mira");
             let method = IndexMethod::IvfFlat;
-            ann_search::push_statement(&mut sql, method, &mira, &request, query, None);
+            let words = words(&request);
+            ann_search::push_statement(&mut sql, method, &mira, &request, query, words.as_ref());
             let plan = lines(&mut connection, sql).await;
             assert_eq!(support::partitioned::partitions(&plan).len(), 1, "{plan}");
         }
@@ -381,11 +384,17 @@ fn request(dense: Option<DenseQuery>, lexical: Option<&str>) -> SearchRequest {
     }
 }
 
+fn words(request: &SearchRequest) -> Option<LexicalQuery> {
+    let text = request.lexical.as_ref();
+    text.map(|text| LexicalQuery::new(text, None))
+}
+
 /// The plan of the statement that a search sends, as text.
 async fn explain(connection: &mut PgConnection, mode: &str, request: &SearchRequest) -> String {
     run(connection, &format!("SET plan_cache_mode = {mode}")).await;
     let mut sql = SqlBuilder::new();
-    search::push_statement(&mut sql, &EntityId::from("mira"), request, None);
+    let words = words(request);
+    search::push_statement(&mut sql, &EntityId::from("mira"), request, words.as_ref());
     lines(connection, sql).await
 }
 

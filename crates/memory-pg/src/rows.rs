@@ -88,6 +88,23 @@ impl MemoryRow<'_> {
         )
     }
 
+    /// The columns of [`by_id`](Self::by_id) as `m`.
+    pub(crate) const COLUMNS_BY_ID: &'static str = "m.memory_id, m.kind, m.content, m.timestamp, \
+         m.importance, m.decay_rate, m.context, m.metadata, m.related, m.tags, m.archived_by, \
+         m.entities, m.access_count, m.last_accessed";
+
+    /// A query for the memory with an id of a table before it, to be joined laterally; with
+    /// its `version`. `OFFSET 0` keeps this to a lookup for each id: where its statistics
+    /// know of few memories of the entity yet, the server would join all of them.
+    pub(crate) fn by_id(entity_param: &str, id: &str) -> String {
+        format!(
+            "SELECT {}, m.version FROM {} WHERE m.entity_id = {entity_param} \
+             AND m.memory_id = {id} OFFSET 0",
+            Self::columns(entity_param),
+            Self::tables(entity_param),
+        )
+    }
+
     /// Decodes the memory; `None` where an outer join found none.
     pub(crate) fn memory(&self, entity: &EntityId) -> Result<Option<Memory>, sqlx::Error> {
         let row = self.0;

@@ -1,12 +1,11 @@
 //! [`Store::search`](memory_core::Store::search): both retrievers in one
-//! statement.
+//! statement, and candidates by pairs of words ([`pairs`]) in two more.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use memory_core::{
-    EntityId, Language, MemoryResult, ScoreStats, SearchHit, SearchOutcome, SearchRequest,
-    TermStats,
+    EntityId, MemoryResult, ScoreStats, SearchHit, SearchOutcome, SearchRequest, TermStats,
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -14,11 +13,20 @@ use sqlx::types::Json;
 
 use crate::database::Database;
 use crate::filter::{LIVE, conditions};
+use crate::lexical::{self, LexicalQuery};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
-use crate::{ann_search, dense, lexical};
+use crate::{ann_search, dense, pairs};
 
 pub(crate) const OPERATION: &str = "search";
+
+/// What the statement of a search found.
+#[derive(Debug, Default)]
+pub(crate) struct StatementOutcome {
+    pub(crate) outcome: SearchOutcome,
+    /// The records of memories that may contain pairs, see [`pairs`].
+    pub(crate) with_pair_words: Vec<u8>,
+}
 
 pub(crate) async fn search(
     database: &Arc<Database>,
@@ -27,12 +35,32 @@ pub(crate) async fn search(
 ) -> MemoryResult<SearchOutcome> {
     database.check_open(OPERATION)?;
     request.validate()?;
-    if let Some(found) = ann_search::search(database, entity, request).await? {
-        return Ok(found);
+    let words = match &request.lexical {
+        Some(text) => {
+            let language = database.options.language;
+            Some(LexicalQuery::analyze(OPERATION, text, language).await?)
+        }
+        None => None,
+    };
+    let found = match ann_search::search(database, entity, request, words.as_ref()).await? {
+        Some(found) => found,
+        None => search_exactly(database, entity, request, words.as_ref()).await?,
+    };
+    match words {
+        Some(words) => pairs::add_candidates(database, entity, request, words, found).await,
+        None => Ok(found.outcome),
     }
+}
+
+async fn search_exactly(
+    database: &Database,
+    entity: &EntityId,
+    request: &SearchRequest,
+    words: Option<&LexicalQuery>,
+) -> MemoryResult<StatementOutcome> {
     let mut sql = SqlBuilder::new();
-    push_statement(&mut sql, entity, request, database.options.language);
-    let (dense, lexical) = (request.dense.is_some(), request.lexical.is_some());
+    push_statement(&mut sql, entity, request, words);
+    let (dense, lexical) = (request.dense.is_some(), words.is_some());
     let owner = entity.clone();
     let decode = move |rows: &[PgRow]| decode_hits(rows, &owner, dense, lexical);
     database.read(OPERATION, entity, sql, decode).await
@@ -45,8 +73,9 @@ pub(crate) fn decode_hits(
     entity: &EntityId,
     dense: bool,
     lexical: bool,
-) -> Result<SearchOutcome, sqlx::Error> {
+) -> Result<StatementOutcome, sqlx::Error> {
     let mut found = SearchOutcome::default();
+    let mut with_pair_words = Vec::new();
     if let Some(row) = rows.first() {
         found.generation = rows::generation(row)?;
         if dense {
@@ -57,6 +86,7 @@ pub(crate) fn decode_hits(
             found.lexical = Some(score_stats(row, "lexical_mean", "lexical_deviation")?);
             found.matching = u64::try_from(row.try_get::<i64, _>("matching")?).ok();
             found.terms = Some(term_stats(row)?);
+            with_pair_words = pairs::records(row)?;
         }
     }
     for row in rows {
@@ -75,7 +105,10 @@ pub(crate) fn decode_hits(
             found.candidates.push(hit);
         }
     }
-    Ok(found)
+    Ok(StatementOutcome {
+        outcome: found,
+        with_pair_words,
+    })
 }
 
 fn term_stats(row: &PgRow) -> Result<TermStats, sqlx::Error> {
@@ -96,102 +129,100 @@ pub(crate) fn push_statement(
     sql: &mut SqlBuilder,
     entity: &EntityId,
     request: &SearchRequest,
-    language: Option<Language>,
+    words: Option<&LexicalQuery>,
 ) {
     let entity_param = sql.value(entity.as_str(), "text");
     let conditions = conditions(sql, &entity_param, &request.filter);
-    let limit = sql.value(rows::signed(request.limit as u64), "bigint");
-    let top_k = |value: &str| {
-        format!(
-            "(SELECT * FROM retrievers WHERE {value} IS NOT NULL \
-             ORDER BY {value} DESC, memory_id LIMIT {limit})"
-        )
-    };
     sql.push("WITH ");
-    match (&request.dense, &request.lexical) {
-        (Some(query), None) => {
-            dense::push_retriever(sql, &entity_param, query, &conditions);
-            sql.push(", retrievers AS (SELECT *, NULL::real AS score FROM dense), found AS ");
-            sql.push(top_k("value"));
-        }
-        (None, Some(text)) => {
-            lexical::push_retriever(sql, &entity_param, text, language, &conditions);
-            sql.push(
-                ", retrievers AS (SELECT memory_id, NULL::real AS similarity, \
-                 NULL::integer AS chunks, NULL::real AS value, score FROM lexical), found AS ",
-            );
-            sql.push(top_k("score"));
-        }
-        (Some(query), Some(text)) => {
-            dense::push_retriever(sql, &entity_param, query, &conditions);
-            sql.push(", ");
-            lexical::push_retriever(sql, &entity_param, text, language, &conditions);
-            // A full join takes one pass over both, whatever the planner expects.
-            sql.push(
-                ", retrievers AS MATERIALIZED (SELECT memory_id, similarity, chunks, value, score \
-                 FROM dense FULL JOIN lexical USING (memory_id)), found AS (",
-            );
-            sql.push(top_k("value") + " UNION " + &top_k("score") + ")");
-        }
-        (None, None) => {
-            sql.push(format!(
-                "retrievers AS (SELECT NULL::uuid AS memory_id, NULL::real AS similarity, \
-                 NULL::integer AS chunks, NULL::real AS value, NULL::real AS score \
-                 LIMIT least({limit}, 0)), found AS (SELECT * FROM retrievers)"
-            ));
-        }
+    match &request.dense {
+        Some(query) => dense::push_retriever(sql, &entity_param, query, &conditions),
+        None => dense::push_nothing(sql),
     }
-    push_hits(sql, &entity_param, &conditions, request.sample);
-    let (score_stats, columns) = score_stats_joins(&entity_param, request, &conditions);
+    if let Some(words) = words {
+        sql.push(", ");
+        lexical::push_retriever(sql, &entity_param, words, &conditions);
+    }
+    push_hits(sql, &entity_param, &conditions, request, words.is_some());
+    let (score_stats, columns) = score_stats_joins(&entity_param, request, words, &conditions);
     sql.push(format!(
         " SELECT g.generation, {}, f.similarity, f.chunks, f.score, f.is_candidate, f.is_sampled{columns} \
-         FROM {}{score_stats} LEFT JOIN (hits f \
-         JOIN ({}) ON m.entity_id = {entity_param} AND m.memory_id = f.memory_id) ON true",
-        MemoryRow::columns(&entity_param),
+         FROM {}{score_stats} LEFT JOIN (hits f CROSS JOIN LATERAL ({}) m) ON true",
+        MemoryRow::COLUMNS_BY_ID,
         rows::generation_of(&entity_param),
-        MemoryRow::tables(&entity_param),
+        MemoryRow::by_id(&entity_param, "f.memory_id"),
     ));
 }
 
-/// Adds the table expression `hits`: what was found, and a sample of all that
-/// match, by a hash of the id.
-fn push_hits(sql: &mut SqlBuilder, entity_param: &str, conditions: &str, sample: usize) {
-    if sample == 0 {
-        sql.push(", hits AS (SELECT *, true AS is_candidate, false AS is_sampled FROM found)");
+/// Adds the table expression `hits`: the top k of each retriever, and a sample of all that
+/// match, by a hash of the id; with the values of both retrievers.
+fn push_hits(
+    sql: &mut SqlBuilder,
+    entity_param: &str,
+    conditions: &str,
+    request: &SearchRequest,
+    lexical: bool,
+) {
+    let top_k = |sql: &mut SqlBuilder, retriever: &str, value: &str| {
+        let limit = sql.value(rows::signed(request.limit as u64), "bigint");
+        format!(
+            "(SELECT r.memory_id, true AS is_candidate, false AS is_sampled FROM {retriever} r \
+             ORDER BY r.{value} DESC, r.memory_id LIMIT {limit})"
+        )
+    };
+    let mut chosen = Vec::new();
+    if request.dense.is_some() {
+        chosen.push(top_k(sql, "dense", "value"));
+    }
+    if lexical {
+        chosen.push(top_k(sql, "lexical", "score"));
+    }
+    if request.sample > 0 {
+        let size = sql.value(rows::signed(request.sample as u64), "bigint");
+        chosen.push(format!(
+            "(SELECT m.memory_id, false AS is_candidate, true AS is_sampled FROM memory m \
+             WHERE m.entity_id = {entity_param}{LIVE}{conditions} \
+             ORDER BY uuid_hash(m.memory_id), m.memory_id LIMIT {size})"
+        ));
+    }
+    if chosen.is_empty() {
+        sql.push(
+            ", hits AS (SELECT NULL::uuid AS memory_id, false AS is_candidate, \
+             false AS is_sampled, NULL::real AS similarity, NULL::integer AS chunks, \
+             NULL::real AS score LIMIT 0)",
+        );
         return;
     }
-    let size = sql.value(rows::signed(sample as u64), "bigint");
-    sql.push(format!(
-        ", sampled AS MATERIALIZED (SELECT m.memory_id FROM memory m \
-           WHERE m.entity_id = {entity_param}{LIVE}{conditions} \
-           ORDER BY uuid_hash(m.memory_id), m.memory_id LIMIT {size}), \
-         hits AS (SELECT f.*, true AS is_candidate, s.memory_id IS NOT NULL AS is_sampled \
-           FROM found f LEFT JOIN sampled s ON s.memory_id = f.memory_id \
-           UNION ALL SELECT s.memory_id, r.similarity, r.chunks, r.value, r.score, false, true \
-           FROM sampled s LEFT JOIN retrievers r ON r.memory_id = s.memory_id \
-           WHERE NOT EXISTS (SELECT FROM found f WHERE f.memory_id = s.memory_id))"
-    ));
+    let chosen = format!(
+        "SELECT c.memory_id, bool_or(c.is_candidate) AS is_candidate, \
+           bool_or(c.is_sampled) AS is_sampled FROM ({}) c GROUP BY c.memory_id",
+        chosen.join(" UNION ALL ")
+    );
+    let with_similarities = dense::with_similarities(&chosen);
+    let hits = match lexical {
+        true => lexical::with_scores(&with_similarities),
+        false => format!("SELECT h.*, NULL::real AS score FROM ({with_similarities}) h"),
+    };
+    sql.push(format!(", hits AS ({hits})"));
 }
 
 /// The joins with the score statistics of the retrievers, and their columns.
 fn score_stats_joins(
     entity_param: &str,
     request: &SearchRequest,
+    words: Option<&LexicalQuery>,
     conditions: &str,
-) -> (String, &'static str) {
-    let dense = request.dense.as_ref().map(|_| dense::score_stats());
-    let lexical = request.lexical.as_ref();
-    let lexical = lexical.map(|_| lexical::score_stats(entity_param, conditions));
-    let columns = match (&dense, &lexical) {
-        (Some(_), Some(_)) => ", ds.*, ls.*",
-        (Some(_), None) => ", ds.*",
-        (None, Some(_)) => ", ls.*",
-        (None, None) => "",
-    };
-    (
-        dense.unwrap_or_default() + &lexical.unwrap_or_default(),
-        columns,
-    )
+) -> (String, String) {
+    let (mut joins, mut columns) = (String::new(), String::new());
+    if request.dense.is_some() {
+        joins.push_str(&dense::score_stats());
+        columns.push_str(", ds.*");
+    }
+    if let Some(words) = words {
+        joins.push_str(&lexical::score_stats(entity_param, conditions));
+        columns.push_str(", ls.*");
+        columns.push_str(&words.pair_words.column());
+    }
+    (joins, columns)
 }
 
 /// Decodes score statistics from the columns of these names.

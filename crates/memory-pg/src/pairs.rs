@@ -1,0 +1,406 @@
+//! Candidates by pairs of adjacent words, see [`PairPostings`].
+//!
+//! The statement of a search tells which memories contain which words of the query's
+//! pairs. The texts to read are chosen here, and two more statements read them and the
+//! memories that were found by them: of those that nobody wrote since the search, so that
+//! all are of its state.
+
+use std::collections::{BTreeSet, HashSet};
+
+use memory_core::{
+    EntityId, Generation, MemoryId, MemoryResult, SearchHit, SearchOutcome, SearchRequest,
+};
+use memory_text::{PairPostings, TextsWithPairs, WordPair, indexed_pairs};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use crate::connection::Scope;
+use crate::database::{Database, ReadTarget, run_blocking};
+use crate::dense;
+use crate::lexical::LexicalQuery;
+use crate::rows::{self, MemoryRow};
+use crate::search::{OPERATION, StatementOutcome};
+use crate::sql::SqlBuilder;
+
+/// In an entity with fewer memories, the other retrievers find most of them.
+const MIN_MEMORIES: u32 = 2_048;
+
+/// Most bits of a memory. A question that needs more, of some two hundred different words, is
+/// searched for a part of its pairs.
+const MAX_MARKS: usize = 256;
+
+/// The column of [`PairWords::column`].
+const COLUMN: &str = "with_pair_words";
+
+/// The bytes of a record before its bits: an id, a score, and the number of bits.
+const RECORD_HEAD: usize = 16 + 4 + 4;
+
+/// The words of a query that are in its pairs. A memory that contains some has a string of
+/// bits: one for each word, and one more where it contains a word twice that is in a pair
+/// with itself.
+#[derive(Debug)]
+pub(crate) struct PairWords {
+    /// Of the query's words, by their indices.
+    pairs: Vec<(usize, usize)>,
+    /// How many words the query has.
+    words: usize,
+    marks: Vec<Mark>,
+}
+
+/// What a bit stands for.
+#[derive(Debug)]
+struct Mark {
+    /// The word's index in the query.
+    word: usize,
+    /// How often a memory contains it at least.
+    count: i32,
+    lexeme: String,
+}
+
+/// A memory that contains words of a pair, with its score by all words.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scored {
+    id: Uuid,
+    score: f32,
+}
+
+impl PairWords {
+    /// Of a query's pairs and of its words, in order.
+    pub(crate) fn new(pairs: &[WordPair], words: &[String]) -> Self {
+        let (mut chosen, mut marks) = (Vec::new(), BTreeSet::new());
+        for pair in indexed_pairs(pairs, words) {
+            let twice = (pair.0 == pair.1).then_some((pair.0, 2));
+            marks.extend([(pair.0, 1), (pair.1, 1)].into_iter().chain(twice));
+            chosen.push(pair);
+            // The next pair may add two.
+            if marks.len() + 2 > MAX_MARKS {
+                break;
+            }
+        }
+        let mark = |(word, count): (usize, i32)| {
+            let lexeme = words.get(word)?.clone();
+            Some(Mark {
+                word,
+                count,
+                lexeme,
+            })
+        };
+        Self {
+            pairs: chosen,
+            words: words.len(),
+            marks: marks.into_iter().filter_map(mark).collect(),
+        }
+    }
+
+    /// A query for `lexeme, once, twice`: the bits of a memory that contains a word once,
+    /// and more often.
+    pub(crate) fn bits(&self, sql: &mut SqlBuilder) -> String {
+        let lexemes: Vec<&str> = self.marks.iter().map(|mark| &*mark.lexeme).collect();
+        let lexemes = sql.value(lexemes, "text[]");
+        let counts: Vec<i32> = self.marks.iter().map(|mark| mark.count).collect();
+        let counts = sql.value(counts, "integer[]");
+        format!(
+            "SELECT b.lexeme, bit_or(b.bits) FILTER (WHERE b.count = 1) AS once, \
+               bit_or(b.bits) AS twice \
+             FROM (SELECT u.lexeme, u.count, set_bit(repeat('0', cardinality({lexemes}))::varbit, \
+                 (u.number - 1)::integer, 1) AS bits \
+               FROM unnest({lexemes}, {counts}) WITH ORDINALITY AS u(lexeme, count, number)) b \
+             GROUP BY b.lexeme"
+        )
+    }
+
+    /// `, …` with a column [`COLUMN`] of a search's first row, which has a record of each
+    /// memory that may contain a pair: its id, its score, and its bits. `ls` has how many
+    /// memories the entity has. `NULL` where the query has no pair.
+    pub(crate) fn column(&self) -> String {
+        if self.pairs.is_empty() {
+            return format!(", NULL::bytea AS {COLUMN}");
+        }
+        format!(
+            ", CASE WHEN ls.memories >= {MIN_MEMORIES} AND row_number() OVER () = 1 THEN \
+             (SELECT string_agg(uuid_send(l.memory_id) || float4send(l.score) \
+                || bit_send(l.words), ''::bytea) \
+              FROM lexical l WHERE bit_count(l.words) > 1) END AS {COLUMN}"
+        )
+    }
+
+    /// The memories whose texts are to be read.
+    fn select(&self, records: &[u8]) -> Vec<Scored> {
+        let size = RECORD_HEAD + self.marks.len().div_ceil(8);
+        // In the order of ids, which do not depend on the plan of a statement.
+        let mut records: Vec<&[u8]> = records.chunks_exact(size).collect();
+        records.sort_unstable();
+        let mut postings = PairPostings::new(self.pairs.clone(), self.words);
+        for (number, record) in (0u32..).zip(&records) {
+            let bits = record.get(RECORD_HEAD..).unwrap_or_default();
+            let is_set = |mark: usize| {
+                let byte = bits.get(mark / 8).copied().unwrap_or(0);
+                byte & (0x80 >> (mark % 8)) != 0
+            };
+            let mut marks = self.marks.iter().enumerate().peekable();
+            while let Some((index, mark)) = marks.next() {
+                let twice = marks.next_if(|(_, next)| next.word == mark.word);
+                if twice.is_some_and(|(index, _)| is_set(index)) {
+                    postings.add(mark.word, number, 2);
+                } else if is_set(index) {
+                    postings.add(mark.word, number, 1);
+                }
+            }
+        }
+        let selected = postings.select().into_iter();
+        let record = |number: u32| records.get(usize::try_from(number).ok()?);
+        selected
+            .filter_map(|number| Scored::decode(record(number)?))
+            .collect()
+    }
+}
+
+/// The records of the first row of a search.
+pub(crate) fn records(row: &PgRow) -> Result<Vec<u8>, sqlx::Error> {
+    let records: Option<&[u8]> = row.try_get(COLUMN)?;
+    Ok(records.map(<[u8]>::to_vec).unwrap_or_default())
+}
+
+impl Scored {
+    fn decode(record: &[u8]) -> Option<Self> {
+        let (id, rest) = record.split_first_chunk()?;
+        let (score, _) = rest.split_first_chunk()?;
+        Some(Self {
+            id: Uuid::from_bytes(*id),
+            score: f32::from_be_bytes(*score),
+        })
+    }
+}
+
+/// Adds candidates by pairs to what a search found.
+pub(crate) async fn add_candidates(
+    database: &Database,
+    entity: &EntityId,
+    request: &SearchRequest,
+    query: LexicalQuery,
+    found: StatementOutcome,
+) -> MemoryResult<SearchOutcome> {
+    let StatementOutcome {
+        mut outcome,
+        with_pair_words,
+    } = found;
+    if with_pair_words.is_empty() {
+        return Ok(outcome);
+    }
+    let known: HashSet<MemoryId> = outcome.candidates.iter().map(|hit| hit.memory.id).collect();
+    let LexicalQuery {
+        terms, pair_words, ..
+    } = query;
+    let is_small = with_pair_words.len() <= 4_096;
+    let select = move || {
+        let selected = pair_words.select(&with_pair_words).into_iter();
+        let unknown = selected.filter(|it| !known.contains(&MemoryId::from(it.id)));
+        unknown.collect::<Vec<Scored>>()
+    };
+    let scored = run_blocking(OPERATION, is_small, select).await?;
+    if scored.is_empty() {
+        return Ok(outcome);
+    }
+    let reader = Reader {
+        database,
+        entity,
+        generation: outcome.generation,
+    };
+    let texts = reader.texts(&scored).await?;
+    let limit = request.limit;
+    // A single text may be long.
+    let find = move || {
+        let mut with_pairs = TextsWithPairs::new(terms);
+        for (id, text) in &texts {
+            with_pairs.read(*id, text);
+        }
+        with_pairs.rarest(limit)
+    };
+    let mut rarest: HashSet<Uuid> = run_blocking(OPERATION, false, find)
+        .await?
+        .into_iter()
+        .collect();
+    // One of the sample that contains a rare pair must not stand for others.
+    for hit in &outcome.sample {
+        if rarest.remove(hit.memory.id.as_uuid()) {
+            outcome.candidates.push(hit.clone());
+        }
+    }
+    let wanted = scored.into_iter().filter(|it| rarest.contains(&it.id));
+    let hits = reader.hits(wanted.collect(), request).await?;
+    outcome.candidates.extend(hits);
+    Ok(outcome)
+}
+
+/// Reads memories as of the generation of a search.
+struct Reader<'a> {
+    database: &'a Database,
+    entity: &'a EntityId,
+    generation: Generation,
+}
+
+impl Reader<'_> {
+    async fn texts(&self, wanted: &[Scored]) -> MemoryResult<Vec<(Uuid, String)>> {
+        let mut sql = SqlBuilder::new();
+        push_texts_statement(
+            &mut sql,
+            self.entity,
+            self.generation,
+            wanted.iter().map(|it| it.id),
+        );
+        let decode = |rows: &[PgRow]| {
+            let text = |row: &PgRow| Ok((row.try_get("memory_id")?, row.try_get("content")?));
+            rows.iter().map(text).collect()
+        };
+        self.read(sql, decode).await
+    }
+
+    async fn hits(
+        &self,
+        wanted: Vec<Scored>,
+        request: &SearchRequest,
+    ) -> MemoryResult<Vec<SearchHit>> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sql = SqlBuilder::new();
+        push_hits_statement(&mut sql, self.entity, self.generation, &wanted, request);
+        let entity = self.entity.clone();
+        let decode = move |rows: &[PgRow]| {
+            let hit = |row: &PgRow| {
+                let memory = MemoryRow(row).memory(&entity)?;
+                let memory = memory.ok_or(sqlx::Error::RowNotFound)?;
+                let chunks: Option<i32> = row.try_get("chunks")?;
+                Ok(SearchHit::new(memory)
+                    .similarity(row.try_get("similarity")?)
+                    .chunks(chunks.map(i32::cast_unsigned))
+                    .lexical(row.try_get("score")?))
+            };
+            rows.iter().map(hit).collect()
+        };
+        self.read(sql, decode).await
+    }
+
+    /// Runs a statement on a server that has what the search saw.
+    async fn read<T: Send + 'static>(
+        &self,
+        sql: SqlBuilder,
+        decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error> + Send + 'static,
+    ) -> MemoryResult<T> {
+        let entities = [self.entity];
+        let target = ReadTarget {
+            min_generation: self.generation,
+            ..ReadTarget::new(Scope::Entities(&entities))
+        };
+        self.database
+            .read_target(OPERATION, target, sql, decode)
+            .await
+    }
+}
+
+/// The texts of memories that were live at a generation and not written since.
+fn push_texts_statement(
+    sql: &mut SqlBuilder,
+    entity: &EntityId,
+    generation: Generation,
+    ids: impl Iterator<Item = Uuid>,
+) {
+    let entity_param = sql.value(entity.as_str(), "text");
+    let generation = sql.value(rows::signed(generation.0), "bigint");
+    let ids = sql.value(ids.collect::<Vec<Uuid>>(), "uuid[]");
+    sql.push(format!(
+        "SELECT t.memory_id, t.content FROM unnest({ids}) AS u(memory_id) CROSS JOIN LATERAL (\
+           SELECT m.memory_id, m.content, m.version, m.archived_by FROM memory m \
+           WHERE m.entity_id = {entity_param} AND m.memory_id = u.memory_id OFFSET 0) t \
+         WHERE t.version <= {generation} AND t.archived_by IS NULL"
+    ));
+}
+
+/// As [`push_texts_statement`], with everything that a hit has.
+fn push_hits_statement(
+    sql: &mut SqlBuilder,
+    entity: &EntityId,
+    generation: Generation,
+    wanted: &[Scored],
+    request: &SearchRequest,
+) {
+    let entity_param = sql.value(entity.as_str(), "text");
+    let generation = sql.value(rows::signed(generation.0), "bigint");
+    let ids: Vec<Uuid> = wanted.iter().map(|it| it.id).collect();
+    let ids = sql.value(ids, "uuid[]");
+    let scores: Vec<f32> = wanted.iter().map(|it| it.score).collect();
+    let scores = sql.value(scores, "real[]");
+    sql.push(format!(
+        "WITH wanted AS MATERIALIZED (SELECT u.memory_id, u.score \
+           FROM unnest({ids}, {scores}) AS u(memory_id, score)), "
+    ));
+    match &request.dense {
+        Some(query) => dense::push_retriever_of(sql, &entity_param, query, "wanted"),
+        None => dense::push_nothing(sql),
+    }
+    sql.push(format!(
+        " SELECT {}, d.similarity, d.chunks, w.score FROM wanted w \
+         CROSS JOIN LATERAL ({}) m LEFT JOIN dense d ON d.memory_id = w.memory_id \
+         WHERE m.version <= {generation} AND m.archived_by IS NULL",
+        MemoryRow::COLUMNS_BY_ID,
+        MemoryRow::by_id(&entity_param, "w.memory_id"),
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_text::QueryTerms;
+
+    use super::*;
+
+    fn pair_words(text: &str) -> PairWords {
+        let terms = QueryTerms::new(text, None, false);
+        let mut words = terms.stems().to_vec();
+        words.sort_unstable();
+        PairWords::new(terms.pairs(), &words)
+    }
+
+    /// As the server sends it.
+    fn record(id: u128, bits: &[u8]) -> Vec<u8> {
+        let id = id.to_be_bytes();
+        let score = 1.5f32.to_be_bytes();
+        [&id[..], &score, &[0; 4], bits].concat()
+    }
+
+    #[test]
+    fn a_bit_stands_for_a_word_and_one_for_a_word_that_follows_itself() {
+        let words = pair_words("old mill of the old old river");
+        let marks: Vec<(&str, i32)> = words
+            .marks
+            .iter()
+            .map(|mark| (&*mark.lexeme, mark.count))
+            .collect();
+        assert_eq!(marks, [("mill", 1), ("old", 1), ("old", 2), ("river", 1)]);
+        assert!(pair_words("mill").marks.is_empty());
+        assert!(pair_words("mill").column().contains("NULL"));
+        let long: String = (0..1_000).map(|number| format!("mill{number} ")).collect();
+        let marks = pair_words(&long).marks.len();
+        assert!(marks > MAX_MARKS / 2 && marks <= MAX_MARKS, "{marks}");
+    }
+
+    #[test]
+    fn memories_with_both_words_of_a_pair_are_selected_in_the_order_of_ids() {
+        let words = pair_words("old mill of the old old river");
+        let records = [
+            record(9, &[0b1100_0000]), // mill, old
+            record(8, &[0b1001_0000]), // mill, river: no pair
+            record(3, &[0b0110_0000]), // old twice
+            record(5, &[0b0101_0000]), // old, river
+        ];
+        let selected = words.select(&records.concat());
+        let ids: Vec<u128> = selected.iter().map(|it| it.id.as_u128()).collect();
+        assert_eq!(ids, [3, 5, 9]);
+        assert!(
+            selected
+                .iter()
+                .all(|it| it.score.to_bits() == 1.5f32.to_bits())
+        );
+        assert_eq!(words.select(&[]), []);
+    }
+}
