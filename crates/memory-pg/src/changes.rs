@@ -45,7 +45,8 @@ pub(crate) async fn changes_since(
 }
 
 /// The statement of [`changes_since`]. The first row has the removals as well;
-/// they are not read where the whole state is.
+/// they are not read where the whole state is. Versions begin at 1: saying so lets the
+/// server use the indexes over versions, which only statements that do may use.
 pub(crate) fn changes_statement(
     entity: &EntityId,
     since: Generation,
@@ -59,16 +60,17 @@ pub(crate) fn changes_statement(
         "SELECT s.generation, s.reset, CASE WHEN s.since > 0 AND row_number() OVER () = 1 THEN \
          (SELECT array_agg(t.memory_id) FROM (\
             SELECT memory_id FROM memory_tombstone \
-            WHERE entity_id = {entity_param} AND version > s.since \
+            WHERE entity_id = {entity_param} AND version > s.since AND version > 0 \
             UNION ALL SELECT memory_id FROM memory \
-            WHERE entity_id = {entity_param} AND version > s.since AND archived_by IS NOT NULL) t) \
+            WHERE entity_id = {entity_param} AND version > s.since AND version > 0 \
+              AND archived_by IS NOT NULL) t) \
          END AS removed, \
          {}, v.halves, v.singles \
          FROM (SELECT r.generation, r.reset, CASE WHEN r.reset THEN 0 ELSE {since} END AS since \
            FROM (SELECT g.generation, {since} > g.generation OR ({since} > 0 AND {since} < \
                coalesce((SELECT e.tombstone_floor FROM entity e \
                  WHERE e.entity_id = {entity_param}), 0)) AS reset FROM {}) r) s \
-         LEFT JOIN ({}) ON m.entity_id = {entity_param} AND m.version > s.since \
+         LEFT JOIN ({}) ON m.entity_id = {entity_param} AND m.version > s.since AND m.version > 0 \
          AND m.archived_by IS NULL \
          LEFT JOIN LATERAL (SELECT array_agg(w.half ORDER BY w.chunk) AS halves, \
                 array_agg(w.single ORDER BY w.chunk) AS singles FROM memory_embedding w \

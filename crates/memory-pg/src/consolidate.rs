@@ -22,10 +22,12 @@ use crate::transaction::{Transaction, TxOutcome};
 
 const OPERATION: &str = "consolidate";
 
-/// Archives memories, each under its summary.
+/// Archives memories, each under its summary. The array keeps the server from reading all
+/// memories of the entity for the join.
 const ARCHIVE: &str = "UPDATE memory m SET archived_by = u.summary, version = $4::bigint \
      FROM (SELECT unnest($2::uuid[]) AS memory_id, unnest($3::uuid[]) AS summary) u \
-     WHERE m.entity_id = $1::text AND m.memory_id = u.memory_id";
+     WHERE m.entity_id = $1::text AND m.memory_id = u.memory_id \
+       AND m.memory_id = ANY ($2::uuid[])";
 
 /// Archives the vectors of memories.
 const ARCHIVE_VECTORS: &str = "UPDATE memory_embedding v SET archived = true \

@@ -89,6 +89,7 @@ impl Accesses {
              FROM unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) \
              AS u(memory_id, accesses, at) \
              JOIN memory m ON m.entity_id = $1::text AND m.memory_id = u.memory_id \
+             AND m.memory_id = ANY ($2::uuid[]) \
              ORDER BY m.memory_id \
              ON CONFLICT (entity_id, memory_id) DO UPDATE SET access_count = \
              least(a.access_count::numeric + excluded.access_count, 9223372036854775807)::bigint, \

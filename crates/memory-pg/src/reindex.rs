@@ -320,7 +320,8 @@ impl Convert {
              analysis = $5::integer \
              FROM (SELECT unnest($2::uuid[]) AS memory_id, unnest($3::text[]) AS lexemes, \
                unnest($4::integer[]) AS words) u \
-             WHERE m.entity_id = $1::text AND m.memory_id = u.memory_id",
+             WHERE m.entity_id = $1::text AND m.memory_id = u.memory_id \
+               AND m.memory_id = ANY ($2::uuid[])",
         );
         let query = query.bind(self.entity.as_str()).bind(ids);
         let query = query.bind(lexemes).bind(words).bind(ANALYSIS);

@@ -15,15 +15,18 @@ use crate::rows::{self, EntityRow};
 use crate::snapshot_pages;
 use crate::sql::RowInsert;
 
-/// Removes memories and, recursively, the summaries that were made from them.
+/// Removes memories and, recursively, the summaries that were made from them. Neither is a
+/// join that could read all memories of the entity: `OFFSET 0` keeps the first to a lookup
+/// for each.
 const MEMORIES: &str = "WITH RECURSIVE gone AS (\
        SELECT m.memory_id, m.archived_by FROM memory m \
          WHERE m.entity_id = $1::text AND m.memory_id = ANY ($2::uuid[]) \
        UNION \
-       SELECT m.memory_id, m.archived_by FROM gone g JOIN memory m \
-         ON m.entity_id = $1::text AND m.memory_id = g.archived_by) \
-     DELETE FROM memory m USING gone g \
-     WHERE m.entity_id = $1::text AND m.memory_id = g.memory_id \
+       SELECT s.memory_id, s.archived_by FROM gone g CROSS JOIN LATERAL (\
+         SELECT m.memory_id, m.archived_by FROM memory m \
+         WHERE m.entity_id = $1::text AND m.memory_id = g.archived_by OFFSET 0) s) \
+     DELETE FROM memory m WHERE m.entity_id = $1::text \
+       AND m.memory_id = ANY (ARRAY(SELECT g.memory_id FROM gone g)) \
      RETURNING m.memory_id, m.word_count, m.archived_by IS NOT NULL AS archived";
 
 /// Removes the rows of removed memories in the other tables.
@@ -192,15 +195,15 @@ async fn compact(
     let mut floor: Option<i64> = None;
     if count > rows::signed(limit) {
         let last = sqlx::query(
-            "SELECT t.version FROM memory_tombstone t WHERE t.entity_id = $1::text \
-             ORDER BY t.version OFFSET $2::bigint LIMIT 1",
+            "SELECT t.version FROM memory_tombstone t \
+             WHERE t.entity_id = $1::text AND t.version > 0 ORDER BY t.version OFFSET $2::bigint LIMIT 1",
         );
         let last = last.bind(entity.as_str()).bind(count / 2 - 1);
         let rows = connection.fetch_all(last).await?;
         floor = rows.first().map(|row| row.try_get("version")).transpose()?;
         let delete = sqlx::query(
             "DELETE FROM memory_tombstone t \
-             WHERE t.entity_id = $1::text AND t.version <= $2::bigint",
+             WHERE t.entity_id = $1::text AND t.version <= $2::bigint AND t.version > 0",
         );
         let deleted = connection.execute(delete.bind(entity.as_str()).bind(floor));
         kept = count.saturating_sub_unsigned(deleted.await?);

@@ -201,7 +201,8 @@ impl Transaction for ReplaceVectors {
             .unzip();
         let clear = sqlx::query(
             "DELETE FROM memory_embedding v USING unnest($2::uuid[], $3::text[]) AS g(id, model) \
-             WHERE v.entity_id = $1::text AND v.memory_id = g.id AND v.model = g.model",
+             WHERE v.entity_id = $1::text AND v.memory_id = g.id AND v.model = g.model \
+               AND v.memory_id = ANY ($2::uuid[])",
         );
         let clear = clear.bind(self.entity.as_str()).bind(given).bind(models);
         connection.execute(clear).await?;

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0008_index_tuning.sql"),
     include_str!("../migrations/0009_words_of_more_scripts.sql"),
     include_str!("../migrations/0010_snapshot_pages.sql"),
+    include_str!("../migrations/0011_lookups_by_id.sql"),
 ];
 
 /// The version whose index is built before it is applied: [`BUILD_INDEX`].

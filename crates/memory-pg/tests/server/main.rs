@@ -18,6 +18,7 @@ mod row_level_security;
 mod schema;
 mod server_process;
 mod snapshot_pages;
+mod stale_statistics;
 mod standby;
 mod statement_counts;
 mod statement_log;

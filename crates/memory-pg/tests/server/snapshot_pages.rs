@@ -459,8 +459,9 @@ async fn an_older_schema_gets_pages_and_their_privileges() {
             &format!(
                 "DROP TABLE snapshot_page; \
                  ALTER TABLE entity DROP COLUMN paged_until, DROP COLUMN paged_at; \
-                 DELETE FROM memory_schema WHERE version = 10; \
-                 CREATE ROLE \"{role}\"; \
+                 ALTER INDEX idx_memory_changes RENAME TO idx_memory_entity_version; \
+                 ALTER INDEX idx_memory_tombstone_changes RENAME TO idx_memory_tombstone_version; \
+                 DELETE FROM memory_schema WHERE version >= 10; CREATE ROLE \"{role}\"; \
                  GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO \"{role}\"; \
                  GRANT SELECT ON memory_access TO PUBLIC; \
                  CREATE ROLE \"{owner}\"; ALTER TABLE memory_access OWNER TO \"{owner}\"; \
