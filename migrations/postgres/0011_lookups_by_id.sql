@@ -9,13 +9,6 @@ LOCK TABLE entity IN EXCLUSIVE MODE;
 -- for a row or two, and any index that begins with the entity for as good as one that has
 -- what is asked for: looking up one memory by its id read all of them.
 
--- A statement may use these only if it says that the version is greater than 0, as all are.
-CREATE INDEX idx_memory_changes ON memory (entity_id, version) WHERE version > 0;
-CREATE INDEX idx_memory_tombstone_changes ON memory_tombstone (entity_id, version)
-    WHERE version > 0;
-DROP INDEX idx_memory_entity_version;
-DROP INDEX idx_memory_tombstone_version;
-
 -- An entity of which the statistics know nothing is taken to have a hundred rows, whatever
 -- the others have. A distributed server refuses to set it.
 DO $$
@@ -33,5 +26,14 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- A statement may use these only if it says that the version is greater than 0, as all are.
+CREATE INDEX idx_memory_changes ON memory (entity_id, version) WHERE version > 0;
+CREATE INDEX idx_memory_tombstone_changes ON memory_tombstone (entity_id, version)
+    WHERE version > 0;
+
+-- Last, since nobody reads the tables from here until the end of the transaction.
+DROP INDEX idx_memory_entity_version;
+DROP INDEX idx_memory_tombstone_version;
 
 INSERT INTO memory_schema (version) VALUES (11);

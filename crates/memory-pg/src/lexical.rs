@@ -144,7 +144,9 @@ impl LexicalQuery {
         text: &str,
         language: Option<Language>,
     ) -> MemoryResult<Self> {
-        let is_small = text.len() <= MAX_ANALYZED_INLINE;
+        /// In bytes, as the pairs of its words are compared with each other: some 250 words.
+        const MAX_INLINE: usize = 1_024;
+        let is_small = text.len() <= MAX_INLINE;
         let text = text.to_owned();
         run_blocking(operation, is_small, move || Self::new(&text, language)).await
     }

@@ -30,6 +30,9 @@ const MIN_MEMORIES: u32 = 2_048;
 /// searched for a part of its pairs.
 const MAX_MARKS: usize = 256;
 
+/// Texts that are in memory at a time: some megabytes of short ones, at most 40.
+const TEXTS_AT_ONCE: usize = 1_024;
+
 /// The column of [`PairWords::column`].
 const COLUMN: &str = "with_pair_words";
 
@@ -207,20 +210,20 @@ pub(crate) async fn add_candidates(
         entity,
         generation: outcome.generation,
     };
-    let texts = reader.texts(&scored).await?;
-    let limit = request.limit;
-    // A single text may be long.
-    let find = move || {
-        let mut with_pairs = TextsWithPairs::new(terms);
-        for (id, text) in &texts {
-            with_pairs.read(*id, text);
-        }
-        with_pairs.rarest(limit)
-    };
-    let mut rarest: HashSet<Uuid> = run_blocking(OPERATION, false, find)
-        .await?
-        .into_iter()
-        .collect();
+    let mut with_pairs = TextsWithPairs::new(terms);
+    for some in scored.chunks(TEXTS_AT_ONCE) {
+        let texts = reader.texts(some).await?;
+        // A single text may be long.
+        let read = move || {
+            for (id, text) in &texts {
+                with_pairs.read(*id, text);
+            }
+            with_pairs
+        };
+        with_pairs = run_blocking(OPERATION, false, read).await?;
+    }
+    let rarest = with_pairs.rarest(request.limit).into_iter();
+    let mut rarest: HashSet<Uuid> = rarest.collect();
     // One of the sample that contains a rare pair must not stand for others.
     for hit in &outcome.sample {
         if rarest.remove(hit.memory.id.as_uuid()) {

@@ -51,15 +51,18 @@ struct WordPostings {
 }
 
 impl PairPostings {
-    /// Of pairs of so many words, as indices.
+    /// Of pairs of so many words, as indices. Pairs of others are ignored, as memories that
+    /// contain others are.
     #[must_use]
     pub fn new(pairs: Vec<(usize, usize)>, words: usize) -> Self {
         let mut postings: Vec<Option<WordPostings>> = Vec::new();
         postings.resize_with(words, || None);
         for &(first, second) in &pairs {
             for word in [first, second] {
-                let word = postings[word].get_or_insert_default();
-                word.is_in_pair_with_itself |= first == second;
+                if let Some(word) = postings.get_mut(word) {
+                    let word = word.get_or_insert_default();
+                    word.is_in_pair_with_itself |= first == second;
+                }
             }
         }
         Self {
@@ -76,7 +79,7 @@ impl PairPostings {
 
     /// Adds that a memory contains a word so often. It may be added once.
     pub fn add(&mut self, word: usize, number: u32, count: u32) {
-        if let Some(word) = &mut self.words[word] {
+        if let Some(Some(word)) = self.words.get_mut(word) {
             word.once.push(number);
             if word.is_in_pair_with_itself && count >= 2 {
                 word.twice.push(number);
@@ -116,7 +119,7 @@ impl PairPostings {
     /// The memories that contain both words of a pair.
     fn with(&self, (first, second): (usize, usize)) -> impl Iterator<Item = u32> {
         let list = |word: usize| {
-            let postings = self.words[word].as_ref();
+            let postings = self.words.get(word).and_then(Option::as_ref);
             postings.map_or(&[][..], |it| match first == second {
                 true => &it.twice,
                 false => &it.once,
@@ -152,7 +155,7 @@ fn skip_below(list: &[u32], number: u32) -> &[u32] {
 pub struct TextsWithPairs<K> {
     terms: QueryTerms,
     read: usize,
-    /// Those that contain one, with how often they contain each.
+    /// Those that contain one, with the indices of all that they contain.
     found: Vec<(K, Vec<u32>)>,
 }
 
@@ -170,9 +173,11 @@ impl<K: Ord> TextsWithPairs<K> {
     /// Reads a text, which takes as long as analyzing it.
     pub fn read(&mut self, key: K, text: &str) {
         self.read += 1;
-        let counts = self.terms.count(text).pairs;
-        if counts.iter().any(|count| *count > 0) {
-            self.found.push((key, counts));
+        let counts = (0u32..).zip(self.terms.count(text).pairs);
+        let contained = counts.filter(|(_, count)| *count > 0);
+        let contained: Vec<u32> = contained.map(|(pair, _)| pair).collect();
+        if !contained.is_empty() {
+            self.found.push((key, contained));
         }
     }
 
@@ -184,15 +189,13 @@ impl<K: Ord> TextsWithPairs<K> {
     )]
     #[must_use]
     pub fn rarest(self, limit: usize) -> Vec<K> {
-        let idf = (0..self.terms.pairs().len()).map(|pair| {
-            let containing = self.found.iter().filter(|(_, counts)| counts[pair] > 0);
-            (self.read as f32 / containing.count().max(1) as f32).ln_1p()
-        });
-        let idf: Vec<f32> = idf.collect();
-        let score = |counts: &[u32]| -> f32 {
-            let contained = idf.iter().zip(counts).filter(|(_, count)| **count > 0);
-            contained.map(|(idf, _)| idf).sum()
-        };
+        let mut containing = vec![0usize; self.terms.pairs().len()];
+        for pair in self.found.iter().flat_map(|(_, pairs)| pairs) {
+            containing[*pair as usize] += 1;
+        }
+        let idf = |count: usize| (self.read as f32 / count.max(1) as f32).ln_1p();
+        let idf: Vec<f32> = containing.into_iter().map(idf).collect();
+        let score = |pairs: &[u32]| -> f32 { pairs.iter().map(|pair| idf[*pair as usize]).sum() };
         let found = self.found.into_iter();
         let mut scored: Vec<(f32, K)> = found.map(|(key, it)| (score(&it), key)).collect();
         scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
