@@ -15,13 +15,21 @@
 //! the database (on SQLite, the calls of the store) and the times of their recalls. The
 //! processes run one after the other, so that the times are not those of a busy machine,
 //! and the cases in turn, so that what else the machine does is the same for each.
-//! There are snapshot pages, as after the first questions to an entity. The vectors of the
-//! memories are random: what matters here is not what is found.
+//! There are snapshot pages where the entity has 512 memories or more, as after the first
+//! questions to it. The vectors of the memories are random: what matters here is not what
+//! is found.
+//!
+//! Statements are counted where the server has `pg_stat_statements` in
+//! `shared_preload_libraries` and the user may create that extension, or it is there;
+//! elsewhere the table has `-`, and its ratio is that of the calls of the store.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "an example prints, and ends where it fails"
 )]
+
+#[path = "shared_cache/paged_entity.rs"]
+mod paged_entity;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,23 +40,16 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use memory::sqlite::SqliteStore;
 use memory::store::Store;
-use memory::{
-    Consistency, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind, MemoryResult, MemorySystem,
-};
-use memory_testkit::{HookedStore, SeededRng, StoreCall, StoreHooks};
+use memory::{Consistency, MemoryConfig, MemoryId, MemoryResult, MemorySystem};
+use memory_testkit::{HookedStore, StoreCall, StoreHooks};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use paged_entity::{Outcome, milliseconds};
 
 const PROCESSES: usize = 4;
 const QUESTIONS: usize = 200;
-const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
-const DIMENSIONS: usize = 384;
 
 /// Processes of each case whose first recall is measured; the medians are printed.
 const FIRST_RECALLS: usize = 7;
-
-/// Memories of one batch, and those of a snapshot page.
-const BATCH: usize = 1_000;
-const PAGE: usize = 128;
 
 /// What a process has in common with the others.
 #[derive(Clone, Copy, PartialEq)]
@@ -121,7 +122,7 @@ fn sentence(n: usize) -> String {
 }
 
 #[tokio::main]
-async fn main() -> MemoryResult<()> {
+async fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [
@@ -141,7 +142,7 @@ async fn main() -> MemoryResult<()> {
                 server,
                 is_bounded: consistency == "bounded",
             };
-            process.ask().await
+            Ok(process.ask().await?)
         }
         [server, database, ref sizes @ ..] if database.contains("://") => {
             compare_sizes(server, Some(database), sizes).await
@@ -156,20 +157,16 @@ async fn main() -> MemoryResult<()> {
     }
 }
 
-async fn compare_sizes(server: &str, database: Option<&str>, sizes: &[&str]) -> MemoryResult<()> {
-    let sizes: Vec<usize> = match sizes {
-        [] => SIZES.to_vec(),
-        sizes => sizes.iter().map(|size| size.parse().unwrap()).collect(),
-    };
-    for size in sizes {
+async fn compare_sizes(server: &str, database: Option<&str>, sizes: &[&str]) -> Outcome {
+    for size in paged_entity::parse_sizes(sizes)? {
         // Nothing of an earlier run is in the way.
         let comparison = Comparison::new(server, database, MemoryId::new().to_string());
         comparison.fill(size).await?;
         println!("{size} memories");
         println!();
-        comparison.first_recalls();
+        let computed_before = comparison.first_recalls();
         println!();
-        comparison.questions().await;
+        comparison.questions(computed_before).await;
         println!();
     }
     Ok(())
@@ -216,43 +213,25 @@ impl Comparison {
         }
     }
 
-    /// Retains memories with random vectors, and asks until there are snapshot pages of
-    /// all that fill one.
-    async fn fill(&self, size: usize) -> MemoryResult<()> {
+    /// Makes the entity, with snapshot pages.
+    async fn fill(&self, size: usize) -> Outcome {
         let memory = MemorySystem::open(&self.database).await?;
-        let mut rng = SeededRng::new(1);
-        let mut begin = 0;
-        while begin < size {
-            let end = size.min(begin + BATCH);
-            let items = (begin..end).map(|n| {
-                let content = format!("{}, story {n}", sentence(n * 3));
-                let item = MemoryBatchItem::new(&*self.run, MemoryKind::World, content);
-                item.with_embedding(rng.vector(DIMENSIONS))
-            });
-            memory.retain_batch(items).await?;
-            begin = end;
-        }
-        while self.pages().await < size / PAGE {
-            memory.recall(&*self.run, "who heard the bell?").await?;
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        memory.close().await
+        let content = |n: usize| format!("{}, story {n}", sentence(n * 3));
+        paged_entity::fill(&memory, &self.run, size, content).await?;
+        let count = async || self.count_pages().await;
+        paged_entity::make_pages(&memory, &self.run, size, count).await?;
+        Ok(memory.close().await?)
     }
 
-    /// How many snapshot pages there are.
-    async fn pages(&self) -> usize {
+    async fn count_pages(&self) -> Outcome<usize> {
         #[cfg(feature = "postgres")]
         if self.original.is_none() {
-            let mut connection = connect(&self.database).await;
-            let sql = "SELECT count(*) FROM snapshot_page WHERE entity_id = $1";
-            let count = sqlx::query_scalar::<_, i64>(sql).bind(&self.run);
-            let count = count.fetch_one(&mut connection).await.unwrap();
-            return usize::try_from(count).unwrap();
+            return paged_entity::count_pages(&self.database, &self.run).await;
         }
         let connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&self.database);
-        let connection = &mut connection.await.unwrap();
+        let connection = &mut connection.await?;
         let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM snapshot_page");
-        usize::try_from(count.fetch_one(connection).await.unwrap()).unwrap()
+        Ok(usize::try_from(count.fetch_one(connection).await?)?)
     }
 
     /// Runs a process that asks so many questions.
@@ -292,13 +271,17 @@ impl Comparison {
         }
     }
 
-    fn first_recalls(&self) {
+    /// Prints the times of first recalls. Returns how many vectors were computed for the
+    /// shared cache of each case: they are of a question that is asked again.
+    fn first_recalls(&self) -> [u64; CASES.len()] {
         println!("| first recall of a process | p50 | least | ratio |");
         println!("|---|---:|---:|---:|");
         let mut times = [(); CASES.len()].map(|()| Vec::new());
         // Its vector is in the shared caches from now on.
-        self.run(Case::Shared, 0, 1);
-        self.run(Case::SharedAndBounded, 0, 1);
+        let computed_before = CASES.map(|case| match case {
+            Case::Alone | Case::NothingShared => 0,
+            Case::Shared | Case::SharedAndBounded => self.run(case, 0, 1).computed,
+        });
         for _ in 0..FIRST_RECALLS {
             for (case, times) in CASES.into_iter().zip(&mut times) {
                 times.push(self.run(case, 0, 1).first);
@@ -312,9 +295,12 @@ impl Comparison {
             let name = case.name();
             println!("| {name} | {p50:.2} ms | {:.2} ms | {ratio:.2} |", times[0]);
         }
+        computed_before
     }
 
-    async fn questions(&self) {
+    /// Prints what all questions cost, with the vectors that were computed before for one
+    /// of them.
+    async fn questions(&self, computed_before: [u64; CASES.len()]) {
         println!(
             "| four processes | vectors computed | ratio | statements, calls of the store | ratio | time of the database | recall p50, first process | p50, median of the others | ratio |"
         );
@@ -330,8 +316,10 @@ impl Comparison {
             }
         }
         let mut alone = None;
-        for ((case, answers), statements) in CASES.into_iter().zip(answers).zip(statements) {
+        let measured = answers.into_iter().zip(statements).zip(computed_before);
+        for (case, ((answers, statements), computed_before)) in CASES.into_iter().zip(measured) {
             let computed: u64 = answers.iter().map(|answers| answers.computed).sum();
+            let computed = computed_before + computed;
             let calls: u64 = answers.iter().map(|answers| answers.calls).sum();
             let count = statements.map_or(calls.cast_signed(), |statements| statements.count);
             let mut others: Vec<f64> = answers[1..].iter().map(|answers| answers.p50).collect();
@@ -359,7 +347,7 @@ impl Comparison {
     async fn statements(&self) -> Option<Statements> {
         #[cfg(feature = "postgres")]
         if self.original.is_none() {
-            let mut connection = connect(&self.database).await;
+            let mut connection = paged_entity::connect(&self.database).await.ok()?;
             let extension = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements";
             sqlx::query(extension).execute(&mut connection).await.ok()?;
             let sql = "SELECT sum(calls)::bigint, sum(total_exec_time) FROM pg_stat_statements \
@@ -390,13 +378,6 @@ impl Statements {
             milliseconds: sum.milliseconds + after.milliseconds - before.milliseconds,
         })
     }
-}
-
-#[cfg(feature = "postgres")]
-async fn connect(url: &str) -> sqlx::PgConnection {
-    <sqlx::PgConnection as sqlx::Connection>::connect(url)
-        .await
-        .unwrap()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a ratio for a table")]
@@ -489,8 +470,4 @@ fn computed(snapshotter: &Snapshotter) -> u64 {
             _ => None,
         });
     vectors.sum()
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
 }

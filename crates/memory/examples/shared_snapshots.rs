@@ -6,20 +6,25 @@
 //! ```
 //!
 //! SERVER is the URL of a Valkey server without parameters, DATABASE that of an empty
-//! PostgreSQL database. For entities of several sizes, this measures the load of a snapshot
-//! by a system that was just opened, and how much of it the database takes for the content
-//! of the [pages](../../../docs/adr/0024-snapshot-pages.md). Then it reads the same bytes
-//! from the server, a few pages at a time, so that a call ends within the budget that a
-//! caller has for it, and computes how long the load would take with those. For one memory,
-//! it compares reading it by its id with the question that a checked read would still ask
-//! the database. Everything that is compared is measured in turn, in one process.
+//! PostgreSQL database, whose user may run `CHECKPOINT` (a superuser, or a member of
+//! `pg_checkpoint`). An entity has 512 memories or more, as smaller ones have no pages.
+//!
+//! For entities of several sizes, this measures the load of a snapshot by a system that was
+//! just opened, and how much of it the database takes for the content of the
+//! [pages](../../../docs/adr/0024-snapshot-pages.md). Then it reads the same bytes from the
+//! server, a few pages at a time, so that a call ends within the budget that a caller has
+//! for it, and computes how long the load would take with those. For one memory, it compares
+//! reading it by its id with the question that a checked read would still ask the database.
+//! Everything that is compared is measured in turn, in one process.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "an example prints, and ends where it fails"
 )]
 
-use std::error::Error;
+#[path = "shared_cache/paged_entity.rs"]
+mod paged_entity;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -28,25 +33,14 @@ use memory::cache::{SharedCache, SharedEntry, SharedGroup, SharedKey};
 use memory::postgres::PgStore;
 use memory::store::Store;
 use memory::valkey::ValkeyCache;
-use memory::{
-    ByteSize, EntityId, MemoryBatchItem, MemoryConfig, MemoryId, MemoryKind, MemoryResult,
-    MemorySystem,
-};
+use memory::{ByteSize, EntityId, MemoryConfig, MemoryId, MemoryResult, MemorySystem};
 use memory_testkit::{HashEmbedder, HookedStore, SeededRng, StoreCall, StoreHooks, StoreOperation};
+use paged_entity::{DIMENSIONS, MIN_PAGED, Outcome, connect, milliseconds};
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
-
-const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
-const DIMENSIONS: usize = 384;
-
 /// How often each size is measured; the medians are printed.
 const ROUNDS: usize = 9;
-
-/// Memories of one batch, and those of a full page.
-const BATCH: usize = 1_000;
-const PAGE: usize = 128;
 
 /// Pages of one call: the largest number of which most calls end within [`BUDGET`].
 const PAGES_PER_CALL: usize = 2;
@@ -94,10 +88,12 @@ async fn main() -> Outcome {
         println!("usage: shared_snapshots SERVER DATABASE [MEMORIES...]");
         return Ok(());
     };
-    let sizes: Vec<usize> = match sizes {
-        [] => SIZES.to_vec(),
-        sizes => sizes.iter().map(|size| size.parse().unwrap()).collect(),
-    };
+    let sizes = paged_entity::parse_sizes(sizes)?;
+    if let Some(size) = sizes.iter().find(|size| **size < MIN_PAGED) {
+        let message =
+            format!("an entity of {size} memories has no snapshot pages; name {MIN_PAGED} or more");
+        return Err(message.into());
+    }
     let run = MemoryId::new().to_string();
     let server = format!("{server}?namespace={run}");
     println!("Times in milliseconds, medians of {ROUNDS}.");
@@ -132,31 +128,14 @@ async fn open(database: &str, warm: u64, hooks: Arc<dyn StoreHooks>) -> Outcome<
     Ok(builder.build().await?)
 }
 
-/// Retains memories, and asks until there are pages of all that fill one.
+/// Makes an entity with snapshot pages.
 async fn fill(database: &str, entity: &str, size: usize) -> Outcome {
     let memory = open(database, 0, Arc::new(())).await?;
-    // Vectors of a model compress as badly as these.
-    let mut rng = SeededRng::new(1);
-    for begin in (0..size).step_by(BATCH) {
-        let numbers = begin..size.min(begin + BATCH);
-        let items = numbers.map(|n| {
-            let item = MemoryBatchItem::new(entity, MemoryKind::Experience, content(n));
-            item.with_embedding(rng.vector(DIMENSIONS))
-        });
-        memory.retain_batch(items).await?;
-    }
-    let mut connection = PgConnection::connect(database).await?;
+    paged_entity::fill(&memory, entity, size, content).await?;
+    let mut connection = connect(database).await?;
     sqlx::query("ANALYZE").execute(&mut connection).await?;
-    loop {
-        memory.recall(entity, "who walked to the market?").await?;
-        let count = "SELECT count(*) FROM snapshot_page WHERE entity_id = $1";
-        let count = sqlx::query_scalar::<_, i64>(count).bind(entity);
-        let pages = count.fetch_one(&mut connection).await?;
-        if usize::try_from(pages)? >= size / PAGE {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let count = async || paged_entity::count_pages(database, entity).await;
+    paged_entity::make_pages(&memory, entity, size, count).await?;
     sqlx::query("CHECKPOINT").execute(&mut connection).await?;
     connection.close().await?;
     Ok(memory.close().await?)
@@ -181,7 +160,7 @@ fn content(n: usize) -> String {
 }
 
 async fn compare_loads(server: &str, database: &str, entity: &str, size: usize) -> Outcome {
-    let mut connection = PgConnection::connect(database).await?;
+    let mut connection = connect(database).await?;
     let cache = ValkeyCache::open(server)?;
     let stored = put_pages(&cache, &mut connection, entity, size).await?;
     let [mut loads, mut reads, mut pages, mut heads] = [(); 4].map(|()| Vec::new());
@@ -296,7 +275,7 @@ async fn compare_memory(server: &str, database: &str, entity: &str) -> Outcome {
     let cache = ValkeyCache::open(server)?;
     let entity = EntityId::from(entity);
     let sql = "SELECT memory_id FROM memory WHERE entity_id = $1 LIMIT $2";
-    let mut connection = PgConnection::connect(database).await?;
+    let mut connection = connect(database).await?;
     let ids = sqlx::query_scalar(sql).bind(entity.as_str()).bind(READS);
     let ids: Vec<uuid::Uuid> = ids.fetch_all(&mut connection).await?;
     connection.close().await?;
@@ -343,10 +322,6 @@ async fn timed<T>(call: impl Future<Output = MemoryResult<T>>) -> MemoryResult<D
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share for a table")]
