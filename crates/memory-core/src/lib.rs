@@ -76,7 +76,7 @@ pub use store::index_maintenance::{
     IndexReason, IndexReport, MaintenanceReport, MaintenanceRequest, check_target_recall,
 };
 pub use store::{
-    AccessState, AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream,
+    AccessOutcome, AccessState, AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream,
     ConsolidateOutcome, DenseQuery, EmbeddedMemory, EntityStats, EpisodePart, Generation,
     GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, ListScope, NeighborOutcome,
     NeighborRequest, PageCursor, RemoveOutcome, ReplaceVectorsOutcome, ScoreStats,

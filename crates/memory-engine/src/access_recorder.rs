@@ -1,10 +1,16 @@
 //! Recording accesses in the background.
 
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use memory_core::{AccessCounting, Clock, EntityId, ErrorKind, MemoryConfig, Store, limits};
+use memory_core::{
+    AccessCounting, AccessUpdate, Clock, EntityId, ErrorKind, MemoryConfig, Store, limits,
+};
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use crate::consolidation::{AccessCounts, FLUSH_AFTER};
 use crate::recall::RecallHit;
@@ -12,6 +18,15 @@ use crate::tiers::Tiers;
 
 /// How long a close waits for access counts to be written.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How much longer a close waits for entities that others have locked.
+const CLOSE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// As much longer, a flush in the background. What is locked for longer, as during a large
+/// import, waits for the next.
+const FLUSH_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long to wait for one locked entity at a time: long enough for a usual write to end.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
+/// The most entities of one transaction, which may lock all of them until it ends.
+const MAX_ENTITIES: usize = 50;
 
 /// Counts what recalls return, and writes the counts to the store in batches.
 pub(crate) struct AccessRecorder {
@@ -20,6 +35,10 @@ pub(crate) struct AccessRecorder {
     tiers: Arc<Tiers>,
     is_enabled: bool,
     counts: Arc<AccessCounts>,
+    /// Locked during a flush, which has counts that are not pending meanwhile.
+    flushing: Mutex<()>,
+    /// Those that wait for a flush in the background to end.
+    closing: AtomicUsize,
     /// For the task that writes: it does not keep the recorder alive.
     this: Weak<Self>,
 }
@@ -38,6 +57,8 @@ impl AccessRecorder {
             tiers,
             is_enabled,
             counts: Arc::default(),
+            flushing: Mutex::default(),
+            closing: AtomicUsize::new(0),
             this: Weak::clone(this),
         })
     }
@@ -74,58 +95,174 @@ impl AccessRecorder {
             let guard = FlushGuard(counts);
             let flush_due = guard.0.flush_due.notified();
             // Whichever comes first; an elapsed timeout is no failure.
-            let _ = tokio::time::timeout(FLUSH_AFTER, flush_due).await;
-            if let Some(recorder) = recorder.upgrade() {
-                recorder.flush().await;
-            }
+            let _ = timeout(FLUSH_AFTER, flush_due).await;
+            let Some(recorder) = recorder.upgrade() else {
+                return;
+            };
+            let _flushing = recorder.flushing.lock().await;
+            // From here on the next access, or what this flush leaves, starts a task.
+            drop(guard);
+            recorder.flush().await;
         });
     }
 
-    /// Writes all pending counts. While the store is unavailable they stay
-    /// pending, and nothing more is tried; counts that cannot be written at all
-    /// are dropped and logged, unless the store only reads.
-    pub(crate) async fn flush(&self) {
-        let mut is_available = true;
+    /// Writes pending counts. Those of entities that others have locked stay pending for
+    /// the next flush.
+    async fn flush(&self) {
+        let left = self.write_unlocked().await;
+        let limit = Instant::now() + FLUSH_LOCK_TIMEOUT;
+        let is_wanted = || self.closing.load(Ordering::SeqCst) == 0;
+        let left = self.write_locked(left, limit, is_wanted).await;
+        self.counts.put_back(&left);
+        if !left.is_empty() && self.counts.schedule() {
+            self.schedule_flush();
+        }
+    }
+
+    /// Writes the pending counts of entities that nobody has locked, and returns the
+    /// others. While the store is unavailable they stay pending, and nothing more is
+    /// tried; counts that cannot be written at all are dropped and logged, unless the
+    /// store only reads.
+    async fn write_unlocked(&self) -> Vec<AccessUpdate> {
+        let (mut is_available, mut deferred) = (true, Vec::new());
         // Many entities in one transaction: one for each would keep the connection that
-        // writes busy. Not all at once, since others wait for it.
-        for updates in self.counts.drain().chunks(limits::MAX_LIMIT) {
+        // writes busy. Not all at once, since others wait for it, and for the entities.
+        let updates = self.counts.drain();
+        for updates in into_batches(&updates) {
             if !is_available {
                 self.counts.put_back(updates);
                 continue;
             }
-            let recorded = self.store.record_accesses(updates).await;
-            for own in updates.chunk_by(|a, b| a.entity == b.entity) {
-                let ids = own.iter().map(|update| update.id);
-                self.tiers.invalidate_access_counts(&own[0].entity, ids);
-            }
-            let Err(error) = recorded else {
-                continue;
-            };
-            if error.kind() == ErrorKind::Unavailable {
-                is_available = false;
-                self.counts.put_back(updates);
-            }
-            match error.kind() {
-                // A hot standby, or a file without write permission: as intended.
-                ErrorKind::ReadOnly => {
-                    tracing::debug!("access counts are not written: the store only reads");
+            match self.write(updates, Duration::ZERO).await {
+                Ok(some) => deferred.extend(some),
+                Err(Unavailable) => {
+                    is_available = false;
+                    self.counts.put_back(updates);
                 }
-                kind => tracing::warn!(?kind, "access counts were not written"),
             }
+        }
+        deferred
+    }
+
+    /// Writes the counts of locked entities, each in a transaction of its own, which waits
+    /// for the lock while it has none. Those that are still locked are tried again until
+    /// the time limit, or until that `is_wanted` no more. Returns what it has not written.
+    async fn write_locked(
+        &self,
+        mut left: Vec<AccessUpdate>,
+        limit: Instant,
+        is_wanted: impl Fn() -> bool,
+    ) -> Vec<AccessUpdate> {
+        while !left.is_empty() {
+            let mut deferred = Vec::new();
+            let entities = left.chunk_by(|a, b| a.entity == b.entity);
+            for own in entities.flat_map(|own| own.chunks(limits::MAX_LIMIT)) {
+                let wait = LOCK_WAIT.min(limit.saturating_duration_since(Instant::now()));
+                if wait.is_zero() || !is_wanted() {
+                    deferred.extend_from_slice(own);
+                    continue;
+                }
+                match self.write(own, wait).await {
+                    Ok(some) => deferred.extend(some),
+                    Err(Unavailable) => deferred.extend_from_slice(own),
+                }
+            }
+            left = deferred;
+            if Instant::now() >= limit || !is_wanted() {
+                break;
+            }
+            // A store that does not wait for a lock.
+            tokio::time::sleep(LOCK_WAIT / 10).await;
+        }
+        left
+    }
+
+    /// Writes counts and drops what is cached of these memories. Returns the counts that
+    /// the store deferred.
+    async fn write(
+        &self,
+        updates: &[AccessUpdate],
+        max_wait: Duration,
+    ) -> Result<Vec<AccessUpdate>, Unavailable> {
+        let recorded = self.store.record_accesses(updates, max_wait).await;
+        let (deferred, error) = match recorded {
+            Ok(outcome) => (outcome.deferred, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let kind = error.map(|error| error.kind());
+        if !matches!(kind, Some(ErrorKind::Unavailable | ErrorKind::ReadOnly)) {
+            let keys = deferred.iter().map(|update| (&update.entity, update.id));
+            let keys: HashSet<(&EntityId, _)> = keys.collect();
+            for own in updates.chunk_by(|a, b| a.entity == b.entity) {
+                let entity = &own[0].entity;
+                let ids = own.iter().map(|update| update.id);
+                let mut written = ids.filter(|id| !keys.contains(&(entity, *id))).peekable();
+                if written.peek().is_some() {
+                    self.tiers.invalidate_access_counts(entity, written);
+                }
+            }
+        }
+        match kind {
+            None => {}
+            // A hot standby, or a file without write permission: as intended.
+            Some(ErrorKind::ReadOnly) => {
+                tracing::debug!("access counts are not written: the store only reads");
+            }
+            Some(kind) => tracing::warn!(?kind, "access counts were not written"),
+        }
+        match kind {
+            Some(ErrorKind::Unavailable) => Err(Unavailable),
+            _ => Ok(deferred),
         }
     }
 
     /// Writes pending counts before a close, which does not wait long for them:
-    /// what is not written by then is dropped and logged.
+    /// what is not written by then is dropped and logged. It waits longer for entities
+    /// that others have locked, so that no count is lost because of a usual write.
     pub(crate) async fn flush_before_close(&self) {
+        let _closing = ClosingGuard::new(&self.closing);
+        let unlocked = async {
+            // What a flush in the background has is pending again when it ends.
+            let flushing = self.flushing.lock().await;
+            (self.write_unlocked().await, flushing)
+        };
         // A write that has begun runs to its end in the store.
-        if tokio::time::timeout(CLOSE_TIMEOUT, self.flush())
-            .await
-            .is_err()
-        {
+        let Ok((left, _flushing)) = timeout(CLOSE_TIMEOUT, unlocked).await else {
             tracing::warn!("access counts were not written in time");
+            return;
+        };
+        let limit = Instant::now() + CLOSE_LOCK_TIMEOUT;
+        let left = self.write_locked(left, limit, || true).await;
+        if !left.is_empty() {
+            let memories = left.len();
+            tracing::warn!(
+                memories,
+                "access counts were not written: others have locked the entities"
+            );
+            self.counts.put_back(&left);
         }
     }
+}
+
+/// The store could not be reached, and has written nothing.
+struct Unavailable;
+
+/// Divides updates among transactions; those of an entity follow each other.
+fn into_batches(updates: &[AccessUpdate]) -> impl Iterator<Item = &[AccessUpdate]> {
+    let mut rest = updates;
+    std::iter::from_fn(move || {
+        let (mut entities, mut length) = (0, 0);
+        for own in rest.chunk_by(|a, b| a.entity == b.entity) {
+            if entities == MAX_ENTITIES || length >= limits::MAX_LIMIT {
+                break;
+            }
+            entities += 1;
+            length += own.len();
+        }
+        let (batch, after) = rest.split_at(length.min(limits::MAX_LIMIT));
+        rest = after;
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
 /// Lets another task be started when the one that writes ends.
@@ -134,5 +271,44 @@ struct FlushGuard(Arc<AccessCounts>);
 impl Drop for FlushGuard {
     fn drop(&mut self) {
         self.0.writer_stopped();
+    }
+}
+
+/// Has a flush in the background wait for no lock.
+struct ClosingGuard<'a>(&'a AtomicUsize);
+
+impl<'a> ClosingGuard<'a> {
+    fn new(closing: &'a AtomicUsize) -> Self {
+        closing.fetch_add(1, Ordering::SeqCst);
+        Self(closing)
+    }
+}
+
+impl Drop for ClosingGuard<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+    use memory_core::MemoryId;
+
+    use super::*;
+
+    #[test]
+    fn batches_have_few_entities_and_few_updates() {
+        let update = |entity: &str| AccessUpdate::new(entity, MemoryId::new(), 1, Utc::now());
+        let mut updates: Vec<_> = (0..120).map(|n| update(&format!("npc {n}"))).collect();
+        updates.extend((0..2_500).map(|_| update("mira")));
+        let batches: Vec<_> = into_batches(&updates).collect();
+        assert_eq!(batches.concat(), updates);
+        let sizes: Vec<usize> = batches.iter().map(|batch| batch.len()).collect();
+        assert_eq!(sizes, [50, 50, 1_000, 1_000, 520]);
+        for batch in batches {
+            let entities = batch.chunk_by(|a, b| a.entity == b.entity);
+            assert!(entities.count() <= MAX_ENTITIES);
+        }
     }
 }

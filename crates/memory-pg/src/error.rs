@@ -104,6 +104,11 @@ impl Failure {
         matches!(self.code(), Some("40001" | "40P01"))
     }
 
+    /// Whether the server gave up waiting for a lock.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        self.code() == Some("55P03")
+    }
+
     /// Whether the server reported an error, and so certainly undid the
     /// transaction.
     pub(crate) fn is_refusal(&self) -> bool {

@@ -1,10 +1,11 @@
 //! [`Store::record_accesses`](memory_core::Store::record_accesses).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use memory_core::{AccessUpdate, EntityId, MemoryResult};
+use memory_core::{AccessOutcome, AccessUpdate, EntityId, MemoryResult};
 use uuid::Uuid;
 
 use crate::connection::Connection;
@@ -18,18 +19,28 @@ const OPERATION: &str = "record_accesses";
 pub(crate) async fn record_accesses(
     database: &Arc<Database>,
     updates: &[AccessUpdate],
-) -> MemoryResult<()> {
+    max_wait: Duration,
+) -> MemoryResult<AccessOutcome> {
     database.check_open(OPERATION)?;
     AccessUpdate::validate_all(updates)?;
     if updates.is_empty() {
-        return Ok(());
+        return Ok(AccessOutcome::default());
     }
-    database.write(RecordAccesses::new(updates)).await
+    let max_wait = max_wait.min(database.options.lock_timeout);
+    let record = RecordAccesses::new(updates, max_wait);
+    let locked = database.write(record).await?;
+    let deferred = updates.iter();
+    let deferred = deferred.filter(|update| locked.contains(&update.entity));
+    Ok(AccessOutcome::new(deferred.cloned().collect()))
 }
 
-/// The accesses of each entity. Entities and ids are in order: locking rows in one
-/// order avoids deadlocks.
-struct RecordAccesses(BTreeMap<EntityId, Accesses>);
+struct RecordAccesses {
+    /// The accesses of each entity. Entities and ids are in order: locking rows in one
+    /// order avoids deadlocks.
+    by_entity: BTreeMap<EntityId, Accesses>,
+    /// How long to wait for the lock of an entity.
+    max_wait: Duration,
+}
 
 /// One row for each memory of an entity: a statement may not write a row twice.
 #[derive(Default)]
@@ -40,7 +51,7 @@ struct Accesses {
 }
 
 impl RecordAccesses {
-    fn new(updates: &[AccessUpdate]) -> Self {
+    fn new(updates: &[AccessUpdate], max_wait: Duration) -> Self {
         let mut merged: BTreeMap<(&EntityId, Uuid), (u64, DateTime<Utc>)> = BTreeMap::new();
         for update in updates {
             let (count, time) = merged
@@ -56,33 +67,97 @@ impl RecordAccesses {
             accesses.counts.push(rows::signed(count));
             accesses.times.push(time);
         }
-        Self(by_entity)
+        Self {
+            by_entity,
+            max_wait,
+        }
     }
+
+    /// Writes the accesses of the entities that no other transaction has locked. The
+    /// locks that it has until it ends make their writers wait, so it waits for none.
+    async fn record_unlocked(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<BTreeSet<EntityId>, Failure> {
+        let mut locked = BTreeSet::new();
+        for (entity, accesses) in &self.by_entity {
+            let lock = sqlx::query(
+                "SELECT e.entity_id FROM entity e WHERE e.entity_id = $1::text \
+                 FOR SHARE SKIP LOCKED",
+            );
+            let is_free = !connection
+                .fetch_all(lock.bind(entity.as_str()))
+                .await?
+                .is_empty();
+            if is_free {
+                accesses.record(entity, connection).await?;
+            } else if exists(entity, connection).await? {
+                locked.insert(entity.clone());
+            }
+        }
+        Ok(locked)
+    }
+
+    /// Writes the accesses of all entities, and waits for their locks.
+    async fn record_waiting(&self, connection: &mut Connection) -> Result<(), Failure> {
+        // The server takes 0 for no limit.
+        let millis = self.max_wait.as_millis().max(1);
+        connection
+            .execute_batch(&format!("SET LOCAL lock_timeout = {millis}"))
+            .await?;
+        for (entity, accesses) in &self.by_entity {
+            let lock = sqlx::query(
+                "SELECT e.entity_id FROM entity e WHERE e.entity_id = $1::text FOR SHARE",
+            );
+            let rows = connection.fetch_all(lock.bind(entity.as_str())).await?;
+            if !rows.is_empty() {
+                accesses.record(entity, connection).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn exists(entity: &EntityId, connection: &mut Connection) -> Result<bool, Failure> {
+    let query = sqlx::query("SELECT e.entity_id FROM entity e WHERE e.entity_id = $1::text");
+    let rows = connection.fetch_all(query.bind(entity.as_str())).await?;
+    Ok(!rows.is_empty())
 }
 
 impl Transaction for RecordAccesses {
     const OPERATION: &'static str = OPERATION;
-    type Output = ();
+    /// The entities whose accesses were not written, since they are locked.
+    type Output = BTreeSet<EntityId>;
 
     fn entities(&self) -> Vec<&EntityId> {
-        self.0.keys().collect()
+        self.by_entity.keys().collect()
     }
 
-    async fn run(&self, connection: &mut Connection) -> Result<TxOutcome<()>, Failure> {
-        for (entity, accesses) in &self.0 {
-            accesses.record(entity, connection).await?;
+    async fn run(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<TxOutcome<BTreeSet<EntityId>>, Failure> {
+        let all = || self.by_entity.keys().cloned().collect();
+        if self.max_wait.is_zero() {
+            let locked = self.record_unlocked(connection).await?;
+            return Ok(match locked.len() < self.by_entity.len() {
+                true => TxOutcome::Commit(locked),
+                false => TxOutcome::Rollback(locked),
+            });
         }
-        Ok(TxOutcome::Commit(()))
+        match self.record_waiting(connection).await {
+            Ok(()) => Ok(TxOutcome::Commit(BTreeSet::new())),
+            // The server has undone all of it.
+            Err(failure) if failure.is_lock_timeout() => Ok(TxOutcome::Rollback(all())),
+            Err(failure) => Err(failure),
+        }
     }
 }
 
 impl Accesses {
+    /// Of an entity whose row is locked, if only for sharing. That excludes writers: a
+    /// memory removed concurrently would leave its access row behind.
     async fn record(&self, entity: &EntityId, connection: &mut Connection) -> Result<(), Failure> {
-        // A shared lock excludes writers: a memory removed concurrently would
-        // leave its access row behind.
-        let lock =
-            sqlx::query("SELECT e.entity_id FROM entity e WHERE e.entity_id = $1::text FOR SHARE");
-        connection.fetch_all(lock.bind(entity.as_str())).await?;
         let query = sqlx::query(
             "INSERT INTO memory_access AS a (entity_id, memory_id, access_count, last_accessed) \
              SELECT m.entity_id, m.memory_id, u.accesses, u.at \

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId,
-    EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
-    ListRequest, MaintenanceReport, MaintenanceRequest, MemoryFilter, MemoryId, MemoryPatch,
-    MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome,
-    SearchOutcome, SearchRequest, SnapshotPages, Store, StoreCapabilities, SummaryGroup,
-    UpdateOutcome, VectorPrecision, Writers,
+    AccessOutcome, AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, EmbeddedMemory,
+    Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions,
+    InsertOutcome, ListPage, ListRequest, MaintenanceReport, MaintenanceRequest, MemoryFilter,
+    MemoryId, MemoryPatch, MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome,
+    ReplaceVectorsOutcome, SearchOutcome, SearchRequest, SnapshotPages, Store, StoreCapabilities,
+    SummaryGroup, UpdateOutcome, VectorPrecision, Writers,
 };
 use sqlx::PgPool;
 
@@ -229,8 +230,12 @@ impl Store for PgStore {
         delete::delete(&self.database, entity, ids).await
     }
 
-    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
-        record_accesses::record_accesses(&self.database, updates).await
+    async fn record_accesses(
+        &self,
+        updates: &[AccessUpdate],
+        max_wait: Duration,
+    ) -> MemoryResult<AccessOutcome> {
+        record_accesses::record_accesses(&self.database, updates, max_wait).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {

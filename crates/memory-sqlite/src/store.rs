@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ConsolidateOutcome, EmbeddedMemory,
-    Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome, InsertOptions,
-    InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
-    SearchRequest, SnapshotPage, SnapshotPages, SnapshotState, Store, StoreCapabilities,
-    SummaryGroup, UpdateOutcome, Writers, limits,
+    AccessOutcome, AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ConsolidateOutcome,
+    EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome,
+    InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryFilter, MemoryId, MemoryPatch,
+    MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome,
+    SearchOutcome, SearchRequest, SnapshotPage, SnapshotPages, SnapshotState, Store,
+    StoreCapabilities, SummaryGroup, UpdateOutcome, Writers, limits,
 };
 
 use crate::changes::ChangesSince;
@@ -332,16 +333,20 @@ impl Store for SqliteStore {
         self.database.write(delete, self.origin()).await
     }
 
-    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
+    /// One writer has the whole database, so nothing is deferred.
+    async fn record_accesses(
+        &self,
+        updates: &[AccessUpdate],
+        _max_wait: Duration,
+    ) -> MemoryResult<AccessOutcome> {
         self.database.check_open(RecordAccesses::OPERATION)?;
         AccessUpdate::validate_all(updates)?;
-        if updates.is_empty() {
-            return Ok(());
+        if !updates.is_empty() {
+            let updates = updates.to_vec();
+            let record = RecordAccesses { updates };
+            self.database.write(record, self.origin()).await?;
         }
-        let updates = updates.to_vec();
-        self.database
-            .write(RecordAccesses { updates }, self.origin())
-            .await
+        Ok(AccessOutcome::default())
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {

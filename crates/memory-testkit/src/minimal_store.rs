@@ -1,13 +1,14 @@
 //! A wrapper around a store without the provided methods.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeSet, ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId, Fingerprint,
-    Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MemoryId,
-    MemoryPatch, MemoryResult, RemoveOutcome, Store, StoreCapabilities, SummaryGroup,
-    UpdateOutcome,
+    AccessOutcome, AccessUpdate, ChangeSet, ConsolidateOutcome, EmbeddedMemory, Embedding,
+    EntityId, Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage,
+    ListRequest, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, Store, StoreCapabilities,
+    SummaryGroup, UpdateOutcome,
 };
 
 /// A store that forwards the required methods of [`Store`] to another one and
@@ -79,8 +80,12 @@ impl Store for MinimalStore {
         self.inner.delete(entity, ids).await
     }
 
-    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
-        self.inner.record_accesses(updates).await
+    async fn record_accesses(
+        &self,
+        updates: &[AccessUpdate],
+        max_wait: Duration,
+    ) -> MemoryResult<AccessOutcome> {
+        self.inner.record_accesses(updates, max_wait).await
     }
 
     async fn list_entities(

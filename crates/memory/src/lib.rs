@@ -89,9 +89,9 @@ pub use memory_engine::{
 /// The contract of stores, for backends of your own.
 pub mod store {
     pub use memory_core::{
-        AccessState, AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream,
-        ConsolidateOutcome, DenseQuery, EmbeddedMemory, Embedding, EpisodePart, GetOutcome,
-        InsertOptions, InsertOutcome, NeighborOutcome, NeighborRequest, RemoveOutcome,
+        AccessOutcome, AccessState, AccessUpdate, BackupOptions, ChangeMarker, ChangeSet,
+        ChangeStream, ConsolidateOutcome, DenseQuery, EmbeddedMemory, Embedding, EpisodePart,
+        GetOutcome, InsertOptions, InsertOutcome, NeighborOutcome, NeighborRequest, RemoveOutcome,
         ReplaceVectorsOutcome, ScoreStatsBuilder, SearchHit, SearchOutcome, SearchRequest,
         SnapshotPage, SnapshotPages, SnapshotPart, SnapshotState, Store, StoreCapabilities,
         StoreEvent, SummaryGroup, TermStats, UpdateOutcome, VectorPrecision, Writers,

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -32,7 +33,7 @@ pub use changes::{ChangeMarker, ChangeStream, Generation, StoreEvent};
 pub use embedded_memory::EmbeddedMemory;
 use index_maintenance::{MaintenanceReport, MaintenanceRequest};
 pub use outcomes::{
-    ChangeSet, EntityStats, GetOutcome, InsertOutcome, ListPage, RemoveOutcome,
+    AccessOutcome, ChangeSet, EntityStats, GetOutcome, InsertOutcome, ListPage, RemoveOutcome,
     ReplaceVectorsOutcome, UpdateOutcome,
 };
 pub use requests::{
@@ -109,8 +110,7 @@ pub trait Store: Debug + Send + Sync + 'static {
         options: &InsertOptions,
     ) -> MemoryResult<InsertOutcome>;
 
-    /// Inserts summaries and archives their sources, all or nothing, in one
-    /// transaction. Required.
+    /// Inserts summaries and archives their sources, all or nothing, in one transaction. Required.
     ///
     /// # Behavior
     /// - Afterward every source has its summary's id in
@@ -142,8 +142,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Reads memories by id. Required.
     ///
     /// # Behavior
-    /// - One result per id, in the order asked; `None` where the entity has no
-    ///   such memory.
+    /// - One result per id, in the order asked; `None` where the entity has no such memory.
     /// - Archived memories are returned as well.
     async fn get(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<GetOutcome>;
 
@@ -175,8 +174,7 @@ pub trait Store: Debug + Send + Sync + 'static {
         provided::count(self, entity, filter).await
     }
 
-    /// Finds candidates for a recall: the best `limit` of each retriever asked
-    /// for.
+    /// Finds candidates for a recall: the best `limit` of each retriever asked for.
     ///
     /// Provided: the dense retriever, by an exact scan of
     /// [`changes_since`](Store::changes_since) generation 0, so at the cost of
@@ -249,12 +247,10 @@ pub trait Store: Debug + Send + Sync + 'static {
         Err(provided::unsupported(self, "neighbors"))
     }
 
-    /// Reads what changed after `since`, with the vectors of one fingerprint.
-    /// Required.
+    /// Reads what changed after `since`, with the vectors of one fingerprint. Required.
     ///
     /// # Behavior
-    /// - From generation 0 it returns the entity's whole live state, and no ids
-    ///   removed.
+    /// - From generation 0 it returns the entity's whole live state, and no ids removed.
     /// - Otherwise every live memory written and every id removed or archived
     ///   after `since`, in its latest state only (a memory that is live again
     ///   counts as written); applying them to the state at `since` gives the
@@ -273,8 +269,7 @@ pub trait Store: Debug + Send + Sync + 'static {
         fingerprint: &Fingerprint,
     ) -> MemoryResult<ChangeSet>;
 
-    /// The pages that readers keep in this store; `None`, as provided, where it keeps
-    /// none.
+    /// The pages that readers keep in this store; `None`, as provided, where it keeps none.
     fn snapshot_pages(&self) -> Option<&dyn SnapshotPages> {
         None
     }
@@ -381,25 +376,28 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// - Ids that the entity does not have are ignored.
     /// - A summary never outlives one of its sources: where an archived memory
     ///   is removed, its summary is removed as well, and that one's summary.
-    /// - Where a summary is removed, its sources are live again, unless they
-    ///   are removed too.
+    /// - Where a summary is removed, its sources are live again, unless they are removed too.
     /// - Links to a removed memory are dropped from the entity's other memories,
     ///   archived ones included; that counts as writing them.
     /// - The generation rises by one, however much is removed.
-    /// - Content is not left behind in free space or journals where the
-    ///   backend can prevent it.
+    /// - Content is not left behind in free space or journals where the backend can prevent it.
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome>;
 
-    /// Adds to access counts of one or several entities and moves `last_accessed`
-    /// forward (never back), all or nothing, in one transaction. Required.
+    /// Adds to access counts of one or several entities and moves `last_accessed` forward
+    /// (never back), all or nothing, in one transaction, except for what it defers
+    /// ([`AccessOutcome`]). Waits at most `max_wait` for a locked entity. Required.
     ///
     /// # Behavior
+    /// - Each update is either written or deferred, never both.
     /// - Ids that the entity does not have are ignored.
     /// - Does not raise a generation.
-    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()>;
+    async fn record_accesses(
+        &self,
+        updates: &[AccessUpdate],
+        max_wait: Duration,
+    ) -> MemoryResult<AccessOutcome>;
 
-    /// Generation and numbers of memories; zeros for an entity never written
-    /// to.
+    /// Generation and numbers of memories; zeros for an entity never written to.
     ///
     /// Provided: transfers every page of [`list`](Store::list), live and archived. It is
     /// asked at every cached read under [`Consistency::Checked`](crate::Consistency): a

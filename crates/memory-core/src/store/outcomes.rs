@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EmbeddedMemory, Generation, ListRequest, PageCursor};
+use super::{AccessUpdate, EmbeddedMemory, Generation, ListRequest, PageCursor};
 use crate::embedder::Fingerprint;
 use crate::id::{EntityId, MemoryId};
 use crate::memory::Memory;
@@ -241,6 +241,30 @@ impl ReplaceVectorsOutcome {
             generation,
             replaced,
         }
+    }
+}
+
+/// What [`Store::record_accesses`](super::Store::record_accesses) left for later.
+///
+/// Access counts can be written later, and nobody should wait for them. A backend whose
+/// entities are locked one by one writes those that are free, and defers the updates of
+/// the others: the caller gives them again. With a `max_wait` of zero it does not wait for
+/// a lock; with more it may defer the updates of all entities although only one is locked,
+/// so a caller that waits gives those of one entity. A backend that has one writer at a
+/// time defers nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccessOutcome {
+    /// The updates that were not written, since another writer had locked their
+    /// entities, as they were given. All others were.
+    pub deferred: Vec<AccessUpdate>,
+}
+
+impl AccessOutcome {
+    /// These updates were not written; the others were.
+    #[must_use]
+    pub const fn new(deferred: Vec<AccessUpdate>) -> Self {
+        Self { deferred }
     }
 }
 

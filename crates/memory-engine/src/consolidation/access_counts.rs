@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 /// The longest time that counts stay pending, which is what a crash loses.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(5);
 
-/// Pending memories from which on the flush starts early.
+/// Memories, recorded since the last flush, from which on the next starts early.
 const FLUSH_AT: usize = 10_000;
 
 /// Most memories with pending counts, some 200 bytes each; accesses of further
@@ -22,7 +22,7 @@ const MAX_PENDING: usize = 20_000;
 #[derive(Default)]
 pub(crate) struct AccessCounts {
     pending: Mutex<Pending>,
-    /// Notified when [`FLUSH_AT`] memories are pending.
+    /// Notified when [`FLUSH_AT`] memories were recorded.
     pub(crate) flush_due: Notify,
 }
 
@@ -30,6 +30,8 @@ pub(crate) struct AccessCounts {
 struct Pending {
     by_entity: HashMap<EntityId, HashMap<MemoryId, Count>>,
     memories: usize,
+    /// Those that a flush has left: no reason to begin the next early.
+    left: usize,
     flush_scheduled: bool,
 }
 
@@ -49,12 +51,10 @@ impl AccessCounts {
     ) -> bool {
         let mut pending = self.lock();
         pending.add(entity, ids.map(|id| (id, 1)), now);
-        if pending.memories >= FLUSH_AT {
+        if pending.memories - pending.left >= FLUSH_AT {
             self.flush_due.notify_one();
         }
-        let is_needed = !pending.flush_scheduled && pending.memories > 0;
-        pending.flush_scheduled |= is_needed;
-        is_needed
+        pending.schedule()
     }
 
     /// Memories with pending counts.
@@ -76,13 +76,22 @@ impl AccessCounts {
         updates
     }
 
-    /// Restores counts whose write failed; the next access schedules a retry.
+    /// Restores counts that were not written; the next access schedules a retry, unless
+    /// the caller does.
     pub(crate) fn put_back(&self, updates: &[AccessUpdate]) {
         let mut pending = self.lock();
         for update in updates {
+            let before = pending.memories;
             let one = std::iter::once((update.id, update.accesses));
             pending.add(&update.entity, one, update.last_accessed);
+            pending.left += pending.memories - before;
         }
+    }
+
+    /// As [`record`](Self::record) of nothing: whether the caller must start a task that
+    /// flushes what is pending.
+    pub(crate) fn schedule(&self) -> bool {
+        self.lock().schedule()
     }
 
     /// The flushing task ended without draining.
@@ -97,6 +106,12 @@ impl AccessCounts {
 }
 
 impl Pending {
+    fn schedule(&mut self) -> bool {
+        let is_needed = !self.flush_scheduled && self.memories > 0;
+        self.flush_scheduled |= is_needed;
+        is_needed
+    }
+
     fn add(
         &mut self,
         entity: &EntityId,
@@ -145,6 +160,27 @@ mod tests {
         assert!(accesses.record(&mira, std::iter::empty(), late));
         let again = accesses.drain();
         assert_eq!(again.iter().map(|update| update.accesses).sum::<u64>(), 4);
+    }
+
+    /// Or a locked entity with many memories would have every access begin a flush.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_flush_has_left_begins_no_early_flush() {
+        let (accesses, mira) = (AccessCounts::default(), EntityId::from("mira"));
+        let some = || (0..FLUSH_AT).map(|_| MemoryId::new());
+        accesses.record(&mira, some(), Utc::now());
+        let is_due = async || {
+            let due = accesses.flush_due.notified();
+            let limit = Duration::from_millis(1);
+            tokio::time::timeout(limit, due).await.is_ok()
+        };
+        assert!(is_due().await);
+        accesses.put_back(&accesses.drain());
+        assert!(accesses.schedule() && !accesses.schedule());
+        accesses.record(&mira, std::iter::once(MemoryId::new()), Utc::now());
+        assert!(!is_due().await);
+        assert_eq!(accesses.len(), FLUSH_AT + 1);
+        accesses.record(&mira, some(), Utc::now());
+        assert!(is_due().await);
     }
 
     #[test]

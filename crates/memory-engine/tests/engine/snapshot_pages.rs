@@ -152,7 +152,10 @@ async fn what_is_recalled_is_the_same_with_pages_and_without() {
             let last = now() - TimeDelta::hours(1);
             AccessUpdate::new(mira(), ids[number], 5 + number as u64, last)
         });
-        store.record_accesses(&accesses).await.unwrap();
+        store
+            .record_accesses(&accesses, Duration::ZERO)
+            .await
+            .unwrap();
         engine.delete_memory(&mira(), &ids[17]).await.unwrap();
         let patch = MemoryPatch::new().content("Tam did not sell the horse in May");
         let altered = engine.alter_memory(&mira(), &ids[100], &patch).await;

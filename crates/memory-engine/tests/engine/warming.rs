@@ -32,7 +32,11 @@ async fn used(entities: u32, memories: usize) -> Arc<StoreGate> {
         let ids = writer.engine.retain_batch(items.collect()).await.unwrap();
         let at = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_000 + i64::from(entity));
         let access = AccessUpdate::new(name(entity), ids[0], 1, at);
-        store.inner.record_accesses(&[access]).await.unwrap();
+        store
+            .inner
+            .record_accesses(&[access], Duration::ZERO)
+            .await
+            .unwrap();
     }
     store
 }

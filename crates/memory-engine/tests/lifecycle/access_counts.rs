@@ -1,12 +1,20 @@
 //! Access counts of recalls.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
-use memory_core::{AccessCounting, EntityId, ListScope, MemoryConfig, MemoryId};
+use memory_core::{
+    AccessCounting, EntityId, ErrorKind, ListRequest, ListScope, MemoryConfig, MemoryError,
+    MemoryId, MemoryResult,
+};
 use memory_engine::RecallRequest;
+use memory_testkit::{HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation};
+use tokio::time::{Instant, sleep};
 
-use crate::fixture::{Fixture, fixture, fixture_with, item, mira, now};
+use crate::fixture::{Fixture, fixture, fixture_on, fixture_with, item, mira, now};
 
 async fn counted(b: &Fixture, id: &MemoryId) -> u64 {
     let found = b.store.get(&mira(), &[*id]).await.unwrap().memories;
@@ -94,6 +102,127 @@ async fn many_counts_are_flushed_early_and_historical_recalls_do_not_count() {
         1,
         "reading by id is not counted"
     );
+}
+
+/// Entities that another writer has locked, and how often each was listed.
+#[derive(Debug, Default)]
+struct Locks {
+    locked: Mutex<Vec<EntityId>>,
+    lists: Mutex<BTreeMap<EntityId, usize>>,
+}
+
+impl Locks {
+    fn set(&self, entities: &[EntityId]) {
+        *self.locked.lock().unwrap() = entities.to_vec();
+    }
+}
+
+#[async_trait]
+impl StoreHooks for Locks {
+    fn defers_accesses(&self, entity: &EntityId) -> bool {
+        self.locked.lock().unwrap().contains(entity)
+    }
+
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        if let (StoreOperation::List, Some(entity)) = (call.operation, call.entity) {
+            *self
+                .lists
+                .lock()
+                .unwrap()
+                .entry(entity.clone())
+                .or_default() += 1;
+        }
+        // It stays open, so that a test can read what was written before.
+        match call.operation {
+            StoreOperation::Close => {
+                Err(MemoryError::store(ErrorKind::Other, "close", "kept open"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A memory each of two entities, of which the first is locked.
+async fn with_locked_entity() -> (Fixture, Arc<Locks>, [(EntityId, MemoryId); 2]) {
+    let locks = Arc::new(Locks::default());
+    let hooks = Arc::clone(&locks) as Arc<dyn StoreHooks>;
+    let store = HookedStore::new(Arc::new(InMemoryStore::new()), hooks);
+    let b = fixture_on(Arc::new(store), MemoryConfig::default(), None);
+    let mut of_tam = item("horse");
+    of_tam.entity_id = "tam".into();
+    let ids = b.retain(vec![item("horse"), of_tam]).await;
+    locks.set(&[mira()]);
+    (b, locks, [(mira(), ids[0]), ("tam".into(), ids[1])])
+}
+
+/// What the store has counted.
+async fn stored(b: &Fixture, (entity, id): &(EntityId, MemoryId)) -> u64 {
+    let found = b.store.get(entity, &[*id]).await.unwrap().memories;
+    found[0].as_ref().unwrap().access_count
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_of_a_locked_entity_are_written_by_a_later_flush() {
+    let (b, locks, [hers, his]) = with_locked_entity().await;
+    let listed = async |(entity, _): &(EntityId, MemoryId)| {
+        let page = b.engine.list_memories(entity, &ListRequest::new(10)).await;
+        page.unwrap().memories[0].access_count
+    };
+    for one in [&hers, &his] {
+        let horse = RecallRequest::new("horse");
+        b.engine.recall(&one.0, &horse).await.unwrap();
+        assert_eq!(listed(one).await, 0);
+    }
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!((stored(&b, &hers).await, stored(&b, &his).await), (0, 1));
+    // What was not written is still current.
+    assert_eq!((listed(&hers).await, listed(&his).await), (0, 1));
+    let lists = locks.lists.lock().unwrap().clone();
+    assert_eq!((lists[&hers.0], lists[&his.0]), (1, 2));
+    b.recall("horse").await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(stored(&b, &hers).await, 0);
+    locks.set(&[]);
+    // Without another access.
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!((stored(&b, &hers).await, stored(&b, &his).await), (2, 1));
+    assert_eq!((listed(&hers).await, listed(&his).await), (2, 1));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!((stored(&b, &hers).await, stored(&b, &his).await), (2, 1));
+}
+
+/// Also where a flush in the background has the counts when the close begins.
+#[tokio::test(start_paused = true)]
+async fn close_waits_for_a_locked_entity() {
+    for pause in [Duration::ZERO, Duration::from_millis(5_500)] {
+        let (b, locks, [hers, his]) = with_locked_entity().await;
+        let horse = RecallRequest::new("horse");
+        for one in [&hers, &his] {
+            b.engine.recall(&one.0, &horse).await.unwrap();
+        }
+        sleep(pause).await;
+        let unlock = async {
+            sleep(Duration::from_secs(3)).await;
+            locks.set(&[]);
+        };
+        let (closed, ()) = tokio::join!(b.engine.close(), unlock);
+        assert_eq!(closed.unwrap_err().kind(), ErrorKind::Other);
+        assert_eq!((stored(&b, &hers).await, stored(&b, &his).await), (1, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_does_not_wait_long_for_a_locked_entity() {
+    let (b, _, [hers, his]) = with_locked_entity().await;
+    let horse = RecallRequest::new("horse");
+    for one in [&hers, &his] {
+        b.engine.recall(&one.0, &horse).await.unwrap();
+    }
+    let start = Instant::now();
+    let closed = b.engine.close().await;
+    assert_eq!(closed.unwrap_err().kind(), ErrorKind::Other);
+    assert!(start.elapsed() < Duration::from_secs(7));
+    assert_eq!((stored(&b, &hers).await, stored(&b, &his).await), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! What was live at an earlier moment, after consolidations and recalls.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
     AccessUpdate, ByteSize, ListRequest, ListScope, MemoryConfig, MemoryFilter, MemoryId,
@@ -177,7 +179,10 @@ async fn accesses_after_the_moment_do_not_count() {
     let before = recalled(&b, days_ago(5)).await;
     let update = |id, last| AccessUpdate::new(mira(), id, 1_000, last);
     let updates = [update(ids[0], days_ago(1)), update(ids[1], days_ago(6))];
-    b.store.record_accesses(&updates).await.unwrap();
+    b.store
+        .record_accesses(&updates, Duration::ZERO)
+        .await
+        .unwrap();
     b.engine.clear_all_caches();
     let after = recalled(&b, days_ago(5)).await;
     let of = |hits: &[RecallHit], id| hits.iter().find(|hit| hit.memory.id == id).unwrap().clone();

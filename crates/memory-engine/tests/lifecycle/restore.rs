@@ -1,5 +1,7 @@
 //! Restoring exported memories.
 
+use std::time::Duration;
+
 use memory_core::{ErrorKind, ListScope, Memory};
 use memory_engine::{ConsolidateRequest, RestoreItem};
 
@@ -33,7 +35,10 @@ async fn memories_and_summaries_are_restored_completely() {
     let mut touched = b.all(ListScope::Live).await;
     touched.retain(|memory| memory.content == "bread");
     let update = memory_core::AccessUpdate::new(mira(), touched[0].id, 7, now());
-    b.store.record_accesses(&[update]).await.unwrap();
+    b.store
+        .record_accesses(&[update], Duration::ZERO)
+        .await
+        .unwrap();
     b.engine.clear_all_caches();
     let before = everything(&b).await;
     assert_eq!(before.len(), 6);

@@ -167,6 +167,7 @@ fn text_problem(text: &str) -> Option<String> {
         "FOR NO KEY UPDATE",
         "FOR NO KEY UPDATE SKIP LOCKED",
         "FOR SHARE",
+        "FOR SHARE SKIP LOCKED",
     ]
     .map(|lock| format!("FROM entity e WHERE e.entity_id = $1::text {lock}"));
     if locks && !one.iter().any(|end| text.ends_with(end)) {

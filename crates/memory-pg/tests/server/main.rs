@@ -11,6 +11,7 @@ mod distributed;
 mod fault_proxy;
 mod index_maintenance;
 mod pgbouncer;
+mod record_accesses;
 mod reindex;
 mod replicas;
 mod resilience;

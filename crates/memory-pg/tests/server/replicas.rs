@@ -226,7 +226,10 @@ async fn own_writes_are_seen_whatever_the_staleness() {
         let mut connection = connect(&standby).await;
         run(&mut connection, "SELECT pg_wal_replay_pause()").await;
         let accesses = [AccessUpdate::new(mira.clone(), id, 3, fixtures::at(9_000))];
-        store.record_accesses(&accesses).await.unwrap();
+        store
+            .record_accesses(&accesses, Duration::ZERO)
+            .await
+            .unwrap();
         let found = store.get(&mira, &[id]).await.unwrap();
         let memory = found.memories[0].as_ref().unwrap();
         assert_eq!(memory.access_count, before + 3);

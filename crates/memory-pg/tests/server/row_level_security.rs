@@ -1,6 +1,8 @@
 //! Row-level security: a statement without an entity condition reaches only the
 //! entities that its transaction has named.
 
+use std::time::Duration;
+
 use memory_core::{AccessUpdate, EntityId, ErrorKind, MemoryId, Store};
 use memory_pg::{PgOptions, PgStore};
 use memory_testkit::store::{Suite, Tolerance};
@@ -79,7 +81,10 @@ async fn no_statement_reaches_an_unnamed_entity() {
             store.delete(&entity, &[batch[0].memory.id]).await.unwrap();
             let touched = &batch[1].memory;
             let update = AccessUpdate::new(entity, touched.id, 1, touched.timestamp);
-            store.record_accesses(&[update]).await.unwrap();
+            store
+                .record_accesses(&[update], Duration::ZERO)
+                .await
+                .unwrap();
         }
         let mut admin = connect(&owner).await;
         run(

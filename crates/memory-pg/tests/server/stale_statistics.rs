@@ -1,6 +1,8 @@
 //! Operations on a few memories read a few rows, also of an entity of which the server's
 //! statistics do not know yet that it has grown.
 
+use std::time::Duration;
+
 use memory_core::{
     AccessUpdate, DenseQuery, EmbeddedMemory, EntityId, Generation, MemoryFilter, MemoryId,
     MemoryPatch, NeighborRequest, SearchRequest, Store, SummaryGroup,
@@ -104,7 +106,10 @@ async fn grow(url: &str, entities: usize, size: usize) -> Vec<EmbeddedMemory> {
     let accesses =
         |item: &EmbeddedMemory| AccessUpdate::new("mira", item.memory.id, 1, fixtures::at(9));
     let accesses: Vec<AccessUpdate> = grown.iter().map(accesses).collect();
-    store.record_accesses(&accesses).await.unwrap();
+    store
+        .record_accesses(&accesses, Duration::ZERO)
+        .await
+        .unwrap();
     let removed: Vec<MemoryId> = grown[..900].iter().map(|item| item.memory.id).collect();
     store.delete(&"mira".into(), &removed).await.unwrap();
     store.close().await.unwrap();
@@ -150,7 +155,10 @@ async fn log_after_growth(url: &str, entities: usize, size: usize) -> Vec<Logged
         .iter()
         .map(|id| AccessUpdate::new(mira.clone(), *id, 1, fixtures::at(10)))
         .collect();
-    store.record_accesses(&accesses).await.unwrap();
+    store
+        .record_accesses(&accesses, Duration::ZERO)
+        .await
+        .unwrap();
     store.vector_counts(&mira, &ids, &model).await.unwrap();
     store
         .neighbors(&mira, &NeighborRequest::new(ids.clone(), 2).max_length(50))

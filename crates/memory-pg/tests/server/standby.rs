@@ -39,7 +39,10 @@ async fn opens_and_reads_without_writing_until_it_is_promoted() {
         assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
         assert!(refused.to_string().contains("standby"), "{refused}");
         let accesses = [AccessUpdate::new(mira.clone(), id, 1, fixtures::at(9_000))];
-        let refused = store.record_accesses(&accesses).await.unwrap_err();
+        let refused = store
+            .record_accesses(&accesses, Duration::ZERO)
+            .await
+            .unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
         // It was not even tried.
         let log = standby.log().await;
@@ -48,7 +51,10 @@ async fn opens_and_reads_without_writing_until_it_is_promoted() {
 
         standby.promote().await;
         store.insert(&memories("tam", 1)).await.unwrap();
-        store.record_accesses(&accesses).await.unwrap();
+        store
+            .record_accesses(&accesses, Duration::ZERO)
+            .await
+            .unwrap();
         for store in [store, writing] {
             store.close().await.unwrap();
         }

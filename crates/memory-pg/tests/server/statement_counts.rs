@@ -1,5 +1,7 @@
 //! The number of statements of a call does not depend on its number of rows.
 
+use std::time::Duration;
+
 use memory_core::{
     AccessUpdate, DenseQuery, EmbeddedMemory, EntityId, Generation, InsertOptions, ListRequest,
     ListScope, MemoryFilter, MemoryId, MemoryPatch, SearchRequest, Store, SummaryGroup,
@@ -95,7 +97,10 @@ async fn run_operations(
         "changes",
         store.changes_since(&entity, Generation::ZERO, &model)
     );
-    counted!("record_accesses", store.record_accesses(&updates));
+    counted!(
+        "record_accesses",
+        store.record_accesses(&updates, Duration::ZERO)
+    );
     let embedding = Some(&batch[1].embedding);
     counted!(
         "update",

@@ -2,6 +2,7 @@
 //! commit of any store or process.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use memory_core::{AccessUpdate, ByteSize, EntityId, EntityStats, MemoryPatch, Store, Writers};
 use memory_sqlite::{SqliteOptions, SqliteStore};
@@ -41,7 +42,10 @@ async fn the_marker_changes_with_every_kind_of_write() {
     other.update(&mira(), &id, &patch, None).await.unwrap();
     check();
     let access = AccessUpdate::new(mira(), id, 1, at(0));
-    other.record_accesses(&[access]).await.unwrap();
+    other
+        .record_accesses(&[access], Duration::ZERO)
+        .await
+        .unwrap();
     check();
     other.delete(&mira(), &[id]).await.unwrap();
     check();

@@ -102,7 +102,7 @@ async fn access_counts_do_not_wait_for_a_locked_database() {
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     let limit = Duration::from_secs(60);
     let updates = [AccessUpdate::new(mira(), batch[0].memory.id, 1, at(0))];
-    let recorded = store.record_accesses(&updates);
+    let recorded = store.record_accesses(&updates, Duration::ZERO);
     let error = tokio::time::timeout(limit, recorded).await.unwrap();
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
 

@@ -104,7 +104,10 @@ async fn a_read_only_store_reads_and_refuses_every_write() {
         store.insert(&memories(1, 9)).await.unwrap_err(),
         store.update(&mira(), &id, &patch, None).await.unwrap_err(),
         store.delete(&mira(), &[id]).await.unwrap_err(),
-        store.record_accesses(&[update]).await.unwrap_err(),
+        store
+            .record_accesses(&[update], Duration::ZERO)
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
     }

@@ -187,7 +187,10 @@ async fn a_reader_that_holds_erased_content_delays_no_write() {
             other.insert(&batch[1..]).await.unwrap();
             let counted = AccessUpdate::new(mira(), batch[0].memory.id, 1, fixtures::at(0));
             if number % 2 == 0 {
-                store.record_accesses(&[counted]).await.unwrap();
+                store
+                    .record_accesses(&[counted], Duration::ZERO)
+                    .await
+                    .unwrap();
             }
         }
     };

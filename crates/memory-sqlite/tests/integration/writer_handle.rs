@@ -50,7 +50,9 @@ async fn the_marker_of_a_handle_outlasts_every_kind_of_own_write() {
     own.update(&mira(), &id(0), &patch, None).await.unwrap();
     check("update");
     let access = AccessUpdate::new(mira(), id(0), 1, at(0));
-    own.record_accesses(&[access]).await.unwrap();
+    own.record_accesses(&[access], Duration::ZERO)
+        .await
+        .unwrap();
     check("record_accesses");
     let read_at = own.entity_stats(&mira()).await.unwrap().generation;
     let replaced = [(id(0), batch[1].embedding.clone())];

@@ -7,16 +7,17 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
-    EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint, Generation, GetOutcome,
-    InsertOptions, InsertOutcome, ListPage, ListRequest, MaintenanceReport, MaintenanceRequest,
-    MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult, NeighborOutcome,
-    NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome, SearchRequest,
-    SnapshotPage, SnapshotPages, SnapshotState, Store, StoreCapabilities, SummaryGroup,
-    UpdateOutcome,
+    AccessOutcome, AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream,
+    ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint, Generation,
+    GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MaintenanceReport,
+    MaintenanceRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
+    SearchRequest, SnapshotPage, SnapshotPages, SnapshotState, Store, StoreCapabilities,
+    SummaryGroup, UpdateOutcome,
 };
 
 pub use call::{StoreCall, StoreOperation};
@@ -33,6 +34,13 @@ pub trait StoreHooks: Debug + Send + Sync + 'static {
     /// Whether [`Store::watch`] reaches the store; it answers `None` otherwise.
     fn has_watch(&self) -> bool {
         true
+    }
+
+    /// Whether [`Store::record_accesses`] defers the updates of an entity, as if another
+    /// writer had locked it.
+    fn defers_accesses(&self, entity: &EntityId) -> bool {
+        let _ = entity;
+        false
     }
 
     /// Runs before the operation.
@@ -240,9 +248,20 @@ impl Store for HookedStore {
         self.run(call, self.inner.delete(entity, ids)).await
     }
 
-    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
+    async fn record_accesses(
+        &self,
+        updates: &[AccessUpdate],
+        max_wait: Duration,
+    ) -> MemoryResult<AccessOutcome> {
         let call = StoreCall::new(StoreOperation::RecordAccesses);
-        self.run(call, self.inner.record_accesses(updates)).await
+        let (deferred, free): (Vec<AccessUpdate>, Vec<AccessUpdate>) = updates
+            .iter()
+            .cloned()
+            .partition(|update| self.hooks.defers_accesses(&update.entity));
+        let recorded = self.run(call, self.inner.record_accesses(&free, max_wait));
+        let mut outcome = recorded.await?;
+        outcome.deferred.extend(deferred);
+        Ok(outcome)
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {

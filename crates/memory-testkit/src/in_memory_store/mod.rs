@@ -11,16 +11,17 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome, DEFAULT_ANN_TARGET_RECALL,
-    EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind, Fingerprint, Generation,
-    GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MaintenanceReport,
-    MaintenanceRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
-    NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
-    SearchRequest, SnapshotPages, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, Writers,
-    limits,
+    AccessOutcome, AccessUpdate, ChangeSet, ChangeStream, ConsolidateOutcome,
+    DEFAULT_ANN_TARGET_RECALL, EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind,
+    Fingerprint, Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest,
+    MaintenanceReport, MaintenanceRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch,
+    MemoryResult, NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome,
+    SearchOutcome, SearchRequest, SnapshotPages, Store, StoreCapabilities, SummaryGroup,
+    UpdateOutcome, Writers, limits,
 };
 
 use self::change_channel::ChangeChannel;
@@ -350,7 +351,11 @@ impl Store for InMemoryStore {
         Ok(state.write(entity, |entity_table| entity_table.delete(ids)))
     }
 
-    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
+    async fn record_accesses(
+        &self,
+        updates: &[AccessUpdate],
+        _max_wait: Duration,
+    ) -> MemoryResult<AccessOutcome> {
         let mut state = self.open("record_accesses")?;
         AccessUpdate::validate_all(updates)?;
         for update in updates {
@@ -358,7 +363,7 @@ impl Store for InMemoryStore {
                 entity_table.record_access(update);
             }
         }
-        Ok(())
+        Ok(AccessOutcome::default())
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use memory_core::{
-    ChangeSet, EmbeddedMemory, EntityId, Generation, InsertOutcome, ListPage, ListRequest,
-    ListScope, Memory, MemoryFilter, MemoryId, Store, SummaryGroup,
+    AccessUpdate, ChangeSet, EmbeddedMemory, EntityId, Generation, InsertOutcome, ListPage,
+    ListRequest, ListScope, Memory, MemoryFilter, MemoryId, Store, SummaryGroup,
 };
 
 use super::Tolerance;
-use crate::check::{At, CheckFailure, ensure};
+use crate::check::{At, CheckFailure, CheckResult, ensure};
 use crate::fixtures;
 use crate::seeded_rng::SeededRng;
+
+/// How long a store may wait for an entity that its own background work has locked.
+const MAX_LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// What a check is given: the store, and a namespace that no other check uses,
 /// so that one database serves every check and every run.
@@ -95,6 +99,14 @@ impl CheckContext {
         let read_at = self.generation(entity).await?;
         let outcome = self.store.consolidate(entity, groups, read_at).await;
         Ok(outcome.at("consolidate")?.generation)
+    }
+
+    /// Records accesses of entities that nobody else writes to, which must succeed.
+    pub(crate) async fn record_accesses(&self, updates: &[AccessUpdate]) -> CheckResult {
+        let recorded = self.store.record_accesses(updates, MAX_LOCK_WAIT).await;
+        let deferred = recorded.at("record_accesses")?.deferred.len();
+        ensure!(deferred == 0, "{deferred} updates were deferred");
+        Ok(())
     }
 
     /// One memory, `None` where the entity has none.

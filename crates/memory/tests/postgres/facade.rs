@@ -1,5 +1,7 @@
 //! The facade on a real PostgreSQL: `cargo xtask test` starts one.
 
+use std::time::{Duration, Instant};
+
 use memory::postgres::PgPool;
 use memory::{
     ByteSize, Consistency, ErrorKind, MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId,
@@ -68,6 +70,62 @@ async fn two_systems_on_one_database_see_each_others_memories() {
             .unwrap(),
         1
     );
+}
+
+/// Another session has locked one of two entities, as a long import has.
+#[tokio::test]
+async fn access_counts_of_a_locked_entity_are_written_later_and_once() {
+    const LIMIT: Duration = Duration::from_secs(60);
+    let (mira, tam) = (entity(), entity());
+    let memory = MemorySystem::open(&server()).await.unwrap();
+    let pool = PgPool::connect(&server()).await.unwrap();
+    for name in [&mira, &tam] {
+        let content = "Tam sold me a lame horse.";
+        let kind = MemoryKind::Experience;
+        memory.retain(name, kind, content).await.unwrap();
+    }
+    let recall = async |name: &str| {
+        let found = memory.recall(name, "lame horse").await.unwrap();
+        assert_eq!(found.len(), 1);
+    };
+    let lock = async || {
+        let mut other = pool.begin().await.unwrap();
+        let lock = "UPDATE entity SET generation = generation WHERE entity_id = $1";
+        let lock = sqlx::query(lock).bind(&mira);
+        lock.execute(&mut *other).await.unwrap();
+        other
+    };
+    let counted = async |name: &str| {
+        let sum = "SELECT coalesce(sum(access_count), 0)::bigint FROM memory_access \
+                   WHERE entity_id = $1";
+        let sum = sqlx::query_scalar::<_, i64>(sum).bind(name);
+        sum.fetch_one(&pool).await.unwrap()
+    };
+    let until_counted = async |name: &str, accesses: i64| {
+        let start = Instant::now();
+        while counted(name).await < accesses {
+            assert!(start.elapsed() < LIMIT, "{accesses} accesses of {name}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let locked = lock().await;
+    recall(&mira).await;
+    recall(&tam).await;
+    until_counted(&tam, 1).await;
+    assert_eq!(counted(&mira).await, 0);
+    recall(&mira).await;
+    locked.rollback().await.unwrap();
+    until_counted(&mira, 2).await;
+
+    recall(&mira).await;
+    let locked = lock().await;
+    let unlock = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        locked.rollback().await.unwrap();
+    };
+    let (closed, ()) = tokio::join!(memory.close(), unlock);
+    closed.unwrap();
+    assert_eq!((counted(&mira).await, counted(&tam).await), (3, 1));
 }
 
 #[tokio::test]

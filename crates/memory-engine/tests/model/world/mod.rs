@@ -15,6 +15,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
@@ -193,7 +194,7 @@ impl<B: CacheBackend> World<B> {
             tokio::task::yield_now().await;
         }
         while self.store.is_writing() {
-            tokio::time::sleep(std::time::Duration::from_micros(200)).await;
+            tokio::time::sleep(Duration::from_micros(200)).await;
         }
         for _ in 0..10 {
             tokio::task::yield_now().await;
@@ -313,7 +314,11 @@ impl<B: CacheBackend> World<B> {
                 let accesses = [0, 1].map(|entity| {
                     AccessUpdate::new(self.entity(entity), memory_id(0), 1, self.clock.now())
                 });
-                self.store.inner.record_accesses(&accesses).await.unwrap();
+                self.store
+                    .inner
+                    .record_accesses(&accesses, Duration::ZERO)
+                    .await
+                    .unwrap();
                 engine.warm(2).await?;
             }
             _ => {}

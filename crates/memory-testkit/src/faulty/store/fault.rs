@@ -161,6 +161,10 @@ faults! {
         RecordsAccessesOfOneEntity => "record_accesses::are_of_several_entities",
         /// An older access moves `last_accessed` back.
         MovesAccessBack => "record_accesses::never_moves_back",
+        /// Accesses that are deferred are not given back.
+        LosesDeferredAccesses => "record_accesses::writes_or_defers_each_update",
+        /// Accesses that were written are given back as well.
+        RecordsDeferredAccesses => "record_accesses::writes_or_defers_each_update",
         /// A touch raises the generation.
         RaisesTheGenerationOnAccess => "record_accesses::raises_no_generation",
         /// An entity never written to has a generation.

@@ -16,12 +16,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
-    AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream, ConsolidateOutcome,
-    EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind, Fingerprint, Generation,
-    GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MaintenanceReport,
+    AccessOutcome, AccessUpdate, BackupOptions, ChangeMarker, ChangeSet, ChangeStream,
+    ConsolidateOutcome, EmbeddedMemory, Embedding, EntityId, EntityStats, ErrorKind, Fingerprint,
+    Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MaintenanceReport,
     MaintenanceRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
     NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
     SearchRequest, SnapshotPages, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
@@ -213,9 +214,13 @@ impl Store for FaultyStore {
         Ok(outcome)
     }
 
-    async fn record_accesses(&self, updates: &[AccessUpdate]) -> MemoryResult<()> {
+    async fn record_accesses(
+        &self,
+        updates: &[AccessUpdate],
+        max_wait: Duration,
+    ) -> MemoryResult<AccessOutcome> {
         let updates = self.touchable(updates).await?;
-        self.faulty_record_accesses(updates).await
+        self.faulty_record_accesses(updates, max_wait).await
     }
 
     async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {

@@ -1,11 +1,12 @@
 //! Faulty inserts, updates, deletes and accesses.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use memory_core::{
-    AccessUpdate, EmbeddedMemory, Embedding, EntityId, ErrorKind, InsertOptions, InsertOutcome,
-    InvalidInput, MemoryError, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome, Store,
-    UpdateOutcome, limits, normalize,
+    AccessOutcome, AccessUpdate, EmbeddedMemory, Embedding, EntityId, ErrorKind, InsertOptions,
+    InsertOutcome, InvalidInput, MemoryError, MemoryId, MemoryPatch, MemoryResult, RemoveOutcome,
+    Store, UpdateOutcome, limits, normalize,
 };
 
 use super::{FaultyStore, StoreFault as Fault};
@@ -281,7 +282,8 @@ impl FaultyStore {
     pub(super) async fn faulty_record_accesses(
         &self,
         mut updates: Vec<AccessUpdate>,
-    ) -> MemoryResult<()> {
+        max_wait: Duration,
+    ) -> MemoryResult<AccessOutcome> {
         if self.has(Fault::CountsOneAccess) {
             let known = |update: &AccessUpdate| {
                 let key = (update.entity.clone(), update.id);
@@ -298,8 +300,17 @@ impl FaultyStore {
         {
             self.shift(&update.entity, 1);
         }
+        let mut deferred = Vec::new();
+        if self.has(Fault::LosesDeferredAccesses) && max_wait.is_zero() {
+            updates.truncate(updates.len().div_ceil(2));
+        }
+        if self.has(Fault::RecordsDeferredAccesses) && max_wait.is_zero() {
+            deferred.extend(updates.last().cloned());
+        }
         self.note_touched(&updates);
-        self.inner.record_accesses(&updates).await
+        let mut outcome = self.inner.record_accesses(&updates, max_wait).await?;
+        outcome.deferred.extend(deferred);
+        Ok(outcome)
     }
 }
 

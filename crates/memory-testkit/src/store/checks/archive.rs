@@ -247,10 +247,7 @@ pub async fn has_its_accesses_recorded(context: &CheckContext) -> CheckResult {
     let store = context.store();
     for (accesses, seconds) in [(2, 50), (3, 40)] {
         let update = AccessUpdate::new(mira.clone(), wanted.id, accesses, at(seconds));
-        store
-            .record_accesses(&[update])
-            .await
-            .at("record_accesses")?;
+        context.record_accesses(&[update]).await?;
     }
     (wanted.access_count, wanted.last_accessed) = (5, Some(at(50)));
     let stored = context.get(&mira, wanted.id).await?;

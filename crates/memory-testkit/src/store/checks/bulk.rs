@@ -54,10 +54,7 @@ pub async fn reads_and_removes_many(context: &CheckContext) -> CheckResult {
         .iter()
         .map(|id| AccessUpdate::new(mira.clone(), *id, 1, at(1)))
         .collect();
-    store
-        .record_accesses(&updates)
-        .await
-        .at("record_accesses")?;
+    context.record_accesses(&updates).await?;
     let fetched = store.get(&mira, &ids).await.at("get")?;
     ensure_eq!(fetched.memories.len(), ids.len(), "results");
     let found = fetched.memories.iter().zip(&ids);

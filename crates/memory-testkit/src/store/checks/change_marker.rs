@@ -21,8 +21,7 @@ pub async fn differs_after_every_write(context: &CheckContext) -> CheckResult {
     store.update(&mira, &a, &patch, None).await.at("update")?;
     is_new(store, &mut seen, "update")?;
     let access = AccessUpdate::new(mira.clone(), a, 1, at(0));
-    let recorded = store.record_accesses(&[access]).await;
-    recorded.at("record_accesses")?;
+    context.record_accesses(&[access]).await?;
     is_new(store, &mut seen, "record_accesses")?;
     let group = consolidation(&mira, "in short", [a, b], &mut rng);
     context.consolidate(&mira, &[group]).await?;

@@ -1,5 +1,7 @@
 //! [`Store::close`](memory_core::Store::close).
 
+use std::time::Duration;
+
 use futures_util::future::join;
 use memory_core::{
     AccessUpdate, DenseQuery, ErrorKind, Generation, ListRequest, MemoryFilter, MemoryPatch,
@@ -67,7 +69,7 @@ pub async fn answers_as_capabilities_say(context: &CheckContext) -> CheckResult 
     refused(store.delete(&mira, &[id]).await, &closed, "delete")?;
     let update = AccessUpdate::new(mira.clone(), id, 1, at(1));
     refused(
-        store.record_accesses(&[update]).await,
+        store.record_accesses(&[update], Duration::ZERO).await,
         &closed,
         "record_accesses",
     )?;

@@ -154,10 +154,7 @@ pub async fn refuses_what_changed(context: &CheckContext) -> CheckResult {
     context.consolidate(&mira, &[group]).await?;
     store.delete(&mira, &[summary]).await.at("undo")?;
     let update = AccessUpdate::new(mira.clone(), people[5], 3, at(3));
-    store
-        .record_accesses(&[update])
-        .await
-        .at("record_accesses")?;
+    context.record_accesses(&[update]).await?;
     let before = context.entity_dump(&mira).await?;
     for (what, bad) in [
         ("patched", people[0]),

@@ -105,8 +105,7 @@ pub async fn are_listed_by_their_last_access(context: &CheckContext) -> CheckRes
         let update = |id, seconds| AccessUpdate::new(entity.clone(), id, 1, at(LATE + seconds));
         // The other memory was accessed earlier, and is not what counts.
         let updates = [update(ids[0], seconds), update(ids[1], 1)];
-        let recorded = store.record_accesses(&updates).await;
-        recorded.at("record_accesses")?;
+        context.record_accesses(&updates).await?;
         entities.push((entity, ids));
     }
     let [d, c, e, b, f] = [0, 1, 2, 3, 4].map(|n: usize| entities[n].0.clone());

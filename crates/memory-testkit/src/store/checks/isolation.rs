@@ -100,10 +100,7 @@ pub async fn writes_are_scoped(context: &CheckContext) -> CheckResult {
         .iter()
         .map(|id| AccessUpdate::new(first.clone(), *id, 1, at(1)))
         .collect();
-    store
-        .record_accesses(&updates)
-        .await
-        .at("record_accesses")?;
+    context.record_accesses(&updates).await?;
     let done = store.delete(first, &everything).await.at("delete")?;
     ensure_eq!(done.removed.len(), 3, "ids removed");
     for (entity, hers, _) in &people[1..] {

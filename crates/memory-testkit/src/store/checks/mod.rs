@@ -154,7 +154,7 @@ table! {
     }
     Store: record_accesses::{
         adds_accesses, are_of_several_entities, never_moves_back, passes_over_unknown_ids,
-        raises_no_generation,
+        raises_no_generation, writes_or_defers_each_update,
     }
     Store: entities::{
         stats_start_at_zero, stats_follow_writes, are_listed_in_order, are_listed_in_pages,

@@ -1,11 +1,15 @@
 //! [`Store::record_accesses`](memory_core::Store::record_accesses).
 
-use chrono::{DateTime, Utc};
-use memory_core::{AccessUpdate, EntityId, Generation, MemoryFilter, MemoryId};
+use std::time::Duration;
 
-use crate::check::{At, CheckFailure, CheckResult, ensure_eq};
+use chrono::{DateTime, Utc};
+use futures_util::future::join;
+use memory_core::{AccessUpdate, EntityId, Generation, MemoryFilter, MemoryId, MemoryPatch};
+
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::fixtures::at;
 use crate::store::CheckContext;
+use crate::timing::yield_now;
 
 type Access = (u64, Option<DateTime<Utc>>);
 
@@ -14,11 +18,7 @@ pub async fn adds_accesses(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let batch = context.populate(&mira, 3, &mut context.rng()).await?;
     let [one, two, untouched] = [0, 1, 2].map(|index: usize| batch[index].memory.id);
-    context
-        .store()
-        .record_accesses(&[])
-        .await
-        .at("record nothing")?;
+    context.record_accesses(&[]).await?;
     record(context, &mira, &[(one, 2, 10), (two, 1, 11)]).await?;
     record(context, &mira, &[(one, 3, 20), (two, 4, 21), (one, 5, 22)]).await?;
     ensure_eq!(
@@ -98,11 +98,7 @@ pub async fn are_of_several_entities(context: &CheckContext) -> CheckResult {
         AccessUpdate::new(tam.clone(), hers, 4, at(4)),
         AccessUpdate::new(tam.clone(), his, 5, at(5)),
     ];
-    let store = context.store();
-    store
-        .record_accesses(&updates)
-        .await
-        .at("record_accesses")?;
+    context.record_accesses(&updates).await?;
     ensure_eq!(
         access(context, &mira, hers).await?,
         (2, Some(at(2))),
@@ -128,6 +124,58 @@ pub async fn raises_no_generation(context: &CheckContext) -> CheckResult {
     Ok(())
 }
 
+/// While others write, each update is written or deferred, never both: where what was
+/// deferred is given again, every access is counted once.
+pub async fn writes_or_defers_each_update(context: &CheckContext) -> CheckResult {
+    const ROUNDS: u64 = 20;
+    let mut everyone = Vec::new();
+    for name in ["mira", "tam"] {
+        let entity = context.entity(name);
+        let batch = context.populate(&entity, 3, &mut context.rng()).await?;
+        everyone.extend(batch.iter().map(|item| (entity.clone(), item.memory.id)));
+    }
+    let (entity, id) = everyone[0].clone();
+    let writing = async {
+        for round in 0..ROUNDS {
+            let importance = if round % 2 == 0 { 0.25 } else { 0.75 };
+            let patch = MemoryPatch::new().importance(importance);
+            let updated = context.store().update(&entity, &id, &patch, None).await;
+            updated.at("update")?;
+            yield_now().await;
+        }
+        Ok::<(), CheckFailure>(())
+    };
+    let recording = async {
+        let mut deferred = Vec::new();
+        for round in 1..=ROUNDS {
+            let time = at(round.cast_signed());
+            let update = |(entity, id): &(EntityId, MemoryId)| {
+                AccessUpdate::new(entity.clone(), *id, 1, time)
+            };
+            let updates: Vec<AccessUpdate> = everyone.iter().map(update).collect();
+            let store = context.store();
+            let recorded = store.record_accesses(&updates, Duration::ZERO).await;
+            let recorded = recorded.at("record_accesses")?.deferred;
+            let are_given = recorded.iter().all(|update| updates.contains(update));
+            ensure!(are_given, "an update was deferred that was not given");
+            deferred.extend(recorded);
+            yield_now().await;
+        }
+        Ok::<Vec<AccessUpdate>, CheckFailure>(deferred)
+    };
+    let (written, deferred) = join(writing, recording).await;
+    written?;
+    for update in deferred? {
+        context.record_accesses(&[update]).await?;
+    }
+    for (entity, id) in &everyone {
+        let got = access(context, entity, *id).await?;
+        let wanted = (ROUNDS, Some(at(ROUNDS.cast_signed())));
+        ensure_eq!(got, wanted, "accesses of a memory");
+    }
+    Ok(())
+}
+
 async fn record(
     context: &CheckContext,
     entity: &EntityId,
@@ -139,11 +187,7 @@ async fn record(
             AccessUpdate::new(entity.clone(), id, accesses, at(seconds))
         })
         .collect();
-    context
-        .store()
-        .record_accesses(&updates)
-        .await
-        .at("record_accesses")
+    context.record_accesses(&updates).await
 }
 
 async fn access(

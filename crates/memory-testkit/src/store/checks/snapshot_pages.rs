@@ -256,11 +256,8 @@ pub async fn leave_accesses_out(context: &CheckContext) -> CheckResult {
     let update = |id: MemoryId| AccessUpdate::new(mira.clone(), id, 3, at(5_000_000));
     let accessed: BTreeSet<MemoryId> = kept.values().map(|ids| ids[0]).collect();
     let updates: Vec<_> = accessed.iter().copied().map(update).collect();
+    context.record_accesses(&updates).await?;
     let store = context.store();
-    store
-        .record_accesses(&updates)
-        .await
-        .at("record_accesses")?;
     let state = read(context, &mira, FORMAT).await?;
     ensure_eq!(pages_of(&state).len(), kept.len(), "pages");
     let paged: Vec<MemoryId> = kept.into_values().flatten().collect();

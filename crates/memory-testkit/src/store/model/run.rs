@@ -230,11 +230,7 @@ impl Machine<'_> {
                 AccessUpdate::new(entity.clone(), op::id(id), accesses.into(), last)
             })
             .collect();
-        let store = self.context.store();
-        store
-            .record_accesses(&updates)
-            .await
-            .at("record_accesses")?;
+        self.context.record_accesses(&updates).await?;
         self.model.record_accesses(&updates);
         self.stats(entity).await
     }
