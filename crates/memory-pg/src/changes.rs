@@ -5,15 +5,20 @@ use memory_core::{
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
+use tracing::{Instrument, debug_span};
 use uuid::Uuid;
 
 use crate::connection::Scope;
-use crate::database::{Database, ReadTarget};
+use crate::database::{Database, ReadTarget, decode_rows};
+use crate::load::{Load, MAX_IN_ONE_STATEMENT};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
 use crate::vectors;
 
 const OPERATION: &str = "changes_since";
+
+/// A generation that no memory has.
+const NEVER: i64 = i64::MAX;
 
 pub(crate) async fn changes_since(
     database: &Database,
@@ -22,7 +27,24 @@ pub(crate) async fn changes_since(
     fingerprint: &Fingerprint,
 ) -> MemoryResult<ChangeSet> {
     database.check_open(OPERATION)?;
-    let sql = changes_statement(entity, since, fingerprint);
+    let entities = [entity];
+    let target = ReadTarget {
+        min_generation: since,
+        ..ReadTarget::new(Scope::Entities(&entities))
+    };
+    let span = debug_span!("store", backend = "postgres", operation = OPERATION);
+    let statement = |max| changes_statement(entity, since, fingerprint, max);
+    let read = async {
+        let rows = database.fetch(target, statement(MAX_IN_ONE_STATEMENT));
+        let rows = rows.await?;
+        if !are_too_many(&rows)? {
+            return Ok(rows);
+        }
+        let load = Load::new("memory_changes", target, statement(i64::MAX));
+        database.load(load).await
+    };
+    let rows = read.instrument(span).await;
+    let rows = rows.map_err(|failure| failure.into_error(OPERATION))?;
     let (owner, fingerprint) = (entity.clone(), fingerprint.clone());
     let decode = move |rows: &[PgRow]| {
         let mut changes = ChangeSet::default();
@@ -36,28 +58,39 @@ pub(crate) async fn changes_since(
         }
         Ok(changes)
     };
-    let entities = [entity];
-    let target = ReadTarget {
-        min_generation: since,
-        ..ReadTarget::new(Scope::Entities(&entities))
-    };
-    database.read_target(OPERATION, target, sql, decode).await
+    decode_rows(OPERATION, rows, decode).await
 }
 
-/// The statement of [`changes_since`]. The first row has the removals as well;
-/// they are not read where the whole state is. Versions begin at 1: saying so lets the
-/// server use the indexes over versions, which only statements that do may use.
+/// Whether there are more memories than the statement reads.
+fn are_too_many(rows: &[PgRow]) -> Result<bool, sqlx::Error> {
+    let is_left_out = match rows.first() {
+        Some(first) => first.try_get("is_left_out")?,
+        None => false,
+    };
+    Ok(is_left_out || rows.len() as u64 > MAX_IN_ONE_STATEMENT.cast_unsigned())
+}
+
+/// The statement of [`changes_since`]. The first row has the removals as well; they are
+/// not read where the whole state is. If that is of more than `max_memories`, none of them
+/// is read (`is_left_out`); of other changes it reads one more at most, which shows that
+/// there are more.
+///
+/// Versions begin at 1: saying so lets the server use the indexes over versions, which
+/// only statements that do may use.
 pub(crate) fn changes_statement(
     entity: &EntityId,
     since: Generation,
     fingerprint: &Fingerprint,
+    max_memories: i64,
 ) -> SqlBuilder {
     let mut sql = SqlBuilder::new();
     let entity_param = sql.value(entity.as_str(), "text");
     let since = sql.value(rows::signed(since.0), "bigint");
     let model = sql.value(fingerprint.as_str(), "text");
+    let max_rows = sql.value(max_memories.saturating_add(1), "bigint");
+    let max_memories = sql.value(max_memories, "bigint");
     sql.push(format!(
-        "SELECT s.generation, s.reset, CASE WHEN s.since > 0 AND row_number() OVER () = 1 THEN \
+        "SELECT s.generation, s.reset, s.since = {NEVER} AS is_left_out, CASE WHEN s.since > 0 AND row_number() OVER () = 1 THEN \
          (SELECT array_agg(t.memory_id) FROM (\
             SELECT memory_id FROM memory_tombstone \
             WHERE entity_id = {entity_param} AND version > s.since AND version > 0 \
@@ -66,7 +99,10 @@ pub(crate) fn changes_statement(
               AND archived_by IS NOT NULL) t) \
          END AS removed, \
          {}, v.halves, v.singles \
-         FROM (SELECT r.generation, r.reset, CASE WHEN r.reset THEN 0 ELSE {since} END AS since \
+         FROM (SELECT r.generation, r.reset, CASE WHEN {since} > 0 AND NOT r.reset THEN {since} \
+             WHEN coalesce((SELECT e.memory_count FROM entity e \
+               WHERE e.entity_id = {entity_param}), 0) <= {max_memories} THEN 0 \
+             ELSE {NEVER} END AS since \
            FROM (SELECT g.generation, {since} > g.generation OR ({since} > 0 AND {since} < \
                coalesce((SELECT e.tombstone_floor FROM entity e \
                  WHERE e.entity_id = {entity_param}), 0)) AS reset FROM {}) r) s \
@@ -75,7 +111,7 @@ pub(crate) fn changes_statement(
          LEFT JOIN LATERAL (SELECT array_agg(w.half ORDER BY w.chunk) AS halves, \
                 array_agg(w.single ORDER BY w.chunk) AS singles FROM memory_embedding w \
                 WHERE w.entity_id = {entity_param} AND w.memory_id = m.memory_id AND w.model = {model}) v \
-         ON true",
+         ON true LIMIT {max_rows}",
         MemoryRow::columns(&entity_param),
         rows::generation_of(&entity_param),
         MemoryRow::tables(&entity_param),

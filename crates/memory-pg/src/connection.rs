@@ -2,7 +2,7 @@
 //! returning it to the pool.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memory_core::EntityId;
 use pgvector::{HalfVector, Vector};
@@ -51,6 +51,8 @@ impl Inner {
 pub(crate) struct Connection {
     inner: Option<Inner>,
     response_timeout: Duration,
+    /// The limit that the server has for a statement, if it is known.
+    statement_timeout: Option<Duration>,
     session_settings: Arc<SessionSettings>,
 }
 
@@ -62,6 +64,7 @@ impl Connection {
         Self {
             inner: Some(Inner::Pooled(inner)),
             response_timeout: session_settings.response_timeout,
+            statement_timeout: session_settings.statement_timeout,
             session_settings,
         }
     }
@@ -141,9 +144,11 @@ impl Connection {
         let inner = self.inner.as_mut().ok_or(Failure::Timeout)?;
         let query = query.persistent(self.session_settings.persistent_statements);
         let span = debug_span!("statement", rows = field::Empty);
+        let started = Instant::now();
         let response = timeout(self.response_timeout, query.fetch_all(inner.as_mut()));
         let rows = response.instrument(span.clone()).await;
-        let rows = rows.map_err(|_| Failure::Timeout)??;
+        let rows = rows.map_err(|_| Failure::Timeout)?;
+        let rows = rows.map_err(|error| self.failure(error, started))?;
         span.record("rows", rows.len());
         Ok(rows)
     }
@@ -156,9 +161,12 @@ impl Connection {
         let inner = self.inner.as_mut().ok_or(Failure::Timeout)?;
         let query = query.persistent(self.session_settings.persistent_statements);
         let span = debug_span!("statement", rows = field::Empty);
+        let started = Instant::now();
         let response = timeout(self.response_timeout, query.execute(inner.as_mut()));
         let done = response.instrument(span.clone()).await;
-        let rows = done.map_err(|_| Failure::Timeout)??.rows_affected();
+        let done = done.map_err(|_| Failure::Timeout)?;
+        let done = done.map_err(|error| self.failure(error, started))?;
+        let rows = done.rows_affected();
         span.record("rows", rows);
         Ok(rows)
     }
@@ -168,11 +176,13 @@ impl Connection {
     pub(crate) async fn execute_batch(&mut self, text: &str) -> Result<(), Failure> {
         let inner = self.inner.as_mut().ok_or(Failure::Timeout)?;
         let text = AssertSqlSafe(text.to_owned());
+        let started = Instant::now();
         let response = timeout(
             self.response_timeout,
             sqlx::Executor::execute(inner.as_mut(), sqlx::raw_sql(text)),
         );
-        response.await.map_err(|_| Failure::Timeout)??;
+        let done = response.await.map_err(|_| Failure::Timeout)?;
+        done.map_err(|error| self.failure(error, started))?;
         Ok(())
     }
 
@@ -184,15 +194,22 @@ impl Connection {
         Ok(())
     }
 
+    /// Why a statement that began at `started` failed.
+    fn failure(&self, error: sqlx::Error, started: Instant) -> Failure {
+        Failure::of_statement(error, started.elapsed(), self.statement_timeout)
+    }
+
     /// Waits up to a day for each answer from here on: index builds and
     /// migrations take long.
     pub(crate) fn disable_timeout(&mut self) {
         self.response_timeout = LONG_TIMEOUT;
+        self.statement_timeout = None;
     }
 
     /// Waits as long as the options say from here on.
     pub(crate) fn restore_timeout(&mut self) {
         self.response_timeout = self.session_settings.response_timeout;
+        self.statement_timeout = self.session_settings.statement_timeout;
     }
 
     /// Whether writes notify listeners.

@@ -1,7 +1,7 @@
 //! The connection pool: running reads and write transactions, with retries.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use memory_core::{EntityId, ErrorKind, Generation, MemoryError, MemoryResult};
@@ -16,6 +16,7 @@ use crate::acquire_probe::AcquireProbe;
 use crate::ann_index::IndexCatalog;
 use crate::connection::{Connection, Scope};
 use crate::error::{self, Failure};
+use crate::load::Load;
 use crate::options::PgOptions;
 use crate::pool::PoolMetrics;
 use crate::replica_reads::Replicas;
@@ -276,6 +277,34 @@ impl Database {
             _ => connection.roll_back(in_transaction).await,
         }
         rows
+    }
+
+    /// Reads the rows of a load: from a replica, where one may answer, otherwise from the
+    /// server.
+    pub(crate) async fn load(&self, load: Load<'_>) -> Result<Vec<PgRow>, Failure> {
+        let target = load.target;
+        if let Some(replicas) = &self.replicas
+            && target.allows_replica
+            && !self.is_standby()
+            && let Some(rows) = replicas.load(self, &load).await
+        {
+            return Ok(rows);
+        }
+        let work = async {
+            let mut connection = self.acquire().await?;
+            let settings = Load::settings();
+            let in_transaction = connection.begin_read(target.scope, &settings).await?;
+            let limit = self.options.statement_timeout;
+            let rows = load.run(&mut connection, limit, &AtomicU64::new(0)).await;
+            match &rows {
+                Err(failure) if !failure.is_refusal() => drop(connection),
+                _ => connection.roll_back(in_transaction).await,
+            }
+            rows
+        };
+        let limit = self.options.load_timeout;
+        let rows = timeout(limit, work).await;
+        rows.unwrap_or(Err(Failure::LoadTimeout(limit)))
     }
 
     /// Runs a write transaction in a task of its own: a caller that is

@@ -3,9 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use memory_core::{ErrorKind, MemoryError};
 use sqlx::postgres::PgDatabaseError;
+
+/// The code of a statement that was canceled, also by its timeout.
+const CANCELED: &str = "57014";
 
 /// An error that the server reported, obtained by downcasting [`Error::source`].
 ///
@@ -66,6 +70,15 @@ pub(crate) enum Failure {
     Sql(sqlx::Error),
     /// The server did not answer in time.
     Timeout,
+    /// The server canceled a statement.
+    Canceled {
+        error: sqlx::Error,
+        elapsed: Duration,
+        /// The limit for a statement, if it is known.
+        limit: Option<Duration>,
+    },
+    /// A load reached this limit.
+    LoadTimeout(Duration),
     /// The pool gave no connection, for the reason that a probe found.
     NoConnection(MemoryError),
     /// No connection to the server could be made.
@@ -98,6 +111,31 @@ impl From<MemoryError> for Failure {
 }
 
 impl Failure {
+    /// The failure of a statement that took so long.
+    pub(crate) fn of_statement(
+        error: sqlx::Error,
+        elapsed: Duration,
+        limit: Option<Duration>,
+    ) -> Self {
+        let failure = Self::Sql(error);
+        match (failure.code() == Some(CANCELED), failure) {
+            (true, Self::Sql(error)) => Self::Canceled {
+                error,
+                elapsed,
+                limit,
+            },
+            (_, failure) => failure,
+        }
+    }
+
+    /// Whether a limit was reached, or an operator canceled the statement.
+    pub(crate) fn is_canceled(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout | Self::Canceled { .. } | Self::LoadTimeout(_)
+        )
+    }
+
     /// Whether the server undid the transaction because of concurrent
     /// transactions, so that a retry may succeed.
     pub(crate) fn is_transient(&self) -> bool {
@@ -124,6 +162,20 @@ impl Failure {
                 ErrorKind::Unavailable,
                 operation,
                 "the server did not answer in time",
+            ),
+            Self::Canceled {
+                error,
+                elapsed,
+                limit,
+            } => canceled(error, elapsed, limit, operation),
+            Self::LoadTimeout(limit) => MemoryError::store(
+                ErrorKind::Unavailable,
+                operation,
+                format!(
+                    "loading the entity was ended, since it took longer than load_timeout \
+                     ({limit:?}); raise it with PgOptions::load_timeout or, in seconds, with \
+                     load_timeout in the database URL"
+                ),
             ),
             Self::Connect { server, cause } => connect(&server, cause, operation),
             Self::NoConnection(mut error) => {
@@ -162,11 +214,45 @@ impl Failure {
 
     fn code(&self) -> Option<&str> {
         match self {
-            Self::Sql(sqlx::Error::Database(error)) => error
+            Self::Sql(sqlx::Error::Database(error))
+            | Self::Canceled {
+                error: sqlx::Error::Database(error),
+                ..
+            } => error
                 .try_downcast_ref::<PgDatabaseError>()
                 .map(PgDatabaseError::code),
             _ => None,
         }
+    }
+}
+
+/// The error for a statement that the server canceled. Its message does not say why in a
+/// way that can be relied on, as it may be in any language; the time does.
+fn canceled(
+    error: sqlx::Error,
+    elapsed: Duration,
+    limit: Option<Duration>,
+    operation: &'static str,
+) -> MemoryError {
+    let message = match limit {
+        Some(limit) if elapsed >= limit => format!(
+            "the server canceled a statement, since it took longer than statement_timeout \
+             ({limit:?}); raise it with PgOptions::statement_timeout or, in seconds, with \
+             statement_timeout in the database URL"
+        ),
+        Some(limit) => format!(
+            "the server canceled a statement after {elapsed:.1?}, before statement_timeout \
+             ({limit:?}): an operator did, or the server stopped"
+        ),
+        None => format!(
+            "the server canceled a statement after {elapsed:.1?}: it reached the \
+             statement_timeout of its connection, or an operator canceled it"
+        ),
+    };
+    let canceled = MemoryError::store(ErrorKind::Unavailable, operation, message);
+    match error {
+        sqlx::Error::Database(error) => with_server(canceled, error.as_ref()),
+        _ => canceled,
     }
 }
 
@@ -266,7 +352,7 @@ fn classify(code: &str) -> (ErrorKind, &'static str) {
             "gave up after repeated conflicts with other writers",
         ),
         "55P03" => (Kind::Unavailable, "timed out waiting for a lock"),
-        "57014" => (Kind::Unavailable, "the statement timed out"),
+        CANCELED => (Kind::Unavailable, "the server canceled the statement"),
         "42501" => (Kind::Configuration, "the role lacks a privilege"),
         "42P01" | "42703" | "42804" | "42883" | "42P10" => (
             Kind::ForeignData,
@@ -293,6 +379,28 @@ fn classify(code: &str) -> (ErrorKind, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn canceled_statements_name_the_limit_that_they_reached() {
+        let second = Duration::from_secs(1);
+        let message = |elapsed, limit| {
+            let error = canceled(sqlx::Error::PoolClosed, elapsed, limit, "search");
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            error.to_string()
+        };
+        let reached = message(second, Some(second));
+        assert!(
+            reached.contains("longer than statement_timeout (1s)"),
+            "{reached}"
+        );
+        assert!(
+            reached.contains("PgOptions::statement_timeout"),
+            "{reached}"
+        );
+        let others = message(second / 2, Some(second));
+        assert!(others.contains("after 500.0ms, before"), "{others}");
+        assert!(!message(second, None).contains("PgOptions"));
+    }
 
     /// An internal error is also what is left of a distributed server when it lost a
     /// node: the write may be repeated.

@@ -45,6 +45,7 @@ mod get;
 mod insert;
 mod lexical;
 mod list;
+mod load;
 mod maintenance;
 mod neighbors;
 mod options;

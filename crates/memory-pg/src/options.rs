@@ -1,6 +1,5 @@
 //! Options for opening a store.
 
-use std::fmt;
 use std::time::Duration;
 
 use memory_core::{
@@ -12,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::ann_index::AnnIndex;
 use crate::connection::type_lookup;
 use crate::store::PgStore;
+use crate::url::ReplicaUrls;
 
 /// The precision in which new vectors are stored. Vectors that are stored already
 /// keep theirs, and are still found.
@@ -69,6 +69,7 @@ pub struct PgOptions {
     pub(crate) max_connections: u32,
     pub(crate) acquire_timeout: Duration,
     pub(crate) statement_timeout: Duration,
+    pub(crate) load_timeout: Duration,
     pub(crate) lock_timeout: Duration,
     pub(crate) precision: Precision,
     pub(crate) migrations: Migrations,
@@ -86,22 +87,13 @@ pub struct PgOptions {
     pub(crate) language: Option<Language>,
 }
 
-/// URLs, which may have passwords and so are not shown.
-#[derive(Clone, Default)]
-pub(crate) struct ReplicaUrls(Vec<String>);
-
-impl fmt::Debug for ReplicaUrls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} URLs", self.0.len())
-    }
-}
-
 impl Default for PgOptions {
     fn default() -> Self {
         Self {
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            load_timeout: Duration::from_secs(300),
             lock_timeout: Duration::from_secs(10),
             precision: Precision::default(),
             migrations: Migrations::default(),
@@ -122,8 +114,8 @@ impl Default for PgOptions {
 }
 
 impl PgOptions {
-    /// The defaults: 10 connections, 5 s to wait for one, 30 s for a statement,
-    /// 10 s for a lock, half precision, migrations applied.
+    /// The defaults: 10 connections, 5 s to wait for one, 30 s for a statement, 5 min
+    /// for a load, 10 s for a lock, half precision, migrations applied.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -153,11 +145,24 @@ impl PgOptions {
         self
     }
 
-    /// How long the server may work on one statement. A connection whose server
-    /// does not answer for 5 s longer is closed.
+    /// How long the server may work on one statement; a connection without an answer
+    /// for 5 s longer is closed. In a URL, in seconds: `?statement_timeout=60`.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout;
+        self
+    }
+
+    /// How long loading the whole state of an entity may take
+    /// ([`changes_since`](memory_core::Store::changes_since) and the pages of snapshots);
+    /// 5 minutes by default. In a URL, in seconds: `?load_timeout=600`.
+    ///
+    /// More than 1,000 memories are read in portions that take a small part of the
+    /// statement timeout each, in one transaction. A load from a replica that reaches its
+    /// limit is repeated on the server, with a limit of its own.
+    #[must_use]
+    pub fn load_timeout(mut self, timeout: Duration) -> Self {
+        self.load_timeout = timeout;
         self
     }
 
@@ -369,8 +374,8 @@ impl PgOptions {
             let url = options.apply_url_parameters(url)?;
             if options.session_parameters() != self.session_parameters() {
                 return Err(MemoryError::configuration(
-                    "the URL of a replica may not set pooler, row_level_security or \
-                     notify_changes; they are those of the primary's URL",
+                    "the URL of a replica may not set pooler, row_level_security, \
+                     notify_changes or timeouts; they are those of the primary's URL",
                 ));
             }
             let connection = crate::url::connect_options(&url)?;
@@ -381,8 +386,9 @@ impl PgOptions {
     }
 
     /// The options that a URL may set.
-    fn session_parameters(&self) -> (Pooler, bool, bool) {
-        (self.pooler, self.row_level_security, self.notify_changes)
+    fn session_parameters(&self) -> impl PartialEq {
+        let switches = (self.pooler, self.row_level_security, self.notify_changes);
+        (switches, self.statement_timeout, self.load_timeout)
     }
 
     fn pool(&self) -> PgPoolOptions {
@@ -454,6 +460,7 @@ impl PgOptions {
         let timeouts = [
             ("acquire_timeout", self.acquire_timeout),
             ("statement_timeout", self.statement_timeout),
+            ("load_timeout", self.load_timeout),
             ("lock_timeout", self.lock_timeout),
         ];
         for (field, timeout) in timeouts {

@@ -197,7 +197,7 @@ async fn loading_the_whole_state_reads_no_tombstones() {
         let mira = EntityId::from("mira");
         let model = fixtures::fingerprint();
         for (since, reads) in [(0, false), (1, true)] {
-            let sql = changes::changes_statement(&mira, Generation(since), &model);
+            let sql = changes::changes_statement(&mira, Generation(since), &model, i64::MAX);
             let plan = lines(&mut connection, sql).await;
             let scan = plan
                 .lines()
@@ -237,7 +237,7 @@ async fn snapshot_pages_are_found_by_their_ids() {
         run(&mut connection, "VACUUM ANALYZE").await;
         for mode in MODES {
             run(&mut connection, &format!("SET plan_cache_mode = {mode}")).await;
-            let sql = snapshot_pages::read_statement(&large, &model, 1, &[]);
+            let sql = snapshot_pages::read_statement(&large, &model, 1, &[], i64::MAX);
             let plan = lines(&mut connection, sql).await;
             assert!(
                 plan.contains("Index Scan using memory_pkey"),

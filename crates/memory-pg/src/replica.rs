@@ -1,10 +1,13 @@
 //! One replica: its pool, what it says about itself, and when it is not asked.
 
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use memory_core::EntityId;
-use sqlx::{AssertSqlSafe, PgPool, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Row};
 use tokio::time::timeout;
 
 use crate::connection::{Connection, Scope};
@@ -19,6 +22,14 @@ const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 /// each that follows.
 const INITIAL_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// How long a connection to a replica that does not answer, and a statement on it, may
+/// take. A server that is only slow answers much sooner.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// After so many failed loads in a row, a replica that is alive is asked for no load for a
+/// while, and twice as long after each that follows.
+const MAX_FAILED_LOADS: u32 = 3;
+const INITIAL_LOAD_PAUSE: Duration = Duration::from_secs(60);
+const MAX_LOAD_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// What tells servers apart whose positions do not compare: the cluster, the
 /// timeline, the database and the table. The last two are the same on a standby, and
@@ -92,6 +103,10 @@ struct Availability {
     failures: u32,
     /// When it is asked again.
     resumes: Option<Instant>,
+    /// Loads in a row that failed although it was alive.
+    failed_loads: u32,
+    /// When it is asked for a load again.
+    resumes_loads: Option<Instant>,
 }
 
 /// A connection to a replica that has said how far it is.
@@ -141,6 +156,91 @@ impl Replica {
         }
     }
 
+    /// Whether it may be asked for a load now. After a pause, one caller tries it first.
+    pub(crate) fn may_load(&self) -> bool {
+        let mut availability = self.availability();
+        match availability.resumes_loads {
+            None => true,
+            Some(resumes) if Instant::now() < resumes => false,
+            Some(_) => {
+                let pause = load_pause(availability.failed_loads);
+                availability.resumes_loads = Some(Instant::now() + pause);
+                true
+            }
+        }
+    }
+
+    /// Records that a load failed although the replica is alive: it took too long, or
+    /// conflicted with what the replica replays.
+    pub(crate) fn record_failed_load(&self) {
+        let mut availability = self.availability();
+        availability.failed_loads = availability.failed_loads.saturating_add(1);
+        let failed = availability.failed_loads;
+        if failed < MAX_FAILED_LOADS {
+            return;
+        }
+        availability.resumes_loads = Some(Instant::now() + load_pause(failed));
+        if failed == MAX_FAILED_LOADS {
+            tracing::warn!(
+                failed,
+                "a replica is asked for no loads of large entities for a while, since they fail"
+            );
+        }
+    }
+
+    /// Records that a load came to its end.
+    pub(crate) fn record_load(&self) {
+        let mut availability = self.availability();
+        availability.failed_loads = 0;
+        availability.resumes_loads = None;
+    }
+
+    /// Waits for something of which the replica answers parts, as long as it is alive: each
+    /// time that no part came for `patience`, another connection is made to it. `None`
+    /// where that gets no answer.
+    pub(crate) async fn while_alive<T>(
+        &self,
+        work: impl Future<Output = T>,
+        parts: &AtomicU64,
+        patience: Duration,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            let before = parts.load(Ordering::Relaxed);
+            if let Ok(done) = timeout(patience, &mut work).await {
+                return Some(done);
+            }
+            if parts.load(Ordering::Relaxed) > before {
+                continue;
+            }
+            let is_alive = tokio::select! {
+                done = &mut work => return Some(done),
+                is_alive = self.answers() => is_alive,
+            };
+            if !is_alive && parts.load(Ordering::Relaxed) == before {
+                return None;
+            }
+        }
+    }
+
+    /// Whether it answers on a connection outside the pool, which may be used up.
+    async fn answers(&self) -> bool {
+        let options = self.pool.connect_options();
+        let ask = async {
+            let mut connection = options.connect().await?;
+            sqlx::raw_sql("SELECT 1").execute(&mut connection).await?;
+            Ok(())
+        };
+        match timeout(PROBE_TIMEOUT, ask).await {
+            Ok(Ok(())) => true,
+            // It refuses, such as for want of connections, unless it is stopping.
+            Ok(Err(sqlx::Error::Database(error))) => {
+                error.code().is_none_or(|code| !code.starts_with("57"))
+            }
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
     /// Connects, begins a transaction where reads need one, and asks how far it is.
     pub(crate) async fn check(
         &self,
@@ -177,6 +277,11 @@ fn pause(failures: u32) -> Duration {
     (INITIAL_PAUSE * 2u32.saturating_pow(doublings)).min(MAX_PAUSE)
 }
 
+fn load_pause(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(MAX_FAILED_LOADS).min(16);
+    (INITIAL_LOAD_PAUSE * 2u32.saturating_pow(doublings)).min(MAX_LOAD_PAUSE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +291,51 @@ mod tests {
         assert_eq!(pause(1), Duration::from_millis(250));
         assert_eq!(pause(2), Duration::from_millis(500));
         assert_eq!(pause(40), MAX_PAUSE);
+    }
+
+    #[tokio::test]
+    async fn failed_loads_keep_loads_away_and_no_other_reads() {
+        let pool = PgPool::connect_lazy("postgres://localhost/none").unwrap();
+        let replica = Replica::new(pool);
+        for _ in 1..MAX_FAILED_LOADS {
+            replica.record_failed_load();
+            assert!(replica.may_load());
+        }
+        replica.record_load();
+        for _ in 0..MAX_FAILED_LOADS {
+            assert!(replica.may_load());
+            replica.record_failed_load();
+        }
+        assert!(!replica.may_load());
+        assert!(replica.is_available());
+        replica.availability().resumes_loads = Some(Instant::now());
+        assert!(replica.may_load(), "the pause is over");
+        assert!(!replica.may_load(), "another caller is trying it");
+        replica.record_load();
+        assert!(replica.may_load() && replica.may_load());
+        assert_eq!(load_pause(MAX_FAILED_LOADS), INITIAL_LOAD_PAUSE);
+        assert_eq!(load_pause(MAX_FAILED_LOADS + 1), 2 * INITIAL_LOAD_PAUSE);
+        assert_eq!(load_pause(40), MAX_LOAD_PAUSE);
+    }
+
+    /// Nobody listens there, and it is asked only where nothing comes.
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_is_probed_where_no_part_comes() {
+        let pool = PgPool::connect_lazy("postgres://localhost:1/none").unwrap();
+        let replica = Replica::new(pool);
+        let (parts, second) = (AtomicU64::new(0), Duration::from_secs(1));
+        let work = async {
+            for _ in 0..10 {
+                tokio::time::sleep(second * 4).await;
+                parts.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        assert_eq!(
+            replica.while_alive(work, &parts, second * 5).await,
+            Some(())
+        );
+        let work = tokio::time::sleep(second * 600);
+        assert_eq!(replica.while_alive(work, &parts, second * 5).await, None);
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Reads from replicas: from one that has replayed what the read must see, otherwise
 //! from the primary.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,14 @@ use tokio::time::timeout;
 use crate::connection::Scope;
 use crate::database::{Database, ReadTarget};
 use crate::error::Failure;
+use crate::load::Load;
 use crate::replica::{CheckedConnection, Replica, ServerState};
 use crate::rows;
 use crate::sql::SqlBuilder;
 use crate::write_positions::{OwnWrites, Position, WritePositions};
 
-/// How long a replica may take for a statement before the primary is asked.
+/// How long a replica may take for a statement before the primary is asked, and for a
+/// portion of a load before the replica is asked whether it is alive.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 const SERVED: &[Label] = label!("outcome": "served");
@@ -106,9 +108,21 @@ impl Replicas {
         let Scope::Entities(&[entity]) = target.scope else {
             return None;
         };
-        let (rows, outcome) = self.try_fetch(database, entity, target, sql).await;
+        let fetched = self.try_fetch(database, entity, target, sql).await;
+        let outcome = fetched.as_ref().err().unwrap_or(&SERVED);
         memory_metrics::STORE_REPLICA_READS.increment(outcome, 1);
-        rows
+        fetched.ok()
+    }
+
+    /// Reads the rows of a load from a replica. `None` as for [`fetch`](Self::fetch).
+    pub(crate) async fn load(&self, database: &Database, load: &Load<'_>) -> Option<Vec<PgRow>> {
+        let Scope::Entities(&[entity]) = load.target.scope else {
+            return None;
+        };
+        let loaded = self.try_load(database, entity, load).await;
+        let outcome = loaded.as_ref().err().unwrap_or(&SERVED);
+        memory_metrics::STORE_REPLICA_READS.increment(outcome, 1);
+        loaded.ok()
     }
 
     async fn try_fetch(
@@ -117,69 +131,133 @@ impl Replicas {
         entity: &EntityId,
         target: ReadTarget<'_>,
         sql: &SqlBuilder,
-    ) -> (Option<Vec<PgRow>>, &'static [Label]) {
-        let Some((replica, query)) = self.choose().zip(sql.copy_query()) else {
-            return (None, SUSPENDED);
+    ) -> Result<Vec<PgRow>, &'static [Label]> {
+        let replica = self.choose(Replica::is_available).ok_or(SUSPENDED)?;
+        let query = sql.copy_query().map_err(|_| FAILED)?;
+        let checked = self.check(replica, database, entity, target);
+        let CheckedConnection {
+            mut connection,
+            in_transaction,
+            ..
+        } = checked.await?;
+        match timeout(READ_TIMEOUT, connection.fetch_all(query)).await {
+            Ok(Ok(rows)) => {
+                connection.roll_back(in_transaction).await;
+                Ok(rows)
+            }
+            // Such as a conflict with what it replays.
+            Ok(Err(failure)) if failure.is_refusal() => {
+                connection.roll_back(in_transaction).await;
+                Err(FAILED)
+            }
+            Ok(Err(_)) | Err(_) => {
+                replica.suspend("it did not answer a read");
+                Err(FAILED)
+            }
+        }
+    }
+
+    async fn try_load(
+        &self,
+        database: &Database,
+        entity: &EntityId,
+        load: &Load<'_>,
+    ) -> Result<Vec<PgRow>, &'static [Label]> {
+        let may_load = |replica: &Replica| replica.may_load() && replica.is_available();
+        let replica = self.choose(may_load).ok_or(SUSPENDED)?;
+        let settings = Load::settings();
+        let target = ReadTarget {
+            settings: &settings,
+            ..load.target
         };
+        let checked = self.check(replica, database, entity, target).await?;
+        let mut connection = checked.connection;
+        let (portions, options) = (AtomicU64::new(0), &database.options);
+        let rows = load.run(&mut connection, options.statement_timeout, &portions);
+        let rows = timeout(options.load_timeout, rows);
+        let rows = replica.while_alive(rows, &portions, READ_TIMEOUT).await;
+        match rows {
+            Some(Ok(Ok(rows))) => {
+                connection.roll_back(checked.in_transaction).await;
+                replica.record_load();
+                return Ok(rows);
+            }
+            // Such as a conflict with what it replays.
+            Some(Ok(Err(failure))) if failure.is_refusal() => {
+                connection.roll_back(checked.in_transaction).await;
+                replica.record_failed_load();
+            }
+            Some(Ok(Err(failure))) if failure.is_canceled() => replica.record_failed_load(),
+            // It took too long.
+            Some(Err(_)) => replica.record_failed_load(),
+            Some(Ok(Err(_))) | None => replica.suspend("it did not answer during a load"),
+        }
+        Err(FAILED)
+    }
+
+    /// Connects to a replica, which has what the read must see.
+    async fn check(
+        &self,
+        replica: &Replica,
+        database: &Database,
+        entity: &EntityId,
+        target: ReadTarget<'_>,
+    ) -> Result<CheckedConnection, &'static [Label]> {
         let session_settings = &database.session_settings;
         // At the same time: what must be seen was committed before either is asked.
         let (requirement, checked) = tokio::join!(
             self.requirement(database, entity),
             replica.check(session_settings, entity, target.settings)
         );
-        let CheckedConnection {
-            mut connection,
-            in_transaction,
-            state,
-        } = match checked {
-            Ok(checked) => checked,
-            Err(_) => {
-                replica.suspend("it gave no connection, or no answer in time");
-                return (None, FAILED);
-            }
+        let checked = checked.map_err(|_| {
+            replica.suspend("it gave no connection, or no answer in time");
+            FAILED
+        })?;
+        let problem = match requirement {
+            Err(_) => Some(FAILED),
+            Ok(requirement) => Self::problem(replica, &checked.state, &requirement, target),
         };
-        let Ok(requirement) = requirement else {
-            connection.roll_back(in_transaction).await;
-            return (None, FAILED);
-        };
-        if !state.is_standby || state.lineage != requirement.lineage {
-            connection.roll_back(in_transaction).await;
-            replica.suspend(match state.is_standby {
-                true => "it is not a standby of the primary, or follows another timeline",
-                false => "it is not in recovery: it was promoted",
-            });
-            return (None, FAILED);
-        }
-        replica.resume();
-        let seen = rows::signed(target.min_generation.0);
-        if !requirement.is_met_by(&state) || state.generation.unwrap_or(0) < seen {
-            connection.roll_back(in_transaction).await;
-            return (None, BEHIND);
-        }
-        match timeout(READ_TIMEOUT, connection.fetch_all(query)).await {
-            Ok(Ok(rows)) => {
+        match problem {
+            None => Ok(checked),
+            Some(outcome) => {
+                let CheckedConnection {
+                    connection,
+                    in_transaction,
+                    ..
+                } = checked;
                 connection.roll_back(in_transaction).await;
-                (Some(rows), SERVED)
-            }
-            // Such as a conflict with what it replays.
-            Ok(Err(failure)) if failure.is_refusal() => {
-                connection.roll_back(in_transaction).await;
-                (None, FAILED)
-            }
-            Ok(Err(_)) | Err(_) => {
-                replica.suspend("it did not answer a read");
-                (None, FAILED)
+                Err(outcome)
             }
         }
     }
 
+    /// Why a replica does not answer a read, where it does not.
+    fn problem(
+        replica: &Replica,
+        state: &ServerState,
+        requirement: &Requirement,
+        target: ReadTarget<'_>,
+    ) -> Option<&'static [Label]> {
+        if !state.is_standby || state.lineage != requirement.lineage {
+            replica.suspend(match state.is_standby {
+                true => "it is not a standby of the primary, or follows another timeline",
+                false => "it is not in recovery: it was promoted",
+            });
+            return Some(FAILED);
+        }
+        replica.resume();
+        let seen = rows::signed(target.min_generation.0);
+        let has_all = requirement.is_met_by(state) && state.generation.unwrap_or(0) >= seen;
+        (!has_all).then_some(BEHIND)
+    }
+
     /// The next replica that may be asked.
-    fn choose(&self) -> Option<&Replica> {
+    fn choose(&self, may_ask: impl Fn(&Replica) -> bool) -> Option<&Replica> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let count = self.replicas.len();
         (0..count)
             .filter_map(|offset| self.replicas.get(first.wrapping_add(offset) % count))
-            .find(|replica| replica.is_available())
+            .find(|replica| may_ask(replica))
     }
 
     /// What a read that begins now must see. Asks the primary, unless it was asked

@@ -11,6 +11,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How connections are used.
 #[derive(Debug)]
 pub(crate) struct SessionSettings {
+    /// How long the server may work on a statement. `None` where the connections have
+    /// limits of their own.
+    pub(crate) statement_timeout: Option<Duration>,
     /// How long to wait for the answer to a statement.
     pub(crate) response_timeout: Duration,
     /// The messages that begin a transaction that writes.
@@ -40,11 +43,14 @@ impl SessionSettings {
         let is_pooled = options.pooler == Pooler::Transaction;
         // A connection of our own gets the timeouts when it connects. A pooler passes
         // them to no session, and a distributed server to none of its nodes.
-        let transaction_settings = match is_pooled || is_distributed {
+        let sets_timeouts = is_pooled || is_distributed;
+        let transaction_settings = match sets_timeouts {
             true => timeouts(options),
             false => Vec::new(),
         };
+        let has_timeouts = sets_timeouts || owns_pool;
         let mut settings = Self {
+            statement_timeout: has_timeouts.then_some(options.statement_timeout),
             response_timeout: options.statement_timeout.saturating_add(GRACE),
             begin: Vec::new(),
             transaction_settings,

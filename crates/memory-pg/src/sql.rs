@@ -48,11 +48,15 @@ impl SqlBuilder {
         format!("${}::{cast}", self.count)
     }
 
-    /// The statement, to be run on one server and perhaps on another afterward. `None`
-    /// where a parameter cannot be encoded.
-    pub(crate) fn copy_query(&self) -> Option<Query<'static, Postgres, PgArguments>> {
-        let is_valid = self.failure.is_none();
-        is_valid.then(|| sqlx::query_with(AssertSqlSafe(self.text.clone()), self.values.clone()))
+    /// The statement, to be run on one server and perhaps on another afterward.
+    pub(crate) fn copy_query(&self) -> Result<Query<'static, Postgres, PgArguments>, sqlx::Error> {
+        match &self.failure {
+            Some(error) => Err(sqlx::Error::Encode(error.to_string().into())),
+            None => {
+                let text = AssertSqlSafe(self.text.clone());
+                Ok(sqlx::query_with(text, self.values.clone()))
+            }
+        }
     }
 
     /// The statement, ready to run.

@@ -1,8 +1,10 @@
 //! The connection URL: checking it and its parameters, and applying the parameters
 //! that this crate defines.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use memory_core::{MemoryError, MemoryResult};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -27,7 +29,13 @@ const DRIVER_PARAMETERS: &[&[&str]] = &[
 ];
 
 /// The parameters that this crate defines.
-const OWN_PARAMETERS: &[&str] = &["notify_changes", "pooler", "row_level_security"];
+const OWN_PARAMETERS: &[&str] = &[
+    "load_timeout",
+    "notify_changes",
+    "pooler",
+    "row_level_security",
+    "statement_timeout",
+];
 
 const SSL_MODES: &[&str] = &[
     "disable",
@@ -40,6 +48,16 @@ const SSL_MODES: &[&str] = &[
 
 /// Names beyond this length are not quoted in errors.
 const MAX_QUOTED_NAME: usize = 40;
+
+/// URLs, which may have passwords and so are not shown.
+#[derive(Clone, Default)]
+pub(crate) struct ReplicaUrls(pub(crate) Vec<String>);
+
+impl fmt::Debug for ReplicaUrls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} URLs", self.0.len())
+    }
+}
 
 impl PgOptions {
     /// Checks the parameters of a URL and applies this crate's own. Returns the
@@ -63,6 +81,8 @@ impl PgOptions {
                 "pooler" => self.pooler = parse_pooler(value)?,
                 "row_level_security" => self.row_level_security = parse_switch(name, value)?,
                 "notify_changes" => self.notify_changes = parse_switch(name, value)?,
+                "statement_timeout" => self.statement_timeout = parse_seconds(name, value)?,
+                "load_timeout" => self.load_timeout = parse_seconds(name, value)?,
                 "sslmode" if !SSL_MODES.contains(&value) => {
                     return Err(invalid_value(
                         name,
@@ -228,6 +248,13 @@ fn parse_switch(name: &str, value: &str) -> MemoryResult<bool> {
     }
 }
 
+fn parse_seconds(name: &str, value: &str) -> MemoryResult<Duration> {
+    // The server counts milliseconds in 31 bits.
+    let seconds = value.parse().ok().filter(|it| (1..=2_147_483).contains(it));
+    let seconds = seconds.map(Duration::from_secs);
+    seconds.ok_or_else(|| invalid_value(name, value, "a whole number of seconds, 1 to 2147483"))
+}
+
 fn invalid_value(name: &str, value: &str, allowed: &str) -> MemoryError {
     MemoryError::configuration(format!(
         "invalid value {value:?} of the URL parameter {name}: must be {allowed}"
@@ -278,6 +305,9 @@ mod tests {
             ("sslmode=verify", "verify-full"),
             ("pooler=session", "transaction"),
             ("notify_changes", "on or off"),
+            ("load_timeout=5min", "seconds"),
+            ("load_timeout=0", "seconds"),
+            ("statement_timeout=2147484", "2147483"),
         ] {
             let message = apply(parameters).unwrap_err();
             assert!(message.contains(allowed), "{message}");
@@ -344,10 +374,13 @@ mod tests {
     #[test]
     fn own_parameters_are_applied_and_removed() {
         let mut options = PgOptions::new();
-        let url = "postgres://db/m?pooler=transaction&sslmode=disable&notify_changes=on";
+        let url = "postgres://db/m?pooler=transaction&sslmode=disable&notify_changes=on\
+                   &statement_timeout=60&load_timeout=600";
         let rest = options.apply_url_parameters(url).unwrap();
         assert_eq!(rest, "postgres://db/m?sslmode=disable");
         assert_eq!(options.pooler, Pooler::Transaction);
         assert!(options.notify_changes);
+        assert_eq!(options.statement_timeout, Duration::from_secs(60));
+        assert_eq!(options.load_timeout, Duration::from_secs(600));
     }
 }

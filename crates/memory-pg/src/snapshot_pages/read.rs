@@ -17,14 +17,15 @@ use super::groups::{MIN_MEMORIES, StoredPage, into_parts};
 use crate::connection::Scope;
 use crate::database::{Database, ReadTarget, run_blocking};
 use crate::error::Failure;
+use crate::load::{Load, MAX_IN_ONE_STATEMENT};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
 use crate::vectors;
 
 const OPERATION: &str = "read_snapshot_pages";
 
-/// Reads the state in one statement, so that all of it is of one moment. If pages are
-/// damaged, it is read again without them.
+/// Reads the state in one statement or by one cursor, so that all of it is of one moment. If
+/// pages are damaged, it is read again without them.
 pub(super) async fn read(
     database: &Arc<Database>,
     entity: &EntityId,
@@ -35,10 +36,19 @@ pub(super) async fn read(
     let entities = [entity];
     let mut damaged: Vec<Uuid> = Vec::new();
     loop {
-        let sql = read_statement(entity, fingerprint, format, &damaged);
         let target = ReadTarget::new(Scope::Entities(&entities));
         let span = debug_span!("store", backend = "postgres", operation = OPERATION);
-        let rows = database.fetch(target, sql).instrument(span).await;
+        let statement = |max| read_statement(entity, fingerprint, format, &damaged, max);
+        let read = async {
+            let rows = database.fetch(target, statement(MAX_IN_ONE_STATEMENT));
+            let rows = rows.await?;
+            if !is_too_large(&rows)? {
+                return Ok(rows);
+            }
+            let load = Load::new("memory_pages", target, statement(i64::MAX));
+            database.load(load).await
+        };
+        let rows = read.instrument(span).await;
         let rows = rows.map_err(|failure| failure.into_error(OPERATION))?;
         let is_writable = !database.options.read_only && !database.is_standby();
         let decoder = Decoder::new(entity, fingerprint, format);
@@ -73,6 +83,15 @@ pub(super) async fn read(
     }
 }
 
+/// Whether the entity has more memories than the statement reads.
+fn is_too_large(rows: &[PgRow]) -> Result<bool, Failure> {
+    let [row] = rows else {
+        return Ok(false);
+    };
+    let count: Option<i64> = row.try_get("memory_count")?;
+    Ok(count > Some(MAX_IN_ONE_STATEMENT))
+}
+
 /// The types of a memory's columns, where a row has none.
 const NO_MEMORY: &str = "NULL::uuid AS memory_id, NULL::text AS kind, NULL::text AS content, \
      NULL::timestamptz AS timestamp, NULL::real AS importance, NULL::real AS decay_rate, \
@@ -82,28 +101,32 @@ const NO_MEMORY: &str = "NULL::uuid AS memory_id, NULL::text AS kind, NULL::text
      NULL::halfvec[] AS halves, NULL::vector[] AS singles";
 
 /// The statement of [`read`], without the pages that end at these ids. Its rows are, by
-/// their `part`: the entity (0; with an id where it has outdated pages), pages (1), accesses where there are pages (2), and the
-/// live memories that are in none (3), which are found by the gaps between pages: an
-/// index has them in the order of their ids. `OFFSET 0` keeps the server from comparing
-/// all memories with all gaps.
+/// their `part`: the entity (0; with an id where it has outdated pages), and where it has
+/// at most `max_memories`: pages (1), accesses where there are pages (2), and the live
+/// memories that are in none (3), which are found by the gaps between pages: an index has
+/// them in the order of their ids. `OFFSET 0` keeps the server from comparing all memories
+/// with all gaps.
 pub(crate) fn read_statement(
     entity: &EntityId,
     fingerprint: &Fingerprint,
     format: u64,
     without: &[Uuid],
+    max_memories: i64,
 ) -> SqlBuilder {
     let mut sql = SqlBuilder::new();
     let entity_param = sql.value(entity.as_str(), "text");
     let model = sql.value(fingerprint.as_str(), "text");
     let format = sql.value(format.cast_signed(), "bigint");
     let without = sql.value(without.to_vec(), "uuid[]");
+    let max_memories = sql.value(max_memories, "bigint");
     let least = sql.value(Uuid::nil(), "uuid");
     let greatest = sql.value(Uuid::max(), "uuid");
     sql.push(format!(
         "WITH pages AS (SELECT p.first_id, p.last_id, p.checksum, p.content FROM snapshot_page p \
            WHERE p.entity_id = {entity_param} AND p.model = {model} AND p.format = {format} \
            AND p.last_id <> ALL ({without}) AND EXISTS (SELECT FROM entity e \
-             WHERE e.entity_id = {entity_param} AND e.paged_at = e.generation)), \
+             WHERE e.entity_id = {entity_param} AND e.paged_at = e.generation \
+             AND e.memory_count <= {max_memories})), \
          gaps AS (SELECT lag(b.last_id) OVER (ORDER BY b.last_id NULLS LAST) AS after_id, \
              b.first_id AS before_id \
            FROM (SELECT first_id, last_id FROM pages UNION ALL SELECT NULL, NULL) b) \
@@ -128,7 +151,9 @@ pub(crate) fn read_statement(
              AND m.memory_id <= coalesce(g.before_id, {greatest}) \
              AND m.memory_id IS DISTINCT FROM g.after_id \
              AND m.memory_id IS DISTINCT FROM g.before_id \
-           ORDER BY m.memory_id OFFSET 0) r",
+           ORDER BY m.memory_id OFFSET 0) r \
+         WHERE EXISTS (SELECT FROM entity e WHERE e.entity_id = {entity_param} \
+           AND e.memory_count <= {max_memories})",
         MemoryRow::columns(&entity_param),
         MemoryRow::tables(&entity_param),
     ));

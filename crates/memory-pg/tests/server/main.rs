@@ -10,6 +10,7 @@ mod damaged_pages;
 mod distributed;
 mod fault_proxy;
 mod index_maintenance;
+mod loads;
 mod pgbouncer;
 mod record_accesses;
 mod reindex;

@@ -83,11 +83,12 @@ impl ServerProcess {
             .await;
     }
 
-    /// Stops all its processes, without ending them, or lets them continue.
+    /// Stops all its processes, without ending them, or lets them continue. One may have
+    /// ended since they were listed.
     pub(crate) async fn signal(&self, signal: &str) {
         self.shell(&format!(
             "first=`head -1 $folder/data/postmaster.pid`; \
-             kill -{signal} $first `cat /proc/$first/task/$first/children`"
+             kill -{signal} $first `cat /proc/$first/task/$first/children` || true"
         ))
         .await;
     }
