@@ -10,7 +10,7 @@ use memory_core::{
 };
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::consolidation::{AccessCounts, FLUSH_AFTER};
 use crate::recall::RecallHit;
@@ -19,7 +19,7 @@ use crate::tiers::Tiers;
 /// How long a close waits for access counts to be written.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much longer a close waits for entities that others have locked.
-const CLOSE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const CLOSE_LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 /// As much longer, a flush in the background. What is locked for longer, as during a large
 /// import, waits for the next.
 const FLUSH_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -112,7 +112,7 @@ impl AccessRecorder {
         let left = self.write_unlocked().await;
         let limit = Instant::now() + FLUSH_LOCK_TIMEOUT;
         let is_wanted = || self.closing.load(Ordering::SeqCst) == 0;
-        let left = self.write_locked(left, limit, is_wanted).await;
+        let left = self.write_locked(left, limit, None, is_wanted).await;
         self.counts.put_back(&left);
         if !left.is_empty() && self.counts.schedule() {
             self.schedule_flush();
@@ -146,29 +146,46 @@ impl AccessRecorder {
 
     /// Writes the counts of locked entities, each in a transaction of its own, which waits
     /// for the lock while it has none. Those that are still locked are tried again until
-    /// the time limit, or until that `is_wanted` no more. Returns what it has not written.
+    /// the time limit, or until that `is_wanted` no more, or the store is unavailable.
+    /// After `gives_up`, it does not wait for what the store is writing either. Returns what
+    /// it has not written.
     async fn write_locked(
         &self,
         mut left: Vec<AccessUpdate>,
         limit: Instant,
+        gives_up: Option<Instant>,
         is_wanted: impl Fn() -> bool,
     ) -> Vec<AccessUpdate> {
+        let mut is_available = true;
         while !left.is_empty() {
             let mut deferred = Vec::new();
             let entities = left.chunk_by(|a, b| a.entity == b.entity);
             for own in entities.flat_map(|own| own.chunks(limits::MAX_LIMIT)) {
                 let wait = LOCK_WAIT.min(limit.saturating_duration_since(Instant::now()));
-                if wait.is_zero() || !is_wanted() {
+                if wait.is_zero() || !is_wanted() || !is_available {
                     deferred.extend_from_slice(own);
                     continue;
                 }
-                match self.write(own, wait).await {
-                    Ok(some) => deferred.extend(some),
-                    Err(Unavailable) => deferred.extend_from_slice(own),
+                let write = self.write(own, wait);
+                let written = match gives_up {
+                    Some(gives_up) => timeout_at(gives_up, write).await,
+                    None => Ok(write.await),
+                };
+                match written {
+                    Ok(Ok(some)) => deferred.extend(some),
+                    Ok(Err(Unavailable)) => {
+                        is_available = false;
+                        deferred.extend_from_slice(own);
+                    }
+                    // It runs to its end in the store, and must not be written twice.
+                    Err(_) => {
+                        is_available = false;
+                        tracing::warn!("access counts were not written in time");
+                    }
                 }
             }
             left = deferred;
-            if Instant::now() >= limit || !is_wanted() {
+            if Instant::now() >= limit || !is_wanted() || !is_available {
                 break;
             }
             // A store that does not wait for a lock.
@@ -232,7 +249,8 @@ impl AccessRecorder {
             return;
         };
         let limit = Instant::now() + CLOSE_LOCK_TIMEOUT;
-        let left = self.write_locked(left, limit, || true).await;
+        let gives_up = Some(limit + LOCK_WAIT);
+        let left = self.write_locked(left, limit, gives_up, || true).await;
         if !left.is_empty() {
             let memories = left.len();
             tracing::warn!(

@@ -7,7 +7,7 @@ use std::time::Instant;
 use memory_core::{EntityId, ErrorKind, Generation, MemoryError, MemoryResult};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span};
@@ -43,7 +43,16 @@ pub(crate) struct Database {
     replicas: Option<Replicas>,
     /// Whether the server was a hot standby when it was last asked.
     is_standby: AtomicBool,
+    /// Loads that run at once on the primary: others need connections too.
+    load_slots: Semaphore,
     closed: watch::Sender<bool>,
+}
+
+/// How many loads may run at once on a server: half of the pool's connections, since each
+/// keeps one for as long as it takes.
+pub(crate) fn load_slots(pool: &PgPool) -> Semaphore {
+    let connections = pool.options().get_max_connections();
+    Semaphore::new((connections as usize / 2).max(1))
 }
 
 /// Where a read may go and how it is run.
@@ -90,6 +99,7 @@ impl Database {
             replicas: (!replicas.is_empty()).then(|| Replicas::new(replicas, staleness)),
             is_standby: AtomicBool::new(false),
             pool_metrics: PoolMetrics::new(pool.clone()),
+            load_slots: load_slots(&pool),
             pool,
             session_settings: Arc::new(SessionSettings::new(&options, owns_pool, false)),
             index_catalog: IndexCatalog::default(),
@@ -291,6 +301,8 @@ impl Database {
             return Ok(rows);
         }
         let work = async {
+            // Never closed, so that there is always one in the end.
+            let _slot = self.load_slots.acquire().await;
             let mut connection = self.acquire().await?;
             let settings = Load::settings();
             let in_transaction = connection.begin_read(target.scope, &settings).await?;

@@ -206,7 +206,11 @@ impl Failure {
                        the write happened; retrying with the same ids is safe";
         let unknown = MemoryError::store(ErrorKind::OutcomeUnknown, operation, message);
         match self {
-            Self::Sql(sqlx::Error::Database(error)) => with_server(unknown, error.as_ref()),
+            Self::Sql(sqlx::Error::Database(error))
+            | Self::Canceled {
+                error: sqlx::Error::Database(error),
+                ..
+            } => with_server(unknown, error.as_ref()),
             Self::Sql(sqlx::Error::Io(error)) => unknown.with_source(error),
             _ => unknown,
         }
@@ -242,7 +246,8 @@ fn canceled(
         ),
         Some(limit) => format!(
             "the server canceled a statement after {elapsed:.1?}, before statement_timeout \
-             ({limit:?}): an operator did, or the server stopped"
+             ({limit:?}): an operator canceled it, or it reached a limit of the role or of the \
+             application's pool"
         ),
         None => format!(
             "the server canceled a statement after {elapsed:.1?}: it reached the \

@@ -74,7 +74,8 @@ impl RecordAccesses {
     }
 
     /// Writes the accesses of the entities that no other transaction has locked. The
-    /// locks that it has until it ends make their writers wait, so it waits for none.
+    /// locks that it has until it ends make their writers wait, so it waits for none, and
+    /// hardly for another that writes accesses of the same memory.
     async fn record_unlocked(
         &self,
         connection: &mut Connection,
@@ -100,11 +101,6 @@ impl RecordAccesses {
 
     /// Writes the accesses of all entities, and waits for their locks.
     async fn record_waiting(&self, connection: &mut Connection) -> Result<(), Failure> {
-        // The server takes 0 for no limit.
-        let millis = self.max_wait.as_millis().max(1);
-        connection
-            .execute_batch(&format!("SET LOCAL lock_timeout = {millis}"))
-            .await?;
         for (entity, accesses) in &self.by_entity {
             let lock = sqlx::query(
                 "SELECT e.entity_id FROM entity e WHERE e.entity_id = $1::text FOR SHARE",
@@ -137,16 +133,22 @@ impl Transaction for RecordAccesses {
         &self,
         connection: &mut Connection,
     ) -> Result<TxOutcome<BTreeSet<EntityId>>, Failure> {
+        /// For rows that another recorder writes: the server takes 0 for no limit.
+        const MIN_WAIT: Duration = Duration::from_millis(10);
+        let millis = self.max_wait.max(MIN_WAIT).as_millis();
+        connection
+            .execute_batch(&format!("SET LOCAL lock_timeout = {millis}"))
+            .await?;
         let all = || self.by_entity.keys().cloned().collect();
-        if self.max_wait.is_zero() {
-            let locked = self.record_unlocked(connection).await?;
-            return Ok(match locked.len() < self.by_entity.len() {
-                true => TxOutcome::Commit(locked),
-                false => TxOutcome::Rollback(locked),
-            });
-        }
-        match self.record_waiting(connection).await {
-            Ok(()) => Ok(TxOutcome::Commit(BTreeSet::new())),
+        let recorded = if self.max_wait.is_zero() {
+            self.record_unlocked(connection).await
+        } else {
+            let recorded = self.record_waiting(connection).await;
+            recorded.map(|()| BTreeSet::new())
+        };
+        match recorded {
+            Ok(locked) if locked.len() < self.by_entity.len() => Ok(TxOutcome::Commit(locked)),
+            Ok(locked) => Ok(TxOutcome::Rollback(locked)),
             // The server has undone all of it.
             Err(failure) if failure.is_lock_timeout() => Ok(TxOutcome::Rollback(all())),
             Err(failure) => Err(failure),

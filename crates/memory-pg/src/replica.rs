@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use memory_core::EntityId;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Row};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::connection::{Connection, Scope};
+use crate::database::load_slots;
 use crate::error::Failure;
 use crate::session_settings::SessionSettings;
 use crate::write_positions::Position;
@@ -94,6 +96,8 @@ impl ServerState {
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) pool: PgPool,
+    /// Loads that run at once on it.
+    pub(crate) load_slots: Semaphore,
     availability: Mutex<Availability>,
 }
 
@@ -105,6 +109,8 @@ struct Availability {
     resumes: Option<Instant>,
     /// Loads in a row that failed although it was alive.
     failed_loads: u32,
+    /// When the last of them failed.
+    failed_load_at: Option<Instant>,
     /// When it is asked for a load again.
     resumes_loads: Option<Instant>,
 }
@@ -119,6 +125,7 @@ pub(crate) struct CheckedConnection {
 impl Replica {
     pub(crate) fn new(pool: PgPool) -> Self {
         Self {
+            load_slots: load_slots(&pool),
             pool,
             availability: Mutex::default(),
         }
@@ -156,8 +163,15 @@ impl Replica {
         }
     }
 
-    /// Whether it may be asked for a load now. After a pause, one caller tries it first.
+    /// Whether it may be asked for a load now.
     pub(crate) fn may_load(&self) -> bool {
+        let resumes = self.availability().resumes_loads;
+        resumes.is_none_or(|resumes| Instant::now() >= resumes)
+    }
+
+    /// Begins a load, which [`may_load`](Self::may_load) allowed. After a pause, one caller
+    /// tries it first: `false` for the others.
+    pub(crate) fn begin_load(&self) -> bool {
         let mut availability = self.availability();
         match availability.resumes_loads {
             None => true,
@@ -170,10 +184,15 @@ impl Replica {
         }
     }
 
-    /// Records that a load failed although the replica is alive: it took too long, or
-    /// conflicted with what the replica replays.
-    pub(crate) fn record_failed_load(&self) {
+    /// Records that a load that began then failed although the replica is alive: it took
+    /// too long, or conflicted with what the replica replays. Loads that ran at the same
+    /// time and failed for the same reason count once.
+    pub(crate) fn record_failed_load(&self, began: Instant) {
         let mut availability = self.availability();
+        if availability.failed_load_at.is_some_and(|last| began < last) {
+            return;
+        }
+        availability.failed_load_at = Some(Instant::now());
         availability.failed_loads = availability.failed_loads.saturating_add(1);
         let failed = availability.failed_loads;
         if failed < MAX_FAILED_LOADS {
@@ -298,21 +317,29 @@ mod tests {
         let pool = PgPool::connect_lazy("postgres://localhost/none").unwrap();
         let replica = Replica::new(pool);
         for _ in 1..MAX_FAILED_LOADS {
-            replica.record_failed_load();
+            replica.record_failed_load(Instant::now());
+            assert!(replica.may_load());
+        }
+        replica.record_load();
+        let began = Instant::now();
+        for _ in 0..10 {
+            // At the same time.
+            replica.record_failed_load(began);
             assert!(replica.may_load());
         }
         replica.record_load();
         for _ in 0..MAX_FAILED_LOADS {
-            assert!(replica.may_load());
-            replica.record_failed_load();
+            assert!(replica.may_load() && replica.begin_load());
+            replica.record_failed_load(Instant::now());
         }
-        assert!(!replica.may_load());
+        assert!(!replica.may_load() && !replica.begin_load());
         assert!(replica.is_available());
         replica.availability().resumes_loads = Some(Instant::now());
         assert!(replica.may_load(), "the pause is over");
-        assert!(!replica.may_load(), "another caller is trying it");
+        assert!(replica.begin_load());
+        assert!(!replica.begin_load(), "another caller is trying it");
         replica.record_load();
-        assert!(replica.may_load() && replica.may_load());
+        assert!(replica.begin_load() && replica.begin_load());
         assert_eq!(load_pause(MAX_FAILED_LOADS), INITIAL_LOAD_PAUSE);
         assert_eq!(load_pause(MAX_FAILED_LOADS + 1), 2 * INITIAL_LOAD_PAUSE);
         assert_eq!(load_pause(40), MAX_LOAD_PAUSE);

@@ -33,8 +33,10 @@ const SUSPENDED: &[Label] = label!("outcome": "suspended");
 #[derive(Debug)]
 pub(crate) struct Replicas {
     replicas: Vec<Replica>,
-    /// Replicas take turns.
+    /// Replicas take turns, by themselves for loads: a read that precedes each would make
+    /// all of them fall to the same one of two.
     next: AtomicUsize,
+    next_load: AtomicUsize,
     writes: WritePositions,
     staleness: Duration,
     /// What the primary said last.
@@ -79,6 +81,7 @@ impl Replicas {
         Self {
             replicas: pools.into_iter().map(Replica::new).collect(),
             next: AtomicUsize::new(0),
+            next_load: AtomicUsize::new(0),
             writes: WritePositions::new(),
             staleness,
             last: Mutex::new(None),
@@ -132,7 +135,8 @@ impl Replicas {
         target: ReadTarget<'_>,
         sql: &SqlBuilder,
     ) -> Result<Vec<PgRow>, &'static [Label]> {
-        let replica = self.choose(Replica::is_available).ok_or(SUSPENDED)?;
+        let replica = self.choose(&self.next, Replica::is_available);
+        let replica = replica.ok_or(SUSPENDED)?;
         let query = sql.copy_query().map_err(|_| FAILED)?;
         let checked = self.check(replica, database, entity, target);
         let CheckedConnection {
@@ -164,7 +168,9 @@ impl Replicas {
         load: &Load<'_>,
     ) -> Result<Vec<PgRow>, &'static [Label]> {
         let may_load = |replica: &Replica| replica.may_load() && replica.is_available();
-        let replica = self.choose(may_load).ok_or(SUSPENDED)?;
+        let replica = self.choose(&self.next_load, may_load).ok_or(SUSPENDED)?;
+        // Others are running: then the primary loads.
+        let _slot = replica.load_slots.try_acquire().map_err(|_| SUSPENDED)?;
         let settings = Load::settings();
         let target = ReadTarget {
             settings: &settings,
@@ -172,6 +178,11 @@ impl Replicas {
         };
         let checked = self.check(replica, database, entity, target).await?;
         let mut connection = checked.connection;
+        if !replica.begin_load() {
+            connection.roll_back(checked.in_transaction).await;
+            return Err(SUSPENDED);
+        }
+        let began = Instant::now();
         let (portions, options) = (AtomicU64::new(0), &database.options);
         let rows = load.run(&mut connection, options.statement_timeout, &portions);
         let rows = timeout(options.load_timeout, rows);
@@ -185,11 +196,11 @@ impl Replicas {
             // Such as a conflict with what it replays.
             Some(Ok(Err(failure))) if failure.is_refusal() => {
                 connection.roll_back(checked.in_transaction).await;
-                replica.record_failed_load();
+                replica.record_failed_load(began);
             }
-            Some(Ok(Err(failure))) if failure.is_canceled() => replica.record_failed_load(),
+            Some(Ok(Err(failure))) if failure.is_canceled() => replica.record_failed_load(began),
             // It took too long.
-            Some(Err(_)) => replica.record_failed_load(),
+            Some(Err(_)) => replica.record_failed_load(began),
             Some(Ok(Err(_))) | None => replica.suspend("it did not answer during a load"),
         }
         Err(FAILED)
@@ -252,8 +263,8 @@ impl Replicas {
     }
 
     /// The next replica that may be asked.
-    fn choose(&self, may_ask: impl Fn(&Replica) -> bool) -> Option<&Replica> {
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
+    fn choose(&self, next: &AtomicUsize, may_ask: impl Fn(&Replica) -> bool) -> Option<&Replica> {
+        let first = next.fetch_add(1, Ordering::Relaxed);
         let count = self.replicas.len();
         (0..count)
             .filter_map(|offset| self.replicas.get(first.wrapping_add(offset) % count))

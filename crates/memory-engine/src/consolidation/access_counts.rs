@@ -22,7 +22,7 @@ const MAX_PENDING: usize = 20_000;
 #[derive(Default)]
 pub(crate) struct AccessCounts {
     pending: Mutex<Pending>,
-    /// Notified when [`FLUSH_AT`] memories were recorded.
+    /// Notified when [`FLUSH_AT`] memories were recorded, or few more can be.
     pub(crate) flush_due: Notify,
 }
 
@@ -51,7 +51,8 @@ impl AccessCounts {
     ) -> bool {
         let mut pending = self.lock();
         pending.add(entity, ids.map(|id| (id, 1)), now);
-        if pending.memories - pending.left >= FLUSH_AT {
+        let is_nearly_full = pending.memories >= MAX_PENDING - FLUSH_AT / 2;
+        if pending.memories - pending.left >= FLUSH_AT || is_nearly_full {
             self.flush_due.notify_one();
         }
         pending.schedule()
