@@ -6,6 +6,7 @@ use memory_core::{Language, MemoryId};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
+use crate::analysis_state::AnalysisState;
 use crate::blocking::{fold_rows, run_blocking};
 use crate::entity::CountDelta;
 use crate::error::Failure;
@@ -70,6 +71,7 @@ pub(crate) async fn restore(
     if keys.is_empty() {
         return Ok(CountDelta::default());
     }
+    AnalysisState::read(conn).await?.check("restore")?;
     let json = to_json(&keys)?;
     let rows = query(
         "UPDATE memory SET archived_by = NULL, version = ?2

@@ -144,12 +144,11 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         flusher,
         log_is_left,
     };
-    Ok(Database::new(
-        readers,
-        Some(writer),
-        options.busy_timeout,
-        Some(file),
-    ))
+    let database = Database::new(readers, Some(writer), options.busy_timeout, Some(file));
+    if options.migrate {
+        database.start_conversion(options.language);
+    }
+    Ok(database)
 }
 
 /// Takes flushing the log over from SQLite, where acknowledged writes survive a power

@@ -9,6 +9,7 @@ use memory_core::{
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
+use crate::analysis_state::AnalysisState;
 use crate::error::Failure;
 use crate::insert::Insert;
 use crate::insert_lookup::Spaces;
@@ -45,6 +46,7 @@ impl Transaction for Consolidate {
             let generation = entity.generation;
             return Ok(ConsolidateOutcome::new(generation));
         }
+        AnalysisState::read(conn).await?.check(Self::OPERATION)?;
         let mut sources = BTreeMap::new();
         for group in &self.groups {
             let summary = group.summary.memory.id;

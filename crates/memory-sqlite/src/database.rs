@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    BackupOptions, ChangeMarker, ErrorKind, InsertOutcome, MemoryError, MemoryResult, SearchOutcome,
+    BackupOptions, ChangeMarker, ErrorKind, InsertOutcome, Language, MemoryError, MemoryResult,
+    SearchOutcome,
 };
 use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
@@ -22,7 +23,9 @@ use crate::own_commits::{Origin, OwnCommits, WriterCommits};
 use crate::page_builder::PageBuilder;
 use crate::pool::{MeasuredPool, Role};
 use crate::quick_insert::KnownEntities;
+use crate::reindex;
 use crate::search::Search;
+use crate::stop_signal::{StopOnDrop, StopSignal};
 use crate::transaction::{Session, Transaction};
 use crate::wal_index::WalIndex;
 use crate::writer::Writer;
@@ -37,6 +40,9 @@ pub(crate) struct Database {
     /// What inserts tell those after them.
     pub(crate) known: Arc<KnownEntities>,
     page_builder: PageBuilder,
+    /// Ends the work in the background.
+    stop: StopOnDrop,
+    stop_signal: StopSignal,
     /// `None` for a database in memory.
     path: Option<PathBuf>,
     commits: Option<Arc<OwnCommits>>,
@@ -77,12 +83,15 @@ impl Database {
         let commits = commits.map(|wal_index| Arc::new(OwnCommits::new(wal_index)));
         let writer = writer
             .map(|pool| Writer::new(pool, busy_timeout, commits.clone(), flusher, log_is_left));
+        let (stop, stop_signal) = StopOnDrop::new();
         Self {
             readers,
             writer,
             inserts: InsertQueue::default(),
             known: Arc::default(),
             page_builder: PageBuilder::default(),
+            stop,
+            stop_signal,
             commits,
             path,
         }
@@ -108,12 +117,22 @@ impl Database {
     }
 
     /// Searches, and makes the pages in the background that were missing.
-    pub(crate) async fn search(&self, search: Search) -> MemoryResult<SearchOutcome> {
+    pub(crate) async fn search(&self, mut search: Search) -> MemoryResult<SearchOutcome> {
+        search.stop = Some(self.stop_signal.clone());
+        let language = search.language;
         let (outcome, missing) = self.read(search).await?;
         if let Some(writer) = self.writer.clone() {
-            self.page_builder.start(writer, missing);
+            let stop = self.stop_signal.clone();
+            self.page_builder.start(writer, missing, language, stop);
         }
         Ok(outcome)
+    }
+
+    /// Converts the lexical index in the background, where it is of an older version.
+    pub(crate) fn start_conversion(&self, language: Option<Language>) {
+        if let Some(writer) = self.writer.clone() {
+            reindex::start(writer, language, self.stop_signal.clone());
+        }
     }
 
     /// Runs a transaction that writes: all of it or nothing, even if the caller
@@ -155,6 +174,7 @@ impl Database {
 
     /// Waits for running operations and closes every connection.
     pub(crate) async fn close(&self) {
+        self.stop.stop();
         // The writer closes last: the last connection checkpoints the
         // write-ahead log into the file, and a reader cannot do that.
         self.readers.pool().close().await;

@@ -7,8 +7,9 @@ use memory_core::EntityId;
 use sqlx::query;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use crate::analysis_state::{AnalysisState, analysis_columns};
 use crate::error::Failure;
-use crate::rows::{EntityRow, entity_columns, to_json};
+use crate::rows::{ENTITY_COLUMNS, EntityRow, entity_columns, to_json};
 
 /// What a write adds to the counts in an entity's row.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +38,28 @@ pub(crate) async fn find(
     .as_ref()
     .map(EntityRow::decode)
     .transpose()
+}
+
+/// As [`find`], with the state of the lexical index.
+pub(crate) async fn find_with_analysis(
+    conn: &mut SqliteConnection,
+    entity: &EntityId,
+) -> Result<Option<(EntityRow, AnalysisState)>, Failure> {
+    let row = query(concat!(
+        "SELECT ",
+        entity_columns!(),
+        ", ",
+        analysis_columns!(),
+        " FROM entity AS e CROSS JOIN text_analysis AS t WHERE e.entity_id = ?1"
+    ))
+    .bind(entity.as_str())
+    .fetch_optional(conn)
+    .await?;
+    let decode = |row: &SqliteRow| {
+        let analysis = AnalysisState::decode(row, ENTITY_COLUMNS)?;
+        Ok((EntityRow::decode(row)?, analysis))
+    };
+    row.as_ref().map(decode).transpose()
 }
 
 /// Reads the rows of entities, and creates those that are missing.

@@ -56,6 +56,7 @@ impl Transaction for Insert {
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<InsertOutcome, Failure> {
         let stored = InsertLookup::run(conn, &self.batch).await?;
+        stored.analysis.check(Self::OPERATION)?;
         let entities = match stored.entities {
             Some(entities) => entities,
             // The first write to an entity.

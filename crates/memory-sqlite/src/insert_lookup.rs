@@ -7,6 +7,7 @@ use memory_core::{EmbeddedMemory, EntityId, Fingerprint, MemoryId};
 use sqlx::sqlite::{SqliteConnection, SqliteQueryResult, SqliteRow};
 use sqlx::{Either, Executor, Row, query};
 
+use crate::analysis_state::{AnalysisState, analysis_columns};
 use crate::blocking::fold_rows;
 use crate::embedding_space::EmbeddingSpace;
 use crate::error::Failure;
@@ -27,6 +28,7 @@ pub(crate) struct InsertLookup<'b> {
     pub(crate) contents: HashMap<(i64, MemoryId), String>,
     /// All embedding spaces of the entities.
     pub(crate) spaces: Spaces,
+    pub(crate) analysis: AnalysisState,
 }
 
 /// The parameter has for each entity its name and the ids of its memories.
@@ -46,7 +48,11 @@ const LOOKUP: &str = concat!(
       SELECT s.space_key, s.dimensions, s.entity_key, s.fingerprint
       FROM jsonb_each(?1) AS own
       CROSS JOIN entity AS e ON e.entity_id = own.value ->> 0
-      CROSS JOIN embedding_space AS s ON s.entity_key = e.entity_key"
+      CROSS JOIN embedding_space AS s ON s.entity_key = e.entity_key;
+
+      SELECT ",
+    analysis_columns!(),
+    " FROM text_analysis AS t"
 );
 
 impl<'b> InsertLookup<'b> {
@@ -79,10 +85,14 @@ impl<'b> InsertLookup<'b> {
             let key = (row.try_get(2)?, fingerprint.into());
             Ok((key, EmbeddingSpace::decode(row)?))
         });
+        let spaces = spaces.collect::<Result<_, Failure>>()?;
+        let rows: Vec<SqliteRow> = next_rows(&mut results).try_collect().await?;
+        let state = rows.first().ok_or(sqlx::Error::RowNotFound)?;
         Ok(Self {
+            analysis: AnalysisState::decode(state, 0)?,
             entities: entities.transpose()?,
             contents,
-            spaces: spaces.collect::<Result<_, Failure>>()?,
+            spaces,
         })
     }
 }

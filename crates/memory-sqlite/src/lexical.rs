@@ -7,8 +7,12 @@
 //! gives each entity posting lists of its own, and the score is computed here
 //! from the counts of that entity alone.
 //!
-//! The index holds the terms that `memory_text` derives from a text; where that
-//! changes, `reindex` makes the entries again.
+//! The index holds the terms that `memory_text` derives from a text. Where that changes,
+//! `reindex` makes the entries again in the background. Meanwhile the texts of memories
+//! whose entries are older are analyzed for each search, until the entry is made again or a
+//! page has the words: so a search finds the same before, during and after the conversion.
+
+use std::ops::Range;
 
 use memory_core::{Language, ScoreStats, ScoreStatsBuilder, TermStats};
 use memory_text::{
@@ -17,13 +21,15 @@ use memory_text::{
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query};
 
-use crate::blocking::{fold_rows, run_blocking};
+use crate::analysis_state::AnalysisState;
+use crate::blocking::{fold_long_rows, fold_rows, run_blocking};
 use crate::error::Failure;
 use crate::matching::Matching;
 use crate::page::{self, MissingPage, PageTable};
 use crate::pairs;
 use crate::row_keys;
 use crate::rows::{EntityRow, to_json};
+use crate::stop_signal::StopSignal;
 use crate::top_k::TopK;
 use crate::word_page::WordPage;
 
@@ -76,6 +82,16 @@ struct WordMatch {
     length: u32,
 }
 
+/// The index of an entity, and how texts are analyzed that it does not have.
+#[derive(Debug)]
+pub(crate) struct SearchedIndex {
+    pub(crate) entity: EntityRow,
+    pub(crate) analysis: AnalysisState,
+    pub(crate) language: Option<Language>,
+    /// Ends the analysis of texts, for which closing would wait.
+    pub(crate) stop: Option<StopSignal>,
+}
+
 /// What a query's words find.
 #[derive(Default)]
 pub(crate) struct LexicalOutcome {
@@ -106,14 +122,19 @@ impl LexicalOutcome {
 /// memory scores the same under every filter.
 pub(crate) async fn scan(
     conn: &mut SqliteConnection,
-    entity: &EntityRow,
+    searched: &SearchedIndex,
     matching: &Matching,
     terms: &QueryTerms,
     limit: usize,
 ) -> Result<LexicalOutcome, Failure> {
+    let entity = &searched.entity;
     let mut words = terms.stems().to_vec();
     words.sort_unstable();
-    let (matches, missing) = find_matches(conn, entity, &words).await?;
+    let WordMatches {
+        matches,
+        added_words,
+        missing,
+    } = find_matches(conn, searched, &words).await?;
     let pairs = match pairs::are_searched(entity) {
         true => terms.pairs().to_vec(),
         false => Vec::new(),
@@ -126,7 +147,10 @@ pub(crate) async fn scan(
     };
     let size = matches.len() + combinations / 64;
     let scoring = Scoring {
-        entity: *entity,
+        entity: EntityRow {
+            word_count: entity.word_count.saturating_add_signed(added_words),
+            ..*entity
+        },
         matching: matching.clone(),
         pairs,
         words,
@@ -203,58 +227,105 @@ impl Scoring {
     }
 }
 
+/// Where the words of a query are.
+#[derive(Default)]
+struct WordMatches {
+    matches: Vec<WordMatch>,
+    /// What the texts that were analyzed add to the word count of the entity.
+    added_words: i64,
+    missing: Vec<MissingPage>,
+}
+
 /// Finds the words in pages and, of memories that are in none, in their entries; in
-/// the index where many pages are missing.
+/// the index where many pages are missing; and in texts where entries are outdated.
 async fn find_matches(
     conn: &mut SqliteConnection,
-    entity: &EntityRow,
+    searched: &SearchedIndex,
     words: &[String],
-) -> Result<(Vec<WordMatch>, Vec<MissingPage>), Failure> {
+) -> Result<WordMatches, Failure> {
+    let SearchedIndex {
+        entity,
+        analysis,
+        language,
+        stop,
+    } = searched;
     if words.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(WordMatches::default());
     }
-    let pages = page::complete_pages(entity.next_number).count();
-    if pages == 0 {
-        return Ok((find_in_index(conn, entity.key, words).await?, Vec::new()));
-    }
+    let first_outdated = analysis.first_outdated(entity);
     let state = WordScan {
         words: words.to_vec(),
         digests: words.iter().map(|word| word_digest(word)).collect(),
+        language: *language,
+        stop: stop.clone(),
         matches: Vec::new(),
+        added_words: 0,
     };
-    let (mut scan, unread) = page::fold(
-        conn,
-        PageTable::Words,
-        entity.key,
-        entity.next_number,
-        state,
-        WordScan::find_in_page,
-    )
-    .await?;
-    if unread.missing.len() * 4 > pages {
-        let matches = find_in_index(conn, entity.key, words).await?;
-        return Ok((matches, unread.missing));
+    let pages = PageTable::Words(analysis.conversion());
+    let (owner, end) = (entity.key, entity.next_number);
+    let (mut scan, unread) =
+        page::fold(conn, pages, owner, end, state, WordScan::find_in_page).await?;
+    let (converted, outdated) = split_ranges(unread.numbers, first_outdated);
+    let missing = unread.missing.iter();
+    let missing = missing.filter(|it| page::numbers(it.page).start < first_outdated);
+    let pages = page::complete_pages(end).count();
+    if !converted.is_empty() && (pages == 0 || missing.count() * 4 > pages) {
+        let is_converted = |it: &WordMatch| i64::from(it.number) < first_outdated;
+        let indexed = find_in_index(conn, owner, words).await?;
+        scan.matches.retain(|it| !is_converted(it));
+        scan.matches
+            .extend(indexed.into_iter().filter(is_converted));
+    } else {
+        for numbers in converted {
+            let rows = query(
+                "SELECT w.rowid - ?1, m.word_count, w.words FROM memory_words AS w
+                 CROSS JOIN memory AS m ON m.memory_key = w.rowid
+                 WHERE w.rowid >= ?2 AND w.rowid < ?3",
+            )
+            .bind(row_keys::key(owner, 0))
+            .bind(row_keys::key(owner, numbers.start))
+            .bind(row_keys::key(owner, numbers.end))
+            .fetch(&mut *conn);
+            scan = fold_rows(rows, scan, WordScan::find_in_entry).await?;
+        }
     }
-    for numbers in unread.numbers {
+    for numbers in outdated {
         let rows = query(
-            "SELECT w.rowid - ?1, m.word_count, w.words FROM memory_words AS w
-             CROSS JOIN memory AS m ON m.memory_key = w.rowid
-             WHERE w.rowid >= ?2 AND w.rowid < ?3",
+            "SELECT m.memory_key - ?1, m.word_count, m.content FROM memory AS m
+             WHERE m.memory_key >= ?2 AND m.memory_key < ?3 AND m.archived_by IS NULL",
         )
-        .bind(row_keys::key(entity.key, 0))
-        .bind(row_keys::key(entity.key, numbers.start))
-        .bind(row_keys::key(entity.key, numbers.end))
+        .bind(row_keys::key(owner, 0))
+        .bind(row_keys::key(owner, numbers.start))
+        .bind(row_keys::key(owner, numbers.end))
         .fetch(&mut *conn);
-        scan = fold_rows(rows, scan, WordScan::find_in_entry).await?;
+        scan = fold_long_rows(rows, scan, WordScan::find_in_text).await?;
     }
-    Ok((scan.matches, unread.missing))
+    Ok(WordMatches {
+        matches: scan.matches,
+        added_words: scan.added_words,
+        missing: unread.missing,
+    })
+}
+
+/// The parts of ranges below a number, and those from it on.
+fn split_ranges(ranges: Vec<Range<i64>>, number: i64) -> (Vec<Range<i64>>, Vec<Range<i64>>) {
+    let below = ranges.iter().map(|it| it.start..it.end.min(number));
+    let from = ranges.iter().map(|it| it.start.max(number)..it.end);
+    (
+        below.filter(|it| !it.is_empty()).collect(),
+        from.filter(|it| !it.is_empty()).collect(),
+    )
 }
 
 /// The state of a scan for words.
 struct WordScan {
     words: Vec<String>,
     digests: Vec<u64>,
+    language: Option<Language>,
+    stop: Option<StopSignal>,
     matches: Vec<WordMatch>,
+    /// What the texts that were analyzed add to the word count of the entity.
+    added_words: i64,
 }
 
 impl WordScan {
@@ -277,10 +348,35 @@ impl WordScan {
         let (number, length) = (row.try_get(0)?, row.try_get(1)?);
         let mut counts = vec![0; self.words.len()];
         for word in words_of(row.try_get(2)?) {
-            if let Ok(index) = self.words.binary_search_by(|known| (**known).cmp(word)) {
-                counts[index] += 1;
-            }
+            self.count(word, &mut counts);
         }
+        self.add(number, length, counts);
+        Ok(())
+    }
+
+    /// Analyzes the text of a memory whose entry is outdated, and its word count may be.
+    fn find_in_text(&mut self, row: &SqliteRow) -> Result<(), Failure> {
+        if self.stop.as_ref().is_some_and(StopSignal::is_stopped) {
+            return Err(sqlx::Error::PoolClosed.into());
+        }
+        let (number, stored_length): (u32, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let (mut counts, mut length) = (vec![0; self.words.len()], 0u32);
+        for_each_stem(row.try_get(2)?, self.language, |word| {
+            length += 1;
+            self.count(word, &mut counts);
+        });
+        self.added_words += i64::from(length) - stored_length;
+        self.add(number, length, counts);
+        Ok(())
+    }
+
+    fn count(&self, word: &str, counts: &mut [u32]) {
+        if let Ok(index) = self.words.binary_search_by(|known| (**known).cmp(word)) {
+            counts[index] += 1;
+        }
+    }
+
+    fn add(&mut self, number: u32, length: u32, counts: Vec<u32>) {
         let counts = counts.into_iter().enumerate();
         let found = counts.filter(|(_, count)| *count > 0);
         self.matches.extend(found.map(|(word, count)| WordMatch {
@@ -289,7 +385,6 @@ impl WordScan {
             count,
             length,
         }));
-        Ok(())
     }
 }
 

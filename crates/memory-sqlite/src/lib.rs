@@ -37,6 +37,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod analysis_state;
 mod archive;
 mod backup;
 mod blocking;
@@ -83,6 +84,7 @@ mod schema;
 mod search;
 mod snapshot_pages;
 mod stats;
+mod stop_signal;
 mod store;
 mod top_k;
 mod transaction;

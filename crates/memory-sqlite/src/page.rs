@@ -28,20 +28,24 @@ const MIN_PAGES: i64 = 4;
 /// Pages that are read at once: 3 MiB of vectors with 384 dimensions.
 const BATCH: i64 = 16;
 
+/// The number that no page has.
+const NO_CONVERSION: i64 = -1;
+
 /// A table of pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PageTable {
     /// Vectors; pages belong to an embedding space.
     Vectors,
-    /// Words; pages belong to an entity.
-    Words,
+    /// Words; pages belong to an entity. Only those of this conversion are read, see
+    /// `analysis_state`; none without it.
+    Words(Option<i64>),
 }
 
 impl PageTable {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Vectors => "vector_page",
-            Self::Words => "word_page",
+            Self::Words(_) => "word_page",
         }
     }
 }
@@ -115,9 +119,15 @@ where
     let pages = complete_pages(next_number);
     let mut read = BTreeSet::new();
     let mut fold = FoldState::Idle((state, BTreeSet::new()));
+    let condition = match table {
+        PageTable::Vectors => String::new(),
+        PageTable::Words(conversion) => {
+            format!(" AND conversion = {}", conversion.unwrap_or(NO_CONVERSION))
+        }
+    };
     let sql = format!(
         "SELECT page_key, checksum, content FROM {}
-         WHERE page_key >= ?1 AND page_key < ?2 ORDER BY page_key LIMIT ?3",
+         WHERE page_key >= ?1 AND page_key < ?2{condition} ORDER BY page_key LIMIT ?3",
         table.name()
     );
     let (mut next, end) = (key(owner, pages.start), key(owner, pages.end));

@@ -1,20 +1,34 @@
 //! Making search pages in the background, after a search missed some.
 
-use memory_core::PendingWork;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Row, query, query_scalar};
+use std::time::{Duration, Instant};
 
+use memory_core::{Language, PendingWork};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Row, query, query_scalar};
+
+use crate::analysis_state::AnalysisState;
 use crate::blocking::run_blocking;
 use crate::error::Failure;
 use crate::own_commits::Origin;
 use crate::page::{self, MissingPage, PageTable};
+use crate::reindex::WordCounts;
+use crate::stop_signal::StopSignal;
 use crate::transaction::Transaction;
 use crate::word_page::{self, MemoryWords};
 use crate::writer::Writer;
-use crate::{database, vector_page};
+use crate::{database, lexical, vector_page};
 
-/// Pages of one transaction: writes wait for it some ten milliseconds at most.
-const BATCH: usize = 4;
+/// Most pages of one transaction.
+const MAX_PAGES: usize = 4;
+
+/// How long a transaction has lasted when it begins no other page: writes wait for it.
+const TARGET: Duration = Duration::from_millis(10);
+
+/// The longest pause between two transactions.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
+
+/// Most bytes of the texts that are analyzed for a page.
+const MAX_TEXT_BYTES: i64 = 1024 * 1024;
 
 /// Makes pages, one search's at a time.
 #[derive(Debug, Default)]
@@ -23,21 +37,34 @@ pub(crate) struct PageBuilder(PendingWork<()>);
 impl PageBuilder {
     /// Makes pages in a task of its own. Does nothing while one is running: a later
     /// search misses them again.
-    pub(crate) fn start(&self, writer: Writer, missing: Vec<MissingPage>) {
+    pub(crate) fn start(
+        &self,
+        writer: Writer,
+        missing: Vec<MissingPage>,
+        language: Option<Language>,
+        mut stop: StopSignal,
+    ) {
         if missing.is_empty() {
             return;
         }
         let Some(permit) = self.0.start() else { return };
         let build = async move {
-            for pages in missing.chunks(BATCH) {
-                let pages = pages.to_vec();
-                let made = writer
-                    .clone()
-                    .transact(BuildPages { pages }, Origin::Upkeep);
-                if let Err(error) = made.await {
-                    tracing::debug!(kind = ?error.kind(), "search pages were not made");
-                    break;
+            let mut pages = missing.as_slice();
+            while !pages.is_empty() && !stop.is_stopped() {
+                let next = BuildPages {
+                    pages: pages.iter().take(MAX_PAGES).copied().collect(),
+                    language,
+                };
+                let started = Instant::now();
+                match writer.clone().transact(next, Origin::Upkeep).await {
+                    Ok(made) => pages = pages.get(made.max(1)..).unwrap_or_default(),
+                    Err(error) => {
+                        tracing::debug!(kind = ?error.kind(), "search pages were not made");
+                        break;
+                    }
                 }
+                // So that others have the database half of the time.
+                stop.sleep(started.elapsed().min(MAX_PAUSE)).await;
             }
             drop(permit);
         };
@@ -49,34 +76,59 @@ impl PageBuilder {
 /// Makes pages from the rows as they are now.
 pub(crate) struct BuildPages {
     pub(crate) pages: Vec<MissingPage>,
+    pub(crate) language: Option<Language>,
 }
 
 impl Transaction for BuildPages {
-    type Output = ();
+    /// How many of the pages it has looked at.
+    type Output = usize;
     const OPERATION: &'static str = "build_search_pages";
     /// They can be made again.
     const SURVIVES_POWER_FAILURE: bool = false;
 
-    async fn run(self, conn: &mut SqliteConnection) -> Result<(), Failure> {
+    async fn run(self, conn: &mut SqliteConnection) -> Result<usize, Failure> {
+        let (started, mut done) = (Instant::now(), 0);
+        let analysis = AnalysisState::read(conn).await?;
         for page in self.pages {
-            let content = match page.table {
-                PageTable::Vectors => vectors(conn, &page).await?,
-                PageTable::Words => words(conn, &page).await?,
-            };
-            // The entity or the space may be gone.
-            let Some(content) = content else { continue };
-            let sql = format!(
-                "INSERT OR REPLACE INTO {} (page_key, checksum, content) VALUES (?1, ?2, ?3)",
-                page.table.name()
-            );
-            query(AssertSqlSafe(sql))
-                .bind(page::key(page.owner, page.page))
-                .bind(page::checksum(&content))
-                .bind(content)
-                .execute(&mut *conn)
-                .await?;
+            match page.table {
+                PageTable::Vectors => {
+                    // The space may be gone.
+                    if let Some(content) = vectors(conn, &page).await? {
+                        query(
+                            "INSERT OR REPLACE INTO vector_page (page_key, checksum, content)
+                             VALUES (?1, ?2, ?3)",
+                        )
+                        .bind(page::key(page.owner, page.page))
+                        .bind(page::checksum(&content))
+                        .bind(content)
+                        .execute(&mut *conn)
+                        .await?;
+                    }
+                }
+                // Of another version of the analysis, no page would be read.
+                PageTable::Words(_) => {
+                    let content = words(conn, &page, analysis, self.language).await?;
+                    if let Some((conversion, content)) = analysis.conversion().zip(content) {
+                        query(
+                            "INSERT OR REPLACE INTO word_page
+                                 (page_key, checksum, content, conversion)
+                             VALUES (?1, ?2, ?3, ?4)",
+                        )
+                        .bind(page::key(page.owner, page.page))
+                        .bind(page::checksum(&content))
+                        .bind(content)
+                        .bind(conversion)
+                        .execute(&mut *conn)
+                        .await?;
+                    }
+                }
+            }
+            done += 1;
+            if started.elapsed() >= TARGET {
+                break;
+            }
         }
-        Ok(())
+        Ok(done)
     }
 }
 
@@ -110,11 +162,21 @@ async fn vectors(
     run_blocking(usize::MAX, encode).await?.map(Some)
 }
 
+/// The words of a page, from entries, or from texts where entries are outdated. `None`
+/// where they are not to be made now.
 async fn words(
     conn: &mut SqliteConnection,
     page: &MissingPage,
+    analysis: AnalysisState,
+    language: Option<Language>,
 ) -> Result<Option<Vec<u8>>, Failure> {
     let (first, last) = page.row_keys();
+    if analysis.is_outdated() {
+        return Ok(None);
+    }
+    if analysis.is_key_outdated(last) {
+        return words_of_texts(conn, page, language).await;
+    }
     let rows = query(
         "SELECT w.rowid - ?1, m.word_count, w.words FROM memory_words AS w
          CROSS JOIN memory AS m ON m.memory_key = w.rowid
@@ -136,4 +198,53 @@ async fn words(
         Ok(word_page::encode(&memories))
     };
     run_blocking(usize::MAX, encode).await?.map(Some)
+}
+
+/// The words of a page from the texts of its memories, whose word counts become those of
+/// the current analysis: a search adds what it finds in pages to the counts in rows. Long
+/// texts are left to the conversion.
+async fn words_of_texts(
+    conn: &mut SqliteConnection,
+    page: &MissingPage,
+    language: Option<Language>,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let (first, last) = page.row_keys();
+    let bytes: i64 = query_scalar(
+        "SELECT coalesce(sum(octet_length(content)), 0) FROM memory
+         WHERE memory_key BETWEEN ?1 AND ?2",
+    )
+    .bind(first)
+    .bind(last)
+    .fetch_one(&mut *conn)
+    .await?;
+    if bytes > MAX_TEXT_BYTES {
+        return Ok(None);
+    }
+    let rows = query(
+        "SELECT memory_key, word_count, content FROM memory
+         WHERE memory_key BETWEEN ?1 AND ?2 AND archived_by IS NULL ORDER BY memory_key",
+    )
+    .bind(first)
+    .bind(last)
+    .fetch_all(&mut *conn)
+    .await?;
+    let entity = page.owner;
+    let encode = move || {
+        let (mut counts, mut memories) = (WordCounts::default(), Vec::new());
+        for row in &rows {
+            let key: i64 = row.try_get(0)?;
+            let (entry, count) = lexical::index_entry(entity, row.try_get(2)?, language);
+            counts.add(key, entity, true, row.try_get(1)?, count);
+            let damaged = |_| Failure::Damaged("the word count of a memory is out of range");
+            memories.push(MemoryWords {
+                number: u16::try_from(key - first).map_err(damaged)?,
+                length: u32::try_from(count).map_err(damaged)?,
+                entry,
+            });
+        }
+        Ok::<_, Failure>((counts, word_page::encode(&memories)))
+    };
+    let (counts, content) = run_blocking(usize::MAX, encode).await??;
+    counts.write(conn).await?;
+    Ok(Some(content))
 }

@@ -10,9 +10,9 @@
 //! The transaction first compares the rows of its entities with those that are known: all
 //! that keys and limits follow from, as the generation alone would be that of another write
 //! where the one that was remembered has failed. Embedding spaces are never deleted. Where a
-//! row differs, where an id is stored already, and where anything else fails, the
-//! transaction is rolled back, and the insert runs in steps (`insert`), which tells what is
-//! wrong.
+//! row differs, where a newer program has converted the words of the database, where an id
+//! is stored already, and where anything else fails, the transaction is rolled back, and the
+//! insert runs in steps (`insert`), which tells what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,7 @@ use sqlx::query;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 
+use crate::analysis_state;
 use crate::embedding_space::EmbeddingSpace;
 use crate::entity::{self, CountDelta};
 use crate::error::Failure;
@@ -65,6 +66,8 @@ const INSERT: &str = concat!(
          LEFT JOIN entity AS e ON e.entity_key = known.value ->> 0
          WHERE (e.generation, e.next_number, e.memory_count, e.tombstone_count) IS NOT
              (known.value ->> 1, known.value ->> 2, known.value ->> 3, known.value ->> 4)
+     ) OR EXISTS (
+         SELECT 1 FROM text_analysis WHERE abs(version) > ?
      ) THEN abs(-9223372036854775807 - 1) END;
 
      ",
@@ -211,7 +214,7 @@ impl QuickInsert {
     /// The text of the whole transaction, whose last row is the data version after it,
     /// and what it does to the counts of each entity, by its key.
     pub(crate) fn into_query(self) -> Result<WholeTransaction, Failure> {
-        let query = query(INSERT).bind(self.guard);
+        let query = query(INSERT).bind(self.guard).bind(analysis_state::VERSION);
         let query = self
             .rows
             .bind(query, Some(entity::encode_deltas(&self.deltas)?));

@@ -55,6 +55,9 @@ macro_rules! entity_columns {
 }
 pub(crate) use entity_columns;
 
+/// The number of the columns of [`entity_columns`].
+pub(crate) const ENTITY_COLUMNS: usize = 8;
+
 impl EntityRow {
     /// The generation after a write that did, or did not, change something.
     pub(crate) fn generation_after(&self, changed: bool) -> Generation {

@@ -7,10 +7,11 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr};
 
+use crate::analysis_state::AnalysisState;
 use crate::connection::OPERATION;
 use crate::error::{Failure, SQLITE_BUSY};
 use crate::options::{RequiredSchema, SqliteOptions};
-use crate::reindex::reindex;
+use crate::reindex;
 
 /// The application id in the header of every memory database, which SQLite and
 /// `file` read: "Memo" in ASCII.
@@ -20,7 +21,7 @@ const APPLICATION_ID: i64 = 0x4d65_6d6f;
 const MIN_VERSION: (u32, u32) = (3, 51);
 
 /// Every migration, oldest first. A released migration never changes.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "memory", include_str!("../migrations/0001_memory.sql")),
     (2, "archive", include_str!("../migrations/0002_archive.sql")),
     (3, "erase", include_str!("../migrations/0003_erase.sql")),
@@ -48,6 +49,11 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
         8,
         "snapshot_pages",
         include_str!("../migrations/0008_snapshot_pages.sql"),
+    ),
+    (
+        9,
+        "background_analysis",
+        include_str!("../migrations/0009_background_analysis.sql"),
     ),
 ];
 
@@ -91,7 +97,7 @@ pub(crate) async fn read_owner(conn: &mut SqliteConnection) -> Result<Owner, Fai
 }
 
 /// Claims an empty database, or checks that it is a memory database, applies the
-/// missing migrations, and makes again what is indexed by an older analysis of texts.
+/// missing migrations, and begins to convert what is indexed by an older analysis of texts.
 pub(crate) async fn prepare(
     conn: &mut SqliteConnection,
     in_file: bool,
@@ -106,7 +112,7 @@ pub(crate) async fn prepare(
     if !is_current(conn).await? {
         migrate(conn).await?;
     }
-    reindex(conn, options.language).await
+    reindex::begin(conn).await
 }
 
 /// Checks the schema of a database that is opened without migrating it.
@@ -114,10 +120,13 @@ pub(crate) async fn check(
     conn: &mut SqliteConnection,
     required: RequiredSchema,
 ) -> Result<(), Failure> {
-    if read_owner(conn).await? == Owner::Memory
-        && (required == RequiredSchema::CurrentOrOlder || is_current(conn).await?)
-    {
-        return Ok(());
+    if read_owner(conn).await? == Owner::Memory {
+        if required == RequiredSchema::CurrentOrOlder {
+            return Ok(());
+        }
+        if is_current(conn).await? {
+            return AnalysisState::read(conn).await?.check(OPERATION).map(drop);
+        }
     }
     let version = read_number(conn, "PRAGMA user_version").await?;
     Err(outdated(version))

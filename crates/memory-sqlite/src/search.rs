@@ -12,9 +12,10 @@ use sqlx::sqlite::SqliteConnection;
 use crate::blocking::{fold_rows, run_blocking};
 use crate::dense::DenseOutcome;
 use crate::error::Failure;
-use crate::lexical::LexicalOutcome;
+use crate::lexical::{LexicalOutcome, SearchedIndex};
 use crate::page::MissingPage;
 use crate::rows::{MemoryRow, memory_columns, to_json};
+use crate::stop_signal::StopSignal;
 use crate::transaction::Transaction;
 use crate::{dense, entity, lexical, matching, pairs, row_keys, sample};
 
@@ -22,6 +23,8 @@ pub(crate) struct Search {
     pub(crate) entity: EntityId,
     pub(crate) request: SearchRequest,
     pub(crate) language: Option<Language>,
+    /// See [`SearchedIndex`].
+    pub(crate) stop: Option<StopSignal>,
 }
 
 impl Transaction for Search {
@@ -30,7 +33,8 @@ impl Transaction for Search {
     const OPERATION: &'static str = "search";
 
     async fn run(self, conn: &mut SqliteConnection) -> Result<Self::Output, Failure> {
-        let Some(entity) = entity::find(conn, &self.entity).await? else {
+        let found = entity::find_with_analysis(conn, &self.entity).await?;
+        let Some((entity, analysis)) = found else {
             let outcome = SearchOutcome::default()
                 .compared(self.request.dense.as_ref().map(|_| 0))
                 .dense(self.request.dense.map(|_| ScoreStats::default()))
@@ -57,7 +61,13 @@ impl Transaction for Search {
             terms = Some(run_blocking(text_len, analyze).await?);
         }
         if let Some(terms) = &terms {
-            words = lexical::scan(conn, &entity, &matching, terms, limit).await?;
+            let searched = SearchedIndex {
+                entity,
+                analysis: analysis.check(Self::OPERATION)?,
+                language: self.language,
+                stop: self.stop,
+            };
+            words = lexical::scan(conn, &searched, &matching, terms, limit).await?;
         }
         let sample = sample::find(conn, &entity, &matching, sample).await?;
         // Every memory that is read.

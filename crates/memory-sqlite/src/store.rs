@@ -211,6 +211,7 @@ impl Store for SqliteStore {
             entity: entity.clone(),
             request: request.clone(),
             language: self.options.language,
+            stop: None,
         };
         self.database.search(search).await
     }

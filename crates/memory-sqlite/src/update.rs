@@ -7,6 +7,7 @@ use memory_core::{
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
 
+use crate::analysis_state::AnalysisState;
 use crate::entity::{self, CountDelta};
 use crate::error::Failure;
 use crate::rows::{
@@ -118,6 +119,7 @@ impl StoredMemory {
     ) -> Result<(), Failure> {
         let mut words = self.words;
         if memory.content != self.row.memory.content {
+            AnalysisState::read(conn).await?.check(Update::OPERATION)?;
             let (entry, count) = lexical::index_entry(entity.key, &memory.content, language);
             words = count;
             query("UPDATE memory_words SET words = ?2 WHERE rowid = ?1")

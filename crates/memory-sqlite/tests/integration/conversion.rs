@@ -25,7 +25,7 @@ const CONVERTER: &str = "MEMORY_SQLITE_KILL_TEST";
 /// What a process prints, with the number of pages in the file.
 const PROGRESS: &str = "pages ";
 
-/// What migration 6 added.
+/// What migrations 6 and later added.
 const UNDO_PAGES: &str = "
     DROP TRIGGER memory_embedding_inserted;
     DROP TRIGGER memory_embedding_updated;
@@ -34,7 +34,12 @@ const UNDO_PAGES: &str = "
     DROP TRIGGER memory_words_deleted;
     DROP TABLE vector_page;
     DROP TABLE word_page;
-    DELETE FROM _sqlx_migrations WHERE version = 6;
+    DROP TABLE text_analysis;
+    DROP TRIGGER memory_snapshot_updated;
+    DROP TRIGGER memory_snapshot_deleted;
+    DROP TRIGGER memory_snapshot_vectors_deleted;
+    DROP TABLE snapshot_page;
+    DELETE FROM _sqlx_migrations WHERE version >= 6;
     PRAGMA user_version = 5;";
 
 /// Opens the file and searches until every page is made, and goes on with that.

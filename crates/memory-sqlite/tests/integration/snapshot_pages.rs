@@ -244,7 +244,9 @@ async fn an_older_file_gets_pages() {
          DROP TRIGGER memory_snapshot_deleted;
          DROP TRIGGER memory_snapshot_vectors_deleted;
          DROP TABLE snapshot_page;
-         DELETE FROM _sqlx_migrations WHERE version = 8;
+         ALTER TABLE text_analysis DROP COLUMN conversion;
+         ALTER TABLE word_page DROP COLUMN conversion;
+         DELETE FROM _sqlx_migrations WHERE version >= 8;
          PRAGMA user_version = 7;",
     )
     .await;
