@@ -5,6 +5,7 @@
 
 mod defaults;
 mod exports;
+mod kill;
 mod lifecycle;
 mod shared_cache;
 mod shared_file;

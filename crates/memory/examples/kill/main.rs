@@ -1,0 +1,50 @@
+//! Processes that are killed while they write to one SQLite file with a million memories of
+//! one entity: no acknowledged write is lost, and a snapshot and the store find the same.
+//!
+//! `cargo run --profile profiling -p memory --example kill -- 1000000` (`--kills 10`,
+//! `--dimensions 384`, `--max-delay 60` seconds, `--only snapshots` or `--only conversion`,
+//! `--folder` for the files).
+
+mod check;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use check::{Child, KillCheck, Workload};
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "this is what it is for")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    if let Some(child) = Child::from_env()? {
+        return child.run().await;
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let position = arguments.iter().position(|argument| argument == name);
+        position.and_then(|position| arguments.get(position + 1))
+    };
+    let number = |name: &str, default: u64| value(name).map_or(Ok(default), |it| it.parse());
+    let temporary = tempfile::tempdir()?;
+    let folder = value("--folder").map_or_else(|| temporary.path().to_owned(), PathBuf::from);
+    let workloads = match value("--only").map(String::as_str) {
+        None => vec![Workload::Snapshots, Workload::Conversion],
+        Some(name) => vec![name.parse()?],
+    };
+    let program = std::env::current_exe()?;
+    for workload in workloads {
+        let kills = KillCheck {
+            path: folder.join(format!("{workload}.db")),
+            workload,
+            memories: arguments.first().map_or(Ok(1_000_000), |it| it.parse())?,
+            dimensions: number("--dimensions", 384)?.try_into()?,
+            kills: number("--kills", 10)?,
+            max_delay: Duration::from_secs(number("--max-delay", 60)?),
+        };
+        let command = || Command::new(&program);
+        let report = kills.run(&command, &|line| println!("{line}")).await?;
+        println!("{workload}: {report}");
+    }
+    Ok(())
+}
