@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use memory_core::{Language, MemoryResult};
+use memory_core::{ErrorKind, Language, MemoryResult};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row, query, query_scalar};
 
@@ -40,7 +40,7 @@ const MAX_COST: u64 = 1024 * 1024;
 /// Most memories of a transaction.
 const MAX_ROWS: u32 = 2_048;
 
-/// The pause where another process converts, and after the database was locked.
+/// The pause where another process converts, and after the database was locked or full.
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// Begins a conversion where the version is older than this program's. Nothing has to be
@@ -124,7 +124,8 @@ impl Conversion {
                 }
                 Ok(Progress::Converted(batch)) => self.add(batch),
                 Err(_) if self.stop.is_stopped() => return,
-                Err(error) if error.is_retryable() => {
+                // Others may free space, on the disk or in the database.
+                Err(error) if error.is_retryable() || error.kind() == ErrorKind::Full => {
                     tracing::debug!(kind = ?error.kind(), "the conversion of words is interrupted");
                     LONG_PAUSE
                 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use memory_core::{
-    EntityId, ErrorKind, Language, MemoryPatch, SearchOutcome, SearchRequest, Store, SummaryGroup,
+    ByteSize, EntityId, ErrorKind, Language, MemoryPatch, SearchOutcome, SearchRequest, Store,
+    SummaryGroup,
 };
 use memory_sqlite::{SqliteOptions, SqliteStore};
 use memory_testkit::{SeededRng, wait_until};
@@ -396,6 +397,26 @@ async fn a_conversion_ends_with_its_store_and_is_continued() {
     assert!(interrupted > 0, "no store ended between two transactions");
     wait_for_conversion(&path).await;
     assert_eq!(index(&path).await.0, expected);
+}
+
+/// A conversion that needs more space than there is goes on when some is freed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversion_waits_while_the_database_is_full() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let batch = create(&path).await;
+    run_sql(&path, WRONG_ENTRIES).await;
+    run_sql(&path, "UPDATE memory_words SET words = '1_wrong'").await;
+    run_sql(&path, "DELETE FROM word_page").await;
+    run_sql(&path, "VACUUM").await;
+    let size = std::fs::metadata(&path).unwrap().len();
+    let options = SqliteOptions::new(&path).max_size(ByteSize(size));
+    let store = SqliteStore::open_with(options).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert!(state(&path).await.0 < 0, "it has more space than it needs");
+    store.delete(&mira(), &ids(&batch)[..1_000]).await.unwrap();
+    wait_for_conversion(&path).await;
+    store.close().await.unwrap();
 }
 
 /// A newer program has converted the file, before an older one opens it or while one has
