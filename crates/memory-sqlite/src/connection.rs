@@ -10,6 +10,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePool, SqliteSynchronous};
 use sqlx::{ConnectOptions, Executor, query_scalar};
 
+use crate::analysis_state::AnalysisState;
 use crate::database::{Database, DatabaseFile, check_runtime};
 use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
 use crate::inspect::{self, FileState};
@@ -144,8 +145,12 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         flusher,
         log_is_left,
     };
+    let mut reader = readers.acquire().await.map_err(open_error)?;
+    let analysis = AnalysisState::read(&mut reader).await;
+    let analysis = analysis.map_err(|failure| failure.into_error(OPERATION))?;
+    drop(reader);
     let database = Database::new(readers, Some(writer), options.busy_timeout, Some(file));
-    if options.migrate {
+    if options.migrate && analysis.is_converting() {
         database.start_conversion(options.language);
     }
     Ok(database)

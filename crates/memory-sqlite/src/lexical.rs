@@ -272,9 +272,13 @@ async fn find_matches(
     if !converted.is_empty() && (pages == 0 || missing.count() * 4 > pages) {
         let is_converted = |it: &WordMatch| i64::from(it.number) < first_outdated;
         let indexed = find_in_index(conn, owner, words).await?;
-        scan.matches.retain(|it| !is_converted(it));
-        scan.matches
-            .extend(indexed.into_iter().filter(is_converted));
+        if first_outdated >= end {
+            scan.matches = indexed;
+        } else {
+            scan.matches.retain(|it| !is_converted(it));
+            scan.matches
+                .extend(indexed.into_iter().filter(is_converted));
+        }
     } else {
         for numbers in converted {
             let rows = query(

@@ -168,7 +168,9 @@ where
         .filter(|page| !read.contains(page) || damaged.contains(page))
         .collect();
     let numbers = unread_numbers(&missing, pages.end, next_number);
-    let missing = missing.into_iter();
+    // Before a conversion has begun, no page would be of this program's words.
+    let can_be_made = !matches!(table, PageTable::Words(None));
+    let missing = missing.into_iter().filter(|_| can_be_made);
     let missing = missing.map(|page| MissingPage { table, owner, page });
     Ok((
         state,

@@ -28,7 +28,7 @@ const TARGET: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// Most bytes of the texts that are analyzed for a page.
-const MAX_TEXT_BYTES: i64 = 1024 * 1024;
+const MAX_TEXT_BYTES: i64 = 512 * 1024;
 
 /// Makes pages, one search's at a time.
 #[derive(Debug, Default)]
@@ -83,6 +83,8 @@ impl Transaction for BuildPages {
     /// How many of the pages it has looked at.
     type Output = usize;
     const OPERATION: &'static str = "build_search_pages";
+    /// A later search misses them again: nobody should wait for them.
+    const MAX_BUSY_TIMEOUT: Option<Duration> = Some(Duration::from_millis(100));
     /// They can be made again.
     const SURVIVES_POWER_FAILURE: bool = false;
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use memory_core::{ErrorKind, Language, MemoryResult};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Connection, Row, query, query_scalar};
+use sqlx::{Connection, Row, query};
 
 use crate::analysis_state::{AnalysisState, VERSION};
 use crate::blocking::run_blocking;
@@ -33,7 +33,9 @@ const TARGET: Duration = Duration::from_millis(10);
 /// The cost of a memory besides that of its text, in bytes of text that take as long.
 const ROW_COST: u64 = 256;
 
-/// The cost of a transaction's memories, in bytes: that of the first, and the highest.
+/// The cost of a transaction's memories, in bytes: the lowest, so that a transaction is worth
+/// its commit where that alone takes longer than [`TARGET`]; that of the first; the highest.
+const MIN_COST: u64 = 16 * 1024;
 const FIRST_COST: u64 = 32 * 1024;
 const MAX_COST: u64 = 1024 * 1024;
 
@@ -157,7 +159,6 @@ impl Conversion {
     fn add(&mut self, batch: Batch) -> Duration {
         if self.seen_key.is_none() {
             tracing::info!(
-                memories = batch.total,
                 version = VERSION,
                 "the texts of memories are analyzed again in the background, for words of the \
                  current analysis"
@@ -177,7 +178,7 @@ fn next_cost(cost: u64, took: Duration) -> u64 {
     let target = u64::try_from(TARGET.as_micros()).unwrap_or(u64::MAX);
     // One that was quick by chance is not followed by one that takes long.
     let wanted = cost.saturating_mul(target) / micros;
-    wanted.clamp(1, cost.saturating_mul(2).clamp(FIRST_COST, MAX_COST))
+    wanted.clamp(MIN_COST, cost.saturating_mul(2).clamp(FIRST_COST, MAX_COST))
 }
 
 /// The transaction that converts the next entries.
@@ -206,13 +207,13 @@ struct Batch {
     cost: u64,
     /// The key of the last of them.
     last: i64,
-    /// All memories of the database, in the first transaction of a process.
-    total: Option<i64>,
 }
 
 impl Transaction for ConvertEntries {
     type Output = Progress;
     const OPERATION: &'static str = "convert_words";
+    /// It goes on later: neither writes nor a close should wait for it.
+    const MAX_BUSY_TIMEOUT: Option<Duration> = Some(Duration::from_millis(100));
     /// They can be converted again.
     const SURVIVES_POWER_FAILURE: bool = false;
 
@@ -235,17 +236,11 @@ impl Transaction for ConvertEntries {
         };
         let memories = convert(conn, after, last, self.language).await?;
         set_state(conn, -VERSION, last).await?;
-        let total = "SELECT coalesce(sum(memory_count + archived_count), 0) FROM entity";
-        let total = match self.seen_key {
-            None => Some(query_scalar(total).fetch_one(&mut *conn).await?),
-            Some(_) => None,
-        };
         Ok(Progress::Converted(Batch {
             began,
             memories,
             cost,
             last,
-            total,
         }))
     }
 }
@@ -412,8 +407,8 @@ mod tests {
         assert_eq!(next(40_000, 8), 50_000);
         assert_eq!(next(40_000, 1), 80_000, "not more than twice");
         assert_eq!(next(900_000, 1), MAX_COST);
-        assert_eq!(next(10, 1), 100);
-        assert_eq!(next(10, 60_000), 1, "a single memory");
+        assert_eq!(next(2_000, 1), 20_000);
+        assert_eq!(next(40_000, 60_000), MIN_COST, "worth its commit");
         assert_eq!(next(300, 0), FIRST_COST);
     }
 }

@@ -202,7 +202,7 @@ async fn close_waits_for_a_locked_entity() {
         }
         sleep(pause).await;
         let unlock = async {
-            sleep(Duration::from_secs(3)).await;
+            sleep(Duration::from_secs(2)).await;
             locks.set(&[]);
         };
         let (closed, ()) = tokio::join!(b.engine.close(), unlock);

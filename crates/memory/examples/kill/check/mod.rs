@@ -88,12 +88,10 @@ impl KillCheck {
             forgotten: None,
             retained: None,
         };
-        if self.workload == Workload::Conversion {
-            self.make_old_entries().await?;
-        }
         let mut rng = SeededRng::new(7);
         for kill in 1..=self.kills {
             if self.workload == Workload::Conversion && !self.is_converting().await? {
+                self.make_old_entries().await?;
                 self.mark_as_older().await?;
             }
             let delay = self.max_delay.mul_f64(rng.below(1_000) as f64 / 1_000.0);
@@ -111,9 +109,12 @@ impl KillCheck {
         }
         if self.workload == Workload::Conversion {
             self.wait_for_conversion().await?;
+            self.check_entries().await?;
+            self.make_old_entries().await?;
             self.mark_as_older().await?;
             report.conversion = Some(self.measure_conversion(command).await?);
             log("the conversion was measured");
+            self.check_entries().await?;
             self.check(expected.writes, &mut expected, &mut report)
                 .await?;
         }
@@ -165,6 +166,20 @@ impl KillCheck {
                  WHERE m.entity_key = entity.entity_key AND m.archived_by IS NULL);",
         )
         .await
+    }
+
+    /// That no entry is of an older analysis, and all words are counted.
+    async fn check_entries(&self) -> Outcome<()> {
+        let mut conn = self.connect().await?;
+        let sql = "SELECT (SELECT count(*) FROM memory_words WHERE words LIKE '%older'),
+                (SELECT count(*) FROM entity WHERE word_count <> (SELECT coalesce(sum(m.word_count), 0)
+                    FROM memory AS m
+                    WHERE m.entity_key = entity.entity_key AND m.archived_by IS NULL))";
+        let (older, miscounted): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut conn).await?;
+        conn.close().await?;
+        require(older == 0 && miscounted == 0, || {
+            format!("{older} entries are of an older analysis, {miscounted} entities miscounted")
+        })
     }
 
     async fn mark_as_older(&self) -> Outcome<()> {
