@@ -145,15 +145,20 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         flusher,
         log_is_left,
     };
-    let mut reader = readers.acquire().await.map_err(open_error)?;
-    let analysis = AnalysisState::read(&mut reader).await;
-    let analysis = analysis.map_err(|failure| failure.into_error(OPERATION))?;
-    drop(reader);
+    // Without migration the schema may be older, and nothing is converted.
+    let is_converting = options.migrate && is_converting(&readers).await?;
     let database = Database::new(readers, Some(writer), options.busy_timeout, Some(file));
-    if options.migrate && analysis.is_converting() {
+    if is_converting {
         database.start_conversion(options.language);
     }
     Ok(database)
+}
+
+async fn is_converting(readers: &SqlitePool) -> MemoryResult<bool> {
+    let mut reader = readers.acquire().await.map_err(open_error)?;
+    let analysis = AnalysisState::read(&mut reader).await;
+    let analysis = analysis.map_err(|failure| failure.into_error(OPERATION))?;
+    Ok(analysis.is_converting())
 }
 
 /// Takes flushing the log over from SQLite, where acknowledged writes survive a power
