@@ -21,20 +21,37 @@ pub(super) struct Episodes {
 /// they are assigned in the order of retaining.
 pub(super) type EpisodeEntry = (i64, u32);
 
+/// Where a memory is in its episode.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct EpisodePosition {
+    /// The number of the episode.
+    pub(super) episode: u32,
+    /// The slots of the memories before and after it.
+    pub(super) previous: Option<u32>,
+    pub(super) next: Option<u32>,
+}
+
 /// Bytes of a context in addition to its text and entries, like a stem in
 /// `inverted_index`.
 const CONTEXT_BYTES: usize = 120;
 
 impl Episodes {
-    /// Adds a memory and returns the number of its episode.
-    pub(super) fn push(&mut self, context: &str, entry: EpisodeEntry) -> u32 {
+    /// Adds a memory.
+    pub(super) fn push(&mut self, context: &str, entry: EpisodeEntry) -> EpisodePosition {
         let episode = self.number_of(context);
+        let mut adjacent = (None, None);
         if let Some(list) = self.episodes.get_mut(episode as usize) {
             self.bytes -= list.size_bytes();
             list.insert(entry);
             self.bytes += list.size_bytes();
+            adjacent = list.adjacent(&entry);
         }
-        episode
+        let (previous, next) = adjacent;
+        EpisodePosition {
+            episode,
+            previous: previous.map(|(_, slot)| slot),
+            next: next.map(|(_, slot)| slot),
+        }
     }
 
     #[expect(
@@ -66,8 +83,18 @@ impl Episodes {
         self.bytes += list.size_bytes();
     }
 
-    /// The memories of an episode, by its number.
-    pub(super) fn get(&self, episode: u32) -> Option<&SortedBlocks<EpisodeEntry>> {
+    /// How many memories an episode has, by its number.
+    pub(super) fn len(&self, episode: u32) -> usize {
+        self.get(episode).map_or(0, SortedBlocks::len)
+    }
+
+    /// The slots of the memories of an episode, in the order of time.
+    pub(super) fn slots(&self, episode: u32) -> impl Iterator<Item = u32> {
+        let entries = self.get(episode).into_iter().flat_map(SortedBlocks::iter);
+        entries.map(|(_, slot)| *slot)
+    }
+
+    fn get(&self, episode: u32) -> Option<&SortedBlocks<EpisodeEntry>> {
         self.episodes.get(episode as usize)
     }
 
@@ -106,15 +133,25 @@ mod tests {
     #[test]
     fn a_context_is_ordered_by_time_then_by_retaining() {
         let mut episodes = Episodes::default();
-        let market = [(30, 0), (10, 1), (10, 2), (20, 3)];
-        for entry in market {
-            assert_eq!(episodes.push("market", entry), 0);
+        let position = |episode, previous, next| EpisodePosition {
+            episode,
+            previous,
+            next,
+        };
+        let market = [
+            ((30, 0), position(0, None, None)),
+            ((10, 1), position(0, None, Some(0))),
+            ((10, 2), position(0, Some(1), Some(0))),
+            ((20, 3), position(0, Some(2), Some(0))),
+        ];
+        for (entry, position) in market {
+            assert_eq!(episodes.push("market", entry), position);
         }
         let mill = (0, 5);
-        assert_eq!(episodes.push("mill", mill), 1);
+        assert_eq!(episodes.push("mill", mill), position(1, None, None));
         let slots = |episodes: &Episodes, number| -> Vec<u32> {
-            let episode = episodes.get(number).unwrap();
-            episode.iter().map(|(_, slot)| *slot).collect()
+            assert_eq!(episodes.len(number), episodes.slots(number).count());
+            episodes.slots(number).collect()
         };
         assert_eq!(slots(&episodes, 0), [1, 2, 3, 0]);
         let before = episodes.clone();
@@ -123,7 +160,7 @@ mod tests {
         assert_eq!(slots(&episodes, 0), [1, 2, 0]);
         assert_eq!(slots(&before, 0), [1, 2, 3, 0], "versions are independent");
         // A context that comes back is another episode.
-        assert_eq!(episodes.push("mill", mill), 2);
+        assert_eq!(episodes.push("mill", mill).episode, 2);
         let (remapped, numbers) = episodes.remap(|slot| slot.checked_sub(1));
         assert_eq!(slots(&remapped, numbers[0]), [0, 1]);
         assert_eq!(slots(&remapped, numbers[2]), [4]);

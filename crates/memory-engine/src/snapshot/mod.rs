@@ -49,7 +49,7 @@ use mentions::MentionIndex;
 use packed_memory::PackedMemory;
 use pair_index::PairIndex;
 use posting_list::PostingList;
-use slot::Slot;
+use slot::{NewNumbers, Slot};
 use tag_index::TagIndex;
 use vectors::{EncodedRows, Vectors};
 
@@ -297,7 +297,10 @@ impl EntitySnapshot {
         let time = parts.attributes.timestamp.timestamp_micros();
         let mut new = Slot::new(time, &ranges.rows, &ranges.passages, words, has_time);
         if let Some(context) = parts.context {
-            new.set_episode(self.episodes.push(context, new.episode_entry(slot)));
+            let position = self.episodes.push(context, new.episode_entry(slot));
+            self.connect(position.previous, Some(slot));
+            self.connect(Some(slot), position.next);
+            new.set_position(&position);
         }
         match self.slots.get_mut(slot as usize) {
             Some(existing) => *existing = Some(new),
@@ -348,9 +351,21 @@ impl EntitySnapshot {
         let id = id_digest(&memory.attributes.id);
         self.by_id.remove(id, slot);
         self.memories.remove(slot);
+        self.connect(removed.previous(), removed.next());
         self.live -= 1;
         self.timed -= usize::from(removed.has_time);
         Some(removed)
+    }
+
+    /// Makes two slots the previous and the next one of each other, as far as they have
+    /// memories.
+    fn connect(&mut self, previous: Option<u32>, next: Option<u32>) {
+        let mut change = |slot: Option<u32>, change: &dyn Fn(&mut Slot)| {
+            let slot = slot.and_then(|slot| self.slots.get_mut(slot as usize)?.as_mut());
+            slot.into_iter().for_each(change);
+        };
+        change(previous, &|slot| slot.set_next(next));
+        change(next, &|slot| slot.set_previous(previous));
     }
 
     #[expect(
@@ -394,7 +409,13 @@ impl EntitySnapshot {
         let (vectors, rows) = self.vectors.remap(to);
         let (inverted_index, passages) = self.inverted_index.remap(to);
         let (episodes, episode_numbers) = self.episodes.remap(to);
-        let moved = |slot: &Slot| slot.renumbered(&rows, &passages, &episode_numbers);
+        let numbers = NewNumbers {
+            slots: &new_slots,
+            rows: &rows,
+            passages: &passages,
+            episodes: &episode_numbers,
+        };
+        let moved = |slot: &Slot| slot.renumbered(&numbers);
         let mut memories = MemoryBlocks::default();
         for (old, new) in (0u32..).zip(&new_slots) {
             if let Some(new) = new {
@@ -447,6 +468,8 @@ fn id_digest(id: &MemoryId) -> u32 {
     (mixed >> 32) as u32
 }
 
+#[cfg(test)]
+mod episode_tests;
 #[cfg(test)]
 mod estimate_tests;
 #[cfg(test)]

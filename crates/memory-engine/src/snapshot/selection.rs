@@ -8,6 +8,9 @@
 //! with the most that others lend ([`Limits`](super::approximation::Limits)). Both are few
 //! of all.
 
+use std::cell::OnceCell;
+use std::iter;
+
 use super::EntitySnapshot;
 use super::approximation::Approximation;
 use super::blocked_scores::{BlockedScores, Highest, SlotScore};
@@ -76,12 +79,12 @@ impl EntitySnapshot {
             best.nth().unwrap_or(last)
         };
         let lenders = values.blend.at_least(first).map(|(slot, _)| slot);
-        received.lend_all(lenders.collect(), lowest(last));
+        received.lend_all(lenders, lowest(last));
         let raised = lowest(last_of(&received));
         let all_lenders = limits.lender(raised).min(first);
         let others = values.blend.at_least(all_lenders);
         let others = others.filter(|(_, blend)| *blend < first);
-        received.lend_all(others.map(|(slot, _)| slot).collect(), raised);
+        received.lend_all(others.map(|(slot, _)| slot), raised);
         let lowest = lowest(last_of(&received));
         let least = limits.received_below(all_lenders);
         let can_be_best = |(slot, total): &SlotScore| {
@@ -107,21 +110,32 @@ impl EntitySnapshot {
         reach: usize,
         mut found: impl FnMut(EpisodeEntry, usize),
     ) {
-        let Some((own, episode)) = self.slot(slot).and_then(|own| Some((own, own.episode()?)))
-        else {
-            return;
-        };
-        let Some(episode) = self.episodes.get(episode) else {
+        let Some(own) = self.slot(slot) else {
             return;
         };
         let is_admitted = |(_, slot): &EpisodeEntry| retrieved.is_admitted(*slot);
-        let (before, after) = episode.around(own.episode_entry(slot));
-        for (step, entry) in (1..=reach).zip(before.filter(is_admitted)) {
+        let before = self.neighbors(own, Slot::previous).filter(is_admitted);
+        for (step, entry) in (1..=reach).zip(before) {
             found(entry, step);
         }
-        for (step, entry) in (1..=reach).zip(after.filter(is_admitted)) {
+        let after = self.neighbors(own, Slot::next).filter(is_admitted);
+        for (step, entry) in (1..=reach).zip(after) {
             found(entry, step);
         }
+    }
+
+    /// The memories on one side of another in its episode, the nearest first.
+    fn neighbors(
+        &self,
+        slot: &Slot,
+        next: impl Fn(&Slot) -> Option<u32>,
+    ) -> impl Iterator<Item = EpisodeEntry> {
+        let next = move |slot: &Slot| {
+            let number = next(slot)?;
+            Some((number, self.slot(number)?))
+        };
+        let neighbors = iter::successors(next(slot), move |(_, slot)| next(slot));
+        neighbors.map(|(number, slot)| slot.episode_entry(number))
     }
 
     /// The number of admitted memories in a memory's episode, counted up to the
@@ -132,15 +146,14 @@ impl EntitySnapshot {
         retrieved: &Retrieved,
         ranking: &Ranking,
     ) -> usize {
-        let episode = self.slot(slot).and_then(Slot::episode);
-        let Some(episode) = episode.and_then(|episode| self.episodes.get(episode)) else {
+        let Some(episode) = self.slot(slot).and_then(Slot::episode) else {
             return 0;
         };
         if retrieved.admitted.is_none() {
-            return episode.len();
+            return self.episodes.len(episode);
         }
-        let members = episode.iter();
-        let admitted = members.filter(|(_, slot)| retrieved.is_admitted(*slot));
+        let members = self.episodes.slots(episode);
+        let admitted = members.filter(|slot| retrieved.is_admitted(*slot));
         admitted.take(ranking.full_share_length()).count()
     }
 }
@@ -194,31 +207,10 @@ impl<'a> Received<'a> {
     }
 
     /// Lends the blends of memories to those that reach the total `lowest` with them.
-    fn lend_all(&mut self, lenders: Vec<u32>, lowest: f32) {
-        /// Few enough that the nearest caches hold what is read ahead of them.
-        const AHEAD: usize = 64;
-        if self.ranking.neighbors == 0.0 {
-            return;
+    fn lend_all(&mut self, lenders: impl Iterator<Item = u32>, lowest: f32) {
+        if self.ranking.neighbors > 0.0 {
+            lenders.for_each(|lender| self.lend(lender, lowest));
         }
-        for some in lenders.chunks(AHEAD) {
-            self.read_ahead(some);
-            some.iter().for_each(|lender| self.lend(*lender, lowest));
-        }
-    }
-
-    /// Reads the episodes of some memories, so that they are in the caches. Each is behind
-    /// some pointers, one of which has to be read before the next: the processor follows
-    /// those of many memories at once where it does nothing else meanwhile.
-    fn read_ahead(&self, lenders: &[u32]) {
-        let snapshot = self.snapshot;
-        let episodes = lenders.iter().filter_map(|&lender| {
-            let episode = snapshot.slot(lender)?.episode()?;
-            snapshot.episodes.get(episode)
-        });
-        let episodes: Vec<_> = episodes.collect();
-        let first = episodes.iter().filter_map(|episode| episode.first());
-        // A result that nobody uses, which the compiler would leave out.
-        std::hint::black_box(first.fold(0, |times, (time, _)| times ^ time));
     }
 
     /// Lends the blend of one memory to those that reach the total `lowest` with it: most
@@ -232,10 +224,13 @@ impl<'a> Received<'a> {
         let totals = self.totals;
         let can_matter =
             |receiver: u32| totals[receiver as usize] + ranking.neighbors * blend >= lowest;
-        let share = ranking.episode_share(self.episode_length(lender));
+        // Of few lenders, so it is not looked up before it is needed.
+        let share = OnceCell::new();
         let reach = ranking.neighbor_reach;
         snapshot.for_each_neighbor(lender, self.retrieved, reach, |(time, receiver), step| {
             if can_matter(receiver) {
+                let length = || self.episode_length(lender);
+                let share = *share.get_or_init(|| ranking.episode_share(length()));
                 let lent = ranking.lent(step, time - own.time);
                 self.receive(receiver, share * lent * blend);
             }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use super::episodes::EpisodeEntry;
+use super::episodes::{EpisodeEntry, EpisodePosition};
 
 /// Where the indexes have a memory, and what a search reads of many.
 #[derive(Debug, Clone)]
@@ -14,6 +14,9 @@ pub(super) struct Slot {
     first_row: u32,
     first_passage: u32,
     episode: u32,
+    /// The slots next to it in its episode.
+    previous: u32,
+    next: u32,
     /// Number of words of its text.
     pub(super) words: u32,
     // A content of at most `MAX_CONTENT_CHARS` characters has fewer of both.
@@ -23,8 +26,8 @@ pub(super) struct Slot {
     pub(super) has_time: bool,
 }
 
-/// The number of no episode.
-const NO_EPISODE: u32 = u32::MAX;
+/// The number of no episode and of no slot.
+const NONE: u32 = u32::MAX;
 
 impl Slot {
     /// Of a memory that is in no episode yet.
@@ -40,7 +43,9 @@ impl Slot {
             time,
             first_row: rows.start,
             first_passage: passages.start,
-            episode: NO_EPISODE,
+            episode: NONE,
+            previous: NONE,
+            next: NONE,
             words,
             rows: count(rows),
             passages: count(passages),
@@ -60,21 +65,48 @@ impl Slot {
 
     /// Its episode in `Episodes`; `None` without a context.
     pub(super) fn episode(&self) -> Option<u32> {
-        (self.episode != NO_EPISODE).then_some(self.episode)
+        (self.episode != NONE).then_some(self.episode)
     }
 
-    pub(super) fn set_episode(&mut self, episode: u32) {
-        self.episode = episode;
+    /// The slot of the memory before it in its episode.
+    pub(super) fn previous(&self) -> Option<u32> {
+        (self.previous != NONE).then_some(self.previous)
     }
 
-    /// The same memory after its rows, passages and episodes were renumbered.
-    pub(super) fn renumbered(&self, rows: &[u32], passages: &[u32], episodes: &[u32]) -> Self {
-        let moved = |first: u32, numbers: &[u32]| numbers.get(first as usize).copied();
-        let episode = self.episode().and_then(|episode| moved(episode, episodes));
+    /// The slot of the memory after it in its episode.
+    pub(super) fn next(&self) -> Option<u32> {
+        (self.next != NONE).then_some(self.next)
+    }
+
+    pub(super) fn set_position(&mut self, position: &EpisodePosition) {
+        self.episode = position.episode;
+        self.set_previous(position.previous);
+        self.set_next(position.next);
+    }
+
+    pub(super) fn set_previous(&mut self, slot: Option<u32>) {
+        self.previous = slot.unwrap_or(NONE);
+    }
+
+    pub(super) fn set_next(&mut self, slot: Option<u32>) {
+        self.next = slot.unwrap_or(NONE);
+    }
+
+    /// The same memory after everything was renumbered.
+    pub(super) fn renumbered(&self, numbers: &NewNumbers<'_>) -> Self {
+        let moved = |old: u32, numbers: &[u32]| numbers.get(old as usize).copied();
+        let episode = self.episode();
+        let episode = episode.and_then(|episode| moved(episode, numbers.episodes));
+        let moved_slot = |slot: Option<u32>| {
+            let slot = slot.and_then(|slot| *numbers.slots.get(slot as usize)?);
+            slot.unwrap_or(NONE)
+        };
         Self {
-            first_row: moved(self.first_row, rows).unwrap_or(0),
-            first_passage: moved(self.first_passage, passages).unwrap_or(0),
-            episode: episode.unwrap_or(NO_EPISODE),
+            first_row: moved(self.first_row, numbers.rows).unwrap_or(0),
+            first_passage: moved(self.first_passage, numbers.passages).unwrap_or(0),
+            episode: episode.unwrap_or(NONE),
+            previous: moved_slot(self.previous()),
+            next: moved_slot(self.next()),
             ..self.clone()
         }
     }
@@ -92,4 +124,12 @@ impl Slot {
     pub(super) fn episode_entry(&self, slot: u32) -> EpisodeEntry {
         (self.time, slot)
     }
+}
+
+/// The new number of each slot, if it is still used, and of each row, passage and episode.
+pub(super) struct NewNumbers<'a> {
+    pub(super) slots: &'a [Option<u32>],
+    pub(super) rows: &'a [u32],
+    pub(super) passages: &'a [u32],
+    pub(super) episodes: &'a [u32],
 }

@@ -41,10 +41,6 @@ impl<T: Ord + Copy> SortedBlocks<T> {
         self.len == 0
     }
 
-    pub(super) fn first(&self) -> Option<&T> {
-        self.blocks.first()?.first()
-    }
-
     pub(super) fn insert(&mut self, entry: T) {
         self.len += 1;
         let index = self.block_of(&entry);
@@ -164,20 +160,15 @@ impl<T: Ord + Copy> SortedBlocks<T> {
             .copied()
     }
 
-    /// The entries before `entry` and those after it, the nearest first.
-    pub(super) fn around(&self, entry: T) -> (impl Iterator<Item = T>, impl Iterator<Item = T>) {
-        let (block, index) = self.position(&entry);
-        let (before, after) = match self.blocks.get(block) {
-            Some(own) => own.split_at(index),
-            None => (&[][..], &[][..]),
+    /// The last entry before `entry`, and the first one after it.
+    pub(super) fn adjacent(&self, entry: &T) -> (Option<T>, Option<T>) {
+        let (block, index) = self.position(entry);
+        let previous = match index.checked_sub(1) {
+            Some(index) => self.blocks.get(block).and_then(|own| own.get(index)),
+            None => self.blocks[..block].last().and_then(|own| own.last()),
         };
-        let earlier = self.blocks[..block].iter().rev();
-        let later = self.blocks.iter().skip(block + 1);
-        let before = before.iter().rev();
-        let before = before.chain(earlier.flat_map(|block| block.iter().rev()));
-        let after = after.iter().chain(later.flat_map(|block| block.iter()));
-        let after = after.copied().skip_while(move |other| *other == entry);
-        (before.copied(), after)
+        let next = self.from(entry).find(|other| other > entry);
+        (previous.copied(), next)
     }
 
     pub(super) fn size_bytes(&self) -> usize {
@@ -289,13 +280,9 @@ mod tests {
                 let next: Vec<u32> = list.from(&entry).take(20).collect();
                 let expected: Vec<u32> = model.range(entry..).take(20).copied().collect();
                 prop_assert_eq!(next, expected);
-                let (before, after) = list.around(entry);
-                let before: Vec<u32> = before.take(3).collect();
-                let expected: Vec<u32> = model.range(..entry).rev().take(3).copied().collect();
-                prop_assert_eq!(before, expected);
-                let after: Vec<u32> = after.take(3).collect();
-                let expected: Vec<u32> = model.range(entry + 1..).take(3).copied().collect();
-                prop_assert_eq!(after, expected);
+                let before = model.range(..entry).next_back().copied();
+                let after = model.range(entry + 1..).next().copied();
+                prop_assert_eq!(list.adjacent(&entry), (before, after));
             }
             prop_assert!(list.iter().eq(&model));
             let bytes: usize = list.blocks.iter().map(block_bytes).sum();

@@ -68,11 +68,11 @@ fn written(n: u8) -> EmbeddedMemory {
     )
 }
 
-fn changes(written: Vec<EmbeddedMemory>, removed: Vec<MemoryId>) -> ChangeSet {
+pub(super) fn changes(written: Vec<EmbeddedMemory>, removed: Vec<MemoryId>) -> ChangeSet {
     ChangeSet::new(Generation(1), written, removed)
 }
 
-fn slots(snapshot: &EntitySnapshot) -> impl Iterator<Item = (u32, &Slot)> {
+pub(super) fn slots(snapshot: &EntitySnapshot) -> impl Iterator<Item = (u32, &Slot)> {
     let slots = (0u32..).zip(snapshot.slots.iter());
     slots.filter_map(|(number, slot)| Some((number, slot.as_ref()?)))
 }
