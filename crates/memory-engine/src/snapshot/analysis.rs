@@ -4,7 +4,7 @@ use memory_core::{EmbeddedMemory, Language};
 use memory_text::{PassageTerms, TextAnalysis, WordPair, word_digest};
 
 use super::digest::Digest;
-use super::mentions::labels_of;
+use super::mentions::{label_digest, labels_of};
 use super::packed_memory::{MemoryParts, PackedMemory};
 use super::threads::map_all;
 use super::vectors::EncodedRows;
@@ -36,14 +36,12 @@ pub(super) struct AnalyzedMemory {
 
 impl Analysis {
     pub(super) fn of(memory: &MemoryParts<'_>, language: Option<Language>) -> Self {
-        let text = TextAnalysis::of(memory.content, language);
+        let text = TextAnalysis::of(memory.content(), language);
         let labels = labels_of(memory.labels()).into_iter();
         Self {
             passages: text.passages.iter().map(PassageStems::from).collect(),
             pairs: text.pairs,
-            labels: labels
-                .map(|label| word_digest(&label.join(" ")).into())
-                .collect(),
+            labels: labels.map(|label| label_digest(&label)).collect(),
             words: text.words,
             has_time: text.has_time,
         }

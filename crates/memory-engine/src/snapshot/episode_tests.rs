@@ -1,25 +1,28 @@
 //! Which memories are neighbors, after any changes.
 
-use std::collections::BTreeMap;
-
 use chrono::TimeDelta;
-use memory_core::{MemoryBatchItem, MemoryKind};
+use memory_core::{MemoryBatchItem, MemoryFilter, MemoryKind, MemoryTagMode};
 use proptest::prelude::*;
 
-use super::tests::{changes, embedded, now, slots};
+use super::retrieval::Retrieved;
+use super::tests::{changes, embedded, now, query_with, slots};
 use super::*;
+use crate::ranking::Ranking;
+
+/// Steps to neighbors.
+const REACH: usize = 3;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever is added, moved to another time or episode, and removed, and also after a
-    /// compaction.
+    /// Whatever is added, moved to another time or episode, and removed; also after a
+    /// compaction, in long episodes, and where a filter leaves out some.
     #[test]
     fn each_memory_is_next_to_its_neighbors_in_time(
         rounds in prop::collection::vec(
             prop::collection::btree_map(
                 0usize..200,
-                prop::option::weighted(0.6, (0u8..4, 0i64..50)),
+                prop::option::weighted(0.6, (0u8..4, 0i64..50, any::<bool>())),
                 1..150,
             ),
             1..8,
@@ -30,7 +33,7 @@ proptest! {
         for round in rounds {
             let (mut written, mut removed) = (vec![], vec![]);
             for (index, change) in round {
-                let Some((episode, hours)) = change else {
+                let Some((episode, hours, is_tagged)) = change else {
                     removed.push(ids[index]);
                     continue;
                 };
@@ -41,25 +44,50 @@ proptest! {
                     0 => item,
                     _ => item.with_context(format!("episode {episode}")),
                 };
+                let item = if is_tagged { item.with_tag("tag") } else { item };
                 written.push(embedded(item.into_memory(now()).unwrap(), vec![]));
             }
             snapshot = snapshot.apply(changes(written, removed));
-            let mut episodes: BTreeMap<Option<&str>, Vec<(i64, u32)>> = BTreeMap::new();
-            for (number, slot) in slots(&snapshot) {
-                let context = snapshot.memories.get(number).parts().context;
-                episodes.entry(context).or_default().push((slot.time, number));
-            }
-            for (context, mut members) in episodes {
-                members.sort_unstable();
-                let mut previous = None;
-                for (position, (_, number)) in members.iter().enumerate() {
-                    let slot = snapshot.slot(*number).unwrap();
-                    let next = members.get(position + 1).map(|(_, number)| *number);
-                    let expected = context.map_or((None, None), |_| (previous, next));
-                    prop_assert_eq!((slot.previous(), slot.next()), expected);
-                    previous = Some(*number);
+            let tagged = MemoryFilter::new().tags(["tag"], MemoryTagMode::AnyStrict);
+            for filter in [MemoryFilter::new(), tagged] {
+                let query = query_with("question", vec![1.0; 8]);
+                let ranking = Ranking::default();
+                let retrieved = snapshot.retrieve(&query, &filter, &ranking);
+                for (number, _) in slots(&snapshot) {
+                    let mut found = vec![];
+                    snapshot.for_each_neighbor(number, &retrieved, REACH, |(_, slot), step| {
+                        found.push((slot, step));
+                    });
+                    let (neighbors, length) = neighbors_of(&snapshot, number, &retrieved);
+                    prop_assert_eq!(found, neighbors);
+                    let counted = snapshot.episode_length(number, &retrieved, &ranking);
+                    let most = ranking.full_share_length();
+                    prop_assert_eq!(counted.min(most), length.min(most));
                 }
             }
         }
     }
+}
+
+/// The nearest memories before and after another one that are admitted, with the number of
+/// steps, and how many memories of its episode are. By comparing all.
+fn neighbors_of(
+    snapshot: &EntitySnapshot,
+    number: u32,
+    retrieved: &Retrieved,
+) -> (Vec<(u32, usize)>, usize) {
+    let context = |slot: u32| snapshot.memories.get(slot).parts().context;
+    let Some(own) = context(number) else {
+        return (vec![], 0);
+    };
+    let members = slots(snapshot)
+        .filter(|(slot, _)| context(*slot) == Some(own) && retrieved.is_admitted(*slot));
+    let mut members: Vec<(i64, u32)> = members.map(|(slot, of)| (of.time, slot)).collect();
+    members.sort_unstable();
+    let time = snapshot.slot(number).unwrap().time;
+    let before = members.iter().rev().filter(|it| **it < (time, number));
+    let after = members.iter().filter(|it| **it > (time, number));
+    let before = before.map(|(_, slot)| *slot).zip(1..=REACH);
+    let after = after.map(|(_, slot)| *slot).zip(1..=REACH);
+    (before.chain(after).collect(), members.len())
 }

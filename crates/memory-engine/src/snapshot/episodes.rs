@@ -88,10 +88,10 @@ impl Episodes {
         self.get(episode).map_or(0, SortedBlocks::len)
     }
 
-    /// The slots of the memories of an episode, in the order of time.
-    pub(super) fn slots(&self, episode: u32) -> impl Iterator<Item = u32> {
+    /// The memories of an episode, in the order of time.
+    pub(super) fn entries(&self, episode: u32) -> impl Iterator<Item = EpisodeEntry> {
         let entries = self.get(episode).into_iter().flat_map(SortedBlocks::iter);
-        entries.map(|(_, slot)| *slot)
+        entries.copied()
     }
 
     fn get(&self, episode: u32) -> Option<&SortedBlocks<EpisodeEntry>> {
@@ -150,8 +150,8 @@ mod tests {
         let mill = (0, 5);
         assert_eq!(episodes.push("mill", mill), position(1, None, None));
         let slots = |episodes: &Episodes, number| -> Vec<u32> {
-            assert_eq!(episodes.len(number), episodes.slots(number).count());
-            episodes.slots(number).collect()
+            assert_eq!(episodes.len(number), episodes.entries(number).count());
+            episodes.entries(number).map(|(_, slot)| slot).collect()
         };
         assert_eq!(slots(&episodes, 0), [1, 2, 3, 0]);
         let before = episodes.clone();

@@ -6,8 +6,6 @@
 //! itself or with what it receives, or what it lends to one of them, its value is computed
 //! in 8 bits.
 
-use std::ops::Range;
-
 use memory_core::ScoreStats;
 
 use super::EntitySnapshot;
@@ -126,22 +124,13 @@ impl EntitySnapshot {
     /// Computes the values in 8 bits of slots. Calls `each` with a slot and what its value
     /// differs from the estimate by.
     fn compute(&self, slots: &[u32], retrieved: &mut Retrieved, mut each: impl FnMut(u32, f32)) {
-        /// Few enough that the nearest caches hold their codes.
-        const AHEAD: usize = 32;
-        for slots in slots.chunks(AHEAD) {
-            let rows = slots
-                .iter()
-                .filter_map(|&slot| Some((slot, self.slot(slot)?.rows())));
-            let rows: Vec<(u32, Range<u32>)> = rows.collect();
-            rows.iter()
-                .for_each(|(_, rows)| self.vectors.fetch(rows.clone()));
-            for (slot, rows) in rows {
-                let query = &retrieved.similarities.query;
-                if let Some(value) = self.vectors.quantized_similarity(query, rows) {
-                    each(slot, retrieved.set_similarity(slot, value));
-                }
-            }
-        }
+        let query = retrieved.similarities.query.clone();
+        let rows = slots.iter();
+        let rows = rows.filter_map(|&slot| Some((slot, self.slot(slot)?.rows())));
+        self.vectors
+            .for_each_similarity(&query, rows, |slot, value| {
+                each(slot, retrieved.set_similarity(slot, value));
+            });
     }
 
     /// Computes the values in 8 bits of what can be among the best, or lend to those.

@@ -90,6 +90,14 @@ impl MentionIndex {
         mentioned
     }
 
+    /// The slots of all memories that have a label, and of others: what is compared is the
+    /// digest of its tokens. `None` for a label that a question does not mention, of which
+    /// there is no index.
+    pub(super) fn with_label(&self, label: &str) -> Option<Vec<u32>> {
+        let tokens = labels_of(std::iter::once(label)).pop_first()?;
+        Some(self.entries.numbers_of(label_digest(&tokens)))
+    }
+
     /// The same labels with the slots renumbered; slots without a new number
     /// are dropped.
     pub(super) fn remap(&self, to: impl Fn(u32) -> Option<u32>) -> Self {
@@ -129,6 +137,11 @@ fn is_mention(run: &[QuestionToken], label: &[String]) -> bool {
 fn names_of(token: &QuestionToken, is_only: bool) -> impl Iterator<Item = &str> {
     let itself = (token.may_be_name || !is_only).then_some(&token.text);
     itself.into_iter().chain(&token.names).map(String::as_str)
+}
+
+/// What stands for a label in the index.
+pub(super) fn label_digest(tokens: &[String]) -> Digest {
+    word_digest(&tokens.join(" ")).into()
 }
 
 /// Labels as tokens, without those that are too long or not distinctive: a stop word

@@ -12,11 +12,13 @@ mod digest;
 mod drop;
 mod episodes;
 mod estimates;
+mod filter;
 mod from_pages;
 mod inverted_index;
 mod load;
 mod memory_blocks;
 mod mentions;
+mod neighbors;
 mod packed_memory;
 mod page;
 mod page_format;
@@ -49,7 +51,7 @@ use mentions::MentionIndex;
 use packed_memory::PackedMemory;
 use pair_index::PairIndex;
 use posting_list::PostingList;
-use slot::{NewNumbers, Slot};
+use slot::{NewNumbers, Slot, SlotRanges};
 use tag_index::TagIndex;
 use vectors::{EncodedRows, Vectors};
 
@@ -294,8 +296,7 @@ impl EntitySnapshot {
         self.live += 1;
         self.timed += usize::from(has_time);
         self.memories.put(slot, memory);
-        let time = parts.attributes.timestamp.timestamp_micros();
-        let mut new = Slot::new(time, &ranges.rows, &ranges.passages, words, has_time);
+        let mut new = Slot::new(&parts, ranges, words, has_time);
         if let Some(context) = parts.context {
             let position = self.episodes.push(context, new.episode_entry(slot));
             self.connect(position.previous, Some(slot));
@@ -450,13 +451,6 @@ impl EntitySnapshot {
             bytes: self.bytes,
         }
     }
-}
-
-/// The slot of a memory, and where its vectors and passages are.
-struct SlotRanges {
-    slot: u32,
-    rows: Range<u32>,
-    passages: Range<u32>,
 }
 
 /// A digest of an id: which part of an id varies depends on who made it.

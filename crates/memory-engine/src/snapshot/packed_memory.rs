@@ -38,7 +38,7 @@ pub(super) struct MemoryParts<'a> {
     entities: Reader<'a>,
     metadata: Reader<'a>,
     pub(super) context: Option<&'a str>,
-    pub(super) content: &'a str,
+    content: &'a [u8],
 }
 
 impl<'a> PackedMemory<'a> {
@@ -152,7 +152,7 @@ impl<'a> PackedMemory<'a> {
             entities: reader.section(),
             metadata: reader.section(),
             context: (flags & HAS_CONTEXT != 0).then(|| reader.text()),
-            content: str::from_utf8(reader.0).unwrap_or_default(),
+            content: reader.0,
         }
     }
 
@@ -164,7 +164,7 @@ impl<'a> PackedMemory<'a> {
             id: attributes.id,
             entity_id: entity.clone(),
             kind: parts.kind,
-            content: parts.content.to_owned(),
+            content: parts.content().to_owned(),
             timestamp: attributes.timestamp,
             last_accessed: attributes.last_accessed,
             access_count: attributes.access_count,
@@ -207,6 +207,12 @@ impl<'a> PackedMemory<'a> {
 }
 
 impl<'a> MemoryParts<'a> {
+    /// The text. Not among the fields: most of what is read of memories is something else,
+    /// and that a long text is one is found out by reading all of it.
+    pub(super) fn content(&self) -> &'a str {
+        str::from_utf8(self.content).unwrap_or_default()
+    }
+
     /// The memories that it is related to, and how.
     pub(super) fn related(&self) -> impl Iterator<Item = (MemoryId, &'a str)> + use<'a> {
         let mut reader = self.related;

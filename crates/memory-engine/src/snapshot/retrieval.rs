@@ -1,13 +1,12 @@
 //! What the retrievers find for a question in a snapshot.
 
-use std::collections::BTreeSet;
-
 use memory_core::{MemoryFilter, ScoreStats, ScoreStatsBuilder};
 
 use super::EntitySnapshot;
 use super::blocked_scores::BlockedScores;
 use super::buffer::Buffer;
 use super::estimates::Estimates;
+use super::neighbors::AdmittedEpisodes;
 use super::slot::Slot;
 use super::vectors::Similarities;
 use crate::ranking::{Ranking, RetrieverStats, ScoreBounds};
@@ -18,6 +17,8 @@ use crate::recall::Query;
 pub(super) struct Retrieved {
     /// By slot; `None` if every memory is admitted.
     pub(super) admitted: Option<Vec<bool>>,
+    /// Empty in the beginning.
+    pub(super) admitted_episodes: AdmittedEpisodes,
     /// In 8 bits, or estimated.
     pub(super) similarities: Similarities,
     /// `None` where no similarity is estimated.
@@ -59,14 +60,16 @@ impl EntitySnapshot {
         ranking: &Ranking,
     ) -> Retrieved {
         let slots = self.slots.len();
-        // The second thread scans while this one does what is below.
-        let scan = self.vectors.start_scan(&query.vector, ranking.is_narrow());
         let admitted = (!filter.is_empty()).then(|| self.admitted(filter));
         let matching = match &admitted {
             None => self.len(),
             Some(admitted) => admitted.iter().filter(|is_admitted| **is_admitted).count(),
         };
         let admitted_slots = admitted.as_deref();
+        let few = admitted_slots.filter(|_| self.vectors.are_few(matching));
+        // The second thread scans while this one does what is below.
+        let scan = || self.vectors.start_scan(&query.vector, ranking.is_narrow());
+        let scan = few.is_none().then(scan);
         let found = |mut scores: Buffer| {
             scores.exclude(admitted_slots, 0.0);
             BlockedScores::new(scores)
@@ -77,7 +80,10 @@ impl EntitySnapshot {
         if let Some(admitted) = admitted_slots {
             mentioned.retain(|slot| admitted[*slot as usize]);
         }
-        let similarities = scan.finish(slots);
+        let similarities = match (scan, few) {
+            (Some(scan), _) => scan.finish(slots),
+            (None, admitted) => self.compare_few(&query.vector, admitted.unwrap_or_default()),
+        };
         let discounted = self.discounted(&similarities, admitted_slots, ranking);
         let mut retrieved = Retrieved {
             dense_stats: ScoreStats::default(),
@@ -94,6 +100,7 @@ impl EntitySnapshot {
             pairs,
             mentioned,
             admitted,
+            admitted_episodes: AdmittedEpisodes::default(),
         };
         let dense_stats = retrieved.dense_stats();
         retrieved.dense_stats = dense_stats.summary();
@@ -105,6 +112,14 @@ impl EntitySnapshot {
             retrieved.dense_stats = self.exact_dense_stats(&retrieved, query, ranking);
         }
         retrieved
+    }
+
+    /// The similarities of admitted memories, which are few.
+    fn compare_few(&self, query: &[f32], admitted: &[bool]) -> Similarities {
+        let slots = (0u32..).zip(admitted);
+        let admitted = slots.filter(|(_, is_admitted)| **is_admitted);
+        let rows = admitted.filter_map(|(slot, _)| Some((slot, self.slot(slot)?.rows())));
+        self.vectors.similarities_of(query, rows, self.slots.len())
     }
 
     /// The statistics of the exact values of what is admitted. O(rows · dimensions).
@@ -121,26 +136,6 @@ impl EntitySnapshot {
             let similarity = self.vectors.similarity(&query.vector, slot.rows())?;
             Some(ranking.dense_value(similarity, slot.chunks()))
         }))
-    }
-
-    /// By slot, whether a filter matches its memory.
-    pub(super) fn admitted(&self, filter: &MemoryFilter) -> Vec<bool> {
-        let others = MemoryFilter {
-            tags: BTreeSet::new(),
-            ..filter.clone()
-        };
-        let mut admitted: Vec<bool> = if filter.tags.is_empty() {
-            self.slots.iter().map(Option::is_some).collect()
-        } else {
-            self.tags.matching(filter, self.slots.len())
-        };
-        if !others.is_empty() {
-            let slots = (0u32..).zip(&mut admitted);
-            for (slot, is_admitted) in slots.filter(|(_, is_admitted)| **is_admitted) {
-                *is_admitted = self.memories.get(slot).matches(&others);
-            }
-        }
-        admitted
     }
 
     fn discounted(

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use memory_core::{Memory, MemoryFilter};
 use memory_text::WordPair;
 
+use super::EntitySnapshot;
 use super::blocked_scores::BlockedScores;
 use super::inverted_index::StemLookup;
 use super::packed_memory::PackedMemory;
 use super::retrieval::Retrieved;
 use super::selection::Selection;
 use super::slot::Slot;
-use super::{EntitySnapshot, id_digest};
 use crate::ranking::{
     Attributes, CandidateMemories, CandidateSet, Episode, Ranking, RankingContext, RecallPath,
     TermShares,
@@ -151,27 +151,6 @@ impl EntitySnapshot {
         before.append(&mut after);
         before
     }
-
-    /// The admitted memories that an admitted one is related to, and those that are
-    /// related to it; one that is both is listed twice.
-    pub(super) fn related_to(&self, slot: u32, retrieved: &Retrieved) -> Vec<u32> {
-        if self.related.is_empty() || !retrieved.is_admitted(slot) {
-            return Vec::new();
-        }
-        let own = self.memories.get(slot);
-        let parts = own.parts();
-        let outgoing = parts.related().filter_map(|(id, _)| self.slot_of(&id));
-        let (id, digest) = (own.id(), id_digest(&own.id()));
-        let refers = |other: &u32| {
-            let mut related = self.memories.get(*other).parts().related();
-            related.any(|(target, _)| target == id)
-        };
-        let incoming = self.related.numbers_of(digest).into_iter().filter(refers);
-        outgoing
-            .chain(incoming)
-            .filter(|other| *other != slot && retrieved.is_admitted(*other))
-            .collect()
-    }
 }
 
 /// Memories of a snapshot, unpacked when they are results.
@@ -197,7 +176,7 @@ impl CandidateMemories for SnapshotMemories<'_> {
     }
 
     fn content(&self, index: usize) -> &str {
-        self.packed(index).parts().content
+        self.packed(index).parts().content()
     }
 
     fn memory(&self, index: usize) -> Arc<Memory> {

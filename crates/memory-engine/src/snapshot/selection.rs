@@ -9,15 +9,12 @@
 //! of all.
 
 use std::cell::OnceCell;
-use std::iter;
 
 use super::EntitySnapshot;
 use super::approximation::Approximation;
 use super::blocked_scores::{BlockedScores, Highest, SlotScore};
 use super::buffer::Buffer;
-use super::episodes::EpisodeEntry;
 use super::retrieval::Retrieved;
-use super::slot::Slot;
 use crate::ranking::{Ranking, RankingContext};
 use crate::recall::Query;
 
@@ -99,62 +96,6 @@ impl EntitySnapshot {
         let mut best: Vec<u32> = best.map(|(slot, _)| slot).collect();
         best.sort_unstable();
         received.of_all(best)
-    }
-
-    /// Calls `found` with each admitted memory within `reach` steps in the same
-    /// episode and the number of steps, on each side the nearest first.
-    pub(super) fn for_each_neighbor(
-        &self,
-        slot: u32,
-        retrieved: &Retrieved,
-        reach: usize,
-        mut found: impl FnMut(EpisodeEntry, usize),
-    ) {
-        let Some(own) = self.slot(slot) else {
-            return;
-        };
-        let is_admitted = |(_, slot): &EpisodeEntry| retrieved.is_admitted(*slot);
-        let before = self.neighbors(own, Slot::previous).filter(is_admitted);
-        for (step, entry) in (1..=reach).zip(before) {
-            found(entry, step);
-        }
-        let after = self.neighbors(own, Slot::next).filter(is_admitted);
-        for (step, entry) in (1..=reach).zip(after) {
-            found(entry, step);
-        }
-    }
-
-    /// The memories on one side of another in its episode, the nearest first.
-    fn neighbors(
-        &self,
-        slot: &Slot,
-        next: impl Fn(&Slot) -> Option<u32>,
-    ) -> impl Iterator<Item = EpisodeEntry> {
-        let next = move |slot: &Slot| {
-            let number = next(slot)?;
-            Some((number, self.slot(number)?))
-        };
-        let neighbors = iter::successors(next(slot), move |(_, slot)| next(slot));
-        neighbors.map(|(number, slot)| slot.episode_entry(number))
-    }
-
-    /// The number of admitted memories in a memory's episode, counted up to the
-    /// length from which on the share that is lent grows no more.
-    pub(super) fn episode_length(
-        &self,
-        slot: u32,
-        retrieved: &Retrieved,
-        ranking: &Ranking,
-    ) -> usize {
-        let Some(episode) = self.slot(slot).and_then(Slot::episode) else {
-            return 0;
-        };
-        if retrieved.admitted.is_none() {
-            return self.episodes.len(episode);
-        }
-        let members = self.episodes.slots(episode);
-        let admitted = members.filter(|slot| retrieved.is_admitted(*slot));
-        admitted.take(ranking.full_share_length()).count()
     }
 }
 

@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
+use memory_core::MemoryKind;
 
 use super::episodes::{EpisodeEntry, EpisodePosition};
+use super::packed_memory::MemoryParts;
 
 /// Where the indexes have a memory, and what a search reads of many.
 #[derive(Debug, Clone)]
@@ -22,6 +24,7 @@ pub(super) struct Slot {
     // A content of at most `MAX_CONTENT_CHARS` characters has fewer of both.
     rows: u16,
     passages: u16,
+    pub(super) kind: MemoryKind,
     /// Whether its text names a time.
     pub(super) has_time: bool,
 }
@@ -32,23 +35,23 @@ const NONE: u32 = u32::MAX;
 impl Slot {
     /// Of a memory that is in no episode yet.
     pub(super) fn new(
-        time: i64,
-        rows: &Range<u32>,
-        passages: &Range<u32>,
+        memory: &MemoryParts<'_>,
+        ranges: &SlotRanges,
         words: u32,
         has_time: bool,
     ) -> Self {
         let count = |range: &Range<u32>| u16::try_from(range.len()).unwrap_or(u16::MAX);
         Self {
-            time,
-            first_row: rows.start,
-            first_passage: passages.start,
+            time: memory.attributes.timestamp.timestamp_micros(),
+            first_row: ranges.rows.start,
+            first_passage: ranges.passages.start,
             episode: NONE,
             previous: NONE,
             next: NONE,
             words,
-            rows: count(rows),
-            passages: count(passages),
+            rows: count(&ranges.rows),
+            passages: count(&ranges.passages),
+            kind: memory.kind,
             has_time,
         }
     }
@@ -124,6 +127,13 @@ impl Slot {
     pub(super) fn episode_entry(&self, slot: u32) -> EpisodeEntry {
         (self.time, slot)
     }
+}
+
+/// The slot of a memory, and where its vectors and passages are.
+pub(super) struct SlotRanges {
+    pub(super) slot: u32,
+    pub(super) rows: Range<u32>,
+    pub(super) passages: Range<u32>,
 }
 
 /// The new number of each slot, if it is still used, and of each row, passage and episode.

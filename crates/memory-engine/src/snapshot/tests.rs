@@ -91,7 +91,7 @@ fn contents(snapshot: &EntitySnapshot) -> Vec<(String, f32)> {
     slots
         .map(|(number, slot)| {
             let similarity = snapshot.vectors.similarity(&query.vector, slot.rows());
-            let content = snapshot.memories.get(number).parts().content.to_owned();
+            let content = snapshot.memories.get(number).parts().content().to_owned();
             (content, similarity.unwrap())
         })
         .collect()
@@ -202,7 +202,7 @@ fn made() -> impl Strategy<Value = Made> {
         prop::collection::vec(0u8..30, 1..12),
         0u8..6,
         0i64..400,
-        0u8..3,
+        0u8..9,
         prop::collection::vec(0usize..120, 0..3),
         prop::collection::vec(vector(), 0..4),
         prop::bool::weighted(0.1),
@@ -335,21 +335,45 @@ proptest! {
 }
 
 proptest! {
-    /// Found by their tags, or by looking at each memory; before and after changes.
+    /// Found by their tags, labels and related memories, by what is known of each slot, or by
+    /// looking at each memory; before and after changes.
     #[test]
     fn a_filter_admits_the_memories_that_it_matches(
         memories in prop::collection::vec(made(), 1..90),
         tags in prop::collection::btree_set(0u8..5, 0..4),
         mode in prop::sample::select(&MemoryTagMode::ALL[..]),
-        hours in prop::option::of(0i64..400),
+        hours in prop::array::uniform2(prop::option::of(0i64..400)),
+        nanos in prop::sample::select(&[0u32, 1, 1_000, 1_500_000_000][..]),
+        kinds in prop::collection::btree_set(prop::sample::select(&MemoryKind::ALL[..]), 0..3),
+        (who, value, related) in (
+            prop::option::weighted(0.3, 0usize..5),
+            prop::option::weighted(0.3, 0usize..5),
+            prop::option::weighted(0.3, 0usize..90),
+        ),
     ) {
+        // The last ones are not in the index of labels.
+        let names = ["Tam", "horse market", "tam", "the", "?"];
         let (mut all, removed) = memories_of(&memories);
         for (item, made) in all.iter_mut().zip(&memories) {
             let words = made.0.iter().filter(|word| **word < 5);
             item.memory.tags = words.map(|n| word(*n)).collect();
+            let number = |part: usize| usize::from(made.0[0]) + part * made.0.len();
+            item.memory.kind = MemoryKind::ALL[number(1) % 4];
+            item.memory.entities = [(names[number(2) % 5].into(), "seller".into())].into();
+            item.memory.metadata = [("key".into(), names[number(3) % 5].into())].into();
         }
+        let time = |hours: i64| {
+            let time = now() - TimeDelta::hours(hours);
+            // The last one is a leap second.
+            DateTime::from_timestamp(time.timestamp() - time.timestamp() % 60 + 59, nanos).unwrap()
+        };
         let filter = MemoryFilter {
-            since: hours.map(|hours| now() - TimeDelta::hours(hours)),
+            kinds,
+            since: hours[0].map(time),
+            until: hours[1].map(time),
+            involves: who.map(|name| names[name].into()),
+            metadata: value.map(|name| ("key".into(), names[name].into())).into_iter().collect(),
+            relates_to: related.and_then(|n| Some(all.get(n)?.memory.id)),
             ..MemoryFilter::new().tags(tags.into_iter().map(word), mode)
         };
         // The first memory gets the tags of the last one.
@@ -377,7 +401,7 @@ proptest! {
         words in prop::collection::vec(0u8..30, 0..6),
         vector in vector(),
         limit in 1usize..15,
-        tag in prop::option::of(0u8..3),
+        tag in prop::option::of(0u8..9),
         min_similarity in prop::option::of(-0.5f32..0.5),
         weights in (
             0.0f32..1.5,

@@ -1,5 +1,6 @@
 //! The vectors of a snapshot, in blocks that versions share.
 
+mod few;
 mod scan;
 
 use std::ops::Range;
@@ -7,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use memory_core::cosine;
 use memory_core::levels::LevelRows;
-use memory_core::quantized::{self, QuantizedQuery, quantize};
+use memory_core::quantized::quantize;
 use memory_core::refinement::{refine, refined_dot};
 
 use super::page::Page;
@@ -301,43 +302,19 @@ impl Vectors {
         rows.filter_map(|row| self.dot(query, row)).reduce(f32::max)
     }
 
+    /// The block of a row.
+    fn block_of(&self, row: u32) -> Option<&Block> {
+        let block = self.blocks.get(row as usize / BLOCK_ROWS)?;
+        Some(block)
+    }
+
     fn dot(&self, query: &[f32], row: u32) -> Option<f32> {
-        let (index, row) = (row as usize / BLOCK_ROWS, row as usize % BLOCK_ROWS);
-        let block = &self.blocks.get(index)?.rows;
+        let block = &self.block_of(row)?.rows;
+        let row = row as usize % BLOCK_ROWS;
         let numbers = row * self.dimensions..(row + 1) * self.dimensions;
         let codes = block.codes.get(numbers.clone())?;
         let refinements = block.refinements.get(numbers)?;
         Some(refined_dot(query, codes, refinements, block.scales[row]))
-    }
-
-    /// The cosine with the best of the slot's rows, in 8 bits; `None` without one.
-    pub(super) fn quantized_similarity(
-        &self,
-        query: &QuantizedQuery,
-        rows: Range<u32>,
-    ) -> Option<f32> {
-        let dot = |(codes, scale): (&[u8], f32)| {
-            let mut dot = [0.0];
-            query.dots(codes, &[scale], &mut dot);
-            dot[0]
-        };
-        let codes = rows.filter_map(|row| self.codes(row));
-        codes.map(dot).reduce(f32::max)
-    }
-
-    /// Has what [`quantized_similarity`](Self::quantized_similarity) reads fetched into the
-    /// caches.
-    pub(super) fn fetch(&self, rows: Range<u32>) {
-        let codes = rows.filter_map(|row| self.codes(row));
-        codes.for_each(|(codes, _)| quantized::fetch(codes));
-    }
-
-    /// The codes of a row, and what they are multiplied by.
-    fn codes(&self, row: u32) -> Option<(&[u8], f32)> {
-        let (index, row) = (row as usize / BLOCK_ROWS, row as usize % BLOCK_ROWS);
-        let rows = &self.blocks.get(index)?.rows;
-        let codes = row * self.dimensions..(row + 1) * self.dimensions;
-        Some((rows.codes.get(codes)?, *rows.scales.get(row)?))
     }
 
     #[cfg(test)]

@@ -248,7 +248,7 @@ impl Similarities {
     /// The similarity of a slot without rows.
     pub(in crate::snapshot) const NONE: f32 = f32::NEG_INFINITY;
 
-    fn none(slots: usize, query: QuantizedQuery) -> Self {
+    pub(super) fn none(slots: usize, query: QuantizedQuery) -> Self {
         Self {
             query,
             values: Buffer::new(slots, Self::NONE),
@@ -260,9 +260,8 @@ impl Similarities {
 
     /// Adds the similarities of the rows of a block.
     fn add(&mut self, block: &Block, similarities: &[f32]) {
-        let (owners, rows) = (&block.owners, &block.rows);
-        let error = self.query.max_error(rows.max_length, rows.max_error);
-        self.max_error = self.max_error.max(error);
+        let owners = &block.owners;
+        self.add_error_of(block);
         if let Some(values) = self.values_of_new_run(owners) {
             values.copy_from_slice(similarities);
             return;
@@ -277,6 +276,13 @@ impl Similarities {
             }
             *value = value.max(similarity);
         }
+    }
+
+    /// Takes the errors of the rows of a block into account.
+    pub(super) fn add_error_of(&mut self, block: &Block) {
+        let rows = &block.rows;
+        let error = self.query.max_error(rows.max_length, rows.max_error);
+        self.max_error = self.max_error.max(error);
     }
 
     /// The values of slots, if these are consecutive, as those of most blocks, and have
