@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 /// Entries of a block: few enough to copy on a write, many enough that a version
 /// copies few pointers.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// A vector of which cloning shares every block, and a change copies the block
 /// that it updates.
@@ -31,6 +31,11 @@ impl<T: Clone> BlockVec<T> {
 
     pub(super) fn get(&self, index: usize) -> Option<&T> {
         self.blocks.get(index / BLOCK)?.get(index % BLOCK)
+    }
+
+    /// Its blocks of [`BLOCK`] entries, in order; the last one may have fewer.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[T]> {
+        self.blocks.iter().map(|block| &block[..])
     }
 
     /// The block of an entry, with the number of its first one; empty beyond the last.

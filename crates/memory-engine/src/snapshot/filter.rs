@@ -1,38 +1,38 @@
 //! Which memories of a snapshot a filter matches.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use memory_core::{MemoryFilter, MemoryKind};
 
+use super::block_vec::BLOCK;
 use super::slot::Slot;
 use super::{EntitySnapshot, id_digest};
 
 impl EntitySnapshot {
-    /// By slot, whether a filter matches its memory. Tags, labels and related memories are
-    /// looked up, and kinds and times are known by slot, so that memories are only read
-    /// where they may match. O(slots), and the memories that have the rarest of the labels
-    /// asked for: all memories if those have no index.
+    /// By slot, whether a filter matches its memory. Labels, related memories and tags are
+    /// looked up, and kinds and times are known by slot, so that a memory is read only where
+    /// it may match. O(memories with the rarest of the labels asked for), and without one
+    /// O(slots in blocks of the times asked for), reading all memories there where a label
+    /// has no index.
     pub(super) fn admitted(&self, filter: &MemoryFilter) -> Vec<bool> {
-        let mut admitted = if filter.tags.is_empty() {
-            self.slots.iter().map(Option::is_some).collect()
-        } else {
-            self.tags.matching(filter, self.slots.len())
-        };
         let known = SlotConditions::of(filter);
-        if !known.is_empty() {
-            let slots = self.slots.iter().zip(&mut admitted);
-            for (slot, is_admitted) in slots.filter(|(_, is_admitted)| **is_admitted) {
-                *is_admitted = slot.as_ref().is_some_and(|slot| known.match_slot(slot));
-            }
-        }
+        let is_known = |slot: u32| known.match_slot(self.slot(slot));
         if let Some(rarest) = self.rarest_of(filter) {
-            let mut only = vec![false; admitted.len()];
-            for slot in rarest.into_iter().map(|slot| slot as usize) {
-                only[slot] = admitted[slot];
+            let mut admitted = vec![false; self.slots.len()];
+            for slot in rarest.into_iter().filter(|slot| is_known(*slot)) {
+                admitted[slot as usize] = self.memories.get(slot).matches(filter);
             }
-            admitted = only;
+            return admitted;
         }
+        let mut admitted = if filter.tags.is_empty() {
+            self.slots_that_match(&known)
+        } else {
+            let mut tagged = self.tags.matching(filter, self.slots.len());
+            retain_matching(&mut tagged, is_known);
+            tagged
+        };
         // What is left to compare is in the memories only.
         let rest = MemoryFilter {
             kinds: BTreeSet::new(),
@@ -42,9 +42,21 @@ impl EntitySnapshot {
             ..filter.clone()
         };
         if !rest.is_empty() {
-            let slots = (0u32..).zip(&mut admitted);
-            for (slot, is_admitted) in slots.filter(|(_, is_admitted)| **is_admitted) {
-                *is_admitted = self.memories.get(slot).matches(&rest);
+            retain_matching(&mut admitted, |slot| self.memories.get(slot).matches(&rest));
+        }
+        admitted
+    }
+
+    /// By slot, whether there is a memory that meets conditions. Most blocks are left out
+    /// where a filter asks for some time.
+    fn slots_that_match(&self, known: &SlotConditions<'_>) -> Vec<bool> {
+        let mut admitted = vec![false; self.slots.len()];
+        let blocks = self.slots.blocks().zip(admitted.chunks_mut(BLOCK));
+        for (times, (slots, admitted)) in self.times.iter().zip(blocks) {
+            if known.may_match(&times) {
+                for (slot, is_admitted) in slots.iter().zip(admitted) {
+                    *is_admitted = known.match_slot(slot.as_ref());
+                }
             }
         }
         admitted
@@ -60,6 +72,14 @@ impl EntitySnapshot {
         let target = filter.relates_to.iter();
         let related = target.map(|target| self.related.numbers_of(id_digest(target)));
         with_label.chain(related).min_by_key(Vec::len)
+    }
+}
+
+/// Leaves out the admitted slots that do not match.
+fn retain_matching(admitted: &mut [bool], matches: impl Fn(u32) -> bool) {
+    let slots = (0u32..).zip(admitted);
+    for (slot, is_admitted) in slots.filter(|(_, is_admitted)| **is_admitted) {
+        *is_admitted = matches(slot);
     }
 }
 
@@ -81,14 +101,17 @@ impl<'a> SlotConditions<'a> {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.kinds.is_empty() && self.since.is_none() && self.until.is_none()
+    /// Whether a memory of these times can match.
+    fn may_match(&self, times: &RangeInclusive<i64>) -> bool {
+        self.since.is_none_or(|since| *times.end() >= since)
+            && self.until.is_none_or(|until| *times.start() < until)
     }
 
-    fn match_slot(&self, slot: &Slot) -> bool {
-        self.since.is_none_or(|since| slot.time >= since)
-            && self.until.is_none_or(|until| slot.time < until)
-            && (self.kinds.is_empty() || self.kinds.contains(&slot.kind))
+    fn match_slot(&self, slot: Option<&Slot>) -> bool {
+        slot.is_some_and(|slot| {
+            self.may_match(&(slot.time..=slot.time))
+                && (self.kinds.is_empty() || self.kinds.contains(&slot.kind))
+        })
     }
 }
 

@@ -34,6 +34,7 @@ mod sorted_blocks;
 mod tag_index;
 mod term_weights;
 mod threads;
+mod time_ranges;
 mod vectors;
 
 use std::ops::Range;
@@ -53,6 +54,7 @@ use pair_index::PairIndex;
 use posting_list::PostingList;
 use slot::{NewNumbers, Slot, SlotRanges};
 use tag_index::TagIndex;
+use time_ranges::TimeRanges;
 use vectors::{EncodedRows, Vectors};
 
 pub(crate) use delta::Delta;
@@ -80,6 +82,7 @@ pub(crate) struct EntitySnapshot {
     vectors: Vectors,
     inverted_index: InvertedIndex,
     pairs: PairIndex,
+    times: TimeRanges,
     episodes: Episodes,
     mentions: MentionIndex,
     tags: TagIndex,
@@ -107,6 +110,7 @@ impl EntitySnapshot {
             vectors: Vectors::new(dimensions),
             inverted_index: InvertedIndex::default(),
             pairs: PairIndex::default(),
+            times: TimeRanges::default(),
             episodes: Episodes::default(),
             mentions: MentionIndex::default(),
             tags: TagIndex::default(),
@@ -151,6 +155,7 @@ impl EntitySnapshot {
             + self.vectors.size_bytes()
             + self.inverted_index.size_bytes()
             + self.pairs.size_bytes()
+            + self.times.size_bytes()
             + self.episodes.size_bytes()
             + self.mentions.size_bytes()
             + self.tags.size_bytes()
@@ -297,6 +302,7 @@ impl EntitySnapshot {
         self.timed += usize::from(has_time);
         self.memories.put(slot, memory);
         let mut new = Slot::new(&parts, ranges, words, has_time);
+        self.times.add(slot, new.time);
         if let Some(context) = parts.context {
             let position = self.episodes.push(context, new.episode_entry(slot));
             self.connect(position.previous, Some(slot));
@@ -417,6 +423,10 @@ impl EntitySnapshot {
             episodes: &episode_numbers,
         };
         let moved = |slot: &Slot| slot.renumbered(&numbers);
+        let mut times = TimeRanges::default();
+        for (slot, moved) in (0u32..).zip(self.slots.iter().flatten()) {
+            times.add(slot, moved.time);
+        }
         let mut memories = MemoryBlocks::default();
         for (old, new) in (0u32..).zip(&new_slots) {
             if let Some(new) = new {
@@ -440,6 +450,7 @@ impl EntitySnapshot {
             vectors,
             inverted_index,
             pairs: self.pairs.remap(to),
+            times,
             episodes,
             mentions: self.mentions.remap(to),
             tags: self.tags.remap(to),

@@ -24,8 +24,8 @@ pub(super) struct Retrieved {
     /// `None` where no similarity is estimated.
     pub(super) estimates: Option<Estimates>,
     /// The same with the discount for chunks, `Ranking::dense_value`, of what is
-    /// admitted; `None` where every memory is admitted and none has several chunks, so
-    /// that they do not differ.
+    /// admitted; `None` where that is the same, as only admitted memories are compared and
+    /// none has several chunks.
     discounted: Option<Buffer>,
     /// 0 where no word or pair was found, and for what is not admitted.
     pub(super) lexical: BlockedScores,
@@ -50,9 +50,9 @@ pub(super) struct Retrieved {
 const MIN_DEVIATION: f32 = 2.0;
 
 impl EntitySnapshot {
-    /// Asks every retriever. O(rows · dimensions + postings of the question's
-    /// words), and conditions of the memories that have a filter's tags, of all if it has
-    /// none.
+    /// Asks every retriever. O(postings of the question's words + rows · dimensions), of
+    /// admitted memories only where those are few, and what [`admitted`](Self::admitted)
+    /// takes.
     pub(super) fn retrieve(
         &self,
         query: &Query,
@@ -84,7 +84,9 @@ impl EntitySnapshot {
             (Some(scan), _) => scan.finish(slots),
             (None, admitted) => self.compare_few(&query.vector, admitted.unwrap_or_default()),
         };
-        let discounted = self.discounted(&similarities, admitted_slots, ranking);
+        // Those of few are of admitted memories only.
+        let excluded = admitted_slots.filter(|_| few.is_none());
+        let discounted = self.discounted(&similarities, excluded, ranking);
         let mut retrieved = Retrieved {
             dense_stats: ScoreStats::default(),
             lexical_stats: lexical.stats_above_zero(matching),

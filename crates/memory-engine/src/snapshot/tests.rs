@@ -342,7 +342,8 @@ proptest! {
         memories in prop::collection::vec(made(), 1..90),
         tags in prop::collection::btree_set(0u8..5, 0..4),
         mode in prop::sample::select(&MemoryTagMode::ALL[..]),
-        hours in prop::array::uniform2(prop::option::of(0i64..400)),
+        copies in prop::sample::select(&[1usize, 9][..]),
+        hours in prop::array::uniform2(prop::option::of(0i64..4_000)),
         nanos in prop::sample::select(&[0u32, 1, 1_000, 1_500_000_000][..]),
         kinds in prop::collection::btree_set(prop::sample::select(&MemoryKind::ALL[..]), 0..3),
         (who, value, related) in (
@@ -351,6 +352,11 @@ proptest! {
             prop::option::weighted(0.3, 0usize..90),
         ),
     ) {
+        // In the order of time, so that some blocks have no memory of those asked for.
+        let mut memories = vec![memories; copies].concat();
+        for (made, more) in memories.iter_mut().zip((0..).step_by(5)) {
+            made.2 += more;
+        }
         // The last ones are not in the index of labels.
         let names = ["Tam", "horse market", "tam", "the", "?"];
         let (mut all, removed) = memories_of(&memories);
