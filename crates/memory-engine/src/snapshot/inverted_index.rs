@@ -246,10 +246,15 @@ impl InvertedIndex {
 
     /// The BM25 of the best passage of each of `slots` slots. A passage is a
     /// document: IDF and mean length are those of all passages of the entity, so
-    /// that a memory has the same score under every filter. O(postings of the
-    /// query's stems).
+    /// that a memory has the same score under every filter. Passages that are not `within`
+    /// a range have no score. O(postings of the query's stems, in the range).
     #[expect(clippy::cast_precision_loss, reason = "a mean length needs 24 bits")]
-    pub(super) fn score(&self, stems: &[String], slots: usize) -> Buffer {
+    pub(super) fn score(
+        &self,
+        stems: &[String],
+        slots: usize,
+        within: Option<Range<u32>>,
+    ) -> Buffer {
         let mean = self.total_length as f64 / self.live.max(1) as f64;
         let mut by_passage = Buffer::new(self.passages.len(), 0.0);
         for stem in self.lookup(stems).numbers.into_iter().flatten() {
@@ -257,9 +262,13 @@ impl InvertedIndex {
             let idf = bm25::idf(self.live as u64, frequency.unwrap_or(0).into());
             let mut weights = TermWeights::new(idf, mean, self.live);
             let (passages, scores) = (&self.passages, &mut by_passage[..]);
-            self.occurrences.for_each_part(stem, |part| {
+            let add = |part: &[u32]| {
                 weights.add(part, passages, |passage| passage.length, scores);
-            });
+            };
+            match &within {
+                Some(range) => self.occurrences.for_each_part_within(stem, range, add),
+                None => self.occurrences.for_each_part(stem, add),
+            }
         }
         if !self.is_renumbered && by_passage.len() == slots {
             return by_passage;
@@ -371,7 +380,7 @@ mod tests {
         let mut index = index.clone();
         index.settle();
         let stems = memory_text::stems(query, None);
-        index.score(&stems, slots as usize).to_vec()
+        index.score(&stems, slots as usize, None).to_vec()
     }
 
     #[test]

@@ -76,6 +76,26 @@ impl PostingList {
         }
     }
 
+    /// As [`for_each_part`](Self::for_each_part), of the numbers in a range. O(those).
+    pub(super) fn for_each_part_within(
+        &self,
+        key: impl Into<u64>,
+        range: &Range<u32>,
+        mut each: impl FnMut(&[u32]),
+    ) {
+        let (key, mut unpacked) = (key.into(), Unpacked::default());
+        let end = (key, range.end);
+        let units = self.units_of(key, range.start);
+        for unit in units.take_while(|unit| unit.first < end) {
+            let part = unit.numbers_of(key, &mut unpacked);
+            let before = |end: u32| part.partition_point(|number| *number < end);
+            let part = &part[before(range.start)..before(range.end)];
+            if !part.is_empty() {
+                each(part);
+            }
+        }
+    }
+
     /// The numbers of a key that few have.
     pub(super) fn numbers_of(&self, key: impl Into<u64>) -> Vec<u32> {
         let mut numbers = Vec::new();
@@ -247,6 +267,16 @@ mod tests {
             let own: Vec<u32> = own.collect();
             assert_eq!(list.numbers_of(key), own);
             let middle = own.get(own.len() / 2).copied().unwrap_or(7);
+            for range in [
+                0..middle,
+                middle..u32::MAX,
+                middle..middle.saturating_add(1),
+            ] {
+                let mut found = vec![];
+                list.for_each_part_within(key, &range, |part| found.extend_from_slice(part));
+                let expected = own.iter().filter(|number| range.contains(number));
+                assert_eq!(found, expected.copied().collect::<Vec<u32>>());
+            }
             let mut cursor = list.cursor(key);
             for least in [0, middle, middle.saturating_add(1), u32::MAX] {
                 let expected = own.iter().copied().find(|number| *number >= least);

@@ -1,5 +1,7 @@
 //! What the retrievers find for a question in a snapshot.
 
+use std::ops::Range;
+
 use memory_core::{MemoryFilter, ScoreStats, ScoreStatsBuilder};
 
 use super::EntitySnapshot;
@@ -67,6 +69,7 @@ impl EntitySnapshot {
         };
         let admitted_slots = admitted.as_deref();
         let few = admitted_slots.filter(|_| self.vectors.are_few(matching));
+        let few: Option<Vec<(u32, &Slot)>> = few.map(|admitted| self.slots_of(admitted).collect());
         // The second thread scans while this one does what is below.
         let scan = || self.vectors.start_scan(&query.vector, ranking.is_narrow());
         let scan = few.is_none().then(scan);
@@ -74,15 +77,21 @@ impl EntitySnapshot {
             scores.exclude(admitted_slots, 0.0);
             BlockedScores::new(scores)
         };
-        let lexical = found(self.inverted_index.score(query.terms.stems(), slots));
+        let stems = query.terms.stems();
+        let passages = few.as_deref().map(passages_of);
+        let lexical = found(self.inverted_index.score(stems, slots, passages));
         let pairs = found(self.pairs.score(query.terms.pairs(), slots));
         let mut mentioned = self.mentions.find(&query.tokens);
         if let Some(admitted) = admitted_slots {
             mentioned.retain(|slot| admitted[*slot as usize]);
         }
-        let similarities = match (scan, few) {
+        let similarities = match (scan, &few) {
             (Some(scan), _) => scan.finish(slots),
-            (None, admitted) => self.compare_few(&query.vector, admitted.unwrap_or_default()),
+            (None, few) => {
+                let few = few.iter().flatten();
+                let rows = few.map(|(number, slot)| (*number, slot.rows()));
+                self.vectors.similarities_of(&query.vector, rows, slots)
+            }
         };
         // Those of few are of admitted memories only.
         let excluded = admitted_slots.filter(|_| few.is_none());
@@ -116,12 +125,11 @@ impl EntitySnapshot {
         retrieved
     }
 
-    /// The similarities of admitted memories, which are few.
-    fn compare_few(&self, query: &[f32], admitted: &[bool]) -> Similarities {
+    /// The slots of admitted memories.
+    fn slots_of(&self, admitted: &[bool]) -> impl Iterator<Item = (u32, &Slot)> {
         let slots = (0u32..).zip(admitted);
         let admitted = slots.filter(|(_, is_admitted)| **is_admitted);
-        let rows = admitted.filter_map(|(slot, _)| Some((slot, self.slot(slot)?.rows())));
-        self.vectors.similarities_of(query, rows, self.slots.len())
+        admitted.filter_map(|(number, _)| Some((number, self.slot(number)?)))
     }
 
     /// The statistics of the exact values of what is admitted. O(rows · dimensions).
@@ -229,6 +237,13 @@ impl Retrieved {
     pub(super) fn is_mentioned(&self, slot: u32) -> bool {
         self.mentioned.binary_search(&slot).is_ok()
     }
+}
+
+/// The range of all passages of memories.
+fn passages_of(memories: &[(u32, &Slot)]) -> Range<u32> {
+    let passages = memories.iter().map(|(_, slot)| slot.passages());
+    let longest = |a: Range<u32>, b: Range<u32>| a.start.min(b.start)..a.end.max(b.end);
+    passages.reduce(longest).unwrap_or_default()
 }
 
 /// The statistics of `matching` values, of which so many are 1 and the others 0.
