@@ -43,13 +43,12 @@ impl Corpus {
         self.next += 1;
         let item =
             MemoryBatchItem::new(ENTITY, MemoryKind::Experience, self.text(WORDS_PER_MEMORY))
-                .with_timestamp(time(number))
+                .with_timestamp(Self::time(number))
                 .with_context(format!("episode-{}", number / MEMORIES_PER_EPISODE))
                 .with_metadata("id", format!("memory-{number}"))
                 .with_tag(TAGS[number % 2]);
         if number.is_multiple_of(2) {
-            let participant = format!("participant-{}", number / 2 % PARTICIPANTS);
-            item.with_entity(participant, "speaker")
+            item.with_entity(Self::participant(number), "speaker")
         } else {
             item
         }
@@ -58,6 +57,20 @@ impl Corpus {
     /// The next `count` memories.
     pub fn memories(&mut self, count: usize) -> Vec<MemoryBatchItem> {
         (0..count).map(|_| self.memory()).collect()
+    }
+
+    /// When a memory happened, by its number.
+    #[must_use]
+    pub fn time(number: usize) -> DateTime<Utc> {
+        // 2024-01-01.
+        let start = DateTime::UNIX_EPOCH + TimeDelta::seconds(1_704_067_200);
+        start + TimeDelta::minutes(i64::try_from(number).unwrap_or(i64::MAX / 60_000))
+    }
+
+    /// The participant of a memory with an even number: one of 200.
+    #[must_use]
+    pub fn participant(number: usize) -> String {
+        format!("participant-{}", number / 2 % PARTICIPANTS)
     }
 
     /// A question that was not drawn before.
@@ -75,12 +88,6 @@ impl Default for Corpus {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn time(number: usize) -> DateTime<Utc> {
-    // 2024-01-01.
-    let start = DateTime::UNIX_EPOCH + TimeDelta::seconds(1_704_067_200);
-    start + TimeDelta::minutes(i64::try_from(number).unwrap_or(i64::MAX / 60_000))
 }
 
 /// A pronounceable word of three syllables for each number up to 166,375.

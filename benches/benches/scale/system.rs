@@ -184,7 +184,9 @@ impl Measurement<'_> {
         };
         let one_tag = MemoryFilter::new().tags([TAGS[0]], MemoryTagMode::AnyStrict);
         let (repeated, filtered) = (Samples::default(), Samples::default());
-        let (new, dense) = (Samples::default(), Samples::default());
+        let last_hundred = MemoryFilter::new().since(Corpus::time(self.size.saturating_sub(100)));
+        let one_participant = MemoryFilter::new().involves(Corpus::participant(0));
+        let [new, recent, involved, dense] = [(); 4].map(|()| Samples::default());
         let mut found = Vec::new();
         for question in &self.embedded.questions {
             repeated.push(self.timed(self.repeated.as_str()).await?);
@@ -194,6 +196,10 @@ impl Measurement<'_> {
             let request = RecallRequest::new(question.value.as_str());
             let request = request.vector(question.vector.clone());
             new.push(self.timed(request.clone()).await?);
+            let filtered = request.clone().filter(last_hundred.clone());
+            recent.push(self.timed(filtered).await?);
+            let filtered = request.clone().filter(one_participant.clone());
+            involved.push(self.timed(filtered).await?);
             let request = request.ranking(dense_only).limit(LIMIT);
             dense.push(self.timed(request.clone()).await?);
             let hits = self.memory.recall(ENTITY, request).await?;
@@ -208,6 +214,8 @@ impl Measurement<'_> {
         self.record("repeated_question", &repeated);
         self.record("repeated_question_one_tag", &filtered);
         self.record("new_question", &new);
+        self.record("new_question_last_hundred", &recent);
+        self.record("new_question_one_participant", &involved);
         self.record("new_question_dense_only", &dense);
         Ok(())
     }

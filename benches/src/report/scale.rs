@@ -10,9 +10,17 @@ use super::plots::render;
 use crate::records::{Record, RunRecords};
 
 /// Operations with their names, in the order of the table.
-const OPERATIONS: [(&str, &str); 16] = [
+const OPERATIONS: [(&str, &str); 18] = [
     ("new_question", "new question"),
     ("new_question_dense_only", "new question, by vectors alone"),
+    (
+        "new_question_last_hundred",
+        "new question, of the last 100 memories",
+    ),
+    (
+        "new_question_one_participant",
+        "new question, of one of 200 participants",
+    ),
     ("repeated_question", "repeated question"),
     (
         "repeated_question_one_tag",
