@@ -253,6 +253,16 @@ pub fn to_micros(timestamp: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(timestamp.timestamp_micros()).unwrap_or(timestamp)
 }
 
+/// The first whole microsecond at or after a moment, in microseconds since 1970: stored
+/// times at or after it are those at or after the moment. None is within a leap second, so
+/// that what is at or after one begins with the next second.
+#[must_use]
+pub fn micros_rounded_up(moment: DateTime<Utc>) -> i64 {
+    const SECOND: u32 = 1_000_000;
+    let micros = moment.timestamp_subsec_nanos().div_ceil(1_000).min(SECOND);
+    moment.timestamp() * i64::from(SECOND) + i64::from(micros)
+}
+
 fn check_role(role: &str) -> Check {
     at_most_chars("role", role, MAX_ROLE_CHARS)?;
     no_nul("role", role)
@@ -370,5 +380,31 @@ mod tests {
         assert!(check_tags(&BTreeSet::from(["x".repeat(129)])).is_err());
         let big = BTreeMap::from([("k".to_owned(), "v".repeat(MAX_METADATA_BYTES))]);
         assert!(check_metadata(&big).is_err());
+    }
+
+    /// As chrono orders moments, at every fraction of a second, before and after 1970.
+    #[test]
+    fn stored_times_from_a_moment_on_are_those_from_its_rounded_one_on() {
+        for seconds in [-1_000_001, -1, 0, 1_483_228_799] {
+            for nanos in [
+                0,
+                1,
+                999,
+                1_000,
+                1_001,
+                999_999_001,
+                1_000_000_000,
+                1_999_999_999,
+            ] {
+                // A leap second ends a minute; whether there was one does not matter here.
+                let Some(moment) = DateTime::from_timestamp(seconds, nanos) else {
+                    assert!(nanos >= 1_000_000_000);
+                    continue;
+                };
+                let first = micros_rounded_up(moment);
+                let at = |micros| DateTime::from_timestamp_micros(micros).unwrap();
+                assert!(at(first) >= moment && at(first - 1) < moment, "{moment:?}");
+            }
+        }
     }
 }

@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
-use memory_core::{ListScope, MemoryFilter, MemoryTagMode};
+use memory_core::{ListScope, MemoryFilter, MemoryTagMode, limits};
 use serde_json::json;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::Sqlite;
@@ -60,12 +59,12 @@ fn push_all(
     if let Some(since) = filter.since {
         query
             .push(" AND m.timestamp >= ")
-            .push_bind(micros_rounded_up(since));
+            .push_bind(limits::micros_rounded_up(since));
     }
     if let Some(until) = filter.until {
         query
             .push(" AND m.timestamp < ")
-            .push_bind(micros_rounded_up(until));
+            .push_bind(limits::micros_rounded_up(until));
     }
     let mut push_terms = |query: &mut QueryBuilder<Sqlite>, terms: &BTreeSet<String>, required| {
         push_has_terms(query, entity_key, terms, required, lookup);
@@ -96,14 +95,6 @@ pub(crate) fn push_scope(query: &mut QueryBuilder<Sqlite>, scope: ListScope) {
             query.push(" AND m.archived_by IS NULL");
         }
     }
-}
-
-/// A time limit in whole microseconds, the precision of stored timestamps,
-/// rounded up: a limit between two of them separates the same memories as the
-/// later one does.
-fn micros_rounded_up(limit: DateTime<Utc>) -> i64 {
-    let fraction = !limit.timestamp_subsec_nanos().is_multiple_of(1_000);
-    limit.timestamp_micros() + i64::from(fraction)
 }
 
 fn push_tags(

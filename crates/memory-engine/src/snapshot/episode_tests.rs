@@ -5,7 +5,7 @@ use memory_core::{MemoryBatchItem, MemoryFilter, MemoryKind, MemoryTagMode};
 use proptest::prelude::*;
 
 use super::retrieval::Retrieved;
-use super::tests::{changes, embedded, now, query_with, slots};
+use super::tests::{changes, context, embedded, now, query_with, results, slots};
 use super::*;
 use crate::ranking::Ranking;
 
@@ -21,14 +21,14 @@ proptest! {
     fn each_memory_is_next_to_its_neighbors_in_time(
         rounds in prop::collection::vec(
             prop::collection::btree_map(
-                0usize..200,
-                prop::option::weighted(0.6, (0u8..4, 0i64..50, any::<bool>())),
-                1..150,
+                0usize..300,
+                prop::option::weighted(0.6, (0u8..3, 0i64..50, prop::bool::weighted(0.08))),
+                1..250,
             ),
             1..8,
         ),
     ) {
-        let ids: Vec<MemoryId> = (0..200).map(|_| MemoryId::new()).collect();
+        let ids: Vec<MemoryId> = (0..300).map(|_| MemoryId::new()).collect();
         let mut snapshot = EntitySnapshot::empty("mira".into(), 8, None);
         for round in rounds {
             let (mut written, mut removed) = (vec![], vec![]);
@@ -64,6 +64,10 @@ proptest! {
                     let most = ranking.full_share_length();
                     prop_assert_eq!(counted.min(most), length.min(most));
                 }
+                // A search looks for neighbors of neighbors.
+                let context = context(&query, &ranking, 10);
+                let found = results(&snapshot, &query, &filter, &context).len();
+                prop_assert_eq!(found, retrieved.matching.min(10));
             }
         }
     }

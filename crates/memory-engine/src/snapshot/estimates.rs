@@ -125,8 +125,7 @@ impl EntitySnapshot {
     /// differs from the estimate by.
     fn compute(&self, slots: &[u32], retrieved: &mut Retrieved, mut each: impl FnMut(u32, f32)) {
         let query = retrieved.similarities.query.clone();
-        let rows = slots.iter();
-        let rows = rows.filter_map(|&slot| Some((slot, self.slot(slot)?.rows())));
+        let rows = self.rows_of(slots);
         self.vectors
             .for_each_similarity(&query, rows, |slot, value| {
                 each(slot, retrieved.set_similarity(slot, value));

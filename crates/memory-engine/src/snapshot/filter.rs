@@ -3,35 +3,38 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Utc};
-use memory_core::{MemoryFilter, MemoryKind};
+use memory_core::{MemoryFilter, MemoryKind, limits};
 
 use super::block_vec::BLOCK;
 use super::slot::Slot;
 use super::{EntitySnapshot, id_digest};
 
 impl EntitySnapshot {
-    /// By slot, whether a filter matches its memory. Labels, related memories and tags are
+    /// By slot, whether a filter matches its memory. Tags, labels and related memories are
     /// looked up, and kinds and times are known by slot, so that a memory is read only where
-    /// it may match. O(memories with the rarest of the labels asked for), and without one
-    /// O(slots in blocks of the times asked for), reading all memories there where a label
-    /// has no index.
+    /// it may match: where a label has no index, each that is left. O(slots + entries of the
+    /// tags and labels asked for), with few steps for each.
     pub(super) fn admitted(&self, filter: &MemoryFilter) -> Vec<bool> {
         let known = SlotConditions::of(filter);
-        let is_known = |slot: u32| known.match_slot(self.slot(slot));
-        if let Some(rarest) = self.rarest_of(filter) {
-            let mut admitted = vec![false; self.slots.len()];
-            for slot in rarest.into_iter().filter(|slot| is_known(*slot)) {
-                admitted[slot as usize] = self.memories.get(slot).matches(filter);
+        let tagged =
+            (!filter.tags.is_empty()).then(|| self.tags.matching(filter, self.slots.len()));
+        let is_tagged = |slot: u32| tagged.as_ref().is_none_or(|tagged| tagged[slot as usize]);
+        let may_match = |slot: &u32| is_tagged(*slot) && known.match_slot(self.slot(*slot));
+        let rarest = self.rarest_of(filter);
+        let rarest = rarest.filter(|slots| slots.len() < self.slots_of_times(&known));
+        let mut admitted = match (rarest, &tagged) {
+            (Some(rarest), _) => {
+                let mut admitted = vec![false; self.slots.len()];
+                let slots = rarest.into_iter().filter(may_match);
+                slots.for_each(|slot| admitted[slot as usize] = true);
+                admitted
             }
-            return admitted;
-        }
-        let mut admitted = if filter.tags.is_empty() {
-            self.slots_that_match(&known)
-        } else {
-            let mut tagged = self.tags.matching(filter, self.slots.len());
-            retain_matching(&mut tagged, is_known);
-            tagged
+            (None, Some(tagged)) => {
+                let mut admitted = tagged.clone();
+                retain_matching(&mut admitted, |slot| known.match_slot(self.slot(slot)));
+                admitted
+            }
+            (None, None) => self.slots_that_match(&known),
         };
         // What is left to compare is in the memories only.
         let rest = MemoryFilter {
@@ -47,13 +50,19 @@ impl EntitySnapshot {
         admitted
     }
 
+    /// How many slots are in the blocks that have memories of the times asked for, at most.
+    fn slots_of_times(&self, known: &SlotConditions<'_>) -> usize {
+        let blocks = self.times.iter();
+        BLOCK * blocks.filter(|times| known.may_have_matches(times)).count()
+    }
+
     /// By slot, whether there is a memory that meets conditions. Most blocks are left out
     /// where a filter asks for some time.
     fn slots_that_match(&self, known: &SlotConditions<'_>) -> Vec<bool> {
         let mut admitted = vec![false; self.slots.len()];
         let blocks = self.slots.blocks().zip(admitted.chunks_mut(BLOCK));
         for (times, (slots, admitted)) in self.times.iter().zip(blocks) {
-            if known.may_match(&times) {
+            if known.may_have_matches(&times) {
                 for (slot, is_admitted) in slots.iter().zip(admitted) {
                     *is_admitted = known.match_slot(slot.as_ref());
                 }
@@ -96,29 +105,22 @@ impl<'a> SlotConditions<'a> {
     fn of(filter: &'a MemoryFilter) -> Self {
         Self {
             kinds: &filter.kinds,
-            since: filter.since.map(micros_from),
-            until: filter.until.map(micros_from),
+            since: filter.since.map(limits::micros_rounded_up),
+            until: filter.until.map(limits::micros_rounded_up),
         }
     }
 
     /// Whether a memory of these times can match.
-    fn may_match(&self, times: &RangeInclusive<i64>) -> bool {
+    fn may_have_matches(&self, times: &RangeInclusive<i64>) -> bool {
         self.since.is_none_or(|since| *times.end() >= since)
             && self.until.is_none_or(|until| *times.start() < until)
     }
 
     fn match_slot(&self, slot: Option<&Slot>) -> bool {
         slot.is_some_and(|slot| {
-            self.may_match(&(slot.time..=slot.time))
+            self.since.is_none_or(|since| slot.time >= since)
+                && self.until.is_none_or(|until| slot.time < until)
                 && (self.kinds.is_empty() || self.kinds.contains(&slot.kind))
         })
     }
-}
-
-/// The first whole microsecond at or after a moment. Times of memories are whole ones, and
-/// none is within a leap second: what is at or after that begins with the next second.
-fn micros_from(moment: DateTime<Utc>) -> i64 {
-    const SECOND: u32 = 1_000_000;
-    let micros = moment.timestamp_subsec_nanos().div_ceil(1_000).min(SECOND);
-    moment.timestamp() * i64::from(SECOND) + i64::from(micros)
 }

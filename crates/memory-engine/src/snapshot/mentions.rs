@@ -145,7 +145,8 @@ pub(super) fn label_digest(tokens: &[String]) -> Digest {
 }
 
 /// Labels as tokens, without those that are too long or not distinctive: a stop word
-/// or a single character would be mentioned by chance.
+/// or a single character would be mentioned by chance. Filters rely on it: pages of a
+/// program that does otherwise have another [format](super::page_format).
 pub(super) fn labels_of<'a>(labels: impl Iterator<Item = &'a str>) -> BTreeSet<Vec<String>> {
     labels
         .map(|label| (label, name_tokens(label)))

@@ -367,12 +367,16 @@ impl EntitySnapshot {
     /// Makes two slots the previous and the next one of each other, as far as they have
     /// memories.
     fn connect(&mut self, previous: Option<u32>, next: Option<u32>) {
-        let mut change = |slot: Option<u32>, change: &dyn Fn(&mut Slot)| {
-            let slot = slot.and_then(|slot| self.slots.get_mut(slot as usize)?.as_mut());
-            slot.into_iter().for_each(change);
-        };
-        change(previous, &|slot| slot.set_next(next));
-        change(next, &|slot| slot.set_previous(previous));
+        if let Some(slot) = self.slot_mut(previous) {
+            slot.set_next(next);
+        }
+        if let Some(slot) = self.slot_mut(next) {
+            slot.set_previous(previous);
+        }
+    }
+
+    fn slot_mut(&mut self, slot: Option<u32>) -> Option<&mut Slot> {
+        self.slots.get_mut(slot? as usize)?.as_mut()
     }
 
     #[expect(

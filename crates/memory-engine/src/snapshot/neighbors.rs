@@ -12,13 +12,13 @@ use super::slot::Slot;
 use super::{EntitySnapshot, id_digest};
 use crate::ranking::Ranking;
 
-/// Longest episode of which those that a filter admits are looked for from one memory to
-/// the next.
-const SHORT: usize = 32;
+/// How far neighbors are looked for from one memory to the next where a filter leaves out
+/// some. Most have one nearby.
+const MAX_STEPS: usize = 32;
 
-/// The admitted memories of each long episode that was asked for, in the order of time.
+/// The admitted memories of each episode that was asked for, in the order of time.
 #[derive(Default)]
-pub(super) struct AdmittedEpisodes(RefCell<HashMap<u32, Rc<[EpisodeEntry]>>>);
+pub(super) struct AdmittedEpisodes(RefCell<HashMap<u32, Rc<Vec<EpisodeEntry>>>>);
 
 impl EntitySnapshot {
     /// Calls `found` with each admitted memory within `reach` steps in the same
@@ -33,41 +33,82 @@ impl EntitySnapshot {
         let Some(own) = self.slot(slot) else {
             return;
         };
-        if let Some(members) = self.admitted_of_long_episode(own, retrieved) {
-            let entry = own.episode_entry(slot);
-            let (before, rest) = members.split_at(members.partition_point(|it| *it < entry));
-            let after = rest.iter().filter(|other| **other != entry);
-            each_step(before.iter().rev().copied(), reach, &mut found);
-            each_step(after.copied(), reach, &mut found);
-        } else {
-            let is_admitted = |(_, slot): &EpisodeEntry| retrieved.is_admitted(*slot);
-            let before = self.neighbors(own, Slot::previous).filter(is_admitted);
-            let after = self.neighbors(own, Slot::next).filter(is_admitted);
-            each_step(before, reach, &mut found);
-            each_step(after, reach, &mut found);
+        if let Some(steps) = self.each_nearby(own, Slot::previous, retrieved, reach, &mut found) {
+            let (members, position) = self.admitted_around(own, slot, retrieved);
+            each_step(members[..position].iter().rev(), steps, reach, &mut found);
+        }
+        if let Some(steps) = self.each_nearby(own, Slot::next, retrieved, reach, &mut found) {
+            let (members, position) = self.admitted_around(own, slot, retrieved);
+            let after = members[position..].iter();
+            each_step(
+                after.filter(|entry| entry.1 != slot),
+                steps,
+                reach,
+                &mut found,
+            );
         }
     }
 
-    /// The admitted memories of a slot's episode, if a filter leaves out some and the
-    /// episode is so long that they are not looked for from one memory to the next. Found
-    /// once for all memories of the episode.
-    fn admitted_of_long_episode(
+    /// Calls `found` with the nearest admitted memories on one side. `Some` with how many
+    /// were found if there may be more that are farther away.
+    fn each_nearby(
         &self,
         slot: &Slot,
+        next: impl Fn(&Slot) -> Option<u32>,
         retrieved: &Retrieved,
-    ) -> Option<Rc<[EpisodeEntry]>> {
-        retrieved.admitted.as_ref()?;
-        let episode = slot.episode()?;
-        if self.episodes.len(episode) <= SHORT {
-            return None;
+        reach: usize,
+        found: &mut impl FnMut(EpisodeEntry, usize),
+    ) -> Option<usize> {
+        let mut neighbors = self.neighbors(slot, next);
+        let mut steps = 0;
+        for _ in 0..MAX_STEPS.max(reach) {
+            if steps == reach {
+                return None;
+            }
+            let entry = neighbors.next()?;
+            if retrieved.is_admitted(entry.1) {
+                steps += 1;
+                found(entry, steps);
+            }
         }
+        (steps < reach).then_some(steps)
+    }
+
+    /// The admitted memories of a slot's episode, and the position of the slot among them.
+    fn admitted_around(
+        &self,
+        own: &Slot,
+        slot: u32,
+        retrieved: &Retrieved,
+    ) -> (Rc<Vec<EpisodeEntry>>, usize) {
+        let episode = own.episode();
+        let members = episode.map(|episode| self.admitted_of(episode, retrieved));
+        let members = members.unwrap_or_default();
+        let entry = own.episode_entry(slot);
+        let position = members.partition_point(|other| *other < entry);
+        (members, position)
+    }
+
+    /// The admitted memories of an episode, in the order of time: found once for a question.
+    fn admitted_of(&self, episode: u32, retrieved: &Retrieved) -> Rc<Vec<EpisodeEntry>> {
         let mut found = retrieved.admitted_episodes.0.borrow_mut();
         let members = found.entry(episode).or_insert_with(|| {
-            let members = self.episodes.entries(episode);
-            let admitted = members.filter(|(_, slot)| retrieved.is_admitted(*slot));
-            admitted.collect()
+            let entries = self.episodes.entries(episode);
+            let few = retrieved.few.as_deref().unwrap_or_default();
+            if retrieved.few.is_none() || few.len() > self.episodes.len(episode) {
+                let admitted = entries.filter(|(_, slot)| retrieved.is_admitted(*slot));
+                return Rc::new(admitted.collect());
+            }
+            let few = few
+                .iter()
+                .filter_map(|&number| Some((number, self.slot(number)?)));
+            let members = few.filter(|(_, slot)| slot.episode() == Some(episode));
+            let members = members.map(|(number, slot)| slot.episode_entry(number));
+            let mut members: Vec<EpisodeEntry> = members.collect();
+            members.sort_unstable();
+            Rc::new(members)
         });
-        Some(Rc::clone(members))
+        Rc::clone(members)
     }
 
     /// The memories on one side of another in its episode, the nearest first.
@@ -92,19 +133,21 @@ impl EntitySnapshot {
         retrieved: &Retrieved,
         ranking: &Ranking,
     ) -> usize {
-        let Some((own, episode)) = self.slot(slot).and_then(|own| Some((own, own.episode()?)))
-        else {
+        let Some(episode) = self.slot(slot).and_then(Slot::episode) else {
             return 0;
         };
+        let (length, enough) = (self.episodes.len(episode), ranking.full_share_length());
         if retrieved.admitted.is_none() {
-            return self.episodes.len(episode);
+            return length;
         }
-        if let Some(members) = self.admitted_of_long_episode(own, retrieved) {
-            return members.len();
+        let nearby = self.episodes.entries(episode).take(MAX_STEPS);
+        let admitted = nearby.filter(|(_, slot)| retrieved.is_admitted(*slot));
+        let counted = admitted.take(enough).count();
+        if counted == enough || length <= MAX_STEPS {
+            counted
+        } else {
+            self.admitted_of(episode, retrieved).len()
         }
-        let members = self.episodes.entries(episode);
-        let admitted = members.filter(|(_, slot)| retrieved.is_admitted(*slot));
-        admitted.take(ranking.full_share_length()).count()
     }
 
     /// The admitted memories that an admitted one is related to, and those that are
@@ -129,13 +172,15 @@ impl EntitySnapshot {
     }
 }
 
-/// Calls `found` with the first `reach` entries and the number of steps to each.
-fn each_step(
-    entries: impl Iterator<Item = EpisodeEntry>,
+/// Calls `found` with the entries after the first `steps`, up to the one that is `reach`
+/// steps away.
+fn each_step<'a>(
+    entries: impl Iterator<Item = &'a EpisodeEntry>,
+    steps: usize,
     reach: usize,
     found: &mut impl FnMut(EpisodeEntry, usize),
 ) {
-    for (step, entry) in (1..=reach).zip(entries) {
-        found(entry, step);
+    for (step, entry) in (1..=reach).zip(entries).skip(steps) {
+        found(*entry, step);
     }
 }

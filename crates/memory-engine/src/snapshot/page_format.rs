@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use memory_core::Language;
 use memory_text::ANALYSIS_VERSION;
 
+use super::mentions::labels_of;
+
 /// The version of pages: that of their columns and of what is derived from texts and
 /// vectors. A test fails where these change and the format does not.
 const VERSION: u64 = 1;
@@ -28,7 +30,27 @@ const SAMPLE: [&str; 12] = [
     "ខ្ញុំបានទិញសេះនៅផ្សារចាស់ ຂ້ອຍຊື້ມ້າຢູ່ຕະຫຼາດ ဈေးဟောင်းမှာ မြင်းဝယ်ခဲ့တယ်",
 ];
 
-/// What the analysis makes of a few texts. It depends on libraries, whose version the
+/// Labels with a digest and without one, and of some scripts.
+const LABELS: [&str; 16] = [
+    "horse market",
+    "INC-90312",
+    "C++",
+    "tam_2",
+    "Will",
+    "will",
+    "x",
+    "?",
+    "",
+    "Анна",
+    "田",
+    "田中",
+    "İnci",
+    "O'Neil's",
+    "one two three four five six seven eight nine ten eleven twelve 13 14 15 16",
+    "one two three four five six seven eight nine ten eleven twelve 13 14 15 16 17",
+];
+
+/// What the analysis makes of a few texts and labels. Filters rely on labels. It depends on libraries, whose version the
 /// program's lock file decides: programs that analyze texts differently do not read each
 /// other's pages.
 fn analysis_digest() -> u32 {
@@ -39,6 +61,11 @@ fn analysis_digest() -> u32 {
                 stems.push(' ');
                 stems.push_str(stem);
             });
+        }
+        for label in LABELS {
+            stems.push('\n');
+            let tokens = labels_of(std::iter::once(label)).into_iter();
+            stems.extend(tokens.map(|tokens| tokens.join(" ")));
         }
         let [a, b, c, d, ..] = memory_text::word_digest(&stems).to_le_bytes();
         u32::from_le_bytes([a, b, c, d])

@@ -76,7 +76,8 @@ impl PostingList {
         }
     }
 
-    /// As [`for_each_part`](Self::for_each_part), of the numbers in a range. O(those).
+    /// As [`for_each_part`](Self::for_each_part), of the numbers in a range. O(those +
+    /// log(entries)).
     pub(super) fn for_each_part_within(
         &self,
         key: impl Into<u64>,

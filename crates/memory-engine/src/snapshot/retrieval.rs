@@ -19,6 +19,9 @@ use crate::recall::Query;
 pub(super) struct Retrieved {
     /// By slot; `None` if every memory is admitted.
     pub(super) admitted: Option<Vec<bool>>,
+    /// The slots of admitted memories, in order, if they are few, so that they are compared
+    /// one by one.
+    pub(super) few: Option<Vec<u32>>,
     /// Empty in the beginning.
     pub(super) admitted_episodes: AdmittedEpisodes,
     /// In 8 bits, or estimated.
@@ -52,9 +55,9 @@ pub(super) struct Retrieved {
 const MIN_DEVIATION: f32 = 2.0;
 
 impl EntitySnapshot {
-    /// Asks every retriever. O(postings of the question's words + rows · dimensions), of
-    /// admitted memories only where those are few, and what [`admitted`](Self::admitted)
-    /// takes.
+    /// Asks every retriever. O(slots + postings of the question's words + rows · dimensions),
+    /// and what [`admitted`](Self::admitted) takes. Where few are admitted, only their rows,
+    /// and the postings of words in the range of their passages.
     pub(super) fn retrieve(
         &self,
         query: &Query,
@@ -68,8 +71,7 @@ impl EntitySnapshot {
             Some(admitted) => admitted.iter().filter(|is_admitted| **is_admitted).count(),
         };
         let admitted_slots = admitted.as_deref();
-        let few = admitted_slots.filter(|_| self.vectors.are_few(matching));
-        let few: Option<Vec<(u32, &Slot)>> = few.map(|admitted| self.slots_of(admitted).collect());
+        let few = admitted_slots.and_then(|admitted| self.few_of(admitted, matching));
         // The second thread scans while this one does what is below.
         let scan = || self.vectors.start_scan(&query.vector, ranking.is_narrow());
         let scan = few.is_none().then(scan);
@@ -78,18 +80,17 @@ impl EntitySnapshot {
             BlockedScores::new(scores)
         };
         let stems = query.terms.stems();
-        let passages = few.as_deref().map(passages_of);
+        let passages = few.as_deref().map(|few| self.passages_of(few));
         let lexical = found(self.inverted_index.score(stems, slots, passages));
         let pairs = found(self.pairs.score(query.terms.pairs(), slots));
         let mut mentioned = self.mentions.find(&query.tokens);
         if let Some(admitted) = admitted_slots {
             mentioned.retain(|slot| admitted[*slot as usize]);
         }
-        let similarities = match (scan, &few) {
-            (Some(scan), _) => scan.finish(slots),
-            (None, few) => {
-                let few = few.iter().flatten();
-                let rows = few.map(|(number, slot)| (*number, slot.rows()));
+        let similarities = match scan {
+            Some(scan) => scan.finish(slots),
+            None => {
+                let rows = self.rows_of(few.as_deref().unwrap_or_default());
                 self.vectors.similarities_of(&query.vector, rows, slots)
             }
         };
@@ -111,6 +112,7 @@ impl EntitySnapshot {
             pairs,
             mentioned,
             admitted,
+            few,
             admitted_episodes: AdmittedEpisodes::default(),
         };
         let dense_stats = retrieved.dense_stats();
@@ -125,11 +127,31 @@ impl EntitySnapshot {
         retrieved
     }
 
-    /// The slots of admitted memories.
-    fn slots_of(&self, admitted: &[bool]) -> impl Iterator<Item = (u32, &Slot)> {
+    /// The slots of admitted memories, in order, if they are few enough to be compared one by
+    /// one.
+    fn few_of(&self, admitted: &[bool], matching: usize) -> Option<Vec<u32>> {
+        let most = self.vectors.most_one_by_one();
+        if matching > most {
+            return None;
+        }
         let slots = (0u32..).zip(admitted);
-        let admitted = slots.filter(|(_, is_admitted)| **is_admitted);
-        admitted.filter_map(|(number, _)| Some((number, self.slot(number)?)))
+        let few = slots.filter(|(_, is_admitted)| **is_admitted);
+        let few: Vec<u32> = few.map(|(slot, _)| slot).collect();
+        let rows: usize = self.rows_of(&few).map(|(_, rows)| rows.len()).sum();
+        (rows <= most).then_some(few)
+    }
+
+    /// The rows of slots that have a memory.
+    pub(super) fn rows_of(&self, slots: &[u32]) -> impl Iterator<Item = (u32, Range<u32>)> {
+        let slots = slots.iter();
+        slots.filter_map(|&slot| Some((slot, self.slot(slot)?.rows())))
+    }
+
+    /// The range of all passages of memories.
+    fn passages_of(&self, slots: &[u32]) -> Range<u32> {
+        let slots = slots.iter().filter_map(|slot| self.slot(*slot));
+        let both = |a: Range<u32>, b: Range<u32>| a.start.min(b.start)..a.end.max(b.end);
+        slots.map(Slot::passages).reduce(both).unwrap_or_default()
     }
 
     /// The statistics of the exact values of what is admitted. O(rows · dimensions).
@@ -237,13 +259,6 @@ impl Retrieved {
     pub(super) fn is_mentioned(&self, slot: u32) -> bool {
         self.mentioned.binary_search(&slot).is_ok()
     }
-}
-
-/// The range of all passages of memories.
-fn passages_of(memories: &[(u32, &Slot)]) -> Range<u32> {
-    let passages = memories.iter().map(|(_, slot)| slot.passages());
-    let longest = |a: Range<u32>, b: Range<u32>| a.start.min(b.start)..a.end.max(b.end);
-    passages.reduce(longest).unwrap_or_default()
 }
 
 /// The statistics of `matching` values, of which so many are 1 and the others 0.

@@ -9,6 +9,7 @@ use memory_core::{
 };
 use proptest::prelude::*;
 
+use super::retrieval::Retrieved;
 use super::selection::Selection;
 use super::*;
 use crate::ranking::{Ranking, RankingContext};
@@ -162,6 +163,8 @@ fn compaction_keeps_the_order() {
         let of = |snapshot| results(snapshot, &query, &filter, &context);
         assert_eq!(of(&even), of(&never), "{text}");
     }
+    let times = |snapshot: &EntitySnapshot| snapshot.times.iter().collect::<Vec<_>>();
+    assert_eq!(times(&even), times(&never));
     assert!(even.size_bytes() < full.size_bytes() * 3 / 4);
 }
 
@@ -368,11 +371,16 @@ proptest! {
             item.memory.entities = [(names[number(2) % 5].into(), "seller".into())].into();
             item.memory.metadata = [("key".into(), names[number(3) % 5].into())].into();
         }
+        // The last one is within a leap second.
         let time = |hours: i64| {
             let time = now() - TimeDelta::hours(hours);
-            // The last one is a leap second.
-            DateTime::from_timestamp(time.timestamp() - time.timestamp() % 60 + 59, nanos).unwrap()
+            DateTime::from_timestamp(time.timestamp() + 39, nanos).unwrap()
         };
+        let limits = hours.into_iter().flatten().cycle().zip([-1, 0, 1].into_iter().cycle());
+        for (item, (hours, offset)) in all.iter_mut().step_by(3).zip(limits) {
+            let nearby = memory_core::limits::micros_rounded_up(time(hours)) + offset;
+            item.memory.timestamp = DateTime::from_timestamp_micros(nearby).unwrap();
+        }
         let filter = MemoryFilter {
             kinds,
             since: hours[0].map(time),
@@ -445,7 +453,12 @@ proptest! {
             .filter(|slot| snapshot.slot(*slot).is_some() && retrieved.is_admitted(*slot))
             .collect();
         let links = links(&snapshot, &all);
+        let unfiltered = snapshot.retrieve(&query, &MemoryFilter::new(), &ranking);
         for &slot in &all {
+            let values = |of: &Retrieved| {
+                (of.lexical.of(slot), of.pairs.of(slot), of.dense()[slot as usize])
+            };
+            prop_assert_eq!(values(&retrieved), values(&unfiltered));
             let found: BTreeSet<u32> = snapshot.related_to(slot, &retrieved).into_iter().collect();
             let own = links.range((slot, 0)..=(slot, u32::MAX));
             prop_assert_eq!(found, own.map(|(_, other)| *other).collect());

@@ -13,12 +13,17 @@ pub(super) struct TimeRanges(BlockVec<(i64, i64)>);
 impl TimeRanges {
     /// Takes in a memory of a slot, which is one of the blocks there are or of the next.
     pub(super) fn add(&mut self, slot: u32, time: i64) {
-        match self.0.get_mut(slot as usize / BLOCK) {
-            Some((earliest, latest)) => {
-                *earliest = time.min(*earliest);
-                *latest = time.max(*latest);
-            }
+        let block = slot as usize / BLOCK;
+        match self.0.get(block) {
             None => self.0.push((time, time)),
+            // Nothing is copied where nothing changes.
+            Some((earliest, latest)) if (*earliest..=*latest).contains(&time) => {}
+            Some(_) => {
+                if let Some((earliest, latest)) = self.0.get_mut(block) {
+                    *earliest = time.min(*earliest);
+                    *latest = time.max(*latest);
+                }
+            }
         }
     }
 

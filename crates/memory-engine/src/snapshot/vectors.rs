@@ -1,6 +1,6 @@
 //! The vectors of a snapshot, in blocks that versions share.
 
-mod few;
+mod one_by_one;
 mod scan;
 
 use std::ops::Range;

@@ -32,18 +32,12 @@ pub(super) const MIN_DIMENSIONS: usize = 128;
 /// ended when nothing else is left is scanned by the first one too.
 const PART: usize = 32;
 
-/// What is compared with rows.
-enum ScanQuery {
-    Codes(QuantizedQuery),
-    Levels {
-        query: LevelQuery,
-        dimensions: usize,
-    },
-}
-
 /// A scan of blocks, a part at a time.
 struct BlockScan {
-    query: ScanQuery,
+    query: QuantizedQuery,
+    /// What is compared with the levels of rows, in place of their codes.
+    levels: Option<LevelQuery>,
+    dimensions: usize,
     blocks: Arc<Vec<Arc<Block>>>,
     /// The next part.
     next: AtomicUsize,
@@ -52,14 +46,11 @@ struct BlockScan {
 }
 
 /// A scan of all rows, which has begun where there are many.
-pub(in crate::snapshot) struct Scan {
-    query: QuantizedQuery,
-    threads: Threads,
-}
+pub(in crate::snapshot) struct Scan(Threads);
 
 enum Threads {
     /// The one that asks for the result.
-    One(Arc<Vec<Arc<Block>>>),
+    One(QuantizedQuery, Arc<Vec<Arc<Block>>>),
     /// And a second one, if it gets a processor.
     Two(Arc<BlockScan>),
 }
@@ -68,28 +59,14 @@ impl Vectors {
     /// Begins to scan all rows on a second thread, where there are many rows and more than
     /// one processor. Whether they `may_estimate`, if there are very many.
     pub(in crate::snapshot) fn start_scan(&self, query: &[f32], may_estimate: bool) -> Scan {
-        let blocks = Arc::clone(&self.blocks);
-        let quantized = QuantizedQuery::new(query);
-        let scan_query = if may_estimate && self.has_levels() {
-            ScanQuery::Levels {
-                query: LevelQuery::new(query),
-                dimensions: self.dimensions,
-            }
-        } else if self.rows < MIN_ROWS || processors() == 1 {
-            let threads = Threads::One(blocks);
-            return Scan {
-                query: quantized,
-                threads,
-            };
-        } else {
-            ScanQuery::Codes(quantized.clone())
-        };
-        let scan = Arc::new(BlockScan::new(scan_query, blocks));
-        start_second(&scan);
-        Scan {
-            query: quantized,
-            threads: Threads::Two(scan),
+        let reads_levels = may_estimate && self.has_levels();
+        if !reads_levels && (self.rows < MIN_ROWS || processors() == 1) {
+            let query = QuantizedQuery::new(query);
+            return Scan(Threads::One(query, Arc::clone(&self.blocks)));
         }
+        let scan = Arc::new(BlockScan::new(self, query, reads_levels));
+        start_second(&scan);
+        Scan(Threads::Two(scan))
     }
 
     #[cfg(test)]
@@ -102,23 +79,19 @@ impl Scan {
     /// Scans the rows that no thread has begun. Returns the similarities of all slots, in
     /// 8 bits or estimated. O(rows · dimensions).
     pub(in crate::snapshot) fn finish(self, slots: usize) -> Similarities {
-        let mut found = Similarities::none(slots, self.query);
-        match self.threads {
-            Threads::One(blocks) => {
+        match self.0 {
+            Threads::One(query, blocks) => {
+                let mut found = Similarities::none(slots, query);
                 let mut similarities = [0.0; BLOCK_ROWS];
                 for block in blocks.iter() {
                     let similarities = &mut similarities[..block.owners.len()];
                     block.similarities(&found.query, similarities);
                     found.add(block, similarities);
                 }
+                found
             }
-            Threads::Two(scan) => {
-                found.are_estimated = matches!(scan.query, ScanQuery::Levels { .. });
-                scan.scan_parts();
-                scan.add_to(&mut found);
-            }
+            Threads::Two(scan) => scan.finish(slots),
         }
-        found
     }
 }
 
@@ -166,26 +139,25 @@ impl Block {
     }
 }
 
-impl ScanQuery {
-    fn similarities(&self, block: &Block, similarities: &mut [f32]) {
-        match self {
-            Self::Codes(query) => block.similarities(query, similarities),
-            Self::Levels { query, dimensions } => {
-                query.estimate(block.levels(*dimensions), similarities);
-            }
-        }
-    }
-}
-
 impl BlockScan {
-    fn new(query: ScanQuery, blocks: Arc<Vec<Arc<Block>>>) -> Self {
-        let parts = blocks.len().div_ceil(PART);
+    fn new(vectors: &Vectors, query: &[f32], reads_levels: bool) -> Self {
+        let parts = vectors.blocks.len().div_ceil(PART);
         Self {
-            query,
-            blocks,
+            query: QuantizedQuery::new(query),
+            levels: reads_levels.then(|| LevelQuery::new(query)),
+            dimensions: vectors.dimensions,
+            blocks: Arc::clone(&vectors.blocks),
             next: AtomicUsize::new(0),
             parts: Mutex::new(vec![None; parts]),
         }
+    }
+
+    fn finish(&self, slots: usize) -> Similarities {
+        self.scan_parts();
+        let mut found = Similarities::none(slots, self.query.clone());
+        found.are_estimated = self.levels.is_some();
+        self.add_to(&mut found);
+        found
     }
 
     /// Scans parts until all are begun.
@@ -212,9 +184,16 @@ impl BlockScan {
         let rows = similarities.chunks_mut(BLOCK_ROWS);
         for (block, similarities) in blocks.iter().zip(rows) {
             let similarities = &mut similarities[..block.owners.len()];
-            self.query.similarities(block, similarities);
+            self.similarities(block, similarities);
         }
         similarities
+    }
+
+    fn similarities(&self, block: &Block, similarities: &mut [f32]) {
+        match &self.levels {
+            Some(query) => query.estimate(block.levels(self.dimensions), similarities),
+            None => block.similarities(&self.query, similarities),
+        }
     }
 
     /// Adds the similarities of all rows. Scans the parts that the other thread began and
@@ -328,32 +307,19 @@ mod tests {
         vectors
     }
 
-    fn level_query() -> ScanQuery {
-        ScanQuery::Levels {
-            query: LevelQuery::new(&question()),
-            dimensions: DIMENSIONS,
-        }
-    }
-
     #[test]
     fn a_scan_by_two_threads_is_one_by_blocks() {
-        let codes = || ScanQuery::Codes(QuantizedQuery::new(&question()));
-        let cases = [
-            (vectors(45_000), codes()),
-            (with_levels(9_000), level_query()),
-        ];
-        for (vectors, query) in cases {
+        let cases = [(vectors(45_000), false), (with_levels(9_000), true)];
+        for (vectors, reads_levels) in cases {
             let slots = vectors.blocks.iter().flat_map(|block| block.owners.clone());
             let slots = slots.max().unwrap() as usize + 2;
             let found = vectors.scan(&question(), slots);
-            assert_eq!(
-                found.are_estimated,
-                matches!(query, ScanQuery::Levels { .. })
-            );
+            assert_eq!(found.are_estimated, reads_levels);
+            let scan = BlockScan::new(&vectors, &question(), reads_levels);
             let mut expected = vec![Similarities::NONE; slots];
             for block in vectors.blocks.iter() {
                 let mut similarities = vec![0.0; block.owners.len()];
-                query.similarities(block, &mut similarities);
+                scan.similarities(block, &mut similarities);
                 for (owner, similarity) in block.owners.iter().zip(similarities) {
                     let best = &mut expected[*owner as usize];
                     *best = best.max(similarity);
@@ -379,11 +345,9 @@ mod tests {
     fn parts_that_are_missing_are_scanned() {
         let vectors = with_levels(9_000);
         let expected = vectors.scan(&question(), 9_000);
-        let scan = BlockScan::new(level_query(), Arc::clone(&vectors.blocks));
+        let scan = BlockScan::new(&vectors, &question(), true);
         scan.next.fetch_add(2, Ordering::Relaxed);
-        scan.scan_parts();
-        let mut found = Similarities::none(9_000, QuantizedQuery::new(&question()));
-        scan.add_to(&mut found);
+        let found = scan.finish(9_000);
         assert_eq!(*found.values, *expected.values);
         assert_eq!(found.with_chunks, expected.with_chunks);
     }

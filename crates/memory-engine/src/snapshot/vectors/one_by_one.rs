@@ -1,4 +1,5 @@
-//! The comparison of few memories, one by one, in place of a scan of all rows.
+//! The comparison of memories one by one: of few in place of a scan of all rows, and of
+//! those whose estimates do not say enough.
 
 use std::ops::Range;
 
@@ -6,15 +7,14 @@ use memory_core::quantized::{self, QuantizedQuery};
 
 use super::{BLOCK_ROWS, Similarities, Vectors};
 
-/// Memories are compared one by one where they are less than this part of all rows. The
-/// rows of a scan follow each other, and of very many only the levels are read: each takes
-/// a fraction of the time.
-const FEW: usize = 8;
+/// The part of all rows that is compared one by one at most. The rows of a scan follow each
+/// other, and of very many only the levels are read: each takes a fraction of the time.
+const MAX_PART: usize = 8;
 
 impl Vectors {
-    /// Whether so many memories are compared faster one by one than by a scan.
-    pub(in crate::snapshot) fn are_few(&self, memories: usize) -> bool {
-        memories * FEW < self.rows
+    /// How many rows are compared one by one at most: more take longer than a scan.
+    pub(in crate::snapshot) fn most_one_by_one(&self) -> usize {
+        (self.rows - self.dead) / MAX_PART
     }
 
     /// The similarities, in 8 bits, of memories that are given by their slots and rows, and
@@ -110,7 +110,12 @@ mod tests {
                 vectors.push(slot.into(), &EncodedRows::new(&rows, 16))
             })
             .collect();
-        assert!(vectors.are_few(112) && !vectors.are_few(113));
+        let mut fewer = vectors.clone();
+        fewer.remove(0..20);
+        assert_eq!(
+            (vectors.most_one_by_one(), fewer.most_one_by_one()),
+            (112, 110)
+        );
         let memories = (0u32..).zip(ranges).step_by(10);
         let few: Vec<(u32, Range<u32>)> = memories.collect();
         let found = vectors.similarities_of(&question, few.iter().cloned(), SLOTS);
