@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 
 use crate::ann_index::{AnnIndex, predicate, search_settings};
 use crate::connection::Scope;
-use crate::database::{Database, ReadTarget, decode_rows};
+use crate::database::{Database, ReadTarget};
 use crate::filter::{LIVE, conditions};
 use crate::lexical::{self, LexicalQuery};
 use crate::rows::{self, MemoryRow};
@@ -54,11 +54,9 @@ pub(crate) async fn search(
         settings: &settings,
         ..ReadTarget::new(Scope::Entities(&entities))
     };
-    let rows = database.fetch(target, sql).await;
-    let rows = rows.map_err(|failure| failure.into_error(OPERATION))?;
     let (owner, limit, lexical) = (entity.clone(), request.limit, words.is_some());
     let decode = move |rows: &[PgRow]| decode(rows, &owner, limit, lexical);
-    decode_rows(OPERATION, rows, decode).await
+    database.read_target(OPERATION, target, sql, decode).await
 }
 
 /// Reloads the catalog in the background when it is out of date.

@@ -8,8 +8,9 @@ use sqlx::postgres::PgRow;
 use tracing::{Instrument, debug_span};
 use uuid::Uuid;
 
+use crate::blocking::decode_rows;
 use crate::connection::Scope;
-use crate::database::{Database, ReadTarget, decode_rows};
+use crate::database::{Database, ReadTarget};
 use crate::load::{Load, MAX_IN_ONE_STATEMENT};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;

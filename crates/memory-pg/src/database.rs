@@ -8,12 +8,12 @@ use memory_core::{EntityId, ErrorKind, Generation, MemoryError, MemoryResult};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span};
 
 use crate::acquire_probe::AcquireProbe;
 use crate::ann_index::IndexCatalog;
+use crate::blocking::decode_rows;
 use crate::connection::{Connection, Scope};
 use crate::error::{self, Failure};
 use crate::load::Load;
@@ -23,10 +23,6 @@ use crate::replica_reads::Replicas;
 use crate::session_settings::SessionSettings;
 use crate::sql::SqlBuilder;
 use crate::transaction::{MAX_ATTEMPTS, Transaction, TxOutcome, backoff};
-
-/// Results with more rows are decoded on a blocking thread: an async worker would
-/// be busy for too long.
-const MAX_ROWS_DECODED_INLINE: usize = 256;
 
 /// A pool and how it is used.
 #[derive(Debug)]
@@ -254,13 +250,20 @@ impl Database {
     where
         T: Send + 'static,
     {
-        let span = debug_span!("store", backend = "postgres", operation);
-        let rows = self
-            .fetch(target, sql)
-            .instrument(span)
-            .await
-            .map_err(|failure| failure.into_error(operation))?;
+        let rows = self.read_rows(operation, target, sql).await?;
         decode_rows(operation, rows, decode).await
+    }
+
+    /// Runs a statement that reads, and returns its rows.
+    pub(crate) async fn read_rows(
+        &self,
+        operation: &'static str,
+        target: ReadTarget<'_>,
+        sql: SqlBuilder,
+    ) -> MemoryResult<Vec<PgRow>> {
+        let span = debug_span!("store", backend = "postgres", operation);
+        let rows = self.fetch(target, sql).instrument(span).await;
+        rows.map_err(|failure| failure.into_error(operation))
     }
 
     /// Runs a statement that reads: on a replica, where one may answer and has what
@@ -394,66 +397,5 @@ impl Database {
                 Err(failure)
             }
         }
-    }
-}
-
-/// Decodes rows, on a blocking thread if there are many.
-pub(crate) async fn decode_rows<T>(
-    operation: &'static str,
-    rows: Vec<PgRow>,
-    decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error> + Send + 'static,
-) -> MemoryResult<T>
-where
-    T: Send + 'static,
-{
-    let is_small = rows.len() <= MAX_ROWS_DECODED_INLINE;
-    let decode = move || decode(&rows).map_err(|error| Failure::from(error).into_error(operation));
-    run_blocking(operation, is_small, decode).await?
-}
-
-/// Runs a computation: inline if it is small, otherwise on a blocking thread.
-pub(crate) async fn run_blocking<T: Send + 'static>(
-    operation: &'static str,
-    is_small: bool,
-    compute: impl FnOnce() -> T + Send + 'static,
-) -> MemoryResult<T> {
-    if is_small {
-        return Ok(compute());
-    }
-    spawn_blocking(compute).await.map_err(|_| {
-        let message = "a computation on a blocking thread was stopped before it finished";
-        MemoryError::store(ErrorKind::Unavailable, operation, message)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::*;
-
-    /// The thread that decodes a result of so many rows.
-    async fn decoding_thread(database: &Database, rows: usize) -> thread::ThreadId {
-        let mut sql = SqlBuilder::new();
-        sql.push(format!("SELECT * FROM generate_series(1, {rows})"));
-        let decode = move |decoded: &[PgRow]| {
-            assert_eq!(decoded.len(), rows);
-            Ok(thread::current().id())
-        };
-        let target = ReadTarget::new(Scope::EntityNames);
-        let thread = database.read_target("test", target, sql, decode);
-        thread.await.unwrap()
-    }
-
-    /// On a runtime of one thread, which large results must not block.
-    #[tokio::test]
-    async fn large_results_are_decoded_on_a_blocking_thread() {
-        let server = crate::query_plan_tests::support::server();
-        let pool = PgPool::connect(&server).await.unwrap();
-        let database = Database::new(pool, Vec::new(), PgOptions::new(), true);
-        let worker = thread::current().id();
-        assert_eq!(decoding_thread(&database, 1).await, worker);
-        assert_ne!(decoding_thread(&database, 1_000).await, worker);
-        database.close().await;
     }
 }

@@ -15,7 +15,7 @@ use memory_core::{EmbeddedMemory, Language, MemoryResult};
 use memory_text::bm25::{B, K1};
 use memory_text::{ANALYSIS_VERSION, QueryTerms, for_each_stem};
 
-use crate::database::run_blocking;
+use crate::blocking::run_blocking;
 use crate::filter::LIVE;
 use crate::pairs::PairWords;
 use crate::sql::SqlBuilder;

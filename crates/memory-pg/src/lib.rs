@@ -32,6 +32,7 @@
 mod acquire_probe;
 mod ann_index;
 mod ann_search;
+mod blocking;
 mod changes;
 mod connection;
 mod consolidate;

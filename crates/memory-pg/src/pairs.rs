@@ -11,13 +11,15 @@ use memory_core::{
     EntityId, Generation, MemoryId, MemoryResult, SearchHit, SearchOutcome, SearchRequest,
 };
 use memory_text::{PairPostings, TextsWithPairs, WordPair, indexed_pairs};
-use sqlx::Row;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgRow, PgValue};
+use sqlx::{Row, Value, ValueRef};
 use uuid::Uuid;
 
+use crate::blocking::{decode_rows, run_blocking};
 use crate::connection::Scope;
-use crate::database::{Database, ReadTarget, run_blocking};
+use crate::database::{Database, ReadTarget};
 use crate::dense;
+use crate::error::Failure;
 use crate::lexical::LexicalQuery;
 use crate::rows::{self, MemoryRow};
 use crate::search::{OPERATION, StatementOutcome};
@@ -30,8 +32,12 @@ const MIN_MEMORIES: u32 = 2_048;
 /// searched for a part of its pairs.
 const MAX_MARKS: usize = 256;
 
-/// Texts that are in memory at a time: some megabytes of short ones, at most 40.
+/// Texts that are in memory at a time: some hundred kilobytes of short ones, at most 40 MB.
 const TEXTS_AT_ONCE: usize = 1_024;
+
+/// About the most records of a search, up to 56 MB: of more, some are chosen by a hash of
+/// their ids. The server cannot have a value of more than 1 GB.
+const MAX_RECORDS: u32 = 1_000_000;
 
 /// The column of [`PairWords::column`].
 const COLUMN: &str = "with_pair_words";
@@ -114,9 +120,14 @@ impl PairWords {
     }
 
     /// `, …` with a column [`COLUMN`] of a search's first row, which has a record of each
-    /// memory that may contain a pair: its id, its score, and its bits. `ls` has how many
-    /// memories the entity has. `NULL` where the query has no pair.
+    /// memory that may contain a pair: its id, its score, and its bits; of not many more than
+    /// [`MAX_RECORDS`]. `ls` has how many memories the entity has. `NULL` where the query has
+    /// no pair.
     pub(crate) fn column(&self) -> String {
+        self.column_of(MAX_RECORDS)
+    }
+
+    fn column_of(&self, max_records: u32) -> String {
         if self.pairs.is_empty() {
             return format!(", NULL::bytea AS {COLUMN}");
         }
@@ -124,7 +135,10 @@ impl PairWords {
             ", CASE WHEN ls.memories >= {MIN_MEMORIES} AND row_number() OVER () = 1 THEN \
              (SELECT string_agg(uuid_send(l.memory_id) || float4send(l.score) \
                 || bit_send(l.words), ''::bytea) \
-              FROM lexical l WHERE bit_count(l.words) > 1) END AS {COLUMN}"
+              FROM lexical l WHERE bit_count(l.words) > 1 \
+              AND (uuid_hash(l.memory_id)::bigint & 4294967295) \
+                * (SELECT count(*) FROM lexical n WHERE bit_count(n.words) > 1) \
+                < {max_records} * 4294967296) END AS {COLUMN}"
         )
     }
 
@@ -159,10 +173,20 @@ impl PairWords {
     }
 }
 
-/// The records of the first row of a search.
-pub(crate) fn records(row: &PgRow) -> Result<Vec<u8>, sqlx::Error> {
-    let records: Option<&[u8]> = row.try_get(COLUMN)?;
-    Ok(records.map(<[u8]>::to_vec).unwrap_or_default())
+/// The records of the first row of a search: as the server sent them, since there may be
+/// megabytes of them.
+#[derive(Default)]
+pub(crate) struct PairRecords(Option<PgValue>);
+
+impl PairRecords {
+    pub(crate) fn of(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let value = row.try_get_raw(COLUMN)?;
+        Ok(Self((!value.is_null()).then(|| ValueRef::to_owned(&value))))
+    }
+
+    fn bytes(&self) -> Result<&[u8], sqlx::Error> {
+        self.0.as_ref().map_or(Ok(&[]), Value::try_decode)
+    }
 }
 
 impl Scored {
@@ -188,20 +212,22 @@ pub(crate) async fn add_candidates(
         mut outcome,
         with_pair_words,
     } = found;
-    if with_pair_words.is_empty() {
+    let failed = |error: sqlx::Error| Failure::from(error).into_error(OPERATION);
+    let bytes = with_pair_words.bytes().map_err(failed)?.len();
+    if bytes == 0 {
         return Ok(outcome);
     }
     let known: HashSet<MemoryId> = outcome.candidates.iter().map(|hit| hit.memory.id).collect();
     let LexicalQuery {
         terms, pair_words, ..
     } = query;
-    let is_small = with_pair_words.len() <= 4_096;
     let select = move || {
-        let selected = pair_words.select(&with_pair_words).into_iter();
+        let selected = pair_words.select(with_pair_words.bytes()?).into_iter();
         let unknown = selected.filter(|it| !known.contains(&MemoryId::from(it.id)));
-        unknown.collect::<Vec<Scored>>()
+        Ok(unknown.collect::<Vec<Scored>>())
     };
-    let scored = run_blocking(OPERATION, is_small, select).await?;
+    let scored = run_blocking(OPERATION, bytes <= 4_096, select).await?;
+    let scored = scored.map_err(failed)?;
     if scored.is_empty() {
         return Ok(outcome);
     }
@@ -213,14 +239,15 @@ pub(crate) async fn add_candidates(
     let mut with_pairs = TextsWithPairs::new(terms);
     for some in scored.chunks(TEXTS_AT_ONCE) {
         let texts = reader.texts(some).await?;
-        // A single text may be long.
         let read = move || {
-            for (id, text) in &texts {
-                with_pairs.read(*id, text);
+            for row in &texts {
+                with_pairs.read(row.try_get("memory_id")?, row.try_get("content")?);
             }
-            with_pairs
+            Ok(with_pairs)
         };
-        with_pairs = run_blocking(OPERATION, false, read).await?;
+        // A single text may be long.
+        let read = run_blocking(OPERATION, false, read).await?;
+        with_pairs = read.map_err(failed)?;
     }
     let rarest = with_pairs.rarest(request.limit).into_iter();
     let mut rarest: HashSet<Uuid> = rarest.collect();
@@ -244,7 +271,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn texts(&self, wanted: &[Scored]) -> MemoryResult<Vec<(Uuid, String)>> {
+    /// Rows with the texts.
+    async fn texts(&self, wanted: &[Scored]) -> MemoryResult<Vec<PgRow>> {
         let mut sql = SqlBuilder::new();
         push_texts_statement(
             &mut sql,
@@ -252,11 +280,7 @@ impl Reader<'_> {
             self.generation,
             wanted.iter().map(|it| it.id),
         );
-        let decode = |rows: &[PgRow]| {
-            let text = |row: &PgRow| Ok((row.try_get("memory_id")?, row.try_get("content")?));
-            rows.iter().map(text).collect()
-        };
-        self.read(sql, decode).await
+        self.read(sql).await
     }
 
     async fn hits(
@@ -282,23 +306,17 @@ impl Reader<'_> {
             };
             rows.iter().map(hit).collect()
         };
-        self.read(sql, decode).await
+        decode_rows(OPERATION, self.read(sql).await?, decode).await
     }
 
     /// Runs a statement on a server that has what the search saw.
-    async fn read<T: Send + 'static>(
-        &self,
-        sql: SqlBuilder,
-        decode: impl FnOnce(&[PgRow]) -> Result<T, sqlx::Error> + Send + 'static,
-    ) -> MemoryResult<T> {
+    async fn read(&self, sql: SqlBuilder) -> MemoryResult<Vec<PgRow>> {
         let entities = [self.entity];
         let target = ReadTarget {
             min_generation: self.generation,
             ..ReadTarget::new(Scope::Entities(&entities))
         };
-        self.database
-            .read_target(OPERATION, target, sql, decode)
-            .await
+        self.database.read_rows(OPERATION, target, sql).await
     }
 }
 
@@ -354,8 +372,10 @@ fn push_hits_statement(
 #[cfg(test)]
 mod tests {
     use memory_text::QueryTerms;
+    use sqlx::AssertSqlSafe;
 
     use super::*;
+    use crate::query_plan_tests::support::{self, connect};
 
     fn pair_words(text: &str) -> PairWords {
         let terms = QueryTerms::new(text, None, false);
@@ -405,5 +425,32 @@ mod tests {
                 .all(|it| it.score.to_bits() == 1.5f32.to_bits())
         );
         assert_eq!(words.select(&[]), []);
+    }
+
+    /// Or the server could not put them into one value.
+    #[tokio::test]
+    async fn records_of_a_search_are_limited() {
+        let words = pair_words("old mill");
+        let mut server = connect(&support::server()).await;
+        let mut chosen = async |max_records| {
+            let text = format!(
+                "WITH lexical AS (SELECT md5(n::text)::uuid AS memory_id, n::real AS score, \
+                   CASE n % 2 WHEN 0 THEN B'11' ELSE B'10' END::varbit AS words \
+                   FROM generate_series(1, 10000) n) \
+                 SELECT ls.memories{} FROM (SELECT 10000 AS memories) ls",
+                words.column_of(max_records)
+            );
+            let row = sqlx::query(AssertSqlSafe(text)).fetch_one(&mut server);
+            let records = PairRecords::of(&row.await.unwrap()).unwrap();
+            let records = records.bytes().unwrap().chunks_exact(RECORD_HEAD + 1);
+            records.map(<[u8]>::to_vec).collect::<Vec<_>>()
+        };
+        let all = chosen(MAX_RECORDS).await;
+        assert_eq!(all.len(), 5_000);
+        assert_eq!(chosen(5_000).await, all);
+        let some = chosen(1_000).await;
+        assert!((900..1_100).contains(&some.len()), "{}", some.len());
+        assert_eq!(chosen(1_000).await, some);
+        assert!(some.iter().all(|record| all.contains(record)));
     }
 }

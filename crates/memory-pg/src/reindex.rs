@@ -13,6 +13,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use crate::blocking::decode_rows;
 use crate::connection::{Connection, Scope};
 use crate::database::{Database, ReadTarget};
 use crate::error::Failure;
@@ -261,11 +262,10 @@ impl Transaction for Convert {
         if locked.is_empty() {
             return Ok(TxOutcome::Rollback(Progress::Locked));
         }
-        let memories = self.next_memories(connection).await?;
+        let (memories, contents) = self.next_memories(connection).await?;
         let Some(last) = memories.last() else {
             return Ok(TxOutcome::Rollback(Progress::Complete));
         };
-        let contents = memories.iter().map(|it| it.content.clone()).collect();
         let entries = index_contents(OPERATION, contents, self.language).await?;
         self.write(connection, &memories, &entries).await?;
         Ok(TxOutcome::Commit(Progress::Converted(last.id)))
@@ -275,16 +275,16 @@ impl Transaction for Convert {
 /// A memory with terms of an older version.
 struct OutdatedMemory {
     id: Uuid,
-    content: String,
     words: i32,
     is_live: bool,
 }
 
 impl Convert {
+    /// With their contents.
     async fn next_memories(
         &self,
         connection: &mut Connection,
-    ) -> Result<Vec<OutdatedMemory>, Failure> {
+    ) -> Result<(Vec<OutdatedMemory>, Vec<String>), Failure> {
         let text = format!(
             "SELECT m.memory_id, m.content, m.word_count, m.archived_by IS NULL AS is_live \
              FROM memory m WHERE m.entity_id = $1::text AND m.memory_id > $2::uuid \
@@ -293,15 +293,18 @@ impl Convert {
         let query = sqlx::query(AssertSqlSafe(text)).bind(self.entity.as_str());
         let query = query.bind(self.after).bind(BATCH);
         let rows = connection.fetch_all(query).await?;
-        let memories = rows.iter().map(|row| {
-            Ok(OutdatedMemory {
-                id: row.try_get("memory_id")?,
-                content: row.try_get("content")?,
-                words: row.try_get("word_count")?,
-                is_live: row.try_get("is_live")?,
-            })
-        });
-        Ok(memories.collect::<Result<_, sqlx::Error>>()?)
+        let decode = |rows: &[PgRow]| {
+            let memory = |row: &PgRow| {
+                let memory = OutdatedMemory {
+                    id: row.try_get("memory_id")?,
+                    words: row.try_get("word_count")?,
+                    is_live: row.try_get("is_live")?,
+                };
+                Ok((memory, row.try_get("content")?))
+            };
+            rows.iter().map(memory).collect()
+        };
+        Ok(decode_rows(OPERATION, rows, decode).await?)
     }
 
     /// The lock on the entity keeps the memories unchanged since they were read.

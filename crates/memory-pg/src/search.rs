@@ -14,6 +14,7 @@ use sqlx::types::Json;
 use crate::database::Database;
 use crate::filter::{LIVE, conditions};
 use crate::lexical::{self, LexicalQuery};
+use crate::pairs::PairRecords;
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
 use crate::{ann_search, dense, pairs};
@@ -21,11 +22,11 @@ use crate::{ann_search, dense, pairs};
 pub(crate) const OPERATION: &str = "search";
 
 /// What the statement of a search found.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct StatementOutcome {
     pub(crate) outcome: SearchOutcome,
-    /// The records of memories that may contain pairs, see [`pairs`].
-    pub(crate) with_pair_words: Vec<u8>,
+    /// Of memories that may contain pairs, see [`pairs`].
+    pub(crate) with_pair_words: PairRecords,
 }
 
 pub(crate) async fn search(
@@ -75,7 +76,7 @@ pub(crate) fn decode_hits(
     lexical: bool,
 ) -> Result<StatementOutcome, sqlx::Error> {
     let mut found = SearchOutcome::default();
-    let mut with_pair_words = Vec::new();
+    let mut with_pair_words = PairRecords::default();
     if let Some(row) = rows.first() {
         found.generation = rows::generation(row)?;
         if dense {
@@ -86,7 +87,7 @@ pub(crate) fn decode_hits(
             found.lexical = Some(score_stats(row, "lexical_mean", "lexical_deviation")?);
             found.matching = u64::try_from(row.try_get::<i64, _>("matching")?).ok();
             found.terms = Some(term_stats(row)?);
-            with_pair_words = pairs::records(row)?;
+            with_pair_words = PairRecords::of(row)?;
         }
     }
     for row in rows {
