@@ -28,8 +28,8 @@ use crate::sql::SqlBuilder;
 /// In an entity with fewer memories, the other retrievers find most of them.
 const MIN_MEMORIES: u32 = 2_048;
 
-/// Most bits of a memory. A question that needs more, of some two hundred different words, is
-/// searched for a part of its pairs.
+/// Most bits of a memory. A question that needs more, of some two hundred different words or
+/// more, is searched for a part of its pairs.
 const MAX_MARKS: usize = 256;
 
 /// Texts that are in memory at a time: some hundred kilobytes of short ones, at most 40 MB.
@@ -77,16 +77,25 @@ struct Scored {
 impl PairWords {
     /// Of a query's pairs and of its words, in order.
     pub(crate) fn new(pairs: &[WordPair], words: &[String]) -> Self {
-        let (mut chosen, mut marks) = (Vec::new(), BTreeSet::new());
-        for pair in indexed_pairs(pairs, words) {
-            let twice = (pair.0 == pair.1).then_some((pair.0, 2));
-            marks.extend([(pair.0, 1), (pair.1, 1)].into_iter().chain(twice));
-            chosen.push(pair);
-            // The next pair may add two.
-            if marks.len() + 2 > MAX_MARKS {
-                break;
+        let digest = |&(first, second): &(usize, usize)| {
+            let words = words.get(first).zip(words.get(second));
+            words.map(|(first, second)| WordPair::of(first, second))
+        };
+        let mut chosen = indexed_pairs(pairs, words);
+        // Or the alphabet would decide which of a long question are searched.
+        chosen.sort_by_cached_key(digest);
+        let mut marks = BTreeSet::new();
+        chosen.retain(|&(first, second)| {
+            let twice = (first == second).then_some((first, 2));
+            let own = BTreeSet::from_iter([(first, 1), (second, 1)].into_iter().chain(twice));
+            // A pair of words that others have brought needs none.
+            let fits = marks.len() + own.difference(&marks).count() <= MAX_MARKS;
+            if fits {
+                marks.extend(own);
             }
-        }
+            fits
+        });
+        chosen.sort_unstable();
         let mark = |(word, count): (usize, i32)| {
             let lexeme = words.get(word)?.clone();
             Some(Mark {
@@ -402,9 +411,36 @@ mod tests {
         assert_eq!(marks, [("mill", 1), ("old", 1), ("old", 2), ("river", 1)]);
         assert!(pair_words("mill").marks.is_empty());
         assert!(pair_words("mill").column().contains("NULL"));
-        let long: String = (0..1_000).map(|number| format!("mill{number} ")).collect();
-        let marks = pair_words(&long).marks.len();
-        assert!(marks > MAX_MARKS / 2 && marks <= MAX_MARKS, "{marks}");
+    }
+
+    #[test]
+    fn pairs_of_a_long_question_are_of_the_whole_alphabet() {
+        let syllable =
+            |digit: usize| ["bo", "co", "do", "fo", "go", "ko", "lo", "mo", "no", "po"][digit % 10];
+        let word = |n: usize| [n / 100, n / 10, n].map(syllable).concat();
+        let all: Vec<String> = (0..1_000).map(word).collect();
+        // Each is followed by its neighbor in the alphabet, and by one that is far from it.
+        let far = (0..1_000).flat_map(|index| [index, index * 7 % 1_000]);
+        let text: Vec<&str> = (0..1_000).chain(far).map(|index| &*all[index]).collect();
+        let terms = QueryTerms::new(&text.join(" "), None, false);
+        let mut words = terms.stems().to_vec();
+        words.sort_unstable();
+        assert_eq!(words.len(), all.len());
+        let chosen = PairWords::new(terms.pairs(), &words);
+        let marks = chosen.marks.len();
+        assert!(marks > MAX_MARKS - 2 && marks <= MAX_MARKS, "{marks}");
+        for quarter in 0..4 {
+            let is_within = |word: usize| word / 250 == quarter;
+            let within = chosen.pairs.iter().filter(|pair| is_within(pair.0)).count();
+            let part = chosen.pairs.len() / 8;
+            assert!(within > part, "{within} begin in quarter {quarter}");
+        }
+        let marked: HashSet<usize> = chosen.marks.iter().map(|mark| mark.word).collect();
+        let mut possible = indexed_pairs(terms.pairs(), &words);
+        possible.retain(|(first, second)| marked.contains(first) && marked.contains(second));
+        // Also of a word with itself, whose second bit may not fit any more.
+        possible.retain(|pair| pair.0 != pair.1 || chosen.pairs.contains(pair));
+        assert_eq!(chosen.pairs, possible);
     }
 
     #[test]
