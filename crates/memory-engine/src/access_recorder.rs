@@ -1,6 +1,7 @@
 //! Recording accesses in the background.
 
 use std::collections::HashSet;
+use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -110,9 +111,8 @@ impl AccessRecorder {
     /// the next flush.
     async fn flush(&self) {
         let left = self.write_unlocked().await;
-        let limit = Instant::now() + FLUSH_LOCK_TIMEOUT;
-        let is_wanted = || self.closing.load(Ordering::SeqCst) == 0;
-        let left = self.write_locked(left, limit, None, is_wanted).await;
+        let limit = LockLimit::of_flush(&self.closing);
+        let left = self.write_locked(left, limit).await;
         self.counts.put_back(&left);
         if !left.is_empty() && self.counts.schedule() {
             self.schedule_flush();
@@ -146,46 +146,37 @@ impl AccessRecorder {
 
     /// Writes the counts of locked entities, each in a transaction of its own, which waits
     /// for the lock while it has none. Those that are still locked are tried again until
-    /// the time limit, or until that `is_wanted` no more, or the store is unavailable.
-    /// After `gives_up`, it does not wait for what the store is writing either. Returns what
-    /// it has not written.
+    /// the limit, or until the store is unavailable. Returns what it has not written.
     async fn write_locked(
         &self,
         mut left: Vec<AccessUpdate>,
-        limit: Instant,
-        gives_up: Option<Instant>,
-        is_wanted: impl Fn() -> bool,
+        limit: LockLimit<'_>,
     ) -> Vec<AccessUpdate> {
         let mut is_available = true;
         while !left.is_empty() {
             let mut deferred = Vec::new();
             let entities = left.chunk_by(|a, b| a.entity == b.entity);
             for own in entities.flat_map(|own| own.chunks(limits::MAX_LIMIT)) {
-                let wait = LOCK_WAIT.min(limit.saturating_duration_since(Instant::now()));
-                if wait.is_zero() || !is_wanted() || !is_available {
+                let wait = limit.next_wait().filter(|_| is_available);
+                let Some(wait) = wait else {
                     deferred.extend_from_slice(own);
                     continue;
-                }
-                let write = self.write(own, wait);
-                let written = match gives_up {
-                    Some(gives_up) => timeout_at(gives_up, write).await,
-                    None => Ok(write.await),
                 };
-                match written {
-                    Ok(Ok(some)) => deferred.extend(some),
-                    Ok(Err(Unavailable)) => {
+                match limit.wait_for(self.write(own, wait)).await {
+                    Some(Ok(some)) => deferred.extend(some),
+                    Some(Err(Unavailable)) => {
                         is_available = false;
                         deferred.extend_from_slice(own);
                     }
                     // It runs to its end in the store, and must not be written twice.
-                    Err(_) => {
+                    None => {
                         is_available = false;
                         tracing::warn!("access counts were not written in time");
                     }
                 }
             }
             left = deferred;
-            if Instant::now() >= limit || !is_wanted() || !is_available {
+            if limit.next_wait().is_none() || !is_available {
                 break;
             }
             // A store that does not wait for a lock.
@@ -248,9 +239,7 @@ impl AccessRecorder {
             tracing::warn!("access counts were not written in time");
             return;
         };
-        let limit = Instant::now() + CLOSE_LOCK_TIMEOUT;
-        let gives_up = Some(limit + LOCK_WAIT);
-        let left = self.write_locked(left, limit, gives_up, || true).await;
+        let left = self.write_locked(left, LockLimit::of_close()).await;
         if !left.is_empty() {
             let memories = left.len();
             tracing::warn!(
@@ -264,6 +253,55 @@ impl AccessRecorder {
 
 /// The store could not be reached, and has written nothing.
 struct Unavailable;
+
+/// How long a flush waits for what others have locked.
+struct LockLimit<'a> {
+    /// No wait for a lock goes on after this.
+    locks: Instant,
+    /// After this, it does not wait for what the store is writing either.
+    writes: Option<Instant>,
+    /// Those that wait for this flush to end, so that it waits for no lock.
+    closing: Option<&'a AtomicUsize>,
+}
+
+impl<'a> LockLimit<'a> {
+    /// Of a flush in the background, which ends sooner where a close waits for it.
+    fn of_flush(closing: &'a AtomicUsize) -> Self {
+        Self {
+            locks: Instant::now() + FLUSH_LOCK_TIMEOUT,
+            writes: None,
+            closing: Some(closing),
+        }
+    }
+
+    /// Of a flush before a close.
+    fn of_close() -> Self {
+        let locks = Instant::now() + CLOSE_LOCK_TIMEOUT;
+        Self {
+            locks,
+            writes: Some(locks + LOCK_WAIT),
+            closing: None,
+        }
+    }
+
+    /// How long to wait for the next locked entity; `None` where none is waited for any more.
+    fn next_wait(&self) -> Option<Duration> {
+        let is_awaited = |closing: &AtomicUsize| closing.load(Ordering::SeqCst) > 0;
+        if self.closing.is_some_and(is_awaited) {
+            return None;
+        }
+        let left = self.locks.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then(|| LOCK_WAIT.min(left))
+    }
+
+    /// Waits for a write; `None` where it took too long.
+    async fn wait_for<T>(&self, write: impl Future<Output = T>) -> Option<T> {
+        match self.writes {
+            Some(limit) => timeout_at(limit, write).await.ok(),
+            None => Some(write.await),
+        }
+    }
+}
 
 /// Divides updates among transactions; those of an entity follow each other.
 fn into_batches(updates: &[AccessUpdate]) -> impl Iterator<Item = &[AccessUpdate]> {
