@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::consolidation::{AccessCounts, FLUSH_AFTER};
+use crate::consolidation::{AccessCounts, FLUSH_AFTER, TakenCounts};
 use crate::recall::RecallHit;
 use crate::tiers::Tiers;
 
@@ -90,10 +90,10 @@ impl AccessRecorder {
             self.counts.writer_stopped();
             return;
         };
-        let (recorder, counts) = (Weak::clone(&self.this), Arc::clone(&self.counts));
+        let recorder = Weak::clone(&self.this);
+        // Dropped also where the runtime ends before this task does, or before it begins.
+        let guard = FlushGuard(Arc::clone(&self.counts));
         runtime.spawn(async move {
-            // Dropped also where the runtime ends before this task does.
-            let guard = FlushGuard(counts);
             let flush_due = guard.0.flush_due.notified();
             // Whichever comes first; an elapsed timeout is no failure.
             let _ = timeout(FLUSH_AFTER, flush_due).await;
@@ -110,79 +110,69 @@ impl AccessRecorder {
     /// Writes pending counts. Those of entities that others have locked stay pending for
     /// the next flush.
     async fn flush(&self) {
-        let left = self.write_unlocked().await;
-        let limit = LockLimit::of_flush(&self.closing);
-        let left = self.write_locked(left, limit).await;
-        self.counts.put_back(&left);
-        if !left.is_empty() && self.counts.schedule() {
+        let mut taken = self.counts.take();
+        let mut written = self.write_unlocked(&mut taken).await;
+        if written.is_ok() {
+            let limit = LockLimit::of_flush(&self.closing);
+            written = self.write_locked(&mut taken, limit).await;
+        }
+        let are_locked = written.is_ok() && !taken.is_empty();
+        drop(taken);
+        if are_locked && self.counts.schedule() {
             self.schedule_flush();
         }
     }
 
-    /// Writes the pending counts of entities that nobody has locked, and returns the
-    /// others. While the store is unavailable they stay pending, and nothing more is
-    /// tried; counts that cannot be written at all are dropped and logged, unless the
-    /// store only reads.
-    async fn write_unlocked(&self) -> Vec<AccessUpdate> {
-        let (mut is_available, mut deferred) = (true, Vec::new());
+    /// Writes the counts of entities that nobody has locked. While the store is unavailable
+    /// nothing more is tried; counts that cannot be written at all are dropped and logged,
+    /// unless the store only reads.
+    async fn write_unlocked(&self, taken: &mut TakenCounts<'_>) -> Result<(), Unavailable> {
         // Many entities in one transaction: one for each would keep the connection that
         // writes busy. Not all at once, since others wait for it, and for the entities.
-        let updates = self.counts.drain();
-        for updates in into_batches(&updates) {
-            if !is_available {
-                self.counts.put_back(updates);
-                continue;
-            }
-            match self.write(updates, Duration::ZERO).await {
-                Ok(some) => deferred.extend(some),
+        while let Some(updates) = taken.next(first_batch) {
+            match self.write(&updates, Duration::ZERO).await {
+                Ok(deferred) => taken.defer(deferred),
                 Err(Unavailable) => {
-                    is_available = false;
-                    self.counts.put_back(updates);
+                    taken.defer(updates);
+                    return Err(Unavailable);
                 }
             }
         }
-        deferred
+        Ok(())
     }
 
     /// Writes the counts of locked entities, each in a transaction of its own, which waits
     /// for the lock while it has none. Those that are still locked are tried again until
-    /// the limit, or until the store is unavailable. Returns what it has not written.
+    /// the limit.
     async fn write_locked(
         &self,
-        mut left: Vec<AccessUpdate>,
+        taken: &mut TakenCounts<'_>,
         limit: LockLimit<'_>,
-    ) -> Vec<AccessUpdate> {
-        let mut is_available = true;
-        while !left.is_empty() {
-            let mut deferred = Vec::new();
-            let entities = left.chunk_by(|a, b| a.entity == b.entity);
-            for own in entities.flat_map(|own| own.chunks(limits::MAX_LIMIT)) {
-                let wait = limit.next_wait().filter(|_| is_available);
-                let Some(wait) = wait else {
-                    deferred.extend_from_slice(own);
-                    continue;
-                };
-                match limit.wait_for(self.write(own, wait)).await {
-                    Some(Ok(some)) => deferred.extend(some),
+    ) -> Result<(), Unavailable> {
+        loop {
+            taken.retry_deferred();
+            while let Some(wait) = limit.next_wait()
+                && let Some(updates) = taken.next(of_first_entity)
+            {
+                match limit.wait_for(self.write(&updates, wait)).await {
+                    Some(Ok(deferred)) => taken.defer(deferred),
                     Some(Err(Unavailable)) => {
-                        is_available = false;
-                        deferred.extend_from_slice(own);
+                        taken.defer(updates);
+                        return Err(Unavailable);
                     }
                     // It runs to its end in the store, and must not be written twice.
                     None => {
-                        is_available = false;
                         tracing::warn!("access counts were not written in time");
+                        return Err(Unavailable);
                     }
                 }
             }
-            left = deferred;
-            if limit.next_wait().is_none() || !is_available {
-                break;
+            if taken.is_empty() || limit.next_wait().is_none() {
+                return Ok(());
             }
             // A store that does not wait for a lock.
             tokio::time::sleep(LOCK_WAIT / 10).await;
         }
-        left
     }
 
     /// Writes counts and drops what is cached of these memories. Returns the counts that
@@ -232,26 +222,31 @@ impl AccessRecorder {
         let unlocked = async {
             // What a flush in the background has is pending again when it ends.
             let flushing = self.flushing.lock().await;
-            (self.write_unlocked().await, flushing)
+            let mut taken = self.counts.take();
+            let written = self.write_unlocked(&mut taken).await;
+            (flushing, taken, written)
         };
-        // A write that has begun runs to its end in the store.
-        let Ok((left, _flushing)) = timeout(CLOSE_TIMEOUT, unlocked).await else {
+        // A write that has begun runs to its end in the store. What is left is pending again
+        // before another flush can begin.
+        let unlocked = timeout(CLOSE_TIMEOUT, unlocked).await;
+        let Ok((_flushing, mut taken, mut written)) = unlocked else {
             tracing::warn!("access counts were not written in time");
             return;
         };
-        let left = self.write_locked(left, LockLimit::of_close()).await;
-        if !left.is_empty() {
-            let memories = left.len();
+        if written.is_ok() {
+            written = self.write_locked(&mut taken, LockLimit::of_close()).await;
+        }
+        if written.is_ok() && !taken.is_empty() {
+            let memories = taken.len();
             tracing::warn!(
                 memories,
                 "access counts were not written: others have locked the entities"
             );
-            self.counts.put_back(&left);
         }
     }
 }
 
-/// The store could not be reached, and has written nothing.
+/// The store could not be reached, and has written nothing, or did not answer in time.
 struct Unavailable;
 
 /// How long a flush waits for what others have locked.
@@ -303,22 +298,25 @@ impl<'a> LockLimit<'a> {
     }
 }
 
-/// Divides updates among transactions; those of an entity follow each other.
-fn into_batches(updates: &[AccessUpdate]) -> impl Iterator<Item = &[AccessUpdate]> {
-    let mut rest = updates;
-    std::iter::from_fn(move || {
-        let (mut entities, mut length) = (0, 0);
-        for own in rest.chunk_by(|a, b| a.entity == b.entity) {
-            if entities == MAX_ENTITIES || length >= limits::MAX_LIMIT {
-                break;
-            }
-            entities += 1;
-            length += own.len();
+/// How many of these updates, of which those of an entity follow each other, are written
+/// in the next transaction.
+fn first_batch(updates: &[AccessUpdate]) -> usize {
+    let (mut entities, mut length) = (0, 0);
+    for own in updates.chunk_by(|a, b| a.entity == b.entity) {
+        if entities == MAX_ENTITIES || length >= limits::MAX_LIMIT {
+            break;
         }
-        let (batch, after) = rest.split_at(length.min(limits::MAX_LIMIT));
-        rest = after;
-        (!batch.is_empty()).then_some(batch)
-    })
+        entities += 1;
+        length += own.len();
+    }
+    length.min(limits::MAX_LIMIT)
+}
+
+/// As [`first_batch`], of one entity.
+fn of_first_entity(updates: &[AccessUpdate]) -> usize {
+    let mut entities = updates.chunk_by(|a, b| a.entity == b.entity);
+    let length = entities.next().map_or(0, <[AccessUpdate]>::len);
+    length.min(limits::MAX_LIMIT)
 }
 
 /// Lets another task be started when the one that writes ends.
@@ -358,13 +356,21 @@ mod tests {
         let update = |entity: &str| AccessUpdate::new(entity, MemoryId::new(), 1, Utc::now());
         let mut updates: Vec<_> = (0..120).map(|n| update(&format!("npc {n}"))).collect();
         updates.extend((0..2_500).map(|_| update("mira")));
-        let batches: Vec<_> = into_batches(&updates).collect();
-        assert_eq!(batches.concat(), updates);
-        let sizes: Vec<usize> = batches.iter().map(|batch| batch.len()).collect();
-        assert_eq!(sizes, [50, 50, 1_000, 1_000, 520]);
-        for batch in batches {
-            let entities = batch.chunk_by(|a, b| a.entity == b.entity);
-            assert!(entities.count() <= MAX_ENTITIES);
-        }
+        let sizes = |first: fn(&[AccessUpdate]) -> usize| {
+            let mut rest = &updates[..];
+            let mut sizes = Vec::new();
+            while !rest.is_empty() {
+                let (batch, after) = rest.split_at(first(rest));
+                let entities = batch.chunk_by(|a, b| a.entity == b.entity);
+                assert!(entities.count() <= MAX_ENTITIES);
+                sizes.push(batch.len());
+                rest = after;
+            }
+            sizes
+        };
+        assert_eq!(sizes(first_batch), [50, 50, 1_000, 1_000, 520]);
+        let of_one = [&[1; 120][..], &[1_000, 1_000, 500]].concat();
+        assert_eq!(sizes(of_first_entity), of_one);
+        assert_eq!((first_batch(&[]), of_first_entity(&[])), (0, 0));
     }
 }

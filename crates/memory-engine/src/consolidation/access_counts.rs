@@ -1,6 +1,6 @@
 //! Access counts that are pending until a background task flushes them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ struct Count {
 
 impl AccessCounts {
     /// Counts one access of each memory. Returns whether the caller must start
-    /// a task that flushes the counts: it calls [`drain`](Self::drain).
+    /// a task that flushes the counts: it calls [`take`](Self::take).
     pub(crate) fn record(
         &self,
         entity: &EntityId,
@@ -63,9 +63,18 @@ impl AccessCounts {
         self.lock().memories
     }
 
+    /// Takes all pending counts for a flush. The next [`record`](Self::record) schedules a
+    /// new one.
+    pub(crate) fn take(&self) -> TakenCounts<'_> {
+        TakenCounts {
+            counts: self,
+            updates: self.drain().into(),
+            deferred: Vec::new(),
+        }
+    }
+
     /// Removes and returns all pending counts, those of an entity one after the other.
-    /// The next [`record`](Self::record) schedules a new flush.
-    pub(crate) fn drain(&self) -> Vec<AccessUpdate> {
+    fn drain(&self) -> Vec<AccessUpdate> {
         let pending = std::mem::take(&mut *self.lock());
         let mut updates = Vec::with_capacity(pending.memories);
         for (entity, counts) in pending.by_entity {
@@ -79,7 +88,7 @@ impl AccessCounts {
 
     /// Restores counts that were not written; the next access schedules a retry, unless
     /// the caller does.
-    pub(crate) fn put_back(&self, updates: &[AccessUpdate]) {
+    fn put_back(&self, updates: &[AccessUpdate]) {
         let mut pending = self.lock();
         for update in updates {
             let before = pending.memories;
@@ -103,6 +112,52 @@ impl AccessCounts {
     fn lock(&self) -> MutexGuard<'_, Pending> {
         // Counts are advisory: those left by a panic are usable.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Pending counts that a flush has taken. Those whose write has not begun when it ends, or
+/// is dropped, are pending again.
+pub(crate) struct TakenCounts<'a> {
+    counts: &'a AccessCounts,
+    updates: VecDeque<AccessUpdate>,
+    /// Those that were not written at the first try.
+    deferred: Vec<AccessUpdate>,
+}
+
+impl TakenCounts<'_> {
+    /// The updates to write next: of those that are left, so many as `length` says, in whose
+    /// slice those of an entity follow each other. `None` where none are left but deferred ones.
+    pub(crate) fn next(
+        &mut self,
+        length: impl FnOnce(&[AccessUpdate]) -> usize,
+    ) -> Option<Vec<AccessUpdate>> {
+        let length = length(self.updates.make_contiguous()).min(self.updates.len());
+        (length > 0).then(|| self.updates.drain(..length).collect())
+    }
+
+    /// Gives back updates that were not written.
+    pub(crate) fn defer(&mut self, updates: Vec<AccessUpdate>) {
+        self.deferred.extend(updates);
+    }
+
+    /// Has those that were deferred written next.
+    pub(crate) fn retry_deferred(&mut self) {
+        self.updates.extend(self.deferred.drain(..));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.updates.len() + self.deferred.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for TakenCounts<'_> {
+    fn drop(&mut self) {
+        self.counts.put_back(self.updates.make_contiguous());
+        self.counts.put_back(&self.deferred);
     }
 }
 
@@ -193,6 +248,26 @@ mod tests {
         let drained = accesses.drain();
         let entities = drained.chunk_by(|a, b| a.entity == b.entity);
         assert_eq!((drained.len(), entities.count()), (5, 3));
+    }
+
+    #[test]
+    fn taken_counts_are_pending_again_unless_their_write_has_begun() {
+        let accesses = AccessCounts::default();
+        for name in ["mira", "tam", "otto", "eva"] {
+            accesses.record(&name.into(), std::iter::once(MemoryId::new()), Utc::now());
+        }
+        let mut taken = accesses.take();
+        assert_eq!((accesses.len(), taken.len()), (0, 4));
+        let written = taken.next(|updates| updates.len() - 1).unwrap();
+        assert_eq!(written.len(), 3);
+        taken.defer(written[..1].to_vec());
+        assert_eq!(taken.next(|_| 1).unwrap().len(), 1);
+        assert_eq!(taken.next(|updates| updates.len()), None);
+        taken.retry_deferred();
+        let rest = taken.next(|_| 7).unwrap();
+        taken.defer(rest);
+        drop(taken);
+        assert_eq!(accesses.drain(), written[..1]);
     }
 
     #[test]

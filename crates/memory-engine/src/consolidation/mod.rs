@@ -18,7 +18,7 @@ mod statement;
 mod summary;
 mod watermarks;
 
-pub(crate) use access_counts::{AccessCounts, FLUSH_AFTER};
+pub(crate) use access_counts::{AccessCounts, FLUSH_AFTER, TakenCounts};
 pub(crate) use entity_locks::{EntityLocks, jittered_backoff};
 pub(crate) use eviction::{BottomK, EvictionRank};
 pub(crate) use eviction_candidates::{EvictionCandidates, KeptCandidates};

@@ -1,6 +1,7 @@
 //! Access counts of recalls.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use memory_core::{
 };
 use memory_engine::RecallRequest;
 use memory_testkit::{HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::fixture::{Fixture, fixture, fixture_on, fixture_with, item, mira, now};
 
@@ -108,6 +109,8 @@ async fn many_counts_are_flushed_early_and_historical_recalls_do_not_count() {
 #[derive(Debug, Default)]
 struct Locks {
     locked: Mutex<Vec<EntityId>>,
+    /// Whether recording accesses does not end.
+    hangs: AtomicBool,
     lists: Mutex<BTreeMap<EntityId, usize>>,
 }
 
@@ -134,6 +137,9 @@ impl StoreHooks for Locks {
         }
         // It stays open, so that a test can read what was written before.
         match call.operation {
+            StoreOperation::RecordAccesses if self.hangs.load(Ordering::SeqCst) => {
+                std::future::pending().await
+            }
             StoreOperation::Close => {
                 Err(MemoryError::store(ErrorKind::Other, "close", "kept open"))
             }
@@ -223,6 +229,55 @@ async fn close_does_not_wait_long_for_a_locked_entity() {
     assert_eq!(closed.unwrap_err().kind(), ErrorKind::Other);
     assert!(start.elapsed() < Duration::from_secs(7));
     assert_eq!((stored(&b, &hers).await, stored(&b, &his).await), (0, 1));
+}
+
+/// But those that the store may be writing.
+#[tokio::test(start_paused = true)]
+async fn close_that_is_dropped_loses_no_counts() {
+    let (b, locks, [hers, his]) = with_locked_entity().await;
+    let horse = RecallRequest::new("horse");
+    for one in [&hers, &his] {
+        b.engine.recall(&one.0, &horse).await.unwrap();
+    }
+    // While it waits for a lock.
+    let closed = timeout(Duration::from_secs(2), b.engine.close()).await;
+    assert!(closed.is_err());
+    locks.set(&[]);
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!((stored(&b, &hers).await, stored(&b, &his).await), (1, 1));
+
+    // While the store writes those of the first entities.
+    let mut everyone = Vec::new();
+    for number in 0..70 {
+        let mut horse = item("horse");
+        horse.entity_id = format!("stable {number}").into();
+        let ids = b.retain(vec![horse.clone()]).await;
+        everyone.push((horse.entity_id, ids[0]));
+    }
+    let sum = async || {
+        let mut sum = 0;
+        for one in &everyone {
+            sum += stored(&b, one).await;
+        }
+        sum
+    };
+    for limit in [Duration::from_millis(500), Duration::from_secs(60)] {
+        let before = sum().await;
+        for one in &everyone {
+            b.engine.recall(&one.0, &horse).await.unwrap();
+        }
+        locks.hangs.store(true, Ordering::SeqCst);
+        // It gives up by itself after a second.
+        let closed = timeout(limit, b.engine.close()).await;
+        assert_eq!(closed.is_ok(), limit > Duration::from_secs(1));
+        locks.hangs.store(false, Ordering::SeqCst);
+        sleep(Duration::from_secs(8)).await;
+        assert_eq!(
+            sum().await - before,
+            20,
+            "50 are written in one transaction"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
