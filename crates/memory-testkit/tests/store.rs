@@ -1,9 +1,10 @@
 //! The reference store passes the suite, in every form that a suite accepts.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use memory_core::{ErrorKind, MemoryError, MemoryResult, Store};
-use memory_testkit::{InMemoryStore, store};
+use async_trait::async_trait;
+use memory_core::{EntityId, ErrorKind, MemoryError, MemoryResult, Store};
+use memory_testkit::{HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation, store};
 
 #[tokio::test]
 async fn the_reference_store_conforms() {
@@ -30,6 +31,52 @@ async fn one_without_a_lexical_arm_conforms_by_saying_so() {
             .passed()
             .any(|name| name == "search_lexical::answers_as_capabilities_say")
     );
+}
+
+/// Locks an entity while a memory of it is updated.
+#[derive(Debug, Default)]
+struct Locks(Mutex<Option<EntityId>>);
+
+impl Locks {
+    fn lock(&self) -> MutexGuard<'_, Option<EntityId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl StoreHooks for Locks {
+    fn defers_accesses(&self, entity: &EntityId) -> bool {
+        self.lock().as_ref() == Some(entity)
+    }
+
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        if call.operation == StoreOperation::Update {
+            *self.lock() = call.entity.cloned();
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn after(&self, call: StoreCall<'_>, _: Result<(), &MemoryError>) -> MemoryResult<()> {
+        if call.operation == StoreOperation::Update {
+            *self.lock() = None;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn one_that_has_to_defer_accesses_is_rejected_if_it_does_not() {
+    let check = "record_accesses::writes_or_defers_each_update";
+    let any = store::Suite::new().only([check]);
+    let deferring = store::Suite::new().only([check]).defers_accesses();
+    let plain = || async { InMemoryStore::new() };
+    any.run(plain).await.assert();
+    assert!(!deferring.run(plain).await.is_conformant());
+    let locking =
+        || async { HookedStore::new(Arc::new(InMemoryStore::new()), Arc::new(Locks::default())) };
+    any.run(locking).await.assert();
+    deferring.run(locking).await.assert();
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use crate::support::with_database;
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms_with_notifications() {
     with_database(|url| async move {
-        let suite = Suite::new().tolerance(Tolerance::HALF_PRECISION);
+        let suite = Suite::new()
+            .tolerance(Tolerance::HALF_PRECISION)
+            .defers_accesses();
         let notifying = || PgOptions::new().notify_changes(true).connect(&url);
         suite.run(notifying).await.assert();
     })
@@ -19,7 +21,7 @@ async fn conforms_with_notifications() {
 async fn conforms_in_single_precision() {
     with_database(|url| async move {
         let single = || PgOptions::new().precision(Precision::Single).connect(&url);
-        Suite::new().run(single).await.assert();
+        Suite::new().defers_accesses().run(single).await.assert();
     })
     .await;
 }

@@ -13,7 +13,9 @@ use crate::support::pgbouncer::with_pgbouncer;
 async fn conforms_through_pgbouncer() {
     with_pgbouncer(|pooled, _| async move {
         let url = format!("{pooled}&pooler=transaction");
-        let suite = Suite::new().tolerance(Tolerance::HALF_PRECISION);
+        let suite = Suite::new()
+            .tolerance(Tolerance::HALF_PRECISION)
+            .defers_accesses();
         suite.run(|| PgStore::connect(&url)).await.assert();
     })
     .await;

@@ -24,6 +24,8 @@ pub struct CheckContext {
     store: Arc<dyn Store>,
     namespace: String,
     tolerance: Tolerance,
+    /// Whether it is required that the store defers accesses.
+    pub(super) defers_accesses: bool,
 }
 
 impl CheckContext {
@@ -36,6 +38,7 @@ impl CheckContext {
             // the entities of a namespace are adjacent in their order.
             namespace: format!("testkit-{}", MemoryId::new()),
             tolerance,
+            defers_accesses: false,
         }
     }
 
@@ -61,6 +64,12 @@ impl CheckContext {
     #[must_use]
     pub const fn tolerance(&self) -> Tolerance {
         self.tolerance
+    }
+
+    /// Whether the store must defer updates of an entity that another caller writes to.
+    #[must_use]
+    pub const fn defers_accesses(&self) -> bool {
+        self.defers_accesses
     }
 
     /// A generator for this check's data: the same in every run and at every

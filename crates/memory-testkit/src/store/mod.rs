@@ -47,6 +47,7 @@ where
 #[derive(Debug, Clone, Default)]
 pub struct Suite {
     tolerance: Tolerance,
+    defers_accesses: bool,
     only: Vec<&'static str>,
 }
 
@@ -84,6 +85,14 @@ impl Suite {
     #[must_use]
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.tolerance = tolerance;
+        self
+    }
+
+    /// Requires that [`Store::record_accesses`] defers updates of an entity that another
+    /// caller writes to: of a store that locks entities one by one.
+    #[must_use]
+    pub const fn defers_accesses(mut self) -> Self {
+        self.defers_accesses = true;
         self
     }
 
@@ -137,7 +146,9 @@ impl Suite {
     }
 
     async fn verdict(&self, check: &Check, store: Arc<dyn Store>) -> Verdict {
-        run_check(check.run(&CheckContext::new(store, self.tolerance))).await
+        let mut context = CheckContext::new(store, self.tolerance);
+        context.defers_accesses = self.defers_accesses;
+        run_check(check.run(&context)).await
     }
 
     fn wants(&self, check: &Check) -> bool {
