@@ -5,13 +5,11 @@ use memory_core::{
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use tracing::{Instrument, debug_span};
 use uuid::Uuid;
 
 use crate::blocking::decode_rows;
 use crate::connection::Scope;
 use crate::database::{Database, ReadTarget};
-use crate::load::{Load, MAX_IN_ONE_STATEMENT};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
 use crate::vectors;
@@ -33,19 +31,9 @@ pub(crate) async fn changes_since(
         min_generation: since,
         ..ReadTarget::new(Scope::Entities(&entities))
     };
-    let span = debug_span!("store", backend = "postgres", operation = OPERATION);
     let statement = |max| changes_statement(entity, since, fingerprint, max);
-    let read = async {
-        let rows = database.fetch(target, statement(MAX_IN_ONE_STATEMENT));
-        let rows = rows.await?;
-        if !are_too_many(&rows)? {
-            return Ok(rows);
-        }
-        let load = Load::new("memory_changes", target, statement(i64::MAX));
-        database.load(load).await
-    };
-    let rows = read.instrument(span).await;
-    let rows = rows.map_err(|failure| failure.into_error(OPERATION))?;
+    let rows = database.fetch_or_load(OPERATION, target, "memory_changes", statement, has_left_out);
+    let rows = rows.await?;
     let (owner, fingerprint) = (entity.clone(), fingerprint.clone());
     let decode = move |rows: &[PgRow]| {
         let mut changes = ChangeSet::default();
@@ -63,12 +51,12 @@ pub(crate) async fn changes_since(
 }
 
 /// Whether there are more memories than the statement reads.
-fn are_too_many(rows: &[PgRow]) -> Result<bool, sqlx::Error> {
+fn has_left_out(rows: &[PgRow], max_memories: i64) -> Result<bool, sqlx::Error> {
     let is_left_out = match rows.first() {
         Some(first) => first.try_get("is_left_out")?,
         None => false,
     };
-    Ok(is_left_out || rows.len() as u64 > MAX_IN_ONE_STATEMENT.cast_unsigned())
+    Ok(is_left_out || rows.len() as u64 > max_memories.cast_unsigned())
 }
 
 /// The statement of [`changes_since`]. The first row has the removals as well; they are

@@ -16,7 +16,7 @@ use crate::ann_index::IndexCatalog;
 use crate::blocking::decode_rows;
 use crate::connection::{Connection, Scope};
 use crate::error::{self, Failure};
-use crate::load::Load;
+use crate::load::{Load, MAX_IN_ONE_STATEMENT};
 use crate::options::PgOptions;
 use crate::pool::PoolMetrics;
 use crate::replica_reads::Replicas;
@@ -292,9 +292,33 @@ impl Database {
         rows
     }
 
+    /// Reads what may be large: by one statement, and where that has left out memories, by a
+    /// load with a cursor of this name. `statement` is one that reads at most so many
+    /// memories, and `has_left_out` says whether its rows are not all.
+    pub(crate) async fn fetch_or_load(
+        &self,
+        operation: &'static str,
+        target: ReadTarget<'_>,
+        cursor: &'static str,
+        statement: impl Fn(i64) -> SqlBuilder,
+        has_left_out: impl Fn(&[PgRow], i64) -> Result<bool, sqlx::Error>,
+    ) -> MemoryResult<Vec<PgRow>> {
+        let read = async {
+            let rows = self.fetch(target, statement(MAX_IN_ONE_STATEMENT)).await?;
+            if !has_left_out(&rows, MAX_IN_ONE_STATEMENT)? {
+                return Ok(rows);
+            }
+            let load = Load::new(cursor, target, statement(i64::MAX));
+            self.load(load).await
+        };
+        let span = debug_span!("store", backend = "postgres", operation);
+        let rows = read.instrument(span).await;
+        rows.map_err(|failure: Failure| failure.into_error(operation))
+    }
+
     /// Reads the rows of a load: from a replica, where one may answer, otherwise from the
     /// server.
-    pub(crate) async fn load(&self, load: Load<'_>) -> Result<Vec<PgRow>, Failure> {
+    async fn load(&self, load: Load<'_>) -> Result<Vec<PgRow>, Failure> {
         let target = load.target;
         if let Some(replicas) = &self.replicas
             && target.allows_replica

@@ -8,7 +8,6 @@ use memory_core::{
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use tracing::{Instrument, debug_span};
 use uuid::Uuid;
 
 use super::PageKey;
@@ -18,7 +17,6 @@ use crate::blocking::run_blocking;
 use crate::connection::Scope;
 use crate::database::{Database, ReadTarget};
 use crate::error::Failure;
-use crate::load::{Load, MAX_IN_ONE_STATEMENT};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
 use crate::vectors;
@@ -38,19 +36,10 @@ pub(super) async fn read(
     let mut damaged: Vec<Uuid> = Vec::new();
     loop {
         let target = ReadTarget::new(Scope::Entities(&entities));
-        let span = debug_span!("store", backend = "postgres", operation = OPERATION);
         let statement = |max| read_statement(entity, fingerprint, format, &damaged, max);
-        let read = async {
-            let rows = database.fetch(target, statement(MAX_IN_ONE_STATEMENT));
-            let rows = rows.await?;
-            if !is_too_large(&rows)? {
-                return Ok(rows);
-            }
-            let load = Load::new("memory_pages", target, statement(i64::MAX));
-            database.load(load).await
-        };
-        let rows = read.instrument(span).await;
-        let rows = rows.map_err(|failure| failure.into_error(OPERATION))?;
+        let rows =
+            database.fetch_or_load(OPERATION, target, "memory_pages", statement, has_left_out);
+        let rows = rows.await?;
         let is_writable = !database.options.read_only && !database.is_standby();
         let decoder = Decoder::new(entity, fingerprint, format);
         // Pages are large, however few rows there are.
@@ -85,12 +74,12 @@ pub(super) async fn read(
 }
 
 /// Whether the entity has more memories than the statement reads.
-fn is_too_large(rows: &[PgRow]) -> Result<bool, Failure> {
+fn has_left_out(rows: &[PgRow], max_memories: i64) -> Result<bool, sqlx::Error> {
     let [row] = rows else {
         return Ok(false);
     };
     let count: Option<i64> = row.try_get("memory_count")?;
-    Ok(count > Some(MAX_IN_ONE_STATEMENT))
+    Ok(count > Some(max_memories))
 }
 
 /// The types of a memory's columns, where a row has none.
