@@ -51,6 +51,7 @@ mod maintenance;
 mod neighbors;
 mod options;
 mod pairs;
+mod pause;
 mod pool;
 #[cfg(test)]
 mod query_plan_tests;

@@ -2,18 +2,19 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use memory_core::EntityId;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Row};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::connection::{Connection, Scope};
 use crate::database::load_slots;
 use crate::error::Failure;
+use crate::pause::Pause;
 use crate::session_settings::SessionSettings;
 use crate::write_positions::Position;
 
@@ -98,21 +99,8 @@ pub(crate) struct Replica {
     pub(crate) pool: PgPool,
     /// Loads that run at once on it.
     pub(crate) load_slots: Semaphore,
-    availability: Mutex<Availability>,
-}
-
-#[derive(Debug, Default)]
-struct Availability {
-    /// Failures in a row.
-    failures: u32,
-    /// When it is asked again.
-    resumes: Option<Instant>,
-    /// Loads in a row that failed although it was alive.
-    failed_loads: u32,
-    /// When the last of them failed.
-    failed_load_at: Option<Instant>,
-    /// When it is asked for a load again.
-    resumes_loads: Option<Instant>,
+    reads: Pause,
+    loads: Pause,
 }
 
 /// A connection to a replica that has said how far it is.
@@ -127,81 +115,47 @@ impl Replica {
         Self {
             load_slots: load_slots(&pool),
             pool,
-            availability: Mutex::default(),
+            reads: Pause::new(INITIAL_PAUSE, MAX_PAUSE),
+            loads: Pause::new(INITIAL_LOAD_PAUSE, MAX_LOAD_PAUSE).after_failures(MAX_FAILED_LOADS),
         }
     }
 
     /// Whether it may be asked now. After a pause, one caller tries it first.
     pub(crate) fn is_available(&self) -> bool {
-        let mut availability = self.availability();
-        match availability.resumes {
-            None => true,
-            Some(resumes) if Instant::now() < resumes => false,
-            Some(_) => {
-                availability.resumes = Some(Instant::now() + pause(availability.failures));
-                true
-            }
-        }
+        self.reads.begin_try()
     }
 
     /// Leaves it alone for a while.
     pub(crate) fn suspend(&self, reason: &'static str) {
-        let mut availability = self.availability();
-        availability.failures = availability.failures.saturating_add(1);
-        availability.resumes = Some(Instant::now() + pause(availability.failures));
-        if availability.failures == 1 {
+        if self.reads.record_failure() {
             tracing::warn!(reason, "a replica is not used; its reads go to the primary");
         }
     }
 
     /// Records that it answered.
     pub(crate) fn resume(&self) {
-        let mut availability = self.availability();
-        if availability.resumes.take().is_some() {
-            availability.failures = 0;
+        if self.reads.record_success() {
             tracing::info!("a replica is used again");
         }
     }
 
     /// Whether it may be asked for a load now.
     pub(crate) fn may_load(&self) -> bool {
-        let resumes = self.availability().resumes_loads;
-        resumes.is_none_or(|resumes| Instant::now() >= resumes)
+        self.loads.is_over()
     }
 
     /// Begins a load, which [`may_load`](Self::may_load) allowed. After a pause, one caller
     /// tries it first: `false` for the others.
     pub(crate) fn begin_load(&self) -> bool {
-        let mut availability = self.availability();
-        match availability.resumes_loads {
-            None => true,
-            Some(resumes) if Instant::now() < resumes => false,
-            Some(_) => {
-                let pause = load_pause(availability.failed_loads);
-                availability.resumes_loads = Some(Instant::now() + pause);
-                true
-            }
-        }
+        self.loads.begin_try()
     }
 
     /// Records that a load that began then failed although the replica is alive: it took
-    /// too long, or conflicted with what the replica replays. Loads that ran at the same
-    /// time and failed for the same reason count once.
+    /// too long, or conflicted with what the replica replays.
     pub(crate) fn record_failed_load(&self, began: Instant) {
-        let mut availability = self.availability();
-        if availability.failed_load_at.is_some_and(|last| began < last) {
-            return;
-        }
-        availability.failed_load_at = Some(Instant::now());
-        availability.failed_loads = availability.failed_loads.saturating_add(1);
-        let failed = availability.failed_loads;
-        if failed < MAX_FAILED_LOADS {
-            return;
-        }
-        availability.resumes_loads = Some(Instant::now() + load_pause(failed));
-        if failed == MAX_FAILED_LOADS {
+        if self.loads.record_failure_since(began) {
             tracing::warn!(
-                failed,
+                failed = MAX_FAILED_LOADS,
                 "a replica is asked for no loads of large entities for a while, since they fail"
             );
         }
@@ -209,9 +163,7 @@ impl Replica {
 
     /// Records that a load came to its end.
     pub(crate) fn record_load(&self) {
-        let mut availability = self.availability();
-        availability.failed_loads = 0;
-        availability.resumes_loads = None;
+        self.loads.record_success();
     }
 
     /// Waits for something of which the replica answers parts, as long as it is alive: each
@@ -283,66 +235,29 @@ impl Replica {
             .await
             .map_err(|_| Failure::Timeout)?
     }
-
-    fn availability(&self) -> MutexGuard<'_, Availability> {
-        self.availability
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn pause(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    (INITIAL_PAUSE * 2u32.saturating_pow(doublings)).min(MAX_PAUSE)
-}
-
-fn load_pause(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(MAX_FAILED_LOADS).min(16);
-    (INITIAL_LOAD_PAUSE * 2u32.saturating_pow(doublings)).min(MAX_LOAD_PAUSE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn pauses_double_up_to_a_limit() {
-        assert_eq!(pause(1), Duration::from_millis(250));
-        assert_eq!(pause(2), Duration::from_millis(500));
-        assert_eq!(pause(40), MAX_PAUSE);
-    }
-
     #[tokio::test]
     async fn failed_loads_keep_loads_away_and_no_other_reads() {
         let pool = PgPool::connect_lazy("postgres://localhost/none").unwrap();
         let replica = Replica::new(pool);
-        for _ in 1..MAX_FAILED_LOADS {
-            replica.record_failed_load(Instant::now());
-            assert!(replica.may_load());
-        }
-        replica.record_load();
-        let began = Instant::now();
-        for _ in 0..10 {
-            // At the same time.
-            replica.record_failed_load(began);
-            assert!(replica.may_load());
-        }
-        replica.record_load();
         for _ in 0..MAX_FAILED_LOADS {
             assert!(replica.may_load() && replica.begin_load());
             replica.record_failed_load(Instant::now());
         }
         assert!(!replica.may_load() && !replica.begin_load());
         assert!(replica.is_available());
-        replica.availability().resumes_loads = Some(Instant::now());
-        assert!(replica.may_load(), "the pause is over");
-        assert!(replica.begin_load());
-        assert!(!replica.begin_load(), "another caller is trying it");
         replica.record_load();
-        assert!(replica.begin_load() && replica.begin_load());
-        assert_eq!(load_pause(MAX_FAILED_LOADS), INITIAL_LOAD_PAUSE);
-        assert_eq!(load_pause(MAX_FAILED_LOADS + 1), 2 * INITIAL_LOAD_PAUSE);
-        assert_eq!(load_pause(40), MAX_LOAD_PAUSE);
+        assert!(replica.may_load() && replica.begin_load());
+        replica.suspend("test");
+        assert!(!replica.is_available());
+        assert!(replica.may_load() && replica.begin_load());
+        replica.resume();
+        assert!(replica.is_available());
     }
 
     /// Nobody listens there, and it is asked only where nothing comes.
@@ -363,19 +278,5 @@ mod tests {
         );
         let work = tokio::time::sleep(second * 600);
         assert_eq!(replica.while_alive(work, &parts, second * 5).await, None);
-    }
-
-    #[tokio::test]
-    async fn one_caller_tries_a_replica_after_its_pause() {
-        let pool = PgPool::connect_lazy("postgres://localhost/none").unwrap();
-        let replica = Replica::new(pool);
-        assert!(replica.is_available() && replica.is_available());
-        replica.suspend("test");
-        assert!(!replica.is_available());
-        replica.availability().resumes = Some(Instant::now());
-        assert!(replica.is_available(), "the pause is over");
-        assert!(!replica.is_available(), "another caller is trying it");
-        replica.resume();
-        assert!(replica.is_available() && replica.is_available());
     }
 }

@@ -3,13 +3,13 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use memory_core::EntityId;
 use memory_metrics::{Label, label};
 use sqlx::PgPool;
 use sqlx::postgres::PgRow;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::connection::Scope;
 use crate::database::{Database, ReadTarget};
