@@ -58,34 +58,25 @@ impl Pause {
         is_over
     }
 
-    /// Records that a try failed. Returns whether a pause begins that follows none.
-    pub(crate) fn record_failure(&self) -> bool {
+    /// Records that a try failed that began then. Tries that ran at the same time and failed
+    /// for the same reason count once. Returns whether a pause begins that follows none.
+    pub(crate) fn record_failure(&self, began: Instant) -> bool {
         let mut state = self.state();
-        self.fail(&mut state)
-    }
-
-    /// As [`record_failure`](Self::record_failure), of a try that began then. Tries that ran
-    /// at the same time and failed for the same reason count once.
-    pub(crate) fn record_failure_since(&self, began: Instant) -> bool {
-        let mut state = self.state();
-        let is_recorded = state.failed_at.is_some_and(|last| began < last);
-        !is_recorded && self.fail(&mut state)
+        if state.failed_at.is_some_and(|last| began < last) {
+            return false;
+        }
+        state.failed_at = Some(Instant::now());
+        state.failures = state.failures.saturating_add(1);
+        if state.failures >= self.min_failures {
+            self.begin(&mut state);
+        }
+        state.failures == self.min_failures
     }
 
     /// Records that a try succeeded. Returns whether that ends a pause.
     pub(crate) fn record_success(&self) -> bool {
-        let mut state = self.state();
-        state.failures = 0;
-        state.ends.take().is_some()
-    }
-
-    fn fail(&self, state: &mut State) -> bool {
-        state.failed_at = Some(Instant::now());
-        state.failures = state.failures.saturating_add(1);
-        if state.failures >= self.min_failures {
-            self.begin(state);
-        }
-        state.failures == self.min_failures
+        let state = std::mem::take(&mut *self.state());
+        state.ends.is_some()
     }
 
     fn begin(&self, state: &mut State) {
@@ -132,13 +123,13 @@ mod tests {
     async fn one_caller_tries_after_a_pause() {
         let pause = Pause::new(SECOND, SECOND * 60);
         assert!(pause.begin_try() && pause.begin_try());
-        assert!(pause.record_failure(), "it begins");
+        assert!(pause.record_failure(Instant::now()), "it begins");
         assert!(!pause.is_over() && !pause.begin_try());
         advance(SECOND).await;
         assert!(pause.is_over(), "which tries nothing");
         assert!(pause.begin_try());
         assert!(!pause.begin_try(), "another caller is trying");
-        assert!(!pause.record_failure(), "it goes on");
+        assert!(!pause.record_failure(Instant::now()), "it goes on");
         advance(SECOND).await;
         assert!(!pause.is_over(), "twice as long");
         advance(SECOND).await;
@@ -149,7 +140,7 @@ mod tests {
         assert!(pause.record_success());
         assert!(pause.begin_try() && pause.begin_try());
         assert!(!pause.record_success(), "there was none");
-        assert!(pause.record_failure());
+        assert!(pause.record_failure(Instant::now()));
         advance(SECOND).await;
         assert!(pause.is_over(), "as long as the first");
     }
@@ -160,16 +151,16 @@ mod tests {
         let began = Instant::now();
         advance(SECOND).await;
         for _ in 0..10 {
-            assert!(!pause.record_failure_since(began));
+            assert!(!pause.record_failure(began));
             assert!(pause.is_over());
         }
-        let begins = [(); 3].map(|()| pause.record_failure_since(Instant::now()));
+        let begins = [(); 3].map(|()| pause.record_failure(Instant::now()));
         assert_eq!(begins, [false, true, false]);
         assert!(!pause.is_over());
         advance(SECOND).await;
         assert!(!pause.is_over(), "of four failures");
         pause.record_success();
-        assert!(!pause.record_failure());
+        assert!(!pause.record_failure(Instant::now()));
         assert!(pause.is_over(), "the first of others");
     }
 }

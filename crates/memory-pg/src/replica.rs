@@ -125,9 +125,9 @@ impl Replica {
         self.reads.begin_try()
     }
 
-    /// Leaves it alone for a while.
-    pub(crate) fn suspend(&self, reason: &'static str) {
-        if self.reads.record_failure() {
+    /// Leaves it alone for a while, since what began then has failed.
+    pub(crate) fn suspend(&self, reason: &'static str, began: Instant) {
+        if self.reads.record_failure(began) {
             tracing::warn!(reason, "a replica is not used; its reads go to the primary");
         }
     }
@@ -153,7 +153,7 @@ impl Replica {
     /// Records that a load that began then failed although the replica is alive: it took
     /// too long, or conflicted with what the replica replays.
     pub(crate) fn record_failed_load(&self, began: Instant) {
-        if self.loads.record_failure_since(began) {
+        if self.loads.record_failure(began) {
             tracing::warn!(
                 failed = MAX_FAILED_LOADS,
                 "a replica is asked for no loads of large entities for a while, since they fail"
@@ -253,10 +253,24 @@ mod tests {
         assert!(replica.is_available());
         replica.record_load();
         assert!(replica.may_load() && replica.begin_load());
-        replica.suspend("test");
+        replica.suspend("test", Instant::now());
         assert!(!replica.is_available());
         assert!(replica.may_load() && replica.begin_load());
         replica.resume();
+        assert!(replica.is_available());
+    }
+
+    /// They fail for the same reason, which may be over soon.
+    #[tokio::test(start_paused = true)]
+    async fn reads_that_fail_at_the_same_time_suspend_a_replica_once() {
+        let pool = PgPool::connect_lazy("postgres://localhost/none").unwrap();
+        let (replica, began) = (Replica::new(pool), Instant::now());
+        tokio::time::advance(CHECK_TIMEOUT).await;
+        for _ in 0..20 {
+            replica.suspend("test", began);
+        }
+        assert!(!replica.is_available());
+        tokio::time::advance(INITIAL_PAUSE).await;
         assert!(replica.is_available());
     }
 

@@ -138,6 +138,7 @@ impl Replicas {
         let replica = self.choose(&self.next, Replica::is_available);
         let replica = replica.ok_or(SUSPENDED)?;
         let query = sql.copy_query().map_err(|_| FAILED)?;
+        let began = Instant::now();
         let checked = self.check(replica, database, entity, target);
         let CheckedConnection {
             mut connection,
@@ -155,7 +156,7 @@ impl Replicas {
                 Err(FAILED)
             }
             Ok(Err(_)) | Err(_) => {
-                replica.suspend("it did not answer a read");
+                replica.suspend("it did not answer a read", began);
                 Err(FAILED)
             }
         }
@@ -201,7 +202,7 @@ impl Replicas {
             Some(Ok(Err(failure))) if failure.is_canceled() => replica.record_failed_load(began),
             // It took too long.
             Some(Err(_)) => replica.record_failed_load(began),
-            Some(Ok(Err(_))) | None => replica.suspend("it did not answer during a load"),
+            Some(Ok(Err(_))) | None => replica.suspend("it did not answer during a load", began),
         }
         Err(FAILED)
     }
@@ -214,6 +215,7 @@ impl Replicas {
         entity: &EntityId,
         target: ReadTarget<'_>,
     ) -> Result<CheckedConnection, &'static [Label]> {
+        let began = Instant::now();
         let session_settings = &database.session_settings;
         // At the same time: what must be seen was committed before either is asked.
         let (requirement, checked) = tokio::join!(
@@ -221,12 +223,15 @@ impl Replicas {
             replica.check(session_settings, entity, target.settings)
         );
         let checked = checked.map_err(|_| {
-            replica.suspend("it gave no connection, or no answer in time");
+            replica.suspend("it gave no connection, or no answer in time", began);
             FAILED
         })?;
         let problem = match requirement {
             Err(_) => Some(FAILED),
-            Ok(requirement) => Self::problem(replica, &checked.state, &requirement, target),
+            Ok(requirement) => {
+                let seen = rows::signed(target.min_generation.0);
+                Self::problem(replica, &checked.state, &requirement, seen, began)
+            }
         };
         match problem {
             None => Ok(checked),
@@ -242,22 +247,24 @@ impl Replicas {
         }
     }
 
-    /// Why a replica does not answer a read, where it does not.
+    /// Why a replica does not answer a read that began then, of a caller that has seen this
+    /// generation; where it does not.
     fn problem(
         replica: &Replica,
         state: &ServerState,
         requirement: &Requirement,
-        target: ReadTarget<'_>,
+        seen: i64,
+        began: Instant,
     ) -> Option<&'static [Label]> {
         if !state.is_standby || state.lineage != requirement.lineage {
-            replica.suspend(match state.is_standby {
+            let reason = match state.is_standby {
                 true => "it is not a standby of the primary, or follows another timeline",
                 false => "it is not in recovery: it was promoted",
-            });
+            };
+            replica.suspend(reason, began);
             return Some(FAILED);
         }
         replica.resume();
-        let seen = rows::signed(target.min_generation.0);
         let has_all = requirement.is_met_by(state) && state.generation.unwrap_or(0) >= seen;
         (!has_all).then_some(BEHIND)
     }
