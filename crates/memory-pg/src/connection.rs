@@ -83,6 +83,7 @@ impl Connection {
     pub(crate) async fn begin(&mut self, entities: &[&EntityId]) -> Result<(), Failure> {
         let settings = Arc::clone(&self.session_settings);
         self.execute_all(&settings.begin).await?;
+        self.record_begin();
         self.set_scope(Scope::Entities(entities)).await
     }
 
@@ -105,6 +106,7 @@ impl Connection {
         }
         self.execute_all(&session_settings.begin_read(settings))
             .await?;
+        self.record_begin();
         if session_settings.prefetch_types {
             self.prefetch_types().await?;
         }
@@ -118,6 +120,12 @@ impl Connection {
         if !in_transaction || self.execute_batch("ROLLBACK").await.is_ok() {
             self.release();
         }
+    }
+
+    /// Records the limit that a transaction has set.
+    fn record_begin(&mut self) {
+        let limit = self.session_settings.transaction_statement_timeout;
+        self.statement_timeout = limit.or(self.statement_timeout);
     }
 
     /// Sets which entities the row-level security policies let through.
@@ -259,4 +267,45 @@ pub(crate) fn type_lookup() -> Query<'static, Postgres, PgArguments> {
         .bind(Vec::<HalfVector>::new())
         .bind(Vec::<Vector>::new())
         .persistent(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::database::{Database, ReadTarget};
+    use crate::options::PgOptions;
+    use crate::query_plan_tests::support::server;
+    use crate::sql::SqlBuilder;
+
+    /// The options have none for a statement outside of transactions, which is then as the
+    /// application's pool says.
+    #[tokio::test]
+    async fn limit_of_a_pool_of_the_application_is_not_taken_for_that_of_the_options() {
+        let pool = PgPool::connect(&server()).await.unwrap();
+        let options = PgOptions::new().statement_timeout(Duration::from_millis(300));
+        let mut database = Database::new(pool, Vec::new(), options, false);
+        database.set_distributed(true);
+        let canceled = async |text: &str, settings: &[String]| {
+            let mut sql = SqlBuilder::new();
+            sql.push(text);
+            let target = ReadTarget {
+                settings,
+                ..ReadTarget::new(Scope::EntityNames)
+            };
+            let read = database.read_rows("test", target, sql).await;
+            read.map(drop).unwrap_err().to_string()
+        };
+        let cancel = "SELECT pg_sleep(0.5), pg_cancel_backend(pg_backend_pid())";
+        let message = canceled(cancel, &[]).await;
+        assert!(message.contains("of its connection"), "{message}");
+        let settings = ["enable_sort = off".to_owned()];
+        let message = canceled("SELECT pg_sleep(5)", &settings).await;
+        assert!(
+            message.contains("PgOptions::statement_timeout"),
+            "{message}"
+        );
+        database.pool.close().await;
+    }
 }

@@ -11,9 +11,11 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How connections are used.
 #[derive(Debug)]
 pub(crate) struct SessionSettings {
-    /// How long the server may work on a statement. `None` where the connections have
-    /// limits of their own.
+    /// How long the server may work on a statement outside of transactions. `None` where
+    /// the connections have limits of their own.
     pub(crate) statement_timeout: Option<Duration>,
+    /// In a transaction, where each sets it.
+    pub(crate) transaction_statement_timeout: Option<Duration>,
     /// How long to wait for the answer to a statement.
     pub(crate) response_timeout: Duration,
     /// The messages that begin a transaction that writes.
@@ -48,9 +50,10 @@ impl SessionSettings {
             true => timeouts(options),
             false => Vec::new(),
         };
-        let has_timeouts = sets_timeouts || owns_pool;
+        let has_timeouts = owns_pool && !is_pooled;
         let mut settings = Self {
             statement_timeout: has_timeouts.then_some(options.statement_timeout),
+            transaction_statement_timeout: sets_timeouts.then_some(options.statement_timeout),
             response_timeout: options.statement_timeout.saturating_add(GRACE),
             begin: Vec::new(),
             transaction_settings,
