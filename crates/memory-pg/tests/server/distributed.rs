@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use memory_core::{DenseQuery, MaintenanceRequest, MemoryFilter, SearchRequest, Store};
+use memory_core::{
+    DenseQuery, EntityId, Generation, MaintenanceRequest, MemoryFilter, SearchRequest, Store,
+};
 use memory_pg::{AnnIndex, PgOptions, PgStore};
 use memory_testkit::fixtures;
 use memory_testkit::store::{Suite, Tolerance};
@@ -95,9 +97,62 @@ async fn index_maintenance_conforms() {
     .await;
 }
 
+/// What only entities with many memories have: loads by cursors, and candidates by pairs of
+/// words.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_of_a_large_entity_ask_one_partition() {
+    with_database(|url| async move {
+        let _log = statement_log::lock().await;
+        PgStore::connect(&url).await.unwrap().close().await.unwrap();
+        partitioned::partition_tables(&url).await;
+        statement_log::enable_with_cursors(&url).await;
+        let store = PgStore::connect(&url).await.unwrap();
+        let (mira, model) = (EntityId::from("mira"), fixtures::fingerprint());
+        let mut batch = memories("mira", 2_100);
+        for (number, item) in batch.iter_mut().enumerate() {
+            item.memory.content = format!("The old mill at the river, number {number}.");
+        }
+        store.insert(&batch).await.unwrap();
+        let changes = store.changes_since(&mira, Generation::ZERO, &model);
+        assert_eq!(changes.await.unwrap().written.len(), batch.len());
+        let pages = store.snapshot_pages().unwrap();
+        pages.read(&mira, &model, u64::MAX - 1).await.unwrap();
+        let request = SearchRequest::new(MemoryFilter::new(), 5).lexical("old mill");
+        let found = store.search(&mira, &request).await.unwrap();
+        assert!(found.candidates.len() > 5, "some are candidates by pairs");
+        store.close().await.unwrap();
+        check(&[
+            "DECLARE memory_changes ",
+            "DECLARE memory_pages ",
+            "FETCH FORWARD 64 FROM memory_changes",
+            "FETCH FORWARD 64 FROM memory_pages",
+            "SELECT t.memory_id, t.content FROM unnest(",
+            "WITH wanted AS MATERIALIZED (SELECT u.memory_id, u.score",
+        ]);
+    })
+    .await;
+}
+
+/// Gives a cursor the plan of its statement, which was first run without one, for an entity
+/// that could have been small.
+fn explain_cursors(logged: &mut [LoggedStatement]) {
+    let of_statement = |cursor: &str| {
+        let (_, statement) = cursor.split_once(" CURSOR FOR ")?;
+        let same = logged.iter().find(|it| it.text == statement);
+        let same = same.unwrap_or_else(|| panic!("no plan of {cursor} was logged"));
+        Some(same.plan.clone())
+    };
+    let plans = logged.iter().map(|it| of_statement(&it.text));
+    let plans: Vec<Option<String>> = plans.collect();
+    for (it, plan) in logged.iter_mut().zip(plans) {
+        it.plan = plan.unwrap_or_else(|| std::mem::take(&mut it.plan));
+    }
+}
+
 /// Checks everything that was logged, in which each of these texts has to occur.
 fn check(texts: &[&str]) {
-    let logged = statement_log::take();
+    let mut logged = statement_log::take();
+    explain_cursors(&mut logged);
     for text in texts {
         let is_logged = logged.iter().any(|it| it.text.contains(text));
         assert!(is_logged, "no statement with {text} was logged");
@@ -266,6 +321,9 @@ fn statements_that_a_distributed_server_refuses_are_rejected() {
         "WITH r AS (UPDATE entity e SET generation = 1 WHERE e.entity_id = $1::text RETURNING 1) \
          SELECT pg_notify('memory', '1') FROM r",
         "DELETE FROM memory_tombstone WHERE memory_id = ANY ($1::uuid[])",
+        "DECLARE memory_changes NO SCROLL CURSOR FOR SELECT m.content, v.halves FROM memory m \
+         LEFT JOIN LATERAL (SELECT w.half FROM memory_embedding w \
+           WHERE w.memory_id = m.memory_id OFFSET 0) v ON true WHERE m.entity_id = $1::text",
         "SELECT 1 FROM gone g FULL JOIN memory m ON false WHERE m.entity_id = $1::text",
         "UPDATE memory_approximate SET unused_since = CASE WHEN $2::boolean THEN now() \
          ELSE unused_since END WHERE index_name = $1::text",
