@@ -117,8 +117,7 @@ impl Database {
     }
 
     /// Searches, and makes the pages in the background that were missing.
-    pub(crate) async fn search(&self, mut search: Search) -> MemoryResult<SearchOutcome> {
-        search.stop = Some(self.stop_signal.clone());
+    pub(crate) async fn search(&self, search: Search) -> MemoryResult<SearchOutcome> {
         let language = search.language;
         let (outcome, missing) = self.read(search).await?;
         if let Some(writer) = self.writer.clone() {
@@ -172,7 +171,8 @@ impl Database {
         })
     }
 
-    /// Waits for running operations and closes every connection.
+    /// Ends the work in the background, waits for running operations and closes every
+    /// connection.
     pub(crate) async fn close(&self) {
         self.stop.stop();
         // The writer closes last: the last connection checkpoints the
@@ -255,4 +255,60 @@ pub(crate) fn spawn_detached<T: Send + 'static>(
 pub(crate) fn runtime_stopped(operation: &'static str) -> MemoryError {
     let message = "the Tokio runtime shut down during the operation";
     MemoryError::store(ErrorKind::OutcomeUnknown, operation, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use memory_core::{EntityId, MemoryFilter, SearchRequest, Store};
+    use memory_testkit::{SeededRng, fixtures, wait_until};
+    use sqlx::Connection;
+    use sqlx::sqlite::SqliteConnection;
+
+    use crate::search::Search;
+    use crate::{SqliteOptions, SqliteStore, connection};
+
+    /// A search of texts that no conversion has come to takes long.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_running_search_ends_before_a_close_does() {
+        const MEMORIES: usize = 700;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.db");
+        let url = format!("sqlite:{}", path.display());
+        let (entity, mut rng) = (EntityId::from("mira"), SeededRng::new(1));
+        let text = "The mill stands at the river. ".repeat(40);
+        let plain = |_| fixtures::plain(&entity, &text, &mut rng);
+        let batch: Vec<_> = (0..MEMORIES).map(plain).collect();
+        let store = SqliteStore::open(&url).await.unwrap();
+        store.insert(&batch).await.unwrap();
+        store.close().await.unwrap();
+        let mut conn = SqliteConnection::connect(&url).await.unwrap();
+        let mark = sqlx::raw_sql("UPDATE text_analysis SET version = 4, converted_key = 0");
+        mark.execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+
+        let options = SqliteOptions::new(&path).migrate(false);
+        let database = Arc::new(connection::open(&options).await.unwrap());
+        let request = SearchRequest {
+            lexical: Some("mill".to_owned()),
+            ..SearchRequest::new(MemoryFilter::new(), 10)
+        };
+        let search = Search {
+            entity,
+            request,
+            language: None,
+        };
+        let searched = Arc::clone(&database);
+        let search = tokio::spawn(async move { searched.search(search).await });
+        let readers = database.readers.pool();
+        wait_until("the search has a connection", async || {
+            readers.num_idle() < readers.size() as usize || search.is_finished()
+        })
+        .await;
+        database.close().await;
+        let found = search.await.unwrap().unwrap();
+        assert_eq!(found.candidates.len(), 10);
+        assert_eq!(found.matching, Some(MEMORIES as u64));
+    }
 }

@@ -29,7 +29,6 @@ use crate::page::{self, MissingPage, PageTable};
 use crate::pairs;
 use crate::row_keys;
 use crate::rows::{EntityRow, to_json};
-use crate::stop_signal::StopSignal;
 use crate::top_k::TopK;
 use crate::word_page::WordPage;
 
@@ -88,8 +87,6 @@ pub(crate) struct SearchedIndex {
     pub(crate) entity: EntityRow,
     pub(crate) analysis: AnalysisState,
     pub(crate) language: Option<Language>,
-    /// Ends the analysis of texts, for which closing would wait.
-    pub(crate) stop: Option<StopSignal>,
 }
 
 /// What a query's words find.
@@ -247,7 +244,6 @@ async fn find_matches(
         entity,
         analysis,
         language,
-        stop,
     } = searched;
     if words.is_empty() {
         return Ok(WordMatches::default());
@@ -257,7 +253,6 @@ async fn find_matches(
         words: words.to_vec(),
         digests: words.iter().map(|word| word_digest(word)).collect(),
         language: *language,
-        stop: stop.clone(),
         matches: Vec::new(),
         added_words: 0,
     };
@@ -326,7 +321,6 @@ struct WordScan {
     words: Vec<String>,
     digests: Vec<u64>,
     language: Option<Language>,
-    stop: Option<StopSignal>,
     matches: Vec<WordMatch>,
     /// What the texts that were analyzed add to the word count of the entity.
     added_words: i64,
@@ -360,9 +354,6 @@ impl WordScan {
 
     /// Analyzes the text of a memory whose entry is outdated, and its word count may be.
     fn find_in_text(&mut self, row: &SqliteRow) -> Result<(), Failure> {
-        if self.stop.as_ref().is_some_and(StopSignal::is_stopped) {
-            return Err(sqlx::Error::PoolClosed.into());
-        }
         let (number, stored_length): (u32, i64) = (row.try_get(0)?, row.try_get(1)?);
         let (mut counts, mut length) = (vec![0; self.words.len()], 0u32);
         for_each_stem(row.try_get(2)?, self.language, |word| {

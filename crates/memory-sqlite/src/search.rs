@@ -15,7 +15,6 @@ use crate::error::Failure;
 use crate::lexical::{LexicalOutcome, SearchedIndex};
 use crate::page::MissingPage;
 use crate::rows::{MemoryRow, memory_columns, to_json};
-use crate::stop_signal::StopSignal;
 use crate::transaction::Transaction;
 use crate::{dense, entity, lexical, matching, pairs, row_keys, sample};
 
@@ -23,8 +22,6 @@ pub(crate) struct Search {
     pub(crate) entity: EntityId,
     pub(crate) request: SearchRequest,
     pub(crate) language: Option<Language>,
-    /// See [`SearchedIndex`].
-    pub(crate) stop: Option<StopSignal>,
 }
 
 impl Transaction for Search {
@@ -65,7 +62,6 @@ impl Transaction for Search {
                 entity,
                 analysis: analysis.check(Self::OPERATION)?,
                 language: self.language,
-                stop: self.stop,
             };
             words = lexical::scan(conn, &searched, &matching, terms, limit).await?;
         }

@@ -211,7 +211,6 @@ impl Store for SqliteStore {
             entity: entity.clone(),
             request: request.clone(),
             language: self.options.language,
-            stop: None,
         };
         self.database.search(search).await
     }

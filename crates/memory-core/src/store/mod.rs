@@ -492,6 +492,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Behavior
     /// - Where [`StoreCapabilities::closes`], calls after it answer
     ///   [`ErrorKind::Closed`](crate::ErrorKind::Closed); elsewhere they answer as before.
+    /// - Running calls end before it does, as they would have otherwise: none is broken off. One
+    ///   that waits for a connection may answer `Closed` as well, and has written nothing.
     async fn close(&self) -> MemoryResult<()> {
         Ok(())
     }

@@ -7,12 +7,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use memory_core::{
-    DenseQuery, EntityId, Generation, InsertOptions, ListRequest, MemoryError, MemoryFilter,
-    MemoryId, SearchRequest, Store,
+    DenseQuery, EntityId, ErrorKind, Generation, InsertOptions, ListRequest, MemoryError,
+    MemoryFilter, MemoryId, SearchRequest, Store,
 };
 use memory_sqlite::SqliteStore;
-use memory_testkit::SeededRng;
 use memory_testkit::fixtures::{DIMENSIONS, fingerprint, varied_memories};
+use memory_testkit::{SeededRng, wait_until};
 use tempfile::tempdir;
 
 use crate::common::{ids, memories, mira, open};
@@ -239,4 +239,41 @@ async fn large_entities_are_read_completely() {
     let gone: BTreeSet<MemoryId> = removed.removed.into_iter().collect();
     assert!(gone == ids(&batch).into_iter().collect());
     assert_eq!(store.entity_stats(&mira()).await.unwrap().memory_count, 0);
+}
+
+/// Each insert that runs or waits when the store is closed is complete, or refused and absent.
+#[tokio::test(flavor = "multi_thread")]
+async fn inserts_during_a_close_are_acknowledged_or_absent() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let store = Arc::new(open(&path).await);
+    let batch = memories(200, 3);
+    let inserts: Vec<_> = batch
+        .iter()
+        .map(|item| {
+            let (store, item) = (Arc::clone(&store), item.clone());
+            tokio::spawn(async move { store.insert(&[item]).await })
+        })
+        .collect();
+    wait_until("one is written", async || {
+        inserts.iter().any(tokio::task::JoinHandle::is_finished)
+    })
+    .await;
+    store.close().await.unwrap();
+    let (mut written, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    for (insert, id) in inserts.into_iter().zip(ids(&batch)) {
+        match insert.await.unwrap() {
+            Ok(_) => written.insert(id),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+                refused.insert(id)
+            }
+        };
+    }
+    let store = open(&path).await;
+    for (ids, is_there) in [(written, true), (refused, false)] {
+        let ids: Vec<MemoryId> = ids.into_iter().collect();
+        let found = store.get(&mira(), &ids).await.unwrap();
+        assert!(found.memories.iter().all(|it| it.is_some() == is_there));
+    }
 }

@@ -355,6 +355,8 @@ faults! {
         NeverCloses => "close::answers_as_capabilities_say",
         /// Capabilities deny that it closes, and it does.
         DeniesThatItCloses => "close::answers_as_capabilities_say",
+        /// Searches that run during a close fail.
+        BreaksOffSearches => "close::finishes_running_calls",
         /// Closing a second time fails.
         ClosesOnceOnly => "close::may_be_repeated",
     }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use memory_core::{AccessUpdate, EmbeddedMemory, Embedding, EntityId, Generation, MemoryId};
 
 use super::FaultyStore;
+use crate::timing::yield_now;
 
 /// What happened so far.
 #[derive(Debug, Default)]
@@ -105,6 +106,14 @@ impl FaultyStore {
             let key = (update.entity.clone(), update.id);
             fault_state.touched.insert(key, update.last_accessed);
         }
+    }
+
+    /// Whether the store is closed before a call has run for a while.
+    pub(super) async fn closes_meanwhile(&self) -> bool {
+        for _ in 0..16 {
+            yield_now().await;
+        }
+        self.fault_state().closed
     }
 
     /// Whether the store was closed before.

@@ -120,6 +120,14 @@ impl Store for FaultyStore {
         entity: &EntityId,
         request: &SearchRequest,
     ) -> MemoryResult<SearchOutcome> {
+        if self.has(StoreFault::BreaksOffSearches) && self.closes_meanwhile().await {
+            let message = "the search was broken off";
+            return Err(MemoryError::store(
+                ErrorKind::Unavailable,
+                "search",
+                message,
+            ));
+        }
         let mut found = self.faulty_search_archive(entity, request).await?;
         self.miss_nearest(&mut found);
         self.spoil_statistics(entity, request, &mut found).await?;

@@ -1,16 +1,18 @@
 //! [`Store::close`](memory_core::Store::close).
 
+use std::fmt::Debug;
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all, join4};
 use memory_core::{
-    AccessUpdate, DenseQuery, ErrorKind, Generation, ListRequest, MemoryFilter, MemoryPatch,
-    SearchRequest,
+    AccessUpdate, DenseQuery, EmbeddedMemory, ErrorKind, Generation, ListRequest, MemoryFilter,
+    MemoryPatch, MemoryResult, SearchRequest,
 };
 
 use crate::check::{At, CheckResult, ensure_eq, refused};
 use crate::fixtures::{DIMENSIONS, at, consolidation, fingerprint, plain};
 use crate::store::CheckContext;
+use crate::timing::yield_now;
 
 /// After a close, a store whose capabilities say that it closes answers
 /// [`ErrorKind::Closed`] to every method that reads or writes; another one
@@ -80,6 +82,72 @@ pub async fn answers_as_capabilities_say(context: &CheckContext) -> CheckResult 
         "list_entities",
     )?;
     Ok(())
+}
+
+/// A call that runs when the store is closed answers in full, or [`ErrorKind::Closed`].
+pub async fn finishes_running_calls(context: &CheckContext) -> CheckResult {
+    /// Of each method: more than most stores have connections.
+    const CALLS: usize = 12;
+    let (mira, otto) = (context.entity("mira"), context.entity("otto"));
+    let mut rng = context.rng();
+    context.populate(&mira, 200, &mut rng).await?;
+    let store = context.store();
+    let list = ListRequest::new(150);
+    let dense = DenseQuery::new(fingerprint(), rng.vector(DIMENSIONS));
+    let search = SearchRequest {
+        dense: Some(dense),
+        ..SearchRequest::new(MemoryFilter::new(), 20)
+    };
+    let listed = store.list(&mira, &list).await.at("list")?;
+    let found = store.search(&mira, &search).await.at("search")?;
+    let new: Vec<EmbeddedMemory> = (0..CALLS).map(|_| plain(&otto, "new", &mut rng)).collect();
+    let inserts = new
+        .iter()
+        .map(|item| store.insert(std::slice::from_ref(item)));
+    let close = async {
+        // Some calls have a connection by then.
+        for _ in 0..4 {
+            yield_now().await;
+        }
+        store.close().await
+    };
+    let (lists, searches, inserts, closed) = join4(
+        join_all((0..CALLS).map(|_| store.list(&mira, &list))),
+        join_all((0..CALLS).map(|_| store.search(&mira, &search))),
+        join_all(inserts),
+        close,
+    )
+    .await;
+    closed.at("close")?;
+    let closes = store.capabilities().closes;
+    for list in lists {
+        finished(list, &listed, closes).at("list during a close")?;
+    }
+    for search in searches {
+        finished(search, &found, closes).at("search during a close")?;
+    }
+    for (item, insert) in new.iter().zip(inserts) {
+        let inserted = insert.map(|outcome| outcome.inserted);
+        let inserted = inserted.map(|all| all == [true]);
+        let named = format!("insert of {} during a close", item.memory.id);
+        finished(inserted, &true, closes).at(named)?;
+    }
+    Ok(())
+}
+
+/// That a call has answered as it should, or said that the store is closed.
+fn finished<T: Debug + PartialEq>(
+    answer: MemoryResult<T>,
+    expected: &T,
+    closes: bool,
+) -> CheckResult {
+    match answer {
+        Err(error) if closes && error.kind() == ErrorKind::Closed => Ok(()),
+        answer => {
+            ensure_eq!(&answer.at("the call")?, expected, "answer");
+            Ok(())
+        }
+    }
 }
 
 /// Closing twice is fine, also at once.

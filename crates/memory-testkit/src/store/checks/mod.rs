@@ -212,7 +212,7 @@ table! {
         insert_is_whole_or_absent, update_is_whole_or_absent, delete_is_whole_or_absent,
         consolidate_is_whole_or_absent,
     }
-    OwnStore: close::{answers_as_capabilities_say, may_be_repeated}
+    OwnStore: close::{answers_as_capabilities_say, finishes_running_calls, may_be_repeated}
     OwnStore: watch::{ends_with_the_store}
 }
 
