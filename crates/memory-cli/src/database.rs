@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 #[cfg(feature = "postgres")]
 use memory::Consistency;
 use memory::cache::SharedCache;
 use memory::onnx::{OnnxEmbedder, OnnxOptions};
-use memory::sqlite::{SqliteOptions, SqliteStore};
+use memory::sqlite::{ConversionProgress, SqliteOptions, SqliteStore};
 use memory::store::{BackupOptions, Store};
 use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem, Settings};
 
@@ -59,6 +59,8 @@ pub(crate) struct Database {
     settings: Settings,
     /// What was opened and is to be closed.
     opened: Mutex<Vec<MemorySystem>>,
+    /// The store of the first file that was opened.
+    file_store: OnceLock<Arc<SqliteStore>>,
     /// Whether the server that was opened is a hot standby.
     is_standby: AtomicBool,
 }
@@ -68,6 +70,7 @@ impl Database {
         Self {
             settings,
             opened: Mutex::new(Vec::new()),
+            file_store: OnceLock::new(),
             is_standby: AtomicBool::new(false),
         }
     }
@@ -320,8 +323,23 @@ impl Database {
         Err(no_postgres())
     }
 
+    /// How far the words of memories are converted to the current analysis of texts, in the
+    /// file that was opened; `None` where all are, and on a server.
+    pub(crate) async fn conversion_progress(&self) -> MemoryResult<Option<ConversionProgress>> {
+        match self.file_store.get() {
+            Some(store) => store.conversion_progress().await,
+            None => Ok(None),
+        }
+    }
+
     /// Opens a database file, or a database in memory.
     async fn open_file(&self, access: Access) -> MemoryResult<Arc<dyn Store>> {
+        let store = self.open_sqlite(access).await?;
+        self.file_store.get_or_init(|| Arc::clone(&store));
+        Ok(store)
+    }
+
+    async fn open_sqlite(&self, access: Access) -> MemoryResult<Arc<SqliteStore>> {
         if access.creates() {
             return open_store(self.options()?).await;
         }
@@ -393,7 +411,7 @@ impl Database {
     }
 }
 
-async fn open_store(options: SqliteOptions) -> MemoryResult<Arc<dyn Store>> {
+async fn open_store(options: SqliteOptions) -> MemoryResult<Arc<SqliteStore>> {
     let store = SqliteStore::open_with(options).await;
     Ok(Arc::new(store.map_err(add_file_hint)?))
 }

@@ -69,6 +69,11 @@ impl AnalysisState {
         self.version.abs() != VERSION
     }
 
+    /// Whether all entries are of this program's version.
+    pub(crate) const fn is_converted(self) -> bool {
+        self.version == VERSION
+    }
+
     /// Whether entries are being converted to this program's version.
     pub(crate) const fn is_converting(self) -> bool {
         self.version == -VERSION

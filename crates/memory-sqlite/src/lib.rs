@@ -44,6 +44,7 @@ mod blocking;
 mod changes;
 mod connection;
 mod consolidate;
+mod conversion_progress;
 mod database;
 mod delete;
 mod dense;
@@ -102,5 +103,6 @@ mod writer;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub use conversion_progress::ConversionProgress;
 pub use options::{SqliteOptions, Synchronous};
 pub use store::SqliteStore;

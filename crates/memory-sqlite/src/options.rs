@@ -165,7 +165,10 @@ impl SqliteOptions {
     /// default). Without, a file of an older schema is refused with
     /// [`ErrorKind::ReadOnly`](memory_core::ErrorKind::ReadOnly) and an empty one
     /// with [`ErrorKind::Missing`](memory_core::ErrorKind::Missing), and neither
-    /// is changed: for programs that mostly read, but write access counts.
+    /// is changed: for programs that mostly read, but write access counts. Nor does such a
+    /// store convert words of an older analysis of texts in the background, or begin to:
+    /// searches read the texts of what is not converted (see
+    /// [`SqliteStore::conversion_progress`](crate::SqliteStore::conversion_progress)).
     #[must_use]
     pub fn migrate(mut self, migrate: bool) -> Self {
         self.migrate = migrate;

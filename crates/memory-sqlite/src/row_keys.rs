@@ -2,7 +2,7 @@
 //! number in the lower half.
 
 /// How many rows an owner (an entity, an embedding space) can have.
-const ROWS_PER_OWNER: i64 = 1 << 32;
+pub(crate) const ROWS_PER_OWNER: i64 = 1 << 32;
 
 /// The keys under which one memory of a batch is written.
 #[derive(Debug, Clone, Copy)]

@@ -20,6 +20,7 @@ use memory_core::{
 use crate::changes::ChangesSince;
 use crate::connection;
 use crate::consolidate::Consolidate;
+use crate::conversion_progress::{ConversionProgress, ReadProgress};
 use crate::database::Database;
 use crate::delete::Delete;
 use crate::get::Get;
@@ -90,6 +91,19 @@ impl SqliteStore {
             options,
             writer: None,
         })
+    }
+
+    /// How far the words of memories are converted to the current analysis of texts, where
+    /// an older version of this crate wrote some of them; `None` where all are converted.
+    ///
+    /// Searches find the same meanwhile, and read the texts of what is not converted, which
+    /// takes longer. A store that opened the file for writing, and migrates it, converts in
+    /// the background. This reads one row for each entity, and nothing waits for it.
+    ///
+    /// # Errors
+    /// As [`Store::entity_stats`].
+    pub async fn conversion_progress(&self) -> MemoryResult<Option<ConversionProgress>> {
+        self.database.read(ReadProgress).await
     }
 
     fn origin(&self) -> Origin {

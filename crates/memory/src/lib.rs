@@ -125,7 +125,7 @@ pub mod metrics {
 /// The embedded store.
 #[cfg(feature = "sqlite")]
 pub mod sqlite {
-    pub use memory_sqlite::{SqliteOptions, SqliteStore, Synchronous};
+    pub use memory_sqlite::{ConversionProgress, SqliteOptions, SqliteStore, Synchronous};
 }
 
 /// The store on PostgreSQL with pgvector.

@@ -29,6 +29,9 @@ struct Finding {
     detail: String,
     /// How to fix it.
     fix: Option<String>,
+    /// The share that is done, of work in the background.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<f64>,
     /// The exit code of a command that needs the part.
     #[serde(skip)]
     code: u8,
@@ -41,6 +44,7 @@ impl Finding {
             healthy: true,
             detail: detail.into(),
             fix: None,
+            progress: None,
             code: 0,
         }
     }
@@ -51,6 +55,7 @@ impl Finding {
             healthy: false,
             detail: detail.into(),
             fix: None,
+            progress: None,
             code: code as u8,
         }
     }
@@ -61,6 +66,7 @@ impl Finding {
             healthy: false,
             detail: failure.message().to_owned(),
             fix: None,
+            progress: None,
             code: failure.code(),
         }
     }
@@ -77,6 +83,7 @@ pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), 
     match read_entities(database, model).await {
         Ok(read) => {
             findings.push(describe_database(database, &read));
+            findings.extend(describe_conversion(database).await);
             if has_model {
                 findings.push(check_vectors(&read).await);
             }
@@ -184,6 +191,33 @@ fn describe_database(database: &Database, opened: &OpenedDatabase) -> Finding {
         DATABASE,
         format!("{location}: {memories} of {entities}{size}"),
     )
+}
+
+/// How far the words of memories are converted to the current analysis of texts, where not
+/// all are.
+async fn describe_conversion(database: &Database) -> Option<Finding> {
+    const PART: &str = "words";
+    let progress = match database.conversion_progress().await {
+        Ok(progress) => progress?,
+        Err(error) => return Some(Finding::failed(PART, &error.into())),
+    };
+    let detail = if progress.has_begun {
+        // Not rounded up: it is less than all.
+        let percent = progress.converted * 100 / progress.memories.max(1);
+        format!(
+            "about {percent} % of the memories are converted to the current analysis of texts; \
+             a program that has the file open for writing converts the rest in the background, \
+             and until then searches are slower and find the same"
+        )
+    } else {
+        "all memories are of an older analysis of texts; a program that opens the file for \
+         writing converts them in the background, and until then searches are slower and find \
+         the same"
+            .to_owned()
+    };
+    let mut finding = Finding::healthy(PART, detail);
+    finding.progress = Some(progress.share());
+    Some(finding)
 }
 
 fn explain_unreadable(database: &Database, failure: &Failure) -> Finding {

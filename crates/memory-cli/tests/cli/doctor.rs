@@ -1,6 +1,8 @@
 //! Reports of the doctor on healthy and unhealthy machines.
 
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use crate::test_dir::{TestDir, parse, path_str};
 
@@ -84,4 +86,59 @@ fn checks_pass_with_runtime_model_and_database() {
         .code(8);
     assert_eq!(part(&run.json(), "database")["healthy"], false);
     assert_eq!(run.json_error()["kind"], "unhealthy");
+}
+
+#[test]
+fn a_conversion_of_words_is_reported_with_how_far_it_is() {
+    let dir = TestDir::new();
+    let lines = (0..8).map(|number| format!(r#"{{"entity":"mira","content":"Rain {number}."}}"#));
+    dir.write("memories.jsonl", lines.collect::<Vec<_>>().join("\n"));
+    dir.run(&["import", "memories.jsonl"]).code(0);
+    let report = dir.run(&["--json", "doctor"]).code(0).json();
+    let parts = report["parts"].as_array().expect("a list of parts");
+    assert!(parts.iter().all(|part| part["part"] != "words"), "{report}");
+    for (version, number, text, progress) in [
+        ("4", 0, "an older analysis of texts", 0.0),
+        ("-abs(version)", 5, "about 75 % of the memories", 0.75),
+    ] {
+        // Only the version that this program has is continued.
+        let set = format!(
+            "UPDATE text_analysis SET version = {version}, converted_key = (1 << 32) + {number}"
+        );
+        let before = run_sql(&dir, &set);
+        let report = dir.run(&["--json", "doctor"]).code(0).json();
+        assert_eq!(report["healthy"], true);
+        let words = part(&report, "words");
+        assert_eq!(
+            (&words["healthy"], &words["progress"]),
+            (&true.into(), &progress.into())
+        );
+        assert!(
+            words["detail"].as_str().is_some_and(|it| it.contains(text)),
+            "{words}"
+        );
+        let run = dir.run(&["doctor"]).code(0);
+        assert!(run.out.contains(text), "{run:?}");
+        assert!(run.out.ends_with("all checks passed\n"), "{run:?}");
+        let reset = format!("UPDATE text_analysis SET version = {before}");
+        run_sql(&dir, &reset);
+    }
+}
+
+/// Changes the database, and returns the version of the analysis before.
+fn run_sql(dir: &TestDir, sql: &str) -> i64 {
+    let options = SqliteConnectOptions::new().filename(dir.path("memory.db"));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let mut conn = options.connect().await.expect("it opens");
+        let version = sqlx::query_scalar("SELECT version FROM text_analysis");
+        let version = version.fetch_one(&mut conn).await.expect("a version");
+        let sql = AssertSqlSafe(sql.to_owned());
+        sqlx::raw_sql(sql)
+            .execute(&mut conn)
+            .await
+            .expect("valid SQL");
+        conn.close().await.expect("it closes");
+        version
+    })
 }
