@@ -20,6 +20,7 @@ mod opening;
 mod privacy;
 mod processes;
 mod reindex;
+mod running_conversion;
 mod search_pages;
 mod snapshot_pages;
 mod tombstones;

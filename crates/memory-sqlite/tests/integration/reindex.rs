@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use memory_core::{
-    ByteSize, EntityId, ErrorKind, Language, MemoryPatch, SearchOutcome, SearchRequest, Store,
-    SummaryGroup,
+    ErrorKind, Language, MemoryPatch, SearchOutcome, SearchRequest, Store, SummaryGroup,
 };
 use memory_sqlite::{SqliteOptions, SqliteStore};
 use memory_testkit::{SeededRng, wait_until};
@@ -12,6 +11,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use tempfile::tempdir;
 
 use crate::common::{connect, ids, lexical, memory, mira, open, run_sql, try_open};
+use crate::running_conversion::{HeldConversion, read_state};
 use crate::search_pages::{PAGES, create, make_pages, requests, search};
 
 /// What version 1 made of a Chinese text, a term for each character, with the counts
@@ -27,30 +27,29 @@ const OLD_ENTRIES: &str = "
 const ENTRIES: &str = "SELECT m.memory_key, m.content, m.word_count, w.words FROM memory AS m
     JOIN memory_words AS w ON w.rowid = m.memory_key ORDER BY m.memory_key";
 
-type Entry = (i64, String, i64, String);
+pub(crate) type Entry = (i64, String, i64, String);
 
 /// Opens the file, and waits until every entry is of the current version.
-async fn open_and_convert(path: &Path) -> SqliteStore {
+pub(crate) async fn open_and_convert(path: &Path) -> SqliteStore {
     let store = open(path).await;
     wait_for_conversion(path).await;
     store
 }
 
-async fn wait_for_conversion(path: &Path) {
+pub(crate) async fn wait_for_conversion(path: &Path) {
     wait_until("every entry is converted", async || state(path).await.0 > 0).await;
 }
 
 /// The row of `text_analysis`: version, key, conversions.
-async fn state(path: &Path) -> (i64, i64, i64) {
+pub(crate) async fn state(path: &Path) -> (i64, i64, i64) {
     let mut conn = connect(path).await;
-    let state = sqlx::query_as("SELECT version, converted_key, conversion FROM text_analysis");
-    let state = state.fetch_one(&mut conn).await.unwrap();
+    let state = read_state(&mut conn).await;
     conn.close().await.unwrap();
     state
 }
 
 /// Entries, the words of the entity, the version of the analysis.
-async fn index(path: &Path) -> (Vec<Entry>, i64, i64) {
+pub(crate) async fn index(path: &Path) -> (Vec<Entry>, i64, i64) {
     let mut conn = connect(path).await;
     let entries = sqlx::query_as(ENTRIES).fetch_all(&mut conn).await.unwrap();
     let words = sqlx::query_scalar("SELECT sum(word_count) FROM entity");
@@ -162,7 +161,7 @@ async fn pages_of_older_entries_are_passed_over() {
 
 /// Entries and counts that no version has made, with search pages of them, and pages that
 /// are of no version.
-const WRONG_ENTRIES: &str = "
+pub(crate) const WRONG_ENTRIES: &str = "
     UPDATE memory SET word_count = word_count + 3 + memory_key % 5;
     UPDATE entity SET word_count = (
         SELECT sum(word_count) FROM memory
@@ -179,7 +178,7 @@ fn some_requests() -> Vec<SearchRequest> {
 }
 
 /// What they find through a store that only reads.
-async fn search_some(path: &Path) -> Vec<SearchOutcome> {
+pub(crate) async fn search_some(path: &Path) -> Vec<SearchOutcome> {
     let options = SqliteOptions::new(path).read_only();
     let store = SqliteStore::open_with(options).await.unwrap();
     let mut outcomes = Vec::new();
@@ -249,8 +248,11 @@ async fn searches_find_the_same_before_during_and_after_a_conversion() {
         assert_found(&partly, &expected, &format!("{number} are converted")).await;
         // The rest is converted by the next store, whose searches go on.
         if number == 1_000 {
+            let held = HeldConversion::hold(&partly).await;
             let store = open(&partly).await;
             let request = requests().remove(0);
+            assert_eq!(search(&store, &request).await, expected[0]);
+            assert!(held.release().await.0 < 0, "it goes on after that search");
             while state(&partly).await.0 < 0 {
                 assert_eq!(search(&store, &request).await, expected[0]);
             }
@@ -311,112 +313,6 @@ async fn pages_of_words_are_made_from_texts_before_entries_are_converted() {
     assert_eq!(count(wrong).await, 0);
     assert_eq!(count(OF_THIS).await, PAGES, "they stay");
     assert_found(&path, &expected, "converted").await;
-}
-
-/// Writes during a conversion are of the current version, wherever it has come to.
-#[tokio::test(flavor = "multi_thread")]
-async fn several_stores_convert_one_file_while_they_write() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("agent.db");
-    let batch = create(&path).await;
-    let other = EntityId::from("otto");
-    run_sql(&path, WRONG_ENTRIES).await;
-    let (first, second) = tokio::join!(open(&path), open(&path));
-    let mut rng = SeededRng::new(12);
-    let ids = ids(&batch);
-    for (number, store) in [&first, &second].into_iter().cycle().take(40).enumerate() {
-        let text = format!("bridge {number}");
-        let new = [memory(&text, &mut rng), memory("mill", &mut rng)];
-        store.insert(&new).await.unwrap();
-        let patch = MemoryPatch::new().content(format!("tower {number}"));
-        store
-            .update(&mira(), &ids[number * 60], &patch, Some(&new[0].embedding))
-            .await
-            .unwrap();
-        store
-            .delete(&mira(), &[ids[number * 60 + 1]])
-            .await
-            .unwrap();
-        let mut theirs = new[0].clone();
-        theirs.memory.entity_id = other.clone();
-        theirs.memory.id = memory_core::MemoryId::new();
-        store.insert(&[theirs]).await.unwrap();
-        for (text, count) in [("bridge", number + 1), ("tower", number + 1)] {
-            let found = store.search(&mira(), &lexical(text)).await.unwrap();
-            assert_eq!(found.candidates.len(), count, "{text}");
-        }
-    }
-    wait_for_conversion(&path).await;
-    for store in [first, second] {
-        store.close().await.unwrap();
-    }
-    // As if every entry had been made at once.
-    let converted = index(&path).await;
-    let expected = search_some(&path).await;
-    run_sql(&path, WRONG_ENTRIES).await;
-    open_and_convert(&path).await.close().await.unwrap();
-    assert_eq!(index(&path).await, converted);
-    assert_eq!(search_some(&path).await, expected);
-    let counts = "SELECT count(*) FROM entity AS e WHERE word_count <> (
-        SELECT sum(word_count) FROM memory AS m WHERE m.entity_key = e.entity_key)";
-    let mut conn = connect(&path).await;
-    let wrong: i64 = sqlx::query_scalar(counts)
-        .fetch_one(&mut conn)
-        .await
-        .unwrap();
-    assert_eq!(wrong, 0);
-}
-
-/// Closing and dropping a store end its conversion; the next one goes on.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_conversion_ends_with_its_store_and_is_continued() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("agent.db");
-    create(&path).await;
-    let (expected, _, current) = index(&path).await;
-    run_sql(&path, WRONG_ENTRIES).await;
-    let (mut last, mut interrupted) = (0, 0);
-    for round in 0..1_000 {
-        let store = open(&path).await;
-        // Some rounds end before the first transaction.
-        tokio::time::sleep(std::time::Duration::from_millis(round % 4 * 15)).await;
-        if round % 2 == 0 {
-            store.close().await.unwrap();
-        } else {
-            drop(store);
-        }
-        let (version, key, conversion) = state(&path).await;
-        assert_eq!(conversion, 1, "it is the same conversion");
-        if version == current {
-            break;
-        }
-        assert!(key >= last, "what is converted stays");
-        interrupted += i32::from(key > last);
-        last = key;
-    }
-    assert!(interrupted > 0, "no store ended between two transactions");
-    wait_for_conversion(&path).await;
-    assert_eq!(index(&path).await.0, expected);
-}
-
-/// A conversion that needs more space than there is goes on when some is freed.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_conversion_waits_while_the_database_is_full() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("agent.db");
-    let batch = create(&path).await;
-    run_sql(&path, WRONG_ENTRIES).await;
-    run_sql(&path, "UPDATE memory_words SET words = '1_wrong'").await;
-    run_sql(&path, "DELETE FROM word_page").await;
-    run_sql(&path, "VACUUM").await;
-    let size = std::fs::metadata(&path).unwrap().len();
-    let options = SqliteOptions::new(&path).max_size(ByteSize(size));
-    let store = SqliteStore::open_with(options).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    assert!(state(&path).await.0 < 0, "it has more space than it needs");
-    store.delete(&mira(), &ids(&batch)[..1_000]).await.unwrap();
-    wait_for_conversion(&path).await;
-    store.close().await.unwrap();
 }
 
 /// A newer program has converted the file, before an older one opens it or while one has
