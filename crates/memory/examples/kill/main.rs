@@ -4,6 +4,10 @@
 //! `cargo run --profile profiling -p memory --example kill -- 1000000` (`--kills 10`,
 //! `--dimensions 384`, `--max-delay 60` seconds, `--only snapshots` or `--only conversion`,
 //! `--folder` for the files).
+//!
+//! A file of a million memories takes some 4 GB, with 6 GB at times for its log and its
+//! snapshot pages. There is one file at a time, in a folder of its own in `--folder` (the
+//! folder for temporary files by default), which is removed at the end, also after a failure or Ctrl+C.
 
 mod check;
 
@@ -26,16 +30,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         position.and_then(|position| arguments.get(position + 1))
     };
     let number = |name: &str, default: u64| value(name).map_or(Ok(default), |it| it.parse());
-    let temporary = tempfile::tempdir()?;
-    let folder = value("--folder").map_or_else(|| temporary.path().to_owned(), PathBuf::from);
+    let parent = value("--folder").map_or_else(std::env::temp_dir, PathBuf::from);
     let workloads = match value("--only").map(String::as_str) {
         None => vec![Workload::Snapshots, Workload::Conversion],
         Some(name) => vec![name.parse()?],
     };
     let program = std::env::current_exe()?;
     for workload in workloads {
+        let folder = tempfile::Builder::new()
+            .prefix("memory-kill-")
+            .tempdir_in(&parent)?;
+        let interrupted = tokio::spawn(remove_when_interrupted(folder.path().to_owned()));
         let kills = KillCheck {
-            path: folder.join(format!("{workload}.db")),
+            path: folder.path().join(format!("{workload}.db")),
             workload,
             memories: arguments.first().map_or(Ok(1_000_000), |it| it.parse())?,
             dimensions: number("--dimensions", 384)?.try_into()?,
@@ -45,6 +52,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let command = || Command::new(&program);
         let report = kills.run(&command, &|line| println!("{line}")).await?;
         println!("{workload}: {report}");
+        interrupted.abort();
+        folder.close()?;
     }
     Ok(())
+}
+
+/// Ends this process at Ctrl+C. Its child ends with it: it cannot print any more.
+async fn remove_when_interrupted(folder: PathBuf) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        // Nobody is left to be told.
+        let _ = std::fs::remove_dir_all(folder);
+        std::process::exit(130);
+    }
 }

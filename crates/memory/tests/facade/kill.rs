@@ -30,7 +30,7 @@ async fn run_check(workload: Workload, test: &str) -> Option<KillReport> {
         command
     };
     let report = kills.run(&command, &|_| {}).await.unwrap();
-    assert_eq!((report.kills, report.memories), (4, 3_000));
+    assert!(report.kills >= 4 && report.memories == 3_000);
     assert!(report.writes >= 4 && report.common > 0);
     assert!(!report.to_string().is_empty());
     Some(report)

@@ -4,13 +4,14 @@ use std::env;
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Child as Process, Command, Stdio};
+use std::process::{Child as Process, ChildStdout, Command, ExitStatus, Stdio};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memory_core::{MemoryBatchItem, MemoryId, MemoryKind, Store};
 use memory_engine::Engine;
-use memory_sqlite::SqliteStore;
+use memory_sqlite::{SqliteOptions, SqliteStore};
 
 use super::fixtures::{
     BATCH, KilledWrite, Outcome, embedded, embedder, engine, entity, load_snapshot, open, text,
@@ -21,9 +22,11 @@ use super::fixtures::{
 const VARIABLE: &str = "MEMORY_SQLITE_KILL_TEST";
 
 /// What a child prints: before the number of a write that has returned, after it has loaded a
-/// snapshot, and before how many microseconds a write of another entity took.
+/// snapshot, after it has begun to convert the file, and before how many microseconds a write
+/// of another entity took.
 pub(super) const WRITTEN: &str = "kill check: written ";
 pub(super) const LOADED: &str = "kill check: loaded";
+pub(super) const CONVERTS: &str = "kill check: converts";
 pub(super) const TOOK: &str = "kill check: took ";
 
 /// What a child does besides writing.
@@ -59,6 +62,27 @@ impl FromStr for Workload {
     }
 }
 
+/// A child that runs. It does not outlive a check that fails.
+pub(super) struct RunningChild(Process);
+
+impl RunningChild {
+    pub(super) fn output(&mut self) -> Outcome<ChildStdout> {
+        Ok(self.0.stdout.take().ok_or("the child has no output")?)
+    }
+
+    pub(super) fn kill(&mut self) -> std::io::Result<ExitStatus> {
+        self.0.kill()?;
+        self.0.wait()
+    }
+}
+
+impl Drop for RunningChild {
+    fn drop(&mut self) {
+        // It may have been killed before.
+        let _ = self.kill();
+    }
+}
+
 /// A process that is killed.
 #[derive(Debug, Clone)]
 pub(crate) struct Child {
@@ -87,7 +111,7 @@ impl Child {
         }))
     }
 
-    pub(super) fn start(&self, command: &dyn Fn() -> Command) -> Outcome<Process> {
+    pub(super) fn start(&self, command: &dyn Fn() -> Command) -> Outcome<RunningChild> {
         let (memories, dimensions) = (self.memories, self.dimensions);
         let value = format!(
             "{} {memories} {dimensions} {}",
@@ -96,7 +120,7 @@ impl Child {
         );
         let mut command = command();
         let command = command.env(VARIABLE, value).stdout(Stdio::piped());
-        Ok(command.spawn()?)
+        Ok(RunningChild(command.spawn()?))
     }
 
     /// Works until it is killed.
@@ -104,21 +128,37 @@ impl Child {
     /// # Errors
     /// Any error of the system.
     pub(crate) async fn run(self) -> Outcome<()> {
-        let store = open(&self.path).await?;
         match self.workload {
-            Workload::Measure => self.measure(&store).await,
-            Workload::Conversion => self.write(&engine(&store, self.dimensions, false)?).await,
+            Workload::Measure => {
+                let store = open(&self.path).await?;
+                self.measure(&store).await
+            }
+            Workload::Conversion => {
+                // So that a kill after the first write comes early in the conversion.
+                let options = SqliteOptions::new(&self.path).migrate(false);
+                let before = Arc::new(SqliteStore::open_with(options).await?);
+                self.write(&engine(&before, self.dimensions, false)?, 1)
+                    .await?;
+                before.close().await?;
+                let store = open(&self.path).await?;
+                print(format_args!("{CONVERTS}"))?;
+                self.write(&engine(&store, self.dimensions, false)?, usize::MAX)
+                    .await
+            }
             Workload::Snapshots => {
+                let store = open(&self.path).await?;
                 let engine = engine(&store, self.dimensions, true)?;
-                tokio::try_join!(self.write(&engine), load_again(&engine))?;
+                tokio::try_join!(self.write(&engine, usize::MAX), load_again(&engine))?;
                 Ok(())
             }
         }
     }
 
-    async fn write(&self, engine: &Engine) -> Outcome<()> {
+    /// Makes the next writes, so many.
+    async fn write(&self, engine: &Engine, count: usize) -> Outcome<()> {
         let generation = engine.entity_generation(&entity()).await?.0;
-        for number in generation - self.memories.div_ceil(BATCH) + 1.. {
+        let numbers = generation - self.memories.div_ceil(BATCH) + 1..;
+        for number in numbers.take(count) {
             match write(number, self.memories) {
                 KilledWrite::Retain(ids) => {
                     let item = |id| {

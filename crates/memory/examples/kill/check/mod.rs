@@ -2,7 +2,7 @@
 //!
 //! A child process opens the file and writes: it retains batches and forgets memories, each
 //! write after the one before, and says when a write has returned. It is killed (SIGKILL) at
-//! a random moment, while it
+//! a random moment after that, while it
 //!
 //! - loads snapshots again and again, which writes and merges their pages, or
 //! - converts the file, which is marked as one of an older version of the analysis of texts.
@@ -30,8 +30,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use uuid::Uuid;
 
+use child::{CONVERTS, LOADED, TOOK, WRITTEN, write_elsewhere};
 pub(crate) use child::{Child, Workload};
-use child::{LOADED, TOOK, WRITTEN, write_elsewhere};
 use fixtures::{
     BATCH, FIRST, KilledWrite, Outcome, embedded, embedder, engine, entity, first_id,
     load_snapshot, open, own_word, path_of, recall, text, word, write,
@@ -43,14 +43,20 @@ pub(crate) use report::KillReport;
 /// with the rarest pairs of words only.
 const MIN_COMMON: usize = 7;
 
+/// How many more children are killed at once, where each kill before came after the end of
+/// the conversion.
+const MAX_MORE_KILLS: u64 = 20;
+
 /// A check with one file.
 pub(crate) struct KillCheck {
     pub(crate) path: PathBuf,
     pub(crate) workload: Workload,
     pub(crate) memories: u64,
     pub(crate) dimensions: usize,
+    /// At least so many.
     pub(crate) kills: u64,
-    /// The longest time until a kill, after the first write of a child.
+    /// The longest time until a kill, after the first write of a child, and its first snapshot
+    /// or the beginning of its conversion.
     pub(crate) max_delay: Duration,
 }
 
@@ -89,12 +95,21 @@ impl KillCheck {
             retained: None,
         };
         let mut rng = SeededRng::new(7);
-        for kill in 1..=self.kills {
+        for kill in 1.. {
+            let is_enough = self.workload != Workload::Conversion
+                || report.while_converting > 0
+                || kill > self.kills + MAX_MORE_KILLS;
+            if kill > self.kills && is_enough {
+                break;
+            }
             if self.workload == Workload::Conversion && !self.is_converting().await? {
                 self.make_old_entries().await?;
                 self.mark_as_older().await?;
             }
-            let delay = self.max_delay.mul_f64(rng.below(1_000) as f64 / 1_000.0);
+            let delay = match kill <= self.kills {
+                true => self.max_delay.mul_f64(rng.below(1_000) as f64 / 1_000.0),
+                false => Duration::ZERO,
+            };
             let (acknowledged, loads) = self.start_and_kill(command, delay)?;
             report.loads += loads;
             let opened = self.open_and_close().await?;
@@ -212,27 +227,29 @@ impl KillCheck {
         delay: Duration,
     ) -> Outcome<(u64, u64)> {
         let mut process = self.child(self.workload).start(command)?;
-        let lines = process.stdout.take().ok_or("the child has no output")?;
-        let mut lines = BufReader::new(lines).lines();
-        let (mut written, mut loads) = (None, 0);
-        let mut read = |line: String, written: &mut Option<u64>| {
+        let mut lines = BufReader::new(process.output()?).lines();
+        let (mut written, mut loads, mut converts) = (None, 0, false);
+        let mut read = |line: String| {
             loads += u64::from(line == LOADED);
+            converts |= line == CONVERTS;
             if let Some(number) = line.strip_prefix(WRITTEN) {
-                *written = number.parse().ok();
+                written = number.parse().ok();
             }
+            (written, loads, loads > 0 || converts)
         };
-        while written.is_none() {
+        loop {
             let line = lines.next().ok_or("the child ended before a write")??;
-            read(line, &mut written);
+            if let (Some(_), _, true) = read(line) {
+                break;
+            }
         }
         // What it prints meanwhile is read, so that it does not wait for that.
         let killer = std::thread::spawn(move || {
             std::thread::sleep(delay);
-            process.kill()?;
-            process.wait()
+            process.kill()
         });
         for line in lines {
-            read(line?, &mut written);
+            read(line?);
         }
         let status = killer
             .join()
@@ -392,7 +409,7 @@ impl KillCheck {
         let started = Instant::now();
         let store = open(&self.path).await?;
         let mut process = self.child(Workload::Measure).start(command)?;
-        let lines = process.stdout.take().ok_or("the child has no output")?;
+        let lines = process.output()?;
         let reader = std::thread::spawn(move || {
             let lines = BufReader::new(lines).lines().map_while(Result::ok);
             let times = lines.filter_map(|line| line.strip_prefix(TOOK)?.parse().ok());
@@ -417,7 +434,6 @@ impl KillCheck {
         }
         report.took = started.elapsed();
         process.kill()?;
-        process.wait()?;
         let times = reader
             .join()
             .map_err(|_| "the thread that reads has ended")?;
