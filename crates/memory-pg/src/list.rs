@@ -40,42 +40,73 @@ pub(crate) async fn list(
     database.read(OPERATION, entity, sql, decode).await
 }
 
-/// The statement of [`list`].
+/// Up to so many memories that involve an entity are looked up and sorted, in some tens of
+/// milliseconds. Where more do, the memories are read in their order, and what involves each
+/// is looked up: of two million, a thousand or so for each that is found.
+const MAX_LOOKUPS: u32 = 2_000;
+
+/// The statement of [`list`]. What it joins is looked up for each memory (`OFFSET 0`): where
+/// its statistics know of few memories of the entity yet, the server would read all accesses
+/// for them, or for each of them all that involves an entity.
 pub(crate) fn list_statement(entity: &EntityId, request: &ListRequest, limit: usize) -> SqlBuilder {
     let mut sql = SqlBuilder::new();
     let entity_param = sql.value(entity.as_str(), "text");
-    sql.push(format!(
-        "SELECT g.generation, {} FROM {} LEFT JOIN LATERAL \
-         (SELECT * FROM memory m WHERE m.entity_id = {entity_param}",
-        MemoryRow::columns(&entity_param),
-        rows::generation_of(&entity_param),
-    ));
-    match request.scope {
-        ListScope::Archived => {
-            sql.push(" AND m.archived_by IS NOT NULL");
-        }
+    let scope = match request.scope {
+        ListScope::Archived => " AND m.archived_by IS NOT NULL".to_owned(),
         ListScope::SourcesOf(summary) => {
             let summary = sql.value(*summary.as_uuid(), "uuid");
-            sql.push(format!(" AND m.archived_by = {summary}"));
+            format!(" AND m.archived_by = {summary}")
         }
-        _ => {
-            sql.push(LIVE);
-        }
-    }
-    let conditions = conditions(&mut sql, &entity_param, &request.filter);
-    sql.push(conditions);
+        _ => LIVE.to_owned(),
+    };
+    let (involved, filter) = split_involved(&request.filter);
+    let mut matches = scope + &conditions(&mut sql, &entity_param, &filter);
     if let Some(after) = request.after {
         let time = sql.value(after.timestamp, "timestamptz");
         let id = sql.value(*after.id.as_uuid(), "uuid");
-        sql.push(format!(" AND (m.timestamp, m.memory_id) < ({time}, {id})"));
+        matches.push_str(&format!(" AND (m.timestamp, m.memory_id) < ({time}, {id})"));
     }
     let limit = sql.value(rows::signed(limit as u64), "bigint");
+    let order = format!("ORDER BY m.timestamp DESC, m.memory_id DESC LIMIT {limit}");
+    let of_entity = format!("SELECT m.* FROM memory m WHERE m.entity_id = {entity_param}{matches}");
+    let found = match involved {
+        None => format!("{of_entity} {order}"),
+        Some(involved) => {
+            let involved = sql.value(involved.as_str(), "text");
+            let of_involved = format!(
+                "FROM memory_entity i WHERE i.entity_id = {entity_param} \
+                 AND i.involved_entity_id = {involved}"
+            );
+            sql.push(format!(
+                "WITH involving AS MATERIALIZED (SELECT i.memory_id {of_involved} LIMIT {}) ",
+                MAX_LOOKUPS + 1
+            ));
+            let few = format!("(SELECT count(*) FROM involving) <= {MAX_LOOKUPS}");
+            format!(
+                "(SELECT m.* FROM involving CROSS JOIN LATERAL \
+                 ({of_entity} AND m.memory_id = involving.memory_id OFFSET 0) m \
+                 WHERE {few} {order}) \
+                 UNION ALL \
+                 ({of_entity} AND NOT {few} \
+                 AND EXISTS (SELECT {of_involved} AND i.memory_id = m.memory_id OFFSET 0) {order})"
+            )
+        }
+    };
     sql.push(format!(
-        " ORDER BY m.timestamp DESC, m.memory_id DESC LIMIT {limit}) m ON true \
-         LEFT JOIN memory_access a ON a.entity_id = {entity_param} AND a.memory_id = m.memory_id \
+        "SELECT g.generation, {} FROM {} LEFT JOIN LATERAL ({found}) m ON true \
+         LEFT JOIN LATERAL (SELECT a.access_count, a.last_accessed FROM memory_access a \
+         WHERE a.entity_id = {entity_param} AND a.memory_id = m.memory_id OFFSET 0) a ON true \
          ORDER BY m.timestamp DESC, m.memory_id DESC",
+        MemoryRow::columns(&entity_param),
+        rows::generation_of(&entity_param),
     ));
     sql
+}
+
+/// The involved entity of a filter, and the filter without it.
+fn split_involved(filter: &MemoryFilter) -> (Option<EntityId>, MemoryFilter) {
+    let mut filter = filter.clone();
+    (filter.involves.take(), filter)
 }
 
 pub(crate) async fn count(
@@ -108,12 +139,22 @@ pub(crate) fn count_statement(entity: &EntityId, filter: &MemoryFilter) -> SqlBu
         sql.push(format!(
             "SELECT coalesce((SELECT e.memory_count FROM entity e WHERE e.entity_id = {entity_param}), 0)"
         ));
-    } else {
-        sql.push(format!(
-            "SELECT count(*) FROM memory m WHERE m.entity_id = {entity_param}{LIVE}"
-        ));
-        let conditions = conditions(&mut sql, &entity_param, filter);
-        sql.push(conditions);
+        return sql;
     }
+    let (involved, filter) = split_involved(filter);
+    let matches = conditions(&mut sql, &entity_param, &filter);
+    let of_entity = format!("FROM memory m WHERE m.entity_id = {entity_param}{LIVE}{matches}");
+    match involved {
+        None => sql.push(format!("SELECT count(*) {of_entity}")),
+        // As in a list.
+        Some(involved) => {
+            let involved = sql.value(involved.as_str(), "text");
+            sql.push(format!(
+                "SELECT count(*) FROM memory_entity i CROSS JOIN LATERAL \
+                 (SELECT {of_entity} AND m.memory_id = i.memory_id OFFSET 0) m \
+                 WHERE i.entity_id = {entity_param} AND i.involved_entity_id = {involved}"
+            ))
+        }
+    };
     sql
 }
