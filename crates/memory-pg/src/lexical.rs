@@ -132,7 +132,7 @@ impl LexicalQuery {
         words.sort_unstable();
         Self {
             text: text.to_owned(),
-            pair_words: PairWords::new(terms.pairs(), &words),
+            pair_words: PairWords::new(terms.pair_words(), &words),
             terms,
             words,
         }

@@ -75,8 +75,8 @@ struct Scored {
 }
 
 impl PairWords {
-    /// Of a query's pairs and of its words, in order.
-    pub(crate) fn new(pairs: &[WordPair], words: &[String]) -> Self {
+    /// Of a query's [pairs](memory_text::QueryTerms::pair_words) and of its words, in order.
+    pub(crate) fn new(pairs: &[(u64, u64)], words: &[String]) -> Self {
         let digest = |&(first, second): &(usize, usize)| {
             let words = words.get(first).zip(words.get(second));
             words.map(|(first, second)| WordPair::of(first, second))
@@ -390,7 +390,7 @@ mod tests {
         let terms = QueryTerms::new(text, None, false);
         let mut words = terms.stems().to_vec();
         words.sort_unstable();
-        PairWords::new(terms.pairs(), &words)
+        PairWords::new(terms.pair_words(), &words)
     }
 
     /// As the server sends it.
@@ -426,7 +426,7 @@ mod tests {
         let mut words = terms.stems().to_vec();
         words.sort_unstable();
         assert_eq!(words.len(), all.len());
-        let chosen = PairWords::new(terms.pairs(), &words);
+        let chosen = PairWords::new(terms.pair_words(), &words);
         let marks = chosen.marks.len();
         assert!(marks > MAX_MARKS - 2 && marks <= MAX_MARKS, "{marks}");
         for quarter in 0..4 {
@@ -436,7 +436,7 @@ mod tests {
             assert!(within > part, "{within} begin in quarter {quarter}");
         }
         let marked: HashSet<usize> = chosen.marks.iter().map(|mark| mark.word).collect();
-        let mut possible = indexed_pairs(terms.pairs(), &words);
+        let mut possible = indexed_pairs(terms.pair_words(), &words);
         possible.retain(|(first, second)| marked.contains(first) && marked.contains(second));
         // Also of a word with itself, whose second bit may not fit any more.
         possible.retain(|pair| pair.0 != pair.1 || chosen.pairs.contains(pair));

@@ -15,9 +15,7 @@
 use std::ops::Range;
 
 use memory_core::{Language, ScoreStats, ScoreStatsBuilder, TermStats};
-use memory_text::{
-    PairPostings, QueryTerms, WordPair, bm25, for_each_stem, indexed_pairs, word_digest,
-};
+use memory_text::{PairPostings, QueryTerms, bm25, for_each_stem, indexed_pairs, word_digest};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query};
 
@@ -133,16 +131,10 @@ pub(crate) async fn scan(
         missing,
     } = find_matches(conn, searched, &words).await?;
     let pairs = match pairs::are_searched(entity) {
-        true => terms.pairs().to_vec(),
+        true => terms.pair_words().to_vec(),
         false => Vec::new(),
     };
-    // Where there are pairs, each word is combined with each, which takes a fraction of
-    // what a row takes.
-    let combinations = match pairs.is_empty() {
-        true => 0,
-        false => words.len().pow(2),
-    };
-    let size = matches.len() + combinations / 64;
+    let size = matches.len() + pairs.len();
     let scoring = Scoring {
         entity: EntityRow {
             word_count: entity.word_count.saturating_add_signed(added_words),
@@ -161,8 +153,8 @@ struct Scoring {
     entity: EntityRow,
     matching: Matching,
     words: Vec<String>,
-    /// The pairs of the query.
-    pairs: Vec<WordPair>,
+    /// The pairs of the query, by the digests of their words.
+    pairs: Vec<(u64, u64)>,
 }
 
 impl Scoring {

@@ -138,11 +138,21 @@ pub fn word_digests(text: &str) -> WordDigests {
 #[derive(Default)]
 pub(crate) struct PairBuilder {
     pub(crate) pairs: Vec<WordPair>,
+    /// The digests of the words, in order, if they are asked for.
+    pub(crate) words: Vec<u64>,
+    keeps_words: bool,
     /// The digest of the previous word.
     previous: Option<u64>,
 }
 
 impl PairBuilder {
+    pub(crate) fn with_words() -> Self {
+        Self {
+            keeps_words: true,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn add_word(&mut self, forms: &Forms, word: Word<'_>) {
         if word.folds_to_stop_word() {
             self.add(word.folded);
@@ -155,7 +165,11 @@ impl PairBuilder {
         if let Some(previous) = self.previous {
             self.pairs.push(WordPair::after(previous, stem));
         }
-        self.previous = Some(word_digest(stem));
+        let digest = word_digest(stem);
+        if self.keeps_words {
+            self.words.push(digest);
+        }
+        self.previous = Some(digest);
     }
 }
 

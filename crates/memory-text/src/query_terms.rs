@@ -1,5 +1,6 @@
 //! Counting the terms of a query in texts.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use memory_core::Language;
@@ -22,6 +23,8 @@ use crate::unspaced;
 pub struct QueryTerms {
     stems: Vec<String>,
     pairs: Vec<WordPair>,
+    /// The digests of the two words of each pair.
+    pair_words: Vec<(u64, u64)>,
     /// Whether the stem of a word may be one of the query's words, by its beginning.
     may_match: MayMatch,
     language: Option<Language>,
@@ -96,7 +99,7 @@ impl QueryTerms {
                 stems.push(stem.to_owned());
             }
         };
-        let mut pairs = PairBuilder::default();
+        let mut pairs = PairBuilder::with_words();
         let mut may_match = MayMatch::default();
         let forms = Forms::of(query, language);
         let text = normalize(query);
@@ -117,15 +120,17 @@ impl QueryTerms {
         });
         for_each_compound(&text, &forms, &mut add_stem);
         stems.iter().for_each(|stem| may_match.add(stem));
-        let mut distinct: Vec<WordPair> = Vec::with_capacity(pairs.pairs.len());
-        for pair in pairs.pairs {
-            if !distinct.contains(&pair) {
-                distinct.push(pair);
-            }
-        }
+        let mut seen = HashSet::with_capacity(pairs.pairs.len());
+        let adjacent = pairs.words.iter().zip(pairs.words.iter().skip(1));
+        let pairs = pairs.pairs.into_iter().zip(adjacent);
+        let distinct = pairs.filter(|(pair, _)| seen.insert(*pair));
+        let (pairs, pair_words) = distinct
+            .map(|(pair, (first, second))| (pair, (*first, *second)))
+            .unzip();
         Self {
             stems,
-            pairs: distinct,
+            pairs,
+            pair_words,
             may_match,
             language,
             detected: forms.languages()[0],
@@ -149,6 +154,12 @@ impl QueryTerms {
     #[must_use]
     pub fn pairs(&self) -> &[WordPair] {
         &self.pairs
+    }
+
+    /// The [digests](word_digest) of the two words of each of the [pairs](Self::pairs).
+    #[must_use]
+    pub fn pair_words(&self) -> &[(u64, u64)] {
+        &self.pair_words
     }
 
     /// Counts the terms in a text.

@@ -13,16 +13,15 @@ use sqlx::PgConnection;
 
 use crate::memories;
 use crate::server_process::with_standby;
-use crate::statement_counts::Counter;
 use crate::support::{connect, run, with_database};
 
 const FORMAT: u64 = u64::MAX - 1;
 
 /// Five full pages and 60 memories that are in none.
-const MEMORIES: usize = 700;
+pub(crate) const MEMORIES: usize = 700;
 pub(crate) const PAGES: usize = 5;
 
-static MIRA: LazyLock<EntityId> = LazyLock::new(|| EntityId::from("mira"));
+pub(crate) static MIRA: LazyLock<EntityId> = LazyLock::new(|| EntityId::from("mira"));
 
 fn pages(store: &PgStore) -> &dyn SnapshotPages {
     store.snapshot_pages().unwrap()
@@ -65,7 +64,7 @@ async fn write(store: &PgStore, model: &Fingerprint, state: &SnapshotState) {
     write.await.unwrap();
 }
 
-async fn keep(store: &PgStore) {
+pub(crate) async fn keep(store: &PgStore) {
     let state = read(store).await;
     write(store, &fixtures::fingerprint(), &state).await;
 }
@@ -112,7 +111,7 @@ async fn check(store: &PgStore, connection: &mut PgConnection) -> usize {
 }
 
 /// How many pages there are.
-async fn count(connection: &mut PgConnection) -> usize {
+pub(crate) async fn count(connection: &mut PgConnection) -> usize {
     let query = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM snapshot_page");
     usize::try_from(query.fetch_one(connection).await.unwrap()).unwrap()
 }
@@ -237,46 +236,6 @@ async fn pages_of_vectors_that_stay_are_kept() {
         let removed = store.remove_other_vectors(&MIRA, &ids, &other);
         assert_eq!(removed.await.unwrap(), MEMORIES as u64);
         assert_eq!(kept(&read_of(&store, &other).await).len(), PAGES);
-    })
-    .await;
-}
-
-/// New memories have greater ids than all pages.
-#[tokio::test(flavor = "multi_thread")]
-async fn pages_cost_new_memories_no_statement() {
-    with_database(|url| async move {
-        let store = PgStore::connect(&url).await.unwrap();
-        let mut rng = SeededRng::new(3);
-        let mut next = || {
-            let mut item = fixtures::plain(&MIRA, "a new one", &mut rng);
-            item.memory.id = MemoryId::new();
-            item
-        };
-        let batch: Vec<_> = (0..MEMORIES).map(|_| next()).collect();
-        store.insert(&batch).await.unwrap();
-        let mut counter = Counter::new(&url).await;
-        let mut connection = connect(&url).await;
-        let mut statements = Vec::new();
-        for pages in [0, PAGES] {
-            assert_eq!(count(&mut connection).await, pages);
-            let item = next();
-            counter.reset().await;
-            store.insert(std::slice::from_ref(&item)).await.unwrap();
-            let inserting = counter.read().await;
-            counter.reset().await;
-            store.delete(&MIRA, &[item.memory.id]).await.unwrap();
-            statements.push((inserting, counter.read().await));
-            assert_eq!(count(&mut connection).await, pages);
-            keep(&store).await;
-        }
-        assert_eq!(statements[0], statements[1]);
-        // The others cost one.
-        counter.reset().await;
-        let old = [batch[7].memory.id];
-        store.delete(&MIRA, &old).await.unwrap();
-        assert_eq!(counter.read().await, statements[0].1 + 1);
-        assert_eq!(count(&mut connection).await, PAGES - 1);
-        counter.close().await;
     })
     .await;
 }

@@ -7,10 +7,11 @@ use memory_core::{
     ListScope, MemoryFilter, MemoryId, MemoryPatch, SearchRequest, Store, SummaryGroup,
 };
 use memory_pg::{PgOptions, PgStore};
-use memory_testkit::fixtures;
+use memory_testkit::{SeededRng, fixtures};
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::memories;
+use crate::snapshot_pages::{self, MEMORIES, MIRA, PAGES, keep};
 use crate::support::{connect, run, server, with_database};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,6 +136,52 @@ fn summary_groups(entity: &EntityId, items: &[EmbeddedMemory]) -> Vec<SummaryGro
         }
     };
     pairs.map(summary).collect()
+}
+
+/// New memories have greater ids than all pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_cost_new_memories_no_statement() {
+    with_database(|url| async move {
+        let options = PgOptions::new().max_connections(1);
+        let store = options.connect(&url).await.unwrap();
+        let mut rng = SeededRng::new(3);
+        let mut next = || {
+            let mut item = fixtures::plain(&MIRA, "a new one", &mut rng);
+            item.memory.id = MemoryId::new();
+            item
+        };
+        let batch: Vec<_> = (0..MEMORIES).map(|_| next()).collect();
+        store.insert(&batch).await.unwrap();
+        // An insert asks for what was deleted where something was.
+        store.delete(&MIRA, &[batch[0].memory.id]).await.unwrap();
+        let mut counter = Counter::new(&url).await;
+        let mut connection = connect(&url).await;
+        let mut statements = Vec::new();
+        for pages in [0, PAGES] {
+            assert_eq!(snapshot_pages::count(&mut connection).await, pages);
+            let item = next();
+            // Gets the only connection when it has ended what came before.
+            store.list_entities(None, 1).await.unwrap();
+            counter.reset().await;
+            store.insert(std::slice::from_ref(&item)).await.unwrap();
+            let inserting = counter.read().await;
+            counter.reset().await;
+            store.delete(&MIRA, &[item.memory.id]).await.unwrap();
+            statements.push((inserting, counter.read().await));
+            assert_eq!(snapshot_pages::count(&mut connection).await, pages);
+            keep(&store).await;
+        }
+        assert_eq!(statements[0], statements[1]);
+        // The others cost one.
+        store.list_entities(None, 1).await.unwrap();
+        counter.reset().await;
+        let old = [batch[7].memory.id];
+        store.delete(&MIRA, &old).await.unwrap();
+        assert_eq!(counter.read().await, statements[0].1 + 1);
+        assert_eq!(snapshot_pages::count(&mut connection).await, PAGES - 1);
+        counter.close().await;
+    })
+    .await;
 }
 
 /// Counts the statements of one database, from another.
