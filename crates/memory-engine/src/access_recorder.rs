@@ -107,18 +107,19 @@ impl AccessRecorder {
         });
     }
 
-    /// Writes pending counts. Those of entities that others have locked stay pending for
-    /// the next flush.
+    /// Writes pending counts. Those of entities that others have locked, and those that an
+    /// unavailable store did not take, stay pending for the next flush, which needs no
+    /// further access: what is pending is lost in a crash.
     async fn flush(&self) {
         let mut taken = self.counts.take();
-        let mut written = self.write_unlocked(&mut taken).await;
-        if written.is_ok() {
+        if self.write_unlocked(&mut taken).await.is_ok() {
             let limit = LockLimit::of_flush(&self.closing);
-            written = self.write_locked(&mut taken, limit).await;
+            // What is left is written later, whatever the reason.
+            let _ = self.write_locked(&mut taken, limit).await;
         }
-        let are_locked = written.is_ok() && !taken.is_empty();
+        let is_left = !taken.is_empty();
         drop(taken);
-        if are_locked && self.counts.schedule() {
+        if is_left && self.counts.schedule() {
             self.schedule_flush();
         }
     }
@@ -214,9 +215,10 @@ impl AccessRecorder {
         }
     }
 
-    /// Writes pending counts before a close, which does not wait long for them:
-    /// what is not written by then is dropped and logged. It waits longer for entities
-    /// that others have locked, so that no count is lost because of a usual write.
+    /// Writes pending counts before a close, which does not wait long for them: what is not
+    /// written by then is logged and stays pending, and is lost with the process. It waits
+    /// longer for entities that others have locked, so that no count is lost because of a
+    /// usual write.
     pub(crate) async fn flush_before_close(&self) {
         let _closing = ClosingGuard::new(&self.closing);
         let unlocked = async {
@@ -230,18 +232,25 @@ impl AccessRecorder {
         // before another flush can begin.
         let unlocked = timeout(CLOSE_TIMEOUT, unlocked).await;
         let Ok((_flushing, mut taken, mut written)) = unlocked else {
-            tracing::warn!("access counts were not written in time");
+            let memories = self.pending();
+            tracing::warn!(memories, "access counts were not written in time");
             return;
         };
         if written.is_ok() {
             written = self.write_locked(&mut taken, LockLimit::of_close()).await;
         }
-        if written.is_ok() && !taken.is_empty() {
-            let memories = taken.len();
-            tracing::warn!(
+        let memories = taken.len();
+        match written {
+            _ if memories == 0 => {}
+            Ok(()) => tracing::warn!(
                 memories,
                 "access counts were not written: others have locked the entities"
-            );
+            ),
+            Err(Unavailable) => tracing::warn!(
+                memories,
+                "access counts were not written: the store is unavailable or did not answer in \
+                 time"
+            ),
         }
     }
 }

@@ -87,7 +87,7 @@ impl AccessCounts {
     }
 
     /// Restores counts that were not written; the next access schedules a retry, unless
-    /// the caller does.
+    /// the caller does, as a flush in the background.
     fn put_back(&self, updates: &[AccessUpdate]) {
         let mut pending = self.lock();
         for update in updates {

@@ -111,6 +111,8 @@ struct Locks {
     locked: Mutex<Vec<EntityId>>,
     /// Whether recording accesses does not end.
     hangs: AtomicBool,
+    /// How many batches of accesses are recorded before the store is unavailable.
+    batches_left: Mutex<Option<usize>>,
     lists: Mutex<BTreeMap<EntityId, usize>>,
 }
 
@@ -140,6 +142,17 @@ impl StoreHooks for Locks {
             StoreOperation::RecordAccesses if self.hangs.load(Ordering::SeqCst) => {
                 std::future::pending().await
             }
+            StoreOperation::RecordAccesses => match &mut *self.batches_left.lock().unwrap() {
+                Some(0) => {
+                    let message = "not reachable";
+                    Err(MemoryError::store(ErrorKind::Unavailable, "test", message))
+                }
+                Some(batches) => {
+                    *batches -= 1;
+                    Ok(())
+                }
+                None => Ok(()),
+            },
             StoreOperation::Close => {
                 Err(MemoryError::store(ErrorKind::Other, "close", "kept open"))
             }
@@ -195,6 +208,30 @@ async fn counts_of_a_locked_entity_are_written_by_a_later_flush() {
     assert_eq!((listed(&hers).await, listed(&his).await), (2, 1));
     sleep(Duration::from_secs(60)).await;
     assert_eq!((stored(&b, &hers).await, stored(&b, &his).await), (2, 1));
+}
+
+/// Also those that were deferred before it, and without another access: a process that is
+/// idle would lose them in a crash.
+#[tokio::test(start_paused = true)]
+async fn counts_are_written_by_a_later_flush_when_the_store_is_available_again() {
+    // In the first batch, and while it waits for the locked entity.
+    for (batches, of_his) in [(0, 0), (1, 1)] {
+        let (b, locks, [hers, his]) = with_locked_entity().await;
+        let horse = RecallRequest::new("horse");
+        for one in [&hers, &his] {
+            b.engine.recall(&one.0, &horse).await.unwrap();
+        }
+        *locks.batches_left.lock().unwrap() = Some(batches);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(
+            (stored(&b, &hers).await, stored(&b, &his).await),
+            (0, of_his)
+        );
+        locks.set(&[]);
+        *locks.batches_left.lock().unwrap() = None;
+        sleep(Duration::from_secs(8)).await;
+        assert_eq!((stored(&b, &hers).await, stored(&b, &his).await), (1, 1));
+    }
 }
 
 /// Also where a flush in the background has the counts when the close begins.
