@@ -5,12 +5,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use memory_core::{BackupOptions, ErrorKind, MemoryError, MemoryId, MemoryResult};
 use sqlx::sqlite::SqliteConnection;
 use tokio::task;
 
+use crate::cancel::CancelSignal;
 use crate::error::Failure;
 use crate::inspect::with_suffix;
 use crate::pool::MeasuredPool;
@@ -21,7 +21,7 @@ pub(crate) const OPERATION: &str = "backup";
 const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
 /// Copies the database of `source` to `target`; `database` is its file. Ends soon and
-/// leaves nothing when `cancelled` is set.
+/// leaves nothing when it is cancelled.
 ///
 /// The copy is written to a temporary file next to the target and becomes
 /// visible under its name only when it is complete and on disk.
@@ -30,7 +30,7 @@ pub(crate) async fn run(
     database: Option<PathBuf>,
     target: PathBuf,
     options: BackupOptions,
-    cancelled: Arc<AtomicBool>,
+    signal: CancelSignal,
 ) -> MemoryResult<()> {
     let mut conn = source.acquire().await.map_err(backup_error)?;
     let target = std::path::absolute(target).map_err(io_error)?;
@@ -46,11 +46,11 @@ pub(crate) async fn run(
             target.display()
         )));
     }
-    copy(&mut conn, &temporary.path, Arc::clone(&cancelled))
+    copy(&mut conn, &temporary.path, signal.clone())
         .await
         .map_err(backup_error)?;
     drop(conn);
-    if cancelled.load(Ordering::Relaxed) {
+    if signal.is_cancelled() {
         // Long rows take few instructions: the copy may have come to its end.
         let message = "the caller is gone; nothing was written";
         return Err(MemoryError::store(ErrorKind::Other, OPERATION, message));
@@ -58,34 +58,20 @@ pub(crate) async fn run(
     blocking(move || temporary.publish(&target, &options)).await
 }
 
-/// Copies the database until `cancelled` is set.
-async fn copy(
-    conn: &mut SqliteConnection,
-    to: &Path,
-    cancelled: Arc<AtomicBool>,
-) -> sqlx::Result<()> {
-    /// Instructions of SQLite's virtual machine between looks at the flag: well under
+/// Copies the database until it is cancelled.
+async fn copy(conn: &mut SqliteConnection, to: &Path, signal: CancelSignal) -> sqlx::Result<()> {
+    /// Instructions of SQLite's virtual machine between looks at the signal: well under
     /// a millisecond.
     const INSTRUCTIONS: i32 = 1_000;
     conn.lock_handle()
         .await?
-        .set_progress_handler(INSTRUCTIONS, move || !cancelled.load(Ordering::Relaxed));
+        .set_progress_handler(INSTRUCTIONS, move || !signal.is_cancelled());
     let copied = sqlx::query("VACUUM INTO ?1")
         .bind(to.to_string_lossy())
         .execute(&mut *conn)
         .await;
     conn.lock_handle().await?.remove_progress_handler();
     copied.map(drop)
-}
-
-/// Sets its flag when it is dropped.
-#[derive(Default)]
-pub(crate) struct CancelOnDrop(pub(crate) Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Refuses targets that would damage a database or overwrite a file unasked.

@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::{Instrument, debug_span};
 
-use crate::backup::{self, CancelOnDrop};
+use crate::backup;
+use crate::cancel::CancelSignal;
 use crate::error::Failure;
 use crate::insert::Insert;
 use crate::insert_queue::{InsertQueue, run_all};
@@ -116,9 +117,11 @@ impl Database {
         .await
     }
 
-    /// Searches, and makes the pages in the background that were missing.
+    /// Searches, and makes the pages in the background that were missing. Ends soon where its
+    /// caller is gone: closing would wait for it.
     pub(crate) async fn search(&self, search: Search) -> MemoryResult<SearchOutcome> {
         let language = search.language;
+        let _cancel = search.signal.on_drop();
         let (outcome, missing) = self.read(search).await?;
         if let Some(writer) = self.writer.clone() {
             let stop = self.stop_signal.clone();
@@ -172,7 +175,7 @@ impl Database {
     }
 
     /// Ends the work in the background, waits for running operations and closes every
-    /// connection.
+    /// connection. Long ones whose callers are gone end soon.
     pub(crate) async fn close(&self) {
         self.stop.stop();
         // The writer closes last: the last connection checkpoints the
@@ -189,13 +192,14 @@ impl Database {
     /// Copies the database to a file.
     pub(crate) async fn backup(&self, target: &Path, options: &BackupOptions) -> MemoryResult<()> {
         // The copy runs in a task of its own, and ends when its caller is gone.
-        let cancelled = CancelOnDrop::default();
+        let signal = CancelSignal::default();
+        let _cancel = signal.on_drop();
         let copy = backup::run(
             Arc::clone(&self.readers),
             self.path.clone(),
             target.to_owned(),
             options.clone(),
-            Arc::clone(&cancelled.0),
+            signal.clone(),
         );
         spawn(backup::OPERATION, copy).await
     }
@@ -259,26 +263,28 @@ pub(crate) fn runtime_stopped(operation: &'static str) -> MemoryError {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::path::Path;
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
 
-    use memory_core::{EntityId, MemoryFilter, SearchRequest, Store};
+    use memory_core::{EntityId, MemoryFilter, SearchOutcome, SearchRequest, Store};
     use memory_testkit::{SeededRng, fixtures, wait_until};
     use sqlx::Connection;
     use sqlx::sqlite::SqliteConnection;
+    use tokio::runtime::Builder;
+    use tokio::time::sleep;
 
-    use crate::search::Search;
+    use super::*;
     use crate::{SqliteOptions, SqliteStore, connection};
 
-    /// A search of texts that no conversion has come to takes long.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_running_search_ends_before_a_close_does() {
-        const MEMORIES: usize = 700;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("agent.db");
+    /// So few that only their texts are processed on a blocking thread.
+    const MEMORIES: usize = 500;
+
+    /// Makes a file whose searches read texts, to which no conversion has come.
+    async fn create_unconverted(path: &Path) {
         let url = format!("sqlite:{}", path.display());
         let (entity, mut rng) = (EntityId::from("mira"), SeededRng::new(1));
-        let text = "The mill stands at the river. ".repeat(40);
-        let plain = |_| fixtures::plain(&entity, &text, &mut rng);
+        let plain = |_| fixtures::plain(&entity, "The mill stands at the river.", &mut rng);
         let batch: Vec<_> = (0..MEMORIES).map(plain).collect();
         let store = SqliteStore::open(&url).await.unwrap();
         store.insert(&batch).await.unwrap();
@@ -287,28 +293,94 @@ mod tests {
         let mark = sqlx::raw_sql("UPDATE text_analysis SET version = 4, converted_key = 0");
         mark.execute(&mut conn).await.unwrap();
         conn.close().await.unwrap();
+    }
 
-        let options = SqliteOptions::new(&path).migrate(false);
-        let database = Arc::new(connection::open(&options).await.unwrap());
-        let request = SearchRequest {
-            lexical: Some("mill".to_owned()),
-            ..SearchRequest::new(MemoryFilter::new(), 10)
-        };
-        let search = Search {
-            entity,
-            request,
+    fn search(signal: &CancelSignal) -> Search {
+        Search {
+            entity: EntityId::from("mira"),
+            request: SearchRequest {
+                lexical: Some("mill".to_owned()),
+                ..SearchRequest::new(MemoryFilter::new(), 10)
+            },
             language: None,
-        };
-        let searched = Arc::clone(&database);
-        let search = tokio::spawn(async move { searched.search(search).await });
-        let readers = database.readers.pool();
-        wait_until("the search has a connection", async || {
-            readers.num_idle() < readers.size() as usize || search.is_finished()
-        })
-        .await;
-        database.close().await;
-        let found = search.await.unwrap().unwrap();
-        assert_eq!(found.candidates.len(), 10);
-        assert_eq!(found.matching, Some(MEMORIES as u64));
+            signal: signal.clone(),
+        }
+    }
+
+    /// A search that has begun to read texts, and goes on when it is released.
+    struct HeldSearch {
+        search: JoinHandle<MemoryResult<SearchOutcome>>,
+        release: mpsc::Sender<()>,
+    }
+
+    impl HeldSearch {
+        /// To be called in a runtime with one blocking thread, which analyzes texts.
+        async fn start(database: &Arc<Database>, signal: &CancelSignal) -> Self {
+            let (release, released) = mpsc::channel();
+            tokio::task::spawn_blocking(move || released.recv());
+            let (database, search) = (Arc::clone(database), search(signal));
+            let search = tokio::spawn(async move { database.search(search).await });
+            // The test, the caller, the search and its scan of texts.
+            wait_until("the search reads texts", async || signal.count() == 4).await;
+            Self { search, release }
+        }
+    }
+
+    /// Runs a test with an unconverted database, in a runtime with one blocking thread.
+    fn run_test(test: impl AsyncFnOnce(Arc<Database>)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.db");
+        // Writes need more threads.
+        let writing = Builder::new_multi_thread().enable_all().build().unwrap();
+        writing.block_on(create_unconverted(&path));
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let options = SqliteOptions::new(&path).migrate(false);
+            let database = connection::open(&options).await.unwrap();
+            test(Arc::new(database)).await;
+        });
+    }
+
+    #[test]
+    fn a_running_search_ends_before_a_close_does() {
+        run_test(async |database| {
+            let signal = CancelSignal::default();
+            let held = HeldSearch::start(&database, &signal).await;
+            let closed = Arc::clone(&database);
+            let close = tokio::spawn(async move { closed.close().await });
+            wait_until("the close has begun", async || {
+                database.check_open("test").is_err()
+            })
+            .await;
+            sleep(Duration::from_millis(20)).await;
+            assert!(!close.is_finished(), "it does not wait for the search");
+            held.release.send(()).unwrap();
+            close.await.unwrap();
+            let found = held.search.await.unwrap().unwrap();
+            assert_eq!(found.candidates.len(), 10);
+            assert_eq!(found.matching, Some(MEMORIES as u64));
+        });
+    }
+
+    /// Or a close would wait until it has read all texts.
+    #[test]
+    fn a_search_whose_caller_is_gone_ends() {
+        run_test(async |database| {
+            let signal = CancelSignal::default();
+            let held = HeldSearch::start(&database, &signal).await;
+            held.search.abort();
+            assert!(held.search.await.unwrap_err().is_cancelled());
+            assert!(signal.is_cancelled());
+            held.release.send(()).unwrap();
+            // As the one whose answer nobody sees.
+            let error = database.read(search(&signal)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Other);
+            database.close().await;
+            assert_eq!(signal.count(), 1, "the search goes on");
+        });
     }
 }

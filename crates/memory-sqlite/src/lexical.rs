@@ -14,20 +14,23 @@
 
 use std::ops::Range;
 
-use memory_core::{Language, ScoreStats, ScoreStatsBuilder, TermStats};
+use memory_core::{ErrorKind, Language, MemoryError, ScoreStats, ScoreStatsBuilder, TermStats};
 use memory_text::{PairPostings, QueryTerms, bm25, for_each_stem, indexed_pairs, word_digest};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query};
 
 use crate::analysis_state::AnalysisState;
 use crate::blocking::{fold_long_rows, fold_rows, run_blocking};
+use crate::cancel::CancelSignal;
 use crate::error::Failure;
 use crate::matching::Matching;
 use crate::page::{self, MissingPage, PageTable};
 use crate::pairs;
 use crate::row_keys;
 use crate::rows::{EntityRow, to_json};
+use crate::search::Search;
 use crate::top_k::TopK;
+use crate::transaction::Transaction;
 use crate::word_page::WordPage;
 
 /// The entry of a memory in the index, and its word count.
@@ -85,6 +88,8 @@ pub(crate) struct SearchedIndex {
     pub(crate) entity: EntityRow,
     pub(crate) analysis: AnalysisState,
     pub(crate) language: Option<Language>,
+    /// Ends the analysis of texts, which may take long, where the caller of the search is gone.
+    pub(crate) signal: CancelSignal,
 }
 
 /// What a query's words find.
@@ -236,6 +241,7 @@ async fn find_matches(
         entity,
         analysis,
         language,
+        signal,
     } = searched;
     if words.is_empty() {
         return Ok(WordMatches::default());
@@ -245,6 +251,7 @@ async fn find_matches(
         words: words.to_vec(),
         digests: words.iter().map(|word| word_digest(word)).collect(),
         language: *language,
+        signal: signal.clone(),
         matches: Vec::new(),
         added_words: 0,
     };
@@ -313,6 +320,7 @@ struct WordScan {
     words: Vec<String>,
     digests: Vec<u64>,
     language: Option<Language>,
+    signal: CancelSignal,
     matches: Vec<WordMatch>,
     /// What the texts that were analyzed add to the word count of the entity.
     added_words: i64,
@@ -346,6 +354,10 @@ impl WordScan {
 
     /// Analyzes the text of a memory whose entry is outdated, and its word count may be.
     fn find_in_text(&mut self, row: &SqliteRow) -> Result<(), Failure> {
+        if self.signal.is_cancelled() {
+            let message = "the caller is gone; nothing was found";
+            return Err(MemoryError::store(ErrorKind::Other, Search::OPERATION, message).into());
+        }
         let (number, stored_length): (u32, i64) = (row.try_get(0)?, row.try_get(1)?);
         let (mut counts, mut length) = (vec![0; self.words.len()], 0u32);
         for_each_stem(row.try_get(2)?, self.language, |word| {

@@ -41,6 +41,7 @@ mod analysis_state;
 mod archive;
 mod backup;
 mod blocking;
+mod cancel;
 mod changes;
 mod connection;
 mod consolidate;

@@ -10,6 +10,7 @@ use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::blocking::{fold_rows, run_blocking};
+use crate::cancel::CancelSignal;
 use crate::dense::DenseOutcome;
 use crate::error::Failure;
 use crate::lexical::{LexicalOutcome, SearchedIndex};
@@ -22,6 +23,8 @@ pub(crate) struct Search {
     pub(crate) entity: EntityId,
     pub(crate) request: SearchRequest,
     pub(crate) language: Option<Language>,
+    /// Says whether its caller is gone.
+    pub(crate) signal: CancelSignal,
 }
 
 impl Transaction for Search {
@@ -62,6 +65,7 @@ impl Transaction for Search {
                 entity,
                 analysis: analysis.check(Self::OPERATION)?,
                 language: self.language,
+                signal: self.signal,
             };
             words = lexical::scan(conn, &searched, &matching, terms, limit).await?;
         }

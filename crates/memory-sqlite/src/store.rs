@@ -17,6 +17,7 @@ use memory_core::{
     StoreCapabilities, SummaryGroup, UpdateOutcome, Writers, limits,
 };
 
+use crate::cancel::CancelSignal;
 use crate::changes::ChangesSince;
 use crate::connection;
 use crate::consolidate::Consolidate;
@@ -225,6 +226,7 @@ impl Store for SqliteStore {
             entity: entity.clone(),
             request: request.clone(),
             language: self.options.language,
+            signal: CancelSignal::default(),
         };
         self.database.search(search).await
     }
