@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 use crate::ann_index::{AnnIndex, predicate, search_settings};
 use crate::connection::Scope;
 use crate::database::{Database, ReadTarget};
-use crate::filter::{LIVE, conditions};
+use crate::filter::{Conditions, LIVE};
 use crate::lexical::{self, LexicalQuery};
 use crate::rows::{self, MemoryRow};
 use crate::search::{OPERATION, StatementOutcome, decode_hits};
@@ -104,7 +104,7 @@ pub(crate) fn push_statement(
     let entity_param = sql.value(entity.as_str(), "text");
     let model = sql.value(query.fingerprint.as_str(), "text");
     let vector = sql.value(Vector::from(query.vector.clone()), "vector");
-    let conditions = conditions(sql, &entity_param, &request.filter);
+    let conditions = Conditions::new(sql, &entity_param, &request.filter);
     let limit = sql.value(rows::signed(request.limit as u64), "bigint");
     let scanned = sql.value(
         rows::signed((request.limit * OVERSAMPLING) as u64),
@@ -113,12 +113,13 @@ pub(crate) fn push_statement(
     let dimensions = query.vector.len() as u64;
     // The planner would reorder a join and read the whole index where it expects
     // the entity to be small; `OFFSET` keeps this to one lookup per vector.
-    let filter = if conditions.is_empty() {
+    let filter = if conditions.are_empty() {
         String::new()
     } else {
         format!(
             " AND EXISTS (SELECT FROM memory m WHERE m.entity_id = {entity_param} \
-             AND m.memory_id = v.memory_id{LIVE}{conditions} OFFSET 0)"
+             AND m.memory_id = v.memory_id{LIVE}{} OFFSET 0)",
+            conditions.of_few
         )
     };
     let distance = format!("(v.half::halfvec({dimensions})) <=> ({vector})::halfvec({dimensions})");

@@ -4,7 +4,7 @@
 use memory_core::DenseQuery;
 use pgvector::Vector;
 
-use crate::filter::LIVE;
+use crate::filter::Conditions;
 use crate::rows::signed;
 use crate::sql::SqlBuilder;
 use crate::vectors;
@@ -21,16 +21,16 @@ pub(crate) fn push_retriever(
     sql: &mut SqlBuilder,
     entity_param: &str,
     query: &DenseQuery,
-    conditions: &str,
+    conditions: &Conditions,
 ) {
     // An array is looked up in the index. A join, where the statistics know of few memories
     // of the entity yet, could read all of its vectors for each memory.
-    let filter = if conditions.is_empty() {
+    let filter = if conditions.are_empty() {
         ""
     } else {
         sql.push(format!(
-            "matching AS (SELECT ARRAY(SELECT m.memory_id FROM memory m \
-             WHERE m.entity_id = {entity_param}{LIVE}{conditions}) AS ids), "
+            "matching AS (SELECT ARRAY(SELECT m.memory_id {}) AS ids), ",
+            conditions.all
         ));
         " AND v.memory_id = ANY ((SELECT q.ids FROM matching q)::uuid[])"
     };

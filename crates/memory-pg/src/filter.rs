@@ -1,6 +1,6 @@
 //! [`MemoryFilter`] as SQL conditions on the table `memory` with the alias `m`.
 
-use memory_core::{MemoryFilter, MemoryTagMode};
+use memory_core::{EntityId, MemoryFilter, MemoryTagMode};
 use sqlx::types::Json;
 
 use crate::sql::SqlBuilder;
@@ -8,14 +8,62 @@ use crate::sql::SqlBuilder;
 /// The condition that a memory is live.
 pub(crate) const LIVE: &str = " AND m.archived_by IS NULL";
 
-/// ` AND …` for each condition that is set; the text may be repeated in a
-/// statement. A condition that is not set adds nothing: `$1 IS NULL OR …` would
-/// keep the planner from using the index.
-pub(crate) fn conditions(
-    sql: &mut SqlBuilder,
-    entity_param: &str,
-    filter: &MemoryFilter,
-) -> String {
+/// The conditions of a filter, as texts that may be repeated in a statement.
+///
+/// None joins a memory with what involves the entity of the filter: where its statistics know
+/// of few memories of an entity yet, the server would read all of that for each memory.
+pub(crate) struct Conditions {
+    /// ` AND …` for each condition: where a few memories are read. What involves each of them
+    /// is looked up.
+    pub(crate) of_few: String,
+    /// As `of_few`, for a value that many rows have: what involves the entity of the filter may
+    /// also be read once.
+    pub(crate) of_many: String,
+    /// `FROM …`: all live memories that match, each once, with the column `m.memory_id`.
+    pub(crate) all: String,
+}
+
+impl Conditions {
+    pub(crate) fn new(sql: &mut SqlBuilder, entity_param: &str, filter: &MemoryFilter) -> Self {
+        let others = without_involved(sql, filter);
+        let of_entity = format!("FROM memory m WHERE m.entity_id = {entity_param}{LIVE}{others}");
+        let Some(involved) = &filter.involves else {
+            return Self {
+                of_few: others.clone(),
+                of_many: others,
+                all: of_entity,
+            };
+        };
+        let of_involved = of_involved(sql, entity_param, involved);
+        let of_memory = format!("{of_involved} AND i.memory_id = m.memory_id");
+        Self {
+            of_few: format!("{others} AND EXISTS (SELECT {of_memory} OFFSET 0)"),
+            of_many: format!("{others} AND EXISTS (SELECT {of_memory})"),
+            all: format!(
+                "FROM (SELECT i.memory_id {of_involved}) i CROSS JOIN LATERAL \
+                 (SELECT m.memory_id {of_entity} AND m.memory_id = i.memory_id OFFSET 0) m"
+            ),
+        }
+    }
+
+    /// Whether every memory matches.
+    pub(crate) fn are_empty(&self) -> bool {
+        self.of_few.is_empty()
+    }
+}
+
+/// `FROM … WHERE …`: what involves an entity, as `i`.
+pub(crate) fn of_involved(sql: &mut SqlBuilder, entity_param: &str, involved: &EntityId) -> String {
+    let involved = sql.value(involved.as_str(), "text");
+    format!(
+        "FROM memory_entity i WHERE i.entity_id = {entity_param} \
+         AND i.involved_entity_id = {involved}"
+    )
+}
+
+/// ` AND …` for each condition that is set, but for the involved entity. A condition that is
+/// not set adds nothing: `$1 IS NULL OR …` would keep the planner from using the index.
+pub(crate) fn without_involved(sql: &mut SqlBuilder, filter: &MemoryFilter) -> String {
     let mut conditions = String::new();
     let mut add = |condition: String| {
         conditions.push_str(" AND ");
@@ -43,13 +91,6 @@ pub(crate) fn conditions(
     if !filter.metadata.is_empty() {
         let wanted = sql.value(Json(&filter.metadata), "jsonb");
         add(format!("m.metadata @> {wanted}"));
-    }
-    if let Some(involved) = &filter.involves {
-        let involved = sql.value(involved.as_str(), "text");
-        add(format!(
-            "EXISTS (SELECT FROM memory_entity i WHERE i.entity_id = {entity_param} \
-             AND i.involved_entity_id = {involved} AND i.memory_id = m.memory_id)"
-        ));
     }
     if let Some(other) = filter.relates_to {
         let other = sql.value(other.to_string(), "text");

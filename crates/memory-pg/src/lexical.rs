@@ -16,7 +16,7 @@ use memory_text::bm25::{B, K1};
 use memory_text::{ANALYSIS_VERSION, QueryTerms, for_each_stem};
 
 use crate::blocking::run_blocking;
-use crate::filter::LIVE;
+use crate::filter::{Conditions, LIVE};
 use crate::pairs::PairWords;
 use crate::sql::SqlBuilder;
 
@@ -172,18 +172,19 @@ pub(crate) fn push_retriever(
     sql: &mut SqlBuilder,
     entity_param: &str,
     query: &LexicalQuery,
-    conditions: &str,
+    conditions: &Conditions,
 ) {
     let any = sql.value(any_of(&query.words), "text");
     let terms = sql.value(query.words.clone(), "text[]");
     let text = sql.value(query.text.as_str(), "text");
+    let admits = &conditions.of_many;
     // Of a row without lexemes they are made here: a distributed server has none of
     // before migration 0006, and an older program that is still running inserts none.
     let matches = |lexemes: &str, frequency: &str, condition: &str| {
         format!(
             "SELECT x.memory_id, x.word_count, (x.term).lexeme AS lexeme, {frequency} AS frequency, \
                x.is_admitted \
-             FROM (SELECT m.memory_id, m.word_count, m.analysis, (true{conditions}) AS is_admitted, \
+             FROM (SELECT m.memory_id, m.word_count, m.analysis, (true{admits}) AS is_admitted, \
                unnest(ts_filter(setweight({lexemes}, 'A'::\"char\", \
                  (SELECT q.terms FROM query_terms q)), '{{a}}'::\"char\"[])) AS term \
                FROM memory m WHERE m.entity_id = {entity_param}{LIVE} AND {condition}) x"
@@ -257,14 +258,12 @@ fn english(text: &str) -> String {
 /// ` CROSS JOIN …` with the retriever's mean and deviation over all memories that
 /// match the filter, where a memory without a term of the query scores 0; with how
 /// many match, and how common the terms are.
-pub(crate) fn score_stats(entity_param: &str, conditions: &str) -> String {
-    let admitted = if conditions.is_empty() {
+pub(crate) fn score_stats(entity_param: &str, conditions: &Conditions) -> String {
+    let admitted = if conditions.are_empty() {
         // The entity row counts live memories.
         format!("SELECT e.memory_count FROM entity e WHERE e.entity_id = {entity_param}")
     } else {
-        format!(
-            "SELECT count(*) FROM memory m WHERE m.entity_id = {entity_param}{LIVE}{conditions}"
-        )
+        format!("SELECT count(*) {}", conditions.all)
     };
     // Counts of different versions have no mean that says anything.
     format!(

@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 
 use crate::connection::Scope;
 use crate::database::{Database, ReadTarget};
-use crate::filter::{LIVE, conditions};
+use crate::filter::{self, Conditions, LIVE};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
 
@@ -59,8 +59,7 @@ pub(crate) fn list_statement(entity: &EntityId, request: &ListRequest, limit: us
         }
         _ => LIVE.to_owned(),
     };
-    let (involved, filter) = split_involved(&request.filter);
-    let mut matches = scope + &conditions(&mut sql, &entity_param, &filter);
+    let mut matches = scope + &filter::without_involved(&mut sql, &request.filter);
     if let Some(after) = request.after {
         let time = sql.value(after.timestamp, "timestamptz");
         let id = sql.value(*after.id.as_uuid(), "uuid");
@@ -69,14 +68,10 @@ pub(crate) fn list_statement(entity: &EntityId, request: &ListRequest, limit: us
     let limit = sql.value(rows::signed(limit as u64), "bigint");
     let order = format!("ORDER BY m.timestamp DESC, m.memory_id DESC LIMIT {limit}");
     let of_entity = format!("SELECT m.* FROM memory m WHERE m.entity_id = {entity_param}{matches}");
-    let found = match involved {
+    let found = match &request.filter.involves {
         None => format!("{of_entity} {order}"),
         Some(involved) => {
-            let involved = sql.value(involved.as_str(), "text");
-            let of_involved = format!(
-                "FROM memory_entity i WHERE i.entity_id = {entity_param} \
-                 AND i.involved_entity_id = {involved}"
-            );
+            let of_involved = filter::of_involved(&mut sql, &entity_param, involved);
             sql.push(format!(
                 "WITH involving AS MATERIALIZED (SELECT i.memory_id {of_involved} LIMIT {}) ",
                 MAX_LOOKUPS + 1
@@ -101,12 +96,6 @@ pub(crate) fn list_statement(entity: &EntityId, request: &ListRequest, limit: us
         rows::generation_of(&entity_param),
     ));
     sql
-}
-
-/// The involved entity of a filter, and the filter without it.
-fn split_involved(filter: &MemoryFilter) -> (Option<EntityId>, MemoryFilter) {
-    let mut filter = filter.clone();
-    (filter.involves.take(), filter)
 }
 
 pub(crate) async fn count(
@@ -141,20 +130,7 @@ pub(crate) fn count_statement(entity: &EntityId, filter: &MemoryFilter) -> SqlBu
         ));
         return sql;
     }
-    let (involved, filter) = split_involved(filter);
-    let matches = conditions(&mut sql, &entity_param, &filter);
-    let of_entity = format!("FROM memory m WHERE m.entity_id = {entity_param}{LIVE}{matches}");
-    match involved {
-        None => sql.push(format!("SELECT count(*) {of_entity}")),
-        // As in a list.
-        Some(involved) => {
-            let involved = sql.value(involved.as_str(), "text");
-            sql.push(format!(
-                "SELECT count(*) FROM memory_entity i CROSS JOIN LATERAL \
-                 (SELECT {of_entity} AND m.memory_id = i.memory_id OFFSET 0) m \
-                 WHERE i.entity_id = {entity_param} AND i.involved_entity_id = {involved}"
-            ))
-        }
-    };
+    let conditions = Conditions::new(&mut sql, &entity_param, filter);
+    sql.push(format!("SELECT count(*) {}", conditions.all));
     sql
 }

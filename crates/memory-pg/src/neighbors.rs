@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::dense;
-use crate::filter::{LIVE, conditions};
+use crate::filter::{Conditions, LIVE};
 use crate::rows::{self, MemoryRow};
 use crate::sql::SqlBuilder;
 
@@ -36,7 +36,7 @@ pub(crate) fn push_statement(sql: &mut SqlBuilder, entity: &EntityId, request: &
     let ids = sql.value(ids, "uuid[]");
     let reach = sql.value(rows::signed(request.reach as u64), "bigint");
     let max_length = sql.value(rows::signed(request.max_length as u64), "bigint");
-    let conditions = conditions(sql, &entity_param, &request.filter);
+    let conditions = Conditions::new(sql, &entity_param, &request.filter).of_few;
     // The terms of the index `idx_memory_context`; the digest preselects.
     let episode = format!(
         "FROM memory m WHERE m.entity_id = {entity_param} AND md5(m.context) = md5(a.context) \

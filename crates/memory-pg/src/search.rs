@@ -12,7 +12,7 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 
 use crate::database::Database;
-use crate::filter::{LIVE, conditions};
+use crate::filter::Conditions;
 use crate::lexical::{self, LexicalQuery};
 use crate::pairs::PairRecords;
 use crate::rows::{self, MemoryRow};
@@ -133,7 +133,7 @@ pub(crate) fn push_statement(
     words: Option<&LexicalQuery>,
 ) {
     let entity_param = sql.value(entity.as_str(), "text");
-    let conditions = conditions(sql, &entity_param, &request.filter);
+    let conditions = Conditions::new(sql, &entity_param, &request.filter);
     sql.push("WITH ");
     match &request.dense {
         Some(query) => dense::push_retriever(sql, &entity_param, query, &conditions),
@@ -143,7 +143,7 @@ pub(crate) fn push_statement(
         sql.push(", ");
         lexical::push_retriever(sql, &entity_param, words, &conditions);
     }
-    push_hits(sql, &entity_param, &conditions, request, words.is_some());
+    push_hits(sql, &conditions, request, words.is_some());
     let (score_stats, columns) = score_stats_joins(&entity_param, request, words, &conditions);
     sql.push(format!(
         " SELECT g.generation, {}, f.similarity, f.chunks, f.score, f.is_candidate, f.is_sampled{columns} \
@@ -158,8 +158,7 @@ pub(crate) fn push_statement(
 /// match, by a hash of the id; with the values of both retrievers.
 fn push_hits(
     sql: &mut SqlBuilder,
-    entity_param: &str,
-    conditions: &str,
+    conditions: &Conditions,
     request: &SearchRequest,
     lexical: bool,
 ) {
@@ -180,9 +179,9 @@ fn push_hits(
     if request.sample > 0 {
         let size = sql.value(rows::signed(request.sample as u64), "bigint");
         chosen.push(format!(
-            "(SELECT m.memory_id, false AS is_candidate, true AS is_sampled FROM memory m \
-             WHERE m.entity_id = {entity_param}{LIVE}{conditions} \
-             ORDER BY uuid_hash(m.memory_id), m.memory_id LIMIT {size})"
+            "(SELECT m.memory_id, false AS is_candidate, true AS is_sampled {} \
+             ORDER BY uuid_hash(m.memory_id), m.memory_id LIMIT {size})",
+            conditions.all
         ));
     }
     if chosen.is_empty() {
@@ -211,7 +210,7 @@ fn score_stats_joins(
     entity_param: &str,
     request: &SearchRequest,
     words: Option<&LexicalQuery>,
-    conditions: &str,
+    conditions: &Conditions,
 ) -> (String, String) {
     let (mut joins, mut columns) = (String::new(), String::new());
     if request.dense.is_some() {
