@@ -134,3 +134,66 @@ pub(crate) fn count_statement(entity: &EntityId, filter: &MemoryFilter) -> SqlBu
     sql.push(format!("SELECT count(*) {}", conditions.all));
     sql
 }
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{EmbeddedMemory, MemoryKind, Store};
+    use memory_testkit::{SeededRng, fixtures};
+
+    use super::*;
+    use crate::query_plan_tests::support::with_database;
+    use crate::store::PgStore;
+
+    /// As many memories as are looked up at most, and one more, are listed in the same order,
+    /// each once.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pages_of_memories_that_involve_an_entity_are_in_order() {
+        with_database(|url| async move {
+            let store = PgStore::connect(&url).await.unwrap();
+            let mira = EntityId::from("mira");
+            let max = MAX_LOOKUPS as usize;
+            let mut all = fixtures::varied_memories(&mira, max + 501, &mut SeededRng::new(4));
+            for item in all.iter_mut().skip(500) {
+                let involved = &mut item.memory.entities;
+                involved.insert("zoe".into(), "seen".to_owned());
+            }
+            let involves = MemoryFilter::new().involves("zoe");
+            let (last, first) = all.split_last().unwrap();
+            for (new, listed) in [(first, first), (std::slice::from_ref(last), &all[..])] {
+                store.insert(new).await.unwrap();
+                assert_pages(&store, &mira, &involves, listed).await;
+                let worlds = involves.clone().kind(MemoryKind::World);
+                assert_pages(&store, &mira, &worlds, listed).await;
+            }
+        })
+        .await;
+    }
+
+    /// Checks the pages of a list of live memories.
+    async fn assert_pages(
+        store: &PgStore,
+        entity: &EntityId,
+        filter: &MemoryFilter,
+        all: &[EmbeddedMemory],
+    ) {
+        let mut expected: Vec<_> = all
+            .iter()
+            .map(|item| &item.memory)
+            .filter(|it| it.entities.contains_key("zoe"))
+            .filter(|it| filter.kinds.is_empty() || filter.kinds.contains(&it.kind))
+            .map(|it| (it.timestamp, it.id))
+            .collect();
+        expected.sort_unstable_by(|a, b| b.cmp(a));
+        let mut request = ListRequest::new(300).filter(filter.clone());
+        let mut found = Vec::new();
+        loop {
+            let page = store.list(entity, &request).await.unwrap();
+            found.extend(page.memories.iter().map(|it| (it.timestamp, it.id)));
+            request.after = page.next;
+            if request.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "of {} memories", all.len());
+    }
+}
