@@ -7,8 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use memory_core::{
-    DenseQuery, EntityId, ErrorKind, Generation, InsertOptions, ListRequest, MemoryError,
-    MemoryFilter, MemoryId, SearchRequest, Store,
+    DenseQuery, EmbeddedMemory, EntityId, ErrorKind, Generation, InsertOptions, ListRequest,
+    MemoryError, MemoryFilter, MemoryId, SearchRequest, Store,
 };
 use memory_sqlite::SqliteStore;
 use memory_testkit::fixtures::{DIMENSIONS, fingerprint, varied_memories};
@@ -16,6 +16,7 @@ use memory_testkit::{SeededRng, wait_until};
 use tempfile::tempdir;
 
 use crate::common::{ids, memories, mira, open};
+use crate::running_conversion::HeldConversion;
 
 fn both_retrievers(rng: &mut SeededRng) -> SearchRequest {
     SearchRequest {
@@ -244,22 +245,40 @@ async fn large_entities_are_read_completely() {
 /// Each insert that runs or waits when the store is closed is complete, or refused and absent.
 #[tokio::test(flavor = "multi_thread")]
 async fn inserts_during_a_close_are_acknowledged_or_absent() {
+    // An insert may not have come to the connection when the close begins.
+    const ATTEMPTS: usize = 20;
+    for _ in 0..ATTEMPTS {
+        if insert_during_a_close().await > 0 {
+            return;
+        }
+    }
+    panic!("no insert was running when the store was closed");
+}
+
+/// Returns how many inserts that ran or waited at the close were written.
+async fn insert_during_a_close() -> usize {
     let folder = tempdir().unwrap();
     let path = folder.path().join("agent.db");
     let store = Arc::new(open(&path).await);
     let batch = memories(200, 3);
-    let inserts: Vec<_> = batch
-        .iter()
-        .map(|item| {
-            let (store, item) = (Arc::clone(&store), item.clone());
-            tokio::spawn(async move { store.insert(&[item]).await })
-        })
-        .collect();
-    wait_until("one is written", async || {
-        inserts.iter().any(tokio::task::JoinHandle::is_finished)
+    let insert = |item: &EmbeddedMemory| {
+        let (store, item) = (Arc::clone(&store), item.clone());
+        tokio::spawn(async move { store.insert(&[item]).await })
+    };
+    // Nothing is written before the close begins.
+    let held = HeldConversion::hold(&path).await;
+    let mut inserts: Vec<_> = batch[..150].iter().map(insert).collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let closed = Arc::clone(&store);
+    let close = tokio::spawn(async move { closed.close().await });
+    let (owner, none) = (mira(), MemoryFilter::new());
+    wait_until("the store is closed", async || {
+        store.count(&owner, &none).await.is_err()
     })
     .await;
-    store.close().await.unwrap();
+    inserts.extend(batch[150..].iter().map(insert));
+    held.release().await;
+    close.await.unwrap().unwrap();
     let (mut written, mut refused) = (BTreeSet::new(), BTreeSet::new());
     for (insert, id) in inserts.into_iter().zip(ids(&batch)) {
         match insert.await.unwrap() {
@@ -270,10 +289,12 @@ async fn inserts_during_a_close_are_acknowledged_or_absent() {
             }
         };
     }
+    assert!(refused.len() >= 50, "those after the close are refused");
     let store = open(&path).await;
-    for (ids, is_there) in [(written, true), (refused, false)] {
-        let ids: Vec<MemoryId> = ids.into_iter().collect();
+    for (ids, is_there) in [(&written, true), (&refused, false)] {
+        let ids: Vec<MemoryId> = ids.iter().copied().collect();
         let found = store.get(&mira(), &ids).await.unwrap();
         assert!(found.memories.iter().all(|it| it.is_some() == is_there));
     }
+    written.len()
 }

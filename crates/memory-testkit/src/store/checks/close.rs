@@ -1,12 +1,13 @@
 //! [`Store::close`](memory_core::Store::close).
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all, join4};
 use memory_core::{
     AccessUpdate, DenseQuery, EmbeddedMemory, ErrorKind, Generation, ListRequest, MemoryFilter,
-    MemoryPatch, MemoryResult, SearchRequest,
+    MemoryId, MemoryPatch, MemoryResult, SearchOutcome, SearchRequest,
 };
 
 use crate::check::{At, CheckResult, ensure_eq, refused};
@@ -123,8 +124,15 @@ pub async fn finishes_running_calls(context: &CheckContext) -> CheckResult {
     for list in lists {
         finished(list, &listed, closes).at("list during a close")?;
     }
+    // Without the statistics: sums may be rounded otherwise in another order.
+    let ids = |outcome: SearchOutcome| {
+        let hits = outcome.candidates.into_iter();
+        let ids: BTreeSet<MemoryId> = hits.map(|hit| hit.memory.id).collect();
+        (outcome.generation, outcome.matching, ids)
+    };
+    let found = ids(found);
     for search in searches {
-        finished(search, &found, closes).at("search during a close")?;
+        finished(search.map(ids), &found, closes).at("search during a close")?;
     }
     for (item, insert) in new.iter().zip(inserts) {
         let inserted = insert.map(|outcome| outcome.inserted);
