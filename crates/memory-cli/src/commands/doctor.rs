@@ -202,8 +202,8 @@ async fn describe_conversion(database: &Database) -> Option<Finding> {
         Err(error) => return Some(Finding::failed(PART, &error.into())),
     };
     let detail = if progress.has_begun {
-        // Not rounded up: it is less than all.
-        let percent = progress.converted * 100 / progress.memories.max(1);
+        // Not rounded up, and not all of them between the last memory and the end.
+        let percent = (progress.converted * 100 / progress.memories.max(1)).min(99);
         format!(
             "about {percent} % of the memories are converted to the current analysis of texts; \
              a program that has the file open for writing converts the rest in the background, \

@@ -100,6 +100,8 @@ fn a_conversion_of_words_is_reported_with_how_far_it_is() {
     for (version, number, text, progress) in [
         ("4", 0, "an older analysis of texts", 0.0),
         ("-abs(version)", 5, "about 75 % of the memories", 0.75),
+        // The last batch is done, and the version is not set yet.
+        ("-abs(version)", 7, "about 99 % of the memories", 1.0),
     ] {
         // Only the version that this program has is continued.
         let set = format!(
