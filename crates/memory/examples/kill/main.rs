@@ -7,7 +7,8 @@
 //!
 //! A file of a million memories takes some 4 GB, with 6 GB at times for its log and its
 //! snapshot pages. There is one file at a time, in a folder of its own in `--folder` (the
-//! folder for temporary files by default), which is removed at the end, also after a failure or Ctrl+C.
+//! folder for temporary files by default), which is removed at the end, also after a failure or
+//! Ctrl+C, but not where another signal ends the program.
 
 mod check;
 
@@ -36,13 +37,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(name) => vec![name.parse()?],
     };
     let program = std::env::current_exe()?;
+    let folder = tempfile::Builder::new()
+        .prefix("memory-kill-")
+        .tempdir_in(&parent)?;
+    // One for the whole run: Ctrl+C does not end the process by itself any more.
+    tokio::spawn(remove_when_interrupted(folder.path().to_owned()));
     for workload in workloads {
-        let folder = tempfile::Builder::new()
-            .prefix("memory-kill-")
-            .tempdir_in(&parent)?;
-        let interrupted = tokio::spawn(remove_when_interrupted(folder.path().to_owned()));
+        let files = folder.path().join(workload.to_string());
+        std::fs::create_dir(&files)?;
         let kills = KillCheck {
-            path: folder.path().join(format!("{workload}.db")),
+            path: files.join("kill.db"),
             workload,
             memories: arguments.first().map_or(Ok(1_000_000), |it| it.parse())?,
             dimensions: number("--dimensions", 384)?.try_into()?,
@@ -52,17 +56,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let command = || Command::new(&program);
         let report = kills.run(&command, &|line| println!("{line}")).await?;
         println!("{workload}: {report}");
-        interrupted.abort();
-        folder.close()?;
+        std::fs::remove_dir_all(files)?;
     }
+    folder.close()?;
     Ok(())
 }
 
-/// Ends this process at Ctrl+C. Its child ends with it: it cannot print any more.
+/// Ends this process at Ctrl+C, and with it its child, which may make files until then.
 async fn remove_when_interrupted(folder: PathBuf) {
     if tokio::signal::ctrl_c().await.is_ok() {
-        // Nobody is left to be told.
-        let _ = std::fs::remove_dir_all(folder);
+        for _ in 0..10 {
+            // Nobody is left to be told.
+            let _ = std::fs::remove_dir_all(&folder);
+        }
         std::process::exit(130);
     }
 }

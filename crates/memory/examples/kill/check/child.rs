@@ -2,9 +2,9 @@
 
 use std::env;
 use std::fmt;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Child as Process, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{self, Child as Process, ChildStdout, Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,7 +62,7 @@ impl FromStr for Workload {
     }
 }
 
-/// A child that runs. It does not outlive a check that fails.
+/// A child that runs. It does not outlive a check that fails, nor this process.
 pub(super) struct RunningChild(Process);
 
 impl RunningChild {
@@ -120,14 +120,17 @@ impl Child {
         );
         let mut command = command();
         let command = command.env(VARIABLE, value).stdout(Stdio::piped());
+        // Closed when this process ends: see `end_with_parent`.
+        let command = command.stdin(Stdio::piped());
         Ok(RunningChild(command.spawn()?))
     }
 
-    /// Works until it is killed.
+    /// Works until it is killed, or its parent ends.
     ///
     /// # Errors
     /// Any error of the system.
     pub(crate) async fn run(self) -> Outcome<()> {
+        std::thread::spawn(end_with_parent);
         match self.workload {
             Workload::Measure => {
                 let store = open(&self.path).await?;
@@ -181,6 +184,13 @@ impl Child {
             print(format_args!("{TOOK}{}", took.as_micros()))?;
         }
     }
+}
+
+/// Ends this process when its parent has ended, which has the other end of its input.
+fn end_with_parent() {
+    // Nothing is ever written to it.
+    let _ = std::io::stdin().read(&mut [0]);
+    process::exit(1);
 }
 
 async fn load_again(engine: &Engine) -> Outcome<()> {
