@@ -351,7 +351,8 @@ impl PgOptions {
     }
 
     /// Opens a store on a pool that the application shares. Its connections keep
-    /// their settings; closing the store leaves the pool open.
+    /// their settings; closing the store leaves the pool open, and does not wait for calls
+    /// that are running: close the pool after the store, which does.
     ///
     /// # Errors
     /// [`MemoryError::Store`] with kind `Unavailable` if the server does not

@@ -19,6 +19,13 @@ pub struct StoreCapabilities {
     pub neighbors: bool,
     /// Whether calls after [`Store::close`](super::Store::close) answer
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    ///
+    /// A call that is running then may answer it as well, where it waits for a connection, or
+    /// is of several statements and needs another connection, such as for the texts of a
+    /// search or to repeat a write. It has written nothing then. The close ends after what
+    /// runs on the connections that the store has made, but for
+    /// [`maintain_indexes`](super::Store::maintain_indexes), which may have one of its own.
+    /// Where the application has made the connections, it may end before.
     pub closes: bool,
     /// The most dimensions that a vector may have.
     pub max_dimensions: usize,

@@ -492,8 +492,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Behavior
     /// - Where [`StoreCapabilities::closes`], calls after it answer
     ///   [`ErrorKind::Closed`](crate::ErrorKind::Closed); elsewhere they answer as before.
-    /// - Running calls end before it does, as they would have otherwise: none is broken off. One
-    ///   that waits for a connection may answer `Closed` as well, and has written nothing.
+    /// - No running statement or transaction is broken off. A running call ends as otherwise, or
+    ///   answers `Closed` and has written nothing; which end first: [`StoreCapabilities::closes`].
     async fn close(&self) -> MemoryResult<()> {
         Ok(())
     }
