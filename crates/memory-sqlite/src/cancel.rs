@@ -30,6 +30,6 @@ impl CancelSignal {
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        (self.0).0.store(true, Ordering::Relaxed);
+        self.0.0.store(true, Ordering::Relaxed);
     }
 }
