@@ -18,21 +18,21 @@ impl EntitySnapshot {
         let known = SlotConditions::of(filter);
         let tagged =
             (!filter.tags.is_empty()).then(|| self.tags.matching(filter, self.slots.len()));
-        let is_tagged = |slot: u32| tagged.as_ref().is_none_or(|tagged| tagged[slot as usize]);
-        let may_match = |slot: &u32| is_tagged(*slot) && known.match_slot(self.slot(*slot));
         let rarest = self.rarest_of(filter);
         let rarest = rarest.filter(|slots| slots.len() < self.slots_of_times(&known));
-        let mut admitted = match (rarest, &tagged) {
-            (Some(rarest), _) => {
+        let mut admitted = match (rarest, tagged) {
+            (Some(rarest), tagged) => {
                 let mut admitted = vec![false; self.slots.len()];
-                let slots = rarest.into_iter().filter(may_match);
-                slots.for_each(|slot| admitted[slot as usize] = true);
+                for slot in rarest {
+                    let index = slot as usize;
+                    let is_tagged = tagged.as_ref().is_none_or(|tagged| tagged[index]);
+                    admitted[index] = is_tagged && known.match_slot(self.slot(slot));
+                }
                 admitted
             }
-            (None, Some(tagged)) => {
-                let mut admitted = tagged.clone();
-                retain_matching(&mut admitted, |slot| known.match_slot(self.slot(slot)));
-                admitted
+            (None, Some(mut tagged)) => {
+                retain_matching(&mut tagged, |slot| known.match_slot(self.slot(slot)));
+                tagged
             }
             (None, None) => self.slots_that_match(&known),
         };
