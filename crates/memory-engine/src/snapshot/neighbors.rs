@@ -93,12 +93,12 @@ impl EntitySnapshot {
     fn admitted_of(&self, episode: u32, retrieved: &Retrieved) -> Rc<Vec<EpisodeEntry>> {
         let mut found = retrieved.admitted_episodes.0.borrow_mut();
         let members = found.entry(episode).or_insert_with(|| {
-            let entries = self.episodes.entries(episode);
-            let few = retrieved.few.as_deref().unwrap_or_default();
-            if retrieved.few.is_none() || few.len() > self.episodes.len(episode) {
+            let few = retrieved.few.as_ref();
+            let Some(few) = few.filter(|few| few.len() <= self.episodes.len(episode)) else {
+                let entries = self.episodes.entries(episode);
                 let admitted = entries.filter(|(_, slot)| retrieved.is_admitted(*slot));
                 return Rc::new(admitted.collect());
-            }
+            };
             let few = few
                 .iter()
                 .filter_map(|&number| Some((number, self.slot(number)?)));
