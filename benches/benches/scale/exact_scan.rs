@@ -46,6 +46,10 @@ impl Peer for ExactScan {
     }
 
     async fn search(&self, question: &Embedded<String>) -> Outcome<Vec<usize>> {
+        self.nearest(question).await
+    }
+
+    async fn nearest(&self, question: &Embedded<String>) -> Outcome<Vec<usize>> {
         Ok(self.best(&question.vector, LIMIT))
     }
 

@@ -4,20 +4,24 @@
 use async_trait::async_trait;
 use hnsw_rs::anndists::dist::DistDot;
 use hnsw_rs::hnsw::Hnsw;
+use memory_benches::records::Record;
 use memory_core::MemoryBatchItem;
 use tantivy::collector::TopDocs;
 use tantivy::query::QueryParser;
 use tantivy::schema::{Field, INDEXED, STORED, Schema, TEXT, Value};
 use tantivy::{Index, IndexReader, IndexWriter, TantivyDocument};
 
-use super::peer::{Embedded, Peer, fuse};
+use super::peer::{Embedded, EmbeddedCorpus, Peer, fuse, share_found};
 use super::{LIMIT, Outcome};
 
 /// pgvector's defaults for building.
 const MAX_LINKS: usize = 16;
 const EF_CONSTRUCTION: usize = 64;
-/// Candidates of each list; also the size of the search's candidate list.
+/// Candidates of each list; also the size of the search's candidate list, unless it is
+/// widened.
 const CANDIDATES: usize = 100;
+/// The share by which it is widened in each step.
+const STEP: usize = 4;
 /// What tantivy's writer may use before it writes a segment.
 const WRITER_BYTES: usize = 64 * 1024 * 1024;
 
@@ -29,6 +33,7 @@ pub(crate) struct HnswAndBm25 {
     number: Field,
     content: Field,
     count: usize,
+    width: usize,
 }
 
 impl HnswAndBm25 {
@@ -45,7 +50,34 @@ impl HnswAndBm25 {
             number,
             content,
             count: 0,
+            width: CANDIDATES,
         })
+    }
+
+    /// Measures questions with the smallest candidate list with which the graph finds at
+    /// least this share of the nearest memories.
+    pub(crate) async fn ask_widened(
+        &mut self,
+        corpus: &EmbeddedCorpus,
+        share: f64,
+    ) -> Outcome<Vec<Record>> {
+        let mut records = Vec::new();
+        while share_found(&records).is_none_or(|found| found < share) && self.width < self.count {
+            self.width += self.width / STEP;
+            records = corpus.ask(self).await?;
+        }
+        let record = Record::new(self.subject(), "search_width", self.count as u64);
+        records.push(record.with("count", f64::from(u32::try_from(self.width)?)));
+        self.width = CANDIDATES;
+        Ok(records)
+    }
+
+    /// The numbers of the nearest memories.
+    fn nearest_by_graph(&self, question: &Embedded<String>, count: usize) -> Vec<usize> {
+        let found = self
+            .graph
+            .search(&shortened(&question.vector), count, self.width);
+        found.iter().map(|neighbor| neighbor.d_id).collect()
     }
 }
 
@@ -58,7 +90,11 @@ fn shortened(vector: &[f32]) -> Vec<f32> {
 #[async_trait]
 impl Peer for HnswAndBm25 {
     fn subject(&self) -> &'static str {
-        "HNSW + tantivy"
+        if self.width == CANDIDATES {
+            "HNSW + tantivy"
+        } else {
+            "HNSW + tantivy, widened"
+        }
     }
 
     async fn insert(&mut self, batch: &[Embedded<MemoryBatchItem>]) -> Outcome {
@@ -77,11 +113,7 @@ impl Peer for HnswAndBm25 {
     }
 
     async fn search(&self, question: &Embedded<String>) -> Outcome<Vec<usize>> {
-        let similar = self
-            .graph
-            .search(&shortened(&question.vector), CANDIDATES, CANDIDATES);
-        let similar = similar.iter().map(|neighbor| neighbor.d_id).collect();
-
+        let similar = self.nearest_by_graph(question, CANDIDATES);
         let searcher = self.reader.searcher();
         let parser = QueryParser::for_index(&self.index, vec![self.content]);
         let query = parser.parse_query(&question.value)?;
@@ -96,6 +128,10 @@ impl Peer for HnswAndBm25 {
         let mut best = fuse([similar, matching]);
         best.truncate(LIMIT);
         Ok(best)
+    }
+
+    async fn nearest(&self, question: &Embedded<String>) -> Outcome<Vec<usize>> {
+        Ok(self.nearest_by_graph(question, LIMIT))
     }
 
     async fn remove_last(&mut self) -> Outcome<bool> {

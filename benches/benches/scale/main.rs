@@ -56,6 +56,8 @@ fn main() -> Outcome {
         let corpus = runtime.block_on(EmbeddedCorpus::new(size))?;
         let sqlite = Database::Sqlite(folder.path().join("scale.db"));
         let measured = runtime.block_on(system::measure(&sqlite, size, &corpus))?;
+        #[cfg(feature = "peers")]
+        let share = peer::share_found(&measured).ok_or("no share was measured")?;
         print(&mut records, measured)?;
         if let Some(schema) = runtime.block_on(TestSchema::create())? {
             let postgres = Database::Postgres(schema);
@@ -67,8 +69,12 @@ fn main() -> Outcome {
         print(&mut records, runtime.block_on(corpus.measure(scan))?)?;
         #[cfg(feature = "peers")]
         {
-            let peer = hnsw_and_bm25::HnswAndBm25::new(size)?;
-            print(&mut records, runtime.block_on(corpus.measure(peer))?)?;
+            let mut peer = hnsw_and_bm25::HnswAndBm25::new(size)?;
+            print(&mut records, runtime.block_on(corpus.fill(&mut peer))?)?;
+            print(&mut records, runtime.block_on(corpus.ask(&peer))?)?;
+            let widened = peer.ask_widened(&corpus, share);
+            print(&mut records, runtime.block_on(widened)?)?;
+            print(&mut records, runtime.block_on(corpus.change(&mut peer))?)?;
         }
         let peer = runtime.block_on(sqlite_by_hand::SqliteByHand::create(folder.path()))?;
         print(&mut records, runtime.block_on(corpus.measure(peer))?)?;

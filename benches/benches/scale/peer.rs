@@ -14,6 +14,17 @@ use memory_core::{EmbedRole, Embedder, MemoryBatchItem};
 use super::exact_scan::ExactScan;
 use super::{BATCH, LIMIT, Outcome, ROUNDS, embedder};
 
+/// The record of the share of the nearest memories that were found, and its value.
+const AGREEMENT: &str = "agrees_with_exact";
+const SHARE: &str = "share";
+
+/// The share of the nearest memories that was found, by these records.
+#[cfg(feature = "peers")]
+pub(crate) fn share_found(records: &[Record]) -> Option<f64> {
+    let agreement = records.iter().find(|record| record.operation == AGREEMENT);
+    agreement.and_then(|record| record.get(SHARE))
+}
+
 /// A memory or question with its vector.
 pub(crate) struct Embedded<T> {
     pub(crate) value: T,
@@ -31,6 +42,9 @@ pub(crate) trait Peer {
 
     /// The numbers of the best memories, best first.
     async fn search(&self, question: &Embedded<String>) -> Outcome<Vec<usize>>;
+
+    /// The numbers of the memories with the nearest vectors, nearest first.
+    async fn nearest(&self, question: &Embedded<String>) -> Outcome<Vec<usize>>;
 
     /// Removes the memory that was inserted last; `false` if this is not
     /// possible.
@@ -71,8 +85,17 @@ impl EmbeddedCorpus {
         })
     }
 
+    /// All measurements of a peer.
     pub(crate) async fn measure(&self, mut peer: impl Peer) -> Outcome<Vec<Record>> {
-        let size = self.memories.len();
+        let mut records = self.fill(&mut peer).await?;
+        records.extend(self.ask(&peer).await?);
+        records.extend(self.change(&mut peer).await?);
+        Ok(records)
+    }
+
+    /// Inserts the memories.
+    pub(crate) async fn fill(&self, peer: &mut impl Peer) -> Outcome<Vec<Record>> {
+        let (subject, size) = (peer.subject(), self.size());
         let insert = Samples::default();
         set_counting(true);
         let before = allocated();
@@ -83,17 +106,45 @@ impl EmbeddedCorpus {
         }
         let held = u64::try_from(allocated() - before).unwrap_or(0);
         set_counting(false);
+        let mut records = Vec::from_iter(insert.record(subject, "insert", size));
+        let sizes = [
+            ("ram_per_memory", Some(held)),
+            ("disk_per_memory", peer.size_on_disk()?),
+        ];
+        for (operation, bytes) in sizes {
+            if let Some(bytes) = bytes {
+                let record = Record::new(subject, operation, size);
+                records.push(record.with(Record::BYTES, ratio(bytes, self.memories.len())));
+            }
+        }
+        Ok(records)
+    }
 
-        let search = Samples::default();
+    /// Asks a peer that has these memories and no others.
+    pub(crate) async fn ask(&self, peer: &impl Peer) -> Outcome<Vec<Record>> {
+        let (subject, size) = (peer.subject(), self.size());
+        let [search, nearest] = [(); 2].map(|()| Samples::default());
         let mut found = Vec::new();
         for question in &self.questions {
             let start = Instant::now();
-            found.push(black_box(peer.search(question).await?));
+            black_box(peer.search(question).await?);
             search.push(start.elapsed());
+            let start = Instant::now();
+            found.push(black_box(peer.nearest(question).await?));
+            nearest.push(start.elapsed());
         }
-        let disk = peer.size_on_disk()?;
+        let timings = [
+            search.record(subject, "new_question", size),
+            nearest.record(subject, "new_question_dense_only", size),
+        ];
+        let agreement = self.agreement(subject, &found);
+        Ok(timings.into_iter().flatten().chain([agreement]).collect())
+    }
 
-        let (retained, forgotten) = (Samples::default(), Samples::default());
+    /// Inserts and removes memories one by one, and asks after each.
+    pub(crate) async fn change(&self, peer: &mut impl Peer) -> Outcome<Vec<Record>> {
+        let (subject, size) = (peer.subject(), self.size());
+        let [retained, forgotten] = [(); 2].map(|()| Samples::default());
         for (memory, question) in self.further.chunks(1).zip(&self.questions) {
             let start = Instant::now();
             peer.insert(memory).await?;
@@ -105,37 +156,24 @@ impl EmbeddedCorpus {
                 forgotten.push(start.elapsed());
             }
         }
-
-        let subject = peer.subject();
         let timings = [
-            ("insert", insert),
-            ("new_question", search),
-            ("retain_then_recall", retained),
-            ("forget_then_recall", forgotten),
+            retained.record(subject, "retain_then_recall", size),
+            forgotten.record(subject, "forget_then_recall", size),
         ];
-        let timings = timings
-            .iter()
-            .filter_map(|(operation, samples)| samples.record(subject, operation, size as u64));
-        let mut records: Vec<Record> = timings.collect();
-        let sizes = [("ram_per_memory", Some(held)), ("disk_per_memory", disk)];
-        for (operation, bytes) in sizes {
-            if let Some(bytes) = bytes {
-                let record = Record::new(subject, operation, size as u64);
-                records.push(record.with(Record::BYTES, ratio(bytes, size)));
-            }
-        }
-        records.push(self.agreement(subject, &found));
-        Ok(records)
+        Ok(timings.into_iter().flatten().collect())
     }
 
-    /// The share of what an exact scan finds for each question in the numbers that were
-    /// found for it.
+    /// The share of the [`LIMIT`] nearest memories that were found, by question.
     pub(crate) fn agreement(&self, subject: &str, found: &[Vec<usize>]) -> Record {
         let both = found.iter().zip(&self.exact);
         let both = both.flat_map(|(found, exact)| found.iter().filter(|it| exact.contains(it)));
-        let size = self.memories.len();
-        let share = ratio(both.count() as u64, LIMIT.min(size) * self.questions.len());
-        Record::new(subject, "agrees_with_exact", size as u64).with("share", share)
+        let nearest = LIMIT.min(self.memories.len()) * self.questions.len();
+        let share = ratio(both.count() as u64, nearest);
+        Record::new(subject, AGREEMENT, self.size()).with(SHARE, share)
+    }
+
+    fn size(&self) -> u64 {
+        self.memories.len() as u64
     }
 }
 

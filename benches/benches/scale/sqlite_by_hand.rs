@@ -44,6 +44,26 @@ impl SqliteByHand {
             count: 0,
         })
     }
+
+    /// The numbers of the memories with the most similar vectors.
+    async fn most_similar(&self, question: &Embedded<String>, count: usize) -> Outcome<Vec<usize>> {
+        let rows: Vec<(i64, Vec<u8>)> =
+            sqlx::query_as("SELECT id, vector FROM memory WHERE entity = ?")
+                .bind(memory_benches::corpus::ENTITY)
+                .fetch_all(&self.pool)
+                .await?;
+        let mut vector = Vec::new();
+        let mut scores = Vec::with_capacity(rows.len());
+        for (id, bytes) in &rows {
+            vector.clear();
+            let (components, _) = bytes.as_chunks::<4>();
+            vector.extend(components.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+            scores.push((dot(&vector, &question.vector), usize::try_from(*id)?));
+        }
+        scores.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        scores.truncate(count);
+        Ok(scores.into_iter().map(|(_, id)| id).collect())
+    }
 }
 
 #[async_trait]
@@ -84,23 +104,7 @@ impl Peer for SqliteByHand {
     }
 
     async fn search(&self, question: &Embedded<String>) -> Outcome<Vec<usize>> {
-        let rows: Vec<(i64, Vec<u8>)> =
-            sqlx::query_as("SELECT id, vector FROM memory WHERE entity = ?")
-                .bind(memory_benches::corpus::ENTITY)
-                .fetch_all(&self.pool)
-                .await?;
-        let mut vector = Vec::new();
-        let mut scores = Vec::with_capacity(rows.len());
-        for (id, bytes) in &rows {
-            vector.clear();
-            let (components, _) = bytes.as_chunks::<4>();
-            vector.extend(components.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-            scores.push((dot(&vector, &question.vector), usize::try_from(*id)?));
-        }
-        scores.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-        scores.truncate(CANDIDATES);
-        let similar = scores.into_iter().map(|(_, id)| id).collect();
-
+        let similar = self.most_similar(question, CANDIDATES).await?;
         let words: Vec<&str> = question.value.split(' ').collect();
         let matching: Vec<(i64,)> = sqlx::query_as(
             "SELECT rowid FROM memory_text WHERE memory_text MATCH ? ORDER BY rank LIMIT ?",
@@ -121,6 +125,10 @@ impl Peer for SqliteByHand {
         }
         texts.fetch_all(&self.pool).await?;
         Ok(best)
+    }
+
+    async fn nearest(&self, question: &Embedded<String>) -> Outcome<Vec<usize>> {
+        self.most_similar(question, LIMIT).await
     }
 
     async fn remove_last(&mut self) -> Outcome<bool> {

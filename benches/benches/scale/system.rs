@@ -34,11 +34,11 @@ pub(crate) enum Database {
 }
 
 impl Database {
-    /// The name in the records, and that of a ranking by vectors alone.
-    fn subjects(&self) -> [&'static str; 2] {
+    /// The name in the records.
+    fn subject(&self) -> &'static str {
         match self {
-            Self::Sqlite(_) => ["memory", "memory, by vectors alone"],
-            Self::Postgres(_) => ["memory on PostgreSQL", "PostgreSQL, by vectors alone"],
+            Self::Sqlite(_) => "memory",
+            Self::Postgres(_) => "memory on PostgreSQL",
         }
     }
 
@@ -112,7 +112,7 @@ pub(crate) async fn measure(
     } = measurement;
     memory.close().await?;
 
-    let [subject, _] = database.subjects();
+    let subject = database.subject();
     let disk = database.size().await? / size as u64;
     records.push(bytes(subject, "disk_per_memory", disk, size));
     let memory = database.open().await?;
@@ -208,9 +208,8 @@ impl Measurement<'_> {
                 .filter_map(|hit| self.numbers.get(&hit.memory.id));
             found.push(numbers.copied().collect());
         }
-        let [_, by_vectors] = self.database.subjects();
-        self.records
-            .push(self.embedded.agreement(by_vectors, &found));
+        let subject = self.database.subject();
+        self.records.push(self.embedded.agreement(subject, &found));
         self.record("repeated_question", &repeated);
         self.record("repeated_question_one_tag", &filtered);
         self.record("new_question", &new);
@@ -268,7 +267,7 @@ impl Measurement<'_> {
     }
 
     fn record(&mut self, operation: &str, samples: &Samples) {
-        let [subject, _] = self.database.subjects();
+        let subject = self.database.subject();
         let record = samples.record(subject, operation, self.size as u64);
         self.records.extend(record);
     }

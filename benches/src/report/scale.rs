@@ -10,7 +10,7 @@ use super::plots::render;
 use crate::records::{Record, RunRecords};
 
 /// Operations with their names, in the order of the table.
-const OPERATIONS: [(&str, &str); 18] = [
+const OPERATIONS: [(&str, &str); 19] = [
     ("new_question", "new question"),
     ("new_question_dense_only", "new question, by vectors alone"),
     (
@@ -49,7 +49,11 @@ const OPERATIONS: [(&str, &str); 18] = [
     ("forget_then_recall", "delete one, then recall"),
     ("ram_per_memory", "RAM, per memory"),
     ("disk_per_memory", "disk, per memory"),
-    ("agrees_with_exact", "of the 20 that an exact scan finds"),
+    (
+        "agrees_with_exact",
+        "of the 20 that an exact scan finds, by vectors alone",
+    ),
+    ("search_width", "candidates of the graph"),
 ];
 
 /// The operation of the plot.
@@ -84,7 +88,8 @@ fn cell(record: &Record) -> Option<String> {
     let share = record
         .get("share")
         .map(|share| format!("{:.0} %", 100.0 * share));
-    percentiles(record).or(size).or(share)
+    let count = record.get("count").map(|count| format!("{count:.0}"));
+    percentiles(record).or(size).or(share).or(count)
 }
 
 /// Medians of a new question by the number of memories, on logarithmic axes.
