@@ -9,6 +9,11 @@
 //! all: after some time one in the background waits a little, at long intervals. Readers
 //! that come while it waits read the main file, which has everything then.
 //!
+//! While readers overlap and writes go on, the log is not used again from its beginning
+//! either, and grows: searches of some seconds that follow one another during the conversion
+//! of a file with a million memories left one of 17 GB. So an attempt in the background also
+//! waits for readers where the log is large, the longer the larger it is.
+//!
 //! A page that many transactions write is copied to the main file once for each
 //! checkpoint. With 200 entities that get memories in turn, 60 memories change ten
 //! pages each, and 600 memories four each.
@@ -34,12 +39,21 @@ const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How long attempts do not wait for readers.
 const MIN_PENDING: Duration = Duration::from_secs(2);
 
-/// How long an attempt waits for readers after that. Writes are held up for as long.
+/// How long an attempt waits for readers after that, or in a log of [`LARGE_LOG_BYTES`].
+/// Writes are held up for as long.
 const MAX_WAIT: Duration = Duration::from_millis(250);
 
-/// The shortest time between two attempts that wait: writes are held up for at most a
-/// twentieth of it.
-const MIN_WAIT_INTERVAL: Duration = Duration::from_secs(5);
+/// The time between two attempts that wait, as a multiple of the first one's wait: writes are
+/// held up for at most a twentieth of it.
+const WAIT_INTERVAL: u32 = 20;
+
+/// The size of the log from which on attempts wait for readers; twice as long in one twice as
+/// large.
+const LARGE_LOG_BYTES: u64 = 4 * MAX_LOG_BYTES;
+
+/// The longest wait in proportion to that for a large log: 2 s, less than others wait for the
+/// lock of writers.
+const MAX_TIMES: u32 = 8;
 
 /// How long closing makes attempts that do not wait, before one that does. The connection
 /// is free between them.
@@ -68,6 +82,8 @@ pub(crate) struct Wal {
     checkpoints: PendingWork<()>,
     last_write: Mutex<Instant>,
     busy_timeout: Duration,
+    /// See [`LARGE_LOG_BYTES`].
+    large_log_bytes: u64,
     /// What a failed flush leaves in the log may not be copied to the main file.
     flusher: Option<Arc<LogFlusher>>,
 }
@@ -77,22 +93,23 @@ pub(crate) struct Wal {
 struct Truncation {
     /// Since when erased content may be in it.
     pending_since: Option<Instant>,
-    /// When an attempt last waited for readers.
-    last_wait: Option<Instant>,
+    /// Until when no attempt waits for readers.
+    next_wait: Option<Instant>,
 }
 
 impl Truncation {
-    /// How long an attempt in the background that begins now waits for readers.
-    fn begin_wait(&mut self, now: Instant) -> Duration {
-        let has_passed = |since: Option<Instant>, time| {
-            since.map(|since| now.saturating_duration_since(since) >= time)
-        };
-        let is_long = has_passed(self.pending_since, MIN_PENDING).unwrap_or(false);
-        if !is_long || !has_passed(self.last_wait, MIN_WAIT_INTERVAL).unwrap_or(true) {
+    /// How long an attempt in the background that begins now waits for readers, in a log so
+    /// many times as large as a large one.
+    fn begin_wait(&mut self, now: Instant, times: u32) -> Duration {
+        let is_pending = self
+            .pending_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= MIN_PENDING);
+        let wait = MAX_WAIT * times.clamp(u32::from(is_pending), MAX_TIMES);
+        if self.next_wait.is_some_and(|next| now < next) || wait.is_zero() {
             return Duration::ZERO;
         }
-        self.last_wait = Some(now);
-        MAX_WAIT
+        self.next_wait = Some(now + wait * WAIT_INTERVAL);
+        wait
     }
 }
 
@@ -105,7 +122,7 @@ impl Wal {
     ) -> Self {
         let truncation = Truncation {
             pending_since: is_left.then(Instant::now),
-            last_wait: None,
+            next_wait: None,
         };
         Self {
             truncation: Mutex::new(truncation),
@@ -113,6 +130,7 @@ impl Wal {
             checkpoints: PendingWork::default(),
             last_write: Mutex::new(Instant::now()),
             busy_timeout,
+            large_log_bytes: LARGE_LOG_BYTES,
             flusher,
         }
     }
@@ -192,7 +210,7 @@ impl Wal {
                     continue;
                 };
                 if wal.is_truncation_pending() {
-                    let wait = wal.truncation().begin_wait(Instant::now());
+                    let wait = wal.truncation().begin_wait(Instant::now(), 0);
                     wal.try_truncate(&mut conn, wait).await;
                 }
             }
@@ -235,6 +253,7 @@ impl Wal {
             drop(permit);
             let Ok(mut conn) = conn else { return };
             wal.checkpoint(&mut conn).await;
+            wal.shorten(&mut conn, &commits).await;
             drop(conn);
             // Erased content is not left to a write that may never come.
             wal.schedule_truncation(&writer);
@@ -250,6 +269,19 @@ impl Wal {
             return;
         }
         checkpoint(conn).await;
+    }
+
+    /// Waits for readers where they let the log become large.
+    async fn shorten(&self, conn: &mut SqliteConnection, commits: &OwnCommits) {
+        let times = commits.wal_index().log_bytes() / self.large_log_bytes;
+        let times = u32::try_from(times).unwrap_or(u32::MAX);
+        if times == 0 || self.has_failed() {
+            return;
+        }
+        let wait = self.truncation().begin_wait(Instant::now(), times);
+        if !wait.is_zero() && self.truncate(conn, wait).await.unwrap_or(false) {
+            self.truncation().pending_since = None;
+        }
     }
 
     /// As [`checkpoint`](Self::checkpoint), for the last time: where another process keeps
@@ -311,23 +343,101 @@ pub(crate) async fn set_busy_timeout(
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
+    use sqlx::Connection;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+
     use super::*;
+    use crate::wal_index::WalIndex;
 
     #[test]
     fn attempts_wait_only_after_a_time_and_at_intervals() {
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
         let mut truncation = Truncation::default();
-        assert!(truncation.begin_wait(after(9_000)).is_zero(), "not pending");
+        assert!(
+            truncation.begin_wait(after(9_000), 0).is_zero(),
+            "not pending"
+        );
         truncation.pending_since = Some(start);
         let waits: Vec<u64> = (0..20_000)
             .step_by(500)
-            .filter(|millis| !truncation.begin_wait(after(*millis)).is_zero())
+            .filter(|millis| !truncation.begin_wait(after(*millis), 0).is_zero())
             .collect();
         assert_eq!(waits, [2_000, 7_000, 12_000, 17_000]);
         // What is pending from now on is not left to waits that come sooner.
         truncation.pending_since = Some(after(18_000));
-        assert!(truncation.begin_wait(after(21_000)).is_zero());
-        assert_eq!(truncation.begin_wait(after(22_000)), MAX_WAIT);
+        assert!(truncation.begin_wait(after(21_000), 0).is_zero());
+        assert_eq!(truncation.begin_wait(after(22_000), 0), MAX_WAIT);
+    }
+
+    #[test]
+    fn attempts_wait_longer_and_less_often_for_a_larger_log() {
+        let start = Instant::now();
+        let mut truncation = Truncation::default();
+        let mut waits = Vec::new();
+        for (times, seconds) in [(1, 0), (1, 4), (4, 5), (9, 24), (9, 25), (1, 64), (1, 65)] {
+            let now = start + Duration::from_secs(seconds);
+            waits.push(truncation.begin_wait(now, times).as_millis());
+        }
+        assert_eq!(waits, [250, 0, 1_000, 0, 2_000, 0, 250]);
+    }
+
+    async fn connect(path: &Path) -> SqliteConnection {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .pragma("wal_autocheckpoint", "0");
+        SqliteConnection::connect_with(&options).await.unwrap()
+    }
+
+    /// Readers that overlap.
+    async fn read_again_and_again(path: PathBuf) {
+        let mut conn = connect(&path).await;
+        loop {
+            conn.execute("BEGIN; SELECT count(*) FROM t").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            conn.execute("COMMIT").await.unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn readers_that_overlap_do_not_let_the_log_grow() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.db");
+        let mut conn = connect(&path).await;
+        conn.execute("CREATE TABLE t (b BLOB)").await.unwrap();
+        let mut readers = Vec::new();
+        for _ in 0..3 {
+            readers.push(tokio::spawn(read_again_and_again(path.clone())));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let commits = OwnCommits::new(WalIndex::new(&path));
+        let log_bytes = || commits.wal_index().log_bytes();
+        let wal = Wal {
+            large_log_bytes: 64 * 1024,
+            ..Wal::new(Duration::from_secs(5), None, false)
+        };
+        let insert = "INSERT INTO t VALUES (randomblob(1000000))";
+        conn.execute(insert).await.unwrap();
+        wal.checkpoint(&mut conn).await;
+        conn.execute(insert).await.unwrap();
+        assert!(log_bytes() > 2_000_000, "readers have the log");
+        // On a busy machine a reader may not get its turn within one wait.
+        for _ in 0..10 {
+            wal.truncation().next_wait = None;
+            wal.shorten(&mut conn, &commits).await;
+            if log_bytes() == 0 {
+                break;
+            }
+        }
+        assert_eq!(log_bytes(), 0);
+        // The next attempt does not wait so soon.
+        conn.execute(insert).await.unwrap();
+        wal.shorten(&mut conn, &commits).await;
+        assert!(log_bytes() > 1_000_000);
+        readers.iter().for_each(|reader| reader.abort());
     }
 }
