@@ -13,14 +13,19 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::limits::{self, MAX_LIMIT};
 use memory_core::{
-    DenseQuery, EmbeddedMemory, EntityId, ErrorKind, ListPage, ListRequest, ListScope, Memory,
-    MemoryError, MemoryFilter, MemoryId, MemoryResult, PageCursor, SearchHit, SearchOutcome, Store,
+    DenseQuery, EmbeddedMemory, EntityId, InvalidInput, ListPage, ListRequest, ListScope, Memory,
+    MemoryFilter, MemoryId, MemoryResult, NeighborOutcome, PageCursor, SearchHit, SearchOutcome,
+    Store,
 };
 
+use crate::blocking::run_blocking;
 use crate::consolidation::created_at;
 use crate::engine::{Engine, EngineInner};
 use crate::recall_source::RecallSource;
 use crate::store_scan::for_each;
+
+/// How often what writes overtook is read again.
+const MAX_TRIES: u32 = 5;
 
 impl Engine {
     /// Reads a page of the memories that were live at `as_of`, newest first.
@@ -29,8 +34,8 @@ impl Engine {
     /// summaries of the archived ones: some three statements per page.
     ///
     /// # Errors
-    /// [`memory_core::MemoryError::InvalidInput`] naming the limit; errors of the
-    /// store.
+    /// [`memory_core::MemoryError::InvalidInput`] naming the limit, or for a scope other than
+    /// live memories; errors of the store.
     pub async fn list_memories_as_of(
         &self,
         entity: &EntityId,
@@ -40,13 +45,21 @@ impl Engine {
         entity.validate()?;
         request.validate()?;
         limits::check_timestamp(as_of)?;
-        let store = &*self.inner.store;
-        if as_of >= self.inner.clock.now() || request.scope != ListScope::Live {
-            return self.list_memories(entity, request).await;
+        if request.scope != ListScope::Live {
+            return Err(InvalidInput::ScopeAsOf.into());
         }
-        list_as_of(store, entity, as_of, request)
-            .await
-            .map(Arc::new)
+        if is_later(&request.filter, as_of) {
+            let mut page = ListPage::default();
+            page.generation = self.inner.store.entity_stats(entity).await?.generation;
+            return Ok(Arc::new(page));
+        }
+        let request = request.clone().filter(not_after(&request.filter, as_of));
+        if as_of >= self.inner.clock.now() {
+            return self.list_memories(entity, &request).await;
+        }
+        let store = &*self.inner.store;
+        let page = list_as_of(store, entity, as_of, request).await?;
+        Ok(Arc::new(page))
     }
 }
 
@@ -66,11 +79,28 @@ impl EngineInner {
         filter: &MemoryFilter,
         present: RecallSource,
     ) -> MemoryResult<RecallSource> {
-        let stats = self.store.entity_stats(entity).await?;
-        if stats.archived_count == 0 {
-            return Ok(present);
+        let (mut present, mut archived) = (present, Vec::new());
+        for _ in 0..MAX_TRIES {
+            let stats = self.store.entity_stats(entity).await?;
+            let is_of = |generation| match &present {
+                RecallSource::Snapshot(snapshot) => snapshot.generation() == generation,
+                RecallSource::Store { .. } => true,
+            };
+            if stats.archived_count == 0 && is_of(stats.generation) {
+                return Ok(present);
+            }
+            archived = archived_since(&*self.store, entity, moment, filter).await?;
+            if is_of(self.store.entity_stats(entity).await?.generation) {
+                break;
+            }
+            // What was archived, or is live again, since the snapshot was taken.
+            let current = self.reader.present_snapshot(entity).await?;
+            if is_of(current.generation()) {
+                // This read may be stale.
+                break;
+            }
+            present = RecallSource::Snapshot(current);
         }
-        let archived = archived_since(&*self.store, entity, moment, filter).await?;
         let contents: Vec<&str> = archived
             .iter()
             .map(|memory| memory.content.as_str())
@@ -90,10 +120,7 @@ impl EngineInner {
             RecallSource::Store { .. } => self.reader.present_snapshot(entity).await?,
         };
         let change = move || present.as_of(restored, |memory| created_at(memory) > moment);
-        let snapshot = tokio::task::spawn_blocking(change).await.map_err(|ended| {
-            let message = "the task that restores an earlier state ended early";
-            MemoryError::store(ErrorKind::Other, "recall", message).with_source(ended)
-        })?;
+        let snapshot = run_blocking("recall", change).await?;
         Ok(RecallSource::Snapshot(Arc::new(snapshot)))
     }
 
@@ -111,7 +138,34 @@ pub(crate) struct EarlierState {
     restored: Vec<EmbeddedMemory>,
 }
 
+/// Removes the summaries that were created after `moment` from what surrounds other
+/// memories.
+pub(crate) fn remove_later_neighbors(found: &mut NeighborOutcome, moment: DateTime<Utc>) {
+    let mut later = HashSet::new();
+    found.hits.retain(|hit| {
+        let was_live = created_at(&hit.memory) <= moment;
+        if !was_live {
+            later.insert(hit.memory.id);
+        }
+        was_live
+    });
+    if later.is_empty() {
+        return;
+    }
+    for part in &mut found.episodes {
+        let own = part.before.len() + part.after.len();
+        part.before.retain(|id| !later.contains(id));
+        part.after.retain(|id| !later.contains(id));
+        let removed = own - part.before.len() - part.after.len();
+        part.length = part.length.saturating_sub(removed as u64).max(1);
+    }
+}
+
 impl EarlierState {
+    pub(crate) const fn moment(&self) -> DateTime<Utc> {
+        self.moment
+    }
+
     /// Replaces the summaries that were created later by the memories that they
     /// archived. Those are candidates whatever their values: the store compared
     /// none of them. Its statistics stay those of what is live today.
@@ -119,10 +173,16 @@ impl EarlierState {
         let was_live = |hit: &SearchHit| created_at(&hit.memory) <= self.moment;
         found.candidates.retain(was_live);
         found.sample.retain(was_live);
-        let restored = self.restored.len() as u64;
-        found.matching = found.matching.map(|matching| matching + restored);
-        found.compared = found.compared.map(|compared| compared + restored);
-        let hits = self.restored.into_iter().map(|item| {
+        // Live again, if the consolidation was undone after the archived ones were read.
+        let found_ids: HashSet<MemoryId> =
+            found.candidates.iter().map(|hit| hit.memory.id).collect();
+        let restored = self.restored.into_iter();
+        let restored = restored.filter(|item| !found_ids.contains(&item.memory.id));
+        let restored: Vec<EmbeddedMemory> = restored.collect();
+        let count = restored.len() as u64;
+        found.matching = found.matching.map(|matching| matching + count);
+        found.compared = found.compared.map(|compared| compared + count);
+        let hits = restored.into_iter().map(|item| {
             let best = item.embedding.best_chunk(query);
             SearchHit::new(item.memory)
                 .similarity(best.map(|(similarity, _)| similarity))
@@ -132,12 +192,22 @@ impl EarlierState {
     }
 }
 
-/// The filter that excludes memories with a timestamp after `moment`.
+/// Whether a filter matches only memories with a timestamp after `moment`.
+pub(crate) fn is_later(filter: &MemoryFilter, moment: DateTime<Utc>) -> bool {
+    let last = limits::to_micros(moment).timestamp_micros();
+    let since = filter.since.map(limits::micros_rounded_up);
+    since.is_some_and(|since| since > last)
+}
+
+/// The filter that excludes memories with a timestamp after `moment`, of one that is not
+/// [later](is_later).
 pub(crate) fn not_after(filter: &MemoryFilter, moment: DateTime<Utc>) -> MemoryFilter {
+    let mut filter = filter.clone();
     // `until` excludes its moment, and time is in whole microseconds.
     let later = limits::to_micros(moment) + TimeDelta::microseconds(1);
-    let mut filter = filter.clone();
-    filter.until = Some(filter.until.map_or(later, |until| until.min(later)));
+    if limits::check_timestamp(later).is_ok() {
+        filter.until = Some(filter.until.map_or(later, |until| until.min(later)));
+    }
     filter
 }
 
@@ -220,16 +290,13 @@ async fn list_as_of(
     store: &dyn Store,
     entity: &EntityId,
     moment: DateTime<Utc>,
-    request: &ListRequest,
+    mut request: ListRequest,
 ) -> MemoryResult<ListPage> {
     let mut summaries = Summaries::default();
     let mut page = ListPage::default();
-    let mut request = request.clone().filter(not_after(&request.filter, moment));
     let limit = request.limit;
     loop {
-        let live = store.list(entity, &request).await?;
-        let archived = request.clone().scope(ListScope::Archived);
-        let archived = store.list(entity, &archived).await?;
+        let (live, archived) = live_and_archived(store, entity, &request).await?;
         page.generation = live.generation;
         // Beyond the end of an unfinished page the other list may have more.
         let end = [&live, &archived]
@@ -253,6 +320,34 @@ async fn list_as_of(
             None => return Ok(page),
         }
     }
+}
+
+/// The pages of live and of archived memories, of one state where writes allow.
+///
+/// A consolidation between the two reads would show its sources in both pages, and its undo
+/// in neither.
+async fn live_and_archived(
+    store: &dyn Store,
+    entity: &EntityId,
+    request: &ListRequest,
+) -> MemoryResult<(ListPage, ListPage)> {
+    let archived_request = request.clone().scope(ListScope::Archived);
+    let mut live = store.list(entity, request).await?;
+    let mut archived = store.list(entity, &archived_request).await?;
+    for _ in 0..MAX_TRIES {
+        if live.generation == archived.generation {
+            break;
+        }
+        live = store.list(entity, request).await?;
+        if live.generation != archived.generation {
+            archived = store.list(entity, &archived_request).await?;
+        }
+    }
+    let live_ids: HashSet<MemoryId> = live.memories.iter().map(|memory| memory.id).collect();
+    archived
+        .memories
+        .retain(|memory| !live_ids.contains(&memory.id));
+    Ok((live, archived))
 }
 
 fn newest_first(a: &Memory, b: &Memory) -> Ordering {

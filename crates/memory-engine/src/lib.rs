@@ -42,6 +42,7 @@
 
 mod access_recorder;
 mod background_loads;
+mod blocking;
 mod change_listener;
 mod consolidation;
 mod content_embedder;

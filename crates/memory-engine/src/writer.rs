@@ -25,11 +25,15 @@ pub(crate) struct Writer {
 /// A committed write, applied to the tiers. The vectors of texts that it
 /// removed are dropped in the background.
 pub(crate) struct Committed<T> {
-    pub(crate) outcome: T,
+    outcome: T,
     cleanup: Option<JoinHandle<()>>,
 }
 
 impl<T> Committed<T> {
+    pub(crate) const fn outcome(&self) -> &T {
+        &self.outcome
+    }
+
     /// Waits until no vector of a removed text is cached. It takes the
     /// embedder's tokenizer, so no lock may be held.
     pub(crate) async fn finish(self) -> T {

@@ -94,23 +94,21 @@ impl MemorySystem {
             let engine = engine.clone();
             async move { engine.retain_batch(items).await }
         });
-        let mut failed = false;
-        let mut retained = 0;
-        batches
-            .buffered(BATCHES_AT_ONCE)
-            .map(move |outcome| {
-                outcome.map(|ids| {
+        let state = Some((batches.buffered(BATCHES_AT_ONCE).boxed(), 0));
+        stream::unfold(state, |state| async move {
+            let (mut batches, mut retained) = state?;
+            match batches.next().await? {
+                Ok(ids) => {
                     retained += ids.len() as u64;
-                    RetainProgress { ids, retained }
-                })
-            })
-            .take_while(move |outcome| {
-                // The error itself is the last item.
-                let continues = !failed;
-                failed |= outcome.is_err();
-                std::future::ready(continues)
-            })
-            .boxed()
+                    let progress = RetainProgress { ids, retained };
+                    Some((Ok(progress), Some((batches, retained))))
+                }
+                // Asked again, the batches would begin with another one.
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+        .fuse()
+        .boxed()
     }
 
     /// Lists memories as a stream, newest first, reading one page at a time.
@@ -168,6 +166,7 @@ impl MemorySystem {
                 }
             }
         })
+        .fuse()
         .boxed()
     }
 
@@ -205,6 +204,7 @@ impl MemorySystem {
                 Err(error) => Some((Err(error), None)),
             }
         })
+        .fuse()
         .boxed()
     }
 }

@@ -181,6 +181,12 @@ pub enum InvalidInput {
         /// The value found.
         value: f64,
     },
+    /// A list as of a moment of other than live memories.
+    #[error(
+        "a list as of a moment has the memories that were live then; its scope must be that of \
+         live memories"
+    )]
+    ScopeAsOf,
     /// A limit of 0 or over the maximum.
     #[error("limit is {value}; it must be from 1 to {max}")]
     Limit {

@@ -403,11 +403,27 @@ impl SummaryGroup {
         if self.summary.memory.entity_id != *entity {
             return Err(InvalidInput::EntityMismatch.into());
         }
-        if self.sources.is_empty() {
+        Self::check_sources(&self.summary.memory.id, &self.sources, seen)
+    }
+
+    /// Checks the sources of one summary: at least one, each once, and not the summary itself.
+    ///
+    /// # Errors
+    /// [`MemoryError::InvalidInput`] with [`InvalidInput::NoSources`] or
+    /// [`InvalidInput::DuplicateId`].
+    pub fn validate_sources(summary: &MemoryId, sources: &[MemoryId]) -> MemoryResult<()> {
+        Self::check_sources(summary, sources, &mut HashSet::new())
+    }
+
+    fn check_sources(
+        summary: &MemoryId,
+        sources: &[MemoryId],
+        seen: &mut HashSet<MemoryId>,
+    ) -> MemoryResult<()> {
+        if sources.is_empty() {
             return Err(InvalidInput::NoSources.into());
         }
-        let ids = self.sources.iter().chain([&self.summary.memory.id]);
-        for id in ids {
+        for id in sources.iter().chain([summary]) {
             if !seen.insert(*id) {
                 return Err(MemoryError::from(InvalidInput::DuplicateId { id: *id }));
             }

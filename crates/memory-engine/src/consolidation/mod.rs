@@ -25,7 +25,9 @@ pub(crate) use eviction_candidates::{EvictionCandidates, KeptCandidates};
 pub(crate) use facts::lacks_facts;
 pub(crate) use grouping::{Grouping, group_memories};
 pub(crate) use prompt::{format_context, min_context_chars, question_prompt, summary_prompt};
-pub(crate) use summary::{Group, created_at, is_summary, sanitize_completion, source_generation};
+pub(crate) use summary::{
+    Group, created_at, is_summary, sanitize_completion, source_generation, summary_metadata,
+};
 pub(crate) use watermarks::Watermarks;
 
 pub use requests::{

@@ -31,6 +31,13 @@ pub(crate) fn is_summary(memory: &Memory) -> bool {
     memory.metadata.contains_key(READ_AT)
 }
 
+/// The metadata that a consolidation wrote.
+pub(crate) fn summary_metadata(memory: &Memory) -> impl Iterator<Item = (String, String)> {
+    let own = |(key, _): &(&String, &String)| key.starts_with(METADATA_PREFIX);
+    let all = memory.metadata.iter().filter(own);
+    all.map(|(key, value)| (key.clone(), value.clone()))
+}
+
 /// The generation at which the sources of a summary were read.
 pub(crate) fn source_generation(memory: &Memory) -> Option<Generation> {
     memory.metadata.get(READ_AT)?.parse().ok().map(Generation)

@@ -1,10 +1,12 @@
 //! Altering one memory; new content is embedded again.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use memory_core::{EntityId, Memory, MemoryId, MemoryPatch, MemoryResult};
 
-use crate::engine::Engine;
+use crate::consolidation::{is_summary, summary_metadata};
+use crate::engine::{Engine, EngineInner};
 use crate::snapshot::Delta;
 use crate::store_scan::stored_memory;
 use crate::tiers::{CommittedWrite, ReadInstant};
@@ -20,6 +22,7 @@ impl Engine {
         entity.validate()?;
         patch.validate()?;
         let inner = &self.inner;
+        let patch = inner.with_summary_metadata(entity, id, patch).await?;
         let (embedding, removed_text) = match &patch.content {
             Some(content) => {
                 // A memory that does not exist is reported before anything is
@@ -31,8 +34,8 @@ impl Engine {
             None => (None, None),
         };
         let began = ReadInstant::now(&*inner.clock);
-        let (store, owner, id, patch) =
-            (Arc::clone(&inner.store), entity.clone(), *id, patch.clone());
+        let (store, owner, id) = (Arc::clone(&inner.store), entity.clone(), *id);
+        let patch = patch.into_owned();
         let write = async move {
             let update = store.update(&owner, &id, &patch, embedding.as_ref());
             let outcome = update.await?;
@@ -53,5 +56,32 @@ impl Engine {
         let removed_texts = removed_text.into_iter().collect();
         let committed = inner.writer.commit(targets, removed_texts, write).await?;
         Ok(committed.finish().await)
+    }
+}
+
+impl EngineInner {
+    /// The patch, with the metadata of a summary that its history needs where it replaces all
+    /// metadata.
+    async fn with_summary_metadata<'a>(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+        patch: &'a MemoryPatch,
+    ) -> MemoryResult<Cow<'a, MemoryPatch>> {
+        let Some(metadata) = &patch.metadata else {
+            return Ok(Cow::Borrowed(patch));
+        };
+        let memory = stored_memory(&*self.store, entity, id).await?;
+        if !is_summary(&memory) {
+            return Ok(Cow::Borrowed(patch));
+        }
+        let mut metadata = metadata.clone();
+        metadata.extend(summary_metadata(&memory));
+        let patch = MemoryPatch {
+            metadata: Some(metadata),
+            ..patch.clone()
+        };
+        patch.validate()?;
+        Ok(Cow::Owned(patch))
     }
 }

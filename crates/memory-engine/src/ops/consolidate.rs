@@ -10,6 +10,7 @@ use memory_core::{
     ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
 };
 
+use crate::blocking::run_blocking;
 use crate::consolidation::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Group, Grouping, SkipReason,
     SkippedGroup, group_memories, is_summary, jittered_backoff, lacks_facts, sanitize_completion,
@@ -31,13 +32,20 @@ const CALLS_AT_ONCE: usize = 4;
 const MAX_UNAVAILABLE_IN_A_ROW: usize = CALLS_AT_ONCE;
 
 /// The ids and contents of a group's sources.
-type DraftKey = Vec<(MemoryId, String)>;
+type DraftKey = Arc<[(MemoryId, String)]>;
 
 /// A summary's content, or the reason why there is none.
 type Draft = Result<String, SkipReason>;
 
 /// Drafts by what they were made from: another try drafts only what changed.
 type Drafts = HashMap<DraftKey, Draft>;
+
+/// The groups of an entity's live memories at a generation.
+struct KeyedGroups {
+    groups: Vec<(DraftKey, Group)>,
+    skipped: Vec<SkippedGroup>,
+    generation: Generation,
+}
 
 impl Engine {
     /// Groups near-duplicates among all live memories, writes one summary for
@@ -52,12 +60,10 @@ impl Engine {
         let mut drafts = Drafts::new();
         let mut tries = 0;
         loop {
-            let (grouping, generation) = self.inner.group_live_memories(entity, request).await?;
-            let outcome = self
-                .inner
-                .consolidate_groups(entity, grouping, generation, &mut drafts)
-                .await;
-            match outcome {
+            let grouping = self.inner.group_live_memories(entity, request).await?;
+            let generation = grouping.generation;
+            let consolidating = self.inner.consolidate_groups(entity, grouping, &mut drafts);
+            match consolidating.await {
                 Err(MemoryError::Changed { .. }) if tries < MAX_TRIES => {
                     tries += 1;
                     jittered_backoff(tries).await;
@@ -100,8 +106,12 @@ impl Engine {
             },
         };
         let written = inner.changes_without_vectors(entity, since).await?.written;
-        let fresh = written.iter().filter(|item| !is_summary(&item.memory));
-        if (fresh.count() as u64) < threshold {
+        // Dropped there as well: after an import these are very many.
+        let count_new = move || {
+            let new = written.iter().filter(|item| !is_summary(&item.memory));
+            new.count() as u64
+        };
+        if run_blocking("auto_consolidate", count_new).await? < threshold {
             return Ok(None);
         }
         self.consolidate_all(entity).await.map(Some)
@@ -144,7 +154,7 @@ impl EngineInner {
         &self,
         entity: &EntityId,
         request: &ConsolidateRequest,
-    ) -> MemoryResult<(Grouping, Generation)> {
+    ) -> MemoryResult<KeyedGroups> {
         let has_model = self.language_model.is_some();
         let changes = if has_model {
             let fingerprint = &self.embedder.embedder.profile().fingerprint;
@@ -156,36 +166,43 @@ impl EngineInner {
                 .await?
         };
         let (generation, written, request) = (changes.generation, changes.written, request.clone());
-        let group = move || group_memories(written, &request, has_model);
-        let grouping = tokio::task::spawn_blocking(group).await.map_err(|ended| {
-            let message = "the task that groups memories ended early";
-            MemoryError::store(ErrorKind::Other, "consolidate", message).with_source(ended)
-        })?;
-        Ok((grouping, generation))
+        let group = move || {
+            let Grouping { groups, skipped } = group_memories(written, &request, has_model);
+            let keyed = groups.into_iter().map(|group| (draft_key(&group), group));
+            KeyedGroups {
+                groups: keyed.collect(),
+                skipped,
+                generation,
+            }
+        };
+        run_blocking("consolidate", group).await
     }
 
     async fn consolidate_groups(
         &self,
         entity: &EntityId,
-        grouping: Grouping,
-        generation: Generation,
+        grouping: KeyedGroups,
         drafts: &mut Drafts,
     ) -> MemoryResult<ConsolidationReport> {
-        self.draft_missing(&grouping.groups, drafts).await;
-        let mut report = ConsolidationReport {
-            summaries: Vec::new(),
-            skipped: grouping.skipped,
-        };
-        let mut drafted: Vec<(Group, String)> = Vec::with_capacity(grouping.groups.len());
-        for group in grouping.groups {
-            match drafts.get(&draft_key(&group)) {
+        let KeyedGroups {
+            groups,
+            mut skipped,
+            generation,
+        } = grouping;
+        self.draft_missing(&groups, drafts).await;
+        let mut drafted: Vec<(Group, String)> = Vec::with_capacity(groups.len());
+        for (key, group) in groups {
+            match drafts.get(&key) {
                 Some(Ok(content)) => drafted.push((group, content.clone())),
-                Some(Err(reason)) => report.skipped.push(SkippedGroup::new(group.ids(), *reason)),
+                Some(Err(reason)) => skipped.push(SkippedGroup::new(group.ids(), *reason)),
                 None => {}
             }
         }
         if drafted.is_empty() {
-            return Ok(report);
+            return Ok(ConsolidationReport {
+                summaries: Vec::new(),
+                skipped,
+            });
         }
         let now = self.clock.now();
         let texts: Vec<&str> = drafted
@@ -193,19 +210,27 @@ impl EngineInner {
             .map(|(_, content)| content.as_str())
             .collect();
         let embeddings = self.embedder.embed_contents(&texts).await?;
-        let mut writes = Vec::with_capacity(drafted.len());
-        for ((group, content), embedding) in drafted.into_iter().zip(embeddings) {
-            let memory = group.summary(entity, content, generation, now);
-            let sources = group.ids();
-            report.summaries.push(ConsolidatedSummary {
-                id: memory.id,
-                sources: sources.clone(),
+        let owner = entity.clone();
+        let summarize = move || {
+            let drafted = drafted.into_iter().zip(embeddings);
+            let writes = drafted.map(|((group, content), embedding)| SummaryGroup {
+                sources: group.ids(),
+                summary: EmbeddedMemory {
+                    memory: group.summary(&owner, content, generation, now),
+                    embedding,
+                },
             });
-            writes.push(SummaryGroup {
-                summary: EmbeddedMemory { memory, embedding },
-                sources,
-            });
-        }
+            writes.collect::<Vec<_>>()
+        };
+        let writes = run_blocking("consolidate", summarize).await?;
+        let summaries = writes.iter().map(|group| ConsolidatedSummary {
+            id: group.summary.memory.id,
+            sources: group.sources.clone(),
+        });
+        let report = ConsolidationReport {
+            summaries: summaries.collect(),
+            skipped,
+        };
         let writes: Arc<[SummaryGroup]> = writes.into();
         if let Err(error) = self.archive(entity, Arc::clone(&writes), generation).await {
             // A source may have been forgotten meanwhile: nothing of it stays.
@@ -251,17 +276,15 @@ impl EngineInner {
     }
 
     /// Adds a draft for each group that has none.
-    async fn draft_missing(&self, groups: &[Group], drafts: &mut Drafts) {
+    async fn draft_missing(&self, groups: &[(DraftKey, Group)], drafts: &mut Drafts) {
         let unavailable = AtomicUsize::new(0);
-        let missing = groups
-            .iter()
-            .filter(|group| !drafts.contains_key(&draft_key(group)));
+        let missing = groups.iter().filter(|(key, _)| !drafts.contains_key(key));
         // Boxed one by one: a closure's future over borrowed groups is not
         // general enough for the compiler otherwise.
         let calls: Vec<_> = missing
-            .map(|group| {
+            .map(|(key, group)| {
                 let draft = self.draft(group, &unavailable);
-                async move { (draft_key(group), draft.await) }
+                async move { (Arc::clone(key), draft.await) }
             })
             .collect();
         let new: Vec<_> = stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await;

@@ -8,6 +8,7 @@ use crate::engine::{Engine, EngineInner};
 use crate::snapshot::Delta;
 use crate::store_scan::{not_found, stored_memory, summaries_above};
 use crate::tiers::CommittedWrite;
+use crate::writer::Committed;
 
 impl Engine {
     /// Deletes this memory. Where it is a summary, its sources are live again;
@@ -36,6 +37,17 @@ impl EngineInner {
         ids: Vec<MemoryId>,
         removed: Vec<Memory>,
     ) -> MemoryResult<RemoveOutcome> {
+        let committed = self.commit_removal(entity, ids, removed).await?;
+        Ok(committed.finish().await)
+    }
+
+    /// As [`remove`](Self::remove), and does not wait until no vector is cached.
+    pub(super) async fn commit_removal(
+        &self,
+        entity: &EntityId,
+        ids: Vec<MemoryId>,
+        removed: Vec<Memory>,
+    ) -> MemoryResult<Committed<RemoveOutcome>> {
         let first = ids.first().copied();
         let targets = vec![(entity.clone(), ids.clone())];
         let texts = removed.into_iter().map(|memory| memory.content).collect();
@@ -51,10 +63,9 @@ impl EngineInner {
             Ok((outcome, vec![write]))
         };
         let committed = self.writer.commit(targets, texts, write).await?;
-        let outcome = committed.finish().await;
         match first {
-            Some(id) if outcome.removed.is_empty() => Err(not_found(entity, &id)),
-            _ => Ok(outcome),
+            Some(id) if committed.outcome().removed.is_empty() => Err(not_found(entity, &id)),
+            _ => Ok(committed),
         }
     }
 }

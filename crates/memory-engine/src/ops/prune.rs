@@ -1,9 +1,10 @@
 //! Removing memories of low importance.
 
-use memory_core::{EntityId, MemoryId, MemoryResult};
+use memory_core::{EntityId, MemoryError, MemoryId, MemoryResult};
 
+use crate::blocking::run_blocking;
 use crate::consolidation::{BottomK, EvictionRank};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineInner};
 use crate::insert::with_sources;
 use crate::store_scan::for_each_live;
 
@@ -33,7 +34,7 @@ impl Engine {
             .inserter
             .entity_locks
             .lock_all(std::iter::once(entity));
-        let _locks = locks.await;
+        let locks = locks.await;
         let stats = store.entity_stats(entity).await?;
         let removable = stats.memory_count.saturating_sub(min_keep);
         let now = inner.clock.now();
@@ -45,15 +46,50 @@ impl Engine {
             }
         })
         .await?;
-        let mut removed = Vec::new();
-        for ids in least.into_ids().chunks(BATCH) {
-            let pruned = with_sources(store, entity, ids.to_vec(), stats.archived_count > 0);
+        let least = run_blocking("prune", move || least.into_ids()).await?;
+        let (mut removed, mut cleanups) = (Vec::new(), Vec::new());
+        for ids in least.chunks(BATCH) {
+            let ids = inner.still_prunable(entity, ids, min_keep).await?;
+            let pruned = with_sources(store, entity, ids, stats.archived_count > 0);
             let pruned = pruned.await?;
             let ids: Vec<MemoryId> = pruned.iter().map(|memory| memory.id).collect();
             if !ids.is_empty() {
-                removed.extend(inner.remove(entity, ids, pruned).await?.removed);
+                let committed = match inner.commit_removal(entity, ids, pruned).await {
+                    // Others removed all of them meanwhile.
+                    Err(MemoryError::NotFound { .. }) => continue,
+                    committed => committed?,
+                };
+                removed.extend(committed.outcome().removed.iter().copied());
+                cleanups.push(committed);
             }
         }
+        // Vectors are dropped through the embedder, which must not wait while writers do.
+        drop(locks);
+        for cleanup in cleanups {
+            cleanup.finish().await;
+        }
         Ok(removed)
+    }
+}
+
+impl EngineInner {
+    /// Those of a batch that are live and still below the threshold, as many as may be removed
+    /// now: the scan of a large entity takes a while.
+    async fn still_prunable(
+        &self,
+        entity: &EntityId,
+        ids: &[MemoryId],
+        min_keep: u64,
+    ) -> MemoryResult<Vec<MemoryId>> {
+        let stats = self.store.entity_stats(entity).await?;
+        let removable = stats.memory_count.saturating_sub(min_keep);
+        let now = self.clock.now();
+        let found = self.store.get(entity, ids).await?.memories;
+        let prunable = found.into_iter().flatten().filter(|memory| {
+            let is_faded = EvictionRank::new(memory, now).importance < PRUNE_THRESHOLD;
+            memory.archived_by.is_none() && is_faded
+        });
+        let prunable = prunable.take(usize::try_from(removable).unwrap_or(usize::MAX));
+        Ok(prunable.map(|memory| memory.id).collect())
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use memory_core::{
-    DenseQuery, EntityId, ErrorKind, Fingerprint, MemoryError, MemoryFilter, MemoryResult,
-    NeighborRequest, SearchRequest, limits,
+    DenseQuery, EntityId, Fingerprint, MemoryError, MemoryFilter, MemoryResult, NeighborRequest,
+    SearchRequest, limits,
 };
 use tracing::debug_span;
 
+use crate::blocking::run_blocking;
 use crate::content_embedder::ContentEmbedder;
 use crate::engine::{Engine, EngineInner};
 use crate::history::{self, EarlierState};
@@ -105,6 +106,11 @@ impl EngineInner {
     ) -> MemoryResult<Ranked> {
         entity.validate()?;
         request.validate()?;
+        if let Some(moment) = request.as_of
+            && history::is_later(&request.filter, moment)
+        {
+            return Ok(Ranked::none());
+        }
         let ranked = self.rank_by_current(entity, request, limit).await?;
         // A given vector is one of the embedder's model. A state of the past has
         // vectors of that model alone, as they are computed for it.
@@ -113,7 +119,10 @@ impl EngineInner {
             Some(previous) if is_comparable && ranked.lacks_vectors() => {
                 let ranking = self.rank_by_previous(previous, entity, request, limit);
                 let by_previous = ranking.await?;
-                if by_previous.compared > ranked.compared {
+                if self
+                    .compares_more(entity, previous, &by_previous, &ranked)
+                    .await?
+                {
                     return Ok(by_previous);
                 }
                 // Between the two, the entity may have been completed and the vectors of
@@ -122,6 +131,26 @@ impl EngineInner {
             }
             _ => Ok(ranked),
         }
+    }
+
+    /// Whether more memories have vectors of the previous embedder.
+    async fn compares_more(
+        &self,
+        entity: &EntityId,
+        previous: &ContentEmbedder,
+        by_previous: &Ranked,
+        by_current: &Ranked,
+    ) -> MemoryResult<bool> {
+        if let (Some(previous), Some(current)) = (by_previous.compared, by_current.compared) {
+            return Ok(previous > current);
+        }
+        // A search by an approximate index does not count what it compares.
+        let counts = match self.store.count_by_model(entity).await {
+            Err(MemoryError::Unsupported { .. }) => return Ok(by_current.compared == Some(0)),
+            counts => counts?,
+        };
+        let count = |of: &ContentEmbedder| counts.get(of.fingerprint()).copied().unwrap_or(0);
+        Ok(count(previous) > count(&self.embedder))
     }
 
     /// Recalls from the store by the vectors of the previous embedder: the tiers
@@ -173,7 +202,7 @@ impl EngineInner {
                 if snapshot.len().max(snapshot.vector_count()) > INLINE_SCAN =>
             {
                 let span = debug_span!("scan", memories = snapshot.len());
-                run_blocking(move || span.in_scope(|| plan.run(&snapshot))).await
+                run_blocking("recall", move || span.in_scope(|| plan.run(&snapshot))).await
             }
             RecallSource::Snapshot(snapshot) => {
                 let span = debug_span!("scan", memories = snapshot.len());
@@ -234,26 +263,31 @@ impl EngineInner {
         // How many a filter matches may not be known; without one, all do.
         let all = plan.filter.is_empty().then_some(memories);
         let mut outcome = self.store.search(entity, &search).await?;
-        if let Some(earlier) = earlier {
-            earlier.restore(&mut outcome, &dense);
-        }
-        let (compared, matching) = (outcome.compared, outcome.matching.or(all));
+        let moment = earlier.as_ref().map(EarlierState::moment);
         let analyze = {
-            let plan = Arc::clone(&plan);
+            let (plan, dense) = (Arc::clone(&plan), dense.clone());
             move || {
+                if let Some(earlier) = earlier {
+                    earlier.restore(&mut outcome, &dense);
+                }
+                let counts = (outcome.compared, outcome.matching.or(all));
                 let found = StoreCandidates::new(outcome, all, &plan.query, &plan.ranking);
                 let best = found.best(&plan.query, &plan.context());
-                (found, best)
+                (found, best, counts)
             }
         };
-        let (mut found, best) = run_blocking(analyze).await?;
+        let (mut found, best, (compared, matching)) = run_blocking("recall", analyze).await?;
         let mut neighbors = None;
         if capabilities.neighbors && plan.reads_neighbors() && !best.is_empty() {
             let request = NeighborRequest::new(best, plan.ranking.neighbor_reach)
                 .filter(plan.filter.clone())
                 .dense(dense)
                 .max_length(plan.ranking.full_share_length().min(limits::MAX_LIMIT));
-            neighbors = Some(self.store.neighbors(entity, &request).await?);
+            let mut read = self.store.neighbors(entity, &request).await?;
+            if let Some(moment) = moment {
+                history::remove_later_neighbors(&mut read, moment);
+            }
+            neighbors = Some(read);
         }
         let rank = move || {
             if let Some(neighbors) = neighbors {
@@ -264,19 +298,9 @@ impl EngineInner {
         Ok(Ranked {
             compared,
             matching,
-            ..run_blocking(rank).await?
+            ..run_blocking("recall", rank).await?
         })
     }
-}
-
-/// Runs what reads many texts on a blocking thread.
-async fn run_blocking<T: Send + 'static>(
-    compute: impl FnOnce() -> T + Send + 'static,
-) -> MemoryResult<T> {
-    tokio::task::spawn_blocking(compute).await.map_err(|ended| {
-        MemoryError::store(ErrorKind::Other, "recall", "the ranking's task ended early")
-            .with_source(ended)
-    })
 }
 
 /// Ranked hits, and how many memories were compared with the query.
@@ -295,6 +319,18 @@ pub(super) struct Ranked {
 }
 
 impl Ranked {
+    /// No memory matches.
+    fn none() -> Self {
+        Self {
+            hits: Vec::new(),
+            excluded: ExcludedHits::default(),
+            matching: Some(0),
+            compared: Some(0),
+            found_without_vector: 0,
+            by_previous_model: false,
+        }
+    }
+
     /// Whether a memory that matches has no vector to compare, as far as is known.
     fn lacks_vectors(&self) -> bool {
         match (self.compared, self.matching) {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use memory_core::limits::MAX_LIMIT;
 use memory_core::{
-    EntityId, InvalidInput, ListRequest, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    EntityId, InvalidInput, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch,
+    MemoryResult,
 };
 
 use crate::consolidation::{LinkDirection, RelatedMemory};
@@ -28,7 +29,12 @@ impl Engine {
         patch.validate()?;
         self.inner.require_both(entity, from, to).await?;
         self.alter_memory(entity, from, &patch).await?;
-        Ok(())
+        // Deleted meanwhile: no link to it stays.
+        let linked = stored_memory(&*self.inner.store, entity, to).await;
+        if let Err(MemoryError::NotFound { .. }) = linked {
+            self.unrelate(entity, from, to).await?;
+        }
+        linked.map(drop)
     }
 
     /// Drops the link from `from` to `to`; where there is none, nothing is

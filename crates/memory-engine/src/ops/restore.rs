@@ -51,6 +51,7 @@ impl Engine {
         let inner = &self.inner;
         let summary = inner.checked(summary)?;
         let entity = summary.memory.entity_id.clone();
+        SummaryGroup::validate_sources(&summary.memory.id, &sources)?;
         if inner.is_restored(&summary.memory, &sources).await? {
             return Ok(false);
         }
@@ -70,7 +71,18 @@ impl Engine {
                     tries += 1;
                     jittered_backoff(tries).await;
                 }
-                outcome => return outcome.map(|()| true),
+                Err(error) => {
+                    // A source may have been forgotten meanwhile: nothing of it stays.
+                    let texts = group
+                        .iter()
+                        .map(|group| group.summary.memory.content.clone());
+                    inner
+                        .embedder
+                        .remove_cached(&texts.collect::<Vec<_>>())
+                        .await;
+                    return Err(error);
+                }
+                Ok(()) => return Ok(true),
             }
         }
     }

@@ -11,6 +11,8 @@ use memory_core::{
 use memory_metrics::label;
 use tokio::sync::oneshot;
 
+use crate::blocking::run_blocking;
+
 use super::EntitySnapshot;
 use super::delta::is_quick;
 use super::page_format::{self, NO_FORMAT};
@@ -199,10 +201,7 @@ async fn run<T: Send + 'static>(
     if is_quick {
         return Ok(compute());
     }
-    tokio::task::spawn_blocking(compute).await.map_err(|ended| {
-        MemoryError::store(ErrorKind::Other, "load", "the snapshot's task ended early")
-            .with_source(ended)
-    })
+    run_blocking("load", compute).await
 }
 
 /// Runs a computation that takes long on a thread of its own: a runtime that ends waits for

@@ -43,6 +43,8 @@ pub(crate) struct StoreGate {
     pub(crate) reached: Notify,
     /// The store has no change events.
     pub(crate) no_watch: AtomicBool,
+    /// Searches do not count what they compare.
+    pub(crate) is_approximate: AtomicBool,
     /// The next insert or deletion commits and then reports an unknown outcome.
     pub(crate) lose_next_response: AtomicBool,
 }
@@ -65,6 +67,7 @@ impl StoreGate {
             writes_wait: AtomicBool::new(false),
             reached: Notify::new(),
             no_watch: AtomicBool::new(false),
+            is_approximate: AtomicBool::new(false),
             lose_next_response: AtomicBool::new(false),
         })
     }
@@ -125,6 +128,10 @@ impl StoreGate {
 impl StoreHooks for StoreGate {
     fn has_watch(&self) -> bool {
         !self.no_watch.load(Ordering::SeqCst)
+    }
+
+    fn counts_compared(&self) -> bool {
+        !self.is_approximate.load(Ordering::SeqCst)
     }
 
     async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {

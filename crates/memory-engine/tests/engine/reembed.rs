@@ -2,9 +2,12 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::fixture::{Fixture, fixture, item, mira};
-use memory_core::{EmbeddedMemory, Embedder, Generation, ListRequest, MemoryPatch, Store};
+use memory_core::{
+    ByteSize, EmbeddedMemory, Embedder, Generation, ListRequest, MemoryConfig, MemoryPatch, Store,
+};
 use memory_engine::{ConsolidateRequest, Engine, RecallRequest, ReembedReport, ReembedRequest};
 use memory_moka::MokaBackend;
 use memory_testkit::HashEmbedder;
@@ -297,4 +300,35 @@ async fn what_is_retained_before_the_change_is_complete_is_counted() {
     let question = question.vector(model.vector("the ferry runs again"));
     let report = engine.recall_report(&mira(), &question).await.unwrap();
     assert!(!report.by_previous_model && report.hits[0].similarity > Some(0.99));
+}
+
+/// As with an approximate index: what it compared is not counted.
+#[tokio::test]
+async fn the_previous_model_searches_also_where_the_store_does_not_count() {
+    let (b, _, model) = other_model().await;
+    b.store.is_approximate.store(true, Ordering::SeqCst);
+    let config = MemoryConfig {
+        entity_cache_max_bytes: ByteSize(0),
+        ..MemoryConfig::default()
+    };
+    let engine = Engine::builder(MokaBackend)
+        .config(config)
+        .previous_embedder(Arc::clone(&b.embedder) as Arc<dyn Embedder>)
+        .build(b.store.store(), Arc::new(model.clone()))
+        .unwrap();
+    let request = RecallRequest::new("distinct memory 7");
+    let mut steps = engine.start_reembed(mira(), ReembedRequest::new());
+    let mut checked = 0;
+    loop {
+        let report = engine.recall_report(&mira(), &request).await.unwrap();
+        assert!(report.hits[0].similarity > Some(0.99), "{checked}");
+        // The best memory has vectors of both models before all have.
+        assert!(report.by_previous_model || checked > 0);
+        match steps.next().await.unwrap() {
+            Some(step) => checked = step.checked,
+            None => break,
+        }
+    }
+    let last = engine.recall_report(&mira(), &request).await.unwrap();
+    assert!(!last.by_previous_model);
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 use memory_core::{
     ChangeSet, Embedder, EntityId, Fingerprint, Generation, LanguageModel, ListRequest, ListScope,
     ManualClock, Memory, MemoryBatchItem, MemoryConfig, MemoryError, MemoryId, MemoryKind,
@@ -13,7 +14,9 @@ use memory_core::{
 };
 use memory_engine::{Engine, RecallRequest};
 use memory_moka::MokaBackend;
-use memory_testkit::{HashEmbedder, InMemoryStore};
+use memory_testkit::{
+    HashEmbedder, HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation,
+};
 
 /// An engine and its parts.
 pub(crate) struct Fixture {
@@ -138,5 +141,57 @@ impl LanguageModel for ScriptedModel {
         self.prompts.lock().unwrap().push(prompt.to_owned());
         let next = self.replies.lock().unwrap().pop_front();
         next.expect("a scripted reply for every prompt")
+    }
+}
+
+/// A write that comes between two steps of another operation.
+#[derive(Default)]
+pub(crate) struct Interleaving {
+    next: Mutex<Option<(StoreOperation, BoxFuture<'static, ()>)>>,
+}
+
+impl Interleaving {
+    /// The fixture of a store, and another one of the same store whose calls nothing comes
+    /// between.
+    pub(crate) fn fixtures(config: &MemoryConfig) -> (Arc<Self>, Fixture, Arc<Fixture>) {
+        let (hooks, inner) = (Arc::new(Self::default()), InMemoryStore::new());
+        let other = fixture_on(Arc::new(inner.clone()), config.clone(), None);
+        let store = HookedStore::new(Arc::new(inner), Arc::clone(&hooks) as _);
+        let own = fixture_on(Arc::new(store), config.clone(), None);
+        (hooks, own, Arc::new(other))
+    }
+
+    /// Runs `action` after the next call of this operation.
+    pub(crate) fn after(
+        &self,
+        operation: StoreOperation,
+        action: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let previous = self
+            .next
+            .lock()
+            .unwrap()
+            .replace((operation, Box::pin(action)));
+        assert!(previous.is_none(), "it did not run");
+    }
+}
+
+impl std::fmt::Debug for Interleaving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Interleaving")
+    }
+}
+
+#[async_trait]
+impl StoreHooks for Interleaving {
+    async fn after(&self, call: StoreCall<'_>, _: Result<(), &MemoryError>) -> MemoryResult<()> {
+        let action = {
+            let mut next = self.next.lock().unwrap();
+            next.take_if(|(operation, _)| *operation == call.operation)
+        };
+        if let Some((_, action)) = action {
+            action.await;
+        }
+        Ok(())
     }
 }

@@ -1,14 +1,20 @@
 //! What was live at an earlier moment, after consolidations and recalls.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
-    AccessUpdate, ByteSize, ListRequest, ListScope, MemoryConfig, MemoryFilter, MemoryId,
+    AccessUpdate, ByteSize, ErrorKind, ListRequest, ListScope, MemoryConfig, MemoryFilter,
+    MemoryId, MemoryPatch, limits,
 };
 use memory_engine::{ConsolidateRequest, RecallHit, RecallPath, RecallRequest};
 
-use crate::fixture::{Fixture, days_ago, fixture, fixture_with, item, mira, now};
+use memory_testkit::StoreOperation;
+
+use crate::fixture::{Fixture, Interleaving, days_ago, fixture, fixture_with, item, mira, now};
 
 async fn listed(b: &Fixture, as_of: DateTime<Utc>, limit: usize) -> Vec<MemoryId> {
     let (mut request, mut ids) = (ListRequest::new(limit), Vec::new());
@@ -43,17 +49,18 @@ fn sorted(ids: impl IntoIterator<Item = MemoryId>) -> Vec<MemoryId> {
 /// Six of the same on days 9 to 4, and others between them; consolidated now,
 /// and again a day later with one more.
 async fn two_consolidations(b: &Fixture) -> (Vec<MemoryId>, Vec<MemoryId>) {
+    let about = |content: &str| item(content).with_context("the market");
     let same = (4..10)
         .rev()
-        .map(|day| item("Tam sold me a lame horse").with_timestamp(days_ago(day)));
+        .map(|day| about("Tam sold me a lame horse").with_timestamp(days_ago(day)));
     let sources = b.retain(same.collect()).await;
-    let others = (3..10).map(|day| item(&format!("day {day}")).with_timestamp(days_ago(day)));
+    let others = (3..10).map(|day| about(&format!("day {day}")).with_timestamp(days_ago(day)));
     let others = b.retain(others.collect()).await;
     let request = ConsolidateRequest::new();
     let first = b.engine.consolidate(&mira(), &request).await.unwrap();
     b.clock.advance(TimeDelta::days(1));
     b.retain(vec![
-        item("Tam sold me a lame horse").with_timestamp(now() + TimeDelta::hours(1)),
+        about("Tam sold me a lame horse").with_timestamp(now() + TimeDelta::hours(1)),
     ])
     .await;
     let second = b.engine.consolidate(&mira(), &request).await.unwrap();
@@ -209,4 +216,123 @@ async fn accesses_after_the_moment_do_not_count() {
 fn sorted_counts(mut counts: Vec<u64>) -> Vec<u64> {
     counts.sort_unstable();
     counts
+}
+
+/// What a summary shows of its history is not lost with its other metadata.
+#[tokio::test]
+async fn a_summary_with_new_metadata_is_no_older() {
+    let b = fixture();
+    let (sources, _) = two_consolidations(&b).await;
+    let expected = listed(&b, days_ago(7), 3).await;
+    for summary in b.all(ListScope::Live).await {
+        let patch = MemoryPatch::new()
+            .metadata(BTreeMap::from([("note".to_owned(), "checked".to_owned())]));
+        let altered = b.engine.alter_memory(&mira(), &summary.id, &patch).await;
+        let altered = altered.unwrap();
+        assert_eq!(altered.metadata["note"], "checked");
+        let is_summary = altered.metadata.contains_key("consolidation.sources");
+        assert_eq!(
+            is_summary,
+            summary.metadata.contains_key("consolidation.sources")
+        );
+    }
+    assert!(sources[..3].iter().all(|source| expected.contains(source)));
+    assert_eq!(listed(&b, days_ago(7), 3).await, expected);
+    let ids = recalled(&b, days_ago(7)).await;
+    let ids = ids.iter().map(|hit| hit.memory.id);
+    assert_eq!(sorted(ids), sorted(expected));
+}
+
+#[tokio::test]
+async fn nothing_is_found_after_the_moment() {
+    let without_snapshots = MemoryConfig {
+        entity_cache_max_bytes: ByteSize(0),
+        ..MemoryConfig::default()
+    };
+    for config in [MemoryConfig::default(), without_snapshots] {
+        let b = fixture_with(config, None);
+        two_consolidations(&b).await;
+        let coming = now() + TimeDelta::days(3);
+        b.retain(vec![item("a lame horse to come").with_timestamp(coming)])
+            .await;
+        let moment = days_ago(7);
+        let filter = MemoryFilter::new().since(moment + TimeDelta::microseconds(1));
+        let request = ListRequest::new(10).filter(filter.clone());
+        let page = b
+            .engine
+            .list_memories_as_of(&mira(), moment, &request)
+            .await;
+        assert!(page.unwrap().memories.is_empty());
+        let request = RecallRequest::new("lame horse")
+            .filter(filter)
+            .as_of(moment);
+        assert!(b.engine.recall(&mira(), &request).await.unwrap().is_empty());
+        // Not even in the present, where that is before its time.
+        for (moment, count) in [(coming - TimeDelta::days(1), 8), (coming, 9)] {
+            assert_eq!(listed(&b, moment, 3).await.len(), count);
+            assert_eq!(recalled(&b, moment).await.len(), count);
+        }
+        let last = DateTime::from_timestamp_micros(limits::MAX_TIMESTAMP_MICROS).unwrap();
+        assert_eq!(listed(&b, last, 3).await.len(), 9);
+        assert_eq!(recalled(&b, last).await.len(), 9);
+    }
+}
+
+#[tokio::test]
+async fn a_list_as_of_a_moment_is_one_of_live_memories() {
+    let b = fixture();
+    two_consolidations(&b).await;
+    for moment in [days_ago(7), now() + TimeDelta::days(9)] {
+        let request = ListRequest::new(10).scope(ListScope::Archived);
+        let listed = b
+            .engine
+            .list_memories_as_of(&mira(), moment, &request)
+            .await;
+        let error = listed.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("live memories"), "{error}");
+    }
+}
+
+/// A consolidation, or its undo, between the reads of what is live and what is archived.
+#[tokio::test]
+async fn an_earlier_state_is_one_state() {
+    let (hooks, b, other) = Interleaving::fixtures(&MemoryConfig::default());
+    let same = (4..7).map(|day| item("Tam sold me a lame horse").with_timestamp(days_ago(day)));
+    let sources = sorted(b.retain(same.collect()).await);
+    let moment = days_ago(1);
+    for _ in 0..2 {
+        for is_list in [true, false] {
+            recalled(&b, moment).await;
+            let (other, changed) = (Arc::clone(&other), Arc::new(AtomicBool::new(false)));
+            let is_done = Arc::clone(&changed);
+            let operation = if is_list {
+                StoreOperation::List
+            } else {
+                StoreOperation::EntityStats
+            };
+            hooks.after(operation, async move {
+                let live = other.all(ListScope::Live).await;
+                if let [summary] = &live[..] {
+                    let undone = other.engine.undo_consolidation(&mira(), &summary.id).await;
+                    undone.unwrap();
+                } else {
+                    let request = ConsolidateRequest::new();
+                    other.engine.consolidate(&mira(), &request).await.unwrap();
+                }
+                is_done.store(true, Ordering::SeqCst);
+            });
+            let found = if is_list {
+                listed(&b, moment, 2).await
+            } else {
+                recalled(&b, moment)
+                    .await
+                    .iter()
+                    .map(|hit| hit.memory.id)
+                    .collect()
+            };
+            assert!(changed.load(Ordering::SeqCst));
+            assert_eq!(sorted(found), sources, "{is_list}");
+        }
+    }
 }

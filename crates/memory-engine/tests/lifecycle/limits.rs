@@ -1,19 +1,25 @@
 //! Limits on memories per entity, eviction and pruning.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use memory_core::{
-    ErrorKind, LimitPolicy, ListScope, MemoryConfig, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult,
+    EmbedRole, Embedder, EmbedderProfile, ErrorKind, LimitPolicy, ListScope, MemoryConfig,
+    MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
 };
-use memory_engine::ConsolidateRequest;
+use memory_engine::{ConsolidateRequest, Engine};
+use memory_moka::MokaBackend;
 use memory_testkit::{
-    HookedStore, InMemoryStore, SeededRng, StoreCall, StoreHooks, StoreOperation,
+    HashEmbedder, HookedStore, InMemoryStore, SeededRng, StoreCall, StoreHooks, StoreOperation,
 };
 
-use crate::fixture::{Fixture, days_ago, fixture, fixture_on, fixture_with, item, mira};
+use tokio::sync::Notify;
+
+use crate::fixture::{
+    Fixture, Interleaving, days_ago, fixture, fixture_on, fixture_with, item, mira,
+};
 
 fn limited(max: u64, limit_policy: LimitPolicy, prune_min_keep: u64) -> Fixture {
     let config = MemoryConfig {
@@ -288,4 +294,84 @@ async fn faded_memories_are_pruned_down_to_a_minimum() {
     let left = b.engine.count_memories(&mira(), &MemoryFilter::new()).await;
     assert_eq!(left.unwrap(), 2, "unfaded memories stay");
     assert!(b.all(ListScope::Archived).await.is_empty());
+}
+
+/// An acknowledged change after the scan counts, and so does what others removed.
+#[tokio::test]
+async fn what_is_no_longer_faded_is_not_pruned() {
+    let faded = |n: i64| item(&format!("faded {n}")).with_timestamp(days_ago(200 + n));
+    let (hooks, b, other) = Interleaving::fixtures(&MemoryConfig::default());
+    let ids = b.retain((0..4).map(faded).collect()).await;
+    let (altered, deleted) = (ids[3], ids[0]);
+    hooks.after(StoreOperation::List, async move {
+        let patch = MemoryPatch::new().importance(1.0);
+        let changed = other.engine.alter_memory(&mira(), &altered, &patch).await;
+        changed.unwrap();
+        let removed = other.engine.delete_memory(&mira(), &deleted).await;
+        removed.unwrap();
+    });
+    let pruned = b.engine.prune_low_importance_memories(&mira(), 2).await;
+    assert_eq!(pruned.unwrap().len(), 1, "three were left");
+    let left = b.all(ListScope::Live).await;
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().any(|memory| memory.id == altered));
+}
+
+/// An embedder of which one call to split texts takes a while.
+#[derive(Debug, Default)]
+struct BusyEmbedder {
+    inner: HashEmbedder,
+    is_next_slow: AtomicBool,
+    reached: Notify,
+    released: Notify,
+}
+
+#[async_trait]
+impl Embedder for BusyEmbedder {
+    fn profile(&self) -> &EmbedderProfile {
+        self.inner.profile()
+    }
+
+    async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
+        self.inner.embed(texts, role).await
+    }
+
+    async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {
+        if self.is_next_slow.swap(false, Ordering::SeqCst) {
+            self.reached.notify_one();
+            self.released.notified().await;
+        }
+        self.inner.chunk(texts).await
+    }
+}
+
+/// What a prune removes leaves the tiers through the embedder, which may be busy.
+#[tokio::test]
+async fn no_writer_waits_for_the_embedder_of_a_prune() {
+    let embedder = Arc::new(BusyEmbedder::default());
+    let config = MemoryConfig {
+        max_memories_per_entity: Some(10),
+        limit_policy: LimitPolicy::Prune,
+        ..MemoryConfig::default()
+    };
+    let engine = Engine::builder(MokaBackend)
+        .config(config)
+        .build(
+            Arc::new(InMemoryStore::new()),
+            Arc::clone(&embedder) as Arc<dyn Embedder>,
+        )
+        .unwrap();
+    let faded = item("faded").with_timestamp(days_ago(200));
+    engine.retain_batch(vec![faded]).await.unwrap();
+    embedder.is_next_slow.store(true, Ordering::SeqCst);
+    let pruning = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.prune_low_importance_memories(&mira(), 0).await })
+    };
+    embedder.reached.notified().await;
+    // Also takes the lock of the entity.
+    engine.retain_batch(vec![item("fresh")]).await.unwrap();
+    assert!(!pruning.is_finished());
+    embedder.released.notify_one();
+    assert_eq!(pruning.await.unwrap().unwrap().len(), 1);
 }

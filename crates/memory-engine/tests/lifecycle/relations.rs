@@ -1,12 +1,13 @@
 //! Relations between memories.
 
 use memory_core::{
-    ErrorKind, InvalidInput, ListRequest, MemoryBatchItem, MemoryError, MemoryFilter, MemoryId,
-    MemoryKind,
+    ErrorKind, InvalidInput, ListRequest, ListScope, MemoryBatchItem, MemoryConfig, MemoryError,
+    MemoryFilter, MemoryId, MemoryKind,
 };
 use memory_engine::{ConsolidateRequest, LinkDirection};
+use memory_testkit::StoreOperation;
 
-use crate::fixture::{fixture, item, mira};
+use crate::fixture::{Interleaving, fixture, item, mira};
 
 #[tokio::test]
 async fn a_relation_is_visible_from_both_ends_and_can_be_removed() {
@@ -107,4 +108,17 @@ async fn a_summary_is_related_to_its_sources() {
     sources.sort();
     assert_eq!(sources, ids);
     assert!(related.iter().all(|r| r.relation == "summarizes"));
+}
+
+#[tokio::test]
+async fn no_link_to_a_memory_that_is_forgotten_meanwhile_stays() {
+    let (hooks, b, other) = Interleaving::fixtures(&MemoryConfig::default());
+    let ids = b.retain(vec![item("a"), item("b")]).await;
+    let (from, to) = (ids[0], ids[1]);
+    hooks.after(StoreOperation::Get, async move {
+        other.engine.forget(&mira(), &to).await.unwrap();
+    });
+    let error = b.engine.relate(&mira(), &from, &to, "x").await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(b.all(ListScope::Live).await[0].related.is_empty());
 }

@@ -88,3 +88,27 @@ async fn invalid_memories_and_missing_sources_are_refused() {
         .await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Conflict);
 }
+
+/// Nothing is embedded for it, whether or not the summary exists.
+#[tokio::test]
+async fn sources_of_a_summary_are_checked_first() {
+    let b = fixture();
+    let ids = b.retain(vec![item("a"), item("b")]).await;
+    let existing = b.all(ListScope::Live).await.remove(0);
+    let texts = b.embedder.texts();
+    let new = item("new").into_memory(now()).unwrap();
+    for summary in [existing, new] {
+        let own = summary.id;
+        for (sources, expected) in [
+            (vec![], "no sources"),
+            (vec![ids[1], ids[1]], "twice"),
+            (vec![own], "twice"),
+        ] {
+            let restored = b.engine.restore_summary(summary.clone().into(), sources);
+            let error = restored.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+    assert_eq!(b.embedder.texts(), texts);
+}

@@ -43,6 +43,12 @@ pub trait StoreHooks: Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether [`Store::search`] says how many memories it compared, as a search by an
+    /// approximate index does not.
+    fn counts_compared(&self) -> bool {
+        true
+    }
+
     /// Runs before the operation.
     ///
     /// # Errors
@@ -163,7 +169,9 @@ impl Store for HookedStore {
         request: &SearchRequest,
     ) -> MemoryResult<SearchOutcome> {
         let call = StoreCall::of(StoreOperation::Search, entity);
-        self.run(call, self.inner.search(entity, request)).await
+        let mut outcome = self.run(call, self.inner.search(entity, request)).await?;
+        outcome.compared = outcome.compared.filter(|_| self.hooks.counts_compared());
+        Ok(outcome)
     }
 
     async fn neighbors(

@@ -242,11 +242,15 @@ async fn a_stream_ends_with_its_first_error() {
     let folder = tempfile::tempdir().unwrap();
     let memory = open(folder.path()).await;
     let items = (0..100).map(|n| if n == 35 { item(" ") } else { numbered(n) });
-    let told: Vec<_> = memory
-        .retain_stream_in(stream::iter(items), 10)
-        .collect()
-        .await;
+    let mut progress = memory.retain_stream_in(stream::iter(items), 10);
+    let mut told = Vec::new();
+    while let Some(batch) = progress.next().await {
+        told.push(batch);
+    }
     assert_eq!(told.len(), 4);
+    assert!(progress.next().await.is_none());
+    let all = memory.entity_stats("mira").await.unwrap().memory_count;
+    assert!(all <= 40, "at most one batch after the failed one: {all}");
     assert!(told[..3].iter().all(Result::is_ok));
     let error = told[3].as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
