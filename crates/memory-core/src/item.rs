@@ -24,7 +24,7 @@ use crate::memory::Memory;
 pub struct MemoryBatchItem {
     /// Which entity's memory it will be.
     pub entity_id: EntityId,
-    /// What it is about.
+    /// Fact, experience, opinion or observation.
     pub kind: MemoryKind,
     /// The text, 1 to 10,000 characters.
     pub content: String,

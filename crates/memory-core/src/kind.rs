@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{InvalidInput, MemoryError};
 
-/// What a memory is about, which decides how fast its importance decays.
+/// The kind of a memory, which decides how fast its importance decays.
 ///
 /// The decay rates are those of the original system, per day: a fact about the world
 /// halves its importance in 139 days (ln 2 / 0.005), an observation in 35.

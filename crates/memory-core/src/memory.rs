@@ -13,7 +13,7 @@ use crate::limits;
 
 /// One memory of one entity.
 ///
-/// Its embedding travels apart from it: lists and gets never carry vectors.
+/// Embeddings are kept apart from it: lists and gets return no vectors.
 /// A `Memory` made by [`crate::MemoryBatchItem::into_memory`] is within
 /// [`crate::limits`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Memory {
     pub id: MemoryId,
     /// Whose memory.
     pub entity_id: EntityId,
-    /// What it is about, which decides how fast its importance decays.
+    /// Fact, experience, opinion or observation; decides how fast its importance decays.
     pub kind: MemoryKind,
     /// The text, 1 to 10,000 characters, byte for byte as it was given.
     pub content: String,

@@ -29,7 +29,7 @@ pub struct RecallRequest {
     /// Which memories may be recalled. Exact: see [`MemoryFilter`].
     #[serde(default)]
     pub filter: MemoryFilter,
-    /// Most memories to return, 1 to [`limits::MAX_LIMIT`].
+    /// The largest number of memories to return, 1 to [`limits::MAX_LIMIT`].
     #[serde(default = "default_limit")]
     pub limit: usize,
     /// Lowest cosine, −1 to 1, of a returned memory.
@@ -204,7 +204,7 @@ pub struct RecallHit {
     /// weights; results are not ordered by it. docs/quality.md has how well it
     /// is calibrated: most results of a recall have less than one half.
     pub relevance: f32,
-    /// Cosine between the query and the memory's best chunk, −1 to 1; `None`
+    /// Cosine between the question and the memory's best chunk, −1 to 1; `None`
     /// when it has no vector of this model and was found by its terms.
     pub similarity: Option<f32>,
     /// Every input of the score and of the relevance.

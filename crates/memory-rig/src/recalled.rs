@@ -14,7 +14,7 @@ pub struct RecalledMemory {
     pub id: MemoryId,
     /// The text.
     pub content: String,
-    /// What it is about.
+    /// Fact, experience, opinion or observation.
     pub kind: MemoryKind,
     /// When it happened.
     pub timestamp: DateTime<Utc>,

@@ -22,15 +22,15 @@
 //! model once. [`MemorySystem::builder`] takes any other store, embedder, cache,
 //! language model, reranker or clock; no type parameter reaches your code.
 //!
-//! Calls need a tokio runtime with timers, as `#[tokio::main]` makes it. Every
-//! operation is scoped to an entity: a memory of another entity is *not found*.
-//! Bad input is refused before any work with a [`MemoryError::InvalidInput`] that
-//! names the limit.
+//! Calls need a tokio runtime with timers, such as the one that `#[tokio::main]`
+//! starts. Every operation is scoped to an entity: a memory of another entity is
+//! *not found*. Bad input is refused before any work with a
+//! [`MemoryError::InvalidInput`] that names the limit.
 //!
 //! # Features
-//! `sqlite` and `onnx` are on by default. `postgres` adds the store on
-//! PostgreSQL, `openai` a language model on any OpenAI-compatible endpoint, and
-//! `valkey` a cache that several processes share.
+//! `sqlite` and `onnx` are on by default. `postgres` adds the store on PostgreSQL,
+//! `valkey` a cache that several processes share, `tls` TLS to both, and `openai` a
+//! language model and an embedder on any OpenAI-compatible endpoint.
 //!
 //! # Types of other crates
 //! These foreign types are part of the public interface, so their major versions

@@ -26,9 +26,10 @@ impl MemorySystem {
     /// a quotation. (Quoting cannot keep a model from believing what it reads.)
     ///
     /// **Limits.** The memories take at most
-    /// [`max_context_chars`](ReflectRequest::max_context_chars) characters; those
-    /// that do not fit are left out, and the first is cut. Besides them the prompt
-    /// contains the question and under 2,000 characters of instructions.
+    /// [`max_context_chars`](ReflectRequest::max_context_chars) characters. Those
+    /// that do not fit are left out, except the first, which is shortened. Besides
+    /// them the prompt contains the question and under 2,000 characters of
+    /// instructions.
     ///
     #[doc = example!()]
     /// memory.retain("mira", MemoryKind::Experience, "Tam sold me a lame horse.").await?;
@@ -39,8 +40,9 @@ impl MemorySystem {
     /// ```
     ///
     /// # Errors
-    /// As [`recall`](Self::recall); [`MemoryError::LanguageModel`] if the model
-    /// fails or returns nothing.
+    /// As [`recall`](Self::recall); [`InvalidInput::ContextTooShort`], which names the
+    /// number that is needed, if no memory fits even when shortened;
+    /// [`MemoryError::LanguageModel`] if the model fails or returns nothing.
     pub async fn reflect(
         &self,
         entity: impl Into<EntityId>,
@@ -78,9 +80,10 @@ impl MemorySystem {
     /// experiences and observations, by one summary. The guide describes how
     /// groups are formed and what a summary inherits.
     ///
-    /// Without a language model only memories that state the same are grouped
-    /// (nothing differs but white space, the final period, or the case of a
-    /// sentence's first letter), and the summary is the latest of them, verbatim.
+    /// Without a language model only memories that say the same thing are grouped
+    /// (nothing differs but, for example, white space, the final period, or the case
+    /// of a sentence's first letter), and the summary is the longest of them,
+    /// verbatim; of several, the latest.
     /// With a language model, the memories of a group resemble its first one at
     /// least as much as the request says, and the model writes the summary; one
     /// that lacks a number, identifier, name or negation of its sources is not

@@ -43,7 +43,7 @@ impl MemorySystem {
     }
 
     /// Opens a database with the defaults: the store of the URL's scheme, the
-    /// all-MiniLM-L6-v2 embedder, moka caches, the balanced configuration.
+    /// all-MiniLM-L6-v2 embedder, moka caches, and [`MemoryConfig::default`].
     ///
     /// | URL | database |
     /// |---|---|
@@ -94,7 +94,7 @@ impl MemorySystem {
         Self::builder().store(store).config(config).build().await
     }
 
-    /// Starts a system of chosen parts; see [`MemorySystemBuilder`].
+    /// Starts building a system from chosen parts; see [`MemorySystemBuilder`].
     #[must_use]
     pub fn builder() -> MemorySystemBuilder {
         MemorySystemBuilder::default()

@@ -1,6 +1,6 @@
 //! Ranking: score fusion of the retrievers' values into one order.
 //!
-//! For a question and each memory `i` that the filter admits, with `z` the
+//! For a question and each memory `i` that the filter matches, with `z` the
 //! z-score over all of these memories:
 //!
 //! ```text
@@ -77,7 +77,7 @@ pub(crate) use store_candidates::StoreCandidates;
 /// on conversations kept back. Quality changes little around them: `lexical` 0.3
 /// to 0.45, `pairs` 0.1 to 0.2, `neighbors` 0.5 to 1, `neighbor_decay` 0.5 to
 /// 0.85, `neighbor_reach` 3 to 8, `neighbor_words` 120 to 250, `mention` 0.7 to
-/// 1.3, `date` from 1.5. A part with the weight 0 is switched off. docs/performance.md has the
+/// 1.3, `date` from 1.5. A part with the weight 0 is switched off. docs/quality.md has the
 /// figures, with one row per part switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -199,7 +199,7 @@ impl Ranking {
     /// baseline. Park et al., "Generative Agents: Interactive Simulacra of Human
     /// Behavior" (2023), rank by a sum of the same three parts. It uses neither
     /// terms nor neighbors nor mentions, and finds less on conversations than
-    /// the default: docs/performance.md.
+    /// the default: docs/quality.md.
     #[must_use]
     pub fn weighted_sum() -> Self {
         Self {

@@ -472,7 +472,7 @@ class Memory:
         """Whose memory."""
     @property
     def kind(self) -> MemoryKind:
-        """What it is about, which decides how fast its importance decays."""
+        """Fact, experience, opinion or observation; decides how fast its importance decays."""
     @property
     def content(self) -> str:
         """The text, as it was given."""
