@@ -106,7 +106,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "some thousand samples")]
+#[expect(clippy::cast_precision_loss, reason = "a few thousand samples")]
 fn count<T>(items: &[T]) -> f64 {
     items.len().max(1) as f64
 }

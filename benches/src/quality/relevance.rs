@@ -389,7 +389,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     sum / f64::max(number, 1.0)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "some thousand results")]
+#[expect(clippy::cast_precision_loss, reason = "a few thousand results")]
 fn count(number: usize) -> f64 {
     number as f64
 }

@@ -92,7 +92,7 @@ fn word_count(dimensions: usize) -> usize {
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "at most what 128 codes add up to; some thousand components"
+    reason = "at most what 128 codes add up to; a few thousand components"
 )]
 fn outer_size(codes: &[u8], components: usize) -> u16 {
     let deviation = (squares(codes) / components.max(1) as f32).sqrt() * part_length();
@@ -182,7 +182,7 @@ impl LevelQuery {
     /// Estimates the dot product with each row. `estimates` has room for as many as there
     /// are rows, which have the dimensions of the query. The result is the same on every
     /// processor. O(rows · dimensions).
-    #[expect(clippy::cast_precision_loss, reason = "sums of some thousand times 21")]
+    #[expect(clippy::cast_precision_loss, reason = "sums of a few thousand times 21")]
     pub fn estimate(&self, rows: &LevelRows, estimates: &mut [f32]) {
         let groups = rows.words.chunks_exact(self.planes.len().max(1));
         let outputs = estimates.chunks_mut(LANES).zip(rows.factors.chunks(LANES));
@@ -303,7 +303,7 @@ mod x86 {
         unsafe {
             _mm512_storeu_si512(stored.as_mut_ptr().cast(), sums);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "some thousand times 24")]
+        #[expect(clippy::cast_possible_truncation, reason = "a few thousand times 24")]
         stored.map(|sum| sum as i32)
     }
 }

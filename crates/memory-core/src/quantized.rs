@@ -16,7 +16,7 @@ const ROW_MAX: f32 = 127.0;
 const SUM_MAX: f32 = 2_147_000_000.0;
 
 /// The rounding errors of dot products in single precision, relative to the
-/// product of both lengths: far above what rows of some thousand numbers reach.
+/// product of both lengths: far above what rows of a few thousand numbers reach.
 const FLOAT_ERROR: f32 = 1e-5;
 
 /// What the codes of a row are multiplied by, and how far that is from the row.
@@ -85,7 +85,7 @@ impl QuantizedQuery {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
-        reason = "rounded to 16 bits; dimensions are some thousand"
+        reason = "rounded to 16 bits; dimensions are a few thousand"
     )]
     pub fn new(query: &[f32]) -> Self {
         let largest = (SUM_MAX / (ROW_MAX * query.len().max(1) as f32)).min(f32::from(i16::MAX));

@@ -14,7 +14,7 @@ const STEPS: f32 = 254.0;
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    reason = "clamped to -127..=127; dimensions are some thousand"
+    reason = "clamped to -127..=127; dimensions are a few thousand"
 )]
 pub fn refine(row: &[f32], codes: &[u8], scale: f32, refinements: &mut Vec<u8>) -> f32 {
     let step = scale / STEPS;

@@ -184,7 +184,7 @@ impl<K: Ord> TextsWithPairs<K> {
     /// first; of texts that are worth as much, those with lower keys.
     #[expect(
         clippy::cast_precision_loss,
-        reason = "at most some thousand texts are read"
+        reason = "at most a few thousand texts are read"
     )]
     #[must_use]
     pub fn rarest(self, limit: usize) -> Vec<K> {

@@ -83,7 +83,7 @@ impl TermCounts {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "some thousand terms at most")]
+#[expect(clippy::cast_precision_loss, reason = "a few thousand terms at most")]
 fn share(found: usize, all: usize) -> f32 {
     found as f32 / all.max(1) as f32
 }

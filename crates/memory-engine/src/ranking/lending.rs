@@ -18,7 +18,7 @@ use super::{CandidateSet, Ranking};
 
 impl Ranking {
     /// Factor of what a memory of this many words receives, 0 to 1.
-    #[expect(clippy::cast_precision_loss, reason = "some thousand words at most")]
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand words at most")]
     pub(crate) fn length_discount(&self, words: u32) -> f32 {
         if self.neighbor_words == 0.0 {
             return 1.0;

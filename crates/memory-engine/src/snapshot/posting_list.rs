@@ -208,7 +208,7 @@ impl Cursor<'_> {
 }
 
 /// The share of a query's terms that were found, 0 to 1.
-#[expect(clippy::cast_precision_loss, reason = "some thousand terms at most")]
+#[expect(clippy::cast_precision_loss, reason = "a few thousand terms at most")]
 pub(super) fn share(found: usize, all: usize) -> f32 {
     found as f32 / all.max(1) as f32
 }

@@ -18,7 +18,7 @@ use crate::snapshot::buffer::Buffer;
 use crate::snapshot::threads::processors;
 
 /// Fewest rows of which a second thread scans some: to start it takes as long as to scan
-/// some thousand rows.
+/// a few thousand rows.
 const MIN_ROWS: usize = 40_000;
 
 /// Fewest rows of which the levels are scanned. Those of fewer rows are scanned as fast by
